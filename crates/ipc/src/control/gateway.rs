@@ -1,0 +1,110 @@
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{LogLine, LogRecord, Route, ServerName, StatusReport};
+
+/// What the gateway needs of the configuration. It never sees the file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GatewaySettings {
+    /// How long a list waits for servers in their first start.
+    pub list_wait: Duration,
+    /// Host names (besides loopback and IP literals) that a `Host` header may carry.
+    pub allowed_hosts: Vec<String>,
+    /// Origins (besides loopback ones) that an `Origin` header may carry.
+    pub allowed_origins: Vec<String>,
+    /// Bearer tokens; `None`: no authentication.
+    pub tokens: Option<Vec<TokenHash>>,
+    /// Named selections of servers.
+    pub groups: Vec<Group>,
+    /// Largest request body, in bytes.
+    pub max_body_bytes: usize,
+    /// Most sessions at once.
+    pub max_sessions: usize,
+    /// A session unused for so long is forgotten.
+    pub session_idle: Duration,
+}
+
+/// A bearer token, as the gateway knows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenHash {
+    /// Who it belongs to, for logs.
+    pub name: String,
+    /// SHA-256 of the token.
+    pub sha256: [u8; 32],
+}
+
+/// A configured selection of servers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Group {
+    /// Its name in `/groups/{name}/…`.
+    pub name: String,
+    /// Its servers.
+    pub servers: Vec<ServerName>,
+}
+
+/// What the supervisor says to the gateway.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SupervisorToGateway {
+    /// First message, and again after a reload.
+    Configure(Box<GatewaySettings>),
+    /// All servers in the order of the file: second message, and again after every change.
+    Routes(Vec<Route>),
+    /// Answer with `Pong` of the same number.
+    Ping(u64),
+    /// Stop accepting, finish what is in flight within this time, then exit.
+    Drain {
+        /// At most so long.
+        grace: Duration,
+    },
+    /// The answer to the `Ask` of the same number.
+    Answer {
+        /// Number of the question.
+        id: u64,
+        /// The answer.
+        answer: Box<Answer>,
+    },
+}
+
+/// What the gateway says to the supervisor.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum GatewayToSupervisor {
+    /// Accepting requests.
+    Listening,
+    /// Something to log.
+    Log(LogRecord),
+    /// Answer to `Ping`.
+    Pong(u64),
+    /// A read-only question, for `/health` and the built-in server.
+    Ask {
+        /// Number that the answer carries.
+        id: u64,
+        /// The question.
+        question: Question,
+    },
+}
+
+/// What the gateway may ask. All of it is read-only.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Question {
+    /// The status of everything.
+    Status,
+    /// The last log lines of a server.
+    Logs {
+        /// Which one.
+        server: ServerName,
+        /// At most so many.
+        lines: usize,
+    },
+}
+
+/// Answers to a [`Question`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Answer {
+    /// To `Status`.
+    Status(StatusReport),
+    /// To `Logs`, oldest first.
+    Logs(Vec<LogLine>),
+    /// There is no such server.
+    UnknownServer,
+}

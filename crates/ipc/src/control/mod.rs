@@ -1,0 +1,10 @@
+//! The control plane: what the supervisor and the others tell each other. One enum per direction; small messages,
+//! never a payload of a call.
+
+mod gateway;
+mod operator;
+mod worker;
+
+pub use gateway::{Answer, GatewaySettings, GatewayToSupervisor, Group, Question, SupervisorToGateway, TokenHash};
+pub use operator::{OperatorToSupervisor, SupervisorToOperator};
+pub use worker::{SupervisorToWorker, WorkerToSupervisor};

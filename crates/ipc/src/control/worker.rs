@@ -1,0 +1,34 @@
+use serde::{Deserialize, Serialize};
+
+use crate::{CatalogueCounts, Ended, LogRecord, ServerDescription, WorkerSpec};
+
+/// What the supervisor says to a worker.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SupervisorToWorker {
+    /// First message: what to run.
+    Run(Box<WorkerSpec>),
+    /// Answer with `Pong` of the same number.
+    Ping(u64),
+    /// Refuse new calls, answer the pending ones with an error, end the server (stdin, SIGTERM, SIGKILL), then say `Ended`.
+    Stop,
+}
+
+/// What a worker says to the supervisor.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum WorkerToSupervisor {
+    /// The server's process exists; it leads a process group of the same number.
+    Spawned {
+        /// Its process id.
+        pid: u32,
+    },
+    /// Handshake done, catalogue complete, data socket bound.
+    Ready(ServerDescription),
+    /// The worker or its server has something to log.
+    Log(LogRecord),
+    /// The catalogue changed.
+    Counts(CatalogueCounts),
+    /// Answer to `Ping`.
+    Pong(u64),
+    /// The last message: the server is gone, and so will be the worker.
+    Ended(Ended),
+}

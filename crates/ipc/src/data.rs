@@ -1,0 +1,98 @@
+//! The data plane: the small internal call protocol between client dialects (in the gateway) and server dialects
+//! (in the worker). Payloads are raw JSON bytes beside these heads.
+//!
+//! A call is answered by any number of `Progress` and `Log` events and then by exactly one of `Done` and `NeedsInput`.
+
+use serde::{Deserialize, Serialize};
+
+/// What the gateway says to a worker.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum GatewayToWorker {
+    /// A request for the server. Payload: the members of `params` as a JSON object without `_meta`, then (from byte
+    /// `meta_at`) the members of `_meta` as a JSON object; either part may be empty.
+    Call {
+        /// Chosen by the gateway, unique on this connection.
+        id: u64,
+        /// The MCP method.
+        method: String,
+        /// Where the `_meta` object begins in the payload.
+        meta_at: usize,
+        /// What the server may know of the caller.
+        context: CallContext,
+    },
+    /// The answers to a `NeedsInput`, as a JSON object in the payload; the call goes on under the new `id`.
+    Resume {
+        /// The new number of the call.
+        id: u64,
+        /// From `NeedsInput`.
+        handle: u64,
+    },
+    /// The client is no longer interested. The call is not answered after this.
+    Cancel {
+        /// The call.
+        id: u64,
+        /// The client's words.
+        reason: Option<String>,
+    },
+}
+
+/// What a server may know of the caller of one call.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallContext {
+    /// The client asked for progress; without it `Progress` is used for timeouts only and not passed on.
+    pub wants_progress: bool,
+    /// The client's capabilities as JSON, when the server's dialect has a place for them.
+    pub client_capabilities: Option<String>,
+    /// The log level that the client asked for.
+    pub log_level: Option<String>,
+    /// Who calls, when there is authentication.
+    pub principal: Option<String>,
+}
+
+/// What a worker says to the gateway.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum WorkerToGateway {
+    /// What the server offers; first message, and again whenever it changes. Payload: one JSON object with `serverInfo`,
+    /// `capabilities`, `instructions` (absent when the server has none) and the arrays `tools`, `prompts`, `resources`,
+    /// `resourceTemplates`, each element as the server sent it.
+    Catalogue {
+        /// Grows with every change.
+        revision: u64,
+    },
+    /// Payload: the params of a `notifications/progress` without `progressToken`.
+    Progress {
+        /// The call.
+        id: u64,
+    },
+    /// The final answer. Payload: the JSON-RPC `result`, or the JSON-RPC `error` object.
+    Done {
+        /// The call.
+        id: u64,
+        /// Which of the two the payload is.
+        outcome: Outcome,
+    },
+    /// The server wants something from the client before it goes on. Payload: the requests, as a JSON object of
+    /// key → `{method, params}`.
+    NeedsInput {
+        /// The call, which is over under this number.
+        id: u64,
+        /// To resume it.
+        handle: u64,
+    },
+    /// Payload: the params of a `notifications/message`.
+    Log {
+        /// The call it belongs to, when that is certain.
+        id: Option<u64>,
+    },
+    /// A subscribed resource changed. Payload: the params of `notifications/resources/updated`.
+    Updated,
+}
+
+/// What the payload of `Done` is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Outcome {
+    /// A JSON-RPC `result`.
+    Result,
+    /// A JSON-RPC `error` object: the server's own words, or ours (31001 … 31003).
+    Error,
+}

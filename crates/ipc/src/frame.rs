@@ -1,0 +1,366 @@
+//! Frames: a fixed header, a message head, and (on the data plane) a raw payload.
+//!
+//! ```text
+//!  0      2        4             8               12
+//!  | "MP" | version | head length | payload length | head … | payload … |     integers big-endian
+//! ```
+//! The header is checked (magic, version, both lengths) before a byte of the rest is allocated.
+
+use std::marker::PhantomData;
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use serde::{Serialize, de::DeserializeOwned};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    sync::mpsc,
+};
+
+use crate::codec::{self, CodecError, MAX_HEAD};
+
+/// Raised whenever a message changes shape; both ends must agree.
+pub const WIRE_VERSION: u16 = 1;
+/// Most payload bytes in one data frame: above the largest line or body that configuration allows.
+pub const MAX_PAYLOAD: usize = 64 * 1024 * 1024;
+
+const MAGIC: [u8; 2] = *b"MP";
+const HEADER: usize = 12;
+/// What one read asks the socket for.
+const READ_CHUNK: usize = 16 * 1024;
+/// Frames written by one system call at most; bounds how long one queue may hold a socket.
+const BATCH: usize = 64;
+
+/// Why a frame could not be read or written. After any of these the connection is of no further use.
+#[derive(Debug, thiserror::Error)]
+pub enum FrameError {
+    /// The peer does not speak this protocol.
+    #[error("the peer does not speak MCProxy's protocol")]
+    Magic,
+    /// The peer was built from another version of MCProxy.
+    #[error("the peer speaks wire version {theirs}, this binary speaks {ours}; restart both from the same build")]
+    Version {
+        /// What the peer announced.
+        theirs: u16,
+        /// [`WIRE_VERSION`].
+        ours: u16,
+    },
+    /// A length is beyond its bound; nothing was allocated.
+    #[error("a frame's {part} of {len} bytes is over the limit of {max}")]
+    TooLarge {
+        /// `head` or `payload`.
+        part: &'static str,
+        /// The announced length in bytes.
+        len: usize,
+        /// The bound in bytes.
+        max: usize,
+    },
+    /// The connection ended inside a frame.
+    #[error("the connection ended in the middle of a frame")]
+    Truncated,
+    /// The head is not a message of this direction.
+    #[error(transparent)]
+    Codec(#[from] CodecError),
+    /// The socket failed.
+    #[error("the socket failed")]
+    Io(#[from] std::io::Error),
+}
+
+/// The lengths that a header announces, already within their bounds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Lengths {
+    head: usize,
+    payload: usize,
+}
+
+fn check_header(header: &[u8; HEADER], max_payload: usize) -> Result<Lengths, FrameError> {
+    let [m0, m1, v0, v1, h @ .., p0, p1, p2, p3] = *header;
+    if [m0, m1] != MAGIC {
+        return Err(FrameError::Magic);
+    }
+    let theirs = u16::from_be_bytes([v0, v1]);
+    if theirs != WIRE_VERSION {
+        return Err(FrameError::Version { theirs, ours: WIRE_VERSION });
+    }
+    let head = u32::from_be_bytes(h) as usize;
+    if head > MAX_HEAD {
+        return Err(FrameError::TooLarge { part: "head", len: head, max: MAX_HEAD });
+    }
+    let payload = u32::from_be_bytes([p0, p1, p2, p3]) as usize;
+    if payload > max_payload {
+        return Err(FrameError::TooLarge { part: "payload", len: payload, max: max_payload });
+    }
+    Ok(Lengths { head, payload })
+}
+
+/// Appends one frame to `out`; for callers that gather several frames before a write.
+pub fn encode_frame<M: Serialize>(message: &M, payload: &[u8], out: &mut BytesMut) -> Result<(), FrameError> {
+    if payload.len() > MAX_PAYLOAD {
+        return Err(FrameError::TooLarge { part: "payload", len: payload.len(), max: MAX_PAYLOAD });
+    }
+    let start = out.len();
+    out.reserve(HEADER + 64 + payload.len());
+    out.put_slice(&MAGIC);
+    out.put_u16(WIRE_VERSION);
+    out.put_u32(0);
+    out.put_u32(payload.len() as u32);
+    let head = match codec::encode(message, out) {
+        Ok(head) if head <= MAX_HEAD => head,
+        Ok(head) => {
+            out.truncate(start);
+            return Err(FrameError::TooLarge { part: "head", len: head, max: MAX_HEAD });
+        }
+        Err(error) => {
+            out.truncate(start);
+            return Err(error.into());
+        }
+    };
+    out[start + 4..start + 8].copy_from_slice(&(head as u32).to_be_bytes());
+    out.put_slice(payload);
+    Ok(())
+}
+
+/// The reading half of a connection that carries messages `M` towards us.
+#[derive(Debug)]
+pub struct Receiver<M, R = crate::Half> {
+    io: R,
+    buffer: BytesMut,
+    max_payload: usize,
+    direction: PhantomData<fn() -> M>,
+}
+
+impl<M: DeserializeOwned, R: AsyncRead + Unpin> Receiver<M, R> {
+    /// Reads messages from `io`, with payloads of at most `max_payload` bytes (0 on the control plane).
+    pub fn new(io: R, max_payload: usize) -> Self {
+        Self { io, buffer: BytesMut::new(), max_payload, direction: PhantomData }
+    }
+
+    /// The next message with its payload; `None` when the peer closed the connection between two frames.
+    /// Cancel safe: what was read so far stays in the buffer.
+    pub async fn next(&mut self) -> Result<Option<(M, Bytes)>, FrameError> {
+        self.read_frame().await
+    }
+
+    async fn read_frame<N: DeserializeOwned>(&mut self) -> Result<Option<(N, Bytes)>, FrameError> {
+        loop {
+            if let Some(frame) = self.take_frame()? {
+                return Ok(Some(frame));
+            }
+            if self.buffer.capacity() - self.buffer.len() < READ_CHUNK / 2 {
+                self.buffer.reserve(READ_CHUNK);
+            }
+            if self.io.read_buf(&mut self.buffer).await? == 0 {
+                return if self.buffer.is_empty() { Ok(None) } else { Err(FrameError::Truncated) };
+            }
+        }
+    }
+
+    /// The next frame as a message of another type: the two halves of a hello come before the direction is known.
+    pub(crate) async fn next_as<N: DeserializeOwned>(&mut self) -> Result<Option<N>, FrameError> {
+        let next: Option<(N, Bytes)> = self.read_frame().await?;
+        Ok(next.map(|(message, _)| message))
+    }
+
+    fn take_frame<N: DeserializeOwned>(&mut self) -> Result<Option<(N, Bytes)>, FrameError> {
+        let Some(header) = self.buffer.first_chunk::<HEADER>() else { return Ok(None) };
+        let Lengths { head, payload } = check_header(header, self.max_payload)?;
+        let whole = HEADER + head + payload;
+        if self.buffer.len() < whole {
+            self.buffer.reserve(whole - self.buffer.len());
+            return Ok(None);
+        }
+        self.buffer.advance(HEADER);
+        let message = codec::decode(&self.buffer[..head])?;
+        self.buffer.advance(head);
+        let payload = self.buffer.split_to(payload).freeze();
+        Ok(Some((message, payload)))
+    }
+
+    /// The same connection, from here on read as messages of another type (after a hello).
+    pub(crate) fn retype<N: DeserializeOwned>(self, max_payload: usize) -> Receiver<N, R> {
+        Receiver { io: self.io, buffer: self.buffer, max_payload, direction: PhantomData }
+    }
+}
+
+/// The writing half of a connection that carries messages `M` away from us.
+#[derive(Debug)]
+pub struct Sender<M, W = crate::Half> {
+    io: W,
+    buffer: BytesMut,
+    direction: PhantomData<fn(M)>,
+}
+
+impl<M: Serialize, W: AsyncWrite + Unpin> Sender<M, W> {
+    /// Writes messages to `io`.
+    pub fn new(io: W) -> Self {
+        Self { io, buffer: BytesMut::new(), direction: PhantomData }
+    }
+
+    /// Writes one message that has no payload.
+    pub async fn send(&mut self, message: &M) -> Result<(), FrameError> {
+        self.send_with(message, &[]).await
+    }
+
+    /// Writes one message and its payload.
+    pub async fn send_with(&mut self, message: &M, payload: &[u8]) -> Result<(), FrameError> {
+        encode_frame(message, payload, &mut self.buffer)?;
+        self.flush().await
+    }
+
+    /// Writes all that comes out of `queue` until every sender of it is gone, several frames per system call when they
+    /// pile up. A frame over its limit ends the connection: senders check sizes before they queue.
+    pub async fn drain(mut self, mut queue: mpsc::Receiver<(M, Bytes)>) -> Result<(), FrameError> {
+        let mut batch = Vec::with_capacity(BATCH);
+        while queue.recv_many(&mut batch, BATCH).await > 0 {
+            for (message, payload) in batch.drain(..) {
+                encode_frame(&message, &payload, &mut self.buffer)?;
+            }
+            self.flush().await?;
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn write_raw(&mut self, bytes: &[u8]) -> Result<(), FrameError> {
+        Ok(self.io.write_all(bytes).await?)
+    }
+
+    async fn flush(&mut self) -> Result<(), FrameError> {
+        self.io.write_all(&self.buffer).await?;
+        self.buffer.clear();
+        if self.buffer.capacity() > 16 * READ_CHUNK {
+            self.buffer = BytesMut::new(); // one large answer must not be held for the life of the connection
+        }
+        Ok(())
+    }
+
+    /// The same connection, from here on written as messages of another type (after a hello).
+    pub(crate) fn retype<N: Serialize>(self) -> Sender<N, W> {
+        Sender { io: self.io, buffer: self.buffer, direction: PhantomData }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use tokio::io::AsyncWriteExt;
+
+    use super::*;
+    use crate::{
+        Hello, Verdict,
+        control::{
+            GatewayToSupervisor, OperatorToSupervisor, SupervisorToGateway, SupervisorToOperator, SupervisorToWorker,
+            WorkerToSupervisor,
+        },
+        data::{GatewayToWorker, WorkerToGateway},
+    };
+
+    fn block_on<F: Future>(future: F) -> F::Output {
+        tokio::runtime::Builder::new_current_thread().build().expect("a runtime").block_on(future)
+    }
+
+    async fn read_all<M: DeserializeOwned>(bytes: &[u8], max_payload: usize) -> Result<Vec<(M, Bytes)>, FrameError> {
+        let mut receiver = Receiver::<M, _>::new(bytes, max_payload);
+        let mut all = Vec::new();
+        while let Some(frame) = receiver.next().await? {
+            all.push(frame);
+        }
+        Ok(all)
+    }
+
+    proptest! {
+        #[test]
+        fn frames_come_back_however_the_stream_is_cut(
+            frames in prop::collection::vec((any::<u64>(), prop::collection::vec(any::<u8>(), 0..2000)), 1..8),
+            cut in 1usize..97,
+        ) {
+            block_on(async {
+                let mut wire = BytesMut::new();
+                for (id, payload) in &frames {
+                    encode_frame(&GatewayToWorker::Cancel { id: *id, reason: None }, payload, &mut wire).expect("encodes");
+                }
+                let (mut ours, theirs) = tokio::io::duplex(cut);
+                let writer = async { ours.write_all(&wire).await.expect("written"); drop(ours); };
+                let reader = async {
+                    let mut receiver = Receiver::<GatewayToWorker, _>::new(theirs, MAX_PAYLOAD);
+                    for (id, payload) in &frames {
+                        let (message, bytes) = receiver.next().await.expect("a frame").expect("not the end");
+                        assert_eq!(message, GatewayToWorker::Cancel { id: *id, reason: None });
+                        assert_eq!(&bytes[..], &payload[..]);
+                    }
+                    assert!(receiver.next().await.expect("a clean end").is_none());
+                };
+                tokio::join!(writer, reader);
+            });
+        }
+
+        #[test]
+        fn hostile_bytes_never_panic_a_decoder(body in prop::collection::vec(any::<u8>(), 0..600), payload in 0u32..64) {
+            let mut wire = BytesMut::new();
+            wire.put_slice(&MAGIC);
+            wire.put_u16(WIRE_VERSION);
+            wire.put_u32(body.len() as u32);
+            wire.put_u32(payload);
+            wire.put_slice(&body);
+            wire.put_bytes(0, payload as usize);
+            block_on(async {
+                let _ = read_all::<Hello>(&wire, 64).await;
+                let _ = read_all::<Verdict>(&wire, 64).await;
+                let _ = read_all::<SupervisorToWorker>(&wire, 64).await;
+                let _ = read_all::<WorkerToSupervisor>(&wire, 64).await;
+                let _ = read_all::<SupervisorToGateway>(&wire, 64).await;
+                let _ = read_all::<GatewayToSupervisor>(&wire, 64).await;
+                let _ = read_all::<OperatorToSupervisor>(&wire, 64).await;
+                let _ = read_all::<SupervisorToOperator>(&wire, 64).await;
+                let _ = read_all::<GatewayToWorker>(&wire, 64).await;
+                let _ = read_all::<WorkerToGateway>(&wire, 64).await;
+            });
+        }
+
+        #[test]
+        fn raw_garbage_never_panics_the_reader(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
+            block_on(async { let _ = read_all::<WorkerToGateway>(&bytes, MAX_PAYLOAD).await; });
+        }
+    }
+
+    #[test]
+    fn a_frame_beyond_its_bound_is_refused_before_allocation() {
+        let mut wire = BytesMut::new();
+        wire.put_slice(&MAGIC);
+        wire.put_u16(WIRE_VERSION);
+        wire.put_u32(3);
+        wire.put_u32(u32::MAX);
+        let error = block_on(read_all::<WorkerToGateway>(&wire, MAX_PAYLOAD)).expect_err("refused");
+        assert!(matches!(error, FrameError::TooLarge { part: "payload", .. }), "{error}");
+        let error = block_on(read_all::<WorkerToSupervisor>(&wire, 0)).expect_err("refused");
+        assert!(matches!(error, FrameError::TooLarge { part: "payload", max: 0, .. }), "{error}");
+    }
+
+    #[test]
+    fn a_hostile_length_inside_a_head_claims_no_memory() {
+        // A `Log` head whose string announces 2^62 bytes.
+        let head = [2u8, 0, 2, 0xfd, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x3f];
+        let mut wire = BytesMut::new();
+        wire.put_slice(&MAGIC);
+        wire.put_u16(WIRE_VERSION);
+        wire.put_u32(head.len() as u32);
+        wire.put_u32(0);
+        wire.put_slice(&head);
+        assert!(block_on(read_all::<WorkerToSupervisor>(&wire, 0)).is_err());
+        assert!(block_on(read_all::<GatewayToSupervisor>(&wire, 0)).is_err());
+    }
+
+    #[test]
+    fn another_wire_version_is_named_in_the_error() {
+        let mut wire = BytesMut::new();
+        encode_frame(&GatewayToWorker::Cancel { id: 1, reason: None }, b"", &mut wire).expect("encodes");
+        wire[3] = 9;
+        let error = block_on(read_all::<GatewayToWorker>(&wire, 0)).expect_err("refused");
+        assert!(matches!(error, FrameError::Version { theirs: 9, ours: WIRE_VERSION }), "{error}");
+    }
+
+    #[test]
+    fn a_connection_cut_inside_a_frame_is_not_a_clean_end() {
+        let mut wire = BytesMut::new();
+        encode_frame(&GatewayToWorker::Cancel { id: 1, reason: None }, b"abc", &mut wire).expect("encodes");
+        let error = block_on(read_all::<GatewayToWorker>(&wire[..wire.len() - 1], 8)).expect_err("cut");
+        assert!(matches!(error, FrameError::Truncated), "{error}");
+    }
+}

@@ -1,0 +1,38 @@
+//! How the processes of MCProxy talk to each other.
+//!
+//! Two planes, one frame format:
+//!
+//! - **control** (supervisor ↔ worker, gateway, operator): small [`control`] messages, never a payload;
+//! - **data** (gateway ↔ worker): a small [`data`] header plus raw JSON bytes that this crate never looks into.
+//!
+//! Every frame says its magic and wire version and is bounded before anything is allocated ([`frame`]).
+//! There is one message enum per direction, so a worker cannot even encode what only a gateway may say.
+//! `bincode` is named in one private file, `codec.rs`: replacing it is a change of that file alone.
+
+mod codec;
+pub mod control;
+pub mod data;
+pub mod frame;
+mod generation;
+mod hello;
+pub mod log;
+mod name;
+mod secret;
+mod socket;
+mod spec;
+mod state;
+mod status;
+
+pub use codec::CodecError;
+pub use frame::{FrameError, Receiver, Sender};
+pub use generation::Generation;
+pub use hello::{Hello, HelloError, Role, Verdict, introduce, receive_hello};
+pub use log::{LogLevel, LogRecord, LogSource};
+pub use name::{NameError, ServerName};
+pub use secret::Secret;
+pub use socket::{Connection, Half, Listener, Peer, connect};
+pub use spec::{CallTimeouts, LaunchSpec, ServerLimits, ToolRules, WorkerSpec};
+pub use state::{EndReason, Ended, Route, ServerState};
+pub use status::{
+    CatalogueCounts, LifecycleEvent, LogLine, ProcessStatus, ServerDescription, ServerStatus, StatusReport,
+};

@@ -1,0 +1,155 @@
+//! Log records on their way to the supervisor, which is the only process with a log sink.
+
+use std::{
+    fmt::{self, Write as _},
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use serde::{Deserialize, Serialize};
+use slog::{KV, Key, Level, Serializer};
+use tokio::sync::mpsc;
+
+/// Longest text of one record, in bytes; the rest is cut.
+pub const MAX_TEXT: usize = 8 * 1024;
+
+/// How serious a record is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogLevel {
+    /// For one call at a time.
+    Trace,
+    /// For developers.
+    Debug,
+    /// State changes.
+    Info,
+    /// Something failed and was recovered.
+    Warn,
+    /// An operator must act.
+    Error,
+}
+
+impl LogLevel {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Trace => "trace",
+            Self::Debug => "debug",
+            Self::Info => "info",
+            Self::Warn => "warn",
+            Self::Error => "error",
+        }
+    }
+
+    /// The same level for slog.
+    pub fn to_slog(self) -> Level {
+        match self {
+            Self::Trace => Level::Trace,
+            Self::Debug => Level::Debug,
+            Self::Info => Level::Info,
+            Self::Warn => Level::Warning,
+            Self::Error => Level::Error,
+        }
+    }
+}
+
+impl From<Level> for LogLevel {
+    fn from(level: Level) -> Self {
+        match level {
+            Level::Critical | Level::Error => Self::Error,
+            Level::Warning => Self::Warn,
+            Level::Info => Self::Info,
+            Level::Debug => Self::Debug,
+            Level::Trace => Self::Trace,
+        }
+    }
+}
+
+/// Who wrote a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogSource {
+    /// A process of ours.
+    Own,
+    /// A server's stderr.
+    Stderr,
+}
+
+/// One log record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogRecord {
+    /// How serious.
+    pub level: LogLevel,
+    /// Who wrote it.
+    pub source: LogSource,
+    /// The constant message, or the server's line.
+    pub message: String,
+    /// The facts.
+    pub fields: Vec<(String, String)>,
+    /// Records that were dropped before this one because the queue was full.
+    pub dropped: u64,
+}
+
+impl LogRecord {
+    /// A line that a server wrote to its stderr.
+    pub fn stderr(mut line: String) -> Self {
+        cut(&mut line);
+        Self { level: LogLevel::Info, source: LogSource::Stderr, message: line, fields: Vec::new(), dropped: 0 }
+    }
+}
+
+fn cut(text: &mut String) {
+    if text.len() > MAX_TEXT {
+        let end = (0..=MAX_TEXT).rev().find(|i| text.is_char_boundary(*i)).unwrap_or(0);
+        text.truncate(end);
+        text.push('…');
+    }
+}
+
+/// A slog drain that queues records for the supervisor and never blocks: when the queue is full the record is dropped
+/// and counted, and the count travels with the next one.
+#[derive(Debug)]
+pub struct ControlDrain {
+    queue: mpsc::Sender<LogRecord>,
+    dropped: AtomicU64,
+}
+
+impl ControlDrain {
+    /// Queues into `queue`; whoever holds the other end writes to the control socket.
+    pub fn new(queue: mpsc::Sender<LogRecord>) -> Self {
+        Self { queue, dropped: AtomicU64::new(0) }
+    }
+}
+
+impl slog::Drain for ControlDrain {
+    type Ok = ();
+    type Err = slog::Never;
+
+    fn log(&self, record: &slog::Record<'_>, values: &slog::OwnedKVList) -> Result<(), slog::Never> {
+        let mut fields = Fields::default();
+        // Collecting into strings cannot fail; a value whose Display fails is simply left out.
+        let _ = record.kv().serialize(record, &mut fields);
+        let _ = values.serialize(record, &mut fields);
+        let mut message = record.msg().to_string();
+        cut(&mut message);
+        let dropped = self.dropped.swap(0, Ordering::Relaxed);
+        let record =
+            LogRecord { level: record.level().into(), source: LogSource::Own, message, fields: fields.0, dropped };
+        if self.queue.try_send(record).is_err() {
+            self.dropped.fetch_add(dropped + 1, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+}
+
+#[derive(Default)]
+struct Fields(Vec<(String, String)>);
+
+impl Serializer for Fields {
+    fn emit_arguments(&mut self, key: Key, value: &fmt::Arguments<'_>) -> slog::Result {
+        let mut text = String::new();
+        write!(text, "{value}")?;
+        cut(&mut text);
+        self.0.push((key.to_string(), text));
+        Ok(())
+    }
+}

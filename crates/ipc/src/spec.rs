@@ -1,0 +1,72 @@
+use std::{path::PathBuf, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Generation, Secret, ServerName};
+
+/// All that a worker is told: one incarnation of one server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkerSpec {
+    /// Whose incarnation it is.
+    pub server: ServerName,
+    /// Which one.
+    pub generation: Generation,
+    /// How to start the server's process.
+    pub launch: LaunchSpec,
+    /// From spawn to a complete catalogue.
+    pub start_timeout: Duration,
+    /// How long one call may take.
+    pub timeouts: CallTimeouts,
+    /// What the worker accepts from the server.
+    pub limits: ServerLimits,
+    /// Where the worker listens for the gateway; `None` when it is run by hand.
+    pub data_socket: Option<PathBuf>,
+}
+
+/// A command, never a shell line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LaunchSpec {
+    /// Looked up in PATH unless it contains a `/`.
+    pub program: String,
+    /// Arguments; they may hold interpolated secrets.
+    pub args: Vec<Secret>,
+    /// What the server's entry lists; the worker adds its small allow-list (PATH, HOME, …) and nothing else.
+    pub env: Vec<(String, Secret)>,
+    /// Working directory; the worker's own when absent.
+    pub cwd: Option<PathBuf>,
+}
+
+/// How long a call may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallTimeouts {
+    /// Without an answer or a sign of progress.
+    pub idle: Duration,
+    /// In all, whatever progress there is.
+    pub total: Duration,
+}
+
+/// Bounds on what one server may send or keep busy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServerLimits {
+    /// Longest line on the server's stdout, in bytes.
+    pub line_bytes: usize,
+    /// Most entries of one kind in the catalogue.
+    pub tools: usize,
+    /// Largest catalogue, in bytes.
+    pub catalogue_bytes: usize,
+    /// Most calls in flight at once; further ones are refused.
+    pub concurrent_calls: usize,
+}
+
+/// Which tools of a server are shown, and under what name. Patterns may contain `*`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ToolRules {
+    /// When not empty: only these.
+    pub allow: Vec<String>,
+    /// Never these.
+    pub deny: Vec<String>,
+    /// The server's name for a tool → the name that clients see.
+    pub rename: Vec<(String, String)>,
+    /// The server's name for a tool → the description that clients see.
+    pub describe: Vec<(String, String)>,
+}

@@ -1,0 +1,144 @@
+use std::{fmt, path::PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{CallTimeouts, Generation, ServerName, ToolRules};
+
+/// Where a server stands, as others see it. The supervisor's lifecycle machine holds the full state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ServerState {
+    /// Not wanted, not running.
+    Stopped,
+    /// A worker was spawned and is not ready.
+    Starting,
+    /// Answers calls.
+    Ready,
+    /// Being stopped.
+    Stopping,
+    /// Will be started again after a delay.
+    Backoff,
+    /// Cannot be started as configured (a variable is missing, say).
+    Blocked,
+    /// The restart budget is spent.
+    Failed,
+}
+
+impl ServerState {
+    /// The word for it in status, logs and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Stopped => "stopped",
+            Self::Starting => "starting",
+            Self::Ready => "ready",
+            Self::Stopping => "stopping",
+            Self::Backoff => "backoff",
+            Self::Blocked => "blocked",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+impl fmt::Display for ServerState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What the gateway is told about one server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Route {
+    /// The server.
+    pub server: ServerName,
+    /// Where it stands.
+    pub state: ServerState,
+    /// The incarnation that `socket` belongs to.
+    pub generation: Generation,
+    /// Where its worker listens; present when the server is ready.
+    pub socket: Option<PathBuf>,
+    /// False until its first start has succeeded or failed: lists wait for it (`listWait`).
+    pub settled: bool,
+    /// Why it is not ready, for the error a client gets.
+    pub last_error: Option<String>,
+    /// How long a call may take.
+    pub timeouts: CallTimeouts,
+    /// Which tools are shown, and how.
+    pub tools: ToolRules,
+}
+
+/// Why a worker ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum EndReason {
+    /// It was told to stop.
+    Stopped,
+    /// The program is not installed.
+    CommandNotFound {
+        /// What was looked for.
+        program: String,
+    },
+    /// The process could not be started.
+    Spawn(String),
+    /// The server's process ended by itself.
+    Exited {
+        /// Its exit code, unless a signal ended it.
+        code: Option<i32>,
+        /// The signal that ended it.
+        signal: Option<i32>,
+    },
+    /// The server closed its stdout but lives on; for us that is the end.
+    StdoutClosed,
+    /// No complete start within the start timeout.
+    StartTimeout,
+    /// The server refused or broke the handshake.
+    Handshake(String),
+    /// The server did not answer its health pings.
+    Unresponsive,
+    /// The server broke a bound (garbage lines, say).
+    Limit(String),
+    /// The worker itself failed.
+    Worker(String),
+}
+
+impl fmt::Display for EndReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stopped => f.write_str("stopped"),
+            Self::CommandNotFound { program } => {
+                write!(f, "command not found: {program}")?;
+                match install_hint(program) {
+                    Some(hint) => write!(f, " ({hint})"),
+                    None => Ok(()),
+                }
+            }
+            Self::Spawn(why) => write!(f, "cannot start the server: {why}"),
+            Self::Exited { signal: Some(signal), .. } => write!(f, "the server was ended by signal {signal}"),
+            Self::Exited { code: Some(code), .. } => write!(f, "the server exited with code {code}"),
+            Self::Exited { .. } => f.write_str("the server exited"),
+            Self::StdoutClosed => f.write_str("the server closed its stdout"),
+            Self::StartTimeout => f.write_str("the server did not become ready within startTimeout"),
+            Self::Handshake(why) => write!(f, "the server did not complete initialize: {why}"),
+            Self::Unresponsive => f.write_str("the server stopped answering pings"),
+            Self::Limit(which) => write!(f, "the server broke a limit: {which}"),
+            Self::Worker(why) => write!(f, "the worker failed: {why}"),
+        }
+    }
+}
+
+fn install_hint(program: &str) -> Option<&'static str> {
+    match program {
+        "npx" | "npm" | "node" => Some("install Node.js, https://nodejs.org or your distribution's `nodejs` and `npm`"),
+        "uvx" | "uv" => Some("install uv: `pip install uv` or https://docs.astral.sh/uv"),
+        "python" | "python3" | "pip" => Some("install Python 3"),
+        "docker" | "podman" => Some("install a container engine"),
+        _ => None,
+    }
+}
+
+/// A worker's last word.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ended {
+    /// Why.
+    pub reason: EndReason,
+    /// The last the server wrote to stderr, at most 32 KiB.
+    pub stderr_tail: String,
+}

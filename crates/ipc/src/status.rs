@@ -1,0 +1,124 @@
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Generation, LogLevel, LogSource, ServerName, ServerState};
+
+/// What a server said about itself when it started.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServerDescription {
+    /// `legacy` (initialize) or `modern` (2026-07-28).
+    pub era: String,
+    /// The protocol version both sides agreed on.
+    pub protocol_version: String,
+    /// `serverInfo.name`.
+    pub name: String,
+    /// `serverInfo.version`.
+    pub version: String,
+    /// What it offers.
+    pub counts: CatalogueCounts,
+}
+
+/// How many entries a catalogue has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CatalogueCounts {
+    /// Tools.
+    pub tools: usize,
+    /// Prompts.
+    pub prompts: usize,
+    /// Resources.
+    pub resources: usize,
+    /// Resource templates.
+    pub templates: usize,
+}
+
+/// One process of ours.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProcessStatus {
+    /// Its process id.
+    pub pid: u32,
+    /// Since when it runs.
+    pub uptime: Duration,
+    /// Resident memory in bytes.
+    pub rss_bytes: u64,
+    /// How often it was started again.
+    pub restarts: u64,
+}
+
+/// One step in the life of a server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LifecycleEvent {
+    /// Milliseconds since the Unix epoch.
+    pub at_ms: u64,
+    /// The incarnation.
+    pub generation: Generation,
+    /// The state before.
+    pub from: ServerState,
+    /// The state after.
+    pub to: ServerState,
+    /// Why.
+    pub reason: String,
+}
+
+/// All that is known of one server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServerStatus {
+    /// Its name.
+    pub name: ServerName,
+    /// Whether it should be running.
+    pub wanted: bool,
+    /// Where it stands.
+    pub state: ServerState,
+    /// The current incarnation.
+    pub generation: Generation,
+    /// In this state for so long.
+    pub since: Duration,
+    /// How often it was started again.
+    pub restarts: u64,
+    /// When waiting to be started again: how long still.
+    pub retry_in: Option<Duration>,
+    /// What it said about itself, once ready.
+    pub description: Option<ServerDescription>,
+    /// The worker's process id.
+    pub worker_pid: Option<u32>,
+    /// The server's process id.
+    pub server_pid: Option<u32>,
+    /// Resident memory of the server's whole process group, in bytes.
+    pub rss_bytes: u64,
+    /// Why it last failed, with the end of its stderr.
+    pub last_error: Option<String>,
+    /// The last steps of its life, oldest first.
+    pub events: Vec<LifecycleEvent>,
+}
+
+/// The whole installation at one moment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatusReport {
+    /// Version of MCProxy.
+    pub version: String,
+    /// The file in force.
+    pub config_path: String,
+    /// Problems of the file on disk when it is not the one in force.
+    pub config_error: Option<String>,
+    /// Where the gateway listens.
+    pub listen: String,
+    /// The supervisor.
+    pub supervisor: ProcessStatus,
+    /// The gateway, unless it is being restarted.
+    pub gateway: Option<ProcessStatus>,
+    /// Every configured server, in the order of the file.
+    pub servers: Vec<ServerStatus>,
+}
+
+/// One remembered log line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogLine {
+    /// Milliseconds since the Unix epoch.
+    pub at_ms: u64,
+    /// How serious.
+    pub level: LogLevel,
+    /// Who wrote it.
+    pub source: LogSource,
+    /// The line, with its keys and values.
+    pub text: String,
+}
