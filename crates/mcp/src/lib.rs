@@ -1,1 +1,26 @@
-//! Placeholder.
+//! What gateway and worker know of MCP in common: the JSON-RPC envelope, protocol versions, methods, error codes, and
+//! the rules that make the names of many servers unique at one endpoint.
+//!
+//! Payloads are never parsed into values here. A message is read as a shallow [`RawObject`]: its members stay the bytes
+//! that the peer sent, so unknown fields, big numbers and key order survive (`docs/decisions/0004-raw-json.md`).
+
+mod envelope;
+mod error;
+pub mod method;
+mod object;
+mod qualified;
+mod request_id;
+mod version;
+mod write;
+
+pub use envelope::{EnvelopeError, Message, Outcome, parse};
+pub use error::{ErrorCode, ErrorObject, error_object};
+pub use object::{ObjectError, RawArray, RawObject};
+pub use qualified::{qualify_name, qualify_uri, split_name, split_uri};
+pub use request_id::{RequestId, RequestIdError};
+pub use version::{LATEST, ProtocolVersion};
+pub use write::{
+    json_string, object_body, one_line, write_error_response, write_notification, write_request, write_response,
+};
+
+pub use serde_json::value::RawValue;

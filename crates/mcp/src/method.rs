@@ -1,0 +1,50 @@
+//! The methods of MCP that are known by name here. All others are answered with "method not found" or passed on unread.
+
+/// Opens a session (up to 2025-11-25).
+pub const INITIALIZE: &str = "initialize";
+/// The client has seen the answer to `initialize`.
+pub const INITIALIZED: &str = "notifications/initialized";
+/// Are you there.
+pub const PING: &str = "ping";
+/// All tools.
+pub const TOOLS_LIST: &str = "tools/list";
+/// Runs a tool.
+pub const TOOLS_CALL: &str = "tools/call";
+/// All prompts.
+pub const PROMPTS_LIST: &str = "prompts/list";
+/// Fills in a prompt.
+pub const PROMPTS_GET: &str = "prompts/get";
+/// All resources.
+pub const RESOURCES_LIST: &str = "resources/list";
+/// All resource templates.
+pub const TEMPLATES_LIST: &str = "resources/templates/list";
+/// Reads a resource.
+pub const RESOURCES_READ: &str = "resources/read";
+/// Asks to be told of changes of a resource.
+pub const RESOURCES_SUBSCRIBE: &str = "resources/subscribe";
+/// The opposite.
+pub const RESOURCES_UNSUBSCRIBE: &str = "resources/unsubscribe";
+/// Suggests values for an argument.
+pub const COMPLETE: &str = "completion/complete";
+/// How much the client wants to hear.
+pub const SET_LEVEL: &str = "logging/setLevel";
+/// A call is given up.
+pub const CANCELLED: &str = "notifications/cancelled";
+/// A call goes on.
+pub const PROGRESS: &str = "notifications/progress";
+/// A log line of a server.
+pub const LOG_MESSAGE: &str = "notifications/message";
+/// The tools changed.
+pub const TOOLS_CHANGED: &str = "notifications/tools/list_changed";
+/// The prompts changed.
+pub const PROMPTS_CHANGED: &str = "notifications/prompts/list_changed";
+/// The resources changed.
+pub const RESOURCES_CHANGED: &str = "notifications/resources/list_changed";
+/// A subscribed resource changed.
+pub const RESOURCE_UPDATED: &str = "notifications/resources/updated";
+/// A server wants a completion from the client's model.
+pub const SAMPLING: &str = "sampling/createMessage";
+/// A server wants something from the user.
+pub const ELICITATION: &str = "elicitation/create";
+/// A server wants to know the client's roots.
+pub const ROOTS_LIST: &str = "roots/list";

@@ -1,0 +1,62 @@
+use std::fmt;
+
+/// A revision of MCP that begins with `initialize`, oldest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ProtocolVersion {
+    /// HTTP+SSE.
+    V2024_11_05,
+    /// Streamable HTTP, JSON-RPC batches.
+    V2025_03_26,
+    /// No batches; structured content, elicitation, the version header.
+    V2025_06_18,
+    /// Icons, tasks, elicitation by URL, SSE polling.
+    V2025_11_25,
+}
+
+/// What is offered to a client that asks for a version we do not know.
+pub const LATEST: ProtocolVersion = ProtocolVersion::V2025_11_25;
+
+impl ProtocolVersion {
+    /// All of them, newest first.
+    pub const ALL: [Self; 4] = [Self::V2025_11_25, Self::V2025_06_18, Self::V2025_03_26, Self::V2024_11_05];
+
+    /// The text on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::V2024_11_05 => "2024-11-05",
+            Self::V2025_03_26 => "2025-03-26",
+            Self::V2025_06_18 => "2025-06-18",
+            Self::V2025_11_25 => "2025-11-25",
+        }
+    }
+
+    /// The version of that name.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|v| v.as_str() == text)
+    }
+
+    /// The answer to a client's wish: the same version if it is known, else the latest (MCP lifecycle, version negotiation).
+    pub fn negotiate(wish: &str) -> Self {
+        Self::parse(wish).unwrap_or(LATEST)
+    }
+}
+
+impl fmt::Display for ProtocolVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_known_wish_is_granted_and_an_unknown_one_gets_the_latest() {
+        for version in ProtocolVersion::ALL {
+            assert_eq!(ProtocolVersion::negotiate(version.as_str()), version);
+        }
+        assert_eq!(ProtocolVersion::negotiate("2099-01-01"), LATEST);
+        assert_eq!(ProtocolVersion::ALL.into_iter().max(), Some(LATEST));
+    }
+}
