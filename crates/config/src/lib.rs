@@ -1,4 +1,45 @@
-//! tmp
-mod raw; mod schema; mod tree; mod report; mod problem; mod text; mod interpolate; mod nearest; mod glob;
+//! The configuration file: from raw text to checked types, with every problem located.
+//!
+//! The way of a file:
+//!
+//! 1. `text`: bounded, UTF-8, not nested absurdly; positions as people count them.
+//! 2. `tree`: strict JSON in which every key and value knows where it was written; `interpolate` replaces `${VAR}`.
+//! 3. `shape`: compared with the JSON Schema that is generated from the types in `raw`. What does not fit is reported
+//!    and left out, so that the rest is still checked and all problems appear at once.
+//! 4. `server`, `gateway`, `auth`, `listen`: what the schema cannot say; the results are the checked types.
+//!
+//! Nothing here reads the environment or a clock; only [`Config::load`] reads a file. Messages never repeat a value of
+//! the file, because a token in the wrong place must not reach a log.
+//!
+//! To add a key: add it to its struct in `raw` with a doc comment (it appears in the schema) and a default, and use it
+//! where the checked type is built.
+
+mod auth;
+mod config;
+mod diff;
+mod gateway;
+mod glob;
+mod interpolate;
+mod listen;
+mod nearest;
+mod problem;
+mod raw;
+mod report;
+mod schema;
+mod server;
+mod shape;
+mod text;
+mod tree;
+mod unavailable;
+
+pub use auth::{Auth, Token};
+pub use config::{Config, Exposed, LoadError, RESERVED_NAME};
+pub use diff::{ConfigDiff, ServerChange, diff};
+pub use gateway::{GatewayConfig, Group};
+pub use glob::Glob;
+pub use listen::{ListenError, parse_host};
+pub use nearest::nearest;
+pub use problem::{Problem, Problems};
 pub use schema::schema;
-#[cfg(test)] mod t { #[test] fn p(){ std::fs::write("/tmp/schema.json", serde_json::to_string_pretty(&crate::schema()).unwrap()).unwrap(); } }
+pub use server::{Blocked, Era, Launch, RestartPolicy, ServerConfig};
+pub use text::MAX_FILE;

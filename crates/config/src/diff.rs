@@ -1,0 +1,74 @@
+//! What a reload changes.
+
+use mcproxy_ipc::ServerName;
+
+use crate::config::Config;
+use crate::server::ServerConfig;
+
+/// The difference between two configurations; empty when they are equal.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ConfigDiff {
+    /// Servers that only the new one has, in its order.
+    pub added: Vec<ServerName>,
+    /// Servers that only the old one has.
+    pub removed: Vec<ServerName>,
+    /// Servers that differ, in the order of the new one.
+    pub changed: Vec<ServerChange>,
+    /// The servers of both stand in another order, which is the order of the lists.
+    pub reordered: bool,
+    /// The address to listen on differs.
+    pub listen_changed: bool,
+    /// What the gateway is told differs.
+    pub gateway_changed: bool,
+    /// The log level or the grace at the end differs.
+    pub supervisor_changed: bool,
+}
+
+/// A server whose entry differs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerChange {
+    /// Which server.
+    pub name: ServerName,
+    /// Whether its process is affected. Otherwise only what surrounds it is: restart policy, offered tools.
+    pub needs_new_worker: bool,
+}
+
+impl ConfigDiff {
+    /// Whether nothing differs.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// What leads from `old` to `new`.
+pub fn diff(old: &Config, new: &Config) -> ConfigDiff {
+    let only = |these: &Config, those: &Config| -> Vec<ServerName> {
+        let missing = |server: &&ServerConfig| those.server(server.name.as_str()).is_none();
+        these.servers.iter().filter(missing).map(|server| server.name.clone()).collect()
+    };
+    let common = |these: &Config, those: &Config| -> Vec<ServerName> {
+        let shared = |server: &&ServerConfig| those.server(server.name.as_str()).is_some();
+        these.servers.iter().filter(shared).map(|server| server.name.clone()).collect()
+    };
+    let changed = new.servers.iter().filter_map(|new| {
+        let old = old.server(new.name.as_str())?;
+        (old != new).then(|| ServerChange { name: new.name.clone(), needs_new_worker: !same_worker(old, new) })
+    });
+    ConfigDiff {
+        added: only(new, old),
+        removed: only(old, new),
+        changed: changed.collect(),
+        reordered: common(old, new) != common(new, old),
+        listen_changed: old.listen != new.listen,
+        gateway_changed: old.gateway != new.gateway,
+        supervisor_changed: (old.log_level, old.shutdown_grace) != (new.log_level, new.shutdown_grace),
+    }
+}
+
+/// Whether a worker that was started for the one serves the other as well.
+fn same_worker(old: &ServerConfig, new: &ServerConfig) -> bool {
+    let told = |server: &ServerConfig| {
+        (server.enabled, server.launch.clone(), server.start_timeout, server.timeouts, server.era, server.limits)
+    };
+    told(old) == told(new)
+}

@@ -1,0 +1,155 @@
+//! How the servers are offered to clients, checked.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use mcproxy_ipc::ServerName;
+
+use crate::auth::{self, Auth};
+use crate::nearest::did_you_mean;
+use crate::problem::printable;
+use crate::raw::{RawGateway, RawGatewayLimits, RawGroup};
+use crate::report::Report;
+use crate::tree::{Node, Value};
+
+/// What the gateway is told; no server secret among it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GatewayConfig {
+    /// How long a list waits for servers in their first start.
+    pub list_wait: Duration,
+    /// Who may call.
+    pub auth: Auth,
+    /// Hosts that requests may be addressed to, besides loopback and IP addresses; lower case, `host` or `host:port`.
+    pub allowed_hosts: Vec<String>,
+    /// Origins that may call, besides those on loopback; lower case, `scheme://host[:port]`.
+    pub allowed_origins: Vec<String>,
+    /// Selections of servers.
+    pub groups: Vec<Group>,
+    /// The largest request body, in bytes.
+    pub max_body: usize,
+    /// How many sessions may exist at once.
+    pub max_sessions: usize,
+    /// After this long an unused session is forgotten.
+    pub session_idle: Duration,
+}
+
+/// A selection of servers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Group {
+    /// Its name: the same rule as for a server's.
+    pub name: ServerName,
+    /// Its servers, in the order of its list.
+    pub servers: Vec<ServerName>,
+}
+
+/// `root` is the whole tree; `known` holds the names of all servers that the file mentions, the faulty ones included.
+pub(crate) fn check(raw: RawGateway, root: &Node, known: &HashSet<String>, report: &mut Report) -> GatewayConfig {
+    let nothing = Node { span: 0..0, value: Value::Null };
+    let node = |key: &str| root.get(key).unwrap_or(&nothing);
+    let size = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+    let auth = auth::check(raw.auth.as_ref(), node("auth"), report);
+    let allowed_hosts = texts(raw.allowed_hosts, node("allowedHosts"), host, report);
+    let allowed_origins = texts(raw.allowed_origins, node("allowedOrigins"), origin, report);
+    let groups = node("groups");
+    let groups = groups
+        .members()
+        .iter()
+        .filter_map(|member| {
+            let name = match ServerName::try_from(member.key.as_str()) {
+                Ok(name) => Some(name),
+                Err(error) => {
+                    report.add(member.key_span.start, format!("a group is named like a server: {error}"));
+                    None
+                }
+            };
+            let servers = group_servers(raw.groups.get(&member.key)?, &member.node, known, report);
+            Some(Group { name: name?, servers })
+        })
+        .collect();
+    let RawGatewayLimits { max_body, max_sessions, session_idle } = raw.limits;
+    GatewayConfig {
+        list_wait: Duration::from_secs_f64(raw.list_wait),
+        auth,
+        allowed_hosts,
+        allowed_origins,
+        groups,
+        max_body: size(max_body),
+        max_sessions: size(max_sessions),
+        session_idle: Duration::from_secs_f64(session_idle),
+    }
+}
+
+fn group_servers(raw: &RawGroup, node: &Node, known: &HashSet<String>, report: &mut Report) -> Vec<ServerName> {
+    let elements = node.get("servers").map(Node::elements).unwrap_or_default();
+    let mut servers: Vec<ServerName> = Vec::with_capacity(raw.servers.len());
+    for (name, element) in raw.servers.iter().zip(elements) {
+        if !known.contains(name) {
+            // What came from the environment may be secret.
+            let shown = element.text().map(|text| text.written.as_str()).unwrap_or_default();
+            let mut names: Vec<&str> = known.iter().map(String::as_str).filter(|_| report.is_read()).collect();
+            names.sort_unstable();
+            let hint = did_you_mean(shown, names);
+            report.add(element.span.start, format!("no server is named `{}`{hint}", printable(shown)));
+        } else if servers.iter().any(|other| other.as_str() == name) {
+            report.add(element.span.start, "this server is in the group twice");
+        } else if let Ok(name) = ServerName::try_from(name.as_str()) {
+            servers.push(name);
+        }
+    }
+    servers
+}
+
+fn texts(
+    raw: Vec<String>,
+    node: &Node,
+    check: fn(&str) -> Result<(), &'static str>,
+    report: &mut Report,
+) -> Vec<String> {
+    let lower: Vec<String> = raw.into_iter().map(|text| text.trim_end_matches('/').to_ascii_lowercase()).collect();
+    for (text, element) in lower.iter().zip(node.elements()) {
+        if element.unset().is_empty()
+            && let Err(message) = check(text)
+        {
+            report.add(element.span.start, message);
+        }
+    }
+    lower
+}
+
+fn host(text: &str) -> Result<(), &'static str> {
+    let (name, port) = match text.rsplit_once(':') {
+        Some((name, port)) if !port.contains(']') => (name, Some(port)),
+        _ => (text, None),
+    };
+    let port_fits = port.is_none_or(|port| port.parse::<u16>().is_ok());
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '[' | ']' | ':');
+    if name.is_empty() || !name.chars().all(fits) || !port_fits {
+        return Err("expected a host name, with or without a port, such as `tools.example` or `tools.example:8080`");
+    }
+    Ok(())
+}
+
+fn origin(text: &str) -> Result<(), &'static str> {
+    match text.split_once("://") {
+        Some((scheme, rest)) if !scheme.is_empty() && host(rest).is_ok() => Ok(()),
+        _ => Err("expected an origin: scheme and host without a path, such as `https://tools.example`"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_and_origins_are_told_from_urls() {
+        for good in ["tools.example", "tools.example:8080", "[::1]", "[::1]:80", "box"] {
+            assert_eq!(host(good), Ok(()), "{good}");
+        }
+        for bad in ["", "https://tools.example", "tools.example/x", "a b", "*", "x:99999"] {
+            assert!(host(bad).is_err(), "{bad}");
+        }
+        assert_eq!(origin("https://tools.example:8443"), Ok(()));
+        assert!(origin("tools.example").is_err());
+        assert!(origin("https://tools.example/path").is_err());
+    }
+}

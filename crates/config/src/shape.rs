@@ -1,0 +1,201 @@
+//! Whether a tree has the shape that the schema describes. What does not fit is reported and left out, so that the rest
+//! can still be checked and all problems appear at once.
+//!
+//! Understands what [`schema`](crate::schema()) uses of JSON Schema, and no more. Messages never repeat a value: a token
+//! written in the wrong place must not reach a log.
+
+use serde_json::Value as Json;
+
+use crate::interpolate::Expanded;
+use crate::nearest::did_you_mean;
+use crate::problem::printable;
+use crate::report::Report;
+use crate::tree::{Node, Value};
+use crate::unavailable;
+
+/// Checks nodes against parts of one schema.
+pub(crate) struct Shape<'a> {
+    pub(crate) root: &'a Json,
+    pub(crate) report: &'a mut Report,
+}
+
+impl<'a> Shape<'a> {
+    /// Reports what is wrong in `node`, drops it, and says whether the rest is usable. `key` is where the node stands.
+    pub(crate) fn keep(&mut self, node: &mut Node, schema: &'a Json, key: &str) -> bool {
+        let options = options(self.root, schema);
+        let Some(schema) = options.iter().copied().find(|option| accepts_type(option, &node.value)) else {
+            let found = describe(&node.value);
+            self.report.add(node.span.start, format!("expected {}, found {found}", expectation(&options)));
+            return false;
+        };
+        let offset = node.span.start;
+        match &mut node.value {
+            Value::Null | Value::Bool(_) => true,
+            Value::Number(number) => self.number_fits(number.as_f64(), schema, offset),
+            Value::String(text) => {
+                let (value, expanded) = (text.value().to_owned(), &text.expanded);
+                match words(schema) {
+                    None => true,
+                    Some(words) if words.contains(&value.as_str()) => true,
+                    Some(_) if matches!(expanded, Expanded::Unset(_)) => false,
+                    Some(words) => {
+                        self.report.add(offset, wrong_word(key, &value, &words, &expectation(&options)));
+                        false
+                    }
+                }
+            }
+            Value::Array(elements) => {
+                if schema["maxItems"] == 0 && !elements.is_empty() {
+                    self.report.add(offset, unavailable::value(key));
+                    return false;
+                }
+                if elements.is_empty() && schema["minItems"].as_u64().is_some_and(|least| least > 0) {
+                    self.report
+                        .add(offset, format!("an empty `{key}` lets nothing through; leave the key out instead"));
+                    return false;
+                }
+                let items = &schema["items"];
+                elements.retain_mut(|element| self.keep(element, items, key));
+                true
+            }
+            Value::Object(_) => self.members_fit(node, schema),
+        }
+    }
+
+    fn members_fit(&mut self, node: &mut Node, schema: &'a Json) -> bool {
+        let known = &schema["properties"];
+        let Value::Object(members) = &mut node.value else { return true };
+        let mut usable = true;
+        members.retain_mut(|member| {
+            let part = match (known.get(member.key.as_str()), &schema["additionalProperties"]) {
+                (Some(part), _) => part,
+                (None, any @ Json::Object(_)) => any,
+                (None, _) => {
+                    let message = unknown_key(&member.key, if self.report.is_read() { known } else { &Json::Null });
+                    self.report.add(member.key_span.start, message);
+                    return false;
+                }
+            };
+            let kept = self.keep(&mut member.node, part, &member.key);
+            // A required key that is present but wrong has been reported; it is not missing.
+            usable &= kept || !is_required(schema, &member.key);
+            kept
+        });
+        if usable {
+            for key in schema["required"].as_array().into_iter().flatten().filter_map(Json::as_str) {
+                if node.get(key).is_none() {
+                    self.report.add(node.span.start, format!("`{key}` is missing"));
+                    usable = false;
+                }
+            }
+        }
+        usable
+    }
+
+    fn number_fits(&mut self, number: Option<f64>, schema: &Json, offset: usize) -> bool {
+        let (least, most) = (&schema["minimum"], &schema["maximum"]);
+        let fits = number.is_some_and(|number| {
+            least.as_f64().is_none_or(|least| number >= least) && most.as_f64().is_none_or(|most| number <= most)
+        });
+        if !fits {
+            self.report.add(offset, format!("must be between {least} and {most}"));
+        }
+        fits
+    }
+}
+
+/// The alternatives that a schema allows, references followed.
+fn options<'a>(root: &'a Json, schema: &'a Json) -> Vec<&'a Json> {
+    let schema = match schema["$ref"].as_str().and_then(|reference| reference.strip_prefix('#')) {
+        Some(pointer) => root.pointer(pointer).unwrap_or(schema),
+        None => schema,
+    };
+    match schema["anyOf"].as_array() {
+        Some(parts) => parts.iter().flat_map(|part| options(root, part)).collect(),
+        None => vec![schema],
+    }
+}
+
+fn is_required(schema: &Json, key: &str) -> bool {
+    schema["required"].as_array().is_some_and(|required| required.iter().any(|name| name == key))
+}
+
+/// The words that a string may be, if it may not be any.
+fn words(schema: &Json) -> Option<Vec<&str>> {
+    schema["enum"].as_array().map(|words| words.iter().filter_map(Json::as_str).collect())
+}
+
+fn types(schema: &Json) -> Vec<&str> {
+    match &schema["type"] {
+        Json::String(one) => vec![one],
+        Json::Array(several) => several.iter().filter_map(Json::as_str).collect(),
+        _ => vec![],
+    }
+}
+
+fn accepts_type(schema: &Json, value: &Value) -> bool {
+    types(schema).iter().any(|kind| match (*kind, value) {
+        ("integer", Value::Number(number)) => number.is_i64() || number.is_u64(),
+        (kind, value) => kind == kind_of(value),
+    })
+}
+
+fn kind_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    }
+}
+
+/// All that the alternatives allow, as "a, b or c".
+fn expectation(options: &[&Json]) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    for option in options {
+        match words(option) {
+            Some(words) => parts.extend(words.iter().map(|word| format!("`{word}`"))),
+            None => parts.extend(types(option).iter().map(|kind| in_words(kind).to_owned())),
+        }
+    }
+    match parts.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
+        _ => parts.concat(),
+    }
+}
+
+fn describe(value: &Value) -> &'static str {
+    match value {
+        Value::Number(number) if !number.is_f64() => "a whole number",
+        value => in_words(kind_of(value)),
+    }
+}
+
+fn in_words(kind: &str) -> &'static str {
+    match kind {
+        "null" => "null",
+        "boolean" => "true or false",
+        "integer" => "a whole number",
+        "number" => "a number",
+        "string" => "a string",
+        "array" => "a list",
+        _ => "an object",
+    }
+}
+
+fn wrong_word(key: &str, value: &str, words: &[&str], expected: &str) -> String {
+    if unavailable::is_value(key, value) {
+        return unavailable::value(key);
+    }
+    format!("expected {expected}, found another string{}", did_you_mean(value, words.iter().copied()))
+}
+
+fn unknown_key(key: &str, known: &Json) -> String {
+    if unavailable::is_key(key) {
+        return format!("`{key}` is not available in this version");
+    }
+    let known = known.as_object().into_iter().flat_map(|keys| keys.keys().map(String::as_str));
+    format!("unknown key `{}`{}", printable(key), did_you_mean(key, known))
+}

@@ -1,0 +1,261 @@
+//! The file as a tree in which every key and value knows where it stands.
+
+use std::collections::HashSet;
+use std::ops::Range;
+
+use jsonc_parser::ast;
+use jsonc_parser::common::Ranged;
+use jsonc_parser::{CollectOptions, ParseOptions, parse_to_ast};
+use serde_json::Number;
+
+use crate::interpolate::{Expanded, Lookup, expand};
+use crate::problem::printable;
+use crate::report::Report;
+
+/// A value and the bytes it was written with. A value merged from `defaults` keeps the place where it was written.
+#[derive(Clone)]
+pub(crate) struct Node {
+    pub(crate) span: Range<usize>,
+    pub(crate) value: Value,
+}
+
+/// What a value is.
+#[derive(Clone)]
+pub(crate) enum Value {
+    Null,
+    Bool(bool),
+    Number(Number),
+    String(Text),
+    Array(Vec<Node>),
+    Object(Vec<Member>),
+}
+
+/// A string as written and what interpolation made of it.
+#[derive(Clone)]
+pub(crate) struct Text {
+    pub(crate) written: String,
+    pub(crate) expanded: Expanded,
+}
+
+/// A key with its value.
+#[derive(Clone)]
+pub(crate) struct Member {
+    pub(crate) key: String,
+    pub(crate) key_span: Range<usize>,
+    pub(crate) node: Node,
+}
+
+impl Node {
+    /// The value of a member, when this is an object that has it.
+    pub(crate) fn get(&self, key: &str) -> Option<&Node> {
+        self.members().iter().find(|member| member.key == key).map(|member| &member.node)
+    }
+
+    /// The value at the end of a path of keys.
+    pub(crate) fn at(&self, path: &[&str]) -> Option<&Node> {
+        path.iter().try_fold(self, |node, key| node.get(key))
+    }
+
+    /// The value of a member, to change it.
+    pub(crate) fn get_mut(&mut self, key: &str) -> Option<&mut Node> {
+        match &mut self.value {
+            Value::Object(members) => {
+                members.iter_mut().find(|member| member.key == key).map(|member| &mut member.node)
+            }
+            _ => None,
+        }
+    }
+
+    /// The members of an object; none for anything else.
+    pub(crate) fn members(&self) -> &[Member] {
+        match &self.value {
+            Value::Object(members) => members,
+            _ => &[],
+        }
+    }
+
+    /// The elements of an array; none for anything else.
+    pub(crate) fn elements(&self) -> &[Node] {
+        match &self.value {
+            Value::Array(elements) => elements,
+            _ => &[],
+        }
+    }
+
+    /// The string, when this is one.
+    pub(crate) fn text(&self) -> Option<&Text> {
+        match &self.value {
+            Value::String(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The names of all unset variables below this value.
+    pub(crate) fn unset(&self) -> Vec<String> {
+        let mut names: Vec<String> = Vec::new();
+        self.each_unset(&mut |_, unset| {
+            for name in unset {
+                if !names.contains(name) {
+                    names.push(name.clone());
+                }
+            }
+        });
+        names
+    }
+
+    /// Visits every string with unset variables.
+    pub(crate) fn each_unset(&self, visit: &mut dyn FnMut(&Node, &[String])) {
+        match &self.value {
+            Value::String(Text { expanded: Expanded::Unset(unset), .. }) => visit(self, unset),
+            Value::Array(elements) => elements.iter().for_each(|node| node.each_unset(visit)),
+            Value::Object(members) => members.iter().for_each(|member| member.node.each_unset(visit)),
+            _ => {}
+        }
+    }
+
+    /// Fills in what `defaults` has and this value lacks; objects merge key by key, anything else is taken whole.
+    pub(crate) fn merge_defaults(&mut self, defaults: &Node) {
+        let (Value::Object(members), Value::Object(defaults)) = (&mut self.value, &defaults.value) else { return };
+        for default in defaults {
+            match members.iter_mut().find(|member| member.key == default.key) {
+                Some(member) => member.node.merge_defaults(&default.node),
+                None => members.push(default.clone()),
+            }
+        }
+    }
+
+    /// The value for serde. A string with unset variables stays as written: it is never used, and never "".
+    pub(crate) fn to_json(&self) -> serde_json::Value {
+        use serde_json::Value as Json;
+        match &self.value {
+            Value::Null => Json::Null,
+            Value::Bool(value) => Json::Bool(*value),
+            Value::Number(number) => Json::Number(number.clone()),
+            Value::String(text) => Json::String(text.value().to_owned()),
+            Value::Array(elements) => Json::Array(elements.iter().map(Node::to_json).collect()),
+            Value::Object(members) => {
+                Json::Object(members.iter().map(|member| (member.key.clone(), member.node.to_json())).collect())
+            }
+        }
+    }
+
+    /// The JSON pointer of what was written at a byte offset, seen from this node as the root.
+    pub(crate) fn pointer_to(&self, offset: usize) -> String {
+        let (mut node, mut pointer) = (self, String::new());
+        loop {
+            let step = match &node.value {
+                Value::Array(elements) => elements
+                    .iter()
+                    .enumerate()
+                    .find(|(_, element)| element.span.contains(&offset))
+                    .map(|(index, element)| (index.to_string(), element)),
+                Value::Object(members) => members
+                    .iter()
+                    .find(|member| (member.key_span.start..member.node.span.end).contains(&offset))
+                    .map(|member| (member.key.replace('~', "~0").replace('/', "~1"), &member.node)),
+                _ => None,
+            };
+            let Some((name, next)) = step else { return pointer };
+            pointer.push('/');
+            pointer.push_str(&name);
+            node = next;
+        }
+    }
+}
+
+impl Text {
+    /// The interpolated text, or the text as written when a variable is not set.
+    pub(crate) fn value(&self) -> &str {
+        match &self.expanded {
+            Expanded::Literal(text) | Expanded::Replaced(text) => text,
+            Expanded::Unset(_) => &self.written,
+        }
+    }
+}
+
+/// Strict JSON to a tree. A syntax error ends it; duplicate keys and bad references are reported and parsing goes on.
+pub(crate) fn parse(text: &str, lookup: Lookup<'_>, report: &mut Report) -> Option<Node> {
+    let strict = ParseOptions {
+        allow_comments: false,
+        allow_loose_object_property_names: false,
+        allow_trailing_commas: false,
+        allow_missing_commas: false,
+        allow_single_quoted_strings: false,
+        allow_hexadecimal_numbers: false,
+        allow_unary_plus_numbers: false,
+        allow_bare_decimal_point_numbers: false,
+        allow_non_finite_numbers: false,
+        allow_extended_string_escapes: false,
+    };
+    let root = match parse_to_ast(text, &CollectOptions::default(), &strict) {
+        Ok(result) => result.value?,
+        Err(error) => {
+            report.add(error.range().start, format!("not JSON: {}", lower_first(&error.kind().to_string())));
+            return None;
+        }
+    };
+    // The parser above locates well but forgives a little (numbers like `01`); files must be JSON to every reader.
+    if let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(text) {
+        let line_start: usize = text.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum();
+        report.add(line_start + error.column().saturating_sub(1), "not JSON: this number or string is malformed");
+        return None;
+    }
+    Some(Builder { lookup, report }.node(root))
+}
+
+fn lower_first(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map(|first| first.to_lowercase().chain(chars).collect()).unwrap_or_default()
+}
+
+struct Builder<'a> {
+    lookup: Lookup<'a>,
+    report: &'a mut Report,
+}
+
+impl Builder<'_> {
+    fn node(&mut self, from: ast::Value<'_>) -> Node {
+        let span = from.range().start..from.range().end;
+        let value = match from {
+            ast::Value::NullKeyword(_) => Value::Null,
+            ast::Value::BooleanLit(literal) => Value::Bool(literal.value),
+            ast::Value::NumberLit(literal) => match literal.value.parse() {
+                Ok(number) => Value::Number(number),
+                Err(_) => {
+                    self.report.add(span.start, "this number is out of range");
+                    Value::Null
+                }
+            },
+            ast::Value::StringLit(literal) => Value::String(self.text(literal.value.into_owned(), span.start)),
+            ast::Value::Array(array) => Value::Array(array.elements.into_iter().map(|node| self.node(node)).collect()),
+            ast::Value::Object(object) => Value::Object(self.members(object)),
+        };
+        Node { span, value }
+    }
+
+    fn text(&mut self, written: String, offset: usize) -> Text {
+        let expanded = expand(&written, self.lookup).unwrap_or_else(|error| {
+            self.report.add(offset, error.to_string());
+            Expanded::Literal(written.clone())
+        });
+        Text { written, expanded }
+    }
+
+    /// The first of two equal keys counts; the second is reported.
+    fn members(&mut self, object: ast::Object<'_>) -> Vec<Member> {
+        let mut seen = HashSet::new();
+        let mut members = Vec::with_capacity(object.properties.len());
+        for property in object.properties {
+            let key_span = property.name.range().start..property.name.range().end;
+            let key = property.name.into_string();
+            let node = self.node(property.value);
+            if seen.insert(key.clone()) {
+                members.push(Member { key, key_span, node });
+            } else {
+                self.report
+                    .add(key_span.start, format!("the key `{}` is written twice in this object", printable(&key)));
+            }
+        }
+        members
+    }
+}

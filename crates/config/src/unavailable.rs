@@ -1,0 +1,40 @@
+//! What people write that MCProxy understands and does not offer, so that it is not called a typing mistake.
+
+use crate::report::Report;
+use crate::tree::{Node, Value};
+
+/// Keys of a later version.
+pub(crate) fn is_key(key: &str) -> bool {
+    matches!(key, "sandbox" | "idleTimeout")
+}
+
+/// Words of a later version.
+pub(crate) fn is_value(key: &str, value: &str) -> bool {
+    matches!((key, value), ("start", "lazy") | ("instances", "per-session") | ("era", "modern"))
+}
+
+/// The message for the words above. (They are constants, so naming the key says enough.)
+pub(crate) fn value(key: &str) -> String {
+    match key {
+        "start" => "`lazy` is not available in this version; servers start with MCProxy".into(),
+        "instances" => "`per-session` is not available in this version; clients share a server".into(),
+        "era" => "`modern` is not available in this version; use `auto` or `legacy`".into(),
+        "clientFeatures" => "client features are not available in this version; the list must be empty".into(),
+        key => format!("this value of `{key}` is not available in this version"),
+    }
+}
+
+/// Reports a server that is reached over the network instead of started. Its other keys are not worth checking.
+pub(crate) fn is_remote(entry: &Node, report: &mut Report) -> bool {
+    let url = entry.members().iter().find(|member| matches!(member.key.as_str(), "url" | "serverUrl" | "httpUrl"));
+    let kind = entry.members().iter().find(|member| member.key == "type" && is_remote_type(&member.node));
+    let Some(member) = kind.or(url) else { return false };
+    report.add(member.key_span.start, "remote servers are not supported; MCProxy starts commands");
+    true
+}
+
+fn is_remote_type(node: &Node) -> bool {
+    let Value::String(text) = &node.value else { return false };
+    let letters: String = text.value().chars().filter(char::is_ascii_alphabetic).collect();
+    matches!(letters.to_ascii_lowercase().as_str(), "http" | "sse" | "streamablehttp" | "ws" | "websocket")
+}

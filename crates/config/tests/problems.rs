@@ -1,0 +1,201 @@
+//! Every mistake is located and explained, all of them at once, and none of them repeats a secret.
+
+use mcproxy_config::{Config, Problem};
+
+fn problems(text: &str) -> Vec<Problem> {
+    Config::parse(text, &|_| None).expect_err("the file has mistakes").list().to_vec()
+}
+
+/// `line:column pointer: message` of each problem.
+fn lines(text: &str) -> Vec<String> {
+    problems(text).iter().map(|p| format!("{}:{} {}: {}", p.line, p.column, p.pointer, p.message)).collect()
+}
+
+/// The only problem of one server entry, without its place.
+fn about_server(members: &str) -> String {
+    let found = problems(&format!(r#"{{"servers":[{{"name":"a",{members}}}]}}"#));
+    assert_eq!(found.len(), 1, "{found:?}");
+    format!("{}: {}", found[0].pointer, found[0].message)
+}
+
+#[test]
+fn all_problems_appear_at_once_in_the_order_of_the_file() {
+    let text = r#"{
+  "listen": "example.org:80",
+  "servers": [
+    { "name": "a__b", "comand": "npx", "command": "npx" },
+    { "name": "ok", "command": "npx", "timeout": "30" },
+    { "command": "npx", "args": [1] }
+  ],
+  "groups": { "dev": { "servers": ["okk"] } },
+  "logging": { "level": "warning" }
+}"#;
+    let found = lines(text);
+    let expected = [
+        "2:13 /listen: expected \"host:port\"",
+        "4:15 /servers/0/name: `__` is not allowed",
+        "4:23 /servers/0/comand: unknown key `comand`; did you mean `command`?",
+        "5:50 /servers/1/timeout: expected a number, found a string",
+        "6:5 /servers/2: `name` is missing",
+        "6:34 /servers/2/args/0: expected a string, found a whole number",
+        "8:36 /groups/dev/servers/0: no server is named `okk`; did you mean `ok`?",
+        "9:25 /logging/level: expected `error`, `warn`, `info`, `debug` or `trace`, found another string; did you mean `warn`?",
+    ];
+    assert_eq!(found.len(), expected.len(), "{found:#?}");
+    for (found, expected) in found.iter().zip(expected) {
+        assert!(found.starts_with(expected), "{found} does not begin with {expected}");
+    }
+}
+
+#[test]
+fn a_printed_problem_names_file_line_column_and_pointer() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let path = dir.path().join("servers.json");
+    std::fs::write(&path, "{\n \"servrs\": []}").expect("written");
+    let error = Config::load(&path, &|_| None).expect_err("an unknown key");
+    let expected = format!("{}:2:2  /servrs: unknown key `servrs`; did you mean `servers`?", path.display());
+    assert_eq!(error.to_string(), expected);
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_named() {
+    let error = Config::load("/nonexistent/x.json".as_ref(), &|_| None).expect_err("no such file");
+    assert_eq!(error.to_string(), "cannot read /nonexistent/x.json");
+}
+
+#[test]
+fn syntax_errors_are_located() {
+    assert_eq!(lines("{\n  \"servers\": [,]\n}"), ["2:15 : not JSON: unexpected comma"]);
+    assert!(lines("{ // comment\n}")[0].contains("omments"));
+    assert!(lines("{\"servers\":[],}")[0].contains("railing comma"));
+    assert!(lines("{\"servers\":[]")[0].contains("nterminated object"));
+    assert!(lines("{\"listWait\":01}")[0].starts_with("1:1"));
+    assert!(lines("{}{}")[0].contains("more than one"));
+    assert!(lines("")[0].contains("the file is empty"));
+    assert!(lines("[]")[0].contains("expected an object, found a list"));
+}
+
+#[test]
+fn a_duplicate_key_and_a_duplicate_name_are_problems() {
+    assert!(about_server(r#""command":"x","command":"y""#).contains("written twice"));
+    let text = r#"{"servers":[{"name":"a","command":"x"}],"mcpServers":{"a":{"command":"y"}}}"#;
+    assert_eq!(lines(text), ["1:55 /mcpServers/a: another server is named `a`"]);
+}
+
+#[test]
+fn the_name_of_the_built_in_server_is_reserved() {
+    assert!(lines(r#"{"mcpServers":{"mcproxy":{"command":"x"}}}"#)[0].contains("built-in"));
+}
+
+#[test]
+fn remote_servers_are_refused_in_one_sentence() {
+    for entry in [r#""url":"http://x""#, r#""type":"SSE","headers":{}"#, r#""type":"streamable-http","url":"u""#] {
+        assert!(about_server(entry).ends_with("remote servers are not supported; MCProxy starts commands"));
+    }
+}
+
+#[test]
+fn a_remote_server_may_still_be_named_in_a_group() {
+    let text = r#"{"mcpServers":{"r":{"url":"http://x"}},"groups":{"g":{"servers":["r"]}}}"#;
+    assert_eq!(lines(text).len(), 1);
+}
+
+#[test]
+fn what_a_later_version_offers_is_not_called_a_typing_mistake() {
+    let later = [
+        r#""start":"lazy""#,
+        r#""instances":"per-session""#,
+        r#""era":"modern""#,
+        r#""clientFeatures":["sampling"]"#,
+        r#""sandbox":{}"#,
+        r#""idleTimeout":5"#,
+    ];
+    for member in later {
+        let message = about_server(&format!(r#""command":"x",{member}"#));
+        assert!(message.contains("not available in this version"), "{member}: {message}");
+    }
+}
+
+#[test]
+fn numbers_outside_their_range_are_refused() {
+    let cases = [
+        (r#""timeout":0"#, "/servers/0/timeout"),
+        (r#""timeout":-1"#, "/servers/0/timeout"),
+        (r#""startTimeout":1e99"#, "/servers/0/startTimeout"),
+        (r#""limits":{"maxTools":0}"#, "/servers/0/limits/maxTools"),
+        (r#""limits":{"maxLine":1.5}"#, "/servers/0/limits/maxLine"),
+        (r#""restart":{"maxAttempts":-1}"#, "/servers/0/restart/maxAttempts"),
+        (r#""timeout":60,"maxTimeout":30"#, "/servers/0/maxTimeout"),
+        (r#""restart":{"initialDelay":60,"maxDelay":30}"#, "/servers/0/restart/maxDelay"),
+    ];
+    for (member, pointer) in cases {
+        let message = about_server(&format!(r#""command":"x",{member}"#));
+        assert!(message.starts_with(pointer), "{member}: {message}");
+    }
+    assert!(lines(r#"{"listen":70000}"#)[0].contains("between 0 and 65535"));
+}
+
+#[test]
+fn entries_that_no_process_can_be_started_with_are_refused() {
+    let cases = [
+        (r#""command":"""#, "empty"),
+        (r#""command":"npx -y thing""#, "write its arguments in `args`"),
+        (r#""command":"x","args":["\u0000"]"#, "NUL"),
+        (r#""command":"x","env":{"A=B":"c"}"#, "has no `=`"),
+        (r#""command":"x","env":{"PORT":80}"#, "expected a string, found a whole number"),
+        (r#""command":"x","cwd":"~/x""#, "${HOME}"),
+        (r#""command":"x","type":"pipe""#, "`stdio`"),
+        (r#""command":"x","enabled":true,"disabled":true"#, "contradicts"),
+        (r#""command":"x","tools":{"rename":{"a":"x y"}}"#, "letters"),
+        (r#""command":"x","tools":{"rename":{"a":"c","b":"c"}}"#, "same name"),
+        (r#""command":"x","tools":{"allow":[]}"#, "lets nothing through"),
+        (r#""command":"x","args":["${A"]"#, "without its `}`"),
+        (r#""args":[]"#, "`command` is missing"),
+    ];
+    for (members, part) in cases {
+        let message = about_server(members);
+        assert!(message.contains(part), "{members}: {message}");
+    }
+}
+
+#[test]
+fn a_public_address_needs_a_word_about_who_may_call() {
+    for listen in ["0.0.0.0:1", "[::]:1", "192.0.2.1:1", "[::ffff:192.0.2.1]:1"] {
+        let found = lines(&format!(r#"{{"listen":"{listen}"}}"#));
+        assert!(found[0].contains("write \"auth\": \"none\" to go without"), "{found:?}");
+    }
+    for listen in ["127.0.0.1:1", "127.8.8.8:1", "[::1]:1"] {
+        Config::parse(&format!(r#"{{"listen":"{listen}"}}"#), &|_| None).expect("loopback");
+    }
+    Config::parse(r#"{"listen":"0.0.0.0:1","auth":"none"}"#, &|_| None).expect("written out");
+}
+
+#[test]
+fn faulty_tokens_are_explained_and_never_repeated() {
+    let cases = [
+        (r#""short-secret""#, "expected `none` or an object"),
+        (r#"{"tokens":[]}"#, "lets nothing through"),
+        (r#"{"tokens":[{"name":"a","token":"short-secret"}]}"#, "fewer than 16"),
+        (r#"{"tokens":[{"name":"a"}]}"#, "`token` or `sha256` is missing"),
+        (r#"{"tokens":[{"name":"a","sha256":"short-secret"}]}"#, "64 hexadecimal"),
+        (r#"{"tokens":[{"name":"a","token":"${NOPE}"}]}"#, "environment variable NOPE is not set"),
+    ];
+    for (auth, part) in cases {
+        let found = lines(&format!(r#"{{"auth":{auth}}}"#));
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].contains(part) && !found[0].contains("short-secret"), "{found:?}");
+    }
+}
+
+#[test]
+fn a_value_from_the_environment_appears_in_no_message() {
+    let secret = "hunter2-hunter2!";
+    let text = r#"{
+      "listen": "${S}", "auth": "${S}", "allowedHosts": ["${S}"], "groups": {"g": {"servers": ["${S}"]}},
+      "servers": [{"name": "${S}", "command": "${S} x", "era": "${S}", "type": "${S}", "cwd": ["${S}"],
+        "tools": {"rename": {"a": "${S}"}}}]}"#;
+    let problems = Config::parse(text, &|_| Some(secret.into())).expect_err("all of it is wrong");
+    assert!(problems.list().len() >= 8, "{problems}");
+    assert!(!problems.to_string().contains("hunter2"), "{problems}");
+    assert!(!format!("{problems:?}").contains("hunter2"));
+}
