@@ -49,7 +49,7 @@ pub(crate) fn check(raw: Option<&RawAuth>, node: &Node, report: &mut Report) -> 
     for (raw, element) in tokens.iter().zip(elements) {
         match token(raw) {
             // Reported with all other unset variables.
-            _ if !element.unset().is_empty() => {}
+            _ if element.lacks_text() => {}
             Err(message) => report.add(element.span.start, message),
             Ok(token) if checked.iter().any(|other| other.name == token.name) => {
                 report.add(element.span.start, "another token has the same name");

@@ -137,7 +137,7 @@ fn read(root: &Node, report: &mut Report) -> Option<Config> {
     let listen_at = root.get("listen").map_or(root.span.start, |node| node.span.start);
     let listen = listen::parse(&raw.gateway.listen);
     if let Err(error) = &listen
-        && root.get("listen").is_none_or(|node| node.unset().is_empty())
+        && root.get("listen").is_none_or(|node| !node.lacks_text())
     {
         report.add(listen_at, error.to_string());
     }
@@ -193,7 +193,11 @@ fn entries_mut(root: &mut Node) -> impl Iterator<Item = &mut Node> {
 fn report_unset(root: &Node, report: &mut Report) {
     let gateway = |member: &&Member| !matches!(member.key.as_str(), "servers" | "mcpServers" | "defaults");
     for member in root.members().iter().filter(gateway) {
-        member.node.each_unset(&mut |node, names| report.add(node.span.start, server::reason(names)));
+        member.node.each_unset(&mut |node, names| {
+            if !names.is_empty() {
+                report.add(node.span.start, server::reason(names));
+            }
+        });
     }
 }
 

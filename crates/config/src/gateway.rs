@@ -83,6 +83,9 @@ fn group_servers(raw: &RawGroup, node: &Node, known: &HashSet<String>, report: &
     let elements = node.get("servers").map(Node::elements).unwrap_or_default();
     let mut servers: Vec<ServerName> = Vec::with_capacity(raw.servers.len());
     for (name, element) in raw.servers.iter().zip(elements) {
+        if element.lacks_text() {
+            continue; // reported with all other unset variables
+        }
         if !known.contains(name) {
             // What came from the environment may be secret.
             let shown = element.text().map(|text| text.written.as_str()).unwrap_or_default();

@@ -7,7 +7,7 @@ pub(crate) enum Expanded {
     Literal(String),
     /// Something came from the environment: the text may be secret.
     Replaced(String),
-    /// These variables are not set; there is no text.
+    /// These variables are not set (none when a reference is malformed, which is reported); there is no text.
     Unset(Vec<String>),
 }
 

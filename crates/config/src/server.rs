@@ -1,5 +1,6 @@
 //! One server of the file, checked.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -260,8 +261,9 @@ impl Checks<'_> {
     }
 
     fn tools(&mut self, raw: &RawTools) {
+        let mut taken = HashSet::new();
         for (old, new) in &raw.rename {
-            let twice = raw.rename.iter().any(|(other, name)| name == new && other < old);
+            let twice = !taken.insert(new);
             let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '/');
             if new.is_empty() || new.len() > 128 || !new.chars().all(fits) {
                 let message = "a tool's name is 1 to 128 letters, digits, `_`, `-`, `.` or `/`";

@@ -103,7 +103,14 @@ impl Node {
         names
     }
 
-    /// Visits every string with unset variables.
+    /// Whether a string below has no text to judge: a variable is not set, or its reference is malformed.
+    pub(crate) fn lacks_text(&self) -> bool {
+        let mut lacks = false;
+        self.each_unset(&mut |_, _| lacks = true);
+        lacks
+    }
+
+    /// Visits every string without a text, with the variables that it lacks.
     pub(crate) fn each_unset(&self, visit: &mut dyn FnMut(&Node, &[String])) {
         match &self.value {
             Value::String(Text { expanded: Expanded::Unset(unset), .. }) => visit(self, unset),
@@ -219,13 +226,10 @@ impl Builder<'_> {
         let value = match from {
             ast::Value::NullKeyword(_) => Value::Null,
             ast::Value::BooleanLit(literal) => Value::Bool(literal.value),
-            ast::Value::NumberLit(literal) => match literal.value.parse() {
-                Ok(number) => Value::Number(number),
-                Err(_) => {
-                    self.report.add(span.start, "this number is out of range");
-                    Value::Null
-                }
-            },
+            // What no number can hold is out of every range, and is reported as such.
+            ast::Value::NumberLit(literal) => Value::Number(
+                literal.value.parse().ok().or(Number::from_f64(f64::MAX)).unwrap_or(Number::from(u64::MAX)),
+            ),
             ast::Value::StringLit(literal) => Value::String(self.text(literal.value.into_owned(), span.start)),
             ast::Value::Array(array) => Value::Array(array.elements.into_iter().map(|node| self.node(node)).collect()),
             ast::Value::Object(object) => Value::Object(self.members(object)),
@@ -236,7 +240,7 @@ impl Builder<'_> {
     fn text(&mut self, written: String, offset: usize) -> Text {
         let expanded = expand(&written, self.lookup).unwrap_or_else(|error| {
             self.report.add(offset, error.to_string());
-            Expanded::Literal(written.clone())
+            Expanded::Unset(Vec::new())
         });
         Text { written, expanded }
     }

@@ -122,6 +122,7 @@ fn numbers_outside_their_range_are_refused() {
         (r#""timeout":0"#, "/servers/0/timeout"),
         (r#""timeout":-1"#, "/servers/0/timeout"),
         (r#""startTimeout":1e99"#, "/servers/0/startTimeout"),
+        (r#""startTimeout":1e999"#, "/servers/0/startTimeout"),
         (r#""limits":{"maxTools":0}"#, "/servers/0/limits/maxTools"),
         (r#""limits":{"maxLine":1.5}"#, "/servers/0/limits/maxLine"),
         (r#""restart":{"maxAttempts":-1}"#, "/servers/0/restart/maxAttempts"),
@@ -150,6 +151,8 @@ fn entries_that_no_process_can_be_started_with_are_refused() {
         (r#""command":"x","tools":{"rename":{"a":"c","b":"c"}}"#, "same name"),
         (r#""command":"x","tools":{"allow":[]}"#, "lets nothing through"),
         (r#""command":"x","args":["${A"]"#, "without its `}`"),
+        (r#""command":"x","era":"${env:A}""#, "does not name an environment variable"),
+        (r#""command":"x","cwd":"${A:-${B}}""#, "nesting"),
         (r#""args":[]"#, "`command` is missing"),
     ];
     for (members, part) in cases {
@@ -198,4 +201,15 @@ fn a_value_from_the_environment_appears_in_no_message() {
     assert!(problems.list().len() >= 8, "{problems}");
     assert!(!problems.to_string().contains("hunter2"), "{problems}");
     assert!(!format!("{problems:?}").contains("hunter2"));
+}
+
+#[test]
+fn an_unset_variable_outside_the_servers_is_one_problem() {
+    for member in [r#""listen":"${A}""#, r#""logging":{"level":"${A}"}"#, r#""allowedHosts":["${A}"]"#] {
+        let found = lines(&format!("{{{member}}}"));
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].ends_with("environment variable A is not set"), "{found:?}");
+    }
+    let text = r#"{"servers":[],"groups":{"g":{"servers":["${A}"]}}}"#;
+    assert_eq!(lines(text), ["1:41 /groups/g/servers/0: environment variable A is not set"]);
 }
