@@ -110,7 +110,7 @@ fn texts(
 ) -> Vec<String> {
     let lower: Vec<String> = raw.into_iter().map(|text| text.trim_end_matches('/').to_ascii_lowercase()).collect();
     for (text, element) in lower.iter().zip(node.elements()) {
-        if element.unset().is_empty()
+        if !element.lacks_text()
             && let Err(message) = check(text)
         {
             report.add(element.span.start, message);

@@ -205,6 +205,7 @@ fn a_value_from_the_environment_appears_in_no_message() {
 
 #[test]
 fn an_unset_variable_outside_the_servers_is_one_problem() {
+    assert_eq!(lines(r#"{"allowedHosts":["${env:A}"]}"#).len(), 1);
     for member in [r#""listen":"${A}""#, r#""logging":{"level":"${A}"}"#, r#""allowedHosts":["${A}"]"#] {
         let found = lines(&format!("{{{member}}}"));
         assert_eq!(found.len(), 1, "{found:?}");
