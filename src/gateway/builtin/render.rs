@@ -1,0 +1,255 @@
+//! Answers of the built-in tools: text for a model to read, and the same as structured content.
+
+use std::{cmp::Reverse, fmt::Write as _, time::Duration};
+
+use mcproxy_ipc::{LogLine, LogSource, ServerState, ServerStatus, StatusReport};
+use serde_json::{Value, json};
+
+use crate::gateway::catalogue::{Offered, View, first_line, visible};
+
+/// Longest description in a list of tools, in characters.
+const SHORT: usize = 200;
+
+/// A result that says what went wrong, so that the model can correct its call.
+pub(super) fn render_error(message: &str) -> String {
+    json!({"content": [{"type": "text", "text": visible(message)}], "isError": true}).to_string()
+}
+
+/// The answer of `status`.
+pub(super) fn render_status(report: &StatusReport) -> String {
+    let ready = report.servers.iter().filter(|s| s.state == ServerState::Ready).count();
+    let mut text = format!("{ready} of {} servers ready (MCProxy {}).", report.servers.len(), report.version);
+    if let Some(error) = &report.config_error {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "\nThe configuration file on disk is not in force: {error}");
+    }
+    for server in &report.servers {
+        text.push('\n');
+        text.push_str(&server_line(server));
+    }
+    let servers: Vec<Value> = report.servers.iter().map(server_value).collect();
+    result(&text, json!({"version": report.version, "configError": report.config_error, "servers": servers}))
+}
+
+/// The answer of `logs`; the lines are oldest first.
+pub(super) fn render_logs(server: &str, lines: &[LogLine]) -> String {
+    let mut text = if lines.is_empty() { format!("No log lines of {server}.") } else { String::new() };
+    let mut values = Vec::with_capacity(lines.len());
+    for line in lines {
+        let at = utc(line.at_ms);
+        let source = match line.source {
+            LogSource::Own => "mcproxy",
+            LogSource::Stderr => "stderr",
+        };
+        let words = visible(&line.text);
+        let _ = writeln!(text, "{at} {} {source}: {words}", line.level.as_str());
+        values.push(json!({"at": at, "level": line.level.as_str(), "source": source, "text": words}));
+    }
+    result(text.trim_end(), json!({"server": server, "lines": values}))
+}
+
+/// The answer of `search_tools`.
+pub(super) fn render_search(view: &View, query: &str, limit: usize) -> String {
+    let found = search(view, query);
+    let shown = &found[..found.len().min(limit)];
+    let mut text = match (shown.len(), found.len()) {
+        (0, _) => format!("No tool matches {query:?}."),
+        (shown, all) if shown < all => format!("{shown} of {all} tools that match {query:?}:"),
+        (_, all) => format!("{all} tools match {query:?}:"),
+    };
+    let mut values = Vec::with_capacity(shown.len());
+    for tool in shown {
+        let about = first_line(&tool.description, SHORT);
+        let _ = write!(text, "\n{}: {about}", tool.name);
+        values.push(json!({"name": tool.name, "server": tool.server.as_str(), "description": about}));
+    }
+    result(&text, json!({"tools": values, "total": found.len()}))
+}
+
+/// Tools that have one of the words, best first: more of the words, then words in the name, then the view's order.
+fn search<'v>(view: &'v View, query: &str) -> Vec<Offered<'v>> {
+    let words: Vec<String> = query.split_whitespace().take(16).map(str::to_lowercase).collect();
+    let mut scored: Vec<(usize, usize, Offered<'v>)> = Vec::new();
+    for tool in view.names() {
+        let (name, about) = (tool.name.to_lowercase(), tool.description.to_lowercase());
+        let (mut hits, mut weight) = (0, 0);
+        for word in &words {
+            let whole = name.split(['_', '-', '.', '/']).any(|part| part == word);
+            let score = match (whole, name.contains(word.as_str()), about.contains(word.as_str())) {
+                (true, ..) => 4,
+                (_, true, _) => 2,
+                (_, _, true) => 1,
+                _ => 0,
+            };
+            hits += usize::from(score > 0);
+            weight += score;
+        }
+        if hits > 0 {
+            scored.push((hits, weight, tool));
+        }
+    }
+    scored.sort_by_key(|(hits, weight, _)| Reverse((*hits, *weight)));
+    scored.into_iter().map(|(.., tool)| tool).collect()
+}
+
+fn server_line(server: &ServerStatus) -> String {
+    let mut line = format!("- {}: {} for {}", server.name, server.state, human(server.since));
+    if let (ServerState::Ready, Some(about)) = (server.state, &server.description) {
+        let _ = write!(line, ", {} tools", about.counts.tools);
+    }
+    if server.restarts > 0 {
+        let _ = write!(line, ", {} restarts", server.restarts);
+    }
+    if let Some(retry) = server.retry_in {
+        let _ = write!(line, ", starts again in {}", human(retry));
+    }
+    if let Some(error) = &server.last_error {
+        let _ = write!(line, ", last error: {}", visible(error).trim().replace('\n', "\n    "));
+    }
+    line
+}
+
+fn server_value(server: &ServerStatus) -> Value {
+    json!({
+        "name": server.name.as_str(),
+        "state": server.state.as_str(),
+        "wanted": server.wanted,
+        "sinceSeconds": server.since.as_secs(),
+        "restarts": server.restarts,
+        "retryInSeconds": server.retry_in.map(|d| d.as_secs()),
+        "tools": server.description.as_ref().map(|about| about.counts.tools),
+        "lastError": server.last_error.as_deref().map(visible),
+    })
+}
+
+fn result(text: &str, structured: Value) -> String {
+    json!({"content": [{"type": "text", "text": text}], "structuredContent": structured}).to_string()
+}
+
+fn human(time: Duration) -> String {
+    match time.as_secs() {
+        s @ 0..60 => format!("{s} s"),
+        s @ 60..3600 => format!("{} min", s / 60),
+        s @ 3600..86_400 => format!("{} h {} min", s / 3600, s % 3600 / 60),
+        s => format!("{} d {} h", s / 86_400, s % 86_400 / 3600),
+    }
+}
+
+/// RFC 3339 in UTC, to the second.
+fn utc(at_ms: u64) -> String {
+    let seconds = at_ms / 1000;
+    let (days, second) = (seconds / 86_400, seconds % 86_400);
+    // Years that begin in March put the leap day last; an era of 400 such years has 146,097 days.
+    let day = days + 719_468;
+    let (era, day) = (day / 146_097, day % 146_097);
+    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let day_of_month = day - (153 * month + 2) / 5 + 1;
+    let (month, carry) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
+    let year = era * 400 + year + carry;
+    format!("{year:04}-{month:02}-{day_of_month:02}T{:02}:{:02}:{:02}Z", second / 3600, second % 3600 / 60, second % 60)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use mcproxy_ipc::{Generation, LogLevel, ProcessStatus, ServerName, ToolRules};
+
+    use super::*;
+    use crate::gateway::catalogue::{Naming, ServerCatalogue};
+
+    fn server(name: &str) -> ServerName {
+        ServerName::try_from(name).expect("a name")
+    }
+
+    fn parsed(result: &str) -> Value {
+        serde_json::from_str(result).expect("JSON")
+    }
+
+    #[test]
+    fn a_moment_is_written_as_people_write_it() {
+        assert_eq!(utc(0), "1970-01-01T00:00:00Z");
+        assert_eq!(utc(951_782_400_000), "2000-02-29T00:00:00Z");
+        assert_eq!(utc(1_798_761_599_000), "2026-12-31T23:59:59Z");
+    }
+
+    #[test]
+    fn the_status_says_why_a_server_is_down() {
+        let process = ProcessStatus { pid: 1, uptime: Duration::ZERO, rss_bytes: 0, restarts: 0 };
+        let status = ServerStatus {
+            name: server("time"),
+            wanted: true,
+            state: ServerState::Backoff,
+            generation: Generation::default(),
+            since: Duration::from_secs(61),
+            restarts: 3,
+            retry_in: Some(Duration::from_secs(8)),
+            description: None,
+            worker_pid: None,
+            server_pid: None,
+            rss_bytes: 0,
+            last_error: Some("command not found: \u{1b}[31muvx".into()),
+            events: Vec::new(),
+        };
+        let report = StatusReport {
+            version: "0.1.0".into(),
+            config_path: "x".into(),
+            config_error: None,
+            listen: "x".into(),
+            supervisor: process,
+            gateway: None,
+            servers: vec![status],
+        };
+        let value = parsed(&render_status(&report));
+        let text = value["content"][0]["text"].as_str().expect("text");
+        assert!(
+            text.contains(
+                "- time: backoff for 1 min, 3 restarts, starts again in 8 s, last error: command not found: [31muvx"
+            ),
+            "{text}"
+        );
+        assert_eq!(value["structuredContent"]["servers"][0]["state"], "backoff");
+    }
+
+    #[test]
+    fn log_lines_are_told_apart_by_source() {
+        let line = LogLine { at_ms: 1000, level: LogLevel::Info, source: LogSource::Stderr, text: "hi\u{202e}".into() };
+        let value = parsed(&render_logs("time", &[line]));
+        assert_eq!(value["content"][0]["text"], "1970-01-01T00:00:01Z info stderr: hi");
+        assert_eq!(parsed(&render_logs("time", &[]))["content"][0]["text"], "No log lines of time.");
+    }
+
+    #[test]
+    fn the_best_match_comes_first() {
+        let read = |name: &str, payload: &str| {
+            let (catalogue, _) =
+                ServerCatalogue::read(&server(name), payload.as_bytes(), &ToolRules::default()).expect("reads");
+            (server(name), Arc::new(catalogue))
+        };
+        let view = View::build(
+            Naming::Qualified,
+            &[
+                read(
+                    "a",
+                    r#"{"tools":[{"name":"shoot","description":"Takes a screenshot"},{"name":"other","description":"x"}]}"#,
+                ),
+                read(
+                    "b",
+                    r#"{"tools":[{"name":"take_screenshot","description":"Picture\nmore"},{"name":"screenshots"}]}"#,
+                ),
+            ],
+        );
+        let value = parsed(&render_search(&view, "take SCREENSHOT", 2));
+        let names: Vec<&str> = value["structuredContent"]["tools"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .filter_map(|t| t["name"].as_str())
+            .collect();
+        assert_eq!(names, ["b__take_screenshot", "a__shoot"]);
+        assert_eq!(value["structuredContent"]["total"], 3);
+        assert_eq!(parsed(&render_search(&view, "nothing here", 2))["structuredContent"]["total"], 0);
+    }
+}

@@ -1,0 +1,126 @@
+//! What `initialize` says of a scope.
+
+use std::fmt::Write as _;
+
+use mcproxy_mcp::{RawObject, json_string};
+
+use super::{Naming, list::Servers, text::visible};
+
+/// Longest instructions of a scope with many servers, in bytes: they go into every conversation.
+const MAX_INSTRUCTIONS: usize = 16 * 1024;
+
+/// The capabilities of a scope, as a JSON object.
+pub(super) fn merge(naming: Naming, servers: &Servers) -> String {
+    match (naming, servers) {
+        (Naming::Own, [(_, catalogue)]) => own(&catalogue.capabilities()),
+        // Of one server that is not there yet nothing is known, so nothing is ruled out.
+        _ => common(servers),
+    }
+}
+
+/// The declaration of one server. Changes of its lists are always announced, and tasks are not offered.
+fn own(declared: &RawObject<'_>) -> String {
+    let mut out = Members::default();
+    for (key, value) in declared.iter().filter(|(key, _)| *key != "tasks") {
+        if matches!(key, "tools" | "prompts" | "resources") {
+            out.add(key, &with_list_changed(RawObject::from_raw(value).unwrap_or_default()));
+        } else if value.get().starts_with('{') {
+            out.add(key, value.get());
+        }
+    }
+    out.finish()
+}
+
+/// What many servers can do together. Lists are announced even when they are empty: a server may come later.
+fn common(servers: &Servers) -> String {
+    let any = |test: fn(&super::ServerCatalogue) -> bool| servers.iter().any(|(_, catalogue)| test(catalogue));
+    let mut out = Members::default();
+    out.add("tools", r#"{"listChanged":true}"#);
+    out.add("prompts", r#"{"listChanged":true}"#);
+    let subscribe = any(super::ServerCatalogue::subscribes);
+    out.add(
+        "resources",
+        if subscribe { r#"{"subscribe":true,"listChanged":true}"# } else { r#"{"listChanged":true}"# },
+    );
+    out.add("logging", "{}");
+    if any(super::ServerCatalogue::completes) {
+        out.add("completions", "{}");
+    }
+    for key in ["experimental", "extensions"] {
+        if let Some(all) = union(servers, key) {
+            out.add(key, &all);
+        }
+    }
+    out.finish()
+}
+
+/// The members of all servers' objects under a key; the first server that has one counts.
+fn union(servers: &Servers, key: &str) -> Option<String> {
+    let declared: Vec<RawObject<'_>> = servers
+        .iter()
+        .filter_map(|(_, catalogue)| catalogue.capabilities().get(key).and_then(|raw| RawObject::from_raw(raw).ok()))
+        .collect();
+    let mut seen = std::collections::HashSet::new();
+    let mut out = Members::default();
+    for (name, value) in declared.iter().flat_map(RawObject::iter) {
+        if seen.insert(name) {
+            out.add(name, value.get());
+        }
+    }
+    (!declared.is_empty()).then(|| out.finish())
+}
+
+fn with_list_changed(declared: RawObject<'_>) -> String {
+    let mut out = Members::default();
+    for (key, value) in declared.iter().filter(|(key, _)| *key != "listChanged") {
+        out.add(key, value.get());
+    }
+    out.add("listChanged", "true");
+    out.finish()
+}
+
+/// The instructions of a scope: the server's own, or a section per server in equal parts of the bound.
+pub(super) fn instructions(naming: Naming, servers: &Servers) -> Option<String> {
+    let texts = || servers.iter().filter_map(|(server, catalogue)| Some((server, catalogue.instructions()?)));
+    if naming == Naming::Own {
+        return texts().next().map(|(_, text)| text.to_owned());
+    }
+    let sections: Vec<String> =
+        texts().map(|(server, text)| format!("## {server}\n{}", visible(text.trim()))).collect();
+    let whole: usize = sections.iter().map(|s| s.len() + 2).sum();
+    let share = if whole <= MAX_INSTRUCTIONS {
+        usize::MAX
+    } else {
+        (MAX_INSTRUCTIONS / sections.len().max(1)).saturating_sub(8)
+    };
+    let mut out = String::with_capacity(whole.min(MAX_INSTRUCTIONS));
+    for section in &sections {
+        let end = section.floor_char_boundary(share.min(section.len()));
+        let gap = if out.is_empty() { "" } else { "\n\n" };
+        let cut = if end < section.len() { "…" } else { "" };
+        // Writing to a String cannot fail.
+        let _ = write!(out, "{gap}{}{cut}", &section[..end]);
+    }
+    (!out.is_empty()).then_some(out)
+}
+
+/// A JSON object under construction.
+#[derive(Default)]
+struct Members(String);
+
+impl Members {
+    fn add(&mut self, key: &str, json: &str) {
+        self.0.push(if self.0.is_empty() { '{' } else { ',' });
+        self.0.push_str(json_string(key).get());
+        self.0.push(':');
+        self.0.push_str(json);
+    }
+
+    fn finish(mut self) -> String {
+        if self.0.is_empty() {
+            self.0.push('{');
+        }
+        self.0.push('}');
+        self.0
+    }
+}

@@ -1,0 +1,127 @@
+use std::collections::HashSet;
+
+use mcproxy_ipc::{ServerName, ToolRules};
+use mcproxy_mcp::{ObjectError, RawArray, RawObject, RawValue, one_line};
+
+use super::{CatalogueWarning, ListKind, Problem, entry::Entry, warning::Warnings};
+
+/// One server's offer, read and prepared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ServerCatalogue {
+    lists: [Entries; 4],
+    /// A JSON object.
+    capabilities: Box<str>,
+    instructions: Option<Box<str>>,
+}
+
+impl ServerCatalogue {
+    /// Reads the payload of a worker's `Catalogue`. What is wrong with single entries is a warning.
+    pub(crate) fn read(
+        server: &ServerName,
+        payload: &[u8],
+        rules: &ToolRules,
+    ) -> Result<(Self, Vec<CatalogueWarning>), ObjectError> {
+        let text = one_line(std::str::from_utf8(payload).map_err(ObjectError::Utf8)?);
+        let object = RawObject::from_text(&text)?;
+        let mut warnings = Warnings::new(server);
+        let lists = ListKind::ALL.map(|kind| Entries::read(kind, object.get(kind.member()), rules, &mut warnings));
+        let capabilities = object.get("capabilities").filter(|raw| RawObject::from_raw(raw).is_ok());
+        let catalogue = Self {
+            lists,
+            capabilities: capabilities.map_or("{}", RawValue::get).into(),
+            instructions: object.get_string("instructions").filter(|text| !text.trim().is_empty()).map(Into::into),
+        };
+        Ok((catalogue, warnings.finish()))
+    }
+
+    /// How many entries of a kind are shown.
+    pub(crate) fn count(&self, kind: ListKind) -> usize {
+        self.entries(kind).len()
+    }
+
+    /// What the server declared in `initialize`.
+    pub(crate) fn capabilities(&self) -> RawObject<'_> {
+        RawObject::from_text(&self.capabilities).unwrap_or_default()
+    }
+
+    /// Whether it takes `resources/subscribe`.
+    pub(crate) fn subscribes(&self) -> bool {
+        let resources = self.capabilities().get_object("resources");
+        resources.is_some_and(|r| r.get("subscribe").map(RawValue::get) == Some("true"))
+    }
+
+    /// Whether it takes `completion/complete`.
+    pub(crate) fn completes(&self) -> bool {
+        self.capabilities().get_object("completions").is_some()
+    }
+
+    /// Whether it takes `logging/setLevel`.
+    pub(crate) fn logs(&self) -> bool {
+        self.capabilities().get_object("logging").is_some()
+    }
+
+    pub(super) fn instructions(&self) -> Option<&str> {
+        self.instructions.as_deref()
+    }
+
+    pub(super) fn entries(&self, kind: ListKind) -> &[Entry] {
+        &self.list(kind).entries
+    }
+
+    pub(super) fn find(&self, kind: ListKind, shown: &str) -> Option<&Entry> {
+        let list = self.list(kind);
+        let at = list.by_name.binary_search_by(|&i| (*list.entries[i].shown).cmp(shown)).ok()?;
+        Some(&list.entries[list.by_name[at]])
+    }
+
+    fn list(&self, kind: ListKind) -> &Entries {
+        &self.lists[kind as usize]
+    }
+}
+
+/// One list, in the server's order.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Entries {
+    entries: Vec<Entry>,
+    /// Their places, sorted by name.
+    by_name: Vec<usize>,
+}
+
+impl Entries {
+    fn read(kind: ListKind, raw: Option<&RawValue>, rules: &ToolRules, warnings: &mut Warnings<'_>) -> Self {
+        let elements = match raw {
+            None => return Self::default(),
+            Some(raw) if raw.get() == "null" => return Self::default(),
+            Some(raw) => match RawArray::from_raw(raw) {
+                Ok(RawArray(elements)) => elements,
+                Err(_) => {
+                    warnings.add(kind, kind.member(), Problem::NotAList);
+                    return Self::default();
+                }
+            },
+        };
+        let mut own_names = HashSet::with_capacity(elements.len());
+        let mut shown_names = HashSet::with_capacity(elements.len());
+        let mut entries: Vec<Entry> = Vec::with_capacity(elements.len());
+        for raw in elements {
+            let Some(entry) = Entry::read(kind, raw, rules, warnings) else { continue };
+            let renamed = entry.own() != &*entry.shown;
+            if !own_names.insert(Box::<str>::from(entry.own())) {
+                warnings.add(kind, entry.own(), Problem::Duplicate);
+            } else if !shown_names.insert(entry.shown.clone()) {
+                let problem = if renamed {
+                    Problem::BadRename(entry.shown.to_string(), "is the name of another tool")
+                } else {
+                    Problem::Taken
+                };
+                warnings.add(kind, entry.own(), problem);
+            } else {
+                entry.warn_of_picky_clients(kind, warnings);
+                entries.push(entry);
+            }
+        }
+        let mut by_name: Vec<usize> = (0..entries.len()).collect();
+        by_name.sort_unstable_by(|&a, &b| entries[a].shown.cmp(&entries[b].shown));
+        Self { entries, by_name }
+    }
+}

@@ -1,0 +1,194 @@
+use std::{borrow::Cow, collections::HashMap, sync::Arc};
+
+use bytes::Bytes;
+use mcproxy_ipc::ServerName;
+use mcproxy_mcp::{split_name, split_uri};
+
+use super::{
+    CursorError, ListKind, Naming, ServerCatalogue, capabilities,
+    list::{List, PAGE, PageLimits, exposed},
+};
+
+/// What one scope shows: the catalogues of its servers merged, with the answers to list requests prepared.
+#[derive(Debug)]
+pub(crate) struct View {
+    naming: Naming,
+    servers: Vec<(ServerName, Arc<ServerCatalogue>)>,
+    places: HashMap<ServerName, usize>,
+    lists: [List; 4],
+    capabilities: String,
+    instructions: Option<String>,
+}
+
+/// Where a tool or prompt is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Target<'v> {
+    /// Whose it is.
+    pub(crate) server: &'v ServerName,
+    /// What the server calls it.
+    pub(crate) name: &'v str,
+}
+
+/// Which lists differ between two views.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Changes {
+    /// `tools/list`
+    pub(crate) tools: bool,
+    /// `prompts/list`
+    pub(crate) prompts: bool,
+    /// `resources/list` or `resources/templates/list`
+    pub(crate) resources: bool,
+}
+
+/// A tool as a search sees it.
+#[derive(Debug, Clone)]
+pub(crate) struct Offered<'v> {
+    /// What clients call it.
+    pub(crate) name: String,
+    /// Whose it is.
+    pub(crate) server: &'v ServerName,
+    /// All of its description.
+    pub(crate) description: Cow<'v, str>,
+}
+
+impl View {
+    /// Merges catalogues in the given order. With [`Naming::Own`] there is one server, or none yet.
+    pub(crate) fn build(naming: Naming, servers: &[(ServerName, Arc<ServerCatalogue>)]) -> Self {
+        Self::build_in_pages(naming, servers, PAGE)
+    }
+
+    pub(super) fn build_in_pages(
+        naming: Naming,
+        servers: &[(ServerName, Arc<ServerCatalogue>)],
+        limits: PageLimits,
+    ) -> Self {
+        let servers = match naming {
+            Naming::Qualified => servers,
+            Naming::Own => &servers[..servers.len().min(1)],
+        };
+        Self {
+            naming,
+            servers: servers.to_vec(),
+            places: servers.iter().enumerate().map(|(at, (server, _))| (server.clone(), at)).collect(),
+            lists: ListKind::ALL.map(|kind| List::build(kind, naming, servers, limits)),
+            capabilities: capabilities::merge(naming, servers),
+            instructions: capabilities::instructions(naming, servers),
+        }
+    }
+
+    /// How entries are called here.
+    pub(crate) fn naming(&self) -> Naming {
+        self.naming
+    }
+
+    /// The result of a list request, as JSON on one line.
+    pub(crate) fn list(&self, kind: ListKind, cursor: Option<&str>) -> Result<Bytes, CursorError> {
+        self.lists[kind as usize].answer(self.naming, &self.servers, cursor)
+    }
+
+    /// The tool of this name.
+    pub(crate) fn tool(&self, name: &str) -> Option<Target<'_>> {
+        self.find(ListKind::Tools, name)
+    }
+
+    /// The prompt of this name.
+    pub(crate) fn prompt(&self, name: &str) -> Option<Target<'_>> {
+        self.find(ListKind::Prompts, name)
+    }
+
+    /// The server of a resource and its own URI for it, listed or not: what fits a template is in no list.
+    pub(crate) fn resource(&self, uri: &str) -> Option<(ServerName, String)> {
+        match self.naming {
+            Naming::Own => self.servers.first().map(|(server, _)| (server.clone(), uri.to_owned())),
+            Naming::Qualified => {
+                let (server, own) = split_uri(uri)?;
+                let (server, _) = self.server(server)?;
+                Some((server.clone(), own))
+            }
+        }
+    }
+
+    /// The catalogue of a server of this view.
+    pub(crate) fn catalogue(&self, server: &ServerName) -> Option<&Arc<ServerCatalogue>> {
+        self.places.get(server).map(|&at| &self.servers[at].1)
+    }
+
+    /// The tool whose name is most like this one, for an error message.
+    pub(crate) fn nearest_tool(&self, name: &str) -> Option<String> {
+        if name.len() > 256 {
+            return None;
+        }
+        let wish = name.to_ascii_lowercase();
+        let far = wish.chars().count().div_ceil(3);
+        let distance = |(server, own): &(&ServerName, &str)| {
+            // A model that leaves the server's name out, or puts another separator, means this one.
+            let own = own.to_ascii_lowercase();
+            let full = format!("{}__{own}", server.as_str().to_ascii_lowercase());
+            let forms = [strsim::osa_distance(&full, &wish), strsim::osa_distance(&own, &wish)];
+            let loose = |text: &str| text.replace(['_', '-', '.', ':', '/'], "");
+            if loose(&full) == loose(&wish) { 0 } else { forms.into_iter().min().unwrap_or(usize::MAX) }
+        };
+        self.entries(ListKind::Tools)
+            .map(|(server, entry)| (distance(&(server, &entry.shown)), server, entry))
+            .filter(|(distance, ..)| *distance <= far)
+            .min_by_key(|(distance, ..)| *distance)
+            .map(|(_, server, entry)| exposed(ListKind::Tools, self.naming, server, entry))
+    }
+
+    /// What `initialize` announces, as a JSON object.
+    pub(crate) fn capabilities(&self) -> &str {
+        &self.capabilities
+    }
+
+    /// What `initialize` tells the model.
+    pub(crate) fn instructions(&self) -> Option<&str> {
+        self.instructions.as_deref()
+    }
+
+    /// What clients of an earlier view have to be told.
+    pub(crate) fn changes_since(&self, before: &Self) -> Changes {
+        let differs = |kind: ListKind| self.lists[kind as usize].differs(&before.lists[kind as usize]);
+        Changes {
+            tools: differs(ListKind::Tools),
+            prompts: differs(ListKind::Prompts),
+            resources: differs(ListKind::Resources) || differs(ListKind::Templates),
+        }
+    }
+
+    /// All tools, for a search.
+    pub(crate) fn names(&self) -> impl Iterator<Item = Offered<'_>> {
+        self.entries(ListKind::Tools).map(|(server, entry)| Offered {
+            name: exposed(ListKind::Tools, self.naming, server, entry),
+            server,
+            description: entry.description().unwrap_or_default(),
+        })
+    }
+
+    fn entries(&self, kind: ListKind) -> impl Iterator<Item = (&ServerName, &super::entry::Entry)> {
+        self.servers.iter().flat_map(move |(server, c)| c.entries(kind).iter().map(move |entry| (server, entry)))
+    }
+
+    fn find(&self, kind: ListKind, name: &str) -> Option<Target<'_>> {
+        let ((server, catalogue), own) = match self.naming {
+            Naming::Own => (self.servers.first()?, name),
+            Naming::Qualified => {
+                // A server name holds no `__` and does not end in `_`, so the first `__` is the separator.
+                let (server, own) = split_name(name)?;
+                (self.server(server)?, own)
+            }
+        };
+        catalogue.find(kind, own).map(|entry| Target { server, name: entry.own() })
+    }
+
+    fn server(&self, name: &str) -> Option<&(ServerName, Arc<ServerCatalogue>)> {
+        let name = ServerName::try_from(name).ok()?;
+        self.places.get(&name).map(|&at| &self.servers[at])
+    }
+}
+
+impl Changes {
+    /// Whether there is anything to tell.
+    pub(crate) fn any(self) -> bool {
+        self.tools || self.prompts || self.resources
+    }
+}

@@ -1,0 +1,111 @@
+use std::fmt;
+
+use mcproxy_ipc::ServerName;
+
+use super::ListKind;
+
+/// Something about one entry of a server's catalogue that an operator may want to know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct CatalogueWarning {
+    /// What kind of entry.
+    pub(crate) kind: ListKind,
+    /// Its name or URI, shortened and with hidden characters escaped.
+    pub(crate) name: String,
+    /// What is wrong, and what was done.
+    pub(crate) problem: Problem,
+}
+
+/// What is wrong with an entry.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Problem {
+    /// The whole list is unusable.
+    #[error("the list is not an array; it is shown as empty")]
+    NotAList,
+    /// No object.
+    #[error("left out: not a JSON object that can be read: {0}")]
+    NotAnObject(String),
+    /// Without it nothing can be called.
+    #[error("left out: `{0}` is missing or not a string")]
+    Nameless(&'static str),
+    /// A name that could deceive or break a client.
+    #[error("left out: its name {0}")]
+    BadName(&'static str),
+    /// A name that the server uses twice.
+    #[error("left out: the server lists this name twice")]
+    Duplicate,
+    /// The place of its name is taken.
+    #[error("left out: `tools.rename` gave its name to another tool")]
+    Taken,
+    /// A rename that leads to a name that is taken or unusable.
+    #[error("left out: `tools.rename` calls it `{0}`, which {1}")]
+    BadRename(String, &'static str),
+    /// An `inputSchema` that clients refuse together with the whole list.
+    #[error("left out: its inputSchema is not of type `object`, and clients would refuse the whole list")]
+    BadSchema,
+    /// Needs tasks, which are not offered.
+    #[error("left out: it can only be run as a task")]
+    NeedsTasks,
+    /// A field of the wrong JSON type.
+    #[error("`{0}` has the wrong JSON type and was left out")]
+    BadField(&'static str),
+    /// Titles or descriptions held invisible characters.
+    #[error("invisible or control characters were removed from its title or description")]
+    HiddenCharacters,
+    /// Some clients refuse it.
+    #[error(
+        "clients see it as `{exposed}`: {length} characters, and some refuse more than 64; give it a shorter one in `tools.rename` or shorten the server's name"
+    )]
+    LongName {
+        /// The full name.
+        exposed: String,
+        /// Its length.
+        length: usize,
+    },
+    /// Some clients refuse it.
+    #[error(
+        "its name has characters that some clients refuse (they take letters, digits, `_`, `-` and `.`); rename it in `tools.rename`"
+    )]
+    OddName,
+    /// More of the same.
+    #[error("{0} further warnings of this server are not shown")]
+    More(usize),
+}
+
+impl fmt::Display for CatalogueWarning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} \"{}\": {}", self.kind.noun(), self.name, self.problem)
+    }
+}
+
+/// Warnings as they are found, bounded.
+pub(super) struct Warnings<'a> {
+    pub(super) server: &'a ServerName,
+    list: Vec<CatalogueWarning>,
+    more: usize,
+}
+
+impl<'a> Warnings<'a> {
+    /// A server with thousands of bad entries must not flood the log.
+    const MAX: usize = 100;
+
+    pub(super) fn new(server: &'a ServerName) -> Self {
+        Self { server, list: Vec::new(), more: 0 }
+    }
+
+    pub(super) fn add(&mut self, kind: ListKind, name: &str, problem: Problem) {
+        if self.list.len() == Self::MAX {
+            self.more += 1;
+            return;
+        }
+        let name = name.chars().take(80).flat_map(char::escape_debug).collect();
+        self.list.push(CatalogueWarning { kind, name, problem });
+    }
+
+    pub(super) fn finish(mut self) -> Vec<CatalogueWarning> {
+        if self.more > 0 {
+            let problem = Problem::More(self.more);
+            self.list.push(CatalogueWarning { kind: ListKind::Tools, name: "…".into(), problem });
+        }
+        self.list
+    }
+}

@@ -1,0 +1,10 @@
+//! What passes between a client and one server is changed only where the common endpoint's names or the client's
+//! protocol version ask for it; every other byte stays.
+
+mod inbound;
+mod outbound;
+mod splice;
+
+pub(crate) use inbound::completion_ref;
+pub(crate) use outbound::{ResultRewrite, call_result, prompt_result, read_result};
+pub(crate) use splice::{Splices, span};

@@ -1,0 +1,256 @@
+//! From a server to a client.
+
+use std::borrow::Cow;
+
+use mcproxy_mcp::{ProtocolVersion, RawObject, RawValue, json_string, qualify_uri};
+use memchr::memmem;
+
+use super::{Splices, splice::elements};
+use crate::gateway::catalogue::Naming;
+
+/// One of the functions here: the client's naming, the server, its result, the client's version.
+pub(crate) type ResultRewrite = for<'r> fn(Naming, &str, &'r str, ProtocolVersion) -> Cow<'r, str>;
+
+/// The result of `tools/call`, as the client understands it.
+pub(crate) fn call_result<'r>(naming: Naming, server: &str, raw: &'r str, version: ProtocolVersion) -> Cow<'r, str> {
+    Outbound { naming, server, version }.call_result(raw)
+}
+
+/// The result of `prompts/get`, as the client understands it.
+pub(crate) fn prompt_result<'r>(naming: Naming, server: &str, raw: &'r str, version: ProtocolVersion) -> Cow<'r, str> {
+    Outbound { naming, server, version }.prompt_result(raw)
+}
+
+/// The result of `resources/read`, as the client understands it.
+pub(crate) fn read_result<'r>(naming: Naming, server: &str, raw: &'r str, version: ProtocolVersion) -> Cow<'r, str> {
+    Outbound { naming, server, version }.read_result(raw)
+}
+
+/// What is known of the client that a result goes to, and of the server that it comes from.
+struct Outbound<'a> {
+    naming: Naming,
+    server: &'a str,
+    version: ProtocolVersion,
+}
+
+impl Outbound<'_> {
+    fn call_result<'r>(&self, raw: &'r str) -> Cow<'r, str> {
+        let structured = holds(raw, br#""structuredContent""#);
+        if !structured && !self.concerns(raw) {
+            return Cow::Borrowed(raw);
+        }
+        let Ok(object) = RawObject::from_text(raw) else { return Cow::Borrowed(raw) };
+        let mut edits = Splices::of(raw);
+        let content = elements(object.get("content"));
+        // Only an object may stand there up to 2025-11-25. Servers put the same into a text block.
+        if let Some(value) = object.get("structuredContent").filter(|value| !value.get().starts_with('{')) {
+            edits.retain(raw, &object, |key| key != "structuredContent");
+            if content.is_empty() && value.get() != "null" {
+                let block = text_block(value.get());
+                match object.get("content") {
+                    Some(old) => edits.replace(old, format!("[{block}]")),
+                    None if object.iter().count() == 1 => return Cow::Owned(format!("{{\"content\":[{block}]}}")),
+                    None => edits.append(&object, "content", &format!("[{block}]")),
+                }
+            }
+        }
+        if self.concerns(raw) {
+            for block in content {
+                self.block(block, &mut edits);
+            }
+        }
+        edits.finish()
+    }
+
+    fn prompt_result<'r>(&self, raw: &'r str) -> Cow<'r, str> {
+        if !self.concerns(raw) {
+            return Cow::Borrowed(raw);
+        }
+        let Ok(object) = RawObject::from_text(raw) else { return Cow::Borrowed(raw) };
+        let mut edits = Splices::of(raw);
+        for message in elements(object.get("messages")) {
+            let content = RawObject::from_raw(message).ok().and_then(|message| message.get("content"));
+            match content {
+                Some(block) if block.get().starts_with('{') => self.block(block, &mut edits),
+                other => elements(other).into_iter().for_each(|block| self.block(block, &mut edits)),
+            }
+        }
+        edits.finish()
+    }
+
+    fn read_result<'r>(&self, raw: &'r str) -> Cow<'r, str> {
+        if self.naming == Naming::Own {
+            return Cow::Borrowed(raw);
+        }
+        let Ok(object) = RawObject::from_text(raw) else { return Cow::Borrowed(raw) };
+        let mut edits = Splices::of(raw);
+        for part in elements(object.get("contents")) {
+            if let Ok(part) = RawObject::from_raw(part) {
+                self.uri(&part, &mut edits);
+            }
+        }
+        edits.finish()
+    }
+
+    /// Whether a result may hold a block that is changed; decided without parsing it.
+    fn concerns(&self, raw: &str) -> bool {
+        let links = self.naming == Naming::Qualified || self.version < ProtocolVersion::V2025_06_18;
+        (links && holds(raw, b"\"resource"))
+            || (self.version < ProtocolVersion::V2025_03_26 && holds(raw, b"\"audio\""))
+    }
+
+    fn block(&self, raw: &RawValue, edits: &mut Splices<'_>) {
+        let Ok(block) = RawObject::from_raw(raw) else { return };
+        match block.get_string("type").as_deref() {
+            Some("resource_link") if self.version < ProtocolVersion::V2025_06_18 => {
+                edits.replace(raw, self.link_as_text(&block));
+            }
+            Some("resource_link") => self.uri(&block, edits),
+            Some("resource") => {
+                if let Some(resource) = block.get_object("resource") {
+                    self.uri(&resource, edits);
+                }
+            }
+            Some("audio") if self.version < ProtocolVersion::V2025_03_26 => {
+                let kind = block.get_string("mimeType").unwrap_or(Cow::Borrowed("unknown type"));
+                let size = block.get_string("data").map_or(0, |data| data.len() / 4 * 3);
+                let text = format!("[audio, {kind}, about {size} bytes: this client's protocol version has no audio]");
+                edits.replace(raw, text_block(&text));
+            }
+            _ => {}
+        }
+    }
+
+    fn uri(&self, object: &RawObject<'_>, edits: &mut Splices<'_>) {
+        if self.naming == Naming::Own {
+            return;
+        }
+        if let (Some(raw), Some(uri)) = (object.get("uri"), object.get_string("uri")) {
+            edits.replace(raw, json_string(&qualify_uri(self.server, &uri)).get().to_owned());
+        }
+    }
+
+    fn link_as_text(&self, link: &RawObject<'_>) -> String {
+        let uri = link.get_string("uri").unwrap_or_default();
+        let uri = match self.naming {
+            Naming::Qualified => Cow::Owned(qualify_uri(self.server, &uri)),
+            Naming::Own => uri,
+        };
+        let mut text = format!("[resource] {uri}");
+        for key in ["title", "name", "mimeType", "description"] {
+            if let Some(more) = link.get_string(key) {
+                text.push_str(&format!("\n{key}: {more}"));
+            }
+        }
+        text_block(&text)
+    }
+}
+
+fn holds(raw: &str, needle: &[u8]) -> bool {
+    memmem::find(raw.as_bytes(), needle).is_some()
+}
+
+fn text_block(text: &str) -> String {
+    format!("{{\"type\":\"text\",\"text\":{}}}", json_string(text).get())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const NOW: ProtocolVersion = ProtocolVersion::V2025_11_25;
+    const Q: Naming = Naming::Qualified;
+
+    #[test]
+    fn links_and_embedded_resources_of_a_tool_stay_readable() {
+        let raw = r#"{ "content":[{"type":"text","text":"resource"},{"n":1.50,"type":"resource_link","uri":"f:///a","name":"uri"},{"type":"resource","resource":{"uri":"ui://x/y","text":"uri"}}], "big":12345678901234567890123}"#;
+        let expected = r#"{ "content":[{"type":"text","text":"resource"},{"n":1.50,"type":"resource_link","uri":"s+f:///a","name":"uri"},{"type":"resource","resource":{"uri":"ui://s+x/y","text":"uri"}}], "big":12345678901234567890123}"#;
+        assert_eq!(call_result(Q, "s", raw, NOW), expected);
+        assert!(matches!(call_result(Naming::Own, "s", raw, NOW), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn a_result_without_links_is_not_even_parsed() {
+        let not_json = "{\"content\":[{\"type\":\"text\"";
+        assert!(matches!(call_result(Q, "s", not_json, NOW), Cow::Borrowed(text) if text == not_json));
+    }
+
+    #[test]
+    fn prompts_and_reads_are_rewritten_in_their_own_places() {
+        let prompt = r#"{"messages":[{"role":"user","content":{"type":"resource","resource":{"uri":"a:b"}}},{"content":[{"type":"resource_link","uri":"c:d"}]}]}"#;
+        let expected = r#"{"messages":[{"role":"user","content":{"type":"resource","resource":{"uri":"s+a:b"}}},{"content":[{"type":"resource_link","uri":"s+c:d"}]}]}"#;
+        assert_eq!(prompt_result(Q, "s", prompt, NOW), expected);
+        let read = r#"{"contents":[{"uri":"a:b","text":"x"},{"uri":"a:c","blob":""},{"uri":7},3]}"#;
+        assert_eq!(
+            read_result(Q, "s", read, NOW),
+            r#"{"contents":[{"uri":"s+a:b","text":"x"},{"uri":"s+a:c","blob":""},{"uri":7},3]}"#
+        );
+    }
+
+    #[test]
+    fn older_clients_get_text_for_what_they_do_not_know() {
+        let raw = r#"{"content":[{"type":"audio","data":"AAAA","mimeType":"audio/wav"},{"type":"resource_link","uri":"a:b","name":"n"}]}"#;
+        let old = call_result(Q, "s", raw, ProtocolVersion::V2024_11_05);
+        assert_eq!(
+            old,
+            r#"{"content":[{"type":"text","text":"[audio, audio/wav, about 3 bytes: this client's protocol version has no audio]"},{"type":"text","text":"[resource] s+a:b\nname: n"}]}"#
+        );
+        let middle = call_result(Naming::Own, "s", raw, ProtocolVersion::V2025_03_26);
+        assert!(middle.contains(r#""type":"audio""#) && middle.contains("[resource] a:b"), "{middle}");
+    }
+
+    #[test]
+    fn structured_content_that_is_no_object_becomes_text() {
+        assert_eq!(
+            call_result(Q, "s", r#"{"structuredContent":[1]}"#, NOW),
+            r#"{"content":[{"type":"text","text":"[1]"}]}"#
+        );
+        assert_eq!(
+            call_result(Q, "s", r#"{"content":[],"structuredContent":3}"#, NOW),
+            r#"{"content":[{"type":"text","text":"3"}]}"#
+        );
+        assert_eq!(
+            call_result(Q, "s", r#"{"structuredContent":"x","isError":true}"#, NOW),
+            r#"{"isError":true,"content":[{"type":"text","text":"\"x\""}]}"#
+        );
+        assert_eq!(
+            call_result(Q, "s", r#"{"isError":true,"structuredContent":"x"}"#, NOW),
+            r#"{"isError":true,"content":[{"type":"text","text":"\"x\""}]}"#
+        );
+        assert_eq!(
+            call_result(Q, "s", r#"{"content":[{"type":"text"}],"structuredContent":null}"#, NOW),
+            r#"{"content":[{"type":"text"}]}"#
+        );
+        let fine = r#"{"content":[],"structuredContent":{"a":1}}"#;
+        assert!(matches!(call_result(Q, "s", fine, NOW), Cow::Borrowed(_)));
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_passes_without_a_panic(parts in prop::collection::vec(prop::sample::select(vec![
+            "{", "}", "[", "]", ",", ":", "\"content\"", "\"resource\"", "\"resource_link\"", "\"type\"", "\"uri\"", "\"x\"", "1", "null",
+            "\"structuredContent\"", "\"messages\"", "\"contents\"", " ", "\"audio\"",
+        ]), 0..30)) {
+            let text = parts.concat();
+            for version in ProtocolVersion::ALL {
+                let _ = call_result(Q, "s", &text, version);
+                let _ = prompt_result(Q, "s", &text, version);
+                let _ = read_result(Q, "s", &text, version);
+            }
+        }
+
+        #[test]
+        fn near_results_stay_json(blocks in prop::collection::vec(prop::sample::select(vec![
+            r#"{"type":"resource_link","uri":"a:b"}"#, r#"{"type":"resource","resource":{"uri":"a:\u00e9"}}"#, r#"{"type":"audio"}"#, "null",
+            r#"{"type":"resource"}"#, r#"{"type":"resource_link","uri":3}"#, "[]", r#"{"uri":"x","uri":"y","type":"resource_link"}"#,
+        ]), 0..6), structured in prop::sample::select(vec!["", r#","structuredContent":[1]"#, r#","structuredContent" : {} , "z":1"#])) {
+            let text = format!("{{\"content\" : [{}]{structured}}}", blocks.join(","));
+            for version in ProtocolVersion::ALL {
+                let out = call_result(Q, "s", &text, version);
+                prop_assert!(RawObject::from_text(&out).is_ok(), "{out}");
+            }
+        }
+    }
+}
