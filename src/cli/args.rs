@@ -1,0 +1,127 @@
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+const AFTER_HELP: &str = "\
+Examples:
+  mcproxy status                                   how every server is
+  mcproxy status playwright                        all about one, with its last error and history
+  mcproxy tools --server time                      what one server offers
+  mcproxy call time__get_current_time --args '{\"timezone\":\"Europe/Berlin\"}'
+  mcproxy logs playwright -f                       follow one server's log and stderr
+  mcproxy check mcp-servers.json                   find mistakes before a reload does
+
+Exit codes (sysexits.h):
+   0  done
+   1  tried and failed: the tool reported an error, the supervisor refused
+  64  wrong usage, or no such server or tool (the nearest one is named)
+  69  no supervisor, no gateway, or the server is not up
+  76  the other side does not speak MCP as specified
+  77  the token is missing or wrong, or the socket is another user's
+  78  the configuration has mistakes";
+
+/// Looks after a running MCProxy: one MCP endpoint in front of many MCP servers.
+#[derive(Debug, Parser)]
+#[command(name = "mcproxy", version, after_help = AFTER_HELP, max_term_width = 100, arg_required_else_help = false)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What every command understands.
+#[derive(Debug, Args)]
+pub(crate) struct Global {
+    /// Print data as JSON
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Where the supervisor's socket is [default: $MCPROXY_RUNTIME_DIR, else $XDG_RUNTIME_DIR/mcproxy, else /run/mcproxy
+    /// (root) or /tmp/mcproxy-UID]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) runtime_dir: Option<PathBuf>,
+    /// The MCP endpoint for tools, call and connect [default: where the supervisor says that the gateway listens]
+    #[arg(long, global = true, value_name = "URL")]
+    pub(crate) url: Option<String>,
+    /// The bearer token, where the gateway wants one; other users can see arguments, so better use $MCPROXY_TOKEN
+    #[arg(long, global = true, value_name = "TOKEN")]
+    pub(crate) token: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Show how every server is, or all that is known of one
+    #[command(
+        after_help = "Examples:\n  mcproxy status\n  mcproxy status time\n  mcproxy status --json | jq '.servers[] | select(.state != \"ready\")'"
+    )]
+    Status {
+        /// Only this server, with all details
+        server: Option<String>,
+    },
+    /// List the tools that clients see
+    #[command(
+        after_help = "Examples:\n  mcproxy tools\n  mcproxy tools --server time\n  mcproxy tools --json | jq '.[].name'"
+    )]
+    Tools {
+        /// Only those of this server
+        #[arg(long, value_name = "SERVER")]
+        server: Option<String>,
+    },
+    /// Call a tool and print what it answers
+    #[command(after_help = "Examples:\n  mcproxy call time__get_current_time --args '{\"timezone\":\"UTC\"}'\n  \
+                      mcproxy call fs__write_file --args - < arguments.json\n  mcproxy call echo__say --json | jq .content\n\n\
+                      Text is printed as it is, other content is described. Exit code 1 when the tool reports an error.")]
+    Call {
+        /// The name as `mcproxy tools` prints it
+        #[arg(value_name = "SERVER__TOOL")]
+        tool: String,
+        /// The arguments, a JSON object; `-` reads it from stdin
+        #[arg(long, value_name = "JSON", default_value = "{}")]
+        args: String,
+        /// Give up after so many seconds, whatever the server's own timeout is
+        #[arg(long, value_name = "SECONDS", default_value_t = 3600, value_parser = clap::value_parser!(u64).range(1..))]
+        timeout: u64,
+    },
+    /// Print what a server (or all of MCProxy) logged, its stderr included
+    #[command(after_help = "Examples:\n  mcproxy logs\n  mcproxy logs playwright -n 200\n  mcproxy logs time -f")]
+    Logs {
+        /// Only this server
+        server: Option<String>,
+        /// Go on with new lines
+        #[arg(short, long)]
+        follow: bool,
+        /// How many old lines
+        #[arg(short = 'n', long, value_name = "N", default_value_t = 50)]
+        lines: usize,
+    },
+    /// Start a server anew, without waiting out a backoff
+    #[command(after_help = "Example:\n  mcproxy restart playwright")]
+    Restart {
+        /// Which one
+        server: String,
+    },
+    /// Have the supervisor read the configuration again
+    #[command(after_help = "Example:\n  mcproxy check && mcproxy reload")]
+    Reload,
+    /// Stop everything: calls in flight finish, then all servers end
+    #[command(after_help = "Example:\n  mcproxy stop")]
+    Stop,
+    /// Check a configuration file; all mistakes are reported at once
+    #[command(after_help = "Examples:\n  mcproxy check\n  mcproxy check new.json && mv new.json mcp-servers.json")]
+    Check {
+        /// The file
+        #[arg(default_value = "mcp-servers.json")]
+        file: PathBuf,
+    },
+    /// Print the JSON Schema of the configuration file, for editors
+    #[command(after_help = "Example:\n  mcproxy schema > mcp-servers.schema.json")]
+    Schema,
+    /// Be a stdio MCP server that passes everything on, for clients that can only start commands
+    #[command(after_help = "Example, in a desktop client's configuration:\n  \
+                      {\"mcpServers\": {\"mcproxy\": {\"command\": \"mcproxy\", \"args\": [\"connect\"]}}}\n\n\
+                      Without URL and --url: where the supervisor says that the gateway listens, else http://127.0.0.1:12009/mcp.")]
+    Connect {
+        /// The MCP endpoint, for example http://127.0.0.1:12009/servers/time/mcp
+        url: Option<String>,
+    },
+}

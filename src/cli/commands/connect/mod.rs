@@ -1,0 +1,170 @@
+//! `mcproxy connect`: a stdio MCP server (lines of JSON-RPC) whose other half is a Streamable HTTP endpoint.
+//!
+//! - [`lines`] reads stdin and [`output`] writes stdout, each on a thread of its own, because both may block;
+//! - [`relay`] carries messages over and keeps the session alive when the other side forgets it;
+//! - [`stream`] listens to what the server says by itself.
+//!
+//! Notifications and responses are sent one after the other, so that their order holds; requests run side by side.
+
+mod failure;
+mod lines;
+mod link;
+mod output;
+mod relay;
+mod stream;
+
+use std::{collections::HashMap, io, rc::Rc, time::Duration};
+
+use mcproxy_mcp::{ErrorCode, Message, RawObject, RequestId, error_object, method, parse, write_error_response};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    task::{AbortHandle, JoinSet},
+    time::timeout,
+};
+
+use self::{lines::Line, output::Output, relay::Relay};
+use crate::cli::{console::Console, endpoint::Endpoint, error::CliError, exit::Exit};
+
+/// Requests at once; a client that has more open gets errors rather than a stuck pipe.
+const MAX_IN_FLIGHT: usize = 256;
+/// How long requests in flight may still take when stdin has ended.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
+/// Longest wait for a notification to be taken in.
+const TELL_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Passes everything on until stdin ends, a signal comes or nobody reads stdout any more.
+pub(crate) async fn run(endpoint: Endpoint, console: &mut Console) -> Result<Exit, CliError> {
+    let input = std::mem::replace(&mut console.input, Box::new(io::empty()));
+    let out = std::mem::replace(&mut console.out, Box::new(io::sink()));
+    let err = std::mem::replace(&mut console.err, Box::new(io::sink()));
+    let mut lines = lines::read(input);
+    let (output, writer) = output::write(out);
+    let relay = Rc::new(Relay::new(endpoint, output.clone(), err));
+    let mut terminated = signal(SignalKind::terminate())?;
+    let mut desk =
+        Desk { relay: relay.clone(), output: output.clone(), requests: JoinSet::new(), open: HashMap::new() };
+    let listening = actix_web::rt::spawn(stream::follow(relay.clone()));
+    let drain = loop {
+        tokio::select! {
+            line = lines.recv() => match line {
+                // Taking it may wait for the gateway or for the client: neither may keep us from ending.
+                Some(line) => tokio::select! {
+                    () = desk.take(line) => {}
+                    () = output.closed() => break false,
+                    _ = terminated.recv() => break false,
+                    _ = tokio::signal::ctrl_c() => break false,
+                },
+                None => break true,
+            },
+            Some(done) = desk.requests.join_next(), if !desk.requests.is_empty() => desk.forget(done),
+            () = output.closed() => break false,
+            _ = terminated.recv() => break false,
+            _ = tokio::signal::ctrl_c() => break false,
+        }
+    };
+    if drain {
+        let rest = async { while desk.requests.join_next().await.is_some() {} };
+        tokio::select! {
+            _ = timeout(DRAIN_TIMEOUT, rest) => {}
+            () = output.closed() => {}
+            _ = terminated.recv() => {}
+            _ = tokio::signal::ctrl_c() => {}
+        }
+    }
+    desk.requests.shutdown().await;
+    listening.abort();
+    relay.close().await;
+    drop((desk, relay, output));
+    // The stream's task holds the last sender until it has seen that it is over.
+    let _ = listening.await;
+    writer.finish().await;
+    Ok(Exit::Ok)
+}
+
+/// What came from the client and is not yet answered.
+struct Desk {
+    relay: Rc<Relay>,
+    output: Output,
+    requests: JoinSet<Option<RequestId>>,
+    open: HashMap<RequestId, AbortHandle>,
+}
+
+impl Desk {
+    async fn take(&mut self, line: Line) {
+        let text = match line {
+            Line::Text(text) => text,
+            Line::TooLong => {
+                let error = error_object(ErrorCode::INVALID_REQUEST, "a line is longer than 16 MiB");
+                return self.refuse(None, error.get()).await;
+            }
+        };
+        let trimmed = text.trim_ascii();
+        if trimmed.is_empty() {
+            return;
+        }
+        if trimmed.starts_with(b"[") {
+            let relay = self.relay.clone();
+            self.requests.spawn_local(async move {
+                relay.batch(text).await;
+                None
+            });
+            return;
+        }
+        match parse(&text) {
+            Ok(Message::Request { id, method, .. }) if method == method::INITIALIZE => {
+                self.relay.initialize(&id, text.clone()).await;
+            }
+            Ok(Message::Request { id, .. }) => self.begin(id, text.clone()).await,
+            Ok(Message::Notification { method, params }) => {
+                let cancelled = (method == method::CANCELLED).then(|| cancelled_id(params?)).flatten();
+                let is_initialized = method == method::INITIALIZED;
+                self.tell(text.clone()).await;
+                if is_initialized {
+                    self.relay.client_is_ready();
+                }
+                // Nobody waits for the answer any more, and there need not be one.
+                if let Some(task) = cancelled.and_then(|id| self.open.remove(&id)) {
+                    task.abort();
+                }
+            }
+            Ok(Message::Response { .. }) => self.tell(text.clone()).await,
+            Err(e) => self.refuse(e.id(), error_object(e.code(), &e).get()).await,
+        }
+    }
+
+    async fn begin(&mut self, id: RequestId, text: Vec<u8>) {
+        if self.requests.len() >= MAX_IN_FLIGHT {
+            let error = error_object(ErrorCode::INTERNAL_ERROR, format!("more than {MAX_IN_FLIGHT} requests at once"));
+            return self.refuse(Some(&id), error.get()).await;
+        }
+        let relay = self.relay.clone();
+        let own = id.clone();
+        let task = self.requests.spawn_local(async move {
+            relay.request(&own, text).await;
+            Some(own)
+        });
+        self.open.insert(id, task);
+    }
+
+    async fn tell(&self, text: Vec<u8>) {
+        if timeout(TELL_TIMEOUT, self.relay.tell(text)).await.is_err() {
+            self.relay.remark("a notification was not taken in in time");
+        }
+    }
+
+    fn forget(&mut self, done: Result<Option<RequestId>, tokio::task::JoinError>) {
+        if let Ok(Some(id)) = done {
+            self.open.remove(&id);
+        }
+    }
+
+    async fn refuse(&self, id: Option<&RequestId>, error: &str) {
+        let mut message = Vec::new();
+        write_error_response(&mut message, id, error);
+        self.output.line(&String::from_utf8_lossy(&message)).await;
+    }
+}
+
+fn cancelled_id(params: &mcproxy_mcp::RawValue) -> Option<RequestId> {
+    RequestId::from_raw(RawObject::from_raw(params).ok()?.get("requestId")?).ok()
+}

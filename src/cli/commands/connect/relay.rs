@@ -1,0 +1,238 @@
+use std::{cell::RefCell, io::Write, time::Duration};
+
+use mcproxy_mcp::{
+    Message, Outcome, RawObject, RawValue, RequestId, json_string, method, parse, write_notification, write_request,
+};
+use tokio::{
+    sync::{Mutex, watch},
+    time::{Instant, sleep, timeout},
+};
+
+use super::{failure, link::Link, output::Output};
+use crate::cli::{
+    conversation::Conversation,
+    endpoint::{Endpoint, EndpointError, MessageStream, Reply, SessionKey},
+};
+
+/// So long a gateway that is not there may be away, for example while it is being restarted.
+const PATIENCE: Duration = Duration::from_secs(10);
+const FIRST_RETRY: Duration = Duration::from_millis(100);
+const INITIALIZE_TIMEOUT: Duration = Duration::from_secs(60);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Carries messages from the client to the endpoint and the answers back.
+pub(super) struct Relay {
+    pub(super) endpoint: Endpoint,
+    pub(super) output: Output,
+    link: watch::Sender<Link>,
+    /// Held while a lost session is replaced, so that several losers make one new session.
+    renewing: Mutex<()>,
+    err: RefCell<Box<dyn Write + Send>>,
+}
+
+impl Relay {
+    pub(super) fn new(endpoint: Endpoint, output: Output, err: Box<dyn Write + Send>) -> Self {
+        let link = watch::Sender::new(Link::default());
+        Self { endpoint, output, link, renewing: Mutex::new(()), err: RefCell::new(err) }
+    }
+
+    /// Something for the person who reads stderr.
+    pub(super) fn remark(&self, text: &str) {
+        let _ = writeln!(self.err.borrow_mut(), "mcproxy connect: {text}");
+    }
+
+    /// News of the session.
+    pub(super) fn links(&self) -> watch::Receiver<Link> {
+        self.link.subscribe()
+    }
+
+    /// The server may speak by itself from now on.
+    pub(super) fn client_is_ready(&self) {
+        self.link.send_modify(|link| link.ready = true);
+    }
+
+    /// Opens a session with the client's own `initialize`.
+    pub(super) async fn initialize(&self, id: &RequestId, text: Vec<u8>) {
+        let shake = self.shake_hands(id, text.clone());
+        let result = timeout(INITIALIZE_TIMEOUT, shake).await.unwrap_or(Err(EndpointError::NoAnswer));
+        match result {
+            Ok((key, answer)) => {
+                self.link.send_modify(|link| {
+                    *link = Link { key, initialize: Some(text), generation: link.generation + 1, ready: false };
+                });
+                self.output.line(&answer).await;
+            }
+            Err(error) => self.fail(id, &error).await,
+        }
+    }
+
+    /// Sends a request and passes on all that comes back, its answer last.
+    pub(super) async fn request(&self, id: &RequestId, text: Vec<u8>) {
+        if let Err(error) = self.try_request(id, &text).await {
+            self.fail(id, &error).await;
+        }
+    }
+
+    async fn try_request(&self, id: &RequestId, text: &[u8]) -> Result<(), EndpointError> {
+        let (key, reply) = self.post(text).await?;
+        let Reply::Messages(stream) = reply else { return Err(EndpointError::NoAnswer) };
+        let mut conversation = Conversation::new(self.endpoint.clone(), key, stream);
+        loop {
+            let message = conversation.next().await?;
+            let kind = Kind::of(&message, id);
+            if kind != Kind::Foreign {
+                self.output.line(&message).await;
+            }
+            if kind == Kind::Answer {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Sends a notification or a response.
+    pub(super) async fn tell(&self, text: Vec<u8>) {
+        match self.post(&text).await {
+            Ok((_, Reply::Accepted)) => {}
+            Ok((_, Reply::Messages(stream))) => self.pass_on(stream).await,
+            Err(error) => self.remark(&failure::chain(&error)),
+        }
+    }
+
+    /// Sends a batch (2025-03-26); which answers belong to it is the server's affair.
+    pub(super) async fn batch(&self, text: Vec<u8>) {
+        self.tell(text).await;
+    }
+
+    async fn pass_on(&self, mut stream: MessageStream) {
+        while let Ok(Some(message)) = stream.next().await {
+            self.output.line(&message).await;
+        }
+    }
+
+    /// Says good-bye.
+    pub(super) async fn close(&self) {
+        let key = self.link.borrow().key.clone();
+        if key.id.is_some() {
+            let _ = timeout(CLOSE_TIMEOUT, self.endpoint.delete(&key)).await;
+        }
+    }
+
+    /// Sends a message on the current session. When the other side has forgotten the session, the message was not
+    /// accepted, so it is sent once more on a new one.
+    async fn post(&self, text: &[u8]) -> Result<(SessionKey, Reply), EndpointError> {
+        let link = self.link.borrow().clone();
+        match self.post_patiently(&link.key, text).await {
+            Err(error) if is_lost(&error) && link.can_be_lost() => {
+                self.renew(link.generation).await?;
+                let key = self.link.borrow().key.clone();
+                let reply = self.post_patiently(&key, text).await?;
+                Ok((key, reply))
+            }
+            other => Ok((link.key, other?)),
+        }
+    }
+
+    /// A connection that was refused has carried nothing, so the message can be tried again.
+    async fn post_patiently(&self, key: &SessionKey, text: &[u8]) -> Result<Reply, EndpointError> {
+        let give_up = Instant::now() + PATIENCE;
+        let mut wait = FIRST_RETRY;
+        loop {
+            match self.endpoint.post(key, text.to_vec()).await {
+                Err(EndpointError::Connect { .. }) if Instant::now() + wait < give_up => sleep(wait).await,
+                other => return other,
+            }
+            wait *= 2;
+        }
+    }
+
+    /// Replaces the session of this generation, unless somebody has done so already.
+    pub(super) async fn renew(&self, generation: u64) -> Result<(), EndpointError> {
+        let _turn = self.renewing.lock().await;
+        let link = self.link.borrow().clone();
+        if link.generation != generation {
+            return Ok(());
+        }
+        let Some(initialize) = &link.initialize else { return Err(EndpointError::NoAnswer) };
+        let id = RequestId::from_raw(&json_string(&format!("mcproxy-connect-{generation}"))).expect("a short string");
+        let mut again = Vec::new();
+        write_request(&mut again, &id, method::INITIALIZE, params_of(initialize));
+        let shake = self.shake_hands(&id, again);
+        let (key, _) = timeout(INITIALIZE_TIMEOUT, shake).await.unwrap_or(Err(EndpointError::NoAnswer))?;
+        if key.version != link.key.version {
+            self.remark("the new session speaks another version of MCP than the client was told");
+        }
+        let mut initialized = Vec::new();
+        write_notification(&mut initialized, method::INITIALIZED, "");
+        self.post_patiently(&key, &initialized).await?;
+        self.remark("the other side had forgotten the session; opened a new one");
+        self.link.send_modify(|link| {
+            link.key = key;
+            link.generation += 1;
+        });
+        Ok(())
+    }
+
+    /// The new session and the answer to `initialize`.
+    async fn shake_hands(&self, id: &RequestId, text: Vec<u8>) -> Result<(SessionKey, String), EndpointError> {
+        let none = SessionKey::default();
+        let Reply::Messages(stream) = self.post_patiently(&none, &text).await? else {
+            return Err(EndpointError::NoAnswer);
+        };
+        let mut key = SessionKey { id: stream.session().map(str::to_owned), version: None };
+        let mut conversation = Conversation::new(self.endpoint.clone(), key.clone(), stream);
+        loop {
+            let message = conversation.next().await?;
+            if Kind::of(&message, id) == Kind::Answer {
+                key.version = negotiated_version(&message);
+                return Ok((key, message));
+            }
+            self.output.line(&message).await;
+        }
+    }
+
+    async fn fail(&self, id: &RequestId, error: &EndpointError) {
+        self.remark(&failure::chain(error));
+        self.output.line(&failure::response(id, error)).await;
+    }
+}
+
+/// What a message is to the one who waits for the answer to a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Answer,
+    /// To be passed on.
+    Other,
+    /// No JSON-RPC at all: a client would break on it.
+    Foreign,
+}
+
+impl Kind {
+    fn of(message: &str, id: &RequestId) -> Self {
+        match parse(message.as_bytes()) {
+            Ok(Message::Response { id: answered, .. }) if answered == *id => Self::Answer,
+            Ok(_) => Self::Other,
+            Err(_) => Self::Foreign,
+        }
+    }
+}
+
+/// Whether the session is not known at the other end.
+pub(super) fn is_lost(error: &EndpointError) -> bool {
+    error.status() == Some(actix_web::http::StatusCode::NOT_FOUND)
+}
+
+fn negotiated_version(answer: &str) -> Option<String> {
+    match parse(answer.as_bytes()) {
+        Ok(Message::Response { outcome: Outcome::Result(result), .. }) => {
+            RawObject::from_raw(result).ok()?.get_string("protocolVersion").map(|v| v.into_owned())
+        }
+        _ => None,
+    }
+}
+
+fn params_of(request: &[u8]) -> &str {
+    match parse(request) {
+        Ok(Message::Request { params, .. }) => params.map_or("{}", RawValue::get),
+        _ => "{}",
+    }
+}

@@ -1,0 +1,10 @@
+//! One file per command. Those that only send one request to the supervisor need none.
+
+pub(super) mod call;
+pub(super) mod check;
+pub(super) mod connect;
+mod content;
+pub(super) mod logs;
+pub(super) mod schema;
+pub(super) mod status;
+pub(super) mod tools;

@@ -1,0 +1,280 @@
+use std::{
+    io::{self, Write},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+};
+
+use mcproxy_ipc::{ProcessStatus, ServerStatus, StatusReport};
+use serde_json::{Value, json};
+
+use crate::cli::{
+    console::Console,
+    error::CliError,
+    exit::Exit,
+    human::{bytes, duration, moment, one_line, printable},
+    names,
+    supervisor::Supervisor,
+    table::Table,
+};
+
+/// Shows how everything is, or all about one server.
+pub(crate) async fn run(
+    supervisor: &Supervisor,
+    server: Option<&str>,
+    json: bool,
+    console: &mut Console,
+) -> Result<Exit, CliError> {
+    let report = supervisor.status().await?;
+    match server {
+        None if json => writeln!(console.out, "{}", report_json(&report))?,
+        None => overview(&report, &mut console.out, console.width)?,
+        Some(name) => {
+            let found = report.servers.iter().find(|s| s.name.as_str() == name);
+            let known = report.servers.iter().map(|s| s.name.as_str());
+            let server = found.ok_or_else(|| names::unknown_server(name, known))?;
+            if json {
+                writeln!(console.out, "{}", server_json(server))?;
+            } else {
+                details(server, &mut console.out)?;
+            }
+        }
+    }
+    Ok(Exit::Ok)
+}
+
+/// The URL of the gateway that this report is about, as seen from this machine.
+pub(crate) fn endpoint_url(report: &StatusReport) -> String {
+    let address = match report.listen.parse::<SocketAddr>() {
+        Ok(mut address) => {
+            match address.ip() {
+                IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+                IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+                _ => {}
+            }
+            address.to_string()
+        }
+        Err(_) => report.listen.clone(),
+    };
+    format!("http://{address}/mcp")
+}
+
+fn overview(report: &StatusReport, out: &mut dyn Write, width: Option<usize>) -> io::Result<()> {
+    let process = |p: &ProcessStatus| {
+        let again = if p.restarts > 0 { format!(", {} restarts", p.restarts) } else { String::new() };
+        format!("pid {}, up {}, {}{again}", p.pid, duration(p.uptime), bytes(p.rss_bytes))
+    };
+    let gateway = report.gateway.as_ref().map_or_else(|| "not running".to_owned(), process);
+    writeln!(out, "mcproxy {}  {}", report.version, endpoint_url(report))?;
+    writeln!(out, "supervisor ({})  gateway ({gateway})", process(&report.supervisor))?;
+    writeln!(out, "configuration {}", printable(&report.config_path))?;
+    if let Some(error) = &report.config_error {
+        writeln!(
+            out,
+            "the file on disk is not the one in force, because of mistakes in it:\n{}",
+            printable(error).trim_end()
+        )?;
+    }
+    writeln!(out)?;
+    if report.servers.is_empty() {
+        return writeln!(out, "no servers are configured");
+    }
+    let headings = ["SERVER", "STATE", "SINCE", "RESTARTS", "TOOLS", "RSS", "LAST ERROR"];
+    let mut table = Table::new(&headings, &[3, 4, 5]);
+    for server in &report.servers {
+        table.row(vec![
+            server.name.to_string(),
+            state(server),
+            duration(server.since),
+            server.restarts.to_string(),
+            server.description.as_ref().map_or_else(|| "-".into(), |d| d.counts.tools.to_string()),
+            bytes(server.rss_bytes),
+            server.last_error.as_deref().and_then(first_line).unwrap_or_default(),
+        ]);
+    }
+    table.write(out, width)
+}
+
+fn state(server: &ServerStatus) -> String {
+    match server.retry_in {
+        Some(wait) => format!("{} (retry in {})", server.state, duration(wait)),
+        None => server.state.to_string(),
+    }
+}
+
+fn first_line(text: &str) -> Option<String> {
+    text.lines().map(one_line).find(|line| !line.is_empty())
+}
+
+fn details(server: &ServerStatus, out: &mut dyn Write) -> io::Result<()> {
+    let mut fact = |key: &str, value: String| writeln!(out, "{key:<12} {value}");
+    fact("server", server.name.to_string())?;
+    fact("state", state(server))?;
+    fact("wanted", if server.wanted { "up" } else { "down" }.to_owned())?;
+    fact("since", duration(server.since))?;
+    fact("generation", server.generation.to_string())?;
+    fact("restarts", server.restarts.to_string())?;
+    let pid = |pid: Option<u32>| pid.map_or_else(|| "-".to_owned(), |pid| pid.to_string());
+    fact("pids", format!("worker {}, server {}", pid(server.worker_pid), pid(server.server_pid)))?;
+    fact("memory", bytes(server.rss_bytes))?;
+    if let Some(d) = &server.description {
+        fact("runs", format!("{} {}", one_line(&d.name), one_line(&d.version)))?;
+        fact("protocol", format!("{} ({})", one_line(&d.protocol_version), one_line(&d.era)))?;
+        let c = d.counts;
+        let offers = format!(
+            "{} tools, {} prompts, {} resources, {} resource templates",
+            c.tools, c.prompts, c.resources, c.templates
+        );
+        fact("offers", offers)?;
+    }
+    if let Some(error) = &server.last_error {
+        writeln!(out, "\nlast error")?;
+        for line in printable(error).trim_end().lines() {
+            writeln!(out, "  {line}")?;
+        }
+    }
+    if !server.events.is_empty() {
+        writeln!(out, "\nhistory")?;
+        let mut table = Table::new(&["  WHEN", "GENERATION", "FROM", "TO", "WHY"], &[1]);
+        for event in &server.events {
+            table.row(vec![
+                format!("  {}", moment(event.at_ms)),
+                event.generation.to_string(),
+                event.from.to_string(),
+                event.to.to_string(),
+                one_line(&event.reason),
+            ]);
+        }
+        table.write(out, None)?;
+    }
+    Ok(())
+}
+
+fn report_json(report: &StatusReport) -> Value {
+    let process = |p: &ProcessStatus| json!({"pid": p.pid, "uptimeSeconds": p.uptime.as_secs_f64(), "rssBytes": p.rss_bytes, "restarts": p.restarts});
+    json!({
+        "version": report.version,
+        "url": endpoint_url(report),
+        "listen": report.listen,
+        "configPath": report.config_path,
+        "configError": report.config_error,
+        "supervisor": process(&report.supervisor),
+        "gateway": report.gateway.as_ref().map(process),
+        "servers": report.servers.iter().map(server_json).collect::<Vec<_>>(),
+    })
+}
+
+fn server_json(server: &ServerStatus) -> Value {
+    let described = server.description.as_ref().map(|d| {
+        let c = d.counts;
+        json!({
+            "name": d.name, "version": d.version, "protocolVersion": d.protocol_version, "era": d.era,
+            "tools": c.tools, "prompts": c.prompts, "resources": c.resources, "resourceTemplates": c.templates,
+        })
+    });
+    let event = |e: &mcproxy_ipc::LifecycleEvent| json!({"at": moment(e.at_ms), "generation": e.generation, "from": e.from, "to": e.to, "reason": e.reason});
+    json!({
+        "name": server.name,
+        "state": server.state,
+        "wanted": server.wanted,
+        "sinceSeconds": server.since.as_secs_f64(),
+        "generation": server.generation,
+        "restarts": server.restarts,
+        "retryInSeconds": server.retry_in.map(|d| d.as_secs_f64()),
+        "workerPid": server.worker_pid,
+        "serverPid": server.server_pid,
+        "rssBytes": server.rss_bytes,
+        "lastError": server.last_error,
+        "server": described,
+        "events": server.events.iter().map(event).collect::<Vec<_>>(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use mcproxy_ipc::{CatalogueCounts, Generation, LifecycleEvent, ServerDescription, ServerState};
+
+    use super::*;
+
+    fn server(name: &str, state: ServerState) -> ServerStatus {
+        ServerStatus {
+            name: name.try_into().expect("a name"),
+            wanted: true,
+            state,
+            generation: Generation(1),
+            since: Duration::from_secs(62),
+            restarts: 0,
+            retry_in: None,
+            description: None,
+            worker_pid: Some(4),
+            server_pid: Some(5),
+            rss_bytes: 50 << 20,
+            last_error: None,
+            events: Vec::new(),
+        }
+    }
+
+    fn report() -> StatusReport {
+        let mut time = server("time", ServerState::Ready);
+        time.description = Some(ServerDescription {
+            era: "legacy".into(),
+            protocol_version: "2025-11-25".into(),
+            name: "mcp-time".into(),
+            version: "1.2".into(),
+            counts: CatalogueCounts { tools: 2, ..CatalogueCounts::default() },
+        });
+        let mut broken = server("playwright", ServerState::Backoff);
+        broken.retry_in = Some(Duration::from_secs(8));
+        broken.restarts = 12;
+        broken.last_error = Some("the server exited with code 1\nError: \u{1b}[31mboom\u{1b}[0m".into());
+        broken.events = vec![LifecycleEvent {
+            at_ms: 0,
+            generation: Generation(1),
+            from: ServerState::Ready,
+            to: ServerState::Backoff,
+            reason: "the server exited with code 1".into(),
+        }];
+        let process = ProcessStatus { pid: 1, uptime: Duration::from_secs(3), rss_bytes: 4 << 20, restarts: 0 };
+        StatusReport {
+            version: "0.1.0".into(),
+            config_path: "/etc/mcproxy/mcp-servers.json".into(),
+            config_error: None,
+            listen: "0.0.0.0:12009".into(),
+            supervisor: process.clone(),
+            gateway: Some(ProcessStatus { pid: 2, ..process }),
+            servers: vec![time, broken],
+        }
+    }
+
+    #[test]
+    fn the_overview_is_a_table_under_a_heading() {
+        let mut out = Vec::new();
+        overview(&report(), &mut out, None).expect("a Vec takes everything");
+        let expected = "\
+mcproxy 0.1.0  http://127.0.0.1:12009/mcp
+supervisor (pid 1, up 3s, 4 MiB)  gateway (pid 2, up 3s, 4 MiB)
+configuration /etc/mcproxy/mcp-servers.json
+
+SERVER      STATE                  SINCE  RESTARTS  TOOLS     RSS  LAST ERROR
+time        ready                  1m 2s         0      2  50 MiB
+playwright  backoff (retry in 8s)  1m 2s        12      -  50 MiB  the server exited with code 1
+";
+        assert_eq!(String::from_utf8(out).expect("text"), expected);
+    }
+
+    #[test]
+    fn the_details_show_the_whole_error_and_the_history() {
+        let mut out = Vec::new();
+        details(&report().servers[1], &mut out).expect("a Vec takes everything");
+        let text = String::from_utf8(out).expect("text");
+        assert!(text.contains("\nlast error\n  the server exited with code 1\n  Error: boom\n"), "{text}");
+        assert!(text.contains("1970-01-01T00:00:00.000Z           1  ready  backoff  the server exited"), "{text}");
+    }
+
+    #[test]
+    fn an_unspecified_address_is_reached_on_loopback() {
+        let url = |listen: &str| endpoint_url(&StatusReport { listen: listen.into(), ..report() });
+        assert_eq!(url("[::]:80"), "http://[::1]:80/mcp");
+        assert_eq!(url("192.0.2.1:8080"), "http://192.0.2.1:8080/mcp");
+    }
+}

@@ -1,0 +1,53 @@
+use std::time::Duration;
+
+use super::endpoint::{Endpoint, EndpointError, MessageStream, SessionKey};
+
+/// Wait before a stream is taken up again, unless the server says otherwise.
+const DEFAULT_RETRY: Duration = Duration::from_secs(1);
+const LONGEST_RETRY: Duration = Duration::from_secs(30);
+/// So often in a row without a message; then the answer is lost.
+const MAX_RESUMES: u32 = 5;
+
+/// The messages up to the answer of one request. A server may close the stream before that and expect us back (MCP
+/// 2025-11-25, transports, resumability); that is not seen from outside.
+pub(crate) struct Conversation {
+    endpoint: Endpoint,
+    key: SessionKey,
+    stream: MessageStream,
+    resumes: u32,
+}
+
+impl Conversation {
+    /// Goes on with what a POST was answered with.
+    pub(crate) fn new(endpoint: Endpoint, key: SessionKey, stream: MessageStream) -> Self {
+        Self { endpoint, key, stream, resumes: 0 }
+    }
+
+    /// The session that the answer opened.
+    pub(crate) fn session(&self) -> Option<&str> {
+        self.stream.session()
+    }
+
+    /// The next message. The caller stops at the answer; the end before that is an error.
+    pub(crate) async fn next(&mut self) -> Result<String, EndpointError> {
+        loop {
+            if let Some(message) = self.stream.next().await? {
+                self.resumes = 0;
+                return Ok(message);
+            }
+            let Some((after, retry)) = self.stream.resume_point() else { return Err(EndpointError::NoAnswer) };
+            if self.resumes == MAX_RESUMES {
+                return Err(EndpointError::NoAnswer);
+            }
+            self.resumes += 1;
+            let after = after.to_owned();
+            tokio::time::sleep(retry.unwrap_or(DEFAULT_RETRY).min(LONGEST_RETRY)).await;
+            match self.endpoint.listen(&self.key, Some(&after)).await {
+                Ok(stream) => self.stream = stream,
+                // Not reachable for the moment: the old stream still knows where to go on.
+                Err(EndpointError::Connect { .. } | EndpointError::Send { .. }) if self.resumes < MAX_RESUMES => {}
+                Err(_) => return Err(EndpointError::NoAnswer),
+            }
+        }
+    }
+}

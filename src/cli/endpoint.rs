@@ -1,0 +1,289 @@
+use std::{collections::VecDeque, time::Duration};
+
+use actix_web::http::{
+    StatusCode,
+    header::{ACCEPT, CONTENT_TYPE},
+};
+use awc::{
+    Client, ClientRequest, ClientResponse, Connector,
+    error::{ConnectError, SendRequestError},
+};
+use bytes::Bytes;
+use futures_util::StreamExt;
+
+use super::{exit::Exit, sse::SseParser};
+
+/// The default when nothing says otherwise.
+pub(crate) const DEFAULT_URL: &str = "http://127.0.0.1:12009/mcp";
+/// Longest message that is accepted: what one data frame of the gateway may hold.
+const MAX_MESSAGE: usize = mcproxy_ipc::frame::MAX_PAYLOAD;
+/// Of an error's body, so much is read.
+const MAX_ERROR_BODY: usize = 16 * 1024;
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Below what servers commonly wait before they close an idle connection (5 s), so that a request seldom meets one that
+/// is just being closed.
+const KEEP_ALIVE: Duration = Duration::from_secs(3);
+const SESSION_HEADER: &str = "Mcp-Session-Id";
+const VERSION_HEADER: &str = "MCP-Protocol-Version";
+
+/// Why an exchange with an MCP endpoint failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum EndpointError {
+    #[error("{url:?} is not an http:// URL{hint}")]
+    Url { url: String, hint: &'static str },
+    #[error("cannot connect to {url}; is the gateway running? (`mcproxy status`)")]
+    Connect {
+        url: String,
+        #[source]
+        source: ConnectError,
+    },
+    #[error("the request to {url} failed")]
+    Send {
+        url: String,
+        #[source]
+        source: SendRequestError,
+    },
+    #[error("the endpoint wants a token; give one with --token or MCPROXY_TOKEN")]
+    Unauthorized { body: String },
+    #[error("HTTP {status}{}", describe(.body))]
+    Status { status: StatusCode, body: String },
+    #[error("the endpoint answered with content type {0:?} instead of JSON or an event stream")]
+    ContentType(String),
+    #[error("the answer broke off")]
+    Broken,
+    #[error("an answer is longer than {MAX_MESSAGE} bytes")]
+    TooLong,
+    #[error("the answer ended without a response to the request")]
+    NoAnswer,
+}
+
+fn describe(body: &str) -> String {
+    let object = mcproxy_mcp::RawObject::from_text(body).ok();
+    let error = object.as_ref().and_then(|o| mcproxy_mcp::RawObject::from_raw(o.get("error")?).ok());
+    match error.and_then(|e| e.get_string("message").map(|m| m.into_owned())) {
+        Some(message) => format!(": {message}"),
+        None if body.trim().is_empty() => String::new(),
+        None => format!(": {}", super::table::cut(&super::human::one_line(body), Some(200))),
+    }
+}
+
+impl EndpointError {
+    /// The exit code for it.
+    pub(crate) fn exit(&self) -> Exit {
+        match self {
+            Self::Url { .. } => Exit::Usage,
+            Self::Connect { .. } | Self::Send { .. } | Self::Broken => Exit::Unavailable,
+            Self::Unauthorized { .. } => Exit::Permission,
+            Self::Status { status, .. } if *status == StatusCode::FORBIDDEN => Exit::Permission,
+            Self::Status { status, .. } if status.is_server_error() => Exit::Unavailable,
+            Self::Status { .. } | Self::ContentType(_) | Self::TooLong | Self::NoAnswer => Exit::Protocol,
+        }
+    }
+
+    /// The body of an HTTP error.
+    pub(crate) fn body(&self) -> Option<&str> {
+        match self {
+            Self::Status { body, .. } | Self::Unauthorized { body } => Some(body),
+            _ => None,
+        }
+    }
+
+    /// The status of an HTTP error.
+    pub(crate) fn status(&self) -> Option<StatusCode> {
+        match self {
+            Self::Status { status, .. } => Some(*status),
+            Self::Unauthorized { .. } => Some(StatusCode::UNAUTHORIZED),
+            _ => None,
+        }
+    }
+}
+
+/// What identifies a session on every request after `initialize` (MCP 2025-11-25, transports).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct SessionKey {
+    pub(crate) id: Option<String>,
+    pub(crate) version: Option<String>,
+}
+
+/// One URL that speaks Streamable HTTP, over plain http.
+#[derive(Clone)]
+pub(crate) struct Endpoint {
+    client: Client,
+    url: String,
+    token: Option<String>,
+}
+
+/// What came of a POST.
+pub(crate) enum Reply {
+    /// A notification or response was taken in.
+    Accepted,
+    /// Messages; for a request the last of them is its answer.
+    Messages(MessageStream),
+}
+
+impl Endpoint {
+    /// `url` may lack the path, which then is `/mcp`.
+    pub(crate) fn new(url: &str, token: Option<String>) -> Result<Self, EndpointError> {
+        let wrong = |hint| EndpointError::Url { url: url.to_owned(), hint };
+        let Some(rest) = url.strip_prefix("http://") else {
+            let tls = url.starts_with("https://");
+            return Err(wrong(if tls { "; mcproxy speaks no TLS, use a tunnel or a local proxy" } else { "" }));
+        };
+        let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+        if host.is_empty() || url.parse::<actix_web::http::Uri>().is_err() {
+            return Err(wrong(""));
+        }
+        let url = if path.is_empty() { format!("http://{host}/mcp") } else { url.to_owned() };
+        // No limit on connections: each answer in flight may be a stream that holds one.
+        let connector = Connector::new().timeout(CONNECT_TIMEOUT).conn_keep_alive(KEEP_ALIVE).limit(0);
+        // A redirect could carry the token to somebody else.
+        let client = Client::builder().connector(connector).disable_timeout().disable_redirects().finish();
+        Ok(Self { client, url, token })
+    }
+
+    /// Sends one message. The status of the answer decides what follows; no retry is made here.
+    pub(crate) async fn post(&self, key: &SessionKey, body: impl Into<Bytes>) -> Result<Reply, EndpointError> {
+        let request = self
+            .with_headers(self.client.post(&self.url), key)
+            .insert_header((ACCEPT, "application/json, text/event-stream"))
+            .insert_header((CONTENT_TYPE, "application/json"));
+        let response = self.check(request.send_body(body.into()).await).await?;
+        if response.status() == StatusCode::ACCEPTED || response.status() == StatusCode::NO_CONTENT {
+            return Ok(Reply::Accepted);
+        }
+        Ok(Reply::Messages(MessageStream::new(response)?))
+    }
+
+    /// Opens a stream of what the server says by itself, or continues one after the event `after`.
+    pub(crate) async fn listen(&self, key: &SessionKey, after: Option<&str>) -> Result<MessageStream, EndpointError> {
+        let mut request =
+            self.with_headers(self.client.get(&self.url), key).insert_header((ACCEPT, "text/event-stream"));
+        if let Some(after) = after {
+            request = request.insert_header(("Last-Event-ID", after));
+        }
+        MessageStream::new(self.check(request.send().await).await?)
+    }
+
+    /// Ends the session.
+    pub(crate) async fn delete(&self, key: &SessionKey) -> Result<(), EndpointError> {
+        self.check(self.with_headers(self.client.delete(&self.url), key).send().await).await.map(drop)
+    }
+
+    fn with_headers(&self, mut request: ClientRequest, key: &SessionKey) -> ClientRequest {
+        request = request.insert_header(("User-Agent", concat!("mcproxy/", env!("CARGO_PKG_VERSION")))).no_decompress();
+        if let Some(token) = &self.token {
+            request = request.bearer_auth(token);
+        }
+        if let Some(id) = &key.id {
+            request = request.insert_header((SESSION_HEADER, id.as_str()));
+        }
+        if let Some(version) = &key.version {
+            request = request.insert_header((VERSION_HEADER, version.as_str()));
+        }
+        request
+    }
+
+    async fn check(&self, sent: Result<ClientResponse, SendRequestError>) -> Result<ClientResponse, EndpointError> {
+        let url = || self.url.clone();
+        let mut response = match sent {
+            Ok(response) => response,
+            Err(SendRequestError::Connect(source)) => return Err(EndpointError::Connect { url: url(), source }),
+            Err(source) => return Err(EndpointError::Send { url: url(), source }),
+        };
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
+        let mut body = Vec::new();
+        let deadline = tokio::time::Instant::now() + CONNECT_TIMEOUT;
+        while let Ok(Some(Ok(chunk))) = tokio::time::timeout_at(deadline, response.next()).await {
+            body.extend_from_slice(&chunk);
+            if body.len() > MAX_ERROR_BODY {
+                body.truncate(MAX_ERROR_BODY);
+                break;
+            }
+        }
+        let body = String::from_utf8_lossy(&body).into_owned();
+        Err(match status {
+            StatusCode::UNAUTHORIZED => EndpointError::Unauthorized { body },
+            status => EndpointError::Status { status, body },
+        })
+    }
+}
+
+/// The messages of one HTTP answer, be it a JSON body or an event stream.
+pub(crate) struct MessageStream {
+    response: ClientResponse,
+    session: Option<String>,
+    body: Body,
+    ready: VecDeque<String>,
+}
+
+enum Body {
+    Json(Vec<u8>),
+    Events(Box<SseParser>),
+    Over,
+}
+
+impl MessageStream {
+    fn new(response: ClientResponse) -> Result<Self, EndpointError> {
+        let header = |name: &str| response.headers().get(name).and_then(|v| v.to_str().ok());
+        let kind = header("content-type").unwrap_or_default();
+        let body = match kind.split(';').next().unwrap_or_default().trim() {
+            t if t.eq_ignore_ascii_case("application/json") => Body::Json(Vec::new()),
+            t if t.eq_ignore_ascii_case("text/event-stream") => Body::Events(Box::new(SseParser::new(MAX_MESSAGE))),
+            other => return Err(EndpointError::ContentType(other.to_owned())),
+        };
+        let session = header(SESSION_HEADER).map(str::to_owned);
+        Ok(Self { session, body, response, ready: VecDeque::new() })
+    }
+
+    /// The session that this answer opened.
+    pub(crate) fn session(&self) -> Option<&str> {
+        self.session.as_deref()
+    }
+
+    /// The id to resume after, and how long to wait before that; `None` when the stream cannot be resumed.
+    pub(crate) fn resume_point(&self) -> Option<(&str, Option<Duration>)> {
+        match &self.body {
+            Body::Events(parser) => Some((parser.last_id()?, parser.retry())),
+            Body::Json(_) | Body::Over => None,
+        }
+    }
+
+    /// The next message; `None` at the end of the answer.
+    pub(crate) async fn next(&mut self) -> Result<Option<String>, EndpointError> {
+        loop {
+            if let Some(message) = self.ready.pop_front() {
+                return Ok(Some(message));
+            }
+            let chunk = match self.response.next().await {
+                Some(Ok(chunk)) => Some(chunk),
+                None => None,
+                // An event stream may end anywhere: what counts is whether the answer has come.
+                Some(Err(_)) if matches!(self.body, Body::Events(_)) => None,
+                Some(Err(_)) => return Err(EndpointError::Broken),
+            };
+            match (&mut self.body, chunk) {
+                (Body::Json(body), Some(chunk)) => {
+                    if body.len() + chunk.len() > MAX_MESSAGE {
+                        return Err(EndpointError::TooLong);
+                    }
+                    body.extend_from_slice(&chunk);
+                }
+                (Body::Json(body), None) => {
+                    let text = String::from_utf8(std::mem::take(body)).map_err(|_| EndpointError::Broken)?;
+                    self.body = Body::Over;
+                    return Ok((!text.trim().is_empty()).then_some(text));
+                }
+                (Body::Events(parser), Some(chunk)) => {
+                    let mut messages = Vec::new();
+                    parser.push(&chunk, &mut messages).map_err(|_| EndpointError::TooLong)?;
+                    self.ready.extend(messages);
+                }
+                (Body::Events(_) | Body::Over, None) => return Ok(None),
+                (Body::Over, Some(_)) => {}
+            }
+        }
+    }
+}

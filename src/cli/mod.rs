@@ -1,0 +1,24 @@
+//! The command line `mcproxy`, for people.
+//!
+//! `status`, `logs`, `restart`, `reload` and `stop` ask the supervisor over its control socket; `tools`, `call` and
+//! `connect` are ordinary MCP clients of the gateway over HTTP; `check` and `schema` need nobody.
+//! There is one file per command in `commands`; data goes to stdout, everything else to stderr.
+
+mod args;
+mod commands;
+mod console;
+mod conversation;
+mod endpoint;
+mod error;
+mod exit;
+mod human;
+mod names;
+mod run;
+mod session;
+mod sse;
+mod supervisor;
+mod table;
+
+pub use console::Console;
+pub use exit::Exit;
+pub use run::run;

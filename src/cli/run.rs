@@ -1,0 +1,101 @@
+use std::{error::Error, ffi::OsString};
+
+use clap::Parser;
+use mcproxy_ipc::control::OperatorToSupervisor;
+
+use super::{
+    args::{Cli, Command, Global},
+    commands,
+    console::Console,
+    endpoint::Endpoint,
+    error::CliError,
+    exit::Exit,
+    supervisor::{Supervisor, act_and_tell},
+};
+
+/// Runs the command line `args`, the program's name first.
+pub fn run(args: impl IntoIterator<Item = OsString>, console: &mut Console) -> Exit {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) if error.use_stderr() => {
+            console.remark(error.render().to_string().trim_end());
+            return Exit::Usage;
+        }
+        Err(help) => {
+            let _ = write!(console.out, "{}", help.render());
+            return Exit::Ok;
+        }
+    };
+    match actix_web::rt::System::new().block_on(dispatch(cli, console)) {
+        Ok(exit) => exit,
+        Err(error) if error.is_closed_output() => Exit::Ok,
+        Err(error) => {
+            tell(&error, console);
+            error.exit()
+        }
+    }
+}
+
+async fn dispatch(cli: Cli, console: &mut Console) -> Result<Exit, CliError> {
+    let Cli { global, command } = cli;
+    let supervisor = Supervisor::new(global.runtime_dir.as_deref());
+    let json = global.json;
+    match command {
+        Command::Status { server } => commands::status::run(&supervisor, server.as_deref(), json, console).await,
+        Command::Tools { server } => {
+            let endpoint = endpoint(&global, &supervisor).await?;
+            commands::tools::run(endpoint, server.as_deref(), json, console).await
+        }
+        Command::Call { tool, args, timeout } => {
+            let call = commands::call::Call { tool, args, timeout: std::time::Duration::from_secs(timeout) };
+            let endpoint = endpoint(&global, &supervisor).await?;
+            call.run(endpoint, json, console).await
+        }
+        Command::Logs { server, follow, lines } => {
+            let logs = commands::logs::Logs { server, follow, lines };
+            logs.run(&supervisor, json, console).await
+        }
+        Command::Restart { server } => {
+            let server = supervisor.known_server(&server).await?;
+            act_and_tell(&supervisor, OperatorToSupervisor::Restart(server), json, console).await
+        }
+        Command::Reload => act_and_tell(&supervisor, OperatorToSupervisor::Reload, json, console).await,
+        Command::Stop => act_and_tell(&supervisor, OperatorToSupervisor::Stop, json, console).await,
+        Command::Check { file } => commands::check::run(&file, json, console),
+        Command::Schema => commands::schema::run(console),
+        Command::Connect { url } => {
+            let endpoint = match url.as_ref().or(global.url.as_ref()) {
+                Some(url) => Endpoint::new(url, token(&global))?,
+                None => match endpoint(&global, &supervisor).await {
+                    Ok(endpoint) => endpoint,
+                    Err(_) => Endpoint::new(super::endpoint::DEFAULT_URL, token(&global))?,
+                },
+            };
+            commands::connect::run(endpoint, console).await
+        }
+    }
+}
+
+/// The endpoint that was named, else the one that the supervisor knows.
+async fn endpoint(global: &Global, supervisor: &Supervisor) -> Result<Endpoint, CliError> {
+    let url = match &global.url {
+        Some(url) => url.clone(),
+        None => commands::status::endpoint_url(&supervisor.status().await?),
+    };
+    Ok(Endpoint::new(&url, token(global))?)
+}
+
+fn token(global: &Global) -> Option<String> {
+    let variable = || std::env::var("MCPROXY_TOKEN").ok();
+    global.token.clone().or_else(variable).filter(|token| !token.is_empty())
+}
+
+/// The chain of causes on one line each.
+fn tell(error: &CliError, console: &mut Console) {
+    console.remark(format_args!("mcproxy: {error}"));
+    let mut cause = error.source();
+    while let Some(source) = cause {
+        console.remark(format_args!("  because: {source}"));
+        cause = source.source();
+    }
+}

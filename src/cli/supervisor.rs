@@ -1,0 +1,114 @@
+use std::{
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use mcproxy_ipc::{
+    Receiver, Role, ServerName, StatusReport,
+    control::{OperatorToSupervisor, SupervisorToOperator},
+    introduce, runtime_dirs, supervisor_socket,
+};
+use tokio::time::timeout;
+
+use super::{console::Console, error::CliError, exit::Exit, names};
+
+/// Longest wait for an answer that should come at once.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+/// A restart or reload is answered when it was accepted; a busy supervisor may take its time.
+const ACTION_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Where the supervisor is to be asked; one connection per question.
+#[derive(Debug, Clone)]
+pub(crate) struct Supervisor {
+    sockets: Vec<PathBuf>,
+}
+
+impl Supervisor {
+    /// The supervisor of this runtime directory, or of the usual ones.
+    pub(crate) fn new(runtime_dir: Option<&Path>) -> Self {
+        let dirs = runtime_dir.map_or_else(runtime_dirs, |dir| vec![dir.to_owned()]);
+        Self { sockets: dirs.iter().map(|dir| supervisor_socket(dir)).collect() }
+    }
+
+    /// The status of everything.
+    pub(crate) async fn status(&self) -> Result<StatusReport, CliError> {
+        match self.ask(OperatorToSupervisor::Status, ANSWER_TIMEOUT).await? {
+            SupervisorToOperator::Status(report) => Ok(*report),
+            SupervisorToOperator::Failed(why) => Err(CliError::Refused(why)),
+            _ => Err(CliError::SupervisorAnswer),
+        }
+    }
+
+    /// Has something done; returns the supervisor's sentence about it.
+    pub(crate) async fn act(&self, request: OperatorToSupervisor) -> Result<String, CliError> {
+        match self.ask(request, ACTION_TIMEOUT).await? {
+            SupervisorToOperator::Done(sentence) => Ok(sentence),
+            SupervisorToOperator::Failed(why) => Err(CliError::Refused(why)),
+            _ => Err(CliError::SupervisorAnswer),
+        }
+    }
+
+    /// Checks that there is such a server; otherwise the error names the nearest one.
+    pub(crate) async fn known_server(&self, name: &str) -> Result<ServerName, CliError> {
+        let report = self.status().await?;
+        match report.servers.iter().find(|s| s.name.as_str() == name) {
+            Some(server) => Ok(server.name.clone()),
+            None => Err(names::unknown_server(name, report.servers.iter().map(|s| s.name.as_str()))),
+        }
+    }
+
+    /// Sends a request; the answers follow.
+    pub(crate) async fn send(&self, request: OperatorToSupervisor) -> Result<Receiver<SupervisorToOperator>, CliError> {
+        let mut connection = self.connect().await?;
+        introduce(&mut connection, Role::Operator).await.map_err(CliError::SupervisorHello)?;
+        let (receiver, mut sender) = connection.control::<SupervisorToOperator, OperatorToSupervisor>();
+        sender.send(&request).await?;
+        Ok(receiver)
+    }
+
+    async fn ask(&self, request: OperatorToSupervisor, wait: Duration) -> Result<SupervisorToOperator, CliError> {
+        let answer = async {
+            let next = self.send(request).await?.next().await?;
+            next.map(|(message, _)| message).ok_or(CliError::SupervisorGone)
+        };
+        timeout(wait, answer).await.map_err(|_| CliError::SupervisorSilent(wait.as_secs()))?
+    }
+
+    async fn connect(&self) -> Result<mcproxy_ipc::Connection, CliError> {
+        for path in &self.sockets {
+            match mcproxy_ipc::connect(path).await {
+                Ok(connection) => {
+                    let uid = connection.peer().uid;
+                    let ours = rustix::process::geteuid().as_raw();
+                    // `/tmp` is open to all: somebody else could pose as our supervisor.
+                    return match uid {
+                        Some(uid) if uid != ours && uid != 0 && ours != 0 => {
+                            Err(CliError::ForeignSupervisor { path: path.clone(), uid })
+                        }
+                        _ => Ok(connection),
+                    };
+                }
+                Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {}
+                Err(source) => return Err(CliError::SupervisorSocket { path: path.clone(), source }),
+            }
+        }
+        Err(CliError::NoSupervisor(self.sockets[0].clone()))
+    }
+}
+
+/// Has something done and prints what the supervisor says about it.
+pub(crate) async fn act_and_tell(
+    supervisor: &Supervisor,
+    request: OperatorToSupervisor,
+    json: bool,
+    console: &mut Console,
+) -> Result<Exit, CliError> {
+    let sentence = supervisor.act(request).await?;
+    if json {
+        writeln!(console.out, "{}", serde_json::json!({"done": sentence}))?;
+    } else {
+        writeln!(console.out, "{}", super::human::printable(&sentence))?;
+    }
+    Ok(Exit::Ok)
+}
