@@ -1,1 +1,7 @@
-//! Placeholder.
+//! The gateway and the command line of MCProxy.
+//!
+//! - [`gateway`]: the HTTP front, run as `mcproxy-gateway` by the supervisor;
+//! - [`cli`]: `mcproxy`, for people.
+
+pub mod cli;
+pub mod gateway;

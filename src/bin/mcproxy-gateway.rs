@@ -1,2 +1,36 @@
-//! Placeholder.
-fn main() {}
+//! The gateway process. Started by `mcproxy-supervisor`, never by hand.
+
+use std::{io::Write, path::PathBuf, process::ExitCode};
+
+use clap::Parser;
+
+/// The HTTP front of MCProxy. `mcproxy-supervisor` starts it, with the listening socket as standard input.
+#[derive(Parser)]
+#[command(version)]
+struct Args {
+    /// The supervisor's socket.
+    #[arg(long)]
+    socket: PathBuf,
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    match start(&args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "mcproxy-gateway: {error:#}"); // nowhere else to say it
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start(args: &Args) -> anyhow::Result<()> {
+    // The parent-death signal is lost if the parent is gone before it is set: look again afterwards (prctl(2)).
+    let parent = rustix::process::getppid();
+    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
+    anyhow::ensure!(rustix::process::getppid() == parent, "the supervisor is gone");
+    let listener = mcproxy::gateway::listener_from_stdin()?;
+    listener.set_nonblocking(true)?;
+    let system = actix_web::rt::System::new();
+    Ok(system.block_on(mcproxy::gateway::run(listener, &args.socket))?)
+}

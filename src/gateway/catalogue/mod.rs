@@ -69,18 +69,6 @@ impl ListKind {
         }
     }
 
-    /// The list that a request of this method asks for.
-    pub(crate) fn of_method(method: &str) -> Option<Self> {
-        use mcproxy_mcp::method as m;
-        match method {
-            m::TOOLS_LIST => Some(Self::Tools),
-            m::PROMPTS_LIST => Some(Self::Prompts),
-            m::RESOURCES_LIST => Some(Self::Resources),
-            m::TEMPLATES_LIST => Some(Self::Templates),
-            _ => None,
-        }
-    }
-
     fn name_field(self) -> &'static str {
         match self {
             Self::Tools | Self::Prompts => "name",

@@ -55,11 +55,6 @@ impl ServerCatalogue {
         self.capabilities().get_object("completions").is_some()
     }
 
-    /// Whether it takes `logging/setLevel`.
-    pub(crate) fn logs(&self) -> bool {
-        self.capabilities().get_object("logging").is_some()
-    }
-
     pub(super) fn instructions(&self) -> Option<&str> {
         self.instructions.as_deref()
     }

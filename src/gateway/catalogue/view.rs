@@ -76,11 +76,6 @@ impl View {
         }
     }
 
-    /// How entries are called here.
-    pub(crate) fn naming(&self) -> Naming {
-        self.naming
-    }
-
     /// The result of a list request, as JSON on one line.
     pub(crate) fn list(&self, kind: ListKind, cursor: Option<&str>) -> Result<Bytes, CursorError> {
         self.lists[kind as usize].answer(self.naming, &self.servers, cursor)
@@ -106,11 +101,6 @@ impl View {
                 Some((server.clone(), own))
             }
         }
-    }
-
-    /// The catalogue of a server of this view.
-    pub(crate) fn catalogue(&self, server: &ServerName) -> Option<&Arc<ServerCatalogue>> {
-        self.places.get(server).map(|&at| &self.servers[at].1)
     }
 
     /// The tool whose name is most like this one, for an error message.
@@ -183,12 +173,5 @@ impl View {
     fn server(&self, name: &str) -> Option<&(ServerName, Arc<ServerCatalogue>)> {
         let name = ServerName::try_from(name).ok()?;
         self.places.get(&name).map(|&at| &self.servers[at])
-    }
-}
-
-impl Changes {
-    /// Whether there is anything to tell.
-    pub(crate) fn any(self) -> bool {
-        self.tools || self.prompts || self.resources
     }
 }

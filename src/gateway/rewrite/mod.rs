@@ -6,5 +6,5 @@ mod outbound;
 mod splice;
 
 pub(crate) use inbound::completion_ref;
-pub(crate) use outbound::{ResultRewrite, call_result, prompt_result, read_result};
+pub(crate) use outbound::{ResultRewrite, call_result, error, prompt_result, read_result, unchanged, updated_params};
 pub(crate) use splice::{Splices, span};

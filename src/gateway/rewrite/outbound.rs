@@ -26,6 +26,29 @@ pub(crate) fn read_result<'r>(naming: Naming, server: &str, raw: &'r str, versio
     Outbound { naming, server, version }.read_result(raw)
 }
 
+/// A JSON-RPC error: a resource that was not found is named in `data.uri`.
+pub(crate) fn error<'r>(naming: Naming, server: &str, raw: &'r str, version: ProtocolVersion) -> Cow<'r, str> {
+    let mut edits = Splices::of(raw);
+    if let Some(data) = RawObject::from_text(raw).ok().and_then(|error| error.get_object("data")) {
+        Outbound { naming, server, version }.uri(&data, &mut edits);
+    }
+    edits.finish()
+}
+
+/// The params of `notifications/resources/updated`.
+pub(crate) fn updated_params<'r>(naming: Naming, server: &str, raw: &'r str, version: ProtocolVersion) -> Cow<'r, str> {
+    let mut edits = Splices::of(raw);
+    if let Ok(object) = RawObject::from_text(raw) {
+        Outbound { naming, server, version }.uri(&object, &mut edits);
+    }
+    edits.finish()
+}
+
+/// A result that holds no names and no URIs.
+pub(crate) fn unchanged<'r>(_: Naming, _: &str, raw: &'r str, _: ProtocolVersion) -> Cow<'r, str> {
+    Cow::Borrowed(raw)
+}
+
 /// What is known of the client that a result goes to, and of the server that it comes from.
 struct Outbound<'a> {
     naming: Naming,
@@ -187,6 +210,16 @@ mod tests {
             read_result(Q, "s", read, NOW),
             r#"{"contents":[{"uri":"s+a:b","text":"x"},{"uri":"s+a:c","blob":""},{"uri":7},3]}"#
         );
+    }
+
+    #[test]
+    fn errors_and_updates_name_the_resource_as_the_client_knows_it() {
+        let raw = r#"{"code":-32002,"message":"Not found: a:b","data":{"uri":"a:b"}}"#;
+        assert_eq!(error(Q, "s", raw, NOW), raw.replace(r#":"a:b""#, r#":"s+a:b""#));
+        assert_eq!(error(Naming::Own, "s", raw, NOW), raw);
+        assert_eq!(error(Q, "s", r#"{"code":1,"data":[{"uri":"a"}]}"#, NOW), r#"{"code":1,"data":[{"uri":"a"}]}"#);
+        assert_eq!(updated_params(Q, "s", r#"{"uri":"a:b","x":1}"#, NOW), r#"{"uri":"s+a:b","x":1}"#);
+        assert_eq!(unchanged(Q, "s", raw, NOW), raw);
     }
 
     #[test]

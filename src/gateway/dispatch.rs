@@ -1,0 +1,237 @@
+//! What each method of the initialize era does, whatever transport it came by.
+
+use std::{rc::Rc, time::Instant};
+
+use bytes::Bytes;
+use mcproxy_ipc::data::CallContext;
+use mcproxy_mcp::{
+    ErrorCode, ErrorObject, ProtocolVersion, RawObject, RequestId, json_string, method, write_error_response,
+    write_response,
+};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use tokio::sync::mpsc;
+
+use super::{
+    call,
+    catalogue::ListKind,
+    level::Level,
+    request::{Request, read_params, required},
+    session::{CallSlot, Session},
+    state::Gateway,
+    subscriptions,
+};
+
+/// Where messages go that belong to a request but are not its answer.
+pub(crate) type Related = mpsc::Sender<Bytes>;
+
+/// What a method comes to: the text of a `result`, or of an `error`.
+pub(crate) enum Reply {
+    /// `result`
+    Result(Bytes),
+    /// `error`
+    Error(Bytes),
+}
+
+impl From<ErrorObject> for Reply {
+    fn from(error: ErrorObject) -> Self {
+        Self::Error(Bytes::from(error.to_raw().get().to_owned()))
+    }
+}
+
+impl From<&'static str> for Reply {
+    fn from(result: &'static str) -> Self {
+        Self::Result(Bytes::from_static(result.as_bytes()))
+    }
+}
+
+/// Answers one request with a whole JSON-RPC response. `None`: the client cancelled it and wants none.
+pub(crate) async fn answer(
+    gateway: Rc<Gateway>,
+    session: Rc<Session>,
+    request: Request,
+    related: Related,
+) -> Option<Bytes> {
+    session.touch(Instant::now());
+    let reply = match CallSlot::take(&session, &request.id) {
+        Some(slot) => reply(&gateway, &session, &request, &slot, related).await?,
+        None => ErrorObject::new(
+            ErrorCode::INVALID_REQUEST,
+            format_args!("the id {} is in use by a request that is not answered yet", request.id),
+        )
+        .into(),
+    };
+    session.touch(Instant::now());
+    Some(respond(&request.id, &reply))
+}
+
+/// A whole JSON-RPC response.
+pub(crate) fn respond(id: &RequestId, reply: &Reply) -> Bytes {
+    let mut out = Vec::new();
+    match reply {
+        Reply::Result(text) => write_response(&mut out, id, &String::from_utf8_lossy(text)),
+        Reply::Error(text) => write_error_response(&mut out, Some(id), &String::from_utf8_lossy(text)),
+    }
+    out.into()
+}
+
+async fn reply(
+    gateway: &Rc<Gateway>,
+    session: &Rc<Session>,
+    request: &Request,
+    slot: &CallSlot,
+    related: Related,
+) -> Option<Reply> {
+    let params = match read_params(&request.params) {
+        Ok(params) => params,
+        Err(error) => return Some(error.into()),
+    };
+    let done = match request.method.as_str() {
+        method::TOOLS_CALL => return call::tool(gateway, session, params, slot, related).await,
+        method::PROMPTS_GET => return call::prompt(gateway, session, params, slot, related).await,
+        method::RESOURCES_READ => return call::read(gateway, session, params, slot, related).await,
+        method::COMPLETE => return call::complete(gateway, session, params, slot, related).await,
+        method::TOOLS_LIST => list(gateway, session, ListKind::Tools, &params).await,
+        method::PROMPTS_LIST => list(gateway, session, ListKind::Prompts, &params).await,
+        method::RESOURCES_LIST => list(gateway, session, ListKind::Resources, &params).await,
+        method::TEMPLATES_LIST => list(gateway, session, ListKind::Templates, &params).await,
+        method::RESOURCES_SUBSCRIBE => return Some(subscribe(gateway, session, params, slot, related).await),
+        method::RESOURCES_UNSUBSCRIBE => return Some(unsubscribe(gateway, session, params, slot, related).await),
+        method::SET_LEVEL => set_level(gateway, session, &params),
+        method::PING => Ok("{}".into()),
+        // The 2024-11-05 transport opens the session before it says who it is.
+        method::INITIALIZE => initialize(gateway, session, &params),
+        unknown => Err(ErrorObject::new(ErrorCode::METHOD_NOT_FOUND, format_args!("there is no method {unknown:?}"))),
+    };
+    Some(done.unwrap_or_else(Reply::from))
+}
+
+/// Opens the conversation: versions, capabilities and instructions, all from what the gateway knows at this moment; it
+/// never waits for a server.
+pub(crate) fn initialize(gateway: &Gateway, session: &Session, params: &RawObject<'_>) -> Result<Reply, ErrorObject> {
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct ServerInfo {
+        name: &'static str,
+        title: &'static str,
+        version: &'static str,
+    }
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct InitializeResult<'a> {
+        protocol_version: &'a str,
+        capabilities: &'a RawValue,
+        server_info: ServerInfo,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        instructions: Option<&'a str>,
+    }
+    let version = ProtocolVersion::negotiate(&required(params, "protocolVersion")?);
+    session.set_version(version);
+    let view = gateway.fleet.view(session.scope());
+    let capabilities = RawValue::from_string(view.capabilities().to_owned()).expect("a view's capabilities are JSON");
+    let result = InitializeResult {
+        protocol_version: version.as_str(),
+        capabilities: &capabilities,
+        server_info: ServerInfo { name: "mcproxy", title: "MCProxy", version: env!("CARGO_PKG_VERSION") },
+        instructions: view.instructions(),
+    };
+    Ok(Reply::Result(serde_json::to_vec(&result).expect("strings and raw JSON are JSON").into()))
+}
+
+async fn list(
+    gateway: &Gateway,
+    session: &Session,
+    kind: ListKind,
+    params: &RawObject<'_>,
+) -> Result<Reply, ErrorObject> {
+    let cursor = match params.get("cursor") {
+        None => None,
+        Some(_) => Some(required(params, "cursor")?),
+    };
+    gateway.fleet.settled(session.scope(), gateway.settings().list_wait).await;
+    let view = gateway.fleet.view(session.scope());
+    view.list(kind, cursor.as_deref())
+        .map(Reply::Result)
+        .map_err(|error| ErrorObject::new(ErrorCode::INVALID_PARAMS, error))
+}
+
+fn set_level(gateway: &Gateway, session: &Session, params: &RawObject<'_>) -> Result<Reply, ErrorObject> {
+    let text = required(params, "level")?;
+    let level = Level::parse(&text)
+        .ok_or_else(|| ErrorObject::new(ErrorCode::INVALID_PARAMS, format_args!("there is no log level {text:?}")))?;
+    session.set_level(level);
+    // A shared server hears the most verbose wish; each session is filtered by its own.
+    for (server, link) in gateway.fleet.links(session.scope()) {
+        let wishes = gateway.sessions.all();
+        let wish = wishes.iter().filter(|s| gateway.fleet.shows(s.scope(), &server)).filter_map(|s| s.level()).min();
+        let params = format!("{{\"level\":{}}}", json_string(wish.unwrap_or(level).as_str()).get());
+        tokio::task::spawn_local(async move {
+            // A server without logging refuses, and nothing is lost.
+            if let Some(call) = link.call(method::SET_LEVEL, params.as_bytes(), b"", CallContext::default()).await {
+                call.wait(|_| ()).await;
+            }
+        });
+    }
+    Ok("{}".into())
+}
+
+async fn subscribe(
+    gateway: &Rc<Gateway>,
+    session: &Rc<Session>,
+    params: RawObject<'_>,
+    slot: &CallSlot,
+    related: Related,
+) -> Reply {
+    let (server, uri) = match call::resource(gateway, session, &params) {
+        Ok(target) => target,
+        Err(error) => return error.into(),
+    };
+    let held = subscriptions::is_held(gateway, &server, &uri);
+    if !session.subscribe(server.clone(), uri.clone()) {
+        return ErrorObject::new(ErrorCode::INVALID_PARAMS, "too many subscriptions in this session").into();
+    }
+    if held {
+        return "{}".into();
+    }
+    let reply =
+        call::resource_method(gateway, session, method::RESOURCES_SUBSCRIBE, &server, &uri, slot, related).await;
+    match reply {
+        Some(reply @ Reply::Result(_)) => reply,
+        Some(error) => {
+            session.unsubscribe(&server, &uri);
+            error
+        }
+        None => "{}".into(),
+    }
+}
+
+async fn unsubscribe(
+    gateway: &Rc<Gateway>,
+    session: &Rc<Session>,
+    params: RawObject<'_>,
+    slot: &CallSlot,
+    related: Related,
+) -> Reply {
+    let (server, uri) = match call::resource(gateway, session, &params) {
+        Ok(target) => target,
+        Err(error) => return error.into(),
+    };
+    if !session.unsubscribe(&server, &uri) || subscriptions::is_held(gateway, &server, &uri) {
+        return "{}".into();
+    }
+    let reply = call::resource_method(gateway, session, method::RESOURCES_UNSUBSCRIBE, &server, &uri, slot, related);
+    reply.await.unwrap_or_else(|| "{}".into())
+}
+
+/// Takes note of a notification.
+pub(crate) fn notice(session: &Session, notification: &str, params: &[u8]) {
+    session.touch(Instant::now());
+    if notification == method::CANCELLED
+        && let Ok(params) = read_params(params)
+        && let Some(id) = params.get("requestId").and_then(|raw| RequestId::from_raw(raw).ok())
+    {
+        session.cancel_call(&id, params.get_string("reason").map(|r| r.chars().take(1024).collect()));
+    }
+    // `initialized` needs nothing of us; roots are not declared to shared servers, so their changes concern nobody;
+    // progress of our own requests comes with server→client requests.
+}

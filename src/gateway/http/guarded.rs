@@ -1,0 +1,69 @@
+//! What every request passes before anything else looks at it: `Host`, `Origin` and the bearer token.
+
+use std::rc::Rc;
+
+use actix_web::{
+    Error, HttpMessage, HttpResponse,
+    body::{BoxBody, MessageBody},
+    dev::{ServiceRequest, ServiceResponse},
+    http::header,
+    middleware::Next,
+};
+use mcproxy_mcp::ErrorCode;
+
+use super::{place::Principal, refuse};
+use crate::gateway::{guard, state::Gateway};
+
+/// Paths that a monitor may read without a token: they say whether we live, nothing else.
+const OPEN: [&str; 2] = ["/healthz", "/readyz"];
+
+/// The middleware.
+pub(super) async fn guard<B: MessageBody + 'static>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    match check(&request) {
+        Ok(principal) => {
+            if principal.is_some() {
+                request.extensions_mut().insert(Principal(principal));
+            }
+            Ok(next.call(request).await?.map_into_boxed_body())
+        }
+        Err(response) => Ok(request.into_response(response)),
+    }
+}
+
+fn check(request: &ServiceRequest) -> Result<Option<String>, HttpResponse> {
+    let gateway = request.app_data::<Rc<Gateway>>().expect("every App of ours is given its Gateway");
+    let settings = gateway.settings();
+    let text = |name: header::HeaderName| request.headers().get(name).map(|v| v.to_str().unwrap_or("?"));
+    if request.headers().get_all(header::HOST).count() > 1
+        || !guard::host_allowed(text(header::HOST), &settings.allowed_hosts)
+    {
+        let host = text(header::HOST).unwrap_or("(none)");
+        return Err(refuse(
+            HttpResponse::Forbidden(),
+            ErrorCode::INVALID_REQUEST,
+            format_args!("the Host header {host:?} is not allowed here; add it to `allowedHosts`"),
+        ));
+    }
+    if !guard::origin_allowed(text(header::ORIGIN), &settings.allowed_origins) {
+        let origin = text(header::ORIGIN).unwrap_or_default();
+        return Err(refuse(
+            HttpResponse::Forbidden(),
+            ErrorCode::INVALID_REQUEST,
+            format_args!("the Origin header {origin:?} is not allowed here; add it to `allowedOrigins`"),
+        ));
+    }
+    if OPEN.contains(&request.path()) {
+        return Ok(None);
+    }
+    match guard::principal(text(header::AUTHORIZATION), settings.tokens.as_deref()) {
+        Ok(principal) => Ok(principal.map(str::to_owned)),
+        Err(error) => {
+            let mut response = HttpResponse::Unauthorized();
+            response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
+            Err(refuse(response, ErrorCode::INVALID_REQUEST, error))
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! The HTTP surface: which path is what, and what every request passes before anything else looks at it.
+
+mod body;
+mod guarded;
+mod legacy_sse;
+mod observe;
+mod place;
+mod sse;
+mod streamable;
+
+use std::{io, net::TcpListener, rc::Rc, time::Duration};
+
+use actix_web::{App, HttpResponse, HttpServer, dev::Server, http::header::ContentType, middleware::from_fn, web};
+use mcproxy_mcp::{ErrorCode, error_object, write_error_response};
+use slog::{Logger, warn};
+
+use super::{state::Gateway, supervisor::Supervisor};
+
+/// A client must finish its request line and headers within this time (slow-loris).
+const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
+/// An idle connection is kept for so long.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// Most connections at once.
+const MAX_CONNECTIONS: usize = 25_000;
+/// What the kernel may buffer for a client that does not read, in bytes.
+const SEND_BUFFER: usize = 128 * 1024;
+/// A peer that vanished is noticed after so long without an acknowledgement, in milliseconds (tcp(7)).
+const USER_TIMEOUT_MS: u32 = 60_000;
+
+/// Starts the HTTP server on one thread of its own.
+pub(super) fn serve(listener: TcpListener, supervisor: Supervisor, log: &Logger) -> io::Result<Server> {
+    let log = log.clone();
+    let connect_log = log.clone();
+    let server = HttpServer::new(move || {
+        // Called once, on the thread that serves: all state lives there.
+        let gateway = Gateway::start(supervisor.clone(), log.clone());
+        App::new().app_data(gateway).wrap(from_fn(guarded::guard)).configure(routes).default_service(web::to(not_found))
+    })
+    .workers(1)
+    .max_connections(MAX_CONNECTIONS)
+    .client_request_timeout(HEADER_TIMEOUT)
+    .keep_alive(KEEP_ALIVE)
+    .tcp_nodelay(true)
+    .on_connect(move |socket, _| {
+        if let Some(stream) = socket.downcast_ref::<actix_web::rt::net::TcpStream>()
+            && let Err(error) = tune(stream)
+        {
+            warn!(connect_log, "cannot tune a client's socket"; "error" => %error);
+        }
+    })
+    .shutdown_timeout(20)
+    .disable_signals()
+    .listen(listener)?;
+    Ok(server.run())
+}
+
+fn tune(stream: &actix_web::rt::net::TcpStream) -> io::Result<()> {
+    rustix::net::sockopt::set_socket_send_buffer_size(stream, SEND_BUFFER)?;
+    rustix::net::sockopt::set_tcp_user_timeout(stream, USER_TIMEOUT_MS)?;
+    Ok(())
+}
+
+fn routes(config: &mut web::ServiceConfig) {
+    for prefix in ["", "/servers/{server}", "/groups/{group}"] {
+        let at = |path: &str| format!("{prefix}{path}");
+        config
+            .service(
+                web::resource(at("/mcp"))
+                    .route(web::post().to(streamable::post))
+                    .route(web::get().to(streamable::get))
+                    .route(web::delete().to(streamable::delete))
+                    .default_service(web::to(|| method_not_allowed("GET, POST, DELETE"))),
+            )
+            .service(
+                web::resource(at("/sse"))
+                    .route(web::get().to(legacy_sse::get))
+                    .default_service(web::to(|| method_not_allowed("GET"))),
+            )
+            .service(
+                web::resource(at("/messages"))
+                    .route(web::post().to(legacy_sse::post))
+                    .default_service(web::to(|| method_not_allowed("POST"))),
+            );
+    }
+    config
+        .route("/healthz", web::get().to(observe::healthz))
+        .route("/readyz", web::get().to(observe::readyz))
+        .route("/health", web::get().to(observe::health))
+        .route("/metrics", web::get().to(observe::metrics));
+}
+
+async fn not_found() -> HttpResponse {
+    let text = "not found; MCP is at /mcp, /sse, /servers/{name}/mcp and /groups/{name}/mcp\n";
+    HttpResponse::NotFound().content_type(ContentType::plaintext()).body(text)
+}
+
+async fn method_not_allowed(allow: &'static str) -> HttpResponse {
+    HttpResponse::MethodNotAllowed().insert_header(("Allow", allow)).finish()
+}
+
+/// A refusal as an HTTP status with a JSON-RPC error that has no id, because the request was not taken up.
+fn refuse(
+    mut response: actix_web::HttpResponseBuilder,
+    code: ErrorCode,
+    message: impl std::fmt::Display,
+) -> HttpResponse {
+    let mut body = Vec::new();
+    write_error_response(&mut body, None, error_object(code, message).get());
+    response.content_type(ContentType::json()).body(body)
+}
+
+/// The state of this thread.
+struct Shared(Rc<Gateway>);
+
+impl actix_web::FromRequest for Shared {
+    type Error = actix_web::Error;
+    type Future = std::future::Ready<Result<Self, Self::Error>>;
+
+    fn from_request(request: &actix_web::HttpRequest, _: &mut actix_web::dev::Payload) -> Self::Future {
+        let gateway = request.app_data::<Rc<Gateway>>().expect("every App of ours is given its Gateway");
+        std::future::ready(Ok(Self(gateway.clone())))
+    }
+}
+
+/// Takes the listening socket over from standard input, where the supervisor put it (inetd style).
+///
+/// # Errors
+/// Standard input is not a listening TCP socket: the gateway was started by hand.
+pub fn listener_from_stdin() -> io::Result<TcpListener> {
+    use std::os::fd::AsFd;
+    let fd = io::stdin().as_fd().try_clone_to_owned()?;
+    if !rustix::net::sockopt::socket_acceptconn(&fd)? {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "standard input is not a listening socket"));
+    }
+    Ok(TcpListener::from(fd))
+}

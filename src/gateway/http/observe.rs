@@ -1,0 +1,69 @@
+//! What monitors and people read: liveness, readiness, status, metrics.
+
+use actix_web::{HttpResponse, web};
+use mcproxy_ipc::{
+    ServerState,
+    control::{Answer, Question},
+};
+use serde::{Deserialize, Serialize};
+
+use super::Shared;
+use crate::gateway::metrics as counters;
+
+/// `GET /healthz`: this process answers.
+pub(super) async fn healthz() -> HttpResponse {
+    HttpResponse::Ok().content_type("text/plain").body("ok\n")
+}
+
+#[derive(Deserialize)]
+pub(super) struct Require {
+    require: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Readiness {
+    ready: bool,
+    waiting: Vec<Waiting>,
+}
+
+#[derive(Serialize)]
+struct Waiting {
+    server: String,
+    state: String,
+}
+
+/// `GET /readyz[?require=a,b]`: 200 once the required servers answer calls; without `require`, all that are wanted.
+pub(super) async fn readyz(Shared(gateway): Shared, query: web::Query<Require>) -> HttpResponse {
+    let routes = gateway.fleet.routes();
+    let state_of = |name: &str| routes.iter().find(|r| r.server.as_str() == name).map(|r| r.state);
+    let required: Vec<String> = match &query.require {
+        Some(list) => list.split(',').map(str::trim).filter(|s| !s.is_empty()).map(str::to_owned).collect(),
+        None => routes
+            .iter()
+            .filter(|r| r.state != ServerState::Stopped || !r.settled)
+            .map(|r| r.server.to_string())
+            .collect(),
+    };
+    let waiting: Vec<Waiting> = required
+        .into_iter()
+        .filter(|name| state_of(name) != Some(ServerState::Ready))
+        .map(|server| Waiting { state: state_of(&server).map_or("unknown", ServerState::as_str).to_owned(), server })
+        .collect();
+    let mut response = if waiting.is_empty() { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
+    response.json(Readiness { ready: waiting.is_empty(), waiting })
+}
+
+/// `GET /health`: everything that is known, as JSON.
+pub(super) async fn health(Shared(gateway): Shared) -> HttpResponse {
+    match gateway.supervisor.ask(Question::Status).await {
+        Some(Answer::Status(report)) => HttpResponse::Ok().json(report),
+        _ => HttpResponse::ServiceUnavailable().body("the supervisor did not answer\n"),
+    }
+}
+
+/// `GET /metrics`: Prometheus.
+pub(super) async fn metrics(Shared(gateway): Shared) -> HttpResponse {
+    HttpResponse::Ok()
+        .content_type("application/openmetrics-text; version=1.0.0; charset=utf-8")
+        .body(counters::render(&gateway))
+}

@@ -1,0 +1,43 @@
+//! Server-sent events. The one module that knows `actix-web-lab`.
+
+use std::time::Duration;
+
+use actix_web::{HttpRequest, HttpResponse, Responder, http::header};
+use actix_web_lab::sse::{Data, Event, Sse};
+use bytes::Bytes;
+use tokio::sync::mpsc;
+use tokio_stream::{StreamExt, wrappers::ReceiverStream};
+
+/// A comment goes out after so much silence, so that proxies keep the stream and a vanished client is noticed.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// One event, before it is written.
+pub(super) enum Frame {
+    /// A JSON-RPC message.
+    Message(Bytes),
+    /// 2024-11-05: where to post.
+    Endpoint(String),
+}
+
+impl Frame {
+    fn into_event(self) -> Option<Event> {
+        match self {
+            // Messages are UTF-8 by construction; one that is not would be dropped rather than break the stream.
+            Self::Message(json) => {
+                let text = bytestring::ByteString::try_from(json).ok()?;
+                Some(Event::Data(Data::new(text).event("message")))
+            }
+            Self::Endpoint(uri) => Some(Event::Data(Data::new(uri).event("endpoint"))),
+        }
+    }
+}
+
+/// A response that carries what comes out of `frames` until their sender is gone.
+pub(super) fn respond(request: &HttpRequest, frames: mpsc::Receiver<Frame>) -> HttpResponse {
+    let events = ReceiverStream::new(frames).filter_map(Frame::into_event);
+    let mut response = Sse::from_infallible_stream(events).with_keep_alive(KEEP_ALIVE).respond_to(request);
+    // nginx and others would hold events back otherwise.
+    let name = header::HeaderName::from_static("x-accel-buffering");
+    response.headers_mut().insert(name, header::HeaderValue::from_static("no"));
+    response
+}

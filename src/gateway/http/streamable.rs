@@ -1,0 +1,325 @@
+//! Streamable HTTP with sessions: 2025-03-26, 2025-06-18, 2025-11-25 (MCP transports).
+
+use std::{future::Future, pin::Pin, rc::Rc, time::Duration, time::Instant};
+
+use actix_web::{HttpRequest, HttpResponse, http::header, web};
+use bytes::Bytes;
+use futures_util::future::join_all;
+use mcproxy_mcp::{
+    ErrorCode, ErrorObject, Message, ProtocolVersion, RawArray, RequestId, method, parse, write_error_response,
+};
+use slog::info;
+use tokio::sync::mpsc;
+
+use super::{
+    body,
+    place::Place,
+    refuse,
+    sse::{self, Frame},
+};
+use crate::gateway::{
+    dispatch::{self, Related, Reply},
+    request::{Incoming, Request, read_params},
+    session::Session,
+    sessions::OpenError,
+    state::{Gateway, short},
+};
+
+const SESSION: &str = "mcp-session-id";
+const VERSION: &str = "mcp-protocol-version";
+/// A response begins as plain JSON if it is there within this time, else as a stream.
+const JSON_PATIENCE: Duration = Duration::from_millis(250);
+/// Related messages that may wait for the client to read.
+const RELATED_QUEUE: usize = 64;
+/// Most messages in a batch.
+const MAX_BATCH: usize = 100;
+
+/// The answer to one POST, still to come. `None`: everything in it was cancelled or needs no answer.
+type Pending = Pin<Box<dyn Future<Output = Option<Bytes>>>>;
+
+/// `POST /mcp`
+pub(super) async fn post(request: HttpRequest, place: Place, payload: web::Payload) -> HttpResponse {
+    match take(&request, place, payload).await {
+        Ok(response) | Err(response) => response,
+    }
+}
+
+async fn take(request: &HttpRequest, place: Place, payload: web::Payload) -> Result<HttpResponse, HttpResponse> {
+    if !accepts(request, "application/json") || !accepts(request, "text/event-stream") {
+        return Err(not_acceptable("application/json and text/event-stream"));
+    }
+    let max = place.gateway.settings().max_body_bytes;
+    let body = body::read(request, payload, max).await?;
+    check_version(request)?;
+    if body.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'[') {
+        return batch(request, &place, &body).await;
+    }
+    let message = parse(&body).map_err(|error| body::not_a_message(&error))?;
+    match Incoming::of(message, &body) {
+        Incoming::Request(r) if r.method == method::INITIALIZE => Ok(initialize(&place, &r)),
+        Incoming::Request(r) if r.method == method::PING && header(request, SESSION).is_none() => {
+            Ok(json(dispatch::respond(&r.id, &"{}".into())))
+        }
+        Incoming::Request(r) => {
+            let session = find_session(request, &place)?;
+            let (related, events) = mpsc::channel(RELATED_QUEUE);
+            let pending = Box::pin(dispatch::answer(place.gateway, session, r, related));
+            Ok(respond(request, pending, events).await)
+        }
+        Incoming::Notification { method, params } => {
+            let session = find_session(request, &place)?;
+            dispatch::notice(&session, &method, &params);
+            Ok(HttpResponse::Accepted().finish())
+        }
+        Incoming::Response => {
+            find_session(request, &place)?.touch(Instant::now());
+            Ok(HttpResponse::Accepted().finish())
+        }
+    }
+}
+
+/// Opens a session and answers at once, whatever the servers do.
+fn initialize(place: &Place, request: &Request) -> HttpResponse {
+    let gateway = &place.gateway;
+    let limit = gateway.settings().max_sessions;
+    let opened =
+        gateway.sessions.open(place.scope.clone(), place.principal.clone(), mcproxy_mcp::LATEST, limit, Instant::now());
+    let session = match opened {
+        Ok((session, evicted)) => {
+            if let Some(evicted) = evicted {
+                gateway.release(&evicted);
+            }
+            session
+        }
+        Err(error @ OpenError::Full(_)) => {
+            let mut response = HttpResponse::ServiceUnavailable();
+            response.insert_header((header::RETRY_AFTER, "5"));
+            return refuse(response, ErrorCode::INTERNAL_ERROR, error);
+        }
+        Err(error) => return refuse(HttpResponse::InternalServerError(), ErrorCode::INTERNAL_ERROR, error),
+    };
+    let outcome = read_params(&request.params).and_then(|params| dispatch::initialize(gateway, &session, &params));
+    match outcome {
+        Ok(reply) => {
+            info!(gateway.log, "session opened"; "session" => short(session.id()), "scope" => %place.scope, "version" => %session.version());
+            let body = dispatch::respond(&request.id, &reply);
+            HttpResponse::Ok().insert_header((SESSION, session.id())).content_type("application/json").body(body)
+        }
+        Err(error) => {
+            gateway.sessions.close(session.id());
+            json(dispatch::respond(&request.id, &error.into()))
+        }
+    }
+}
+
+/// Sends the answer as JSON if it comes soon and alone, else as a stream of what precedes it and then the answer.
+/// A client that leaves does not cancel its call (MCP 2025-11-25, transports).
+async fn respond(request: &HttpRequest, mut pending: Pending, mut events: mpsc::Receiver<Bytes>) -> HttpResponse {
+    let first = tokio::select! {
+        biased;
+        answer = &mut pending => return match (answer, events.try_recv()) {
+            (answer, Ok(event)) => {
+                let (to, frames) = mpsc::channel(RELATED_QUEUE + 2);
+                // Room for all of it: the queue is larger than what can be waiting.
+                let _ = to.try_send(Frame::Message(event));
+                while let Ok(event) = events.try_recv() {
+                    let _ = to.try_send(Frame::Message(event));
+                }
+                if let Some(answer) = answer {
+                    let _ = to.try_send(Frame::Message(answer));
+                }
+                sse::respond(request, frames)
+            }
+            (Some(answer), Err(_)) => json(answer),
+            // Cancelled: the client wants no answer, but HTTP owes one.
+            (None, Err(_)) => HttpResponse::Accepted().finish(),
+        },
+        Some(event) = events.recv() => Some(event),
+        () = tokio::time::sleep(JSON_PATIENCE) => None,
+    };
+    let (to, frames) = mpsc::channel(4);
+    tokio::task::spawn_local(stream(pending, events, first, to));
+    sse::respond(request, frames)
+}
+
+async fn stream(
+    mut pending: Pending,
+    mut events: mpsc::Receiver<Bytes>,
+    first: Option<Bytes>,
+    to: mpsc::Sender<Frame>,
+) {
+    // A failed send means that the client left: the call goes on, what it says is dropped.
+    if let Some(event) = first {
+        let _ = to.send(Frame::Message(event)).await;
+    }
+    let answer = loop {
+        tokio::select! {
+            biased;
+            answer = &mut pending => break answer,
+            Some(event) = events.recv() => { let _ = to.send(Frame::Message(event)).await; }
+        }
+    };
+    while let Ok(event) = events.try_recv() {
+        let _ = to.send(Frame::Message(event)).await;
+    }
+    if let Some(answer) = answer {
+        let _ = to.send(Frame::Message(answer)).await;
+    }
+}
+
+/// JSON-RPC batches exist on 2025-03-26 only.
+async fn batch(request: &HttpRequest, place: &Place, body: &Bytes) -> Result<HttpResponse, HttpResponse> {
+    let invalid = |why: &str| refuse(HttpResponse::BadRequest(), ErrorCode::INVALID_REQUEST, why);
+    let text = std::str::from_utf8(body)
+        .map_err(|_| refuse(HttpResponse::BadRequest(), ErrorCode::PARSE_ERROR, "the body is not UTF-8"))?;
+    let elements =
+        RawArray::from_text(text).map_err(|error| refuse(HttpResponse::BadRequest(), ErrorCode::PARSE_ERROR, error))?.0;
+    let session = find_session(request, place)?;
+    if session.version() != ProtocolVersion::V2025_03_26 {
+        return Err(invalid("batches exist on protocol version 2025-03-26 only"));
+    }
+    if elements.is_empty() || elements.len() > MAX_BATCH {
+        return Err(invalid("a batch holds 1 to 100 messages"));
+    }
+    let (related, events) = mpsc::channel(RELATED_QUEUE);
+    let mut answers: Vec<Pending> = Vec::new();
+    for element in elements {
+        match parse(element.get().as_bytes()) {
+            Ok(Message::Request { id, method, .. }) if method == method::INITIALIZE => {
+                answers.push(Box::pin(std::future::ready(Some(error(&id, "initialize cannot be part of a batch")))));
+            }
+            Ok(message) => match Incoming::of(message, body) {
+                Incoming::Request(r) => {
+                    answers.push(begin(&place.gateway, &session, r, related.clone()));
+                }
+                Incoming::Notification { method, params } => dispatch::notice(&session, &method, &params),
+                Incoming::Response => {}
+            },
+            Err(problem) => {
+                let mut out = Vec::new();
+                let object = mcproxy_mcp::error_object(problem.code(), &problem);
+                write_error_response(&mut out, problem.id(), object.get());
+                answers.push(Box::pin(std::future::ready(Some(out.into()))));
+            }
+        }
+    }
+    drop(related);
+    if answers.is_empty() {
+        return Ok(HttpResponse::Accepted().finish());
+    }
+    let all: Pending = Box::pin(async move {
+        let answers: Vec<Bytes> = join_all(answers).await.into_iter().flatten().collect();
+        if answers.is_empty() {
+            return None;
+        }
+        let mut out = vec![b'['];
+        out.extend_from_slice(&answers.join(&b','));
+        out.push(b']');
+        Some(out.into())
+    });
+    Ok(respond(request, all, events).await)
+}
+
+fn begin(gateway: &Rc<Gateway>, session: &Rc<Session>, request: Request, related: Related) -> Pending {
+    Box::pin(dispatch::answer(gateway.clone(), session.clone(), request, related))
+}
+
+fn error(id: &RequestId, why: &str) -> Bytes {
+    dispatch::respond(id, &Reply::from(ErrorObject::new(ErrorCode::INVALID_REQUEST, why)))
+}
+
+/// `GET /mcp`: the stream for messages that belong to no request.
+pub(super) async fn get(request: HttpRequest, place: Place) -> HttpResponse {
+    if !accepts(&request, "text/event-stream") {
+        return not_acceptable("text/event-stream");
+    }
+    if let Err(response) = check_version(&request) {
+        return response;
+    }
+    let session = match find_session(&request, &place) {
+        Ok(session) => session,
+        Err(response) => return response,
+    };
+    let mut messages = session.open_stream();
+    let (to, frames) = mpsc::channel(1);
+    tokio::task::spawn_local(async move {
+        loop {
+            tokio::select! {
+                message = messages.recv() => match message {
+                    Some(message) => if to.send(Frame::Message(message)).await.is_err() { break },
+                    None => break,
+                },
+                () = to.closed() => break,
+            }
+        }
+        session.touch(Instant::now());
+    });
+    sse::respond(&request, frames)
+}
+
+/// `DELETE /mcp`: the client leaves.
+pub(super) async fn delete(request: HttpRequest, place: Place) -> HttpResponse {
+    match find_session(&request, &place) {
+        Ok(session) => {
+            place.gateway.sessions.close(session.id());
+            place.gateway.release(&session);
+            HttpResponse::NoContent().finish()
+        }
+        Err(response) => response,
+    }
+}
+
+fn find_session(request: &HttpRequest, place: &Place) -> Result<Rc<Session>, HttpResponse> {
+    let Some(id) = header(request, SESSION) else {
+        return Err(refuse(
+            HttpResponse::BadRequest(),
+            ErrorCode::INVALID_REQUEST,
+            "an Mcp-Session-Id header is required; send initialize first",
+        ));
+    };
+    place.gateway.sessions.find(id, &place.scope, place.principal.as_deref()).ok_or_else(|| {
+        refuse(
+            HttpResponse::NotFound(),
+            ErrorCode::INVALID_REQUEST,
+            "the session is unknown or has expired; send initialize again",
+        )
+    })
+}
+
+/// A stated version must be one that we speak; without one the session's own holds.
+fn check_version(request: &HttpRequest) -> Result<(), HttpResponse> {
+    match header(request, VERSION) {
+        Some(text) if ProtocolVersion::parse(text).is_none() => Err(refuse(
+            HttpResponse::BadRequest(),
+            ErrorCode::INVALID_REQUEST,
+            format_args!(
+                "the MCP-Protocol-Version {text:?} is not supported; supported: {}",
+                ProtocolVersion::ALL.map(ProtocolVersion::as_str).join(", ")
+            ),
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn header<'r>(request: &'r HttpRequest, name: &str) -> Option<&'r str> {
+    request.headers().get(name).map(|value| value.to_str().unwrap_or(""))
+}
+
+/// Whether the client takes this media type; a client that names none takes all.
+fn accepts(request: &HttpRequest, mime: &str) -> bool {
+    let mut stated = request.headers().get_all(header::ACCEPT).peekable();
+    let family = mime.split('/').next().unwrap_or_default();
+    stated.peek().is_none()
+        || stated.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).any(|range| {
+            let range = range.split(';').next().unwrap_or_default().trim();
+            range == "*/*" || range.eq_ignore_ascii_case(mime) || range.strip_suffix("/*") == Some(family)
+        })
+}
+
+fn not_acceptable(what: &str) -> HttpResponse {
+    refuse(HttpResponse::NotAcceptable(), ErrorCode::INVALID_REQUEST, format_args!("the client must accept {what}"))
+}
+
+fn json(body: Bytes) -> HttpResponse {
+    HttpResponse::Ok().content_type("application/json").body(body)
+}

@@ -1,0 +1,61 @@
+use mcproxy_mcp::RawObject;
+
+/// A log level of MCP (RFC 5424 severities, MCP logging), least severe first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Level {
+    Debug,
+    Info,
+    Notice,
+    Warning,
+    Error,
+    Critical,
+    Alert,
+    Emergency,
+}
+
+impl Level {
+    const ALL: [(Self, &'static str); 8] = [
+        (Self::Debug, "debug"),
+        (Self::Info, "info"),
+        (Self::Notice, "notice"),
+        (Self::Warning, "warning"),
+        (Self::Error, "error"),
+        (Self::Critical, "critical"),
+        (Self::Alert, "alert"),
+        (Self::Emergency, "emergency"),
+    ];
+
+    /// The level of that name.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        Self::ALL.iter().find(|(_, name)| *name == text).map(|(level, _)| *level)
+    }
+
+    /// Its name on the wire.
+    pub(crate) fn as_str(self) -> &'static str {
+        Self::ALL[self as usize].1
+    }
+
+    /// The level of a log notification's params; a line that states none counts as `info`.
+    pub(crate) fn of_message(params: &[u8]) -> Self {
+        RawObject::from_slice(params)
+            .ok()
+            .and_then(|object| object.get_string("level").and_then(|text| Self::parse(&text)))
+            .unwrap_or(Self::Info)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_levels_agree() {
+        for (level, name) in Level::ALL {
+            assert_eq!(level.as_str(), name);
+            assert_eq!(Level::parse(name), Some(level));
+        }
+        assert!(Level::Debug < Level::Emergency);
+        assert_eq!(Level::of_message(br#"{"level":"error","data":1}"#), Level::Error);
+        assert_eq!(Level::of_message(b"nonsense"), Level::Info);
+    }
+}

@@ -1,0 +1,251 @@
+//! One data connection to one worker, and the calls that are under way on it.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::HashMap,
+    io,
+    path::Path,
+    rc::Rc,
+};
+
+use bytes::Bytes;
+use mcproxy_ipc::{
+    FrameError, Generation, HelloError, Receiver, Role, connect,
+    data::{CallContext, GatewayToWorker, Outcome, WorkerToGateway},
+    introduce,
+};
+use tokio::sync::{mpsc, oneshot};
+
+/// Frames that may wait for the worker to read them; beyond it callers wait in line.
+const QUEUE: usize = 256;
+/// Progress and log events of one call that may wait for its client; beyond it they are dropped.
+const EVENTS: usize = 64;
+
+/// Why there is no link.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LinkError {
+    /// Nobody listens there (any more).
+    #[error("cannot connect to the worker")]
+    Connect(#[source] io::Error),
+    /// Somebody else's process listens there.
+    #[error("the worker's socket belongs to another user")]
+    Foreign,
+    /// The worker would not talk.
+    #[error("the worker refused the connection")]
+    Hello(#[source] HelloError),
+}
+
+/// What the worker says that belongs to no single call.
+#[derive(Debug)]
+pub(crate) enum News {
+    /// The offer changed.
+    Catalogue(Bytes),
+    /// A log line; with a call when the worker knows it.
+    Log(Bytes),
+    /// A subscribed resource changed.
+    Updated(Bytes),
+}
+
+/// What happens to one call before its answer.
+#[derive(Debug)]
+pub(crate) enum CallEvent {
+    /// The params of a progress notification, without the token.
+    Progress(Bytes),
+    /// The params of a log notification.
+    Log(Bytes),
+}
+
+/// How a call ended.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    /// The server's result.
+    Result(Bytes),
+    /// An error object: the server's, or the worker's about it.
+    Error(Bytes),
+    /// The server wants something from the client first.
+    NeedsInput,
+    /// The client gave the call up and wants no answer.
+    Cancelled,
+    /// The worker went away without a word.
+    Lost,
+}
+
+struct Waiter {
+    answer: oneshot::Sender<Answer>,
+    events: mpsc::Sender<CallEvent>,
+}
+
+/// The sending side of the connection. Its reading side is [`Link::read`], one task per link.
+pub(crate) struct Link {
+    generation: Generation,
+    queue: mpsc::Sender<(GatewayToWorker, Bytes)>,
+    next_id: Cell<u64>,
+    waiters: RefCell<HashMap<u64, Waiter>>,
+}
+
+/// A call that was handed to the worker. Dropping it gives up the answer but does not cancel the call: in the
+/// initialize era a disconnect is not a cancellation (MCP 2025-11-25, transports).
+pub(crate) struct Call {
+    handle: CallHandle,
+    answer: oneshot::Receiver<Answer>,
+    events: mpsc::Receiver<CallEvent>,
+}
+
+/// What is needed to cancel a call.
+#[derive(Clone)]
+pub(crate) struct CallHandle {
+    link: Rc<Link>,
+    id: u64,
+}
+
+impl Link {
+    /// Connects to a worker's socket. The second part is for [`Link::read`].
+    pub(crate) async fn open(
+        generation: Generation,
+        socket: &Path,
+    ) -> Result<(Rc<Self>, Receiver<WorkerToGateway>), LinkError> {
+        let mut connection = connect(socket).await.map_err(LinkError::Connect)?;
+        if connection.peer().uid != Some(rustix::process::geteuid().as_raw()) {
+            return Err(LinkError::Foreign);
+        }
+        introduce(&mut connection, Role::Caller).await.map_err(LinkError::Hello)?;
+        let (receiver, sender) = connection.data();
+        let (queue, frames) = mpsc::channel(QUEUE);
+        // Ends when the queue's senders are gone or the socket fails; the reader notices the latter by itself.
+        tokio::task::spawn_local(sender.drain(frames));
+        let link = Self { generation, queue, next_id: Cell::new(1), waiters: RefCell::default() };
+        Ok((Rc::new(link), receiver))
+    }
+
+    /// Which incarnation this leads to.
+    pub(crate) fn generation(&self) -> Generation {
+        self.generation
+    }
+
+    /// How many calls wait for an answer.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.waiters.borrow().len()
+    }
+
+    /// Hands a call to the worker. `params` is an object without `_meta`, `meta` an object; either may be empty.
+    /// `None` when the worker is gone: the call was not sent.
+    pub(crate) async fn call(
+        self: &Rc<Self>,
+        method: &str,
+        params: &[u8],
+        meta: &[u8],
+        context: CallContext,
+    ) -> Option<Call> {
+        let id = self.next_id.get();
+        self.next_id.set(id + 1);
+        let mut payload = Vec::with_capacity(params.len() + meta.len());
+        payload.extend_from_slice(params);
+        payload.extend_from_slice(meta);
+        let message = GatewayToWorker::Call { id, method: method.to_owned(), meta_at: params.len(), context };
+        let (answer_to, answer) = oneshot::channel();
+        let (events_to, events) = mpsc::channel(EVENTS);
+        self.waiters.borrow_mut().insert(id, Waiter { answer: answer_to, events: events_to });
+        if self.queue.send((message, payload.into())).await.is_err() {
+            self.waiters.borrow_mut().remove(&id);
+            return None;
+        }
+        Some(Call { handle: CallHandle { link: self.clone(), id }, answer, events })
+    }
+
+    /// Reads what the worker says until it goes away; then every call that still waits is lost.
+    pub(crate) async fn read(
+        self: Rc<Self>,
+        mut receiver: Receiver<WorkerToGateway>,
+        mut on_news: impl FnMut(News),
+    ) -> Result<(), FrameError> {
+        let end = loop {
+            match receiver.next().await {
+                Ok(Some((message, payload))) => self.receive(message, payload, &mut on_news),
+                Ok(None) => break Ok(()),
+                Err(error) => break Err(error),
+            }
+        };
+        for (_, waiter) in self.waiters.borrow_mut().drain() {
+            let _ = waiter.answer.send(Answer::Lost);
+        }
+        end
+    }
+
+    fn receive(&self, message: WorkerToGateway, payload: Bytes, on_news: &mut impl FnMut(News)) {
+        match message {
+            WorkerToGateway::Done { id, outcome } => self.settle(
+                id,
+                match outcome {
+                    Outcome::Result => Answer::Result(payload),
+                    Outcome::Error => Answer::Error(payload),
+                },
+            ),
+            WorkerToGateway::NeedsInput { id, .. } => self.settle(id, Answer::NeedsInput),
+            WorkerToGateway::Progress { id } => self.tell(id, CallEvent::Progress(payload)),
+            WorkerToGateway::Log { id: Some(id) } => self.tell(id, CallEvent::Log(payload)),
+            WorkerToGateway::Log { id: None } => match self.only_call() {
+                // A log line carries no link to a call; with exactly one under way there is no doubt whose it is.
+                Some(id) => self.tell(id, CallEvent::Log(payload)),
+                None => on_news(News::Log(payload)),
+            },
+            WorkerToGateway::Updated => on_news(News::Updated(payload)),
+            WorkerToGateway::Catalogue { .. } => on_news(News::Catalogue(payload)),
+        }
+    }
+
+    fn settle(&self, id: u64, answer: Answer) {
+        if let Some(waiter) = self.waiters.borrow_mut().remove(&id) {
+            let _ = waiter.answer.send(answer); // the client may have left
+        }
+    }
+
+    fn tell(&self, id: u64, event: CallEvent) {
+        if let Some(waiter) = self.waiters.borrow().get(&id) {
+            let _ = waiter.events.try_send(event); // a client that reads too slowly misses progress, nothing else
+        }
+    }
+
+    fn only_call(&self) -> Option<u64> {
+        let waiters = self.waiters.borrow();
+        let mut ids = waiters.keys();
+        ids.next().copied().filter(|_| ids.next().is_none())
+    }
+}
+
+impl Call {
+    /// What is needed to cancel it.
+    pub(crate) fn handle(&self) -> CallHandle {
+        self.handle.clone()
+    }
+
+    /// The answer; `on_event` sees everything that came before it, in order.
+    pub(crate) async fn wait(mut self, mut on_event: impl FnMut(CallEvent)) -> Answer {
+        let answer = loop {
+            tokio::select! {
+                biased;
+                Some(event) = self.events.recv() => on_event(event),
+                answer = &mut self.answer => break answer.unwrap_or(Answer::Lost),
+            }
+        };
+        while let Ok(event) = self.events.try_recv() {
+            on_event(event);
+        }
+        answer
+    }
+}
+
+impl CallHandle {
+    /// Tells the server that nobody wants the answer any more, and frees the slot.
+    pub(crate) fn cancel(&self, reason: Option<String>) {
+        let waiter = self.link.waiters.borrow_mut().remove(&self.id);
+        if let Some(waiter) = waiter {
+            let _ = waiter.answer.send(Answer::Cancelled); // who waited may have left
+            let link = self.link.clone();
+            let id = self.id;
+            tokio::task::spawn_local(async move {
+                // A worker that is gone needs no cancellation.
+                let _ = link.queue.send((GatewayToWorker::Cancel { id, reason }, Bytes::new())).await;
+            });
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! The gateway process: every client dialect on one side, the workers on the other.
+//!
+//! It is started by the supervisor, which hands it the bound listener as standard input, and learns the settings and the
+//! servers over the control socket. It holds no server secret, reads no file and starts no process.
+//!
+//! Everything that clients touch lives on one HTTP thread and is shared by `Rc`; the control connection has the main
+//! thread (`docs/decisions/0010-one-http-thread.md`).
+
+mod announce;
+mod builtin;
+mod call;
+mod catalogue;
+mod dispatch;
+mod fleet;
+mod guard;
+mod http;
+mod level;
+mod link;
+mod metrics;
+mod request;
+mod rewrite;
+mod scope;
+mod session;
+mod sessions;
+mod state;
+mod subscriptions;
+mod supervisor;
+
+use std::{net::TcpListener, path::Path};
+
+use mcproxy_ipc::log::ControlDrain;
+use slog::{Drain, Logger, o};
+use tokio::sync::mpsc;
+
+pub use http::listener_from_stdin;
+pub use supervisor::ControlError;
+
+/// Log records that may wait for the control connection; beyond it they are dropped and counted.
+const LOG_QUEUE: usize = 1024;
+
+/// Why the gateway ended.
+#[derive(Debug, thiserror::Error)]
+pub enum GatewayError {
+    /// The control connection could not be made, or ended.
+    #[error(transparent)]
+    Control(#[from] ControlError),
+    /// The HTTP server could not be started, or failed.
+    #[error("the HTTP server failed")]
+    Http(#[source] std::io::Error),
+}
+
+/// Serves clients on `listener` until the supervisor says to drain (`Ok`) or goes away.
+pub async fn run(listener: TcpListener, control_socket: &Path) -> Result<(), GatewayError> {
+    let (logs_to, logs) = mpsc::channel(LOG_QUEUE);
+    // Log lines for one call at a time are for tests by hand with a worker; here they would cost every call.
+    let drain = ControlDrain::new(logs_to).filter_level(slog::Level::Debug).fuse();
+    let log = Logger::root(drain, o!("process" => "gateway"));
+    let (connection, supervisor) = supervisor::Connection::open(control_socket, logs).await?;
+    let server = http::serve(listener, supervisor.clone(), &log).map_err(GatewayError::Http)?;
+    let handle = server.handle();
+    let mut drained = supervisor.drain.clone();
+    tokio::select! {
+        end = server => end.map_err(GatewayError::Http),
+        error = connection.serve() => Err(error.into()),
+        _ = drained.wait_for(Option::is_some) => {
+            slog::info!(log, "draining");
+            handle.stop(true).await;
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,63 @@
+use bytes::Bytes;
+use mcproxy_mcp::{ErrorCode, ErrorObject, Message, RawObject, RequestId};
+
+/// A client's request that outlives the buffer it came in.
+#[derive(Debug, Clone)]
+pub(crate) struct Request {
+    /// As the client wrote it.
+    pub(crate) id: RequestId,
+    /// The MCP method.
+    pub(crate) method: String,
+    /// The text of the `params` object; empty when there is none.
+    pub(crate) params: Bytes,
+}
+
+/// What a client sends.
+#[derive(Debug, Clone)]
+pub(crate) enum Incoming {
+    /// Wants an answer.
+    Request(Request),
+    /// Wants none.
+    Notification {
+        /// What it tells.
+        method: String,
+        /// As in [`Request`].
+        params: Bytes,
+    },
+    /// Answers a request of ours.
+    Response,
+}
+
+impl Incoming {
+    /// Takes a parsed message over, sharing the body it was parsed from.
+    pub(crate) fn of(message: Message<'_>, body: &Bytes) -> Self {
+        let share = |params: Option<&mcproxy_mcp::RawValue>| {
+            params.map_or_else(Bytes::new, |raw| body.slice_ref(raw.get().as_bytes()))
+        };
+        match message {
+            Message::Request { id, method, params } => {
+                Self::Request(Request { id, method: method.into_owned(), params: share(params) })
+            }
+            Message::Notification { method, params } => {
+                Self::Notification { method: method.into_owned(), params: share(params) }
+            }
+            Message::Response { .. } => Self::Response,
+        }
+    }
+}
+
+/// Reads `params` shallowly; absent ones are an empty object.
+pub(crate) fn read_params(params: &[u8]) -> Result<RawObject<'_>, ErrorObject> {
+    if params.is_empty() {
+        return Ok(RawObject::default());
+    }
+    RawObject::from_slice(params)
+        .map_err(|e| ErrorObject::new(ErrorCode::INVALID_PARAMS, format_args!("cannot read `params`: {e}")))
+}
+
+/// A string among the params that must be there.
+pub(crate) fn required<'a>(params: &RawObject<'a>, key: &str) -> Result<std::borrow::Cow<'a, str>, ErrorObject> {
+    params
+        .get_string(key)
+        .ok_or_else(|| ErrorObject::new(ErrorCode::INVALID_PARAMS, format_args!("`params.{key}` must be a string")))
+}

@@ -1,0 +1,45 @@
+use std::fmt;
+
+use mcproxy_ipc::ServerName;
+
+use super::catalogue::Naming;
+
+/// Which servers one endpoint shows.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Scope {
+    /// `/mcp`, `/sse`: all of them.
+    All,
+    /// `/servers/{name}/…`: one, under its own names.
+    Server(ServerName),
+    /// `/groups/{name}/…`: a configured selection.
+    Group(String),
+}
+
+impl Scope {
+    /// How names look there.
+    pub(crate) fn naming(&self) -> Naming {
+        match self {
+            Self::All | Self::Group(_) => Naming::Qualified,
+            Self::Server(_) => Naming::Own,
+        }
+    }
+
+    /// What stands before `/mcp`, `/sse` and `/messages` in its URLs.
+    pub(crate) fn path(&self) -> String {
+        match self {
+            Self::All => String::new(),
+            Self::Server(name) => format!("/servers/{name}"),
+            Self::Group(name) => format!("/groups/{name}"),
+        }
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::All => f.write_str("all"),
+            Self::Server(name) => write!(f, "server {name}"),
+            Self::Group(name) => write!(f, "group {name}"),
+        }
+    }
+}

@@ -1,0 +1,251 @@
+use std::{
+    cell::{Cell, RefCell},
+    collections::{HashMap, HashSet},
+    rc::Rc,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use mcproxy_ipc::ServerName;
+use mcproxy_mcp::{ProtocolVersion, RequestId};
+use tokio::sync::mpsc;
+
+use super::{catalogue::Changes, level::Level, link::CallHandle, scope::Scope};
+
+/// Messages that may wait for a client to read its stream; a client that lets them pile up loses the stream.
+const STREAM_QUEUE: usize = 256;
+/// Most calls of one session in flight.
+pub(crate) const MAX_CALLS: usize = 1024;
+/// Most resources one session may subscribe to.
+pub(crate) const MAX_SUBSCRIPTIONS: usize = 1024;
+
+/// One client of the initialize era, from `initialize` (or `GET /sse`) until it leaves or is forgotten.
+pub(crate) struct Session {
+    id: Box<str>,
+    scope: Scope,
+    principal: Option<String>,
+    version: Cell<ProtocolVersion>,
+    level: Cell<Option<Level>>,
+    calls: RefCell<HashMap<RequestId, Option<CallHandle>>>,
+    subscriptions: RefCell<HashSet<(ServerName, String)>>,
+    stream: RefCell<Option<mpsc::Sender<Bytes>>>,
+    missed: Cell<Changes>,
+    last_used: Cell<Instant>,
+}
+
+impl Session {
+    pub(crate) fn new(
+        id: Box<str>,
+        scope: Scope,
+        principal: Option<String>,
+        version: ProtocolVersion,
+        now: Instant,
+    ) -> Self {
+        Self {
+            id,
+            scope,
+            principal,
+            version: Cell::new(version),
+            level: Cell::new(None),
+            calls: RefCell::default(),
+            subscriptions: RefCell::default(),
+            stream: RefCell::default(),
+            missed: Cell::default(),
+            last_used: Cell::new(now),
+        }
+    }
+
+    /// Its unguessable name.
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// What it sees.
+    pub(crate) fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
+    /// Who opened it; nobody else may use it.
+    pub(crate) fn principal(&self) -> Option<&str> {
+        self.principal.as_deref()
+    }
+
+    /// The negotiated version.
+    pub(crate) fn version(&self) -> ProtocolVersion {
+        self.version.get()
+    }
+
+    /// A session of the 2024-11-05 transport learns its version after it exists.
+    pub(crate) fn set_version(&self, version: ProtocolVersion) {
+        self.version.set(version);
+    }
+
+    /// How much it wants to hear, once it said so.
+    pub(crate) fn level(&self) -> Option<Level> {
+        self.level.get()
+    }
+
+    pub(crate) fn set_level(&self, level: Level) {
+        self.level.set(Some(level));
+    }
+
+    /// It is alive.
+    pub(crate) fn touch(&self, now: Instant) {
+        self.last_used.set(now);
+    }
+
+    /// For how long nothing happened; zero while a stream is open or a call under way.
+    pub(crate) fn idle(&self, now: Instant) -> Duration {
+        if self.has_stream() || !self.calls.borrow().is_empty() {
+            return Duration::ZERO;
+        }
+        now.duration_since(self.last_used.get())
+    }
+
+    // --- its stream -------------------------------------------------------------------------------------------------
+
+    /// Opens the stream for messages that belong to no request; an earlier one ends (MCP allows us one).
+    pub(crate) fn open_stream(&self) -> mpsc::Receiver<Bytes> {
+        let (sender, receiver) = mpsc::channel(STREAM_QUEUE);
+        *self.stream.borrow_mut() = Some(sender);
+        let missed = self.missed.take();
+        self.announce(missed);
+        receiver
+    }
+
+    /// Whether somebody reads the stream.
+    pub(crate) fn has_stream(&self) -> bool {
+        self.stream.borrow().as_ref().is_some_and(|s| !s.is_closed())
+    }
+
+    /// Ends the stream.
+    pub(crate) fn close_stream(&self) {
+        self.stream.borrow_mut().take();
+    }
+
+    /// Puts a message on the stream. Without a reader it is dropped; a reader that does not keep up loses the stream and
+    /// may open it again.
+    pub(crate) fn push(&self, message: Bytes) -> bool {
+        let mut stream = self.stream.borrow_mut();
+        let sent = stream.as_ref().is_some_and(|s| s.try_send(message).is_ok());
+        if !sent {
+            *stream = None;
+        }
+        sent
+    }
+
+    /// Waits for room on the stream: for answers, which must not be dropped while the client lives.
+    pub(crate) async fn push_answer(&self, message: Bytes) {
+        let stream = self.stream.borrow().clone();
+        if let Some(stream) = stream {
+            let _ = stream.send(message).await; // the client left: its session ends with its stream
+        }
+    }
+
+    /// Tells the client which lists changed; without a stream it is told when it opens one.
+    pub(crate) fn announce(&self, changes: Changes) {
+        let mut missed = self.missed.get();
+        for (changed, method, missed) in [
+            (changes.tools, mcproxy_mcp::method::TOOLS_CHANGED, &mut missed.tools),
+            (changes.prompts, mcproxy_mcp::method::PROMPTS_CHANGED, &mut missed.prompts),
+            (changes.resources, mcproxy_mcp::method::RESOURCES_CHANGED, &mut missed.resources),
+        ] {
+            if changed {
+                let mut message = Vec::new();
+                mcproxy_mcp::write_notification(&mut message, method, "");
+                *missed = !self.push(message.into());
+            }
+        }
+        self.missed.set(missed);
+    }
+
+    // --- its calls --------------------------------------------------------------------------------------------------
+
+    /// Takes up a request id; `false` when it is in use or there are too many calls.
+    pub(crate) fn begin_call(&self, id: &RequestId) -> bool {
+        let mut calls = self.calls.borrow_mut();
+        if calls.len() >= MAX_CALLS || calls.contains_key(id) {
+            return false;
+        }
+        calls.insert(id.clone(), None);
+        true
+    }
+
+    /// From now on a cancellation of the request reaches the server.
+    pub(crate) fn attach_call(&self, id: &RequestId, handle: CallHandle) {
+        if let Some(slot) = self.calls.borrow_mut().get_mut(id) {
+            *slot = Some(handle);
+        }
+    }
+
+    /// The request is answered.
+    pub(crate) fn end_call(&self, id: &RequestId) {
+        self.calls.borrow_mut().remove(id);
+    }
+
+    /// The client gave a request up.
+    pub(crate) fn cancel_call(&self, id: &RequestId, reason: Option<String>) {
+        let handle = self.calls.borrow().get(id).cloned().flatten();
+        if let Some(handle) = handle {
+            handle.cancel(reason);
+        }
+    }
+
+    /// The client is gone: nobody waits for its calls.
+    pub(crate) fn cancel_all(&self, reason: &str) {
+        for handle in self.calls.borrow().values().flatten() {
+            handle.cancel(Some(reason.to_owned()));
+        }
+    }
+
+    // --- its subscriptions ------------------------------------------------------------------------------------------
+
+    /// Remembers a subscription; `false` at the limit.
+    pub(crate) fn subscribe(&self, server: ServerName, uri: String) -> bool {
+        let mut subscriptions = self.subscriptions.borrow_mut();
+        if subscriptions.len() >= MAX_SUBSCRIPTIONS {
+            return false;
+        }
+        subscriptions.insert((server, uri));
+        true
+    }
+
+    /// Forgets a subscription; whether there was one.
+    pub(crate) fn unsubscribe(&self, server: &ServerName, uri: &str) -> bool {
+        self.subscriptions.borrow_mut().remove(&(server.clone(), uri.to_owned()))
+    }
+
+    /// Whether it wants to hear of this resource.
+    pub(crate) fn is_subscribed(&self, server: &ServerName, uri: &str) -> bool {
+        self.subscriptions.borrow().contains(&(server.clone(), uri.to_owned()))
+    }
+
+    /// All of them.
+    pub(crate) fn subscriptions(&self) -> Vec<(ServerName, String)> {
+        self.subscriptions.borrow().iter().cloned().collect()
+    }
+}
+
+/// Frees a session's request id when the request is answered or its waiter is dropped.
+pub(crate) struct CallSlot {
+    session: Rc<Session>,
+    id: RequestId,
+}
+
+impl CallSlot {
+    /// Takes up the id; `None` when it is in use or there are too many calls.
+    pub(crate) fn take(session: &Rc<Session>, id: &RequestId) -> Option<Self> {
+        session.begin_call(id).then(|| Self { session: session.clone(), id: id.clone() })
+    }
+
+    /// From now on a cancellation of the request reaches the server.
+    pub(crate) fn attach(&self, handle: CallHandle) {
+        self.session.attach_call(&self.id, handle);
+    }
+}
+
+impl Drop for CallSlot {
+    fn drop(&mut self) {
+        self.session.end_call(&self.id);
+    }
+}

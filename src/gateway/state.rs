@@ -1,0 +1,167 @@
+use std::{
+    cell::RefCell,
+    rc::Rc,
+    time::{Duration, Instant},
+};
+
+use mcproxy_ipc::{Route, control::GatewaySettings};
+use slog::{Logger, debug, info, o, warn};
+
+use super::{
+    announce,
+    fleet::Fleet,
+    link::{Link, News},
+    metrics::Metrics,
+    session::Session,
+    sessions::Sessions,
+    subscriptions,
+    supervisor::Supervisor,
+};
+
+/// How often expired sessions are looked for.
+const SWEEP: Duration = Duration::from_secs(15);
+/// First and longest pause between attempts to reach a worker that the supervisor calls ready.
+const RECONNECT: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
+
+/// What the HTTP thread knows. One value, shared by `Rc`, for the life of the process.
+pub(crate) struct Gateway {
+    settings: RefCell<Rc<GatewaySettings>>,
+    /// All servers.
+    pub(crate) fleet: Fleet,
+    /// All clients of the initialize era.
+    pub(crate) sessions: Sessions,
+    /// For questions about processes and logs.
+    pub(crate) supervisor: Supervisor,
+    /// What is counted.
+    pub(crate) metrics: Metrics,
+    /// Identity is in it.
+    pub(crate) log: Logger,
+}
+
+impl Gateway {
+    /// Takes over settings and servers and starts the tasks that follow them. Must be called on the HTTP thread.
+    pub(crate) fn start(supervisor: Supervisor, log: Logger) -> Rc<Self> {
+        let settings = Rc::new(supervisor.settings.borrow().clone());
+        let gateway = Rc::new(Self {
+            settings: RefCell::new(settings),
+            fleet: Fleet::new(),
+            sessions: Sessions::default(),
+            supervisor,
+            metrics: Metrics::new(),
+            log,
+        });
+        gateway.fleet.set_groups(&gateway.settings().groups);
+        gateway.take_routes();
+        // These tasks live as long as the process; a panic in one aborts it, and the supervisor starts a new gateway.
+        tokio::task::spawn_local(gateway.clone().follow_routes());
+        tokio::task::spawn_local(gateway.clone().follow_settings());
+        tokio::task::spawn_local(gateway.clone().follow_drain());
+        tokio::task::spawn_local(announce::run(gateway.clone()));
+        tokio::task::spawn_local(gateway.clone().sweep_sessions());
+        gateway
+    }
+
+    /// The settings in force.
+    pub(crate) fn settings(&self) -> Rc<GatewaySettings> {
+        self.settings.borrow().clone()
+    }
+
+    fn take_routes(self: &Rc<Self>) {
+        let routes = self.supervisor.routes.clone().borrow_and_update().clone();
+        for route in self.fleet.apply(routes) {
+            tokio::task::spawn_local(self.clone().follow_worker(route));
+        }
+    }
+
+    async fn follow_routes(self: Rc<Self>) {
+        let mut routes = self.supervisor.routes.clone();
+        while routes.changed().await.is_ok() {
+            self.take_routes();
+        }
+    }
+
+    async fn follow_settings(self: Rc<Self>) {
+        let mut settings = self.supervisor.settings.clone();
+        while settings.changed().await.is_ok() {
+            let new = Rc::new(settings.borrow_and_update().clone());
+            self.fleet.set_groups(&new.groups);
+            *self.settings.borrow_mut() = new;
+            info!(self.log, "settings changed");
+        }
+    }
+
+    /// Streams without an end would hold up a graceful stop; clients open them again at the next gateway.
+    async fn follow_drain(self: Rc<Self>) {
+        let mut drain = self.supervisor.drain.clone();
+        if drain.wait_for(Option::is_some).await.is_ok() {
+            for session in self.sessions.all() {
+                session.close_stream();
+            }
+        }
+    }
+
+    async fn sweep_sessions(self: Rc<Self>) {
+        let mut tick = tokio::time::interval(SWEEP);
+        loop {
+            tick.tick().await;
+            for session in self.sessions.sweep(self.settings().session_idle, Instant::now()) {
+                debug!(self.log, "session expired"; "session" => short(session.id()));
+                self.release(&session);
+            }
+        }
+    }
+
+    /// A session is over: its calls and subscriptions are given up.
+    pub(crate) fn release(self: &Rc<Self>, session: &Rc<Session>) {
+        session.close_stream();
+        session.cancel_all("the client's session ended");
+        subscriptions::release(self, session);
+    }
+
+    /// Keeps the connection to one incarnation of a server for as long as the supervisor calls it ready.
+    async fn follow_worker(self: Rc<Self>, route: Route) {
+        let Route { server, generation, socket: Some(socket), .. } = route else { return };
+        let log = self.log.new(o!("server" => server.to_string(), "generation" => generation.0));
+        let mut pause = RECONNECT.0;
+        while self.fleet.wants_link(&server, generation) {
+            match Link::open(generation, &socket).await {
+                Ok((link, receiver)) => {
+                    if !self.fleet.attach(&server, link.clone()) {
+                        return;
+                    }
+                    pause = RECONNECT.0;
+                    let gateway = self.clone();
+                    let (name, news_log) = (server.clone(), log.clone());
+                    let end = link
+                        .clone()
+                        .read(receiver, move |news| match news {
+                            News::Catalogue(payload) => match gateway.fleet.set_offer(&name, generation, payload) {
+                                Ok(warnings) => {
+                                    for warning in warnings {
+                                        warn!(news_log, "catalogue"; "warning" => %warning);
+                                    }
+                                    subscriptions::renew(&gateway, &name);
+                                }
+                                Err(error) => warn!(news_log, "cannot read a catalogue"; "error" => #error),
+                            },
+                            News::Log(params) => announce::log_message(&gateway, &name, &params),
+                            News::Updated(params) => subscriptions::updated(&gateway, &name, &params),
+                        })
+                        .await;
+                    if let Err(error) = end {
+                        warn!(log, "the connection to the worker failed"; "error" => #error);
+                    }
+                    self.fleet.detach(&server, &link);
+                }
+                Err(error) => debug!(log, "the worker cannot be reached yet"; "error" => #error),
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(RECONNECT.1);
+        }
+    }
+}
+
+/// Enough of a session's id to tell sessions apart in a log, too little to use it.
+pub(crate) fn short(id: &str) -> &str {
+    id.get(..8).unwrap_or(id)
+}

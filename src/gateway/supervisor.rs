@@ -1,0 +1,143 @@
+//! The gateway's side of its control connection: settings and routes come in, questions and log records go out.
+
+use std::{collections::HashMap, path::Path, time::Duration};
+
+use bytes::Bytes;
+use mcproxy_ipc::{
+    FrameError, HelloError, LogRecord, Receiver, Role, Route, Sender, connect,
+    control::{Answer, GatewaySettings, GatewayToSupervisor, Question, SupervisorToGateway},
+    introduce,
+};
+use tokio::sync::{mpsc, oneshot, watch};
+
+/// Questions that may wait; each belongs to a request of a client.
+const QUESTIONS: usize = 64;
+/// Messages that may wait for the supervisor to read them.
+const QUEUE: usize = 256;
+/// Longest wait for an answer.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Why the control connection could not be made or ended.
+#[derive(Debug, thiserror::Error)]
+pub enum ControlError {
+    /// No supervisor listens there.
+    #[error("cannot connect to the supervisor; the gateway is started by `mcproxy-supervisor`, not by hand")]
+    Connect(#[source] std::io::Error),
+    /// It would not talk to us.
+    #[error("the supervisor refused the gateway")]
+    Hello(#[from] HelloError),
+    /// The connection broke.
+    #[error("the control connection failed")]
+    Frame(#[from] FrameError),
+    /// It said something else first.
+    #[error("the supervisor did not begin with settings and routes")]
+    Order,
+    /// The supervisor ended.
+    #[error("the supervisor closed the control connection")]
+    Closed,
+}
+
+/// What the rest of the gateway sees of the supervisor.
+#[derive(Clone)]
+pub(crate) struct Supervisor {
+    questions: mpsc::Sender<(Question, oneshot::Sender<Answer>)>,
+    /// The settings in force.
+    pub(crate) settings: watch::Receiver<GatewaySettings>,
+    /// Every server, in the order of the file.
+    pub(crate) routes: watch::Receiver<Vec<Route>>,
+    /// How long to finish in, once the supervisor wants us to go.
+    pub(crate) drain: watch::Receiver<Option<Duration>>,
+}
+
+impl Supervisor {
+    /// Asks; `None` when the supervisor is busy or gone.
+    pub(crate) async fn ask(&self, question: Question) -> Option<Answer> {
+        let (to, answer) = oneshot::channel();
+        let asked = async {
+            self.questions.send((question, to)).await.ok()?;
+            answer.await.ok()
+        };
+        tokio::time::timeout(ANSWER_TIMEOUT, asked).await.ok()?
+    }
+}
+
+/// The connection itself. [`Connection::serve`] is its task.
+pub(crate) struct Connection {
+    receiver: Receiver<SupervisorToGateway>,
+    sender: Sender<GatewayToSupervisor>,
+    questions: mpsc::Receiver<(Question, oneshot::Sender<Answer>)>,
+    logs: mpsc::Receiver<LogRecord>,
+    settings: watch::Sender<GatewaySettings>,
+    routes: watch::Sender<Vec<Route>>,
+    drain: watch::Sender<Option<Duration>>,
+}
+
+impl Connection {
+    /// Connects, says hello and waits for the first settings and routes.
+    pub(crate) async fn open(
+        socket: &Path,
+        logs: mpsc::Receiver<LogRecord>,
+    ) -> Result<(Self, Supervisor), ControlError> {
+        let mut connection = connect(socket).await.map_err(ControlError::Connect)?;
+        introduce(&mut connection, Role::Gateway).await?;
+        let (mut receiver, sender) = connection.control();
+        let SupervisorToGateway::Configure(first_settings) = next(&mut receiver).await? else {
+            return Err(ControlError::Order);
+        };
+        let SupervisorToGateway::Routes(first_routes) = next(&mut receiver).await? else {
+            return Err(ControlError::Order);
+        };
+        let (questions_to, questions) = mpsc::channel(QUESTIONS);
+        let (settings, settings_seen) = watch::channel(*first_settings);
+        let (routes, routes_seen) = watch::channel(first_routes);
+        let (drain, drain_seen) = watch::channel(None);
+        let supervisor =
+            Supervisor { questions: questions_to, settings: settings_seen, routes: routes_seen, drain: drain_seen };
+        Ok((Self { receiver, sender, questions, logs, settings, routes, drain }, supervisor))
+    }
+
+    /// Serves the connection until it ends, which means the end of the gateway.
+    pub(crate) async fn serve(self) -> ControlError {
+        let Self { mut receiver, sender, mut questions, mut logs, settings, routes, drain } = self;
+        let (out, queue) = mpsc::channel(QUEUE);
+        let writer = tokio::spawn(sender.drain(queue));
+        let mut waiting: HashMap<u64, oneshot::Sender<Answer>> = HashMap::new();
+        let mut next_id = 0u64;
+        if out.send((GatewayToSupervisor::Listening, Bytes::new())).await.is_err() {
+            return ControlError::Closed;
+        }
+        let end = loop {
+            let message = tokio::select! {
+                message = next(&mut receiver) => match message {
+                    Ok(SupervisorToGateway::Configure(new)) => { settings.send_replace(*new); continue }
+                    Ok(SupervisorToGateway::Routes(new)) => { routes.send_replace(new); continue }
+                    Ok(SupervisorToGateway::Drain { grace }) => { drain.send_replace(Some(grace)); continue }
+                    Ok(SupervisorToGateway::Answer { id, answer }) => {
+                        if let Some(to) = waiting.remove(&id) {
+                            let _ = to.send(*answer); // who asked may have given up
+                        }
+                        continue;
+                    }
+                    Ok(SupervisorToGateway::Ping(number)) => GatewayToSupervisor::Pong(number),
+                    Err(error) => break error,
+                },
+                Some((question, to)) = questions.recv() => {
+                    waiting.retain(|_, to| !to.is_closed());
+                    next_id += 1;
+                    waiting.insert(next_id, to);
+                    GatewayToSupervisor::Ask { id: next_id, question }
+                }
+                Some(record) = logs.recv() => GatewayToSupervisor::Log(record),
+            };
+            if out.send((message, Bytes::new())).await.is_err() {
+                break ControlError::Closed;
+            }
+        };
+        writer.abort();
+        end
+    }
+}
+
+async fn next(receiver: &mut Receiver<SupervisorToGateway>) -> Result<SupervisorToGateway, ControlError> {
+    receiver.next().await?.map(|(message, _)| message).ok_or(ControlError::Closed)
+}
