@@ -2,50 +2,46 @@
 
 use std::time::Duration;
 
-use actix_web::{HttpRequest, HttpResponse, http::header, web};
+use actix_web::{
+    HttpRequest,
+    http::{StatusCode, header},
+    web,
+};
 use bytes::Bytes;
-use mcproxy_mcp::{EnvelopeError, ErrorCode, write_error_response};
+use mcproxy_mcp::ErrorCode;
 
-use super::refuse;
+use super::refusal::Refusal;
 
 /// A body must have arrived within this time: actix itself never times out one that drips.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Reads a JSON body of at most `max` bytes.
-pub(super) async fn read(request: &HttpRequest, payload: web::Payload, max: usize) -> Result<Bytes, HttpResponse> {
+pub(super) async fn read(request: &HttpRequest, payload: web::Payload, max: usize) -> Result<Bytes, Refusal> {
     let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
     let mime = content_type.split(';').next().unwrap_or_default().trim();
     if !mime.eq_ignore_ascii_case("application/json") {
-        return Err(refuse(
-            HttpResponse::UnsupportedMediaType(),
+        return Err(Refusal::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
             ErrorCode::INVALID_REQUEST,
             "the Content-Type must be application/json",
         ));
     }
     match tokio::time::timeout(BODY_TIMEOUT, payload.to_bytes_limited(max)).await {
         Ok(Ok(Ok(body))) => Ok(body),
-        Ok(Ok(Err(error))) => Err(refuse(
-            HttpResponse::BadRequest(),
+        Ok(Ok(Err(error))) => Err(Refusal::new(
+            StatusCode::BAD_REQUEST,
             ErrorCode::PARSE_ERROR,
             format_args!("cannot read the body: {error}"),
         )),
-        Ok(Err(_)) => Err(refuse(
-            HttpResponse::PayloadTooLarge(),
+        Ok(Err(_)) => Err(Refusal::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
             ErrorCode::INVALID_REQUEST,
             format_args!("the body is larger than {max} bytes (limits.maxBody)"),
         )),
-        Err(_) => Err(refuse(
-            HttpResponse::RequestTimeout(),
+        Err(_) => Err(Refusal::new(
+            StatusCode::REQUEST_TIMEOUT,
             ErrorCode::INVALID_REQUEST,
             format_args!("the body did not arrive within {} s", BODY_TIMEOUT.as_secs()),
         )),
     }
-}
-
-/// The answer to a body that is no JSON-RPC message.
-pub(super) fn not_a_message(error: &EnvelopeError) -> HttpResponse {
-    let mut body = Vec::new();
-    let object = mcproxy_mcp::error_object(error.code(), error);
-    write_error_response(&mut body, error.id(), object.get());
-    HttpResponse::BadRequest().content_type(header::ContentType::json()).body(body)
 }

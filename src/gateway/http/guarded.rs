@@ -3,15 +3,15 @@
 use std::rc::Rc;
 
 use actix_web::{
-    Error, HttpMessage, HttpResponse,
+    Error, HttpMessage, ResponseError,
     body::{BoxBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
-    http::header,
+    http::{StatusCode, header},
     middleware::Next,
 };
 use mcproxy_mcp::ErrorCode;
 
-use super::{place::Principal, refuse};
+use super::{place::Principal, refusal::Refusal};
 use crate::gateway::{guard, state::Gateway};
 
 /// Paths that a monitor may read without a token: they say whether we live, nothing else.
@@ -29,11 +29,11 @@ pub(super) async fn guard<B: MessageBody + 'static>(
             }
             Ok(next.call(request).await?.map_into_boxed_body())
         }
-        Err(response) => Ok(request.into_response(response)),
+        Err(refusal) => Ok(request.into_response(refusal.error_response())),
     }
 }
 
-fn check(request: &ServiceRequest) -> Result<Option<String>, HttpResponse> {
+fn check(request: &ServiceRequest) -> Result<Option<String>, Refusal> {
     let gateway = request.app_data::<Rc<Gateway>>().expect("every App of ours is given its Gateway");
     let settings = gateway.settings();
     let text = |name: header::HeaderName| request.headers().get(name).map(|v| v.to_str().unwrap_or("?"));
@@ -41,16 +41,16 @@ fn check(request: &ServiceRequest) -> Result<Option<String>, HttpResponse> {
         || !guard::host_allowed(text(header::HOST), &settings.allowed_hosts)
     {
         let host = text(header::HOST).unwrap_or("(none)");
-        return Err(refuse(
-            HttpResponse::Forbidden(),
+        return Err(Refusal::new(
+            StatusCode::FORBIDDEN,
             ErrorCode::INVALID_REQUEST,
             format_args!("the Host header {host:?} is not allowed here; add it to `allowedHosts`"),
         ));
     }
     if !guard::origin_allowed(text(header::ORIGIN), &settings.allowed_origins) {
         let origin = text(header::ORIGIN).unwrap_or_default();
-        return Err(refuse(
-            HttpResponse::Forbidden(),
+        return Err(Refusal::new(
+            StatusCode::FORBIDDEN,
             ErrorCode::INVALID_REQUEST,
             format_args!("the Origin header {origin:?} is not allowed here; add it to `allowedOrigins`"),
         ));
@@ -60,10 +60,6 @@ fn check(request: &ServiceRequest) -> Result<Option<String>, HttpResponse> {
     }
     match guard::principal(text(header::AUTHORIZATION), settings.tokens.as_deref()) {
         Ok(principal) => Ok(principal.map(str::to_owned)),
-        Err(error) => {
-            let mut response = HttpResponse::Unauthorized();
-            response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
-            Err(refuse(response, ErrorCode::INVALID_REQUEST, error))
-        }
+        Err(error) => Err(Refusal::unauthorized(error)),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 use mcproxy_mcp::{ErrorCode, ProtocolVersion, parse};
 use serde::Deserialize;
 use slog::info;
@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use super::{
     body,
     place::Place,
-    refuse,
+    refusal::Refusal,
     sse::{self, Frame},
 };
 use crate::gateway::{dispatch, request::Incoming, state::short};
@@ -27,44 +27,20 @@ pub(super) struct Query {
 }
 
 /// `GET /sse`
-pub(super) async fn get(request: HttpRequest, place: Place) -> HttpResponse {
-    let gateway = place.gateway;
-    let limit = gateway.settings().max_sessions;
-    let opened = gateway.sessions.open(
-        place.scope.clone(),
-        place.principal,
-        ProtocolVersion::V2024_11_05,
-        limit,
-        Instant::now(),
-    );
-    let session = match opened {
-        Ok((session, evicted)) => {
-            if let Some(evicted) = evicted {
-                gateway.release(&evicted);
-            }
-            session
-        }
-        Err(error) => return refuse(HttpResponse::ServiceUnavailable(), ErrorCode::INTERNAL_ERROR, error),
-    };
-    info!(gateway.log, "session opened"; "session" => short(session.id()), "scope" => %place.scope, "version" => "2024-11-05 (SSE)");
+pub(super) async fn get(request: HttpRequest, place: Place) -> Result<HttpResponse, Refusal> {
+    let session = place.open_session(ProtocolVersion::V2024_11_05)?;
+    let Place { gateway, scope, .. } = place;
+    info!(gateway.log, "session opened"; "session" => short(session.id()), "scope" => %scope, "version" => "2024-11-05 (SSE)");
     let (to, frames) = mpsc::channel(FRAMES);
-    let endpoint = format!("{}/messages?session_id={}", place.scope.path(), session.id());
+    let endpoint = format!("{}/messages?session_id={}", scope.path(), session.id());
     let _ = to.try_send(Frame::Endpoint(endpoint)); // the queue is empty and holds two
-    let mut messages = session.open_stream();
+    let messages = session.open_stream();
     tokio::task::spawn_local(async move {
-        loop {
-            tokio::select! {
-                message = messages.recv() => match message {
-                    Some(message) => if to.send(Frame::Message(message)).await.is_err() { break },
-                    None => break,
-                },
-                () = to.closed() => break,
-            }
-        }
+        sse::forward(messages, to).await;
         gateway.sessions.close(session.id());
         gateway.release(&session);
     });
-    sse::respond(&request, frames)
+    Ok(sse::respond(&request, frames))
 }
 
 /// `POST /messages?session_id=…`: accepted here, answered on the stream.
@@ -73,26 +49,15 @@ pub(super) async fn post(
     place: Place,
     query: Option<web::Query<Query>>,
     payload: web::Payload,
-) -> HttpResponse {
-    let session =
-        query.and_then(|q| place.gateway.sessions.find(&q.session_id, &place.scope, place.principal.as_deref()));
-    let Some(session) = session.filter(|s| s.has_stream()) else {
-        return refuse(
-            HttpResponse::NotFound(),
-            ErrorCode::INVALID_REQUEST,
-            "the session is unknown or has ended; open /sse again",
-        );
-    };
+) -> Result<HttpResponse, Refusal> {
+    let session = query.and_then(|q| place.session(&q.session_id)).filter(|s| s.has_stream()).ok_or_else(|| {
+        let message = "the session is unknown or has ended; open /sse again";
+        Refusal::new(StatusCode::NOT_FOUND, ErrorCode::INVALID_REQUEST, message)
+    })?;
     let gateway = place.gateway;
     let max = gateway.settings().max_body_bytes;
-    let body = match body::read(&request, payload, max).await {
-        Ok(body) => body,
-        Err(response) => return response,
-    };
-    let message = match parse(&body) {
-        Ok(message) => Incoming::of(message, &body),
-        Err(error) => return body::not_a_message(&error),
-    };
+    let body = body::read(&request, payload, max).await?;
+    let message = Incoming::of(parse(&body)?, &body);
     match message {
         Incoming::Request(r) => {
             let (related, mut events) = mpsc::channel(RELATED_QUEUE);
@@ -116,5 +81,5 @@ pub(super) async fn post(
         Incoming::Notification { method, params } => dispatch::notice(&session, &method, &params),
         Incoming::Response => session.touch(Instant::now()),
     }
-    HttpResponse::Accepted().content_type("text/plain").body("Accepted")
+    Ok(HttpResponse::Accepted().content_type("text/plain").body("Accepted"))
 }

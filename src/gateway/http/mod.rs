@@ -5,13 +5,13 @@ mod guarded;
 mod legacy_sse;
 mod observe;
 mod place;
+mod refusal;
 mod sse;
 mod streamable;
 
 use std::{io, net::TcpListener, rc::Rc, time::Duration};
 
 use actix_web::{App, HttpResponse, HttpServer, dev::Server, http::header::ContentType, middleware::from_fn, web};
-use mcproxy_mcp::{ErrorCode, error_object, write_error_response};
 use slog::{Logger, warn};
 
 use super::{state::Gateway, supervisor::Supervisor};
@@ -96,17 +96,6 @@ async fn not_found() -> HttpResponse {
 
 async fn method_not_allowed(allow: &'static str) -> HttpResponse {
     HttpResponse::MethodNotAllowed().insert_header(("Allow", allow)).finish()
-}
-
-/// A refusal as an HTTP status with a JSON-RPC error that has no id, because the request was not taken up.
-fn refuse(
-    mut response: actix_web::HttpResponseBuilder,
-    code: ErrorCode,
-    message: impl std::fmt::Display,
-) -> HttpResponse {
-    let mut body = Vec::new();
-    write_error_response(&mut body, None, error_object(code, message).get());
-    response.content_type(ContentType::json()).body(body)
 }
 
 /// The state of this thread.

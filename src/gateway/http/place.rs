@@ -1,14 +1,15 @@
 use std::{
     future::{Ready, ready},
     rc::Rc,
+    time::Instant,
 };
 
-use actix_web::{FromRequest, HttpMessage, HttpRequest, HttpResponse, dev::Payload, error::InternalError};
+use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload, http::StatusCode};
 use mcproxy_ipc::ServerName;
-use mcproxy_mcp::ErrorCode;
+use mcproxy_mcp::{ErrorCode, ProtocolVersion};
 
-use super::refuse;
-use crate::gateway::{scope::Scope, state::Gateway};
+use super::refusal::Refusal;
+use crate::gateway::{scope::Scope, session::Session, state::Gateway};
 
 /// Who is calling, as the guard found out.
 #[derive(Clone)]
@@ -22,20 +23,20 @@ pub(super) struct Place {
 }
 
 impl Place {
-    fn of(request: &HttpRequest) -> Result<Self, HttpResponse> {
+    fn of(request: &HttpRequest) -> Result<Self, Refusal> {
         let gateway = request.app_data::<Rc<Gateway>>().expect("every App of ours is given its Gateway").clone();
         let path = request.match_info();
         let scope = match (path.get("server"), path.get("group")) {
             (Some(server), _) => match ServerName::try_from(server) {
                 Ok(name) => Scope::Server(name),
-                Err(error) => return Err(refuse(HttpResponse::NotFound(), ErrorCode::INVALID_REQUEST, error)),
+                Err(error) => return Err(Refusal::new(StatusCode::NOT_FOUND, ErrorCode::INVALID_REQUEST, error)),
             },
             (None, Some(group)) => Scope::Group(group.to_owned()),
             (None, None) => Scope::All,
         };
         if !gateway.fleet.has(&scope) {
-            return Err(refuse(
-                HttpResponse::NotFound(),
+            return Err(Refusal::new(
+                StatusCode::NOT_FOUND,
                 ErrorCode::INVALID_REQUEST,
                 format_args!("{scope} is not configured"),
             ));
@@ -43,13 +44,30 @@ impl Place {
         let principal = request.extensions().get::<Principal>().and_then(|p| p.0.clone());
         Ok(Self { gateway, scope, principal })
     }
+
+    /// The session of that id, if it was opened here by this caller.
+    pub(super) fn session(&self, id: &str) -> Option<Rc<Session>> {
+        self.gateway.sessions.find(id, &self.scope, self.principal.as_deref())
+    }
+
+    /// Opens a session for this caller.
+    pub(super) fn open_session(&self, version: ProtocolVersion) -> Result<Rc<Session>, Refusal> {
+        let limit = self.gateway.settings().max_sessions;
+        let (scope, principal) = (self.scope.clone(), self.principal.clone());
+        let (session, evicted) =
+            self.gateway.sessions.open(scope, principal, version, limit, Instant::now()).map_err(Refusal::busy)?;
+        if let Some(evicted) = evicted {
+            self.gateway.release(&evicted);
+        }
+        Ok(session)
+    }
 }
 
 impl FromRequest for Place {
-    type Error = actix_web::Error;
+    type Error = Refusal;
     type Future = Ready<Result<Self, Self::Error>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(Self::of(request).map_err(|response| InternalError::from_response("no such endpoint", response).into()))
+        ready(Self::of(request))
     }
 }

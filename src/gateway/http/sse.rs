@@ -32,6 +32,19 @@ impl Frame {
     }
 }
 
+/// Carries a session's messages to its stream until either ends.
+pub(super) async fn forward(mut messages: mpsc::Receiver<Bytes>, to: mpsc::Sender<Frame>) {
+    loop {
+        tokio::select! {
+            message = messages.recv() => match message {
+                Some(message) => if to.send(Frame::Message(message)).await.is_err() { return },
+                None => return,
+            },
+            () = to.closed() => return,
+        }
+    }
+}
+
 /// A response that carries what comes out of `frames` until their sender is gone.
 pub(super) fn respond(request: &HttpRequest, frames: mpsc::Receiver<Frame>) -> HttpResponse {
     let events = ReceiverStream::new(frames).filter_map(Frame::into_event);

@@ -2,7 +2,11 @@
 
 use std::{future::Future, pin::Pin, rc::Rc, time::Duration, time::Instant};
 
-use actix_web::{HttpRequest, HttpResponse, http::header, web};
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::{StatusCode, header},
+    web,
+};
 use bytes::Bytes;
 use futures_util::future::join_all;
 use mcproxy_mcp::{
@@ -14,14 +18,13 @@ use tokio::sync::mpsc;
 use super::{
     body,
     place::Place,
-    refuse,
+    refusal::Refusal,
     sse::{self, Frame},
 };
 use crate::gateway::{
     dispatch::{self, Related, Reply},
     request::{Incoming, Request, read_params},
     session::Session,
-    sessions::OpenError,
     state::{Gateway, short},
 };
 
@@ -38,76 +41,51 @@ const MAX_BATCH: usize = 100;
 type Pending = Pin<Box<dyn Future<Output = Option<Bytes>>>>;
 
 /// `POST /mcp`
-pub(super) async fn post(request: HttpRequest, place: Place, payload: web::Payload) -> HttpResponse {
-    match take(&request, place, payload).await {
-        Ok(response) | Err(response) => response,
-    }
-}
-
-async fn take(request: &HttpRequest, place: Place, payload: web::Payload) -> Result<HttpResponse, HttpResponse> {
-    if !accepts(request, "application/json") || !accepts(request, "text/event-stream") {
-        return Err(not_acceptable("application/json and text/event-stream"));
-    }
+pub(super) async fn post(request: HttpRequest, place: Place, payload: web::Payload) -> Result<HttpResponse, Refusal> {
+    check_accept(&request, &["application/json", "text/event-stream"])?;
     let max = place.gateway.settings().max_body_bytes;
-    let body = body::read(request, payload, max).await?;
-    check_version(request)?;
+    let body = body::read(&request, payload, max).await?;
+    check_version(&request)?;
     if body.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'[') {
-        return batch(request, &place, &body).await;
+        return batch(&request, &place, &body).await;
     }
-    let message = parse(&body).map_err(|error| body::not_a_message(&error))?;
-    match Incoming::of(message, &body) {
-        Incoming::Request(r) if r.method == method::INITIALIZE => Ok(initialize(&place, &r)),
-        Incoming::Request(r) if r.method == method::PING && header(request, SESSION).is_none() => {
+    match Incoming::of(parse(&body)?, &body) {
+        Incoming::Request(r) if r.method == method::INITIALIZE => initialize(&place, &r),
+        Incoming::Request(r) if r.method == method::PING && header(&request, SESSION).is_none() => {
             Ok(json(dispatch::respond(&r.id, &"{}".into())))
         }
         Incoming::Request(r) => {
-            let session = find_session(request, &place)?;
+            let session = find_session(&request, &place)?;
             let (related, events) = mpsc::channel(RELATED_QUEUE);
             let pending = Box::pin(dispatch::answer(place.gateway, session, r, related));
-            Ok(respond(request, pending, events).await)
+            Ok(respond(&request, pending, events).await)
         }
         Incoming::Notification { method, params } => {
-            let session = find_session(request, &place)?;
+            let session = find_session(&request, &place)?;
             dispatch::notice(&session, &method, &params);
             Ok(HttpResponse::Accepted().finish())
         }
         Incoming::Response => {
-            find_session(request, &place)?.touch(Instant::now());
+            find_session(&request, &place)?.touch(Instant::now());
             Ok(HttpResponse::Accepted().finish())
         }
     }
 }
 
 /// Opens a session and answers at once, whatever the servers do.
-fn initialize(place: &Place, request: &Request) -> HttpResponse {
+fn initialize(place: &Place, request: &Request) -> Result<HttpResponse, Refusal> {
+    let session = place.open_session(mcproxy_mcp::LATEST)?;
     let gateway = &place.gateway;
-    let limit = gateway.settings().max_sessions;
-    let opened =
-        gateway.sessions.open(place.scope.clone(), place.principal.clone(), mcproxy_mcp::LATEST, limit, Instant::now());
-    let session = match opened {
-        Ok((session, evicted)) => {
-            if let Some(evicted) = evicted {
-                gateway.release(&evicted);
-            }
-            session
-        }
-        Err(error @ OpenError::Full(_)) => {
-            let mut response = HttpResponse::ServiceUnavailable();
-            response.insert_header((header::RETRY_AFTER, "5"));
-            return refuse(response, ErrorCode::INTERNAL_ERROR, error);
-        }
-        Err(error) => return refuse(HttpResponse::InternalServerError(), ErrorCode::INTERNAL_ERROR, error),
-    };
     let outcome = read_params(&request.params).and_then(|params| dispatch::initialize(gateway, &session, &params));
     match outcome {
         Ok(reply) => {
             info!(gateway.log, "session opened"; "session" => short(session.id()), "scope" => %place.scope, "version" => %session.version());
             let body = dispatch::respond(&request.id, &reply);
-            HttpResponse::Ok().insert_header((SESSION, session.id())).content_type("application/json").body(body)
+            Ok(HttpResponse::Ok().insert_header((SESSION, session.id())).content_type("application/json").body(body))
         }
         Err(error) => {
             gateway.sessions.close(session.id());
-            json(dispatch::respond(&request.id, &error.into()))
+            Ok(json(dispatch::respond(&request.id, &error.into())))
         }
     }
 }
@@ -168,18 +146,16 @@ async fn stream(
 }
 
 /// JSON-RPC batches exist on 2025-03-26 only.
-async fn batch(request: &HttpRequest, place: &Place, body: &Bytes) -> Result<HttpResponse, HttpResponse> {
-    let invalid = |why: &str| refuse(HttpResponse::BadRequest(), ErrorCode::INVALID_REQUEST, why);
-    let text = std::str::from_utf8(body)
-        .map_err(|_| refuse(HttpResponse::BadRequest(), ErrorCode::PARSE_ERROR, "the body is not UTF-8"))?;
-    let elements =
-        RawArray::from_text(text).map_err(|error| refuse(HttpResponse::BadRequest(), ErrorCode::PARSE_ERROR, error))?.0;
+async fn batch(request: &HttpRequest, place: &Place, body: &Bytes) -> Result<HttpResponse, Refusal> {
+    let unreadable = |why: &dyn std::fmt::Display| Refusal::new(StatusCode::BAD_REQUEST, ErrorCode::PARSE_ERROR, why);
+    let text = std::str::from_utf8(body).map_err(|_| unreadable(&"the body is not UTF-8"))?;
+    let elements = RawArray::from_text(text).map_err(|error| unreadable(&error))?.0;
+    if elements.is_empty() || elements.len() > MAX_BATCH {
+        return Err(Refusal::bad_request(format_args!("a batch holds 1 to {MAX_BATCH} messages")));
+    }
     let session = find_session(request, place)?;
     if session.version() != ProtocolVersion::V2025_03_26 {
-        return Err(invalid("batches exist on protocol version 2025-03-26 only"));
-    }
-    if elements.is_empty() || elements.len() > MAX_BATCH {
-        return Err(invalid("a batch holds 1 to 100 messages"));
+        return Err(Refusal::bad_request("batches exist on protocol version 2025-03-26 only"));
     }
     let (related, events) = mpsc::channel(RELATED_QUEUE);
     let mut answers: Vec<Pending> = Vec::new();
@@ -229,74 +205,43 @@ fn error(id: &RequestId, why: &str) -> Bytes {
 }
 
 /// `GET /mcp`: the stream for messages that belong to no request.
-pub(super) async fn get(request: HttpRequest, place: Place) -> HttpResponse {
-    if !accepts(&request, "text/event-stream") {
-        return not_acceptable("text/event-stream");
-    }
-    if let Err(response) = check_version(&request) {
-        return response;
-    }
-    let session = match find_session(&request, &place) {
-        Ok(session) => session,
-        Err(response) => return response,
-    };
-    let mut messages = session.open_stream();
+pub(super) async fn get(request: HttpRequest, place: Place) -> Result<HttpResponse, Refusal> {
+    check_accept(&request, &["text/event-stream"])?;
+    check_version(&request)?;
+    let session = find_session(&request, &place)?;
     let (to, frames) = mpsc::channel(1);
+    let messages = session.open_stream();
     tokio::task::spawn_local(async move {
-        loop {
-            tokio::select! {
-                message = messages.recv() => match message {
-                    Some(message) => if to.send(Frame::Message(message)).await.is_err() { break },
-                    None => break,
-                },
-                () = to.closed() => break,
-            }
-        }
+        sse::forward(messages, to).await;
         session.touch(Instant::now());
     });
-    sse::respond(&request, frames)
+    Ok(sse::respond(&request, frames))
 }
 
 /// `DELETE /mcp`: the client leaves.
-pub(super) async fn delete(request: HttpRequest, place: Place) -> HttpResponse {
-    match find_session(&request, &place) {
-        Ok(session) => {
-            place.gateway.sessions.close(session.id());
-            place.gateway.release(&session);
-            HttpResponse::NoContent().finish()
-        }
-        Err(response) => response,
-    }
+pub(super) async fn delete(request: HttpRequest, place: Place) -> Result<HttpResponse, Refusal> {
+    let session = find_session(&request, &place)?;
+    place.gateway.sessions.close(session.id());
+    place.gateway.release(&session);
+    Ok(HttpResponse::NoContent().finish())
 }
 
-fn find_session(request: &HttpRequest, place: &Place) -> Result<Rc<Session>, HttpResponse> {
-    let Some(id) = header(request, SESSION) else {
-        return Err(refuse(
-            HttpResponse::BadRequest(),
-            ErrorCode::INVALID_REQUEST,
-            "an Mcp-Session-Id header is required; send initialize first",
-        ));
-    };
-    place.gateway.sessions.find(id, &place.scope, place.principal.as_deref()).ok_or_else(|| {
-        refuse(
-            HttpResponse::NotFound(),
-            ErrorCode::INVALID_REQUEST,
-            "the session is unknown or has expired; send initialize again",
-        )
+fn find_session(request: &HttpRequest, place: &Place) -> Result<Rc<Session>, Refusal> {
+    let id = header(request, SESSION)
+        .ok_or_else(|| Refusal::bad_request("an Mcp-Session-Id header is required; send initialize first"))?;
+    place.session(id).ok_or_else(|| {
+        let message = "the session is unknown or has expired; send initialize again";
+        Refusal::new(StatusCode::NOT_FOUND, ErrorCode::INVALID_REQUEST, message)
     })
 }
 
 /// A stated version must be one that we speak; without one the session's own holds.
-fn check_version(request: &HttpRequest) -> Result<(), HttpResponse> {
+fn check_version(request: &HttpRequest) -> Result<(), Refusal> {
     match header(request, VERSION) {
-        Some(text) if ProtocolVersion::parse(text).is_none() => Err(refuse(
-            HttpResponse::BadRequest(),
-            ErrorCode::INVALID_REQUEST,
-            format_args!(
-                "the MCP-Protocol-Version {text:?} is not supported; supported: {}",
-                ProtocolVersion::ALL.map(ProtocolVersion::as_str).join(", ")
-            ),
-        )),
+        Some(text) if ProtocolVersion::parse(text).is_none() => Err(Refusal::bad_request(format_args!(
+            "the MCP-Protocol-Version {text:?} is not supported; supported: {}",
+            ProtocolVersion::ALL.map(ProtocolVersion::as_str).join(", ")
+        ))),
         _ => Ok(()),
     }
 }
@@ -305,19 +250,28 @@ fn header<'r>(request: &'r HttpRequest, name: &str) -> Option<&'r str> {
     request.headers().get(name).map(|value| value.to_str().unwrap_or(""))
 }
 
-/// Whether the client takes this media type; a client that names none takes all.
-fn accepts(request: &HttpRequest, mime: &str) -> bool {
-    let mut stated = request.headers().get_all(header::ACCEPT).peekable();
-    let family = mime.split('/').next().unwrap_or_default();
-    stated.peek().is_none()
-        || stated.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).any(|range| {
-            let range = range.split(';').next().unwrap_or_default().trim();
-            range == "*/*" || range.eq_ignore_ascii_case(mime) || range.strip_suffix("/*") == Some(family)
+/// The client must take all of these media types; a client that names none takes everything.
+fn check_accept(request: &HttpRequest, needed: &[&str]) -> Result<(), Refusal> {
+    let stated: Vec<&str> = request
+        .headers()
+        .get_all(header::ACCEPT)
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(|range| range.split(';').next().unwrap_or_default().trim())
+        .collect();
+    let takes = |mime: &&str| {
+        let family = mime.split('/').next();
+        stated.iter().any(|range| {
+            *range == "*/*"
+                || range.eq_ignore_ascii_case(mime)
+                || range.strip_suffix("/*").is_some_and(|f| Some(f) == family)
         })
-}
-
-fn not_acceptable(what: &str) -> HttpResponse {
-    refuse(HttpResponse::NotAcceptable(), ErrorCode::INVALID_REQUEST, format_args!("the client must accept {what}"))
+    };
+    if stated.is_empty() || needed.iter().all(takes) {
+        return Ok(());
+    }
+    let message = format!("the client must accept {}", needed.join(" and "));
+    Err(Refusal::new(StatusCode::NOT_ACCEPTABLE, ErrorCode::INVALID_REQUEST, message))
 }
 
 fn json(body: Bytes) -> HttpResponse {

@@ -1,0 +1,75 @@
+use std::fmt;
+
+use actix_web::{
+    HttpResponse, ResponseError,
+    http::{
+        StatusCode,
+        header::{self, ContentType, HeaderName},
+    },
+};
+use mcproxy_mcp::{EnvelopeError, ErrorCode, RequestId, error_object, write_error_response};
+
+/// A request that was not taken up: an HTTP status with a JSON-RPC error in the body.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    status: StatusCode,
+    code: ErrorCode,
+    message: String,
+    /// The request's id, where it could be read.
+    id: Option<RequestId>,
+    /// What the status wants to be accompanied by.
+    header: Option<(HeaderName, &'static str)>,
+}
+
+impl Refusal {
+    /// A refusal that says what to do instead.
+    pub(super) fn new(status: StatusCode, code: ErrorCode, message: impl fmt::Display) -> Self {
+        Self { status, code, message: message.to_string(), id: None, header: None }
+    }
+
+    /// 400 with "invalid request".
+    pub(super) fn bad_request(message: impl fmt::Display) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, ErrorCode::INVALID_REQUEST, message)
+    }
+
+    /// 503: there is no room now.
+    pub(super) fn busy(message: impl fmt::Display) -> Self {
+        let refusal = Self::new(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::INTERNAL_ERROR, message);
+        Self { header: Some((header::RETRY_AFTER, "5")), ..refusal }
+    }
+
+    /// 401: a token is missing or wrong.
+    pub(super) fn unauthorized(message: impl fmt::Display) -> Self {
+        let refusal = Self::new(StatusCode::UNAUTHORIZED, ErrorCode::INVALID_REQUEST, message);
+        Self { header: Some((header::WWW_AUTHENTICATE, "Bearer")), ..refusal }
+    }
+}
+
+impl From<EnvelopeError> for Refusal {
+    fn from(error: EnvelopeError) -> Self {
+        let refusal = Self::new(StatusCode::BAD_REQUEST, error.code(), &error);
+        Self { id: error.id().cloned(), ..refusal }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl ResponseError for Refusal {
+    fn status_code(&self) -> StatusCode {
+        self.status
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let mut body = Vec::new();
+        write_error_response(&mut body, self.id.as_ref(), error_object(self.code, &self.message).get());
+        let mut response = HttpResponse::build(self.status);
+        if let Some((name, value)) = &self.header {
+            response.insert_header((name.clone(), *value));
+        }
+        response.content_type(ContentType::json()).body(body)
+    }
+}
