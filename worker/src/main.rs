@@ -1,2 +1,66 @@
-//! Placeholder.
-fn main() {}
+//! One incarnation of one MCP server: owns its stdio and speaks its dialect.
+//!
+//! A worker starts a server, greets it, gathers what it offers, passes calls on and answers each of them exactly once,
+//! and reports how it ended; then it ends, too. What follows is the supervisor's to decide.
+//!
+//! It may: start the one program it was given, read that program's output, talk to its supervisor and to the gateway.
+//! It reads no configuration (unless it is run by hand) and speaks no HTTP.
+//!
+//! The way of a call: `link` (a frame of the gateway) → `session` (an id, timeouts) → `dialect` (a line) → the server's
+//! stdin; then its stdout → `lines` → `session` → `link`. `incarnation` is the loop around that; nothing on this way is
+//! a task of its own. The process has one thread, because the kernel ties a parent-death signal to a thread.
+
+mod args;
+mod by_hand;
+mod dialect;
+mod environment;
+mod incarnation;
+mod launch;
+mod lines;
+mod link;
+mod session;
+mod stderr;
+mod stop;
+mod supervised;
+
+use std::{io::Write, process::ExitCode};
+
+use crate::args::{Invocation, UsageError};
+
+/// sysexits.h: `EX_USAGE`.
+const USAGE: u8 = 64;
+/// `EX_SOFTWARE`: the supervisor sees how a worker ended; the text is for its stderr.
+const SOFTWARE: u8 = 70;
+
+fn main() -> ExitCode {
+    match args::parse(std::env::args_os().collect()) {
+        Ok(Invocation::Launcher(args)) => launch::launcher(args.into_iter()),
+        Ok(Invocation::Supervised(identity)) => finish(block_on(supervised::run(identity)).map(|()| ExitCode::SUCCESS)),
+        Ok(Invocation::ByHand(wish)) => finish(block_on(by_hand::run(wish))),
+        Err(UsageError::Clap(error)) => {
+            // Nobody is left to tell when the terminal is gone.
+            let _ = error.print();
+            if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS }
+        }
+        Err(error @ UsageError::Supervised) => {
+            complain(&error.to_string());
+            ExitCode::from(USAGE)
+        }
+    }
+}
+
+fn block_on<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(future)
+}
+
+fn finish(outcome: anyhow::Result<ExitCode>) -> ExitCode {
+    outcome.unwrap_or_else(|error| {
+        complain(&format!("{error:#}"));
+        ExitCode::from(SOFTWARE)
+    })
+}
+
+fn complain(text: &str) {
+    // As above.
+    let _ = writeln!(std::io::stderr().lock(), "mcproxy-worker: {text}");
+}

@@ -1,0 +1,123 @@
+//! The command line: three ways to be started.
+
+use std::{
+    ffi::{OsStr, OsString},
+    path::PathBuf,
+};
+
+use clap::{ArgGroup, Parser};
+use mcproxy_ipc::{Generation, ServerName};
+
+use crate::supervised::Supervised;
+
+/// How a supervised worker is told apart.
+const SUPERVISED_FLAG: &str = "--supervised";
+
+/// Runs one configured MCP server by hand: exactly as MCProxy would, but without MCProxy.
+///
+/// Shows how the server is started, what it writes to stderr, which era and version of MCP it speaks and what it offers.
+#[derive(Debug, Parser)]
+#[command(
+    name = "mcproxy-worker",
+    version,
+    group(ArgGroup::new("task").args(["list", "call", "trace"]).multiple(true)),
+    after_long_help = EXAMPLES,
+)]
+pub(crate) struct ByHand {
+    /// The server, by its name in the configuration
+    #[arg(long, value_name = "NAME")]
+    pub(crate) server: String,
+    /// The configuration
+    #[arg(long, value_name = "FILE", default_value = "mcp-servers.json")]
+    pub(crate) config: PathBuf,
+    /// Print what the server offers and end it
+    #[arg(long, conflicts_with = "call")]
+    pub(crate) list: bool,
+    /// Call this tool (the server's own name for it), print the result and end the server
+    #[arg(long, value_name = "TOOL")]
+    pub(crate) call: Option<String>,
+    /// The tool's arguments, a JSON object
+    #[arg(long, value_name = "JSON", requires = "call", default_value = "{}")]
+    pub(crate) args: String,
+    /// Show every line of JSON-RPC: → to the server, ← from it, secrets as ***
+    #[arg(long)]
+    pub(crate) trace: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  mcproxy-worker --server time                   start it, show it, stay until Ctrl-C
+  mcproxy-worker --server time --list            what it offers
+  mcproxy-worker --server time --call get_current_time --args '{\"timezone\":\"Europe/Paris\"}'
+  mcproxy-worker --server time --list --trace    every line both ways, when something is odd
+
+Results go to stdout, everything else to stderr.
+Exit codes: 0 fine · 1 the call failed · 64 wrong arguments · 69 the server did not start or ended · 78 wrong configuration";
+
+/// How this process was started.
+#[derive(Debug)]
+pub(crate) enum Invocation {
+    /// To become a server: what follows the flag.
+    Launcher(Vec<OsString>),
+    /// By a supervisor. Read without clap, whose tables would cost every worker memory.
+    Supervised(Supervised),
+    /// By a person.
+    ByHand(ByHand),
+}
+
+/// Why there is no invocation.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum UsageError {
+    /// For a person; help and version come this way, too.
+    #[error(transparent)]
+    Clap(#[from] clap::Error),
+    /// For whoever writes a supervisor.
+    #[error("--supervised needs --server NAME --generation N --socket PATH")]
+    Supervised,
+}
+
+/// Reads the command line, the program's name included.
+pub(crate) fn parse(args: Vec<OsString>) -> Result<Invocation, UsageError> {
+    match args.get(1).and_then(|first| first.to_str()) {
+        Some(crate::launch::LAUNCH_FLAG) => Ok(Invocation::Launcher(args.into_iter().skip(2).collect())),
+        Some(SUPERVISED_FLAG) => supervised(&args).map(Invocation::Supervised).ok_or(UsageError::Supervised),
+        _ => Ok(Invocation::ByHand(ByHand::try_parse_from(args)?)),
+    }
+}
+
+fn supervised(args: &[OsString]) -> Option<Supervised> {
+    let value = |flag: &str| -> Option<&OsStr> {
+        let at = args.iter().position(|arg| arg == flag)?;
+        args.get(at + 1).map(OsString::as_os_str)
+    };
+    Some(Supervised {
+        server: ServerName::try_from(value("--server")?.to_str()?).ok()?,
+        generation: Generation(value("--generation")?.to_str()?.parse().ok()?),
+        socket: value("--socket")?.into(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn parse_line(line: &str) -> Result<Invocation, UsageError> {
+        parse(line.split(' ').map(OsString::from).collect())
+    }
+
+    #[test]
+    fn the_three_invocations_are_told_apart() {
+        ByHand::command().debug_assert();
+        let line = "mcproxy-worker --supervised --server time --generation 7 --socket /run/s";
+        let Ok(Invocation::Supervised(identity)) = parse_line(line) else { panic!("not supervised") };
+        assert_eq!(identity.generation, Generation(7));
+        assert!(
+            matches!(parse_line("mcproxy-worker --launch 1 cat --server"), Ok(Invocation::Launcher(args)) if args.len() == 3)
+        );
+        assert!(matches!(parse_line("mcproxy-worker --server time --trace"), Ok(Invocation::ByHand(_))));
+        assert!(matches!(parse_line("mcproxy-worker --supervised --server time"), Err(UsageError::Supervised)));
+        assert!(matches!(parse_line("mcproxy-worker --server a --list --call b"), Err(UsageError::Clap(_))));
+    }
+}

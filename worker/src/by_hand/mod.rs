@@ -1,0 +1,280 @@
+//! A worker in a person's terminal: the same run, fed and watched by this module instead of a supervisor and a gateway.
+
+mod mask;
+mod print;
+
+use std::{
+    cell::RefCell,
+    process::ExitCode,
+    rc::Rc,
+    sync::Mutex,
+    time::{Duration, Instant},
+};
+
+use anyhow::Context;
+use bytes::Bytes;
+use mcproxy_config::{Config, LoadError, nearest};
+use mcproxy_ipc::{
+    Ended, Generation, WorkerSpec,
+    control::WorkerToSupervisor,
+    data::{CallContext, GatewayToWorker, Outcome, WorkerToGateway},
+};
+use mcproxy_mcp::{RawObject, json_string, method};
+use slog::{Drain, Level, LevelFilter, Logger, o};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::mpsc,
+    time::timeout,
+};
+
+use self::{mask::Mask, print::Printer};
+use crate::{
+    args::ByHand,
+    environment,
+    incarnation::{self, Order, Ports, Way},
+    link::{Link, LocalEnd},
+};
+
+/// `EX_USAGE`.
+const USAGE: u8 = 64;
+/// `EX_UNAVAILABLE`: the server did not start, or ended.
+const UNAVAILABLE: u8 = 69;
+/// `EX_CONFIG`.
+const CONFIG: u8 = 78;
+/// The call itself failed.
+const FAILED: u8 = 1;
+/// Longest wait for an answer beyond the call's own hard limit, which the session keeps.
+const MARGIN: Duration = Duration::from_secs(30);
+
+/// Why nothing was run.
+enum Refusal {
+    Usage(String),
+    Config(String),
+    Unavailable(String),
+}
+
+/// Does what was asked for on the command line.
+pub(crate) async fn run(wish: ByHand) -> anyhow::Result<ExitCode> {
+    if let Err(error) = RawObject::from_text(&wish.args) {
+        return Ok(refuse(Refusal::Usage(format!(
+            "--args must be a JSON object, like {{\"key\":\"value\"}}: {error}"
+        ))));
+    }
+    match prepare(&wish) {
+        Ok((spec, mask)) => Session::start(wish, spec, mask).await,
+        Err(refusal) => Ok(refuse(refusal)),
+    }
+}
+
+fn refuse(refusal: Refusal) -> ExitCode {
+    let (code, text) = match refusal {
+        Refusal::Usage(text) => (USAGE, text),
+        Refusal::Config(text) => (CONFIG, text),
+        Refusal::Unavailable(text) => (UNAVAILABLE, text),
+    };
+    crate::complain(&text);
+    ExitCode::from(code)
+}
+
+/// Reads the configuration, and notes what must not be printed: all that came out of the environment.
+fn prepare(wish: &ByHand) -> Result<(WorkerSpec, Mask), Refusal> {
+    let looked_up = RefCell::new(Vec::new());
+    let lookup = |name: &str| {
+        let value = std::env::var(name).ok()?;
+        if !environment::PASSED_ON.contains(&name) {
+            looked_up.borrow_mut().push(value.clone());
+        }
+        Some(value)
+    };
+    let config = Config::load(&wish.config, &lookup).map_err(|error| match error {
+        LoadError::Read { path, source } => Refusal::Config(format!(
+            "cannot read {}: {source}; name the configuration with --config FILE",
+            path.display()
+        )),
+        LoadError::Invalid(problems) => Refusal::Config(format!("the configuration has mistakes\n{problems}")),
+    })?;
+    let server = config.server(&wish.server).ok_or_else(|| Refusal::Usage(unknown(&wish.server, &config)))?;
+    let spec = server.worker_spec(Generation(0), None).map_err(|blocked| {
+        Refusal::Unavailable(format!("`{}` cannot be started: {blocked}; set it and try again", wish.server))
+    })?;
+    let entry = spec.launch.env.iter().map(|(_, value)| value.expose().to_owned());
+    let mask = Mask::new(looked_up.into_inner().into_iter().chain(entry));
+    Ok((spec, mask))
+}
+
+fn unknown(name: &str, config: &Config) -> String {
+    let names: Vec<&str> = config.servers.iter().map(|server| server.name.as_str()).collect();
+    let near = nearest(name, names.iter().copied());
+    let mut listed: Vec<&str> = near.into_iter().collect();
+    listed.extend(names.iter().filter(|name| Some(**name) != near));
+    let shown = name.escape_debug();
+    match (near, listed.is_empty()) {
+        (_, true) => format!("there is no server `{shown}`: the configuration has none at all"),
+        (Some(near), _) => {
+            format!("there is no server `{shown}`; did you mean `{near}`? Configured: {}", listed.join(", "))
+        }
+        (None, _) => format!("there is no server `{shown}`. Configured: {}", listed.join(", ")),
+    }
+}
+
+/// One run and the person's side of it.
+struct Session {
+    wish: ByHand,
+    printer: Rc<Printer>,
+    order: mpsc::Sender<Order>,
+    reports: mpsc::Receiver<WorkerToSupervisor>,
+    gateway: LocalEnd,
+    started: Instant,
+    patience: Duration,
+}
+
+impl Session {
+    async fn start(wish: ByHand, spec: WorkerSpec, mask: Mask) -> anyhow::Result<ExitCode> {
+        let printer = Rc::new(Printer::new(mask));
+        printer.command(&spec);
+        let (order, orders) = mpsc::channel(4);
+        let (reports, report_queue) = mpsc::channel(64);
+        let (link, gateway) = Link::local();
+        let (stderr_printer, trace_printer) = (Rc::clone(&printer), Rc::clone(&printer));
+        let ports = Ports {
+            orders: (order.clone(), orders),
+            reports,
+            link: Some(link),
+            stderr: Box::new(move |line, dropped| stderr_printer.server_stderr(&line, dropped)),
+            trace: wish.trace.then(|| -> incarnation::Trace {
+                Box::new(move |way, line| trace_printer.traced(if way == Way::ToServer { "→" } else { "←" }, line))
+            }),
+            log: terminal_log(),
+        };
+        let patience = spec.timeouts.total + MARGIN;
+        let mut session =
+            Self { wish, printer, order, reports: report_queue, gateway, started: Instant::now(), patience };
+        let mut run = std::pin::pin!(incarnation::run(spec, ports));
+        let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for Ctrl-C")?;
+        let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+        let early = tokio::select! {
+            ended = &mut run => Some(ended),
+            code = session.follow() => {
+                session.stop();
+                run.await;
+                return Ok(code);
+            }
+            _ = interrupt.recv() => None,
+            _ = terminate.recv() => None,
+        };
+        match early {
+            Some(ended) => Ok(session.ended_early(&ended)),
+            None => {
+                session.stop();
+                session.printer.note("stopping the server …");
+                tokio::select! {
+                    _ = &mut run => Ok(ExitCode::SUCCESS),
+                    // Dropping the run kills the server's whole group.
+                    _ = interrupt.recv() => Ok(ExitCode::from(130)),
+                }
+            }
+        }
+    }
+
+    fn stop(&self) {
+        // A full queue holds a stop already.
+        let _ = self.order.try_send(Order::Stop);
+    }
+
+    fn ended_early(&self, ended: &Ended) -> ExitCode {
+        self.printer.note(&format!("{}", ended.reason));
+        ExitCode::from(UNAVAILABLE)
+    }
+
+    /// Prints what happens, and does the task once the server is ready. Without a task it never returns.
+    async fn follow(&mut self) -> ExitCode {
+        loop {
+            match self.reports.recv().await {
+                Some(WorkerToSupervisor::Spawned { pid }) => self.printer.note(&format!("started, process {pid}")),
+                Some(WorkerToSupervisor::Ready(description)) => {
+                    self.printer.ready(&description, self.started.elapsed());
+                    break;
+                }
+                Some(_) => {}
+                None => std::future::pending().await, // the run is over, and the caller knows
+            }
+        }
+        match (self.wish.call.clone(), self.wish.list) {
+            (Some(tool), _) => self.call(&tool).await,
+            (None, true) => {
+                self.show_next_catalogue().await;
+                ExitCode::SUCCESS
+            }
+            (None, false) => {
+                self.show_next_catalogue().await;
+                self.printer.note("Ctrl-C ends it");
+                loop {
+                    self.show_next_catalogue().await;
+                }
+            }
+        }
+    }
+
+    async fn show_next_catalogue(&mut self) {
+        loop {
+            match self.gateway.events.recv().await {
+                Some((WorkerToGateway::Catalogue { .. }, payload)) => return self.printer.catalogue(&payload),
+                Some((WorkerToGateway::Log { .. }, payload)) => self.printer.server_log(&payload),
+                Some(_) => {}
+                None => std::future::pending().await,
+            }
+        }
+    }
+
+    async fn call(&mut self, tool: &str) -> ExitCode {
+        let params = format!("{{\"name\":{},\"arguments\":{}}}", json_string(tool).get(), self.wish.args);
+        let call = GatewayToWorker::Call {
+            id: 1,
+            method: method::TOOLS_CALL.to_owned(),
+            meta_at: params.len(),
+            context: CallContext { wants_progress: true, ..CallContext::default() },
+        };
+        // The run holds the other end; when it is over this future is dropped.
+        let _ = self.gateway.calls.send((call, Bytes::from(params))).await;
+        let answer = timeout(self.patience, self.answer(tool)).await;
+        answer.unwrap_or_else(|_| {
+            self.printer.note("no answer");
+            ExitCode::from(FAILED)
+        })
+    }
+
+    async fn answer(&mut self, tool: &str) -> ExitCode {
+        let mut tools = Vec::new();
+        loop {
+            match self.gateway.events.recv().await {
+                Some((WorkerToGateway::Catalogue { .. }, payload)) => tools = print::tool_names(&payload),
+                Some((WorkerToGateway::Log { .. }, payload)) => self.printer.server_log(&payload),
+                Some((WorkerToGateway::Progress { .. }, payload)) => self.printer.progress(&payload),
+                Some((WorkerToGateway::Done { outcome: Outcome::Result, .. }, payload)) => {
+                    return if self.printer.result(&payload) { ExitCode::SUCCESS } else { self.failed(tool, &tools) };
+                }
+                Some((WorkerToGateway::Done { outcome: Outcome::Error, .. }, payload)) => {
+                    self.printer.error(&payload);
+                    return self.failed(tool, &tools);
+                }
+                Some(_) => {}
+                None => std::future::pending().await,
+            }
+        }
+    }
+
+    fn failed(&self, tool: &str, tools: &[String]) -> ExitCode {
+        if !tools.iter().any(|name| name == tool) {
+            let near = nearest(tool, tools.iter().map(String::as_str));
+            let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+            self.printer.note(&format!("the server lists no tool `{tool}`{hint} (--list shows all)"));
+        }
+        ExitCode::from(FAILED)
+    }
+}
+
+fn terminal_log() -> Logger {
+    let decorator = slog_term::PlainSyncDecorator::new(std::io::stderr());
+    let drain = LevelFilter::new(slog_term::FullFormat::new(decorator).build(), Level::Info);
+    Logger::root(Mutex::new(drain).map(slog::Fuse), o!())
+}

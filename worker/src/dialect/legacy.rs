@@ -1,0 +1,219 @@
+//! Servers that begin with `initialize`: 2024-11-05 to 2025-11-25.
+//!
+//! No client capabilities are declared, so a server has no business asking for sampling, elicitation or roots.
+
+use std::fmt::Write as _;
+
+use mcproxy_mcp::{
+    ErrorCode, LATEST, ProtocolVersion, RawObject, RawValue, RequestId, error_object, json_string, method, object_body,
+    write_error_response, write_notification, write_request, write_response,
+};
+
+use crate::session::Kind;
+
+/// The name of this era in status and logs.
+pub(crate) const ERA: &str = "legacy";
+/// `_meta` keys that later revisions reserve for the protocol itself; an older server must not see them.
+const RESERVED_META: &str = "io.modelcontextprotocol/";
+
+/// A call's payload is not what the gateway promises.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("params are not an object")]
+pub(crate) struct BadPayload;
+
+/// What a server says in answer to `initialize`.
+#[derive(Debug)]
+pub(crate) struct Greeting<'a> {
+    pub(crate) version: ProtocolVersion,
+    pub(crate) capabilities: RawObject<'a>,
+    pub(crate) capabilities_json: &'a str,
+    pub(crate) info_json: &'a str,
+    pub(crate) instructions_json: Option<&'a str>,
+    pub(crate) name: String,
+    pub(crate) server_version: String,
+}
+
+/// Makes one line of what was written from `start` on. Line breaks in foreign JSON stand between tokens only, where a
+/// space means the same.
+fn end_line(out: &mut Vec<u8>, start: usize) {
+    let mut at = start;
+    while let Some(found) = memchr::memchr2(b'\n', b'\r', &out[at..]) {
+        at += found;
+        out[at] = b' ';
+    }
+    out.push(b'\n');
+}
+
+/// Opens the session.
+pub(crate) fn initialize(out: &mut Vec<u8>, id: u64) {
+    let start = out.len();
+    let params = format!(
+        r#"{{"protocolVersion":"{LATEST}","capabilities":{{}},"clientInfo":{{"name":"mcproxy","version":"{}"}}}}"#,
+        env!("CARGO_PKG_VERSION")
+    );
+    write_request(out, &id.into(), method::INITIALIZE, &params);
+    end_line(out, start);
+}
+
+/// Says that the greeting was understood.
+pub(crate) fn initialized(out: &mut Vec<u8>) {
+    let start = out.len();
+    write_notification(out, method::INITIALIZED, "");
+    end_line(out, start);
+}
+
+/// Asks for a page of a list; `cursor` is a JSON string.
+pub(crate) fn list(out: &mut Vec<u8>, id: u64, kind: Kind, cursor: Option<&str>) {
+    let start = out.len();
+    let method = match kind {
+        Kind::Tools => method::TOOLS_LIST,
+        Kind::Prompts => method::PROMPTS_LIST,
+        Kind::Resources => method::RESOURCES_LIST,
+        Kind::Templates => method::TEMPLATES_LIST,
+    };
+    let params = cursor.map(|cursor| format!("{{\"cursor\":{cursor}}}")).unwrap_or_default();
+    write_request(out, &id.into(), method, &params);
+    end_line(out, start);
+}
+
+/// Asks whether the server lives.
+pub(crate) fn ping(out: &mut Vec<u8>, id: u64) {
+    let start = out.len();
+    write_request(out, &id.into(), method::PING, "");
+    end_line(out, start);
+}
+
+/// Passes a call on under an id of ours, which is its progress token too.
+pub(crate) fn call(out: &mut Vec<u8>, id: u64, method: &str, params: &[u8], meta: &[u8]) -> Result<(), BadPayload> {
+    let params = if params.is_empty() { "{}" } else { std::str::from_utf8(params).map_err(|_| BadPayload)? };
+    let params = object_body(params).ok_or(BadPayload)?;
+    let start = out.len();
+    // Written in place: a large `params` is copied once.
+    write_request(out, &id.into(), method, "{");
+    out.truncate(out.len() - 1);
+    out.extend_from_slice(params.as_bytes());
+    out.extend_from_slice(if params.is_empty() { b"\"_meta\":{" } else { b",\"_meta\":{" });
+    if let Err(error) = caller_meta(out, meta) {
+        out.truncate(start);
+        return Err(error);
+    }
+    let mut token = String::with_capacity(48);
+    write!(token, "\"progressToken\":{id}}}}}}}").expect("a String takes it");
+    out.extend_from_slice(token.as_bytes());
+    end_line(out, start);
+    Ok(())
+}
+
+/// Writes the members of the caller's `_meta` that are for the server, each followed by a comma.
+fn caller_meta(out: &mut Vec<u8>, meta: &[u8]) -> Result<(), BadPayload> {
+    if meta.is_empty() || meta == b"{}" {
+        return Ok(());
+    }
+    let meta = RawObject::from_slice(meta).map_err(|_| BadPayload)?;
+    for (key, value) in meta.iter().filter(|(key, _)| *key != "progressToken" && !key.starts_with(RESERVED_META)) {
+        out.extend_from_slice(json_string(key).get().as_bytes());
+        out.push(b':');
+        out.extend_from_slice(value.get().as_bytes());
+        out.push(b',');
+    }
+    Ok(())
+}
+
+/// Tells the server that nobody waits for an answer any more.
+pub(crate) fn cancel(out: &mut Vec<u8>, id: u64, reason: Option<&str>) {
+    let start = out.len();
+    let params = match reason {
+        Some(reason) => format!("{{\"requestId\":{id},\"reason\":{}}}", json_string(reason).get()),
+        None => format!("{{\"requestId\":{id}}}"),
+    };
+    write_notification(out, method::CANCELLED, &params);
+    end_line(out, start);
+}
+
+/// Answers a request of the server's own.
+pub(crate) fn answer(out: &mut Vec<u8>, id: &RequestId, method: &str) {
+    let start = out.len();
+    match method {
+        method::PING => write_response(out, id, "{}"),
+        _ => {
+            let error = error_object(ErrorCode::METHOD_NOT_FOUND, "this client has not declared that capability");
+            write_error_response(out, Some(id), error.get());
+        }
+    }
+    end_line(out, start);
+}
+
+/// Reads the answer to `initialize`.
+pub(crate) fn read_greeting(result: &RawValue) -> Result<Greeting<'_>, String> {
+    let result = RawObject::from_raw(result).map_err(|_| "its answer is not an object".to_owned())?;
+    let version = result.get_string("protocolVersion").ok_or("its answer names no protocolVersion")?;
+    let version = ProtocolVersion::parse(&version).ok_or_else(|| {
+        let known = ProtocolVersion::ALL.map(ProtocolVersion::as_str).join(", ");
+        let version: String = version.chars().take(40).collect();
+        format!("it wants protocol version {version:?}; known are {known}")
+    })?;
+    let object = |key| result.get(key).map(RawValue::get).filter(|json| json.starts_with('{')).unwrap_or("{}");
+    let text = |info: &RawObject<'_>, key| info.get_string(key).map(|text| text.chars().take(200).collect());
+    let info = RawObject::from_text(object("serverInfo")).unwrap_or_default();
+    Ok(Greeting {
+        version,
+        capabilities: RawObject::from_text(object("capabilities")).unwrap_or_default(),
+        capabilities_json: object("capabilities"),
+        info_json: object("serverInfo"),
+        instructions_json: result.get("instructions").map(RawValue::get).filter(|json| json.starts_with('"')),
+        name: text(&info, "name").unwrap_or_default(),
+        server_version: text(&info, "version").unwrap_or_default(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use mcproxy_mcp::{Message, parse};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn line(params: &str, meta: &str) -> Result<String, BadPayload> {
+        let mut out = Vec::new();
+        call(&mut out, 9, "tools/call", params.as_bytes(), meta.as_bytes())?;
+        Ok(String::from_utf8(out).expect("UTF-8"))
+    }
+
+    #[test]
+    fn a_call_carries_our_token_and_the_callers_meta() {
+        let whole =
+            r#"{"jsonrpc":"2.0","id":9,"method":"tools/call","params":{"name":"x","_meta":{"a":1,"progressToken":9}}}"#;
+        let meta = r#"{"a":1,"progressToken":"theirs","io.modelcontextprotocol/clientInfo":{}}"#;
+        assert_eq!(line("{\n \"name\":\"x\"\r}", meta).expect("fits").trim_end(), whole);
+        assert!(line("", "").expect("fits").contains(r#""params":{"_meta":{"progressToken":9}}"#));
+        assert_eq!(line("[]", ""), Err(BadPayload));
+        assert_eq!(line("{}", "[]"), Err(BadPayload));
+    }
+
+    proptest! {
+        #[test]
+        fn every_call_is_one_line_and_one_message(key in "\\PC{0,8}", breaks in "[ \r\n\t]{0,5}", method in "\\PC{0,12}") {
+            let key = serde_json::to_string(&key).expect("a string");
+            let params = format!("{{{breaks}{key}{breaks}:{breaks}\"v\"{breaks}}}");
+            let mut out = Vec::new();
+            call(&mut out, 1, &method, params.as_bytes(), format!("{{{breaks}{key}:1}}").as_bytes()).expect("objects");
+            prop_assert_eq!(out.iter().position(|b| *b == b'\n'), Some(out.len() - 1));
+            let is_request = matches!(parse(&out), Ok(Message::Request { params: Some(_), .. }));
+            prop_assert!(is_request);
+        }
+    }
+
+    #[test]
+    fn a_greeting_of_an_unknown_version_is_refused_with_the_known_ones() {
+        let raw = |json: &str| RawValue::from_string(json.to_owned()).expect("JSON");
+        let answer = raw(r#"{"protocolVersion":"1999-01-01"}"#);
+        let why = read_greeting(&answer).expect_err("unknown");
+        assert!(why.contains("1999-01-01") && why.contains("2025-11-25"), "{why}");
+        let answer = raw(
+            r#"{"protocolVersion":"2024-11-05","capabilities":{"tools":{}},"serverInfo":{"name":"x","version":"1"}}"#,
+        );
+        let greeting = read_greeting(&answer).expect("known");
+        assert_eq!((greeting.version, greeting.name.as_str()), (ProtocolVersion::V2024_11_05, "x"));
+        assert!(greeting.capabilities.get("tools").is_some());
+    }
+}

@@ -1,0 +1,94 @@
+//! What a server finds in its environment: nothing but this list and what its entry says.
+
+use std::ffi::{OsStr, OsString};
+
+use mcproxy_ipc::WorkerSpec;
+
+/// Carries the incarnation, so that the supervisor finds processes that left their group.
+pub(crate) const INSTANCE: &str = "MCPROXY_INSTANCE";
+
+/// Taken over from the worker's own environment.
+pub(crate) const PASSED_ON: &[&str] = &[
+    // who and where
+    "PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "SHELL",
+    "LANG",
+    "LC_ALL",
+    "LC_CTYPE",
+    "TZ",
+    "TMPDIR",
+    "TERM",
+    // where caches and settings live
+    "XDG_CACHE_HOME",
+    "XDG_CONFIG_HOME",
+    "XDG_DATA_HOME",
+    "npm_config_cache",
+    "NPM_CONFIG_CACHE",
+    "UV_CACHE_DIR",
+    // how to get out: package runners download what they start
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "ALL_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+    "all_proxy",
+    "npm_config_registry",
+    "NPM_CONFIG_REGISTRY",
+    "PIP_INDEX_URL",
+    "UV_INDEX_URL",
+    "UV_DEFAULT_INDEX",
+    // whom to trust on the way
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "NODE_EXTRA_CA_CERTS",
+    "REQUESTS_CA_BUNDLE",
+    "CURL_CA_BUNDLE",
+    "PIP_CERT",
+    "npm_config_cafile",
+    "NPM_CONFIG_CAFILE",
+    "UV_NATIVE_TLS",
+    "UV_SYSTEM_CERTS",
+];
+
+/// The whole environment of a server; later entries win.
+pub(crate) fn of_server(spec: &WorkerSpec, own: impl Fn(&str) -> Option<OsString>) -> Vec<(OsString, OsString)> {
+    let passed_on = PASSED_ON.iter().filter_map(|name| Some((OsString::from(name), own(name)?)));
+    let entry = spec.launch.env.iter().map(|(name, value)| (name.into(), value.expose().into()));
+    let instance = format!("{}.{}", spec.server, spec.generation);
+    passed_on.chain(entry).chain([(INSTANCE.into(), instance.into())]).collect()
+}
+
+/// The value that counts of a variable in such an environment.
+pub(crate) fn lookup<'a>(environment: &'a [(OsString, OsString)], name: &str) -> Option<&'a OsStr> {
+    environment.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.as_os_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use mcproxy_ipc::Secret;
+
+    use super::*;
+    use crate::session::tests::spec;
+
+    #[test]
+    fn a_server_sees_the_list_and_its_entry_and_nothing_else() {
+        let mut spec = spec();
+        spec.launch.env = vec![("HOME".into(), Secret::new("/elsewhere")), ("KEY".into(), Secret::new("v"))];
+        let own = |name: &str| match name {
+            "PATH" => Some("/bin".into()),
+            "HOME" => Some("/root".into()),
+            _ => None,
+        };
+        let environment = of_server(&spec, own);
+        assert_eq!(lookup(&environment, "PATH"), Some(OsStr::new("/bin")));
+        assert_eq!(lookup(&environment, "HOME"), Some(OsStr::new("/elsewhere")));
+        assert_eq!(lookup(&environment, "KEY"), Some(OsStr::new("v")));
+        assert_eq!(lookup(&environment, INSTANCE), Some(OsStr::new("fixture.3")));
+        assert_eq!(environment.len(), 5);
+    }
+}

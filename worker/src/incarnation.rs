@@ -1,0 +1,475 @@
+//! One run of one server, from spawn to the last report: the shell around the session.
+//!
+//! One loop on one thread owns everything. It reads what is ready, lets the session decide, and writes what came of it:
+//! one write for all lines that a batch of calls became, one queue operation per message to the gateway.
+//!
+//! Backpressure: while the gateway does not take messages, the server's stdout is not read; while the server does not
+//! read its stdin, the gateway's calls are not read. Neither stops the other direction, timeouts or the supervisor.
+
+use std::{
+    collections::VecDeque,
+    io,
+    pin::Pin,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use mcproxy_ipc::{
+    EndReason, Ended, FrameError, Listener, WorkerSpec, control::WorkerToSupervisor, data::GatewayToWorker,
+};
+use rustix::process::Signal;
+use slog::{Logger, debug};
+use tokio::{
+    io::AsyncReadExt,
+    net::unix::pipe::{Receiver, Sender},
+    sync::mpsc,
+    task::JoinHandle,
+    time::{Sleep, sleep_until, timeout},
+};
+
+use crate::{
+    launch::{self, Process, Server},
+    lines::{Line, Splitter},
+    link::{Envelope, Incoming, Link, Outgoing, Pumped, doorman},
+    session::{Event, Session, TAIL_IN_ERRORS},
+    stderr::{self, Stderr},
+    stop::{Ladder, Step},
+};
+
+/// Bytes that wait for the server's stdin before the gateway has to wait as well.
+const BACKLOG: usize = 1024 * 1024;
+/// A server that takes nothing from a full stdin for so long does not read it.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+/// From the end of stdout, or of stdin, to the exit that usually comes with it.
+const EXIT_FOLLOWS: Duration = Duration::from_secs(1);
+/// How long the last words of a dead server are waited for; something it started may hold its pipes open.
+const LAST_WORDS: Duration = Duration::from_millis(300);
+/// Frames that are taken before anything is written.
+const FRAMES_PER_TURN: usize = 64;
+/// Both ends of a line over the limit that are looked at.
+const KEEP: usize = 256;
+const STDERR_CHUNK: usize = 8 * 1024;
+
+/// What others want of a run.
+pub(crate) enum Order {
+    /// End it.
+    Stop,
+    /// Here is the gateway.
+    Serve(Box<Link>),
+}
+
+/// Which way a traced line went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Way {
+    ToServer,
+    FromServer,
+}
+
+/// Sees every line of JSON-RPC.
+pub(crate) type Trace = Box<dyn FnMut(Way, &[u8])>;
+
+/// How a run is connected to the rest.
+pub(crate) struct Ports {
+    /// The sending half is for the doorman.
+    pub(crate) orders: (mpsc::Sender<Order>, mpsc::Receiver<Order>),
+    pub(crate) reports: mpsc::Sender<WorkerToSupervisor>,
+    /// Where there is no socket to wait at.
+    pub(crate) link: Option<Link>,
+    pub(crate) stderr: stderr::Sink,
+    pub(crate) trace: Option<Trace>,
+    pub(crate) log: Logger,
+}
+
+/// Starts the server, serves until it ends or is told to, and leaves nothing of it behind.
+pub(crate) async fn run(spec: WorkerSpec, ports: Ports) -> Ended {
+    let server = match launch::spawn(&spec) {
+        Ok(server) => server,
+        Err(reason) => return Ended { reason, stderr_tail: String::new() },
+    };
+    report(&ports.reports, &ports.log, WorkerToSupervisor::Spawned { pid: server.process.pid() });
+    let mut incarnation = Incarnation::new(spec, server, ports);
+    incarnation.serve().await;
+    incarnation.finish().await
+}
+
+fn report(reports: &mpsc::Sender<WorkerToSupervisor>, log: &Logger, message: WorkerToSupervisor) {
+    // The queue is longer than a run has reports, unless the supervisor hangs; then a count more or less is no matter.
+    if reports.try_send(message).is_err() {
+        debug!(log, "report dropped");
+    }
+}
+
+/// Where a run stands.
+enum Stage {
+    Running,
+    /// Given up; the ladder goes on until the leader has ended.
+    Ending(EndReason, Ladder),
+    /// The leader has ended. What is left in the pipes is read until then.
+    Exited(EndReason, Instant),
+    Over(EndReason),
+}
+
+struct Incarnation {
+    spec: WorkerSpec,
+    session: Session,
+    stage: Stage,
+    process: Process,
+    stdin: Option<Sender>,
+    /// How much of the session's output is in the pipe.
+    written: usize,
+    /// How much of it was shown to the trace.
+    traced: usize,
+    /// Ends the run at that time, unless the server moves or exits before.
+    suspicion: Option<(Instant, EndReason)>,
+    stdout: Option<Receiver>,
+    splitter: Splitter,
+    stderr_pipe: Option<Receiver>,
+    stderr_chunk: Vec<u8>,
+    stderr: Stderr,
+    incoming: Option<Incoming>,
+    outgoing: Option<Outgoing>,
+    /// The gateway takes nothing at present.
+    deaf: bool,
+    doorman: Option<JoinHandle<()>>,
+    ports_orders: (mpsc::Sender<Order>, mpsc::Receiver<Order>),
+    reports: mpsc::Sender<WorkerToSupervisor>,
+    trace: Option<Trace>,
+    log: Logger,
+}
+
+/// What ended a wait.
+enum Woke {
+    Order(Option<Order>),
+    Frame(Result<Option<(GatewayToWorker, Bytes)>, FrameError>),
+    Stdout(io::Result<usize>),
+    Stderr(io::Result<usize>),
+    Exit,
+    /// A time has come, or there is room again in one direction.
+    Look,
+}
+
+impl Incarnation {
+    fn new(spec: WorkerSpec, server: Server, ports: Ports) -> Self {
+        let now = Instant::now();
+        let session = Session::new(&spec, ports.link.is_some(), ports.log.clone(), now);
+        let (incoming, outgoing) = ports.link.map(|link| (link.incoming, link.outgoing)).unzip();
+        Self {
+            session,
+            stage: Stage::Running,
+            process: server.process,
+            stdin: Some(server.stdin),
+            written: 0,
+            traced: 0,
+            suspicion: None,
+            stdout: Some(server.stdout),
+            splitter: Splitter::new(spec.limits.line_bytes, KEEP),
+            stderr_pipe: Some(server.stderr),
+            stderr_chunk: Vec::with_capacity(STDERR_CHUNK),
+            stderr: Stderr::new(ports.stderr, now),
+            incoming,
+            outgoing,
+            deaf: false,
+            doorman: None,
+            ports_orders: ports.orders,
+            reports: ports.reports,
+            trace: ports.trace,
+            log: ports.log,
+            spec,
+        }
+    }
+
+    async fn serve(&mut self) {
+        let mut timer = Box::pin(sleep_until(Instant::now().into()));
+        loop {
+            let now = Instant::now();
+            self.read_lines(now);
+            self.session.tick(self.deaf, now);
+            self.heed_events(now);
+            self.advance(now);
+            if matches!(self.stage, Stage::Over(_)) {
+                return;
+            }
+            self.write_server(now);
+            self.write_gateway();
+            match self.wait(timer.as_mut(), now).await {
+                Woke::Order(Some(Order::Serve(link))) => {
+                    self.session.link_up();
+                    (self.incoming, self.outgoing) = (Some(link.incoming), Some(link.outgoing));
+                }
+                Woke::Order(Some(Order::Stop) | None) => self.end(EndReason::Stopped, Instant::now()),
+                Woke::Frame(Ok(Some((message, payload)))) => self.take_frames(message, &payload).await,
+                Woke::Frame(Ok(None)) => self.unlink(),
+                Woke::Frame(Err(error)) => {
+                    debug!(self.log, "gateway connection failed"; "error" => %error);
+                    self.unlink();
+                }
+                Woke::Stdout(Ok(1..)) => {}
+                Woke::Stdout(Ok(0) | Err(_)) => self.stdout_over(),
+                Woke::Stderr(read) => self.take_stderr(read),
+                Woke::Exit => self.exited(Instant::now()),
+                Woke::Look => {}
+            }
+        }
+    }
+
+    /// Sleeps until there is something to do.
+    async fn wait(&mut self, mut timer: Pin<&mut Sleep>, now: Instant) -> Woke {
+        let deadline = self.deadline(now);
+        if let Some(deadline) = deadline.filter(|deadline| timer.deadline() != (*deadline).into()) {
+            timer.as_mut().reset(deadline.into());
+        }
+        let backlog = self.session.out.server.len() - self.written;
+        let pause = self.stderr.pause(now).is_some();
+        let is_exited = matches!(self.stage, Stage::Exited(..));
+        let Self { stdin, stdout, splitter, stderr_pipe, stderr_chunk, incoming, outgoing, process, .. } = self;
+        let (deaf, messages) = (self.deaf, &self.session.out.gateway);
+        tokio::select! {
+            order = self.ports_orders.1.recv() => Woke::Order(order),
+            frame = next_frame(incoming), if incoming.is_some() && backlog < BACKLOG => Woke::Frame(frame),
+            read = read_some(stdout, splitter.space()), if stdout.is_some() && !deaf => Woke::Stdout(read),
+            () = writable(stdin), if backlog > 0 && stdin.is_some() => Woke::Look,
+            () = room(outgoing, messages), if deaf => Woke::Look,
+            read = read_some(stderr_pipe, stderr_chunk), if stderr_pipe.is_some() && !pause => Woke::Stderr(read),
+            () = process.ended(), if !is_exited => Woke::Exit,
+            () = timer, if deadline.is_some() => Woke::Look,
+        }
+    }
+
+    fn deadline(&self, now: Instant) -> Option<Instant> {
+        let stage = match &self.stage {
+            Stage::Running | Stage::Over(_) => None,
+            Stage::Ending(_, ladder) => ladder.deadline(),
+            Stage::Exited(_, until) => Some(*until),
+        };
+        let suspicion = self.suspicion.as_ref().map(|(at, _)| *at);
+        [self.session.deadline(), suspicion, stage, self.stderr.pause(now)].into_iter().flatten().min()
+    }
+
+    /// Gives the session the lines that are there, unless their consequences would pile up.
+    fn read_lines(&mut self, now: Instant) {
+        while !self.deaf {
+            let Some(line) = self.splitter.next() else { break };
+            self.read_line(line, now);
+            if self.session.out.gateway.len() >= FRAMES_PER_TURN {
+                self.write_gateway();
+            }
+        }
+    }
+
+    fn read_line(&mut self, line: Line, now: Instant) {
+        if let Some(trace) = &mut self.trace {
+            match &line {
+                Line::Text(text) => trace(Way::FromServer, text),
+                Line::TooLong { head, len, .. } => {
+                    trace(Way::FromServer, format!("{} … ({len} bytes)", String::from_utf8_lossy(head)).as_bytes());
+                }
+            }
+        }
+        self.session.line(line, now);
+    }
+
+    /// Takes the frame that woke us and those that came with it, so that their lines make one write.
+    async fn take_frames(&mut self, message: GatewayToWorker, payload: &[u8]) {
+        let now = Instant::now();
+        self.session.frame(message, payload, now);
+        for _ in 1..FRAMES_PER_TURN {
+            let Some(incoming) = &mut self.incoming else { return };
+            if self.session.out.server.len() - self.written >= BACKLOG {
+                return;
+            }
+            match poll_once(incoming.next()).await {
+                Some(Ok(Some((message, payload)))) => self.session.frame(message, &payload, now),
+                Some(Ok(None) | Err(_)) => return self.unlink(),
+                None => return,
+            }
+        }
+    }
+
+    fn unlink(&mut self) {
+        self.session.link_down();
+        (self.incoming, self.outgoing, self.deaf) = (None, None, false);
+    }
+
+    fn write_server(&mut self, now: Instant) {
+        let out = &mut self.session.out.server;
+        if let Some(trace) = &mut self.trace {
+            for line in out[self.traced..].split_inclusive(|b| *b == b'\n') {
+                trace(Way::ToServer, line.strip_suffix(b"\n").unwrap_or(line));
+            }
+            self.traced = out.len();
+        }
+        while let Some(stdin) = self.stdin.as_ref().filter(|_| self.written < out.len()) {
+            match stdin.try_write(&out[self.written..]) {
+                Ok(n) => {
+                    self.written += n;
+                    self.suspicion.take_if(|(_, reason)| *reason == EndReason::Unresponsive);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.suspicion.get_or_insert((now + WRITE_TIMEOUT, EndReason::Unresponsive));
+                    return;
+                }
+                Err(_) => {
+                    self.stdin = None;
+                    self.suspicion = Some((now + EXIT_FOLLOWS, EndReason::Unresponsive));
+                }
+            }
+        }
+        if out.capacity() > BACKLOG / 4 {
+            *out = Vec::new(); // one large call must not be held for the life of the server
+        }
+        out.clear();
+        (self.written, self.traced) = (0, 0);
+    }
+
+    fn write_gateway(&mut self) {
+        let Some(outgoing) = &self.outgoing else { return };
+        match outgoing.pump(&mut self.session.out.gateway) {
+            Pumped::All => self.deaf = false,
+            Pumped::Full => self.deaf = true,
+            Pumped::Closed => self.unlink(),
+        }
+    }
+
+    fn take_stderr(&mut self, read: io::Result<usize>) {
+        if !matches!(read, Ok(1..)) {
+            self.stderr_pipe = None;
+        }
+        self.stderr.take(&self.stderr_chunk, Instant::now());
+        self.stderr_chunk.clear();
+    }
+
+    fn stdout_over(&mut self) {
+        self.stdout = None;
+        if let Some(rest) = self.splitter.finish() {
+            self.read_line(rest, Instant::now());
+        }
+        self.suspicion = Some((Instant::now() + EXIT_FOLLOWS, EndReason::StdoutClosed));
+    }
+
+    fn heed_events(&mut self, now: Instant) {
+        for event in std::mem::take(&mut self.session.out.events) {
+            match event {
+                Event::Ready(description) => match self.open_door() {
+                    Ok(()) => report(&self.reports, &self.log, WorkerToSupervisor::Ready(description)),
+                    Err(error) => self.end(EndReason::Worker(format!("cannot bind the data socket: {error}")), now),
+                },
+                Event::Counts(counts) => report(&self.reports, &self.log, WorkerToSupervisor::Counts(counts)),
+                Event::Broken(reason) => self.end(reason, now),
+            }
+        }
+    }
+
+    fn open_door(&mut self) -> io::Result<()> {
+        if let Some(path) = &self.spec.data_socket {
+            let listener = Listener::bind(path)?;
+            self.doorman = Some(tokio::spawn(doorman(listener, self.ports_orders.0.clone(), self.log.clone())));
+        }
+        Ok(())
+    }
+
+    /// Gives the server up. The first reason counts.
+    fn end(&mut self, reason: EndReason, now: Instant) {
+        if matches!(self.stage, Stage::Running) {
+            self.session.end(&reason, &self.stderr.tail(TAIL_IN_ERRORS));
+            let ladder = match reason {
+                EndReason::Stopped | EndReason::Handshake(_) => Ladder::polite(now),
+                _ => Ladder::firm(now),
+            };
+            self.stage = Stage::Ending(reason, ladder);
+        }
+    }
+
+    /// The leader's end is the server's: what it started goes with it.
+    fn exited(&mut self, now: Instant) {
+        self.process.signal(Signal::KILL);
+        let exit = self.process.reap().unwrap_or(EndReason::Exited { code: None, signal: None });
+        let reason = match &self.stage {
+            Stage::Ending(reason, _) => reason.clone(),
+            Stage::Running | Stage::Exited(..) | Stage::Over(_) => exit,
+        };
+        self.stage = Stage::Exited(reason, now + LAST_WORDS);
+    }
+
+    /// Does what the time, or the end of the pipes, has made due.
+    fn advance(&mut self, now: Instant) {
+        if let Some((_, reason)) = self.suspicion.take_if(|(at, _)| *at <= now) {
+            self.end(reason, now);
+        }
+        match &mut self.stage {
+            Stage::Running | Stage::Over(_) => {}
+            Stage::Exited(reason, until) => {
+                if *until <= now || (self.stdout.is_none() && self.stderr_pipe.is_none()) {
+                    self.stage = Stage::Over(reason.clone());
+                }
+            }
+            Stage::Ending(reason, ladder) => match ladder.step(now) {
+                None => {}
+                Some(Step::CloseStdin) => self.stdin = None,
+                Some(Step::Terminate) => {
+                    self.process.signal(Signal::CONT); // a stopped process would not see the next one
+                    self.process.signal(Signal::TERM);
+                }
+                Some(Step::Kill) => self.process.signal(Signal::KILL),
+                Some(Step::GiveUp) => self.stage = Stage::Over(reason.clone()),
+            },
+        }
+    }
+
+    /// The last answers, then the last word.
+    async fn finish(mut self) -> Ended {
+        let reason = match std::mem::replace(&mut self.stage, Stage::Running) {
+            Stage::Over(reason) | Stage::Exited(reason, _) | Stage::Ending(reason, _) => reason,
+            Stage::Running => EndReason::Worker("it left its loop while the server was running".to_owned()),
+        };
+        self.stderr.finish();
+        self.session.end(&reason, &self.stderr.tail(TAIL_IN_ERRORS));
+        if let Some(doorman) = self.doorman.take() {
+            doorman.abort();
+            // Only its end matters: the socket file is gone then.
+            let _ = timeout(EXIT_FOLLOWS, doorman).await;
+        }
+        if let Some(outgoing) = self.outgoing.take() {
+            outgoing.flush(std::mem::take(&mut self.session.out.gateway)).await;
+        }
+        Ended { reason, stderr_tail: self.stderr.tail(usize::MAX) }
+    }
+}
+
+async fn next_frame(incoming: &mut Option<Incoming>) -> Result<Option<(GatewayToWorker, Bytes)>, FrameError> {
+    match incoming {
+        Some(incoming) => incoming.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn read_some<B: bytes::BufMut>(pipe: &mut Option<Receiver>, into: &mut B) -> io::Result<usize> {
+    match pipe {
+        Some(pipe) => pipe.read_buf(into).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn writable(pipe: &Option<Sender>) {
+    if let Some(pipe) = pipe {
+        // The write that follows meets the same error.
+        let _ = pipe.writable().await;
+    }
+}
+
+async fn room(outgoing: &Option<Outgoing>, messages: &VecDeque<Envelope>) {
+    if let Some(outgoing) = outgoing {
+        outgoing.room(messages).await;
+    }
+}
+
+/// What a future has to say right now; `None` when it would wait.
+async fn poll_once<F: Future>(future: F) -> Option<F::Output> {
+    let mut future = std::pin::pin!(future);
+    std::future::poll_fn(|cx| {
+        std::task::Poll::Ready(match future.as_mut().poll(cx) {
+            std::task::Poll::Ready(output) => Some(output),
+            std::task::Poll::Pending => None,
+        })
+    })
+    .await
+}

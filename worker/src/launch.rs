@@ -1,0 +1,180 @@
+//! Starting a server's process.
+//!
+//! The worker does not exec the server itself: it starts its own binary as a *launcher*, which asks the kernel to be
+//! killed when the worker dies, checks that the worker still lives, and then becomes the server (`exec`, same process
+//! id). That needs no code between fork and exec, hence no `unsafe`. A sandbox goes into the same place.
+
+use std::{
+    ffi::{OsStr, OsString},
+    io::{self, Write},
+    os::{
+        fd::OwnedFd,
+        unix::process::{CommandExt, ExitStatusExt},
+    },
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitCode, Stdio},
+};
+
+use mcproxy_ipc::{EndReason, WorkerSpec};
+use rustix::{
+    fs::{Access, access},
+    process::{Pid, PidfdFlags, Signal, getppid, kill_process_group, pidfd_open, set_parent_process_death_signal},
+};
+use tokio::{
+    io::unix::AsyncFd,
+    net::unix::pipe::{Receiver, Sender},
+};
+
+use crate::environment;
+
+/// How the launcher is told apart from a worker.
+pub(crate) const LAUNCH_FLAG: &str = "--launch";
+/// A shell's exit code for a command that cannot be run.
+const CANNOT_EXEC: u8 = 127;
+
+/// A running server and our ends of its pipes.
+pub(crate) struct Server {
+    pub(crate) process: Process,
+    pub(crate) stdin: Sender,
+    pub(crate) stdout: Receiver,
+    pub(crate) stderr: Receiver,
+}
+
+/// A server's leading process and its group.
+pub(crate) struct Process {
+    child: Child,
+    pid: Pid,
+    /// Readable once the leader has ended. Until it is reaped its process id is not given to anyone else.
+    ended: AsyncFd<OwnedFd>,
+}
+
+impl Process {
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits until the leader has ended; it is not reaped yet.
+    pub(crate) async fn ended(&self) {
+        // Ready is all we want to know; an error here means that the runtime is going away.
+        let _ = self.ended.readable().await.map(|mut guard| guard.retain_ready());
+    }
+
+    /// Signals the whole group. That nobody is left in it is fine.
+    pub(crate) fn signal(&self, signal: Signal) {
+        let _ = kill_process_group(self.pid, signal);
+    }
+
+    /// Takes the exit status of a leader that has ended.
+    pub(crate) fn reap(&mut self) -> Option<EndReason> {
+        let status = self.child.try_wait().ok()??;
+        Some(EndReason::Exited { code: status.code(), signal: status.signal() })
+    }
+}
+
+impl Drop for Process {
+    /// However the worker's run ends, the group does not outlive it.
+    fn drop(&mut self) {
+        self.signal(Signal::KILL);
+        let _ = self.child.try_wait();
+    }
+}
+
+/// Starts the server of `spec` in a process group of its own.
+pub(crate) fn spawn(spec: &WorkerSpec) -> Result<Server, EndReason> {
+    let environment = environment::of_server(spec, |name| std::env::var_os(name));
+    let program = resolve(&spec.launch.program, environment::lookup(&environment, "PATH"))
+        .ok_or_else(|| EndReason::CommandNotFound { program: spec.launch.program.clone() })?;
+    let mut command = Command::new("/proc/self/exe");
+    command
+        .arg0("mcproxy-worker")
+        .args([LAUNCH_FLAG, &std::process::id().to_string()])
+        .arg(program)
+        .args(spec.launch.args.iter().map(|arg| arg.expose()))
+        .env_clear()
+        .envs(environment)
+        .process_group(0)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    if let Some(cwd) = &spec.launch.cwd {
+        if !cwd.is_dir() {
+            return Err(EndReason::Spawn(format!("the working directory {} does not exist", cwd.display())));
+        }
+        command.current_dir(cwd);
+    }
+    let spawned = command.spawn().and_then(pipes);
+    spawned.map_err(|error| EndReason::Spawn(error.to_string()))
+}
+
+fn pipes(mut child: Child) -> io::Result<Server> {
+    let raw = i32::try_from(child.id()).map_err(io::Error::other)?;
+    let pid = Pid::from_raw(raw).ok_or_else(|| io::Error::other("a process without an id"))?;
+    let ended = watch(pidfd_open(pid, PidfdFlags::empty())?)?;
+    let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+    let missing = || io::Error::other("a pipe is missing");
+    let stdin = Sender::from_owned_fd(stdin.ok_or_else(missing)?.into())?;
+    let stdout = Receiver::from_owned_fd(stdout.ok_or_else(missing)?.into())?;
+    let stderr = Receiver::from_owned_fd(stderr.ok_or_else(missing)?.into())?;
+    Ok(Server { process: Process { child, pid, ended }, stdin, stdout, stderr })
+}
+
+#[expect(deprecated, reason = "its successor is `unsafe`, for descriptors that may change; an OwnedFd cannot")]
+fn watch(descriptor: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    AsyncFd::new(descriptor)
+}
+
+/// Finds a program as a shell would. A path with a `/` is left to the launcher, which stands in the right directory.
+pub(crate) fn resolve(program: &str, path: Option<&OsStr>) -> Option<PathBuf> {
+    if program.contains('/') {
+        return match Path::new(program) {
+            absolute if absolute.is_absolute() => absolute.is_file().then(|| absolute.to_owned()),
+            relative => Some(relative.to_owned()),
+        };
+    }
+    let executable = |file: &PathBuf| file.is_file() && access(file, Access::EXEC_OK).is_ok();
+    std::env::split_paths(path?).filter(|dir| dir.is_absolute()).map(|dir| dir.join(program)).find(executable)
+}
+
+/// The launcher: `--launch WORKER_PID PROGRAM ARGS…`. Returns only when the program cannot be run.
+pub(crate) fn launcher(mut args: impl Iterator<Item = OsString>) -> ExitCode {
+    let (Some(parent), Some(program)) = (args.next(), args.next()) else {
+        return ExitCode::from(64);
+    };
+    let error = match live_no_longer_than(parent.to_str().and_then(|pid| pid.parse().ok())) {
+        Ok(()) => Command::new(&program).args(args).exec(),
+        Err(error) => error,
+    };
+    // Nobody is left to tell when stderr is gone.
+    let _ = writeln!(io::stderr().lock(), "mcproxy-worker: cannot start {}: {error}", program.display());
+    ExitCode::from(CANNOT_EXEC)
+}
+
+/// Asks for SIGKILL at the parent's death, and checks that it has not died before that (prctl(2), PR_SET_PDEATHSIG).
+pub(crate) fn live_no_longer_than(parent: Option<i32>) -> io::Result<()> {
+    set_parent_process_death_signal(Some(Signal::KILL))?;
+    if parent.is_some() && getppid().map(|pid| pid.as_raw_nonzero().get()) == parent {
+        Ok(())
+    } else {
+        Err(io::Error::other("the process that started it is gone"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn a_program_is_looked_up_in_the_path_of_its_own_environment() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = dir.path().join("tool");
+        std::fs::write(&file, "").expect("written");
+        assert_eq!(resolve("tool", Some(dir.path().as_os_str())), None, "not executable");
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).expect("changed");
+        assert_eq!(resolve("tool", Some(dir.path().as_os_str())), Some(file));
+        assert_eq!(resolve("tool", Some(OsStr::new("/nowhere"))), None);
+        assert_eq!(resolve("tool", None), None);
+        assert_eq!(resolve("/nowhere/tool", None), None);
+    }
+}

@@ -1,0 +1,162 @@
+//! The calls in flight. Pure: time is an argument.
+
+use std::{collections::HashMap, time::Instant};
+
+use mcproxy_ipc::CallTimeouts;
+
+/// Which call of the gateway a request to the server belongs to.
+#[derive(Debug)]
+struct Pending {
+    call: u64,
+    wants_progress: bool,
+    idle_at: Instant,
+    total_at: Instant,
+}
+
+/// A call that took too long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Expired {
+    /// The request to the server.
+    pub(crate) upstream: u64,
+    /// The call of the gateway.
+    pub(crate) call: u64,
+    /// Whether it showed signs of life to the end.
+    pub(crate) total: bool,
+}
+
+/// All calls in flight, by the id of the request to the server. A call leaves the table once, whoever answers it.
+#[derive(Debug)]
+pub(crate) struct Calls {
+    pending: HashMap<u64, Pending>,
+    limit: usize,
+    timeouts: CallTimeouts,
+    /// Not later than the first expiry. It is moved forward only when it fires, so that a call costs no timer.
+    next_check: Option<Instant>,
+}
+
+impl Calls {
+    pub(crate) fn new(limit: usize, timeouts: CallTimeouts) -> Self {
+        Self { pending: HashMap::new(), limit, timeouts, next_check: None }
+    }
+
+    /// Takes in a call unless there are too many.
+    pub(crate) fn open(&mut self, upstream: u64, call: u64, wants_progress: bool, now: Instant) -> bool {
+        if self.pending.len() >= self.limit {
+            return false;
+        }
+        let (idle_at, total_at) = (now + self.timeouts.idle, now + self.timeouts.total);
+        let due = idle_at.min(total_at);
+        self.next_check = Some(self.next_check.map_or(due, |check| check.min(due)));
+        self.pending.insert(upstream, Pending { call, wants_progress, idle_at, total_at });
+        true
+    }
+
+    /// The server answered. `None` for what is not, or no longer, in flight.
+    pub(crate) fn close(&mut self, upstream: u64) -> Option<u64> {
+        self.pending.remove(&upstream).map(|pending| pending.call)
+    }
+
+    /// A sign of progress. Says whose it is and whether the caller wants to see it.
+    pub(crate) fn progress(&mut self, upstream: u64, now: Instant) -> Option<(u64, bool)> {
+        let pending = self.pending.get_mut(&upstream)?;
+        pending.idle_at = now + self.timeouts.idle;
+        Some((pending.call, pending.wants_progress))
+    }
+
+    /// The caller gave up. Says which request to the server that was.
+    pub(crate) fn cancel(&mut self, call: u64) -> Option<u64> {
+        let upstream = self.pending.iter().find(|(_, pending)| pending.call == call).map(|(upstream, _)| *upstream)?;
+        self.pending.remove(&upstream);
+        Some(upstream)
+    }
+
+    /// Takes out the calls whose time is over.
+    pub(crate) fn expire(&mut self, now: Instant) -> Vec<Expired> {
+        if self.next_check.is_none_or(|check| now < check) {
+            return Vec::new();
+        }
+        let mut expired = Vec::new();
+        self.pending.retain(|upstream, pending| {
+            let over = pending.idle_at.min(pending.total_at) <= now;
+            if over {
+                expired.push(Expired { upstream: *upstream, call: pending.call, total: pending.total_at <= now });
+            }
+            !over
+        });
+        self.next_check = self.pending.values().map(|pending| pending.idle_at.min(pending.total_at)).min();
+        expired
+    }
+
+    /// Takes out all calls, as pairs of request to the server and call.
+    pub(crate) fn drain(&mut self) -> Vec<(u64, u64)> {
+        self.next_check = None;
+        self.pending.drain().map(|(upstream, pending)| (upstream, pending.call)).collect()
+    }
+
+    /// The one call in flight, when there is exactly one.
+    pub(crate) fn only(&self) -> Option<u64> {
+        match self.pending.len() {
+            1 => self.pending.keys().next().copied(),
+            _ => None,
+        }
+    }
+
+    /// Whether nothing is in flight.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.pending.is_empty()
+    }
+
+    /// How many there may be.
+    pub(crate) fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// How long one may take.
+    pub(crate) fn timeouts(&self) -> CallTimeouts {
+        self.timeouts
+    }
+
+    /// When [`Calls::expire`] should be asked next.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.next_check
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn calls() -> Calls {
+        Calls::new(2, CallTimeouts { idle: Duration::from_secs(30), total: Duration::from_secs(100) })
+    }
+
+    #[test]
+    fn progress_resets_the_idle_timeout_but_not_the_total() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let mut calls = calls();
+        assert!(calls.open(7, 70, true, start));
+        for seconds in [20, 40, 60, 80] {
+            assert_eq!(calls.progress(7, at(seconds)), Some((70, true)));
+            assert_eq!(calls.expire(at(seconds)), []);
+        }
+        assert_eq!(calls.deadline(), Some(at(90)));
+        assert_eq!(calls.expire(at(90)), []);
+        assert_eq!(calls.expire(at(100)), [Expired { upstream: 7, call: 70, total: true }]);
+        assert_eq!(calls.close(7), None);
+        assert_eq!(calls.deadline(), None);
+    }
+
+    #[test]
+    fn the_limit_holds_and_a_cancelled_call_frees_its_place() {
+        let now = Instant::now();
+        let mut calls = calls();
+        assert!(calls.open(1, 10, false, now) && calls.open(2, 20, false, now));
+        assert!(!calls.open(3, 30, false, now));
+        assert_eq!(calls.cancel(10), Some(1));
+        assert_eq!(calls.cancel(10), None);
+        assert!(calls.open(3, 30, false, now));
+    }
+}

@@ -1,0 +1,247 @@
+//! What a server offers: gathered page by page, kept as the bytes that it sent.
+
+use bytes::Bytes;
+use mcproxy_ipc::{CatalogueCounts, ServerLimits};
+use mcproxy_mcp::{RawArray, RawObject, RawValue};
+
+/// Most pages of one list.
+const MAX_PAGES: usize = 100;
+
+/// One of the four lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Tools,
+    Prompts,
+    Resources,
+    Templates,
+}
+
+impl Kind {
+    pub(crate) const ALL: [Self; 4] = [Self::Tools, Self::Prompts, Self::Resources, Self::Templates];
+
+    /// The member that holds the entries, in a page and in the catalogue.
+    pub(crate) fn member(self) -> &'static str {
+        match self {
+            Self::Tools => "tools",
+            Self::Prompts => "prompts",
+            Self::Resources => "resources",
+            Self::Templates => "resourceTemplates",
+        }
+    }
+
+    /// The server capability that it comes with.
+    pub(crate) fn capability(self) -> &'static str {
+        match self {
+            Self::Tools => "tools",
+            Self::Prompts => "prompts",
+            Self::Resources | Self::Templates => "resources",
+        }
+    }
+}
+
+/// The entries of one kind, as JSON with commas between them.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Entries {
+    count: usize,
+    json: Vec<u8>,
+}
+
+/// What a server offers at one time.
+#[derive(Debug, Default)]
+pub(crate) struct Catalogue {
+    /// The members `serverInfo`, `capabilities` and, when there are some, `instructions`.
+    identity: String,
+    entries: [Entries; 4],
+}
+
+impl Catalogue {
+    /// What the server said about itself at the start.
+    pub(crate) fn set_identity(&mut self, info: &str, capabilities: &str, instructions: Option<&str>) {
+        self.identity = format!("\"serverInfo\":{info},\"capabilities\":{capabilities}");
+        if let Some(instructions) = instructions {
+            self.identity.push_str(",\"instructions\":");
+            self.identity.push_str(instructions);
+        }
+    }
+
+    /// Puts in a list that was gathered anew; false when it says what the old one said.
+    pub(crate) fn replace(&mut self, mut gathering: Gathering) -> bool {
+        gathering.fresh.json.shrink_to_fit();
+        let entries = &mut self.entries[gathering.kind as usize];
+        let changed = *entries != gathering.fresh;
+        *entries = gathering.fresh;
+        changed
+    }
+
+    /// How much it offers.
+    pub(crate) fn counts(&self) -> CatalogueCounts {
+        let [tools, prompts, resources, templates] = [0, 1, 2, 3].map(|i: usize| self.entries[i].count);
+        CatalogueCounts { tools, prompts, resources, templates }
+    }
+
+    /// The payload of `WorkerToGateway::Catalogue`.
+    pub(crate) fn to_json(&self) -> Bytes {
+        let lists: usize = self.entries.iter().map(|entries| entries.json.len() + 24).sum();
+        let mut out = Vec::with_capacity(self.identity.len() + lists + 2);
+        out.push(b'{');
+        out.extend_from_slice(self.identity.as_bytes());
+        for kind in Kind::ALL {
+            out.extend_from_slice(b",\"");
+            out.extend_from_slice(kind.member().as_bytes());
+            out.extend_from_slice(b"\":[");
+            out.extend_from_slice(&self.entries[kind as usize].json);
+            out.push(b']');
+        }
+        out.push(b'}');
+        out.into()
+    }
+
+    /// How many bytes a list of this kind may have beside the rest.
+    fn room_for(&self, kind: Kind, limits: &ServerLimits) -> usize {
+        let others = Kind::ALL.iter().filter(|other| **other != kind);
+        let taken: usize = others.map(|other| self.entries[*other as usize].json.len()).sum();
+        limits.catalogue_bytes.saturating_sub(taken + self.identity.len())
+    }
+}
+
+/// What follows after a page.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// The page at this cursor (a JSON string).
+    Page(Box<str>),
+    /// Nothing: that was all.
+    Complete,
+    /// Nothing: the rest is left out, for the reason given.
+    Cut(&'static str),
+}
+
+/// One list on its way in.
+#[derive(Debug)]
+pub(crate) struct Gathering {
+    kind: Kind,
+    fresh: Entries,
+    cursors: Vec<Box<str>>,
+    max_entries: usize,
+    max_bytes: usize,
+}
+
+impl Gathering {
+    pub(crate) fn new(kind: Kind, catalogue: &Catalogue, limits: &ServerLimits) -> Self {
+        let max_bytes = catalogue.room_for(kind, limits);
+        Self { kind, fresh: Entries::default(), cursors: Vec::new(), max_entries: limits.tools, max_bytes }
+    }
+
+    pub(crate) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Takes in the result of one list request.
+    pub(crate) fn page(&mut self, result: &RawValue) -> Next {
+        let Ok(page) = RawObject::from_raw(result) else { return Next::Cut("a page is not an object") };
+        let entries = page.get(self.kind.member()).map(RawArray::from_raw);
+        let Some(Ok(RawArray(entries))) = entries else { return Next::Cut("a page has no list") };
+        for entry in entries {
+            if !is_usable(self.kind, entry) {
+                continue;
+            }
+            if self.fresh.count == self.max_entries {
+                return Next::Cut("more entries than the limit");
+            }
+            if self.fresh.json.len() + entry.get().len() + 1 > self.max_bytes {
+                return Next::Cut("more bytes than the limit");
+            }
+            if self.fresh.count > 0 {
+                self.fresh.json.push(b',');
+            }
+            self.fresh.json.extend_from_slice(entry.get().as_bytes());
+            self.fresh.count += 1;
+        }
+        let Some(cursor) = page.get("nextCursor").map(RawValue::get).filter(|cursor| cursor.starts_with('"')) else {
+            return Next::Complete;
+        };
+        if self.cursors.iter().any(|seen| **seen == *cursor) {
+            return Next::Cut("a cursor came twice");
+        }
+        self.cursors.push(cursor.into());
+        if self.cursors.len() == MAX_PAGES { Next::Cut("more pages than the limit") } else { Next::Page(cursor.into()) }
+    }
+}
+
+/// Objects only; and no tools that can only be run as a task (MCP 2025-11-25), which is not offered to clients.
+fn is_usable(kind: Kind, entry: &RawValue) -> bool {
+    let Ok(object) = RawObject::from_raw(entry) else { return false };
+    let task = || object.get_object("execution")?.get_string("taskSupport");
+    kind != Kind::Tools || task().as_deref() != Some("required")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limits() -> ServerLimits {
+        ServerLimits { line_bytes: 1000, tools: 5, catalogue_bytes: 1000, concurrent_calls: 4 }
+    }
+
+    fn raw(json: &str) -> Box<RawValue> {
+        RawValue::from_string(json.to_owned()).expect("JSON")
+    }
+
+    fn gather(catalogue: &Catalogue) -> Gathering {
+        Gathering::new(Kind::Tools, catalogue, &limits())
+    }
+
+    #[test]
+    fn entries_come_out_as_the_server_wrote_them() {
+        let mut catalogue = Catalogue::default();
+        catalogue.set_identity("{\"name\":\"x\"}", "{}", Some("\"hello\""));
+        let mut list = gather(&catalogue);
+        let first = raw(r#"{"tools":[{"name":"a", "n":12345678901234567890123}],"nextCursor":"2"}"#);
+        assert_eq!(list.page(&first), Next::Page("\"2\"".into()));
+        let hidden = r#"{"name":"t","execution":{"taskSupport":"required"}}"#;
+        let second = raw(&format!(r#"{{"tools":[{hidden},17,{{"name":"b"}}]}}"#));
+        assert_eq!(list.page(&second), Next::Complete);
+        assert!(catalogue.replace(list));
+        assert_eq!(catalogue.counts().tools, 2);
+        let json = catalogue.to_json();
+        let expected = r#"{"serverInfo":{"name":"x"},"capabilities":{},"instructions":"hello","tools":[{"name":"a", "n":12345678901234567890123},{"name":"b"}],"prompts":[],"resources":[],"resourceTemplates":[]}"#;
+        assert_eq!(String::from_utf8_lossy(&json), expected);
+    }
+
+    #[test]
+    fn the_same_list_again_is_no_change() {
+        let mut catalogue = Catalogue::default();
+        for changed in [true, false] {
+            let mut list = gather(&catalogue);
+            list.page(&raw(r#"{"tools":[{"name":"a"}]}"#));
+            assert_eq!(catalogue.replace(list), changed);
+        }
+    }
+
+    #[test]
+    fn endless_and_circular_lists_end() {
+        let catalogue = Catalogue::default();
+        let mut list = gather(&catalogue);
+        let mut pages = 1;
+        while let Next::Page(_) = list.page(&raw(&format!(r#"{{"tools":[],"nextCursor":"{pages}"}}"#))) {
+            pages += 1;
+        }
+        assert_eq!(pages, MAX_PAGES);
+        let mut list = gather(&catalogue);
+        let page = raw(r#"{"tools":[],"nextCursor":""}"#);
+        assert_eq!(list.page(&page), Next::Page("\"\"".into()));
+        assert_eq!(list.page(&page), Next::Cut("a cursor came twice"));
+    }
+
+    #[test]
+    fn a_list_over_its_limits_is_cut_not_refused() {
+        let mut catalogue = Catalogue::default();
+        let mut list = gather(&catalogue);
+        let page = raw(&format!(r#"{{"tools":[{}]}}"#, vec!["{}"; 9].join(",")));
+        assert_eq!(list.page(&page), Next::Cut("more entries than the limit"));
+        assert!(catalogue.replace(list));
+        assert_eq!(catalogue.counts().tools, 5);
+        let mut list = gather(&catalogue);
+        let page = raw(&format!(r#"{{"tools":[{{"x":"{}"}},{{}}]}}"#, "y".repeat(2000)));
+        assert_eq!(list.page(&page), Next::Cut("more bytes than the limit"));
+    }
+}

@@ -1,0 +1,232 @@
+//! What the server says, and what follows from it.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+use mcproxy_ipc::{
+    EndReason, ServerDescription,
+    data::{Outcome, WorkerToGateway},
+};
+use mcproxy_mcp::{ErrorCode, ErrorObject, Message, RawArray, RawObject, RawValue, RequestId, method, parse};
+use slog::{debug, warn};
+
+use super::{Asked, DEBOUNCE, Event, Kind, Phase, Session, catalogue::Next, oversize};
+use crate::{
+    dialect::legacy,
+    lines::{Line, printable},
+};
+
+/// How much of a line that is no message is logged.
+const LOGGED: usize = 200;
+
+impl Session {
+    /// One line of the server's stdout.
+    pub(crate) fn line(&mut self, line: Line, now: Instant) {
+        self.health.heard(now);
+        match line {
+            Line::Text(text) if text.starts_with(b"[") => self.batch(&text, now),
+            Line::Text(text) => self.message(&text, &text, now),
+            Line::TooLong { head, tail, len } => self.too_long(&head, &tail, len, now),
+        }
+    }
+
+    /// A JSON-RPC batch (MCP 2025-03-26); some servers send one whatever the version.
+    fn batch(&mut self, line: &Bytes, now: Instant) {
+        match std::str::from_utf8(line).ok().and_then(|text| RawArray::from_text(text).ok()) {
+            Some(RawArray(elements)) => {
+                for element in elements {
+                    self.message(line, element.get().as_bytes(), now);
+                }
+            }
+            None => self.garbage(line, now),
+        }
+    }
+
+    /// `bytes` is one message and a part of `line`.
+    fn message(&mut self, line: &Bytes, bytes: &[u8], now: Instant) {
+        match parse(bytes) {
+            Ok(Message::Response { id, outcome }) => self.response(line, &id, outcome, now),
+            Ok(Message::Notification { method, params }) => self.notification(line, &method, params, now),
+            Ok(Message::Request { id, method, .. }) => legacy::answer(&mut self.out.server, &id, &method),
+            Err(error) => {
+                let call = error.id().and_then(RequestId::as_u64).and_then(|id| self.calls.close(id));
+                if let Some(call) = call {
+                    let text = format!("the server's answer is no JSON-RPC response: {error}");
+                    self.fail(call, &ErrorObject::new(ErrorCode::INTERNAL_ERROR, text));
+                }
+                self.garbage(bytes, now);
+            }
+        }
+    }
+
+    fn response(&mut self, line: &Bytes, id: &RequestId, outcome: mcproxy_mcp::Outcome<'_>, now: Instant) {
+        let Some(upstream) = id.as_u64() else { return self.unknown(id, now) };
+        if let Some(call) = self.calls.close(upstream) {
+            let (outcome, raw) = match outcome {
+                mcproxy_mcp::Outcome::Result(raw) => (Outcome::Result, raw),
+                mcproxy_mcp::Outcome::Error(raw) => (Outcome::Error, raw),
+            };
+            let payload = line.slice_ref(raw.get().as_bytes());
+            return self.tell(WorkerToGateway::Done { id: call, outcome }, payload);
+        }
+        let Some(at) = self.asked.iter().position(|(asked, _)| *asked == upstream) else {
+            return self.unknown(id, now);
+        };
+        match self.asked.swap_remove(at).1 {
+            // Whatever it says, it lives.
+            Asked::Ping => {}
+            Asked::Initialize => self.greeted(outcome, now),
+            Asked::Page { gathering, .. } => self.page(gathering, outcome, now),
+        }
+    }
+
+    fn greeted(&mut self, outcome: mcproxy_mcp::Outcome<'_>, now: Instant) {
+        let Phase::Initializing { until } = self.phase else { return };
+        let greeting = match outcome {
+            mcproxy_mcp::Outcome::Result(result) => legacy::read_greeting(result),
+            mcproxy_mcp::Outcome::Error(error) => {
+                Err(format!("it answered {}", printable(error.get().as_bytes(), 500)))
+            }
+        };
+        let greeting = match greeting {
+            Ok(greeting) => greeting,
+            Err(why) => {
+                self.phase = Phase::Ending;
+                return self.out.events.push(Event::Broken(EndReason::Handshake(why)));
+            }
+        };
+        self.catalogue.set_identity(greeting.info_json, greeting.capabilities_json, greeting.instructions_json);
+        self.description = Some(ServerDescription {
+            era: legacy::ERA.to_owned(),
+            protocol_version: greeting.version.to_string(),
+            name: greeting.name,
+            version: greeting.server_version,
+            counts: self.catalogue.counts(),
+        });
+        self.phase = Phase::Listing { until };
+        legacy::initialized(&mut self.out.server);
+        for kind in Kind::ALL {
+            if greeting.capabilities.get(kind.capability()).is_some_and(|value| value.get() != "null") {
+                self.gather(kind, now);
+            }
+        }
+        self.ready_when_listed();
+    }
+
+    fn page(&mut self, mut gathering: super::Gathering, outcome: mcproxy_mcp::Outcome<'_>, now: Instant) {
+        let kind = gathering.kind().member();
+        match outcome {
+            mcproxy_mcp::Outcome::Result(result) => match gathering.page(result) {
+                Next::Page(cursor) => return self.ask_page(gathering, Some(&cursor), now),
+                Next::Complete => {}
+                Next::Cut(why) => warn!(self.log, "list is not complete"; "list" => kind, "reason" => why),
+            },
+            // Many servers declare resources and know no templates.
+            mcproxy_mcp::Outcome::Error(error) if is_method_not_found(error) => {}
+            mcproxy_mcp::Outcome::Error(error) => {
+                let error = printable(error.get().as_bytes(), LOGGED);
+                warn!(self.log, "server refused a list"; "list" => kind, "error" => error);
+                if matches!(self.phase, Phase::Serving) {
+                    return; // the old list stays
+                }
+            }
+        }
+        let changed = self.catalogue.replace(gathering);
+        match self.phase {
+            Phase::Listing { .. } => self.ready_when_listed(),
+            Phase::Serving if changed => {
+                self.revision += 1;
+                self.push_catalogue();
+                self.out.events.push(Event::Counts(self.catalogue.counts()));
+            }
+            Phase::Serving | Phase::Initializing { .. } | Phase::Ending => {}
+        }
+    }
+
+    fn ready_when_listed(&mut self) {
+        if self.asked.iter().any(|(_, asked)| matches!(asked, Asked::Page { .. })) {
+            return;
+        }
+        let Some(mut description) = self.description.take() else { return };
+        description.counts = self.catalogue.counts();
+        self.phase = Phase::Serving;
+        self.revision += 1;
+        self.push_catalogue();
+        self.out.events.push(Event::Ready(description));
+    }
+
+    fn notification(&mut self, line: &Bytes, method: &str, params: Option<&RawValue>, now: Instant) {
+        let payload = || params.map_or_else(|| Bytes::from_static(b"{}"), |raw| line.slice_ref(raw.get().as_bytes()));
+        match method {
+            method::PROGRESS => self.progress(params, now),
+            method::LOG_MESSAGE => self.tell(WorkerToGateway::Log { id: None }, payload()),
+            method::RESOURCE_UPDATED => self.tell(WorkerToGateway::Updated, payload()),
+            method::TOOLS_CHANGED => self.changed(&[Kind::Tools], now),
+            method::PROMPTS_CHANGED => self.changed(&[Kind::Prompts], now),
+            method::RESOURCES_CHANGED => self.changed(&[Kind::Resources, Kind::Templates], now),
+            // A server's requests are answered at once, so there is nothing for it to cancel; the rest is not for us.
+            _ => {}
+        }
+    }
+
+    fn progress(&mut self, params: Option<&RawValue>, now: Instant) {
+        let Some(mut params) = params.and_then(|raw| RawObject::from_raw(raw).ok()) else { return };
+        let token = params.remove("progressToken").and_then(|raw| raw.get().parse().ok());
+        let Some((call, wanted)) = token.and_then(|token| self.calls.progress(token, now)) else { return };
+        if wanted {
+            let mut payload = Vec::new();
+            params.write(&mut payload);
+            self.tell(WorkerToGateway::Progress { id: call }, payload.into());
+        }
+    }
+
+    fn changed(&mut self, kinds: &[Kind], now: Instant) {
+        for kind in kinds {
+            self.stale[*kind as usize] = true;
+        }
+        // Not moved by further changes, or a talkative server would never be asked.
+        self.refresh_at.get_or_insert(now + DEBOUNCE);
+    }
+
+    fn too_long(&mut self, head: &[u8], tail: &[u8], len: usize, now: Instant) {
+        let known = oversize::response_id(head, tail).and_then(|id| self.calls.close(id));
+        let call = known.or_else(|| {
+            // A request or notification of that size is not an answer to anything.
+            let only = self.calls.only().filter(|_| !oversize::names_a_method(head))?;
+            self.calls.close(only)
+        });
+        warn!(self.log, "line of the server is over the limit and was skipped"; "bytes" => len, "limit" => self.limits.line_bytes);
+        match call {
+            Some(call) => {
+                let limit = self.limits.line_bytes;
+                let text = format!("the server's answer of {len} bytes is over the limit of {limit}");
+                self.fail(call, &ErrorObject::new(ErrorCode::INTERNAL_ERROR, text));
+            }
+            None => self.garbage(head, now),
+        }
+    }
+
+    fn unknown(&mut self, id: &RequestId, now: Instant) {
+        self.noise.total_unknown += 1;
+        if self.noise.may_log(now) {
+            debug!(self.log, "answer to nothing that is in flight was dropped"; "id" => printable(id.as_json().as_bytes(), 40));
+        }
+    }
+
+    fn garbage(&mut self, bytes: &[u8], now: Instant) {
+        if self.noise.may_log(now) {
+            warn!(self.log, "server wrote something to stdout that is no message"; "line" => printable(bytes, LOGGED));
+        }
+        if !self.noise.garbage(now) && !matches!(self.phase, Phase::Ending) {
+            self.phase = Phase::Ending;
+            let what = "more than 1000 lines a minute on stdout that are no messages".to_owned();
+            self.out.events.push(Event::Broken(EndReason::Limit(what)));
+        }
+    }
+}
+
+fn is_method_not_found(error: &RawValue) -> bool {
+    let code =
+        RawObject::from_raw(error).ok().and_then(|error| error.get("code").and_then(|raw| raw.get().parse().ok()));
+    code == Some(ErrorCode::METHOD_NOT_FOUND.0)
+}

@@ -1,0 +1,344 @@
+//! The conversation with one server: handshake, catalogue, calls, health. It decides and does nothing: lines, frames and
+//! the time go in, lines for the server, messages for the gateway and events for the shell come out.
+
+mod calls;
+mod catalogue;
+mod health;
+mod input;
+mod noise;
+mod oversize;
+#[cfg(test)]
+pub(crate) mod tests;
+
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use mcproxy_ipc::{
+    CatalogueCounts, EndReason, ServerDescription, ServerLimits, WorkerSpec,
+    data::{GatewayToWorker, Outcome, WorkerToGateway},
+    frame::MAX_PAYLOAD,
+};
+use mcproxy_mcp::{ErrorCode, ErrorObject};
+use slog::{Logger, debug, warn};
+
+pub(crate) use self::catalogue::Kind;
+use self::{
+    calls::Calls,
+    catalogue::{Catalogue, Gathering},
+    health::{Diagnosis, Health},
+    noise::Noise,
+};
+use crate::dialect::legacy;
+
+/// Servers announce several changes in a row; one new list answers them all.
+const DEBOUNCE: Duration = Duration::from_millis(200);
+/// How long a page of a list may take once the server is ready.
+const PAGE_TIMEOUT: Duration = Duration::from_secs(30);
+/// How much of stderr a caller sees when the server ends.
+pub(crate) const TAIL_IN_ERRORS: usize = 2 * 1024;
+
+/// What a session wants done.
+#[derive(Debug, Default)]
+pub(crate) struct Output {
+    /// Lines for the server's stdin.
+    pub(crate) server: Vec<u8>,
+    /// Messages for the gateway.
+    pub(crate) gateway: VecDeque<(WorkerToGateway, Bytes)>,
+    /// News for the shell.
+    pub(crate) events: Vec<Event>,
+}
+
+/// News of a session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Event {
+    /// Handshake done, catalogue complete.
+    Ready(ServerDescription),
+    /// The catalogue changed.
+    Counts(CatalogueCounts),
+    /// The server cannot go on like this.
+    Broken(EndReason),
+}
+
+#[derive(Debug)]
+enum Phase {
+    Initializing { until: Instant },
+    Listing { until: Instant },
+    Serving,
+    Ending,
+}
+
+/// A request of our own that the server has not answered.
+#[derive(Debug)]
+enum Asked {
+    Initialize,
+    Page { gathering: Gathering, until: Instant },
+    Ping,
+}
+
+/// The conversation with one server.
+pub(crate) struct Session {
+    server: String,
+    limits: ServerLimits,
+    log: Logger,
+    phase: Phase,
+    next_id: u64,
+    asked: Vec<(u64, Asked)>,
+    calls: Calls,
+    health: Health,
+    noise: Noise,
+    catalogue: Catalogue,
+    description: Option<ServerDescription>,
+    revision: u64,
+    /// Kinds that the server said have changed, and when to ask for them.
+    stale: [bool; 4],
+    refresh_at: Option<Instant>,
+    linked: bool,
+    pub(crate) out: Output,
+}
+
+impl Session {
+    /// Opens the conversation. `linked`: somebody reads `out.gateway` already.
+    pub(crate) fn new(spec: &WorkerSpec, linked: bool, log: Logger, now: Instant) -> Self {
+        let mut session = Self {
+            server: spec.server.to_string(),
+            limits: spec.limits,
+            log,
+            phase: Phase::Initializing { until: now + spec.start_timeout },
+            next_id: 0,
+            asked: Vec::new(),
+            calls: Calls::new(spec.limits.concurrent_calls, spec.timeouts),
+            health: Health::new(now),
+            noise: Noise::new(now),
+            catalogue: Catalogue::default(),
+            description: None,
+            revision: 0,
+            stale: [false; 4],
+            refresh_at: None,
+            linked,
+            out: Output::default(),
+        };
+        let id = session.mint();
+        session.asked.push((id, Asked::Initialize));
+        legacy::initialize(&mut session.out.server, id);
+        session
+    }
+
+    /// A gateway is there. What an earlier one wanted is given up.
+    pub(crate) fn link_up(&mut self) {
+        self.link_down();
+        self.linked = true;
+        if matches!(self.phase, Phase::Serving) {
+            self.push_catalogue();
+        }
+    }
+
+    /// The gateway is gone, and nobody waits for its calls.
+    pub(crate) fn link_down(&mut self) {
+        self.linked = false;
+        self.out.gateway.clear();
+        for (upstream, _) in self.calls.drain() {
+            legacy::cancel(&mut self.out.server, upstream, Some("the client is gone"));
+        }
+    }
+
+    /// A message of the gateway.
+    pub(crate) fn frame(&mut self, message: GatewayToWorker, payload: &[u8], now: Instant) {
+        match message {
+            GatewayToWorker::Call { id, method, meta_at, context } => {
+                let (params, meta) = payload.split_at_checked(meta_at).unwrap_or((payload, &[]));
+                if let Err(error) = self.call(id, &method, params, meta, context.wants_progress, now) {
+                    self.fail(id, &error);
+                }
+            }
+            GatewayToWorker::Resume { id, .. } => {
+                let error = ErrorObject::new(ErrorCode::INVALID_PARAMS, "there is no such call to go on with");
+                self.fail(id, &error);
+            }
+            GatewayToWorker::Cancel { id, reason } => {
+                if let Some(upstream) = self.calls.cancel(id) {
+                    legacy::cancel(&mut self.out.server, upstream, reason.as_deref());
+                }
+            }
+        }
+    }
+
+    fn call(
+        &mut self,
+        id: u64,
+        method: &str,
+        params: &[u8],
+        meta: &[u8],
+        wants_progress: bool,
+        now: Instant,
+    ) -> Result<(), ErrorObject> {
+        if !matches!(self.phase, Phase::Serving) {
+            let message = format!("server `{}` is not ready", self.server);
+            return Err(self.about(ErrorCode::SERVER_UNAVAILABLE, message, "not_ready"));
+        }
+        let upstream = self.mint();
+        if !self.calls.open(upstream, id, wants_progress, now) {
+            let message = format!("too many calls in flight (limit {})", self.calls.limit());
+            return Err(self.about(ErrorCode::SERVER_UNAVAILABLE, message, "too_many_calls"));
+        }
+        legacy::call(&mut self.out.server, upstream, method, params, meta).map_err(|bad| {
+            self.calls.close(upstream);
+            ErrorObject::new(ErrorCode::INVALID_PARAMS, bad)
+        })
+    }
+
+    /// Time has passed. `deaf`: the server's output is not being read, so that its silence means nothing.
+    pub(crate) fn tick(&mut self, deaf: bool, now: Instant) {
+        match self.phase {
+            Phase::Initializing { until } | Phase::Listing { until } => {
+                if now >= until {
+                    self.out.events.push(Event::Broken(EndReason::StartTimeout));
+                    self.phase = Phase::Ending;
+                }
+            }
+            Phase::Serving => {
+                self.expire_calls(now);
+                self.expire_pages(now);
+                if self.refresh_at.is_some_and(|at| now >= at) {
+                    self.refresh(now);
+                }
+                self.look_after(deaf, now);
+            }
+            Phase::Ending => {}
+        }
+    }
+
+    /// When [`Session::tick`] should be called next.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        match self.phase {
+            Phase::Initializing { until } | Phase::Listing { until } => Some(until),
+            Phase::Serving => {
+                let pages = self.asked.iter().filter_map(|(_, asked)| match asked {
+                    Asked::Page { until, .. } => Some(*until),
+                    Asked::Initialize | Asked::Ping => None,
+                });
+                let others = [self.calls.deadline(), self.refresh_at].into_iter().flatten();
+                pages.chain(others).chain([self.health.deadline()]).min()
+            }
+            Phase::Ending => None,
+        }
+    }
+
+    /// The server is gone or given up: every call in flight gets its one answer.
+    pub(crate) fn end(&mut self, reason: &EndReason, stderr_tail: &str) {
+        self.phase = Phase::Ending;
+        self.asked.clear();
+        let (message, why) = match reason {
+            EndReason::Stopped => (format!("server `{}` was stopped during the call", self.server), "server_stopped"),
+            reason => (format!("server `{}` ended during the call: {reason}", self.server), "server_exited"),
+        };
+        let error = self.about(ErrorCode::SERVER_ENDED, message, why);
+        let error = error.with("exit", reason.to_string()).with("stderrTail", stderr_tail);
+        for (_, call) in self.calls.drain() {
+            self.fail(call, &error);
+        }
+        debug!(self.log, "session over"; "garbage_lines" => self.noise.total_garbage, "unknown_answers" => self.noise.total_unknown);
+    }
+
+    fn expire_calls(&mut self, now: Instant) {
+        for expired in self.calls.expire(now) {
+            let timeouts = self.calls.timeouts();
+            let message = if expired.total {
+                format!("server `{}` did not finish within {} s", self.server, timeouts.total.as_secs_f64())
+            } else {
+                format!("server `{}` did not answer within {} s", self.server, timeouts.idle.as_secs_f64())
+            };
+            legacy::cancel(&mut self.out.server, expired.upstream, Some("timeout"));
+            self.fail(expired.call, &self.about(ErrorCode::TIMEOUT, message, "timeout"));
+        }
+    }
+
+    fn expire_pages(&mut self, now: Instant) {
+        let late = |asked: &Asked| matches!(asked, Asked::Page { until, .. } if *until <= now);
+        if self.asked.iter().any(|(_, asked)| late(asked)) {
+            self.asked.retain(|(_, asked)| !late(asked));
+            warn!(self.log, "server did not list again in time; the old list stays");
+        }
+    }
+
+    fn look_after(&mut self, deaf: bool, now: Instant) {
+        let busy = deaf || !self.calls.is_empty();
+        match self.health.check(busy, now) {
+            Diagnosis::Fine => {}
+            Diagnosis::Ask => {
+                let id = self.mint();
+                self.asked.retain(|(_, asked)| !matches!(asked, Asked::Ping));
+                self.asked.push((id, Asked::Ping));
+                legacy::ping(&mut self.out.server, id);
+            }
+            Diagnosis::Dead => {
+                self.out.events.push(Event::Broken(EndReason::Unresponsive));
+                self.phase = Phase::Ending;
+            }
+        }
+    }
+
+    /// Asks for the lists that the server said have changed.
+    fn refresh(&mut self, now: Instant) {
+        self.refresh_at = None;
+        for kind in Kind::ALL {
+            let under_way =
+                self.asked.iter().any(|(_, a)| matches!(a, Asked::Page { gathering, .. } if gathering.kind() == kind));
+            match (self.stale[kind as usize], under_way) {
+                (false, _) => {}
+                (true, true) => self.refresh_at = Some(now + DEBOUNCE),
+                (true, false) => {
+                    self.stale[kind as usize] = false;
+                    self.gather(kind, now);
+                }
+            }
+        }
+    }
+
+    fn gather(&mut self, kind: Kind, now: Instant) {
+        let gathering = Gathering::new(kind, &self.catalogue, &self.limits);
+        self.ask_page(gathering, None, now);
+    }
+
+    fn ask_page(&mut self, gathering: Gathering, cursor: Option<&str>, now: Instant) {
+        let id = self.mint();
+        legacy::list(&mut self.out.server, id, gathering.kind(), cursor);
+        self.asked.push((id, Asked::Page { gathering, until: now + PAGE_TIMEOUT }));
+    }
+
+    fn push_catalogue(&mut self) {
+        let payload = if self.linked { self.catalogue.to_json() } else { Bytes::new() };
+        self.tell(WorkerToGateway::Catalogue { revision: self.revision }, payload);
+    }
+
+    fn mint(&mut self) -> u64 {
+        self.next_id += 1;
+        self.next_id
+    }
+
+    fn about(&self, code: ErrorCode, message: String, reason: &str) -> ErrorObject {
+        ErrorObject::about_server(code, message, &self.server, reason)
+    }
+
+    fn fail(&mut self, call: u64, error: &ErrorObject) {
+        let payload = Bytes::copy_from_slice(error.to_raw().get().as_bytes());
+        self.tell(WorkerToGateway::Done { id: call, outcome: Outcome::Error }, payload);
+    }
+
+    /// Says something to the gateway, when there is one. A payload that no frame can carry is replaced or left out.
+    fn tell(&mut self, message: WorkerToGateway, payload: Bytes) {
+        if !self.linked {
+            return;
+        }
+        if payload.len() <= MAX_PAYLOAD {
+            self.out.gateway.push_back((message, payload));
+        } else if let WorkerToGateway::Done { id, .. } = message {
+            let text = format!("the server's answer of {} bytes is longer than can be passed on", payload.len());
+            self.fail(id, &ErrorObject::new(ErrorCode::INTERNAL_ERROR, text));
+        } else {
+            warn!(self.log, "message of the server is too large and was dropped"; "bytes" => payload.len());
+        }
+    }
+}

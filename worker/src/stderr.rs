@@ -1,0 +1,169 @@
+//! What a server writes to stderr: a bounded rate of log lines, and the last of it for error messages.
+
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
+
+use crate::lines::{Line, Splitter, printable};
+
+/// How much of the end is kept for error messages.
+const TAIL: usize = 32 * 1024;
+/// Longest line in the log.
+const MAX_LINE: usize = 8 * 1024;
+/// How much of a longer line is logged.
+const KEEP: usize = 1024;
+/// Lines per second that are logged; the rest is counted.
+const LINES_PER_SECOND: u32 = 200;
+/// Bytes that are read per window. A server that writes more is slowed down, so that a flood costs a bounded share of a core.
+const BYTES_PER_WINDOW: usize = 4 * 1024 * 1024;
+const WINDOW: Duration = Duration::from_millis(100);
+
+/// Receives the lines for the log, and how many were dropped before each.
+pub(crate) type Sink = Box<dyn FnMut(String, u64)>;
+
+/// Keeps and forwards what a server writes to stderr.
+pub(crate) struct Stderr {
+    splitter: Splitter,
+    tail: VecDeque<u8>,
+    dropped: u64,
+    tokens: u32,
+    refilled: Instant,
+    window: Instant,
+    read: usize,
+    sink: Sink,
+}
+
+impl Stderr {
+    pub(crate) fn new(sink: Sink, now: Instant) -> Self {
+        Self {
+            splitter: Splitter::new(MAX_LINE, KEEP),
+            tail: VecDeque::new(),
+            dropped: 0,
+            tokens: LINES_PER_SECOND,
+            refilled: now,
+            window: now,
+            read: 0,
+            sink,
+        }
+    }
+
+    /// Takes in what was read.
+    pub(crate) fn take(&mut self, bytes: &[u8], now: Instant) {
+        self.keep(bytes);
+        if now.duration_since(self.window) >= WINDOW {
+            self.window = now;
+            self.read = 0;
+        }
+        self.read += bytes.len();
+        if now.duration_since(self.refilled) >= Duration::from_secs(1) {
+            self.refilled = now;
+            self.tokens = LINES_PER_SECOND;
+        }
+        if self.tokens == 0 {
+            self.dropped += memchr::memchr_iter(b'\n', bytes).count() as u64;
+            self.splitter.clear();
+            return;
+        }
+        self.splitter.push(bytes);
+        while let Some(line) = self.splitter.next() {
+            self.log(line);
+        }
+    }
+
+    /// The stream is over.
+    pub(crate) fn finish(&mut self) {
+        if let Some(line) = self.splitter.finish() {
+            self.log(line);
+        }
+        if self.dropped > 0 {
+            let dropped = std::mem::take(&mut self.dropped);
+            (self.sink)(String::from("(lines dropped)"), dropped);
+        }
+    }
+
+    /// Until when nothing more should be read.
+    pub(crate) fn pause(&self, now: Instant) -> Option<Instant> {
+        let over = self.window + WINDOW;
+        (self.read >= BYTES_PER_WINDOW && now < over).then_some(over)
+    }
+
+    /// The last bytes as text, at most `max` of them.
+    pub(crate) fn tail(&self, max: usize) -> String {
+        let skip = self.tail.len().saturating_sub(max);
+        let bytes: Vec<u8> = self.tail.iter().copied().skip(skip).skip_while(|b| b & 0xc0 == 0x80).collect();
+        let mut text = String::from_utf8_lossy(&bytes).into_owned();
+        // Replacement characters are longer than what they replace.
+        while text.len() > max {
+            text.remove(0);
+        }
+        text
+    }
+
+    fn keep(&mut self, bytes: &[u8]) {
+        let fresh = &bytes[bytes.len().saturating_sub(TAIL)..];
+        let surplus = (self.tail.len() + fresh.len()).saturating_sub(TAIL);
+        self.tail.drain(..surplus);
+        self.tail.extend(fresh);
+    }
+
+    fn log(&mut self, line: Line) {
+        if self.tokens == 0 {
+            self.dropped += 1;
+            return;
+        }
+        self.tokens -= 1;
+        let text = match line {
+            Line::Text(text) => printable(&text, MAX_LINE),
+            Line::TooLong { head, len, .. } => format!("{} ({len} bytes)", printable(&head, KEEP)),
+        };
+        (self.sink)(text, std::mem::take(&mut self.dropped));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{cell::RefCell, rc::Rc};
+
+    use super::*;
+
+    type Seen = Rc<RefCell<Vec<(String, u64)>>>;
+
+    fn stderr(now: Instant) -> (Stderr, Seen) {
+        let seen = Seen::default();
+        let sink = Rc::clone(&seen);
+        (Stderr::new(Box::new(move |line, dropped| sink.borrow_mut().push((line, dropped))), now), seen)
+    }
+
+    #[test]
+    fn a_flood_is_counted_and_the_count_travels_with_the_next_line() {
+        let now = Instant::now();
+        let (mut stderr, seen) = stderr(now);
+        for _ in 0..100 {
+            stderr.take(&b"y\n".repeat(100), now);
+        }
+        assert_eq!(seen.borrow().len(), 200);
+        stderr.take(b"later\n", now + Duration::from_secs(1));
+        assert_eq!(seen.borrow().last(), Some(&("later".to_owned(), 9_800)));
+    }
+
+    #[test]
+    fn the_tail_is_bounded_and_holds_the_end() {
+        let now = Instant::now();
+        let (mut stderr, _) = stderr(now);
+        for i in 0..10_000 {
+            stderr.take(format!("line {i} ä\n").as_bytes(), now);
+        }
+        assert!(stderr.tail(usize::MAX).len() <= TAIL);
+        assert_eq!(stderr.tail(12), "ne 9999 ä\n");
+    }
+
+    #[test]
+    fn a_flood_is_read_at_a_bounded_rate() {
+        let now = Instant::now();
+        let (mut stderr, _) = stderr(now);
+        stderr.take(&vec![b'y'; BYTES_PER_WINDOW], now);
+        assert_eq!(stderr.pause(now), Some(now + WINDOW));
+        assert_eq!(stderr.pause(now + WINDOW), None);
+    }
+}

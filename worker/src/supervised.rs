@@ -1,0 +1,156 @@
+//! A worker under its supervisor: says who it is, is told what to run, reports, and obeys.
+
+use std::{path::PathBuf, time::Duration};
+
+use anyhow::{Context, bail};
+use mcproxy_ipc::{
+    Ended, Generation, LogRecord, Receiver, Role, Sender, ServerName, WorkerSpec, connect,
+    control::{SupervisorToWorker, WorkerToSupervisor},
+    introduce,
+    log::ControlDrain,
+};
+use slog::{Drain, Logger, o, warn};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::mpsc,
+    time::timeout,
+};
+
+use crate::{
+    incarnation::{self, Order, Ports},
+    launch::live_no_longer_than,
+};
+
+/// Log records on their way to the supervisor; more are dropped and counted.
+const LOG_QUEUE: usize = 256;
+/// Reports on their way; a run has a handful, and catalogue counts that may be dropped.
+const REPORT_QUEUE: usize = 64;
+/// How long the first order may take, and the last report.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What the supervisor puts on the command line.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Supervised {
+    pub(crate) server: ServerName,
+    pub(crate) generation: Generation,
+    pub(crate) socket: PathBuf,
+}
+
+/// The whole life of such a worker.
+pub(crate) async fn run(identity: Supervised) -> anyhow::Result<()> {
+    let parent = rustix::process::getppid().map(|pid| pid.as_raw_nonzero().get());
+    live_no_longer_than(parent).context("cannot tie this worker to its supervisor")?;
+    let mut connection = connect(&identity.socket).await.context("cannot reach the supervisor")?;
+    let role = Role::Worker { server: identity.server.clone(), generation: identity.generation };
+    introduce(&mut connection, role).await.context("the supervisor did not let this worker in")?;
+    let (mut orders, sender) = connection.control();
+    let spec = match timeout(PATIENCE, orders.next()).await.context("the supervisor says nothing")?? {
+        Some((SupervisorToWorker::Run(spec), _)) => *spec,
+        Some(_) => bail!("the supervisor's first message is not what to run"),
+        None => bail!("the supervisor hung up"),
+    };
+    serve(spec, orders, sender).await
+}
+
+async fn serve(
+    spec: WorkerSpec,
+    mut supervisor: Receiver<SupervisorToWorker>,
+    sender: Sender<WorkerToSupervisor>,
+) -> anyhow::Result<()> {
+    let (reports, report_queue) = mpsc::channel(REPORT_QUEUE);
+    let (records, log_queue) = mpsc::channel(LOG_QUEUE);
+    // No `server` or `generation` here: the supervisor knows whose records these are and adds them.
+    let log = Logger::root(ControlDrain::new(records.clone()).fuse(), o!());
+    let writer = tokio::spawn(write(sender, report_queue, log_queue));
+    let (order, run_orders) = mpsc::channel(4);
+    let ports = Ports {
+        orders: (order.clone(), run_orders),
+        reports: reports.clone(),
+        link: None,
+        stderr: stderr_to(records),
+        trace: None,
+        log: log.clone(),
+    };
+    let mut run = std::pin::pin!(incarnation::run(spec, ports));
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+    let mut connected = true;
+    let ended = loop {
+        let stop = tokio::select! {
+            ended = &mut run => break ended,
+            message = supervisor.next(), if connected => match message {
+                Ok(Some((SupervisorToWorker::Ping(number), _))) => {
+                    // A full queue means that the supervisor does not read; then it does not wait for this either.
+                    let _ = reports.try_send(WorkerToSupervisor::Pong(number));
+                    false
+                }
+                Ok(Some((SupervisorToWorker::Stop, _))) => true,
+                Ok(Some((SupervisorToWorker::Run(_), _))) => {
+                    warn!(log, "the supervisor asked this worker to run a second server; ignored");
+                    false
+                }
+                // Without its supervisor a worker has no business.
+                Ok(None) | Err(_) => {
+                    connected = false;
+                    true
+                }
+            },
+            _ = terminate.recv() => true,
+        };
+        if stop {
+            // A full queue holds a stop already.
+            let _ = order.try_send(Order::Stop);
+        }
+    };
+    say_last_word(&reports, ended).await;
+    drop((reports, log));
+    // A supervisor that does not read its last report learns it from the exit.
+    let _ = timeout(PATIENCE, writer).await;
+    Ok(())
+}
+
+async fn say_last_word(reports: &mpsc::Sender<WorkerToSupervisor>, ended: Ended) {
+    // The same.
+    let _ = timeout(PATIENCE, reports.send(WorkerToSupervisor::Ended(ended))).await;
+}
+
+fn stderr_to(records: mpsc::Sender<LogRecord>) -> crate::stderr::Sink {
+    let mut lost = 0;
+    Box::new(move |line, dropped| {
+        let mut record = LogRecord::stderr(line);
+        record.dropped = lost + dropped;
+        lost = match records.try_send(record) {
+            Ok(()) => 0,
+            Err(_) => lost + dropped + 1,
+        };
+    })
+}
+
+/// Writes reports and log records until the last report, which comes after all records.
+async fn write(
+    mut sender: Sender<WorkerToSupervisor>,
+    mut reports: mpsc::Receiver<WorkerToSupervisor>,
+    mut records: mpsc::Receiver<LogRecord>,
+) {
+    loop {
+        let message = tokio::select! {
+            biased;
+            report = reports.recv() => match report {
+                Some(report) => report,
+                None => return,
+            },
+            Some(record) = records.recv() => WorkerToSupervisor::Log(record),
+        };
+        let is_last = matches!(message, WorkerToSupervisor::Ended(_));
+        if is_last {
+            while let Ok(record) = records.try_recv() {
+                if sender.send(&WorkerToSupervisor::Log(record)).await.is_err() {
+                    return;
+                }
+            }
+        }
+        // An error means that the supervisor is gone, which the reading half reports.
+        if sender.send(&message).await.is_err() || is_last {
+            return;
+        }
+    }
+}
