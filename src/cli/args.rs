@@ -11,6 +11,9 @@ Examples:
   mcproxy logs playwright -f                       follow one server's log and stderr
   mcproxy check mcp-servers.json                   find mistakes before a reload does
 
+The runtime directory is $MCPROXY_RUNTIME_DIR, else $XDG_RUNTIME_DIR/mcproxy, else /run/mcproxy for root and
+/tmp/mcproxy-UID for others. `mcproxy COMMAND --help` shows examples of each command.
+
 Exit codes (sysexits.h):
    0  done
    1  tried and failed: the tool reported an error, the supervisor refused
@@ -22,7 +25,7 @@ Exit codes (sysexits.h):
 
 /// Looks after a running MCProxy: one MCP endpoint in front of many MCP servers.
 #[derive(Debug, Parser)]
-#[command(name = "mcproxy", version, after_help = AFTER_HELP, max_term_width = 100, arg_required_else_help = false)]
+#[command(name = "mcproxy", version, after_help = AFTER_HELP)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: Global,
@@ -36,14 +39,13 @@ pub(crate) struct Global {
     /// Print data as JSON
     #[arg(long, global = true)]
     pub(crate) json: bool,
-    /// Where the supervisor's socket is [default: $MCPROXY_RUNTIME_DIR, else $XDG_RUNTIME_DIR/mcproxy, else /run/mcproxy
-    /// (root) or /tmp/mcproxy-UID]
+    /// The supervisor's runtime directory [default: see below]
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) runtime_dir: Option<PathBuf>,
-    /// The MCP endpoint for tools, call and connect [default: where the supervisor says that the gateway listens]
+    /// The MCP endpoint for tools, call and connect [default: the supervisor's gateway]
     #[arg(long, global = true, value_name = "URL")]
     pub(crate) url: Option<String>,
-    /// The bearer token, where the gateway wants one; other users can see arguments, so better use $MCPROXY_TOKEN
+    /// The bearer token; better set $MCPROXY_TOKEN, as others can see arguments
     #[arg(long, global = true, value_name = "TOKEN")]
     pub(crate) token: Option<String>,
 }

@@ -62,7 +62,8 @@ fn describe(body: &str) -> String {
     let error = object.as_ref().and_then(|o| mcproxy_mcp::RawObject::from_raw(o.get("error")?).ok());
     match error.and_then(|e| e.get_string("message").map(|m| m.into_owned())) {
         Some(message) => format!(": {message}"),
-        None if body.trim().is_empty() => String::new(),
+        // A page for a browser helps nobody here.
+        None if body.trim().is_empty() || body.trim_start().starts_with('<') => String::new(),
         None => format!(": {}", super::table::cut(&super::human::one_line(body), Some(200))),
     }
 }
@@ -118,7 +119,7 @@ pub(crate) enum Reply {
     /// A notification or response was taken in.
     Accepted,
     /// Messages; for a request the last of them is its answer.
-    Messages(MessageStream),
+    Messages(Box<MessageStream>),
 }
 
 impl Endpoint {
@@ -151,7 +152,7 @@ impl Endpoint {
         if response.status() == StatusCode::ACCEPTED || response.status() == StatusCode::NO_CONTENT {
             return Ok(Reply::Accepted);
         }
-        Ok(Reply::Messages(MessageStream::new(response)?))
+        Ok(Reply::Messages(Box::new(MessageStream::new(response)?)))
     }
 
     /// Opens a stream of what the server says by itself, or continues one after the event `after`.

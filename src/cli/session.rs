@@ -63,7 +63,7 @@ impl Session {
         let Reply::Messages(stream) = self.endpoint.post(&self.key, body).await? else {
             return Err(EndpointError::NoAnswer.into());
         };
-        let mut conversation = Conversation::new(self.endpoint.clone(), self.key.clone(), stream);
+        let mut conversation = Conversation::new(self.endpoint.clone(), self.key.clone(), *stream);
         if method == method::INITIALIZE {
             self.key.id = conversation.session().map(str::to_owned);
         }

@@ -7,13 +7,7 @@ use mcproxy_mcp::{RawObject, RawValue, json_string, method, one_line as one_json
 
 use super::content;
 use crate::cli::{
-    console::Console,
-    endpoint::Endpoint,
-    error::CliError,
-    exit::Exit,
-    human::one_line,
-    names,
-    session::Session,
+    console::Console, endpoint::Endpoint, error::CliError, exit::Exit, human::one_line, names, session::Session,
 };
 
 /// Calls shorter than this show no progress.
@@ -122,7 +116,7 @@ impl Call {
         let Ok(tools) = session.list(method::TOOLS_LIST, "tools").await else { return outcome };
         let name = |tool: &RawValue| RawObject::from_raw(tool).ok()?.get_string("name").map(|n| n.into_owned());
         let known: Vec<String> = tools.iter().filter_map(|tool| name(tool)).collect();
-        if known.iter().any(|name| *name == self.tool) { outcome } else { Err(names::unknown_tool(&self.tool, &known)) }
+        if known.contains(&self.tool) { outcome } else { Err(names::unknown_tool(&self.tool, &known)) }
     }
 }
 

@@ -29,8 +29,8 @@ pub(super) fn chain(error: &EndpointError) -> String {
 fn own_words(error: &EndpointError) -> Option<String> {
     let body = RawObject::from_text(error.body()?).ok()?;
     let object = body.get_object("error")?;
-    (object.get("code").is_some() && object.get("message").is_some())
-        .then(|| body.get("error")?.get().to_owned().into())?
+    let whole = object.get("code").is_some() && object.get("message").is_some();
+    whole.then(|| body.get("error").map(|raw| raw.get().to_owned()))?
 }
 
 fn object(error: &EndpointError) -> ErrorObject {

@@ -12,6 +12,8 @@ mod link;
 mod output;
 mod relay;
 mod stream;
+#[cfg(test)]
+mod tests;
 
 use std::{collections::HashMap, io, rc::Rc, time::Duration};
 

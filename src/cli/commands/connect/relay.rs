@@ -76,7 +76,7 @@ impl Relay {
     async fn try_request(&self, id: &RequestId, text: &[u8]) -> Result<(), EndpointError> {
         let (key, reply) = self.post(text).await?;
         let Reply::Messages(stream) = reply else { return Err(EndpointError::NoAnswer) };
-        let mut conversation = Conversation::new(self.endpoint.clone(), key, stream);
+        let mut conversation = Conversation::new(self.endpoint.clone(), key, *stream);
         loop {
             let message = conversation.next().await?;
             let kind = Kind::of(&message, id);
@@ -93,7 +93,7 @@ impl Relay {
     pub(super) async fn tell(&self, text: Vec<u8>) {
         match self.post(&text).await {
             Ok((_, Reply::Accepted)) => {}
-            Ok((_, Reply::Messages(stream))) => self.pass_on(stream).await,
+            Ok((_, Reply::Messages(stream))) => self.pass_on(*stream).await,
             Err(error) => self.remark(&failure::chain(&error)),
         }
     }
@@ -179,7 +179,7 @@ impl Relay {
             return Err(EndpointError::NoAnswer);
         };
         let mut key = SessionKey { id: stream.session().map(str::to_owned), version: None };
-        let mut conversation = Conversation::new(self.endpoint.clone(), key.clone(), stream);
+        let mut conversation = Conversation::new(self.endpoint.clone(), key.clone(), *stream);
         loop {
             let message = conversation.next().await?;
             if Kind::of(&message, id) == Kind::Answer {
