@@ -1,2 +1,118 @@
-//! Placeholder.
-fn main() {}
+//! `mcproxy-supervisor`: reads the configuration, holds the listening port, and keeps the gateway and one worker for each
+//! server alive. It parses neither HTTP nor MCP.
+//!
+//! Theory of operation: each server has a task (`server`) that owns a pure state machine (`lifecycle`) and the worker's
+//! process; the gateway has one too (`gateway`). Tasks see each other as handles and snapshots (`context`). Callers of the
+//! control socket (`control`) are handed to the task they concern. All runs on the main thread, because children ask the
+//! kernel to be killed when the thread that forked them ends.
+
+mod args;
+mod backoff;
+mod child;
+mod children;
+mod config_watch;
+mod context;
+mod control;
+mod gateway;
+mod heartbeat;
+mod lifecycle;
+mod lines;
+mod link;
+mod listen;
+mod log_ring;
+mod logging;
+mod operator;
+mod orphans;
+mod proc_table;
+mod reload;
+mod runtime_dir;
+mod server;
+mod status;
+mod supervisor;
+
+use std::{io::Write as _, process::ExitCode};
+
+use anyhow::Context as _;
+use clap::Parser as _;
+use slog::warn;
+
+use crate::{
+    args::Args,
+    config_watch::Fingerprint,
+    logging::Logging,
+    runtime_dir::{RuntimeDir, RuntimeDirError},
+    supervisor::{End, Prepared, Supervisor},
+};
+
+const USAGE: u8 = 64;
+const OS: u8 = 71;
+const ALREADY_RUNNING: u8 = 75;
+const CONFIG: u8 = 78;
+
+fn main() -> ExitCode {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(asked_or_wrong) => {
+            // A closed terminal is nothing to report to itself.
+            let _ = asked_or_wrong.print();
+            return if asked_or_wrong.use_stderr() { USAGE.into() } else { ExitCode::SUCCESS };
+        }
+    };
+    match run(args) {
+        Ok(code) => code,
+        Err((code, text)) => {
+            let _ = writeln!(std::io::stderr().lock(), "{text}");
+            code.into()
+        }
+    }
+}
+
+fn run(args: Args) -> Result<ExitCode, (u8, String)> {
+    let fingerprint = Fingerprint::of(&args.config);
+    let mut config = reload::load(&args.config).map_err(|problems| (CONFIG, problems.join("\n")))?;
+    config.override_listen(args.host, args.port).map_err(|error| (CONFIG, error.to_string()))?;
+    let dir = args.runtime_dir.clone().unwrap_or_else(mcproxy_ipc::default_runtime_dir);
+    let runtime = RuntimeDir::open(&dir).map_err(|error| match error {
+        RuntimeDirError::AlreadyRunning { .. } => (ALREADY_RUNNING, error.to_string()),
+        RuntimeDirError::Untrusted { .. } | RuntimeDirError::TooLong { .. } | RuntimeDirError::Io { .. } => os(error),
+    })?;
+    config.servers.iter().try_for_each(|server| runtime.paths().check(&server.name)).map_err(os)?;
+    let listener = listen::bind(config.listen).map_err(os)?;
+
+    let fixed_level = args.log_level();
+    let logging = Logging::open(args.log_target(), fixed_level.unwrap_or(config.log_level));
+    if let Some(error) = &logging.syslog_error {
+        warn!(logging.log, "there is no syslog; logging to standard error (`--log` logs to standard output)"; "error" => %error);
+    }
+    let prepared = Prepared {
+        log: logging.log.clone(),
+        level: logging.level.clone(),
+        fixed_level,
+        config,
+        config_path: args.config,
+        fingerprint,
+        address: (args.host, args.port),
+        runtime,
+        listener,
+    };
+    let end = serve(prepared).map_err(os);
+    logging.finish();
+    Ok(match end? {
+        End::Drained => ExitCode::SUCCESS,
+        End::Cut(signal) => u8::try_from(128 + signal).map_or(ExitCode::FAILURE, ExitCode::from),
+    })
+}
+
+fn serve(prepared: Prepared) -> anyhow::Result<End> {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start the runtime")?;
+    let end = runtime.block_on(async { anyhow::Ok(Supervisor::start(prepared).context("cannot start")?.run().await) });
+    // A status that is being collected must not delay the end.
+    runtime.shutdown_background();
+    end
+}
+
+/// The whole chain of an error on one line.
+fn os(error: impl Into<anyhow::Error>) -> (u8, String) {
+    (OS, format!("{:#}", error.into()))
+}

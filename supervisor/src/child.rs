@@ -1,0 +1,148 @@
+//! A worker or the gateway as a process: spawned with a cleared environment, known as ours, killed as a group.
+
+use std::{
+    ffi::OsString,
+    io,
+    path::{Path, PathBuf},
+    process::{ExitStatus, Stdio},
+};
+
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::process::{ChildStderr, Command};
+
+use crate::{
+    children::{Children, Instance},
+    lines::Lines,
+};
+
+/// What our own processes may see of our environment, each for a reason. Everything else (secrets for the configuration, most
+/// of all) stays here; a server's own variables travel over the control socket.
+const PASSED_ON: &[&str] = &[
+    // To find programs and to be somebody.
+    "PATH HOME USER LOGNAME SHELL LANG LC_ALL LC_CTYPE TZ TMPDIR TERM",
+    // Where package runners keep what they downloaded.
+    "XDG_CACHE_HOME XDG_CONFIG_HOME XDG_DATA_HOME npm_config_cache NPM_CONFIG_CACHE UV_CACHE_DIR",
+    // How they get out.
+    "HTTP_PROXY HTTPS_PROXY NO_PROXY ALL_PROXY http_proxy https_proxy no_proxy all_proxy",
+    "npm_config_registry NPM_CONFIG_REGISTRY PIP_INDEX_URL UV_INDEX_URL UV_DEFAULT_INDEX",
+    // Whom they trust on the way.
+    "SSL_CERT_FILE SSL_CERT_DIR NODE_EXTRA_CA_CERTS REQUESTS_CA_BUNDLE CURL_CA_BUNDLE PIP_CERT",
+    "npm_config_cafile NPM_CONFIG_CAFILE UV_NATIVE_TLS UV_SYSTEM_CERTS",
+];
+
+/// Our other binaries: they lie beside this one.
+#[derive(Debug, Clone)]
+pub(crate) struct Programs {
+    dir: PathBuf,
+}
+
+impl Programs {
+    /// Beside the running binary.
+    pub(crate) fn beside_us() -> io::Result<Self> {
+        let exe = std::env::current_exe()?;
+        Ok(Self { dir: exe.parent().unwrap_or_else(|| Path::new("/")).to_owned() })
+    }
+
+    /// The worker.
+    pub(crate) fn worker(&self) -> PathBuf {
+        self.dir.join("mcproxy-worker")
+    }
+
+    /// The gateway.
+    pub(crate) fn gateway(&self) -> PathBuf {
+        self.dir.join("mcproxy-gateway")
+    }
+}
+
+/// One living process of ours.
+#[derive(Debug)]
+pub(crate) struct Child {
+    process: tokio::process::Child,
+    pid: u32,
+    stderr: Option<Lines<ChildStderr>>,
+    children: Children,
+}
+
+/// What a process of ours brings up besides its messages.
+#[derive(Debug)]
+pub(crate) enum ChildNews {
+    /// It wrote a line to stderr: a panic, most likely.
+    Line(String),
+    /// It is gone and was waited for.
+    Exited(ExitStatus),
+}
+
+impl Child {
+    /// Spawns `program` in a process group of its own. To be called on the main thread only: the parent-death signal of the
+    /// child fires when the thread that forked it ends.
+    pub(crate) fn spawn(
+        program: &Path,
+        args: Vec<OsString>,
+        stdin: Stdio,
+        instance: Option<Instance>,
+        children: &Children,
+    ) -> io::Result<Self> {
+        let environment = PASSED_ON.iter().flat_map(|names| names.split(' '));
+        let environment = environment.filter_map(|name| Some((name, std::env::var_os(name)?)));
+        let mut process = Command::new(program)
+            .args(args)
+            .env_clear()
+            .envs(environment)
+            .stdin(stdin)
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .spawn()
+            .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", program.display())))?;
+        let pid = process.id().ok_or_else(|| io::Error::other("it ended at once"))?;
+        children.insert(pid, instance);
+        let stderr = process.stderr.take().map(Lines::new);
+        Ok(Self { process, pid, stderr, children: children.clone() })
+    }
+
+    /// Its process id, and that of its group.
+    pub(crate) fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// SIGKILL to its whole group. Nothing happens when it is gone already.
+    pub(crate) fn kill(&self) {
+        if self.process.id().is_some()
+            && let Ok(raw) = i32::try_from(self.pid)
+            && let Some(pid) = Pid::from_raw(raw)
+        {
+            let _ = kill_process_group(pid, Signal::KILL);
+        }
+    }
+
+    /// The next thing that happens to it. Cancel safe.
+    pub(crate) async fn next(&mut self) -> ChildNews {
+        loop {
+            let line = async {
+                match &mut self.stderr {
+                    Some(lines) => lines.next().await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                line = line => match line {
+                    Ok(Some(line)) => return ChildNews::Line(line),
+                    Ok(None) | Err(_) => self.stderr = None,
+                },
+                status = self.process.wait() => {
+                    self.children.remove(self.pid);
+                    // It cannot fail for a child that nobody else waits for.
+                    return ChildNews::Exited(status.unwrap_or_default());
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        self.kill();
+        self.children.remove(self.pid);
+    }
+}

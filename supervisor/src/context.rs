@@ -1,0 +1,75 @@
+//! What the tasks share: names, limits, and snapshots of each other. No task sees another's state.
+
+use std::{sync::Arc, time::Instant};
+
+use slog::Logger;
+use tokio::sync::{Notify, Semaphore, watch};
+
+use crate::{
+    child::Programs, children::Children, gateway::GatewaySnapshot, log_ring::Follow, runtime_dir::Paths,
+    server::ServerHandle,
+};
+
+/// So many servers may be in their start at once.
+pub(crate) const START_SLOTS: usize = 4;
+
+/// What is in force, for status.
+#[derive(Debug, Clone)]
+pub(crate) struct Overview {
+    /// The configuration file.
+    pub(crate) config_path: String,
+    /// Why the file on disk is not the one in force.
+    pub(crate) config_error: Option<String>,
+    /// Where the gateway listens.
+    pub(crate) listen: String,
+    /// Since when we run.
+    pub(crate) started: Instant,
+}
+
+/// Every server, in the order of the file.
+pub(crate) type Directory = Arc<[ServerHandle]>;
+
+/// Shared by all tasks.
+#[derive(Clone)]
+pub(crate) struct Context {
+    /// The root logger.
+    pub(crate) log: Logger,
+    /// Names in the runtime directory.
+    pub(crate) paths: Paths,
+    /// Our other binaries.
+    pub(crate) programs: Programs,
+    /// The processes that are ours.
+    pub(crate) children: Children,
+    /// One permit for each start at once.
+    pub(crate) start_slots: Arc<Semaphore>,
+    /// New log lines of all servers.
+    pub(crate) follow: Follow,
+    /// Rung when the route of a server changed, for the gateway's task.
+    pub(crate) routes_changed: Arc<Notify>,
+    /// Every server.
+    pub(crate) directory: watch::Receiver<Directory>,
+    /// What is in force.
+    pub(crate) overview: watch::Receiver<Overview>,
+    /// The gateway's process.
+    pub(crate) gateway: watch::Receiver<GatewaySnapshot>,
+}
+
+impl Context {
+    /// The handle of one server.
+    pub(crate) fn server(&self, name: &str) -> Option<ServerHandle> {
+        self.directory.borrow().iter().find(|server| server.name.as_str() == name).cloned()
+    }
+
+    /// All servers at this moment.
+    pub(crate) fn servers(&self) -> Directory {
+        self.directory.borrow().clone()
+    }
+}
+
+/// Waits until `deadline`, or for ever.
+pub(crate) async fn sleep_until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
+        None => std::future::pending().await,
+    }
+}

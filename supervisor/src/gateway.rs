@@ -1,0 +1,334 @@
+//! The gateway's task: keeps its process alive, holds the listening port meanwhile, tells it settings and routes, answers it.
+
+use std::{
+    net::TcpListener,
+    os::fd::OwnedFd,
+    process::Stdio,
+    time::{Duration, Instant},
+};
+
+use mcproxy_ipc::{
+    Connection,
+    control::{Answer, GatewaySettings, GatewayToSupervisor, Question, SupervisorToGateway},
+};
+use slog::{Logger, info, o, warn};
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinSet,
+};
+
+use crate::{
+    backoff::{Backoff, BackoffPolicy, Jitter},
+    child::{Child, ChildNews},
+    context::{Context, sleep_until},
+    link::{Link, LinkNews, refuse},
+    logging::{emit, one_line},
+    orphans, status,
+};
+
+/// The gateway carries everybody's connections, so it comes back fast.
+const RESPAWN: BackoffPolicy = BackoffPolicy {
+    initial: Duration::from_millis(100),
+    max: Duration::from_secs(5),
+    healthy_after: Duration::from_secs(10),
+    budget: None,
+};
+/// From its spawn to its hello.
+const START_LIMIT: Duration = Duration::from_secs(10);
+/// Beyond the grace, until it is killed.
+const DRAIN_MARGIN: Duration = Duration::from_secs(1);
+/// Changes of routes within this time are told at once.
+const COALESCE: Duration = Duration::from_millis(5);
+/// Questions of the gateway that are being answered at once.
+const QUESTIONS: usize = 64;
+const QUEUE: usize = 32;
+
+/// What others ask of the gateway's task.
+#[derive(Debug)]
+pub(crate) enum GatewayCommand {
+    /// Somebody says that it is the gateway.
+    Attach(Box<Connection>),
+    /// Other settings are in force.
+    Configure(Box<GatewaySettings>),
+    /// Stop accepting, finish within this time, end.
+    Drain { grace: Duration },
+    /// End at once.
+    Kill,
+}
+
+/// How others see the gateway's process.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct GatewaySnapshot {
+    /// Its process and since when it runs.
+    pub(crate) running: Option<(u32, Instant)>,
+    /// How often it was started again.
+    pub(crate) restarts: u64,
+}
+
+type GatewayLink = Link<GatewayToSupervisor, SupervisorToGateway>;
+
+/// The task's state.
+pub(crate) struct Gateway {
+    context: Context,
+    log: Logger,
+    /// `None` once nobody is to be accepted any more.
+    listener: Option<TcpListener>,
+    settings: GatewaySettings,
+    snapshot: watch::Sender<GatewaySnapshot>,
+    child: Option<Child>,
+    link: Option<GatewayLink>,
+    backoff: Backoff,
+    /// When the next thing is due: a spawn (no child) or a kill (child that has to call or to end).
+    due: Option<Instant>,
+    routes_due: Option<Instant>,
+    answers: JoinSet<()>,
+    ending: bool,
+}
+
+enum News {
+    Link(LinkNews<GatewayToSupervisor>),
+    Child(ChildNews),
+}
+
+impl Gateway {
+    /// Starts the task, which spawns the gateway with `listener` as its standard input.
+    pub(crate) fn spawn(
+        context: Context,
+        listener: TcpListener,
+        settings: GatewaySettings,
+        snapshot: watch::Sender<GatewaySnapshot>,
+        tasks: &mut JoinSet<()>,
+    ) -> mpsc::Sender<GatewayCommand> {
+        let (commands, queue) = mpsc::channel(QUEUE);
+        let gateway = Self {
+            log: context.log.new(o!("process" => "gateway")),
+            context,
+            listener: Some(listener),
+            settings,
+            snapshot,
+            child: None,
+            link: None,
+            backoff: Backoff::new(Jitter::random()),
+            due: Some(Instant::now()),
+            routes_due: None,
+            answers: JoinSet::new(),
+            ending: false,
+        };
+        tasks.spawn(gateway.run(queue));
+        commands
+    }
+
+    async fn run(mut self, mut commands: mpsc::Receiver<GatewayCommand>) {
+        while !(self.ending && self.child.is_none()) {
+            tokio::select! {
+                command = commands.recv() => self.command(command.unwrap_or(GatewayCommand::Kill)).await,
+                news = news(&mut self.child, &mut self.link) => match news {
+                    News::Link(news) => self.heard(news),
+                    News::Child(ChildNews::Line(line)) => {
+                        warn!(self.log, "gateway stderr"; "line" => %one_line(&line));
+                    }
+                    News::Child(ChildNews::Exited(status)) => self.exited(&status.to_string()),
+                },
+                () = self.context.routes_changed.notified() => {
+                    self.routes_due.get_or_insert(Instant::now() + COALESCE);
+                }
+                () = sleep_until(self.routes_due) => {
+                    self.routes_due = None;
+                    self.tell(SupervisorToGateway::Routes(self.routes()));
+                }
+                () = sleep_until(self.due) => self.due(),
+                Some(_) = self.answers.join_next() => {}
+            }
+        }
+    }
+
+    async fn command(&mut self, command: GatewayCommand) {
+        match command {
+            GatewayCommand::Attach(connection) => self.attach(*connection).await,
+            GatewayCommand::Configure(settings) => {
+                self.settings = *settings;
+                self.tell(SupervisorToGateway::Configure(Box::new(self.settings.clone())));
+            }
+            GatewayCommand::Drain { grace } => {
+                self.ending = true;
+                self.listener = None;
+                self.due = Some(Instant::now() + grace + DRAIN_MARGIN);
+                match &self.link {
+                    Some(link) if link.send(SupervisorToGateway::Drain { grace }) => {}
+                    Some(_) | None => self.kill(),
+                }
+            }
+            GatewayCommand::Kill => {
+                self.ending = true;
+                self.listener = None;
+                self.kill();
+            }
+        }
+    }
+
+    async fn attach(&mut self, connection: Connection) {
+        let peer = connection.peer();
+        let ours = self.child.as_ref().map(Child::pid);
+        if peer.uid != Some(rustix::process::geteuid().as_raw())
+            || ours.is_none()
+            || peer.pid != ours
+            || self.link.is_some()
+        {
+            warn!(self.log, "gateway connection refused"; "pid" => peer.pid);
+            refuse(connection, "not the gateway of this supervisor".to_owned()).await;
+            return;
+        }
+        let Some(link) = Link::accept(connection).await else { return };
+        self.link = Some(link);
+        if !self.ending {
+            self.due = None;
+        }
+        self.tell(SupervisorToGateway::Configure(Box::new(self.settings.clone())));
+        self.tell(SupervisorToGateway::Routes(self.routes()));
+    }
+
+    fn heard(&mut self, news: LinkNews<GatewayToSupervisor>) {
+        match news {
+            LinkNews::Message(GatewayToSupervisor::Listening) => {
+                info!(self.log, "gateway is accepting requests"; "pid" => self.child.as_ref().map(Child::pid));
+            }
+            LinkNews::Message(GatewayToSupervisor::Log(record)) => emit(&self.log, &record),
+            LinkNews::Message(GatewayToSupervisor::Pong(number)) => {
+                if let Some(link) = &mut self.link {
+                    link.pong(number);
+                }
+            }
+            LinkNews::Message(GatewayToSupervisor::Ask { id, question }) => self.answer(id, question),
+            LinkNews::PingDue(number) => self.tell(SupervisorToGateway::Ping(number)),
+            LinkNews::Silent => {
+                warn!(self.log, "gateway does not answer and is killed");
+                self.kill();
+            }
+            LinkNews::Lost(why) => {
+                if !self.ending {
+                    warn!(self.log, "gateway connection lost"; "reason" => why);
+                }
+                self.link = None;
+                // While it drains it may end in its own time.
+                if !self.ending {
+                    self.kill();
+                }
+            }
+        }
+    }
+
+    /// Answers beside the task: collecting takes a moment, and heartbeats go on.
+    fn answer(&mut self, id: u64, question: Question) {
+        let Some(link) = &self.link else { return };
+        if self.answers.len() >= QUESTIONS {
+            warn!(self.log, "gateway asks too much; a question was dropped");
+            return;
+        }
+        let (context, out) = (self.context.clone(), link.sender());
+        self.answers.spawn(async move {
+            let answer = match question {
+                Question::Status => Answer::Status(status::report(&context).await),
+                Question::Logs { server, lines } => match context.server(server.as_str()) {
+                    Some(server) => Answer::Logs(server.logs(lines).await),
+                    None => Answer::UnknownServer,
+                },
+            };
+            // The gateway may have ended meanwhile.
+            let _ = out.send((SupervisorToGateway::Answer { id, answer: Box::new(answer) }, bytes::Bytes::new())).await;
+        });
+    }
+
+    fn tell(&mut self, message: SupervisorToGateway) {
+        if self.link.as_ref().is_some_and(|link| !link.send(message)) {
+            warn!(self.log, "gateway does not read and is killed");
+            self.kill();
+        }
+    }
+
+    fn routes(&self) -> Vec<mcproxy_ipc::Route> {
+        self.context.servers().iter().map(|server| server.snapshot.borrow().route.clone()).collect()
+    }
+
+    fn kill(&mut self) {
+        if let Some(child) = &self.child {
+            child.kill();
+        }
+    }
+
+    fn due(&mut self) {
+        self.due = None;
+        match &self.child {
+            Some(child) => {
+                warn!(self.log, "gateway is killed: it took too long to start or to end"; "pid" => child.pid());
+                child.kill();
+            }
+            None if self.ending => {}
+            None => self.start(),
+        }
+    }
+
+    fn start(&mut self) {
+        let Some(listener) = &self.listener else { return };
+        let args = vec!["--socket".into(), self.context.paths.supervisor().into()];
+        let program = self.context.programs.gateway();
+        let spawned = listener.try_clone().and_then(|copy| {
+            let stdin = Stdio::from(OwnedFd::from(copy));
+            Child::spawn(&program, args, stdin, None, &self.context.children)
+        });
+        match spawned {
+            Ok(child) => {
+                self.due = Some(Instant::now() + START_LIMIT);
+                self.snapshot.send_modify(|snapshot| snapshot.running = Some((child.pid(), Instant::now())));
+                self.child = Some(child);
+            }
+            Err(error) => {
+                let delay = self.again(Duration::ZERO);
+                warn!(self.log, "gateway cannot be started"; "error" => %error, "delay_ms" => delay);
+            }
+        }
+    }
+
+    fn exited(&mut self, status: &str) {
+        self.child = None;
+        self.link = None;
+        orphans::reap(&self.context.children);
+        let lived = self.snapshot.borrow().running.map(|(_, since)| since.elapsed()).unwrap_or_default();
+        self.snapshot.send_modify(|snapshot| snapshot.running = None);
+        if self.ending {
+            info!(self.log, "gateway ended"; "status" => status);
+        } else {
+            let delay = self.again(lived);
+            warn!(self.log, "gateway ended and will be started again"; "status" => status, "delay_ms" => delay);
+        }
+    }
+
+    /// Plans the next spawn; returns the delay in milliseconds. One that was well comes back at once.
+    fn again(&mut self, lived: Duration) -> u64 {
+        let delay = match self.backoff.after_failure(&RESPAWN, lived) {
+            Some(delay) if lived < RESPAWN.healthy_after => delay,
+            Some(_) | None => Duration::ZERO,
+        };
+        self.snapshot.send_modify(|snapshot| snapshot.restarts += 1);
+        self.due = Some(Instant::now() + delay);
+        u64::try_from(delay.as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+async fn news(child: &mut Option<Child>, link: &mut Option<GatewayLink>) -> News {
+    let link = async {
+        match link {
+            Some(link) => link.next().await,
+            None => std::future::pending().await,
+        }
+    };
+    let child = async {
+        match child {
+            Some(child) => child.next().await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        news = link => News::Link(news),
+        news = child => News::Child(news),
+    }
+}

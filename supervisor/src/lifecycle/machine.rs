@@ -1,0 +1,329 @@
+//! The machine itself.
+
+use std::time::{Duration, Instant};
+
+use mcproxy_ipc::{EndReason, Generation};
+
+use super::{Action, EXIT_LIMIT, Event, KILL_AGAIN, Plan, START_MARGIN, STOP_LIMIT, State, Wanted, Why};
+use crate::backoff::{Backoff, Jitter};
+
+/// One server's state and what decides its next.
+#[derive(Debug)]
+pub(crate) struct Lifecycle {
+    wanted: Wanted,
+    state: State,
+    generation: Generation,
+    plan: Plan,
+    backoff: Backoff,
+    settled: bool,
+    spawned: u64,
+}
+
+impl Lifecycle {
+    /// Stopped and not wanted. `last` is the last incarnation that there was.
+    pub(crate) fn new(plan: Plan, last: Generation, jitter: Jitter) -> Self {
+        Self {
+            wanted: Wanted::Down,
+            state: State::Stopped,
+            generation: last,
+            plan,
+            backoff: Backoff::new(jitter),
+            settled: false,
+            spawned: 0,
+        }
+    }
+
+    /// Whether it should be running.
+    pub(crate) fn wanted(&self) -> Wanted {
+        self.wanted
+    }
+
+    /// Where it stands.
+    pub(crate) fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// The current (or last) incarnation; 0 before the first.
+    pub(crate) fn generation(&self) -> Generation {
+        self.generation
+    }
+
+    /// Whether its first start has succeeded or failed, or will not happen.
+    pub(crate) fn settled(&self) -> bool {
+        self.settled
+    }
+
+    /// How often it was started again.
+    pub(crate) fn restarts(&self) -> u64 {
+        self.spawned.saturating_sub(1)
+    }
+
+    /// Whether it occupies a start slot, or waits for one.
+    pub(crate) fn needs_slot(&self) -> bool {
+        matches!(self.state, State::Queued | State::Starting { .. })
+    }
+
+    /// When a [`Event::Tick`] is due.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        match self.state {
+            State::Starting { deadline } => Some(deadline),
+            State::Stopping { kill_at, .. } => Some(kill_at),
+            State::Backoff { until } => Some(until),
+            State::Stopped | State::Queued | State::Ready { .. } | State::Blocked | State::Failed => None,
+        }
+    }
+
+    /// What follows from one event.
+    pub(crate) fn step(&mut self, event: Event, now: Instant) -> Vec<Action> {
+        let mut actions = Vec::new();
+        let out = &mut actions;
+        match event {
+            Event::Want(wanted) => self.want(wanted, now, out),
+            Event::Planned { plan, renew } => self.planned(plan, renew, now, out),
+            Event::Restart => self.restart(now, out),
+            Event::SlotGranted => self.slot_granted(now, out),
+            Event::Kill => self.kill(now, out),
+            Event::Tick => self.tick(now, out),
+            // News of an earlier worker.
+            Event::NotSpawned(of, _) | Event::BecameReady(of) | Event::Ended(of, _) | Event::Exited(of)
+                if of != self.generation => {}
+            Event::NotSpawned(_, reason) => self.gone(Some(EndReason::Worker(reason)), now, out),
+            Event::BecameReady(_) => self.became_ready(now, out),
+            Event::Ended(_, reason) => self.ended(reason, now, out),
+            Event::Exited(_) => self.gone(None, now, out),
+        }
+        actions
+    }
+
+    fn want(&mut self, wanted: Wanted, now: Instant, out: &mut Vec<Action>) {
+        self.wanted = wanted;
+        match (&self.state, wanted) {
+            (State::Stopped, Wanted::Up) => self.start("wanted", out),
+            (State::Queued | State::Backoff { .. } | State::Blocked | State::Failed, Wanted::Down) => {
+                self.enter(State::Stopped, "not wanted", out);
+            }
+            (State::Starting { .. } | State::Ready { .. }, Wanted::Down) => {
+                self.stop(Why::Unwanted, "not wanted", now, out);
+            }
+            (
+                State::Queued
+                | State::Starting { .. }
+                | State::Ready { .. }
+                | State::Backoff { .. }
+                | State::Blocked
+                | State::Failed
+                | State::Stopping { .. },
+                Wanted::Up,
+            )
+            | (State::Stopping { .. }, Wanted::Down) => {}
+            (State::Stopped, Wanted::Down) => self.settled = true,
+        }
+    }
+
+    fn planned(&mut self, plan: Plan, renew: bool, now: Instant, out: &mut Vec<Action>) {
+        self.plan = plan;
+        if !renew {
+            return;
+        }
+        self.backoff.reset();
+        match &self.state {
+            State::Starting { .. } | State::Ready { .. } => {
+                self.stop(Why::Renew, "its configuration changed", now, out);
+            }
+            State::Stopping { kill_at, why: Why::Fault { .. } } => {
+                self.state = State::Stopping { kill_at: *kill_at, why: Why::Renew };
+            }
+            State::Queued | State::Backoff { .. } | State::Blocked | State::Failed => {
+                self.start("its configuration changed", out);
+            }
+            State::Stopped | State::Stopping { why: Why::Unwanted | Why::Renew, .. } => {}
+        }
+    }
+
+    fn restart(&mut self, now: Instant, out: &mut Vec<Action>) {
+        if self.wanted == Wanted::Down {
+            return;
+        }
+        self.backoff.reset();
+        match &self.state {
+            State::Starting { .. } | State::Ready { .. } => self.stop(Why::Renew, "restarted by hand", now, out),
+            State::Stopping { kill_at, .. } => {
+                self.state = State::Stopping { kill_at: *kill_at, why: Why::Renew };
+            }
+            State::Stopped | State::Backoff { .. } | State::Blocked | State::Failed => {
+                self.start("restarted by hand", out);
+            }
+            State::Queued => {}
+        }
+    }
+
+    fn slot_granted(&mut self, now: Instant, out: &mut Vec<Action>) {
+        match self.state {
+            State::Queued => {
+                self.generation = self.generation.next();
+                self.spawned += 1;
+                out.push(Action::Spawn(self.generation));
+                // Both are "starting" to the others, so nothing is published.
+                self.state = State::Starting { deadline: now + self.plan.start_timeout + START_MARGIN };
+            }
+            State::Stopped
+            | State::Starting { .. }
+            | State::Ready { .. }
+            | State::Stopping { .. }
+            | State::Backoff { .. }
+            | State::Blocked
+            | State::Failed => {}
+        }
+    }
+
+    fn became_ready(&mut self, now: Instant, out: &mut Vec<Action>) {
+        match self.state {
+            State::Starting { .. } => {
+                self.settled = true;
+                self.enter(State::Ready { since: now }, "ready", out);
+            }
+            // Too late, or said twice.
+            State::Stopped
+            | State::Queued
+            | State::Ready { .. }
+            | State::Stopping { .. }
+            | State::Backoff { .. }
+            | State::Blocked
+            | State::Failed => {}
+        }
+    }
+
+    fn ended(&mut self, reason: EndReason, now: Instant, out: &mut Vec<Action>) {
+        match self.state {
+            State::Starting { .. } | State::Ready { .. } => {
+                // One that does not answer cannot be asked to go.
+                let limit = match reason {
+                    EndReason::Unresponsive => Duration::ZERO,
+                    _ => EXIT_LIMIT,
+                };
+                let text = reason.to_string();
+                let why = Why::Fault { reason, healthy_for: self.healthy_for(now) };
+                out.push(if limit.is_zero() { Action::Kill } else { Action::Stop });
+                self.enter(State::Stopping { kill_at: now + limit.max(KILL_AGAIN), why }, &text, out);
+            }
+            State::Stopping { .. }
+            | State::Stopped
+            | State::Queued
+            | State::Backoff { .. }
+            | State::Blocked
+            | State::Failed => {}
+        }
+    }
+
+    /// The worker's process is gone, or never was.
+    fn gone(&mut self, reason: Option<EndReason>, now: Instant, out: &mut Vec<Action>) {
+        let why = match &self.state {
+            State::Starting { .. } | State::Ready { .. } => {
+                let silent = || EndReason::Worker("it ended without a word".to_owned());
+                Why::Fault { reason: reason.unwrap_or_else(silent), healthy_for: self.healthy_for(now) }
+            }
+            State::Stopping { why, .. } => why.clone(),
+            State::Stopped | State::Queued | State::Backoff { .. } | State::Blocked | State::Failed => return,
+        };
+        match (self.wanted, why) {
+            (Wanted::Down, _) => self.enter(State::Stopped, "ended", out),
+            (Wanted::Up, Why::Renew | Why::Unwanted) => self.start("ended; wanted again", out),
+            (Wanted::Up, Why::Fault { reason, healthy_for }) => self.fail(&reason, healthy_for, now, out),
+        }
+    }
+
+    fn fail(&mut self, reason: &EndReason, healthy_for: Duration, now: Instant, out: &mut Vec<Action>) {
+        let policy = self.plan.backoff;
+        let delay = match reason {
+            // It heals when somebody installs the program, not by trying every second.
+            EndReason::CommandNotFound { .. } => self.backoff.after_lasting_failure(&policy),
+            EndReason::Stopped
+            | EndReason::Spawn(_)
+            | EndReason::Exited { .. }
+            | EndReason::StdoutClosed
+            | EndReason::StartTimeout
+            | EndReason::Handshake(_)
+            | EndReason::Unresponsive
+            | EndReason::Limit(_)
+            | EndReason::Worker(_) => self.backoff.after_failure(&policy, healthy_for),
+        };
+        self.settled = true;
+        match delay {
+            Some(delay) => self.enter(State::Backoff { until: now + delay }, &reason.to_string(), out),
+            None => self.enter(State::Failed, &format!("{reason}; no restarts left"), out),
+        }
+    }
+
+    fn kill(&mut self, now: Instant, out: &mut Vec<Action>) {
+        self.want(Wanted::Down, now, out);
+        match &self.state {
+            State::Stopping { why, .. } => {
+                self.state = State::Stopping { kill_at: now + KILL_AGAIN, why: why.clone() };
+                out.push(Action::Kill);
+            }
+            State::Stopped
+            | State::Queued
+            | State::Starting { .. }
+            | State::Ready { .. }
+            | State::Backoff { .. }
+            | State::Blocked
+            | State::Failed => {}
+        }
+    }
+
+    fn tick(&mut self, now: Instant, out: &mut Vec<Action>) {
+        if self.deadline().is_none_or(|deadline| now < deadline) {
+            return;
+        }
+        match &self.state {
+            State::Starting { .. } => self.ended(EndReason::StartTimeout, now, out),
+            State::Stopping { why, .. } => {
+                self.state = State::Stopping { kill_at: now + KILL_AGAIN, why: why.clone() };
+                out.push(Action::Kill);
+            }
+            State::Backoff { .. } => self.start("the delay is over", out),
+            State::Stopped | State::Queued | State::Ready { .. } | State::Blocked | State::Failed => {}
+        }
+    }
+
+    /// From a state without a process.
+    fn start(&mut self, reason: &str, out: &mut Vec<Action>) {
+        match self.plan.blocked.clone() {
+            Some(why) => {
+                self.settled = true;
+                self.enter(State::Blocked, &why, out);
+            }
+            None if self.state == State::Queued => {}
+            None => {
+                self.enter(State::Queued, reason, out);
+                out.push(Action::RequestSlot);
+            }
+        }
+    }
+
+    /// From a state with a process.
+    fn stop(&mut self, why: Why, reason: &str, now: Instant, out: &mut Vec<Action>) {
+        out.push(Action::Stop);
+        self.enter(State::Stopping { kill_at: now + STOP_LIMIT, why }, reason, out);
+    }
+
+    fn healthy_for(&self, now: Instant) -> Duration {
+        match self.state {
+            State::Ready { since } => now.saturating_duration_since(since),
+            State::Stopped
+            | State::Queued
+            | State::Starting { .. }
+            | State::Stopping { .. }
+            | State::Backoff { .. }
+            | State::Blocked
+            | State::Failed => Duration::ZERO,
+        }
+    }
+
+    fn enter(&mut self, state: State, reason: &str, out: &mut Vec<Action>) {
+        let from = self.state.public();
+        let to = state.public();
+        self.state = state;
+        out.push(Action::Moved { from, to, reason: reason.to_owned() });
+    }
+}

@@ -1,0 +1,144 @@
+//! The life of one server as a pure machine: no clock, no randomness from outside, no process.
+//!
+//! | state    | a process? | leaves it by |
+//! |----------|------------|--------------|
+//! | Stopped  | no         | being wanted |
+//! | Queued   | no         | a free start slot |
+//! | Starting | yes        | ready, ended, deadline |
+//! | Ready    | yes        | ended, no longer wanted, restart |
+//! | Stopping | yes        | the process is gone; `kill_at` |
+//! | Backoff  | no         | `until`, manual restart |
+//! | Blocked  | no         | another configuration |
+//! | Failed   | no         | manual restart, another configuration |
+//!
+//! Whether a server is *wanted* is separate from where it stands. The shell (`server.rs`) turns actions into system calls
+//! and their results into events; it decides nothing.
+
+mod machine;
+#[cfg(test)]
+mod tests;
+
+use std::time::{Duration, Instant};
+
+use mcproxy_ipc::{EndReason, Generation, ServerState};
+
+use crate::backoff::BackoffPolicy;
+
+pub(crate) use machine::Lifecycle;
+
+/// How long a worker gets for its own stop ladder (stdin, 2 s, SIGTERM, 3 s, SIGKILL) before it is killed.
+pub(crate) const STOP_LIMIT: Duration = Duration::from_secs(7);
+/// How long a worker that said its last word may take to exit.
+pub(crate) const EXIT_LIMIT: Duration = Duration::from_secs(2);
+/// A kill is repeated at this distance until the process is gone.
+pub(crate) const KILL_AGAIN: Duration = Duration::from_secs(1);
+/// What a worker gets beyond `startTimeout` to report that the server missed it.
+pub(crate) const START_MARGIN: Duration = Duration::from_secs(3);
+
+/// Whether a server should be running.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    /// Yes.
+    Up,
+    /// No.
+    Down,
+}
+
+/// Where a server stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum State {
+    /// Not wanted, not running.
+    Stopped,
+    /// Waits for one of the few start slots; no process yet.
+    Queued,
+    /// A worker was spawned and is not ready.
+    Starting { deadline: Instant },
+    /// Answers calls.
+    Ready { since: Instant },
+    /// The worker was told to end, or ends by itself.
+    Stopping { kill_at: Instant, why: Why },
+    /// Will be started again.
+    Backoff { until: Instant },
+    /// Cannot be started as configured.
+    Blocked,
+    /// The restart budget is spent.
+    Failed,
+}
+
+/// Why a worker is being ended, which decides what follows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Why {
+    /// Nobody wants the server.
+    Unwanted,
+    /// Somebody wants it anew: no delay.
+    Renew,
+    /// It failed: a delay. How long it had been ready.
+    Fault { reason: EndReason, healthy_for: Duration },
+}
+
+/// What the machine needs to know of the configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Plan {
+    /// `None` when it can be started, else why not.
+    pub(crate) blocked: Option<String>,
+    /// From spawn to ready.
+    pub(crate) start_timeout: Duration,
+    /// What follows a failure.
+    pub(crate) backoff: BackoffPolicy,
+}
+
+/// News from outside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Event {
+    /// The server should (not) run.
+    Want(Wanted),
+    /// Another configuration. With `renew` a running worker does not fit it any more. (Generation swap, issue 3: instead of
+    /// stopping first, a second machine would be started here and take over when it is ready.)
+    Planned { plan: Plan, renew: bool },
+    /// A person wants it started anew, now.
+    Restart,
+    /// A start slot is ours.
+    SlotGranted,
+    /// The worker could not be spawned.
+    NotSpawned(Generation, String),
+    /// The worker's server answers calls.
+    BecameReady(Generation),
+    /// The worker reported the end of its server, or broke the protocol, or stopped answering.
+    Ended(Generation, EndReason),
+    /// The worker's process is gone and what it left behind is swept.
+    Exited(Generation),
+    /// Everything has to go at once.
+    Kill,
+    /// Time has passed.
+    Tick,
+}
+
+/// What the shell has to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Action {
+    /// Ask for a start slot. (It is given back when the state is neither Queued nor Starting.)
+    RequestSlot,
+    /// Spawn a worker for this incarnation.
+    Spawn(Generation),
+    /// Tell the worker to end.
+    Stop,
+    /// SIGKILL the worker.
+    Kill,
+    /// The state changed.
+    Moved { from: ServerState, to: ServerState, reason: String },
+}
+
+impl State {
+    /// The word for it that others see.
+    pub(crate) fn public(&self) -> ServerState {
+        match self {
+            Self::Stopped => ServerState::Stopped,
+            Self::Queued | Self::Starting { .. } => ServerState::Starting,
+            Self::Ready { .. } => ServerState::Ready,
+            Self::Stopping { .. } => ServerState::Stopping,
+            Self::Backoff { .. } => ServerState::Backoff,
+            Self::Blocked => ServerState::Blocked,
+            Self::Failed => ServerState::Failed,
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! The control connection to a process of ours: messages in, a bounded queue out, a heartbeat.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use mcproxy_ipc::{Connection, Receiver, Verdict};
+use serde::{Serialize, de::DeserializeOwned};
+use tokio::{sync::mpsc, task::JoinSet, time::timeout};
+
+use crate::heartbeat::{Beat, Heartbeat};
+
+/// Messages that may wait for the peer. More means that it does not read, and the heartbeat will say so too.
+const QUEUE: usize = 128;
+/// The verdict goes into an empty socket buffer; this is for a kernel in trouble.
+const VERDICT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// An accepted connection.
+#[derive(Debug)]
+pub(crate) struct Link<In, Out> {
+    receiver: Receiver<In>,
+    queue: mpsc::Sender<(Out, Bytes)>,
+    heart: Heartbeat,
+    /// The writer; it ends with this link.
+    _writer: JoinSet<()>,
+}
+
+/// What a link brings up.
+#[derive(Debug)]
+pub(crate) enum LinkNews<In> {
+    /// A message.
+    Message(In),
+    /// A ping of this number is due.
+    PingDue(u64),
+    /// Too many pings were not answered.
+    Silent,
+    /// The connection is over, and why.
+    Lost(String),
+}
+
+impl<In: DeserializeOwned, Out: Serialize + Send + 'static> Link<In, Out> {
+    /// Accepts a caller that has said hello. `None` when it went away meanwhile.
+    pub(crate) async fn accept(mut connection: Connection) -> Option<Self> {
+        timeout(VERDICT_TIMEOUT, connection.answer(Verdict::Accepted)).await.ok()?.ok()?;
+        let (receiver, sender) = connection.control::<In, Out>();
+        let (queue, queued) = mpsc::channel(QUEUE);
+        let mut writer = JoinSet::new();
+        // A failed write is a dead peer, which the reading side notices.
+        writer.spawn(async move {
+            let _ = sender.drain(queued).await;
+        });
+        Some(Self { receiver, queue, heart: Heartbeat::new(Instant::now()), _writer: writer })
+    }
+
+    /// Queues a message. False when the peer has stopped reading.
+    pub(crate) fn send(&self, message: Out) -> bool {
+        self.queue.try_send((message, Bytes::new())).is_ok()
+    }
+
+    /// For an answer that is worked out elsewhere.
+    pub(crate) fn sender(&self) -> mpsc::Sender<(Out, Bytes)> {
+        self.queue.clone()
+    }
+
+    /// The peer answered a ping.
+    pub(crate) fn pong(&mut self, number: u64) {
+        self.heart.pong(number);
+    }
+
+    /// The next thing that happens. Cancel safe.
+    pub(crate) async fn next(&mut self) -> LinkNews<In> {
+        tokio::select! {
+            message = self.receiver.next() => match message {
+                Ok(Some((message, _))) => LinkNews::Message(message),
+                Ok(None) => LinkNews::Lost("it closed its control connection".to_owned()),
+                Err(error) => LinkNews::Lost(format!("its control connection broke: {error}")),
+            },
+            () = tokio::time::sleep_until(self.heart.deadline().into()) => match self.heart.beat(Instant::now()) {
+                Beat::Ping(number) => LinkNews::PingDue(number),
+                Beat::Dead => LinkNews::Silent,
+            },
+        }
+    }
+
+    /// What the peer still said before it went, in order.
+    pub(crate) async fn last_words(mut self) -> Vec<In> {
+        const MOST: usize = 4096;
+        const LIMIT: Duration = Duration::from_millis(200);
+        let mut words = Vec::new();
+        while words.len() < MOST
+            && let Ok(Ok(Some((message, _)))) = timeout(LIMIT, self.receiver.next()).await
+        {
+            words.push(message);
+        }
+        words
+    }
+}
+
+/// Turns a caller away, with the reason.
+pub(crate) async fn refuse(mut connection: Connection, reason: String) {
+    // It may be gone already.
+    let _ = timeout(VERDICT_TIMEOUT, connection.answer(Verdict::Refused(reason))).await;
+}

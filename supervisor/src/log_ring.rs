@@ -1,0 +1,92 @@
+//! The last log lines of one server, for `mcproxy logs` and the built-in server.
+
+use std::{
+    collections::VecDeque,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use mcproxy_ipc::{LogLine, LogRecord, ServerName};
+use tokio::sync::broadcast;
+
+use crate::logging::one_line;
+
+const MAX_LINES: usize = 1000;
+const MAX_BYTES: usize = 256 * 1024;
+/// Lines that a slow follower may be behind; then it loses some and is told how many.
+const FOLLOW: usize = 1024;
+
+/// A new line and whose it is, for those who follow.
+#[derive(Debug, Clone)]
+pub(crate) struct Followed {
+    /// The server.
+    pub(crate) server: ServerName,
+    /// The line.
+    pub(crate) line: LogLine,
+}
+
+/// Where new lines are announced.
+pub(crate) type Follow = broadcast::Sender<Followed>;
+
+/// A channel for followers.
+pub(crate) fn follow() -> Follow {
+    broadcast::channel(FOLLOW).0
+}
+
+/// Milliseconds since the Unix epoch.
+pub(crate) fn now_ms() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// A record as one line for people.
+pub(crate) fn line(record: &LogRecord) -> LogLine {
+    let mut text = one_line(&record.message).into_owned();
+    for (key, value) in &record.fields {
+        text.push_str(&format!(" {}={}", one_line(key), one_line(value)));
+    }
+    LogLine { at_ms: now_ms(), level: record.level, source: record.source, text }
+}
+
+/// Bounded in lines and in bytes.
+#[derive(Debug, Default)]
+pub(crate) struct LogRing {
+    lines: VecDeque<LogLine>,
+    bytes: usize,
+}
+
+impl LogRing {
+    /// Remembers a line; forgets the oldest ones beyond the bounds.
+    pub(crate) fn push(&mut self, line: LogLine) {
+        self.bytes += line.text.len();
+        self.lines.push_back(line);
+        while self.lines.len() > MAX_LINES || self.bytes > MAX_BYTES {
+            let Some(oldest) = self.lines.pop_front() else { return };
+            self.bytes -= oldest.text.len();
+        }
+    }
+
+    /// The last lines, at most `n`, oldest first.
+    pub(crate) fn last(&self, n: usize) -> Vec<LogLine> {
+        self.lines.iter().skip(self.lines.len().saturating_sub(n)).cloned().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ring_keeps_the_newest_lines_within_its_bounds() {
+        let mut ring = LogRing::default();
+        for n in 0..3000 {
+            ring.push(line(&LogRecord::stderr(format!("line {n}"))));
+        }
+        assert_eq!(ring.last(usize::MAX).len(), MAX_LINES);
+        assert_eq!(ring.last(1)[0].text, "line 2999");
+        for _ in 0..100 {
+            ring.push(line(&LogRecord::stderr("x".repeat(8000))));
+        }
+        assert!(
+            ring.bytes <= MAX_BYTES && ring.last(usize::MAX).iter().map(|l| l.text.len()).sum::<usize>() == ring.bytes
+        );
+    }
+}

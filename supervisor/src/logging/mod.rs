@@ -1,0 +1,118 @@
+//! Where log records go: one slog root, one sink behind a bounded queue that drops and counts and never blocks.
+//!
+//! The keys that records carry are listed in `docs/logging.md`.
+
+mod escape;
+mod gate;
+mod remote;
+mod syslog;
+
+use std::{
+    io::{self, IsTerminal as _},
+    sync::mpsc,
+    time::Duration,
+};
+
+use mcproxy_ipc::LogLevel;
+use slog::{Drain, Logger, o};
+use slog_async::{Async, AsyncGuard, OverflowStrategy};
+
+pub(crate) use escape::{one_line, printable};
+pub(crate) use gate::LevelSwitch;
+pub(crate) use remote::emit;
+
+/// Records that may wait for the sink; beyond that they are dropped and counted.
+const QUEUE: usize = 2048;
+/// How long the end of the process may wait for the sink to take what is queued.
+const FLUSH: Duration = Duration::from_secs(1);
+
+/// Where records are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Target {
+    /// Standard output, as text or as one JSON object a line.
+    Stdout(Format),
+    /// The machine's syslog.
+    Syslog,
+}
+
+/// How a record looks on standard output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    Text,
+    /// For programs: one object a line.
+    Json,
+}
+
+/// The root logger and what belongs to it.
+pub(crate) struct Logging {
+    /// The root.
+    pub(crate) log: Logger,
+    /// Changes the level that is logged.
+    pub(crate) level: LevelSwitch,
+    /// Why syslog could not be opened; records go to standard error instead.
+    pub(crate) syslog_error: Option<io::Error>,
+    guard: AsyncGuard,
+}
+
+impl Logging {
+    /// Opens the sink and starts its thread.
+    pub(crate) fn open(target: Target, level: LogLevel) -> Self {
+        let (drain, guard, syslog_error) = match target {
+            Target::Stdout(Format::Text) => with_guard(text(), None),
+            Target::Stdout(Format::Json) => {
+                with_guard(slog_json::Json::new(io::stdout()).add_default_keys().set_flush(true).build(), None)
+            }
+            Target::Syslog => match syslog::Syslog::open(syslog::SOCKETS) {
+                Ok(syslog) => with_guard(syslog, None),
+                Err(error) => {
+                    let plain = slog_term::PlainSyncDecorator::new(io::stderr());
+                    with_guard(slog_term::FullFormat::new(plain).build(), Some(error))
+                }
+            },
+        };
+        let level = LevelSwitch::new(level);
+        let log = Logger::root(gate::Gate::new(drain.ignore_res(), level.clone()), o!());
+        Self { log, level, syslog_error, guard }
+    }
+
+    /// Writes out what is queued, but does not wait long for a sink that is stuck.
+    pub(crate) fn finish(self) {
+        let (done, finished) = mpsc::channel();
+        let guard = self.guard;
+        // Not joined: a stuck sink must not keep the process, whose end ends the thread.
+        std::thread::spawn(move || {
+            drop(guard);
+            let _ = done.send(());
+        });
+        let _ = finished.recv_timeout(FLUSH);
+    }
+}
+
+fn with_guard<D>(sink: D, error: Option<io::Error>) -> (Async, AsyncGuard, Option<io::Error>)
+where
+    D: Drain<Ok = ()> + Send + 'static,
+{
+    // A sink that fails (a closed pipe, say) loses records; there is nowhere left to say so.
+    let (drain, guard) = Async::new(sink.ignore_res())
+        .chan_size(QUEUE)
+        .overflow_strategy(OverflowStrategy::DropAndReport)
+        .thread_name("log".to_owned())
+        .build_with_guard();
+    (drain, guard, error)
+}
+
+type Text = Box<dyn Drain<Ok = (), Err = io::Error> + Send>;
+
+/// On a terminal the compact form with colours; elsewhere one complete line for each record, which can be searched.
+fn text() -> Text {
+    if !io::stdout().is_terminal() {
+        return Box::new(slog_term::FullFormat::new(slog_term::PlainSyncDecorator::new(io::stdout())).build());
+    }
+    let decorator = slog_term::TermDecorator::new().stdout();
+    let decorator = match std::env::var_os("NO_COLOR") {
+        Some(set) if !set.is_empty() => decorator.force_plain(),
+        _ => decorator,
+    };
+    Box::new(slog_term::CompactFormat::new(decorator.build()).build())
+}

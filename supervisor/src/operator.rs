@@ -1,0 +1,173 @@
+//! A person's `mcproxy`: one request, one answer.
+
+use std::time::Duration;
+
+use mcproxy_config::nearest;
+use mcproxy_ipc::{
+    Connection, LogLevel, LogLine, LogSource, Receiver, Sender, ServerName, Verdict,
+    control::{OperatorToSupervisor, SupervisorToOperator},
+};
+use slog::info;
+use tokio::{
+    sync::{broadcast, mpsc, oneshot},
+    time::timeout,
+};
+
+use crate::{
+    context::Context,
+    control::Request,
+    log_ring::{Followed, now_ms},
+    server::{Command, ServerHandle},
+    status,
+};
+
+/// For the request to arrive, and for each answer to be taken.
+const LIMIT: Duration = Duration::from_secs(10);
+/// Most old lines in one answer.
+const MAX_LINES: usize = 10_000;
+
+type In = Receiver<OperatorToSupervisor>;
+type Out = Sender<SupervisorToOperator>;
+
+/// Serves one caller.
+pub(crate) async fn serve(mut connection: Connection, context: &Context, requests: &mpsc::Sender<Request>) {
+    if !matches!(timeout(LIMIT, connection.answer(Verdict::Accepted)).await, Ok(Ok(()))) {
+        return;
+    }
+    let (mut receiver, mut sender): (In, Out) = connection.control();
+    let Ok(Ok(Some((request, _)))) = timeout(LIMIT, receiver.next()).await else { return };
+    match request {
+        OperatorToSupervisor::Status => {
+            let report = status::report(context).await;
+            say(&mut sender, SupervisorToOperator::Status(Box::new(report))).await;
+        }
+        OperatorToSupervisor::Restart(name) => {
+            info!(context.log, "restart requested by an operator"; "server" => %name);
+            say(&mut sender, outcome(restart(context, &name).await)).await;
+        }
+        OperatorToSupervisor::Reload => {
+            let (reply, answer) = oneshot::channel();
+            let asked = requests.send(Request::Reload(reply)).await.is_ok();
+            let done = if asked { answer.await.ok() } else { None };
+            say(&mut sender, outcome(done.unwrap_or_else(|| Err("the supervisor is stopping".to_owned())))).await;
+        }
+        OperatorToSupervisor::Stop => {
+            info!(context.log, "stop requested by an operator");
+            say(&mut sender, SupervisorToOperator::Done("stopping".to_owned())).await;
+            // It may be stopping already.
+            let _ = requests.send(Request::Stop).await;
+        }
+        OperatorToSupervisor::Logs { server, lines, follow } => {
+            logs(context, &mut receiver, &mut sender, server, lines, follow).await;
+        }
+    }
+}
+
+/// False when the caller is gone or does not read.
+async fn say(sender: &mut Out, message: SupervisorToOperator) -> bool {
+    matches!(timeout(LIMIT, sender.send(&message)).await, Ok(Ok(())))
+}
+
+fn outcome(result: Result<String, String>) -> SupervisorToOperator {
+    match result {
+        Ok(done) => SupervisorToOperator::Done(done),
+        Err(why) => SupervisorToOperator::Failed(why),
+    }
+}
+
+fn find(context: &Context, name: &ServerName) -> Result<ServerHandle, String> {
+    context.server(name.as_str()).ok_or_else(|| {
+        let servers = context.servers();
+        let mut known: Vec<&str> = servers.iter().map(|server| server.name.as_str()).collect();
+        known.sort_unstable();
+        match nearest(name.as_str(), known.iter().copied()) {
+            Some(near) => format!("no server is named `{name}`; did you mean `{near}`?"),
+            None if known.is_empty() => format!("no server is named `{name}`; none is configured"),
+            None => format!("no server is named `{name}`; there are {}", known.join(", ")),
+        }
+    })
+}
+
+async fn restart(context: &Context, name: &ServerName) -> Result<String, String> {
+    let server = find(context, name)?;
+    let (reply, answer) = oneshot::channel();
+    let busy = || format!("{name} is busy; try again");
+    timeout(LIMIT, server.commands.send(Command::Restart(reply))).await.map_err(|_| busy())?.map_err(|_| busy())?;
+    match timeout(LIMIT, answer).await {
+        Ok(Ok(true)) => Ok(format!("{name} is being restarted")),
+        Ok(Ok(false)) => Err(format!("{name} is disabled in the configuration")),
+        Ok(Err(_)) | Err(_) => Err(busy()),
+    }
+}
+
+async fn logs(
+    context: &Context,
+    receiver: &mut In,
+    sender: &mut Out,
+    only: Option<ServerName>,
+    lines: usize,
+    follow: bool,
+) {
+    // Subscribed first, so that no line falls between the old ones and the new ones.
+    let new = context.follow.subscribe();
+    let old = match &only {
+        Some(name) => match find(context, name) {
+            Ok(server) => server.logs(lines.min(MAX_LINES)).await,
+            Err(why) => {
+                say(sender, SupervisorToOperator::Failed(why)).await;
+                return;
+            }
+        },
+        None => all_logs(context, lines.min(MAX_LINES)).await,
+    };
+    for line in old {
+        if !say(sender, SupervisorToOperator::Line(line)).await {
+            return;
+        }
+    }
+    if follow {
+        tokio::select! {
+            () = pass_on(new, sender, only) => {}
+            // It says nothing more, so this is its end.
+            _ = receiver.next() => return,
+        }
+    }
+    say(sender, SupervisorToOperator::End).await;
+}
+
+/// The last lines of all servers, in the order of their time, each with its server.
+async fn all_logs(context: &Context, lines: usize) -> Vec<LogLine> {
+    let mut all = Vec::new();
+    for server in context.servers().iter() {
+        let named = |line| named(&server.name, line);
+        all.extend(server.logs(lines).await.into_iter().map(named));
+    }
+    all.sort_by_key(|line: &LogLine| line.at_ms);
+    all.split_off(all.len().saturating_sub(lines))
+}
+
+fn named(server: &ServerName, line: LogLine) -> LogLine {
+    LogLine { text: format!("{server}: {}", line.text), ..line }
+}
+
+async fn pass_on(mut new: broadcast::Receiver<Followed>, sender: &mut Out, only: Option<ServerName>) {
+    loop {
+        let line = match new.recv().await {
+            Ok(Followed { server, line }) => match &only {
+                Some(name) if *name == server => line,
+                Some(_) => continue,
+                None => named(&server, line),
+            },
+            Err(broadcast::error::RecvError::Lagged(count)) => LogLine {
+                at_ms: now_ms(),
+                level: LogLevel::Warn,
+                source: LogSource::Own,
+                text: format!("{count} lines were dropped because they were not read fast enough"),
+            },
+            Err(broadcast::error::RecvError::Closed) => return,
+        };
+        if !say(sender, SupervisorToOperator::Line(line)).await {
+            return;
+        }
+    }
+}

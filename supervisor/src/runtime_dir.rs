@@ -1,0 +1,191 @@
+//! The directory for sockets, and the lock that keeps a second supervisor out of it.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Read as _, Write as _},
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+};
+
+use mcproxy_ipc::{Generation, ServerName, supervisor_socket};
+use rustix::fs::{FlockOperation, OFlags, flock};
+
+/// Longest path of a local socket, in bytes (unix(7)).
+const MAX_SOCKET_PATH: usize = 107;
+
+/// Why there is no runtime directory for us.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RuntimeDirError {
+    /// Another supervisor holds the lock.
+    #[error("already running (pid {pid}) in {}", dir.display())]
+    AlreadyRunning { pid: String, dir: PathBuf },
+    /// Somebody else could have put things there.
+    #[error("{} {problem}; use --runtime-dir to choose another directory", path.display())]
+    Untrusted { path: PathBuf, problem: String },
+    /// A socket's path would not fit.
+    #[error("{} is too long for a socket (at most {MAX_SOCKET_PATH} bytes); use a shorter --runtime-dir", path.display())]
+    TooLong { path: PathBuf },
+    /// The operating system said no.
+    #[error("cannot {what} {}", path.display())]
+    Io {
+        what: &'static str,
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// A directory that belongs to us alone, locked as long as this exists.
+#[derive(Debug)]
+pub(crate) struct RuntimeDir {
+    paths: Paths,
+    _lock: File,
+}
+
+/// The names of the files in it.
+#[derive(Debug, Clone)]
+pub(crate) struct Paths {
+    dir: PathBuf,
+}
+
+impl Paths {
+    /// Where the supervisor listens.
+    pub(crate) fn supervisor(&self) -> PathBuf {
+        supervisor_socket(&self.dir)
+    }
+
+    /// Where the worker of one incarnation listens for the gateway.
+    pub(crate) fn worker(&self, server: &ServerName, generation: Generation) -> PathBuf {
+        self.workers().join(format!("{server}.{generation}.sock"))
+    }
+
+    fn workers(&self) -> PathBuf {
+        self.dir.join("workers")
+    }
+
+    /// Whether the sockets of this server have paths that fit.
+    pub(crate) fn check(&self, server: &ServerName) -> Result<(), RuntimeDirError> {
+        // Ten digits of generations are one a second for 300 years.
+        let path = self.worker(server, Generation(9_999_999_999));
+        if path.as_os_str().len() > MAX_SOCKET_PATH { Err(RuntimeDirError::TooLong { path }) } else { Ok(()) }
+    }
+}
+
+impl RuntimeDir {
+    /// Creates the directory if needed, checks that it is ours alone, takes the lock and removes stale worker sockets.
+    pub(crate) fn open(dir: &Path) -> Result<Self, RuntimeDirError> {
+        let dir = std::path::absolute(dir).map_err(io_error("find", dir))?;
+        let paths = Paths { dir };
+        own_directory(&paths.dir, true)?;
+        let lock = lock(&paths.dir)?;
+        // Under the lock nobody else uses what is in here.
+        own_directory(&paths.workers(), false)?;
+        let workers = paths.workers();
+        for entry in fs::read_dir(&workers).map_err(io_error("read", &workers))?.flatten() {
+            if entry.path().extension().is_some_and(|extension| extension == "sock") {
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+        Ok(Self { paths, _lock: lock })
+    }
+
+    /// The names of the files in it.
+    pub(crate) fn paths(&self) -> &Paths {
+        &self.paths
+    }
+}
+
+fn io_error(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> RuntimeDirError {
+    let path = path.to_owned();
+    move |source| RuntimeDirError::Io { what, path, source }
+}
+
+fn own_directory(path: &Path, with_parents: bool) -> Result<(), RuntimeDirError> {
+    if with_parents && let Some(parent) = path.parent() {
+        fs::create_dir_all(parent).map_err(io_error("create", parent))?;
+    }
+    match fs::DirBuilder::new().mode(0o700).create(path) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(io_error("create", path)(error)),
+    }
+    let untrusted = |problem: String| RuntimeDirError::Untrusted { path: path.to_owned(), problem };
+    let meta = fs::symlink_metadata(path).map_err(io_error("look at", path))?;
+    let us = rustix::process::geteuid().as_raw();
+    match meta.mode() & 0o7777 {
+        _ if meta.is_symlink() => Err(untrusted("is a symbolic link".to_owned())),
+        _ if !meta.is_dir() => Err(untrusted("is not a directory".to_owned())),
+        _ if meta.uid() != us => Err(untrusted(format!("belongs to user {}, not to us ({us})", meta.uid()))),
+        mode if mode & 0o022 != 0 => Err(untrusted(format!("can be written by others (mode {mode:o})"))),
+        _ => Ok(()),
+    }
+}
+
+fn lock(dir: &Path) -> Result<File, RuntimeDirError> {
+    let path = dir.join("supervisor.lock");
+    let flags = OFlags::NOFOLLOW.bits().cast_signed();
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .custom_flags(flags)
+        .open(&path)
+        .map_err(io_error("open", &path))?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => {}
+        Err(rustix::io::Errno::WOULDBLOCK) => {
+            let mut pid = String::new();
+            let _ = (&mut file).take(32).read_to_string(&mut pid);
+            let pid = pid.trim();
+            let pid = if pid.is_empty() { "unknown" } else { pid }.to_owned();
+            return Err(RuntimeDirError::AlreadyRunning { pid, dir: dir.to_owned() });
+        }
+        Err(error) => return Err(io_error("lock", &path)(error.into())),
+    }
+    file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id())).map_err(io_error("write", &path))?;
+    Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use super::*;
+
+    #[test]
+    fn a_second_supervisor_learns_the_pid_of_the_first() {
+        let dir = tempfile::tempdir().expect("a temp dir");
+        let path = dir.path().join("mcproxy");
+        let _first = RuntimeDir::open(&path).expect("free");
+        let error = RuntimeDir::open(&path).expect_err("taken").to_string();
+        assert!(error.contains(&format!("already running (pid {})", std::process::id())), "{error}");
+    }
+
+    #[test]
+    fn a_link_or_a_directory_of_others_is_refused() {
+        let dir = tempfile::tempdir().expect("a temp dir");
+        let real = dir.path().join("real");
+        fs::create_dir(&real).expect("created");
+        let link = dir.path().join("link");
+        symlink(&real, &link).expect("linked");
+        assert!(RuntimeDir::open(&link).is_err());
+        fs::set_permissions(&real, fs::Permissions::from_mode(0o777)).expect("set");
+        assert!(RuntimeDir::open(&real).is_err());
+    }
+
+    #[test]
+    fn stale_worker_sockets_are_removed_and_long_paths_are_noticed() {
+        let dir = tempfile::tempdir().expect("a temp dir");
+        drop(RuntimeDir::open(dir.path()).expect("free"));
+        let stale = dir.path().join("workers/time.3.sock");
+        fs::write(&stale, "").expect("written");
+        let runtime = RuntimeDir::open(dir.path()).expect("free again");
+        assert!(!stale.exists());
+        let name = ServerName::try_from("time").expect("valid");
+        assert!(runtime.paths().check(&name).is_ok());
+        let long = Paths { dir: PathBuf::from(format!("/{}", "x".repeat(90))) };
+        assert!(long.check(&name).is_err());
+    }
+}

@@ -1,0 +1,113 @@
+//! What is remembered of one server: its last steps, its log lines, its last error.
+
+use std::collections::VecDeque;
+
+use mcproxy_ipc::{Ended, LifecycleEvent, LogLevel, LogRecord, LogSource, ServerName};
+use slog::Logger;
+
+use crate::{
+    log_ring::{Follow, Followed, LogRing, line},
+    logging::{emit, printable},
+};
+
+/// So many steps are remembered.
+const MAX_EVENTS: usize = 50;
+/// So many lines of stderr go into an error.
+const TAIL_LINES: usize = 5;
+/// And at most so many characters.
+const TAIL_CHARS: usize = 2000;
+
+/// The memory of a server's task.
+#[derive(Debug)]
+pub(super) struct History {
+    server: ServerName,
+    follow: Follow,
+    pub(super) ring: LogRing,
+    pub(super) events: VecDeque<LifecycleEvent>,
+    pub(super) last_error: Option<String>,
+    /// The end of the current server's stderr.
+    tail: String,
+}
+
+impl History {
+    pub(super) fn new(server: ServerName, follow: Follow) -> Self {
+        let (ring, events) = (LogRing::default(), VecDeque::new());
+        Self { server, follow, ring, events, last_error: None, tail: String::new() }
+    }
+
+    /// Logs a record and remembers it.
+    pub(super) fn record(&mut self, log: &Logger, record: &LogRecord) {
+        emit(log, record);
+        let line = line(record);
+        // Nobody may be following.
+        let _ = self.follow.send(Followed { server: self.server.clone(), line: line.clone() });
+        self.ring.push(line);
+    }
+
+    /// Logs a fact of our own and remembers it.
+    pub(super) fn note(&mut self, log: &Logger, level: LogLevel, message: &str, fields: &[(&str, String)]) {
+        let fields = fields.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect();
+        let record = LogRecord { level, source: LogSource::Own, message: message.to_owned(), fields, dropped: 0 };
+        self.record(log, &record);
+    }
+
+    /// A new incarnation begins.
+    pub(super) fn begin(&mut self) {
+        self.tail.clear();
+    }
+
+    /// Keeps the end of the server's stderr for the error that follows.
+    pub(super) fn ended(&mut self, ended: &Ended) {
+        self.tail = last_lines(&ended.stderr_tail);
+    }
+
+    /// The worker itself said something, which is the best explanation when it dies.
+    pub(super) fn worker_line(&mut self, line: &str) {
+        self.tail = last_lines(&format!("{}\n{line}", self.tail));
+    }
+
+    /// Remembers why the server is not well.
+    pub(super) fn failed(&mut self, reason: &str) {
+        let reason = printable(reason);
+        self.last_error =
+            Some(if self.tail.is_empty() { reason.into_owned() } else { format!("{reason}\n{}", self.tail) });
+    }
+
+    /// Remembers a step.
+    pub(super) fn moved(&mut self, event: LifecycleEvent) {
+        self.events.push_back(event);
+        while self.events.len() > MAX_EVENTS {
+            self.events.pop_front();
+        }
+    }
+}
+
+fn last_lines(text: &str) -> String {
+    let text = printable(text);
+    let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+    let mut tail = lines[lines.len().saturating_sub(TAIL_LINES)..].join("\n");
+    if let Some((cut, _)) = tail.char_indices().rev().nth(TAIL_CHARS) {
+        tail = format!("…{}", &tail[cut..]);
+    }
+    tail
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_carries_the_end_of_stderr_without_its_control_characters() {
+        let name = ServerName::try_from("time").expect("valid");
+        let mut history = History::new(name, crate::log_ring::follow());
+        let stderr_tail = (0..9).map(|n| format!("line {n}\u{1b}\n\n")).collect();
+        history.ended(&Ended { reason: mcproxy_ipc::EndReason::StdoutClosed, stderr_tail });
+        history.failed("the server closed its stdout");
+        let error = history.last_error.clone().expect("set");
+        assert_eq!(error.lines().count(), 6, "{error}");
+        assert!(error.starts_with("the server closed its stdout\nline 4\\u{1b}\n"), "{error}");
+        history.begin();
+        history.failed("again");
+        assert_eq!(history.last_error.as_deref(), Some("again"));
+    }
+}

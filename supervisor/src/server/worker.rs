@@ -1,0 +1,166 @@
+//! One incarnation's worker: its process and, once it has called, its control connection.
+
+use std::{
+    ffi::OsString,
+    io,
+    process::{ExitStatus, Stdio},
+    time::{Duration, Instant},
+};
+
+use mcproxy_ipc::{
+    Connection, Generation, Peer, ServerName, WorkerSpec,
+    control::{SupervisorToWorker, WorkerToSupervisor},
+};
+
+use crate::{
+    child::{Child, ChildNews},
+    children::Instance,
+    context::{Context, sleep_until},
+    link::{Link, LinkNews, refuse},
+};
+
+/// A worker that broke off is most likely dying, and how it died says more than that it broke off.
+const DYING: Duration = Duration::from_millis(500);
+
+/// A worker that was spawned and not yet waited for.
+#[derive(Debug)]
+pub(super) struct Worker {
+    pub(super) generation: Generation,
+    pub(super) instance: Instance,
+    pub(super) spawned: Instant,
+    /// The server's process, once the worker reported it.
+    pub(super) server_pid: Option<u32>,
+    child: Child,
+    link: Option<Link<WorkerToSupervisor, SupervisorToWorker>>,
+    /// The connection was lost: until when it may die of that, and why.
+    lost: Option<(Instant, String)>,
+}
+
+/// What a worker brings up.
+#[derive(Debug)]
+pub(super) enum News {
+    Said(WorkerToSupervisor),
+    /// It does not read or does not answer.
+    Silent,
+    /// It broke off or broke the protocol.
+    Lost(String),
+    Line(String),
+    Exited(ExitStatus),
+}
+
+impl Worker {
+    /// Spawns the worker; it is told what to run when it calls.
+    pub(super) fn spawn(context: &Context, server: &ServerName, generation: Generation) -> io::Result<Self> {
+        let instance = Instance::new(server, generation);
+        let args: Vec<OsString> = vec![
+            "--supervised".into(),
+            "--server".into(),
+            server.as_str().into(),
+            "--generation".into(),
+            generation.to_string().into(),
+            "--socket".into(),
+            context.paths.supervisor().into(),
+        ];
+        let program = context.programs.worker();
+        let child = Child::spawn(&program, args, Stdio::null(), Some(instance.clone()), &context.children)?;
+        Ok(Self { generation, instance, spawned: Instant::now(), server_pid: None, child, link: None, lost: None })
+    }
+
+    /// Its process id.
+    pub(super) fn pid(&self) -> u32 {
+        self.child.pid()
+    }
+
+    /// The process groups it is known to use.
+    pub(super) fn groups(&self) -> Vec<u32> {
+        [Some(self.pid()), self.server_pid].into_iter().flatten().collect()
+    }
+
+    /// Whether a caller is this worker.
+    pub(super) fn is(&self, peer: Peer, generation: Generation) -> Result<(), &'static str> {
+        match self {
+            _ if peer.uid != Some(rustix::process::geteuid().as_raw()) => Err("another user"),
+            _ if generation != self.generation => Err("another generation is current"),
+            _ if peer.pid != Some(self.pid()) => Err("not the process that was spawned for this generation"),
+            _ if self.link.is_some() => Err("it is connected already"),
+            _ => Ok(()),
+        }
+    }
+
+    /// Accepts its call and tells it what to run.
+    pub(super) async fn attach(&mut self, connection: Connection, spec: WorkerSpec) {
+        if let Some(link) = Link::accept(connection).await {
+            link.send(SupervisorToWorker::Run(Box::new(spec)));
+            self.link = Some(link);
+        }
+    }
+
+    /// Tells it to end. Before it has called, it has nothing to end in order.
+    pub(super) fn stop(&self) {
+        match &self.link {
+            Some(link) if link.send(SupervisorToWorker::Stop) => {}
+            Some(_) | None => self.kill(),
+        }
+    }
+
+    /// SIGKILL.
+    pub(super) fn kill(&self) {
+        self.child.kill();
+    }
+
+    /// The next thing that happens. Cancel safe.
+    pub(super) async fn next(&mut self) -> News {
+        loop {
+            let dying_until = self.lost.as_ref().map(|(until, _)| *until);
+            let link = async {
+                match &mut self.link {
+                    Some(link) => link.next().await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                news = link => match news {
+                    LinkNews::Message(WorkerToSupervisor::Pong(number)) => self.pong(number),
+                    LinkNews::Message(message) => return News::Said(message),
+                    LinkNews::PingDue(number) => {
+                        if !self.link.as_ref().is_some_and(|link| link.send(SupervisorToWorker::Ping(number))) {
+                            return News::Silent;
+                        }
+                    }
+                    LinkNews::Silent => return News::Silent,
+                    LinkNews::Lost(why) => {
+                        self.link = None;
+                        self.lost = Some((Instant::now() + DYING, why));
+                    }
+                },
+                () = sleep_until(dying_until) => {
+                    let why = self.lost.take().map(|(_, why)| why);
+                    return News::Lost(why.unwrap_or_default());
+                }
+                news = self.child.next() => return match news {
+                    ChildNews::Line(line) => News::Line(line),
+                    ChildNews::Exited(status) => News::Exited(status),
+                },
+            }
+        }
+    }
+
+    /// What it still said before it went.
+    pub(super) async fn last_words(&mut self) -> Vec<WorkerToSupervisor> {
+        match self.link.take() {
+            Some(link) => link.last_words().await,
+            None => Vec::new(),
+        }
+    }
+
+    fn pong(&mut self, number: u64) {
+        if let Some(link) = &mut self.link {
+            link.pong(number);
+        }
+    }
+}
+
+/// Turns a caller away that is not our worker.
+pub(super) async fn turn_away(connection: Connection, reason: &str) {
+    refuse(connection, format!("not a worker of this supervisor: {reason}")).await;
+}

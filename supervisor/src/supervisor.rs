@@ -1,0 +1,292 @@
+//! The whole: starts the tasks, applies configurations, drains.
+
+use std::{
+    net::TcpListener,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use mcproxy_config::Config;
+use mcproxy_ipc::{Listener, LogLevel, ServerName};
+use slog::{info, warn};
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    sync::{Notify, Semaphore, mpsc, watch},
+    task::JoinSet,
+    time::{sleep_until, timeout_at},
+};
+
+use crate::{
+    child::Programs,
+    children::Children,
+    config_watch::{ConfigWatch, Fingerprint},
+    context::{Context, Directory, Overview, START_SLOTS},
+    control::{self, Request},
+    gateway::{Gateway, GatewayCommand, GatewaySnapshot},
+    log_ring,
+    logging::LevelSwitch,
+    orphans,
+    reload::gateway_settings,
+    runtime_dir::RuntimeDir,
+    server::{self, Command, ServerHandle},
+};
+
+/// What servers need to stop in order, after the gateway has finished with the calls in flight.
+const SERVERS_GRACE: Duration = Duration::from_secs(9);
+/// How long killed processes may take to go.
+const KILL_LIMIT: Duration = Duration::from_secs(3);
+
+/// What `main` has prepared.
+pub(crate) struct Prepared {
+    pub(crate) log: slog::Logger,
+    pub(crate) level: LevelSwitch,
+    /// The level of the command line, which wins over the file's.
+    pub(crate) fixed_level: Option<LogLevel>,
+    pub(crate) config: Config,
+    pub(crate) config_path: PathBuf,
+    pub(crate) fingerprint: Fingerprint,
+    /// Host and port of the command line, which win over the file's.
+    pub(crate) address: (Option<std::net::IpAddr>, Option<u16>),
+    pub(crate) runtime: RuntimeDir,
+    pub(crate) listener: TcpListener,
+}
+
+/// Why it ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    /// Everything was drained.
+    Drained,
+    /// A second signal of this number.
+    Cut(i32),
+}
+
+/// The running whole.
+pub(crate) struct Supervisor {
+    pub(super) context: Context,
+    pub(super) config: Config,
+    pub(super) config_path: PathBuf,
+    pub(super) fingerprint: Fingerprint,
+    pub(super) address: (Option<std::net::IpAddr>, Option<u16>),
+    pub(super) fixed_level: Option<LogLevel>,
+    pub(super) level: LevelSwitch,
+    pub(super) directory: watch::Sender<Directory>,
+    pub(super) overview: watch::Sender<Overview>,
+    /// Tasks that are being left, by name: a new one of the same name waits for them.
+    pub(super) leaving: Vec<ServerHandle>,
+    pub(super) servers: JoinSet<()>,
+    pub(super) gateway: mpsc::Sender<GatewayCommand>,
+    gateway_task: JoinSet<()>,
+    control_task: JoinSet<()>,
+    requests: mpsc::Receiver<Request>,
+    watch: ConfigWatch,
+    signals: Signals,
+    _runtime: RuntimeDir,
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+    child: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+            child: signal(SignalKind::child())?,
+        })
+    }
+
+    /// The next signal.
+    async fn next(&mut self) -> SignalNews {
+        tokio::select! {
+            _ = self.terminate.recv() => SignalNews::End(SignalKind::terminate().as_raw_value()),
+            _ = self.interrupt.recv() => SignalNews::End(SignalKind::interrupt().as_raw_value()),
+            _ = self.hangup.recv() => SignalNews::Reload,
+            _ = self.child.recv() => SignalNews::Child,
+        }
+    }
+
+    /// The next request to end, while nothing else counts.
+    async fn end(&mut self, children: &Children) -> i32 {
+        loop {
+            match self.next().await {
+                SignalNews::End(number) => return number,
+                SignalNews::Child => orphans::reap(children),
+                SignalNews::Reload => {}
+            }
+        }
+    }
+}
+
+/// What a signal asks for.
+enum SignalNews {
+    /// To end; the number of the signal.
+    End(i32),
+    /// To read the configuration again.
+    Reload,
+    /// To collect a child.
+    Child,
+}
+
+impl Supervisor {
+    /// Starts everything. To be called on the main thread, which lives as long as the process.
+    pub(crate) fn start(prepared: Prepared) -> std::io::Result<Self> {
+        let Prepared { log, level, fixed_level, config, config_path, fingerprint, address, runtime, listener } =
+            prepared;
+        rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
+        let signals = Signals::new()?;
+        let control = Listener::bind(&runtime.paths().supervisor())?;
+        let listen = listener.local_addr()?;
+        let (directory, directory_seen) = watch::channel(Directory::from([]));
+        let (gateway_state, gateway_seen) = watch::channel(GatewaySnapshot::default());
+        let (overview, overview_seen) = watch::channel(Overview {
+            config_path: std::path::absolute(&config_path)?.display().to_string(),
+            config_error: None,
+            listen: listen.to_string(),
+            started: Instant::now(),
+        });
+        let context = Context {
+            log: log.clone(),
+            paths: runtime.paths().clone(),
+            programs: Programs::beside_us()?,
+            children: Children::default(),
+            start_slots: Arc::new(Semaphore::new(START_SLOTS)),
+            follow: log_ring::follow(),
+            routes_changed: Arc::new(Notify::new()),
+            directory: directory_seen,
+            overview: overview_seen,
+            gateway: gateway_seen,
+        };
+        let enabled = config.servers.iter().filter(|server| server.enabled).count();
+        info!(log, "listening"; "url" => format!("http://{listen}/mcp"), "config" => %config_path.display(),
+            "servers" => config.servers.len(), "enabled" => enabled, "pid" => std::process::id());
+        let mut servers = JoinSet::new();
+        let handles = config.servers.iter().map(|server| server::spawn(server.clone(), None, &context, &mut servers));
+        directory.send_replace(handles.collect());
+        let mut gateway_task = JoinSet::new();
+        let settings = gateway_settings(&config.gateway);
+        let gateway = Gateway::spawn(context.clone(), listener, settings, gateway_state, &mut gateway_task);
+        let mut control_task = JoinSet::new();
+        let (asked, requests) = mpsc::channel(8);
+        control_task.spawn(control::serve(control, context.clone(), gateway.clone(), asked));
+        let (watch, error) = ConfigWatch::new(&config_path);
+        if let Some(error) = error {
+            warn!(log, "configuration is not watched, only looked at every few seconds"; "error" => %error);
+        }
+        let leaving = Vec::new();
+        Ok(Self {
+            context,
+            config,
+            config_path,
+            fingerprint,
+            address,
+            fixed_level,
+            level,
+            directory,
+            overview,
+            leaving,
+            servers,
+            gateway,
+            gateway_task,
+            control_task,
+            requests,
+            watch,
+            signals,
+            _runtime: runtime,
+        })
+    }
+
+    /// Runs until somebody wants it to end.
+    pub(crate) async fn run(mut self) -> End {
+        loop {
+            tokio::select! {
+                signal = self.signals.next() => match signal {
+                    SignalNews::End(number) => {
+                        info!(self.context.log, "draining"; "signal" => number);
+                        return self.drain().await;
+                    }
+                    SignalNews::Reload => {
+                        let _ = self.reload("SIGHUP").await; // it is logged
+                    }
+                    SignalNews::Child => orphans::reap(&self.context.children),
+                },
+                request = self.requests.recv() => match request {
+                    Some(Request::Reload(reply)) => {
+                        // Who asked may have left.
+                        let _ = reply.send(self.reload("operator").await);
+                    }
+                    Some(Request::Stop) | None => {
+                        info!(self.context.log, "draining"; "reason" => "requested by an operator");
+                        return self.drain().await;
+                    }
+                },
+                () = self.watch.changed() => self.reload_if_changed().await,
+                Some(_) = self.servers.join_next() => {
+                    self.leaving.retain(|server| !server.commands.is_closed());
+                }
+            }
+        }
+    }
+
+    /// Calls in flight first, then all servers at once; a second signal, or the end of the grace, cuts it short.
+    async fn drain(mut self) -> End {
+        let grace = self.config.shutdown_grace;
+        let deadline = tokio::time::Instant::now() + grace;
+        let for_calls = grace.saturating_sub(SERVERS_GRACE).max(grace / 2);
+        let handles: Vec<ServerHandle> = self.directory.borrow().iter().chain(&self.leaving).cloned().collect();
+        let _ = self.gateway.send(GatewayCommand::Drain { grace: for_calls }).await;
+        let Self { gateway_task, servers, signals, context, .. } = &mut self;
+        let in_order = async {
+            while gateway_task.join_next().await.is_some() {}
+            for handle in &handles {
+                // A task that ended has no server.
+                let _ = handle.commands.send(Command::Leave).await;
+            }
+            while servers.join_next().await.is_some() {}
+        };
+        let cut = tokio::select! {
+            () = in_order => None,
+            number = signals.end(&context.children) => Some(number),
+            () = sleep_until(deadline) => {
+                warn!(context.log, "the grace is over; what is left is killed"; "grace_ms" => grace.as_millis() as u64);
+                Some(0)
+            }
+        };
+        if cut.is_some() {
+            self.kill_all(&handles).await;
+        }
+        self.control_task.shutdown().await;
+        orphans::reap(&self.context.children);
+        info!(self.context.log, "stopped");
+        match cut {
+            None | Some(0) => End::Drained,
+            Some(number) => End::Cut(number),
+        }
+    }
+
+    async fn kill_all(&mut self, handles: &[ServerHandle]) {
+        let limit = tokio::time::Instant::now() + KILL_LIMIT;
+        let all = async {
+            // Ended tasks do not listen any more.
+            let _ = self.gateway.send(GatewayCommand::Kill).await;
+            for handle in handles {
+                let _ = handle.commands.send(Command::Kill).await;
+            }
+            while self.servers.join_next().await.is_some() {}
+            while self.gateway_task.join_next().await.is_some() {}
+        };
+        if timeout_at(limit, all).await.is_err() {
+            warn!(self.context.log, "some processes could not be killed in time");
+        }
+    }
+
+    /// The task of that name that is being left, if there is one.
+    pub(super) fn predecessor(&self, name: &ServerName) -> Option<ServerHandle> {
+        self.leaving.iter().rev().find(|server| server.name == *name && !server.commands.is_closed()).cloned()
+    }
+}
