@@ -14,6 +14,7 @@ pub(crate) struct Footprint {
     pub(crate) gateway_pss_kib: i64,
     server_processes: i64,
     server_pss_kib: i64,
+    pids: Vec<u32>,
     pss_kib_by_name: BTreeMap<String, Vec<u64>>,
 }
 
@@ -21,6 +22,7 @@ pub(crate) struct Footprint {
 pub(crate) fn take(roots: &[u32]) -> io::Result<Footprint> {
     let mut sum = Footprint::default();
     for process in process::tree(roots)? {
+        sum.pids.push(process.pid);
         let Ok(memory) = process::memory(process.pid) else { continue }; // it has just ended
         let pss = memory.pss_kib as i64;
         if process.name == SERVER {

@@ -47,7 +47,7 @@ enum Ratio {
 }
 
 /// Heading, row, field of the result, unit, ratio.
-const ROWS: [(&str, &str, &str, Unit, Ratio); 17] = [
+const ROWS: [(&str, &str, &str, Unit, Ratio); 18] = [
     ("p50, 1 client, one core", "latency", "p50_us", Unit::Micros, Ratio::ToEcho),
     ("p99, 1 client, one core", "latency", "p99_us", Unit::Micros, Ratio::ToEcho),
     ("CPU per call, 1 client, one core", "latency", "cpu_us_per_call", Unit::Micros, Ratio::ToEcho),
@@ -65,6 +65,7 @@ const ROWS: [(&str, &str, &str, Unit, Ratio); 17] = [
     ("sessions abandoned", "abandoned", "sessions", Unit::Count, Ratio::Nothing),
     ("… processes more", "abandoned", "extra_processes", Unit::Count, Ratio::Nothing),
     ("… gateway's RSS grew by", "abandoned", "gateway_rss_growth_kib", Unit::Kib, Ratio::Nothing),
+    ("… all processes' PSS grew by", "abandoned", "all_pss_growth_kib", Unit::Kib, Ratio::Nothing),
 ];
 
 struct Results<'a>(&'a [Line]);
