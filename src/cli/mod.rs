@@ -18,6 +18,8 @@ mod session;
 mod sse;
 mod supervisor;
 mod table;
+#[cfg(test)]
+mod tests;
 
 pub use console::Console;
 pub use exit::Exit;

@@ -60,7 +60,7 @@ async fn dispatch(cli: Cli, console: &mut Console) -> Result<Exit, CliError> {
             act_and_tell(&supervisor, OperatorToSupervisor::Restart(server), json, console).await
         }
         Command::Reload => act_and_tell(&supervisor, OperatorToSupervisor::Reload, json, console).await,
-        Command::Stop => act_and_tell(&supervisor, OperatorToSupervisor::Stop, json, console).await,
+        Command::Stop => commands::stop::run(&supervisor, json, console).await,
         Command::Check { file } => commands::check::run(&file, json, console),
         Command::Schema => commands::schema::run(console),
         Command::Connect { url } => {

@@ -15,6 +15,8 @@ use super::{console::Console, error::CliError, exit::Exit, names};
 
 /// Longest wait for an answer that should come at once.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+/// Between two looks at whether it is gone.
+const POLL: Duration = Duration::from_millis(50);
 /// A restart or reload is answered when it was accepted; a busy supervisor may take its time.
 const ACTION_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -67,6 +69,16 @@ impl Supervisor {
         Ok(receiver)
     }
 
+    /// Waits until nobody listens any more.
+    pub(crate) async fn is_gone_within(&self, limit: Duration) -> bool {
+        let gone = async {
+            while self.connect().await.is_ok() {
+                tokio::time::sleep(POLL).await;
+            }
+        };
+        timeout(limit, gone).await.is_ok()
+    }
+
     async fn ask(&self, request: OperatorToSupervisor, wait: Duration) -> Result<SupervisorToOperator, CliError> {
         let answer = async {
             let next = self.send(request).await?.next().await?;
@@ -105,10 +117,16 @@ pub(crate) async fn act_and_tell(
     console: &mut Console,
 ) -> Result<Exit, CliError> {
     let sentence = supervisor.act(request).await?;
+    tell_done(&sentence, json, console)?;
+    Ok(Exit::Ok)
+}
+
+/// Prints a sentence about what was done.
+pub(crate) fn tell_done(sentence: &str, json: bool, console: &mut Console) -> Result<(), CliError> {
     if json {
         writeln!(console.out, "{}", serde_json::json!({"done": sentence}))?;
     } else {
-        writeln!(console.out, "{}", super::human::printable(&sentence))?;
+        writeln!(console.out, "{}", super::human::printable(sentence))?;
     }
-    Ok(Exit::Ok)
+    Ok(())
 }

@@ -7,4 +7,5 @@ mod content;
 pub(super) mod logs;
 pub(super) mod schema;
 pub(super) mod status;
+pub(super) mod stop;
 pub(super) mod tools;
