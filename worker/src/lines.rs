@@ -40,7 +40,7 @@ pub(crate) struct Splitter {
 
 #[derive(Debug)]
 struct Skip {
-    head: Bytes,
+    head: Vec<u8>,
     tail: Vec<u8>,
     len: usize,
 }
@@ -48,6 +48,8 @@ struct Skip {
 impl Skip {
     fn absorb(&mut self, bytes: &[u8], keep: usize) {
         self.len += bytes.len();
+        let room = keep - self.head.len();
+        self.head.extend_from_slice(&bytes[..bytes.len().min(room)]);
         let fresh = &bytes[bytes.len().saturating_sub(keep)..];
         let surplus = (self.tail.len() + fresh.len()).saturating_sub(keep);
         self.tail.drain(..surplus.min(self.tail.len()));
@@ -55,7 +57,7 @@ impl Skip {
     }
 
     fn into_line(self) -> Line {
-        Line::TooLong { head: self.head, tail: self.tail.into(), len: self.len }
+        Line::TooLong { head: self.head.into(), tail: self.tail.into(), len: self.len }
     }
 }
 
@@ -122,8 +124,7 @@ impl Splitter {
     }
 
     fn skip(&self, start: &[u8]) -> Skip {
-        let head = Bytes::copy_from_slice(&start[..start.len().min(self.keep)]);
-        let mut skip = Skip { head, tail: Vec::new(), len: 0 };
+        let mut skip = Skip { head: Vec::new(), tail: Vec::new(), len: 0 };
         skip.absorb(start, self.keep);
         skip
     }

@@ -155,7 +155,7 @@ mod tests {
             stderr.take(format!("line {i} ä\n").as_bytes(), now);
         }
         assert!(stderr.tail(usize::MAX).len() <= TAIL);
-        assert_eq!(stderr.tail(12), "ne 9999 ä\n");
+        assert_eq!(stderr.tail(12), "ine 9999 ä\n");
     }
 
     #[test]

@@ -142,8 +142,7 @@ mod tests {
             assert_eq!(calls.progress(7, at(seconds)), Some((70, true)));
             assert_eq!(calls.expire(at(seconds)), []);
         }
-        assert_eq!(calls.deadline(), Some(at(90)));
-        assert_eq!(calls.expire(at(90)), []);
+        assert_eq!(calls.deadline(), Some(at(100)));
         assert_eq!(calls.expire(at(100)), [Expired { upstream: 7, call: 70, total: true }]);
         assert_eq!(calls.close(7), None);
         assert_eq!(calls.deadline(), None);

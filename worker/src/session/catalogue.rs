@@ -236,7 +236,7 @@ mod tests {
     fn a_list_over_its_limits_is_cut_not_refused() {
         let mut catalogue = Catalogue::default();
         let mut list = gather(&catalogue);
-        let page = raw(&format!(r#"{{"tools":[{}]}}"#, vec!["{}"; 9].join(",")));
+        let page = raw(&format!(r#"{{"tools":[{}]}}"#, ["{}"; 9].join(",")));
         assert_eq!(list.page(&page), Next::Cut("more entries than the limit"));
         assert!(catalogue.replace(list));
         assert_eq!(catalogue.counts().tools, 5);

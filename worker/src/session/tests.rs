@@ -1,10 +1,15 @@
 //! The promises of the session.
 
-use std::time::Duration;
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 
 use mcproxy_ipc::{CallTimeouts, Generation, LaunchSpec, ServerName};
+use proptest::prelude::*;
 
 use super::*;
+use crate::lines::Line;
 
 /// A spec for tests.
 pub(crate) fn spec() -> WorkerSpec {
@@ -16,5 +21,270 @@ pub(crate) fn spec() -> WorkerSpec {
         timeouts: CallTimeouts { idle: Duration::from_secs(30), total: Duration::from_secs(100) },
         limits: ServerLimits { line_bytes: 1 << 20, tools: 100, catalogue_bytes: 1 << 20, concurrent_calls: 4 },
         data_socket: None,
+    }
+}
+
+fn text(line: &str) -> Line {
+    Line::Text(Bytes::copy_from_slice(line.as_bytes()))
+}
+
+fn discard() -> Logger {
+    Logger::root(slog::Discard, slog::o!())
+}
+
+/// A session whose server has one tool and is ready; the gateway is there.
+fn serving(now: Instant) -> Session {
+    let mut session = Session::new(&spec(), true, discard(), now);
+    say(
+        &mut session,
+        r#"{"jsonrpc":"2.0","id":1,"result":{"protocolVersion":"2025-06-18","capabilities":{"tools":{}},"serverInfo":{"name":"f","version":"1"}}}"#,
+        now,
+    );
+    say(&mut session, r#"{"jsonrpc":"2.0","id":2,"result":{"tools":[{"name":"a"}]}}"#, now);
+    assert!(matches!(session.out.events[..], [Event::Ready(_)]));
+    session.out = Output::default();
+    session
+}
+
+fn say(session: &mut Session, line: &str, now: Instant) {
+    session.line(text(line), now);
+}
+
+fn call(session: &mut Session, id: u64, now: Instant) {
+    let context = mcproxy_ipc::data::CallContext { wants_progress: true, ..Default::default() };
+    session.frame(GatewayToWorker::Call { id, method: "tools/call".into(), meta_at: 2, context }, b"{}", now);
+}
+
+fn written(session: &mut Session) -> String {
+    String::from_utf8(std::mem::take(&mut session.out.server)).expect("UTF-8")
+}
+
+fn told(session: &mut Session) -> Vec<(WorkerToGateway, String)> {
+    session.out.gateway.drain(..).map(|(m, p)| (m, String::from_utf8(p.to_vec()).expect("UTF-8"))).collect()
+}
+
+#[test]
+fn the_first_answers_make_a_server_ready_and_its_catalogue_is_the_first_message() {
+    let now = Instant::now();
+    let mut session = Session::new(&spec(), false, discard(), now);
+    assert!(written(&mut session).contains(r#""method":"initialize""#));
+    say(
+        &mut session,
+        r#"{"jsonrpc":"2.0","id":1,"result":{"protocolVersion":"2024-11-05","capabilities":{"tools":{},"resources":{}}}}"#,
+        now,
+    );
+    assert_eq!(written(&mut session).lines().count(), 4, "initialized and three lists");
+    for (id, list) in [(2, "tools"), (3, "resources")] {
+        say(&mut session, &format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{"{list}":[{{}}]}}}}"#), now);
+    }
+    assert_eq!(session.out.events, []);
+    say(&mut session, r#"{"jsonrpc":"2.0","id":4,"error":{"code":-32601,"message":"no templates"}}"#, now);
+    let [Event::Ready(description)] = &session.out.events[..] else { panic!("not ready") };
+    assert_eq!((description.counts.tools, description.counts.resources, description.counts.templates), (1, 1, 0));
+    assert!(session.out.gateway.is_empty(), "nobody is there yet");
+    session.link_up();
+    assert!(matches!(told(&mut session)[..], [(WorkerToGateway::Catalogue { revision: 1 }, _)]));
+}
+
+#[test]
+fn a_server_that_is_not_ready_in_time_is_given_up() {
+    let now = Instant::now();
+    let mut session = Session::new(&spec(), false, discard(), now);
+    let until = session.deadline().expect("always one before ready");
+    session.tick(false, until);
+    assert_eq!(session.out.events, [Event::Broken(EndReason::StartTimeout)]);
+    say(&mut session, r#"{"jsonrpc":"2.0","id":1,"result":{"protocolVersion":"2024-11-05"}}"#, until);
+    assert_eq!(session.out.events.len(), 1, "a late greeting changes nothing");
+}
+
+#[test]
+fn an_error_in_answer_to_initialize_is_a_failed_handshake() {
+    let now = Instant::now();
+    let mut session = Session::new(&spec(), false, discard(), now);
+    say(&mut session, r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32022,"message":"too old"}}"#, now);
+    assert!(matches!(&session.out.events[..], [Event::Broken(EndReason::Handshake(why))] if why.contains("too old")));
+}
+
+#[test]
+fn answers_and_progress_reach_the_call_they_belong_to() {
+    let now = Instant::now();
+    let mut session = serving(now);
+    call(&mut session, 70, now);
+    call(&mut session, 71, now);
+    let lines = written(&mut session);
+    assert!(lines.contains(r#""id":3,"#) && lines.contains(r#""progressToken":4"#), "{lines}");
+    say(
+        &mut session,
+        r#"{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":4,"progress":1}}"#,
+        now,
+    );
+    say(
+        &mut session,
+        r#"[{"jsonrpc":"2.0","id":4,"result":{"n":1e400}},{"jsonrpc":"2.0","id":3,"error":{"code":5,"message":"m"}}]"#,
+        now,
+    );
+    say(&mut session, r#"{"jsonrpc":"2.0","id":3,"result":{}}"#, now);
+    let expected = [
+        (WorkerToGateway::Progress { id: 71 }, r#"{"progress":1}"#.to_owned()),
+        (WorkerToGateway::Done { id: 71, outcome: Outcome::Result }, r#"{"n":1e400}"#.to_owned()),
+        (WorkerToGateway::Done { id: 70, outcome: Outcome::Error }, r#"{"code":5,"message":"m"}"#.to_owned()),
+    ];
+    assert_eq!(told(&mut session), expected);
+}
+
+#[test]
+fn a_call_that_takes_too_long_is_answered_and_cancelled() {
+    let now = Instant::now();
+    let mut session = serving(now);
+    call(&mut session, 70, now);
+    written(&mut session);
+    session.tick(false, now + Duration::from_secs(30));
+    let answers = told(&mut session);
+    assert!(
+        matches!(&answers[..], [(WorkerToGateway::Done { id: 70, .. }, error)] if error.contains("31001")),
+        "{answers:?}"
+    );
+    assert!(written(&mut session).contains(r#""method":"notifications/cancelled","params":{"requestId":3"#));
+    say(&mut session, r#"{"jsonrpc":"2.0","id":3,"result":{}}"#, now);
+    assert_eq!(told(&mut session), []);
+}
+
+#[test]
+fn an_answer_that_is_too_long_fails_its_call_only() {
+    let now = Instant::now();
+    let mut session = serving(now);
+    call(&mut session, 70, now);
+    call(&mut session, 71, now);
+    let head = Bytes::from_static(br#"{"jsonrpc":"2.0","id":4,"result":{"#);
+    session.line(Line::TooLong { head, tail: Bytes::new(), len: 2 << 20 }, now);
+    assert!(matches!(told(&mut session)[..], [(WorkerToGateway::Done { id: 71, outcome: Outcome::Error }, _)]));
+}
+
+#[test]
+fn changes_are_gathered_and_pushed_once_and_only_when_something_changed() {
+    let now = Instant::now();
+    let mut session = serving(now);
+    let changed = r#"{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}"#;
+    for (id, name, news) in [(3, "a", 0), (4, "b", 1)] {
+        for _ in 0..4 {
+            say(&mut session, changed, now);
+        }
+        session.tick(false, now);
+        assert_eq!(written(&mut session), "", "debounced");
+        session.tick(false, now + DEBOUNCE);
+        assert_eq!(written(&mut session).lines().count(), 1);
+        say(&mut session, &format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{"tools":[{{"name":"{name}"}}]}}}}"#), now);
+        assert_eq!(told(&mut session).len(), news);
+        assert_eq!(session.out.events.len(), news);
+    }
+}
+
+#[test]
+fn a_newer_gateway_gets_the_catalogue_and_the_calls_of_the_older_are_cancelled() {
+    let now = Instant::now();
+    let mut session = serving(now);
+    call(&mut session, 70, now);
+    written(&mut session);
+    session.link_up();
+    assert!(written(&mut session).contains("notifications/cancelled"));
+    say(&mut session, r#"{"jsonrpc":"2.0","id":3,"result":{}}"#, now);
+    assert!(matches!(told(&mut session)[..], [(WorkerToGateway::Catalogue { .. }, _)]));
+}
+
+#[test]
+fn a_servers_own_requests_are_answered() {
+    let now = Instant::now();
+    let mut session = serving(now);
+    say(&mut session, r#"{"jsonrpc":"2.0","id":"p","method":"ping"}"#, now);
+    say(&mut session, r#"{"jsonrpc":"2.0","id":"r","method":"roots/list"}"#, now);
+    let lines = written(&mut session);
+    assert!(lines.contains(r#""id":"p","result":{}"#) && lines.contains("-32601"), "{lines}");
+}
+
+/// What can happen to a session.
+#[derive(Debug, Clone)]
+enum Happening {
+    Call,
+    Cancel(u64),
+    Answer(u64),
+    Progress(u64),
+    Line(String),
+    TooLong(u64),
+    Wait(u64),
+    Relink,
+}
+
+fn happening() -> impl Strategy<Value = Happening> {
+    let lines = ["garbage", "[]", "[1,{}]", "{}", r#"{"jsonrpc":"2.0","id":5}"#, r#"{"jsonrpc":"2.0","method":"x"}"#];
+    prop_oneof![
+        4 => Just(Happening::Call),
+        1 => (1u64..20).prop_map(Happening::Cancel),
+        4 => (1u64..25).prop_map(Happening::Answer),
+        2 => (1u64..25).prop_map(Happening::Progress),
+        1 => prop::sample::select(lines.to_vec()).prop_map(|line| Happening::Line(line.to_owned())),
+        1 => (1u64..25).prop_map(Happening::TooLong),
+        2 => (1u64..60).prop_map(Happening::Wait),
+        1 => Just(Happening::Relink),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn every_call_gets_exactly_one_answer_unless_its_caller_left(happenings in prop::collection::vec(happening(), 0..80)) {
+        let mut now = Instant::now();
+        let mut session = serving(now);
+        let (mut calls, mut waived, mut answers) = (0, HashSet::new(), HashMap::<u64, u32>::new());
+        let mut alive = true;
+        let mut collect = |session: &mut Session| {
+            for (message, _) in session.out.gateway.drain(..) {
+                if let WorkerToGateway::Done { id, .. } = message {
+                    *answers.entry(id).or_default() += 1;
+                }
+            }
+            session.out.events.drain(..).any(|event| matches!(event, Event::Broken(_)))
+        };
+        for happening in happenings {
+            if !alive {
+                break;
+            }
+            match happening {
+                Happening::Call => { calls += 1; call(&mut session, calls, now); }
+                Happening::Cancel(id) => {
+                    session.frame(GatewayToWorker::Cancel { id, reason: None }, b"", now);
+                    if id <= calls { waived.insert(id); }
+                }
+                Happening::Answer(id) => say(&mut session, &format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{}}}}"#), now),
+                Happening::Progress(id) => say(&mut session, &format!(r#"{{"jsonrpc":"2.0","method":"notifications/progress","params":{{"progressToken":{id}}}}}"#), now),
+                Happening::Line(line) => say(&mut session, &line, now),
+                Happening::TooLong(id) => {
+                    let head = format!(r#"{{"jsonrpc":"2.0","id":{id},"result""#).into();
+                    session.line(Line::TooLong { head, tail: Bytes::new(), len: 1 << 30 }, now);
+                }
+                Happening::Wait(seconds) => { now += Duration::from_secs(seconds); session.tick(false, now); }
+                Happening::Relink => {
+                    collect(&mut session);
+                    session.link_up();
+                    waived.extend(1..=calls);
+                }
+            }
+            alive = !collect(&mut session);
+            prop_assert!(!alive || session.deadline().is_some());
+        }
+        session.end(&EndReason::Exited { code: Some(1), signal: None }, "tail");
+        collect(&mut session);
+        for id in 1..=calls {
+            let got = answers.get(&id).copied().unwrap_or(0);
+            prop_assert!(got == 1 || (got == 0 && waived.contains(&id)), "call {} got {} answers", id, got);
+        }
+        prop_assert!(answers.keys().all(|id| (1..=calls).contains(id)));
+    }
+
+    #[test]
+    fn no_line_of_a_server_makes_a_session_panic(lines in prop::collection::vec("\\PC{0,80}", 0..20)) {
+        let now = Instant::now();
+        let mut session = serving(now);
+        for line in lines.iter().filter(|line| !line.is_empty()) {
+            say(&mut session, line, now);
+        }
     }
 }

@@ -6,31 +6,28 @@
 //! Backpressure: while the gateway does not take messages, the server's stdout is not read; while the server does not
 //! read its stdin, the gateway's calls are not read. Neither stops the other direction, timeouts or the supervisor.
 
+mod wait;
+
 use std::{
-    collections::VecDeque,
     io,
-    pin::Pin,
     time::{Duration, Instant},
 };
 
-use bytes::Bytes;
-use mcproxy_ipc::{
-    EndReason, Ended, FrameError, Listener, WorkerSpec, control::WorkerToSupervisor, data::GatewayToWorker,
-};
+use mcproxy_ipc::{EndReason, Ended, Listener, WorkerSpec, control::WorkerToSupervisor, data::GatewayToWorker};
 use rustix::process::Signal;
 use slog::{Logger, debug};
 use tokio::{
-    io::AsyncReadExt,
     net::unix::pipe::{Receiver, Sender},
     sync::mpsc,
     task::JoinHandle,
-    time::{Sleep, sleep_until, timeout},
+    time::{sleep_until, timeout},
 };
 
+use self::wait::{Woke, poll_once};
 use crate::{
     launch::{self, Process, Server},
     lines::{Line, Splitter},
-    link::{Envelope, Incoming, Link, Outgoing, Pumped, doorman},
+    link::{Incoming, Link, Outgoing, Pumped, doorman},
     session::{Event, Session, TAIL_IN_ERRORS},
     stderr::{self, Stderr},
     stop::{Ladder, Step},
@@ -137,17 +134,6 @@ struct Incarnation {
     log: Logger,
 }
 
-/// What ended a wait.
-enum Woke {
-    Order(Option<Order>),
-    Frame(Result<Option<(GatewayToWorker, Bytes)>, FrameError>),
-    Stdout(io::Result<usize>),
-    Stderr(io::Result<usize>),
-    Exit,
-    /// A time has come, or there is room again in one direction.
-    Look,
-}
-
 impl Incarnation {
     fn new(spec: WorkerSpec, server: Server, ports: Ports) -> Self {
         let now = Instant::now();
@@ -210,39 +196,6 @@ impl Incarnation {
                 Woke::Look => {}
             }
         }
-    }
-
-    /// Sleeps until there is something to do.
-    async fn wait(&mut self, mut timer: Pin<&mut Sleep>, now: Instant) -> Woke {
-        let deadline = self.deadline(now);
-        if let Some(deadline) = deadline.filter(|deadline| timer.deadline() != (*deadline).into()) {
-            timer.as_mut().reset(deadline.into());
-        }
-        let backlog = self.session.out.server.len() - self.written;
-        let pause = self.stderr.pause(now).is_some();
-        let is_exited = matches!(self.stage, Stage::Exited(..));
-        let Self { stdin, stdout, splitter, stderr_pipe, stderr_chunk, incoming, outgoing, process, .. } = self;
-        let (deaf, messages) = (self.deaf, &self.session.out.gateway);
-        tokio::select! {
-            order = self.ports_orders.1.recv() => Woke::Order(order),
-            frame = next_frame(incoming), if incoming.is_some() && backlog < BACKLOG => Woke::Frame(frame),
-            read = read_some(stdout, splitter.space()), if stdout.is_some() && !deaf => Woke::Stdout(read),
-            () = writable(stdin), if backlog > 0 && stdin.is_some() => Woke::Look,
-            () = room(outgoing, messages), if deaf => Woke::Look,
-            read = read_some(stderr_pipe, stderr_chunk), if stderr_pipe.is_some() && !pause => Woke::Stderr(read),
-            () = process.ended(), if !is_exited => Woke::Exit,
-            () = timer, if deadline.is_some() => Woke::Look,
-        }
-    }
-
-    fn deadline(&self, now: Instant) -> Option<Instant> {
-        let stage = match &self.stage {
-            Stage::Running | Stage::Over(_) => None,
-            Stage::Ending(_, ladder) => ladder.deadline(),
-            Stage::Exited(_, until) => Some(*until),
-        };
-        let suspicion = self.suspicion.as_ref().map(|(at, _)| *at);
-        [self.session.deadline(), suspicion, stage, self.stderr.pause(now)].into_iter().flatten().min()
     }
 
     /// Gives the session the lines that are there, unless their consequences would pile up.
@@ -433,43 +386,4 @@ impl Incarnation {
         }
         Ended { reason, stderr_tail: self.stderr.tail(usize::MAX) }
     }
-}
-
-async fn next_frame(incoming: &mut Option<Incoming>) -> Result<Option<(GatewayToWorker, Bytes)>, FrameError> {
-    match incoming {
-        Some(incoming) => incoming.next().await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn read_some<B: bytes::BufMut>(pipe: &mut Option<Receiver>, into: &mut B) -> io::Result<usize> {
-    match pipe {
-        Some(pipe) => pipe.read_buf(into).await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn writable(pipe: &Option<Sender>) {
-    if let Some(pipe) = pipe {
-        // The write that follows meets the same error.
-        let _ = pipe.writable().await;
-    }
-}
-
-async fn room(outgoing: &Option<Outgoing>, messages: &VecDeque<Envelope>) {
-    if let Some(outgoing) = outgoing {
-        outgoing.room(messages).await;
-    }
-}
-
-/// What a future has to say right now; `None` when it would wait.
-async fn poll_once<F: Future>(future: F) -> Option<F::Output> {
-    let mut future = std::pin::pin!(future);
-    std::future::poll_fn(|cx| {
-        std::task::Poll::Ready(match future.as_mut().poll(cx) {
-            std::task::Poll::Ready(output) => Some(output),
-            std::task::Poll::Pending => None,
-        })
-    })
-    .await
 }

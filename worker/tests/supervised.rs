@@ -1,0 +1,387 @@
+//! The worker under a supervisor and with a gateway, both played by the test.
+
+mod support;
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Child, Command},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use mcproxy_ipc::{
+    CallTimeouts, EndReason, Ended, Generation, LaunchSpec, Listener, Receiver, Role, Secret, Sender,
+    ServerDescription, ServerLimits, ServerName, Verdict, WorkerSpec, connect,
+    control::{SupervisorToWorker, WorkerToSupervisor},
+    data::{CallContext, GatewayToWorker, Outcome, WorkerToGateway},
+    introduce, receive_hello,
+};
+use support::fixture;
+use tokio::time::timeout;
+
+const DEADLINE: Duration = Duration::from_secs(20);
+
+/// A worker of ours, and our end of its control connection.
+struct Worker {
+    dir: tempfile::TempDir,
+    process: Child,
+    from: Receiver<WorkerToSupervisor>,
+    to: Sender<SupervisorToWorker>,
+}
+
+/// A connection to the worker's data socket.
+struct Gateway {
+    from: Receiver<WorkerToGateway>,
+    to: Sender<GatewayToWorker>,
+}
+
+fn run<F: Future<Output = ()>>(test: F) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async { timeout(Duration::from_secs(60), test).await.expect("within a minute") });
+}
+
+impl Worker {
+    async fn start(program: &Path, args: &[&str], change: impl FnOnce(&mut WorkerSpec)) -> Self {
+        let dir = tempfile::tempdir().expect("a directory");
+        let listener = Listener::bind(&dir.path().join("control")).expect("bound");
+        let process = Command::new(env!("CARGO_BIN_EXE_mcproxy-worker"))
+            .args(["--supervised", "--server", "fixture", "--generation", "5", "--socket"])
+            .arg(listener.path())
+            .spawn()
+            .expect("spawned");
+        let mut connection = timeout(DEADLINE, listener.accept()).await.expect("in time").expect("accepted");
+        let hello = receive_hello(&mut connection).await.expect("a hello");
+        let server = ServerName::try_from("fixture").expect("a name");
+        assert_eq!(hello.role, Role::Worker { server: server.clone(), generation: Generation(5) });
+        connection.answer(Verdict::Accepted).await.expect("answered");
+        let (from, mut to) = connection.control();
+        let mut spec = WorkerSpec {
+            server,
+            generation: Generation(5),
+            launch: LaunchSpec {
+                program: program.display().to_string(),
+                args: args.iter().map(|arg| Secret::new(*arg)).collect(),
+                env: Vec::new(),
+                cwd: None,
+            },
+            start_timeout: DEADLINE,
+            timeouts: CallTimeouts { idle: DEADLINE, total: DEADLINE },
+            limits: ServerLimits { line_bytes: 4 << 20, tools: 2000, catalogue_bytes: 8 << 20, concurrent_calls: 200 },
+            data_socket: Some(dir.path().join("data")),
+        };
+        change(&mut spec);
+        to.send(&SupervisorToWorker::Run(Box::new(spec))).await.expect("sent");
+        Self { dir, process, from, to }
+    }
+
+    fn data_socket(&self) -> PathBuf {
+        self.dir.path().join("data")
+    }
+
+    /// The next report that is no log record; `None` at the end of the connection.
+    async fn report(&mut self) -> Option<WorkerToSupervisor> {
+        loop {
+            match timeout(DEADLINE, self.from.next()).await.expect("in time").expect("a frame")?.0 {
+                WorkerToSupervisor::Log(_) => {}
+                other => return Some(other),
+            }
+        }
+    }
+
+    async fn spawned(&mut self) -> u32 {
+        match self.report().await {
+            Some(WorkerToSupervisor::Spawned { pid }) => pid,
+            other => panic!("not spawned: {other:?}"),
+        }
+    }
+
+    async fn ready(&mut self) -> (u32, ServerDescription) {
+        let pid = self.spawned().await;
+        match self.report().await {
+            Some(WorkerToSupervisor::Ready(description)) => (pid, description),
+            other => panic!("not ready: {other:?}"),
+        }
+    }
+
+    /// Its last word, after which the connection and the process end.
+    async fn ended(mut self) -> Ended {
+        let ended = loop {
+            match self.report().await {
+                Some(WorkerToSupervisor::Ended(ended)) => break ended,
+                Some(_) => {}
+                None => panic!("no last word"),
+            }
+        };
+        assert_eq!(self.report().await, None);
+        assert!(self.process.wait().expect("waited").success());
+        assert!(!self.data_socket().exists(), "the socket is still there");
+        ended
+    }
+
+    async fn gateway(&self) -> Gateway {
+        let mut connection = connect(&self.data_socket()).await.expect("connected");
+        introduce(&mut connection, Role::Caller).await.expect("let in");
+        let (from, to) = connection.data();
+        Gateway { from, to }
+    }
+}
+
+impl Gateway {
+    async fn call(&mut self, id: u64, tool: &str, arguments: &str) {
+        let params = format!("{{\"name\":\"{tool}\",\"arguments\":{arguments}}}");
+        let context = CallContext { wants_progress: true, ..CallContext::default() };
+        let call = GatewayToWorker::Call { id, method: "tools/call".into(), meta_at: params.len(), context };
+        self.to.send_with(&call, params.as_bytes()).await.expect("sent");
+    }
+
+    async fn next(&mut self) -> Option<(WorkerToGateway, Bytes)> {
+        timeout(DEADLINE, self.from.next()).await.expect("in time").expect("a frame")
+    }
+
+    /// The next final answer.
+    async fn done(&mut self) -> (u64, Outcome, String) {
+        loop {
+            if let (WorkerToGateway::Done { id, outcome }, payload) = self.next().await.expect("not the end") {
+                return (id, outcome, String::from_utf8(payload.to_vec()).expect("UTF-8"));
+            }
+        }
+    }
+
+    /// The text of a call's result.
+    async fn text(&mut self, id: u64, tool: &str, arguments: &str) -> String {
+        self.call(id, tool, arguments).await;
+        let (answered, outcome, payload) = self.done().await;
+        assert_eq!((answered, outcome), (id, Outcome::Result), "{payload}");
+        let result: serde_json::Value = serde_json::from_str(&payload).expect("JSON");
+        result["content"][0]["text"].as_str().expect("a text").to_owned()
+    }
+}
+
+/// Whether a process runs (a zombie does not).
+fn runs(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit(')').next().is_some_and(|rest| !rest.is_empty() && !rest.trim_start().starts_with(['Z', 'X']))
+}
+
+async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let end = tokio::time::Instant::now() + DEADLINE;
+    while !holds() {
+        assert!(tokio::time::Instant::now() < end, "never: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+fn kill(pid: u32) {
+    let pid = rustix::process::Pid::from_raw(i32::try_from(pid).expect("a pid")).expect("a pid");
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("killed");
+}
+
+#[test]
+fn a_worker_serves_and_stops_and_leaves_nothing_behind() {
+    let Some(fixture) = fixture() else { return };
+    run(async {
+        let mut worker = Worker::start(&fixture, &[], |_| {}).await;
+        let (pid, description) = worker.ready().await;
+        assert_eq!((description.era.as_str(), description.name.as_str()), ("legacy", "fixture"));
+        let mut gateway = worker.gateway().await;
+        let (first, payload) = gateway.next().await.expect("the catalogue");
+        assert_eq!(first, WorkerToGateway::Catalogue { revision: 1 });
+        let catalogue: serde_json::Value = serde_json::from_slice(&payload).expect("JSON");
+        assert_eq!(catalogue["tools"].as_array().expect("tools").len(), description.counts.tools);
+        assert_eq!(gateway.text(7, "echo", r#"{"text":"hi"}"#).await, "hi");
+        worker.to.send(&SupervisorToWorker::Ping(3)).await.expect("sent");
+        assert_eq!(worker.report().await, Some(WorkerToSupervisor::Pong(3)));
+        worker.to.send(&SupervisorToWorker::Stop).await.expect("sent");
+        assert_eq!(worker.ended().await.reason, EndReason::Stopped);
+        assert!(!runs(pid));
+    });
+}
+
+#[test]
+fn a_killed_server_costs_every_call_in_flight_one_error() {
+    let Some(fixture) = fixture() else { return };
+    run(async {
+        let mut worker = Worker::start(&fixture, &["--stderr", "famous last words"], |_| {}).await;
+        let (pid, _) = worker.ready().await;
+        let mut gateway = worker.gateway().await;
+        for id in 0..100 {
+            gateway.call(id, "hang", "{}").await;
+        }
+        assert_eq!(gateway.text(100, "echo", r#"{"text":"all arrived"}"#).await, "all arrived");
+        kill(pid);
+        let mut answered = std::collections::BTreeSet::new();
+        while let Some((message, payload)) = gateway.next().await {
+            let WorkerToGateway::Done { id, outcome: Outcome::Error } = message else { panic!("{message:?}") };
+            let error: serde_json::Value = serde_json::from_slice(&payload).expect("JSON");
+            assert_eq!((&error["code"], &error["data"]["reason"]), (&31003.into(), &"server_exited".into()));
+            assert!(error["data"]["stderrTail"].as_str().expect("a tail").contains("famous last words"));
+            assert!(answered.insert(id), "{id} was answered twice");
+        }
+        assert_eq!(answered.len(), 100);
+        let ended = worker.ended().await;
+        assert_eq!(ended.reason, EndReason::Exited { code: None, signal: Some(9) });
+        assert!(ended.stderr_tail.contains("famous last words"));
+    });
+}
+
+#[test]
+fn the_server_dies_with_its_worker() {
+    let Some(fixture) = fixture() else { return };
+    run(async {
+        let mut worker = Worker::start(&fixture, &["--ignore-term"], |_| {}).await;
+        let (pid, _) = worker.ready().await;
+        kill(worker.process.id());
+        eventually("the server is dead", || !runs(pid)).await;
+        worker.process.wait().expect("waited");
+    });
+}
+
+#[test]
+fn a_worker_without_its_supervisor_stops_its_server_and_ends() {
+    let Some(fixture) = fixture() else { return };
+    run(async {
+        let mut worker = Worker::start(&fixture, &[], |_| {}).await;
+        let (pid, _) = worker.ready().await;
+        let Worker { mut process, from, to, dir: _dir } = worker;
+        drop((from, to));
+        eventually("the worker is gone", || process.try_wait().expect("waits").is_some()).await;
+        assert!(!runs(pid));
+    });
+}
+
+#[test]
+fn what_the_server_started_in_its_group_goes_with_it() {
+    let Some(fixture) = fixture() else { return };
+    run(async {
+        let mut worker = Worker::start(&fixture, &[], |_| {}).await;
+        let (pid, _) = worker.ready().await;
+        let mut gateway = worker.gateway().await;
+        let child: u32 = gateway.text(1, "child", "{}").await.trim().parse().expect("a pid");
+        assert!(runs(child));
+        kill(pid);
+        assert!(matches!(worker.ended().await.reason, EndReason::Exited { signal: Some(9), .. }));
+        eventually("the child is dead", || !runs(child)).await;
+    });
+}
+
+#[test]
+fn a_server_that_ignores_every_request_to_end_is_killed() {
+    let Some(fixture) = fixture() else { return };
+    run(async {
+        let mut worker = Worker::start(&fixture, &["--ignore-term"], |_| {}).await;
+        let (pid, _) = worker.ready().await;
+        worker.to.send(&SupervisorToWorker::Stop).await.expect("sent");
+        assert_eq!(worker.ended().await.reason, EndReason::Stopped);
+        assert!(!runs(pid));
+    });
+}
+
+#[test]
+fn the_way_a_server_ends_is_told_apart() {
+    let Some(fixture) = fixture() else { return };
+    run(async {
+        let missing = Worker::start(Path::new("no-such-program"), &[], |_| {}).await;
+        assert_eq!(missing.ended().await.reason, EndReason::CommandNotFound { program: "no-such-program".into() });
+        let early = Worker::start(&fixture, &["--exit-before-init", "3", "--stderr", "why"], |_| {}).await;
+        let ended = early.ended().await;
+        assert_eq!(
+            (ended.reason, ended.stderr_tail.as_str()),
+            (EndReason::Exited { code: Some(3), signal: None }, "why\n")
+        );
+        let silent =
+            Worker::start(&fixture, &["--never-init"], |spec| spec.start_timeout = Duration::from_millis(200)).await;
+        assert_eq!(silent.ended().await.reason, EndReason::StartTimeout);
+        let mut mute = Worker::start(&fixture, &[], |_| {}).await;
+        mute.ready().await;
+        mute.gateway().await.call(1, "close_stdout", "{}").await;
+        assert_eq!(mute.ended().await.reason, EndReason::StdoutClosed);
+        let mut noisy = Worker::start(&fixture, &[], |_| {}).await;
+        noisy.ready().await;
+        noisy.gateway().await.call(1, "garbage", r#"{"lines":1500}"#).await;
+        assert!(matches!(noisy.ended().await.reason, EndReason::Limit(_)));
+    });
+}
+
+#[test]
+fn a_cancelled_call_is_cancelled_at_the_server_and_never_answered() {
+    let Some(fixture) = fixture() else { return };
+    run(async {
+        let mut worker = Worker::start(&fixture, &[], |_| {}).await;
+        worker.ready().await;
+        let mut gateway = worker.gateway().await;
+        gateway.call(1, "slow", r#"{"ms":60000}"#).await;
+        assert_eq!(gateway.text(2, "echo", r#"{"text":"x"}"#).await, "x");
+        gateway.to.send(&GatewayToWorker::Cancel { id: 1, reason: Some("enough".into()) }).await.expect("sent");
+        let mut id = 2;
+        loop {
+            id += 1;
+            match gateway.text(id, "cancelled_count", "{}").await.as_str() {
+                "1" => break,
+                _ => assert!(id < 10_000, "the server never heard of it"),
+            }
+        }
+        worker.to.send(&SupervisorToWorker::Stop).await.expect("sent");
+        worker.ended().await;
+    });
+}
+
+#[test]
+fn answers_over_the_limit_and_large_ones_below_it_are_told_apart() {
+    let Some(fixture) = fixture() else { return };
+    run(async {
+        let mut worker = Worker::start(&fixture, &[], |_| {}).await;
+        worker.ready().await;
+        let mut gateway = worker.gateway().await;
+        gateway.call(1, "hang", "{}").await;
+        gateway.call(2, "echo_size", r#"{"bytes":20000000,"tag":"t"}"#).await;
+        let (id, outcome, error) = gateway.done().await;
+        assert_eq!((id, outcome), (2, Outcome::Error), "{error}");
+        assert!(error.contains("over the limit"), "{error}");
+        assert_eq!(gateway.text(3, "echo_size", r#"{"bytes":3000000,"tag":"t"}"#).await.len(), 3_000_000);
+        worker.to.send(&SupervisorToWorker::Stop).await.expect("sent");
+        worker.ended().await;
+    });
+}
+
+#[test]
+fn a_gateway_that_does_not_read_stops_neither_itself_nor_the_worker() {
+    let Some(fixture) = fixture() else { return };
+    run(async {
+        let mut worker = Worker::start(&fixture, &[], |_| {}).await;
+        worker.ready().await;
+        let mut gateway = worker.gateway().await;
+        for id in 0..60 {
+            gateway.call(id, "echo_size", r#"{"bytes":3000000,"tag":"t"}"#).await;
+        }
+        worker.to.send(&SupervisorToWorker::Ping(9)).await.expect("sent");
+        assert_eq!(worker.report().await, Some(WorkerToSupervisor::Pong(9)));
+        for _ in 0..60 {
+            assert_eq!(gateway.done().await.1, Outcome::Result);
+        }
+        worker.to.send(&SupervisorToWorker::Stop).await.expect("sent");
+        worker.ended().await;
+    });
+}
+
+#[test]
+fn changed_tools_are_announced_to_gateway_and_supervisor() {
+    let Some(fixture) = fixture() else { return };
+    run(async {
+        let mut worker = Worker::start(&fixture, &[], |_| {}).await;
+        let (_, description) = worker.ready().await;
+        let mut gateway = worker.gateway().await;
+        gateway.call(1, "add_tool", r#"{"name":"fresh"}"#).await;
+        let changed = loop {
+            if let (WorkerToGateway::Catalogue { revision: 2 }, payload) = gateway.next().await.expect("not the end") {
+                break payload;
+            }
+        };
+        assert!(String::from_utf8_lossy(&changed).contains("\"fresh\""));
+        match worker.report().await {
+            Some(WorkerToSupervisor::Counts(counts)) => assert_eq!(counts.tools, description.counts.tools + 1),
+            other => panic!("{other:?}"),
+        }
+        worker.to.send(&SupervisorToWorker::Stop).await.expect("sent");
+        worker.ended().await;
+    });
+}
