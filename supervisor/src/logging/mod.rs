@@ -67,7 +67,7 @@ impl Logging {
                 Ok(syslog) => with_guard(syslog, None),
                 Err(error) => {
                     let plain = slog_term::PlainSyncDecorator::new(io::stderr());
-                    with_guard(slog_term::FullFormat::new(plain).build(), Some(error))
+                    with_guard(slog_term::FullFormat::new(plain).use_original_order().build(), Some(error))
                 }
             },
         };
@@ -107,7 +107,7 @@ type Text = Box<dyn Drain<Ok = (), Err = io::Error> + Send>;
 /// On a terminal the compact form with colours; elsewhere one complete line for each record, which can be searched.
 fn text() -> Text {
     if !io::stdout().is_terminal() {
-        return Box::new(slog_term::FullFormat::new(slog_term::PlainSyncDecorator::new(io::stdout())).build());
+        return Box::new(slog_term::FullFormat::new(slog_term::PlainSyncDecorator::new(io::stdout())).use_original_order().build());
     }
     let decorator = slog_term::TermDecorator::new().stdout();
     let decorator = match std::env::var_os("NO_COLOR") {
