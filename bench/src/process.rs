@@ -9,6 +9,7 @@ pub(crate) struct Process {
     /// The kernel's short name, at most 15 bytes.
     pub(crate) name: String,
     parent: u32,
+    is_zombie: bool,
 }
 
 /// Resident memory in KiB.
@@ -25,13 +26,16 @@ impl Process {
     }
 }
 
-/// Those of `roots` that live, and all their descendants.
+/// Those of `roots` that live, and all their descendants. A zombie does not live.
 pub(crate) fn tree(roots: &[u32]) -> io::Result<Vec<Process>> {
     let mut children: BTreeMap<u32, Vec<Process>> = BTreeMap::new();
     let mut found = Vec::new();
     for entry in fs::read_dir("/proc")? {
         let Some(pid) = entry?.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
         let Ok(process) = Process::read(pid) else { continue }; // it has just ended
+        if process.is_zombie {
+            continue;
+        }
         if roots.contains(&pid) {
             found.push(process);
         } else {
@@ -70,8 +74,10 @@ fn proc(pid: u32, file: &str) -> PathBuf {
 fn parse_stat(text: &str) -> Option<Process> {
     let (pid, rest) = text.split_once(" (")?;
     let (name, rest) = rest.rsplit_once(") ")?;
-    let parent = rest.split(' ').nth(1)?.parse().ok()?;
-    Some(Process { pid: pid.parse().ok()?, name: name.to_owned(), parent })
+    let mut fields = rest.split(' ');
+    let is_zombie = fields.next()? == "Z";
+    let parent = fields.next()?.parse().ok()?;
+    Some(Process { pid: pid.parse().ok()?, name: name.to_owned(), parent, is_zombie })
 }
 
 fn parse_schedstat(text: &str) -> Option<u64> {
@@ -95,6 +101,7 @@ mod tests {
     fn a_name_may_hold_anything() {
         let process = parse_stat("12 (a) b (c)) S 7 12 12 0 -1").expect("the form of the kernel");
         assert_eq!((process.pid, process.name.as_str(), process.parent), (12, "a) b (c)", 7));
+        assert!(!process.is_zombie && parse_stat("13 (b) Z 7 12").is_some_and(|dead| dead.is_zombie));
         assert_eq!(parse_stat("12 (a"), None);
     }
 

@@ -47,10 +47,11 @@ enum Ratio {
 }
 
 /// Heading, row, field of the result, unit, ratio.
-const ROWS: [(&str, &str, &str, Unit, Ratio); 18] = [
+const ROWS: [(&str, &str, &str, Unit, Ratio); 19] = [
     ("p50, 1 client, one core", "latency", "p50_us", Unit::Micros, Ratio::ToEcho),
     ("p99, 1 client, one core", "latency", "p99_us", Unit::Micros, Ratio::ToEcho),
     ("CPU per call, 1 client, one core", "latency", "cpu_us_per_call", Unit::Micros, Ratio::ToEcho),
+    ("… and of the server behind", "latency", "server_cpu_us_per_call", Unit::Micros, Ratio::Nothing),
     ("calls/s, 16 clients", "clients-16", "calls_per_second", Unit::PerSecond, Ratio::ToOurs),
     ("p50, 16 clients", "clients-16", "p50_us", Unit::Micros, Ratio::ToOurs),
     ("p99, 16 clients", "clients-16", "p99_us", Unit::Micros, Ratio::ToOurs),
@@ -130,6 +131,8 @@ pub(crate) fn render(lines: &[Line]) -> String {
         "\n\nIn brackets: × the HTTP-only echo (`e`) or × MCProxy (`m`) in the same run. \
          CPU counts every process of the gateway and not the server behind it.\n",
     );
+    notes.sort();
+    notes.dedup();
     for note in notes {
         let _ = writeln!(page, "- {}", note.replace('\n', " "));
     }
@@ -142,6 +145,9 @@ fn cell(results: &Results<'_>, row: &str, target: &str, field: &str, unit: Unit,
     let Some(value) = results.median(row, target, field) else {
         return if results.has_failed(row, target) { "failed".to_owned() } else { "–".to_owned() };
     };
+    if value == 0.0 && matches!(unit, Unit::Micros) {
+        return "–".to_owned(); // there is nothing in between, or nothing behind
+    }
     let (base, sign) = match ratio {
         Ratio::ToEcho if target != "echo" && target != "stdio" => (results.median(row, "echo", field), "e"),
         Ratio::ToOurs if target != "mcproxy" => (results.median(row, "mcproxy", field), "m"),
