@@ -31,6 +31,8 @@ pub(crate) enum CliError {
     SupervisorAnswer,
     #[error("{0}")]
     Refused(String),
+    #[error("{0}")]
+    NotUp(String),
     #[error(transparent)]
     Endpoint(#[from] EndpointError),
     #[error("the answer to `{method}` is not what MCP says: {why}")]
@@ -54,9 +56,11 @@ impl CliError {
     pub(crate) fn exit(&self) -> Exit {
         match self {
             Self::Usage(_) => Exit::Usage,
-            Self::NoSupervisor(_) | Self::SupervisorSilent(_) | Self::SupervisorGone | Self::SupervisorFrame(_) => {
-                Exit::Unavailable
-            }
+            Self::NoSupervisor(_)
+            | Self::NotUp(_)
+            | Self::SupervisorSilent(_)
+            | Self::SupervisorGone
+            | Self::SupervisorFrame(_) => Exit::Unavailable,
             Self::SupervisorSocket { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
                 Exit::Permission
             }

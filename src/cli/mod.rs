@@ -13,6 +13,7 @@ mod error;
 mod exit;
 mod human;
 mod names;
+mod pretty;
 mod run;
 mod session;
 mod sse;

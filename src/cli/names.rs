@@ -14,18 +14,6 @@ pub(crate) fn unknown_server<'a>(name: &str, known: impl Iterator<Item = &'a str
     CliError::Usage(format!("there is no server `{}`; {advice}", printable(name)))
 }
 
-/// The error for a server of which no tool is known: it may exist and be down.
-pub(crate) fn unknown_server_of_tools<'a>(name: &str, known: impl Iterator<Item = &'a str> + Clone) -> CliError {
-    let advice = match nearest(name, known.clone()) {
-        Some(near) => format!("did you mean `{}`?", printable(near)),
-        None => list("tools come from", known),
-    };
-    CliError::Usage(format!(
-        "no tool is of a server `{}`; {advice} (`mcproxy status` says how all are)",
-        printable(name)
-    ))
-}
-
 /// The error for a tool that does not exist.
 pub(crate) fn unknown_tool(name: &str, known: &[String]) -> CliError {
     let advice = match nearest_tool(name, known) {

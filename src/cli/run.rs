@@ -44,7 +44,10 @@ async fn dispatch(cli: Cli, console: &mut Console) -> Result<Exit, CliError> {
         Command::Status { server } => commands::status::run(&supervisor, server.as_deref(), json, console).await,
         Command::Tools { server } => {
             let endpoint = endpoint(&global, &supervisor).await?;
-            commands::tools::run(endpoint, server.as_deref(), json, console).await
+            let tools = commands::tools::Tools { server, json };
+            // Behind another URL there are other servers than this supervisor's.
+            let supervisor = global.url.is_none().then_some(&supervisor);
+            tools.run(endpoint, supervisor, console).await
         }
         Command::Call { tool, args, timeout } => {
             let call = commands::call::Call { tool, args, timeout: std::time::Duration::from_secs(timeout) };

@@ -1,10 +1,10 @@
 //! What a tool answered, for people.
 
-use std::io::{self, Write};
+use std::io;
 
 use mcproxy_mcp::{RawArray, RawObject, RawValue};
 
-use crate::cli::{console::Console, human::printable};
+use crate::cli::{console::Console, human::printable, pretty};
 
 /// Whether the tool itself says that it failed.
 pub(crate) fn is_error(result: &RawValue) -> bool {
@@ -20,21 +20,23 @@ pub(crate) fn print(result: &RawValue, console: &mut Console) -> io::Result<()> 
     for block in blocks {
         let block = RawObject::from_raw(block).unwrap_or_default();
         let text = describe(&block);
-        let shown = if console.width.is_some() { printable(&text) } else { text.as_str().into() };
-        console.out.write_all(shown.as_bytes())?;
-        if !shown.ends_with('\n') {
-            console.out.write_all(b"\n")?;
-        }
+        show(&text, console)?;
         texts.push(text);
     }
     if let Some(structured) = object.get("structuredContent") {
         // Many servers repeat it as text for clients that do not know it.
         let repeated = texts.iter().any(|text| same_json(text, structured.get()));
         if !repeated {
-            pretty(structured, &mut console.out)?;
+            show(&pretty::indent(structured.get()), console)?;
         }
     }
     Ok(())
+}
+
+fn show(text: &str, console: &mut Console) -> io::Result<()> {
+    let shown = if console.width.is_some() { printable(text) } else { text.into() };
+    console.out.write_all(shown.as_bytes())?;
+    if shown.ends_with('\n') { Ok(()) } else { console.out.write_all(b"\n") }
 }
 
 fn describe(block: &RawObject<'_>) -> String {
@@ -74,21 +76,15 @@ fn decoded_len(base64: &str) -> usize {
 
 fn same_json(a: &str, b: &str) -> bool {
     let value = |text: &str| serde_json::from_str::<serde_json::Value>(text).ok();
-    a.trim_start().starts_with(['{', '[']) && value(a).is_some_and(|a| Some(a) == value(b))
-}
-
-/// Indents JSON; what serde's values cannot hold (lone surrogates, huge numbers) is printed as it came.
-fn pretty(raw: &RawValue, out: &mut dyn Write) -> io::Result<()> {
-    match serde_json::from_str::<serde_json::Value>(raw.get()) {
-        Ok(value) => writeln!(out, "{value:#}"),
-        Err(_) => writeln!(out, "{}", raw.get()),
-    }
+    let a = a.trim();
+    a == b || (a.starts_with(['{', '[']) && value(a).is_some_and(|a| Some(a) == value(b)))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
     use super::*;
-    use crate::cli::Console;
 
     #[derive(Clone, Default)]
     struct Shared(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);

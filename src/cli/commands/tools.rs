@@ -1,42 +1,71 @@
+use mcproxy_ipc::ServerState;
 use mcproxy_mcp::{RawObject, RawValue, method, one_line as one_json_line, split_name};
 
 use crate::cli::{
     console::Console, endpoint::Endpoint, error::CliError, exit::Exit, human::one_line, names, session::Session,
-    table::Table,
+    supervisor::Supervisor, table::Table,
 };
 
-/// Prints the tools that clients see.
-pub(crate) async fn run(
-    endpoint: Endpoint,
-    server: Option<&str>,
-    json: bool,
-    console: &mut Console,
-) -> Result<Exit, CliError> {
-    let mut session = Session::open(endpoint).await?;
-    let tools = session.list(method::TOOLS_LIST, "tools").await;
-    session.close().await;
-    let mut tools: Vec<Tool> = tools?.into_iter().map(Tool::new).collect();
-    if let Some(server) = server {
-        let mut known: Vec<&str> = tools.iter().filter_map(Tool::server).collect();
-        known.dedup();
-        if !known.contains(&server) {
-            return Err(names::unknown_server_of_tools(server, known.into_iter()));
+/// Which tools are to be printed, and how.
+pub(crate) struct Tools {
+    pub(crate) server: Option<String>,
+    pub(crate) json: bool,
+}
+
+impl Tools {
+    /// Prints the tools that clients see. The supervisor, if it is known, says why a server has none.
+    pub(crate) async fn run(
+        self,
+        endpoint: Endpoint,
+        supervisor: Option<&Supervisor>,
+        console: &mut Console,
+    ) -> Result<Exit, CliError> {
+        let mut session = Session::open(endpoint).await?;
+        let tools = session.list(method::TOOLS_LIST, "tools").await;
+        session.close().await;
+        let mut tools: Vec<Tool> = tools?.into_iter().map(Tool::new).collect();
+        if let Some(server) = &self.server {
+            if !tools.iter().any(|tool| tool.server() == Some(server)) {
+                return Err(no_tools(server, &tools, supervisor).await);
+            }
+            tools.retain(|tool| tool.server() == Some(server));
         }
-        tools.retain(|tool| tool.server() == Some(server));
-    }
-    if json {
-        let all: Vec<_> = tools.iter().map(|tool| one_json_line(tool.raw.get())).collect();
-        writeln!(console.out, "[{}]", all.join(",\n"))?;
-    } else if tools.is_empty() {
-        console.remark("no tools; `mcproxy status` says how the servers are");
-    } else {
-        let mut table = Table::new(&["TOOL", "DESCRIPTION"], &[]);
-        for tool in &tools {
-            table.row(vec![one_line(&tool.name), tool.summary.clone()]);
+        if self.json {
+            let all: Vec<_> = tools.iter().map(|tool| one_json_line(tool.raw.get())).collect();
+            writeln!(console.out, "[{}]", all.join(",\n"))?;
+        } else if tools.is_empty() {
+            console.remark("no tools; `mcproxy status` says how the servers are");
+        } else {
+            let mut table = Table::new(&["TOOL", "DESCRIPTION"], &[]);
+            for tool in &tools {
+                table.row(vec![one_line(&tool.name), tool.summary.clone()]);
+            }
+            table.write(&mut console.out, console.width)?;
         }
-        table.write(&mut console.out, console.width)?;
+        Ok(Exit::Ok)
     }
-    Ok(Exit::Ok)
+}
+
+/// Why there are no tools of this server.
+async fn no_tools(server: &str, tools: &[Tool], supervisor: Option<&Supervisor>) -> CliError {
+    let report = match supervisor {
+        Some(supervisor) => supervisor.status().await.ok(),
+        None => None,
+    };
+    let configured = report.as_ref().and_then(|r| r.servers.iter().find(|s| s.name.as_str() == server));
+    if let Some(status) = configured {
+        return CliError::NotUp(match status.state {
+            ServerState::Ready => format!("the server `{server}` is ready and has no tools"),
+            state => {
+                format!("the server `{server}` has no tools now, its state is {state} (`mcproxy status {server}`)")
+            }
+        });
+    }
+    let mut known: Vec<&str> = tools.iter().filter_map(Tool::server).collect();
+    known.extend(report.iter().flat_map(|r| &r.servers).map(|s| s.name.as_str()));
+    known.sort_unstable();
+    known.dedup();
+    names::unknown_server(server, known.into_iter())
 }
 
 /// One tool, as the server describes it.
