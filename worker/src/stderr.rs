@@ -8,7 +8,7 @@ use std::{
 use crate::lines::{Line, Splitter, printable};
 
 /// How much of the end is kept for error messages.
-const TAIL: usize = 32 * 1024;
+pub(crate) const TAIL: usize = 32 * 1024;
 /// Longest line in the log.
 const MAX_LINE: usize = 8 * 1024;
 /// How much of a longer line is logged.

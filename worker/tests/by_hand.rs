@@ -3,11 +3,12 @@
 mod support;
 
 use std::{
-    io::Read,
+    io::{BufRead, BufReader, Read},
     process::{Command, Output, Stdio},
     time::{Duration, Instant},
 };
 
+use rustix::process::{Pid, Signal, kill_process};
 use support::fixture;
 
 /// Longest run of one command.
@@ -114,6 +115,43 @@ fn secrets_are_masked_in_everything_that_is_printed() {
     assert_eq!(shown, "***\n");
     assert!(told.contains("→ ") && told.contains("← ") && told.contains("stderr | hello ***"), "{told}");
     assert!(!told.contains(TOKEN), "{told}");
+}
+
+#[test]
+fn a_log_record_that_quotes_the_server_is_masked_too() {
+    let Some(hand) = ByHand::new(&[]) else { return };
+    let config = serde_json::json!({"mcpServers": {"babbler": {
+        "command": "sh",
+        "args": ["-c", "echo \"token $SECRET\"; sleep 0.2"],
+        "env": {"SECRET": "${BY_HAND_TOKEN}"},
+    }}});
+    std::fs::write(hand.dir.path().join("babbler.json"), config.to_string()).expect("written");
+    let output = hand.run(&["--server", "babbler", "--config", "babbler.json", "--list"]);
+    let told = stderr(&output);
+    assert!(told.contains("token ***") && !told.contains(TOKEN), "{told}");
+}
+
+#[test]
+fn ctrl_c_ends_the_server_too() {
+    let Some(hand) = ByHand::new(&[]) else { return };
+    let mut child = Command::new(env!("CARGO_BIN_EXE_mcproxy-worker"))
+        .args(["--server", "scripted"])
+        .current_dir(hand.dir.path())
+        .env("BY_HAND_TOKEN", TOKEN)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("spawned");
+    let mut lines = BufReader::new(child.stderr.take().expect("piped")).lines().map(|line| line.expect("read"));
+    let started = lines.find(|line| line.starts_with("started, process ")).expect("started");
+    let server = started.rsplit(' ').next().expect("a process id").to_owned();
+    assert!(lines.any(|line| line == "Ctrl-C ends it"));
+    let pid = Pid::from_raw(i32::try_from(child.id()).expect("a pid")).expect("a pid");
+    kill_process(pid, Signal::INT).expect("signalled");
+    assert!(lines.any(|line| line.starts_with("stopping")));
+    assert_eq!(lines.count(), 0, "it ends without further words");
+    assert_eq!(child.wait().expect("waited").code(), Some(0));
+    assert!(!std::path::Path::new("/proc").join(server).exists());
 }
 
 #[test]

@@ -364,6 +364,80 @@ fn a_gateway_that_does_not_read_stops_neither_itself_nor_the_worker() {
 }
 
 #[test]
+fn a_server_that_does_not_read_its_stdin_is_given_up_and_its_call_answered() {
+    run(async {
+        let greeting = r#"{"jsonrpc":"2.0","id":1,"result":{"protocolVersion":"2025-11-25","capabilities":{}}}"#;
+        let script = format!("read line; echo '{greeting}'; sleep 1000");
+        let mut worker = Worker::start(Path::new("sh"), &["-c", &script], |_| {}).await;
+        let (pid, _) = worker.ready().await;
+        let mut gateway = worker.gateway().await;
+        gateway.call(1, "x", &format!("{{\"a\":\"{}\"}}", "y".repeat(1 << 20))).await;
+        let (id, _, error) = gateway.done().await;
+        assert!(id == 1 && error.contains("31003"), "{error}");
+        assert_eq!(worker.ended().await.reason, EndReason::Unresponsive);
+        assert!(!runs(pid));
+    });
+}
+
+#[test]
+fn a_flood_on_stderr_delays_no_call_and_is_cut_in_the_log() {
+    let Some(fixture) = fixture() else { return };
+    run(async {
+        let mut worker = Worker::start(&fixture, &[], |_| {}).await;
+        worker.ready().await;
+        let mut gateway = worker.gateway().await;
+        gateway.call(1, "stderr_flood", r#"{"lines":200000}"#).await;
+        assert_eq!(gateway.done().await.1, Outcome::Result);
+        worker.to.send(&SupervisorToWorker::Stop).await.expect("sent");
+        let (mut logged, mut dropped) = (0, 0);
+        loop {
+            match timeout(DEADLINE, worker.from.next())
+                .await
+                .expect("in time")
+                .expect("a frame")
+                .expect("not the end")
+                .0
+            {
+                WorkerToSupervisor::Log(record) => (logged, dropped) = (logged + 1, dropped + record.dropped),
+                WorkerToSupervisor::Ended(_) => break,
+                _ => {}
+            }
+        }
+        assert!(logged < 20_000, "{logged} lines were logged");
+        assert!(dropped + logged >= 190_000, "{dropped} dropped, {logged} logged");
+    });
+}
+
+#[test]
+fn a_newer_gateway_takes_the_place_of_an_older_one() {
+    let Some(fixture) = fixture() else { return };
+    run(async {
+        let mut worker = Worker::start(&fixture, &[], |_| {}).await;
+        worker.ready().await;
+        let mut older = worker.gateway().await;
+        assert_eq!(older.text(1, "echo", r#"{"text":"old"}"#).await, "old");
+        older.call(2, "slow", r#"{"ms":60000}"#).await;
+        let mut newer = worker.gateway().await;
+        assert_eq!(newer.text(2, "echo", r#"{"text":"new"}"#).await, "new");
+        while older.next().await.is_some() {}
+        worker.to.send(&SupervisorToWorker::Stop).await.expect("sent");
+        worker.ended().await;
+    });
+}
+
+#[test]
+fn sigterm_stops_a_worker_as_its_supervisor_would() {
+    let Some(fixture) = fixture() else { return };
+    run(async {
+        let mut worker = Worker::start(&fixture, &[], |_| {}).await;
+        worker.ready().await;
+        let pid = rustix::process::Pid::from_raw(i32::try_from(worker.process.id()).expect("a pid")).expect("a pid");
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("signalled");
+        assert_eq!(worker.ended().await.reason, EndReason::Stopped);
+    });
+}
+
+#[test]
 fn changed_tools_are_announced_to_gateway_and_supervisor() {
     let Some(fixture) = fixture() else { return };
     run(async {

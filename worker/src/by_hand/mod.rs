@@ -144,7 +144,7 @@ impl Session {
             trace: wish.trace.then(|| -> incarnation::Trace {
                 Box::new(move |way, line| trace_printer.traced(if way == Way::ToServer { "→" } else { "←" }, line))
             }),
-            log: terminal_log(),
+            log: terminal_log(&printer),
         };
         let patience = spec.timeouts.total + MARGIN;
         let mut session =
@@ -273,8 +273,8 @@ impl Session {
     }
 }
 
-fn terminal_log() -> Logger {
-    let decorator = slog_term::PlainSyncDecorator::new(std::io::stderr());
+fn terminal_log(printer: &Printer) -> Logger {
+    let decorator = slog_term::PlainSyncDecorator::new(printer.masked_stderr());
     let drain = LevelFilter::new(slog_term::FullFormat::new(decorator).build(), Level::Info);
     Logger::root(Mutex::new(drain).map(slog::Fuse), o!())
 }

@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, Write},
+    sync::Arc,
     time::Duration,
 };
 
@@ -18,12 +19,32 @@ const MAX_SUMMARY: usize = 100;
 
 /// Writes with secrets masked. Errors of a write are ignored: a closed pipe or terminal is the reader's choice.
 pub(crate) struct Printer {
-    mask: Mask,
+    mask: Arc<Mask>,
+}
+
+/// Where log records go: they may quote the server.
+pub(crate) struct MaskedStderr(Arc<Mask>);
+
+impl Write for MaskedStderr {
+    /// The decorator writes a record at a time, so no secret is cut in two.
+    fn write(&mut self, record: &[u8]) -> io::Result<usize> {
+        io::stderr().lock().write_all(self.0.apply(&String::from_utf8_lossy(record)).as_bytes())?;
+        Ok(record.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 impl Printer {
     pub(crate) fn new(mask: Mask) -> Self {
-        Self { mask }
+        Self { mask: Arc::new(mask) }
+    }
+
+    /// For a log.
+    pub(crate) fn masked_stderr(&self) -> MaskedStderr {
+        MaskedStderr(Arc::clone(&self.mask))
     }
 
     /// One line to stderr.

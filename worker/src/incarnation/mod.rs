@@ -384,6 +384,6 @@ impl Incarnation {
         if let Some(outgoing) = self.outgoing.take() {
             outgoing.flush(std::mem::take(&mut self.session.out.gateway)).await;
         }
-        Ended { reason, stderr_tail: self.stderr.tail(usize::MAX) }
+        Ended { reason, stderr_tail: self.stderr.tail(stderr::TAIL) }
     }
 }

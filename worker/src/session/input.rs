@@ -195,7 +195,9 @@ impl Session {
             let only = self.calls.only().filter(|_| !oversize::names_a_method(head))?;
             self.calls.close(only)
         });
-        warn!(self.log, "line of the server is over the limit and was skipped"; "bytes" => len, "limit" => self.limits.line_bytes);
+        if self.noise.may_log(now) {
+            warn!(self.log, "line of the server is over the limit and was skipped"; "bytes" => len, "limit" => self.limits.line_bytes);
+        }
         match call {
             Some(call) => {
                 let limit = self.limits.line_bytes;
