@@ -59,7 +59,11 @@ pub(crate) fn endpoint_url(report: &StatusReport) -> String {
 
 fn overview(report: &StatusReport, out: &mut dyn Write, width: Option<usize>) -> io::Result<()> {
     let process = |p: &ProcessStatus| {
-        let again = if p.restarts > 0 { format!(", {} restarts", p.restarts) } else { String::new() };
+        let again = match p.restarts {
+            0 => String::new(),
+            1 => ", restarted once".to_owned(),
+            n => format!(", restarted {n} times"),
+        };
         format!("pid {}, up {}, {}{again}", p.pid, duration(p.uptime), bytes(p.rss_bytes))
     };
     let gateway = report.gateway.as_ref().map_or_else(|| "not running".to_owned(), process);
