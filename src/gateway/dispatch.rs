@@ -4,46 +4,20 @@ use std::{rc::Rc, time::Instant};
 
 use bytes::Bytes;
 use mcproxy_ipc::data::CallContext;
-use mcproxy_mcp::{
-    ErrorCode, ErrorObject, ProtocolVersion, RawObject, RequestId, json_string, method, write_error_response,
-    write_response,
-};
+use mcproxy_mcp::{ErrorCode, ErrorObject, ProtocolVersion, RawObject, RequestId, json_string, method};
 use serde::Serialize;
 use serde_json::value::RawValue;
-use tokio::sync::mpsc;
 
 use super::{
     call,
     catalogue::ListKind,
     level::Level,
+    reply::{Related, Reply},
     request::{Request, read_params, required},
     session::{CallSlot, Session},
     state::Gateway,
     subscriptions,
 };
-
-/// Where messages go that belong to a request but are not its answer.
-pub(crate) type Related = mpsc::Sender<Bytes>;
-
-/// What a method comes to: the text of a `result`, or of an `error`.
-pub(crate) enum Reply {
-    /// `result`
-    Result(Bytes),
-    /// `error`
-    Error(Bytes),
-}
-
-impl From<ErrorObject> for Reply {
-    fn from(error: ErrorObject) -> Self {
-        Self::Error(Bytes::from(error.to_raw().get().to_owned()))
-    }
-}
-
-impl From<&'static str> for Reply {
-    fn from(result: &'static str) -> Self {
-        Self::Result(Bytes::from_static(result.as_bytes()))
-    }
-}
 
 /// Answers one request with a whole JSON-RPC response. `None`: the client cancelled it and wants none.
 pub(crate) async fn answer(
@@ -62,17 +36,7 @@ pub(crate) async fn answer(
         .into(),
     };
     session.touch(Instant::now());
-    Some(respond(&request.id, &reply))
-}
-
-/// A whole JSON-RPC response.
-pub(crate) fn respond(id: &RequestId, reply: &Reply) -> Bytes {
-    let mut out = Vec::new();
-    match reply {
-        Reply::Result(text) => write_response(&mut out, id, &String::from_utf8_lossy(text)),
-        Reply::Error(text) => write_error_response(&mut out, Some(id), &String::from_utf8_lossy(text)),
-    }
-    out.into()
+    Some(reply.to_response(&request.id))
 }
 
 async fn reply(

@@ -17,6 +17,7 @@ mod http;
 mod level;
 mod link;
 mod metrics;
+mod reply;
 mod request;
 mod rewrite;
 mod scope;

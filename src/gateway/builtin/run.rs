@@ -4,7 +4,7 @@ use super::{
     Plan, plan,
     render::{render_error, render_logs, render_search, render_status},
 };
-use crate::gateway::{catalogue::View, dispatch::Reply, supervisor::Supervisor};
+use crate::gateway::{catalogue::View, reply::Reply, supervisor::Supervisor};
 
 /// Answers a call of a built-in tool. `view` is what the client sees, `arguments` the text of the member of that name.
 pub(crate) async fn run(supervisor: &Supervisor, view: &View, tool: &str, arguments: Option<&str>) -> Reply {

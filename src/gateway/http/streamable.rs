@@ -22,7 +22,8 @@ use super::{
     sse::{self, Frame},
 };
 use crate::gateway::{
-    dispatch::{self, Related, Reply},
+    dispatch,
+    reply::{Related, Reply},
     request::{Incoming, Request, read_params},
     session::Session,
     state::{Gateway, short},
@@ -52,7 +53,7 @@ pub(super) async fn post(request: HttpRequest, place: Place, payload: web::Paylo
     match Incoming::of(parse(&body)?, &body) {
         Incoming::Request(r) if r.method == method::INITIALIZE => initialize(&place, &r),
         Incoming::Request(r) if r.method == method::PING && header(&request, SESSION).is_none() => {
-            Ok(json(dispatch::respond(&r.id, &"{}".into())))
+            Ok(json(Reply::from("{}").to_response(&r.id)))
         }
         Incoming::Request(r) => {
             let session = find_session(&request, &place)?;
@@ -80,12 +81,12 @@ fn initialize(place: &Place, request: &Request) -> Result<HttpResponse, Refusal>
     match outcome {
         Ok(reply) => {
             info!(gateway.log, "session opened"; "session" => short(session.id()), "scope" => %place.scope, "version" => %session.version());
-            let body = dispatch::respond(&request.id, &reply);
+            let body = reply.to_response(&request.id);
             Ok(HttpResponse::Ok().insert_header((SESSION, session.id())).content_type("application/json").body(body))
         }
         Err(error) => {
             gateway.sessions.close(session.id());
-            Ok(json(dispatch::respond(&request.id, &error.into())))
+            Ok(json(Reply::from(error).to_response(&request.id)))
         }
     }
 }
@@ -201,7 +202,7 @@ fn begin(gateway: &Rc<Gateway>, session: &Rc<Session>, request: Request, related
 }
 
 fn error(id: &RequestId, why: &str) -> Bytes {
-    dispatch::respond(id, &Reply::from(ErrorObject::new(ErrorCode::INVALID_REQUEST, why)))
+    Reply::from(ErrorObject::new(ErrorCode::INVALID_REQUEST, why)).to_response(id)
 }
 
 /// `GET /mcp`: the stream for messages that belong to no request.

@@ -1,0 +1,38 @@
+use bytes::Bytes;
+use mcproxy_mcp::{ErrorObject, RequestId, write_error_response, write_response};
+use tokio::sync::mpsc;
+
+/// Where messages go that belong to a request but are not its answer.
+pub(crate) type Related = mpsc::Sender<Bytes>;
+
+/// What a request comes to: the text of a `result`, or of an `error`.
+pub(crate) enum Reply {
+    /// `result`
+    Result(Bytes),
+    /// `error`
+    Error(Bytes),
+}
+
+impl Reply {
+    /// A whole JSON-RPC response.
+    pub(crate) fn to_response(&self, id: &RequestId) -> Bytes {
+        let mut out = Vec::new();
+        match self {
+            Self::Result(text) => write_response(&mut out, id, &String::from_utf8_lossy(text)),
+            Self::Error(text) => write_error_response(&mut out, Some(id), &String::from_utf8_lossy(text)),
+        }
+        out.into()
+    }
+}
+
+impl From<ErrorObject> for Reply {
+    fn from(error: ErrorObject) -> Self {
+        Self::Error(Bytes::from(error.to_raw().get().to_owned()))
+    }
+}
+
+impl From<&'static str> for Reply {
+    fn from(result: &'static str) -> Self {
+        Self::Result(Bytes::from_static(result.as_bytes()))
+    }
+}
