@@ -3,7 +3,10 @@
 //! Only processes below us are ever touched, and none that live below a worker of ours: a wrong or reused process id can
 //! never lead to somebody else's process.
 
-use std::{collections::HashSet, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 
@@ -14,6 +17,8 @@ use crate::{
 
 /// The variable that names the incarnation in a server's environment.
 const MARK: &str = "MCPROXY_INSTANCE";
+/// Below these, servers are looked after. The kernel cuts names at 15 bytes.
+const KEEPERS: [&str; 2] = ["mcproxy-supervi", "mcproxy-worker"];
 /// A sweep looks again until nothing is left, at most so often.
 const PASSES: usize = 100;
 const PAUSE: Duration = Duration::from_millis(10);
@@ -61,6 +66,29 @@ pub(crate) async fn sweep(children: &Children, instance: &Instance, groups: &[u3
         tokio::time::sleep(PAUSE).await;
     }
     killed.len()
+}
+
+/// Kills what an earlier supervisor of this user left behind when it was killed itself: processes that carry the mark of an
+/// incarnation and have none of ours above them any more. Returns how many.
+pub(crate) fn sweep_leftovers() -> usize {
+    let table = proc_table::all();
+    let parents: HashMap<u32, u32> = table.iter().map(|process| (process.pid, process.parent)).collect();
+    let adrift = |process: &&Process| {
+        !process.zombie
+            && proc_table::environment(process.pid, MARK).is_some()
+            && !ancestors(process.pid, &parents).any(|pid| KEEPERS.contains(&proc_table::name(pid).as_str()))
+    };
+    let leftovers: Vec<Pid> = table.iter().filter(adrift).filter_map(|process| to_pid(process.pid)).collect();
+    for pid in &leftovers {
+        let _ = kill_process(*pid, Signal::KILL);
+    }
+    leftovers.len()
+}
+
+/// The process itself and those above it.
+fn ancestors(pid: u32, parents: &HashMap<u32, u32>) -> impl Iterator<Item = u32> {
+    // A table is no snapshot: reused ids could make a ring.
+    std::iter::successors(Some(pid), |pid| parents.get(pid).copied().filter(|parent| *parent > 1)).take(1000)
 }
 
 fn to_pid(pid: u32) -> Option<Pid> {

@@ -45,6 +45,11 @@ pub(crate) fn environment(pid: u32, name: &str) -> Option<String> {
     String::from_utf8(entry.to_vec()).ok()
 }
 
+/// The name of a process, as the kernel knows it: cut at 15 bytes; empty when it is gone.
+pub(crate) fn name(pid: u32) -> String {
+    fs::read_to_string(format!("/proc/{pid}/comm")).map(|name| name.trim_end().to_owned()).unwrap_or_default()
+}
+
 fn one(pid: u32) -> Option<Process> {
     parse(pid, &fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
 }

@@ -162,6 +162,10 @@ impl Supervisor {
             overview: overview_seen,
             gateway: gateway_seen,
         };
+        let leftovers = orphans::sweep_leftovers();
+        if leftovers > 0 {
+            warn!(log, "processes that an earlier run left behind were killed"; "count" => leftovers);
+        }
         let enabled = config.servers.iter().filter(|server| server.enabled).count();
         info!(log, "listening"; "url" => format!("http://{listen}/mcp"), "config" => %config_path.display(),
             "servers" => config.servers.len(), "enabled" => enabled, "pid" => std::process::id());

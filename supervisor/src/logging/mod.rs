@@ -107,7 +107,9 @@ type Text = Box<dyn Drain<Ok = (), Err = io::Error> + Send>;
 /// On a terminal the compact form with colours; elsewhere one complete line for each record, which can be searched.
 fn text() -> Text {
     if !io::stdout().is_terminal() {
-        return Box::new(slog_term::FullFormat::new(slog_term::PlainSyncDecorator::new(io::stdout())).use_original_order().build());
+        return Box::new(
+            slog_term::FullFormat::new(slog_term::PlainSyncDecorator::new(io::stdout())).use_original_order().build(),
+        );
     }
     let decorator = slog_term::TermDecorator::new().stdout();
     let decorator = match std::env::var_os("NO_COLOR") {

@@ -260,7 +260,11 @@ impl Actor {
             self.description = None;
         }
         let (level, message, mut facts) = match state {
-            State::Queued | State::Starting { .. } => (LogLevel::Info, "server is starting", vec![]),
+            State::Queued | State::Starting { .. } => {
+                // Its generation begins with its process.
+                self.log = self.context.log.new(o!("server" => self.config.name.to_string()));
+                (LogLevel::Info, "server is starting", vec![])
+            }
             State::Ready { .. } => {
                 let start = self.worker.as_ref().map(|worker| now.saturating_duration_since(worker.spawned));
                 let ms = start.unwrap_or_default().as_millis().to_string();
