@@ -1,0 +1,8 @@
+//! What a client of the initialize era sees of servers of that era, method by method.
+
+mod calls;
+mod isolation;
+mod lists;
+mod notices;
+mod resources;
+mod starting;

@@ -1,0 +1,24 @@
+//! The public conformance suite against a server of the initialize era behind the gateway.
+
+use std::path::Path;
+
+use serde_json::json;
+use tokio::process::Command;
+
+use crate::support::{Proxy, Real, fixture, run, skip};
+
+#[tokio::test]
+async fn the_public_suite_fails_in_no_scenario_that_is_not_listed() {
+    if Real::with(&["node_modules"]).is_none() {
+        return;
+    }
+    let proxy = Proxy::start(json!({"servers": [fixture("conformance", &["--profile", "conformance"])]})).await;
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conformance/run");
+    let url = proxy.url("/servers/conformance/mcp");
+    let finished = run(Command::new(script).args([url.as_str(), "2025-11-25"]), "").await;
+    if finished.code == Some(2) {
+        skip(&format!("the suite cannot run here: {}{}", finished.stdout, finished.stderr));
+        return;
+    }
+    assert_eq!(finished.code, Some(0), "{}\n{}", finished.stdout, finished.stderr);
+}

@@ -1,0 +1,149 @@
+//! Who may depend on whom (docs/ARCHITECTURE.md). A wrong edge is a wrong design, so it fails here and not in a review.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package, PackageId};
+
+/// Which of our libraries each of our packages may use.
+const EDGES: &[(&str, &[&str])] = &[
+    ("mcproxy-ipc", &[]),
+    ("mcproxy-mcp", &[]),
+    ("mcproxy-config", &["mcproxy-ipc"]),
+    ("mcproxy-supervisor", &["mcproxy-ipc", "mcproxy-config"]),
+    ("mcproxy-worker", &["mcproxy-ipc", "mcproxy-mcp", "mcproxy-config"]),
+    ("mcproxy", &["mcproxy-ipc", "mcproxy-mcp", "mcproxy-config"]),
+    ("mcproxy-bench", &["mcproxy-ipc"]),
+    ("mcproxy-fixture", &[]),
+];
+
+/// The workspace as cargo resolves it for this machine, so that no package of another system has to be fetched.
+fn workspace() -> Metadata {
+    let version = Command::new("rustc").arg("-vV").output().expect("rustc runs");
+    let version = String::from_utf8(version.stdout).expect("text");
+    let host = version.lines().find_map(|line| line.strip_prefix("host: ")).expect("rustc names its host");
+    MetadataCommand::new()
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .other_options(["--locked", "--filter-platform", host].map(str::to_owned))
+        .exec()
+        .expect("cargo metadata")
+}
+
+fn ours(metadata: &Metadata) -> BTreeMap<&str, &Package> {
+    metadata.workspace_packages().into_iter().map(|package| (package.name.as_str(), package)).collect()
+}
+
+/// Everything that ends up in a package, tests of it not counted.
+fn tree<'m>(metadata: &'m Metadata, root: &PackageId) -> BTreeSet<&'m PackageId> {
+    let nodes = &metadata.resolve.as_ref().expect("a resolved graph").nodes;
+    let node = |id: &PackageId| nodes.iter().find(|node| node.id == *id).expect("every package has a node");
+    let (mut seen, mut open) = (BTreeSet::new(), vec![node(root)]);
+    while let Some(next) = open.pop() {
+        for edge in &next.deps {
+            let real = edge.dep_kinds.iter().any(|kind| kind.kind != DependencyKind::Development);
+            if real && seen.insert(&edge.pkg) {
+                open.push(node(&edge.pkg));
+            }
+        }
+    }
+    seen
+}
+
+fn tree_of<'m>(metadata: &'m Metadata, name: &str) -> Vec<&'m Package> {
+    tree(metadata, &ours(metadata)[name].id).into_iter().map(|id| &metadata[id]).collect()
+}
+
+/// All Rust sources below a folder of the repository.
+fn sources(folder: &str) -> Vec<PathBuf> {
+    let mut open = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)];
+    let mut found = Vec::new();
+    while let Some(folder) = open.pop() {
+        for entry in fs::read_dir(&folder).expect("a folder").flatten() {
+            let path = entry.path();
+            if path.is_dir() && !path.ends_with("target") && !path.ends_with("node_modules") {
+                open.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                found.push(path);
+            }
+        }
+    }
+    found
+}
+
+fn sources_that_name(folder: &str, word: &str) -> Vec<PathBuf> {
+    let names = |path: &PathBuf| fs::read_to_string(path).expect("a source").contains(word);
+    sources(folder).into_iter().filter(names).collect()
+}
+
+#[test]
+fn our_packages_depend_in_one_direction_only() {
+    let metadata = workspace();
+    let ours = ours(&metadata);
+    assert_eq!(ours.len(), EDGES.len(), "a new package needs its line in EDGES: {:?}", ours.keys());
+    for (name, allowed) in EDGES {
+        let used = ours[name].dependencies.iter().filter(|dependency| ours.contains_key(dependency.name.as_str()));
+        for dependency in used {
+            assert!(allowed.contains(&dependency.name.as_str()), "{name} must not depend on {}", dependency.name);
+        }
+    }
+}
+
+#[test]
+fn the_supervisor_holds_no_http_and_no_mcp() {
+    let metadata = workspace();
+    let tree = tree_of(&metadata, "mcproxy-supervisor");
+    for package in tree {
+        let name = package.name.as_str();
+        let parser = name.starts_with("actix") || name.starts_with("hyper") || name.starts_with("http");
+        assert!(!parser && name != "mcproxy-mcp" && name != "rmcp", "the supervisor depends on {name}");
+    }
+}
+
+#[test]
+fn the_old_syslog_client_and_its_old_clock_stay_in_the_supervisor() {
+    let metadata = workspace();
+    for name in ours(&metadata).keys().filter(|name| **name != "mcproxy-supervisor") {
+        for package in tree_of(&metadata, name) {
+            let old_clock = package.name.as_str() == "time" && package.version.major == 0 && package.version.minor == 1;
+            assert!(!old_clock && package.name.as_str() != "slog-syslog", "{name} depends on {}", package.name);
+        }
+    }
+}
+
+#[test]
+fn crates_that_may_have_to_be_replaced_have_one_user_each() {
+    let metadata = workspace();
+    for (dependency, user) in
+        [("bincode", "mcproxy-ipc"), ("actix-web-lab", "mcproxy"), ("slog-syslog", "mcproxy-supervisor")]
+    {
+        let users: Vec<&str> = ours(&metadata)
+            .into_iter()
+            .filter(|(_, package)| package.dependencies.iter().any(|used| used.name.as_str() == dependency))
+            .map(|(name, _)| name)
+            .collect();
+        assert_eq!(users, [user], "users of {dependency}");
+    }
+}
+
+#[test]
+fn crates_that_may_have_to_be_replaced_are_named_in_one_file_each() {
+    for (word, folders, file) in [
+        ("bincode::", &["crates", "src", "supervisor", "worker", "bench"][..], "crates/ipc/src/codec.rs"),
+        ("actix_web_lab::", &["src"][..], "src/gateway/http/sse.rs"),
+    ] {
+        let found: Vec<PathBuf> = folders.iter().flat_map(|folder| sources_that_name(folder, word)).collect();
+        assert_eq!(found, [Path::new(env!("CARGO_MANIFEST_DIR")).join(file)], "files with {word}");
+    }
+}
+
+#[test]
+fn the_gateway_does_not_know_the_configuration_file() {
+    for file in ["src/gateway", "src/bin"] {
+        let found = sources_that_name(file, "mcproxy_config");
+        assert!(found.is_empty(), "{found:?}");
+    }
+}

@@ -1,0 +1,7 @@
+//! What survives what: each test provokes a fault on real processes.
+
+mod kills;
+mod noise;
+mod reload;
+mod starts;
+mod stops;

@@ -1,0 +1,108 @@
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::support::{Proxy, fixture};
+
+fn quick_restarts(servers: Value) -> Value {
+    json!({"servers": servers, "defaults": {"restart": {"initialDelay": 0.2, "maxDelay": 2.0}}})
+}
+
+#[tokio::test]
+async fn a_server_that_dies_at_start_backs_off_and_says_why() {
+    let dying = fixture("dying", &["--stderr", "cannot find my database", "--exit-before-init", "9"]);
+    let proxy = Proxy::launch(quick_restarts(json!([dying, fixture("b", &[])]))).await;
+    let server = proxy
+        .server_until("tried three times", "dying", |server| server.restarts >= 2 && server.state == "backoff")
+        .await;
+    let error = server.last_error.clone().expect("an error");
+    assert!(error.contains("code 9") && error.contains("cannot find my database"), "{error}");
+    assert!(server.retry_in_seconds.is_some_and(|wait| wait > 0.0 && wait <= 2.5), "{server:?}");
+    let b = proxy.server_until("ready", "b", |server| server.is_ready()).await;
+    assert_eq!(b.restarts, 0);
+    let session = proxy.session().await;
+    let begun = Instant::now();
+    assert!(session.tools().await.contains(&"b__echo".to_owned()), "it holds nobody up");
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    let refused = session.refuse("dying__echo", json!({})).await;
+    assert_eq!((&refused["code"], &refused["data"]["server"]), (&json!(31002), &json!("dying")), "{refused}");
+    let table = proxy.cli(&["status"]).await.stdout;
+    assert!(table.contains("dying") && table.contains("code 9"), "{table}");
+}
+
+#[tokio::test]
+async fn the_delay_grows_with_every_failed_start() {
+    let proxy = Proxy::launch(json!({
+        "servers": [fixture("dying", &["--exit-before-init", "1"])],
+        "defaults": {"restart": {"initialDelay": 0.3, "maxDelay": 60}}
+    }))
+    .await;
+    let begun = Instant::now();
+    proxy.server_until("four restarts", "dying", |server| server.restarts >= 4).await;
+    // 0.3 + 0.6 + 1.2 + 2.4, ±10 %
+    let waited = begun.elapsed().as_secs_f64();
+    assert!(waited > 2.5, "four restarts within {waited} s");
+}
+
+#[tokio::test]
+async fn a_spent_restart_budget_is_an_end_that_a_manual_restart_undoes() {
+    let mut dying = fixture("dying", &["--exit-before-init", "1"]);
+    dying["restart"] = json!({"initialDelay": 0.05, "maxAttempts": 2});
+    let proxy = Proxy::launch(json!({"servers": [dying]})).await;
+    let failed = proxy.server_until("failed", "dying", |server| server.state == "failed").await;
+    assert_eq!(proxy.cli(&["restart", "dying"]).await.code.is_some(), true);
+    proxy.server_until("tried again", "dying", |server| server.generation > failed.generation).await;
+}
+
+#[tokio::test]
+async fn a_server_that_never_answers_initialize_is_given_up_after_its_start_timeout() {
+    let mut never = fixture("never", &["--never-init", "--stderr", "thinking about it"]);
+    never["startTimeout"] = json!(0.7);
+    let proxy = Proxy::launch(quick_restarts(json!([never, fixture("b", &[])]))).await;
+    let first = proxy.server("never").await.server_pid;
+    let server = proxy.server_until("given up", "never", |server| server.last_error.is_some()).await;
+    let error = server.last_error.expect("an error");
+    assert!(error.contains("startTimeout") && error.contains("thinking about it"), "{error}");
+    if let Some(first) = first {
+        crate::support::eventually("the first is gone", crate::support::DEADLINE, async || {
+            (!crate::support::is_alive(first)).then_some(())
+        })
+        .await;
+    }
+    proxy.server_until("ready", "b", |server| server.is_ready()).await;
+}
+
+#[tokio::test]
+async fn a_server_that_leaves_by_itself_is_started_again() {
+    let proxy = Proxy::launch(quick_restarts(json!([fixture("leaving", &["--exit-after-ms", "600"])]))).await;
+    proxy.server_until("ready again", "leaving", |server| server.is_ready() && server.restarts >= 1).await;
+}
+
+#[tokio::test]
+async fn eight_servers_that_crash_at_once_all_come_back() {
+    let names: Vec<String> = (0..8).map(|number| format!("s{number}")).collect();
+    let servers: Vec<Value> = names.iter().map(|name| fixture(name, &[])).collect();
+    let proxy = Proxy::start(quick_restarts(json!(servers))).await;
+    for server in &proxy.status().await.servers {
+        crate::support::kill(server.pid());
+    }
+    for name in &names {
+        proxy.server_until("back", name, |server| server.is_ready() && server.restarts == 1).await;
+    }
+}
+
+#[tokio::test]
+async fn a_program_that_speaks_something_else_is_reported() {
+    let servers = json!([
+        {"name": "echoing", "command": "cat", "startTimeout": 1.0},
+        {"name": "ending", "command": "true"},
+        {"name": "folder", "command": "/", "startTimeout": 1.0},
+        fixture("b", &[]),
+    ]);
+    let proxy = Proxy::launch(quick_restarts(servers)).await;
+    for name in ["echoing", "ending", "folder"] {
+        let server = proxy.server_until("reported", name, |server| server.last_error.is_some()).await;
+        assert!(!server.is_ready(), "{server:?}");
+    }
+    proxy.server_until("ready", "b", |server| server.is_ready()).await;
+}

@@ -1,0 +1,162 @@
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
+
+use rustix::process::Signal;
+use serde_json::{Value, json};
+
+use crate::support::{Proxy, eventually, fixture, is_alive, signal, supervisor};
+
+/// Closing stdin, 2 s, SIGTERM, 3 s, SIGKILL, and a little.
+const LADDER: Duration = Duration::from_secs(10);
+
+async fn left(proxy: &Proxy) -> Vec<(u32, String)> {
+    eventually("no process is left", Duration::from_secs(2), async || {
+        proxy.processes().is_empty().then_some(Vec::new())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn ctrl_c_stops_everything_and_leaves_no_process() {
+    let mut proxy = Proxy::of(&["a", "b"]).await;
+    let begun = Instant::now();
+    signal(proxy.pid(), Signal::INT);
+    assert_eq!(proxy.exit_code(LADDER).await, Some(0));
+    assert!(begun.elapsed() < Duration::from_secs(5), "well-behaved servers stop at once: {:?}", begun.elapsed());
+    left(&proxy).await;
+}
+
+#[tokio::test]
+async fn mcproxy_stop_stops_everything() {
+    let mut proxy = Proxy::of(&["a"]).await;
+    let finished = proxy.cli(&["stop"]).await;
+    assert_eq!(finished.code, Some(0), "{finished:?}");
+    assert_eq!(proxy.exit_code(LADDER).await, Some(0));
+    left(&proxy).await;
+}
+
+#[tokio::test]
+async fn a_server_that_ignores_every_request_to_stop_and_left_daemons_is_gone_after_the_stop() {
+    let servers: Vec<Value> = ["a", "b", "c"].iter().map(|name| fixture(name, &["--ignore-term"])).collect();
+    let mut proxy = Proxy::start(json!({"servers": servers})).await;
+    let session = proxy.session().await;
+    let daemon: u32 = session.say("a__double_fork", json!({})).await.parse().expect("a pid");
+    let child: u32 = session.say("b__child", json!({})).await.parse().expect("a pid");
+    let begun = Instant::now();
+    proxy.terminate();
+    assert_eq!(proxy.exit_code(Duration::from_secs(15)).await, Some(0));
+    assert!(begun.elapsed() < Duration::from_secs(12), "all are stopped side by side: {:?}", begun.elapsed());
+    assert!(!is_alive(daemon) && !is_alive(child));
+    left(&proxy).await;
+}
+
+#[tokio::test]
+async fn calls_in_flight_are_finished_before_the_end() {
+    let mut proxy = Proxy::of(&["a"]).await;
+    let session = proxy.session().await;
+    let call = session.say("a__slow", json!({"ms": 1500}));
+    let stop = async {
+        eventually("the call is under way", Duration::from_secs(5), async || {
+            proxy.get("/metrics").await.body.contains("mcproxy_calls_in_flight{server=\"a\"} 1").then_some(())
+        })
+        .await;
+        proxy.terminate();
+    };
+    let (said, ()) = tokio::join!(call, stop);
+    assert_eq!(said, "slept 1500 ms");
+    assert_eq!(proxy.exit_code(LADDER).await, Some(0));
+}
+
+#[tokio::test]
+async fn a_call_that_outlives_the_grace_gets_an_error() {
+    let mut proxy = Proxy::start(json!({"servers": [fixture("a", &[])], "shutdownGrace": 1.0})).await;
+    let session = proxy.session().await;
+    let call = session.respond("tools/call", json!({"name": "a__slow", "arguments": {"ms": 600_000}}));
+    let stop = async {
+        eventually("the call is under way", Duration::from_secs(5), async || {
+            proxy.get("/metrics").await.body.contains("mcproxy_calls_in_flight{server=\"a\"} 1").then_some(())
+        })
+        .await;
+        proxy.terminate();
+    };
+    let (response, ()) = tokio::join!(call, stop);
+    assert!(response["error"]["code"].is_i64(), "{response}");
+    assert_eq!(proxy.exit_code(LADDER).await, Some(0));
+}
+
+#[tokio::test]
+async fn a_second_signal_stops_at_once() {
+    let mut proxy = Proxy::start(json!({"servers": [fixture("a", &["--ignore-term"])], "shutdownGrace": 60.0})).await;
+    let session = proxy.session().await;
+    let calling = async {
+        let body =
+            r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a__slow","arguments":{"ms":600000}}}"#;
+        let request = session.http(reqwest::Method::POST).header("content-type", "application/json");
+        // Cut off by the stop, whenever that is.
+        let _ = request.header("accept", "*/*").body(body).send().await;
+        std::future::pending::<()>().await;
+    };
+    let stopping = async {
+        eventually("the call is under way", Duration::from_secs(5), async || {
+            proxy.get("/metrics").await.body.contains("mcproxy_calls_in_flight{server=\"a\"} 1").then_some(())
+        })
+        .await;
+        proxy.terminate();
+        proxy.logged(&["drain"]).await;
+    };
+    tokio::select! {
+        () = calling => unreachable!("it waits for ever"),
+        () = stopping => (),
+    }
+    let begun = Instant::now();
+    proxy.terminate();
+    let code = proxy.exit_code(LADDER).await;
+    assert_eq!(code, Some(143), "128 + SIGTERM");
+    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+    left(&proxy).await;
+}
+
+#[tokio::test]
+async fn a_second_supervisor_is_refused_and_touches_nothing() {
+    let proxy = Proxy::of(&["a"]).await;
+    let before = proxy.server("a").await;
+    let second = supervisor(proxy.dir()).output().expect("it runs");
+    assert_eq!(second.status.code(), Some(75), "{second:?}");
+    let said = format!("{}{}", String::from_utf8_lossy(&second.stdout), String::from_utf8_lossy(&second.stderr));
+    assert!(said.contains(&proxy.pid().to_string()), "it names the first: {said}");
+    let after = proxy.server("a").await;
+    assert_eq!((after.server_pid, after.restarts), (before.server_pid, 0));
+}
+
+#[tokio::test]
+async fn a_wrong_configuration_or_command_line_or_port_has_its_own_exit_code() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let config = dir.path().join("mcp-servers.json");
+    let run = |extra: &[&str]| {
+        let output = supervisor(dir.path()).args(extra).output().expect("it runs");
+        let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        (output.status.code(), said)
+    };
+    let wrong = "{\n  \"servers\": [\n    {\"name\": \"a\", \"comand\": \"x\"},\n    {\"name\": \"b__c\", \"command\": \"x\"}\n  ]\n}\n";
+    fs::write(&config, wrong).expect("written");
+    let (code, said) = run(&[]);
+    assert_eq!(code, Some(78), "{said}");
+    for part in ["comand", "command", "b__c", "3:", "4:"] {
+        assert!(said.contains(part), "{part} in {said}");
+    }
+    fs::remove_file(&config).expect("removed");
+    assert_eq!(run(&[]).0, Some(78), "no file");
+    assert_eq!(run(&["--prot", "1"]).0, Some(64));
+    fs::write(&config, "{\"servers\": []}").expect("written");
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = taken.local_addr().expect("an address").port().to_string();
+    let output = std::process::Command::new(crate::support::binary("mcproxy-supervisor"))
+        .args(["--port", &port, "--log", "--runtime-dir", "run"])
+        .current_dir(dir.path())
+        .output()
+        .expect("it runs");
+    assert_eq!(output.status.code(), Some(71), "{output:?}");
+    assert!(format!("{output:?}").contains("in use"), "{output:?}");
+}

@@ -1,0 +1,15 @@
+//! The whole system: real supervisor, gateway, workers and servers, real clients over real HTTP.
+//!
+//! Each test starts its own proxy on a free port in a directory of its own ([`support::Proxy`]); dropped, it is stopped and must
+//! leave no process behind. The binaries are those beside `mcproxy`: run `cargo build --workspace` first, or let
+//! `cargo nextest run --workspace` do it.
+
+mod support;
+
+mod bridge;
+mod cli;
+mod conformance;
+mod edges;
+mod faults;
+mod http;
+mod real;

@@ -1,0 +1,33 @@
+//! What the tests stand on: a running proxy, and clients that show every byte.
+
+mod answer;
+mod driver;
+mod events;
+mod legacy;
+mod process;
+mod proxy;
+mod session;
+mod status;
+mod wait;
+
+pub(crate) use answer::{Answer, ask};
+pub(crate) use driver::{Driver, Real, skip};
+pub(crate) use events::Events;
+pub(crate) use legacy::LegacySession;
+pub(crate) use process::{Finished, is_alive, kill, run, signal};
+pub(crate) use proxy::{Proxy, binary, fixture, supervisor};
+pub(crate) use session::{Session, initialize};
+pub(crate) use status::ServerView;
+pub(crate) use wait::{DEADLINE, eventually, within};
+
+use serde_json::Value;
+
+/// The names in a list of tools, prompts, resources or templates, in its order.
+pub(crate) fn names(list: &Value) -> Vec<String> {
+    list.as_array().expect("a list").iter().map(|item| item["name"].as_str().expect("a name").to_owned()).collect()
+}
+
+/// The first text of a tool's result.
+pub(crate) fn text(result: &Value) -> &str {
+    result["content"][0]["text"].as_str().unwrap_or_else(|| panic!("no text in {result}"))
+}

@@ -1,0 +1,267 @@
+use std::{
+    fs,
+    io::Write,
+    path::{Path, PathBuf},
+    process::{Child, Stdio},
+    time::{Duration, Instant},
+};
+
+use reqwest::{Client, RequestBuilder};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::process::Command;
+
+use super::{
+    answer::{Answer, ask},
+    legacy::LegacySession,
+    process::{Finished, processes_in, run, terminate},
+    session::{self, Session},
+    status::{ServerView, SystemView},
+    wait::{DEADLINE, eventually},
+};
+
+/// Drain (20 s), and a little for the last kill.
+const STOP: Duration = Duration::from_secs(25);
+
+/// A whole MCProxy in a directory of its own. All its processes work in that directory or below, which is how they are found.
+pub(crate) struct Proxy {
+    child: Child,
+    dir: TempDir,
+    /// `http://127.0.0.1:PORT`
+    pub(crate) base: String,
+    pub(crate) http: Client,
+}
+
+/// A binary of this workspace.
+pub(crate) fn binary(name: &str) -> PathBuf {
+    let path = Path::new(env!("CARGO_BIN_EXE_mcproxy")).with_file_name(name);
+    assert!(path.exists(), "{} is not built: run `cargo build --workspace` first", path.display());
+    path
+}
+
+/// The entry of a scripted server.
+pub(crate) fn fixture(name: &str, flags: &[&str]) -> Value {
+    let args = [&["--name", name], flags].concat();
+    json!({"name": name, "command": binary("mcproxy-fixture"), "args": args})
+}
+
+impl Proxy {
+    /// Starts the proxy and waits until every server answers.
+    pub(crate) async fn start(config: Value) -> Self {
+        let proxy = Self::launch(config).await;
+        proxy.until_ready().await;
+        proxy
+    }
+
+    /// Starts the proxy with one server per name, of no special flags.
+    pub(crate) async fn of(names: &[&str]) -> Self {
+        let servers: Vec<Value> = names.iter().map(|name| fixture(name, &[])).collect();
+        Self::start(json!({"servers": servers})).await
+    }
+
+    /// Starts the proxy and waits until the gateway answers, whatever the servers do.
+    pub(crate) async fn launch(config: Value) -> Self {
+        Self::launch_with(config, |_| ()).await
+    }
+
+    /// The same, with changes to the supervisor's command.
+    pub(crate) async fn launch_with(config: Value, change: impl FnOnce(&mut std::process::Command)) -> Self {
+        let dir = tempfile::tempdir().expect("a directory");
+        fs::write(dir.path().join("mcp-servers.json"), config.to_string()).expect("the configuration is written");
+        let mut command = supervisor(dir.path());
+        let log = fs::File::create(dir.path().join("log.txt")).expect("the log");
+        command.stdout(log.try_clone().expect("the log")).stderr(log);
+        change(&mut command);
+        let child = command.spawn().expect("the supervisor starts");
+        // Only ever the gateway: a proxy of the environment has no say.
+        let http = Client::builder().no_proxy().build().expect("an HTTP client");
+        let mut proxy = Self { child, dir, base: String::new(), http };
+        proxy.base = eventually("the supervisor says where it listens", DEADLINE, async || {
+            let status = proxy.try_status().await?;
+            Some(format!("http://{}", status.listen))
+        })
+        .await;
+        eventually("the gateway answers", DEADLINE, async || {
+            let answer = proxy.http.get(proxy.url("/healthz")).send().await.ok()?;
+            answer.status().is_success().then_some(())
+        })
+        .await;
+        proxy
+    }
+
+    /// Waits until every wanted server is ready.
+    pub(crate) async fn until_ready(&self) {
+        eventually("every server is ready", Duration::from_secs(60), async || {
+            let answer = self.http.get(self.url("/readyz")).send().await.ok()?;
+            answer.status().is_success().then_some(())
+        })
+        .await;
+    }
+
+    /// A URL of the gateway.
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
+    }
+
+    /// The supervisor's process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Where configuration, log and runtime directory lie.
+    pub(crate) fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// A session with all servers.
+    pub(crate) async fn session(&self) -> Session {
+        Session::open(&self.http, &self.url("/mcp")).await
+    }
+
+    /// A session at another endpoint.
+    pub(crate) async fn session_at(&self, path: &str) -> Session {
+        Session::open(&self.http, &self.url(path)).await
+    }
+
+    /// A session of 2024-11-05 with all servers.
+    pub(crate) async fn legacy_session(&self) -> LegacySession {
+        LegacySession::open(&self.http, &self.base, "/sse").await.0
+    }
+
+    /// A POST to `path` with the headers that the transport wants, without a session.
+    pub(crate) fn post(&self, path: &str) -> RequestBuilder {
+        session::post(&self.http, &self.url(path))
+    }
+
+    /// A GET of `path`.
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        ask(self.http.get(self.url(path))).await
+    }
+
+    /// Runs `mcproxy` against this proxy.
+    pub(crate) async fn cli(&self, args: &[&str]) -> Finished {
+        self.cli_with(args, "").await
+    }
+
+    /// Runs `mcproxy` with this input.
+    pub(crate) async fn cli_with(&self, args: &[&str], input: &str) -> Finished {
+        run(&mut self.cli_command(args), input).await
+    }
+
+    /// `mcproxy` with these arguments, to be run.
+    pub(crate) fn cli_command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mcproxy"));
+        command.args(args).env("MCPROXY_RUNTIME_DIR", self.dir().join("run")).env_remove("MCPROXY_TOKEN");
+        command
+    }
+
+    /// What `mcproxy status` says.
+    pub(crate) async fn status(&self) -> SystemView {
+        self.try_status().await.expect("the supervisor answers")
+    }
+
+    async fn try_status(&self) -> Option<SystemView> {
+        let finished = self.cli(&["status", "--json"]).await;
+        (finished.code == Some(0)).then(|| {
+            serde_json::from_str(&finished.stdout).unwrap_or_else(|error| panic!("{error}: {}", finished.stdout))
+        })
+    }
+
+    /// One server, now.
+    pub(crate) async fn server(&self, name: &str) -> ServerView {
+        self.status().await.server(name).clone()
+    }
+
+    /// Waits until a server is as it should be.
+    pub(crate) async fn server_until(
+        &self,
+        what: &str,
+        name: &str,
+        wanted: impl Fn(&ServerView) -> bool,
+    ) -> ServerView {
+        eventually(&format!("{name}: {what}"), DEADLINE, async || {
+            let status = self.try_status().await?;
+            status.servers.into_iter().find(|server| server.name == name).filter(|server| wanted(server))
+        })
+        .await
+    }
+
+    /// The log so far.
+    pub(crate) fn log(&self) -> String {
+        String::from_utf8_lossy(&fs::read(self.dir().join("log.txt")).unwrap_or_default()).into_owned()
+    }
+
+    /// Waits for a line of the log that holds all of these.
+    pub(crate) async fn logged(&self, parts: &[&str]) -> String {
+        eventually(&format!("a log line with {parts:?}"), DEADLINE, async || {
+            self.log().lines().find(|line| parts.iter().all(|part| line.contains(part))).map(str::to_owned)
+        })
+        .await
+    }
+
+    /// Replaces the configuration the way editors do.
+    pub(crate) fn write_config(&self, config: &str) {
+        let new = self.dir().join(".mcp-servers.json.new");
+        fs::write(&new, config).expect("the new configuration is written");
+        fs::rename(new, self.dir().join("mcp-servers.json")).expect("it replaces the old one");
+    }
+
+    /// All processes of this proxy and of its servers.
+    pub(crate) fn processes(&self) -> Vec<(u32, String)> {
+        processes_in(self.dir())
+    }
+
+    /// Waits for the supervisor's exit code; `None` when a signal ended it.
+    pub(crate) async fn exit_code(&mut self, deadline: Duration) -> Option<i32> {
+        let child = &mut self.child;
+        eventually("the supervisor ends", deadline, async || child.try_wait().expect("its state")).await.code()
+    }
+
+    /// SIGTERM.
+    pub(crate) fn terminate(&self) {
+        terminate(self.pid());
+    }
+}
+
+/// The supervisor's command for the configuration in `dir`.
+pub(crate) fn supervisor(dir: &Path) -> std::process::Command {
+    let mut command = std::process::Command::new(binary("mcproxy-supervisor"));
+    command.args(["--config", "mcp-servers.json", "--port", "0", "--log", "--log-level", "debug"]);
+    command.args(["--runtime-dir", "run", "--state-dir", "state"]).current_dir(dir).stdin(Stdio::null());
+    command
+}
+
+impl Drop for Proxy {
+    /// Stops the proxy; nothing of it may be left.
+    fn drop(&mut self) {
+        if matches!(self.child.try_wait(), Ok(None)) {
+            terminate(self.pid());
+        }
+        let begun = Instant::now();
+        while matches!(self.child.try_wait(), Ok(None)) && begun.elapsed() < STOP {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let stopped = matches!(self.child.try_wait(), Ok(Some(_)));
+        if !stopped {
+            // What else can be done is said below.
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+        let left = self.processes();
+        for (pid, _) in &left {
+            if let Some(pid) = i32::try_from(*pid).ok().and_then(rustix::process::Pid::from_raw) {
+                let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+            }
+        }
+        if std::thread::panicking() {
+            let log = self.log();
+            let lines: Vec<&str> = log.lines().collect();
+            let tail = lines[lines.len().saturating_sub(80)..].join("\n");
+            // It is only help for the person who reads the failure.
+            let _ = writeln!(std::io::stderr().lock(), "--- the end of the proxy's log\n{tail}\n---");
+            return;
+        }
+        assert!(stopped, "the supervisor did not end within {STOP:?} of SIGTERM");
+        assert!(left.is_empty(), "processes were left behind: {left:?}");
+    }
+}

@@ -1,0 +1,59 @@
+use serde::Deserialize;
+use serde_json::Value;
+
+/// `mcproxy status --json`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct SystemView {
+    pub(crate) listen: String,
+    pub(crate) config_error: Option<String>,
+    pub(crate) gateway: Option<ProcessView>,
+    pub(crate) servers: Vec<ServerView>,
+}
+
+/// One process of ours.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ProcessView {
+    pub(crate) pid: u32,
+    pub(crate) restarts: u64,
+}
+
+/// One server.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ServerView {
+    pub(crate) name: String,
+    pub(crate) state: String,
+    pub(crate) generation: u64,
+    pub(crate) restarts: u64,
+    pub(crate) retry_in_seconds: Option<f64>,
+    pub(crate) worker_pid: Option<u32>,
+    pub(crate) server_pid: Option<u32>,
+    pub(crate) last_error: Option<String>,
+    pub(crate) server: Option<Value>,
+}
+
+impl SystemView {
+    /// The server of that name.
+    pub(crate) fn server(&self, name: &str) -> &ServerView {
+        self.servers.iter().find(|server| server.name == name).unwrap_or_else(|| panic!("no server {name} in {self:?}"))
+    }
+
+    /// The gateway's process, which must be there.
+    pub(crate) fn gateway_pid(&self) -> u32 {
+        self.gateway.as_ref().expect("a gateway runs").pid
+    }
+}
+
+impl ServerView {
+    /// The server's own process, which must be there.
+    pub(crate) fn pid(&self) -> u32 {
+        self.server_pid.unwrap_or_else(|| panic!("no process: {self:?}"))
+    }
+
+    /// Whether it answers calls.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.state == "ready"
+    }
+}
