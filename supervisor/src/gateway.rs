@@ -246,7 +246,13 @@ impl Gateway {
     }
 
     fn routes(&self) -> Vec<mcproxy_ipc::Route> {
-        self.context.servers().iter().map(|server| server.snapshot.borrow().route.clone()).collect()
+        let servers = self.context.servers();
+        let route = |server: &crate::server::ServerHandle| {
+            let mut route = server.snapshot.borrow().route.clone();
+            route.last_error = status::fitting(route.last_error, servers.len());
+            route
+        };
+        servers.iter().map(route).collect()
     }
 
     fn kill(&mut self) {

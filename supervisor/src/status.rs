@@ -10,8 +10,22 @@ use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
 
 use crate::{context::Context, proc_table};
 
-/// Steps of all servers together: a status has to fit into one frame.
-const MAX_EVENTS: usize = 3000;
+/// Steps of all servers together: a status has to fit into one frame of 1 MiB.
+const MAX_EVENTS: usize = 1500;
+/// The same for the bytes of their last errors.
+const MAX_ERRORS: usize = 300 * 1024;
+
+/// The share of one of `servers` of what fits: most errors are far shorter than this.
+pub(crate) fn fitting(error: Option<String>, servers: usize) -> Option<String> {
+    let most = MAX_ERRORS / servers.max(1);
+    error.map(|mut text| {
+        if text.len() > most {
+            text.truncate(text.floor_char_boundary(most));
+            text.push('…');
+        }
+        text
+    })
+}
 
 /// Everything at this moment.
 pub(crate) async fn report(context: &Context) -> StatusReport {
@@ -19,11 +33,13 @@ pub(crate) async fn report(context: &Context) -> StatusReport {
     let memory = tokio::task::spawn_blocking(Memory::read).await.unwrap_or_default();
     let now = Instant::now();
     let servers = context.servers();
-    let events = MAX_EVENTS / servers.len().max(1);
+    let count = servers.len();
+    let events = MAX_EVENTS / count.max(1);
     let servers = servers.iter().map(|server| {
         let snapshot = server.snapshot.borrow().clone();
         let mut status = snapshot.status(now, memory.of_server(snapshot.worker_pid, snapshot.server_pid));
         status.events.drain(..status.events.len().saturating_sub(events));
+        status.last_error = fitting(status.last_error, count);
         status
     });
     let servers = servers.collect();
@@ -107,6 +123,14 @@ mod tests {
         };
         assert_eq!(memory.of_server(Some(10), Some(11)), 7);
         assert_eq!(memory.of_server(None, None), 0);
+    }
+
+    #[test]
+    fn the_errors_of_many_servers_fit_into_one_frame() {
+        let long = || Some("é".repeat(4000));
+        let all: usize = (0..1000).filter_map(|_| fitting(long(), 1000)).map(|text| text.len()).sum();
+        assert!(all <= MAX_ERRORS + 1000 * '…'.len_utf8(), "{all}");
+        assert_eq!(fitting(long(), 3), long());
     }
 
     #[test]

@@ -1,0 +1,180 @@
+//! What the supervisor does with processes, shown with workers that are small shell scripts: the real worker has its own
+//! tests, and the two together are tested by the root package.
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use mcproxy_ipc::{
+    Receiver, Role, Sender, ServerState, ServerStatus, StatusReport, connect,
+    control::{OperatorToSupervisor, SupervisorToOperator},
+    introduce, supervisor_socket,
+};
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use tempfile::TempDir;
+use tokio::time::sleep;
+
+const LIMIT: Duration = Duration::from_secs(20);
+
+struct Installation {
+    dir: TempDir,
+    process: Child,
+}
+
+impl Installation {
+    /// A copy of the supervisor beside a worker that is this script, with one server.
+    fn start(worker: &str) -> Self {
+        let dir = tempfile::tempdir().expect("a temp dir");
+        let binary = dir.path().join("mcproxy-supervisor");
+        fs::copy(env!("CARGO_BIN_EXE_mcproxy-supervisor"), &binary).expect("copied");
+        script(&dir.path().join("mcproxy-worker"), worker);
+        script(&dir.path().join("mcproxy-gateway"), "exec sleep 1000");
+        let config = dir.path().join("mcp-servers.json");
+        fs::write(&config, r#"{"listen": "127.0.0.1:0", "servers": [{"name": "one", "command": "x"}]}"#)
+            .expect("written");
+        let process = Command::new(binary)
+            .args(["--log", "--config"])
+            .arg(config)
+            .arg("--runtime-dir")
+            .arg(dir.path().join("run"))
+            .env("LEAK", "secret")
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("starts");
+        Self { dir, process }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    async fn ask(&self, request: &OperatorToSupervisor) -> Option<SupervisorToOperator> {
+        let mut connection = connect(&supervisor_socket(&self.path("run"))).await.ok()?;
+        introduce(&mut connection, Role::Operator).await.ok()?;
+        let (mut receiver, mut sender): (Receiver<SupervisorToOperator>, Sender<OperatorToSupervisor>) =
+            connection.control();
+        sender.send(request).await.ok()?;
+        Some(receiver.next().await.ok()??.0)
+    }
+
+    /// The server's status once it looks as wanted.
+    async fn eventually(&self, wanted: impl Fn(&ServerStatus) -> bool) -> ServerStatus {
+        let started = Instant::now();
+        let mut last = None;
+        while started.elapsed() < LIMIT {
+            if let Some(SupervisorToOperator::Status(report)) = self.ask(&OperatorToSupervisor::Status).await {
+                let StatusReport { mut servers, .. } = *report;
+                let server = servers.pop().expect("one is configured");
+                if wanted(&server) {
+                    return server;
+                }
+                last = Some(server);
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+        panic!("not within {LIMIT:?}: {last:?}");
+    }
+
+    /// The process ids that scripts wrote into a file, once there are `count`.
+    async fn pids(&self, file: &str, count: usize) -> Vec<Pid> {
+        let started = Instant::now();
+        while started.elapsed() < LIMIT {
+            let text = fs::read_to_string(self.path(file)).unwrap_or_default();
+            let pids: Vec<Pid> = text.lines().filter_map(|line| Pid::from_raw(line.parse().ok()?)).collect();
+            if pids.len() >= count {
+                return pids;
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+        panic!("{file} did not fill");
+    }
+
+    async fn stop(&mut self) -> Option<i32> {
+        let pid = Pid::from_raw(i32::try_from(self.process.id()).expect("a pid")).expect("not zero");
+        kill_process(pid, Signal::TERM).expect("it lives");
+        let started = Instant::now();
+        while started.elapsed() < LIMIT {
+            if let Some(status) = self.process.try_wait().expect("ours") {
+                return status.code();
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+        panic!("it did not end");
+    }
+}
+
+impl Drop for Installation {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn script(path: &Path, body: &str) {
+    fs::write(path, format!("#!/bin/sh\ncd \"$(dirname \"$0\")\"\n{body}\n")).expect("written");
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("executable");
+}
+
+async fn gone(pid: Pid) {
+    let started = Instant::now();
+    while test_kill_process(pid).is_ok() {
+        assert!(started.elapsed() < LIMIT, "{pid:?} lives on");
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_worker_that_dies_waits_for_its_restart_and_its_last_words_are_shown() {
+    let mut installation = Installation::start("echo 'panicked at the \u{1b}[31mworker' >&2; exit 101");
+    let server = installation.eventually(|server| server.state == ServerState::Backoff).await;
+    let error = server.last_error.expect("says why");
+    assert!(error.contains("101") && error.contains("panicked at the \\u{1b}[31mworker"), "{error}");
+    assert!(server.retry_in.is_some());
+    installation.eventually(|server| server.restarts >= 1).await;
+    assert_eq!(installation.stop().await, Some(0));
+}
+
+#[tokio::test]
+async fn what_a_dead_worker_leaves_behind_is_killed_wherever_it_hid() {
+    let body = "export MCPROXY_INSTANCE=one.$5\n\
+                (setsid sh -c 'echo $$ >> left; exec sleep 1000' &) ; (sh -c 'echo $$ >> left; exec sleep 1000' &)\n\
+                while [ $(wc -l < left) -lt 2 ]; do :; done; kill -9 $$";
+    let mut installation = Installation::start(body);
+    let left = installation.pids("left", 2).await;
+    for pid in &left[..2] {
+        gone(*pid).await;
+    }
+    assert_eq!(installation.stop().await, Some(0));
+}
+
+#[tokio::test]
+async fn a_worker_sees_none_of_the_supervisors_secrets() {
+    let mut installation = Installation::start("env > seen.new; mv seen.new seen; exec sleep 1000");
+    installation.eventually(|server| server.worker_pid.is_some()).await;
+    let started = Instant::now();
+    while !installation.path("seen").exists() {
+        assert!(started.elapsed() < LIMIT);
+        sleep(Duration::from_millis(20)).await;
+    }
+    let seen = fs::read_to_string(installation.path("seen")).expect("readable");
+    assert!(seen.contains("PATH=") && !seen.contains("LEAK"), "{seen}");
+    assert_eq!(installation.stop().await, Some(0));
+}
+
+#[tokio::test]
+async fn nobody_who_is_not_the_spawned_worker_is_taken_for_it() {
+    let mut installation = Installation::start("exec sleep 1000");
+    let server = installation.eventually(|server| server.worker_pid.is_some()).await;
+    let mut connection = connect(&supervisor_socket(&installation.path("run"))).await.expect("listens");
+    let role = Role::Worker { server: server.name.clone(), generation: server.generation };
+    let error = introduce(&mut connection, role).await.expect_err("refused").to_string();
+    assert!(error.contains("not the process"), "{error}");
+    let unknown = OperatorToSupervisor::Restart("onee".parse().expect("valid"));
+    let Some(SupervisorToOperator::Failed(text)) = installation.ask(&unknown).await else { panic!("no answer") };
+    assert!(text.contains("did you mean `one`?"), "{text}");
+    assert_eq!(installation.stop().await, Some(0));
+}
