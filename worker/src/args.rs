@@ -5,7 +5,7 @@ use std::{
     path::PathBuf,
 };
 
-use clap::{ArgGroup, Parser};
+use clap::Parser;
 use mcproxy_ipc::{Generation, ServerName};
 
 use crate::supervised::Supervised;
@@ -20,7 +20,6 @@ const SUPERVISED_FLAG: &str = "--supervised";
 #[command(
     name = "mcproxy-worker",
     version,
-    group(ArgGroup::new("task").args(["list", "call", "trace"]).multiple(true)),
     after_long_help = EXAMPLES,
 )]
 pub(crate) struct ByHand {

@@ -110,7 +110,7 @@ impl Session {
                 self.gather(kind, now);
             }
         }
-        self.ready_when_listed();
+        self.ready_when_listed(now);
     }
 
     fn page(&mut self, mut gathering: super::Gathering, outcome: mcproxy_mcp::Outcome<'_>, now: Instant) {
@@ -133,7 +133,7 @@ impl Session {
         }
         let changed = self.catalogue.replace(gathering);
         match self.phase {
-            Phase::Listing { .. } => self.ready_when_listed(),
+            Phase::Listing { .. } => self.ready_when_listed(now),
             Phase::Serving if changed => {
                 self.revision += 1;
                 self.push_catalogue();
@@ -143,9 +143,15 @@ impl Session {
         }
     }
 
-    fn ready_when_listed(&mut self) {
+    /// Servers that register tools once they are initialized announce that while the first lists are on their way; what
+    /// they announced then belongs to the first catalogue, because many clients ask only once.
+    fn ready_when_listed(&mut self, now: Instant) {
         if self.asked.iter().any(|(_, asked)| matches!(asked, Asked::Page { .. })) {
             return;
+        }
+        if self.stale.contains(&true) && self.rounds_before_ready > 0 {
+            self.rounds_before_ready -= 1;
+            return self.refresh(now);
         }
         let Some(mut description) = self.description.take() else { return };
         description.counts = self.catalogue.counts();

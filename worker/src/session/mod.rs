@@ -35,6 +35,8 @@ use crate::dialect::legacy;
 
 /// Servers announce several changes in a row; one new list answers them all.
 const DEBOUNCE: Duration = Duration::from_millis(200);
+/// New lists that a server may announce while it starts.
+const ROUNDS_BEFORE_READY: u32 = 2;
 /// How long a page of a list may take once the server is ready.
 const PAGE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How much of stderr a caller sees when the server ends.
@@ -95,6 +97,8 @@ pub(crate) struct Session {
     /// Kinds that the server said have changed, and when to ask for them.
     stale: [bool; 4],
     refresh_at: Option<Instant>,
+    /// How often lists may change under our hands before the server counts as ready all the same.
+    rounds_before_ready: u32,
     linked: bool,
     pub(crate) out: Output,
 }
@@ -117,6 +121,7 @@ impl Session {
             revision: 0,
             stale: [false; 4],
             refresh_at: None,
+            rounds_before_ready: ROUNDS_BEFORE_READY,
             linked,
             out: Output::default(),
         };

@@ -87,6 +87,22 @@ fn the_first_answers_make_a_server_ready_and_its_catalogue_is_the_first_message(
 }
 
 #[test]
+fn what_a_server_announces_while_it_starts_is_in_its_first_catalogue() {
+    let now = Instant::now();
+    let mut session = Session::new(&spec(), true, discard(), now);
+    let greeting = r#"{"jsonrpc":"2.0","id":1,"result":{"protocolVersion":"2025-06-18","capabilities":{"tools":{}}}}"#;
+    say(&mut session, greeting, now);
+    for id in 2..=4 {
+        assert_eq!(session.out.events, []);
+        say(&mut session, r#"{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}"#, now);
+        let tools = vec!["{}"; id].join(",");
+        say(&mut session, &format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{"tools":[{tools}]}}}}"#), now);
+    }
+    let [Event::Ready(description)] = &session.out.events[..] else { panic!("waits for a server that never settles") };
+    assert_eq!(description.counts.tools, 4);
+}
+
+#[test]
 fn a_server_that_is_not_ready_in_time_is_given_up() {
     let now = Instant::now();
     let mut session = Session::new(&spec(), false, discard(), now);
