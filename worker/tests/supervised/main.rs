@@ -1,180 +1,19 @@
 //! The worker under a supervisor and with a gateway, both played by the test.
 
+mod harness;
+#[path = "../support/mod.rs"]
 mod support;
 
-use std::{
-    path::{Path, PathBuf},
-    process::{Child, Command},
-    time::Duration,
-};
+use std::{path::Path, time::Duration};
 
-use bytes::Bytes;
+use harness::{DEADLINE, Worker, eventually, kill, run, runs};
 use mcproxy_ipc::{
-    CallTimeouts, EndReason, Ended, Generation, LaunchSpec, Listener, Receiver, Role, Secret, Sender,
-    ServerDescription, ServerLimits, ServerName, Verdict, WorkerSpec, connect,
+    EndReason,
     control::{SupervisorToWorker, WorkerToSupervisor},
-    data::{CallContext, GatewayToWorker, Outcome, WorkerToGateway},
-    introduce, receive_hello,
+    data::{GatewayToWorker, Outcome, WorkerToGateway},
 };
 use support::fixture;
 use tokio::time::timeout;
-
-const DEADLINE: Duration = Duration::from_secs(20);
-
-/// A worker of ours, and our end of its control connection.
-struct Worker {
-    dir: tempfile::TempDir,
-    process: Child,
-    from: Receiver<WorkerToSupervisor>,
-    to: Sender<SupervisorToWorker>,
-}
-
-/// A connection to the worker's data socket.
-struct Gateway {
-    from: Receiver<WorkerToGateway>,
-    to: Sender<GatewayToWorker>,
-}
-
-fn run<F: Future<Output = ()>>(test: F) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    runtime.block_on(async { timeout(Duration::from_secs(60), test).await.expect("within a minute") });
-}
-
-impl Worker {
-    async fn start(program: &Path, args: &[&str], change: impl FnOnce(&mut WorkerSpec)) -> Self {
-        let dir = tempfile::tempdir().expect("a directory");
-        let listener = Listener::bind(&dir.path().join("control")).expect("bound");
-        let process = Command::new(env!("CARGO_BIN_EXE_mcproxy-worker"))
-            .args(["--supervised", "--server", "fixture", "--generation", "5", "--socket"])
-            .arg(listener.path())
-            .spawn()
-            .expect("spawned");
-        let mut connection = timeout(DEADLINE, listener.accept()).await.expect("in time").expect("accepted");
-        let hello = receive_hello(&mut connection).await.expect("a hello");
-        let server = ServerName::try_from("fixture").expect("a name");
-        assert_eq!(hello.role, Role::Worker { server: server.clone(), generation: Generation(5) });
-        connection.answer(Verdict::Accepted).await.expect("answered");
-        let (from, mut to) = connection.control();
-        let mut spec = WorkerSpec {
-            server,
-            generation: Generation(5),
-            launch: LaunchSpec {
-                program: program.display().to_string(),
-                args: args.iter().map(|arg| Secret::new(*arg)).collect(),
-                env: Vec::new(),
-                cwd: None,
-            },
-            start_timeout: DEADLINE,
-            timeouts: CallTimeouts { idle: DEADLINE, total: DEADLINE },
-            limits: ServerLimits { line_bytes: 4 << 20, tools: 2000, catalogue_bytes: 8 << 20, concurrent_calls: 200 },
-            data_socket: Some(dir.path().join("data")),
-        };
-        change(&mut spec);
-        to.send(&SupervisorToWorker::Run(Box::new(spec))).await.expect("sent");
-        Self { dir, process, from, to }
-    }
-
-    fn data_socket(&self) -> PathBuf {
-        self.dir.path().join("data")
-    }
-
-    /// The next report that is no log record; `None` at the end of the connection.
-    async fn report(&mut self) -> Option<WorkerToSupervisor> {
-        loop {
-            match timeout(DEADLINE, self.from.next()).await.expect("in time").expect("a frame")?.0 {
-                WorkerToSupervisor::Log(_) => {}
-                other => return Some(other),
-            }
-        }
-    }
-
-    async fn spawned(&mut self) -> u32 {
-        match self.report().await {
-            Some(WorkerToSupervisor::Spawned { pid }) => pid,
-            other => panic!("not spawned: {other:?}"),
-        }
-    }
-
-    async fn ready(&mut self) -> (u32, ServerDescription) {
-        let pid = self.spawned().await;
-        match self.report().await {
-            Some(WorkerToSupervisor::Ready(description)) => (pid, description),
-            other => panic!("not ready: {other:?}"),
-        }
-    }
-
-    /// Its last word, after which the connection and the process end.
-    async fn ended(mut self) -> Ended {
-        let ended = loop {
-            match self.report().await {
-                Some(WorkerToSupervisor::Ended(ended)) => break ended,
-                Some(_) => {}
-                None => panic!("no last word"),
-            }
-        };
-        assert_eq!(self.report().await, None);
-        assert!(self.process.wait().expect("waited").success());
-        assert!(!self.data_socket().exists(), "the socket is still there");
-        ended
-    }
-
-    async fn gateway(&self) -> Gateway {
-        let mut connection = connect(&self.data_socket()).await.expect("connected");
-        introduce(&mut connection, Role::Caller).await.expect("let in");
-        let (from, to) = connection.data();
-        Gateway { from, to }
-    }
-}
-
-impl Gateway {
-    async fn call(&mut self, id: u64, tool: &str, arguments: &str) {
-        let params = format!("{{\"name\":\"{tool}\",\"arguments\":{arguments}}}");
-        let context = CallContext { wants_progress: true, ..CallContext::default() };
-        let call = GatewayToWorker::Call { id, method: "tools/call".into(), meta_at: params.len(), context };
-        self.to.send_with(&call, params.as_bytes()).await.expect("sent");
-    }
-
-    async fn next(&mut self) -> Option<(WorkerToGateway, Bytes)> {
-        timeout(DEADLINE, self.from.next()).await.expect("in time").expect("a frame")
-    }
-
-    /// The next final answer.
-    async fn done(&mut self) -> (u64, Outcome, String) {
-        loop {
-            if let (WorkerToGateway::Done { id, outcome }, payload) = self.next().await.expect("not the end") {
-                return (id, outcome, String::from_utf8(payload.to_vec()).expect("UTF-8"));
-            }
-        }
-    }
-
-    /// The text of a call's result.
-    async fn text(&mut self, id: u64, tool: &str, arguments: &str) -> String {
-        self.call(id, tool, arguments).await;
-        let (answered, outcome, payload) = self.done().await;
-        assert_eq!((answered, outcome), (id, Outcome::Result), "{payload}");
-        let result: serde_json::Value = serde_json::from_str(&payload).expect("JSON");
-        result["content"][0]["text"].as_str().expect("a text").to_owned()
-    }
-}
-
-/// Whether a process runs (a zombie does not).
-fn runs(pid: u32) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit(')').next().is_some_and(|rest| !rest.is_empty() && !rest.trim_start().starts_with(['Z', 'X']))
-}
-
-async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let end = tokio::time::Instant::now() + DEADLINE;
-    while !holds() {
-        assert!(tokio::time::Instant::now() < end, "never: {what}");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-}
-
-fn kill(pid: u32) {
-    let pid = rustix::process::Pid::from_raw(i32::try_from(pid).expect("a pid")).expect("a pid");
-    rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("killed");
-}
 
 #[test]
 fn a_worker_serves_and_stops_and_leaves_nothing_behind() {
