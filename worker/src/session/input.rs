@@ -197,8 +197,9 @@ impl Session {
     fn too_long(&mut self, head: &[u8], tail: &[u8], len: usize, now: Instant) {
         let known = oversize::response_id(head, tail).and_then(|id| self.calls.close(id));
         let call = known.or_else(|| {
-            // A request or notification of that size is not an answer to anything.
-            let only = self.calls.only().filter(|_| !oversize::names_a_method(head))?;
+            // What is no object, and a request or notification of that size, is not an answer to anything.
+            let object = head.trim_ascii_start().starts_with(b"{");
+            let only = self.calls.only().filter(|_| object && !oversize::names_a_method(head))?;
             self.calls.close(only)
         });
         if self.noise.may_log(now) {
