@@ -17,7 +17,7 @@ use slog::{debug, warn};
 use tokio::time::{MissedTickBehavior, interval, timeout_at};
 
 use super::{
-    announce::log_notification,
+    announce::{log_message, log_notification},
     builtin,
     catalogue::{Naming, View},
     fleet::Destination,
@@ -282,6 +282,15 @@ impl<'a> Forward<'a> {
                 (Outcome::Error, Some(error.into()))
             }
             Answer::Cancelled => (Outcome::Cancelled, None),
+            Answer::Abandoned => {
+                let error = ErrorObject::about_server(
+                    ErrorCode::SERVER_ENDED,
+                    format_args!("MCProxy is being stopped, and server `{}` did not answer in time", self.server),
+                    self.server.as_str(),
+                    "stopping",
+                );
+                (Outcome::Unavailable, Some(error.into()))
+            }
             Answer::Lost => {
                 let error = ErrorObject::about_server(
                     ErrorCode::SERVER_ENDED,
@@ -310,13 +319,22 @@ impl<'a> Forward<'a> {
                 Some(token) => progress(token, &String::from_utf8_lossy(&params)),
                 None => return,
             },
-            // With no wish stated, a server's default is what the client gets.
-            CallEvent::Log(params) if Level::of_message(&params) >= self.session.level().unwrap_or(Level::Debug) => {
+            CallEvent::Log(params) if self.wants_log(&params) => log_notification(&params),
+            CallEvent::LikelyLog(params) => {
+                log_message(self.gateway, &self.server, &params, Some(self.session));
+                if !self.wants_log(&params) {
+                    return;
+                }
                 log_notification(&params)
             }
             CallEvent::Log(_) => return,
         };
         let _ = self.related.try_send(message); // a client that reads too slowly misses progress, nothing else
+    }
+
+    /// With no wish stated, a server's default is what the client gets.
+    fn wants_log(&self, params: &Bytes) -> bool {
+        Level::of_message(params) >= self.session.level().unwrap_or(Level::Debug)
     }
 
     /// Puts the names and URIs of an answer under the client's naming and version; mostly that changes nothing.

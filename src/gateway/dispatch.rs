@@ -92,6 +92,7 @@ pub(crate) fn initialize(gateway: &Gateway, session: &Session, params: &RawObjec
     let version = ProtocolVersion::negotiate(&required(params, "protocolVersion")?);
     session.set_version(version);
     let view = gateway.fleet.view(session.scope());
+    session.begin_lists(view.clone());
     let capabilities = RawValue::from_string(view.capabilities().to_owned()).expect("a view's capabilities are JSON");
     let result = InitializeResult {
         protocol_version: version.as_str(),

@@ -53,6 +53,8 @@ pub(crate) enum CallEvent {
     Progress(Bytes),
     /// The params of a log notification.
     Log(Bytes),
+    /// The same, of a server that does not say which call it belongs to, while this one was the only one.
+    LikelyLog(Bytes),
 }
 
 /// How a call ended.
@@ -68,6 +70,8 @@ pub(crate) enum Answer {
     Cancelled,
     /// The worker went away without a word.
     Lost,
+    /// We are being stopped and do not wait any longer.
+    Abandoned,
 }
 
 struct Waiter {
@@ -185,11 +189,18 @@ impl Link {
             WorkerToGateway::Log { id: Some(id) } => self.tell(id, CallEvent::Log(payload)),
             WorkerToGateway::Log { id: None } => match self.only_call() {
                 // A log line carries no link to a call; with exactly one under way there is no doubt whose it is.
-                Some(id) => self.tell(id, CallEvent::Log(payload)),
+                Some(id) => self.tell(id, CallEvent::LikelyLog(payload)),
                 None => on_news(News::Log(payload)),
             },
             WorkerToGateway::Updated => on_news(News::Updated(payload)),
             WorkerToGateway::Catalogue { .. } => on_news(News::Catalogue(payload)),
+        }
+    }
+
+    /// Gives every call under way up: the time to finish in is over.
+    pub(crate) fn abandon(&self) {
+        for (_, waiter) in self.waiters.borrow_mut().drain() {
+            let _ = waiter.answer.send(Answer::Abandoned); // who waited may have left
         }
     }
 

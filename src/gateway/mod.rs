@@ -27,7 +27,7 @@ mod state;
 mod subscriptions;
 mod supervisor;
 
-use std::{net::TcpListener, path::Path};
+use std::{net::TcpListener, path::Path, pin::pin};
 
 use mcproxy_ipc::log::ControlDrain;
 use slog::{Drain, Logger, o};
@@ -57,16 +57,19 @@ pub async fn run(listener: TcpListener, control_socket: &Path) -> Result<(), Gat
     let drain = ControlDrain::new(logs_to).filter_level(slog::Level::Debug).fuse();
     let log = Logger::root(drain, o!("process" => "gateway"));
     let (connection, supervisor) = supervisor::Connection::open(control_socket, logs).await?;
-    let server = http::serve(listener, supervisor.clone(), &log).map_err(GatewayError::Http)?;
+    let mut server = pin!(http::serve(listener, supervisor.clone(), &log).map_err(GatewayError::Http)?);
     let handle = server.handle();
-    let mut drained = supervisor.drain.clone();
+    let mut control = pin!(connection.serve());
+    let mut drain = supervisor.drain.clone();
     tokio::select! {
-        end = server => end.map_err(GatewayError::Http),
-        error = connection.serve() => Err(error.into()),
-        _ = drained.wait_for(Option::is_some) => {
-            slog::info!(log, "draining");
-            handle.stop(true).await;
-            Ok(())
-        }
+        end = &mut server => return end.map_err(GatewayError::Http),
+        error = &mut control => return Err(error.into()),
+        _ = drain.wait_for(Option::is_some) => slog::info!(log, "draining"),
+    }
+    // Both go on meanwhile: the one answers what it has taken up, the other carries heartbeats and log lines.
+    let drained = async { tokio::join!(handle.stop(true), server).1 };
+    tokio::select! {
+        end = drained => end.map_err(GatewayError::Http),
+        error = control => Err(error.into()),
     }
 }

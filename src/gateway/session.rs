@@ -10,7 +10,12 @@ use mcproxy_ipc::ServerName;
 use mcproxy_mcp::{ProtocolVersion, RequestId};
 use tokio::sync::mpsc;
 
-use super::{catalogue::Changes, level::Level, link::CallHandle, scope::Scope};
+use super::{
+    catalogue::{Changes, View},
+    level::Level,
+    link::CallHandle,
+    scope::Scope,
+};
 
 /// Messages that may wait for a client to read its stream; a client that lets them pile up loses the stream.
 const STREAM_QUEUE: usize = 256;
@@ -30,6 +35,8 @@ pub(crate) struct Session {
     subscriptions: RefCell<HashSet<(ServerName, String)>>,
     stream: RefCell<Option<mpsc::Sender<Bytes>>>,
     missed: Cell<Changes>,
+    /// What its lists were when it was last told about them.
+    seen: RefCell<Option<Rc<View>>>,
     last_used: Cell<Instant>,
 }
 
@@ -51,6 +58,7 @@ impl Session {
             subscriptions: RefCell::default(),
             stream: RefCell::default(),
             missed: Cell::default(),
+            seen: RefCell::default(),
             last_used: Cell::new(now),
         }
     }
@@ -142,6 +150,16 @@ impl Session {
         }
     }
 
+    /// The client said `initialize`, and these are its lists.
+    pub(crate) fn begin_lists(&self, view: Rc<View>) {
+        *self.seen.borrow_mut() = Some(view);
+    }
+
+    /// What its lists were until now. `None` before `initialize`.
+    pub(crate) fn replace_lists(&self, view: &Rc<View>) -> Option<Rc<View>> {
+        self.seen.borrow_mut().as_mut().map(|seen| std::mem::replace(seen, view.clone()))
+    }
+
     /// Tells the client which lists changed; without a stream it is told when it opens one.
     pub(crate) fn announce(&self, changes: Changes) {
         let mut missed = self.missed.get();
@@ -176,6 +194,11 @@ impl Session {
         if let Some(slot) = self.calls.borrow_mut().get_mut(id) {
             *slot = Some(handle);
         }
+    }
+
+    /// Whether it waits for any answer.
+    pub(crate) fn has_calls(&self) -> bool {
+        !self.calls.borrow().is_empty()
     }
 
     /// The request is answered.

@@ -12,12 +12,15 @@ use super::{
     fleet::Fleet,
     link::{Link, News},
     metrics::Metrics,
+    scope::Scope,
     session::Session,
     sessions::Sessions,
     subscriptions,
     supervisor::Supervisor,
 };
 
+/// How often it is looked, while draining, who has all its answers.
+const DRAIN_LOOK: Duration = Duration::from_millis(50);
 /// How often expired sessions are looked for.
 const SWEEP: Duration = Duration::from_secs(15);
 /// First and longest pause between attempts to reach a worker that the supervisor calls ready.
@@ -93,8 +96,19 @@ impl Gateway {
     /// Streams without an end would hold up a graceful stop; clients open them again at the next gateway.
     async fn follow_drain(self: Rc<Self>) {
         let mut drain = self.supervisor.drain.clone();
-        if drain.wait_for(Option::is_some).await.is_ok() {
-            for session in self.sessions.all() {
+        let Ok(grace) = drain.wait_for(Option::is_some).await.map(|grace| grace.unwrap_or_default()) else { return };
+        let end = Instant::now() + grace;
+        let mut look = tokio::time::interval(DRAIN_LOOK);
+        // Until the process ends.
+        loop {
+            look.tick().await;
+            if Instant::now() >= end {
+                for (_, link) in self.fleet.links(&Scope::All) {
+                    link.abandon();
+                }
+            }
+            // A call of a 2024-11-05 client is answered on its session's stream.
+            for session in self.sessions.all().iter().filter(|session| !session.has_calls()) {
                 session.close_stream();
             }
         }
@@ -144,7 +158,7 @@ impl Gateway {
                                 }
                                 Err(error) => warn!(news_log, "cannot read a catalogue"; "error" => #error),
                             },
-                            News::Log(params) => announce::log_message(&gateway, &name, &params),
+                            News::Log(params) => announce::log_message(&gateway, &name, &params, None),
                             News::Updated(params) => subscriptions::updated(&gateway, &name, &params),
                         })
                         .await;

@@ -22,6 +22,8 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// Most connections at once.
 const MAX_CONNECTIONS: usize = 25_000;
+/// The longest `shutdownGrace`, in seconds.
+const DRAIN_LIMIT: u64 = 3600;
 /// What the kernel may buffer for a client that does not read, in bytes.
 const SEND_BUFFER: usize = 128 * 1024;
 /// A peer that vanished is noticed after so long without an acknowledgement, in milliseconds (tcp(7)).
@@ -41,6 +43,9 @@ pub(super) fn serve(listener: TcpListener, supervisor: Supervisor, log: &Logger)
     .client_request_timeout(HEADER_TIMEOUT)
     .keep_alive(KEEP_ALIVE)
     .tcp_nodelay(true)
+    // A client that closed its side has left. Otherwise its stream, and all that hangs on it, would live on until two
+    // keep-alives later.
+    .h1_allow_half_closed(false)
     .on_connect(move |socket, _| {
         if let Some(stream) = socket.downcast_ref::<actix_web::rt::net::TcpStream>()
             && let Err(error) = tune(stream)
@@ -48,7 +53,8 @@ pub(super) fn serve(listener: TcpListener, supervisor: Supervisor, log: &Logger)
             warn!(connect_log, "cannot tune a client's socket"; "error" => %error);
         }
     })
-    .shutdown_timeout(20)
+    // The supervisor knows how long a drain may take, and ends what exceeds it.
+    .shutdown_timeout(DRAIN_LIMIT)
     .disable_signals()
     .listen(listener)?;
     Ok(server.run())
