@@ -18,7 +18,8 @@ Exit codes:
 
 Signals:
   SIGTERM, SIGINT   drain: finish the calls in flight (`shutdownGrace`), stop all servers, exit; a second one stops at once
-  SIGHUP            read the configuration again (it is also read when the file changes)
+  SIGHUP            read the configuration again (it is also read when the file changes); when the terminal that we
+                    run on was closed: drain
 
 Examples:
   mcproxy-supervisor --log                            ./mcp-servers.json, log on the terminal

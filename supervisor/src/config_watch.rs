@@ -50,7 +50,7 @@ pub(crate) struct ConfigWatch {
 }
 
 impl ConfigWatch {
-    /// Begins to watch. The error says why only the slow look works.
+    /// Begins to watch, and reports a change first: there may have been one since the file was read. The error says why only the slow look works.
     pub(crate) fn new(file: &Path) -> (Self, Option<notify::Error>) {
         // One slot: that something happened is all there is to know.
         let (told, events) = mpsc::channel(1);
@@ -78,7 +78,7 @@ impl ConfigWatch {
             Ok(watcher) => (Some(watcher), None),
             Err(error) => (None, Some(error)),
         };
-        (Self { seen: stamp(file), file: file.to_owned(), events, pending: false, _watcher: watcher }, error)
+        (Self { seen: stamp(file), file: file.to_owned(), events, pending: true, _watcher: watcher }, error)
     }
 
     /// Waits until something may have changed and whoever did it seems to be finished. Cancel safe.
@@ -122,6 +122,7 @@ mod tests {
         fs::write(&file, "{}").expect("written");
         let (mut watch, error) = ConfigWatch::new(&file);
         assert!(error.is_none(), "{error:?}");
+        timeout(Duration::from_secs(5), watch.changed()).await.expect("once at the start");
         let before = Fingerprint::of(&file);
         assert!(timeout(Duration::from_millis(700), watch.changed()).await.is_err(), "reading is no change");
 

@@ -29,6 +29,7 @@ mod runtime_dir;
 mod server;
 mod status;
 mod supervisor;
+mod terminal;
 
 use std::{io::Write as _, process::ExitCode};
 

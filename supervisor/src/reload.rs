@@ -1,7 +1,10 @@
 //! Reading the configuration again: a bad file changes nothing, a good one only what differs.
 
 use mcproxy_config::{Auth, Config, ConfigDiff, GatewayConfig, diff};
-use mcproxy_ipc::control::{GatewaySettings, Group, TokenHash};
+use mcproxy_ipc::{
+    LogLevel,
+    control::{GatewaySettings, Group, TokenHash},
+};
 use slog::{debug, error, info, warn};
 
 use crate::{
@@ -86,11 +89,12 @@ impl Supervisor {
             warn!(self.context.log, "`listen` changed; that needs a restart of MCProxy";
                 "old" => %self.config.listen, "new" => %new.listen);
         }
-        if changes.gateway_changed {
-            let settings = Box::new(gateway_settings(&new.gateway));
+        let level = self.fixed_level.unwrap_or(new.log_level);
+        self.level.set(level);
+        if changes.gateway_changed || changes.supervisor_changed {
+            let settings = Box::new(gateway_settings(&new.gateway, level));
             let _ = self.gateway.send(GatewayCommand::Configure(settings)).await;
         }
-        self.level.set(self.fixed_level.unwrap_or(new.log_level));
         self.config = new;
     }
 }
@@ -107,7 +111,7 @@ pub(crate) fn load(path: &std::path::Path) -> Result<Config, Vec<String>> {
 }
 
 /// What the gateway is told of the configuration.
-pub(crate) fn gateway_settings(config: &GatewayConfig) -> GatewaySettings {
+pub(crate) fn gateway_settings(config: &GatewayConfig, log_level: LogLevel) -> GatewaySettings {
     let tokens = match &config.auth {
         Auth::Unspecified | Auth::None => None,
         Auth::Tokens(tokens) => {
@@ -124,6 +128,7 @@ pub(crate) fn gateway_settings(config: &GatewayConfig) -> GatewaySettings {
         max_body_bytes: config.max_body,
         max_sessions: config.max_sessions,
         session_idle: config.session_idle,
+        log_level,
     }
 }
 

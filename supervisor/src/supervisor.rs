@@ -30,6 +30,7 @@ use crate::{
     reload::gateway_settings,
     runtime_dir::RuntimeDir,
     server::{self, Command, ServerHandle},
+    terminal::Terminal,
 };
 
 /// What servers need to stop in order, after the gateway has finished with the calls in flight.
@@ -81,6 +82,7 @@ pub(crate) struct Supervisor {
     requests: mpsc::Receiver<Request>,
     watch: ConfigWatch,
     signals: Signals,
+    terminal: Terminal,
     _runtime: RuntimeDir,
 }
 
@@ -139,6 +141,7 @@ impl Supervisor {
         let Prepared { log, level, fixed_level, config, config_path, fingerprint, address, runtime, listener } =
             prepared;
         rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
+        let terminal = Terminal::at_start();
         let signals = Signals::new()?;
         let control = Listener::bind(&runtime.paths().supervisor())?;
         let listen = listener.local_addr()?;
@@ -173,7 +176,7 @@ impl Supervisor {
         let handles = config.servers.iter().map(|server| server::spawn(server.clone(), None, &context, &mut servers));
         directory.send_replace(handles.collect());
         let mut gateway_task = JoinSet::new();
-        let settings = gateway_settings(&config.gateway);
+        let settings = gateway_settings(&config.gateway, fixed_level.unwrap_or(config.log_level));
         let gateway = Gateway::spawn(context.clone(), listener, settings, gateway_state, &mut gateway_task);
         let mut control_task = JoinSet::new();
         let (asked, requests) = mpsc::channel(8);
@@ -201,6 +204,7 @@ impl Supervisor {
             requests,
             watch,
             signals,
+            terminal,
             _runtime: runtime,
         })
     }
@@ -212,6 +216,10 @@ impl Supervisor {
                 signal = self.signals.next() => match signal {
                     SignalNews::End(number) => {
                         info!(self.context.log, "draining"; "signal" => number);
+                        return self.drain().await;
+                    }
+                    SignalNews::Reload if self.terminal.is_gone() => {
+                        info!(self.context.log, "draining"; "reason" => "the terminal was closed");
                         return self.drain().await;
                     }
                     SignalNews::Reload => {

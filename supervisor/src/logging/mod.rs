@@ -104,7 +104,8 @@ where
 
 type Text = Box<dyn Drain<Ok = (), Err = io::Error> + Send>;
 
-/// On a terminal the compact form with colours; elsewhere one complete line for each record, which can be searched.
+/// One complete line for each record, which can be searched; in colours on a terminal. (slog-term's compact form prints a
+/// heading whenever the server changes, which tears the records of several servers apart.)
 fn text() -> Text {
     if !io::stdout().is_terminal() {
         return Box::new(
@@ -116,5 +117,5 @@ fn text() -> Text {
         Some(set) if !set.is_empty() => decorator.force_plain(),
         _ => decorator,
     };
-    Box::new(slog_term::CompactFormat::new(decorator.build()).build())
+    Box::new(slog_term::FullFormat::new(decorator.build()).use_original_order().build())
 }

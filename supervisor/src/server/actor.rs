@@ -293,7 +293,7 @@ impl Actor {
                 (LogLevel::Error, "server failed and will not be started again", vec![("error", error)])
             }
         };
-        if facts.iter().all(|(key, _)| *key != "error") {
+        if to != ServerState::Ready && facts.iter().all(|(key, _)| *key != "error") {
             facts.push(("reason", reason.clone()));
         }
         self.history.note(&self.log, level, message, &facts);
