@@ -115,7 +115,7 @@ async fn check_explains_every_mistake_at_once_with_its_line() {
     fs::write(file, "{\n \"servers\": [\n  {\"name\": \"a\", \"comand\": \"x\"},\n  {\"name\": \"a b\", \"command\": \"y\", \"timeout\": \"long\"}\n ],\n \"lisen\": 1\n}").expect("written");
     let finished = check().await;
     assert_eq!(finished.code, Some(78), "{finished:?}");
-    for part in ["comand", "`command`", "a b", "timeout", "lisen", "listen", "3", "4", "6"] {
+    for part in ["comand", "`command`", "server name", "timeout", "lisen", "listen", "3", "4", "6"] {
         assert!(finished.stdout.contains(part), "{part} in {}", finished.stdout);
     }
     fs::write(

@@ -95,3 +95,38 @@ async fn a_disabled_server_is_never_started() {
     assert_eq!((server.state.as_str(), server.server_pid, server.generation), ("stopped", None, 0));
     assert!(!proxy.session().await.tools().await.iter().any(|tool| tool.starts_with("off__")));
 }
+
+#[tokio::test]
+async fn a_call_that_waits_for_its_server_shows_signs_of_life_to_who_asked_for_progress() {
+    let proxy = Proxy::launch(json!({"servers": [fixture("slow", &["--start-delay-ms", "6500"])]})).await;
+    let session = proxy.session().await;
+    let params = json!({"name": "slow__echo", "arguments": {"text": "at last"}, "_meta": {"progressToken": "alive?"}});
+    let messages = session.request_as(json!(1), "tools/call", params).await;
+    let (response, signs) = messages.split_last().expect("messages");
+    assert_eq!(text(&response["result"]), "at last");
+    assert!(!signs.is_empty(), "{messages:?}");
+    for sign in signs {
+        assert_eq!(
+            (&sign["method"], &sign["params"]["progressToken"]),
+            (&json!("notifications/progress"), &json!("alive?"))
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_shipped_configuration_runs_where_neither_node_nor_python_is() {
+    let empty = tempfile::tempdir().expect("a directory");
+    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("mcp-servers.json");
+    let config = serde_json::from_str(&std::fs::read_to_string(file).expect("the file")).expect("JSON");
+    let proxy = Proxy::launch_with(config, |command| {
+        command.env("PATH", empty.path());
+    })
+    .await;
+    for (name, program) in [("playwright", "npx"), ("time", "uvx"), ("everything", "npx")] {
+        let server = proxy.server_until("reported", name, |server| server.last_error.is_some()).await;
+        let error = server.last_error.expect("an error");
+        assert!(error.contains(&format!("command not found: {program}")) && error.contains("install"), "{error}");
+    }
+    let session = proxy.session().await;
+    assert_eq!(session.tools().await, ["mcproxy__status", "mcproxy__logs", "mcproxy__search_tools"]);
+}

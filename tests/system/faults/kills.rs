@@ -16,7 +16,7 @@ async fn two_servers() -> Proxy {
 
 /// Fifty calls that only the end of their server can answer, while `fault` happens to it.
 async fn fifty_errors(proxy: &Proxy, session: &Session, fault: impl AsyncFnOnce()) -> Vec<Value> {
-    let calls = join_all((0..50).map(|id| {
+    let calls = join_all((1000..1050).map(|id| {
         session.request_as(json!(id), "tools/call", json!({"name": "a__slow", "arguments": {"ms": 600_000}}))
     }));
     let strike = async {
@@ -25,6 +25,8 @@ async fn fifty_errors(proxy: &Proxy, session: &Session, fault: impl AsyncFnOnce(
             metrics.contains("mcproxy_calls_in_flight{server=\"a\"} 50").then_some(())
         })
         .await;
+        // Calls are written in their order: when this one is answered, the server has all the others.
+        session.say("a__echo", json!({"text": "all there"})).await;
         fault().await;
     };
     let (answers, ()) = tokio::join!(calls, strike);

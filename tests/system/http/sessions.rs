@@ -1,0 +1,146 @@
+use std::time::Duration;
+
+use reqwest::Method;
+use serde_json::json;
+
+use super::{LIST, PING, VERSIONS, proxy, refused};
+use crate::support::{LegacySession, Proxy, Session, ask, fixture, initialize};
+
+#[tokio::test]
+async fn only_ping_and_initialize_go_without_a_session() {
+    let proxy = proxy().await;
+    let ping = ask(proxy.post("/mcp").body(PING)).await;
+    assert_eq!((ping.status.as_u16(), ping.json()), (200, json!({"jsonrpc": "2.0", "id": 1, "result": {}})));
+    refused(&ask(proxy.post("/mcp").body(LIST)).await, 400, -32600);
+    let stream = ask(proxy.http.get(proxy.url("/mcp")).header("accept", "text/event-stream")).await;
+    refused(&stream, 400, -32600);
+    refused(&ask(proxy.http.delete(proxy.url("/mcp"))).await, 400, -32600);
+}
+
+#[tokio::test]
+async fn an_unknown_session_is_not_found() {
+    let proxy = proxy().await;
+    for id in ["00000000-0000-0000-0000-000000000000", "x", "../../etc", ""] {
+        let list = ask(proxy.post("/mcp").header("mcp-session-id", id).body(LIST)).await;
+        assert_eq!(list.status, 404, "{id}: {list:?}");
+        let stream = proxy.http.get(proxy.url("/mcp")).header("accept", "text/event-stream");
+        assert_eq!(ask(stream.header("mcp-session-id", id)).await.status, 404);
+        assert_eq!(ask(proxy.http.delete(proxy.url("/mcp")).header("mcp-session-id", id)).await.status, 404);
+        let legacy = proxy.post(&format!("/messages?session_id={}", id.replace('/', "%2F"))).body(PING);
+        assert_eq!(ask(legacy).await.status, 404);
+    }
+    assert_eq!(ask(proxy.post("/messages").body(PING)).await.status, 404);
+}
+
+#[tokio::test]
+async fn a_session_of_one_endpoint_is_unknown_at_another() {
+    let proxy = proxy().await;
+    let session = proxy.session_at("/servers/a/mcp").await;
+    let elsewhere = ask(proxy.post("/mcp").header("mcp-session-id", &session.id).body(LIST)).await;
+    assert_eq!(elsewhere.status, 404, "{elsewhere:?}");
+}
+
+#[tokio::test]
+async fn a_deleted_session_is_gone() {
+    let proxy = proxy().await;
+    let session = proxy.session().await;
+    let deleted = session.delete().await;
+    assert!(deleted.status == 200 || deleted.status == 204, "{deleted:?}");
+    assert_eq!(session.post(LIST).await.status, 404);
+    assert_eq!(session.delete().await.status, 404);
+}
+
+#[tokio::test]
+async fn an_unknown_protocol_version_header_is_refused() {
+    let proxy = proxy().await;
+    let session = proxy.session().await;
+    let post = |version: &'static str| {
+        ask(proxy.post("/mcp").header("mcp-session-id", &session.id).header("mcp-protocol-version", version).body(PING))
+    };
+    for version in ["1900-01-01", "latest", "2025-11-25, 2025-06-18"] {
+        assert_eq!(post(version).await.status, 400, "{version}");
+    }
+    assert_eq!(post("2025-11-25").await.status, 200);
+    let none = ask(proxy.post("/mcp").header("mcp-session-id", &session.id).body(PING)).await;
+    assert_eq!(none.status, 200, "without the header the session's own version holds");
+}
+
+#[tokio::test]
+async fn every_revision_is_negotiated_and_an_unknown_one_gets_the_newest() {
+    let proxy = proxy().await;
+    for (asked, agreed) in VERSIONS.map(|version| (version, version)).into_iter().chain([("2099-01-01", "2025-11-25")])
+    {
+        let session = Session::of_version(&proxy.http, &proxy.url("/mcp"), asked).await;
+        assert_eq!(session.hello["protocolVersion"], agreed, "asked for {asked}");
+        assert_eq!(session.hello["serverInfo"]["name"], "mcproxy");
+        assert!(session.id.bytes().all(|byte| byte.is_ascii_graphic()), "{}", session.id);
+        assert_eq!(session.say("a__echo", json!({"text": asked})).await, asked);
+        let mut legacy = LegacySession::connect(&proxy.http, &proxy.base, "/sse").await;
+        legacy.post(&initialize(asked)).await;
+        let hello = legacy.events.find("the answer to initialize", |message| message["id"] == 0).await;
+        assert!(VERSIONS.contains(&hello["result"]["protocolVersion"].as_str().expect("a version")), "{hello}");
+        assert_eq!(legacy.call("a__echo", json!({"text": asked})).await["content"][0]["text"], asked);
+    }
+}
+
+#[tokio::test]
+async fn the_merged_capabilities_and_instructions_are_announced() {
+    let proxy = Proxy::of(&["a", "b"]).await;
+    let session = proxy.session().await;
+    let capabilities = &session.hello["capabilities"];
+    for list in ["tools", "prompts", "resources"] {
+        assert_eq!(capabilities[list]["listChanged"], true, "{list} in {capabilities}");
+    }
+    assert_eq!(capabilities["resources"]["subscribe"], true);
+    assert!(capabilities["logging"].is_object() && capabilities["completions"].is_object(), "{capabilities}");
+    let instructions = session.hello["instructions"].as_str().expect("instructions");
+    assert!(instructions.contains("fixture a") && instructions.contains("fixture b"), "{instructions}");
+}
+
+#[tokio::test]
+async fn the_first_event_of_sse_is_the_endpoint_and_it_is_relative() {
+    let proxy = proxy().await;
+    for (path, prefix) in [("/sse", "/messages?"), ("/servers/a/sse", "/servers/a/messages?")] {
+        let session = LegacySession::connect(&proxy.http, &proxy.base, path).await;
+        assert!(session.endpoint.starts_with(prefix), "{}", session.endpoint);
+    }
+}
+
+#[tokio::test]
+async fn the_end_of_an_sse_stream_is_the_end_of_its_session() {
+    let proxy = proxy().await;
+    let LegacySession { endpoint, events, .. } = proxy.legacy_session().await;
+    drop(events);
+    crate::support::eventually("the session is gone", Duration::from_secs(20), async || {
+        (ask(proxy.post(&endpoint).body(PING)).await.status == 404).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_second_stream_of_a_session_takes_over_or_is_refused() {
+    let proxy = proxy().await;
+    let session = proxy.session().await;
+    let mut first = session.stream().await;
+    let second = session.http(Method::GET).header("accept", "text/event-stream").send().await.expect("an answer");
+    if second.status() == 200 {
+        let ended = crate::support::within("the first stream ends", Duration::from_secs(20), first.event()).await;
+        assert_eq!(ended, None);
+    } else {
+        assert_eq!(second.status(), 409);
+    }
+}
+
+#[tokio::test]
+async fn at_the_limit_idle_sessions_make_room_and_used_ones_do_not() {
+    let proxy = Proxy::start(json!({"servers": [fixture("a", &[])], "limits": {"maxSessions": 2}})).await;
+    let (idle, used) = (proxy.session().await, proxy.session().await);
+    let _stream = used.stream().await;
+    let third = proxy.session().await;
+    assert_eq!(idle.post(LIST).await.status, 404, "the longest idle one made room");
+    let _streams = (third.stream().await, used.post(LIST).await);
+    let full = ask(proxy.post("/mcp").body(initialize("2025-11-25").to_string())).await;
+    assert_eq!(full.status, 503, "{full:?}");
+    assert!(full.header("retry-after").is_some(), "{full:?}");
+    assert_eq!(ask(proxy.http.get(proxy.url("/sse"))).await.status, 503);
+}
