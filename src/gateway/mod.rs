@@ -53,10 +53,10 @@ pub enum GatewayError {
 /// Serves clients on `listener` until the supervisor says to drain (`Ok`) or goes away.
 pub async fn run(listener: TcpListener, control_socket: &Path) -> Result<(), GatewayError> {
     let (logs_to, logs) = mpsc::channel(LOG_QUEUE);
-    // Log lines for one call at a time are for tests by hand with a worker; here they would cost every call.
-    let drain = ControlDrain::new(logs_to).filter_level(slog::Level::Debug).fuse();
-    let log = Logger::root(drain, o!("process" => "gateway"));
-    let (connection, supervisor) = supervisor::Connection::open(control_socket, logs).await?;
+    let drain = ControlDrain::new(logs_to);
+    let threshold = drain.threshold();
+    let log = Logger::root(drain.fuse(), o!());
+    let (connection, supervisor) = supervisor::Connection::open(control_socket, logs, threshold).await?;
     let mut server = pin!(http::serve(listener, supervisor.clone(), &log).map_err(GatewayError::Http)?);
     let handle = server.handle();
     let mut control = pin!(connection.serve());

@@ -7,6 +7,7 @@ use mcproxy_ipc::{
     FrameError, HelloError, LogRecord, Receiver, Role, Route, Sender, connect,
     control::{Answer, GatewaySettings, GatewayToSupervisor, Question, SupervisorToGateway},
     introduce,
+    log::LogThreshold,
 };
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -67,6 +68,7 @@ pub(crate) struct Connection {
     sender: Sender<GatewayToSupervisor>,
     questions: mpsc::Receiver<(Question, oneshot::Sender<Answer>)>,
     logs: mpsc::Receiver<LogRecord>,
+    threshold: LogThreshold,
     settings: watch::Sender<GatewaySettings>,
     routes: watch::Sender<Vec<Route>>,
     drain: watch::Sender<Option<Duration>>,
@@ -77,6 +79,7 @@ impl Connection {
     pub(crate) async fn open(
         socket: &Path,
         logs: mpsc::Receiver<LogRecord>,
+        threshold: LogThreshold,
     ) -> Result<(Self, Supervisor), ControlError> {
         let mut connection = connect(socket).await.map_err(ControlError::Connect)?;
         introduce(&mut connection, Role::Gateway).await?;
@@ -87,18 +90,19 @@ impl Connection {
         let SupervisorToGateway::Routes(first_routes) = next(&mut receiver).await? else {
             return Err(ControlError::Order);
         };
+        threshold.set(first_settings.log_level);
         let (questions_to, questions) = mpsc::channel(QUESTIONS);
         let (settings, settings_seen) = watch::channel(*first_settings);
         let (routes, routes_seen) = watch::channel(first_routes);
         let (drain, drain_seen) = watch::channel(None);
         let supervisor =
             Supervisor { questions: questions_to, settings: settings_seen, routes: routes_seen, drain: drain_seen };
-        Ok((Self { receiver, sender, questions, logs, settings, routes, drain }, supervisor))
+        Ok((Self { receiver, sender, questions, logs, threshold, settings, routes, drain }, supervisor))
     }
 
     /// Serves the connection until it ends, which means the end of the gateway.
     pub(crate) async fn serve(self) -> ControlError {
-        let Self { mut receiver, sender, mut questions, mut logs, settings, routes, drain } = self;
+        let Self { mut receiver, sender, mut questions, mut logs, threshold, settings, routes, drain } = self;
         let (out, queue) = mpsc::channel(QUEUE);
         let writer = tokio::spawn(sender.drain(queue));
         let mut waiting: HashMap<u64, oneshot::Sender<Answer>> = HashMap::new();
@@ -109,7 +113,11 @@ impl Connection {
         let end = loop {
             let message = tokio::select! {
                 message = next(&mut receiver) => match message {
-                    Ok(SupervisorToGateway::Configure(new)) => { settings.send_replace(*new); continue }
+                    Ok(SupervisorToGateway::Configure(new)) => {
+                        threshold.set(new.log_level);
+                        settings.send_replace(*new);
+                        continue;
+                    }
                     Ok(SupervisorToGateway::Routes(new)) => { routes.send_replace(new); continue }
                     Ok(SupervisorToGateway::Drain { grace }) => { drain.send_replace(Some(grace)); continue }
                     Ok(SupervisorToGateway::Answer { id, answer }) => {

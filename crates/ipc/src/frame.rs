@@ -120,7 +120,7 @@ pub fn encode_frame<M: Serialize>(message: &M, payload: &[u8], out: &mut BytesMu
 
 /// The reading half of a connection that carries messages `M` towards us.
 #[derive(Debug)]
-pub struct Receiver<M, R = crate::Half> {
+pub struct Receiver<M, R = crate::ReadHalf> {
     io: R,
     buffer: BytesMut,
     max_payload: usize,
@@ -182,7 +182,7 @@ impl<M: DeserializeOwned, R: AsyncRead + Unpin> Receiver<M, R> {
 
 /// The writing half of a connection that carries messages `M` away from us.
 #[derive(Debug)]
-pub struct Sender<M, W = crate::Half> {
+pub struct Sender<M, W = crate::WriteHalf> {
     io: W,
     buffer: BytesMut,
     direction: PhantomData<fn(M)>,

@@ -2,7 +2,10 @@
 
 use std::{
     fmt::{self, Write as _},
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
 };
 
 use serde::{Deserialize, Serialize};
@@ -111,12 +114,33 @@ fn cut(text: &mut String) {
 pub struct ControlDrain {
     queue: mpsc::Sender<LogRecord>,
     dropped: AtomicU64,
+    threshold: LogThreshold,
+}
+
+/// The least serious level that is sent; whoever knows better than the drain changes it.
+#[derive(Debug, Clone)]
+pub struct LogThreshold(Arc<AtomicUsize>);
+
+impl LogThreshold {
+    /// From here on: records of this level and the more serious ones.
+    pub fn set(&self, level: LogLevel) {
+        self.0.store(level.to_slog().as_usize(), Ordering::Relaxed);
+    }
+
+    fn lets_pass(&self, level: Level) -> bool {
+        level.as_usize() <= self.0.load(Ordering::Relaxed)
+    }
 }
 
 impl ControlDrain {
     /// Queues into `queue`; whoever holds the other end writes to the control socket.
     pub fn new(queue: mpsc::Sender<LogRecord>) -> Self {
-        Self { queue, dropped: AtomicU64::new(0) }
+        Self { queue, dropped: AtomicU64::new(0), threshold: LogThreshold(Arc::new(AtomicUsize::new(usize::MAX))) }
+    }
+
+    /// To change what is sent. At first everything is: a drain does not know what its reader throws away.
+    pub fn threshold(&self) -> LogThreshold {
+        self.threshold.clone()
     }
 }
 
@@ -125,6 +149,9 @@ impl slog::Drain for ControlDrain {
     type Err = slog::Never;
 
     fn log(&self, record: &slog::Record<'_>, values: &slog::OwnedKVList) -> Result<(), slog::Never> {
+        if !self.threshold.lets_pass(record.level()) {
+            return Ok(());
+        }
         let mut fields = Fields::default();
         // Collecting into strings cannot fail; a value whose Display fails is simply left out.
         let _ = record.kv().serialize(record, &mut fields);
@@ -138,6 +165,10 @@ impl slog::Drain for ControlDrain {
             self.dropped.fetch_add(dropped + 1, Ordering::Relaxed);
         }
         Ok(())
+    }
+
+    fn is_enabled(&self, level: Level) -> bool {
+        self.threshold.lets_pass(level)
     }
 }
 

@@ -2,9 +2,6 @@ use std::{
     io,
     os::unix::fs::{FileTypeExt, PermissionsExt},
     path::{Path, PathBuf},
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll},
 };
 
 use interprocess::local_socket::{
@@ -12,36 +9,13 @@ use interprocess::local_socket::{
     tokio::{Listener as RawListener, Stream, prelude::*},
 };
 use serde::{Serialize, de::DeserializeOwned};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::UnixStream;
 
 use crate::{
     FrameError, Hello, Receiver, Sender, Verdict,
     frame::{self, encode_frame},
+    half,
 };
-
-/// One direction of a local socket. The socket is closed when both directions are dropped.
-#[derive(Debug, Clone)]
-pub struct Half(Arc<Stream>);
-
-impl AsyncRead for Half {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut &*self.0).poll_read(cx, buf)
-    }
-}
-
-impl AsyncWrite for Half {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut &*self.0).poll_write(cx, bytes)
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut &*self.0).poll_flush(cx)
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut &*self.0).poll_shutdown(cx)
-    }
-}
 
 /// Who is at the other end, as the kernel says (`SO_PEERCRED`, unix(7)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,8 +42,9 @@ impl Connection {
     fn new(stream: Stream) -> io::Result<Self> {
         let credentials = stream.peer_creds()?;
         let peer = Peer { pid: credentials.pid().and_then(|p| u32::try_from(p).ok()), uid: credentials.euid() };
-        let half = Half(Arc::new(stream));
-        Ok(Self { receiver: Receiver::new(half.clone(), 0), sender: Sender::new(half), peer })
+        let Stream::UdSocket(stream) = stream;
+        let (read, write) = half::split(UnixStream::from(stream).into_std()?.into())?;
+        Ok(Self { receiver: Receiver::new(read, 0), sender: Sender::new(write), peer })
     }
 
     /// Who is at the other end.

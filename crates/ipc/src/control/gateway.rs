@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{LogLine, LogRecord, Route, ServerName, StatusReport};
+use crate::{LogLevel, LogLine, LogRecord, Route, ServerName, StatusReport};
 
 /// What the gateway needs of the configuration. It never sees the file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +23,8 @@ pub struct GatewaySettings {
     pub max_sessions: usize,
     /// A session unused for so long is forgotten.
     pub session_idle: Duration,
+    /// Less serious log records would be thrown away: they need not be sent.
+    pub log_level: LogLevel,
 }
 
 /// A bearer token, as the gateway knows it.

@@ -1,0 +1,116 @@
+use std::{
+    io,
+    os::fd::{AsFd, OwnedFd},
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use rustix::io::Errno;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::unix::pipe,
+};
+
+// Each direction has a descriptor of its own, registered for that direction only and, for writing, only while the socket
+// is full. A stream socket registered for both wakes its owner each time the peer reads (unix(7) sockets report room
+// for writing at every read), which on the path of a call costs two context switches each way. `pipe` is what tokio
+// calls a descriptor of one direction; nothing in it is peculiar to pipes.
+
+/// The reading direction of a local socket. The socket is closed when both directions are dropped.
+#[derive(Debug)]
+pub struct ReadHalf(pipe::Receiver);
+
+/// The writing direction of a local socket.
+#[derive(Debug)]
+pub struct WriteHalf {
+    socket: OwnedFd,
+    /// Present while the socket is full.
+    blocked: Option<pipe::Sender>,
+}
+
+/// Splits a socket that is in non-blocking mode.
+pub(crate) fn split(socket: OwnedFd) -> io::Result<(ReadHalf, WriteHalf)> {
+    let read = pipe::Receiver::from_owned_fd_unchecked(socket.try_clone()?)?;
+    Ok((ReadHalf(read), WriteHalf { socket, blocked: None }))
+}
+
+impl AsyncRead for ReadHalf {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for WriteHalf {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if self.blocked.is_none() {
+            match rustix::io::write(&self.socket, bytes) {
+                Err(Errno::AGAIN) => {
+                    let socket = self.socket.as_fd().try_clone_to_owned()?;
+                    self.blocked = Some(pipe::Sender::from_owned_fd_unchecked(socket)?);
+                }
+                outcome => return Poll::Ready(outcome.map_err(io::Error::from)),
+            }
+        }
+        let sender = self.blocked.as_mut().expect("set above");
+        let outcome = ready!(Pin::new(sender).poll_write(cx, bytes));
+        self.blocked = None;
+        Poll::Ready(outcome)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(rustix::net::shutdown(&self.socket, rustix::net::Shutdown::Write).map_err(io::Error::from))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{os::unix::net::UnixStream, time::Duration};
+
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        time::timeout,
+    };
+
+    use super::*;
+
+    fn pair() -> ((ReadHalf, WriteHalf), (ReadHalf, WriteHalf)) {
+        let (one, other) = UnixStream::pair().expect("a pair");
+        let of = |stream: UnixStream| {
+            stream.set_nonblocking(true).expect("non-blocking");
+            split(stream.into()).expect("splits")
+        };
+        (of(one), of(other))
+    }
+
+    #[tokio::test]
+    async fn more_than_the_socket_holds_gets_through_in_both_directions() {
+        let ((mut read_a, mut write_a), (mut read_b, mut write_b)) = pair();
+        let big: Vec<u8> = (0..3_000_000u32).map(|i| i as u8).collect();
+        let (mut at_a, mut at_b) = (vec![0; big.len()], vec![0; big.len()]);
+        let all = async {
+            let (a, b, c, d) = tokio::join!(
+                write_a.write_all(&big),
+                write_b.write_all(&big),
+                read_a.read_exact(&mut at_a),
+                read_b.read_exact(&mut at_b),
+            );
+            (a.expect("written"), b.expect("written"), c.expect("read"), d.expect("read"))
+        };
+        timeout(Duration::from_secs(20), all).await.expect("in time");
+        assert!(at_a == big && at_b == big);
+    }
+
+    #[tokio::test]
+    async fn the_end_of_one_side_is_seen_by_the_other() {
+        let ((mut read, write), (other_read, other_write)) = pair();
+        drop((other_read, other_write));
+        let mut rest = Vec::new();
+        let end = timeout(Duration::from_secs(5), read.read_to_end(&mut rest)).await.expect("in time");
+        assert_eq!(end.expect("a clean end"), 0);
+        drop(write);
+    }
+}
