@@ -193,3 +193,16 @@ async fn connect_is_a_stdio_server_that_passes_everything_on() {
         assert_eq!(status.code(), Some(0));
     }
 }
+
+#[tokio::test]
+async fn the_log_can_be_read_by_programs() {
+    let proxy = Proxy::launch_with(json!({"servers": [fixture("a", &["--stderr", "to the log"])]}), |command| {
+        command.args(["--log-format", "json"]);
+    })
+    .await;
+    proxy.logged(&["to the log"]).await;
+    for line in proxy.log().lines() {
+        let record: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        assert!(record.is_object(), "{line}");
+    }
+}

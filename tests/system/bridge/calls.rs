@@ -34,6 +34,18 @@ async fn a_big_result_arrives_whole_on_both_transports() {
 }
 
 #[tokio::test]
+async fn big_arguments_and_any_character_arrive_as_they_were_sent() {
+    let proxy = Proxy::of(&["a"]).await;
+    let session = proxy.session().await;
+    let mut legacy = proxy.legacy_session().await;
+    let big = "0123456789abcdef".repeat(256 * 1024);
+    assert!(session.say("a__echo", json!({"text": big})).await == big);
+    let odd = "\u{2028}\u{2029}\u{85}\r\n\t\u{0}\u{1b}[0m \u{1f600} data: x\n\nevent: y \u{202e}";
+    assert_eq!(session.say("a__echo", json!({"text": odd})).await, odd);
+    assert_eq!(text(&legacy.call("a__echo", json!({"text": odd})).await), odd);
+}
+
+#[tokio::test]
 async fn an_error_passes_as_the_server_meant_it() {
     let proxy = Proxy::of(&["a"]).await;
     let session = proxy.session().await;

@@ -147,6 +147,17 @@ async fn names_that_some_clients_refuse_are_warned_about_by_name() {
 }
 
 #[tokio::test]
+async fn a_tool_with_the_separator_in_its_name_is_found_by_its_whole_name() {
+    let flags = ["--tool-name", "x__y", "--tool-name", "b__echo", "--tool-name", "__z"];
+    let proxy = Proxy::start(json!({"servers": [fixture("a", &flags), fixture("b", &[])]})).await;
+    let session = proxy.session().await;
+    for (name, own) in [("a__x__y", "x__y"), ("a__b__echo", "b__echo"), ("a____z", "__z")] {
+        assert!(session.say(name, json!({"text": 1})).await.contains(&format!("\"tool\":\"{own}\"")), "{name}");
+    }
+    assert_eq!(session.say("b__echo", json!({"text": "of b"})).await, "of b");
+}
+
+#[tokio::test]
 async fn names_that_could_deceive_are_left_out() {
     let names = ["esc\u{1b}[31mape", "two\nlines", "right\u{202e}to left", "zero\u{200b}width"];
     let flags: Vec<&str> = names.iter().flat_map(|name| ["--tool-name", *name]).collect();

@@ -207,3 +207,61 @@ async fn after_a_manual_restart_the_server_is_another_and_its_neighbour_the_same
     assert_eq!(proxy.server("b").await.server_pid, b.server_pid);
     assert_eq!(ask(proxy.http.get(proxy.url("/readyz"))).await.status, 200);
 }
+
+#[tokio::test]
+async fn calls_of_a_killed_gateway_hold_no_place_at_the_server() {
+    let mut server = fixture("a", &[]);
+    server["limits"] = json!({"maxConcurrent": 2});
+    let proxy = Proxy::start(json!({"servers": [server]})).await;
+    let session = proxy.session().await;
+    let slow = |id: u64| {
+        let params = json!({"name": "a__slow", "arguments": {"ms": 600_000}});
+        let body = json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": params});
+        session.http(reqwest::Method::POST).json(&body).header("accept", "*/*").send()
+    };
+    let strike = async {
+        eventually("both are under way", Duration::from_secs(10), async || {
+            let metrics = proxy.get("/metrics").await.body;
+            metrics.contains("mcproxy_calls_in_flight{server=\"a\"} 2").then_some(())
+        })
+        .await;
+        kill(proxy.status().await.gateway_pid());
+    };
+    // Their connections die with the gateway, before or after the headers.
+    let (_, _, ()) = tokio::join!(slow(1), slow(2), strike);
+    eventually("another gateway answers", Duration::from_secs(5), async || {
+        let answer = proxy.http.get(proxy.url("/readyz")).send().await.ok()?;
+        answer.status().is_success().then_some(())
+    })
+    .await;
+    let fresh = proxy.session().await;
+    eventually("the server was told that nobody waits", Duration::from_secs(5), async || {
+        let response = fresh.respond("tools/call", json!({"name": "a__cancelled_count", "arguments": {}})).await;
+        (response["result"]["content"][0]["text"] == "2").then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_call_in_flight_gets_one_answer_when_its_server_is_restarted_or_removed() {
+    for by_hand in [true, false] {
+        let proxy = two_servers().await;
+        let session = proxy.session().await;
+        let call = session.request_as(json!(1), "tools/call", json!({"name": "a__slow", "arguments": {"ms": 600_000}}));
+        let fault = async {
+            eventually("it is under way", Duration::from_secs(10), async || {
+                let metrics = proxy.get("/metrics").await.body;
+                metrics.contains("mcproxy_calls_in_flight{server=\"a\"} 1").then_some(())
+            })
+            .await;
+            if by_hand {
+                assert_eq!(proxy.cli(&["restart", "a"]).await.code, Some(0));
+            } else {
+                proxy.write_config(&json!({"servers": [fixture("b", &[])]}).to_string());
+            }
+        };
+        let (messages, ()) = tokio::join!(call, fault);
+        assert_eq!(messages.len(), 1, "{messages:?}");
+        assert_eq!(messages[0]["error"]["code"], 31003, "{messages:?}");
+    }
+}

@@ -2,6 +2,7 @@
 
 mod kills;
 mod noise;
+mod orphans;
 mod reload;
 mod starts;
 mod stops;

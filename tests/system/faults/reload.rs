@@ -1,8 +1,9 @@
 use std::{fs, time::Duration};
 
+use rustix::process::Signal;
 use serde_json::json;
 
-use crate::support::{Proxy, eventually, fixture, is_alive};
+use crate::support::{Proxy, eventually, fixture, is_alive, signal};
 
 #[tokio::test]
 async fn a_server_that_is_added_or_removed_leaves_the_others_alone() {
@@ -100,4 +101,16 @@ async fn settings_of_the_gateway_change_without_a_restart() {
     .await;
     assert_eq!(proxy.server("a").await.server_pid, server.server_pid);
     assert_eq!(proxy.status().await.gateway_pid(), gateway);
+}
+
+#[tokio::test]
+async fn sighup_reads_the_file_again() {
+    let proxy = Proxy::of(&["a"]).await;
+    proxy.write_config(&json!({"servers": [fixture("a", &[]), fixture("b", &[])]}).to_string());
+    signal(proxy.pid(), Signal::HUP);
+    proxy.server_until("ready", "a", |server| server.is_ready()).await;
+    eventually("b is there", Duration::from_secs(15), async || {
+        proxy.status().await.servers.iter().any(|server| server.name == "b" && server.is_ready()).then_some(())
+    })
+    .await;
 }

@@ -1,9 +1,10 @@
 use std::{
     fs,
+    os::unix::process::CommandExt,
     time::{Duration, Instant},
 };
 
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::{Value, json};
 
 use crate::support::{Proxy, eventually, fixture, is_alive, signal, supervisor};
@@ -25,6 +26,30 @@ async fn ctrl_c_stops_everything_and_leaves_no_process() {
     signal(proxy.pid(), Signal::INT);
     assert_eq!(proxy.exit_code(LADDER).await, Some(0));
     assert!(begun.elapsed() < Duration::from_secs(5), "well-behaved servers stop at once: {:?}", begun.elapsed());
+    left(&proxy).await;
+}
+
+#[tokio::test]
+async fn ctrl_c_in_a_terminal_reaches_the_whole_group_and_still_lets_calls_finish() {
+    let config = json!({"servers": [fixture("a", &[])]});
+    let mut proxy = Proxy::launch_with(config, |command| {
+        command.process_group(0);
+    })
+    .await;
+    proxy.until_ready().await;
+    let session = proxy.session().await;
+    let call = session.say("a__slow", json!({"ms": 1000}));
+    let stop = async {
+        eventually("the call is under way", Duration::from_secs(5), async || {
+            proxy.get("/metrics").await.body.contains("mcproxy_calls_in_flight{server=\"a\"} 1").then_some(())
+        })
+        .await;
+        let group = Pid::from_raw(i32::try_from(proxy.pid()).expect("a pid")).expect("not 0");
+        kill_process_group(group, Signal::INT).expect("the group is there");
+    };
+    let (said, ()) = tokio::join!(call, stop);
+    assert_eq!(said, "slept 1000 ms");
+    assert_eq!(proxy.exit_code(LADDER).await, Some(0));
     left(&proxy).await;
 }
 
@@ -175,4 +200,15 @@ async fn a_wrong_configuration_or_command_line_or_port_has_its_own_exit_code() {
         .expect("it runs");
     assert_eq!(output.status.code(), Some(71), "{output:?}");
     assert!(format!("{output:?}").contains("in use"), "{output:?}");
+}
+
+#[tokio::test]
+async fn a_suspended_server_is_gone_after_the_stop() {
+    let mut proxy = Proxy::of(&["a"]).await;
+    let server = proxy.server("a").await.pid();
+    signal(server, Signal::STOP);
+    proxy.terminate();
+    assert_eq!(proxy.exit_code(Duration::from_secs(15)).await, Some(0));
+    assert!(!is_alive(server));
+    left(&proxy).await;
 }
