@@ -21,4 +21,7 @@ async fn the_public_suite_fails_in_no_scenario_that_is_not_listed() {
         return;
     }
     assert_eq!(finished.code, Some(0), "{}\n{}", finished.stdout, finished.stderr);
+    let score = finished.stdout.lines().last().expect("the score");
+    let clean = score.split_whitespace().find_map(|word| word.parse::<u32>().ok()).expect("a number");
+    assert!(clean >= 28, "{score}");
 }

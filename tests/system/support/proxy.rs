@@ -68,8 +68,10 @@ impl Proxy {
     pub(crate) async fn launch_with(config: Value, change: impl FnOnce(&mut std::process::Command)) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         fs::write(dir.path().join("mcp-servers.json"), config.to_string()).expect("the configuration is written");
+        // Not beside the configuration: whatever is written there is looked at.
+        fs::create_dir(dir.path().join("out")).expect("a directory for the log");
         let mut command = supervisor(dir.path());
-        let log = fs::File::create(dir.path().join("log.txt")).expect("the log");
+        let log = fs::File::create(dir.path().join("out/log.txt")).expect("the log");
         command.stdout(log.try_clone().expect("the log")).stderr(log);
         change(&mut command);
         let child = command.spawn().expect("the supervisor starts");
@@ -188,7 +190,7 @@ impl Proxy {
 
     /// The log so far.
     pub(crate) fn log(&self) -> String {
-        String::from_utf8_lossy(&fs::read(self.dir().join("log.txt")).unwrap_or_default()).into_owned()
+        String::from_utf8_lossy(&fs::read(self.dir().join("out/log.txt")).unwrap_or_default()).into_owned()
     }
 
     /// Waits for a line of the log that holds all of these.
