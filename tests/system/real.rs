@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use rmcp::{
-    ServiceExt,
+    RoleClient, ServiceExt,
     model::{CallToolRequestParams, ClientConfig},
+    service::RunningService,
     transport::StreamableHttpClientTransport,
 };
 use serde_json::{Value, json};
@@ -114,6 +115,12 @@ impl Fleet {
     }
 }
 
+/// A client of rmcp, initialized.
+async fn rmcp_client(proxy: &Proxy) -> RunningService<RoleClient, ClientConfig> {
+    let transport = StreamableHttpClientTransport::from_uri(proxy.url("/mcp"));
+    ClientConfig::default().serve(transport).await.expect("the handshake")
+}
+
 async fn git(dir: &Path, args: &[&str]) {
     let finished = run(Command::new("git").args(args).current_dir(dir), "").await;
     assert_eq!(finished.code, Some(0), "{finished:?}");
@@ -139,8 +146,7 @@ async fn the_python_sdk_uses_real_servers_over_both_transports() {
 async fn rmcp_uses_real_servers() {
     let Some(real) = Real::with(&[NODE, PYTHON]) else { return };
     let fleet = Fleet::start(&real).await;
-    let transport = StreamableHttpClientTransport::from_uri(fleet.proxy.url("/mcp"));
-    let client = ClientConfig::default().serve(transport).await.expect("the handshake");
+    let client = rmcp_client(&fleet.proxy).await;
     let tools = client.list_all_tools().await.expect("the tools");
     for probe in &fleet.probes {
         assert!(tools.iter().any(|tool| tool.name == probe.tool), "{}", probe.tool);
@@ -157,7 +163,7 @@ async fn rmcp_uses_real_servers() {
 
 #[tokio::test]
 async fn a_browser_opens_a_page_and_reads_its_title() {
-    let Some(real) = Real::with(&["node_modules/@playwright/mcp", CHROMIUM]) else { return };
+    let Some(real) = Real::with(&["node_modules/@playwright/mcp", PYTHON, CHROMIUM]) else { return };
     let page = serve_page().await;
     let proxy = Proxy::start(json!({"servers": [{
         "name": "playwright",
@@ -166,14 +172,32 @@ async fn a_browser_opens_a_page_and_reads_its_title() {
         "timeout": 60
     }]}))
     .await;
-    let session = proxy.session().await;
-    let opened = session.call("playwright__browser_navigate", json!({"url": page})).await;
+    let script = json!([
+        {"op": "listTools"},
+        {"op": "call", "name": "playwright__browser_navigate", "args": {"url": page}},
+        {"op": "call", "name": "playwright__browser_snapshot"},
+        {"op": "call", "name": "playwright__browser_close"}
+    ]);
+    for (driver, transport) in
+        [(Driver::TypeScript, "http"), (Driver::TypeScript, "sse"), (Driver::Python, "http"), (Driver::Python, "sse")]
+    {
+        let path = if transport == "sse" { "/sse" } else { "/mcp" };
+        let lines = real.drive(driver, transport, &proxy.url(path), &script).await;
+        let names = crate::support::names(&lines[0]["ok"]["tools"]);
+        assert!(names.iter().any(|name| name == "playwright__browser_navigate"), "{names:?}");
+        assert!(text(&lines[1]["ok"]).contains("A page of the test"), "{driver:?} over {transport}: {}", lines[1]);
+        assert!(
+            lines[2]["ok"].to_string().contains("A heading of the test"),
+            "{driver:?} over {transport}: {}",
+            lines[2]
+        );
+    }
+    let client = rmcp_client(&proxy).await;
+    let url = json!({"url": page}).as_object().expect("an object").clone();
+    let opened = client.call_tool(CallToolRequestParams::new("playwright__browser_navigate").with_arguments(url)).await;
+    let opened = serde_json::to_value(opened.expect("an answer")).expect("JSON");
     assert!(text(&opened).contains("A page of the test"), "{opened}");
-    let snapshot = session.call("playwright__browser_snapshot", json!({})).await;
-    assert!(snapshot.to_string().contains("A heading of the test"), "{snapshot}");
-    let mut legacy = proxy.legacy_session().await;
-    let closed = legacy.call("playwright__browser_close", json!({})).await;
-    assert!(!closed["isError"].as_bool().unwrap_or(false), "{closed}");
+    client.cancel().await.expect("the session ends");
 }
 
 /// Serves one page on loopback for as long as the test runs.
