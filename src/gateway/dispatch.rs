@@ -11,10 +11,11 @@ use serde_json::value::RawValue;
 use super::{
     call,
     catalogue::ListKind,
+    exchange::{Exchange, Related},
     level::Level,
-    reply::{Related, Reply},
+    reply::Reply,
     request::{Request, read_params, required},
-    session::{CallSlot, Session},
+    session::Session,
     state::Gateway,
     subscriptions,
 };
@@ -27,44 +28,41 @@ pub(crate) async fn answer(
     related: Related,
 ) -> Option<Bytes> {
     session.touch(Instant::now());
-    let reply = match CallSlot::take(&session, &request.id) {
-        Some(slot) => reply(&gateway, &session, &request, &slot, related).await?,
+    let reply = match Exchange::begin(gateway, session, related, &request.id) {
+        Some(exchange) => {
+            let reply = reply(&exchange, &request).await?;
+            exchange.session.touch(Instant::now());
+            reply
+        }
         None => ErrorObject::new(
             ErrorCode::INVALID_REQUEST,
             format_args!("the id {} is in use by a request that is not answered yet", request.id),
         )
         .into(),
     };
-    session.touch(Instant::now());
     Some(reply.to_response(&request.id))
 }
 
-async fn reply(
-    gateway: &Rc<Gateway>,
-    session: &Rc<Session>,
-    request: &Request,
-    slot: &CallSlot,
-    related: Related,
-) -> Option<Reply> {
+async fn reply(exchange: &Exchange, request: &Request) -> Option<Reply> {
     let params = match read_params(&request.params) {
         Ok(params) => params,
         Err(error) => return Some(error.into()),
     };
     let done = match request.method.as_str() {
-        method::TOOLS_CALL => return call::tool(gateway, session, params, slot, related).await,
-        method::PROMPTS_GET => return call::prompt(gateway, session, params, slot, related).await,
-        method::RESOURCES_READ => return call::read(gateway, session, params, slot, related).await,
-        method::COMPLETE => return call::complete(gateway, session, params, slot, related).await,
-        method::TOOLS_LIST => list(gateway, session, ListKind::Tools, &params).await,
-        method::PROMPTS_LIST => list(gateway, session, ListKind::Prompts, &params).await,
-        method::RESOURCES_LIST => list(gateway, session, ListKind::Resources, &params).await,
-        method::TEMPLATES_LIST => list(gateway, session, ListKind::Templates, &params).await,
-        method::RESOURCES_SUBSCRIBE => return Some(subscribe(gateway, session, params, slot, related).await),
-        method::RESOURCES_UNSUBSCRIBE => return Some(unsubscribe(gateway, session, params, slot, related).await),
-        method::SET_LEVEL => set_level(gateway, session, &params),
+        method::TOOLS_CALL => return call::tool(exchange, params).await,
+        method::PROMPTS_GET => return call::prompt(exchange, params).await,
+        method::RESOURCES_READ => return call::read(exchange, params).await,
+        method::COMPLETE => return call::complete(exchange, params).await,
+        method::TOOLS_LIST => list(exchange, ListKind::Tools, &params).await,
+        method::PROMPTS_LIST => list(exchange, ListKind::Prompts, &params).await,
+        method::RESOURCES_LIST => list(exchange, ListKind::Resources, &params).await,
+        method::TEMPLATES_LIST => list(exchange, ListKind::Templates, &params).await,
+        method::RESOURCES_SUBSCRIBE => return Some(subscribe(exchange, &params).await),
+        method::RESOURCES_UNSUBSCRIBE => return Some(unsubscribe(exchange, &params).await),
+        method::SET_LEVEL => set_level(exchange, &params),
         method::PING => Ok("{}".into()),
         // The 2024-11-05 transport opens the session before it says who it is.
-        method::INITIALIZE => initialize(gateway, session, &params),
+        method::INITIALIZE => initialize(&exchange.gateway, &exchange.session, &params),
         unknown => Err(ErrorObject::new(ErrorCode::METHOD_NOT_FOUND, format_args!("there is no method {unknown:?}"))),
     };
     Some(done.unwrap_or_else(Reply::from))
@@ -103,32 +101,27 @@ pub(crate) fn initialize(gateway: &Gateway, session: &Session, params: &RawObjec
     Ok(Reply::Result(serde_json::to_vec(&result).expect("strings and raw JSON are JSON").into()))
 }
 
-async fn list(
-    gateway: &Gateway,
-    session: &Session,
-    kind: ListKind,
-    params: &RawObject<'_>,
-) -> Result<Reply, ErrorObject> {
+async fn list(exchange: &Exchange, kind: ListKind, params: &RawObject<'_>) -> Result<Reply, ErrorObject> {
     let cursor = match params.get("cursor") {
         None => None,
         Some(_) => Some(required(params, "cursor")?),
     };
-    gateway.fleet.settled(session.scope(), gateway.settings().list_wait).await;
-    let view = gateway.fleet.view(session.scope());
-    view.list(kind, cursor.as_deref())
-        .map(Reply::Result)
-        .map_err(|error| ErrorObject::new(ErrorCode::INVALID_PARAMS, error))
+    let gateway = &exchange.gateway;
+    gateway.fleet.settled(exchange.session.scope(), gateway.settings().list_wait).await;
+    let page = exchange.view().list(kind, cursor.as_deref());
+    page.map(Reply::Result).map_err(|error| ErrorObject::new(ErrorCode::INVALID_PARAMS, error))
 }
 
-fn set_level(gateway: &Gateway, session: &Session, params: &RawObject<'_>) -> Result<Reply, ErrorObject> {
+fn set_level(exchange: &Exchange, params: &RawObject<'_>) -> Result<Reply, ErrorObject> {
     let text = required(params, "level")?;
     let level = Level::parse(&text)
         .ok_or_else(|| ErrorObject::new(ErrorCode::INVALID_PARAMS, format_args!("there is no log level {text:?}")))?;
-    session.set_level(level);
+    exchange.session.set_level(level);
     // A shared server hears the most verbose wish; each session is filtered by its own.
-    for (server, link) in gateway.fleet.links(session.scope()) {
-        let wishes = gateway.sessions.all();
-        let wish = wishes.iter().filter(|s| gateway.fleet.shows(s.scope(), &server)).filter_map(|s| s.level()).min();
+    let Gateway { fleet, sessions, .. } = &*exchange.gateway;
+    for (server, link) in fleet.links(exchange.session.scope()) {
+        let wishes = sessions.all();
+        let wish = wishes.iter().filter(|s| fleet.shows(s.scope(), &server)).filter_map(|s| s.level()).min();
         let params = format!("{{\"level\":{}}}", json_string(wish.unwrap_or(level).as_str()).get());
         tokio::task::spawn_local(async move {
             // A server without logging refuses, and nothing is lost.
@@ -140,52 +133,38 @@ fn set_level(gateway: &Gateway, session: &Session, params: &RawObject<'_>) -> Re
     Ok("{}".into())
 }
 
-async fn subscribe(
-    gateway: &Rc<Gateway>,
-    session: &Rc<Session>,
-    params: RawObject<'_>,
-    slot: &CallSlot,
-    related: Related,
-) -> Reply {
-    let (server, uri) = match call::resource(gateway, session, &params) {
+async fn subscribe(exchange: &Exchange, params: &RawObject<'_>) -> Reply {
+    let (server, uri) = match call::resource(exchange, params) {
         Ok(target) => target,
         Err(error) => return error.into(),
     };
-    let held = subscriptions::is_held(gateway, &server, &uri);
-    if !session.subscribe(server.clone(), uri.clone()) {
+    let held = subscriptions::is_held(&exchange.gateway, &server, &uri);
+    if !exchange.session.subscribe(server.clone(), uri.clone()) {
         return ErrorObject::new(ErrorCode::INVALID_PARAMS, "too many subscriptions in this session").into();
     }
     if held {
         return "{}".into();
     }
-    let reply =
-        call::resource_method(gateway, session, method::RESOURCES_SUBSCRIBE, &server, &uri, slot, related).await;
-    match reply {
+    match call::resource_method(exchange, method::RESOURCES_SUBSCRIBE, &server, &uri).await {
         Some(reply @ Reply::Result(_)) => reply,
         Some(error) => {
-            session.unsubscribe(&server, &uri);
+            exchange.session.unsubscribe(&server, &uri);
             error
         }
         None => "{}".into(),
     }
 }
 
-async fn unsubscribe(
-    gateway: &Rc<Gateway>,
-    session: &Rc<Session>,
-    params: RawObject<'_>,
-    slot: &CallSlot,
-    related: Related,
-) -> Reply {
-    let (server, uri) = match call::resource(gateway, session, &params) {
+async fn unsubscribe(exchange: &Exchange, params: &RawObject<'_>) -> Reply {
+    let (server, uri) = match call::resource(exchange, params) {
         Ok(target) => target,
         Err(error) => return error.into(),
     };
-    if !session.unsubscribe(&server, &uri) || subscriptions::is_held(gateway, &server, &uri) {
+    if !exchange.session.unsubscribe(&server, &uri) || subscriptions::is_held(&exchange.gateway, &server, &uri) {
         return "{}".into();
     }
-    let reply = call::resource_method(gateway, session, method::RESOURCES_UNSUBSCRIBE, &server, &uri, slot, related);
-    reply.await.unwrap_or_else(|| "{}".into())
+    let reply = call::resource_method(exchange, method::RESOURCES_UNSUBSCRIBE, &server, &uri).await;
+    reply.unwrap_or_else(|| "{}".into())
 }
 
 /// Takes note of a notification.

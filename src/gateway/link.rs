@@ -14,7 +14,9 @@ use mcproxy_ipc::{
     data::{CallContext, GatewayToWorker, Outcome, WorkerToGateway},
     introduce,
 };
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
+
+use super::{metrics::ServerMetrics, queue::Queue};
 
 /// Frames that may wait for the worker to read them; beyond it callers wait in line.
 const QUEUE: usize = 256;
@@ -74,9 +76,11 @@ pub(crate) enum Answer {
     Abandoned,
 }
 
-struct Waiter {
-    answer: oneshot::Sender<Answer>,
-    events: mpsc::Sender<CallEvent>,
+/// What happens to one call, on its way to the one who waits for it.
+enum Step {
+    Event(CallEvent),
+    /// Nothing comes after it.
+    Answer(Answer),
 }
 
 /// The sending side of the connection. Its reading side is [`Link::read`], one task per link.
@@ -84,15 +88,15 @@ pub(crate) struct Link {
     generation: Generation,
     queue: mpsc::Sender<(GatewayToWorker, Bytes)>,
     next_id: Cell<u64>,
-    waiters: RefCell<HashMap<u64, Waiter>>,
+    waiters: RefCell<HashMap<u64, Rc<Queue<Step>>>>,
+    metrics: ServerMetrics,
 }
 
 /// A call that was handed to the worker. Dropping it gives up the answer but does not cancel the call: in the
 /// initialize era a disconnect is not a cancellation (MCP 2025-11-25, transports).
 pub(crate) struct Call {
     handle: CallHandle,
-    answer: oneshot::Receiver<Answer>,
-    events: mpsc::Receiver<CallEvent>,
+    steps: Rc<Queue<Step>>,
 }
 
 /// What is needed to cancel a call.
@@ -107,6 +111,7 @@ impl Link {
     pub(crate) async fn open(
         generation: Generation,
         socket: &Path,
+        metrics: ServerMetrics,
     ) -> Result<(Rc<Self>, Receiver<WorkerToGateway>), LinkError> {
         let mut connection = connect(socket).await.map_err(LinkError::Connect)?;
         if connection.peer().uid != Some(rustix::process::geteuid().as_raw()) {
@@ -117,13 +122,18 @@ impl Link {
         let (queue, frames) = mpsc::channel(QUEUE);
         // Ends when the queue's senders are gone or the socket fails; the reader notices the latter by itself.
         tokio::task::spawn_local(sender.drain(frames));
-        let link = Self { generation, queue, next_id: Cell::new(1), waiters: RefCell::default() };
+        let link = Self { generation, queue, next_id: Cell::new(1), waiters: RefCell::default(), metrics };
         Ok((Rc::new(link), receiver))
     }
 
     /// Which incarnation this leads to.
     pub(crate) fn generation(&self) -> Generation {
         self.generation
+    }
+
+    /// Where its calls are counted.
+    pub(crate) fn metrics(&self) -> &ServerMetrics {
+        &self.metrics
     }
 
     /// How many calls wait for an answer.
@@ -146,14 +156,13 @@ impl Link {
         payload.extend_from_slice(params);
         payload.extend_from_slice(meta);
         let message = GatewayToWorker::Call { id, method: method.to_owned(), meta_at: params.len(), context };
-        let (answer_to, answer) = oneshot::channel();
-        let (events_to, events) = mpsc::channel(EVENTS);
-        self.waiters.borrow_mut().insert(id, Waiter { answer: answer_to, events: events_to });
+        let steps = Rc::new(Queue::new(EVENTS));
+        self.waiters.borrow_mut().insert(id, steps.clone());
         if self.queue.send((message, payload.into())).await.is_err() {
             self.waiters.borrow_mut().remove(&id);
             return None;
         }
-        Some(Call { handle: CallHandle { link: self.clone(), id }, answer, events })
+        Some(Call { handle: CallHandle { link: self.clone(), id }, steps })
     }
 
     /// Reads what the worker says until it goes away; then every call that still waits is lost.
@@ -169,9 +178,7 @@ impl Link {
                 Err(error) => break Err(error),
             }
         };
-        for (_, waiter) in self.waiters.borrow_mut().drain() {
-            let _ = waiter.answer.send(Answer::Lost);
-        }
+        self.settle_all(|| Answer::Lost);
         end
     }
 
@@ -199,20 +206,25 @@ impl Link {
 
     /// Gives every call under way up: the time to finish in is over.
     pub(crate) fn abandon(&self) {
-        for (_, waiter) in self.waiters.borrow_mut().drain() {
-            let _ = waiter.answer.send(Answer::Abandoned); // who waited may have left
+        self.settle_all(|| Answer::Abandoned);
+    }
+
+    fn settle_all(&self, answer: impl Fn() -> Answer) {
+        for (_, steps) in self.waiters.borrow_mut().drain() {
+            steps.push_last(Step::Answer(answer()));
         }
     }
 
     fn settle(&self, id: u64, answer: Answer) {
-        if let Some(waiter) = self.waiters.borrow_mut().remove(&id) {
-            let _ = waiter.answer.send(answer); // the client may have left
+        // Without a waiter: a call that was cancelled while its answer was on the way.
+        if let Some(steps) = self.waiters.borrow_mut().remove(&id) {
+            steps.push_last(Step::Answer(answer));
         }
     }
 
     fn tell(&self, id: u64, event: CallEvent) {
-        if let Some(waiter) = self.waiters.borrow().get(&id) {
-            let _ = waiter.events.try_send(event); // a client that reads too slowly misses progress, nothing else
+        if let Some(steps) = self.waiters.borrow().get(&id) {
+            steps.push(Step::Event(event));
         }
     }
 
@@ -230,27 +242,22 @@ impl Call {
     }
 
     /// The answer; `on_event` sees everything that came before it, in order.
-    pub(crate) async fn wait(mut self, mut on_event: impl FnMut(CallEvent)) -> Answer {
-        let answer = loop {
-            tokio::select! {
-                biased;
-                Some(event) = self.events.recv() => on_event(event),
-                answer = &mut self.answer => break answer.unwrap_or(Answer::Lost),
+    pub(crate) async fn wait(self, mut on_event: impl FnMut(CallEvent)) -> Answer {
+        loop {
+            match self.steps.next().await {
+                Step::Event(event) => on_event(event),
+                Step::Answer(answer) => return answer,
             }
-        };
-        while let Ok(event) = self.events.try_recv() {
-            on_event(event);
         }
-        answer
     }
 }
 
 impl CallHandle {
     /// Tells the server that nobody wants the answer any more, and frees the slot.
     pub(crate) fn cancel(&self, reason: Option<String>) {
-        let waiter = self.link.waiters.borrow_mut().remove(&self.id);
-        if let Some(waiter) = waiter {
-            let _ = waiter.answer.send(Answer::Cancelled); // who waited may have left
+        let steps = self.link.waiters.borrow_mut().remove(&self.id);
+        if let Some(steps) = steps {
+            steps.push_last(Step::Answer(Answer::Cancelled));
             let link = self.link.clone();
             let id = self.id;
             tokio::task::spawn_local(async move {

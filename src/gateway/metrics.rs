@@ -1,10 +1,10 @@
 //! What is counted, in Prometheus' text format (<https://prometheus.io/docs/instrumenting/exposition_formats/>).
 
-use std::{sync::atomic::AtomicU64, time::Duration};
+use std::{fmt::Write as _, sync::atomic::AtomicU64, time::Duration};
 
 use mcproxy_ipc::ServerState;
 use prometheus_client::{
-    encoding::{EncodeLabelSet, EncodeLabelValue, text::encode},
+    encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder, text::encode},
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::{Registry, Unit},
 };
@@ -32,7 +32,7 @@ struct StateLabels {
 }
 
 /// How a call ended, for the counter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelValue)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Outcome {
     /// With a result.
     Result,
@@ -40,8 +40,23 @@ pub(crate) enum Outcome {
     Error,
     /// The client gave it up.
     Cancelled,
-    /// The server was not there or went away.
+    /// The server went away.
+    Lost,
+    /// The server was not there; the call was not sent.
     Unavailable,
+}
+
+impl EncodeLabelValue for Outcome {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let word = match self {
+            Self::Result => "result",
+            Self::Error => "error",
+            Self::Cancelled => "cancelled",
+            Self::Lost => "lost",
+            Self::Unavailable => "unavailable",
+        };
+        encoder.write_str(word)
+    }
 }
 
 /// The counters. Everything that can be read off the state at scrape time is not counted here.
@@ -50,15 +65,43 @@ pub(crate) struct Metrics {
     duration: Family<ServerLabel, Histogram>,
 }
 
+/// The counters of one server, so that a call need not look them up.
+pub(crate) struct ServerMetrics {
+    outcomes: [Counter; 4],
+    duration: Histogram,
+}
+
 impl Metrics {
     pub(crate) fn new() -> Self {
         Self { calls: Family::default(), duration: Family::new_with_constructor(|| Histogram::new(BUCKETS)) }
     }
 
-    /// A forwarded call ended.
-    pub(crate) fn call_ended(&self, server: &str, outcome: Outcome, took: Duration) {
-        self.calls.get_or_create(&CallLabels { server: server.to_owned(), outcome }).inc();
-        self.duration.get_or_create(&ServerLabel { server: server.to_owned() }).observe(took.as_secs_f64());
+    /// The counters of one server.
+    pub(crate) fn server(&self, server: &str) -> ServerMetrics {
+        let counter = |outcome| {
+            let labels = CallLabels { server: server.to_owned(), outcome };
+            self.calls.get_or_create(&labels).clone()
+        };
+        ServerMetrics {
+            outcomes: [Outcome::Result, Outcome::Error, Outcome::Cancelled, Outcome::Lost].map(counter),
+            duration: self.duration.get_or_create(&ServerLabel { server: server.to_owned() }).clone(),
+        }
+    }
+
+    /// A call found no server.
+    pub(crate) fn turned_away(&self, server: &str) {
+        let labels = CallLabels { server: server.to_owned(), outcome: Outcome::Unavailable };
+        self.calls.get_or_create(&labels).inc();
+    }
+}
+
+impl ServerMetrics {
+    /// A call that was handed over ended.
+    pub(crate) fn ended(&self, outcome: Outcome, took: Duration) {
+        if let Some(counter) = self.outcomes.get(outcome as usize) {
+            counter.inc();
+        }
+        self.duration.observe(took.as_secs_f64());
     }
 }
 

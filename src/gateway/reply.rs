@@ -1,9 +1,5 @@
 use bytes::Bytes;
 use mcproxy_mcp::{ErrorObject, RequestId, write_error_response, write_response};
-use tokio::sync::mpsc;
-
-/// Where messages go that belong to a request but are not its answer.
-pub(crate) type Related = mpsc::Sender<Bytes>;
 
 /// What a request comes to: the text of a `result`, or of an `error`.
 pub(crate) enum Reply {

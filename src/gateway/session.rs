@@ -31,13 +31,33 @@ pub(crate) struct Session {
     principal: Option<String>,
     version: Cell<ProtocolVersion>,
     level: Cell<Option<Level>>,
-    calls: RefCell<HashMap<RequestId, Option<CallHandle>>>,
+    calls: RefCell<HashMap<RequestId, CallState>>,
     subscriptions: RefCell<HashSet<(ServerName, String)>>,
     stream: RefCell<Option<mpsc::Sender<Bytes>>>,
     missed: Cell<Changes>,
     /// What its lists were when it was last told about them.
     seen: RefCell<Option<Rc<View>>>,
     last_used: Cell<Instant>,
+}
+
+/// How far a request has come.
+enum CallState {
+    /// It has not reached a server yet.
+    Waiting,
+    /// It was given up before it did.
+    Cancelled,
+    /// A server has it.
+    Running(CallHandle),
+}
+
+impl CallState {
+    fn cancel(&mut self, reason: Option<String>) {
+        match self {
+            Self::Waiting => *self = Self::Cancelled,
+            Self::Cancelled => {}
+            Self::Running(handle) => handle.cancel(reason),
+        }
+    }
 }
 
 impl Session {
@@ -185,15 +205,20 @@ impl Session {
         if calls.len() >= MAX_CALLS || calls.contains_key(id) {
             return false;
         }
-        calls.insert(id.clone(), None);
+        calls.insert(id.clone(), CallState::Waiting);
         true
     }
 
     /// From now on a cancellation of the request reaches the server.
     pub(crate) fn attach_call(&self, id: &RequestId, handle: CallHandle) {
-        if let Some(slot) = self.calls.borrow_mut().get_mut(id) {
-            *slot = Some(handle);
+        if let Some(state) = self.calls.borrow_mut().get_mut(id) {
+            *state = CallState::Running(handle);
         }
+    }
+
+    /// Whether the client gave the request up before it reached a server.
+    pub(crate) fn is_cancelled(&self, id: &RequestId) -> bool {
+        matches!(self.calls.borrow().get(id), Some(CallState::Cancelled))
     }
 
     /// Whether it waits for any answer.
@@ -208,16 +233,15 @@ impl Session {
 
     /// The client gave a request up.
     pub(crate) fn cancel_call(&self, id: &RequestId, reason: Option<String>) {
-        let handle = self.calls.borrow().get(id).cloned().flatten();
-        if let Some(handle) = handle {
-            handle.cancel(reason);
+        if let Some(state) = self.calls.borrow_mut().get_mut(id) {
+            state.cancel(reason);
         }
     }
 
     /// The client is gone: nobody waits for its calls.
     pub(crate) fn cancel_all(&self, reason: &str) {
-        for handle in self.calls.borrow().values().flatten() {
-            handle.cancel(Some(reason.to_owned()));
+        for state in self.calls.borrow_mut().values_mut() {
+            state.cancel(Some(reason.to_owned()));
         }
     }
 
@@ -246,29 +270,5 @@ impl Session {
     /// All of them.
     pub(crate) fn subscriptions(&self) -> Vec<(ServerName, String)> {
         self.subscriptions.borrow().iter().cloned().collect()
-    }
-}
-
-/// Frees a session's request id when the request is answered or its waiter is dropped.
-pub(crate) struct CallSlot {
-    session: Rc<Session>,
-    id: RequestId,
-}
-
-impl CallSlot {
-    /// Takes up the id; `None` when it is in use or there are too many calls.
-    pub(crate) fn take(session: &Rc<Session>, id: &RequestId) -> Option<Self> {
-        session.begin_call(id).then(|| Self { session: session.clone(), id: id.clone() })
-    }
-
-    /// From now on a cancellation of the request reaches the server.
-    pub(crate) fn attach(&self, handle: CallHandle) {
-        self.session.attach_call(&self.id, handle);
-    }
-}
-
-impl Drop for CallSlot {
-    fn drop(&mut self) {
-        self.session.end_call(&self.id);
     }
 }

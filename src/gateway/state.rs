@@ -138,7 +138,7 @@ impl Gateway {
         let log = self.log.new(o!("server" => server.to_string(), "generation" => generation.0));
         let mut pause = RECONNECT.0;
         while self.fleet.wants_link(&server, generation) {
-            match Link::open(generation, &socket).await {
+            match Link::open(generation, &socket, self.metrics.server(server.as_str())).await {
                 Ok((link, receiver)) => {
                     if !self.fleet.attach(&server, link.clone()) {
                         return;

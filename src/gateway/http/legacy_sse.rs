@@ -14,12 +14,10 @@ use super::{
     refusal::Refusal,
     sse::{self, Frame},
 };
-use crate::gateway::{dispatch, request::Incoming, state::short};
+use crate::gateway::{dispatch, exchange, request::Incoming, state::short};
 
 /// Frames between a session's stream and the socket; the session's own queue is where messages wait.
 const FRAMES: usize = 2;
-/// Messages of one call, before its answer, that may wait for the client's stream.
-const RELATED_QUEUE: usize = 64;
 
 #[derive(Deserialize)]
 pub(super) struct Query {
@@ -60,17 +58,17 @@ pub(super) async fn post(
     let message = Incoming::of(parse(&body)?, &body);
     match message {
         Incoming::Request(r) => {
-            let (related, mut events) = mpsc::channel(RELATED_QUEUE);
+            let related = exchange::related();
             tokio::task::spawn_local(async move {
-                let mut answer = std::pin::pin!(dispatch::answer(gateway, session.clone(), r, related));
+                let mut answer = std::pin::pin!(dispatch::answer(gateway, session.clone(), r, related.clone()));
                 let answer = loop {
                     tokio::select! {
                         biased;
                         answer = &mut answer => break answer,
-                        Some(event) = events.recv() => session.push_answer(event).await,
+                        event = related.next() => session.push_answer(event).await,
                     }
                 };
-                while let Ok(event) = events.try_recv() {
+                while let Some(event) = related.pop() {
                     session.push_answer(event).await;
                 }
                 if let Some(answer) = answer {

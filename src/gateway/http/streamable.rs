@@ -4,7 +4,10 @@ use std::{future::Future, pin::Pin, rc::Rc, time::Duration, time::Instant};
 
 use actix_web::{
     HttpRequest, HttpResponse,
-    http::{StatusCode, header},
+    http::{
+        StatusCode,
+        header::{self, ContentType},
+    },
     web,
 };
 use bytes::Bytes;
@@ -23,7 +26,8 @@ use super::{
 };
 use crate::gateway::{
     dispatch,
-    reply::{Related, Reply},
+    exchange::{self, Related},
+    reply::Reply,
     request::{Incoming, Request, read_params},
     session::Session,
     state::{Gateway, short},
@@ -33,8 +37,6 @@ const SESSION: &str = "mcp-session-id";
 const VERSION: &str = "mcp-protocol-version";
 /// A response begins as plain JSON if it is there within this time, else as a stream.
 const JSON_PATIENCE: Duration = Duration::from_millis(250);
-/// Related messages that may wait for the client to read.
-const RELATED_QUEUE: usize = 64;
 /// Most messages in a batch.
 const MAX_BATCH: usize = 100;
 
@@ -57,9 +59,9 @@ pub(super) async fn post(request: HttpRequest, place: Place, payload: web::Paylo
         }
         Incoming::Request(r) => {
             let session = find_session(&request, &place)?;
-            let (related, events) = mpsc::channel(RELATED_QUEUE);
-            let pending = Box::pin(dispatch::answer(place.gateway, session, r, related));
-            Ok(respond(&request, pending, events).await)
+            let related = exchange::related();
+            let pending = Box::pin(dispatch::answer(place.gateway, session, r, related.clone()));
+            Ok(respond(&request, pending, related).await)
         }
         Incoming::Notification { method, params } => {
             let session = find_session(&request, &place)?;
@@ -82,7 +84,7 @@ fn initialize(place: &Place, request: &Request) -> Result<HttpResponse, Refusal>
         Ok(reply) => {
             info!(gateway.log, "session opened"; "session" => short(session.id()), "scope" => %place.scope, "version" => %session.version());
             let body = reply.to_response(&request.id);
-            Ok(HttpResponse::Ok().insert_header((SESSION, session.id())).content_type("application/json").body(body))
+            Ok(HttpResponse::Ok().insert_header((SESSION, session.id())).content_type(ContentType::json()).body(body))
         }
         Err(error) => {
             gateway.sessions.close(session.id());
@@ -93,52 +95,33 @@ fn initialize(place: &Place, request: &Request) -> Result<HttpResponse, Refusal>
 
 /// Sends the answer as JSON if it comes soon and alone, else as a stream of what precedes it and then the answer.
 /// A client that leaves does not cancel its call (MCP 2025-11-25, transports).
-async fn respond(request: &HttpRequest, mut pending: Pending, mut events: mpsc::Receiver<Bytes>) -> HttpResponse {
-    let first = tokio::select! {
+async fn respond(request: &HttpRequest, mut pending: Pending, related: Related) -> HttpResponse {
+    tokio::select! {
         biased;
-        answer = &mut pending => return match (answer, events.try_recv()) {
-            (answer, Ok(event)) => {
-                let (to, frames) = mpsc::channel(RELATED_QUEUE + 2);
-                // Room for all of it: the queue is larger than what can be waiting.
-                let _ = to.try_send(Frame::Message(event));
-                while let Ok(event) = events.try_recv() {
-                    let _ = to.try_send(Frame::Message(event));
-                }
-                if let Some(answer) = answer {
-                    let _ = to.try_send(Frame::Message(answer));
-                }
-                sse::respond(request, frames)
-            }
-            (Some(answer), Err(_)) => json(answer),
+        answer = &mut pending => match answer {
+            Some(answer) if related.is_empty() => return json(answer),
             // Cancelled: the client wants no answer, but HTTP owes one.
-            (None, Err(_)) => HttpResponse::Accepted().finish(),
+            None if related.is_empty() => return HttpResponse::Accepted().finish(),
+            answer => pending = Box::pin(std::future::ready(answer)),
         },
-        Some(event) = events.recv() => Some(event),
-        () = tokio::time::sleep(JSON_PATIENCE) => None,
-    };
+        () = related.ready() => {}
+        () = tokio::time::sleep(JSON_PATIENCE) => {}
+    }
     let (to, frames) = mpsc::channel(4);
-    tokio::task::spawn_local(stream(pending, events, first, to));
+    tokio::task::spawn_local(stream(pending, related, to));
     sse::respond(request, frames)
 }
 
-async fn stream(
-    mut pending: Pending,
-    mut events: mpsc::Receiver<Bytes>,
-    first: Option<Bytes>,
-    to: mpsc::Sender<Frame>,
-) {
-    // A failed send means that the client left: the call goes on, what it says is dropped.
-    if let Some(event) = first {
-        let _ = to.send(Frame::Message(event)).await;
-    }
+/// A failed send means that the client left: the call goes on, what it says is dropped.
+async fn stream(mut pending: Pending, related: Related, to: mpsc::Sender<Frame>) {
     let answer = loop {
         tokio::select! {
             biased;
             answer = &mut pending => break answer,
-            Some(event) = events.recv() => { let _ = to.send(Frame::Message(event)).await; }
+            event = related.next() => { let _ = to.send(Frame::Message(event)).await; }
         }
     };
-    while let Ok(event) = events.try_recv() {
+    while let Some(event) = related.pop() {
         let _ = to.send(Frame::Message(event)).await;
     }
     if let Some(answer) = answer {
@@ -158,7 +141,7 @@ async fn batch(request: &HttpRequest, place: &Place, body: &Bytes) -> Result<Htt
     if session.version() != ProtocolVersion::V2025_03_26 {
         return Err(Refusal::bad_request("batches exist on protocol version 2025-03-26 only"));
     }
-    let (related, events) = mpsc::channel(RELATED_QUEUE);
+    let related = exchange::related();
     let mut answers: Vec<Pending> = Vec::new();
     for element in elements {
         match parse(element.get().as_bytes()) {
@@ -180,7 +163,6 @@ async fn batch(request: &HttpRequest, place: &Place, body: &Bytes) -> Result<Htt
             }
         }
     }
-    drop(related);
     if answers.is_empty() {
         return Ok(HttpResponse::Accepted().finish());
     }
@@ -194,7 +176,7 @@ async fn batch(request: &HttpRequest, place: &Place, body: &Bytes) -> Result<Htt
         out.push(b']');
         Some(out.into())
     });
-    Ok(respond(request, all, events).await)
+    Ok(respond(request, all, related).await)
 }
 
 fn begin(gateway: &Rc<Gateway>, session: &Rc<Session>, request: Request, related: Related) -> Pending {
@@ -276,5 +258,5 @@ fn check_accept(request: &HttpRequest, needed: &[&str]) -> Result<(), Refusal> {
 }
 
 fn json(body: Bytes) -> HttpResponse {
-    HttpResponse::Ok().content_type("application/json").body(body)
+    HttpResponse::Ok().content_type(ContentType::json()).body(body)
 }

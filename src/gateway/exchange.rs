@@ -1,0 +1,66 @@
+use std::rc::Rc;
+
+use bytes::Bytes;
+use mcproxy_mcp::RequestId;
+
+use super::{
+    catalogue::{Naming, View},
+    link::CallHandle,
+    queue::Queue,
+    session::Session,
+    state::Gateway,
+};
+
+/// Messages that belong to a request but are not its answer, on their way to its client.
+pub(crate) type Related = Rc<Queue<Bytes>>;
+
+/// Related messages of one request that may wait for its client to read; beyond it they are dropped.
+const RELATED: usize = 64;
+
+/// An empty queue for one request, or for one batch.
+pub(crate) fn related() -> Related {
+    Rc::new(Queue::new(RELATED))
+}
+
+/// One request under way: for whom it is, and where its client may be told something before the answer. It occupies its
+/// id in the session until it is dropped.
+pub(crate) struct Exchange {
+    pub(crate) gateway: Rc<Gateway>,
+    pub(crate) session: Rc<Session>,
+    pub(crate) related: Related,
+    id: RequestId,
+}
+
+impl Exchange {
+    /// Takes up the id; `None` when it is in use or the session has too many calls.
+    pub(crate) fn begin(gateway: Rc<Gateway>, session: Rc<Session>, related: Related, id: &RequestId) -> Option<Self> {
+        let free = session.begin_call(id);
+        free.then(|| Self { gateway, session, related, id: id.clone() })
+    }
+
+    /// What the client sees at this moment.
+    pub(crate) fn view(&self) -> Rc<View> {
+        self.gateway.fleet.view(self.session.scope())
+    }
+
+    /// How names look to the client.
+    pub(crate) fn naming(&self) -> Naming {
+        self.session.scope().naming()
+    }
+
+    /// Whether the client gave the request up before it reached a server.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.session.is_cancelled(&self.id)
+    }
+
+    /// From now on a cancellation reaches the server.
+    pub(crate) fn attach(&self, handle: CallHandle) {
+        self.session.attach_call(&self.id, handle);
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        self.session.end_call(&self.id);
+    }
+}

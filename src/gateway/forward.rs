@@ -1,0 +1,240 @@
+//! One call on its way to a server: wait for the server if it is starting, hand the call over, bring events and the
+//! answer back under the client's names.
+
+use std::{
+    borrow::Cow,
+    rc::Rc,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use mcproxy_ipc::{ServerName, ServerState, data::CallContext};
+use mcproxy_mcp::{
+    ErrorCode, ErrorObject, RawObject, RawValue, json_string, method, object_body, one_line, write_notification,
+};
+use slog::{debug, warn};
+use tokio::time::{MissedTickBehavior, interval, timeout_at};
+
+use super::{
+    announce::{log_message, log_notification},
+    exchange::Exchange,
+    fleet::Destination,
+    level::Level,
+    link::{Answer, CallEvent, Link},
+    metrics::Outcome,
+    reply::Reply,
+    rewrite::{self, ResultRewrite},
+};
+
+/// While a call waits for a server to start: how often a client that asked for progress hears that we are alive.
+const KEEP_ALIVE: Duration = Duration::from_secs(5);
+
+/// One call on its way to one server.
+pub(crate) struct Forward<'a> {
+    exchange: &'a Exchange,
+    method: &'static str,
+    server: ServerName,
+    /// The tool's or prompt's own name there, for the log.
+    name: String,
+    params: Vec<u8>,
+    meta: Vec<u8>,
+    /// The client's token, as the client wrote it.
+    progress_token: Option<Box<RawValue>>,
+}
+
+impl<'a> Forward<'a> {
+    /// `params` are the client's, with the server's own name or URI in place.
+    pub(crate) fn new(
+        exchange: &'a Exchange,
+        method: &'static str,
+        server: ServerName,
+        mut params: RawObject<'_>,
+    ) -> Self {
+        let mut meta = params.remove("_meta").and_then(|raw| RawObject::from_raw(raw).ok()).unwrap_or_default();
+        // A token is a string or a number (MCP, progress).
+        let token = meta
+            .remove("progressToken")
+            .filter(|token| token.get().starts_with(|c: char| c == '"' || c == '-' || c.is_ascii_digit()));
+        // Tasks are not offered; a server must not see half of one.
+        params.remove("task");
+        let mut forward = Self {
+            exchange,
+            method,
+            server,
+            name: String::new(),
+            params: Vec::new(),
+            meta: Vec::new(),
+            progress_token: token.map(ToOwned::to_owned),
+        };
+        params.write(&mut forward.params);
+        if !meta.is_empty() {
+            meta.write(&mut forward.meta);
+        }
+        forward
+    }
+
+    /// Says what is called, for the log.
+    pub(crate) fn named(self, name: String) -> Self {
+        Self { name, ..self }
+    }
+
+    /// Hands the call over and waits for its answer. `None`: the client cancelled it.
+    pub(crate) async fn run(&self, rewrite: ResultRewrite) -> Option<Reply> {
+        let begun = Instant::now();
+        let link = match wait_for(self.exchange, &self.server, self.progress_token.as_deref()).await {
+            Ok(link) => link,
+            Err(error) => {
+                self.exchange.gateway.metrics.turned_away(self.server.as_str());
+                return Some(error.into());
+            }
+        };
+        if self.exchange.is_cancelled() {
+            return None;
+        }
+        let context = CallContext {
+            wants_progress: self.progress_token.is_some(),
+            principal: self.exchange.session.principal().map(str::to_owned),
+            ..CallContext::default()
+        };
+        let Some(call) = link.call(self.method, &self.params, &self.meta, context).await else {
+            self.exchange.gateway.metrics.turned_away(self.server.as_str());
+            return Some(unavailable(&self.server, "worker_gone", None).into());
+        };
+        self.exchange.attach(call.handle());
+        let (outcome, reply) = match call.wait(|event| self.pass_on(event)).await {
+            Answer::Result(result) => (Outcome::Result, Some(Reply::Result(self.outbound(result, rewrite)))),
+            Answer::Error(error) => (Outcome::Error, Some(Reply::Error(self.outbound(error, rewrite::error)))),
+            Answer::Cancelled => (Outcome::Cancelled, None),
+            Answer::NeedsInput => (Outcome::Error, Some(self.failed(Failure::NeedsInput))),
+            Answer::Abandoned => (Outcome::Lost, Some(self.failed(Failure::Stopping))),
+            Answer::Lost => (Outcome::Lost, Some(self.failed(Failure::WorkerEnded))),
+        };
+        let took = begun.elapsed();
+        link.metrics().ended(outcome, took);
+        debug!(self.exchange.gateway.log, "call"; "server" => %self.server, "method" => self.method, "name" => &self.name,
+            "bytes" => self.params.len(), "outcome" => ?outcome, "duration_us" => took.as_micros() as u64);
+        reply
+    }
+
+    /// An answer of our own where the server gave none.
+    fn failed(&self, failure: Failure) -> Reply {
+        let server = &self.server;
+        let (code, message, reason) = match failure {
+            Failure::NeedsInput => {
+                warn!(self.exchange.gateway.log, "a server wants input, which cannot be asked for yet"; "server" => %server);
+                let message = format!("server `{server}` asks for input, which this version cannot pass on");
+                (ErrorCode::INTERNAL_ERROR, message, "needs_input")
+            }
+            Failure::Stopping => {
+                let message = format!("MCProxy is being stopped, and server `{server}` did not answer in time");
+                (ErrorCode::SERVER_ENDED, message, "stopping")
+            }
+            Failure::WorkerEnded => {
+                let message = format!("the worker of server `{server}` ended during the call");
+                (ErrorCode::SERVER_ENDED, message, "worker_ended")
+            }
+        };
+        ErrorObject::about_server(code, message, server.as_str(), reason).into()
+    }
+
+    /// What happens before the answer goes to the request's own stream. A client that reads too slowly misses progress,
+    /// nothing else.
+    fn pass_on(&self, event: CallEvent) {
+        match event {
+            CallEvent::Progress(params) => {
+                if let Some(token) = self.progress_token.as_deref() {
+                    self.exchange.related.push(progress(token, &String::from_utf8_lossy(&params)));
+                }
+            }
+            CallEvent::Log(params) => self.pass_on_log(&params),
+            CallEvent::LikelyLog(params) => {
+                log_message(&self.exchange.gateway, &self.server, &params, Some(&self.exchange.session));
+                self.pass_on_log(&params);
+            }
+        }
+    }
+
+    /// With no wish stated, a server's default is what the client gets.
+    fn pass_on_log(&self, params: &Bytes) {
+        if Level::of_message(params) >= self.exchange.session.level().unwrap_or(Level::Debug) {
+            self.exchange.related.push(log_notification(params));
+        }
+    }
+
+    /// Puts the names and URIs of an answer under the client's naming and version; mostly that changes nothing.
+    fn outbound(&self, answer: Bytes, rewrite: ResultRewrite) -> Bytes {
+        let Ok(text) = std::str::from_utf8(&answer) else { return answer };
+        match rewrite(self.exchange.naming(), self.server.as_str(), text, self.exchange.session.version()) {
+            Cow::Borrowed(_) => answer,
+            Cow::Owned(text) => text.into(),
+        }
+    }
+}
+
+/// Why a call that was handed over has no answer of the server's.
+enum Failure {
+    NeedsInput,
+    Stopping,
+    WorkerEnded,
+}
+
+/// A `notifications/progress` under the client's own token.
+fn progress(token: &RawValue, params: &str) -> Bytes {
+    let body = object_body(params).unwrap_or_default();
+    let comma = if body.is_empty() { "" } else { "," };
+    let params = format!("{{\"progressToken\":{}{comma}{}}}", token.get(), one_line(body));
+    let mut out = Vec::new();
+    write_notification(&mut out, method::PROGRESS, &params);
+    out.into()
+}
+
+/// The link to a server; waits for one that is starting, for as long as a call may take without a sign of life.
+pub(crate) async fn wait_for(
+    exchange: &Exchange,
+    server: &ServerName,
+    token: Option<&RawValue>,
+) -> Result<Rc<Link>, ErrorObject> {
+    let fleet = &exchange.gateway.fleet;
+    if let Destination::Link(link) = fleet.destination(server.as_str()) {
+        return Ok(link);
+    }
+    let begun = tokio::time::Instant::now();
+    let wait = fleet.timeouts(server.as_str()).map_or(Duration::ZERO, |timeouts| timeouts.idle);
+    let mut changes = fleet.watch();
+    let mut tick = interval(KEEP_ALIVE);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    tick.tick().await;
+    let mut ticks = 0u64;
+    loop {
+        match fleet.destination(server.as_str()) {
+            Destination::Link(link) => return Ok(link),
+            Destination::Starting => {}
+            Destination::Down { state, why } => return Err(unavailable(server, state.as_str(), Some((state, why)))),
+            Destination::Unknown => return Err(unavailable(server, "unknown", None)),
+        }
+        tokio::select! {
+            changed = timeout_at(begun + wait, changes.changed()) => {
+                if changed.is_err() {
+                    return Err(unavailable(server, "starting", Some((ServerState::Starting, None))));
+                }
+            }
+            _ = tick.tick() => if let Some(token) = token {
+                ticks += 1;
+                let message = json_string(&format!("server `{server}` is starting"));
+                let params = format!("{{\"progress\":{ticks},\"message\":{}}}", message.get());
+                exchange.related.push(progress(token, &params));
+            },
+        }
+    }
+}
+
+/// 31002: the call was not sent.
+fn unavailable(server: &ServerName, reason: &str, known: Option<(ServerState, Option<String>)>) -> ErrorObject {
+    let message = match known {
+        Some((ServerState::Starting, _)) => format!("server `{server}` is still starting; try again in a moment"),
+        Some((state, Some(why))) => format!("server `{server}` is not available ({state}): {why}"),
+        Some((state, None)) => format!("server `{server}` is not available ({state})"),
+        None => format!("server `{server}` is not available"),
+    };
+    ErrorObject::about_server(ErrorCode::SERVER_UNAVAILABLE, message, server.as_str(), reason)
+}

@@ -1,0 +1,96 @@
+use std::{cell::RefCell, collections::VecDeque};
+
+use tokio::sync::Notify;
+
+/// A bounded queue between tasks of the HTTP thread: one allocation, no lock, and its two ends are the same value behind
+/// an `Rc`. Each call has two of them, which is why they are not channels.
+pub(crate) struct Queue<T> {
+    items: RefCell<VecDeque<T>>,
+    bound: usize,
+    news: Notify,
+}
+
+impl<T> Queue<T> {
+    /// Holds at most `bound` items.
+    pub(crate) fn new(bound: usize) -> Self {
+        Self { items: RefCell::default(), bound, news: Notify::new() }
+    }
+
+    /// Adds an item, or drops it when the reader is too far behind.
+    pub(crate) fn push(&self, item: T) {
+        if self.items.borrow().len() < self.bound {
+            self.push_last(item);
+        }
+    }
+
+    /// Adds the item after which there are no more: it always finds room.
+    pub(crate) fn push_last(&self, item: T) {
+        self.items.borrow_mut().push_back(item);
+        self.news.notify_one();
+    }
+
+    /// The next item, if there is one.
+    pub(crate) fn pop(&self) -> Option<T> {
+        self.items.borrow_mut().pop_front()
+    }
+
+    /// Whether nothing waits in it.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.items.borrow().is_empty()
+    }
+
+    /// Waits until there is an item, and leaves it there. Cancel safe; one task may wait.
+    pub(crate) async fn ready(&self) {
+        while self.is_empty() {
+            self.news.notified().await;
+        }
+    }
+
+    /// Waits for the next item. Cancel safe; one task may wait.
+    pub(crate) async fn next(&self) -> T {
+        loop {
+            if let Some(item) = self.pop() {
+                return item;
+            }
+            self.news.notified().await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{rc::Rc, time::Duration};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_reader_that_waits_is_woken_and_misses_nothing_within_the_bound() {
+        let queue = Rc::new(Queue::new(4));
+        let writer = queue.clone();
+        let read = async {
+            let mut all = Vec::new();
+            while all.last() != Some(&99) {
+                all.push(queue.next().await);
+            }
+            all
+        };
+        let write = async {
+            for item in [1, 2, 3] {
+                writer.push(item);
+                tokio::task::yield_now().await;
+            }
+            writer.push_last(99);
+        };
+        let both = async { tokio::join!(read, write) };
+        let (all, ()) = tokio::time::timeout(Duration::from_secs(5), both).await.expect("in time");
+        assert_eq!(all, [1, 2, 3, 99]);
+    }
+
+    #[test]
+    fn beyond_the_bound_items_are_dropped_but_the_last_has_room() {
+        let queue = Queue::new(2);
+        (0..5).for_each(|item| queue.push(item));
+        queue.push_last(99);
+        assert_eq!(std::iter::from_fn(|| queue.pop()).collect::<Vec<_>>(), [0, 1, 99]);
+    }
+}
