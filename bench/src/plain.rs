@@ -10,8 +10,11 @@ use crate::{
     channel::{Answered, AskError},
     connection::{Connection, Url},
     http::MAX_BODY,
-    message::{Job, Verdict},
+    message::{self, Job, Verdict},
 };
+
+/// What a session of MCP sends with each request: the baseline parses as many headers.
+const SAME_HEADERS: &str = "Mcp-Session-Id: 0123456789abcdef0123456789abcdef\r\nMcp-Protocol-Version: 2025-11-25\r\n";
 
 /// A client of [`serve`].
 #[derive(Debug)]
@@ -34,7 +37,7 @@ impl Plain {
         write!(
             self.request,
             "POST {} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\n\
-             Accept: application/json, text/event-stream\r\nContent-Length: {}\r\n\r\n",
+             Accept: application/json, text/event-stream\r\n{SAME_HEADERS}Content-Length: {}\r\n\r\n",
             self.url.path,
             self.url.address,
             body.len()
@@ -64,7 +67,9 @@ pub(crate) fn judge(job: &Job, request: &str, answer: &[u8]) -> Verdict {
         Job::Sized { bytes, .. } => (*bytes).max(request.len()),
         Job::Echo { .. } | Job::List { .. } => request.len(),
     };
-    if answer.starts_with(request.as_bytes()) && answer.len() == length {
+    // The client of the baseline does what a client of MCP does: it reads the answer as JSON.
+    let is_message = length > request.len() || message::answered_id(answer).is_none();
+    if is_message && answer.starts_with(request.as_bytes()) && answer.len() == length {
         Verdict::Right
     } else {
         Verdict::Wrong(format!("{} bytes that are not the request's", answer.len()))

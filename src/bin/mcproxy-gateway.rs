@@ -4,6 +4,9 @@ use std::{io::Write, path::PathBuf, process::ExitCode};
 
 use clap::Parser;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// The HTTP front of MCProxy. `mcproxy-supervisor` starts it, with the listening socket as standard input.
 #[derive(Parser)]
 #[command(version)]

@@ -27,13 +27,8 @@ pub(crate) async fn answer(
     request: Request,
     related: Related,
 ) -> Option<Bytes> {
-    session.touch(Instant::now());
-    let reply = match Exchange::begin(gateway, session, related, &request.id) {
-        Some(exchange) => {
-            let reply = reply(&exchange, &request).await?;
-            exchange.session.touch(Instant::now());
-            reply
-        }
+    let reply = match Exchange::begin(gateway, session, related, &request.id, Instant::now()) {
+        Some(exchange) => reply(&exchange, &request).await?,
         None => ErrorObject::new(
             ErrorCode::INVALID_REQUEST,
             format_args!("the id {} is in use by a request that is not answered yet", request.id),

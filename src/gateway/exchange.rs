@@ -1,4 +1,7 @@
-use std::rc::Rc;
+use std::{
+    rc::Rc,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use mcproxy_mcp::RequestId;
@@ -28,14 +31,30 @@ pub(crate) struct Exchange {
     pub(crate) gateway: Rc<Gateway>,
     pub(crate) session: Rc<Session>,
     pub(crate) related: Related,
+    /// When it began.
+    pub(crate) begun: Instant,
     id: RequestId,
 }
 
 impl Exchange {
     /// Takes up the id; `None` when it is in use or the session has too many calls.
-    pub(crate) fn begin(gateway: Rc<Gateway>, session: Rc<Session>, related: Related, id: &RequestId) -> Option<Self> {
+    pub(crate) fn begin(
+        gateway: Rc<Gateway>,
+        session: Rc<Session>,
+        related: Related,
+        id: &RequestId,
+        now: Instant,
+    ) -> Option<Self> {
+        session.touch(now);
         let free = session.begin_call(id);
-        free.then(|| Self { gateway, session, related, id: id.clone() })
+        free.then(|| Self { gateway, session, related, begun: now, id: id.clone() })
+    }
+
+    /// Its time so far.
+    pub(crate) fn elapsed(&self) -> Duration {
+        let now = Instant::now();
+        self.session.touch(now);
+        now.duration_since(self.begun)
     }
 
     /// What the client sees at this moment.

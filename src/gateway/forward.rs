@@ -1,11 +1,7 @@
 //! One call on its way to a server: wait for the server if it is starting, hand the call over, bring events and the
 //! answer back under the client's names.
 
-use std::{
-    borrow::Cow,
-    rc::Rc,
-    time::{Duration, Instant},
-};
+use std::{borrow::Cow, rc::Rc, time::Duration};
 
 use bytes::Bytes;
 use mcproxy_ipc::{ServerName, ServerState, data::CallContext};
@@ -80,7 +76,6 @@ impl<'a> Forward<'a> {
 
     /// Hands the call over and waits for its answer. `None`: the client cancelled it.
     pub(crate) async fn run(&self, rewrite: ResultRewrite) -> Option<Reply> {
-        let begun = Instant::now();
         let link = match wait_for(self.exchange, &self.server, self.progress_token.as_deref()).await {
             Ok(link) => link,
             Err(error) => {
@@ -109,7 +104,7 @@ impl<'a> Forward<'a> {
             Answer::Abandoned => (Outcome::Lost, Some(self.failed(Failure::Stopping))),
             Answer::Lost => (Outcome::Lost, Some(self.failed(Failure::WorkerEnded))),
         };
-        let took = begun.elapsed();
+        let took = self.exchange.elapsed();
         link.metrics().ended(outcome, took);
         debug!(self.exchange.gateway.log, "call"; "server" => %self.server, "method" => self.method, "name" => &self.name,
             "bytes" => self.params.len(), "outcome" => ?outcome, "duration_us" => took.as_micros() as u64);

@@ -14,12 +14,9 @@ use mcproxy_ipc::{
     data::{CallContext, GatewayToWorker, Outcome, WorkerToGateway},
     introduce,
 };
-use tokio::sync::mpsc;
 
-use super::{metrics::ServerMetrics, queue::Queue};
+use super::{metrics::ServerMetrics, outbox::Outbox, queue::Queue};
 
-/// Frames that may wait for the worker to read them; beyond it callers wait in line.
-const QUEUE: usize = 256;
 /// Progress and log events of one call that may wait for its client; beyond it they are dropped.
 const EVENTS: usize = 64;
 
@@ -86,7 +83,7 @@ enum Step {
 /// The sending side of the connection. Its reading side is [`Link::read`], one task per link.
 pub(crate) struct Link {
     generation: Generation,
-    queue: mpsc::Sender<(GatewayToWorker, Bytes)>,
+    outbox: Rc<Outbox>,
     next_id: Cell<u64>,
     waiters: RefCell<HashMap<u64, Rc<Queue<Step>>>>,
     metrics: ServerMetrics,
@@ -119,10 +116,13 @@ impl Link {
         }
         introduce(&mut connection, Role::Caller).await.map_err(LinkError::Hello)?;
         let (receiver, sender) = connection.data();
-        let (queue, frames) = mpsc::channel(QUEUE);
-        // Ends when the queue's senders are gone or the socket fails; the reader notices the latter by itself.
-        tokio::task::spawn_local(sender.drain(frames));
-        let link = Self { generation, queue, next_id: Cell::new(1), waiters: RefCell::default(), metrics };
+        let link = Self {
+            generation,
+            outbox: Outbox::open(sender),
+            next_id: Cell::new(1),
+            waiters: RefCell::default(),
+            metrics,
+        };
         Ok((Rc::new(link), receiver))
     }
 
@@ -157,8 +157,12 @@ impl Link {
         payload.extend_from_slice(meta);
         let message = GatewayToWorker::Call { id, method: method.to_owned(), meta_at: params.len(), context };
         let steps = Rc::new(Queue::new(EVENTS));
-        self.waiters.borrow_mut().insert(id, steps.clone());
-        if self.queue.send((message, payload.into())).await.is_err() {
+        let alone = {
+            let mut waiters = self.waiters.borrow_mut();
+            waiters.insert(id, steps.clone());
+            waiters.len() == 1
+        };
+        if !self.outbox.send(&message, &payload, alone).await {
             self.waiters.borrow_mut().remove(&id);
             return None;
         }
@@ -178,6 +182,7 @@ impl Link {
                 Err(error) => break Err(error),
             }
         };
+        self.outbox.close();
         self.settle_all(|| Answer::Lost);
         end
     }
@@ -235,6 +240,12 @@ impl Link {
     }
 }
 
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.outbox.close();
+    }
+}
+
 impl Call {
     /// What is needed to cancel it.
     pub(crate) fn handle(&self) -> CallHandle {
@@ -262,7 +273,7 @@ impl CallHandle {
             let id = self.id;
             tokio::task::spawn_local(async move {
                 // A worker that is gone needs no cancellation.
-                let _ = link.queue.send((GatewayToWorker::Cancel { id, reason }, Bytes::new())).await;
+                link.outbox.send(&GatewayToWorker::Cancel { id, reason }, &[], false).await;
             });
         }
     }

@@ -19,6 +19,8 @@ mod http;
 mod level;
 mod link;
 mod metrics;
+mod outbox;
+mod patience;
 mod queue;
 mod reply;
 mod request;

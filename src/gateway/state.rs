@@ -12,6 +12,7 @@ use super::{
     fleet::Fleet,
     link::{Link, News},
     metrics::Metrics,
+    patience::Patience,
     scope::Scope,
     session::Session,
     sessions::Sessions,
@@ -35,6 +36,8 @@ pub(crate) struct Gateway {
     pub(crate) sessions: Sessions,
     /// For questions about processes and logs.
     pub(crate) supervisor: Supervisor,
+    /// Ends the wait of requests that take long.
+    pub(crate) patience: Patience,
     /// What is counted.
     pub(crate) metrics: Metrics,
     /// Identity is in it.
@@ -50,6 +53,7 @@ impl Gateway {
             fleet: Fleet::new(),
             sessions: Sessions::default(),
             supervisor,
+            patience: Patience::default(),
             metrics: Metrics::new(),
             log,
         });
@@ -61,6 +65,8 @@ impl Gateway {
         tokio::task::spawn_local(gateway.clone().follow_drain());
         tokio::task::spawn_local(announce::run(gateway.clone()));
         tokio::task::spawn_local(gateway.clone().sweep_sessions());
+        let patient = gateway.clone();
+        tokio::task::spawn_local(async move { patient.patience.run().await });
         gateway
     }
 

@@ -1,6 +1,11 @@
 //! The way to and from the gateway: a socket, or channels when the worker is run by hand.
 
-use std::{collections::VecDeque, future::pending, sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque,
+    future::poll_fn,
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use mcproxy_ipc::{
@@ -8,21 +13,18 @@ use mcproxy_ipc::{
     data::{GatewayToWorker, WorkerToGateway},
     receive_hello,
 };
-use slog::{Logger, debug, warn};
+use slog::{Logger, warn};
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
-    task::JoinHandle,
+    sync::mpsc,
     time::{sleep, timeout},
 };
 
 use crate::incarnation::Order;
 
-/// Messages on their way to the gateway; as many as one write takes. Beyond that the server's output is left unread.
+/// Messages on their way within this process.
 const QUEUE: usize = 64;
-/// Payloads from this size on count against the budget.
-const LARGE: usize = 64 * 1024;
-/// KiB of large payloads on their way to the gateway.
-const BUDGET: u32 = 32 * 1024;
+/// Bytes that may wait for the gateway to read them. Beyond that the server's output is left unread.
+const ROOM: usize = 1024 * 1024;
 /// How long the last answers may take to reach the gateway.
 const FLUSH: Duration = Duration::from_secs(2);
 
@@ -43,22 +45,16 @@ pub(crate) struct LocalEnd {
 
 impl Link {
     /// Over a connection that has been let in.
-    pub(crate) fn socket(connection: Connection, log: Logger) -> Self {
-        let (receiver, sender): (_, Sender<WorkerToGateway>) = connection.data();
-        let (queue, messages) = mpsc::channel(QUEUE);
-        let writer = tokio::spawn(async move {
-            if let Err(error) = sender.drain(messages).await {
-                debug!(log, "gateway connection failed"; "error" => %error);
-            }
-        });
-        Self { incoming: Incoming::Socket(receiver), outgoing: Outgoing::new(queue, Some(writer)) }
+    pub(crate) fn socket(connection: Connection) -> Self {
+        let (receiver, sender) = connection.data();
+        Self { incoming: Incoming::Socket(receiver), outgoing: Outgoing::Socket(sender) }
     }
 
     /// Within this process.
     pub(crate) fn local() -> (Self, LocalEnd) {
         let (calls, incoming) = mpsc::channel(QUEUE);
         let (queue, events) = mpsc::channel(QUEUE);
-        let link = Self { incoming: Incoming::Local(incoming), outgoing: Outgoing::new(queue, None) };
+        let link = Self { incoming: Incoming::Local(incoming), outgoing: Outgoing::Local(queue) };
         (link, LocalEnd { calls, events })
     }
 }
@@ -79,15 +75,6 @@ impl Incoming {
     }
 }
 
-/// A payload that holds its share of the budget until it is written.
-struct Weighed(Bytes, #[expect(dead_code, reason = "held for its drop")] OwnedSemaphorePermit);
-
-impl AsRef<[u8]> for Weighed {
-    fn as_ref(&self) -> &[u8] {
-        &self.0
-    }
-}
-
 /// How far messages got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Pumped {
@@ -100,78 +87,79 @@ pub(crate) enum Pumped {
 }
 
 /// What is said to the gateway.
-pub(crate) struct Outgoing {
-    queue: mpsc::Sender<Envelope>,
-    budget: Arc<Semaphore>,
-    writer: Option<JoinHandle<()>>,
+pub(crate) enum Outgoing {
+    Socket(Sender<WorkerToGateway>),
+    Local(mpsc::Sender<Envelope>),
 }
 
 impl Outgoing {
-    fn new(queue: mpsc::Sender<Envelope>, writer: Option<JoinHandle<()>>) -> Self {
-        Self { queue, budget: Arc::new(Semaphore::new(BUDGET as usize)), writer }
-    }
-
-    /// Sends as many messages as there is room for.
-    pub(crate) fn pump(&self, messages: &mut VecDeque<Envelope>) -> Pumped {
-        while let Some((_, payload)) = messages.front() {
-            let weight = weight(payload);
-            let slot = match self.queue.try_reserve() {
-                Ok(slot) => slot,
-                Err(mpsc::error::TrySendError::Full(())) => return Pumped::Full,
-                Err(mpsc::error::TrySendError::Closed(())) => return Pumped::Closed,
-            };
-            let permit = match weight {
-                0 => None,
-                weight => match Arc::clone(&self.budget).try_acquire_many_owned(weight) {
-                    Ok(permit) => Some(permit),
-                    Err(_) => return Pumped::Full,
-                },
-            };
-            let Some((message, payload)) = messages.pop_front() else { break };
-            slot.send((
-                message,
-                permit.map_or_else(|| payload.clone(), |p| Bytes::from_owner(Weighed(payload.clone(), p))),
-            ));
+    /// Sends as many messages as there is room for, all in one write where the socket takes it.
+    pub(crate) fn pump(&mut self, messages: &mut VecDeque<Envelope>) -> Pumped {
+        match self {
+            Self::Socket(sender) => {
+                while sender.buffered() < ROOM
+                    && let Some((message, payload)) = messages.pop_front()
+                {
+                    if sender.buffer(&message, &payload).is_err() {
+                        return Pumped::Closed;
+                    }
+                }
+                // Whoever goes on waiting does so with `room`, which leaves its own waker.
+                match sender.poll_write(&mut Context::from_waker(Waker::noop())) {
+                    Poll::Ready(Err(_)) => Pumped::Closed,
+                    Poll::Ready(Ok(())) if messages.is_empty() => Pumped::All,
+                    Poll::Ready(Ok(())) => self.pump(messages),
+                    Poll::Pending if messages.is_empty() => Pumped::All,
+                    Poll::Pending => Pumped::Full,
+                }
+            }
+            Self::Local(queue) => {
+                while let Some(message) = messages.pop_front() {
+                    match queue.try_send(message) {
+                        Ok(()) => {}
+                        Err(mpsc::error::TrySendError::Full(message)) => {
+                            messages.push_front(message);
+                            return Pumped::Full;
+                        }
+                        Err(mpsc::error::TrySendError::Closed(_)) => return Pumped::Closed,
+                    }
+                }
+                Pumped::All
+            }
         }
-        Pumped::All
     }
 
-    /// Waits until there is room for the first of `messages`. Cancel safe.
-    pub(crate) async fn room(&self, messages: &VecDeque<Envelope>) {
-        let Some((_, payload)) = messages.front() else { return pending().await };
+    /// Whether something that was taken over still has to be written.
+    pub(crate) fn is_writing(&self) -> bool {
+        match self {
+            Self::Socket(sender) => sender.buffered() > 0,
+            Self::Local(_) => false,
+        }
+    }
+
+    /// Waits until what was taken over is written, and there is room for more. Cancel safe.
+    pub(crate) async fn room(&mut self) {
         // An error means that the gateway is gone, which the next pump will find out.
-        let _ = self.budget.acquire_many(weight(payload)).await;
-        let _ = self.queue.reserve().await;
+        match self {
+            Self::Socket(sender) => {
+                let _ = poll_fn(|cx| sender.poll_write(cx)).await;
+            }
+            Self::Local(queue) => {
+                let _ = queue.reserve().await;
+            }
+        }
     }
 
     /// Sends the last messages and waits, for a while, until they are written.
     pub(crate) async fn flush(mut self, mut messages: VecDeque<Envelope>) {
-        let writer = self.writer.take();
         let all = async {
-            while self.pump(&mut messages) == Pumped::Full {
-                self.room(&messages).await;
-            }
-            drop(self);
-            if let Some(writer) = writer {
-                // It reports its own errors.
-                let _ = writer.await;
+            while self.pump(&mut messages) == Pumped::Full || self.is_writing() {
+                self.room().await;
             }
         };
         // A gateway that does not read its last messages has to do without.
         let _ = timeout(FLUSH, all).await;
     }
-}
-
-impl Drop for Outgoing {
-    fn drop(&mut self) {
-        if let Some(writer) = &self.writer {
-            writer.abort();
-        }
-    }
-}
-
-fn weight(payload: &Bytes) -> u32 {
-    if payload.len() < LARGE { 0 } else { u32::try_from(payload.len() / 1024).unwrap_or(BUDGET).min(BUDGET) }
 }
 
 /// Lets gateways in, one at a time, for as long as the worker lives. The latest is the one that counts.
@@ -187,7 +175,7 @@ pub(crate) async fn doorman(listener: Listener, orders: mpsc::Sender<Order>, log
         };
         match admitted {
             Ok(connection) => {
-                if orders.send(Order::Serve(Box::new(Link::socket(connection, log.clone())))).await.is_err() {
+                if orders.send(Order::Serve(Box::new(Link::socket(connection)))).await.is_err() {
                     return;
                 }
             }

@@ -11,7 +11,7 @@ use mcproxy_ipc::{
 };
 use slog::{Drain, Logger, o, warn};
 use tokio::{
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
     sync::mpsc,
     time::timeout,
 };
@@ -54,7 +54,7 @@ pub(crate) async fn run(identity: Supervised) -> anyhow::Result<()> {
 
 async fn serve(
     spec: WorkerSpec,
-    mut supervisor: Receiver<SupervisorToWorker>,
+    supervisor: Receiver<SupervisorToWorker>,
     sender: Sender<WorkerToSupervisor>,
 ) -> anyhow::Result<()> {
     let (reports, report_queue) = mpsc::channel(REPORT_QUEUE);
@@ -71,12 +71,29 @@ async fn serve(
         trace: None,
         log: log.clone(),
     };
-    let mut run = std::pin::pin!(incarnation::run(spec, ports));
-    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+    let terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+    // A task of its own, so that a call wakes the run and nothing else.
+    let obedience = tokio::spawn(obey(supervisor, terminate, order, reports.clone(), log.clone()));
+    let ended = incarnation::run(spec, ports).await;
+    obedience.abort();
+    say_last_word(&reports, ended).await;
+    drop((reports, log));
+    // A supervisor that does not read its last report learns it from the exit.
+    let _ = timeout(PATIENCE, writer).await;
+    Ok(())
+}
+
+/// Answers the supervisor's pings and passes its orders on, for as long as the run lasts.
+async fn obey(
+    mut supervisor: Receiver<SupervisorToWorker>,
+    mut terminate: Signal,
+    order: mpsc::Sender<Order>,
+    reports: mpsc::Sender<WorkerToSupervisor>,
+    log: Logger,
+) {
     let mut connected = true;
-    let ended = loop {
+    loop {
         let stop = tokio::select! {
-            ended = &mut run => break ended,
             message = supervisor.next(), if connected => match message {
                 Ok(Some((SupervisorToWorker::Ping(number), _))) => {
                     // A full queue means that the supervisor does not read; then it does not wait for this either.
@@ -100,12 +117,7 @@ async fn serve(
             // A full queue holds a stop already.
             let _ = order.try_send(Order::Stop);
         }
-    };
-    say_last_word(&reports, ended).await;
-    drop((reports, log));
-    // A supervisor that does not read its last report learns it from the exit.
-    let _ = timeout(PATIENCE, writer).await;
-    Ok(())
+    }
 }
 
 async fn say_last_word(reports: &mpsc::Sender<WorkerToSupervisor>, ended: Ended) {

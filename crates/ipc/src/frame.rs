@@ -6,7 +6,12 @@
 //! ```
 //! The header is checked (magic, version, both lengths) before a byte of the rest is allocated.
 
-use std::marker::PhantomData;
+use std::{
+    future::poll_fn,
+    marker::PhantomData,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use serde::{Serialize, de::DeserializeOwned};
@@ -222,13 +227,34 @@ impl<M: Serialize, W: AsyncWrite + Unpin> Sender<M, W> {
         Ok(self.io.write_all(bytes).await?)
     }
 
-    async fn flush(&mut self) -> Result<(), FrameError> {
-        self.io.write_all(&self.buffer).await?;
+    /// Appends one frame to what is to be written; for callers that write with [`Sender::poll_write`].
+    pub fn buffer(&mut self, message: &M, payload: &[u8]) -> Result<(), FrameError> {
+        encode_frame(message, payload, &mut self.buffer)
+    }
+
+    /// How many bytes wait to be written.
+    pub fn buffered(&self) -> usize {
+        self.buffer.len()
+    }
+
+    /// Writes what waits; ready when all of it is written.
+    pub fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), FrameError>> {
+        while !self.buffer.is_empty() {
+            let written = ready!(Pin::new(&mut self.io).poll_write(cx, &self.buffer))?;
+            if written == 0 {
+                return Poll::Ready(Err(std::io::Error::from(std::io::ErrorKind::WriteZero).into()));
+            }
+            self.buffer.advance(written);
+        }
         self.buffer.clear();
         if self.buffer.capacity() > 16 * READ_CHUNK {
             self.buffer = BytesMut::new(); // one large answer must not be held for the life of the connection
         }
-        Ok(())
+        Poll::Ready(Ok(()))
+    }
+
+    async fn flush(&mut self) -> Result<(), FrameError> {
+        poll_fn(|cx| self.poll_write(cx)).await
     }
 
     /// The same connection, from here on written as messages of another type (after a hello).

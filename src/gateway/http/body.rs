@@ -8,14 +8,14 @@ use actix_web::{
     web,
 };
 use bytes::Bytes;
-use mcproxy_mcp::ErrorCode;
+use mcproxy_mcp::{ErrorCode, MAX_DEPTH, is_too_deep};
 
 use super::refusal::Refusal;
 
 /// A body must have arrived within this time: actix itself never times out one that drips.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Reads a JSON body of at most `max` bytes.
+/// Reads a JSON body of at most `max` bytes, and not so deep that a server's parser would give up on it without an answer.
 pub(super) async fn read(request: &HttpRequest, payload: web::Payload, max: usize) -> Result<Bytes, Refusal> {
     let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
     let mime = content_type.split(';').next().unwrap_or_default().trim();
@@ -27,6 +27,9 @@ pub(super) async fn read(request: &HttpRequest, payload: web::Payload, max: usiz
         ));
     }
     match tokio::time::timeout(BODY_TIMEOUT, payload.to_bytes_limited(max)).await {
+        Ok(Ok(Ok(body))) if is_too_deep(&body) => {
+            Err(Refusal::bad_request(format_args!("nested deeper than {MAX_DEPTH} levels")))
+        }
         Ok(Ok(Ok(body))) => Ok(body),
         Ok(Ok(Err(error))) => Err(Refusal::new(
             StatusCode::BAD_REQUEST,

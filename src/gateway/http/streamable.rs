@@ -1,6 +1,6 @@
 //! Streamable HTTP with sessions: 2025-03-26, 2025-06-18, 2025-11-25 (MCP transports).
 
-use std::{future::Future, pin::Pin, rc::Rc, time::Duration, time::Instant};
+use std::{future::Future, pin::Pin, rc::Rc, time::Instant};
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -27,6 +27,7 @@ use super::{
 use crate::gateway::{
     dispatch,
     exchange::{self, Related},
+    patience::Patience,
     reply::Reply,
     request::{Incoming, Request, read_params},
     session::Session,
@@ -35,8 +36,6 @@ use crate::gateway::{
 
 const SESSION: &str = "mcp-session-id";
 const VERSION: &str = "mcp-protocol-version";
-/// A response begins as plain JSON if it is there within this time, else as a stream.
-const JSON_PATIENCE: Duration = Duration::from_millis(250);
 /// Most messages in a batch.
 const MAX_BATCH: usize = 100;
 
@@ -60,8 +59,8 @@ pub(super) async fn post(request: HttpRequest, place: Place, payload: web::Paylo
         Incoming::Request(r) => {
             let session = find_session(&request, &place)?;
             let related = exchange::related();
-            let pending = Box::pin(dispatch::answer(place.gateway, session, r, related.clone()));
-            Ok(respond(&request, pending, related).await)
+            let pending = Box::pin(dispatch::answer(place.gateway.clone(), session, r, related.clone()));
+            Ok(respond(&request, &place.gateway.patience, pending, related).await)
         }
         Incoming::Notification { method, params } => {
             let session = find_session(&request, &place)?;
@@ -95,7 +94,8 @@ fn initialize(place: &Place, request: &Request) -> Result<HttpResponse, Refusal>
 
 /// Sends the answer as JSON if it comes soon and alone, else as a stream of what precedes it and then the answer.
 /// A client that leaves does not cancel its call (MCP 2025-11-25, transports).
-async fn respond(request: &HttpRequest, mut pending: Pending, related: Related) -> HttpResponse {
+async fn respond(request: &HttpRequest, patience: &Patience, mut pending: Pending, related: Related) -> HttpResponse {
+    let over = patience.begin(Instant::now());
     tokio::select! {
         biased;
         answer = &mut pending => match answer {
@@ -105,7 +105,7 @@ async fn respond(request: &HttpRequest, mut pending: Pending, related: Related) 
             answer => pending = Box::pin(std::future::ready(answer)),
         },
         () = related.ready() => {}
-        () = tokio::time::sleep(JSON_PATIENCE) => {}
+        () = over.notified() => {}
     }
     let (to, frames) = mpsc::channel(4);
     tokio::task::spawn_local(stream(pending, related, to));
@@ -176,7 +176,7 @@ async fn batch(request: &HttpRequest, place: &Place, body: &Bytes) -> Result<Htt
         out.push(b']');
         Some(out.into())
     });
-    Ok(respond(request, all, related).await)
+    Ok(respond(request, &place.gateway.patience, all, related).await)
 }
 
 fn begin(gateway: &Rc<Gateway>, session: &Rc<Session>, request: Request, related: Related) -> Pending {
@@ -233,8 +233,14 @@ fn header<'r>(request: &'r HttpRequest, name: &str) -> Option<&'r str> {
     request.headers().get(name).map(|value| value.to_str().unwrap_or(""))
 }
 
+/// What the SDKs send.
+const USUAL_ACCEPT: &[u8] = b"application/json, text/event-stream";
+
 /// The client must take all of these media types; a client that names none takes everything.
 fn check_accept(request: &HttpRequest, needed: &[&str]) -> Result<(), Refusal> {
+    if request.headers().get(header::ACCEPT).is_some_and(|value| value.as_bytes() == USUAL_ACCEPT) {
+        return Ok(());
+    }
     let stated: Vec<&str> = request
         .headers()
         .get_all(header::ACCEPT)

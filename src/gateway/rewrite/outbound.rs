@@ -1,9 +1,9 @@
 //! From a server to a client.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::LazyLock};
 
 use mcproxy_mcp::{ProtocolVersion, RawObject, RawValue, json_string, qualify_uri};
-use memchr::memmem;
+use memchr::memmem::Finder;
 
 use super::{Splices, splice::elements};
 use crate::gateway::catalogue::Naming;
@@ -58,7 +58,7 @@ struct Outbound<'a> {
 
 impl Outbound<'_> {
     fn call_result<'r>(&self, raw: &'r str) -> Cow<'r, str> {
-        let structured = holds(raw, br#""structuredContent""#);
+        let structured = holds(raw, &STRUCTURED);
         if !structured && !self.concerns(raw) {
             return Cow::Borrowed(raw);
         }
@@ -118,8 +118,7 @@ impl Outbound<'_> {
     /// Whether a result may hold a block that is changed; decided without parsing it.
     fn concerns(&self, raw: &str) -> bool {
         let links = self.naming == Naming::Qualified || self.version < ProtocolVersion::V2025_06_18;
-        (links && holds(raw, b"\"resource"))
-            || (self.version < ProtocolVersion::V2025_03_26 && holds(raw, b"\"audio\""))
+        (links && holds(raw, &RESOURCE)) || (self.version < ProtocolVersion::V2025_03_26 && holds(raw, &AUDIO))
     }
 
     fn block(&self, raw: &RawValue, edits: &mut Splices<'_>) {
@@ -169,8 +168,13 @@ impl Outbound<'_> {
     }
 }
 
-fn holds(raw: &str, needle: &[u8]) -> bool {
-    memmem::find(raw.as_bytes(), needle).is_some()
+// Every result is searched for these; preparing a search costs more than searching a short result.
+static STRUCTURED: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(br#""structuredContent""#));
+static RESOURCE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"resource"));
+static AUDIO: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"audio\""));
+
+fn holds(raw: &str, needle: &Finder<'static>) -> bool {
+    needle.find(raw.as_bytes()).is_some()
 }
 
 fn text_block(text: &str) -> String {

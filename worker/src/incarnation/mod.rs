@@ -275,7 +275,7 @@ impl Incarnation {
     }
 
     fn write_gateway(&mut self) {
-        let Some(outgoing) = &self.outgoing else { return };
+        let Some(outgoing) = &mut self.outgoing else { return };
         match outgoing.pump(&mut self.session.out.gateway) {
             Pumped::All => self.deaf = false,
             Pumped::Full => self.deaf = true,

@@ -1,6 +1,6 @@
 //! What a run waits for.
 
-use std::{collections::VecDeque, io, pin::Pin, time::Instant};
+use std::{io, pin::Pin, time::Instant};
 
 use bytes::{BufMut, Bytes};
 use mcproxy_ipc::{FrameError, data::GatewayToWorker};
@@ -11,7 +11,7 @@ use tokio::{
 };
 
 use super::{BACKLOG, Incarnation, Order, Stage};
-use crate::link::{Envelope, Incoming, Outgoing};
+use crate::link::{Incoming, Outgoing};
 
 /// What ended a wait.
 pub(super) enum Woke {
@@ -28,20 +28,26 @@ impl Incarnation {
     /// Sleeps until there is something to do.
     pub(super) async fn wait(&mut self, mut timer: Pin<&mut Sleep>, now: Instant) -> Woke {
         let deadline = self.deadline(now);
-        if let Some(deadline) = deadline.filter(|deadline| timer.deadline() != (*deadline).into()) {
+        // A timer that goes off too early costs one look; moving it at every call would cost every call.
+        if let Some(deadline) = deadline.filter(|deadline| timer.is_elapsed() || timer.deadline() > (*deadline).into())
+        {
             timer.as_mut().reset(deadline.into());
         }
         let backlog = self.session.out.server.len() - self.written;
         let pause = self.stderr.pause(now).is_some();
         let is_exited = matches!(self.stage, Stage::Exited(..));
         let Self { stdin, stdout, splitter, stderr_pipe, stderr_chunk, incoming, outgoing, process, .. } = self;
-        let (deaf, messages) = (self.deaf, &self.session.out.gateway);
+        let deaf = self.deaf;
+        let writing = deaf || outgoing.as_ref().is_some_and(Outgoing::is_writing);
         tokio::select! {
+            // In this order, because it is the order in which something is likely to be there: a call's frame and its
+            // answer wake the loop all day. Orders come before them; whatever floods one pipe ends at a bound.
+            biased;
             order = self.ports_orders.1.recv() => Woke::Order(order),
             frame = next_frame(incoming), if incoming.is_some() && backlog < BACKLOG => Woke::Frame(frame),
             read = read_some(stdout, splitter.space()), if stdout.is_some() && !deaf => Woke::Stdout(read),
             () = writable(stdin), if backlog > 0 && stdin.is_some() => Woke::Look,
-            () = room(outgoing, messages), if deaf => Woke::Look,
+            () = room(outgoing), if writing => Woke::Look,
             read = read_some(stderr_pipe, stderr_chunk), if stderr_pipe.is_some() && !pause => Woke::Stderr(read),
             () = process.ended(), if !is_exited => Woke::Exit,
             () = timer, if deadline.is_some() => Woke::Look,
@@ -80,9 +86,9 @@ async fn writable(pipe: &Option<Sender>) {
     }
 }
 
-async fn room(outgoing: &Option<Outgoing>, messages: &VecDeque<Envelope>) {
+async fn room(outgoing: &mut Option<Outgoing>) {
     if let Some(outgoing) = outgoing {
-        outgoing.room(messages).await;
+        outgoing.room().await;
     }
 }
 
