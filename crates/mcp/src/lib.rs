@@ -4,6 +4,7 @@
 //! Payloads are never parsed into values here. A message is read as a shallow [`RawObject`]: its members stay the bytes
 //! that the peer sent, so unknown fields, big numbers and key order survive (`docs/decisions/0004-raw-json.md`).
 
+mod depth;
 mod envelope;
 mod error;
 pub mod method;
@@ -13,6 +14,7 @@ mod request_id;
 mod version;
 mod write;
 
+pub use depth::{MAX_DEPTH, is_too_deep};
 pub use envelope::{EnvelopeError, Message, Outcome, parse};
 pub use error::{ErrorCode, ErrorObject, error_object};
 pub use object::{ObjectError, RawArray, RawObject};

@@ -42,22 +42,24 @@ async fn json_that_is_no_message_is_an_invalid_request() {
 }
 
 #[tokio::test]
-async fn json_nested_a_hundred_thousand_deep_is_an_error_and_nobody_falls_over() {
-    let mut server = fixture("a", &[]);
-    server["timeout"] = json!(1.0);
-    let proxy = Proxy::start(json!({"servers": [server]})).await;
+async fn json_nested_a_hundred_thousand_deep_is_refused_at_the_door() {
+    let proxy = proxy().await;
     let session = proxy.session().await;
+    let mut legacy = proxy.legacy_session().await;
     let (gateway, before) = (proxy.status().await.gateway_pid(), proxy.server("a").await);
-    let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
-    let call = format!(
-        r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"a__echo","arguments":{{"text":{deep}}}}}}}"#
-    );
-    for body in [deep, call] {
-        let answer = session.post(&body).await;
-        let message = answer.messages().pop().expect("an answer");
-        assert!(message["error"]["code"].is_i64(), "{message}");
+    let nested = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+    let call = |levels: usize| {
+        let arguments = format!(r#"{{"text":"deep","extra":{}}}"#, nested(levels));
+        let params = format!(r#"{{"name":"a__echo","arguments":{arguments}}}"#);
+        format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{params}}}"#)
+    };
+    for body in [nested(100_000), call(100_000), call(600)] {
+        refused(&session.post(&body).await, 400, -32600);
+        refused(&legacy.post_text(&body).await, 400, -32600);
     }
-    assert_eq!(session.say("a__echo", json!({"text": "alive"})).await, "alive");
+    let answer = session.post(&call(500)).await;
+    assert_eq!(answer.messages()[0]["result"]["content"][0]["text"], "deep", "{answer:?}");
+    assert_eq!(legacy.request("ping", json!({})).await, json!({}), "the session goes on");
     let after = proxy.server("a").await;
     assert_eq!((proxy.status().await.gateway_pid(), after.worker_pid), (gateway, before.worker_pid));
 }
