@@ -27,7 +27,7 @@ pub(crate) struct Cost {
 pub(crate) async fn measure(payload_bytes: usize) -> Result<Cost, FrameError> {
     let call = GatewayToWorker::Call {
         id: 4711,
-        method: "tools/call".to_owned(),
+        method: "tools/call".into(),
         meta_at: payload_bytes,
         context: CallContext::default(),
     };

@@ -3,7 +3,6 @@
 use std::{rc::Rc, time::Instant};
 
 use bytes::Bytes;
-use mcproxy_ipc::data::CallContext;
 use mcproxy_mcp::{ErrorCode, ErrorObject, ProtocolVersion, RawObject, RequestId, json_string, method};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -118,12 +117,7 @@ fn set_level(exchange: &Exchange, params: &RawObject<'_>) -> Result<Reply, Error
         let wishes = sessions.all();
         let wish = wishes.iter().filter(|s| fleet.shows(s.scope(), &server)).filter_map(|s| s.level()).min();
         let params = format!("{{\"level\":{}}}", json_string(wish.unwrap_or(level).as_str()).get());
-        tokio::task::spawn_local(async move {
-            // A server without logging refuses, and nothing is lost.
-            if let Some(call) = link.call(method::SET_LEVEL, params.as_bytes(), b"", CallContext::default()).await {
-                call.wait(|_| ()).await;
-            }
-        });
+        tokio::task::spawn_local(link.tell(method::SET_LEVEL, params));
     }
     Ok("{}".into())
 }

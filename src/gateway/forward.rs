@@ -25,6 +25,9 @@ use super::{
 /// While a call waits for a server to start: how often a client that asked for progress hears that we are alive.
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
 
+/// Room for what most calls send.
+const PAYLOAD: usize = 512;
+
 /// One call on its way to one server.
 pub(crate) struct Forward<'a> {
     exchange: &'a Exchange,
@@ -32,8 +35,9 @@ pub(crate) struct Forward<'a> {
     server: ServerName,
     /// The tool's or prompt's own name there, for the log.
     name: String,
-    params: Vec<u8>,
-    meta: Vec<u8>,
+    /// The params, and from `meta_at` on the `_meta`.
+    payload: Vec<u8>,
+    meta_at: usize,
     /// The client's token, as the client wrote it.
     progress_token: Option<Box<RawValue>>,
 }
@@ -58,13 +62,14 @@ impl<'a> Forward<'a> {
             method,
             server,
             name: String::new(),
-            params: Vec::new(),
-            meta: Vec::new(),
+            payload: Vec::with_capacity(PAYLOAD),
+            meta_at: 0,
             progress_token: token.map(ToOwned::to_owned),
         };
-        params.write(&mut forward.params);
+        params.write(&mut forward.payload);
+        forward.meta_at = forward.payload.len();
         if !meta.is_empty() {
-            meta.write(&mut forward.meta);
+            meta.write(&mut forward.payload);
         }
         forward
     }
@@ -91,7 +96,7 @@ impl<'a> Forward<'a> {
             principal: self.exchange.session.principal().map(str::to_owned),
             ..CallContext::default()
         };
-        let Some(call) = link.call(self.method, &self.params, &self.meta, context).await else {
+        let Some(call) = link.call(self.method, &self.payload, self.meta_at, context).await else {
             self.exchange.gateway.metrics.turned_away(self.server.as_str());
             return Some(unavailable(&self.server, "worker_gone", None).into());
         };
@@ -107,7 +112,7 @@ impl<'a> Forward<'a> {
         let took = self.exchange.elapsed();
         link.metrics().ended(outcome, took);
         debug!(self.exchange.gateway.log, "call"; "server" => %self.server, "method" => self.method, "name" => &self.name,
-            "bytes" => self.params.len(), "outcome" => ?outcome, "duration_us" => took.as_micros() as u64);
+            "bytes" => self.payload.len(), "outcome" => ?outcome, "duration_us" => took.as_micros() as u64);
         reply
     }
 

@@ -126,6 +126,13 @@ impl Link {
         Ok((Rc::new(link), receiver))
     }
 
+    /// A call of our own that nobody waits for: a server that refuses it loses nothing.
+    pub(crate) async fn tell(self: Rc<Self>, method: &'static str, params: String) {
+        if let Some(call) = self.call(method, params.as_bytes(), params.len(), CallContext::default()).await {
+            call.wait(|_| ()).await;
+        }
+    }
+
     /// Which incarnation this leads to.
     pub(crate) fn generation(&self) -> Generation {
         self.generation
@@ -141,28 +148,25 @@ impl Link {
         self.waiters.borrow().len()
     }
 
-    /// Hands a call to the worker. `params` is an object without `_meta`, `meta` an object; either may be empty.
-    /// `None` when the worker is gone: the call was not sent.
+    /// Hands a call to the worker. `payload`: the params without `_meta`, and from `meta_at` on the `_meta`, as the data
+    /// plane wants them. `None` when the worker is gone: the call was not sent.
     pub(crate) async fn call(
         self: &Rc<Self>,
-        method: &str,
-        params: &[u8],
-        meta: &[u8],
+        method: &'static str,
+        payload: &[u8],
+        meta_at: usize,
         context: CallContext,
     ) -> Option<Call> {
         let id = self.next_id.get();
         self.next_id.set(id + 1);
-        let mut payload = Vec::with_capacity(params.len() + meta.len());
-        payload.extend_from_slice(params);
-        payload.extend_from_slice(meta);
-        let message = GatewayToWorker::Call { id, method: method.to_owned(), meta_at: params.len(), context };
+        let message = GatewayToWorker::Call { id, method: method.into(), meta_at, context };
         let steps = Rc::new(Queue::new(EVENTS));
         let alone = {
             let mut waiters = self.waiters.borrow_mut();
             waiters.insert(id, steps.clone());
             waiters.len() == 1
         };
-        if !self.outbox.send(&message, &payload, alone).await {
+        if !self.outbox.send(&message, payload, alone).await {
             self.waiters.borrow_mut().remove(&id);
             return None;
         }
@@ -197,11 +201,11 @@ impl Link {
                 },
             ),
             WorkerToGateway::NeedsInput { id, .. } => self.settle(id, Answer::NeedsInput),
-            WorkerToGateway::Progress { id } => self.tell(id, CallEvent::Progress(payload)),
-            WorkerToGateway::Log { id: Some(id) } => self.tell(id, CallEvent::Log(payload)),
+            WorkerToGateway::Progress { id } => self.report(id, CallEvent::Progress(payload)),
+            WorkerToGateway::Log { id: Some(id) } => self.report(id, CallEvent::Log(payload)),
             WorkerToGateway::Log { id: None } => match self.only_call() {
                 // A log line carries no link to a call; with exactly one under way there is no doubt whose it is.
-                Some(id) => self.tell(id, CallEvent::LikelyLog(payload)),
+                Some(id) => self.report(id, CallEvent::LikelyLog(payload)),
                 None => on_news(News::Log(payload)),
             },
             WorkerToGateway::Updated => on_news(News::Updated(payload)),
@@ -227,7 +231,7 @@ impl Link {
         }
     }
 
-    fn tell(&self, id: u64, event: CallEvent) {
+    fn report(&self, id: u64, event: CallEvent) {
         if let Some(steps) = self.waiters.borrow().get(&id) {
             steps.push(Step::Event(event));
         }

@@ -1,4 +1,7 @@
-use std::{cell::RefCell, collections::VecDeque};
+use std::{
+    cell::{Cell, RefCell},
+    collections::VecDeque,
+};
 
 use tokio::sync::Notify;
 
@@ -8,12 +11,14 @@ pub(crate) struct Queue<T> {
     items: RefCell<VecDeque<T>>,
     bound: usize,
     news: Notify,
+    /// Who waits with [`Queue::ready`] is to go on, item or not.
+    hurried: Cell<bool>,
 }
 
 impl<T> Queue<T> {
     /// Holds at most `bound` items.
     pub(crate) fn new(bound: usize) -> Self {
-        Self { items: RefCell::default(), bound, news: Notify::new() }
+        Self { items: RefCell::default(), bound, news: Notify::new(), hurried: Cell::new(false) }
     }
 
     /// Adds an item, or drops it when the reader is too far behind.
@@ -39,9 +44,15 @@ impl<T> Queue<T> {
         self.items.borrow().is_empty()
     }
 
-    /// Waits until there is an item, and leaves it there. Cancel safe; one task may wait.
+    /// Ends the wait of [`Queue::ready`], now or when it begins.
+    pub(crate) fn hurry(&self) {
+        self.hurried.set(true);
+        self.news.notify_one();
+    }
+
+    /// Waits until there is an item, and leaves it there, or until the wait is ended. Cancel safe; one task may wait.
     pub(crate) async fn ready(&self) {
-        while self.is_empty() {
+        while self.is_empty() && !self.hurried.get() {
             self.news.notified().await;
         }
     }
@@ -84,6 +95,14 @@ mod tests {
         let both = async { tokio::join!(read, write) };
         let (all, ()) = tokio::time::timeout(Duration::from_secs(5), both).await.expect("in time");
         assert_eq!(all, [1, 2, 3, 99]);
+    }
+
+    #[tokio::test]
+    async fn a_wait_that_is_ended_leaves_the_queue_as_it_is() {
+        let queue = Queue::<u8>::new(1);
+        queue.hurry();
+        tokio::time::timeout(Duration::from_secs(5), queue.ready()).await.expect("ended");
+        assert!(queue.is_empty());
     }
 
     #[test]

@@ -1,18 +1,10 @@
 //! Subscriptions to resources: many sessions may hold one, the server sees the first and the last.
 
-use std::rc::Rc;
-
 use bytes::Bytes;
-use mcproxy_ipc::{ServerName, data::CallContext};
+use mcproxy_ipc::ServerName;
 use mcproxy_mcp::{RawObject, json_string, method, one_line, write_notification};
 
-use super::{
-    fleet::Destination,
-    link::{Answer, Link},
-    rewrite,
-    session::Session,
-    state::Gateway,
-};
+use super::{fleet::Destination, rewrite, session::Session, state::Gateway};
 
 /// Whether any session holds this subscription.
 pub(crate) fn is_held(gateway: &Gateway, server: &ServerName, uri: &str) -> bool {
@@ -20,16 +12,10 @@ pub(crate) fn is_held(gateway: &Gateway, server: &ServerName, uri: &str) -> bool
 }
 
 /// Tells a server to begin or to stop; the answer goes to nobody.
-async fn tell_server(link: Rc<Link>, method: &'static str, uri: String) {
-    let params = format!("{{\"uri\":{}}}", json_string(&uri).get());
-    if let Some(call) = link.call(method, params.as_bytes(), b"", CallContext::default()).await {
-        let _: Answer = call.wait(|_| ()).await;
-    }
-}
-
 fn spawn_tell(gateway: &Gateway, server: &ServerName, method: &'static str, uri: String) {
     if let Destination::Link(link) = gateway.fleet.destination(server.as_str()) {
-        tokio::task::spawn_local(tell_server(link, method, uri));
+        let params = format!("{{\"uri\":{}}}", json_string(&uri).get());
+        tokio::task::spawn_local(link.tell(method, params));
     }
 }
 

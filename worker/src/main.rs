@@ -27,9 +27,6 @@ use std::{io::Write, process::ExitCode};
 
 use crate::args::{Invocation, UsageError};
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// sysexits.h: `EX_USAGE`.
 const USAGE: u8 = 64;
 /// `EX_SOFTWARE`: the supervisor sees how a worker ended; the text is for its stderr.

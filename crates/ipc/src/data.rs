@@ -3,6 +3,8 @@
 //!
 //! A call is answered by any number of `Progress` and `Log` events and then by exactly one of `Done` and `NeedsInput`.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 /// What the gateway says to a worker.
@@ -14,7 +16,7 @@ pub enum GatewayToWorker {
         /// Chosen by the gateway, unique on this connection.
         id: u64,
         /// The MCP method.
-        method: String,
+        method: Cow<'static, str>,
         /// Where the `_meta` object begins in the payload.
         meta_at: usize,
         /// What the server may know of the caller.

@@ -1,4 +1,4 @@
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +9,7 @@ const MAX_LEN: usize = 40;
 /// letters, digits, `-` and `_`, no `__`, no `_` at either end, at most 40 characters.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct ServerName(Box<str>);
+pub struct ServerName(Arc<str>);
 
 /// Why a text is no server name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -79,7 +79,7 @@ impl std::str::FromStr for ServerName {
 
 impl From<ServerName> for String {
     fn from(name: ServerName) -> Self {
-        name.0.into()
+        name.as_str().to_owned()
     }
 }
 

@@ -1,4 +1,4 @@
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use serde_json::value::RawValue;
 
@@ -7,7 +7,7 @@ const MAX_LEN: usize = 512;
 
 /// A JSON-RPC id exactly as its sender wrote it, so that `1` and `"1"` stay two ids.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct RequestId(Box<str>);
+pub struct RequestId(Arc<str>);
 
 /// Why a value is no request id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

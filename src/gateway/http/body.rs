@@ -1,6 +1,6 @@
 //! The body of a POST: of the right type, within its bound, read within its time.
 
-use std::time::Duration;
+use std::{pin::pin, task::Poll, time::Duration};
 
 use actix_web::{
     HttpRequest,
@@ -8,6 +8,7 @@ use actix_web::{
     web,
 };
 use bytes::Bytes;
+use futures_util::poll;
 use mcproxy_mcp::{ErrorCode, MAX_DEPTH, is_too_deep};
 
 use super::refusal::Refusal;
@@ -26,7 +27,13 @@ pub(super) async fn read(request: &HttpRequest, payload: web::Payload, max: usiz
             "the Content-Type must be application/json",
         ));
     }
-    match tokio::time::timeout(BODY_TIMEOUT, payload.to_bytes_limited(max)).await {
+    let mut body = pin!(payload.to_bytes_limited(max));
+    // Most bodies came with their headers and need no clock.
+    let whole = match poll!(&mut body) {
+        Poll::Ready(whole) => Ok(whole),
+        Poll::Pending => tokio::time::timeout(BODY_TIMEOUT, body).await,
+    };
+    match whole {
         Ok(Ok(Ok(body))) if is_too_deep(&body) => {
             Err(Refusal::bad_request(format_args!("nested deeper than {MAX_DEPTH} levels")))
         }

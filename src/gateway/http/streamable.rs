@@ -95,7 +95,7 @@ fn initialize(place: &Place, request: &Request) -> Result<HttpResponse, Refusal>
 /// Sends the answer as JSON if it comes soon and alone, else as a stream of what precedes it and then the answer.
 /// A client that leaves does not cancel its call (MCP 2025-11-25, transports).
 async fn respond(request: &HttpRequest, patience: &Patience, mut pending: Pending, related: Related) -> HttpResponse {
-    let over = patience.begin(Instant::now());
+    patience.begin(&related, Instant::now());
     tokio::select! {
         biased;
         answer = &mut pending => match answer {
@@ -105,7 +105,6 @@ async fn respond(request: &HttpRequest, patience: &Patience, mut pending: Pendin
             answer => pending = Box::pin(std::future::ready(answer)),
         },
         () = related.ready() => {}
-        () = over.notified() => {}
     }
     let (to, frames) = mpsc::channel(4);
     tokio::task::spawn_local(stream(pending, related, to));

@@ -230,7 +230,7 @@ impl Session {
         let params = format!("{{\"name\":{},\"arguments\":{}}}", json_string(tool).get(), self.wish.args);
         let call = GatewayToWorker::Call {
             id: 1,
-            method: method::TOOLS_CALL.to_owned(),
+            method: method::TOOLS_CALL.into(),
             meta_at: params.len(),
             context: CallContext { wants_progress: true, ..CallContext::default() },
         };
