@@ -8,6 +8,12 @@ use serde_json::value::RawValue;
 
 /// Most members of one object that is read shallowly; a message has a handful.
 const MAX_MEMBERS: usize = 4096;
+/// Up to here a key is compared with all before it, which is the cheapest; beyond, all are sorted once at the end.
+const FEW_MEMBERS: usize = 64;
+
+/// Most elements of one array that is read shallowly. Each costs a pointer and a length, which is many times what it
+/// takes on the wire; the longest list that is worth cutting short, rather than refusing, is shorter.
+const MAX_ELEMENTS: usize = 1024 * 1024;
 
 /// Why bytes are not such an object or array.
 #[derive(Debug, thiserror::Error)]
@@ -131,10 +137,17 @@ impl<'de: 'a, 'a> Deserialize<'de> for RawObject<'a> {
                     if members.len() == MAX_MEMBERS {
                         return Err(serde::de::Error::custom(format_args!("more than {MAX_MEMBERS} members")));
                     }
-                    if members.len() < 64 && members.iter().any(|(k, _)| *k == key) {
-                        return Err(serde::de::Error::custom(format_args!("the key {key:?} occurs twice")));
+                    if members.len() < FEW_MEMBERS && members.iter().any(|(k, _)| *k == key) {
+                        return Err(occurs_twice(&key));
                     }
                     members.push((key, value));
+                }
+                if members.len() > FEW_MEMBERS {
+                    let mut keys: Vec<&str> = members.iter().map(|(key, _)| key.as_ref()).collect();
+                    keys.sort_unstable();
+                    if let Some(pair) = keys.windows(2).find(|pair| pair[0] == pair[1]) {
+                        return Err(occurs_twice(pair[0]));
+                    }
                 }
                 Ok(RawObject { members })
             }
@@ -142,6 +155,10 @@ impl<'de: 'a, 'a> Deserialize<'de> for RawObject<'a> {
 
         deserializer.deserialize_map(Members(std::marker::PhantomData))
     }
+}
+
+fn occurs_twice<E: serde::de::Error>(key: &str) -> E {
+    E::custom(format_args!("the key {key:?} occurs twice"))
 }
 
 /// A JSON array, read one level deep.
@@ -174,6 +191,9 @@ impl<'de: 'a, 'a> Deserialize<'de> for RawArray<'a> {
             fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<RawArray<'a>, A::Error> {
                 let mut all = Vec::new();
                 while let Some(value) = seq.next_element()? {
+                    if all.len() == MAX_ELEMENTS {
+                        return Err(serde::de::Error::custom(format_args!("more than {MAX_ELEMENTS} elements")));
+                    }
                     all.push(value);
                 }
                 Ok(RawArray(all))
@@ -216,6 +236,25 @@ mod tests {
     #[test]
     fn a_key_that_occurs_twice_is_refused() {
         assert!(RawObject::from_text(r#"{"a":1,"a":2}"#).is_err());
+    }
+
+    #[test]
+    fn a_key_that_occurs_twice_is_refused_behind_any_number_of_others() {
+        for others in [0, 1, 63, 64, 65, 500] {
+            let others: String = (0..others).map(|i| format!("\"k{i}\":0,")).collect();
+            for text in [format!("{{{}\"a\":1,\"a\":2}}", others), format!("{{\"a\":1,{}\"a\":2}}", others)] {
+                let error = RawObject::from_text(&text).expect_err("refused").to_string();
+                assert!(error.contains("the key \"a\" occurs twice"), "{error}");
+            }
+            assert!(RawObject::from_text(&format!("{{{}\"a\":1}}", others)).is_ok());
+        }
+    }
+
+    #[test]
+    fn an_array_is_bounded() {
+        let array = |elements: usize| format!("[{}0]", "0,".repeat(elements - 1));
+        assert_eq!(RawArray::from_text(&array(MAX_ELEMENTS)).expect("fits").0.len(), MAX_ELEMENTS);
+        assert!(RawArray::from_text(&array(MAX_ELEMENTS + 1)).is_err());
     }
 
     #[test]
