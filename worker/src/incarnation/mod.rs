@@ -6,6 +6,7 @@
 //! Backpressure: while the gateway does not take messages, the server's stdout is not read; while the server does not
 //! read its stdin, the gateway's calls are not read. Neither stops the other direction, timeouts or the supervisor.
 
+mod finish;
 mod wait;
 
 use std::{
@@ -20,7 +21,7 @@ use tokio::{
     net::unix::pipe::{Receiver, Sender},
     sync::mpsc,
     task::JoinHandle,
-    time::{sleep_until, timeout},
+    time::sleep_until,
 };
 
 use self::wait::{Woke, poll_once};
@@ -176,7 +177,11 @@ impl Incarnation {
                 return;
             }
             self.write_server(now);
+            let was_deaf = self.deaf;
             self.write_gateway();
+            if was_deaf && !self.deaf {
+                continue; // lines that were left wake nobody
+            }
             match self.wait(timer.as_mut(), now).await {
                 Woke::Order(Some(Order::Serve(link))) => {
                     self.session.link_up();
@@ -366,24 +371,5 @@ impl Incarnation {
                 Some(Step::GiveUp) => self.stage = Stage::Over(reason.clone()),
             },
         }
-    }
-
-    /// The last answers, then the last word.
-    async fn finish(mut self) -> Ended {
-        let reason = match std::mem::replace(&mut self.stage, Stage::Running) {
-            Stage::Over(reason) | Stage::Exited(reason, _) | Stage::Ending(reason, _) => reason,
-            Stage::Running => EndReason::Worker("it left its loop while the server was running".to_owned()),
-        };
-        self.stderr.finish();
-        self.session.end(&reason, &self.stderr.tail(TAIL_IN_ERRORS));
-        if let Some(doorman) = self.doorman.take() {
-            doorman.abort();
-            // Only its end matters: the socket file is gone then.
-            let _ = timeout(EXIT_FOLLOWS, doorman).await;
-        }
-        if let Some(outgoing) = self.outgoing.take() {
-            outgoing.flush(std::mem::take(&mut self.session.out.gateway)).await;
-        }
-        Ended { reason, stderr_tail: self.stderr.tail(stderr::TAIL) }
     }
 }

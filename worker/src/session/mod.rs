@@ -244,6 +244,10 @@ impl Session {
         for (_, call) in self.calls.drain() {
             self.fail(call, &error);
         }
+    }
+
+    /// For the record, when nothing follows any more: what was wrong with the server's output in all.
+    pub(crate) fn sum_up(&self) {
         debug!(self.log, "session over"; "garbage_lines" => self.noise.total_garbage, "unknown_answers" => self.noise.total_unknown);
     }
 

@@ -298,3 +298,61 @@ fn changed_tools_are_announced_to_gateway_and_supervisor() {
         worker.ended().await;
     });
 }
+
+#[test]
+fn calls_that_nobody_had_read_yet_are_told_the_end_of_their_server_too() {
+    run(async {
+        let greeting = r#"{"jsonrpc":"2.0","id":1,"result":{"protocolVersion":"2025-11-25","capabilities":{}}}"#;
+        // What holds the server's stdin open keeps the worker's backlog full, so that the calls after it are left unread.
+        let holder = "echo holder:$$ >&2; echo \"$1\"; exec sleep 60 >/dev/null 2>&1";
+        let script = format!("exec 3<&0; read line; setsid sh -c '{holder}' sh '{greeting}' <&3 & exec sleep 1000");
+        let mut worker = Worker::start(Path::new("sh"), &["-c", &script], |_| {}).await;
+        let (pid, _) = worker.ready().await;
+        let mut gateway = worker.gateway().await;
+        gateway.call(0, "x", &format!("{{\"a\":\"{}\"}}", "y".repeat(3 << 19))).await;
+        for id in 1..150 {
+            gateway.call(id, "x", "{}").await;
+        }
+        kill(pid);
+        let mut last_words = String::new();
+        for _ in 0..150 {
+            let (id, _, error) = gateway.done().await;
+            assert!(error.contains("31003") && error.contains("server_exited"), "{id}: {error}");
+            let error: serde_json::Value = serde_json::from_str(&error).expect("JSON");
+            last_words = error["data"]["stderrTail"].as_str().expect("a tail").to_owned();
+        }
+        kill(last_words.trim().strip_prefix("holder:").expect("the tail").parse().expect("a pid"));
+        assert_eq!(worker.ended().await.reason, EndReason::Exited { code: None, signal: Some(9) });
+    });
+}
+
+#[test]
+fn the_end_of_a_session_is_logged_once() {
+    let Some(fixture) = fixture() else { return };
+    run(async {
+        let mut worker = Worker::start(&fixture, &[], |_| {}).await;
+        worker.ready().await;
+        worker.to.send(&SupervisorToWorker::Stop).await.expect("sent");
+        let mut logged = 0;
+        while let Some((message, _)) = timeout(DEADLINE, worker.from.next()).await.expect("in time").expect("a frame") {
+            logged += usize::from(format!("{message:?}").contains("session over"));
+        }
+        assert_eq!(logged, 1);
+    });
+}
+
+#[test]
+fn a_leader_that_ended_is_noticed_though_its_child_floods_stdout() {
+    run(async {
+        let greeting = r#"{"jsonrpc":"2.0","id":1,"result":{"protocolVersion":"2025-11-25","capabilities":{}}}"#;
+        let flood = r#"{"jsonrpc":"2.0","method":"notifications/message","params":{}}"#;
+        let script = format!("read line; echo '{greeting}'; read line; yes '{flood}' & exec sleep 1000");
+        let mut worker = Worker::start(Path::new("sh"), &["-c", &script], |_| {}).await;
+        let (pid, _) = worker.ready().await;
+        let mut gateway = worker.gateway().await;
+        while !matches!(gateway.next().await, Some((WorkerToGateway::Log { .. }, _))) {}
+        drop(gateway); // from here on the flood is read as fast as it comes
+        kill(pid);
+        assert_eq!(worker.ended().await.reason, EndReason::Exited { code: None, signal: Some(9) });
+    });
+}

@@ -1,0 +1,47 @@
+//! How a run is wound up.
+
+use std::time::Instant;
+
+use mcproxy_ipc::{EndReason, Ended};
+use tokio::time::timeout;
+
+use super::{EXIT_FOLLOWS, Incarnation, Stage, wait::poll_once};
+use crate::{session::TAIL_IN_ERRORS, stderr};
+
+impl Incarnation {
+    /// Takes in what is there already and nobody has looked at yet: answers count to the last, and calls are told the same
+    /// as those before them.
+    async fn take_the_rest(&mut self) {
+        let now = Instant::now();
+        while let Some(line) = self.splitter.next() {
+            self.read_line(line, now);
+        }
+        for _ in 0..self.spec.limits.concurrent_calls {
+            let Some(incoming) = &mut self.incoming else { return };
+            let Some(Ok(Some((message, payload)))) = poll_once(incoming.next()).await else { return };
+            self.session.frame(message, &payload, now);
+            self.session.out.server.clear(); // nobody reads it any more
+        }
+    }
+
+    /// The last answers, then the last word.
+    pub(super) async fn finish(mut self) -> Ended {
+        let reason = match std::mem::replace(&mut self.stage, Stage::Running) {
+            Stage::Over(reason) | Stage::Exited(reason, _) | Stage::Ending(reason, _) => reason,
+            Stage::Running => EndReason::Worker("it left its loop while the server was running".to_owned()),
+        };
+        if let Some(doorman) = self.doorman.take() {
+            doorman.abort();
+            // Only its end matters: the socket file is gone then.
+            let _ = timeout(EXIT_FOLLOWS, doorman).await;
+        }
+        self.take_the_rest().await;
+        self.stderr.finish();
+        self.session.end(&reason, &self.stderr.tail(TAIL_IN_ERRORS));
+        self.session.sum_up();
+        if let Some(outgoing) = self.outgoing.take() {
+            outgoing.flush(std::mem::take(&mut self.session.out.gateway)).await;
+        }
+        Ended { reason, stderr_tail: self.stderr.tail(stderr::TAIL) }
+    }
+}
