@@ -6,6 +6,8 @@ use mcproxy_mcp::{RawArray, RawObject, RawValue};
 
 /// Most pages of one list.
 const MAX_PAGES: usize = 100;
+/// Longest cursor; all of a list are kept until it is complete.
+const MAX_CURSOR: usize = 16 * 1024;
 
 /// One of the four lists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -159,6 +161,9 @@ impl Gathering {
         let Some(cursor) = page.get("nextCursor").map(RawValue::get).filter(|cursor| cursor.starts_with('"')) else {
             return Next::Complete;
         };
+        if cursor.len() > MAX_CURSOR {
+            return Next::Cut("a cursor is too long");
+        }
         if self.cursors.iter().any(|seen| **seen == *cursor) {
             return Next::Cut("a cursor came twice");
         }
@@ -230,6 +235,15 @@ mod tests {
         let page = raw(r#"{"tools":[],"nextCursor":""}"#);
         assert_eq!(list.page(&page), Next::Page("\"\"".into()));
         assert_eq!(list.page(&page), Next::Cut("a cursor came twice"));
+    }
+
+    #[test]
+    fn a_cursor_of_any_length_is_not_kept() {
+        let catalogue = Catalogue::default();
+        let page = raw(&format!(r#"{{"tools":[{{}}],"nextCursor":"{}"}}"#, "x".repeat(1 << 20)));
+        let mut list = gather(&catalogue);
+        assert_eq!(list.page(&page), Next::Cut("a cursor is too long"));
+        assert_eq!((list.fresh.count, list.cursors.len()), (1, 0));
     }
 
     #[test]

@@ -18,6 +18,9 @@ use crate::{
 
 /// How much of a line that is no message is logged.
 const LOGGED: usize = 200;
+/// Bytes of answers to a server's own requests that may wait for it to read them. They are owed whatever waits there
+/// already, or two that wait for each other would wait for ever; so they need a bound of their own.
+const MAX_ANSWERS: usize = 1024 * 1024;
 
 impl Session {
     /// One line of the server's stdout.
@@ -47,15 +50,36 @@ impl Session {
         match parse(bytes) {
             Ok(Message::Response { id, outcome }) => self.response(line, &id, outcome, now),
             Ok(Message::Notification { method, params }) => self.notification(line, &method, params, now),
-            Ok(Message::Request { id, method, .. }) => legacy::answer(&mut self.out.server, &id, &method),
+            Ok(Message::Request { id, method, .. }) => self.answer(&id, &method),
             Err(error) => {
-                let call = error.id().and_then(RequestId::as_u64).and_then(|id| self.calls.close(id));
+                // The ids of the server's own requests are not ours.
+                let answer = RawObject::from_slice(bytes).is_ok_and(|object| object.get("method").is_none());
+                let id = error.id().filter(|_| answer).and_then(RequestId::as_u64);
+                let call = id.and_then(|id| self.calls.close(id));
                 if let Some(call) = call {
                     let text = format!("the server's answer is no JSON-RPC response: {error}");
                     self.fail(call, &ErrorObject::new(ErrorCode::INTERNAL_ERROR, text));
                 }
                 self.garbage(bytes, now);
             }
+        }
+    }
+
+    /// Answers a request of the server's own, unless it leaves such answers unread.
+    fn answer(&mut self, id: &RequestId, method: &str) {
+        if matches!(self.phase, Phase::Ending) {
+            return;
+        }
+        if self.out.server.is_empty() {
+            self.answers = 0;
+        }
+        let before = self.out.server.len();
+        legacy::answer(&mut self.out.server, id, method);
+        self.answers += self.out.server.len() - before;
+        if self.answers > MAX_ANSWERS {
+            self.phase = Phase::Ending;
+            let what = "more than 1 MiB of answers to requests of its own that it does not read".to_owned();
+            self.out.events.push(Event::Broken(EndReason::Limit(what)));
         }
     }
 
@@ -131,6 +155,11 @@ impl Session {
                 }
             }
         }
+        self.listed(gathering, now);
+    }
+
+    /// A list is as complete as it gets.
+    fn listed(&mut self, gathering: super::Gathering, now: Instant) {
         let changed = self.catalogue.replace(gathering);
         match self.phase {
             Phase::Listing { .. } => self.ready_when_listed(now),
@@ -195,13 +224,13 @@ impl Session {
     }
 
     fn too_long(&mut self, head: &[u8], tail: &[u8], len: usize, now: Instant) {
-        let known = oversize::response_id(head, tail).and_then(|id| self.calls.close(id));
-        let call = known.or_else(|| {
+        let known = oversize::response_id(head, tail);
+        let upstream = known.or_else(|| {
             // What is no object, and a request or notification of that size, is not an answer to anything.
             let object = head.trim_ascii_start().starts_with(b"{");
-            let only = self.calls.only().filter(|_| object && !oversize::names_a_method(head))?;
-            self.calls.close(only)
+            self.calls.only().filter(|_| object && !oversize::names_a_method(head))
         });
+        let call = upstream.and_then(|id| self.calls.close(id));
         if self.noise.may_log(now) {
             warn!(self.log, "line of the server is over the limit and was skipped"; "bytes" => len, "limit" => self.limits.line_bytes);
         }
@@ -211,7 +240,23 @@ impl Session {
                 let text = format!("the server's answer of {len} bytes is over the limit of {limit}");
                 self.fail(call, &ErrorObject::new(ErrorCode::INTERNAL_ERROR, text));
             }
-            None => self.garbage(head, now),
+            None => {
+                self.garbage(head, now);
+                self.page_too_long(known, now);
+            }
+        }
+    }
+
+    /// The line may have been a page of a list: what came before it is the list, unless there is an older one.
+    fn page_too_long(&mut self, id: Option<u64>, now: Instant) {
+        let is_page = |(asked, what): &(u64, Asked)| Some(*asked) == id && matches!(what, Asked::Page { .. });
+        let Some(at) = self.asked.iter().position(is_page) else { return };
+        if let (_, Asked::Page { gathering, .. }) = self.asked.swap_remove(at) {
+            let list = gathering.kind().member();
+            warn!(self.log, "list is not complete"; "list" => list, "reason" => "a page is over the limit");
+            if matches!(self.phase, Phase::Listing { .. }) {
+                self.listed(gathering, now);
+            }
         }
     }
 

@@ -100,6 +100,8 @@ pub(crate) struct Session {
     /// How often lists may change under our hands before the server counts as ready all the same.
     rounds_before_ready: u32,
     linked: bool,
+    /// Bytes of answers to the server's own requests in `out.server`.
+    answers: usize,
     pub(crate) out: Output,
 }
 
@@ -123,6 +125,7 @@ impl Session {
             refresh_at: None,
             rounds_before_ready: ROUNDS_BEFORE_READY,
             linked,
+            answers: 0,
             out: Output::default(),
         };
         let id = session.mint();

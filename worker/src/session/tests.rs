@@ -304,3 +304,64 @@ proptest! {
         }
     }
 }
+
+/// A session that is asking for its tools again, with request 3.
+fn listing_again(now: Instant) -> Session {
+    let mut session = serving(now);
+    say(&mut session, r#"{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}"#, now);
+    session.tick(false, now + DEBOUNCE);
+    assert!(written(&mut session).contains(r#""id":3,"method":"tools/list""#));
+    session
+}
+
+#[test]
+fn a_page_that_is_too_long_does_not_cost_the_only_call_its_answer() {
+    let now = Instant::now();
+    let mut session = listing_again(now);
+    call(&mut session, 70, now);
+    let head = Bytes::from_static(br#"{"jsonrpc":"2.0","id":3,"result":{"#);
+    session.line(Line::TooLong { head, tail: Bytes::new(), len: 2 << 20 }, now);
+    assert_eq!(told(&mut session), []);
+    say(&mut session, r#"{"jsonrpc":"2.0","id":4,"result":{}}"#, now);
+    assert!(matches!(told(&mut session)[..], [(WorkerToGateway::Done { id: 70, outcome: Outcome::Result }, _)]));
+}
+
+#[test]
+fn a_malformed_request_of_the_server_does_not_answer_the_call_with_the_same_number() {
+    let now = Instant::now();
+    let mut session = serving(now);
+    call(&mut session, 70, now);
+    say(&mut session, r#"{"jsonrpc":"2.0","id":3,"method":"roots/list","params":[]}"#, now);
+    assert_eq!(told(&mut session), []);
+    say(&mut session, r#"{"jsonrpc":"2.0","id":3}"#, now);
+    assert!(matches!(told(&mut session)[..], [(WorkerToGateway::Done { id: 70, outcome: Outcome::Error }, _)]));
+}
+
+#[test]
+fn a_server_that_asks_and_does_not_read_the_answers_is_given_up() {
+    let now = Instant::now();
+    let mut session = serving(now);
+    let ping = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
+    for _ in 0..50_000 {
+        say(&mut session, ping, now);
+        session.out.server.clear(); // it reads
+    }
+    assert_eq!(session.out.events, []);
+    for _ in 0..100_000 {
+        say(&mut session, ping, now);
+    }
+    assert!(matches!(session.out.events[..], [Event::Broken(EndReason::Limit(_))]), "{:?}", session.out.events);
+    assert!(session.out.server.len() < 2 << 20, "{} bytes wait for it", session.out.server.len());
+}
+
+#[test]
+fn a_page_that_is_too_long_does_not_keep_a_server_from_becoming_ready() {
+    let now = Instant::now();
+    let mut session = Session::new(&spec(), true, discard(), now);
+    let greeting = r#"{"jsonrpc":"2.0","id":1,"result":{"protocolVersion":"2025-06-18","capabilities":{"tools":{}}}}"#;
+    say(&mut session, greeting, now);
+    say(&mut session, r#"{"jsonrpc":"2.0","id":2,"result":{"tools":[{}],"nextCursor":"2"}}"#, now);
+    let head = Bytes::from_static(br#"{"jsonrpc":"2.0","id":3,"result":{"#);
+    session.line(Line::TooLong { head, tail: Bytes::new(), len: 2 << 20 }, now);
+    assert!(matches!(&session.out.events[..], [Event::Ready(description)] if description.counts.tools == 1));
+}
