@@ -5,3 +5,5 @@
 
 pub mod cli;
 pub mod gateway;
+mod moment;
+mod status_view;

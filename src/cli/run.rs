@@ -83,7 +83,7 @@ async fn dispatch(cli: Cli, console: &mut Console) -> Result<Exit, CliError> {
 async fn endpoint(global: &Global, supervisor: &Supervisor) -> Result<Endpoint, CliError> {
     let url = match &global.url {
         Some(url) => url.clone(),
-        None => commands::status::endpoint_url(&supervisor.status().await?),
+        None => crate::status_view::endpoint_url(&supervisor.status().await?),
     };
     Ok(Endpoint::new(&url, token(global))?)
 }

@@ -4,12 +4,9 @@ use mcproxy_ipc::{
 };
 use serde_json::json;
 
-use crate::cli::{
-    console::Console,
-    error::CliError,
-    exit::Exit,
-    human::{moment, one_line},
-    supervisor::Supervisor,
+use crate::{
+    cli::{console::Console, error::CliError, exit::Exit, human::one_line, supervisor::Supervisor},
+    moment::moment,
 };
 
 /// What is to be printed.

@@ -1,19 +1,20 @@
-use std::{
-    io::{self, Write},
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
-};
+use std::io::{self, Write};
 
 use mcproxy_ipc::{ProcessStatus, ServerStatus, StatusReport};
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::cli::{
-    console::Console,
-    error::CliError,
-    exit::Exit,
-    human::{bytes, duration, moment, one_line, printable},
-    names,
-    supervisor::Supervisor,
-    table::Table,
+use crate::{
+    cli::{
+        console::Console,
+        error::CliError,
+        exit::Exit,
+        human::{bytes, duration, one_line, printable},
+        names,
+        supervisor::Supervisor,
+        table::Table,
+    },
+    moment::moment,
+    status_view::{ServerView, StatusView, endpoint_url},
 };
 
 /// Shows how everything is, or all about one server.
@@ -25,36 +26,20 @@ pub(crate) async fn run(
 ) -> Result<Exit, CliError> {
     let report = supervisor.status().await?;
     match server {
-        None if json => writeln!(console.out, "{}", report_json(&report))?,
+        None if json => writeln!(console.out, "{}", json!(StatusView::of(&report)))?,
         None => overview(&report, &mut console.out, console.width)?,
         Some(name) => {
             let found = report.servers.iter().find(|s| s.name.as_str() == name);
             let known = report.servers.iter().map(|s| s.name.as_str());
             let server = found.ok_or_else(|| names::unknown_server(name, known))?;
             if json {
-                writeln!(console.out, "{}", server_json(server))?;
+                writeln!(console.out, "{}", json!(ServerView::of(server)))?;
             } else {
                 details(server, &mut console.out)?;
             }
         }
     }
     Ok(Exit::Ok)
-}
-
-/// The URL of the gateway that this report is about, as seen from this machine.
-pub(crate) fn endpoint_url(report: &StatusReport) -> String {
-    let address = match report.listen.parse::<SocketAddr>() {
-        Ok(mut address) => {
-            match address.ip() {
-                IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
-                IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
-                _ => {}
-            }
-            address.to_string()
-        }
-        Err(_) => report.listen.clone(),
-    };
-    format!("http://{address}/mcp")
 }
 
 fn overview(report: &StatusReport, out: &mut dyn Write, width: Option<usize>) -> io::Result<()> {
@@ -152,46 +137,6 @@ fn details(server: &ServerStatus, out: &mut dyn Write) -> io::Result<()> {
     Ok(())
 }
 
-fn report_json(report: &StatusReport) -> Value {
-    let process = |p: &ProcessStatus| json!({"pid": p.pid, "uptimeSeconds": p.uptime.as_secs_f64(), "rssBytes": p.rss_bytes, "restarts": p.restarts});
-    json!({
-        "version": report.version,
-        "url": endpoint_url(report),
-        "listen": report.listen,
-        "configPath": report.config_path,
-        "configError": report.config_error,
-        "supervisor": process(&report.supervisor),
-        "gateway": report.gateway.as_ref().map(process),
-        "servers": report.servers.iter().map(server_json).collect::<Vec<_>>(),
-    })
-}
-
-fn server_json(server: &ServerStatus) -> Value {
-    let described = server.description.as_ref().map(|d| {
-        let c = d.counts;
-        json!({
-            "name": d.name, "version": d.version, "protocolVersion": d.protocol_version, "era": d.era,
-            "tools": c.tools, "prompts": c.prompts, "resources": c.resources, "resourceTemplates": c.templates,
-        })
-    });
-    let event = |e: &mcproxy_ipc::LifecycleEvent| json!({"at": moment(e.at_ms), "generation": e.generation, "from": e.from, "to": e.to, "reason": e.reason});
-    json!({
-        "name": server.name,
-        "state": server.state,
-        "wanted": server.wanted,
-        "sinceSeconds": server.since.as_secs_f64(),
-        "generation": server.generation,
-        "restarts": server.restarts,
-        "retryInSeconds": server.retry_in.map(|d| d.as_secs_f64()),
-        "workerPid": server.worker_pid,
-        "serverPid": server.server_pid,
-        "rssBytes": server.rss_bytes,
-        "lastError": server.last_error,
-        "server": described,
-        "events": server.events.iter().map(event).collect::<Vec<_>>(),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -273,12 +218,5 @@ playwright  backoff (retry in 8s)  1m 2s        12      -  50 MiB  the server ex
         let text = String::from_utf8(out).expect("text");
         assert!(text.contains("\nlast error\n  the server exited with code 1\n  Error: boom\n"), "{text}");
         assert!(text.contains("1970-01-01T00:00:00.000Z           1  ready  backoff  the server exited"), "{text}");
-    }
-
-    #[test]
-    fn an_unspecified_address_is_reached_on_loopback() {
-        let url = |listen: &str| endpoint_url(&StatusReport { listen: listen.into(), ..report() });
-        assert_eq!(url("[::]:80"), "http://[::1]:80/mcp");
-        assert_eq!(url("192.0.2.1:8080"), "http://192.0.2.1:8080/mcp");
     }
 }

@@ -5,7 +5,11 @@ use std::{cmp::Reverse, fmt::Write as _, time::Duration};
 use mcproxy_ipc::{LogLine, LogSource, ServerState, ServerStatus, StatusReport};
 use serde_json::{Value, json};
 
-use crate::gateway::catalogue::{Offered, View, first_line, visible};
+use crate::{
+    gateway::catalogue::{Offered, View, first_line, visible},
+    moment::moment,
+    status_view::StatusView,
+};
 
 /// Longest description in a list of tools, in characters.
 const SHORT: usize = 200;
@@ -27,8 +31,9 @@ pub(super) fn render_status(report: &StatusReport) -> String {
         text.push('\n');
         text.push_str(&server_line(server));
     }
-    let servers: Vec<Value> = report.servers.iter().map(server_value).collect();
-    result(&text, json!({"version": report.version, "configError": report.config_error, "servers": servers}))
+    let mut view = json!(StatusView::of(report).without_history());
+    made_visible(&mut view);
+    result(&text, view)
 }
 
 /// The answer of `logs`; the lines are oldest first.
@@ -36,7 +41,7 @@ pub(super) fn render_logs(server: &str, lines: &[LogLine]) -> String {
     let mut text = if lines.is_empty() { format!("No log lines of {server}.") } else { String::new() };
     let mut values = Vec::with_capacity(lines.len());
     for line in lines {
-        let at = utc(line.at_ms);
+        let at = moment(line.at_ms);
         let source = match line.source {
             LogSource::Own => "mcproxy",
             LogSource::Stderr => "stderr",
@@ -109,17 +114,14 @@ fn server_line(server: &ServerStatus) -> String {
     line
 }
 
-fn server_value(server: &ServerStatus) -> Value {
-    json!({
-        "name": server.name.as_str(),
-        "state": server.state.as_str(),
-        "wanted": server.wanted,
-        "sinceSeconds": server.since.as_secs(),
-        "restarts": server.restarts,
-        "retryInSeconds": server.retry_in.map(|d| d.as_secs()),
-        "tools": server.description.as_ref().map(|about| about.counts.tools),
-        "lastError": server.last_error.as_deref().map(visible),
-    })
+/// Texts of servers are data for a model to read, so what people would not see is left out of them.
+fn made_visible(value: &mut Value) {
+    match value {
+        Value::String(text) => *text = visible(text).into_owned(),
+        Value::Array(values) => values.iter_mut().for_each(made_visible),
+        Value::Object(members) => members.values_mut().for_each(made_visible),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
 }
 
 fn result(text: &str, structured: Value) -> String {
@@ -133,22 +135,6 @@ fn human(time: Duration) -> String {
         s @ 3600..86_400 => format!("{} h {} min", s / 3600, s % 3600 / 60),
         s => format!("{} d {} h", s / 86_400, s % 86_400 / 3600),
     }
-}
-
-/// RFC 3339 in UTC, to the second.
-fn utc(at_ms: u64) -> String {
-    let seconds = at_ms / 1000;
-    let (days, second) = (seconds / 86_400, seconds % 86_400);
-    // Years that begin in March put the leap day last; an era of 400 such years has 146,097 days.
-    let day = days + 719_468;
-    let (era, day) = (day / 146_097, day % 146_097);
-    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let day_of_month = day - (153 * month + 2) / 5 + 1;
-    let (month, carry) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
-    let year = era * 400 + year + carry;
-    format!("{year:04}-{month:02}-{day_of_month:02}T{:02}:{:02}:{:02}Z", second / 3600, second % 3600 / 60, second % 60)
 }
 
 #[cfg(test)]
@@ -166,13 +152,6 @@ mod tests {
 
     fn parsed(result: &str) -> Value {
         serde_json::from_str(result).expect("JSON")
-    }
-
-    #[test]
-    fn a_moment_is_written_as_people_write_it() {
-        assert_eq!(utc(0), "1970-01-01T00:00:00Z");
-        assert_eq!(utc(951_782_400_000), "2000-02-29T00:00:00Z");
-        assert_eq!(utc(1_798_761_599_000), "2026-12-31T23:59:59Z");
     }
 
     #[test]
@@ -210,14 +189,16 @@ mod tests {
             ),
             "{text}"
         );
-        assert_eq!(value["structuredContent"]["servers"][0]["state"], "backoff");
+        let server = &value["structuredContent"]["servers"][0];
+        assert_eq!((&server["state"], &server["retryInSeconds"]), (&json!("backoff"), &json!(8.0)));
+        assert_eq!(server["lastError"], "command not found: [31muvx");
     }
 
     #[test]
     fn log_lines_are_told_apart_by_source() {
         let line = LogLine { at_ms: 1000, level: LogLevel::Info, source: LogSource::Stderr, text: "hi\u{202e}".into() };
         let value = parsed(&render_logs("time", &[line]));
-        assert_eq!(value["content"][0]["text"], "1970-01-01T00:00:01Z info stderr: hi");
+        assert_eq!(value["content"][0]["text"], "1970-01-01T00:00:01.000Z info stderr: hi");
         assert_eq!(parsed(&render_logs("time", &[]))["content"][0]["text"], "No log lines of time.");
     }
 

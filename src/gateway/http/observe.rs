@@ -8,7 +8,7 @@ use mcproxy_ipc::{
 use serde::{Deserialize, Serialize};
 
 use super::Shared;
-use crate::gateway::metrics as counters;
+use crate::{gateway::metrics as counters, status_view::StatusView};
 
 /// `GET /healthz`: this process answers.
 pub(super) async fn healthz() -> HttpResponse {
@@ -53,10 +53,10 @@ pub(super) async fn readyz(Shared(gateway): Shared, query: web::Query<Require>) 
     response.json(Readiness { ready: waiting.is_empty(), waiting })
 }
 
-/// `GET /health`: everything that is known, as JSON.
+/// `GET /health`: everything that is known, as JSON in the form of [`StatusView`].
 pub(super) async fn health(Shared(gateway): Shared) -> HttpResponse {
     match gateway.supervisor.ask(Question::Status).await {
-        Some(Answer::Status(report)) => HttpResponse::Ok().json(report),
+        Some(Answer::Status(report)) => HttpResponse::Ok().json(StatusView::of(&report)),
         _ => HttpResponse::ServiceUnavailable().body("the supervisor did not answer\n"),
     }
 }

@@ -1,4 +1,4 @@
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::proxy;
 use crate::support::{Proxy, fixture};
@@ -18,6 +18,34 @@ async fn a_monitor_sees_who_is_ready() {
     let states: Vec<&str> =
         health["servers"].as_array().expect("servers").iter().filter_map(|s| s["state"].as_str()).collect();
     assert_eq!(states, ["ready", "starting"], "{health}");
+}
+
+#[tokio::test]
+async fn the_status_has_one_form_wherever_it_is_asked_for() {
+    let proxy = proxy().await;
+    let session = proxy.session().await;
+    let health = proxy.get("/health").await.json();
+    let command = proxy.cli(&["status", "--json"]).await;
+    let command = serde_json::from_str(&command.stdout).expect("JSON");
+    let tool = session.request("tools/call", json!({"name": "mcproxy__status", "arguments": {}})).await;
+    let mut without_history = health.clone();
+    for server in without_history["servers"].as_array_mut().expect("servers") {
+        assert!(server.as_object_mut().expect("an object").remove("events").is_some(), "{health}");
+    }
+    assert_eq!(form(&health), form(&command));
+    assert_eq!(form(&without_history), form(&tool["structuredContent"]));
+    assert!(health["supervisor"]["uptimeSeconds"].is_f64(), "{health}");
+    assert!(health["gateway"]["rssBytes"].is_u64(), "{health}");
+}
+
+/// The keys, wherever they are, without what changes from one moment to the next.
+fn form(value: &Value) -> Value {
+    match value {
+        Value::Object(members) => members.iter().map(|(key, value)| (key.clone(), form(value))).collect(),
+        Value::Array(values) => values.iter().map(form).collect(),
+        Value::Null => Value::Null,
+        Value::Bool(_) | Value::Number(_) | Value::String(_) => json!("a value"),
+    }
 }
 
 #[tokio::test]

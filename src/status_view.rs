@@ -1,0 +1,254 @@
+//! The status as JSON: one form for `/health`, `mcproxy status --json` and the built-in tool (documented in the README).
+//!
+//! The wire between the processes has the same facts in types of its own: it may change with each release, this may not.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use mcproxy_ipc::{
+    Generation, LifecycleEvent, ProcessStatus, ServerDescription, ServerState, ServerStatus, StatusReport,
+};
+use serde::Serialize;
+
+use crate::moment::moment;
+
+/// The whole installation.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct StatusView<'a> {
+    version: &'a str,
+    url: String,
+    listen: &'a str,
+    config_path: &'a str,
+    config_error: Option<&'a str>,
+    supervisor: ProcessView,
+    gateway: Option<ProcessView>,
+    servers: Vec<ServerView<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ProcessView {
+    pid: u32,
+    uptime_seconds: f64,
+    rss_bytes: u64,
+    restarts: u64,
+}
+
+/// One server.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ServerView<'a> {
+    name: &'a str,
+    state: ServerState,
+    wanted: bool,
+    since_seconds: f64,
+    generation: Generation,
+    restarts: u64,
+    retry_in_seconds: Option<f64>,
+    worker_pid: Option<u32>,
+    server_pid: Option<u32>,
+    rss_bytes: u64,
+    last_error: Option<&'a str>,
+    server: Option<DescriptionView<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    events: Option<Vec<EventView<'a>>>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct DescriptionView<'a> {
+    name: &'a str,
+    version: &'a str,
+    protocol_version: &'a str,
+    era: &'a str,
+    tools: usize,
+    prompts: usize,
+    resources: usize,
+    resource_templates: usize,
+}
+
+#[derive(Debug, Serialize)]
+struct EventView<'a> {
+    at: String,
+    generation: Generation,
+    from: ServerState,
+    to: ServerState,
+    reason: &'a str,
+}
+
+impl<'a> StatusView<'a> {
+    /// Of this report.
+    pub(crate) fn of(report: &'a StatusReport) -> Self {
+        Self {
+            version: &report.version,
+            url: endpoint_url(report),
+            listen: &report.listen,
+            config_path: &report.config_path,
+            config_error: report.config_error.as_deref(),
+            supervisor: ProcessView::of(&report.supervisor),
+            gateway: report.gateway.as_ref().map(ProcessView::of),
+            servers: report.servers.iter().map(ServerView::of).collect(),
+        }
+    }
+
+    /// Without the steps of each server's life, for readers who pay for every word.
+    pub(crate) fn without_history(mut self) -> Self {
+        self.servers.iter_mut().for_each(|server| server.events = None);
+        self
+    }
+}
+
+impl ProcessView {
+    fn of(process: &ProcessStatus) -> Self {
+        Self {
+            pid: process.pid,
+            uptime_seconds: process.uptime.as_secs_f64(),
+            rss_bytes: process.rss_bytes,
+            restarts: process.restarts,
+        }
+    }
+}
+
+impl<'a> ServerView<'a> {
+    /// Of this server.
+    pub(crate) fn of(server: &'a ServerStatus) -> Self {
+        Self {
+            name: server.name.as_str(),
+            state: server.state,
+            wanted: server.wanted,
+            since_seconds: server.since.as_secs_f64(),
+            generation: server.generation,
+            restarts: server.restarts,
+            retry_in_seconds: server.retry_in.map(|wait| wait.as_secs_f64()),
+            worker_pid: server.worker_pid,
+            server_pid: server.server_pid,
+            rss_bytes: server.rss_bytes,
+            last_error: server.last_error.as_deref(),
+            server: server.description.as_ref().map(DescriptionView::of),
+            events: Some(server.events.iter().map(EventView::of).collect()),
+        }
+    }
+}
+
+impl<'a> DescriptionView<'a> {
+    fn of(about: &'a ServerDescription) -> Self {
+        Self {
+            name: &about.name,
+            version: &about.version,
+            protocol_version: &about.protocol_version,
+            era: &about.era,
+            tools: about.counts.tools,
+            prompts: about.counts.prompts,
+            resources: about.counts.resources,
+            resource_templates: about.counts.templates,
+        }
+    }
+}
+
+impl<'a> EventView<'a> {
+    fn of(event: &'a LifecycleEvent) -> Self {
+        Self {
+            at: moment(event.at_ms),
+            generation: event.generation,
+            from: event.from,
+            to: event.to,
+            reason: &event.reason,
+        }
+    }
+}
+
+/// The URL of the gateway that this report is about, as seen from this machine.
+pub(crate) fn endpoint_url(report: &StatusReport) -> String {
+    let address = match report.listen.parse::<SocketAddr>() {
+        Ok(mut address) => {
+            match address.ip() {
+                IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+                IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+                _ => {}
+            }
+            address.to_string()
+        }
+        Err(_) => report.listen.clone(),
+    };
+    format!("http://{address}/mcp")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use mcproxy_ipc::CatalogueCounts;
+    use serde_json::json;
+
+    use super::*;
+
+    fn report() -> StatusReport {
+        let process = ProcessStatus { pid: 1, uptime: Duration::from_millis(1500), rss_bytes: 4096, restarts: 0 };
+        let server = ServerStatus {
+            name: "time".try_into().expect("a name"),
+            wanted: true,
+            state: ServerState::Ready,
+            generation: Generation(2),
+            since: Duration::from_secs(62),
+            restarts: 1,
+            retry_in: None,
+            description: Some(ServerDescription {
+                era: "legacy".into(),
+                protocol_version: "2025-11-25".into(),
+                name: "mcp-time".into(),
+                version: "1.2".into(),
+                counts: CatalogueCounts { tools: 2, ..CatalogueCounts::default() },
+            }),
+            worker_pid: Some(4),
+            server_pid: Some(5),
+            rss_bytes: 8192,
+            last_error: Some("it exited".into()),
+            events: vec![LifecycleEvent {
+                at_ms: 0,
+                generation: Generation(2),
+                from: ServerState::Starting,
+                to: ServerState::Ready,
+                reason: "ready".into(),
+            }],
+        };
+        StatusReport {
+            version: "0.1.0".into(),
+            config_path: "/etc/mcp-servers.json".into(),
+            config_error: None,
+            listen: "0.0.0.0:12009".into(),
+            supervisor: process,
+            gateway: None,
+            servers: vec![server],
+        }
+    }
+
+    #[test]
+    fn the_documented_form_is_what_is_written() {
+        let expected = json!({
+            "version": "0.1.0", "url": "http://127.0.0.1:12009/mcp", "listen": "0.0.0.0:12009",
+            "configPath": "/etc/mcp-servers.json", "configError": null,
+            "supervisor": {"pid": 1, "uptimeSeconds": 1.5, "rssBytes": 4096, "restarts": 0},
+            "gateway": null,
+            "servers": [{
+                "name": "time", "state": "ready", "wanted": true, "sinceSeconds": 62.0, "generation": 2, "restarts": 1,
+                "retryInSeconds": null, "workerPid": 4, "serverPid": 5, "rssBytes": 8192, "lastError": "it exited",
+                "server": {
+                    "name": "mcp-time", "version": "1.2", "protocolVersion": "2025-11-25", "era": "legacy",
+                    "tools": 2, "prompts": 0, "resources": 0, "resourceTemplates": 0,
+                },
+                "events": [{
+                    "at": "1970-01-01T00:00:00.000Z", "generation": 2, "from": "starting", "to": "ready", "reason": "ready",
+                }],
+            }],
+        });
+        assert_eq!(json!(StatusView::of(&report())), expected);
+        assert!(json!(StatusView::of(&report()).without_history())["servers"][0].get("events").is_none());
+    }
+
+    #[test]
+    fn an_unspecified_address_is_reached_on_loopback() {
+        let url = |listen: &str| endpoint_url(&StatusReport { listen: listen.into(), ..report() });
+        assert_eq!(url("[::]:80"), "http://[::1]:80/mcp");
+        assert_eq!(url("192.0.2.1:8080"), "http://192.0.2.1:8080/mcp");
+    }
+}
