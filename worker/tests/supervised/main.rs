@@ -132,11 +132,13 @@ fn the_way_a_server_ends_is_told_apart() {
         assert_eq!(silent.ended().await.reason, EndReason::StartTimeout);
         let mut mute = Worker::start(&fixture, &[], |_| {}).await;
         mute.ready().await;
-        mute.gateway().await.call(1, "close_stdout", "{}").await;
+        let mut gateway = mute.gateway().await; // a caller that leaves would cancel its call
+        gateway.call(1, "close_stdout", "{}").await;
         assert_eq!(mute.ended().await.reason, EndReason::StdoutClosed);
         let mut noisy = Worker::start(&fixture, &[], |_| {}).await;
         noisy.ready().await;
-        noisy.gateway().await.call(1, "garbage", r#"{"lines":1500}"#).await;
+        let mut gateway = noisy.gateway().await;
+        gateway.call(1, "garbage", r#"{"lines":1500}"#).await;
         assert!(matches!(noisy.ended().await.reason, EndReason::Limit(_)));
     });
 }
