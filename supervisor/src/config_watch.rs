@@ -4,8 +4,9 @@
 use std::{
     fs,
     hash::{DefaultHasher, Hash as _, Hasher as _},
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use notify::{
@@ -14,7 +15,7 @@ use notify::{
 };
 use tokio::{
     sync::mpsc,
-    time::{Instant, MissedTickBehavior, interval, sleep_until},
+    time::{Instant, sleep_until},
 };
 
 /// Quiet for so long: whoever writes has finished.
@@ -38,13 +39,52 @@ impl Fingerprint {
     }
 }
 
+/// Which file it is and whether it was written since: what events beside it leave as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Stamp {
+    device: u64,
+    inode: u64,
+    length: u64,
+    /// Seconds and nanoseconds.
+    changed: (i64, i64),
+}
+
+impl Stamp {
+    /// Through links, which Kubernetes swaps; absent as long as the file is.
+    fn of(file: &Path) -> Option<Self> {
+        let meta = fs::metadata(file).ok()?;
+        let changed = (meta.ctime(), meta.ctime_nsec());
+        Some(Self { device: meta.dev(), inode: meta.ino(), length: meta.len(), changed })
+    }
+}
+
+/// A change that waits for quiet.
+#[derive(Debug, Clone, Copy)]
+struct Pending {
+    quiet: Instant,
+    latest: Instant,
+}
+
+impl Pending {
+    fn since(now: Instant) -> Self {
+        Self { quiet: now + DEBOUNCE, latest: now + LONGEST_DEBOUNCE }
+    }
+
+    /// It goes on.
+    fn again(self, now: Instant) -> Self {
+        Self { quiet: (now + DEBOUNCE).min(self.latest), ..self }
+    }
+}
+
 /// Watches one file.
 pub(crate) struct ConfigWatch {
     file: PathBuf,
     events: mpsc::Receiver<()>,
-    seen: Option<(SystemTime, u64)>,
-    /// Something happened that was not reported yet; the wait for quiet may be cancelled.
-    pending: bool,
+    seen: Option<Stamp>,
+    /// A change that was not reported yet. Kept here, so that a wait that is cancelled goes on where it was.
+    pending: Option<Pending>,
+    /// When to look without being told.
+    look_at: Instant,
     /// Dropping it ends the watch. Absent when the kernel has no watches left; then only the slow look works.
     _watcher: Option<RecommendedWatcher>,
 }
@@ -78,35 +118,50 @@ impl ConfigWatch {
             Ok(watcher) => (Some(watcher), None),
             Err(error) => (None, Some(error)),
         };
-        (Self { seen: stamp(file), file: file.to_owned(), events, pending: true, _watcher: watcher }, error)
+        let now = Instant::now();
+        let watch = Self {
+            seen: Stamp::of(file),
+            file: file.to_owned(),
+            events,
+            pending: Some(Pending::since(now)),
+            look_at: now + LOOK,
+            _watcher: watcher,
+        };
+        (watch, error)
     }
 
-    /// Waits until something may have changed and whoever did it seems to be finished. Cancel safe.
+    /// Waits until the file may have changed and whoever did it seems to be finished. Cancel safe.
     pub(crate) async fn changed(&mut self) {
-        let mut look = interval(LOOK);
-        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        while !self.pending {
-            self.pending = tokio::select! {
-                Some(()) = self.events.recv() => true,
-                _ = look.tick() => stamp(&self.file) != self.seen,
-            };
-        }
-        let longest = Instant::now() + LONGEST_DEBOUNCE;
         loop {
-            let quiet = (Instant::now() + DEBOUNCE).min(longest);
             tokio::select! {
-                Some(()) = self.events.recv(), if Instant::now() < longest => {}
-                () = sleep_until(quiet) => break,
+                Some(()) = self.events.recv() => self.look(),
+                () = sleep_until(self.look_at) => {
+                    self.look_at = Instant::now() + LOOK;
+                    self.look();
+                }
+                () = quiet(self.pending) => {
+                    self.pending = None;
+                    return;
+                }
             }
         }
-        self.seen = stamp(&self.file);
-        self.pending = false;
+    }
+
+    fn look(&mut self) {
+        let stamp = Stamp::of(&self.file);
+        if stamp != self.seen {
+            self.seen = stamp;
+            let now = Instant::now();
+            self.pending = Some(self.pending.map_or_else(|| Pending::since(now), |pending| pending.again(now)));
+        }
     }
 }
 
-fn stamp(file: &Path) -> Option<(SystemTime, u64)> {
-    let meta = fs::metadata(file).ok()?;
-    Some((meta.modified().ok()?, meta.len()))
+async fn quiet(pending: Option<Pending>) {
+    match pending {
+        Some(Pending { quiet, .. }) => sleep_until(quiet).await,
+        None => std::future::pending().await,
+    }
 }
 
 #[cfg(test)]
@@ -131,5 +186,59 @@ mod tests {
         fs::rename(&new, &file).expect("replaced");
         timeout(Duration::from_secs(5), watch.changed()).await.expect("noticed");
         assert_ne!(Fingerprint::of(&file), before);
+    }
+
+    /// A watch that has reported its beginning, in a directory of its own.
+    async fn settled() -> (tempfile::TempDir, PathBuf, ConfigWatch) {
+        let dir = tempfile::tempdir().expect("a temp dir");
+        let file = dir.path().join("mcp-servers.json");
+        fs::write(&file, "{}").expect("written");
+        let (mut watch, error) = ConfigWatch::new(&file);
+        assert!(error.is_none(), "{error:?}");
+        timeout(Duration::from_secs(5), watch.changed()).await.expect("once at the start");
+        (dir, file, watch)
+    }
+
+    /// Writes beside the file until it is dropped.
+    struct Neighbour(Option<(std::sync::mpsc::Sender<()>, std::thread::JoinHandle<()>)>);
+
+    impl Neighbour {
+        fn of(file: &Path) -> Self {
+            let (stop, stopped) = std::sync::mpsc::channel();
+            let log = file.with_file_name("some.log");
+            let writer = std::thread::spawn(move || {
+                while stopped.recv_timeout(Duration::from_millis(20)) == Err(std::sync::mpsc::RecvTimeoutError::Timeout)
+                {
+                    fs::write(&log, "line").expect("written");
+                }
+            });
+            Self(Some((stop, writer)))
+        }
+    }
+
+    impl Drop for Neighbour {
+        fn drop(&mut self) {
+            if let Some((stop, writer)) = self.0.take() {
+                drop(stop);
+                writer.join().expect("it wrote without trouble");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn what_happens_beside_the_file_neither_counts_nor_delays() {
+        let (_dir, file, mut watch) = settled().await;
+        let _neighbour = Neighbour::of(&file);
+        assert!(timeout(Duration::from_millis(700), watch.changed()).await.is_err(), "a neighbour is no change");
+        fs::write(&file, "{\"servers\":[]}").expect("written");
+        timeout(LONGEST_DEBOUNCE / 2, watch.changed()).await.expect("noticed without the longest wait");
+    }
+
+    #[tokio::test]
+    async fn a_wait_that_is_cancelled_again_and_again_ends_all_the_same() {
+        let (_dir, file, mut watch) = settled().await;
+        fs::write(&file, "{\"servers\":[]}").expect("written");
+        let noticed = async { while timeout(DEBOUNCE / 3, watch.changed()).await.is_err() {} };
+        timeout(2 * LONGEST_DEBOUNCE, noticed).await.expect("noticed");
     }
 }
