@@ -13,11 +13,12 @@ use crate::auth::Auth;
 use crate::gateway::{self, GatewayConfig};
 use crate::interpolate::Lookup;
 use crate::listen;
-use crate::problem::Problems;
+use crate::problem::{Problems, printable};
 use crate::raw::{RawConfig, RawLevel, RawServer};
 use crate::report::Report;
 use crate::server::{self, ServerConfig};
 use crate::shape::Shape;
+use crate::size::{self, MAX_GATEWAY_BYTES, MAX_RULES_BYTES, MAX_SERVERS};
 use crate::text::{self, MAX_FILE};
 use crate::tree::{self, Member, Node, Value};
 use crate::{schema, unavailable};
@@ -146,6 +147,7 @@ fn read(root: &Node, report: &mut Report) -> Option<Config> {
     let gateway = gateway::check(raw.gateway, &kept, &mentioned(root), report);
     let written = Written::of(root);
     let servers = Entries { kept: &kept, written, report }.check(raw.servers, raw.mcp_servers);
+    report_size(&servers, &gateway, root.span.start, report);
     let listen = listen.ok()?;
     // With a faulty `auth` there is something to repair there first.
     if kept.get("auth").is_some() == root.get("auth").is_some()
@@ -154,6 +156,19 @@ fn read(root: &Node, report: &mut Report) -> Option<Config> {
         report.add(listen_at, error.to_string());
     }
     Some(Config { servers, listen, gateway, log_level, shutdown_grace })
+}
+
+/// What each server alone cannot break.
+fn report_size(servers: &[ServerConfig], gateway: &GatewayConfig, at: usize, report: &mut Report) {
+    if servers.len() > MAX_SERVERS {
+        report.add(at, format!("{} servers are configured; at most {MAX_SERVERS} are supported", servers.len()));
+    }
+    let rules = servers.iter().map(|server| size::of_rules(&server.tools)).sum();
+    let complaints = [
+        size::complaint("the tool rules of all servers", rules, MAX_RULES_BYTES),
+        size::complaint("groups, hosts, origins and tokens", size::of_gateway(gateway), MAX_GATEWAY_BYTES),
+    ];
+    complaints.into_iter().flatten().for_each(|complaint| report.add(at, complaint));
 }
 
 fn level(raw: RawLevel) -> LogLevel {
@@ -286,7 +301,7 @@ impl Entries<'_> {
     ) -> Option<ServerConfig> {
         let name = match ServerName::try_from(name) {
             Err(error) => {
-                self.report.add(at, error.to_string());
+                self.report.add(at, format!("`{}` is no name: {error}", printable(name)));
                 None
             }
             Ok(name) if name.as_str() == RESERVED_NAME => {

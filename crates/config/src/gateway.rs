@@ -58,7 +58,11 @@ pub(crate) fn check(raw: RawGateway, root: &Node, known: &HashSet<String>, repor
             let name = match ServerName::try_from(member.key.as_str()) {
                 Ok(name) => Some(name),
                 Err(error) => {
-                    report.add(member.key_span.start, format!("a group is named like a server: {error}"));
+                    let name = printable(&member.key);
+                    report.add(
+                        member.key_span.start,
+                        format!("`{name}` is no name; a group is named like a server: {error}"),
+                    );
                     None
                 }
             };

@@ -1,6 +1,6 @@
 //! One server of the file, checked.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use mcproxy_ipc::{CallTimeouts, Generation, LaunchSpec, Secret, ServerLimits, Se
 use crate::interpolate::Expanded;
 use crate::raw::{RawEra, RawServer, RawServerLimits, RawTools};
 use crate::report::Report;
+use crate::size::{self, MAX_SERVER_BYTES};
 use crate::tree::Node;
 
 /// A server and all that is needed to run it.
@@ -124,6 +125,11 @@ pub(crate) fn check(
     let restart = &raw.settings.restart;
     checks.order("initialDelay", restart.initial_delay, &["restart", "maxDelay"], restart.max_delay);
     checks.tools(&raw.settings.tools);
+    let tools = tool_rules(&raw.settings.tools);
+    let bytes = size::of_server(&raw, &tools);
+    if let Some(message) = size::complaint("command, arguments, environment and tool rules", bytes, MAX_SERVER_BYTES) {
+        checks.problem(&[], message);
+    }
     let command = node.get("command").and_then(Node::text).map_or_else(String::new, |text| text.written.clone());
     let settings = raw.settings;
     let launch = if unset.is_empty() {
@@ -156,17 +162,18 @@ pub(crate) fn check(
             healthy_after: Duration::from_secs_f64(settings.restart.healthy_after),
             max_attempts: settings.restart.max_attempts,
         },
-        tools: tool_rules(settings.tools),
+        tools,
         limits: server_limits(&settings.limits),
     }
 }
 
-fn tool_rules(raw: RawTools) -> ToolRules {
+fn tool_rules(raw: &RawTools) -> ToolRules {
+    let pairs = |map: &BTreeMap<String, String>| map.iter().map(|(tool, new)| (tool.clone(), new.clone())).collect();
     ToolRules {
-        allow: raw.allow.unwrap_or_default(),
-        deny: raw.deny,
-        rename: raw.rename.into_iter().collect(),
-        describe: raw.describe.into_iter().collect(),
+        allow: raw.allow.clone().unwrap_or_default(),
+        deny: raw.deny.clone(),
+        rename: pairs(&raw.rename),
+        describe: pairs(&raw.describe),
     }
 }
 

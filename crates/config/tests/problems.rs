@@ -33,7 +33,7 @@ fn all_problems_appear_at_once_in_the_order_of_the_file() {
     let found = lines(text);
     let expected = [
         "2:13 /listen: expected \"host:port\"",
-        "4:15 /servers/0/name: `__` is not allowed",
+        "4:15 /servers/0/name: `a__b` is no name: `__` is not allowed",
         "4:23 /servers/0/comand: unknown key `comand`; did you mean `command`?",
         "5:50 /servers/1/timeout: expected a number, found a string",
         "6:5 /servers/2: `name` is missing",
@@ -213,4 +213,44 @@ fn an_unset_variable_outside_the_servers_is_one_problem() {
     }
     let text = r#"{"servers":[],"groups":{"g":{"servers":["${A}"]}}}"#;
     assert_eq!(lines(text), ["1:41 /groups/g/servers/0: environment variable A is not set"]);
+}
+
+#[test]
+fn a_name_that_is_none_is_quoted() {
+    let text = r#"{"servers":[{"name":"a__b","command":"x"}],"mcpServers":{"my\u001bserver":{"command":"x"}},
+        "groups":{"x y":{"servers":[]}}}"#;
+    let found = lines(text);
+    for (found, quoted) in found.iter().zip(["`a__b` is no name", "`my\\u{1b}server` is no name", "`x y` is no name"]) {
+        assert!(found.contains(quoted), "{found} lacks {quoted}");
+    }
+    assert_eq!(found.len(), 3, "{found:?}");
+}
+
+#[test]
+fn what_would_not_fit_into_a_message_between_our_processes_is_a_problem() {
+    let long = "x".repeat(200 << 10);
+    assert!(
+        Config::parse(&format!(r#"{{"servers":[{{"name":"a","command":"x","args":["{long}"]}}]}}"#), &|_| None).is_ok()
+    );
+    for members in [
+        format!(r#""args":["{long}"],"env":{{"A":"{long}"}}"#),
+        format!(r#""args":["{long}"],"tools":{{"describe":{{"a":"{long}"}}}}"#),
+        r#""args":["${LONG}","${LONG}"]"#.to_owned(),
+    ] {
+        let text = format!(r#"{{"servers":[{{"name":"a","command":"x",{members}}}]}}"#);
+        let found = Config::parse(&text, &|_| Some(long.clone())).expect_err("too much for one server").to_string();
+        assert!(found.contains("/servers/0") && found.contains("more than the 262144 that fit"), "{found}");
+        assert!(!found.contains("xxx"), "no values: {found}");
+    }
+    let server = |n: usize| format!(r#""s{n}":{{"command":"x","tools":{{"deny":["{long}"]}}}}"#);
+    let found = lines(&format!(r#"{{"mcpServers":{{{},{},{}}}}}"#, server(1), server(2), server(3)));
+    assert!(found.len() == 1 && found[0].contains("more than the 524288 that fit"), "{found:?}");
+
+    let many: Vec<String> = (0..1001).map(|n| format!(r#""s{n}":{{"command":"x"}}"#)).collect();
+    let found = lines(&format!(r#"{{"mcpServers":{{{}}}}}"#, many.join(",")));
+    assert!(found.len() == 1 && found[0].contains("at most 1000"), "{found:?}");
+    assert!(Config::parse(&format!(r#"{{"mcpServers":{{{}}}}}"#, many[..1000].join(",")), &|_| None).is_ok());
+
+    let found = lines(&format!(r#"{{"allowedHosts":["{}"]}}"#, vec!["h.example"; 50_000].join(r#"",""#)));
+    assert!(found.len() == 1 && found[0].contains("more than the 524288 that fit"), "{found:?}");
 }

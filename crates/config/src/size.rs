@@ -1,0 +1,53 @@
+//! What has to fit into a message between the processes. A control message is at most 1 MiB and carries, besides the
+//! configuration, states and errors of all servers; what does not fit is a mistake in the file and not a broken connection.
+
+use mcproxy_ipc::ToolRules;
+
+use crate::auth::Auth;
+use crate::gateway::GatewayConfig;
+use crate::raw::RawServer;
+
+/// The most servers.
+pub const MAX_SERVERS: usize = 1000;
+/// The most bytes of one server's command, arguments, environment and tool rules together.
+pub const MAX_SERVER_BYTES: usize = 256 * 1024;
+/// The most bytes of the tool rules of all servers together.
+pub const MAX_RULES_BYTES: usize = 512 * 1024;
+/// The most bytes of groups, hosts, origins and names of tokens together.
+pub const MAX_GATEWAY_BYTES: usize = 512 * 1024;
+
+/// A text and its length on the wire.
+fn text(text: &str) -> usize {
+    text.len() + 4
+}
+
+/// Of one server, with its variables replaced.
+pub(crate) fn of_server(raw: &RawServer, rules: &ToolRules) -> usize {
+    let args: usize = raw.args.iter().map(|arg| text(arg)).sum();
+    let env: usize = raw.settings.env.iter().map(|(name, value)| text(name) + text(value)).sum();
+    text(&raw.command) + args + env + raw.settings.cwd.as_deref().map_or(0, text) + of_rules(rules)
+}
+
+/// Of one server's tool rules.
+pub(crate) fn of_rules(rules: &ToolRules) -> usize {
+    let patterns = rules.allow.iter().chain(&rules.deny).map(|pattern| text(pattern));
+    let pairs = rules.rename.iter().chain(&rules.describe).map(|(tool, new)| text(tool) + text(new));
+    patterns.chain(pairs).sum()
+}
+
+/// Of what only the gateway is told.
+pub(crate) fn of_gateway(config: &GatewayConfig) -> usize {
+    const HASH: usize = 32;
+    let tokens: usize = match &config.auth {
+        Auth::Unspecified | Auth::None => 0,
+        Auth::Tokens(tokens) => tokens.iter().map(|token| text(&token.name) + HASH).sum(),
+    };
+    let names = config.allowed_hosts.iter().chain(&config.allowed_origins).map(|name| text(name));
+    let groups = config.groups.iter().flat_map(|group| std::iter::once(&group.name).chain(&group.servers));
+    tokens + names.sum::<usize>() + groups.map(|name| text(name.as_str())).sum::<usize>()
+}
+
+/// What is wrong, if it is too much.
+pub(crate) fn complaint(what: &str, bytes: usize, most: usize) -> Option<String> {
+    (bytes > most).then(|| format!("{what} take {bytes} bytes, more than the {most} that fit"))
+}
