@@ -57,7 +57,7 @@ async fn json_nested_a_hundred_thousand_deep_is_refused_at_the_door() {
         refused(&session.post(&body).await, 400, -32600);
         refused(&legacy.post_text(&body).await, 400, -32600);
     }
-    let answer = session.post(&call(500)).await;
+    let answer = session.post(&call(100)).await;
     assert_eq!(answer.messages()[0]["result"]["content"][0]["text"], "deep", "{answer:?}");
     assert_eq!(legacy.request("ping", json!({})).await, json!({}), "the session goes on");
     let after = proxy.server("a").await;
