@@ -62,7 +62,7 @@ async fn metrics_count_calls_and_name_states() {
             panic!("no line with {parts:?} in\n{}", metrics.body);
         })
     };
-    assert!(line(&["mcproxy_calls_total", "server=\"a\""]).ends_with(" 3"));
+    assert!(line(&["mcproxy_calls_total", "server=\"a\"", "outcome=\"result\""]).ends_with(" 3"));
     assert!(line(&["mcproxy_server_state", "server=\"a\"", "ready"]).ends_with(" 1"));
     assert!(metrics.body.lines().any(|line| line == "mcproxy_sessions 1"));
     assert!(metrics.body.ends_with("# EOF\n"), "OpenMetrics ends with EOF");

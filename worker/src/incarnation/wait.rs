@@ -40,9 +40,6 @@ impl Incarnation {
         let deaf = self.deaf;
         let writing = deaf || outgoing.as_ref().is_some_and(Outgoing::is_writing);
         tokio::select! {
-            // In this order, because it is the order in which something is likely to be there: a call's frame and its
-            // answer wake the loop all day. Orders come before them; whatever floods one pipe ends at a bound.
-            biased;
             order = self.ports_orders.1.recv() => Woke::Order(order),
             frame = next_frame(incoming), if incoming.is_some() && backlog < BACKLOG => Woke::Frame(frame),
             read = read_some(stdout, splitter.space()), if stdout.is_some() && !deaf => Woke::Stdout(read),
