@@ -12,6 +12,7 @@ use crate::{
     context::Directory,
     gateway::GatewayCommand,
     server::{self, Command},
+    status::{MAX_CONFIG_ERROR, cut},
     supervisor::Supervisor,
 };
 
@@ -36,7 +37,8 @@ impl Supervisor {
                         "problem" => problem, "cause" => cause);
                 }
                 let problems = problems.join("\n");
-                self.overview.send_modify(|overview| overview.config_error = Some(problems.clone()));
+                self.overview
+                    .send_modify(|overview| overview.config_error = Some(cut(problems.clone(), MAX_CONFIG_ERROR)));
                 return Err(format!("the configuration was not changed:\n{problems}"));
             }
         };

@@ -5,7 +5,7 @@ use std::{
     time::Instant,
 };
 
-use mcproxy_ipc::{ProcessStatus, StatusReport};
+use mcproxy_ipc::{ProcessStatus, ServerDescription, ServerStatus, StatusReport};
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
 
 use crate::{context::Context, proc_table};
@@ -13,18 +13,43 @@ use crate::{context::Context, proc_table};
 /// Steps of all servers together: a status has to fit into one frame of 1 MiB.
 const MAX_EVENTS: usize = 1500;
 /// The same for the bytes of their last errors.
-const MAX_ERRORS: usize = 300 * 1024;
+const MAX_ERRORS: usize = 256 * 1024;
+/// Of why one step was taken.
+pub(crate) const MAX_REASON: usize = 160;
+/// Of each word of a server about itself.
+const MAX_WORD: usize = 60;
+/// And for those of a configuration that is not in force.
+pub(crate) const MAX_CONFIG_ERROR: usize = 32 * 1024;
+
+/// The text, or its beginning and `…`: at most so many bytes and three.
+pub(crate) fn cut(mut text: String, most: usize) -> String {
+    if text.len() > most {
+        text.truncate(text.floor_char_boundary(most));
+        text.push('…');
+    }
+    text
+}
 
 /// The share of one of `servers` of what fits: most errors are far shorter than this.
 pub(crate) fn fitting(error: Option<String>, servers: usize) -> Option<String> {
-    let most = MAX_ERRORS / servers.max(1);
-    error.map(|mut text| {
-        if text.len() > most {
-            text.truncate(text.floor_char_boundary(most));
-            text.push('…');
-        }
-        text
-    })
+    error.map(|text| cut(text, MAX_ERRORS / servers.max(1)))
+}
+
+/// What a status may say of one of `servers`.
+fn fit(mut status: ServerStatus, servers: usize) -> ServerStatus {
+    status.events.drain(..status.events.len().saturating_sub(MAX_EVENTS / servers.max(1)));
+    for event in &mut status.events {
+        event.reason = cut(std::mem::take(&mut event.reason), MAX_REASON);
+    }
+    status.last_error = fitting(status.last_error, servers);
+    status.description = status.description.map(|about| ServerDescription {
+        era: cut(about.era, MAX_WORD),
+        protocol_version: cut(about.protocol_version, MAX_WORD),
+        name: cut(about.name, MAX_WORD),
+        version: cut(about.version, MAX_WORD),
+        counts: about.counts,
+    });
+    status
 }
 
 /// Everything at this moment.
@@ -34,13 +59,9 @@ pub(crate) async fn report(context: &Context) -> StatusReport {
     let now = Instant::now();
     let servers = context.servers();
     let count = servers.len();
-    let events = MAX_EVENTS / count.max(1);
     let servers = servers.iter().map(|server| {
         let snapshot = server.snapshot.borrow().clone();
-        let mut status = snapshot.status(now, memory.of_server(snapshot.worker_pid, snapshot.server_pid));
-        status.events.drain(..status.events.len().saturating_sub(events));
-        status.last_error = fitting(status.last_error, count);
-        status
+        fit(snapshot.status(now, memory.of_server(snapshot.worker_pid, snapshot.server_pid)), count)
     });
     let servers = servers.collect();
     let overview = context.overview.borrow().clone();
@@ -112,6 +133,14 @@ impl Memory {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use mcproxy_config::{MAX_RULES_BYTES, MAX_SERVERS};
+    use mcproxy_ipc::{
+        CallTimeouts, CatalogueCounts, Generation, LifecycleEvent, Route, ServerName, ServerState, ToolRules,
+        control::{Answer, SupervisorToGateway},
+    };
+
     use super::*;
 
     #[test]
@@ -131,6 +160,89 @@ mod tests {
         let all: usize = (0..1000).filter_map(|_| fitting(long(), 1000)).map(|text| text.len()).sum();
         assert!(all <= MAX_ERRORS + 1000 * '…'.len_utf8(), "{all}");
         assert_eq!(fitting(long(), 3), long());
+    }
+
+    /// It can be written and read as one message.
+    fn passes(message: &SupervisorToGateway) {
+        let exchange = async {
+            let mut wire = Vec::new();
+            mcproxy_ipc::Sender::new(&mut wire).send(message).await.expect("fits");
+            mcproxy_ipc::Receiver::<SupervisorToGateway, _>::new(&wire[..], 0).next().await.expect("reads")
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        assert!(runtime.block_on(exchange).is_some_and(|(read, _)| read == *message), "it comes back");
+    }
+
+    /// A server that has as much to tell as it can.
+    fn talkative(n: usize) -> ServerStatus {
+        let long = || "é\u{1f980}".repeat(2000);
+        let event = LifecycleEvent {
+            at_ms: u64::MAX,
+            generation: Generation(u64::MAX),
+            from: ServerState::Starting,
+            to: ServerState::Backoff,
+            reason: long(),
+        };
+        let name = format!("{n:x>40}");
+        ServerStatus {
+            name: ServerName::try_from(name.as_str()).expect("a name"),
+            wanted: true,
+            state: ServerState::Backoff,
+            generation: Generation(u64::MAX),
+            since: Duration::MAX,
+            restarts: u64::MAX,
+            retry_in: Some(Duration::MAX),
+            description: Some(ServerDescription {
+                era: long(),
+                protocol_version: long(),
+                name: long(),
+                version: long(),
+                counts: CatalogueCounts { tools: 9999, prompts: 9999, resources: 9999, templates: 9999 },
+            }),
+            worker_pid: Some(u32::MAX),
+            server_pid: Some(u32::MAX),
+            rss_bytes: u64::MAX,
+            last_error: Some(long()),
+            events: vec![event; 50],
+        }
+    }
+
+    #[test]
+    fn whatever_servers_say_a_status_fits_into_one_message() {
+        for count in [1, 40, MAX_SERVERS] {
+            let process = ProcessStatus { pid: 1, uptime: Duration::MAX, rss_bytes: u64::MAX, restarts: u64::MAX };
+            let report = StatusReport {
+                version: "1.0.0".to_owned(),
+                config_path: "p".repeat(4096),
+                config_error: Some(cut("problem\n".repeat(100_000), MAX_CONFIG_ERROR)),
+                listen: "127.0.0.1:12009".to_owned(),
+                supervisor: process.clone(),
+                gateway: Some(process),
+                servers: (0..count).map(|n| fit(talkative(n), count)).collect(),
+            };
+            passes(&SupervisorToGateway::Answer { id: u64::MAX, answer: Box::new(Answer::Status(report)) });
+        }
+    }
+
+    #[test]
+    fn whatever_is_configured_the_routes_fit_into_one_message() {
+        for count in [1, 40, MAX_SERVERS] {
+            let rules = "x".repeat(MAX_RULES_BYTES / count - 8);
+            let route = |n| {
+                let ServerStatus { name, state, generation, last_error, .. } = talkative(n);
+                Route {
+                    server: name,
+                    state,
+                    generation,
+                    socket: Some("s".repeat(107).into()),
+                    settled: true,
+                    last_error: fitting(last_error, count),
+                    timeouts: CallTimeouts { idle: Duration::MAX, total: Duration::MAX },
+                    tools: ToolRules { deny: vec![rules.clone()], ..ToolRules::default() },
+                }
+            };
+            passes(&SupervisorToGateway::Routes((0..count).map(route).collect()));
+        }
     }
 
     #[test]

@@ -16,9 +16,9 @@ pub const MAX_RULES_BYTES: usize = 512 * 1024;
 /// The most bytes of groups, hosts, origins and names of tokens together.
 pub const MAX_GATEWAY_BYTES: usize = 512 * 1024;
 
-/// A text and its length on the wire.
+/// A text and its length, as a message's reader counts them against the limit.
 fn text(text: &str) -> usize {
-    text.len() + 4
+    text.len() + 8
 }
 
 /// Of one server, with its variables replaced.

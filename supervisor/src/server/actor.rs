@@ -25,6 +25,7 @@ use crate::{
     log_ring::now_ms,
     logging::one_line,
     orphans,
+    status::{MAX_REASON, cut},
 };
 
 /// Commands that may wait.
@@ -297,7 +298,7 @@ impl Actor {
             facts.push(("reason", reason.clone()));
         }
         self.history.note(&self.log, level, message, &facts);
-        self.history.moved(LifecycleEvent { at_ms: now_ms(), generation, from, to, reason: short(&reason) });
+        self.history.moved(LifecycleEvent { at_ms: now_ms(), generation, from, to, reason: cut(reason, MAX_REASON) });
     }
 
     fn publish(&mut self) {
@@ -355,15 +356,6 @@ fn snapshot_of(
         server_pid: worker.and_then(|worker| worker.server_pid),
         last_error: history.last_error.clone(),
         events: history.events.iter().cloned().collect(),
-    }
-}
-
-/// Fifty of these for each server have to fit into one status.
-fn short(reason: &str) -> String {
-    const MOST: usize = 160;
-    match reason.char_indices().nth(MOST) {
-        Some((cut, _)) => format!("{}…", &reason[..cut]),
-        None => reason.to_owned(),
     }
 }
 
