@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use mcproxy_ipc::{Ended, LifecycleEvent, LogLevel, LogRecord, LogSource, ServerName};
-use slog::Logger;
+use slog::{Drain as _, Logger};
 
 use crate::{
     log_ring::{Follow, Followed, LogRing, line},
@@ -35,9 +35,13 @@ impl History {
         Self { server, follow, ring, events, last_error: None, tail: String::new() }
     }
 
-    /// Logs a record and remembers it.
+    /// Logs a record and remembers it, unless it is below the level in force. What a server wrote is remembered whatever the
+    /// level: it is what people look for here.
     pub(super) fn record(&mut self, log: &Logger, record: &LogRecord) {
         emit(log, record);
+        if record.source == LogSource::Own && !log.is_enabled(record.level.to_slog()) {
+            return;
+        }
         let line = line(record);
         // Nobody may be following.
         let _ = self.follow.send(Followed { server: self.server.clone(), line: line.clone() });
@@ -109,5 +113,22 @@ mod tests {
         history.begin();
         history.failed("again");
         assert_eq!(history.last_error.as_deref(), Some("again"));
+    }
+
+    #[test]
+    fn what_is_not_logged_is_not_remembered_but_a_servers_words_are() {
+        let name = ServerName::try_from("time").expect("valid");
+        let mut history = History::new(name, crate::log_ring::follow());
+        let at_level = |level| {
+            let sink = std::sync::Mutex::new(slog_json::Json::default(std::io::sink()));
+            Logger::root(slog::LevelFilter::new(sink, level).ignore_res(), slog::o!())
+        };
+        let log = at_level(slog::Level::Warning);
+        history.note(&log, LogLevel::Debug, "a detail", &[]);
+        history.note(&log, LogLevel::Warn, "a failure", &[]);
+        history.record(&log, &LogRecord::stderr("its words".to_owned()));
+        history.note(&at_level(slog::Level::Debug), LogLevel::Debug, "a detail that is wanted", &[]);
+        let texts: Vec<String> = history.ring.last(9).into_iter().map(|line| line.text).collect();
+        assert_eq!(texts, ["a failure", "its words", "a detail that is wanted"]);
     }
 }
