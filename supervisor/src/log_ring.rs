@@ -8,10 +8,12 @@ use std::{
 use mcproxy_ipc::{LogLine, LogRecord, ServerName};
 use tokio::sync::broadcast;
 
-use crate::logging::one_line;
+use crate::{logging::one_line, status::cut};
 
 const MAX_LINES: usize = 1000;
 const MAX_BYTES: usize = 256 * 1024;
+/// Of one line; a worker's message could be as long as a frame.
+const MAX_LINE: usize = 16 * 1024;
 /// Lines that a slow follower may be behind; then it loses some and is told how many.
 const FOLLOW: usize = 1024;
 
@@ -43,7 +45,7 @@ pub(crate) fn line(record: &LogRecord) -> LogLine {
     for (key, value) in &record.fields {
         text.push_str(&format!(" {}={}", one_line(key), one_line(value)));
     }
-    LogLine { at_ms: now_ms(), level: record.level, source: record.source, text }
+    LogLine { at_ms: now_ms(), level: record.level, source: record.source, text: cut(text, MAX_LINE) }
 }
 
 /// Bounded in lines and in bytes.
@@ -88,5 +90,11 @@ mod tests {
         assert!(
             ring.bytes <= MAX_BYTES && ring.last(usize::MAX).iter().map(|l| l.text.len()).sum::<usize>() == ring.bytes
         );
+    }
+
+    #[test]
+    fn one_record_is_one_line_of_bounded_length() {
+        let record = LogRecord { message: "\u{1b}".repeat(300_000), ..LogRecord::stderr(String::new()) };
+        assert!(line(&record).text.len() <= MAX_LINE + '…'.len_utf8());
     }
 }
