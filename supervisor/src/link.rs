@@ -5,7 +5,11 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use mcproxy_ipc::{Connection, Receiver, Verdict};
 use serde::{Serialize, de::DeserializeOwned};
-use tokio::{sync::mpsc, task::JoinSet, time::timeout};
+use tokio::{
+    sync::mpsc,
+    task::JoinSet,
+    time::{timeout, timeout_at},
+};
 
 use crate::heartbeat::{Beat, Heartbeat};
 
@@ -84,10 +88,12 @@ impl<In: DeserializeOwned, Out: Serialize + Send + 'static> Link<In, Out> {
     /// What the peer still said before it went, in order.
     pub(crate) async fn last_words(mut self) -> Vec<In> {
         const MOST: usize = 4096;
+        // It is gone, so all of it lies in the socket already; who still holds the other end has nothing to say here.
         const LIMIT: Duration = Duration::from_millis(200);
+        let limit = tokio::time::Instant::now() + LIMIT;
         let mut words = Vec::new();
         while words.len() < MOST
-            && let Ok(Ok(Some((message, _)))) = timeout(LIMIT, self.receiver.next()).await
+            && let Ok(Ok(Some((message, _)))) = timeout_at(limit, self.receiver.next()).await
         {
             words.push(message);
         }
@@ -99,4 +105,37 @@ impl<In: DeserializeOwned, Out: Serialize + Send + 'static> Link<In, Out> {
 pub(crate) async fn refuse(mut connection: Connection, reason: String) {
     // It may be gone already.
     let _ = timeout(VERDICT_TIMEOUT, connection.answer(Verdict::Refused(reason))).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use mcproxy_ipc::{
+        Listener, Role, connect,
+        control::{SupervisorToWorker, WorkerToSupervisor},
+        introduce,
+    };
+
+    use super::*;
+
+    #[tokio::test]
+    async fn whoever_goes_on_talking_has_no_last_words() {
+        let dir = tempfile::tempdir().expect("a temp dir");
+        let path = dir.path().join("s.sock");
+        let listener = Listener::bind(&path).expect("binds");
+        let mut talker = JoinSet::new();
+        talker.spawn(async move {
+            let mut connection = connect(&path).await.expect("connects");
+            introduce(&mut connection, Role::Gateway).await.expect("accepted");
+            let (_in, mut out) = connection.control::<SupervisorToWorker, WorkerToSupervisor>();
+            let mut pace = tokio::time::interval(Duration::from_millis(20));
+            while out.send(&WorkerToSupervisor::Pong(1)).await.is_ok() {
+                pace.tick().await;
+            }
+        });
+        let mut connection = listener.accept().await.expect("a caller");
+        mcproxy_ipc::receive_hello(&mut connection).await.expect("a hello");
+        let link = Link::<WorkerToSupervisor, SupervisorToWorker>::accept(connection).await.expect("accepted");
+        let words = timeout(Duration::from_secs(2), link.last_words()).await.expect("in time");
+        assert!(!words.is_empty());
+    }
 }

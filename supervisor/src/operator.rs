@@ -25,6 +25,8 @@ use crate::{
 const LIMIT: Duration = Duration::from_secs(10);
 /// Most old lines in one answer.
 const MAX_LINES: usize = 10_000;
+/// They stay for as long as they like, and workers and the gateway need places among the callers too.
+const MAX_FOLLOWERS: usize = 32;
 
 type In = Receiver<OperatorToSupervisor>;
 type Out = Sender<SupervisorToOperator>;
@@ -108,6 +110,11 @@ async fn logs(
     lines: usize,
     follow: bool,
 ) {
+    if follow && context.follow.receiver_count() >= MAX_FOLLOWERS {
+        let why = format!("{MAX_FOLLOWERS} others follow the log already");
+        say(sender, SupervisorToOperator::Failed(why)).await;
+        return;
+    }
     // Subscribed first, so that no line falls between the old ones and the new ones.
     let new = context.follow.subscribe();
     let old = match &only {

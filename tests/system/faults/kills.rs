@@ -1,6 +1,7 @@
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
+use mcproxy_ipc::control::{OperatorToSupervisor, SupervisorToOperator};
 use serde_json::{Value, json};
 
 use crate::support::{Proxy, ServerView, Session, ask, eventually, fixture, initialize, is_alive, kill};
@@ -117,6 +118,27 @@ async fn a_killed_gateway_is_back_within_two_seconds_and_no_server_notices() {
     // A session of the old gateway either goes on or is honestly unknown, so that the client opens another.
     let old = session.post(r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#).await;
     assert!(old.status == 404 || old.status == 200, "{old:?}");
+}
+
+#[tokio::test]
+async fn those_who_follow_the_log_do_not_keep_a_new_gateway_out() {
+    let proxy = Proxy::of(&["a"]).await;
+    let before = proxy.status().await;
+    let socket = mcproxy_ipc::supervisor_socket(&proxy.dir().join("run"));
+    let mut followers = Vec::new();
+    for _ in 0..64 {
+        let mut connection = mcproxy_ipc::connect(&socket).await.expect("the supervisor listens");
+        mcproxy_ipc::introduce(&mut connection, mcproxy_ipc::Role::Operator).await.expect("accepted");
+        let (receiver, mut sender) = connection.control::<SupervisorToOperator, OperatorToSupervisor>();
+        sender.send(&OperatorToSupervisor::Logs { server: None, lines: 0, follow: true }).await.expect("sent");
+        followers.push((receiver, sender));
+    }
+    kill(before.gateway_pid());
+    eventually("another gateway", Duration::from_secs(5), async || {
+        let gateway = proxy.try_status().await?.gateway?.pid;
+        (gateway != before.gateway_pid() && proxy.get("/healthz").await.status == 200).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -162,7 +162,8 @@ impl Proxy {
         self.try_status().await.expect("the supervisor answers")
     }
 
-    async fn try_status(&self) -> Option<SystemView> {
+    /// The same, or nothing when it has no answer.
+    pub(crate) async fn try_status(&self) -> Option<SystemView> {
         let finished = self.cli(&["status", "--json"]).await;
         (finished.code == Some(0)).then(|| {
             serde_json::from_str(&finished.stdout).unwrap_or_else(|error| panic!("{error}: {}", finished.stdout))
