@@ -153,7 +153,7 @@ pub(crate) enum RawLevel {
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct RawGatewayLimits {
     /// The largest request body, in bytes.
-    #[schemars(range(min = 1024, max = 268_435_456))]
+    #[schemars(range(min = 1024, max = 50_331_648))]
     pub(crate) max_body: u64,
     /// How many sessions may exist at once.
     #[schemars(range(min = 1, max = 1_000_000))]
@@ -334,13 +334,13 @@ pub(crate) struct RawTools {
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct RawServerLimits {
     /// The longest message, in bytes.
-    #[schemars(range(min = 1024, max = 268_435_456))]
+    #[schemars(range(min = 1024, max = 50_331_648))]
     pub(crate) max_line: u64,
     /// The most tools.
     #[schemars(range(min = 1, max = 100_000))]
     pub(crate) max_tools: u64,
     /// The largest sum of all lists, in bytes.
-    #[schemars(range(min = 1024, max = 268_435_456))]
+    #[schemars(range(min = 1024, max = 50_331_648))]
     pub(crate) max_catalogue: u64,
     /// The most calls in flight.
     #[schemars(range(min = 1, max = 65_536))]
