@@ -223,6 +223,11 @@ impl Fleet {
         }
     }
 
+    /// Whether a call to a server would reach it at this moment.
+    pub(crate) fn answers(&self, server: &str) -> bool {
+        matches!(self.destination(server), Destination::Link(_))
+    }
+
     /// Whether an endpoint exists.
     pub(crate) fn has(&self, scope: &Scope) -> bool {
         match scope {

@@ -46,8 +46,15 @@ pub(super) async fn readyz(Shared(gateway): Shared, query: web::Query<Require>) 
     };
     let waiting: Vec<Waiting> = required
         .into_iter()
-        .filter(|name| state_of(name) != Some(ServerState::Ready))
-        .map(|server| Waiting { state: state_of(&server).map_or("unknown", ServerState::as_str).to_owned(), server })
+        .filter(|name| !gateway.fleet.answers(name))
+        .map(|server| {
+            let state = match state_of(&server) {
+                // Its worker is ready, and we have not read its catalogue yet.
+                Some(ServerState::Ready) => ServerState::Starting.as_str(),
+                state => state.map_or("unknown", ServerState::as_str),
+            };
+            Waiting { state: state.to_owned(), server }
+        })
         .collect();
     let mut response = if waiting.is_empty() { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
     response.json(Readiness { ready: waiting.is_empty(), waiting })
