@@ -8,7 +8,7 @@ use std::{
 };
 
 use mcproxy_config::Config;
-use mcproxy_ipc::{Listener, LogLevel, ServerName};
+use mcproxy_ipc::{Listener, LogLevel, ServerName, log::LogThreshold};
 use slog::{info, warn};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
@@ -24,9 +24,7 @@ use crate::{
     context::{Context, Directory, Overview, START_SLOTS},
     control::{self, Request},
     gateway::{Gateway, GatewayCommand, GatewaySnapshot},
-    log_ring,
-    logging::LevelSwitch,
-    orphans,
+    log_ring, orphans,
     reload::gateway_settings,
     runtime_dir::RuntimeDir,
     server::{self, Command, ServerHandle},
@@ -41,7 +39,7 @@ const KILL_LIMIT: Duration = Duration::from_secs(3);
 /// What `main` has prepared.
 pub(crate) struct Prepared {
     pub(crate) log: slog::Logger,
-    pub(crate) level: LevelSwitch,
+    pub(crate) level: LogThreshold,
     /// The level of the command line, which wins over the file's.
     pub(crate) fixed_level: Option<LogLevel>,
     pub(crate) config: Config,
@@ -70,7 +68,7 @@ pub(crate) struct Supervisor {
     pub(super) fingerprint: Fingerprint,
     pub(super) address: (Option<std::net::IpAddr>, Option<u16>),
     pub(super) fixed_level: Option<LogLevel>,
-    pub(super) level: LevelSwitch,
+    pub(super) level: LogThreshold,
     pub(super) directory: watch::Sender<Directory>,
     pub(super) overview: watch::Sender<Overview>,
     /// Tasks that are being left, by name: a new one of the same name waits for them.

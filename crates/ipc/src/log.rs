@@ -122,12 +122,18 @@ pub struct ControlDrain {
 pub struct LogThreshold(Arc<AtomicUsize>);
 
 impl LogThreshold {
+    /// Lets records of this level and the more serious ones pass.
+    pub fn new(level: LogLevel) -> Self {
+        Self(Arc::new(AtomicUsize::new(level.to_slog().as_usize())))
+    }
+
     /// From here on: records of this level and the more serious ones.
     pub fn set(&self, level: LogLevel) {
         self.0.store(level.to_slog().as_usize(), Ordering::Relaxed);
     }
 
-    fn lets_pass(&self, level: Level) -> bool {
+    /// Whether a record of this level is wanted.
+    pub fn lets_pass(&self, level: Level) -> bool {
         level.as_usize() <= self.0.load(Ordering::Relaxed)
     }
 }
@@ -135,7 +141,7 @@ impl LogThreshold {
 impl ControlDrain {
     /// Queues into `queue`; whoever holds the other end writes to the control socket.
     pub fn new(queue: mpsc::Sender<LogRecord>) -> Self {
-        Self { queue, dropped: AtomicU64::new(0), threshold: LogThreshold(Arc::new(AtomicUsize::new(usize::MAX))) }
+        Self { queue, dropped: AtomicU64::new(0), threshold: LogThreshold::new(LogLevel::Trace) }
     }
 
     /// To change what is sent. At first everything is: a drain does not know what its reader throws away.

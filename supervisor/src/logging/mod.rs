@@ -13,12 +13,11 @@ use std::{
     time::Duration,
 };
 
-use mcproxy_ipc::LogLevel;
+use mcproxy_ipc::{LogLevel, log::LogThreshold};
 use slog::{Drain, Logger, o};
 use slog_async::{Async, AsyncGuard, OverflowStrategy};
 
 pub(crate) use escape::{one_line, printable};
-pub(crate) use gate::LevelSwitch;
 pub(crate) use remote::emit;
 
 /// Records that may wait for the sink; beyond that they are dropped and counted.
@@ -49,7 +48,7 @@ pub(crate) struct Logging {
     /// The root.
     pub(crate) log: Logger,
     /// Changes the level that is logged.
-    pub(crate) level: LevelSwitch,
+    pub(crate) level: LogThreshold,
     /// Why syslog could not be opened; records go to standard error instead.
     pub(crate) syslog_error: Option<io::Error>,
     guard: AsyncGuard,
@@ -71,7 +70,7 @@ impl Logging {
                 }
             },
         };
-        let level = LevelSwitch::new(level);
+        let level = LogThreshold::new(level);
         let log = Logger::root(gate::Gate::new(drain.ignore_res(), level.clone()), o!());
         Self { log, level, syslog_error, guard }
     }
