@@ -7,6 +7,7 @@ use std::{
     process::{ExitStatus, Stdio},
 };
 
+use mcproxy_ipc::environment::PASSED_ON;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::process::{ChildStderr, Command};
 
@@ -14,21 +15,6 @@ use crate::{
     children::{Children, Instance},
     lines::Lines,
 };
-
-/// What our own processes may see of our environment, each for a reason. Everything else (secrets for the configuration, most
-/// of all) stays here; a server's own variables travel over the control socket.
-const PASSED_ON: &[&str] = &[
-    // To find programs and to be somebody.
-    "PATH HOME USER LOGNAME SHELL LANG LC_ALL LC_CTYPE TZ TMPDIR TERM",
-    // Where package runners keep what they downloaded.
-    "XDG_CACHE_HOME XDG_CONFIG_HOME XDG_DATA_HOME npm_config_cache NPM_CONFIG_CACHE UV_CACHE_DIR",
-    // How they get out.
-    "HTTP_PROXY HTTPS_PROXY NO_PROXY ALL_PROXY http_proxy https_proxy no_proxy all_proxy",
-    "npm_config_registry NPM_CONFIG_REGISTRY PIP_INDEX_URL UV_INDEX_URL UV_DEFAULT_INDEX",
-    // Whom they trust on the way.
-    "SSL_CERT_FILE SSL_CERT_DIR NODE_EXTRA_CA_CERTS REQUESTS_CA_BUNDLE CURL_CA_BUNDLE PIP_CERT",
-    "npm_config_cafile NPM_CONFIG_CAFILE UV_NATIVE_TLS UV_SYSTEM_CERTS",
-];
 
 /// Our other binaries: they lie beside this one.
 #[derive(Debug, Clone)]
@@ -82,7 +68,7 @@ impl Child {
         instance: Option<Instance>,
         children: &Children,
     ) -> io::Result<Self> {
-        let environment = PASSED_ON.iter().flat_map(|names| names.split(' '));
+        let environment = PASSED_ON.iter();
         let environment = environment.filter_map(|name| Some((name, std::env::var_os(name)?)));
         let mut process = Command::new(program)
             .args(args)

@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use mcproxy_ipc::environment::INSTANCE;
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 
 use crate::{
@@ -15,8 +16,6 @@ use crate::{
     proc_table::{self, Process},
 };
 
-/// The variable that names the incarnation in a server's environment.
-const MARK: &str = "MCPROXY_INSTANCE";
 /// Below these, servers are looked after. The kernel cuts names at 15 bytes.
 const KEEPERS: [&str; 2] = ["mcproxy-supervi", "mcproxy-worker"];
 /// A sweep looks again until nothing is left, at most so often.
@@ -75,7 +74,7 @@ pub(crate) fn sweep_leftovers() -> usize {
     let parents: HashMap<u32, u32> = table.iter().map(|process| (process.pid, process.parent)).collect();
     let adrift = |process: &&Process| {
         !process.zombie
-            && proc_table::environment(process.pid, MARK).is_some()
+            && proc_table::environment(process.pid, INSTANCE).is_some()
             && !ancestors(process.pid, &parents).any(|pid| KEEPERS.contains(&proc_table::name(pid).as_str()))
     };
     let leftovers: Vec<Pid> = table.iter().filter(adrift).filter_map(|process| to_pid(process.pid)).collect();
@@ -99,7 +98,7 @@ fn origin(process: &Process, children: &Children, instance: &Instance, groups: &
     if groups.contains(&process.group) || groups.contains(&process.session) {
         return Origin::Dead;
     }
-    match proc_table::environment(process.pid, MARK) {
+    match proc_table::environment(process.pid, INSTANCE) {
         Some(mark) if mark == instance.as_str() || !children.is_live(&mark) => Origin::Dead,
         Some(_) => Origin::Live,
         None => Origin::Unknown,

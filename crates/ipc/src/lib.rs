@@ -12,6 +12,7 @@
 mod codec;
 pub mod control;
 pub mod data;
+pub mod environment;
 pub mod frame;
 mod generation;
 mod half;

@@ -18,6 +18,7 @@ use mcproxy_ipc::{
     Ended, Generation, WorkerSpec,
     control::WorkerToSupervisor,
     data::{CallContext, GatewayToWorker, Outcome, WorkerToGateway},
+    environment::PASSED_ON,
 };
 use mcproxy_mcp::{RawObject, json_string, method};
 use slog::{Drain, Level, LevelFilter, Logger, o};
@@ -30,7 +31,6 @@ use tokio::{
 use self::{mask::Mask, print::Printer};
 use crate::{
     args::ByHand,
-    environment,
     incarnation::{self, Order, Ports, Way},
     link::{Link, LocalEnd},
 };
@@ -81,7 +81,7 @@ fn prepare(wish: &ByHand) -> Result<(WorkerSpec, Mask), Refusal> {
     let looked_up = RefCell::new(Vec::new());
     let lookup = |name: &str| {
         let value = std::env::var(name).ok()?;
-        if !environment::PASSED_ON.contains(&name) {
+        if !PASSED_ON.contains(&name) {
             looked_up.borrow_mut().push(value.clone());
         }
         Some(value)
