@@ -32,6 +32,9 @@ pub(crate) enum LinkError {
     /// The worker would not talk.
     #[error("the worker refused the connection")]
     Hello(#[source] HelloError),
+    /// The system gave no pipes, or the worker went away meanwhile.
+    #[error("cannot hand the worker the pipes for its calls")]
+    Pipes(#[source] io::Error),
 }
 
 /// What the worker says that belongs to no single call.
@@ -115,7 +118,7 @@ impl Link {
             return Err(LinkError::Foreign);
         }
         introduce(&mut connection, Role::Caller).await.map_err(LinkError::Hello)?;
-        let (receiver, sender) = connection.data();
+        let (receiver, sender) = connection.offer_data().await.map_err(LinkError::Pipes)?;
         let link = Self {
             generation,
             outbox: Outbox::open(sender),

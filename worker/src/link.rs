@@ -1,8 +1,9 @@
-//! The way to and from the gateway: a socket, or channels when the worker is run by hand.
+//! The way to and from the gateway: two pipes, or channels when the worker is run by hand.
 
 use std::{
     collections::VecDeque,
     future::poll_fn,
+    io,
     task::{Context, Poll, Waker},
     time::Duration,
 };
@@ -45,9 +46,9 @@ pub(crate) struct LocalEnd {
 
 impl Link {
     /// Over a connection that has been let in.
-    pub(crate) fn socket(connection: Connection) -> Self {
-        let (receiver, sender) = connection.data();
-        Self { incoming: Incoming::Socket(receiver), outgoing: Outgoing::Socket(sender) }
+    async fn accept(connection: Connection) -> io::Result<Self> {
+        let (receiver, sender) = connection.accept_data().await?;
+        Ok(Self { incoming: Incoming::Pipe(receiver), outgoing: Outgoing::Pipe(sender) })
     }
 
     /// Within this process.
@@ -61,7 +62,7 @@ impl Link {
 
 /// What the gateway says.
 pub(crate) enum Incoming {
-    Socket(Receiver<GatewayToWorker>),
+    Pipe(Receiver<GatewayToWorker>),
     Local(mpsc::Receiver<(GatewayToWorker, Bytes)>),
 }
 
@@ -69,7 +70,7 @@ impl Incoming {
     /// The next message; `None` at the end. Cancel safe.
     pub(crate) async fn next(&mut self) -> Result<Option<(GatewayToWorker, Bytes)>, FrameError> {
         match self {
-            Self::Socket(receiver) => receiver.next().await,
+            Self::Pipe(receiver) => receiver.next().await,
             Self::Local(receiver) => Ok(receiver.recv().await),
         }
     }
@@ -88,15 +89,15 @@ pub(crate) enum Pumped {
 
 /// What is said to the gateway.
 pub(crate) enum Outgoing {
-    Socket(Sender<WorkerToGateway>),
+    Pipe(Sender<WorkerToGateway>),
     Local(mpsc::Sender<Envelope>),
 }
 
 impl Outgoing {
-    /// Sends as many messages as there is room for, all in one write where the socket takes it.
+    /// Sends as many messages as there is room for, all in one write where the pipe takes it.
     pub(crate) fn pump(&mut self, messages: &mut VecDeque<Envelope>) -> Pumped {
         match self {
-            Self::Socket(sender) => {
+            Self::Pipe(sender) => {
                 while sender.buffered() < ROOM
                     && let Some((message, payload)) = messages.pop_front()
                 {
@@ -132,7 +133,7 @@ impl Outgoing {
     /// Whether something that was taken over still has to be written.
     pub(crate) fn is_writing(&self) -> bool {
         match self {
-            Self::Socket(sender) => sender.buffered() > 0,
+            Self::Pipe(sender) => sender.buffered() > 0,
             Self::Local(_) => false,
         }
     }
@@ -141,7 +142,7 @@ impl Outgoing {
     pub(crate) async fn room(&mut self) {
         // An error means that the gateway is gone, which the next pump will find out.
         match self {
-            Self::Socket(sender) => {
+            Self::Pipe(sender) => {
                 let _ = poll_fn(|cx| sender.poll_write(cx)).await;
             }
             Self::Local(queue) => {
@@ -174,8 +175,8 @@ pub(crate) async fn doorman(listener: Listener, orders: mpsc::Sender<Order>, log
             }
         };
         match admitted {
-            Ok(connection) => {
-                if orders.send(Order::Serve(Box::new(Link::socket(connection)))).await.is_err() {
+            Ok(link) => {
+                if orders.send(Order::Serve(Box::new(link))).await.is_err() {
                     return;
                 }
             }
@@ -184,7 +185,7 @@ pub(crate) async fn doorman(listener: Listener, orders: mpsc::Sender<Order>, log
     }
 }
 
-async fn admit(mut connection: Connection) -> Result<Connection, String> {
+async fn admit(mut connection: Connection) -> Result<Link, String> {
     let ours = rustix::process::geteuid().as_raw();
     if connection.peer().uid != Some(ours) {
         return Err("it belongs to another user".to_owned());
@@ -196,7 +197,7 @@ async fn admit(mut connection: Connection) -> Result<Connection, String> {
     };
     connection.answer(verdict.clone()).await.map_err(|error| error.to_string())?;
     match verdict {
-        Verdict::Accepted => Ok(connection),
+        Verdict::Accepted => Link::accept(connection).await.map_err(|error| error.to_string()),
         Verdict::Refused(why) => Err(why),
     }
 }

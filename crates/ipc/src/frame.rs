@@ -23,7 +23,7 @@ use tokio::{
 use crate::codec::{self, CodecError, MAX_HEAD};
 
 /// Raised whenever a message changes shape; both ends must agree.
-pub const WIRE_VERSION: u16 = 1;
+pub const WIRE_VERSION: u16 = 2;
 /// Most payload bytes in one data frame: above the largest line or body that configuration allows.
 pub const MAX_PAYLOAD: usize = 64 * 1024 * 1024;
 
@@ -251,6 +251,11 @@ impl<M: Serialize, W: AsyncWrite + Unpin> Sender<M, W> {
             self.buffer = BytesMut::new(); // one large answer must not be held for the life of the connection
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// What it writes to; nothing may be waiting to be written.
+    pub(crate) fn into_io(self) -> W {
+        self.io
     }
 
     async fn flush(&mut self) -> Result<(), FrameError> {

@@ -16,22 +16,42 @@ use tokio::{
 // for writing at every read), which on the path of a call costs two context switches each way. `pipe` is what tokio
 // calls a descriptor of one direction; nothing in it is peculiar to pipes.
 
-/// The reading direction of a local socket. The socket is closed when both directions are dropped.
+/// The reading direction of a connection: of a local socket, which is closed when both directions are dropped, or a pipe.
 #[derive(Debug)]
 pub struct ReadHalf(pipe::Receiver);
 
-/// The writing direction of a local socket.
+/// The writing direction of a connection.
 #[derive(Debug)]
 pub struct WriteHalf {
-    socket: OwnedFd,
-    /// Present while the socket is full.
+    descriptor: OwnedFd,
+    /// Present while there is no room.
     blocked: Option<pipe::Sender>,
+}
+
+impl ReadHalf {
+    /// The reading end of a pipe; anything else is an error.
+    pub(crate) fn pipe(descriptor: OwnedFd) -> io::Result<Self> {
+        pipe::Receiver::from_owned_fd(descriptor).map(Self)
+    }
+}
+
+impl WriteHalf {
+    /// The writing end of a pipe; anything else is an error.
+    pub(crate) fn pipe(descriptor: OwnedFd) -> io::Result<Self> {
+        let descriptor = pipe::Sender::from_owned_fd(descriptor)?.into_nonblocking_fd()?;
+        Ok(Self { descriptor, blocked: None })
+    }
+
+    /// What is written to.
+    pub(crate) fn descriptor(&self) -> &OwnedFd {
+        &self.descriptor
+    }
 }
 
 /// Splits a socket that is in non-blocking mode.
 pub(crate) fn split(socket: OwnedFd) -> io::Result<(ReadHalf, WriteHalf)> {
     let read = pipe::Receiver::from_owned_fd_unchecked(socket.try_clone()?)?;
-    Ok((ReadHalf(read), WriteHalf { socket, blocked: None }))
+    Ok((ReadHalf(read), WriteHalf { descriptor: socket, blocked: None }))
 }
 
 impl AsyncRead for ReadHalf {
@@ -43,10 +63,10 @@ impl AsyncRead for ReadHalf {
 impl AsyncWrite for WriteHalf {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         if self.blocked.is_none() {
-            match rustix::io::write(&self.socket, bytes) {
+            match rustix::io::write(&self.descriptor, bytes) {
                 Err(Errno::AGAIN) => {
-                    let socket = self.socket.as_fd().try_clone_to_owned()?;
-                    self.blocked = Some(pipe::Sender::from_owned_fd_unchecked(socket)?);
+                    let copy = self.descriptor.as_fd().try_clone_to_owned()?;
+                    self.blocked = Some(pipe::Sender::from_owned_fd_unchecked(copy)?);
                 }
                 outcome => return Poll::Ready(outcome.map_err(io::Error::from)),
             }
@@ -62,7 +82,8 @@ impl AsyncWrite for WriteHalf {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(rustix::net::shutdown(&self.socket, rustix::net::Shutdown::Write).map_err(io::Error::from))
+        // The end of a connection is the drop of both its directions; none is ended alone.
+        Poll::Ready(Ok(()))
     }
 }
 

@@ -6,7 +6,7 @@ use tokio::time::timeout;
 use crate::{FrameError, Generation, ServerName, socket::Connection};
 
 /// Longest wait for the other side's half of the hello.
-const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
+pub(crate) const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The first frame on every connection: who is calling.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,7 +3,8 @@
 //! Two planes, one frame format:
 //!
 //! - **control** (supervisor ↔ worker, gateway, operator): small [`control`] messages, never a payload;
-//! - **data** (gateway ↔ worker): a small [`data`] header plus raw JSON bytes that this crate never looks into.
+//! - **data** (gateway ↔ worker): a small [`data`] header plus raw JSON bytes that this crate never looks into. It begins on a
+//!   local socket, which tells who calls, and goes on through a pair of pipes that are handed over there.
 //!
 //! Every frame says its magic and wire version and is bounded before anything is allocated ([`frame`]).
 //! There is one message enum per direction, so a worker cannot even encode what only a gateway may say.
@@ -16,9 +17,11 @@ pub mod environment;
 pub mod frame;
 mod generation;
 mod half;
+mod handover;
 mod hello;
 pub mod log;
 mod name;
+mod pipes;
 mod runtime_dir;
 mod secret;
 mod socket;

@@ -9,12 +9,14 @@ use interprocess::local_socket::{
     tokio::{Listener as RawListener, Stream, prelude::*},
 };
 use serde::{Serialize, de::DeserializeOwned};
-use tokio::net::UnixStream;
+use tokio::{net::UnixStream, time::timeout};
 
 use crate::{
     FrameError, Hello, Receiver, Sender, Verdict,
     frame::{self, encode_frame},
-    half,
+    half::{self, ReadHalf, WriteHalf},
+    hello::HELLO_TIMEOUT,
+    pipes,
 };
 
 /// Who is at the other end, as the kernel says (`SO_PEERCRED`, unix(7)).
@@ -62,9 +64,14 @@ impl Connection {
         (self.receiver.retype(0), self.sender.retype())
     }
 
-    /// From here on: data messages with payloads.
-    pub fn data<In: DeserializeOwned, Out: Serialize>(self) -> (Receiver<In>, Sender<Out>) {
-        (self.receiver.retype(frame::MAX_PAYLOAD), self.sender.retype())
+    /// From here on: data messages with payloads, on pipes that this side makes. For the caller, once it was let in.
+    pub async fn offer_data<In: DeserializeOwned, Out: Serialize>(self) -> io::Result<(Receiver<In>, Sender<Out>)> {
+        pipes::offer(self.sender.into_io()).await.map(of_data)
+    }
+
+    /// The same for the listener, once it has let the caller in: waits for the pipes, but not for long.
+    pub async fn accept_data<In: DeserializeOwned, Out: Serialize>(self) -> io::Result<(Receiver<In>, Sender<Out>)> {
+        timeout(HELLO_TIMEOUT, pipes::accept(self.sender.into_io())).await?.map(of_data)
     }
 
     pub(crate) fn sender(&mut self) -> HelloSender<'_> {
@@ -78,6 +85,10 @@ impl Connection {
     pub(crate) async fn verdict(&mut self) -> Result<Option<Verdict>, FrameError> {
         self.receiver.next_as().await
     }
+}
+
+fn of_data<In: DeserializeOwned, Out: Serialize>((read, write): (ReadHalf, WriteHalf)) -> (Receiver<In>, Sender<Out>) {
+    (Receiver::new(read, frame::MAX_PAYLOAD), Sender::new(write))
 }
 
 /// Writes the two messages of a hello on a connection that has no direction yet.

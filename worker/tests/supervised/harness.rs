@@ -118,7 +118,7 @@ impl Worker {
     pub(crate) async fn gateway(&self) -> Gateway {
         let mut connection = connect(&self.data_socket()).await.expect("connected");
         introduce(&mut connection, Role::Caller).await.expect("let in");
-        let (from, to) = connection.data();
+        let (from, to) = connection.offer_data().await.expect("pipes");
         Gateway { from, to }
     }
 }
