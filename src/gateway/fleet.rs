@@ -18,7 +18,7 @@ use tokio::{sync::watch, time::Instant};
 use super::{
     builtin,
     catalogue::{CatalogueWarning, ServerCatalogue, View},
-    link::Link,
+    link::{Link, Load},
     scope::Scope,
 };
 
@@ -190,10 +190,11 @@ impl Fleet {
         self.servers.borrow().values().map(|s| s.route.clone()).collect()
     }
 
-    /// Every server with the number of calls under way on its link.
-    pub(crate) fn in_flight(&self) -> Vec<(ServerName, usize)> {
+    /// Every server with what is under way on its link.
+    pub(crate) fn load(&self) -> Vec<(ServerName, Load)> {
         let servers = self.servers.borrow();
-        servers.iter().map(|(name, s)| (name.clone(), s.link.as_ref().map_or(0, |l| l.in_flight()))).collect()
+        let load = |s: &Server| s.link.as_ref().map(|link| link.load()).unwrap_or_default();
+        servers.iter().map(|(name, s)| (name.clone(), load(s))).collect()
     }
 
     /// Links that take calls.

@@ -8,7 +8,7 @@ use mcproxy_ipc::{ServerName, ServerState, data::CallContext};
 use mcproxy_mcp::{
     ErrorCode, ErrorObject, RawObject, RawValue, json_string, method, object_body, one_line, write_notification,
 };
-use slog::{debug, warn};
+use slog::{Drain as _, debug, info, o, warn};
 use tokio::time::{MissedTickBehavior, interval, timeout_at};
 
 use super::{
@@ -18,8 +18,10 @@ use super::{
     level::Level,
     link::{Answer, CallEvent, Link},
     metrics::Outcome,
+    reason,
     reply::Reply,
     rewrite::{self, ResultRewrite},
+    state::short,
 };
 
 /// While a call waits for a server to start: how often a client that asked for progress hears that we are alive.
@@ -81,15 +83,18 @@ impl<'a> Forward<'a> {
 
     /// Hands the call over and waits for its answer. `None`: the client cancelled it.
     pub(crate) async fn run(&self, rewrite: ResultRewrite) -> Option<Reply> {
+        let (outcome, reply) = self.attempt(rewrite).await;
+        self.log(outcome, reply.as_ref());
+        reply
+    }
+
+    async fn attempt(&self, rewrite: ResultRewrite) -> (Outcome, Option<Reply>) {
         let link = match wait_for(self.exchange, &self.server, self.progress_token.as_deref()).await {
             Ok(link) => link,
-            Err(error) => {
-                self.exchange.gateway.metrics.turned_away(self.server.as_str());
-                return Some(error.into());
-            }
+            Err(error) => return self.turned_away(error),
         };
         if self.exchange.is_cancelled() {
-            return None;
+            return (Outcome::Cancelled, None);
         }
         let context = CallContext {
             wants_progress: self.progress_token.is_some(),
@@ -97,8 +102,7 @@ impl<'a> Forward<'a> {
             ..CallContext::default()
         };
         let Some(call) = link.call(self.method, &self.payload, self.meta_at, context).await else {
-            self.exchange.gateway.metrics.turned_away(self.server.as_str());
-            return Some(unavailable(&self.server, "worker_gone", None).into());
+            return self.turned_away(unavailable(&self.server, "worker_gone", None));
         };
         self.exchange.attach(call.handle());
         let (outcome, reply) = match call.wait(|event| self.pass_on(event)).await {
@@ -109,11 +113,33 @@ impl<'a> Forward<'a> {
             Answer::Abandoned => (Outcome::Lost, Some(self.failed(Failure::Stopping))),
             Answer::Lost => (Outcome::Lost, Some(self.failed(Failure::WorkerEnded))),
         };
-        let took = self.exchange.elapsed();
-        link.metrics().ended(outcome, took);
-        debug!(self.exchange.gateway.log, "call"; "server" => %self.server, "method" => self.method, "name" => &self.name,
-            "bytes" => self.payload.len(), "outcome" => ?outcome, "duration_us" => took.as_micros() as u64);
-        reply
+        link.metrics().ended(outcome, self.exchange.elapsed());
+        (outcome, reply)
+    }
+
+    fn turned_away(&self, error: ErrorObject) -> (Outcome, Option<Reply>) {
+        self.exchange.gateway.metrics.turned_away(self.server.as_str());
+        (Outcome::Unavailable, Some(error.into()))
+    }
+
+    /// One record for each call, at the level that `logging.calls` names: what was called and how it went, never what was said.
+    fn log(&self, outcome: Outcome, reply: Option<&Reply>) {
+        let gateway = &self.exchange.gateway;
+        let reason = match reply {
+            Some(Reply::Error(error)) => {
+                let reason = reason::of_error(error);
+                gateway.metrics.failed(self.server.as_str(), reason);
+                reason
+            }
+            Some(Reply::Result(_)) | None => "",
+        };
+        let Some(level) = gateway.call_level().filter(|level| gateway.log.is_enabled(*level)) else { return };
+        let facts = o!("server" => self.server.to_string(), "method" => self.method, "name" => self.name.clone(),
+            "session" => short(self.exchange.session.id()).to_owned(), "request_bytes" => self.payload.len(),
+            "response_bytes" => reply.map_or(0, Reply::len), "outcome" => outcome.as_str(), "reason" => reason,
+            "duration_us" => self.exchange.elapsed().as_micros() as u64);
+        let log = gateway.log.new(facts);
+        if level == slog::Level::Info { info!(log, "call") } else { debug!(log, "call") }
     }
 
     /// An answer of our own where the server gave none.
@@ -198,6 +224,7 @@ pub(crate) async fn wait_for(
     if let Destination::Link(link) = fleet.destination(server.as_str()) {
         return Ok(link);
     }
+    let _waiting = exchange.gateway.metrics.waiting(server.as_str());
     let begun = tokio::time::Instant::now();
     let wait = fleet.timeouts(server.as_str()).map_or(Duration::ZERO, |timeouts| timeouts.idle);
     let mut changes = fleet.watch();

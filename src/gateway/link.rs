@@ -76,6 +76,15 @@ pub(crate) enum Answer {
     Abandoned,
 }
 
+/// How busy a link is.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Load {
+    /// Calls that wait for an answer.
+    pub(crate) calls: usize,
+    /// Bytes that the worker has not read yet.
+    pub(crate) queued_bytes: usize,
+}
+
 /// What happens to one call, on its way to the one who waits for it.
 enum Step {
     Event(CallEvent),
@@ -146,9 +155,9 @@ impl Link {
         &self.metrics
     }
 
-    /// How many calls wait for an answer.
-    pub(crate) fn in_flight(&self) -> usize {
-        self.waiters.borrow().len()
+    /// What is under way at this moment.
+    pub(crate) fn load(&self) -> Load {
+        Load { calls: self.waiters.borrow().len(), queued_bytes: self.outbox.queued() }
     }
 
     /// Hands a call to the worker. `payload`: the params without `_meta`, and from `meta_at` on the `_meta`, as the data

@@ -2,7 +2,7 @@
 
 use std::{fmt::Write as _, sync::atomic::AtomicU64, time::Duration};
 
-use mcproxy_ipc::ServerState;
+use mcproxy_ipc::{ProcessStatus, ServerState, StatusReport};
 use prometheus_client::{
     encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder, text::encode},
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
@@ -26,6 +26,17 @@ struct ServerLabel {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ErrorLabels {
+    server: String,
+    reason: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ProcessLabel {
+    process: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct StateLabels {
     server: String,
     state: String,
@@ -46,23 +57,40 @@ pub(crate) enum Outcome {
     Unavailable,
 }
 
-impl EncodeLabelValue for Outcome {
-    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), std::fmt::Error> {
-        let word = match self {
+impl Outcome {
+    /// The word for it in counters and the log.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
             Self::Result => "result",
             Self::Error => "error",
             Self::Cancelled => "cancelled",
             Self::Lost => "lost",
             Self::Unavailable => "unavailable",
-        };
-        encoder.write_str(word)
+        }
+    }
+}
+
+impl EncodeLabelValue for Outcome {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), std::fmt::Error> {
+        encoder.write_str(self.as_str())
     }
 }
 
 /// The counters. Everything that can be read off the state at scrape time is not counted here.
 pub(crate) struct Metrics {
     calls: Family<CallLabels, Counter>,
+    errors: Family<ErrorLabels, Counter>,
     duration: Family<ServerLabel, Histogram>,
+    waiting: Family<ServerLabel, Gauge>,
+}
+
+/// A call that waits for its server to start; counted until it is dropped.
+pub(crate) struct Waiting(Gauge);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
 }
 
 /// The counters of one server, so that a call need not look them up.
@@ -73,7 +101,12 @@ pub(crate) struct ServerMetrics {
 
 impl Metrics {
     pub(crate) fn new() -> Self {
-        Self { calls: Family::default(), duration: Family::new_with_constructor(|| Histogram::new(BUCKETS)) }
+        Self {
+            calls: Family::default(),
+            errors: Family::default(),
+            duration: Family::new_with_constructor(|| Histogram::new(BUCKETS)),
+            waiting: Family::default(),
+        }
     }
 
     /// The counters of one server.
@@ -82,6 +115,8 @@ impl Metrics {
             let labels = CallLabels { server: server.to_owned(), outcome };
             self.calls.get_or_create(&labels).clone()
         };
+        // A page that lacks what has not happened yet cannot be told from one that does not know of it.
+        drop(self.waiting.get_or_create(&ServerLabel { server: server.to_owned() }));
         ServerMetrics {
             outcomes: [Outcome::Result, Outcome::Error, Outcome::Cancelled, Outcome::Lost].map(counter),
             duration: self.duration.get_or_create(&ServerLabel { server: server.to_owned() }).clone(),
@@ -92,6 +127,18 @@ impl Metrics {
     pub(crate) fn turned_away(&self, server: &str) {
         let labels = CallLabels { server: server.to_owned(), outcome: Outcome::Unavailable };
         self.calls.get_or_create(&labels).inc();
+    }
+
+    /// A client got an error; `reason` is one of few words.
+    pub(crate) fn failed(&self, server: &str, reason: &'static str) {
+        self.errors.get_or_create(&ErrorLabels { server: server.to_owned(), reason }).inc();
+    }
+
+    /// A call waits for its server to start.
+    pub(crate) fn waiting(&self, server: &str) -> Waiting {
+        let gauge = self.waiting.get_or_create(&ServerLabel { server: server.to_owned() }).clone();
+        gauge.inc();
+        Waiting(gauge)
     }
 }
 
@@ -105,32 +152,33 @@ impl ServerMetrics {
     }
 }
 
-/// The whole page.
-pub(crate) fn render(gateway: &Gateway) -> String {
+/// The whole page. `report`: what the supervisor knows of processes, when it answered.
+pub(crate) fn render(gateway: &Gateway, report: Option<&StatusReport>) -> String {
     let mut registry = Registry::with_prefix("mcproxy");
-    registry.register("calls", "Calls forwarded to a server", gateway.metrics.calls.clone());
-    registry.register_with_unit(
-        "call_duration",
-        "Time from a client's request to its answer",
-        Unit::Seconds,
-        gateway.metrics.duration.clone(),
-    );
+    let Metrics { calls, errors, duration, waiting } = &gateway.metrics;
+    registry.register("calls", "Calls for a server, by how they ended", calls.clone());
+    registry.register("call_errors", "Errors that clients got, by reason", errors.clone());
+    let help = "Time from a client's request to its answer";
+    registry.register_with_unit("call_duration", help, Unit::Seconds, duration.clone());
+    registry.register("calls_waiting", "Calls that wait for their server to start", waiting.clone());
+    of_servers(gateway, &mut registry);
+    of_clients(gateway, &mut registry);
+    if let Some(report) = report {
+        of_processes(report, &mut registry);
+    }
+    let mut page = String::new();
+    // Writing to a String cannot fail; a label that cannot be encoded would cut the page short, never panic.
+    let _ = encode(&mut page, &registry);
+    page
+}
+
+fn of_servers(gateway: &Gateway, registry: &mut Registry) {
     let states: Family<StateLabels, Gauge> = Family::default();
     let generations: Family<ServerLabel, Gauge> = Family::default();
     for route in gateway.fleet.routes() {
         let server = route.server.to_string();
-        generations
-            .get_or_create(&ServerLabel { server: server.clone() })
-            .set(i64::try_from(route.generation.0).unwrap_or(i64::MAX));
-        for state in [
-            ServerState::Stopped,
-            ServerState::Starting,
-            ServerState::Ready,
-            ServerState::Stopping,
-            ServerState::Backoff,
-            ServerState::Blocked,
-            ServerState::Failed,
-        ] {
+        generations.get_or_create(&ServerLabel { server: server.clone() }).set(gauged(route.generation.0));
+        for state in ServerState::ALL {
             let labels = StateLabels { server: server.clone(), state: state.to_string() };
             states.get_or_create(&labels).set(i64::from(route.state == state));
         }
@@ -138,19 +186,60 @@ pub(crate) fn render(gateway: &Gateway) -> String {
     registry.register("server_state", "1 for the state that a server is in", states);
     registry.register("server_generation", "Incarnation of a server; grows with each start", generations);
     let in_flight: Family<ServerLabel, Gauge> = Family::default();
-    for (server, calls) in gateway.fleet.in_flight() {
+    let queued: Family<ServerLabel, Gauge> = Family::default();
+    for (server, load) in gateway.fleet.load() {
         let label = ServerLabel { server: server.to_string() };
-        in_flight.get_or_create(&label).set(i64::try_from(calls).unwrap_or(i64::MAX));
+        in_flight.get_or_create(&label).set(gauged(load.calls));
+        queued.get_or_create(&label).set(gauged(load.queued_bytes));
     }
     registry.register("calls_in_flight", "Calls that wait for their server's answer", in_flight);
-    let sessions: Gauge = Gauge::default();
-    sessions.set(i64::try_from(gateway.sessions.len()).unwrap_or(i64::MAX));
-    registry.register("sessions", "Sessions that are open", sessions);
-    let opened: Counter<u64, AtomicU64> = Counter::default();
-    opened.inc_by(gateway.sessions.opened());
-    registry.register("sessions_opened", "Sessions ever opened", opened);
-    let mut page = String::new();
-    // Writing to a String cannot fail; a label that cannot be encoded would cut the page short, never panic.
-    let _ = encode(&mut page, &registry);
-    page
+    let help = "What waits for a server's worker to read it";
+    registry.register_with_unit("queued", help, Unit::Bytes, queued);
+}
+
+fn of_clients(gateway: &Gateway, registry: &mut Registry) {
+    let gauge = |value: usize| {
+        let gauge: Gauge = Gauge::default();
+        gauge.set(gauged(value));
+        gauge
+    };
+    let counter = |value: u64| {
+        let counter: Counter<u64, AtomicU64> = Counter::default();
+        counter.inc_by(value);
+        counter
+    };
+    registry.register("sessions", "Sessions that are open", gauge(gateway.sessions.len()));
+    let streams = gateway.sessions.all().iter().filter(|session| session.has_stream()).count();
+    registry.register("streams", "Streams of sessions that a client reads", gauge(streams));
+    registry.register("sessions_opened", "Sessions ever opened", counter(gateway.sessions.opened()));
+    let help = "Log records of the gateway that found no room on their way to the supervisor";
+    registry.register("log_records_dropped", help, counter(gateway.supervisor.dropped_records()));
+}
+
+fn of_processes(report: &StatusReport, registry: &mut Registry) {
+    let restarts: Family<ServerLabel, Counter> = Family::default();
+    let resident: Family<ServerLabel, Gauge> = Family::default();
+    for server in &report.servers {
+        let label = ServerLabel { server: server.name.to_string() };
+        restarts.get_or_create(&label).inc_by(server.restarts);
+        resident.get_or_create(&label).set(gauged(server.rss_bytes));
+    }
+    registry.register("server_restarts", "How often a server was started again", restarts);
+    let help = "Memory of a server with its worker and all it started";
+    registry.register_with_unit("server_resident", help, Unit::Bytes, resident);
+    let restarts: Family<ProcessLabel, Counter> = Family::default();
+    let resident: Family<ProcessLabel, Gauge> = Family::default();
+    let add = |process: &'static str, status: &ProcessStatus| {
+        restarts.get_or_create(&ProcessLabel { process }).inc_by(status.restarts);
+        resident.get_or_create(&ProcessLabel { process }).set(gauged(status.rss_bytes));
+    };
+    add("supervisor", &report.supervisor);
+    report.gateway.iter().for_each(|gateway| add("gateway", gateway));
+    registry.register("process_restarts", "How often a process of MCProxy was started again", restarts);
+    registry.register_with_unit("process_resident", "Memory of a process of MCProxy", Unit::Bytes, resident);
+}
+
+/// Prometheus' gauges are signed.
+fn gauged(value: impl TryInto<i64>) -> i64 {
+    value.try_into().unwrap_or(i64::MAX)
 }

@@ -22,6 +22,7 @@ mod metrics;
 mod outbox;
 mod patience;
 mod queue;
+mod reason;
 mod reply;
 mod request;
 mod rewrite;
@@ -59,9 +60,9 @@ pub enum GatewayError {
 pub async fn run(listener: TcpListener, control_socket: &Path) -> Result<(), GatewayError> {
     let (logs_to, logs) = mpsc::channel(LOG_QUEUE);
     let drain = ControlDrain::new(logs_to);
-    let threshold = drain.threshold();
+    let drained = (drain.threshold(), drain.dropped_records());
     let log = Logger::root(drain.fuse(), o!());
-    let (connection, supervisor) = supervisor::Connection::open(control_socket, logs, threshold).await?;
+    let (connection, supervisor) = supervisor::Connection::open(control_socket, logs, drained).await?;
     let mut server = pin!(http::serve(listener, supervisor.clone(), &log).map_err(GatewayError::Http)?);
     let handle = server.handle();
     let mut control = pin!(connection.serve());

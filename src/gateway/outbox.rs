@@ -57,6 +57,11 @@ impl Outbox {
         true
     }
 
+    /// Bytes that wait for the worker to read them.
+    pub(crate) fn queued(&self) -> usize {
+        self.sender.borrow().buffered()
+    }
+
     /// No more frames; who waits for room learns that there will be none.
     pub(crate) fn close(&self) {
         self.closed.set(true);

@@ -10,6 +10,13 @@ pub(crate) enum Reply {
 }
 
 impl Reply {
+    /// How many bytes of JSON it is.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Result(text) | Self::Error(text) => text.len(),
+        }
+    }
+
     /// A whole JSON-RPC response.
     pub(crate) fn to_response(&self, id: &RequestId) -> Bytes {
         let mut out = Vec::new();

@@ -4,7 +4,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mcproxy_ipc::{Route, control::GatewaySettings};
+use mcproxy_ipc::{LogLevel, Route, control::GatewaySettings};
 use slog::{Logger, debug, info, o, warn};
 
 use super::{
@@ -73,6 +73,11 @@ impl Gateway {
     /// The settings in force.
     pub(crate) fn settings(&self) -> Rc<GatewaySettings> {
         self.settings.borrow().clone()
+    }
+
+    /// The level at which each call is logged, if at all.
+    pub(crate) fn call_level(&self) -> Option<slog::Level> {
+        self.settings.borrow().log_calls.map(LogLevel::to_slog)
     }
 
     fn take_routes(self: &Rc<Self>) {

@@ -7,7 +7,7 @@ use mcproxy_ipc::{
     FrameError, HelloError, LogRecord, Receiver, Role, Route, Sender, connect,
     control::{Answer, GatewaySettings, GatewayToSupervisor, Question, SupervisorToGateway},
     introduce,
-    log::LogThreshold,
+    log::{DroppedRecords, LogThreshold},
 };
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -48,9 +48,15 @@ pub(crate) struct Supervisor {
     pub(crate) routes: watch::Receiver<Vec<Route>>,
     /// How long to finish in, once the supervisor wants us to go.
     pub(crate) drain: watch::Receiver<Option<Duration>>,
+    dropped: DroppedRecords,
 }
 
 impl Supervisor {
+    /// How many log records found no room on their way to it.
+    pub(crate) fn dropped_records(&self) -> u64 {
+        self.dropped.count()
+    }
+
     /// Asks; `None` when the supervisor is busy or gone.
     pub(crate) async fn ask(&self, question: Question) -> Option<Answer> {
         let (to, answer) = oneshot::channel();
@@ -79,7 +85,7 @@ impl Connection {
     pub(crate) async fn open(
         socket: &Path,
         logs: mpsc::Receiver<LogRecord>,
-        threshold: LogThreshold,
+        (threshold, dropped): (LogThreshold, DroppedRecords),
     ) -> Result<(Self, Supervisor), ControlError> {
         let mut connection = connect(socket).await.map_err(ControlError::Connect)?;
         introduce(&mut connection, Role::Gateway).await?;
@@ -95,8 +101,13 @@ impl Connection {
         let (settings, settings_seen) = watch::channel(*first_settings);
         let (routes, routes_seen) = watch::channel(first_routes);
         let (drain, drain_seen) = watch::channel(None);
-        let supervisor =
-            Supervisor { questions: questions_to, settings: settings_seen, routes: routes_seen, drain: drain_seen };
+        let supervisor = Supervisor {
+            questions: questions_to,
+            settings: settings_seen,
+            routes: routes_seen,
+            drain: drain_seen,
+            dropped,
+        };
         Ok((Self { receiver, sender, questions, logs, threshold, settings, routes, drain }, supervisor))
     }
 

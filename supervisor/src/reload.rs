@@ -131,6 +131,7 @@ pub(crate) fn gateway_settings(config: &GatewayConfig, log_level: LogLevel) -> G
         max_sessions: config.max_sessions,
         session_idle: config.session_idle,
         log_level,
+        log_calls: config.log_calls,
     }
 }
 

@@ -3,12 +3,12 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use mcproxy_ipc::ServerName;
+use mcproxy_ipc::{LogLevel, ServerName};
 
 use crate::auth::{self, Auth};
 use crate::nearest::did_you_mean;
 use crate::problem::printable;
-use crate::raw::{RawGateway, RawGatewayLimits, RawGroup};
+use crate::raw::{RawCallLevel, RawGateway, RawGatewayLimits, RawGroup};
 use crate::report::Report;
 use crate::tree::{Node, Value};
 
@@ -31,6 +31,8 @@ pub struct GatewayConfig {
     pub max_sessions: usize,
     /// After this long an unused session is forgotten.
     pub session_idle: Duration,
+    /// At which level each call is logged, if at all.
+    pub log_calls: Option<LogLevel>,
 }
 
 /// A selection of servers.
@@ -80,6 +82,11 @@ pub(crate) fn check(raw: RawGateway, root: &Node, known: &HashSet<String>, repor
         max_body: size(max_body),
         max_sessions: size(max_sessions),
         session_idle: Duration::from_secs_f64(session_idle),
+        log_calls: match raw.logging.calls {
+            RawCallLevel::Off => None,
+            RawCallLevel::Debug => Some(LogLevel::Debug),
+            RawCallLevel::Info => Some(LogLevel::Info),
+        },
     }
 }
 

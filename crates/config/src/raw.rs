@@ -133,6 +133,19 @@ pub(crate) struct RawGroup {
 pub(crate) struct RawLogging {
     /// The least severe level that is logged.
     pub(crate) level: RawLevel,
+    /// At which level each call is logged: server, method, name, sizes, duration and outcome, never contents.
+    pub(crate) calls: RawCallLevel,
+}
+
+/// At which level each call is logged.
+#[derive(Deserialize, Serialize, JsonSchema, Default, Clone, Copy)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline)]
+pub(crate) enum RawCallLevel {
+    Off,
+    #[default]
+    Debug,
+    Info,
 }
 
 /// How severe a log record is.

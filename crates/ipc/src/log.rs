@@ -113,8 +113,21 @@ fn cut(text: &mut String) {
 #[derive(Debug)]
 pub struct ControlDrain {
     queue: mpsc::Sender<LogRecord>,
+    /// Since the last record that found room.
     dropped: AtomicU64,
+    dropped_ever: DroppedRecords,
     threshold: LogThreshold,
+}
+
+/// How many records found no room since the process began.
+#[derive(Debug, Clone, Default)]
+pub struct DroppedRecords(Arc<AtomicU64>);
+
+impl DroppedRecords {
+    /// So many.
+    pub fn count(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 /// The least serious level that is sent; whoever knows better than the drain changes it.
@@ -141,7 +154,13 @@ impl LogThreshold {
 impl ControlDrain {
     /// Queues into `queue`; whoever holds the other end writes to the control socket.
     pub fn new(queue: mpsc::Sender<LogRecord>) -> Self {
-        Self { queue, dropped: AtomicU64::new(0), threshold: LogThreshold::new(LogLevel::Trace) }
+        let threshold = LogThreshold::new(LogLevel::Trace);
+        Self { queue, dropped: AtomicU64::new(0), dropped_ever: DroppedRecords::default(), threshold }
+    }
+
+    /// To tell how many records were dropped.
+    pub fn dropped_records(&self) -> DroppedRecords {
+        self.dropped_ever.clone()
     }
 
     /// To change what is sent. At first everything is: a drain does not know what its reader throws away.
@@ -169,6 +188,7 @@ impl slog::Drain for ControlDrain {
             LogRecord { level: record.level().into(), source: LogSource::Own, message, fields: fields.0, dropped };
         if self.queue.try_send(record).is_err() {
             self.dropped.fetch_add(dropped + 1, Ordering::Relaxed);
+            self.dropped_ever.0.fetch_add(1, Ordering::Relaxed);
         }
         Ok(())
     }

@@ -25,6 +25,10 @@ pub enum ServerState {
 }
 
 impl ServerState {
+    /// All of them, in the order of a life.
+    pub const ALL: [Self; 7] =
+        [Self::Stopped, Self::Starting, Self::Ready, Self::Stopping, Self::Backoff, Self::Blocked, Self::Failed];
+
     /// The word for it in status, logs and metrics.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -68,9 +68,14 @@ pub(super) async fn health(Shared(gateway): Shared) -> HttpResponse {
     }
 }
 
-/// `GET /metrics`: Prometheus.
+/// `GET /metrics`: Prometheus. Without an answer of the supervisor the page lacks what only it knows.
 pub(super) async fn metrics(Shared(gateway): Shared) -> HttpResponse {
+    let answer = gateway.supervisor.ask(Question::Status).await;
+    let report = match &answer {
+        Some(Answer::Status(report)) => Some(report),
+        _ => None,
+    };
     HttpResponse::Ok()
         .content_type("application/openmetrics-text; version=1.0.0; charset=utf-8")
-        .body(counters::render(&gateway))
+        .body(counters::render(&gateway, report))
 }

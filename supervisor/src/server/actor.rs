@@ -294,9 +294,7 @@ impl Actor {
                 (LogLevel::Error, "server failed and will not be started again", vec![("error", error)])
             }
         };
-        if to != ServerState::Ready && facts.iter().all(|(key, _)| *key != "error") {
-            facts.push(("reason", reason.clone()));
-        }
+        facts.extend([("from", from.to_string()), ("to", to.to_string()), ("reason", reason.clone())]);
         self.history.note(&self.log, level, message, &facts);
         self.history.moved(LifecycleEvent { at_ms: now_ms(), generation, from, to, reason: cut(reason, MAX_REASON) });
     }

@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
 use super::proxy;
-use crate::support::{Proxy, fixture};
+use crate::support::{DEADLINE, Proxy, eventually, fixture};
 
 #[tokio::test]
 async fn a_monitor_sees_who_is_ready() {
@@ -48,6 +48,13 @@ fn form(value: &Value) -> Value {
     }
 }
 
+/// The value of the line that holds all of these.
+fn metric(page: &str, parts: &[&str]) -> f64 {
+    let line = page.lines().find(|line| !line.starts_with('#') && parts.iter().all(|part| line.contains(part)));
+    let line = line.unwrap_or_else(|| panic!("no line with {parts:?} in\n{page}"));
+    line.rsplit(' ').next().and_then(|value| value.parse().ok()).unwrap_or_else(|| panic!("no number: {line}"))
+}
+
 #[tokio::test]
 async fn metrics_count_calls_and_name_states() {
     let proxy = proxy().await;
@@ -57,13 +64,74 @@ async fn metrics_count_calls_and_name_states() {
     }
     let metrics = proxy.get("/metrics").await;
     assert_eq!(metrics.status, 200);
-    let line = |parts: &[&str]| {
-        metrics.body.lines().find(|line| parts.iter().all(|part| line.contains(part))).unwrap_or_else(|| {
-            panic!("no line with {parts:?} in\n{}", metrics.body);
-        })
+    let page = &metrics.body;
+    assert_eq!(metric(page, &["mcproxy_calls_total", "server=\"a\"", "outcome=\"result\""]), 3.0);
+    assert_eq!(metric(page, &["mcproxy_server_state", "server=\"a\"", "ready"]), 1.0);
+    assert_eq!(metric(page, &["mcproxy_sessions "]), 1.0);
+    assert_eq!(metric(page, &["mcproxy_calls_waiting", "server=\"a\""]), 0.0);
+    assert_eq!(metric(page, &["mcproxy_queued_bytes", "server=\"a\""]), 0.0);
+    assert_eq!(metric(page, &["mcproxy_log_records_dropped_total"]), 0.0);
+    for process in ["supervisor", "gateway"] {
+        let label = format!("process=\"{process}\"");
+        assert!(metric(page, &["mcproxy_process_resident_bytes", &label]) > 1e6, "{page}");
+    }
+    assert!(metric(page, &["mcproxy_server_resident_bytes", "server=\"a\""]) > 1e6, "{page}");
+    assert!(page.ends_with("# EOF\n"), "OpenMetrics ends with EOF");
+}
+
+#[tokio::test]
+async fn errors_are_counted_by_their_reason_and_restarts_by_their_server() {
+    let proxy = Proxy::start(json!({
+        "servers": [fixture("a", &[])],
+        "defaults": {"timeout": 0.5, "restart": {"initialDelay": 0.1}}
+    }))
+    .await;
+    let session = proxy.session().await;
+    let call = async |name: &str, arguments: Value| {
+        session.request_as(json!(name), "tools/call", json!({"name": name, "arguments": arguments})).await
     };
-    assert!(line(&["mcproxy_calls_total", "server=\"a\"", "outcome=\"result\""]).ends_with(" 3"));
-    assert!(line(&["mcproxy_server_state", "server=\"a\"", "ready"]).ends_with(" 1"));
-    assert!(metrics.body.lines().any(|line| line == "mcproxy_sessions 1"));
-    assert!(metrics.body.ends_with("# EOF\n"), "OpenMetrics ends with EOF");
+    call("a__slow", json!({"ms": 600_000})).await;
+    call("a__nope", json!({})).await;
+    call("a__crash", json!({})).await;
+    proxy.server_until("started again", "a", |server| server.is_ready() && server.restarts == 1).await;
+    let page = proxy.get("/metrics").await.body;
+    assert_eq!(metric(&page, &["mcproxy_call_errors_total", "reason=\"timeout\""]), 1.0);
+    assert_eq!(metric(&page, &["mcproxy_call_errors_total", "reason=\"server_exited\""]), 1.0);
+    assert_eq!(metric(&page, &["mcproxy_server_restarts_total", "server=\"a\""]), 1.0);
+}
+
+#[tokio::test]
+async fn each_call_is_logged_at_its_own_level_and_never_what_it_said() {
+    let config = |calls: &str| json!({"servers": [fixture("a", &[])], "logging": {"calls": calls}});
+    let proxy = Proxy::start(config("info")).await;
+    let session = proxy.session().await;
+    session.say("a__echo", json!({"text": "between us"})).await;
+    let line = proxy.logged(&["call", "method: tools/call", "name: echo"]).await;
+    for part in
+        ["INFO", "server: a", "outcome: result", "request_bytes: ", "response_bytes: ", "duration_us: ", "session: "]
+    {
+        assert!(line.contains(part), "no {part:?} in {line}");
+    }
+    proxy.write_config(&config("off").to_string());
+    proxy.logged(&["settings changed"]).await;
+    session.say("a__echo", json!({"text": "unseen"})).await;
+    // What is logged later by the same process shows that the call was not.
+    drop(proxy.session().await);
+    eventually("the other session is logged", DEADLINE, async || {
+        (proxy.log().matches("session opened").count() == 2).then_some(())
+    })
+    .await;
+    let log = proxy.log();
+    assert_eq!(log.matches("name: echo").count(), 1, "{log}");
+    assert!(!log.contains("between us"), "{log}");
+}
+
+#[tokio::test]
+async fn every_change_of_state_is_one_record_that_says_from_where_to_where_and_why() {
+    let proxy = proxy().await;
+    proxy.cli(&["restart", "a"]).await;
+    for (from, to) in [("ready", "stopping"), ("stopping", "starting"), ("starting", "ready")] {
+        let line = proxy.logged(&["server: a", &format!("from: {from}"), &format!("to: {to}"), "reason: "]).await;
+        assert!(line.contains("INFO"), "{line}");
+    }
 }

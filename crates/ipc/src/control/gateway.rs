@@ -25,6 +25,8 @@ pub struct GatewaySettings {
     pub session_idle: Duration,
     /// Less serious log records would be thrown away: they need not be sent.
     pub log_level: LogLevel,
+    /// At which level each call is logged (`info` or `debug`); `None`: not at all.
+    pub log_calls: Option<LogLevel>,
 }
 
 /// A bearer token, as the gateway knows it.
