@@ -4,7 +4,7 @@
 use std::{
     cell::{Cell, RefCell},
     collections::HashMap,
-    rc::Rc,
+    rc::{Rc, Weak},
     sync::Arc,
     time::Duration,
 };
@@ -25,8 +25,47 @@ use super::{
 /// One configured server.
 struct Server {
     route: Route,
-    link: Option<Rc<Link>>,
-    offer: Option<Offer>,
+    /// What the supervisor said of it before that.
+    before: Option<Route>,
+    /// Where its calls go.
+    serving: Option<Serving>,
+    /// The link to the current incarnation, until that has said what it offers.
+    next: Option<Rc<Link>>,
+}
+
+/// A link that takes calls.
+struct Serving {
+    link: Rc<Link>,
+    offer: Offer,
+}
+
+impl Server {
+    /// Whether the current incarnation is the one that was ready before.
+    fn is_known(&self) -> bool {
+        self.before.as_ref().is_some_and(|before| before.is_ready() && before.generation == self.route.generation)
+    }
+
+    fn holds(&self, link: &Rc<Link>) -> bool {
+        let serving = self.serving.as_ref().map(|serving| &serving.link);
+        serving.into_iter().chain(&self.next).any(|held| Rc::ptr_eq(held, link))
+    }
+
+    fn wants_link(&self, generation: Generation) -> bool {
+        let serving = self.serving.as_ref().map(|serving| &serving.link);
+        self.route.is_ready()
+            && self.route.generation == generation
+            && serving.into_iter().chain(&self.next).all(|held| held.generation() != generation)
+    }
+
+    /// Prepares its offer again if other rules are in force.
+    fn offer_anew(&mut self) {
+        if let Some(serving) = &mut self.serving
+            && self.before.take().is_some_and(|before| before.tools != self.route.tools)
+            && let Ok((offer, _)) = Offer::read(&self.route, serving.offer.payload.clone())
+        {
+            serving.offer = offer;
+        }
+    }
 }
 
 /// What a server offers: as it came, because its tool rules may change while it runs, and prepared.
@@ -63,6 +102,8 @@ pub(crate) enum Destination {
 pub(crate) struct Fleet {
     servers: RefCell<IndexMap<ServerName, Server>>,
     groups: RefCell<Vec<Group>>,
+    /// Links that were let go while calls were under way on them.
+    leaving: RefCell<Vec<(ServerName, Weak<Link>)>>,
     builtin: (ServerName, Arc<ServerCatalogue>),
     views: RefCell<HashMap<Scope, (u64, Rc<View>)>>,
     revision: Cell<u64>,
@@ -75,6 +116,7 @@ impl Fleet {
         Self {
             servers: RefCell::default(),
             groups: RefCell::default(),
+            leaving: RefCell::default(),
             builtin: (builtin::name(), Arc::new(builtin::catalogue())),
             views: RefCell::default(),
             revision: Cell::new(0),
@@ -99,57 +141,54 @@ impl Fleet {
         self.bump();
     }
 
-    /// Takes over the supervisor's view of all servers and returns those whose worker is new and to be connected to.
-    /// A link that is no longer current takes no new calls; those under way end on it.
+    /// Takes over the supervisor's view of all servers and returns those whose worker is new and to be connected to. A new
+    /// incarnation beside one that serves takes over when it has said what it offers; until then the old one goes on. A link
+    /// that is let go takes no new calls; those under way end on it.
     pub(crate) fn apply(&self, routes: Vec<Route>) -> Vec<Route> {
         let mut servers = self.servers.borrow_mut();
         let mut old = std::mem::take(&mut *servers);
         let mut connect = Vec::new();
         for route in routes {
-            let ready = route.state == ServerState::Ready && route.socket.is_some();
-            let known = old.swap_remove(&route.server);
-            let same = known.as_ref().is_some_and(|s| {
-                ready && s.route.state == ServerState::Ready && s.route.generation == route.generation
-            });
-            let (link, offer) = match known {
-                Some(Server { link, offer: Some(offer), route: before }) if same && before.tools != route.tools => {
-                    (link, Offer::read(&route, offer.payload).ok().map(|(offer, _)| offer))
-                }
-                Some(server) if same => (server.link, server.offer),
-                _ => (None, None),
+            let mut server = match old.swap_remove(&route.server) {
+                Some(known) => Server { route, before: Some(known.route), ..known },
+                None => Server { route, before: None, serving: None, next: None },
             };
-            if ready && !same {
-                connect.push(route.clone());
+            if !server.route.is_ready() {
+                self.retire(&mut server);
+            } else if !server.is_known() {
+                self.let_go(&server.route.server, server.next.take());
+                connect.push(server.route.clone());
             }
-            servers.insert(route.server.clone(), Server { route, link, offer });
+            server.offer_anew();
+            servers.insert(server.route.server.clone(), server);
+        }
+        for (_, mut server) in old {
+            self.retire(&mut server);
         }
         drop(servers);
         self.bump();
         connect
     }
 
-    /// A worker of this incarnation answered; `false` when it is no longer wanted.
+    /// A worker of this incarnation answered; `false` when it is no longer wanted. It takes calls once it has said what it
+    /// offers.
     pub(crate) fn attach(&self, server: &ServerName, link: Rc<Link>) -> bool {
         let mut servers = self.servers.borrow_mut();
         match servers.get_mut(server) {
-            Some(s) if s.route.state == ServerState::Ready && s.route.generation == link.generation() => {
-                s.link = Some(link);
-                drop(servers);
-                self.bump();
+            Some(s) if s.wants_link(link.generation()) => {
+                s.next = Some(link);
                 true
             }
             _ => false,
         }
     }
 
-    /// A link ended: the server's offer goes with it.
+    /// A link ended: what was offered over it goes with it.
     pub(crate) fn detach(&self, server: &ServerName, link: &Rc<Link>) {
         let mut servers = self.servers.borrow_mut();
-        if let Some(s) = servers.get_mut(server)
-            && s.link.as_ref().is_some_and(|l| Rc::ptr_eq(l, link))
-        {
-            s.link = None;
-            s.offer = None;
+        let Some(s) = servers.get_mut(server) else { return };
+        s.next.take_if(|next| Rc::ptr_eq(next, link));
+        if s.serving.take_if(|serving| Rc::ptr_eq(&serving.link, link)).is_some() {
             drop(servers);
             self.bump();
         }
@@ -157,27 +196,40 @@ impl Fleet {
 
     /// Whether the connection to this incarnation is still wanted and missing.
     pub(crate) fn wants_link(&self, server: &ServerName, generation: Generation) -> bool {
-        self.servers.borrow().get(server).is_some_and(|s| {
-            s.route.state == ServerState::Ready && s.route.generation == generation && s.link.is_none()
-        })
+        self.servers.borrow().get(server).is_some_and(|s| s.wants_link(generation))
     }
 
-    /// A server's offer arrived or changed; the warnings are for its operator.
+    /// A server's offer arrived or changed; the warnings are for its operator. With its first, a link takes over from the one
+    /// before.
     pub(crate) fn set_offer(
         &self,
         server: &ServerName,
-        generation: Generation,
+        link: &Rc<Link>,
         payload: Bytes,
     ) -> Result<Vec<CatalogueWarning>, ObjectError> {
         let mut servers = self.servers.borrow_mut();
-        let Some(s) = servers.get_mut(server).filter(|s| s.route.generation == generation) else {
-            return Ok(Vec::new());
-        };
+        let Some(s) = servers.get_mut(server).filter(|s| s.holds(link)) else { return Ok(Vec::new()) };
         let (offer, warnings) = Offer::read(&s.route, payload)?;
-        s.offer = Some(offer);
+        s.next.take_if(|next| Rc::ptr_eq(next, link));
+        let before = s.serving.replace(Serving { link: link.clone(), offer });
+        self.let_go(server, before.map(|before| before.link).filter(|before| !Rc::ptr_eq(before, link)));
         drop(servers);
         self.bump();
         Ok(warnings)
+    }
+
+    fn retire(&self, server: &mut Server) {
+        self.let_go(&server.route.server, server.next.take());
+        self.let_go(&server.route.server, server.serving.take().map(|serving| serving.link));
+    }
+
+    fn let_go(&self, server: &ServerName, link: Option<Rc<Link>>) {
+        let mut leaving = self.leaving.borrow_mut();
+        leaving.retain(|(_, link)| link.upgrade().is_some_and(|link| link.load().calls > 0));
+        if let Some(link) = link {
+            link.retire();
+            leaving.push((server.clone(), Rc::downgrade(&link)));
+        }
     }
 
     /// What the supervisor says of a server.
@@ -190,11 +242,23 @@ impl Fleet {
         self.servers.borrow().values().map(|s| s.route.clone()).collect()
     }
 
-    /// Every server with what is under way on its link.
+    /// Every server with what is under way on its links.
     pub(crate) fn load(&self) -> Vec<(ServerName, Load)> {
-        let servers = self.servers.borrow();
-        let load = |s: &Server| s.link.as_ref().map(|link| link.load()).unwrap_or_default();
-        servers.iter().map(|(name, s)| (name.clone(), load(s))).collect()
+        let leaving = self.leaving.borrow();
+        let load = |(name, s): (&ServerName, &Server)| {
+            let left = leaving.iter().filter(|(of, _)| of == name).filter_map(|(_, link)| link.upgrade());
+            let links = left.chain(s.serving.as_ref().map(|serving| serving.link.clone()));
+            (name.clone(), links.map(|link| link.load()).fold(Load::default(), Load::and))
+        };
+        self.servers.borrow().iter().map(load).collect()
+    }
+
+    /// Gives up all calls that are under way.
+    pub(crate) fn abandon_calls(&self) {
+        let left = self.leaving.borrow().iter().filter_map(|(_, link)| link.upgrade()).collect::<Vec<_>>();
+        for link in self.links(&Scope::All).into_iter().map(|(_, link)| link).chain(left) {
+            link.abandon();
+        }
     }
 
     /// Links that take calls.
@@ -203,7 +267,7 @@ impl Fleet {
         servers
             .iter()
             .filter(|(name, _)| self.shows(scope, name))
-            .filter_map(|(name, s)| Some((name.clone(), s.link.clone()?)))
+            .filter_map(|(name, s)| Some((name.clone(), s.serving.as_ref()?.link.clone())))
             .collect()
     }
 
@@ -216,8 +280,8 @@ impl Fleet {
     pub(crate) fn destination(&self, server: &str) -> Destination {
         let servers = self.servers.borrow();
         let Some(s) = servers.get(server) else { return Destination::Unknown };
-        match (s.route.state, &s.link) {
-            (ServerState::Ready, Some(link)) if s.offer.is_some() => Destination::Link(link.clone()),
+        match (s.route.state, &s.serving) {
+            (ServerState::Ready, Some(serving)) => Destination::Link(serving.link.clone()),
             (ServerState::Ready | ServerState::Starting, _) => Destination::Starting,
             (ServerState::Stopped, _) if !s.route.settled => Destination::Starting,
             (state, _) => Destination::Down { state, why: s.route.last_error.clone() },
@@ -263,7 +327,7 @@ impl Fleet {
             .borrow()
             .iter()
             .filter(|(name, _)| self.shows(scope, name))
-            .filter_map(|(name, s)| Some((name.clone(), s.offer.as_ref()?.catalogue.clone())))
+            .filter_map(|(name, s)| Some((name.clone(), s.serving.as_ref()?.offer.catalogue.clone())))
             .collect();
         if self.shows(scope, &self.builtin.0) {
             parts.push(self.builtin.clone());
@@ -289,6 +353,6 @@ impl Fleet {
             .borrow()
             .iter()
             .filter(|(name, _)| self.shows(scope, name))
-            .any(|(_, s)| !s.route.settled || (s.route.state == ServerState::Ready && s.offer.is_none()))
+            .any(|(_, s)| !s.route.settled || (s.route.state == ServerState::Ready && s.serving.is_none()))
     }
 }

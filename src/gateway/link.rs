@@ -85,6 +85,13 @@ pub(crate) struct Load {
     pub(crate) queued_bytes: usize,
 }
 
+impl Load {
+    /// Both together.
+    pub(crate) fn and(self, other: Self) -> Self {
+        Self { calls: self.calls + other.calls, queued_bytes: self.queued_bytes + other.queued_bytes }
+    }
+}
+
 /// What happens to one call, on its way to the one who waits for it.
 enum Step {
     Event(CallEvent),
@@ -98,6 +105,8 @@ pub(crate) struct Link {
     outbox: Rc<Outbox>,
     next_id: Cell<u64>,
     waiters: RefCell<HashMap<u64, Rc<Queue<Step>>>>,
+    /// Takes no new calls; closes when those under way have their answers.
+    retired: Cell<bool>,
     metrics: ServerMetrics,
 }
 
@@ -133,6 +142,7 @@ impl Link {
             outbox: Outbox::open(sender),
             next_id: Cell::new(1),
             waiters: RefCell::default(),
+            retired: Cell::new(false),
             metrics,
         };
         Ok((Rc::new(link), receiver))
@@ -225,6 +235,19 @@ impl Link {
         }
     }
 
+    /// Nobody sends calls here any more. What is under way goes on; then the connection is closed, which tells a worker
+    /// that drains that it may end.
+    pub(crate) fn retire(&self) {
+        self.retired.set(true);
+        self.close_if_over();
+    }
+
+    fn close_if_over(&self) {
+        if self.retired.get() && self.waiters.borrow().is_empty() {
+            self.outbox.close();
+        }
+    }
+
     /// Gives every call under way up: the time to finish in is over.
     pub(crate) fn abandon(&self) {
         self.settle_all(|| Answer::Abandoned);
@@ -234,12 +257,14 @@ impl Link {
         for (_, steps) in self.waiters.borrow_mut().drain() {
             steps.push_last(Step::Answer(answer()));
         }
+        self.close_if_over();
     }
 
     fn settle(&self, id: u64, answer: Answer) {
         // Without a waiter: a call that was cancelled while its answer was on the way.
         if let Some(steps) = self.waiters.borrow_mut().remove(&id) {
             steps.push_last(Step::Answer(answer));
+            self.close_if_over();
         }
     }
 
@@ -290,6 +315,7 @@ impl CallHandle {
             tokio::task::spawn_local(async move {
                 // A worker that is gone needs no cancellation.
                 link.outbox.send(&GatewayToWorker::Cancel { id, reason }, &[], false).await;
+                link.close_if_over();
             });
         }
     }

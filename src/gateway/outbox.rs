@@ -1,11 +1,11 @@
 use std::{
-    cell::{Cell, RefCell},
+    cell::RefCell,
     future::poll_fn,
     rc::Rc,
     task::{Context, Poll, Waker},
 };
 
-use mcproxy_ipc::{Sender, data::GatewayToWorker};
+use mcproxy_ipc::{FrameError, Sender, data::GatewayToWorker};
 use tokio::sync::Notify;
 
 /// Bytes that may wait for the worker to read them; beyond it callers wait in line.
@@ -14,22 +14,24 @@ const ROOM: usize = 1024 * 1024;
 /// Frames on their way to a worker. Under load they are gathered, so that one write takes many; a frame that is alone is
 /// written at once, without a turn of the task that writes the others.
 pub(crate) struct Outbox {
-    sender: RefCell<Sender<GatewayToWorker>>,
+    /// `None` once it is closed, which the worker sees as the end of the connection.
+    sender: RefCell<Option<Sender<GatewayToWorker>>>,
     /// There is something to write.
     work: Notify,
     /// There is room again, or never will be.
     room: Notify,
-    closed: Cell<bool>,
+    /// It was closed while something waited to be written.
+    over: Notify,
 }
 
 impl Outbox {
-    /// Its task ends when it is closed or the socket fails.
+    /// Its task ends when it is closed or the connection fails.
     pub(crate) fn open(sender: Sender<GatewayToWorker>) -> Rc<Self> {
         let outbox = Rc::new(Self {
-            sender: RefCell::new(sender),
+            sender: RefCell::new(Some(sender)),
             work: Notify::new(),
             room: Notify::new(),
-            closed: Cell::new(false),
+            over: Notify::new(),
         });
         tokio::task::spawn_local(outbox.clone().run());
         outbox
@@ -37,13 +39,11 @@ impl Outbox {
 
     /// Sends a frame; `false` when the worker is gone. `alone`: nothing else is likely to be sent in this turn.
     pub(crate) async fn send(&self, message: &GatewayToWorker, payload: &[u8], alone: bool) -> bool {
-        while !self.closed.get() && self.sender.borrow().buffered() > ROOM {
+        while self.sender.borrow().as_ref().is_some_and(|sender| sender.buffered() > ROOM) {
             self.room.notified().await;
         }
-        if self.closed.get() {
-            return false;
-        }
-        let mut sender = self.sender.borrow_mut();
+        let mut open = self.sender.borrow_mut();
+        let Some(sender) = open.as_mut() else { return false };
         let idle = sender.buffered() == 0;
         if sender.buffer(message, payload).is_err() {
             return false;
@@ -59,24 +59,37 @@ impl Outbox {
 
     /// Bytes that wait for the worker to read them.
     pub(crate) fn queued(&self) -> usize {
-        self.sender.borrow().buffered()
+        self.sender.borrow().as_ref().map_or(0, |sender| sender.buffered())
     }
 
     /// No more frames; who waits for room learns that there will be none.
     pub(crate) fn close(&self) {
-        self.closed.set(true);
+        self.sender.replace(None);
+        self.over.notify_one();
         self.work.notify_one();
         self.room.notify_waiters();
     }
 
     async fn run(self: Rc<Self>) {
-        while !self.closed.get() {
+        while self.sender.borrow().is_some() {
             self.work.notified().await;
-            // The reader of the same socket reports how it failed.
-            if poll_fn(|cx| self.sender.borrow_mut().poll_write(cx)).await.is_err() {
+            let written = tokio::select! {
+                biased;
+                written = poll_fn(|cx| self.poll_write(cx)) => written,
+                () = self.over.notified() => Ok(()),
+            };
+            // The reader of the same connection reports how it failed.
+            if written.is_err() {
                 self.close();
             }
             self.room.notify_waiters();
+        }
+    }
+
+    fn poll_write(&self, cx: &mut Context<'_>) -> Poll<Result<(), FrameError>> {
+        match self.sender.borrow_mut().as_mut() {
+            Some(sender) => sender.poll_write(cx),
+            None => Poll::Ready(Ok(())),
         }
     }
 }

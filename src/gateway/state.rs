@@ -13,7 +13,6 @@ use super::{
     link::{Link, News},
     metrics::Metrics,
     patience::Patience,
-    scope::Scope,
     session::Session,
     sessions::Sessions,
     subscriptions,
@@ -114,9 +113,7 @@ impl Gateway {
         loop {
             look.tick().await;
             if Instant::now() >= end {
-                for (_, link) in self.fleet.links(&Scope::All) {
-                    link.abandon();
-                }
+                self.fleet.abandon_calls();
             }
             // A call of a 2024-11-05 client is answered on its session's stream.
             for session in self.sessions.all().iter().filter(|session| !session.has_calls()) {
@@ -156,11 +153,11 @@ impl Gateway {
                     }
                     pause = RECONNECT.0;
                     let gateway = self.clone();
-                    let (name, news_log) = (server.clone(), log.clone());
+                    let (name, news_log, of) = (server.clone(), log.clone(), link.clone());
                     let end = link
                         .clone()
                         .read(receiver, move |news| match news {
-                            News::Catalogue(payload) => match gateway.fleet.set_offer(&name, generation, payload) {
+                            News::Catalogue(payload) => match gateway.fleet.set_offer(&name, &of, payload) {
                                 Ok(warnings) => {
                                     for warning in warnings {
                                         warn!(news_log, "catalogue"; "warning" => %warning);

@@ -93,29 +93,30 @@ async fn obey(
 ) {
     let mut connected = true;
     loop {
-        let stop = tokio::select! {
+        let asked = tokio::select! {
             message = supervisor.next(), if connected => match message {
                 Ok(Some((SupervisorToWorker::Ping(number), _))) => {
                     // A full queue means that the supervisor does not read; then it does not wait for this either.
                     let _ = reports.try_send(WorkerToSupervisor::Pong(number));
-                    false
+                    None
                 }
-                Ok(Some((SupervisorToWorker::Stop, _))) => true,
+                Ok(Some((SupervisorToWorker::Stop, _))) => Some(Order::Stop),
+                Ok(Some((SupervisorToWorker::Drain { grace }, _))) => Some(Order::Drain(grace)),
                 Ok(Some((SupervisorToWorker::Run(_), _))) => {
                     warn!(log, "the supervisor asked this worker to run a second server; ignored");
-                    false
+                    None
                 }
                 // Without its supervisor a worker has no business.
                 Ok(None) | Err(_) => {
                     connected = false;
-                    true
+                    Some(Order::Stop)
                 }
             },
-            _ = terminate.recv() => true,
+            _ = terminate.recv() => Some(Order::Stop),
         };
-        if stop {
-            // A full queue holds a stop already.
-            let _ = order.try_send(Order::Stop);
+        if let Some(asked) = asked {
+            // A run takes orders before all else; one that does not is killed by whoever gave them.
+            let _ = order.try_send(asked);
         }
     }
 }

@@ -70,6 +70,13 @@ pub struct Route {
     pub tools: ToolRules,
 }
 
+impl Route {
+    /// Whether a worker is there to be connected to.
+    pub fn is_ready(&self) -> bool {
+        self.state == ServerState::Ready && self.socket.is_some()
+    }
+}
+
 /// Why a worker ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum EndReason {

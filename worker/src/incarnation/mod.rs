@@ -52,6 +52,8 @@ const STDERR_CHUNK: usize = 8 * 1024;
 pub(crate) enum Order {
     /// End it.
     Stop,
+    /// End it when the gateway has let go, or after this time.
+    Drain(Duration),
     /// Here is the gateway.
     Serve(Box<Link>),
 }
@@ -128,6 +130,8 @@ struct Incarnation {
     outgoing: Option<Outgoing>,
     /// The gateway takes nothing at present.
     deaf: bool,
+    /// Told to end once the gateway has let go, and by then at the latest.
+    drained_by: Option<Instant>,
     doorman: Option<JoinHandle<()>>,
     ports_orders: (mpsc::Sender<Order>, mpsc::Receiver<Order>),
     reports: mpsc::Sender<WorkerToSupervisor>,
@@ -156,6 +160,7 @@ impl Incarnation {
             incoming,
             outgoing,
             deaf: false,
+            drained_by: None,
             doorman: None,
             ports_orders: ports.orders,
             reports: ports.reports,
@@ -188,6 +193,7 @@ impl Incarnation {
                     (self.incoming, self.outgoing) = (Some(link.incoming), Some(link.outgoing));
                 }
                 Woke::Order(Some(Order::Stop) | None) => self.end(EndReason::Stopped, Instant::now()),
+                Woke::Order(Some(Order::Drain(grace))) => self.drained_by = Some(Instant::now() + grace),
                 Woke::Frame(Ok(Some((message, payload)))) => self.take_frames(message, &payload).await,
                 Woke::Frame(Ok(None)) => self.unlink(),
                 Woke::Frame(Err(error)) => {
@@ -352,6 +358,11 @@ impl Incarnation {
     fn advance(&mut self, now: Instant) {
         if let Some((_, reason)) = self.suspicion.take_if(|(at, _)| *at <= now) {
             self.end(reason, now);
+        }
+        // Calls are in flight only as long as the gateway that waits for them is there.
+        if self.drained_by.is_some_and(|by| self.incoming.is_none() || by <= now) {
+            self.end(EndReason::Stopped, now);
+            self.drained_by = None;
         }
         match &mut self.stage {
             Stage::Running | Stage::Over(_) => {}

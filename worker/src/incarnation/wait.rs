@@ -58,7 +58,8 @@ impl Incarnation {
             Stage::Exited(_, until) => Some(*until),
         };
         let suspicion = self.suspicion.as_ref().map(|(at, _)| *at);
-        [self.session.deadline(), suspicion, stage, self.stderr.pause(now)].into_iter().flatten().min()
+        let drained = self.drained_by.map(|by| if self.incoming.is_some() { by } else { now });
+        [self.session.deadline(), suspicion, stage, drained, self.stderr.pause(now)].into_iter().flatten().min()
     }
 }
 

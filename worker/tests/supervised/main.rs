@@ -1,5 +1,6 @@
 //! The worker under a supervisor and with a gateway, both played by the test.
 
+mod drain;
 mod harness;
 #[path = "../support/mod.rs"]
 mod support;

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{CatalogueCounts, Ended, LogRecord, ServerDescription, WorkerSpec};
@@ -11,6 +13,12 @@ pub enum SupervisorToWorker {
     Ping(u64),
     /// Refuse new calls, answer the pending ones with an error, end the server (stdin, SIGTERM, SIGKILL), then say `Ended`.
     Stop,
+    /// Another incarnation takes over, or nobody needs this one: serve on, and end as with `Stop` once the gateway has let go
+    /// of its connection, which it does when no call is in flight on it any more.
+    Drain {
+        /// At most so long; what is in flight then gets its one error.
+        grace: Duration,
+    },
 }
 
 /// What a worker says to the supervisor.
