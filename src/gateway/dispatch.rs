@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 use super::{
     call,
     catalogue::ListKind,
+    client::Client,
     exchange::{Exchange, Related},
     level::Level,
     reply::Reply,
@@ -55,16 +56,31 @@ async fn reply(exchange: &Exchange, request: &Request) -> Option<Reply> {
         method::RESOURCES_UNSUBSCRIBE => return Some(unsubscribe(exchange, &params).await),
         method::SET_LEVEL => set_level(exchange, &params),
         method::PING => Ok("{}".into()),
-        // The 2024-11-05 transport opens the session before it says who it is.
-        method::INITIALIZE => initialize(&exchange.gateway, &exchange.session, &params),
+        method::INITIALIZE => initialize(exchange, &params),
         unknown => Err(ErrorObject::new(ErrorCode::METHOD_NOT_FOUND, format_args!("there is no method {unknown:?}"))),
     };
     Some(done.unwrap_or_else(Reply::from))
 }
 
+/// What a client begins with.
+pub(crate) struct Hello {
+    /// What it will be spoken to in.
+    pub(crate) version: ProtocolVersion,
+    /// What it says of itself.
+    pub(crate) client: Client,
+}
+
+impl Hello {
+    /// Reads the params of `initialize`.
+    pub(crate) fn read(params: &RawObject<'_>) -> Result<Self, ErrorObject> {
+        let version = ProtocolVersion::negotiate(&required(params, "protocolVersion")?);
+        Ok(Self { version, client: Client::read(params) })
+    }
+}
+
 /// Opens the conversation: versions, capabilities and instructions, all from what the gateway knows at this moment; it
 /// never waits for a server.
-pub(crate) fn initialize(gateway: &Gateway, session: &Session, params: &RawObject<'_>) -> Result<Reply, ErrorObject> {
+pub(crate) fn welcome(gateway: &Gateway, session: &Session) -> Reply {
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
     struct ServerInfo {
@@ -81,18 +97,23 @@ pub(crate) fn initialize(gateway: &Gateway, session: &Session, params: &RawObjec
         #[serde(skip_serializing_if = "Option::is_none")]
         instructions: Option<&'a str>,
     }
-    let version = ProtocolVersion::negotiate(&required(params, "protocolVersion")?);
-    session.set_version(version);
     let view = gateway.fleet.view(session.scope());
     session.begin_lists(view.clone());
     let capabilities = RawValue::from_string(view.capabilities().to_owned()).expect("a view's capabilities are JSON");
     let result = InitializeResult {
-        protocol_version: version.as_str(),
+        protocol_version: session.version().as_str(),
         capabilities: &capabilities,
         server_info: ServerInfo { name: "mcproxy", title: "MCProxy", version: env!("CARGO_PKG_VERSION") },
         instructions: view.instructions(),
     };
-    Ok(Reply::Result(serde_json::to_vec(&result).expect("strings and raw JSON are JSON").into()))
+    Reply::Result(serde_json::to_vec(&result).expect("strings and raw JSON are JSON").into())
+}
+
+/// The 2024-11-05 transport opens the session before it says who it is; elsewhere this is a client that repeats itself.
+fn initialize(exchange: &Exchange, params: &RawObject<'_>) -> Result<Reply, ErrorObject> {
+    let Hello { version, .. } = Hello::read(params)?;
+    exchange.session.set_version(version);
+    Ok(welcome(&exchange.gateway, &exchange.session))
 }
 
 async fn list(exchange: &Exchange, kind: ListKind, params: &RawObject<'_>) -> Result<Reply, ErrorObject> {
@@ -111,6 +132,7 @@ fn set_level(exchange: &Exchange, params: &RawObject<'_>) -> Result<Reply, Error
     let level = Level::parse(&text)
         .ok_or_else(|| ErrorObject::new(ErrorCode::INVALID_PARAMS, format_args!("there is no log level {text:?}")))?;
     exchange.session.set_level(level);
+    exchange.gateway.remember(&exchange.session);
     // A shared server hears the most verbose wish; each session is filtered by its own.
     let Gateway { fleet, sessions, .. } = &*exchange.gateway;
     for (server, link) in fleet.links(exchange.session.scope()) {
@@ -132,10 +154,14 @@ async fn subscribe(exchange: &Exchange, params: &RawObject<'_>) -> Reply {
         return ErrorObject::new(ErrorCode::INVALID_PARAMS, "too many subscriptions in this session").into();
     }
     if held {
+        exchange.gateway.remember(&exchange.session);
         return "{}".into();
     }
     match call::resource_method(exchange, method::RESOURCES_SUBSCRIBE, &server, &uri).await {
-        Some(reply @ Reply::Result(_)) => reply,
+        Some(reply @ Reply::Result(_)) => {
+            exchange.gateway.remember(&exchange.session);
+            reply
+        }
         Some(error) => {
             exchange.session.unsubscribe(&server, &uri);
             error
@@ -149,7 +175,9 @@ async fn unsubscribe(exchange: &Exchange, params: &RawObject<'_>) -> Reply {
         Ok(target) => target,
         Err(error) => return error.into(),
     };
-    if !exchange.session.unsubscribe(&server, &uri) || subscriptions::is_held(&exchange.gateway, &server, &uri) {
+    let had = exchange.session.unsubscribe(&server, &uri);
+    exchange.gateway.remember(&exchange.session);
+    if !had || subscriptions::is_held(&exchange.gateway, &server, &uri) {
         return "{}".into();
     }
     let reply = call::resource_method(exchange, method::RESOURCES_UNSUBSCRIBE, &server, &uri).await;

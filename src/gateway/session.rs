@@ -6,14 +6,16 @@ use std::{
 };
 
 use bytes::Bytes;
-use mcproxy_ipc::ServerName;
+use mcproxy_ipc::{ServerName, SessionKey};
 use mcproxy_mcp::{ProtocolVersion, RequestId};
 use tokio::sync::mpsc;
 
 use super::{
     catalogue::{Changes, View},
+    client::Client,
     level::Level,
     link::CallHandle,
+    note::Note,
     scope::Scope,
 };
 
@@ -26,9 +28,7 @@ pub(crate) const MAX_SUBSCRIPTIONS: usize = 1024;
 
 /// One client of the initialize era, from `initialize` (or `GET /sse`) until it leaves or is forgotten.
 pub(crate) struct Session {
-    id: Box<str>,
-    scope: Scope,
-    principal: Option<String>,
+    identity: Identity,
     version: Cell<ProtocolVersion>,
     level: Cell<Option<Level>>,
     calls: RefCell<HashMap<RequestId, CallState>>,
@@ -38,6 +38,32 @@ pub(crate) struct Session {
     /// What its lists were when it was last told about them.
     seen: RefCell<Option<Rc<View>>>,
     last_used: Cell<Instant>,
+    over: Cell<bool>,
+}
+
+/// Which session it is, and whose.
+pub(crate) struct Identity {
+    /// Its unguessable name.
+    pub(crate) id: Box<str>,
+    /// Its name among ourselves.
+    pub(crate) key: SessionKey,
+    /// What it sees.
+    pub(crate) scope: Scope,
+    /// Who opened it; nobody else may use it.
+    pub(crate) principal: Option<String>,
+    /// What the client said of itself.
+    pub(crate) client: Client,
+    /// What ends it.
+    pub(crate) life: Life,
+}
+
+/// What a session lives through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Life {
+    /// Streamable HTTP: until it is deleted or idle for too long, over the ends of gateways.
+    Durable,
+    /// 2024-11-05: as long as its stream.
+    OfItsStream,
 }
 
 /// How far a request has come.
@@ -61,17 +87,9 @@ impl CallState {
 }
 
 impl Session {
-    pub(crate) fn new(
-        id: Box<str>,
-        scope: Scope,
-        principal: Option<String>,
-        version: ProtocolVersion,
-        now: Instant,
-    ) -> Self {
+    pub(crate) fn new(identity: Identity, version: ProtocolVersion, now: Instant) -> Self {
         Self {
-            id,
-            scope,
-            principal,
+            identity,
             version: Cell::new(version),
             level: Cell::new(None),
             calls: RefCell::default(),
@@ -80,22 +98,49 @@ impl Session {
             missed: Cell::default(),
             seen: RefCell::default(),
             last_used: Cell::new(now),
+            over: Cell::new(false),
         }
     }
 
     /// Its unguessable name.
     pub(crate) fn id(&self) -> &str {
-        &self.id
+        &self.identity.id
+    }
+
+    /// Its name among ourselves: the same over the ends of gateways, and no secret.
+    pub(crate) fn key(&self) -> SessionKey {
+        self.identity.key
     }
 
     /// What it sees.
     pub(crate) fn scope(&self) -> &Scope {
-        &self.scope
+        &self.identity.scope
     }
 
     /// Who opened it; nobody else may use it.
     pub(crate) fn principal(&self) -> Option<&str> {
-        self.principal.as_deref()
+        self.identity.principal.as_deref()
+    }
+
+    /// What the client said of itself.
+    pub(crate) fn client(&self) -> &Client {
+        &self.identity.client
+    }
+
+    /// Whether it is one of the 2024-11-05 transport.
+    pub(crate) fn ends_with_its_stream(&self) -> bool {
+        self.identity.life == Life::OfItsStream
+    }
+
+    /// What is to be kept of it for the next gateway, while it lives.
+    pub(crate) fn note(&self) -> Option<Note> {
+        let keep = self.identity.life == Life::Durable && !self.over.get();
+        keep.then(|| Note { level: self.level.get(), subscriptions: self.subscriptions() })
+    }
+
+    /// It is over. Whether the next gateway has to be told.
+    pub(crate) fn end(&self) -> bool {
+        self.identity.life == Life::Durable && !self.over.replace(true)
     }
 
     /// The negotiated version.

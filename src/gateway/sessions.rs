@@ -3,15 +3,21 @@ use std::{
     collections::HashMap,
     fmt::Write as _,
     rc::Rc,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
+use mcproxy_ipc::{Generation, SessionKey, control::GatewaySettings};
 use mcproxy_mcp::ProtocolVersion;
 
-use super::{scope::Scope, session::Session};
-
-/// Session ids are 128 random bits.
-const ID_BYTES: usize = 16;
+use super::{
+    client::Client,
+    heirs::Heirs,
+    note::Note,
+    scope::Scope,
+    seal::{Pass, SALT, Seal},
+    session::{Identity, Life, Session},
+    supervisor::Inheritance,
+};
 
 /// Why no session was opened.
 #[derive(Debug, thiserror::Error)]
@@ -19,66 +25,180 @@ pub(crate) enum OpenError {
     /// All sessions are in use.
     #[error("all {0} sessions are in use (limits.maxSessions)")]
     Full(usize),
+    /// All that one token may have are in use.
+    #[error("all {0} sessions that one token may have are in use (limits.maxSessionsPerToken)")]
+    TokenFull(usize),
     /// The system gives no random numbers.
     #[error("no random numbers for a session id")]
     Random,
 }
 
+/// How many sessions there may be.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// At once.
+    pub(crate) all: usize,
+    /// Of one token.
+    pub(crate) per_token: usize,
+}
+
+impl Limits {
+    /// Those in force.
+    pub(crate) fn of(settings: &GatewaySettings) -> Self {
+        Self { all: settings.max_sessions, per_token: settings.max_sessions_per_token }
+    }
+}
+
+/// A new session, and the one that made room for it.
+pub(crate) type Opened = (Rc<Session>, Option<Rc<Session>>);
+
 /// All sessions of the initialize era.
-#[derive(Default)]
 pub(crate) struct Sessions {
     all: RefCell<HashMap<Box<str>, Rc<Session>>>,
+    /// How many each principal has.
+    held: RefCell<HashMap<Box<str>, usize>>,
+    seal: Seal,
+    generation: Generation,
+    /// Those of earlier gateways.
+    pub(crate) heirs: Heirs,
     opened: Cell<u64>,
 }
 
 impl Sessions {
-    /// Opens one. At the limit the one that was idle for longest makes room; with none idle there is no room.
+    /// None yet, but those of earlier gateways may come back.
+    pub(crate) fn new(inheritance: Inheritance, now: Instant) -> Self {
+        let Inheritance { seal, generation, keepsakes } = inheritance;
+        Self {
+            all: RefCell::default(),
+            held: RefCell::default(),
+            seal: Seal::new(&seal),
+            generation,
+            heirs: Heirs::new(generation, keepsakes, (now, wall_clock())),
+            opened: Cell::new(0),
+        }
+    }
+
+    /// Opens one that the next gateway can take up. At a limit the one that was idle for longest makes room; with none
+    /// idle there is no room.
     pub(crate) fn open(
         &self,
         scope: Scope,
         principal: Option<String>,
         version: ProtocolVersion,
-        limit: usize,
+        client: Client,
+        limits: Limits,
         now: Instant,
-    ) -> Result<(Rc<Session>, Option<Rc<Session>>), OpenError> {
-        let id = new_id().ok_or(OpenError::Random)?;
-        let mut all = self.all.borrow_mut();
-        let mut evicted = None;
-        if all.len() >= limit {
-            let (idle, victim) = all
-                .values()
-                .map(|s| (s.idle(now), s))
-                .max_by_key(|(idle, _)| *idle)
-                .map(|(idle, s)| (idle, s.clone()))
-                .ok_or(OpenError::Full(limit))?;
-            if idle.is_zero() {
-                return Err(OpenError::Full(limit));
-            }
-            evicted = all.remove(victim.id());
+    ) -> Result<Opened, OpenError> {
+        let key = SessionKey(random().ok_or(OpenError::Random)?);
+        let salt: [u8; SALT] = random().ok_or(OpenError::Random)?;
+        let pass = Pass { key, version, gateway: self.generation, issued: wall_clock(), client };
+        let id = self.seal.seal(&pass, salt, &scope, principal.as_deref());
+        let identity = Identity { id, key, scope, principal, client: pass.client, life: Life::Durable };
+        self.add(identity, version, limits, now)
+    }
+
+    /// Opens one that lives as long as its stream (2024-11-05), with the same limits.
+    pub(crate) fn open_with_stream(
+        &self,
+        scope: Scope,
+        principal: Option<String>,
+        limits: Limits,
+        now: Instant,
+    ) -> Result<Opened, OpenError> {
+        let key = SessionKey(random().ok_or(OpenError::Random)?);
+        let secret: [u8; 16] = random().ok_or(OpenError::Random)?;
+        let mut id = String::with_capacity(2 * secret.len());
+        for byte in secret {
+            let _ = write!(id, "{byte:02x}"); // a String takes everything
         }
-        let session = Rc::new(Session::new(id.clone(), scope, principal, version, now));
-        all.insert(id, session.clone());
+        let client = Client::default();
+        let identity = Identity { id: id.into(), key, scope, principal, client, life: Life::OfItsStream };
+        self.add(identity, ProtocolVersion::V2024_11_05, limits, now)
+    }
+
+    /// Takes up a session of an earlier gateway, with what is known of it; `None` when there is no such session.
+    pub(crate) fn take_up(
+        &self,
+        id: &str,
+        scope: &Scope,
+        principal: Option<&str>,
+        limits: Limits,
+        now: Instant,
+    ) -> Option<Result<(Opened, Note), OpenError>> {
+        let pass = self.seal.open(id, scope, principal)?;
+        let note = self.heirs.find(&pass)?;
+        let Pass { key, version, client, .. } = pass;
+        let (scope, principal) = (scope.clone(), principal.map(str::to_owned));
+        let identity = Identity { id: id.into(), key, scope, principal, client, life: Life::Durable };
+        Some(self.add(identity, version, limits, now).map(|opened| {
+            self.heirs.take(key);
+            (opened, note)
+        }))
+    }
+
+    fn add(
+        &self,
+        identity: Identity,
+        version: ProtocolVersion,
+        limits: Limits,
+        now: Instant,
+    ) -> Result<Opened, OpenError> {
+        let evicted = self.make_room(identity.principal.as_deref(), limits, now)?;
+        let session = Rc::new(Session::new(identity, version, now));
+        if let Some(principal) = session.principal() {
+            *self.held.borrow_mut().entry(principal.into()).or_default() += 1;
+        }
+        self.all.borrow_mut().insert(session.id().into(), session.clone());
         self.opened.set(self.opened.get() + 1);
         Ok((session, evicted))
     }
 
-    /// The session of that id, if it belongs to this caller and endpoint.
-    pub(crate) fn find(&self, id: &str, scope: &Scope, principal: Option<&str>) -> Option<Rc<Session>> {
-        let session = self.all.borrow().get(id).cloned()?;
-        (session.scope() == scope && session.principal() == principal).then_some(session)
+    /// Forgets the longest idle session where a limit is reached: one of the same token where it is the token's.
+    fn make_room(
+        &self,
+        principal: Option<&str>,
+        limits: Limits,
+        now: Instant,
+    ) -> Result<Option<Rc<Session>>, OpenError> {
+        let held = principal.and_then(|name| self.held.borrow().get(name).copied()).unwrap_or_default();
+        let (of, full) = match principal {
+            Some(name) if held >= limits.per_token => (Some(name), OpenError::TokenFull(limits.per_token)),
+            _ if self.len() >= limits.all => (None, OpenError::Full(limits.all)),
+            _ => return Ok(None),
+        };
+        let victim = {
+            let all = self.all.borrow();
+            let candidates = all.values().filter(|session| of.is_none() || session.principal() == of);
+            candidates.max_by_key(|session| session.idle(now)).filter(|session| !session.idle(now).is_zero()).cloned()
+        };
+        victim.and_then(|victim| self.close(victim.id())).map(Some).ok_or(full)
+    }
+
+    /// The session of that id, whoever asks.
+    pub(crate) fn get(&self, id: &str) -> Option<Rc<Session>> {
+        self.all.borrow().get(id).cloned()
     }
 
     /// Forgets one.
     pub(crate) fn close(&self, id: &str) -> Option<Rc<Session>> {
-        self.all.borrow_mut().remove(id)
+        let session = self.all.borrow_mut().remove(id)?;
+        if let Some(principal) = session.principal() {
+            let mut held = self.held.borrow_mut();
+            match held.get_mut(principal) {
+                Some(count) if *count > 1 => *count -= 1,
+                Some(_) | None => {
+                    held.remove(principal);
+                }
+            }
+        }
+        Some(session)
     }
 
     /// Forgets those that were idle for so long, and returns them.
     pub(crate) fn sweep(&self, max_idle: Duration, now: Instant) -> Vec<Rc<Session>> {
-        let mut all = self.all.borrow_mut();
-        let expired: Vec<_> = all.values().filter(|s| s.idle(now) > max_idle).cloned().collect();
+        let expired: Vec<_> = self.all.borrow().values().filter(|s| s.idle(now) > max_idle).cloned().collect();
         for session in &expired {
-            all.remove(session.id());
+            self.close(session.id());
         }
         expired
     }
@@ -99,54 +219,102 @@ impl Sessions {
     }
 }
 
-fn new_id() -> Option<Box<str>> {
-    let mut random = [0u8; ID_BYTES];
-    getrandom::fill(&mut random).ok()?;
-    let mut id = String::with_capacity(2 * ID_BYTES);
-    for byte in random {
-        let _ = write!(id, "{byte:02x}"); // a String takes everything
-    }
-    Some(id.into())
+fn random<const N: usize>() -> Option<[u8; N]> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).ok().map(|()| bytes)
+}
+
+/// Milliseconds since 1970.
+fn wall_clock() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
 mod tests {
+    use mcproxy_ipc::{Keepsake, SealKey};
+
     use super::*;
 
-    fn open(sessions: &Sessions, limit: usize, now: Instant) -> Result<Rc<Session>, OpenError> {
-        sessions.open(Scope::All, None, mcproxy_mcp::LATEST, limit, now).map(|(session, _)| session)
+    const ROOMY: Limits = Limits { all: 8, per_token: 8 };
+
+    fn gateway(generation: u64, keepsakes: Vec<Keepsake>) -> Sessions {
+        let (seal, generation) = (SealKey::new([1; 32]), Generation(generation));
+        Sessions::new(Inheritance { seal, generation, keepsakes }, Instant::now())
+    }
+
+    fn open(sessions: &Sessions, who: Option<&str>, limits: Limits, now: Instant) -> Result<Rc<Session>, OpenError> {
+        let (version, client) = (mcproxy_mcp::LATEST, Client::default());
+        sessions.open(Scope::All, who.map(str::to_owned), version, client, limits, now).map(|(session, _)| session)
+    }
+
+    fn take_up(sessions: &Sessions, id: &str, scope: &Scope, who: Option<&str>) -> Option<Rc<Session>> {
+        let taken = sessions.take_up(id, scope, who, ROOMY, Instant::now())?;
+        Some(taken.expect("room").0.0)
     }
 
     #[test]
     fn at_the_limit_the_longest_idle_session_makes_room() {
-        let sessions = Sessions::default();
-        let start = Instant::now();
-        let first = open(&sessions, 2, start).expect("room");
-        let second = open(&sessions, 2, start + Duration::from_secs(1)).expect("room");
-        let third = open(&sessions, 2, start + Duration::from_secs(2)).expect("made room");
-        assert!(sessions.find(first.id(), &Scope::All, None).is_none());
-        assert!(sessions.find(second.id(), &Scope::All, None).is_some());
-        assert!(sessions.find(third.id(), &Scope::All, None).is_some());
+        let (sessions, start) = (gateway(1, Vec::new()), Instant::now());
+        let limits = Limits { all: 2, per_token: 2 };
+        let first = open(&sessions, None, limits, start).expect("room");
+        let second = open(&sessions, None, limits, start + Duration::from_secs(1)).expect("room");
+        let third = open(&sessions, None, limits, start + Duration::from_secs(2)).expect("made room");
+        assert!(sessions.get(first.id()).is_none());
+        assert!(sessions.get(second.id()).is_some() && sessions.get(third.id()).is_some());
     }
 
     #[test]
     fn sessions_in_use_are_never_evicted() {
-        let sessions = Sessions::default();
-        let now = Instant::now();
-        let session = open(&sessions, 1, now).expect("room");
+        let (sessions, now) = (gateway(1, Vec::new()), Instant::now());
+        let limits = Limits { all: 1, per_token: 1 };
+        let session = open(&sessions, None, limits, now).expect("room");
         let _reader = session.open_stream();
-        assert!(matches!(open(&sessions, 1, now + Duration::from_secs(60)), Err(OpenError::Full(1))));
+        assert!(matches!(open(&sessions, None, limits, now + Duration::from_secs(60)), Err(OpenError::Full(1))));
         assert!(sessions.sweep(Duration::ZERO, now + Duration::from_secs(60)).is_empty());
     }
 
     #[test]
-    fn a_session_is_unknown_to_other_callers_and_endpoints() {
-        let sessions = Sessions::default();
-        let (session, _) =
-            sessions.open(Scope::All, Some("ann".into()), mcproxy_mcp::LATEST, 8, Instant::now()).expect("room");
-        assert!(sessions.find(session.id(), &Scope::All, Some("ann")).is_some());
-        assert!(sessions.find(session.id(), &Scope::All, Some("bob")).is_none());
-        assert!(sessions.find(session.id(), &Scope::All, None).is_none());
-        assert!(sessions.find(session.id(), &Scope::Group("g".into()), Some("ann")).is_none());
+    fn a_token_at_its_limit_makes_room_among_its_own_only() {
+        let (sessions, start) = (gateway(1, Vec::new()), Instant::now());
+        let limits = Limits { all: 9, per_token: 2 };
+        let at = |second| start + Duration::from_secs(second);
+        let others = open(&sessions, Some("bob"), limits, at(0)).expect("room");
+        let first = open(&sessions, Some("ann"), limits, at(1)).expect("room");
+        let second = open(&sessions, Some("ann"), limits, at(2)).expect("room");
+        let third = open(&sessions, Some("ann"), limits, at(3)).expect("made room");
+        assert!(sessions.get(first.id()).is_none() && sessions.get(others.id()).is_some());
+        let _readers = (second.open_stream(), third.open_stream());
+        assert!(matches!(open(&sessions, Some("ann"), limits, at(9)), Err(OpenError::TokenFull(2))));
+        sessions.close(second.id());
+        open(&sessions, Some("ann"), limits, at(9)).expect("room again");
+    }
+
+    #[test]
+    fn the_next_gateway_takes_up_what_was_left_for_the_same_caller_and_endpoint() {
+        let before = gateway(1, Vec::new());
+        let session = open(&before, Some("ann"), ROOMY, Instant::now()).expect("room");
+        let left = || vec![Keepsake { key: session.key(), note: Some(br#"{"level":"error"}"#.to_vec()) }];
+        let after = gateway(2, left());
+        for (scope, who) in [(Scope::All, Some("bob")), (Scope::All, None), (Scope::Group("g".into()), Some("ann"))] {
+            assert!(take_up(&after, session.id(), &scope, who).is_none());
+        }
+        let taken = take_up(&after, session.id(), &Scope::All, Some("ann")).expect("it is the same session");
+        assert_eq!((taken.id(), taken.key(), taken.version()), (session.id(), session.key(), session.version()));
+        after.close(taken.id());
+        assert!(take_up(&after, session.id(), &Scope::All, Some("ann")).is_none(), "it ended meanwhile");
+        let full = Limits { all: 0, per_token: 1 };
+        let after = gateway(2, left());
+        let none = after.take_up(session.id(), &Scope::All, Some("ann"), full, Instant::now());
+        assert!(matches!(none, Some(Err(OpenError::Full(0)))));
+        assert!(take_up(&after, session.id(), &Scope::All, Some("ann")).is_some(), "there was no room, now there is");
+    }
+
+    #[test]
+    fn a_gateway_does_not_take_up_its_own_sessions_once_they_ended() {
+        let sessions = gateway(1, Vec::new());
+        let session = open(&sessions, None, ROOMY, Instant::now()).expect("room");
+        sessions.close(session.id());
+        assert!(take_up(&sessions, session.id(), &Scope::All, None).is_none());
     }
 }

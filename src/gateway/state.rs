@@ -4,14 +4,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mcproxy_ipc::{LogLevel, Route, control::GatewaySettings};
+use mcproxy_ipc::{LogLevel, Route, SessionKey, control::GatewaySettings};
 use slog::{Logger, debug, info, o, warn};
 
 use super::{
     announce,
+    catalogue::Changes,
     fleet::Fleet,
     link::{Link, News},
     metrics::Metrics,
+    note::Note,
     patience::Patience,
     session::Session,
     sessions::Sessions,
@@ -21,8 +23,8 @@ use super::{
 
 /// How often it is looked, while draining, who has all its answers.
 const DRAIN_LOOK: Duration = Duration::from_millis(50);
-/// How often expired sessions are looked for.
-const SWEEP: Duration = Duration::from_secs(15);
+/// How often expired sessions are looked for, at least and at most.
+const SWEEP: (Duration, Duration) = (Duration::from_secs(15), Duration::from_secs(1));
 /// First and longest pause between attempts to reach a worker that the supervisor calls ready.
 const RECONNECT: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
 
@@ -47,10 +49,11 @@ impl Gateway {
     /// Takes over settings and servers and starts the tasks that follow them. Must be called on the HTTP thread.
     pub(crate) fn start(supervisor: Supervisor, log: Logger) -> Rc<Self> {
         let settings = Rc::new(supervisor.settings.borrow().clone());
+        let inheritance = supervisor.inherit().expect("there is one HTTP thread");
         let gateway = Rc::new(Self {
             settings: RefCell::new(settings),
             fleet: Fleet::new(),
-            sessions: Sessions::default(),
+            sessions: Sessions::new(inheritance, Instant::now()),
             supervisor,
             patience: Patience::default(),
             metrics: Metrics::new(),
@@ -123,18 +126,54 @@ impl Gateway {
     }
 
     async fn sweep_sessions(self: Rc<Self>) {
-        let mut tick = tokio::time::interval(SWEEP);
         loop {
-            tick.tick().await;
-            for session in self.sessions.sweep(self.settings().session_idle, Instant::now()) {
+            tokio::time::sleep((self.settings().session_idle / 4).clamp(SWEEP.1, SWEEP.0)).await;
+            let (max_idle, now) = (self.settings().session_idle, Instant::now());
+            for session in self.sessions.sweep(max_idle, now) {
                 debug!(self.log, "session expired"; "session" => short(session.id()));
                 self.release(&session);
             }
+            let lost = self.sessions.heirs.expire(max_idle, now);
+            if !lost.is_empty() {
+                debug!(self.log, "sessions of earlier gateways are given up"; "count" => lost.len());
+                self.forget(&lost);
+            }
+        }
+    }
+
+    /// The next gateway is to find this session as it is now.
+    pub(crate) fn remember(&self, session: &Session) {
+        if let Some(note) = session.note()
+            && !self.supervisor.keep(session.key(), note.to_bytes())
+        {
+            debug!(self.log, "the supervisor keeps nothing now"; "session" => short(session.id()));
+        }
+    }
+
+    /// A session of an earlier gateway goes on here. What changed meanwhile is not known, so its client is told to look
+    /// at everything again.
+    pub(crate) fn resume(&self, session: &Rc<Session>, note: Note) {
+        if let Some(level) = note.level {
+            session.set_level(level);
+        }
+        subscriptions::resume(self, session, note.subscriptions);
+        session.begin_lists(self.fleet.view(session.scope()));
+        session.announce(Changes::ALL);
+        self.remember(session);
+    }
+
+    /// The next gateway must not take these up.
+    fn forget(&self, keys: &[SessionKey]) {
+        if !self.supervisor.forget(keys) {
+            debug!(self.log, "the supervisor keeps nothing now"; "count" => keys.len());
         }
     }
 
     /// A session is over: its calls and subscriptions are given up.
     pub(crate) fn release(self: &Rc<Self>, session: &Rc<Session>) {
+        if session.end() {
+            self.forget(&[session.key()]);
+        }
         session.close_stream();
         session.cancel_all("the client's session ended");
         subscriptions::release(self, session);

@@ -29,6 +29,16 @@ pub(crate) fn release(gateway: &Gateway, session: &Session) {
     }
 }
 
+/// A session of an earlier gateway goes on: servers are told once more, since nobody knows whether they still remember.
+pub(crate) fn resume(gateway: &Gateway, session: &Session, subscriptions: Vec<(ServerName, String)>) {
+    for (server, uri) in subscriptions {
+        let held = is_held(gateway, &server, &uri);
+        if session.subscribe(server.clone(), uri.clone()) && !held {
+            spawn_tell(gateway, &server, method::RESOURCES_SUBSCRIBE, uri);
+        }
+    }
+}
+
 /// A new incarnation of a server knows of no subscription yet.
 pub(crate) fn renew(gateway: &Gateway, server: &ServerName) {
     let mut uris: Vec<String> = gateway

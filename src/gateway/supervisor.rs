@@ -1,10 +1,16 @@
 //! The gateway's side of its control connection: settings and routes come in, questions and log records go out.
 
-use std::{collections::HashMap, path::Path, time::Duration};
+use std::{
+    collections::HashMap,
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use mcproxy_ipc::{
-    FrameError, HelloError, LogRecord, Receiver, Role, Route, Sender, connect,
+    FrameError, Generation, HelloError, Keepsake, LogRecord, Receiver, Role, Route, SealKey, Sender, SessionKey,
+    connect,
     control::{Answer, GatewaySettings, GatewayToSupervisor, Question, SupervisorToGateway},
     introduce,
     log::{DroppedRecords, LogThreshold},
@@ -13,6 +19,10 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 /// Questions that may wait; each belongs to a request of a client.
 const QUESTIONS: usize = 64;
+/// News of sessions that may wait; a supervisor that takes none for so long keeps less for the next gateway.
+const NEWS: usize = 4096;
+/// Ended sessions that are told at once.
+const FORGET: usize = 4096;
 /// Messages that may wait for the supervisor to read them.
 const QUEUE: usize = 256;
 /// Longest wait for an answer.
@@ -31,17 +41,29 @@ pub enum ControlError {
     #[error("the control connection failed")]
     Frame(#[from] FrameError),
     /// It said something else first.
-    #[error("the supervisor did not begin with settings and routes")]
+    #[error("the supervisor did not begin with what belongs to the start")]
     Order,
     /// The supervisor ended.
     #[error("the supervisor closed the control connection")]
     Closed,
 }
 
+/// What outlives a gateway's process.
+pub(crate) struct Inheritance {
+    /// What session ids are sealed with.
+    pub(crate) seal: SealKey,
+    /// Which gateway this is.
+    pub(crate) generation: Generation,
+    /// What earlier ones left.
+    pub(crate) keepsakes: Vec<Keepsake>,
+}
+
 /// What the rest of the gateway sees of the supervisor.
 #[derive(Clone)]
 pub(crate) struct Supervisor {
     questions: mpsc::Sender<(Question, oneshot::Sender<Answer>)>,
+    news: mpsc::Sender<GatewayToSupervisor>,
+    inheritance: Arc<Mutex<Option<Inheritance>>>,
     /// The settings in force.
     pub(crate) settings: watch::Receiver<GatewaySettings>,
     /// Every server, in the order of the file.
@@ -55,6 +77,22 @@ impl Supervisor {
     /// How many log records found no room on their way to it.
     pub(crate) fn dropped_records(&self) -> u64 {
         self.dropped.count()
+    }
+
+    /// What earlier gateways left; there is one heir.
+    pub(crate) fn inherit(&self) -> Option<Inheritance> {
+        self.inheritance.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Leaves a note about a session for the next gateway; `false`: the supervisor takes none now.
+    pub(crate) fn keep(&self, key: SessionKey, note: Vec<u8>) -> bool {
+        self.news.try_send(GatewayToSupervisor::Keep { key, note }).is_ok()
+    }
+
+    /// The next gateway must not take these up; `false`: the supervisor was not told of all.
+    pub(crate) fn forget(&self, keys: &[SessionKey]) -> bool {
+        let tell = |part: &[SessionKey]| self.news.try_send(GatewayToSupervisor::Forget(part.to_vec())).is_ok();
+        keys.chunks(FORGET).all(tell)
     }
 
     /// Asks; `None` when the supervisor is busy or gone.
@@ -73,6 +111,7 @@ pub(crate) struct Connection {
     receiver: Receiver<SupervisorToGateway>,
     sender: Sender<GatewayToSupervisor>,
     questions: mpsc::Receiver<(Question, oneshot::Sender<Answer>)>,
+    news: mpsc::Receiver<GatewayToSupervisor>,
     logs: mpsc::Receiver<LogRecord>,
     threshold: LogThreshold,
     settings: watch::Sender<GatewaySettings>,
@@ -90,6 +129,7 @@ impl Connection {
         let mut connection = connect(socket).await.map_err(ControlError::Connect)?;
         introduce(&mut connection, Role::Gateway).await?;
         let (mut receiver, sender) = connection.control();
+        let inheritance = inherit(&mut receiver).await?;
         let SupervisorToGateway::Configure(first_settings) = next(&mut receiver).await? else {
             return Err(ControlError::Order);
         };
@@ -98,22 +138,25 @@ impl Connection {
         };
         threshold.set(first_settings.log_level);
         let (questions_to, questions) = mpsc::channel(QUESTIONS);
+        let (news_to, news) = mpsc::channel(NEWS);
         let (settings, settings_seen) = watch::channel(*first_settings);
         let (routes, routes_seen) = watch::channel(first_routes);
         let (drain, drain_seen) = watch::channel(None);
         let supervisor = Supervisor {
             questions: questions_to,
+            news: news_to,
+            inheritance: Arc::new(Mutex::new(Some(inheritance))),
             settings: settings_seen,
             routes: routes_seen,
             drain: drain_seen,
             dropped,
         };
-        Ok((Self { receiver, sender, questions, logs, threshold, settings, routes, drain }, supervisor))
+        Ok((Self { receiver, sender, questions, news, logs, threshold, settings, routes, drain }, supervisor))
     }
 
     /// Serves the connection until it ends, which means the end of the gateway.
     pub(crate) async fn serve(self) -> ControlError {
-        let Self { mut receiver, sender, mut questions, mut logs, threshold, settings, routes, drain } = self;
+        let Self { mut receiver, sender, mut questions, mut news, mut logs, threshold, settings, routes, drain } = self;
         let (out, queue) = mpsc::channel(QUEUE);
         let writer = tokio::spawn(sender.drain(queue));
         let mut waiting: HashMap<u64, oneshot::Sender<Answer>> = HashMap::new();
@@ -138,8 +181,13 @@ impl Connection {
                         continue;
                     }
                     Ok(SupervisorToGateway::Ping(number)) => GatewayToSupervisor::Pong(number),
+                    // They belong to the start.
+                    Ok(SupervisorToGateway::Inherit { .. } | SupervisorToGateway::Keepsakes(_)) => {
+                        break ControlError::Order;
+                    }
                     Err(error) => break error,
                 },
+                Some(message) = news.recv() => message,
                 Some((question, to)) = questions.recv() => {
                     waiting.retain(|_, to| !to.is_closed());
                     next_id += 1;
@@ -159,4 +207,16 @@ impl Connection {
 
 async fn next(receiver: &mut Receiver<SupervisorToGateway>) -> Result<SupervisorToGateway, ControlError> {
     receiver.next().await?.map(|(message, _)| message).ok_or(ControlError::Closed)
+}
+
+async fn inherit(receiver: &mut Receiver<SupervisorToGateway>) -> Result<Inheritance, ControlError> {
+    let SupervisorToGateway::Inherit { seal, generation, parts } = next(receiver).await? else {
+        return Err(ControlError::Order);
+    };
+    let mut keepsakes = Vec::new();
+    for _ in 0..parts {
+        let SupervisorToGateway::Keepsakes(part) = next(receiver).await? else { return Err(ControlError::Order) };
+        keepsakes.extend(part);
+    }
+    Ok(Inheritance { seal, generation, keepsakes })
 }

@@ -8,10 +8,10 @@ use std::{
 };
 
 use mcproxy_ipc::{
-    Connection,
+    Connection, Generation, SealKey,
     control::{Answer, GatewaySettings, GatewayToSupervisor, Question, SupervisorToGateway},
 };
-use slog::{Logger, info, o, warn};
+use slog::{Logger, debug, info, o, warn};
 use tokio::{
     sync::{mpsc, watch},
     task::JoinSet,
@@ -21,6 +21,7 @@ use crate::{
     backoff::{Backoff, BackoffPolicy, Jitter},
     child::{Child, ChildNews},
     context::{Context, sleep_until},
+    keepsakes::Keepsakes,
     link::{Link, LinkNews, refuse},
     logging::{emit, one_line},
     orphans, status,
@@ -77,6 +78,11 @@ pub(crate) struct Gateway {
     snapshot: watch::Sender<GatewaySnapshot>,
     child: Option<Child>,
     link: Option<GatewayLink>,
+    /// What each gateway is given that the one before had.
+    seal: SealKey,
+    keepsakes: Keepsakes,
+    /// Which gateway was spawned last.
+    generation: Generation,
     backoff: Backoff,
     /// When the next thing is due: a spawn (no child) or a kill (child that has to call or to end).
     due: Option<Instant>,
@@ -96,6 +102,7 @@ impl Gateway {
         context: Context,
         listener: TcpListener,
         settings: GatewaySettings,
+        seal: SealKey,
         snapshot: watch::Sender<GatewaySnapshot>,
         tasks: &mut JoinSet<()>,
     ) -> mpsc::Sender<GatewayCommand> {
@@ -108,6 +115,9 @@ impl Gateway {
             snapshot,
             child: None,
             link: None,
+            seal,
+            keepsakes: Keepsakes::default(),
+            generation: Generation::default(),
             backoff: Backoff::new(Jitter::random()),
             due: Some(Instant::now()),
             routes_due: None,
@@ -127,7 +137,7 @@ impl Gateway {
                     News::Child(ChildNews::Line(line)) => {
                         warn!(self.log, "gateway stderr"; "line" => %one_line(&line));
                     }
-                    News::Child(ChildNews::Exited(status)) => self.exited(&status.to_string()),
+                    News::Child(ChildNews::Exited(status)) => self.exited(&status.to_string()).await,
                 },
                 () = self.context.routes_changed.notified() => {
                     self.routes_due.get_or_insert(Instant::now() + COALESCE);
@@ -183,8 +193,22 @@ impl Gateway {
         if !self.ending {
             self.due = None;
         }
+        self.hand_down();
         self.tell(SupervisorToGateway::Configure(Box::new(self.settings.clone())));
         self.tell(SupervisorToGateway::Routes(self.routes()));
+    }
+
+    /// Gives the gateway what the one before had.
+    fn hand_down(&mut self) {
+        let parts = self.keepsakes.parts(Instant::now());
+        self.tell(SupervisorToGateway::Inherit {
+            seal: self.seal.clone(),
+            generation: self.generation,
+            parts: u32::try_from(parts.len()).unwrap_or(u32::MAX),
+        });
+        for part in parts {
+            self.tell(SupervisorToGateway::Keepsakes(part));
+        }
     }
 
     fn heard(&mut self, news: LinkNews<GatewayToSupervisor>) {
@@ -199,6 +223,12 @@ impl Gateway {
                 }
             }
             LinkNews::Message(GatewayToSupervisor::Ask { id, question }) => self.answer(id, question),
+            LinkNews::Message(GatewayToSupervisor::Keep { key, note }) => {
+                if !self.keepsakes.keep(key, note) {
+                    debug!(self.log, "no room for what a session wants kept"; "session" => %key);
+                }
+            }
+            LinkNews::Message(GatewayToSupervisor::Forget(keys)) => self.keepsakes.forget(keys, Instant::now()),
             LinkNews::PingDue(number) => self.tell(SupervisorToGateway::Ping(number)),
             LinkNews::Silent => {
                 warn!(self.log, "gateway does not answer and is killed");
@@ -283,6 +313,7 @@ impl Gateway {
         });
         match spawned {
             Ok(child) => {
+                self.generation = self.generation.next();
                 self.due = Some(Instant::now() + START_LIMIT);
                 self.snapshot.send_modify(|snapshot| snapshot.running = Some((child.pid(), Instant::now())));
                 self.child = Some(child);
@@ -294,9 +325,14 @@ impl Gateway {
         }
     }
 
-    fn exited(&mut self, status: &str) {
+    async fn exited(&mut self, status: &str) {
         self.child = None;
-        self.link = None;
+        // The next gateway is to know all that this one knew.
+        if let Some(link) = self.link.take() {
+            for word in link.last_words().await {
+                self.heard(LinkNews::Message(word));
+            }
+        }
         orphans::reap(&self.context.children);
         let lived = self.snapshot.borrow().running.map(|(_, since)| since.elapsed()).unwrap_or_default();
         self.snapshot.send_modify(|snapshot| snapshot.running = None);

@@ -15,6 +15,7 @@ mod context;
 mod control;
 mod gateway;
 mod heartbeat;
+mod keepsakes;
 mod lifecycle;
 mod lines;
 mod link;

@@ -129,6 +129,7 @@ pub(crate) fn gateway_settings(config: &GatewayConfig, log_level: LogLevel) -> G
         groups: config.groups.iter().map(group).collect(),
         max_body_bytes: config.max_body,
         max_sessions: config.max_sessions,
+        max_sessions_per_token: config.max_sessions_per_token,
         session_idle: config.session_idle,
         log_level,
         log_calls: config.log_calls,

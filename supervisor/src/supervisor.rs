@@ -8,7 +8,7 @@ use std::{
 };
 
 use mcproxy_config::Config;
-use mcproxy_ipc::{Listener, LogLevel, ServerName, log::LogThreshold};
+use mcproxy_ipc::{Listener, LogLevel, SealKey, ServerName, log::LogThreshold};
 use slog::{info, warn};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
@@ -174,8 +174,11 @@ impl Supervisor {
         let handles = config.servers.iter().map(|server| server::spawn(server.clone(), None, &context, &mut servers));
         directory.send_replace(handles.collect());
         let mut gateway_task = JoinSet::new();
+        let mut seal = [0; 32];
+        getrandom::fill(&mut seal).map_err(std::io::Error::other)?;
+        let seal = SealKey::new(seal);
         let settings = gateway_settings(&config.gateway, fixed_level.unwrap_or(config.log_level));
-        let gateway = Gateway::spawn(context.clone(), listener, settings, gateway_state, &mut gateway_task);
+        let gateway = Gateway::spawn(context.clone(), listener, settings, seal, gateway_state, &mut gateway_task);
         let mut control_task = JoinSet::new();
         let (asked, requests) = mpsc::channel(8);
         control_task.spawn(control::serve(control, context.clone(), gateway.clone(), asked));

@@ -29,6 +29,8 @@ pub struct GatewayConfig {
     pub max_body: usize,
     /// How many sessions may exist at once.
     pub max_sessions: usize,
+    /// How many of them one token may hold.
+    pub max_sessions_per_token: usize,
     /// After this long an unused session is forgotten.
     pub session_idle: Duration,
     /// At which level each call is logged, if at all.
@@ -72,7 +74,7 @@ pub(crate) fn check(raw: RawGateway, root: &Node, known: &HashSet<String>, repor
             Some(Group { name: name?, servers })
         })
         .collect();
-    let RawGatewayLimits { max_body, max_sessions, session_idle } = raw.limits;
+    let RawGatewayLimits { max_body, max_sessions, max_sessions_per_token, session_idle } = raw.limits;
     GatewayConfig {
         list_wait: Duration::from_secs_f64(raw.list_wait),
         auth,
@@ -81,6 +83,7 @@ pub(crate) fn check(raw: RawGateway, root: &Node, known: &HashSet<String>, repor
         groups,
         max_body: size(max_body),
         max_sessions: size(max_sessions),
+        max_sessions_per_token: size(max_sessions_per_token),
         session_idle: Duration::from_secs_f64(session_idle),
         log_calls: match raw.logging.calls {
             RawCallLevel::Off => None,

@@ -171,6 +171,9 @@ pub(crate) struct RawGatewayLimits {
     /// How many sessions may exist at once.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub(crate) max_sessions: u64,
+    /// How many of them one token may hold.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub(crate) max_sessions_per_token: u64,
     /// Seconds after which an unused session is forgotten.
     #[schemars(range(min = 1, max = 2_592_000))]
     pub(crate) session_idle: f64,
@@ -178,7 +181,7 @@ pub(crate) struct RawGatewayLimits {
 
 impl Default for RawGatewayLimits {
     fn default() -> Self {
-        Self { max_body: 16 << 20, max_sessions: 10_000, session_idle: 3600.0 }
+        Self { max_body: 16 << 20, max_sessions: 10_000, max_sessions_per_token: 2_000, session_idle: 3600.0 }
     }
 }
 

@@ -40,6 +40,11 @@ pub(crate) struct Changes {
     pub(crate) resources: bool,
 }
 
+impl Changes {
+    /// Nothing is as it was, or nobody knows.
+    pub(crate) const ALL: Self = Self { tools: true, prompts: true, resources: true };
+}
+
 /// A tool as a search sees it.
 #[derive(Debug, Clone)]
 pub(crate) struct Offered<'v> {

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
-use mcproxy_mcp::{ErrorCode, ProtocolVersion, parse};
+use mcproxy_mcp::{ErrorCode, parse};
 use serde::Deserialize;
 use slog::info;
 use tokio::sync::mpsc;
@@ -26,7 +26,7 @@ pub(super) struct Query {
 
 /// `GET /sse`
 pub(super) async fn get(request: HttpRequest, place: Place) -> Result<HttpResponse, Refusal> {
-    let session = place.open_session(ProtocolVersion::V2024_11_05)?;
+    let session = place.open_stream_session()?;
     let Place { gateway, scope, .. } = place;
     info!(gateway.log, "session opened"; "session" => short(session.id()), "scope" => %scope, "version" => "2024-11-05 (SSE)");
     let (to, frames) = mpsc::channel(FRAMES);
@@ -48,7 +48,8 @@ pub(super) async fn post(
     query: Option<web::Query<Query>>,
     payload: web::Payload,
 ) -> Result<HttpResponse, Refusal> {
-    let session = query.and_then(|q| place.session(&q.session_id)).filter(|s| s.has_stream()).ok_or_else(|| {
+    let known = query.map_or(Ok(None), |q| place.session(&q.session_id))?;
+    let session = known.filter(|s| s.ends_with_its_stream() && s.has_stream()).ok_or_else(|| {
         let message = "the session is unknown or has ended; open /sse again";
         Refusal::new(StatusCode::NOT_FOUND, ErrorCode::INVALID_REQUEST, message)
     })?;

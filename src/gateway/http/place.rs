@@ -6,10 +6,17 @@ use std::{
 
 use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload, http::StatusCode};
 use mcproxy_ipc::ServerName;
-use mcproxy_mcp::{ErrorCode, ProtocolVersion};
+use mcproxy_mcp::ErrorCode;
+use slog::{info, warn};
 
 use super::refusal::Refusal;
-use crate::gateway::{scope::Scope, session::Session, state::Gateway};
+use crate::gateway::{
+    dispatch::Hello,
+    scope::Scope,
+    session::Session,
+    sessions::{Limits, Opened},
+    state::{Gateway, short},
+};
 
 /// Who is calling, as the guard found out.
 #[derive(Clone)]
@@ -45,21 +52,61 @@ impl Place {
         Ok(Self { gateway, scope, principal })
     }
 
-    /// The session of that id, if it was opened here by this caller.
-    pub(super) fn session(&self, id: &str) -> Option<Rc<Session>> {
-        self.gateway.sessions.find(id, &self.scope, self.principal.as_deref())
+    /// The session of that id, if it was opened here by this caller: one that we know, or one of an earlier gateway.
+    pub(super) fn session(&self, id: &str) -> Result<Option<Rc<Session>>, Refusal> {
+        let sessions = &self.gateway.sessions;
+        match sessions.get(id) {
+            Some(session) if session.scope() != &self.scope => Ok(None),
+            Some(session) if session.principal() != self.principal.as_deref() => {
+                warn!(self.gateway.log, "somebody else's session was presented"; "session" => short(id),
+                    "principal" => &self.principal);
+                Ok(None)
+            }
+            Some(session) => Ok(Some(session)),
+            None if sessions.heirs.are_awaited() => self.take_up(id),
+            None => Ok(None),
+        }
+    }
+
+    /// An earlier gateway may have opened it.
+    fn take_up(&self, id: &str) -> Result<Option<Rc<Session>>, Refusal> {
+        let Self { gateway, scope, principal } = self;
+        let limits = Limits::of(&gateway.settings());
+        let Some(taken) = gateway.sessions.take_up(id, scope, principal.as_deref(), limits, Instant::now()) else {
+            return Ok(None);
+        };
+        let (opened, note) = taken.map_err(Refusal::busy)?;
+        let session = self.opened(opened);
+        info!(gateway.log, "session taken over from an earlier gateway"; "session" => short(session.id()),
+            "scope" => %scope, "version" => %session.version(), "client" => %session.client());
+        gateway.resume(&session, note);
+        Ok(Some(session))
     }
 
     /// Opens a session for this caller.
-    pub(super) fn open_session(&self, version: ProtocolVersion) -> Result<Rc<Session>, Refusal> {
-        let limit = self.gateway.settings().max_sessions;
+    pub(super) fn open_session(&self, hello: Hello) -> Result<Rc<Session>, Refusal> {
+        let Hello { version, client } = hello;
         let (scope, principal) = (self.scope.clone(), self.principal.clone());
-        let (session, evicted) =
-            self.gateway.sessions.open(scope, principal, version, limit, Instant::now()).map_err(Refusal::busy)?;
+        let limits = Limits::of(&self.gateway.settings());
+        let opened = self.gateway.sessions.open(scope, principal, version, client, limits, Instant::now());
+        let session = self.opened(opened.map_err(Refusal::busy)?);
+        self.gateway.remember(&session);
+        Ok(session)
+    }
+
+    /// Opens a session that ends with its stream.
+    pub(super) fn open_stream_session(&self) -> Result<Rc<Session>, Refusal> {
+        let (scope, principal) = (self.scope.clone(), self.principal.clone());
+        let limits = Limits::of(&self.gateway.settings());
+        let opened = self.gateway.sessions.open_with_stream(scope, principal, limits, Instant::now());
+        Ok(self.opened(opened.map_err(Refusal::busy)?))
+    }
+
+    fn opened(&self, (session, evicted): Opened) -> Rc<Session> {
         if let Some(evicted) = evicted {
             self.gateway.release(&evicted);
         }
-        Ok(session)
+        session
     }
 }
 

@@ -25,7 +25,7 @@ use super::{
     sse::{self, Frame},
 };
 use crate::gateway::{
-    dispatch,
+    dispatch::{self, Hello},
     exchange::{self, Related},
     patience::Patience,
     reply::Reply,
@@ -76,20 +76,16 @@ pub(super) async fn post(request: HttpRequest, place: Place, payload: web::Paylo
 
 /// Opens a session and answers at once, whatever the servers do.
 fn initialize(place: &Place, request: &Request) -> Result<HttpResponse, Refusal> {
-    let session = place.open_session(mcproxy_mcp::LATEST)?;
     let gateway = &place.gateway;
-    let outcome = read_params(&request.params).and_then(|params| dispatch::initialize(gateway, &session, &params));
-    match outcome {
-        Ok(reply) => {
-            info!(gateway.log, "session opened"; "session" => short(session.id()), "scope" => %place.scope, "version" => %session.version());
-            let body = reply.to_response(&request.id);
-            Ok(HttpResponse::Ok().insert_header((SESSION, session.id())).content_type(ContentType::json()).body(body))
-        }
-        Err(error) => {
-            gateway.sessions.close(session.id());
-            Ok(json(Reply::from(error).to_response(&request.id)))
-        }
-    }
+    let hello = match read_params(&request.params).and_then(|params| Hello::read(&params)) {
+        Ok(hello) => hello,
+        Err(error) => return Ok(json(Reply::from(error).to_response(&request.id))),
+    };
+    let session = place.open_session(hello)?;
+    info!(gateway.log, "session opened"; "session" => short(session.id()), "scope" => %place.scope,
+        "version" => %session.version(), "client" => %session.client());
+    let body = dispatch::welcome(gateway, &session).to_response(&request.id);
+    Ok(HttpResponse::Ok().insert_header((SESSION, session.id())).content_type(ContentType::json()).body(body))
 }
 
 /// Sends the answer as JSON if it comes soon and alone, else as a stream of what precedes it and then the answer.
@@ -211,7 +207,7 @@ pub(super) async fn delete(request: HttpRequest, place: Place) -> Result<HttpRes
 fn find_session(request: &HttpRequest, place: &Place) -> Result<Rc<Session>, Refusal> {
     let id = header(request, SESSION)
         .ok_or_else(|| Refusal::bad_request("an Mcp-Session-Id header is required; send initialize first"))?;
-    place.session(id).ok_or_else(|| {
+    place.session(id)?.filter(|session| !session.ends_with_its_stream()).ok_or_else(|| {
         let message = "the session is unknown or has expired; send initialize again";
         Refusal::new(StatusCode::NOT_FOUND, ErrorCode::INVALID_REQUEST, message)
     })

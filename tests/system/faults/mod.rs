@@ -1,5 +1,6 @@
 //! What survives what: each test provokes a fault on real processes.
 
+mod gateway;
 mod kills;
 mod noise;
 mod orphans;

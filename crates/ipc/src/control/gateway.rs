@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{LogLevel, LogLine, LogRecord, Route, ServerName, StatusReport};
+use crate::{Generation, Keepsake, LogLevel, LogLine, LogRecord, Route, SealKey, ServerName, SessionKey, StatusReport};
 
 /// What the gateway needs of the configuration. It never sees the file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +21,8 @@ pub struct GatewaySettings {
     pub max_body_bytes: usize,
     /// Most sessions at once.
     pub max_sessions: usize,
+    /// Most sessions of one token at once.
+    pub max_sessions_per_token: usize,
     /// A session unused for so long is forgotten.
     pub session_idle: Duration,
     /// Less serious log records would be thrown away: they need not be sent.
@@ -50,9 +52,20 @@ pub struct Group {
 /// What the supervisor says to the gateway.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SupervisorToGateway {
-    /// First message, and again after a reload.
+    /// First message: what outlives a gateway's process.
+    Inherit {
+        /// What session ids are sealed with.
+        seal: SealKey,
+        /// Which gateway it is that reads this; grows by one with each.
+        generation: Generation,
+        /// So many `Keepsakes` follow at once.
+        parts: u32,
+    },
+    /// What earlier gateways left, in parts.
+    Keepsakes(Vec<Keepsake>),
+    /// Next message, and again after a reload.
     Configure(Box<GatewaySettings>),
-    /// All servers in the order of the file: second message, and again after every change.
+    /// All servers in the order of the file: last message of the start, and again after every change.
     Routes(Vec<Route>),
     /// Answer with `Pong` of the same number.
     Ping(u64),
@@ -86,6 +99,15 @@ pub enum GatewayToSupervisor {
         /// The question.
         question: Question,
     },
+    /// To be kept for the next gateway, in place of what was kept for that session.
+    Keep {
+        /// Which session.
+        key: SessionKey,
+        /// At most [`crate::MAX_NOTE`] bytes.
+        note: Vec<u8>,
+    },
+    /// These sessions ended: the next gateway must not take them up again.
+    Forget(Vec<SessionKey>),
 }
 
 /// What the gateway may ask. All of it is read-only.

@@ -1,0 +1,65 @@
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// The most bytes that a gateway may leave with the supervisor for one session.
+pub const MAX_NOTE: usize = 16 * 1024;
+
+/// Which session of a client this is. It outlives the gateway's process, and is no secret: nobody gets in with it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct SessionKey(pub [u8; 16]);
+
+impl fmt::Display for SessionKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for SessionKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SessionKey({self})")
+    }
+}
+
+/// What session ids are sealed with. The supervisor makes it at its start and keeps it; each gateway is given it.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SealKey([u8; 32]);
+
+impl SealKey {
+    /// From random bytes.
+    pub fn new(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes: for the cipher, and for nothing else.
+    pub fn expose(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SealKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SealKey(..)")
+    }
+}
+
+/// What one gateway leaves to the next for one session. Only gateways know what the note says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Keepsake {
+    /// Whose it is.
+    pub key: SessionKey,
+    /// At most [`MAX_NOTE`] bytes; `None`: the session ended a moment ago and must not come back.
+    pub note: Option<Vec<u8>>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seal_key_does_not_print_itself() {
+        assert_eq!(format!("{:?}", SealKey::new([7; 32])), "SealKey(..)");
+        assert_eq!(SessionKey([0xab; 16]).to_string(), "ab".repeat(16));
+    }
+}

@@ -1,0 +1,97 @@
+use std::fmt;
+
+use mcproxy_mcp::RawObject;
+
+/// Most bytes of a client's name and version that are remembered.
+const MAX_NAME: usize = 64;
+const MAX_VERSION: usize = 32;
+
+/// What a client said of itself in `initialize`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Client {
+    /// What it calls itself, shortened.
+    pub(crate) name: Box<str>,
+    /// The version of it, shortened.
+    pub(crate) version: Box<str>,
+    /// What it can be asked for.
+    pub(crate) features: Features,
+}
+
+/// Capabilities of a client: what a server may ask it for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Features(pub(crate) u16);
+
+impl Features {
+    /// Where each is in `capabilities`. The place in this list is its bit, so the list only grows.
+    const PATHS: [(&'static str, Option<&'static str>); 8] = [
+        ("roots", None),
+        ("roots", Some("listChanged")),
+        ("sampling", None),
+        ("sampling", Some("tools")),
+        ("sampling", Some("context")),
+        ("elicitation", None),
+        ("elicitation", Some("form")),
+        ("elicitation", Some("url")),
+    ];
+
+    fn read(capabilities: &RawObject<'_>) -> Self {
+        let has = |(group, part): (&str, Option<&str>)| {
+            let Some(group) = capabilities.get_object(group) else { return false };
+            part.is_none_or(|part| group.get(part).is_some_and(|raw| !matches!(raw.get(), "false" | "null")))
+        };
+        let bits = Self::PATHS.into_iter().enumerate().filter(|(_, path)| has(*path));
+        Self(bits.fold(0, |all, (bit, _)| all | 1 << bit))
+    }
+}
+
+impl Client {
+    /// From the params of `initialize`; what is missing stays empty.
+    pub(crate) fn read(params: &RawObject<'_>) -> Self {
+        let info = params.get_object("clientInfo").unwrap_or_default();
+        let text = |key: &str, most: usize| -> Box<str> {
+            let text = info.get_string(key).unwrap_or_default();
+            text[..text.floor_char_boundary(most)].into()
+        };
+        let capabilities = params.get_object("capabilities").unwrap_or_default();
+        Self {
+            name: text("name", MAX_NAME),
+            version: text("version", MAX_VERSION),
+            features: Features::read(&capabilities),
+        }
+    }
+}
+
+/// For the log.
+impl fmt::Display for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.name, self.version)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Client {
+        Client::read(&RawObject::from_text(text).expect("an object"))
+    }
+
+    #[test]
+    fn capabilities_become_bits_and_what_is_missing_stays_empty() {
+        let client = read(
+            r#"{"clientInfo":{"name":"x","version":"1"},"capabilities":{"roots":{"listChanged":false},"sampling":{},"elicitation":{"url":{}}}}"#,
+        );
+        assert_eq!((&*client.name, &*client.version), ("x", "1"));
+        assert_eq!(client.features, Features(0b1010_0101));
+        assert_eq!(read("{}"), Client::default());
+        assert_eq!(read(r#"{"clientInfo":3,"capabilities":[]}"#), Client::default());
+    }
+
+    #[test]
+    fn long_names_are_cut_between_characters() {
+        let client = read(&format!(r#"{{"clientInfo":{{"name":"{}"}}}}"#, "ü".repeat(100)));
+        assert_eq!(client.name.len(), MAX_NAME);
+        let client = read(&format!(r#"{{"clientInfo":{{"name":"a{}"}}}}"#, "ü".repeat(100)));
+        assert_eq!(client.name.len(), MAX_NAME - 1);
+    }
+}

@@ -1,0 +1,87 @@
+use mcproxy_ipc::{MAX_NOTE, ServerName};
+use serde::{Deserialize, Serialize};
+
+use super::level::Level;
+
+/// What of a session changes after `initialize`, for the next gateway. The supervisor keeps it unread.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Note {
+    /// How much it wants to hear.
+    pub(crate) level: Option<Level>,
+    /// The resources it wants to hear of.
+    pub(crate) subscriptions: Vec<(ServerName, String)>,
+}
+
+#[derive(Serialize, Deserialize, Default)]
+struct Written {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    level: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    subscriptions: Vec<(ServerName, String)>,
+}
+
+impl Note {
+    /// As bytes: none when there is nothing to say, and never more than the supervisor takes; subscriptions that do not
+    /// fit are left out.
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        let level = self.level.map(|level| level.as_str().to_owned());
+        if level.is_none() && self.subscriptions.is_empty() {
+            return Vec::new();
+        }
+        let mut written = Written { level, subscriptions: Vec::new() };
+        let mut room = MAX_NOTE.saturating_sub(size(&written) + r#","subscriptions":[]"#.len());
+        for subscription in &self.subscriptions {
+            let cost = size(subscription) + 1;
+            if cost <= room {
+                room -= cost;
+                written.subscriptions.push(subscription.clone());
+            }
+        }
+        serde_json::to_vec(&written).unwrap_or_default()
+    }
+
+    /// From bytes of an earlier gateway, which may have been another build: what it does not understand is as good as
+    /// nothing.
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Self {
+        let written: Written = serde_json::from_slice(bytes).unwrap_or_default();
+        Self { level: written.level.as_deref().and_then(Level::parse), subscriptions: written.subscriptions }
+    }
+}
+
+fn size(value: &impl Serialize) -> usize {
+    serde_json::to_vec(value).map_or(0, |text| text.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn nothing_to_say_costs_nothing_and_nonsense_says_nothing() {
+        assert!(Note::default().to_bytes().is_empty());
+        for bytes in [&b""[..], b"{", b"[]", b"{\"level\":3}", b"\xff"] {
+            assert_eq!(Note::from_bytes(bytes), Note::default());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_fits_comes_back(uris in prop::collection::vec("\\PC{0,300}", 0..100), level in any::<bool>()) {
+            let server: ServerName = "a".try_into().expect("a name");
+            let subscriptions: Vec<_> = uris.into_iter().map(|uri| (server.clone(), uri)).collect();
+            let note = Note { level: level.then_some(Level::Error), subscriptions };
+            let bytes = note.to_bytes();
+            prop_assert!(bytes.len() <= MAX_NOTE);
+            let read = Note::from_bytes(&bytes);
+            prop_assert_eq!(read.level, note.level);
+            let all: usize = note.subscriptions.iter().map(|subscription| size(subscription) + 1).sum();
+            if all + 64 <= MAX_NOTE {
+                prop_assert_eq!(read.subscriptions, note.subscriptions);
+            } else {
+                prop_assert!(read.subscriptions.iter().all(|one| note.subscriptions.contains(one)));
+            }
+        }
+    }
+}
