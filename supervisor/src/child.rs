@@ -11,10 +11,7 @@ use mcproxy_ipc::environment::PASSED_ON;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::process::{ChildStderr, Command};
 
-use crate::{
-    children::{Children, Instance},
-    lines::Lines,
-};
+use crate::{children::Children, lines::Lines};
 
 /// Our other binaries: they lie beside this one.
 #[derive(Debug, Clone)]
@@ -61,13 +58,7 @@ pub(crate) enum ChildNews {
 impl Child {
     /// Spawns `program` in a process group of its own. To be called on the main thread only: the parent-death signal of the
     /// child fires when the thread that forked it ends.
-    pub(crate) fn spawn(
-        program: &Path,
-        args: Vec<OsString>,
-        stdin: Stdio,
-        instance: Option<Instance>,
-        children: &Children,
-    ) -> io::Result<Self> {
+    pub(crate) fn spawn(program: &Path, args: Vec<OsString>, stdin: Stdio, children: &Children) -> io::Result<Self> {
         let environment = PASSED_ON.iter();
         let environment = environment.filter_map(|name| Some((name, std::env::var_os(name)?)));
         let mut process = Command::new(program)
@@ -81,7 +72,7 @@ impl Child {
             .spawn()
             .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", program.display())))?;
         let pid = process.id().ok_or_else(|| io::Error::other("it ended at once"))?;
-        children.insert(pid, instance);
+        children.insert(pid);
         let stderr = process.stderr.take().map(Lines::new);
         Ok(Self { process, pid, stderr, children: children.clone() })
     }

@@ -309,7 +309,7 @@ impl Gateway {
         let program = self.context.programs.gateway();
         let spawned = listener.try_clone().and_then(|copy| {
             let stdin = Stdio::from(OwnedFd::from(copy));
-            Child::spawn(&program, args, stdin, None, &self.context.children)
+            Child::spawn(&program, args, stdin, &self.context.children)
         });
         match spawned {
             Ok(child) => {

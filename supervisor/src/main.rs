@@ -24,7 +24,6 @@ mod log_ring;
 mod logging;
 mod operator;
 mod orphans;
-mod proc_table;
 mod reload;
 mod runtime_dir;
 mod server;
@@ -108,7 +107,8 @@ fn run(args: Args) -> Result<ExitCode, (u8, String)> {
 fn serve(prepared: Prepared) -> anyhow::Result<End> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start the runtime")?;
-    let end = runtime.block_on(async { anyhow::Ok(Supervisor::start(prepared).context("cannot start")?.run().await) });
+    let end =
+        runtime.block_on(async { anyhow::Ok(Supervisor::start(prepared).await.context("cannot start")?.run().await) });
     // A status that is being collected must not delay the end.
     runtime.shutdown_background();
     end

@@ -1,87 +1,73 @@
-//! What a worker leaves behind. We are the child subreaper, so whatever it started ends up as our child, wherever it hid.
+//! What others leave behind. We are the child subreaper, and so is every worker: whatever a living worker's server started
+//! ends up below that worker, and only what a *dead* worker left ends up as our child. So each child of ours that we did
+//! not start ourselves has to go, however well it hid: no mark, group or session needs to tell whose it was.
 //!
 //! Only processes below us are ever touched, and none that live below a worker of ours: a wrong or reused process id can
-//! never lead to somebody else's process.
+//! never lead to somebody else's process. The exception is the start, when an earlier supervisor may have been killed.
 
 use std::{
     collections::{HashMap, HashSet},
-    time::Duration,
+    os::unix::ffi::OsStrExt,
+    path::Path,
 };
 
-use mcproxy_ipc::environment::INSTANCE;
-use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
-
-use crate::{
-    children::{Children, Instance},
-    proc_table::{self, Process},
+use mcproxy_ipc::{
+    Swept,
+    environment::INSTANCE,
+    processes::{self, Process},
+    sweep,
 };
+
+use crate::children::Children;
 
 /// Below these, servers are looked after. The kernel cuts names at 15 bytes.
 const KEEPERS: [&str; 2] = ["mcproxy-supervi", "mcproxy-worker"];
-/// A sweep looks again until nothing is left, at most so often.
-const PASSES: usize = 100;
-const PAUSE: Duration = Duration::from_millis(10);
-
-/// Whatever a process that nobody owns tells about its origin.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Origin {
-    /// It belongs to the worker that ended, or to another that is gone.
-    Dead,
-    /// It belongs to a worker that lives.
-    Live,
-    /// It does not say.
-    Unknown,
-}
+/// Those that a supervisor starts.
+const STARTED: [&str; 2] = ["mcproxy-worker", "mcproxy-gateway"];
 
 /// Collects the zombies that were adopted. Never those that somebody of us waits for.
 pub(crate) fn reap(children: &Children) {
-    for pid in proc_table::children(std::process::id()) {
-        if !children.contains(pid)
-            && let Some(pid) = to_pid(pid)
-        {
-            let _ = waitpid(Some(pid), WaitOptions::NOHANG);
-        }
-    }
+    processes::reap(|pid| children.contains(pid));
 }
 
-/// Kills what the worker of `instance` left behind; `groups` are the process groups it is known to have used. Returns how
-/// many processes were killed.
-pub(crate) async fn sweep(children: &Children, instance: &Instance, groups: &[u32]) -> usize {
-    let mut killed = HashSet::new();
-    for _ in 0..PASSES {
+/// Kills what dead workers left behind.
+pub(crate) async fn sweep_adopted(children: &Children) -> Swept {
+    sweep(|| {
         reap(children);
-        let table = proc_table::all();
-        let origin = |process: &Process| origin(process, children, instance, groups);
-        let victims = victims(&table, std::process::id(), |pid| children.contains(pid), origin, !children.any_worker());
-        if victims.is_empty() {
-            break;
-        }
-        for pid in victims {
-            if let Some(raw) = to_pid(pid) {
-                let _ = kill_process(raw, Signal::KILL);
-                killed.insert(pid);
-            }
-        }
-        tokio::time::sleep(PAUSE).await;
-    }
-    killed.len()
+        processes::below(std::process::id(), |pid| children.contains(pid))
+    })
+    .await
 }
 
-/// Kills what an earlier supervisor of this user left behind when it was killed itself: processes that carry the mark of an
-/// incarnation and have none of ours above them any more. Returns how many.
-pub(crate) fn sweep_leftovers() -> usize {
-    let table = proc_table::all();
+/// Kills what an earlier supervisor left behind when it was killed itself: its workers and gateway, which know `socket`
+/// (we hold the lock, so whoever else uses it is a leftover), all that is below them, and processes of this user that
+/// carry the mark of an incarnation and have nobody above them any more who looks after them.
+pub(crate) async fn sweep_leftovers(socket: &Path) -> Swept {
+    sweep(|| {
+        let started = |pid: u32| {
+            STARTED.contains(&processes::name(pid).as_str())
+                && processes::arguments(pid).iter().any(|argument| argument == socket.as_os_str().as_bytes())
+        };
+        let marked = |pid: u32| processes::environment(pid, INSTANCE).is_some();
+        let keeps = |pid: u32| KEEPERS.contains(&processes::name(pid).as_str());
+        leftovers(&processes::all(), started, marked, keeps)
+    })
+    .await
+}
+
+fn leftovers(
+    table: &[Process],
+    started: impl Fn(u32) -> bool,
+    marked: impl Fn(u32) -> bool,
+    keeps: impl Fn(u32) -> bool,
+) -> Vec<Process> {
     let parents: HashMap<u32, u32> = table.iter().map(|process| (process.pid, process.parent)).collect();
-    let adrift = |process: &&Process| {
-        !process.zombie
-            && proc_table::environment(process.pid, INSTANCE).is_some()
-            && !ancestors(process.pid, &parents).any(|pid| KEEPERS.contains(&proc_table::name(pid).as_str()))
+    let ours: HashSet<u32> = table.iter().map(|process| process.pid).filter(|pid| started(*pid)).collect();
+    let is_leftover = |process: &&Process| {
+        let mut above = ancestors(process.pid, &parents);
+        above.any(|pid| ours.contains(&pid)) || marked(process.pid) && !ancestors(process.pid, &parents).any(&keeps)
     };
-    let leftovers: Vec<Pid> = table.iter().filter(adrift).filter_map(|process| to_pid(process.pid)).collect();
-    for pid in &leftovers {
-        let _ = kill_process(*pid, Signal::KILL);
-    }
-    leftovers.len()
+    table.iter().filter(|process| !process.zombie).filter(is_leftover).copied().collect()
 }
 
 /// The process itself and those above it.
@@ -90,84 +76,29 @@ fn ancestors(pid: u32, parents: &HashMap<u32, u32>) -> impl Iterator<Item = u32>
     std::iter::successors(Some(pid), |pid| parents.get(pid).copied().filter(|parent| *parent > 1)).take(1000)
 }
 
-fn to_pid(pid: u32) -> Option<Pid> {
-    Pid::from_raw(i32::try_from(pid).ok()?)
-}
-
-fn origin(process: &Process, children: &Children, instance: &Instance, groups: &[u32]) -> Origin {
-    if groups.contains(&process.group) || groups.contains(&process.session) {
-        return Origin::Dead;
-    }
-    match proc_table::environment(process.pid, INSTANCE) {
-        Some(mark) if mark == instance.as_str() || !children.is_live(&mark) => Origin::Dead,
-        Some(_) => Origin::Live,
-        None => Origin::Unknown,
-    }
-}
-
-/// Those of our adopted descendants that have to go. One of unknown origin goes with its parent, or when nobody is left
-/// whom it could belong to (`nobody_lives`).
-fn victims(
-    table: &[Process],
-    us: u32,
-    is_ours: impl Fn(u32) -> bool,
-    origin: impl Fn(&Process) -> Origin,
-    nobody_lives: bool,
-) -> Vec<u32> {
-    let mut victims = Vec::new();
-    // Each with whether its parent goes.
-    let mut below: Vec<(u32, bool)> = vec![(us, false)];
-    let mut seen = HashSet::from([us]);
-    while let Some((parent, parent_goes)) = below.pop() {
-        for process in table.iter().filter(|process| process.parent == parent && !is_ours(process.pid)) {
-            if !seen.insert(process.pid) {
-                continue;
-            }
-            let goes = match origin(process) {
-                Origin::Dead => true,
-                Origin::Live => false,
-                Origin::Unknown => parent_goes || nobody_lives,
-            };
-            if goes && !process.zombie {
-                victims.push(process.pid);
-            }
-            below.push((process.pid, goes));
-        }
-    }
-    victims
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn process(pid: u32, parent: u32) -> Process {
-        Process { pid, parent, group: pid, session: pid, zombie: false }
-    }
-
     #[test]
-    fn only_orphans_below_us_go_and_never_what_lives_below_a_worker() {
+    fn leftovers_are_what_an_earlier_run_started_and_what_nobody_looks_after() {
+        let process = |pid, parent| Process { pid, parent, group: pid, zombie: false, threads: 1, resident_pages: 1 };
         let table = [
             process(1, 0),
-            process(10, 1),  // us
-            process(20, 10), // a live worker
-            process(21, 20), // its server
-            process(30, 10), // a dead worker's server
-            process(31, 30), // and its child
-            process(40, 10), // a daemon of the live server
-            process(50, 10), // says nothing
+            process(10, 1),  // a worker of the earlier run, left alone
+            process(11, 10), // its server
+            process(12, 11), // a daemon that says nothing about itself
+            process(20, 1),  // a marked process that nobody looks after
+            process(30, 1),  // another supervisor
+            process(31, 30), // its worker
+            process(32, 31), // its server, marked
+            process(33, 30), // an orphan of it, marked, about to be swept there
             process(99, 1),  // a stranger
         ];
-        let origin = |process: &Process| match process.pid {
-            30 | 99 | 21 => Origin::Dead,
-            40 => Origin::Live,
-            _ => Origin::Unknown,
-        };
-        let mut found = victims(&table, 10, |pid| pid == 20, origin, false);
+        let marked = |pid| [11, 20, 32, 33].contains(&pid);
+        let keeps = |pid| [10, 30, 31].contains(&pid);
+        let mut found: Vec<u32> = leftovers(&table, |pid| pid == 10, marked, keeps).iter().map(|p| p.pid).collect();
         found.sort_unstable();
-        assert_eq!(found, [30, 31]);
-        let mut found = victims(&table, 10, |pid| pid == 20, origin, true);
-        found.sort_unstable();
-        assert_eq!(found, [30, 31, 50]);
+        assert_eq!(found, [10, 11, 12, 20]);
     }
 }

@@ -5,10 +5,10 @@ use std::{
     time::Instant,
 };
 
-use mcproxy_ipc::{ProcessStatus, ServerDescription, ServerStatus, StatusReport};
+use mcproxy_ipc::{ProcessStatus, ServerDescription, ServerStatus, StatusReport, processes};
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
 
-use crate::{context::Context, proc_table};
+use crate::context::Context;
 
 /// Steps of all servers together: a status has to fit into one frame of 1 MiB.
 const MAX_EVENTS: usize = 1500;
@@ -105,7 +105,7 @@ impl Memory {
                 memory.children.entry(parent).or_default().push(pid);
             }
         }
-        for process in proc_table::all() {
+        for process in processes::all() {
             memory.groups.entry(process.group).or_default().push(process.pid);
         }
         memory

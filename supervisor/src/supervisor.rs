@@ -135,7 +135,7 @@ enum SignalNews {
 
 impl Supervisor {
     /// Starts everything. To be called on the main thread, which lives as long as the process.
-    pub(crate) fn start(prepared: Prepared) -> std::io::Result<Self> {
+    pub(crate) async fn start(prepared: Prepared) -> std::io::Result<Self> {
         let Prepared { log, level, fixed_level, config, config_path, fingerprint, address, runtime, listener } =
             prepared;
         rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
@@ -163,9 +163,10 @@ impl Supervisor {
             overview: overview_seen,
             gateway: gateway_seen,
         };
-        let leftovers = orphans::sweep_leftovers();
-        if leftovers > 0 {
-            warn!(log, "processes that an earlier run left behind were killed"; "count" => leftovers);
+        let leftovers = orphans::sweep_leftovers(&runtime.paths().supervisor()).await;
+        if leftovers.killed > 0 {
+            warn!(log, "processes that an earlier run left behind were killed"; "count" => leftovers.killed,
+                "left" => leftovers.left);
         }
         let enabled = config.servers.iter().filter(|server| server.enabled).count();
         info!(log, "listening"; "url" => format!("http://{listen}/mcp"), "config" => %config_path.display(),

@@ -29,6 +29,10 @@ impl Installation {
     /// A copy of the supervisor beside a worker that is this script, with one server.
     fn start(worker: &str) -> Self {
         let dir = tempfile::tempdir().expect("a temp dir");
+        Self::start_in(dir, worker)
+    }
+
+    fn start_in(dir: TempDir, worker: &str) -> Self {
         let binary = dir.path().join("mcproxy-supervisor");
         fs::copy(env!("CARGO_BIN_EXE_mcproxy-supervisor"), &binary).expect("copied");
         script(&dir.path().join("mcproxy-worker"), worker);
@@ -149,6 +153,26 @@ async fn what_a_dead_worker_leaves_behind_is_killed_wherever_it_hid() {
         gone(*pid).await;
     }
     assert_eq!(installation.stop().await, Some(0));
+}
+
+#[tokio::test]
+async fn what_an_earlier_supervisor_left_running_is_gone_before_another_copy_is_started() {
+    let body = "trap '' HUP TERM; for old in $(cat left 2>/dev/null); do\n\
+                grep -qs ') [^ZX]' /proc/$old/stat && touch two-copies; done\n\
+                env -i setsid sleep 1000 & echo $! >> left; echo $$ >> left; while :; do sleep 1; done";
+    let mut first = Installation::start(body);
+    let left = first.pids("left", 2).await;
+    first.process.kill().expect("ours");
+    first.process.wait().expect("ours");
+    assert!(left.iter().all(|pid| test_kill_process(*pid).is_ok()), "nobody has ended them");
+    let dir = std::mem::replace(&mut first.dir, tempfile::tempdir().expect("a temp dir"));
+    let mut second = Installation::start_in(dir, body);
+    second.pids("left", 4).await;
+    for pid in left {
+        gone(pid).await;
+    }
+    assert!(!second.path("two-copies").exists());
+    assert_eq!(second.stop().await, Some(0));
 }
 
 #[tokio::test]

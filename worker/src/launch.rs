@@ -25,7 +25,7 @@ use tokio::{
     net::unix::pipe::{Receiver, Sender},
 };
 
-use crate::environment;
+use crate::{environment, tree::Tree};
 
 /// How the launcher is told apart from a worker.
 pub(crate) const LAUNCH_FLAG: &str = "--launch";
@@ -46,6 +46,8 @@ pub(crate) struct Process {
     pid: Pid,
     /// Readable once the leader has ended. Until it is reaped its process id is not given to anyone else.
     ended: AsyncFd<OwnedFd>,
+    reaped: bool,
+    tree: Tree,
 }
 
 impl Process {
@@ -67,6 +69,7 @@ impl Process {
     /// Takes the exit status of a leader that has ended.
     pub(crate) fn reap(&mut self) -> Option<EndReason> {
         let status = self.child.try_wait().ok()??;
+        self.reaped = true;
         Some(EndReason::Exited { code: status.code(), signal: status.signal() })
     }
 }
@@ -74,13 +77,16 @@ impl Process {
 impl Drop for Process {
     /// However the worker's run ends, the group does not outlive it.
     fn drop(&mut self) {
-        self.signal(Signal::KILL);
-        let _ = self.child.try_wait();
+        if !self.reaped {
+            self.signal(Signal::KILL);
+        }
+        // If it has not ended yet, it is collected like any other.
+        self.tree.remove(self.pid());
     }
 }
 
-/// Starts the server of `spec` in a process group of its own.
-pub(crate) fn spawn(spec: &WorkerSpec) -> Result<Server, EndReason> {
+/// Starts the server of `spec` in a process group of its own, below `tree`.
+pub(crate) fn spawn(spec: &WorkerSpec, tree: &Tree) -> Result<Server, EndReason> {
     let environment = environment::of_server(spec, |name| std::env::var_os(name));
     let program = resolve(&spec.launch.program, environment::lookup(&environment, "PATH"))
         .ok_or_else(|| EndReason::CommandNotFound { program: spec.launch.program.clone() })?;
@@ -102,11 +108,11 @@ pub(crate) fn spawn(spec: &WorkerSpec) -> Result<Server, EndReason> {
         }
         command.current_dir(cwd);
     }
-    let spawned = command.spawn().and_then(pipes);
+    let spawned = command.spawn().and_then(|child| pipes(child, tree));
     spawned.map_err(|error| EndReason::Spawn(error.to_string()))
 }
 
-fn pipes(mut child: Child) -> io::Result<Server> {
+fn pipes(mut child: Child, tree: &Tree) -> io::Result<Server> {
     let raw = i32::try_from(child.id()).map_err(io::Error::other)?;
     let pid = Pid::from_raw(raw).ok_or_else(|| io::Error::other("a process without an id"))?;
     let ended = watch(pidfd_open(pid, PidfdFlags::empty())?)?;
@@ -115,7 +121,9 @@ fn pipes(mut child: Child) -> io::Result<Server> {
     let stdin = Sender::from_owned_fd(stdin.ok_or_else(missing)?.into())?;
     let stdout = Receiver::from_owned_fd(stdout.ok_or_else(missing)?.into())?;
     let stderr = Receiver::from_owned_fd(stderr.ok_or_else(missing)?.into())?;
-    Ok(Server { process: Process { child, pid, ended }, stdin, stdout, stderr })
+    tree.insert(child.id());
+    let process = Process { child, pid, ended, reaped: false, tree: tree.clone() };
+    Ok(Server { process, stdin, stdout, stderr })
 }
 
 #[expect(deprecated, reason = "its successor is `unsafe`, for descriptors that may change; an OwnedFd cannot")]
@@ -150,7 +158,7 @@ pub(crate) fn launcher(mut args: impl Iterator<Item = OsString>) -> ExitCode {
 }
 
 /// Asks for SIGKILL at the parent's death, and checks that it has not died before that (prctl(2), PR_SET_PDEATHSIG).
-pub(crate) fn live_no_longer_than(parent: Option<i32>) -> io::Result<()> {
+fn live_no_longer_than(parent: Option<i32>) -> io::Result<()> {
     set_parent_process_death_signal(Some(Signal::KILL))?;
     if parent.is_some() && getppid().map(|pid| pid.as_raw_nonzero().get()) == parent {
         Ok(())

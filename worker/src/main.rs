@@ -22,6 +22,7 @@ mod session;
 mod stderr;
 mod stop;
 mod supervised;
+mod tree;
 
 use std::{io::Write, process::ExitCode};
 

@@ -39,6 +39,11 @@ impl Ladder {
         Self { next: Some((now, Step::Terminate)) }
     }
 
+    /// Begins with SIGKILL, when there is nobody left whom the server could be of use to.
+    pub(crate) fn last(now: Instant) -> Self {
+        Self { next: Some((now, Step::Kill)) }
+    }
+
     /// The step that is due now.
     pub(crate) fn step(&mut self, now: Instant) -> Option<Step> {
         let (_, step) = self.next.filter(|(at, _)| *at <= now)?;
@@ -82,5 +87,6 @@ mod tests {
         let now = Instant::now();
         let steps = [(0, Step::Terminate), (3, Step::Kill), (6, Step::GiveUp)];
         assert_eq!(climb(Ladder::firm(now), now), steps);
+        assert_eq!(climb(Ladder::last(now), now), [(0, Step::Kill), (3, Step::GiveUp)]);
     }
 }

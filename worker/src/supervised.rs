@@ -18,7 +18,7 @@ use tokio::{
 
 use crate::{
     incarnation::{self, Order, Ports},
-    launch::live_no_longer_than,
+    tree::Tree,
 };
 
 /// Log records on their way to the supervisor; more are dropped and counted.
@@ -38,8 +38,6 @@ pub(crate) struct Supervised {
 
 /// The whole life of such a worker.
 pub(crate) async fn run(identity: Supervised) -> anyhow::Result<()> {
-    let parent = rustix::process::getppid().map(|pid| pid.as_raw_nonzero().get());
-    live_no_longer_than(parent).context("cannot tie this worker to its supervisor")?;
     let mut connection = connect(&identity.socket).await.context("cannot reach the supervisor")?;
     let role = Role::Worker { server: identity.server.clone(), generation: identity.generation };
     introduce(&mut connection, role).await.context("the supervisor did not let this worker in")?;
@@ -69,11 +67,14 @@ async fn serve(
         link: None,
         stderr: stderr_to(records),
         trace: None,
+        tree: Tree::take_root().context("cannot become the reaper of the server's processes")?,
         log: log.clone(),
     };
     let terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+    // A suspended worker whose supervisor ends is sent this one and continued (setpgid(2), orphaned process groups).
+    let hangup = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
     // A task of its own, so that a call wakes the run and nothing else.
-    let obedience = tokio::spawn(obey(supervisor, terminate, order, reports.clone(), log.clone()));
+    let obedience = tokio::spawn(obey(supervisor, [terminate, hangup], order, reports.clone(), log.clone()));
     let ended = incarnation::run(spec, ports).await;
     obedience.abort();
     say_last_word(&reports, ended).await;
@@ -86,14 +87,14 @@ async fn serve(
 /// Answers the supervisor's pings and passes its orders on, for as long as the run lasts.
 async fn obey(
     mut supervisor: Receiver<SupervisorToWorker>,
-    mut terminate: Signal,
+    [mut terminate, mut hangup]: [Signal; 2],
     order: mpsc::Sender<Order>,
     reports: mpsc::Sender<WorkerToSupervisor>,
     log: Logger,
 ) {
     let mut connected = true;
     loop {
-        let asked = tokio::select! {
+        let wanted = tokio::select! {
             message = supervisor.next(), if connected => match message {
                 Ok(Some((SupervisorToWorker::Ping(number), _))) => {
                     // A full queue means that the supervisor does not read; then it does not wait for this either.
@@ -106,17 +107,18 @@ async fn obey(
                     warn!(log, "the supervisor asked this worker to run a second server; ignored");
                     None
                 }
-                // Without its supervisor a worker has no business.
+                // Without its supervisor a worker has no business, and the next one may be starting the same server.
                 Ok(None) | Err(_) => {
                     connected = false;
-                    Some(Order::Stop)
+                    Some(Order::Kill)
                 }
             },
             _ = terminate.recv() => Some(Order::Stop),
+            _ = hangup.recv() => Some(Order::Stop),
         };
-        if let Some(asked) = asked {
-            // A run takes orders before all else; one that does not is killed by whoever gave them.
-            let _ = order.try_send(asked);
+        if let Some(wanted) = wanted {
+            // The run takes its orders at all times, and when it is over nobody has to be told.
+            let _ = order.send(wanted).await;
         }
     }
 }

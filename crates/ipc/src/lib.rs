@@ -22,6 +22,7 @@ mod hello;
 pub mod log;
 mod name;
 mod pipes;
+pub mod processes;
 mod runtime_dir;
 mod secret;
 mod session;
@@ -29,6 +30,7 @@ mod socket;
 mod spec;
 mod state;
 mod status;
+mod sweep;
 
 pub use codec::CodecError;
 pub use frame::{FrameError, Receiver, Sender};
@@ -46,3 +48,4 @@ pub use state::{EndReason, Ended, Route, ServerState};
 pub use status::{
     CatalogueCounts, LifecycleEvent, LogLine, ProcessStatus, ServerDescription, ServerStatus, StatusReport,
 };
+pub use sweep::{Swept, sweep};

@@ -197,9 +197,9 @@ impl Actor {
         for message in worker.last_words().await {
             self.said(generation, message);
         }
-        let swept = orphans::sweep(&self.context.children, &worker.instance, &worker.groups()).await;
-        if swept > 0 {
-            warn!(self.log, "processes left behind were killed"; "count" => swept);
+        let swept = orphans::sweep_adopted(&self.context.children).await;
+        if swept.killed > 0 {
+            warn!(self.log, "processes left behind were killed"; "count" => swept.killed, "left" => swept.left);
         }
         // The worker removes its socket unless it was killed.
         let _ = std::fs::remove_file(self.context.paths.worker(&self.config.name, generation));

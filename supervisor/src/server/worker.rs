@@ -14,7 +14,6 @@ use mcproxy_ipc::{
 
 use crate::{
     child::{Child, ChildNews},
-    children::Instance,
     context::{Context, sleep_until},
     link::{Link, LinkNews, refuse},
 };
@@ -26,7 +25,6 @@ const DYING: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 pub(super) struct Worker {
     pub(super) generation: Generation,
-    pub(super) instance: Instance,
     pub(super) spawned: Instant,
     /// The server's process, once the worker reported it.
     pub(super) server_pid: Option<u32>,
@@ -51,7 +49,6 @@ pub(super) enum News {
 impl Worker {
     /// Spawns the worker; it is told what to run when it calls.
     pub(super) fn spawn(context: &Context, server: &ServerName, generation: Generation) -> io::Result<Self> {
-        let instance = Instance::new(server, generation);
         let args: Vec<OsString> = vec![
             "--supervised".into(),
             "--server".into(),
@@ -62,18 +59,13 @@ impl Worker {
             context.paths.supervisor().into(),
         ];
         let program = context.programs.worker();
-        let child = Child::spawn(&program, args, Stdio::null(), Some(instance.clone()), &context.children)?;
-        Ok(Self { generation, instance, spawned: Instant::now(), server_pid: None, child, link: None, lost: None })
+        let child = Child::spawn(&program, args, Stdio::null(), &context.children)?;
+        Ok(Self { generation, spawned: Instant::now(), server_pid: None, child, link: None, lost: None })
     }
 
     /// Its process id.
     pub(super) fn pid(&self) -> u32 {
         self.child.pid()
-    }
-
-    /// The process groups it is known to use.
-    pub(super) fn groups(&self) -> Vec<u32> {
-        [Some(self.pid()), self.server_pid].into_iter().flatten().collect()
     }
 
     /// Whether a caller is this worker.

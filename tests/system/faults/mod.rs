@@ -4,6 +4,7 @@ mod gateway;
 mod kills;
 mod noise;
 mod orphans;
+mod phases;
 mod reload;
 mod starts;
 mod stops;

@@ -14,7 +14,7 @@ pub(crate) use answer::{Answer, ask};
 pub(crate) use driver::{Driver, Real, skip};
 pub(crate) use events::Events;
 pub(crate) use legacy::LegacySession;
-pub(crate) use process::{Finished, is_alive, kill, run, signal, terminate};
+pub(crate) use process::{Finished, is_alive, kill, processes_in, run, signal, terminate};
 pub(crate) use proxy::{Proxy, binary, fixture, supervisor};
 pub(crate) use session::{Session, initialize};
 pub(crate) use status::ServerView;

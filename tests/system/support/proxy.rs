@@ -220,6 +220,14 @@ impl Proxy {
         eventually("the supervisor ends", deadline, async || child.try_wait().expect("its state")).await.code()
     }
 
+    /// Stops everything without waiting for anybody.
+    pub(crate) async fn cut(mut self) {
+        self.terminate();
+        self.logged(&["draining"]).await;
+        self.terminate();
+        self.exit_code(STOP).await;
+    }
+
     /// SIGTERM.
     pub(crate) fn terminate(&self) {
         terminate(self.pid());

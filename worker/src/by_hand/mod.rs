@@ -33,6 +33,7 @@ use crate::{
     args::ByHand,
     incarnation::{self, Order, Ports, Way},
     link::{Link, LocalEnd},
+    tree::Tree,
 };
 
 /// `EX_USAGE`.
@@ -135,6 +136,7 @@ impl Session {
         let (order, orders) = mpsc::channel(4);
         let (reports, report_queue) = mpsc::channel(64);
         let (link, gateway) = Link::local();
+        let tree = Tree::take_root().context("cannot become the reaper of the server's processes")?;
         let (stderr_printer, trace_printer) = (Rc::clone(&printer), Rc::clone(&printer));
         let ports = Ports {
             orders: (order.clone(), orders),
@@ -144,6 +146,7 @@ impl Session {
             trace: wish.trace.then(|| -> incarnation::Trace {
                 Box::new(move |way, line| trace_printer.traced(if way == Way::ToServer { "→" } else { "←" }, line))
             }),
+            tree: tree.clone(),
             log: terminal_log(&printer),
         };
         let patience = spec.timeouts.total + MARGIN;
@@ -168,10 +171,13 @@ impl Session {
                 session.stop();
                 session.printer.note("stopping the server …");
                 tokio::select! {
-                    _ = &mut run => Ok(ExitCode::SUCCESS),
-                    // Dropping the run kills the server's whole group.
-                    _ = interrupt.recv() => Ok(ExitCode::from(130)),
+                    _ = &mut run => return Ok(ExitCode::SUCCESS),
+                    _ = interrupt.recv() => {}
                 }
+                // The run takes its orders at all times.
+                let _ = session.order.send(Order::Kill).await;
+                run.await;
+                Ok(ExitCode::from(130))
             }
         }
     }

@@ -16,7 +16,7 @@ use std::{
 
 use mcproxy_ipc::{EndReason, Ended, Listener, WorkerSpec, control::WorkerToSupervisor, data::GatewayToWorker};
 use rustix::process::Signal;
-use slog::{Logger, debug};
+use slog::{Logger, debug, info};
 use tokio::{
     net::unix::pipe::{Receiver, Sender},
     sync::mpsc,
@@ -32,6 +32,7 @@ use crate::{
     session::{Event, Session, TAIL_IN_ERRORS},
     stderr::{self, Stderr},
     stop::{Ladder, Step},
+    tree::Tree,
 };
 
 /// Bytes that wait for the server's stdin before the gateway has to wait as well.
@@ -54,6 +55,8 @@ pub(crate) enum Order {
     Stop,
     /// End it when the gateway has let go, or after this time.
     Drain(Duration),
+    /// End it at once.
+    Kill,
     /// Here is the gateway.
     Serve(Box<Link>),
 }
@@ -77,19 +80,26 @@ pub(crate) struct Ports {
     pub(crate) link: Option<Link>,
     pub(crate) stderr: stderr::Sink,
     pub(crate) trace: Option<Trace>,
+    pub(crate) tree: Tree,
     pub(crate) log: Logger,
 }
 
 /// Starts the server, serves until it ends or is told to, and leaves nothing of it behind.
 pub(crate) async fn run(spec: WorkerSpec, ports: Ports) -> Ended {
-    let server = match launch::spawn(&spec) {
+    let server = match launch::spawn(&spec, &ports.tree) {
         Ok(server) => server,
         Err(reason) => return Ended { reason, stderr_tail: String::new() },
     };
     report(&ports.reports, &ports.log, WorkerToSupervisor::Spawned { pid: server.process.pid() });
+    let (tree, log) = (ports.tree.clone(), ports.log.clone());
     let mut incarnation = Incarnation::new(spec, server, ports);
     incarnation.serve().await;
-    incarnation.finish().await
+    let ended = incarnation.finish().await;
+    let swept = tree.sweep().await;
+    if swept.killed > 0 {
+        info!(log, "processes that the server left behind were killed"; "count" => swept.killed, "left" => swept.left);
+    }
+    ended
 }
 
 fn report(reports: &mpsc::Sender<WorkerToSupervisor>, log: &Logger, message: WorkerToSupervisor) {
@@ -194,6 +204,7 @@ impl Incarnation {
                 }
                 Woke::Order(Some(Order::Stop) | None) => self.end(EndReason::Stopped, Instant::now()),
                 Woke::Order(Some(Order::Drain(grace))) => self.drained_by = Some(Instant::now() + grace),
+                Woke::Order(Some(Order::Kill)) => self.kill(Instant::now()),
                 Woke::Frame(Ok(Some((message, payload)))) => self.take_frames(message, &payload).await,
                 Woke::Frame(Ok(None)) => self.unlink(),
                 Woke::Frame(Err(error)) => {
@@ -340,6 +351,14 @@ impl Incarnation {
                 _ => Ladder::firm(now),
             };
             self.stage = Stage::Ending(reason, ladder);
+        }
+    }
+
+    /// The same without asking it first, even when it is being asked already.
+    fn kill(&mut self, now: Instant) {
+        self.end(EndReason::Stopped, now);
+        if let Stage::Ending(_, ladder) = &mut self.stage {
+            *ladder = Ladder::last(now);
         }
     }
 

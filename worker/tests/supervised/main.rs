@@ -12,6 +12,7 @@ use mcproxy_ipc::{
     EndReason,
     control::{SupervisorToWorker, WorkerToSupervisor},
     data::{GatewayToWorker, Outcome, WorkerToGateway},
+    processes,
 };
 use support::fixture;
 use tokio::time::timeout;
@@ -324,8 +325,9 @@ fn calls_that_nobody_had_read_yet_are_told_the_end_of_their_server_too() {
             let error: serde_json::Value = serde_json::from_str(&error).expect("JSON");
             last_words = error["data"]["stderrTail"].as_str().expect("a tail").to_owned();
         }
-        kill(last_words.trim().strip_prefix("holder:").expect("the tail").parse().expect("a pid"));
+        let holder = last_words.trim().strip_prefix("holder:").expect("the tail").parse().expect("a pid");
         assert_eq!(worker.ended().await.reason, EndReason::Exited { code: None, signal: Some(9) });
+        assert!(!runs(holder), "it hid in a session of its own");
     });
 }
 
@@ -357,5 +359,80 @@ fn a_leader_that_ended_is_noticed_though_its_child_floods_stdout() {
         drop(gateway); // from here on the flood is read as fast as it comes
         kill(pid);
         assert_eq!(worker.ended().await.reason, EndReason::Exited { code: None, signal: Some(9) });
+    });
+}
+
+#[test]
+fn a_daemon_that_hides_is_gone_with_its_server_before_the_last_word() {
+    let Some(fixture) = fixture() else { return };
+    run(async {
+        for stop in [true, false] {
+            let mut worker = Worker::start(&fixture, &[], |_| {}).await;
+            let (pid, _) = worker.ready().await;
+            let mut gateway = worker.gateway().await;
+            let daemon: u32 = gateway.text(1, "hidden_daemon", "{}").await.parse().expect("a pid");
+            assert!(runs(daemon));
+            match stop {
+                true => worker.to.send(&SupervisorToWorker::Stop).await.expect("sent"),
+                false => kill(pid),
+            }
+            worker.ended().await;
+            assert!(!runs(daemon), "stop: {stop}");
+        }
+    });
+}
+
+#[test]
+fn a_tree_that_grows_again_when_it_is_cut_is_gone_before_the_last_word() {
+    let Some(fixture) = fixture() else { return };
+    run(async {
+        let mut worker = Worker::start(&fixture, &[], |_| {}).await;
+        let (pid, _) = worker.ready().await;
+        let mut gateway = worker.gateway().await;
+        gateway.text(1, "respawning_tree", r#"{"depth":6}"#).await;
+        let us = worker.process.id();
+        eventually("it has grown", || processes::below(us, |_| false).len() >= 127).await;
+        let tree: Vec<u32> = processes::below(us, |_| false).iter().map(|process| process.pid).collect();
+        let begun = std::time::Instant::now();
+        kill(pid);
+        worker.ended().await;
+        assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+        assert!(!tree.iter().any(|pid| runs(*pid)), "{tree:?}");
+    });
+}
+
+#[test]
+fn what_a_worker_adopted_and_has_ended_is_collected_while_its_server_lives() {
+    let Some(fixture) = fixture() else { return };
+    run(async {
+        let mut worker = Worker::start(&fixture, &[], |_| {}).await;
+        worker.ready().await;
+        let us = worker.process.id();
+        let mut gateway = worker.gateway().await;
+        for id in 1..20 {
+            let daemon: u32 = gateway.text(id, "hidden_daemon", "{}").await.parse().expect("a pid");
+            kill(daemon);
+        }
+        eventually("only the server is left", || processes::children(us).len() == 1).await;
+        assert_eq!(gateway.text(20, "echo", r#"{"text":"still here"}"#).await, "still here");
+        worker.to.send(&SupervisorToWorker::Stop).await.expect("sent");
+        worker.ended().await;
+    });
+}
+
+#[test]
+fn a_worker_without_its_supervisor_leaves_nothing_behind_even_of_a_server_that_ignores_everything() {
+    let Some(fixture) = fixture() else { return };
+    run(async {
+        let mut worker = Worker::start(&fixture, &["--ignore-term"], |_| {}).await;
+        let (pid, _) = worker.ready().await;
+        let daemon: u32 = worker.gateway().await.text(1, "hidden_daemon", "{}").await.parse().expect("a pid");
+        let Worker { mut process, from, to, dir: _dir } = worker;
+        let begun = std::time::Instant::now();
+        drop((from, to));
+        eventually("the worker is gone", || process.try_wait().expect("waits").is_some()).await;
+        assert!(!runs(pid) && !runs(daemon));
+        // Not even asked: the ladder alone takes five seconds.
+        assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
     });
 }

@@ -1,0 +1,167 @@
+//! How a whole process tree is ended, even one that keeps forking.
+//!
+//! Killing as one goes makes room for those that fork meanwhile. So all are stopped first, look by look, until a look finds
+//! nobody new: a stopped process forks no more and still occupies its place under every bound on their number. Then all die.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use rustix::process::{Signal, kill_process};
+
+use crate::processes::{Process, to_pid};
+
+/// From a kill to the next look.
+const PAUSE: Duration = Duration::from_millis(5);
+/// So many looks may find somebody new before those that are known are killed nevertheless.
+const CHASES: u32 = 200;
+/// So many times all are killed, at most: one in an uninterruptible wait is left behind after about a second.
+const KILLS: u32 = 200;
+
+/// What has become of a tree.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// How many processes were killed.
+    pub killed: usize,
+    /// How many of them had not gone at the end.
+    pub left: usize,
+}
+
+/// Ends whatever `find` finds, until it finds nothing (alive) any more. `find` looks anew each time.
+pub async fn sweep(mut find: impl FnMut() -> Vec<Process>) -> Swept {
+    let mut sweep = Sweep::default();
+    loop {
+        let alive: BTreeSet<u32> = find().iter().filter(|process| !process.zombie).map(|process| process.pid).collect();
+        let left = alive.len();
+        match sweep.step(alive) {
+            Step::Stop(pids) => {
+                send(&pids, Signal::STOP);
+                tokio::task::yield_now().await;
+            }
+            Step::Kill(pids) => {
+                send(&pids, Signal::KILL);
+                tokio::time::sleep(PAUSE).await;
+            }
+            Step::Done => return Swept { killed: sweep.killed.len(), left },
+        }
+    }
+}
+
+fn send(pids: &BTreeSet<u32>, signal: Signal) {
+    for pid in pids.iter().filter_map(|pid| to_pid(*pid)) {
+        // It may have ended by itself, or belong to another user.
+        let _ = kill_process(pid, signal);
+    }
+}
+
+/// What a look leads to.
+#[derive(Debug, PartialEq, Eq)]
+enum Step {
+    /// Stop these, and look again at once.
+    Stop(BTreeSet<u32>),
+    /// Kill these, and look again.
+    Kill(BTreeSet<u32>),
+    /// Nobody is left, or nothing helps.
+    Done,
+}
+
+/// What is known of those that have to go.
+#[derive(Debug, Default)]
+struct Sweep {
+    stopped: BTreeSet<u32>,
+    killed: BTreeSet<u32>,
+    /// How often somebody new was stopped.
+    chases: u32,
+    /// How often all were killed.
+    kills: u32,
+}
+
+impl Sweep {
+    fn step(&mut self, alive: BTreeSet<u32>) -> Step {
+        let new: BTreeSet<u32> = alive.difference(&self.stopped).copied().collect();
+        if alive.is_empty() || self.kills >= KILLS {
+            Step::Done
+        } else if !new.is_empty() && self.chases < CHASES {
+            self.chases += 1;
+            self.stopped.extend(&new);
+            Step::Stop(new)
+        } else {
+            self.kills += 1;
+            self.killed.extend(&alive);
+            Step::Kill(alive)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Processes of which each that runs forks between two looks, as long as there is room.
+    struct Bomb {
+        running: BTreeSet<u32>,
+        stopped: BTreeSet<u32>,
+        next: u32,
+        bound: usize,
+    }
+
+    impl Bomb {
+        fn fork(&mut self, each: usize) {
+            for _ in 0..self.running.len() * each {
+                if self.running.len() + self.stopped.len() < self.bound {
+                    self.running.insert(self.next);
+                    self.next += 1;
+                }
+            }
+        }
+
+        /// Carries a step out; false when it was the last.
+        fn take(&mut self, step: Step) -> bool {
+            match step {
+                Step::Stop(pids) => {
+                    self.running.retain(|pid| !pids.contains(pid));
+                    self.stopped.extend(pids);
+                    true
+                }
+                Step::Kill(pids) => {
+                    self.running.retain(|pid| !pids.contains(pid));
+                    self.stopped.retain(|pid| !pids.contains(pid));
+                    true
+                }
+                Step::Done => false,
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_forks_under_a_bound_is_gone_within_a_few_looks(start in 1u32..50, each in 0usize..20, bound in 50usize..180) {
+            let mut bomb = Bomb { running: (1..=start).collect(), stopped: BTreeSet::new(), next: 1000, bound };
+            let mut sweep = Sweep::default();
+            let mut looks = 0;
+            loop {
+                let alive = bomb.running.union(&bomb.stopped).copied().collect();
+                // It forks after the look as well: some are never seen by it.
+                bomb.fork(each);
+                looks += 1;
+                if !bomb.take(sweep.step(alive)) {
+                    break;
+                }
+                prop_assert!(looks < CHASES, "{} are left", bomb.running.len() + bomb.stopped.len());
+            }
+            prop_assert!(bomb.running.is_empty() && bomb.stopped.is_empty());
+        }
+    }
+
+    #[test]
+    fn one_that_cannot_be_killed_does_not_hold_up_the_rest_for_ever() {
+        let mut sweep = Sweep::default();
+        let stuck = || BTreeSet::from([7]);
+        assert_eq!(sweep.step(stuck()), Step::Stop(stuck()));
+        for _ in 0..KILLS {
+            assert_eq!(sweep.step(stuck()), Step::Kill(stuck()));
+        }
+        assert_eq!(sweep.step(stuck()), Step::Done);
+        assert_eq!(sweep.killed.len(), 1);
+    }
+}
