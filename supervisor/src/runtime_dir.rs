@@ -2,16 +2,20 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::{self, Read as _, Write as _},
-    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
+    io::{self, Write as _},
+    os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
 
-use mcproxy_ipc::{Generation, ServerName, supervisor_socket};
+use mcproxy_ipc::{Generation, ServerName, processes, supervisor_socket};
 use rustix::fs::{FlockOperation, OFlags, flock};
 
 /// Longest path of a local socket, in bytes (unix(7)).
 const MAX_SOCKET_PATH: usize = 107;
+
+/// How long a killed supervisor may take to let go of its lock; its threads have to be scheduled for that.
+const ENDING: Duration = Duration::from_secs(5);
 
 /// Why there is no runtime directory for us.
 #[derive(Debug, thiserror::Error)]
@@ -133,19 +137,33 @@ fn lock(dir: &Path) -> Result<File, RuntimeDirError> {
         .custom_flags(flags)
         .open(&path)
         .map_err(io_error("open", &path))?;
-    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => {}
-        Err(rustix::io::Errno::WOULDBLOCK) => {
-            let mut pid = String::new();
-            let _ = (&mut file).take(32).read_to_string(&mut pid);
-            let pid = pid.trim();
-            let pid = if pid.is_empty() { "unknown" } else { pid }.to_owned();
+    let begun = Instant::now();
+    while let Err(error) = flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        if error != rustix::io::Errno::WOULDBLOCK {
+            return Err(io_error("lock", &path)(error.into()));
+        }
+        let pid = holder(&file);
+        if !is_ending(&pid) || begun.elapsed() > ENDING {
             return Err(RuntimeDirError::AlreadyRunning { pid, dir: dir.to_owned() });
         }
-        Err(error) => return Err(io_error("lock", &path)(error.into())),
+        std::thread::sleep(Duration::from_millis(10));
     }
     file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id())).map_err(io_error("write", &path))?;
     Ok(file)
+}
+
+/// Who says that it holds the lock.
+fn holder(file: &File) -> String {
+    let mut text = [0; 32];
+    let len = file.read_at(&mut text, 0).unwrap_or_default();
+    let pid = String::from_utf8_lossy(&text[..len]).trim().to_owned();
+    if pid.is_empty() { "unknown".to_owned() } else { pid }
+}
+
+/// Whether that process was killed a moment ago: it looks dead as soon as its first thread is, and holds the lock until the
+/// last one has gone.
+fn is_ending(pid: &str) -> bool {
+    pid.parse().is_ok_and(|pid| processes::one(pid).is_none_or(|process| process.zombie))
 }
 
 #[cfg(test)]
@@ -161,6 +179,25 @@ mod tests {
         let _first = RuntimeDir::open(&path).expect("free");
         let error = RuntimeDir::open(&path).expect_err("taken").to_string();
         assert!(error.contains(&format!("already running (pid {})", std::process::id())), "{error}");
+    }
+
+    #[test]
+    fn the_lock_of_a_supervisor_that_is_just_being_killed_is_waited_for() {
+        let dir = tempfile::tempdir().expect("a temp dir");
+        let path = dir.path().join("mcproxy");
+        let first = RuntimeDir::open(&path).expect("free");
+        let mut dead = std::process::Command::new("true").spawn().expect("it runs");
+        dead.wait().expect("it ended");
+        fs::write(path.join("supervisor.lock"), dead.id().to_string()).expect("written");
+        std::thread::scope(|scope| {
+            let second = scope.spawn(|| RuntimeDir::open(&path).map(|_| ()));
+            drop(first);
+            assert!(second.join().expect("no panic").is_ok());
+        });
+        assert_eq!(
+            fs::read_to_string(path.join("supervisor.lock")).expect("read").trim(),
+            std::process::id().to_string()
+        );
     }
 
     #[test]

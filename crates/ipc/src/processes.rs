@@ -102,7 +102,8 @@ pub fn to_pid(pid: u32) -> Option<Pid> {
     Pid::from_raw(i32::try_from(pid).ok()?)
 }
 
-fn one(pid: u32) -> Option<Process> {
+/// The process with this id.
+pub fn one(pid: u32) -> Option<Process> {
     parse(pid, &fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
 }
 
