@@ -209,8 +209,10 @@ fn of_clients(gateway: &Gateway, registry: &mut Registry) {
         counter
     };
     registry.register("sessions", "Sessions that are open", gauge(gateway.sessions.len()));
-    let streams = gateway.sessions.all().iter().filter(|session| session.has_stream()).count();
+    let streams = gateway.sessions.all().iter().map(|session| session.streams_read()).sum();
     registry.register("streams", "Streams of sessions that a client reads", gauge(streams));
+    let kept = gateway.archive.bytes();
+    registry.register("streams_kept_bytes", "What streams keep for clients that come back", gauge(kept));
     registry.register("sessions_opened", "Sessions ever opened", counter(gateway.sessions.opened()));
     let help = "Log records of the gateway that found no room on their way to the supervisor";
     registry.register("log_records_dropped", help, counter(gateway.supervisor.dropped_records()));

@@ -7,11 +7,13 @@
 //! thread (`docs/decisions/0010-one-http-thread.md`).
 
 mod announce;
+mod archive;
 mod builtin;
 mod call;
 mod catalogue;
 mod client;
 mod dispatch;
+mod event_id;
 mod exchange;
 mod fleet;
 mod forward;
@@ -34,8 +36,11 @@ mod seal;
 mod session;
 mod sessions;
 mod state;
+mod stream;
+mod streams;
 mod subscriptions;
 mod supervisor;
+mod tape;
 
 use std::{net::TcpListener, path::Path, pin::pin};
 

@@ -11,12 +11,16 @@ use mcproxy_mcp::{ProtocolVersion, RequestId};
 use tokio::sync::mpsc;
 
 use super::{
+    archive::Archive,
     catalogue::{Changes, View},
     client::Client,
+    event_id::EventId,
     level::Level,
     link::CallHandle,
     note::Note,
     scope::Scope,
+    stream::{Bounds, Reader, Stream},
+    streams::{Listened, Streams},
 };
 
 /// Messages that may wait for a client to read its stream; a client that lets them pile up loses the stream.
@@ -37,6 +41,8 @@ pub(crate) struct Session {
     missed: Cell<Changes>,
     /// What its lists were when it was last told about them.
     seen: RefCell<Option<Rc<View>>>,
+    /// Of Streamable HTTP.
+    streams: Streams,
     last_used: Cell<Instant>,
     over: Cell<bool>,
 }
@@ -97,6 +103,7 @@ impl Session {
             stream: RefCell::default(),
             missed: Cell::default(),
             seen: RefCell::default(),
+            streams: Streams::default(),
             last_used: Cell::new(now),
             over: Cell::new(false),
         }
@@ -169,15 +176,44 @@ impl Session {
 
     /// For how long nothing happened; zero while a stream is open or a call under way.
     pub(crate) fn idle(&self, now: Instant) -> Duration {
-        if self.has_stream() || !self.calls.borrow().is_empty() {
+        if self.streams_read() > 0 || !self.calls.borrow().is_empty() {
             return Duration::ZERO;
         }
-        now.duration_since(self.last_used.get())
+        let used = self.last_used.get();
+        now.duration_since(self.streams.last_left().map_or(used, |left| left.max(used)))
     }
 
-    // --- its stream -------------------------------------------------------------------------------------------------
+    // --- its streams ------------------------------------------------------------------------------------------------
 
-    /// Opens the stream for messages that belong to no request; an earlier one ends (MCP allows us one).
+    /// Lets its client listen to what belongs to no request, after that event if it is still known.
+    pub(crate) fn listen(&self, archive: &Rc<Archive>, bounds: Bounds, after: Option<EventId>) -> Reader {
+        let Listened { reader, lost } = self.streams.listen(archive, bounds, after, self.can_come_back());
+        let missed = self.missed.take();
+        self.announce(if lost { Changes::ALL } else { missed });
+        reader
+    }
+
+    /// Opens a stream for what precedes the answer of a call, and the answer.
+    pub(crate) fn answer_by_stream(&self, archive: &Rc<Archive>, bounds: Bounds) -> Rc<Stream> {
+        self.streams.answer(archive, bounds)
+    }
+
+    /// Reads on in such a stream; `None`: it is not kept any more, or never was.
+    pub(crate) fn read_on(&self, after: EventId, time: Option<Duration>) -> Option<Reader> {
+        self.streams.read_on(after, time)
+    }
+
+    /// Forgets streams of calls that were over and left by that moment.
+    pub(crate) fn tidy_streams(&self, moment: Instant) {
+        self.streams.tidy(moment);
+    }
+
+    /// Whether its client knows that a stream may end early, and how to come back.
+    pub(crate) fn can_come_back(&self) -> bool {
+        self.version() >= ProtocolVersion::V2025_11_25
+    }
+
+    /// Opens the one stream of a 2024-11-05 session.
     pub(crate) fn open_stream(&self) -> mpsc::Receiver<Bytes> {
         let (sender, receiver) = mpsc::channel(STREAM_QUEUE);
         *self.stream.borrow_mut() = Some(sender);
@@ -186,19 +222,38 @@ impl Session {
         receiver
     }
 
-    /// Whether somebody reads the stream.
+    /// Whether somebody listens to what belongs to no request.
     pub(crate) fn has_stream(&self) -> bool {
         self.stream.borrow().as_ref().is_some_and(|s| !s.is_closed())
+            || self.streams.listening().is_some_and(|stream| stream.has_reader())
     }
 
-    /// Ends the stream.
+    /// How many of its streams somebody reads.
+    pub(crate) fn streams_read(&self) -> usize {
+        let one = self.stream.borrow().as_ref().is_some_and(|s| !s.is_closed());
+        usize::from(one) + self.streams.read()
+    }
+
+    /// Ends the stream for what belongs to no request.
     pub(crate) fn close_stream(&self) {
         self.stream.borrow_mut().take();
+        self.streams.stop_listening();
     }
 
-    /// Puts a message on the stream. Without a reader it is dropped; a reader that does not keep up loses the stream and
-    /// may open it again.
+    /// Ends all its streams.
+    pub(crate) fn close_streams(&self) {
+        self.close_stream();
+        self.streams.end();
+    }
+
+    /// Puts a message on the stream; whether somebody listens. A client that was cut off finds it there when it comes
+    /// back, within the bounds of the stream; one that never listened does not. A client that does not keep up loses the
+    /// stream and may open it again.
     pub(crate) fn push(&self, message: Bytes) -> bool {
+        if let Some(stream) = self.streams.listening() {
+            stream.push(message);
+            return stream.has_reader();
+        }
         let mut stream = self.stream.borrow_mut();
         let sent = stream.as_ref().is_some_and(|s| s.try_send(message).is_ok());
         if !sent {
@@ -236,7 +291,7 @@ impl Session {
             if changed {
                 let mut message = Vec::new();
                 mcproxy_mcp::write_notification(&mut message, method, "");
-                *missed = !self.push(message.into());
+                *missed = !(self.has_stream() && self.push(message.into()));
             }
         }
         self.missed.set(missed);

@@ -9,6 +9,7 @@ use slog::{Logger, debug, info, o, warn};
 
 use super::{
     announce,
+    archive::Archive,
     catalogue::Changes,
     fleet::Fleet,
     link::{Link, News},
@@ -25,6 +26,8 @@ use super::{
 const DRAIN_LOOK: Duration = Duration::from_millis(50);
 /// How often expired sessions are looked for, at least and at most.
 const SWEEP: (Duration, Duration) = (Duration::from_secs(15), Duration::from_secs(1));
+/// So long the stream of an answered call is kept for a client that was cut off.
+const REPLAY_TIME: Duration = Duration::from_secs(300);
 /// First and longest pause between attempts to reach a worker that the supervisor calls ready.
 const RECONNECT: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
 
@@ -35,6 +38,8 @@ pub(crate) struct Gateway {
     pub(crate) fleet: Fleet,
     /// All clients of the initialize era.
     pub(crate) sessions: Sessions,
+    /// What their streams said lately.
+    pub(crate) archive: Rc<Archive>,
     /// For questions about processes and logs.
     pub(crate) supervisor: Supervisor,
     /// Ends the wait of requests that take long.
@@ -53,6 +58,7 @@ impl Gateway {
         let gateway = Rc::new(Self {
             settings: RefCell::new(settings),
             fleet: Fleet::new(),
+            archive: Archive::new(inheritance.generation),
             sessions: Sessions::new(inheritance, Instant::now()),
             supervisor,
             patience: Patience::default(),
@@ -60,6 +66,7 @@ impl Gateway {
             log,
         });
         gateway.fleet.set_groups(&gateway.settings().groups);
+        gateway.archive.set_bound(gateway.settings().replay_total);
         gateway.take_routes();
         // These tasks live as long as the process; a panic in one aborts it, and the supervisor starts a new gateway.
         tokio::task::spawn_local(gateway.clone().follow_routes());
@@ -101,6 +108,7 @@ impl Gateway {
         while settings.changed().await.is_ok() {
             let new = Rc::new(settings.borrow_and_update().clone());
             self.fleet.set_groups(&new.groups);
+            self.archive.set_bound(new.replay_total);
             *self.settings.borrow_mut() = new;
             info!(self.log, "settings changed");
         }
@@ -133,6 +141,10 @@ impl Gateway {
                 debug!(self.log, "session expired"; "session" => short(session.id()));
                 self.release(&session);
             }
+            if let Some(moment) = now.checked_sub(REPLAY_TIME) {
+                self.sessions.all().iter().for_each(|session| session.tidy_streams(moment));
+            }
+            self.archive.tidy();
             let lost = self.sessions.heirs.expire(max_idle, now);
             if !lost.is_empty() {
                 debug!(self.log, "sessions of earlier gateways are given up"; "count" => lost.len());
@@ -174,7 +186,7 @@ impl Gateway {
         if session.end() {
             self.forget(&[session.key()]);
         }
-        session.close_stream();
+        session.close_streams();
         session.cancel_all("the client's session ended");
         subscriptions::release(self, session);
     }

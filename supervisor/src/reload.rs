@@ -131,6 +131,10 @@ pub(crate) fn gateway_settings(config: &GatewayConfig, log_level: LogLevel) -> G
         max_sessions: config.max_sessions,
         max_sessions_per_token: config.max_sessions_per_token,
         session_idle: config.session_idle,
+        replay_events: config.replay_events,
+        replay_bytes: config.replay_bytes,
+        replay_total: config.replay_total,
+        stream_time: config.stream_time,
         log_level,
         log_calls: config.log_calls,
     }

@@ -33,6 +33,14 @@ pub struct GatewayConfig {
     pub max_sessions_per_token: usize,
     /// After this long an unused session is forgotten.
     pub session_idle: Duration,
+    /// How many events one stream keeps for a client that was cut off.
+    pub replay_events: usize,
+    /// How many bytes of them.
+    pub replay_bytes: usize,
+    /// How many bytes all streams keep.
+    pub replay_total: usize,
+    /// After this long a client comes back for the rest of a call's stream; `None`: streams stay open.
+    pub stream_time: Option<Duration>,
     /// At which level each call is logged, if at all.
     pub log_calls: Option<LogLevel>,
 }
@@ -74,7 +82,16 @@ pub(crate) fn check(raw: RawGateway, root: &Node, known: &HashSet<String>, repor
             Some(Group { name: name?, servers })
         })
         .collect();
-    let RawGatewayLimits { max_body, max_sessions, max_sessions_per_token, session_idle } = raw.limits;
+    let RawGatewayLimits {
+        max_body,
+        max_sessions,
+        max_sessions_per_token,
+        session_idle,
+        replay_events,
+        replay_bytes,
+        replay_total,
+        stream_time,
+    } = raw.limits;
     GatewayConfig {
         list_wait: Duration::from_secs_f64(raw.list_wait),
         auth,
@@ -85,6 +102,10 @@ pub(crate) fn check(raw: RawGateway, root: &Node, known: &HashSet<String>, repor
         max_sessions: size(max_sessions),
         max_sessions_per_token: size(max_sessions_per_token),
         session_idle: Duration::from_secs_f64(session_idle),
+        replay_events: size(replay_events),
+        replay_bytes: size(replay_bytes),
+        replay_total: size(replay_total),
+        stream_time: (stream_time > 0.0).then(|| Duration::from_secs_f64(stream_time)),
         log_calls: match raw.logging.calls {
             RawCallLevel::Off => None,
             RawCallLevel::Debug => Some(LogLevel::Debug),

@@ -177,11 +177,32 @@ pub(crate) struct RawGatewayLimits {
     /// Seconds after which an unused session is forgotten.
     #[schemars(range(min = 1, max = 2_592_000))]
     pub(crate) session_idle: f64,
+    /// How many events one stream keeps for a client that was cut off and comes back.
+    #[schemars(range(min = 1, max = 65_536))]
+    pub(crate) replay_events: u64,
+    /// How many bytes of them; a larger answer is not kept.
+    #[schemars(range(min = 1024, max = 67_108_864))]
+    pub(crate) replay_bytes: u64,
+    /// How many bytes all streams keep.
+    #[schemars(range(min = 1024, max = 17_179_869_184_u64))]
+    pub(crate) replay_total: u64,
+    /// Seconds after which the stream of a call is closed and the client comes back for the rest, if it speaks MCP 2025-11-25; 0: streams stay open.
+    #[schemars(range(min = 0, max = 86_400))]
+    pub(crate) stream_time: f64,
 }
 
 impl Default for RawGatewayLimits {
     fn default() -> Self {
-        Self { max_body: 16 << 20, max_sessions: 10_000, max_sessions_per_token: 2_000, session_idle: 3600.0 }
+        Self {
+            max_body: 16 << 20,
+            max_sessions: 10_000,
+            max_sessions_per_token: 2_000,
+            session_idle: 3600.0,
+            replay_events: 256,
+            replay_bytes: 1 << 20,
+            replay_total: 64 << 20,
+            stream_time: 0.0,
+        }
     }
 }
 

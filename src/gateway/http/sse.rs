@@ -6,10 +6,15 @@ use actix_web::{HttpRequest, HttpResponse, Responder, http::header};
 use actix_web_lab::sse::{Data, Event, Sse};
 use bytes::Bytes;
 use tokio::sync::mpsc;
-use tokio_stream::{StreamExt, wrappers::ReceiverStream};
+use tokio_stream::{Stream, StreamExt, wrappers::ReceiverStream};
+
+use crate::gateway::stream::{self, Reader};
 
 /// A comment goes out after so much silence, so that proxies keep the stream and a vanished client is noticed.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// A client that was cut off comes back after so long.
+const RETRY: Duration = Duration::from_secs(1);
 
 /// One event, before it is written.
 pub(super) enum Frame {
@@ -47,8 +52,27 @@ pub(super) async fn forward(mut messages: mpsc::Receiver<Bytes>, to: mpsc::Sende
 
 /// A response that carries what comes out of `frames` until their sender is gone.
 pub(super) fn respond(request: &HttpRequest, frames: mpsc::Receiver<Frame>) -> HttpResponse {
-    let events = ReceiverStream::new(frames).filter_map(Frame::into_event);
-    let mut response = Sse::from_infallible_stream(events).with_keep_alive(KEEP_ALIVE).respond_to(request);
+    carry(request, ReceiverStream::new(frames).filter_map(Frame::into_event), None)
+}
+
+/// A response that carries a stream that can be taken up again. `retry`: its client learns when to come back.
+pub(super) fn replay(request: &HttpRequest, reader: Reader, retry: bool) -> HttpResponse {
+    let event = |event| match event {
+        stream::Event::Prime(id) => Some(Event::Data(Data::new("").id(id.to_string()))),
+        stream::Event::Message(id, json) => {
+            let text = bytestring::ByteString::try_from(json).ok()?;
+            Some(Event::Data(Data::new(text).event("message").id(id.to_string())))
+        }
+    };
+    carry(request, reader.filter_map(event), retry.then_some(RETRY))
+}
+
+fn carry(request: &HttpRequest, events: impl Stream<Item = Event> + 'static, retry: Option<Duration>) -> HttpResponse {
+    let mut sse = Sse::from_infallible_stream(events).with_keep_alive(KEEP_ALIVE);
+    if let Some(retry) = retry {
+        sse = sse.with_retry_duration(retry);
+    }
+    let mut response = sse.respond_to(request);
     // nginx and others would hold events back otherwise.
     let name = header::HeaderName::from_static("x-accel-buffering");
     response.headers_mut().insert(name, header::HeaderValue::from_static("no"));

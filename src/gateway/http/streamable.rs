@@ -1,6 +1,11 @@
 //! Streamable HTTP with sessions: 2025-03-26, 2025-06-18, 2025-11-25 (MCP transports).
 
-use std::{future::Future, pin::Pin, rc::Rc, time::Instant};
+use std::{
+    future::Future,
+    pin::Pin,
+    rc::Rc,
+    time::{Duration, Instant},
+};
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -12,30 +17,27 @@ use actix_web::{
 };
 use bytes::Bytes;
 use futures_util::future::join_all;
+use mcproxy_ipc::control::GatewaySettings;
 use mcproxy_mcp::{
     ErrorCode, ErrorObject, Message, ProtocolVersion, RawArray, RequestId, method, parse, write_error_response,
 };
 use slog::info;
-use tokio::sync::mpsc;
 
-use super::{
-    body,
-    place::Place,
-    refusal::Refusal,
-    sse::{self, Frame},
-};
+use super::{body, place::Place, refusal::Refusal, sse};
 use crate::gateway::{
     dispatch::{self, Hello},
+    event_id::{EventId, StreamKind},
     exchange::{self, Related},
-    patience::Patience,
     reply::Reply,
     request::{Incoming, Request, read_params},
     session::Session,
     state::{Gateway, short},
+    stream::{Bounds, Stream},
 };
 
 const SESSION: &str = "mcp-session-id";
 const VERSION: &str = "mcp-protocol-version";
+const LAST_EVENT: &str = "last-event-id";
 /// Most messages in a batch.
 const MAX_BATCH: usize = 100;
 
@@ -59,8 +61,8 @@ pub(super) async fn post(request: HttpRequest, place: Place, payload: web::Paylo
         Incoming::Request(r) => {
             let session = find_session(&request, &place)?;
             let related = exchange::related();
-            let pending = Box::pin(dispatch::answer(place.gateway.clone(), session, r, related.clone()));
-            Ok(respond(&request, &place.gateway.patience, pending, related).await)
+            let pending = Box::pin(dispatch::answer(place.gateway.clone(), session.clone(), r, related.clone()));
+            Ok(respond(&request, &place.gateway, &session, pending, related).await)
         }
         Incoming::Notification { method, params } => {
             let session = find_session(&request, &place)?;
@@ -89,9 +91,15 @@ fn initialize(place: &Place, request: &Request) -> Result<HttpResponse, Refusal>
 }
 
 /// Sends the answer as JSON if it comes soon and alone, else as a stream of what precedes it and then the answer.
-/// A client that leaves does not cancel its call (MCP 2025-11-25, transports).
-async fn respond(request: &HttpRequest, patience: &Patience, mut pending: Pending, related: Related) -> HttpResponse {
-    patience.begin(&related, Instant::now());
+/// A client that leaves does not cancel its call (MCP 2025-11-25, transports); it may come back for the rest.
+async fn respond(
+    request: &HttpRequest,
+    gateway: &Gateway,
+    session: &Session,
+    mut pending: Pending,
+    related: Related,
+) -> HttpResponse {
+    gateway.patience.begin(&related, Instant::now());
     tokio::select! {
         biased;
         answer = &mut pending => match answer {
@@ -102,26 +110,39 @@ async fn respond(request: &HttpRequest, patience: &Patience, mut pending: Pendin
         },
         () = related.ready() => {}
     }
-    let (to, frames) = mpsc::channel(4);
-    tokio::task::spawn_local(stream(pending, related, to));
-    sse::respond(request, frames)
+    let settings = gateway.settings();
+    let stream = session.answer_by_stream(&gateway.archive, bounds(&settings));
+    let can_come_back = session.can_come_back();
+    let reader = stream.read(0, can_come_back, stream_time(session, &settings));
+    tokio::task::spawn_local(carry(pending, related, stream));
+    sse::replay(request, reader.expect("a new stream is read from its beginning"), can_come_back)
 }
 
-/// A failed send means that the client left: the call goes on, what it says is dropped.
-async fn stream(mut pending: Pending, related: Related, to: mpsc::Sender<Frame>) {
+/// Puts a call on its stream, whoever reads it.
+async fn carry(mut pending: Pending, related: Related, stream: Rc<Stream>) {
     let answer = loop {
         tokio::select! {
             biased;
             answer = &mut pending => break answer,
-            event = related.next() => { let _ = to.send(Frame::Message(event)).await; }
+            event = related.next() => stream.push(event),
         }
     };
     while let Some(event) = related.pop() {
-        let _ = to.send(Frame::Message(event)).await;
+        stream.push(event);
     }
     if let Some(answer) = answer {
-        let _ = to.send(Frame::Message(answer)).await;
+        stream.push(answer);
     }
+    stream.end();
+}
+
+fn bounds(settings: &GatewaySettings) -> Bounds {
+    Bounds { events: settings.replay_events, bytes: settings.replay_bytes }
+}
+
+/// After this time the client is to come back for the rest (SSE polling), if it knows how.
+fn stream_time(session: &Session, settings: &GatewaySettings) -> Option<Duration> {
+    settings.stream_time.filter(|_| session.can_come_back())
 }
 
 /// JSON-RPC batches exist on 2025-03-26 only.
@@ -171,7 +192,7 @@ async fn batch(request: &HttpRequest, place: &Place, body: &Bytes) -> Result<Htt
         out.push(b']');
         Some(out.into())
     });
-    Ok(respond(request, &place.gateway.patience, all, related).await)
+    Ok(respond(request, &place.gateway, &session, all, related).await)
 }
 
 fn begin(gateway: &Rc<Gateway>, session: &Rc<Session>, request: Request, related: Related) -> Pending {
@@ -182,18 +203,35 @@ fn error(id: &RequestId, why: &str) -> Bytes {
     Reply::from(ErrorObject::new(ErrorCode::INVALID_REQUEST, why)).to_response(id)
 }
 
-/// `GET /mcp`: the stream for messages that belong to no request.
+/// `GET /mcp`: the stream for messages that belong to no request, or the rest of a stream that broke off.
 pub(super) async fn get(request: HttpRequest, place: Place) -> Result<HttpResponse, Refusal> {
     check_accept(&request, &["text/event-stream"])?;
     check_version(&request)?;
     let session = find_session(&request, &place)?;
-    let (to, frames) = mpsc::channel(1);
-    let messages = session.open_stream();
-    tokio::task::spawn_local(async move {
-        sse::forward(messages, to).await;
-        session.touch(Instant::now());
-    });
-    Ok(sse::respond(&request, frames))
+    session.touch(Instant::now());
+    let settings = place.gateway.settings();
+    let reader = match last_event(&request)? {
+        Some(id) if id.stream.kind() == StreamKind::Answering => {
+            session.read_on(id, stream_time(&session, &settings)).ok_or_else(|| {
+                Refusal::bad_request(format_args!(
+                    "there is nothing to resume after event {id}: its call was lost with an earlier gateway, or the stream \
+                     is no longer kept (limits.replayEvents, limits.replayBytes, limits.replayTotal)"
+                ))
+            })?
+        }
+        after => session.listen(&place.gateway.archive, bounds(&settings), after),
+    };
+    Ok(sse::replay(&request, reader, session.can_come_back()))
+}
+
+/// Where the client wants to go on.
+fn last_event(request: &HttpRequest) -> Result<Option<EventId>, Refusal> {
+    match header(request, LAST_EVENT).filter(|text| !text.is_empty()) {
+        None => Ok(None),
+        Some(text) => EventId::parse(text)
+            .map(Some)
+            .ok_or_else(|| Refusal::bad_request(format_args!("the Last-Event-ID {text:?} is none of ours"))),
+    }
 }
 
 /// `DELETE /mcp`: the client leaves.

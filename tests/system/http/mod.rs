@@ -3,6 +3,7 @@
 mod bodies;
 mod doors;
 mod monitors;
+mod resume;
 mod sessions;
 
 use crate::support::{Answer, Proxy};

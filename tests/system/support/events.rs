@@ -10,6 +10,23 @@ use super::{
     wait::{DEADLINE, within},
 };
 
+/// An event with all that is not a comment.
+#[derive(Debug)]
+pub(crate) struct Raw {
+    pub(crate) id: Option<String>,
+    /// `None`: there is no such field; it may be there and empty.
+    pub(crate) data: Option<String>,
+    pub(crate) retry: Option<String>,
+}
+
+impl Raw {
+    /// The message in it.
+    pub(crate) fn message(&self) -> Value {
+        let data = self.data.as_ref().expect("data");
+        serde_json::from_str(data).unwrap_or_else(|error| panic!("{error}: {data}"))
+    }
+}
+
 /// An event stream that is read as it comes.
 pub(crate) struct Events {
     bytes: Pin<Box<dyn Stream<Item = reqwest::Result<Bytes>>>>,
@@ -44,6 +61,51 @@ impl Events {
                     self.buffer.push_str(&text.replace("\r\n", "\n"));
                 }
                 Some(Err(_)) | None => return None,
+            }
+        }
+    }
+
+    /// The next event that is more than a comment, as it was sent.
+    pub(crate) async fn raw(&mut self) -> Option<Raw> {
+        within("an event, or the end", DEADLINE, async {
+            loop {
+                while let Some(end) = self.buffer.find("\n\n") {
+                    let event: String = self.buffer.drain(..end + 2).collect();
+                    let last = |name| field(&event, name).last().map(|value| (*value).to_owned());
+                    let raw = Raw { id: last("id"), data: data(&event), retry: last("retry") };
+                    if raw.id.is_some() || raw.data.is_some() || raw.retry.is_some() {
+                        return Some(raw);
+                    }
+                }
+                match self.bytes.next().await {
+                    Some(Ok(bytes)) => {
+                        let text = std::str::from_utf8(&bytes).expect("events are UTF-8");
+                        self.buffer.push_str(&text.replace("\r\n", "\n"));
+                    }
+                    Some(Err(_)) | None => return None,
+                }
+            }
+        })
+        .await
+    }
+
+    /// The next event with a message, as it was sent.
+    pub(crate) async fn raw_message(&mut self) -> Option<Raw> {
+        loop {
+            let raw = self.raw().await?;
+            if raw.data.as_ref().is_some_and(|data| !data.is_empty()) {
+                return Some(raw);
+            }
+        }
+    }
+
+    /// The id that the stream begins with.
+    pub(crate) async fn prime(&mut self) -> String {
+        loop {
+            let raw = self.raw().await.expect("the stream begins");
+            if let Some(id) = raw.id {
+                assert_eq!(raw.data.as_deref(), Some(""), "the first event says nothing");
+                return id;
             }
         }
     }

@@ -120,6 +120,18 @@ impl Session {
         super::names(&self.list("tools/list", "tools").await)
     }
 
+    /// Sends a request that is answered by a stream, and returns the stream.
+    pub(crate) async fn streamed(&self, id: Value, method: &str, params: Value) -> Events {
+        let body = json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params});
+        let request = self.http(Method::POST).header("content-type", "application/json");
+        Events::open(request.header("accept", "application/json, text/event-stream").body(body.to_string())).await
+    }
+
+    /// A GET for a stream after that event.
+    pub(crate) fn after(&self, event: &str) -> RequestBuilder {
+        self.http(Method::GET).header("accept", "text/event-stream").header("last-event-id", event)
+    }
+
     /// Opens the stream for what belongs to no request.
     pub(crate) async fn stream(&self) -> Events {
         Events::open(self.http(Method::GET).header("accept", "text/event-stream")).await

@@ -25,6 +25,14 @@ pub struct GatewaySettings {
     pub max_sessions_per_token: usize,
     /// A session unused for so long is forgotten.
     pub session_idle: Duration,
+    /// Most events that one stream keeps for a client that was cut off.
+    pub replay_events: usize,
+    /// Most bytes of them.
+    pub replay_bytes: usize,
+    /// Most bytes that all streams keep.
+    pub replay_total: usize,
+    /// After so long the client of a call comes back for the rest of its stream; `None`: streams stay open.
+    pub stream_time: Option<Duration>,
     /// Less serious log records would be thrown away: they need not be sent.
     pub log_level: LogLevel,
     /// At which level each call is logged (`info` or `debug`); `None`: not at all.

@@ -1,0 +1,252 @@
+//! A stream of events that its reader may leave and take up again (MCP 2025-11-25, transports, resumability).
+
+use std::{
+    cell::{Cell, RefCell},
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll, Waker},
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use tokio::time::{Sleep, sleep};
+
+use super::{
+    archive::Archive,
+    event_id::{EventId, StreamKind, StreamName},
+    tape::{Heard, Tape},
+};
+
+/// How much of a stream is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Bounds {
+    /// Most events.
+    pub(crate) events: usize,
+    /// Most bytes.
+    pub(crate) bytes: usize,
+}
+
+/// One stream: what it said lately, and at most one reader.
+pub(crate) struct Stream {
+    name: StreamName,
+    bounds: Bounds,
+    archive: Rc<Archive>,
+    tape: RefCell<Tape>,
+    /// No more events come.
+    ended: Cell<bool>,
+    /// The number of the reader; a second one takes over from the first.
+    reader: Cell<Option<u64>>,
+    readers: Cell<u64>,
+    waker: RefCell<Option<Waker>>,
+    /// Since when nobody reads it.
+    left: Cell<Instant>,
+    /// A reader was too slow, and missed something that will not be said again.
+    lagged: Cell<bool>,
+    /// The number of the event that is to be read next.
+    read_to: Cell<u64>,
+}
+
+/// What a reader gets.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Event {
+    /// Nothing but an id to come back with.
+    Prime(EventId),
+    /// A message.
+    Message(EventId, Bytes),
+}
+
+impl Stream {
+    /// Use [`Archive::open`].
+    pub(super) fn new(name: StreamName, bounds: Bounds, archive: Rc<Archive>, now: Instant) -> Self {
+        Self {
+            name,
+            bounds,
+            archive,
+            tape: RefCell::default(),
+            ended: Cell::new(false),
+            reader: Cell::new(None),
+            readers: Cell::new(0),
+            waker: RefCell::default(),
+            left: Cell::new(now),
+            lagged: Cell::new(false),
+            read_to: Cell::new(1),
+        }
+    }
+
+    /// What its event ids begin with.
+    pub(crate) fn name(&self) -> StreamName {
+        self.name
+    }
+
+    /// Whether somebody reads it.
+    pub(crate) fn has_reader(&self) -> bool {
+        self.reader.get().is_some()
+    }
+
+    /// Whether something of it was lost for a reader since this was last asked.
+    pub(crate) fn take_lag(&self) -> bool {
+        self.lagged.take()
+    }
+
+    /// Whether it has said something that nobody read.
+    pub(crate) fn has_unread(&self) -> bool {
+        self.read_to.get() < self.tape.borrow().next()
+    }
+
+    /// When its last reader left.
+    pub(crate) fn left_at(&self) -> Instant {
+        self.left.get()
+    }
+
+    /// Whether it says no more, and nobody reads it.
+    pub(crate) fn is_over(&self) -> bool {
+        self.ended.get() && !self.has_reader()
+    }
+
+    /// Whether it is over, and nobody has come for it since that moment.
+    pub(crate) fn is_left_since(&self, moment: Instant) -> bool {
+        self.is_over() && self.left.get() <= moment
+    }
+
+    /// Says something.
+    pub(crate) fn push(&self, message: Bytes) {
+        self.change(|tape| tape.push(message));
+        self.archive.keep_within_bounds(self);
+        self.wake();
+    }
+
+    /// There is nothing more to say.
+    pub(crate) fn end(&self) {
+        self.ended.set(true);
+        if !self.has_reader() {
+            self.left.set(Instant::now());
+        }
+        self.wake();
+    }
+
+    /// Reads on after the event of that number; whoever read it before is cut off. `prime` begins with an id to come back
+    /// with; after `time` the reader ends where nothing waits for it. `None`: there is nothing to read on with.
+    pub(crate) fn read(self: &Rc<Self>, after: u64, prime: bool, time: Option<Duration>) -> Option<Reader> {
+        let mut at = after.checked_add(1)?;
+        let tape = self.tape.borrow();
+        let answer_is_gone = self.ended.get() && at < tape.next() && tape.is_empty();
+        if at > tape.next() || answer_is_gone {
+            return None;
+        }
+        if let Heard::Gone { oldest } = tape.get(at) {
+            self.lagged.set(true);
+            at = oldest;
+        }
+        let number = self.readers.get() + 1;
+        self.readers.set(number);
+        self.reader.set(Some(number));
+        self.wake();
+        let time = time.map(|time| Box::pin(sleep(time)));
+        Some(Reader { stream: self.clone(), number, at, prime, time })
+    }
+
+    /// Throws away all that is kept, or all but the last event.
+    pub(super) fn shrink(&self, keep_last: bool) {
+        self.tape_trimmed(0, 0, keep_last);
+    }
+
+    fn leave(self: &Rc<Self>, number: u64) {
+        if self.reader.get() == Some(number) {
+            self.reader.set(None);
+            self.left.set(Instant::now());
+            self.tape_trimmed(self.bounds.events, self.bounds.bytes, false);
+            self.archive.left(self);
+        }
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Tape)) {
+        let before = self.tape.borrow().bytes();
+        change(&mut self.tape.borrow_mut());
+        // A reader gets the last event whatever its size.
+        let keep_last = self.has_reader();
+        self.tape.borrow_mut().trim(self.bounds.events, self.bounds.bytes, keep_last);
+        self.archive.account(before, self.tape.borrow().bytes());
+    }
+
+    fn tape_trimmed(&self, events: usize, bytes: usize, keep_last: bool) {
+        let before = self.tape.borrow().bytes();
+        self.tape.borrow_mut().trim(events, bytes, keep_last);
+        self.archive.account(before, self.tape.borrow().bytes());
+    }
+
+    fn wake(&self) {
+        if let Some(waker) = self.waker.borrow_mut().take() {
+            waker.wake();
+        }
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.archive.account(self.tape.borrow().bytes(), 0);
+    }
+}
+
+/// The reading end, for one HTTP response.
+pub(crate) struct Reader {
+    stream: Rc<Stream>,
+    number: u64,
+    /// The event to be read next.
+    at: u64,
+    prime: bool,
+    time: Option<Pin<Box<Sleep>>>,
+}
+
+impl Reader {
+    /// The next event; `None` at the end of the stream, or of this reader's time with it.
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Event>> {
+        let stream = &self.stream;
+        if stream.reader.get() != Some(self.number) {
+            return Poll::Ready(None);
+        }
+        if std::mem::take(&mut self.prime) {
+            return Poll::Ready(Some(Event::Prime(stream.name.event(self.at - 1))));
+        }
+        let tape = stream.tape.borrow();
+        if let Heard::Gone { oldest } = tape.get(self.at) {
+            // Of a call its client misses progress, nothing else. What belongs to no call could have been anything.
+            if stream.name.kind() == StreamKind::Listening {
+                stream.lagged.set(true);
+                return Poll::Ready(None);
+            }
+            self.at = oldest;
+        }
+        match tape.get(self.at) {
+            Heard::Event(message) => {
+                let id = stream.name.event(self.at);
+                self.at += 1;
+                stream.read_to.set(self.at);
+                Poll::Ready(Some(Event::Message(id, message)))
+            }
+            Heard::Gone { .. } | Heard::NotYet if stream.ended.get() => Poll::Ready(None),
+            Heard::Gone { .. } | Heard::NotYet => {
+                if let Some(time) = &mut self.time
+                    && time.as_mut().poll(context).is_ready()
+                {
+                    return Poll::Ready(None);
+                }
+                *stream.waker.borrow_mut() = Some(context.waker().clone());
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl futures_util::Stream for Reader {
+    type Item = Event;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Event>> {
+        self.poll(context)
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.stream.leave(self.number);
+    }
+}
