@@ -262,7 +262,8 @@ impl Link {
 
     fn settle(&self, id: u64, answer: Answer) {
         // Without a waiter: a call that was cancelled while its answer was on the way.
-        if let Some(steps) = self.waiters.borrow_mut().remove(&id) {
+        let steps = self.waiters.borrow_mut().remove(&id);
+        if let Some(steps) = steps {
             steps.push_last(Step::Answer(answer));
             self.close_if_over();
         }
