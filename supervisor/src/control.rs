@@ -1,6 +1,6 @@
 //! The control socket: who calls is asked who it is, and handed to whom it concerns.
 
-use mcproxy_ipc::{Connection, Hello, Listener, Role, receive_hello};
+use mcproxy_ipc::{Connection, FrameError, Hello, HelloError, Listener, Role, receive_hello};
 use slog::{debug, warn};
 use tokio::{
     sync::{mpsc, oneshot},
@@ -62,6 +62,12 @@ async fn greet(
     }
     let Hello { role, version } = match receive_hello(&mut connection).await {
         Ok(hello) => hello,
+        Err(HelloError::Frame(error @ FrameError::Version { .. })) => {
+            warn!(context.log, "a process of another build refused"; "error" => %error, "pid" => peer.pid);
+            // It cannot read this either, but the frame's header tells it why.
+            refuse(connection, error.to_string()).await;
+            return;
+        }
         Err(error) => {
             debug!(context.log, "control connection without a hello"; "error" => %error, "pid" => peer.pid);
             return;

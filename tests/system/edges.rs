@@ -19,6 +19,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("mcproxy", &["mcproxy-ipc", "mcproxy-mcp", "mcproxy-config"]),
     ("mcproxy-bench", &["mcproxy-ipc"]),
     ("mcproxy-fixture", &[]),
+    ("mcproxy-fuzz", &["mcproxy-ipc", "mcproxy-mcp", "mcproxy-config"]),
 ];
 
 /// The workspace as cargo resolves it for this machine, so that no package of another system has to be fetched.
@@ -58,7 +59,7 @@ fn tree_of<'m>(metadata: &'m Metadata, name: &str) -> Vec<&'m Package> {
 }
 
 /// All Rust sources below a folder of the repository.
-fn sources(folder: &str) -> Vec<PathBuf> {
+pub(crate) fn sources(folder: &str) -> Vec<PathBuf> {
     let mut open = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)];
     let mut found = Vec::new();
     while let Some(folder) = open.pop() {
@@ -74,7 +75,8 @@ fn sources(folder: &str) -> Vec<PathBuf> {
     found
 }
 
-fn sources_that_name(folder: &str, word: &str) -> Vec<PathBuf> {
+/// Those of them in which this word stands.
+pub(crate) fn sources_that_name(folder: &str, word: &str) -> Vec<PathBuf> {
     let names = |path: &PathBuf| fs::read_to_string(path).expect("a source").contains(word);
     sources(folder).into_iter().filter(names).collect()
 }

@@ -1,10 +1,14 @@
 //! What survives what: each test provokes a fault on real processes.
 
+mod clock;
 mod gateway;
 mod kills;
 mod noise;
 mod orphans;
 mod phases;
 mod reload;
+mod runtime_dir;
 mod starts;
 mod stops;
+mod suspended;
+mod versions;

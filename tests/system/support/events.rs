@@ -42,6 +42,11 @@ impl Events {
         assert_eq!(response.status(), 200, "a stream");
         let kind = response.headers()["content-type"].to_str().expect("text").to_owned();
         assert!(kind.starts_with("text/event-stream"), "{kind}");
+        Self::of(response)
+    }
+
+    /// The events of a response that is a stream.
+    pub(crate) fn of(response: reqwest::Response) -> Self {
         Self { bytes: Box::pin(response.bytes_stream()), buffer: String::new(), skipped: VecDeque::new() }
     }
 

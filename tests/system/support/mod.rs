@@ -17,7 +17,7 @@ pub(crate) use legacy::LegacySession;
 pub(crate) use process::{Finished, is_alive, kill, processes_in, run, signal, terminate};
 pub(crate) use proxy::{Proxy, binary, fixture, supervisor};
 pub(crate) use session::{Session, initialize};
-pub(crate) use status::ServerView;
+pub(crate) use status::{ServerView, SystemView};
 pub(crate) use wait::{DEADLINE, eventually, within};
 
 use serde_json::Value;

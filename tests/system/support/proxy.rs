@@ -66,11 +66,20 @@ impl Proxy {
 
     /// The same, with changes to the supervisor's command.
     pub(crate) async fn launch_with(config: Value, change: impl FnOnce(&mut std::process::Command)) -> Self {
+        Self::launch_program(&binary("mcproxy-supervisor"), config, change).await
+    }
+
+    /// The same, with the binaries that lie beside this supervisor.
+    pub(crate) async fn launch_at(program: &Path, config: Value) -> Self {
+        Self::launch_program(program, config, |_| ()).await
+    }
+
+    async fn launch_program(program: &Path, config: Value, change: impl FnOnce(&mut std::process::Command)) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         fs::write(dir.path().join("mcp-servers.json"), config.to_string()).expect("the configuration is written");
         // Not beside the configuration: whatever is written there is looked at.
         fs::create_dir(dir.path().join("out")).expect("a directory for the log");
-        let mut command = supervisor(dir.path());
+        let mut command = command_of(program, dir.path());
         let log = fs::File::create(dir.path().join("out/log.txt")).expect("the log");
         command.stdout(log.try_clone().expect("the log")).stderr(log);
         change(&mut command);
@@ -236,7 +245,11 @@ impl Proxy {
 
 /// The supervisor's command for the configuration in `dir`.
 pub(crate) fn supervisor(dir: &Path) -> std::process::Command {
-    let mut command = std::process::Command::new(binary("mcproxy-supervisor"));
+    command_of(&binary("mcproxy-supervisor"), dir)
+}
+
+fn command_of(program: &Path, dir: &Path) -> std::process::Command {
+    let mut command = std::process::Command::new(program);
     command.args(["--config", "mcp-servers.json", "--port", "0", "--log", "--log-level", "debug"]);
     command.args(["--runtime-dir", "run", "--state-dir", "state"]).current_dir(dir).stdin(Stdio::null());
     command
