@@ -7,9 +7,11 @@
 mod support;
 
 mod bridge;
+mod chaos;
 mod cli;
 mod conformance;
 mod edges;
 mod faults;
 mod http;
 mod real;
+mod reliability;

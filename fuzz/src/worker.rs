@@ -1,0 +1,4 @@
+//! Modules of the worker.
+
+#[path = "../../worker/src/lines.rs"]
+pub(crate) mod lines;

@@ -1,0 +1,339 @@
+//! Does what the plan says, and waits until all is well again.
+
+use std::{
+    cell::{Cell, RefCell},
+    time::{Duration, Instant},
+};
+
+use futures_util::future::join_all;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+use tokio::{io::AsyncWriteExt, net::TcpStream};
+
+use super::{
+    call::{Call, Leave},
+    dice::Dice,
+    ledger::{Ledger, Recoveries},
+    plan::{Edit, Fault, Misdeed, SERVERS, Step, Victim},
+    streamable::{Outcome, Streamable},
+};
+use crate::support::{Proxy, SystemView, fixture};
+
+/// Server and worker: the longest delay before a restart (1.1 s as configured here), a start, and what a busy machine adds.
+const LIMIT: Duration = Duration::from_secs(20);
+/// The gateway: 2 s, and the same.
+const GATEWAY_LIMIT: Duration = Duration::from_secs(10);
+/// A file is read within 2 s, or at the next look after 5.
+const FILE_LIMIT: Duration = Duration::from_secs(15);
+const LOOK: Duration = Duration::from_millis(20);
+
+/// What must have happened before all is well again.
+#[derive(Debug)]
+enum Wish {
+    /// Another incarnation of that server.
+    After(String, u64),
+    /// Another gateway.
+    Gateway(u32),
+}
+
+/// The configuration as the run has changed it so far.
+#[derive(Debug, Default)]
+struct Setup {
+    changes: [u64; SERVERS],
+    extra: bool,
+}
+
+/// Who does it.
+pub(super) struct Striker<'a> {
+    proxy: &'a Proxy,
+    ledger: &'a Ledger,
+    setup: RefCell<Setup>,
+    pub(super) recoveries: RefCell<Recoveries>,
+    /// Numbers of the clients it makes up.
+    next: Cell<u64>,
+}
+
+pub(super) fn name(server: usize) -> String {
+    format!("s{server}")
+}
+
+impl Setup {
+    fn servers(&self) -> Vec<String> {
+        (0..SERVERS).map(name).chain(self.extra.then(|| "extra".to_owned())).collect()
+    }
+
+    fn json(&self, without: Option<usize>) -> Value {
+        let known = (0..SERVERS)
+            .filter(|server| Some(*server) != without)
+            .map(|server| fixture(&name(server), &["--stderr", &format!("change {}", self.changes[server])]));
+        let servers: Vec<Value> = known.chain(self.extra.then(|| fixture("extra", &[]))).collect();
+        let defaults = json!({
+            "timeout": 20, "restart": {"initialDelay": 0.2, "maxDelay": 1}, "limits": {"maxLine": 1 << 20}
+        });
+        json!({"servers": servers, "defaults": defaults})
+    }
+}
+
+/// The configuration at the beginning.
+pub(super) fn config() -> Value {
+    Setup::default().json(None)
+}
+
+impl<'a> Striker<'a> {
+    pub(super) fn new(proxy: &'a Proxy, ledger: &'a Ledger) -> Self {
+        Self { proxy, ledger, setup: RefCell::default(), recoveries: RefCell::default(), next: Cell::new(1000) }
+    }
+
+    /// One step of the plan, from the pause before it to the recovery after it.
+    pub(super) async fn perform(&self, step: &Step) {
+        tokio::time::sleep(step.pause).await;
+        let Some(before) = self.whole(&[], LIMIT).await else {
+            return self.ledger.violated("the system recovers", format!("not whole before {step:?}"));
+        };
+        let shakes = step.faults.iter().any(|fault| fault.breaks_connections());
+        if shakes {
+            self.ledger.outage_begins();
+        }
+        let wishes: Vec<Wish> = join_all(step.faults.iter().map(|fault| self.commit(*fault, &before)))
+            .await
+            .into_iter()
+            .flatten()
+            .collect();
+        let struck = Instant::now();
+        let limit = step.faults.iter().map(|fault| limit(*fault)).max().unwrap_or(LIMIT);
+        let whole = self.whole(&wishes, limit).await;
+        let took = struck.elapsed();
+        if whole.is_none() {
+            let status = self.proxy.try_status().await;
+            self.ledger.violated("the system recovers", format!("{step:?}: not after {took:?}: {wishes:?} {status:?}"));
+        }
+        if shakes {
+            self.ledger.outage_ends();
+        }
+        let mut recoveries = self.recoveries.borrow_mut();
+        match step.faults[..] {
+            [fault] => recoveries.note(fault.kind(), Some(took)),
+            _ => {
+                step.faults.iter().for_each(|fault| recoveries.note(fault.kind(), None));
+                recoveries.note("several at once", Some(took));
+            }
+        }
+    }
+
+    /// The status once everything is as configured, the wishes are fulfilled and calls are answered.
+    pub(super) async fn whole_now(&self) -> Option<SystemView> {
+        self.whole(&[], LIMIT).await
+    }
+
+    async fn whole(&self, wishes: &[Wish], limit: Duration) -> Option<SystemView> {
+        let look = async {
+            loop {
+                if let Some(status) = self.proxy.try_status().await
+                    && self.is_whole(&status, wishes)
+                    && self.answers(wishes).await
+                {
+                    return status;
+                }
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        tokio::time::timeout(limit, look).await.ok()
+    }
+
+    fn is_whole(&self, status: &SystemView, wishes: &[Wish]) -> bool {
+        let mut wanted = self.setup.borrow().servers();
+        let mut present: Vec<String> = status.servers.iter().map(|server| server.name.clone()).collect();
+        wanted.sort();
+        present.sort();
+        let fulfilled = |wish: &Wish| match wish {
+            Wish::After(name, generation) => {
+                status.servers.iter().any(|s| s.name == *name && s.generation > *generation)
+            }
+            Wish::Gateway(pid) => status.gateway.as_ref().is_some_and(|gateway| gateway.pid != *pid),
+        };
+        status.config_error.is_none()
+            && wanted == present
+            && status.servers.iter().all(|server| server.is_ready() && server.server_pid.is_some())
+            && wishes.iter().all(fulfilled)
+    }
+
+    /// Whether a new client gets an answer, from every server that something happened to.
+    async fn answers(&self, wishes: &[Wish]) -> bool {
+        let mut servers: Vec<usize> = wishes
+            .iter()
+            .filter_map(|wish| match wish {
+                Wish::After(name, _) => name.strip_prefix('s')?.parse().ok(),
+                Wish::Gateway(_) => None,
+            })
+            .collect();
+        if servers.is_empty() {
+            servers.push(0);
+        }
+        let asked = servers.iter().map(|server| self.call(|id| Call::echo(id, Some(*server), "whole?")));
+        join_all(asked).await.into_iter().all(|response| response.is_some_and(|r| r.get("result").is_some()))
+    }
+
+    /// A call by a client that is there for it only.
+    async fn call(&self, call: impl FnOnce(u64) -> Call) -> Option<Value> {
+        let number = self.next.replace(self.next.get() + 1);
+        let mut client = Streamable::new(number, &self.proxy.http, self.proxy.url("/mcp"), Dice::of(number));
+        let session = client.session(self.ledger).await?;
+        let call = call(client.id());
+        let outcome = client.perform(&call, &session, self.ledger).await;
+        client.leave().await;
+        match outcome {
+            Outcome::Entered(response) => response,
+            Outcome::Unknown => None,
+        }
+    }
+
+    async fn commit(&self, fault: Fault, before: &SystemView) -> Option<Wish> {
+        let generation = |server: usize| Wish::After(name(server), before.server(&name(server)).generation);
+        match fault {
+            Fault::Kill(victim) => {
+                send(pid(victim, before), Signal::KILL);
+                Some(match victim {
+                    Victim::Server(server) | Victim::Worker(server) => generation(server),
+                    Victim::Gateway => Wish::Gateway(before.gateway_pid()),
+                })
+            }
+            Fault::Suspend(victim, time) => {
+                send(pid(victim, before), Signal::STOP);
+                tokio::time::sleep(time).await;
+                send(pid(victim, before), Signal::CONT);
+                None
+            }
+            Fault::Misbehave(server, Misdeed::Daemon) => {
+                self.call(|id| Call::misdeed(id, server, "double_fork", json!({}))).await;
+                send(pid(Victim::Server(server), before), Signal::KILL);
+                Some(generation(server))
+            }
+            Fault::Misbehave(server, misdeed) => {
+                let (tool, arguments) = tool(misdeed);
+                let response = self.call(|id| Call::misdeed(id, server, tool, arguments)).await?;
+                (response["error"]["code"] == 31003).then(|| generation(server))
+            }
+            Fault::Edit(edit) => self.edit(edit, before).await,
+            Fault::Restart(server) => {
+                let finished = self.proxy.cli(&["restart", &name(server)]).await;
+                (finished.code == Some(0)).then(|| generation(server))
+            }
+            Fault::Reload => {
+                send(self.proxy.pid(), Signal::HUP);
+                None
+            }
+            Fault::HangUp(count) => {
+                let leave = (Duration::from_millis(50), Leave::HangUp);
+                let server = |nth: u64| Some(nth as usize % SERVERS);
+                join_all((0..count).map(|nth| self.call(move |id| Call::left(id, server(nth), leave)))).await;
+                None
+            }
+            Fault::NeverRead(count) => {
+                join_all((0..count).map(|nth| self.never_read(nth))).await;
+                None
+            }
+        }
+    }
+
+    async fn edit(&self, edit: Edit, before: &SystemView) -> Option<Wish> {
+        let write = |without| self.proxy.write_config(&self.setup.borrow().json(without).to_string());
+        match edit {
+            Edit::Change(server) => {
+                self.setup.borrow_mut().changes[server] += 1;
+                write(None);
+                return Some(Wish::After(name(server), before.server(&name(server)).generation));
+            }
+            Edit::Extra => {
+                let there = &mut self.setup.borrow_mut().extra;
+                *there = !*there;
+            }
+            Edit::Remove(server) => {
+                write(Some(server));
+                let gone = |status: &SystemView| !status.servers.iter().any(|s| s.name == name(server));
+                self.notices("a removed server goes", gone).await;
+            }
+            Edit::Break => {
+                self.proxy.write_config("{\"servers\": [");
+                self.notices("a broken file is told", |status| status.config_error.is_some()).await;
+            }
+            Edit::Touch => (0..50).for_each(|_| write(None)),
+        }
+        write(None);
+        None
+    }
+
+    async fn notices(&self, what: &'static str, wanted: impl Fn(&SystemView) -> bool) {
+        let look = async {
+            while !self.proxy.try_status().await.is_some_and(|status| wanted(&status)) {
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        if tokio::time::timeout(FILE_LIMIT, look).await.is_err() {
+            self.ledger.violated("the system recovers", format!("not within {FILE_LIMIT:?}: {what}"));
+        }
+    }
+
+    /// A client that asks for what does not fit into any buffer, and reads nothing.
+    async fn never_read(&self, nth: u64) {
+        let address = self.proxy.base.trim_start_matches("http://");
+        let number = self.next.replace(self.next.get() + 1);
+        let mut client = Streamable::new(number, &self.proxy.http, self.proxy.url("/mcp"), Dice::of(number));
+        let Some(session) = client.session(self.ledger).await else { return };
+        let Ok(mut stream) = TcpStream::connect(address).await else {
+            return self.ledger.violated("no connection is refused", format!("client {number}"));
+        };
+        let request = if nth.is_multiple_of(2) {
+            format!("GET /sse HTTP/1.1\r\nhost: {address}\r\naccept: text/event-stream\r\n\r\n")
+        } else {
+            let arguments = json!({"bytes": 900_000});
+            let params = json!({"name": format!("s{}__echo_size", nth as usize % SERVERS), "arguments": arguments});
+            let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}).to_string();
+            format!(
+                "POST /mcp HTTP/1.1\r\nhost: {address}\r\naccept: */*\r\ncontent-type: application/json\r\n\
+                 mcp-session-id: {session}\r\ncontent-length: {}\r\n\r\n{body}",
+                body.len()
+            )
+        };
+        // Cut off by another fault: then it reads nothing all the same.
+        let _ = stream.write_all(request.as_bytes()).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        client.leave().await;
+    }
+}
+
+fn limit(fault: Fault) -> Duration {
+    match fault {
+        Fault::Kill(Victim::Gateway) | Fault::Suspend(Victim::Gateway, _) => GATEWAY_LIMIT,
+        _ => LIMIT,
+    }
+}
+
+fn tool(misdeed: Misdeed) -> (&'static str, Value) {
+    match misdeed {
+        Misdeed::Crash => ("crash", json!({"code": 3})),
+        Misdeed::Abort => ("abort", json!({})),
+        Misdeed::CloseStdout => ("close_stdout", json!({})),
+        Misdeed::Garbage => ("garbage", json!({"lines": 50})),
+        Misdeed::StderrFlood => ("stderr_flood", json!({"lines": 5000})),
+        Misdeed::OversizeLine => ("oversize_line", json!({"bytes": 1_500_000})),
+        Misdeed::UnknownId => ("unknown_id", json!({})),
+        Misdeed::DoubleAnswer => ("double_answer", json!({})),
+        Misdeed::BadAnswer => ("bad_answer", json!({})),
+        Misdeed::Daemon => ("double_fork", json!({})),
+    }
+}
+
+fn pid(victim: Victim, status: &SystemView) -> u32 {
+    match victim {
+        Victim::Server(server) => status.server(&name(server)).pid(),
+        Victim::Worker(server) => status.server(&name(server)).worker_pid.expect("a ready server has a worker"),
+        Victim::Gateway => status.gateway_pid(),
+    }
+}
+
+/// To a process that another fault may have ended meanwhile.
+fn send(pid: u32, signal: Signal) {
+    if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
+        let _ = kill_process(pid, signal);
+    }
+}
