@@ -5,7 +5,8 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use mcproxy_ipc::{
-    Generation, LifecycleEvent, ProcessStatus, ServerDescription, ServerState, ServerStatus, StatusReport,
+    ChangeStatus, Generation, LifecycleEvent, ProcessStatus, ServerDescription, ServerState, ServerStatus, StartStatus,
+    StatusReport,
 };
 use serde::Serialize;
 
@@ -49,6 +50,8 @@ pub(crate) struct ServerView<'a> {
     server_pid: Option<u32>,
     rss_bytes: u64,
     last_error: Option<&'a str>,
+    start: Option<StartView<'a>>,
+    change: Option<ChangeView<'a>>,
     server: Option<DescriptionView<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     events: Option<Vec<EventView<'a>>>,
@@ -65,6 +68,25 @@ struct DescriptionView<'a> {
     prompts: usize,
     resources: usize,
     resource_templates: usize,
+}
+
+/// How a start goes.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct StartView<'a> {
+    /// `null` while it waits for others that are starting.
+    elapsed_seconds: Option<f64>,
+    limit_seconds: f64,
+    last_line: Option<&'a str>,
+}
+
+/// A changed configuration that is not in force.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ChangeView<'a> {
+    state: &'static str,
+    start: Option<StartView<'a>>,
+    error: Option<&'a str>,
 }
 
 #[derive(Debug, Serialize)]
@@ -124,8 +146,29 @@ impl<'a> ServerView<'a> {
             server_pid: server.server_pid,
             rss_bytes: server.rss_bytes,
             last_error: server.last_error.as_deref(),
+            start: server.start.as_ref().map(StartView::of),
+            change: server.change.as_ref().map(ChangeView::of),
             server: server.description.as_ref().map(DescriptionView::of),
             events: Some(server.events.iter().map(EventView::of).collect()),
+        }
+    }
+}
+
+impl<'a> StartView<'a> {
+    fn of(start: &'a StartStatus) -> Self {
+        Self {
+            elapsed_seconds: start.elapsed.map(|elapsed| elapsed.as_secs_f64()),
+            limit_seconds: start.limit.as_secs_f64(),
+            last_line: start.last_line.as_deref(),
+        }
+    }
+}
+
+impl<'a> ChangeView<'a> {
+    fn of(change: &'a ChangeStatus) -> Self {
+        match change {
+            ChangeStatus::Starting(start) => Self { state: "starting", start: Some(StartView::of(start)), error: None },
+            ChangeStatus::Failed(error) => Self { state: "failed", start: None, error: Some(error) },
         }
     }
 }
@@ -192,6 +235,8 @@ mod tests {
             since: Duration::from_secs(62),
             restarts: 1,
             retry_in: None,
+            start: None,
+            change: Some(ChangeStatus::Failed("it exited".into())),
             description: Some(ServerDescription {
                 era: "legacy".into(),
                 protocol_version: "2025-11-25".into(),
@@ -232,6 +277,7 @@ mod tests {
             "servers": [{
                 "name": "time", "state": "ready", "wanted": true, "sinceSeconds": 62.0, "generation": 2, "restarts": 1,
                 "retryInSeconds": null, "workerPid": 4, "serverPid": 5, "rssBytes": 8192, "lastError": "it exited",
+                "start": null, "change": {"state": "failed", "start": null, "error": "it exited"},
                 "server": {
                     "name": "mcp-time", "version": "1.2", "protocolVersion": "2025-11-25", "era": "legacy",
                     "tools": 2, "prompts": 0, "resources": 0, "resourceTemplates": 0,

@@ -83,6 +83,8 @@ fn status() -> SupervisorToOperator {
         restarts: 0,
         retry_in: None,
         description: None,
+        start: None,
+        change: None,
         worker_pid: None,
         server_pid: None,
         rss_bytes: 0,

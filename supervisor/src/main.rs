@@ -24,6 +24,7 @@ mod log_ring;
 mod logging;
 mod operator;
 mod orphans;
+mod outcome;
 mod reload;
 mod runtime_dir;
 mod server;

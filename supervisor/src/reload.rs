@@ -6,15 +6,53 @@ use mcproxy_ipc::{
     control::{GatewaySettings, Group, TokenHash},
 };
 use slog::{debug, error, info, warn};
+use tokio::sync::oneshot;
 
 use crate::{
     config_watch::Fingerprint,
     context::Directory,
     gateway::GatewayCommand,
-    server::{self, Command},
+    outcome::{self, Touched},
+    server::{self, Command, Pending},
     status::{MAX_CONFIG_ERROR, cut},
     supervisor::Supervisor,
 };
+
+/// Outcomes of reloads that are waited for at once; who asks faster is answered without one.
+const MAX_OUTCOMES: usize = 16;
+
+/// Why the file is read again.
+#[derive(Debug)]
+pub(super) enum Cause {
+    /// It is another one.
+    FileChanged,
+    /// SIGHUP.
+    Hangup,
+    /// A person who waits for the outcome, in a sentence.
+    Operator(oneshot::Sender<Result<String, String>>),
+}
+
+impl Cause {
+    fn word(&self) -> &'static str {
+        match self {
+            Self::FileChanged => "file changed",
+            Self::Hangup => "SIGHUP",
+            Self::Operator(_) => "operator",
+        }
+    }
+
+    /// Whether somebody asked for it, who then also wants what failed to be tried again.
+    fn is_wish(&self) -> bool {
+        matches!(self, Self::Hangup | Self::Operator(_))
+    }
+
+    fn answer(self, outcome: Result<String, String>) {
+        if let Self::Operator(reply) = self {
+            // Who asked may have left.
+            let _ = reply.send(outcome);
+        }
+    }
+}
 
 impl Supervisor {
     /// After news of the watch, which often are none.
@@ -23,31 +61,48 @@ impl Supervisor {
             debug!(self.context.log, "configuration touched, not changed");
             return;
         }
-        let _ = self.reload("file changed").await; // it is logged
+        self.reload(Cause::FileChanged).await;
     }
 
-    /// Reads the file and applies it. Both outcomes are sentences for people.
-    pub(super) async fn reload(&mut self, cause: &'static str) -> Result<String, String> {
+    /// Reads the file and puts it in force. What comes of it is logged, and told to whoever waits for it.
+    pub(super) async fn reload(&mut self, cause: Cause) {
         self.fingerprint = Fingerprint::of(&self.config_path);
         let new = match self.read_config() {
             Ok(new) => new,
             Err(problems) => {
-                for problem in &problems {
-                    error!(self.context.log, "configuration rejected, the old one stays in force";
-                        "problem" => problem, "cause" => cause);
-                }
-                let problems = problems.join("\n");
-                self.overview
-                    .send_modify(|overview| overview.config_error = Some(cut(problems.clone(), MAX_CONFIG_ERROR)));
-                return Err(format!("the configuration was not changed:\n{problems}"));
+                let said = self.rejected(&problems, cause.word());
+                return cause.answer(Err(said));
             }
         };
         self.overview.send_modify(|overview| overview.config_error = None);
         let changes = diff(&self.config, &new);
         let said = describe(&changes);
-        self.apply(new, &changes).await;
-        info!(self.context.log, "configuration read again"; "cause" => cause, "changes" => &said);
-        Ok(said)
+        let touched = self.apply(new, &changes, cause.is_wish()).await;
+        info!(self.context.log, "configuration read again"; "cause" => cause.word(), "changes" => &said);
+        if touched.is_empty() || self.outcomes.len() >= MAX_OUTCOMES {
+            return cause.answer(Ok(said));
+        }
+        let log = self.context.log.clone();
+        self.outcomes.spawn(async move {
+            let sentences = outcome::of(touched).await;
+            if sentences.is_empty() {
+                info!(log, "changed configuration is in force"; "changes" => &said);
+                return cause.answer(Ok(said));
+            }
+            let sentences = sentences.join("\n");
+            warn!(log, "changed configuration is in force in part"; "changes" => &said, "outcome" => &sentences);
+            cause.answer(Err(format!("{said}\n{sentences}")));
+        });
+    }
+
+    fn rejected(&self, problems: &[String], cause: &'static str) -> String {
+        for problem in problems {
+            error!(self.context.log, "configuration rejected, the old one stays in force";
+                "problem" => problem, "cause" => cause);
+        }
+        let problems = problems.join("\n");
+        self.overview.send_modify(|overview| overview.config_error = Some(cut(problems.clone(), MAX_CONFIG_ERROR)));
+        format!("the configuration was not changed:\n{problems}")
     }
 
     fn read_config(&self) -> Result<Config, Vec<String>> {
@@ -59,7 +114,8 @@ impl Supervisor {
         if too_long.is_empty() { Ok(new) } else { Err(too_long) }
     }
 
-    async fn apply(&mut self, new: Config, changes: &ConfigDiff) {
+    /// Returns the servers that have something to start or stop now. `again`: also those whose last change did not work.
+    async fn apply(&mut self, new: Config, changes: &ConfigDiff, again: bool) -> Vec<Touched> {
         let old: Directory = self.directory.borrow().clone();
         for name in &changes.removed {
             if let Some(handle) = old.iter().find(|server| server.name == *name) {
@@ -68,6 +124,7 @@ impl Supervisor {
                 self.leaving.push(handle.clone());
             }
         }
+        let mut touched = Vec::new();
         let mut directory = Vec::with_capacity(new.servers.len());
         for config in &new.servers {
             let known = old.iter().find(|server| server.name == config.name);
@@ -76,12 +133,20 @@ impl Supervisor {
                 Some(handle) => handle.clone(),
                 None => {
                     let predecessor = self.predecessor(&config.name);
-                    server::spawn(config.clone(), predecessor, &self.context, &mut self.servers)
+                    let handle = server::spawn(config.clone(), predecessor, &self.context, &mut self.servers);
+                    touched.push(Touched::new(&handle, config.start_timeout, None));
+                    handle
                 }
             };
-            if let Some(change) = change {
-                let config = Box::new(config.clone());
-                let _ = handle.commands.send(Command::Configure { config, renew: change.needs_new_worker }).await;
+            let failed = matches!(handle.snapshot.borrow().change, Some(Pending::Failed(_)));
+            let renew = change.is_some_and(|change| change.needs_new_worker) || (again && failed);
+            if change.is_some() || renew {
+                let (reply, heard) = oneshot::channel();
+                let config_of = Box::new(config.clone());
+                let _ = handle.commands.send(Command::Configure { config: config_of, renew, reply }).await;
+                if renew {
+                    touched.push(Touched::new(&handle, config.start_timeout, Some(heard)));
+                }
             }
             directory.push(handle);
         }
@@ -98,6 +163,7 @@ impl Supervisor {
             let _ = self.gateway.send(GatewayCommand::Configure(settings)).await;
         }
         self.config = new;
+        touched
     }
 }
 

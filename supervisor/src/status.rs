@@ -5,7 +5,7 @@ use std::{
     time::Instant,
 };
 
-use mcproxy_ipc::{ProcessStatus, ServerDescription, ServerStatus, StatusReport, processes};
+use mcproxy_ipc::{ChangeStatus, ProcessStatus, ServerDescription, ServerStatus, StartStatus, StatusReport, processes};
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
 
 use crate::context::Context;
@@ -14,6 +14,8 @@ use crate::context::Context;
 const MAX_EVENTS: usize = 1500;
 /// The same for the bytes of their last errors.
 const MAX_ERRORS: usize = 256 * 1024;
+/// And for those of changes that are not in force.
+const MAX_CHANGE_ERRORS: usize = 64 * 1024;
 /// Of why one step was taken.
 pub(crate) const MAX_REASON: usize = 160;
 /// Of each word of a server about itself.
@@ -35,6 +37,10 @@ pub(crate) fn fitting(error: Option<String>, servers: usize) -> Option<String> {
     error.map(|text| cut(text, MAX_ERRORS / servers.max(1)))
 }
 
+fn fit_start(start: StartStatus) -> StartStatus {
+    StartStatus { last_line: start.last_line.map(|line| cut(line, MAX_WORD)), ..start }
+}
+
 /// What a status may say of one of `servers`.
 fn fit(mut status: ServerStatus, servers: usize) -> ServerStatus {
     status.events.drain(..status.events.len().saturating_sub(MAX_EVENTS / servers.max(1)));
@@ -42,6 +48,11 @@ fn fit(mut status: ServerStatus, servers: usize) -> ServerStatus {
         event.reason = cut(std::mem::take(&mut event.reason), MAX_REASON);
     }
     status.last_error = fitting(status.last_error, servers);
+    status.change = status.change.map(|change| match change {
+        ChangeStatus::Failed(error) => ChangeStatus::Failed(cut(error, MAX_CHANGE_ERRORS / servers.max(1))),
+        ChangeStatus::Starting(start) => ChangeStatus::Starting(fit_start(start)),
+    });
+    status.start = status.start.map(fit_start);
     status.description = status.description.map(|about| ServerDescription {
         era: cut(about.era, MAX_WORD),
         protocol_version: cut(about.protocol_version, MAX_WORD),
@@ -192,6 +203,8 @@ mod tests {
             since: Duration::MAX,
             restarts: u64::MAX,
             retry_in: Some(Duration::MAX),
+            start: None,
+            change: Some(ChangeStatus::Failed("e".repeat(100_000))),
             description: Some(ServerDescription {
                 era: long(),
                 protocol_version: long(),

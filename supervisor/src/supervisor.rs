@@ -25,7 +25,7 @@ use crate::{
     control::{self, Request},
     gateway::{Gateway, GatewayCommand, GatewaySnapshot},
     log_ring, orphans,
-    reload::gateway_settings,
+    reload::{Cause, gateway_settings},
     runtime_dir::RuntimeDir,
     server::{self, Command, ServerHandle},
     terminal::Terminal,
@@ -74,6 +74,8 @@ pub(crate) struct Supervisor {
     /// Tasks that are being left, by name: a new one of the same name waits for them.
     pub(super) leaving: Vec<ServerHandle>,
     pub(super) servers: JoinSet<()>,
+    /// Reloads whose outcome is waited for.
+    pub(super) outcomes: JoinSet<()>,
     pub(super) gateway: mpsc::Sender<GatewayCommand>,
     gateway_task: JoinSet<()>,
     control_task: JoinSet<()>,
@@ -200,6 +202,7 @@ impl Supervisor {
             overview,
             leaving,
             servers,
+            outcomes: JoinSet::new(),
             gateway,
             gateway_task,
             control_task,
@@ -225,14 +228,13 @@ impl Supervisor {
                         return self.drain().await;
                     }
                     SignalNews::Reload => {
-                        let _ = self.reload("SIGHUP").await; // it is logged
+                        self.reload(Cause::Hangup).await;
                     }
                     SignalNews::Child => orphans::reap(&self.context.children),
                 },
                 request = self.requests.recv() => match request {
                     Some(Request::Reload(reply)) => {
-                        // Who asked may have left.
-                        let _ = reply.send(self.reload("operator").await);
+                        self.reload(Cause::Operator(reply)).await;
                     }
                     Some(Request::Stop) | None => {
                         info!(self.context.log, "draining"; "reason" => "requested by an operator");
@@ -240,6 +242,7 @@ impl Supervisor {
                     }
                 },
                 () = self.watch.changed() => self.reload_if_changed().await,
+                Some(_) = self.outcomes.join_next() => {}
                 Some(_) = self.servers.join_next() => {
                     self.leaving.retain(|server| !server.commands.is_closed());
                 }

@@ -266,6 +266,8 @@ pub(crate) struct RawSettings {
     pub(crate) start_timeout: f64,
     /// When the server is started.
     pub(crate) start: RawStart,
+    /// What happens when this entry changes: `swap` starts the new server beside the old one and lets the old one go when the new one is ready; `restart` stops the old one first, for servers that cannot exist twice (lock files, fixed ports).
+    pub(crate) on_change: RawOnChange,
     /// How clients share the server.
     pub(crate) instances: RawInstances,
     /// Which revisions of MCP are spoken to the server: `legacy` begins with `initialize`; `auto` chooses (at present, `initialize`).
@@ -291,6 +293,7 @@ impl Default for RawSettings {
             enabled: true,
             start_timeout: 60.0,
             start: RawStart::Eager,
+            on_change: RawOnChange::Swap,
             instances: RawInstances::Shared,
             era: RawEra::Auto,
             client_features: Vec::new(),
@@ -307,6 +310,15 @@ impl Default for RawSettings {
 #[schemars(inline)]
 pub(crate) enum RawStart {
     Eager,
+}
+
+/// What happens when an entry changes.
+#[derive(Deserialize, Serialize, JsonSchema, Clone, Copy)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(inline)]
+pub(crate) enum RawOnChange {
+    Swap,
+    Restart,
 }
 
 /// How clients share a server.

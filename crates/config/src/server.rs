@@ -7,7 +7,7 @@ use std::time::Duration;
 use mcproxy_ipc::{CallTimeouts, Generation, LaunchSpec, Secret, ServerLimits, ServerName, ToolRules, WorkerSpec};
 
 use crate::interpolate::Expanded;
-use crate::raw::{RawEra, RawServer, RawServerLimits, RawTools};
+use crate::raw::{RawEra, RawOnChange, RawServer, RawServerLimits, RawTools};
 use crate::report::Report;
 use crate::size::{self, MAX_SERVER_BYTES};
 use crate::tree::Node;
@@ -31,6 +31,8 @@ pub struct ServerConfig {
     pub era: Era,
     /// What follows when it ends.
     pub restart: RestartPolicy,
+    /// How another configuration of it is put in force.
+    pub on_change: OnChange,
     /// Which tools are offered, and how.
     pub tools: ToolRules,
     /// What it may send or keep busy.
@@ -61,6 +63,15 @@ pub enum Era {
     Auto,
     /// `initialize` only.
     Legacy,
+}
+
+/// How another configuration of a server is put in force.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnChange {
+    /// The new incarnation has to be ready before the old one is let go.
+    Swap,
+    /// The old one ends first: the server cannot exist twice.
+    Restart,
 }
 
 /// What follows when a server ends.
@@ -155,6 +166,10 @@ pub(crate) fn check(
         era: match settings.era {
             RawEra::Auto => Era::Auto,
             RawEra::Legacy => Era::Legacy,
+        },
+        on_change: match settings.on_change {
+            RawOnChange::Swap => OnChange::Swap,
+            RawOnChange::Restart => OnChange::Restart,
         },
         restart: RestartPolicy {
             initial_delay: Duration::from_secs_f64(settings.restart.initial_delay),

@@ -46,6 +46,7 @@ pub use socket::{Connection, Listener, Peer, connect};
 pub use spec::{CallTimeouts, LaunchSpec, ServerLimits, ToolRules, WorkerSpec};
 pub use state::{EndReason, Ended, Route, ServerState};
 pub use status::{
-    CatalogueCounts, LifecycleEvent, LogLine, ProcessStatus, ServerDescription, ServerStatus, StatusReport,
+    CatalogueCounts, ChangeStatus, LifecycleEvent, LogLine, ProcessStatus, ServerDescription, ServerStatus,
+    StartStatus, StatusReport,
 };
 pub use sweep::{Swept, sweep};

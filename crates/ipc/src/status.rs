@@ -60,6 +60,26 @@ pub struct LifecycleEvent {
     pub reason: String,
 }
 
+/// How the start of a server goes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StartStatus {
+    /// So long already; `None` while it waits for other servers that are starting.
+    pub elapsed: Option<Duration>,
+    /// Of so long (`startTimeout`).
+    pub limit: Duration,
+    /// The last it wrote to stderr: what it is doing, most likely.
+    pub last_line: Option<String>,
+}
+
+/// A changed configuration of a server that is not in force, while the old incarnation serves.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ChangeStatus {
+    /// A new incarnation is being started with it.
+    Starting(StartStatus),
+    /// It was tried and does not work, for this reason.
+    Failed(String),
+}
+
 /// All that is known of one server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServerStatus {
@@ -79,6 +99,10 @@ pub struct ServerStatus {
     pub retry_in: Option<Duration>,
     /// What it said about itself, once ready.
     pub description: Option<ServerDescription>,
+    /// How its start goes, while it is starting.
+    pub start: Option<StartStatus>,
+    /// What has become of a change of its configuration, while that is not in force.
+    pub change: Option<ChangeStatus>,
     /// The worker's process id.
     pub worker_pid: Option<u32>,
     /// The server's process id.

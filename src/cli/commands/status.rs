@@ -1,6 +1,6 @@
 use std::io::{self, Write};
 
-use mcproxy_ipc::{ProcessStatus, ServerStatus, StatusReport};
+use mcproxy_ipc::{ChangeStatus, ProcessStatus, ServerStatus, StartStatus, StatusReport};
 use serde_json::json;
 
 use crate::{
@@ -83,9 +83,20 @@ fn overview(report: &StatusReport, out: &mut dyn Write, width: Option<usize>) ->
 }
 
 fn state(server: &ServerStatus) -> String {
-    match server.retry_in {
-        Some(wait) => format!("{} (retry in {})", server.state, duration(wait)),
-        None => server.state.to_string(),
+    let note = match (server.retry_in, &server.start, &server.change) {
+        (Some(wait), _, _) => format!("retry in {}", duration(wait)),
+        (None, Some(start), _) => progress(start),
+        (None, None, Some(ChangeStatus::Starting(start))) => format!("change: {}", progress(start)),
+        (None, None, Some(ChangeStatus::Failed(_))) => "change failed".to_owned(),
+        (None, None, None) => return server.state.to_string(),
+    };
+    format!("{} ({note})", server.state)
+}
+
+fn progress(start: &StartStatus) -> String {
+    match start.elapsed {
+        Some(elapsed) => format!("{} of {}", duration(elapsed), duration(start.limit)),
+        None => "waits for others that are starting".to_owned(),
     }
 }
 
@@ -114,11 +125,18 @@ fn details(server: &ServerStatus, out: &mut dyn Write) -> io::Result<()> {
         );
         fact("offers", offers)?;
     }
+    let start = match (&server.start, &server.change) {
+        (Some(start), _) | (None, Some(ChangeStatus::Starting(start))) => Some(start),
+        (None, _) => None,
+    };
+    if let Some(line) = start.and_then(|start| start.last_line.as_deref()) {
+        fact("says", one_line(line))?;
+    }
+    if let Some(ChangeStatus::Failed(error)) = &server.change {
+        paragraph(out, "changed configuration does not work, the old one is in force", error)?;
+    }
     if let Some(error) = &server.last_error {
-        writeln!(out, "\nlast error")?;
-        for line in printable(error).trim_end().lines() {
-            writeln!(out, "  {line}")?;
-        }
+        paragraph(out, "last error", error)?;
     }
     if !server.events.is_empty() {
         writeln!(out, "\nhistory")?;
@@ -135,6 +153,11 @@ fn details(server: &ServerStatus, out: &mut dyn Write) -> io::Result<()> {
         table.write(out, None)?;
     }
     Ok(())
+}
+
+fn paragraph(out: &mut dyn Write, heading: &str, text: &str) -> io::Result<()> {
+    writeln!(out, "\n{heading}")?;
+    printable(text).trim_end().lines().try_for_each(|line| writeln!(out, "  {line}"))
 }
 
 #[cfg(test)]
@@ -155,6 +178,8 @@ mod tests {
             restarts: 0,
             retry_in: None,
             description: None,
+            start: None,
+            change: None,
             worker_pid: Some(4),
             server_pid: Some(5),
             rss_bytes: 50 << 20,

@@ -166,6 +166,8 @@ mod tests {
             restarts: 3,
             retry_in: Some(Duration::from_secs(8)),
             description: None,
+            start: None,
+            change: None,
             worker_pid: None,
             server_pid: None,
             rss_bytes: 0,

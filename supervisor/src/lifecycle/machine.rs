@@ -1,11 +1,16 @@
 //! The machine itself.
 
+mod swap;
+
 use std::time::{Duration, Instant};
 
 use mcproxy_ipc::{EndReason, Generation};
 
 use super::{Action, EXIT_LIMIT, Event, KILL_AGAIN, Plan, START_MARGIN, STOP_LIMIT, State, Wanted, Why};
 use crate::backoff::{Backoff, Jitter};
+#[cfg(test)]
+pub(super) use swap::MAX_RETIRING;
+use swap::Swap;
 
 /// One server's state and what decides its next.
 #[derive(Debug)]
@@ -13,6 +18,10 @@ pub(crate) struct Lifecycle {
     wanted: Wanted,
     state: State,
     generation: Generation,
+    /// The last number that an incarnation was given.
+    last: Generation,
+    /// Incarnations besides the current one.
+    swap: Swap,
     plan: Plan,
     backoff: Backoff,
     settled: bool,
@@ -26,6 +35,8 @@ impl Lifecycle {
             wanted: Wanted::Down,
             state: State::Stopped,
             generation: last,
+            last,
+            swap: Swap::default(),
             plan,
             backoff: Backoff::new(jitter),
             settled: false,
@@ -60,11 +71,16 @@ impl Lifecycle {
 
     /// Whether it occupies a start slot, or waits for one.
     pub(crate) fn needs_slot(&self) -> bool {
-        matches!(self.state, State::Queued | State::Starting { .. })
+        matches!(self.state, State::Queued | State::Starting { .. }) || self.swap.needs_slot()
     }
 
     /// When a [`Event::Tick`] is due.
     pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.own_deadline().into_iter().chain(self.swap.deadline()).min()
+    }
+
+    /// That of the current incarnation alone.
+    fn own_deadline(&self) -> Option<Instant> {
         match self.state {
             State::Starting { deadline } => Some(deadline),
             State::Stopping { kill_at, .. } => Some(kill_at),
@@ -77,6 +93,14 @@ impl Lifecycle {
     pub(crate) fn step(&mut self, event: Event, now: Instant) -> Vec<Action> {
         let mut actions = Vec::new();
         let out = &mut actions;
+        if !self.swap_event(&event, now, out) {
+            self.own_event(event, now, out);
+        }
+        self.settle_swap(now, out);
+        actions
+    }
+
+    fn own_event(&mut self, event: Event, now: Instant, out: &mut Vec<Action>) {
         match event {
             Event::Want(wanted) => self.want(wanted, now, out),
             Event::Planned { plan, renew } => self.planned(plan, renew, now, out),
@@ -92,7 +116,6 @@ impl Lifecycle {
             Event::Ended(_, reason) => self.ended(reason, now, out),
             Event::Exited(_) => self.gone(None, now, out),
         }
-        actions
     }
 
     fn want(&mut self, wanted: Wanted, now: Instant, out: &mut Vec<Action>) {
@@ -126,6 +149,9 @@ impl Lifecycle {
             return;
         }
         self.backoff.reset();
+        if self.try_beside(now, out) {
+            return;
+        }
         match &self.state {
             State::Starting { .. } | State::Ready { .. } => {
                 self.stop(Why::Renew, "its configuration changed", now, out);
@@ -145,6 +171,7 @@ impl Lifecycle {
             return;
         }
         self.backoff.reset();
+        self.forget_attempt();
         match &self.state {
             State::Starting { .. } | State::Ready { .. } => self.stop(Why::Renew, "restarted by hand", now, out),
             State::Stopping { kill_at, .. } => {
@@ -160,7 +187,10 @@ impl Lifecycle {
     fn slot_granted(&mut self, now: Instant, out: &mut Vec<Action>) {
         match self.state {
             State::Queued => {
-                self.generation = self.generation.next();
+                if self.must_wait() {
+                    return;
+                }
+                self.generation = self.issue();
                 self.spawned += 1;
                 out.push(Action::Spawn(self.generation));
                 // Both are "starting" to the others, so nothing is published.
@@ -180,6 +210,7 @@ impl Lifecycle {
         match self.state {
             State::Starting { .. } => {
                 self.settled = true;
+                self.forget_attempt();
                 self.enter(State::Ready { since: now }, "ready", out);
             }
             // Too late, or said twice.
@@ -203,7 +234,8 @@ impl Lifecycle {
                 };
                 let text = reason.to_string();
                 let why = Why::Fault { reason, healthy_for: self.healthy_for(now) };
-                out.push(if limit.is_zero() { Action::Kill } else { Action::Stop });
+                let of = self.generation;
+                out.push(if limit.is_zero() { Action::Kill(of) } else { Action::Stop(of) });
                 self.enter(State::Stopping { kill_at: now + limit.max(KILL_AGAIN), why }, &text, out);
             }
             State::Stopping { .. }
@@ -256,10 +288,11 @@ impl Lifecycle {
 
     fn kill(&mut self, now: Instant, out: &mut Vec<Action>) {
         self.want(Wanted::Down, now, out);
+        self.kill_others(now, out);
         match &self.state {
             State::Stopping { why, .. } => {
                 self.state = State::Stopping { kill_at: now + KILL_AGAIN, why: why.clone() };
-                out.push(Action::Kill);
+                out.push(Action::Kill(self.generation));
             }
             State::Stopped
             | State::Queued
@@ -272,14 +305,15 @@ impl Lifecycle {
     }
 
     fn tick(&mut self, now: Instant, out: &mut Vec<Action>) {
-        if self.deadline().is_none_or(|deadline| now < deadline) {
+        self.swap_tick(now, out);
+        if self.own_deadline().is_none_or(|deadline| now < deadline) {
             return;
         }
         match &self.state {
             State::Starting { .. } => self.ended(EndReason::StartTimeout, now, out),
             State::Stopping { why, .. } => {
                 self.state = State::Stopping { kill_at: now + KILL_AGAIN, why: why.clone() };
-                out.push(Action::Kill);
+                out.push(Action::Kill(self.generation));
             }
             State::Backoff { .. } => self.start("the delay is over", out),
             State::Stopped | State::Queued | State::Ready { .. } | State::Blocked | State::Failed => {}
@@ -303,7 +337,7 @@ impl Lifecycle {
 
     /// From a state with a process.
     fn stop(&mut self, why: Why, reason: &str, now: Instant, out: &mut Vec<Action>) {
-        out.push(Action::Stop);
+        out.push(Action::Stop(self.generation));
         self.enter(State::Stopping { kill_at: now + STOP_LIMIT, why }, reason, out);
     }
 

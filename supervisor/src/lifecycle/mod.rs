@@ -11,6 +11,9 @@
 //! | Blocked  | no         | another configuration |
 //! | Failed   | no         | manual restart, another configuration |
 //!
+//! While a server is Ready, a changed configuration may be tried by a *successor* beside it; earlier incarnations that are on
+//! their way out are *retiring* (`machine/swap.rs`). The state is that of the current incarnation.
+//!
 //! Whether a server is *wanted* is separate from where it stands. The shell (`server.rs`) turns actions into system calls
 //! and their results into events; it decides nothing.
 
@@ -20,6 +23,7 @@ mod tests;
 
 use std::time::{Duration, Instant};
 
+use mcproxy_config::OnChange;
 use mcproxy_ipc::{EndReason, Generation, ServerState};
 
 use crate::backoff::BackoffPolicy;
@@ -83,8 +87,23 @@ pub(crate) struct Plan {
     pub(crate) blocked: Option<String>,
     /// From spawn to ready.
     pub(crate) start_timeout: Duration,
+    /// How another configuration is put in force.
+    pub(crate) on_change: OnChange,
+    /// How long the calls of an incarnation that was replaced may go on.
+    pub(crate) drain: Duration,
     /// What follows a failure.
     pub(crate) backoff: BackoffPolicy,
+}
+
+/// What has become of a changed configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Change {
+    /// It is in force, as far as the state says.
+    None,
+    /// It is being tried beside the old one, by this incarnation once there is a place for its start.
+    Starting(Option<Generation>),
+    /// It does not work; the old one is in force.
+    Failed(String),
 }
 
 /// News from outside.
@@ -92,8 +111,7 @@ pub(crate) struct Plan {
 pub(crate) enum Event {
     /// The server should (not) run.
     Want(Wanted),
-    /// Another configuration. With `renew` a running worker does not fit it any more. (Generation swap, issue 3: instead of
-    /// stopping first, a second machine would be started here and take over when it is ready.)
+    /// Another configuration. With `renew` a running worker does not fit it any more.
     Planned { plan: Plan, renew: bool },
     /// A person wants it started anew, now.
     Restart,
@@ -116,14 +134,18 @@ pub(crate) enum Event {
 /// What the shell has to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Action {
-    /// Ask for a start slot. (It is given back when the state is neither Queued nor Starting.)
+    /// Ask for a start slot. (It is given back when nothing is queued or starting.)
     RequestSlot,
     /// Spawn a worker for this incarnation.
     Spawn(Generation),
-    /// Tell the worker to end.
-    Stop,
-    /// SIGKILL the worker.
-    Kill,
+    /// Tell a worker to end.
+    Stop(Generation),
+    /// Tell a worker to end as soon as the gateway has let go of it, and after this time at the latest.
+    Drain(Generation, Duration),
+    /// SIGKILL a worker.
+    Kill(Generation),
+    /// The changed configuration was tried and does not work; the old incarnation goes on.
+    ChangeFailed { generation: Generation, reason: String },
     /// The state changed.
     Moved { from: ServerState, to: ServerState, reason: String },
 }

@@ -1,9 +1,12 @@
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 use mcproxy_ipc::{EndReason, Generation, ServerState};
 use proptest::prelude::*;
 
-use super::*;
+use super::{machine::MAX_RETIRING, *};
 use crate::backoff::{JITTER, Jitter};
 
 const POLICY: BackoffPolicy = BackoffPolicy {
@@ -13,50 +16,95 @@ const POLICY: BackoffPolicy = BackoffPolicy {
     budget: None,
 };
 
+const GRACE: Duration = Duration::from_secs(100);
+
 fn plan() -> Plan {
-    Plan { blocked: None, start_timeout: Duration::from_secs(60), backoff: POLICY }
+    let start_timeout = Duration::from_secs(60);
+    Plan { blocked: None, start_timeout, backoff: POLICY, on_change: OnChange::Swap, drain: GRACE }
+}
+
+/// Of a server that cannot exist twice.
+fn alone() -> Plan {
+    Plan { on_change: OnChange::Restart, ..plan() }
 }
 
 /// A machine, a clock and the processes that it believes in.
 struct World {
     machine: Lifecycle,
     now: Instant,
-    live: Option<Generation>,
-    kills: usize,
+    live: BTreeSet<Generation>,
+    /// The last that was spawned.
+    last: Generation,
+    killed: BTreeSet<Generation>,
+    plan: Plan,
 }
 
 impl World {
     fn new(plan: Plan) -> Self {
-        let machine = Lifecycle::new(plan, Generation::default(), Jitter::seeded(1));
-        Self { machine, now: Instant::now(), live: None, kills: 0 }
+        let machine = Lifecycle::new(plan.clone(), Generation::default(), Jitter::seeded(1));
+        let (live, killed) = (BTreeSet::new(), BTreeSet::new());
+        Self { machine, now: Instant::now(), live, last: Generation::default(), killed, plan }
     }
 
     /// Feeds one event, plays the shell, and checks what must hold after every step.
     fn feed(&mut self, event: Event) -> Vec<Action> {
-        if let Event::Exited(g) | Event::NotSpawned(g, _) = &event
-            && self.live == Some(*g)
-        {
-            self.live = None;
+        if let Event::Exited(g) | Event::NotSpawned(g, _) = &event {
+            self.live.remove(g);
         }
+        if let Event::Planned { plan, .. } = &event {
+            self.plan = plan.clone();
+        }
+        let ready = matches!(self.machine.state(), State::Ready { .. });
+        let (before, restart) = (self.generation(), matches!(event, Event::Restart));
+        let says_ready = matches!(event, Event::BecameReady(_));
         let actions = self.machine.step(event, self.now);
         for action in &actions {
             match action {
                 Action::Spawn(generation) => {
-                    assert_eq!(self.live, None, "a second worker");
+                    assert!(*generation > self.last, "a number is given twice");
+                    if !ready || self.plan.on_change == OnChange::Restart {
+                        let old = self.live.iter().filter(|g| **g == self.generation()).count();
+                        assert_eq!(old, 0, "a second current worker");
+                    }
+                    if self.plan.on_change == OnChange::Restart {
+                        assert!(self.live.is_empty(), "it exists twice");
+                    }
                     assert_eq!(self.machine.wanted(), Wanted::Up, "an unwanted worker");
-                    self.live = Some(*generation);
+                    assert_eq!(self.plan.blocked, None, "a blocked worker");
+                    self.last = *generation;
+                    self.live.insert(*generation);
                 }
-                Action::Kill => self.kills += 1,
-                Action::Stop => assert!(self.live.is_some(), "nothing to stop"),
-                Action::RequestSlot | Action::Moved { .. } => {}
+                Action::Kill(g) => {
+                    assert!(self.live.contains(g), "nobody to kill");
+                    self.killed.insert(*g);
+                }
+                Action::Stop(g) | Action::Drain(g, _) => assert!(self.live.contains(g), "nobody to stop"),
+                Action::RequestSlot | Action::Moved { .. } | Action::ChangeFailed { .. } => {}
             }
         }
+        // The current one, its successor, and those on their way out.
+        assert!(self.live.len() <= 2 + MAX_RETIRING, "too many: {:?}", self.live);
+        if ready && self.generation() != before {
+            assert!(says_ready || !matches!(self.machine.state(), State::Ready { .. }), "routed to what is not ready");
+        }
+        assert!(self.generation() >= before && !(restart && ready && self.machine.change() != Change::None));
         let alive =
             matches!(self.machine.state(), State::Starting { .. } | State::Ready { .. } | State::Stopping { .. });
-        assert_eq!(alive, self.live.is_some(), "state and process disagree: {:?}", self.machine.state());
-        if alive && !matches!(self.machine.state(), State::Ready { .. }) {
+        // One that failed while its successor waited for its turn is on its way out, and the successor has no number yet.
+        let here = self.live.contains(&self.generation()) && (alive || self.machine.is_alone());
+        assert_eq!(alive, here, "state and process disagree: {:?}", self.machine.state());
+        let others = self.live.len() - usize::from(alive);
+        if others > 0 || (alive && !matches!(self.machine.state(), State::Ready { .. })) {
             assert!(self.machine.deadline().is_some(), "a wait without end: {:?}", self.machine.state());
         }
+        let successor = match self.machine.change() {
+            Change::Starting(next) => {
+                assert!(matches!(self.machine.state(), State::Ready { .. }), "a successor of nothing");
+                usize::from(next.is_some())
+            }
+            Change::None | Change::Failed(_) => 0,
+        };
+        assert_eq!(self.machine.is_alone(), others == successor);
         if let State::Backoff { until } = self.machine.state() {
             assert!(*until - self.now <= POLICY.max.mul_f64(1.0 + JITTER));
         }
@@ -65,6 +113,16 @@ impl World {
             assert!(matches!(state, State::Stopped | State::Stopping { .. }), "unwanted and {state:?}");
         }
         actions
+    }
+
+    fn is_starting(&self, generation: Generation) -> bool {
+        let current = matches!(self.machine.state(), State::Starting { .. }) && self.generation() == generation;
+        current || self.machine.change() == Change::Starting(Some(generation))
+    }
+
+    /// A change of the configuration that needs another worker.
+    fn change(&mut self, plan: Plan) -> Vec<Action> {
+        self.feed(Event::Planned { plan, renew: true })
     }
 
     fn generation(&self) -> Generation {
@@ -90,13 +148,13 @@ impl World {
 #[derive(Debug, Clone)]
 enum Step {
     Want(bool),
-    Replan { blocked: bool, renew: bool },
+    Replan { blocked: bool, renew: bool, alone: bool },
     Restart,
     Slot,
     NotSpawned,
-    Ready { old: bool },
-    Ended { old: bool, missing: bool },
-    Exited { old: bool },
+    Ready { of: u64 },
+    Ended { of: u64, missing: bool },
+    Exited { of: u64 },
     Kill,
     Pass(u64),
 }
@@ -104,13 +162,14 @@ enum Step {
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         1 => any::<bool>().prop_map(Step::Want),
-        1 => (any::<bool>(), any::<bool>()).prop_map(|(blocked, renew)| Step::Replan { blocked, renew }),
+        2 => (proptest::bool::weighted(0.2), any::<bool>(), proptest::bool::weighted(0.3))
+            .prop_map(|(blocked, renew, alone)| Step::Replan { blocked, renew, alone }),
         1 => Just(Step::Restart),
         3 => Just(Step::Slot),
         1 => Just(Step::NotSpawned),
-        3 => any::<bool>().prop_map(|old| Step::Ready { old }),
-        1 => (any::<bool>(), any::<bool>()).prop_map(|(old, missing)| Step::Ended { old, missing }),
-        3 => any::<bool>().prop_map(|old| Step::Exited { old }),
+        4 => (0u64..4).prop_map(|of| Step::Ready { of }),
+        1 => (0u64..4, any::<bool>()).prop_map(|(of, missing)| Step::Ended { of, missing }),
+        3 => (0u64..4).prop_map(|of| Step::Exited { of }),
         1 => Just(Step::Kill),
         2 => (0u64..100).prop_map(Step::Pass),
     ];
@@ -122,29 +181,31 @@ proptest! {
     fn whatever_happens_the_promises_of_the_design_hold(steps in steps()) {
         let mut world = World::new(plan());
         for step in steps {
-            let current = world.generation();
-            let of = |old: bool| if old { Generation(current.0.saturating_sub(1)) } else { current };
+            // The latest, and those before it.
+            let last = world.last;
+            let of = |before: u64| Generation(last.0.saturating_sub(before));
             let event = match step {
                 Step::Want(up) => Event::Want(if up { Wanted::Up } else { Wanted::Down }),
-                Step::Replan { blocked, renew } => {
-                    let plan = Plan { blocked: blocked.then(|| "X is not set".to_owned()), ..plan() };
+                Step::Replan { blocked, renew, alone: once } => {
+                    let plan = if once { alone() } else { plan() };
+                    let plan = Plan { blocked: blocked.then(|| "X is not set".to_owned()), ..plan };
                     Event::Planned { plan, renew: renew || blocked }
                 }
                 Step::Restart => Event::Restart,
                 Step::Slot => Event::SlotGranted,
-                // The shell says these only of a worker that it has.
-                Step::NotSpawned if !matches!(world.machine.state(), State::Starting { .. }) => continue,
-                Step::NotSpawned => Event::NotSpawned(current, "no more processes".to_owned()),
-                Step::Ready { old } => Event::BecameReady(of(old)),
-                Step::Ended { old, missing } => {
+                // The shell says this only of a worker that it has just spawned.
+                Step::NotSpawned if !world.is_starting(last) => continue,
+                Step::NotSpawned => Event::NotSpawned(last, "no more processes".to_owned()),
+                Step::Ready { of: before } => Event::BecameReady(of(before)),
+                Step::Ended { of: before, missing } => {
                     let reason = if missing {
                         EndReason::CommandNotFound { program: "npx".to_owned() }
                     } else {
                         EndReason::Unresponsive
                     };
-                    Event::Ended(of(old), reason)
+                    Event::Ended(of(before), reason)
                 }
-                Step::Exited { old } => Event::Exited(of(old)),
+                Step::Exited { of: before } => Event::Exited(of(before)),
                 Step::Kill => Event::Kill,
                 Step::Pass(seconds) => {
                     world.now += Duration::from_secs(seconds);
@@ -154,16 +215,16 @@ proptest! {
             world.feed(event);
             prop_assert_eq!(world.state() == ServerState::Ready, matches!(world.machine.state(), State::Ready { .. }));
         }
-        // From anywhere: not wanted leads to Stopped once the process is gone, and time alone gets it killed.
+        // From anywhere: not wanted leads to Stopped once the processes are gone, and time alone gets them killed.
         world.feed(Event::Want(Wanted::Down));
-        if world.live.is_some() {
-            let kills = world.kills;
-            world.now += STOP_LIMIT;
-            world.feed(Event::Tick);
-            prop_assert!(world.kills > kills);
-            let generation = world.generation();
+        world.killed.clear();
+        world.now += STOP_LIMIT;
+        world.feed(Event::Tick);
+        prop_assert_eq!(&world.killed, &world.live);
+        for generation in world.live.clone() {
             world.feed(Event::Exited(generation));
         }
+        prop_assert!(world.machine.is_alone());
         prop_assert_eq!(world.state(), ServerState::Stopped);
     }
 }
@@ -173,7 +234,7 @@ fn a_server_nobody_wants_is_never_spawned() {
     let mut world = World::new(plan());
     world.feed(Event::Restart);
     world.feed(Event::SlotGranted);
-    assert_eq!((world.state(), world.live), (ServerState::Stopped, None));
+    assert_eq!((world.state(), world.live), (ServerState::Stopped, BTreeSet::new()));
 }
 
 #[test]
@@ -220,9 +281,9 @@ fn a_worker_that_misses_its_start_is_stopped_then_killed() {
     world.start();
     world.now = world.machine.deadline().expect("starting has one");
     let actions = world.feed(Event::Tick);
-    assert!(actions.contains(&Action::Stop), "{actions:?}");
+    assert!(actions.contains(&Action::Stop(Generation(1))), "{actions:?}");
     world.now = world.machine.deadline().expect("stopping has one");
-    assert_eq!(world.feed(Event::Tick), [Action::Kill]);
+    assert_eq!(world.feed(Event::Tick), [Action::Kill(Generation(1))]);
 }
 
 #[test]
@@ -247,4 +308,85 @@ fn a_spent_budget_ends_in_failed() {
         world.feed(Event::Exited(generation));
     }
     assert_eq!(world.state(), ServerState::Failed);
+}
+
+#[test]
+fn a_changed_server_is_replaced_only_by_one_that_is_ready() {
+    let mut world = World::new(plan());
+    world.ready();
+    let (old, new) = (Generation(1), Generation(2));
+    assert_eq!(world.change(plan()), [Action::RequestSlot]);
+    assert_eq!(world.feed(Event::SlotGranted), [Action::Spawn(new)]);
+    assert_eq!((world.state(), world.generation()), (ServerState::Ready, old));
+    let actions = world.feed(Event::BecameReady(new));
+    assert!(actions.contains(&Action::Drain(old, GRACE)), "{actions:?}");
+    assert_eq!((world.state(), world.generation(), world.machine.change()), (ServerState::Ready, new, Change::None));
+    world.feed(Event::Ended(old, EndReason::Stopped));
+    world.feed(Event::Exited(old));
+    assert_eq!((world.state(), world.machine.restarts()), (ServerState::Ready, 0));
+}
+
+#[test]
+fn a_change_that_does_not_work_leaves_the_old_one_in_force_and_is_not_tried_again_by_itself() {
+    let mut world = World::new(plan());
+    world.ready();
+    world.change(plan());
+    world.feed(Event::SlotGranted);
+    world.now += Duration::from_secs(70);
+    let actions = world.feed(Event::Tick);
+    assert!(matches!(&actions[..], [Action::Stop(Generation(2)), Action::ChangeFailed { .. }]), "{actions:?}");
+    world.feed(Event::Exited(Generation(2)));
+    assert_eq!((world.state(), world.generation()), (ServerState::Ready, Generation(1)));
+    assert_eq!(world.machine.deadline(), None);
+    assert!(matches!(world.machine.change(), Change::Failed(_)));
+    // The next change is.
+    assert_eq!(world.change(plan()), [Action::RequestSlot]);
+}
+
+#[test]
+fn a_successor_becomes_the_current_one_when_the_old_one_fails_meanwhile() {
+    let mut world = World::new(plan());
+    world.ready();
+    world.change(plan());
+    world.feed(Event::SlotGranted);
+    world.feed(Event::Ended(Generation(1), EndReason::StdoutClosed));
+    assert_eq!((world.state(), world.generation()), (ServerState::Starting, Generation(2)));
+    world.feed(Event::Exited(Generation(1)));
+    world.feed(Event::BecameReady(Generation(2)));
+    assert_eq!((world.state(), world.machine.is_alone()), (ServerState::Ready, true));
+}
+
+#[test]
+fn a_server_that_cannot_exist_twice_ends_before_its_successor_begins() {
+    let mut world = World::new(alone());
+    world.ready();
+    let actions = world.change(alone());
+    assert!(actions.contains(&Action::Stop(Generation(1))), "{actions:?}");
+    assert_eq!(world.feed(Event::SlotGranted), []);
+    let actions = world.feed(Event::Exited(Generation(1)));
+    assert!(actions.contains(&Action::RequestSlot), "{actions:?}");
+}
+
+#[test]
+fn an_old_incarnation_that_does_not_go_is_killed() {
+    let mut world = World::new(plan());
+    world.ready();
+    world.change(plan());
+    world.feed(Event::SlotGranted);
+    world.feed(Event::BecameReady(Generation(2)));
+    world.now += GRACE + STOP_LIMIT;
+    assert_eq!(world.feed(Event::Tick), [Action::Kill(Generation(1))]);
+}
+
+#[test]
+fn whoever_changes_faster_than_old_ones_go_waits_for_them() {
+    let mut world = World::new(plan());
+    world.ready();
+    for new in 2..=3 {
+        world.change(plan());
+        world.feed(Event::SlotGranted);
+        world.feed(Event::BecameReady(Generation(new)));
+    }
+    assert_eq!(world.change(plan()), [Action::Stop(Generation(1))], "two are on their way out");
+    assert_eq!(world.feed(Event::Exited(Generation(1))), [Action::RequestSlot]);
 }

@@ -4,7 +4,8 @@ use std::{future::Future, pin::Pin, process::ExitStatus, time::Instant};
 
 use mcproxy_config::ServerConfig;
 use mcproxy_ipc::{
-    EndReason, Generation, LifecycleEvent, LogLevel, Route, ServerDescription, ServerState, control::WorkerToSupervisor,
+    EndReason, Generation, LifecycleEvent, LogLevel, LogSource, Route, ServerDescription, ServerState,
+    control::WorkerToSupervisor,
 };
 use slog::{Logger, debug, o, warn};
 use tokio::{
@@ -13,7 +14,8 @@ use tokio::{
 };
 
 use super::{
-    Command, ServerHandle, Snapshot,
+    Command, Pending, ServerHandle, Snapshot, Start,
+    crew::Crew,
     history::History,
     plan,
     worker::{News, Worker, turn_away},
@@ -21,9 +23,9 @@ use super::{
 use crate::{
     backoff::Jitter,
     context::{Context, sleep_until},
-    lifecycle::{Action, Event, Lifecycle, State, Wanted, Why},
+    lifecycle::{Action, Change, Event, Lifecycle, State, Wanted, Why},
     log_ring::now_ms,
-    logging::one_line,
+    logging::{one_line, printable},
     orphans,
     status::{MAX_REASON, cut},
 };
@@ -45,8 +47,7 @@ struct Actor {
     lifecycle: Lifecycle,
     since: Instant,
     slot: Slot,
-    worker: Option<Worker>,
-    description: Option<ServerDescription>,
+    crew: Crew,
     history: History,
     snapshot: watch::Sender<Snapshot>,
     leaving: bool,
@@ -66,7 +67,8 @@ pub(crate) fn spawn(
     let history = History::new(name.clone(), context.follow.clone());
     let (commands, queue) = mpsc::channel(QUEUE);
     let since = Instant::now();
-    let (snapshot, seen) = watch::channel(snapshot_of(&config, &lifecycle, since, None, None, &history, context));
+    let crew = Crew::default();
+    let (snapshot, seen) = watch::channel(snapshot_of(&config, &lifecycle, since, &crew, &history, context));
     let actor = Actor {
         log: context.log.new(o!("server" => name.to_string())),
         context: context.clone(),
@@ -74,8 +76,7 @@ pub(crate) fn spawn(
         lifecycle,
         since,
         slot: Slot::None,
-        worker: None,
-        description: None,
+        crew,
         history,
         snapshot,
         leaving: false,
@@ -91,14 +92,14 @@ impl Actor {
             while before.snapshot.changed().await.is_ok() {}
         }
         self.want_as_configured();
-        while !(self.leaving && *self.lifecycle.state() == State::Stopped) {
+        while !(self.leaving && *self.lifecycle.state() == State::Stopped && self.lifecycle.is_alone()) {
             tokio::select! {
                 command = commands.recv() => self.command(command.unwrap_or(Command::Leave)).await,
                 permit = granted(&mut self.slot) => {
                     self.slot = Slot::Held(permit);
                     self.step(Event::SlotGranted);
                 }
-                news = news(&mut self.worker) => self.news(news).await,
+                (generation, news) = self.crew.next() => self.news(generation, news).await,
                 () = sleep_until(self.lifecycle.deadline()) => self.step(Event::Tick),
             }
         }
@@ -106,12 +107,14 @@ impl Actor {
 
     async fn command(&mut self, command: Command) {
         match command {
-            Command::Configure { config, renew } => {
+            Command::Configure { config, renew, reply } => {
                 self.config = *config;
                 let plan = plan(&self.config);
                 self.step(Event::Planned { plan, renew });
                 self.want_as_configured();
                 self.publish();
+                // Who asked may have left.
+                let _ = reply.send(());
             }
             Command::Restart(reply) => {
                 // Who asked may have left.
@@ -135,12 +138,12 @@ impl Actor {
 
     async fn attach(&mut self, connection: mcproxy_ipc::Connection, generation: Generation) {
         let peer = connection.peer();
-        let verdict = match &self.worker {
+        let verdict = match self.crew.get(generation) {
             Some(worker) => worker.is(peer, generation),
-            None => Err("no worker is expected"),
+            None => Err("no worker of that generation is expected"),
         };
         let socket = self.context.paths.worker(&self.config.name, generation);
-        match (verdict, &mut self.worker, self.config.worker_spec(generation, Some(socket))) {
+        match (verdict, self.crew.get_mut(generation), self.config.worker_spec(generation, Some(socket))) {
             (Ok(()), Some(worker), Ok(spec)) => worker.attach(connection, spec).await,
             (Err(reason), _, _) => {
                 warn!(self.log, "worker connection refused"; "reason" => reason, "pid" => peer.pid, "generation" => generation.0);
@@ -150,41 +153,50 @@ impl Actor {
         }
     }
 
-    async fn news(&mut self, news: News) {
-        let Some(generation) = self.worker.as_ref().map(|worker| worker.generation) else { return };
+    async fn news(&mut self, generation: Generation, news: News) {
         match news {
             News::Said(message) => self.said(generation, message),
             News::Silent => self.step(Event::Ended(generation, EndReason::Unresponsive)),
             News::Lost(why) => self.step(Event::Ended(generation, EndReason::Worker(why))),
             News::Line(line) => {
-                self.history.worker_line(&line);
-                self.history.note(&self.log, LogLevel::Warn, "worker stderr", &[("line", line)]);
+                self.history.worker_line(generation, &line);
+                let log = self.log_of(generation);
+                self.history.note(&log, LogLevel::Warn, "worker stderr", &[("line", line)]);
             }
             News::Exited(status) => self.exited(generation, status).await,
         }
     }
 
     fn said(&mut self, generation: Generation, message: WorkerToSupervisor) {
+        let Some(worker) = self.crew.get_mut(generation) else { return };
         match message {
             WorkerToSupervisor::Spawned { pid } => {
-                if let Some(worker) = &mut self.worker {
-                    worker.server_pid = Some(pid);
-                }
+                worker.server_pid = Some(pid);
                 self.publish();
             }
             WorkerToSupervisor::Ready(description) => {
-                self.description = Some(escaped(description));
+                worker.description = Some(escaped(description));
                 self.step(Event::BecameReady(generation));
             }
-            WorkerToSupervisor::Log(record) => self.history.record(&self.log, &record),
+            WorkerToSupervisor::Log(record) => {
+                let starts = record.source == LogSource::Stderr && worker.description.is_none();
+                if starts {
+                    worker.last_line = Some(cut(printable(record.message.trim()).into_owned(), MAX_REASON));
+                }
+                let log = self.log_of(generation);
+                self.history.record(&log, &record);
+                if starts {
+                    self.publish();
+                }
+            }
             WorkerToSupervisor::Counts(counts) => {
-                if let Some(description) = &mut self.description {
+                if let Some(description) = &mut worker.description {
                     description.counts = counts;
                 }
                 self.publish();
             }
             WorkerToSupervisor::Ended(ended) => {
-                self.history.ended(&ended);
+                self.history.ended(generation, &ended);
                 self.step(Event::Ended(generation, ended.reason));
             }
             // Answered where the pings are counted.
@@ -193,21 +205,28 @@ impl Actor {
     }
 
     async fn exited(&mut self, generation: Generation, status: ExitStatus) {
-        let Some(mut worker) = self.worker.take() else { return };
+        let Some(worker) = self.crew.get_mut(generation) else { return };
         for message in worker.last_words().await {
             self.said(generation, message);
         }
+        let log = self.log_of(generation);
         let swept = orphans::sweep_adopted(&self.context.children).await;
         if swept.killed > 0 {
-            warn!(self.log, "processes left behind were killed"; "count" => swept.killed, "left" => swept.left);
+            warn!(log, "processes left behind were killed"; "count" => swept.killed, "left" => swept.left);
         }
         // The worker removes its socket unless it was killed.
         let _ = std::fs::remove_file(self.context.paths.worker(&self.config.name, generation));
-        debug!(self.log, "worker exited"; "status" => %status);
-        if matches!(self.lifecycle.state(), State::Starting { .. } | State::Ready { .. }) {
+        debug!(log, "worker exited"; "status" => %status);
+        self.crew.remove(generation);
+        if self.lifecycle.counts_on(generation) {
             self.step(Event::Ended(generation, EndReason::Worker(format!("it ended without a word ({status})"))));
         }
         self.step(Event::Exited(generation));
+    }
+
+    /// The logger of an incarnation.
+    fn log_of(&self, generation: Generation) -> Logger {
+        self.log.new(o!("generation" => generation.0))
     }
 
     fn want_as_configured(&mut self) {
@@ -233,23 +252,46 @@ impl Actor {
                 self.slot = Slot::Waiting(Box::pin(async move { slots.acquire_owned().await.ok() }));
             }
             Action::Spawn(generation) => self.spawn_worker(generation),
-            Action::Stop => self.worker.iter().for_each(Worker::stop),
-            Action::Kill => self.worker.iter().for_each(Worker::kill),
+            Action::Stop(of) => self.crew.get(of).into_iter().for_each(Worker::stop),
+            Action::Drain(of, grace) => self.crew.get(of).into_iter().for_each(|worker| worker.drain(grace)),
+            Action::Kill(of) => self.crew.get(of).into_iter().for_each(Worker::kill),
+            Action::ChangeFailed { generation, reason } => self.change_failed(generation, &reason),
             Action::Moved { from, to, reason } => self.moved(from, to, one_line(&reason).into_owned()),
         }
     }
 
     fn spawn_worker(&mut self, generation: Generation) {
-        self.history.begin();
-        self.description = None;
-        self.log = self.context.log.new(o!("server" => self.config.name.to_string(), "generation" => generation.0));
+        self.history.begin(generation);
+        let log = self.log_of(generation);
+        if generation != self.lifecycle.generation() {
+            let old = self.lifecycle.generation().to_string();
+            self.history.note(
+                &log,
+                LogLevel::Info,
+                "changed configuration is tried beside the old one",
+                &[("serving", old)],
+            );
+        }
         match Worker::spawn(&self.context, &self.config.name, generation) {
             Ok(worker) => {
-                debug!(self.log, "worker spawned"; "pid" => worker.pid());
-                self.worker = Some(worker);
+                debug!(log, "worker spawned"; "pid" => worker.pid());
+                self.crew.add(worker);
             }
             Err(error) => self.step(Event::NotSpawned(generation, format!("cannot start the worker: {error}"))),
         }
+    }
+
+    fn change_failed(&mut self, generation: Generation, reason: &str) {
+        let error = self.history.change_failed(generation, &one_line(reason));
+        let serving = self.lifecycle.generation().to_string();
+        let facts = [("serving", serving), ("error", error)];
+        let log = self.log_of(generation);
+        self.history.note(
+            &log,
+            LogLevel::Warn,
+            "changed configuration does not work, the old one stays in force",
+            &facts,
+        );
     }
 
     fn moved(&mut self, from: ServerState, to: ServerState, reason: String) {
@@ -257,53 +299,49 @@ impl Actor {
         self.since = now;
         let generation = self.lifecycle.generation();
         let state = self.lifecycle.state().clone();
-        if !matches!(state, State::Ready { .. }) {
-            self.description = None;
-        }
+        let worker = self.crew.get(generation);
         let (level, message, mut facts) = match state {
-            State::Queued | State::Starting { .. } => {
-                // Its generation begins with its process.
-                self.log = self.context.log.new(o!("server" => self.config.name.to_string()));
-                (LogLevel::Info, "server is starting", vec![])
-            }
+            State::Queued | State::Starting { .. } => (LogLevel::Info, "server is starting", vec![]),
             State::Ready { .. } => {
-                let start = self.worker.as_ref().map(|worker| now.saturating_duration_since(worker.spawned));
+                let start = worker.map(|worker| now.saturating_duration_since(worker.spawned));
                 let ms = start.unwrap_or_default().as_millis().to_string();
-                let tools = self.description.as_ref().map_or(0, |description| description.counts.tools);
+                let tools = worker
+                    .and_then(|worker| worker.description.as_ref())
+                    .map_or(0, |description| description.counts.tools);
                 (LogLevel::Info, "server is ready", vec![("tools", tools.to_string()), ("start_ms", ms)])
             }
             State::Stopping { why: Why::Fault { .. }, .. } => {
-                self.history.failed(&reason);
+                self.history.failed(generation, &reason);
                 (LogLevel::Debug, "server is being cleared away", vec![])
             }
             State::Stopping { why: Why::Unwanted | Why::Renew, .. } => (LogLevel::Info, "server is stopping", vec![]),
             State::Stopped => (LogLevel::Info, "server is stopped", vec![]),
             State::Backoff { until } => {
-                self.history.failed(&reason);
+                self.history.failed(generation, &reason);
                 let delay = until.saturating_duration_since(now).as_millis().to_string();
                 let error = self.history.last_error.clone().unwrap_or_default();
                 (LogLevel::Warn, "server failed and will be started again", vec![("delay_ms", delay), ("error", error)])
             }
             State::Blocked => {
-                self.history.failed(&reason);
+                self.history.failed(generation, &reason);
                 (LogLevel::Warn, "server is blocked", vec![])
             }
             State::Failed => {
-                self.history.failed(&reason);
+                self.history.failed(generation, &reason);
                 let error = self.history.last_error.clone().unwrap_or_default();
                 (LogLevel::Error, "server failed and will not be started again", vec![("error", error)])
             }
         };
         facts.extend([("from", from.to_string()), ("to", to.to_string()), ("reason", reason.clone())]);
-        self.history.note(&self.log, level, message, &facts);
+        // Its generation begins with its process.
+        let log = if worker.is_some() { self.log_of(generation) } else { self.log.clone() };
+        self.history.note(&log, level, message, &facts);
         self.history.moved(LifecycleEvent { at_ms: now_ms(), generation, from, to, reason: cut(reason, MAX_REASON) });
     }
 
     fn publish(&mut self) {
-        let worker = self.worker.as_ref();
-        let description = self.description.clone();
         let (config, context) = (&self.config, &self.context);
-        let new = snapshot_of(config, &self.lifecycle, self.since, worker, description, &self.history, context);
+        let new = snapshot_of(config, &self.lifecycle, self.since, &self.crew, &self.history, context);
         let rerouted = self.snapshot.borrow().route != new.route;
         self.snapshot.send_replace(new);
         if rerouted {
@@ -316,12 +354,17 @@ fn snapshot_of(
     config: &ServerConfig,
     lifecycle: &Lifecycle,
     since: Instant,
-    worker: Option<&Worker>,
-    description: Option<ServerDescription>,
+    crew: &Crew,
     history: &History,
     context: &Context,
 ) -> Snapshot {
     let generation = lifecycle.generation();
+    let worker = crew.get(generation);
+    let start = |worker: Option<&Worker>| Start {
+        spawned: worker.map(|worker| worker.spawned),
+        limit: config.start_timeout,
+        last_line: worker.and_then(|worker| worker.last_line.clone()),
+    };
     let state = lifecycle.state();
     let ready = matches!(state, State::Ready { .. });
     let route = Route {
@@ -349,7 +392,13 @@ fn snapshot_of(
             | State::Blocked
             | State::Failed => None,
         },
-        description,
+        description: worker.and_then(|worker| worker.description.clone()).filter(|_| ready),
+        start: matches!(state, State::Queued | State::Starting { .. }).then(|| start(worker)),
+        change: match lifecycle.change() {
+            Change::None => None,
+            Change::Starting(next) => Some(Pending::Starting(start(next.and_then(|next| crew.get(next))))),
+            Change::Failed(reason) => Some(Pending::Failed(history.change_error.clone().unwrap_or(reason))),
+        },
         worker_pid: worker.map(Worker::pid),
         server_pid: worker.and_then(|worker| worker.server_pid),
         last_error: history.last_error.clone(),
@@ -373,12 +422,5 @@ async fn granted(slot: &mut Slot) -> Option<OwnedSemaphorePermit> {
     match slot {
         Slot::Waiting(permit) => permit.await,
         Slot::None | Slot::Held(_) => std::future::pending().await,
-    }
-}
-
-async fn news(worker: &mut Option<Worker>) -> News {
-    match worker {
-        Some(worker) => worker.next().await,
-        None => std::future::pending().await,
     }
 }

@@ -1,8 +1,8 @@
 //! What is remembered of one server: its last steps, its log lines, its last error.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
-use mcproxy_ipc::{Ended, LifecycleEvent, LogLevel, LogRecord, LogSource, ServerName};
+use mcproxy_ipc::{Ended, Generation, LifecycleEvent, LogLevel, LogRecord, LogSource, ServerName};
 use slog::{Drain as _, Logger};
 
 use crate::{
@@ -14,6 +14,8 @@ use crate::{
 const MAX_EVENTS: usize = 50;
 /// So many lines of stderr go into an error.
 const TAIL_LINES: usize = 5;
+/// So many incarnations are remembered with the end of their stderr.
+const MAX_TAILS: usize = 4;
 /// And at most so many characters.
 const TAIL_CHARS: usize = 2000;
 
@@ -25,14 +27,16 @@ pub(super) struct History {
     pub(super) ring: LogRing,
     pub(super) events: VecDeque<LifecycleEvent>,
     pub(super) last_error: Option<String>,
-    /// The end of the current server's stderr.
-    tail: String,
+    /// Why the last change of its configuration came to nothing.
+    pub(super) change_error: Option<String>,
+    /// The end of the stderr of the last incarnations.
+    tails: BTreeMap<Generation, String>,
 }
 
 impl History {
     pub(super) fn new(server: ServerName, follow: Follow) -> Self {
         let (ring, events) = (LogRing::default(), VecDeque::new());
-        Self { server, follow, ring, events, last_error: None, tail: String::new() }
+        Self { server, follow, ring, events, last_error: None, change_error: None, tails: BTreeMap::new() }
     }
 
     /// Logs a record and remembers it, unless it is below the level in force. What a server wrote is remembered whatever the
@@ -56,25 +60,42 @@ impl History {
     }
 
     /// A new incarnation begins.
-    pub(super) fn begin(&mut self) {
-        self.tail.clear();
+    pub(super) fn begin(&mut self, generation: Generation) {
+        self.tails.insert(generation, String::new());
+        while self.tails.len() > MAX_TAILS {
+            self.tails.pop_first();
+        }
     }
 
     /// Keeps the end of the server's stderr for the error that follows.
-    pub(super) fn ended(&mut self, ended: &Ended) {
-        self.tail = last_lines(&ended.stderr_tail);
+    pub(super) fn ended(&mut self, generation: Generation, ended: &Ended) {
+        self.tails.insert(generation, last_lines(&ended.stderr_tail));
     }
 
     /// The worker itself said something, which is the best explanation when it dies.
-    pub(super) fn worker_line(&mut self, line: &str) {
-        self.tail = last_lines(&format!("{}\n{line}", self.tail));
+    pub(super) fn worker_line(&mut self, generation: Generation, line: &str) {
+        let tail = self.tails.entry(generation).or_default();
+        *tail = last_lines(&format!("{tail}\n{line}"));
     }
 
     /// Remembers why the server is not well.
-    pub(super) fn failed(&mut self, reason: &str) {
+    pub(super) fn failed(&mut self, generation: Generation, reason: &str) {
+        self.last_error = Some(self.explained(generation, reason));
+    }
+
+    /// Remembers why a changed configuration was not put in force.
+    pub(super) fn change_failed(&mut self, generation: Generation, reason: &str) -> String {
+        let error = self.explained(generation, reason);
+        self.change_error = Some(error.clone());
+        error
+    }
+
+    fn explained(&self, generation: Generation, reason: &str) -> String {
         let reason = printable(reason);
-        self.last_error =
-            Some(if self.tail.is_empty() { reason.into_owned() } else { format!("{reason}\n{}", self.tail) });
+        match self.tails.get(&generation).filter(|tail| !tail.is_empty()) {
+            Some(tail) => format!("{reason}\n{tail}"),
+            None => reason.into_owned(),
+        }
     }
 
     /// Remembers a step.
@@ -105,13 +126,13 @@ mod tests {
         let name = ServerName::try_from("time").expect("valid");
         let mut history = History::new(name, crate::log_ring::follow());
         let stderr_tail = (0..9).map(|n| format!("line {n}\u{1b}\n\n")).collect();
-        history.ended(&Ended { reason: mcproxy_ipc::EndReason::StdoutClosed, stderr_tail });
-        history.failed("the server closed its stdout");
+        history.ended(Generation(1), &Ended { reason: mcproxy_ipc::EndReason::StdoutClosed, stderr_tail });
+        history.failed(Generation(1), "the server closed its stdout");
         let error = history.last_error.clone().expect("set");
         assert_eq!(error.lines().count(), 6, "{error}");
         assert!(error.starts_with("the server closed its stdout\nline 4\\u{1b}\n"), "{error}");
-        history.begin();
-        history.failed("again");
+        history.begin(Generation(2));
+        history.failed(Generation(2), "again");
         assert_eq!(history.last_error.as_deref(), Some("again"));
     }
 

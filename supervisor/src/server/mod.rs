@@ -1,6 +1,7 @@
 //! One configured server: a task that owns its lifecycle, its worker and what is remembered of it. Others hold a handle.
 
 mod actor;
+mod crew;
 mod history;
 mod worker;
 
@@ -8,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use mcproxy_config::{Launch, RestartPolicy, ServerConfig};
 use mcproxy_ipc::{
-    Connection, Generation, LifecycleEvent, LogLine, Route, ServerDescription, ServerName, ServerStatus,
+    ChangeStatus, Connection, Generation, LifecycleEvent, LogLine, Route, ServerDescription, ServerName, ServerStatus,
+    StartStatus,
 };
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -16,11 +18,14 @@ pub(crate) use actor::spawn;
 
 use crate::{backoff::BackoffPolicy, lifecycle::Plan};
 
+/// An incarnation that was replaced ends when its last call has; however long that may take, not later than this.
+const DRAIN_LIMIT: Duration = Duration::from_secs(600);
+
 /// What others ask of a server's task.
 #[derive(Debug)]
 pub(crate) enum Command {
-    /// Another configuration; `renew` when a running worker does not fit it.
-    Configure { config: Box<ServerConfig>, renew: bool },
+    /// Another configuration; `renew` when a running worker does not fit it. Answered when the snapshot says what follows.
+    Configure { config: Box<ServerConfig>, renew: bool, reply: oneshot::Sender<()> },
     /// Start anew, now. Answered with whether that makes sense.
     Restart(oneshot::Sender<bool>),
     /// Somebody says that it is our worker.
@@ -43,10 +48,44 @@ pub(crate) struct Snapshot {
     pub(crate) restarts: u64,
     pub(crate) retry_at: Option<Instant>,
     pub(crate) description: Option<ServerDescription>,
+    /// How its start goes, while it is starting.
+    pub(crate) start: Option<Start>,
+    /// What has become of a changed configuration, while that is not in force.
+    pub(crate) change: Option<Pending>,
     pub(crate) worker_pid: Option<u32>,
     pub(crate) server_pid: Option<u32>,
     pub(crate) last_error: Option<String>,
     pub(crate) events: Vec<LifecycleEvent>,
+}
+
+/// A start that is under way.
+#[derive(Debug, Clone)]
+pub(crate) struct Start {
+    /// When its worker was spawned; `None`: it waits for others that are starting.
+    pub(crate) spawned: Option<Instant>,
+    /// How long it may take.
+    pub(crate) limit: Duration,
+    /// The server's last line on stderr.
+    pub(crate) last_line: Option<String>,
+}
+
+/// A changed configuration that is not in force.
+#[derive(Debug, Clone)]
+pub(crate) enum Pending {
+    /// It is being tried beside the old one.
+    Starting(Start),
+    /// It does not work, and why.
+    Failed(String),
+}
+
+impl Start {
+    fn status(&self, now: Instant) -> StartStatus {
+        StartStatus {
+            elapsed: self.spawned.map(|spawned| now.saturating_duration_since(spawned)),
+            limit: self.limit,
+            last_line: self.last_line.clone(),
+        }
+    }
 }
 
 /// How others reach a server's task.
@@ -72,6 +111,11 @@ impl Snapshot {
             restarts: self.restarts,
             retry_in: self.retry_at.map(|at| at.saturating_duration_since(now)),
             description: self.description.clone(),
+            start: self.start.as_ref().map(|start| start.status(now)),
+            change: self.change.as_ref().map(|change| match change {
+                Pending::Starting(start) => ChangeStatus::Starting(start.status(now)),
+                Pending::Failed(error) => ChangeStatus::Failed(error.clone()),
+            }),
             worker_pid: self.worker_pid,
             server_pid: self.server_pid,
             rss_bytes,
@@ -103,6 +147,8 @@ pub(crate) fn plan(config: &ServerConfig) -> Plan {
             Launch::Blocked(blocked) => Some(blocked.to_string()),
         },
         start_timeout: config.start_timeout,
+        on_change: config.on_change,
+        drain: config.timeouts.total.min(DRAIN_LIMIT),
         backoff: BackoffPolicy { initial: initial_delay, max: max_delay, healthy_after, budget: max_attempts },
     }
 }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use mcproxy_ipc::{
-    Connection, Generation, Peer, ServerName, WorkerSpec,
+    Connection, Generation, Peer, ServerDescription, ServerName, WorkerSpec,
     control::{SupervisorToWorker, WorkerToSupervisor},
 };
 
@@ -28,6 +28,10 @@ pub(super) struct Worker {
     pub(super) spawned: Instant,
     /// The server's process, once the worker reported it.
     pub(super) server_pid: Option<u32>,
+    /// What the server said about itself when it was ready.
+    pub(super) description: Option<ServerDescription>,
+    /// The last line on stderr of a server that is not ready yet: what it is doing, most likely.
+    pub(super) last_line: Option<String>,
     child: Child,
     link: Option<Link<WorkerToSupervisor, SupervisorToWorker>>,
     /// The connection was lost: until when it may die of that, and why.
@@ -60,7 +64,9 @@ impl Worker {
         ];
         let program = context.programs.worker();
         let child = Child::spawn(&program, args, Stdio::null(), &context.children)?;
-        Ok(Self { generation, spawned: Instant::now(), server_pid: None, child, link: None, lost: None })
+        let spawned = Instant::now();
+        let (server_pid, description, last_line, link, lost) = (None, None, None, None, None);
+        Ok(Self { generation, spawned, server_pid, description, last_line, child, link, lost })
     }
 
     /// Its process id.
@@ -72,7 +78,7 @@ impl Worker {
     pub(super) fn is(&self, peer: Peer, generation: Generation) -> Result<(), &'static str> {
         match self {
             _ if peer.uid != Some(rustix::process::geteuid().as_raw()) => Err("another user"),
-            _ if generation != self.generation => Err("another generation is current"),
+            _ if generation != self.generation => Err("another generation is expected"),
             _ if peer.pid != Some(self.pid()) => Err("not the process that was spawned for this generation"),
             _ if self.link.is_some() => Err("it is connected already"),
             _ => Ok(()),
@@ -91,6 +97,14 @@ impl Worker {
     pub(super) fn stop(&self) {
         match &self.link {
             Some(link) if link.send(SupervisorToWorker::Stop) => {}
+            Some(_) | None => self.kill(),
+        }
+    }
+
+    /// Tells it to end once the gateway has let go of it.
+    pub(super) fn drain(&self, grace: Duration) {
+        match &self.link {
+            Some(link) if link.send(SupervisorToWorker::Drain { grace }) => {}
             Some(_) | None => self.kill(),
         }
     }

@@ -11,4 +11,5 @@ mod runtime_dir;
 mod starts;
 mod stops;
 mod suspended;
+mod swap;
 mod versions;

@@ -32,6 +32,8 @@ pub(crate) struct ServerView {
     pub(crate) server_pid: Option<u32>,
     pub(crate) last_error: Option<String>,
     pub(crate) server: Option<Value>,
+    pub(crate) start: Option<Value>,
+    pub(crate) change: Option<Value>,
 }
 
 impl SystemView {
@@ -50,6 +52,11 @@ impl ServerView {
     /// The server's own process, which must be there.
     pub(crate) fn pid(&self) -> u32 {
         self.server_pid.unwrap_or_else(|| panic!("no process: {self:?}"))
+    }
+
+    /// Whether a changed configuration did not work.
+    pub(crate) fn change_failed(&self) -> bool {
+        self.change.as_ref().is_some_and(|change| change["state"] == "failed")
     }
 
     /// Whether it answers calls.

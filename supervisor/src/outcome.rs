@@ -1,0 +1,86 @@
+//! What came of a reload: waits until the servers that it concerns have found their new state, and says it in sentences.
+
+use std::time::Duration;
+
+use mcproxy_ipc::{ServerName, ServerState};
+use tokio::{
+    sync::{oneshot, watch},
+    time::{Instant, timeout_at},
+};
+
+use crate::server::{Pending, ServerHandle, Snapshot};
+
+/// Whoever asked does not wait longer, whatever `startTimeout` says.
+const LONGEST_WAIT: Duration = Duration::from_secs(45);
+/// Beyond `startTimeout`, for the word of the worker that it is over.
+const MARGIN: Duration = Duration::from_secs(5);
+
+/// A server that a reload concerns.
+#[derive(Debug)]
+pub(crate) struct Touched {
+    name: ServerName,
+    limit: Duration,
+    snapshot: watch::Receiver<Snapshot>,
+    /// Resolves once the snapshot takes the change into account.
+    heard: Option<oneshot::Receiver<()>>,
+}
+
+/// What became of one server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Fate {
+    /// It runs, or does not, as the file says.
+    AsConfigured,
+    /// The old incarnation serves on; why the new one does not.
+    Unchanged(String),
+    /// It does not run, and why.
+    Down(String),
+    Starting,
+}
+
+impl Touched {
+    /// `limit`: its `startTimeout`.
+    pub(crate) fn new(handle: &ServerHandle, limit: Duration, heard: Option<oneshot::Receiver<()>>) -> Self {
+        Self { name: handle.name.clone(), limit, snapshot: handle.snapshot.clone(), heard }
+    }
+}
+
+/// Waits for all of them. The sentences are empty when everything is as configured, or as if it had been from the start.
+pub(crate) async fn of(touched: Vec<Touched>) -> Vec<String> {
+    let begun = Instant::now();
+    let mut sentences = Vec::new();
+    for Touched { name, limit, mut snapshot, heard } in touched {
+        let until = begun + (limit + MARGIN).min(LONGEST_WAIT);
+        if let Some(heard) = heard {
+            // A task that has ended says nothing; its last snapshot does.
+            let _ = timeout_at(until, heard).await;
+        }
+        let decided = timeout_at(until, snapshot.wait_for(|snapshot| fate(snapshot) != Fate::Starting)).await;
+        let fate = match decided {
+            Ok(Ok(snapshot)) => fate(&snapshot),
+            Ok(Err(_)) | Err(_) => Fate::Starting,
+        };
+        sentences.extend(sentence(&name, fate));
+    }
+    sentences
+}
+
+fn fate(snapshot: &Snapshot) -> Fate {
+    let why = || snapshot.last_error.clone().unwrap_or_else(|| "for no known reason".to_owned());
+    match (&snapshot.change, snapshot.route.state) {
+        (Some(Pending::Starting(_)), _) => Fate::Starting,
+        (Some(Pending::Failed(why)), _) => Fate::Unchanged(why.clone()),
+        (None, ServerState::Starting | ServerState::Stopping) => Fate::Starting,
+        (None, ServerState::Stopped) if snapshot.wanted => Fate::Starting,
+        (None, ServerState::Ready | ServerState::Stopped) => Fate::AsConfigured,
+        (None, ServerState::Backoff | ServerState::Blocked | ServerState::Failed) => Fate::Down(why()),
+    }
+}
+
+fn sentence(name: &ServerName, fate: Fate) -> Option<String> {
+    match fate {
+        Fate::AsConfigured => None,
+        Fate::Unchanged(why) => Some(format!("{name} goes on as before, because the new one does not start: {why}")),
+        Fate::Down(why) => Some(format!("{name} does not run: {why}")),
+        Fate::Starting => Some(format!("{name} is still starting; see `mcproxy status {name}`")),
+    }
+}
