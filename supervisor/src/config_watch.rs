@@ -22,7 +22,8 @@ use tokio::{
 const DEBOUNCE: Duration = Duration::from_millis(300);
 /// A file that is written for ever is read after so long.
 const LONGEST_DEBOUNCE: Duration = Duration::from_secs(2);
-const LOOK: Duration = Duration::from_secs(5);
+/// A change that the watch cannot see (behind a link into another directory, say) is in force within two seconds all the same.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// What the file holds, without holding it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

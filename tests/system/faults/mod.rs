@@ -13,3 +13,4 @@ mod stops;
 mod suspended;
 mod swap;
 mod versions;
+mod watch;

@@ -1,4 +1,4 @@
-//! Whether an idle server still answers. Pure: time is an argument.
+//! Whether a server still answers. Pure: time is an argument.
 
 use std::time::{Duration, Instant};
 
@@ -20,32 +20,51 @@ pub(crate) enum Diagnosis {
     Dead,
 }
 
-/// Watches over a server that has nothing to do. Calls have their own timeouts.
+/// What its silence can mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Work {
+    /// It has nothing to do.
+    Idle,
+    /// It has calls to answer. Many a server does one thing at a time and answers no ping meanwhile.
+    Calls,
+    /// Nobody reads what it says.
+    Unread,
+}
+
+/// Watches over a server. One that is silent while calls are in flight is asked as well, but has longer to answer: a call's
+/// timeout more. Otherwise a server that hangs would live for as long as somebody goes on calling it.
 #[derive(Debug)]
 pub(crate) struct Health {
+    /// How long a call may take without a sign of life.
+    call_timeout: Duration,
     quiet_since: Instant,
+    /// It had calls to answer since it was last heard.
+    had_calls: bool,
     misses: u32,
     next_check: Instant,
 }
 
 impl Health {
-    pub(crate) fn new(now: Instant) -> Self {
-        Self { quiet_since: now, misses: 0, next_check: now + QUIET }
+    pub(crate) fn new(call_timeout: Duration, now: Instant) -> Self {
+        Self { call_timeout, quiet_since: now, had_calls: false, misses: 0, next_check: now + QUIET }
     }
 
     /// The server said something.
     pub(crate) fn heard(&mut self, now: Instant) {
         self.quiet_since = now;
         self.misses = 0;
+        self.had_calls = false;
     }
 
-    /// Looks after the server. `busy`: it has work, or nobody reads what it says; then silence means nothing.
-    pub(crate) fn check(&mut self, busy: bool, now: Instant) -> Diagnosis {
+    /// Looks after the server.
+    pub(crate) fn check(&mut self, work: Work, now: Instant) -> Diagnosis {
         if now < self.next_check {
             return Diagnosis::Fine;
         }
-        if busy {
-            self.heard(now);
+        match work {
+            Work::Unread => self.heard(now),
+            Work::Calls => self.had_calls = true,
+            Work::Idle => {}
         }
         let quiet_until = self.quiet_since + QUIET;
         if self.misses == 0 && now < quiet_until {
@@ -53,6 +72,12 @@ impl Health {
             return Diagnosis::Fine;
         }
         if self.misses == MISSES {
+            // Also when its calls are over: it may not know that yet.
+            let patient_until = quiet_until + MISSES * PATIENCE + self.call_timeout;
+            if self.had_calls && now < patient_until {
+                self.next_check = patient_until;
+                return Diagnosis::Fine;
+            }
             return Diagnosis::Dead;
         }
         self.misses += 1;
@@ -73,40 +98,66 @@ mod tests {
     #[test]
     fn a_silent_server_is_asked_three_times_and_then_given_up() {
         let start = Instant::now();
-        let mut health = Health::new(start);
+        assert_eq!(asked_and_dead(Work::Idle, start), [30, 40, 50, 60]);
+    }
+
+    #[test]
+    fn a_silent_server_with_calls_is_asked_as_well_and_given_up_a_call_timeout_later() {
+        let start = Instant::now();
+        assert_eq!(asked_and_dead(Work::Calls, start), [30, 40, 50, 60 + TIMEOUT.as_secs()]);
+    }
+
+    #[test]
+    fn a_server_whose_call_is_over_may_still_be_busy_with_it() {
+        let start = Instant::now();
+        let mut health = Health::new(TIMEOUT, start);
+        for _ in 0..3 {
+            let now = health.deadline();
+            assert_eq!(health.check(Work::Calls, now), Diagnosis::Ask);
+        }
+        let now = health.deadline();
+        assert_eq!(health.check(Work::Idle, now), Diagnosis::Fine);
+        health.heard(now + Duration::from_secs(1));
+        let now = health.deadline();
+        assert_eq!(health.check(Work::Idle, now), Diagnosis::Ask);
+    }
+
+    const TIMEOUT: Duration = Duration::from_secs(45);
+
+    /// The seconds at which a server that says nothing is asked, and at last given up.
+    fn asked_and_dead(work: Work, start: Instant) -> Vec<u64> {
+        let mut health = Health::new(TIMEOUT, start);
         let mut steps = Vec::new();
         loop {
             let now = health.deadline();
-            match health.check(false, now) {
-                Diagnosis::Fine => {}
-                Diagnosis::Ask => steps.push((now - start).as_secs()),
-                Diagnosis::Dead => {
-                    steps.push((now - start).as_secs());
-                    break;
-                }
+            let diagnosis = health.check(work, now);
+            if diagnosis != Diagnosis::Fine {
+                steps.push((now - start).as_secs());
+            }
+            if diagnosis == Diagnosis::Dead {
+                return steps;
             }
         }
-        assert_eq!(steps, [30, 40, 50, 60]);
     }
 
     #[test]
     fn any_word_of_the_server_starts_the_wait_anew() {
         let start = Instant::now();
-        let mut health = Health::new(start);
-        assert_eq!(health.check(false, start + QUIET), Diagnosis::Ask);
+        let mut health = Health::new(TIMEOUT, start);
+        assert_eq!(health.check(Work::Idle, start + QUIET), Diagnosis::Ask);
         health.heard(start + Duration::from_secs(35));
-        assert_eq!(health.check(false, health.deadline()), Diagnosis::Fine);
+        assert_eq!(health.check(Work::Idle, health.deadline()), Diagnosis::Fine);
         assert_eq!(health.deadline(), start + Duration::from_secs(65));
-        assert_eq!(health.check(false, health.deadline()), Diagnosis::Ask);
+        assert_eq!(health.check(Work::Idle, health.deadline()), Diagnosis::Ask);
     }
 
     #[test]
-    fn a_server_with_work_is_not_asked() {
+    fn a_server_that_nobody_reads_is_not_asked() {
         let start = Instant::now();
-        let mut health = Health::new(start);
+        let mut health = Health::new(TIMEOUT, start);
         for _ in 0..10 {
             let now = health.deadline();
-            assert_eq!(health.check(true, now), Diagnosis::Fine);
+            assert_eq!(health.check(Work::Unread, now), Diagnosis::Fine);
         }
     }
 }

@@ -28,7 +28,7 @@ pub(crate) use self::catalogue::Kind;
 use self::{
     calls::Calls,
     catalogue::{Catalogue, Gathering},
-    health::{Diagnosis, Health},
+    health::{Diagnosis, Health, Work},
     noise::Noise,
 };
 use crate::dialect::legacy;
@@ -116,7 +116,7 @@ impl Session {
             next_id: 0,
             asked: Vec::new(),
             calls: Calls::new(spec.limits.concurrent_calls, spec.timeouts),
-            health: Health::new(now),
+            health: Health::new(spec.timeouts.idle, now),
             noise: Noise::new(now),
             catalogue: Catalogue::default(),
             description: None,
@@ -276,8 +276,12 @@ impl Session {
     }
 
     fn look_after(&mut self, deaf: bool, now: Instant) {
-        let busy = deaf || !self.calls.is_empty();
-        match self.health.check(busy, now) {
+        let work = match (deaf, self.calls.is_empty()) {
+            (true, _) => Work::Unread,
+            (false, false) => Work::Calls,
+            (false, true) => Work::Idle,
+        };
+        match self.health.check(work, now) {
             Diagnosis::Fine => {}
             Diagnosis::Ask => {
                 let id = self.mint();
