@@ -187,9 +187,13 @@ impl Session {
 
     /// Lets its client listen to what belongs to no request, after that event if it is still known.
     pub(crate) fn listen(&self, archive: &Rc<Archive>, bounds: Bounds, after: Option<EventId>) -> Reader {
-        let Listened { reader, lost } = self.streams.listen(archive, bounds, after, self.can_come_back());
+        let Listened { mut reader, lost } = self.streams.listen(archive, bounds, after, self.can_come_back());
         let missed = self.missed.take();
         self.announce(if lost { Changes::ALL } else { missed });
+        // What is said here may push out what was to be read.
+        if reader.catch_up() && !lost {
+            self.announce(Changes::ALL);
+        }
         reader
     }
 

@@ -142,7 +142,7 @@ impl Stream {
         self.reader.set(Some(number));
         self.wake();
         let time = time.map(|time| Box::pin(sleep(time)));
-        Some(Reader { stream: self.clone(), number, at, prime, time })
+        Some(Reader { stream: self.clone(), number, at, prime, fresh: true, time })
     }
 
     /// Throws away all that is kept, or all but the last event.
@@ -194,10 +194,23 @@ pub(crate) struct Reader {
     /// The event to be read next.
     at: u64,
     prime: bool,
+    /// It has not begun to read, so it cannot have fallen behind.
+    fresh: bool,
     time: Option<Pin<Box<Sleep>>>,
 }
 
 impl Reader {
+    /// Skips what is not there any more; whether there was such.
+    pub(crate) fn catch_up(&mut self) -> bool {
+        match self.stream.tape.borrow().get(self.at) {
+            Heard::Gone { oldest } => {
+                self.at = oldest;
+                true
+            }
+            Heard::Event(_) | Heard::NotYet => false,
+        }
+    }
+
     /// The next event; `None` at the end of the stream, or of this reader's time with it.
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Event>> {
         let stream = &self.stream;
@@ -205,17 +218,20 @@ impl Reader {
             return Poll::Ready(None);
         }
         if std::mem::take(&mut self.prime) {
-            return Poll::Ready(Some(Event::Prime(stream.name.event(self.at - 1))));
+            return Poll::Ready(Some(Event::Prime(stream.name.event(0))));
         }
         let tape = stream.tape.borrow();
         if let Heard::Gone { oldest } = tape.get(self.at) {
             // Of a call its client misses progress, nothing else. What belongs to no call could have been anything.
             if stream.name.kind() == StreamKind::Listening {
                 stream.lagged.set(true);
-                return Poll::Ready(None);
+                if !self.fresh {
+                    return Poll::Ready(None);
+                }
             }
             self.at = oldest;
         }
+        self.fresh = false;
         match tape.get(self.at) {
             Heard::Event(message) => {
                 let id = stream.name.event(self.at);
@@ -248,5 +264,136 @@ impl futures_util::Stream for Reader {
 impl Drop for Reader {
     fn drop(&mut self) {
         self.stream.leave(self.number);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+    use mcproxy_ipc::Generation;
+    use proptest::prelude::*;
+    use tokio_stream::StreamExt;
+
+    use super::*;
+
+    const BOUNDS: Bounds = Bounds { events: 8, bytes: 400 };
+
+    fn open(archive: &Rc<Archive>, kind: StreamKind) -> Rc<Stream> {
+        archive.open(kind, BOUNDS)
+    }
+
+    /// All that can be read now, and whether that is the end.
+    fn drain(reader: &mut Reader) -> (Vec<(u64, Bytes)>, bool) {
+        let mut all = Vec::new();
+        loop {
+            match reader.next().now_or_never() {
+                Some(Some(Event::Message(id, message))) => all.push((id.number, message)),
+                Some(Some(Event::Prime(_))) => {}
+                Some(None) => return (all, true),
+                None => return (all, false),
+            }
+        }
+    }
+
+    #[test]
+    fn an_answer_of_any_size_reaches_a_reader_that_is_there_and_is_not_kept_for_one_that_is_not() {
+        let archive = Archive::new(Generation(1));
+        let answer = Bytes::from(vec![b'x'; 1000]);
+        let stream = open(&archive, StreamKind::Answering);
+        let mut reader = stream.read(0, true, None).expect("its beginning");
+        (0..20).for_each(|_| stream.push(Bytes::from_static(b"progress")));
+        stream.push(answer.clone());
+        stream.end();
+        assert_eq!(drain(&mut reader), (vec![(21, answer.clone())], true));
+        drop(reader);
+        assert_eq!(archive.bytes(), 0, "too large to be kept");
+        assert!(stream.read(0, false, None).is_none(), "and that is said");
+        let away = open(&archive, StreamKind::Answering);
+        drop(away.read(0, true, None));
+        away.push(answer);
+        away.end();
+        assert!(away.read(0, false, None).is_none() && away.is_over());
+    }
+
+    #[test]
+    fn a_listener_that_falls_behind_is_cut_off_and_goes_on_with_what_is_there() {
+        let stream = open(&Archive::new(Generation(1)), StreamKind::Listening);
+        let mut reader = stream.read(0, true, None).expect("its beginning");
+        assert_eq!(drain(&mut reader), (vec![], false));
+        (0..9).for_each(|_| stream.push(Bytes::from_static(b"news")));
+        assert_eq!(drain(&mut reader), (vec![], true));
+        assert!(stream.take_lag() && !stream.take_lag() && stream.has_unread());
+        let mut again = stream.read(0, false, None).expect("the rest");
+        assert!(stream.take_lag(), "something is missing");
+        stream.push(Bytes::from_static(b"what is said to whoever comes back must not turn him away"));
+        assert!(again.catch_up() && !again.catch_up());
+        let (heard, ended) = drain(&mut again);
+        assert_eq!((heard.len(), heard[0].0, ended), (8, 3, false));
+    }
+
+    #[test]
+    fn all_streams_together_keep_no_more_than_the_bound_and_the_longest_left_go_first() {
+        let archive = Archive::new(Generation(1));
+        archive.set_bound(500);
+        let streams: Vec<_> = (0..3).map(|_| open(&archive, StreamKind::Answering)).collect();
+        for stream in &streams {
+            drop(stream.read(0, true, None));
+            stream.push(Bytes::from(vec![b'x'; 200]));
+            stream.end();
+            assert!(archive.bytes() <= 500);
+        }
+        assert!(streams[0].read(0, false, None).is_none(), "it was left first");
+        assert!(streams[1].read(0, false, None).is_some() && streams[2].read(0, false, None).is_some());
+        drop(streams);
+        archive.tidy();
+        assert_eq!(archive.bytes(), 0);
+    }
+
+    #[derive(Debug, Clone)]
+    enum Step {
+        Say,
+        Read,
+        Leave,
+        ComeBack,
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![3 => Just(Step::Say), 2 => Just(Step::Read), 1 => Just(Step::Leave), 2 => Just(Step::ComeBack)]
+    }
+
+    proptest! {
+        #[test]
+        fn however_a_reader_comes_and_goes_it_hears_each_event_at_most_once_in_order_and_the_answer(
+            steps in prop::collection::vec(step(), 0..80)
+        ) {
+            let archive = Archive::new(Generation(1));
+            let stream = open(&archive, StreamKind::Answering);
+            let mut reader = stream.read(0, true, None);
+            let (mut said, mut heard) = (0u64, Vec::new());
+            for step in steps {
+                match step {
+                    Step::Say => {
+                        said += 1;
+                        stream.push(said.to_string().into());
+                    }
+                    Step::Read => heard.extend(reader.as_mut().map(|reader| drain(reader).0).unwrap_or_default()),
+                    Step::Leave => reader = None,
+                    Step::ComeBack => reader = stream.read(heard.last().map_or(0, |(number, _)| *number), false, None),
+                }
+                prop_assert!(archive.bytes() <= BOUNDS.bytes);
+            }
+            stream.push((said + 1).to_string().into());
+            stream.end();
+            let after = heard.last().map_or(0, |(number, _)| *number);
+            let mut last = stream.read(after, false, None).expect("the answer is kept");
+            let (rest, ended) = drain(&mut last);
+            prop_assert!(ended);
+            heard.extend(rest);
+            prop_assert!(heard.is_sorted_by(|one, other| one.0 < other.0), "{:?}", heard);
+            for (number, message) in &heard {
+                prop_assert_eq!(message, &Bytes::from(number.to_string()));
+            }
+            prop_assert_eq!(heard.last().map(|(number, _)| *number), Some(said + 1));
+        }
     }
 }

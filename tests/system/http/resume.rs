@@ -231,13 +231,7 @@ async fn a_client_that_never_reads_costs_no_more_than_the_bound() {
         body.len()
     );
     socket.write_all((head + &body).as_bytes()).await.expect("sent");
-    let mut seen = vec![0; 1024];
-    let mut text = String::new();
-    while !text.contains(".0\n") {
-        let read = socket.read(&mut seen).await.expect("readable");
-        text.push_str(std::str::from_utf8(&seen[..read]).expect("text"));
-    }
-    let begin = text.lines().find_map(|line| line.strip_prefix("id: ")).expect("the first id").to_owned();
+    let begin = first_id(&mut socket).await;
     eventually("all is said", Duration::from_secs(60), async || {
         proxy.get("/metrics").await.body.contains("mcproxy_calls_in_flight{server=\"a\"} 0").then_some(())
     })
@@ -280,4 +274,48 @@ async fn the_end_of_a_session_ends_its_streams() {
     assert_eq!(session.http(Method::DELETE).send().await.expect("an answer").status(), 204);
     assert!(listening.raw_message().await.is_none() && call.raw_message().await.is_none());
     assert_eq!(ask(session.after(&begin)).await.status, 404);
+}
+
+#[tokio::test]
+async fn a_listener_that_never_reads_costs_no_more_than_the_bound_and_is_told_that_it_missed_something() {
+    const BYTES: usize = 65_536;
+    let limits = json!({"replayBytes": BYTES});
+    let proxy = Proxy::start(json!({"servers": [fixture("a", &[])], "limits": limits})).await;
+    let session = proxy.session().await;
+    for number in 0..200 {
+        session.request("resources/subscribe", json!({"uri": format!("a+fixture://item/{number}")})).await;
+    }
+    let host = proxy.base.trim_start_matches("http://").to_owned();
+    let mut socket = TcpStream::connect(&host).await.expect("connects");
+    let head = format!(
+        "GET /mcp HTTP/1.1\r\nhost: {host}\r\naccept: text/event-stream\r\nmcp-session-id: {}\r\n\r\n",
+        session.id
+    );
+    socket.write_all(head.as_bytes()).await.expect("sent");
+    let begin = first_id(&mut socket).await;
+    for _ in 0..50 {
+        session.say("a__touch_resource", json!({})).await;
+    }
+    let page = proxy.get("/metrics").await.body;
+    let kept = page.lines().find_map(|line| line.strip_prefix("mcproxy_streams_kept_bytes "));
+    let kept: usize = kept.and_then(|text| text.parse().ok()).expect("a number");
+    assert!(kept > 0 && kept <= BYTES, "{kept} bytes are kept");
+    let mut again = Events::open(session.after(&begin)).await;
+    again.notification("notifications/tools/list_changed").await;
+    let messages = again.rest(QUIET).await;
+    assert!(messages.len() <= 256 && messages.len() > 10, "{} messages were kept", messages.len());
+}
+
+/// Reads, without more than is needed, up to the first event id.
+async fn first_id(socket: &mut TcpStream) -> String {
+    let mut text = String::new();
+    loop {
+        let mut some = [0; 256];
+        let read = socket.read(&mut some).await.expect("readable");
+        text.push_str(std::str::from_utf8(&some[..read]).expect("text"));
+        if let Some((id, _)) = text.split_once("id: ").and_then(|(_, rest)| rest.split_once('\n')) {
+            return id.to_owned();
+        }
+        assert!(read > 0, "the stream ended: {text}");
+    }
 }

@@ -144,3 +144,44 @@ async fn at_the_limit_idle_sessions_make_room_and_used_ones_do_not() {
     assert!(full.header("retry-after").is_some(), "{full:?}");
     assert_eq!(ask(proxy.http.get(proxy.url("/sse"))).await.status, 503);
 }
+
+#[tokio::test]
+async fn endless_initialize_of_one_token_is_bounded_and_costs_nobody_else_a_session() {
+    const ANN: &str = "Bearer the-secret-of-ann-1";
+    const BOB: &str = "Bearer the-secret-of-bob-2";
+    let proxy = Proxy::start(json!({
+        "servers": [fixture("a", &[])],
+        "limits": {"maxSessions": 50, "maxSessionsPerToken": 20},
+        "auth": {"tokens": [{"name": "ann", "token": &ANN[7..]}, {"name": "bob", "token": &BOB[7..]}]}
+    }))
+    .await;
+    let open = async |token: &str| {
+        let body = initialize("2025-11-25").to_string();
+        ask(proxy.post("/mcp").header("authorization", token).body(body)).await
+    };
+    let bobs = open(BOB).await.header("mcp-session-id").expect("a session").to_owned();
+    let mut last = Vec::new();
+    for _ in 0..200 {
+        let answer = open(ANN).await;
+        assert_eq!(answer.status, 200, "the longest idle session of the same token makes room: {answer:?}");
+        last.push(answer.header("mcp-session-id").expect("a session").to_owned());
+    }
+    let page = ask(proxy.http.get(proxy.url("/metrics")).header("authorization", ANN)).await.body;
+    assert!(page.contains("mcproxy_sessions 21\n"), "{page}");
+    let ping = async |token: &str, id: &str| {
+        let request = proxy.post("/mcp").header("authorization", token).header("mcp-session-id", id);
+        ask(request.body(PING)).await.status.as_u16()
+    };
+    assert_eq!(ping(BOB, &bobs).await, 200);
+    assert_eq!((ping(ANN, &last[179]).await, ping(ANN, &last[180]).await), (404, 200));
+    // With all of them in use there is no room, and the answer says what bounds it.
+    let mut streams = Vec::new();
+    for id in &last[180..] {
+        let request = proxy.http.get(proxy.url("/mcp")).header("authorization", ANN).header("mcp-session-id", id);
+        streams.push(crate::support::Events::open(request.header("accept", "text/event-stream")).await);
+    }
+    let full = open(ANN).await;
+    assert_eq!(full.status, 503, "{full:?}");
+    assert!(full.body.contains("limits.maxSessionsPerToken") && full.header("retry-after").is_some(), "{full:?}");
+    assert_eq!(open(BOB).await.status, 200);
+}
