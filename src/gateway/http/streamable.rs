@@ -38,6 +38,8 @@ use crate::gateway::{
 const SESSION: &str = "mcp-session-id";
 const VERSION: &str = "mcp-protocol-version";
 const LAST_EVENT: &str = "last-event-id";
+/// Who comes back for the rest of a stream is not sent away again before this time.
+const COME_BACK: Duration = Duration::from_secs(10);
 /// Most messages in a batch.
 const MAX_BATCH: usize = 100;
 
@@ -212,7 +214,7 @@ pub(super) async fn get(request: HttpRequest, place: Place) -> Result<HttpRespon
     let settings = place.gateway.settings();
     let reader = match last_event(&request)? {
         Some(id) if id.stream.kind() == StreamKind::Answering => {
-            session.read_on(id, stream_time(&session, &settings)).ok_or_else(|| {
+            session.read_on(id, stream_time(&session, &settings).map(|time| time.max(COME_BACK))).ok_or_else(|| {
                 Refusal::bad_request(format_args!(
                     "there is nothing to resume after event {id}: its call was lost with an earlier gateway, or the stream \
                      is no longer kept (limits.replayEvents, limits.replayBytes, limits.replayTotal)"

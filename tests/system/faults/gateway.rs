@@ -1,11 +1,15 @@
 //! Sessions of Streamable HTTP outlive the gateway that opened them.
 
-use std::time::{Duration, Instant};
+use std::{
+    process::Stdio,
+    time::{Duration, Instant},
+};
 
 use reqwest::{Client, Method, RequestBuilder, header};
 use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 
-use crate::support::{Answer, Proxy, Session, ask, eventually, fixture, initialize, kill};
+use crate::support::{Answer, Proxy, Session, ask, eventually, fixture, initialize, kill, within};
 
 const PING: &str = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
 const WATCHED: &str = "a+fixture://watched";
@@ -146,6 +150,44 @@ async fn the_next_gateway_knows_a_session_for_its_own_caller_and_endpoint_only()
         next_gateway(&proxy).await;
     }
     assert!(proxy.log().contains("somebody else's session was presented"));
+}
+
+#[tokio::test]
+async fn mcproxy_connect_keeps_its_session_over_the_end_of_the_gateway() {
+    let proxy = Proxy::of(&["a"]).await;
+    let mut command = proxy.cli_command(&["connect", &proxy.url("/mcp")]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    let mut child = command.spawn().expect("mcproxy starts");
+    let mut input = child.stdin.take().expect("piped");
+    let mut output = BufReader::new(child.stdout.take().expect("piped")).lines();
+    let mut exchange = async move |message: Value| {
+        input.write_all(format!("{message}\n").as_bytes()).await.expect("it reads");
+        let wanted = message["id"].clone();
+        within("an answer", Duration::from_secs(30), async {
+            loop {
+                let line = output.next_line().await.expect("it writes").expect("it runs");
+                let answer: Value = serde_json::from_str(&line).expect("JSON");
+                if answer["id"] == wanted {
+                    return answer;
+                }
+            }
+        })
+        .await
+    };
+    let call = |id: &str| {
+        let params = json!({"name": "a__echo", "arguments": {"text": id}});
+        json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": params})
+    };
+    let hello = exchange(initialize("2025-11-25")).await;
+    assert_eq!(hello["result"]["protocolVersion"], "2025-11-25");
+    assert_eq!(exchange(call("before")).await["result"]["content"][0]["text"], "before");
+    next_gateway(&proxy).await;
+    assert_eq!(exchange(call("after")).await["result"]["content"][0]["text"], "after");
+    drop(exchange);
+    let mut said = String::new();
+    child.stderr.take().expect("piped").read_to_string(&mut said).await.expect("readable");
+    assert!(!said.contains("new one") && !said.contains("forgotten"), "it kept its session: {said}");
+    child.wait().await.expect("it ends with its input");
 }
 
 /// One request on a connection of its own.
