@@ -30,7 +30,7 @@ use self::{
     dice::Dice,
     footprint::Footprint,
     ledger::Ledger,
-    plan::{Plan, SERVERS},
+    plan::{OWN_ENDPOINTS, Plan, SERVERS},
     sse::Sse,
     streamable::Streamable,
     strike::Striker,
@@ -93,7 +93,10 @@ async fn chaos(seed: u64, time: Duration) {
     if !violations.is_empty() {
         let log = proxy.log();
         let telling = |line: &&str| {
-            let own = line.contains("gateway") && !line.contains("method: ") && !line.contains("session opened");
+            let own = line.contains("gateway")
+                && !line.contains("method: ")
+                && !line.contains("session opened")
+                && !line.contains("taken over");
             own || line.contains(" ERRO ") || line.contains(" CRIT ")
         };
         say(&format!(
@@ -115,7 +118,7 @@ async fn clients(proxy: &Proxy, ledger: &Ledger, seed: u64) {
         match number {
             0..10 => Box::pin(Streamable::new(number, &proxy.http, proxy.url("/mcp"), dice).run(ledger)),
             10..12 => {
-                let url = proxy.url(&format!("/servers/{}/mcp", strike::name(number as usize - 10)));
+                let url = proxy.url(&format!("/servers/{}/mcp", strike::name(number as usize % OWN_ENDPOINTS)));
                 let mut client = Streamable::new(number, &proxy.http, url, dice);
                 client.alone = true;
                 Box::pin(client.run(ledger))

@@ -7,6 +7,9 @@ use super::dice::Dice;
 /// How many servers there are; clients call all of them all the time.
 pub(super) const SERVERS: usize = 10;
 
+/// The first of them have clients at endpoints of their own, and stay configured: an endpoint goes with its server.
+pub(super) const OWN_ENDPOINTS: usize = 2;
+
 /// A process that something happens to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Victim {
@@ -153,7 +156,7 @@ impl Plan {
     fn edit(&mut self, server: usize) -> Edit {
         self.0.choose(&[
             (4, Edit::Change(server)),
-            (2, Edit::Remove(server)),
+            (2, Edit::Remove(server.max(OWN_ENDPOINTS))),
             (2, Edit::Extra),
             (2, Edit::Break),
             (1, Edit::Touch),
