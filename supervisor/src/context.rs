@@ -6,8 +6,8 @@ use slog::Logger;
 use tokio::sync::{Notify, Semaphore, watch};
 
 use crate::{
-    child::Programs, children::Children, gateway::GatewaySnapshot, log_ring::Follow, runtime_dir::Paths,
-    server::ServerHandle,
+    cgroups::Cgroups, child::Programs, children::Children, gateway::GatewaySnapshot, log_ring::Follow,
+    runtime_dir::Paths, server::ServerHandle,
 };
 
 /// So many servers may be in their start at once.
@@ -38,6 +38,8 @@ pub(crate) struct Context {
     pub(crate) paths: Paths,
     /// Our other binaries.
     pub(crate) programs: Programs,
+    /// Cgroups for servers, where there are any.
+    pub(crate) cgroups: Option<Arc<Cgroups>>,
     /// The processes that are ours.
     pub(crate) children: Children,
     /// One permit for each start at once.

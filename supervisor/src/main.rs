@@ -8,6 +8,7 @@
 
 mod args;
 mod backoff;
+mod cgroups;
 mod child;
 mod children;
 mod config_watch;

@@ -82,7 +82,7 @@ mod tests {
 
     #[test]
     fn leftovers_are_what_an_earlier_run_started_and_what_nobody_looks_after() {
-        let process = |pid, parent| Process { pid, parent, group: pid, zombie: false, threads: 1, resident_pages: 1 };
+        let process = |pid, parent| Process { pid, parent, group: pid, zombie: false };
         let table = [
             process(1, 0),
             process(10, 1),  // a worker of the earlier run, left alone

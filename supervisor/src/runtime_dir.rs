@@ -14,6 +14,7 @@ use rustix::fs::{FlockOperation, OFlags, flock};
 /// Longest path of a local socket, in bytes (unix(7)).
 const MAX_SOCKET_PATH: usize = 107;
 
+const LOCK: &str = "supervisor.lock";
 /// How long a killed supervisor may take to let go of its lock; its threads have to be scheduled for that.
 const ENDING: Duration = Duration::from_secs(5);
 
@@ -61,6 +62,12 @@ impl Paths {
     /// Where the worker of one incarnation listens for the gateway.
     pub(crate) fn worker(&self, server: &ServerName, generation: Generation) -> PathBuf {
         self.workers().join(format!("{server}.{generation}.sock"))
+    }
+
+    /// A name that no other supervisor has while this one holds its lock.
+    pub(crate) fn identity(&self) -> io::Result<String> {
+        let lock = fs::metadata(self.dir.join(LOCK))?;
+        Ok(format!("mcproxy-{:x}-{:x}", lock.dev(), lock.ino()))
     }
 
     fn workers(&self) -> PathBuf {
@@ -126,7 +133,7 @@ fn own_directory(path: &Path, with_parents: bool) -> Result<(), RuntimeDirError>
 }
 
 fn lock(dir: &Path) -> Result<File, RuntimeDirError> {
-    let path = dir.join("supervisor.lock");
+    let path = dir.join(LOCK);
     let flags = OFlags::NOFOLLOW.bits().cast_signed();
     let mut file = OpenOptions::new()
         .read(true)

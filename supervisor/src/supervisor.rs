@@ -18,6 +18,7 @@ use tokio::{
 };
 
 use crate::{
+    cgroups::Cgroups,
     child::Programs,
     children::Children,
     config_watch::{ConfigWatch, Fingerprint},
@@ -145,6 +146,10 @@ impl Supervisor {
         let signals = Signals::new()?;
         let control = Listener::bind(&runtime.paths().supervisor())?;
         let listen = listener.local_addr()?;
+        let cgroups = Cgroups::open(&runtime.paths().identity()?).await;
+        if let Err(error) = &cgroups {
+            info!(log, "no cgroups for servers; their processes are found by their parents"; "degraded" => "cgroup", "error" => #error);
+        }
         let (directory, directory_seen) = watch::channel(Directory::from([]));
         let (gateway_state, gateway_seen) = watch::channel(GatewaySnapshot::default());
         let (overview, overview_seen) = watch::channel(Overview {
@@ -157,6 +162,7 @@ impl Supervisor {
             log: log.clone(),
             paths: runtime.paths().clone(),
             programs: Programs::beside_us()?,
+            cgroups: cgroups.ok().map(Arc::new),
             children: Children::default(),
             start_slots: Arc::new(Semaphore::new(START_SLOTS)),
             follow: log_ring::follow(),

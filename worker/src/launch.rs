@@ -94,6 +94,7 @@ pub(crate) fn spawn(spec: &WorkerSpec, tree: &Tree) -> Result<Server, EndReason>
     command
         .arg0("mcproxy-worker")
         .args([LAUNCH_FLAG, &std::process::id().to_string()])
+        .arg(spec.cgroup.as_deref().unwrap_or(Path::new("")))
         .arg(program)
         .args(spec.launch.args.iter().map(|arg| arg.expose()))
         .env_clear()
@@ -143,11 +144,17 @@ pub(crate) fn resolve(program: &str, path: Option<&OsStr>) -> Option<PathBuf> {
     std::env::split_paths(path?).filter(|dir| dir.is_absolute()).map(|dir| dir.join(program)).find(executable)
 }
 
-/// The launcher: `--launch WORKER_PID PROGRAM ARGS…`. Returns only when the program cannot be run.
+/// The launcher: `--launch WORKER_PID CGROUP PROGRAM ARGS…`, CGROUP may be empty. Returns only when the program cannot be run.
 pub(crate) fn launcher(mut args: impl Iterator<Item = OsString>) -> ExitCode {
-    let (Some(parent), Some(program)) = (args.next(), args.next()) else {
+    let (Some(parent), Some(cgroup), Some(program)) = (args.next(), args.next(), args.next()) else {
         return ExitCode::from(64);
     };
+    if !cgroup.is_empty()
+        && let Err(error) = std::fs::write(Path::new(&cgroup).join("cgroup.procs"), "0")
+    {
+        // The server's tree is ended without it, too; this line is found in the server's log.
+        let _ = writeln!(io::stderr().lock(), "mcproxy-worker: cannot join {}: {error}", cgroup.display());
+    }
     let error = match live_no_longer_than(parent.to_str().and_then(|pid| pid.parse().ok())) {
         Ok(()) => Command::new(&program).args(args).exec(),
         Err(error) => error,

@@ -23,6 +23,7 @@ mod stderr;
 mod stop;
 mod supervised;
 mod tree;
+mod usage;
 
 use std::{io::Write, process::ExitCode};
 

@@ -3,7 +3,8 @@
 
 use std::{
     collections::BTreeSet,
-    io,
+    fs, io,
+    path::Path,
     sync::{Arc, Mutex, MutexGuard},
 };
 
@@ -42,8 +43,15 @@ impl Tree {
         self.lock().remove(&leader);
     }
 
-    /// Kills everything below this process, except servers that still run and what is below those.
-    pub(crate) async fn sweep(&self) -> Swept {
+    /// Kills everything below this process and, when no server runs any more, in their cgroup; except servers that still
+    /// run and what is below those.
+    pub(crate) async fn sweep(&self, cgroup: Option<&Path>) -> Swept {
+        if let Some(cgroup) = cgroup
+            && self.lock().is_empty()
+        {
+            // What it does not reach is found below.
+            let _ = fs::write(cgroup.join("cgroup.kill"), "1");
+        }
         sweep(|| {
             self.reap();
             processes::below(std::process::id(), |pid| self.lock().contains(&pid))

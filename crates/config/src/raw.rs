@@ -394,10 +394,23 @@ pub(crate) struct RawServerLimits {
     /// The most calls in flight.
     #[schemars(range(min = 1, max = 65_536))]
     pub(crate) max_concurrent: u64,
+    /// The most resident memory of the server and all it starts, in bytes, before it is restarted; `null` for any.
+    #[schemars(range(min = 1_048_576, max = 1_152_921_504_606_846_976_u64))]
+    pub(crate) max_memory: Option<u64>,
+    /// The most processes, the server and all it starts together, before it is restarted; `null` for any.
+    #[schemars(range(min = 1, max = 4_194_304))]
+    pub(crate) max_processes: Option<u64>,
 }
 
 impl Default for RawServerLimits {
     fn default() -> Self {
-        Self { max_line: 16 << 20, max_tools: 2000, max_catalogue: 8 << 20, max_concurrent: 256 }
+        Self {
+            max_line: 16 << 20,
+            max_tools: 2000,
+            max_catalogue: 8 << 20,
+            max_concurrent: 256,
+            max_memory: None,
+            max_processes: None,
+        }
     }
 }

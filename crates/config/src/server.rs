@@ -100,6 +100,7 @@ impl ServerConfig {
                 timeouts: self.timeouts,
                 limits: self.limits,
                 data_socket,
+                cgroup: None,
             }),
         }
     }
@@ -200,6 +201,8 @@ fn server_limits(raw: &RawServerLimits) -> ServerLimits {
         tools: size(raw.max_tools),
         catalogue_bytes: size(raw.max_catalogue),
         concurrent_calls: size(raw.max_concurrent),
+        memory_bytes: raw.max_memory,
+        processes: raw.max_processes,
     }
 }
 

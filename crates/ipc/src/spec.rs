@@ -21,6 +21,8 @@ pub struct WorkerSpec {
     pub limits: ServerLimits,
     /// Where the worker listens for the gateway; `None` when it is run by hand.
     pub data_socket: Option<PathBuf>,
+    /// The control group (version 2) that the server and all it starts belong in, where there is one.
+    pub cgroup: Option<PathBuf>,
 }
 
 /// A command, never a shell line.
@@ -56,6 +58,10 @@ pub struct ServerLimits {
     pub catalogue_bytes: usize,
     /// Most calls in flight at once; further ones are refused.
     pub concurrent_calls: usize,
+    /// Most resident memory of the server and all it started, in bytes; beyond that it is restarted.
+    pub memory_bytes: Option<u64>,
+    /// Most processes of the server and all it started; the same.
+    pub processes: Option<u64>,
 }
 
 /// Which tools of a server are shown, and under what name. Patterns may contain `*`.

@@ -217,7 +217,7 @@ impl Actor {
         // The worker removes its socket unless it was killed.
         let _ = std::fs::remove_file(self.context.paths.worker(&self.config.name, generation));
         debug!(log, "worker exited"; "status" => %status);
-        self.crew.remove(generation);
+        self.crew.remove(generation); // and with it whatever is in its cgroup
         if self.lifecycle.counts_on(generation) {
             self.step(Event::Ended(generation, EndReason::Worker(format!("it ended without a word ({status})"))));
         }

@@ -12,7 +12,10 @@ use mcproxy_ipc::{
     control::{SupervisorToWorker, WorkerToSupervisor},
 };
 
+use slog::warn;
+
 use crate::{
+    cgroups::Cgroup,
     child::{Child, ChildNews},
     context::{Context, sleep_until},
     link::{Link, LinkNews, refuse},
@@ -33,6 +36,8 @@ pub(super) struct Worker {
     /// The last line on stderr of a server that is not ready yet: what it is doing, most likely.
     pub(super) last_line: Option<String>,
     child: Child,
+    /// Of its server and all that starts. After the worker, so that it is emptied when the worker is gone.
+    cgroup: Option<Cgroup>,
     link: Option<Link<WorkerToSupervisor, SupervisorToWorker>>,
     /// The connection was lost: until when it may die of that, and why.
     lost: Option<(Instant, String)>,
@@ -63,10 +68,18 @@ impl Worker {
             context.paths.supervisor().into(),
         ];
         let program = context.programs.worker();
+        let cgroup = context.cgroups.as_ref().and_then(|cgroups| match cgroups.create(server, generation) {
+            Ok(cgroup) => Some(cgroup),
+            Err(error) => {
+                warn!(context.log, "no cgroup for this server; its processes are found by their parents";
+                    "server" => server.as_str(), "error" => #error);
+                None
+            }
+        });
         let child = Child::spawn(&program, args, Stdio::null(), &context.children)?;
         let spawned = Instant::now();
         let (server_pid, description, last_line, link, lost) = (None, None, None, None, None);
-        Ok(Self { generation, spawned, server_pid, description, last_line, child, link, lost })
+        Ok(Self { generation, spawned, server_pid, description, last_line, child, cgroup, link, lost })
     }
 
     /// Its process id.
@@ -86,7 +99,8 @@ impl Worker {
     }
 
     /// Accepts its call and tells it what to run.
-    pub(super) async fn attach(&mut self, connection: Connection, spec: WorkerSpec) {
+    pub(super) async fn attach(&mut self, connection: Connection, mut spec: WorkerSpec) {
+        spec.cgroup = self.cgroup.as_ref().map(|cgroup| cgroup.path().to_owned());
         if let Some(link) = Link::accept(connection).await {
             link.send(SupervisorToWorker::Run(Box::new(spec)));
             self.link = Some(link);

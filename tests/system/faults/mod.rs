@@ -3,6 +3,7 @@
 mod clock;
 mod gateway;
 mod kills;
+mod limits;
 mod noise;
 mod orphans;
 mod phases;
@@ -12,5 +13,6 @@ mod starts;
 mod stops;
 mod suspended;
 mod swap;
+mod trees;
 mod versions;
 mod watch;

@@ -5,7 +5,7 @@ use std::{process::Child, time::Duration};
 use rustix::process::Signal;
 use serde_json::json;
 
-use crate::support::{Proxy, eventually, fixture, is_alive, kill, signal, supervisor, terminate};
+use crate::support::{Proxy, cannot, eventually, fixture, is_alive, kill, signal, supervisor, terminate};
 
 /// A second supervisor in the same place. Whatever is asserted meanwhile, it must not be left behind.
 struct Second(Child);
@@ -131,4 +131,73 @@ async fn a_tree_that_grows_again_when_it_is_cut_is_gone_with_a_killed_worker() {
     assert!(!pids.iter().any(|pid| is_alive(*pid)), "{pids:?}");
     let swept = proxy.logged(&["processes left behind were killed"]).await;
     assert!(swept.contains("left: 0") || swept.contains("left=0"), "{swept}");
+}
+
+/// The directory of a process's cgroup of version 2, if it is one of ours.
+fn cgroup_of(pid: u32) -> Option<std::path::PathBuf> {
+    let own = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).expect("it runs");
+    let inside = own.lines().find_map(|line| line.strip_prefix("0::"))?.to_owned();
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").expect("mounts");
+    let mount = mounts.lines().find(|line| line.contains(" - cgroup2 "))?.split(' ').nth(4)?;
+    inside.contains("mcproxy-").then(|| std::path::Path::new(mount).join(inside.trim_start_matches('/')))
+}
+
+#[tokio::test]
+async fn what_hid_from_a_supervisor_and_its_worker_is_found_in_their_cgroup_by_the_next_one() {
+    let mut proxy = Proxy::of(&["a"]).await;
+    if proxy.log().contains("degraded: cgroup") {
+        return cannot("no cgroup of version 2 that is ours to divide");
+    }
+    let server = proxy.server("a").await;
+    let hidden = daemon(&proxy, "a__hidden_daemon").await;
+    let cgroup = cgroup_of(hidden).expect("the daemon is in its server's cgroup");
+    assert_eq!(cgroup_of(server.pid()).as_ref(), Some(&cgroup));
+    let worker = server.worker_pid.expect("a worker");
+    assert_eq!(cgroup_of(worker), None, "the worker is not, for it has to outlive the kill");
+    // Stopped, so that neither can sweep any more.
+    signal(proxy.pid(), Signal::STOP);
+    signal(worker, Signal::STOP);
+    kill(worker);
+    kill_first(&mut proxy).await;
+    assert!(is_alive(hidden));
+    let second = Second::start(&proxy);
+    let fresh = proxy.server_until("ready", "a", |server| server.is_ready()).await;
+    assert!(!is_alive(hidden));
+    let base = cgroup_of(fresh.pid()).expect("a cgroup").parent().expect("a parent").to_owned();
+    assert_eq!(second.stop().await, Some(0));
+    assert!(!base.exists() && !cgroup.exists(), "they are removed at the end");
+}
+
+#[tokio::test]
+async fn the_pid_namespace_of_a_killed_supervisor_dies_whole() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let flags = ["--ignore-term", "--hidden-daemon", "daemons.txt"];
+    std::fs::write(dir.path().join("mcp-servers.json"), json!({"servers": [fixture("a", &flags)]}).to_string())
+        .expect("written");
+    let plain = supervisor(dir.path());
+    let mut command = std::process::Command::new("unshare");
+    command.args(["--pid", "--fork", "--kill-child", "--mount-proc"]).arg(plain.get_program()).args(plain.get_args());
+    let log = std::fs::File::create(dir.path().join("log.txt")).expect("a log");
+    command.current_dir(dir.path()).stdin(std::process::Stdio::null());
+    command.stdout(log.try_clone().expect("the log")).stderr(log);
+    let Ok(outer) = command.spawn() else { return cannot("no `unshare`") };
+    let mut outer = Second(outer);
+    let text = || std::fs::read_to_string(dir.path().join("log.txt")).unwrap_or_default();
+    let ended = eventually("ready, or refused", Duration::from_secs(20), async || {
+        if text().contains("server is ready") {
+            return Some(None);
+        }
+        outer.0.try_wait().expect("its state").map(Some)
+    })
+    .await;
+    if ended.is_some() {
+        assert!(text().contains("unshare"), "{}", text());
+        return cannot("this machine lets nobody have a pid namespace");
+    }
+    let init = mcproxy_ipc::processes::children(outer.0.id())[0];
+    let inside: Vec<u32> = mcproxy_ipc::processes::below(init, |_| false).iter().map(|process| process.pid).collect();
+    assert!(inside.len() >= 4, "gateway, worker, server and daemon: {inside:?}");
+    kill(init);
+    gone("everything in the namespace is gone", &inside).await;
+    outer.0.wait().expect("waited");
 }

@@ -79,8 +79,8 @@ async fn a_server_that_leaves_by_itself_is_started_again() {
 }
 
 #[tokio::test]
-async fn eight_servers_that_crash_at_once_all_come_back() {
-    let names: Vec<String> = (0..8).map(|number| format!("s{number}")).collect();
+async fn twenty_servers_that_crash_at_once_come_back_four_at_a_time() {
+    let names: Vec<String> = (0..20).map(|number| format!("s{number}")).collect();
     let servers: Vec<Value> = names.iter().map(|name| fixture(name, &[])).collect();
     let proxy = Proxy::start(quick_restarts(json!(servers))).await;
     for server in &proxy.status().await.servers {
@@ -89,6 +89,12 @@ async fn eight_servers_that_crash_at_once_all_come_back() {
     for name in &names {
         proxy.server_until("back", name, |server| server.is_ready() && server.restarts == 1).await;
     }
+    let (mut starting, mut most) = (0, 0);
+    for line in proxy.log().lines() {
+        starting += i32::from(line.contains("worker spawned")) - i32::from(line.contains("server is ready"));
+        most = most.max(starting);
+    }
+    assert!(starting == 0 && (1..=4).contains(&most), "{most} at once, {starting} at the end");
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ mod status;
 mod wait;
 
 pub(crate) use answer::{Answer, ask};
-pub(crate) use driver::{Driver, Real, skip};
+pub(crate) use driver::{Driver, Real, cannot, skip};
 pub(crate) use events::Events;
 pub(crate) use legacy::LegacySession;
 pub(crate) use process::{Finished, is_alive, kill, processes_in, run, signal, terminate};

@@ -33,6 +33,7 @@ use crate::{
     stderr::{self, Stderr},
     stop::{Ladder, Step},
     tree::Tree,
+    usage,
 };
 
 /// Bytes that wait for the server's stdin before the gateway has to wait as well.
@@ -57,6 +58,8 @@ pub(crate) enum Order {
     Drain(Duration),
     /// End it at once.
     Kill,
+    /// The same, because the server uses more than it may: this.
+    Exceeded(String),
     /// Here is the gateway.
     Serve(Box<Link>),
 }
@@ -91,11 +94,13 @@ pub(crate) async fn run(spec: WorkerSpec, ports: Ports) -> Ended {
         Err(reason) => return Ended { reason, stderr_tail: String::new() },
     };
     report(&ports.reports, &ports.log, WorkerToSupervisor::Spawned { pid: server.process.pid() });
-    let (tree, log) = (ports.tree.clone(), ports.log.clone());
+    let (tree, log, cgroup) = (ports.tree.clone(), ports.log.clone(), spec.cgroup.clone());
+    let usage = tokio::spawn(usage::watch(spec.limits, ports.orders.0.clone()));
     let mut incarnation = Incarnation::new(spec, server, ports);
     incarnation.serve().await;
     let ended = incarnation.finish().await;
-    let swept = tree.sweep().await;
+    usage.abort();
+    let swept = tree.sweep(cgroup.as_deref()).await;
     if swept.killed > 0 {
         info!(log, "processes that the server left behind were killed"; "count" => swept.killed, "left" => swept.left);
     }
@@ -204,7 +209,8 @@ impl Incarnation {
                 }
                 Woke::Order(Some(Order::Stop) | None) => self.end(EndReason::Stopped, Instant::now()),
                 Woke::Order(Some(Order::Drain(grace))) => self.drained_by = Some(Instant::now() + grace),
-                Woke::Order(Some(Order::Kill)) => self.kill(Instant::now()),
+                Woke::Order(Some(Order::Kill)) => self.kill(EndReason::Stopped, Instant::now()),
+                Woke::Order(Some(Order::Exceeded(what))) => self.kill(EndReason::Limit(what), Instant::now()),
                 Woke::Frame(Ok(Some((message, payload)))) => self.take_frames(message, &payload).await,
                 Woke::Frame(Ok(None)) => self.unlink(),
                 Woke::Frame(Err(error)) => {
@@ -355,8 +361,8 @@ impl Incarnation {
     }
 
     /// The same without asking it first, even when it is being asked already.
-    fn kill(&mut self, now: Instant) {
-        self.end(EndReason::Stopped, now);
+    fn kill(&mut self, reason: EndReason, now: Instant) {
+        self.end(reason, now);
         if let Stage::Ending(_, ladder) = &mut self.stage {
             *ladder = Ladder::last(now);
         }

@@ -184,7 +184,14 @@ mod tests {
     use super::*;
 
     fn limits() -> ServerLimits {
-        ServerLimits { line_bytes: 1000, tools: 5, catalogue_bytes: 1000, concurrent_calls: 4 }
+        ServerLimits {
+            line_bytes: 1000,
+            tools: 5,
+            catalogue_bytes: 1000,
+            concurrent_calls: 4,
+            memory_bytes: None,
+            processes: None,
+        }
     }
 
     fn raw(json: &str) -> Box<RawValue> {

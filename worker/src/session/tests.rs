@@ -19,8 +19,16 @@ pub(crate) fn spec() -> WorkerSpec {
         launch: LaunchSpec { program: "fixture".into(), args: Vec::new(), env: Vec::new(), cwd: None },
         start_timeout: Duration::from_secs(10),
         timeouts: CallTimeouts { idle: Duration::from_secs(30), total: Duration::from_secs(100) },
-        limits: ServerLimits { line_bytes: 1 << 20, tools: 100, catalogue_bytes: 1 << 20, concurrent_calls: 4 },
+        limits: ServerLimits {
+            line_bytes: 1 << 20,
+            tools: 100,
+            catalogue_bytes: 1 << 20,
+            concurrent_calls: 4,
+            memory_bytes: None,
+            processes: None,
+        },
         data_socket: None,
+        cgroup: None,
     }
 }
 

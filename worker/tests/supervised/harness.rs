@@ -63,8 +63,16 @@ impl Worker {
             },
             start_timeout: DEADLINE,
             timeouts: CallTimeouts { idle: DEADLINE, total: DEADLINE },
-            limits: ServerLimits { line_bytes: 4 << 20, tools: 2000, catalogue_bytes: 8 << 20, concurrent_calls: 200 },
+            limits: ServerLimits {
+                line_bytes: 4 << 20,
+                tools: 2000,
+                catalogue_bytes: 8 << 20,
+                concurrent_calls: 200,
+                memory_bytes: None,
+                processes: None,
+            },
             data_socket: Some(dir.path().join("data")),
+            cgroup: None,
         };
         change(&mut spec);
         to.send(&SupervisorToWorker::Run(Box::new(spec))).await.expect("sent");
