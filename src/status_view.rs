@@ -46,6 +46,7 @@ pub(crate) struct ServerView<'a> {
     generation: Generation,
     restarts: u64,
     retry_in_seconds: Option<f64>,
+    stale: bool,
     worker_pid: Option<u32>,
     server_pid: Option<u32>,
     rss_bytes: u64,
@@ -142,6 +143,7 @@ impl<'a> ServerView<'a> {
             generation: server.generation,
             restarts: server.restarts,
             retry_in_seconds: server.retry_in.map(|wait| wait.as_secs_f64()),
+            stale: server.stale,
             worker_pid: server.worker_pid,
             server_pid: server.server_pid,
             rss_bytes: server.rss_bytes,
@@ -237,6 +239,7 @@ mod tests {
             retry_in: None,
             start: None,
             change: Some(ChangeStatus::Failed("it exited".into())),
+            stale: false,
             description: Some(ServerDescription {
                 era: "legacy".into(),
                 protocol_version: "2025-11-25".into(),
@@ -276,7 +279,7 @@ mod tests {
             "gateway": null,
             "servers": [{
                 "name": "time", "state": "ready", "wanted": true, "sinceSeconds": 62.0, "generation": 2, "restarts": 1,
-                "retryInSeconds": null, "workerPid": 4, "serverPid": 5, "rssBytes": 8192, "lastError": "it exited",
+                "retryInSeconds": null, "stale": false, "workerPid": 4, "serverPid": 5, "rssBytes": 8192, "lastError": "it exited",
                 "start": null, "change": {"state": "failed", "start": null, "error": "it exited"},
                 "server": {
                     "name": "mcp-time", "version": "1.2", "protocolVersion": "2025-11-25", "era": "legacy",

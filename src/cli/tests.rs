@@ -82,6 +82,7 @@ fn status() -> SupervisorToOperator {
         since: Duration::from_secs(5),
         restarts: 0,
         retry_in: None,
+        stale: false,
         description: None,
         start: None,
         change: None,

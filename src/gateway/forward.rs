@@ -236,6 +236,7 @@ pub(crate) async fn wait_for(
         match fleet.destination(server.as_str()) {
             Destination::Link(link) => return Ok(link),
             Destination::Starting => {}
+            Destination::Asleep => exchange.gateway.wake(server),
             Destination::Down { state, why } => return Err(unavailable(server, state.as_str(), Some((state, why)))),
             Destination::Unknown => return Err(unavailable(server, "unknown", None)),
         }
@@ -245,11 +246,14 @@ pub(crate) async fn wait_for(
                     return Err(unavailable(server, "starting", Some((ServerState::Starting, None))));
                 }
             }
-            _ = tick.tick() => if let Some(token) = token {
-                ticks += 1;
-                let message = json_string(&format!("server `{server}` is starting"));
-                let params = format!("{{\"progress\":{ticks},\"message\":{}}}", message.get());
-                exchange.related.push(progress(token, &params));
+            _ = tick.tick() => {
+                fleet.forget_wake(server);
+                if let Some(token) = token {
+                    ticks += 1;
+                    let message = json_string(&format!("server `{server}` is starting"));
+                    let params = format!("{{\"progress\":{ticks},\"message\":{}}}", message.get());
+                    exchange.related.push(progress(token, &params));
+                }
             },
         }
     }

@@ -20,6 +20,7 @@ mod forward;
 mod guard;
 mod heirs;
 mod http;
+mod kept;
 mod level;
 mod link;
 mod metrics;

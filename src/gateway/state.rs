@@ -4,14 +4,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mcproxy_ipc::{LogLevel, Route, SessionKey, control::GatewaySettings};
+use mcproxy_ipc::{LogLevel, Route, ServerName, SessionKey, control::GatewaySettings};
 use slog::{Logger, debug, info, o, warn};
 
 use super::{
     announce,
     archive::Archive,
     catalogue::Changes,
-    fleet::Fleet,
+    fleet::{Applied, Fleet},
+    kept,
     link::{Link, News},
     metrics::Metrics,
     note::Note,
@@ -91,9 +92,56 @@ impl Gateway {
 
     fn take_routes(self: &Rc<Self>) {
         let routes = self.supervisor.routes.clone().borrow_and_update().clone();
-        for route in self.fleet.apply(routes) {
+        let Applied { connect, read } = self.fleet.apply(routes);
+        for route in connect {
             tokio::task::spawn_local(self.clone().follow_worker(route));
         }
+        for route in read {
+            tokio::task::spawn_local(self.clone().look_up(route));
+        }
+        // Between here and there no call can begin: all of it is this thread's.
+        for server in self.fleet.resting() {
+            if !subscriptions::has_any(self, &server) {
+                self.fleet.leave(&server);
+            }
+        }
+        self.wake_for_ourselves();
+    }
+
+    /// Starts servers at rest without a call: to learn what they offer, and to hear what clients subscribed to.
+    fn wake_for_ourselves(&self) {
+        for server in self.fleet.unknown() {
+            self.wake(&server);
+        }
+        for server in self.fleet.asleep() {
+            if subscriptions::has_any(self, &server) {
+                self.wake(&server);
+            }
+        }
+    }
+
+    /// Asks the supervisor to start a server that is at rest; once for each rest.
+    pub(crate) fn wake(&self, server: &ServerName) {
+        self.fleet.wake(server, || self.supervisor.wake(server));
+    }
+
+    /// Reads what a server offered when it last ran.
+    async fn look_up(self: Rc<Self>, route: Route) {
+        let Some(key) = route.catalogue else { return };
+        let file = self.settings().catalogues.as_ref().map(|dir| dir.join(key.file_name(&route.server)));
+        let look = move || file.map_or(Ok(None), |file| kept::read(&file));
+        let read = tokio::task::spawn_blocking(look).await.map_err(std::io::Error::other).flatten();
+        let result = match read {
+            Ok(payload) => self.fleet.set_kept(&route.server, key, payload).map_err(|error| error.to_string()),
+            Err(error) => {
+                let _ = self.fleet.set_kept(&route.server, key, None); // says nothing, so nothing is wrong with it
+                Err(error.to_string())
+            }
+        };
+        if let Err(error) = result {
+            warn!(self.log, "what a server offered last cannot be read"; "server" => %route.server, "error" => error);
+        }
+        self.wake_for_ourselves();
     }
 
     async fn follow_routes(self: Rc<Self>) {
@@ -196,7 +244,15 @@ impl Gateway {
         let Route { server, generation, socket: Some(socket), .. } = route else { return };
         let log = self.log.new(o!("server" => server.to_string(), "generation" => generation.0));
         let mut pause = RECONNECT.0;
+        let mut changes = self.fleet.watch();
         while self.fleet.wants_link(&server, generation) {
+            if self.fleet.rests(&server) {
+                // It was left and ends, unless a call reached it before.
+                if changes.changed().await.is_err() {
+                    return;
+                }
+                continue;
+            }
             match Link::open(generation, &socket, self.metrics.server(server.as_str())).await {
                 Ok((link, receiver)) => {
                     if !self.fleet.attach(&server, link.clone()) {

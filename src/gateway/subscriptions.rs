@@ -11,6 +11,11 @@ pub(crate) fn is_held(gateway: &Gateway, server: &ServerName, uri: &str) -> bool
     gateway.sessions.all().iter().any(|s| s.is_subscribed(server, uri))
 }
 
+/// Whether any session holds a subscription at this server.
+pub(crate) fn has_any(gateway: &Gateway, server: &ServerName) -> bool {
+    gateway.sessions.all().iter().any(|s| s.subscriptions().iter().any(|(of, _)| of == server))
+}
+
 /// Tells a server to begin or to stop; the answer goes to nobody.
 fn spawn_tell(gateway: &Gateway, server: &ServerName, method: &'static str, uri: String) {
     if let Destination::Link(link) = gateway.fleet.destination(server.as_str()) {

@@ -9,8 +9,8 @@ use std::{
 
 use bytes::Bytes;
 use mcproxy_ipc::{
-    FrameError, Generation, HelloError, Keepsake, LogRecord, Receiver, Role, Route, SealKey, Sender, SessionKey,
-    connect,
+    FrameError, Generation, HelloError, Keepsake, LogRecord, Receiver, Role, Route, SealKey, Sender, ServerName,
+    SessionKey, connect,
     control::{Answer, GatewaySettings, GatewayToSupervisor, Question, SupervisorToGateway},
     introduce,
     log::{DroppedRecords, LogThreshold},
@@ -93,6 +93,11 @@ impl Supervisor {
     pub(crate) fn forget(&self, keys: &[SessionKey]) -> bool {
         let tell = |part: &[SessionKey]| self.news.try_send(GatewayToSupervisor::Forget(part.to_vec())).is_ok();
         keys.chunks(FORGET).all(tell)
+    }
+
+    /// Asks for a server at rest to be started; `false`: the supervisor was not told.
+    pub(crate) fn wake(&self, server: &ServerName) -> bool {
+        self.news.try_send(GatewayToSupervisor::Wake(server.clone())).is_ok()
     }
 
     /// Asks; `None` when the supervisor is busy or gone.

@@ -53,7 +53,7 @@ pub(crate) struct Args {
     /// Directory for sockets and the lock; `$MCPROXY_RUNTIME_DIR`, $XDG_RUNTIME_DIR/mcproxy, /run/mcproxy (root) or /tmp/mcproxy-UID
     #[arg(long, value_name = "DIR")]
     pub(crate) runtime_dir: Option<PathBuf>,
-    /// Directory for what must survive a restart (nothing yet)
+    /// Directory for what survives a restart (what servers offered); $STATE_DIRECTORY, $XDG_STATE_HOME/mcproxy, /var/lib/mcproxy (root) or ~/.local/state/mcproxy
     #[arg(long, value_name = "DIR")]
     pub(crate) state_dir: Option<PathBuf>,
 }

@@ -1,6 +1,6 @@
 //! What the tasks share: names, limits, and snapshots of each other. No task sees another's state.
 
-use std::{sync::Arc, time::Instant};
+use std::{path::PathBuf, sync::Arc, time::Instant};
 
 use slog::Logger;
 use tokio::sync::{Notify, Semaphore, watch};
@@ -40,6 +40,8 @@ pub(crate) struct Context {
     pub(crate) programs: Programs,
     /// Cgroups for servers, where there are any.
     pub(crate) cgroups: Option<Arc<Cgroups>>,
+    /// Where the catalogues of servers are kept; `None`: nowhere.
+    pub(crate) catalogues: Option<PathBuf>,
     /// The processes that are ours.
     pub(crate) children: Children,
     /// One permit for each start at once.

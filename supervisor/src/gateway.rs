@@ -24,7 +24,9 @@ use crate::{
     keepsakes::Keepsakes,
     link::{Link, LinkNews, refuse},
     logging::{emit, one_line},
-    orphans, status,
+    orphans,
+    server::Command,
+    status,
 };
 
 /// The gateway carries everybody's connections, so it comes back fast.
@@ -221,6 +223,10 @@ impl Gateway {
                 if let Some(link) = &mut self.link {
                     link.pong(number);
                 }
+            }
+            // A queue that is full is read soon, and a caller that waits asks again.
+            LinkNews::Message(GatewayToSupervisor::Wake(server)) => {
+                let _ = self.context.server(server.as_str()).map(|server| server.commands.try_send(Command::Wake));
             }
             LinkNews::Message(GatewayToSupervisor::Ask { id, question }) => self.answer(id, question),
             LinkNews::Message(GatewayToSupervisor::Keep { key, note }) => {

@@ -29,6 +29,7 @@ mod outcome;
 mod reload;
 mod runtime_dir;
 mod server;
+mod state_dir;
 mod status;
 mod supervisor;
 mod terminal;
@@ -44,6 +45,7 @@ use crate::{
     config_watch::Fingerprint,
     logging::Logging,
     runtime_dir::{RuntimeDir, RuntimeDirError},
+    state_dir::StateDir,
     supervisor::{End, Prepared, Supervisor},
 };
 
@@ -87,6 +89,14 @@ fn run(args: Args) -> Result<ExitCode, (u8, String)> {
     if let Some(error) = &logging.syslog_error {
         warn!(logging.log, "there is no syslog; logging to standard error (`--log` logs to standard output)"; "error" => %error);
     }
+    let state = args.state_dir.or_else(state_dir::default_dir).and_then(|dir| match StateDir::open(&dir) {
+        Ok(state) => Some(state),
+        Err(error) => {
+            let error = format!("{:#}", anyhow::Error::from(error));
+            warn!(logging.log, "what servers offer is not kept for the next start"; "error" => error);
+            None
+        }
+    });
     let prepared = Prepared {
         log: logging.log.clone(),
         level: logging.level.clone(),
@@ -96,6 +106,7 @@ fn run(args: Args) -> Result<ExitCode, (u8, String)> {
         fingerprint,
         address: (args.host, args.port),
         runtime,
+        state,
         listener,
     };
     let end = serve(prepared).map_err(os);

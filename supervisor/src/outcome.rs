@@ -71,7 +71,7 @@ fn fate(snapshot: &Snapshot) -> Fate {
         (Some(Pending::Failed(why)), _) => Fate::Unchanged(why.clone()),
         (None, ServerState::Starting | ServerState::Stopping) => Fate::Starting,
         (None, ServerState::Stopped) if snapshot.wanted => Fate::Starting,
-        (None, ServerState::Ready | ServerState::Stopped) => Fate::AsConfigured,
+        (None, ServerState::Ready | ServerState::Stopped | ServerState::Idle) => Fate::AsConfigured,
         (None, ServerState::Backoff | ServerState::Blocked | ServerState::Failed) => Fate::Down(why()),
     }
 }

@@ -1,5 +1,7 @@
 //! Reading the configuration again: a bad file changes nothing, a good one only what differs.
 
+use std::path::PathBuf;
+
 use mcproxy_config::{Auth, Config, ConfigDiff, GatewayConfig, diff};
 use mcproxy_ipc::{
     LogLevel,
@@ -159,8 +161,11 @@ impl Supervisor {
         let level = self.fixed_level.unwrap_or(new.log_level);
         self.level.set(level);
         if changes.gateway_changed || changes.supervisor_changed {
-            let settings = Box::new(gateway_settings(&new.gateway, level));
+            let settings = Box::new(gateway_settings(&new.gateway, level, self.context.catalogues.clone()));
             let _ = self.gateway.send(GatewayCommand::Configure(settings)).await;
+        }
+        if let Some(state) = &self.state {
+            state.keep_only(&new.servers);
         }
         self.config = new;
         touched
@@ -179,7 +184,11 @@ pub(crate) fn load(path: &std::path::Path) -> Result<Config, Vec<String>> {
 }
 
 /// What the gateway is told of the configuration.
-pub(crate) fn gateway_settings(config: &GatewayConfig, log_level: LogLevel) -> GatewaySettings {
+pub(crate) fn gateway_settings(
+    config: &GatewayConfig,
+    log_level: LogLevel,
+    catalogues: Option<PathBuf>,
+) -> GatewaySettings {
     let tokens = match &config.auth {
         Auth::Unspecified | Auth::None => None,
         Auth::Tokens(tokens) => {
@@ -201,6 +210,7 @@ pub(crate) fn gateway_settings(config: &GatewayConfig, log_level: LogLevel) -> G
         replay_bytes: config.replay_bytes,
         replay_total: config.replay_total,
         stream_time: config.stream_time,
+        catalogues,
         log_level,
         log_calls: config.log_calls,
     }

@@ -13,6 +13,7 @@ use rustix::fs::{FlockOperation, OFlags, flock};
 
 /// Longest path of a local socket, in bytes (unix(7)).
 const MAX_SOCKET_PATH: usize = 107;
+const FLAG: &str = "--runtime-dir";
 
 const LOCK: &str = "supervisor.lock";
 /// How long a killed supervisor may take to let go of its lock; its threads have to be scheduled for that.
@@ -25,8 +26,8 @@ pub(crate) enum RuntimeDirError {
     #[error("already running (pid {pid}) in {}", dir.display())]
     AlreadyRunning { pid: String, dir: PathBuf },
     /// Somebody else could have put things there.
-    #[error("{} {problem}; use --runtime-dir to choose another directory", path.display())]
-    Untrusted { path: PathBuf, problem: String },
+    #[error("{} {problem}; use {flag} to choose another directory", path.display())]
+    Untrusted { path: PathBuf, problem: String, flag: &'static str },
     /// A socket's path would not fit.
     #[error("{} is too long for a socket (at most {MAX_SOCKET_PATH} bytes); use a shorter --runtime-dir", path.display())]
     TooLong { path: PathBuf },
@@ -87,10 +88,10 @@ impl RuntimeDir {
     pub(crate) fn open(dir: &Path) -> Result<Self, RuntimeDirError> {
         let dir = std::path::absolute(dir).map_err(io_error("find", dir))?;
         let paths = Paths { dir };
-        own_directory(&paths.dir, true)?;
+        own_directory(&paths.dir, true, FLAG)?;
         let lock = lock(&paths.dir)?;
         // Under the lock nobody else uses what is in here.
-        own_directory(&paths.workers(), false)?;
+        own_directory(&paths.workers(), false, FLAG)?;
         let workers = paths.workers();
         for entry in fs::read_dir(&workers).map_err(io_error("read", &workers))?.flatten() {
             if entry.path().extension().is_some_and(|extension| extension == "sock") {
@@ -106,12 +107,13 @@ impl RuntimeDir {
     }
 }
 
-fn io_error(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> RuntimeDirError {
+pub(crate) fn io_error(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> RuntimeDirError {
     let path = path.to_owned();
     move |source| RuntimeDirError::Io { what, path, source }
 }
 
-fn own_directory(path: &Path, with_parents: bool) -> Result<(), RuntimeDirError> {
+/// Creates the directory if needed and checks that it is ours alone. `flag`: how to choose another one.
+pub(crate) fn own_directory(path: &Path, with_parents: bool, flag: &'static str) -> Result<(), RuntimeDirError> {
     if with_parents && let Some(parent) = path.parent() {
         fs::create_dir_all(parent).map_err(io_error("create", parent))?;
     }
@@ -120,7 +122,7 @@ fn own_directory(path: &Path, with_parents: bool) -> Result<(), RuntimeDirError>
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
         Err(error) => return Err(io_error("create", path)(error)),
     }
-    let untrusted = |problem: String| RuntimeDirError::Untrusted { path: path.to_owned(), problem };
+    let untrusted = |problem: String| RuntimeDirError::Untrusted { path: path.to_owned(), problem, flag };
     let meta = fs::symlink_metadata(path).map_err(io_error("look at", path))?;
     let us = rustix::process::geteuid().as_raw();
     match meta.mode() & 0o7777 {
@@ -132,7 +134,8 @@ fn own_directory(path: &Path, with_parents: bool) -> Result<(), RuntimeDirError>
     }
 }
 
-fn lock(dir: &Path) -> Result<File, RuntimeDirError> {
+/// Takes the lock of a directory, for as long as the file is open.
+pub(crate) fn lock(dir: &Path) -> Result<File, RuntimeDirError> {
     let path = dir.join(LOCK);
     let flags = OFlags::NOFOLLOW.bits().cast_signed();
     let mut file = OpenOptions::new()

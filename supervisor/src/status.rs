@@ -13,7 +13,7 @@ use crate::context::Context;
 /// Steps of all servers together: a status has to fit into one frame of 1 MiB.
 const MAX_EVENTS: usize = 1500;
 /// The same for the bytes of their last errors.
-const MAX_ERRORS: usize = 256 * 1024;
+const MAX_ERRORS: usize = 192 * 1024;
 /// And for those of changes that are not in force.
 const MAX_CHANGE_ERRORS: usize = 64 * 1024;
 /// Of why one step was taken.
@@ -148,7 +148,8 @@ mod tests {
 
     use mcproxy_config::{MAX_RULES_BYTES, MAX_SERVERS};
     use mcproxy_ipc::{
-        CallTimeouts, CatalogueCounts, Generation, LifecycleEvent, Route, ServerName, ServerState, ToolRules,
+        CallTimeouts, CatalogueCounts, CatalogueKey, Generation, LifecycleEvent, Need, Route, ServerName, ServerState,
+        ToolRules,
         control::{Answer, SupervisorToGateway},
     };
 
@@ -205,6 +206,7 @@ mod tests {
             retry_in: Some(Duration::MAX),
             start: None,
             change: Some(ChangeStatus::Failed("e".repeat(100_000))),
+            stale: false,
             description: Some(ServerDescription {
                 era: long(),
                 protocol_version: long(),
@@ -252,6 +254,9 @@ mod tests {
                     last_error: fitting(last_error, count),
                     timeouts: CallTimeouts { idle: Duration::MAX, total: Duration::MAX },
                     tools: ToolRules { deny: vec![rules.clone()], ..ToolRules::default() },
+                    need: Need::Resting,
+                    catalogue: Some(CatalogueKey([0xff; 16])),
+                    listed: true,
                 }
             };
             passes(&SupervisorToGateway::Routes((0..count).map(route).collect()));

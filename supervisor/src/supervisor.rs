@@ -29,6 +29,7 @@ use crate::{
     reload::{Cause, gateway_settings},
     runtime_dir::RuntimeDir,
     server::{self, Command, ServerHandle},
+    state_dir::StateDir,
     terminal::Terminal,
 };
 
@@ -49,6 +50,8 @@ pub(crate) struct Prepared {
     /// Host and port of the command line, which win over the file's.
     pub(crate) address: (Option<std::net::IpAddr>, Option<u16>),
     pub(crate) runtime: RuntimeDir,
+    /// Where what outlives us is kept, if there is a place.
+    pub(crate) state: Option<StateDir>,
     pub(crate) listener: TcpListener,
 }
 
@@ -85,6 +88,7 @@ pub(crate) struct Supervisor {
     signals: Signals,
     terminal: Terminal,
     _runtime: RuntimeDir,
+    pub(super) state: Option<StateDir>,
 }
 
 struct Signals {
@@ -139,7 +143,7 @@ enum SignalNews {
 impl Supervisor {
     /// Starts everything. To be called on the main thread, which lives as long as the process.
     pub(crate) async fn start(prepared: Prepared) -> std::io::Result<Self> {
-        let Prepared { log, level, fixed_level, config, config_path, fingerprint, address, runtime, listener } =
+        let Prepared { log, level, fixed_level, config, config_path, fingerprint, address, runtime, state, listener } =
             prepared;
         rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
         let terminal = Terminal::at_start();
@@ -163,6 +167,7 @@ impl Supervisor {
             paths: runtime.paths().clone(),
             programs: Programs::beside_us()?,
             cgroups: cgroups.ok().map(Arc::new),
+            catalogues: state.as_ref().map(|state| state.catalogues().to_owned()),
             children: Children::default(),
             start_slots: Arc::new(Semaphore::new(START_SLOTS)),
             follow: log_ring::follow(),
@@ -179,6 +184,9 @@ impl Supervisor {
         let enabled = config.servers.iter().filter(|server| server.enabled).count();
         info!(log, "listening"; "url" => format!("http://{listen}/mcp"), "config" => %config_path.display(),
             "servers" => config.servers.len(), "enabled" => enabled, "pid" => std::process::id());
+        if let Some(state) = &state {
+            state.keep_only(&config.servers);
+        }
         let mut servers = JoinSet::new();
         let handles = config.servers.iter().map(|server| server::spawn(server.clone(), None, &context, &mut servers));
         directory.send_replace(handles.collect());
@@ -186,7 +194,8 @@ impl Supervisor {
         let mut seal = [0; 32];
         getrandom::fill(&mut seal).map_err(std::io::Error::other)?;
         let seal = SealKey::new(seal);
-        let settings = gateway_settings(&config.gateway, fixed_level.unwrap_or(config.log_level));
+        let level_in_force = fixed_level.unwrap_or(config.log_level);
+        let settings = gateway_settings(&config.gateway, level_in_force, context.catalogues.clone());
         let gateway = Gateway::spawn(context.clone(), listener, settings, seal, gateway_state, &mut gateway_task);
         let mut control_task = JoinSet::new();
         let (asked, requests) = mpsc::channel(8);
@@ -217,6 +226,7 @@ impl Supervisor {
             signals,
             terminal,
             _runtime: runtime,
+            state,
         })
     }
 

@@ -30,6 +30,7 @@ impl Place {
     fn command(&self) -> Command {
         let mut command = supervisor();
         command.arg("--config").arg(self.config()).arg("--runtime-dir").arg(self.0.path().join("run"));
+        command.arg("--state-dir").arg(self.0.path().join("state"));
         command
     }
 

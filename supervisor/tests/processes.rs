@@ -45,6 +45,8 @@ impl Installation {
             .arg(config)
             .arg("--runtime-dir")
             .arg(dir.path().join("run"))
+            .arg("--state-dir")
+            .arg(dir.path().join("state"))
             .env("LEAK", "secret")
             .stdout(Stdio::null())
             .spawn()

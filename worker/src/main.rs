@@ -15,6 +15,7 @@ mod by_hand;
 mod dialect;
 mod environment;
 mod incarnation;
+mod keep;
 mod launch;
 mod lines;
 mod link;

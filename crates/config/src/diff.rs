@@ -68,7 +68,8 @@ pub fn diff(old: &Config, new: &Config) -> ConfigDiff {
 /// Whether a worker that was started for the one serves the other as well.
 fn same_worker(old: &ServerConfig, new: &ServerConfig) -> bool {
     let told = |server: &ServerConfig| {
-        (server.enabled, server.launch.clone(), server.start_timeout, server.timeouts, server.era, server.limits)
+        let (idle_timeout, launch) = (server.start.idle_timeout(), server.launch.clone());
+        (server.enabled, launch, server.start_timeout, server.timeouts, idle_timeout, server.era, server.limits)
     };
     told(old) == told(new)
 }

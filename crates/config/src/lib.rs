@@ -40,6 +40,6 @@ pub use listen::{ListenError, parse_host};
 pub use nearest::nearest;
 pub use problem::{Problem, Problems};
 pub use schema::schema;
-pub use server::{Blocked, Era, Launch, OnChange, RestartPolicy, ServerConfig};
+pub use server::{Blocked, Era, Launch, OnChange, RestartPolicy, ServerConfig, Start};
 pub use size::{MAX_GATEWAY_BYTES, MAX_RULES_BYTES, MAX_SERVER_BYTES, MAX_SERVERS};
 pub use text::MAX_FILE;

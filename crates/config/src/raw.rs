@@ -264,10 +264,13 @@ pub(crate) struct RawSettings {
     /// Seconds from the start of the command until it must be ready.
     #[schemars(range(min = 0.001, max = 3600))]
     pub(crate) start_timeout: f64,
-    /// When the server is started.
+    /// When the server is started: with MCProxy, or by its first call (`lazy`).
     pub(crate) start: RawStart,
     /// What happens when this entry changes: `swap` starts the new server beside the old one and lets the old one go when the new one is ready; `restart` stops the old one first, for servers that cannot exist twice (lock files, fixed ports).
     pub(crate) on_change: RawOnChange,
+    /// Seconds without a call after which a lazy server is stopped; `null` for never.
+    #[schemars(range(min = 0.001, max = 604_800))]
+    pub(crate) idle_timeout: Option<f64>,
     /// How clients share the server.
     pub(crate) instances: RawInstances,
     /// Which revisions of MCP are spoken to the server: `legacy` begins with `initialize`; `auto` chooses (at present, `initialize`).
@@ -294,6 +297,7 @@ impl Default for RawSettings {
             start_timeout: 60.0,
             start: RawStart::Eager,
             on_change: RawOnChange::Swap,
+            idle_timeout: Some(300.0),
             instances: RawInstances::Shared,
             era: RawEra::Auto,
             client_features: Vec::new(),
@@ -310,6 +314,7 @@ impl Default for RawSettings {
 #[schemars(inline)]
 pub(crate) enum RawStart {
     Eager,
+    Lazy,
 }
 
 /// What happens when an entry changes.

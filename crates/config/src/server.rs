@@ -4,10 +4,13 @@ use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use mcproxy_ipc::{CallTimeouts, Generation, LaunchSpec, Secret, ServerLimits, ServerName, ToolRules, WorkerSpec};
+use mcproxy_ipc::{
+    CallTimeouts, CatalogueKey, Generation, LaunchSpec, Secret, ServerLimits, ServerName, ToolRules, WorkerSpec,
+};
+use sha2::{Digest, Sha256};
 
 use crate::interpolate::Expanded;
-use crate::raw::{RawEra, RawOnChange, RawServer, RawServerLimits, RawTools};
+use crate::raw::{RawEra, RawOnChange, RawServer, RawServerLimits, RawStart, RawTools};
 use crate::report::Report;
 use crate::size::{self, MAX_SERVER_BYTES};
 use crate::tree::Node;
@@ -25,6 +28,8 @@ pub struct ServerConfig {
     pub launch: Launch,
     /// From the start of the command until it must be ready.
     pub start_timeout: Duration,
+    /// When it is started.
+    pub start: Start,
     /// How long a call may take.
     pub timeouts: CallTimeouts,
     /// Which revisions of MCP are spoken to it.
@@ -54,6 +59,28 @@ pub enum Launch {
 pub struct Blocked {
     /// Their names; at least one.
     pub variables: Vec<String>,
+}
+
+/// When a server is started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// With MCProxy, and again whenever it ended.
+    Eager,
+    /// By its first call.
+    Lazy {
+        /// It is ended after so long without one; `None`: never.
+        idle_timeout: Option<Duration>,
+    },
+}
+
+impl Start {
+    /// After how long without a call a server is ended.
+    pub fn idle_timeout(self) -> Option<Duration> {
+        match self {
+            Self::Eager => None,
+            Self::Lazy { idle_timeout } => idle_timeout,
+        }
+    }
 }
 
 /// Which revisions of MCP are spoken to a server.
@@ -98,11 +125,34 @@ impl ServerConfig {
                 launch: launch.clone(),
                 start_timeout: self.start_timeout,
                 timeouts: self.timeouts,
+                idle_timeout: self.start.idle_timeout(),
                 limits: self.limits,
                 data_socket,
                 cgroup: None,
+                catalogue_file: None,
             }),
         }
+    }
+
+    /// What its kept catalogue belongs to; `None` while it cannot be started. The values of variables are no part of it:
+    /// they are renewed more often than they change what a server offers.
+    pub fn catalogue_key(&self) -> Option<CatalogueKey> {
+        let Launch::Ready(launch) = &self.launch else { return None };
+        let mut digest = Sha256::new();
+        // With its length, so that no part can pass for two.
+        let mut part = |bytes: &[u8]| {
+            digest.update((bytes.len() as u64).to_be_bytes());
+            digest.update(bytes);
+        };
+        part(launch.program.as_bytes());
+        part(&launch.args.len().to_be_bytes());
+        launch.args.iter().for_each(|arg| part(arg.expose().as_bytes()));
+        launch.env.iter().for_each(|(name, _)| part(name.as_bytes()));
+        part(launch.cwd.as_deref().map_or(&[], |cwd| cwd.as_os_str().as_encoded_bytes()));
+        let digest: [u8; 32] = digest.finalize().into();
+        let mut key = [0; 16];
+        key.copy_from_slice(&digest[..16]);
+        Some(CatalogueKey(key))
     }
 
     /// Makes a relative working directory start from the directory of the file.
@@ -160,6 +210,10 @@ pub(crate) fn check(
         command,
         launch,
         start_timeout: Duration::from_secs_f64(settings.start_timeout),
+        start: match settings.start {
+            RawStart::Eager => Start::Eager,
+            RawStart::Lazy => Start::Lazy { idle_timeout: settings.idle_timeout.map(Duration::from_secs_f64) },
+        },
         timeouts: CallTimeouts {
             idle: Duration::from_secs_f64(settings.timeout),
             total: Duration::from_secs_f64(settings.max_timeout.max(settings.timeout)),

@@ -102,14 +102,8 @@ fn a_remote_server_may_still_be_named_in_a_group() {
 
 #[test]
 fn what_a_later_version_offers_is_not_called_a_typing_mistake() {
-    let later = [
-        r#""start":"lazy""#,
-        r#""instances":"per-session""#,
-        r#""era":"modern""#,
-        r#""clientFeatures":["sampling"]"#,
-        r#""sandbox":{}"#,
-        r#""idleTimeout":5"#,
-    ];
+    let later =
+        [r#""instances":"per-session""#, r#""era":"modern""#, r#""clientFeatures":["sampling"]"#, r#""sandbox":{}"#];
     for member in later {
         let message = about_server(&format!(r#""command":"x",{member}"#));
         assert!(message.contains("not available in this version"), "{member}: {message}");
@@ -121,6 +115,7 @@ fn numbers_outside_their_range_are_refused() {
     let cases = [
         (r#""timeout":0"#, "/servers/0/timeout"),
         (r#""timeout":-1"#, "/servers/0/timeout"),
+        (r#""start":"lazy","idleTimeout":0"#, "/servers/0/idleTimeout"),
         (r#""startTimeout":1e99"#, "/servers/0/startTimeout"),
         (r#""startTimeout":1e999"#, "/servers/0/startTimeout"),
         (r#""limits":{"maxTools":0}"#, "/servers/0/limits/maxTools"),

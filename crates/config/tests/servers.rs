@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use mcproxy_config::{Auth, Config, Era, Launch, ServerConfig, diff};
+use mcproxy_config::{Auth, Config, Era, Launch, ServerConfig, Start, diff};
 use mcproxy_ipc::{Generation, LaunchSpec};
 
 fn parse(text: &str) -> Config {
@@ -168,4 +168,34 @@ fn a_diff_says_what_a_reload_must_touch() {
     let changed: Vec<_> = change.changed.iter().map(|c| (c.name.as_str(), c.needs_new_worker)).collect();
     assert_eq!(changed, [("c", true), ("b", false)]);
     assert!(change.reordered && change.gateway_changed && !change.listen_changed && !change.supervisor_changed);
+}
+
+#[test]
+fn a_server_is_eager_unless_it_says_otherwise_and_a_lazy_one_rests_after_five_minutes() {
+    let config = parse(
+        r#"{"servers":[{"name":"a","command":"x","idleTimeout":5},{"name":"b","command":"x","start":"lazy"},
+            {"name":"c","command":"x","start":"lazy","idleTimeout":null}]}"#,
+    );
+    let starts: Vec<Start> = config.servers.iter().map(|server| server.start).collect();
+    let five_minutes = Some(Duration::from_secs(300));
+    assert_eq!(starts, [Start::Eager, Start::Lazy { idle_timeout: five_minutes }, Start::Lazy { idle_timeout: None }]);
+}
+
+#[test]
+fn a_kept_catalogue_belongs_to_the_command_and_not_to_the_values_of_variables() {
+    let key = |entry: &str| parse(&format!(r#"{{"servers":[{{"name":"a",{entry}}}]}}"#)).servers[0].catalogue_key();
+    let first = key(r#""command":"x","args":["y","z"],"env":{"K":"1"}"#);
+    assert!(first.is_some());
+    assert_eq!(first, key(r#""command":"x","args":["y","z"],"env":{"K":"2"},"timeout":5,"start":"lazy""#));
+    for other in [
+        r#""command":"x2","args":["y","z"],"env":{"K":"1"}"#,
+        r#""command":"x","args":["yz"],"env":{"K":"1"}"#,
+        r#""command":"x","args":["y"],"env":{"z":"","K":"1"}"#,
+        r#""command":"x","args":["y","z","K"]"#,
+        r#""command":"x","args":["y","z"],"env":{"L":"1"}"#,
+        r#""command":"x","args":["y","z"],"env":{"K":"1"},"cwd":"/tmp""#,
+    ] {
+        assert_ne!(first, key(other), "{other}");
+    }
+    assert_eq!(key(r#""command":"x","args":["${UNSET}"]"#), None);
 }

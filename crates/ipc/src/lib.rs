@@ -10,6 +10,7 @@
 //! There is one message enum per direction, so a worker cannot even encode what only a gateway may say.
 //! `bincode` is named in one private file, `codec.rs`: replacing it is a change of that file alone.
 
+mod catalogue;
 mod codec;
 pub mod control;
 pub mod data;
@@ -32,6 +33,7 @@ mod state;
 mod status;
 mod sweep;
 
+pub use catalogue::CatalogueKey;
 pub use codec::CodecError;
 pub use frame::{FrameError, Receiver, Sender};
 pub use generation::Generation;
@@ -44,7 +46,7 @@ pub use secret::Secret;
 pub use session::{Keepsake, MAX_NOTE, SealKey, SessionKey};
 pub use socket::{Connection, Listener, Peer, connect};
 pub use spec::{CallTimeouts, LaunchSpec, ServerLimits, ToolRules, WorkerSpec};
-pub use state::{EndReason, Ended, Route, ServerState};
+pub use state::{EndReason, Ended, Need, Route, ServerState};
 pub use status::{
     CatalogueCounts, ChangeStatus, LifecycleEvent, LogLine, ProcessStatus, ServerDescription, ServerStatus,
     StartStatus, StatusReport,

@@ -13,7 +13,8 @@ impl Secret {
         Self(value.into())
     }
 
-    /// The value itself: for a child's arguments and environment, and for masking it in what is printed.
+    /// The value itself: for a child's arguments and environment, for masking it in what is printed, and for the digest
+    /// of a command.
     pub fn expose(&self) -> &str {
         &self.0
     }

@@ -17,12 +17,16 @@ pub struct WorkerSpec {
     pub start_timeout: Duration,
     /// How long one call may take.
     pub timeouts: CallTimeouts,
+    /// After so long without a call the server may be ended; `None`: never.
+    pub idle_timeout: Option<Duration>,
     /// What the worker accepts from the server.
     pub limits: ServerLimits,
     /// Where the worker listens for the gateway; `None` when it is run by hand.
     pub data_socket: Option<PathBuf>,
     /// The control group (version 2) that the server and all it starts belong in, where there is one.
     pub cgroup: Option<PathBuf>,
+    /// Where the catalogue is kept for the next start of everything; `None`: it is not.
+    pub catalogue_file: Option<PathBuf>,
 }
 
 /// A command, never a shell line.

@@ -2,7 +2,7 @@ use std::{fmt, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{CallTimeouts, Generation, ServerName, ToolRules};
+use crate::{CallTimeouts, CatalogueKey, Generation, ServerName, ToolRules};
 
 /// Where a server stands, as others see it. The supervisor's lifecycle machine holds the full state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -10,6 +10,8 @@ use crate::{CallTimeouts, Generation, ServerName, ToolRules};
 pub enum ServerState {
     /// Not wanted, not running.
     Stopped,
+    /// Wanted and not running: it is started by its first call.
+    Idle,
     /// A worker was spawned and is not ready.
     Starting,
     /// Answers calls.
@@ -33,6 +35,7 @@ impl ServerState {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Stopped => "stopped",
+            Self::Idle => "idle",
             Self::Starting => "starting",
             Self::Ready => "ready",
             Self::Stopping => "stopping",
@@ -47,6 +50,20 @@ impl fmt::Display for ServerState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
+}
+
+/// What a server's life has to do with its calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Need {
+    /// Nothing: it runs whenever it can (`start: eager`).
+    Always,
+    /// It is started when it is called (`start: lazy`); at present a `Wake` would change nothing.
+    OnCall,
+    /// The same, and it is not running, or about to end: a `Wake` starts it.
+    Asleep,
+    /// The same, and its worker has nothing to do. A gateway without calls for it leaves it, which ends it; a `Wake` after
+    /// that starts it again.
+    Resting,
 }
 
 /// What the gateway is told about one server.
@@ -68,6 +85,12 @@ pub struct Route {
     pub timeouts: CallTimeouts,
     /// Which tools are shown, and how.
     pub tools: ToolRules,
+    /// Whether calls have to do with its start and end.
+    pub need: Need,
+    /// Which file of [`GatewaySettings::catalogues`](crate::control::GatewaySettings::catalogues) holds what it offered last.
+    pub catalogue: Option<CatalogueKey>,
+    /// Whether what it offered last is listed while it is not ready.
+    pub listed: bool,
 }
 
 impl Route {

@@ -97,7 +97,9 @@ pub struct ServerStatus {
     pub restarts: u64,
     /// When waiting to be started again: how long still.
     pub retry_in: Option<Duration>,
-    /// What it said about itself, once ready.
+    /// Its tools are listed as it offered them last; whether it still does is known when it is ready again.
+    pub stale: bool,
+    /// What it said about itself, once ready; of a server at rest, what it said last.
     pub description: Option<ServerDescription>,
     /// How its start goes, while it is starting.
     pub start: Option<StartStatus>,

@@ -125,6 +125,9 @@ fn details(server: &ServerStatus, out: &mut dyn Write) -> io::Result<()> {
         );
         fact("offers", offers)?;
     }
+    if server.stale {
+        fact("listed", "as it offered it last; not confirmed since".to_owned())?;
+    }
     let start = match (&server.start, &server.change) {
         (Some(start), _) | (None, Some(ChangeStatus::Starting(start))) => Some(start),
         (None, _) => None,
@@ -177,6 +180,7 @@ mod tests {
             since: Duration::from_secs(62),
             restarts: 0,
             retry_in: None,
+            stale: false,
             description: None,
             start: None,
             change: None,

@@ -165,6 +165,7 @@ mod tests {
             since: Duration::from_secs(61),
             restarts: 3,
             retry_in: Some(Duration::from_secs(8)),
+            stale: false,
             description: None,
             start: None,
             change: None,

@@ -1,9 +1,11 @@
 //! The machine itself.
 
+mod lazy;
 mod swap;
 
 use std::time::{Duration, Instant};
 
+use mcproxy_config::Start;
 use mcproxy_ipc::{EndReason, Generation};
 
 use super::{Action, EXIT_LIMIT, Event, KILL_AGAIN, Plan, START_MARGIN, STOP_LIMIT, State, Wanted, Why};
@@ -25,7 +27,13 @@ pub(crate) struct Lifecycle {
     plan: Plan,
     backoff: Backoff,
     settled: bool,
-    spawned: u64,
+    /// Its last start, or what came after it, was a failure.
+    failed: bool,
+    /// Somebody called it while it was on its way to rest.
+    woken: bool,
+    /// The next start is the first since it was at rest, which is no restart.
+    fresh: bool,
+    restarts: u64,
 }
 
 impl Lifecycle {
@@ -40,7 +48,10 @@ impl Lifecycle {
             plan,
             backoff: Backoff::new(jitter),
             settled: false,
-            spawned: 0,
+            failed: false,
+            woken: false,
+            fresh: true,
+            restarts: 0,
         }
     }
 
@@ -64,9 +75,9 @@ impl Lifecycle {
         self.settled
     }
 
-    /// How often it was started again.
+    /// How often it was started again, not counting starts of a server at rest.
     pub(crate) fn restarts(&self) -> u64 {
-        self.spawned.saturating_sub(1)
+        self.restarts
     }
 
     /// Whether it occupies a start slot, or waits for one.
@@ -84,8 +95,8 @@ impl Lifecycle {
         match self.state {
             State::Starting { deadline } => Some(deadline),
             State::Stopping { kill_at, .. } => Some(kill_at),
-            State::Backoff { until } => Some(until),
-            State::Stopped | State::Queued | State::Ready { .. } | State::Blocked | State::Failed => None,
+            State::Backoff { until } | State::Resting { until, .. } => Some(until),
+            State::Stopped | State::Idle | State::Queued | State::Ready { .. } | State::Blocked | State::Failed => None,
         }
     }
 
@@ -105,14 +116,22 @@ impl Lifecycle {
             Event::Want(wanted) => self.want(wanted, now, out),
             Event::Planned { plan, renew } => self.planned(plan, renew, now, out),
             Event::Restart => self.restart(now, out),
+            Event::Wake => self.wake(out),
             Event::SlotGranted => self.slot_granted(now, out),
             Event::Kill => self.kill(now, out),
             Event::Tick => self.tick(now, out),
             // News of an earlier worker.
-            Event::NotSpawned(of, _) | Event::BecameReady(of) | Event::Ended(of, _) | Event::Exited(of)
+            Event::NotSpawned(of, _)
+            | Event::BecameReady(of)
+            | Event::NothingToDo(of)
+            | Event::Work(of)
+            | Event::Ended(of, _)
+            | Event::Exited(of)
                 if of != self.generation => {}
             Event::NotSpawned(_, reason) => self.gone(Some(EndReason::Worker(reason)), now, out),
             Event::BecameReady(_) => self.became_ready(now, out),
+            Event::NothingToDo(_) => self.nothing_to_do(now),
+            Event::Work(_) => self.work(),
             Event::Ended(_, reason) => self.ended(reason, now, out),
             Event::Exited(_) => self.gone(None, now, out),
         }
@@ -121,17 +140,24 @@ impl Lifecycle {
     fn want(&mut self, wanted: Wanted, now: Instant, out: &mut Vec<Action>) {
         self.wanted = wanted;
         match (&self.state, wanted) {
-            (State::Stopped, Wanted::Up) => self.start("wanted", out),
-            (State::Queued | State::Backoff { .. } | State::Blocked | State::Failed, Wanted::Down) => {
+            (State::Stopped, Wanted::Up) => match self.plan.start {
+                Start::Eager => self.start("wanted", out),
+                Start::Lazy { .. } => self.rest("wanted; started by its first call", out),
+            },
+            // It was lazy when it came to rest.
+            (State::Idle, Wanted::Up) if self.plan.start == Start::Eager => self.start("wanted", out),
+            (State::Idle | State::Queued | State::Backoff { .. } | State::Blocked | State::Failed, Wanted::Down) => {
                 self.enter(State::Stopped, "not wanted", out);
             }
-            (State::Starting { .. } | State::Ready { .. }, Wanted::Down) => {
+            (State::Starting { .. } | State::Ready { .. } | State::Resting { .. }, Wanted::Down) => {
                 self.stop(Why::Unwanted, "not wanted", now, out);
             }
             (
-                State::Queued
+                State::Idle
+                | State::Queued
                 | State::Starting { .. }
                 | State::Ready { .. }
+                | State::Resting { .. }
                 | State::Backoff { .. }
                 | State::Blocked
                 | State::Failed
@@ -149,20 +175,25 @@ impl Lifecycle {
             return;
         }
         self.backoff.reset();
+        self.failed = false;
+        // The route says again that it is ready; a gateway that has left it comes back, or finds it ended.
+        self.work();
         if self.try_beside(now, out) {
             return;
         }
         match &self.state {
-            State::Starting { .. } | State::Ready { .. } => {
+            State::Starting { .. } | State::Ready { .. } | State::Resting { .. } => {
                 self.stop(Why::Renew, "its configuration changed", now, out);
             }
             State::Stopping { kill_at, why: Why::Fault { .. } } => {
                 self.state = State::Stopping { kill_at: *kill_at, why: Why::Renew };
             }
+            // It may be blocked now.
+            State::Idle => self.rest("its configuration changed", out),
             State::Queued | State::Backoff { .. } | State::Blocked | State::Failed => {
                 self.start("its configuration changed", out);
             }
-            State::Stopped | State::Stopping { why: Why::Unwanted | Why::Renew, .. } => {}
+            State::Stopped | State::Stopping { why: Why::Unwanted | Why::Renew | Why::Rest, .. } => {}
         }
     }
 
@@ -173,11 +204,13 @@ impl Lifecycle {
         self.backoff.reset();
         self.forget_attempt();
         match &self.state {
-            State::Starting { .. } | State::Ready { .. } => self.stop(Why::Renew, "restarted by hand", now, out),
+            State::Starting { .. } | State::Ready { .. } | State::Resting { .. } => {
+                self.stop(Why::Renew, "restarted by hand", now, out);
+            }
             State::Stopping { kill_at, .. } => {
                 self.state = State::Stopping { kill_at: *kill_at, why: Why::Renew };
             }
-            State::Stopped | State::Backoff { .. } | State::Blocked | State::Failed => {
+            State::Stopped | State::Idle | State::Backoff { .. } | State::Blocked | State::Failed => {
                 self.start("restarted by hand", out);
             }
             State::Queued => {}
@@ -191,14 +224,17 @@ impl Lifecycle {
                     return;
                 }
                 self.generation = self.issue();
-                self.spawned += 1;
+                self.restarts += u64::from(!std::mem::take(&mut self.fresh));
+                self.woken = false;
                 out.push(Action::Spawn(self.generation));
                 // Both are "starting" to the others, so nothing is published.
                 self.state = State::Starting { deadline: now + self.plan.start_timeout + START_MARGIN };
             }
             State::Stopped
+            | State::Idle
             | State::Starting { .. }
             | State::Ready { .. }
+            | State::Resting { .. }
             | State::Stopping { .. }
             | State::Backoff { .. }
             | State::Blocked
@@ -211,12 +247,15 @@ impl Lifecycle {
             State::Starting { .. } => {
                 self.settled = true;
                 self.forget_attempt();
+                self.failed = false;
                 self.enter(State::Ready { since: now }, "ready", out);
             }
             // Too late, or said twice.
             State::Stopped
+            | State::Idle
             | State::Queued
             | State::Ready { .. }
+            | State::Resting { .. }
             | State::Stopping { .. }
             | State::Backoff { .. }
             | State::Blocked
@@ -226,7 +265,16 @@ impl Lifecycle {
 
     fn ended(&mut self, reason: EndReason, now: Instant, out: &mut Vec<Action>) {
         match self.state {
-            State::Starting { .. } | State::Ready { .. } => {
+            // Let go of by the gateway it ends by itself, as does one whose end somebody wished for who may.
+            State::Resting { .. } | State::Ready { .. }
+                if reason == EndReason::Stopped && self.plan.start != Start::Eager =>
+            {
+                out.push(Action::Stop(self.generation));
+                let state = State::Stopping { kill_at: now + EXIT_LIMIT, why: Why::Rest };
+                self.enter(state, "nobody has called it for idleTimeout", out);
+            }
+            State::Starting { .. } | State::Ready { .. } | State::Resting { .. } => {
+                self.failed = true;
                 // One that does not answer cannot be asked to go.
                 let limit = match reason {
                     EndReason::Unresponsive => Duration::ZERO,
@@ -240,6 +288,7 @@ impl Lifecycle {
             }
             State::Stopping { .. }
             | State::Stopped
+            | State::Idle
             | State::Queued
             | State::Backoff { .. }
             | State::Blocked
@@ -250,15 +299,22 @@ impl Lifecycle {
     /// The worker's process is gone, or never was.
     fn gone(&mut self, reason: Option<EndReason>, now: Instant, out: &mut Vec<Action>) {
         let why = match &self.state {
-            State::Starting { .. } | State::Ready { .. } => {
+            State::Starting { .. } | State::Ready { .. } | State::Resting { .. } => {
                 let silent = || EndReason::Worker("it ended without a word".to_owned());
                 Why::Fault { reason: reason.unwrap_or_else(silent), healthy_for: self.healthy_for(now) }
             }
             State::Stopping { why, .. } => why.clone(),
-            State::Stopped | State::Queued | State::Backoff { .. } | State::Blocked | State::Failed => return,
+            State::Stopped | State::Idle | State::Queued | State::Backoff { .. } | State::Blocked | State::Failed => {
+                return;
+            }
         };
         match (self.wanted, why) {
             (Wanted::Down, _) => self.enter(State::Stopped, "ended", out),
+            (Wanted::Up, Why::Rest) if self.woken || self.plan.start == Start::Eager => {
+                self.fresh = true;
+                self.start("called", out);
+            }
+            (Wanted::Up, Why::Rest) => self.rest("ended; started by its next call", out),
             (Wanted::Up, Why::Renew | Why::Unwanted) => self.start("ended; wanted again", out),
             (Wanted::Up, Why::Fault { reason, healthy_for }) => self.fail(&reason, healthy_for, now, out),
         }
@@ -280,6 +336,7 @@ impl Lifecycle {
             | EndReason::Worker(_) => self.backoff.after_failure(&policy, healthy_for),
         };
         self.settled = true;
+        self.failed = true;
         match delay {
             Some(delay) => self.enter(State::Backoff { until: now + delay }, &reason.to_string(), out),
             None => self.enter(State::Failed, &format!("{reason}; no restarts left"), out),
@@ -295,9 +352,11 @@ impl Lifecycle {
                 out.push(Action::Kill(self.generation));
             }
             State::Stopped
+            | State::Idle
             | State::Queued
             | State::Starting { .. }
             | State::Ready { .. }
+            | State::Resting { .. }
             | State::Backoff { .. }
             | State::Blocked
             | State::Failed => {}
@@ -315,8 +374,13 @@ impl Lifecycle {
                 self.state = State::Stopping { kill_at: now + KILL_AGAIN, why: why.clone() };
                 out.push(Action::Kill(self.generation));
             }
-            State::Backoff { .. } => self.start("the delay is over", out),
-            State::Stopped | State::Queued | State::Ready { .. } | State::Blocked | State::Failed => {}
+            State::Backoff { .. } => match self.plan.start {
+                Start::Eager => self.start("the delay is over", out),
+                Start::Lazy { .. } => self.rest("the delay is over; started by its next call", out),
+            },
+            // Nobody let go of it.
+            State::Resting { .. } => self.work(),
+            State::Stopped | State::Idle | State::Queued | State::Ready { .. } | State::Blocked | State::Failed => {}
         }
     }
 
@@ -343,8 +407,9 @@ impl Lifecycle {
 
     fn healthy_for(&self, now: Instant) -> Duration {
         match self.state {
-            State::Ready { since } => now.saturating_duration_since(since),
+            State::Ready { since } | State::Resting { since, .. } => now.saturating_duration_since(since),
             State::Stopped
+            | State::Idle
             | State::Queued
             | State::Starting { .. }
             | State::Stopping { .. }

@@ -3,9 +3,11 @@
 //! | state    | a process? | leaves it by |
 //! |----------|------------|--------------|
 //! | Stopped  | no         | being wanted |
+//! | Idle     | no         | being woken, manual restart, another configuration |
 //! | Queued   | no         | a free start slot |
 //! | Starting | yes        | ready, ended, deadline |
-//! | Ready    | yes        | ended, no longer wanted, restart |
+//! | Ready    | yes        | ended, no longer wanted, restart, nothing to do (lazy) |
+//! | Resting  | yes        | work after all, ended, no longer wanted, restart, `until` |
 //! | Stopping | yes        | the process is gone; `kill_at` |
 //! | Backoff  | no         | `until`, manual restart |
 //! | Blocked  | no         | another configuration |
@@ -13,6 +15,10 @@
 //!
 //! While a server is Ready, a changed configuration may be tried by a *successor* beside it; earlier incarnations that are on
 //! their way out are *retiring* (`machine/swap.rs`). The state is that of the current incarnation.
+//!
+//! A *lazy* server that is wanted is Idle until somebody calls it, and again when nobody has for a while (`docs/decisions/0036`).
+//! Resting is the moment in between: its worker has nothing to do, the gateway may let go of it, and if that happens it
+//! ends. To the others a resting server is ready.
 //!
 //! Whether a server is *wanted* is separate from where it stands. The shell (`server.rs`) turns actions into system calls
 //! and their results into events; it decides nothing.
@@ -23,7 +29,7 @@ mod tests;
 
 use std::time::{Duration, Instant};
 
-use mcproxy_config::OnChange;
+use mcproxy_config::{OnChange, Start};
 use mcproxy_ipc::{EndReason, Generation, ServerState};
 
 use crate::backoff::BackoffPolicy;
@@ -39,6 +45,10 @@ pub(crate) const KILL_AGAIN: Duration = Duration::from_secs(1);
 /// What a worker gets beyond `startTimeout` to report that the server missed it.
 pub(crate) const START_MARGIN: Duration = Duration::from_secs(3);
 
+/// How long the gateway may take to let go of a worker that has nothing to do. Then it is as before; the worker will say so
+/// again.
+pub(crate) const REST_LIMIT: Duration = Duration::from_secs(30);
+
 /// Whether a server should be running.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Wanted {
@@ -53,12 +63,16 @@ pub(crate) enum Wanted {
 pub(crate) enum State {
     /// Not wanted, not running.
     Stopped,
+    /// Wanted and not running, because nobody has called it (lazily started servers only).
+    Idle,
     /// Waits for one of the few start slots; no process yet.
     Queued,
     /// A worker was spawned and is not ready.
     Starting { deadline: Instant },
     /// Answers calls.
     Ready { since: Instant },
+    /// Has nothing to do. The gateway may let go of it, and then it ends by itself; until then it answers calls.
+    Resting { since: Instant, until: Instant },
     /// The worker was told to end, or ends by itself.
     Stopping { kill_at: Instant, why: Why },
     /// Will be started again.
@@ -74,6 +88,8 @@ pub(crate) enum State {
 pub(crate) enum Why {
     /// Nobody wants the server.
     Unwanted,
+    /// Nobody needs it at present: no delay, and no start before somebody does.
+    Rest,
     /// Somebody wants it anew: no delay.
     Renew,
     /// It failed: a delay. How long it had been ready.
@@ -93,6 +109,8 @@ pub(crate) struct Plan {
     pub(crate) drain: Duration,
     /// What follows a failure.
     pub(crate) backoff: BackoffPolicy,
+    /// When it is started.
+    pub(crate) start: Start,
 }
 
 /// What has become of a changed configuration.
@@ -115,6 +133,12 @@ pub(crate) enum Event {
     Planned { plan: Plan, renew: bool },
     /// A person wants it started anew, now.
     Restart,
+    /// Somebody calls a server that is not running because nobody had.
+    Wake,
+    /// The worker has had nothing to do for a while.
+    NothingToDo(Generation),
+    /// It has work after all.
+    Work(Generation),
     /// A start slot is ours.
     SlotGranted,
     /// The worker could not be spawned.
@@ -155,8 +179,9 @@ impl State {
     pub(crate) fn public(&self) -> ServerState {
         match self {
             Self::Stopped => ServerState::Stopped,
+            Self::Idle => ServerState::Idle,
             Self::Queued | Self::Starting { .. } => ServerState::Starting,
-            Self::Ready { .. } => ServerState::Ready,
+            Self::Ready { .. } | Self::Resting { .. } => ServerState::Ready,
             Self::Stopping { .. } => ServerState::Stopping,
             Self::Backoff { .. } => ServerState::Backoff,
             Self::Blocked => ServerState::Blocked,

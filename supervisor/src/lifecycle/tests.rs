@@ -3,7 +3,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mcproxy_ipc::{EndReason, Generation, ServerState};
+use mcproxy_config::Start;
+use mcproxy_ipc::{EndReason, Generation, Need, ServerState};
 use proptest::prelude::*;
 
 use super::{machine::MAX_RETIRING, *};
@@ -20,12 +21,17 @@ const GRACE: Duration = Duration::from_secs(100);
 
 fn plan() -> Plan {
     let start_timeout = Duration::from_secs(60);
-    Plan { blocked: None, start_timeout, backoff: POLICY, on_change: OnChange::Swap, drain: GRACE }
+    let (on_change, start) = (OnChange::Swap, Start::Eager);
+    Plan { blocked: None, start_timeout, backoff: POLICY, on_change, drain: GRACE, start }
 }
 
 /// Of a server that cannot exist twice.
 fn alone() -> Plan {
     Plan { on_change: OnChange::Restart, ..plan() }
+}
+
+fn lazy() -> Plan {
+    Plan { start: Start::Lazy { idle_timeout: Some(Duration::from_secs(300)) }, ..plan() }
 }
 
 /// A machine, a clock and the processes that it believes in.
@@ -37,13 +43,15 @@ struct World {
     last: Generation,
     killed: BTreeSet<Generation>,
     plan: Plan,
+    /// Somebody has called since the machine came to rest.
+    called: bool,
 }
 
 impl World {
     fn new(plan: Plan) -> Self {
         let machine = Lifecycle::new(plan.clone(), Generation::default(), Jitter::seeded(1));
         let (live, killed) = (BTreeSet::new(), BTreeSet::new());
-        Self { machine, now: Instant::now(), live, last: Generation::default(), killed, plan }
+        Self { machine, now: Instant::now(), live, last: Generation::default(), killed, plan, called: false }
     }
 
     /// Feeds one event, plays the shell, and checks what must hold after every step.
@@ -57,6 +65,8 @@ impl World {
         let ready = matches!(self.machine.state(), State::Ready { .. });
         let (before, restart) = (self.generation(), matches!(event, Event::Restart));
         let says_ready = matches!(event, Event::BecameReady(_));
+        let rested = *self.machine.state() == State::Idle;
+        self.called |= event == Event::Wake;
         let actions = self.machine.step(event, self.now);
         for action in &actions {
             match action {
@@ -82,14 +92,22 @@ impl World {
                 Action::RequestSlot | Action::Moved { .. } | Action::ChangeFailed { .. } => {}
             }
         }
+        if *self.machine.state() == State::Idle {
+            self.called = false;
+        } else if rested && self.machine.wanted() == Wanted::Up && self.machine.need() != Need::Always {
+            let blocked = *self.machine.state() == State::Blocked;
+            assert!(self.called || restart || blocked, "started for nobody: {:?}", self.machine.state());
+        }
         // The current one, its successor, and those on their way out.
         assert!(self.live.len() <= 2 + MAX_RETIRING, "too many: {:?}", self.live);
         if ready && self.generation() != before {
             assert!(says_ready || !matches!(self.machine.state(), State::Ready { .. }), "routed to what is not ready");
         }
         assert!(self.generation() >= before && !(restart && ready && self.machine.change() != Change::None));
-        let alive =
-            matches!(self.machine.state(), State::Starting { .. } | State::Ready { .. } | State::Stopping { .. });
+        let alive = matches!(
+            self.machine.state(),
+            State::Starting { .. } | State::Ready { .. } | State::Resting { .. } | State::Stopping { .. }
+        );
         // One that failed while its successor waited for its turn is on its way out, and the successor has no number yet.
         let here = self.live.contains(&self.generation()) && (alive || self.machine.is_alone());
         assert_eq!(alive, here, "state and process disagree: {:?}", self.machine.state());
@@ -148,8 +166,12 @@ impl World {
 #[derive(Debug, Clone)]
 enum Step {
     Want(bool),
-    Replan { blocked: bool, renew: bool, alone: bool },
+    Replan { blocked: bool, renew: bool, alone: bool, lazy: bool },
     Restart,
+    Wake,
+    NothingToDo { of: u64 },
+    Work { of: u64 },
+    Left { of: u64 },
     Slot,
     NotSpawned,
     Ready { of: u64 },
@@ -162,8 +184,12 @@ enum Step {
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         1 => any::<bool>().prop_map(Step::Want),
-        2 => (proptest::bool::weighted(0.2), any::<bool>(), proptest::bool::weighted(0.3))
-            .prop_map(|(blocked, renew, alone)| Step::Replan { blocked, renew, alone }),
+        2 => (proptest::bool::weighted(0.2), any::<bool>(), proptest::bool::weighted(0.3), any::<bool>())
+            .prop_map(|(blocked, renew, alone, lazy)| Step::Replan { blocked, renew, alone, lazy }),
+        2 => Just(Step::Wake),
+        2 => (0u64..3).prop_map(|of| Step::NothingToDo { of }),
+        1 => (0u64..3).prop_map(|of| Step::Work { of }),
+        1 => (0u64..3).prop_map(|of| Step::Left { of }),
         1 => Just(Step::Restart),
         3 => Just(Step::Slot),
         1 => Just(Step::NotSpawned),
@@ -178,19 +204,24 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 
 proptest! {
     #[test]
-    fn whatever_happens_the_promises_of_the_design_hold(steps in steps()) {
-        let mut world = World::new(plan());
+    fn whatever_happens_the_promises_of_the_design_hold(steps in steps(), lazily: bool) {
+        let mut world = World::new(if lazily { lazy() } else { plan() });
         for step in steps {
             // The latest, and those before it.
             let last = world.last;
             let of = |before: u64| Generation(last.0.saturating_sub(before));
             let event = match step {
                 Step::Want(up) => Event::Want(if up { Wanted::Up } else { Wanted::Down }),
-                Step::Replan { blocked, renew, alone: once } => {
-                    let plan = if once { alone() } else { plan() };
+                Step::Replan { blocked, renew, alone: once, lazy: lazily } => {
+                    let plan = Plan { start: if lazily { lazy().start } else { Start::Eager }, ..plan() };
+                    let plan = if once { Plan { on_change: OnChange::Restart, ..plan } } else { plan };
                     let plan = Plan { blocked: blocked.then(|| "X is not set".to_owned()), ..plan };
                     Event::Planned { plan, renew: renew || blocked }
                 }
+                Step::Wake => Event::Wake,
+                Step::NothingToDo { of: before } => Event::NothingToDo(of(before)),
+                Step::Work { of: before } => Event::Work(of(before)),
+                Step::Left { of: before } => Event::Ended(of(before), EndReason::Stopped),
                 Step::Restart => Event::Restart,
                 Step::Slot => Event::SlotGranted,
                 // The shell says this only of a worker that it has just spawned.
@@ -212,8 +243,19 @@ proptest! {
                     Event::Tick
                 }
             };
-            world.feed(event);
-            prop_assert_eq!(world.state() == ServerState::Ready, matches!(world.machine.state(), State::Ready { .. }));
+            world.feed(event.clone());
+            prop_assert_eq!(
+                world.state() == ServerState::Ready,
+                matches!(world.machine.state(), State::Ready { .. } | State::Resting { .. })
+            );
+            // The shell says this after every change of plan.
+            if let Event::Planned { .. } = event {
+                world.feed(Event::Want(world.machine.wanted()));
+            }
+            if *world.machine.state() == State::Idle {
+                prop_assert_eq!(world.machine.need(), Need::Asleep, "at rest, and no call would wake it");
+                prop_assert!(world.machine.listed());
+            }
         }
         // From anywhere: not wanted leads to Stopped once the processes are gone, and time alone gets them killed.
         world.feed(Event::Want(Wanted::Down));
@@ -389,4 +431,99 @@ fn whoever_changes_faster_than_old_ones_go_waits_for_them() {
     }
     assert_eq!(world.change(plan()), [Action::Stop(Generation(1))], "two are on their way out");
     assert_eq!(world.feed(Event::Exited(Generation(1))), [Action::RequestSlot]);
+}
+
+fn resting() -> World {
+    let mut world = World::new(lazy());
+    world.feed(Event::Want(Wanted::Up));
+    world.feed(Event::Wake);
+    world.feed(Event::SlotGranted);
+    let generation = world.generation();
+    world.feed(Event::BecameReady(generation));
+    world.feed(Event::NothingToDo(generation));
+    assert_eq!((world.state(), world.machine.need()), (ServerState::Ready, Need::Resting));
+    world
+}
+
+#[test]
+fn a_lazy_server_is_started_by_its_first_call_and_rests_when_it_is_left() {
+    let mut world = World::new(lazy());
+    world.feed(Event::Want(Wanted::Up));
+    assert_eq!((world.state(), world.live.len(), world.machine.need()), (ServerState::Idle, 0, Need::Asleep));
+    let mut world = resting();
+    let generation = world.generation();
+    world.feed(Event::Ended(generation, EndReason::Stopped));
+    assert_eq!((world.state(), world.machine.need()), (ServerState::Stopping, Need::Asleep));
+    world.feed(Event::Exited(generation));
+    assert_eq!((world.state(), world.machine.restarts()), (ServerState::Idle, 0));
+}
+
+#[test]
+fn a_call_that_comes_while_a_server_goes_to_rest_starts_it_again_at_once() {
+    for early in [true, false] {
+        let mut world = resting();
+        let generation = world.generation();
+        if early {
+            world.feed(Event::Wake);
+        }
+        world.feed(Event::Ended(generation, EndReason::Stopped));
+        if !early {
+            world.feed(Event::Wake);
+        }
+        let actions = world.feed(Event::Exited(generation));
+        assert!(actions.contains(&Action::RequestSlot), "{actions:?}");
+        world.feed(Event::SlotGranted);
+        assert_eq!(world.machine.restarts(), 0, "a rest is no failure");
+    }
+}
+
+#[test]
+fn a_server_that_nobody_lets_go_of_or_that_got_work_goes_on() {
+    let mut world = resting();
+    let generation = world.generation();
+    world.feed(Event::Work(generation));
+    assert_eq!(world.machine.need(), Need::OnCall);
+    world.feed(Event::NothingToDo(generation));
+    world.now = world.machine.deadline().expect("a moment");
+    assert_eq!(world.feed(Event::Tick), []);
+    assert_eq!((world.state(), world.machine.need()), (ServerState::Ready, Need::OnCall));
+}
+
+#[test]
+fn a_lazy_server_that_fails_is_woken_again_only_after_the_delay_and_stays_listed() {
+    let mut world = World::new(lazy());
+    world.feed(Event::Want(Wanted::Up));
+    world.feed(Event::Wake);
+    world.feed(Event::SlotGranted);
+    let generation = world.generation();
+    world.feed(Event::Ended(generation, EndReason::StartTimeout));
+    world.feed(Event::Exited(generation));
+    assert_eq!((world.state(), world.machine.need()), (ServerState::Backoff, Need::OnCall));
+    assert_eq!(world.feed(Event::Wake), []);
+    assert!(world.machine.listed());
+    world.now = world.machine.deadline().expect("a delay");
+    world.feed(Event::Tick);
+    assert_eq!(world.state(), ServerState::Idle);
+    world.feed(Event::Wake);
+    world.feed(Event::SlotGranted);
+    assert_eq!((world.state(), world.machine.restarts()), (ServerState::Starting, 1));
+}
+
+#[test]
+fn an_eager_server_is_not_woken_and_is_hidden_from_its_failure_until_it_is_ready() {
+    let mut world = World::new(plan());
+    world.ready();
+    assert!(world.machine.listed());
+    let generation = world.generation();
+    world.feed(Event::NothingToDo(generation));
+    assert_eq!(world.machine.need(), Need::Always);
+    world.feed(Event::Exited(generation));
+    assert_eq!(world.feed(Event::Wake), []);
+    assert!(!world.machine.listed());
+    world.feed(Event::Restart);
+    world.feed(Event::SlotGranted);
+    assert!(!world.machine.listed());
+    let generation = world.generation();
+    world.feed(Event::BecameReady(generation));
+    assert!(world.machine.listed());
 }

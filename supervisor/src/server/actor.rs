@@ -1,11 +1,11 @@
 //! The task of one server: feeds the lifecycle machine and does what it says.
 
-use std::{future::Future, pin::Pin, process::ExitStatus, time::Instant};
+use std::{future::Future, path::PathBuf, pin::Pin, process::ExitStatus, time::Instant};
 
 use mcproxy_config::ServerConfig;
 use mcproxy_ipc::{
-    EndReason, Generation, LifecycleEvent, LogLevel, LogSource, Route, ServerDescription, ServerState,
-    control::WorkerToSupervisor,
+    CatalogueKey, EndReason, Generation, LifecycleEvent, LogLevel, LogSource, Route, ServerDescription, ServerState,
+    WorkerSpec, control::WorkerToSupervisor,
 };
 use slog::{Logger, debug, o, warn};
 use tokio::{
@@ -40,6 +40,29 @@ enum Slot {
     Held(#[expect(dead_code, reason = "held for its drop")] Option<OwnedSemaphorePermit>),
 }
 
+/// What is known of what a server offers. The offer itself passes by the supervisor.
+#[derive(Debug)]
+struct Offer {
+    /// What it said about itself before it came to rest.
+    description: Option<ServerDescription>,
+    /// What it is kept under.
+    key: Option<CatalogueKey>,
+    /// Where it is kept.
+    file: Option<PathBuf>,
+    /// It was ready before, now or when its catalogue was kept: others can list what it offers.
+    known: bool,
+}
+
+impl Offer {
+    /// Of a server that has not said anything yet.
+    fn kept(config: &ServerConfig, context: &Context) -> Self {
+        let key = config.catalogue_key();
+        let file = context.catalogues.as_ref().zip(key).map(|(dir, key)| dir.join(key.file_name(&config.name)));
+        let known = file.as_ref().is_some_and(|file| file.is_file());
+        Self { description: None, key, file, known }
+    }
+}
+
 struct Actor {
     context: Context,
     config: ServerConfig,
@@ -48,6 +71,7 @@ struct Actor {
     since: Instant,
     slot: Slot,
     crew: Crew,
+    offer: Offer,
     history: History,
     snapshot: watch::Sender<Snapshot>,
     leaving: bool,
@@ -67,8 +91,8 @@ pub(crate) fn spawn(
     let history = History::new(name.clone(), context.follow.clone());
     let (commands, queue) = mpsc::channel(QUEUE);
     let since = Instant::now();
-    let crew = Crew::default();
-    let (snapshot, seen) = watch::channel(snapshot_of(&config, &lifecycle, since, &crew, &history, context));
+    let (crew, offer) = (Crew::default(), Offer::kept(&config, context));
+    let (snapshot, seen) = watch::channel(snapshot_of(&config, &lifecycle, since, &crew, &offer, &history, context));
     let actor = Actor {
         log: context.log.new(o!("server" => name.to_string())),
         context: context.clone(),
@@ -77,6 +101,7 @@ pub(crate) fn spawn(
         since,
         slot: Slot::None,
         crew,
+        offer,
         history,
         snapshot,
         leaving: false,
@@ -109,6 +134,9 @@ impl Actor {
         match command {
             Command::Configure { config, renew, reply } => {
                 self.config = *config;
+                if self.config.catalogue_key() != self.offer.key {
+                    self.offer = Offer::kept(&self.config, &self.context);
+                }
                 let plan = plan(&self.config);
                 self.step(Event::Planned { plan, renew });
                 self.want_as_configured();
@@ -121,6 +149,7 @@ impl Actor {
                 let _ = reply.send(self.lifecycle.wanted() == Wanted::Up);
                 self.step(Event::Restart);
             }
+            Command::Wake => self.step(Event::Wake),
             Command::Attach { connection, generation } => self.attach(*connection, generation).await,
             Command::Logs { lines, reply } => {
                 let _ = reply.send(self.history.ring.last(lines));
@@ -144,7 +173,10 @@ impl Actor {
         };
         let socket = self.context.paths.worker(&self.config.name, generation);
         match (verdict, self.crew.get_mut(generation), self.config.worker_spec(generation, Some(socket))) {
-            (Ok(()), Some(worker), Ok(spec)) => worker.attach(connection, spec).await,
+            (Ok(()), Some(worker), Ok(spec)) => {
+                let catalogue_file = self.offer.file.clone();
+                worker.attach(connection, WorkerSpec { catalogue_file, ..spec }).await;
+            }
             (Err(reason), _, _) => {
                 warn!(self.log, "worker connection refused"; "reason" => reason, "pid" => peer.pid, "generation" => generation.0);
                 turn_away(connection, reason).await;
@@ -176,6 +208,7 @@ impl Actor {
             }
             WorkerToSupervisor::Ready(description) => {
                 worker.description = Some(escaped(description));
+                self.offer.known = true;
                 self.step(Event::BecameReady(generation));
             }
             WorkerToSupervisor::Log(record) => {
@@ -199,6 +232,8 @@ impl Actor {
                 self.history.ended(generation, &ended);
                 self.step(Event::Ended(generation, ended.reason));
             }
+            WorkerToSupervisor::NothingToDo => self.step(Event::NothingToDo(generation)),
+            WorkerToSupervisor::Work => self.step(Event::Work(generation)),
             // Answered where the pings are counted.
             WorkerToSupervisor::Pong(_) => {}
         }
@@ -300,9 +335,12 @@ impl Actor {
         let generation = self.lifecycle.generation();
         let state = self.lifecycle.state().clone();
         let worker = self.crew.get(generation);
+        if matches!(state, State::Stopping { why: Why::Rest, .. }) {
+            self.offer.description = worker.and_then(|worker| worker.description.clone());
+        }
         let (level, message, mut facts) = match state {
             State::Queued | State::Starting { .. } => (LogLevel::Info, "server is starting", vec![]),
-            State::Ready { .. } => {
+            State::Ready { .. } | State::Resting { .. } => {
                 let start = worker.map(|worker| now.saturating_duration_since(worker.spawned));
                 let ms = start.unwrap_or_default().as_millis().to_string();
                 let tools = worker
@@ -314,8 +352,11 @@ impl Actor {
                 self.history.failed(generation, &reason);
                 (LogLevel::Debug, "server is being cleared away", vec![])
             }
-            State::Stopping { why: Why::Unwanted | Why::Renew, .. } => (LogLevel::Info, "server is stopping", vec![]),
+            State::Stopping { why: Why::Unwanted | Why::Renew | Why::Rest, .. } => {
+                (LogLevel::Info, "server is stopping", vec![])
+            }
             State::Stopped => (LogLevel::Info, "server is stopped", vec![]),
+            State::Idle => (LogLevel::Info, "server is at rest", vec![]),
             State::Backoff { until } => {
                 self.history.failed(generation, &reason);
                 let delay = until.saturating_duration_since(now).as_millis().to_string();
@@ -341,7 +382,7 @@ impl Actor {
 
     fn publish(&mut self) {
         let (config, context) = (&self.config, &self.context);
-        let new = snapshot_of(config, &self.lifecycle, self.since, &self.crew, &self.history, context);
+        let new = snapshot_of(config, &self.lifecycle, self.since, &self.crew, &self.offer, &self.history, context);
         let rerouted = self.snapshot.borrow().route != new.route;
         self.snapshot.send_replace(new);
         if rerouted {
@@ -355,6 +396,7 @@ fn snapshot_of(
     lifecycle: &Lifecycle,
     since: Instant,
     crew: &Crew,
+    offer: &Offer,
     history: &History,
     context: &Context,
 ) -> Snapshot {
@@ -366,7 +408,8 @@ fn snapshot_of(
         last_line: worker.and_then(|worker| worker.last_line.clone()),
     };
     let state = lifecycle.state();
-    let ready = matches!(state, State::Ready { .. });
+    let ready = matches!(state, State::Ready { .. } | State::Resting { .. });
+    let at_rest = matches!(state, State::Idle | State::Stopping { why: Why::Rest, .. });
     let route = Route {
         server: config.name.clone(),
         state: state.public(),
@@ -376,8 +419,12 @@ fn snapshot_of(
         last_error: history.last_error.clone().filter(|_| !ready),
         timeouts: config.timeouts,
         tools: config.tools.clone(),
+        catalogue: offer.key.filter(|_| offer.file.is_some()),
+        need: lifecycle.need(),
+        listed: lifecycle.listed(),
     };
     Snapshot {
+        stale: offer.known && route.listed && !ready,
         route,
         wanted: lifecycle.wanted() == Wanted::Up,
         since,
@@ -385,14 +432,20 @@ fn snapshot_of(
         retry_at: match state {
             State::Backoff { until } => Some(*until),
             State::Stopped
+            | State::Idle
             | State::Queued
             | State::Starting { .. }
             | State::Ready { .. }
+            | State::Resting { .. }
             | State::Stopping { .. }
             | State::Blocked
             | State::Failed => None,
         },
-        description: worker.and_then(|worker| worker.description.clone()).filter(|_| ready),
+        description: if at_rest {
+            offer.description.clone()
+        } else {
+            worker.and_then(|worker| worker.description.clone()).filter(|_| ready)
+        },
         start: matches!(state, State::Queued | State::Starting { .. }).then(|| start(worker)),
         change: match lifecycle.change() {
             Change::None => None,

@@ -28,6 +28,8 @@ pub(crate) enum Command {
     Configure { config: Box<ServerConfig>, renew: bool, reply: oneshot::Sender<()> },
     /// Start anew, now. Answered with whether that makes sense.
     Restart(oneshot::Sender<bool>),
+    /// Somebody calls it; of use for a server that is started by its calls.
+    Wake,
     /// Somebody says that it is our worker.
     Attach { connection: Box<Connection>, generation: Generation },
     /// The last log lines.
@@ -47,6 +49,8 @@ pub(crate) struct Snapshot {
     pub(crate) since: Instant,
     pub(crate) restarts: u64,
     pub(crate) retry_at: Option<Instant>,
+    /// What is listed of it was not confirmed by the server yet, or not again.
+    pub(crate) stale: bool,
     pub(crate) description: Option<ServerDescription>,
     /// How its start goes, while it is starting.
     pub(crate) start: Option<Start>,
@@ -110,6 +114,7 @@ impl Snapshot {
             since: now.saturating_duration_since(self.since),
             restarts: self.restarts,
             retry_in: self.retry_at.map(|at| at.saturating_duration_since(now)),
+            stale: self.stale,
             description: self.description.clone(),
             start: self.start.as_ref().map(|start| start.status(now)),
             change: self.change.as_ref().map(|change| match change {
@@ -149,6 +154,7 @@ pub(crate) fn plan(config: &ServerConfig) -> Plan {
         start_timeout: config.start_timeout,
         on_change: config.on_change,
         drain: config.timeouts.total.min(DRAIN_LIMIT),
+        start: config.start,
         backoff: BackoffPolicy { initial: initial_delay, max: max_delay, healthy_after, budget: max_attempts },
     }
 }

@@ -2,6 +2,8 @@
 
 mod calls;
 mod isolation;
+mod kept;
+mod lazy;
 mod lists;
 mod notices;
 mod resources;

@@ -195,7 +195,7 @@ async fn a_wrong_configuration_or_command_line_or_port_has_its_own_exit_code() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = taken.local_addr().expect("an address").port().to_string();
     let output = std::process::Command::new(crate::support::binary("mcproxy-supervisor"))
-        .args(["--port", &port, "--log", "--runtime-dir", "run"])
+        .args(["--port", &port, "--log", "--runtime-dir", "run", "--state-dir", "state"])
         .current_dir(dir.path())
         .output()
         .expect("it runs");

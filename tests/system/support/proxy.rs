@@ -80,13 +80,31 @@ impl Proxy {
         // Not beside the configuration: whatever is written there is looked at.
         fs::create_dir(dir.path().join("out")).expect("a directory for the log");
         let mut command = command_of(program, dir.path());
-        let log = fs::File::create(dir.path().join("out/log.txt")).expect("the log");
-        command.stdout(log.try_clone().expect("the log")).stderr(log);
         change(&mut command);
-        let child = command.spawn().expect("the supervisor starts");
+        let child = spawn(command, dir.path());
         // Only ever the gateway: a proxy of the environment has no say.
         let http = Client::builder().no_proxy().build().expect("an HTTP client");
         let mut proxy = Self { child, dir, base: String::new(), http };
+        proxy.until_it_answers().await;
+        proxy
+    }
+
+    /// Ends everything in order and starts it anew, on another port; waits until the gateway answers.
+    pub(crate) async fn start_over(&mut self) {
+        self.terminate();
+        assert_eq!(self.exit_code(STOP).await, Some(0));
+        assert_eq!(self.processes(), []);
+        self.start_again().await;
+    }
+
+    /// Starts what has ended, on another port; waits until the gateway answers.
+    pub(crate) async fn start_again(&mut self) {
+        self.child = spawn(supervisor(self.dir()), self.dir());
+        self.until_it_answers().await;
+    }
+
+    async fn until_it_answers(&mut self) {
+        let proxy = self;
         proxy.base = eventually("the supervisor says where it listens", DEADLINE, async || {
             let status = proxy.try_status().await?;
             Some(format!("http://{}", status.listen))
@@ -97,7 +115,6 @@ impl Proxy {
             answer.status().is_success().then_some(())
         })
         .await;
-        proxy
     }
 
     /// Waits until every wanted server is ready.
@@ -241,6 +258,13 @@ impl Proxy {
     pub(crate) fn terminate(&self) {
         terminate(self.pid());
     }
+}
+
+/// Starts a supervisor whose log goes to the end of the file in `dir`.
+fn spawn(mut command: std::process::Command, dir: &Path) -> Child {
+    let log = fs::OpenOptions::new().create(true).append(true).open(dir.join("out/log.txt")).expect("the log");
+    command.stdout(log.try_clone().expect("the log")).stderr(log);
+    command.spawn().expect("the supervisor starts")
 }
 
 /// The supervisor's command for the configuration in `dir`.

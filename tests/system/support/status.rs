@@ -28,6 +28,7 @@ pub(crate) struct ServerView {
     pub(crate) generation: u64,
     pub(crate) restarts: u64,
     pub(crate) retry_in_seconds: Option<f64>,
+    pub(crate) stale: bool,
     pub(crate) worker_pid: Option<u32>,
     pub(crate) server_pid: Option<u32>,
     pub(crate) last_error: Option<String>,

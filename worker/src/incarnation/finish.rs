@@ -42,6 +42,9 @@ impl Incarnation {
         if let Some(outgoing) = self.outgoing.take() {
             outgoing.flush(std::mem::take(&mut self.session.out.gateway)).await;
         }
+        if let Some(keeper) = self.keeper.take() {
+            keeper.finish().await;
+        }
         Ended { reason, stderr_tail: self.stderr.tail(stderr::TAIL) }
     }
 }

@@ -26,6 +26,7 @@ use tokio::{
 
 use self::wait::{Woke, poll_once};
 use crate::{
+    keep::Keeper,
     launch::{self, Process, Server},
     lines::{Line, Splitter},
     link::{Incoming, Link, Outgoing, Pumped, doorman},
@@ -148,6 +149,7 @@ struct Incarnation {
     /// Told to end once the gateway has let go, and by then at the latest.
     drained_by: Option<Instant>,
     doorman: Option<JoinHandle<()>>,
+    keeper: Option<Keeper>,
     ports_orders: (mpsc::Sender<Order>, mpsc::Receiver<Order>),
     reports: mpsc::Sender<WorkerToSupervisor>,
     trace: Option<Trace>,
@@ -177,6 +179,7 @@ impl Incarnation {
             deaf: false,
             drained_by: None,
             doorman: None,
+            keeper: spec.catalogue_file.clone().map(|file| Keeper::start(file, ports.log.clone())),
             ports_orders: ports.orders,
             reports: ports.reports,
             trace: ports.trace,
@@ -204,7 +207,7 @@ impl Incarnation {
             }
             match self.wait(timer.as_mut(), now).await {
                 Woke::Order(Some(Order::Serve(link))) => {
-                    self.session.link_up();
+                    self.session.link_up(Instant::now());
                     (self.incoming, self.outgoing) = (Some(link.incoming), Some(link.outgoing));
                 }
                 Woke::Order(Some(Order::Stop) | None) => self.end(EndReason::Stopped, Instant::now()),
@@ -331,12 +334,27 @@ impl Incarnation {
         for event in std::mem::take(&mut self.session.out.events) {
             match event {
                 Event::Ready(description) => match self.open_door() {
-                    Ok(()) => report(&self.reports, &self.log, WorkerToSupervisor::Ready(description)),
+                    Ok(()) => {
+                        report(&self.reports, &self.log, WorkerToSupervisor::Ready(description));
+                        self.keep_catalogue();
+                    }
                     Err(error) => self.end(EndReason::Worker(format!("cannot bind the data socket: {error}")), now),
                 },
-                Event::Counts(counts) => report(&self.reports, &self.log, WorkerToSupervisor::Counts(counts)),
+                Event::Counts(counts) => {
+                    report(&self.reports, &self.log, WorkerToSupervisor::Counts(counts));
+                    self.keep_catalogue();
+                }
+                Event::NothingToDo => report(&self.reports, &self.log, WorkerToSupervisor::NothingToDo),
+                Event::Work => report(&self.reports, &self.log, WorkerToSupervisor::Work),
+                Event::Left => self.end(EndReason::Stopped, now),
                 Event::Broken(reason) => self.end(reason, now),
             }
+        }
+    }
+
+    fn keep_catalogue(&self) {
+        if let Some(keeper) = &self.keeper {
+            keeper.keep(self.session.catalogue());
         }
     }
 

@@ -57,6 +57,7 @@ impl Session {
                 let id = error.id().filter(|_| answer).and_then(RequestId::as_u64);
                 let call = id.and_then(|id| self.calls.close(id));
                 if let Some(call) = call {
+                    self.used(now);
                     let text = format!("the server's answer is no JSON-RPC response: {error}");
                     self.fail(call, &ErrorObject::new(ErrorCode::INTERNAL_ERROR, text));
                 }
@@ -86,6 +87,7 @@ impl Session {
     fn response(&mut self, line: &Bytes, id: &RequestId, outcome: mcproxy_mcp::Outcome<'_>, now: Instant) {
         let Some(upstream) = id.as_u64() else { return self.unknown(id, now) };
         if let Some(call) = self.calls.close(upstream) {
+            self.used(now);
             let (outcome, raw) = match outcome {
                 mcproxy_mcp::Outcome::Result(raw) => (Outcome::Result, raw),
                 mcproxy_mcp::Outcome::Error(raw) => (Outcome::Error, raw),
@@ -236,6 +238,7 @@ impl Session {
         }
         match call {
             Some(call) => {
+                self.used(now);
                 let limit = self.limits.line_bytes;
                 let text = format!("the server's answer of {len} bytes is over the limit of {limit}");
                 self.fail(call, &ErrorObject::new(ErrorCode::INTERNAL_ERROR, text));

@@ -4,6 +4,7 @@
 mod calls;
 mod catalogue;
 mod health;
+mod idle;
 mod input;
 mod noise;
 mod oversize;
@@ -29,6 +30,7 @@ use self::{
     calls::Calls,
     catalogue::{Catalogue, Gathering},
     health::{Diagnosis, Health, Work},
+    idle::Idle,
     noise::Noise,
 };
 use crate::dialect::legacy;
@@ -60,6 +62,12 @@ pub(crate) enum Event {
     Ready(ServerDescription),
     /// The catalogue changed.
     Counts(CatalogueCounts),
+    /// There has been no call for a while.
+    NothingToDo,
+    /// A call came after that.
+    Work,
+    /// The gateway left a server that had nothing to do.
+    Left,
     /// The server cannot go on like this.
     Broken(EndReason),
 }
@@ -90,6 +98,8 @@ pub(crate) struct Session {
     asked: Vec<(u64, Asked)>,
     calls: Calls,
     health: Health,
+    /// Of a server that is ended when nobody needs it.
+    idle: Option<Idle>,
     noise: Noise,
     catalogue: Catalogue,
     description: Option<ServerDescription>,
@@ -117,6 +127,7 @@ impl Session {
             asked: Vec::new(),
             calls: Calls::new(spec.limits.concurrent_calls, spec.timeouts),
             health: Health::new(spec.timeouts.idle, now),
+            idle: spec.idle_timeout.map(|after| Idle::new(after, now)),
             noise: Noise::new(now),
             catalogue: Catalogue::default(),
             description: None,
@@ -135,9 +146,12 @@ impl Session {
     }
 
     /// A gateway is there. What an earlier one wanted is given up.
-    pub(crate) fn link_up(&mut self) {
-        self.link_down();
+    pub(crate) fn link_up(&mut self, now: Instant) {
+        self.forget_gateway();
         self.linked = true;
+        if let Some(idle) = &mut self.idle {
+            idle.begin(now);
+        }
         if matches!(self.phase, Phase::Serving) {
             self.push_catalogue();
         }
@@ -145,6 +159,13 @@ impl Session {
 
     /// The gateway is gone, and nobody waits for its calls.
     pub(crate) fn link_down(&mut self) {
+        self.forget_gateway();
+        if matches!(self.phase, Phase::Serving) && self.idle.as_ref().is_some_and(Idle::is_said) {
+            self.out.events.push(Event::Left);
+        }
+    }
+
+    fn forget_gateway(&mut self) {
         self.linked = false;
         self.out.gateway.clear();
         for (upstream, _) in self.calls.drain() {
@@ -186,6 +207,7 @@ impl Session {
             let message = format!("server `{}` is not ready", self.server);
             return Err(self.about(ErrorCode::SERVER_UNAVAILABLE, message, "not_ready"));
         }
+        self.used(now);
         let upstream = self.mint();
         if !self.calls.open(upstream, id, wants_progress, now) {
             let message = format!("too many calls in flight (limit {})", self.calls.limit());
@@ -195,6 +217,15 @@ impl Session {
             self.calls.close(upstream);
             ErrorObject::new(ErrorCode::INVALID_PARAMS, bad)
         })
+    }
+
+    /// A call came or ended.
+    fn used(&mut self, now: Instant) {
+        if let Some(idle) = &mut self.idle
+            && idle.used(now)
+        {
+            self.out.events.push(Event::Work);
+        }
     }
 
     /// Time has passed. `deaf`: the server's output is not being read, so that its silence means nothing.
@@ -213,6 +244,10 @@ impl Session {
                     self.refresh(now);
                 }
                 self.look_after(deaf, now);
+                let busy = !self.calls.is_empty();
+                if self.linked && self.idle.as_mut().is_some_and(|idle| idle.check(busy, now)) {
+                    self.out.events.push(Event::NothingToDo);
+                }
             }
             Phase::Ending => {}
         }
@@ -227,7 +262,8 @@ impl Session {
                     Asked::Page { until, .. } => Some(*until),
                     Asked::Initialize | Asked::Ping => None,
                 });
-                let others = [self.calls.deadline(), self.refresh_at].into_iter().flatten();
+                let idle = self.idle.as_ref().filter(|_| self.linked).map(Idle::deadline);
+                let others = [self.calls.deadline(), self.refresh_at, idle].into_iter().flatten();
                 pages.chain(others).chain([self.health.deadline()]).min()
             }
             Phase::Ending => None,
@@ -322,6 +358,11 @@ impl Session {
         let id = self.mint();
         legacy::list(&mut self.out.server, id, gathering.kind(), cursor);
         self.asked.push((id, Asked::Page { gathering, until: now + PAGE_TIMEOUT }));
+    }
+
+    /// What the server offers, in the form that is pushed to the gateway.
+    pub(crate) fn catalogue(&self) -> Bytes {
+        self.catalogue.to_json()
     }
 
     fn push_catalogue(&mut self) {

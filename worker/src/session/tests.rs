@@ -29,6 +29,8 @@ pub(crate) fn spec() -> WorkerSpec {
         },
         data_socket: None,
         cgroup: None,
+        idle_timeout: None,
+        catalogue_file: None,
     }
 }
 
@@ -90,7 +92,7 @@ fn the_first_answers_make_a_server_ready_and_its_catalogue_is_the_first_message(
     let [Event::Ready(description)] = &session.out.events[..] else { panic!("not ready") };
     assert_eq!((description.counts.tools, description.counts.resources, description.counts.templates), (1, 1, 0));
     assert!(session.out.gateway.is_empty(), "nobody is there yet");
-    session.link_up();
+    session.link_up(now);
     assert!(matches!(told(&mut session)[..], [(WorkerToGateway::Catalogue { revision: 1 }, _)]));
 }
 
@@ -209,7 +211,7 @@ fn a_newer_gateway_gets_the_catalogue_and_the_calls_of_the_older_are_cancelled()
     let mut session = serving(now);
     call(&mut session, 70, now);
     written(&mut session);
-    session.link_up();
+    session.link_up(now);
     assert!(written(&mut session).contains("notifications/cancelled"));
     say(&mut session, r#"{"jsonrpc":"2.0","id":3,"result":{}}"#, now);
     assert!(matches!(told(&mut session)[..], [(WorkerToGateway::Catalogue { .. }, _)]));
@@ -287,7 +289,7 @@ proptest! {
                 Happening::Wait(seconds) => { now += Duration::from_secs(seconds); session.tick(false, now); }
                 Happening::Relink => {
                     collect(&mut session);
-                    session.link_up();
+                    session.link_up(now);
                     waived.extend(1..=calls);
                 }
             }
@@ -372,4 +374,46 @@ fn a_page_that_is_too_long_does_not_keep_a_server_from_becoming_ready() {
     let head = Bytes::from_static(br#"{"jsonrpc":"2.0","id":3,"result":{"#);
     session.line(Line::TooLong { head, tail: Bytes::new(), len: 2 << 20 }, now);
     assert!(matches!(&session.out.events[..], [Event::Ready(description)] if description.counts.tools == 1));
+}
+
+/// As [`serving`], of a server that may be ended when nobody needs it.
+fn on_call(now: Instant) -> Session {
+    let mut session = serving(now);
+    session.idle = Some(Idle::new(Duration::from_secs(5), now));
+    session
+}
+
+#[test]
+fn a_server_nobody_calls_may_be_left_and_a_call_takes_that_back() {
+    let start = Instant::now();
+    let at = |seconds| start + Duration::from_secs(seconds);
+    let mut session = on_call(start);
+    call(&mut session, 1, at(3));
+    session.tick(false, at(5));
+    session.tick(false, at(10));
+    assert_eq!(session.out.events, [], "a call is in flight");
+    say(&mut session, r#"{"jsonrpc":"2.0","id":3,"result":{}}"#, at(11));
+    session.tick(false, at(15));
+    assert_eq!(session.out.events, []);
+    session.tick(false, at(16));
+    call(&mut session, 2, at(17));
+    assert_eq!(session.out.events, [Event::NothingToDo, Event::Work]);
+}
+
+#[test]
+fn only_a_gateway_that_leaves_a_server_with_nothing_to_do_ends_it() {
+    let start = Instant::now();
+    let at = |seconds| start + Duration::from_secs(seconds);
+    let mut session = on_call(start);
+    session.link_down();
+    session.tick(false, at(100));
+    assert_eq!(session.out.events, [], "nobody could have called");
+    session.link_up(at(100));
+    session.link_up(at(101));
+    session.tick(false, at(106));
+    session.link_up(at(107));
+    assert_eq!(session.out.events, [Event::NothingToDo], "another gateway came");
+    session.tick(false, at(112));
+    session.link_down();
+    assert_eq!(session.out.events, [Event::NothingToDo, Event::NothingToDo, Event::Left]);
 }

@@ -73,6 +73,8 @@ impl Worker {
             },
             data_socket: Some(dir.path().join("data")),
             cgroup: None,
+            idle_timeout: None,
+            catalogue_file: None,
         };
         change(&mut spec);
         to.send(&SupervisorToWorker::Run(Box::new(spec))).await.expect("sent");

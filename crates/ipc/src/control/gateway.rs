@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -33,6 +33,8 @@ pub struct GatewaySettings {
     pub replay_total: usize,
     /// After so long the client of a call comes back for the rest of its stream; `None`: streams stay open.
     pub stream_time: Option<Duration>,
+    /// Where the catalogues of servers are kept; `None`: nowhere.
+    pub catalogues: Option<PathBuf>,
     /// Less serious log records would be thrown away: they need not be sent.
     pub log_level: LogLevel,
     /// At which level each call is logged (`info` or `debug`); `None`: not at all.
@@ -100,6 +102,8 @@ pub enum GatewayToSupervisor {
     Log(LogRecord),
     /// Answer to `Ping`.
     Pong(u64),
+    /// Somebody calls this server, which is started by its calls. For any other server it says nothing.
+    Wake(ServerName),
     /// A read-only question, for `/health` and the built-in server.
     Ask {
         /// Number that the answer carries.

@@ -35,6 +35,10 @@ pub enum WorkerToSupervisor {
     Log(LogRecord),
     /// The catalogue changed.
     Counts(CatalogueCounts),
+    /// No call for `idle_timeout`. If the gateway leaves now, the server is ended.
+    NothingToDo,
+    /// A call came after `NothingToDo`.
+    Work,
     /// Answer to `Ping`.
     Pong(u64),
     /// The last message: the server is gone, and so will be the worker.

@@ -89,9 +89,14 @@ impl Lifecycle {
 
     /// Whether the worker of this incarnation is expected to live.
     pub(crate) fn counts_on(&self, generation: Generation) -> bool {
-        let current =
-            self.generation == generation && matches!(self.state, State::Starting { .. } | State::Ready { .. });
+        let current = self.generation == generation
+            && matches!(self.state, State::Starting { .. } | State::Ready { .. } | State::Resting { .. });
         current || self.swap.starts(generation)
+    }
+
+    /// Whether another incarnation may be about to take over.
+    pub(super) fn change_is_tried(&self) -> bool {
+        self.swap.successor.is_some()
     }
 
     /// Whether every process is gone but those of the current incarnation.
@@ -175,7 +180,7 @@ impl Lifecycle {
             self.swap.hurry(usize::MAX, now, out);
         }
         match (&self.state, self.swap.successor.is_some()) {
-            (State::Ready { .. }, _) | (_, false) => {}
+            (State::Ready { .. } | State::Resting { .. }, _) | (_, false) => {}
             // A person, or the configuration, wants it otherwise.
             (State::Stopping { why: Why::Unwanted | Why::Renew, .. }, true) => self.drop_successor(now, out),
             (State::Stopping { kill_at, .. }, true) => {
@@ -183,7 +188,9 @@ impl Lifecycle {
                 self.swap.retiring.push(old);
                 self.promote(out);
             }
-            (State::Stopped | State::Queued | State::Starting { .. }, true) => self.drop_successor(now, out),
+            (State::Stopped | State::Idle | State::Queued | State::Starting { .. }, true) => {
+                self.drop_successor(now, out)
+            }
             (State::Backoff { .. } | State::Blocked | State::Failed, true) => self.promote(out),
         }
     }

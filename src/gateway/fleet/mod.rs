@@ -11,10 +11,13 @@ use std::{
 
 use bytes::Bytes;
 use indexmap::IndexMap;
-use mcproxy_ipc::{CallTimeouts, Generation, Route, ServerName, ServerState, control::Group};
+use mcproxy_ipc::{CallTimeouts, CatalogueKey, Generation, Need, Route, ServerName, ServerState, control::Group};
 use mcproxy_mcp::ObjectError;
 use tokio::{sync::watch, time::Instant};
 
+mod server;
+
+use self::server::{Offer, Server, Serving};
 use super::{
     builtin,
     catalogue::{CatalogueWarning, ServerCatalogue, View},
@@ -22,71 +25,14 @@ use super::{
     scope::Scope,
 };
 
-/// One configured server.
-struct Server {
-    route: Route,
-    /// What the supervisor said of it before that.
-    before: Option<Route>,
-    /// Where its calls go.
-    serving: Option<Serving>,
-    /// The link to the current incarnation, until that has said what it offers.
-    next: Option<Rc<Link>>,
-}
-
-/// A link that takes calls.
-struct Serving {
-    link: Rc<Link>,
-    offer: Offer,
-}
-
-impl Server {
-    /// Whether the current incarnation is the one that was ready before.
-    fn is_known(&self) -> bool {
-        self.before.as_ref().is_some_and(|before| before.is_ready() && before.generation == self.route.generation)
-    }
-
-    fn holds(&self, link: &Rc<Link>) -> bool {
-        let serving = self.serving.as_ref().map(|serving| &serving.link);
-        serving.into_iter().chain(&self.next).any(|held| Rc::ptr_eq(held, link))
-    }
-
-    fn wants_link(&self, generation: Generation) -> bool {
-        let serving = self.serving.as_ref().map(|serving| &serving.link);
-        self.route.is_ready()
-            && self.route.generation == generation
-            && serving.into_iter().chain(&self.next).all(|held| held.generation() != generation)
-    }
-
-    /// Prepares its offer again if other rules are in force.
-    fn offer_anew(&mut self) {
-        if let Some(serving) = &mut self.serving
-            && self.before.take().is_some_and(|before| before.tools != self.route.tools)
-            && let Ok((offer, _)) = Offer::read(&self.route, serving.offer.payload.clone())
-        {
-            serving.offer = offer;
-        }
-    }
-}
-
-/// What a server offers: as it came, because its tool rules may change while it runs, and prepared.
-struct Offer {
-    payload: Bytes,
-    catalogue: Arc<ServerCatalogue>,
-}
-
-impl Offer {
-    fn read(route: &Route, payload: Bytes) -> Result<(Self, Vec<CatalogueWarning>), ObjectError> {
-        let (catalogue, warnings) = ServerCatalogue::read(&route.server, &payload, &route.tools)?;
-        Ok((Self { payload, catalogue: Arc::new(catalogue) }, warnings))
-    }
-}
-
 /// Where a call for a server can go at this moment.
 pub(crate) enum Destination {
     /// Its worker is there.
     Link(Rc<Link>),
     /// It is on its way; a call may wait.
     Starting,
+    /// It is at rest; a call wakes it and may wait.
+    Asleep,
     /// It is down; a call fails with this reason.
     Down {
         /// Its state in one word.
@@ -96,6 +42,15 @@ pub(crate) enum Destination {
     },
     /// No such server is configured.
     Unknown,
+}
+
+/// What follows from the supervisor's view.
+#[derive(Default)]
+pub(crate) struct Applied {
+    /// Servers whose worker is new: to be connected to.
+    pub(crate) connect: Vec<Route>,
+    /// Servers of which it is to be looked up what they offered last.
+    pub(crate) read: Vec<Route>,
 }
 
 /// All servers. Lives on the HTTP thread; nothing else touches it.
@@ -141,23 +96,26 @@ impl Fleet {
         self.bump();
     }
 
-    /// Takes over the supervisor's view of all servers and returns those whose worker is new and to be connected to. A new
+    /// Takes over the supervisor's view of all servers and says what is to be done about it. A new
     /// incarnation beside one that serves takes over when it has said what it offers; until then the old one goes on. A link
     /// that is let go takes no new calls; those under way end on it.
-    pub(crate) fn apply(&self, routes: Vec<Route>) -> Vec<Route> {
+    pub(crate) fn apply(&self, routes: Vec<Route>) -> Applied {
         let mut servers = self.servers.borrow_mut();
         let mut old = std::mem::take(&mut *servers);
-        let mut connect = Vec::new();
+        let mut applied = Applied::default();
         for route in routes {
             let mut server = match old.swap_remove(&route.server) {
-                Some(known) => Server { route, before: Some(known.route), ..known },
-                None => Server { route, before: None, serving: None, next: None },
+                Some(known) => known.told(route),
+                None => Server::new(route),
             };
+            if server.begin_reading() {
+                applied.read.push(server.route.clone());
+            }
             if !server.route.is_ready() {
                 self.retire(&mut server);
             } else if !server.is_known() {
                 self.let_go(&server.route.server, server.next.take());
-                connect.push(server.route.clone());
+                applied.connect.push(server.route.clone());
             }
             server.offer_anew();
             servers.insert(server.route.server.clone(), server);
@@ -167,7 +125,7 @@ impl Fleet {
         }
         drop(servers);
         self.bump();
-        connect
+        applied
     }
 
     /// A worker of this incarnation answered; `false` when it is no longer wanted. It takes calls once it has said what it
@@ -188,7 +146,8 @@ impl Fleet {
         let mut servers = self.servers.borrow_mut();
         let Some(s) = servers.get_mut(server) else { return };
         s.next.take_if(|next| Rc::ptr_eq(next, link));
-        if s.serving.take_if(|serving| Rc::ptr_eq(&serving.link, link)).is_some() {
+        if s.serving.as_ref().is_some_and(|serving| Rc::ptr_eq(&serving.link, link)) {
+            s.cease();
             drop(servers);
             self.bump();
         }
@@ -218,9 +177,80 @@ impl Fleet {
         Ok(warnings)
     }
 
+    /// What a server offered last was looked up; `None`: nothing is known. The warnings of that time are not repeated.
+    pub(crate) fn set_kept(
+        &self,
+        server: &ServerName,
+        key: CatalogueKey,
+        payload: Option<Bytes>,
+    ) -> Result<(), ObjectError> {
+        let mut servers = self.servers.borrow_mut();
+        let Some(s) = servers.get_mut(server).filter(|s| s.reading == Some(key)) else { return Ok(()) };
+        s.reading = None;
+        let read = payload.map(|payload| Offer::read(&s.route, payload)).transpose();
+        let known = read.map(|read| {
+            // What it said itself meanwhile is newer.
+            if s.kept.is_none() {
+                s.kept = read.map(|(offer, _)| offer);
+            }
+        });
+        drop(servers);
+        self.bump();
+        known
+    }
+
+    /// Servers whose worker has nothing to do, as we see it, too: no call for it is under way.
+    pub(crate) fn resting(&self) -> Vec<ServerName> {
+        let idle = |s: &Server| s.serving.as_ref().is_some_and(|serving| serving.link.load().calls == 0);
+        self.names(|s| s.route.need == Need::Resting && idle(s))
+    }
+
+    /// Leaves the worker of a server, which ends it if nobody needs it.
+    pub(crate) fn leave(&self, server: &ServerName) {
+        if let Some(s) = self.servers.borrow_mut().get_mut(server) {
+            self.retire(s);
+        }
+        self.bump();
+    }
+
+    /// Whether a server's worker may be left, or was.
+    pub(crate) fn rests(&self, server: &ServerName) -> bool {
+        self.servers.borrow().get(server).is_some_and(|s| s.route.need == Need::Resting)
+    }
+
+    /// Servers at rest of which nobody knows what they offer.
+    pub(crate) fn unknown(&self) -> Vec<ServerName> {
+        self.names(Server::is_unknown)
+    }
+
+    /// Servers that a call would start.
+    pub(crate) fn asleep(&self) -> Vec<ServerName> {
+        self.names(|s| matches!(s.destination(), Destination::Asleep))
+    }
+
+    /// The supervisor may not have heard: it is to be asked again.
+    pub(crate) fn forget_wake(&self, server: &ServerName) {
+        if let Some(s) = self.servers.borrow_mut().get_mut(server) {
+            s.woken = false;
+        }
+    }
+
+    /// Whether the supervisor is still to be asked to start a server, and from now on was.
+    pub(crate) fn wake(&self, server: &ServerName, ask: impl FnOnce() -> bool) {
+        if let Some(s) = self.servers.borrow_mut().get_mut(server).filter(|s| !s.woken) {
+            s.woken = ask();
+        }
+    }
+
+    fn names(&self, wanted: impl Fn(&Server) -> bool) -> Vec<ServerName> {
+        let servers = self.servers.borrow();
+        servers.iter().filter(|(_, s)| wanted(s)).map(|(name, _)| name.clone()).collect()
+    }
+
     fn retire(&self, server: &mut Server) {
         self.let_go(&server.route.server, server.next.take());
-        self.let_go(&server.route.server, server.serving.take().map(|serving| serving.link));
+        let link = server.cease();
+        self.let_go(&server.route.server, link);
     }
 
     fn let_go(&self, server: &ServerName, link: Option<Rc<Link>>) {
@@ -279,18 +309,12 @@ impl Fleet {
     /// Where a call goes.
     pub(crate) fn destination(&self, server: &str) -> Destination {
         let servers = self.servers.borrow();
-        let Some(s) = servers.get(server) else { return Destination::Unknown };
-        match (s.route.state, &s.serving) {
-            (ServerState::Ready, Some(serving)) => Destination::Link(serving.link.clone()),
-            (ServerState::Ready | ServerState::Starting, _) => Destination::Starting,
-            (ServerState::Stopped, _) if !s.route.settled => Destination::Starting,
-            (state, _) => Destination::Down { state, why: s.route.last_error.clone() },
-        }
+        servers.get(server).map_or(Destination::Unknown, Server::destination)
     }
 
-    /// Whether a call to a server would reach it at this moment.
+    /// Whether a call to a server would be answered, at once or after a start that is nothing out of the ordinary.
     pub(crate) fn answers(&self, server: &str) -> bool {
-        matches!(self.destination(server), Destination::Link(_))
+        self.servers.borrow().get(server).is_some_and(Server::is_well)
     }
 
     /// Whether an endpoint exists.
@@ -327,7 +351,7 @@ impl Fleet {
             .borrow()
             .iter()
             .filter(|(name, _)| self.shows(scope, name))
-            .filter_map(|(name, s)| Some((name.clone(), s.serving.as_ref()?.offer.catalogue.clone())))
+            .filter_map(|(name, s)| Some((name.clone(), s.listed()?.clone())))
             .collect();
         if self.shows(scope, &self.builtin.0) {
             parts.push(self.builtin.clone());
@@ -337,7 +361,8 @@ impl Fleet {
         view
     }
 
-    /// Waits until every server that the endpoint shows has come through its first start, one way or the other.
+    /// Waits until it is known of every server that the endpoint shows what it offers, or that it cannot be known: for a
+    /// server that never ran, until its first start has succeeded or failed.
     pub(crate) async fn settled(&self, scope: &Scope, wait: Duration) {
         let deadline = Instant::now() + wait;
         let mut changes = self.watch();
@@ -349,10 +374,6 @@ impl Fleet {
     }
 
     fn is_settling(&self, scope: &Scope) -> bool {
-        self.servers
-            .borrow()
-            .iter()
-            .filter(|(name, _)| self.shows(scope, name))
-            .any(|(_, s)| !s.route.settled || (s.route.state == ServerState::Ready && s.serving.is_none()))
+        self.servers.borrow().iter().filter(|(name, _)| self.shows(scope, name)).any(|(_, s)| s.is_settling())
     }
 }

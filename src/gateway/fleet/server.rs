@@ -1,0 +1,159 @@
+//! One server as the gateway sees it.
+
+use std::{rc::Rc, sync::Arc};
+
+use bytes::Bytes;
+use mcproxy_ipc::{CatalogueKey, Generation, Need, Route, ServerState};
+use mcproxy_mcp::ObjectError;
+
+use super::Destination;
+use crate::gateway::{
+    catalogue::{CatalogueWarning, ServerCatalogue},
+    link::Link,
+};
+
+/// One configured server.
+pub(super) struct Server {
+    pub(super) route: Route,
+    /// What the supervisor said of it before that.
+    pub(super) before: Option<Route>,
+    /// Where its calls go.
+    pub(super) serving: Option<Serving>,
+    /// The link to the current incarnation, until that has said what it offers.
+    pub(super) next: Option<Rc<Link>>,
+    /// What it offered last, while it is not there to say so.
+    pub(super) kept: Option<Offer>,
+    /// That is being read from this file.
+    pub(super) reading: Option<CatalogueKey>,
+    /// The supervisor was asked to start it, and has not said anything of it since.
+    pub(super) woken: bool,
+}
+
+/// A link that takes calls.
+pub(super) struct Serving {
+    pub(super) link: Rc<Link>,
+    pub(super) offer: Offer,
+}
+
+/// What a server offers: as it came, because its tool rules may change while it runs, and prepared.
+pub(super) struct Offer {
+    payload: Bytes,
+    catalogue: Arc<ServerCatalogue>,
+}
+
+impl Offer {
+    pub(super) fn read(route: &Route, payload: Bytes) -> Result<(Self, Vec<CatalogueWarning>), ObjectError> {
+        let (catalogue, warnings) = ServerCatalogue::read(&route.server, &payload, &route.tools)?;
+        Ok((Self { payload, catalogue: Arc::new(catalogue) }, warnings))
+    }
+}
+
+impl Server {
+    pub(super) fn new(route: Route) -> Self {
+        Self { route, before: None, serving: None, next: None, kept: None, reading: None, woken: false }
+    }
+
+    /// The supervisor says something else of it.
+    pub(super) fn told(self, route: Route) -> Self {
+        // Of another command nothing is known until it has run. (A link of the old one may go on.)
+        let same = self.route.catalogue == route.catalogue;
+        let (kept, reading) = if same { (self.kept, self.reading) } else { (None, None) };
+        let woken = self.woken && self.route == route;
+        Self { before: Some(self.route), route, kept, reading, woken, ..self }
+    }
+
+    /// Whether what it offered last is to be looked up.
+    pub(super) fn begin_reading(&mut self) -> bool {
+        let new = self.before.as_ref().is_none_or(|before| before.catalogue != self.route.catalogue);
+        if new {
+            self.reading = self.route.catalogue;
+        }
+        new && self.reading.is_some()
+    }
+
+    /// Whether the current incarnation is the one that was ready before.
+    pub(super) fn is_known(&self) -> bool {
+        self.before.as_ref().is_some_and(|before| before.is_ready() && before.generation == self.route.generation)
+    }
+
+    pub(super) fn holds(&self, link: &Rc<Link>) -> bool {
+        let serving = self.serving.as_ref().map(|serving| &serving.link);
+        serving.into_iter().chain(&self.next).any(|held| Rc::ptr_eq(held, link))
+    }
+
+    pub(super) fn wants_link(&self, generation: Generation) -> bool {
+        let serving = self.serving.as_ref().map(|serving| &serving.link);
+        self.route.is_ready()
+            && self.route.generation == generation
+            && serving.into_iter().chain(&self.next).all(|held| held.generation() != generation)
+    }
+
+    /// Takes the link that takes its calls away. What was offered over it is what the server offered last.
+    pub(super) fn cease(&mut self) -> Option<Rc<Link>> {
+        let Serving { link, offer } = self.serving.take()?;
+        self.kept = Some(offer);
+        Some(link)
+    }
+
+    /// Prepares its offer again if other rules are in force.
+    pub(super) fn offer_anew(&mut self) {
+        let Self { route, before, serving, kept, .. } = self;
+        if before.take().is_none_or(|before| before.tools == route.tools) {
+            return;
+        }
+        for offer in serving.iter_mut().map(|serving| &mut serving.offer).chain(kept) {
+            if let Ok((again, _)) = Offer::read(route, offer.payload.clone()) {
+                *offer = again;
+            }
+        }
+    }
+
+    /// What is listed of it: what it offers, or what it offered last if the supervisor has hope for it.
+    pub(super) fn listed(&self) -> Option<&Arc<ServerCatalogue>> {
+        let kept = self.kept.as_ref().filter(|_| self.route.listed);
+        let offer = self.serving.as_ref().map(|serving| &serving.offer).or(kept);
+        offer.map(|offer| &offer.catalogue)
+    }
+
+    /// Whether a list should wait for it: something is about to be known of it that is not known yet.
+    pub(super) fn is_settling(&self) -> bool {
+        match &self.route {
+            _ if self.listed().is_some() => false,
+            _ if self.reading.is_some() => true,
+            route if !route.settled || route.state == ServerState::Ready => true,
+            // A lazy server whose offer was lost is started to say it again; if that fails nobody waits for another try.
+            route => {
+                let on_its_way =
+                    matches!(route.state, ServerState::Idle | ServerState::Starting | ServerState::Stopping);
+                route.need != Need::Always && on_its_way && route.last_error.is_none()
+            }
+        }
+    }
+
+    /// Whether it has to be started to learn what it offers.
+    pub(super) fn is_unknown(&self) -> bool {
+        let nothing = self.serving.is_none() && self.kept.is_none() && self.reading.is_none();
+        nothing && self.route.state == ServerState::Idle
+    }
+
+    /// Whether it is at rest, or would be if nobody called: a call starts it.
+    pub(super) fn is_well(&self) -> bool {
+        let on_call = self.route.need != Need::Always && self.listed().is_some();
+        let state = matches!(
+            self.route.state,
+            ServerState::Idle | ServerState::Starting | ServerState::Ready | ServerState::Stopping
+        );
+        (on_call && state) || matches!(self.destination(), Destination::Link(_))
+    }
+
+    /// Where a call goes.
+    pub(super) fn destination(&self) -> Destination {
+        match (self.route.state, &self.serving, self.route.need) {
+            (ServerState::Ready, Some(serving), _) => Destination::Link(serving.link.clone()),
+            (_, _, Need::Asleep | Need::Resting) => Destination::Asleep,
+            (ServerState::Ready | ServerState::Starting, _, _) => Destination::Starting,
+            (ServerState::Stopped, _, _) if !self.route.settled => Destination::Starting,
+            (state, _, _) => Destination::Down { state, why: self.route.last_error.clone() },
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! The directory for what outlives all processes: at present what each server offered last (`docs/decisions/0035`).
+//!
+//! Nothing depends on it. Without it, or when it cannot be written, lists are complete a little later after a start.
+
+use std::{
+    collections::HashSet,
+    ffi::OsString,
+    fs::{self, File},
+    path::{Path, PathBuf},
+};
+
+use mcproxy_config::ServerConfig;
+
+use crate::runtime_dir::{RuntimeDirError, io_error, lock, own_directory};
+
+const FLAG: &str = "--state-dir";
+
+/// A directory that belongs to us alone, locked as long as this exists.
+#[derive(Debug)]
+pub(crate) struct StateDir {
+    catalogues: PathBuf,
+    _lock: File,
+}
+
+impl StateDir {
+    /// Creates the directory if needed, checks that it is ours alone and takes the lock.
+    pub(crate) fn open(dir: &Path) -> Result<Self, RuntimeDirError> {
+        // With `DynamicUser` systemd gives us a link; what it leads to has to be ours.
+        let dir = fs::canonicalize(dir).or_else(|_| std::path::absolute(dir)).map_err(io_error("find", dir))?;
+        own_directory(&dir, true, FLAG)?;
+        let lock = lock(&dir)?;
+        let catalogues = dir.join("catalogues");
+        own_directory(&catalogues, false, FLAG)?;
+        Ok(Self { catalogues, _lock: lock })
+    }
+
+    /// Where the catalogues of servers are kept.
+    pub(crate) fn catalogues(&self) -> &Path {
+        &self.catalogues
+    }
+
+    /// Removes what belongs to none of these servers, and what a writer left unfinished.
+    pub(crate) fn keep_only(&self, servers: &[ServerConfig]) {
+        let wanted = Wanted::of(servers);
+        let Ok(entries) = fs::read_dir(&self.catalogues) else { return };
+        for entry in entries.flatten() {
+            if !wanted.has(&entry.file_name()) {
+                // It is looked at again at the next start.
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+    }
+}
+
+/// Which files are still of use.
+struct Wanted {
+    files: HashSet<String>,
+    /// Servers that cannot be started at present: which of their files is the right one will be known when they can.
+    undecided: HashSet<String>,
+}
+
+impl Wanted {
+    fn of(servers: &[ServerConfig]) -> Self {
+        let mut wanted = Self { files: HashSet::new(), undecided: HashSet::new() };
+        for server in servers {
+            match server.catalogue_key() {
+                Some(key) => wanted.files.insert(key.file_name(&server.name)),
+                None => wanted.undecided.insert(server.name.to_string()),
+            };
+        }
+        wanted
+    }
+
+    fn has(&self, file: &OsString) -> bool {
+        let Some(name) = file.to_str() else { return false };
+        let server = name.split('.').next().unwrap_or_default();
+        self.files.contains(name) || (self.undecided.contains(server) && name.ends_with(".json"))
+    }
+}
+
+/// Where it is when nobody says: `$STATE_DIRECTORY` (systemd), `$XDG_STATE_HOME/mcproxy`, `/var/lib/mcproxy` for root,
+/// `~/.local/state/mcproxy` for others; `None` for who has no home.
+pub(crate) fn default_dir() -> Option<PathBuf> {
+    let variable = |name| std::env::var_os(name);
+    let root = rustix::process::geteuid().is_root();
+    choose(variable("STATE_DIRECTORY"), variable("XDG_STATE_HOME"), variable("HOME"), root)
+}
+
+fn choose(service: Option<OsString>, xdg: Option<OsString>, home: Option<OsString>, root: bool) -> Option<PathBuf> {
+    // systemd separates several by colons. Relative paths are to be ignored (XDG Base Directory Specification).
+    let first = |paths: OsString| std::env::split_paths(&paths).next();
+    let absolute = |path: Option<PathBuf>| path.filter(|path| path.is_absolute());
+    absolute(service.and_then(first))
+        .or_else(|| Some(absolute(xdg.map(PathBuf::from))?.join("mcproxy")))
+        .or_else(|| root.then(|| "/var/lib/mcproxy".into()))
+        .or_else(|| Some(absolute(home.map(PathBuf::from))?.join(".local/state/mcproxy")))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use mcproxy_config::Config;
+
+    use super::*;
+
+    #[test]
+    fn the_service_manager_wins_then_the_session_then_the_user() {
+        let chosen = |service: &str, xdg: &str, home: &str, root| {
+            let set = |text: &str| (!text.is_empty()).then(|| OsString::from(text));
+            choose(set(service), set(xdg), set(home), root).map(|path| path.display().to_string())
+        };
+        assert_eq!(chosen("/var/lib/a:/var/lib/b", "/x", "/home/me", false).as_deref(), Some("/var/lib/a"));
+        assert_eq!(chosen("", "/x", "/home/me", true).as_deref(), Some("/x/mcproxy"));
+        assert_eq!(chosen("", "relative", "/root", true).as_deref(), Some("/var/lib/mcproxy"));
+        assert_eq!(chosen("", "", "/home/me", false).as_deref(), Some("/home/me/.local/state/mcproxy"));
+        assert_eq!(chosen("", "", "", false), None);
+    }
+
+    #[test]
+    fn files_of_servers_that_are_gone_are_removed_and_those_of_blocked_ones_are_not() {
+        let text = r#"{"servers":[{"name":"a","command":"x"},{"name":"b","command":"x","args":["${UNSET}"]}]}"#;
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("servers.json");
+        fs::write(&path, text).expect("written");
+        let config = Config::load(&path, &|_| None).expect("valid");
+        let state = StateDir::open(&dir.path().join("state")).expect("ours");
+        let a = config.servers[0].catalogue_key().expect("it can be started").file_name(&config.servers[0].name);
+        let files = [&*a, "a.old.json", "b.some.json", "b.some.json.17.tmp", "gone.x.json", "stray"];
+        for file in files {
+            fs::write(state.catalogues().join(file), "{}").expect("written");
+        }
+        state.keep_only(&config.servers);
+        let mut left: Vec<_> = fs::read_dir(state.catalogues())
+            .expect("there")
+            .map(|entry| entry.expect("readable").file_name().into_string().expect("text"))
+            .collect();
+        left.sort_unstable();
+        assert_eq!(left, [&*a, "b.some.json"]);
+    }
+
+    #[test]
+    fn a_link_to_a_directory_of_ours_will_do_and_a_second_supervisor_is_kept_out() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let link = dir.path().join("link");
+        fs::create_dir(dir.path().join("real")).expect("created");
+        symlink(dir.path().join("real"), &link).expect("linked");
+        let first = StateDir::open(&link).expect("ours");
+        assert!(matches!(StateDir::open(&dir.path().join("real")), Err(RuntimeDirError::AlreadyRunning { .. })));
+        drop(first);
+        StateDir::open(&dir.path().join("deep/er")).expect("parents are made");
+    }
+}

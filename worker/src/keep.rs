@@ -1,0 +1,151 @@
+//! Keeps what the server offers in a file, so that lists are complete as soon as everything is started again.
+//!
+//! The file is a help and nothing depends on it: what cannot be written is logged, and the server is served all the same.
+//! Disks can be slow, so all of this happens on a thread of its own, one catalogue at a time, the latest first.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Read as _, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use mcproxy_ipc::frame::MAX_PAYLOAD;
+use slog::{Logger, warn};
+use tokio::{
+    sync::{oneshot, watch},
+    task::{JoinHandle, spawn_blocking},
+    time::timeout,
+};
+
+/// From one write to the next: a server may change its lists as often as it likes.
+const PAUSE: Duration = Duration::from_secs(2);
+/// How long the end of a worker waits for the last write.
+const LAST: Duration = Duration::from_secs(1);
+
+/// Writes the latest catalogue it was given.
+#[derive(Debug)]
+pub(crate) struct Keeper {
+    latest: watch::Sender<Bytes>,
+    /// Its end cuts the pause short.
+    open: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+impl Keeper {
+    /// Keeps catalogues in this file.
+    pub(crate) fn start(file: PathBuf, log: Logger) -> Self {
+        let (latest, new) = watch::channel(Bytes::new());
+        let (open, closed) = oneshot::channel();
+        Self { latest, open, task: tokio::spawn(run(file, new, closed, log)) }
+    }
+
+    /// This is what the server offers now.
+    pub(crate) fn keep(&self, catalogue: Bytes) {
+        // What no frame could carry nobody can use.
+        if catalogue.len() <= MAX_PAYLOAD {
+            self.latest.send_replace(catalogue);
+        }
+    }
+
+    /// Waits, for a while, until the latest is written.
+    pub(crate) async fn finish(self) {
+        drop((self.latest, self.open));
+        // The supervisor does not wait longer either.
+        let _ = timeout(LAST, self.task).await;
+    }
+}
+
+async fn run(file: PathBuf, mut new: watch::Receiver<Bytes>, mut closed: oneshot::Receiver<()>, log: Logger) {
+    while new.changed().await.is_ok() {
+        let (catalogue, path) = (new.borrow_and_update().clone(), file.clone());
+        match spawn_blocking(move || write(&path, &catalogue)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => warn!(log, "what the server offers cannot be kept for the next start"; "error" => %error),
+            Err(error) => warn!(log, "what the server offers cannot be kept for the next start"; "error" => %error),
+        }
+        // Who heard of the end must not ask again.
+        if !closed.is_terminated() {
+            let _ = timeout(PAUSE, &mut closed).await;
+        }
+    }
+}
+
+/// Puts the whole content in place at once, or leaves what was there.
+fn write(file: &Path, content: &[u8]) -> io::Result<()> {
+    if holds(file, content) {
+        return Ok(());
+    }
+    // Two incarnations may write at the same time.
+    let unfinished = file.with_extension(format!("json.{}.tmp", std::process::id()));
+    let written = write_through(&unfinished, content).and_then(|()| fs::rename(&unfinished, file));
+    if written.is_err() {
+        // It is removed at the next start, too.
+        let _ = fs::remove_file(&unfinished);
+    }
+    written
+}
+
+fn holds(file: &Path, content: &[u8]) -> bool {
+    let mut there = Vec::new();
+    let read = File::open(file).and_then(|file| file.take(content.len() as u64 + 1).read_to_end(&mut there));
+    read.is_ok() && there == content
+}
+
+fn write_through(path: &Path, content: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    file.write_all(content)?;
+    file.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::MetadataExt as _;
+
+    use super::*;
+
+    fn discard() -> Logger {
+        Logger::root(slog::Discard, slog::o!())
+    }
+
+    #[tokio::test]
+    async fn the_latest_catalogue_is_in_the_file_at_the_end_and_nothing_else_is_left() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = dir.path().join("time.00.json");
+        let keeper = Keeper::start(file.clone(), discard());
+        for n in 0..50 {
+            keeper.keep(Bytes::from(format!("{{\"n\":{n}}}")));
+            tokio::task::yield_now().await;
+        }
+        keeper.finish().await;
+        assert_eq!(fs::read_to_string(&file).expect("there"), r#"{"n":49}"#);
+        assert_eq!(fs::read_dir(dir.path()).expect("there").count(), 1);
+    }
+
+    #[test]
+    fn the_same_catalogue_is_not_written_again() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = dir.path().join("time.00.json");
+        let inode = || fs::metadata(&file).expect("there").ino();
+        write(&file, b"{}").expect("written");
+        let first = inode();
+        write(&file, b"{}").expect("as it is");
+        assert_eq!(inode(), first);
+        write(&file, b"{ }").expect("written");
+        assert_ne!(inode(), first);
+    }
+
+    #[test]
+    fn a_failed_write_leaves_the_old_catalogue_as_it_was() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = dir.path().join("time.00.json");
+        write(&file, b"old").expect("written");
+        // Where the unfinished file would be there is something that cannot be written.
+        let blocked = file.with_extension(format!("json.{}.tmp", std::process::id()));
+        fs::create_dir(&blocked).expect("created");
+        write(&file, b"new").expect_err("blocked");
+        assert_eq!(fs::read(&file).expect("there"), b"old");
+    }
+}
