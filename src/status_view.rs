@@ -49,6 +49,7 @@ pub(crate) struct ServerView<'a> {
     stale: bool,
     worker_pid: Option<u32>,
     server_pid: Option<u32>,
+    instances: Option<InstancesView>,
     rss_bytes: u64,
     last_error: Option<&'a str>,
     start: Option<StartView<'a>>,
@@ -56,6 +57,12 @@ pub(crate) struct ServerView<'a> {
     server: Option<DescriptionView<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     events: Option<Vec<EventView<'a>>>,
+}
+
+#[derive(Debug, Serialize)]
+struct InstancesView {
+    running: usize,
+    max: usize,
 }
 
 #[derive(Debug, Serialize)]
@@ -146,6 +153,7 @@ impl<'a> ServerView<'a> {
             stale: server.stale,
             worker_pid: server.worker_pid,
             server_pid: server.server_pid,
+            instances: server.instances.map(|count| InstancesView { running: count.running, max: count.max }),
             rss_bytes: server.rss_bytes,
             last_error: server.last_error.as_deref(),
             start: server.start.as_ref().map(StartView::of),
@@ -222,7 +230,7 @@ pub(crate) fn endpoint_url(report: &StatusReport) -> String {
 mod tests {
     use std::time::Duration;
 
-    use mcproxy_ipc::CatalogueCounts;
+    use mcproxy_ipc::{CatalogueCounts, InstanceCount};
     use serde_json::json;
 
     use super::*;
@@ -249,6 +257,7 @@ mod tests {
             }),
             worker_pid: Some(4),
             server_pid: Some(5),
+            instances: Some(InstanceCount { running: 2, max: 16 }),
             rss_bytes: 8192,
             last_error: Some("it exited".into()),
             events: vec![LifecycleEvent {
@@ -279,7 +288,7 @@ mod tests {
             "gateway": null,
             "servers": [{
                 "name": "time", "state": "ready", "wanted": true, "sinceSeconds": 62.0, "generation": 2, "restarts": 1,
-                "retryInSeconds": null, "stale": false, "workerPid": 4, "serverPid": 5, "rssBytes": 8192, "lastError": "it exited",
+                "retryInSeconds": null, "stale": false, "workerPid": 4, "serverPid": 5, "instances": {"running": 2, "max": 16}, "rssBytes": 8192, "lastError": "it exited",
                 "start": null, "change": {"state": "failed", "start": null, "error": "it exited"},
                 "server": {
                     "name": "mcp-time", "version": "1.2", "protocolVersion": "2025-11-25", "era": "legacy",

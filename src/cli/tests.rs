@@ -88,6 +88,7 @@ fn status() -> SupervisorToOperator {
         change: None,
         worker_pid: None,
         server_pid: None,
+        instances: None,
         rss_bytes: 0,
         last_error: None,
         events: Vec::new(),

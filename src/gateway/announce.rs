@@ -3,7 +3,7 @@
 use std::{rc::Rc, time::Duration};
 
 use bytes::Bytes;
-use mcproxy_ipc::ServerName;
+use mcproxy_ipc::{ServerName, SessionKey};
 use mcproxy_mcp::{method, one_line, write_notification};
 
 use super::{level::Level, session::Session, state::Gateway};
@@ -40,6 +40,15 @@ pub(crate) fn log_message(gateway: &Gateway, server: &ServerName, params: &Bytes
             let message = message.get_or_insert_with(|| log_notification(params));
             session.push(message.clone());
         }
+    }
+}
+
+/// Passes a log line of a session's own instance on to that session; with no wish stated, the server's default is what it
+/// gets.
+pub(crate) fn log_to_one(gateway: &Gateway, session: SessionKey, params: &Bytes) {
+    let Some(session) = gateway.sessions.by_key(session) else { return };
+    if Level::of_message(params) >= session.level().unwrap_or(Level::Debug) {
+        session.push(log_notification(params));
     }
 }
 

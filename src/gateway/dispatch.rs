@@ -136,10 +136,15 @@ fn set_level(exchange: &Exchange, params: &RawObject<'_>) -> Result<Reply, Error
     // A shared server hears the most verbose wish; each session is filtered by its own.
     let Gateway { fleet, sessions, .. } = &*exchange.gateway;
     for (server, link) in fleet.links(exchange.session.scope()) {
+        if link.is_per_session() {
+            let params = format!("{{\"level\":{}}}", json_string(level.as_str()).get());
+            tokio::task::spawn_local(link.tell(method::SET_LEVEL, params, Some(exchange.session.key())));
+            continue;
+        }
         let wishes = sessions.all();
         let wish = wishes.iter().filter(|s| fleet.shows(s.scope(), &server)).filter_map(|s| s.level()).min();
         let params = format!("{{\"level\":{}}}", json_string(wish.unwrap_or(level).as_str()).get());
-        tokio::task::spawn_local(link.tell(method::SET_LEVEL, params));
+        tokio::task::spawn_local(link.tell(method::SET_LEVEL, params, None));
     }
     Ok("{}".into())
 }

@@ -96,11 +96,15 @@ impl<'a> Forward<'a> {
         if self.exchange.is_cancelled() {
             return (Outcome::Cancelled, None);
         }
-        let context = CallContext {
+        let mut context = CallContext {
             wants_progress: self.progress_token.is_some(),
             principal: self.exchange.session.principal().map(str::to_owned),
             ..CallContext::default()
         };
+        if link.is_per_session() {
+            context.session = Some(self.exchange.session.key());
+            context.log_level = self.exchange.session.level().map(|level| level.as_str().to_owned());
+        }
         let Some(call) = link.call(self.method, &self.payload, self.meta_at, context).await else {
             return self.turned_away(unavailable(&self.server, "worker_gone", None));
         };

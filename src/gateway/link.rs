@@ -10,7 +10,7 @@ use std::{
 
 use bytes::Bytes;
 use mcproxy_ipc::{
-    FrameError, Generation, HelloError, Receiver, Role, connect,
+    FrameError, Generation, HelloError, Receiver, Role, Route, SessionKey, connect,
     data::{CallContext, GatewayToWorker, Outcome, WorkerToGateway},
     introduce,
 };
@@ -42,10 +42,10 @@ pub(crate) enum LinkError {
 pub(crate) enum News {
     /// The offer changed.
     Catalogue(Bytes),
-    /// A log line; with a call when the worker knows it.
-    Log(Bytes),
-    /// A subscribed resource changed.
-    Updated(Bytes),
+    /// A log line that belongs to no call; for one session only when the server has an instance for each.
+    Log(Bytes, Option<SessionKey>),
+    /// A subscribed resource changed; the same.
+    Updated(Bytes, Option<SessionKey>),
 }
 
 /// What happens to one call before its answer.
@@ -102,6 +102,7 @@ enum Step {
 /// The sending side of the connection. Its reading side is [`Link::read`], one task per link.
 pub(crate) struct Link {
     generation: Generation,
+    per_session: bool,
     outbox: Rc<Outbox>,
     next_id: Cell<u64>,
     waiters: RefCell<HashMap<u64, Rc<Queue<Step>>>>,
@@ -127,7 +128,7 @@ pub(crate) struct CallHandle {
 impl Link {
     /// Connects to a worker's socket. The second part is for [`Link::read`].
     pub(crate) async fn open(
-        generation: Generation,
+        route: &Route,
         socket: &Path,
         metrics: ServerMetrics,
     ) -> Result<(Rc<Self>, Receiver<WorkerToGateway>), LinkError> {
@@ -138,7 +139,8 @@ impl Link {
         introduce(&mut connection, Role::Caller).await.map_err(LinkError::Hello)?;
         let (receiver, sender) = connection.offer_data().await.map_err(LinkError::Pipes)?;
         let link = Self {
-            generation,
+            generation: route.generation,
+            per_session: route.per_session,
             outbox: Outbox::open(sender),
             next_id: Cell::new(1),
             waiters: RefCell::default(),
@@ -149,8 +151,9 @@ impl Link {
     }
 
     /// A call of our own that nobody waits for: a server that refuses it loses nothing.
-    pub(crate) async fn tell(self: Rc<Self>, method: &'static str, params: String) {
-        if let Some(call) = self.call(method, params.as_bytes(), params.len(), CallContext::default()).await {
+    pub(crate) async fn tell(self: Rc<Self>, method: &'static str, params: String, session: Option<SessionKey>) {
+        let context = CallContext { session, ..CallContext::default() };
+        if let Some(call) = self.call(method, params.as_bytes(), params.len(), context).await {
             call.wait(|_| ()).await;
         }
     }
@@ -158,6 +161,20 @@ impl Link {
     /// Which incarnation this leads to.
     pub(crate) fn generation(&self) -> Generation {
         self.generation
+    }
+
+    /// Whether each session has an instance of its own there, so that calls have to say whose they are.
+    pub(crate) fn is_per_session(&self) -> bool {
+        self.per_session
+    }
+
+    /// A session is over, and its instance there with it.
+    pub(crate) fn release(self: &Rc<Self>, session: SessionKey) {
+        let link = self.clone();
+        tokio::task::spawn_local(async move {
+            // With a worker that is gone its instances are as well.
+            link.outbox.send(&GatewayToWorker::Release { session }, &[], false).await;
+        });
     }
 
     /// Where its calls are counted.
@@ -224,13 +241,14 @@ impl Link {
             ),
             WorkerToGateway::NeedsInput { id, .. } => self.settle(id, Answer::NeedsInput),
             WorkerToGateway::Progress { id } => self.report(id, CallEvent::Progress(payload)),
-            WorkerToGateway::Log { id: Some(id) } => self.report(id, CallEvent::Log(payload)),
-            WorkerToGateway::Log { id: None } => match self.only_call() {
+            WorkerToGateway::Log { id: Some(id), .. } => self.report(id, CallEvent::Log(payload)),
+            WorkerToGateway::Log { id: None, session: Some(session) } => on_news(News::Log(payload, Some(session))),
+            WorkerToGateway::Log { id: None, session: None } => match self.only_call() {
                 // A log line carries no link to a call; with exactly one under way there is no doubt whose it is.
                 Some(id) => self.report(id, CallEvent::LikelyLog(payload)),
-                None => on_news(News::Log(payload)),
+                None => on_news(News::Log(payload, None)),
             },
-            WorkerToGateway::Updated => on_news(News::Updated(payload)),
+            WorkerToGateway::Updated { session } => on_news(News::Updated(payload, session)),
             WorkerToGateway::Catalogue { .. } => on_news(News::Catalogue(payload)),
         }
     }

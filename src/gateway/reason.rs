@@ -2,7 +2,7 @@ use mcproxy_mcp::{ErrorCode, RawObject};
 
 /// Why calls fail without a word of the server's, as `data.reason` says it. Others that turn up there share a label: a
 /// server can write what it likes into its errors, and each label costs memory for ever.
-const OURS: [&str; 17] = [
+const OURS: [&str; 19] = [
     "timeout",
     "server_exited",
     "server_stopped",
@@ -11,6 +11,8 @@ const OURS: [&str; 17] = [
     "not_ready",
     "too_many_calls",
     "too_many_instances",
+    "instance_failed",
+    "no_session",
     "needs_input",
     "stopping",
     "starting",

@@ -179,6 +179,11 @@ impl Sessions {
         self.all.borrow().get(id).cloned()
     }
 
+    /// The session of that name among ourselves.
+    pub(crate) fn by_key(&self, key: SessionKey) -> Option<Rc<Session>> {
+        self.all.borrow().values().find(|session| session.key() == key).cloned()
+    }
+
     /// Forgets one.
     pub(crate) fn close(&self, id: &str) -> Option<Rc<Session>> {
         let session = self.all.borrow_mut().remove(id)?;

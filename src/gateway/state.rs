@@ -17,6 +17,7 @@ use super::{
     metrics::Metrics,
     note::Note,
     patience::Patience,
+    scope::Scope,
     session::Session,
     sessions::Sessions,
     subscriptions,
@@ -197,6 +198,7 @@ impl Gateway {
             if !lost.is_empty() {
                 debug!(self.log, "sessions of earlier gateways are given up"; "count" => lost.len());
                 self.forget(&lost);
+                self.release_instances(&Scope::All, &lost);
             }
         }
     }
@@ -229,7 +231,7 @@ impl Gateway {
         }
     }
 
-    /// A session is over: its calls and subscriptions are given up.
+    /// A session is over: its calls, subscriptions and instances are given up.
     pub(crate) fn release(self: &Rc<Self>, session: &Rc<Session>) {
         if session.end() {
             self.forget(&[session.key()]);
@@ -237,11 +239,18 @@ impl Gateway {
         session.close_streams();
         session.cancel_all("the client's session ended");
         subscriptions::release(self, session);
+        self.release_instances(session.scope(), &[session.key()]);
+    }
+
+    fn release_instances(&self, scope: &Scope, keys: &[SessionKey]) {
+        for (_, link) in self.fleet.links(scope).iter().filter(|(_, link)| link.is_per_session()) {
+            keys.iter().for_each(|key| link.release(*key));
+        }
     }
 
     /// Keeps the connection to one incarnation of a server for as long as the supervisor calls it ready.
     async fn follow_worker(self: Rc<Self>, route: Route) {
-        let Route { server, generation, socket: Some(socket), .. } = route else { return };
+        let Route { server, generation, socket: Some(socket), .. } = route.clone() else { return };
         let log = self.log.new(o!("server" => server.to_string(), "generation" => generation.0));
         let mut pause = RECONNECT.0;
         let mut changes = self.fleet.watch();
@@ -253,7 +262,7 @@ impl Gateway {
                 }
                 continue;
             }
-            match Link::open(generation, &socket, self.metrics.server(server.as_str())).await {
+            match Link::open(&route, &socket, self.metrics.server(server.as_str())).await {
                 Ok((link, receiver)) => {
                     if !self.fleet.attach(&server, link.clone()) {
                         return;
@@ -273,8 +282,9 @@ impl Gateway {
                                 }
                                 Err(error) => warn!(news_log, "cannot read a catalogue"; "error" => #error),
                             },
-                            News::Log(params) => announce::log_message(&gateway, &name, &params, None),
-                            News::Updated(params) => subscriptions::updated(&gateway, &name, &params),
+                            News::Log(params, None) => announce::log_message(&gateway, &name, &params, None),
+                            News::Log(params, Some(session)) => announce::log_to_one(&gateway, session, &params),
+                            News::Updated(params, only) => subscriptions::updated(&gateway, &name, &params, only),
                         })
                         .await;
                     if let Err(error) = end {

@@ -1,14 +1,14 @@
 //! Subscriptions to resources: many sessions may hold one, the server sees the first and the last.
 
 use bytes::Bytes;
-use mcproxy_ipc::ServerName;
+use mcproxy_ipc::{ServerName, SessionKey};
 use mcproxy_mcp::{RawObject, json_string, method, one_line, write_notification};
 
 use super::{fleet::Destination, rewrite, session::Session, state::Gateway};
 
-/// Whether any session holds this subscription.
+/// Whether any session holds this subscription at the same process of the server.
 pub(crate) fn is_held(gateway: &Gateway, server: &ServerName, uri: &str) -> bool {
-    gateway.sessions.all().iter().any(|s| s.is_subscribed(server, uri))
+    !gateway.fleet.is_per_session(server) && gateway.sessions.all().iter().any(|s| s.is_subscribed(server, uri))
 }
 
 /// Whether any session holds a subscription at this server.
@@ -20,7 +20,7 @@ pub(crate) fn has_any(gateway: &Gateway, server: &ServerName) -> bool {
 fn spawn_tell(gateway: &Gateway, server: &ServerName, method: &'static str, uri: String) {
     if let Destination::Link(link) = gateway.fleet.destination(server.as_str()) {
         let params = format!("{{\"uri\":{}}}", json_string(&uri).get());
-        tokio::task::spawn_local(link.tell(method, params));
+        tokio::task::spawn_local(link.tell(method, params, None));
     }
 }
 
@@ -28,7 +28,8 @@ fn spawn_tell(gateway: &Gateway, server: &ServerName, method: &'static str, uri:
 pub(crate) fn release(gateway: &Gateway, session: &Session) {
     for (server, uri) in session.subscriptions() {
         session.unsubscribe(&server, &uri);
-        if !is_held(gateway, &server, &uri) {
+        // An instance of its own ends with the session.
+        if !gateway.fleet.is_per_session(&server) && !is_held(gateway, &server, &uri) {
             spawn_tell(gateway, &server, method::RESOURCES_UNSUBSCRIBE, uri);
         }
     }
@@ -38,14 +39,18 @@ pub(crate) fn release(gateway: &Gateway, session: &Session) {
 pub(crate) fn resume(gateway: &Gateway, session: &Session, subscriptions: Vec<(ServerName, String)>) {
     for (server, uri) in subscriptions {
         let held = is_held(gateway, &server, &uri);
-        if session.subscribe(server.clone(), uri.clone()) && !held {
+        let own = gateway.fleet.is_per_session(&server);
+        if session.subscribe(server.clone(), uri.clone()) && !held && !own {
             spawn_tell(gateway, &server, method::RESOURCES_SUBSCRIBE, uri);
         }
     }
 }
 
-/// A new incarnation of a server knows of no subscription yet.
+/// A new incarnation of a server knows of no subscription yet. Instances of sessions are told by their worker.
 pub(crate) fn renew(gateway: &Gateway, server: &ServerName) {
+    if gateway.fleet.is_per_session(server) {
+        return;
+    }
     let mut uris: Vec<String> = gateway
         .sessions
         .all()
@@ -61,11 +66,16 @@ pub(crate) fn renew(gateway: &Gateway, server: &ServerName) {
     }
 }
 
-/// A resource changed: tells the sessions that subscribed to it, under the URI that they know.
-pub(crate) fn updated(gateway: &Gateway, server: &ServerName, params: &Bytes) {
+/// A resource changed: tells the sessions that subscribed to it, or that of them whose instance said so, under the URI that
+/// they know.
+pub(crate) fn updated(gateway: &Gateway, server: &ServerName, params: &Bytes, only: Option<SessionKey>) {
     let Ok(text) = std::str::from_utf8(params) else { return };
     let Some(uri) = RawObject::from_text(text).ok().and_then(|object| object.get_string("uri")) else { return };
-    for session in gateway.sessions.all() {
+    let sessions = match only {
+        Some(key) => gateway.sessions.by_key(key).into_iter().collect(),
+        None => gateway.sessions.all(),
+    };
+    for session in sessions {
         if session.is_subscribed(server, &uri) {
             let (naming, version) = (session.scope().naming(), session.version());
             let params = rewrite::updated_params(naming, server.as_str(), text, version);

@@ -148,8 +148,8 @@ mod tests {
 
     use mcproxy_config::{MAX_RULES_BYTES, MAX_SERVERS};
     use mcproxy_ipc::{
-        CallTimeouts, CatalogueCounts, CatalogueKey, Generation, LifecycleEvent, Need, Route, ServerName, ServerState,
-        ToolRules,
+        CallTimeouts, CatalogueCounts, CatalogueKey, Generation, InstanceCount, LifecycleEvent, Need, Route,
+        ServerName, ServerState, ToolRules,
         control::{Answer, SupervisorToGateway},
     };
 
@@ -216,6 +216,7 @@ mod tests {
             }),
             worker_pid: Some(u32::MAX),
             server_pid: Some(u32::MAX),
+            instances: Some(InstanceCount { running: usize::MAX, max: usize::MAX }),
             rss_bytes: u64::MAX,
             last_error: Some(long()),
             events: vec![event; 50],
@@ -257,6 +258,7 @@ mod tests {
                     need: Need::Resting,
                     catalogue: Some(CatalogueKey([0xff; 16])),
                     listed: true,
+                    per_session: true,
                 }
             };
             passes(&SupervisorToGateway::Routes((0..count).map(route).collect()));

@@ -13,5 +13,6 @@ mod conformance;
 mod edges;
 mod faults;
 mod http;
+mod instances;
 mod real;
 mod reliability;

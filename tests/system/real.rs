@@ -200,6 +200,38 @@ async fn a_browser_opens_a_page_and_reads_its_title() {
     client.cancel().await.expect("the session ends");
 }
 
+#[tokio::test]
+async fn two_sessions_drive_two_browsers_and_do_not_see_each_others_pages() {
+    let Some(real) = Real::with(&["node_modules/@playwright/mcp", CHROMIUM]) else { return };
+    let page = serve_page().await;
+    let proxy = Proxy::start(json!({"servers": [{
+        "name": "playwright",
+        "command": "node",
+        "args": [real.node("@playwright/mcp/cli.js"), "--headless", "--no-sandbox", "--isolated", "--executable-path", CHROMIUM],
+        "timeout": 60,
+        "instances": "per-session",
+        "maxInstances": 2
+    }]}))
+    .await;
+    let (one, two) = (proxy.session().await, proxy.session().await);
+    let (first, second) = (format!("{page}first"), format!("{page}second"));
+    let (opened, also_opened) = tokio::join!(
+        one.say("playwright__browser_navigate", json!({"url": first})),
+        two.say("playwright__browser_navigate", json!({"url": second})),
+    );
+    assert!(opened.contains("A page of the test"), "{opened}");
+    assert!(also_opened.contains("A page of the test"), "{also_opened}");
+    // The tabs of the one are not the tabs of the other, whoever opened one last.
+    for (session, own, others) in [(&one, &first, &second), (&two, &second, &first), (&one, &first, &second)] {
+        let tabs = session.say("playwright__browser_tabs", json!({"action": "list"})).await;
+        assert!(tabs.contains(own.as_str()) && !tabs.contains(others.as_str()), "{tabs}");
+    }
+    assert_eq!(proxy.server("playwright").await.running(), 2);
+    one.say("playwright__browser_close", json!({})).await;
+    let tabs = two.say("playwright__browser_tabs", json!({"action": "list"})).await;
+    assert!(tabs.contains(second.as_str()), "{tabs}");
+}
+
 /// Serves one page on loopback for as long as the test runs.
 async fn serve_page() -> String {
     const PAGE: &str = "<!doctype html><title>A page of the test</title><h1>A heading of the test</h1>";

@@ -8,11 +8,20 @@ use mcproxy_ipc::{
 };
 
 /// The whole environment of a server; later entries win.
-pub(crate) fn of_server(spec: &WorkerSpec, own: impl Fn(&str) -> Option<OsString>) -> Vec<(OsString, OsString)> {
+pub(crate) fn of_server(
+    spec: &WorkerSpec,
+    mark: &str,
+    own: impl Fn(&str) -> Option<OsString>,
+) -> Vec<(OsString, OsString)> {
     let passed_on = PASSED_ON.iter().filter_map(|name| Some((OsString::from(name), own(name)?)));
     let entry = spec.launch.env.iter().map(|(name, value)| (name.into(), value.expose().into()));
-    let instance = format!("{}.{}", spec.server, spec.generation);
-    passed_on.chain(entry).chain([(INSTANCE.into(), instance.into())]).collect()
+    passed_on.chain(entry).chain([(INSTANCE.into(), mark.into())]).collect()
+}
+
+/// What tells whose a process is that was started with it: the incarnation, and which of its instances.
+pub(crate) fn mark(spec: &WorkerSpec, instance: Option<u32>) -> String {
+    let number = instance.map(|number| format!(".{number}")).unwrap_or_default();
+    format!("{}.{}{number}", spec.server, spec.generation)
 }
 
 /// The value that counts of a variable in such an environment.
@@ -36,11 +45,12 @@ mod tests {
             "HOME" => Some("/root".into()),
             _ => None,
         };
-        let environment = of_server(&spec, own);
+        let environment = of_server(&spec, &mark(&spec, None), own);
         assert_eq!(lookup(&environment, "PATH"), Some(OsStr::new("/bin")));
         assert_eq!(lookup(&environment, "HOME"), Some(OsStr::new("/elsewhere")));
         assert_eq!(lookup(&environment, "KEY"), Some(OsStr::new("v")));
         assert_eq!(lookup(&environment, INSTANCE), Some(OsStr::new("fixture.3")));
         assert_eq!(environment.len(), 5);
+        assert_eq!(mark(&spec, Some(2)), "fixture.3.2");
     }
 }

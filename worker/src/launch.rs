@@ -85,9 +85,9 @@ impl Drop for Process {
     }
 }
 
-/// Starts the server of `spec` in a process group of its own, below `tree`.
-pub(crate) fn spawn(spec: &WorkerSpec, tree: &Tree) -> Result<Server, EndReason> {
-    let environment = environment::of_server(spec, |name| std::env::var_os(name));
+/// Starts the server of `spec` in a process group of its own, below `tree`; `mark` goes into its environment.
+pub(crate) fn spawn(spec: &WorkerSpec, mark: &str, tree: &Tree) -> Result<Server, EndReason> {
+    let environment = environment::of_server(spec, mark, |name| std::env::var_os(name));
     let program = resolve(&spec.launch.program, environment::lookup(&environment, "PATH"))
         .ok_or_else(|| EndReason::CommandNotFound { program: spec.launch.program.clone() })?;
     let mut command = Command::new("/proc/self/exe");

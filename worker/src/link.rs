@@ -16,7 +16,7 @@ use mcproxy_ipc::{
 };
 use slog::{Logger, warn};
 use tokio::{
-    sync::mpsc,
+    sync::{OwnedSemaphorePermit, mpsc},
     time::{sleep, timeout},
 };
 
@@ -38,9 +38,17 @@ pub(crate) struct Link {
     pub(crate) outgoing: Outgoing,
 }
 
+/// A message of the gateway on its way within this process.
+pub(crate) struct Handed {
+    pub(crate) message: GatewayToWorker,
+    pub(crate) payload: Bytes,
+    /// What it takes of the room for messages that nobody has read yet.
+    pub(crate) room: Option<OwnedSemaphorePermit>,
+}
+
 /// The other end of a link without a socket.
 pub(crate) struct LocalEnd {
-    pub(crate) calls: mpsc::Sender<(GatewayToWorker, Bytes)>,
+    pub(crate) calls: mpsc::Sender<Handed>,
     pub(crate) events: mpsc::Receiver<Envelope>,
 }
 
@@ -51,9 +59,9 @@ impl Link {
         Ok(Self { incoming: Incoming::Pipe(receiver), outgoing: Outgoing::Pipe(sender) })
     }
 
-    /// Within this process.
-    pub(crate) fn local() -> (Self, LocalEnd) {
-        let (calls, incoming) = mpsc::channel(QUEUE);
+    /// Within this process. `calls`: how many messages may wait to be read.
+    pub(crate) fn local(calls: usize) -> (Self, LocalEnd) {
+        let (calls, incoming) = mpsc::channel(calls);
         let (queue, events) = mpsc::channel(QUEUE);
         let link = Self { incoming: Incoming::Local(incoming), outgoing: Outgoing::Local(queue) };
         (link, LocalEnd { calls, events })
@@ -63,7 +71,7 @@ impl Link {
 /// What the gateway says.
 pub(crate) enum Incoming {
     Pipe(Receiver<GatewayToWorker>),
-    Local(mpsc::Receiver<(GatewayToWorker, Bytes)>),
+    Local(mpsc::Receiver<Handed>),
 }
 
 impl Incoming {
@@ -71,7 +79,7 @@ impl Incoming {
     pub(crate) async fn next(&mut self) -> Result<Option<(GatewayToWorker, Bytes)>, FrameError> {
         match self {
             Self::Pipe(receiver) => receiver.next().await,
-            Self::Local(receiver) => Ok(receiver.recv().await),
+            Self::Local(receiver) => Ok(receiver.recv().await.map(|handed| (handed.message, handed.payload))),
         }
     }
 }

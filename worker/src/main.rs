@@ -8,13 +8,14 @@
 //!
 //! The way of a call: `link` (a frame of the gateway) → `session` (an id, timeouts) → `dialect` (a line) → the server's
 //! stdin; then its stdout → `lines` → `session` → `link`. `incarnation` is the loop around that; nothing on this way is
-//! a task of its own. The process has one thread, because the kernel ties a parent-death signal to a thread.
+//! a task of its own. Where each session has an instance of its own, `instances` runs several of them. The process has one thread, because the kernel ties a parent-death signal to a thread.
 
 mod args;
 mod by_hand;
 mod dialect;
 mod environment;
 mod incarnation;
+mod instances;
 mod keep;
 mod launch;
 mod lines;

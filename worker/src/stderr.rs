@@ -5,6 +5,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+use mcproxy_ipc::LogRecord;
+use tokio::sync::mpsc;
+
 use crate::lines::{Line, Splitter, printable};
 
 /// How much of the end is kept for error messages.
@@ -21,6 +24,21 @@ const WINDOW: Duration = Duration::from_millis(100);
 
 /// Receives the lines for the log, and how many were dropped before each.
 pub(crate) type Sink = Box<dyn FnMut(String, u64)>;
+
+/// Lines as records for the supervisor, in whose log `instance` tells apart what runs at once. A full queue drops lines and
+/// counts them.
+pub(crate) fn to_log(records: mpsc::Sender<LogRecord>, instance: Option<u32>) -> Sink {
+    let mut lost = 0;
+    Box::new(move |line, dropped| {
+        let mut record = LogRecord::stderr(line);
+        record.fields.extend(instance.map(|number| ("instance".to_owned(), number.to_string())));
+        record.dropped = lost + dropped;
+        lost = match records.try_send(record) {
+            Ok(()) => 0,
+            Err(_) => lost + dropped + 1,
+        };
+    })
+}
 
 /// Keeps and forwards what a server writes to stderr.
 pub(crate) struct Stderr {

@@ -1,10 +1,10 @@
 //! A worker under its supervisor: says who it is, is told what to run, reports, and obeys.
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, rc::Rc, time::Duration};
 
 use anyhow::{Context, bail};
 use mcproxy_ipc::{
-    Ended, Generation, LogRecord, Receiver, Role, Sender, ServerName, WorkerSpec, connect,
+    Ended, Generation, Instances, LogRecord, Receiver, Role, Sender, ServerName, WorkerSpec, connect,
     control::{SupervisorToWorker, WorkerToSupervisor},
     introduce,
     log::ControlDrain,
@@ -18,6 +18,8 @@ use tokio::{
 
 use crate::{
     incarnation::{self, Order, Ports},
+    instances::{self, HostPorts},
+    stderr,
     tree::Tree,
 };
 
@@ -61,21 +63,34 @@ async fn serve(
     let log = Logger::root(ControlDrain::new(records.clone()).fuse(), o!());
     let writer = tokio::spawn(write(sender, report_queue, log_queue));
     let (order, run_orders) = mpsc::channel(4);
-    let ports = Ports {
-        orders: (order.clone(), run_orders),
-        reports: reports.clone(),
-        link: None,
-        stderr: stderr_to(records),
-        trace: None,
-        tree: Tree::take_root().context("cannot become the reaper of the server's processes")?,
-        log: log.clone(),
-    };
+    let tree = Tree::take_root().context("cannot become the reaper of the server's processes")?;
     let terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     // A suspended worker whose supervisor ends is sent this one and continued (setpgid(2), orphaned process groups).
     let hangup = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
     // A task of its own, so that a call wakes the run and nothing else.
-    let obedience = tokio::spawn(obey(supervisor, [terminate, hangup], order, reports.clone(), log.clone()));
-    let ended = incarnation::run(spec, ports).await;
+    let obedience = tokio::spawn(obey(supervisor, [terminate, hangup], order.clone(), reports.clone(), log.clone()));
+    let orders = (order, run_orders);
+    let (run_reports, run_log) = (reports.clone(), log.clone());
+    let ended = match spec.instances {
+        Instances::Shared => {
+            let ports = Ports {
+                orders,
+                reports: run_reports,
+                link: None,
+                stderr: stderr::to_log(records, None),
+                trace: None,
+                tree,
+                instance: None,
+                given_up: Rc::default(),
+                log: run_log,
+            };
+            incarnation::run(spec, ports).await
+        }
+        Instances::PerSession(rules) => {
+            let ports = HostPorts { orders, reports: run_reports, records, tree, log: run_log };
+            instances::run(spec, rules, ports).await
+        }
+    };
     obedience.abort();
     say_last_word(&reports, ended).await;
     drop((reports, log));
@@ -126,18 +141,6 @@ async fn obey(
 async fn say_last_word(reports: &mpsc::Sender<WorkerToSupervisor>, ended: Ended) {
     // The same.
     let _ = timeout(PATIENCE, reports.send(WorkerToSupervisor::Ended(ended))).await;
-}
-
-fn stderr_to(records: mpsc::Sender<LogRecord>) -> crate::stderr::Sink {
-    let mut lost = 0;
-    Box::new(move |line, dropped| {
-        let mut record = LogRecord::stderr(line);
-        record.dropped = lost + dropped;
-        lost = match records.try_send(record) {
-            Ok(()) => 0,
-            Err(_) => lost + dropped + 1,
-        };
-    })
 }
 
 /// Writes reports and log records until the last report, which comes after all records.

@@ -8,7 +8,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard},
 };
 
-use mcproxy_ipc::{Swept, processes, sweep};
+use mcproxy_ipc::{Swept, environment::INSTANCE, processes, sweep};
 use rustix::process::{getpid, set_child_subreaper};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -43,18 +43,28 @@ impl Tree {
         self.lock().remove(&leader);
     }
 
-    /// Kills everything below this process and, when no server runs any more, in their cgroup; except servers that still
-    /// run and what is below those.
-    pub(crate) async fn sweep(&self, cgroup: Option<&Path>) -> Swept {
+    /// Kills what a server left behind that was started with this mark: everything below this process, except servers that
+    /// still run and what is below those. While there are such others, an orphan without the mark may be theirs, and is left
+    /// until they have ended as well; when there are none, whatever is in their cgroup goes, too.
+    pub(crate) async fn sweep(&self, mark: &str, cgroup: Option<&Path>) -> Swept {
         if let Some(cgroup) = cgroup
             && self.lock().is_empty()
         {
             // What it does not reach is found below.
             let _ = fs::write(cgroup.join("cgroup.kill"), "1");
         }
+        let us = std::process::id();
         sweep(|| {
             self.reap();
-            processes::below(std::process::id(), |pid| self.lock().contains(&pid))
+            let servers = self.lock().clone();
+            let spared = |pid: u32| {
+                let is_orphan = || processes::one(pid).is_some_and(|process| process.parent == us);
+                servers.contains(&pid)
+                    || !servers.is_empty()
+                        && is_orphan()
+                        && processes::environment(pid, INSTANCE).as_deref() != Some(mark)
+            };
+            processes::below(us, spared)
         })
         .await
     }

@@ -18,9 +18,12 @@ struct Usage {
 }
 
 impl Usage {
-    /// Of all that is below this process.
-    fn now() -> Self {
-        let tree = processes::below(std::process::id(), |_| false);
+    /// Of all that is below `root`, and of itself if that is a server.
+    fn below(root: u32) -> Self {
+        let mut tree = processes::below(root, |_| false);
+        if root != std::process::id() {
+            tree.extend(processes::one(root));
+        }
         let alive = || tree.iter().filter(|process| !process.zombie);
         Self {
             processes: alive().map(|_| 1).sum(),
@@ -39,14 +42,15 @@ impl Usage {
     }
 }
 
-/// Orders the end of the run when a bound is broken. Never ends where there is none.
-pub(crate) async fn watch(limits: ServerLimits, orders: mpsc::Sender<Order>) {
+/// Orders the end of the run when what is below `root` breaks a bound: this process, or the server's own where it is one of
+/// several. Never ends where there is no bound.
+pub(crate) async fn watch(root: u32, limits: ServerLimits, orders: mpsc::Sender<Order>) {
     if limits.memory_bytes.is_none() && limits.processes.is_none() {
         return std::future::pending().await;
     }
     loop {
         sleep(LOOK).await;
-        if let Some(what) = Usage::now().breaks(&limits) {
+        if let Some(what) = Usage::below(root).breaks(&limits) {
             // A run that is over uses nothing.
             let _ = orders.send(Order::Exceeded(what)).await;
             return;

@@ -68,8 +68,8 @@ pub fn diff(old: &Config, new: &Config) -> ConfigDiff {
 /// Whether a worker that was started for the one serves the other as well.
 fn same_worker(old: &ServerConfig, new: &ServerConfig) -> bool {
     let told = |server: &ServerConfig| {
-        let (idle_timeout, launch) = (server.start.idle_timeout(), server.launch.clone());
-        (server.enabled, launch, server.start_timeout, server.timeouts, idle_timeout, server.era, server.limits)
+        let ServerConfig { enabled, start_timeout, timeouts, start, era, limits, instances, .. } = *server;
+        (enabled, server.launch.clone(), start_timeout, timeouts, start.idle_timeout(), era, limits, instances)
     };
     told(old) == told(new)
 }

@@ -268,11 +268,17 @@ pub(crate) struct RawSettings {
     pub(crate) start: RawStart,
     /// What happens when this entry changes: `swap` starts the new server beside the old one and lets the old one go when the new one is ready; `restart` stops the old one first, for servers that cannot exist twice (lock files, fixed ports).
     pub(crate) on_change: RawOnChange,
-    /// Seconds without a call after which a lazy server is stopped; `null` for never.
+    /// Seconds without a call after which a lazy server, or the process that a session has for itself, is ended; `null` for never.
     #[schemars(range(min = 0.001, max = 604_800))]
     pub(crate) idle_timeout: Option<f64>,
-    /// How clients share the server.
+    /// Whether all sessions share one process of the server (`shared`), or each has its own (`per-session`).
     pub(crate) instances: RawInstances,
+    /// The most processes of a server with `instances: per-session`, spare ones included.
+    #[schemars(range(min = 1, max = 256))]
+    pub(crate) max_instances: u32,
+    /// How many processes of a server with `instances: per-session` are kept ready for new sessions.
+    #[schemars(range(min = 0, max = 16))]
+    pub(crate) prewarm: u32,
     /// Which revisions of MCP are spoken to the server: `legacy` begins with `initialize`; `auto` chooses (at present, `initialize`).
     pub(crate) era: RawEra,
     /// Client features that are offered to the server.
@@ -299,6 +305,8 @@ impl Default for RawSettings {
             on_change: RawOnChange::Swap,
             idle_timeout: Some(300.0),
             instances: RawInstances::Shared,
+            max_instances: 16,
+            prewarm: 0,
             era: RawEra::Auto,
             client_features: Vec::new(),
             restart: RawRestart::default(),
@@ -332,6 +340,7 @@ pub(crate) enum RawOnChange {
 #[schemars(inline)]
 pub(crate) enum RawInstances {
     Shared,
+    PerSession,
 }
 
 /// Which revisions of MCP are spoken.

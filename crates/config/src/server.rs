@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use mcproxy_ipc::{
-    CallTimeouts, CatalogueKey, Generation, LaunchSpec, Secret, ServerLimits, ServerName, ToolRules, WorkerSpec,
+    CallTimeouts, CatalogueKey, Generation, InstanceRules, Instances, LaunchSpec, Secret, ServerLimits, ServerName,
+    ToolRules, WorkerSpec,
 };
 use sha2::{Digest, Sha256};
 
 use crate::interpolate::Expanded;
-use crate::raw::{RawEra, RawOnChange, RawServer, RawServerLimits, RawStart, RawTools};
+use crate::raw::{RawEra, RawInstances, RawOnChange, RawServer, RawServerLimits, RawSettings, RawStart, RawTools};
 use crate::report::Report;
 use crate::size::{self, MAX_SERVER_BYTES};
 use crate::tree::Node;
@@ -34,6 +35,8 @@ pub struct ServerConfig {
     pub timeouts: CallTimeouts,
     /// Which revisions of MCP are spoken to it.
     pub era: Era,
+    /// How sessions share it.
+    pub instances: Instances,
     /// What follows when it ends.
     pub restart: RestartPolicy,
     /// How another configuration of it is put in force.
@@ -127,6 +130,7 @@ impl ServerConfig {
                 timeouts: self.timeouts,
                 idle_timeout: self.start.idle_timeout(),
                 limits: self.limits,
+                instances: self.instances,
                 data_socket,
                 cgroup: None,
                 catalogue_file: None,
@@ -186,6 +190,7 @@ pub(crate) fn check(
     checks.order("timeout", raw.settings.timeout, &["maxTimeout"], raw.settings.max_timeout);
     let restart = &raw.settings.restart;
     checks.order("initialDelay", restart.initial_delay, &["restart", "maxDelay"], restart.max_delay);
+    checks.spare_instances(&raw);
     checks.tools(&raw.settings.tools);
     let tools = tool_rules(&raw.settings.tools);
     let bytes = size::of_server(&raw, &tools);
@@ -225,6 +230,14 @@ pub(crate) fn check(
         on_change: match settings.on_change {
             RawOnChange::Swap => OnChange::Swap,
             RawOnChange::Restart => OnChange::Restart,
+        },
+        instances: match settings.instances {
+            RawInstances::Shared => Instances::Shared,
+            RawInstances::PerSession => Instances::PerSession(InstanceRules {
+                max: settings.max_instances as usize,
+                prewarm: settings.prewarm as usize,
+                idle: settings.idle_timeout.map(Duration::from_secs_f64),
+            }),
         },
         restart: RestartPolicy {
             initial_delay: Duration::from_secs_f64(settings.restart.initial_delay),
@@ -336,6 +349,14 @@ impl Checks<'_> {
     fn order(&mut self, short_key: &str, short: f64, long_path: &[&str], long: f64) {
         if self.node.at(long_path).is_some() && long < short {
             self.problem(long_path, format!("must not be shorter than `{short_key}`, which is {short} seconds"));
+        }
+    }
+
+    /// Spare instances count. Silent when only a default is too low for what is written.
+    fn spare_instances(&mut self, raw: &RawServer) {
+        let RawSettings { max_instances, prewarm, .. } = raw.settings;
+        if self.node.at(&["prewarm"]).is_some() && prewarm > max_instances {
+            self.problem(&["prewarm"], format!("must not be more than `maxInstances`, which is {max_instances}"));
         }
     }
 

@@ -5,18 +5,17 @@ use crate::tree::{Node, Value};
 
 /// Keys of a later version.
 pub(crate) fn is_key(key: &str) -> bool {
-    matches!(key, "sandbox")
+    key == "sandbox"
 }
 
 /// Words of a later version.
 pub(crate) fn is_value(key: &str, value: &str) -> bool {
-    matches!((key, value), ("instances", "per-session") | ("era", "modern"))
+    (key, value) == ("era", "modern")
 }
 
 /// The message for the words above. (They are constants, so naming the key says enough.)
 pub(crate) fn value(key: &str) -> String {
     match key {
-        "instances" => "`per-session` is not available in this version; clients share a server".into(),
         "era" => "`modern` is not available in this version; use `auto` or `legacy`".into(),
         "clientFeatures" => "client features are not available in this version; the list must be empty".into(),
         key => format!("this value of `{key}` is not available in this version"),

@@ -7,6 +7,8 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
+use crate::SessionKey;
+
 /// What the gateway says to a worker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum GatewayToWorker {
@@ -36,6 +38,11 @@ pub enum GatewayToWorker {
         /// The client's words.
         reason: Option<String>,
     },
+    /// A session is over, and with it the instance of the server that was its own.
+    Release {
+        /// Which one.
+        session: SessionKey,
+    },
 }
 
 /// What a server may know of the caller of one call.
@@ -49,6 +56,8 @@ pub struct CallContext {
     pub log_level: Option<String>,
     /// Who calls, when there is authentication.
     pub principal: Option<String>,
+    /// Whose instance is called, of a server that has one for each session; `None` for one that all share.
+    pub session: Option<SessionKey>,
 }
 
 /// What a worker says to the gateway.
@@ -85,9 +94,14 @@ pub enum WorkerToGateway {
     Log {
         /// The call it belongs to, when that is certain.
         id: Option<u64>,
+        /// The one session that it concerns, when the server has an instance for each.
+        session: Option<SessionKey>,
     },
     /// A subscribed resource changed. Payload: the params of `notifications/resources/updated`.
-    Updated,
+    Updated {
+        /// The one session that it concerns, when the server has an instance for each.
+        session: Option<SessionKey>,
+    },
 }
 
 /// What the payload of `Done` is.

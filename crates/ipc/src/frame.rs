@@ -23,7 +23,7 @@ use tokio::{
 use crate::codec::{self, CodecError, MAX_HEAD};
 
 /// Raised whenever a message changes shape; both ends must agree.
-pub const WIRE_VERSION: u16 = 8;
+pub const WIRE_VERSION: u16 = 9;
 /// Most payload bytes in one data frame: above the largest line or body that configuration allows.
 pub const MAX_PAYLOAD: usize = 64 * 1024 * 1024;
 
@@ -382,9 +382,9 @@ mod tests {
     fn another_wire_version_is_named_in_the_error() {
         let mut wire = BytesMut::new();
         encode_frame(&GatewayToWorker::Cancel { id: 1, reason: None }, b"", &mut wire).expect("encodes");
-        wire[3] = 9;
+        wire[3] = 250; // the version's low byte
         let error = block_on(read_all::<GatewayToWorker>(&wire, 0)).expect_err("refused");
-        assert!(matches!(error, FrameError::Version { theirs: 9, ours: WIRE_VERSION }), "{error}");
+        assert!(matches!(error, FrameError::Version { theirs: 250, ours: WIRE_VERSION }), "{error}");
     }
 
     #[test]

@@ -21,12 +21,35 @@ pub struct WorkerSpec {
     pub idle_timeout: Option<Duration>,
     /// What the worker accepts from the server.
     pub limits: ServerLimits,
+    /// How sessions share the server.
+    pub instances: Instances,
     /// Where the worker listens for the gateway; `None` when it is run by hand.
     pub data_socket: Option<PathBuf>,
     /// The control group (version 2) that the server and all it starts belong in, where there is one.
     pub cgroup: Option<PathBuf>,
     /// Where the catalogue is kept for the next start of everything; `None`: it is not.
     pub catalogue_file: Option<PathBuf>,
+}
+
+/// How sessions share a server.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Instances {
+    /// One process for all.
+    #[default]
+    Shared,
+    /// One for each session that calls, so that none sees another's state.
+    PerSession(InstanceRules),
+}
+
+/// How many instances a server may have, and for how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstanceRules {
+    /// Most at once, spare ones and those that are being ended included.
+    pub max: usize,
+    /// Ready ones that wait for a session.
+    pub prewarm: usize,
+    /// Without a call of its session for so long, one is ended; `None`: only with its session.
+    pub idle: Option<Duration>,
 }
 
 /// A command, never a shell line.

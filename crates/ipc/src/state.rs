@@ -91,6 +91,8 @@ pub struct Route {
     pub catalogue: Option<CatalogueKey>,
     /// Whether what it offered last is listed while it is not ready.
     pub listed: bool,
+    /// Whether each session has an instance of its own.
+    pub per_session: bool,
 }
 
 impl Route {

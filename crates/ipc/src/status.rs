@@ -32,6 +32,24 @@ pub struct CatalogueCounts {
     pub templates: usize,
 }
 
+/// The processes of a server that has one for each session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunningInstances {
+    /// Their process ids, the eldest first.
+    pub pids: Vec<u32>,
+    /// How many there may be.
+    pub max: usize,
+}
+
+/// How many instances a server has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstanceCount {
+    /// At this moment.
+    pub running: usize,
+    /// At most.
+    pub max: usize,
+}
+
 /// One process of ours.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProcessStatus {
@@ -109,6 +127,8 @@ pub struct ServerStatus {
     pub worker_pid: Option<u32>,
     /// The server's process id.
     pub server_pid: Option<u32>,
+    /// How many processes it has, when each session has its own.
+    pub instances: Option<InstanceCount>,
     /// Resident memory of the server's whole process group, in bytes.
     pub rss_bytes: u64,
     /// Why it last failed, with the end of its stderr.

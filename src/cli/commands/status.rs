@@ -88,7 +88,10 @@ fn state(server: &ServerStatus) -> String {
         (None, Some(start), _) => progress(start),
         (None, None, Some(ChangeStatus::Starting(start))) => format!("change: {}", progress(start)),
         (None, None, Some(ChangeStatus::Failed(_))) => "change failed".to_owned(),
-        (None, None, None) => return server.state.to_string(),
+        (None, None, None) => match server.instances {
+            Some(count) => format!("{}/{} instances", count.running, count.max),
+            None => return server.state.to_string(),
+        },
     };
     format!("{} ({note})", server.state)
 }
@@ -186,6 +189,7 @@ mod tests {
             change: None,
             worker_pid: Some(4),
             server_pid: Some(5),
+            instances: None,
             rss_bytes: 50 << 20,
             last_error: None,
             events: Vec::new(),

@@ -171,6 +171,7 @@ mod tests {
             change: None,
             worker_pid: None,
             server_pid: None,
+            instances: None,
             rss_bytes: 0,
             last_error: Some("command not found: \u{1b}[31muvx".into()),
             events: Vec::new(),

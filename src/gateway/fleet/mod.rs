@@ -301,6 +301,11 @@ impl Fleet {
             .collect()
     }
 
+    /// Whether each session has an instance of this server for itself.
+    pub(crate) fn is_per_session(&self, server: &ServerName) -> bool {
+        self.servers.borrow().get(server).is_some_and(|s| s.route.per_session)
+    }
+
     /// How long a call to a server may take.
     pub(crate) fn timeouts(&self, server: &str) -> Option<CallTimeouts> {
         self.servers.borrow().get(server).map(|s| s.route.timeouts)

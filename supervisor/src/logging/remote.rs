@@ -19,7 +19,9 @@ pub(crate) fn emit(log: &Logger, record: &LogRecord) {
         warn!(log, "log records were dropped because their queue was full"; "dropped" => record.dropped);
     }
     match record.source {
-        LogSource::Stderr => info!(log, "server stderr"; "line" => %one_line(&record.message)),
+        LogSource::Stderr => {
+            info!(log, "server stderr"; "line" => %one_line(&record.message), Fields(&record.fields));
+        }
         LogSource::Own => {
             const HERE: RecordLocation =
                 RecordLocation { file: file!(), line: line!(), column: 0, function: "", module: module_path!() };

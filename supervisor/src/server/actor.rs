@@ -4,8 +4,8 @@ use std::{future::Future, path::PathBuf, pin::Pin, process::ExitStatus, time::In
 
 use mcproxy_config::ServerConfig;
 use mcproxy_ipc::{
-    CatalogueKey, EndReason, Generation, LifecycleEvent, LogLevel, LogSource, Route, ServerDescription, ServerState,
-    WorkerSpec, control::WorkerToSupervisor,
+    CatalogueKey, EndReason, Generation, Instances, LifecycleEvent, LogLevel, LogSource, Route, ServerDescription,
+    ServerState, WorkerSpec, control::WorkerToSupervisor,
 };
 use slog::{Logger, debug, o, warn};
 use tokio::{
@@ -204,6 +204,10 @@ impl Actor {
         match message {
             WorkerToSupervisor::Spawned { pid } => {
                 worker.server_pid = Some(pid);
+                self.publish();
+            }
+            WorkerToSupervisor::Instances(running) => {
+                worker.instances = Some(running);
                 self.publish();
             }
             WorkerToSupervisor::Ready(description) => {
@@ -422,6 +426,7 @@ fn snapshot_of(
         catalogue: offer.key.filter(|_| offer.file.is_some()),
         need: lifecycle.need(),
         listed: lifecycle.listed(),
+        per_session: matches!(config.instances, Instances::PerSession(_)),
     };
     Snapshot {
         stale: offer.known && route.listed && !ready,
@@ -453,7 +458,8 @@ fn snapshot_of(
             Change::Failed(reason) => Some(Pending::Failed(history.change_error.clone().unwrap_or(reason))),
         },
         worker_pid: worker.map(Worker::pid),
-        server_pid: worker.and_then(|worker| worker.server_pid),
+        server_pid: worker.and_then(Worker::server_pid),
+        instances: worker.and_then(Worker::instance_count),
         last_error: history.last_error.clone(),
         events: history.events.iter().cloned().collect(),
     }

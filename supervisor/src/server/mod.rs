@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use mcproxy_config::{Launch, RestartPolicy, ServerConfig};
 use mcproxy_ipc::{
-    ChangeStatus, Connection, Generation, LifecycleEvent, LogLine, Route, ServerDescription, ServerName, ServerStatus,
-    StartStatus,
+    ChangeStatus, Connection, Generation, InstanceCount, LifecycleEvent, LogLine, Route, ServerDescription, ServerName,
+    ServerStatus, StartStatus,
 };
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -58,6 +58,7 @@ pub(crate) struct Snapshot {
     pub(crate) change: Option<Pending>,
     pub(crate) worker_pid: Option<u32>,
     pub(crate) server_pid: Option<u32>,
+    pub(crate) instances: Option<InstanceCount>,
     pub(crate) last_error: Option<String>,
     pub(crate) events: Vec<LifecycleEvent>,
 }
@@ -123,6 +124,7 @@ impl Snapshot {
             }),
             worker_pid: self.worker_pid,
             server_pid: self.server_pid,
+            instances: self.instances,
             rss_bytes,
             last_error: self.last_error.clone(),
             events: self.events.clone(),

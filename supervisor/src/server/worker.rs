@@ -8,7 +8,7 @@ use std::{
 };
 
 use mcproxy_ipc::{
-    Connection, Generation, Peer, ServerDescription, ServerName, WorkerSpec,
+    Connection, Generation, InstanceCount, Peer, RunningInstances, ServerDescription, ServerName, WorkerSpec,
     control::{SupervisorToWorker, WorkerToSupervisor},
 };
 
@@ -35,6 +35,8 @@ pub(super) struct Worker {
     pub(super) description: Option<ServerDescription>,
     /// The last line on stderr of a server that is not ready yet: what it is doing, most likely.
     pub(super) last_line: Option<String>,
+    /// The server's processes, where each session has its own.
+    pub(super) instances: Option<RunningInstances>,
     child: Child,
     /// Of its server and all that starts. After the worker, so that it is emptied when the worker is gone.
     cgroup: Option<Cgroup>,
@@ -78,13 +80,25 @@ impl Worker {
         });
         let child = Child::spawn(&program, args, Stdio::null(), &context.children)?;
         let spawned = Instant::now();
-        let (server_pid, description, last_line, link, lost) = (None, None, None, None, None);
-        Ok(Self { generation, spawned, server_pid, description, last_line, child, cgroup, link, lost })
+        let (server_pid, description, last_line) = (None, None, None);
+        let (instances, link, lost) = (None, None, None);
+        Ok(Self { generation, spawned, server_pid, description, last_line, instances, child, cgroup, link, lost })
     }
 
     /// Its process id.
     pub(super) fn pid(&self) -> u32 {
         self.child.pid()
+    }
+
+    /// The server's process; of several, the eldest.
+    pub(super) fn server_pid(&self) -> Option<u32> {
+        self.server_pid.or_else(|| self.instances.as_ref()?.pids.first().copied())
+    }
+
+    /// How many processes the server has, where each session has its own.
+    pub(super) fn instance_count(&self) -> Option<InstanceCount> {
+        let instances = self.instances.as_ref()?;
+        Some(InstanceCount { running: instances.pids.len(), max: instances.max })
     }
 
     /// Whether a caller is this worker.

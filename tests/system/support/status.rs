@@ -31,10 +31,18 @@ pub(crate) struct ServerView {
     pub(crate) stale: bool,
     pub(crate) worker_pid: Option<u32>,
     pub(crate) server_pid: Option<u32>,
+    pub(crate) instances: Option<InstancesView>,
     pub(crate) last_error: Option<String>,
     pub(crate) server: Option<Value>,
     pub(crate) start: Option<Value>,
     pub(crate) change: Option<Value>,
+}
+
+/// The processes of a server that has one for each session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub(crate) struct InstancesView {
+    pub(crate) running: usize,
+    pub(crate) max: usize,
 }
 
 impl SystemView {
@@ -50,6 +58,11 @@ impl SystemView {
 }
 
 impl ServerView {
+    /// How many processes it has, when each session has its own.
+    pub(crate) fn running(&self) -> usize {
+        self.instances.unwrap_or_else(|| panic!("all sessions share it: {self:?}")).running
+    }
+
     /// The server's own process, which must be there.
     pub(crate) fn pid(&self) -> u32 {
         self.server_pid.unwrap_or_else(|| panic!("no process: {self:?}"))

@@ -32,7 +32,7 @@ use self::{mask::Mask, print::Printer};
 use crate::{
     args::ByHand,
     incarnation::{self, Order, Ports, Way},
-    link::{Link, LocalEnd},
+    link::{Handed, Link, LocalEnd},
     tree::Tree,
 };
 
@@ -135,7 +135,7 @@ impl Session {
         printer.command(&spec);
         let (order, orders) = mpsc::channel(4);
         let (reports, report_queue) = mpsc::channel(64);
-        let (link, gateway) = Link::local();
+        let (link, gateway) = Link::local(1);
         let tree = Tree::take_root().context("cannot become the reaper of the server's processes")?;
         let (stderr_printer, trace_printer) = (Rc::clone(&printer), Rc::clone(&printer));
         let ports = Ports {
@@ -147,6 +147,8 @@ impl Session {
                 Box::new(move |way, line| trace_printer.traced(if way == Way::ToServer { "→" } else { "←" }, line))
             }),
             tree: tree.clone(),
+            instance: None,
+            given_up: Rc::default(),
             log: terminal_log(&printer),
         };
         let patience = spec.timeouts.total + MARGIN;
@@ -241,7 +243,7 @@ impl Session {
             context: CallContext { wants_progress: true, ..CallContext::default() },
         };
         // The run holds the other end; when it is over this future is dropped.
-        let _ = self.gateway.calls.send((call, Bytes::from(params))).await;
+        let _ = self.gateway.calls.send(Handed { message: call, payload: Bytes::from(params), room: None }).await;
         let answer = timeout(self.patience, self.answer(tool)).await;
         answer.unwrap_or_else(|_| {
             self.printer.note("no answer");

@@ -10,7 +10,9 @@ mod finish;
 mod wait;
 
 use std::{
+    cell::Cell,
     io,
+    rc::Rc,
     time::{Duration, Instant},
 };
 
@@ -24,8 +26,10 @@ use tokio::{
     time::sleep_until,
 };
 
-use self::wait::{Woke, poll_once};
+use self::wait::Woke;
+pub(crate) use self::wait::poll_once;
 use crate::{
+    environment,
     keep::Keeper,
     launch::{self, Process, Server},
     lines::{Line, Splitter},
@@ -85,23 +89,29 @@ pub(crate) struct Ports {
     pub(crate) stderr: stderr::Sink,
     pub(crate) trace: Option<Trace>,
     pub(crate) tree: Tree,
+    /// Which of several that run at once.
+    pub(crate) instance: Option<u32>,
+    /// Becomes true when no further call has a chance, which may be a while before the end.
+    pub(crate) given_up: Rc<Cell<bool>>,
     pub(crate) log: Logger,
 }
 
 /// Starts the server, serves until it ends or is told to, and leaves nothing of it behind.
 pub(crate) async fn run(spec: WorkerSpec, ports: Ports) -> Ended {
-    let server = match launch::spawn(&spec, &ports.tree) {
+    let mark = environment::mark(&spec, ports.instance);
+    let server = match launch::spawn(&spec, &mark, &ports.tree) {
         Ok(server) => server,
         Err(reason) => return Ended { reason, stderr_tail: String::new() },
     };
     report(&ports.reports, &ports.log, WorkerToSupervisor::Spawned { pid: server.process.pid() });
     let (tree, log, cgroup) = (ports.tree.clone(), ports.log.clone(), spec.cgroup.clone());
-    let usage = tokio::spawn(usage::watch(spec.limits, ports.orders.0.clone()));
+    let root = if ports.instance.is_some() { server.process.pid() } else { std::process::id() };
+    let usage = tokio::spawn(usage::watch(root, spec.limits, ports.orders.0.clone()));
     let mut incarnation = Incarnation::new(spec, server, ports);
     incarnation.serve().await;
     let ended = incarnation.finish().await;
     usage.abort();
-    let swept = tree.sweep(cgroup.as_deref()).await;
+    let swept = tree.sweep(&mark, cgroup.as_deref()).await;
     if swept.killed > 0 {
         info!(log, "processes that the server left behind were killed"; "count" => swept.killed, "left" => swept.left);
     }
@@ -153,6 +163,7 @@ struct Incarnation {
     ports_orders: (mpsc::Sender<Order>, mpsc::Receiver<Order>),
     reports: mpsc::Sender<WorkerToSupervisor>,
     trace: Option<Trace>,
+    given_up: Rc<Cell<bool>>,
     log: Logger,
 }
 
@@ -183,6 +194,7 @@ impl Incarnation {
             ports_orders: ports.orders,
             reports: ports.reports,
             trace: ports.trace,
+            given_up: ports.given_up,
             log: ports.log,
             spec,
         }
@@ -369,6 +381,7 @@ impl Incarnation {
     /// Gives the server up. The first reason counts.
     fn end(&mut self, reason: EndReason, now: Instant) {
         if matches!(self.stage, Stage::Running) {
+            self.given_up.set(true);
             self.session.end(&reason, &self.stderr.tail(TAIL_IN_ERRORS));
             let ladder = match reason {
                 EndReason::Stopped | EndReason::Handshake(_) => Ladder::polite(now),
@@ -388,6 +401,7 @@ impl Incarnation {
 
     /// The leader's end is the server's: what it started goes with it.
     fn exited(&mut self, now: Instant) {
+        self.given_up.set(true);
         self.process.signal(Signal::KILL);
         let exit = self.process.reap().unwrap_or(EndReason::Exited { code: None, signal: None });
         let reason = match &self.stage {

@@ -91,7 +91,7 @@ async fn room(outgoing: &mut Option<Outgoing>) {
 }
 
 /// What a future has to say right now; `None` when it would wait.
-pub(super) async fn poll_once<F: Future>(future: F) -> Option<F::Output> {
+pub(crate) async fn poll_once<F: Future>(future: F) -> Option<F::Output> {
     let mut future = std::pin::pin!(future);
     std::future::poll_fn(|cx| {
         std::task::Poll::Ready(match future.as_mut().poll(cx) {

@@ -196,8 +196,8 @@ impl Session {
         let payload = || params.map_or_else(|| Bytes::from_static(b"{}"), |raw| line.slice_ref(raw.get().as_bytes()));
         match method {
             method::PROGRESS => self.progress(params, now),
-            method::LOG_MESSAGE => self.tell(WorkerToGateway::Log { id: None }, payload()),
-            method::RESOURCE_UPDATED => self.tell(WorkerToGateway::Updated, payload()),
+            method::LOG_MESSAGE => self.tell(WorkerToGateway::Log { id: None, session: None }, payload()),
+            method::RESOURCE_UPDATED => self.tell(WorkerToGateway::Updated { session: None }, payload()),
             method::TOOLS_CHANGED => self.changed(&[Kind::Tools], now),
             method::PROMPTS_CHANGED => self.changed(&[Kind::Prompts], now),
             method::RESOURCES_CHANGED => self.changed(&[Kind::Resources, Kind::Templates], now),

@@ -25,14 +25,13 @@ use mcproxy_ipc::{
 use mcproxy_mcp::{ErrorCode, ErrorObject};
 use slog::{Logger, debug, warn};
 
-pub(crate) use self::catalogue::Kind;
 use self::{
     calls::Calls,
     catalogue::{Catalogue, Gathering},
     health::{Diagnosis, Health, Work},
-    idle::Idle,
     noise::Noise,
 };
+pub(crate) use self::{catalogue::Kind, idle::Idle};
 use crate::dialect::legacy;
 
 /// Servers announce several changes in a row; one new list answers them all.
@@ -191,6 +190,8 @@ impl Session {
                     legacy::cancel(&mut self.out.server, upstream, reason.as_deref());
                 }
             }
+            // All sessions share this server; what each of them had here was given up call by call.
+            GatewayToWorker::Release { .. } => {}
         }
     }
 

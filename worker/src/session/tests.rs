@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use mcproxy_ipc::{CallTimeouts, Generation, LaunchSpec, ServerName};
+use mcproxy_ipc::{CallTimeouts, Generation, Instances, LaunchSpec, ServerName};
 use proptest::prelude::*;
 
 use super::*;
@@ -27,6 +27,7 @@ pub(crate) fn spec() -> WorkerSpec {
             memory_bytes: None,
             processes: None,
         },
+        instances: Instances::Shared,
         data_socket: None,
         cgroup: None,
         idle_timeout: None,

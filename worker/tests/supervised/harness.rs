@@ -8,8 +8,8 @@ use std::{
 
 use bytes::Bytes;
 use mcproxy_ipc::{
-    CallTimeouts, Ended, Generation, LaunchSpec, Listener, Receiver, Role, Secret, Sender, ServerDescription,
-    ServerLimits, ServerName, Verdict, WorkerSpec, connect,
+    CallTimeouts, Ended, Generation, Instances, LaunchSpec, Listener, Receiver, Role, Secret, Sender,
+    ServerDescription, ServerLimits, ServerName, Verdict, WorkerSpec, connect,
     control::{SupervisorToWorker, WorkerToSupervisor},
     data::{CallContext, GatewayToWorker, Outcome, WorkerToGateway},
     introduce, receive_hello,
@@ -71,6 +71,7 @@ impl Worker {
                 memory_bytes: None,
                 processes: None,
             },
+            instances: Instances::Shared,
             data_socket: Some(dir.path().join("data")),
             cgroup: None,
             idle_timeout: None,

@@ -2,6 +2,7 @@
 
 mod drain;
 mod harness;
+mod instances;
 #[path = "../support/mod.rs"]
 mod support;
 

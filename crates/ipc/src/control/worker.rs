@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{CatalogueCounts, Ended, LogRecord, ServerDescription, WorkerSpec};
+use crate::{CatalogueCounts, Ended, LogRecord, RunningInstances, ServerDescription, WorkerSpec};
 
 /// What the supervisor says to a worker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +29,9 @@ pub enum WorkerToSupervisor {
         /// Its process id.
         pid: u32,
     },
+    /// Which processes there are of a server that has one for each session, in place of `Spawned` and again whenever that
+    /// changes; each leads a process group of its number.
+    Instances(RunningInstances),
     /// Handshake done, catalogue complete, data socket bound.
     Ready(ServerDescription),
     /// The worker or its server has something to log.

@@ -1,0 +1,306 @@
+//! What the gateway says, and which instance it is for.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+use mcproxy_ipc::{
+    EndReason, Ended, SessionKey,
+    data::{CallContext, GatewayToWorker, Outcome, WorkerToGateway},
+};
+use mcproxy_mcp::{ErrorCode, ErrorObject, json_string, method};
+
+use super::{
+    host::{Host, Running, UNIT},
+    pool::{Number, Place},
+    waiting::{Due, Held},
+};
+use crate::{link::Handed, session::TAIL_IN_ERRORS};
+
+/// The number of calls of our own, whose answers concern nobody.
+const OWN: u64 = 0;
+/// The gateway's numbers are below it; above is which connection a number belongs to.
+const EPOCH_BIT: u32 = 48;
+
+/// The gateway's number of a call, if it belongs to this connection.
+pub(super) fn of_gateway(number: u64, epoch: u16) -> Option<u64> {
+    (number >> EPOCH_BIT == u64::from(epoch)).then_some(number & ((1 << EPOCH_BIT) - 1))
+}
+
+fn of_host(id: u64, epoch: u16) -> u64 {
+    (u64::from(epoch) << EPOCH_BIT) | (id & ((1 << EPOCH_BIT) - 1))
+}
+
+impl Host {
+    /// A message of the gateway.
+    pub(super) fn frame(&mut self, message: GatewayToWorker, payload: Bytes, now: Instant) {
+        match message {
+            GatewayToWorker::Call { id, method, meta_at, context } => {
+                self.used(now);
+                let Some(session) = context.session else {
+                    let message =
+                        format!("server `{}` is called for a session, and this call names none", self.spec.server);
+                    return self.refuse(id, ErrorCode::SERVER_UNAVAILABLE, message, "no_session");
+                };
+                let number = of_host(id, self.epoch);
+                let (level, wants_progress) = (context.log_level.clone(), context.wants_progress);
+                let message = GatewayToWorker::Call { id: number, method: method.clone(), meta_at, context };
+                let handed = Handed { message, payload, room: None };
+                let (begun, until) = (now, now + self.spec.timeouts.idle);
+                let call = Held { id, number, method, handed, level, wants_progress, begun, until, signs: 0 };
+                self.call(session, call, meta_at, now);
+            }
+            GatewayToWorker::Resume { id, .. } => {
+                let error = ErrorObject::new(ErrorCode::INVALID_PARAMS, "there is no such call to go on with");
+                self.fail(id, &error);
+            }
+            GatewayToWorker::Cancel { id, reason } => self.cancel(id, reason, now),
+            GatewayToWorker::Release { session } => self.release(session),
+        }
+    }
+
+    fn call(&mut self, session: SessionKey, mut call: Held, meta_at: usize, now: Instant) {
+        let id = call.id;
+        if self.is_ending() {
+            let message = format!("server `{}` is being stopped", self.spec.server);
+            return self.refuse(id, ErrorCode::SERVER_UNAVAILABLE, message, "stopping");
+        }
+        let payload = &call.handed.payload;
+        let params = payload.slice(..meta_at.min(payload.len()));
+        match &*call.method {
+            method::RESOURCES_SUBSCRIBE => self.memory.note(session, &params),
+            method::RESOURCES_UNSUBSCRIBE => self.memory.forget(session, &params),
+            _ => {}
+        }
+        // Nothing that an instance would have to be started for: the next one is told what is in force then.
+        let is_wish = matches!(&*call.method, method::SET_LEVEL | method::RESOURCES_UNSUBSCRIBE);
+        if is_wish && self.pool.instance_of(session).is_none() {
+            return self.tell(WorkerToGateway::Done { id, outcome: Outcome::Result }, Bytes::from_static(b"{}"));
+        }
+        let units = u32::try_from(payload.len() / UNIT + 1).unwrap_or(u32::MAX);
+        let Ok(room) = self.room.clone().try_acquire_many_owned(units) else {
+            let message = format!("too many bytes of calls wait for server `{}` to read them", self.spec.server);
+            return self.refuse(id, ErrorCode::SERVER_UNAVAILABLE, message, "too_many_calls");
+        };
+        call.handed.room = Some(room);
+        if let Some(instance) = self.pool.instance_of(session)
+            && self.running.get(&instance).is_some_and(|running| running.tended.is_given_up())
+        {
+            self.pool.given_up(instance, now);
+        }
+        let mut actions = Vec::new();
+        let place = self.pool.place(session, now, &mut actions);
+        self.perform(actions);
+        match place {
+            Place::At(instance) => self.hand(instance, session, call),
+            Place::Wait => {
+                if !self.waiting.hold(session, call, self.spec.limits.concurrent_calls) {
+                    self.refuse_crowd(id);
+                }
+            }
+            Place::Full => {
+                let max = self.max();
+                let message = format!(
+                    "all {max} instances of server `{}` belong to other sessions (maxInstances); end a session, or try again later",
+                    self.spec.server
+                );
+                let error = self.about(ErrorCode::SERVER_UNAVAILABLE, message, "too_many_instances");
+                self.fail(id, &error.with("maxInstances", max));
+            }
+        }
+    }
+
+    /// The calls that waited for this instance.
+    pub(super) fn hand_over(&mut self, instance: Number, session: SessionKey) {
+        if !self.pool.is_ready(instance) {
+            return;
+        }
+        for call in self.waiting.take(session) {
+            self.hand(instance, session, call);
+        }
+    }
+
+    fn hand(&mut self, instance: Number, session: SessionKey, call: Held) {
+        let wishes = self.wishes(instance, session, &call);
+        let Some(running) = self.running.get_mut(&instance) else { return };
+        running.touched = true;
+        for wish in wishes {
+            // An instance that has no room for it will be full for the call as well.
+            let _ = running.tended.calls.try_send(wish);
+        }
+        if running.tended.calls.try_send(call.handed).is_err() {
+            return self.refuse_crowd(call.id);
+        }
+        running.flights.insert(call.number);
+        self.flights.insert(call.number, instance);
+        self.pool.begun(instance);
+    }
+
+    /// What an instance has to be told before the call of a session, because an earlier one was.
+    fn wishes(&mut self, instance: Number, session: SessionKey, call: &Held) -> Vec<Handed> {
+        let Some(running) = self.running.get_mut(&instance) else { return Vec::new() };
+        let mut wishes = Vec::new();
+        if let Some(level) = &call.level
+            && running.level.as_ref() != Some(level)
+        {
+            running.level = Some(level.clone());
+            let params = format!("{{\"level\":{}}}", json_string(level).get());
+            wishes.push(own_call(method::SET_LEVEL, params.into()));
+        }
+        if !running.touched && call.method != method::RESOURCES_SUBSCRIBE {
+            let params = self.memory.of(session);
+            wishes.extend(params.into_iter().map(|params| own_call(method::RESOURCES_SUBSCRIBE, params)));
+        }
+        wishes
+    }
+
+    fn cancel(&mut self, id: u64, reason: Option<String>, now: Instant) {
+        if self.waiting.cancel(id) {
+            return;
+        }
+        let number = of_host(id, self.epoch);
+        if let Some(instance) = self.close_flight(number, now)
+            && let Some(running) = self.running.get(&instance)
+        {
+            let message = GatewayToWorker::Cancel { id: number, reason };
+            // One that reads so little that there is no room will not miss it.
+            let _ = running.tended.calls.try_send(Handed { message, payload: Bytes::new(), room: None });
+        }
+    }
+
+    /// A call is over. Says which instance had it; `None` for one that is not, or no longer, in flight.
+    pub(super) fn close_flight(&mut self, number: u64, now: Instant) -> Option<Number> {
+        let instance = self.flights.remove(&number)?;
+        if let Some(running) = self.running.get_mut(&instance) {
+            running.flights.remove(&number);
+        }
+        self.pool.over(instance, now);
+        Some(instance)
+    }
+
+    fn release(&mut self, session: SessionKey) {
+        self.memory.release(session);
+        self.refuse_gone(session);
+        let mut actions = Vec::new();
+        self.pool.release(session, &mut actions);
+        self.perform(actions);
+    }
+
+    /// The gateway is gone, and nobody waits for its calls.
+    pub(super) fn give_up_calls(&mut self) {
+        self.waiting.take_all();
+        let now = Instant::now();
+        for number in self.flights.keys().copied().collect::<Vec<_>>() {
+            let Some(instance) = self.close_flight(number, now) else { continue };
+            let Some(running) = self.running.get(&instance) else { continue };
+            let message = GatewayToWorker::Cancel { id: number, reason: Some("the client is gone".to_owned()) };
+            // As above.
+            let _ = running.tended.calls.try_send(Handed { message, payload: Bytes::new(), room: None });
+        }
+    }
+
+    // --- answers of our own -----------------------------------------------------------------------------------------
+
+    /// Calls that waited for too long, and those whose clients should hear of us.
+    pub(super) fn answer_due(&mut self, now: Instant) {
+        for due in self.waiting.due(now) {
+            match due {
+                Due::Late { id } => {
+                    let (server, limit) = (&self.spec.server, self.spec.timeouts.idle.as_secs_f64());
+                    let message = format!("no instance of server `{server}` was ready within {limit} s");
+                    self.refuse(id, ErrorCode::TIMEOUT, message, "timeout");
+                }
+                Due::Sign { id, signs } => {
+                    let message =
+                        json_string(&format!("an instance of {} is starting", self.spec.server)).get().to_owned();
+                    let params = format!("{{\"progress\":{signs},\"message\":{message}}}");
+                    self.tell(WorkerToGateway::Progress { id }, params.into());
+                }
+            }
+        }
+    }
+
+    /// The instance that a session waited for did not become ready.
+    pub(super) fn refuse_waiting(&mut self, session: SessionKey, ended: &Ended) {
+        for held in self.waiting.take(session) {
+            let message = format!("an instance of server `{}` did not start: {}", self.spec.server, ended.reason);
+            let error = self.about(ErrorCode::SERVER_UNAVAILABLE, message, "instance_failed");
+            self.fail(held.id, &error.with("stderrTail", tail(ended)));
+        }
+    }
+
+    /// Nothing is started any more.
+    pub(super) fn refuse_all_waiting(&mut self) {
+        for held in self.waiting.take_all() {
+            let message = format!("server `{}` was stopped before the call reached it", self.spec.server);
+            self.refuse(held.id, ErrorCode::SERVER_UNAVAILABLE, message, "stopping");
+        }
+    }
+
+    fn refuse_gone(&mut self, session: SessionKey) {
+        for held in self.waiting.take(session) {
+            let message = "the session ended before the call reached the server".to_owned();
+            self.refuse(held.id, ErrorCode::SERVER_UNAVAILABLE, message, "stopping");
+        }
+    }
+
+    /// What an instance that is gone left without an answer.
+    pub(super) fn answer_for(&mut self, running: &Running, ended: &Ended) {
+        for number in &running.flights {
+            self.flights.remove(number);
+            let Some(id) = of_gateway(*number, self.epoch) else { continue };
+            let why = if ended.reason == EndReason::Stopped { "server_stopped" } else { "server_exited" };
+            let message = format!("server `{}` ended during the call: {}", self.spec.server, ended.reason);
+            let error = self.about(ErrorCode::SERVER_ENDED, message, why);
+            let error = error.with("exit", ended.reason.to_string()).with("stderrTail", tail(ended));
+            self.fail(id, &error);
+        }
+    }
+
+    fn refuse_crowd(&mut self, id: u64) {
+        let message = format!("too many calls in flight (limit {})", self.spec.limits.concurrent_calls);
+        self.refuse(id, ErrorCode::SERVER_UNAVAILABLE, message, "too_many_calls");
+    }
+
+    fn refuse(&mut self, id: u64, code: ErrorCode, message: String, reason: &str) {
+        let error = self.about(code, message, reason);
+        self.fail(id, &error);
+    }
+
+    fn about(&self, code: ErrorCode, message: String, reason: &str) -> ErrorObject {
+        ErrorObject::about_server(code, message, self.spec.server.as_str(), reason)
+    }
+
+    fn fail(&mut self, id: u64, error: &ErrorObject) {
+        let payload = Bytes::copy_from_slice(error.to_raw().get().as_bytes());
+        self.tell(WorkerToGateway::Done { id, outcome: Outcome::Error }, payload);
+    }
+}
+
+fn own_call(method: &'static str, params: Bytes) -> Handed {
+    let call = GatewayToWorker::Call {
+        id: OWN,
+        method: method.into(),
+        meta_at: params.len(),
+        context: CallContext::default(),
+    };
+    Handed { message: call, payload: params, room: None }
+}
+
+fn tail(ended: &Ended) -> &str {
+    let text = &ended.stderr_tail;
+    &text[text.ceil_char_boundary(text.len().saturating_sub(TAIL_IN_ERRORS))..]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_leads_back_to_the_call_of_its_own_connection_only() {
+        for id in [1, 77, (1 << EPOCH_BIT) - 1] {
+            assert_eq!(of_gateway(of_host(id, 3), 3), Some(id));
+            assert_eq!(of_gateway(of_host(id, 3), 4), None);
+        }
+        assert_eq!(of_gateway(OWN, 1), None);
+    }
+}

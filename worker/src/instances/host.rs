@@ -1,0 +1,345 @@
+//! The loop around all instances.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use mcproxy_ipc::{
+    CatalogueCounts, EndReason, Ended, FrameError, InstanceRules, Instances, Listener, LogRecord, RunningInstances,
+    ServerDescription, WorkerSpec, control::WorkerToSupervisor, data::GatewayToWorker, frame::MAX_PAYLOAD,
+};
+use slog::{Logger, debug, warn};
+use tokio::{
+    sync::{Semaphore, mpsc},
+    task::{JoinHandle, JoinSet},
+    time::{sleep_until, timeout},
+};
+
+use super::{
+    HostPorts,
+    memory::Memory,
+    pool::{Action, End, Number, Pool},
+    tend::{self, Tended, Told},
+    waiting::Waiting,
+};
+use crate::{
+    incarnation::Order,
+    keep::Keeper,
+    link::{Envelope, Incoming, Outgoing, doorman},
+    session::Idle,
+    tree::Tree,
+};
+
+/// News of instances that wait for the host; it reads none while the gateway reads none.
+const NEWS: usize = 64;
+/// Bytes of calls that no instance has read yet, in units of [`UNIT`]: one of the largest always fits.
+const ROOM: usize = MAX_PAYLOAD / UNIT + 1;
+/// A multiple of the least that a message takes in memory.
+pub(super) const UNIT: usize = 1024;
+/// How long the end of the doorman may take.
+const DOOR: Duration = Duration::from_secs(1);
+
+/// An instance that runs, as the host sees it.
+pub(super) struct Running {
+    pub(super) tended: Tended,
+    pub(super) pid: Option<u32>,
+    /// The numbers of its calls in flight.
+    pub(super) flights: BTreeSet<u64>,
+    /// A session has called it: from then on it is no measure of what the server offers.
+    pub(super) touched: bool,
+    /// The log level it was told.
+    pub(super) level: Option<String>,
+}
+
+/// What the server offers, and says of itself.
+#[derive(Default)]
+pub(super) struct Offer {
+    pub(super) catalogue: Option<Bytes>,
+    pub(super) revision: u64,
+    pub(super) description: Option<ServerDescription>,
+    pub(super) counts: CatalogueCounts,
+}
+
+/// All instances, and the two connections that they share.
+pub(super) struct Host {
+    pub(super) spec: WorkerSpec,
+    pub(super) pool: Pool,
+    pub(super) running: BTreeMap<Number, Running>,
+    /// Which instance has a call, by the number that the instance knows.
+    pub(super) flights: HashMap<u64, Number>,
+    pub(super) waiting: Waiting,
+    pub(super) memory: Memory,
+    pub(super) offer: Offer,
+    /// The connections of the gateway are counted, so that answers to an earlier one are told apart.
+    pub(super) epoch: u16,
+    pub(super) room: Arc<Semaphore>,
+    pub(super) log: Logger,
+    max: usize,
+    reports: mpsc::Sender<WorkerToSupervisor>,
+    records: mpsc::Sender<LogRecord>,
+    tree: Tree,
+    orders: (mpsc::Sender<Order>, mpsc::Receiver<Order>),
+    pub(super) news: (mpsc::Sender<Told>, mpsc::Receiver<Told>),
+    tasks: JoinSet<(Number, Ended)>,
+    doorman: Option<JoinHandle<()>>,
+    pub(super) incoming: Option<Incoming>,
+    pub(super) outgoing: Option<Outgoing>,
+    pub(super) out: VecDeque<Envelope>,
+    /// The gateway takes nothing at present.
+    pub(super) deaf: bool,
+    drained_by: Option<Instant>,
+    /// Of a server that is started by its calls: whether there have been none for long.
+    pub(super) idle: Option<Idle>,
+    pub(super) keeper: Option<Keeper>,
+    /// Why it ends, once that is certain.
+    end: Option<Ended>,
+}
+
+impl Host {
+    /// With its first instance.
+    pub(super) fn new(spec: WorkerSpec, rules: InstanceRules, ports: HostPorts) -> Self {
+        let now = Instant::now();
+        let (pool, first) = Pool::new(rules, now);
+        let idle = spec.idle_timeout.map(|after| Idle::new(after, now));
+        let keeper = spec.catalogue_file.clone().map(|file| Keeper::start(file, ports.log.clone()));
+        let mut host = Self {
+            spec,
+            pool,
+            running: BTreeMap::new(),
+            flights: HashMap::new(),
+            waiting: Waiting::default(),
+            memory: Memory::default(),
+            offer: Offer::default(),
+            epoch: 0,
+            room: Arc::new(Semaphore::new(ROOM)),
+            log: ports.log,
+            max: rules.max,
+            reports: ports.reports,
+            records: ports.records,
+            tree: ports.tree,
+            orders: ports.orders,
+            news: mpsc::channel(NEWS),
+            tasks: JoinSet::new(),
+            doorman: None,
+            incoming: None,
+            outgoing: None,
+            out: VecDeque::new(),
+            deaf: false,
+            drained_by: None,
+            idle,
+            keeper,
+            end: None,
+        };
+        host.start(first);
+        host
+    }
+
+    /// Serves until everything has ended.
+    pub(super) async fn serve(mut self) -> Ended {
+        loop {
+            let now = Instant::now();
+            self.settle(now);
+            self.answer_due(now);
+            self.advance(now);
+            self.write_gateway();
+            if self.tasks.is_empty() && self.end.is_some() {
+                return self.finish().await;
+            }
+            let deadline = self.deadline(now);
+            let writing = self.deaf || self.outgoing.as_ref().is_some_and(Outgoing::is_writing);
+            let Self { orders, tasks, news, incoming, outgoing, deaf, .. } = &mut self;
+            tokio::select! {
+                biased;
+                order = orders.1.recv() => match order {
+                    Some(Order::Serve(link)) => self.link_up(*link),
+                    Some(Order::Drain(grace)) => self.drained_by = Some(Instant::now() + grace),
+                    // Bounds on what is used are each instance's own.
+                    Some(Order::Kill | Order::Exceeded(_)) => {
+                        self.stop(EndReason::Stopped, String::new());
+                        self.running.values().for_each(|running| running.tended.kill());
+                    }
+                    Some(Order::Stop) | None => self.stop(EndReason::Stopped, String::new()),
+                },
+                Some(ended) = tasks.join_next() => match ended {
+                    Ok((number, ended)) => self.ended(number, ended),
+                    // A panic ends the process before this is seen.
+                    Err(error) => self.stop(EndReason::Worker(format!("an instance's task failed: {error}")), String::new()),
+                },
+                Some((number, news)) = news.1.recv(), if !*deaf => self.take_news(number, news),
+                frame = next_frame(incoming), if incoming.is_some() => self.take_frames(frame).await,
+                () = room(outgoing), if writing => {}
+                () = sleep_until(deadline.unwrap_or(now).into()), if deadline.is_some() => {}
+            }
+        }
+    }
+
+    fn deadline(&self, now: Instant) -> Option<Instant> {
+        let drained = self.drained_by.map(|by| if self.incoming.is_some() { by } else { now });
+        let idle = self.idle.as_ref().filter(|_| self.is_linked()).map(Idle::deadline);
+        [self.pool.deadline(), self.waiting.deadline(), drained, idle].into_iter().flatten().min()
+    }
+
+    fn advance(&mut self, now: Instant) {
+        let busy = self.pool.is_used();
+        if self.is_linked() && !self.is_ending() && self.idle.as_mut().is_some_and(|idle| idle.check(busy, now)) {
+            self.report(WorkerToSupervisor::NothingToDo);
+        }
+        // Calls are in flight only as long as the gateway that waits for them is there.
+        if self.drained_by.is_some_and(|by| self.incoming.is_none() || by <= now) {
+            self.drained_by = None;
+            self.stop(EndReason::Stopped, String::new());
+        }
+    }
+
+    /// Lets the pool decide, and does it.
+    pub(super) fn settle(&mut self, now: Instant) {
+        let mut actions = Vec::new();
+        self.pool.settle(now, &mut actions);
+        self.perform(actions);
+    }
+
+    pub(super) fn perform(&mut self, actions: Vec<Action>) {
+        for action in actions {
+            match action {
+                Action::Start(number) => self.start(number),
+                Action::Bound(number, session) => {
+                    debug!(self.log, "instance belongs to a session"; "instance" => number);
+                    self.hand_over(number, session);
+                }
+                Action::Stop(number) => {
+                    if let Some(running) = self.running.get(&number) {
+                        debug!(self.log, "instance is not needed any more"; "instance" => number);
+                        running.tended.stop();
+                    }
+                }
+            }
+        }
+    }
+
+    fn start(&mut self, number: Number) {
+        // What concerns the server as a whole is looked after here.
+        let own = WorkerSpec { idle_timeout: None, data_socket: None, catalogue_file: None, ..self.spec.clone() };
+        let spec = WorkerSpec { instances: Instances::Shared, ..own };
+        let (news, records) = (self.news.0.clone(), self.records.clone());
+        let tended = tend::spawn(number, spec, news, records, (self.tree.clone(), &self.log), &mut self.tasks);
+        let running = Running { tended, pid: None, flights: BTreeSet::new(), touched: false, level: None };
+        self.running.insert(number, running);
+    }
+
+    // --- the end ----------------------------------------------------------------------------------------------------
+
+    /// Ends everything. The first reason counts.
+    pub(super) fn stop(&mut self, reason: EndReason, stderr_tail: String) {
+        if self.end.is_some() {
+            return;
+        }
+        self.end = Some(Ended { reason, stderr_tail });
+        let mut actions = Vec::new();
+        self.pool.close(&mut actions);
+        self.perform(actions);
+        self.refuse_all_waiting();
+    }
+
+    pub(super) fn is_ending(&self) -> bool {
+        self.end.is_some()
+    }
+
+    /// An instance's task is over. What it said before waits in the queue, which holds a bounded number.
+    fn ended(&mut self, number: Number, ended: Ended) {
+        for _ in 0..NEWS {
+            let Ok((number, news)) = self.news.1.try_recv() else { break };
+            self.take_news(number, news);
+        }
+        let now = Instant::now();
+        let end = self.pool.ended(number, now);
+        if let Some(running) = self.running.remove(&number) {
+            self.answer_for(&running, &ended);
+        }
+        if ended.reason != EndReason::Stopped {
+            warn!(self.log, "instance ended"; "instance" => number, "error" => %ended.reason);
+        }
+        if let End::Fault { was_ready: false, owner: Some(session) } = end {
+            self.refuse_waiting(session, &ended);
+        }
+        self.report_instances();
+        if !self.is_ending() && (!self.is_open() || self.pool.is_hopeless()) {
+            self.stop(ended.reason, ended.stderr_tail);
+        }
+    }
+
+    /// The last answers, then the last word.
+    async fn finish(mut self) -> Ended {
+        if let Some(doorman) = self.doorman.take() {
+            doorman.abort();
+            // Only its end matters: the socket file is gone then.
+            let _ = timeout(DOOR, doorman).await;
+        }
+        if let Some(outgoing) = self.outgoing.take() {
+            outgoing.flush(std::mem::take(&mut self.out)).await;
+        }
+        if let Some(keeper) = self.keeper.take() {
+            keeper.finish().await;
+        }
+        self.end.unwrap_or(Ended { reason: EndReason::Stopped, stderr_tail: String::new() })
+    }
+
+    // --- the supervisor ---------------------------------------------------------------------------------------------
+
+    pub(super) fn report(&self, message: WorkerToSupervisor) {
+        // As in an incarnation: what is dropped here is no matter.
+        if self.reports.try_send(message).is_err() {
+            debug!(self.log, "report dropped");
+        }
+    }
+
+    pub(super) fn report_instances(&self) {
+        let pids = self.running.values().filter_map(|running| running.pid).collect();
+        self.report(WorkerToSupervisor::Instances(RunningInstances { pids, max: self.max }));
+    }
+
+    /// Whether the server counts as ready.
+    pub(super) fn is_open(&self) -> bool {
+        self.doorman.is_some()
+    }
+
+    /// How many instances there may be.
+    pub(super) fn max(&self) -> usize {
+        self.max
+    }
+
+    /// With the first instance that is ready and has said what it offers, the server is.
+    pub(super) fn open_door(&mut self) {
+        if self.is_open() || self.offer.catalogue.is_none() || self.is_ending() {
+            return;
+        }
+        let Some(mut description) = self.offer.description.take() else { return };
+        let bound = self.spec.data_socket.as_deref().map(Listener::bind);
+        match bound {
+            Some(Ok(listener)) => {
+                self.doorman = Some(tokio::spawn(doorman(listener, self.orders.0.clone(), self.log.clone())));
+                description.counts = self.offer.counts;
+                self.report(WorkerToSupervisor::Ready(description));
+            }
+            Some(Err(error)) => {
+                self.stop(EndReason::Worker(format!("cannot bind the data socket: {error}")), String::new());
+            }
+            None => self.stop(EndReason::Worker("it was given no data socket".to_owned()), String::new()),
+        }
+    }
+}
+
+async fn next_frame(incoming: &mut Option<Incoming>) -> Result<Option<(GatewayToWorker, Bytes)>, FrameError> {
+    match incoming {
+        Some(incoming) => incoming.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn room(outgoing: &mut Option<Outgoing>) {
+    if let Some(outgoing) = outgoing {
+        outgoing.room().await;
+    }
+}

@@ -1,0 +1,44 @@
+//! A server that has an instance for each session (`instances: per-session`).
+//!
+//! One host owns the gateway's connection and the supervisor's orders, and every instance is an incarnation of its own,
+//! connected to the host by channels. So the path of a server that all share knows nothing of sessions, and an instance that
+//! ends takes nothing with it but its own calls. The worker ends when it is told to, when its first instance does not become
+//! ready, or when instances cannot be started any more.
+//!
+//! What the server offers is what an instance offers that no session has called yet: what a session does to its own
+//! instance concerns nobody else.
+
+mod calls;
+mod faults;
+mod gateway;
+mod host;
+mod memory;
+mod news;
+mod pool;
+#[cfg(test)]
+mod pool_tests;
+mod tend;
+mod waiting;
+
+use mcproxy_ipc::{Ended, InstanceRules, LogRecord, WorkerSpec, control::WorkerToSupervisor};
+use slog::Logger;
+use tokio::{sync::mpsc, task::LocalSet};
+
+use crate::{incarnation::Order, tree::Tree};
+
+/// How the host is connected to the rest.
+pub(crate) struct HostPorts {
+    /// The sending half is for the doorman.
+    pub(crate) orders: (mpsc::Sender<Order>, mpsc::Receiver<Order>),
+    pub(crate) reports: mpsc::Sender<WorkerToSupervisor>,
+    /// Where the lines that instances write to stderr go.
+    pub(crate) records: mpsc::Sender<LogRecord>,
+    pub(crate) tree: Tree,
+    pub(crate) log: Logger,
+}
+
+/// Runs instances of the server until it is told to stop or cannot go on, and leaves nothing of them behind.
+pub(crate) async fn run(spec: WorkerSpec, rules: InstanceRules, ports: HostPorts) -> Ended {
+    // An incarnation stays on the thread that starts its process, and so do all of them.
+    LocalSet::new().run_until(async { host::Host::new(spec, rules, ports).serve().await }).await
+}

@@ -1,0 +1,126 @@
+//! What instances say, and whom it concerns.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+use mcproxy_ipc::{CatalogueCounts, control::WorkerToSupervisor, data::WorkerToGateway};
+
+use super::{calls::of_gateway, host::Host, pool::Number, tend::News};
+
+impl Host {
+    /// Takes in what an instance said.
+    pub(super) fn heed(&mut self, number: Number, news: News) {
+        match news {
+            News::Reported(report) => self.reported(number, report),
+            News::Said((message, payload)) => self.said(number, message, payload),
+        }
+    }
+
+    fn reported(&mut self, number: Number, report: WorkerToSupervisor) {
+        let Some(running) = self.running.get_mut(&number) else { return };
+        let untouched = !running.touched;
+        match report {
+            WorkerToSupervisor::Spawned { pid } => {
+                running.pid = Some(pid);
+                self.report_instances();
+            }
+            WorkerToSupervisor::Ready(description) => {
+                self.pool.ready(number, Instant::now());
+                let counts = description.counts;
+                if !self.is_open() {
+                    self.offer.description.get_or_insert(description);
+                }
+                self.counted(untouched, counts);
+                self.open_door();
+                if let Some(session) = self.pool.owner(number) {
+                    self.hand_over(number, session);
+                }
+            }
+            WorkerToSupervisor::Counts(counts) => self.counted(untouched, counts),
+            // Log records and the last word take other ways, and the rest is not an incarnation's to say.
+            WorkerToSupervisor::Instances(_)
+            | WorkerToSupervisor::NothingToDo
+            | WorkerToSupervisor::Work
+            | WorkerToSupervisor::Log(_)
+            | WorkerToSupervisor::Pong(_)
+            | WorkerToSupervisor::Ended(_) => {}
+        }
+    }
+
+    fn counted(&mut self, untouched: bool, counts: CatalogueCounts) {
+        if untouched && self.offer.counts != counts {
+            self.offer.counts = counts;
+            // Before that they come with `Ready`.
+            if self.is_open() {
+                self.report(WorkerToSupervisor::Counts(counts));
+            }
+        }
+    }
+
+    fn said(&mut self, number: Number, message: WorkerToGateway, payload: Bytes) {
+        match message {
+            WorkerToGateway::Catalogue { .. } => self.offers(number, payload),
+            WorkerToGateway::Progress { id } => {
+                if let Some(id) = self.in_flight(id) {
+                    self.tell(WorkerToGateway::Progress { id }, payload);
+                }
+            }
+            WorkerToGateway::Done { id: call, outcome } => {
+                if let Some(id) = self.in_flight(call) {
+                    self.close_flight(call, Instant::now());
+                    self.tell(WorkerToGateway::Done { id, outcome }, payload);
+                }
+            }
+            WorkerToGateway::NeedsInput { id: call, handle } => {
+                if let Some(id) = self.in_flight(call) {
+                    self.close_flight(call, Instant::now());
+                    self.tell(WorkerToGateway::NeedsInput { id, handle }, payload);
+                }
+            }
+            WorkerToGateway::Log { .. } => {
+                // With one call of the session under way there is no doubt whose it is.
+                let session = self.pool.owner(number);
+                let id = self.only_flight(number).and_then(|call| of_gateway(call, self.epoch));
+                if session.is_some() {
+                    self.tell(WorkerToGateway::Log { id, session }, payload);
+                }
+            }
+            WorkerToGateway::Updated { .. } => {
+                let session = self.pool.owner(number);
+                if session.is_some() {
+                    self.tell(WorkerToGateway::Updated { session }, payload);
+                }
+            }
+        }
+    }
+
+    /// The gateway's number of a call that is still in flight on its connection.
+    fn in_flight(&self, call: u64) -> Option<u64> {
+        self.flights.get(&call).and_then(|_| of_gateway(call, self.epoch))
+    }
+
+    fn only_flight(&self, number: Number) -> Option<u64> {
+        let flights = &self.running.get(&number)?.flights;
+        flights.first().copied().filter(|_| flights.len() == 1)
+    }
+
+    /// What an instance offers counts for all as long as no session has called it.
+    fn offers(&mut self, number: Number, payload: Bytes) {
+        if self.running.get(&number).is_none_or(|running| running.touched)
+            || self.offer.catalogue.as_ref() == Some(&payload)
+        {
+            return;
+        }
+        self.keep(payload.clone());
+        self.offer.catalogue = Some(payload);
+        self.offer.revision += 1;
+        self.push_catalogue();
+        self.open_door();
+    }
+
+    pub(super) fn push_catalogue(&mut self) {
+        if let Some(catalogue) = self.offer.catalogue.clone() {
+            self.tell(WorkerToGateway::Catalogue { revision: self.offer.revision }, catalogue);
+        }
+    }
+}

@@ -1,0 +1,312 @@
+//! Which instance belongs to which session, which ones are started, and which have to go. Pure: the time is an argument.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::{Duration, Instant},
+};
+
+use mcproxy_ipc::{InstanceRules, SessionKey};
+
+use super::faults::Faults;
+
+/// Counts up with every instance of a worker, so that a number never means two of them.
+pub(crate) type Number = u32;
+
+/// Starts in a row that may fail before the server itself is held to be broken.
+const HOPELESS: u32 = 3;
+/// Before the start that follows a failed one; doubled for each further one in a row.
+const RETRY: Duration = Duration::from_secs(1);
+const RETRY_MAX: Duration = Duration::from_secs(60);
+
+/// What is to be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Action {
+    /// Start this one.
+    Start(Number),
+    /// This one belongs to the session from now on.
+    Bound(Number, SessionKey),
+    /// End this one in order.
+    Stop(Number),
+}
+
+/// What a session can have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// Its instance, which is ready.
+    At(Number),
+    /// An instance, soon.
+    Wait,
+    /// None: all are in use by other sessions.
+    Full,
+}
+
+/// How an instance ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    /// As we wanted.
+    Wanted,
+    /// By a fault; whether it was ready before, and whose it was.
+    Fault { was_ready: bool, owner: Option<SessionKey> },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Starting,
+    Ready,
+    Ending,
+}
+
+#[derive(Debug)]
+struct Instance {
+    phase: Phase,
+    owner: Option<SessionKey>,
+    /// Calls in flight.
+    calls: usize,
+    last_used: Instant,
+}
+
+impl Instance {
+    fn is_live(&self) -> bool {
+        self.phase != Phase::Ending
+    }
+
+    fn idle_at(&self, idle: Option<Duration>) -> Option<Instant> {
+        let unused = self.phase == Phase::Ready && self.owner.is_some() && self.calls == 0;
+        idle.filter(|_| unused).map(|idle| self.last_used + idle)
+    }
+}
+
+/// All instances of one server.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    rules: InstanceRules,
+    instances: BTreeMap<Number, Instance>,
+    /// Sessions without an instance that want one, the one that waits for longest first.
+    wanting: VecDeque<SessionKey>,
+    faults: Faults,
+    last: Number,
+    /// Starts that failed in a row, and when the next may be.
+    failed: u32,
+    retry_at: Option<Instant>,
+    closed: bool,
+}
+
+impl Pool {
+    /// With the first instance, which everybody waits for.
+    pub(crate) fn new(rules: InstanceRules, now: Instant) -> (Self, Number) {
+        let mut pool = Self {
+            rules,
+            instances: BTreeMap::new(),
+            wanting: VecDeque::new(),
+            faults: Faults::default(),
+            last: 0,
+            failed: 0,
+            retry_at: None,
+            closed: false,
+        };
+        let first = pool.add(now);
+        (pool, first)
+    }
+
+    /// The session calls.
+    pub(crate) fn place(&mut self, session: SessionKey, now: Instant, actions: &mut Vec<Action>) -> Place {
+        if self.owned_by(session).is_none() && !self.wanting.contains(&session) {
+            // First those go that are beyond their time, so that nobody is refused because of them.
+            self.settle(now, actions);
+            let taken = self.instances.values().filter(|i| i.is_live() && i.owner.is_some()).count();
+            if self.closed || taken + self.wanting.len() >= self.rules.max {
+                return Place::Full;
+            }
+            self.wanting.push_back(session);
+            self.settle(now, actions);
+        }
+        match self.owned_by(session) {
+            Some((number, instance)) if instance.phase == Phase::Ready => {
+                instance.last_used = now;
+                Place::At(number)
+            }
+            Some(_) | None => Place::Wait,
+        }
+    }
+
+    /// What has become due: instances for the sessions that want one, spare ones, the end of unused ones.
+    pub(crate) fn settle(&mut self, now: Instant, actions: &mut Vec<Action>) {
+        if self.closed {
+            return;
+        }
+        for (number, instance) in &mut self.instances {
+            if instance.idle_at(self.rules.idle).is_some_and(|at| at <= now) {
+                instance.phase = Phase::Ending;
+                actions.push(Action::Stop(*number));
+            }
+        }
+        self.faults.forget_old(now);
+        let mut left = VecDeque::new();
+        for session in std::mem::take(&mut self.wanting) {
+            let is_due = self.faults.until(&session).is_none_or(|at| at <= now);
+            let found = is_due.then(|| self.spare()).flatten();
+            let number = match found {
+                Some(number) => number,
+                None if is_due && self.may_start(now) => {
+                    let number = self.add(now);
+                    actions.push(Action::Start(number));
+                    number
+                }
+                None => {
+                    left.push_back(session);
+                    continue;
+                }
+            };
+            if let Some(instance) = self.instances.get_mut(&number) {
+                (instance.owner, instance.last_used) = (Some(session), now);
+                actions.push(Action::Bound(number, session));
+            }
+        }
+        self.wanting = left;
+        while self.spares() < self.rules.prewarm && self.may_start(now) {
+            actions.push(Action::Start(self.add(now)));
+        }
+    }
+
+    /// An instance answers.
+    pub(crate) fn ready(&mut self, number: Number, now: Instant) {
+        (self.failed, self.retry_at) = (0, None);
+        if let Some(instance) = self.instances.get_mut(&number).filter(|i| i.phase == Phase::Starting) {
+            (instance.phase, instance.last_used) = (Phase::Ready, now);
+        }
+    }
+
+    /// It takes no further call; it is gone later.
+    pub(crate) fn given_up(&mut self, number: Number, now: Instant) -> Option<End> {
+        let instance = self.instances.get_mut(&number)?;
+        let was_ready = match std::mem::replace(&mut instance.phase, Phase::Ending) {
+            Phase::Ending => return Some(End::Wanted),
+            Phase::Starting => false,
+            Phase::Ready => true,
+        };
+        let owner = instance.owner.take();
+        if !was_ready {
+            self.failed = self.failed.saturating_add(1);
+            let delay = RETRY.saturating_mul(1 << (self.failed - 1).min(16)).min(RETRY_MAX);
+            self.retry_at = Some(now + delay);
+        } else if let Some(owner) = owner {
+            self.faults.note(owner, now);
+        }
+        Some(End::Fault { was_ready, owner })
+    }
+
+    /// An instance is gone. Says how, of one that was not given up before.
+    pub(crate) fn ended(&mut self, number: Number, now: Instant) -> End {
+        let end = self.given_up(number, now).unwrap_or(End::Wanted);
+        self.instances.remove(&number);
+        end
+    }
+
+    /// A call was handed to it.
+    pub(crate) fn begun(&mut self, number: Number) {
+        if let Some(instance) = self.instances.get_mut(&number) {
+            instance.calls += 1;
+        }
+    }
+
+    /// A call of it is over.
+    pub(crate) fn over(&mut self, number: Number, now: Instant) {
+        if let Some(instance) = self.instances.get_mut(&number) {
+            (instance.calls, instance.last_used) = (instance.calls.saturating_sub(1), now);
+        }
+    }
+
+    /// A session ended: nobody needs its instance, and nobody else may have it.
+    pub(crate) fn release(&mut self, session: SessionKey, actions: &mut Vec<Action>) {
+        self.wanting.retain(|wanting| *wanting != session);
+        self.faults.forget(&session);
+        if let Some((number, instance)) = self.owned_by(session) {
+            instance.phase = Phase::Ending;
+            actions.push(Action::Stop(number));
+        }
+    }
+
+    /// Nothing is started any more, and everything ends.
+    pub(crate) fn close(&mut self, actions: &mut Vec<Action>) {
+        self.closed = true;
+        self.wanting.clear();
+        for (number, instance) in self.instances.iter_mut().filter(|(_, instance)| instance.is_live()) {
+            instance.phase = Phase::Ending;
+            actions.push(Action::Stop(*number));
+        }
+    }
+
+    /// Whether starts fail so often that nothing can be expected of further ones.
+    pub(crate) fn is_hopeless(&self) -> bool {
+        self.failed >= HOPELESS && !self.instances.values().any(Instance::is_live)
+    }
+
+    /// Whether any session has an instance, or waits for one.
+    pub(crate) fn is_used(&self) -> bool {
+        !self.wanting.is_empty() || self.instances.values().any(|i| i.is_live() && i.owner.is_some())
+    }
+
+    /// Whether it answers calls.
+    pub(crate) fn is_ready(&self, number: Number) -> bool {
+        self.instances.get(&number).is_some_and(|instance| instance.phase == Phase::Ready)
+    }
+
+    /// Whose instance this is.
+    pub(crate) fn owner(&self, number: Number) -> Option<SessionKey> {
+        self.instances.get(&number)?.owner
+    }
+
+    /// The instance that a session calls at present, if it has one.
+    pub(crate) fn instance_of(&self, session: SessionKey) -> Option<Number> {
+        let mut live = self.instances.iter().filter(|(_, instance)| instance.is_live());
+        live.find(|(_, instance)| instance.owner == Some(session)).map(|(number, _)| *number)
+    }
+
+    /// When [`Pool::settle`] should be called next.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        if self.closed {
+            return None;
+        }
+        let idle = self.instances.values().filter_map(|instance| instance.idle_at(self.rules.idle));
+        let has_room = self.instances.len() < self.rules.max;
+        let has_spare = self.spares() > 0;
+        let wanting = self.wanting.iter().filter_map(|session| match self.faults.until(session) {
+            until if has_spare => until,
+            until if has_room => until.max(self.retry_at),
+            // The end of an instance is what this one waits for.
+            _ => None,
+        });
+        let lacking = has_room && self.spares() < self.rules.prewarm;
+        idle.chain(wanting).chain(self.retry_at.filter(|_| lacking)).min()
+    }
+
+    fn owned_by(&mut self, session: SessionKey) -> Option<(Number, &mut Instance)> {
+        let number = self.instance_of(session)?;
+        self.instances.get_mut(&number).map(|instance| (number, instance))
+    }
+
+    fn may_start(&self, now: Instant) -> bool {
+        self.instances.len() < self.rules.max && self.retry_at.is_none_or(|at| at <= now)
+    }
+
+    fn is_spare(instance: &Instance) -> bool {
+        instance.is_live() && instance.owner.is_none()
+    }
+
+    fn spares(&self) -> usize {
+        self.instances.values().filter(|instance| Self::is_spare(instance)).count()
+    }
+
+    /// A spare instance, one that is ready if possible.
+    fn spare(&self) -> Option<Number> {
+        let spares = || self.instances.iter().filter(|(_, instance)| Self::is_spare(instance));
+        let ready = spares().find(|(_, instance)| instance.phase == Phase::Ready);
+        ready.or_else(|| spares().next()).map(|(number, _)| *number)
+    }
+
+    fn add(&mut self, now: Instant) -> Number {
+        self.last += 1;
+        self.instances.insert(self.last, Instance { phase: Phase::Starting, owner: None, calls: 0, last_used: now });
+        self.last
+    }
+}

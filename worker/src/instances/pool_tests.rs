@@ -1,0 +1,267 @@
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::{Duration, Instant},
+};
+
+use mcproxy_ipc::{InstanceRules, SessionKey};
+use proptest::prelude::*;
+
+use super::pool::{Action, End, Number, Place, Pool};
+
+const IDLE: Duration = Duration::from_secs(100);
+
+fn session(n: u8) -> SessionKey {
+    SessionKey([n; 16])
+}
+
+/// A pool, what was done on its behalf, and the time.
+struct World {
+    pool: Pool,
+    rules: InstanceRules,
+    now: Instant,
+    /// The processes that there are; whether each was told to end.
+    processes: BTreeMap<Number, bool>,
+    owners: HashMap<Number, SessionKey>,
+}
+
+impl World {
+    fn new(max: usize, prewarm: usize) -> Self {
+        let rules = InstanceRules { max, prewarm, idle: Some(IDLE) };
+        let now = Instant::now();
+        let (pool, first) = Pool::new(rules, now);
+        Self { pool, rules, now, processes: BTreeMap::from([(first, false)]), owners: HashMap::new() }
+    }
+
+    /// The same, with the first instance ready.
+    fn ready(max: usize, prewarm: usize) -> Self {
+        let mut world = Self::new(max, prewarm);
+        world.pool.ready(1, world.now);
+        world
+    }
+
+    fn perform(&mut self, actions: Vec<Action>) {
+        for action in actions {
+            match action {
+                Action::Start(number) => assert_eq!(self.processes.insert(number, false), None, "started twice"),
+                Action::Stop(number) => {
+                    let before = self.processes.insert(number, true);
+                    assert_eq!(before, Some(false), "told to end twice, or not there: {number}");
+                }
+                Action::Bound(number, session) => {
+                    assert_eq!(self.processes.get(&number), Some(&false), "a session gets one that is there");
+                    let before = self.owners.insert(number, session);
+                    assert_eq!(before, None, "an instance had another session before");
+                }
+            }
+        }
+        assert!(self.processes.len() <= self.rules.max, "more processes than allowed: {:?}", self.processes);
+    }
+
+    fn place(&mut self, n: u8) -> Place {
+        let mut actions = Vec::new();
+        let place = self.pool.place(session(n), self.now, &mut actions);
+        self.perform(actions);
+        if let Place::At(number) = place {
+            assert_eq!(self.owners.get(&number), Some(&session(n)), "the instance of another session");
+            assert_eq!(self.processes.get(&number), Some(&false), "one that ends");
+        }
+        place
+    }
+
+    fn settle(&mut self) {
+        let mut actions = Vec::new();
+        self.pool.settle(self.now, &mut actions);
+        self.perform(actions);
+    }
+
+    fn release(&mut self, n: u8) {
+        let mut actions = Vec::new();
+        self.pool.release(session(n), &mut actions);
+        self.perform(actions);
+    }
+
+    fn end(&mut self, number: Number) -> End {
+        let end = self.pool.ended(number, self.now);
+        assert!(self.processes.remove(&number).is_some());
+        end
+    }
+
+    fn pass(&mut self, time: Duration) {
+        self.now += time;
+        self.settle();
+    }
+
+    fn all_ready(&mut self) {
+        for number in self.processes.keys() {
+            self.pool.ready(*number, self.now);
+        }
+    }
+}
+
+#[test]
+fn the_first_instance_is_the_first_sessions_and_the_next_gets_another() {
+    let mut world = World::ready(4, 0);
+    assert_eq!(world.place(1), Place::At(1));
+    assert_eq!(world.place(2), Place::Wait);
+    world.pool.ready(2, world.now);
+    assert_eq!((world.place(2), world.place(1)), (Place::At(2), Place::At(1)));
+}
+
+#[test]
+fn at_the_limit_a_session_is_refused_until_another_is_over() {
+    let mut world = World::ready(2, 0);
+    assert_eq!((world.place(1), world.place(2), world.place(3)), (Place::At(1), Place::Wait, Place::Full));
+    world.release(1);
+    // Its process is still there, and counts.
+    assert_eq!(world.place(3), Place::Wait);
+    assert_eq!(world.processes.len(), 2);
+    world.end(1);
+    world.settle();
+    world.all_ready();
+    assert_eq!(world.place(3), Place::At(3));
+}
+
+#[test]
+fn an_unused_instance_ends_and_one_with_a_call_does_not() {
+    let mut world = World::ready(4, 0);
+    assert_eq!((world.place(1), world.place(2)), (Place::At(1), Place::Wait));
+    world.pool.ready(2, world.now);
+    world.pool.begun(2);
+    assert_eq!(world.pool.deadline(), Some(world.now + IDLE));
+    world.pass(IDLE);
+    assert_eq!(world.processes, BTreeMap::from([(1, true), (2, false)]));
+    world.pool.over(2, world.now);
+    world.pass(IDLE - Duration::from_millis(1));
+    assert_eq!(world.processes.get(&2), Some(&false));
+    world.pass(Duration::from_millis(1));
+    assert_eq!(world.processes.get(&2), Some(&true));
+    // Beyond its time it makes room, and its session gets a fresh one.
+    assert_eq!(world.place(1), Place::Wait);
+}
+
+#[test]
+fn as_many_spare_instances_as_configured_are_kept() {
+    let mut world = World::new(4, 2);
+    world.settle();
+    assert_eq!(world.processes.len(), 2);
+    world.all_ready();
+    assert_eq!(world.place(1), Place::At(1));
+    assert_eq!(world.processes.len(), 3, "another one takes its place");
+    assert_eq!(world.place(2), Place::At(2));
+    world.all_ready();
+    assert_eq!((world.place(3), world.place(4), world.place(5)), (Place::At(3), Place::At(4), Place::Full));
+    world.pass(IDLE);
+    assert!(world.processes.values().all(|ends| *ends), "{:?}", world.processes);
+    (1..=4).for_each(|number| {
+        world.end(number);
+    });
+    world.settle();
+    assert_eq!(world.processes.len(), 2);
+    world.all_ready();
+    world.pass(2 * IDLE);
+    assert_eq!(world.processes.len(), 2, "spare ones stay");
+}
+
+#[test]
+fn a_session_whose_instances_crash_waits_longer_and_longer_and_nobody_else_does() {
+    let mut world = World::ready(4, 0);
+    assert_eq!(world.place(1), Place::At(1));
+    assert_eq!(world.end(1), End::Fault { was_ready: true, owner: Some(session(1)) });
+    assert_eq!(world.place(1), Place::Wait);
+    world.all_ready();
+    assert_eq!(world.place(1), Place::At(2), "the first time at once");
+    world.end(2);
+    assert_eq!(world.place(1), Place::Wait);
+    assert!(world.processes.is_empty());
+    assert_eq!(world.pool.deadline(), Some(world.now + Duration::from_secs(1)));
+    assert_eq!(world.place(2), Place::Wait);
+    assert_eq!(world.owners.get(&3), Some(&session(2)));
+    world.pass(Duration::from_secs(1));
+    assert_eq!(world.owners.get(&4), Some(&session(1)));
+}
+
+#[test]
+fn starts_that_fail_are_spaced_and_at_last_hopeless() {
+    let mut world = World::ready(4, 0);
+    assert_eq!(world.place(1), Place::At(1));
+    world.release(1);
+    assert_eq!(world.end(1), End::Wanted);
+    for failed in 1..=3u32 {
+        assert!(!world.pool.is_hopeless());
+        assert_eq!(world.place(2), Place::Wait);
+        world.pass(Duration::from_secs(60));
+        let number = 1 + failed;
+        assert_eq!(world.end(number), End::Fault { was_ready: false, owner: Some(session(2)) });
+        assert_eq!(world.place(2), Place::Wait);
+        assert!(world.processes.is_empty(), "not at once");
+    }
+    assert!(world.pool.is_hopeless());
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Place(u8),
+    Begun(u8),
+    Over(u8),
+    Release(u8),
+    Ready(usize),
+    GiveUp(usize),
+    End(usize),
+    Pass(u64),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => (0..6u8).prop_map(Step::Place),
+        2 => (0..6u8).prop_map(Step::Begun),
+        2 => (0..6u8).prop_map(Step::Over),
+        1 => (0..6u8).prop_map(Step::Release),
+        4 => (0..6usize).prop_map(Step::Ready),
+        1 => (0..6usize).prop_map(Step::GiveUp),
+        2 => (0..6usize).prop_map(Step::End),
+        2 => (0..200u64).prop_map(Step::Pass),
+    ]
+}
+
+proptest! {
+    /// What `World` asserts after each step: never too many processes, none told to end twice, no session ever on an
+    /// instance that was another's. And nobody is forgotten.
+    #[test]
+    fn whatever_happens_nobody_gets_anothers_instance_and_everybody_gets_one_at_last(
+        max in 1..4usize,
+        prewarm in 0..3usize,
+        steps in proptest::collection::vec(step(), 0..120),
+    ) {
+        let mut world = World::new(max, prewarm.min(max));
+        for step in steps {
+            let nth = |world: &World, n: usize| world.processes.keys().nth(n).copied();
+            match step {
+                Step::Place(n) => { world.place(n); }
+                Step::Begun(n) => if let Some(number) = world.pool.instance_of(session(n)) { world.pool.begun(number) },
+                Step::Over(n) => if let Some(number) = world.pool.instance_of(session(n)) { world.pool.over(number, world.now) },
+                Step::Release(n) => world.release(n),
+                Step::Ready(n) => if let Some(number) = nth(&world, n) { world.pool.ready(number, world.now) },
+                Step::GiveUp(n) => if let Some(number) = nth(&world, n) {
+                    world.pool.given_up(number, world.now);
+                    world.processes.insert(number, true);
+                },
+                Step::End(n) => if let Some(number) = nth(&world, n) { world.end(number); },
+                Step::Pass(seconds) => world.pass(Duration::from_secs(seconds)),
+            }
+            world.settle();
+            prop_assert!(world.pool.deadline().is_none_or(|at| at > world.now), "it would never sleep");
+        }
+        // Everybody leaves, what ends has ended, and time passes: then a new session is served.
+        (0..6).for_each(|n| world.release(n));
+        let ending: Vec<Number> = world.processes.iter().filter(|(_, ends)| **ends).map(|(number, _)| *number).collect();
+        ending.into_iter().for_each(|number| { world.end(number); });
+        world.pass(Duration::from_secs(61));
+        world.all_ready();
+        if world.place(9) == Place::Wait {
+            world.all_ready();
+        }
+        prop_assert!(matches!(world.place(9), Place::At(_)));
+        // And when nothing is left to wait for, there is no deadline but that of its idleness.
+        prop_assert_eq!(world.pool.deadline(), Some(world.now + IDLE));
+    }
+}

@@ -1,0 +1,119 @@
+//! One instance: an incarnation with the host at the other end of its link.
+
+use std::{cell::Cell, rc::Rc, time::Duration};
+
+use mcproxy_ipc::{Ended, LogRecord, WorkerSpec, control::WorkerToSupervisor};
+use slog::{Logger, o};
+use tokio::{sync::mpsc, task::JoinSet, time::timeout};
+
+use super::pool::Number;
+use crate::{
+    incarnation::{self, Order, Ports},
+    link::{Envelope, Handed, Link, LocalEnd},
+    stderr,
+    tree::Tree,
+};
+
+/// Reports that wait for the host; a run has a handful.
+const REPORTS: usize = 16;
+/// How long the last words of an instance may take to reach the host, which reads none while the gateway reads none.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// What an instance has to say.
+pub(super) enum News {
+    /// To the gateway.
+    Said(Envelope),
+    /// To the supervisor.
+    Reported(WorkerToSupervisor),
+}
+
+/// Which instance said what.
+pub(super) type Told = (Number, News);
+
+/// The host's side of an instance.
+pub(super) struct Tended {
+    pub(super) calls: mpsc::Sender<Handed>,
+    order: mpsc::Sender<Order>,
+    given_up: Rc<Cell<bool>>,
+}
+
+impl Tended {
+    /// Ends it in order.
+    pub(super) fn stop(&self) {
+        // A full queue holds a stop already; without a reader it has ended.
+        let _ = self.order.try_send(Order::Stop);
+    }
+
+    /// Ends it at once.
+    pub(super) fn kill(&self) {
+        // It has room for a stop and for this; the end of the process does the rest.
+        let _ = self.order.try_send(Order::Kill);
+    }
+
+    /// Whether no further call has a chance.
+    pub(super) fn is_given_up(&self) -> bool {
+        self.given_up.get()
+    }
+}
+
+/// Starts an instance; its task ends with it and says how.
+pub(super) fn spawn(
+    number: Number,
+    spec: WorkerSpec,
+    host: mpsc::Sender<Told>,
+    records: mpsc::Sender<LogRecord>,
+    (tree, log): (Tree, &Logger),
+    tasks: &mut JoinSet<(Number, Ended)>,
+) -> Tended {
+    // As many calls as may be in flight, and as many cancellations.
+    let (link, gateway) = Link::local(2 * spec.limits.concurrent_calls);
+    let (order, orders) = mpsc::channel(4);
+    let (reports, reported) = mpsc::channel(REPORTS);
+    let given_up = Rc::<Cell<bool>>::default();
+    let ports = Ports {
+        orders: (order.clone(), orders),
+        reports,
+        link: Some(link),
+        stderr: stderr::to_log(records, Some(number)),
+        trace: None,
+        tree,
+        instance: Some(number),
+        given_up: given_up.clone(),
+        log: log.new(o!("instance" => number)),
+    };
+    let LocalEnd { calls, events } = gateway;
+    tasks.spawn_local(async move {
+        let run = incarnation::run(spec, ports);
+        let mut pass_on = std::pin::pin!(pass_on(number, events, reported, host));
+        tokio::pin!(run);
+        let ended = tokio::select! {
+            ended = &mut run => ended,
+            // It ends after the run, which holds the other ends.
+            () = &mut pass_on => return (number, run.await),
+        };
+        // A host that reads nothing answers for it.
+        let _ = timeout(LAST_WORDS, pass_on).await;
+        (number, ended)
+    });
+    Tended { calls, order, given_up }
+}
+
+/// Brings everything to the host until the run is over.
+async fn pass_on(
+    number: Number,
+    mut events: mpsc::Receiver<Envelope>,
+    mut reports: mpsc::Receiver<WorkerToSupervisor>,
+    host: mpsc::Sender<Told>,
+) {
+    loop {
+        let news = tokio::select! {
+            biased;
+            Some(report) = reports.recv() => News::Reported(report),
+            Some(event) = events.recv() => News::Said(event),
+            else => return,
+        };
+        if host.send((number, news)).await.is_err() {
+            return;
+        }
+    }
+}
