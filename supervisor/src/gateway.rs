@@ -66,6 +66,8 @@ pub(crate) struct GatewaySnapshot {
     pub(crate) running: Option<(u32, Instant)>,
     /// How often it was started again.
     pub(crate) restarts: u64,
+    /// When it, or one before it, last said that it serves.
+    pub(crate) answered: Option<Instant>,
 }
 
 type GatewayLink = Link<GatewayToSupervisor, SupervisorToGateway>;
@@ -217,12 +219,14 @@ impl Gateway {
         match news {
             LinkNews::Message(GatewayToSupervisor::Listening) => {
                 info!(self.log, "gateway is accepting requests"; "pid" => self.child.as_ref().map(Child::pid));
+                self.answered();
             }
             LinkNews::Message(GatewayToSupervisor::Log(record)) => emit(&self.log, &record),
             LinkNews::Message(GatewayToSupervisor::Pong(number)) => {
                 if let Some(link) = &mut self.link {
                     link.pong(number);
                 }
+                self.answered();
             }
             // A queue that is full is read soon, and a caller that waits asks again.
             LinkNews::Message(GatewayToSupervisor::Wake(server)) => {
@@ -251,6 +255,10 @@ impl Gateway {
                 }
             }
         }
+    }
+
+    fn answered(&self) {
+        self.snapshot.send_modify(|snapshot| snapshot.answered = Some(Instant::now()));
     }
 
     /// Answers beside the task: collecting takes a moment, and heartbeats go on.

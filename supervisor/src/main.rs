@@ -29,6 +29,7 @@ mod outcome;
 mod reload;
 mod runtime_dir;
 mod server;
+mod service_manager;
 mod state_dir;
 mod status;
 mod supervisor;

@@ -68,6 +68,12 @@ impl Supervisor {
 
     /// Reads the file and puts it in force. What comes of it is logged, and told to whoever waits for it.
     pub(super) async fn reload(&mut self, cause: Cause) {
+        self.service_manager.reloading();
+        self.read_again(cause).await;
+        self.service_manager.reloaded();
+    }
+
+    async fn read_again(&mut self, cause: Cause) {
         self.fingerprint = Fingerprint::of(&self.config_path);
         let new = match self.read_config() {
             Ok(new) => new,

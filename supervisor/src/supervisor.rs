@@ -22,13 +22,14 @@ use crate::{
     child::Programs,
     children::Children,
     config_watch::{ConfigWatch, Fingerprint},
-    context::{Context, Directory, Overview, START_SLOTS},
+    context::{self, Context, Directory, Overview, START_SLOTS},
     control::{self, Request},
     gateway::{Gateway, GatewayCommand, GatewaySnapshot},
     log_ring, orphans,
     reload::{Cause, gateway_settings},
     runtime_dir::RuntimeDir,
     server::{self, Command, ServerHandle},
+    service_manager::ServiceManager,
     state_dir::StateDir,
     terminal::Terminal,
 };
@@ -85,6 +86,7 @@ pub(crate) struct Supervisor {
     control_task: JoinSet<()>,
     requests: mpsc::Receiver<Request>,
     watch: ConfigWatch,
+    pub(super) service_manager: ServiceManager,
     signals: Signals,
     terminal: Terminal,
     _runtime: RuntimeDir,
@@ -223,6 +225,7 @@ impl Supervisor {
             control_task,
             requests,
             watch,
+            service_manager: ServiceManager::of_environment(Instant::now()),
             signals,
             terminal,
             _runtime: runtime,
@@ -232,6 +235,7 @@ impl Supervisor {
 
     /// Runs until somebody wants it to end.
     pub(crate) async fn run(mut self) -> End {
+        let mut gateway = self.context.gateway.clone();
         loop {
             tokio::select! {
                 signal = self.signals.next() => match signal {
@@ -257,6 +261,10 @@ impl Supervisor {
                         return self.drain().await;
                     }
                 },
+                () = context::sleep_until(self.service_manager.deadline()) => {
+                    self.service_manager.look(&self.context, Instant::now());
+                }
+                Ok(()) = gateway.changed() => self.service_manager.hurry(Instant::now()),
                 () = self.watch.changed() => self.reload_if_changed().await,
                 Some(_) = self.outcomes.join_next() => {}
                 Some(_) = self.servers.join_next() => {
@@ -268,6 +276,7 @@ impl Supervisor {
 
     /// Calls in flight first, then all servers at once; a second signal, or the end of the grace, cuts it short.
     async fn drain(mut self) -> End {
+        self.service_manager.stopping();
         let grace = self.config.shutdown_grace;
         let deadline = tokio::time::Instant::now() + grace;
         let for_calls = grace.saturating_sub(SERVERS_GRACE).max(grace / 2);

@@ -9,6 +9,7 @@ mod orphans;
 mod phases;
 mod reload;
 mod runtime_dir;
+mod service;
 mod starts;
 mod stops;
 mod suspended;
