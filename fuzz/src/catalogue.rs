@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use mcproxy_ipc::{ServerName, ToolRules};
-use mcproxy_mcp::{RawArray, RawObject, RawValue, is_too_deep};
+use mcproxy_mcp::{RawArray, RawObject, RawValue, is_deeper_than};
 
 use crate::gateway::catalogue::{ListKind, Naming, ServerCatalogue, View};
 
 pub(crate) fn target(data: &[u8]) {
-    if is_too_deep(data) {
+    if is_deeper_than(data, 512) {
         return;
     }
     let name = ServerName::try_from("srv").expect("a name");

@@ -1,13 +1,13 @@
 //! JSON-RPC messages of clients and servers.
 
 use mcproxy_mcp::{
-    ErrorObject, Message, Outcome, RawArray, RawObject, RequestId, error_object, is_too_deep, one_line, parse,
+    ErrorObject, Message, Outcome, RawArray, RawObject, RequestId, error_object, is_deeper_than, one_line, parse,
     write_error_response, write_notification, write_request, write_response,
 };
 
 pub(crate) fn target(data: &[u8]) {
     // As the doors of gateway and worker do, before anything recurses.
-    if is_too_deep(data) {
+    if is_deeper_than(data, 512) {
         return;
     }
     match parse(data) {

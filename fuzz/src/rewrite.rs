@@ -1,6 +1,6 @@
 //! Results of servers on their way to a client.
 
-use mcproxy_mcp::{ProtocolVersion, is_too_deep};
+use mcproxy_mcp::{ProtocolVersion, is_deeper_than};
 use serde::de::IgnoredAny;
 
 use crate::gateway::{
@@ -11,7 +11,7 @@ use crate::gateway::{
 /// What was JSON stays JSON; what was none makes nobody panic.
 pub(crate) fn target(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
-    if is_too_deep(data) {
+    if is_deeper_than(data, 512) {
         return;
     }
     let json = |text: &str| serde_json::from_str::<IgnoredAny>(text).is_ok();

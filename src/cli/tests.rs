@@ -98,6 +98,7 @@ fn status() -> SupervisorToOperator {
         config_path: "mcp-servers.json".into(),
         config_error: None,
         listen: "127.0.0.1:1".into(),
+        log_dropped: 0,
         supervisor: ProcessStatus { pid: 1, uptime: Duration::ZERO, rss_bytes: 0, restarts: 0 },
         gateway: None,
         servers: vec![server("playwright"), server("time")],

@@ -28,12 +28,8 @@ pub(crate) async fn answer(
     related: Related,
 ) -> Option<Bytes> {
     let reply = match Exchange::begin(gateway, session, related, &request.id, Instant::now()) {
-        Some(exchange) => reply(&exchange, &request).await?,
-        None => ErrorObject::new(
-            ErrorCode::INVALID_REQUEST,
-            format_args!("the id {} is in use by a request that is not answered yet", request.id),
-        )
-        .into(),
+        Ok(exchange) => reply(&exchange, &request).await?,
+        Err(refused) => ErrorObject::new(ErrorCode::INVALID_REQUEST, refused).into(),
     };
     Some(reply.to_response(&request.id))
 }

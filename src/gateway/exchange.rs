@@ -10,7 +10,7 @@ use super::{
     catalogue::{Naming, View},
     link::CallHandle,
     queue::Queue,
-    session::Session,
+    session::{CallRefused, Session},
     state::Gateway,
 };
 
@@ -37,17 +37,17 @@ pub(crate) struct Exchange {
 }
 
 impl Exchange {
-    /// Takes up the id; `None` when it is in use or the session has too many calls.
+    /// Takes up the id.
     pub(crate) fn begin(
         gateway: Rc<Gateway>,
         session: Rc<Session>,
         related: Related,
         id: &RequestId,
         now: Instant,
-    ) -> Option<Self> {
+    ) -> Result<Self, CallRefused> {
         session.touch(now);
-        let free = session.begin_call(id);
-        free.then(|| Self { gateway, session, related, begun: now, id: id.clone() })
+        session.begin_call(id, gateway.max_calls())?;
+        Ok(Self { gateway, session, related, begun: now, id: id.clone() })
     }
 
     /// Its time so far.

@@ -219,6 +219,9 @@ fn of_clients(gateway: &Gateway, registry: &mut Registry) {
 }
 
 fn of_processes(report: &StatusReport, registry: &mut Registry) {
+    let dropped: Counter<u64, AtomicU64> = Counter::default();
+    dropped.inc_by(report.log_dropped);
+    registry.register("log_records_lost", "Log records that syslog or standard output was too slow for", dropped);
     let restarts: Family<ServerLabel, Counter> = Family::default();
     let resident: Family<ServerLabel, Gauge> = Family::default();
     for server in &report.servers {

@@ -1,6 +1,6 @@
 use std::{
     cell::{Cell, RefCell},
-    collections::{HashMap, HashSet},
+    collections::{HashMap, HashSet, hash_map::Entry},
     rc::Rc,
     time::{Duration, Instant},
 };
@@ -25,8 +25,6 @@ use super::{
 
 /// Messages that may wait for a client to read its stream; a client that lets them pile up loses the stream.
 const STREAM_QUEUE: usize = 256;
-/// Most calls of one session in flight.
-pub(crate) const MAX_CALLS: usize = 1024;
 /// Most resources one session may subscribe to.
 pub(crate) const MAX_SUBSCRIPTIONS: usize = 1024;
 
@@ -70,6 +68,17 @@ pub(crate) enum Life {
     Durable,
     /// 2024-11-05: as long as its stream.
     OfItsStream,
+}
+
+/// Why a request is not taken up.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CallRefused {
+    /// Two answers under one id could not be told apart.
+    #[error("the id {0} is in use by a request that is not answered yet")]
+    IdInUse(RequestId),
+    /// One client must not use up what is there for all.
+    #[error("{0} requests of this session are not answered yet (limits.maxCalls)")]
+    TooMany(usize),
 }
 
 /// How far a request has come.
@@ -303,14 +312,19 @@ impl Session {
 
     // --- its calls --------------------------------------------------------------------------------------------------
 
-    /// Takes up a request id; `false` when it is in use or there are too many calls.
-    pub(crate) fn begin_call(&self, id: &RequestId) -> bool {
+    /// Takes up a request id, while fewer than `limit` are taken.
+    pub(crate) fn begin_call(&self, id: &RequestId, limit: usize) -> Result<(), CallRefused> {
         let mut calls = self.calls.borrow_mut();
-        if calls.len() >= MAX_CALLS || calls.contains_key(id) {
-            return false;
+        if calls.len() >= limit {
+            return Err(CallRefused::TooMany(limit));
         }
-        calls.insert(id.clone(), CallState::Waiting);
-        true
+        match calls.entry(id.clone()) {
+            Entry::Occupied(_) => Err(CallRefused::IdInUse(id.clone())),
+            Entry::Vacant(free) => {
+                free.insert(CallState::Waiting);
+                Ok(())
+            }
+        }
     }
 
     /// From now on a cancellation of the request reaches the server.

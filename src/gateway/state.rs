@@ -91,6 +91,11 @@ impl Gateway {
         self.settings.borrow().log_calls.map(LogLevel::to_slog)
     }
 
+    /// How many calls of one session may be in flight.
+    pub(crate) fn max_calls(&self) -> usize {
+        self.settings.borrow().max_calls
+    }
+
     fn take_routes(self: &Rc<Self>) {
         let routes = self.supervisor.routes.clone().borrow_and_update().clone();
         let Applied { connect, read } = self.fleet.apply(routes);

@@ -5,10 +5,16 @@ use std::{
     sync::{Arc, Mutex, MutexGuard},
 };
 
+use crate::reserve::Reserve;
+
 /// Who our own children are. Shared, and not a task's own, because it must be exact at the moment of a sweep: a worker that
 /// was spawned a moment ago must not be taken for an orphan. Never locked across an await.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Children(Arc<Mutex<BTreeSet<u32>>>);
+pub(crate) struct Children {
+    known: Arc<Mutex<BTreeSet<u32>>>,
+    /// For looking at those that nobody knows.
+    pub(crate) reserve: Reserve,
+}
 
 impl Children {
     /// A process was spawned: a worker or the gateway.
@@ -28,6 +34,6 @@ impl Children {
 
     fn lock(&self) -> MutexGuard<'_, BTreeSet<u32>> {
         // A panic ends the process, so the lock is never poisoned.
-        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.known.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }

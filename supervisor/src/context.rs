@@ -2,6 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc, time::Instant};
 
+use mcproxy_ipc::log::DroppedRecords;
 use slog::Logger;
 use tokio::sync::{Notify, Semaphore, watch};
 
@@ -42,6 +43,8 @@ pub(crate) struct Context {
     pub(crate) cgroups: Option<Arc<Cgroups>>,
     /// Where the catalogues of servers are kept; `None`: nowhere.
     pub(crate) catalogues: Option<PathBuf>,
+    /// Log records that the sink was too slow for.
+    pub(crate) log_dropped: DroppedRecords,
     /// The processes that are ours.
     pub(crate) children: Children,
     /// One permit for each start at once.

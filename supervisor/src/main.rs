@@ -27,6 +27,7 @@ mod operator;
 mod orphans;
 mod outcome;
 mod reload;
+mod reserve;
 mod runtime_dir;
 mod server;
 mod service_manager;
@@ -101,6 +102,7 @@ fn run(args: Args) -> Result<ExitCode, (u8, String)> {
     let prepared = Prepared {
         log: logging.log.clone(),
         level: logging.level.clone(),
+        dropped: logging.dropped.clone(),
         fixed_level,
         config,
         config_path: args.config,

@@ -33,8 +33,10 @@ pub(crate) fn reap(children: &Children) {
 /// Kills what dead workers left behind.
 pub(crate) async fn sweep_adopted(children: &Children) -> Swept {
     sweep(|| {
-        reap(children);
-        processes::below(std::process::id(), |pid| children.contains(pid))
+        children.reserve.lend(|| {
+            reap(children);
+            processes::below(std::process::id(), |pid| children.contains(pid))
+        })
     })
     .await
 }

@@ -217,6 +217,9 @@ pub(crate) fn gateway_settings(
         replay_total: config.replay_total,
         stream_time: config.stream_time,
         catalogues,
+        max_calls: config.max_calls,
+        max_depth: config.max_depth,
+        connections: config.connections,
         log_level,
         log_calls: config.log_calls,
     }

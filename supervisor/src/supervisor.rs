@@ -8,7 +8,10 @@ use std::{
 };
 
 use mcproxy_config::Config;
-use mcproxy_ipc::{Listener, LogLevel, SealKey, ServerName, log::LogThreshold};
+use mcproxy_ipc::{
+    Listener, LogLevel, SealKey, ServerName,
+    log::{DroppedRecords, LogThreshold},
+};
 use slog::{info, warn};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
@@ -43,6 +46,8 @@ const KILL_LIMIT: Duration = Duration::from_secs(3);
 pub(crate) struct Prepared {
     pub(crate) log: slog::Logger,
     pub(crate) level: LogThreshold,
+    /// How many log records the sink was too slow for.
+    pub(crate) dropped: DroppedRecords,
     /// The level of the command line, which wins over the file's.
     pub(crate) fixed_level: Option<LogLevel>,
     pub(crate) config: Config,
@@ -145,8 +150,19 @@ enum SignalNews {
 impl Supervisor {
     /// Starts everything. To be called on the main thread, which lives as long as the process.
     pub(crate) async fn start(prepared: Prepared) -> std::io::Result<Self> {
-        let Prepared { log, level, fixed_level, config, config_path, fingerprint, address, runtime, state, listener } =
-            prepared;
+        let Prepared {
+            log,
+            level,
+            dropped,
+            fixed_level,
+            config,
+            config_path,
+            fingerprint,
+            address,
+            runtime,
+            state,
+            listener,
+        } = prepared;
         rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
         let terminal = Terminal::at_start();
         let signals = Signals::new()?;
@@ -171,6 +187,7 @@ impl Supervisor {
             cgroups: cgroups.ok().map(Arc::new),
             catalogues: state.as_ref().map(|state| state.catalogues().to_owned()),
             children: Children::default(),
+            log_dropped: dropped,
             start_slots: Arc::new(Semaphore::new(START_SLOTS)),
             follow: log_ring::follow(),
             routes_changed: Arc::new(Notify::new()),

@@ -16,8 +16,6 @@ pub(crate) const TAIL: usize = 32 * 1024;
 const MAX_LINE: usize = 8 * 1024;
 /// How much of a longer line is logged.
 const KEEP: usize = 1024;
-/// Lines per second that are logged; the rest is counted.
-const LINES_PER_SECOND: u32 = 200;
 /// Bytes that are read per window. A server that writes more is slowed down, so that a flood costs a bounded share of a core.
 const BYTES_PER_WINDOW: usize = 4 * 1024 * 1024;
 const WINDOW: Duration = Duration::from_millis(100);
@@ -45,6 +43,8 @@ pub(crate) struct Stderr {
     splitter: Splitter,
     tail: VecDeque<u8>,
     dropped: u64,
+    /// Lines per second that are logged; the rest is counted.
+    lines: u32,
     tokens: u32,
     refilled: Instant,
     window: Instant,
@@ -53,12 +53,13 @@ pub(crate) struct Stderr {
 }
 
 impl Stderr {
-    pub(crate) fn new(sink: Sink, now: Instant) -> Self {
+    pub(crate) fn new(lines: u32, sink: Sink, now: Instant) -> Self {
         Self {
             splitter: Splitter::new(MAX_LINE, KEEP),
             tail: VecDeque::new(),
             dropped: 0,
-            tokens: LINES_PER_SECOND,
+            lines,
+            tokens: lines,
             refilled: now,
             window: now,
             read: 0,
@@ -76,7 +77,7 @@ impl Stderr {
         self.read += bytes.len();
         if now.duration_since(self.refilled) >= Duration::from_secs(1) {
             self.refilled = now;
-            self.tokens = LINES_PER_SECOND;
+            self.tokens = self.lines;
         }
         if self.tokens == 0 {
             self.dropped += memchr::memchr_iter(b'\n', bytes).count() as u64;
@@ -150,7 +151,7 @@ mod tests {
     fn stderr(now: Instant) -> (Stderr, Seen) {
         let seen = Seen::default();
         let sink = Rc::clone(&seen);
-        (Stderr::new(Box::new(move |line, dropped| sink.borrow_mut().push((line, dropped))), now), seen)
+        (Stderr::new(200, Box::new(move |line, dropped| sink.borrow_mut().push((line, dropped))), now), seen)
     }
 
     #[test]

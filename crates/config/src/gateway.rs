@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use mcproxy_ipc::{LogLevel, ServerName};
+use mcproxy_ipc::{LogLevel, ServerName, control::ConnectionLimits};
 
 use crate::auth::{self, Auth};
 use crate::nearest::did_you_mean;
@@ -41,6 +41,12 @@ pub struct GatewayConfig {
     pub replay_total: usize,
     /// After this long a client comes back for the rest of a call's stream; `None`: streams stay open.
     pub stream_time: Option<Duration>,
+    /// How many calls of one session may be in flight.
+    pub max_calls: usize,
+    /// How deep a request may be nested.
+    pub max_depth: usize,
+    /// What a connection may cost.
+    pub connections: ConnectionLimits,
     /// At which level each call is logged, if at all.
     pub log_calls: Option<LogLevel>,
 }
@@ -82,35 +88,39 @@ pub(crate) fn check(raw: RawGateway, root: &Node, known: &HashSet<String>, repor
             Some(Group { name: name?, servers })
         })
         .collect();
-    let RawGatewayLimits {
-        max_body,
-        max_sessions,
-        max_sessions_per_token,
-        session_idle,
-        replay_events,
-        replay_bytes,
-        replay_total,
-        stream_time,
-    } = raw.limits;
+    let limits = raw.limits;
     GatewayConfig {
         list_wait: Duration::from_secs_f64(raw.list_wait),
         auth,
         allowed_hosts,
         allowed_origins,
         groups,
-        max_body: size(max_body),
-        max_sessions: size(max_sessions),
-        max_sessions_per_token: size(max_sessions_per_token),
-        session_idle: Duration::from_secs_f64(session_idle),
-        replay_events: size(replay_events),
-        replay_bytes: size(replay_bytes),
-        replay_total: size(replay_total),
-        stream_time: (stream_time > 0.0).then(|| Duration::from_secs_f64(stream_time)),
+        max_body: size(limits.max_body),
+        max_sessions: size(limits.max_sessions),
+        max_sessions_per_token: size(limits.max_sessions_per_token),
+        session_idle: Duration::from_secs_f64(limits.session_idle),
+        replay_events: size(limits.replay_events),
+        replay_bytes: size(limits.replay_bytes),
+        replay_total: size(limits.replay_total),
+        stream_time: (limits.stream_time > 0.0).then(|| Duration::from_secs_f64(limits.stream_time)),
+        max_calls: size(limits.max_calls),
+        max_depth: size(limits.max_depth),
+        connections: connection_limits(&limits),
         log_calls: match raw.logging.calls {
             RawCallLevel::Off => None,
             RawCallLevel::Debug => Some(LogLevel::Debug),
             RawCallLevel::Info => Some(LogLevel::Info),
         },
+    }
+}
+
+fn connection_limits(raw: &RawGatewayLimits) -> ConnectionLimits {
+    ConnectionLimits {
+        at_once: usize::try_from(raw.max_connections).unwrap_or(usize::MAX),
+        head_timeout: Duration::from_secs_f64(raw.header_timeout),
+        body_timeout: Duration::from_secs_f64(raw.body_timeout),
+        body_rate: raw.min_body_rate,
+        stall_timeout: Duration::from_secs_f64(raw.stall_timeout),
     }
 }
 

@@ -189,6 +189,27 @@ pub(crate) struct RawGatewayLimits {
     /// Seconds after which the stream of a call is closed and the client comes back for the rest, if it speaks MCP 2025-11-25; 0: streams stay open.
     #[schemars(range(min = 0, max = 86_400))]
     pub(crate) stream_time: f64,
+    /// How many calls of one session may be in flight.
+    #[schemars(range(min = 1, max = 65_536))]
+    pub(crate) max_calls: u64,
+    /// How many connections may be open at once; further ones wait. Read when the gateway starts.
+    #[schemars(range(min = 8, max = 1_000_000))]
+    pub(crate) max_connections: u64,
+    /// How deep a request may be nested. Servers on `serde_json` give up beyond 127, without an answer.
+    #[schemars(range(min = 8, max = 512))]
+    pub(crate) max_depth: u64,
+    /// Seconds that the head of a request may take. Read when the gateway starts.
+    #[schemars(range(min = 0.1, max = 600))]
+    pub(crate) header_timeout: f64,
+    /// Seconds that the body of a request may take.
+    #[schemars(range(min = 0.1, max = 3600))]
+    pub(crate) body_timeout: f64,
+    /// The slowest that a body may arrive, in bytes a second, once it has taken 5 seconds; 0 for no such bound.
+    #[schemars(range(min = 0, max = 50_331_648))]
+    pub(crate) min_body_rate: u64,
+    /// Seconds after which a client that takes nothing of what it is sent, or does not acknowledge it, loses its connection.
+    #[schemars(range(min = 1, max = 3600))]
+    pub(crate) stall_timeout: f64,
 }
 
 impl Default for RawGatewayLimits {
@@ -202,6 +223,13 @@ impl Default for RawGatewayLimits {
             replay_bytes: 1 << 20,
             replay_total: 64 << 20,
             stream_time: 0.0,
+            max_calls: 1024,
+            max_connections: 16_000,
+            max_depth: 127,
+            header_timeout: 5.0,
+            body_timeout: 30.0,
+            min_body_rate: 1024,
+            stall_timeout: 30.0,
         }
     }
 }
@@ -414,6 +442,18 @@ pub(crate) struct RawServerLimits {
     /// The most processes, the server and all it starts together, before it is restarted; `null` for any.
     #[schemars(range(min = 1, max = 4_194_304))]
     pub(crate) max_processes: Option<u64>,
+    /// The most pages of one list.
+    #[schemars(range(min = 1, max = 100_000))]
+    pub(crate) max_pages: u64,
+    /// Lines a minute on its standard output that are no messages, before it is restarted.
+    #[schemars(range(min = 0, max = 1_000_000))]
+    pub(crate) max_garbage: u64,
+    /// Lines a second of its standard error that are logged; the others are counted.
+    #[schemars(range(min = 1, max = 100_000))]
+    pub(crate) max_stderr: u32,
+    /// Seconds after which a server that reads nothing of what it is sent is restarted.
+    #[schemars(range(min = 0.1, max = 3600))]
+    pub(crate) write_timeout: f64,
 }
 
 impl Default for RawServerLimits {
@@ -425,6 +465,10 @@ impl Default for RawServerLimits {
             max_concurrent: 256,
             max_memory: None,
             max_processes: None,
+            max_pages: 100,
+            max_garbage: 1000,
+            max_stderr: 200,
+            write_timeout: 10.0,
         }
     }
 }

@@ -270,6 +270,10 @@ fn server_limits(raw: &RawServerLimits) -> ServerLimits {
         concurrent_calls: size(raw.max_concurrent),
         memory_bytes: raw.max_memory,
         processes: raw.max_processes,
+        pages: size(raw.max_pages),
+        garbage_lines: raw.max_garbage,
+        stderr_lines: raw.max_stderr,
+        write_timeout: Duration::from_secs_f64(raw.write_timeout),
     }
 }
 

@@ -124,6 +124,11 @@ pub struct ControlDrain {
 pub struct DroppedRecords(Arc<AtomicU64>);
 
 impl DroppedRecords {
+    /// So many more.
+    pub fn add(&self, more: u64) {
+        self.0.fetch_add(more, Ordering::Relaxed);
+    }
+
     /// So many.
     pub fn count(&self) -> u64 {
         self.0.load(Ordering::Relaxed)

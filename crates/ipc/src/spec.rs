@@ -89,6 +89,14 @@ pub struct ServerLimits {
     pub memory_bytes: Option<u64>,
     /// Most processes of the server and all it started; the same.
     pub processes: Option<u64>,
+    /// Most pages of one list.
+    pub pages: usize,
+    /// Lines a minute on stdout that are no messages; one more ends the server.
+    pub garbage_lines: u64,
+    /// Lines a second of its stderr that are logged.
+    pub stderr_lines: u32,
+    /// A server that takes nothing from a full stdin for so long does not read it.
+    pub write_timeout: Duration,
 }
 
 /// Which tools of a server are shown, and under what name. Patterns may contain `*`.

@@ -148,6 +148,8 @@ pub struct StatusReport {
     pub config_error: Option<String>,
     /// Where the gateway listens.
     pub listen: String,
+    /// Log records that the sink was too slow for.
+    pub log_dropped: u64,
     /// The supervisor.
     pub supervisor: ProcessStatus,
     /// The gateway, unless it is being restarted.

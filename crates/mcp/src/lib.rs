@@ -14,7 +14,7 @@ mod request_id;
 mod version;
 mod write;
 
-pub use depth::{MAX_DEPTH, is_too_deep};
+pub use depth::is_deeper_than;
 pub use envelope::{EnvelopeError, Message, Outcome, parse};
 pub use error::{ErrorCode, ErrorObject, error_object};
 pub use object::{ObjectError, RawArray, RawObject};

@@ -222,6 +222,7 @@ mod tests {
             config_path: "/etc/mcproxy/mcp-servers.json".into(),
             config_error: None,
             listen: "0.0.0.0:12009".into(),
+            log_dropped: 0,
             supervisor: process.clone(),
             gateway: Some(ProcessStatus { pid: 2, ..process }),
             servers: vec![time, broken],

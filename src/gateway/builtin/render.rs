@@ -181,6 +181,7 @@ mod tests {
             config_path: "x".into(),
             config_error: None,
             listen: "x".into(),
+            log_dropped: 0,
             supervisor: process,
             gateway: None,
             servers: vec![status],

@@ -47,6 +47,15 @@ fn check(request: &ServiceRequest) -> Result<Option<String>, Refusal> {
             format_args!("the Host header {host:?} is not allowed here; add it to `allowedHosts`"),
         ));
     }
+    // An absolute target says the host, whatever the header says (RFC 9112 §3.2.2).
+    let target = request.uri().authority();
+    if target.is_some_and(|target| !guard::host_allowed(Some(target.as_str()), &settings.allowed_hosts)) {
+        return Err(Refusal::new(
+            StatusCode::FORBIDDEN,
+            ErrorCode::INVALID_REQUEST,
+            "the host in the request's target is not allowed here; add it to `allowedHosts`",
+        ));
+    }
     if !guard::origin_allowed(text(header::ORIGIN), &settings.allowed_origins) {
         let origin = text(header::ORIGIN).unwrap_or_default();
         return Err(Refusal::new(

@@ -54,8 +54,7 @@ pub(super) async fn post(
         Refusal::new(StatusCode::NOT_FOUND, ErrorCode::INVALID_REQUEST, message)
     })?;
     let gateway = place.gateway;
-    let max = gateway.settings().max_body_bytes;
-    let body = body::read(&request, payload, max).await?;
+    let body = body::read(&request, payload, &gateway.settings()).await?;
     let message = Incoming::of(parse(&body)?, &body);
     match message {
         Incoming::Request(r) => {

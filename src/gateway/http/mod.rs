@@ -1,69 +1,54 @@
 //! The HTTP surface: which path is what, and what every request passes before anything else looks at it.
 
 mod body;
+mod connections;
 mod guarded;
 mod legacy_sse;
 mod observe;
 mod place;
 mod refusal;
+mod server_log;
 mod sse;
 mod streamable;
 
 use std::{io, net::TcpListener, rc::Rc, time::Duration};
 
 use actix_web::{App, HttpResponse, HttpServer, dev::Server, http::header::ContentType, middleware::from_fn, web};
-use slog::{Logger, warn};
+use slog::Logger;
 
 use super::{state::Gateway, supervisor::Supervisor};
 
-/// A client must finish its request line and headers within this time (slow-loris).
-const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 /// An idle connection is kept for so long.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
-/// Most connections at once.
-const MAX_CONNECTIONS: usize = 25_000;
 /// The longest `shutdownGrace`, in seconds.
 const DRAIN_LIMIT: u64 = 3600;
-/// What the kernel may buffer for a client that does not read, in bytes.
-const SEND_BUFFER: usize = 128 * 1024;
-/// A peer that vanished is noticed after so long without an acknowledgement, in milliseconds (tcp(7)).
-const USER_TIMEOUT_MS: u32 = 60_000;
 
 /// Starts the HTTP server on one thread of its own.
 pub(super) fn serve(listener: TcpListener, supervisor: Supervisor, log: &Logger) -> io::Result<Server> {
+    let limits = supervisor.settings.borrow().connections;
+    connections::inherit(&listener, &limits)?;
+    let at_once = connections::at_once(&limits, log)?;
+    connections::follow(listener.try_clone()?, supervisor.settings.clone(), log.clone());
+    server_log::listen(log);
     let log = log.clone();
-    let connect_log = log.clone();
     let server = HttpServer::new(move || {
         // Called once, on the thread that serves: all state lives there.
         let gateway = Gateway::start(supervisor.clone(), log.clone());
         App::new().app_data(gateway).wrap(from_fn(guarded::guard)).configure(routes).default_service(web::to(not_found))
     })
     .workers(1)
-    .max_connections(MAX_CONNECTIONS)
-    .client_request_timeout(HEADER_TIMEOUT)
+    .max_connections(at_once)
+    .client_request_timeout(limits.head_timeout)
     .keep_alive(KEEP_ALIVE)
     .tcp_nodelay(true)
     // A client that closed its side has left. Otherwise its stream, and all that hangs on it, would live on until two
     // keep-alives later.
     .h1_allow_half_closed(false)
-    .on_connect(move |socket, _| {
-        if let Some(stream) = socket.downcast_ref::<actix_web::rt::net::TcpStream>()
-            && let Err(error) = tune(stream)
-        {
-            warn!(connect_log, "cannot tune a client's socket"; "error" => %error);
-        }
-    })
     // The supervisor knows how long a drain may take, and ends what exceeds it.
     .shutdown_timeout(DRAIN_LIMIT)
     .disable_signals()
     .listen(listener)?;
     Ok(server.run())
-}
-
-fn tune(stream: &actix_web::rt::net::TcpStream) -> io::Result<()> {
-    rustix::net::sockopt::set_socket_send_buffer_size(stream, SEND_BUFFER)?;
-    rustix::net::sockopt::set_tcp_user_timeout(stream, USER_TIMEOUT_MS)?;
-    Ok(())
 }
 
 fn routes(config: &mut web::ServiceConfig) {

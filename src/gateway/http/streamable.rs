@@ -49,8 +49,7 @@ type Pending = Pin<Box<dyn Future<Output = Option<Bytes>>>>;
 /// `POST /mcp`
 pub(super) async fn post(request: HttpRequest, place: Place, payload: web::Payload) -> Result<HttpResponse, Refusal> {
     check_accept(&request, &["application/json", "text/event-stream"])?;
-    let max = place.gateway.settings().max_body_bytes;
-    let body = body::read(&request, payload, max).await?;
+    let body = body::read(&request, payload, &place.gateway.settings()).await?;
     check_version(&request)?;
     if body.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'[') {
         return batch(&request, &place, &body).await;

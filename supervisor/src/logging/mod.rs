@@ -2,6 +2,7 @@
 //!
 //! The keys that records carry are listed in `docs/logging.md`.
 
+mod counted;
 mod escape;
 mod gate;
 mod remote;
@@ -13,15 +14,18 @@ use std::{
     time::Duration,
 };
 
-use mcproxy_ipc::{LogLevel, log::LogThreshold};
+use mcproxy_ipc::{
+    LogLevel,
+    log::{DroppedRecords, LogThreshold},
+};
 use slog::{Drain, Logger, o};
-use slog_async::{Async, AsyncGuard, OverflowStrategy};
+use slog_async::AsyncGuard;
+
+use counted::Counted;
 
 pub(crate) use escape::{one_line, printable};
 pub(crate) use remote::emit;
 
-/// Records that may wait for the sink; beyond that they are dropped and counted.
-const QUEUE: usize = 2048;
 /// How long the end of the process may wait for the sink to take what is queued.
 const FLUSH: Duration = Duration::from_secs(1);
 
@@ -49,6 +53,8 @@ pub(crate) struct Logging {
     pub(crate) log: Logger,
     /// Changes the level that is logged.
     pub(crate) level: LogThreshold,
+    /// How many records found no room in the queue of the sink.
+    pub(crate) dropped: DroppedRecords,
     /// Why syslog could not be opened; records go to standard error instead.
     pub(crate) syslog_error: Option<io::Error>,
     guard: AsyncGuard,
@@ -57,22 +63,29 @@ pub(crate) struct Logging {
 impl Logging {
     /// Opens the sink and starts its thread.
     pub(crate) fn open(target: Target, level: LogLevel) -> Self {
-        let (drain, guard, syslog_error) = match target {
-            Target::Stdout(Format::Text) => with_guard(text(), None),
+        match target {
+            Target::Stdout(Format::Text) => Self::with_sink(text(), level),
             Target::Stdout(Format::Json) => {
-                with_guard(slog_json::Json::new(io::stdout()).add_default_keys().set_flush(true).build(), None)
+                let json = slog_json::Json::new(io::stdout()).add_default_keys().set_flush(true).build();
+                Self::with_sink(json, level)
             }
             Target::Syslog => match syslog::Syslog::open(syslog::SOCKETS) {
-                Ok(syslog) => with_guard(syslog, None),
+                Ok(syslog) => Self::with_sink(syslog, level),
                 Err(error) => {
                     let plain = slog_term::PlainSyncDecorator::new(io::stderr());
-                    with_guard(slog_term::FullFormat::new(plain).use_original_order().build(), Some(error))
+                    let stderr = slog_term::FullFormat::new(plain).use_original_order().build();
+                    Self { syslog_error: Some(error), ..Self::with_sink(stderr, level) }
                 }
             },
-        };
-        let level = LogThreshold::new(level);
-        let log = Logger::root(gate::Gate::new(drain.ignore_res(), level.clone()), o!());
-        Self { log, level, syslog_error, guard }
+        }
+    }
+
+    /// A sink that fails (a closed pipe, a full disk) loses records; there is nowhere left to say so.
+    fn with_sink<D: Drain<Ok = ()> + Send + 'static>(sink: D, level: LogLevel) -> Self {
+        let (queue, guard) = Counted::new(sink.ignore_res());
+        let (level, dropped) = (LogThreshold::new(level), queue.dropped_records());
+        let log = Logger::root(gate::Gate::new(queue, level.clone()), o!());
+        Self { log, level, dropped, syslog_error: None, guard }
     }
 
     /// Writes out what is queued, but does not wait long for a sink that is stuck.
@@ -86,19 +99,6 @@ impl Logging {
         });
         let _ = finished.recv_timeout(FLUSH);
     }
-}
-
-fn with_guard<D>(sink: D, error: Option<io::Error>) -> (Async, AsyncGuard, Option<io::Error>)
-where
-    D: Drain<Ok = ()> + Send + 'static,
-{
-    // A sink that fails (a closed pipe, say) loses records; there is nowhere left to say so.
-    let (drain, guard) = Async::new(sink.ignore_res())
-        .chan_size(QUEUE)
-        .overflow_strategy(OverflowStrategy::DropAndReport)
-        .thread_name("log".to_owned())
-        .build_with_guard();
-    (drain, guard, error)
 }
 
 type Text = Box<dyn Drain<Ok = (), Err = io::Error> + Send>;

@@ -1,6 +1,8 @@
 //! What survives what: each test provokes a fault on real processes.
 
+mod catalogues;
 mod clock;
+mod descriptors;
 mod gateway;
 mod kills;
 mod limits;
@@ -10,6 +12,7 @@ mod phases;
 mod reload;
 mod runtime_dir;
 mod service;
+mod sinks;
 mod starts;
 mod stops;
 mod suspended;

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::support::{Proxy, eventually, fixture, text};
+use crate::support::{Proxy, eventually, fixture, peak_kib, text};
 
 #[tokio::test]
 async fn garbage_on_stdout_is_logged_and_borne() {
@@ -44,15 +44,77 @@ async fn a_line_over_the_limit_fails_its_own_call_only() {
     assert_eq!(session.say("a__echo_size", json!({"bytes": 60_000})).await.len(), 60_000);
     let after = proxy.server("a").await;
     assert_eq!((after.server_pid, after.restarts), (before.server_pid, 0));
-    let worker = after.worker_pid.expect("a worker");
-    let rss = resident_mib(worker);
-    assert!(rss < 64, "the worker holds {rss} MiB");
+    let peak = peak_kib(after.worker_pid.expect("a worker")) / 1024;
+    assert!(peak < 64, "the worker held {peak} MiB");
 }
 
-fn resident_mib(pid: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it lives");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a size");
-    line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") / 1024
+#[tokio::test]
+async fn a_line_of_a_hundred_mebibytes_costs_the_worker_less_than_64() {
+    let proxy = Proxy::of(&["a"]).await;
+    let session = proxy.session().await;
+    let refused = session.refuse("a__oversize_line", json!({"bytes": 100 << 20})).await;
+    assert!(refused["message"].as_str().is_some_and(|text| text.contains("limits.maxLine")), "{refused}");
+    assert_eq!(session.say("a__echo", json!({"text": "fine"})).await, "fine");
+    let server = proxy.server("a").await;
+    assert_eq!(server.restarts, 0);
+    let peak = peak_kib(server.worker_pid.expect("a worker")) / 1024;
+    assert!(peak < 64, "the worker held {peak} MiB");
+}
+
+#[tokio::test]
+async fn how_much_garbage_is_borne_is_a_setting_and_the_end_names_it() {
+    let mut server = fixture("a", &[]);
+    server["limits"] = json!({"maxGarbage": 10});
+    server["restart"] = json!({"initialDelay": 0.2});
+    let proxy = Proxy::start(json!({"servers": [server]})).await;
+    let session = proxy.session().await;
+    assert_eq!(session.say("a__garbage", json!({"lines": 9})).await, "wrote 9 lines of garbage");
+    // Its answer counts if it came along with the lines.
+    session.respond("tools/call", json!({"name": "a__garbage", "arguments": {"lines": 50}})).await;
+    let server = proxy.server_until("ready again", "a", |server| server.is_ready() && server.restarts == 1).await;
+    assert!(server.last_error.as_deref().is_some_and(|error| error.contains("limits.maxGarbage")), "{server:?}");
+}
+
+#[tokio::test]
+async fn a_server_that_stops_reading_its_stdin_is_restarted_and_every_call_is_answered_once() {
+    let greeting = json!({"jsonrpc": "2.0", "id": 1, "result": {
+        "protocolVersion": "2025-11-25", "capabilities": {"tools": {}}, "serverInfo": {"name": "deaf", "version": "1"}}});
+    let tools = json!({"jsonrpc": "2.0", "id": 2, "result": {
+        "tools": [{"name": "x", "inputSchema": {"type": "object"}}]}});
+    let script = format!("read line; echo '{greeting}'; read line; read line; echo '{tools}'; exec sleep 1000");
+    let deaf = json!({"name": "deaf", "command": "sh", "args": ["-c", script],
+        "limits": {"writeTimeout": 1.0}, "restart": {"initialDelay": 0.2}});
+    let proxy = Proxy::start(json!({"servers": [deaf, fixture("b", &[])]})).await;
+    let session = proxy.session().await;
+    let call = |id: u64| {
+        let arguments = json!({"text": "y".repeat(20_000)}); // of which a pipe holds three
+        session.request_as(json!(id), "tools/call", json!({"name": "deaf__x", "arguments": arguments}))
+    };
+    let answers = futures_util::future::join_all((1..40).map(call)).await;
+    for messages in &answers {
+        assert_eq!(messages.len(), 1, "{messages:?}");
+        assert_eq!(messages[0]["error"]["code"], 31003, "{messages:?}");
+    }
+    assert_eq!(session.say("b__echo", json!({"text": "fine"})).await, "fine");
+    proxy.server_until("ready again", "deaf", |server| server.is_ready() && server.restarts == 1).await;
+}
+
+#[tokio::test]
+async fn an_answer_nested_a_hundred_thousand_deep_overflows_no_stack() {
+    let proxy = Proxy::of(&["a"]).await;
+    let session = proxy.session().await;
+    let before = (proxy.status().await.gateway_pid(), proxy.server("a").await.worker_pid);
+    let nested = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+    for member in ["structuredContent", "_meta", "content", "unknown"] {
+        let line = format!(r#"{{"jsonrpc":"2.0","id":$ID,"result":{{"{member}":{nested}}}}}"#);
+        let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call",
+            "params": {"name": "a__bad_answer", "arguments": {"line": line}}});
+        let answer = session.post(&body.to_string()).await;
+        assert_eq!(answer.status, 200, "{member}");
+        assert!(answer.body.contains(&nested) || answer.body.contains("\"error\""), "{member}");
+        assert_eq!(session.say("a__echo", json!({"text": "fine"})).await, "fine");
+    }
+    assert_eq!((proxy.status().await.gateway_pid(), proxy.server("a").await.worker_pid), before);
 }
 
 #[tokio::test]

@@ -1,10 +1,13 @@
 //! What HTTP itself says: statuses, headers and codes, before any server is asked (docs: README, "troubleshooting").
 
 mod bodies;
+mod crowd;
 mod doors;
+mod framing;
 mod monitors;
 mod resume;
 mod sessions;
+mod slow;
 
 use crate::support::{Answer, Proxy};
 

@@ -6,6 +6,7 @@ mod events;
 mod legacy;
 mod process;
 mod proxy;
+mod raw;
 mod session;
 mod status;
 mod wait;
@@ -14,8 +15,12 @@ pub(crate) use answer::{Answer, ask};
 pub(crate) use driver::{Driver, Real, cannot, skip};
 pub(crate) use events::Events;
 pub(crate) use legacy::LegacySession;
-pub(crate) use process::{Finished, is_alive, kill, processes_in, run, signal, terminate};
+pub(crate) use process::{
+    Finished, descriptors, is_alive, kill, limit_descriptors, peak_kib, processes_in, resident_kib, run, signal,
+    terminate,
+};
 pub(crate) use proxy::{Proxy, binary, fixture, supervisor};
+pub(crate) use raw::{End, Raw};
 pub(crate) use session::{Session, initialize};
 pub(crate) use status::{ServerView, SystemView};
 pub(crate) use wait::{DEADLINE, eventually, within};

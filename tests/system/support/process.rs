@@ -69,3 +69,32 @@ pub(crate) fn processes_in(dir: &Path) -> Vec<(u32, String)> {
         })
         .collect()
 }
+
+/// How many descriptors a process has open.
+pub(crate) fn descriptors(pid: u32) -> usize {
+    fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, Iterator::count)
+}
+
+/// Its resident memory, in KiB.
+pub(crate) fn resident_kib(pid: u32) -> u64 {
+    memory_kib(pid, "VmRSS:")
+}
+
+/// The most that its resident memory ever was, in KiB.
+pub(crate) fn peak_kib(pid: u32) -> u64 {
+    memory_kib(pid, "VmHWM:")
+}
+
+fn memory_kib(pid: u32, which: &str) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("it lives");
+    let line = status.lines().find_map(|line| line.strip_prefix(which)).expect("a size");
+    line.trim().trim_end_matches(" kB").parse().expect("a number")
+}
+
+/// Changes how many descriptors a running process may have, and returns how many it might have before.
+pub(crate) fn limit_descriptors(pid: u32, current: Option<u64>) -> Option<u64> {
+    use rustix::process::{Resource, Rlimit, getrlimit, prlimit};
+    let maximum = getrlimit(Resource::Nofile).maximum; // that of all its children
+    let pid = Pid::from_raw(i32::try_from(pid).expect("a pid")).expect("a pid is not 0");
+    prlimit(Some(pid), Resource::Nofile, Rlimit { current, maximum }).expect("the limit is changed").current
+}

@@ -80,8 +80,9 @@ impl Proxy {
         // Not beside the configuration: whatever is written there is looked at.
         fs::create_dir(dir.path().join("out")).expect("a directory for the log");
         let mut command = command_of(program, dir.path());
+        log_into(&mut command, dir.path());
         change(&mut command);
-        let child = spawn(command, dir.path());
+        let child = command.spawn().expect("the supervisor starts");
         // Only ever the gateway: a proxy of the environment has no say.
         let http = Client::builder().no_proxy().build().expect("an HTTP client");
         let mut proxy = Self { child, dir, base: String::new(), http };
@@ -99,7 +100,9 @@ impl Proxy {
 
     /// Starts what has ended, on another port; waits until the gateway answers.
     pub(crate) async fn start_again(&mut self) {
-        self.child = spawn(supervisor(self.dir()), self.dir());
+        let mut command = supervisor(self.dir());
+        log_into(&mut command, self.dir());
+        self.child = command.spawn().expect("the supervisor starts");
         self.until_it_answers().await;
     }
 
@@ -260,11 +263,10 @@ impl Proxy {
     }
 }
 
-/// Starts a supervisor whose log goes to the end of the file in `dir`.
-fn spawn(mut command: std::process::Command, dir: &Path) -> Child {
+/// Sends the log of a supervisor to the end of the file in `dir`.
+fn log_into(command: &mut std::process::Command, dir: &Path) {
     let log = fs::OpenOptions::new().create(true).append(true).open(dir.join("out/log.txt")).expect("the log");
     command.stdout(log.try_clone().expect("the log")).stderr(log);
-    command.spawn().expect("the supervisor starts")
 }
 
 /// The supervisor's command for the configuration in `dir`.

@@ -43,8 +43,6 @@ use crate::{
 
 /// Bytes that wait for the server's stdin before the gateway has to wait as well.
 const BACKLOG: usize = 1024 * 1024;
-/// A server that takes nothing from a full stdin for so long does not read it.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 /// From the end of stdout, or of stdin, to the exit that usually comes with it.
 const EXIT_FOLLOWS: Duration = Duration::from_secs(1);
 /// How long the last words of a dead server are waited for; something it started may hold its pipes open.
@@ -184,7 +182,7 @@ impl Incarnation {
             splitter: Splitter::new(spec.limits.line_bytes, KEEP),
             stderr_pipe: Some(server.stderr),
             stderr_chunk: Vec::with_capacity(STDERR_CHUNK),
-            stderr: Stderr::new(ports.stderr, now),
+            stderr: Stderr::new(spec.limits.stderr_lines, ports.stderr, now),
             incoming,
             outgoing,
             deaf: false,
@@ -301,7 +299,7 @@ impl Incarnation {
                     self.suspicion.take_if(|(_, reason)| *reason == EndReason::Unresponsive);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.suspicion.get_or_insert((now + WRITE_TIMEOUT, EndReason::Unresponsive));
+                    self.suspicion.get_or_insert((now + self.spec.limits.write_timeout, EndReason::Unresponsive));
                     return;
                 }
                 Err(_) => {

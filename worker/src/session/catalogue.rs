@@ -4,8 +4,6 @@ use bytes::Bytes;
 use mcproxy_ipc::{CatalogueCounts, ServerLimits};
 use mcproxy_mcp::{RawArray, RawObject, RawValue};
 
-/// Most pages of one list.
-const MAX_PAGES: usize = 100;
 /// Longest cursor; all of a list are kept until it is complete.
 const MAX_CURSOR: usize = 16 * 1024;
 
@@ -123,6 +121,7 @@ pub(crate) struct Gathering {
     kind: Kind,
     fresh: Entries,
     cursors: Vec<Box<str>>,
+    max_pages: usize,
     max_entries: usize,
     max_bytes: usize,
 }
@@ -130,7 +129,8 @@ pub(crate) struct Gathering {
 impl Gathering {
     pub(crate) fn new(kind: Kind, catalogue: &Catalogue, limits: &ServerLimits) -> Self {
         let max_bytes = catalogue.room_for(kind, limits);
-        Self { kind, fresh: Entries::default(), cursors: Vec::new(), max_entries: limits.tools, max_bytes }
+        let (max_pages, max_entries) = (limits.pages, limits.tools);
+        Self { kind, fresh: Entries::default(), cursors: Vec::new(), max_pages, max_entries, max_bytes }
     }
 
     pub(crate) fn kind(&self) -> Kind {
@@ -147,10 +147,10 @@ impl Gathering {
                 continue;
             }
             if self.fresh.count == self.max_entries {
-                return Next::Cut("more entries than the limit");
+                return Next::Cut("more entries than limits.maxTools");
             }
             if self.fresh.json.len() + entry.get().len() + 1 > self.max_bytes {
-                return Next::Cut("more bytes than the limit");
+                return Next::Cut("more bytes than limits.maxCatalogue");
             }
             if self.fresh.count > 0 {
                 self.fresh.json.push(b',');
@@ -168,7 +168,11 @@ impl Gathering {
             return Next::Cut("a cursor came twice");
         }
         self.cursors.push(cursor.into());
-        if self.cursors.len() == MAX_PAGES { Next::Cut("more pages than the limit") } else { Next::Page(cursor.into()) }
+        if self.cursors.len() >= self.max_pages {
+            Next::Cut("more pages than limits.maxPages")
+        } else {
+            Next::Page(cursor.into())
+        }
     }
 }
 
@@ -181,17 +185,10 @@ fn is_usable(kind: Kind, entry: &RawValue) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::tests, *};
 
     fn limits() -> ServerLimits {
-        ServerLimits {
-            line_bytes: 1000,
-            tools: 5,
-            catalogue_bytes: 1000,
-            concurrent_calls: 4,
-            memory_bytes: None,
-            processes: None,
-        }
+        ServerLimits { line_bytes: 1000, tools: 5, catalogue_bytes: 1000, ..tests::spec().limits }
     }
 
     fn raw(json: &str) -> Box<RawValue> {
@@ -237,7 +234,7 @@ mod tests {
         while let Next::Page(_) = list.page(&raw(&format!(r#"{{"tools":[],"nextCursor":"{pages}"}}"#))) {
             pages += 1;
         }
-        assert_eq!(pages, MAX_PAGES);
+        assert_eq!(pages, limits().pages);
         let mut list = gather(&catalogue);
         let page = raw(r#"{"tools":[],"nextCursor":""}"#);
         assert_eq!(list.page(&page), Next::Page("\"\"".into()));
@@ -258,11 +255,11 @@ mod tests {
         let mut catalogue = Catalogue::default();
         let mut list = gather(&catalogue);
         let page = raw(&format!(r#"{{"tools":[{}]}}"#, ["{}"; 9].join(",")));
-        assert_eq!(list.page(&page), Next::Cut("more entries than the limit"));
+        assert_eq!(list.page(&page), Next::Cut("more entries than limits.maxTools"));
         assert!(catalogue.replace(list));
         assert_eq!(catalogue.counts().tools, 5);
         let mut list = gather(&catalogue);
         let page = raw(&format!(r#"{{"tools":[{{"x":"{}"}},{{}}]}}"#, "y".repeat(2000)));
-        assert_eq!(list.page(&page), Next::Cut("more bytes than the limit"));
+        assert_eq!(list.page(&page), Next::Cut("more bytes than limits.maxCatalogue"));
     }
 }

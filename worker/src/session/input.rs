@@ -240,7 +240,7 @@ impl Session {
             Some(call) => {
                 self.used(now);
                 let limit = self.limits.line_bytes;
-                let text = format!("the server's answer of {len} bytes is over the limit of {limit}");
+                let text = format!("the server's answer of {len} bytes is over the limit of {limit} (limits.maxLine)");
                 self.fail(call, &ErrorObject::new(ErrorCode::INTERNAL_ERROR, text));
             }
             None => {
@@ -256,7 +256,7 @@ impl Session {
         let Some(at) = self.asked.iter().position(is_page) else { return };
         if let (_, Asked::Page { gathering, .. }) = self.asked.swap_remove(at) {
             let list = gathering.kind().member();
-            warn!(self.log, "list is not complete"; "list" => list, "reason" => "a page is over the limit");
+            warn!(self.log, "list is not complete"; "list" => list, "reason" => "a page is over the limit (limits.maxLine)");
             if matches!(self.phase, Phase::Listing { .. }) {
                 self.listed(gathering, now);
             }
@@ -276,7 +276,9 @@ impl Session {
         }
         if !self.noise.garbage(now) && !matches!(self.phase, Phase::Ending) {
             self.phase = Phase::Ending;
-            let what = "more than 1000 lines a minute on stdout that are no messages".to_owned();
+            let bearable = self.limits.garbage_lines;
+            let what =
+                format!("more than {bearable} lines a minute on stdout that are no messages (limits.maxGarbage)");
             self.out.events.push(Event::Broken(EndReason::Limit(what)));
         }
     }

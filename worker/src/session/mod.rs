@@ -127,7 +127,7 @@ impl Session {
             calls: Calls::new(spec.limits.concurrent_calls, spec.timeouts),
             health: Health::new(spec.timeouts.idle, now),
             idle: spec.idle_timeout.map(|after| Idle::new(after, now)),
-            noise: Noise::new(now),
+            noise: Noise::new(spec.limits.garbage_lines, now),
             catalogue: Catalogue::default(),
             description: None,
             revision: 0,
@@ -211,7 +211,8 @@ impl Session {
         self.used(now);
         let upstream = self.mint();
         if !self.calls.open(upstream, id, wants_progress, now) {
-            let message = format!("too many calls in flight (limit {})", self.calls.limit());
+            let message =
+                format!("too many calls of this server are in flight (limits.maxConcurrent: {})", self.calls.limit());
             return Err(self.about(ErrorCode::SERVER_UNAVAILABLE, message, "too_many_calls"));
         }
         legacy::call(&mut self.out.server, upstream, method, params, meta).map_err(|bad| {

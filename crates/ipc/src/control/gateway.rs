@@ -35,10 +35,31 @@ pub struct GatewaySettings {
     pub stream_time: Option<Duration>,
     /// Where the catalogues of servers are kept; `None`: nowhere.
     pub catalogues: Option<PathBuf>,
+    /// Most calls of one session in flight.
+    pub max_calls: usize,
+    /// Most levels of nesting in a request.
+    pub max_depth: usize,
+    /// What a connection may cost.
+    pub connections: ConnectionLimits,
     /// Less serious log records would be thrown away: they need not be sent.
     pub log_level: LogLevel,
     /// At which level each call is logged (`info` or `debug`); `None`: not at all.
     pub log_calls: Option<LogLevel>,
+}
+
+/// Bounds on what a connection may cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConnectionLimits {
+    /// Most connections at once; read when the gateway starts.
+    pub at_once: usize,
+    /// For the head of a request; read when the gateway starts.
+    pub head_timeout: Duration,
+    /// For the body of a request.
+    pub body_timeout: Duration,
+    /// The slowest that a body may arrive, in bytes a second.
+    pub body_rate: u64,
+    /// A client that takes nothing for so long loses its connection.
+    pub stall_timeout: Duration,
 }
 
 /// A bearer token, as the gateway knows it.

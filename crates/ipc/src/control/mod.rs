@@ -5,6 +5,8 @@ mod gateway;
 mod operator;
 mod worker;
 
-pub use gateway::{Answer, GatewaySettings, GatewayToSupervisor, Group, Question, SupervisorToGateway, TokenHash};
+pub use gateway::{
+    Answer, ConnectionLimits, GatewaySettings, GatewayToSupervisor, Group, Question, SupervisorToGateway, TokenHash,
+};
 pub use operator::{OperatorToSupervisor, SupervisorToOperator};
 pub use worker::{SupervisorToWorker, WorkerToSupervisor};

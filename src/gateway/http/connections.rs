@@ -1,0 +1,73 @@
+//! What clients' connections may cost. All of it is set on the listening socket, from which accepted ones inherit it, so
+//! that no connection costs a system call for it.
+
+use std::{io, net::TcpListener};
+
+use mcproxy_ipc::control::{ConnectionLimits, GatewaySettings};
+use rustix::{
+    net::sockopt,
+    process::{Resource, Rlimit, getrlimit, setrlimit},
+};
+use slog::{Logger, warn};
+use tokio::sync::watch;
+
+/// What the kernel may buffer for a client that does not read, in bytes.
+const SEND_BUFFER: usize = 128 * 1024;
+/// Descriptors that connections leave for all else: the supervisor, the workers, and ourselves.
+const RESERVED: usize = 256;
+/// So many connections there are in any case.
+const FEWEST: usize = 8;
+
+/// Sets what accepted connections inherit. A client that takes nothing, whether it does not read or is not there any more,
+/// is given up by the kernel after the stall timeout (`TCP_USER_TIMEOUT`, tcp(7)): that covers streams and plain answers
+/// alike, and costs nothing while all is well.
+pub(super) fn inherit(listener: &TcpListener, limits: &ConnectionLimits) -> io::Result<()> {
+    let stall = u32::try_from(limits.stall_timeout.as_millis()).unwrap_or(u32::MAX);
+    sockopt::set_socket_send_buffer_size(listener, SEND_BUFFER)?;
+    sockopt::set_tcp_user_timeout(listener, stall)?;
+    Ok(())
+}
+
+/// Keeps what is inherited as the settings have it; connections that are open keep theirs. Ends with the process.
+pub(super) fn follow(listener: TcpListener, mut settings: watch::Receiver<GatewaySettings>, log: Logger) {
+    tokio::spawn(async move {
+        while settings.changed().await.is_ok() {
+            let limits = settings.borrow_and_update().connections;
+            if let Err(error) = inherit(&listener, &limits) {
+                warn!(log, "cannot set what connections inherit"; "error" => %error);
+            }
+        }
+    });
+}
+
+/// How many connections there may be: what is configured, unless the system allows fewer descriptors. Raises their limit
+/// to what the system allows.
+pub(super) fn at_once(limits: &ConnectionLimits, log: &Logger) -> io::Result<usize> {
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })?;
+    let possible = bounded(limits.at_once, maximum);
+    if possible < limits.at_once {
+        warn!(log, "fewer connections are possible than limits.maxConnections: the system allows too few descriptors";
+            "connections" => possible, "descriptors" => maximum);
+    }
+    Ok(possible)
+}
+
+/// `descriptors`: how many there may be; `None` for any number.
+fn bounded(wanted: usize, descriptors: Option<u64>) -> usize {
+    let descriptors = descriptors.map_or(usize::MAX, |number| usize::try_from(number).unwrap_or(usize::MAX));
+    wanted.min(descriptors.saturating_sub(RESERVED).max(FEWEST))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_never_use_up_all_descriptors() {
+        assert_eq!(bounded(16_000, None), 16_000);
+        assert_eq!(bounded(16_000, Some(1024)), 768);
+        assert_eq!(bounded(16_000, Some(64)), FEWEST);
+        assert_eq!(bounded(100, Some(20_000)), 100);
+    }
+}
