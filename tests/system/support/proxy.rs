@@ -23,6 +23,9 @@ use super::{
 /// Drain (20 s), and a little for the last kill.
 const STOP: Duration = Duration::from_secs(25);
 
+/// How long an unused connection is kept for the next request.
+const POOL_IDLE: Duration = Duration::from_secs(5);
+
 /// A whole MCProxy in a directory of its own. All its processes work in that directory or below, which is how they are found.
 pub(crate) struct Proxy {
     child: Child,
@@ -84,7 +87,8 @@ impl Proxy {
         change(&mut command);
         let child = command.spawn().expect("the supervisor starts");
         // Only ever the gateway: a proxy of the environment has no say.
-        let http = Client::builder().no_proxy().build().expect("an HTTP client");
+        // Connections that nobody uses are given back soon: what the gateway holds open is counted.
+        let http = Client::builder().no_proxy().pool_idle_timeout(POOL_IDLE).build().expect("an HTTP client");
         let mut proxy = Self { child, dir, base: String::new(), http };
         proxy.until_it_answers().await;
         proxy
