@@ -5,7 +5,7 @@ mod swap;
 
 use std::time::{Duration, Instant};
 
-use mcproxy_config::Start;
+use mcproxy_config::{OnChange, Start};
 use mcproxy_ipc::{EndReason, Generation};
 
 use super::{Action, EXIT_LIMIT, Event, KILL_AGAIN, Plan, START_MARGIN, STOP_LIMIT, State, Wanted, Why};
@@ -171,7 +171,9 @@ impl Lifecycle {
 
     fn planned(&mut self, plan: Plan, renew: bool, now: Instant, out: &mut Vec<Action>) {
         self.plan = plan;
-        if !renew {
+        // What must not exist twice is not tried beside itself any longer.
+        let tried_in_vain = self.plan.on_change == OnChange::Restart && self.change_is_tried();
+        if !renew && !tried_in_vain {
             return;
         }
         self.backoff.reset();
