@@ -286,7 +286,7 @@ mod tests {
     fn the_documented_form_is_what_is_written() {
         let expected = json!({
             "version": "0.1.0", "url": "http://127.0.0.1:12009/mcp", "listen": "0.0.0.0:12009",
-            "configPath": "/etc/mcp-servers.json", "configError": null,
+            "configPath": "/etc/mcp-servers.json", "configError": null, "logDropped": 0,
             "supervisor": {"pid": 1, "uptimeSeconds": 1.5, "rssBytes": 4096, "restarts": 0},
             "gateway": null,
             "servers": [{
