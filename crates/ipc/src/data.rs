@@ -24,11 +24,19 @@ pub enum GatewayToWorker {
         /// What the server may know of the caller.
         context: CallContext,
     },
-    /// The answers to a `NeedsInput`, as a JSON object in the payload; the call goes on under the new `id`.
+    /// The answers to a `NeedsInput` whose call is parked; the call goes on under the new `id`. Payload: a JSON object of
+    /// key → `{"result": …}` or `{"error": …}`.
     Resume {
         /// The new number of the call.
         id: u64,
-        /// From `NeedsInput`.
+        /// From [`Resumption::Parked`].
+        handle: u64,
+        /// What the server may know of the caller from here on.
+        context: CallContext,
+    },
+    /// Nobody will resume this parked call.
+    Abandon {
+        /// From [`Resumption::Parked`].
         handle: u64,
     },
     /// The client is no longer interested. The call is not answered after this.
@@ -69,6 +77,8 @@ pub enum WorkerToGateway {
     Catalogue {
         /// Grows with every change.
         revision: u64,
+        /// What the gateway must know of the server to prepare its calls.
+        traits: ServerTraits,
     },
     /// Payload: the params of a `notifications/progress` without `progressToken`.
     Progress {
@@ -82,13 +92,14 @@ pub enum WorkerToGateway {
         /// Which of the two the payload is.
         outcome: Outcome,
     },
-    /// The server wants something from the client before it goes on. Payload: the requests, as a JSON object of
-    /// key → `{method, params}`.
+    /// The server wants something from the client before it goes on. Payload: a JSON object with `inputRequests` (key →
+    /// `{method, params}`) and `requestState` (a string), of which one may be absent, as in an `InputRequiredResult` of MCP
+    /// 2026-07-28.
     NeedsInput {
         /// The call, which is over under this number.
         id: u64,
-        /// To resume it.
-        handle: u64,
+        /// How it goes on.
+        resumption: Resumption,
     },
     /// Payload: the params of a `notifications/message`.
     Log {
@@ -102,6 +113,38 @@ pub enum WorkerToGateway {
         /// The one session that it concerns, when the server has an instance for each.
         session: Option<SessionKey>,
     },
+}
+
+/// How a call goes on that needs input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Resumption {
+    /// The server waits for the answers within the very same call, which the worker keeps: `Resume` brings them.
+    Parked {
+        /// To resume or abandon it. Good for one `Resume`, at this worker only.
+        handle: u64,
+    },
+    /// The server forgot the call: it is made again, with `inputResponses` and `requestState` among its params
+    /// (MCP 2026-07-28, multi round-trip requests).
+    Again,
+}
+
+/// What the gateway must know of a server to prepare its calls.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServerTraits {
+    /// Which era of MCP it speaks.
+    pub era: ServerEra,
+    /// Its calls may come to `NeedsInput`, so they carry the capabilities of their client.
+    pub asks: bool,
+}
+
+/// The two eras of MCP servers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ServerEra {
+    /// A session that begins with `initialize`: 2024-11-05 … 2025-11-25.
+    #[default]
+    Legacy,
+    /// Stateless requests and `server/discover`: 2026-07-28.
+    Modern,
 }
 
 /// What the payload of `Done` is.

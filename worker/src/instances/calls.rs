@@ -53,6 +53,7 @@ impl Host {
                 let error = ErrorObject::new(ErrorCode::INVALID_PARAMS, "there is no such call to go on with");
                 self.fail(id, &error);
             }
+            GatewayToWorker::Abandon { .. } => {}
             GatewayToWorker::Cancel { id, reason } => self.cancel(id, reason, now),
             GatewayToWorker::Release { session } => self.release(session),
         }

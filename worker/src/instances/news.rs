@@ -3,7 +3,11 @@
 use std::time::Instant;
 
 use bytes::Bytes;
-use mcproxy_ipc::{CatalogueCounts, control::WorkerToSupervisor, data::WorkerToGateway};
+use mcproxy_ipc::{
+    CatalogueCounts,
+    control::WorkerToSupervisor,
+    data::{ServerTraits, WorkerToGateway},
+};
 
 use super::{calls::of_gateway, host::Host, pool::Number, tend::News};
 
@@ -71,10 +75,10 @@ impl Host {
                     self.tell(WorkerToGateway::Done { id, outcome }, payload);
                 }
             }
-            WorkerToGateway::NeedsInput { id: call, handle } => {
+            WorkerToGateway::NeedsInput { id: call, resumption } => {
                 if let Some(id) = self.in_flight(call) {
                     self.close_flight(call, Instant::now());
-                    self.tell(WorkerToGateway::NeedsInput { id, handle }, payload);
+                    self.tell(WorkerToGateway::NeedsInput { id, resumption }, payload);
                 }
             }
             WorkerToGateway::Log { .. } => {
@@ -120,7 +124,10 @@ impl Host {
 
     pub(super) fn push_catalogue(&mut self) {
         if let Some(catalogue) = self.offer.catalogue.clone() {
-            self.tell(WorkerToGateway::Catalogue { revision: self.offer.revision }, catalogue);
+            self.tell(
+                WorkerToGateway::Catalogue { revision: self.offer.revision, traits: ServerTraits::default() },
+                catalogue,
+            );
         }
     }
 }

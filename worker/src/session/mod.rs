@@ -19,7 +19,7 @@ use std::{
 use bytes::Bytes;
 use mcproxy_ipc::{
     CatalogueCounts, EndReason, ServerDescription, ServerLimits, WorkerSpec,
-    data::{GatewayToWorker, Outcome, WorkerToGateway},
+    data::{GatewayToWorker, Outcome, ServerTraits, WorkerToGateway},
     frame::MAX_PAYLOAD,
 };
 use mcproxy_mcp::{ErrorCode, ErrorObject};
@@ -191,7 +191,7 @@ impl Session {
                 }
             }
             // All sessions share this server; what each of them had here was given up call by call.
-            GatewayToWorker::Release { .. } => {}
+            GatewayToWorker::Release { .. } | GatewayToWorker::Abandon { .. } => {}
         }
     }
 
@@ -369,7 +369,7 @@ impl Session {
 
     fn push_catalogue(&mut self) {
         let payload = if self.linked { self.catalogue.to_json() } else { Bytes::new() };
-        self.tell(WorkerToGateway::Catalogue { revision: self.revision }, payload);
+        self.tell(WorkerToGateway::Catalogue { revision: self.revision, traits: ServerTraits::default() }, payload);
     }
 
     fn mint(&mut self) -> u64 {

@@ -98,7 +98,7 @@ fn the_first_answers_make_a_server_ready_and_its_catalogue_is_the_first_message(
     assert_eq!((description.counts.tools, description.counts.resources, description.counts.templates), (1, 1, 0));
     assert!(session.out.gateway.is_empty(), "nobody is there yet");
     session.link_up(now);
-    assert!(matches!(told(&mut session)[..], [(WorkerToGateway::Catalogue { revision: 1 }, _)]));
+    assert!(matches!(told(&mut session)[..], [(WorkerToGateway::Catalogue { revision: 1, .. }, _)]));
 }
 
 #[test]
