@@ -34,6 +34,6 @@ fn start(args: &Args) -> anyhow::Result<()> {
     anyhow::ensure!(rustix::process::getppid() == parent, "the supervisor is gone");
     let listener = mcproxy::gateway::listener_from_stdin()?;
     listener.set_nonblocking(true)?;
-    let system = actix_web::rt::System::new();
-    Ok(system.block_on(mcproxy::gateway::run(listener, &args.socket))?)
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    Ok(runtime.block_on(mcproxy::gateway::run(listener, &args.socket))?)
 }

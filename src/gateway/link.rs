@@ -2,7 +2,6 @@
 
 use std::{
     cell::{Cell, RefCell},
-    collections::HashMap,
     io,
     path::Path,
     rc::Rc,
@@ -14,6 +13,7 @@ use mcproxy_ipc::{
     data::{CallContext, GatewayToWorker, Outcome, WorkerToGateway},
     introduce,
 };
+use mcproxy_mcp::OwnKeyMap;
 
 use super::{metrics::ServerMetrics, outbox::Outbox, queue::Queue};
 
@@ -105,7 +105,7 @@ pub(crate) struct Link {
     per_session: bool,
     outbox: Rc<Outbox>,
     next_id: Cell<u64>,
-    waiters: RefCell<HashMap<u64, Rc<Queue<Step>>>>,
+    waiters: RefCell<OwnKeyMap<u64, Rc<Queue<Step>>>>,
     /// Takes no new calls; closes when those under way have their answers.
     retired: Cell<bool>,
     metrics: ServerMetrics,

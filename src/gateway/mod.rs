@@ -47,7 +47,7 @@ use std::{net::TcpListener, path::Path, pin::pin};
 
 use mcproxy_ipc::log::ControlDrain;
 use slog::{Drain, Logger, o};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 pub use http::listener_from_stdin;
 pub use supervisor::ControlError;
@@ -73,19 +73,21 @@ pub async fn run(listener: TcpListener, control_socket: &Path) -> Result<(), Gat
     let drained = (drain.threshold(), drain.dropped_records());
     let log = Logger::root(drain.fuse(), o!());
     let (connection, supervisor) = supervisor::Connection::open(control_socket, logs, drained).await?;
-    let mut server = pin!(http::serve(listener, supervisor.clone(), &log).map_err(GatewayError::Http)?);
-    let handle = server.handle();
+    let mut server = http::serve(listener, supervisor.clone(), &log).map_err(GatewayError::Http)?;
     let mut control = pin!(connection.serve());
     let mut drain = supervisor.drain.clone();
     tokio::select! {
-        end = &mut server => return end.map_err(GatewayError::Http),
+        end = &mut server => return over(end),
         error = &mut control => return Err(error.into()),
         _ = drain.wait_for(Option::is_some) => slog::info!(log, "draining"),
     }
     // Both go on meanwhile: the one answers what it has taken up, the other carries heartbeats and log lines.
-    let drained = async { tokio::join!(handle.stop(true), server).1 };
     tokio::select! {
-        end = drained => end.map_err(GatewayError::Http),
+        end = server => over(end),
         error = control => Err(error.into()),
     }
+}
+
+fn over(end: Result<std::io::Result<()>, oneshot::error::RecvError>) -> Result<(), GatewayError> {
+    end.unwrap_or_else(|_| Err(std::io::Error::other("its thread ended"))).map_err(GatewayError::Http)
 }

@@ -1,3 +1,5 @@
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use mcproxy_mcp::{ErrorObject, RequestId, write_error_response, write_response};
 
@@ -21,11 +23,16 @@ impl Reply {
     pub(crate) fn to_response(&self, id: &RequestId) -> Bytes {
         let mut out = Vec::new();
         match self {
-            Self::Result(text) => write_response(&mut out, id, &String::from_utf8_lossy(text)),
-            Self::Error(text) => write_error_response(&mut out, Some(id), &String::from_utf8_lossy(text)),
+            Self::Result(text) => write_response(&mut out, id, &readable(text)),
+            Self::Error(text) => write_error_response(&mut out, Some(id), &readable(text)),
         }
         out.into()
     }
+}
+
+/// The text, which is UTF-8 unless a server is broken. Looks at many bytes at once, as `from_utf8_lossy` does not.
+fn readable(text: &Bytes) -> Cow<'_, str> {
+    std::str::from_utf8(text).map_or_else(|_| String::from_utf8_lossy(text), Cow::Borrowed)
 }
 
 impl From<ErrorObject> for Reply {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use mcproxy_ipc::{Generation, SessionKey, control::GatewaySettings};
-use mcproxy_mcp::ProtocolVersion;
+use mcproxy_mcp::{OwnKeyMap, ProtocolVersion};
 
 use super::{
     client::Client,
@@ -54,7 +54,7 @@ pub(crate) type Opened = (Rc<Session>, Option<Rc<Session>>);
 
 /// All sessions of the initialize era.
 pub(crate) struct Sessions {
-    all: RefCell<HashMap<Box<str>, Rc<Session>>>,
+    all: RefCell<OwnKeyMap<Box<str>, Rc<Session>>>,
     /// How many each principal has.
     held: RefCell<HashMap<Box<str>, usize>>,
     seal: Seal,

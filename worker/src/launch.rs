@@ -25,7 +25,7 @@ use tokio::{
     net::unix::pipe::{Receiver, Sender},
 };
 
-use crate::{environment, tree::Tree};
+use crate::{environment, tree::Tree, watched::watched};
 
 /// How the launcher is told apart from a worker.
 pub(crate) const LAUNCH_FLAG: &str = "--launch";
@@ -116,7 +116,7 @@ pub(crate) fn spawn(spec: &WorkerSpec, mark: &str, tree: &Tree) -> Result<Server
 fn pipes(mut child: Child, tree: &Tree) -> io::Result<Server> {
     let raw = i32::try_from(child.id()).map_err(io::Error::other)?;
     let pid = Pid::from_raw(raw).ok_or_else(|| io::Error::other("a process without an id"))?;
-    let ended = watch(pidfd_open(pid, PidfdFlags::empty())?)?;
+    let ended = watched(pidfd_open(pid, PidfdFlags::empty())?)?;
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let missing = || io::Error::other("a pipe is missing");
     let stdin = Sender::from_owned_fd(stdin.ok_or_else(missing)?.into())?;
@@ -125,11 +125,6 @@ fn pipes(mut child: Child, tree: &Tree) -> io::Result<Server> {
     tree.insert(child.id());
     let process = Process { child, pid, ended, reaped: false, tree: tree.clone() };
     Ok(Server { process, stdin, stdout, stderr })
-}
-
-#[expect(deprecated, reason = "its successor is `unsafe`, for descriptors that may change; an OwnedFd cannot")]
-fn watch(descriptor: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
-    AsyncFd::new(descriptor)
 }
 
 /// Finds a program as a shell would. A path with a `/` is left to the launcher, which stands in the right directory.

@@ -10,6 +10,7 @@
 //! stdin; then its stdout → `lines` → `session` → `link`. `incarnation` is the loop around that; nothing on this way is
 //! a task of its own. Where each session has an instance of its own, `instances` runs several of them. The process has one thread, because the kernel ties a parent-death signal to a thread.
 
+mod alarm;
 mod args;
 mod by_hand;
 mod dialect;
@@ -26,6 +27,7 @@ mod stop;
 mod supervised;
 mod tree;
 mod usage;
+mod watched;
 
 use std::{io::Write, process::ExitCode};
 

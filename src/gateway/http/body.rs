@@ -3,6 +3,7 @@
 use std::{
     cell::Cell,
     fmt,
+    future::poll_fn,
     pin::{Pin, pin},
     task::Poll,
     time::{Duration, Instant},
@@ -15,7 +16,7 @@ use actix_web::{
     web,
 };
 use bytes::{Bytes, BytesMut};
-use futures_util::{StreamExt, poll};
+use futures_util::StreamExt;
 use mcproxy_ipc::control::{ConnectionLimits, GatewaySettings};
 use mcproxy_mcp::{ErrorCode, is_deeper_than};
 use tokio::time::timeout_at;
@@ -67,15 +68,31 @@ pub(super) async fn read(
     let arrived = Cell::new(0);
     let mut body = pin!(gather(payload, max, &arrived));
     // Most bodies came with their headers and need no clock.
-    let body = match poll!(&mut body) {
-        Poll::Ready(body) => body?,
-        Poll::Pending => in_time(body, &arrived, &settings.connections).await?,
+    let body = match soon(body.as_mut()).await {
+        Some(body) => body?,
+        None => in_time(body, &arrived, &settings.connections).await?,
     };
     if is_deeper_than(&body, settings.max_depth) {
         let max = settings.max_depth;
         return Err(Refusal::bad_request(format_args!("nested in more than {max} levels (limits.maxDepth)")));
     }
     Ok(body)
+}
+
+/// What is there without waiting. actix asks for an answer to a request before it looks at what came behind the head, and
+/// again right after that: so a second look is worth it.
+async fn soon<F: Future>(mut body: Pin<&mut F>) -> Option<F::Output> {
+    let mut looked = false;
+    poll_fn(|cx| match body.as_mut().poll(cx) {
+        Poll::Ready(body) => Poll::Ready(Some(body)),
+        Poll::Pending if looked => Poll::Ready(None),
+        Poll::Pending => {
+            looked = true;
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        }
+    })
+    .await
 }
 
 /// The pieces of a body; most come in one, which is not copied.

@@ -1,15 +1,14 @@
 //! What clients' connections may cost. All of it is set on the listening socket, from which accepted ones inherit it, so
 //! that no connection costs a system call for it.
 
-use std::{io, net::TcpListener};
+use std::{io, os::fd::AsFd};
 
-use mcproxy_ipc::control::{ConnectionLimits, GatewaySettings};
+use mcproxy_ipc::control::ConnectionLimits;
 use rustix::{
     net::sockopt,
     process::{Resource, Rlimit, getrlimit, setrlimit},
 };
 use slog::{Logger, warn};
-use tokio::sync::watch;
 
 /// What the kernel may buffer for a client that does not read, in bytes.
 const SEND_BUFFER: usize = 128 * 1024;
@@ -21,23 +20,13 @@ const FEWEST: usize = 8;
 /// Sets what accepted connections inherit. A client that takes nothing, whether it does not read or is not there any more,
 /// is given up by the kernel after the stall timeout (`TCP_USER_TIMEOUT`, tcp(7)): that covers streams and plain answers
 /// alike, and costs nothing while all is well.
-pub(super) fn inherit(listener: &TcpListener, limits: &ConnectionLimits) -> io::Result<()> {
+pub(super) fn inherit(listener: impl AsFd, limits: &ConnectionLimits) -> io::Result<()> {
     let stall = u32::try_from(limits.stall_timeout.as_millis()).unwrap_or(u32::MAX);
-    sockopt::set_socket_send_buffer_size(listener, SEND_BUFFER)?;
-    sockopt::set_tcp_user_timeout(listener, stall)?;
+    sockopt::set_socket_send_buffer_size(&listener, SEND_BUFFER)?;
+    sockopt::set_tcp_user_timeout(&listener, stall)?;
+    // Messages are small and whole when they are written; nothing is gained by waiting for more.
+    sockopt::set_tcp_nodelay(&listener, true)?;
     Ok(())
-}
-
-/// Keeps what is inherited as the settings have it; connections that are open keep theirs. Ends with the process.
-pub(super) fn follow(listener: TcpListener, mut settings: watch::Receiver<GatewaySettings>, log: Logger) {
-    tokio::spawn(async move {
-        while settings.changed().await.is_ok() {
-            let limits = settings.borrow_and_update().connections;
-            if let Err(error) = inherit(&listener, &limits) {
-                warn!(log, "cannot set what connections inherit"; "error" => %error);
-            }
-        }
-    });
 }
 
 /// How many connections there may be: what is configured, unless the system allows fewer descriptors. Raises their limit

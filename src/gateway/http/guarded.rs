@@ -1,40 +1,70 @@
 //! What every request passes before anything else looks at it: `Host`, `Origin` and the bearer token.
 
-use std::rc::Rc;
+use std::{
+    future::{Ready, ready},
+    rc::Rc,
+};
 
+use actix_http::{HttpMessage, Request, Response};
+use actix_service::Service;
 use actix_web::{
-    Error, HttpMessage, ResponseError,
-    body::{BoxBody, MessageBody},
-    dev::{ServiceRequest, ServiceResponse},
+    Error, ResponseError,
+    body::BoxBody,
+    dev::ServiceResponse,
     http::{StatusCode, header},
-    middleware::Next,
+};
+use futures_util::{
+    TryFutureExt,
+    future::{Either, MapOk},
 };
 use mcproxy_mcp::ErrorCode;
 
-use super::{place::Principal, refusal::Refusal};
+use super::{connection::Connection, place::Principal, refusal::Refusal};
 use crate::gateway::{guard, state::Gateway};
 
 /// Paths that a monitor may read without a token: they say whether we live, nothing else.
 const OPEN: [&str; 2] = ["/healthz", "/readyz"];
 
-/// The middleware.
-pub(super) async fn guard<B: MessageBody + 'static>(
-    request: ServiceRequest,
-    next: Next<B>,
-) -> Result<ServiceResponse<BoxBody>, Error> {
-    match check(&request) {
-        Ok(principal) => {
-            if principal.is_some() {
-                request.extensions_mut().insert(Principal(principal));
-            }
-            Ok(next.call(request).await?.map_into_boxed_body())
-        }
-        Err(refusal) => Ok(request.into_response(refusal.error_response())),
+/// The application behind the guard. Not a middleware of it: those box what passes, twice for each request.
+pub(super) struct Guarded<S> {
+    app: S,
+    gateway: Rc<Gateway>,
+}
+
+impl<S> Guarded<S> {
+    pub(super) fn new(app: S, gateway: Rc<Gateway>) -> Self {
+        Self { app, gateway }
     }
 }
 
-fn check(request: &ServiceRequest) -> Result<Option<String>, Refusal> {
-    let gateway = request.app_data::<Rc<Gateway>>().expect("every App of ours is given its Gateway");
+impl<S> Service<Request> for Guarded<S>
+where
+    S: Service<Request, Response = ServiceResponse, Error = Error>,
+{
+    type Response = Response<BoxBody>;
+    type Error = Error;
+    type Future =
+        Either<Ready<Result<Response<BoxBody>, Error>>, MapOk<S::Future, fn(ServiceResponse) -> Response<BoxBody>>>;
+
+    actix_service::forward_ready!(app);
+
+    fn call(&self, request: Request) -> Self::Future {
+        if let Some(connection) = request.conn_data::<Rc<Connection>>() {
+            connection.asked();
+        }
+        match check(&request, &self.gateway) {
+            Ok(principal) => {
+                if principal.is_some() {
+                    request.extensions_mut().insert(Principal(principal));
+                }
+                Either::Right(self.app.call(request).map_ok(Response::from))
+            }
+            Err(refusal) => Either::Left(ready(Ok(refusal.error_response().into()))),
+        }
+    }
+}
+
+fn check(request: &Request, gateway: &Gateway) -> Result<Option<String>, Refusal> {
     let settings = gateway.settings();
     let text = |name: header::HeaderName| request.headers().get(name).map(|v| v.to_str().unwrap_or("?"));
     if request.headers().get_all(header::HOST).count() > 1

@@ -1,54 +1,81 @@
 //! The HTTP surface: which path is what, and what every request passes before anything else looks at it.
 
 mod body;
+mod connection;
 mod connections;
+mod door;
 mod guarded;
 mod legacy_sse;
 mod observe;
 mod place;
 mod refusal;
-mod server_log;
 mod sse;
 mod streamable;
 
-use std::{io, net::TcpListener, rc::Rc, time::Duration};
+use std::{io, net::TcpListener, rc::Rc, thread};
 
-use actix_web::{App, HttpResponse, HttpServer, dev::Server, http::header::ContentType, middleware::from_fn, web};
+use actix_http::{HttpService, KeepAlive};
+use actix_service::{IntoServiceFactory, ServiceFactory, fn_factory, map_config};
+use actix_web::{App, HttpResponse, dev::AppConfig, http::header::ContentType, web};
 use slog::Logger;
+use tokio::{
+    runtime::{Builder, LocalOptions},
+    sync::oneshot,
+};
 
+use self::{connection::Client, door::Guests, guarded::Guarded};
 use super::{state::Gateway, supervisor::Supervisor};
 
-/// An idle connection is kept for so long.
-const KEEP_ALIVE: Duration = Duration::from_secs(75);
-/// The longest `shutdownGrace`, in seconds.
-const DRAIN_LIMIT: u64 = 3600;
-
-/// Starts the HTTP server on one thread of its own.
-pub(super) fn serve(listener: TcpListener, supervisor: Supervisor, log: &Logger) -> io::Result<Server> {
-    let limits = supervisor.settings.borrow().connections;
-    connections::inherit(&listener, &limits)?;
-    let at_once = connections::at_once(&limits, log)?;
-    connections::follow(listener.try_clone()?, supervisor.settings.clone(), log.clone());
-    server_log::listen(log);
+/// Starts the HTTP server on one thread of its own. Tells how it ended: after a drain, or because it could not serve.
+pub(super) fn serve(
+    listener: TcpListener,
+    supervisor: Supervisor,
+    log: &Logger,
+) -> io::Result<oneshot::Receiver<io::Result<()>>> {
+    let (end, ended) = oneshot::channel();
     let log = log.clone();
-    let server = HttpServer::new(move || {
-        // Called once, on the thread that serves: all state lives there.
-        let gateway = Gateway::start(supervisor.clone(), log.clone());
-        App::new().app_data(gateway).wrap(from_fn(guarded::guard)).configure(routes).default_service(web::to(not_found))
-    })
-    .workers(1)
-    .max_connections(at_once)
-    .client_request_timeout(limits.head_timeout)
-    .keep_alive(KEEP_ALIVE)
-    .tcp_nodelay(true)
-    // A client that closed its side has left. Otherwise its stream, and all that hangs on it, would live on until two
-    // keep-alives later.
-    .h1_allow_half_closed(false)
-    // The supervisor knows how long a drain may take, and ends what exceeds it.
-    .shutdown_timeout(DRAIN_LIMIT)
-    .disable_signals()
-    .listen(listener)?;
-    Ok(server.run())
+    thread::Builder::new().name("http".to_owned()).spawn(move || {
+        let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
+        let outcome = runtime.and_then(|runtime| runtime.block_on(answer(listener, supervisor, log)));
+        let _ = end.send(outcome); // nobody waits when the process ends anyway
+    })?;
+    Ok(ended)
+}
+
+/// All that clients touch lives here, on the thread that serves.
+async fn answer(listener: TcpListener, supervisor: Supervisor, log: Logger) -> io::Result<()> {
+    let head_timeout = supervisor.settings.borrow().connections.head_timeout;
+    let gateway = Gateway::start(supervisor.clone(), log.clone());
+    let guests = Guests::new();
+    let draining = guests.draining();
+    let app = fn_factory(move || {
+        let gateway = gateway.clone();
+        let app = App::new().app_data(gateway.clone()).configure(routes).default_service(web::to(not_found));
+        let app = map_config(app.into_factory(), |()| AppConfig::default()).new_service(());
+        async move { Ok::<_, ()>(Guarded::new(app.await?, gateway)) }
+    });
+    let http = HttpService::build()
+        // How long an unused connection is kept is for the door to say: a timer for each request costs each call.
+        .keep_alive(KeepAlive::Os)
+        // Of the first request of a connection, which is told why; the door watches over the others.
+        .client_request_timeout(head_timeout)
+        // A client that closed its side has left. Otherwise its stream, and all that hangs on it, would live on.
+        .h1_allow_half_closed(false)
+        .graceful_shutdown_signal(move || {
+            let draining = draining.clone();
+            // The door wakes every connection when this has become true.
+            std::future::poll_fn(
+                move |_| {
+                    if draining.get() { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+                },
+            )
+        })
+        .on_connect_ext(|client: &Client, data| {
+            data.insert(client.connection().clone());
+        })
+        .h1(app);
+    let http = http.new_service(()).await.map_err(|()| io::Error::other("the HTTP application cannot be built"))?;
+    door::serve(listener, http, guests, supervisor, log).await
 }
 
 fn routes(config: &mut web::ServiceConfig) {

@@ -264,7 +264,8 @@ fn check_version(request: &HttpRequest) -> Result<(), Refusal> {
 }
 
 fn header<'r>(request: &'r HttpRequest, name: &str) -> Option<&'r str> {
-    request.headers().get(name).map(|value| value.to_str().unwrap_or(""))
+    // Not `to_str`, which looks at each byte of what may be a long session id.
+    request.headers().get(name).map(|value| std::str::from_utf8(value.as_bytes()).unwrap_or(""))
 }
 
 /// What the SDKs send.

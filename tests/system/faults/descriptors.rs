@@ -23,7 +23,7 @@ async fn a_gateway_without_descriptors_serves_who_is_there_and_later_those_who_w
         raw.send(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
         waiting.push(raw);
     }
-    proxy.logged(&["the HTTP server has trouble"]).await;
+    proxy.logged(&["cannot accept connections"]).await;
     // Over the connections that there are already.
     assert_eq!(session.say("a__echo", json!({"text": "meanwhile"})).await, "meanwhile");
     session.say("a__add_tool", json!({"name": "fresh"})).await;

@@ -23,12 +23,12 @@ use tokio::{
     net::unix::pipe::{Receiver, Sender},
     sync::mpsc,
     task::JoinHandle,
-    time::sleep_until,
 };
 
 use self::wait::Woke;
 pub(crate) use self::wait::poll_once;
 use crate::{
+    alarm::Alarm,
     environment,
     keep::Keeper,
     launch::{self, Process, Server},
@@ -97,6 +97,13 @@ pub(crate) struct Ports {
 /// Starts the server, serves until it ends or is told to, and leaves nothing of it behind.
 pub(crate) async fn run(spec: WorkerSpec, ports: Ports) -> Ended {
     let mark = environment::mark(&spec, ports.instance);
+    let alarm = match Alarm::new() {
+        Ok(alarm) => alarm,
+        Err(error) => {
+            let reason = EndReason::Worker(format!("cannot make a timer: {error}"));
+            return Ended { reason, stderr_tail: String::new() };
+        }
+    };
     let server = match launch::spawn(&spec, &mark, &ports.tree) {
         Ok(server) => server,
         Err(reason) => return Ended { reason, stderr_tail: String::new() },
@@ -106,7 +113,7 @@ pub(crate) async fn run(spec: WorkerSpec, ports: Ports) -> Ended {
     let root = if ports.instance.is_some() { server.process.pid() } else { std::process::id() };
     let usage = tokio::spawn(usage::watch(root, spec.limits, ports.orders.0.clone()));
     let mut incarnation = Incarnation::new(spec, server, ports);
-    incarnation.serve().await;
+    incarnation.serve(alarm).await;
     let ended = incarnation.finish().await;
     usage.abort();
     let swept = tree.sweep(&mark, cgroup.as_deref()).await;
@@ -198,8 +205,7 @@ impl Incarnation {
         }
     }
 
-    async fn serve(&mut self) {
-        let mut timer = Box::pin(sleep_until(Instant::now().into()));
+    async fn serve(&mut self, mut alarm: Alarm) {
         loop {
             let now = Instant::now();
             self.read_lines(now);
@@ -215,7 +221,7 @@ impl Incarnation {
             if was_deaf && !self.deaf {
                 continue; // lines that were left wake nobody
             }
-            match self.wait(timer.as_mut(), now).await {
+            match self.wait(&mut alarm, now).await {
                 Woke::Order(Some(Order::Serve(link))) => {
                     self.session.link_up(Instant::now());
                     (self.incoming, self.outgoing) = (Some(link.incoming), Some(link.outgoing));

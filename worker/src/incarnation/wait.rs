@@ -1,17 +1,19 @@
 //! What a run waits for.
 
-use std::{io, pin::Pin, time::Instant};
+use std::{io, time::Instant};
 
 use bytes::{BufMut, Bytes};
 use mcproxy_ipc::{FrameError, data::GatewayToWorker};
 use tokio::{
     io::AsyncReadExt,
     net::unix::pipe::{Receiver, Sender},
-    time::Sleep,
 };
 
 use super::{BACKLOG, Incarnation, Order, Stage};
-use crate::link::{Incoming, Outgoing};
+use crate::{
+    alarm::Alarm,
+    link::{Incoming, Outgoing},
+};
 
 /// What ended a wait.
 pub(super) enum Woke {
@@ -26,12 +28,10 @@ pub(super) enum Woke {
 
 impl Incarnation {
     /// Sleeps until there is something to do.
-    pub(super) async fn wait(&mut self, mut timer: Pin<&mut Sleep>, now: Instant) -> Woke {
+    pub(super) async fn wait(&mut self, alarm: &mut Alarm, now: Instant) -> Woke {
         let deadline = self.deadline(now);
-        // A timer that goes off too early costs one look; moving it at every call would cost every call.
-        if let Some(deadline) = deadline.filter(|deadline| timer.is_elapsed() || timer.deadline() > (*deadline).into())
-        {
-            timer.as_mut().reset(deadline.into());
+        if let Some(deadline) = deadline {
+            alarm.by(deadline);
         }
         let backlog = self.session.out.server.len() - self.written;
         let pause = self.stderr.pause(now).is_some();
@@ -47,7 +47,7 @@ impl Incarnation {
             () = room(outgoing), if writing => Woke::Look,
             read = read_some(stderr_pipe, stderr_chunk), if stderr_pipe.is_some() && !pause => Woke::Stderr(read),
             () = process.ended(), if !is_exited => Woke::Exit,
-            () = timer, if deadline.is_some() => Woke::Look,
+            () = alarm.rings() => Woke::Look,
         }
     }
 

@@ -1,8 +1,9 @@
 //! The calls in flight. Pure: time is an argument.
 
-use std::{collections::HashMap, time::Instant};
+use std::time::Instant;
 
 use mcproxy_ipc::CallTimeouts;
+use mcproxy_mcp::OwnKeyMap;
 
 /// Which call of the gateway a request to the server belongs to.
 #[derive(Debug)]
@@ -27,7 +28,7 @@ pub(crate) struct Expired {
 /// All calls in flight, by the id of the request to the server. A call leaves the table once, whoever answers it.
 #[derive(Debug)]
 pub(crate) struct Calls {
-    pending: HashMap<u64, Pending>,
+    pending: OwnKeyMap<u64, Pending>,
     limit: usize,
     timeouts: CallTimeouts,
     /// Not later than the first expiry. It is moved forward only when it fires, so that a call costs no timer.
@@ -36,7 +37,7 @@ pub(crate) struct Calls {
 
 impl Calls {
     pub(crate) fn new(limit: usize, timeouts: CallTimeouts) -> Self {
-        Self { pending: HashMap::new(), limit, timeouts, next_check: None }
+        Self { pending: OwnKeyMap::default(), limit, timeouts, next_check: None }
     }
 
     /// Takes in a call unless there are too many.

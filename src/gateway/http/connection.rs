@@ -1,0 +1,262 @@
+//! One connection of a client: where it stands, and the socket that keeps track of that.
+
+use std::{
+    cell::{Cell, OnceCell},
+    future::poll_fn,
+    io::{self, IoSlice},
+    pin::{Pin, pin},
+    rc::Rc,
+    task::{Context, Poll, Waker},
+    time::{Duration, Instant},
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+};
+
+/// The time as of the last look at all connections. Reading it costs no call.
+#[derive(Debug)]
+pub(super) struct Clock(Cell<Instant>);
+
+impl Clock {
+    pub(super) fn new(now: Instant) -> Self {
+        Self(Cell::new(now))
+    }
+
+    pub(super) fn set(&self, now: Instant) {
+        self.0.set(now);
+    }
+}
+
+/// What a connection is busy with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// Nothing is owed to the client, or an answer is on its way.
+    Resting,
+    /// The client began a request, and its head is not complete.
+    Head,
+    /// A request is being read or thought about; its own time limits hold.
+    Request,
+}
+
+/// How long a client may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Patience {
+    /// For the head of a request.
+    pub(super) head: Duration,
+    /// For its next request, or ours for something to say.
+    pub(super) rest: Duration,
+}
+
+/// One connection.
+#[derive(Debug)]
+pub(super) struct Connection {
+    clock: Rc<Clock>,
+    phase: Cell<Phase>,
+    /// Of the phase, or of the last byte in it that was ours.
+    since: Cell<Instant>,
+    given_up: Cell<bool>,
+    task: OnceCell<Waker>,
+}
+
+impl Connection {
+    pub(super) fn new(clock: Rc<Clock>) -> Self {
+        let since = Cell::new(clock.0.get());
+        Self { clock, phase: Cell::new(Phase::Resting), since, given_up: Cell::new(false), task: OnceCell::new() }
+    }
+
+    /// Drives the connection until it is over, or given up.
+    pub(super) async fn carry(&self, dispatcher: impl Future) {
+        let mut dispatcher = pin!(dispatcher);
+        poll_fn(|cx| {
+            if self.given_up.get() {
+                return Poll::Ready(());
+            }
+            // A task has one waker for all its life.
+            self.task.get_or_init(|| cx.waker().clone());
+            dispatcher.as_mut().poll(cx).map(drop)
+        })
+        .await;
+    }
+
+    /// Has its task look around.
+    pub(super) fn wake(&self) {
+        self.task.get().inspect(|task| task.wake_by_ref());
+    }
+
+    /// Gives the connection up if the client has taken longer than it may.
+    pub(super) fn check(&self, patience: Patience, now: Instant) {
+        let limit = match self.phase.get() {
+            Phase::Resting => patience.rest,
+            Phase::Head => patience.head,
+            Phase::Request => return,
+        };
+        if now.saturating_duration_since(self.since.get()) > limit {
+            self.given_up.set(true);
+            self.wake();
+        }
+    }
+
+    /// The head of a request is complete.
+    pub(super) fn asked(&self) {
+        self.phase.set(Phase::Request);
+    }
+
+    fn read(&self) {
+        if self.phase.get() == Phase::Resting {
+            self.enter(Phase::Head);
+        }
+    }
+
+    fn written(&self) {
+        match self.phase.get() {
+            // Something of an earlier answer: whoever receives one is no stranger, and may take its time.
+            Phase::Head => self.since.set(self.clock.0.get()),
+            Phase::Resting | Phase::Request => self.enter(Phase::Resting),
+        }
+    }
+
+    fn enter(&self, phase: Phase) {
+        self.phase.set(phase);
+        self.since.set(self.clock.0.get());
+    }
+}
+
+/// The client's socket.
+pub(super) struct Client {
+    stream: TcpStream,
+    connection: Rc<Connection>,
+}
+
+impl Client {
+    pub(super) fn new(stream: TcpStream, connection: Rc<Connection>) -> Self {
+        Self { stream, connection }
+    }
+
+    pub(super) fn connection(&self) -> &Rc<Connection> {
+        &self.connection
+    }
+}
+
+impl AsyncRead for Client {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        if buffer.filled().len() > before {
+            self.connection.read();
+        }
+        read
+    }
+}
+
+impl AsyncWrite for Client {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        if matches!(written, Poll::Ready(Ok(1..))) {
+            self.connection.written();
+        }
+        written
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, parts);
+        if matches!(written, Poll::Ready(Ok(1..))) {
+            self.connection.written();
+        }
+        written
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PATIENCE: Patience = Patience { head: Duration::from_secs(10), rest: Duration::from_secs(60) };
+
+    struct Scene {
+        start: Instant,
+        clock: Rc<Clock>,
+        connection: Connection,
+    }
+
+    fn scene() -> Scene {
+        let start = Instant::now();
+        let clock = Rc::new(Clock::new(start));
+        Scene { start, connection: Connection::new(clock.clone()), clock }
+    }
+
+    impl Scene {
+        fn at(&self, second: u64) -> &Connection {
+            let now = self.start + Duration::from_secs(second);
+            self.clock.set(now);
+            self.connection.check(PATIENCE, now);
+            &self.connection
+        }
+
+        fn is_given_up(&self, second: u64) -> bool {
+            self.at(second).given_up.get()
+        }
+    }
+
+    #[test]
+    fn a_head_that_drips_in_is_given_up_whichever_request_of_the_connection_it_is() {
+        let scene = scene();
+        let first = scene.at(1);
+        first.read();
+        first.asked();
+        first.written();
+        for second in 20..30 {
+            scene.at(second).read();
+            assert!(!scene.is_given_up(second));
+        }
+        assert!(scene.is_given_up(31));
+    }
+
+    #[test]
+    fn a_request_takes_as_long_as_it_takes() {
+        let scene = scene();
+        scene.at(0).read();
+        scene.at(1).asked();
+        scene.at(30).read(); // its body
+        assert!(!scene.is_given_up(3600));
+    }
+
+    #[test]
+    fn who_has_nothing_more_to_ask_is_let_go() {
+        let scene = scene();
+        scene.at(0).read();
+        scene.at(0).asked();
+        scene.at(5).written();
+        assert!(!scene.is_given_up(65));
+        assert!(scene.is_given_up(66));
+    }
+
+    #[test]
+    fn a_stream_that_says_something_now_and_then_stays_even_if_the_client_sends_ahead() {
+        let scene = scene();
+        scene.at(0).read();
+        scene.at(0).asked();
+        for second in (0..600).step_by(5) {
+            scene.at(second).written();
+            scene.at(second).read();
+        }
+        assert!(!scene.is_given_up(600));
+    }
+}

@@ -1,0 +1,159 @@
+//! Lets clients in: accepts connections, keeps count of them, and sees them off.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::HashMap,
+    io,
+    net::{SocketAddr, TcpListener as StdListener},
+    rc::Rc,
+    time::{Duration, Instant},
+};
+
+use actix_service::Service;
+use mcproxy_ipc::control::ConnectionLimits;
+use slog::{Logger, warn};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::Notify,
+    time::{MissedTickBehavior, interval, sleep},
+};
+
+use super::{
+    connection::{Client, Clock, Connection, Patience},
+    connections,
+};
+use crate::gateway::supervisor::Supervisor;
+
+/// A connection on which nothing is said is kept for so long. Streams say a comment more often.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// How often all connections are looked at.
+const LOOK: Duration = Duration::from_millis(500);
+/// Until accepting is tried again when it is impossible (no descriptors left, say).
+const PAUSE: Duration = Duration::from_millis(100);
+/// That it is impossible is said once in this time.
+const COMPLAINT: Duration = Duration::from_secs(10);
+
+/// Everybody who is connected.
+pub(super) struct Guests {
+    all: RefCell<HashMap<u64, Rc<Connection>>>,
+    next: Cell<u64>,
+    clock: Rc<Clock>,
+    left: Notify,
+    draining: Rc<Cell<bool>>,
+}
+
+impl Guests {
+    pub(super) fn new() -> Rc<Self> {
+        Rc::new(Self {
+            all: RefCell::default(),
+            next: Cell::default(),
+            clock: Rc::new(Clock::new(Instant::now())),
+            left: Notify::new(),
+            draining: Rc::default(),
+        })
+    }
+
+    /// Becomes true when connections are to end after the answers they owe.
+    pub(super) fn draining(&self) -> Rc<Cell<bool>> {
+        self.draining.clone()
+    }
+
+    fn count(&self) -> usize {
+        self.all.borrow().len()
+    }
+
+    fn admit<S>(self: &Rc<Self>, stream: TcpStream, http: &S)
+    where
+        S: Service<(Client, Option<SocketAddr>)>,
+        S::Future: 'static,
+    {
+        let connection = Rc::new(Connection::new(self.clock.clone()));
+        let dispatcher = http.call((Client::new(stream, connection.clone()), None));
+        let number = self.next.get();
+        self.next.set(number + 1);
+        self.all.borrow_mut().insert(number, connection.clone());
+        let guests = self.clone();
+        tokio::task::spawn_local(async move {
+            connection.carry(dispatcher).await;
+            guests.all.borrow_mut().remove(&number);
+            guests.left.notify_one();
+        });
+    }
+
+    fn look(&self, limits: &ConnectionLimits) {
+        let now = Instant::now();
+        self.clock.set(now);
+        // Their times are those of the look before, at worst.
+        let patience = Patience { head: limits.head_timeout + LOOK, rest: KEEP_ALIVE + LOOK };
+        self.all.borrow().values().for_each(|connection| connection.check(patience, now));
+    }
+
+    fn drain(&self) {
+        self.draining.set(true);
+        self.all.borrow().values().for_each(|connection| connection.wake());
+    }
+}
+
+/// Accepts connections for `http` until the supervisor wants the gateway to go, then waits until all are over. The
+/// supervisor knows how long that may take, and ends what exceeds it.
+pub(super) async fn serve<S>(
+    listener: StdListener,
+    http: S,
+    guests: Rc<Guests>,
+    supervisor: Supervisor,
+    log: Logger,
+) -> io::Result<()>
+where
+    S: Service<(Client, Option<SocketAddr>)>,
+    S::Future: 'static,
+{
+    let (mut settings, mut drain) = (supervisor.settings.clone(), supervisor.drain.clone());
+    let mut limits = settings.borrow_and_update().connections;
+    let mut at_once = connections::at_once(&limits, &log)?;
+    connections::inherit(&listener, &limits)?;
+    let listener = TcpListener::from_std(listener)?;
+    let mut look = interval(LOOK);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut complained: Option<Instant> = None;
+    loop {
+        let count = guests.count();
+        tokio::select! {
+            accepted = listener.accept(), if count < at_once => match accepted {
+                Ok((stream, _)) => guests.admit(stream, &http),
+                Err(error) if is_of_one_connection(&error) => {}
+                Err(error) => {
+                    if complained.is_none_or(|at| at.elapsed() >= COMPLAINT) {
+                        complained = Some(Instant::now());
+                        warn!(log, "cannot accept connections"; "error" => %error, "connections" => count);
+                    }
+                    sleep(PAUSE).await;
+                }
+            },
+            () = guests.left.notified(), if count >= at_once => {}
+            _ = look.tick() => guests.look(&limits),
+            Ok(()) = settings.changed() => {
+                limits = settings.borrow_and_update().connections;
+                at_once = connections::at_once(&limits, &log)?;
+                if let Err(error) = connections::inherit(&listener, &limits) {
+                    warn!(log, "cannot set what connections inherit"; "error" => %error);
+                }
+            }
+            _ = drain.wait_for(Option::is_some) => break,
+        }
+    }
+    drop(listener);
+    guests.drain();
+    while guests.count() > 0 {
+        tokio::select! {
+            () = guests.left.notified() => {}
+            _ = look.tick() => guests.look(&limits),
+        }
+    }
+    Ok(())
+}
+
+/// The client went away while it waited; the next one can be accepted at once (accept(2)).
+fn is_of_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
+}
