@@ -2,7 +2,8 @@
 
 use std::{
     collections::HashMap,
-    path::Path,
+    net::TcpListener,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -15,7 +16,10 @@ use mcproxy_ipc::{
     introduce,
     log::{DroppedRecords, LogThreshold},
 };
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    task::JoinSet,
+};
 
 /// Questions that may wait; each belongs to a request of a client.
 const QUESTIONS: usize = 64;
@@ -40,6 +44,9 @@ pub enum ControlError {
     /// The connection broke.
     #[error("the control connection failed")]
     Frame(#[from] FrameError),
+    /// It did not hand over where we are to listen.
+    #[error("the supervisor did not hand over its listening socket")]
+    Listener(#[source] std::io::Error),
     /// It said something else first.
     #[error("the supervisor did not begin with what belongs to the start")]
     Order,
@@ -68,6 +75,8 @@ pub(crate) struct Supervisor {
     pub(crate) settings: watch::Receiver<GatewaySettings>,
     /// Every server, in the order of the file.
     pub(crate) routes: watch::Receiver<Vec<Route>>,
+    /// Where to accept clients from now on, instead of where we began.
+    pub(crate) listener: watch::Receiver<Option<Arc<TcpListener>>>,
     /// How long to finish in, once the supervisor wants us to go.
     pub(crate) drain: watch::Receiver<Option<Duration>>,
     dropped: DroppedRecords,
@@ -121,7 +130,10 @@ pub(crate) struct Connection {
     threshold: LogThreshold,
     settings: watch::Sender<GatewaySettings>,
     routes: watch::Sender<Vec<Route>>,
+    listener: watch::Sender<Option<Arc<TcpListener>>>,
     drain: watch::Sender<Option<Duration>>,
+    /// Where the supervisor is called.
+    socket: PathBuf,
 }
 
 impl Connection {
@@ -146,6 +158,7 @@ impl Connection {
         let (news_to, news) = mpsc::channel(NEWS);
         let (settings, settings_seen) = watch::channel(*first_settings);
         let (routes, routes_seen) = watch::channel(first_routes);
+        let (listener, listener_seen) = watch::channel(None);
         let (drain, drain_seen) = watch::channel(None);
         let supervisor = Supervisor {
             questions: questions_to,
@@ -153,15 +166,21 @@ impl Connection {
             inheritance: Arc::new(Mutex::new(Some(inheritance))),
             settings: settings_seen,
             routes: routes_seen,
+            listener: listener_seen,
             drain: drain_seen,
             dropped,
         };
-        Ok((Self { receiver, sender, questions, news, logs, threshold, settings, routes, drain }, supervisor))
+        let socket = socket.to_owned();
+        let connection =
+            Self { receiver, sender, questions, news, logs, threshold, settings, routes, listener, drain, socket };
+        Ok((connection, supervisor))
     }
 
     /// Serves the connection until it ends, which means the end of the gateway.
     pub(crate) async fn serve(self) -> ControlError {
-        let Self { mut receiver, sender, mut questions, mut news, mut logs, threshold, settings, routes, drain } = self;
+        let Self { mut receiver, sender, mut questions, mut news, mut logs, .. } = self;
+        let Self { threshold, settings, routes, listener, drain, socket, .. } = self;
+        let mut fetches = JoinSet::new();
         let (out, queue) = mpsc::channel(QUEUE);
         let writer = tokio::spawn(sender.drain(queue));
         let mut waiting: HashMap<u64, oneshot::Sender<Answer>> = HashMap::new();
@@ -178,6 +197,7 @@ impl Connection {
                         continue;
                     }
                     Ok(SupervisorToGateway::Routes(new)) => { routes.send_replace(new); continue }
+                    Ok(SupervisorToGateway::Listen) => { fetches.spawn(fetch_listener(socket.clone())); continue }
                     Ok(SupervisorToGateway::Drain { grace }) => { drain.send_replace(Some(grace)); continue }
                     Ok(SupervisorToGateway::Answer { id, answer }) => {
                         if let Some(to) = waiting.remove(&id) {
@@ -191,6 +211,12 @@ impl Connection {
                         break ControlError::Order;
                     }
                     Err(error) => break error,
+                },
+                Some(fetched) = fetches.join_next() => match fetched {
+                    Ok(Ok(new)) => { listener.send_replace(Some(Arc::new(new))); continue }
+                    // The next gateway begins with it.
+                    Ok(Err(error)) => break error,
+                    Err(_) => break ControlError::Closed, // a panic, which ends the process anyway
                 },
                 Some(message) = news.recv() => message,
                 Some((question, to)) = questions.recv() => {
@@ -212,6 +238,12 @@ impl Connection {
 
 async fn next(receiver: &mut Receiver<SupervisorToGateway>) -> Result<SupervisorToGateway, ControlError> {
     receiver.next().await?.map(|(message, _)| message).ok_or(ControlError::Closed)
+}
+
+/// Descriptors do not travel among messages: the socket that listens has a connection of its own.
+async fn fetch_listener(socket: PathBuf) -> Result<TcpListener, ControlError> {
+    let connection = connect(&socket).await.map_err(ControlError::Connect)?;
+    connection.fetch_listener().await.map_err(ControlError::Listener)
 }
 
 async fn inherit(receiver: &mut Receiver<SupervisorToGateway>) -> Result<Inheritance, ControlError> {

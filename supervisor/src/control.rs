@@ -86,6 +86,9 @@ async fn greet(
         Role::Gateway => {
             let _ = gateway.send(GatewayCommand::Attach(Box::new(connection))).await;
         }
+        Role::Acceptor => {
+            let _ = gateway.send(GatewayCommand::Fetch(Box::new(connection))).await;
+        }
         Role::Operator => operator::serve(connection, &context, &requests).await,
         Role::Caller => refuse(connection, "this is the supervisor's control socket, not a worker's".to_owned()).await,
     }

@@ -1,9 +1,10 @@
 //! The gateway's task: keeps its process alive, holds the listening port meanwhile, tells it settings and routes, answers it.
 
 use std::{
-    net::TcpListener,
+    net::{SocketAddr, TcpListener},
     os::fd::OwnedFd,
     process::Stdio,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -13,7 +14,7 @@ use mcproxy_ipc::{
 };
 use slog::{Logger, debug, info, o, warn};
 use tokio::{
-    sync::{mpsc, watch},
+    sync::{mpsc, oneshot, watch},
     task::JoinSet,
 };
 
@@ -23,6 +24,7 @@ use crate::{
     context::{Context, sleep_until},
     keepsakes::Keepsakes,
     link::{Link, LinkNews, refuse},
+    listen::{self, ListenError},
     logging::{emit, one_line},
     orphans,
     server::Command,
@@ -51,6 +53,10 @@ const QUEUE: usize = 32;
 pub(crate) enum GatewayCommand {
     /// Somebody says that it is the gateway.
     Attach(Box<Connection>),
+    /// It comes for the listening socket.
+    Fetch(Box<Connection>),
+    /// Clients are to be accepted at another address; who is connected stays. Answered with where that is.
+    Listen { address: SocketAddr, reply: oneshot::Sender<Result<SocketAddr, ListenError>> },
     /// Other settings are in force.
     Configure(Box<GatewaySettings>),
     /// Stop accepting, finish within this time, end.
@@ -77,7 +83,9 @@ pub(crate) struct Gateway {
     context: Context,
     log: Logger,
     /// `None` once nobody is to be accepted any more.
-    listener: Option<TcpListener>,
+    listener: Option<Arc<TcpListener>>,
+    /// The gateway that runs still accepts at an earlier one.
+    has_old_listener: bool,
     settings: GatewaySettings,
     snapshot: watch::Sender<GatewaySnapshot>,
     child: Option<Child>,
@@ -114,7 +122,8 @@ impl Gateway {
         let gateway = Self {
             log: context.log.new(o!("process" => "gateway")),
             context,
-            listener: Some(listener),
+            listener: Some(Arc::new(listener)),
+            has_old_listener: false,
             settings,
             snapshot,
             child: None,
@@ -159,6 +168,10 @@ impl Gateway {
     async fn command(&mut self, command: GatewayCommand) {
         match command {
             GatewayCommand::Attach(connection) => self.attach(*connection).await,
+            GatewayCommand::Fetch(connection) => self.hand_listener(*connection).await,
+            GatewayCommand::Listen { address, reply } => {
+                let _ = reply.send(self.listen(address)); // who asked may have given up
+            }
             GatewayCommand::Configure(settings) => {
                 self.settings = *settings;
                 self.tell(SupervisorToGateway::Configure(Box::new(self.settings.clone())));
@@ -180,17 +193,52 @@ impl Gateway {
         }
     }
 
-    async fn attach(&mut self, connection: Connection) {
+    /// Whether the gateway of ours is at the other end.
+    fn is_ours(&self, connection: &Connection) -> bool {
         let peer = connection.peer();
         let ours = self.child.as_ref().map(Child::pid);
-        if peer.uid != Some(rustix::process::geteuid().as_raw())
-            || ours.is_none()
-            || peer.pid != ours
-            || self.link.is_some()
-        {
-            warn!(self.log, "gateway connection refused"; "pid" => peer.pid);
-            refuse(connection, "not the gateway of this supervisor".to_owned()).await;
-            return;
+        peer.uid == Some(rustix::process::geteuid().as_raw()) && ours.is_some() && peer.pid == ours
+    }
+
+    async fn turn_away(&self, connection: Connection) {
+        warn!(self.log, "gateway connection refused"; "pid" => connection.peer().pid);
+        refuse(connection, "not the gateway of this supervisor".to_owned()).await;
+    }
+
+    fn listen(&mut self, address: SocketAddr) -> Result<SocketAddr, ListenError> {
+        let Some(old) = &self.listener else { return Err(ListenError::Ending) };
+        let new = listen::bind_beside(address, old)?;
+        let bound = new.local_addr().map_err(|source| ListenError::Io { address, source })?;
+        self.listener = Some(Arc::new(new));
+        // A gateway that has not called yet was started with the old one, and is told when it calls.
+        self.has_old_listener = self.child.is_some();
+        self.tell_listener();
+        Ok(bound)
+    }
+
+    fn tell_listener(&mut self) {
+        if self.has_old_listener && self.link.is_some() {
+            self.has_old_listener = false;
+            self.tell(SupervisorToGateway::Listen);
+        }
+    }
+
+    async fn hand_listener(&mut self, connection: Connection) {
+        let Some(listener) = self.listener.clone().filter(|_| self.is_ours(&connection)) else {
+            return self.turn_away(connection).await;
+        };
+        let log = self.log.clone();
+        self.answers.spawn(async move {
+            // A gateway that did not get it ends, and the next one begins with it.
+            if let Err(error) = connection.hand_listener(&listener).await {
+                warn!(log, "the listening socket was not handed over"; "error" => %error);
+            }
+        });
+    }
+
+    async fn attach(&mut self, connection: Connection) {
+        if !self.is_ours(&connection) || self.link.is_some() {
+            return self.turn_away(connection).await;
         }
         let Some(link) = Link::accept(connection).await else { return };
         self.link = Some(link);
@@ -200,6 +248,7 @@ impl Gateway {
         self.hand_down();
         self.tell(SupervisorToGateway::Configure(Box::new(self.settings.clone())));
         self.tell(SupervisorToGateway::Routes(self.routes()));
+        self.tell_listener();
     }
 
     /// Gives the gateway what the one before had.
@@ -331,6 +380,7 @@ impl Gateway {
                 self.due = Some(Instant::now() + START_LIMIT);
                 self.snapshot.send_modify(|snapshot| snapshot.running = Some((child.pid(), Instant::now())));
                 self.child = Some(child);
+                self.has_old_listener = false;
             }
             Err(error) => {
                 let delay = self.again(Duration::ZERO);

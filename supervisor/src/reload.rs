@@ -1,6 +1,6 @@
 //! Reading the configuration again: a bad file changes nothing, a good one only what differs.
 
-use std::path::PathBuf;
+use std::{net::SocketAddr, path::PathBuf};
 
 use mcproxy_config::{Auth, Config, ConfigDiff, GatewayConfig, diff};
 use mcproxy_ipc::{
@@ -82,9 +82,15 @@ impl Supervisor {
                 return cause.answer(Err(said));
             }
         };
-        self.overview.send_modify(|overview| overview.config_error = None);
         let changes = diff(&self.config, &new);
+        if changes.listen_changed
+            && let Err(error) = self.listen(new.listen).await
+        {
+            let said = self.rejected(&[error], cause.word());
+            return cause.answer(Err(said));
+        }
         let said = describe(&changes);
+        self.overview.send_modify(|overview| overview.config_error = None);
         let touched = self.apply(new, &changes, cause.is_wish()).await;
         info!(self.context.log, "configuration read again"; "cause" => cause.word(), "changes" => &said);
         if touched.is_empty() || self.outcomes.len() >= MAX_OUTCOMES {
@@ -101,6 +107,17 @@ impl Supervisor {
             warn!(log, "changed configuration is in force in part"; "changes" => &said, "outcome" => &sentences);
             cause.answer(Err(format!("{said}\n{sentences}")));
         });
+    }
+
+    /// Has clients accepted at another address from now on. The one thing of a reload that can fail: so it comes first.
+    async fn listen(&self, address: SocketAddr) -> Result<(), String> {
+        let (reply, bound) = oneshot::channel();
+        let _ = self.gateway.send(GatewayCommand::Listen { address, reply }).await;
+        let bound = bound.await.map_err(|_| "MCProxy is being stopped".to_owned())?;
+        let bound = bound.map_err(|error| with_source(&error))?;
+        info!(self.context.log, "listening"; "url" => format!("http://{bound}/mcp"));
+        self.overview.send_modify(|overview| overview.listen = bound.to_string());
+        Ok(())
     }
 
     fn rejected(&self, problems: &[String], cause: &'static str) -> String {
@@ -160,10 +177,6 @@ impl Supervisor {
         }
         self.directory.send_replace(directory.into());
         self.context.routes_changed.notify_one();
-        if changes.listen_changed {
-            warn!(self.context.log, "`listen` changed; that needs a restart of MCProxy";
-                "old" => %self.config.listen, "new" => %new.listen);
-        }
         let level = self.fixed_level.unwrap_or(new.log_level);
         self.level.set(level);
         if changes.gateway_changed || changes.supervisor_changed {
@@ -180,13 +193,15 @@ impl Supervisor {
 
 /// Reads the file; every problem is one line.
 pub(crate) fn load(path: &std::path::Path) -> Result<Config, Vec<String>> {
-    Config::load(path, &|name| std::env::var(name).ok()).map_err(|error| {
-        let mut text = error.to_string();
-        if let Some(source) = std::error::Error::source(&error) {
-            text = format!("{text}: {source}");
-        }
-        text.lines().map(str::to_owned).collect()
-    })
+    Config::load(path, &|name| std::env::var(name).ok())
+        .map_err(|error| with_source(&error).lines().map(str::to_owned).collect())
+}
+
+fn with_source(error: &dyn std::error::Error) -> String {
+    match error.source() {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    }
 }
 
 /// What the gateway is told of the configuration.
@@ -238,7 +253,7 @@ fn describe(changes: &ConfigDiff) -> String {
         flag(changes.reordered, "another order"),
         flag(changes.gateway_changed, "gateway settings"),
         flag(changes.supervisor_changed, "logging or grace"),
-        flag(changes.listen_changed, "`listen` (needs a restart)"),
+        flag(changes.listen_changed, "`listen`"),
     ];
     parts.into_iter().flatten().collect::<Vec<_>>().join("; ")
 }
@@ -253,7 +268,7 @@ mod tests {
     fn a_reload_says_what_it_changed() {
         let name = |text: &str| ServerName::try_from(text).expect("valid");
         let changes = ConfigDiff { added: vec![name("a"), name("b")], listen_changed: true, ..ConfigDiff::default() };
-        assert_eq!(describe(&changes), "added a, b; `listen` (needs a restart)");
+        assert_eq!(describe(&changes), "added a, b; `listen`");
         assert_eq!(describe(&ConfigDiff::default()), "nothing changed");
     }
 }

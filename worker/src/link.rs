@@ -201,7 +201,9 @@ async fn admit(mut connection: Connection) -> Result<Link, String> {
     let hello = receive_hello(&mut connection).await.map_err(|error| error.to_string())?;
     let verdict = match hello.role {
         Role::Caller => Verdict::Accepted,
-        Role::Worker { .. } | Role::Gateway | Role::Operator => Verdict::Refused("only the gateway calls here".into()),
+        Role::Worker { .. } | Role::Gateway | Role::Acceptor | Role::Operator => {
+            Verdict::Refused("only the gateway calls here".into())
+        }
     };
     connection.answer(verdict.clone()).await.map_err(|error| error.to_string())?;
     match verdict {

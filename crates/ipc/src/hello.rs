@@ -33,6 +33,8 @@ pub enum Role {
     Operator,
     /// The gateway, to a worker's data socket.
     Caller,
+    /// The gateway, to its supervisor, for a listening socket ([`Connection::fetch_listener`]).
+    Acceptor,
 }
 
 /// The answer to a [`Hello`].
@@ -63,13 +65,17 @@ pub enum HelloError {
 
 /// Says who we are and waits for the verdict. The caller's half of the hello.
 pub async fn introduce(connection: &mut Connection, role: Role) -> Result<(), HelloError> {
-    let hello = Hello { role, version: env!("CARGO_PKG_VERSION").to_owned() };
-    connection.sender().send(&hello).await?;
+    say(connection, role).await?;
     let answer = timeout(HELLO_TIMEOUT, connection.verdict()).await.map_err(|_| HelloError::Timeout)??;
     match answer.ok_or(HelloError::Closed)? {
         Verdict::Accepted => Ok(()),
         Verdict::Refused(reason) => Err(HelloError::Refused(reason)),
     }
+}
+
+pub(crate) async fn say(connection: &mut Connection, role: Role) -> Result<(), FrameError> {
+    let hello = Hello { role, version: env!("CARGO_PKG_VERSION").to_owned() };
+    connection.sender().send(&hello).await
 }
 
 /// Waits for the other side's hello. The verdict is the listener's to send ([`Connection::answer`]).

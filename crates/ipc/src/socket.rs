@@ -1,5 +1,7 @@
 use std::{
     io,
+    net::TcpListener,
+    os::fd::AsFd,
     os::unix::fs::{FileTypeExt, PermissionsExt},
     path::{Path, PathBuf},
 };
@@ -12,10 +14,11 @@ use serde::{Serialize, de::DeserializeOwned};
 use tokio::{net::UnixStream, time::timeout};
 
 use crate::{
-    FrameError, Hello, Receiver, Sender, Verdict,
+    FrameError, Hello, Receiver, Role, Sender, Verdict,
     frame::{self, encode_frame},
     half::{self, ReadHalf, WriteHalf},
-    hello::HELLO_TIMEOUT,
+    handover,
+    hello::{self, HELLO_TIMEOUT},
     pipes,
 };
 
@@ -72,6 +75,21 @@ impl Connection {
     /// The same for the listener, once it has let the caller in: waits for the pipes, but not for long.
     pub async fn accept_data<In: DeserializeOwned, Out: Serialize>(self) -> io::Result<(Receiver<In>, Sender<Out>)> {
         timeout(HELLO_TIMEOUT, pipes::accept(self.sender.into_io())).await?.map(of_data)
+    }
+
+    /// Answers the hello of an [`Acceptor`](Role::Acceptor), in the place of a verdict, with a copy of a listening socket.
+    pub async fn hand_listener(self, listener: &TcpListener) -> io::Result<()> {
+        let socket = self.sender.into_io();
+        timeout(HELLO_TIMEOUT, handover::send(socket.descriptor(), &[listener.as_fd()])).await?
+    }
+
+    /// Says hello as an [`Acceptor`](Role::Acceptor) and waits for the socket, but not for long. A verdict before it could be
+    /// read together with it, and then a descriptor is lost (unix(7)).
+    pub async fn fetch_listener(mut self) -> io::Result<TcpListener> {
+        hello::say(&mut self, Role::Acceptor).await.map_err(io::Error::other)?;
+        let socket = self.sender.into_io();
+        let [listener] = timeout(HELLO_TIMEOUT, handover::receive(socket.descriptor())).await??;
+        Ok(listener.into())
     }
 
     pub(crate) fn sender(&mut self) -> HelloSender<'_> {

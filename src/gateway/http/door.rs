@@ -10,8 +10,9 @@ use std::{
 };
 
 use actix_service::Service;
+use futures_util::FutureExt;
 use mcproxy_ipc::control::ConnectionLimits;
-use slog::{Logger, warn};
+use slog::{Logger, info, warn};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::Notify,
@@ -94,11 +95,11 @@ impl Guests {
     }
 }
 
-/// Accepts connections for `http` until the supervisor wants the gateway to go, then waits until all are over. The
+/// Accepts connections, which the service that `build` makes serves, until the supervisor wants the gateway to go, then waits until all are over. The
 /// supervisor knows how long that may take, and ends what exceeds it.
 pub(super) async fn serve<S>(
     listener: StdListener,
-    http: S,
+    build: impl AsyncFn(&ConnectionLimits) -> io::Result<S>,
     guests: Rc<Guests>,
     supervisor: Supervisor,
     log: Logger,
@@ -108,10 +109,12 @@ where
     S::Future: 'static,
 {
     let (mut settings, mut drain) = (supervisor.settings.clone(), supervisor.drain.clone());
+    let mut elsewhere = supervisor.listener.clone();
     let mut limits = settings.borrow_and_update().connections;
     let mut at_once = connections::at_once(&limits, &log)?;
     connections::inherit(&listener, &limits)?;
-    let listener = TcpListener::from_std(listener)?;
+    let mut listener = TcpListener::from_std(listener)?;
+    let mut http = build(&limits).await?;
     let mut look = interval(LOOK);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut complained: Option<Instant> = None;
@@ -132,11 +135,24 @@ where
             () = guests.left.notified(), if count >= at_once => {}
             _ = look.tick() => guests.look(&limits),
             Ok(()) = settings.changed() => {
-                limits = settings.borrow_and_update().connections;
-                at_once = connections::at_once(&limits, &log)?;
-                if let Err(error) = connections::inherit(&listener, &limits) {
-                    warn!(log, "cannot set what connections inherit"; "error" => %error);
+                let new = settings.borrow_and_update().connections;
+                if new != limits {
+                    limits = new;
+                    at_once = connections::at_once(&limits, &log)?;
+                    connections::inherit(&listener, &limits)?;
+                    http = build(&limits).await?;
                 }
+            }
+            Ok(()) = elsewhere.changed() => {
+                let Some(new) = elsewhere.borrow_and_update().clone() else { continue };
+                // Who waits to be accepted has been promised nothing else.
+                while let Some(Ok((stream, _))) = listener.accept().now_or_never() {
+                    guests.admit(stream, &http);
+                }
+                let new = new.try_clone()?;
+                connections::inherit(&new, &limits)?;
+                listener = TcpListener::from_std(new)?;
+                info!(log, "accepting elsewhere"; "address" => %listener.local_addr()?);
             }
             _ = drain.wait_for(Option::is_some) => break,
         }

@@ -12,11 +12,21 @@ mod refusal;
 mod sse;
 mod streamable;
 
-use std::{io, net::TcpListener, rc::Rc, thread};
+use std::{
+    cell::Cell,
+    future::poll_fn,
+    io,
+    net::{SocketAddr, TcpListener},
+    rc::Rc,
+    task::Poll,
+    thread,
+    time::Duration,
+};
 
 use actix_http::{HttpService, KeepAlive};
-use actix_service::{IntoServiceFactory, ServiceFactory, fn_factory, map_config};
+use actix_service::{IntoServiceFactory, Service, ServiceFactory, fn_factory, map_config};
 use actix_web::{App, HttpResponse, dev::AppConfig, http::header::ContentType, web};
+use mcproxy_ipc::control::ConnectionLimits;
 use slog::Logger;
 use tokio::{
     runtime::{Builder, LocalOptions},
@@ -44,10 +54,18 @@ pub(super) fn serve(
 
 /// All that clients touch lives here, on the thread that serves.
 async fn answer(listener: TcpListener, supervisor: Supervisor, log: Logger) -> io::Result<()> {
-    let head_timeout = supervisor.settings.borrow().connections.head_timeout;
     let gateway = Gateway::start(supervisor.clone(), log.clone());
     let guests = Guests::new();
-    let draining = guests.draining();
+    let build = async |limits: &ConnectionLimits| http(gateway.clone(), guests.draining(), limits.head_timeout).await;
+    door::serve(listener, build, guests.clone(), supervisor, log).await
+}
+
+/// What speaks HTTP on a connection.
+async fn http(
+    gateway: Rc<Gateway>,
+    draining: Rc<Cell<bool>>,
+    head_timeout: Duration,
+) -> io::Result<impl Service<(Client, Option<SocketAddr>), Future: 'static>> {
     let app = fn_factory(move || {
         let gateway = gateway.clone();
         let app = App::new().app_data(gateway.clone()).configure(routes).default_service(web::to(not_found));
@@ -64,18 +82,13 @@ async fn answer(listener: TcpListener, supervisor: Supervisor, log: Logger) -> i
         .graceful_shutdown_signal(move || {
             let draining = draining.clone();
             // The door wakes every connection when this has become true.
-            std::future::poll_fn(
-                move |_| {
-                    if draining.get() { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
-                },
-            )
+            poll_fn(move |_| if draining.get() { Poll::Ready(()) } else { Poll::Pending })
         })
         .on_connect_ext(|client: &Client, data| {
             data.insert(client.connection().clone());
         })
         .h1(app);
-    let http = http.new_service(()).await.map_err(|()| io::Error::other("the HTTP application cannot be built"))?;
-    door::serve(listener, http, guests, supervisor, log).await
+    http.new_service(()).await.map_err(|()| io::Error::other("the HTTP application cannot be built"))
 }
 
 fn routes(config: &mut web::ServiceConfig) {
@@ -136,6 +149,8 @@ impl actix_web::FromRequest for Shared {
 pub fn listener_from_stdin() -> io::Result<TcpListener> {
     use std::os::fd::AsFd;
     let fd = io::stdin().as_fd().try_clone_to_owned()?;
+    // With no other copy of it here, the last one to be closed ends the listening.
+    rustix::stdio::dup2_stdin(std::fs::File::open("/dev/null")?)?;
     if !rustix::net::sockopt::socket_acceptconn(&fd)? {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "standard input is not a listening socket"));
     }

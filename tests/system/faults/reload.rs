@@ -1,9 +1,9 @@
-use std::{fs, time::Duration};
+use std::{fs, net::TcpListener, time::Duration};
 
 use rustix::process::Signal;
 use serde_json::json;
 
-use crate::support::{Proxy, eventually, fixture, is_alive, signal};
+use crate::support::{Proxy, Session, eventually, fixture, is_alive, signal};
 
 #[tokio::test]
 async fn a_server_that_is_added_or_removed_leaves_the_others_alone() {
@@ -113,4 +113,79 @@ async fn sighup_reads_the_file_again() {
         proxy.status().await.servers.iter().any(|server| server.name == "b" && server.is_ready()).then_some(())
     })
     .await;
+}
+
+/// One that waits for nobody.
+fn client() -> reqwest::Client {
+    reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build().expect("a client")
+}
+
+/// A port that was free a moment ago.
+fn free_port() -> u16 {
+    TcpListener::bind(("127.0.0.1", 0)).and_then(|listener| listener.local_addr()).expect("a free port").port()
+}
+
+#[tokio::test]
+async fn a_changed_listen_is_where_clients_are_accepted_from_then_on_and_nobody_is_dropped() {
+    let config = |listen: &str| json!({"listen": listen, "auth": "none", "servers": [fixture("a", &[])]});
+    let proxy = Proxy::launch_where_configured(config(&format!("127.0.0.1:{}", free_port()))).await;
+    proxy.until_ready().await;
+    let session = proxy.session().await;
+    let mut stream = session.stream().await;
+    let before = proxy.status().await;
+    let new = free_port();
+    // The second change is to an address that overlaps the first.
+    for (listen, called) in [
+        (format!("127.0.0.1:{new}"), format!("127.0.0.1:{new}")),
+        (format!("0.0.0.0:{new}"), format!("127.0.0.2:{new}")),
+    ] {
+        proxy.write_config(&config(&listen).to_string());
+        let reload = proxy.cli(&["reload"]).await;
+        assert_eq!(reload.code, Some(0), "{reload:?}");
+        assert_eq!(proxy.status().await.listen, listen);
+        let http = client();
+        eventually("the new address is answered", Duration::from_secs(15), async || {
+            http.get(format!("http://{called}/healthz")).send().await.ok()
+        })
+        .await;
+        let elsewhere = Session::open(&http, &format!("http://{called}/mcp")).await;
+        assert_eq!(elsewhere.say("a__echo", json!({"text": "new"})).await, "new");
+    }
+    eventually("the old address is closed", Duration::from_secs(15), async || {
+        client().get(proxy.url("/healthz")).send().await.is_err().then_some(())
+    })
+    .await;
+    let after = proxy.status().await;
+    assert_eq!(after.gateway_pid(), before.gateway_pid());
+    assert_eq!(after.server("a").server_pid, before.server("a").server_pid);
+    // The stream of the first address hears what happens after both changes.
+    let mut grown = config(&format!("0.0.0.0:{new}"));
+    grown["servers"].as_array_mut().expect("servers").push(fixture("b", &[]));
+    proxy.write_config(&grown.to_string());
+    stream.notification("notifications/tools/list_changed").await;
+    // And the next gateway begins there.
+    signal(after.gateway_pid(), Signal::KILL);
+    eventually("another gateway answers", Duration::from_secs(15), async || {
+        client().get(format!("http://127.0.0.2:{new}/healthz")).send().await.ok()
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_listen_that_cannot_be_had_rejects_the_whole_file() {
+    let config = |listen: &str, servers: &[&str]| {
+        let servers: Vec<_> = servers.iter().map(|name| fixture(name, &[])).collect();
+        json!({"listen": listen, "servers": servers})
+    };
+    let old = format!("127.0.0.1:{}", free_port());
+    let proxy = Proxy::launch_where_configured(config(&old, &["a"])).await;
+    let taken = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+    let taken = taken.local_addr().expect("its address").to_string();
+    proxy.write_config(&config(&taken, &["a", "b"]).to_string());
+    let reload = proxy.cli(&["reload"]).await;
+    assert!(reload.code != Some(0) && reload.stderr.contains(&taken) && reload.stderr.contains("in use"), "{reload:?}");
+    let status = proxy.status().await;
+    assert_eq!(status.listen, old);
+    assert!(status.servers.iter().all(|server| server.name != "b"), "nothing of the file is in force");
+    assert_eq!(proxy.get("/healthz").await.status, 200);
 }

@@ -47,6 +47,26 @@ async fn a_body_that_drips_is_given_up_before_its_time() {
 }
 
 #[tokio::test]
+async fn a_head_that_drips_ends_its_connection_whichever_request_it_is() {
+    let proxy = proxy_with(json!({"headerTimeout": 1.0})).await;
+    let mut fresh = Raw::connect(&proxy).await;
+    fresh.send(b"GET /healthz HT").await;
+    assert!(fresh.some().await.starts_with("HTTP/1.1 408"));
+    let mut used = Raw::connect(&proxy).await;
+    used.send(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+    assert!(used.some().await.starts_with("HTTP/1.1 200"));
+    let begun = Instant::now();
+    let mut drip = b"GET /healthz HTTP/1.1\r\nX-Long: ".iter().chain([b'x'; 1000].iter());
+    while used.send(&[*drip.next().expect("it ends before that")]).await {
+        if used.rest(Duration::from_millis(100)).await.1 == End::Closed {
+            break;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(60), "it drips on");
+    }
+    assert!(begun.elapsed() >= Duration::from_millis(900), "not before its time: {:?}", begun.elapsed());
+}
+
+#[tokio::test]
 async fn two_gigabytes_are_refused_without_being_read_and_endless_chunks_at_the_limit() {
     let proxy = proxy_with(json!({"maxBody": 1 << 20})).await;
     let gateway = proxy.status().await.gateway_pid();

@@ -23,6 +23,9 @@ use super::{
 /// Drain (20 s), and a little for the last kill.
 const STOP: Duration = Duration::from_secs(25);
 
+/// A free port, whatever the configuration says.
+const ANY_PORT: [&str; 2] = ["--port", "0"];
+
 /// How long an unused connection is kept for the next request.
 const POOL_IDLE: Duration = Duration::from_secs(5);
 
@@ -69,12 +72,24 @@ impl Proxy {
 
     /// The same, with changes to the supervisor's command.
     pub(crate) async fn launch_with(config: Value, change: impl FnOnce(&mut std::process::Command)) -> Self {
+        let change = |command: &mut std::process::Command| {
+            command.args(ANY_PORT);
+            change(command);
+        };
         Self::launch_program(&binary("mcproxy-supervisor"), config, change).await
+    }
+
+    /// The same, listening where the configuration says.
+    pub(crate) async fn launch_where_configured(config: Value) -> Self {
+        Self::launch_program(&binary("mcproxy-supervisor"), config, |_| ()).await
     }
 
     /// The same, with the binaries that lie beside this supervisor.
     pub(crate) async fn launch_at(program: &Path, config: Value) -> Self {
-        Self::launch_program(program, config, |_| ()).await
+        Self::launch_program(program, config, |command| {
+            command.args(ANY_PORT);
+        })
+        .await
     }
 
     async fn launch_program(program: &Path, config: Value, change: impl FnOnce(&mut std::process::Command)) -> Self {
@@ -275,12 +290,14 @@ fn log_into(command: &mut std::process::Command, dir: &Path) {
 
 /// The supervisor's command for the configuration in `dir`.
 pub(crate) fn supervisor(dir: &Path) -> std::process::Command {
-    command_of(&binary("mcproxy-supervisor"), dir)
+    let mut command = command_of(&binary("mcproxy-supervisor"), dir);
+    command.args(ANY_PORT);
+    command
 }
 
 fn command_of(program: &Path, dir: &Path) -> std::process::Command {
     let mut command = std::process::Command::new(program);
-    command.args(["--config", "mcp-servers.json", "--port", "0", "--log", "--log-level", "debug"]);
+    command.args(["--config", "mcp-servers.json", "--log", "--log-level", "debug"]);
     command.args(["--runtime-dir", "run", "--state-dir", "state"]).current_dir(dir).stdin(Stdio::null());
     command
 }

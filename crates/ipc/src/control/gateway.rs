@@ -98,6 +98,8 @@ pub enum SupervisorToGateway {
     Configure(Box<GatewaySettings>),
     /// All servers in the order of the file: last message of the start, and again after every change.
     Routes(Vec<Route>),
+    /// There is another listening socket: fetch it as [`Role::Acceptor`](crate::Role::Acceptor) and accept there instead.
+    Listen,
     /// Answer with `Pong` of the same number.
     Ping(u64),
     /// Stop accepting, finish what is in flight within this time, then exit.
