@@ -142,6 +142,7 @@ fn code(version: ProtocolVersion) -> u8 {
         ProtocolVersion::V2025_03_26 => 2,
         ProtocolVersion::V2025_06_18 => 3,
         ProtocolVersion::V2025_11_25 => 4,
+        ProtocolVersion::V2026_07_28 => 5,
     }
 }
 
@@ -198,7 +199,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_sealed_comes_back(
-            key in any::<[u8; 16]>(), salt in any::<[u8; SALT]>(), version in 0usize..4, gateway: u64, issued: u64,
+            key in any::<[u8; 16]>(), salt in any::<[u8; SALT]>(), version in 0usize..5, gateway: u64, issued: u64,
             features: u16, name in "\\PC{0,16}", own_version in "\\PC{0,8}", principal in prop::option::of("\\PC{0,20}")
         ) {
             let client = Client { name: name.into(), version: own_version.into(), features: Features(features) };

@@ -73,7 +73,8 @@ pub struct CallContext {
 pub enum WorkerToGateway {
     /// What the server offers; first message, and again whenever it changes. Payload: one JSON object with `serverInfo`,
     /// `capabilities`, `instructions` (absent when the server has none) and the arrays `tools`, `prompts`, `resources`,
-    /// `resourceTemplates`, each element as the server sent it.
+    /// `resourceTemplates`, each element as the server sent it. A server of 2026-07-28 may have said how long each list stays
+    /// true: then `caching` is an object of list → `{"ttlMs": …, "cacheScope": …}`, the strictest of its pages.
     Catalogue {
         /// Grows with every change.
         revision: u64,

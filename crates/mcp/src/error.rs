@@ -21,6 +21,12 @@ impl ErrorCode {
     pub const INTERNAL_ERROR: Self = Self(-32603);
     /// No such resource (MCP up to 2025-11-25, server/resources).
     pub const RESOURCE_NOT_FOUND: Self = Self(-32002);
+    /// The HTTP headers do not say what the body says (2026-07-28, transports).
+    pub const HEADER_MISMATCH: Self = Self(-32020);
+    /// The server needs something that the client did not declare (2026-07-28).
+    pub const MISSING_CLIENT_CAPABILITY: Self = Self(-32021);
+    /// The request is made in a version that is not spoken (2026-07-28, versioning).
+    pub const UNSUPPORTED_VERSION: Self = Self(-32022);
     /// Ours: a call took longer than its timeout. The server was told to cancel it.
     pub const TIMEOUT: Self = Self(31001);
     /// Ours: the server is not there. The call was not sent.

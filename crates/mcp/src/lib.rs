@@ -7,6 +7,7 @@
 mod depth;
 mod envelope;
 mod error;
+pub mod meta;
 pub mod method;
 mod object;
 mod own_keys;

@@ -4,6 +4,12 @@
 pub const INITIALIZE: &str = "initialize";
 /// The client has seen the answer to `initialize`.
 pub const INITIALIZED: &str = "notifications/initialized";
+/// What versions, capabilities and instructions there are (from 2026-07-28).
+pub const DISCOVER: &str = "server/discover";
+/// A stream for changes (from 2026-07-28).
+pub const LISTEN: &str = "subscriptions/listen";
+/// What of it the client gets.
+pub const LISTEN_ACKNOWLEDGED: &str = "notifications/subscriptions/acknowledged";
 /// Are you there.
 pub const PING: &str = "ping";
 /// All tools.

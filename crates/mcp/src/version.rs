@@ -1,6 +1,6 @@
 use std::fmt;
 
-/// A revision of MCP that begins with `initialize`, oldest first.
+/// A revision of MCP, oldest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ProtocolVersion {
     /// HTTP+SSE.
@@ -11,14 +11,19 @@ pub enum ProtocolVersion {
     V2025_06_18,
     /// Icons, tasks, elicitation by URL, SSE polling.
     V2025_11_25,
+    /// No sessions and no `initialize`: every request says of itself what it needs.
+    V2026_07_28,
 }
 
-/// What is offered to a client that asks for a version we do not know.
+/// What is offered to a client that asks in `initialize` for a version we do not know.
 pub const LATEST: ProtocolVersion = ProtocolVersion::V2025_11_25;
 
 impl ProtocolVersion {
     /// All of them, newest first.
-    pub const ALL: [Self; 4] = [Self::V2025_11_25, Self::V2025_06_18, Self::V2025_03_26, Self::V2024_11_05];
+    pub const ALL: [Self; 5] =
+        [Self::V2026_07_28, Self::V2025_11_25, Self::V2025_06_18, Self::V2025_03_26, Self::V2024_11_05];
+    /// Those that begin with `initialize`, newest first.
+    pub const WITH_INITIALIZE: [Self; 4] = [Self::V2025_11_25, Self::V2025_06_18, Self::V2025_03_26, Self::V2024_11_05];
 
     /// The text on the wire.
     pub fn as_str(self) -> &'static str {
@@ -27,12 +32,13 @@ impl ProtocolVersion {
             Self::V2025_03_26 => "2025-03-26",
             Self::V2025_06_18 => "2025-06-18",
             Self::V2025_11_25 => "2025-11-25",
+            Self::V2026_07_28 => "2026-07-28",
         }
     }
 
-    /// The version of that name.
+    /// The version of that name, of those that begin with `initialize`.
     pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|v| v.as_str() == text)
+        Self::WITH_INITIALIZE.into_iter().find(|v| v.as_str() == text)
     }
 
     /// The answer to a client's wish: the same version if it is known, else the latest (MCP lifecycle, version negotiation).
@@ -53,10 +59,11 @@ mod tests {
 
     #[test]
     fn a_known_wish_is_granted_and_an_unknown_one_gets_the_latest() {
-        for version in ProtocolVersion::ALL {
+        for version in ProtocolVersion::WITH_INITIALIZE {
             assert_eq!(ProtocolVersion::negotiate(version.as_str()), version);
         }
         assert_eq!(ProtocolVersion::negotiate("2099-01-01"), LATEST);
-        assert_eq!(ProtocolVersion::ALL.into_iter().max(), Some(LATEST));
+        assert_eq!(ProtocolVersion::negotiate("2026-07-28"), LATEST, "it has no `initialize`");
+        assert_eq!(ProtocolVersion::WITH_INITIALIZE.into_iter().max(), Some(LATEST));
     }
 }

@@ -257,7 +257,7 @@ fn check_version(request: &HttpRequest) -> Result<(), Refusal> {
     match header(request, VERSION) {
         Some(text) if ProtocolVersion::parse(text).is_none() => Err(Refusal::bad_request(format_args!(
             "the MCP-Protocol-Version {text:?} is not supported; supported: {}",
-            ProtocolVersion::ALL.map(ProtocolVersion::as_str).join(", ")
+            ProtocolVersion::WITH_INITIALIZE.map(ProtocolVersion::as_str).join(", ")
         ))),
         _ => Ok(()),
     }

@@ -58,7 +58,7 @@ struct Outbound<'a> {
 
 impl Outbound<'_> {
     fn call_result<'r>(&self, raw: &'r str) -> Cow<'r, str> {
-        let structured = holds(raw, &STRUCTURED);
+        let structured = self.version < ProtocolVersion::V2026_07_28 && holds(raw, &STRUCTURED);
         if !structured && !self.concerns(raw) {
             return Cow::Borrowed(raw);
         }
@@ -66,7 +66,8 @@ impl Outbound<'_> {
         let mut edits = Splices::of(raw);
         let content = elements(object.get("content"));
         // Only an object may stand there up to 2025-11-25. Servers put the same into a text block.
-        if let Some(value) = object.get("structuredContent").filter(|value| !value.get().starts_with('{')) {
+        let misplaced = object.get("structuredContent").filter(|value| structured && !value.get().starts_with('{'));
+        if let Some(value) = misplaced {
             edits.retain(raw, &object, |key| key != "structuredContent");
             if content.is_empty() && value.get() != "null" {
                 let block = text_block(value.get());
@@ -260,6 +261,8 @@ mod tests {
             call_result(Q, "s", r#"{"content":[{"type":"text"}],"structuredContent":null}"#, NOW),
             r#"{"content":[{"type":"text"}]}"#
         );
+        let list = r#"{"content":[{"type":"text","text":"[1]"}],"structuredContent":[1]}"#;
+        assert_eq!(call_result(Q, "s", list, ProtocolVersion::V2026_07_28), list, "any value may stand there");
         let fine = r#"{"content":[],"structuredContent":{"a":1}}"#;
         assert!(matches!(call_result(Q, "s", fine, NOW), Cow::Borrowed(_)));
     }

@@ -148,7 +148,7 @@ pub(crate) fn read_greeting(result: &RawValue) -> Result<Greeting<'_>, String> {
     let result = RawObject::from_raw(result).map_err(|_| "its answer is not an object".to_owned())?;
     let version = result.get_string("protocolVersion").ok_or("its answer names no protocolVersion")?;
     let version = ProtocolVersion::parse(&version).ok_or_else(|| {
-        let known = ProtocolVersion::ALL.map(ProtocolVersion::as_str).join(", ");
+        let known = ProtocolVersion::WITH_INITIALIZE.map(ProtocolVersion::as_str).join(", ");
         let version: String = version.chars().take(40).collect();
         format!("it wants protocol version {version:?}; known are {known}")
     })?;

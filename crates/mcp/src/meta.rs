@@ -1,0 +1,14 @@
+//! Keys of `_meta` that MCP reserves.
+
+/// The version that a request is made in (from 2026-07-28).
+pub const PROTOCOL_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
+/// Who makes it.
+pub const CLIENT_INFO: &str = "io.modelcontextprotocol/clientInfo";
+/// What its client can be asked for.
+pub const CLIENT_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
+/// How much it wants to hear while it is worked on.
+pub const LOG_LEVEL: &str = "io.modelcontextprotocol/logLevel";
+/// Who answers a request.
+pub const SERVER_INFO: &str = "io.modelcontextprotocol/serverInfo";
+/// Which `subscriptions/listen` a notification belongs to: the id of that request.
+pub const SUBSCRIPTION_ID: &str = "io.modelcontextprotocol/subscriptionId";
