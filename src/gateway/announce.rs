@@ -3,13 +3,16 @@
 use std::{rc::Rc, time::Duration};
 
 use bytes::Bytes;
-use mcproxy_ipc::{ServerName, SessionKey};
+use mcproxy_ipc::{ServerName, SessionKey, data::ServerEra};
 use mcproxy_mcp::{method, one_line, write_notification};
 
-use super::{level::Level, session::Session, state::Gateway};
+use super::{level::Level, link::Link, session::Session, state::Gateway};
 
 /// Changes within this time are announced once.
 const DEBOUNCE: Duration = Duration::from_millis(200);
+
+/// So long a call waits for its server to take note of a log level.
+const TELLING: Duration = Duration::from_secs(1);
 
 /// Watches all changes and tells every session which of its lists differ from what they were.
 pub(crate) async fn run(gateway: Rc<Gateway>) {
@@ -49,6 +52,17 @@ pub(crate) fn log_to_one(gateway: &Gateway, session: SessionKey, params: &Bytes)
     let Some(session) = gateway.sessions.by_key(session) else { return };
     if Level::of_message(params) >= session.level().unwrap_or(Level::Debug) {
         session.push(log_notification(params));
+    }
+}
+
+/// Before a call whose client wants to hear log lines of this level: a server that all share must not keep them to itself.
+/// Sessions are filtered by their own wishes, so it is asked for more, never for less.
+pub(crate) async fn let_hear(link: &Rc<Link>, level: Level) {
+    let wanted = level.min(Level::Info);
+    let shared = !link.is_per_session() && link.traits().era == ServerEra::Legacy;
+    if shared && link.told_level().is_none_or(|told| wanted < told) {
+        // A server that does not answer this may answer the call.
+        let _ = tokio::time::timeout(TELLING, link.clone().tell_level(wanted)).await;
     }
 }
 

@@ -125,7 +125,7 @@ async fn find(
 
 /// The server of that name, or the only one of the endpoint, if it is configured and shown there.
 fn known_server(exchange: &Exchange, name: Option<&str>) -> Option<ServerName> {
-    let scope = exchange.session.scope();
+    let scope = exchange.scope();
     let name = match (scope, name) {
         (_, Some(name)) => ServerName::try_from(name).ok()?,
         (Scope::Server(server), None) => server.clone(),

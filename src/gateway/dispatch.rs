@@ -9,10 +9,11 @@ use serde_json::value::RawValue;
 
 use super::{
     call,
-    catalogue::ListKind,
+    catalogue::{ListKind, View},
     client::Client,
     exchange::{Exchange, Related},
     level::Level,
+    lists,
     reply::Reply,
     request::{Request, read_params, required},
     session::Session,
@@ -27,32 +28,33 @@ pub(crate) async fn answer(
     request: Request,
     related: Related,
 ) -> Option<Bytes> {
-    let reply = match Exchange::begin(gateway, session, related, &request.id, Instant::now()) {
-        Ok(exchange) => reply(&exchange, &request).await?,
+    let reply = match Exchange::begin(gateway, session.clone(), related, &request.id, Instant::now()) {
+        Ok(exchange) => reply(&exchange, &session, &request).await?,
         Err(refused) => ErrorObject::new(ErrorCode::INVALID_REQUEST, refused).into(),
     };
     Some(reply.to_response(&request.id))
 }
 
-async fn reply(exchange: &Exchange, request: &Request) -> Option<Reply> {
+async fn reply(exchange: &Exchange, session: &Rc<Session>, request: &Request) -> Option<Reply> {
     let params = match read_params(&request.params) {
         Ok(params) => params,
         Err(error) => return Some(error.into()),
     };
+    let page = |(_, page): (Rc<View>, Bytes)| Reply::Result(page);
     let done = match request.method.as_str() {
         method::TOOLS_CALL => return call::tool(exchange, params).await,
         method::PROMPTS_GET => return call::prompt(exchange, params).await,
         method::RESOURCES_READ => return call::read(exchange, params).await,
         method::COMPLETE => return call::complete(exchange, params).await,
-        method::TOOLS_LIST => list(exchange, ListKind::Tools, &params).await,
-        method::PROMPTS_LIST => list(exchange, ListKind::Prompts, &params).await,
-        method::RESOURCES_LIST => list(exchange, ListKind::Resources, &params).await,
-        method::TEMPLATES_LIST => list(exchange, ListKind::Templates, &params).await,
-        method::RESOURCES_SUBSCRIBE => return Some(subscribe(exchange, &params).await),
-        method::RESOURCES_UNSUBSCRIBE => return Some(unsubscribe(exchange, &params).await),
-        method::SET_LEVEL => set_level(exchange, &params),
+        method::TOOLS_LIST => lists::page(exchange, ListKind::Tools, &params).await.map(page),
+        method::PROMPTS_LIST => lists::page(exchange, ListKind::Prompts, &params).await.map(page),
+        method::RESOURCES_LIST => lists::page(exchange, ListKind::Resources, &params).await.map(page),
+        method::TEMPLATES_LIST => lists::page(exchange, ListKind::Templates, &params).await.map(page),
+        method::RESOURCES_SUBSCRIBE => return Some(subscribe(exchange, session, &params).await),
+        method::RESOURCES_UNSUBSCRIBE => return Some(unsubscribe(exchange, session, &params).await),
+        method::SET_LEVEL => set_level(exchange, session, &params),
         method::PING => Ok("{}".into()),
-        method::INITIALIZE => initialize(exchange, &params),
+        method::INITIALIZE => initialize(exchange, session, &params),
         unknown => Err(ErrorObject::new(ErrorCode::METHOD_NOT_FOUND, format_args!("there is no method {unknown:?}"))),
     };
     Some(done.unwrap_or_else(Reply::from))
@@ -106,78 +108,66 @@ pub(crate) fn welcome(gateway: &Gateway, session: &Session) -> Reply {
 }
 
 /// The 2024-11-05 transport opens the session before it says who it is; elsewhere this is a client that repeats itself.
-fn initialize(exchange: &Exchange, params: &RawObject<'_>) -> Result<Reply, ErrorObject> {
+fn initialize(exchange: &Exchange, session: &Session, params: &RawObject<'_>) -> Result<Reply, ErrorObject> {
     let Hello { version, .. } = Hello::read(params)?;
-    exchange.session.set_version(version);
-    Ok(welcome(&exchange.gateway, &exchange.session))
+    session.set_version(version);
+    Ok(welcome(&exchange.gateway, session))
 }
 
-async fn list(exchange: &Exchange, kind: ListKind, params: &RawObject<'_>) -> Result<Reply, ErrorObject> {
-    let cursor = match params.get("cursor") {
-        None => None,
-        Some(_) => Some(required(params, "cursor")?),
-    };
-    let gateway = &exchange.gateway;
-    gateway.fleet.settled(exchange.session.scope(), gateway.settings().list_wait).await;
-    let page = exchange.view().list(kind, cursor.as_deref());
-    page.map(Reply::Result).map_err(|error| ErrorObject::new(ErrorCode::INVALID_PARAMS, error))
-}
-
-fn set_level(exchange: &Exchange, params: &RawObject<'_>) -> Result<Reply, ErrorObject> {
+fn set_level(exchange: &Exchange, session: &Rc<Session>, params: &RawObject<'_>) -> Result<Reply, ErrorObject> {
     let text = required(params, "level")?;
     let level = Level::parse(&text)
         .ok_or_else(|| ErrorObject::new(ErrorCode::INVALID_PARAMS, format_args!("there is no log level {text:?}")))?;
-    exchange.session.set_level(level);
-    exchange.gateway.remember(&exchange.session);
+    session.set_level(level);
+    exchange.gateway.remember(session);
     // A shared server hears the most verbose wish; each session is filtered by its own.
     let Gateway { fleet, sessions, .. } = &*exchange.gateway;
-    for (server, link) in fleet.links(exchange.session.scope()) {
+    for (server, link) in fleet.links(session.scope()) {
         if link.is_per_session() {
             let params = format!("{{\"level\":{}}}", json_string(level.as_str()).get());
-            tokio::task::spawn_local(link.tell(method::SET_LEVEL, params, Some(exchange.session.key())));
+            tokio::task::spawn_local(link.tell(method::SET_LEVEL, params, Some(session.key())));
             continue;
         }
         let wishes = sessions.all();
         let wish = wishes.iter().filter(|s| fleet.shows(s.scope(), &server)).filter_map(|s| s.level()).min();
-        let params = format!("{{\"level\":{}}}", json_string(wish.unwrap_or(level).as_str()).get());
-        tokio::task::spawn_local(link.tell(method::SET_LEVEL, params, None));
+        tokio::task::spawn_local(link.tell_level(wish.unwrap_or(level)));
     }
     Ok("{}".into())
 }
 
-async fn subscribe(exchange: &Exchange, params: &RawObject<'_>) -> Reply {
+async fn subscribe(exchange: &Exchange, session: &Session, params: &RawObject<'_>) -> Reply {
     let (server, uri) = match call::resource(exchange, params) {
         Ok(target) => target,
         Err(error) => return error.into(),
     };
     let held = subscriptions::is_held(&exchange.gateway, &server, &uri);
-    if !exchange.session.subscribe(server.clone(), uri.clone()) {
+    if !session.subscribe(server.clone(), uri.clone()) {
         return ErrorObject::new(ErrorCode::INVALID_PARAMS, "too many subscriptions in this session").into();
     }
     if held {
-        exchange.gateway.remember(&exchange.session);
+        exchange.gateway.remember(session);
         return "{}".into();
     }
     match call::resource_method(exchange, method::RESOURCES_SUBSCRIBE, &server, &uri).await {
         Some(reply @ Reply::Result(_)) => {
-            exchange.gateway.remember(&exchange.session);
+            exchange.gateway.remember(session);
             reply
         }
         Some(error) => {
-            exchange.session.unsubscribe(&server, &uri);
+            session.unsubscribe(&server, &uri);
             error
         }
         None => "{}".into(),
     }
 }
 
-async fn unsubscribe(exchange: &Exchange, params: &RawObject<'_>) -> Reply {
+async fn unsubscribe(exchange: &Exchange, session: &Session, params: &RawObject<'_>) -> Reply {
     let (server, uri) = match call::resource(exchange, params) {
         Ok(target) => target,
         Err(error) => return error.into(),
     };
-    let had = exchange.session.unsubscribe(&server, &uri);
-    exchange.gateway.remember(&exchange.session);
+    let had = session.unsubscribe(&server, &uri);
+    exchange.gateway.remember(session);
     if !had || subscriptions::is_held(&exchange.gateway, &server, &uri) {
         return "{}".into();
     }

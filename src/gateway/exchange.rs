@@ -7,11 +7,14 @@ use bytes::Bytes;
 use mcproxy_mcp::RequestId;
 
 use super::{
+    caller::Caller,
     catalogue::{Naming, View},
     link::CallHandle,
     queue::Queue,
+    scope::Scope,
     session::{CallRefused, Session},
     state::Gateway,
+    stateless::Visitor,
 };
 
 /// Messages that belong to a request but are not its answer, on their way to its client.
@@ -25,11 +28,11 @@ pub(crate) fn related() -> Related {
     Rc::new(Queue::new(RELATED))
 }
 
-/// One request under way: for whom it is, and where its client may be told something before the answer. It occupies its
-/// id in the session until it is dropped.
+/// One request under way: for whom it is, and where its client may be told something before the answer. Within a
+/// session it occupies its id until it is dropped; without one, dropping it gives it up.
 pub(crate) struct Exchange {
     pub(crate) gateway: Rc<Gateway>,
-    pub(crate) session: Rc<Session>,
+    pub(crate) caller: Caller,
     pub(crate) related: Related,
     /// When it began.
     pub(crate) begun: Instant,
@@ -37,7 +40,7 @@ pub(crate) struct Exchange {
 }
 
 impl Exchange {
-    /// Takes up the id.
+    /// A request within a session, which takes up its id.
     pub(crate) fn begin(
         gateway: Rc<Gateway>,
         session: Rc<Session>,
@@ -47,39 +50,55 @@ impl Exchange {
     ) -> Result<Self, CallRefused> {
         session.touch(now);
         session.begin_call(id, gateway.max_calls())?;
-        Ok(Self { gateway, session, related, begun: now, id: id.clone() })
+        Ok(Self { gateway, caller: Caller::Session(session), related, begun: now, id: id.clone() })
+    }
+
+    /// A request that stands for itself.
+    pub(crate) fn visit(
+        gateway: Rc<Gateway>,
+        visitor: Visitor,
+        related: Related,
+        id: &RequestId,
+        now: Instant,
+    ) -> Self {
+        Self { gateway, caller: Caller::Visitor(visitor), related, begun: now, id: id.clone() }
     }
 
     /// Its time so far.
     pub(crate) fn elapsed(&self) -> Duration {
         let now = Instant::now();
-        self.session.touch(now);
+        self.caller.touch(now);
         now.duration_since(self.begun)
     }
 
     /// What the client sees at this moment.
     pub(crate) fn view(&self) -> Rc<View> {
-        self.gateway.fleet.view(self.session.scope())
+        self.gateway.fleet.view(self.scope())
+    }
+
+    /// What the client's endpoint shows.
+    pub(crate) fn scope(&self) -> &Scope {
+        self.caller.scope()
     }
 
     /// How names look to the client.
     pub(crate) fn naming(&self) -> Naming {
-        self.session.scope().naming()
+        self.scope().naming()
     }
 
     /// Whether the client gave the request up before it reached a server.
     pub(crate) fn is_cancelled(&self) -> bool {
-        self.session.is_cancelled(&self.id)
+        self.caller.is_cancelled(&self.id)
     }
 
     /// From now on a cancellation reaches the server.
     pub(crate) fn attach(&self, handle: CallHandle) {
-        self.session.attach_call(&self.id, handle);
+        self.caller.attach_call(&self.id, handle);
     }
 }
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        self.session.end_call(&self.id);
+        self.caller.end_call(&self.id);
     }
 }

@@ -4,7 +4,10 @@
 use std::{borrow::Cow, rc::Rc, time::Duration};
 
 use bytes::Bytes;
-use mcproxy_ipc::{ServerName, ServerState, data::CallContext};
+use mcproxy_ipc::{
+    ServerName, ServerState,
+    data::{CallContext, ServerEra},
+};
 use mcproxy_mcp::{
     ErrorCode, ErrorObject, RawObject, RawValue, json_string, method, object_body, one_line, write_notification,
 };
@@ -12,7 +15,8 @@ use slog::{Drain as _, debug, info, o, warn};
 use tokio::time::{MissedTickBehavior, interval, timeout_at};
 
 use super::{
-    announce::{log_message, log_notification},
+    announce::{let_hear, log_message, log_notification},
+    caller::Caller,
     exchange::Exchange,
     fleet::Destination,
     level::Level,
@@ -21,7 +25,7 @@ use super::{
     reason,
     reply::Reply,
     rewrite::{self, ResultRewrite},
-    state::short,
+    stateless::{self, Retry},
 };
 
 /// While a call waits for a server to start: how often a client that asked for progress hears that we are alive.
@@ -42,6 +46,8 @@ pub(crate) struct Forward<'a> {
     meta_at: usize,
     /// The client's token, as the client wrote it.
     progress_token: Option<Box<RawValue>>,
+    /// What a client brings that makes its request once more; of sessions there is none.
+    retry: Option<Retry>,
 }
 
 impl<'a> Forward<'a> {
@@ -57,6 +63,13 @@ impl<'a> Forward<'a> {
         let token = meta
             .remove("progressToken")
             .filter(|token| token.get().starts_with(|c: char| c == '"' || c == '-' || c.is_ascii_digit()));
+        let retry = match &exchange.caller {
+            Caller::Session(_) => None,
+            Caller::Visitor(_) => {
+                stateless::take_claim(&mut meta);
+                Retry::take(&mut params)
+            }
+        };
         // Tasks are not offered; a server must not see half of one.
         params.remove("task");
         let mut forward = Self {
@@ -67,6 +80,7 @@ impl<'a> Forward<'a> {
             payload: Vec::with_capacity(PAYLOAD),
             meta_at: 0,
             progress_token: token.map(ToOwned::to_owned),
+            retry,
         };
         params.write(&mut forward.payload);
         forward.meta_at = forward.payload.len();
@@ -98,14 +112,22 @@ impl<'a> Forward<'a> {
         }
         let mut context = CallContext {
             wants_progress: self.progress_token.is_some(),
-            principal: self.exchange.session.principal().map(str::to_owned),
+            principal: self.exchange.caller.principal().map(str::to_owned),
             ..CallContext::default()
         };
         if link.is_per_session() {
-            context.session = Some(self.exchange.session.key());
-            context.log_level = self.exchange.session.level().map(|level| level.as_str().to_owned());
+            context.session = Some(self.exchange.caller.key());
+            context.log_level = self.exchange.caller.level().map(|level| level.as_str().to_owned());
         }
-        let Some(call) = link.call(self.method, &self.payload, self.meta_at, context).await else {
+        if let Caller::Visitor(visitor) = &self.exchange.caller {
+            context.log_level = visitor.level().map(|level| level.as_str().to_owned());
+            context.client_capabilities = link.traits().asks.then(|| visitor.capabilities().to_owned());
+            if let Some(level) = visitor.level() {
+                let_hear(&link, level).await;
+            }
+        }
+        let (payload, meta_at) = self.payload_for(&link);
+        let Some(call) = link.call(self.method, &payload, meta_at, context).await else {
             return self.turned_away(unavailable(&self.server, "worker_gone", None));
         };
         self.exchange.attach(call.handle());
@@ -119,6 +141,19 @@ impl<'a> Forward<'a> {
         };
         link.metrics().ended(outcome, self.exchange.elapsed());
         (outcome, reply)
+    }
+
+    /// The payload, and where its `_meta` begins: what a server of 2026-07-28 asked a client to bring is part of it.
+    fn payload_for(&self, link: &Link) -> (Cow<'_, [u8]>, usize) {
+        match &self.retry {
+            Some(retry) if link.traits().era == ServerEra::Modern => {
+                let (params, meta) = self.payload.split_at(self.meta_at);
+                let params = retry.put_back(params);
+                let meta_at = params.len();
+                (Cow::Owned([&params, meta].concat()), meta_at)
+            }
+            Some(_) | None => (Cow::Borrowed(&self.payload), self.meta_at),
+        }
     }
 
     fn turned_away(&self, error: ErrorObject) -> (Outcome, Option<Reply>) {
@@ -139,7 +174,7 @@ impl<'a> Forward<'a> {
         };
         let Some(level) = gateway.call_level().filter(|level| gateway.log.is_enabled(*level)) else { return };
         let facts = o!("server" => self.server.to_string(), "method" => self.method, "name" => self.name.clone(),
-            "session" => short(self.exchange.session.id()).to_owned(), "request_bytes" => self.payload.len(),
+            "session" => self.exchange.caller.in_log().to_owned(), "request_bytes" => self.payload.len(),
             "response_bytes" => reply.map_or(0, Reply::len), "outcome" => outcome.as_str(), "reason" => reason,
             "duration_us" => self.exchange.elapsed().as_micros() as u64);
         let log = gateway.log.new(facts);
@@ -178,15 +213,14 @@ impl<'a> Forward<'a> {
             }
             CallEvent::Log(params) => self.pass_on_log(&params),
             CallEvent::LikelyLog(params) => {
-                log_message(&self.exchange.gateway, &self.server, &params, Some(&self.exchange.session));
+                log_message(&self.exchange.gateway, &self.server, &params, self.exchange.caller.session());
                 self.pass_on_log(&params);
             }
         }
     }
 
-    /// With no wish stated, a server's default is what the client gets.
     fn pass_on_log(&self, params: &Bytes) {
-        if Level::of_message(params) >= self.exchange.session.level().unwrap_or(Level::Debug) {
+        if self.exchange.caller.hears(Level::of_message(params)) {
             self.exchange.related.push(log_notification(params));
         }
     }
@@ -194,7 +228,7 @@ impl<'a> Forward<'a> {
     /// Puts the names and URIs of an answer under the client's naming and version; mostly that changes nothing.
     fn outbound(&self, answer: Bytes, rewrite: ResultRewrite) -> Bytes {
         let Ok(text) = std::str::from_utf8(&answer) else { return answer };
-        match rewrite(self.exchange.naming(), self.server.as_str(), text, self.exchange.session.version()) {
+        match rewrite(self.exchange.naming(), self.server.as_str(), text, self.exchange.caller.version()) {
             Cow::Borrowed(_) => answer,
             Cow::Owned(text) => text.into(),
         }

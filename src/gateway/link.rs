@@ -10,12 +10,14 @@ use std::{
 use bytes::Bytes;
 use mcproxy_ipc::{
     FrameError, Generation, HelloError, Receiver, Role, Route, SessionKey, connect,
-    data::{CallContext, GatewayToWorker, Outcome, WorkerToGateway},
+    data::{CallContext, GatewayToWorker, Outcome, ServerTraits, WorkerToGateway},
     introduce,
 };
 use mcproxy_mcp::OwnKeyMap;
 
-use super::{metrics::ServerMetrics, outbox::Outbox, queue::Queue};
+use mcproxy_mcp::{json_string, method};
+
+use super::{level::Level, metrics::ServerMetrics, outbox::Outbox, queue::Queue};
 
 /// Progress and log events of one call that may wait for its client; beyond it they are dropped.
 const EVENTS: usize = 64;
@@ -103,6 +105,9 @@ enum Step {
 pub(crate) struct Link {
     generation: Generation,
     per_session: bool,
+    traits: Cell<ServerTraits>,
+    /// The level of log lines that the server was last asked for.
+    told_level: Cell<Option<Level>>,
     outbox: Rc<Outbox>,
     next_id: Cell<u64>,
     waiters: RefCell<OwnKeyMap<u64, Rc<Queue<Step>>>>,
@@ -141,6 +146,8 @@ impl Link {
         let link = Self {
             generation: route.generation,
             per_session: route.per_session,
+            traits: Cell::default(),
+            told_level: Cell::default(),
             outbox: Outbox::open(sender),
             next_id: Cell::new(1),
             waiters: RefCell::default(),
@@ -166,6 +173,23 @@ impl Link {
     /// Whether each session has an instance of its own there, so that calls have to say whose they are.
     pub(crate) fn is_per_session(&self) -> bool {
         self.per_session
+    }
+
+    /// What its server is like, once it has said what it offers.
+    pub(crate) fn traits(&self) -> ServerTraits {
+        self.traits.get()
+    }
+
+    /// The level of log lines that a server that all share was last asked for.
+    pub(crate) fn told_level(&self) -> Option<Level> {
+        self.told_level.get()
+    }
+
+    /// Asks a server that all share for log lines from this level on.
+    pub(crate) async fn tell_level(self: Rc<Self>, level: Level) {
+        self.told_level.set(Some(level));
+        let params = format!("{{\"level\":{}}}", json_string(level.as_str()).get());
+        self.tell(method::SET_LEVEL, params, None).await;
     }
 
     /// A session is over, and its instance there with it.
@@ -249,7 +273,10 @@ impl Link {
                 None => on_news(News::Log(payload, None)),
             },
             WorkerToGateway::Updated { session } => on_news(News::Updated(payload, session)),
-            WorkerToGateway::Catalogue { .. } => on_news(News::Catalogue(payload)),
+            WorkerToGateway::Catalogue { traits, .. } => {
+                self.traits.set(traits);
+                on_news(News::Catalogue(payload));
+            }
         }
     }
 

@@ -1,7 +1,7 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use mcproxy_mcp::{ErrorObject, RequestId, write_error_response, write_response};
+use mcproxy_mcp::{ErrorCode, ErrorObject, RawObject, RequestId, write_error_response, write_response};
 
 /// What a request comes to: the text of a `result`, or of an `error`.
 pub(crate) enum Reply {
@@ -17,6 +17,12 @@ impl Reply {
         match self {
             Self::Result(text) | Self::Error(text) => text.len(),
         }
+    }
+
+    /// The code of an error.
+    pub(crate) fn code(&self) -> Option<ErrorCode> {
+        let Self::Error(text) = self else { return None };
+        RawObject::from_slice(text).ok()?.get("code")?.get().parse().ok().map(ErrorCode)
     }
 
     /// A whole JSON-RPC response.

@@ -219,6 +219,7 @@ pub(crate) fn gateway_settings(
     let group = |group: &mcproxy_config::Group| Group { name: group.name.to_string(), servers: group.servers.clone() };
     GatewaySettings {
         list_wait: config.list_wait,
+        list_ttl_ms: config.list_ttl_ms,
         allowed_hosts: config.allowed_hosts.clone(),
         allowed_origins: config.allowed_origins.clone(),
         tokens,

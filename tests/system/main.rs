@@ -16,3 +16,4 @@ mod http;
 mod instances;
 mod real;
 mod reliability;
+mod stateless;

@@ -17,6 +17,8 @@ use crate::tree::{Node, Value};
 pub struct GatewayConfig {
     /// How long a list waits for servers in their first start.
     pub list_wait: Duration,
+    /// For how long, in milliseconds, a client may take a list for true of which its server says nothing.
+    pub list_ttl_ms: u64,
     /// Who may call.
     pub auth: Auth,
     /// Hosts that requests may be addressed to, besides loopback and IP addresses; lower case, `host` or `host:port`.
@@ -91,6 +93,7 @@ pub(crate) fn check(raw: RawGateway, root: &Node, known: &HashSet<String>, repor
     let limits = raw.limits;
     GatewayConfig {
         list_wait: Duration::from_secs_f64(raw.list_wait),
+        list_ttl_ms: raw.list_ttl_ms,
         auth,
         allowed_hosts,
         allowed_origins,

@@ -35,6 +35,9 @@ pub(crate) struct RawGateway {
     /// Seconds that a list (of tools, prompts, …) waits for servers in their first start.
     #[schemars(range(min = 0, max = 600))]
     pub(crate) list_wait: f64,
+    /// Milliseconds for which clients of 2026-07-28 may keep a list whose server does not say for how long; 0: they ask again when they need it.
+    #[schemars(range(min = 0, max = 86_400_000))]
+    pub(crate) list_ttl_ms: u64,
     /// Who may call: `"none"` for everyone who reaches the port, or a list of tokens. Required unless `listen` is a loopback address.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "RawAuth")]
@@ -59,6 +62,7 @@ impl Default for RawGateway {
         Self {
             listen: RawListen::Address("127.0.0.1:12009".into()),
             list_wait: 10.0,
+            list_ttl_ms: 0,
             auth: None,
             allowed_hosts: Vec::new(),
             allowed_origins: Vec::new(),

@@ -8,6 +8,7 @@ mod capabilities;
 mod cursor;
 mod entry;
 mod glob;
+mod hints;
 mod list;
 mod server;
 mod text;
@@ -18,6 +19,7 @@ mod warning;
 mod tests;
 
 pub(crate) use cursor::CursorError;
+pub(crate) use hints::Hints;
 pub(crate) use server::ServerCatalogue;
 pub(crate) use text::{first_line, visible};
 pub(crate) use view::{Changes, Offered, Target, View};

@@ -3,12 +3,14 @@ use std::collections::HashSet;
 use mcproxy_ipc::{ServerName, ToolRules};
 use mcproxy_mcp::{ObjectError, RawArray, RawObject, RawValue, one_line};
 
-use super::{CatalogueWarning, ListKind, Problem, entry::Entry, warning::Warnings};
+use super::{CatalogueWarning, Hints, ListKind, Problem, entry::Entry, warning::Warnings};
 
 /// One server's offer, read and prepared.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ServerCatalogue {
     lists: [Entries; 4],
+    /// How long each stays true, where the server said so.
+    hints: [Option<Hints>; 4],
     /// A JSON object.
     capabilities: Box<str>,
     instructions: Option<Box<str>>,
@@ -25,9 +27,12 @@ impl ServerCatalogue {
         let object = RawObject::from_text(&text)?;
         let mut warnings = Warnings::new(server);
         let lists = ListKind::ALL.map(|kind| Entries::read(kind, object.get(kind.member()), rules, &mut warnings));
+        let caching = object.get_object("caching").unwrap_or_default();
+        let hints = ListKind::ALL.map(|kind| Hints::read(&caching.get_object(kind.member())?));
         let capabilities = object.get("capabilities").filter(|raw| RawObject::from_raw(raw).is_ok());
         let catalogue = Self {
             lists,
+            hints,
             capabilities: capabilities.map_or("{}", RawValue::get).into(),
             instructions: object.get_string("instructions").filter(|text| !text.trim().is_empty()).map(Into::into),
         };
@@ -53,6 +58,11 @@ impl ServerCatalogue {
     /// Whether it takes `completion/complete`.
     pub(crate) fn completes(&self) -> bool {
         self.capabilities().get_object("completions").is_some()
+    }
+
+    /// How long a list stays true, where the server said so.
+    pub(super) fn hints(&self, kind: ListKind) -> Option<Hints> {
+        self.hints[kind as usize]
     }
 
     pub(super) fn instructions(&self) -> Option<&str> {

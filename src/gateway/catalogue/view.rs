@@ -5,7 +5,7 @@ use mcproxy_ipc::ServerName;
 use mcproxy_mcp::{split_name, split_uri};
 
 use super::{
-    CursorError, ListKind, Naming, ServerCatalogue, capabilities,
+    CursorError, Hints, ListKind, Naming, ServerCatalogue, capabilities,
     list::{List, PAGE, PageLimits, exposed},
 };
 
@@ -84,6 +84,15 @@ impl View {
     /// The result of a list request, as JSON on one line.
     pub(crate) fn list(&self, kind: ListKind, cursor: Option<&str>) -> Result<Bytes, CursorError> {
         self.lists[kind as usize].answer(self.naming, &self.servers, cursor)
+    }
+
+    /// How long a list stays true: what the strictest server says, and `ours` for servers that say nothing, or when there
+    /// is none. What is private for us is private. `fixed`: the server whose lists never change.
+    pub(crate) fn hints(&self, kind: ListKind, ours: Hints, fixed: &str) -> Hints {
+        let others = self.servers.iter().filter(|(server, _)| server.as_str() != fixed);
+        let said = others.map(|(_, catalogue)| catalogue.hints(kind).unwrap_or(ours));
+        let all = said.reduce(Hints::and).unwrap_or(ours);
+        Hints { private: all.private || ours.private, ..all }
     }
 
     /// The tool of this name.

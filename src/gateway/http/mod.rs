@@ -10,6 +10,7 @@ mod observe;
 mod place;
 mod refusal;
 mod sse;
+mod stateless;
 mod streamable;
 
 use std::{

@@ -32,6 +32,12 @@ impl Refusal {
         Self::new(StatusCode::BAD_REQUEST, ErrorCode::INVALID_REQUEST, message)
     }
 
+    /// 405: there is nothing here but POST.
+    pub(super) fn post_only(message: impl fmt::Display) -> Self {
+        let refusal = Self::new(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::INVALID_REQUEST, message);
+        Self { header: Some((header::ALLOW, "POST")), ..refusal }
+    }
+
     /// 503: there is no room now.
     pub(super) fn busy(message: impl fmt::Display) -> Self {
         let refusal = Self::new(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::INTERNAL_ERROR, message);

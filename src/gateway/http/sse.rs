@@ -55,6 +55,11 @@ pub(super) fn respond(request: &HttpRequest, frames: mpsc::Receiver<Frame>) -> H
     carry(request, ReceiverStream::new(frames).filter_map(Frame::into_event), None)
 }
 
+/// A response that carries these messages, the last of which is the answer. A client that leaves drops them.
+pub(super) fn answer(request: &HttpRequest, messages: impl Stream<Item = Bytes> + 'static) -> HttpResponse {
+    carry(request, messages.filter_map(|message| Frame::Message(message).into_event()), None)
+}
+
 /// A response that carries a stream that can be taken up again. `retry`: its client learns when to come back.
 pub(super) fn replay(request: &HttpRequest, reader: Reader, retry: bool) -> HttpResponse {
     let event = |event| match event {

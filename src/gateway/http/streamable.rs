@@ -23,7 +23,7 @@ use mcproxy_mcp::{
 };
 use slog::info;
 
-use super::{body, place::Place, refusal::Refusal, sse};
+use super::{body, place::Place, refusal::Refusal, sse, stateless};
 use crate::gateway::{
     dispatch::{self, Hello},
     event_id::{EventId, StreamKind},
@@ -50,6 +50,11 @@ type Pending = Pin<Box<dyn Future<Output = Option<Bytes>>>>;
 pub(super) async fn post(request: HttpRequest, place: Place, payload: web::Payload) -> Result<HttpResponse, Refusal> {
     check_accept(&request, &["application/json", "text/event-stream"])?;
     let body = body::read(&request, payload, &place.gateway.settings()).await?;
+    if stateless::may_concern(&request, &body)
+        && let Some(response) = Box::pin(stateless::post(&request, &place, &body)).await?
+    {
+        return Ok(response);
+    }
     check_version(&request)?;
     if body.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'[') {
         return batch(&request, &place, &body).await;
@@ -206,6 +211,7 @@ fn error(id: &RequestId, why: &str) -> Bytes {
 
 /// `GET /mcp`: the stream for messages that belong to no request, or the rest of a stream that broke off.
 pub(super) async fn get(request: HttpRequest, place: Place) -> Result<HttpResponse, Refusal> {
+    stateless::refuse_method(&request)?;
     check_accept(&request, &["text/event-stream"])?;
     check_version(&request)?;
     let session = find_session(&request, &place)?;
@@ -237,6 +243,7 @@ fn last_event(request: &HttpRequest) -> Result<Option<EventId>, Refusal> {
 
 /// `DELETE /mcp`: the client leaves.
 pub(super) async fn delete(request: HttpRequest, place: Place) -> Result<HttpResponse, Refusal> {
+    stateless::refuse_method(&request)?;
     let session = find_session(&request, &place)?;
     place.gateway.sessions.close(session.id());
     place.gateway.release(&session);

@@ -124,13 +124,13 @@ async fn meta_of_the_client_reaches_the_server_and_reserved_keys_do_not() {
         "progressToken": "mine",
         "vendor.example/trace": {"id": 5},
         "traceparent": "00-abc-def-01",
-        "io.modelcontextprotocol/protocolVersion": "2026-07-28"
+        "io.modelcontextprotocol/logLevel": "debug"
     }});
     let result = session.request("tools/call", params).await;
     let seen: Value = serde_json::from_str(text(&result)).expect("JSON");
     assert_eq!(seen["_meta"]["vendor.example/trace"], json!({"id": 5}));
     assert_eq!(seen["_meta"]["traceparent"], "00-abc-def-01");
-    assert!(seen["_meta"].get("io.modelcontextprotocol/protocolVersion").is_none(), "{seen}");
+    assert!(seen["_meta"].get("io.modelcontextprotocol/logLevel").is_none(), "{seen}");
     assert_ne!(seen["_meta"]["progressToken"], "mine", "the server sees a token of ours");
 }
 

@@ -4,6 +4,7 @@ mod answer;
 mod driver;
 mod events;
 mod legacy;
+mod modern;
 mod process;
 mod proxy;
 mod raw;
@@ -15,6 +16,7 @@ pub(crate) use answer::{Answer, ask};
 pub(crate) use driver::{Driver, Real, cannot, skip};
 pub(crate) use events::Events;
 pub(crate) use legacy::LegacySession;
+pub(crate) use modern::Modern;
 pub(crate) use process::{
     Finished, descriptors, is_alive, kill, limit_descriptors, peak_kib, processes_in, resident_kib, run, signal,
     terminate,

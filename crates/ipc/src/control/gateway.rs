@@ -9,6 +9,8 @@ use crate::{Generation, Keepsake, LogLevel, LogLine, LogRecord, Route, SealKey, 
 pub struct GatewaySettings {
     /// How long a list waits for servers in their first start.
     pub list_wait: Duration,
+    /// For how long, in milliseconds, a client may take a list for true of which its server says nothing (2026-07-28).
+    pub list_ttl_ms: u64,
     /// Host names (besides loopback and IP literals) that a `Host` header may carry.
     pub allowed_hosts: Vec<String>,
     /// Origins (besides loopback ones) that an `Origin` header may carry.

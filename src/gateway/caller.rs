@@ -1,0 +1,114 @@
+use std::{rc::Rc, time::Instant};
+
+use mcproxy_ipc::SessionKey;
+use mcproxy_mcp::{ProtocolVersion, RequestId};
+
+use super::{level::Level, link::CallHandle, scope::Scope, session::Session, state::short, stateless::Visitor};
+
+/// Who a request comes from.
+pub(crate) enum Caller {
+    /// A client that began with `initialize`.
+    Session(Rc<Session>),
+    /// A client of 2026-07-28, whose every request stands for itself.
+    Visitor(Visitor),
+}
+
+impl Caller {
+    /// What it sees.
+    pub(crate) fn scope(&self) -> &Scope {
+        match self {
+            Self::Session(session) => session.scope(),
+            Self::Visitor(visitor) => visitor.scope(),
+        }
+    }
+
+    /// Who it is, when there is authentication.
+    pub(crate) fn principal(&self) -> Option<&str> {
+        match self {
+            Self::Session(session) => session.principal(),
+            Self::Visitor(visitor) => visitor.principal(),
+        }
+    }
+
+    /// What it is spoken to in.
+    pub(crate) fn version(&self) -> ProtocolVersion {
+        match self {
+            Self::Session(session) => session.version(),
+            Self::Visitor(_) => ProtocolVersion::V2026_07_28,
+        }
+    }
+
+    /// Whose instance it calls, of a server that has one for each session.
+    pub(crate) fn key(&self) -> SessionKey {
+        match self {
+            Self::Session(session) => session.key(),
+            Self::Visitor(visitor) => visitor.key(),
+        }
+    }
+
+    /// How much it wants to hear, once it said so.
+    pub(crate) fn level(&self) -> Option<Level> {
+        match self {
+            Self::Session(session) => session.level(),
+            Self::Visitor(visitor) => visitor.level(),
+        }
+    }
+
+    /// Whether it is to be told a log line of this level that belongs to its call.
+    pub(crate) fn hears(&self, level: Level) -> bool {
+        match self {
+            // With no wish stated, a server's default is what the client gets.
+            Self::Session(session) => level >= session.level().unwrap_or(Level::Debug),
+            // With no wish stated, nothing (2026-07-28, logging).
+            Self::Visitor(visitor) => visitor.level().is_some_and(|wanted| level >= wanted),
+        }
+    }
+
+    /// The session, where there is one.
+    pub(crate) fn session(&self) -> Option<&Rc<Session>> {
+        match self {
+            Self::Session(session) => Some(session),
+            Self::Visitor(_) => None,
+        }
+    }
+
+    /// What the log calls it.
+    pub(crate) fn in_log(&self) -> &str {
+        match self {
+            Self::Session(session) => short(session.id()),
+            Self::Visitor(_) => "none",
+        }
+    }
+
+    /// It is alive.
+    pub(crate) fn touch(&self, now: Instant) {
+        if let Self::Session(session) = self {
+            session.touch(now);
+        }
+    }
+
+    /// Whether it gave this request up before that reached a server.
+    pub(crate) fn is_cancelled(&self, id: &RequestId) -> bool {
+        match self {
+            Self::Session(session) => session.is_cancelled(id),
+            // A visitor gives up by leaving, and then nobody is there to ask.
+            Self::Visitor(_) => false,
+        }
+    }
+
+    /// From now on a cancellation of the request reaches the server.
+    pub(crate) fn attach_call(&self, id: &RequestId, handle: CallHandle) {
+        match self {
+            Self::Session(session) => session.attach_call(id, handle),
+            Self::Visitor(visitor) => visitor.attach_call(handle),
+        }
+    }
+
+    /// The request is answered, or nobody waits for it any more.
+    pub(crate) fn end_call(&self, id: &RequestId) {
+        match self {
+            Self::Session(session) => session.end_call(id),
+            Self::Visitor(visitor) => visitor.end_call(),
+        }
+    }
+}

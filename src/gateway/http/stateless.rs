@@ -1,0 +1,196 @@
+//! Streamable HTTP without sessions: 2026-07-28 (MCP transports).
+
+use std::{future::Future, pin::Pin, rc::Rc, time::Instant};
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::{
+        StatusCode,
+        header::{self, ContentType, HeaderMap},
+    },
+};
+use bytes::Bytes;
+use futures_util::{Stream, stream};
+use mcproxy_mcp::{ErrorCode, ErrorObject, Message, ProtocolVersion, RawArray, RawObject, RequestId, method, parse};
+
+use super::{place::Place, refusal::Refusal, sse};
+use crate::gateway::{
+    exchange::{self, Exchange, Related},
+    reply::Reply,
+    request::{Incoming, Request, read_params},
+    state::Gateway,
+    stateless::{self, Stated, Visitor},
+};
+
+const VERSION: &str = "mcp-protocol-version";
+
+/// The answer to one POST, still to come. Dropping it gives the request up.
+type Pending = Pin<Box<dyn Future<Output = Answered>>>;
+
+/// A JSON-RPC response, and the status that it has if nothing was said before it.
+struct Answered {
+    status: StatusCode,
+    text: Bytes,
+}
+
+/// Whether a POST may be of this dialect; the others pay for no more than this.
+pub(super) fn may_concern(request: &HttpRequest, body: &[u8]) -> bool {
+    names_this_version(request) || stateless::may_hold_claim(body)
+}
+
+/// Refuses what does not exist in this dialect: streams and sessions to be deleted.
+pub(super) fn refuse_method(request: &HttpRequest) -> Result<(), Refusal> {
+    if names_this_version(request) { Err(Refusal::post_only("2026-07-28 has no sessions: POST only")) } else { Ok(()) }
+}
+
+fn names_this_version(request: &HttpRequest) -> bool {
+    let version = request.headers().get(VERSION).map(header::HeaderValue::as_bytes);
+    version == Some(ProtocolVersion::V2026_07_28.as_str().as_bytes())
+}
+
+/// Answers a POST of this dialect; `None`: it is of another.
+pub(super) async fn post(request: &HttpRequest, place: &Place, body: &Bytes) -> Result<Option<HttpResponse>, Refusal> {
+    if body.trim_ascii_start().starts_with(b"[") {
+        return batch(body).map(|()| None);
+    }
+    let named = names_this_version(request);
+    match parse(body)? {
+        Message::Notification { params, .. } => {
+            let claimed =
+                params.and_then(|raw| RawObject::from_raw(raw).ok()).is_some_and(|params| is_claimed(&params));
+            // There is none that means anything here: who cancels closes the stream.
+            Ok((named || claimed).then(|| HttpResponse::Accepted().finish()))
+        }
+        Message::Response { .. } if named => Err(Refusal::bad_request("2026-07-28 has no responses of clients")),
+        Message::Response { .. } => Ok(None),
+        message @ Message::Request { .. } => {
+            let Incoming::Request(incoming) = Incoming::of(message, body) else { return Ok(None) };
+            let params = match read_params(&incoming.params) {
+                Ok(params) => params,
+                Err(error) => return Ok(named.then(|| refused(&incoming.id, error))),
+            };
+            match (is_claimed(&params), named) {
+                (false, false) => Ok(None),
+                (false, true) if incoming.method == method::INITIALIZE => {
+                    let message = "the Mcp-Protocol-Version header names a version that has no `initialize`";
+                    Ok(Some(refused(&incoming.id, ErrorObject::new(ErrorCode::HEADER_MISMATCH, message))))
+                }
+                _ => Ok(Some(request_of(request, place, &incoming, &params).await)),
+            }
+        }
+    }
+}
+
+/// Batches belong to sessions, and no request of this dialect may be among one.
+fn batch(body: &[u8]) -> Result<(), Refusal> {
+    let text = std::str::from_utf8(body).unwrap_or_default();
+    let claimed = |element: &&mcproxy_mcp::RawValue| {
+        let message = RawObject::from_raw(element).ok();
+        message.and_then(|message| message.get_object("params")).is_some_and(|params| is_claimed(&params))
+    };
+    match RawArray::from_text(text) {
+        Ok(RawArray(elements)) if elements.iter().any(claimed) => {
+            Err(Refusal::bad_request("2026-07-28 has no batches"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn is_claimed(params: &RawObject<'_>) -> bool {
+    stateless::stated_version(params).is_some()
+}
+
+async fn request_of(request: &HttpRequest, place: &Place, incoming: &Request, params: &RawObject<'_>) -> HttpResponse {
+    let claim = match stateless::climb(|name| stated(request.headers(), name), &incoming.method, params) {
+        Ok(claim) => claim,
+        Err(error) => return refused(&incoming.id, error),
+    };
+    let visitor = Visitor::new(place.scope.clone(), place.principal.clone(), claim);
+    let related = exchange::related();
+    let pending = Box::pin(work(place.gateway.clone(), visitor, incoming.clone(), related.clone()));
+    respond(request, &place.gateway, pending, related).await
+}
+
+fn stated<'r>(headers: &'r HeaderMap, name: &str) -> Stated<'r> {
+    let mut values = headers.get_all(name);
+    match (values.next(), values.next()) {
+        (None, _) => Stated::Nothing,
+        (Some(value), None) => value.to_str().map_or(Stated::Unclear, Stated::Once),
+        (Some(_), Some(_)) => Stated::Unclear,
+    }
+}
+
+async fn work(gateway: Rc<Gateway>, visitor: Visitor, request: Request, related: Related) -> Answered {
+    let exchange = Exchange::visit(gateway, visitor, related, &request.id, Instant::now());
+    let reply = match read_params(&request.params) {
+        Ok(params) => stateless::answer(&exchange, &request.method, params).await,
+        Err(error) => error.into(),
+    };
+    // Errors of servers are answers like others, but for this one.
+    let status = match reply.code() {
+        Some(ErrorCode::MISSING_CLIENT_CAPABILITY) => StatusCode::BAD_REQUEST,
+        _ => StatusCode::OK,
+    };
+    let cacheable = request.method == method::RESOURCES_READ;
+    Answered { status, text: stateless::response(&request.id, &reply, cacheable) }
+}
+
+/// Sends the answer as JSON if it comes soon and alone, else as a stream of what precedes it and then the answer. A client
+/// that leaves drops what is pending, and with it the call.
+async fn respond(request: &HttpRequest, gateway: &Gateway, mut pending: Pending, related: Related) -> HttpResponse {
+    gateway.patience.begin(&related, Instant::now());
+    let begun = tokio::select! {
+        biased;
+        answered = &mut pending => match answered {
+            Answered { status, text } if related.is_empty() => return json(status, text),
+            Answered { text, .. } => Course::Answered(related, text),
+        },
+        () = related.ready() => Course::Pending(related, pending),
+    };
+    sse::answer(request, messages(begun))
+}
+
+/// How far a request is whose answer is a stream.
+enum Course {
+    /// What comes first goes out first.
+    Pending(Related, Pending),
+    /// What was said before the answer goes out before it.
+    Answered(Related, Bytes),
+    /// There is nothing after the answer.
+    Over,
+}
+
+fn messages(begun: Course) -> impl Stream<Item = Bytes> {
+    stream::unfold(begun, |mut course| async move {
+        loop {
+            course = match course {
+                Course::Pending(related, mut pending) => {
+                    let answered = tokio::select! {
+                        biased;
+                        answered = &mut pending => answered,
+                        event = related.next() => return Some((event, Course::Pending(related, pending))),
+                    };
+                    Course::Answered(related, answered.text)
+                }
+                Course::Answered(related, text) => match related.pop() {
+                    Some(event) => return Some((event, Course::Answered(related, text))),
+                    None => return Some((text, Course::Over)),
+                },
+                Course::Over => return None,
+            };
+        }
+    })
+}
+
+/// A request that did not get past the ladder.
+fn refused(id: &RequestId, error: ErrorObject) -> HttpResponse {
+    let status = match error.code {
+        ErrorCode::METHOD_NOT_FOUND => StatusCode::NOT_FOUND,
+        _ => StatusCode::BAD_REQUEST,
+    };
+    json(status, Reply::from(error).to_response(id))
+}
+
+fn json(status: StatusCode, body: Bytes) -> HttpResponse {
+    HttpResponse::build(status).content_type(ContentType::json()).body(body)
+}

@@ -1,0 +1,81 @@
+//! What each method of this dialect does.
+
+use mcproxy_mcp::{ErrorCode, ErrorObject, ProtocolVersion, RawObject, json_string, meta, method};
+
+use super::caching::Caching;
+use crate::gateway::{call, catalogue::ListKind, exchange::Exchange, lists, reply::Reply};
+
+/// Whether there is such a method. What sessions needed is gone; what a session would be told comes by a stream that is
+/// asked for.
+pub(super) fn is_known(method: &str) -> bool {
+    matches!(
+        method,
+        method::DISCOVER | method::TOOLS_CALL | method::PROMPTS_GET | method::RESOURCES_READ | method::COMPLETE
+    ) || list_of(method).is_some()
+}
+
+/// Which list a method asks for.
+fn list_of(method: &str) -> Option<ListKind> {
+    Some(match method {
+        method::TOOLS_LIST => ListKind::Tools,
+        method::PROMPTS_LIST => ListKind::Prompts,
+        method::RESOURCES_LIST => ListKind::Resources,
+        method::TEMPLATES_LIST => ListKind::Templates,
+        _ => return None,
+    })
+}
+
+/// Answers a request that got past the [ladder](super::climb).
+pub(crate) async fn answer(exchange: &Exchange, method: &str, params: RawObject<'_>) -> Reply {
+    if let Some(kind) = list_of(method) {
+        return list(exchange, kind, &params).await.unwrap_or_else(Reply::from);
+    }
+    let done = match method {
+        method::DISCOVER => Some(discover(exchange)),
+        method::TOOLS_CALL => call::tool(exchange, params).await,
+        method::PROMPTS_GET => call::prompt(exchange, params).await,
+        method::RESOURCES_READ => call::read(exchange, params).await,
+        method::COMPLETE => call::complete(exchange, params).await,
+        _ => None,
+    };
+    // Who cancels closes the stream, and is not there to be answered.
+    done.unwrap_or_else(|| ErrorObject::new(ErrorCode::INTERNAL_ERROR, "there is no answer to this request").into())
+}
+
+/// Versions, capabilities and instructions, from what is known at this moment: it never waits for a server.
+fn discover(exchange: &Exchange) -> Reply {
+    let view = exchange.view();
+    let versions = ProtocolVersion::ALL.map(|version| json_string(version.as_str()).get().to_owned()).join(",");
+    let mut out = format!("{{\"supportedVersions\":[{versions}],\"capabilities\":{}", view.capabilities());
+    if let Some(instructions) = view.instructions() {
+        out.push_str(",\"instructions\":");
+        out.push_str(json_string(instructions).get());
+    }
+    // What it says changes when any list does.
+    let caching = ListKind::ALL.map(|kind| Caching::of(exchange, &view, kind)).into_iter().reduce(Caching::and);
+    out.push(',');
+    out.push_str(&caching.expect("there are four lists").members());
+    out.push(',');
+    out.push_str(&own_meta());
+    out.push('}');
+    Reply::Result(out.into())
+}
+
+async fn list(exchange: &Exchange, kind: ListKind, params: &RawObject<'_>) -> Result<Reply, ErrorObject> {
+    let (view, page) = lists::page(exchange, kind, params).await?;
+    let caching = Caching::of(exchange, &view, kind);
+    let mut out = Vec::with_capacity(page.len() + 256);
+    out.extend_from_slice(b"{");
+    out.extend_from_slice(caching.members().as_bytes());
+    out.extend_from_slice(b",");
+    out.extend_from_slice(own_meta().as_bytes());
+    out.extend_from_slice(b",");
+    out.extend_from_slice(page.strip_prefix(b"{").unwrap_or_default());
+    Ok(Reply::Result(out.into()))
+}
+
+/// The `_meta` of results that are our own.
+fn own_meta() -> String {
+    let info = format!("{{\"name\":\"mcproxy\",\"title\":\"MCProxy\",\"version\":\"{}\"}}", env!("CARGO_PKG_VERSION"));
+    format!("\"_meta\":{{\"{}\":{info}}}", meta::SERVER_INFO)
+}

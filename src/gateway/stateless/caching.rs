@@ -1,0 +1,30 @@
+use crate::gateway::{
+    builtin,
+    catalogue::{Hints, ListKind, View},
+    exchange::Exchange,
+};
+
+/// How long a client may take a result for true, and whom it may show it to (2026-07-28, caching).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Caching(Hints);
+
+impl Caching {
+    /// For every page of a list of this view: what the strictest of its servers says. Servers of the initialize era say
+    /// nothing, and for them the configuration does. With authentication nothing is for everyone.
+    pub(super) fn of(exchange: &Exchange, view: &View, kind: ListKind) -> Self {
+        let settings = exchange.gateway.settings();
+        let ours = Hints { ttl_ms: settings.list_ttl_ms, private: settings.tokens.is_some() };
+        Self(view.hints(kind, ours, builtin::NAME))
+    }
+
+    /// The stricter of two.
+    pub(super) fn and(self, other: Self) -> Self {
+        Self(self.0.and(other.0))
+    }
+
+    /// As members of a JSON object.
+    pub(super) fn members(self) -> String {
+        let scope = if self.0.private { "private" } else { "public" };
+        format!("\"ttlMs\":{},\"cacheScope\":\"{scope}\"", self.0.ttl_ms)
+    }
+}

@@ -1,0 +1,118 @@
+//! What a request of this dialect says of itself in its `_meta` (2026-07-28, basic, per-request protocol fields).
+
+use std::sync::LazyLock;
+
+use mcproxy_mcp::{ErrorCode, ErrorObject, RawObject, RawValue, meta};
+use memchr::memmem::Finder;
+
+use crate::gateway::level::Level;
+
+/// What is said of the client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Claim {
+    /// The version that the request is made in, which may be any text.
+    pub(super) version: Box<str>,
+    /// What the client can be asked for, as a JSON object.
+    pub(super) capabilities: Box<str>,
+    /// How much it wants to hear while the request is worked on.
+    pub(super) level: Option<Level>,
+}
+
+/// The end of the key that says the version, whether or not its slash is escaped.
+static VERSION_KEY: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"/protocolVersion\""));
+
+/// What a request says to us and not to the server that it goes to.
+const OURS: [&str; 4] = [meta::PROTOCOL_VERSION, meta::CLIENT_INFO, meta::CLIENT_CAPABILITIES, meta::LOG_LEVEL];
+
+/// Leaves in a `_meta` what is for the server.
+pub(crate) fn take_claim(meta: &mut RawObject<'_>) {
+    for key in OURS {
+        meta.remove(key);
+    }
+}
+
+/// Whether a body may hold a request of this dialect. Without a parse, since every request of the others comes by here.
+pub(crate) fn may_hold_claim(body: &[u8]) -> bool {
+    VERSION_KEY.find(body).is_some()
+}
+
+/// The version that these params say they are of, when they are of this dialect.
+pub(crate) fn stated_version<'a>(params: &RawObject<'a>) -> Option<&'a RawValue> {
+    params.get_object("_meta")?.get(meta::PROTOCOL_VERSION)
+}
+
+impl Claim {
+    /// Reads it; whatever is missing or wrong makes the request malformed.
+    pub(super) fn read(params: &RawObject<'_>) -> Result<Self, ErrorObject> {
+        let meta = params.get_object("_meta").ok_or_else(|| wrong("`params._meta` must be an object"))?;
+        let version =
+            meta.get_string(meta::PROTOCOL_VERSION).ok_or_else(|| must_be(meta::PROTOCOL_VERSION, "a string"))?;
+        let is_object = |raw: &&RawValue| RawObject::from_raw(raw).is_ok();
+        let capabilities = meta
+            .get(meta::CLIENT_CAPABILITIES)
+            .filter(is_object)
+            .ok_or_else(|| must_be(meta::CLIENT_CAPABILITIES, "an object"))?;
+        if meta.get(meta::CLIENT_INFO).is_some_and(|info| !is_object(&info)) {
+            return Err(must_be(meta::CLIENT_INFO, "an object"));
+        }
+        let level = match meta.get(meta::LOG_LEVEL) {
+            None => None,
+            Some(_) => {
+                let level = meta.get_string(meta::LOG_LEVEL).and_then(|text| Level::parse(&text));
+                Some(level.ok_or_else(|| must_be(meta::LOG_LEVEL, "a log level"))?)
+            }
+        };
+        Ok(Self { version: version.into(), capabilities: capabilities.get().into(), level })
+    }
+}
+
+fn must_be(key: &str, kind: &str) -> ErrorObject {
+    wrong(&format!("`params._meta[\"{key}\"]` must be {kind}"))
+}
+
+fn wrong(message: &str) -> ErrorObject {
+    ErrorObject::new(ErrorCode::INVALID_PARAMS, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(meta: &str) -> Result<Claim, ErrorObject> {
+        Claim::read(&RawObject::from_text(&format!(r#"{{"_meta":{meta}}}"#)).expect("an object"))
+    }
+
+    #[test]
+    fn a_claim_is_complete_or_refused() {
+        let claim = read(
+            r#"{"io.modelcontextprotocol/protocolVersion":"2026-07-28",
+                "io.modelcontextprotocol/clientCapabilities":{"elicitation":{}},"io.modelcontextprotocol/logLevel":"error"}"#,
+        );
+        let expected = Claim {
+            version: "2026-07-28".into(),
+            capabilities: r#"{"elicitation":{}}"#.into(),
+            level: Some(Level::Error),
+        };
+        assert_eq!(claim, Ok(expected));
+        for meta in [
+            "3",
+            "{}",
+            r#"{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}"#,
+            r#"{"io.modelcontextprotocol/clientCapabilities":{}}"#,
+            r#"{"io.modelcontextprotocol/protocolVersion":1,"io.modelcontextprotocol/clientCapabilities":{}}"#,
+            r#"{"io.modelcontextprotocol/protocolVersion":"x","io.modelcontextprotocol/clientCapabilities":[]}"#,
+            r#"{"io.modelcontextprotocol/protocolVersion":"x","io.modelcontextprotocol/clientCapabilities":{},"io.modelcontextprotocol/clientInfo":"y"}"#,
+            r#"{"io.modelcontextprotocol/protocolVersion":"x","io.modelcontextprotocol/clientCapabilities":{},"io.modelcontextprotocol/logLevel":"loud"}"#,
+        ] {
+            assert_eq!(read(meta).expect_err(meta).code, ErrorCode::INVALID_PARAMS, "{meta}");
+        }
+        assert!(Claim::read(&RawObject::default()).is_err());
+    }
+
+    #[test]
+    fn a_body_that_holds_a_claim_is_looked_at_however_its_key_is_written() {
+        assert!(may_hold_claim(br#"{"_meta":{"io.modelcontextprotocol/protocolVersion":"x"}}"#));
+        assert!(may_hold_claim(br#"{"_meta":{"io.modelcontextprotocol\/protocolVersion":"x"}}"#));
+        assert!(!may_hold_claim(br#"{"method":"initialize","params":{"protocolVersion":"2025-11-25"}}"#));
+    }
+}

@@ -1,0 +1,163 @@
+//! What a request of this dialect must get past, in this order, before anything is done for it (2026-07-28, transports,
+//! server validation). Whoever only looks at headers must not see another request than we do.
+
+use mcproxy_mcp::{ErrorCode, ErrorObject, ProtocolVersion, RawObject, method};
+
+use super::{
+    answer,
+    claim::Claim,
+    encoded::{self, Stated},
+};
+
+const VERSION: &str = "Mcp-Protocol-Version";
+const METHOD: &str = "Mcp-Method";
+const NAME: &str = "Mcp-Name";
+
+/// What the request says of itself, or why it is refused. `header`: what its headers say under a name.
+pub(crate) fn climb<'r>(
+    header: impl Fn(&str) -> Stated<'r>,
+    method: &str,
+    params: &RawObject<'_>,
+) -> Result<Claim, ErrorObject> {
+    let claim = Claim::read(params)?;
+    agree(VERSION, header(VERSION), &claim.version, Some)?;
+    if *claim.version != *ProtocolVersion::V2026_07_28.as_str() {
+        return Err(unsupported(&claim.version));
+    }
+    agree(METHOD, header(METHOD), method, Some)?;
+    if let Some(name) = named_by(method).and_then(|key| params.get_string(key)) {
+        let decoded = match header(NAME) {
+            Stated::Once(text) => encoded::decode(text),
+            _ => None,
+        };
+        agree(NAME, header(NAME), &name, |_| decoded.as_deref())?;
+    }
+    if !answer::is_known(method) {
+        return Err(ErrorObject::new(
+            ErrorCode::METHOD_NOT_FOUND,
+            format_args!("there is no method {:?}", shown(method)),
+        ));
+    }
+    Ok(claim)
+}
+
+/// Which param of a method `Mcp-Name` repeats.
+fn named_by(method: &str) -> Option<&'static str> {
+    match method {
+        method::TOOLS_CALL | method::PROMPTS_GET => Some("name"),
+        method::RESOURCES_READ => Some("uri"),
+        _ => None,
+    }
+}
+
+/// Refuses a header that does not say what the body says; `read` turns its text into what it stands for.
+fn agree<'t>(
+    name: &str,
+    header: Stated<'t>,
+    body: &str,
+    read: impl FnOnce(&'t str) -> Option<&'t str>,
+) -> Result<(), ErrorObject> {
+    let why = match header {
+        Stated::Nothing => "is missing".to_owned(),
+        Stated::Unclear => "is not one plain value".to_owned(),
+        Stated::Once(text) => match read(text) {
+            Some(meant) if meant == body => return Ok(()),
+            Some(meant) => format!("says {:?}, but the body says {:?}", shown(meant), shown(body)),
+            None => "is not properly encoded".to_owned(),
+        },
+    };
+    Err(ErrorObject::new(ErrorCode::HEADER_MISMATCH, format_args!("the {name} header {why}")))
+}
+
+fn unsupported(version: &str) -> ErrorObject {
+    let requested = shown(version);
+    ErrorObject::new(
+        ErrorCode::UNSUPPORTED_VERSION,
+        format_args!("protocol version {requested:?} is not supported in a request of its own"),
+    )
+    .with("supported", ProtocolVersion::ALL.map(ProtocolVersion::as_str).to_vec())
+    .with("requested", requested)
+}
+
+fn shown(text: &str) -> String {
+    text.chars().take(128).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const META: &str = r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}"#;
+
+    fn climbed(headers: &[(&str, &str)], method: &str, params: &str) -> Result<Claim, ErrorCode> {
+        let header = |name: &str| {
+            let mut found = headers.iter().filter(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| *value);
+            match (found.next(), found.next()) {
+                (None, _) => Stated::Nothing,
+                (Some(value), None) => Stated::Once(value),
+                (Some(_), Some(_)) => Stated::Unclear,
+            }
+        };
+        climb(header, method, &RawObject::from_text(params).expect("an object")).map_err(|error| error.code)
+    }
+
+    #[test]
+    fn each_rung_refuses_what_is_its_own_and_those_before_it_come_first() {
+        let bare = format!("{{{META}}}");
+        let other = bare.replace("2026-07-28", "1900-01-01");
+        let (version, list) = ((VERSION, "2026-07-28"), (METHOD, "tools/list"));
+        type Case<'c> = (&'c [(&'c str, &'c str)], &'c str, &'c str, ErrorCode);
+        let cases: [Case<'_>; 9] = [
+            (&[], "nope", "{}", ErrorCode::INVALID_PARAMS),
+            (&[], "tools/list", &bare, ErrorCode::HEADER_MISMATCH),
+            (&[version], "tools/list", &other, ErrorCode::HEADER_MISMATCH),
+            (&[(VERSION, "1900-01-01")], "tools/list", &other, ErrorCode::UNSUPPORTED_VERSION),
+            (&[version], "tools/list", &bare, ErrorCode::HEADER_MISMATCH),
+            (&[version, (METHOD, "TOOLS/LIST")], "tools/list", &bare, ErrorCode::HEADER_MISMATCH),
+            (&[version, list, list], "tools/list", &bare, ErrorCode::HEADER_MISMATCH),
+            (&[version, list], "nope", &bare, ErrorCode::HEADER_MISMATCH),
+            (&[version, (METHOD, "nope")], "nope", &bare, ErrorCode::METHOD_NOT_FOUND),
+        ];
+        for (headers, method, params, code) in cases {
+            assert_eq!(climbed(headers, method, params), Err(code), "{headers:?} {method} {params}");
+        }
+        assert!(climbed(&[version, list], "tools/list", &bare).is_ok());
+        assert!(climbed(&[version, ("mcp-METHOD", "tools/list")], "tools/list", &bare).is_ok());
+    }
+
+    #[test]
+    fn a_name_is_repeated_as_it_is_or_encoded() {
+        let call = format!(r#"{{"name":"größe","uri":"x",{META}}}"#);
+        let with = |name| [(VERSION, "2026-07-28"), (METHOD, "tools/call"), (NAME, name)];
+        assert!(climbed(&with("=?base64?Z3LDtsOfZQ==?="), "tools/call", &call).is_ok());
+        for name in ["groesse", "=?base64?Z3LDtsOfZQ?=", "=?base64?eA==?=", "größe", "x"] {
+            assert_eq!(climbed(&with(name), "tools/call", &call), Err(ErrorCode::HEADER_MISMATCH), "{name}");
+        }
+        assert_eq!(climbed(&with("x")[..2], "tools/call", &call), Err(ErrorCode::HEADER_MISMATCH));
+        let read = [(VERSION, "2026-07-28"), (METHOD, "resources/read"), (NAME, "x")];
+        assert!(climbed(&read, "resources/read", &call).is_ok());
+        // What names nothing is refused by what would be done for it.
+        assert!(climbed(&with("x"), "tools/call", &format!("{{{META}}}")).is_ok());
+    }
+
+    #[test]
+    fn versions_that_are_spoken_are_named() {
+        let params = format!("{{{META}}}").replace("2026-07-28", "2025-11-25");
+        let params = RawObject::from_text(&params).expect("an object");
+        let error = climb(|_| Stated::Once("2025-11-25"), "tools/list", &params).expect_err("it has sessions");
+        let data = error.data.expect("data");
+        assert_eq!(data["requested"], "2025-11-25");
+        assert_eq!(data["supported"][0], "2026-07-28");
+    }
+
+    proptest! {
+        #[test]
+        fn any_request_gets_past_or_is_refused(method in "\\PC{0,12}", header in "\\PC{0,12}", meta in "(_meta|x)") {
+            let params = format!(r#"{{"{meta}":{{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{{}}}}}}"#);
+            let params = RawObject::from_text(&params).expect("an object");
+            let _ = climb(|_| Stated::Once(&header), &method, &params);
+        }
+    }
+}

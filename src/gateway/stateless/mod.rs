@@ -1,0 +1,21 @@
+//! The client dialect of 2026-07-28: no `initialize` and no sessions. Every request says in its `_meta` which version it
+//! is made in, who makes it and what its client can be asked for, and repeats some of itself in HTTP headers.
+//!
+//! The body decides which dialect a request is of; headers are only checked against it.
+
+mod answer;
+mod caching;
+mod claim;
+mod encoded;
+mod ladder;
+mod response;
+mod retry;
+mod visitor;
+
+pub(crate) use answer::answer;
+pub(crate) use claim::{may_hold_claim, stated_version, take_claim};
+pub(crate) use encoded::Stated;
+pub(crate) use ladder::climb;
+pub(crate) use response::response;
+pub(crate) use retry::Retry;
+pub(crate) use visitor::Visitor;

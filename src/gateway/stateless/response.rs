@@ -1,0 +1,112 @@
+//! Answers of servers of either era as this dialect has them.
+
+use bytes::Bytes;
+use mcproxy_mcp::{ErrorCode, RawObject, RequestId, write_error_response};
+use memchr::memmem;
+
+use crate::gateway::{reply::Reply, rewrite::Splices};
+
+/// A whole JSON-RPC response. Every result says what it is, and one that may be cached says so, too.
+pub(crate) fn response(id: &RequestId, reply: &Reply, cacheable: bool) -> Bytes {
+    let mut out = Vec::with_capacity(reply.len() + id.as_json().len() + 128);
+    match reply {
+        Reply::Error(error) => {
+            let text = String::from_utf8_lossy(error);
+            write_error_response(&mut out, Some(id), &modern_code(&text));
+        }
+        Reply::Result(result) => {
+            out.extend_from_slice(br#"{"jsonrpc":"2.0","id":"#);
+            out.extend_from_slice(id.as_json().as_bytes());
+            out.extend_from_slice(br#","result":"#);
+            push_result(&mut out, result, cacheable);
+            out.push(b'}');
+        }
+    }
+    out.into()
+}
+
+fn push_result(out: &mut Vec<u8>, result: &[u8], cacheable: bool) {
+    let rest = match result.strip_prefix(b"{") {
+        Some(rest) => rest,
+        None => return out.extend_from_slice(result),
+    };
+    let mut first: Vec<&[u8]> = Vec::new();
+    if !has(result, "resultType") {
+        first.push(br#""resultType":"complete""#);
+    }
+    if cacheable && !has(result, "ttlMs") {
+        first.push(br#""ttlMs":0"#);
+    }
+    if cacheable && !has(result, "cacheScope") {
+        first.push(br#""cacheScope":"private""#);
+    }
+    out.push(b'{');
+    out.extend_from_slice(&first.join(&b','));
+    if !first.is_empty() && !rest.trim_ascii_start().starts_with(b"}") {
+        out.push(b',');
+    }
+    out.extend_from_slice(rest);
+}
+
+/// Whether an object has a member; decided without parsing it when its name occurs nowhere.
+fn has(object: &[u8], member: &str) -> bool {
+    memmem::find(object, member.as_bytes()).is_some()
+        && RawObject::from_slice(object).is_ok_and(|object| object.get(member).is_some())
+}
+
+/// A resource that is not there had a code of its own up to 2025-11-25.
+fn modern_code(error: &str) -> String {
+    let mut edits = Splices::of(error);
+    if let Ok(object) = RawObject::from_text(error)
+        && let Some(code) = object.get("code")
+        && code.get().parse() == Ok(ErrorCode::RESOURCE_NOT_FOUND.0)
+    {
+        edits.replace(code, ErrorCode::INVALID_PARAMS.0.to_string());
+    }
+    edits.finish().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn result(text: &str, cacheable: bool) -> String {
+        let reply = Reply::Result(Bytes::copy_from_slice(text.as_bytes()));
+        let whole = response(&RequestId::from(1), &reply, cacheable);
+        let text = std::str::from_utf8(&whole).expect("text");
+        text.strip_prefix(r#"{"jsonrpc":"2.0","id":1,"result":"#)
+            .and_then(|t| t.strip_suffix('}'))
+            .expect("a result")
+            .to_owned()
+    }
+
+    #[test]
+    fn a_result_says_what_it_is_and_keeps_its_bytes() {
+        assert_eq!(result(r#"{ "a":1.50 }"#, false), r#"{"resultType":"complete", "a":1.50 }"#);
+        assert_eq!(result("{}", false), r#"{"resultType":"complete"}"#);
+        assert_eq!(result("{ }", true), r#"{"resultType":"complete","ttlMs":0,"cacheScope":"private" }"#);
+        let theirs = r#"{"resultType":"task","ttlMs":5}"#;
+        assert_eq!(result(theirs, false), theirs);
+        assert_eq!(result(theirs, true), r#"{"cacheScope":"private","resultType":"task","ttlMs":5}"#);
+        assert_eq!(result(r#"{"x":{"resultType":1}}"#, false), r#"{"resultType":"complete","x":{"resultType":1}}"#);
+    }
+
+    #[test]
+    fn a_missing_resource_has_the_new_code() {
+        let reply = Reply::Error(r#"{"code":-32002,"message":"gone","data":{"uri":"a"}}"#.into());
+        let text = response(&RequestId::from(1), &reply, false);
+        assert_eq!(text, r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32602,"message":"gone","data":{"uri":"a"}}}"#);
+    }
+
+    proptest! {
+        #[test]
+        fn near_results_stay_json(members in prop::collection::btree_map("(resultType|ttlMs|cacheScope|x)", "(1|\\{\\}|\"y\")", 0..4), pad in "[ \n]{0,2}", cacheable: bool) {
+            let members: Vec<String> = members.iter().map(|(key, value)| format!("{pad}\"{key}\":{value}{pad}")).collect();
+            let out = result(&format!("{{{}{pad}}}", members.join(",")), cacheable);
+            let object = RawObject::from_text(&out).expect("an object without a key twice");
+            prop_assert!(object.get("resultType").is_some());
+        }
+    }
+}

@@ -1,0 +1,54 @@
+use mcproxy_mcp::{RawObject, RawValue};
+
+/// Under these names a client brings what it was asked for (2026-07-28, multi round-trip requests).
+const RESPONSES: &str = "inputResponses";
+const STATE: &str = "requestState";
+
+/// What a client adds to a request that it makes once more because input was needed.
+#[derive(Debug)]
+pub(crate) struct Retry {
+    responses: Option<Box<RawValue>>,
+    state: Option<Box<RawValue>>,
+}
+
+impl Retry {
+    /// Takes it out of the params, which then are those of the first time.
+    pub(crate) fn take(params: &mut RawObject<'_>) -> Option<Self> {
+        let mut take = |key| params.remove(key).map(ToOwned::to_owned);
+        let (responses, state) = (take(RESPONSES), take(STATE));
+        (responses.is_some() || state.is_some()).then_some(Self { responses, state })
+    }
+
+    /// Puts it back, for a server that knows what it is: `params` is the text of an object.
+    pub(crate) fn put_back(&self, params: &[u8]) -> Vec<u8> {
+        let mut out = params.strip_suffix(b"}").unwrap_or(params).to_vec();
+        for (key, value) in [(RESPONSES, &self.responses), (STATE, &self.state)] {
+            if let Some(value) = value {
+                let comma = if out.ends_with(b"{") { "" } else { "," };
+                out.extend_from_slice(format!("{comma}\"{key}\":{}", value.get()).as_bytes());
+            }
+        }
+        out.push(b'}');
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_taken_out_comes_back_as_it_was() {
+        let text = r#"{"name":"x","requestState":"a\u0062","inputResponses":{"k":{"n":1.50}}}"#;
+        let mut params = RawObject::from_text(text).expect("an object");
+        let retry = Retry::take(&mut params).expect("a retry");
+        let mut first = Vec::new();
+        params.write(&mut first);
+        assert_eq!(first, br#"{"name":"x"}"#);
+        let again = retry.put_back(&first);
+        assert_eq!(again, br#"{"name":"x","inputResponses":{"k":{"n":1.50}},"requestState":"a\u0062"}"#);
+        let state = Retry { responses: None, state: retry.state };
+        assert_eq!(state.put_back(b"{}"), br#"{"requestState":"a\u0062"}"#);
+        assert!(Retry::take(&mut RawObject::from_text(r#"{"name":"x"}"#).expect("an object")).is_none());
+    }
+}

@@ -1,0 +1,6 @@
+//! Clients of 2026-07-28: every request stands for itself.
+
+mod calls;
+mod ladder;
+mod lists;
+mod sdk;
