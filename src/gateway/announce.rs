@@ -14,7 +14,7 @@ const DEBOUNCE: Duration = Duration::from_millis(200);
 /// So long a call waits for its server to take note of a log level.
 const TELLING: Duration = Duration::from_secs(1);
 
-/// Watches all changes and tells every session which of its lists differ from what they were.
+/// Watches all changes and tells every session and listener which of its lists differ from what they were.
 pub(crate) async fn run(gateway: Rc<Gateway>) {
     let mut changes = gateway.fleet.watch();
     while changes.changed().await.is_ok() {
@@ -25,6 +25,13 @@ pub(crate) async fn run(gateway: Rc<Gateway>) {
             // Before `initialize` there is nothing that could have changed for a client.
             if let Some(before) = session.replace_lists(&view) {
                 session.announce(view.changes_since(&before));
+            }
+        }
+        for listener in gateway.listeners.all() {
+            if gateway.fleet.has(listener.scope()) {
+                listener.look_at(&gateway.fleet.view(listener.scope()));
+            } else {
+                listener.finish(); // its endpoint is not configured any more
             }
         }
     }

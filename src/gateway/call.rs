@@ -74,22 +74,25 @@ pub(crate) async fn resource_method(
     Forward::new(exchange, method, server.clone(), params).run(rewrite::unchanged).await
 }
 
-/// Which server a resource belongs to, and its URI there.
+/// The same, of the resource that the params name.
 pub(crate) fn resource(exchange: &Exchange, params: &RawObject<'_>) -> Result<(ServerName, String), ErrorObject> {
-    let uri = required(params, "uri")?;
-    if let Some(target) = exchange.view().resource(&uri) {
+    resource_named(exchange, &required(params, "uri")?)
+}
+
+/// Which server a resource belongs to, and its URI there.
+pub(crate) fn resource_named(exchange: &Exchange, uri: &str) -> Result<(ServerName, String), ErrorObject> {
+    if let Some(target) = exchange.view().resource(uri) {
         return Ok(target);
     }
     // Not shown at this moment: the server may be starting, or down with an error worth telling.
     let target = match exchange.naming() {
-        Naming::Own => known_server(exchange, None).map(|server| (server, uri.clone().into_owned())),
+        Naming::Own => known_server(exchange, None).map(|server| (server, uri.to_owned())),
         Naming::Qualified => {
-            split_uri(&uri).and_then(|(server, own)| Some((known_server(exchange, Some(server))?, own)))
+            split_uri(uri).and_then(|(server, own)| Some((known_server(exchange, Some(server))?, own)))
         }
     };
     target.ok_or_else(|| {
-        ErrorObject::new(ErrorCode::RESOURCE_NOT_FOUND, format_args!("there is no resource {uri:?}"))
-            .with("uri", uri.as_ref())
+        ErrorObject::new(ErrorCode::RESOURCE_NOT_FOUND, format_args!("there is no resource {uri:?}")).with("uri", uri)
     })
 }
 

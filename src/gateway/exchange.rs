@@ -81,6 +81,11 @@ impl Exchange {
         self.caller.scope()
     }
 
+    /// The request's id.
+    pub(crate) fn id(&self) -> &RequestId {
+        &self.id
+    }
+
     /// How names look to the client.
     pub(crate) fn naming(&self) -> Naming {
         self.scope().naming()

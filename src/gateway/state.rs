@@ -11,7 +11,7 @@ use super::{
     announce,
     archive::Archive,
     catalogue::Changes,
-    fleet::{Applied, Fleet},
+    fleet::{Applied, Destination, Fleet},
     kept,
     link::{Link, News},
     metrics::Metrics,
@@ -20,6 +20,7 @@ use super::{
     scope::Scope,
     session::Session,
     sessions::Sessions,
+    stateless::Listeners,
     subscriptions,
     supervisor::Supervisor,
 };
@@ -40,7 +41,9 @@ pub(crate) struct Gateway {
     pub(crate) fleet: Fleet,
     /// All clients of the initialize era.
     pub(crate) sessions: Sessions,
-    /// What their streams said lately.
+    /// Clients of 2026-07-28 that listen.
+    pub(crate) listeners: Listeners,
+    /// What streams of sessions said lately.
     pub(crate) archive: Rc<Archive>,
     /// For questions about processes and logs.
     pub(crate) supervisor: Supervisor,
@@ -61,6 +64,7 @@ impl Gateway {
             settings: RefCell::new(settings),
             fleet: Fleet::new(),
             archive: Archive::new(inheritance.generation),
+            listeners: Listeners::default(),
             sessions: Sessions::new(inheritance, Instant::now()),
             supervisor,
             patience: Patience::default(),
@@ -126,6 +130,13 @@ impl Gateway {
         }
     }
 
+    /// Starts a server at rest that somebody has begun to listen to.
+    pub(crate) fn wake_for_listeners(&self, server: &ServerName) {
+        if matches!(self.fleet.destination(server.as_str()), Destination::Asleep) {
+            self.wake(server);
+        }
+    }
+
     /// Asks the supervisor to start a server that is at rest; once for each rest.
     pub(crate) fn wake(&self, server: &ServerName) {
         self.fleet.wake(server, || self.supervisor.wake(server));
@@ -184,6 +195,7 @@ impl Gateway {
             for session in self.sessions.all().iter().filter(|session| !session.has_calls()) {
                 session.close_stream();
             }
+            self.listeners.finish();
         }
     }
 

@@ -1,26 +1,45 @@
-//! Subscriptions to resources: many sessions may hold one, the server sees the first and the last.
+//! Subscriptions to resources: many sessions and listeners may hold one, the server sees the first and the last.
 
 use bytes::Bytes;
 use mcproxy_ipc::{ServerName, SessionKey};
 use mcproxy_mcp::{RawObject, json_string, method, one_line, write_notification};
 
-use super::{fleet::Destination, rewrite, session::Session, state::Gateway};
+use super::{
+    fleet::Destination,
+    rewrite,
+    session::Session,
+    state::Gateway,
+    stateless::{Listener, others_hold},
+};
 
-/// Whether any session holds this subscription at the same process of the server.
+/// Whether anybody holds this subscription at the same process of the server.
 pub(crate) fn is_held(gateway: &Gateway, server: &ServerName, uri: &str) -> bool {
-    !gateway.fleet.is_per_session(server) && gateway.sessions.all().iter().any(|s| s.is_subscribed(server, uri))
+    !gateway.fleet.is_per_session(server)
+        && (gateway.sessions.all().iter().any(|s| s.is_subscribed(server, uri))
+            || gateway.listeners.all().iter().any(|listener| listener.is_subscribed(server, uri)))
 }
 
-/// Whether any session holds a subscription at this server.
+/// Whether anybody holds a subscription at this server.
 pub(crate) fn has_any(gateway: &Gateway, server: &ServerName) -> bool {
-    gateway.sessions.all().iter().any(|s| s.subscriptions().iter().any(|(of, _)| of == server))
+    held(gateway).any(|(of, _)| of == *server)
+}
+
+/// Every subscription that anybody holds.
+fn held(gateway: &Gateway) -> impl Iterator<Item = (ServerName, String)> {
+    let of_sessions = gateway.sessions.all().into_iter().flat_map(|session| session.subscriptions());
+    of_sessions.chain(gateway.listeners.all().into_iter().flat_map(|listener| listener.subscriptions()))
 }
 
 /// Tells a server to begin or to stop; the answer goes to nobody.
 fn spawn_tell(gateway: &Gateway, server: &ServerName, method: &'static str, uri: String) {
+    spawn_tell_one(gateway, server, method, uri, None);
+}
+
+/// The same, of the instance of one session where there is one for each.
+fn spawn_tell_one(gateway: &Gateway, server: &ServerName, method: &'static str, uri: String, of: Option<SessionKey>) {
     if let Destination::Link(link) = gateway.fleet.destination(server.as_str()) {
         let params = format!("{{\"uri\":{}}}", json_string(&uri).get());
-        tokio::task::spawn_local(link.tell(method, params, None));
+        tokio::task::spawn_local(link.tell(method, params, of));
     }
 }
 
@@ -30,6 +49,19 @@ pub(crate) fn release(gateway: &Gateway, session: &Session) {
         session.unsubscribe(&server, &uri);
         // An instance of its own ends with the session.
         if !gateway.fleet.is_per_session(&server) && !is_held(gateway, &server, &uri) {
+            spawn_tell(gateway, &server, method::RESOURCES_UNSUBSCRIBE, uri);
+        }
+    }
+}
+
+/// A listener left: servers stop what nobody else wants. Its instances are those of its principal, and stay.
+pub(crate) fn release_listener(gateway: &Gateway, listener: &Listener) {
+    for (server, uri) in listener.subscriptions() {
+        if gateway.fleet.is_per_session(&server) {
+            if !others_hold(gateway, listener, &server, &uri) {
+                spawn_tell_one(gateway, &server, method::RESOURCES_UNSUBSCRIBE, uri, Some(listener.key()));
+            }
+        } else if !is_held(gateway, &server, &uri) {
             spawn_tell(gateway, &server, method::RESOURCES_UNSUBSCRIBE, uri);
         }
     }
@@ -51,14 +83,7 @@ pub(crate) fn renew(gateway: &Gateway, server: &ServerName) {
     if gateway.fleet.is_per_session(server) {
         return;
     }
-    let mut uris: Vec<String> = gateway
-        .sessions
-        .all()
-        .iter()
-        .flat_map(|s| s.subscriptions())
-        .filter(|(name, _)| name == server)
-        .map(|(_, uri)| uri)
-        .collect();
+    let mut uris: Vec<String> = held(gateway).filter(|(name, _)| name == server).map(|(_, uri)| uri).collect();
     uris.sort_unstable();
     uris.dedup();
     for uri in uris {
@@ -66,11 +91,16 @@ pub(crate) fn renew(gateway: &Gateway, server: &ServerName) {
     }
 }
 
-/// A resource changed: tells the sessions that subscribed to it, or that of them whose instance said so, under the URI that
-/// they know.
+/// A resource changed: tells those who subscribed to it, or those of them whose instance said so, under the URI that they
+/// know.
 pub(crate) fn updated(gateway: &Gateway, server: &ServerName, params: &Bytes, only: Option<SessionKey>) {
     let Ok(text) = std::str::from_utf8(params) else { return };
     let Some(uri) = RawObject::from_text(text).ok().and_then(|object| object.get_string("uri")) else { return };
+    for listener in gateway.listeners.all() {
+        if only.is_none_or(|key| key == listener.key()) && listener.is_subscribed(server, &uri) {
+            listener.updated(server, text);
+        }
+    }
     let sessions = match only {
         Some(key) => gateway.sessions.by_key(key).into_iter().collect(),
         None => gateway.sessions.all(),

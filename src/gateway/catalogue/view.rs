@@ -117,6 +117,11 @@ impl View {
         }
     }
 
+    /// Whether a server tells of changes of its resources; `None`: it has not said yet.
+    pub(crate) fn subscribes(&self, server: &ServerName) -> Option<bool> {
+        self.server(server.as_str()).map(|(_, catalogue)| catalogue.subscribes())
+    }
+
     /// The tool whose name is most like this one, for an error message.
     pub(crate) fn nearest_tool(&self, name: &str) -> Option<String> {
         if name.len() > 256 {

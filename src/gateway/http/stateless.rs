@@ -19,7 +19,7 @@ use crate::gateway::{
     reply::Reply,
     request::{Incoming, Request, read_params},
     state::Gateway,
-    stateless::{self, Stated, Visitor},
+    stateless::{self, Listening, Stated, Visitor},
 };
 
 const VERSION: &str = "mcp-protocol-version";
@@ -107,6 +107,13 @@ async fn request_of(request: &HttpRequest, place: &Place, incoming: &Request, pa
     };
     let visitor = Visitor::new(place.scope.clone(), place.principal.clone(), claim);
     let related = exchange::related();
+    if incoming.method == method::LISTEN {
+        let exchange = Exchange::visit(place.gateway.clone(), visitor, related, &incoming.id, Instant::now());
+        return match Listening::begin(&exchange, params).await {
+            Ok(listening) => sse::answer(request, heard(listening)),
+            Err(error) => refused(&incoming.id, error),
+        };
+    }
     let pending = Box::pin(work(place.gateway.clone(), visitor, incoming.clone(), related.clone()));
     respond(request, &place.gateway, pending, related).await
 }
@@ -179,6 +186,14 @@ fn messages(begun: Course) -> impl Stream<Item = Bytes> {
                 Course::Over => return None,
             };
         }
+    })
+}
+
+/// What a listener hears, until it leaves or there is nothing more to hear.
+fn heard(listening: Listening) -> impl Stream<Item = Bytes> {
+    stream::unfold(listening, |mut listening| async move {
+        let message = listening.next().await?;
+        Some((message, listening))
     })
 }
 

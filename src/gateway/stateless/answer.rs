@@ -10,7 +10,12 @@ use crate::gateway::{call, catalogue::ListKind, exchange::Exchange, lists, reply
 pub(super) fn is_known(method: &str) -> bool {
     matches!(
         method,
-        method::DISCOVER | method::TOOLS_CALL | method::PROMPTS_GET | method::RESOURCES_READ | method::COMPLETE
+        method::DISCOVER
+            | method::LISTEN
+            | method::TOOLS_CALL
+            | method::PROMPTS_GET
+            | method::RESOURCES_READ
+            | method::COMPLETE
     ) || list_of(method).is_some()
 }
 

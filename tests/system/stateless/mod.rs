@@ -2,5 +2,6 @@
 
 mod calls;
 mod ladder;
+mod listen;
 mod lists;
 mod sdk;

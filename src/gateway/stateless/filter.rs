@@ -1,0 +1,98 @@
+use mcproxy_mcp::{ErrorCode, ErrorObject, RawArray, RawObject, RawValue, json_string};
+use serde::Deserialize;
+
+use crate::gateway::{catalogue::Changes, session::MAX_SUBSCRIPTIONS};
+
+/// What a listener wants to hear, or what of it is honoured (2026-07-28, subscriptions).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Filter {
+    /// Of which lists.
+    pub(super) lists: Changes,
+    /// Of which resources, as the client knows them; `None` where it said nothing.
+    pub(super) resources: Option<Vec<String>>,
+}
+
+impl Filter {
+    /// From the params of `subscriptions/listen`.
+    pub(super) fn read(params: &RawObject<'_>) -> Result<Self, ErrorObject> {
+        let wrong = |message: &str| ErrorObject::new(ErrorCode::INVALID_PARAMS, message);
+        let filter = params
+            .get_object("notifications")
+            .ok_or_else(|| wrong("`params.notifications` must be an object that says what to listen to"))?;
+        let flag = |key: &str| match filter.get(key).map(RawValue::get) {
+            None | Some("false" | "null") => Ok(false),
+            Some("true") => Ok(true),
+            Some(_) => Err(wrong(&format!("`params.notifications.{key}` must be a boolean"))),
+        };
+        let lists = Changes {
+            tools: flag("toolsListChanged")?,
+            prompts: flag("promptsListChanged")?,
+            resources: flag("resourcesListChanged")?,
+        };
+        let resources = match filter.get("resourceSubscriptions") {
+            None => None,
+            Some(raw) => {
+                let wrong = || wrong("`params.notifications.resourceSubscriptions` must be an array of URIs");
+                let elements = RawArray::from_raw(raw).map_err(|_| wrong())?.0;
+                if elements.len() > MAX_SUBSCRIPTIONS {
+                    let message = format!("at most {MAX_SUBSCRIPTIONS} resources can be listened to at once");
+                    return Err(ErrorObject::new(ErrorCode::INVALID_PARAMS, message));
+                }
+                let text = |raw: &RawValue| String::deserialize(raw).map_err(|_| wrong());
+                Some(elements.into_iter().map(text).collect::<Result<_, _>>()?)
+            }
+        };
+        Ok(Self { lists, resources })
+    }
+
+    /// As the JSON object of an acknowledgment: what is not honoured is not in it.
+    pub(super) fn to_json(&self) -> String {
+        let Changes { tools, prompts, resources } = self.lists;
+        let lists = [(tools, "toolsListChanged"), (prompts, "promptsListChanged"), (resources, "resourcesListChanged")];
+        let lists = lists.into_iter().filter(|(wanted, _)| *wanted).map(|(_, key)| format!("\"{key}\":true"));
+        let resources = self.resources.as_ref().map(|uris| {
+            let uris: Vec<String> = uris.iter().map(|uri| json_string(uri).get().to_owned()).collect();
+            format!("\"resourceSubscriptions\":[{}]", uris.join(","))
+        });
+        format!("{{{}}}", lists.chain(resources).collect::<Vec<_>>().join(","))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn read(filter: &str) -> Result<Filter, ErrorCode> {
+        let params = format!("{{\"notifications\":{filter}}}");
+        Filter::read(&RawObject::from_text(&params).expect("an object")).map_err(|error| error.code)
+    }
+
+    #[test]
+    fn a_filter_is_read_or_refused() {
+        let lists = Changes { tools: true, ..Changes::default() };
+        let text = r#"{"toolsListChanged":true,"resourceSubscriptions":["a:b"],"vendor":1}"#;
+        assert_eq!(read(text), Ok(Filter { lists, resources: Some(vec!["a:b".into()]) }));
+        assert_eq!(read("{}"), Ok(Filter::default()));
+        let many = format!(r#"{{"resourceSubscriptions":[{}]}}"#, vec![r#""a""#; MAX_SUBSCRIPTIONS + 1].join(","));
+        for wrong in [
+            "3",
+            r#"{"toolsListChanged":1}"#,
+            r#"{"resourceSubscriptions":"a"}"#,
+            r#"{"resourceSubscriptions":[1]}"#,
+            &many,
+        ] {
+            assert_eq!(read(wrong), Err(ErrorCode::INVALID_PARAMS), "{wrong}");
+        }
+        assert!(Filter::read(&RawObject::default()).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_acknowledged_reads_like_a_filter(tools: bool, prompts: bool, resources: bool, uris in prop::option::of(prop::collection::vec("\\PC{0,9}", 0..4))) {
+            let filter = Filter { lists: Changes { tools, prompts, resources }, resources: uris };
+            prop_assert_eq!(read(&filter.to_json()), Ok(filter));
+        }
+    }
+}

@@ -1,0 +1,124 @@
+use std::{cell::RefCell, rc::Rc, time::Duration};
+
+use bytes::Bytes;
+use futures_util::future::join_all;
+use mcproxy_ipc::ServerName;
+use mcproxy_mcp::{ErrorObject, RawObject, method};
+use tokio::sync::mpsc;
+
+use super::{filter::Filter, listener::Listener};
+use crate::gateway::{
+    call,
+    catalogue::{Changes, View},
+    exchange::Exchange,
+    fleet::Destination,
+    reply::Reply,
+    state::Gateway,
+    subscriptions,
+};
+
+/// So long the acknowledgment waits for servers to take subscriptions; those that take longer are honoured unheard.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// All who listen.
+#[derive(Default)]
+pub(crate) struct Listeners(RefCell<Vec<Rc<Listener>>>);
+
+impl Listeners {
+    /// A snapshot of all of them, so that none is borrowed while they are told something.
+    pub(crate) fn all(&self) -> Vec<Rc<Listener>> {
+        self.0.borrow().clone()
+    }
+
+    /// Ends all of them in order.
+    pub(crate) fn finish(&self) {
+        self.all().iter().for_each(|listener| listener.finish());
+    }
+
+    fn add(&self, listener: Rc<Listener>) {
+        self.0.borrow_mut().push(listener);
+    }
+
+    fn remove(&self, listener: &Rc<Listener>) {
+        self.0.borrow_mut().retain(|other| !Rc::ptr_eq(other, listener));
+    }
+}
+
+/// The stream of one listener. Dropping it ends the listening: servers stop what nobody else wants.
+pub(crate) struct Listening {
+    gateway: Rc<Gateway>,
+    listener: Rc<Listener>,
+    messages: mpsc::Receiver<Bytes>,
+}
+
+impl Listening {
+    /// Begins to listen. What servers do not offer or refuse is left out of the acknowledgment, which is the first message.
+    pub(crate) async fn begin(exchange: &Exchange, params: &RawObject<'_>) -> Result<Self, ErrorObject> {
+        let wish = Filter::read(params)?;
+        let (gateway, view) = (exchange.gateway.clone(), exchange.view());
+        let lists = offered(&view, wish.lists);
+        let (scope, key) = (exchange.scope().clone(), exchange.caller.key());
+        let (listener, messages) = Listener::new(exchange.id().clone(), scope, key, lists, view);
+        gateway.listeners.add(listener.clone());
+        let listening = Self { gateway, listener, messages };
+        let resources = match wish.resources {
+            None => None,
+            Some(uris) => {
+                let honoured = join_all(uris.iter().map(|uri| listening.subscribe(exchange, uri))).await;
+                Some(uris.into_iter().zip(honoured).filter(|(_, honoured)| *honoured).map(|(uri, _)| uri).collect())
+            }
+        };
+        listening.listener.acknowledge(&Filter { lists, resources }, exchange.view());
+        Ok(listening)
+    }
+
+    /// Whether a resource can be listened to; from then on it is.
+    async fn subscribe(&self, exchange: &Exchange, uri: &str) -> bool {
+        let Ok((server, own)) = call::resource_named(exchange, uri) else { return false };
+        if exchange.view().subscribes(&server) == Some(false) {
+            return false;
+        }
+        let gateway = &self.gateway;
+        let held = subscriptions::is_held(gateway, &server, &own);
+        self.listener.add(server.clone(), own.clone());
+        // A server that is not there yet is told when it is.
+        if held || !matches!(gateway.fleet.destination(server.as_str()), Destination::Link(_)) {
+            gateway.wake_for_listeners(&server);
+            return true;
+        }
+        let told = call::resource_method(exchange, method::RESOURCES_SUBSCRIBE, &server, &own);
+        let refused = matches!(tokio::time::timeout(PATIENCE, told).await, Ok(Some(Reply::Error(_))));
+        if refused {
+            self.listener.remove(&server, &own);
+        }
+        !refused
+    }
+
+    /// The next message; `None`: there are no more.
+    pub(crate) async fn next(&mut self) -> Option<Bytes> {
+        self.messages.recv().await
+    }
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        self.gateway.listeners.remove(&self.listener);
+        subscriptions::release_listener(&self.gateway, &self.listener);
+    }
+}
+
+/// The lists that there are at an endpoint at all.
+fn offered(view: &View, wish: Changes) -> Changes {
+    let capabilities = RawObject::from_text(view.capabilities()).unwrap_or_default();
+    let has = |key: &str| capabilities.get(key).is_some();
+    Changes {
+        tools: wish.tools && has("tools"),
+        prompts: wish.prompts && has("prompts"),
+        resources: wish.resources && has("resources"),
+    }
+}
+
+/// Whether somebody else of the same principal listens to a resource.
+pub(crate) fn others_hold(gateway: &Gateway, of: &Listener, server: &ServerName, uri: &str) -> bool {
+    gateway.listeners.all().iter().any(|other| other.key() == of.key() && other.is_subscribed(server, uri))
+}
