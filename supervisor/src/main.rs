@@ -14,6 +14,7 @@ mod children;
 mod config_watch;
 mod context;
 mod control;
+mod departed;
 mod gateway;
 mod heartbeat;
 mod keepsakes;

@@ -146,7 +146,7 @@ impl Supervisor {
             if let Some(handle) = old.iter().find(|server| server.name == *name) {
                 // A task that is gone has nothing to leave.
                 let _ = handle.commands.send(Command::Leave).await;
-                self.leaving.push(handle.clone());
+                self.departed.leaves(handle.clone());
             }
         }
         let mut touched = Vec::new();
@@ -157,8 +157,8 @@ impl Supervisor {
             let handle = match known {
                 Some(handle) => handle.clone(),
                 None => {
-                    let predecessor = self.predecessor(&config.name);
-                    let handle = server::spawn(config.clone(), predecessor, &self.context, &mut self.servers);
+                    let before = self.departed.before(&config.name);
+                    let handle = server::spawn(config.clone(), before, &self.context, &mut self.servers);
                     touched.push(Touched::new(&handle, config.start_timeout, None));
                     handle
                 }

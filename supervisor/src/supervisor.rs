@@ -9,7 +9,7 @@ use std::{
 
 use mcproxy_config::Config;
 use mcproxy_ipc::{
-    Listener, LogLevel, SealKey, ServerName,
+    Listener, LogLevel, SealKey,
     log::{DroppedRecords, LogThreshold},
 };
 use slog::{info, warn};
@@ -27,11 +27,12 @@ use crate::{
     config_watch::{ConfigWatch, Fingerprint},
     context::{self, Context, Directory, Overview, START_SLOTS},
     control::{self, Request},
+    departed::Departed,
     gateway::{Gateway, GatewayCommand, GatewaySnapshot},
     log_ring, orphans,
     reload::{Cause, gateway_settings},
     runtime_dir::RuntimeDir,
-    server::{self, Command, ServerHandle},
+    server::{self, Before, Command, ServerHandle},
     service_manager::ServiceManager,
     state_dir::StateDir,
     terminal::Terminal,
@@ -81,8 +82,8 @@ pub(crate) struct Supervisor {
     pub(super) level: LogThreshold,
     pub(super) directory: watch::Sender<Directory>,
     pub(super) overview: watch::Sender<Overview>,
-    /// Tasks that are being left, by name: a new one of the same name waits for them.
-    pub(super) leaving: Vec<ServerHandle>,
+    /// Servers that were removed.
+    pub(super) departed: Departed,
     pub(super) servers: JoinSet<()>,
     /// Reloads whose outcome is waited for.
     pub(super) outcomes: JoinSet<()>,
@@ -207,7 +208,10 @@ impl Supervisor {
             state.keep_only(&config.servers);
         }
         let mut servers = JoinSet::new();
-        let handles = config.servers.iter().map(|server| server::spawn(server.clone(), None, &context, &mut servers));
+        let handles = config
+            .servers
+            .iter()
+            .map(|server| server::spawn(server.clone(), Before::default(), &context, &mut servers));
         directory.send_replace(handles.collect());
         let mut gateway_task = JoinSet::new();
         let mut seal = [0; 32];
@@ -223,7 +227,6 @@ impl Supervisor {
         if let Some(error) = error {
             warn!(log, "configuration is not watched, only looked at every few seconds"; "error" => %error);
         }
-        let leaving = Vec::new();
         Ok(Self {
             context,
             config,
@@ -234,7 +237,7 @@ impl Supervisor {
             level,
             directory,
             overview,
-            leaving,
+            departed: Departed::default(),
             servers,
             outcomes: JoinSet::new(),
             gateway,
@@ -284,9 +287,7 @@ impl Supervisor {
                 Ok(()) = gateway.changed() => self.service_manager.hurry(Instant::now()),
                 () = self.watch.changed() => self.reload_if_changed().await,
                 Some(_) = self.outcomes.join_next() => {}
-                Some(_) = self.servers.join_next() => {
-                    self.leaving.retain(|server| !server.commands.is_closed());
-                }
+                Some(_) = self.servers.join_next() => self.departed.look(),
             }
         }
     }
@@ -297,7 +298,8 @@ impl Supervisor {
         let grace = self.config.shutdown_grace;
         let deadline = tokio::time::Instant::now() + grace;
         let for_calls = grace.saturating_sub(SERVERS_GRACE).max(grace / 2);
-        let handles: Vec<ServerHandle> = self.directory.borrow().iter().chain(&self.leaving).cloned().collect();
+        let handles: Vec<ServerHandle> =
+            self.directory.borrow().iter().chain(self.departed.leaving()).cloned().collect();
         let _ = self.gateway.send(GatewayCommand::Drain { grace: for_calls }).await;
         let Self { gateway_task, servers, signals, context, .. } = &mut self;
         let in_order = async {
@@ -342,10 +344,5 @@ impl Supervisor {
         if timeout_at(limit, all).await.is_err() {
             warn!(self.context.log, "some processes could not be killed in time");
         }
-    }
-
-    /// The task of that name that is being left, if there is one.
-    pub(super) fn predecessor(&self, name: &ServerName) -> Option<ServerHandle> {
-        self.leaving.iter().rev().find(|server| server.name == *name && !server.commands.is_closed()).cloned()
     }
 }

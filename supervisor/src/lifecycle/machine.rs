@@ -55,6 +55,12 @@ impl Lifecycle {
         }
     }
 
+    /// Goes on with the numbers of a machine before this one. Before the first event, and never backwards.
+    pub(crate) fn follow(&mut self, last: Generation) {
+        self.last = self.last.max(last);
+        self.generation = self.last;
+    }
+
     /// Whether it should be running.
     pub(crate) fn wanted(&self) -> Wanted {
         self.wanted
@@ -68,6 +74,11 @@ impl Lifecycle {
     /// The current (or last) incarnation; 0 before the first.
     pub(crate) fn generation(&self) -> Generation {
         self.generation
+    }
+
+    /// The last number that an incarnation was given.
+    pub(crate) fn last_generation(&self) -> Generation {
+        self.last
     }
 
     /// Whether its first start has succeeded or failed, or will not happen.

@@ -14,7 +14,7 @@ use tokio::{
 };
 
 use super::{
-    Command, Pending, ServerHandle, Snapshot, Start,
+    Before, Command, Pending, ServerHandle, Snapshot, Start,
     crew::Crew,
     history::History,
     plan,
@@ -77,17 +77,10 @@ struct Actor {
     leaving: bool,
 }
 
-/// Starts the task of a server; it starts the server if that is enabled. `predecessor`: a task of the same name that is
-/// being left and has to be gone first, so that there are never two copies of a server.
-pub(crate) fn spawn(
-    config: ServerConfig,
-    predecessor: Option<ServerHandle>,
-    context: &Context,
-    tasks: &mut JoinSet<()>,
-) -> ServerHandle {
+/// Starts the task of a server; it starts the server if that is enabled, once what was `before` is gone.
+pub(crate) fn spawn(config: ServerConfig, before: Before, context: &Context, tasks: &mut JoinSet<()>) -> ServerHandle {
     let name = config.name.clone();
-    let last = predecessor.as_ref().map(|handle| handle.snapshot.borrow().route.generation).unwrap_or_default();
-    let lifecycle = Lifecycle::new(plan(&config), last, Jitter::random());
+    let lifecycle = Lifecycle::new(plan(&config), before.last, Jitter::random());
     let history = History::new(name.clone(), context.follow.clone());
     let (commands, queue) = mpsc::channel(QUEUE);
     let since = Instant::now();
@@ -106,7 +99,7 @@ pub(crate) fn spawn(
         snapshot,
         leaving: false,
     };
-    tasks.spawn(actor.run(queue, predecessor));
+    tasks.spawn(actor.run(queue, before.task));
     ServerHandle { name, commands, snapshot: seen }
 }
 
@@ -115,6 +108,8 @@ impl Actor {
         if let Some(mut before) = predecessor {
             // Its snapshots end with its task.
             while before.snapshot.changed().await.is_ok() {}
+            let last = before.snapshot.borrow().last_generation;
+            self.lifecycle.follow(last);
         }
         self.want_as_configured();
         while !(self.leaving && *self.lifecycle.state() == State::Stopped && self.lifecycle.is_alone()) {
@@ -431,6 +426,7 @@ fn snapshot_of(
     Snapshot {
         stale: offer.known && route.listed && !ready,
         route,
+        last_generation: lifecycle.last_generation(),
         wanted: lifecycle.wanted() == Wanted::Up,
         since,
         restarts: lifecycle.restarts(),

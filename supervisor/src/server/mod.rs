@@ -40,11 +40,22 @@ pub(crate) enum Command {
     Kill,
 }
 
+/// What there was of a server's name before its task.
+#[derive(Debug, Default)]
+pub(crate) struct Before {
+    /// The last number that an incarnation was given.
+    pub(crate) last: Generation,
+    /// A task that is being left and has to be gone first, so that there are never two copies of a server.
+    pub(crate) task: Option<ServerHandle>,
+}
+
 /// How others see a server.
 #[derive(Debug, Clone)]
 pub(crate) struct Snapshot {
     /// What the gateway is told.
     pub(crate) route: Route,
+    /// The last number that an incarnation was given. It may not have come to be the current one.
+    pub(crate) last_generation: Generation,
     pub(crate) wanted: bool,
     pub(crate) since: Instant,
     pub(crate) restarts: u64,

@@ -1,7 +1,7 @@
 use std::{fs, net::TcpListener, time::Duration};
 
 use rustix::process::Signal;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::{Proxy, Session, eventually, fixture, is_alive, signal};
 
@@ -29,6 +29,35 @@ async fn a_server_that_is_added_or_removed_leaves_the_others_alone() {
     assert_eq!((after.server_pid, after.generation), (a.server_pid, a.generation));
     assert_eq!(session.say("a__echo", json!({"text": "same"})).await, "same");
     assert_eq!(session.say("c__echo", json!({"text": "new"})).await, "new");
+}
+
+#[tokio::test]
+async fn a_server_that_comes_back_goes_on_with_its_numbers_whenever_it_left() {
+    let proxy = Proxy::of(&["a", "b"]).await;
+    let with = proxy_config(&["a", "b"]);
+    let mut last = proxy.server("b").await.generation;
+    // Long gone, or still on its way out when it is added again.
+    for waits in [true, false, true] {
+        let old = proxy.server("b").await;
+        proxy.write_config(&proxy_config(&["a"]));
+        eventually("b is not configured", Duration::from_secs(15), async || {
+            proxy.status().await.servers.iter().all(|server| server.name != "b").then_some(())
+        })
+        .await;
+        if waits {
+            let worker = old.worker_pid.expect("a ready server has a worker");
+            eventually("b has ended", Duration::from_secs(10), async || (!is_alive(worker)).then_some(())).await;
+        }
+        proxy.write_config(&with);
+        let back = proxy.server_until("back", "b", |server| server.is_ready()).await;
+        assert_eq!(back.generation, last + 1, "{back:?}");
+        last = back.generation;
+    }
+}
+
+fn proxy_config(names: &[&str]) -> String {
+    let servers: Vec<Value> = names.iter().map(|name| fixture(name, &[])).collect();
+    json!({"servers": servers}).to_string()
 }
 
 #[tokio::test]
