@@ -19,7 +19,7 @@ use tokio::{
 };
 
 use crate::{
-    backoff::{Backoff, BackoffPolicy, Jitter},
+    backoff::Jitter,
     child::{Child, ChildNews},
     context::{Context, sleep_until},
     keepsakes::Keepsakes,
@@ -27,17 +27,11 @@ use crate::{
     listen::{self, ListenError},
     logging::{emit, one_line},
     orphans,
+    respawn::Respawn,
     server::Command,
     status,
 };
 
-/// The gateway carries everybody's connections, so it comes back fast.
-const RESPAWN: BackoffPolicy = BackoffPolicy {
-    initial: Duration::from_millis(100),
-    max: Duration::from_secs(5),
-    healthy_after: Duration::from_secs(10),
-    budget: None,
-};
 /// From its spawn to its hello.
 const START_LIMIT: Duration = Duration::from_secs(10);
 /// Beyond the grace, until it is killed.
@@ -95,7 +89,9 @@ pub(crate) struct Gateway {
     keepsakes: Keepsakes,
     /// Which gateway was spawned last.
     generation: Generation,
-    backoff: Backoff,
+    respawn: Respawn,
+    /// Since when the one that runs serves.
+    serves_since: Option<Instant>,
     /// When the next thing is due: a spawn (no child) or a kill (child that has to call or to end).
     due: Option<Instant>,
     routes_due: Option<Instant>,
@@ -131,7 +127,8 @@ impl Gateway {
             seal,
             keepsakes: Keepsakes::default(),
             generation: Generation::default(),
-            backoff: Backoff::new(Jitter::random()),
+            respawn: Respawn::new(Jitter::random()),
+            serves_since: None,
             due: Some(Instant::now()),
             routes_due: None,
             answers: JoinSet::new(),
@@ -268,6 +265,7 @@ impl Gateway {
         match news {
             LinkNews::Message(GatewayToSupervisor::Listening) => {
                 info!(self.log, "gateway is accepting requests"; "pid" => self.child.as_ref().map(Child::pid));
+                self.serves_since.get_or_insert_with(Instant::now);
                 self.answered();
             }
             LinkNews::Message(GatewayToSupervisor::Log(record)) => emit(&self.log, &record),
@@ -383,7 +381,7 @@ impl Gateway {
                 self.has_old_listener = false;
             }
             Err(error) => {
-                let delay = self.again(Duration::ZERO);
+                let delay = self.again();
                 warn!(self.log, "gateway cannot be started"; "error" => %error, "delay_ms" => delay);
             }
         }
@@ -398,22 +396,18 @@ impl Gateway {
             }
         }
         orphans::reap(&self.context.children);
-        let lived = self.snapshot.borrow().running.map(|(_, since)| since.elapsed()).unwrap_or_default();
         self.snapshot.send_modify(|snapshot| snapshot.running = None);
         if self.ending {
             info!(self.log, "gateway ended"; "status" => status);
         } else {
-            let delay = self.again(lived);
+            let delay = self.again();
             warn!(self.log, "gateway ended and will be started again"; "status" => status, "delay_ms" => delay);
         }
     }
 
-    /// Plans the next spawn; returns the delay in milliseconds. One that was well comes back at once.
-    fn again(&mut self, lived: Duration) -> u64 {
-        let delay = match self.backoff.after_failure(&RESPAWN, lived) {
-            Some(delay) if lived < RESPAWN.healthy_after => delay,
-            Some(_) | None => Duration::ZERO,
-        };
+    /// Plans the next spawn; returns the delay in milliseconds.
+    fn again(&mut self) -> u64 {
+        let delay = self.respawn.after(self.serves_since.take().map(|since| since.elapsed()));
         self.snapshot.send_modify(|snapshot| snapshot.restarts += 1);
         self.due = Some(Instant::now() + delay);
         u64::try_from(delay.as_millis()).unwrap_or(u64::MAX)

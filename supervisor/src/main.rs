@@ -29,6 +29,7 @@ mod orphans;
 mod outcome;
 mod reload;
 mod reserve;
+mod respawn;
 mod runtime_dir;
 mod server;
 mod service_manager;

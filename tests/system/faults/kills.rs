@@ -120,6 +120,36 @@ async fn a_killed_gateway_is_back_within_two_seconds_and_no_server_notices() {
 }
 
 #[tokio::test]
+async fn a_gateway_that_is_killed_again_and_again_is_back_within_a_second_each_time() {
+    let proxy = Proxy::of(&["a"]).await;
+    let session = proxy.session().await;
+    let server = proxy.server("a").await;
+    let mut last = 0;
+    let mut took = Vec::new();
+    for _ in 0..9 {
+        let gateway = eventually("another gateway serves", Duration::from_secs(15), async || {
+            let pid = proxy.try_status().await?.gateway?.pid;
+            (pid != last).then_some(pid)
+        })
+        .await;
+        last = gateway;
+        kill(gateway);
+        let begun = Instant::now();
+        // One that was cut off is asked again; none is refused.
+        while let Err(error) = proxy.http.get(proxy.url("/healthz")).send().await {
+            assert!(!error.is_connect(), "refused: {error}");
+        }
+        took.push(begun.elapsed());
+    }
+    took.sort();
+    // A busy machine may add something to some of them.
+    assert!(took[took.len() / 2] < Duration::from_secs(1), "{took:?}");
+    assert!(took.iter().all(|took| *took < Duration::from_secs(3)), "{took:?}");
+    assert_eq!(session.say("a__echo", json!({"text": "still here"})).await, "still here");
+    assert_eq!(proxy.server("a").await.server_pid, server.server_pid);
+}
+
+#[tokio::test]
 async fn those_who_follow_the_log_do_not_keep_a_new_gateway_out() {
     let proxy = Proxy::of(&["a"]).await;
     let before = proxy.status().await;
