@@ -1,6 +1,8 @@
 // The TypeScript SDK as a client of one URL, driven by a test.
 //
-//   node client.mjs --transport http|sse [--timeout MS] URL  < script.json
+//   node client.mjs --transport http|sse|modern [--timeout MS] URL  < script.json
+//
+// `modern` is Streamable HTTP by the 2.x line of the SDK, which has found the server to be of 2026-07-28; the others are the 1.x line.
 //
 // The script is an array of steps: {"op":"listTools"} {"op":"call","name":…,"args":…} {"op":"listResources"}
 // {"op":"listTemplates"} {"op":"read","uri":…} {"op":"listPrompts"} {"op":"prompt","name":…,"args":…} {"op":"complete",…}
@@ -22,19 +24,25 @@ const timeout = Number(values.timeout);
 // The packages live in target/real, not beside this file.
 const home = process.env.MCPROXY_REAL ?? fileURLToPath(new URL('../../target/real', import.meta.url));
 const require = createRequire(`${home}/client.mjs`);
-const load = path => import(pathToFileURL(require.resolve(`@modelcontextprotocol/sdk/${path}`)));
-const { Client } = await load('client/index.js');
+const modern = values.transport === 'modern';
+const load = path => import(pathToFileURL(require.resolve(path)));
+const sdk = path => load(`@modelcontextprotocol/sdk/client/${path}`);
+const { Client, ...rest } = await (modern ? load('@modelcontextprotocol/client') : sdk('index.js'));
 
 async function transport() {
+  if (modern) return new rest.StreamableHTTPClientTransport(url);
   if (values.transport === 'sse') {
-    const { SSEClientTransport } = await load('client/sse.js');
+    const { SSEClientTransport } = await sdk('sse.js');
     return new SSEClientTransport(url);
   }
-  const { StreamableHTTPClientTransport } = await load('client/streamableHttp.js');
+  const { StreamableHTTPClientTransport } = await sdk('streamableHttp.js');
   return new StreamableHTTPClientTransport(url);
 }
 
-const client = new Client({ name: 'mcproxy-test-ts', version: '1.0.0' });
+const client = new Client(
+  { name: 'mcproxy-test-ts', version: '1.0.0' },
+  modern ? { versionNegotiation: { mode: { pin: '2026-07-28' } } } : {},
+);
 const options = { timeout };
 
 async function pages(list, key) {
@@ -63,11 +71,11 @@ const steps = {
   prompt: step => client.getPrompt({ name: step.name, arguments: step.args }, options),
   complete: step => client.complete({ ref: step.ref, argument: step.argument }, options),
   setLevel: step => client.setLoggingLevel(step.level, options),
-  call: (step, report) =>
-    client.callTool({ name: step.name, arguments: step.args ?? {} }, undefined, {
-      ...options,
-      ...(step.progress ? { onprogress: p => report.push(p) } : {}),
-    }),
+  call: (step, report) => {
+    const how = { ...options, ...(step.progress ? { onprogress: p => report.push(p) } : {}) };
+    const call = { name: step.name, arguments: step.args ?? {} };
+    return modern ? client.callTool(call, how) : client.callTool(call, undefined, how);
+  },
 };
 
 const script = JSON.parse(readFileSync(0, 'utf8'));

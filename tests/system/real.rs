@@ -20,6 +20,10 @@ use crate::support::{Driver, Proxy, Real, run, text};
 const CHROMIUM: &str = "/usr/bin/chromium";
 const NODE: &str = "node_modules/@modelcontextprotocol";
 const PYTHON: &str = "venv/bin/python";
+/// With the line of the SDK that speaks 2026-07-28.
+const MODERN_PYTHON: &str = "modern/bin/python";
+/// The same of TypeScript.
+const MODERN_NODE: &str = "node_modules/@modelcontextprotocol/client";
 
 /// A tool of each server, its arguments, and what its answer must hold.
 struct Probe {
@@ -56,6 +60,8 @@ impl Fleet {
             {"name": "memory", "command": "node", "args": [server("server-memory")], "env": {"MEMORY_FILE_PATH": memory}},
             {"name": "time", "command": real.path(PYTHON), "args": ["-m", "mcp_server_time"]},
             {"name": "git", "command": real.path(PYTHON), "args": ["-m", "mcp_server_git"]},
+            {"name": "new-time", "command": real.path(MODERN_PYTHON), "args": ["-m", "mcp_server_time"]},
+            {"name": "new-git", "command": real.path(MODERN_PYTHON), "args": ["-m", "mcp_server_git"]},
         ]}))
         .await;
         let probe = |tool, arguments, holds: &str| Probe { tool, arguments, holds: holds.to_owned() };
@@ -71,6 +77,12 @@ impl Fleet {
                 "21:00",
             ),
             probe("git__git_log", json!({"repo_path": dir}), "The first commit"),
+            probe("new-git__git_log", json!({"repo_path": dir}), "The first commit"),
+            probe(
+                "new-time__convert_time",
+                json!({"source_timezone": "UTC", "time": "12:00", "target_timezone": "Asia/Tokyo"}),
+                "21:00",
+            ),
         ];
         Self { proxy, probes, _files: files }
     }
@@ -84,8 +96,12 @@ impl Fleet {
             json!({"op": "listPrompts"}),
             json!({"op": "listResources"}),
             json!({"op": "listTemplates"}),
-            json!({"op": "ping"}),
         ];
+        // There is no such method any more.
+        if transport != "modern" {
+            script.push(json!({"op": "ping"}));
+        }
+        let calls = script.len();
         script
             .extend(self.probes.iter().map(|probe| json!({"op": "call", "name": probe.tool, "args": probe.arguments})));
         let progress = json!({"op": "call", "name": "everything__trigger-long-running-operation", "args": {"duration": 1, "steps": 4}, "progress": true});
@@ -96,13 +112,16 @@ impl Fleet {
             assert!(line.get("error").is_none(), "{driver:?} over {transport}: {line}");
         }
         assert_eq!(lines[0]["ok"]["server"]["name"], "mcproxy");
+        if let Some(version) = lines[0]["ok"].get("protocolVersion") {
+            assert_eq!(version == "2026-07-28", transport == "modern", "{version}");
+        }
         let tools = crate::support::names(&lines[1]["ok"]["tools"]);
         for probe in &self.probes {
             assert!(tools.iter().any(|tool| tool == probe.tool), "{} in {tools:?}", probe.tool);
         }
         assert!(crate::support::names(&lines[2]["ok"]["prompts"]).iter().any(|name| name.starts_with("everything__")));
         assert!(!lines[3]["ok"]["resources"].as_array().expect("resources").is_empty());
-        for (probe, line) in self.probes.iter().zip(&lines[6..]) {
+        for (probe, line) in self.probes.iter().zip(&lines[calls..]) {
             let result = &line["ok"];
             assert!(
                 !result["isError"].as_bool().unwrap_or(false) && result.to_string().contains(&probe.holds),
@@ -128,7 +147,7 @@ async fn git(dir: &Path, args: &[&str]) {
 
 #[tokio::test]
 async fn the_typescript_sdk_uses_real_servers_over_both_transports() {
-    let Some(real) = Real::with(&[NODE, PYTHON]) else { return };
+    let Some(real) = Real::with(&[NODE, PYTHON, MODERN_PYTHON]) else { return };
     let fleet = Fleet::start(&real).await;
     fleet.driven_by(&real, Driver::TypeScript, "http").await;
     fleet.driven_by(&real, Driver::TypeScript, "sse").await;
@@ -136,15 +155,23 @@ async fn the_typescript_sdk_uses_real_servers_over_both_transports() {
 
 #[tokio::test]
 async fn the_python_sdk_uses_real_servers_over_both_transports() {
-    let Some(real) = Real::with(&[NODE, PYTHON]) else { return };
+    let Some(real) = Real::with(&[NODE, PYTHON, MODERN_PYTHON]) else { return };
     let fleet = Fleet::start(&real).await;
     fleet.driven_by(&real, Driver::Python, "http").await;
     fleet.driven_by(&real, Driver::Python, "sse").await;
 }
 
 #[tokio::test]
+async fn the_sdks_of_2026_07_28_use_real_servers() {
+    let Some(real) = Real::with(&[NODE, MODERN_NODE, PYTHON, MODERN_PYTHON]) else { return };
+    let fleet = Fleet::start(&real).await;
+    fleet.driven_by(&real, Driver::TypeScript, "modern").await;
+    fleet.driven_by(&real, Driver::Python, "modern").await;
+}
+
+#[tokio::test]
 async fn rmcp_uses_real_servers() {
-    let Some(real) = Real::with(&[NODE, PYTHON]) else { return };
+    let Some(real) = Real::with(&[NODE, PYTHON, MODERN_PYTHON]) else { return };
     let fleet = Fleet::start(&real).await;
     let client = rmcp_client(&fleet.proxy).await;
     let tools = client.list_all_tools().await.expect("the tools");

@@ -44,7 +44,7 @@ impl Real {
         self.path(&format!("node_modules/{script}"))
     }
 
-    /// Runs a script of steps against a URL and returns one line per step.
+    /// Runs a script of steps against a URL, over `http`, `sse` or `modern` (2026-07-28), and returns one line per step.
     pub(crate) async fn drive(&self, driver: Driver, transport: &str, url: &str, script: &Value) -> Vec<Value> {
         let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/real");
         let mut command = match driver {
@@ -54,8 +54,12 @@ impl Real {
                 command
             }
             Driver::Python => {
-                let mut command = Command::new(self.path("venv/bin/python"));
-                command.arg(here.join("client.py"));
+                let (python, client) = match transport {
+                    "modern" => ("modern/bin/python", "modern.py"),
+                    _ => ("venv/bin/python", "client.py"),
+                };
+                let mut command = Command::new(self.path(python));
+                command.arg(here.join(client));
                 command
             }
         };
