@@ -64,6 +64,14 @@ impl Caller {
         }
     }
 
+    /// What it can be asked for, as a JSON object.
+    pub(crate) fn capabilities(&self) -> String {
+        match self {
+            Self::Session(session) => session.features().to_json(),
+            Self::Visitor(visitor) => visitor.capabilities().to_owned(),
+        }
+    }
+
     /// The session, where there is one.
     pub(crate) fn session(&self) -> Option<&Rc<Session>> {
         match self {

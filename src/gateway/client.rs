@@ -34,6 +34,25 @@ impl Features {
         ("elicitation", Some("url")),
     ];
 
+    /// Whether one of the list is among them.
+    pub(crate) fn has(self, group: &str, part: Option<&str>) -> bool {
+        Self::PATHS.iter().position(|path| *path == (group, part)).is_some_and(|bit| self.0 & 1 << bit != 0)
+    }
+
+    /// As `capabilities` of a client, for a server.
+    pub(crate) fn to_json(self) -> String {
+        let groups = ["roots", "sampling", "elicitation"].into_iter().filter(|group| self.has(group, None));
+        let members = groups.map(|group| {
+            let parts = Self::PATHS
+                .iter()
+                .filter_map(|(of, part)| part.filter(|part| of == &group && self.has(of, Some(part))));
+            let parts: Vec<String> =
+                parts.map(|part| format!("\"{part}\":{}", if part == "listChanged" { "true" } else { "{}" })).collect();
+            format!("\"{group}\":{{{}}}", parts.join(","))
+        });
+        format!("{{{}}}", members.collect::<Vec<_>>().join(","))
+    }
+
     fn read(capabilities: &RawObject<'_>) -> Self {
         let has = |(group, part): (&str, Option<&str>)| {
             let Some(group) = capabilities.get_object(group) else { return false };
@@ -85,6 +104,15 @@ mod tests {
         assert_eq!(client.features, Features(0b1010_0101));
         assert_eq!(read("{}"), Client::default());
         assert_eq!(read(r#"{"clientInfo":3,"capabilities":[]}"#), Client::default());
+    }
+
+    #[test]
+    fn what_servers_are_told_reads_as_what_the_client_said() {
+        for bits in 0..256 {
+            let features = Features::read(&RawObject::from_text(&Features(bits).to_json()).expect("an object"));
+            assert_eq!(Features::read(&RawObject::from_text(&features.to_json()).expect("an object")), features);
+        }
+        assert_eq!(Features(0b1010_0101).to_json(), r#"{"roots":{},"sampling":{},"elicitation":{"url":{}}}"#);
     }
 
     #[test]

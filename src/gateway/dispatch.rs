@@ -12,6 +12,7 @@ use super::{
     catalogue::{ListKind, View},
     client::Client,
     exchange::{Exchange, Related},
+    input::Response,
     level::Level,
     lists,
     reply::Reply,
@@ -109,8 +110,9 @@ pub(crate) fn welcome(gateway: &Gateway, session: &Session) -> Reply {
 
 /// The 2024-11-05 transport opens the session before it says who it is; elsewhere this is a client that repeats itself.
 fn initialize(exchange: &Exchange, session: &Session, params: &RawObject<'_>) -> Result<Reply, ErrorObject> {
-    let Hello { version, .. } = Hello::read(params)?;
+    let Hello { version, client } = Hello::read(params)?;
     session.set_version(version);
+    session.set_features(client.features);
     Ok(welcome(&exchange.gateway, session))
 }
 
@@ -173,6 +175,12 @@ async fn unsubscribe(exchange: &Exchange, session: &Session, params: &RawObject<
     }
     let reply = call::resource_method(exchange, method::RESOURCES_UNSUBSCRIBE, &server, &uri).await;
     reply.unwrap_or_else(|| "{}".into())
+}
+
+/// Takes in the answer to a question of ours.
+pub(crate) fn answered(session: &Session, id: &RequestId, response: Response) {
+    session.touch(Instant::now());
+    session.answered(id, response);
 }
 
 /// Takes note of a notification.

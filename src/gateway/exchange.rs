@@ -5,6 +5,7 @@ use std::{
 
 use bytes::Bytes;
 use mcproxy_mcp::RequestId;
+use tokio::sync::Notify;
 
 use super::{
     caller::Caller,
@@ -94,6 +95,12 @@ impl Exchange {
     /// Whether the client gave the request up before it reached a server.
     pub(crate) fn is_cancelled(&self) -> bool {
         self.caller.is_cancelled(&self.id)
+    }
+
+    /// Rung when the client gives the request up; for the time that no server has it. Without a session there is nobody
+    /// who could.
+    pub(crate) fn may_be_cancelled(&self) -> Option<Rc<Notify>> {
+        self.caller.session().map(|session| session.rest_call(&self.id))
     }
 
     /// From now on a cancellation reaches the server.

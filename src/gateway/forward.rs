@@ -16,15 +16,17 @@ use tokio::time::{MissedTickBehavior, interval, timeout_at};
 
 use super::{
     announce::{let_hear, log_message, log_notification},
+    asking::{Asking, Next, Stuck},
     caller::Caller,
     exchange::Exchange,
     fleet::Destination,
     level::Level,
-    link::{Answer, CallEvent, Link},
+    link::{Answer, CallEvent, Link, Need},
     metrics::Outcome,
     reason,
     reply::Reply,
     rewrite::{self, ResultRewrite},
+    session::Session,
     stateless::{self, Retry},
 };
 
@@ -110,42 +112,110 @@ impl<'a> Forward<'a> {
         if self.exchange.is_cancelled() {
             return (Outcome::Cancelled, None);
         }
-        let mut context = CallContext {
-            wants_progress: self.progress_token.is_some(),
-            principal: self.exchange.caller.principal().map(str::to_owned),
-            ..CallContext::default()
-        };
-        if link.is_per_session() {
-            context.session = Some(self.exchange.caller.key());
-            context.log_level = self.exchange.caller.level().map(|level| level.as_str().to_owned());
+        if let Caller::Visitor(visitor) = &self.exchange.caller
+            && let Some(level) = visitor.level()
+        {
+            let_hear(&link, level).await;
         }
-        if let Caller::Visitor(visitor) = &self.exchange.caller {
-            context.log_level = visitor.level().map(|level| level.as_str().to_owned());
-            context.client_capabilities = link.traits().asks.then(|| visitor.capabilities().to_owned());
-            if let Some(level) = visitor.level() {
-                let_hear(&link, level).await;
-            }
-        }
-        let (payload, meta_at) = self.payload_for(&link);
+        let context = self.context(&link);
+        let (payload, meta_at) = self.payload_for(&link, self.retry.as_ref());
         let Some(call) = link.call(self.method, &payload, meta_at, context).await else {
             return self.turned_away(unavailable(&self.server, "worker_gone", None));
         };
         self.exchange.attach(call.handle());
         let (outcome, reply) = match call.wait(|event| self.pass_on(event)).await {
-            Answer::Result(result) => (Outcome::Result, Some(Reply::Result(self.outbound(result, rewrite)))),
-            Answer::Error(error) => (Outcome::Error, Some(Reply::Error(self.outbound(error, rewrite::error)))),
-            Answer::Cancelled => (Outcome::Cancelled, None),
-            Answer::NeedsInput => (Outcome::Error, Some(self.failed(Failure::NeedsInput))),
-            Answer::Abandoned => (Outcome::Lost, Some(self.failed(Failure::Stopping))),
-            Answer::Lost => (Outcome::Lost, Some(self.failed(Failure::WorkerEnded))),
+            Answer::NeedsInput(need) => match self.exchange.caller.session() {
+                // In a box of its own: calls that never need it must not carry its state.
+                Some(session) => match Box::pin(self.ask(link.clone(), session, need)).await {
+                    Ok(answer) => self.answered(answer, rewrite),
+                    Err(Stuck::Cancelled) => (Outcome::Cancelled, None),
+                    Err(stuck) => (Outcome::Error, Some(self.stuck(&stuck))),
+                },
+                None => (Outcome::Error, Some(self.failed(Failure::NeedsInput))),
+            },
+            answer => self.answered(answer, rewrite),
         };
         link.metrics().ended(outcome, self.exchange.elapsed());
         (outcome, reply)
     }
 
+    fn answered(&self, answer: Answer, rewrite: ResultRewrite) -> (Outcome, Option<Reply>) {
+        match answer {
+            Answer::Result(result) => (Outcome::Result, Some(Reply::Result(self.outbound(result, rewrite)))),
+            Answer::Error(error) => (Outcome::Error, Some(Reply::Error(self.outbound(error, rewrite::error)))),
+            Answer::Cancelled => (Outcome::Cancelled, None),
+            Answer::NeedsInput(_) => (Outcome::Error, Some(self.failed(Failure::NeedsInput))),
+            Answer::Abandoned => (Outcome::Lost, Some(self.failed(Failure::Stopping))),
+            Answer::Lost => (Outcome::Lost, Some(self.failed(Failure::WorkerEnded))),
+        }
+    }
+
+    /// What the server may know of the caller.
+    fn context(&self, link: &Link) -> CallContext {
+        let caller = &self.exchange.caller;
+        let mut context = CallContext {
+            wants_progress: self.progress_token.is_some(),
+            principal: caller.principal().map(str::to_owned),
+            ..CallContext::default()
+        };
+        if link.is_per_session() {
+            context.session = Some(caller.key());
+            context.log_level = caller.level().map(|level| level.as_str().to_owned());
+        }
+        if let Caller::Visitor(visitor) = caller {
+            context.log_level = visitor.level().map(|level| level.as_str().to_owned());
+        }
+        if link.traits().asks {
+            context.client_capabilities = Some(caller.capabilities());
+        }
+        context
+    }
+
+    /// Asks the client for what the server needs, as often as it needs something.
+    async fn ask(&self, mut link: Rc<Link>, session: &Session, mut need: Need) -> Result<Answer, Stuck> {
+        let fleet = &self.exchange.gateway.fleet;
+        let time = fleet.timeouts(self.server.as_str()).map_or(Duration::ZERO, |timeouts| timeouts.input);
+        let mut asking = Asking::new(self.exchange, session, time);
+        loop {
+            let call = match asking.round(need, self.context(&link)).await? {
+                Next::Resumed(call) => Some(call),
+                Next::Lost => None,
+                Next::Again(retry) => {
+                    // It is a call like any other, so it goes where calls go now.
+                    if let Destination::Link(now) = fleet.destination(self.server.as_str()) {
+                        link = now;
+                    }
+                    let (payload, meta_at) = self.payload_for(&link, Some(&retry));
+                    link.call(self.method, &payload, meta_at, self.context(&link)).await
+                }
+            };
+            let Some(call) = call else { return Ok(Answer::Lost) };
+            if self.exchange.is_cancelled() {
+                call.handle().cancel(None);
+                return Err(Stuck::Cancelled);
+            }
+            self.exchange.attach(call.handle());
+            match call.wait(|event| self.pass_on(event)).await {
+                Answer::NeedsInput(more) => need = more,
+                answer => return Ok(answer),
+            }
+        }
+    }
+
+    /// The answer to a call that does not go on: what a tool answers that failed, as a server would have to.
+    fn stuck(&self, stuck: &Stuck) -> Reply {
+        let message = format!("server `{}` cannot go on: {stuck}", self.server);
+        if self.method == method::TOOLS_CALL {
+            let text = json_string(&message);
+            let result = format!("{{\"content\":[{{\"type\":\"text\",\"text\":{}}}],\"isError\":true}}", text.get());
+            return Reply::Result(result.into());
+        }
+        ErrorObject::about_server(ErrorCode::INTERNAL_ERROR, message, self.server.as_str(), "needs_input").into()
+    }
+
     /// The payload, and where its `_meta` begins: what a server of 2026-07-28 asked a client to bring is part of it.
-    fn payload_for(&self, link: &Link) -> (Cow<'_, [u8]>, usize) {
-        match &self.retry {
+    fn payload_for(&self, link: &Link, retry: Option<&Retry>) -> (Cow<'_, [u8]>, usize) {
+        match retry {
             Some(retry) if link.traits().era == ServerEra::Modern => {
                 let (params, meta) = self.payload.split_at(self.meta_at);
                 let params = retry.put_back(params);

@@ -10,7 +10,7 @@ use std::{
 use bytes::Bytes;
 use mcproxy_ipc::{
     FrameError, Generation, HelloError, Receiver, Role, Route, SessionKey, connect,
-    data::{CallContext, GatewayToWorker, Outcome, ServerTraits, WorkerToGateway},
+    data::{CallContext, GatewayToWorker, Outcome, Resumption, ServerTraits, WorkerToGateway},
     introduce,
 };
 use mcproxy_mcp::OwnKeyMap;
@@ -69,13 +69,38 @@ pub(crate) enum Answer {
     /// An error object: the server's, or the worker's about it.
     Error(Bytes),
     /// The server wants something from the client first.
-    NeedsInput,
+    NeedsInput(Need),
     /// The client gave the call up and wants no answer.
     Cancelled,
     /// The worker went away without a word.
     Lost,
     /// We are being stopped and do not wait any longer.
     Abandoned,
+}
+
+/// What a server wants before it goes on with a call.
+#[derive(Debug)]
+pub(crate) struct Need {
+    /// `inputRequests` and `requestState`, as in `NeedsInput`.
+    pub(crate) payload: Bytes,
+    /// How it goes on.
+    pub(crate) continuation: Continuation,
+}
+
+/// How a call goes on that needs input.
+#[derive(Debug)]
+pub(crate) enum Continuation {
+    /// The worker keeps it.
+    Parked(Park),
+    /// It is made again, with the answers among its params.
+    Again,
+}
+
+/// A call that a worker keeps until it is resumed. Dropping it gives it up.
+pub(crate) struct Park {
+    link: Rc<Link>,
+    handle: u64,
+    resumed: bool,
 }
 
 /// How busy a link is.
@@ -111,6 +136,8 @@ pub(crate) struct Link {
     outbox: Rc<Outbox>,
     next_id: Cell<u64>,
     waiters: RefCell<OwnKeyMap<u64, Rc<Queue<Step>>>>,
+    /// Calls that wait for their clients, at the worker.
+    parked: Cell<usize>,
     /// Takes no new calls; closes when those under way have their answers.
     retired: Cell<bool>,
     metrics: ServerMetrics,
@@ -151,6 +178,7 @@ impl Link {
             outbox: Outbox::open(sender),
             next_id: Cell::new(1),
             waiters: RefCell::default(),
+            parked: Cell::default(),
             retired: Cell::new(false),
             metrics,
         };
@@ -220,9 +248,18 @@ impl Link {
         meta_at: usize,
         context: CallContext,
     ) -> Option<Call> {
+        let id = self.mint();
+        let message = GatewayToWorker::Call { id, method: method.into(), meta_at, context };
+        self.send(id, message, payload).await
+    }
+
+    fn mint(&self) -> u64 {
         let id = self.next_id.get();
         self.next_id.set(id + 1);
-        let message = GatewayToWorker::Call { id, method: method.into(), meta_at, context };
+        id
+    }
+
+    async fn send(self: &Rc<Self>, id: u64, message: GatewayToWorker, payload: &[u8]) -> Option<Call> {
         let steps = Rc::new(Queue::new(EVENTS));
         let alone = {
             let mut waiters = self.waiters.borrow_mut();
@@ -254,7 +291,7 @@ impl Link {
         end
     }
 
-    fn receive(&self, message: WorkerToGateway, payload: Bytes, on_news: &mut impl FnMut(News)) {
+    fn receive(self: &Rc<Self>, message: WorkerToGateway, payload: Bytes, on_news: &mut impl FnMut(News)) {
         match message {
             WorkerToGateway::Done { id, outcome } => self.settle(
                 id,
@@ -263,7 +300,13 @@ impl Link {
                     Outcome::Error => Answer::Error(payload),
                 },
             ),
-            WorkerToGateway::NeedsInput { id, .. } => self.settle(id, Answer::NeedsInput),
+            WorkerToGateway::NeedsInput { id, resumption } => {
+                let continuation = match resumption {
+                    Resumption::Parked { handle } => Continuation::Parked(Park::new(self, handle)),
+                    Resumption::Again => Continuation::Again,
+                };
+                self.settle(id, Answer::NeedsInput(Need { payload, continuation }));
+            }
             WorkerToGateway::Progress { id } => self.report(id, CallEvent::Progress(payload)),
             WorkerToGateway::Log { id: Some(id), .. } => self.report(id, CallEvent::Log(payload)),
             WorkerToGateway::Log { id: None, session: Some(session) } => on_news(News::Log(payload, Some(session))),
@@ -288,7 +331,7 @@ impl Link {
     }
 
     fn close_if_over(&self) {
-        if self.retired.get() && self.waiters.borrow().is_empty() {
+        if self.retired.get() && self.waiters.borrow().is_empty() && self.parked.get() == 0 {
             self.outbox.close();
         }
     }
@@ -330,6 +373,43 @@ impl Link {
 impl Drop for Link {
     fn drop(&mut self) {
         self.outbox.close();
+    }
+}
+
+impl Park {
+    fn new(link: &Rc<Link>, handle: u64) -> Self {
+        link.parked.set(link.parked.get() + 1);
+        Self { link: link.clone(), handle, resumed: false }
+    }
+
+    /// Brings the server the answers: a JSON object of key → `{"result": …}` or `{"error": …}`. `None` when the worker is
+    /// gone.
+    pub(crate) async fn resume(mut self, answers: &[u8], context: CallContext) -> Option<Call> {
+        self.resumed = true;
+        let id = self.link.mint();
+        let message = GatewayToWorker::Resume { id, handle: self.handle, context };
+        self.link.send(id, message, answers).await
+    }
+}
+
+impl std::fmt::Debug for Park {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Park").field("handle", &self.handle).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Park {
+    fn drop(&mut self) {
+        self.link.parked.set(self.link.parked.get().saturating_sub(1));
+        if self.resumed {
+            return self.link.close_if_over();
+        }
+        let (link, handle) = (self.link.clone(), self.handle);
+        tokio::task::spawn_local(async move {
+            // A worker that is gone keeps nothing.
+            link.outbox.send(&GatewayToWorker::Abandon { handle }, &[], false).await;
+            link.close_if_over();
+        });
     }
 }
 

@@ -8,6 +8,7 @@
 
 mod announce;
 mod archive;
+mod asking;
 mod builtin;
 mod call;
 mod caller;
@@ -21,6 +22,7 @@ mod forward;
 mod guard;
 mod heirs;
 mod http;
+mod input;
 mod kept;
 mod level;
 mod link;

@@ -1,5 +1,7 @@
 use bytes::Bytes;
-use mcproxy_mcp::{ErrorCode, ErrorObject, Message, RawObject, RequestId};
+use mcproxy_mcp::{ErrorCode, ErrorObject, Message, Outcome, RawObject, RequestId};
+
+use super::input::Response;
 
 /// A client's request that outlives the buffer it came in.
 #[derive(Debug, Clone)]
@@ -25,7 +27,12 @@ pub(crate) enum Incoming {
         params: Bytes,
     },
     /// Answers a request of ours.
-    Response,
+    Response {
+        /// The id that we gave.
+        id: RequestId,
+        /// What it says.
+        response: Response,
+    },
 }
 
 impl Incoming {
@@ -41,7 +48,13 @@ impl Incoming {
             Message::Notification { method, params } => {
                 Self::Notification { method: method.into_owned(), params: share(params) }
             }
-            Message::Response { .. } => Self::Response,
+            Message::Response { id, outcome } => {
+                let response = match outcome {
+                    Outcome::Result(raw) => Response::Result(share(Some(raw))),
+                    Outcome::Error(raw) => Response::Error(share(Some(raw))),
+                };
+                Self::Response { id, response }
+            }
         }
     }
 }

@@ -8,13 +8,14 @@ use std::{
 use bytes::Bytes;
 use mcproxy_ipc::{ServerName, SessionKey};
 use mcproxy_mcp::{ProtocolVersion, RequestId};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::{
     archive::Archive,
     catalogue::{Changes, View},
-    client::Client,
+    client::{Client, Features},
     event_id::EventId,
+    input::Response,
     level::Level,
     link::CallHandle,
     note::Note,
@@ -25,6 +26,8 @@ use super::{
 
 /// Messages that may wait for a client to read its stream; a client that lets them pile up loses the stream.
 const STREAM_QUEUE: usize = 256;
+/// Most questions of servers that one client may have before it.
+const MAX_QUESTIONS: usize = 1024;
 /// Most resources one session may subscribe to.
 pub(crate) const MAX_SUBSCRIPTIONS: usize = 1024;
 
@@ -34,6 +37,10 @@ pub(crate) struct Session {
     version: Cell<ProtocolVersion>,
     level: Cell<Option<Level>>,
     calls: RefCell<HashMap<RequestId, CallState>>,
+    /// What its client can be asked for.
+    features: Cell<Features>,
+    /// What it was asked and has not answered.
+    questions: RefCell<HashMap<RequestId, oneshot::Sender<Response>>>,
     subscriptions: RefCell<HashSet<(ServerName, String)>>,
     stream: RefCell<Option<mpsc::Sender<Bytes>>>,
     missed: Cell<Changes>,
@@ -89,6 +96,8 @@ enum CallState {
     Cancelled,
     /// A server has it.
     Running(CallHandle),
+    /// A server had it and waits for the client.
+    Resting(Rc<Notify>),
 }
 
 impl CallState {
@@ -97,6 +106,10 @@ impl CallState {
             Self::Waiting => *self = Self::Cancelled,
             Self::Cancelled => {}
             Self::Running(handle) => handle.cancel(reason),
+            Self::Resting(cancelled) => {
+                cancelled.notify_one();
+                *self = Self::Cancelled;
+            }
         }
     }
 }
@@ -104,6 +117,8 @@ impl CallState {
 impl Session {
     pub(crate) fn new(identity: Identity, version: ProtocolVersion, now: Instant) -> Self {
         Self {
+            features: Cell::new(identity.client.features),
+            questions: RefCell::default(),
             identity,
             version: Cell::new(version),
             level: Cell::new(None),
@@ -167,6 +182,16 @@ impl Session {
     /// A session of the 2024-11-05 transport learns its version after it exists.
     pub(crate) fn set_version(&self, version: ProtocolVersion) {
         self.version.set(version);
+    }
+
+    /// What its client can be asked for.
+    pub(crate) fn features(&self) -> Features {
+        self.features.get()
+    }
+
+    /// The same as with the version.
+    pub(crate) fn set_features(&self, features: Features) {
+        self.features.set(features);
     }
 
     /// How much it wants to hear, once it said so.
@@ -334,6 +359,18 @@ impl Session {
         }
     }
 
+    /// No server has the request now; what is rung when the client gives it up.
+    pub(crate) fn rest_call(&self, id: &RequestId) -> Rc<Notify> {
+        let cancelled = Rc::<Notify>::default();
+        match self.calls.borrow_mut().get_mut(id) {
+            Some(state @ (CallState::Waiting | CallState::Running(_) | CallState::Resting(_))) => {
+                *state = CallState::Resting(cancelled.clone());
+            }
+            Some(CallState::Cancelled) | None => cancelled.notify_one(),
+        }
+        cancelled
+    }
+
     /// Whether the client gave the request up before it reached a server.
     pub(crate) fn is_cancelled(&self, id: &RequestId) -> bool {
         matches!(self.calls.borrow().get(id), Some(CallState::Cancelled))
@@ -361,6 +398,44 @@ impl Session {
         for state in self.calls.borrow_mut().values_mut() {
             state.cancel(Some(reason.to_owned()));
         }
+        self.drop_questions();
+    }
+
+    // --- what it is asked -------------------------------------------------------------------------------------------
+
+    /// Takes up a question to the client: under which id, and where the answer will be. `None`: it has too many, or is
+    /// gone.
+    pub(crate) fn ask(&self) -> Option<(RequestId, oneshot::Receiver<Response>)> {
+        let mut questions = self.questions.borrow_mut();
+        if self.over.get() || questions.len() >= MAX_QUESTIONS {
+            return None;
+        }
+        // An answer to a question of an earlier gateway must find nothing here.
+        let mut number = [0; 8];
+        getrandom::fill(&mut number).ok()?;
+        let text = mcproxy_mcp::json_string(&format!("ask-{:016x}", u64::from_be_bytes(number)));
+        let id = RequestId::from_raw(&text).ok()?;
+        let (sender, receiver) = oneshot::channel();
+        questions.insert(id.clone(), sender);
+        Some((id, receiver))
+    }
+
+    /// The client answered; to a question that it does not have it may have answered late.
+    pub(crate) fn answered(&self, id: &RequestId, response: Response) {
+        let asked = self.questions.borrow_mut().remove(id);
+        if let Some(asked) = asked {
+            let _ = asked.send(response); // nobody waits for it any more
+        }
+    }
+
+    /// A question is not to be answered any more; whether it was still open.
+    pub(crate) fn take_back(&self, id: &RequestId) -> bool {
+        self.questions.borrow_mut().remove(id).is_some()
+    }
+
+    /// No question will be answered.
+    pub(crate) fn drop_questions(&self) {
+        self.questions.borrow_mut().clear();
     }
 
     // --- its subscriptions ------------------------------------------------------------------------------------------

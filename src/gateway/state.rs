@@ -190,6 +190,7 @@ impl Gateway {
             look.tick().await;
             if Instant::now() >= end {
                 self.fleet.abandon_calls();
+                self.sessions.all().iter().for_each(|session| session.drop_questions());
             }
             // A call of a 2024-11-05 client is answered on its session's stream.
             for session in self.sessions.all().iter().filter(|session| !session.has_calls()) {

@@ -255,7 +255,7 @@ mod tests {
                     socket: Some("s".repeat(107).into()),
                     settled: true,
                     last_error: fitting(last_error, count),
-                    timeouts: CallTimeouts { idle: Duration::MAX, total: Duration::MAX },
+                    timeouts: CallTimeouts { idle: Duration::MAX, total: Duration::MAX, input: Duration::MAX },
                     tools: ToolRules { deny: vec![rules.clone()], ..ToolRules::default() },
                     need: Need::Resting,
                     catalogue: Some(CatalogueKey([0xff; 16])),

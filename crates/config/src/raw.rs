@@ -313,9 +313,11 @@ pub(crate) struct RawSettings {
     pub(crate) prewarm: u32,
     /// Which revisions of MCP are spoken to the server: `legacy` begins with `initialize`; `auto` chooses (at present, `initialize`).
     pub(crate) era: RawEra,
-    /// Client features that are offered to the server.
-    #[schemars(length(max = 0))]
-    pub(crate) client_features: Vec<String>,
+    /// What the server may ask the client of a call for, if that client can do it: `sampling`, `elicitation` (a form for the user), `elicitation.url` (a page for the user), `roots`.
+    pub(crate) client_features: Vec<RawClientFeature>,
+    /// Seconds that the client, or its user, may take to answer what the server asks; the timeouts of the call stand still meanwhile.
+    #[schemars(range(min = 0.001, max = 86400))]
+    pub(crate) input_timeout: f64,
     /// How the server is restarted after it ended.
     pub(crate) restart: RawRestart,
     /// Which tools are offered, and under which names.
@@ -341,6 +343,7 @@ impl Default for RawSettings {
             prewarm: 0,
             era: RawEra::Auto,
             client_features: Vec::new(),
+            input_timeout: 600.0,
             restart: RawRestart::default(),
             tools: RawTools::default(),
             limits: RawServerLimits::default(),
@@ -382,6 +385,18 @@ pub(crate) enum RawInstances {
 pub(crate) enum RawEra {
     Auto,
     Legacy,
+}
+
+/// What a server may ask its clients for.
+#[derive(Deserialize, Serialize, JsonSchema, Clone, Copy, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline)]
+pub(crate) enum RawClientFeature {
+    Sampling,
+    Elicitation,
+    #[serde(rename = "elicitation.url")]
+    ElicitationUrl,
+    Roots,
 }
 
 /// How a server is restarted after it ended.

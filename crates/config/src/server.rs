@@ -5,13 +5,15 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use mcproxy_ipc::{
-    CallTimeouts, CatalogueKey, Generation, InstanceRules, Instances, LaunchSpec, Secret, ServerLimits, ServerName,
-    ToolRules, WorkerSpec,
+    CallTimeouts, CatalogueKey, ClientFeatures, Generation, InstanceRules, Instances, LaunchSpec, Secret, ServerLimits,
+    ServerName, ToolRules, WorkerSpec,
 };
 use sha2::{Digest, Sha256};
 
 use crate::interpolate::Expanded;
-use crate::raw::{RawEra, RawInstances, RawOnChange, RawServer, RawServerLimits, RawSettings, RawStart, RawTools};
+use crate::raw::{
+    RawClientFeature, RawEra, RawInstances, RawOnChange, RawServer, RawServerLimits, RawSettings, RawStart, RawTools,
+};
 use crate::report::Report;
 use crate::size::{self, MAX_SERVER_BYTES};
 use crate::tree::Node;
@@ -33,6 +35,8 @@ pub struct ServerConfig {
     pub start: Start,
     /// How long a call may take.
     pub timeouts: CallTimeouts,
+    /// What it may ask its clients for.
+    pub features: ClientFeatures,
     /// Which revisions of MCP are spoken to it.
     pub era: Era,
     /// How sessions share it.
@@ -128,6 +132,7 @@ impl ServerConfig {
                 launch: launch.clone(),
                 start_timeout: self.start_timeout,
                 timeouts: self.timeouts,
+                features: self.features,
                 idle_timeout: self.start.idle_timeout(),
                 limits: self.limits,
                 instances: self.instances,
@@ -222,7 +227,9 @@ pub(crate) fn check(
         timeouts: CallTimeouts {
             idle: Duration::from_secs_f64(settings.timeout),
             total: Duration::from_secs_f64(settings.max_timeout.max(settings.timeout)),
+            input: Duration::from_secs_f64(settings.input_timeout),
         },
+        features: client_features(&settings.client_features),
         era: match settings.era {
             RawEra::Auto => Era::Auto,
             RawEra::Legacy => Era::Legacy,
@@ -257,6 +264,16 @@ fn tool_rules(raw: &RawTools) -> ToolRules {
         deny: raw.deny.clone(),
         rename: pairs(&raw.rename),
         describe: pairs(&raw.describe),
+    }
+}
+
+fn client_features(raw: &[RawClientFeature]) -> ClientFeatures {
+    let has = |feature| raw.contains(&feature);
+    ClientFeatures {
+        sampling: has(RawClientFeature::Sampling),
+        form: has(RawClientFeature::Elicitation),
+        url: has(RawClientFeature::ElicitationUrl),
+        roots: has(RawClientFeature::Roots),
     }
 }
 

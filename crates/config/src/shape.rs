@@ -45,10 +45,6 @@ impl<'a> Shape<'a> {
                 }
             }
             Value::Array(elements) => {
-                if schema["maxItems"] == 0 && !elements.is_empty() {
-                    self.report.add(offset, unavailable::value(key));
-                    return false;
-                }
                 if elements.is_empty() && schema["minItems"].as_u64().is_some_and(|least| least > 0) {
                     self.report
                         .add(offset, format!("an empty `{key}` lets nothing through; leave the key out instead"));

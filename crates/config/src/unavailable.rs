@@ -17,7 +17,6 @@ pub(crate) fn is_value(key: &str, value: &str) -> bool {
 pub(crate) fn value(key: &str) -> String {
     match key {
         "era" => "`modern` is not available in this version; use `auto` or `legacy`".into(),
-        "clientFeatures" => "client features are not available in this version; the list must be empty".into(),
         key => format!("this value of `{key}` is not available in this version"),
     }
 }

@@ -45,7 +45,9 @@ pub use runtime_dir::{RUNTIME_DIR_VARIABLE, default_runtime_dir, runtime_dirs, s
 pub use secret::Secret;
 pub use session::{Keepsake, MAX_NOTE, SealKey, SessionKey};
 pub use socket::{Connection, Listener, Peer, connect};
-pub use spec::{CallTimeouts, InstanceRules, Instances, LaunchSpec, ServerLimits, ToolRules, WorkerSpec};
+pub use spec::{
+    CallTimeouts, ClientFeatures, InstanceRules, Instances, LaunchSpec, ServerLimits, ToolRules, WorkerSpec,
+};
 pub use state::{EndReason, Ended, Need, Route, ServerState};
 pub use status::{
     CatalogueCounts, ChangeStatus, InstanceCount, LifecycleEvent, LogLine, ProcessStatus, RunningInstances,

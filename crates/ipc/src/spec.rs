@@ -17,6 +17,8 @@ pub struct WorkerSpec {
     pub start_timeout: Duration,
     /// How long one call may take.
     pub timeouts: CallTimeouts,
+    /// What the server may ask its clients for.
+    pub features: ClientFeatures,
     /// After so long without a call the server may be ended; `None`: never.
     pub idle_timeout: Option<Duration>,
     /// What the worker accepts from the server.
@@ -72,6 +74,28 @@ pub struct CallTimeouts {
     pub idle: Duration,
     /// In all, whatever progress there is.
     pub total: Duration,
+    /// How long the client may take to answer what the server asks of it. The other two stand still meanwhile.
+    pub input: Duration,
+}
+
+/// What a server may ask its clients for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClientFeatures {
+    /// A completion of the client's model.
+    pub sampling: bool,
+    /// A form for the user.
+    pub form: bool,
+    /// A page for the user to visit.
+    pub url: bool,
+    /// The directories that the client works in.
+    pub roots: bool,
+}
+
+impl ClientFeatures {
+    /// Whether there are none.
+    pub fn is_empty(self) -> bool {
+        self == Self::default()
+    }
 }
 
 /// Bounds on what one server may send or keep busy.

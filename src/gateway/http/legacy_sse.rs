@@ -1,7 +1,5 @@
 //! HTTP with SSE: the transport of 2024-11-05. `GET /sse` opens session and stream in one; its end ends both.
 
-use std::time::Instant;
-
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 use mcproxy_mcp::{ErrorCode, parse};
 use serde::Deserialize;
@@ -77,7 +75,7 @@ pub(super) async fn post(
             });
         }
         Incoming::Notification { method, params } => dispatch::notice(&session, &method, &params),
-        Incoming::Response => session.touch(Instant::now()),
+        Incoming::Response { id, response } => dispatch::answered(&session, &id, response),
     }
     Ok(HttpResponse::Accepted().content_type("text/plain").body("Accepted"))
 }

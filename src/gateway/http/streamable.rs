@@ -75,8 +75,8 @@ pub(super) async fn post(request: HttpRequest, place: Place, payload: web::Paylo
             dispatch::notice(&session, &method, &params);
             Ok(HttpResponse::Accepted().finish())
         }
-        Incoming::Response => {
-            find_session(&request, &place)?.touch(Instant::now());
+        Incoming::Response { id, response } => {
+            dispatch::answered(&*find_session(&request, &place)?, &id, response);
             Ok(HttpResponse::Accepted().finish())
         }
     }
@@ -175,7 +175,7 @@ async fn batch(request: &HttpRequest, place: &Place, body: &Bytes) -> Result<Htt
                     answers.push(begin(&place.gateway, &session, r, related.clone()));
                 }
                 Incoming::Notification { method, params } => dispatch::notice(&session, &method, &params),
-                Incoming::Response => {}
+                Incoming::Response { id, response } => dispatch::answered(&session, &id, response),
             },
             Err(problem) => {
                 let mut out = Vec::new();

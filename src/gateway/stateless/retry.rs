@@ -12,6 +12,11 @@ pub(crate) struct Retry {
 }
 
 impl Retry {
+    /// What a client was asked for in our own words.
+    pub(crate) fn of(responses: Option<Box<RawValue>>, state: Option<Box<RawValue>>) -> Self {
+        Self { responses, state }
+    }
+
     /// Takes it out of the params, which then are those of the first time.
     pub(crate) fn take(params: &mut RawObject<'_>) -> Option<Self> {
         let mut take = |key| params.remove(key).map(ToOwned::to_owned);

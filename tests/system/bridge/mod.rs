@@ -1,5 +1,7 @@
 //! What a client of the initialize era sees of servers of that era, method by method.
 
+mod asks;
+mod asks_sse;
 mod calls;
 mod isolation;
 mod kept;

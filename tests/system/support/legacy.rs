@@ -31,8 +31,15 @@ impl LegacySession {
 
     /// The same, initialized.
     pub(crate) async fn open(http: &Client, base: &str, path: &str) -> (Self, Value) {
+        Self::capable(http, base, path, json!({})).await
+    }
+
+    /// The same, of a client that declares this.
+    pub(crate) async fn capable(http: &Client, base: &str, path: &str, capabilities: Value) -> (Self, Value) {
         let mut session = Self::connect(http, base, path).await;
-        session.post(&initialize("2024-11-05")).await;
+        let mut hello = initialize("2024-11-05");
+        hello["params"]["capabilities"] = capabilities;
+        session.post(&hello).await;
         let hello = session.events.find("the answer to initialize", |message| message["id"] == 0).await;
         session.post(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"})).await;
         (session, hello["result"].clone())

@@ -27,7 +27,17 @@ impl Session {
 
     /// Initializes a session.
     pub(crate) async fn of_version(http: &Client, url: &str, version: &str) -> Self {
-        let body = initialize(version);
+        Self::begin(http, url, initialize(version)).await
+    }
+
+    /// Initializes a session of the newest revision with sessions, whose client declares this.
+    pub(crate) async fn capable(http: &Client, url: &str, capabilities: Value) -> Self {
+        let mut body = initialize("2025-11-25");
+        body["params"]["capabilities"] = capabilities;
+        Self::begin(http, url, body).await
+    }
+
+    async fn begin(http: &Client, url: &str, body: Value) -> Self {
         let answer = ask(post(http, url).body(body.to_string())).await;
         assert_eq!(answer.status, 200, "{answer:?}");
         let id = answer.header("mcp-session-id").expect("a session id").to_owned();

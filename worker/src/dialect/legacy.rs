@@ -1,9 +1,10 @@
 //! Servers that begin with `initialize`: 2024-11-05 to 2025-11-25.
 //!
-//! No client capabilities are declared, so a server has no business asking for sampling, elicitation or roots.
+//! The client capabilities that are declared are those of its configuration; what it asks for beyond them is refused.
 
 use std::fmt::Write as _;
 
+use mcproxy_ipc::ClientFeatures;
 use mcproxy_mcp::{
     ErrorCode, LATEST, ProtocolVersion, RawObject, RawValue, RequestId, error_object, json_string, method, object_body,
     write_error_response, write_notification, write_request, write_response,
@@ -45,14 +46,33 @@ fn end_line(out: &mut Vec<u8>, start: usize) {
 }
 
 /// Opens the session.
-pub(crate) fn initialize(out: &mut Vec<u8>, id: u64) {
+pub(crate) fn initialize(out: &mut Vec<u8>, id: u64, features: ClientFeatures) {
     let start = out.len();
     let params = format!(
-        r#"{{"protocolVersion":"{LATEST}","capabilities":{{}},"clientInfo":{{"name":"mcproxy","version":"{}"}}}}"#,
+        r#"{{"protocolVersion":"{LATEST}","capabilities":{},"clientInfo":{{"name":"mcproxy","version":"{}"}}}}"#,
+        capabilities(features),
         env!("CARGO_PKG_VERSION")
     );
     write_request(out, &id.into(), method::INITIALIZE, &params);
     end_line(out, start);
+}
+
+fn capabilities(features: ClientFeatures) -> String {
+    let mut members = Vec::new();
+    if features.sampling {
+        members.push(r#""sampling":{}"#);
+    }
+    match (features.form, features.url) {
+        (false, false) => {}
+        // As it was written before there were modes.
+        (true, false) => members.push(r#""elicitation":{}"#),
+        (false, true) => members.push(r#""elicitation":{"url":{}}"#),
+        (true, true) => members.push(r#""elicitation":{"form":{},"url":{}}"#),
+    }
+    if features.roots {
+        members.push(r#""roots":{}"#);
+    }
+    format!("{{{}}}", members.join(","))
 }
 
 /// Says that the greeting was understood.
@@ -140,6 +160,20 @@ pub(crate) fn answer(out: &mut Vec<u8>, id: &RequestId, method: &str) {
             write_error_response(out, Some(id), error.get());
         }
     }
+    end_line(out, start);
+}
+
+/// Answers it with a result.
+pub(crate) fn answer_result(out: &mut Vec<u8>, id: &RequestId, result: &str) {
+    let start = out.len();
+    write_response(out, id, result);
+    end_line(out, start);
+}
+
+/// Answers it with an error.
+pub(crate) fn answer_error(out: &mut Vec<u8>, id: &RequestId, error: &str) {
+    let start = out.len();
+    write_error_response(out, Some(id), error);
     end_line(out, start);
 }
 

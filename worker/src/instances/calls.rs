@@ -26,7 +26,7 @@ pub(super) fn of_gateway(number: u64, epoch: u16) -> Option<u64> {
     (number >> EPOCH_BIT == u64::from(epoch)).then_some(number & ((1 << EPOCH_BIT) - 1))
 }
 
-fn of_host(id: u64, epoch: u16) -> u64 {
+pub(super) fn of_host(id: u64, epoch: u16) -> u64 {
     (u64::from(epoch) << EPOCH_BIT) | (id & ((1 << EPOCH_BIT) - 1))
 }
 
@@ -49,11 +49,8 @@ impl Host {
                 let call = Held { id, number, method, handed, level, wants_progress, begun, until, signs: 0 };
                 self.call(session, call, meta_at, now);
             }
-            GatewayToWorker::Resume { id, .. } => {
-                let error = ErrorObject::new(ErrorCode::INVALID_PARAMS, "there is no such call to go on with");
-                self.fail(id, &error);
-            }
-            GatewayToWorker::Abandon { .. } => {}
+            GatewayToWorker::Resume { id, handle, context } => self.resume(id, handle, context, payload),
+            GatewayToWorker::Abandon { handle } => self.abandon(handle, now),
             GatewayToWorker::Cancel { id, reason } => self.cancel(id, reason, now),
             GatewayToWorker::Release { session } => self.release(session),
         }
@@ -190,6 +187,9 @@ impl Host {
     pub(super) fn give_up_calls(&mut self) {
         self.waiting.take_all();
         let now = Instant::now();
+        for handle in self.parked.handles() {
+            self.abandon(handle, now);
+        }
         for number in self.flights.keys().copied().collect::<Vec<_>>() {
             let Some(instance) = self.close_flight(number, now) else { continue };
             let Some(running) = self.running.get(&instance) else { continue };
@@ -257,7 +257,7 @@ impl Host {
         }
     }
 
-    fn refuse_crowd(&mut self, id: u64) {
+    pub(super) fn refuse_crowd(&mut self, id: u64) {
         let message = format!("too many calls in flight (limit {})", self.spec.limits.concurrent_calls);
         self.refuse(id, ErrorCode::SERVER_UNAVAILABLE, message, "too_many_calls");
     }
@@ -271,7 +271,7 @@ impl Host {
         ErrorObject::about_server(code, message, self.spec.server.as_str(), reason)
     }
 
-    fn fail(&mut self, id: u64, error: &ErrorObject) {
+    pub(super) fn fail(&mut self, id: u64, error: &ErrorObject) {
         let payload = Bytes::copy_from_slice(error.to_raw().get().as_bytes());
         self.tell(WorkerToGateway::Done { id, outcome: Outcome::Error }, payload);
     }

@@ -21,6 +21,7 @@ use tokio::{
 use super::{
     HostPorts,
     memory::Memory,
+    parked::Parked,
     pool::{Action, End, Number, Pool},
     tend::{self, Tended, Told},
     waiting::Waiting,
@@ -70,6 +71,7 @@ pub(super) struct Host {
     pub(super) running: BTreeMap<Number, Running>,
     /// Which instance has a call, by the number that the instance knows.
     pub(super) flights: HashMap<u64, Number>,
+    pub(super) parked: Parked,
     pub(super) waiting: Waiting,
     pub(super) memory: Memory,
     pub(super) offer: Offer,
@@ -110,6 +112,7 @@ impl Host {
             pool,
             running: BTreeMap::new(),
             flights: HashMap::new(),
+            parked: Parked::default(),
             waiting: Waiting::default(),
             memory: Memory::default(),
             offer: Offer::default(),
@@ -257,6 +260,7 @@ impl Host {
         let end = self.pool.ended(number, now);
         if let Some(running) = self.running.remove(&number) {
             self.answer_for(&running, &ended);
+            self.parked.forget(number);
         }
         if ended.reason != EndReason::Stopped {
             warn!(self.log, "instance ended"; "instance" => number, "error" => %ended.reason);

@@ -14,6 +14,7 @@ mod gateway;
 mod host;
 mod memory;
 mod news;
+mod parked;
 mod pool;
 #[cfg(test)]
 mod pool_tests;

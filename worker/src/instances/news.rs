@@ -6,7 +6,7 @@ use bytes::Bytes;
 use mcproxy_ipc::{
     CatalogueCounts,
     control::WorkerToSupervisor,
-    data::{ServerTraits, WorkerToGateway},
+    data::{ServerEra, ServerTraits, WorkerToGateway},
 };
 
 use super::{calls::of_gateway, host::Host, pool::Number, tend::News};
@@ -77,7 +77,7 @@ impl Host {
             }
             WorkerToGateway::NeedsInput { id: call, resumption } => {
                 if let Some(id) = self.in_flight(call) {
-                    self.close_flight(call, Instant::now());
+                    let resumption = self.park(number, call, resumption);
                     self.tell(WorkerToGateway::NeedsInput { id, resumption }, payload);
                 }
             }
@@ -124,10 +124,8 @@ impl Host {
 
     pub(super) fn push_catalogue(&mut self) {
         if let Some(catalogue) = self.offer.catalogue.clone() {
-            self.tell(
-                WorkerToGateway::Catalogue { revision: self.offer.revision, traits: ServerTraits::default() },
-                catalogue,
-            );
+            let traits = ServerTraits { era: ServerEra::Legacy, asks: !self.spec.features.is_empty() };
+            self.tell(WorkerToGateway::Catalogue { revision: self.offer.revision, traits }, catalogue);
         }
     }
 }

@@ -1,8 +1,8 @@
 //! The calls in flight. Pure: time is an argument.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use mcproxy_ipc::CallTimeouts;
+use mcproxy_ipc::{CallTimeouts, ClientFeatures};
 use mcproxy_mcp::OwnKeyMap;
 
 /// Which call of the gateway a request to the server belongs to.
@@ -10,8 +10,21 @@ use mcproxy_mcp::OwnKeyMap;
 struct Pending {
     call: u64,
     wants_progress: bool,
+    /// What its client can be asked for, where that matters.
+    features: ClientFeatures,
     idle_at: Instant,
     total_at: Instant,
+}
+
+/// A call whose time stands still, because the server waits for its client.
+#[derive(Debug)]
+pub(crate) struct Suspended {
+    /// The gateway's number of it so far.
+    pub(crate) call: u64,
+    /// What its client can be asked for.
+    pub(crate) features: ClientFeatures,
+    /// What is left of its time.
+    left: Duration,
 }
 
 /// A call that took too long.
@@ -29,6 +42,8 @@ pub(crate) struct Expired {
 #[derive(Debug)]
 pub(crate) struct Calls {
     pending: OwnKeyMap<u64, Pending>,
+    /// Calls that are out of the table and will come back; they count for the limit.
+    suspended: usize,
     limit: usize,
     timeouts: CallTimeouts,
     /// Not later than the first expiry. It is moved forward only when it fires, so that a call costs no timer.
@@ -37,19 +52,67 @@ pub(crate) struct Calls {
 
 impl Calls {
     pub(crate) fn new(limit: usize, timeouts: CallTimeouts) -> Self {
-        Self { pending: OwnKeyMap::default(), limit, timeouts, next_check: None }
+        Self { pending: OwnKeyMap::default(), suspended: 0, limit, timeouts, next_check: None }
     }
 
     /// Takes in a call unless there are too many.
-    pub(crate) fn open(&mut self, upstream: u64, call: u64, wants_progress: bool, now: Instant) -> bool {
-        if self.pending.len() >= self.limit {
+    pub(crate) fn open(
+        &mut self,
+        upstream: u64,
+        call: u64,
+        wants_progress: bool,
+        features: ClientFeatures,
+        now: Instant,
+    ) -> bool {
+        if self.pending.len() + self.suspended >= self.limit {
             return false;
         }
         let (idle_at, total_at) = (now + self.timeouts.idle, now + self.timeouts.total);
-        let due = idle_at.min(total_at);
-        self.next_check = Some(self.next_check.map_or(due, |check| check.min(due)));
-        self.pending.insert(upstream, Pending { call, wants_progress, idle_at, total_at });
+        self.insert(upstream, Pending { call, wants_progress, features, idle_at, total_at });
         true
+    }
+
+    fn insert(&mut self, upstream: u64, pending: Pending) {
+        let due = pending.idle_at.min(pending.total_at);
+        self.next_check = Some(self.next_check.map_or(due, |check| check.min(due)));
+        self.pending.insert(upstream, pending);
+    }
+
+    /// Stops the time of a call; `None` for what is not in flight.
+    pub(crate) fn suspend(&mut self, upstream: u64, now: Instant) -> Option<Suspended> {
+        let pending = self.pending.remove(&upstream)?;
+        self.suspended += 1;
+        let left = pending.total_at.saturating_duration_since(now);
+        Some(Suspended { call: pending.call, features: pending.features, left })
+    }
+
+    /// Lets it go on, under another number.
+    pub(crate) fn resume(
+        &mut self,
+        upstream: u64,
+        call: u64,
+        wants_progress: bool,
+        suspended: Suspended,
+        now: Instant,
+    ) {
+        self.forget_suspended();
+        let (idle_at, total_at) = (now + self.timeouts.idle, now + suspended.left);
+        self.insert(upstream, Pending { call, wants_progress, features: suspended.features, idle_at, total_at });
+    }
+
+    /// It will not go on.
+    pub(crate) fn forget_suspended(&mut self) {
+        self.suspended = self.suspended.saturating_sub(1);
+    }
+
+    /// What the client of a call can be asked for.
+    pub(crate) fn features(&self, upstream: u64) -> Option<ClientFeatures> {
+        self.pending.get(&upstream).map(|pending| pending.features)
+    }
+
+    /// All that are in flight, as requests to the server.
+    pub(crate) fn upstreams(&self) -> impl Iterator<Item = u64> {
+        self.pending.keys().copied()
     }
 
     /// The server answered. `None` for what is not, or no longer, in flight.
@@ -104,7 +167,7 @@ impl Calls {
 
     /// Whether nothing is in flight.
     pub(crate) fn is_empty(&self) -> bool {
-        self.pending.is_empty()
+        self.pending.is_empty() && self.suspended == 0
     }
 
     /// How many there may be.
@@ -129,8 +192,17 @@ mod tests {
 
     use super::*;
 
+    const NONE: ClientFeatures = ClientFeatures { sampling: false, form: false, url: false, roots: false };
+
     fn calls() -> Calls {
-        Calls::new(2, CallTimeouts { idle: Duration::from_secs(30), total: Duration::from_secs(100) })
+        Calls::new(
+            2,
+            CallTimeouts {
+                idle: Duration::from_secs(30),
+                total: Duration::from_secs(100),
+                input: Duration::from_secs(600),
+            },
+        )
     }
 
     #[test]
@@ -138,7 +210,7 @@ mod tests {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
         let mut calls = calls();
-        assert!(calls.open(7, 70, true, start));
+        assert!(calls.open(7, 70, true, NONE, start));
         for seconds in [20, 40, 60, 80] {
             assert_eq!(calls.progress(7, at(seconds)), Some((70, true)));
             assert_eq!(calls.expire(at(seconds)), []);
@@ -153,10 +225,30 @@ mod tests {
     fn the_limit_holds_and_a_cancelled_call_frees_its_place() {
         let now = Instant::now();
         let mut calls = calls();
-        assert!(calls.open(1, 10, false, now) && calls.open(2, 20, false, now));
-        assert!(!calls.open(3, 30, false, now));
+        assert!(calls.open(1, 10, false, NONE, now) && calls.open(2, 20, false, NONE, now));
+        assert!(!calls.open(3, 30, false, NONE, now));
         assert_eq!(calls.cancel(10), Some(1));
         assert_eq!(calls.cancel(10), None);
-        assert!(calls.open(3, 30, false, now));
+        assert!(calls.open(3, 30, false, NONE, now));
+    }
+
+    #[test]
+    fn the_time_of_a_call_stands_still_while_its_client_is_asked() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let mut calls = calls();
+        assert!(calls.open(7, 70, true, NONE, start));
+        let suspended = calls.suspend(7, at(20)).expect("it is in flight");
+        assert!(!calls.is_empty() && calls.close(7).is_none());
+        assert_eq!(calls.expire(at(500)), []);
+        assert!(calls.open(8, 80, false, NONE, at(500)));
+        assert!(!calls.open(9, 90, false, NONE, at(500)), "it counts for the limit");
+        assert_eq!(calls.close(8), Some(80));
+        calls.resume(7, 71, true, suspended, at(500));
+        for seconds in [520, 540, 560, 579] {
+            assert_eq!(calls.progress(7, at(seconds)), Some((71, true)));
+            assert_eq!(calls.expire(at(seconds)), []);
+        }
+        assert_eq!(calls.expire(at(580)), [Expired { upstream: 7, call: 71, total: true }]);
     }
 }

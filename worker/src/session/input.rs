@@ -50,7 +50,7 @@ impl Session {
         match parse(bytes) {
             Ok(Message::Response { id, outcome }) => self.response(line, &id, outcome, now),
             Ok(Message::Notification { method, params }) => self.notification(line, &method, params, now),
-            Ok(Message::Request { id, method, .. }) => self.answer(&id, &method),
+            Ok(Message::Request { id, method, params }) => self.request(line, id, &method, params),
             Err(error) => {
                 // The ids of the server's own requests are not ours.
                 let answer = RawObject::from_slice(bytes).is_ok_and(|object| object.get("method").is_none());
@@ -66,17 +66,9 @@ impl Session {
         }
     }
 
-    /// Answers a request of the server's own, unless it leaves such answers unread.
-    fn answer(&mut self, id: &RequestId, method: &str) {
-        if matches!(self.phase, Phase::Ending) {
-            return;
-        }
-        if self.out.server.is_empty() {
-            self.answers = 0;
-        }
-        let before = self.out.server.len();
-        legacy::answer(&mut self.out.server, id, method);
-        self.answers += self.out.server.len() - before;
+    /// So many bytes of answers to requests of the server's own have been written.
+    pub(super) fn count_answers(&mut self, bytes: usize) {
+        self.answers += bytes;
         if self.answers > MAX_ANSWERS {
             self.phase = Phase::Ending;
             let what = "more than 1 MiB of answers to requests of its own that it does not read".to_owned();
@@ -86,17 +78,21 @@ impl Session {
 
     fn response(&mut self, line: &Bytes, id: &RequestId, outcome: mcproxy_mcp::Outcome<'_>, now: Instant) {
         let Some(upstream) = id.as_u64() else { return self.unknown(id, now) };
+        let payload = || match outcome {
+            mcproxy_mcp::Outcome::Result(raw) => (Outcome::Result, line.slice_ref(raw.get().as_bytes())),
+            mcproxy_mcp::Outcome::Error(raw) => (Outcome::Error, line.slice_ref(raw.get().as_bytes())),
+        };
         if let Some(call) = self.calls.close(upstream) {
             self.used(now);
-            let (outcome, raw) = match outcome {
-                mcproxy_mcp::Outcome::Result(raw) => (Outcome::Result, raw),
-                mcproxy_mcp::Outcome::Error(raw) => (Outcome::Error, raw),
-            };
-            let payload = line.slice_ref(raw.get().as_bytes());
+            let (outcome, payload) = payload();
             return self.tell(WorkerToGateway::Done { id: call, outcome }, payload);
         }
         let Some(at) = self.asked.iter().position(|(asked, _)| *asked == upstream) else {
-            return self.unknown(id, now);
+            let (outcome, payload) = payload();
+            if self.parks.is_empty() || !self.over_meanwhile(upstream, outcome, payload) {
+                self.unknown(id, now);
+            }
+            return;
         };
         match self.asked.swap_remove(at).1 {
             // Whatever it says, it lives.
@@ -201,7 +197,7 @@ impl Session {
             method::TOOLS_CHANGED => self.changed(&[Kind::Tools], now),
             method::PROMPTS_CHANGED => self.changed(&[Kind::Prompts], now),
             method::RESOURCES_CHANGED => self.changed(&[Kind::Resources, Kind::Templates], now),
-            // A server's requests are answered at once, so there is nothing for it to cancel; the rest is not for us.
+            method::CANCELLED => self.withdrawn(params),
             _ => {}
         }
     }

@@ -1,6 +1,7 @@
 //! The conversation with one server: handshake, catalogue, calls, health. It decides and does nothing: lines, frames and
 //! the time go in, lines for the server, messages for the gateway and events for the shell come out.
 
+mod asks;
 mod calls;
 mod catalogue;
 mod health;
@@ -8,6 +9,8 @@ mod idle;
 mod input;
 mod noise;
 mod oversize;
+mod parks;
+mod pivot;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -18,8 +21,8 @@ use std::{
 
 use bytes::Bytes;
 use mcproxy_ipc::{
-    CatalogueCounts, EndReason, ServerDescription, ServerLimits, WorkerSpec,
-    data::{GatewayToWorker, Outcome, ServerTraits, WorkerToGateway},
+    CatalogueCounts, ClientFeatures, EndReason, ServerDescription, ServerLimits, WorkerSpec,
+    data::{CallContext, GatewayToWorker, Outcome, ServerEra, ServerTraits, WorkerToGateway},
     frame::MAX_PAYLOAD,
 };
 use mcproxy_mcp::{ErrorCode, ErrorObject};
@@ -30,6 +33,7 @@ use self::{
     catalogue::{Catalogue, Gathering},
     health::{Diagnosis, Health, Work},
     noise::Noise,
+    parks::Parks,
 };
 pub(crate) use self::{catalogue::Kind, idle::Idle};
 use crate::dialect::legacy;
@@ -96,6 +100,9 @@ pub(crate) struct Session {
     next_id: u64,
     asked: Vec<(u64, Asked)>,
     calls: Calls,
+    /// What the server may ask clients for.
+    features: ClientFeatures,
+    parks: Parks,
     health: Health,
     /// Of a server that is ended when nobody needs it.
     idle: Option<Idle>,
@@ -125,6 +132,8 @@ impl Session {
             next_id: 0,
             asked: Vec::new(),
             calls: Calls::new(spec.limits.concurrent_calls, spec.timeouts),
+            features: spec.features,
+            parks: Parks::default(),
             health: Health::new(spec.timeouts.idle, now),
             idle: spec.idle_timeout.map(|after| Idle::new(after, now)),
             noise: Noise::new(spec.limits.garbage_lines, now),
@@ -140,7 +149,7 @@ impl Session {
         };
         let id = session.mint();
         session.asked.push((id, Asked::Initialize));
-        legacy::initialize(&mut session.out.server, id);
+        legacy::initialize(&mut session.out.server, id, spec.features);
         session
     }
 
@@ -167,6 +176,7 @@ impl Session {
     fn forget_gateway(&mut self) {
         self.linked = false;
         self.out.gateway.clear();
+        self.abandon_all("the client is gone");
         for (upstream, _) in self.calls.drain() {
             legacy::cancel(&mut self.out.server, upstream, Some("the client is gone"));
         }
@@ -177,21 +187,19 @@ impl Session {
         match message {
             GatewayToWorker::Call { id, method, meta_at, context } => {
                 let (params, meta) = payload.split_at_checked(meta_at).unwrap_or((payload, &[]));
-                if let Err(error) = self.call(id, &method, params, meta, context.wants_progress, now) {
+                if let Err(error) = self.call(id, &method, params, meta, &context, now) {
                     self.fail(id, &error);
                 }
             }
-            GatewayToWorker::Resume { id, .. } => {
-                let error = ErrorObject::new(ErrorCode::INVALID_PARAMS, "there is no such call to go on with");
-                self.fail(id, &error);
-            }
+            GatewayToWorker::Resume { id, handle, context } => self.resume(id, handle, &context, payload, now),
+            GatewayToWorker::Abandon { handle } => self.abandon(handle, "the client gave the call up"),
             GatewayToWorker::Cancel { id, reason } => {
                 if let Some(upstream) = self.calls.cancel(id) {
                     legacy::cancel(&mut self.out.server, upstream, reason.as_deref());
                 }
             }
             // All sessions share this server; what each of them had here was given up call by call.
-            GatewayToWorker::Release { .. } | GatewayToWorker::Abandon { .. } => {}
+            GatewayToWorker::Release { .. } => {}
         }
     }
 
@@ -201,7 +209,7 @@ impl Session {
         method: &str,
         params: &[u8],
         meta: &[u8],
-        wants_progress: bool,
+        context: &CallContext,
         now: Instant,
     ) -> Result<(), ErrorObject> {
         if !matches!(self.phase, Phase::Serving) {
@@ -210,7 +218,8 @@ impl Session {
         }
         self.used(now);
         let upstream = self.mint();
-        if !self.calls.open(upstream, id, wants_progress, now) {
+        let features = context.client_capabilities.as_deref().map(asks::features_of).unwrap_or_default();
+        if !self.calls.open(upstream, id, context.wants_progress, features, now) {
             let message =
                 format!("too many calls of this server are in flight (limits.maxConcurrent: {})", self.calls.limit());
             return Err(self.about(ErrorCode::SERVER_UNAVAILABLE, message, "too_many_calls"));
@@ -241,6 +250,9 @@ impl Session {
             }
             Phase::Serving => {
                 self.expire_calls(now);
+                if !self.parks.is_empty() {
+                    self.park_calls(now);
+                }
                 self.expire_pages(now);
                 if self.refresh_at.is_some_and(|at| now >= at) {
                     self.refresh(now);
@@ -265,7 +277,8 @@ impl Session {
                     Asked::Initialize | Asked::Ping => None,
                 });
                 let idle = self.idle.as_ref().filter(|_| self.linked).map(Idle::deadline);
-                let others = [self.calls.deadline(), self.refresh_at, idle].into_iter().flatten();
+                let others =
+                    [self.calls.deadline(), self.parks.deadline(), self.refresh_at, idle].into_iter().flatten();
                 pages.chain(others).chain([self.health.deadline()]).min()
             }
             Phase::Ending => None,
@@ -274,6 +287,7 @@ impl Session {
 
     /// The server is gone or given up: every call in flight gets its one answer.
     pub(crate) fn end(&mut self, reason: &EndReason, stderr_tail: &str) {
+        self.abandon_all("the server is being stopped");
         self.phase = Phase::Ending;
         self.asked.clear();
         let (message, why) = match reason {
@@ -369,7 +383,8 @@ impl Session {
 
     fn push_catalogue(&mut self) {
         let payload = if self.linked { self.catalogue.to_json() } else { Bytes::new() };
-        self.tell(WorkerToGateway::Catalogue { revision: self.revision, traits: ServerTraits::default() }, payload);
+        let traits = ServerTraits { era: ServerEra::Legacy, asks: !self.features.is_empty() };
+        self.tell(WorkerToGateway::Catalogue { revision: self.revision, traits }, payload);
     }
 
     fn mint(&mut self) -> u64 {

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use mcproxy_ipc::{CallTimeouts, Generation, Instances, LaunchSpec, ServerName};
+use mcproxy_ipc::{CallTimeouts, ClientFeatures, Generation, Instances, LaunchSpec, ServerName};
 use proptest::prelude::*;
 
 use super::*;
@@ -18,7 +18,12 @@ pub(crate) fn spec() -> WorkerSpec {
         generation: Generation(3),
         launch: LaunchSpec { program: "fixture".into(), args: Vec::new(), env: Vec::new(), cwd: None },
         start_timeout: Duration::from_secs(10),
-        timeouts: CallTimeouts { idle: Duration::from_secs(30), total: Duration::from_secs(100) },
+        timeouts: CallTimeouts {
+            idle: Duration::from_secs(30),
+            total: Duration::from_secs(100),
+            input: Duration::from_secs(600),
+        },
+        features: ClientFeatures::default(),
         limits: ServerLimits {
             line_bytes: 1 << 20,
             tools: 100,
@@ -66,7 +71,7 @@ fn say(session: &mut Session, line: &str, now: Instant) {
 }
 
 fn call(session: &mut Session, id: u64, now: Instant) {
-    let context = mcproxy_ipc::data::CallContext { wants_progress: true, ..Default::default() };
+    let context = CallContext { wants_progress: true, ..Default::default() };
     session.frame(GatewayToWorker::Call { id, method: "tools/call".into(), meta_at: 2, context }, b"{}", now);
 }
 

@@ -1,0 +1,184 @@
+//! A call whose server wants something from the client first: its requests go to the client of a session on the call's own
+//! stream, and the call goes on with the answers.
+
+use std::{future::pending, time::Duration};
+
+use bytes::Bytes;
+use futures_util::future::join_all;
+use mcproxy_ipc::data::CallContext;
+use mcproxy_mcp::{ErrorCode, RequestId, error_object, json_string, method, write_notification};
+use tokio::time::{sleep, timeout};
+
+use super::{
+    exchange::Exchange,
+    input::{Response, Wanted, Wish, to_answers, to_responses},
+    link::{Call, Continuation, Need},
+    session::Session,
+    stateless::Retry,
+};
+
+/// How often a server that forgets its calls may ask within one.
+const ROUNDS_AGAIN: u32 = 8;
+/// The same, of one that waits within the call: those were made for dialogues.
+const ROUNDS_PARKED: u32 = 64;
+/// Before a call is made again without anything that was asked.
+const PACE: Duration = Duration::from_secs(1);
+
+/// Why a call does not go on.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Stuck {
+    /// The client gave the call up.
+    #[error("the client gave the call up")]
+    Cancelled,
+    /// The client cannot give it.
+    #[error("it asks the client for `{0}`, which the client has not declared")]
+    Missing(String),
+    /// The client did not want to.
+    #[error("the client answered `{0}` with an error")]
+    Refused(String),
+    /// It took the client too long.
+    #[error("the client did not answer in time (inputTimeout)")]
+    Late,
+    /// The session ended, or we are being stopped.
+    #[error("its client can no longer be asked")]
+    Gone,
+    /// Server and client turn in circles.
+    #[error("it asked the client {0} times, and again")]
+    Endless(u32),
+    /// What it wants cannot be read.
+    #[error("what it asks for cannot be read")]
+    Unreadable,
+}
+
+/// How a call goes on.
+pub(crate) enum Next {
+    /// The server has it again.
+    Resumed(Call),
+    /// It is to be made again, with this among its params.
+    Again(Retry),
+    /// The worker is gone.
+    Lost,
+}
+
+/// One call and its rounds of questions.
+pub(crate) struct Asking<'a> {
+    exchange: &'a Exchange,
+    session: &'a Session,
+    rounds: u32,
+    time: Duration,
+}
+
+impl<'a> Asking<'a> {
+    /// `time`: what the client has for each round.
+    pub(crate) fn new(exchange: &'a Exchange, session: &'a Session, time: Duration) -> Self {
+        Self { exchange, session, rounds: 0, time }
+    }
+
+    /// Asks the client for what the server needs, and says how the call goes on. Dropping a parked call gives it up.
+    pub(crate) async fn round(&mut self, need: Need, context: CallContext) -> Result<Next, Stuck> {
+        let wish = Wish::read(&need.payload).ok_or(Stuck::Unreadable)?;
+        self.rounds += 1;
+        let most = match need.continuation {
+            Continuation::Parked(_) => ROUNDS_PARKED,
+            Continuation::Again => ROUNDS_AGAIN,
+        };
+        if self.rounds > most {
+            return Err(Stuck::Endless(most));
+        }
+        match need.continuation {
+            Continuation::Parked(park) => {
+                let answers = self.ask_all(&wish.wanted).await?;
+                Ok(park.resume(&to_answers(&answers), context).await.map_or(Next::Lost, Next::Resumed))
+            }
+            Continuation::Again => {
+                let features = self.session.features();
+                if let Some(wanted) = wish.wanted.iter().find(|wanted| !wanted.is_in(features)) {
+                    return Err(Stuck::Missing(wanted.method.clone()));
+                }
+                let answers = self.ask_all(&wish.wanted).await?;
+                if answers.is_empty() {
+                    let pause = async {
+                        sleep(PACE).await;
+                        Ok(())
+                    };
+                    self.unless_cancelled(pause).await?;
+                }
+                let responses = to_responses(&answers).map_err(Stuck::Refused)?;
+                let state = wish.state.and_then(|json| mcproxy_mcp::RawValue::from_string(json).ok());
+                Ok(Next::Again(Retry::of((!answers.is_empty()).then_some(responses), state)))
+            }
+        }
+    }
+
+    /// Everything at once; the answers are in the order of the questions.
+    async fn ask_all(&self, wanted: &[Wanted]) -> Result<Vec<(String, Response)>, Stuck> {
+        let asked: Vec<Question<'_>> = wanted.iter().map(|wanted| self.ask(wanted)).collect::<Result<_, _>>()?;
+        let answers = join_all(asked.into_iter().map(Question::answer));
+        let answers = self
+            .unless_cancelled(async { timeout(self.time, answers).await.map_err(|_| Stuck::Late) })
+            .await?
+            .into_iter()
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok(wanted.iter().map(|wanted| wanted.key.clone()).zip(answers).collect())
+    }
+
+    fn ask(&self, wanted: &Wanted) -> Result<Question<'_>, Stuck> {
+        if !wanted.is_in(self.session.features()) {
+            let error = error_object(ErrorCode::METHOD_NOT_FOUND, "the client has not declared that capability");
+            let error = Bytes::copy_from_slice(error.get().as_bytes());
+            return Ok(Question { asking: self, id: None, answer: None, known: Some(Response::Error(error)) });
+        }
+        let (id, answer) = self.session.ask().ok_or(Stuck::Gone)?;
+        // Bounded by what a worker passes on at once; it must not be dropped like progress.
+        self.exchange.related.push_last(wanted.to_request(&id));
+        Ok(Question { asking: self, id: Some(id), answer: Some(answer), known: None })
+    }
+
+    async fn unless_cancelled<T>(&self, work: impl Future<Output = Result<T, Stuck>>) -> Result<T, Stuck> {
+        let cancelled = self.exchange.may_be_cancelled();
+        let over = async {
+            match &cancelled {
+                Some(cancelled) => cancelled.notified().await,
+                None => pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            () = over => Err(Stuck::Cancelled),
+            result = work => result,
+        }
+    }
+}
+
+/// A question on its way; dropped without an answer, it is taken back.
+struct Question<'a> {
+    asking: &'a Asking<'a>,
+    id: Option<RequestId>,
+    answer: Option<tokio::sync::oneshot::Receiver<Response>>,
+    known: Option<Response>,
+}
+
+impl Question<'_> {
+    async fn answer(mut self) -> Result<Response, Stuck> {
+        if let Some(known) = self.known.take() {
+            return Ok(known);
+        }
+        let Some(answer) = &mut self.answer else { return Err(Stuck::Gone) };
+        let answer = answer.await;
+        self.id = None;
+        answer.map_err(|_| Stuck::Gone)
+    }
+}
+
+impl Drop for Question<'_> {
+    fn drop(&mut self) {
+        let Some(id) = &self.id else { return };
+        if self.asking.session.take_back(id) {
+            let reason = json_string("the call goes on without it");
+            let params = format!("{{\"requestId\":{},\"reason\":{}}}", id.as_json(), reason.get());
+            let mut out = Vec::new();
+            write_notification(&mut out, method::CANCELLED, &params);
+            self.asking.exchange.related.push_last(out.into());
+        }
+    }
+}

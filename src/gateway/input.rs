@@ -1,0 +1,199 @@
+//! What a server wants from the client of a call, and the answers on their way back. Pure.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use mcproxy_mcp::{RawObject, RawValue, RequestId, json_string, method, object_body, one_line, write_request};
+
+use super::client::Features;
+
+/// Most things that one server may want at once.
+const MAX_REQUESTS: usize = 64;
+
+/// One thing that a server wants.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Wanted {
+    /// The server's name for it.
+    pub(crate) key: String,
+    /// The MCP method.
+    pub(crate) method: String,
+    params: String,
+}
+
+/// All that a server wants before it goes on.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Wish {
+    pub(crate) wanted: Vec<Wanted>,
+    /// To be given back as it is: JSON.
+    pub(crate) state: Option<String>,
+}
+
+/// What a client answered to one request.
+#[derive(Debug, Clone)]
+pub(crate) enum Response {
+    /// The `result`.
+    Result(Bytes),
+    /// The `error` object.
+    Error(Bytes),
+}
+
+impl Wish {
+    /// Reads the payload of a `NeedsInput`. `None`: it is not what it should be.
+    pub(crate) fn read(payload: &[u8]) -> Option<Self> {
+        let object = RawObject::from_slice(payload).ok()?;
+        let requests = match object.get("inputRequests") {
+            Some(raw) => RawObject::from_raw(raw).ok()?,
+            None => RawObject::default(),
+        };
+        let mut wanted = Vec::new();
+        for (key, raw) in requests.iter() {
+            if wanted.len() == MAX_REQUESTS {
+                return None;
+            }
+            let request = RawObject::from_raw(raw).ok()?;
+            let method = request.get_string("method")?.into_owned();
+            let params = request.get("params").map_or("{}", RawValue::get);
+            object_body(params)?;
+            wanted.push(Wanted { key: key.to_owned(), method, params: params.to_owned() });
+        }
+        let state = object.get("requestState").map(|raw| raw.get().to_owned());
+        Some(Self { wanted, state })
+    }
+}
+
+impl Wanted {
+    /// Whether a client of these features can give it.
+    pub(crate) fn is_in(&self, features: Features) -> bool {
+        match self.method.as_str() {
+            method::SAMPLING => features.has("sampling", None),
+            method::ROOTS_LIST => features.has("roots", None),
+            method::ELICITATION if self.is_page() => features.has("elicitation", Some("url")),
+            // One that names no mode is of forms (2025-11-25, elicitation, capabilities).
+            method::ELICITATION => {
+                features.has("elicitation", Some("form"))
+                    || (features.has("elicitation", None) && !features.has("elicitation", Some("url")))
+            }
+            _ => false,
+        }
+    }
+
+    fn is_page(&self) -> bool {
+        RawObject::from_text(&self.params).is_ok_and(|params| params.get_string("mode").as_deref() == Some("url"))
+    }
+
+    /// The request to the client. A page to visit has an id of its own up to 2025-11-25, and none after.
+    pub(crate) fn to_request(&self, id: &RequestId) -> Bytes {
+        let mut params = Cow::Borrowed(self.params.as_str());
+        if self.method == method::ELICITATION
+            && self.is_page()
+            && RawObject::from_text(&params).is_ok_and(|params| params.get("elicitationId").is_none())
+        {
+            let body = object_body(&params).unwrap_or_default();
+            params = Cow::Owned(format!("{{{body},\"elicitationId\":{}}}", id.as_json()));
+        }
+        let mut out = Vec::new();
+        write_request(&mut out, id, &self.method, &one_line(&params));
+        out.into()
+    }
+}
+
+/// The payload that a parked call goes on with.
+pub(crate) fn to_answers(answers: &[(String, Response)]) -> Bytes {
+    let members = answers.iter().map(|(key, response)| {
+        let (kind, body) = match response {
+            Response::Result(body) => ("result", body),
+            Response::Error(body) => ("error", body),
+        };
+        format!("{}:{{\"{kind}\":{}}}", json_string(key).get(), String::from_utf8_lossy(body))
+    });
+    format!("{{{}}}", members.collect::<Vec<_>>().join(",")).into()
+}
+
+/// The `inputResponses` of a call that is made again. `Err`: the client gave an error to that one.
+pub(crate) fn to_responses(answers: &[(String, Response)]) -> Result<Box<RawValue>, String> {
+    let mut members = Vec::new();
+    for (key, response) in answers {
+        match response {
+            Response::Result(body) => {
+                members.push(format!("{}:{}", json_string(key).get(), String::from_utf8_lossy(body)));
+            }
+            Response::Error(_) => return Err(key.clone()),
+        }
+    }
+    Ok(RawValue::from_string(format!("{{{}}}", members.join(",")))
+        .expect("keys and raw values between braces are JSON"))
+}
+
+#[cfg(test)]
+mod tests {
+    use mcproxy_mcp::{Message, parse};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::gateway::client::Client;
+
+    fn features(capabilities: &str) -> Features {
+        let text = format!(r#"{{"capabilities":{capabilities}}}"#);
+        Client::read(&RawObject::from_text(&text).expect("an object")).features
+    }
+
+    fn wanted(method: &str, params: &str) -> Wanted {
+        Wanted { key: "k".into(), method: method.into(), params: params.into() }
+    }
+
+    #[test]
+    fn a_client_is_asked_only_for_what_it_declared() {
+        let (form, page) = (wanted(method::ELICITATION, "{}"), wanted(method::ELICITATION, r#"{"mode":"url"}"#));
+        let can = |capabilities| (form.is_in(features(capabilities)), page.is_in(features(capabilities)));
+        assert_eq!(can("{}"), (false, false));
+        assert_eq!(can(r#"{"elicitation":{}}"#), (true, false));
+        assert_eq!(can(r#"{"elicitation":{"url":{}}}"#), (false, true));
+        assert_eq!(can(r#"{"elicitation":{"form":{},"url":{}}}"#), (true, true));
+        assert!(wanted(method::SAMPLING, "{}").is_in(features(r#"{"sampling":{}}"#)));
+        assert!(!wanted("tools/call", "{}").is_in(Features(u16::MAX)));
+    }
+
+    #[test]
+    fn a_page_gets_the_id_that_older_clients_need() {
+        let id = RequestId::from(7);
+        let text =
+            |params| String::from_utf8(wanted(method::ELICITATION, params).to_request(&id).to_vec()).expect("text");
+        assert!(text(r#"{"mode":"url","url":"u"}"#).contains(r#""elicitationId":7"#));
+        assert!(text(r#"{"mode":"url","elicitationId":"x"}"#).contains(r#""elicitationId":"x""#));
+        assert!(!text(r#"{"message":"m"}"#).contains("elicitationId"));
+    }
+
+    #[test]
+    fn answers_go_back_under_their_keys() {
+        let answers = vec![
+            ("a\"".to_owned(), Response::Result("{\"n\":1.50}".into())),
+            ("b".to_owned(), Response::Error("{}".into())),
+        ];
+        assert_eq!(&to_answers(&answers)[..], br#"{"a\"":{"result":{"n":1.50}},"b":{"error":{}}}"#);
+        assert_eq!(to_responses(&answers[..1]).expect("results").get(), r#"{"a\"":{"n":1.50}}"#);
+        assert_eq!(to_responses(&answers).expect_err("an error"), "b");
+    }
+
+    proptest! {
+        #[test]
+        fn any_payload_is_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = Wish::read(&bytes);
+        }
+
+        #[test]
+        fn what_is_read_makes_requests(keys in prop::collection::btree_set("\\PC{0,6}", 0..6), breaks in "[ \n]{0,3}") {
+            let members: Vec<String> = keys.iter().map(|key| {
+                format!("{}:{{\"method\":\"roots/list\",{breaks}\"params\":{{{breaks}}}}}", json_string(key).get())
+            }).collect();
+            let payload = format!("{{\"inputRequests\":{{{}}},\"requestState\":\"s\"}}", members.join(","));
+            let wish = Wish::read(payload.as_bytes()).expect("it is well formed");
+            prop_assert_eq!(wish.wanted.len(), keys.len());
+            for wanted in wish.wanted {
+                let request = wanted.to_request(&RequestId::from(1));
+                prop_assert!(!request.contains(&b'\n'));
+                let is_request = matches!(parse(&request), Ok(Message::Request { .. }));
+                prop_assert!(is_request);
+            }
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! Requests of the server to a client: the call they belong to waits, and goes on with the answers.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+use mcproxy_ipc::data::{CallContext, Outcome, Resumption, WorkerToGateway};
+use mcproxy_mcp::{ErrorCode, ErrorObject, RawObject, RawValue, RequestId};
+use slog::{debug, warn};
+
+use super::{
+    Phase, Session,
+    asks::{Feature, Owner, Substitute, features_of, owner},
+    parks::Ask,
+};
+use crate::dialect::legacy;
+
+impl Session {
+    /// A request of the server's own.
+    pub(super) fn request(&mut self, line: &Bytes, id: RequestId, method: &str, params: Option<&RawValue>) {
+        let wanted = Feature::of(method, params).filter(|feature| feature.is_in(self.features));
+        let Some(feature) = wanted else { return self.answer(|out| legacy::answer(out, &id, method)) };
+        let owner = owner(self.calls.upstreams().chain(self.parks.upstreams()));
+        let refusal = match owner {
+            Owner::Call(upstream) => {
+                let can = self.calls.features(upstream).or_else(|| self.parks.features(upstream)).unwrap_or_default();
+                if !feature.is_in(can) {
+                    (ErrorCode::METHOD_NOT_FOUND, "the client of this call has not declared that capability")
+                } else {
+                    let params = params.map_or_else(Bytes::new, |raw| Bytes::copy_from_slice(raw.get().as_bytes()));
+                    if self.parks.ask(upstream, Ask { id: id.clone(), feature, params }) {
+                        return;
+                    }
+                    (ErrorCode::INTERNAL_ERROR, "too much is asked at once")
+                }
+            }
+            // Who asks at its start for the roots goes on without any.
+            Owner::Nobody if feature == Feature::Roots => {
+                return self.answer(|out| legacy::answer_result(out, &id, r#"{"roots":[]}"#));
+            }
+            Owner::Nobody => (ErrorCode::INTERNAL_ERROR, "outside of calls there is nobody to ask"),
+            Owner::Unclear => (
+                ErrorCode::INTERNAL_ERROR,
+                "ambiguous: several calls are in flight, and a request does not say which one it belongs to",
+            ),
+        };
+        if self.noise.may_log(Instant::now()) {
+            warn!(self.log, "request of the server was refused"; "method" => feature.method(), "reason" => refusal.1,
+                "line_bytes" => line.len());
+        }
+        let error = mcproxy_mcp::error_object(refusal.0, refusal.1);
+        self.answer(|out| legacy::answer_error(out, &id, error.get()));
+    }
+
+    /// Lets the calls wait whose server asked for something.
+    pub(super) fn park_calls(&mut self, now: Instant) {
+        for upstream in self.parks.asking() {
+            match self.calls.suspend(upstream, now) {
+                Some(suspended) => {
+                    let id = suspended.call;
+                    let until = now + self.calls.timeouts().input;
+                    let (handle, payload) = self.parks.park(upstream, suspended, until);
+                    self.tell(WorkerToGateway::NeedsInput { id, resumption: Resumption::Parked { handle } }, payload);
+                }
+                // It is over meanwhile.
+                None => self.nobody_answers(upstream),
+            }
+        }
+        for handle in self.parks.expired(now) {
+            debug!(self.log, "a client took too long to answer the server");
+            self.abandon(handle, "the client did not answer in time");
+        }
+    }
+
+    /// The answers are there: the call goes on under another number.
+    pub(super) fn resume(&mut self, id: u64, handle: u64, context: &CallContext, payload: &[u8], now: Instant) {
+        let Some(mut park) = self.parks.take(handle) else {
+            let text = "the server does not wait for this any more (inputTimeout), or has ended meanwhile";
+            return self.fail(id, &ErrorObject::new(ErrorCode::INVALID_PARAMS, text));
+        };
+        self.used(now);
+        if let Some((outcome, payload)) = park.over {
+            self.calls.forget_suspended();
+            return self.tell(WorkerToGateway::Done { id, outcome }, payload);
+        }
+        let answers = RawObject::from_slice(payload).unwrap_or_default();
+        for (key, ask) in &park.asks {
+            let answer = answers.get_object(key).unwrap_or_default();
+            match (answer.get("result"), answer.get("error")) {
+                (Some(result), None) => self.answer(|out| legacy::answer_result(out, &ask.id, result.get())),
+                (None, Some(error)) => self.answer(|out| legacy::answer_error(out, &ask.id, error.get())),
+                (Some(_), Some(_)) | (None, None) => self.substitute(ask),
+            }
+        }
+        // A client of 2026-07-28 may be another one each time.
+        if let Some(capabilities) = &context.client_capabilities {
+            park.suspended.features = features_of(capabilities);
+        }
+        self.calls.resume(park.upstream, id, context.wants_progress, park.suspended, now);
+    }
+
+    /// Nobody will resume this call.
+    pub(super) fn abandon(&mut self, handle: u64, reason: &str) {
+        let Some(park) = self.parks.take(handle) else { return };
+        self.calls.forget_suspended();
+        if park.over.is_some() {
+            return;
+        }
+        for (_, ask) in &park.asks {
+            self.substitute(ask);
+        }
+        self.nobody_answers(park.upstream);
+        legacy::cancel(&mut self.out.server, park.upstream, Some(reason));
+    }
+
+    /// The same for all of them.
+    pub(super) fn abandon_all(&mut self, reason: &str) {
+        for handle in self.parks.handles() {
+            self.abandon(handle, reason);
+        }
+    }
+
+    /// The server answered a call that waits, or none that is known; `true`: a call that waits.
+    pub(super) fn over_meanwhile(&mut self, upstream: u64, outcome: Outcome, payload: Bytes) -> bool {
+        match self.parks.finish(upstream, outcome, payload) {
+            None => false,
+            Some(true) => true,
+            Some(false) => {
+                let text = "the server's answer came before the client's and is too large to be kept";
+                let error = ErrorObject::new(ErrorCode::INTERNAL_ERROR, text).to_raw();
+                // An error is short; where not even that can be kept, the client's answers go to a server that ignores them.
+                self.parks.finish(upstream, Outcome::Error, Bytes::copy_from_slice(error.get().as_bytes()));
+                true
+            }
+        }
+    }
+
+    /// The server takes a request back.
+    pub(super) fn withdrawn(&mut self, params: Option<&RawValue>) {
+        let params = params.and_then(|raw| RawObject::from_raw(raw).ok()).unwrap_or_default();
+        if let Some(Ok(id)) = params.get("requestId").map(RequestId::from_raw) {
+            self.parks.withdraw(&id);
+        }
+    }
+
+    fn nobody_answers(&mut self, upstream: u64) {
+        for ask in self.parks.take_fresh(upstream) {
+            self.substitute(&ask);
+        }
+    }
+
+    fn substitute(&mut self, ask: &Ask) {
+        match ask.feature.nobody_answers() {
+            Substitute::Result(result) => self.answer(|out| legacy::answer_result(out, &ask.id, result)),
+            Substitute::Error(code, text) => {
+                let error = mcproxy_mcp::error_object(ErrorCode(code), text);
+                self.answer(|out| legacy::answer_error(out, &ask.id, error.get()));
+            }
+        }
+    }
+
+    /// Answers a request of the server's own, unless it leaves such answers unread.
+    fn answer(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        if matches!(self.phase, Phase::Ending) {
+            return;
+        }
+        if self.out.server.is_empty() {
+            self.answers = 0;
+        }
+        let before = self.out.server.len();
+        write(&mut self.out.server);
+        self.count_answers(self.out.server.len() - before);
+    }
+}
