@@ -45,6 +45,9 @@ pub(crate) enum Stuck {
     /// Server and client turn in circles.
     #[error("it asked the client {0} times, and again")]
     Endless(u32),
+    /// Too many others wait.
+    #[error("too many calls wait for their clients to come back")]
+    Crowded,
     /// What it wants cannot be read.
     #[error("what it asks for cannot be read")]
     Unreadable,

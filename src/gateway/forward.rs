@@ -1,7 +1,11 @@
 //! One call on its way to a server: wait for the server if it is starting, hand the call over, bring events and the
 //! answer back under the client's names.
 
-use std::{borrow::Cow, rc::Rc, time::Duration};
+use std::{
+    borrow::Cow,
+    rc::Rc,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use mcproxy_ipc::{
@@ -21,13 +25,14 @@ use super::{
     exchange::Exchange,
     fleet::Destination,
     level::Level,
-    link::{Answer, CallEvent, Link, Need},
+    link::{Answer, Call, CallEvent, Continuation, Link, Need},
     metrics::Outcome,
     reason,
     reply::Reply,
     rewrite::{self, ResultRewrite},
     session::Session,
     stateless::{self, Retry},
+    tickets::{Purpose, Shown},
 };
 
 /// While a call waits for a server to start: how often a client that asked for progress hears that we are alive.
@@ -117,10 +122,22 @@ impl<'a> Forward<'a> {
         {
             let_hear(&link, level).await;
         }
-        let context = self.context(&link);
-        let (payload, meta_at) = self.payload_for(&link, self.retry.as_ref());
-        let Some(call) = link.call(self.method, &payload, meta_at, context).await else {
-            return self.turned_away(unavailable(&self.server, "worker_gone", None));
+        let call = match &self.retry {
+            // A server of its own era knows what it asked for.
+            Some(retry) if retry.has_state() && link.traits().era == ServerEra::Legacy => {
+                match Box::pin(self.come_back(&link, retry)).await {
+                    Ok(call) => call,
+                    Err(reply) => return (Outcome::Error, Some(reply)),
+                }
+            }
+            retry => {
+                let (payload, meta_at) = self.payload_for(&link, retry.as_ref());
+                let call = link.call(self.method, &payload, meta_at, self.context(&link)).await;
+                let Some(call) = call else {
+                    return self.turned_away(unavailable(&self.server, "worker_gone", None));
+                };
+                call
+            }
         };
         self.exchange.attach(call.handle());
         let (outcome, reply) = match call.wait(|event| self.pass_on(event)).await {
@@ -131,7 +148,7 @@ impl<'a> Forward<'a> {
                     Err(Stuck::Cancelled) => (Outcome::Cancelled, None),
                     Err(stuck) => (Outcome::Error, Some(self.stuck(&stuck))),
                 },
-                None => (Outcome::Error, Some(self.failed(Failure::NeedsInput))),
+                None => self.send_away(need),
             },
             answer => self.answered(answer, rewrite),
         };
@@ -169,6 +186,55 @@ impl<'a> Forward<'a> {
             context.client_capabilities = Some(caller.capabilities());
         }
         context
+    }
+
+    /// A client without a session is told what is wanted, and comes back with it.
+    fn send_away(&self, need: Need) -> (Outcome, Option<Reply>) {
+        match need.continuation {
+            Continuation::Again => match input_required(&need.payload, None) {
+                Some(reply) => (Outcome::Result, Some(reply)),
+                None => (Outcome::Error, Some(self.stuck(&Stuck::Unreadable))),
+            },
+            Continuation::Parked(park) => {
+                let now = Instant::now();
+                let gateway = &self.exchange.gateway;
+                let time = gateway.fleet.timeouts(self.server.as_str()).map_or(Duration::ZERO, |times| times.input);
+                let ticket = gateway.tickets.issue(park, need.payload.clone(), self.purpose(), now + time, now);
+                let reply = ticket.and_then(|ticket| input_required(&need.payload, Some(&ticket)));
+                match reply {
+                    Some(reply) => (Outcome::Result, Some(reply)),
+                    None => (Outcome::Error, Some(self.stuck(&Stuck::Crowded))),
+                }
+            }
+        }
+    }
+
+    /// The call that a client goes on with, having brought what the server wanted.
+    async fn come_back(&self, link: &Link, retry: &Retry) -> Result<Call, Reply> {
+        let tickets = &self.exchange.gateway.tickets;
+        let state = retry.state().unwrap_or_default();
+        match tickets.show(&state, &self.purpose(), &retry.responses(), Instant::now()) {
+            Shown::Complete(park, answers) => {
+                park.resume(&answers, self.context(link)).await.ok_or_else(|| self.no_such_state())
+            }
+            Shown::Incomplete(wanted) => {
+                Err(input_required(&wanted, Some(&state)).unwrap_or_else(|| self.no_such_state()))
+            }
+            Shown::Unknown => Err(self.no_such_state()),
+        }
+    }
+
+    fn no_such_state(&self) -> Reply {
+        let message = "the requestState is not, or no longer, good for this request: make it anew, without one";
+        ErrorObject::about_server(ErrorCode::INVALID_PARAMS, message.to_owned(), self.server.as_str(), "request_state")
+            .into()
+    }
+
+    /// Which request this is, whoever makes it once more.
+    fn purpose(&self) -> Purpose {
+        let caller = &self.exchange.caller;
+        let params = &self.payload[..self.meta_at];
+        Purpose::new(caller.scope(), caller.principal(), &self.server, self.method, params)
     }
 
     /// Asks the client for what the server needs, as often as it needs something.
@@ -310,6 +376,24 @@ enum Failure {
     NeedsInput,
     Stopping,
     WorkerEnded,
+}
+
+/// The result that sends a client away for what the server wants, under our `state` or the server's own. `None`: what it
+/// wants cannot be read.
+fn input_required(need: &[u8], state: Option<&str>) -> Option<Reply> {
+    let need = RawObject::from_slice(need).ok()?;
+    let mut out = "{\"resultType\":\"input_required\"".to_owned();
+    if let Some(requests) = need.get("inputRequests") {
+        out.push_str(",\"inputRequests\":");
+        out.push_str(requests.get());
+    }
+    let ours = state.map(json_string);
+    if let Some(state) = ours.as_deref().or_else(|| need.get("requestState")) {
+        out.push_str(",\"requestState\":");
+        out.push_str(state.get());
+    }
+    out.push('}');
+    Some(Reply::Result(out.into()))
 }
 
 /// A `notifications/progress` under the client's own token.

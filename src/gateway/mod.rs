@@ -47,6 +47,7 @@ mod streams;
 mod subscriptions;
 mod supervisor;
 mod tape;
+mod tickets;
 
 use std::{net::TcpListener, path::Path, pin::pin};
 

@@ -13,7 +13,7 @@ use super::{
     catalogue::Changes,
     fleet::{Applied, Destination, Fleet},
     kept,
-    link::{Link, News},
+    link::{Link, News, Park},
     metrics::Metrics,
     note::Note,
     patience::Patience,
@@ -23,6 +23,7 @@ use super::{
     stateless::Listeners,
     subscriptions,
     supervisor::Supervisor,
+    tickets::Tickets,
 };
 
 /// How often it is looked, while draining, who has all its answers.
@@ -43,6 +44,8 @@ pub(crate) struct Gateway {
     pub(crate) sessions: Sessions,
     /// Clients of 2026-07-28 that listen.
     pub(crate) listeners: Listeners,
+    /// Calls that wait for clients of 2026-07-28 to come back.
+    pub(crate) tickets: Tickets<Park>,
     /// What streams of sessions said lately.
     pub(crate) archive: Rc<Archive>,
     /// For questions about processes and logs.
@@ -66,6 +69,7 @@ impl Gateway {
             archive: Archive::new(inheritance.generation),
             listeners: Listeners::default(),
             sessions: Sessions::new(inheritance, Instant::now()),
+            tickets: Tickets::new(),
             supervisor,
             patience: Patience::default(),
             metrics: Metrics::new(),
@@ -212,6 +216,7 @@ impl Gateway {
                 self.sessions.all().iter().for_each(|session| session.tidy_streams(moment));
             }
             self.archive.tidy();
+            self.tickets.tidy(now);
             let lost = self.sessions.heirs.expire(max_idle, now);
             if !lost.is_empty() {
                 debug!(self.log, "sessions of earlier gateways are given up"; "count" => lost.len());

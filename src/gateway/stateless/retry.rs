@@ -17,6 +17,21 @@ impl Retry {
         Self { responses, state }
     }
 
+    /// The state, if it is a text; it says which request this goes on with.
+    pub(crate) fn state(&self) -> Option<String> {
+        self.state.as_ref().and_then(|state| serde_json::from_str(state.get()).ok())
+    }
+
+    /// What it brings, by the keys under which it was asked for.
+    pub(crate) fn responses(&self) -> RawObject<'_> {
+        self.responses.as_ref().and_then(|raw| RawObject::from_raw(raw).ok()).unwrap_or_default()
+    }
+
+    /// Whether it claims to go on with a request.
+    pub(crate) fn has_state(&self) -> bool {
+        self.state.is_some()
+    }
+
     /// Takes it out of the params, which then are those of the first time.
     pub(crate) fn take(params: &mut RawObject<'_>) -> Option<Self> {
         let mut take = |key| params.remove(key).map(ToOwned::to_owned);

@@ -1,6 +1,7 @@
 //! Clients of 2026-07-28: every request stands for itself.
 
 mod calls;
+mod input;
 mod ladder;
 mod listen;
 mod lists;

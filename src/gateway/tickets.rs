@@ -1,0 +1,177 @@
+//! Calls that wait for clients without a session: each has a ticket, which the client shows when it comes back with what
+//! the server asked for (2026-07-28, multi round-trip requests).
+
+use std::{cell::RefCell, collections::HashMap, time::Instant};
+
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use bytes::Bytes;
+use mcproxy_ipc::ServerName;
+use mcproxy_mcp::{RawObject, json_string};
+use sha2::{Digest, Sha256};
+
+use super::scope::Scope;
+
+/// Calls that may wait at once. Each occupies its server.
+const MAX_TICKETS: usize = 1024;
+/// Random bytes of a ticket.
+const SECRET: usize = 24;
+
+/// Which request a ticket is for: it is good for no other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Purpose {
+    scope: Scope,
+    principal: Option<String>,
+    server: ServerName,
+    method: &'static str,
+    params: [u8; 32],
+}
+
+impl Purpose {
+    /// `params`: those that go to the server.
+    pub(crate) fn new(
+        scope: &Scope,
+        principal: Option<&str>,
+        server: &ServerName,
+        method: &'static str,
+        params: &[u8],
+    ) -> Self {
+        let principal = principal.map(str::to_owned);
+        Self { scope: scope.clone(), principal, server: server.clone(), method, params: Sha256::digest(params).into() }
+    }
+}
+
+/// What is kept for a ticket.
+#[derive(Debug)]
+struct Waiting<P> {
+    park: P,
+    /// What the server asked for.
+    wanted: Bytes,
+    purpose: Purpose,
+    until: Instant,
+}
+
+/// What somebody gets who shows a ticket.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Shown<P> {
+    /// The call, and the payload that it goes on with. The ticket is used up.
+    Complete(P, Bytes),
+    /// Something that the server asked for is missing; this was asked for. The ticket is still good.
+    Incomplete(Bytes),
+    /// No such ticket: it was used, is too old, is another's, or never was one.
+    Unknown,
+}
+
+/// All that are out. `P`: what goes on with the answers.
+#[derive(Debug)]
+pub(crate) struct Tickets<P>(RefCell<HashMap<Box<str>, Waiting<P>>>);
+
+impl<P> Tickets<P> {
+    /// None are out.
+    pub(crate) fn new() -> Self {
+        Self(RefCell::default())
+    }
+
+    /// Hands out a ticket that is good once, until then. `None`: too many are out.
+    pub(crate) fn issue(
+        &self,
+        park: P,
+        wanted: Bytes,
+        purpose: Purpose,
+        until: Instant,
+        now: Instant,
+    ) -> Option<Box<str>> {
+        self.tidy(now);
+        let mut secret = [0; SECRET];
+        if self.0.borrow().len() >= MAX_TICKETS || getrandom::fill(&mut secret).is_err() {
+            return None;
+        }
+        let ticket: Box<str> = BASE64_URL_SAFE_NO_PAD.encode(secret).into();
+        self.0.borrow_mut().insert(ticket.clone(), Waiting { park, wanted, purpose, until });
+        Some(ticket)
+    }
+
+    /// Somebody comes back with these answers, by the keys of what was asked for.
+    pub(crate) fn show(&self, ticket: &str, purpose: &Purpose, answers: &RawObject<'_>, now: Instant) -> Shown<P> {
+        self.tidy(now);
+        let mut all = self.0.borrow_mut();
+        let Some(waiting) = all.get(ticket).filter(|waiting| waiting.purpose == *purpose) else {
+            return Shown::Unknown;
+        };
+        let Some(payload) = payload_of(&waiting.wanted, answers) else {
+            return Shown::Incomplete(waiting.wanted.clone());
+        };
+        match all.remove(ticket) {
+            Some(waiting) => Shown::Complete(waiting.park, payload),
+            None => Shown::Unknown,
+        }
+    }
+
+    /// Gives up the calls that nobody came back for.
+    pub(crate) fn tidy(&self, now: Instant) {
+        self.0.borrow_mut().retain(|_, waiting| waiting.until > now);
+    }
+}
+
+/// What the server asked for with the answers in their places; `None` when one is missing.
+fn payload_of(wanted: &[u8], answers: &RawObject<'_>) -> Option<Bytes> {
+    let wanted = RawObject::from_slice(wanted).ok()?;
+    let requests = wanted.get_object("inputRequests").unwrap_or_default();
+    let members: Option<Vec<String>> = requests
+        .iter()
+        .map(|(key, _)| Some(format!("{}:{{\"result\":{}}}", json_string(key).get(), answers.get(key)?.get())))
+        .collect();
+    Some(format!("{{{}}}", members?.join(",")).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const WANTED: &[u8] = br#"{"inputRequests":{"a":{"method":"roots/list"},"b":{"method":"elicitation/create"}}}"#;
+    const TIME: Duration = Duration::from_secs(600);
+
+    fn purpose(principal: Option<&str>, params: &str) -> Purpose {
+        let server = ServerName::try_from("s").expect("a name");
+        Purpose::new(&Scope::All, principal, &server, "tools/call", params.as_bytes())
+    }
+
+    fn answers(text: &str) -> RawObject<'_> {
+        RawObject::from_text(text).expect("an object")
+    }
+
+    #[test]
+    fn a_ticket_is_good_once_and_for_one_request_of_one_caller() {
+        let (tickets, now) = (Tickets::new(), Instant::now());
+        let mine = purpose(Some("ann"), r#"{"name":"t"}"#);
+        let ticket = tickets.issue(7, Bytes::from_static(WANTED), mine.clone(), now + TIME, now).expect("a ticket");
+        let all = answers(r#"{"b":{"action":"accept"},"a":{"roots":[]},"more":1}"#);
+        for (shown, by) in [
+            (&*ticket, purpose(Some("bob"), r#"{"name":"t"}"#)),
+            (&*ticket, purpose(None, r#"{"name":"t"}"#)),
+            (&*ticket, purpose(Some("ann"), r#"{"name":"u"}"#)),
+            ("another", mine.clone()),
+            ("", mine.clone()),
+        ] {
+            assert_eq!(tickets.show(shown, &by, &all, now), Shown::Unknown);
+        }
+        let part = answers(r#"{"a":{"roots":[]}}"#);
+        assert_eq!(tickets.show(&ticket, &mine, &part, now), Shown::Incomplete(WANTED.into()));
+        let payload = r#"{"a":{"result":{"roots":[]}},"b":{"result":{"action":"accept"}}}"#;
+        assert_eq!(tickets.show(&ticket, &mine, &all, now), Shown::Complete(7, payload.into()));
+        assert_eq!(tickets.show(&ticket, &mine, &all, now), Shown::Unknown, "it is used up");
+    }
+
+    #[test]
+    fn a_ticket_has_its_time_and_there_are_not_too_many() {
+        let (tickets, now) = (Tickets::new(), Instant::now());
+        let issue = || tickets.issue((), Bytes::from_static(b"{}"), purpose(None, "{}"), now + TIME, now);
+        let first = issue().expect("a ticket");
+        (1..MAX_TICKETS).for_each(|_| assert!(issue().is_some()));
+        assert_eq!(issue(), None);
+        let late = now + TIME;
+        assert_eq!(tickets.show(&first, &purpose(None, "{}"), &RawObject::default(), late), Shown::Unknown);
+        assert_eq!(tickets.0.borrow().len(), 0);
+    }
+}

@@ -1,0 +1,169 @@
+//! Servers of the initialize era that ask for something, and clients that come back with it.
+
+use rustix::process::Signal;
+use serde_json::{Value, json};
+
+use crate::support::{DEADLINE, Modern, Proxy, eventually, fixture, signal, text};
+
+const TOKENS: [&str; 2] = ["a-token-of-ann-that-is-long-enough", "a-token-of-bob-that-is-long-enough"];
+
+async fn start(members: Value) -> Proxy {
+    let mut entry = fixture("a", &[]);
+    entry["clientFeatures"] = json!(["sampling", "elicitation", "elicitation.url", "roots"]);
+    entry.as_object_mut().expect("an object").extend(members.as_object().expect("an object").clone());
+    Proxy::start(json!({"servers": [entry]})).await
+}
+
+fn client_of(proxy: &Proxy, capabilities: Value) -> Modern {
+    let mut client = Modern::new(&proxy.http, &proxy.url("/mcp"));
+    client.capabilities = capabilities;
+    client
+}
+
+fn everything() -> Value {
+    json!({"sampling": {}, "elicitation": {"form": {}, "url": {}}, "roots": {}})
+}
+
+fn call(name: &str, arguments: Value) -> Value {
+    json!({"name": name, "arguments": arguments})
+}
+
+/// Calls a tool that asks; the state of the call, and what was asked for.
+async fn asked(client: &Modern, params: &Value) -> (Value, Value) {
+    let result = client.result("tools/call", params.clone()).await;
+    assert_eq!(result["resultType"], "input_required", "{result}");
+    assert!(result["requestState"].is_string(), "{result}");
+    (result["requestState"].clone(), result["inputRequests"].clone())
+}
+
+/// The same call with what was asked for.
+fn again(params: &Value, state: &Value, responses: Value) -> Value {
+    let mut params = params.clone();
+    params["requestState"] = state.clone();
+    params["inputResponses"] = responses;
+    params
+}
+
+fn answers(requests: &Value, word: &str) -> Value {
+    let answer = |request: &Value| match request["method"].as_str().expect("a method") {
+        "elicitation/create" => json!({"action": "accept", "content": {"answer": word}}),
+        "sampling/createMessage" => {
+            json!({"role": "assistant", "model": "m", "content": {"type": "text", "text": word}})
+        }
+        _ => json!({"roots": [{"uri": format!("file:///{word}")}]}),
+    };
+    let requests = requests.as_object().expect("requests");
+    requests.iter().map(|(key, request)| (key.clone(), answer(request))).collect::<serde_json::Map<_, _>>().into()
+}
+
+#[tokio::test]
+async fn e03_elicit_c_l_one_call_of_the_server_is_resumed() {
+    let proxy = start(json!({})).await;
+    let client = client_of(&proxy, everything());
+    let params = call("a__elicit", json!({"message": "what is it?"}));
+    let (state, requests) = asked(&client, &params).await;
+    assert!(requests.to_string().contains("what is it?"), "{requests}");
+    let result = client.result("tools/call", again(&params, &state, answers(&requests, "a tree"))).await;
+    assert_eq!(result["resultType"], "complete");
+    assert!(text(&result).contains("a tree"), "{result}");
+    // With the one that counts.
+    assert_eq!(text(&client.call("a__calls", json!({})).await), "2");
+}
+
+#[tokio::test]
+async fn e09_sampling_roots_and_a_form_c_l_in_as_many_rounds_as_the_server_takes() {
+    let proxy = start(json!({})).await;
+    let client = client_of(&proxy, everything());
+    let params = call("a__ask_all", json!({}));
+    let (mut state, mut requests) = asked(&client, &params).await;
+    let mut seen = 0;
+    // What the server asks at once may come in one round or in several.
+    let result = loop {
+        seen += requests.as_object().map_or(0, serde_json::Map::len);
+        let result = client.result("tools/call", again(&params, &state, answers(&requests, "here"))).await;
+        if result["resultType"] == "complete" {
+            break result;
+        }
+        assert_ne!(result["requestState"], state, "each state is good once");
+        (state, requests) = (result["requestState"].clone(), result["inputRequests"].clone());
+    };
+    assert_eq!(seen, 3);
+    assert_eq!(text(&result).matches("here").count(), 3, "{result}");
+    assert_eq!(text(&client.call("a__calls", json!({})).await), "2");
+}
+
+#[tokio::test]
+async fn what_is_missing_is_asked_for_again_under_the_same_state() {
+    let proxy = start(json!({})).await;
+    let client = client_of(&proxy, everything());
+    let params = call("a__elicit", json!({"message": "?"}));
+    let (state, requests) = asked(&client, &params).await;
+    for nothing in [json!({}), json!({"other": {"action": "accept"}})] {
+        assert_eq!(asked(&client, &again(&params, &state, nothing)).await, (state.clone(), requests.clone()));
+    }
+    let result = client.result("tools/call", again(&params, &state, answers(&requests, "there"))).await;
+    assert!(text(&result).contains("there"), "{result}");
+}
+
+#[tokio::test]
+async fn e04_a_state_is_good_once_for_its_own_request_and_caller() {
+    let tokens: Vec<Value> =
+        TOKENS.iter().zip(["ann", "bob"]).map(|(t, name)| json!({"name": name, "token": t})).collect();
+    let mut entry = fixture("a", &[]);
+    entry["clientFeatures"] = json!(["elicitation"]);
+    let config = json!({"servers": [entry], "auth": {"tokens": tokens}});
+    let proxy = Proxy::launch(config).await;
+    let client = |token: &str| client_of(&proxy, everything()).with_token(token);
+    let (ann, bob) = (client(TOKENS[0]), client(TOKENS[1]));
+    let params = call("a__elicit", json!({"message": "?"}));
+    let (state, requests) = asked(&ann, &params).await;
+    let good = answers(&requests, "x");
+    let text_of_state = state.as_str().expect("a text");
+    let flipped = json!(format!("{}{}", &text_of_state[1..], &text_of_state[..1]));
+    let other = call("a__elicit", json!({"message": "!"}));
+    for (client, params, state) in
+        [(&ann, &params, &flipped), (&ann, &params, &json!(7)), (&ann, &other, &state), (&bob, &params, &state)]
+    {
+        let error = client.failure("tools/call", again(params, state, good.clone())).await;
+        assert_eq!(error["code"], -32602, "{error}");
+    }
+    let result = ann.result("tools/call", again(&params, &state, good.clone())).await;
+    assert_eq!(result["resultType"], "complete", "{result}");
+    let error = ann.failure("tools/call", again(&params, &state, good)).await;
+    assert_eq!(error["code"], -32602, "used up: {error}");
+}
+
+#[tokio::test]
+async fn e04_a_state_is_no_good_after_its_time_or_its_server() {
+    let proxy = start(json!({"inputTimeout": 1})).await;
+    let client = client_of(&proxy, everything());
+    let params = call("a__elicit", json!({"message": "?"}));
+    let (state, requests) = asked(&client, &params).await;
+    eventually("the call is given up", DEADLINE, async || {
+        // Somebody else may ask again only then.
+        let answer = client.ask("tools/call", call("a__elicit", json!({"message": "2"}))).await;
+        (answer.messages().pop()?["result"]["resultType"] == "input_required").then_some(())
+    })
+    .await;
+    let error = client.failure("tools/call", again(&params, &state, answers(&requests, "late"))).await;
+    assert_eq!(error["code"], -32602, "{error}");
+
+    let proxy = start(json!({})).await;
+    let client = client_of(&proxy, everything());
+    let (state, requests) = asked(&client, &params).await;
+    let before = proxy.server("a").await;
+    signal(before.server_pid.expect("it runs"), Signal::KILL);
+    proxy.server_until("another", "a", |server| server.is_ready() && server.generation > before.generation).await;
+    let error = client.failure("tools/call", again(&params, &state, answers(&requests, "x"))).await;
+    assert_eq!(error["code"], -32602, "{error}");
+}
+
+#[tokio::test]
+async fn e05_elicit_c_nocap_the_server_hears_no_and_the_client_nothing() {
+    let proxy = start(json!({})).await;
+    let client = client_of(&proxy, json!({}));
+    let answer = client.ask("tools/call", call("a__elicit", json!({"message": "?"}))).await;
+    let response = answer.messages().pop().expect("an answer");
+    assert_ne!(response["result"]["resultType"], "input_required", "{response}");
+    assert!(response.to_string().contains("not declared that capability"), "{response}");
+}
