@@ -35,8 +35,10 @@ async fn a_result_keeps_its_bytes_and_what_is_ours_is_not_the_servers() {
     }
     let said = client.say("a__request", json!({})).await;
     assert!(said.contains("vendor.example/trace") && !said.contains("io.modelcontextprotocol"), "{said}");
-    let again = json!({"name": "a__request", "arguments": {}, "inputResponses": {"x": {}}, "requestState": "y"});
-    client.result("tools/call", again).await;
+    let mut again = json!({"name": "a__request", "arguments": {}, "inputResponses": {"x": {}}});
+    client.result("tools/call", again.clone()).await; // nobody asked for it: it says nothing
+    again["requestState"] = "made up".into();
+    assert_eq!(client.failure("tools/call", again).await["code"], -32602);
 }
 
 #[tokio::test]
