@@ -1,6 +1,9 @@
 //! What the server asked clients for, and the calls that wait for the answers. Pure: time is an argument.
 
-use std::{collections::BTreeMap, time::Instant};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use mcproxy_ipc::{ClientFeatures, data::Outcome};
@@ -8,6 +11,8 @@ use mcproxy_mcp::{RequestId, json_string};
 
 use super::{asks::Feature, calls::Suspended};
 
+/// How long what a server asks is gathered.
+const GATHER: Duration = Duration::from_millis(10);
 /// Most requests of one call that may wait for answers.
 const MAX_ASKS: usize = 32;
 /// Most bytes of all that is kept here.
@@ -47,6 +52,8 @@ pub(super) struct Park {
 pub(super) struct Parks {
     /// Asked, and no client was told yet: with the request to the server that it belongs to.
     fresh: Vec<(u64, Ask)>,
+    /// Until then what is asked is gathered.
+    ripe_at: Option<Instant>,
     parked: BTreeMap<u64, Park>,
     last_handle: u64,
     last_key: u64,
@@ -80,6 +87,18 @@ impl Parks {
         self.bytes += ask.size();
         self.fresh.push((upstream, ask));
         true
+    }
+
+    /// Whether it is time to tell clients. What a server asks at once comes in several lines, and one round for all of it
+    /// is worth a moment.
+    pub(super) fn is_ripe(&mut self, now: Instant) -> bool {
+        if self.asking().is_empty() {
+            self.ripe_at = None;
+            return false;
+        }
+        let ripe = *self.ripe_at.get_or_insert(now + GATHER) <= now;
+        self.ripe_at.take_if(|_| ripe);
+        ripe
     }
 
     /// The calls with something that their clients were not told yet, and that do not wait already.
@@ -167,9 +186,9 @@ impl Parks {
         self.parked.keys().copied().collect()
     }
 
-    /// When [`Parks::expired`] should be asked next.
+    /// When [`Parks::expired`] and [`Parks::is_ripe`] should be asked next.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.parked.values().map(|park| park.until).min()
+        self.parked.values().map(|park| park.until).chain(self.ripe_at).min()
     }
 }
 
@@ -211,6 +230,11 @@ mod tests {
         let mut parks = Parks::default();
         assert!(parks.ask(7, ask(1, 1)) && parks.ask(7, ask(2, 1)));
         assert_eq!(parks.asking(), [7]);
+        let start = Instant::now();
+        assert!(!parks.is_ripe(start), "more may follow");
+        assert_eq!(parks.deadline(), Some(start + GATHER));
+        assert!(parks.is_ripe(start + GATHER));
+        assert_eq!(parks.deadline(), None, "it is for the caller now");
         let (handle, payload) = parks.park(7, suspended(), now);
         let text = std::str::from_utf8(&payload).expect("text");
         assert!(text.contains(r#""r1":{"method":"elicitation/create","params":{"m":"x"}}"#) && text.contains("\"r2\""));

@@ -53,7 +53,8 @@ impl Session {
 
     /// Lets the calls wait whose server asked for something.
     pub(super) fn park_calls(&mut self, now: Instant) {
-        for upstream in self.parks.asking() {
+        let ripe = self.parks.is_ripe(now);
+        for upstream in self.parks.asking().into_iter().filter(|_| ripe) {
             match self.calls.suspend(upstream, now) {
                 Some(suspended) => {
                     let id = suspended.call;
