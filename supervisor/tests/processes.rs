@@ -36,7 +36,8 @@ impl Installation {
         let binary = dir.path().join("mcproxy-supervisor");
         fs::copy(env!("CARGO_BIN_EXE_mcproxy-supervisor"), &binary).expect("copied");
         script(&dir.path().join("mcproxy-worker"), worker);
-        script(&dir.path().join("mcproxy-gateway"), "exec sleep 1000");
+        // Not `exec`: the next supervisor knows a gateway that was left by its name.
+        script(&dir.path().join("mcproxy-gateway"), "while :; do sleep 1; done");
         let config = dir.path().join("mcp-servers.json");
         fs::write(&config, r#"{"listen": "127.0.0.1:0", "servers": [{"name": "one", "command": "x"}]}"#)
             .expect("written");
@@ -169,12 +170,15 @@ async fn what_an_earlier_supervisor_left_running_is_gone_before_another_copy_is_
     assert!(left.iter().all(|pid| test_kill_process(*pid).is_ok()), "nobody has ended them");
     let dir = std::mem::replace(&mut first.dir, tempfile::tempdir().expect("a temp dir"));
     let mut second = Installation::start_in(dir, body);
-    second.pids("left", 4).await;
+    let all = second.pids("left", 4).await;
     for pid in left {
         gone(pid).await;
     }
     assert!(!second.path("two-copies").exists());
     assert_eq!(second.stop().await, Some(0));
+    for pid in all {
+        gone(pid).await;
+    }
 }
 
 #[tokio::test]
