@@ -28,8 +28,16 @@ pub enum ServerState {
 
 impl ServerState {
     /// All of them, in the order of a life.
-    pub const ALL: [Self; 7] =
-        [Self::Stopped, Self::Starting, Self::Ready, Self::Stopping, Self::Backoff, Self::Blocked, Self::Failed];
+    pub const ALL: [Self; 8] = [
+        Self::Stopped,
+        Self::Idle,
+        Self::Starting,
+        Self::Ready,
+        Self::Stopping,
+        Self::Backoff,
+        Self::Blocked,
+        Self::Failed,
+    ];
 
     /// The word for it in status, logs and metrics.
     pub fn as_str(self) -> &'static str {
@@ -177,4 +185,17 @@ pub struct Ended {
     pub reason: EndReason,
     /// The last the server wrote to stderr, at most 32 KiB.
     pub stderr_tail: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_states_are_in_the_list_and_in_their_order() {
+        for (at, state) in ServerState::ALL.into_iter().enumerate() {
+            assert_eq!(state as usize, at, "{state}");
+        }
+        assert_eq!(ServerState::Failed as usize + 1, ServerState::ALL.len());
+    }
 }

@@ -69,6 +69,7 @@ async fn metrics_count_calls_and_name_states() {
     let page = &metrics.body;
     assert_eq!(metric(page, &["mcproxy_calls_total", "server=\"a\"", "outcome=\"result\""]), 3.0);
     assert_eq!(metric(page, &["mcproxy_server_state", "server=\"a\"", "ready"]), 1.0);
+    assert_eq!(metric(page, &["mcproxy_server_state", "server=\"a\"", "idle"]), 0.0);
     assert_eq!(metric(page, &["mcproxy_sessions "]), 1.0);
     assert_eq!(metric(page, &["mcproxy_calls_waiting", "server=\"a\""]), 0.0);
     assert_eq!(metric(page, &["mcproxy_queued_bytes", "server=\"a\""]), 0.0);
