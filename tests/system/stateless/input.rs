@@ -105,16 +105,32 @@ async fn what_is_missing_is_asked_for_again_under_the_same_state() {
     assert!(text(&result).contains("there"), "{result}");
 }
 
-#[tokio::test]
-async fn e04_a_state_is_good_once_for_its_own_request_and_caller() {
+async fn ann_and_bob() -> (Proxy, Modern, Modern) {
     let tokens: Vec<Value> =
         TOKENS.iter().zip(["ann", "bob"]).map(|(t, name)| json!({"name": name, "token": t})).collect();
     let mut entry = fixture("a", &[]);
     entry["clientFeatures"] = json!(["elicitation"]);
-    let config = json!({"servers": [entry], "auth": {"tokens": tokens}});
-    let proxy = Proxy::launch(config).await;
+    let proxy = Proxy::launch(json!({"servers": [entry], "auth": {"tokens": tokens}})).await;
     let client = |token: &str| client_of(&proxy, everything()).with_token(token);
     let (ann, bob) = (client(TOKENS[0]), client(TOKENS[1]));
+    (proxy, ann, bob)
+}
+
+#[tokio::test]
+async fn e02_what_might_be_somebody_elses_question_is_put_to_nobody() {
+    let (_proxy, ann, bob) = ann_and_bob().await;
+    let params = call("a__elicit", json!({"message": "ann?"}));
+    let (state, requests) = asked(&ann, &params).await;
+    let answer = bob.ask("tools/call", call("a__elicit", json!({"message": "bob?"}))).await;
+    let response = answer.messages().pop().expect("an answer");
+    assert!(response.to_string().contains("ambiguous"), "{response}");
+    let result = ann.result("tools/call", again(&params, &state, answers(&requests, "ann's"))).await;
+    assert!(text(&result).contains("ann's"), "{result}");
+}
+
+#[tokio::test]
+async fn e04_a_state_is_good_once_for_its_own_request_and_caller() {
+    let (_proxy, ann, bob) = ann_and_bob().await;
     let params = call("a__elicit", json!({"message": "?"}));
     let (state, requests) = asked(&ann, &params).await;
     let good = answers(&requests, "x");
@@ -139,10 +155,10 @@ async fn e04_a_state_is_no_good_after_its_time_or_its_server() {
     let client = client_of(&proxy, everything());
     let params = call("a__elicit", json!({"message": "?"}));
     let (state, requests) = asked(&client, &params).await;
-    eventually("the call is given up", DEADLINE, async || {
-        // Somebody else may ask again only then.
-        let answer = client.ask("tools/call", call("a__elicit", json!({"message": "2"}))).await;
-        (answer.messages().pop()?["result"]["resultType"] == "input_required").then_some(())
+    eventually("the state is no good any more", DEADLINE, async || {
+        // Without what was asked for, a good state is used up by nobody.
+        let answer = client.ask("tools/call", again(&params, &state, json!({}))).await;
+        answer.messages().pop()?.get("error").map(|_| ())
     })
     .await;
     let error = client.failure("tools/call", again(&params, &state, answers(&requests, "late"))).await;
@@ -156,6 +172,18 @@ async fn e04_a_state_is_no_good_after_its_time_or_its_server() {
     proxy.server_until("another", "a", |server| server.is_ready() && server.generation > before.generation).await;
     let error = client.failure("tools/call", again(&params, &state, answers(&requests, "x"))).await;
     assert_eq!(error["code"], -32602, "{error}");
+}
+
+#[tokio::test]
+async fn a_client_that_never_comes_back_keeps_nobody_else_from_being_asked() {
+    let proxy = start(json!({})).await;
+    let (gone, other) = (client_of(&proxy, everything()), client_of(&proxy, everything()));
+    asked(&gone, &call("a__elicit", json!({"message": "gone?"}))).await;
+    let params = call("a__elicit", json!({"message": "here?"}));
+    let (state, requests) = asked(&other, &params).await;
+    assert!(requests.to_string().contains("here?"), "{requests}");
+    let result = other.result("tools/call", again(&params, &state, answers(&requests, "here"))).await;
+    assert!(text(&result).contains("here"), "{result}");
 }
 
 #[tokio::test]

@@ -2,16 +2,18 @@
 
 use std::time::{Duration, Instant};
 
-use mcproxy_ipc::{CallTimeouts, ClientFeatures};
+use mcproxy_ipc::CallTimeouts;
 use mcproxy_mcp::OwnKeyMap;
+
+use super::asks::{Addressee, Candidate};
 
 /// Which call of the gateway a request to the server belongs to.
 #[derive(Debug)]
 struct Pending {
     call: u64,
     wants_progress: bool,
-    /// What its client can be asked for, where that matters.
-    features: ClientFeatures,
+    /// Whom the server asks within it.
+    addressee: Addressee,
     idle_at: Instant,
     total_at: Instant,
 }
@@ -21,8 +23,8 @@ struct Pending {
 pub(crate) struct Suspended {
     /// The gateway's number of it so far.
     pub(crate) call: u64,
-    /// What its client can be asked for.
-    pub(crate) features: ClientFeatures,
+    /// Whom the server asks within it.
+    pub(crate) addressee: Addressee,
     /// What is left of its time.
     left: Duration,
 }
@@ -61,14 +63,14 @@ impl Calls {
         upstream: u64,
         call: u64,
         wants_progress: bool,
-        features: ClientFeatures,
+        addressee: Addressee,
         now: Instant,
     ) -> bool {
         if self.pending.len() + self.suspended >= self.limit {
             return false;
         }
         let (idle_at, total_at) = (now + self.timeouts.idle, now + self.timeouts.total);
-        self.insert(upstream, Pending { call, wants_progress, features, idle_at, total_at });
+        self.insert(upstream, Pending { call, wants_progress, addressee, idle_at, total_at });
         true
     }
 
@@ -83,7 +85,7 @@ impl Calls {
         let pending = self.pending.remove(&upstream)?;
         self.suspended += 1;
         let left = pending.total_at.saturating_duration_since(now);
-        Some(Suspended { call: pending.call, features: pending.features, left })
+        Some(Suspended { call: pending.call, addressee: pending.addressee, left })
     }
 
     /// Lets it go on, under another number.
@@ -97,7 +99,7 @@ impl Calls {
     ) {
         self.forget_suspended();
         let (idle_at, total_at) = (now + self.timeouts.idle, now + suspended.left);
-        self.insert(upstream, Pending { call, wants_progress, features: suspended.features, idle_at, total_at });
+        self.insert(upstream, Pending { call, wants_progress, addressee: suspended.addressee, idle_at, total_at });
     }
 
     /// It will not go on.
@@ -105,14 +107,9 @@ impl Calls {
         self.suspended = self.suspended.saturating_sub(1);
     }
 
-    /// What the client of a call can be asked for.
-    pub(crate) fn features(&self, upstream: u64) -> Option<ClientFeatures> {
-        self.pending.get(&upstream).map(|pending| pending.features)
-    }
-
-    /// All that are in flight, as requests to the server.
-    pub(crate) fn upstreams(&self) -> impl Iterator<Item = u64> {
-        self.pending.keys().copied()
+    /// Those that a request of the server may belong to.
+    pub(crate) fn candidates(&self) -> impl Iterator<Item = Candidate<'_>> {
+        self.pending.iter().map(|(upstream, pending)| pending.addressee.of_call(*upstream))
     }
 
     /// The server answered. `None` for what is not, or no longer, in flight.
@@ -192,8 +189,6 @@ mod tests {
 
     use super::*;
 
-    const NONE: ClientFeatures = ClientFeatures { sampling: false, form: false, url: false, roots: false };
-
     fn calls() -> Calls {
         Calls::new(
             2,
@@ -210,7 +205,7 @@ mod tests {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
         let mut calls = calls();
-        assert!(calls.open(7, 70, true, NONE, start));
+        assert!(calls.open(7, 70, true, Addressee::default(), start));
         for seconds in [20, 40, 60, 80] {
             assert_eq!(calls.progress(7, at(seconds)), Some((70, true)));
             assert_eq!(calls.expire(at(seconds)), []);
@@ -225,11 +220,13 @@ mod tests {
     fn the_limit_holds_and_a_cancelled_call_frees_its_place() {
         let now = Instant::now();
         let mut calls = calls();
-        assert!(calls.open(1, 10, false, NONE, now) && calls.open(2, 20, false, NONE, now));
-        assert!(!calls.open(3, 30, false, NONE, now));
+        assert!(
+            calls.open(1, 10, false, Addressee::default(), now) && calls.open(2, 20, false, Addressee::default(), now)
+        );
+        assert!(!calls.open(3, 30, false, Addressee::default(), now));
         assert_eq!(calls.cancel(10), Some(1));
         assert_eq!(calls.cancel(10), None);
-        assert!(calls.open(3, 30, false, NONE, now));
+        assert!(calls.open(3, 30, false, Addressee::default(), now));
     }
 
     #[test]
@@ -237,12 +234,12 @@ mod tests {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
         let mut calls = calls();
-        assert!(calls.open(7, 70, true, NONE, start));
+        assert!(calls.open(7, 70, true, Addressee::default(), start));
         let suspended = calls.suspend(7, at(20)).expect("it is in flight");
         assert!(!calls.is_empty() && calls.close(7).is_none());
         assert_eq!(calls.expire(at(500)), []);
-        assert!(calls.open(8, 80, false, NONE, at(500)));
-        assert!(!calls.open(9, 90, false, NONE, at(500)), "it counts for the limit");
+        assert!(calls.open(8, 80, false, Addressee::default(), at(500)));
+        assert!(!calls.open(9, 90, false, Addressee::default(), at(500)), "it counts for the limit");
         assert_eq!(calls.close(8), Some(80));
         calls.resume(7, 71, true, suspended, at(500));
         for seconds in [520, 540, 560, 579] {

@@ -29,6 +29,7 @@ use mcproxy_mcp::{ErrorCode, ErrorObject};
 use slog::{Logger, debug, warn};
 
 use self::{
+    asks::Addressee,
     calls::Calls,
     catalogue::{Catalogue, Gathering},
     health::{Diagnosis, Health, Work},
@@ -218,8 +219,7 @@ impl Session {
         }
         self.used(now);
         let upstream = self.mint();
-        let features = context.client_capabilities.as_deref().map(asks::features_of).unwrap_or_default();
-        if !self.calls.open(upstream, id, context.wants_progress, features, now) {
+        if !self.calls.open(upstream, id, context.wants_progress, Addressee::of(context), now) {
             let message =
                 format!("too many calls of this server are in flight (limits.maxConcurrent: {})", self.calls.limit());
             return Err(self.about(ErrorCode::SERVER_UNAVAILABLE, message, "too_many_calls"));

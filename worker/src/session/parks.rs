@@ -6,10 +6,13 @@ use std::{
 };
 
 use bytes::Bytes;
-use mcproxy_ipc::{ClientFeatures, data::Outcome};
+use mcproxy_ipc::data::Outcome;
 use mcproxy_mcp::{RequestId, json_string};
 
-use super::{asks::Feature, calls::Suspended};
+use super::{
+    asks::{Candidate, Feature},
+    calls::Suspended,
+};
 
 /// How long what a server asks is gathered.
 const GATHER: Duration = Duration::from_millis(10);
@@ -66,14 +69,9 @@ impl Parks {
         self.fresh.is_empty() && self.parked.is_empty()
     }
 
-    /// The calls that wait, as requests to the server.
-    pub(super) fn upstreams(&self) -> impl Iterator<Item = u64> {
-        self.parked.values().map(|park| park.upstream)
-    }
-
-    /// What the client of a call that waits can do.
-    pub(super) fn features(&self, upstream: u64) -> Option<ClientFeatures> {
-        self.parked.values().find(|park| park.upstream == upstream).map(|park| park.suspended.features)
+    /// The calls that wait: a request of the server may belong to one of them.
+    pub(super) fn candidates(&self) -> impl Iterator<Item = Candidate<'_>> {
+        self.parked.values().map(|park| park.suspended.addressee.of_call(park.upstream))
     }
 
     /// The server asks for something within a call. `false`: it asks for too much at once.
@@ -106,7 +104,7 @@ impl Parks {
         let mut asking: Vec<u64> = self.fresh.iter().map(|(of, _)| *of).collect();
         asking.sort_unstable();
         asking.dedup();
-        asking.retain(|of| self.upstreams().all(|parked| parked != *of));
+        asking.retain(|of| self.parked.values().all(|park| park.upstream != *of));
         asking
     }
 
@@ -207,7 +205,10 @@ mod tests {
     use mcproxy_ipc::CallTimeouts;
     use proptest::prelude::*;
 
-    use super::{super::calls::Calls, *};
+    use super::{
+        super::{asks::Addressee, calls::Calls},
+        *,
+    };
 
     const TIME: Duration = Duration::from_secs(9);
 
@@ -220,7 +221,7 @@ mod tests {
         let timeouts = CallTimeouts { idle: TIME, total: TIME, input: TIME };
         let mut calls = Calls::new(1, timeouts);
         let now = Instant::now();
-        assert!(calls.open(7, 70, false, ClientFeatures::default(), now));
+        assert!(calls.open(7, 70, false, Addressee::default(), now));
         calls.suspend(7, now).expect("it is in flight")
     }
 

@@ -9,7 +9,7 @@ use slog::{debug, warn};
 
 use super::{
     Phase, Session,
-    asks::{Feature, Owner, Substitute, features_of, owner},
+    asks::{Addressee, Feature, Owner, Substitute, owner},
     parks::Ask,
 };
 use crate::dialect::legacy;
@@ -19,10 +19,8 @@ impl Session {
     pub(super) fn request(&mut self, line: &Bytes, id: RequestId, method: &str, params: Option<&RawValue>) {
         let wanted = Feature::of(method, params).filter(|feature| feature.is_in(self.features));
         let Some(feature) = wanted else { return self.answer(|out| legacy::answer(out, &id, method)) };
-        let owner = owner(self.calls.upstreams().chain(self.parks.upstreams()));
-        let refusal = match owner {
-            Owner::Call(upstream) => {
-                let can = self.calls.features(upstream).or_else(|| self.parks.features(upstream)).unwrap_or_default();
+        let refusal = match owner(self.calls.candidates(), self.parks.candidates()) {
+            Owner::Call(upstream, can) => {
                 if !feature.is_in(can) {
                     (ErrorCode::METHOD_NOT_FOUND, "the client of this call has not declared that capability")
                 } else {
@@ -40,7 +38,7 @@ impl Session {
             Owner::Nobody => (ErrorCode::INTERNAL_ERROR, "outside of calls there is nobody to ask"),
             Owner::Unclear => (
                 ErrorCode::INTERNAL_ERROR,
-                "ambiguous: several calls are in flight, and a request does not say which one it belongs to",
+                "ambiguous: several calls are under way, and a request does not say which one it belongs to",
             ),
         };
         if self.noise.may_log(Instant::now()) {
@@ -93,8 +91,8 @@ impl Session {
             }
         }
         // A client of 2026-07-28 may be another one each time.
-        if let Some(capabilities) = &context.client_capabilities {
-            park.suspended.features = features_of(capabilities);
+        if context.client_capabilities.is_some() {
+            park.suspended.addressee = Addressee::of(context);
         }
         self.calls.resume(park.upstream, id, context.wants_progress, park.suspended, now);
     }
