@@ -5,6 +5,7 @@ use mcproxy_mcp::{ErrorCode, ErrorObject, RawObject, RawValue, json_string, meth
 
 use super::{
     builtin,
+    caller::Caller,
     catalogue::{Naming, Target, View},
     exchange::Exchange,
     forward::{Forward, wait_for},
@@ -109,10 +110,15 @@ async fn find(
     }
     let look_up = || {
         let view = exchange.view();
-        find(&view, &name).map(|target| (target.server.clone(), target.name.to_owned()))
+        let target = find(&view, &name)?;
+        let agreed = match &exchange.caller {
+            Caller::Visitor(visitor) => visitor.param_headers().check(target.mirrored, params.get("arguments")),
+            Caller::Session(_) => Ok(()),
+        };
+        Some(agreed.map(|()| (target.server.clone(), target.name.to_owned())))
     };
     if let Some(found) = look_up() {
-        return Ok(found);
+        return found;
     }
     // Not shown at this moment. If its server is known, that server's state is the answer.
     let server = match exchange.naming() {
@@ -123,7 +129,7 @@ async fn find(
         let token = params.get_object("_meta").and_then(|meta| meta.get("progressToken"));
         wait_for(exchange, &server, token).await?;
     }
-    look_up().ok_or_else(|| unknown_name(exchange, method, &name))
+    look_up().unwrap_or_else(|| Err(unknown_name(exchange, method, &name)))
 }
 
 /// The server of that name, or the only one of the endpoint, if it is configured and shown there.

@@ -7,8 +7,10 @@
 mod depth;
 mod envelope;
 mod error;
+pub mod header_value;
 pub mod meta;
 pub mod method;
+pub mod mirrored;
 mod object;
 mod own_keys;
 mod qualified;

@@ -1,7 +1,11 @@
 use std::{borrow::Cow, ops::Range};
 
 use mcproxy_ipc::ToolRules;
-use mcproxy_mcp::{RawObject, RawValue, json_string, qualify_name, qualify_uri};
+use mcproxy_mcp::{
+    RawObject, RawValue, json_string,
+    mirrored::{ANNOTATION, MirroredParam, mirrored_params},
+    qualify_name, qualify_uri,
+};
 
 use super::{
     ListKind, Naming, glob,
@@ -26,6 +30,8 @@ pub(super) struct Entry {
     name_at: Range<usize>,
     /// Where in `text` URIs of user-interface resources stand.
     ui_at: Box<[Range<usize>]>,
+    /// Which arguments of the tool are repeated in headers.
+    mirrored: Box<[MirroredParam]>,
 }
 
 /// Members that clients refuse, together with the whole list, when their JSON type is another; known by its first byte.
@@ -62,6 +68,7 @@ impl Entry {
         let mut edits = Splices::of(raw.get());
         let mut shown: &str = &own;
         let mut described = None;
+        let mut mirrored = Vec::new();
         if kind == ListKind::Tools {
             if !permitted(rules, &own) {
                 return None;
@@ -78,6 +85,7 @@ impl Entry {
             if !tool_schemas(&object, &mut edits, &own, warnings) {
                 return None;
             }
+            mirrored = headers_of(&object, &mut edits, &own, warnings);
         }
         if let Some(description) = described {
             edits.set(&object, "description", json_string(description).get());
@@ -87,10 +95,16 @@ impl Entry {
         }
         tidy(kind, raw.get(), &object, described.is_some(), &mut edits, &own, warnings);
         let renamed_from = (shown != own).then(|| Box::from(&*own));
-        Self::located(kind, shown.into(), renamed_from, edits.finish())
+        Self::located(kind, shown.into(), renamed_from, mirrored.into(), edits.finish())
     }
 
-    fn located(kind: ListKind, shown: Box<str>, renamed_from: Option<Box<str>>, text: Cow<'_, str>) -> Option<Self> {
+    fn located(
+        kind: ListKind,
+        shown: Box<str>,
+        renamed_from: Option<Box<str>>,
+        mirrored: Box<[MirroredParam]>,
+        text: Cow<'_, str>,
+    ) -> Option<Self> {
         let object = RawObject::from_text(&text).ok()?;
         let name_at = span(&text, object.get(kind.name_field())?.get())?;
         let mut ui_at = Vec::new();
@@ -99,12 +113,17 @@ impl Entry {
             let found = [meta.get("ui/resourceUri"), nested];
             ui_at.extend(found.into_iter().flatten().filter_map(|uri| span(&text, uri.get())));
         }
-        Some(Self { shown, renamed_from, name_at, ui_at: ui_at.into(), text: text.into() })
+        Some(Self { shown, renamed_from, name_at, ui_at: ui_at.into(), mirrored, text: text.into() })
     }
 
     /// What the server calls it.
     pub(super) fn own(&self) -> &str {
         self.renamed_from.as_deref().unwrap_or(&self.shown)
+    }
+
+    /// Which arguments of the tool its calls repeat in headers.
+    pub(super) fn mirrored(&self) -> &[MirroredParam] {
+        &self.mirrored
     }
 
     /// Its description; read only when somebody searches.
@@ -183,8 +202,11 @@ fn tool_schemas(object: &RawObject<'_>, edits: &mut Splices<'_>, name: &str, war
         edits.append(object, "inputSchema", ANY);
         return true;
     };
-    let kind =
-        RawObject::from_raw(schema).ok().map(|members| (members.is_empty(), members.get("type").map(RawValue::get)));
+    let kind = RawObject::from_raw(schema).ok().map(|mut members| {
+        // It does not belong here, and leaves.
+        members.remove(ANNOTATION);
+        (members.is_empty(), members.get("type").map(RawValue::get))
+    });
     match kind {
         Some((_, Some(r#""object""#))) => true,
         Some((true, _)) => {
@@ -200,6 +222,25 @@ fn tool_schemas(object: &RawObject<'_>, edits: &mut Splices<'_>, name: &str, war
             false
         }
     }
+}
+
+/// Which arguments of a tool its calls repeat in headers. An annotation that breaks the rules would cost the tool, since
+/// clients must leave such a tool out (2026-07-28, transports, schema extension); so it is the annotation that goes.
+fn headers_of(
+    object: &RawObject<'_>,
+    edits: &mut Splices<'_>,
+    name: &str,
+    warnings: &mut Warnings<'_>,
+) -> Vec<MirroredParam> {
+    let Some(schema) = object.get("inputSchema") else { return Vec::new() };
+    let (params, bad) = mirrored_params(schema);
+    for annotation in bad {
+        warnings.add(ListKind::Tools, name, Problem::BadHeader(annotation.why));
+        if let Ok(members) = RawObject::from_raw(annotation.schema) {
+            edits.retain(annotation.schema.get(), &members, |key| key != ANNOTATION);
+        }
+    }
+    params
 }
 
 /// Takes out what clients choke on or what people cannot see.

@@ -230,6 +230,24 @@ fn catalogue_of(tools: &BTreeSet<u16>) -> String {
     format!("{{\"tools\":[{}]}}", list.join(","))
 }
 
+#[test]
+fn an_annotation_that_clients_must_not_follow_leaves_and_its_tool_stays() {
+    let payload = r#"{"tools":[{"name":"t","inputSchema":{"x-mcp-header":"Root","properties":{ "a":{"type":"string","x-mcp-header":"A"}, "b":{"x-mcp-header":"B","type":"number"},
+        "c":{"items":{"x-mcp-header":"C"}} }}},{"name":"u","inputSchema":{"x-mcp-header":"Only"}}]}"#;
+    let (part, warnings) = read_with("s", payload, &ToolRules::default());
+    let view = View::build(Naming::Own, std::slice::from_ref(&part));
+    let properties = r#"{ "a":{"type":"string","x-mcp-header":"A"}, "b":{"type":"number"},         "c":{"items":{}} }"#;
+    let expected = format!(
+        r#"{{"tools":[{{"name":"t","inputSchema":{{"type":"object","properties":{properties}}}}},{{"name":"u","inputSchema":{{"type":"object"}}}}]}}"#
+    );
+    assert_eq!(all(&view, ListKind::Tools), expected);
+    assert_eq!(warnings.len(), 4, "{warnings:?}");
+    assert!(warnings[0].starts_with("tool \"t\": an `x-mcp-header` in its inputSchema "), "{warnings:?}");
+    let headers: Vec<&str> = view.tool("t").expect("listed").mirrored.iter().map(|param| param.header()).collect();
+    assert_eq!(headers, ["Mcp-Param-A"]);
+    assert!(view.tool("u").expect("listed").mirrored.is_empty());
+}
+
 proptest! {
     #[test]
     fn names_and_uris_lead_back(server in "[a-z0-9-]{1,8}(_[a-z]{1,4})?", tools in prop::collection::btree_set("[a-zA-Z_./ é-]{1,12}", 1..8)) {
@@ -254,6 +272,7 @@ proptest! {
             r#"{"name":"a"}"#, r#"{"name":"\ud800"}"#, r#"{"name":"b","description":"\ud800\u202e","x":"\""}"#, "null", "[]", "3", r#"{"uri":"a:b"}"#,
             r#"{"uriTemplate":"{+x}","name":{"title":"\u200b"}}"#, r#"{"name":"c","_meta":{"ui":3}}"#, r#"{"_meta":[],"name":"d","title":{"title":"\u200b"}}"#,
             r#"{"name":"e","inputSchema":[1],"annotations":null}"#, r#"{"description":3 , "name" : "f" , "title":null }"#, r#"{"name":"g","inputSchema":{"a":"\u001b"}}"#,
+            r#"{"name":"h","inputSchema":{"x-mcp-header":"\u0041","properties":{"p":{"x-mcp-header":"P"},"q":[{"x-mcp-header":1}]}}}"#,
         ]), 0..12),
     ) {
         let server = name("s");

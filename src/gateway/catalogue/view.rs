@@ -2,7 +2,7 @@ use std::{borrow::Cow, collections::HashMap, sync::Arc};
 
 use bytes::Bytes;
 use mcproxy_ipc::ServerName;
-use mcproxy_mcp::{split_name, split_uri};
+use mcproxy_mcp::{mirrored::MirroredParam, split_name, split_uri};
 
 use super::{
     CursorError, Hints, ListKind, Naming, ServerCatalogue, capabilities,
@@ -27,6 +27,8 @@ pub(crate) struct Target<'v> {
     pub(crate) server: &'v ServerName,
     /// What the server calls it.
     pub(crate) name: &'v str,
+    /// Which arguments of it are repeated in headers.
+    pub(crate) mirrored: &'v [MirroredParam],
 }
 
 /// Which lists differ between two views.
@@ -186,7 +188,7 @@ impl View {
                 (self.server(server)?, own)
             }
         };
-        catalogue.find(kind, own).map(|entry| Target { server, name: entry.own() })
+        catalogue.find(kind, own).map(|entry| Target { server, name: entry.own(), mirrored: entry.mirrored() })
     }
 
     fn server(&self, name: &str) -> Option<&(ServerName, Arc<ServerCatalogue>)> {

@@ -48,6 +48,9 @@ pub(crate) enum Problem {
     /// A field of the wrong JSON type.
     #[error("`{0}` has the wrong JSON type and was left out")]
     BadField(&'static str),
+    /// An `x-mcp-header` that breaks its rules.
+    #[error("an `x-mcp-header` in its inputSchema {0}; it was left out, or clients would leave the tool out")]
+    BadHeader(&'static str),
     /// Titles or descriptions held invisible characters.
     #[error("invisible or control characters were removed from its title or description")]
     HiddenCharacters,

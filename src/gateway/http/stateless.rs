@@ -19,7 +19,7 @@ use crate::gateway::{
     reply::Reply,
     request::{Incoming, Request, read_params},
     state::Gateway,
-    stateless::{self, Listening, Stated, Visitor},
+    stateless::{self, Listening, ParamHeaders, Stated, Visitor},
 };
 
 const VERSION: &str = "mcp-protocol-version";
@@ -105,7 +105,14 @@ async fn request_of(request: &HttpRequest, place: &Place, incoming: &Request, pa
         Ok(claim) => claim,
         Err(error) => return refused(&incoming.id, error),
     };
-    let visitor = Visitor::new(place.scope.clone(), place.principal.clone(), claim);
+    let params_of_tool = match &*incoming.method {
+        method::TOOLS_CALL => {
+            let headers = request.headers().iter();
+            ParamHeaders::of(headers.map(|(name, value)| (name.as_str(), value.to_str().ok())))
+        }
+        _ => ParamHeaders::default(),
+    };
+    let visitor = Visitor::new(place.scope.clone(), place.principal.clone(), claim, params_of_tool);
     let related = exchange::related();
     if incoming.method == method::LISTEN {
         let exchange = Exchange::visit(place.gateway.clone(), visitor, related, &incoming.id, Instant::now());
@@ -133,9 +140,9 @@ async fn work(gateway: Rc<Gateway>, visitor: Visitor, request: Request, related:
         Ok(params) => stateless::answer(&exchange, &request.method, params).await,
         Err(error) => error.into(),
     };
-    // Errors of servers are answers like others, but for this one.
+    // Errors of servers are answers like others, but for what is wrong with the request itself.
     let status = match reply.code() {
-        Some(ErrorCode::MISSING_CLIENT_CAPABILITY) => StatusCode::BAD_REQUEST,
+        Some(ErrorCode::MISSING_CLIENT_CAPABILITY | ErrorCode::HEADER_MISMATCH) => StatusCode::BAD_REQUEST,
         _ => StatusCode::OK,
     };
     let cacheable = request.method == method::RESOURCES_READ;

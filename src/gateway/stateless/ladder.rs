@@ -1,13 +1,10 @@
 //! What a request of this dialect must get past, in this order, before anything is done for it (2026-07-28, transports,
-//! server validation). Whoever only looks at headers must not see another request than we do.
+//! server validation). Whoever only looks at headers must not see another request than we do. The last rung, headers that
+//! repeat arguments, needs the tool that is called, see [`super::ParamHeaders`].
 
-use mcproxy_mcp::{ErrorCode, ErrorObject, ProtocolVersion, RawObject, method};
+use mcproxy_mcp::{ErrorCode, ErrorObject, ProtocolVersion, RawObject, header_value, method};
 
-use super::{
-    answer,
-    claim::Claim,
-    encoded::{self, Stated},
-};
+use super::{answer, claim::Claim, stated::Stated};
 
 const VERSION: &str = "Mcp-Protocol-Version";
 const METHOD: &str = "Mcp-Method";
@@ -27,7 +24,7 @@ pub(crate) fn climb<'r>(
     agree(METHOD, header(METHOD), method, Some)?;
     if let Some(name) = named_by(method).and_then(|key| params.get_string(key)) {
         let decoded = match header(NAME) {
-            Stated::Once(text) => encoded::decode(text),
+            Stated::Once(text) => header_value::decode(text),
             _ => None,
         };
         agree(NAME, header(NAME), &name, |_| decoded.as_deref())?;
@@ -51,7 +48,7 @@ fn named_by(method: &str) -> Option<&'static str> {
 }
 
 /// Refuses a header that does not say what the body says; `read` turns its text into what it stands for.
-fn agree<'t>(
+pub(super) fn agree<'t>(
     name: &str,
     header: Stated<'t>,
     body: &str,

@@ -6,21 +6,24 @@
 mod answer;
 mod caching;
 mod claim;
-mod encoded;
+mod decimal;
 mod filter;
 mod ladder;
 mod listener;
 mod listening;
+mod params;
 mod response;
 mod retry;
+mod stated;
 mod visitor;
 
 pub(crate) use answer::answer;
 pub(crate) use claim::{may_hold_claim, stated_version, take_claim};
-pub(crate) use encoded::Stated;
 pub(crate) use ladder::climb;
 pub(crate) use listener::Listener;
 pub(crate) use listening::{Listeners, Listening, others_hold};
+pub(crate) use params::ParamHeaders;
 pub(crate) use response::response;
 pub(crate) use retry::Retry;
+pub(crate) use stated::Stated;
 pub(crate) use visitor::Visitor;

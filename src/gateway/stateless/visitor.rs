@@ -3,7 +3,7 @@ use std::cell::RefCell;
 use mcproxy_ipc::SessionKey;
 use sha2::{Digest, Sha256};
 
-use super::claim::Claim;
+use super::{claim::Claim, params::ParamHeaders};
 use crate::gateway::{level::Level, link::CallHandle, scope::Scope};
 
 /// What the client of a cancelled call is said to have done.
@@ -14,13 +14,19 @@ pub(crate) struct Visitor {
     scope: Scope,
     principal: Option<String>,
     claim: Claim,
+    params: ParamHeaders,
     call: RefCell<Option<CallHandle>>,
 }
 
 impl Visitor {
     /// Somebody who calls at this endpoint and says this of itself.
-    pub(crate) fn new(scope: Scope, principal: Option<String>, claim: Claim) -> Self {
-        Self { scope, principal, claim, call: RefCell::default() }
+    pub(crate) fn new(scope: Scope, principal: Option<String>, claim: Claim, params: ParamHeaders) -> Self {
+        Self { scope, principal, claim, params, call: RefCell::default() }
+    }
+
+    /// What its request says in headers of the arguments of the tool that it calls.
+    pub(crate) fn param_headers(&self) -> &ParamHeaders {
+        &self.params
     }
 
     /// What it sees.

@@ -5,4 +5,5 @@ mod input;
 mod ladder;
 mod listen;
 mod lists;
+mod params;
 mod sdk;

@@ -4,26 +4,28 @@ use std::borrow::Cow;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 
-/// What a request's headers say under one name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Stated<'r> {
-    /// Nothing.
-    Nothing,
-    /// This.
-    Once(&'r str),
-    /// More than one thing, or something that is not text: whoever else reads it may see something else.
-    Unclear,
-}
+/// What stands around a value that is encoded; their case matters.
+const BEFORE: &str = "=?base64?";
+const AFTER: &str = "?=";
 
 /// What a header's value stands for. `None`: it stands for nothing.
-pub(super) fn decode(value: &str) -> Option<Cow<'_, str>> {
-    match value.strip_prefix("=?base64?").and_then(|rest| rest.strip_suffix("?=")) {
+pub fn decode(value: &str) -> Option<Cow<'_, str>> {
+    match value.strip_prefix(BEFORE).and_then(|rest| rest.strip_suffix(AFTER)) {
         Some(inner) => {
             let bytes = BASE64_STANDARD.decode(inner).ok()?;
             String::from_utf8(bytes).ok().map(Cow::Owned)
         }
         None => value.bytes().all(|b| matches!(b, b' '..=b'~' | b'\t')).then_some(Cow::Borrowed(value)),
     }
+}
+
+/// A text as a header's value.
+pub fn encode(text: &str) -> Cow<'_, str> {
+    let is_plain = text.bytes().all(|b| matches!(b, b' '..=b'~'))
+        && !text.starts_with(' ')
+        && !text.ends_with(' ')
+        && !(text.starts_with(BEFORE) && text.ends_with(AFTER));
+    if is_plain { Cow::Borrowed(text) } else { Cow::Owned(format!("{BEFORE}{}{AFTER}", BASE64_STANDARD.encode(text))) }
 }
 
 #[cfg(test)]
@@ -44,10 +46,20 @@ mod tests {
         }
     }
 
+    #[test]
+    fn what_a_header_cannot_carry_is_encoded() {
+        for plain in ["us-west1", "a b", "=?base64?", ""] {
+            assert_eq!(encode(plain), plain);
+        }
+        assert_eq!(encode(" padded "), "=?base64?IHBhZGRlZCA=?=");
+        assert_eq!(encode("=?base64?literal?="), "=?base64?PT9iYXNlNjQ/bGl0ZXJhbD89?=");
+    }
+
     proptest! {
         #[test]
-        fn what_is_encoded_is_read_again(text in "\\PC{0,30}") {
-            let header = format!("=?base64?{}?=", BASE64_STANDARD.encode(&text));
+        fn what_is_encoded_is_plain_and_read_again(text in ".{0,30}") {
+            let header = encode(&text);
+            prop_assert!(header.bytes().all(|b| matches!(b, b' '..=b'~')) && header.trim() == header);
             let decoded = decode(&header);
             prop_assert_eq!(decoded.as_deref(), Some(&*text));
         }
