@@ -152,6 +152,7 @@ impl<'a> Forward<'a> {
             },
             answer => self.answered(answer, rewrite),
         };
+        let (outcome, reply) = if link.traits().asks { self.declared(outcome, reply) } else { (outcome, reply) };
         link.metrics().ended(outcome, self.exchange.elapsed());
         (outcome, reply)
     }
@@ -165,6 +166,15 @@ impl<'a> Forward<'a> {
             Answer::Abandoned => (Outcome::Lost, Some(self.failed(Failure::Stopping))),
             Answer::Lost => (Outcome::Lost, Some(self.failed(Failure::WorkerEnded))),
         }
+    }
+
+    /// A client of 2026-07-28 is told when it was itself that the call failed for.
+    fn declared(&self, outcome: Outcome, reply: Option<Reply>) -> (Outcome, Option<Reply>) {
+        let missing = match (&self.exchange.caller, &reply) {
+            (Caller::Visitor(_), Some(reply)) => stateless::missing_capability(reply),
+            (Caller::Visitor(_), None) | (Caller::Session(_), _) => None,
+        };
+        missing.map_or((outcome, reply), |error| (Outcome::Error, Some(error.into())))
     }
 
     /// What the server may know of the caller.

@@ -15,6 +15,7 @@ mod object;
 mod own_keys;
 mod qualified;
 mod request_id;
+pub mod undeclared;
 mod version;
 mod write;
 

@@ -102,7 +102,7 @@ async fn e05_a_client_without_the_capability_is_not_asked() {
     let proxy = start(json!({})).await;
     let session = session(&proxy, json!({"roots": {}})).await;
     let response = session.respond("tools/call", json!({"name": "a__elicit", "arguments": {"message": "?"}})).await;
-    assert!(response.to_string().contains("not declared that capability"), "{response}");
+    assert!(response.to_string().contains("has not declared"), "{response}");
 }
 
 #[tokio::test]
@@ -150,7 +150,7 @@ async fn e08_a_page_is_asked_of_those_who_can_open_one() {
     assert!(text(&result_of(&mut events, 5).await["result"]).contains("accept"));
     let cannot = session(&proxy, json!({"elicitation": {}})).await;
     let response = cannot.respond("tools/call", json!({"name": "a__ask_page"})).await;
-    assert!(response.to_string().contains("not declared that capability"), "{response}");
+    assert!(response.to_string().contains("has not declared"), "{response}");
 }
 
 #[tokio::test]
@@ -218,7 +218,7 @@ async fn g03_what_is_not_configured_is_not_declared() {
     let session = session(&proxy, everything()).await;
     assert_eq!(session.say("a__capabilities", json!({})).await, "{}");
     let response = session.respond("tools/call", json!({"name": "a__elicit", "arguments": {"message": "?"}})).await;
-    assert!(response.to_string().contains("not declared that capability"), "{response}");
+    assert!(response.to_string().contains("has not declared"), "{response}");
     let proxy = start(json!({})).await;
     let session = self::session(&proxy, json!({})).await;
     let declared = session.say("a__capabilities", json!({})).await;

@@ -193,5 +193,8 @@ async fn e05_elicit_c_nocap_the_server_hears_no_and_the_client_nothing() {
     let answer = client.ask("tools/call", call("a__elicit", json!({"message": "?"}))).await;
     let response = answer.messages().pop().expect("an answer");
     assert_ne!(response["result"]["resultType"], "input_required", "{response}");
-    assert!(response.to_string().contains("not declared that capability"), "{response}");
+    assert!(response.to_string().contains("has not declared"), "{response}");
+    // The tool could not do without, and says so; the client is told what would have helped.
+    assert_eq!((answer.status.as_u16(), &response["error"]["code"]), (400, &json!(-32021)), "{response}");
+    assert_eq!(response["error"]["data"]["requiredCapabilities"], json!({"elicitation": {}}));
 }

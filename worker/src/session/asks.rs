@@ -42,6 +42,16 @@ impl Feature {
         }
     }
 
+    /// Its name in `clientFeatures`.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Sampling => "sampling",
+            Self::Form => "elicitation",
+            Self::Url => "elicitation.url",
+            Self::Roots => "roots",
+        }
+    }
+
     /// Whether it is one of these.
     pub(super) fn is_in(self, features: ClientFeatures) -> bool {
         match self {

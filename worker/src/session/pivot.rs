@@ -1,10 +1,10 @@
 //! Requests of the server to a client: the call they belong to waits, and goes on with the answers.
 
-use std::time::Instant;
+use std::{borrow::Cow, time::Instant};
 
 use bytes::Bytes;
 use mcproxy_ipc::data::{CallContext, Outcome, Resumption, WorkerToGateway};
-use mcproxy_mcp::{ErrorCode, ErrorObject, RawObject, RawValue, RequestId};
+use mcproxy_mcp::{ErrorCode, ErrorObject, RawObject, RawValue, RequestId, undeclared};
 use slog::{debug, warn};
 
 use super::{
@@ -22,27 +22,29 @@ impl Session {
         let refusal = match owner(self.calls.candidates(), self.parks.candidates()) {
             Owner::Call(upstream, can) => {
                 if !feature.is_in(can) {
-                    (ErrorCode::METHOD_NOT_FOUND, "the client of this call has not declared that capability")
+                    (ErrorCode::METHOD_NOT_FOUND, Cow::Owned(undeclared::refusal(feature.name())))
                 } else {
                     let params = params.map_or_else(Bytes::new, |raw| Bytes::copy_from_slice(raw.get().as_bytes()));
                     if self.parks.ask(upstream, Ask { id: id.clone(), feature, params }) {
                         return;
                     }
-                    (ErrorCode::INTERNAL_ERROR, "too much is asked at once")
+                    (ErrorCode::INTERNAL_ERROR, Cow::Borrowed("too much is asked at once"))
                 }
             }
             // Who asks at its start for the roots goes on without any.
             Owner::Nobody if feature == Feature::Roots => {
                 return self.answer(|out| legacy::answer_result(out, &id, r#"{"roots":[]}"#));
             }
-            Owner::Nobody => (ErrorCode::INTERNAL_ERROR, "outside of calls there is nobody to ask"),
+            Owner::Nobody => (ErrorCode::INTERNAL_ERROR, Cow::Borrowed("outside of calls there is nobody to ask")),
             Owner::Unclear => (
                 ErrorCode::INTERNAL_ERROR,
-                "ambiguous: several calls are under way, and a request does not say which one it belongs to",
+                Cow::Borrowed(
+                    "ambiguous: several calls are under way, and a request does not say which one it belongs to",
+                ),
             ),
         };
         if self.noise.may_log(Instant::now()) {
-            warn!(self.log, "request of the server was refused"; "method" => feature.method(), "reason" => refusal.1,
+            warn!(self.log, "request of the server was refused"; "method" => feature.method(), "reason" => &*refusal.1,
                 "line_bytes" => line.len());
         }
         let error = mcproxy_mcp::error_object(refusal.0, refusal.1);

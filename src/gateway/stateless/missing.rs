@@ -1,0 +1,72 @@
+//! Calls that failed because their client could not be asked for something it had not declared.
+
+use mcproxy_mcp::{ErrorCode, ErrorObject, RawObject, RawValue, undeclared::refused_in};
+use serde_json::{Map, Value, json};
+
+use crate::gateway::reply::Reply;
+
+/// The error that such a call is to have (2026-07-28, missing required client capability), in the words that the server
+/// found; `None`: it went well, or failed for another reason. A server of the initialize era does not know that error, but one
+/// that cannot do without an answer repeats the refusal that it got.
+pub(crate) fn missing_capability(reply: &Reply) -> Option<ErrorObject> {
+    let (Reply::Result(text) | Reply::Error(text)) = reply;
+    let names = refused_in(text);
+    if names.is_empty() {
+        return None;
+    }
+    let object = RawObject::from_slice(text).ok()?;
+    let message = match reply {
+        Reply::Error(_) => object.get_string("message")?.into_owned(),
+        Reply::Result(_) if object.get("isError").map(RawValue::get) == Some("true") => first_text(&object)?,
+        // It got by without.
+        Reply::Result(_) => return None,
+    };
+    let error = ErrorObject::new(ErrorCode::MISSING_CLIENT_CAPABILITY, message);
+    Some(error.with("requiredCapabilities", required(&names)))
+}
+
+fn first_text(result: &RawObject<'_>) -> Option<String> {
+    let content: Vec<Value> = serde_json::from_str(result.get("content")?.get()).ok()?;
+    content.iter().find_map(|block| block["text"].as_str()).map(str::to_owned)
+}
+
+/// Names as members of client capabilities.
+fn required(names: &[&str]) -> Value {
+    let mut all = Map::new();
+    for name in names {
+        let (group, part) = name.split_once('.').map_or((*name, None), |(group, part)| (group, Some(part)));
+        let group = all.entry(group).or_insert_with(|| json!({}));
+        if let Some(part) = part {
+            group[part] = json!({});
+        }
+    }
+    all.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use mcproxy_mcp::undeclared::refusal;
+
+    use super::*;
+
+    fn of(reply: Reply) -> Option<(i64, String, Value)> {
+        missing_capability(&reply).map(|error| (error.code.0, error.message, error.data.expect("data")))
+    }
+
+    #[test]
+    fn what_failed_for_want_of_a_capability_says_which() {
+        let words = format!("MCP error -32601: {} and {}", refusal("sampling"), refusal("elicitation.url"));
+        let expected = Some((
+            -32021,
+            words.clone(),
+            json!({"requiredCapabilities": {"sampling": {}, "elicitation": {"url": {}}}}),
+        ));
+        let error = json!({"code": -32603, "message": words}).to_string();
+        assert_eq!(of(Reply::Error(error.into())), expected);
+        let result = |is_error: bool| json!({"isError": is_error, "content": [{"type": "image"}, {"type": "text", "text": words}]});
+        assert_eq!(of(Reply::Result(result(true).to_string().into())), expected);
+        assert_eq!(of(Reply::Result(result(false).to_string().into())), None, "it got by without");
+        let other = r#"{"code":-32603,"message":"out of paper"}"#;
+        assert_eq!(of(Reply::Error(other.into())), None);
+    }
+}
