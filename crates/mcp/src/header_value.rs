@@ -21,10 +21,8 @@ pub fn decode(value: &str) -> Option<Cow<'_, str>> {
 
 /// A text as a header's value.
 pub fn encode(text: &str) -> Cow<'_, str> {
-    let is_plain = text.bytes().all(|b| matches!(b, b' '..=b'~'))
-        && !text.starts_with(' ')
-        && !text.ends_with(' ')
-        && !(text.starts_with(BEFORE) && text.ends_with(AFTER));
+    let is_marked = text.starts_with(BEFORE) && text.ends_with(AFTER);
+    let is_plain = text.bytes().all(|b| matches!(b, b' '..=b'~')) && text.trim_matches(' ') == text && !is_marked;
     if is_plain { Cow::Borrowed(text) } else { Cow::Owned(format!("{BEFORE}{}{AFTER}", BASE64_STANDARD.encode(text))) }
 }
 
