@@ -44,6 +44,11 @@ impl Real {
         self.path(&format!("node_modules/{script}"))
     }
 
+    /// A server of tests/real/servers, which finds its packages with `MCPROXY_REAL`.
+    pub(crate) fn server(script: &str) -> String {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/real/servers").join(script).display().to_string()
+    }
+
     /// Runs a script of steps against a URL, over `http`, `sse` or `modern` (2026-07-28), and returns one line per step.
     pub(crate) async fn drive(&self, driver: Driver, transport: &str, url: &str, script: &Value) -> Vec<Value> {
         let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/real");

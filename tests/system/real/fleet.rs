@@ -1,0 +1,109 @@
+//! The real servers that need no browser, behind one proxy.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+use tokio::process::Command;
+
+use crate::support::{Proxy, Real, run};
+
+/// What the servers need to be installed.
+pub(super) const PARTS: [&str; 5] = [
+    "node_modules/@modelcontextprotocol/server-everything",
+    "node_modules/@modelcontextprotocol/server",
+    "node_modules/fastmcp",
+    "venv/bin/fastmcp",
+    "modern/bin/fastmcp",
+];
+
+/// One call of a server's tool, and what its answer must hold.
+pub(super) struct Call {
+    pub(super) tool: String,
+    pub(super) arguments: Value,
+    pub(super) holds: String,
+}
+
+/// A server, and the calls by which a client shows that it can use it.
+pub(super) struct Column {
+    pub(super) server: &'static str,
+    pub(super) calls: Vec<Call>,
+}
+
+/// All of them.
+pub(super) struct Fleet {
+    pub(super) proxy: Proxy,
+    pub(super) columns: Vec<Column>,
+    // Holds the files that the servers work on.
+    _files: tempfile::TempDir,
+}
+
+impl Fleet {
+    pub(super) async fn start(real: &Real) -> Self {
+        let files = tempfile::tempdir().expect("a directory");
+        let dir = files.path().to_str().expect("a path").to_owned();
+        std::fs::write(files.path().join("note.txt"), "a note on disk").expect("written");
+        let author = ["-c", "user.name=t", "-c", "user.email=t@example.org"];
+        git(files.path(), &["init", "-q"]).await;
+        git(files.path(), &["add", "note.txt"]).await;
+        git(files.path(), &[&author[..], &["commit", "-q", "-m", "The first commit"]].concat()).await;
+        let proxy = Proxy::start(json!({"servers": servers(real, &dir)})).await;
+        Self { proxy, columns: columns(&dir), _files: files }
+    }
+}
+
+/// Each SDK that servers are made with, in its newest releases before and of 2026-07-28.
+fn servers(real: &Real, dir: &str) -> Value {
+    let official = |package: &str| real.node(&format!("@modelcontextprotocol/{package}/dist/index.js"));
+    let (old_python, new_python) = (real.path("venv/bin/python"), real.path("modern/bin/python"));
+    let ours = Real::server;
+    let environment = json!({"MCPROXY_REAL": real.path("")});
+    json!([
+        {"name": "everything", "command": "node", "args": [official("server-everything")]},
+        {"name": "filesystem", "command": "node", "args": [official("server-filesystem"), dir]},
+        {"name": "memory", "command": "node", "args": [official("server-memory")],
+            "env": {"MEMORY_FILE_PATH": format!("{dir}/memory.jsonl")}},
+        {"name": "time", "command": old_python, "args": ["-m", "mcp_server_time"]},
+        {"name": "git", "command": new_python, "args": ["-m", "mcp_server_git"]},
+        {"name": "fastmcp-2", "command": old_python, "args": [ours("on_fastmcp.py")]},
+        {"name": "fastmcp-4", "command": new_python, "args": [ours("on_fastmcp.py")]},
+        {"name": "fastmcp-npm", "command": "node", "args": [ours("on-fastmcp.mjs")], "env": environment},
+        {"name": "typescript", "command": "node", "args": [ours("on-typescript-sdk.mjs")], "env": environment},
+    ])
+}
+
+fn columns(dir: &str) -> Vec<Column> {
+    let call = |tool: &str, arguments, holds: &str| Call { tool: tool.to_owned(), arguments, holds: holds.to_owned() };
+    let entity = json!({"entities": [{"name": "Ann", "entityType": "person", "observations": ["likes tea"]}]});
+    let noon = json!({"source_timezone": "UTC", "time": "12:00", "target_timezone": "Asia/Tokyo"});
+    let mut columns = vec![
+        Column { server: "everything", calls: vec![call("echo", json!({"message": "hi there"}), "hi there")] },
+        Column {
+            server: "filesystem",
+            calls: vec![call("read_text_file", json!({"path": format!("{dir}/note.txt")}), "a note on disk")],
+        },
+        Column {
+            server: "memory",
+            calls: vec![call("create_entities", entity, ""), call("read_graph", json!({}), "likes tea")],
+        },
+        Column { server: "time", calls: vec![call("convert_time", noon, "21:00")] },
+        Column { server: "git", calls: vec![call("git_log", json!({"repo_path": dir}), "The first commit")] },
+    ];
+    columns.extend(["fastmcp-2", "fastmcp-4", "fastmcp-npm", "typescript"].map(|server| Column {
+        server,
+        calls: vec![
+            call("echo", json!({"text": "hi there"}), "hi there"),
+            call("add", json!({"a": 20, "b": 22}), "42"),
+        ],
+    }));
+    for Column { server, calls } in &mut columns {
+        for call in calls {
+            call.tool = format!("{server}__{}", call.tool);
+        }
+    }
+    columns
+}
+
+async fn git(dir: &Path, args: &[&str]) {
+    let finished = run(Command::new("git").args(args).current_dir(dir), "").await;
+    assert_eq!(finished.code, Some(0), "{finished:?}");
+}

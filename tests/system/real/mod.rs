@@ -1,0 +1,6 @@
+//! Real servers and real clients of both eras, pinned, through one MCProxy.
+
+mod browser;
+mod clients;
+mod fleet;
+mod matrix;
