@@ -36,6 +36,9 @@ pub(crate) enum Stuck {
     /// The client did not want to.
     #[error("the client answered `{0}` with an error")]
     Refused(String),
+    /// The user did not want to.
+    #[error("the user did not agree to visit the page that it needs visited first")]
+    Declined,
     /// It took the client too long.
     #[error("the client did not answer in time (inputTimeout)")]
     Late,

@@ -53,7 +53,8 @@ impl Features {
         format!("{{{}}}", members.collect::<Vec<_>>().join(","))
     }
 
-    fn read(capabilities: &RawObject<'_>) -> Self {
+    /// From `capabilities`.
+    pub(crate) fn read(capabilities: &RawObject<'_>) -> Self {
         let has = |(group, part): (&str, Option<&str>)| {
             let Some(group) = capabilities.get_object(group) else { return false };
             part.is_none_or(|part| group.get(part).is_some_and(|raw| !matches!(raw.get(), "false" | "null")))

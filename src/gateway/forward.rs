@@ -31,7 +31,7 @@ use super::{
     reply::Reply,
     rewrite::{self, ResultRewrite},
     session::Session,
-    stateless::{self, Retry},
+    stateless::{self, Retry, Visitor, input_required},
     tickets::{Purpose, Shown},
 };
 
@@ -152,7 +152,10 @@ impl<'a> Forward<'a> {
             },
             answer => self.answered(answer, rewrite),
         };
-        let (outcome, reply) = if link.traits().asks { self.declared(outcome, reply) } else { (outcome, reply) };
+        let (outcome, reply) = match (&self.exchange.caller, reply) {
+            (Caller::Visitor(visitor), Some(reply)) => self.for_visitor(visitor, &link, outcome, reply),
+            (Caller::Session(_) | Caller::Visitor(_), reply) => (outcome, reply),
+        };
         link.metrics().ended(outcome, self.exchange.elapsed());
         (outcome, reply)
     }
@@ -168,13 +171,23 @@ impl<'a> Forward<'a> {
         }
     }
 
-    /// A client of 2026-07-28 is told when it was itself that the call failed for.
-    fn declared(&self, outcome: Outcome, reply: Option<Reply>) -> (Outcome, Option<Reply>) {
-        let missing = match (&self.exchange.caller, &reply) {
-            (Caller::Visitor(_), Some(reply)) => stateless::missing_capability(reply),
-            (Caller::Visitor(_), None) | (Caller::Session(_), _) => None,
-        };
-        missing.map_or((outcome, reply), |error| (Outcome::Error, Some(error.into())))
+    /// What servers of the initialize era answer that 2026-07-28 has other words for.
+    fn for_visitor(&self, visitor: &Visitor, link: &Link, outcome: Outcome, reply: Reply) -> (Outcome, Option<Reply>) {
+        let traits = link.traits();
+        if traits.era == ServerEra::Legacy
+            && let Reply::Error(error) = &reply
+            && let Some(wanted) = stateless::pages_wanted(error)
+        {
+            return match visitor.can_open_pages() {
+                // The server forgot the call, so it is made again.
+                true => self.send_away_for(wanted, Continuation::Again),
+                false => (Outcome::Error, Some(stateless::cannot_open_pages(error).into())),
+            };
+        }
+        match stateless::missing_capability(&reply).filter(|_| traits.asks) {
+            Some(missing) => (Outcome::Error, Some(missing.into())),
+            None => (outcome, Some(reply)),
+        }
     }
 
     /// What the server may know of the caller.
@@ -205,28 +218,35 @@ impl<'a> Forward<'a> {
                 Some(reply) => (Outcome::Result, Some(reply)),
                 None => (Outcome::Error, Some(self.stuck(&Stuck::Unreadable))),
             },
-            Continuation::Parked(park) => {
-                let now = Instant::now();
-                let gateway = &self.exchange.gateway;
-                let time = gateway.fleet.timeouts(self.server.as_str()).map_or(Duration::ZERO, |times| times.input);
-                let ticket = gateway.tickets.issue(park, need.payload.clone(), self.purpose(), now + time, now);
-                let reply = ticket.and_then(|ticket| input_required(&need.payload, Some(&ticket)));
-                match reply {
-                    Some(reply) => (Outcome::Result, Some(reply)),
-                    None => (Outcome::Error, Some(self.stuck(&Stuck::Crowded))),
-                }
-            }
+            parked @ Continuation::Parked(_) => self.send_away_for(need.payload, parked),
+        }
+    }
+
+    /// The same, under a ticket of ours.
+    fn send_away_for(&self, wanted: Bytes, continuation: Continuation) -> (Outcome, Option<Reply>) {
+        let now = Instant::now();
+        let gateway = &self.exchange.gateway;
+        let time = gateway.fleet.timeouts(self.server.as_str()).map_or(Duration::ZERO, |times| times.input);
+        let ticket = gateway.tickets.issue(continuation, wanted.clone(), self.purpose(), now + time, now);
+        match ticket.as_deref().and_then(|ticket| input_required(&wanted, Some(ticket))) {
+            Some(reply) => (Outcome::Result, Some(reply)),
+            None => (Outcome::Error, Some(self.stuck(&Stuck::Crowded))),
         }
     }
 
     /// The call that a client goes on with, having brought what the server wanted.
-    async fn come_back(&self, link: &Link, retry: &Retry) -> Result<Call, Reply> {
+    async fn come_back(&self, link: &Rc<Link>, retry: &Retry) -> Result<Call, Reply> {
         let tickets = &self.exchange.gateway.tickets;
         let state = retry.state().unwrap_or_default();
         match tickets.show(&state, &self.purpose(), &retry.responses(), Instant::now()) {
-            Shown::Complete(park, answers) => {
+            Shown::Complete(Continuation::Parked(park), answers) => {
                 park.resume(&answers, self.context(link)).await.ok_or_else(|| self.no_such_state())
             }
+            Shown::Complete(Continuation::Again, answers) if stateless::agreed(&answers) => {
+                let call = link.call(self.method, &self.payload, self.meta_at, self.context(link)).await;
+                call.ok_or_else(|| unavailable(&self.server, "worker_gone", None).into())
+            }
+            Shown::Complete(Continuation::Again, _) => Err(self.stuck(&Stuck::Declined)),
             Shown::Incomplete(wanted) => {
                 Err(input_required(&wanted, Some(&state)).unwrap_or_else(|| self.no_such_state()))
             }
@@ -386,24 +406,6 @@ enum Failure {
     NeedsInput,
     Stopping,
     WorkerEnded,
-}
-
-/// The result that sends a client away for what the server wants, under our `state` or the server's own. `None`: what it
-/// wants cannot be read.
-fn input_required(need: &[u8], state: Option<&str>) -> Option<Reply> {
-    let need = RawObject::from_slice(need).ok()?;
-    let mut out = "{\"resultType\":\"input_required\"".to_owned();
-    if let Some(requests) = need.get("inputRequests") {
-        out.push_str(",\"inputRequests\":");
-        out.push_str(requests.get());
-    }
-    let ours = state.map(json_string);
-    if let Some(state) = ours.as_deref().or_else(|| need.get("requestState")) {
-        out.push_str(",\"requestState\":");
-        out.push_str(state.get());
-    }
-    out.push('}');
-    Some(Reply::Result(out.into()))
 }
 
 /// A `notifications/progress` under the client's own token.

@@ -13,7 +13,7 @@ use super::{
     catalogue::Changes,
     fleet::{Applied, Destination, Fleet},
     kept,
-    link::{Link, News, Park},
+    link::{Continuation, Link, News},
     metrics::Metrics,
     note::Note,
     patience::Patience,
@@ -45,7 +45,7 @@ pub(crate) struct Gateway {
     /// Clients of 2026-07-28 that listen.
     pub(crate) listeners: Listeners,
     /// Calls that wait for clients of 2026-07-28 to come back.
-    pub(crate) tickets: Tickets<Park>,
+    pub(crate) tickets: Tickets<Continuation>,
     /// What streams of sessions said lately.
     pub(crate) archive: Rc<Archive>,
     /// For questions about processes and logs.

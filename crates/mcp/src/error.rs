@@ -25,6 +25,8 @@ impl ErrorCode {
     pub const HEADER_MISMATCH: Self = Self(-32020);
     /// The server needs something that the client did not declare (2026-07-28).
     pub const MISSING_CLIENT_CAPABILITY: Self = Self(-32021);
+    /// The user has to visit pages before the call can be made (MCP 2025-11-25, elicitation).
+    pub const URL_ELICITATION_REQUIRED: Self = Self(-32042);
     /// The request is made in a version that is not spoken (2026-07-28, versioning).
     pub const UNSUPPORTED_VERSION: Self = Self(-32022);
     /// Ours: a call took longer than its timeout. The server was told to cancel it.

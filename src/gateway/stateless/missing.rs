@@ -25,6 +25,14 @@ pub(crate) fn missing_capability(reply: &Reply) -> Option<ErrorObject> {
     Some(error.with("requiredCapabilities", required(&names)))
 }
 
+/// The same for a call that was refused until its user has visited pages, and whose client cannot show any.
+pub(crate) fn cannot_open_pages(error: &[u8]) -> ErrorObject {
+    let message = RawObject::from_slice(error).ok().and_then(|error| error.get_string("message").map(Into::into));
+    let message: String = message.unwrap_or_default();
+    let error = ErrorObject::new(ErrorCode::MISSING_CLIENT_CAPABILITY, message);
+    error.with("requiredCapabilities", required(&["elicitation.url"]))
+}
+
 fn first_text(result: &RawObject<'_>) -> Option<String> {
     let content: Vec<Value> = serde_json::from_str(result.get("content")?.get()).ok()?;
     content.iter().find_map(|block| block["text"].as_str()).map(str::to_owned)

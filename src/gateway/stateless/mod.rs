@@ -4,6 +4,7 @@
 //! The body decides which dialect a request is of; headers are only checked against it.
 
 mod answer;
+mod away;
 mod caching;
 mod claim;
 mod decimal;
@@ -19,11 +20,12 @@ mod stated;
 mod visitor;
 
 pub(crate) use answer::answer;
+pub(crate) use away::{agreed, input_required, pages_wanted};
 pub(crate) use claim::{may_hold_claim, stated_version, take_claim};
 pub(crate) use ladder::climb;
 pub(crate) use listener::Listener;
 pub(crate) use listening::{Listeners, Listening, others_hold};
-pub(crate) use missing::missing_capability;
+pub(crate) use missing::{cannot_open_pages, missing_capability};
 pub(crate) use params::ParamHeaders;
 pub(crate) use response::response;
 pub(crate) use retry::Retry;

@@ -1,10 +1,11 @@
 use std::cell::RefCell;
 
 use mcproxy_ipc::SessionKey;
+use mcproxy_mcp::RawObject;
 use sha2::{Digest, Sha256};
 
 use super::{claim::Claim, params::ParamHeaders};
-use crate::gateway::{level::Level, link::CallHandle, scope::Scope};
+use crate::gateway::{client::Features, level::Level, link::CallHandle, scope::Scope};
 
 /// What the client of a cancelled call is said to have done.
 const LEFT: &str = "the client closed the stream of its request";
@@ -47,6 +48,12 @@ impl Visitor {
     /// What it can be asked for, as a JSON object.
     pub(crate) fn capabilities(&self) -> &str {
         &self.claim.capabilities
+    }
+
+    /// Whether it can show its user a page.
+    pub(crate) fn can_open_pages(&self) -> bool {
+        RawObject::from_text(self.capabilities())
+            .is_ok_and(|capabilities| Features::read(&capabilities).has("elicitation", Some("url")))
     }
 
     /// Whose instance it calls, of a server that has one for each session: requests of the same principal share one, and so

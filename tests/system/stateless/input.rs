@@ -187,6 +187,53 @@ async fn a_client_that_never_comes_back_keeps_nobody_else_from_being_asked() {
 }
 
 #[tokio::test]
+async fn e08_url_elicit_c_l_asks_for_the_page_and_makes_the_call_again() {
+    let proxy = Proxy::of(&["a"]).await;
+    let client = client_of(&proxy, everything());
+    let params = call("a__gate", json!({}));
+    let (state, requests) = asked(&client, &params).await;
+    let page = json!({"mode": "url", "url": "https://x.example/gate", "message": "Knock"});
+    assert_eq!(requests, json!({"r1": {"method": "elicitation/create", "params": page}}));
+    let visited = json!({"r1": {"action": "accept"}});
+    let error = client.failure("tools/call", again(&params, &json!("other"), visited.clone())).await;
+    assert_eq!(error["code"], -32602, "{error}");
+    let result = client.result("tools/call", again(&params, &state, visited.clone())).await;
+    assert_eq!(text(&result), "come in");
+    assert_eq!(text(&client.call("a__calls", json!({})).await), "3", "it was made twice");
+    let error = client.failure("tools/call", again(&params, &state, visited)).await;
+    assert_eq!(error["code"], -32602, "used up: {error}");
+}
+
+#[tokio::test]
+async fn e08_a_page_that_nobody_can_or_will_visit_ends_the_call() {
+    let proxy = Proxy::of(&["a", "b"]).await;
+    let client = client_of(&proxy, json!({"elicitation": {}}));
+    let error = client.failure("tools/call", call("a__gate", json!({}))).await;
+    assert_eq!((&error["code"], &error["message"]), (&json!(-32021), &json!("knock first")), "{error}");
+    assert_eq!(error["data"]["requiredCapabilities"], json!({"elicitation": {"url": {}}}));
+    let client = client_of(&proxy, everything());
+    let params = call("b__gate", json!({}));
+    let (state, _) = asked(&client, &params).await;
+    let result = client.result("tools/call", again(&params, &state, json!({"r1": {"action": "decline"}}))).await;
+    assert_eq!(result["isError"], true, "{result}");
+    assert_eq!(text(&client.call("b__calls", json!({})).await), "2", "it was not made again");
+}
+
+#[tokio::test]
+async fn e08_a_page_that_is_asked_for_within_a_call_has_no_name_for_c() {
+    let proxy = start(json!({})).await;
+    let client = client_of(&proxy, everything());
+    let params = call("a__ask_page", json!({}));
+    let (state, requests) = asked(&client, &params).await;
+    let request = requests.as_object().and_then(|all| all.values().next()).expect("a request");
+    let params_of_page = request["params"].as_object().expect("params");
+    assert_eq!(params_of_page["url"], "https://x.example/");
+    assert!(!params_of_page.contains_key("elicitationId"), "{request}");
+    let result = client.result("tools/call", again(&params, &state, answers(&requests, "x"))).await;
+    assert!(text(&result).contains("accept"), "{result}");
+}
+
+#[tokio::test]
 async fn e05_elicit_c_nocap_the_server_hears_no_and_the_client_nothing() {
     let proxy = start(json!({})).await;
     let client = client_of(&proxy, json!({}));
