@@ -36,6 +36,7 @@ mod reason;
 mod reply;
 mod request;
 mod rewrite;
+mod same_call;
 mod scope;
 mod seal;
 mod session;

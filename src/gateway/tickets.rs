@@ -7,9 +7,8 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use mcproxy_ipc::ServerName;
 use mcproxy_mcp::{RawObject, json_string};
-use sha2::{Digest, Sha256};
 
-use super::scope::Scope;
+use super::{same_call::digest, scope::Scope};
 
 /// Calls that may wait at once. Each occupies its server.
 const MAX_TICKETS: usize = 1024;
@@ -27,7 +26,7 @@ pub(crate) struct Purpose {
 }
 
 impl Purpose {
-    /// `params`: those that go to the server.
+    /// `params`: those that go to the server, however they are written.
     pub(crate) fn new(
         scope: &Scope,
         principal: Option<&str>,
@@ -36,7 +35,7 @@ impl Purpose {
         params: &[u8],
     ) -> Self {
         let principal = principal.map(str::to_owned);
-        Self { scope: scope.clone(), principal, server: server.clone(), method, params: Sha256::digest(params).into() }
+        Self { scope: scope.clone(), principal, server: server.clone(), method, params: digest(params) }
     }
 }
 
@@ -156,6 +155,7 @@ mod tests {
         ] {
             assert_eq!(tickets.show(shown, &by, &all, now), Shown::Unknown);
         }
+        let mine = purpose(Some("ann"), r#"{ "name":"t" }"#);
         let part = answers(r#"{"a":{"roots":[]}}"#);
         assert_eq!(tickets.show(&ticket, &mine, &part, now), Shown::Incomplete(WANTED.into()));
         let payload = r#"{"a":{"result":{"roots":[]}},"b":{"result":{"action":"accept"}}}"#;
@@ -170,8 +170,10 @@ mod tests {
         let first = issue().expect("a ticket");
         (1..MAX_TICKETS).for_each(|_| assert!(issue().is_some()));
         assert_eq!(issue(), None);
-        let late = now + TIME;
-        assert_eq!(tickets.show(&first, &purpose(None, "{}"), &RawObject::default(), late), Shown::Unknown);
+        let show = |ticket: &str, at| tickets.show(ticket, &purpose(None, "{}"), &RawObject::default(), at);
+        assert!(matches!(show(&first, now + TIME - Duration::from_nanos(1)), Shown::Complete((), _)));
+        let second = issue().expect("there is room again");
+        assert_eq!(show(&second, now + TIME), Shown::Unknown);
         assert_eq!(tickets.0.borrow().len(), 0);
     }
 }
