@@ -5,7 +5,7 @@ use std::{future::pending, time::Duration};
 
 use bytes::Bytes;
 use futures_util::future::join_all;
-use mcproxy_ipc::data::CallContext;
+use mcproxy_ipc::{ServerName, data::CallContext};
 use mcproxy_mcp::{ErrorCode, RequestId, error_object, json_string, method, write_notification};
 use tokio::time::{sleep, timeout};
 
@@ -70,14 +70,15 @@ pub(crate) enum Next {
 pub(crate) struct Asking<'a> {
     exchange: &'a Exchange,
     session: &'a Session,
+    server: &'a ServerName,
     rounds: u32,
     time: Duration,
 }
 
 impl<'a> Asking<'a> {
     /// `time`: what the client has for each round.
-    pub(crate) fn new(exchange: &'a Exchange, session: &'a Session, time: Duration) -> Self {
-        Self { exchange, session, rounds: 0, time }
+    pub(crate) fn new(exchange: &'a Exchange, session: &'a Session, server: &'a ServerName, time: Duration) -> Self {
+        Self { exchange, session, server, rounds: 0, time }
     }
 
     /// Asks the client for what the server needs, and says how the call goes on. Dropping a parked call gives it up.
@@ -135,6 +136,9 @@ impl<'a> Asking<'a> {
             return Ok(Question { asking: self, id: None, answer: None, known: Some(Response::Error(error)) });
         }
         let (id, answer) = self.session.ask().ok_or(Stuck::Gone)?;
+        if let Some(page) = wanted.page_id() {
+            self.exchange.gateway.pages.remember(self.server, &page, self.session.key());
+        }
         // Bounded by what a worker passes on at once; it must not be dropped like progress.
         self.exchange.related.push_last(wanted.to_request(&id));
         Ok(Question { asking: self, id: Some(id), answer: Some(answer), known: None })

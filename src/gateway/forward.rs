@@ -154,7 +154,13 @@ impl<'a> Forward<'a> {
         };
         let (outcome, reply) = match (&self.exchange.caller, reply) {
             (Caller::Visitor(visitor), Some(reply)) => self.for_visitor(visitor, &link, outcome, reply),
-            (Caller::Session(_) | Caller::Visitor(_), reply) => (outcome, reply),
+            (Caller::Session(session), reply) => {
+                if let Some(Reply::Error(error)) = &reply {
+                    self.exchange.gateway.pages.remember_refusal(&self.server, error, session.key());
+                }
+                (outcome, reply)
+            }
+            (Caller::Visitor(_), None) => (outcome, None),
         };
         link.metrics().ended(outcome, self.exchange.elapsed());
         (outcome, reply)
@@ -271,7 +277,7 @@ impl<'a> Forward<'a> {
     async fn ask(&self, mut link: Rc<Link>, session: &Session, mut need: Need) -> Result<Answer, Stuck> {
         let fleet = &self.exchange.gateway.fleet;
         let time = fleet.timeouts(self.server.as_str()).map_or(Duration::ZERO, |timeouts| timeouts.input);
-        let mut asking = Asking::new(self.exchange, session, time);
+        let mut asking = Asking::new(self.exchange, session, &self.server, time);
         loop {
             let call = match asking.round(need, self.context(&link)).await? {
                 Next::Resumed(call) => Some(call),

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use mcproxy_mcp::{RawObject, RawValue, RequestId, json_string, method, object_body, one_line, write_request};
 
-use super::client::Features;
+use super::{client::Features, pages::PAGE_ID};
 
 /// Most things that one server may want at once.
 const MAX_REQUESTS: usize = 64;
@@ -75,6 +75,12 @@ impl Wanted {
             }
             _ => false,
         }
+    }
+
+    /// The server's name of the page that the user is to visit, when it is one and has a name.
+    pub(crate) fn page_id(&self) -> Option<String> {
+        let params = RawObject::from_text(&self.params).ok().filter(|_| self.method == method::ELICITATION)?;
+        params.get_string(PAGE_ID).map(Cow::into_owned)
     }
 
     fn is_page(&self) -> bool {

@@ -48,6 +48,8 @@ pub(crate) enum News {
     Log(Bytes, Option<SessionKey>),
     /// A subscribed resource changed; the same.
     Updated(Bytes, Option<SessionKey>),
+    /// A page that a user was asked to visit has served its purpose; the same.
+    PageDone(Bytes, Option<SessionKey>),
 }
 
 /// What happens to one call before its answer.
@@ -316,6 +318,7 @@ impl Link {
                 None => on_news(News::Log(payload, None)),
             },
             WorkerToGateway::Updated { session } => on_news(News::Updated(payload, session)),
+            WorkerToGateway::PageDone { session } => on_news(News::PageDone(payload, session)),
             WorkerToGateway::Catalogue { traits, .. } => {
                 self.traits.set(traits);
                 on_news(News::Catalogue(payload));

@@ -30,6 +30,7 @@ mod lists;
 mod metrics;
 mod note;
 mod outbox;
+mod pages;
 mod patience;
 mod queue;
 mod reason;

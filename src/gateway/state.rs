@@ -16,6 +16,7 @@ use super::{
     link::{Continuation, Link, News},
     metrics::Metrics,
     note::Note,
+    pages::{self, Pages},
     patience::Patience,
     scope::Scope,
     session::Session,
@@ -46,6 +47,8 @@ pub(crate) struct Gateway {
     pub(crate) listeners: Listeners,
     /// Calls that wait for clients of 2026-07-28 to come back.
     pub(crate) tickets: Tickets<Continuation>,
+    /// Pages that users of sessions were asked to visit.
+    pub(crate) pages: Pages,
     /// What streams of sessions said lately.
     pub(crate) archive: Rc<Archive>,
     /// For questions about processes and logs.
@@ -70,6 +73,7 @@ impl Gateway {
             listeners: Listeners::default(),
             sessions: Sessions::new(inheritance, Instant::now()),
             tickets: Tickets::new(),
+            pages: Pages::default(),
             supervisor,
             patience: Patience::default(),
             metrics: Metrics::new(),
@@ -307,6 +311,7 @@ impl Gateway {
                             },
                             News::Log(params, None) => announce::log_message(&gateway, &name, &params, None),
                             News::Log(params, Some(session)) => announce::log_to_one(&gateway, session, &params),
+                            News::PageDone(params, only) => pages::done(&gateway, &name, &params, only),
                             News::Updated(params, only) => subscriptions::updated(&gateway, &name, &params, only),
                         })
                         .await;

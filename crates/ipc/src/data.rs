@@ -114,6 +114,12 @@ pub enum WorkerToGateway {
         /// The one session that it concerns, when the server has an instance for each.
         session: Option<SessionKey>,
     },
+    /// A page that a user was asked to visit has served its purpose. Payload: the params of
+    /// `notifications/elicitation/complete`.
+    PageDone {
+        /// The one session that it concerns, when the server has an instance for each.
+        session: Option<SessionKey>,
+    },
 }
 
 /// How a call goes on that needs input.

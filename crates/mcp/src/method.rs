@@ -52,5 +52,7 @@ pub const RESOURCE_UPDATED: &str = "notifications/resources/updated";
 pub const SAMPLING: &str = "sampling/createMessage";
 /// A server wants something from the user.
 pub const ELICITATION: &str = "elicitation/create";
+/// A page that the user was asked to visit has served its purpose.
+pub const ELICITATION_COMPLETE: &str = "notifications/elicitation/complete";
 /// A server wants to know the client's roots.
 pub const ROOTS_LIST: &str = "roots/list";

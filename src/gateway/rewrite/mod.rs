@@ -7,4 +7,4 @@ mod splice;
 
 pub(crate) use inbound::completion_ref;
 pub(crate) use outbound::{ResultRewrite, call_result, error, prompt_result, read_result, unchanged, updated_params};
-pub(crate) use splice::{Splices, span};
+pub(crate) use splice::{Splices, elements, span};

@@ -154,6 +154,25 @@ async fn e08_a_page_is_asked_of_those_who_can_open_one() {
 }
 
 #[tokio::test]
+async fn e08_whoever_was_asked_to_visit_a_page_hears_that_it_is_done() {
+    let proxy = Proxy::of(&["a"]).await;
+    let (asked, other) = (session(&proxy, everything()).await, session(&proxy, everything()).await);
+    let (mut hears, mut does_not) = (asked.stream().await, other.stream().await);
+    let error = asked.refuse("a__gate", json!({})).await;
+    assert_eq!(
+        (&error["code"], &error["data"]["elicitations"][0]["elicitationId"]),
+        (&json!(-32042), &json!("gate-1"))
+    );
+    assert_eq!(other.say("a__gate", json!({})).await, "come in");
+    let done = hears.notification("notifications/elicitation/complete").await;
+    assert_eq!(done["params"]["elicitationId"], "gate-1");
+    other.say("a__add_tool", json!({"name": "later"})).await;
+    let is_one = |message: &Value| message["method"].as_str().is_some_and(|m| m.starts_with("notifications/"));
+    let first = does_not.find("a notification", is_one).await;
+    assert_eq!(first["method"], "notifications/tools/list_changed", "nobody else hears of it");
+}
+
+#[tokio::test]
 async fn a_client_that_was_cut_off_finds_the_question_when_it_comes_back() {
     let proxy = start(json!({})).await;
     let session = session(&proxy, everything()).await;

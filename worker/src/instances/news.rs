@@ -95,6 +95,12 @@ impl Host {
                     self.tell(WorkerToGateway::Updated { session }, payload);
                 }
             }
+            WorkerToGateway::PageDone { .. } => {
+                let session = self.pool.owner(number);
+                if session.is_some() {
+                    self.tell(WorkerToGateway::PageDone { session }, payload);
+                }
+            }
         }
     }
 

@@ -194,6 +194,7 @@ impl Session {
             method::PROGRESS => self.progress(params, now),
             method::LOG_MESSAGE => self.tell(WorkerToGateway::Log { id: None, session: None }, payload()),
             method::RESOURCE_UPDATED => self.tell(WorkerToGateway::Updated { session: None }, payload()),
+            method::ELICITATION_COMPLETE => self.tell(WorkerToGateway::PageDone { session: None }, payload()),
             method::TOOLS_CHANGED => self.changed(&[Kind::Tools], now),
             method::PROMPTS_CHANGED => self.changed(&[Kind::Prompts], now),
             method::RESOURCES_CHANGED => self.changed(&[Kind::Resources, Kind::Templates], now),
