@@ -1,27 +1,49 @@
-//! The public conformance suite against a server of the initialize era behind the gateway.
+//! The public conformance suite, as clients of each revision, against servers on rmcp and on the TypeScript SDK behind the
+//! gateway.
 
 use std::path::Path;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::process::Command;
 
 use crate::support::{Proxy, Real, fixture, run, skip};
 
-/// Spec versions, and how many of their scenarios must be clean.
-const LEAST: [(&str, u32); 3] = [("2025-11-25", 33), ("2025-06-18", 27), ("2026-07-28", 39)];
+/// A cell: the revision the suite speaks, and how many of its scenarios must be clean.
+type Cell = (&'static str, u32);
+
+const WITH_INITIALIZE: [Cell; 3] = [("2025-06-18", 27), ("2025-11-25", 33), ("2026-07-28", 39)];
 
 #[tokio::test]
-async fn the_public_suite_fails_in_no_scenario_that_is_not_listed() {
+async fn the_public_suite_is_clean_over_a_server_of_the_first_era_on_rmcp() {
+    scores("initialize", on_rmcp(&[]), WITH_INITIALIZE).await;
+}
+
+#[tokio::test]
+async fn the_public_suite_is_clean_over_a_server_of_the_first_era_on_the_typescript_sdk() {
+    let Some(real) = Real::with(&["node_modules/@modelcontextprotocol/sdk"]) else { return };
+    scores("initialize", on_typescript(&real, "conformance-1.mjs"), WITH_INITIALIZE).await;
+}
+
+fn on_rmcp(flags: &[&str]) -> Value {
+    fixture("conformance", &[&["--profile", "conformance"], flags].concat())
+}
+
+fn on_typescript(real: &Real, script: &str) -> Value {
+    let environment = json!({"MCPROXY_REAL": real.path("")});
+    json!({"name": "conformance", "command": "node", "args": [Real::server(script)], "env": environment})
+}
+
+/// Runs the suite against one server, which is told of everything that a client can bring.
+async fn scores(era: &str, mut server: Value, cells: impl IntoIterator<Item = Cell>) {
     if Real::with(&["node_modules"]).is_none() {
         return;
     }
-    let mut entry = fixture("conformance", &["--profile", "conformance"]);
-    entry["clientFeatures"] = json!(["sampling", "elicitation", "roots"]);
-    let proxy = Proxy::start(json!({"servers": [entry]})).await;
+    server["clientFeatures"] = json!(["sampling", "elicitation", "roots"]);
+    let proxy = Proxy::start(json!({"servers": [server]})).await;
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conformance/run");
     let url = proxy.url("/servers/conformance/mcp");
-    for (version, least) in LEAST {
-        let finished = run(Command::new(&script).args([url.as_str(), version]), "").await;
+    for (version, least) in cells {
+        let finished = run(Command::new(&script).args(["--server", era, &url, version]), "").await;
         if finished.code == Some(2) {
             skip(&format!("the suite cannot run here: {}{}", finished.stdout, finished.stderr));
             return;
