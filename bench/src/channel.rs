@@ -17,6 +17,8 @@ use crate::{
 pub(crate) enum Target {
     /// MCP over Streamable HTTP.
     Streamable(Url),
+    /// The same of 2026-07-28: no session, and these header lines with every request.
+    Stateless(Url, String),
     /// MCP over HTTP+SSE of 2024-11-05.
     Legacy(Url),
     /// HTTP without MCP.
@@ -57,6 +59,7 @@ impl Answered {
 #[derive(Debug)]
 pub(crate) enum Channel {
     Streamable(Streamable),
+    Stateless(Streamable),
     Legacy(Legacy),
     Plain(Plain),
     Stdio(Stdio),
@@ -67,6 +70,7 @@ impl Target {
     pub(crate) async fn open(&self) -> Result<Channel, AskError> {
         Ok(match self {
             Self::Streamable(url) => Channel::Streamable(Streamable::open(url).await?),
+            Self::Stateless(url, headers) => Channel::Stateless(Streamable::connect(url, headers.clone()).await?),
             Self::Legacy(url) => Channel::Legacy(Legacy::open(url).await?),
             Self::Plain(url) => Channel::Plain(Plain::open(url).await?),
             Self::Stdio(server) => Channel::Stdio(server.clone()),
@@ -78,7 +82,7 @@ impl Channel {
     /// Sends a request and waits for the answer to its id.
     pub(crate) async fn ask(&mut self, id: u64, request: &str) -> Result<Answered, AskError> {
         match self {
-            Self::Streamable(session) => session.ask(id, request.as_bytes()).await,
+            Self::Streamable(session) | Self::Stateless(session) => session.ask(id, request.as_bytes()).await,
             Self::Legacy(session) => session.ask(id, request.as_bytes()).await,
             Self::Plain(connection) => connection.ask(request.as_bytes()).await,
             Self::Stdio(server) => server.ask(id, request).await,
@@ -89,7 +93,7 @@ impl Channel {
     pub(crate) async fn close(self) -> Result<(), AskError> {
         match self {
             Self::Streamable(session) => session.delete().await,
-            Self::Legacy(_) | Self::Plain(_) | Self::Stdio(_) => Ok(()),
+            Self::Stateless(_) | Self::Legacy(_) | Self::Plain(_) | Self::Stdio(_) => Ok(()),
         }
     }
 }

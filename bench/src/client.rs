@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::{
     channel::{AskError, Channel, Target},
-    message::{Job, Verdict},
+    message::{self, Job, Verdict},
     plain,
 };
 
@@ -46,7 +46,8 @@ impl Client {
             self.asked += 1;
             let tag = format!("c{}n{}p{}-", self.number, self.asked, std::process::id());
             let id = self.next_id();
-            let request = job.request(id, &tag, cursor.as_deref());
+            let claim = if matches!(self.channel, Channel::Stateless(_)) { message::CLAIM } else { "" };
+            let request = job.request(id, &tag, cursor.as_deref(), claim);
             let answered = self.channel.ask(id, &request).await?;
             let verdict = match self.channel {
                 Channel::Plain(_) => plain::judge(job, &request, &answered.message),

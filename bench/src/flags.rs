@@ -95,6 +95,8 @@ pub(crate) struct Aim {
 enum Transport {
     /// Streamable HTTP
     Mcp,
+    /// Streamable HTTP of 2026-07-28
+    Stateless,
     /// HTTP+SSE of 2024-11-05
     Sse,
     /// No MCP: the answer is the request
@@ -138,6 +140,7 @@ impl Aim {
         let url: Url = self.target.parse().map_err(anyhow::Error::msg)?;
         Ok(match self.transport {
             Transport::Mcp => Target::Streamable(url),
+            Transport::Stateless => Target::Stateless(url, self.job().headers()),
             Transport::Sse => Target::Legacy(url),
             Transport::HttpEcho => Target::Plain(plain::url_for(&url, &self.job())),
         })
@@ -147,7 +150,7 @@ impl Aim {
     pub(crate) fn stdio_pid(&self, target: &Target) -> Option<u32> {
         match target {
             Target::Stdio(server) => Some(server.pid()),
-            Target::Streamable(_) | Target::Legacy(_) | Target::Plain(_) => None,
+            Target::Streamable(_) | Target::Stateless(..) | Target::Legacy(_) | Target::Plain(_) => None,
         }
     }
 }

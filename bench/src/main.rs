@@ -1,6 +1,7 @@
 //! The load tool: what a call costs through MCProxy, through peers, and through nothing. See `README.md`.
 
 mod abandon;
+mod cells;
 mod channel;
 mod client;
 mod codec;

@@ -8,6 +8,16 @@ use serde_json::{json, value::RawValue};
 /// The version asked for.
 pub(crate) const PROTOCOL: &str = "2025-11-25";
 
+/// The revision whose requests stand for themselves.
+pub(crate) const STATELESS: &str = "2026-07-28";
+
+/// What every request of that revision says of its client; the first member of `params`.
+pub(crate) const CLAIM: &str = concat!(
+    r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","#,
+    r#""io.modelcontextprotocol/clientInfo":{"name":"mcproxy-bench","version":"0"},"#,
+    r#""io.modelcontextprotocol/clientCapabilities":{}},"#
+);
+
 /// One kind of call, repeated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Job {
@@ -104,18 +114,31 @@ pub(crate) fn negotiated(answer: &[u8]) -> Option<String> {
 }
 
 impl Job {
-    /// The request. Tags and tool names hold nothing that JSON must escape.
-    pub(crate) fn request(&self, id: u64, tag: &str, cursor: Option<&str>) -> String {
+    /// The header lines by which a client of 2026-07-28 repeats what the body says.
+    pub(crate) fn headers(&self) -> String {
+        let version = format!("MCP-Protocol-Version: {STATELESS}\r\n");
+        match self {
+            Self::Echo { tool, .. } | Self::Sized { tool, .. } => {
+                format!("{version}Mcp-Method: tools/call\r\nMcp-Name: {tool}\r\n")
+            }
+            Self::List { .. } => format!("{version}Mcp-Method: tools/list\r\n"),
+        }
+    }
+
+    /// The request, with a claim ([`CLAIM`]) or an empty one. Tags and tool names hold nothing that JSON must escape.
+    pub(crate) fn request(&self, id: u64, tag: &str, cursor: Option<&str>, claim: &str) -> String {
         match self {
             Self::Echo { tool, bytes } => format!(
-                r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"{tool}","arguments":{{"text":"{tag:x<bytes$}"}}}}}}"#
+                r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{{claim}"name":"{tool}","arguments":{{"text":"{tag:x<bytes$}"}}}}}}"#
             ),
             Self::Sized { tool, bytes } => format!(
-                r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"{tool}","arguments":{{"bytes":{bytes},"tag":"{tag}"}}}}}}"#
+                r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{{claim}"name":"{tool}","arguments":{{"bytes":{bytes},"tag":"{tag}"}}}}}}"#
             ),
             Self::List { .. } => {
-                let params = cursor.map_or(json!({}), |cursor| json!({"cursor": cursor}));
-                format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/list","params":{params}}}"#)
+                let cursor = cursor.map_or(String::new(), |cursor| format!(r#""cursor":{},"#, json!(cursor)));
+                let params = format!("{cursor}{claim}");
+                let params = params.trim_end_matches(',');
+                format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/list","params":{{{params}}}}}"#)
             }
         }
     }
@@ -176,7 +199,7 @@ mod tests {
 
     #[test]
     fn only_the_callers_own_text_is_right() {
-        assert!(echo().request(7, "tag", None).ends_with(r#""arguments":{"text":"tagxxx"}}}"#));
+        assert!(echo().request(7, "tag", None, "").ends_with(r#""arguments":{"text":"tagxxx"}}}"#));
         assert_eq!(echo().judge(7, "tag", answer(7, "tagxxx").as_bytes(), 0), Verdict::Right);
         for wrong in [answer(7, "gatxxx"), answer(8, "tagxxx"), answer(7, "tagxx"), "{".into()] {
             assert!(matches!(echo().judge(7, "tag", wrong.as_bytes(), 0), Verdict::Wrong(_)), "{wrong}");
@@ -189,6 +212,19 @@ mod tests {
         let tool = r#"{"jsonrpc":"2.0","id":7,"result":{"content":[{"type":"text","text":"no"}],"isError":true}}"#;
         for failed in [rpc, tool] {
             assert!(matches!(echo().judge(7, "tag", failed.as_bytes(), 0), Verdict::Failed(_)), "{failed}");
+        }
+    }
+
+    #[test]
+    fn a_request_with_a_claim_is_json() {
+        for job in [echo(), Job::Sized { tool: "t".into(), bytes: 3 }, Job::List { at_least: 1 }] {
+            for cursor in [None, Some("a\"b")] {
+                let claimed: serde_json::Value =
+                    serde_json::from_str(&job.request(7, "tag", cursor, CLAIM)).expect("JSON");
+                let version = &claimed["params"]["_meta"]["io.modelcontextprotocol/protocolVersion"];
+                assert_eq!(version, STATELESS, "{claimed}");
+                assert!(serde_json::from_str::<serde_json::Value>(&job.request(7, "tag", cursor, "")).is_ok());
+            }
         }
     }
 

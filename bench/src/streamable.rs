@@ -1,4 +1,4 @@
-//! A session over Streamable HTTP: one POST per request, the answer as JSON or as a stream of events.
+//! Streamable HTTP, with a session or without: one POST per request, the answer as JSON or as a stream of events.
 
 use std::{io::Write, time::Duration};
 
@@ -16,23 +16,28 @@ use crate::{
 const STREAM_END: Duration = Duration::from_secs(1);
 const REDIRECTS: usize = 3;
 
-/// One session on one connection.
+/// One client on one connection.
 #[derive(Debug)]
 pub(crate) struct Streamable {
     url: Url,
     connection: Connection,
-    /// Header lines that every request of this session carries.
+    /// Header lines that every request carries.
     headers: String,
     request: Vec<u8>,
 }
 
 impl Streamable {
+    /// Connects only: what a client of 2026-07-28 does.
+    pub(crate) async fn connect(url: &Url, headers: String) -> Result<Self, AskError> {
+        let connection = Connection::open(url.address).await?;
+        Ok(Self { url: url.clone(), connection, headers, request: Vec::new() })
+    }
+
     /// Connects, follows redirects, initialises.
     pub(crate) async fn open(url: &Url) -> Result<Self, AskError> {
         let mut url = url.clone();
         for _ in 0..REDIRECTS {
-            let connection = Connection::open(url.address).await?;
-            let mut session = Self { url: url.clone(), connection, headers: String::new(), request: Vec::new() };
+            let mut session = Self::connect(&url, String::new()).await?;
             let head = session.post(&message::initialize(0)).await?;
             if let (307 | 308, Some(location)) = (head.status, &head.location) {
                 url = url.join(location).map_err(AskError::Protocol)?;

@@ -5,6 +5,8 @@ use std::{collections::BTreeMap, fmt::Write};
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::cells;
+
 /// Keys of targets and their headings, in the order of the columns.
 const TARGETS: [(&str, &str); 5] = [
     ("stdio", "the server itself, stdio"),
@@ -69,14 +71,16 @@ const ROWS: [(&str, &str, &str, Unit, Ratio); 19] = [
     ("… all processes' PSS grew by", "abandoned", "all_pss_growth_kib", Unit::Kib, Ratio::Nothing),
 ];
 
-struct Results<'a>(&'a [Line]);
+/// All measurements of a run.
+pub(crate) struct Results<'a>(&'a [Line]);
 
 impl Results<'_> {
     fn of<'b>(&'b self, row: &'b str, target: &'b str) -> impl Iterator<Item = &'b Line> {
         self.0.iter().filter(move |line| line.row == row && line.target == target)
     }
 
-    fn median(&self, row: &str, target: &str, field: &str) -> Option<f64> {
+    /// Of all rounds.
+    pub(crate) fn median(&self, row: &str, target: &str, field: &str) -> Option<f64> {
         let mut values: Vec<f64> =
             self.of(row, target).filter_map(|line| line.result.as_ref()?.get(field)?.as_f64()).collect();
         values.sort_by(f64::total_cmp);
@@ -87,11 +91,11 @@ impl Results<'_> {
         }
     }
 
-    fn has_failed(&self, row: &str, target: &str) -> bool {
+    pub(crate) fn has_failed(&self, row: &str, target: &str) -> bool {
         self.of(row, target).any(|line| line.failed.is_some())
     }
 
-    fn sum(&self, target: &str, field: &str) -> u64 {
+    pub(crate) fn sum(&self, target: &str, field: &str) -> u64 {
         let of_target = self.0.iter().filter(|line| line.target == target);
         of_target.filter_map(|line| line.result.as_ref()?.get(field)?.as_u64()).sum()
     }
@@ -138,6 +142,7 @@ pub(crate) fn render(lines: &[Line]) -> String {
     }
     page.push('\n');
     bounds(&results, &mut page);
+    cells::render(&results, &mut page);
     page
 }
 
@@ -259,7 +264,7 @@ fn with_unit(value: f64, unit: Unit) -> String {
 }
 
 /// Three digits, or all before the point.
-fn short(value: f64) -> String {
+pub(crate) fn short(value: f64) -> String {
     match value.abs() {
         size if size >= 100.0 => format!("{value:.0}"),
         size if size >= 10.0 => format!("{value:.1}"),
