@@ -184,7 +184,7 @@ pub(crate) fn answered(session: &Session, id: &RequestId, response: Response) {
 }
 
 /// Takes note of a notification.
-pub(crate) fn notice(session: &Session, notification: &str, params: &[u8]) {
+pub(crate) fn notice(gateway: &Gateway, session: &Session, notification: &str, params: &[u8]) {
     session.touch(Instant::now());
     if notification == method::CANCELLED
         && let Ok(params) = read_params(params)
@@ -192,6 +192,13 @@ pub(crate) fn notice(session: &Session, notification: &str, params: &[u8]) {
     {
         session.cancel_call(&id, params.get_string("reason").map(|r| r.chars().take(1024).collect()));
     }
-    // `initialized` needs nothing of us; roots are not declared to shared servers, so their changes concern nobody;
-    // progress of our own requests comes with server→client requests.
+    if notification == method::ROOTS_CHANGED {
+        // That is all that a server which others share could be told, and it would ask one of them.
+        for (_, link) in gateway.fleet.links(session.scope()) {
+            if link.is_per_session() {
+                link.roots_changed(session.key());
+            }
+        }
+    }
+    // `initialized` needs nothing of us.
 }

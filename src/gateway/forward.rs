@@ -211,8 +211,9 @@ impl<'a> Forward<'a> {
         if let Caller::Visitor(visitor) = caller {
             context.log_level = visitor.level().map(|level| level.as_str().to_owned());
         }
-        if link.traits().asks {
+        if link.traits().asks || link.is_per_session() {
             context.client_capabilities = Some(caller.capabilities());
+            context.client = caller.session().map(|session| session.key());
         }
         context
     }

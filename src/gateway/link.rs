@@ -222,6 +222,15 @@ impl Link {
         self.tell(method::SET_LEVEL, params, None).await;
     }
 
+    /// The client of a session works in other directories than before: for its instance there.
+    pub(crate) fn roots_changed(self: &Rc<Self>, session: SessionKey) {
+        let link = self.clone();
+        tokio::task::spawn_local(async move {
+            // A worker that is gone asks anew when it comes back.
+            link.outbox.send(&GatewayToWorker::RootsChanged { session }, &[], false).await;
+        });
+    }
+
     /// A session is over, and its instance there with it.
     pub(crate) fn release(self: &Rc<Self>, session: SessionKey) {
         let link = self.clone();

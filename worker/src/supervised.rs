@@ -72,7 +72,7 @@ async fn serve(
     let orders = (order, run_orders);
     let (run_reports, run_log) = (reports.clone(), log.clone());
     let ended = match spec.instances {
-        Instances::Shared => {
+        Instances::Shared | Instances::OfOne => {
             let ports = Ports {
                 orders,
                 reports: run_reports,

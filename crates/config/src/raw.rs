@@ -313,8 +313,8 @@ pub(crate) struct RawSettings {
     pub(crate) prewarm: u32,
     /// Which revisions of MCP are spoken to the server: `legacy` begins with `initialize`; `auto` chooses (at present, `initialize`).
     pub(crate) era: RawEra,
-    /// What the server may ask the client of a call for, if that client can do it: `sampling`, `elicitation` (a form for the user), `elicitation.url` (a page for the user), `roots`.
-    pub(crate) client_features: Vec<RawClientFeature>,
+    /// What the server may ask the client of a call for, if that client can do it: `sampling`, `elicitation` (a form for the user), `elicitation.url` (a page for the user), `roots`. Unless given: nothing, and whatever its client can with `instances: per-session`.
+    pub(crate) client_features: Option<Vec<RawClientFeature>>,
     /// Seconds that the client, or its user, may take to answer what the server asks; the timeouts of the call stand still meanwhile.
     #[schemars(range(min = 0.001, max = 86400))]
     pub(crate) input_timeout: f64,
@@ -342,7 +342,7 @@ impl Default for RawSettings {
             max_instances: 16,
             prewarm: 0,
             era: RawEra::Auto,
-            client_features: Vec::new(),
+            client_features: None,
             input_timeout: 600.0,
             restart: RawRestart::default(),
             tools: RawTools::default(),

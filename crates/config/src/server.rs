@@ -35,8 +35,8 @@ pub struct ServerConfig {
     pub start: Start,
     /// How long a call may take.
     pub timeouts: CallTimeouts,
-    /// What it may ask its clients for.
-    pub features: ClientFeatures,
+    /// What it may ask its clients for, where that is said.
+    pub features: Option<ClientFeatures>,
     /// Which revisions of MCP are spoken to it.
     pub era: Era,
     /// How sessions share it.
@@ -229,7 +229,7 @@ pub(crate) fn check(
             total: Duration::from_secs_f64(settings.max_timeout.max(settings.timeout)),
             input: Duration::from_secs_f64(settings.input_timeout),
         },
-        features: client_features(&settings.client_features),
+        features: settings.client_features.as_deref().map(client_features),
         era: match settings.era {
             RawEra::Auto => Era::Auto,
             RawEra::Legacy => Era::Legacy,
@@ -274,6 +274,7 @@ fn client_features(raw: &[RawClientFeature]) -> ClientFeatures {
         form: has(RawClientFeature::Elicitation),
         url: has(RawClientFeature::ElicitationUrl),
         roots: has(RawClientFeature::Roots),
+        ..ClientFeatures::default()
     }
 }
 

@@ -156,17 +156,18 @@ fn groups_keep_their_order_and_know_disabled_servers() {
 
 #[test]
 fn a_diff_says_what_a_reload_must_touch() {
-    let old = parse(r#"{"mcpServers":{"a":{"command":"x"},"b":{"command":"x"},"c":{"command":"x"}}}"#);
+    let old =
+        parse(r#"{"mcpServers":{"a":{"command":"x"},"b":{"command":"x"},"c":{"command":"x"},"e":{"command":"x"}}}"#);
     assert!(diff(&old, &old).is_empty());
     let new = parse(
         r#"{"listWait":1,"mcpServers":{"c":{"command":"x","env":{"K":"v"}},"b":{"command":"x","tools":{"deny":["*"]}},
-            "d":{"command":"x"}}}"#,
+            "d":{"command":"x"},"e":{"command":"x","clientFeatures":["roots"]}}}"#,
     );
     let change = diff(&old, &new);
     assert_eq!(change.added.iter().map(|name| name.as_str()).collect::<Vec<_>>(), ["d"]);
     assert_eq!(change.removed.iter().map(|name| name.as_str()).collect::<Vec<_>>(), ["a"]);
     let changed: Vec<_> = change.changed.iter().map(|c| (c.name.as_str(), c.needs_new_worker)).collect();
-    assert_eq!(changed, [("c", true), ("b", false)]);
+    assert_eq!(changed, [("c", true), ("b", false), ("e", true)], "a server hears once what its client can do");
     assert!(change.reordered && change.gateway_changed && !change.listen_changed && !change.supervisor_changed);
 }
 

@@ -46,6 +46,11 @@ pub enum GatewayToWorker {
         /// The client's words.
         reason: Option<String>,
     },
+    /// The directories that the client of a session works in have changed, for the instance that is its own.
+    RootsChanged {
+        /// Which one.
+        session: SessionKey,
+    },
     /// A session is over, and with it the instance of the server that was its own.
     Release {
         /// Which one.
@@ -66,6 +71,9 @@ pub struct CallContext {
     pub principal: Option<String>,
     /// Whose instance is called, of a server that has one for each session; `None` for one that all share.
     pub session: Option<SessionKey>,
+    /// Which session calls, for servers that ask: all its calls come from one client, whose capabilities stay as they are.
+    /// `None`: a request that stands for itself.
+    pub client: Option<SessionKey>,
 }
 
 /// What a worker says to the gateway.

@@ -17,8 +17,9 @@ pub struct WorkerSpec {
     pub start_timeout: Duration,
     /// How long one call may take.
     pub timeouts: CallTimeouts,
-    /// What the server may ask its clients for.
-    pub features: ClientFeatures,
+    /// What the server may ask its clients for; `None`: nothing is said of that. Then one that all share may ask for nothing,
+    /// and an instance that one client has to itself for what this client can.
+    pub features: Option<ClientFeatures>,
     /// After so long without a call the server may be ended; `None`: never.
     pub idle_timeout: Option<Duration>,
     /// What the worker accepts from the server.
@@ -41,6 +42,8 @@ pub enum Instances {
     Shared,
     /// One for each session that calls, so that none sees another's state.
     PerSession(InstanceRules),
+    /// It is one of these: what calls it is one client.
+    OfOne,
 }
 
 /// How many instances a server may have, and for how long.
@@ -83,18 +86,49 @@ pub struct CallTimeouts {
 pub struct ClientFeatures {
     /// A completion of the client's model.
     pub sampling: bool,
+    /// With tools that the server brings.
+    pub sampling_tools: bool,
+    /// With what other servers know.
+    pub sampling_context: bool,
     /// A form for the user.
     pub form: bool,
     /// A page for the user to visit.
     pub url: bool,
     /// The directories that the client works in.
     pub roots: bool,
+    /// And to be told when they change.
+    pub roots_changed: bool,
 }
 
 impl ClientFeatures {
+    /// Everything that `clientFeatures` can list.
+    pub const LISTED: Self = Self {
+        sampling: true,
+        sampling_tools: false,
+        sampling_context: false,
+        form: true,
+        url: true,
+        roots: true,
+        roots_changed: false,
+    };
+
     /// Whether there are none.
     pub fn is_empty(self) -> bool {
         self == Self::default()
+    }
+
+    /// What is left of these where only that may be asked for, which is as `clientFeatures` lists it.
+    #[must_use]
+    pub fn within(self, listed: Self) -> Self {
+        Self {
+            sampling: self.sampling && listed.sampling,
+            sampling_tools: self.sampling_tools && listed.sampling,
+            sampling_context: self.sampling_context && listed.sampling,
+            form: self.form && listed.form,
+            url: self.url && listed.url,
+            roots: self.roots && listed.roots,
+            roots_changed: self.roots_changed && listed.roots,
+        }
     }
 }
 

@@ -54,5 +54,7 @@ pub const SAMPLING: &str = "sampling/createMessage";
 pub const ELICITATION: &str = "elicitation/create";
 /// A page that the user was asked to visit has served its purpose.
 pub const ELICITATION_COMPLETE: &str = "notifications/elicitation/complete";
+/// The client works in other directories than before.
+pub const ROOTS_CHANGED: &str = "notifications/roots/list_changed";
 /// A server wants to know the client's roots.
 pub const ROOTS_LIST: &str = "roots/list";

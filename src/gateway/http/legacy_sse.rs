@@ -74,7 +74,7 @@ pub(super) async fn post(
                 }
             });
         }
-        Incoming::Notification { method, params } => dispatch::notice(&session, &method, &params),
+        Incoming::Notification { method, params } => dispatch::notice(&gateway, &session, &method, &params),
         Incoming::Response { id, response } => dispatch::answered(&session, &id, response),
     }
     Ok(HttpResponse::Accepted().content_type("text/plain").body("Accepted"))

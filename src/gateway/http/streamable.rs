@@ -72,7 +72,7 @@ pub(super) async fn post(request: HttpRequest, place: Place, payload: web::Paylo
         }
         Incoming::Notification { method, params } => {
             let session = find_session(&request, &place)?;
-            dispatch::notice(&session, &method, &params);
+            dispatch::notice(&place.gateway, &session, &method, &params);
             Ok(HttpResponse::Accepted().finish())
         }
         Incoming::Response { id, response } => {
@@ -174,7 +174,9 @@ async fn batch(request: &HttpRequest, place: &Place, body: &Bytes) -> Result<Htt
                 Incoming::Request(r) => {
                     answers.push(begin(&place.gateway, &session, r, related.clone()));
                 }
-                Incoming::Notification { method, params } => dispatch::notice(&session, &method, &params),
+                Incoming::Notification { method, params } => {
+                    dispatch::notice(&place.gateway, &session, &method, &params)
+                }
                 Incoming::Response { id, response } => dispatch::answered(&session, &id, response),
             },
             Err(problem) => {

@@ -87,6 +87,27 @@ async fn e01_one_call_at_a_time_of_a_shared_server_may_ask() {
 }
 
 #[tokio::test]
+async fn e01_calls_of_one_session_may_all_ask() {
+    let proxy = start(json!({})).await;
+    let session = session(&proxy, everything()).await;
+    let mut slow = begin(&session, 1, "a__slow", json!({"ms": 600_000})).await;
+    let mut streams = Vec::new();
+    for id in [2, 3] {
+        streams.push(begin(&session, id, "a__elicit", json!({"message": format!("question {id}")})).await);
+    }
+    // Which call a question belongs to is not said; the client is the same for all of them.
+    for (stream, id) in streams.iter_mut().zip([2, 3]) {
+        let asked = stream.find("a question", |message| message["method"] == "elicitation/create").await;
+        let message = asked["params"]["message"].as_str().expect("a message").to_owned();
+        answer(&session, &asked["id"], accepted(&message)).await;
+        let response = result_of(stream, id).await;
+        assert!(text(&response["result"]).contains(&format!("question {id}")), "{response}");
+    }
+    session.notify("notifications/cancelled", json!({"requestId": 1})).await;
+    assert_eq!(slow.event().await, None, "its client was asked nothing there");
+}
+
+#[tokio::test]
 async fn e02_elicit_shared_ambiguous() {
     let proxy = start(json!({})).await;
     let (one, two) = (session(&proxy, everything()).await, session(&proxy, everything()).await);

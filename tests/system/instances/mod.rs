@@ -1,6 +1,7 @@
 //! Servers with `instances: per-session`.
 
 mod bounds;
+mod capabilities;
 mod isolation;
 mod life;
 

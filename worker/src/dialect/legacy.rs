@@ -59,8 +59,12 @@ pub(crate) fn initialize(out: &mut Vec<u8>, id: u64, features: ClientFeatures) {
 
 fn capabilities(features: ClientFeatures) -> String {
     let mut members = Vec::new();
-    if features.sampling {
-        members.push(r#""sampling":{}"#);
+    match (features.sampling, features.sampling_tools, features.sampling_context) {
+        (false, _, _) => {}
+        (true, false, false) => members.push(r#""sampling":{}"#),
+        (true, true, false) => members.push(r#""sampling":{"tools":{}}"#),
+        (true, false, true) => members.push(r#""sampling":{"context":{}}"#),
+        (true, true, true) => members.push(r#""sampling":{"tools":{},"context":{}}"#),
     }
     match (features.form, features.url) {
         (false, false) => {}
@@ -69,10 +73,19 @@ fn capabilities(features: ClientFeatures) -> String {
         (false, true) => members.push(r#""elicitation":{"url":{}}"#),
         (true, true) => members.push(r#""elicitation":{"form":{},"url":{}}"#),
     }
-    if features.roots {
-        members.push(r#""roots":{}"#);
+    match (features.roots, features.roots_changed) {
+        (false, _) => {}
+        (true, false) => members.push(r#""roots":{}"#),
+        (true, true) => members.push(r#""roots":{"listChanged":true}"#),
     }
     format!("{{{}}}", members.join(","))
+}
+
+/// Says that the client works in other directories than before.
+pub(crate) fn roots_changed(out: &mut Vec<u8>) {
+    let start = out.len();
+    write_notification(out, method::ROOTS_CHANGED, "");
+    end_line(out, start);
 }
 
 /// Says that the greeting was understood.

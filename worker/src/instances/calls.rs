@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use mcproxy_ipc::{
-    EndReason, Ended, SessionKey,
+    ClientFeatures, EndReason, Ended, SessionKey,
     data::{CallContext, GatewayToWorker, Outcome, WorkerToGateway},
 };
 use mcproxy_mcp::{ErrorCode, ErrorObject, json_string, method};
@@ -14,7 +14,10 @@ use super::{
     pool::{Number, Place},
     waiting::{Due, Held},
 };
-use crate::{link::Handed, session::TAIL_IN_ERRORS};
+use crate::{
+    link::Handed,
+    session::{TAIL_IN_ERRORS, features_of},
+};
 
 /// The number of calls of our own, whose answers concern nobody.
 const OWN: u64 = 0;
@@ -42,21 +45,39 @@ impl Host {
                     return self.refuse(id, ErrorCode::SERVER_UNAVAILABLE, message, "no_session");
                 };
                 let number = of_host(id, self.epoch);
+                let features = self.features(&context);
                 let (level, wants_progress) = (context.log_level.clone(), context.wants_progress);
                 let message = GatewayToWorker::Call { id: number, method: method.clone(), meta_at, context };
                 let handed = Handed { message, payload, room: None };
                 let (begun, until) = (now, now + self.spec.timeouts.idle);
                 let call = Held { id, number, method, handed, level, wants_progress, begun, until, signs: 0 };
-                self.call(session, call, meta_at, now);
+                self.call((session, features), call, meta_at, now);
             }
             GatewayToWorker::Resume { id, handle, context } => self.resume(id, handle, context, payload),
             GatewayToWorker::Abandon { handle } => self.abandon(handle, now),
             GatewayToWorker::Cancel { id, reason } => self.cancel(id, reason, now),
+            GatewayToWorker::RootsChanged { session } => self.roots_changed(session),
             GatewayToWorker::Release { session } => self.release(session),
         }
     }
 
-    fn call(&mut self, session: SessionKey, mut call: Held, meta_at: usize, now: Instant) {
+    /// What a session's instance is told that its client can do. Clients that are different each time are told apart when
+    /// they are asked.
+    fn features(&self, context: &CallContext) -> ClientFeatures {
+        let listed = self.spec.features.unwrap_or(ClientFeatures::LISTED);
+        match &context.client_capabilities {
+            Some(capabilities) if context.client.is_some() => features_of(capabilities).within(listed),
+            Some(_) | None => listed,
+        }
+    }
+
+    fn call(
+        &mut self,
+        (session, features): (SessionKey, ClientFeatures),
+        mut call: Held,
+        meta_at: usize,
+        now: Instant,
+    ) {
         let id = call.id;
         if self.is_ending() {
             let message = format!("server `{}` is being stopped", self.spec.server);
@@ -86,7 +107,7 @@ impl Host {
             self.pool.given_up(instance, now);
         }
         let mut actions = Vec::new();
-        let place = self.pool.place(session, now, &mut actions);
+        let place = self.pool.place(session, features, now, &mut actions);
         self.perform(actions);
         match place {
             Place::At(instance) => self.hand(instance, session, call),
@@ -181,6 +202,16 @@ impl Host {
         let mut actions = Vec::new();
         self.pool.release(session, &mut actions);
         self.perform(actions);
+    }
+
+    /// For the instance of a session, if it has one: another is told of nothing, and asks.
+    fn roots_changed(&self, session: SessionKey) {
+        let instance = self.pool.instance_of(session).and_then(|instance| self.running.get(&instance));
+        if let Some(running) = instance {
+            let message = GatewayToWorker::RootsChanged { session };
+            // One that reads so little that there is no room has worse to worry about.
+            let _ = running.tended.calls.try_send(Handed { message, payload: Bytes::new(), room: None });
+        }
     }
 
     /// The gateway is gone, and nobody waits for its calls.

@@ -8,8 +8,9 @@ use std::{
 
 use bytes::Bytes;
 use mcproxy_ipc::{
-    CatalogueCounts, EndReason, Ended, FrameError, InstanceRules, Instances, Listener, LogRecord, RunningInstances,
-    ServerDescription, WorkerSpec, control::WorkerToSupervisor, data::GatewayToWorker, frame::MAX_PAYLOAD,
+    CatalogueCounts, ClientFeatures, EndReason, Ended, FrameError, InstanceRules, Instances, Listener, LogRecord,
+    RunningInstances, ServerDescription, WorkerSpec, control::WorkerToSupervisor, data::GatewayToWorker,
+    frame::MAX_PAYLOAD,
 };
 use slog::{Logger, debug, warn};
 use tokio::{
@@ -104,7 +105,8 @@ impl Host {
     /// With its first instance.
     pub(super) fn new(spec: WorkerSpec, rules: InstanceRules, ports: HostPorts) -> Self {
         let now = Instant::now();
-        let (pool, first) = Pool::new(rules, now);
+        let expected = spec.features.unwrap_or_default();
+        let (pool, first) = Pool::new(rules, expected, now);
         let idle = spec.idle_timeout.map(|after| Idle::new(after, now));
         let keeper = spec.catalogue_file.clone().map(|file| Keeper::start(file, ports.log.clone()));
         let mut host = Self {
@@ -136,7 +138,7 @@ impl Host {
             keeper,
             end: None,
         };
-        host.start(first);
+        host.start(first, expected);
         host
     }
 
@@ -207,7 +209,7 @@ impl Host {
     pub(super) fn perform(&mut self, actions: Vec<Action>) {
         for action in actions {
             match action {
-                Action::Start(number) => self.start(number),
+                Action::Start(number, features) => self.start(number, features),
                 Action::Bound(number, session) => {
                     debug!(self.log, "instance belongs to a session"; "instance" => number);
                     self.hand_over(number, session);
@@ -222,10 +224,10 @@ impl Host {
         }
     }
 
-    fn start(&mut self, number: Number) {
+    fn start(&mut self, number: Number, features: ClientFeatures) {
         // What concerns the server as a whole is looked after here.
         let own = WorkerSpec { idle_timeout: None, data_socket: None, catalogue_file: None, ..self.spec.clone() };
-        let spec = WorkerSpec { instances: Instances::Shared, ..own };
+        let spec = WorkerSpec { instances: Instances::OfOne, features: Some(features), ..own };
         let (news, records) = (self.news.0.clone(), self.records.clone());
         let tended = tend::spawn(number, spec, news, records, (self.tree.clone(), &self.log), &mut self.tasks);
         let running = Running { tended, pid: None, flights: BTreeSet::new(), touched: false, level: None };

@@ -9,6 +9,8 @@ use mcproxy_ipc::{
     data::{ServerEra, ServerTraits, WorkerToGateway},
 };
 
+use crate::dialect::legacy;
+
 use super::{calls::of_gateway, host::Host, pool::Number, tend::News};
 
 impl Host {
@@ -30,6 +32,9 @@ impl Host {
             }
             WorkerToSupervisor::Ready(description) => {
                 self.pool.ready(number, Instant::now());
+                if description.era != legacy::ERA {
+                    self.pool.suits_all(number);
+                }
                 let counts = description.counts;
                 if !self.is_open() {
                     self.offer.description.get_or_insert(description);
@@ -130,7 +135,10 @@ impl Host {
 
     pub(super) fn push_catalogue(&mut self) {
         if let Some(catalogue) = self.offer.catalogue.clone() {
-            let traits = ServerTraits { era: ServerEra::Legacy, asks: !self.spec.features.is_empty() };
+            let traits = ServerTraits {
+                era: ServerEra::Legacy,
+                asks: self.spec.features.is_none_or(|listed| !listed.is_empty()),
+            };
             self.tell(WorkerToGateway::Catalogue { revision: self.offer.revision, traits }, catalogue);
         }
     }

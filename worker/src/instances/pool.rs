@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mcproxy_ipc::{InstanceRules, SessionKey};
+use mcproxy_ipc::{ClientFeatures, InstanceRules, SessionKey};
 
 use super::faults::Faults;
 
@@ -18,11 +18,14 @@ const HOPELESS: u32 = 3;
 const RETRY: Duration = Duration::from_secs(1);
 const RETRY_MAX: Duration = Duration::from_secs(60);
 
+/// New sessions in a row that a spare instance may be no use for before another takes its place.
+const MISSES: u32 = 1;
+
 /// What is to be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Action {
-    /// Start this one.
-    Start(Number),
+    /// Start this one, and tell it that its client can do this.
+    Start(Number, ClientFeatures),
     /// This one belongs to the session from now on.
     Bound(Number, SessionKey),
     /// End this one in order.
@@ -59,6 +62,10 @@ enum Phase {
 #[derive(Debug)]
 struct Instance {
     phase: Phase,
+    /// What it was told that its client can do; `None`: it is told with each call.
+    told: Option<ClientFeatures>,
+    /// Sessions that it was no use for, because they can do something else.
+    missed: u32,
     owner: Option<SessionKey>,
     /// Calls in flight.
     calls: usize,
@@ -68,6 +75,11 @@ struct Instance {
 impl Instance {
     fn is_live(&self) -> bool {
         self.phase != Phase::Ending
+    }
+
+    /// Whether it may be the instance of a session whose client can do this.
+    fn fits(&self, features: ClientFeatures) -> bool {
+        self.told.is_none_or(|told| told == features)
     }
 
     fn idle_at(&self, idle: Option<Duration>) -> Option<Instant> {
@@ -81,8 +93,10 @@ impl Instance {
 pub(crate) struct Pool {
     rules: InstanceRules,
     instances: BTreeMap<Number, Instance>,
-    /// Sessions without an instance that want one, the one that waits for longest first.
-    wanting: VecDeque<SessionKey>,
+    /// Sessions without an instance that want one, the one that waits for longest first, and what their clients can do.
+    wanting: VecDeque<(SessionKey, ClientFeatures)>,
+    /// What clients of new sessions are expected to be able to do: the same as the last one.
+    expected: ClientFeatures,
     faults: Faults,
     last: Number,
     /// Starts that failed in a row, and when the next may be.
@@ -92,32 +106,40 @@ pub(crate) struct Pool {
 }
 
 impl Pool {
-    /// With the first instance, which everybody waits for.
-    pub(crate) fn new(rules: InstanceRules, now: Instant) -> (Self, Number) {
+    /// With the first instance, which everybody waits for. `expected`: what clients can do, as far as that is known.
+    pub(crate) fn new(rules: InstanceRules, expected: ClientFeatures, now: Instant) -> (Self, Number) {
         let mut pool = Self {
             rules,
             instances: BTreeMap::new(),
             wanting: VecDeque::new(),
+            expected,
             faults: Faults::default(),
             last: 0,
             failed: 0,
             retry_at: None,
             closed: false,
         };
-        let first = pool.add(now);
+        let first = pool.add(expected, now);
         (pool, first)
     }
 
-    /// The session calls.
-    pub(crate) fn place(&mut self, session: SessionKey, now: Instant, actions: &mut Vec<Action>) -> Place {
-        if self.owned_by(session).is_none() && !self.wanting.contains(&session) {
+    /// The session calls, whose client can do this.
+    pub(crate) fn place(
+        &mut self,
+        session: SessionKey,
+        features: ClientFeatures,
+        now: Instant,
+        actions: &mut Vec<Action>,
+    ) -> Place {
+        if self.owned_by(session).is_none() && self.wanting.iter().all(|(wanting, _)| *wanting != session) {
             // First those go that are beyond their time, so that nobody is refused because of them.
             self.settle(now, actions);
             let taken = self.instances.values().filter(|i| i.is_live() && i.owner.is_some()).count();
             if self.closed || taken + self.wanting.len() >= self.rules.max {
                 return Place::Full;
             }
-            self.wanting.push_back(session);
+            self.wanting.push_back((session, features));
+            self.expect(features);
             self.settle(now, actions);
         }
         match self.owned_by(session) {
@@ -142,18 +164,18 @@ impl Pool {
         }
         self.faults.forget_old(now);
         let mut left = VecDeque::new();
-        for session in std::mem::take(&mut self.wanting) {
+        for (session, features) in std::mem::take(&mut self.wanting) {
             let is_due = self.faults.until(&session).is_none_or(|at| at <= now);
-            let found = is_due.then(|| self.spare()).flatten();
+            let found = is_due.then(|| self.spare(features)).flatten();
             let number = match found {
                 Some(number) => number,
                 None if is_due && self.may_start(now) => {
-                    let number = self.add(now);
-                    actions.push(Action::Start(number));
+                    let number = self.add(features, now);
+                    actions.push(Action::Start(number, features));
                     number
                 }
                 None => {
-                    left.push_back(session);
+                    left.push_back((session, features));
                     continue;
                 }
             };
@@ -163,8 +185,44 @@ impl Pool {
             }
         }
         self.wanting = left;
+        self.end_useless(now, actions);
         while self.spares() < self.rules.prewarm && self.may_start(now) {
-            actions.push(Action::Start(self.add(now)));
+            actions.push(Action::Start(self.add(self.expected, now), self.expected));
+        }
+    }
+
+    /// Ends spare instances that stand in the way of sessions which have no use for them, and those that turned out to be
+    /// of no use.
+    fn end_useless(&mut self, now: Instant, actions: &mut Vec<Action>) {
+        let waiting = self.wanting.iter().filter(|(session, _)| self.faults.until(session).is_none_or(|at| at <= now));
+        let ending = self.instances.values().filter(|instance| !instance.is_live()).count();
+        let full = self.instances.len() >= self.rules.max;
+        let mut in_the_way = if full { waiting.count().saturating_sub(ending) } else { 0 };
+        let mut surplus = self.spares().saturating_sub(self.rules.prewarm);
+        for (number, instance) in self.instances.iter_mut().filter(|(_, instance)| Self::is_spare(instance)) {
+            let is_useless = instance.missed > MISSES || (instance.missed > 0 && surplus > 0);
+            if in_the_way == 0 && !is_useless {
+                continue;
+            }
+            in_the_way = in_the_way.saturating_sub(1);
+            surplus = surplus.saturating_sub(1);
+            instance.phase = Phase::Ending;
+            actions.push(Action::Stop(*number));
+        }
+    }
+
+    /// A new session has a client that can do this, and the next one is expected to be like it.
+    fn expect(&mut self, features: ClientFeatures) {
+        self.expected = features;
+        for instance in self.instances.values_mut().filter(|instance| Self::is_spare(instance)) {
+            instance.missed = if instance.fits(features) { 0 } else { instance.missed.saturating_add(1) };
+        }
+    }
+
+    /// It hears with each call what its client can do, so it may be anybody's.
+    pub(crate) fn suits_all(&mut self, number: Number) {
+        if let Some(instance) = self.instances.get_mut(&number) {
+            instance.told = None;
         }
     }
 
@@ -218,7 +276,7 @@ impl Pool {
 
     /// A session ended: nobody needs its instance, and nobody else may have it.
     pub(crate) fn release(&mut self, session: SessionKey, actions: &mut Vec<Action>) {
-        self.wanting.retain(|wanting| *wanting != session);
+        self.wanting.retain(|(wanting, _)| *wanting != session);
         self.faults.forget(&session);
         if let Some((number, instance)) = self.owned_by(session) {
             instance.phase = Phase::Ending;
@@ -269,9 +327,8 @@ impl Pool {
         }
         let idle = self.instances.values().filter_map(|instance| instance.idle_at(self.rules.idle));
         let has_room = self.instances.len() < self.rules.max;
-        let has_spare = self.spares() > 0;
-        let wanting = self.wanting.iter().filter_map(|session| match self.faults.until(session) {
-            until if has_spare => until,
+        let wanting = self.wanting.iter().filter_map(|(session, features)| match self.faults.until(session) {
+            until if self.spare(*features).is_some() => until,
             until if has_room => until.max(self.retry_at),
             // The end of an instance is what this one waits for.
             _ => None,
@@ -297,16 +354,19 @@ impl Pool {
         self.instances.values().filter(|instance| Self::is_spare(instance)).count()
     }
 
-    /// A spare instance, one that is ready if possible.
-    fn spare(&self) -> Option<Number> {
-        let spares = || self.instances.iter().filter(|(_, instance)| Self::is_spare(instance));
+    /// A spare instance for such a client, one that is ready if possible.
+    fn spare(&self, features: ClientFeatures) -> Option<Number> {
+        let is_one = |instance: &Instance| Self::is_spare(instance) && instance.fits(features);
+        let spares = || self.instances.iter().filter(|(_, instance)| is_one(instance));
         let ready = spares().find(|(_, instance)| instance.phase == Phase::Ready);
         ready.or_else(|| spares().next()).map(|(number, _)| *number)
     }
 
-    fn add(&mut self, now: Instant) -> Number {
+    fn add(&mut self, features: ClientFeatures, now: Instant) -> Number {
         self.last += 1;
-        self.instances.insert(self.last, Instance { phase: Phase::Starting, owner: None, calls: 0, last_used: now });
+        let instance =
+            Instance { phase: Phase::Starting, told: Some(features), missed: 0, owner: None, calls: 0, last_used: now };
+        self.instances.insert(self.last, instance);
         self.last
     }
 }

@@ -3,7 +3,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mcproxy_ipc::{InstanceRules, SessionKey};
+use mcproxy_ipc::{ClientFeatures, InstanceRules, SessionKey};
 use proptest::prelude::*;
 
 use super::pool::{Action, End, Number, Place, Pool};
@@ -14,6 +14,11 @@ fn session(n: u8) -> SessionKey {
     SessionKey([n; 16])
 }
 
+/// What the client of a session can do: one thing, or from the 100th on another.
+fn features(n: u8) -> ClientFeatures {
+    ClientFeatures { roots: n >= 100, ..ClientFeatures::default() }
+}
+
 /// A pool, what was done on its behalf, and the time.
 struct World {
     pool: Pool,
@@ -22,14 +27,16 @@ struct World {
     /// The processes that there are; whether each was told to end.
     processes: BTreeMap<Number, bool>,
     owners: HashMap<Number, SessionKey>,
+    told: HashMap<Number, ClientFeatures>,
 }
 
 impl World {
     fn new(max: usize, prewarm: usize) -> Self {
         let rules = InstanceRules { max, prewarm, idle: Some(IDLE) };
         let now = Instant::now();
-        let (pool, first) = Pool::new(rules, now);
-        Self { pool, rules, now, processes: BTreeMap::from([(first, false)]), owners: HashMap::new() }
+        let (pool, first) = Pool::new(rules, features(0), now);
+        let (processes, told) = (BTreeMap::from([(first, false)]), HashMap::from([(first, features(0))]));
+        Self { pool, rules, now, processes, owners: HashMap::new(), told }
     }
 
     /// The same, with the first instance ready.
@@ -42,13 +49,17 @@ impl World {
     fn perform(&mut self, actions: Vec<Action>) {
         for action in actions {
             match action {
-                Action::Start(number) => assert_eq!(self.processes.insert(number, false), None, "started twice"),
+                Action::Start(number, features) => {
+                    assert_eq!(self.processes.insert(number, false), None, "started twice");
+                    self.told.insert(number, features);
+                }
                 Action::Stop(number) => {
                     let before = self.processes.insert(number, true);
                     assert_eq!(before, Some(false), "told to end twice, or not there: {number}");
                 }
                 Action::Bound(number, session) => {
                     assert_eq!(self.processes.get(&number), Some(&false), "a session gets one that is there");
+                    assert_eq!(self.told.get(&number), Some(&features(session.0[0])), "what its client can do");
                     let before = self.owners.insert(number, session);
                     assert_eq!(before, None, "an instance had another session before");
                 }
@@ -59,7 +70,7 @@ impl World {
 
     fn place(&mut self, n: u8) -> Place {
         let mut actions = Vec::new();
-        let place = self.pool.place(session(n), self.now, &mut actions);
+        let place = self.pool.place(session(n), features(n), self.now, &mut actions);
         self.perform(actions);
         if let Place::At(number) = place {
             assert_eq!(self.owners.get(&number), Some(&session(n)), "the instance of another session");
@@ -163,6 +174,51 @@ fn as_many_spare_instances_as_configured_are_kept() {
 }
 
 #[test]
+fn a_spare_instance_that_was_told_something_else_is_nobodys() {
+    let mut world = World::ready(4, 0);
+    assert_eq!(world.place(100), Place::Wait);
+    assert_eq!((world.owners.get(&1), world.owners.get(&2)), (None, Some(&session(100))));
+    assert_eq!(world.processes, BTreeMap::from([(1, true), (2, false)]), "what was surplus ends");
+    world.all_ready();
+    assert_eq!(world.place(100), Place::At(2));
+}
+
+#[test]
+fn spare_instances_are_such_as_the_last_sessions_could_use() {
+    let mut world = World::new(8, 1);
+    world.all_ready();
+    assert_eq!(world.place(100), Place::Wait);
+    assert_eq!(world.processes, BTreeMap::from([(1, false), (2, false)]), "the next one may be like the first");
+    assert_eq!(world.place(101), Place::Wait);
+    assert_eq!(world.processes, BTreeMap::from([(1, true), (2, false), (3, false), (4, false)]));
+    world.all_ready();
+    assert_eq!(world.place(102), Place::At(4));
+}
+
+#[test]
+fn at_the_limit_a_spare_instance_makes_room_for_one_that_can_be_used() {
+    let mut world = World::new(2, 1);
+    world.all_ready();
+    assert_eq!(world.place(0), Place::At(1));
+    world.all_ready();
+    assert_eq!(world.place(100), Place::Wait);
+    assert_eq!(world.processes, BTreeMap::from([(1, false), (2, true)]));
+    assert_eq!(world.pool.deadline(), Some(world.now + IDLE), "the end of the other is waited for");
+    world.end(2);
+    world.settle();
+    world.all_ready();
+    assert_eq!(world.place(100), Place::At(3));
+}
+
+#[test]
+fn an_instance_that_is_told_with_each_call_is_anybodys() {
+    let mut world = World::ready(4, 0);
+    world.pool.suits_all(1);
+    world.told.insert(1, features(100));
+    assert_eq!(world.place(100), Place::At(1));
+}
+
+#[test]
 fn a_session_whose_instances_crash_waits_longer_and_longer_and_nobody_else_does() {
     let mut world = World::ready(4, 0);
     assert_eq!(world.place(1), Place::At(1));
@@ -210,12 +266,16 @@ enum Step {
     Pass(u64),
 }
 
+fn who() -> impl Strategy<Value = u8> {
+    prop_oneof![0..6u8, 100..106u8]
+}
+
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        4 => (0..6u8).prop_map(Step::Place),
-        2 => (0..6u8).prop_map(Step::Begun),
-        2 => (0..6u8).prop_map(Step::Over),
-        1 => (0..6u8).prop_map(Step::Release),
+        4 => who().prop_map(Step::Place),
+        2 => who().prop_map(Step::Begun),
+        2 => who().prop_map(Step::Over),
+        1 => who().prop_map(Step::Release),
         4 => (0..6usize).prop_map(Step::Ready),
         1 => (0..6usize).prop_map(Step::GiveUp),
         2 => (0..6usize).prop_map(Step::End),
@@ -252,13 +312,18 @@ proptest! {
             prop_assert!(world.pool.deadline().is_none_or(|at| at > world.now), "it would never sleep");
         }
         // Everybody leaves, what ends has ended, and time passes: then a new session is served.
-        (0..6).for_each(|n| world.release(n));
+        (0..6).chain(100..106).for_each(|n| world.release(n));
         let ending: Vec<Number> = world.processes.iter().filter(|(_, ends)| **ends).map(|(number, _)| *number).collect();
         ending.into_iter().for_each(|number| { world.end(number); });
         world.pass(Duration::from_secs(61));
         world.all_ready();
-        if world.place(9) == Place::Wait {
-            world.all_ready();
+        for _ in 0..2 {
+            if world.place(9) == Place::Wait {
+                let ending: Vec<Number> = world.processes.iter().filter(|(_, ends)| **ends).map(|(number, _)| *number).collect();
+                ending.into_iter().for_each(|number| { world.end(number); });
+                world.settle();
+                world.all_ready();
+            }
         }
         prop_assert!(matches!(world.place(9), Place::At(_)));
         // And when nothing is left to wait for, there is no deadline but that of its idleness.

@@ -1,11 +1,11 @@
 //! What a server may ask a client for, and which call such a request belongs to. Pure.
 
-use mcproxy_ipc::{ClientFeatures, data::CallContext};
+use mcproxy_ipc::{ClientFeatures, SessionKey, data::CallContext};
 use mcproxy_mcp::{RawObject, RawValue, method};
 
 /// One thing that a server asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Feature {
+pub(crate) enum Feature {
     Sampling,
     Form,
     Url,
@@ -74,16 +74,25 @@ impl Feature {
 
 /// What a client can be asked for, from its capabilities as JSON. An `elicitation` that names no mode is of forms (MCP
 /// 2025-11-25, elicitation, capabilities).
-fn features_of(capabilities: &str) -> ClientFeatures {
+pub(crate) fn features_of(capabilities: &str) -> ClientFeatures {
     let capabilities = RawObject::from_text(capabilities).unwrap_or_default();
     let elicitation = capabilities.get_object("elicitation");
     let mode = |name| elicitation.as_ref().is_some_and(|modes| modes.get(name).is_some());
+    let (sampling, roots) = (capabilities.get_object("sampling"), capabilities.get_object("roots"));
+    let part = |group: &Option<RawObject<'_>>, name| group.as_ref().is_some_and(|group| is_declared(group.get(name)));
     ClientFeatures {
-        sampling: capabilities.get_object("sampling").is_some(),
+        sampling: sampling.is_some(),
+        sampling_tools: part(&sampling, "tools"),
+        sampling_context: part(&sampling, "context"),
         form: elicitation.is_some() && (mode("form") || !mode("url")),
         url: mode("url"),
-        roots: capabilities.get_object("roots").is_some(),
+        roots: roots.is_some(),
+        roots_changed: part(&roots, "listChanged"),
     }
+}
+
+fn is_declared(part: Option<&RawValue>) -> bool {
+    part.is_some_and(|raw| !matches!(raw.get(), "false" | "null"))
 }
 
 /// Whom a request of the server concerns.
@@ -104,13 +113,24 @@ pub(crate) struct Addressee {
     features: ClientFeatures,
     /// Who it is, where there is authentication.
     principal: Option<Box<str>>,
+    /// Which session it is, if it is one.
+    session: Option<SessionKey>,
 }
 
 impl Addressee {
     /// The client of a call. Calls of servers that ask for nothing say nothing of it.
     pub(super) fn of(context: &CallContext) -> Self {
         let Some(capabilities) = &context.client_capabilities else { return Self::default() };
-        Self { features: features_of(capabilities), principal: context.principal.as_deref().map(Box::from) }
+        Self {
+            features: features_of(capabilities),
+            principal: context.principal.as_deref().map(Box::from),
+            session: context.client,
+        }
+    }
+
+    /// What the client can be asked for.
+    pub(super) fn features(&self) -> ClientFeatures {
+        self.features
     }
 
     /// This call is one that a request of the server may belong to.
@@ -126,26 +146,23 @@ pub(crate) struct Candidate<'c> {
     addressee: &'c Addressee,
 }
 
-/// A server's request carries no link to a call. (The metadata of a task would be one, but no call is made as a task.) Who
-/// waits for an answer asks nothing in general, so a request belongs to the only call that runs, and calls that wait are no
-/// reason to doubt it, provided that an error would reach the same person: of one that waits for somebody else, it might be
-/// the second question.
+/// A server's request carries no link to a call. (The metadata of a task would be one, but no call is made as a task.)
+///
+/// Who waits for an answer asks nothing in general, so a request belongs to the only call that runs, and calls that wait are
+/// no reason to doubt it, provided that an error would reach the same person: of one that waits for somebody else, it might
+/// be the second question. Where all calls are of one session, there is no doubt whom it concerns, and the call that began
+/// last is as good as any.
 pub(super) fn owner<'c>(
-    mut running: impl Iterator<Item = Candidate<'c>>,
-    mut waiting: impl Iterator<Item = Candidate<'c>>,
+    running: impl Iterator<Item = Candidate<'c>>,
+    waiting: impl Iterator<Item = Candidate<'c>>,
 ) -> Owner {
-    let found = match (running.next(), running.next()) {
-        (None, _) => match (waiting.next(), waiting.next()) {
-            (None, _) => return Owner::Nobody,
-            (only, None) => only,
-            (Some(_), Some(_)) => None,
-        },
-        (Some(only), None) => {
-            waiting.all(|other| other.addressee.principal == only.addressee.principal).then_some(only)
-        }
-        (Some(_), Some(_)) => None,
-    };
-    found.map_or(Owner::Unclear, |call| Owner::Call(call.upstream, call.addressee.features))
+    let (running, waiting): (Vec<_>, Vec<_>) = (running.collect(), waiting.collect());
+    let candidates = if running.is_empty() { &waiting } else { &running };
+    let Some(last) = candidates.iter().max_by_key(|call| call.upstream) else { return Owner::Nobody };
+    let all = || running.iter().chain(&waiting).map(|call| call.addressee);
+    let is_only = candidates.len() == 1 && all().all(|other| other.principal == last.addressee.principal);
+    let is_of_one = last.addressee.session.is_some() && all().all(|other| other.session == last.addressee.session);
+    if is_only || is_of_one { Owner::Call(last.upstream, last.addressee.features) } else { Owner::Unclear }
 }
 
 #[cfg(test)]
@@ -160,7 +177,7 @@ mod tests {
         assert_eq!(features_of(r#"{"elicitation":{}}"#), of(true, false));
         assert_eq!(features_of(r#"{"elicitation":{"url":{}}}"#), of(false, true));
         assert_eq!(features_of(r#"{"elicitation":{"url":{},"form":{}}}"#), of(true, true));
-        let both = ClientFeatures { sampling: true, roots: true, ..ClientFeatures::default() };
+        let both = ClientFeatures { sampling: true, roots: true, roots_changed: true, ..ClientFeatures::default() };
         assert_eq!(features_of(r#"{"sampling":{},"roots":{"listChanged":true}}"#), both);
         for nothing in ["", "{}", "[]", r#"{"sampling":false}"#] {
             assert_eq!(features_of(nothing), ClientFeatures::default(), "{nothing}");
@@ -176,45 +193,66 @@ mod tests {
         assert_eq!(Feature::of(method::PING, None), None);
     }
 
-    /// Whose calls run and wait: `n` is a principal, 0 nobody in particular.
-    fn owner_of(running: &[u8], waiting: &[u8]) -> Owner {
-        let addressee = |n: &u8| Addressee {
-            principal: (*n > 0).then(|| n.to_string().into()),
+    /// Whose calls run and wait: of a principal, 0 nobody in particular, and of a session, 0 none.
+    fn owner_of(running: &[(u8, u8)], waiting: &[(u8, u8)]) -> Owner {
+        let addressee = |(principal, session): &(u8, u8)| Addressee {
             features: ClientFeatures::default(),
+            principal: (*principal > 0).then(|| principal.to_string().into()),
+            session: (*session > 0).then_some(SessionKey([*session; 16])),
         };
         let all: Vec<Addressee> = running.iter().chain(waiting).map(addressee).collect();
         let candidates = |part: std::ops::Range<usize>| part.map(|at| all[at].of_call(at as u64));
         owner(candidates(0..running.len()), candidates(running.len()..all.len()))
     }
 
-    const NONE: ClientFeatures = ClientFeatures { sampling: false, form: false, url: false, roots: false };
+    #[test]
+    fn with_all_calls_of_one_session_there_is_no_doubt_whom_to_ask() {
+        let (mine, theirs) = ((1, 7), (1, 8));
+        assert_eq!(owner_of(&[mine, mine], &[mine]), Owner::Call(1, ClientFeatures::default()));
+        assert_eq!(owner_of(&[], &[mine, mine]), Owner::Call(1, ClientFeatures::default()));
+        assert_eq!(owner_of(&[mine, theirs], &[]), Owner::Unclear);
+        assert_eq!(owner_of(&[mine, mine], &[theirs]), Owner::Unclear);
+        assert_eq!(owner_of(&[mine, (1, 0)], &[]), Owner::Unclear, "a request that stands for itself");
+    }
 
     #[test]
     fn a_call_that_waits_for_its_client_keeps_nobody_else_of_the_same_name_from_being_asked() {
         assert_eq!(owner_of(&[], &[]), Owner::Nobody);
-        assert_eq!(owner_of(&[0], &[]), Owner::Call(0, NONE));
-        assert_eq!(owner_of(&[0], &[0, 0]), Owner::Call(0, NONE));
-        assert_eq!(owner_of(&[1], &[1]), Owner::Call(0, NONE));
-        assert_eq!(owner_of(&[], &[2]), Owner::Call(0, NONE), "it asks for more than one thing");
-        for (running, waiting) in [(&[1][..], &[2][..]), (&[1], &[0]), (&[0], &[1]), (&[1], &[1, 2]), (&[1, 1], &[])] {
+        assert_eq!(owner_of(&[(0, 0)], &[]), Owner::Call(0, ClientFeatures::default()));
+        assert_eq!(owner_of(&[(0, 0)], &[(0, 0), (0, 0)]), Owner::Call(0, ClientFeatures::default()));
+        assert_eq!(owner_of(&[(1, 0)], &[(1, 0)]), Owner::Call(0, ClientFeatures::default()));
+        assert_eq!(
+            owner_of(&[], &[(2, 0)]),
+            Owner::Call(0, ClientFeatures::default()),
+            "it asks for more than one thing"
+        );
+        for (running, waiting) in [
+            (&[(1, 0)][..], &[(2, 0)][..]),
+            (&[(1, 0)], &[(0, 0)]),
+            (&[(0, 0)], &[(1, 0)]),
+            (&[(1, 0)], &[(1, 0), (2, 0)]),
+            (&[(1, 0), (1, 0)], &[]),
+        ] {
             assert_eq!(owner_of(running, waiting), Owner::Unclear, "{running:?} {waiting:?}");
         }
-        assert_eq!(owner_of(&[], &[1, 1]), Owner::Unclear);
+        assert_eq!(owner_of(&[], &[(1, 0), (1, 0)]), Owner::Unclear);
     }
 
     proptest! {
         #[test]
         fn a_question_reaches_nobody_whom_it_may_not_concern(
-            running in prop::collection::vec(0u8..3, 0..4), waiting in prop::collection::vec(0u8..3, 0..4),
+            running in prop::collection::vec((0u8..3, 0u8..3), 0..4), waiting in prop::collection::vec((0u8..3, 0u8..3), 0..4),
         ) {
-            let all: Vec<u8> = running.iter().chain(&waiting).copied().collect();
+            let all: Vec<(u8, u8)> = running.iter().chain(&waiting).copied().collect();
             match owner_of(&running, &waiting) {
                 Owner::Nobody => prop_assert!(all.is_empty()),
-                // Whichever call it really belongs to, its client has the name of the one that is asked.
+                // Whichever call it really belongs to, its client has the name of the one that is asked, or is that one.
                 Owner::Call(found, _) => {
-                    prop_assert!(all.iter().all(|other| *other == all[found as usize]));
-                    prop_assert!(running.len() == 1 || all.len() == 1);
-                    prop_assert!(running.is_empty() || found == 0);
+                    let (principal, session) = all[found as usize];
+                    let only = running.len() == 1 || all.len() == 1;
+                    let one_person = only && all.iter().all(|other| other.0 == principal);
+                    prop_assert!(one_person || (session > 0 && all.iter().all(|other| other.1 == session)));
+                    prop_assert!(running.is_empty() || (found as usize) < running.len());
                 }
                 Owner::Unclear => prop_assert!(all.len() > 1),
             }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use mcproxy_ipc::CallTimeouts;
 use mcproxy_mcp::OwnKeyMap;
 
-use super::asks::{Addressee, Candidate};
+use super::asks::{Addressee, Candidate, Feature};
 
 /// Which call of the gateway a request to the server belongs to.
 #[derive(Debug)]
@@ -105,6 +105,11 @@ impl Calls {
     /// It will not go on.
     pub(crate) fn forget_suspended(&mut self) {
         self.suspended = self.suspended.saturating_sub(1);
+    }
+
+    /// Whether the client of a call can be asked for this.
+    pub(crate) fn can_be_asked(&self, upstream: u64, feature: Feature) -> bool {
+        self.pending.get(&upstream).is_some_and(|pending| feature.is_in(pending.addressee.features()))
     }
 
     /// Those that a request of the server may belong to.

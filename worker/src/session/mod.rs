@@ -5,6 +5,7 @@ mod asks;
 mod calls;
 mod catalogue;
 mod health;
+mod held;
 mod idle;
 mod input;
 mod noise;
@@ -21,7 +22,7 @@ use std::{
 
 use bytes::Bytes;
 use mcproxy_ipc::{
-    CatalogueCounts, ClientFeatures, EndReason, ServerDescription, ServerLimits, WorkerSpec,
+    CatalogueCounts, ClientFeatures, EndReason, Instances, ServerDescription, ServerLimits, WorkerSpec,
     data::{CallContext, GatewayToWorker, Outcome, ServerEra, ServerTraits, WorkerToGateway},
     frame::MAX_PAYLOAD,
 };
@@ -33,10 +34,11 @@ use self::{
     calls::Calls,
     catalogue::{Catalogue, Gathering},
     health::{Diagnosis, Health, Work},
+    held::Held,
     noise::Noise,
     parks::Parks,
 };
-pub(crate) use self::{catalogue::Kind, idle::Idle};
+pub(crate) use self::{asks::features_of, catalogue::Kind, idle::Idle};
 use crate::dialect::legacy;
 
 /// Servers announce several changes in a row; one new list answers them all.
@@ -103,6 +105,8 @@ pub(crate) struct Session {
     calls: Calls,
     /// What the server may ask clients for.
     features: ClientFeatures,
+    /// What an instance of one client asks outside of calls is for that client as well.
+    held: Option<Held>,
     parks: Parks,
     health: Health,
     /// Of a server that is ended when nobody needs it.
@@ -125,6 +129,7 @@ pub(crate) struct Session {
 impl Session {
     /// Opens the conversation. `linked`: somebody reads `out.gateway` already.
     pub(crate) fn new(spec: &WorkerSpec, linked: bool, log: Logger, now: Instant) -> Self {
+        let features = spec.features.unwrap_or_default();
         let mut session = Self {
             server: spec.server.to_string(),
             limits: spec.limits,
@@ -133,7 +138,8 @@ impl Session {
             next_id: 0,
             asked: Vec::new(),
             calls: Calls::new(spec.limits.concurrent_calls, spec.timeouts),
-            features: spec.features,
+            features,
+            held: (spec.instances == Instances::OfOne).then(Held::default),
             parks: Parks::default(),
             health: Health::new(spec.timeouts.idle, now),
             idle: spec.idle_timeout.map(|after| Idle::new(after, now)),
@@ -150,7 +156,7 @@ impl Session {
         };
         let id = session.mint();
         session.asked.push((id, Asked::Initialize));
-        legacy::initialize(&mut session.out.server, id, spec.features);
+        legacy::initialize(&mut session.out.server, id, features);
         session
     }
 
@@ -199,6 +205,7 @@ impl Session {
                     legacy::cancel(&mut self.out.server, upstream, reason.as_deref());
                 }
             }
+            GatewayToWorker::RootsChanged { .. } => self.tell_roots_changed(),
             // All sessions share this server; what each of them had here was given up call by call.
             GatewayToWorker::Release { .. } => {}
         }
@@ -227,7 +234,9 @@ impl Session {
         legacy::call(&mut self.out.server, upstream, method, params, meta).map_err(|bad| {
             self.calls.close(upstream);
             ErrorObject::new(ErrorCode::INVALID_PARAMS, bad)
-        })
+        })?;
+        self.ask_what_was_held(upstream, now);
+        Ok(())
     }
 
     /// A call came or ended.
@@ -243,6 +252,7 @@ impl Session {
     pub(crate) fn tick(&mut self, deaf: bool, now: Instant) {
         match self.phase {
             Phase::Initializing { until } | Phase::Listing { until } => {
+                self.answer_held(now);
                 if now >= until {
                     self.out.events.push(Event::Broken(EndReason::StartTimeout));
                     self.phase = Phase::Ending;
@@ -270,7 +280,9 @@ impl Session {
     /// When [`Session::tick`] should be called next.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         match self.phase {
-            Phase::Initializing { until } | Phase::Listing { until } => Some(until),
+            Phase::Initializing { until } | Phase::Listing { until } => {
+                self.held.as_ref().and_then(Held::deadline).into_iter().chain([until]).min()
+            }
             Phase::Serving => {
                 let pages = self.asked.iter().filter_map(|(_, asked)| match asked {
                     Asked::Page { until, .. } => Some(*until),

@@ -99,6 +99,11 @@ impl Parks {
         ripe
     }
 
+    /// Nothing more is waited for.
+    pub(super) fn hurry(&mut self, now: Instant) {
+        self.ripe_at = Some(now);
+    }
+
     /// The calls with something that their clients were not told yet, and that do not wait already.
     pub(super) fn asking(&self) -> Vec<u64> {
         let mut asking: Vec<u64> = self.fresh.iter().map(|(of, _)| *of).collect();

@@ -10,6 +10,7 @@ use slog::{debug, warn};
 use super::{
     Phase, Session,
     asks::{Addressee, Feature, Owner, Substitute, owner},
+    held::Held,
     parks::Ask,
 };
 use crate::dialect::legacy;
@@ -31,9 +32,13 @@ impl Session {
                     (ErrorCode::INTERNAL_ERROR, Cow::Borrowed("too much is asked at once"))
                 }
             }
-            // Who asks at its start for the roots goes on without any.
             Owner::Nobody if feature == Feature::Roots => {
-                return self.answer(|out| legacy::answer_result(out, &id, r#"{"roots":[]}"#));
+                // Who asks a shared server's clients for the roots at its start goes on without any.
+                let held = self.held.as_mut().is_some_and(|held| held.hold(id.clone(), Instant::now()));
+                if !held {
+                    self.answer_no_roots(&id);
+                }
+                return;
             }
             Owner::Nobody => (ErrorCode::INTERNAL_ERROR, Cow::Borrowed("outside of calls there is nobody to ask")),
             Owner::Unclear => (
@@ -49,6 +54,44 @@ impl Session {
         }
         let error = mcproxy_mcp::error_object(refusal.0, refusal.1);
         self.answer(|out| legacy::answer_error(out, &id, error.get()));
+    }
+
+    fn answer_no_roots(&mut self, id: &RequestId) {
+        self.answer(|out| legacy::answer_result(out, id, r#"{"roots":[]}"#));
+    }
+
+    /// A server that starts does not wait for its first call for ever.
+    pub(super) fn answer_held(&mut self, now: Instant) {
+        for id in self.held.as_mut().map(|held| held.overdue(now)).unwrap_or_default() {
+            self.answer_no_roots(&id);
+        }
+    }
+
+    /// There is a call, so that the client can be asked for what the server wanted to know before.
+    pub(super) fn ask_what_was_held(&mut self, upstream: u64, now: Instant) {
+        let ids = self.held.as_mut().map(Held::take).unwrap_or_default();
+        let are_some = !ids.is_empty();
+        for id in ids {
+            let ask = Ask { id: id.clone(), feature: Feature::Roots, params: Bytes::new() };
+            if !self.calls.can_be_asked(upstream, Feature::Roots) || !self.parks.ask(upstream, ask) {
+                self.answer_no_roots(&id);
+            }
+        }
+        if are_some {
+            // The call may be over sooner than more would be gathered.
+            self.parks.hurry(now);
+            self.park_calls(now);
+        }
+        if self.held.as_mut().is_some_and(Held::take_owed) {
+            self.tell_roots_changed();
+        }
+    }
+
+    /// The client works in other directories than before.
+    pub(super) fn tell_roots_changed(&mut self) {
+        if self.features.roots_changed && matches!(self.phase, Phase::Serving) {
+            legacy::roots_changed(&mut self.out.server);
+        }
     }
 
     /// Lets the calls wait whose server asked for something.
@@ -79,10 +122,6 @@ impl Session {
             return self.fail(id, &ErrorObject::new(ErrorCode::INVALID_PARAMS, text));
         };
         self.used(now);
-        if let Some((outcome, payload)) = park.over {
-            self.calls.forget_suspended();
-            return self.tell(WorkerToGateway::Done { id, outcome }, payload);
-        }
         let answers = RawObject::from_slice(payload).unwrap_or_default();
         for (key, ask) in &park.asks {
             let answer = answers.get_object(key).unwrap_or_default();
@@ -91,6 +130,10 @@ impl Session {
                 (None, Some(error)) => self.answer(|out| legacy::answer_error(out, &ask.id, error.get())),
                 (Some(_), Some(_)) | (None, None) => self.substitute(ask),
             }
+        }
+        if let Some((outcome, payload)) = park.over {
+            self.calls.forget_suspended();
+            return self.tell(WorkerToGateway::Done { id, outcome }, payload);
         }
         // A client of 2026-07-28 may be another one each time.
         if context.client_capabilities.is_some() {
@@ -103,13 +146,13 @@ impl Session {
     pub(super) fn abandon(&mut self, handle: u64, reason: &str) {
         let Some(park) = self.parks.take(handle) else { return };
         self.calls.forget_suspended();
-        if park.over.is_some() {
-            return;
-        }
         for (_, ask) in &park.asks {
             self.substitute(ask);
         }
         self.nobody_answers(park.upstream);
+        if park.over.is_some() {
+            return;
+        }
         legacy::cancel(&mut self.out.server, park.upstream, Some(reason));
     }
 
@@ -140,6 +183,9 @@ impl Session {
         let params = params.and_then(|raw| RawObject::from_raw(raw).ok()).unwrap_or_default();
         if let Some(Ok(id)) = params.get("requestId").map(RequestId::from_raw) {
             self.parks.withdraw(&id);
+            if let Some(held) = &mut self.held {
+                held.withdraw(&id);
+            }
         }
     }
 

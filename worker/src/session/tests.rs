@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use mcproxy_ipc::{CallTimeouts, ClientFeatures, Generation, Instances, LaunchSpec, ServerName};
+use mcproxy_ipc::{CallTimeouts, Generation, Instances, LaunchSpec, ServerName};
 use proptest::prelude::*;
 
 use super::*;
@@ -23,7 +23,7 @@ pub(crate) fn spec() -> WorkerSpec {
             total: Duration::from_secs(100),
             input: Duration::from_secs(600),
         },
-        features: ClientFeatures::default(),
+        features: None,
         limits: ServerLimits {
             line_bytes: 1 << 20,
             tools: 100,

@@ -8,7 +8,7 @@ use std::{
 
 use bytes::Bytes;
 use mcproxy_ipc::{
-    CallTimeouts, ClientFeatures, Ended, Generation, Instances, LaunchSpec, Listener, Receiver, Role, Secret, Sender,
+    CallTimeouts, Ended, Generation, Instances, LaunchSpec, Listener, Receiver, Role, Secret, Sender,
     ServerDescription, ServerLimits, ServerName, Verdict, WorkerSpec, connect,
     control::{SupervisorToWorker, WorkerToSupervisor},
     data::{CallContext, GatewayToWorker, Outcome, WorkerToGateway},
@@ -63,7 +63,7 @@ impl Worker {
             },
             start_timeout: DEADLINE,
             timeouts: CallTimeouts { idle: DEADLINE, total: DEADLINE, input: DEADLINE },
-            features: ClientFeatures::default(),
+            features: None,
             limits: ServerLimits {
                 line_bytes: 4 << 20,
                 tools: 2000,
