@@ -144,11 +144,23 @@ impl Endpoint {
 
     /// Sends one message. The status of the answer decides what follows; no retry is made here.
     pub(crate) async fn post(&self, key: &SessionKey, body: impl Into<Bytes>) -> Result<Reply, EndpointError> {
-        let request = self
-            .with_headers(self.client.post(&self.url), key)
+        self.send(self.with_headers(self.client.post(&self.url), key), body.into()).await
+    }
+
+    /// The same for a message that stands for itself, with headers of its own.
+    pub(crate) async fn post_with(&self, headers: &[(String, String)], body: Vec<u8>) -> Result<Reply, EndpointError> {
+        let mut request = self.with_headers(self.client.post(&self.url), &SessionKey::default());
+        for (name, value) in headers {
+            request = request.insert_header((name.as_str(), value.as_str()));
+        }
+        self.send(request, body.into()).await
+    }
+
+    async fn send(&self, request: ClientRequest, body: Bytes) -> Result<Reply, EndpointError> {
+        let request = request
             .insert_header((ACCEPT, "application/json, text/event-stream"))
             .insert_header((CONTENT_TYPE, "application/json"));
-        let response = self.check(request.send_body(body.into()).await).await?;
+        let response = self.check(request.send_body(body).await).await?;
         if response.status() == StatusCode::ACCEPTED || response.status() == StatusCode::NO_CONTENT {
             return Ok(Reply::Accepted);
         }

@@ -10,6 +10,7 @@ mod bridge;
 mod chaos;
 mod cli;
 mod conformance;
+mod connect;
 mod edges;
 mod faults;
 mod http;

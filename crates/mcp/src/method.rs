@@ -58,3 +58,12 @@ pub const ELICITATION_COMPLETE: &str = "notifications/elicitation/complete";
 pub const ROOTS_CHANGED: &str = "notifications/roots/list_changed";
 /// A server wants to know the client's roots.
 pub const ROOTS_LIST: &str = "roots/list";
+
+/// Which param of a request names what it is about: requests of 2026-07-28 repeat it in the `Mcp-Name` header.
+pub fn subject_of(method: &str) -> Option<&'static str> {
+    match method {
+        TOOLS_CALL | PROMPTS_GET => Some("name"),
+        RESOURCES_READ => Some("uri"),
+        _ => None,
+    }
+}

@@ -22,7 +22,7 @@ pub(crate) fn climb<'r>(
         return Err(unsupported(&claim.version));
     }
     agree(METHOD, header(METHOD), method, Some)?;
-    if let Some(name) = named_by(method).and_then(|key| params.get_string(key)) {
+    if let Some(name) = method::subject_of(method).and_then(|key| params.get_string(key)) {
         let decoded = match header(NAME) {
             Stated::Once(text) => header_value::decode(text),
             _ => None,
@@ -36,15 +36,6 @@ pub(crate) fn climb<'r>(
         ));
     }
     Ok(claim)
-}
-
-/// Which param of a method `Mcp-Name` repeats.
-fn named_by(method: &str) -> Option<&'static str> {
-    match method {
-        method::TOOLS_CALL | method::PROMPTS_GET => Some("name"),
-        method::RESOURCES_READ => Some("uri"),
-        _ => None,
-    }
 }
 
 /// Refuses a header that does not say what the body says; `read` turns its text into what it stands for.

@@ -2,15 +2,19 @@
 //!
 //! - [`lines`] reads stdin and [`output`] writes stdout, each on a thread of its own, because both may block;
 //! - [`relay`] carries messages over and keeps the session alive when the other side forgets it;
-//! - [`stream`] listens to what the server says by itself.
+//! - [`stream`] listens to what the server says by itself;
+//! - [`stateless`] carries requests of 2026-07-28, which have no session, and [`mirror`] knows what they repeat in headers.
 //!
+//! The client's own requests say which era it speaks: it begins with `initialize`, or claims 2026-07-28 in each of them.
 //! Notifications and responses are sent one after the other, so that their order holds; requests run side by side.
 
 mod failure;
 mod lines;
 mod link;
+mod mirror;
 mod output;
 mod relay;
+mod stateless;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -24,7 +28,12 @@ use tokio::{
     time::timeout,
 };
 
-use self::{lines::Line, output::Output, relay::Relay};
+use self::{
+    lines::Line,
+    output::Output,
+    relay::Relay,
+    stateless::{Stateless, is_stateless},
+};
 use crate::cli::{console::Console, endpoint::Endpoint, error::CliError, exit::Exit};
 
 /// Requests at once; a client that has more open gets errors rather than a stuck pipe.
@@ -43,8 +52,13 @@ pub(crate) async fn run(endpoint: Endpoint, console: &mut Console) -> Result<Exi
     let (output, writer) = output::write(out);
     let relay = Rc::new(Relay::new(endpoint, output.clone(), err));
     let mut terminated = signal(SignalKind::terminate())?;
-    let mut desk =
-        Desk { relay: relay.clone(), output: output.clone(), requests: JoinSet::new(), open: HashMap::new() };
+    let mut desk = Desk {
+        relay: relay.clone(),
+        stateless: Rc::default(),
+        output: output.clone(),
+        requests: JoinSet::new(),
+        open: HashMap::new(),
+    };
     let listening = actix_web::rt::spawn(stream::follow(relay.clone()));
     let drain = loop {
         tokio::select! {
@@ -65,6 +79,7 @@ pub(crate) async fn run(endpoint: Endpoint, console: &mut Console) -> Result<Exi
         }
     };
     if drain {
+        desk.stop_listening();
         let rest = async { while desk.requests.join_next().await.is_some() {} };
         tokio::select! {
             _ = timeout(DRAIN_TIMEOUT, rest) => {}
@@ -86,9 +101,27 @@ pub(crate) async fn run(endpoint: Endpoint, console: &mut Console) -> Result<Exi
 /// What came from the client and is not yet answered.
 struct Desk {
     relay: Rc<Relay>,
+    stateless: Rc<Stateless>,
     output: Output,
     requests: JoinSet<Option<RequestId>>,
-    open: HashMap<RequestId, AbortHandle>,
+    open: HashMap<RequestId, Open>,
+}
+
+/// A request that is not answered yet.
+struct Open {
+    task: AbortHandle,
+    way: Way,
+}
+
+/// How a request goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// Within the session.
+    Session,
+    /// For itself: whoever closes its connection gives it up.
+    Alone,
+    /// The same, and it is answered only in the end.
+    Listens,
 }
 
 impl Desk {
@@ -116,17 +149,27 @@ impl Desk {
             Ok(Message::Request { id, method, .. }) if method == method::INITIALIZE => {
                 self.relay.initialize(&id, text.clone()).await;
             }
-            Ok(Message::Request { id, .. }) => self.begin(id, text.clone()).await,
+            Ok(Message::Request { id, method, params }) => {
+                let way = match is_stateless(&method, params) {
+                    true if method == method::LISTEN => Way::Listens,
+                    true => Way::Alone,
+                    false => Way::Session,
+                };
+                self.begin(id, way, text.clone()).await;
+            }
             Ok(Message::Notification { method, params }) => {
                 let cancelled = (method == method::CANCELLED).then(|| cancelled_id(params?)).flatten();
-                let is_initialized = method == method::INITIALIZED;
-                self.tell(text.clone()).await;
-                if is_initialized {
+                let open = cancelled.and_then(|id| self.open.remove(&id));
+                // Beyond a session there is nobody to be told: closing the connection says it.
+                if open.as_ref().is_none_or(|open| open.way == Way::Session) && !is_stateless(&method, params) {
+                    self.tell(text.clone()).await;
+                }
+                if method == method::INITIALIZED {
                     self.relay.client_is_ready();
                 }
                 // Nobody waits for the answer any more, and there need not be one.
-                if let Some(task) = cancelled.and_then(|id| self.open.remove(&id)) {
-                    task.abort();
+                if let Some(open) = open {
+                    open.task.abort();
                 }
             }
             Ok(Message::Response { .. }) => self.tell(text.clone()).await,
@@ -134,18 +177,28 @@ impl Desk {
         }
     }
 
-    async fn begin(&mut self, id: RequestId, text: Vec<u8>) {
+    async fn begin(&mut self, id: RequestId, way: Way, text: Vec<u8>) {
         if self.requests.len() >= MAX_IN_FLIGHT {
             let error = error_object(ErrorCode::INTERNAL_ERROR, format!("more than {MAX_IN_FLIGHT} requests at once"));
             return self.refuse(Some(&id), error.get()).await;
         }
-        let relay = self.relay.clone();
+        let (relay, stateless) = (self.relay.clone(), self.stateless.clone());
         let own = id.clone();
         let task = self.requests.spawn_local(async move {
-            relay.request(&own, text).await;
+            match way {
+                Way::Session => relay.request(&own, text).await,
+                Way::Alone | Way::Listens => stateless.request(&relay, &own, &text).await,
+            }
             Some(own)
         });
-        self.open.insert(id, task);
+        self.open.insert(id, Open { task, way });
+    }
+
+    /// Nobody wants to hear of anything any more.
+    fn stop_listening(&mut self) {
+        for open in self.open.values().filter(|open| open.way == Way::Listens) {
+            open.task.abort();
+        }
     }
 
     async fn tell(&self, text: Vec<u8>) {

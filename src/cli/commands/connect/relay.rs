@@ -132,12 +132,19 @@ impl Relay {
         }
     }
 
-    /// A connection that was refused has carried nothing, so the message can be tried again.
     async fn post_patiently(&self, key: &SessionKey, text: &[u8]) -> Result<Reply, EndpointError> {
+        self.patiently(async || self.endpoint.post(key, text.to_vec()).await).await
+    }
+
+    /// A connection that was refused has carried nothing, so the message can be tried again.
+    pub(super) async fn patiently(
+        &self,
+        post: impl AsyncFn() -> Result<Reply, EndpointError>,
+    ) -> Result<Reply, EndpointError> {
         let give_up = Instant::now() + PATIENCE;
         let mut wait = FIRST_RETRY;
         loop {
-            match self.endpoint.post(key, text.to_vec()).await {
+            match post().await {
                 Err(EndpointError::Connect { .. }) if Instant::now() + wait < give_up => sleep(wait).await,
                 other => return other,
             }
@@ -190,7 +197,8 @@ impl Relay {
         }
     }
 
-    async fn fail(&self, id: &RequestId, error: &EndpointError) {
+    /// Tells the client that its request failed on the way.
+    pub(super) async fn fail(&self, id: &RequestId, error: &EndpointError) {
         self.remark(&failure::chain(error));
         self.output.line(&failure::response(id, error)).await;
     }
@@ -198,7 +206,7 @@ impl Relay {
 
 /// What a message is to the one who waits for the answer to a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub(super) enum Kind {
     Answer,
     /// To be passed on.
     Other,
@@ -207,7 +215,7 @@ enum Kind {
 }
 
 impl Kind {
-    fn of(message: &str, id: &RequestId) -> Self {
+    pub(super) fn of(message: &str, id: &RequestId) -> Self {
         match parse(message.as_bytes()) {
             Ok(Message::Response { id: answered, .. }) if answered == *id => Self::Answer,
             Ok(_) => Self::Other,

@@ -1,0 +1,143 @@
+//! Requests of 2026-07-28: each is carried for itself, without a session, and says in headers what it is.
+
+use std::cell::RefCell;
+
+use mcproxy_mcp::{
+    ErrorCode, Message, Outcome, RawObject, RawValue, RequestId, json_string, meta, method, parse, write_request,
+};
+
+use super::{
+    mirror::Mirror,
+    relay::{Kind, Relay},
+};
+use crate::cli::endpoint::{EndpointError, MessageStream, Reply};
+
+/// Most pages of tools that are read to find out what calls have to repeat.
+const MAX_PAGES: usize = 100;
+
+/// What is remembered from one request to the next.
+#[derive(Debug, Default)]
+pub(super) struct Stateless(RefCell<Mirror>);
+
+/// Whether a request is of this revision: it says so, or asks who speaks it.
+pub(super) fn is_stateless(request: &str, params: Option<&RawValue>) -> bool {
+    let claims = || {
+        let params = RawObject::from_raw(params?).ok()?;
+        params.get_object("_meta")?.get(meta::PROTOCOL_VERSION).map(|_| ())
+    };
+    request == method::DISCOVER || claims().is_some()
+}
+
+impl Stateless {
+    /// Sends a request and passes on all that comes back, its answer last. Dropping it closes the connection, which gives
+    /// the request up.
+    pub(super) async fn request(&self, relay: &Relay, id: &RequestId, text: &[u8]) {
+        if let Err(error) = self.try_request(relay, id, text).await {
+            relay.fail(id, &error).await;
+        }
+    }
+
+    async fn try_request(&self, relay: &Relay, id: &RequestId, text: &[u8]) -> Result<(), EndpointError> {
+        let Ok(Message::Request { method, params, .. }) = parse(text) else { return Ok(()) };
+        let params = params.and_then(|raw| RawObject::from_raw(raw).ok()).unwrap_or_default();
+        let mut stream = match self.post(relay, &method, &params, text).await {
+            // It was not accepted. The tool may repeat arguments that we do not know of (transports, client behavior).
+            Err(error) if method == method::TOOLS_CALL && is_mismatch(&error) => {
+                self.look_again(relay, &params).await?;
+                self.post(relay, &method, &params, text).await?
+            }
+            other => other?,
+        };
+        while let Some(message) = stream.next().await? {
+            let kind = Kind::of(&message, id);
+            if kind == Kind::Answer && method == method::TOOLS_LIST {
+                self.learn(&message);
+            }
+            if kind != Kind::Foreign {
+                relay.output.line(&message).await;
+            }
+            if kind == Kind::Answer {
+                return Ok(());
+            }
+        }
+        Err(EndpointError::NoAnswer)
+    }
+
+    async fn post(
+        &self,
+        relay: &Relay,
+        method: &str,
+        params: &RawObject<'_>,
+        text: &[u8],
+    ) -> Result<MessageStream, EndpointError> {
+        let headers = self.0.borrow().headers(method, params);
+        match relay.patiently(async || relay.endpoint.post_with(&headers, text.to_vec()).await).await? {
+            Reply::Messages(stream) => Ok(*stream),
+            Reply::Accepted => Err(EndpointError::NoAnswer),
+        }
+    }
+
+    /// Lists the tools in the name of this request, for what their calls repeat.
+    async fn look_again(&self, relay: &Relay, params: &RawObject<'_>) -> Result<(), EndpointError> {
+        let id = RequestId::from_raw(&json_string("mcproxy-connect-tools")).expect("a short string");
+        let meta = params.get_object("_meta").map(|mut meta| {
+            meta.remove("progressToken");
+            meta.to_raw()
+        });
+        let mut cursor: Option<Box<RawValue>> = None;
+        for _ in 0..MAX_PAGES {
+            let mut list = RawObject::default();
+            if let Some(meta) = &meta {
+                list.set("_meta", meta);
+            }
+            if let Some(cursor) = &cursor {
+                list.set("cursor", cursor);
+            }
+            let mut text = Vec::new();
+            write_request(&mut text, &id, method::TOOLS_LIST, list.to_raw().get());
+            let mut stream = self.post(relay, method::TOOLS_LIST, &list, &text).await?;
+            let answer = loop {
+                let message = stream.next().await?.ok_or(EndpointError::NoAnswer)?;
+                if Kind::of(&message, &id) == Kind::Answer {
+                    break message;
+                }
+            };
+            cursor = self.learn(&answer);
+            if cursor.is_none() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn learn(&self, answer: &str) -> Option<Box<RawValue>> {
+        match parse(answer.as_bytes()) {
+            Ok(Message::Response { outcome: Outcome::Result(result), .. }) => self.0.borrow_mut().learn(result),
+            _ => None,
+        }
+    }
+}
+
+fn is_mismatch(error: &EndpointError) -> bool {
+    let code = || {
+        let body = RawObject::from_text(error.body()?).ok()?;
+        body.get_object("error")?.get("code")?.get().parse().ok().map(ErrorCode)
+    };
+    code() == Some(ErrorCode::HEADER_MISMATCH)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_is_of_this_revision_when_it_says_so_or_asks_for_it() {
+        let is = |method: &str, params: &str| {
+            is_stateless(method, Some(&RawValue::from_string(params.to_owned()).expect("JSON")))
+        };
+        assert!(is("tools/list", r#"{"_meta":{"io.modelcontextprotocol/protocolVersion":"1900-01-01"}}"#));
+        assert!(is_stateless(method::DISCOVER, None));
+        assert!(!is("tools/list", r#"{"_meta":{"progressToken":1}}"#) && !is("tools/list", "[]"));
+        assert!(!is_stateless("tools/list", None));
+    }
+}
