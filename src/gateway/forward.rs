@@ -29,7 +29,7 @@ use super::{
     metrics::Outcome,
     reason,
     reply::Reply,
-    rewrite::{self, ResultRewrite},
+    rewrite::{self, ResultRewrite, down::Lowered},
     session::Session,
     stateless::{self, Retry, Visitor, input_required},
     tickets::{Purpose, Shown},
@@ -144,13 +144,13 @@ impl<'a> Forward<'a> {
             Answer::NeedsInput(need) => match self.exchange.caller.session() {
                 // In a box of its own: calls that never need it must not carry its state.
                 Some(session) => match Box::pin(self.ask(link.clone(), session, need)).await {
-                    Ok(answer) => self.answered(answer, rewrite),
+                    Ok(answer) => self.answered(&link, answer, rewrite),
                     Err(Stuck::Cancelled) => (Outcome::Cancelled, None),
                     Err(stuck) => (Outcome::Error, Some(self.stuck(&stuck))),
                 },
                 None => self.send_away(need),
             },
-            answer => self.answered(answer, rewrite),
+            answer => self.answered(&link, answer, rewrite),
         };
         let (outcome, reply) = match (&self.exchange.caller, reply) {
             (Caller::Visitor(visitor), Some(reply)) => self.for_visitor(visitor, &link, outcome, reply),
@@ -166,10 +166,19 @@ impl<'a> Forward<'a> {
         (outcome, reply)
     }
 
-    fn answered(&self, answer: Answer, rewrite: ResultRewrite) -> (Outcome, Option<Reply>) {
+    fn answered(&self, link: &Link, answer: Answer, rewrite: ResultRewrite) -> (Outcome, Option<Reply>) {
+        let lower = link.traits().era == ServerEra::Modern && self.exchange.caller.session().is_some();
         match answer {
-            Answer::Result(result) => (Outcome::Result, Some(Reply::Result(self.outbound(result, rewrite)))),
-            Answer::Error(error) => (Outcome::Error, Some(Reply::Error(self.outbound(error, rewrite::error)))),
+            Answer::Result(result) => {
+                let result = self.outbound(result, rewrite);
+                let result = if lower { lowered(result) } else { result };
+                (Outcome::Result, Some(Reply::Result(result)))
+            }
+            Answer::Error(error) => {
+                let error = self.outbound(error, rewrite::error);
+                let reply = if lower { self.lowered_error(error) } else { Reply::Error(error) };
+                (Outcome::Error, Some(reply))
+            }
             Answer::Cancelled => (Outcome::Cancelled, None),
             Answer::NeedsInput(_) => (Outcome::Error, Some(self.failed(Failure::NeedsInput))),
             Answer::Abandoned => (Outcome::Lost, Some(self.failed(Failure::Stopping))),
@@ -206,10 +215,10 @@ impl<'a> Forward<'a> {
         };
         if link.is_per_session() {
             context.session = Some(caller.key());
-            context.log_level = caller.level().map(|level| level.as_str().to_owned());
         }
-        if let Caller::Visitor(visitor) = caller {
-            context.log_level = visitor.level().map(|level| level.as_str().to_owned());
+        // A server that all share was told the level that suffices for all; one of 2026-07-28 hears it with each call.
+        if link.is_per_session() || link.traits().era == ServerEra::Modern || caller.session().is_none() {
+            context.log_level = caller.level().map(|level| level.as_str().to_owned());
         }
         if link.traits().asks || link.is_per_session() {
             context.client_capabilities = Some(caller.capabilities());
@@ -398,6 +407,16 @@ impl<'a> Forward<'a> {
         }
     }
 
+    /// An error of a server of 2026-07-28, for a client of before that.
+    fn lowered_error(&self, error: Bytes) -> Reply {
+        let Ok(text) = std::str::from_utf8(&error) else { return Reply::Error(error) };
+        match rewrite::down::error(self.method, text) {
+            Lowered::Error(Cow::Borrowed(_)) => Reply::Error(error),
+            Lowered::Error(Cow::Owned(text)) => Reply::Error(text.into()),
+            Lowered::Result(text) => Reply::Result(text.into()),
+        }
+    }
+
     /// Puts the names and URIs of an answer under the client's naming and version; mostly that changes nothing.
     fn outbound(&self, answer: Bytes, rewrite: ResultRewrite) -> Bytes {
         let Ok(text) = std::str::from_utf8(&answer) else { return answer };
@@ -405,6 +424,15 @@ impl<'a> Forward<'a> {
             Cow::Borrowed(_) => answer,
             Cow::Owned(text) => text.into(),
         }
+    }
+}
+
+/// The same of a result.
+fn lowered(result: Bytes) -> Bytes {
+    let Ok(text) = std::str::from_utf8(&result) else { return result };
+    match rewrite::down::result(text) {
+        Cow::Borrowed(_) => result,
+        Cow::Owned(text) => text.into(),
     }
 }
 

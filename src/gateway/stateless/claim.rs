@@ -21,8 +21,9 @@ pub(crate) struct Claim {
 /// The end of the key that says the version, whether or not its slash is escaped.
 static VERSION_KEY: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"/protocolVersion\""));
 
-/// What a request says to us and not to the server that it goes to.
-const OURS: [&str; 4] = [meta::PROTOCOL_VERSION, meta::CLIENT_INFO, meta::CLIENT_CAPABILITIES, meta::LOG_LEVEL];
+/// What a request says to us and not to the server that it goes to: the worker says it in its own way. Who makes the
+/// request, a server of this era may know, too.
+const OURS: [&str; 3] = [meta::PROTOCOL_VERSION, meta::CLIENT_CAPABILITIES, meta::LOG_LEVEL];
 
 /// Leaves in a `_meta` what is for the server.
 pub(crate) fn take_claim(meta: &mut RawObject<'_>) {
