@@ -73,6 +73,7 @@ struct DescriptionView<'a> {
     version: &'a str,
     protocol_version: &'a str,
     era: &'a str,
+    probe: &'a str,
     tools: usize,
     prompts: usize,
     resources: usize,
@@ -191,7 +192,8 @@ impl<'a> DescriptionView<'a> {
             name: &about.name,
             version: &about.version,
             protocol_version: &about.protocol_version,
-            era: &about.era,
+            era: about.era.as_str(),
+            probe: &about.probe,
             tools: about.counts.tools,
             prompts: about.counts.prompts,
             resources: about.counts.resources,
@@ -232,7 +234,7 @@ pub(crate) fn endpoint_url(report: &StatusReport) -> String {
 mod tests {
     use std::time::Duration;
 
-    use mcproxy_ipc::{CatalogueCounts, InstanceCount};
+    use mcproxy_ipc::{CatalogueCounts, InstanceCount, data::ServerEra};
     use serde_json::json;
 
     use super::*;
@@ -251,7 +253,8 @@ mod tests {
             change: Some(ChangeStatus::Failed("it exited".into())),
             stale: false,
             description: Some(ServerDescription {
-                era: "legacy".into(),
+                era: ServerEra::Legacy,
+                probe: "as configured".into(),
                 protocol_version: "2025-11-25".into(),
                 name: "mcp-time".into(),
                 version: "1.2".into(),
@@ -294,7 +297,7 @@ mod tests {
                 "retryInSeconds": null, "stale": false, "workerPid": 4, "serverPid": 5, "instances": {"running": 2, "max": 16}, "rssBytes": 8192, "lastError": "it exited",
                 "start": null, "change": {"state": "failed", "start": null, "error": "it exited"},
                 "server": {
-                    "name": "mcp-time", "version": "1.2", "protocolVersion": "2025-11-25", "era": "legacy",
+                    "name": "mcp-time", "version": "1.2", "protocolVersion": "2025-11-25", "era": "legacy", "probe": "as configured",
                     "tools": 2, "prompts": 0, "resources": 0, "resourceTemplates": 0,
                 },
                 "events": [{

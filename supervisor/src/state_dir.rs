@@ -1,6 +1,8 @@
-//! The directory for what outlives all processes: at present what each server offered last (`docs/decisions/0035`).
+//! The directory for what outlives all processes: what each server offered last and which era of MCP it
+//! spoke (`docs/decisions/0035`, `0062`).
 //!
-//! Nothing depends on it. Without it, or when it cannot be written, lists are complete a little later after a start.
+//! Nothing depends on it. Without it, or when it cannot be written, servers are asked once more for what they speak, and
+//! lists are complete a little later after a start.
 
 use std::{
     collections::HashSet,
@@ -64,9 +66,13 @@ impl Wanted {
         let mut wanted = Self { files: HashSet::new(), undecided: HashSet::new() };
         for server in servers {
             match server.catalogue_key() {
-                Some(key) => wanted.files.insert(key.file_name(&server.name)),
-                None => wanted.undecided.insert(server.name.to_string()),
-            };
+                Some(key) => {
+                    wanted.files.extend([key.file_name(&server.name), key.era_file_name(&server.name)]);
+                }
+                None => {
+                    wanted.undecided.insert(server.name.to_string());
+                }
+            }
         }
         wanted
     }
@@ -74,7 +80,8 @@ impl Wanted {
     fn has(&self, file: &OsString) -> bool {
         let Some(name) = file.to_str() else { return false };
         let server = name.split('.').next().unwrap_or_default();
-        self.files.contains(name) || (self.undecided.contains(server) && name.ends_with(".json"))
+        let finished = [".json", ".era"].iter().any(|end| name.ends_with(end));
+        self.files.contains(name) || (self.undecided.contains(server) && finished)
     }
 }
 
@@ -126,7 +133,18 @@ mod tests {
         let config = Config::load(&path, &|_| None).expect("valid");
         let state = StateDir::open(&dir.path().join("state")).expect("ours");
         let a = config.servers[0].catalogue_key().expect("it can be started").file_name(&config.servers[0].name);
-        let files = [&*a, "a.old.json", "b.some.json", "b.some.json.17.tmp", "gone.x.json", "stray"];
+        let era = a.replace(".json", ".era");
+        let files = [
+            &*a,
+            &*era,
+            "a.old.json",
+            "a.old.era",
+            "b.some.json",
+            "b.some.era",
+            "b.some.json.17.tmp",
+            "gone.x.json",
+            "stray",
+        ];
         for file in files {
             fs::write(state.catalogues().join(file), "{}").expect("written");
         }
@@ -136,7 +154,7 @@ mod tests {
             .map(|entry| entry.expect("readable").file_name().into_string().expect("text"))
             .collect();
         left.sort_unstable();
-        assert_eq!(left, [&*a, "b.some.json"]);
+        assert_eq!(left, [&*era, &*a, "b.some.era", "b.some.json"]);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::{
     time::Instant,
 };
 
-use mcproxy_ipc::{ChangeStatus, ProcessStatus, ServerDescription, ServerStatus, StartStatus, StatusReport, processes};
+use mcproxy_ipc::{ChangeStatus, ProcessStatus, ServerStatus, StartStatus, StatusReport, processes};
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
 
 use crate::context::Context;
@@ -53,13 +53,7 @@ fn fit(mut status: ServerStatus, servers: usize) -> ServerStatus {
         ChangeStatus::Starting(start) => ChangeStatus::Starting(fit_start(start)),
     });
     status.start = status.start.map(fit_start);
-    status.description = status.description.map(|about| ServerDescription {
-        era: cut(about.era, MAX_WORD),
-        protocol_version: cut(about.protocol_version, MAX_WORD),
-        name: cut(about.name, MAX_WORD),
-        version: cut(about.version, MAX_WORD),
-        counts: about.counts,
-    });
+    status.description = status.description.map(|about| about.map_texts(|text| cut(text, MAX_WORD)));
     status
 }
 
@@ -150,8 +144,9 @@ mod tests {
     use mcproxy_config::{MAX_RULES_BYTES, MAX_SERVERS};
     use mcproxy_ipc::{
         CallTimeouts, CatalogueCounts, CatalogueKey, Generation, InstanceCount, LifecycleEvent, Need, Route,
-        ServerName, ServerState, ToolRules,
+        ServerDescription, ServerName, ServerState, ToolRules,
         control::{Answer, SupervisorToGateway},
+        data::ServerEra,
     };
 
     use super::*;
@@ -209,7 +204,8 @@ mod tests {
             change: Some(ChangeStatus::Failed("e".repeat(100_000))),
             stale: false,
             description: Some(ServerDescription {
-                era: long(),
+                era: ServerEra::Modern,
+                probe: long(),
                 protocol_version: long(),
                 name: long(),
                 version: long(),

@@ -311,7 +311,7 @@ pub(crate) struct RawSettings {
     /// How many processes of a server with `instances: per-session` are kept ready for new sessions.
     #[schemars(range(min = 0, max = 16))]
     pub(crate) prewarm: u32,
-    /// Which revisions of MCP are spoken to the server: `legacy` begins with `initialize`; `auto` chooses (at present, `initialize`).
+    /// Which revisions of MCP are spoken to the server: `modern` is 2026-07-28, `legacy` those before it, which begin with `initialize`; `auto` asks the server once and remembers what it found. A server of both that asks its clients in the middle of a call may need `legacy`.
     pub(crate) era: RawEra,
     /// What the server may ask the client of a call for, if that client can do it: `sampling`, `elicitation` (a form for the user), `elicitation.url` (a page for the user), `roots`. Unless given: nothing, and whatever its client can with `instances: per-session`.
     pub(crate) client_features: Option<Vec<RawClientFeature>>,
@@ -385,6 +385,7 @@ pub(crate) enum RawInstances {
 pub(crate) enum RawEra {
     Auto,
     Legacy,
+    Modern,
 }
 
 /// What a server may ask its clients for.

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use mcproxy_ipc::{
-    CallTimeouts, CatalogueKey, ClientFeatures, Generation, InstanceRules, Instances, LaunchSpec, Secret, ServerLimits,
-    ServerName, ToolRules, WorkerSpec,
+    CallTimeouts, CatalogueKey, ClientFeatures, EraRule, Generation, InstanceRules, Instances, LaunchSpec, Secret,
+    ServerLimits, ServerName, ToolRules, WorkerSpec, data::ServerEra,
 };
 use sha2::{Digest, Sha256};
 
@@ -93,10 +93,23 @@ impl Start {
 /// Which revisions of MCP are spoken to a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Era {
-    /// What the server answers to; at present this begins with `initialize`.
+    /// What the server answers to.
     Auto,
-    /// `initialize` only.
+    /// Those that begin with `initialize`.
     Legacy,
+    /// 2026-07-28.
+    Modern,
+}
+
+impl Era {
+    /// How a worker begins with a server of which this is known.
+    pub fn rule(self, known: Option<ServerEra>) -> EraRule {
+        match self {
+            Self::Auto => EraRule::Auto { known },
+            Self::Legacy => EraRule::Only(ServerEra::Legacy),
+            Self::Modern => EraRule::Only(ServerEra::Modern),
+        }
+    }
 }
 
 /// How another configuration of a server is put in force.
@@ -133,6 +146,7 @@ impl ServerConfig {
                 start_timeout: self.start_timeout,
                 timeouts: self.timeouts,
                 features: self.features,
+                era: self.era.rule(None),
                 idle_timeout: self.start.idle_timeout(),
                 limits: self.limits,
                 instances: self.instances,
@@ -233,6 +247,7 @@ pub(crate) fn check(
         era: match settings.era {
             RawEra::Auto => Era::Auto,
             RawEra::Legacy => Era::Legacy,
+            RawEra::Modern => Era::Modern,
         },
         on_change: match settings.on_change {
             RawOnChange::Swap => OnChange::Swap,

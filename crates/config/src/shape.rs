@@ -39,7 +39,7 @@ impl<'a> Shape<'a> {
                     Some(words) if words.contains(&value.as_str()) => true,
                     Some(_) if matches!(expanded, Expanded::Unset(_)) => false,
                     Some(words) => {
-                        self.report.add(offset, wrong_word(key, &value, &words, &expectation(&options)));
+                        self.report.add(offset, wrong_word(&value, &words, &expectation(&options)));
                         false
                     }
                 }
@@ -181,10 +181,7 @@ fn in_words(kind: &str) -> &'static str {
     }
 }
 
-fn wrong_word(key: &str, value: &str, words: &[&str], expected: &str) -> String {
-    if unavailable::is_value(key, value) {
-        return unavailable::value(key);
-    }
+fn wrong_word(value: &str, words: &[&str], expected: &str) -> String {
     format!("expected {expected}, found another string{}", did_you_mean(value, words.iter().copied()))
 }
 

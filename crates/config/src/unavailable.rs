@@ -8,19 +8,6 @@ pub(crate) fn is_key(key: &str) -> bool {
     key == "sandbox"
 }
 
-/// Words of a later version.
-pub(crate) fn is_value(key: &str, value: &str) -> bool {
-    (key, value) == ("era", "modern")
-}
-
-/// The message for the words above. (They are constants, so naming the key says enough.)
-pub(crate) fn value(key: &str) -> String {
-    match key {
-        "era" => "`modern` is not available in this version; use `auto` or `legacy`".into(),
-        key => format!("this value of `{key}` is not available in this version"),
-    }
-}
-
 /// Reports a server that is reached over the network instead of started. Its other keys are not worth checking.
 pub(crate) fn is_remote(entry: &Node, report: &mut Report) -> bool {
     let url = entry.members().iter().find(|member| matches!(member.key.as_str(), "url" | "serverUrl" | "httpUrl"));

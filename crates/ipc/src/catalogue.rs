@@ -14,6 +14,11 @@ impl CatalogueKey {
     pub fn file_name(self, server: &ServerName) -> String {
         format!("{server}.{self}.json")
     }
+
+    /// The same of the file that says which era of MCP it speaks.
+    pub fn era_file_name(self, server: &ServerName) -> String {
+        format!("{server}.{self}.era")
+    }
 }
 
 impl fmt::Display for CatalogueKey {

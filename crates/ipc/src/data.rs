@@ -3,7 +3,7 @@
 //!
 //! A call is answered by any number of `Progress` and `Log` events and then by exactly one of `Done` and `NeedsInput`.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt};
 
 use serde::{Deserialize, Serialize};
 
@@ -152,7 +152,7 @@ pub struct ServerTraits {
     pub asks: bool,
 }
 
-/// The two eras of MCP servers.
+/// The two eras of MCP servers, which is also what a server turns out to speak.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ServerEra {
     /// A session that begins with `initialize`: 2024-11-05 … 2025-11-25.
@@ -160,6 +160,27 @@ pub enum ServerEra {
     Legacy,
     /// Stateless requests and `server/discover`: 2026-07-28.
     Modern,
+}
+
+impl ServerEra {
+    /// The word for it in status, logs and the configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Legacy => "legacy",
+            Self::Modern => "modern",
+        }
+    }
+
+    /// What such a word means.
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Legacy, Self::Modern].into_iter().find(|era| era.as_str() == word)
+    }
+}
+
+impl fmt::Display for ServerEra {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
 }
 
 /// What the payload of `Done` is.

@@ -2,7 +2,7 @@ use std::{path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Generation, Secret, ServerName};
+use crate::{Generation, Secret, ServerName, data::ServerEra};
 
 /// All that a worker is told: one incarnation of one server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +20,8 @@ pub struct WorkerSpec {
     /// What the server may ask its clients for; `None`: nothing is said of that. Then one that all share may ask for nothing,
     /// and an instance that one client has to itself for what this client can.
     pub features: Option<ClientFeatures>,
+    /// How the worker begins with the server.
+    pub era: EraRule,
     /// After so long without a call the server may be ended; `None`: never.
     pub idle_timeout: Option<Duration>,
     /// What the worker accepts from the server.
@@ -32,6 +34,18 @@ pub struct WorkerSpec {
     pub cgroup: Option<PathBuf>,
     /// Where the catalogue is kept for the next start of everything; `None`: it is not.
     pub catalogue_file: Option<PathBuf>,
+}
+
+/// How a worker finds out which era of MCP its server speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum EraRule {
+    /// By what the server answers.
+    Auto {
+        /// What it turned out to speak when it last ran; the worker begins with that.
+        known: Option<ServerEra>,
+    },
+    /// It is spoken to in this era, and anything else is a failed start.
+    Only(ServerEra),
 }
 
 /// How sessions share a server.

@@ -2,13 +2,15 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Generation, LogLevel, LogSource, ServerName, ServerState};
+use crate::{Generation, LogLevel, LogSource, ServerName, ServerState, data::ServerEra};
 
 /// What a server said about itself when it started.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServerDescription {
-    /// `legacy` (initialize) or `modern` (2026-07-28).
-    pub era: String,
+    /// Which era of MCP is spoken to it.
+    pub era: ServerEra,
+    /// How that was found out, in words.
+    pub probe: String,
     /// The protocol version both sides agreed on.
     pub protocol_version: String,
     /// `serverInfo.name`.
@@ -17,6 +19,21 @@ pub struct ServerDescription {
     pub version: String,
     /// What it offers.
     pub counts: CatalogueCounts,
+}
+
+impl ServerDescription {
+    /// The same with every text changed.
+    pub fn map_texts(self, change: impl Fn(String) -> String) -> Self {
+        let Self { era, probe, protocol_version, name, version, counts } = self;
+        Self {
+            era,
+            probe: change(probe),
+            protocol_version: change(protocol_version),
+            name: change(name),
+            version: change(version),
+            counts,
+        }
+    }
 }
 
 /// How many entries a catalogue has.

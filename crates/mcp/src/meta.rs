@@ -10,5 +10,7 @@ pub const CLIENT_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilitie
 pub const LOG_LEVEL: &str = "io.modelcontextprotocol/logLevel";
 /// Who answers a request.
 pub const SERVER_INFO: &str = "io.modelcontextprotocol/serverInfo";
+/// What progress of a request is reported under.
+pub const PROGRESS_TOKEN: &str = "progressToken";
 /// Which `subscriptions/listen` a notification belongs to: the id of that request.
 pub const SUBSCRIPTION_ID: &str = "io.modelcontextprotocol/subscriptionId";

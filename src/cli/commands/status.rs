@@ -120,7 +120,7 @@ fn details(server: &ServerStatus, out: &mut dyn Write) -> io::Result<()> {
     fact("memory", bytes(server.rss_bytes))?;
     if let Some(d) = &server.description {
         fact("runs", format!("{} {}", one_line(&d.name), one_line(&d.version)))?;
-        fact("protocol", format!("{} ({})", one_line(&d.protocol_version), one_line(&d.era)))?;
+        fact("protocol", format!("{} ({} era: {})", one_line(&d.protocol_version), d.era, one_line(&d.probe)))?;
         let c = d.counts;
         let offers = format!(
             "{} tools, {} prompts, {} resources, {} resource templates",
@@ -170,7 +170,7 @@ fn paragraph(out: &mut dyn Write, heading: &str, text: &str) -> io::Result<()> {
 mod tests {
     use std::time::Duration;
 
-    use mcproxy_ipc::{CatalogueCounts, Generation, LifecycleEvent, ServerDescription, ServerState};
+    use mcproxy_ipc::{CatalogueCounts, Generation, LifecycleEvent, ServerDescription, ServerState, data::ServerEra};
 
     use super::*;
 
@@ -199,7 +199,8 @@ mod tests {
     fn report() -> StatusReport {
         let mut time = server("time", ServerState::Ready);
         time.description = Some(ServerDescription {
-            era: "legacy".into(),
+            era: ServerEra::Legacy,
+            probe: "server/discover was refused with -32601".into(),
             protocol_version: "2025-11-25".into(),
             name: "mcp-time".into(),
             version: "1.2".into(),

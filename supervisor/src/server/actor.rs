@@ -1,11 +1,11 @@
 //! The task of one server: feeds the lifecycle machine and does what it says.
 
-use std::{future::Future, path::PathBuf, pin::Pin, process::ExitStatus, time::Instant};
+use std::{future::Future, pin::Pin, process::ExitStatus, time::Instant};
 
 use mcproxy_config::ServerConfig;
 use mcproxy_ipc::{
-    CatalogueKey, EndReason, Generation, Instances, LifecycleEvent, LogLevel, LogSource, Route, ServerDescription,
-    ServerState, WorkerSpec, control::WorkerToSupervisor,
+    EndReason, Generation, Instances, LifecycleEvent, LogLevel, LogSource, Route, ServerState, WorkerSpec,
+    control::WorkerToSupervisor,
 };
 use slog::{Logger, debug, o, warn};
 use tokio::{
@@ -17,6 +17,7 @@ use super::{
     Before, Command, Pending, ServerHandle, Snapshot, Start,
     crew::Crew,
     history::History,
+    offer::Offer,
     plan,
     worker::{News, Worker, turn_away},
 };
@@ -40,29 +41,6 @@ enum Slot {
     Held(#[expect(dead_code, reason = "held for its drop")] Option<OwnedSemaphorePermit>),
 }
 
-/// What is known of what a server offers. The offer itself passes by the supervisor.
-#[derive(Debug)]
-struct Offer {
-    /// What it said about itself before it came to rest.
-    description: Option<ServerDescription>,
-    /// What it is kept under.
-    key: Option<CatalogueKey>,
-    /// Where it is kept.
-    file: Option<PathBuf>,
-    /// It was ready before, now or when its catalogue was kept: others can list what it offers.
-    known: bool,
-}
-
-impl Offer {
-    /// Of a server that has not said anything yet.
-    fn kept(config: &ServerConfig, context: &Context) -> Self {
-        let key = config.catalogue_key();
-        let file = context.catalogues.as_ref().zip(key).map(|(dir, key)| dir.join(key.file_name(&config.name)));
-        let known = file.as_ref().is_some_and(|file| file.is_file());
-        Self { description: None, key, file, known }
-    }
-}
-
 struct Actor {
     context: Context,
     config: ServerConfig,
@@ -84,7 +62,7 @@ pub(crate) fn spawn(config: ServerConfig, before: Before, context: &Context, tas
     let history = History::new(name.clone(), context.follow.clone());
     let (commands, queue) = mpsc::channel(QUEUE);
     let since = Instant::now();
-    let (crew, offer) = (Crew::default(), Offer::kept(&config, context));
+    let (crew, offer) = (Crew::default(), Offer::kept(&config, context.catalogues.as_deref()));
     let (snapshot, seen) = watch::channel(snapshot_of(&config, &lifecycle, since, &crew, &offer, &history, context));
     let actor = Actor {
         log: context.log.new(o!("server" => name.to_string())),
@@ -130,7 +108,7 @@ impl Actor {
             Command::Configure { config, renew, reply } => {
                 self.config = *config;
                 if self.config.catalogue_key() != self.offer.key {
-                    self.offer = Offer::kept(&self.config, &self.context);
+                    self.offer = Offer::kept(&self.config, self.context.catalogues.as_deref());
                 }
                 let plan = plan(&self.config);
                 self.step(Event::Planned { plan, renew });
@@ -170,7 +148,8 @@ impl Actor {
         match (verdict, self.crew.get_mut(generation), self.config.worker_spec(generation, Some(socket))) {
             (Ok(()), Some(worker), Ok(spec)) => {
                 let catalogue_file = self.offer.file.clone();
-                worker.attach(connection, WorkerSpec { catalogue_file, ..spec }).await;
+                let era = self.config.era.rule(self.offer.era());
+                worker.attach(connection, WorkerSpec { catalogue_file, era, ..spec }).await;
             }
             (Err(reason), _, _) => {
                 warn!(self.log, "worker connection refused"; "reason" => reason, "pid" => peer.pid, "generation" => generation.0);
@@ -206,8 +185,9 @@ impl Actor {
                 self.publish();
             }
             WorkerToSupervisor::Ready(description) => {
-                worker.description = Some(escaped(description));
-                self.offer.known = true;
+                let description = description.map_texts(|text| one_line(&text).into_owned());
+                self.offer.ran(&description, &self.log);
+                worker.description = Some(description);
                 self.step(Event::BecameReady(generation));
             }
             WorkerToSupervisor::Log(record) => {
@@ -458,18 +438,6 @@ fn snapshot_of(
         instances: worker.and_then(Worker::instance_count),
         last_error: history.last_error.clone(),
         events: history.events.iter().cloned().collect(),
-    }
-}
-
-/// A server's words about itself, fit for a terminal.
-fn escaped(description: ServerDescription) -> ServerDescription {
-    let clean = |text: &str| one_line(text).into_owned();
-    ServerDescription {
-        era: clean(&description.era),
-        protocol_version: clean(&description.protocol_version),
-        name: clean(&description.name),
-        version: clean(&description.version),
-        counts: description.counts,
     }
 }
 

@@ -3,6 +3,7 @@
 mod actor;
 mod crew;
 mod history;
+mod offer;
 mod worker;
 
 use std::time::{Duration, Instant};

@@ -83,7 +83,7 @@ async fn a_server_that_stops_reading_its_stdin_is_restarted_and_every_call_is_an
         "tools": [{"name": "x", "inputSchema": {"type": "object"}}]}});
     let script = format!("read line; echo '{greeting}'; read line; read line; echo '{tools}'; exec sleep 1000");
     let deaf = json!({"name": "deaf", "command": "sh", "args": ["-c", script],
-        "limits": {"writeTimeout": 1.0}, "restart": {"initialDelay": 0.2}});
+        "era": "legacy", "limits": {"writeTimeout": 1.0}, "restart": {"initialDelay": 0.2}});
     let proxy = Proxy::start(json!({"servers": [deaf, fixture("b", &[])]})).await;
     let session = proxy.session().await;
     let call = |id: u64| {

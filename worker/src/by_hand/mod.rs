@@ -265,6 +265,10 @@ impl Session {
                     self.printer.error(&payload);
                     return self.failed(tool, &tools);
                 }
+                Some((WorkerToGateway::NeedsInput { .. }, payload)) => {
+                    self.printer.needs_input(&payload);
+                    return ExitCode::from(FAILED);
+                }
                 Some(_) => {}
                 None => std::future::pending().await,
             }

@@ -102,6 +102,7 @@ impl Printer {
             server.era,
             server.protocol_version
         ));
+        self.note(&format!("  known because: {}", printable(server.probe.as_bytes(), MAX_LINE)));
     }
 
     /// What the server offers.
@@ -148,6 +149,11 @@ impl Printer {
             self.note("the tool reports an error");
         }
         !is_error
+    }
+
+    /// The server wants something before it goes on, which nobody here can give.
+    pub(crate) fn needs_input(&self, payload: &[u8]) {
+        self.note(&format!("the server asks its client for something first: {}", printable(payload, MAX_LINE)));
     }
 
     pub(crate) fn error(&self, payload: &[u8]) {

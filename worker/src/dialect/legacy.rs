@@ -2,25 +2,14 @@
 //!
 //! The client capabilities that are declared are those of its configuration; what it asks for beyond them is refused.
 
-use std::fmt::Write as _;
-
 use mcproxy_ipc::ClientFeatures;
 use mcproxy_mcp::{
-    ErrorCode, LATEST, ProtocolVersion, RawObject, RawValue, RequestId, error_object, json_string, method, object_body,
+    ErrorCode, LATEST, ProtocolVersion, RawObject, RawValue, RequestId, error_object, json_string, method,
     write_error_response, write_notification, write_request, write_response,
 };
 
+use super::line::{self, BadPayload, end_line};
 use crate::session::Kind;
-
-/// The name of this era in status and logs.
-pub(crate) const ERA: &str = "legacy";
-/// `_meta` keys that later revisions reserve for the protocol itself; an older server must not see them.
-const RESERVED_META: &str = "io.modelcontextprotocol/";
-
-/// A call's payload is not what the gateway promises.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("params are not an object")]
-pub(crate) struct BadPayload;
 
 /// What a server says in answer to `initialize`.
 #[derive(Debug)]
@@ -32,17 +21,6 @@ pub(crate) struct Greeting<'a> {
     pub(crate) instructions_json: Option<&'a str>,
     pub(crate) name: String,
     pub(crate) server_version: String,
-}
-
-/// Makes one line of what was written from `start` on. Line breaks in foreign JSON stand between tokens only, where a
-/// space means the same.
-fn end_line(out: &mut Vec<u8>, start: usize) {
-    let mut at = start;
-    while let Some(found) = memchr::memchr2(b'\n', b'\r', &out[at..]) {
-        at += found;
-        out[at] = b' ';
-    }
-    out.push(b'\n');
 }
 
 /// Opens the session.
@@ -98,14 +76,8 @@ pub(crate) fn initialized(out: &mut Vec<u8>) {
 /// Asks for a page of a list; `cursor` is a JSON string.
 pub(crate) fn list(out: &mut Vec<u8>, id: u64, kind: Kind, cursor: Option<&str>) {
     let start = out.len();
-    let method = match kind {
-        Kind::Tools => method::TOOLS_LIST,
-        Kind::Prompts => method::PROMPTS_LIST,
-        Kind::Resources => method::RESOURCES_LIST,
-        Kind::Templates => method::TEMPLATES_LIST,
-    };
     let params = cursor.map(|cursor| format!("{{\"cursor\":{cursor}}}")).unwrap_or_default();
-    write_request(out, &id.into(), method, &params);
+    write_request(out, &id.into(), kind.method(), &params);
     end_line(out, start);
 }
 
@@ -116,40 +88,9 @@ pub(crate) fn ping(out: &mut Vec<u8>, id: u64) {
     end_line(out, start);
 }
 
-/// Passes a call on under an id of ours, which is its progress token too.
+/// Passes a call on under an id of ours. Of `_meta` goes with it what is the caller's own.
 pub(crate) fn call(out: &mut Vec<u8>, id: u64, method: &str, params: &[u8], meta: &[u8]) -> Result<(), BadPayload> {
-    let params = if params.is_empty() { "{}" } else { std::str::from_utf8(params).map_err(|_| BadPayload)? };
-    let params = object_body(params).ok_or(BadPayload)?;
-    let start = out.len();
-    // Written in place: a large `params` is copied once.
-    write_request(out, &id.into(), method, "{");
-    out.truncate(out.len() - 1);
-    out.extend_from_slice(params.as_bytes());
-    out.extend_from_slice(if params.is_empty() { b"\"_meta\":{" } else { b",\"_meta\":{" });
-    if let Err(error) = caller_meta(out, meta) {
-        out.truncate(start);
-        return Err(error);
-    }
-    let mut token = String::with_capacity(48);
-    write!(token, "\"progressToken\":{id}}}}}}}").expect("a String takes it");
-    out.extend_from_slice(token.as_bytes());
-    end_line(out, start);
-    Ok(())
-}
-
-/// Writes the members of the caller's `_meta` that are for the server, each followed by a comma.
-fn caller_meta(out: &mut Vec<u8>, meta: &[u8]) -> Result<(), BadPayload> {
-    if meta.is_empty() || meta == b"{}" {
-        return Ok(());
-    }
-    let meta = RawObject::from_slice(meta).map_err(|_| BadPayload)?;
-    for (key, value) in meta.iter().filter(|(key, _)| *key != "progressToken" && !key.starts_with(RESERVED_META)) {
-        out.extend_from_slice(json_string(key).get().as_bytes());
-        out.push(b':');
-        out.extend_from_slice(value.get().as_bytes());
-        out.push(b',');
-    }
-    Ok(())
+    line::call(out, id, method, (params, meta), |_, _| ())
 }
 
 /// Tells the server that nobody waits for an answer any more.

@@ -1,7 +1,45 @@
 //! Server dialects: how the small internal call protocol becomes what one era of MCP servers speaks.
 //!
 //! A dialect writes lines for the server and reads what is peculiar to its era. Which request is whose, timeouts, limits
-//! and the catalogue are the session's and the same for all. The dialect of 2026-07-28 (`server/discover`, per-request
-//! `_meta`, `input_required`) will be a module beside `legacy`, and the session will hold an enum of the two.
+//! and the catalogue are the session's and the same for all. What is the same in both eras is in `legacy`: cancellations,
+//! and answers to requests of the server's own, which a server of 2026-07-28 must not make.
 
 pub(crate) mod legacy;
+mod line;
+pub(crate) mod modern;
+
+use mcproxy_ipc::data::{CallContext, ServerEra};
+
+pub(crate) use self::line::BadPayload;
+use crate::session::Kind;
+
+/// Asks for a page of a list; `cursor` is a JSON string.
+pub(crate) fn list(era: ServerEra, out: &mut Vec<u8>, id: u64, kind: Kind, cursor: Option<&str>) {
+    match era {
+        ServerEra::Legacy => legacy::list(out, id, kind, cursor),
+        ServerEra::Modern => modern::list(out, id, kind, cursor),
+    }
+}
+
+/// Asks whether the server lives.
+pub(crate) fn ping(era: ServerEra, out: &mut Vec<u8>, id: u64) {
+    match era {
+        ServerEra::Legacy => legacy::ping(out, id),
+        ServerEra::Modern => modern::ping(out, id),
+    }
+}
+
+/// Passes a call on under an id of ours, which is its progress token too: `params`, then the caller's `_meta`.
+pub(crate) fn call(
+    era: ServerEra,
+    out: &mut Vec<u8>,
+    id: u64,
+    method: &str,
+    payload: (&[u8], &[u8]),
+    context: &CallContext,
+) -> Result<(), BadPayload> {
+    match era {
+        ServerEra::Legacy => legacy::call(out, id, method, payload.0, payload.1),
+        ServerEra::Modern => modern::call(out, id, method, payload, context),
+    }
+}

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use mcproxy_ipc::{EndReason, Ended};
-use tokio::time::timeout;
+use tokio::{task::JoinHandle, time::timeout};
 
 use super::{EXIT_FOLLOWS, Incarnation, Stage, wait::poll_once};
 use crate::{session::TAIL_IN_ERRORS, stderr};
@@ -27,9 +27,12 @@ impl Incarnation {
     /// The last answers, then the last word.
     pub(super) async fn finish(mut self) -> Ended {
         let reason = match std::mem::replace(&mut self.stage, Stage::Running) {
-            Stage::Over(reason) | Stage::Exited(reason, _) | Stage::Ending(reason, _) => reason,
-            Stage::Running => EndReason::Worker("it left its loop while the server was running".to_owned()),
+            Stage::Over(reason) | Stage::Exited { reason, .. } | Stage::Ending(reason, _) => reason,
+            Stage::Running | Stage::OnceMore => {
+                EndReason::Worker("it left its loop while the server was running".to_owned())
+            }
         };
+        self.usage.take().inspect(JoinHandle::abort);
         if let Some(doorman) = self.doorman.take() {
             doorman.abort();
             // Only its end matters: the socket file is gone then.

@@ -7,6 +7,7 @@
 //! read its stdin, the gateway's calls are not read. Neither stops the other direction, timeouts or the supervisor.
 
 mod finish;
+mod once_more;
 mod wait;
 
 use std::{
@@ -18,7 +19,7 @@ use std::{
 
 use mcproxy_ipc::{EndReason, Ended, Listener, WorkerSpec, control::WorkerToSupervisor, data::GatewayToWorker};
 use rustix::process::Signal;
-use slog::{Logger, debug, info};
+use slog::{Logger, debug};
 use tokio::{
     net::unix::pipe::{Receiver, Sender},
     sync::mpsc,
@@ -38,7 +39,6 @@ use crate::{
     stderr::{self, Stderr},
     stop::{Ladder, Step},
     tree::Tree,
-    usage,
 };
 
 /// Bytes that wait for the server's stdin before the gateway has to wait as well.
@@ -108,18 +108,12 @@ pub(crate) async fn run(spec: WorkerSpec, ports: Ports) -> Ended {
         Ok(server) => server,
         Err(reason) => return Ended { reason, stderr_tail: String::new() },
     };
-    report(&ports.reports, &ports.log, WorkerToSupervisor::Spawned { pid: server.process.pid() });
-    let (tree, log, cgroup) = (ports.tree.clone(), ports.log.clone(), spec.cgroup.clone());
-    let root = if ports.instance.is_some() { server.process.pid() } else { std::process::id() };
-    let usage = tokio::spawn(usage::watch(root, spec.limits, ports.orders.0.clone()));
     let mut incarnation = Incarnation::new(spec, server, ports);
+    incarnation.begun();
     incarnation.serve(alarm).await;
+    let rest = incarnation.rest();
     let ended = incarnation.finish().await;
-    usage.abort();
-    let swept = tree.sweep(&mark, cgroup.as_deref()).await;
-    if swept.killed > 0 {
-        info!(log, "processes that the server left behind were killed"; "count" => swept.killed, "left" => swept.left);
-    }
+    rest.sweep().await;
     ended
 }
 
@@ -135,8 +129,14 @@ enum Stage {
     Running,
     /// Given up; the ladder goes on until the leader has ended.
     Ending(EndReason, Ladder),
-    /// The leader has ended. What is left in the pipes is read until then.
-    Exited(EndReason, Instant),
+    /// The leader has ended, of its own accord or not. What is left in the pipes is read until then.
+    Exited {
+        reason: EndReason,
+        until: Instant,
+        unasked: bool,
+    },
+    /// That was its answer to being asked what it speaks: it is to be started once more.
+    OnceMore,
     Over(EndReason),
 }
 
@@ -152,6 +152,8 @@ struct Incarnation {
     traced: usize,
     /// Ends the run at that time, unless the server moves or exits before.
     suspicion: Option<(Instant, EndReason)>,
+    /// It hung up when it was asked what it speaks, and we killed it for that.
+    hung_up: bool,
     stdout: Option<Receiver>,
     splitter: Splitter,
     stderr_pipe: Option<Receiver>,
@@ -165,6 +167,10 @@ struct Incarnation {
     drained_by: Option<Instant>,
     doorman: Option<JoinHandle<()>>,
     keeper: Option<Keeper>,
+    tree: Tree,
+    instance: Option<u32>,
+    /// Watches what the server uses.
+    usage: Option<JoinHandle<()>>,
     ports_orders: (mpsc::Sender<Order>, mpsc::Receiver<Order>),
     reports: mpsc::Sender<WorkerToSupervisor>,
     trace: Option<Trace>,
@@ -185,6 +191,7 @@ impl Incarnation {
             written: 0,
             traced: 0,
             suspicion: None,
+            hung_up: false,
             stdout: Some(server.stdout),
             splitter: Splitter::new(spec.limits.line_bytes, KEEP),
             stderr_pipe: Some(server.stderr),
@@ -196,6 +203,9 @@ impl Incarnation {
             drained_by: None,
             doorman: None,
             keeper: spec.catalogue_file.clone().map(|file| Keeper::start(file, ports.log.clone())),
+            tree: ports.tree,
+            instance: ports.instance,
+            usage: None,
             ports_orders: ports.orders,
             reports: ports.reports,
             trace: ports.trace,
@@ -212,8 +222,13 @@ impl Incarnation {
             self.session.tick(self.deaf, now);
             self.heed_events(now);
             self.advance(now);
-            if matches!(self.stage, Stage::Over(_)) {
-                return;
+            match self.stage {
+                Stage::Over(_) => return,
+                Stage::OnceMore => {
+                    self.start_once_more().await;
+                    continue;
+                }
+                Stage::Running | Stage::Ending(..) | Stage::Exited { .. } => {}
             }
             self.write_server(now);
             let was_deaf = self.deaf;
@@ -408,17 +423,23 @@ impl Incarnation {
         self.given_up.set(true);
         self.process.signal(Signal::KILL);
         let exit = self.process.reap().unwrap_or(EndReason::Exited { code: None, signal: None });
+        let unasked = matches!(self.stage, Stage::Running) && (self.hung_up || is_its_own(&exit));
         let reason = match &self.stage {
             Stage::Ending(reason, _) => reason.clone(),
-            Stage::Running | Stage::Exited(..) | Stage::Over(_) => exit,
+            Stage::Running | Stage::Exited { .. } | Stage::OnceMore | Stage::Over(_) => exit,
         };
-        self.stage = Stage::Exited(reason, now + LAST_WORDS);
+        self.stage = Stage::Exited { reason, until: now + LAST_WORDS, unasked };
     }
 
     /// Does what the time, or the end of the pipes, has made due.
     fn advance(&mut self, now: Instant) {
         if let Some((_, reason)) = self.suspicion.take_if(|(at, _)| *at <= now) {
-            self.end(reason, now);
+            if self.session.excuses_an_end() {
+                self.hung_up = true; // it has closed a pipe and lives on, which says the same as an exit
+                self.process.signal(Signal::KILL);
+            } else {
+                self.end(reason, now);
+            }
         }
         // Calls are in flight only as long as the gateway that waits for them is there.
         if self.drained_by.is_some_and(|by| self.incoming.is_none() || by <= now) {
@@ -426,10 +447,11 @@ impl Incarnation {
             self.drained_by = None;
         }
         match &mut self.stage {
-            Stage::Running | Stage::Over(_) => {}
-            Stage::Exited(reason, until) => {
+            Stage::Running | Stage::OnceMore | Stage::Over(_) => {}
+            Stage::Exited { reason, until, unasked } => {
                 if *until <= now || (self.stdout.is_none() && self.stderr_pipe.is_none()) {
-                    self.stage = Stage::Over(reason.clone());
+                    let excused = *unasked && self.session.excuses_an_end();
+                    self.stage = if excused { Stage::OnceMore } else { Stage::Over(reason.clone()) };
                 }
             }
             Stage::Ending(reason, ladder) => match ladder.step(now) {
@@ -444,4 +466,10 @@ impl Incarnation {
             },
         }
     }
+}
+
+/// Whether a process ended of its own accord, and was not killed by somebody.
+fn is_its_own(exit: &EndReason) -> bool {
+    let others = [Signal::KILL.as_raw(), Signal::TERM.as_raw(), Signal::INT.as_raw(), Signal::HUP.as_raw()];
+    matches!(exit, EndReason::Exited { signal, .. } if signal.is_none_or(|signal| !others.contains(&signal)))
 }

@@ -35,7 +35,7 @@ impl Incarnation {
         }
         let backlog = self.session.out.server.len() - self.written;
         let pause = self.stderr.pause(now).is_some();
-        let is_exited = matches!(self.stage, Stage::Exited(..));
+        let is_exited = matches!(self.stage, Stage::Exited { .. });
         let Self { stdin, stdout, splitter, stderr_pipe, stderr_chunk, incoming, outgoing, process, .. } = self;
         let deaf = self.deaf;
         let writing = deaf || outgoing.as_ref().is_some_and(Outgoing::is_writing);
@@ -53,9 +53,9 @@ impl Incarnation {
 
     fn deadline(&self, now: Instant) -> Option<Instant> {
         let stage = match &self.stage {
-            Stage::Running | Stage::Over(_) => None,
+            Stage::Running | Stage::OnceMore | Stage::Over(_) => None,
             Stage::Ending(_, ladder) => ladder.deadline(),
-            Stage::Exited(_, until) => Some(*until),
+            Stage::Exited { until, .. } => Some(*until),
         };
         let suspicion = self.suspicion.as_ref().map(|(at, _)| *at);
         let drained = self.drained_by.map(|by| if self.incoming.is_some() { by } else { now });

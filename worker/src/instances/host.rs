@@ -9,7 +9,9 @@ use std::{
 use bytes::Bytes;
 use mcproxy_ipc::{
     CatalogueCounts, ClientFeatures, EndReason, Ended, FrameError, InstanceRules, Instances, Listener, LogRecord,
-    RunningInstances, ServerDescription, WorkerSpec, control::WorkerToSupervisor, data::GatewayToWorker,
+    RunningInstances, ServerDescription, WorkerSpec,
+    control::WorkerToSupervisor,
+    data::{GatewayToWorker, ServerEra},
     frame::MAX_PAYLOAD,
 };
 use slog::{Logger, debug, warn};
@@ -78,6 +80,8 @@ pub(super) struct Host {
     pub(super) offer: Offer,
     /// The connections of the gateway are counted, so that answers to an earlier one are told apart.
     pub(super) epoch: u16,
+    /// What the server speaks, as far as its instances have found out.
+    pub(super) era: ServerEra,
     pub(super) room: Arc<Semaphore>,
     pub(super) log: Logger,
     max: usize,
@@ -119,6 +123,7 @@ impl Host {
             memory: Memory::default(),
             offer: Offer::default(),
             epoch: 0,
+            era: ServerEra::default(),
             room: Arc::new(Semaphore::new(ROOM)),
             log: ports.log,
             max: rules.max,

@@ -4,12 +4,10 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use mcproxy_ipc::{
-    CatalogueCounts,
+    CatalogueCounts, EraRule,
     control::WorkerToSupervisor,
     data::{ServerEra, ServerTraits, WorkerToGateway},
 };
-
-use crate::dialect::legacy;
 
 use super::{calls::of_gateway, host::Host, pool::Number, tend::News};
 
@@ -32,10 +30,11 @@ impl Host {
             }
             WorkerToSupervisor::Ready(description) => {
                 self.pool.ready(number, Instant::now());
-                if description.era != legacy::ERA {
+                if description.era != ServerEra::Legacy {
                     self.pool.suits_all(number);
                 }
                 let counts = description.counts;
+                self.learned(description.era);
                 if !self.is_open() {
                     self.offer.description.get_or_insert(description);
                 }
@@ -53,6 +52,14 @@ impl Host {
             | WorkerToSupervisor::Log(_)
             | WorkerToSupervisor::Pong(_)
             | WorkerToSupervisor::Ended(_) => {}
+        }
+    }
+
+    /// The first instance found out what the server speaks; those after it begin with that.
+    fn learned(&mut self, era: ServerEra) {
+        self.era = era;
+        if let EraRule::Auto { known } = &mut self.spec.era {
+            *known = Some(era);
         }
     }
 
@@ -135,10 +142,8 @@ impl Host {
 
     pub(super) fn push_catalogue(&mut self) {
         if let Some(catalogue) = self.offer.catalogue.clone() {
-            let traits = ServerTraits {
-                era: ServerEra::Legacy,
-                asks: self.spec.features.is_none_or(|listed| !listed.is_empty()),
-            };
+            let asks = self.era == ServerEra::Modern || self.spec.features.is_none_or(|listed| !listed.is_empty());
+            let traits = ServerTraits { era: self.era, asks };
             self.tell(WorkerToGateway::Catalogue { revision: self.offer.revision, traits }, catalogue);
         }
     }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use mcproxy_ipc::{CatalogueCounts, ServerLimits};
-use mcproxy_mcp::{RawArray, RawObject, RawValue};
+use mcproxy_mcp::{RawArray, RawObject, RawValue, method};
 
 /// Longest cursor; all of a list are kept until it is complete.
 const MAX_CURSOR: usize = 16 * 1024;
@@ -29,6 +29,16 @@ impl Kind {
         }
     }
 
+    /// The method that lists it.
+    pub(crate) fn method(self) -> &'static str {
+        match self {
+            Self::Tools => method::TOOLS_LIST,
+            Self::Prompts => method::PROMPTS_LIST,
+            Self::Resources => method::RESOURCES_LIST,
+            Self::Templates => method::TEMPLATES_LIST,
+        }
+    }
+
     /// The server capability that it comes with.
     pub(crate) fn capability(self) -> &'static str {
         match self {
@@ -44,6 +54,26 @@ impl Kind {
 struct Entries {
     count: usize,
     json: Vec<u8>,
+    /// For how long they are true, and for whom, of a server that says so.
+    caching: Option<Caching>,
+}
+
+/// What a server of 2026-07-28 says of a page (caching): the strictest of all pages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Caching {
+    ttl_ms: u64,
+    private: bool,
+}
+
+impl Caching {
+    fn read(page: &RawObject<'_>) -> Option<Self> {
+        let ttl_ms = page.get("ttlMs")?.get().parse().unwrap_or(0);
+        Some(Self { ttl_ms, private: page.get_string("cacheScope").as_deref() != Some("public") })
+    }
+
+    fn and(self, other: Self) -> Self {
+        Self { ttl_ms: self.ttl_ms.min(other.ttl_ms), private: self.private || other.private }
+    }
 }
 
 /// What a server offers at one time.
@@ -92,8 +122,19 @@ impl Catalogue {
             out.extend_from_slice(&self.entries[kind as usize].json);
             out.push(b']');
         }
+        let caching: Vec<String> = Kind::ALL.iter().filter_map(|kind| self.caching(*kind)).collect();
+        if !caching.is_empty() {
+            out.extend_from_slice(format!(",\"caching\":{{{}}}", caching.join(",")).as_bytes());
+        }
         out.push(b'}');
         out.into()
+    }
+
+    /// The member of `caching` for one list.
+    fn caching(&self, kind: Kind) -> Option<String> {
+        let Caching { ttl_ms, private } = self.entries[kind as usize].caching?;
+        let scope = if private { "private" } else { "public" };
+        Some(format!("\"{}\":{{\"ttlMs\":{ttl_ms},\"cacheScope\":\"{scope}\"}}", kind.member()))
     }
 
     /// How many bytes a list of this kind may have beside the rest.
@@ -142,6 +183,9 @@ impl Gathering {
         let Ok(page) = RawObject::from_raw(result) else { return Next::Cut("a page is not an object") };
         let entries = page.get(self.kind.member()).map(RawArray::from_raw);
         let Some(Ok(RawArray(entries))) = entries else { return Next::Cut("a page has no list") };
+        if let Some(said) = Caching::read(&page) {
+            self.fresh.caching = Some(self.fresh.caching.map_or(said, |before| before.and(said)));
+        }
         for entry in entries {
             if !is_usable(self.kind, entry) {
                 continue;
@@ -224,6 +268,17 @@ mod tests {
             list.page(&raw(r#"{"tools":[{"name":"a"}]}"#));
             assert_eq!(catalogue.replace(list), changed);
         }
+    }
+
+    #[test]
+    fn the_strictest_page_says_how_long_a_list_is_true() {
+        let mut catalogue = Catalogue::default();
+        let mut list = gather(&catalogue);
+        list.page(&raw(r#"{"tools":[],"nextCursor":"2","ttlMs":9000,"cacheScope":"public"}"#));
+        list.page(&raw(r#"{"tools":[],"ttlMs":5000,"cacheScope":"private"}"#));
+        catalogue.replace(list);
+        let json = String::from_utf8(catalogue.to_json().to_vec()).expect("text");
+        assert!(json.ends_with(r#","caching":{"tools":{"ttlMs":5000,"cacheScope":"private"}}}"#), "{json}");
     }
 
     #[test]

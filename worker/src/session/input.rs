@@ -4,20 +4,20 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use mcproxy_ipc::{
-    EndReason, ServerDescription,
-    data::{Outcome, WorkerToGateway},
+    EndReason,
+    data::{Outcome, Resumption, ServerEra, WorkerToGateway},
 };
-use mcproxy_mcp::{ErrorCode, ErrorObject, Message, RawArray, RawObject, RawValue, RequestId, method, parse};
+use mcproxy_mcp::{ErrorCode, ErrorObject, Message, RawArray, RawObject, RawValue, RequestId, meta, method, parse};
 use slog::{debug, warn};
 
 use super::{Asked, DEBOUNCE, Event, Kind, Phase, Session, catalogue::Next, oversize};
 use crate::{
-    dialect::legacy,
+    dialect::modern,
     lines::{Line, printable},
 };
 
 /// How much of a line that is no message is logged.
-const LOGGED: usize = 200;
+pub(super) const LOGGED: usize = 200;
 /// Bytes of answers to a server's own requests that may wait for it to read them. They are owed whatever waits there
 /// already, or two that wait for each other would wait for ever; so they need a bound of their own.
 const MAX_ANSWERS: usize = 1024 * 1024;
@@ -77,7 +77,10 @@ impl Session {
     }
 
     fn response(&mut self, line: &Bytes, id: &RequestId, outcome: mcproxy_mcp::Outcome<'_>, now: Instant) {
-        let Some(upstream) = id.as_u64() else { return self.unknown(id, now) };
+        let Some(upstream) = id.as_u64() else {
+            let probe = modern::probe_number(id).filter(|number| self.take_probe(*number));
+            return if probe.is_some() { self.discovered(outcome, now) } else { self.unknown(id, now) };
+        };
         let payload = || match outcome {
             mcproxy_mcp::Outcome::Result(raw) => (Outcome::Result, line.slice_ref(raw.get().as_bytes())),
             mcproxy_mcp::Outcome::Error(raw) => (Outcome::Error, line.slice_ref(raw.get().as_bytes())),
@@ -85,7 +88,13 @@ impl Session {
         if let Some(call) = self.calls.close(upstream) {
             self.used(now);
             let (outcome, payload) = payload();
-            return self.tell(WorkerToGateway::Done { id: call, outcome }, payload);
+            let message = match outcome {
+                Outcome::Result if self.era == ServerEra::Modern && modern::needs_input(&payload) => {
+                    WorkerToGateway::NeedsInput { id: call, resumption: Resumption::Again }
+                }
+                outcome => WorkerToGateway::Done { id: call, outcome },
+            };
+            return self.tell(message, payload);
         }
         let Some(at) = self.asked.iter().position(|(asked, _)| *asked == upstream) else {
             let (outcome, payload) = payload();
@@ -98,41 +107,11 @@ impl Session {
             // Whatever it says, it lives.
             Asked::Ping => {}
             Asked::Initialize => self.greeted(outcome, now),
+            Asked::Listen => self.listen_ended(upstream, outcome, now),
+            // Its answer carries the other kind of id.
+            Asked::Probe => {}
             Asked::Page { gathering, .. } => self.page(gathering, outcome, now),
         }
-    }
-
-    fn greeted(&mut self, outcome: mcproxy_mcp::Outcome<'_>, now: Instant) {
-        let Phase::Initializing { until } = self.phase else { return };
-        let greeting = match outcome {
-            mcproxy_mcp::Outcome::Result(result) => legacy::read_greeting(result),
-            mcproxy_mcp::Outcome::Error(error) => {
-                Err(format!("it answered {}", printable(error.get().as_bytes(), 500)))
-            }
-        };
-        let greeting = match greeting {
-            Ok(greeting) => greeting,
-            Err(why) => {
-                self.phase = Phase::Ending;
-                return self.out.events.push(Event::Broken(EndReason::Handshake(why)));
-            }
-        };
-        self.catalogue.set_identity(greeting.info_json, greeting.capabilities_json, greeting.instructions_json);
-        self.description = Some(ServerDescription {
-            era: legacy::ERA.to_owned(),
-            protocol_version: greeting.version.to_string(),
-            name: greeting.name,
-            version: greeting.server_version,
-            counts: self.catalogue.counts(),
-        });
-        self.phase = Phase::Listing { until };
-        legacy::initialized(&mut self.out.server);
-        for kind in Kind::ALL {
-            if greeting.capabilities.get(kind.capability()).is_some_and(|value| value.get() != "null") {
-                self.gather(kind, now);
-            }
-        }
-        self.ready_when_listed(now);
     }
 
     fn page(&mut self, mut gathering: super::Gathering, outcome: mcproxy_mcp::Outcome<'_>, now: Instant) {
@@ -144,7 +123,7 @@ impl Session {
                 Next::Cut(why) => warn!(self.log, "list is not complete"; "list" => kind, "reason" => why),
             },
             // Many servers declare resources and know no templates.
-            mcproxy_mcp::Outcome::Error(error) if is_method_not_found(error) => {}
+            mcproxy_mcp::Outcome::Error(error) if error_code(error) == Some(ErrorCode::METHOD_NOT_FOUND) => {}
             mcproxy_mcp::Outcome::Error(error) => {
                 let error = printable(error.get().as_bytes(), LOGGED);
                 warn!(self.log, "server refused a list"; "list" => kind, "error" => error);
@@ -166,26 +145,8 @@ impl Session {
                 self.push_catalogue();
                 self.out.events.push(Event::Counts(self.catalogue.counts()));
             }
-            Phase::Serving | Phase::Initializing { .. } | Phase::Ending => {}
+            Phase::Serving | Phase::Opening { .. } | Phase::Ending => {}
         }
-    }
-
-    /// Servers that register tools once they are initialized announce that while the first lists are on their way; what
-    /// they announced then belongs to the first catalogue, because many clients ask only once.
-    fn ready_when_listed(&mut self, now: Instant) {
-        if self.asked.iter().any(|(_, asked)| matches!(asked, Asked::Page { .. })) {
-            return;
-        }
-        if self.stale.contains(&true) && self.rounds_before_ready > 0 {
-            self.rounds_before_ready -= 1;
-            return self.refresh(now);
-        }
-        let Some(mut description) = self.description.take() else { return };
-        description.counts = self.catalogue.counts();
-        self.phase = Phase::Serving;
-        self.revision += 1;
-        self.push_catalogue();
-        self.out.events.push(Event::Ready(description));
     }
 
     fn notification(&mut self, line: &Bytes, method: &str, params: Option<&RawValue>, now: Instant) {
@@ -193,11 +154,13 @@ impl Session {
         match method {
             method::PROGRESS => self.progress(params, now),
             method::LOG_MESSAGE => self.tell(WorkerToGateway::Log { id: None, session: None }, payload()),
-            method::RESOURCE_UPDATED => self.tell(WorkerToGateway::Updated { session: None }, payload()),
+            method::RESOURCE_UPDATED => self.tell(WorkerToGateway::Updated { session: None }, untagged(payload())),
             method::ELICITATION_COMPLETE => self.tell(WorkerToGateway::PageDone { session: None }, payload()),
             method::TOOLS_CHANGED => self.changed(&[Kind::Tools], now),
             method::PROMPTS_CHANGED => self.changed(&[Kind::Prompts], now),
             method::RESOURCES_CHANGED => self.changed(&[Kind::Resources, Kind::Templates], now),
+            method::LISTEN_ACKNOWLEDGED => self.listen_acknowledged(params, now),
+            method::CANCELLED if self.era == ServerEra::Modern => self.listen_given_up(params, now),
             method::CANCELLED => self.withdrawn(params),
             _ => {}
         }
@@ -205,7 +168,7 @@ impl Session {
 
     fn progress(&mut self, params: Option<&RawValue>, now: Instant) {
         let Some(mut params) = params.and_then(|raw| RawObject::from_raw(raw).ok()) else { return };
-        let token = params.remove("progressToken").and_then(|raw| raw.get().parse().ok());
+        let token = params.remove(meta::PROGRESS_TOKEN).and_then(|raw| raw.get().parse().ok());
         let Some((call, wanted)) = token.and_then(|token| self.calls.progress(token, now)) else { return };
         if wanted {
             let mut payload = Vec::new();
@@ -281,8 +244,20 @@ impl Session {
     }
 }
 
-fn is_method_not_found(error: &RawValue) -> bool {
-    let code =
-        RawObject::from_raw(error).ok().and_then(|error| error.get("code").and_then(|raw| raw.get().parse().ok()));
-    code == Some(ErrorCode::METHOD_NOT_FOUND.0)
+/// The params of a notification without what ties it to a stream between the server and us.
+fn untagged(params: Bytes) -> Bytes {
+    let Ok(mut object) = RawObject::from_slice(&params) else { return params };
+    match object.remove("_meta") {
+        None => params,
+        Some(_) => {
+            let mut out = Vec::new();
+            object.write(&mut out);
+            out.into()
+        }
+    }
+}
+
+/// The code of an error object.
+pub(super) fn error_code(error: &RawValue) -> Option<ErrorCode> {
+    RawObject::from_raw(error).ok()?.get("code")?.get().parse().ok().map(ErrorCode)
 }

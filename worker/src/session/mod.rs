@@ -8,10 +8,14 @@ mod health;
 mod held;
 mod idle;
 mod input;
+mod listening;
 mod noise;
+mod opening;
 mod oversize;
 mod parks;
 mod pivot;
+mod probe;
+mod subscribe;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -22,7 +26,7 @@ use std::{
 
 use bytes::Bytes;
 use mcproxy_ipc::{
-    CatalogueCounts, ClientFeatures, EndReason, Instances, ServerDescription, ServerLimits, WorkerSpec,
+    CatalogueCounts, ClientFeatures, EndReason, EraRule, Instances, ServerDescription, ServerLimits, WorkerSpec,
     data::{CallContext, GatewayToWorker, Outcome, ServerEra, ServerTraits, WorkerToGateway},
     frame::MAX_PAYLOAD,
 };
@@ -35,11 +39,14 @@ use self::{
     catalogue::{Catalogue, Gathering},
     health::{Diagnosis, Health, Work},
     held::Held,
+    listening::Listening,
     noise::Noise,
     parks::Parks,
+    probe::Probe,
+    subscribe::Stand,
 };
 pub(crate) use self::{asks::features_of, catalogue::Kind, idle::Idle};
-use crate::dialect::legacy;
+use crate::dialect::{self, legacy};
 
 /// Servers announce several changes in a row; one new list answers them all.
 const DEBOUNCE: Duration = Duration::from_millis(200);
@@ -80,8 +87,13 @@ pub(crate) enum Event {
 
 #[derive(Debug)]
 enum Phase {
-    Initializing { until: Instant },
-    Listing { until: Instant },
+    /// It is not known yet what the server speaks.
+    Opening {
+        until: Instant,
+    },
+    Listing {
+        until: Instant,
+    },
     Serving,
     Ending,
 }
@@ -89,9 +101,16 @@ enum Phase {
 /// A request of our own that the server has not answered.
 #[derive(Debug)]
 enum Asked {
+    /// What it speaks; under an id that is a text.
+    Probe,
     Initialize,
-    Page { gathering: Gathering, until: Instant },
+    Page {
+        gathering: Gathering,
+        until: Instant,
+    },
     Ping,
+    /// To tell what changes; answered when that is over.
+    Listen,
 }
 
 /// The conversation with one server.
@@ -100,6 +119,13 @@ pub(crate) struct Session {
     limits: ServerLimits,
     log: Logger,
     phase: Phase,
+    rule: EraRule,
+    probe: Probe,
+    /// What the server said to the probe, until that counts.
+    discovery: Option<Box<str>>,
+    /// What it speaks, once that is known.
+    era: ServerEra,
+    listening: Listening,
     next_id: u64,
     asked: Vec<(u64, Asked)>,
     calls: Calls,
@@ -130,11 +156,17 @@ impl Session {
     /// Opens the conversation. `linked`: somebody reads `out.gateway` already.
     pub(crate) fn new(spec: &WorkerSpec, linked: bool, log: Logger, now: Instant) -> Self {
         let features = spec.features.unwrap_or_default();
+        let (probe, first) = Probe::begin(spec.era, now);
         let mut session = Self {
             server: spec.server.to_string(),
             limits: spec.limits,
             log,
-            phase: Phase::Initializing { until: now + spec.start_timeout },
+            phase: Phase::Opening { until: now + spec.start_timeout },
+            rule: spec.era,
+            probe,
+            discovery: None,
+            era: ServerEra::default(),
+            listening: Listening::default(),
             next_id: 0,
             asked: Vec::new(),
             calls: Calls::new(spec.limits.concurrent_calls, spec.timeouts),
@@ -154,9 +186,7 @@ impl Session {
             answers: 0,
             out: Output::default(),
         };
-        let id = session.mint();
-        session.asked.push((id, Asked::Initialize));
-        legacy::initialize(&mut session.out.server, id, features);
+        session.find_out(first);
         session
     }
 
@@ -231,7 +261,26 @@ impl Session {
                 format!("too many calls of this server are in flight (limits.maxConcurrent: {})", self.calls.limit());
             return Err(self.about(ErrorCode::SERVER_UNAVAILABLE, message, "too_many_calls"));
         }
-        legacy::call(&mut self.out.server, upstream, method, params, meta).map_err(|bad| {
+        if self.era == ServerEra::Modern {
+            match self.stand_in(upstream, method, params) {
+                Stand::Foreign => {}
+                Stand::Later => {
+                    self.tend_listening(now);
+                    return Ok(());
+                }
+                Stand::Done => {
+                    self.calls.close(upstream);
+                    self.tend_listening(now);
+                    self.tell(WorkerToGateway::Done { id, outcome: Outcome::Result }, Bytes::from_static(b"{}"));
+                    return Ok(());
+                }
+                Stand::Refused(error) => {
+                    self.calls.close(upstream);
+                    return Err(error);
+                }
+            }
+        }
+        dialect::call(self.era, &mut self.out.server, upstream, method, (params, meta), context).map_err(|bad| {
             self.calls.close(upstream);
             ErrorObject::new(ErrorCode::INVALID_PARAMS, bad)
         })?;
@@ -251,11 +300,14 @@ impl Session {
     /// Time has passed. `deaf`: the server's output is not being read, so that its silence means nothing.
     pub(crate) fn tick(&mut self, deaf: bool, now: Instant) {
         match self.phase {
-            Phase::Initializing { until } | Phase::Listing { until } => {
+            Phase::Opening { until } | Phase::Listing { until } => {
                 self.answer_held(now);
                 if now >= until {
                     self.out.events.push(Event::Broken(EndReason::StartTimeout));
                     self.phase = Phase::Ending;
+                } else if matches!(self.phase, Phase::Opening { .. }) {
+                    let next = self.probe.tick(now);
+                    self.find_out(next);
                 }
             }
             Phase::Serving => {
@@ -266,6 +318,9 @@ impl Session {
                 self.expire_pages(now);
                 if self.refresh_at.is_some_and(|at| now >= at) {
                     self.refresh(now);
+                }
+                if self.listening.deadline().is_some_and(|at| now >= at) {
+                    self.tend_listening(now);
                 }
                 self.look_after(deaf, now);
                 let busy = !self.calls.is_empty();
@@ -280,17 +335,20 @@ impl Session {
     /// When [`Session::tick`] should be called next.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         match self.phase {
-            Phase::Initializing { until } | Phase::Listing { until } => {
-                self.held.as_ref().and_then(Held::deadline).into_iter().chain([until]).min()
+            Phase::Opening { until } | Phase::Listing { until } => {
+                let quiet = self.probe.deadline().filter(|_| matches!(self.phase, Phase::Opening { .. }));
+                let held = self.held.as_ref().and_then(Held::deadline);
+                [held, quiet, Some(until)].into_iter().flatten().min()
             }
             Phase::Serving => {
                 let pages = self.asked.iter().filter_map(|(_, asked)| match asked {
                     Asked::Page { until, .. } => Some(*until),
-                    Asked::Initialize | Asked::Ping => None,
+                    Asked::Probe | Asked::Initialize | Asked::Ping | Asked::Listen => None,
                 });
                 let idle = self.idle.as_ref().filter(|_| self.linked).map(Idle::deadline);
                 let others =
-                    [self.calls.deadline(), self.parks.deadline(), self.refresh_at, idle].into_iter().flatten();
+                    [self.calls.deadline(), self.parks.deadline(), self.refresh_at, self.listening.deadline(), idle];
+                let others = others.into_iter().flatten();
                 pages.chain(others).chain([self.health.deadline()]).min()
             }
             Phase::Ending => None,
@@ -351,7 +409,7 @@ impl Session {
                 let id = self.mint();
                 self.asked.retain(|(_, asked)| !matches!(asked, Asked::Ping));
                 self.asked.push((id, Asked::Ping));
-                legacy::ping(&mut self.out.server, id);
+                dialect::ping(self.era, &mut self.out.server, id);
             }
             Diagnosis::Dead => {
                 self.out.events.push(Event::Broken(EndReason::Unresponsive));
@@ -384,7 +442,7 @@ impl Session {
 
     fn ask_page(&mut self, gathering: Gathering, cursor: Option<&str>, now: Instant) {
         let id = self.mint();
-        legacy::list(&mut self.out.server, id, gathering.kind(), cursor);
+        dialect::list(self.era, &mut self.out.server, id, gathering.kind(), cursor);
         self.asked.push((id, Asked::Page { gathering, until: now + PAGE_TIMEOUT }));
     }
 
@@ -395,7 +453,8 @@ impl Session {
 
     fn push_catalogue(&mut self) {
         let payload = if self.linked { self.catalogue.to_json() } else { Bytes::new() };
-        let traits = ServerTraits { era: ServerEra::Legacy, asks: !self.features.is_empty() };
+        let asks = self.era == ServerEra::Modern || !self.features.is_empty();
+        let traits = ServerTraits { era: self.era, asks };
         self.tell(WorkerToGateway::Catalogue { revision: self.revision, traits }, payload);
     }
 

@@ -3,7 +3,10 @@
 use std::{borrow::Cow, time::Instant};
 
 use bytes::Bytes;
-use mcproxy_ipc::data::{CallContext, Outcome, Resumption, WorkerToGateway};
+use mcproxy_ipc::{
+    ClientFeatures,
+    data::{CallContext, Outcome, Resumption, ServerEra, WorkerToGateway},
+};
 use mcproxy_mcp::{ErrorCode, ErrorObject, RawObject, RawValue, RequestId, undeclared};
 use slog::{debug, warn};
 
@@ -18,7 +21,9 @@ use crate::dialect::legacy;
 impl Session {
     /// A request of the server's own.
     pub(super) fn request(&mut self, line: &Bytes, id: RequestId, method: &str, params: Option<&RawValue>) {
-        let wanted = Feature::of(method, params).filter(|feature| feature.is_in(self.features));
+        // A server of 2026-07-28 does not ask in the middle of a call.
+        let features = if self.era == ServerEra::Legacy { self.features } else { ClientFeatures::default() };
+        let wanted = Feature::of(method, params).filter(|feature| feature.is_in(features));
         let Some(feature) = wanted else { return self.answer(|out| legacy::answer(out, &id, method)) };
         let refusal = match owner(self.calls.candidates(), self.parks.candidates()) {
             Owner::Call(upstream, can) => {
@@ -89,7 +94,7 @@ impl Session {
 
     /// The client works in other directories than before.
     pub(super) fn tell_roots_changed(&mut self) {
-        if self.features.roots_changed && matches!(self.phase, Phase::Serving) {
+        if self.era == ServerEra::Legacy && self.features.roots_changed && matches!(self.phase, Phase::Serving) {
             legacy::roots_changed(&mut self.out.server);
         }
     }

@@ -24,6 +24,7 @@ pub(crate) fn spec() -> WorkerSpec {
             input: Duration::from_secs(600),
         },
         features: None,
+        era: EraRule::Auto { known: Some(ServerEra::Legacy) },
         limits: ServerLimits {
             line_bytes: 1 << 20,
             tools: 100,
@@ -137,7 +138,8 @@ fn a_server_that_is_not_ready_in_time_is_given_up() {
 fn an_error_in_answer_to_initialize_is_a_failed_handshake() {
     let now = Instant::now();
     let mut session = Session::new(&spec(), false, discard(), now);
-    say(&mut session, r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32022,"message":"too old"}}"#, now);
+    say(&mut session, r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32603,"message":"too old"}}"#, now);
+    say(&mut session, r#"{"jsonrpc":"2.0","id":"mcproxy-probe-2","error":{"code":-32601,"message":"unknown"}}"#, now);
     assert!(matches!(&session.out.events[..], [Event::Broken(EndReason::Handshake(why))] if why.contains("too old")));
 }
 

@@ -8,10 +8,10 @@ use std::{
 
 use bytes::Bytes;
 use mcproxy_ipc::{
-    CallTimeouts, Ended, Generation, Instances, LaunchSpec, Listener, Receiver, Role, Secret, Sender,
+    CallTimeouts, Ended, EraRule, Generation, Instances, LaunchSpec, Listener, Receiver, Role, Secret, Sender,
     ServerDescription, ServerLimits, ServerName, Verdict, WorkerSpec, connect,
     control::{SupervisorToWorker, WorkerToSupervisor},
-    data::{CallContext, GatewayToWorker, Outcome, WorkerToGateway},
+    data::{CallContext, GatewayToWorker, Outcome, ServerEra, WorkerToGateway},
     introduce, receive_hello,
 };
 use tokio::time::timeout;
@@ -63,6 +63,7 @@ impl Worker {
             },
             start_timeout: DEADLINE,
             timeouts: CallTimeouts { idle: DEADLINE, total: DEADLINE, input: DEADLINE },
+            era: EraRule::Auto { known: Some(ServerEra::Legacy) },
             features: None,
             limits: ServerLimits {
                 line_bytes: 4 << 20,

@@ -1,0 +1,155 @@
+//! What is known of a server beyond the life of its processes: what it offers, and which era of MCP it speaks. The offer
+//! itself passes by the supervisor.
+
+use std::{
+    fs::{self, File},
+    io::{self, Read as _},
+    path::{Path, PathBuf},
+};
+
+use mcproxy_config::ServerConfig;
+use mcproxy_ipc::{CatalogueKey, ServerDescription, data::ServerEra};
+use slog::{Logger, debug};
+
+/// Longest file with an era that is read, in bytes.
+const MAX_FILE: u64 = 1024;
+
+/// What is known of it.
+#[derive(Debug)]
+pub(super) struct Offer {
+    /// What it said about itself before it came to rest.
+    pub(super) description: Option<ServerDescription>,
+    /// What it is kept under.
+    pub(super) key: Option<CatalogueKey>,
+    /// Where its catalogue is kept.
+    pub(super) file: Option<PathBuf>,
+    /// It was ready before, now or when its catalogue was kept: others can list what it offers.
+    pub(super) known: bool,
+    verdict: Option<Verdict>,
+    verdict_file: Option<PathBuf>,
+}
+
+impl Offer {
+    /// Of a server that has not said anything yet; `dir` is where catalogues are kept.
+    pub(super) fn kept(config: &ServerConfig, dir: Option<&Path>) -> Self {
+        let key = config.catalogue_key();
+        let place = dir.zip(key);
+        let file = place.map(|(dir, key)| dir.join(key.file_name(&config.name)));
+        let known = file.as_ref().is_some_and(|file| file.is_file());
+        let verdict_file = place.map(|(dir, key)| dir.join(key.era_file_name(&config.name)));
+        let verdict = verdict_file.as_deref().and_then(Verdict::read);
+        Self { description: None, key, file, known, verdict, verdict_file }
+    }
+
+    /// Which era it spoke when it last ran.
+    pub(super) fn era(&self) -> Option<ServerEra> {
+        self.verdict.as_ref().map(|verdict| verdict.era)
+    }
+
+    /// It runs, and has said this about itself.
+    pub(super) fn ran(&mut self, description: &ServerDescription, log: &Logger) {
+        self.known = true;
+        let verdict = Verdict::after(self.verdict.as_ref(), description);
+        if verdict == self.verdict {
+            return;
+        }
+        if let Some(file) = self.verdict_file.clone() {
+            let (log, text) = (log.clone(), verdict.as_ref().map(Verdict::to_text));
+            // The disk may be slow. What is not kept, or cut off, is found out again at the next start.
+            tokio::task::spawn_blocking(move || {
+                let kept = match text {
+                    Some(text) => fs::write(&file, text),
+                    None => fs::remove_file(&file),
+                };
+                if let Err(error) = kept {
+                    debug!(log, "server's era cannot be kept for its next start"; "error" => %error);
+                }
+            });
+        }
+        self.verdict = verdict;
+    }
+}
+
+/// What a server turned out to speak.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Verdict {
+    era: ServerEra,
+    /// Name and version of what said so.
+    software: String,
+}
+
+impl Verdict {
+    /// What to hold true after a run. Another version of a server that was not asked may speak another era, so it is asked
+    /// at its next start. (One that speaks 2026-07-28 is asked at each.)
+    fn after(before: Option<&Self>, description: &ServerDescription) -> Option<Self> {
+        let now = Self { era: description.era, software: format!("{} {}", description.name, description.version) };
+        let unasked = before.is_some_and(|before| {
+            (before.era, now.era) == (ServerEra::Legacy, ServerEra::Legacy) && before.software != now.software
+        });
+        (!unasked).then_some(now)
+    }
+
+    fn to_text(&self) -> String {
+        format!("{}\n{}\n", self.era, self.software)
+    }
+
+    fn from_text(text: &str) -> Option<Self> {
+        let (era, rest) = text.split_once('\n')?;
+        // The last line break says that nothing is cut off.
+        Some(Self { era: ServerEra::parse(era)?, software: rest.strip_suffix('\n')?.to_owned() })
+    }
+
+    fn read(file: &Path) -> Option<Self> {
+        let read = || -> io::Result<String> {
+            // Not a device or a pipe that somebody has put there.
+            if !fs::symlink_metadata(file)?.is_file() {
+                return Ok(String::new());
+            }
+            let mut text = String::new();
+            File::open(file)?.take(MAX_FILE).read_to_string(&mut text)?;
+            Ok(text)
+        };
+        Self::from_text(&read().ok()?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mcproxy_ipc::CatalogueCounts;
+
+    use super::*;
+
+    fn described(era: ServerEra, version: &str) -> ServerDescription {
+        ServerDescription {
+            era,
+            probe: String::new(),
+            protocol_version: String::new(),
+            name: "n".to_owned(),
+            version: version.to_owned(),
+            counts: CatalogueCounts::default(),
+        }
+    }
+
+    #[test]
+    fn a_server_of_another_version_is_asked_again_unless_it_always_is() {
+        let first = Verdict::after(None, &described(ServerEra::Legacy, "1"));
+        assert_eq!(first.as_ref().map(|verdict| verdict.era), Some(ServerEra::Legacy));
+        assert_eq!(Verdict::after(first.as_ref(), &described(ServerEra::Legacy, "1")), first);
+        assert_eq!(Verdict::after(first.as_ref(), &described(ServerEra::Legacy, "2")), None);
+        let modern = Verdict::after(first.as_ref(), &described(ServerEra::Modern, "2"));
+        assert_eq!(modern.as_ref().map(|verdict| verdict.era), Some(ServerEra::Modern));
+        let newer = Verdict::after(modern.as_ref(), &described(ServerEra::Modern, "3"));
+        assert_eq!(newer.map(|verdict| verdict.software), Some("n 3".to_owned()));
+    }
+
+    #[test]
+    fn what_is_kept_is_read_again_and_what_is_cut_is_nothing() {
+        let verdict = Verdict { era: ServerEra::Modern, software: "n 1".to_owned() };
+        let text = verdict.to_text();
+        assert_eq!(Verdict::from_text(&text), Some(verdict));
+        for end in 0..text.len() {
+            assert_eq!(Verdict::from_text(&text[..end]), None);
+        }
+        assert_eq!(Verdict::from_text("future\nn 1\n"), None);
+    }
+}

@@ -1,0 +1,222 @@
+//! What a server of 2026-07-28 is asked to tell of its own accord: one `subscriptions/listen` at a time, opened anew when
+//! something else is wanted. Pure: time is an argument.
+
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
+
+use mcproxy_mcp::RawObject;
+
+use crate::dialect::modern::Announcements;
+
+/// Before a stream that the server ended is opened again.
+const PAUSE: Duration = Duration::from_secs(1);
+/// Most resources that are listened to at one server.
+const MAX_URIS: usize = 10_000;
+
+/// A request that a server has, and those that wait for it to be acknowledged.
+#[derive(Debug)]
+struct Opening {
+    id: u64,
+    /// Calls, as requests to the server.
+    waiting: Vec<u64>,
+}
+
+/// What a server is listened to for.
+#[derive(Debug, Default)]
+pub(super) struct Listening {
+    announcements: Announcements,
+    uris: BTreeSet<String>,
+    /// The acknowledged stream.
+    current: Option<u64>,
+    /// The one that will replace it.
+    opening: Option<Opening>,
+    /// Calls whose resources are not in `opening` yet.
+    waiting: Vec<u64>,
+    /// Something else is wanted than what was asked for last.
+    changed: bool,
+    /// The server knows no such method.
+    refused: bool,
+    again_at: Option<Instant>,
+}
+
+/// What became of the calls that waited.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Acknowledged {
+    /// They are answered now.
+    pub(super) done: Vec<u64>,
+    /// The stream before this one, which is to be cancelled.
+    pub(super) replaced: Option<u64>,
+}
+
+impl Listening {
+    /// Wants what the server says it can announce.
+    pub(super) fn want(&mut self, capabilities: &RawObject<'_>) {
+        let changes = |of| {
+            let capability = capabilities.get_object(of);
+            capability.and_then(|c| c.get("listChanged")).is_some_and(|value| value.get() == "true")
+        };
+        self.announcements =
+            Announcements { tools: changes("tools"), prompts: changes("prompts"), resources: changes("resources") };
+        self.changed = !self.announcements.is_empty();
+    }
+
+    /// A call wants this resource listened to. `Err`: that cannot be, and here is why.
+    pub(super) fn subscribe(&mut self, uri: String, call: u64) -> Result<(), &'static str> {
+        if self.refused {
+            return Err("the server does not tell when a resource changes (it knows no subscriptions/listen)");
+        }
+        if self.uris.len() >= MAX_URIS {
+            return Err("too many resources of this server are listened to (10000)");
+        }
+        self.changed |= self.uris.insert(uri) || self.current.is_none();
+        self.waiting.push(call);
+        Ok(())
+    }
+
+    /// A resource need not be listened to any more.
+    pub(super) fn unsubscribe(&mut self, uri: &str) {
+        self.changed |= self.uris.remove(uri);
+    }
+
+    /// Whether another stream is to be opened now. If so, it has this id.
+    pub(super) fn due(&mut self, id: impl FnOnce() -> u64, now: Instant) -> Option<u64> {
+        self.changed |= self.again_at.take_if(|at| *at <= now).is_some();
+        if !self.changed || self.opening.is_some() || self.refused || self.again_at.is_some() {
+            return None;
+        }
+        self.changed = false;
+        let id = id();
+        self.opening = Some(Opening { id, waiting: std::mem::take(&mut self.waiting) });
+        Some(id)
+    }
+
+    /// What to ask for.
+    pub(super) fn filter(&self) -> (Announcements, impl Iterator<Item = &str>) {
+        (self.announcements, self.uris.iter().map(String::as_str))
+    }
+
+    /// Calls whose resources are in what was asked for already, and need not wait.
+    pub(super) fn take_settled(&mut self) -> Vec<u64> {
+        let settled = !self.changed && self.opening.is_none() && self.current.is_some();
+        if settled { std::mem::take(&mut self.waiting) } else { Vec::new() }
+    }
+
+    /// The server took this request.
+    pub(super) fn acknowledged(&mut self, id: u64) -> Acknowledged {
+        match self.opening.take_if(|opening| opening.id == id) {
+            Some(opening) => {
+                let replaced = self.current.replace(id);
+                Acknowledged { done: opening.waiting, replaced }
+            }
+            None => Acknowledged::default(),
+        }
+    }
+
+    /// The server ended a stream, or refused to open it. Says which calls fail with that.
+    pub(super) fn ended(&mut self, id: u64, unknown_method: bool, now: Instant) -> Vec<u64> {
+        self.current.take_if(|current| *current == id);
+        let opening = self.opening.take_if(|opening| opening.id == id);
+        let mut failed = opening.map_or_else(Vec::new, |opening| opening.waiting);
+        if unknown_method {
+            self.refused = true;
+            failed.append(&mut self.waiting);
+        } else if self.current.is_none() && self.opening.is_none() {
+            self.again_at = Some(now + PAUSE);
+        }
+        failed
+    }
+
+    /// Whether this is a stream of ours that lives.
+    pub(super) fn has(&self, id: u64) -> bool {
+        self.current == Some(id) || self.opening.as_ref().is_some_and(|opening| opening.id == id)
+    }
+
+    /// When [`Listening::due`] should be asked next.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.again_at
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn listening(now: Instant) -> Listening {
+        let mut listening = Listening::default();
+        listening.want(&RawObject::from_text(r#"{"tools":{"listChanged":true},"prompts":{}}"#).expect("an object"));
+        assert_eq!(listening.due(|| 1, now), Some(1));
+        assert_eq!(listening.filter().0, Announcements { tools: true, ..Announcements::default() });
+        listening
+    }
+
+    #[test]
+    fn a_subscription_is_answered_once_the_server_has_taken_it_and_the_old_stream_goes_after_that() {
+        let now = Instant::now();
+        let mut listening = listening(now);
+        listening.subscribe("a:b".to_owned(), 70).expect("it can");
+        assert_eq!(listening.due(|| 2, now), None, "one at a time");
+        assert_eq!(listening.acknowledged(1), Acknowledged::default());
+        assert_eq!(listening.due(|| 2, now), Some(2));
+        assert_eq!(listening.filter().1.collect::<Vec<_>>(), ["a:b"]);
+        assert_eq!(listening.acknowledged(2), Acknowledged { done: vec![70], replaced: Some(1) });
+        listening.subscribe("a:b".to_owned(), 71).expect("it can");
+        assert_eq!((listening.due(|| 3, now), listening.take_settled()), (None, vec![71]));
+    }
+
+    #[test]
+    fn a_server_that_knows_nothing_of_it_is_not_asked_again() {
+        let now = Instant::now();
+        let mut listening = listening(now);
+        listening.subscribe("a:b".to_owned(), 70).expect("it can");
+        assert_eq!(listening.ended(1, true, now), [70]);
+        assert!(listening.subscribe("a:c".to_owned(), 71).is_err());
+        assert_eq!((listening.due(|| 2, now + PAUSE), listening.deadline()), (None, None));
+    }
+
+    #[test]
+    fn a_stream_that_the_server_ended_is_opened_again_after_a_pause() {
+        let now = Instant::now();
+        let mut listening = listening(now);
+        listening.acknowledged(1);
+        assert!(listening.ended(1, false, now).is_empty());
+        assert_eq!(listening.due(|| 2, now), None);
+        assert_eq!(listening.due(|| 2, now + PAUSE), Some(2));
+        // The end of one that was replaced means nothing.
+        listening.acknowledged(2);
+        assert_eq!((listening.ended(1, false, now), listening.deadline()), (vec![], None));
+    }
+
+    #[test]
+    fn nothing_is_asked_for_when_nobody_wants_to_hear_anything() {
+        let mut listening = Listening::default();
+        listening.want(&RawObject::default());
+        assert_eq!(listening.due(|| 1, Instant::now()), None);
+    }
+
+    proptest! {
+        /// Every call that waits is answered or failed once the server has said its word to all that it was asked.
+        #[test]
+        fn no_call_waits_for_nothing(steps in prop::collection::vec((0u8..4, 0u8..3), 0..40)) {
+            let (mut now, mut next, mut calls) = (Instant::now(), 100, 0u64);
+            let mut listening = Listening::default();
+            let mut open: Vec<u64> = Vec::new();
+            let (mut asked, mut over) = (0, 0);
+            for (step, n) in steps.into_iter().chain([(2, 0), (2, 0), (2, 0)]) {
+                now += PAUSE;
+                match step {
+                    0 => { calls += 1; asked += 1; listening.subscribe(format!("r:{n}"), calls).expect("it can"); }
+                    1 => listening.unsubscribe(&format!("r:{n}")),
+                    2 => if let Some(id) = open.pop() { over += listening.acknowledged(id).done.len() },
+                    _ => if let Some(id) = open.pop() { over += listening.ended(id, false, now).len() },
+                }
+                if let Some(id) = listening.due(|| { next += 1; next }, now + PAUSE) { open.push(id) }
+                over += listening.take_settled().len();
+            }
+            prop_assert_eq!(asked, over);
+        }
+    }
+}
