@@ -12,6 +12,7 @@ use crate::support::{Proxy, Real, fixture, run, skip};
 type Cell = (&'static str, u32);
 
 const WITH_INITIALIZE: [Cell; 3] = [("2025-06-18", 27), ("2025-11-25", 33), ("2026-07-28", 39)];
+const OF_2026_07_28: [Cell; 3] = [("2025-06-18", 27), ("2025-11-25", 33), ("2026-07-28", 40)];
 
 #[tokio::test]
 async fn the_public_suite_is_clean_over_a_server_of_the_first_era_on_rmcp() {
@@ -22,6 +23,17 @@ async fn the_public_suite_is_clean_over_a_server_of_the_first_era_on_rmcp() {
 async fn the_public_suite_is_clean_over_a_server_of_the_first_era_on_the_typescript_sdk() {
     let Some(real) = Real::with(&["node_modules/@modelcontextprotocol/sdk"]) else { return };
     scores("initialize", on_typescript(&real, "conformance-1.mjs"), WITH_INITIALIZE).await;
+}
+
+#[tokio::test]
+async fn the_public_suite_is_clean_over_a_server_of_2026_07_28_on_rmcp() {
+    scores("2026-07-28", on_rmcp(&["--era", "modern"]), OF_2026_07_28).await;
+}
+
+#[tokio::test]
+async fn the_public_suite_is_clean_over_a_server_of_2026_07_28_on_the_typescript_sdk() {
+    let Some(real) = Real::with(&["node_modules/@modelcontextprotocol/server"]) else { return };
+    scores("2026-07-28", on_typescript(&real, "conformance-2.mjs"), OF_2026_07_28).await;
 }
 
 fn on_rmcp(flags: &[&str]) -> Value {

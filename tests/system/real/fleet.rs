@@ -26,7 +26,16 @@ pub(super) struct Call {
 /// A server, and the calls by which a client shows that it can use it.
 pub(super) struct Column {
     pub(super) server: &'static str,
+    /// Whether the server is to be found to speak 2026-07-28.
+    pub(super) modern: bool,
     pub(super) calls: Vec<Call>,
+}
+
+impl Column {
+    /// Its name, with a star where 2026-07-28 is spoken.
+    pub(super) fn heading(&self) -> String {
+        format!("{}{}", self.server, if self.modern { "*" } else { "" })
+    }
 }
 
 /// All of them.
@@ -68,6 +77,7 @@ fn servers(real: &Real, dir: &str) -> Value {
         {"name": "fastmcp-4", "command": new_python, "args": [ours("on_fastmcp.py")]},
         {"name": "fastmcp-npm", "command": "node", "args": [ours("on-fastmcp.mjs")], "env": environment},
         {"name": "typescript", "command": "node", "args": [ours("on-typescript-sdk.mjs")], "env": environment},
+        {"name": "strict", "command": "node", "args": [ours("on-typescript-sdk.mjs"), "--strict"], "env": environment},
     ])
 }
 
@@ -75,27 +85,27 @@ fn columns(dir: &str) -> Vec<Column> {
     let call = |tool: &str, arguments, holds: &str| Call { tool: tool.to_owned(), arguments, holds: holds.to_owned() };
     let entity = json!({"entities": [{"name": "Ann", "entityType": "person", "observations": ["likes tea"]}]});
     let noon = json!({"source_timezone": "UTC", "time": "12:00", "target_timezone": "Asia/Tokyo"});
-    let mut columns = vec![
-        Column { server: "everything", calls: vec![call("echo", json!({"message": "hi there"}), "hi there")] },
-        Column {
-            server: "filesystem",
-            calls: vec![call("read_text_file", json!({"path": format!("{dir}/note.txt")}), "a note on disk")],
-        },
-        Column {
-            server: "memory",
-            calls: vec![call("create_entities", entity, ""), call("read_graph", json!({}), "likes tea")],
-        },
-        Column { server: "time", calls: vec![call("convert_time", noon, "21:00")] },
-        Column { server: "git", calls: vec![call("git_log", json!({"repo_path": dir}), "The first commit")] },
+    let official = [
+        ("everything", false, vec![call("echo", json!({"message": "hi there"}), "hi there")]),
+        (
+            "filesystem",
+            false,
+            vec![call("read_text_file", json!({"path": format!("{dir}/note.txt")}), "a note on disk")],
+        ),
+        ("memory", false, vec![call("create_entities", entity, ""), call("read_graph", json!({}), "likes tea")]),
+        ("time", false, vec![call("convert_time", noon, "21:00")]),
+        ("git", true, vec![call("git_log", json!({"repo_path": dir}), "The first commit")]),
     ];
-    columns.extend(["fastmcp-2", "fastmcp-4", "fastmcp-npm", "typescript"].map(|server| Column {
-        server,
-        calls: vec![
-            call("echo", json!({"text": "hi there"}), "hi there"),
-            call("add", json!({"a": 20, "b": 22}), "42"),
-        ],
-    }));
-    for Column { server, calls } in &mut columns {
+    let ours =
+        [("fastmcp-2", false), ("fastmcp-4", true), ("fastmcp-npm", false), ("typescript", true), ("strict", true)];
+    let ours = ours.map(|(server, modern)| {
+        let calls =
+            vec![call("echo", json!({"text": "hi there"}), "hi there"), call("add", json!({"a": 20, "b": 22}), "42")];
+        (server, modern, calls)
+    });
+    let all = official.into_iter().chain(ours);
+    let mut columns: Vec<Column> = all.map(|(server, modern, calls)| Column { server, modern, calls }).collect();
+    for Column { server, calls, .. } in &mut columns {
         for call in calls {
             call.tool = format!("{server}__{}", call.tool);
         }

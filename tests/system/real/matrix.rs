@@ -4,7 +4,7 @@ use std::io::Write;
 
 use super::{
     clients::{Cell, Client, Row},
-    fleet::{Fleet, PARTS},
+    fleet::{Column, Fleet, PARTS},
 };
 use crate::support::{Driver, Real};
 
@@ -25,11 +25,15 @@ async fn every_client_lists_and_calls_tools_of_every_real_server() {
     let parts = [&PARTS[..], &["node_modules/@modelcontextprotocol/client", "inspector/stamp"]].concat();
     let Some(real) = Real::with(&parts) else { return };
     let fleet = Fleet::start(&real).await;
+    for column in &fleet.columns {
+        let found = fleet.proxy.server(column.server).await.server.expect("a server that is ready was asked");
+        assert_eq!(found["protocolVersion"] == "2026-07-28", column.modern, "{}: {found}", column.server);
+    }
     let mut rows = Vec::new();
     for client in CLIENTS {
         rows.push((client.name(), client.walk(&real, &fleet).await));
     }
-    let table = Table { servers: fleet.columns.iter().map(|column| column.server).collect(), rows };
+    let table = Table { servers: fleet.columns.iter().map(Column::heading).collect(), rows };
     let drawn = table.draw();
     let wrong = table.wrong();
     assert!(wrong.is_empty(), "{drawn}\n{}", wrong.join("\n"));
@@ -38,18 +42,18 @@ async fn every_client_lists_and_calls_tools_of_every_real_server() {
 }
 
 struct Table {
-    servers: Vec<&'static str>,
+    servers: Vec<String>,
     rows: Vec<(String, Row)>,
 }
 
 impl Table {
-    fn cells<'a>(&'a self, row: &'a Row) -> impl Iterator<Item = (&'static str, &'a Cell)> {
+    fn cells<'a>(&'a self, row: &'a Row) -> impl Iterator<Item = (&'a str, &'a Cell)> {
         let own = [("lists", &row.lists), ("progress", &row.progress)];
-        own.into_iter().chain(self.servers.iter().copied().zip(&row.servers))
+        own.into_iter().chain(self.servers.iter().map(String::as_str).zip(&row.servers))
     }
 
     fn draw(&self) -> String {
-        let headings = ["lists", "progress"].into_iter().chain(self.servers.iter().copied());
+        let headings = ["lists", "progress"].into_iter().chain(self.servers.iter().map(String::as_str));
         let mut lines = vec![format!("{:26}{}", "", headings.map(|name| format!("{name:13}")).collect::<String>())];
         for (client, row) in &self.rows {
             let cells = self.cells(row).map(|(_, cell)| match cell {

@@ -1,5 +1,6 @@
 //! Real servers and real clients of both eras, pinned, through one MCProxy.
 
+mod asks;
 mod browser;
 mod clients;
 mod fleet;
