@@ -5,3 +5,4 @@ mod browser;
 mod clients;
 mod fleet;
 mod matrix;
+mod probes;
