@@ -6,6 +6,8 @@ pub(crate) mod catalogue;
 pub(crate) mod client;
 #[path = "../../src/gateway/rewrite/mod.rs"]
 pub(crate) mod rewrite;
+#[path = "../../src/gateway/same_call.rs"]
+pub(crate) mod same_call;
 #[path = "../../src/gateway/scope.rs"]
 pub(crate) mod scope;
 #[path = "../../src/gateway/seal.rs"]

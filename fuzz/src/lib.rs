@@ -10,6 +10,7 @@ mod catalogue;
 mod config;
 mod envelope;
 mod frames;
+mod mirrored;
 mod names;
 mod output;
 mod rewrite;
@@ -23,12 +24,13 @@ mod worker;
 pub type Target = fn(&[u8]);
 
 /// All targets by name; the corpus of each lies in `fuzz/corpus/{name}`.
-pub const TARGETS: [(&str, Target); 8] = [
+pub const TARGETS: [(&str, Target); 9] = [
     ("catalogue", catalogue::target),
     ("config", config::target),
     ("envelope", envelope::target),
     ("frames", frames::target),
     ("lines", output::target),
+    ("mirrored", mirrored::target),
     ("names", names::target),
     ("rewrite", rewrite::target),
     ("seal", seal::target),

@@ -199,7 +199,8 @@ impl<'a> Forward<'a> {
                 false => (Outcome::Error, Some(stateless::cannot_open_pages(error).into())),
             };
         }
-        match stateless::missing_capability(&reply).filter(|_| traits.asks) {
+        // Only who may ask can have been refused.
+        match traits.asks.then(|| stateless::missing_capability(&reply)).flatten() {
             Some(missing) => (Outcome::Error, Some(missing.into())),
             None => (outcome, Some(reply)),
         }

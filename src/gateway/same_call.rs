@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use sha2::{Digest, Sha256};
 
 /// The digest of a JSON text. Numbers are compared as they are written. What is no JSON gets some digest, too.
-pub(super) fn digest(json: &[u8]) -> [u8; 32] {
+pub(crate) fn digest(json: &[u8]) -> [u8; 32] {
     let mut hash = Sha256::new();
     Reader { text: json, at: 0 }.value(&mut hash);
     hash.finalize().into()
