@@ -55,7 +55,7 @@ async fn reply(exchange: &Exchange, session: &Rc<Session>, request: &Request) ->
         method::RESOURCES_UNSUBSCRIBE => return Some(unsubscribe(exchange, session, &params).await),
         method::SET_LEVEL => set_level(exchange, session, &params),
         method::PING => Ok("{}".into()),
-        method::INITIALIZE => initialize(exchange, session, &params),
+        method::INITIALIZE => initialize(exchange, session, &params).await,
         unknown => Err(ErrorObject::new(ErrorCode::METHOD_NOT_FOUND, format_args!("there is no method {unknown:?}"))),
     };
     Some(done.unwrap_or_else(Reply::from))
@@ -109,10 +109,11 @@ pub(crate) fn welcome(gateway: &Gateway, session: &Session) -> Reply {
 }
 
 /// The 2024-11-05 transport opens the session before it says who it is; elsewhere this is a client that repeats itself.
-fn initialize(exchange: &Exchange, session: &Session, params: &RawObject<'_>) -> Result<Reply, ErrorObject> {
+async fn initialize(exchange: &Exchange, session: &Session, params: &RawObject<'_>) -> Result<Reply, ErrorObject> {
     let Hello { version, client } = Hello::read(params)?;
     session.set_version(version);
     session.set_features(client.features);
+    exchange.gateway.fleet.looked_up(session.scope()).await;
     Ok(welcome(&exchange.gateway, session))
 }
 

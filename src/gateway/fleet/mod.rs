@@ -25,6 +25,10 @@ use super::{
     scope::Scope,
 };
 
+/// Longest that a client waits for what servers offered last to be looked up; a disk that is slower has to be waited for by
+/// lists only.
+const LOOK_UP: Duration = Duration::from_millis(500);
+
 /// Where a call for a server can go at this moment.
 pub(crate) enum Destination {
     /// Its worker is there.
@@ -372,6 +376,18 @@ impl Fleet {
         let deadline = Instant::now() + wait;
         let mut changes = self.watch();
         while self.is_settling(scope) {
+            if tokio::time::timeout_at(deadline, changes.changed()).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Waits until what the servers of an endpoint offered last has been looked up, which takes no longer than a disk does.
+    /// A client that begins in that moment would be told at once that all its lists have changed.
+    pub(crate) async fn looked_up(&self, scope: &Scope) {
+        let deadline = Instant::now() + LOOK_UP;
+        let mut changes = self.watch();
+        while self.servers.borrow().iter().any(|(name, s)| s.reading.is_some() && self.shows(scope, name)) {
             if tokio::time::timeout_at(deadline, changes.changed()).await.is_err() {
                 return;
             }

@@ -60,7 +60,7 @@ pub(super) async fn post(request: HttpRequest, place: Place, payload: web::Paylo
         return batch(&request, &place, &body).await;
     }
     match Incoming::of(parse(&body)?, &body) {
-        Incoming::Request(r) if r.method == method::INITIALIZE => initialize(&place, &r),
+        Incoming::Request(r) if r.method == method::INITIALIZE => initialize(&place, &r).await,
         Incoming::Request(r) if r.method == method::PING && header(&request, SESSION).is_none() => {
             Ok(json(Reply::from("{}").to_response(&r.id)))
         }
@@ -83,12 +83,13 @@ pub(super) async fn post(request: HttpRequest, place: Place, payload: web::Paylo
 }
 
 /// Opens a session and answers at once, whatever the servers do.
-fn initialize(place: &Place, request: &Request) -> Result<HttpResponse, Refusal> {
+async fn initialize(place: &Place, request: &Request) -> Result<HttpResponse, Refusal> {
     let gateway = &place.gateway;
     let hello = match read_params(&request.params).and_then(|params| Hello::read(&params)) {
         Ok(hello) => hello,
         Err(error) => return Ok(json(Reply::from(error).to_response(&request.id))),
     };
+    gateway.fleet.looked_up(&place.scope).await;
     let session = place.open_session(hello)?;
     info!(gateway.log, "session opened"; "session" => short(session.id()), "scope" => %place.scope,
         "version" => %session.version(), "client" => %session.client());

@@ -36,7 +36,10 @@ pub(crate) async fn answer(exchange: &Exchange, method: &str, params: RawObject<
         return list(exchange, kind, &params).await.unwrap_or_else(Reply::from);
     }
     let done = match method {
-        method::DISCOVER => Some(discover(exchange)),
+        method::DISCOVER => {
+            exchange.gateway.fleet.looked_up(exchange.scope()).await;
+            Some(discover(exchange))
+        }
         method::TOOLS_CALL => call::tool(exchange, params).await,
         method::PROMPTS_GET => call::prompt(exchange, params).await,
         method::RESOURCES_READ => call::read(exchange, params).await,
