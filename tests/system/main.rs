@@ -15,6 +15,7 @@ mod edges;
 mod faults;
 mod http;
 mod instances;
+mod modern;
 mod real;
 mod reliability;
 mod stateless;
