@@ -54,7 +54,8 @@ async fn an_instance_that_nobody_calls_ends_and_the_next_call_starts_another() {
 
 #[tokio::test]
 async fn spare_instances_are_kept_ready_for_new_sessions() {
-    let proxy = start(json!({"prewarm": 2, "maxInstances": 4})).await;
+    // Told nothing, they are for every client.
+    let proxy = start(json!({"prewarm": 2, "maxInstances": 4, "clientFeatures": []})).await;
     let server = proxy.server_until("two spare ones", "a", |server| server.running() == 2).await;
     assert_eq!(server.instances.expect("instances").max, 4);
     let one = proxy.session().await;

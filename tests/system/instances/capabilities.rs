@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::start;
+use super::{start, start_with};
 use crate::support::{DEADLINE, Events, Modern, Proxy, Session, eventually, text};
 
 async fn session(proxy: &Proxy, capabilities: Value) -> Session {
@@ -53,6 +53,16 @@ async fn every_sessions_instance_is_told_what_its_own_client_can_do() {
     let told = text(&client.call("a__capabilities", json!({})).await).to_owned();
     let listed = json!({"sampling": {}, "elicitation": {"form": {}, "url": {}}, "roots": {}});
     assert_eq!(serde_json::from_str::<Value>(&told).expect("JSON"), listed);
+}
+
+#[tokio::test]
+async fn what_a_server_offers_to_able_clients_only_is_listed_for_all() {
+    let proxy = start_with(&["--tools-by-capability"], json!({})).await;
+    for capabilities in [json!({}), json!({"elicitation": {}}), json!({"roots": {}})] {
+        let session = session(&proxy, capabilities).await;
+        told(&session).await;
+        assert!(session.tools().await.contains(&"a__elicit".to_owned()), "lists do not depend on who asks");
+    }
 }
 
 #[tokio::test]

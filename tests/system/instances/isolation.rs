@@ -42,7 +42,7 @@ async fn calls_of_many_sessions_at_once_reach_their_own_instances() {
 
 #[tokio::test]
 async fn an_instance_that_is_killed_costs_its_own_session_only() {
-    let proxy = start(json!({})).await;
+    let proxy = start(json!({"clientFeatures": []})).await;
     let (one, two) = (proxy.session().await, proxy.session().await);
     remember(&one, "lost").await;
     remember(&two, "kept").await;

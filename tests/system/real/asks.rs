@@ -65,3 +65,31 @@ async fn a_client_of_2026_07_28_is_asked_by_real_servers_of_both_eras() {
         assert_eq!(text(&done), "Hello, Ann", "{server}: {done}");
     }
 }
+
+/// E09: a server with a process for each session asks for the roots at its start, before anybody calls it, and the first call
+/// finds the directories of its own client.
+#[tokio::test]
+async fn a_real_server_works_in_the_directories_of_its_sessions_client_from_the_first_call_on() {
+    let part = "node_modules/@modelcontextprotocol/server-filesystem";
+    let Some(real) = Real::with(&[part]) else { return };
+    let dirs: Vec<_> = (0..3).map(|_| tempfile::tempdir().expect("a directory")).collect();
+    let path = |n: usize| dirs[n].path().to_str().expect("a path").to_owned();
+    let entry = json!({"name": "fs", "command": "node", "instances": "per-session",
+        "args": [real.path(&format!("{part}/dist/index.js")), path(0)]});
+    let proxy = Proxy::start(json!({"servers": [entry]})).await;
+    for n in [1, 2] {
+        let session = Session::capable(&proxy.http, &proxy.url("/mcp"), json!({"roots": {}})).await;
+        let params = json!({"name": "fs__list_allowed_directories", "arguments": {}});
+        let mut events = session.streamed(json!(1), "tools/call", params).await;
+        let asked = events.find("a question", |message| message["method"] == "roots/list").await;
+        let root = json!({"roots": [{"uri": format!("file://{}", path(n))}]});
+        let answer = json!({"jsonrpc": "2.0", "id": asked["id"], "result": root});
+        assert_eq!(session.post(&answer.to_string()).await.status, 202);
+        let done = events.find("the answer", |message| message["id"] == 1 && message.get("method").is_none()).await;
+        let allowed = text(&done["result"]);
+        assert!(allowed.contains(&path(n)) && !allowed.contains(&path(0)), "{allowed}");
+    }
+    // A client without any gets what the server was started with.
+    let session = Session::open(&proxy.http, &proxy.url("/mcp")).await;
+    assert!(session.say("fs__list_allowed_directories", json!({})).await.contains(&path(0)));
+}

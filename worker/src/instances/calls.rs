@@ -64,7 +64,7 @@ impl Host {
     /// What a session's instance is told that its client can do. Clients that are different each time are told apart when
     /// they are asked.
     fn features(&self, context: &CallContext) -> ClientFeatures {
-        let listed = self.spec.features.unwrap_or(ClientFeatures::LISTED);
+        let listed = self.full();
         match &context.client_capabilities {
             Some(capabilities) if context.client.is_some() => features_of(capabilities).within(listed),
             Some(_) | None => listed,

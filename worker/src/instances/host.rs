@@ -54,8 +54,17 @@ pub(super) struct Running {
     pub(super) flights: BTreeSet<u64>,
     /// A session has called it: from then on it is no measure of what the server offers.
     pub(super) touched: bool,
+    /// It was told of all that clients may be able to do: servers offer more to those who can do more, and one list is for all.
+    pub(super) is_full: bool,
     /// The log level it was told.
     pub(super) level: Option<String>,
+}
+
+impl Running {
+    /// Whether what it offers is what the server offers.
+    pub(super) fn is_measure(&self) -> bool {
+        self.is_full && !self.touched
+    }
 }
 
 /// What the server offers, and says of itself.
@@ -109,7 +118,7 @@ impl Host {
     /// With its first instance.
     pub(super) fn new(spec: WorkerSpec, rules: InstanceRules, ports: HostPorts) -> Self {
         let now = Instant::now();
-        let expected = spec.features.unwrap_or_default();
+        let expected = spec.features.unwrap_or(ClientFeatures::LISTED);
         let (pool, first) = Pool::new(rules, expected, now);
         let idle = spec.idle_timeout.map(|after| Idle::new(after, now));
         let keeper = spec.catalogue_file.clone().map(|file| Keeper::start(file, ports.log.clone()));
@@ -229,13 +238,19 @@ impl Host {
         }
     }
 
+    /// All that clients may be asked for.
+    pub(super) fn full(&self) -> ClientFeatures {
+        self.spec.features.unwrap_or(ClientFeatures::LISTED)
+    }
+
     fn start(&mut self, number: Number, features: ClientFeatures) {
         // What concerns the server as a whole is looked after here.
         let own = WorkerSpec { idle_timeout: None, data_socket: None, catalogue_file: None, ..self.spec.clone() };
         let spec = WorkerSpec { instances: Instances::OfOne, features: Some(features), ..own };
         let (news, records) = (self.news.0.clone(), self.records.clone());
         let tended = tend::spawn(number, spec, news, records, (self.tree.clone(), &self.log), &mut self.tasks);
-        let running = Running { tended, pid: None, flights: BTreeSet::new(), touched: false, level: None };
+        let is_full = features == self.full();
+        let running = Running { tended, pid: None, flights: BTreeSet::new(), touched: false, is_full, level: None };
         self.running.insert(number, running);
     }
 

@@ -5,8 +5,8 @@
 //! ends takes nothing with it but its own calls. The worker ends when it is told to, when its first instance does not become
 //! ready, or when instances cannot be started any more.
 //!
-//! What the server offers is what an instance offers that no session has called yet: what a session does to its own
-//! instance concerns nobody else.
+//! What the server offers is what an instance offers that was told of everything a client may be able to do, and that no
+//! session has called yet: what a session does to its own instance concerns nobody else.
 
 mod calls;
 mod faults;

@@ -9,7 +9,12 @@ use mcproxy_ipc::{
     data::{ServerEra, ServerTraits, WorkerToGateway},
 };
 
-use super::{calls::of_gateway, host::Host, pool::Number, tend::News};
+use super::{
+    calls::of_gateway,
+    host::{Host, Running},
+    pool::Number,
+    tend::News,
+};
 
 impl Host {
     /// Takes in what an instance said.
@@ -22,7 +27,7 @@ impl Host {
 
     fn reported(&mut self, number: Number, report: WorkerToSupervisor) {
         let Some(running) = self.running.get_mut(&number) else { return };
-        let untouched = !running.touched;
+        let untouched = running.is_measure();
         match report {
             WorkerToSupervisor::Spawned { pid } => {
                 running.pid = Some(pid);
@@ -128,7 +133,7 @@ impl Host {
 
     /// What an instance offers counts for all as long as no session has called it.
     fn offers(&mut self, number: Number, payload: Bytes) {
-        if self.running.get(&number).is_none_or(|running| running.touched)
+        if !self.running.get(&number).is_some_and(Running::is_measure)
             || self.offer.catalogue.as_ref() == Some(&payload)
         {
             return;

@@ -1,5 +1,5 @@
-//! Requests for the roots that came while no call was under way, from an instance of one client: they wait for its next call.
-//! Pure: time is an argument.
+//! Requests for the roots that came while no call was under way, from an instance of one client: they wait for its next call,
+//! and that call for the answers. Pure: time is an argument.
 
 use std::time::{Duration, Instant};
 
@@ -7,6 +7,8 @@ use mcproxy_mcp::RequestId;
 
 /// How long a server that starts may be kept waiting. Some list nothing before they have an answer.
 const START: Duration = Duration::from_secs(2);
+/// What a server does with an answer takes a moment, and nothing says when it is done with it.
+const SETTLE: Duration = Duration::from_millis(50);
 /// Most that wait; who asks more often is answered at once.
 const MAX_HELD: usize = 8;
 
@@ -17,6 +19,15 @@ pub(super) struct Held {
     until: Option<Instant>,
     /// The server asked once, and was not told what it wanted to know.
     owed: bool,
+    /// Calls that wait for answers, as lines for the server: each until the time when it has them.
+    put_off: Vec<PutOff>,
+}
+
+#[derive(Debug)]
+struct PutOff {
+    upstream: u64,
+    line: Vec<u8>,
+    at: Option<Instant>,
 }
 
 impl Held {
@@ -40,6 +51,11 @@ impl Held {
         self.take()
     }
 
+    /// Whether there is something for the next call.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.owed || !self.ids.is_empty()
+    }
+
     /// All of them: there is a call.
     pub(super) fn take(&mut self) -> Vec<RequestId> {
         self.until = None;
@@ -56,6 +72,36 @@ impl Held {
     /// Whether the server would like to be told that it may ask again. Says so once.
     pub(super) fn take_owed(&mut self) -> bool {
         std::mem::take(&mut self.owed)
+    }
+
+    /// A call that waits for what was asked. Bounded by how many calls there may be.
+    pub(super) fn put_off(&mut self, upstream: u64, line: Vec<u8>) {
+        self.put_off.push(PutOff { upstream, line, at: None });
+    }
+
+    /// The server has the answers that this call waits for.
+    pub(super) fn release(&mut self, upstream: u64, now: Instant) {
+        for call in self.put_off.iter_mut().filter(|call| call.upstream == upstream) {
+            call.at = Some(now + SETTLE);
+        }
+    }
+
+    /// The call is given up; whether the server never heard of it.
+    pub(super) fn drop_put_off(&mut self, upstream: u64) -> bool {
+        let before = self.put_off.len();
+        self.put_off.retain(|call| call.upstream != upstream);
+        self.put_off.len() < before
+    }
+
+    /// The calls that are to be sent now.
+    pub(super) fn due(&mut self, now: Instant) -> Vec<Vec<u8>> {
+        let is_due = |call: &mut PutOff| call.at.is_some_and(|at| at <= now);
+        self.put_off.extract_if(.., is_due).map(|call| call.line).collect()
+    }
+
+    /// When [`Held::due`] should be asked next.
+    pub(super) fn next_put_off(&self) -> Option<Instant> {
+        self.put_off.iter().filter_map(|call| call.at).min()
     }
 
     /// When [`Held::overdue`] should be asked next, of a server that starts.
@@ -80,6 +126,21 @@ mod tests {
         assert!(held.hold(3.into(), now));
         assert_eq!(held.take(), [RequestId::from(3)]);
         assert!(held.take().is_empty() && held.deadline().is_none() && !held.take_owed());
+    }
+
+    #[test]
+    fn a_call_waits_for_the_answers_and_a_moment_more_unless_it_is_given_up() {
+        let now = Instant::now();
+        let mut held = Held::default();
+        held.put_off(1, b"one".to_vec());
+        held.put_off(2, b"two".to_vec());
+        assert!(held.due(now + START).is_empty() && held.next_put_off().is_none());
+        assert!(held.drop_put_off(2) && !held.drop_put_off(2));
+        held.release(1, now);
+        assert_eq!(held.next_put_off(), Some(now + SETTLE));
+        assert!(held.due(now + SETTLE / 2).is_empty());
+        assert_eq!(held.due(now + SETTLE), [b"one".to_vec()]);
+        assert!(held.due(now + SETTLE).is_empty());
     }
 
     #[test]

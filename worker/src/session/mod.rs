@@ -215,7 +215,14 @@ impl Session {
         self.out.gateway.clear();
         self.abandon_all("the client is gone");
         for (upstream, _) in self.calls.drain() {
-            legacy::cancel(&mut self.out.server, upstream, Some("the client is gone"));
+            self.cancel(upstream, Some("the client is gone"));
+        }
+    }
+
+    /// Tells the server that nobody waits for an answer any more, if it has heard of the call at all.
+    fn cancel(&mut self, upstream: u64, reason: Option<&str>) {
+        if !self.held.as_mut().is_some_and(|held| held.drop_put_off(upstream)) {
+            legacy::cancel(&mut self.out.server, upstream, reason);
         }
     }
 
@@ -232,7 +239,7 @@ impl Session {
             GatewayToWorker::Abandon { handle } => self.abandon(handle, "the client gave the call up"),
             GatewayToWorker::Cancel { id, reason } => {
                 if let Some(upstream) = self.calls.cancel(id) {
-                    legacy::cancel(&mut self.out.server, upstream, reason.as_deref());
+                    self.cancel(upstream, reason.as_deref());
                 }
             }
             GatewayToWorker::RootsChanged { .. } => self.tell_roots_changed(),
@@ -280,11 +287,14 @@ impl Session {
                 }
             }
         }
+        let begin = self.out.server.len();
         dialect::call(self.era, &mut self.out.server, upstream, method, (params, meta), context).map_err(|bad| {
             self.calls.close(upstream);
             ErrorObject::new(ErrorCode::INVALID_PARAMS, bad)
         })?;
-        self.ask_what_was_held(upstream, now);
+        if self.held.as_ref().is_some_and(Held::is_waiting) {
+            self.ask_what_was_held(upstream, begin, now);
+        }
         Ok(())
     }
 
@@ -312,6 +322,7 @@ impl Session {
             }
             Phase::Serving => {
                 self.expire_calls(now);
+                self.send_put_off(now);
                 if !self.parks.is_empty() {
                     self.park_calls(now);
                 }
@@ -346,8 +357,15 @@ impl Session {
                     Asked::Probe | Asked::Initialize | Asked::Ping | Asked::Listen => None,
                 });
                 let idle = self.idle.as_ref().filter(|_| self.linked).map(Idle::deadline);
-                let others =
-                    [self.calls.deadline(), self.parks.deadline(), self.refresh_at, self.listening.deadline(), idle];
+                let put_off = self.held.as_ref().and_then(Held::next_put_off);
+                let others = [
+                    put_off,
+                    self.calls.deadline(),
+                    self.parks.deadline(),
+                    self.refresh_at,
+                    self.listening.deadline(),
+                    idle,
+                ];
                 let others = others.into_iter().flatten();
                 pages.chain(others).chain([self.health.deadline()]).min()
             }
@@ -384,7 +402,7 @@ impl Session {
             } else {
                 format!("server `{}` did not answer within {} s", self.server, timeouts.idle.as_secs_f64())
             };
-            legacy::cancel(&mut self.out.server, expired.upstream, Some("timeout"));
+            self.cancel(expired.upstream, Some("timeout"));
             self.fail(expired.call, &self.about(ErrorCode::TIMEOUT, message, "timeout"));
         }
     }

@@ -13,7 +13,6 @@ use slog::{debug, warn};
 use super::{
     Phase, Session,
     asks::{Addressee, Feature, Owner, Substitute, owner},
-    held::Held,
     parks::Ask,
 };
 use crate::dialect::legacy;
@@ -72,23 +71,35 @@ impl Session {
         }
     }
 
-    /// There is a call, so that the client can be asked for what the server wanted to know before.
-    pub(super) fn ask_what_was_held(&mut self, upstream: u64, now: Instant) {
-        let ids = self.held.as_mut().map(Held::take).unwrap_or_default();
-        let are_some = !ids.is_empty();
+    /// There is a call, so that the client can be asked for what the server wanted to know before. The call, which stands in
+    /// the output from `begin` on, is sent when that is answered: it may depend on it.
+    pub(super) fn ask_what_was_held(&mut self, upstream: u64, begin: usize, now: Instant) {
+        let line = self.out.server.split_off(begin);
+        let Some(held) = &mut self.held else { return };
+        let (ids, owed) = (held.take(), held.take_owed());
+        if owed {
+            self.tell_roots_changed();
+        }
+        let mut is_asked = false;
         for id in ids {
             let ask = Ask { id: id.clone(), feature: Feature::Roots, params: Bytes::new() };
-            if !self.calls.can_be_asked(upstream, Feature::Roots) || !self.parks.ask(upstream, ask) {
+            if self.calls.can_be_asked(upstream, Feature::Roots) && self.parks.ask(upstream, ask) {
+                is_asked = true;
+            } else {
                 self.answer_no_roots(&id);
             }
         }
-        if are_some {
-            // The call may be over sooner than more would be gathered.
-            self.parks.hurry(now);
-            self.park_calls(now);
-        }
-        if self.held.as_mut().is_some_and(Held::take_owed) {
-            self.tell_roots_changed();
+        let Some(held) = self.held.as_mut().filter(|_| is_asked) else { return self.out.server.extend(line) };
+        held.put_off(upstream, line);
+        // Nothing else can be asked within a call that the server does not know.
+        self.parks.hurry(now);
+        self.park_calls(now);
+    }
+
+    /// Sends the calls whose time has come.
+    pub(super) fn send_put_off(&mut self, now: Instant) {
+        for line in self.held.as_mut().map(|held| held.due(now)).unwrap_or_default() {
+            self.out.server.extend(line);
         }
     }
 
@@ -145,6 +156,9 @@ impl Session {
             park.suspended.addressee = Addressee::of(context);
         }
         self.calls.resume(park.upstream, id, context.wants_progress, park.suspended, now);
+        if let Some(held) = &mut self.held {
+            held.release(park.upstream, now);
+        }
     }
 
     /// Nobody will resume this call.
@@ -155,10 +169,9 @@ impl Session {
             self.substitute(ask);
         }
         self.nobody_answers(park.upstream);
-        if park.over.is_some() {
-            return;
+        if park.over.is_none() {
+            self.cancel(park.upstream, Some(reason));
         }
-        legacy::cancel(&mut self.out.server, park.upstream, Some(reason));
     }
 
     /// The same for all of them.
