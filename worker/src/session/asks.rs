@@ -118,14 +118,14 @@ pub(crate) struct Addressee {
 }
 
 impl Addressee {
-    /// The client of a call. Calls of servers that ask for nothing say nothing of it.
-    pub(super) fn of(context: &CallContext) -> Self {
-        let Some(capabilities) = &context.client_capabilities else { return Self::default() };
-        Self {
+    /// The client of a call. Calls of servers that ask for nothing say nothing of it, and those of our own have none.
+    pub(super) fn of(context: &CallContext) -> Option<Self> {
+        let capabilities = context.client_capabilities.as_deref()?;
+        Some(Self {
             features: features_of(capabilities),
             principal: context.principal.as_deref().map(Box::from),
             session: context.client,
-        }
+        })
     }
 
     /// What the client can be asked for.

@@ -12,8 +12,8 @@ use super::asks::{Addressee, Candidate, Feature};
 struct Pending {
     call: u64,
     wants_progress: bool,
-    /// Whom the server asks within it.
-    addressee: Addressee,
+    /// Whom the server asks within it; nobody in a call of our own.
+    addressee: Option<Addressee>,
     idle_at: Instant,
     total_at: Instant,
 }
@@ -63,7 +63,7 @@ impl Calls {
         upstream: u64,
         call: u64,
         wants_progress: bool,
-        addressee: Addressee,
+        addressee: Option<Addressee>,
         now: Instant,
     ) -> bool {
         if self.pending.len() + self.suspended >= self.limit {
@@ -85,7 +85,7 @@ impl Calls {
         let pending = self.pending.remove(&upstream)?;
         self.suspended += 1;
         let left = pending.total_at.saturating_duration_since(now);
-        Some(Suspended { call: pending.call, addressee: pending.addressee, left })
+        Some(Suspended { call: pending.call, addressee: pending.addressee.unwrap_or_default(), left })
     }
 
     /// Lets it go on, under another number.
@@ -99,7 +99,10 @@ impl Calls {
     ) {
         self.forget_suspended();
         let (idle_at, total_at) = (now + self.timeouts.idle, now + suspended.left);
-        self.insert(upstream, Pending { call, wants_progress, addressee: suspended.addressee, idle_at, total_at });
+        self.insert(
+            upstream,
+            Pending { call, wants_progress, addressee: Some(suspended.addressee), idle_at, total_at },
+        );
     }
 
     /// It will not go on.
@@ -109,12 +112,13 @@ impl Calls {
 
     /// Whether the client of a call can be asked for this.
     pub(crate) fn can_be_asked(&self, upstream: u64, feature: Feature) -> bool {
-        self.pending.get(&upstream).is_some_and(|pending| feature.is_in(pending.addressee.features()))
+        let addressee = self.pending.get(&upstream).and_then(|pending| pending.addressee.as_ref());
+        addressee.is_some_and(|addressee| feature.is_in(addressee.features()))
     }
 
     /// Those that a request of the server may belong to.
     pub(crate) fn candidates(&self) -> impl Iterator<Item = Candidate<'_>> {
-        self.pending.iter().map(|(upstream, pending)| pending.addressee.of_call(*upstream))
+        self.pending.iter().filter_map(|(upstream, pending)| Some(pending.addressee.as_ref()?.of_call(*upstream)))
     }
 
     /// The server answered. `None` for what is not, or no longer, in flight.
@@ -210,7 +214,7 @@ mod tests {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
         let mut calls = calls();
-        assert!(calls.open(7, 70, true, Addressee::default(), start));
+        assert!(calls.open(7, 70, true, None, start));
         for seconds in [20, 40, 60, 80] {
             assert_eq!(calls.progress(7, at(seconds)), Some((70, true)));
             assert_eq!(calls.expire(at(seconds)), []);
@@ -225,13 +229,11 @@ mod tests {
     fn the_limit_holds_and_a_cancelled_call_frees_its_place() {
         let now = Instant::now();
         let mut calls = calls();
-        assert!(
-            calls.open(1, 10, false, Addressee::default(), now) && calls.open(2, 20, false, Addressee::default(), now)
-        );
-        assert!(!calls.open(3, 30, false, Addressee::default(), now));
+        assert!(calls.open(1, 10, false, None, now) && calls.open(2, 20, false, None, now));
+        assert!(!calls.open(3, 30, false, None, now));
         assert_eq!(calls.cancel(10), Some(1));
         assert_eq!(calls.cancel(10), None);
-        assert!(calls.open(3, 30, false, Addressee::default(), now));
+        assert!(calls.open(3, 30, false, None, now));
     }
 
     #[test]
@@ -239,12 +241,12 @@ mod tests {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
         let mut calls = calls();
-        assert!(calls.open(7, 70, true, Addressee::default(), start));
+        assert!(calls.open(7, 70, true, None, start));
         let suspended = calls.suspend(7, at(20)).expect("it is in flight");
         assert!(!calls.is_empty() && calls.close(7).is_none());
         assert_eq!(calls.expire(at(500)), []);
-        assert!(calls.open(8, 80, false, Addressee::default(), at(500)));
-        assert!(!calls.open(9, 90, false, Addressee::default(), at(500)), "it counts for the limit");
+        assert!(calls.open(8, 80, false, None, at(500)));
+        assert!(!calls.open(9, 90, false, None, at(500)), "it counts for the limit");
         assert_eq!(calls.close(8), Some(80));
         calls.resume(7, 71, true, suspended, at(500));
         for seconds in [520, 540, 560, 579] {

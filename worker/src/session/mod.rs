@@ -14,6 +14,8 @@ mod opening;
 mod oversize;
 mod parks;
 mod pivot;
+#[cfg(test)]
+mod pivot_tests;
 mod probe;
 mod subscribe;
 #[cfg(test)]
@@ -33,8 +35,9 @@ use mcproxy_ipc::{
 use mcproxy_mcp::{ErrorCode, ErrorObject};
 use slog::{Logger, debug, warn};
 
+pub(crate) use self::{asks::features_of, catalogue::Kind, idle::Idle};
 use self::{
-    asks::Addressee,
+    asks::{Addressee, Feature},
     calls::Calls,
     catalogue::{Catalogue, Gathering},
     health::{Diagnosis, Health, Work},
@@ -45,7 +48,6 @@ use self::{
     probe::Probe,
     subscribe::Stand,
 };
-pub(crate) use self::{asks::features_of, catalogue::Kind, idle::Idle};
 use crate::dialect::{self, legacy};
 
 /// Servers announce several changes in a row; one new list answers them all.
@@ -292,7 +294,7 @@ impl Session {
             self.calls.close(upstream);
             ErrorObject::new(ErrorCode::INVALID_PARAMS, bad)
         })?;
-        if self.held.as_ref().is_some_and(Held::is_waiting) {
+        if self.held.as_ref().is_some_and(Held::is_waiting) && self.calls.can_be_asked(upstream, Feature::Roots) {
             self.ask_what_was_held(upstream, begin, now);
         }
         Ok(())

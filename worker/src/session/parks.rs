@@ -210,10 +210,7 @@ mod tests {
     use mcproxy_ipc::CallTimeouts;
     use proptest::prelude::*;
 
-    use super::{
-        super::{asks::Addressee, calls::Calls},
-        *,
-    };
+    use super::{super::calls::Calls, *};
 
     const TIME: Duration = Duration::from_secs(9);
 
@@ -226,7 +223,7 @@ mod tests {
         let timeouts = CallTimeouts { idle: TIME, total: TIME, input: TIME };
         let mut calls = Calls::new(1, timeouts);
         let now = Instant::now();
-        assert!(calls.open(7, 70, false, Addressee::default(), now));
+        assert!(calls.open(7, 70, false, None, now));
         calls.suspend(7, now).expect("it is in flight")
     }
 

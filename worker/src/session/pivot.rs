@@ -83,7 +83,7 @@ impl Session {
         let mut is_asked = false;
         for id in ids {
             let ask = Ask { id: id.clone(), feature: Feature::Roots, params: Bytes::new() };
-            if self.calls.can_be_asked(upstream, Feature::Roots) && self.parks.ask(upstream, ask) {
+            if self.parks.ask(upstream, ask) {
                 is_asked = true;
             } else {
                 self.answer_no_roots(&id);
@@ -152,8 +152,8 @@ impl Session {
             return self.tell(WorkerToGateway::Done { id, outcome }, payload);
         }
         // A client of 2026-07-28 may be another one each time.
-        if context.client_capabilities.is_some() {
-            park.suspended.addressee = Addressee::of(context);
+        if let Some(addressee) = Addressee::of(context) {
+            park.suspended.addressee = addressee;
         }
         self.calls.resume(park.upstream, id, context.wants_progress, park.suspended, now);
         if let Some(held) = &mut self.held {

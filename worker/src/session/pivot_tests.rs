@@ -1,0 +1,254 @@
+//! The promises of questions within calls, and outside of them.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use mcproxy_ipc::{SessionKey, data::Resumption};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::{tests::spec, *};
+use crate::lines::Line;
+
+/// A session with a server that may ask for everything, and what was seen of both.
+struct World {
+    session: Session,
+    now: Instant,
+    /// Requests of the server that it was not answered, and those that it took back.
+    asked: BTreeSet<u64>,
+    withdrawn: BTreeSet<u64>,
+    last_ask: u64,
+    last_call: u64,
+    /// Calls that were not answered, by the gateway's number.
+    calls: BTreeSet<u64>,
+    /// The requests that the server knows of; whether they are over for it.
+    requests: BTreeMap<u64, bool>,
+    handles: Vec<u64>,
+}
+
+impl World {
+    fn new(instances: Instances) -> Self {
+        let now = Instant::now();
+        let features = ClientFeatures { roots_changed: true, ..ClientFeatures::LISTED };
+        let spec = WorkerSpec { features: Some(features), instances, ..spec() };
+        let log = Logger::root(slog::Discard, slog::o!());
+        let session = Session::new(&spec, true, log, now);
+        let mut world = Self {
+            session,
+            now,
+            asked: BTreeSet::new(),
+            withdrawn: BTreeSet::new(),
+            last_ask: 0,
+            last_call: 0,
+            calls: BTreeSet::new(),
+            requests: BTreeMap::new(),
+            handles: Vec::new(),
+        };
+        let greeting = json!({"protocolVersion": "2025-06-18", "capabilities": {"tools": {}}, "serverInfo": {"name": "f", "version": "1"}});
+        world.say(&json!({"jsonrpc": "2.0", "id": 1, "result": greeting}));
+        world.say(&json!({"jsonrpc": "2.0", "id": 2, "result": {"tools": [{"name": "a"}]}}));
+        assert!(matches!(world.session.phase, Phase::Serving));
+        world.session.out = Output::default();
+        world
+    }
+
+    fn say(&mut self, message: &Value) {
+        let line = Line::Text(Bytes::from(message.to_string()));
+        self.session.line(line, self.now);
+    }
+
+    fn ask(&mut self, method: &str) -> u64 {
+        self.last_ask += 1;
+        self.asked.insert(self.last_ask);
+        self.say(&json!({"jsonrpc": "2.0", "id": format!("s{}", self.last_ask), "method": method, "params": {}}));
+        self.look();
+        self.last_ask
+    }
+
+    fn call(&mut self, client: Option<u8>, capabilities: Option<&str>) -> u64 {
+        self.last_call += 1;
+        self.calls.insert(self.last_call);
+        let context = CallContext {
+            client_capabilities: capabilities.map(str::to_owned),
+            client: client.map(|n| SessionKey([n; 16])),
+            ..CallContext::default()
+        };
+        let call = GatewayToWorker::Call { id: self.last_call, method: "tools/call".into(), meta_at: 2, context };
+        self.session.frame(call, b"{}", self.now);
+        self.look();
+        self.last_call
+    }
+
+    fn resume(&mut self, handle: u64) {
+        self.last_call += 1;
+        self.calls.insert(self.last_call);
+        let message = GatewayToWorker::Resume { id: self.last_call, handle, context: CallContext::default() };
+        self.session.frame(message, b"{}", self.now);
+        self.look();
+    }
+
+    fn pass(&mut self, time: Duration) {
+        self.now += time;
+        self.session.tick(false, self.now);
+        self.look();
+    }
+
+    /// Takes in what the server and the gateway are told, and holds it against what they may be told.
+    fn look(&mut self) {
+        let written = String::from_utf8(std::mem::take(&mut self.session.out.server)).expect("UTF-8");
+        for line in written.lines() {
+            let message: Value = serde_json::from_str(line).expect("JSON");
+            match (message["method"].as_str(), &message["id"]) {
+                (Some("tools/call"), id) => {
+                    let before = self.requests.insert(id.as_u64().expect("an id"), false);
+                    assert_eq!(before, None, "a call is sent once");
+                }
+                (Some("notifications/cancelled"), _) => {
+                    let id = message["params"]["requestId"].as_u64().expect("an id");
+                    let before = self.requests.insert(id, true);
+                    assert_eq!(before, Some(false), "only what it was sent and has not answered");
+                }
+                (Some(_), _) => {}
+                (None, id) => {
+                    let n = id.as_str().and_then(|id| id.strip_prefix('s')).and_then(|n| n.parse().ok()).expect("ours");
+                    assert!(self.asked.remove(&n) || self.withdrawn.remove(&n), "{n} is answered once: {line}");
+                }
+            }
+        }
+        for (message, _) in std::mem::take(&mut self.session.out.gateway) {
+            match message {
+                WorkerToGateway::Done { id, .. } => assert!(self.calls.remove(&id), "one answer: {id}"),
+                WorkerToGateway::NeedsInput { id, resumption: Resumption::Parked { handle } } => {
+                    assert!(self.calls.remove(&id), "one answer: {id}");
+                    self.handles.push(handle);
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+const ALL: Option<&str> = Some(r#"{"sampling":{},"elicitation":{},"roots":{"listChanged":true}}"#);
+
+#[test]
+fn a_call_is_sent_when_the_roots_that_the_server_asked_for_before_are_known() {
+    let mut world = World::new(Instances::OfOne);
+    world.ask("roots/list");
+    world.call(None, None);
+    assert_eq!((world.requests.len(), world.asked.len()), (1, 1), "a call of our own is nobody's to be asked in");
+    world.call(Some(1), ALL);
+    assert_eq!((world.requests.len(), world.handles.len()), (1, 1), "its client is asked first");
+    let handle = world.handles[0];
+    world.resume(handle);
+    assert!(world.asked.is_empty() && world.requests.len() == 1);
+    world.pass(Duration::from_millis(50));
+    assert_eq!(world.requests.len(), 2);
+}
+
+#[test]
+fn a_call_that_was_never_sent_is_not_cancelled_at_the_server() {
+    let mut world = World::new(Instances::OfOne);
+    world.ask("roots/list");
+    world.call(Some(1), ALL);
+    let handle = world.handles[0];
+    world.session.frame(GatewayToWorker::Abandon { handle }, b"", world.now);
+    world.look();
+    world.pass(Duration::from_secs(1));
+    assert!(world.asked.is_empty() && world.requests.is_empty(), "{:?}", world.requests);
+    world.ask("roots/list");
+    world.call(Some(1), ALL);
+    let handle = world.handles[1];
+    world.resume(handle);
+    let id = world.last_call;
+    world.session.frame(GatewayToWorker::Cancel { id, reason: None }, b"", world.now);
+    world.pass(Duration::from_secs(1));
+    assert!(world.requests.is_empty(), "{:?}", world.requests);
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Call(u8),
+    Ask(&'static str),
+    Answer(usize),
+    Resume(usize),
+    Abandon(usize),
+    Cancel(usize),
+    Withdraw(usize),
+    RootsChanged,
+    Pass(u64),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let methods = vec!["roots/list", "sampling/createMessage", "elicitation/create", "ping"];
+    prop_oneof![
+        4 => (0..4u8).prop_map(Step::Call),
+        6 => prop::sample::select(methods).prop_map(Step::Ask),
+        3 => (0..4usize).prop_map(Step::Answer),
+        3 => (0..4usize).prop_map(Step::Resume),
+        1 => (0..4usize).prop_map(Step::Abandon),
+        1 => (0..4usize).prop_map(Step::Cancel),
+        1 => (0..4usize).prop_map(Step::Withdraw),
+        1 => Just(Step::RootsChanged),
+        3 => prop_oneof![Just(10u64), Just(50), Just(2_000), Just(700_000)].prop_map(Step::Pass),
+    ]
+}
+
+proptest! {
+    /// What `World` asserts after each step; and in the end nobody is left without an answer.
+    #[test]
+    fn every_question_and_every_call_is_answered_once(of_one: bool, steps in prop::collection::vec(step(), 0..60)) {
+        let mut world = World::new(if of_one { Instances::OfOne } else { Instances::Shared });
+        for step in steps {
+            match step {
+                Step::Call(0) => { world.call(None, None); }
+                Step::Call(1) => { world.call(None, ALL); }
+                Step::Call(n) => { world.call(Some(if of_one { 2 } else { n }), ALL); }
+                Step::Ask(method) => { world.ask(method); }
+                Step::Answer(n) => {
+                    let open = world.requests.iter().filter(|(_, over)| !**over).map(|(id, _)| *id).nth(n);
+                    if let Some(id) = open {
+                        world.requests.insert(id, true);
+                        world.say(&json!({"jsonrpc": "2.0", "id": id, "result": {}}));
+                    }
+                }
+                Step::Resume(n) if n < world.handles.len() => {
+                    let handle = world.handles.remove(n);
+                    world.resume(handle);
+                }
+                Step::Abandon(n) if n < world.handles.len() => {
+                    let handle = world.handles.remove(n);
+                    world.session.frame(GatewayToWorker::Abandon { handle }, b"", world.now);
+                }
+                Step::Cancel(n) => if let Some(id) = world.calls.iter().copied().nth(n) {
+                    world.calls.remove(&id);
+                    world.session.frame(GatewayToWorker::Cancel { id, reason: None }, b"", world.now);
+                },
+                Step::Withdraw(n) => if let Some(ask) = world.asked.iter().copied().nth(n) {
+                    world.asked.remove(&ask);
+                    world.withdrawn.insert(ask);
+                    world.say(&json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": format!("s{ask}")}}));
+                },
+                Step::RootsChanged => world.session.frame(GatewayToWorker::RootsChanged { session: SessionKey([2; 16]) }, b"", world.now),
+                Step::Pass(ms) => world.pass(Duration::from_millis(ms)),
+                Step::Resume(_) | Step::Abandon(_) => {}
+            }
+            world.look();
+            prop_assert!(matches!(world.session.phase, Phase::Serving), "it would be given up");
+            world.session.health.heard(world.now);
+        }
+        // What is held waits for a call, and there is one when others have taken their time.
+        world.pass(Duration::from_secs(700_000));
+        world.session.health.heard(world.now);
+        world.call(Some(2), ALL);
+        world.pass(Duration::from_secs(700_000));
+        world.session.health.heard(world.now);
+        world.session.link_down();
+        world.look();
+        // What was gathered until then finds that its call is over.
+        (0..2).for_each(|_| world.pass(Duration::from_millis(10)));
+        prop_assert!(world.asked.is_empty(), "{:?}", world.asked);
+        prop_assert!(world.calls.is_empty(), "{:?}", world.calls);
+    }
+}
