@@ -1,42 +1,34 @@
 //! One call on its way to a server: wait for the server if it is starting, hand the call over, bring events and the
 //! answer back under the client's names.
 
-use std::{
-    borrow::Cow,
-    rc::Rc,
-    time::{Duration, Instant},
-};
+mod asked;
+mod wait;
+
+use std::borrow::Cow;
 
 use bytes::Bytes;
 use mcproxy_ipc::{
-    ServerName, ServerState,
+    ServerName,
     data::{CallContext, ServerEra},
 };
-use mcproxy_mcp::{
-    ErrorCode, ErrorObject, RawObject, RawValue, json_string, method, object_body, one_line, write_notification,
-};
+use mcproxy_mcp::{ErrorCode, ErrorObject, RawObject, RawValue, method, object_body, one_line, write_notification};
 use slog::{Drain as _, debug, info, o, warn};
-use tokio::time::{MissedTickBehavior, interval, timeout_at};
 
+use self::wait::unavailable;
+pub(crate) use self::wait::wait_for;
 use super::{
     announce::{let_hear, log_message, log_notification},
-    asking::{Asking, Next, Stuck},
+    asking::Stuck,
     caller::Caller,
     exchange::Exchange,
-    fleet::Destination,
     level::Level,
-    link::{Answer, Call, CallEvent, Continuation, Link, Need},
+    link::{Answer, CallEvent, Link},
     metrics::Outcome,
     reason,
     reply::Reply,
     rewrite::{self, ResultRewrite, down::Lowered},
-    session::Session,
-    stateless::{self, Retry, Visitor, input_required},
-    tickets::{Purpose, Shown},
+    stateless::{self, Retry},
 };
-
-/// While a call waits for a server to start: how often a client that asked for progress hears that we are alive.
-const KEEP_ALIVE: Duration = Duration::from_secs(5);
 
 /// Room for what most calls send.
 const PAYLOAD: usize = 512;
@@ -186,26 +178,6 @@ impl<'a> Forward<'a> {
         }
     }
 
-    /// What servers of the initialize era answer that 2026-07-28 has other words for.
-    fn for_visitor(&self, visitor: &Visitor, link: &Link, outcome: Outcome, reply: Reply) -> (Outcome, Option<Reply>) {
-        let traits = link.traits();
-        if traits.era == ServerEra::Legacy
-            && let Reply::Error(error) = &reply
-            && let Some(wanted) = stateless::pages_wanted(error)
-        {
-            return match visitor.can_open_pages() {
-                // The server forgot the call, so it is made again.
-                true => self.send_away_for(wanted, Continuation::Again),
-                false => (Outcome::Error, Some(stateless::cannot_open_pages(error).into())),
-            };
-        }
-        // Only who may ask can have been refused.
-        match traits.asks.then(|| stateless::missing_capability(&reply)).flatten() {
-            Some(missing) => (Outcome::Error, Some(missing.into())),
-            None => (outcome, Some(reply)),
-        }
-    }
-
     /// What the server may know of the caller.
     fn context(&self, link: &Link) -> CallContext {
         let caller = &self.exchange.caller;
@@ -226,104 +198,6 @@ impl<'a> Forward<'a> {
             context.client = caller.session().map(|session| session.key());
         }
         context
-    }
-
-    /// A client without a session is told what is wanted, and comes back with it.
-    fn send_away(&self, need: Need) -> (Outcome, Option<Reply>) {
-        match need.continuation {
-            Continuation::Again => match input_required(&need.payload, None) {
-                Some(reply) => (Outcome::Result, Some(reply)),
-                None => (Outcome::Error, Some(self.stuck(&Stuck::Unreadable))),
-            },
-            parked @ Continuation::Parked(_) => self.send_away_for(need.payload, parked),
-        }
-    }
-
-    /// The same, under a ticket of ours.
-    fn send_away_for(&self, wanted: Bytes, continuation: Continuation) -> (Outcome, Option<Reply>) {
-        let now = Instant::now();
-        let gateway = &self.exchange.gateway;
-        let time = gateway.fleet.timeouts(self.server.as_str()).map_or(Duration::ZERO, |times| times.input);
-        let ticket = gateway.tickets.issue(continuation, wanted.clone(), self.purpose(), now + time, now);
-        match ticket.as_deref().and_then(|ticket| input_required(&wanted, Some(ticket))) {
-            Some(reply) => (Outcome::Result, Some(reply)),
-            None => (Outcome::Error, Some(self.stuck(&Stuck::Crowded))),
-        }
-    }
-
-    /// The call that a client goes on with, having brought what the server wanted.
-    async fn come_back(&self, link: &Rc<Link>, retry: &Retry) -> Result<Call, Reply> {
-        let tickets = &self.exchange.gateway.tickets;
-        let state = retry.state().unwrap_or_default();
-        match tickets.show(&state, &self.purpose(), &retry.responses(), Instant::now()) {
-            Shown::Complete(Continuation::Parked(park), answers) => {
-                park.resume(&answers, self.context(link)).await.ok_or_else(|| self.no_such_state())
-            }
-            Shown::Complete(Continuation::Again, answers) if stateless::agreed(&answers) => {
-                let call = link.call(self.method, &self.payload, self.meta_at, self.context(link)).await;
-                call.ok_or_else(|| unavailable(&self.server, "worker_gone", None).into())
-            }
-            Shown::Complete(Continuation::Again, _) => Err(self.stuck(&Stuck::Declined)),
-            Shown::Incomplete(wanted) => {
-                Err(input_required(&wanted, Some(&state)).unwrap_or_else(|| self.no_such_state()))
-            }
-            Shown::Unknown => Err(self.no_such_state()),
-        }
-    }
-
-    fn no_such_state(&self) -> Reply {
-        let message = "the requestState is not, or no longer, good for this request: make it anew, without one";
-        ErrorObject::about_server(ErrorCode::INVALID_PARAMS, message.to_owned(), self.server.as_str(), "request_state")
-            .into()
-    }
-
-    /// Which request this is, whoever makes it once more.
-    fn purpose(&self) -> Purpose {
-        let caller = &self.exchange.caller;
-        let params = &self.payload[..self.meta_at];
-        Purpose::new(caller.scope(), caller.principal(), &self.server, self.method, params)
-    }
-
-    /// Asks the client for what the server needs, as often as it needs something.
-    async fn ask(&self, mut link: Rc<Link>, session: &Session, mut need: Need) -> Result<Answer, Stuck> {
-        let fleet = &self.exchange.gateway.fleet;
-        let time = fleet.timeouts(self.server.as_str()).map_or(Duration::ZERO, |timeouts| timeouts.input);
-        let mut asking = Asking::new(self.exchange, session, &self.server, time);
-        loop {
-            let call = match asking.round(need, self.context(&link)).await? {
-                Next::Resumed(call) => Some(call),
-                Next::Lost => None,
-                Next::Again(retry) => {
-                    // It is a call like any other, so it goes where calls go now.
-                    if let Destination::Link(now) = fleet.destination(self.server.as_str()) {
-                        link = now;
-                    }
-                    let (payload, meta_at) = self.payload_for(&link, Some(&retry));
-                    link.call(self.method, &payload, meta_at, self.context(&link)).await
-                }
-            };
-            let Some(call) = call else { return Ok(Answer::Lost) };
-            if self.exchange.is_cancelled() {
-                call.handle().cancel(None);
-                return Err(Stuck::Cancelled);
-            }
-            self.exchange.attach(call.handle());
-            match call.wait(|event| self.pass_on(event)).await {
-                Answer::NeedsInput(more) => need = more,
-                answer => return Ok(answer),
-            }
-        }
-    }
-
-    /// The answer to a call that does not go on: what a tool answers that failed, as a server would have to.
-    fn stuck(&self, stuck: &Stuck) -> Reply {
-        let message = format!("server `{}` cannot go on: {stuck}", self.server);
-        if self.method == method::TOOLS_CALL {
-            let text = json_string(&message);
-            let result = format!("{{\"content\":[{{\"type\":\"text\",\"text\":{}}}],\"isError\":true}}", text.get());
-            return Reply::Result(result.into());
-        }
-        ErrorObject::about_server(ErrorCode::INTERNAL_ERROR, message, self.server.as_str(), "needs_input").into()
     }
 
     /// The payload, and where its `_meta` begins: what a server of 2026-07-28 asked a client to bring is part of it.
@@ -452,60 +326,4 @@ fn progress(token: &RawValue, params: &str) -> Bytes {
     let mut out = Vec::new();
     write_notification(&mut out, method::PROGRESS, &params);
     out.into()
-}
-
-/// The link to a server; waits for one that is starting, for as long as a call may take without a sign of life.
-pub(crate) async fn wait_for(
-    exchange: &Exchange,
-    server: &ServerName,
-    token: Option<&RawValue>,
-) -> Result<Rc<Link>, ErrorObject> {
-    let fleet = &exchange.gateway.fleet;
-    if let Destination::Link(link) = fleet.destination(server.as_str()) {
-        return Ok(link);
-    }
-    let _waiting = exchange.gateway.metrics.waiting(server.as_str());
-    let begun = tokio::time::Instant::now();
-    let wait = fleet.timeouts(server.as_str()).map_or(Duration::ZERO, |timeouts| timeouts.idle);
-    let mut changes = fleet.watch();
-    let mut tick = interval(KEEP_ALIVE);
-    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    tick.tick().await;
-    let mut ticks = 0u64;
-    loop {
-        match fleet.destination(server.as_str()) {
-            Destination::Link(link) => return Ok(link),
-            Destination::Starting => {}
-            Destination::Asleep => exchange.gateway.wake(server),
-            Destination::Down { state, why } => return Err(unavailable(server, state.as_str(), Some((state, why)))),
-            Destination::Unknown => return Err(unavailable(server, "unknown", None)),
-        }
-        tokio::select! {
-            changed = timeout_at(begun + wait, changes.changed()) => {
-                if changed.is_err() {
-                    return Err(unavailable(server, "starting", Some((ServerState::Starting, None))));
-                }
-            }
-            _ = tick.tick() => {
-                fleet.forget_wake(server);
-                if let Some(token) = token {
-                    ticks += 1;
-                    let message = json_string(&format!("server `{server}` is starting"));
-                    let params = format!("{{\"progress\":{ticks},\"message\":{}}}", message.get());
-                    exchange.related.push(progress(token, &params));
-                }
-            },
-        }
-    }
-}
-
-/// 31002: the call was not sent.
-fn unavailable(server: &ServerName, reason: &str, known: Option<(ServerState, Option<String>)>) -> ErrorObject {
-    let message = match known {
-        Some((ServerState::Starting, _)) => format!("server `{server}` is still starting; try again in a moment"),
-        Some((state, Some(why))) => format!("server `{server}` is not available ({state}): {why}"),
-        Some((state, None)) => format!("server `{server}` is not available ({state})"),
-        None => format!("server `{server}` is not available"),
-    };
-    ErrorObject::about_server(ErrorCode::SERVER_UNAVAILABLE, message, server.as_str(), reason)
 }

@@ -1,0 +1,148 @@
+//! Calls whose servers want something of the client: those of sessions ask, the others are sent away and come back.
+
+use std::{
+    rc::Rc,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use mcproxy_ipc::data::ServerEra;
+use mcproxy_mcp::{ErrorCode, ErrorObject, json_string, method};
+
+use super::{Forward, wait::unavailable};
+use crate::gateway::{
+    asking::{Asking, Next, Stuck},
+    fleet::Destination,
+    link::{Answer, Call, Continuation, Link, Need},
+    metrics::Outcome,
+    reply::Reply,
+    session::Session,
+    stateless::{self, Retry, Visitor, input_required},
+    tickets::{Purpose, Shown},
+};
+
+impl Forward<'_> {
+    /// What servers of the initialize era answer that 2026-07-28 has other words for.
+    pub(super) fn for_visitor(
+        &self,
+        visitor: &Visitor,
+        link: &Link,
+        outcome: Outcome,
+        reply: Reply,
+    ) -> (Outcome, Option<Reply>) {
+        let traits = link.traits();
+        if traits.era == ServerEra::Legacy
+            && let Reply::Error(error) = &reply
+            && let Some(wanted) = stateless::pages_wanted(error)
+        {
+            return match visitor.can_open_pages() {
+                // The server forgot the call, so it is made again.
+                true => self.send_away_for(wanted, Continuation::Again),
+                false => (Outcome::Error, Some(stateless::cannot_open_pages(error).into())),
+            };
+        }
+        // Only who may ask can have been refused.
+        match traits.asks.then(|| stateless::missing_capability(&reply)).flatten() {
+            Some(missing) => (Outcome::Error, Some(missing.into())),
+            None => (outcome, Some(reply)),
+        }
+    }
+
+    /// A client without a session is told what is wanted, and comes back with it.
+    pub(super) fn send_away(&self, need: Need) -> (Outcome, Option<Reply>) {
+        match need.continuation {
+            Continuation::Again => match input_required(&need.payload, None) {
+                Some(reply) => (Outcome::Result, Some(reply)),
+                None => (Outcome::Error, Some(self.stuck(&Stuck::Unreadable))),
+            },
+            parked @ Continuation::Parked(_) => self.send_away_for(need.payload, parked),
+        }
+    }
+
+    /// The same, under a ticket of ours.
+    fn send_away_for(&self, wanted: Bytes, continuation: Continuation) -> (Outcome, Option<Reply>) {
+        let now = Instant::now();
+        let gateway = &self.exchange.gateway;
+        let time = gateway.fleet.timeouts(self.server.as_str()).map_or(Duration::ZERO, |times| times.input);
+        let ticket = gateway.tickets.issue(continuation, wanted.clone(), self.purpose(), now + time, now);
+        match ticket.as_deref().and_then(|ticket| input_required(&wanted, Some(ticket))) {
+            Some(reply) => (Outcome::Result, Some(reply)),
+            None => (Outcome::Error, Some(self.stuck(&Stuck::Crowded))),
+        }
+    }
+
+    /// The call that a client goes on with, having brought what the server wanted.
+    pub(super) async fn come_back(&self, link: &Rc<Link>, retry: &Retry) -> Result<Call, Reply> {
+        let tickets = &self.exchange.gateway.tickets;
+        let state = retry.state().unwrap_or_default();
+        match tickets.show(&state, &self.purpose(), &retry.responses(), Instant::now()) {
+            Shown::Complete(Continuation::Parked(park), answers) => {
+                park.resume(&answers, self.context(link)).await.ok_or_else(|| self.no_such_state())
+            }
+            Shown::Complete(Continuation::Again, answers) if stateless::agreed(&answers) => {
+                let call = link.call(self.method, &self.payload, self.meta_at, self.context(link)).await;
+                call.ok_or_else(|| unavailable(&self.server, "worker_gone", None).into())
+            }
+            Shown::Complete(Continuation::Again, _) => Err(self.stuck(&Stuck::Declined)),
+            Shown::Incomplete(wanted) => {
+                Err(input_required(&wanted, Some(&state)).unwrap_or_else(|| self.no_such_state()))
+            }
+            Shown::Unknown => Err(self.no_such_state()),
+        }
+    }
+
+    fn no_such_state(&self) -> Reply {
+        let message = "the requestState is not, or no longer, good for this request: make it anew, without one";
+        ErrorObject::about_server(ErrorCode::INVALID_PARAMS, message.to_owned(), self.server.as_str(), "request_state")
+            .into()
+    }
+
+    /// Which request this is, whoever makes it once more.
+    fn purpose(&self) -> Purpose {
+        let caller = &self.exchange.caller;
+        let params = &self.payload[..self.meta_at];
+        Purpose::new(caller.scope(), caller.principal(), &self.server, self.method, params)
+    }
+
+    /// Asks the client for what the server needs, as often as it needs something.
+    pub(super) async fn ask(&self, mut link: Rc<Link>, session: &Session, mut need: Need) -> Result<Answer, Stuck> {
+        let fleet = &self.exchange.gateway.fleet;
+        let time = fleet.timeouts(self.server.as_str()).map_or(Duration::ZERO, |timeouts| timeouts.input);
+        let mut asking = Asking::new(self.exchange, session, &self.server, time);
+        loop {
+            let call = match asking.round(need, self.context(&link)).await? {
+                Next::Resumed(call) => Some(call),
+                Next::Lost => None,
+                Next::Again(retry) => {
+                    // It is a call like any other, so it goes where calls go now.
+                    if let Destination::Link(now) = fleet.destination(self.server.as_str()) {
+                        link = now;
+                    }
+                    let (payload, meta_at) = self.payload_for(&link, Some(&retry));
+                    link.call(self.method, &payload, meta_at, self.context(&link)).await
+                }
+            };
+            let Some(call) = call else { return Ok(Answer::Lost) };
+            if self.exchange.is_cancelled() {
+                call.handle().cancel(None);
+                return Err(Stuck::Cancelled);
+            }
+            self.exchange.attach(call.handle());
+            match call.wait(|event| self.pass_on(event)).await {
+                Answer::NeedsInput(more) => need = more,
+                answer => return Ok(answer),
+            }
+        }
+    }
+
+    /// The answer to a call that does not go on: what a tool answers that failed, as a server would have to.
+    pub(super) fn stuck(&self, stuck: &Stuck) -> Reply {
+        let message = format!("server `{}` cannot go on: {stuck}", self.server);
+        if self.method == method::TOOLS_CALL {
+            let text = json_string(&message);
+            let result = format!("{{\"content\":[{{\"type\":\"text\",\"text\":{}}}],\"isError\":true}}", text.get());
+            return Reply::Result(result.into());
+        }
+        ErrorObject::about_server(ErrorCode::INTERNAL_ERROR, message, self.server.as_str(), "needs_input").into()
+    }
+}
