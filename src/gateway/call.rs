@@ -1,7 +1,9 @@
 //! The methods that go to a server: which one, and under what name there.
 
 use mcproxy_ipc::ServerName;
-use mcproxy_mcp::{ErrorCode, ErrorObject, RawObject, RawValue, json_string, method, split_name, split_uri};
+use mcproxy_mcp::{
+    ErrorCode, ErrorObject, RawObject, RawValue, json_string, method, split_name, split_task, split_uri,
+};
 
 use super::{
     builtin,
@@ -62,6 +64,28 @@ pub(crate) async fn complete(exchange: &Exchange, mut params: RawObject<'_>) -> 
     Forward::new(exchange, method::COMPLETE, server, params).run(rewrite::unchanged).await
 }
 
+/// `tasks/get`, `tasks/update` and `tasks/cancel` (the tasks extension of 2026-07-28)
+pub(crate) async fn task(exchange: &Exchange, method: &'static str, mut params: RawObject<'_>) -> Option<Reply> {
+    let id = match required(&params, "taskId") {
+        Ok(id) => id,
+        Err(error) => return Some(error.into()),
+    };
+    let (server, own) = match exchange.naming() {
+        Naming::Own => (known_server(exchange, None), &*id),
+        Naming::Qualified => {
+            let (server, own) = split_task(&id).unzip();
+            (server.and_then(|server| known_server(exchange, Some(server))), own.unwrap_or_default())
+        }
+    };
+    let Some(server) = server.filter(|server| exchange.view().has_tasks(server)) else {
+        let error = ErrorObject::new(ErrorCode::INVALID_PARAMS, format_args!("there is no task {id:?}"));
+        return Some(error.into());
+    };
+    let own = json_string(own);
+    params.set("taskId", &own);
+    Forward::new(exchange, method, server, params).run(rewrite::task_result).await
+}
+
 /// A method that names a resource and nothing else.
 pub(crate) async fn resource_method(
     exchange: &Exchange,
@@ -105,7 +129,8 @@ async fn find(
     find: impl for<'v> Fn(&'v View, &str) -> Option<Target<'v>>,
 ) -> Result<(ServerName, String), ErrorObject> {
     let name = required(params, "name")?;
-    if params.get("task").is_some() {
+    // In 2026-07-28 it is the server that decides on a task, and the word means nothing any more.
+    if params.get("task").is_some() && exchange.caller.session().is_some() {
         return Err(ErrorObject::new(ErrorCode::INVALID_PARAMS, "tasks are not supported here"));
     }
     let look_up = || {

@@ -98,7 +98,8 @@ pub(crate) fn welcome(gateway: &Gateway, session: &Session) -> Reply {
     }
     let view = gateway.fleet.view(session.scope());
     session.begin_lists(view.clone());
-    let capabilities = RawValue::from_string(view.capabilities().to_owned()).expect("a view's capabilities are JSON");
+    let capabilities =
+        RawValue::from_string(view.session_capabilities().to_owned()).expect("a view's capabilities are JSON");
     let result = InitializeResult {
         protocol_version: session.version().as_str(),
         capabilities: &capabilities,

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use mcproxy_mcp::{RawObject, RawValue, RequestId, json_string, method, object_body, one_line, write_request};
 
-use super::{client::Features, pages::PAGE_ID};
+use super::{client::Features, pages::PAGE_ID, rewrite::Splices};
 
 /// Most things that one server may want at once.
 const MAX_REQUESTS: usize = 64;
@@ -92,10 +92,14 @@ impl Wanted {
         let mut params = Cow::Borrowed(self.params.as_str());
         if self.method == method::ELICITATION
             && self.is_page()
-            && RawObject::from_text(&params).is_ok_and(|params| params.get("elicitationId").is_none())
+            && let Ok(page) = RawObject::from_text(&self.params)
+            // Some servers of 2026-07-28 write an empty one.
+            && page.get_string(PAGE_ID).is_none_or(|id| id.is_empty())
         {
-            let body = object_body(&params).unwrap_or_default();
-            params = Cow::Owned(format!("{{{body},\"elicitationId\":{}}}", id.as_json()));
+            let minted = json_string(&format!("mcproxy-{}", id.as_json().trim_matches('"')));
+            let mut edits = Splices::of(&self.params);
+            edits.set(&page, PAGE_ID, minted.get());
+            params = edits.finish();
         }
         let mut out = Vec::new();
         write_request(&mut out, id, &self.method, &one_line(&params));
@@ -164,7 +168,8 @@ mod tests {
         let id = RequestId::from(7);
         let text =
             |params| String::from_utf8(wanted(method::ELICITATION, params).to_request(&id).to_vec()).expect("text");
-        assert!(text(r#"{"mode":"url","url":"u"}"#).contains(r#""elicitationId":7"#));
+        assert!(text(r#"{"mode":"url","url":"u"}"#).contains(r#""elicitationId":"mcproxy-7""#));
+        assert!(text(r#"{"mode":"url","elicitationId":""}"#).contains(r#""elicitationId":"mcproxy-7""#));
         assert!(text(r#"{"mode":"url","elicitationId":"x"}"#).contains(r#""elicitationId":"x""#));
         assert!(!text(r#"{"message":"m"}"#).contains("elicitationId"));
     }

@@ -24,7 +24,7 @@ pub use envelope::{EnvelopeError, Message, Outcome, parse};
 pub use error::{ErrorCode, ErrorObject, error_object};
 pub use object::{ObjectError, RawArray, RawObject};
 pub use own_keys::{OwnKeyHasher, OwnKeyMap};
-pub use qualified::{qualify_name, qualify_uri, split_name, split_uri};
+pub use qualified::{qualify_name, qualify_task, qualify_uri, split_name, split_task, split_uri};
 pub use request_id::{RequestId, RequestIdError};
 pub use version::{LATEST, ProtocolVersion};
 pub use write::{

@@ -59,11 +59,21 @@ pub const ROOTS_CHANGED: &str = "notifications/roots/list_changed";
 /// A server wants to know the client's roots.
 pub const ROOTS_LIST: &str = "roots/list";
 
+/// How a task stands (tasks extension of 2026-07-28).
+pub const TASKS_GET: &str = "tasks/get";
+/// Gives a task what it asked its client for.
+pub const TASKS_UPDATE: &str = "tasks/update";
+/// Gives a task up.
+pub const TASKS_CANCEL: &str = "tasks/cancel";
+/// Under this name the extension stands among capabilities.
+pub const TASKS_EXTENSION: &str = "io.modelcontextprotocol/tasks";
+
 /// Which param of a request names what it is about: requests of 2026-07-28 repeat it in the `Mcp-Name` header.
 pub fn subject_of(method: &str) -> Option<&'static str> {
     match method {
         TOOLS_CALL | PROMPTS_GET => Some("name"),
         RESOURCES_READ => Some("uri"),
+        TASKS_GET | TASKS_UPDATE | TASKS_CANCEL => Some("taskId"),
         _ => None,
     }
 }

@@ -37,6 +37,16 @@ pub fn split_uri(qualified: &str) -> Option<(&str, String)> {
     plain.then(|| (server, format!("{scheme}{rest}")))
 }
 
+/// The id at the common endpoint of a server's task.
+pub fn qualify_task(server: &str, id: &str) -> String {
+    format!("{server}{URI_SEPARATOR}{id}")
+}
+
+/// Server and own id of a qualified id.
+pub fn split_task(qualified: &str) -> Option<(&str, &str)> {
+    qualified.split_once(URI_SEPARATOR)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -51,6 +61,8 @@ mod tests {
             let (left, right) = split_name(&name).expect("splits");
             prop_assert_eq!(left, server.as_str());
             prop_assert_eq!(right, rest.as_str());
+            let task = qualify_task(&server, &rest);
+            prop_assert_eq!(split_task(&task), Some((server.as_str(), rest.as_str())));
             for uri in [rest.clone(), format!("ui://{rest}"), format!("file:///{rest}")] {
                 let qualified = qualify_uri(&server, &uri);
                 let (left, right) = split_uri(&qualified).expect("splits");

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use mcproxy_mcp::{RawObject, json_string};
+use mcproxy_mcp::{RawObject, json_string, method};
 
 use super::{Naming, list::Servers, text::visible};
 
@@ -77,6 +77,25 @@ fn with_list_changed(declared: RawObject<'_>) -> String {
     }
     out.add("listChanged", "true");
     out.finish()
+}
+
+/// The same for clients of a session. The tasks of 2026-07-28 are not for them.
+pub(super) fn of_sessions(capabilities: &str) -> Option<String> {
+    let object = RawObject::from_text(capabilities).ok()?;
+    let extensions = object.get_object("extensions")?;
+    extensions.get(method::TASKS_EXTENSION)?;
+    let mut rest = Members::default();
+    for (key, value) in extensions.iter().filter(|(key, _)| *key != method::TASKS_EXTENSION) {
+        rest.add(key, value.get());
+    }
+    let mut out = Members::default();
+    for (key, value) in object.iter().filter(|(key, _)| *key != "extensions") {
+        out.add(key, value.get());
+    }
+    if !rest.0.is_empty() {
+        out.add("extensions", &rest.finish());
+    }
+    Some(out.finish())
 }
 
 /// The instructions of a scope: the server's own, or a section per server in equal parts of the bound.

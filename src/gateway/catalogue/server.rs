@@ -1,7 +1,7 @@
 use std::collections::HashSet;
 
 use mcproxy_ipc::{ServerName, ToolRules};
-use mcproxy_mcp::{ObjectError, RawArray, RawObject, RawValue, one_line};
+use mcproxy_mcp::{ObjectError, RawArray, RawObject, RawValue, method, one_line};
 
 use super::{CatalogueWarning, Hints, ListKind, Problem, entry::Entry, warning::Warnings};
 
@@ -42,6 +42,12 @@ impl ServerCatalogue {
     /// How many entries of a kind are shown.
     pub(crate) fn count(&self, kind: ListKind) -> usize {
         self.entries(kind).len()
+    }
+
+    /// Whether it has tasks (the extension of 2026-07-28).
+    pub(crate) fn has_tasks(&self) -> bool {
+        let extensions = self.capabilities().get_object("extensions");
+        extensions.is_some_and(|extensions| extensions.get(method::TASKS_EXTENSION).is_some())
     }
 
     /// What the server declared in `initialize`.

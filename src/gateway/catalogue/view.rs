@@ -17,6 +17,8 @@ pub(crate) struct View {
     places: HashMap<ServerName, usize>,
     lists: [List; 4],
     capabilities: String,
+    /// What sessions are told instead, where that differs.
+    of_sessions: Option<String>,
     instructions: Option<String>,
 }
 
@@ -73,12 +75,14 @@ impl View {
             Naming::Qualified => servers,
             Naming::Own => &servers[..servers.len().min(1)],
         };
+        let capabilities = capabilities::merge(naming, servers);
         Self {
             naming,
             servers: servers.to_vec(),
             places: servers.iter().enumerate().map(|(at, (server, _))| (server.clone(), at)).collect(),
             lists: ListKind::ALL.map(|kind| List::build(kind, naming, servers, limits)),
-            capabilities: capabilities::merge(naming, servers),
+            of_sessions: capabilities::of_sessions(&capabilities),
+            capabilities,
             instructions: capabilities::instructions(naming, servers),
         }
     }
@@ -149,6 +153,17 @@ impl View {
     /// What `initialize` announces, as a JSON object.
     pub(crate) fn capabilities(&self) -> &str {
         &self.capabilities
+    }
+
+    /// The same, as clients of a session are told.
+    pub(crate) fn session_capabilities(&self) -> &str {
+        self.of_sessions.as_ref().unwrap_or(&self.capabilities)
+    }
+
+    /// Whether a server has tasks (the extension of 2026-07-28).
+    pub(crate) fn has_tasks(&self, server: &ServerName) -> bool {
+        let catalogue = self.places.get(server).and_then(|place| self.servers.get(*place));
+        catalogue.is_some_and(|(_, catalogue)| catalogue.has_tasks())
     }
 
     /// What `initialize` tells the model.

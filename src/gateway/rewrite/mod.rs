@@ -7,5 +7,7 @@ mod outbound;
 mod splice;
 
 pub(crate) use inbound::completion_ref;
-pub(crate) use outbound::{ResultRewrite, call_result, error, prompt_result, read_result, unchanged, updated_params};
+pub(crate) use outbound::{
+    ResultRewrite, call_result, error, prompt_result, read_result, task_result, unchanged, updated_params,
+};
 pub(crate) use splice::{Splices, elements, span};

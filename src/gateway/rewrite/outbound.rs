@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, sync::LazyLock};
 
-use mcproxy_mcp::{ProtocolVersion, RawObject, RawValue, json_string, qualify_uri};
+use mcproxy_mcp::{ProtocolVersion, RawObject, RawValue, json_string, qualify_task, qualify_uri};
 use memchr::memmem::Finder;
 
 use super::{Splices, splice::elements};
@@ -24,6 +24,11 @@ pub(crate) fn prompt_result<'r>(naming: Naming, server: &str, raw: &'r str, vers
 /// The result of `resources/read`, as the client understands it.
 pub(crate) fn read_result<'r>(naming: Naming, server: &str, raw: &'r str, version: ProtocolVersion) -> Cow<'r, str> {
     Outbound { naming, server, version }.read_result(raw)
+}
+
+/// The result of `tasks/get`: of a task that is over, what the call came to is part of it.
+pub(crate) fn task_result<'r>(naming: Naming, server: &str, raw: &'r str, version: ProtocolVersion) -> Cow<'r, str> {
+    Outbound { naming, server, version }.task_result(raw)
 }
 
 /// A JSON-RPC error: a resource that was not found is named in `data.uri`.
@@ -59,11 +64,15 @@ struct Outbound<'a> {
 impl Outbound<'_> {
     fn call_result<'r>(&self, raw: &'r str) -> Cow<'r, str> {
         let structured = self.version < ProtocolVersion::V2026_07_28 && holds(raw, &STRUCTURED);
-        if !structured && !self.concerns(raw) {
+        let task = self.naming == Naming::Qualified && holds(raw, &TASK);
+        if !structured && !task && !self.concerns(raw) {
             return Cow::Borrowed(raw);
         }
         let Ok(object) = RawObject::from_text(raw) else { return Cow::Borrowed(raw) };
         let mut edits = Splices::of(raw);
+        if task && object.get_string("resultType").as_deref() == Some("task") {
+            self.task_id(&object, &mut edits);
+        }
         let content = elements(object.get("content"));
         // Only an object may stand there up to 2025-11-25. Servers put the same into a text block.
         let misplaced = object.get("structuredContent").filter(|value| structured && !value.get().starts_with('{'));
@@ -84,6 +93,24 @@ impl Outbound<'_> {
             }
         }
         edits.finish()
+    }
+
+    fn task_result<'r>(&self, raw: &'r str) -> Cow<'r, str> {
+        let Ok(object) = RawObject::from_text(raw) else { return Cow::Borrowed(raw) };
+        let mut edits = Splices::of(raw);
+        self.task_id(&object, &mut edits);
+        if let Some(result) = object.get_object("result").filter(|_| self.concerns(raw)) {
+            for block in elements(result.get("content")) {
+                self.block(block, &mut edits);
+            }
+        }
+        edits.finish()
+    }
+
+    fn task_id(&self, task: &RawObject<'_>, edits: &mut Splices<'_>) {
+        if let (Naming::Qualified, Some(raw), Some(id)) = (self.naming, task.get("taskId"), task.get_string("taskId")) {
+            edits.replace(raw, json_string(&qualify_task(self.server, &id)).get().to_owned());
+        }
     }
 
     fn prompt_result<'r>(&self, raw: &'r str) -> Cow<'r, str> {
@@ -171,6 +198,7 @@ impl Outbound<'_> {
 
 // Every result is searched for these; preparing a search costs more than searching a short result.
 static STRUCTURED: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(br#""structuredContent""#));
+static TASK: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(br#""taskId""#));
 static RESOURCE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"resource"));
 static AUDIO: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"audio\""));
 
@@ -215,6 +243,20 @@ mod tests {
             read_result(Q, "s", read, NOW),
             r#"{"contents":[{"uri":"s+a:b","text":"x"},{"uri":"s+a:c","blob":""},{"uri":7},3]}"#
         );
+    }
+
+    #[test]
+    fn tasks_are_known_by_their_server() {
+        let now = ProtocolVersion::V2026_07_28;
+        let begun = r#"{"resultType":"task","taskId":"7","status":"working"}"#;
+        assert_eq!(call_result(Q, "s", begun, now), begun.replace(r#""7""#, r#""s+7""#));
+        assert_eq!(call_result(Naming::Own, "s", begun, now), begun);
+        let other = r#"{"resultType":"complete","taskId":"7"}"#;
+        assert_eq!(call_result(Q, "s", other, now), other, "this is the server's own");
+        let over = r#"{"resultType":"complete","taskId":"7","status":"completed","result":{"content":[{"type":"resource_link","uri":"a:b","name":"taskId"}]}}"#;
+        let expected = over.replace(r#""7""#, r#""s+7""#).replace(r#""a:b""#, r#""s+a:b""#);
+        assert_eq!(task_result(Q, "s", over, now), expected);
+        assert_eq!(task_result(Naming::Own, "s", over, now), over);
     }
 
     #[test]
@@ -277,6 +319,7 @@ mod tests {
             for version in ProtocolVersion::ALL {
                 let _ = call_result(Q, "s", &text, version);
                 let _ = prompt_result(Q, "s", &text, version);
+                let _ = task_result(Q, "s", &text, version);
                 let _ = read_result(Q, "s", &text, version);
             }
         }

@@ -16,6 +16,9 @@ pub(super) fn is_known(method: &str) -> bool {
             | method::PROMPTS_GET
             | method::RESOURCES_READ
             | method::COMPLETE
+            | method::TASKS_GET
+            | method::TASKS_UPDATE
+            | method::TASKS_CANCEL
     ) || list_of(method).is_some()
 }
 
@@ -44,6 +47,9 @@ pub(crate) async fn answer(exchange: &Exchange, method: &str, params: RawObject<
         method::PROMPTS_GET => call::prompt(exchange, params).await,
         method::RESOURCES_READ => call::read(exchange, params).await,
         method::COMPLETE => call::complete(exchange, params).await,
+        method::TASKS_GET => call::task(exchange, method::TASKS_GET, params).await,
+        method::TASKS_UPDATE => call::task(exchange, method::TASKS_UPDATE, params).await,
+        method::TASKS_CANCEL => call::task(exchange, method::TASKS_CANCEL, params).await,
         _ => None,
     };
     // Who cancels closes the stream, and is not there to be answered.

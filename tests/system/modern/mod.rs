@@ -4,6 +4,7 @@ mod calls;
 mod changes;
 mod input;
 mod probe;
+mod tasks;
 
 use serde_json::{Value, json};
 

@@ -70,7 +70,7 @@ impl Modern {
         let method = body["method"].as_str().expect("a method");
         let request = self.bare(body).header("mcp-protocol-version", "2026-07-28").header("mcp-method", method);
         let params = &body["params"];
-        match params["name"].as_str().or(params["uri"].as_str()) {
+        match ["name", "uri", "taskId"].iter().find_map(|key| params[key].as_str()) {
             Some(name) => request.header("mcp-name", header_value(name)),
             None => request,
         }
