@@ -5,7 +5,7 @@ use std::sync::Arc;
 use mcproxy_ipc::{ServerName, ToolRules};
 use mcproxy_mcp::{RawArray, RawObject, RawValue, is_deeper_than};
 
-use crate::gateway::catalogue::{ListKind, Naming, ServerCatalogue, View};
+use crate::gateway::catalogue::{ListKind, Naming, Readers, ServerCatalogue, View};
 
 pub(crate) fn target(data: &[u8]) {
     if is_deeper_than(data, 512) {
@@ -32,7 +32,7 @@ fn entries(view: &View, kind: ListKind) -> Vec<String> {
         (kind.member(), if matches!(kind, ListKind::Tools | ListKind::Prompts) { "name" } else { "uri" });
     let (mut names, mut cursor) = (Vec::new(), None::<String>);
     loop {
-        let page = view.list(kind, cursor.as_deref()).expect("a cursor of this list");
+        let page = view.list(kind, cursor.as_deref(), Readers::Visitors).expect("a cursor of this list");
         assert!(!page.contains(&b'\n'), "a list on two lines");
         let page = RawObject::from_slice(&page).expect("a list is JSON");
         let list = page.get(member).map(RawValue::get).expect("a list");

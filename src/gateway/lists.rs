@@ -6,7 +6,7 @@ use bytes::Bytes;
 use mcproxy_mcp::{ErrorCode, ErrorObject, RawObject};
 
 use super::{
-    catalogue::{ListKind, View},
+    catalogue::{ListKind, Readers, View},
     exchange::Exchange,
     request::required,
 };
@@ -25,6 +25,7 @@ pub(crate) async fn page(
     let gateway = &exchange.gateway;
     gateway.fleet.settled(exchange.scope(), gateway.settings().list_wait).await;
     let view = exchange.view();
-    let page = view.list(kind, cursor.as_deref());
+    let readers = if exchange.caller.session().is_some() { Readers::Sessions } else { Readers::Visitors };
+    let page = view.list(kind, cursor.as_deref(), readers);
     page.map(|page| (view, page)).map_err(|error| ErrorObject::new(ErrorCode::INVALID_PARAMS, error))
 }

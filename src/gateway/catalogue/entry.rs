@@ -8,7 +8,7 @@ use mcproxy_mcp::{
 };
 
 use super::{
-    ListKind, Naming, glob,
+    ListKind, Naming, Readers, glob,
     text::{self, MAX_NAME, MAX_URI},
     warning::{Problem, Warnings},
 };
@@ -16,6 +16,7 @@ use crate::gateway::rewrite::{Splices, span};
 
 /// Longest name that every client takes, in characters.
 const CLIENT_NAME: usize = 64;
+const OUTPUT: &str = "outputSchema";
 
 /// One tool, prompt, resource or template, ready to be shown under either naming.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +27,8 @@ pub(super) struct Entry {
     renamed_from: Option<Box<str>>,
     /// The entry as JSON.
     text: Box<str>,
+    /// Its `outputSchema` describes something else than an object, which earlier revisions than 2026-07-28 do not allow.
+    newer: bool,
     /// Where in `text` its name or URI stands.
     name_at: Range<usize>,
     /// Where in `text` URIs of user-interface resources stand.
@@ -94,8 +97,9 @@ impl Entry {
             edits.set(&object, "name", json_string(&own).get());
         }
         tidy(kind, raw.get(), &object, described.is_some(), &mut edits, &own, warnings);
+        let newer = kind == ListKind::Tools && !has_object_output(&object);
         let renamed_from = (shown != own).then(|| Box::from(&*own));
-        Self::located(kind, shown.into(), renamed_from, mirrored.into(), edits.finish())
+        Self::located(kind, shown.into(), renamed_from, mirrored.into(), newer, edits.finish())
     }
 
     fn located(
@@ -103,6 +107,7 @@ impl Entry {
         shown: Box<str>,
         renamed_from: Option<Box<str>>,
         mirrored: Box<[MirroredParam]>,
+        newer: bool,
         text: Cow<'_, str>,
     ) -> Option<Self> {
         let object = RawObject::from_text(&text).ok()?;
@@ -113,7 +118,7 @@ impl Entry {
             let found = [meta.get("ui/resourceUri"), nested];
             ui_at.extend(found.into_iter().flatten().filter_map(|uri| span(&text, uri.get())));
         }
-        Some(Self { shown, renamed_from, name_at, ui_at: ui_at.into(), mirrored, text: text.into() })
+        Some(Self { shown, renamed_from, name_at, ui_at: ui_at.into(), mirrored, newer, text: text.into() })
     }
 
     /// What the server calls it.
@@ -136,12 +141,24 @@ impl Entry {
         if kind.has_uris() { qualify_uri(server, &self.shown) } else { qualify_name(server, &self.shown) }
     }
 
-    /// The JSON that clients see.
-    pub(super) fn json(&self, kind: ListKind, naming: Naming, server: &str) -> Cow<'_, str> {
-        if naming == Naming::Own {
+    /// Whether not all clients may see all of it.
+    pub(super) fn is_newer(&self) -> bool {
+        self.newer
+    }
+
+    /// The JSON that these clients see.
+    pub(super) fn json(&self, kind: ListKind, naming: Naming, server: &str, readers: Readers) -> Cow<'_, str> {
+        let lowered = self.newer && readers == Readers::Sessions;
+        if naming == Naming::Own && !lowered {
             return Cow::Borrowed(&self.text);
         }
         let mut edits = Splices::of(&self.text);
+        if lowered && let Ok(object) = RawObject::from_text(&self.text) {
+            edits.retain(&self.text, &object, |key| key != OUTPUT);
+        }
+        if naming == Naming::Own {
+            return edits.finish();
+        }
         edits.replace_range(self.name_at.clone(), json_string(&self.qualified(kind, server)).get().to_owned());
         for at in &self.ui_at {
             if let Some(uri) = text::decode(&self.text[at.clone()]) {
@@ -165,6 +182,14 @@ impl Entry {
             warnings.add(kind, &self.shown, Problem::LongName { exposed, length });
         }
     }
+}
+
+/// Whether what a tool returns is an object, as far as it says.
+fn has_object_output(tool: &RawObject<'_>) -> bool {
+    let schema = tool.get(OUTPUT).filter(|schema| schema.get().starts_with('{'));
+    let kind =
+        schema.map(|schema| RawObject::from_raw(schema).ok().and_then(|schema| schema.get("type")).map(RawValue::get));
+    kind.is_none_or(|kind| kind == Some(r#""object""#))
 }
 
 fn check_name(kind: ListKind, name: &str) -> Result<(), &'static str> {
@@ -266,13 +291,11 @@ fn tidy(
             }
         }
     }
-    if let Some(schema) = object.get("outputSchema") {
-        let fits = RawObject::from_raw(schema).is_ok_and(|s| s.get("type").map(RawValue::get) == Some(r#""object""#));
-        if kind == ListKind::Tools && !fits {
-            gone.push("outputSchema");
-            if schema.get() != "null" {
-                warnings.add(kind, name, Problem::BadField("outputSchema"));
-            }
+    if let Some(schema) = object.get(OUTPUT).filter(|schema| kind == ListKind::Tools && !schema.get().starts_with('{'))
+    {
+        gone.push(OUTPUT);
+        if schema.get() != "null" {
+            warnings.add(kind, name, Problem::BadField(OUTPUT));
         }
     }
     if !gone.is_empty() {

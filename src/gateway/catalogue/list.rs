@@ -3,7 +3,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use mcproxy_ipc::ServerName;
 
-use super::{CursorError, ListKind, Naming, ServerCatalogue, cursor, entry::Entry};
+use super::{CursorError, ListKind, Naming, Readers, ServerCatalogue, cursor, entry::Entry};
 
 /// How much one answer to a list request holds.
 #[derive(Debug, Clone, Copy)]
@@ -26,26 +26,33 @@ pub(super) type Servers = [(ServerName, Arc<ServerCatalogue>)];
 #[derive(Debug)]
 pub(super) struct List {
     kind: ListKind,
+    readers: Readers,
     limits: PageLimits,
     /// Each page with the key before it; the first has none.
     pages: Vec<(Option<String>, Bytes)>,
 }
 
 impl List {
-    pub(super) fn build(kind: ListKind, naming: Naming, servers: &Servers, limits: PageLimits) -> Self {
+    pub(super) fn build(
+        kind: ListKind,
+        naming: Naming,
+        servers: &Servers,
+        readers: Readers,
+        limits: PageLimits,
+    ) -> Self {
         let count: usize = servers.iter().map(|(_, catalogue)| catalogue.count(kind)).sum();
         if count <= limits.entries {
             let mut page = Page::begin(kind);
             for (server, catalogue) in servers {
                 for entry in catalogue.entries(kind) {
-                    page.push(&entry.json(kind, naming, server.as_str()));
+                    page.push(&entry.json(kind, naming, server.as_str(), readers));
                 }
             }
             if count <= 1 || page.out.len() <= limits.bytes {
-                return Self { kind, limits, pages: vec![(None, page.finish(None))] };
+                return Self { kind, readers, limits, pages: vec![(None, page.finish(None))] };
             }
         }
-        let sorted = Sorted::of(kind, naming, servers);
+        let sorted = Sorted::of(kind, naming, servers, readers);
         let mut pages = Vec::new();
         let mut before = None;
         let mut at = 0;
@@ -56,7 +63,7 @@ impl List {
                 Some(next) => before = Some(sorted.key(next - 1).to_owned()),
                 None => {
                     pages.push((last, page));
-                    return Self { kind, limits, pages };
+                    return Self { kind, readers, limits, pages };
                 }
             }
             pages.push((last, page));
@@ -74,7 +81,7 @@ impl List {
             return Ok(page.clone());
         }
         // The cursor is of an earlier catalogue.
-        let sorted = Sorted::of(self.kind, naming, servers);
+        let sorted = Sorted::of(self.kind, naming, servers, self.readers);
         Ok(sorted.page(sorted.after(&key.unwrap_or_default()), self.limits).0)
     }
 
@@ -88,18 +95,19 @@ impl List {
 struct Sorted<'s> {
     kind: ListKind,
     naming: Naming,
+    readers: Readers,
     entries: Vec<(String, &'s ServerName, &'s Entry)>,
 }
 
 impl<'s> Sorted<'s> {
-    fn of(kind: ListKind, naming: Naming, servers: &'s Servers) -> Self {
+    fn of(kind: ListKind, naming: Naming, servers: &'s Servers, readers: Readers) -> Self {
         let mut entries: Vec<_> = servers
             .iter()
             .flat_map(|(server, catalogue)| catalogue.entries(kind).iter().map(move |entry| (server, entry)))
             .map(|(server, entry)| (exposed(kind, naming, server, entry), server, entry))
             .collect();
         entries.sort_unstable_by(|a, b| a.0.cmp(&b.0));
-        Self { kind, naming, entries }
+        Self { kind, naming, readers, entries }
     }
 
     fn key(&self, at: usize) -> &str {
@@ -115,7 +123,7 @@ impl<'s> Sorted<'s> {
         let mut page = Page::begin(self.kind);
         let mut at = from;
         while let Some((_, server, entry)) = self.entries.get(at) {
-            let json = entry.json(self.kind, self.naming, server.as_str());
+            let json = entry.json(self.kind, self.naming, server.as_str(), self.readers);
             let full = at - from >= limits.entries || page.out.len() + json.len() > limits.bytes;
             if full && at > from {
                 let cursor = cursor::encode(self.kind, self.key(at - 1));

@@ -34,6 +34,15 @@ pub(crate) enum Naming {
     Own,
 }
 
+/// Who reads a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Readers {
+    /// Clients of revisions with `initialize`.
+    Sessions,
+    /// Those of 2026-07-28, where what a tool returns need not be an object (SEP-2106).
+    Visitors,
+}
+
 /// The four lists of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum ListKind {

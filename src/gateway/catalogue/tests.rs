@@ -23,12 +23,12 @@ fn read(server: &str, payload: &str) -> Part {
 }
 
 fn all(view: &View, kind: ListKind) -> String {
-    String::from_utf8(view.list(kind, None).expect("no cursor").to_vec()).expect("UTF-8")
+    String::from_utf8(view.list(kind, None, Readers::Sessions).expect("no cursor").to_vec()).expect("UTF-8")
 }
 
 /// The keys on one page, and the next cursor.
 fn page(view: &View, kind: ListKind, cursor: Option<&str>) -> (Vec<String>, Option<String>) {
-    let bytes = view.list(kind, cursor).expect("a cursor of this list");
+    let bytes = view.list(kind, cursor, Readers::Sessions).expect("a cursor of this list");
     let object = RawObject::from_slice(&bytes).expect("JSON");
     let entries = RawArray::from_raw(object.get(kind.member()).expect("the list")).expect("an array").0;
     let field = kind.name_field();
@@ -69,7 +69,7 @@ fn lists_stand_in_the_order_of_the_servers_and_then_in_theirs() {
     assert_eq!(all(&view, ListKind::Prompts), all(&View::build(Naming::Qualified, &parts), ListKind::Prompts));
     assert!(view.prompt("a__1").is_some());
     assert_eq!(all(&view, ListKind::Templates), r#"{"resourceTemplates":[]}"#);
-    assert!(view.list(ListKind::Prompts, Some("junk")).is_err());
+    assert!(view.list(ListKind::Prompts, Some("junk"), Readers::Sessions).is_err());
 }
 
 #[test]
@@ -160,7 +160,9 @@ fn one_odd_tool_does_not_make_clients_refuse_the_list() {
         all(&view, ListKind::Tools),
         r#"{"tools":[{"name":"a","inputSchema":{"type":"object"}},{"name":"b","inputSchema":{"type":"object"}},{"name":"c","inputSchema":{"type":"object","properties":{"x":{"description":"d"}}}},{"name":"f","inputSchema":{"type":"object"}}]}"#
     );
-    assert_eq!(warnings.len(), 10, "{warnings:?}");
+    let newer = view.list(ListKind::Tools, None, Readers::Visitors).expect("a page");
+    assert!(String::from_utf8_lossy(&newer).contains(r#""outputSchema":{"type":"array"}"#), "{newer:?}");
+    assert_eq!(warnings.len(), 9, "{warnings:?}");
     assert_eq!(all(&view, ListKind::Prompts), r#"{"prompts":[]}"#);
 }
 

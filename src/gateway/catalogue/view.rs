@@ -5,7 +5,8 @@ use mcproxy_ipc::ServerName;
 use mcproxy_mcp::{mirrored::MirroredParam, split_name, split_uri};
 
 use super::{
-    CursorError, Hints, ListKind, Naming, ServerCatalogue, capabilities,
+    CursorError, Hints, ListKind, Naming, Readers, ServerCatalogue, capabilities,
+    entry::Entry,
     list::{List, PAGE, PageLimits, exposed},
 };
 
@@ -16,6 +17,8 @@ pub(crate) struct View {
     servers: Vec<(ServerName, Arc<ServerCatalogue>)>,
     places: HashMap<ServerName, usize>,
     lists: [List; 4],
+    /// The tools as clients of 2026-07-28 see them, where that differs.
+    newer_tools: Option<List>,
     capabilities: String,
     /// What sessions are told instead, where that differs.
     of_sessions: Option<String>,
@@ -76,11 +79,13 @@ impl View {
             Naming::Own => &servers[..servers.len().min(1)],
         };
         let capabilities = capabilities::merge(naming, servers);
+        let newer = servers.iter().any(|(_, catalogue)| catalogue.entries(ListKind::Tools).iter().any(Entry::is_newer));
         Self {
             naming,
             servers: servers.to_vec(),
             places: servers.iter().enumerate().map(|(at, (server, _))| (server.clone(), at)).collect(),
-            lists: ListKind::ALL.map(|kind| List::build(kind, naming, servers, limits)),
+            lists: ListKind::ALL.map(|kind| List::build(kind, naming, servers, Readers::Sessions, limits)),
+            newer_tools: newer.then(|| List::build(ListKind::Tools, naming, servers, Readers::Visitors, limits)),
             of_sessions: capabilities::of_sessions(&capabilities),
             capabilities,
             instructions: capabilities::instructions(naming, servers),
@@ -88,8 +93,9 @@ impl View {
     }
 
     /// The result of a list request, as JSON on one line.
-    pub(crate) fn list(&self, kind: ListKind, cursor: Option<&str>) -> Result<Bytes, CursorError> {
-        self.lists[kind as usize].answer(self.naming, &self.servers, cursor)
+    pub(crate) fn list(&self, kind: ListKind, cursor: Option<&str>, readers: Readers) -> Result<Bytes, CursorError> {
+        let newer = self.newer_tools.as_ref().filter(|_| kind == ListKind::Tools && readers == Readers::Visitors);
+        newer.unwrap_or(&self.lists[kind as usize]).answer(self.naming, &self.servers, cursor)
     }
 
     /// How long a list stays true: what the strictest server says, and `ours` for servers that say nothing, or when there
@@ -174,8 +180,13 @@ impl View {
     /// What clients of an earlier view have to be told.
     pub(crate) fn changes_since(&self, before: &Self) -> Changes {
         let differs = |kind: ListKind| self.lists[kind as usize].differs(&before.lists[kind as usize]);
+        let newer = match (&self.newer_tools, &before.newer_tools) {
+            (None, None) => false,
+            (Some(now), Some(before)) => now.differs(before),
+            (Some(_), None) | (None, Some(_)) => true,
+        };
         Changes {
-            tools: differs(ListKind::Tools),
+            tools: differs(ListKind::Tools) || newer,
             prompts: differs(ListKind::Prompts),
             resources: differs(ListKind::Resources) || differs(ListKind::Templates),
         }
@@ -190,7 +201,7 @@ impl View {
         })
     }
 
-    fn entries(&self, kind: ListKind) -> impl Iterator<Item = (&ServerName, &super::entry::Entry)> {
+    fn entries(&self, kind: ListKind) -> impl Iterator<Item = (&ServerName, &Entry)> {
         self.servers.iter().flat_map(move |(server, c)| c.entries(kind).iter().map(move |entry| (server, entry)))
     }
 

@@ -151,6 +151,12 @@ async fn structured_content_of_any_kind_reaches_old_clients_as_text() {
     assert!(of_b.get("structuredContent").is_none() && text(&of_b) == "[1,2,3]", "{of_b}");
     let of_c = c.call("m__a_list", json!({})).await;
     assert_eq!(of_c["structuredContent"], json!([1, 2, 3]), "{of_c}");
+    let of_c = c.result("tools/list", json!({})).await;
+    let schema = |name: &str| {
+        let tools = of_c["tools"].as_array().expect("a list");
+        tools.iter().find(|tool| tool["name"] == name).expect("it is listed")["outputSchema"]["type"].clone()
+    };
+    assert_eq!((schema("m__a_list"), schema("m__a_text")), (json!("array"), json!("string")));
     let tools = b.list("tools/list", "tools").await;
     let schemas = tools.as_array().expect("a list").iter().filter_map(|tool| tool.get("outputSchema"));
     assert!(schemas.into_iter().all(|schema| schema["type"] == "object"), "{tools}");
