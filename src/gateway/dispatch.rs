@@ -56,7 +56,12 @@ async fn reply(exchange: &Exchange, session: &Rc<Session>, request: &Request) ->
         method::SET_LEVEL => set_level(exchange, session, &params),
         method::PING => Ok("{}".into()),
         method::INITIALIZE => initialize(exchange, session, &params).await,
-        unknown => Err(ErrorObject::new(ErrorCode::METHOD_NOT_FOUND, format_args!("there is no method {unknown:?}"))),
+        unknown => match call::foreign(exchange, unknown, params).await {
+            Ok(reply) => return reply,
+            Err(()) => {
+                Err(ErrorObject::new(ErrorCode::METHOD_NOT_FOUND, format_args!("there is no method {unknown:?}")))
+            }
+        },
     };
     Some(done.unwrap_or_else(Reply::from))
 }

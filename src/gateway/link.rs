@@ -1,6 +1,7 @@
 //! One data connection to one worker, and the calls that are under way on it.
 
 use std::{
+    borrow::Cow,
     cell::{Cell, RefCell},
     io,
     path::Path,
@@ -254,7 +255,7 @@ impl Link {
     /// plane wants them. `None` when the worker is gone: the call was not sent.
     pub(crate) async fn call(
         self: &Rc<Self>,
-        method: &'static str,
+        method: impl Into<Cow<'static, str>>,
         payload: &[u8],
         meta_at: usize,
         context: CallContext,

@@ -21,7 +21,7 @@ pub(crate) struct Purpose {
     scope: Scope,
     principal: Option<String>,
     server: ServerName,
-    method: &'static str,
+    method: String,
     params: [u8; 32],
 }
 
@@ -31,11 +31,17 @@ impl Purpose {
         scope: &Scope,
         principal: Option<&str>,
         server: &ServerName,
-        method: &'static str,
+        method: &str,
         params: &[u8],
     ) -> Self {
         let principal = principal.map(str::to_owned);
-        Self { scope: scope.clone(), principal, server: server.clone(), method, params: digest(params) }
+        Self {
+            scope: scope.clone(),
+            principal,
+            server: server.clone(),
+            method: method.to_owned(),
+            params: digest(params),
+        }
     }
 }
 

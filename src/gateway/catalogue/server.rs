@@ -44,6 +44,12 @@ impl ServerCatalogue {
         self.entries(kind).len()
     }
 
+    /// Whether it declares the extension that a method belongs to.
+    pub(crate) fn extends(&self, method: &str) -> bool {
+        let extensions = self.capabilities().get_object("extensions");
+        extensions.is_some_and(|extensions| extensions.iter().any(|(extension, _)| belongs(method, extension)))
+    }
+
     /// Whether it has tasks (the extension of 2026-07-28).
     pub(crate) fn has_tasks(&self) -> bool {
         let extensions = self.capabilities().get_object("extensions");
@@ -134,5 +140,56 @@ impl Entries {
         let mut by_name: Vec<usize> = (0..entries.len()).collect();
         by_name.sort_unstable_by(|&a, &b| entries[a].shown.cmp(&entries[b].shown));
         Self { entries, by_name }
+    }
+}
+
+/// Whether a method is one of an extension: its first words are the extension's name (`com.example/maps` of
+/// `com.example/maps/find`), or the last word of that (`maps` of `maps/find`), as those of tasks are.
+///
+/// Tasks have rules of their own, and an extension cannot take over what the protocol itself has named.
+fn belongs(name: &str, extension: &str) -> bool {
+    const OF_THE_PROTOCOL: [&str; 12] = [
+        "completion",
+        "elicitation",
+        "initialize",
+        "logging",
+        "notifications",
+        "prompts",
+        "resources",
+        "roots",
+        "sampling",
+        "server",
+        "subscriptions",
+        "tools",
+    ];
+    let first = name.split('/').next().unwrap_or_default();
+    if extension == method::TASKS_EXTENSION || OF_THE_PROTOCOL.contains(&first) {
+        return false;
+    }
+    let begins_with = |words: &str| name.strip_prefix(words).is_some_and(|rest| rest.starts_with('/'));
+    let last = extension.rsplit('/').next().unwrap_or_default();
+    !last.is_empty() && (begins_with(extension) || begins_with(last))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_method_belongs_to_the_extension_that_it_is_named_after() {
+        for (method, extension, expected) in [
+            ("tasks/list", "io.modelcontextprotocol/tasks", false),
+            ("ui/open", "io.modelcontextprotocol/ui", true),
+            ("resources/subscribe", "com.example/resources", false),
+            ("com.example/maps/find", "com.example/maps", true),
+            ("maps/find", "com.example/maps", true),
+            ("maps", "com.example/maps", false),
+            ("mapsfind", "com.example/maps", false),
+            ("tools/call", "com.example/tools", false),
+            ("/find", "com.example/", false),
+            ("a/b", "a", true),
+        ] {
+            assert_eq!(belongs(method, extension), expected, "{method} of {extension}");
+        }
     }
 }

@@ -166,6 +166,13 @@ impl View {
         self.of_sessions.as_ref().unwrap_or(&self.capabilities)
     }
 
+    /// The one server that declares the extension that a method belongs to; `None`: there is none, or several.
+    pub(crate) fn owner_of(&self, method: &str) -> Option<&ServerName> {
+        let mut owners = self.servers.iter().filter(|(_, catalogue)| catalogue.extends(method));
+        let (owner, _) = owners.next()?;
+        owners.next().is_none().then_some(owner)
+    }
+
     /// Whether a server has tasks (the extension of 2026-07-28).
     pub(crate) fn has_tasks(&self, server: &ServerName) -> bool {
         let catalogue = self.places.get(server).and_then(|place| self.servers.get(*place));

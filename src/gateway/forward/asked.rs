@@ -80,7 +80,7 @@ impl Forward<'_> {
                 park.resume(&answers, self.context(link)).await.ok_or_else(|| self.no_such_state())
             }
             Shown::Complete(Continuation::Again, answers) if stateless::agreed(&answers) => {
-                let call = link.call(self.method, &self.payload, self.meta_at, self.context(link)).await;
+                let call = link.call(self.method.clone(), &self.payload, self.meta_at, self.context(link)).await;
                 call.ok_or_else(|| unavailable(&self.server, "worker_gone", None).into())
             }
             Shown::Complete(Continuation::Again, _) => Err(self.stuck(&Stuck::Declined)),
@@ -101,7 +101,7 @@ impl Forward<'_> {
     fn purpose(&self) -> Purpose {
         let caller = &self.exchange.caller;
         let params = &self.payload[..self.meta_at];
-        Purpose::new(caller.scope(), caller.principal(), &self.server, self.method, params)
+        Purpose::new(caller.scope(), caller.principal(), &self.server, &self.method, params)
     }
 
     /// Asks the client for what the server needs, as often as it needs something.
@@ -119,7 +119,7 @@ impl Forward<'_> {
                         link = now;
                     }
                     let (payload, meta_at) = self.payload_for(&link, Some(&retry));
-                    link.call(self.method, &payload, meta_at, self.context(&link)).await
+                    link.call(self.method.clone(), &payload, meta_at, self.context(&link)).await
                 }
             };
             let Some(call) = call else { return Ok(Answer::Lost) };

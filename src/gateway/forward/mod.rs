@@ -36,7 +36,7 @@ const PAYLOAD: usize = 512;
 /// One call on its way to one server.
 pub(crate) struct Forward<'a> {
     exchange: &'a Exchange,
-    method: &'static str,
+    method: Cow<'static, str>,
     server: ServerName,
     /// The tool's or prompt's own name there, for the log.
     name: String,
@@ -53,7 +53,7 @@ impl<'a> Forward<'a> {
     /// `params` are the client's, with the server's own name or URI in place.
     pub(crate) fn new(
         exchange: &'a Exchange,
-        method: &'static str,
+        method: impl Into<Cow<'static, str>>,
         server: ServerName,
         mut params: RawObject<'_>,
     ) -> Self {
@@ -73,7 +73,7 @@ impl<'a> Forward<'a> {
         params.remove("task");
         let mut forward = Self {
             exchange,
-            method,
+            method: method.into(),
             server,
             name: String::new(),
             payload: Vec::with_capacity(PAYLOAD),
@@ -124,7 +124,7 @@ impl<'a> Forward<'a> {
             }
             retry => {
                 let (payload, meta_at) = self.payload_for(&link, retry.as_ref());
-                let call = link.call(self.method, &payload, meta_at, self.context(&link)).await;
+                let call = link.call(self.method.clone(), &payload, meta_at, self.context(&link)).await;
                 let Some(call) = call else {
                     return self.turned_away(unavailable(&self.server, "worker_gone", None));
                 };
@@ -230,7 +230,7 @@ impl<'a> Forward<'a> {
             Some(Reply::Result(_)) | None => "",
         };
         let Some(level) = gateway.call_level().filter(|level| gateway.log.is_enabled(*level)) else { return };
-        let facts = o!("server" => self.server.to_string(), "method" => self.method, "name" => self.name.clone(),
+        let facts = o!("server" => self.server.to_string(), "method" => self.method.to_string(), "name" => self.name.clone(),
             "session" => self.exchange.caller.in_log().to_owned(), "request_bytes" => self.payload.len(),
             "response_bytes" => reply.map_or(0, Reply::len), "outcome" => outcome.as_str(), "reason" => reason,
             "duration_us" => self.exchange.elapsed().as_micros() as u64);
@@ -285,7 +285,7 @@ impl<'a> Forward<'a> {
     /// An error of a server of 2026-07-28, for a client of before that.
     fn lowered_error(&self, error: Bytes) -> Reply {
         let Ok(text) = std::str::from_utf8(&error) else { return Reply::Error(error) };
-        match rewrite::down::error(self.method, text) {
+        match rewrite::down::error(&self.method, text) {
             Lowered::Error(Cow::Borrowed(_)) => Reply::Error(error),
             Lowered::Error(Cow::Owned(text)) => Reply::Error(text.into()),
             Lowered::Result(text) => Reply::Result(text.into()),

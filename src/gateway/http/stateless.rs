@@ -101,7 +101,8 @@ fn is_claimed(params: &RawObject<'_>) -> bool {
 }
 
 async fn request_of(request: &HttpRequest, place: &Place, incoming: &Request, params: &RawObject<'_>) -> HttpResponse {
-    let claim = match stateless::climb(|name| stated(request.headers(), name), &incoming.method, params) {
+    let extended = |method: &str| place.gateway.fleet.view(&place.scope).owner_of(method).is_some();
+    let claim = match stateless::climb(|name| stated(request.headers(), name), extended, &incoming.method, params) {
         Ok(claim) => claim,
         Err(error) => return refused(&incoming.id, error),
     };

@@ -50,7 +50,7 @@ pub(crate) async fn answer(exchange: &Exchange, method: &str, params: RawObject<
         method::TASKS_GET => call::task(exchange, method::TASKS_GET, params).await,
         method::TASKS_UPDATE => call::task(exchange, method::TASKS_UPDATE, params).await,
         method::TASKS_CANCEL => call::task(exchange, method::TASKS_CANCEL, params).await,
-        _ => None,
+        unknown => call::foreign(exchange, unknown, params).await.unwrap_or_default(),
     };
     // Who cancels closes the stream, and is not there to be answered.
     done.unwrap_or_else(|| ErrorObject::new(ErrorCode::INTERNAL_ERROR, "there is no answer to this request").into())

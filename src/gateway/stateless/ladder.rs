@@ -10,9 +10,11 @@ const VERSION: &str = "Mcp-Protocol-Version";
 const METHOD: &str = "Mcp-Method";
 const NAME: &str = "Mcp-Name";
 
-/// What the request says of itself, or why it is refused. `header`: what its headers say under a name.
+/// What the request says of itself, or why it is refused. `header`: what its headers say under a name. `extended`: whether a
+/// method that no revision knows is some server's.
 pub(crate) fn climb<'r>(
     header: impl Fn(&str) -> Stated<'r>,
+    extended: impl FnOnce(&str) -> bool,
     method: &str,
     params: &RawObject<'_>,
 ) -> Result<Claim, ErrorObject> {
@@ -29,7 +31,7 @@ pub(crate) fn climb<'r>(
         };
         agree(NAME, header(NAME), &name, |_| decoded.as_deref())?;
     }
-    if !answer::is_known(method) {
+    if !answer::is_known(method) && !extended(method) {
         return Err(ErrorObject::new(
             ErrorCode::METHOD_NOT_FOUND,
             format_args!("there is no method {:?}", shown(method)),
@@ -88,7 +90,7 @@ mod tests {
                 (Some(_), Some(_)) => Stated::Unclear,
             }
         };
-        climb(header, method, &RawObject::from_text(params).expect("an object")).map_err(|error| error.code)
+        climb(header, |_| false, method, &RawObject::from_text(params).expect("an object")).map_err(|error| error.code)
     }
 
     #[test]
@@ -134,7 +136,8 @@ mod tests {
     fn versions_that_are_spoken_are_named() {
         let params = format!("{{{META}}}").replace("2026-07-28", "2025-11-25");
         let params = RawObject::from_text(&params).expect("an object");
-        let error = climb(|_| Stated::Once("2025-11-25"), "tools/list", &params).expect_err("it has sessions");
+        let error =
+            climb(|_| Stated::Once("2025-11-25"), |_| false, "tools/list", &params).expect_err("it has sessions");
         let data = error.data.expect("data");
         assert_eq!(data["requested"], "2025-11-25");
         assert_eq!(data["supported"][0], "2026-07-28");
@@ -145,7 +148,7 @@ mod tests {
         fn any_request_gets_past_or_is_refused(method in "\\PC{0,12}", header in "\\PC{0,12}", meta in "(_meta|x)") {
             let params = format!(r#"{{"{meta}":{{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{{}}}}}}"#);
             let params = RawObject::from_text(&params).expect("an object");
-            let _ = climb(|_| Stated::Once(&header), &method, &params);
+            let _ = climb(|_| Stated::Once(&header), |_| false, &method, &params);
         }
     }
 }

@@ -3,6 +3,7 @@
 mod asks;
 mod asks_sse;
 mod calls;
+mod extensions;
 mod isolation;
 mod kept;
 mod lazy;
