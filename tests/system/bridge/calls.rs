@@ -60,7 +60,7 @@ async fn an_error_passes_as_the_server_meant_it() {
 }
 
 #[tokio::test]
-async fn an_unknown_tool_or_prompt_is_an_invalid_parameter_and_the_nearest_tool_is_named() {
+async fn t10_an_unknown_tool_or_prompt_is_an_invalid_parameter_and_the_nearest_tool_is_named() {
     let proxy = Proxy::of(&["a"]).await;
     let session = proxy.session().await;
     let error = session.refuse("a__ecko", json!({})).await;
@@ -135,7 +135,7 @@ async fn meta_of_the_client_reaches_the_server_and_reserved_keys_do_not() {
 }
 
 #[tokio::test]
-async fn a_pretty_printed_request_is_one_line_for_the_server() {
+async fn t08_a_pretty_printed_request_is_one_line_for_the_server() {
     let proxy = Proxy::of(&["a"]).await;
     let session = proxy.session().await;
     let body = "{\r\n  \"jsonrpc\": \"2.0\",\n  \"id\": 1,\n  \"method\": \"tools/call\",\n  \"params\": {\n    \"name\": \"a__echo\",\r\n    \"arguments\": {\n      \"text\": \"line\\nbreak\"\n    }\n  }\n}\n";
@@ -217,7 +217,7 @@ async fn a_call_without_a_sign_of_life_times_out_and_the_server_is_told() {
 }
 
 #[tokio::test]
-async fn progress_resets_the_timeout_even_when_the_client_asked_for_none_but_not_the_total() {
+async fn t07_progress_resets_the_timeout_even_when_the_client_asked_for_none_but_not_the_total() {
     let mut patient = fixture("a", &[]);
     patient["timeout"] = json!(0.8);
     let mut strict = fixture("b", &[]);

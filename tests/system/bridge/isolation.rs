@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use crate::support::{LegacySession, Proxy, Session, text};
 
 #[tokio::test]
-async fn two_clients_with_the_same_ids_and_tokens_never_see_each_others_messages() {
+async fn t02_t03_two_clients_with_the_same_ids_and_tokens_never_see_each_others_messages() {
     let proxy = Proxy::of(&["a"]).await;
     let (one, two) = (proxy.session().await, proxy.session().await);
     let mut legacy = proxy.legacy_session().await;

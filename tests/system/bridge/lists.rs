@@ -66,7 +66,7 @@ async fn a_cursor_that_is_not_ours_is_an_invalid_parameter() {
 }
 
 #[tokio::test]
-async fn a_definition_passes_with_all_that_no_specification_knows() {
+async fn l06_a_definition_passes_with_all_that_no_specification_knows() {
     let proxy = Proxy::of(&["a"]).await;
     let qualified = proxy.session().await.list("tools/list", "tools").await;
     let own = proxy.session_at("/servers/a/mcp").await.list("tools/list", "tools").await;
@@ -220,4 +220,27 @@ async fn a_missing_program_is_named_and_everything_else_works() {
     let refused = session.refuse("browser__navigate", json!({})).await;
     assert_eq!(refused["code"], 31002, "{refused}");
     assert!(refused["message"].as_str().is_some_and(|text| text.contains("command not found: npx")), "{refused}");
+}
+
+#[tokio::test]
+async fn l03_a_long_list_of_two_servers_comes_in_pages_without_a_tool_twice_or_missing() {
+    let servers = json!([fixture("a", &["--tools", "900"]), fixture("b", &["--tools", "900", "--era", "modern"])]);
+    let proxy = Proxy::start(json!({"servers": servers})).await;
+    let session = proxy.session().await;
+    let (mut seen, mut cursor, mut pages) = (Vec::new(), None, 0);
+    loop {
+        let params = cursor.map_or_else(|| json!({}), |cursor: Value| json!({"cursor": cursor}));
+        let page = session.request("tools/list", params).await;
+        seen.extend(names(&page["tools"]));
+        pages += 1;
+        match page.get("nextCursor") {
+            Some(next) => cursor = Some(next.clone()),
+            None => break,
+        }
+    }
+    let distinct: std::collections::HashSet<&String> = seen.iter().collect();
+    assert_eq!((pages, distinct.len()), (2, seen.len()));
+    for server in ["a", "b"] {
+        assert!((0..900).all(|n| distinct.contains(&format!("{server}__tool_{n:04}"))), "{server}");
+    }
 }

@@ -1,13 +1,13 @@
 use serde_json::{Value, json};
 
-use crate::support::{Proxy, Session};
+use crate::support::{Proxy, Session, fixture};
 
 async fn read(session: &Session, uri: &str) -> Value {
     session.request("resources/read", json!({"uri": uri})).await["contents"][0].clone()
 }
 
 #[tokio::test]
-async fn the_same_uri_of_two_servers_stays_apart() {
+async fn r01_the_same_uri_of_two_servers_stays_apart() {
     let proxy = Proxy::of(&["a", "b"]).await;
     let session = proxy.session().await;
     let resources = session.list("resources/list", "resources").await;
@@ -31,7 +31,7 @@ async fn a_template_is_listed_and_what_it_makes_can_be_read() {
 }
 
 #[tokio::test]
-async fn links_and_embedded_resources_of_a_result_can_be_read() {
+async fn r02_links_and_embedded_resources_of_a_result_can_be_read() {
     let proxy = Proxy::of(&["a"]).await;
     let session = proxy.session().await;
     let content = session.call("a__link", json!({})).await["content"].clone();
@@ -95,7 +95,7 @@ async fn subscriptions_are_counted_and_changes_go_to_subscribers_only() {
 #[tokio::test]
 async fn a_subscription_outlives_the_server() {
     let proxy = Proxy::start(json!({
-        "servers": [crate::support::fixture("a", &[])],
+        "servers": [fixture("a", &[])],
         "defaults": {"restart": {"initialDelay": 0.1}}
     }))
     .await;
@@ -111,4 +111,19 @@ async fn a_subscription_outlives_the_server() {
     .await;
     session.say("a__touch_resource", json!({})).await;
     stream.notification("notifications/resources/updated").await;
+}
+
+#[tokio::test]
+async fn r09_the_page_of_a_tool_is_found_under_its_name_here() {
+    for era in ["legacy", "modern"] {
+        let proxy = Proxy::start(json!({"servers": [fixture("a", &["--era", era]), fixture("b", &[])]})).await;
+        let session = proxy.session().await;
+        let tools = session.list("tools/list", "tools").await;
+        let tool =
+            tools.as_array().expect("tools").iter().find(|tool| tool["name"] == "a__viewed").expect("it is there");
+        let uri = tool["_meta"]["ui"]["resourceUri"].as_str().expect("a URI");
+        assert_eq!((uri, &tool["_meta"]["ui/resourceUri"]), ("ui://a+fixture/view", &json!("ui://a+fixture/view")));
+        let content = read(&session, uri).await;
+        assert_eq!((&content["uri"], &content["text"]), (&json!(uri), &json!("<p>Hello</p>")), "{era}");
+    }
 }

@@ -7,7 +7,7 @@ use crate::support::{Proxy, fixture, text};
 const SLOW: &[&str] = &["--start-delay-ms", "3000"];
 
 #[tokio::test]
-async fn initialize_is_answered_at_once_and_lists_wait_for_servers_in_their_first_start() {
+async fn i03_initialize_is_answered_at_once_and_lists_wait_for_servers_in_their_first_start() {
     let proxy = Proxy::launch(json!({"servers": [fixture("slow", SLOW), fixture("quick", &[])]})).await;
     let begun = Instant::now();
     let session = proxy.session().await;

@@ -63,7 +63,7 @@ async fn mcproxy_stop_stops_everything() {
 }
 
 #[tokio::test]
-async fn a_server_that_ignores_every_request_to_stop_and_left_daemons_is_gone_after_the_stop() {
+async fn p10_a_server_that_ignores_every_request_to_stop_and_left_daemons_is_gone_after_the_stop() {
     let servers: Vec<Value> = ["a", "b", "c", "d", "e"].iter().map(|name| fixture(name, &["--ignore-term"])).collect();
     let mut proxy = Proxy::start(json!({"servers": servers})).await;
     let session = proxy.session().await;

@@ -4,10 +4,10 @@ use reqwest::{Method, header};
 use serde_json::json;
 
 use super::{LIST, PING, proxy};
-use crate::support::{Proxy, ask, fixture, initialize};
+use crate::support::{Modern, Proxy, Session, ask, fixture, initialize};
 
 #[tokio::test]
-async fn a_foreign_host_or_origin_is_forbidden_on_every_path() {
+async fn h01_h02_a_foreign_host_or_origin_is_forbidden_on_every_path() {
     let proxy = proxy().await;
     let paths = [
         "/mcp",
@@ -97,6 +97,36 @@ async fn with_tokens_nothing_is_answered_without_one_but_the_liveness() {
     assert_eq!(ask(as_bob.body(LIST)).await.status, 404, "ann's session is unknown to bob");
     let log = proxy.log();
     assert!(!log.contains("the-secret-of"), "a token is in the log");
+}
+
+#[tokio::test]
+async fn g04_a_token_reaches_no_server() {
+    const TOKEN: &str = "the-secret-of-ann-1";
+    let dir = tempfile::tempdir().expect("a directory");
+    let records = ["legacy", "modern"].map(|era| (era, dir.path().join(era)));
+    let servers: Vec<_> = records
+        .iter()
+        .map(|(era, record)| fixture(era, &["--era", era, "--record", record.to_str().expect("text")]))
+        .collect();
+    let tokens = json!([{"name": "ann", "token": TOKEN}]);
+    let proxy = Proxy::start(json!({"servers": servers, "auth": {"tokens": tokens}})).await;
+    let client = Modern::new(&proxy.http, &proxy.url("/mcp")).with_token(TOKEN);
+    let bearer =
+        header::HeaderMap::from_iter([(header::AUTHORIZATION, format!("Bearer {TOKEN}").parse().expect("a value"))]);
+    let http = reqwest::Client::builder().default_headers(bearer).build().expect("a client");
+    let session = Session::open(&http, &proxy.url("/mcp")).await;
+    for (era, record) in &records {
+        let (name, echo) = (format!("{era}__env_names"), format!("{era}__echo"));
+        assert_eq!(client.say(&echo, json!({"text": "c"})).await, "c");
+        assert_eq!(session.say(&echo, json!({"text": "b"})).await, "b");
+        let environment = session.say(&name, json!({})).await;
+        let read = std::fs::read_to_string(record).expect("a record");
+        assert!(
+            read.contains("tools/call") && !read.contains(TOKEN) && !read.to_lowercase().contains("bearer"),
+            "{read}"
+        );
+        assert!(!environment.contains("TOKEN"), "{environment}");
+    }
 }
 
 #[tokio::test]

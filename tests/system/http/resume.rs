@@ -34,7 +34,7 @@ async fn rest(mut events: Events) -> Vec<(String, Value)> {
 }
 
 #[tokio::test]
-async fn the_result_of_a_call_whose_connection_dropped_is_replayed_once() {
+async fn t06_the_result_of_a_call_whose_connection_dropped_is_replayed_once() {
     let proxy = proxy().await;
     let session = proxy.session().await;
     let mut stream = session.streamed(json!("late"), "tools/call", slow(2500)).await;

@@ -18,7 +18,7 @@ async fn only_ping_and_initialize_go_without_a_session() {
 }
 
 #[tokio::test]
-async fn an_unknown_session_is_not_found() {
+async fn h13_an_unknown_session_is_not_found() {
     let proxy = proxy().await;
     for id in ["00000000-0000-0000-0000-000000000000", "x", "../../etc", ""] {
         let list = ask(proxy.post("/mcp").header("mcp-session-id", id).body(LIST)).await;

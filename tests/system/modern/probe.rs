@@ -38,7 +38,7 @@ async fn found_out(flags: &[&str]) -> (Proxy, std::path::PathBuf, String, String
 }
 
 #[tokio::test]
-async fn p01_a_server_that_refuses_is_asked_the_old_way_in_the_same_process() {
+async fn p01_p02_a_server_that_refuses_is_asked_the_old_way_in_the_same_process() {
     for flags in [&[][..], &["--probe", "invalid-params"]] {
         let (_proxy, record, era, probe) = found_out(flags).await;
         assert_eq!(era, "legacy", "p02 {probe}");
