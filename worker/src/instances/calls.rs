@@ -45,7 +45,7 @@ impl Host {
                     return self.refuse(id, ErrorCode::SERVER_UNAVAILABLE, message, "no_session");
                 };
                 let number = of_host(id, self.epoch);
-                let features = self.features(&context);
+                let features = self.features(session, &context);
                 let (level, wants_progress) = (context.log_level.clone(), context.wants_progress);
                 let message = GatewayToWorker::Call { id: number, method: method.clone(), meta_at, context };
                 let handed = Handed { message, payload, room: None };
@@ -63,9 +63,11 @@ impl Host {
 
     /// What a session's instance is told that its client can do. Clients that are different each time are told apart when
     /// they are asked.
-    fn features(&self, context: &CallContext) -> ClientFeatures {
+    fn features(&self, session: SessionKey, context: &CallContext) -> ClientFeatures {
         let listed = self.full();
         match &context.client_capabilities {
+            // One that has its instance needs no other.
+            _ if self.pool.instance_of(session).is_some() => listed,
             Some(capabilities) if context.client.is_some() => features_of(capabilities).within(listed),
             Some(_) | None => listed,
         }

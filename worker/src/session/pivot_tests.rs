@@ -5,7 +5,10 @@ use std::{
     time::Duration,
 };
 
-use mcproxy_ipc::{SessionKey, data::Resumption};
+use mcproxy_ipc::{
+    SessionKey,
+    data::{CallContext, GatewayToWorker, Resumption},
+};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 

@@ -5,7 +5,10 @@ use std::{
     time::Duration,
 };
 
-use mcproxy_ipc::{CallTimeouts, Generation, Instances, LaunchSpec, ServerName};
+use mcproxy_ipc::{
+    CallTimeouts, Generation, Instances, LaunchSpec, ServerName,
+    data::{CallContext, GatewayToWorker, Outcome},
+};
 use proptest::prelude::*;
 
 use super::*;
