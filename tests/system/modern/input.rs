@@ -177,3 +177,17 @@ async fn a_question_is_taken_back_when_its_call_is_cancelled() {
     assert_eq!(back["params"]["requestId"], question["id"], "{back}");
     assert_eq!(session.say("m__echo", json!({"text": "on"})).await, "on");
 }
+
+#[tokio::test]
+async fn a_server_is_not_told_of_what_its_entry_does_not_list() {
+    for instances in ["shared", "per-session"] {
+        let mut entry = super::modern("m", &[]);
+        entry["clientFeatures"] = json!(["roots"]);
+        entry["instances"] = instances.into();
+        let proxy = Proxy::start(json!({"servers": [entry]})).await;
+        let said: Value =
+            serde_json::from_str(&capable(&proxy).await.say("m__capabilities", json!({})).await).expect("JSON");
+        assert!(said["roots"].is_object(), "{instances}: {said}");
+        assert!(said.get("sampling").is_none() && said.get("elicitation").is_none(), "{instances}: {said}");
+    }
+}

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     link::Handed,
-    session::{TAIL_IN_ERRORS, features_of},
+    session::{TAIL_IN_ERRORS, allowed, features_of},
 };
 
 /// The number of calls of our own, whose answers concern nobody.
@@ -37,7 +37,7 @@ impl Host {
     /// A message of the gateway.
     pub(super) fn frame(&mut self, message: GatewayToWorker, payload: Bytes, now: Instant) {
         match message {
-            GatewayToWorker::Call { id, method, meta_at, context } => {
+            GatewayToWorker::Call { id, method, meta_at, mut context } => {
                 self.used(now);
                 let Some(session) = context.session else {
                     let message =
@@ -46,6 +46,9 @@ impl Host {
                 };
                 let number = of_host(id, self.epoch);
                 let features = self.features(session, &context);
+                if let (Some(listed), Some(can)) = (self.spec.features, &mut context.client_capabilities) {
+                    *can = allowed(can, listed);
+                }
                 let (level, wants_progress) = (context.log_level.clone(), context.wants_progress);
                 let message = GatewayToWorker::Call { id: number, method: method.clone(), meta_at, context };
                 let handed = Handed { message, payload, room: None };

@@ -1,7 +1,7 @@
 //! What a server may ask a client for, and which call such a request belongs to. Pure.
 
 use mcproxy_ipc::{ClientFeatures, SessionKey, data::CallContext};
-use mcproxy_mcp::{RawObject, RawValue, method};
+use mcproxy_mcp::{RawObject, RawValue, json_string, method};
 
 /// One thing that a server asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,6 +70,28 @@ impl Feature {
             Self::Roots => Substitute::Error(-32601, "the client did not answer"),
         }
     }
+}
+
+/// Leaves of a client's capabilities what `listed` allows a server to ask for; what is not asked for in this way stays.
+pub(crate) fn allowed(capabilities: &str, listed: ClientFeatures) -> String {
+    let object = RawObject::from_text(capabilities).unwrap_or_default();
+    let can = features_of(capabilities);
+    let mut members = Vec::new();
+    for (key, value) in object.iter() {
+        let value = match key {
+            "sampling" if !listed.sampling => continue,
+            "roots" if !listed.roots => continue,
+            "elicitation" => match (can.form && listed.form, can.url && listed.url) {
+                (false, false) => continue,
+                (true, false) => r#"{"form":{}}"#,
+                (false, true) => r#"{"url":{}}"#,
+                (true, true) => value.get(),
+            },
+            _ => value.get(),
+        };
+        members.push(format!("{}:{value}", json_string(key).get()));
+    }
+    format!("{{{}}}", members.join(","))
 }
 
 /// What a client can be asked for, from its capabilities as JSON. An `elicitation` that names no mode is of forms (MCP
@@ -182,6 +204,17 @@ mod tests {
         for nothing in ["", "{}", "[]", r#"{"sampling":false}"#] {
             assert_eq!(features_of(nothing), ClientFeatures::default(), "{nothing}");
         }
+    }
+
+    #[test]
+    fn a_server_is_told_no_more_than_is_listed() {
+        let all = r#"{"sampling":{"tools":{}},"elicitation":{"form":{},"url":{}},"roots":{},"extensions":{"x":{}}}"#;
+        let listed = |sampling, form, url| ClientFeatures { sampling, form, url, ..ClientFeatures::default() };
+        assert_eq!(allowed(all, listed(false, false, false)), r#"{"extensions":{"x":{}}}"#);
+        let some = allowed(all, listed(true, false, true));
+        assert_eq!(some, r#"{"sampling":{"tools":{}},"elicitation":{"url":{}},"extensions":{"x":{}}}"#);
+        assert_eq!(allowed(r#"{"elicitation":{}}"#, listed(false, true, true)), r#"{"elicitation":{"form":{}}}"#);
+        assert_eq!(allowed("nonsense", listed(true, true, true)), "{}");
     }
 
     #[test]

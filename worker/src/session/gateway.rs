@@ -12,7 +12,7 @@ use slog::warn;
 
 use super::{
     Event, Phase, Session,
-    asks::{Addressee, Feature},
+    asks::{Addressee, Feature, allowed},
     held::Held,
     idle::Idle,
     subscribe::Stand,
@@ -59,7 +59,8 @@ impl Session {
     /// A message of the gateway.
     pub(crate) fn frame(&mut self, message: GatewayToWorker, payload: &[u8], now: Instant) {
         match message {
-            GatewayToWorker::Call { id, method, meta_at, context } => {
+            GatewayToWorker::Call { id, method, meta_at, mut context } => {
+                self.bound(&mut context);
                 let (params, meta) = payload.split_at_checked(meta_at).unwrap_or((payload, &[]));
                 if let Err(error) = self.call(id, &method, params, meta, &context, now) {
                     self.fail(id, &error);
@@ -75,6 +76,14 @@ impl Session {
             GatewayToWorker::RootsChanged { .. } => self.tell_roots_changed(),
             // All sessions share this server; what each of them had here was given up call by call.
             GatewayToWorker::Release { .. } => {}
+        }
+    }
+
+    /// What `clientFeatures` does not list, a server of 2026-07-28 is not told of. (One of before was told in `initialize`.)
+    fn bound(&self, context: &mut CallContext) {
+        if let (ServerEra::Modern, Some(listed), Some(can)) = (self.era, self.listed, &mut context.client_capabilities)
+        {
+            *can = allowed(can, listed);
         }
     }
 

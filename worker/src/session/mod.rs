@@ -35,7 +35,11 @@ use mcproxy_ipc::{
 use mcproxy_mcp::{ErrorCode, ErrorObject};
 use slog::{Logger, debug, warn};
 
-pub(crate) use self::{asks::features_of, catalogue::Kind, idle::Idle};
+pub(crate) use self::{
+    asks::{allowed, features_of},
+    catalogue::Kind,
+    idle::Idle,
+};
 use self::{
     calls::Calls,
     catalogue::{Catalogue, Gathering},
@@ -131,6 +135,8 @@ pub(crate) struct Session {
     calls: Calls,
     /// What the server may ask clients for.
     features: ClientFeatures,
+    /// The same as it is configured, of a server that all share.
+    listed: Option<ClientFeatures>,
     /// What an instance of one client asks outside of calls is for that client as well.
     held: Option<Held>,
     parks: Parks,
@@ -171,6 +177,7 @@ impl Session {
             asked: Vec::new(),
             calls: Calls::new(spec.limits.concurrent_calls, spec.timeouts),
             features,
+            listed: spec.features.filter(|_| spec.instances != Instances::OfOne),
             held: (spec.instances == Instances::OfOne).then(Held::default),
             parks: Parks::default(),
             health: Health::new(spec.timeouts.idle, now),
