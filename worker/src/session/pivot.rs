@@ -122,7 +122,7 @@ impl Session {
                     self.tell(WorkerToGateway::NeedsInput { id, resumption: Resumption::Parked { handle } }, payload);
                 }
                 // It is over meanwhile.
-                None => self.nobody_answers(upstream),
+                None => self.nobody_answers(upstream, now),
             }
         }
         for handle in self.parks.expired(now) {
@@ -168,7 +168,9 @@ impl Session {
         for (_, ask) in &park.asks {
             self.substitute(ask);
         }
-        self.nobody_answers(park.upstream);
+        for ask in self.parks.take_fresh(park.upstream) {
+            self.substitute(&ask);
+        }
         if park.over.is_none() {
             self.cancel(park.upstream, Some(reason));
         }
@@ -207,9 +209,14 @@ impl Session {
         }
     }
 
-    fn nobody_answers(&mut self, upstream: u64) {
+    /// What was asked within a call that is over. Roots are still worth to be known; there will be another call.
+    fn nobody_answers(&mut self, upstream: u64, now: Instant) {
         for ask in self.parks.take_fresh(upstream) {
-            self.substitute(&ask);
+            let is_held =
+                ask.feature == Feature::Roots && self.held.as_mut().is_some_and(|held| held.hold(ask.id.clone(), now));
+            if !is_held {
+                self.substitute(&ask);
+            }
         }
     }
 

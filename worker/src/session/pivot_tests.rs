@@ -151,6 +151,22 @@ fn a_call_is_sent_when_the_roots_that_the_server_asked_for_before_are_known() {
 }
 
 #[test]
+fn roots_that_are_asked_for_within_a_call_that_is_over_at_once_are_asked_for_in_the_next() {
+    let mut world = World::new(Instances::OfOne);
+    world.call(Some(1), ALL);
+    world.ask("roots/list");
+    let request = *world.requests.keys().next().expect("it was sent");
+    world.requests.insert(request, true);
+    world.say(&json!({"jsonrpc": "2.0", "id": request, "result": {}}));
+    (0..2).for_each(|_| world.pass(Duration::from_millis(10)));
+    assert_eq!((world.asked.len(), world.handles.len()), (1, 0));
+    world.call(Some(1), ALL);
+    let handle = *world.handles.first().expect("its client is asked");
+    world.resume(handle);
+    assert!(world.asked.is_empty());
+}
+
+#[test]
 fn a_call_that_was_never_sent_is_not_cancelled_at_the_server() {
     let mut world = World::new(Instances::OfOne);
     world.ask("roots/list");
@@ -251,7 +267,12 @@ proptest! {
         world.look();
         // What was gathered until then finds that its call is over.
         (0..2).for_each(|_| world.pass(Duration::from_millis(10)));
-        prop_assert!(world.asked.is_empty(), "{:?}", world.asked);
         prop_assert!(world.calls.is_empty(), "{:?}", world.calls);
+        // Roots that were asked for too late for one call are for the next.
+        world.session.link_up(world.now);
+        world.call(Some(2), ALL);
+        world.session.link_down();
+        world.look();
+        prop_assert!(world.asked.is_empty(), "{:?}", world.asked);
     }
 }
