@@ -20,7 +20,7 @@
 //! Resting is the moment in between: its worker has nothing to do, the gateway may let go of it, and if that happens it
 //! ends. To the others a resting server is ready.
 //!
-//! Whether a server is *wanted* is separate from where it stands. The shell (`server.rs`) turns actions into system calls
+//! Whether a server is *wanted* is separate from where it stands. The shell (`server/actor.rs`) turns actions into system calls
 //! and their results into events; it decides nothing.
 
 mod machine;

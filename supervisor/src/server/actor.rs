@@ -4,8 +4,7 @@ use std::{future::Future, pin::Pin, process::ExitStatus, time::Instant};
 
 use mcproxy_config::ServerConfig;
 use mcproxy_ipc::{
-    EndReason, Generation, Instances, LifecycleEvent, LogLevel, LogSource, Route, ServerState, WorkerSpec,
-    control::WorkerToSupervisor,
+    EndReason, Generation, LifecycleEvent, LogLevel, LogSource, ServerState, WorkerSpec, control::WorkerToSupervisor,
 };
 use slog::{Logger, debug, o, warn};
 use tokio::{
@@ -14,17 +13,18 @@ use tokio::{
 };
 
 use super::{
-    Before, Command, Pending, ServerHandle, Snapshot, Start,
+    Before, Command, ServerHandle,
     crew::Crew,
     history::History,
     offer::Offer,
     plan,
+    snapshot::{Snapshot, snapshot_of},
     worker::{News, Worker, turn_away},
 };
 use crate::{
     backoff::Jitter,
     context::{Context, sleep_until},
-    lifecycle::{Action, Change, Event, Lifecycle, State, Wanted, Why},
+    lifecycle::{Action, Event, Lifecycle, State, Wanted, Why},
     log_ring::now_ms,
     logging::{one_line, printable},
     orphans,
@@ -367,77 +367,6 @@ impl Actor {
         if rerouted {
             self.context.routes_changed.notify_one();
         }
-    }
-}
-
-fn snapshot_of(
-    config: &ServerConfig,
-    lifecycle: &Lifecycle,
-    since: Instant,
-    crew: &Crew,
-    offer: &Offer,
-    history: &History,
-    context: &Context,
-) -> Snapshot {
-    let generation = lifecycle.generation();
-    let worker = crew.get(generation);
-    let start = |worker: Option<&Worker>| Start {
-        spawned: worker.map(|worker| worker.spawned),
-        limit: config.start_timeout,
-        last_line: worker.and_then(|worker| worker.last_line.clone()),
-    };
-    let state = lifecycle.state();
-    let ready = matches!(state, State::Ready { .. } | State::Resting { .. });
-    let at_rest = matches!(state, State::Idle | State::Stopping { why: Why::Rest, .. });
-    let route = Route {
-        server: config.name.clone(),
-        state: state.public(),
-        generation,
-        socket: ready.then(|| context.paths.worker(&config.name, generation)),
-        settled: lifecycle.settled(),
-        last_error: history.last_error.clone().filter(|_| !ready),
-        timeouts: config.timeouts,
-        tools: config.tools.clone(),
-        catalogue: offer.key.filter(|_| offer.file.is_some()),
-        need: lifecycle.need(),
-        listed: lifecycle.listed(),
-        per_session: matches!(config.instances, Instances::PerSession(_)),
-    };
-    Snapshot {
-        stale: offer.known && route.listed && !ready,
-        route,
-        last_generation: lifecycle.last_generation(),
-        wanted: lifecycle.wanted() == Wanted::Up,
-        since,
-        restarts: lifecycle.restarts(),
-        retry_at: match state {
-            State::Backoff { until } => Some(*until),
-            State::Stopped
-            | State::Idle
-            | State::Queued
-            | State::Starting { .. }
-            | State::Ready { .. }
-            | State::Resting { .. }
-            | State::Stopping { .. }
-            | State::Blocked
-            | State::Failed => None,
-        },
-        description: if at_rest {
-            offer.description.clone()
-        } else {
-            worker.and_then(|worker| worker.description.clone()).filter(|_| ready)
-        },
-        start: matches!(state, State::Queued | State::Starting { .. }).then(|| start(worker)),
-        change: match lifecycle.change() {
-            Change::None => None,
-            Change::Starting(next) => Some(Pending::Starting(start(next.and_then(|next| crew.get(next))))),
-            Change::Failed(reason) => Some(Pending::Failed(history.change_error.clone().unwrap_or(reason))),
-        },
-        worker_pid: worker.map(Worker::pid),
-        server_pid: worker.and_then(Worker::server_pid),
-        instances: worker.and_then(Worker::instance_count),
-        last_error: history.last_error.clone(),
-        events: history.events.iter().cloned().collect(),
     }
 }
 

@@ -4,18 +4,19 @@ mod actor;
 mod crew;
 mod history;
 mod offer;
+mod snapshot;
 mod worker;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use mcproxy_config::{Launch, RestartPolicy, ServerConfig};
-use mcproxy_ipc::{
-    ChangeStatus, Connection, Generation, InstanceCount, LifecycleEvent, LogLine, Route, ServerDescription, ServerName,
-    ServerStatus, StartStatus,
-};
+use mcproxy_ipc::{Connection, Generation, LogLine, ServerName};
 use tokio::sync::{mpsc, oneshot, watch};
 
-pub(crate) use actor::spawn;
+pub(crate) use self::{
+    actor::spawn,
+    snapshot::{Pending, Snapshot},
+};
 
 use crate::{backoff::BackoffPolicy, lifecycle::Plan};
 
@@ -50,61 +51,6 @@ pub(crate) struct Before {
     pub(crate) task: Option<ServerHandle>,
 }
 
-/// How others see a server.
-#[derive(Debug, Clone)]
-pub(crate) struct Snapshot {
-    /// What the gateway is told.
-    pub(crate) route: Route,
-    /// The last number that an incarnation was given. It may not have come to be the current one.
-    pub(crate) last_generation: Generation,
-    pub(crate) wanted: bool,
-    pub(crate) since: Instant,
-    pub(crate) restarts: u64,
-    pub(crate) retry_at: Option<Instant>,
-    /// What is listed of it was not confirmed by the server yet, or not again.
-    pub(crate) stale: bool,
-    pub(crate) description: Option<ServerDescription>,
-    /// How its start goes, while it is starting.
-    pub(crate) start: Option<Start>,
-    /// What has become of a changed configuration, while that is not in force.
-    pub(crate) change: Option<Pending>,
-    pub(crate) worker_pid: Option<u32>,
-    pub(crate) server_pid: Option<u32>,
-    pub(crate) instances: Option<InstanceCount>,
-    pub(crate) last_error: Option<String>,
-    pub(crate) events: Vec<LifecycleEvent>,
-}
-
-/// A start that is under way.
-#[derive(Debug, Clone)]
-pub(crate) struct Start {
-    /// When its worker was spawned; `None`: it waits for others that are starting.
-    pub(crate) spawned: Option<Instant>,
-    /// How long it may take.
-    pub(crate) limit: Duration,
-    /// The server's last line on stderr.
-    pub(crate) last_line: Option<String>,
-}
-
-/// A changed configuration that is not in force.
-#[derive(Debug, Clone)]
-pub(crate) enum Pending {
-    /// It is being tried beside the old one.
-    Starting(Start),
-    /// It does not work, and why.
-    Failed(String),
-}
-
-impl Start {
-    fn status(&self, now: Instant) -> StartStatus {
-        StartStatus {
-            elapsed: self.spawned.map(|spawned| now.saturating_duration_since(spawned)),
-            limit: self.limit,
-            last_line: self.last_line.clone(),
-        }
-    }
-}
-
 /// How others reach a server's task.
 #[derive(Debug, Clone)]
 pub(crate) struct ServerHandle {
@@ -114,34 +60,6 @@ pub(crate) struct ServerHandle {
     pub(crate) commands: mpsc::Sender<Command>,
     /// How it stands.
     pub(crate) snapshot: watch::Receiver<Snapshot>,
-}
-
-impl Snapshot {
-    /// The status that people see.
-    pub(crate) fn status(&self, now: Instant, rss_bytes: u64) -> ServerStatus {
-        ServerStatus {
-            name: self.route.server.clone(),
-            wanted: self.wanted,
-            state: self.route.state,
-            generation: self.route.generation,
-            since: now.saturating_duration_since(self.since),
-            restarts: self.restarts,
-            retry_in: self.retry_at.map(|at| at.saturating_duration_since(now)),
-            stale: self.stale,
-            description: self.description.clone(),
-            start: self.start.as_ref().map(|start| start.status(now)),
-            change: self.change.as_ref().map(|change| match change {
-                Pending::Starting(start) => ChangeStatus::Starting(start.status(now)),
-                Pending::Failed(error) => ChangeStatus::Failed(error.clone()),
-            }),
-            worker_pid: self.worker_pid,
-            server_pid: self.server_pid,
-            instances: self.instances,
-            rss_bytes,
-            last_error: self.last_error.clone(),
-            events: self.events.clone(),
-        }
-    }
 }
 
 impl ServerHandle {

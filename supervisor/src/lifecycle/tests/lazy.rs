@@ -1,0 +1,101 @@
+//! A server that is there only while it is called.
+
+use mcproxy_ipc::{Need, ServerState};
+
+use super::world::{World, lazy, plan};
+use crate::lifecycle::*;
+
+fn resting() -> World {
+    let mut world = World::new(lazy());
+    world.feed(Event::Want(Wanted::Up));
+    world.feed(Event::Wake);
+    world.feed(Event::SlotGranted);
+    let generation = world.generation();
+    world.feed(Event::BecameReady(generation));
+    world.feed(Event::NothingToDo(generation));
+    assert_eq!((world.state(), world.machine.need()), (ServerState::Ready, Need::Resting));
+    world
+}
+
+#[test]
+fn a_lazy_server_is_started_by_its_first_call_and_rests_when_it_is_left() {
+    let mut world = World::new(lazy());
+    world.feed(Event::Want(Wanted::Up));
+    assert_eq!((world.state(), world.live.len(), world.machine.need()), (ServerState::Idle, 0, Need::Asleep));
+    let mut world = resting();
+    let generation = world.generation();
+    world.feed(Event::Ended(generation, EndReason::Stopped));
+    assert_eq!((world.state(), world.machine.need()), (ServerState::Stopping, Need::Asleep));
+    world.feed(Event::Exited(generation));
+    assert_eq!((world.state(), world.machine.restarts()), (ServerState::Idle, 0));
+}
+
+#[test]
+fn a_call_that_comes_while_a_server_goes_to_rest_starts_it_again_at_once() {
+    for early in [true, false] {
+        let mut world = resting();
+        let generation = world.generation();
+        if early {
+            world.feed(Event::Wake);
+        }
+        world.feed(Event::Ended(generation, EndReason::Stopped));
+        if !early {
+            world.feed(Event::Wake);
+        }
+        let actions = world.feed(Event::Exited(generation));
+        assert!(actions.contains(&Action::RequestSlot), "{actions:?}");
+        world.feed(Event::SlotGranted);
+        assert_eq!(world.machine.restarts(), 0, "a rest is no failure");
+    }
+}
+
+#[test]
+fn a_server_that_nobody_lets_go_of_or_that_got_work_goes_on() {
+    let mut world = resting();
+    let generation = world.generation();
+    world.feed(Event::Work(generation));
+    assert_eq!(world.machine.need(), Need::OnCall);
+    world.feed(Event::NothingToDo(generation));
+    world.now = world.machine.deadline().expect("a moment");
+    assert_eq!(world.feed(Event::Tick), []);
+    assert_eq!((world.state(), world.machine.need()), (ServerState::Ready, Need::OnCall));
+}
+
+#[test]
+fn a_lazy_server_that_fails_is_woken_again_only_after_the_delay_and_stays_listed() {
+    let mut world = World::new(lazy());
+    world.feed(Event::Want(Wanted::Up));
+    world.feed(Event::Wake);
+    world.feed(Event::SlotGranted);
+    let generation = world.generation();
+    world.feed(Event::Ended(generation, EndReason::StartTimeout));
+    world.feed(Event::Exited(generation));
+    assert_eq!((world.state(), world.machine.need()), (ServerState::Backoff, Need::OnCall));
+    assert_eq!(world.feed(Event::Wake), []);
+    assert!(world.machine.listed());
+    world.now = world.machine.deadline().expect("a delay");
+    world.feed(Event::Tick);
+    assert_eq!(world.state(), ServerState::Idle);
+    world.feed(Event::Wake);
+    world.feed(Event::SlotGranted);
+    assert_eq!((world.state(), world.machine.restarts()), (ServerState::Starting, 1));
+}
+
+#[test]
+fn an_eager_server_is_not_woken_and_is_hidden_from_its_failure_until_it_is_ready() {
+    let mut world = World::new(plan());
+    world.ready();
+    assert!(world.machine.listed());
+    let generation = world.generation();
+    world.feed(Event::NothingToDo(generation));
+    assert_eq!(world.machine.need(), Need::Always);
+    world.feed(Event::Exited(generation));
+    assert_eq!(world.feed(Event::Wake), []);
+    assert!(!world.machine.listed());
+    world.feed(Event::Restart);
+    world.feed(Event::SlotGranted);
+    assert!(!world.machine.listed());
+    let generation = world.generation();
+    world.feed(Event::BecameReady(generation));
+    assert!(world.machine.listed());
+}

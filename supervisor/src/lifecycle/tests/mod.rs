@@ -1,0 +1,94 @@
+//! What the machine of one server's life promises.
+
+mod any_sequence;
+mod lazy;
+mod swap;
+mod world;
+
+use std::{collections::BTreeSet, time::Duration};
+
+use mcproxy_ipc::{EndReason, Generation, ServerState};
+
+use self::world::{POLICY, World, plan};
+use super::*;
+
+#[test]
+fn a_server_nobody_wants_is_never_spawned() {
+    let mut world = World::new(plan());
+    world.feed(Event::Restart);
+    world.feed(Event::SlotGranted);
+    assert_eq!((world.state(), world.live), (ServerState::Stopped, BTreeSet::new()));
+}
+
+#[test]
+fn a_failure_waits_and_a_restart_by_hand_skips_the_wait() {
+    let mut world = World::new(plan());
+    world.ready();
+    let generation = world.generation();
+    world.feed(Event::Exited(generation));
+    assert_eq!(world.state(), ServerState::Backoff);
+    let actions = world.feed(Event::Restart);
+    assert!(actions.contains(&Action::RequestSlot));
+    world.feed(Event::SlotGranted);
+    assert_eq!(world.generation(), generation.next());
+}
+
+#[test]
+fn a_missing_command_is_tried_again_after_the_long_delay() {
+    let mut world = World::new(plan());
+    world.start();
+    let generation = world.generation();
+    world.feed(Event::Ended(generation, EndReason::CommandNotFound { program: "npx".to_owned() }));
+    world.feed(Event::Exited(generation));
+    let State::Backoff { until } = *world.machine.state() else { panic!("{:?}", world.machine.state()) };
+    assert!(until - world.now >= Duration::from_secs(54));
+    assert!(world.machine.settled());
+}
+
+#[test]
+fn news_of_an_earlier_worker_change_nothing() {
+    let mut world = World::new(plan());
+    world.ready();
+    let first = world.generation();
+    world.feed(Event::Exited(first));
+    world.feed(Event::Restart);
+    world.feed(Event::SlotGranted);
+    assert_eq!(world.feed(Event::BecameReady(first)), []);
+    assert_eq!(world.feed(Event::Exited(first)), []);
+    assert_eq!(world.state(), ServerState::Starting);
+}
+
+#[test]
+fn a_worker_that_misses_its_start_is_stopped_then_killed() {
+    let mut world = World::new(plan());
+    world.start();
+    world.now = world.machine.deadline().expect("starting has one");
+    let actions = world.feed(Event::Tick);
+    assert!(actions.contains(&Action::Stop(Generation(1))), "{actions:?}");
+    world.now = world.machine.deadline().expect("stopping has one");
+    assert_eq!(world.feed(Event::Tick), [Action::Kill(Generation(1))]);
+}
+
+#[test]
+fn a_blocked_server_starts_when_its_configuration_allows_it() {
+    let blocked = Plan { blocked: Some("environment variable X is not set".to_owned()), ..plan() };
+    let mut world = World::new(blocked);
+    world.feed(Event::Want(Wanted::Up));
+    assert_eq!((world.state(), world.machine.settled()), (ServerState::Blocked, true));
+    world.feed(Event::Planned { plan: plan(), renew: true });
+    assert_eq!(world.state(), ServerState::Starting);
+}
+
+#[test]
+fn a_spent_budget_ends_in_failed() {
+    let mut world = World::new(Plan { backoff: BackoffPolicy { budget: Some(1), ..POLICY }, ..plan() });
+    for _ in 0..2 {
+        world.feed(Event::Want(Wanted::Up));
+        world.now += Duration::from_secs(120);
+        world.feed(Event::Tick);
+        world.feed(Event::SlotGranted);
+        let generation = world.generation();
+        world.feed(Event::Exited(generation));
+    }
+    assert_eq!(world.state(), ServerState::Failed);
+}

@@ -1,0 +1,170 @@
+//! How others see a server: what its task says of itself whenever anything about it has changed.
+
+use std::time::{Duration, Instant};
+
+use mcproxy_config::ServerConfig;
+use mcproxy_ipc::{
+    ChangeStatus, Generation, InstanceCount, Instances, LifecycleEvent, Route, ServerDescription, ServerStatus,
+    StartStatus,
+};
+
+use super::{crew::Crew, history::History, offer::Offer, worker::Worker};
+use crate::{
+    context::Context,
+    lifecycle::{Change, Lifecycle, State, Wanted, Why},
+};
+
+/// How others see a server.
+#[derive(Debug, Clone)]
+pub(crate) struct Snapshot {
+    /// What the gateway is told.
+    pub(crate) route: Route,
+    /// The last number that an incarnation was given. It may not have come to be the current one.
+    pub(crate) last_generation: Generation,
+    pub(crate) wanted: bool,
+    pub(crate) since: Instant,
+    pub(crate) restarts: u64,
+    pub(crate) retry_at: Option<Instant>,
+    /// What is listed of it was not confirmed by the server yet, or not again.
+    pub(crate) stale: bool,
+    pub(crate) description: Option<ServerDescription>,
+    /// How its start goes, while it is starting.
+    pub(crate) start: Option<Start>,
+    /// What has become of a changed configuration, while that is not in force.
+    pub(crate) change: Option<Pending>,
+    pub(crate) worker_pid: Option<u32>,
+    pub(crate) server_pid: Option<u32>,
+    pub(crate) instances: Option<InstanceCount>,
+    pub(crate) last_error: Option<String>,
+    pub(crate) events: Vec<LifecycleEvent>,
+}
+
+/// A start that is under way.
+#[derive(Debug, Clone)]
+pub(crate) struct Start {
+    /// When its worker was spawned; `None`: it waits for others that are starting.
+    pub(crate) spawned: Option<Instant>,
+    /// How long it may take.
+    pub(crate) limit: Duration,
+    /// The server's last line on stderr.
+    pub(crate) last_line: Option<String>,
+}
+
+/// A changed configuration that is not in force.
+#[derive(Debug, Clone)]
+pub(crate) enum Pending {
+    /// It is being tried beside the old one.
+    Starting(Start),
+    /// It does not work, and why.
+    Failed(String),
+}
+
+impl Start {
+    fn status(&self, now: Instant) -> StartStatus {
+        StartStatus {
+            elapsed: self.spawned.map(|spawned| now.saturating_duration_since(spawned)),
+            limit: self.limit,
+            last_line: self.last_line.clone(),
+        }
+    }
+}
+
+impl Snapshot {
+    /// The status that people see.
+    pub(crate) fn status(&self, now: Instant, rss_bytes: u64) -> ServerStatus {
+        ServerStatus {
+            name: self.route.server.clone(),
+            wanted: self.wanted,
+            state: self.route.state,
+            generation: self.route.generation,
+            since: now.saturating_duration_since(self.since),
+            restarts: self.restarts,
+            retry_in: self.retry_at.map(|at| at.saturating_duration_since(now)),
+            stale: self.stale,
+            description: self.description.clone(),
+            start: self.start.as_ref().map(|start| start.status(now)),
+            change: self.change.as_ref().map(|change| match change {
+                Pending::Starting(start) => ChangeStatus::Starting(start.status(now)),
+                Pending::Failed(error) => ChangeStatus::Failed(error.clone()),
+            }),
+            worker_pid: self.worker_pid,
+            server_pid: self.server_pid,
+            instances: self.instances,
+            rss_bytes,
+            last_error: self.last_error.clone(),
+            events: self.events.clone(),
+        }
+    }
+}
+
+/// The view at this moment.
+pub(super) fn snapshot_of(
+    config: &ServerConfig,
+    lifecycle: &Lifecycle,
+    since: Instant,
+    crew: &Crew,
+    offer: &Offer,
+    history: &History,
+    context: &Context,
+) -> Snapshot {
+    let generation = lifecycle.generation();
+    let worker = crew.get(generation);
+    let start = |worker: Option<&Worker>| Start {
+        spawned: worker.map(|worker| worker.spawned),
+        limit: config.start_timeout,
+        last_line: worker.and_then(|worker| worker.last_line.clone()),
+    };
+    let state = lifecycle.state();
+    let ready = matches!(state, State::Ready { .. } | State::Resting { .. });
+    let at_rest = matches!(state, State::Idle | State::Stopping { why: Why::Rest, .. });
+    let route = Route {
+        server: config.name.clone(),
+        state: state.public(),
+        generation,
+        socket: ready.then(|| context.paths.worker(&config.name, generation)),
+        settled: lifecycle.settled(),
+        last_error: history.last_error.clone().filter(|_| !ready),
+        timeouts: config.timeouts,
+        tools: config.tools.clone(),
+        catalogue: offer.key.filter(|_| offer.file.is_some()),
+        need: lifecycle.need(),
+        listed: lifecycle.listed(),
+        per_session: matches!(config.instances, Instances::PerSession(_)),
+    };
+    Snapshot {
+        stale: offer.known && route.listed && !ready,
+        route,
+        last_generation: lifecycle.last_generation(),
+        wanted: lifecycle.wanted() == Wanted::Up,
+        since,
+        restarts: lifecycle.restarts(),
+        retry_at: match state {
+            State::Backoff { until } => Some(*until),
+            State::Stopped
+            | State::Idle
+            | State::Queued
+            | State::Starting { .. }
+            | State::Ready { .. }
+            | State::Resting { .. }
+            | State::Stopping { .. }
+            | State::Blocked
+            | State::Failed => None,
+        },
+        description: if at_rest {
+            offer.description.clone()
+        } else {
+            worker.and_then(|worker| worker.description.clone()).filter(|_| ready)
+        },
+        start: matches!(state, State::Queued | State::Starting { .. }).then(|| start(worker)),
+        change: match lifecycle.change() {
+            Change::None => None,
+            Change::Starting(next) => Some(Pending::Starting(start(next.and_then(|next| crew.get(next))))),
+            Change::Failed(reason) => Some(Pending::Failed(history.change_error.clone().unwrap_or(reason))),
+        },
+        worker_pid: worker.map(Worker::pid),
+        server_pid: worker.and_then(Worker::server_pid),
+        instances: worker.and_then(Worker::instance_count),
+        last_error: history.last_error.clone(),
+        events: history.events.iter().cloned().collect(),
+    }
+}
