@@ -183,7 +183,7 @@ impl Question<'_> {
 impl Drop for Question<'_> {
     fn drop(&mut self) {
         let Some(id) = &self.id else { return };
-        if self.asking.session.take_back(id) {
+        if self.asking.session.questions.take_back(id) {
             let reason = json_string("the call goes on without it");
             let params = format!("{{\"requestId\":{},\"reason\":{}}}", id.as_json(), reason.get());
             let mut out = Vec::new();

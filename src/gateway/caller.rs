@@ -98,7 +98,7 @@ impl Caller {
     /// Whether it gave this request up before that reached a server.
     pub(crate) fn is_cancelled(&self, id: &RequestId) -> bool {
         match self {
-            Self::Session(session) => session.is_cancelled(id),
+            Self::Session(session) => session.calls.is_cancelled(id),
             // A visitor gives up by leaving, and then nobody is there to ask.
             Self::Visitor(_) => false,
         }
@@ -107,7 +107,7 @@ impl Caller {
     /// From now on a cancellation of the request reaches the server.
     pub(crate) fn attach_call(&self, id: &RequestId, handle: CallHandle) {
         match self {
-            Self::Session(session) => session.attach_call(id, handle),
+            Self::Session(session) => session.calls.attach(id, handle),
             Self::Visitor(visitor) => visitor.attach_call(handle),
         }
     }
@@ -115,7 +115,7 @@ impl Caller {
     /// The request is answered, or nobody waits for it any more.
     pub(crate) fn end_call(&self, id: &RequestId) {
         match self {
-            Self::Session(session) => session.end_call(id),
+            Self::Session(session) => session.calls.end(id),
             Self::Visitor(visitor) => visitor.end_call(),
         }
     }

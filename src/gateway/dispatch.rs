@@ -187,7 +187,7 @@ async fn unsubscribe(exchange: &Exchange, session: &Session, params: &RawObject<
 /// Takes in the answer to a question of ours.
 pub(crate) fn answered(session: &Session, id: &RequestId, response: Response) {
     session.touch(Instant::now());
-    session.answered(id, response);
+    session.questions.answered(id, response);
 }
 
 /// Takes note of a notification.
@@ -197,7 +197,7 @@ pub(crate) fn notice(gateway: &Gateway, session: &Session, notification: &str, p
         && let Ok(params) = read_params(params)
         && let Some(id) = params.get("requestId").and_then(|raw| RequestId::from_raw(raw).ok())
     {
-        session.cancel_call(&id, params.get_string("reason").map(|r| r.chars().take(1024).collect()));
+        session.calls.cancel(&id, params.get_string("reason").map(|r| r.chars().take(1024).collect()));
     }
     if notification == method::ROOTS_CHANGED {
         // That is all that a server which others share could be told, and it would ask one of them.

@@ -50,7 +50,7 @@ impl Exchange {
         now: Instant,
     ) -> Result<Self, CallRefused> {
         session.touch(now);
-        session.begin_call(id, gateway.max_calls())?;
+        session.calls.begin(id, gateway.max_calls())?;
         Ok(Self { gateway, caller: Caller::Session(session), related, begun: now, id: id.clone() })
     }
 
@@ -100,7 +100,7 @@ impl Exchange {
     /// Rung when the client gives the request up; for the time that no server has it. Without a session there is nobody
     /// who could.
     pub(crate) fn may_be_cancelled(&self) -> Option<Rc<Notify>> {
-        self.caller.session().map(|session| session.rest_call(&self.id))
+        self.caller.session().map(|session| session.calls.rest(&self.id))
     }
 
     /// From now on a cancellation reaches the server.

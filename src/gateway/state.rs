@@ -198,10 +198,10 @@ impl Gateway {
             look.tick().await;
             if Instant::now() >= end {
                 self.fleet.abandon_calls();
-                self.sessions.all().iter().for_each(|session| session.drop_questions());
+                self.sessions.all().iter().for_each(|session| session.questions.drop_all());
             }
             // A call of a 2024-11-05 client is answered on its session's stream.
-            for session in self.sessions.all().iter().filter(|session| !session.has_calls()) {
+            for session in self.sessions.all().iter().filter(|session| session.calls.is_empty()) {
                 session.close_stream();
             }
             self.listeners.finish();

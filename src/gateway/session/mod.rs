@@ -1,6 +1,11 @@
+//! One client that has a session, and what is known of it: its streams, its calls, what it was asked, what it subscribed to.
+
+mod calls;
+mod questions;
+
 use std::{
     cell::{Cell, RefCell},
-    collections::{HashMap, HashSet, hash_map::Entry},
+    collections::HashSet,
     rc::Rc,
     time::{Duration, Instant},
 };
@@ -8,8 +13,10 @@ use std::{
 use bytes::Bytes;
 use mcproxy_ipc::{ServerName, SessionKey};
 use mcproxy_mcp::{ProtocolVersion, RequestId};
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 
+pub(crate) use self::calls::CallRefused;
+use self::{calls::Calls, questions::Questions};
 use super::{
     archive::Archive,
     catalogue::{Changes, View},
@@ -17,7 +24,6 @@ use super::{
     event_id::EventId,
     input::Response,
     level::Level,
-    link::CallHandle,
     note::Note,
     scope::Scope,
     stream::{Bounds, Reader, Stream},
@@ -26,8 +32,6 @@ use super::{
 
 /// Messages that may wait for a client to read its stream; a client that lets them pile up loses the stream.
 const STREAM_QUEUE: usize = 256;
-/// Most questions of servers that one client may have before it.
-const MAX_QUESTIONS: usize = 1024;
 /// Most resources one session may subscribe to.
 pub(crate) const MAX_SUBSCRIPTIONS: usize = 1024;
 
@@ -36,11 +40,12 @@ pub(crate) struct Session {
     identity: Identity,
     version: Cell<ProtocolVersion>,
     level: Cell<Option<Level>>,
-    calls: RefCell<HashMap<RequestId, CallState>>,
+    /// What it waits for.
+    pub(crate) calls: Calls,
     /// What its client can be asked for.
     features: Cell<Features>,
     /// What it was asked and has not answered.
-    questions: RefCell<HashMap<RequestId, oneshot::Sender<Response>>>,
+    pub(crate) questions: Questions,
     subscriptions: RefCell<HashSet<(ServerName, String)>>,
     stream: RefCell<Option<mpsc::Sender<Bytes>>>,
     missed: Cell<Changes>,
@@ -77,52 +82,15 @@ pub(crate) enum Life {
     OfItsStream,
 }
 
-/// Why a request is not taken up.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum CallRefused {
-    /// Two answers under one id could not be told apart.
-    #[error("the id {0} is in use by a request that is not answered yet")]
-    IdInUse(RequestId),
-    /// One client must not use up what is there for all.
-    #[error("{0} requests of this session are not answered yet (limits.maxCalls)")]
-    TooMany(usize),
-}
-
-/// How far a request has come.
-enum CallState {
-    /// It has not reached a server yet.
-    Waiting,
-    /// It was given up before it did.
-    Cancelled,
-    /// A server has it.
-    Running(CallHandle),
-    /// A server had it and waits for the client.
-    Resting(Rc<Notify>),
-}
-
-impl CallState {
-    fn cancel(&mut self, reason: Option<String>) {
-        match self {
-            Self::Waiting => *self = Self::Cancelled,
-            Self::Cancelled => {}
-            Self::Running(handle) => handle.cancel(reason),
-            Self::Resting(cancelled) => {
-                cancelled.notify_one();
-                *self = Self::Cancelled;
-            }
-        }
-    }
-}
-
 impl Session {
     pub(crate) fn new(identity: Identity, version: ProtocolVersion, now: Instant) -> Self {
         Self {
             features: Cell::new(identity.client.features),
-            questions: RefCell::default(),
+            questions: Questions::default(),
             identity,
             version: Cell::new(version),
             level: Cell::new(None),
-            calls: RefCell::default(),
+            calls: Calls::default(),
             subscriptions: RefCell::default(),
             stream: RefCell::default(),
             missed: Cell::default(),
@@ -210,7 +178,7 @@ impl Session {
 
     /// For how long nothing happened; zero while a stream is open or a call under way.
     pub(crate) fn idle(&self, now: Instant) -> Duration {
-        if self.streams_read() > 0 || !self.calls.borrow().is_empty() {
+        if self.streams_read() > 0 || !self.calls.is_empty() {
             return Duration::ZERO;
         }
         let used = self.last_used.get();
@@ -335,107 +303,18 @@ impl Session {
         self.missed.set(missed);
     }
 
-    // --- its calls --------------------------------------------------------------------------------------------------
+    // --- its calls and questions ------------------------------------------------------------------------------------
 
-    /// Takes up a request id, while fewer than `limit` are taken.
-    pub(crate) fn begin_call(&self, id: &RequestId, limit: usize) -> Result<(), CallRefused> {
-        let mut calls = self.calls.borrow_mut();
-        if calls.len() >= limit {
-            return Err(CallRefused::TooMany(limit));
-        }
-        match calls.entry(id.clone()) {
-            Entry::Occupied(_) => Err(CallRefused::IdInUse(id.clone())),
-            Entry::Vacant(free) => {
-                free.insert(CallState::Waiting);
-                Ok(())
-            }
-        }
-    }
-
-    /// From now on a cancellation of the request reaches the server.
-    pub(crate) fn attach_call(&self, id: &RequestId, handle: CallHandle) {
-        if let Some(state) = self.calls.borrow_mut().get_mut(id) {
-            *state = CallState::Running(handle);
-        }
-    }
-
-    /// No server has the request now; what is rung when the client gives it up.
-    pub(crate) fn rest_call(&self, id: &RequestId) -> Rc<Notify> {
-        let cancelled = Rc::<Notify>::default();
-        match self.calls.borrow_mut().get_mut(id) {
-            Some(state @ (CallState::Waiting | CallState::Running(_) | CallState::Resting(_))) => {
-                *state = CallState::Resting(cancelled.clone());
-            }
-            Some(CallState::Cancelled) | None => cancelled.notify_one(),
-        }
-        cancelled
-    }
-
-    /// Whether the client gave the request up before it reached a server.
-    pub(crate) fn is_cancelled(&self, id: &RequestId) -> bool {
-        matches!(self.calls.borrow().get(id), Some(CallState::Cancelled))
-    }
-
-    /// Whether it waits for any answer.
-    pub(crate) fn has_calls(&self) -> bool {
-        !self.calls.borrow().is_empty()
-    }
-
-    /// The request is answered.
-    pub(crate) fn end_call(&self, id: &RequestId) {
-        self.calls.borrow_mut().remove(id);
-    }
-
-    /// The client gave a request up.
-    pub(crate) fn cancel_call(&self, id: &RequestId, reason: Option<String>) {
-        if let Some(state) = self.calls.borrow_mut().get_mut(id) {
-            state.cancel(reason);
-        }
-    }
-
-    /// The client is gone: nobody waits for its calls.
+    /// The client is gone: nobody waits for its calls, and nobody answers.
     pub(crate) fn cancel_all(&self, reason: &str) {
-        for state in self.calls.borrow_mut().values_mut() {
-            state.cancel(Some(reason.to_owned()));
-        }
-        self.drop_questions();
+        self.calls.cancel_all(reason);
+        self.questions.drop_all();
     }
-
-    // --- what it is asked -------------------------------------------------------------------------------------------
 
     /// Takes up a question to the client: under which id, and where the answer will be. `None`: it has too many, or is
     /// gone.
     pub(crate) fn ask(&self) -> Option<(RequestId, oneshot::Receiver<Response>)> {
-        let mut questions = self.questions.borrow_mut();
-        if self.over.get() || questions.len() >= MAX_QUESTIONS {
-            return None;
-        }
-        // An answer to a question of an earlier gateway must find nothing here.
-        let mut number = [0; 8];
-        getrandom::fill(&mut number).ok()?;
-        let text = mcproxy_mcp::json_string(&format!("ask-{:016x}", u64::from_be_bytes(number)));
-        let id = RequestId::from_raw(&text).ok()?;
-        let (sender, receiver) = oneshot::channel();
-        questions.insert(id.clone(), sender);
-        Some((id, receiver))
-    }
-
-    /// The client answered; to a question that it does not have it may have answered late.
-    pub(crate) fn answered(&self, id: &RequestId, response: Response) {
-        let asked = self.questions.borrow_mut().remove(id);
-        if let Some(asked) = asked {
-            let _ = asked.send(response); // nobody waits for it any more
-        }
-    }
-
-    /// A question is not to be answered any more; whether it was still open.
-    pub(crate) fn take_back(&self, id: &RequestId) -> bool {
-        self.questions.borrow_mut().remove(id).is_some()
-    }
-
-    /// No question will be answered.
-    pub(crate) fn drop_questions(&self) {
-        self.questions.borrow_mut().clear();
+        if self.over.get() { None } else { self.questions.ask() }
     }
 
     // --- its subscriptions ------------------------------------------------------------------------------------------

@@ -1,5 +1,8 @@
 //! One data connection to one worker, and the calls that are under way on it.
 
+mod call;
+mod park;
+
 use std::{
     borrow::Cow,
     cell::{Cell, RefCell},
@@ -14,14 +17,14 @@ use mcproxy_ipc::{
     data::{CallContext, GatewayToWorker, Outcome, Resumption, ServerTraits, WorkerToGateway},
     introduce,
 };
-use mcproxy_mcp::OwnKeyMap;
+use mcproxy_mcp::{OwnKeyMap, json_string, method};
 
-use mcproxy_mcp::{json_string, method};
-
+use self::call::{EVENTS, Step};
+pub(crate) use self::{
+    call::{Answer, Call, CallEvent, CallHandle, Continuation, Need},
+    park::Park,
+};
 use super::{level::Level, metrics::ServerMetrics, outbox::Outbox, queue::Queue};
-
-/// Progress and log events of one call that may wait for its client; beyond it they are dropped.
-const EVENTS: usize = 64;
 
 /// Why there is no link.
 #[derive(Debug, thiserror::Error)]
@@ -53,59 +56,6 @@ pub(crate) enum News {
     PageDone(Bytes, Option<SessionKey>),
 }
 
-/// What happens to one call before its answer.
-#[derive(Debug)]
-pub(crate) enum CallEvent {
-    /// The params of a progress notification, without the token.
-    Progress(Bytes),
-    /// The params of a log notification.
-    Log(Bytes),
-    /// The same, of a server that does not say which call it belongs to, while this one was the only one.
-    LikelyLog(Bytes),
-}
-
-/// How a call ended.
-#[derive(Debug)]
-pub(crate) enum Answer {
-    /// The server's result.
-    Result(Bytes),
-    /// An error object: the server's, or the worker's about it.
-    Error(Bytes),
-    /// The server wants something from the client first.
-    NeedsInput(Need),
-    /// The client gave the call up and wants no answer.
-    Cancelled,
-    /// The worker went away without a word.
-    Lost,
-    /// We are being stopped and do not wait any longer.
-    Abandoned,
-}
-
-/// What a server wants before it goes on with a call.
-#[derive(Debug)]
-pub(crate) struct Need {
-    /// `inputRequests` and `requestState`, as in `NeedsInput`.
-    pub(crate) payload: Bytes,
-    /// How it goes on.
-    pub(crate) continuation: Continuation,
-}
-
-/// How a call goes on that needs input.
-#[derive(Debug)]
-pub(crate) enum Continuation {
-    /// The worker keeps it.
-    Parked(Park),
-    /// It is made again, with the answers among its params.
-    Again,
-}
-
-/// A call that a worker keeps until it is resumed. Dropping it gives it up.
-pub(crate) struct Park {
-    link: Rc<Link>,
-    handle: u64,
-    resumed: bool,
-}
-
 /// How busy a link is.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Load {
@@ -120,13 +70,6 @@ impl Load {
     pub(crate) fn and(self, other: Self) -> Self {
         Self { calls: self.calls + other.calls, queued_bytes: self.queued_bytes + other.queued_bytes }
     }
-}
-
-/// What happens to one call, on its way to the one who waits for it.
-enum Step {
-    Event(CallEvent),
-    /// Nothing comes after it.
-    Answer(Answer),
 }
 
 /// The sending side of the connection. Its reading side is [`Link::read`], one task per link.
@@ -144,20 +87,6 @@ pub(crate) struct Link {
     /// Takes no new calls; closes when those under way have their answers.
     retired: Cell<bool>,
     metrics: ServerMetrics,
-}
-
-/// A call that was handed to the worker. Dropping it gives up the answer but does not cancel the call: in the
-/// initialize era a disconnect is not a cancellation (MCP 2025-11-25, transports).
-pub(crate) struct Call {
-    handle: CallHandle,
-    steps: Rc<Queue<Step>>,
-}
-
-/// What is needed to cancel a call.
-#[derive(Clone)]
-pub(crate) struct CallHandle {
-    link: Rc<Link>,
-    id: u64,
 }
 
 impl Link {
@@ -386,76 +315,5 @@ impl Link {
 impl Drop for Link {
     fn drop(&mut self) {
         self.outbox.close();
-    }
-}
-
-impl Park {
-    fn new(link: &Rc<Link>, handle: u64) -> Self {
-        link.parked.set(link.parked.get() + 1);
-        Self { link: link.clone(), handle, resumed: false }
-    }
-
-    /// Brings the server the answers: a JSON object of key → `{"result": …}` or `{"error": …}`. `None` when the worker is
-    /// gone.
-    pub(crate) async fn resume(mut self, answers: &[u8], context: CallContext) -> Option<Call> {
-        self.resumed = true;
-        let id = self.link.mint();
-        let message = GatewayToWorker::Resume { id, handle: self.handle, context };
-        self.link.send(id, message, answers).await
-    }
-}
-
-impl std::fmt::Debug for Park {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Park").field("handle", &self.handle).finish_non_exhaustive()
-    }
-}
-
-impl Drop for Park {
-    fn drop(&mut self) {
-        self.link.parked.set(self.link.parked.get().saturating_sub(1));
-        if self.resumed {
-            return self.link.close_if_over();
-        }
-        let (link, handle) = (self.link.clone(), self.handle);
-        tokio::task::spawn_local(async move {
-            // A worker that is gone keeps nothing.
-            link.outbox.send(&GatewayToWorker::Abandon { handle }, &[], false).await;
-            link.close_if_over();
-        });
-    }
-}
-
-impl Call {
-    /// What is needed to cancel it.
-    pub(crate) fn handle(&self) -> CallHandle {
-        self.handle.clone()
-    }
-
-    /// The answer; `on_event` sees everything that came before it, in order.
-    pub(crate) async fn wait(self, mut on_event: impl FnMut(CallEvent)) -> Answer {
-        loop {
-            match self.steps.next().await {
-                Step::Event(event) => on_event(event),
-                Step::Answer(answer) => return answer,
-            }
-        }
-    }
-}
-
-impl CallHandle {
-    /// Tells the server that nobody wants the answer any more, and frees the slot.
-    pub(crate) fn cancel(&self, reason: Option<String>) {
-        let steps = self.link.waiters.borrow_mut().remove(&self.id);
-        if let Some(steps) = steps {
-            steps.push_last(Step::Answer(Answer::Cancelled));
-            let link = self.link.clone();
-            let id = self.id;
-            tokio::task::spawn_local(async move {
-                // A worker that is gone needs no cancellation.
-                link.outbox.send(&GatewayToWorker::Cancel { id, reason }, &[], false).await;
-                link.close_if_over();
-            });
-        }
     }
 }

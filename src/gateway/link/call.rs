@@ -1,0 +1,113 @@
+//! One call at a worker, and what comes of it.
+
+use std::rc::Rc;
+
+use bytes::Bytes;
+use mcproxy_ipc::data::GatewayToWorker;
+
+use super::{Link, Park};
+use crate::gateway::queue::Queue;
+
+/// Progress and log events of one call that may wait for its client; beyond it they are dropped.
+pub(super) const EVENTS: usize = 64;
+
+/// What happens to one call before its answer.
+#[derive(Debug)]
+pub(crate) enum CallEvent {
+    /// The params of a progress notification, without the token.
+    Progress(Bytes),
+    /// The params of a log notification.
+    Log(Bytes),
+    /// The same, of a server that does not say which call it belongs to, while this one was the only one.
+    LikelyLog(Bytes),
+}
+
+/// How a call ended.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    /// The server's result.
+    Result(Bytes),
+    /// An error object: the server's, or the worker's about it.
+    Error(Bytes),
+    /// The server wants something from the client first.
+    NeedsInput(Need),
+    /// The client gave the call up and wants no answer.
+    Cancelled,
+    /// The worker went away without a word.
+    Lost,
+    /// We are being stopped and do not wait any longer.
+    Abandoned,
+}
+
+/// What a server wants before it goes on with a call.
+#[derive(Debug)]
+pub(crate) struct Need {
+    /// `inputRequests` and `requestState`, as in `NeedsInput`.
+    pub(crate) payload: Bytes,
+    /// How it goes on.
+    pub(crate) continuation: Continuation,
+}
+
+/// How a call goes on that needs input.
+#[derive(Debug)]
+pub(crate) enum Continuation {
+    /// The worker keeps it.
+    Parked(Park),
+    /// It is made again, with the answers among its params.
+    Again,
+}
+
+/// What happens to one call, on its way to the one who waits for it.
+pub(super) enum Step {
+    Event(CallEvent),
+    /// Nothing comes after it.
+    Answer(Answer),
+}
+
+/// A call that was handed to the worker. Dropping it gives up the answer but does not cancel the call: in the
+/// initialize era a disconnect is not a cancellation (MCP 2025-11-25, transports).
+pub(crate) struct Call {
+    pub(super) handle: CallHandle,
+    pub(super) steps: Rc<Queue<Step>>,
+}
+
+/// What is needed to cancel a call.
+#[derive(Clone)]
+pub(crate) struct CallHandle {
+    pub(super) link: Rc<Link>,
+    pub(super) id: u64,
+}
+
+impl Call {
+    /// What is needed to cancel it.
+    pub(crate) fn handle(&self) -> CallHandle {
+        self.handle.clone()
+    }
+
+    /// The answer; `on_event` sees everything that came before it, in order.
+    pub(crate) async fn wait(self, mut on_event: impl FnMut(CallEvent)) -> Answer {
+        loop {
+            match self.steps.next().await {
+                Step::Event(event) => on_event(event),
+                Step::Answer(answer) => return answer,
+            }
+        }
+    }
+}
+
+impl CallHandle {
+    /// Tells the server that nobody wants the answer any more, and frees the slot.
+    pub(crate) fn cancel(&self, reason: Option<String>) {
+        let steps = self.link.waiters.borrow_mut().remove(&self.id);
+        if let Some(steps) = steps {
+            steps.push_last(Step::Answer(Answer::Cancelled));
+            let link = self.link.clone();
+            let id = self.id;
+            tokio::task::spawn_local(async move {
+                // A worker that is gone needs no cancellation.
+                link.outbox.send(&GatewayToWorker::Cancel { id, reason }, &[], false).await;
+                link.close_if_over();
+            });
+        }
+    }
+}

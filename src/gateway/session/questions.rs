@@ -1,0 +1,51 @@
+//! What servers want of one client of a session: questions that it has not answered yet, under ids of ours.
+
+use std::{cell::RefCell, collections::HashMap};
+
+use mcproxy_mcp::RequestId;
+use tokio::sync::oneshot;
+
+use crate::gateway::input::Response;
+
+/// Most questions of servers that one client may have before it.
+const MAX_QUESTIONS: usize = 1024;
+
+/// All of one client.
+#[derive(Default)]
+pub(crate) struct Questions(RefCell<HashMap<RequestId, oneshot::Sender<Response>>>);
+
+impl Questions {
+    /// Takes up a question: under which id, and where the answer will be. `None`: there are too many.
+    pub(super) fn ask(&self) -> Option<(RequestId, oneshot::Receiver<Response>)> {
+        let mut questions = self.0.borrow_mut();
+        if questions.len() >= MAX_QUESTIONS {
+            return None;
+        }
+        // An answer to a question of an earlier gateway must find nothing here.
+        let mut number = [0; 8];
+        getrandom::fill(&mut number).ok()?;
+        let text = mcproxy_mcp::json_string(&format!("ask-{:016x}", u64::from_be_bytes(number)));
+        let id = RequestId::from_raw(&text).ok()?;
+        let (sender, receiver) = oneshot::channel();
+        questions.insert(id.clone(), sender);
+        Some((id, receiver))
+    }
+
+    /// The client answered; to a question that it does not have it may have answered late.
+    pub(crate) fn answered(&self, id: &RequestId, response: Response) {
+        let asked = self.0.borrow_mut().remove(id);
+        if let Some(asked) = asked {
+            let _ = asked.send(response); // nobody waits for it any more
+        }
+    }
+
+    /// A question is not to be answered any more; whether it was still open.
+    pub(crate) fn take_back(&self, id: &RequestId) -> bool {
+        self.0.borrow_mut().remove(id).is_some()
+    }
+
+    /// No question will be answered.
+    pub(crate) fn drop_all(&self) {
+        self.0.borrow_mut().clear();
+    }
+}
