@@ -1,14 +1,39 @@
 //! How a run is wound up.
 
-use std::time::Instant;
+use std::{path::PathBuf, time::Instant};
 
 use mcproxy_ipc::{EndReason, Ended};
+use slog::{Logger, info};
 use tokio::{task::JoinHandle, time::timeout};
 
-use super::{EXIT_FOLLOWS, Incarnation, Stage, wait::poll_once};
-use crate::{session::TAIL_IN_ERRORS, stderr};
+use super::{Incarnation, pipes::EXIT_FOLLOWS, stage::Stage, wait::poll_once};
+use crate::{environment, session::TAIL_IN_ERRORS, stderr, tree::Tree};
+
+/// What is needed to remove what a server leaves behind.
+pub(super) struct Rest {
+    tree: Tree,
+    mark: String,
+    cgroup: Option<PathBuf>,
+    log: Logger,
+}
+
+impl Rest {
+    /// Removes it.
+    pub(super) async fn sweep(self) {
+        let swept = self.tree.sweep(&self.mark, self.cgroup.as_deref()).await;
+        if swept.killed > 0 {
+            info!(self.log, "processes that the server left behind were killed"; "count" => swept.killed, "left" => swept.left);
+        }
+    }
+}
 
 impl Incarnation {
+    /// What the server will leave behind.
+    pub(super) fn rest(&self) -> Rest {
+        let mark = environment::mark(&self.spec, self.instance);
+        Rest { tree: self.tree.clone(), mark, cgroup: self.spec.cgroup.clone(), log: self.log.clone() }
+    }
+
     /// Takes in what is there already and nobody has looked at yet: answers count to the last, and calls are told the same
     /// as those before them.
     async fn take_the_rest(&mut self) {

@@ -9,7 +9,7 @@ use tokio::{
     net::unix::pipe::{Receiver, Sender},
 };
 
-use super::{BACKLOG, Incarnation, Order, Stage};
+use super::{Incarnation, Order, pipes::BACKLOG, stage::Stage};
 use crate::{
     alarm::Alarm,
     link::{Incoming, Outgoing},

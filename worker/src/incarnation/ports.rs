@@ -1,0 +1,50 @@
+//! How a run is connected to the rest of the worker.
+
+use std::{cell::Cell, rc::Rc, time::Duration};
+
+use mcproxy_ipc::control::WorkerToSupervisor;
+use slog::Logger;
+use tokio::sync::mpsc;
+
+use crate::{link::Link, stderr, tree::Tree};
+
+/// What others want of a run.
+pub(crate) enum Order {
+    /// End it.
+    Stop,
+    /// End it when the gateway has let go, or after this time.
+    Drain(Duration),
+    /// End it at once.
+    Kill,
+    /// The same, because the server uses more than it may: this.
+    Exceeded(String),
+    /// Here is the gateway.
+    Serve(Box<Link>),
+}
+
+/// Which way a traced line went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Way {
+    ToServer,
+    FromServer,
+}
+
+/// Sees every line of JSON-RPC.
+pub(crate) type Trace = Box<dyn FnMut(Way, &[u8])>;
+
+/// How a run is connected to the rest.
+pub(crate) struct Ports {
+    /// The sending half is for the doorman.
+    pub(crate) orders: (mpsc::Sender<Order>, mpsc::Receiver<Order>),
+    pub(crate) reports: mpsc::Sender<WorkerToSupervisor>,
+    /// Where there is no socket to wait at.
+    pub(crate) link: Option<Link>,
+    pub(crate) stderr: stderr::Sink,
+    pub(crate) trace: Option<Trace>,
+    pub(crate) tree: Tree,
+    /// Which of several that run at once.
+    pub(crate) instance: Option<u32>,
+    /// Becomes true when no further call has a chance, which may be a while before the end.
+    pub(crate) given_up: Rc<Cell<bool>>,
+    pub(crate) log: Logger,
+}

@@ -1,0 +1,109 @@
+//! Where a run stands, and how it comes to its end.
+
+use std::time::{Duration, Instant};
+
+use mcproxy_ipc::EndReason;
+use rustix::process::Signal;
+
+use super::Incarnation;
+use crate::{
+    session::TAIL_IN_ERRORS,
+    stop::{Ladder, Step},
+};
+
+/// How long the last words of a dead server are waited for; something it started may hold its pipes open.
+const LAST_WORDS: Duration = Duration::from_millis(300);
+
+/// Where a run stands.
+pub(super) enum Stage {
+    Running,
+    /// Given up; the ladder goes on until the leader has ended.
+    Ending(EndReason, Ladder),
+    /// The leader has ended, of its own accord or not. What is left in the pipes is read until then.
+    Exited {
+        reason: EndReason,
+        until: Instant,
+        unasked: bool,
+    },
+    /// That was its answer to being asked what it speaks: it is to be started once more.
+    OnceMore,
+    Over(EndReason),
+}
+
+impl Incarnation {
+    /// Gives the server up. The first reason counts.
+    pub(super) fn end(&mut self, reason: EndReason, now: Instant) {
+        if matches!(self.stage, Stage::Running) {
+            self.given_up.set(true);
+            self.session.end(&reason, &self.stderr.tail(TAIL_IN_ERRORS));
+            let ladder = match reason {
+                EndReason::Stopped | EndReason::Handshake(_) => Ladder::polite(now),
+                _ => Ladder::firm(now),
+            };
+            self.stage = Stage::Ending(reason, ladder);
+        }
+    }
+
+    /// The same without asking it first, even when it is being asked already.
+    pub(super) fn kill(&mut self, reason: EndReason, now: Instant) {
+        self.end(reason, now);
+        if let Stage::Ending(_, ladder) = &mut self.stage {
+            *ladder = Ladder::last(now);
+        }
+    }
+
+    /// The leader's end is the server's: what it started goes with it.
+    pub(super) fn exited(&mut self, now: Instant) {
+        self.given_up.set(true);
+        self.process.signal(Signal::KILL);
+        let exit = self.process.reap().unwrap_or(EndReason::Exited { code: None, signal: None });
+        let unasked = matches!(self.stage, Stage::Running) && (self.hung_up || is_its_own(&exit));
+        let reason = match &self.stage {
+            Stage::Ending(reason, _) => reason.clone(),
+            Stage::Running | Stage::Exited { .. } | Stage::OnceMore | Stage::Over(_) => exit,
+        };
+        self.stage = Stage::Exited { reason, until: now + LAST_WORDS, unasked };
+    }
+
+    /// Does what the time, or the end of the pipes, has made due.
+    pub(super) fn advance(&mut self, now: Instant) {
+        if let Some((_, reason)) = self.suspicion.take_if(|(at, _)| *at <= now) {
+            if self.session.excuses_an_end() {
+                self.hung_up = true; // it has closed a pipe and lives on, which says the same as an exit
+                self.process.signal(Signal::KILL);
+            } else {
+                self.end(reason, now);
+            }
+        }
+        // Calls are in flight only as long as the gateway that waits for them is there.
+        if self.drained_by.is_some_and(|by| self.incoming.is_none() || by <= now) {
+            self.end(EndReason::Stopped, now);
+            self.drained_by = None;
+        }
+        match &mut self.stage {
+            Stage::Running | Stage::OnceMore | Stage::Over(_) => {}
+            Stage::Exited { reason, until, unasked } => {
+                if *until <= now || (self.stdout.is_none() && self.stderr_pipe.is_none()) {
+                    let excused = *unasked && self.session.excuses_an_end();
+                    self.stage = if excused { Stage::OnceMore } else { Stage::Over(reason.clone()) };
+                }
+            }
+            Stage::Ending(reason, ladder) => match ladder.step(now) {
+                None => {}
+                Some(Step::CloseStdin) => self.stdin = None,
+                Some(Step::Terminate) => {
+                    self.process.signal(Signal::CONT); // a stopped process would not see the next one
+                    self.process.signal(Signal::TERM);
+                }
+                Some(Step::Kill) => self.process.signal(Signal::KILL),
+                Some(Step::GiveUp) => self.stage = Stage::Over(reason.clone()),
+            },
+        }
+    }
+}
+
+/// Whether a process ended of its own accord, and was not killed by somebody.
+fn is_its_own(exit: &EndReason) -> bool {
+    let others = [Signal::KILL.as_raw(), Signal::TERM.as_raw(), Signal::INT.as_raw(), Signal::HUP.as_raw()];
+    matches!(exit, EndReason::Exited { signal, .. } if signal.is_none_or(|signal| !others.contains(&signal)))
+}
