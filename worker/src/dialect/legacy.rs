@@ -4,23 +4,20 @@
 
 use mcproxy_ipc::ClientFeatures;
 use mcproxy_mcp::{
-    ErrorCode, LATEST, ProtocolVersion, RawObject, RawValue, RequestId, error_object, json_string, method,
+    ErrorCode, LATEST, ListKind, ProtocolVersion, RawObject, RawValue, RequestId, error_object, json_string, method,
     write_error_response, write_notification, write_request, write_response,
 };
 
-use super::line::{self, BadPayload, end_line};
-use crate::session::Kind;
+use super::{
+    introduction::Introduction,
+    line::{self, BadPayload, end_line},
+};
 
 /// What a server says in answer to `initialize`.
 #[derive(Debug)]
 pub(crate) struct Greeting<'a> {
     pub(crate) version: ProtocolVersion,
-    pub(crate) capabilities: RawObject<'a>,
-    pub(crate) capabilities_json: &'a str,
-    pub(crate) info_json: &'a str,
-    pub(crate) instructions_json: Option<&'a str>,
-    pub(crate) name: String,
-    pub(crate) server_version: String,
+    pub(crate) about: Introduction<'a>,
 }
 
 /// Opens the session.
@@ -74,7 +71,7 @@ pub(crate) fn initialized(out: &mut Vec<u8>) {
 }
 
 /// Asks for a page of a list; `cursor` is a JSON string.
-pub(crate) fn list(out: &mut Vec<u8>, id: u64, kind: Kind, cursor: Option<&str>) {
+pub(crate) fn list(out: &mut Vec<u8>, id: u64, kind: ListKind, cursor: Option<&str>) {
     let start = out.len();
     let params = cursor.map(|cursor| format!("{{\"cursor\":{cursor}}}")).unwrap_or_default();
     write_request(out, &id.into(), kind.method(), &params);
@@ -140,18 +137,7 @@ pub(crate) fn read_greeting(result: &RawValue) -> Result<Greeting<'_>, String> {
         let version: String = version.chars().take(40).collect();
         format!("it wants protocol version {version:?}; known are {known}")
     })?;
-    let object = |key| result.get(key).map(RawValue::get).filter(|json| json.starts_with('{')).unwrap_or("{}");
-    let text = |info: &RawObject<'_>, key| info.get_string(key).map(|text| text.chars().take(200).collect());
-    let info = RawObject::from_text(object("serverInfo")).unwrap_or_default();
-    Ok(Greeting {
-        version,
-        capabilities: RawObject::from_text(object("capabilities")).unwrap_or_default(),
-        capabilities_json: object("capabilities"),
-        info_json: object("serverInfo"),
-        instructions_json: result.get("instructions").map(RawValue::get).filter(|json| json.starts_with('"')),
-        name: text(&info, "name").unwrap_or_default(),
-        server_version: text(&info, "version").unwrap_or_default(),
-    })
+    Ok(Greeting { version, about: Introduction::read(&result, result.get("serverInfo")) })
 }
 
 #[cfg(test)]
@@ -201,7 +187,7 @@ mod tests {
             r#"{"protocolVersion":"2024-11-05","capabilities":{"tools":{}},"serverInfo":{"name":"x","version":"1"}}"#,
         );
         let greeting = read_greeting(&answer).expect("known");
-        assert_eq!((greeting.version, greeting.name.as_str()), (ProtocolVersion::V2024_11_05, "x"));
-        assert!(greeting.capabilities.get("tools").is_some());
+        assert_eq!((greeting.version, greeting.about.name.as_str()), (ProtocolVersion::V2024_11_05, "x"));
+        assert!(greeting.about.capabilities.get("tools").is_some());
     }
 }

@@ -4,17 +4,18 @@
 //! and the catalogue are the session's and the same for all. What is the same in both eras is in `legacy`: cancellations,
 //! and answers to requests of the server's own, which a server of 2026-07-28 must not make.
 
+mod introduction;
 pub(crate) mod legacy;
 mod line;
 pub(crate) mod modern;
 
 use mcproxy_ipc::data::{CallContext, ServerEra};
+use mcproxy_mcp::ListKind;
 
-pub(crate) use self::line::BadPayload;
-use crate::session::Kind;
+pub(crate) use self::{introduction::Introduction, line::BadPayload};
 
 /// Asks for a page of a list; `cursor` is a JSON string.
-pub(crate) fn list(era: ServerEra, out: &mut Vec<u8>, id: u64, kind: Kind, cursor: Option<&str>) {
+pub(crate) fn list(era: ServerEra, out: &mut Vec<u8>, id: u64, kind: ListKind, cursor: Option<&str>) {
     match era {
         ServerEra::Legacy => legacy::list(out, id, kind, cursor),
         ServerEra::Modern => modern::list(out, id, kind, cursor),

@@ -5,12 +5,14 @@ use std::sync::LazyLock;
 
 use mcproxy_ipc::data::CallContext;
 use mcproxy_mcp::{
-    ProtocolVersion, RawArray, RawObject, RawValue, RequestId, json_string, meta, method, write_request,
+    ListKind, ProtocolVersion, RawArray, RawObject, RawValue, RequestId, json_string, meta, method, write_request,
 };
 use memchr::memmem::Finder;
 
-use super::line::{self, BadPayload, end_line};
-use crate::session::Kind;
+use super::{
+    introduction::Introduction,
+    line::{self, BadPayload, end_line},
+};
 
 /// What is spoken here.
 pub(crate) const VERSION: ProtocolVersion = ProtocolVersion::V2026_07_28;
@@ -18,17 +20,6 @@ pub(crate) const VERSION: ProtocolVersion = ProtocolVersion::V2026_07_28;
 const PROBE: &str = "mcproxy-probe-";
 /// What is declared in requests of our own: all that can be carried to clients. What a server lists is for all of them.
 const OWN_CAPABILITIES: &str = r#"{"sampling":{},"elicitation":{"form":{},"url":{}},"roots":{}}"#;
-
-/// What a server says in answer to `server/discover`.
-#[derive(Debug)]
-pub(crate) struct Discovery<'a> {
-    pub(crate) capabilities: RawObject<'a>,
-    pub(crate) capabilities_json: &'a str,
-    pub(crate) info_json: &'a str,
-    pub(crate) instructions_json: Option<&'a str>,
-    pub(crate) name: String,
-    pub(crate) server_version: String,
-}
 
 /// What a server is asked to tell of its own accord.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -64,7 +55,7 @@ pub(crate) fn ping(out: &mut Vec<u8>, id: u64) {
 }
 
 /// Asks for a page of a list; `cursor` is a JSON string.
-pub(crate) fn list(out: &mut Vec<u8>, id: u64, kind: Kind, cursor: Option<&str>) {
+pub(crate) fn list(out: &mut Vec<u8>, id: u64, kind: ListKind, cursor: Option<&str>) {
     let cursor = cursor.map(|cursor| format!("\"cursor\":{cursor},")).unwrap_or_default();
     own_request(out, id, kind.method(), &cursor);
 }
@@ -130,22 +121,11 @@ fn claim(info: Option<&str>, capabilities: &str) -> String {
     )
 }
 
-/// Reads the answer to `server/discover`; what is missing is taken for nothing.
-pub(crate) fn read_discovery(result: &str) -> Discovery<'_> {
+/// Reads the answer to `server/discover`.
+pub(crate) fn read_discovery(result: &str) -> Introduction<'_> {
     let result = RawObject::from_text(result).unwrap_or_default();
-    let is_object = |raw: &&RawValue| raw.get().starts_with('{');
-    let capabilities = result.get("capabilities").filter(is_object);
-    let info = result.get_object("_meta").and_then(|meta| meta.get(meta::SERVER_INFO)).filter(is_object);
-    let about = info.and_then(|raw| RawObject::from_raw(raw).ok()).unwrap_or_default();
-    let text = |key| about.get_string(key).map(|text| text.chars().take(200).collect()).unwrap_or_default();
-    Discovery {
-        capabilities: capabilities.and_then(|raw| RawObject::from_raw(raw).ok()).unwrap_or_default(),
-        capabilities_json: capabilities.map_or("{}", RawValue::get),
-        info_json: info.map_or("{}", RawValue::get),
-        instructions_json: result.get("instructions").map(RawValue::get).filter(|json| json.starts_with('"')),
-        name: text("name"),
-        server_version: text("version"),
-    }
+    let info = result.get_object("_meta").and_then(|meta| meta.get(meta::SERVER_INFO));
+    Introduction::read(&result, info)
 }
 
 /// The versions that a list of them names: `supportedVersions` of a result, or `data.supported` of -32022.
@@ -194,7 +174,7 @@ mod tests {
         let requests = [
             written(|out| probe(out, 1)),
             written(|out| ping(out, 1)),
-            written(|out| list(out, 1, Kind::Tools, Some("\"c\""))),
+            written(|out| list(out, 1, ListKind::Tools, Some("\"c\""))),
             written(|out| {
                 listen(out, 1, Announcements { tools: true, ..Announcements::default() }, ["a:b"].into_iter())
             }),

@@ -2,52 +2,10 @@
 
 use bytes::Bytes;
 use mcproxy_ipc::{CatalogueCounts, ServerLimits};
-use mcproxy_mcp::{RawArray, RawObject, RawValue, method};
+use mcproxy_mcp::{ListKind, RawArray, RawObject, RawValue};
 
 /// Longest cursor; all of a list are kept until it is complete.
 const MAX_CURSOR: usize = 16 * 1024;
-
-/// One of the four lists.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Tools,
-    Prompts,
-    Resources,
-    Templates,
-}
-
-impl Kind {
-    pub(crate) const ALL: [Self; 4] = [Self::Tools, Self::Prompts, Self::Resources, Self::Templates];
-
-    /// The member that holds the entries, in a page and in the catalogue.
-    pub(crate) fn member(self) -> &'static str {
-        match self {
-            Self::Tools => "tools",
-            Self::Prompts => "prompts",
-            Self::Resources => "resources",
-            Self::Templates => "resourceTemplates",
-        }
-    }
-
-    /// The method that lists it.
-    pub(crate) fn method(self) -> &'static str {
-        match self {
-            Self::Tools => method::TOOLS_LIST,
-            Self::Prompts => method::PROMPTS_LIST,
-            Self::Resources => method::RESOURCES_LIST,
-            Self::Templates => method::TEMPLATES_LIST,
-        }
-    }
-
-    /// The server capability that it comes with.
-    pub(crate) fn capability(self) -> &'static str {
-        match self {
-            Self::Tools => "tools",
-            Self::Prompts => "prompts",
-            Self::Resources | Self::Templates => "resources",
-        }
-    }
-}
 
 /// The entries of one kind, as JSON with commas between them.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -115,14 +73,14 @@ impl Catalogue {
         let mut out = Vec::with_capacity(self.identity.len() + lists + 2);
         out.push(b'{');
         out.extend_from_slice(self.identity.as_bytes());
-        for kind in Kind::ALL {
+        for kind in ListKind::ALL {
             out.extend_from_slice(b",\"");
             out.extend_from_slice(kind.member().as_bytes());
             out.extend_from_slice(b"\":[");
             out.extend_from_slice(&self.entries[kind as usize].json);
             out.push(b']');
         }
-        let caching: Vec<String> = Kind::ALL.iter().filter_map(|kind| self.caching(*kind)).collect();
+        let caching: Vec<String> = ListKind::ALL.iter().filter_map(|kind| self.caching(*kind)).collect();
         if !caching.is_empty() {
             out.extend_from_slice(format!(",\"caching\":{{{}}}", caching.join(",")).as_bytes());
         }
@@ -131,15 +89,15 @@ impl Catalogue {
     }
 
     /// The member of `caching` for one list.
-    fn caching(&self, kind: Kind) -> Option<String> {
+    fn caching(&self, kind: ListKind) -> Option<String> {
         let Caching { ttl_ms, private } = self.entries[kind as usize].caching?;
         let scope = if private { "private" } else { "public" };
         Some(format!("\"{}\":{{\"ttlMs\":{ttl_ms},\"cacheScope\":\"{scope}\"}}", kind.member()))
     }
 
     /// How many bytes a list of this kind may have beside the rest.
-    fn room_for(&self, kind: Kind, limits: &ServerLimits) -> usize {
-        let others = Kind::ALL.iter().filter(|other| **other != kind);
+    fn room_for(&self, kind: ListKind, limits: &ServerLimits) -> usize {
+        let others = ListKind::ALL.iter().filter(|other| **other != kind);
         let taken: usize = others.map(|other| self.entries[*other as usize].json.len()).sum();
         limits.catalogue_bytes.saturating_sub(taken + self.identity.len())
     }
@@ -159,7 +117,7 @@ pub(crate) enum Next {
 /// One list on its way in.
 #[derive(Debug)]
 pub(crate) struct Gathering {
-    kind: Kind,
+    kind: ListKind,
     fresh: Entries,
     cursors: Vec<Box<str>>,
     max_pages: usize,
@@ -168,13 +126,13 @@ pub(crate) struct Gathering {
 }
 
 impl Gathering {
-    pub(crate) fn new(kind: Kind, catalogue: &Catalogue, limits: &ServerLimits) -> Self {
+    pub(crate) fn new(kind: ListKind, catalogue: &Catalogue, limits: &ServerLimits) -> Self {
         let max_bytes = catalogue.room_for(kind, limits);
         let (max_pages, max_entries) = (limits.pages, limits.tools);
         Self { kind, fresh: Entries::default(), cursors: Vec::new(), max_pages, max_entries, max_bytes }
     }
 
-    pub(crate) fn kind(&self) -> Kind {
+    pub(crate) fn kind(&self) -> ListKind {
         self.kind
     }
 
@@ -221,10 +179,10 @@ impl Gathering {
 }
 
 /// Objects only; and no tools that can only be run as a task (MCP 2025-11-25), which is not offered to clients.
-fn is_usable(kind: Kind, entry: &RawValue) -> bool {
+fn is_usable(kind: ListKind, entry: &RawValue) -> bool {
     let Ok(object) = RawObject::from_raw(entry) else { return false };
     let task = || object.get_object("execution")?.get_string("taskSupport");
-    kind != Kind::Tools || task().as_deref() != Some("required")
+    kind != ListKind::Tools || task().as_deref() != Some("required")
 }
 
 #[cfg(test)]
@@ -240,7 +198,7 @@ mod tests {
     }
 
     fn gather(catalogue: &Catalogue) -> Gathering {
-        Gathering::new(Kind::Tools, catalogue, &limits())
+        Gathering::new(ListKind::Tools, catalogue, &limits())
     }
 
     #[test]

@@ -7,10 +7,12 @@ use mcproxy_ipc::{
     EndReason,
     data::{Outcome, Resumption, ServerEra, WorkerToGateway},
 };
-use mcproxy_mcp::{ErrorCode, ErrorObject, Message, RawArray, RawObject, RawValue, RequestId, meta, method, parse};
+use mcproxy_mcp::{
+    ErrorCode, ErrorObject, ListKind, Message, RawArray, RawObject, RawValue, RequestId, meta, method, parse,
+};
 use slog::{debug, warn};
 
-use super::{Asked, DEBOUNCE, Event, Kind, Phase, Session, catalogue::Next, oversize};
+use super::{Asked, Event, Phase, Session, oversize};
 use crate::{
     dialect::modern,
     lines::{Line, printable},
@@ -114,41 +116,6 @@ impl Session {
         }
     }
 
-    fn page(&mut self, mut gathering: super::Gathering, outcome: mcproxy_mcp::Outcome<'_>, now: Instant) {
-        let kind = gathering.kind().member();
-        match outcome {
-            mcproxy_mcp::Outcome::Result(result) => match gathering.page(result) {
-                Next::Page(cursor) => return self.ask_page(gathering, Some(&cursor), now),
-                Next::Complete => {}
-                Next::Cut(why) => warn!(self.log, "list is not complete"; "list" => kind, "reason" => why),
-            },
-            // Many servers declare resources and know no templates.
-            mcproxy_mcp::Outcome::Error(error) if error_code(error) == Some(ErrorCode::METHOD_NOT_FOUND) => {}
-            mcproxy_mcp::Outcome::Error(error) => {
-                let error = printable(error.get().as_bytes(), LOGGED);
-                warn!(self.log, "server refused a list"; "list" => kind, "error" => error);
-                if matches!(self.phase, Phase::Serving) {
-                    return; // the old list stays
-                }
-            }
-        }
-        self.listed(gathering, now);
-    }
-
-    /// A list is as complete as it gets.
-    fn listed(&mut self, gathering: super::Gathering, now: Instant) {
-        let changed = self.catalogue.replace(gathering);
-        match self.phase {
-            Phase::Listing { .. } => self.ready_when_listed(now),
-            Phase::Serving if changed => {
-                self.revision += 1;
-                self.push_catalogue();
-                self.out.events.push(Event::Counts(self.catalogue.counts()));
-            }
-            Phase::Serving | Phase::Opening { .. } | Phase::Ending => {}
-        }
-    }
-
     fn notification(&mut self, line: &Bytes, method: &str, params: Option<&RawValue>, now: Instant) {
         let payload = || params.map_or_else(|| Bytes::from_static(b"{}"), |raw| line.slice_ref(raw.get().as_bytes()));
         match method {
@@ -156,9 +123,9 @@ impl Session {
             method::LOG_MESSAGE => self.tell(WorkerToGateway::Log { id: None, session: None }, payload()),
             method::RESOURCE_UPDATED => self.tell(WorkerToGateway::Updated { session: None }, untagged(payload())),
             method::ELICITATION_COMPLETE => self.tell(WorkerToGateway::PageDone { session: None }, payload()),
-            method::TOOLS_CHANGED => self.changed(&[Kind::Tools], now),
-            method::PROMPTS_CHANGED => self.changed(&[Kind::Prompts], now),
-            method::RESOURCES_CHANGED => self.changed(&[Kind::Resources, Kind::Templates], now),
+            method::TOOLS_CHANGED => self.changed(&[ListKind::Tools], now),
+            method::PROMPTS_CHANGED => self.changed(&[ListKind::Prompts], now),
+            method::RESOURCES_CHANGED => self.changed(&[ListKind::Resources, ListKind::Templates], now),
             method::LISTEN_ACKNOWLEDGED => self.listen_acknowledged(params, now),
             method::CANCELLED if self.era == ServerEra::Modern => self.listen_given_up(params, now),
             method::CANCELLED => self.withdrawn(params),
@@ -175,14 +142,6 @@ impl Session {
             params.write(&mut payload);
             self.tell(WorkerToGateway::Progress { id: call }, payload.into());
         }
-    }
-
-    fn changed(&mut self, kinds: &[Kind], now: Instant) {
-        for kind in kinds {
-            self.stale[*kind as usize] = true;
-        }
-        // Not moved by further changes, or a talkative server would never be asked.
-        self.refresh_at.get_or_insert(now + DEBOUNCE);
     }
 
     fn too_long(&mut self, head: &[u8], tail: &[u8], len: usize, now: Instant) {
@@ -206,19 +165,6 @@ impl Session {
             None => {
                 self.garbage(head, now);
                 self.page_too_long(known, now);
-            }
-        }
-    }
-
-    /// The line may have been a page of a list: what came before it is the list, unless there is an older one.
-    fn page_too_long(&mut self, id: Option<u64>, now: Instant) {
-        let is_page = |(asked, what): &(u64, Asked)| Some(*asked) == id && matches!(what, Asked::Page { .. });
-        let Some(at) = self.asked.iter().position(is_page) else { return };
-        if let (_, Asked::Page { gathering, .. }) = self.asked.swap_remove(at) {
-            let list = gathering.kind().member();
-            warn!(self.log, "list is not complete"; "list" => list, "reason" => "a page is over the limit (limits.maxLine)");
-            if matches!(self.phase, Phase::Listing { .. }) {
-                self.listed(gathering, now);
             }
         }
     }

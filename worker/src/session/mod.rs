@@ -10,8 +10,10 @@ mod held;
 mod idle;
 mod input;
 mod listening;
+mod lists;
 mod noise;
 mod opening;
+mod output;
 mod oversize;
 mod parks;
 mod pivot;
@@ -22,23 +24,18 @@ mod subscribe;
 #[cfg(test)]
 pub(crate) mod tests;
 
-use std::{
-    collections::VecDeque,
-    time::{Duration, Instant},
-};
+use std::time::Instant;
 
-use bytes::Bytes;
 use mcproxy_ipc::{
-    CatalogueCounts, ClientFeatures, EndReason, EraRule, Instances, ServerDescription, ServerLimits, WorkerSpec,
-    data::{ServerEra, WorkerToGateway},
+    ClientFeatures, EndReason, EraRule, Instances, ServerDescription, ServerLimits, WorkerSpec, data::ServerEra,
 };
 use mcproxy_mcp::{ErrorCode, ErrorObject};
-use slog::{Logger, debug, warn};
+use slog::{Logger, debug};
 
 pub(crate) use self::{
     asks::{allowed, features_of},
-    catalogue::Kind,
     idle::Idle,
+    output::{Event, Output},
 };
 use self::{
     calls::Calls,
@@ -52,42 +49,10 @@ use self::{
 };
 use crate::dialect;
 
-/// Servers announce several changes in a row; one new list answers them all.
-const DEBOUNCE: Duration = Duration::from_millis(200);
 /// New lists that a server may announce while it starts.
 const ROUNDS_BEFORE_READY: u32 = 2;
-/// How long a page of a list may take once the server is ready.
-const PAGE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How much of stderr a caller sees when the server ends.
 pub(crate) const TAIL_IN_ERRORS: usize = 2 * 1024;
-
-/// What a session wants done.
-#[derive(Debug, Default)]
-pub(crate) struct Output {
-    /// Lines for the server's stdin.
-    pub(crate) server: Vec<u8>,
-    /// Messages for the gateway.
-    pub(crate) gateway: VecDeque<(WorkerToGateway, Bytes)>,
-    /// News for the shell.
-    pub(crate) events: Vec<Event>,
-}
-
-/// News of a session.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Event {
-    /// Handshake done, catalogue complete.
-    Ready(ServerDescription),
-    /// The catalogue changed.
-    Counts(CatalogueCounts),
-    /// There has been no call for a while.
-    NothingToDo,
-    /// A call came after that.
-    Work,
-    /// The gateway left a server that had nothing to do.
-    Left,
-    /// The server cannot go on like this.
-    Broken(EndReason),
-}
 
 #[derive(Debug)]
 enum Phase {
@@ -306,14 +271,6 @@ impl Session {
         }
     }
 
-    fn expire_pages(&mut self, now: Instant) {
-        let late = |asked: &Asked| matches!(asked, Asked::Page { until, .. } if *until <= now);
-        if self.asked.iter().any(|(_, asked)| late(asked)) {
-            self.asked.retain(|(_, asked)| !late(asked));
-            warn!(self.log, "server did not list again in time; the old list stays");
-        }
-    }
-
     fn look_after(&mut self, deaf: bool, now: Instant) {
         let work = match (deaf, self.calls.is_empty()) {
             (true, _) => Work::Unread,
@@ -333,39 +290,6 @@ impl Session {
                 self.phase = Phase::Ending;
             }
         }
-    }
-
-    /// Asks for the lists that the server said have changed.
-    fn refresh(&mut self, now: Instant) {
-        self.refresh_at = None;
-        for kind in Kind::ALL {
-            let under_way =
-                self.asked.iter().any(|(_, a)| matches!(a, Asked::Page { gathering, .. } if gathering.kind() == kind));
-            match (self.stale[kind as usize], under_way) {
-                (false, _) => {}
-                (true, true) => self.refresh_at = Some(now + DEBOUNCE),
-                (true, false) => {
-                    self.stale[kind as usize] = false;
-                    self.gather(kind, now);
-                }
-            }
-        }
-    }
-
-    fn gather(&mut self, kind: Kind, now: Instant) {
-        let gathering = Gathering::new(kind, &self.catalogue, &self.limits);
-        self.ask_page(gathering, None, now);
-    }
-
-    fn ask_page(&mut self, gathering: Gathering, cursor: Option<&str>, now: Instant) {
-        let id = self.mint();
-        dialect::list(self.era, &mut self.out.server, id, gathering.kind(), cursor);
-        self.asked.push((id, Asked::Page { gathering, until: now + PAGE_TIMEOUT }));
-    }
-
-    /// What the server offers, in the form that is pushed to the gateway.
-    pub(crate) fn catalogue(&self) -> Bytes {
-        self.catalogue.to_json()
     }
 
     fn mint(&mut self) -> u64 {

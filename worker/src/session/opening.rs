@@ -3,16 +3,16 @@
 use std::time::Instant;
 
 use mcproxy_ipc::{EndReason, ServerDescription, data::ServerEra};
-use mcproxy_mcp::{Outcome, RawObject, RawValue};
+use mcproxy_mcp::{ListKind, Outcome, ProtocolVersion, RawObject, RawValue};
 use slog::debug;
 
 use super::{
-    Asked, Event, Kind, Phase, Session,
+    Asked, Event, Phase, Session,
     input::error_code,
     probe::{Heard, Next, Probe, Refusal},
 };
 use crate::{
-    dialect::{legacy, modern},
+    dialect::{Introduction, legacy, modern},
     lines::printable,
 };
 
@@ -101,44 +101,43 @@ impl Session {
     }
 
     fn begin_legacy(&mut self, greeting: &legacy::Greeting<'_>, until: Instant, now: Instant) {
-        self.era = ServerEra::Legacy;
-        self.catalogue.set_identity(greeting.info_json, greeting.capabilities_json, greeting.instructions_json);
-        self.describe(greeting.version.as_str(), &greeting.name, &greeting.server_version);
+        self.meet(ServerEra::Legacy, greeting.version, &greeting.about);
         self.phase = Phase::Listing { until };
         legacy::initialized(&mut self.out.server);
-        self.list_all(&greeting.capabilities, now);
+        self.list_all(&greeting.about.capabilities, now);
     }
 
     fn begin_modern(&mut self, until: Instant, now: Instant) {
-        self.era = ServerEra::Modern;
         let discovery = self.discovery.take().unwrap_or_default();
-        let discovery = modern::read_discovery(&discovery);
-        self.catalogue.set_identity(discovery.info_json, discovery.capabilities_json, discovery.instructions_json);
-        self.describe(modern::VERSION.as_str(), &discovery.name, &discovery.server_version);
+        let about = modern::read_discovery(&discovery);
+        self.meet(ServerEra::Modern, modern::VERSION, &about);
         self.phase = Phase::Listing { until };
         // Before the lists, so that no change falls between.
-        self.listen_for(&discovery.capabilities);
+        self.listen_for(&about.capabilities);
         self.tend_listening(now);
-        self.list_all(&discovery.capabilities, now);
+        self.list_all(&about.capabilities, now);
     }
 
-    fn describe(&mut self, version: &str, name: &str, server_version: &str) {
+    /// It is known what the server speaks, and who it is.
+    fn meet(&mut self, era: ServerEra, version: ProtocolVersion, about: &Introduction<'_>) {
+        self.era = era;
+        self.catalogue.set_identity(about.info_json, about.capabilities_json, about.instructions_json);
         // A late answer to the other question is nothing any more.
         self.asked.clear();
         let probe = self.probe.story();
-        debug!(self.log, "server's era is known"; "era" => self.era.as_str(), "version" => version.to_owned(), "because" => &probe);
+        debug!(self.log, "server's era is known"; "era" => era.as_str(), "version" => version.as_str(), "because" => &probe);
         self.description = Some(ServerDescription {
-            era: self.era,
+            era,
             probe,
-            protocol_version: version.to_owned(),
-            name: name.to_owned(),
-            version: server_version.to_owned(),
+            protocol_version: version.as_str().to_owned(),
+            name: about.name.clone(),
+            version: about.server_version.clone(),
             counts: self.catalogue.counts(),
         });
     }
 
     fn list_all(&mut self, capabilities: &RawObject<'_>, now: Instant) {
-        for kind in Kind::ALL {
+        for kind in ListKind::ALL {
             if capabilities.get(kind.capability()).is_some_and(|value| value.get() != "null") {
                 self.gather(kind, now);
             }

@@ -5,9 +5,10 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use mcproxy_ipc::{
     SessionKey,
-    data::{CallContext, GatewayToWorker, Resumption},
+    data::{CallContext, GatewayToWorker, Resumption, WorkerToGateway},
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};

@@ -7,11 +7,11 @@ use std::{
 
 use mcproxy_ipc::{
     CallTimeouts, Generation, Instances, LaunchSpec, ServerName,
-    data::{CallContext, GatewayToWorker, Outcome},
+    data::{CallContext, GatewayToWorker, Outcome, WorkerToGateway},
 };
 use proptest::prelude::*;
 
-use super::*;
+use super::{lists::DEBOUNCE, *};
 use crate::lines::Line;
 
 /// A spec for tests.

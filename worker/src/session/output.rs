@@ -1,0 +1,34 @@
+//! What comes out of a session.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use mcproxy_ipc::{CatalogueCounts, EndReason, ServerDescription, data::WorkerToGateway};
+
+/// What a session wants done.
+#[derive(Debug, Default)]
+pub(crate) struct Output {
+    /// Lines for the server's stdin.
+    pub(crate) server: Vec<u8>,
+    /// Messages for the gateway.
+    pub(crate) gateway: VecDeque<(WorkerToGateway, Bytes)>,
+    /// News for the shell.
+    pub(crate) events: Vec<Event>,
+}
+
+/// News of a session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Event {
+    /// Handshake done, catalogue complete.
+    Ready(ServerDescription),
+    /// The catalogue changed.
+    Counts(CatalogueCounts),
+    /// There has been no call for a while.
+    NothingToDo,
+    /// A call came after that.
+    Work,
+    /// The gateway left a server that had nothing to do.
+    Left,
+    /// The server cannot go on like this.
+    Broken(EndReason),
+}
