@@ -5,6 +5,7 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use mcproxy_ipc::{
     CallTimeouts, Generation, Instances, LaunchSpec, ServerName,
     data::{CallContext, GatewayToWorker, Outcome, WorkerToGateway},
