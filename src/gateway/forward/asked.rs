@@ -13,7 +13,7 @@ use super::{Forward, wait::unavailable};
 use crate::gateway::{
     asking::{Asking, Next, Stuck},
     fleet::Destination,
-    link::{Answer, Call, Continuation, Link, Need},
+    link::{Answer, Call, Continuation, Link, Need, Turn},
     metrics::Outcome,
     reply::Reply,
     session::Session,
@@ -129,8 +129,8 @@ impl Forward<'_> {
             }
             self.exchange.attach(call.handle());
             match call.wait(|event| self.pass_on(event)).await {
-                Answer::NeedsInput(more) => need = more,
-                answer => return Ok(answer),
+                Turn::NeedsInput(more) => need = more,
+                Turn::Over(answer) => return Ok(answer),
             }
         }
     }

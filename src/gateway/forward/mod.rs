@@ -12,7 +12,7 @@ use mcproxy_ipc::{
     data::{CallContext, ServerEra},
 };
 use mcproxy_mcp::{ErrorCode, ErrorObject, RawObject, RawValue, method, object_body, one_line, write_notification};
-use slog::{Drain as _, debug, info, o, warn};
+use slog::{Drain as _, debug, info, o};
 
 use self::wait::unavailable;
 pub(crate) use self::wait::wait_for;
@@ -22,7 +22,7 @@ use super::{
     caller::Caller,
     exchange::Exchange,
     level::Level,
-    link::{Answer, CallEvent, Link},
+    link::{Answer, CallEvent, Link, Turn},
     metrics::Outcome,
     reason,
     reply::Reply,
@@ -133,7 +133,7 @@ impl<'a> Forward<'a> {
         };
         self.exchange.attach(call.handle());
         let (outcome, reply) = match call.wait(|event| self.pass_on(event)).await {
-            Answer::NeedsInput(need) => match self.exchange.caller.session() {
+            Turn::NeedsInput(need) => match self.exchange.caller.session() {
                 // In a box of its own: calls that never need it must not carry its state.
                 Some(session) => match Box::pin(self.ask(link.clone(), session, need)).await {
                     Ok(answer) => self.answered(&link, answer, rewrite),
@@ -142,7 +142,7 @@ impl<'a> Forward<'a> {
                 },
                 None => self.send_away(need),
             },
-            answer => self.answered(&link, answer, rewrite),
+            Turn::Over(answer) => self.answered(&link, answer, rewrite),
         };
         let (outcome, reply) = match (&self.exchange.caller, reply) {
             (Caller::Visitor(visitor), Some(reply)) => self.for_visitor(visitor, &link, outcome, reply),
@@ -172,7 +172,6 @@ impl<'a> Forward<'a> {
                 (Outcome::Error, Some(reply))
             }
             Answer::Cancelled => (Outcome::Cancelled, None),
-            Answer::NeedsInput(_) => (Outcome::Error, Some(self.failed(Failure::NeedsInput))),
             Answer::Abandoned => (Outcome::Lost, Some(self.failed(Failure::Stopping))),
             Answer::Lost => (Outcome::Lost, Some(self.failed(Failure::WorkerEnded))),
         }
@@ -241,22 +240,13 @@ impl<'a> Forward<'a> {
     /// An answer of our own where the server gave none.
     fn failed(&self, failure: Failure) -> Reply {
         let server = &self.server;
-        let (code, message, reason) = match failure {
-            Failure::NeedsInput => {
-                warn!(self.exchange.gateway.log, "a server wants input, which cannot be asked for yet"; "server" => %server);
-                let message = format!("server `{server}` asks for input, which this version cannot pass on");
-                (ErrorCode::INTERNAL_ERROR, message, "needs_input")
-            }
+        let (message, reason) = match failure {
             Failure::Stopping => {
-                let message = format!("MCProxy is being stopped, and server `{server}` did not answer in time");
-                (ErrorCode::SERVER_ENDED, message, "stopping")
+                (format!("MCProxy is being stopped, and server `{server}` did not answer in time"), "stopping")
             }
-            Failure::WorkerEnded => {
-                let message = format!("the worker of server `{server}` ended during the call");
-                (ErrorCode::SERVER_ENDED, message, "worker_ended")
-            }
+            Failure::WorkerEnded => (format!("the worker of server `{server}` ended during the call"), "worker_ended"),
         };
-        ErrorObject::about_server(code, message, server.as_str(), reason).into()
+        ErrorObject::about_server(ErrorCode::SERVER_ENDED, message, server.as_str(), reason).into()
     }
 
     /// What happens before the answer goes to the request's own stream. A client that reads too slowly misses progress,
@@ -313,7 +303,6 @@ fn lowered(result: Bytes) -> Bytes {
 
 /// Why a call that was handed over has no answer of the server's.
 enum Failure {
-    NeedsInput,
     Stopping,
     WorkerEnded,
 }

@@ -22,6 +22,15 @@ pub(crate) enum CallEvent {
     LikelyLog(Bytes),
 }
 
+/// What comes of a call, for now or for good.
+#[derive(Debug)]
+pub(crate) enum Turn {
+    /// The server wants something from the client first.
+    NeedsInput(Need),
+    /// It is over.
+    Over(Answer),
+}
+
 /// How a call ended.
 #[derive(Debug)]
 pub(crate) enum Answer {
@@ -29,8 +38,6 @@ pub(crate) enum Answer {
     Result(Bytes),
     /// An error object: the server's, or the worker's about it.
     Error(Bytes),
-    /// The server wants something from the client first.
-    NeedsInput(Need),
     /// The client gave the call up and wants no answer.
     Cancelled,
     /// The worker went away without a word.
@@ -61,7 +68,7 @@ pub(crate) enum Continuation {
 pub(super) enum Step {
     Event(CallEvent),
     /// Nothing comes after it.
-    Answer(Answer),
+    Turn(Turn),
 }
 
 /// A call that was handed to the worker. Dropping it gives up the answer but does not cancel the call: in the
@@ -84,12 +91,12 @@ impl Call {
         self.handle.clone()
     }
 
-    /// The answer; `on_event` sees everything that came before it, in order.
-    pub(crate) async fn wait(self, mut on_event: impl FnMut(CallEvent)) -> Answer {
+    /// What comes of it; `on_event` sees everything that came before that, in order.
+    pub(crate) async fn wait(self, mut on_event: impl FnMut(CallEvent)) -> Turn {
         loop {
             match self.steps.next().await {
                 Step::Event(event) => on_event(event),
-                Step::Answer(answer) => return answer,
+                Step::Turn(turn) => return turn,
             }
         }
     }
@@ -100,7 +107,7 @@ impl CallHandle {
     pub(crate) fn cancel(&self, reason: Option<String>) {
         let steps = self.link.waiters.borrow_mut().remove(&self.id);
         if let Some(steps) = steps {
-            steps.push_last(Step::Answer(Answer::Cancelled));
+            steps.push_last(Step::Turn(Turn::Over(Answer::Cancelled)));
             let link = self.link.clone();
             let id = self.id;
             tokio::task::spawn_local(async move {

@@ -21,7 +21,7 @@ use mcproxy_mcp::{OwnKeyMap, json_string, method};
 
 use self::call::{EVENTS, Step};
 pub(crate) use self::{
-    call::{Answer, Call, CallEvent, CallHandle, Continuation, Need},
+    call::{Answer, Call, CallEvent, CallHandle, Continuation, Need, Turn},
     park::Park,
 };
 use super::{level::Level, metrics::ServerMetrics, outbox::Outbox, queue::Queue};
@@ -236,17 +236,17 @@ impl Link {
         match message {
             WorkerToGateway::Done { id, outcome } => self.settle(
                 id,
-                match outcome {
+                Turn::Over(match outcome {
                     Outcome::Result => Answer::Result(payload),
                     Outcome::Error => Answer::Error(payload),
-                },
+                }),
             ),
             WorkerToGateway::NeedsInput { id, resumption } => {
                 let continuation = match resumption {
                     Resumption::Parked { handle } => Continuation::Parked(Park::new(self, handle)),
                     Resumption::Again => Continuation::Again,
                 };
-                self.settle(id, Answer::NeedsInput(Need { payload, continuation }));
+                self.settle(id, Turn::NeedsInput(Need { payload, continuation }));
             }
             WorkerToGateway::Progress { id } => self.report(id, CallEvent::Progress(payload)),
             WorkerToGateway::Log { id: Some(id), .. } => self.report(id, CallEvent::Log(payload)),
@@ -285,16 +285,16 @@ impl Link {
 
     fn settle_all(&self, answer: impl Fn() -> Answer) {
         for (_, steps) in self.waiters.borrow_mut().drain() {
-            steps.push_last(Step::Answer(answer()));
+            steps.push_last(Step::Turn(Turn::Over(answer())));
         }
         self.close_if_over();
     }
 
-    fn settle(&self, id: u64, answer: Answer) {
+    fn settle(&self, id: u64, turn: Turn) {
         // Without a waiter: a call that was cancelled while its answer was on the way.
         let steps = self.waiters.borrow_mut().remove(&id);
         if let Some(steps) = steps {
-            steps.push_last(Step::Answer(answer));
+            steps.push_last(Step::Turn(turn));
             self.close_if_over();
         }
     }
