@@ -313,7 +313,7 @@ pub(crate) struct RawSettings {
     pub(crate) prewarm: u32,
     /// Which revisions of MCP are spoken to the server: `modern` is 2026-07-28, `legacy` those before it, which begin with `initialize`; `auto` asks the server once and remembers what it found. A server of both that asks its clients in the middle of a call may need `legacy`.
     pub(crate) era: RawEra,
-    /// What the server may ask the client of a call for, if that client can do it: `sampling`, `elicitation` (a form for the user), `elicitation.url` (a page for the user), `roots`. Unless given: nothing, and whatever its client can with `instances: per-session`.
+    /// What the server may ask the client of a call for, if that client can do it: `sampling`, `elicitation` (a form for the user), `elicitation.url` (a page for the user), `roots`. Unless given: nothing; with `instances: per-session`, and from a server of MCP 2026-07-28, whatever its client can.
     pub(crate) client_features: Option<Vec<RawClientFeature>>,
     /// Seconds that the client, or its user, may take to answer what the server asks; the timeouts of the call stand still meanwhile.
     #[schemars(range(min = 0.001, max = 86400))]
