@@ -3,7 +3,13 @@ use std::{rc::Rc, time::Instant};
 use mcproxy_ipc::SessionKey;
 use mcproxy_mcp::{ProtocolVersion, RequestId};
 
-use super::{level::Level, link::CallHandle, scope::Scope, session::Session, state::short, stateless::Visitor};
+use super::{
+    level::Level,
+    link::CallHandle,
+    scope::Scope,
+    session::{Session, short},
+    stateless::Visitor,
+};
 
 /// Who a request comes from.
 pub(crate) enum Caller {

@@ -5,8 +5,10 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use mcproxy_mcp::{RawObject, RawValue, RequestId, json_string, method, object_body, one_line, write_request};
 
-use super::{client::Features, pages::PAGE_ID, rewrite::Splices};
+use super::{client::Features, rewrite::Splices};
 
+/// The member by which a server of the initialize era names a page that it wants visited; 2026-07-28 has no such name.
+pub(crate) const PAGE_ID: &str = "elicitationId";
 /// Most things that one server may want at once.
 const MAX_REQUESTS: usize = 64;
 

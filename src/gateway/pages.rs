@@ -8,14 +8,12 @@ use mcproxy_ipc::{ServerName, SessionKey};
 use mcproxy_mcp::{ErrorCode, RawObject, method, one_line, write_notification};
 use memchr::memmem;
 
-use super::{rewrite::elements, session::Session, state::Gateway};
+use super::{input::PAGE_ID, rewrite::elements, session::Session, state::Gateway};
 
 /// Most pages that are remembered; the oldest is forgotten first.
 const MAX_PAGES: usize = 1024;
 /// Longest name of a page that is remembered, in bytes.
 const MAX_ID: usize = 256;
-/// The server's name of a page.
-pub(crate) const PAGE_ID: &str = "elicitationId";
 
 #[derive(Debug)]
 struct Page {

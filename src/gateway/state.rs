@@ -19,7 +19,7 @@ use super::{
     pages::{self, Pages},
     patience::Patience,
     scope::Scope,
-    session::Session,
+    session::{Session, short},
     sessions::Sessions,
     stateless::Listeners,
     subscriptions,
@@ -326,9 +326,4 @@ impl Gateway {
             pause = (pause * 2).min(RECONNECT.1);
         }
     }
-}
-
-/// Enough of a session's id to tell sessions apart in a log, too little to use it.
-pub(crate) fn short(id: &str) -> &str {
-    id.get(..8).unwrap_or(id)
 }

@@ -12,7 +12,7 @@ use super::{
     refusal::Refusal,
     sse::{self, Frame},
 };
-use crate::gateway::{dispatch, exchange, request::Incoming, state::short};
+use crate::gateway::{dispatch, exchange, request::Incoming, session::short};
 
 /// Frames between a session's stream and the socket; the session's own queue is where messages wait.
 const FRAMES: usize = 2;

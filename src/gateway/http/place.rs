@@ -13,9 +13,9 @@ use super::refusal::Refusal;
 use crate::gateway::{
     dispatch::Hello,
     scope::Scope,
-    session::Session,
+    session::{Session, short},
     sessions::{Limits, Opened},
-    state::{Gateway, short},
+    state::Gateway,
 };
 
 /// Who is calling, as the guard found out.

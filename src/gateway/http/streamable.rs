@@ -30,8 +30,8 @@ use crate::gateway::{
     exchange::{self, Related},
     reply::Reply,
     request::{Incoming, Request, read_params},
-    session::Session,
-    state::{Gateway, short},
+    session::{Session, short},
+    state::Gateway,
     stream::{Bounds, Stream},
 };
 

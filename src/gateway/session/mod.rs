@@ -344,3 +344,8 @@ impl Session {
         self.subscriptions.borrow().iter().cloned().collect()
     }
 }
+
+/// Enough of a session's id to tell sessions apart in a log, too little to use it.
+pub(crate) fn short(id: &str) -> &str {
+    id.get(..8).unwrap_or(id)
+}

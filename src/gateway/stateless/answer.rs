@@ -24,13 +24,7 @@ pub(super) fn is_known(method: &str) -> bool {
 
 /// Which list a method asks for.
 fn list_of(method: &str) -> Option<ListKind> {
-    Some(match method {
-        method::TOOLS_LIST => ListKind::Tools,
-        method::PROMPTS_LIST => ListKind::Prompts,
-        method::RESOURCES_LIST => ListKind::Resources,
-        method::TEMPLATES_LIST => ListKind::Templates,
-        _ => return None,
-    })
+    ListKind::ALL.into_iter().find(|kind| kind.method() == method)
 }
 
 /// Answers a request that got past the [ladder](super::climb).

@@ -5,12 +5,10 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use mcproxy_mcp::{ErrorCode, RawArray, RawObject, RawValue, json_string, method};
 
-use crate::gateway::reply::Reply;
+use crate::gateway::{input::PAGE_ID, reply::Reply};
 
 /// Most pages that one call may want visited at once.
 const MAX_PAGES: usize = 64;
-/// What servers of the initialize era call a page by; this revision has no such name.
-const PAGE_ID: &str = "elicitationId";
 
 /// The result that says what is wanted, under our `state` or the server's own. `None`: what it wants cannot be read.
 pub(crate) fn input_required(need: &[u8], state: Option<&str>) -> Option<Reply> {
