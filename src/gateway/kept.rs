@@ -3,17 +3,16 @@
 //! A file is a help and no more: one that is missing, too large or damaged is as good as none.
 
 use std::{
-    fs::File,
     io::{self, Read as _},
     path::Path,
 };
 
 use bytes::Bytes;
-use mcproxy_ipc::frame::MAX_PAYLOAD;
+use mcproxy_ipc::{frame::MAX_PAYLOAD, kept_file};
 
 /// Reads such a file; `None` when there is none. Blocks as long as the disk does.
 pub(crate) fn read(file: &Path) -> io::Result<Option<Bytes>> {
-    let file = match File::open(file) {
+    let file = match kept_file::open(file) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
@@ -32,9 +31,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_missing_file_is_nothing_and_one_without_end_is_an_error() {
-        let dir = std::env::temp_dir();
-        assert!(read(&dir.join("no-such-directory/no-such-file")).expect("nothing wrong with that").is_none());
+    fn a_missing_file_is_nothing_and_one_that_is_too_large_or_none_is_an_error() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = dir.path().join("time.00.json");
+        assert!(read(&file).expect("nothing wrong with that").is_none());
+        let sparse = std::fs::File::create(&file).expect("a file");
+        sparse.set_len(MAX_PAYLOAD as u64 + 1).expect("long, and all zeros");
+        assert!(read(&file).is_err());
         assert!(read(Path::new("/dev/zero")).is_err());
     }
 }

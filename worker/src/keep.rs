@@ -4,15 +4,13 @@
 //! Disks can be slow, so all of this happens on a thread of its own, one catalogue at a time, the latest first.
 
 use std::{
-    fs::{self, File, OpenOptions},
-    io::{self, Read as _, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
+    io::{self, Read as _},
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use bytes::Bytes;
-use mcproxy_ipc::frame::MAX_PAYLOAD;
+use mcproxy_ipc::{frame::MAX_PAYLOAD, kept_file};
 use slog::{Logger, warn};
 use tokio::{
     sync::{oneshot, watch},
@@ -75,34 +73,18 @@ async fn run(file: PathBuf, mut new: watch::Receiver<Bytes>, mut closed: oneshot
 
 /// Puts the whole content in place at once, or leaves what was there.
 fn write(file: &Path, content: &[u8]) -> io::Result<()> {
-    if holds(file, content) {
-        return Ok(());
-    }
-    // Two incarnations may write at the same time.
-    let unfinished = file.with_extension(format!("json.{}.tmp", std::process::id()));
-    let written = write_through(&unfinished, content).and_then(|()| fs::rename(&unfinished, file));
-    if written.is_err() {
-        // It is removed at the next start, too.
-        let _ = fs::remove_file(&unfinished);
-    }
-    written
+    if holds(file, content) { Ok(()) } else { kept_file::replace(file, content) }
 }
 
 fn holds(file: &Path, content: &[u8]) -> bool {
     let mut there = Vec::new();
-    let read = File::open(file).and_then(|file| file.take(content.len() as u64 + 1).read_to_end(&mut there));
+    let read = kept_file::open(file).and_then(|file| file.take(content.len() as u64 + 1).read_to_end(&mut there));
     read.is_ok() && there == content
-}
-
-fn write_through(path: &Path, content: &[u8]) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
-    file.write_all(content)?;
-    file.sync_all()
 }
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::MetadataExt as _;
+    use std::{fs, os::unix::fs::MetadataExt as _};
 
     use super::*;
 

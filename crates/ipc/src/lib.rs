@@ -20,6 +20,7 @@ mod generation;
 mod half;
 mod handover;
 mod hello;
+pub mod kept_file;
 pub mod log;
 mod name;
 mod pipes;

@@ -2,13 +2,13 @@
 //! itself passes by the supervisor.
 
 use std::{
-    fs::{self, File},
+    fs,
     io::{self, Read as _},
     path::{Path, PathBuf},
 };
 
 use mcproxy_config::ServerConfig;
-use mcproxy_ipc::{CatalogueKey, ServerDescription, data::ServerEra};
+use mcproxy_ipc::{CatalogueKey, ServerDescription, data::ServerEra, kept_file};
 use slog::{Logger, debug};
 
 /// Longest file with an era that is read, in bytes.
@@ -55,10 +55,10 @@ impl Offer {
         }
         if let Some(file) = self.verdict_file.clone() {
             let (log, text) = (log.clone(), verdict.as_ref().map(Verdict::to_text));
-            // The disk may be slow. What is not kept, or cut off, is found out again at the next start.
+            // The disk may be slow. What is not kept is found out again at the next start.
             tokio::task::spawn_blocking(move || {
                 let kept = match text {
-                    Some(text) => fs::write(&file, text),
+                    Some(text) => kept_file::replace(&file, text.as_bytes()),
                     None => fs::remove_file(&file),
                 };
                 if let Err(error) = kept {
@@ -101,12 +101,8 @@ impl Verdict {
 
     fn read(file: &Path) -> Option<Self> {
         let read = || -> io::Result<String> {
-            // Not a device or a pipe that somebody has put there.
-            if !fs::symlink_metadata(file)?.is_file() {
-                return Ok(String::new());
-            }
             let mut text = String::new();
-            File::open(file)?.take(MAX_FILE).read_to_string(&mut text)?;
+            kept_file::open(file)?.take(MAX_FILE).read_to_string(&mut text)?;
             Ok(text)
         };
         Self::from_text(&read().ok()?)

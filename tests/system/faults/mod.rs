@@ -14,6 +14,7 @@ mod runtime_dir;
 mod service;
 mod sinks;
 mod starts;
+mod state;
 mod stops;
 mod suspended;
 mod swap;
