@@ -106,9 +106,9 @@ async fn a_program_that_speaks_something_else_is_reported() {
         fixture("b", &[]),
     ]);
     let proxy = Proxy::launch(quick_restarts(servers)).await;
-    for name in ["echoing", "ending", "folder"] {
+    for (name, why) in [("echoing", "repeats what it is sent"), ("ending", "exited with code 0"), ("folder", "")] {
         let server = proxy.server_until("reported", name, |server| server.last_error.is_some()).await;
-        assert!(!server.is_ready(), "{server:?}");
+        assert!(!server.is_ready() && server.last_error.as_ref().is_some_and(|e| e.contains(why)), "{server:?}");
     }
     proxy.server_until("ready", "b", |server| server.is_ready()).await;
 }

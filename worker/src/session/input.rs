@@ -52,6 +52,9 @@ impl Session {
         match parse(bytes) {
             Ok(Message::Response { id, outcome }) => self.response(line, &id, outcome, now),
             Ok(Message::Notification { method, params }) => self.notification(line, &method, params, now),
+            Ok(Message::Request { method, .. }) if self.is_echo(&method) => {
+                self.cannot_speak("it repeats what it is sent, as no MCP server does; is `command` right?".to_owned());
+            }
             Ok(Message::Request { id, method, params }) => self.request(line, id, &method, params),
             Err(error) => {
                 // The ids of the server's own requests are not ours.

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use mcproxy_ipc::{EndReason, ServerDescription, data::ServerEra};
-use mcproxy_mcp::{ListKind, Outcome, ProtocolVersion, RawObject, RawValue};
+use mcproxy_mcp::{ListKind, Outcome, ProtocolVersion, RawObject, RawValue, method};
 use slog::debug;
 
 use super::{
@@ -54,7 +54,12 @@ impl Session {
         }
     }
 
-    fn cannot_speak(&mut self, why: String) {
+    /// Whether a request of the server can only be our own, come back. Answered, it would be taken for the answer.
+    pub(super) fn is_echo(&self, method: &str) -> bool {
+        matches!(self.phase, Phase::Opening { .. }) && [method::DISCOVER, method::INITIALIZE].contains(&method)
+    }
+
+    pub(super) fn cannot_speak(&mut self, why: String) {
         self.phase = Phase::Ending;
         self.out.events.push(Event::Broken(EndReason::Handshake(why)));
     }

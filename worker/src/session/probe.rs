@@ -193,7 +193,10 @@ impl Probe {
     /// The server does not speak 2026-07-28, for the reason given.
     fn fall_back(&mut self, why: &str) -> Next {
         match self.rule {
-            EraRule::Only(_) => Next::Failed(format!("it does not speak 2026-07-28 (`era` is `modern`): {why}")),
+            EraRule::Only(_) => {
+                let hint = "`era` is `modern`; `auto` would try `initialize`, too";
+                Next::Failed(format!("it does not speak 2026-07-28 ({hint}): {why}"))
+            }
             EraRule::Auto { .. } => self.initialize(),
         }
     }
@@ -309,7 +312,8 @@ mod tests {
     fn what_is_configured_is_not_corrected() {
         let (mut probe, next, _) = begun(EraRule::Only(ServerEra::Modern));
         assert_eq!((next, probe.excuses_an_end(), probe.deadline()), (Next::Discover, false, None));
-        assert!(matches!(probe.heard(Heard::DiscoverRefused(refusal(-32601, &[]))), Next::Failed(_)));
+        let failed = probe.heard(Heard::DiscoverRefused(refusal(-32601, &[])));
+        assert!(matches!(&failed, Next::Failed(why) if why.contains("auto")), "{failed:?}");
         let (mut probe, next, _) = begun(EraRule::Only(ServerEra::Legacy));
         assert_eq!(next, Next::Initialize);
         let failed = probe.heard(Heard::GreetingRefused(refusal(UNSUPPORTED_VERSION, &["2026-07-28"])));

@@ -139,6 +139,16 @@ fn a_server_that_is_not_ready_in_time_is_given_up() {
 }
 
 #[test]
+fn a_program_that_repeats_what_it_is_told_is_called_that_and_its_echoes_are_no_answers() {
+    let now = Instant::now();
+    let mut session = Session::new(&spec(), false, discard(), now);
+    let question = written(&mut session);
+    say(&mut session, question.trim(), now);
+    assert!(matches!(&session.out.events[..], [Event::Broken(EndReason::Handshake(why))] if why.contains("repeats")));
+    assert_eq!(written(&mut session), "", "nothing that it could repeat as an answer");
+}
+
+#[test]
 fn an_error_in_answer_to_initialize_is_a_failed_handshake() {
     let now = Instant::now();
     let mut session = Session::new(&spec(), false, discard(), now);
