@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{dice::Dice, ledger::Ledger, plan::SERVERS};
+use super::{dice::Dice, ledger::Ledger};
 use crate::support::text;
 
 /// The tokens and texts of a client begin with this, so that everything it gets shows whose it is.
@@ -93,6 +93,16 @@ impl Call {
         json!({"jsonrpc": "2.0", "id": self.id, "method": self.method, "params": self.params})
     }
 
+    /// The same as a request of 2026-07-28, which says of its client all that is to be known.
+    pub(super) fn stateless_message(&self) -> Value {
+        let mut message = self.message();
+        let meta = &mut message["params"]["_meta"];
+        meta["io.modelcontextprotocol/protocolVersion"] = "2026-07-28".into();
+        meta["io.modelcontextprotocol/clientInfo"] = json!({"name": "chaos", "version": "1"});
+        meta["io.modelcontextprotocol/clientCapabilities"] = json!({});
+        message
+    }
+
     pub(super) fn cancellation(&self) -> Value {
         json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": self.id}})
     }
@@ -128,9 +138,4 @@ impl Call {
             ledger.violated("every answer is the caller's own", format!("client {client} got {got}"));
         }
     }
-}
-
-/// Any server.
-pub(super) fn any_server(dice: &mut Dice) -> usize {
-    dice.within(0..SERVERS as u64) as usize
 }

@@ -10,6 +10,12 @@ pub(super) const SERVERS: usize = 10;
 /// The first of them have clients at endpoints of their own, and stay configured: an endpoint goes with its server.
 pub(super) const OWN_ENDPOINTS: usize = 2;
 
+/// The one that is started by its first call, and rests when nobody calls.
+pub(super) const LAZY: usize = 6;
+
+/// The one of which each session has a process.
+pub(super) const PER_SESSION: usize = 7;
+
 /// A process that something happens to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Victim {

@@ -7,8 +7,9 @@ use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
 
 use super::{
-    call::{Call, Leave, any_server},
+    call::{Call, Leave},
     dice::Dice,
+    fleet::any_server,
     ledger::Ledger,
     streamable::{AGAIN, PATIENCE},
 };

@@ -5,8 +5,9 @@ use reqwest::{Client, StatusCode};
 use serde_json::Value;
 
 use super::{
-    call::{Call, Leave, any_server},
+    call::{Call, Leave},
     dice::Dice,
+    fleet::any_server,
     ledger::Ledger,
 };
 use crate::support::{Answer, initialize};

@@ -13,11 +13,12 @@ use tokio::{io::AsyncWriteExt, net::TcpStream};
 use super::{
     call::{Call, Leave},
     dice::Dice,
+    fleet::{self, Kind, Setup, kind, name},
     ledger::{Ledger, Recoveries},
     plan::{Edit, Fault, Misdeed, SERVERS, Step, Victim},
     streamable::{Outcome, Streamable},
 };
-use crate::support::{Proxy, SystemView, fixture};
+use crate::support::{Proxy, SystemView};
 
 /// Server and worker: the longest delay before a restart (1.1 s as configured here), a start, and what a busy machine adds.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -34,13 +35,8 @@ enum Wish {
     After(String, u64),
     /// Another gateway.
     Gateway(u32),
-}
-
-/// The configuration as the run has changed it so far.
-#[derive(Debug, Default)]
-struct Setup {
-    changes: [u64; SERVERS],
-    extra: bool,
+    /// An answer of that server, which need not be started anew for it.
+    Answer(usize),
 }
 
 /// Who does it.
@@ -51,32 +47,6 @@ pub(super) struct Striker<'a> {
     pub(super) recoveries: RefCell<Recoveries>,
     /// Numbers of the clients it makes up.
     next: Cell<u64>,
-}
-
-pub(super) fn name(server: usize) -> String {
-    format!("s{server}")
-}
-
-impl Setup {
-    fn servers(&self) -> Vec<String> {
-        (0..SERVERS).map(name).chain(self.extra.then(|| "extra".to_owned())).collect()
-    }
-
-    fn json(&self, without: Option<usize>) -> Value {
-        let known = (0..SERVERS)
-            .filter(|server| Some(*server) != without)
-            .map(|server| fixture(&name(server), &["--stderr", &format!("change {}", self.changes[server])]));
-        let servers: Vec<Value> = known.chain(self.extra.then(|| fixture("extra", &[]))).collect();
-        let defaults = json!({
-            "timeout": 20, "restart": {"initialDelay": 0.2, "maxDelay": 1}, "limits": {"maxLine": 1 << 20}
-        });
-        json!({"servers": servers, "defaults": defaults})
-    }
-}
-
-/// The configuration at the beginning.
-pub(super) fn config() -> Value {
-    Setup::default().json(None)
 }
 
 impl<'a> Striker<'a> {
@@ -150,10 +120,12 @@ impl<'a> Striker<'a> {
                 status.servers.iter().any(|s| s.name == *name && s.generation > *generation)
             }
             Wish::Gateway(pid) => status.gateway.as_ref().is_some_and(|gateway| gateway.pid != *pid),
+            // See `answers`.
+            Wish::Answer(_) => true,
         };
         status.config_error.is_none()
             && wanted == present
-            && status.servers.iter().all(|server| server.is_ready() && server.server_pid.is_some())
+            && status.servers.iter().all(fleet::is_well)
             && wishes.iter().all(fulfilled)
     }
 
@@ -162,7 +134,8 @@ impl<'a> Striker<'a> {
         let mut servers: Vec<usize> = wishes
             .iter()
             .filter_map(|wish| match wish {
-                Wish::After(name, _) => name.strip_prefix('s')?.parse().ok(),
+                Wish::After(name, _) => fleet::number(name),
+                Wish::Answer(server) => Some(*server),
                 Wish::Gateway(_) => None,
             })
             .collect();
@@ -188,35 +161,36 @@ impl<'a> Striker<'a> {
     }
 
     async fn commit(&self, fault: Fault, before: &SystemView) -> Option<Wish> {
-        let generation = |server: usize| Wish::After(name(server), before.server(&name(server)).generation);
         match fault {
             Fault::Kill(victim) => {
-                send(pid(victim, before), Signal::KILL);
+                self.send(victim, before, Signal::KILL);
                 Some(match victim {
-                    Victim::Server(server) | Victim::Worker(server) => generation(server),
+                    Victim::Server(server) => after_its_end(server, before),
+                    Victim::Worker(server) if kind(server) == Kind::PerSession => another(server, before),
+                    Victim::Worker(server) => after_its_end(server, before),
                     Victim::Gateway => Wish::Gateway(before.gateway_pid()),
                 })
             }
             Fault::Suspend(victim, time) => {
-                send(pid(victim, before), Signal::STOP);
+                let suspended = self.send(victim, before, Signal::STOP);
                 tokio::time::sleep(time).await;
-                send(pid(victim, before), Signal::CONT);
+                suspended.into_iter().for_each(|pid| send(pid, Signal::CONT));
                 None
             }
             Fault::Misbehave(server, Misdeed::Daemon) => {
                 self.call(|id| Call::misdeed(id, server, "double_fork", json!({}))).await;
-                send(pid(Victim::Server(server), before), Signal::KILL);
-                Some(generation(server))
+                self.send(Victim::Server(server), before, Signal::KILL);
+                Some(after_its_end(server, before))
             }
             Fault::Misbehave(server, misdeed) => {
                 let (tool, arguments) = tool(misdeed);
                 let response = self.call(|id| Call::misdeed(id, server, tool, arguments)).await?;
-                (response["error"]["code"] == 31003).then(|| generation(server))
+                (response["error"]["code"] == 31003).then(|| after_its_end(server, before))
             }
             Fault::Edit(edit) => self.edit(edit, before).await,
             Fault::Restart(server) => {
                 let finished = self.proxy.cli(&["restart", &name(server)]).await;
-                (finished.code == Some(0)).then(|| generation(server))
+                (finished.code == Some(0)).then(|| another(server, before))
             }
             Fault::Reload => {
                 send(self.proxy.pid(), Signal::HUP);
@@ -235,13 +209,33 @@ impl<'a> Striker<'a> {
         }
     }
 
+    /// To whoever is meant now, as far as there is anybody; returns to whom.
+    fn send(&self, victim: Victim, status: &SystemView, signal: Signal) -> Vec<u32> {
+        let pids: Vec<u32> = match victim {
+            Victim::Server(server) if kind(server) == Kind::PerSession => {
+                let own = format!(" --name {} ", name(server));
+                let processes = self.proxy.processes().into_iter();
+                processes
+                    .filter(|(_, line)| line.contains("mcproxy-fixture") && line.contains(&own))
+                    .map(|(pid, _)| pid)
+                    .collect()
+            }
+            Victim::Server(server) => status.server(&name(server)).server_pid.into_iter().collect(),
+            Victim::Worker(server) => status.server(&name(server)).worker_pid.into_iter().collect(),
+            Victim::Gateway => vec![status.gateway_pid()],
+        };
+        pids.iter().for_each(|pid| send(*pid, signal));
+        pids
+    }
+
     async fn edit(&self, edit: Edit, before: &SystemView) -> Option<Wish> {
         let write = |without| self.proxy.write_config(&self.setup.borrow().json(without).to_string());
         match edit {
             Edit::Change(server) => {
                 self.setup.borrow_mut().changes[server] += 1;
                 write(None);
-                return Some(Wish::After(name(server), before.server(&name(server)).generation));
+                // One that rests has nothing that could be replaced.
+                return Some(if kind(server) == Kind::Lazy { Wish::Answer(server) } else { another(server, before) });
             }
             Edit::Extra => {
                 let there = &mut self.setup.borrow_mut().extra;
@@ -323,11 +317,16 @@ fn tool(misdeed: Misdeed) -> (&'static str, Value) {
     }
 }
 
-fn pid(victim: Victim, status: &SystemView) -> u32 {
-    match victim {
-        Victim::Server(server) => status.server(&name(server)).pid(),
-        Victim::Worker(server) => status.server(&name(server)).worker_pid.expect("a ready server has a worker"),
-        Victim::Gateway => status.gateway_pid(),
+/// Another incarnation than the one of before.
+fn another(server: usize, before: &SystemView) -> Wish {
+    Wish::After(name(server), before.server(&name(server)).generation)
+}
+
+/// What follows the end of a server's process: where it is started by calls, or for sessions, the next call shows it.
+fn after_its_end(server: usize, before: &SystemView) -> Wish {
+    match kind(server) {
+        Kind::Eager => another(server, before),
+        Kind::Lazy | Kind::PerSession => Wish::Answer(server),
     }
 }
 
