@@ -6,7 +6,7 @@ use crate::edges::sources;
 
 /// The rows that must be seen, and how many of them at least (issue 3).
 const CONTRACT: [u32; 5] = [61, 62, 65, 67, 68];
-const AT_LEAST: usize = 61;
+const AT_LEAST: usize = 62;
 
 struct Row {
     number: u32,

@@ -19,5 +19,6 @@ mod stops;
 mod suspended;
 mod swap;
 mod trees;
+mod vanished;
 mod versions;
 mod watch;
