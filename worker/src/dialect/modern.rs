@@ -132,9 +132,14 @@ pub(crate) fn read_discovery(result: &str) -> Introduction<'_> {
 pub(crate) fn versions(list: Option<&RawValue>) -> Vec<String> {
     /// More than there will be for a while.
     const MOST: usize = 32;
+    texts(list, MOST)
+}
+
+/// The texts of a list, at most so many; what is none is left out.
+pub(crate) fn texts(list: Option<&RawValue>, most: usize) -> Vec<String> {
     let elements =
         list.and_then(|raw| RawArray::from_raw(raw).ok()).map_or_else(Vec::new, |RawArray(elements)| elements);
-    elements.into_iter().take(MOST).filter_map(|raw| serde_json::from_str(raw.get()).ok()).collect()
+    elements.into_iter().take(most).filter_map(|raw| serde_json::from_str(raw.get()).ok()).collect()
 }
 
 /// Whether a result says what the server needs before it can give the real one: `input_required`.

@@ -15,12 +15,19 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// Most resources that are listened to at one server.
 const MAX_URIS: usize = 10_000;
 
+/// A call that wants a resource listened to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Waiting {
+    /// As a request to the server.
+    call: u64,
+    uri: String,
+}
+
 /// A request that a server has, and those that wait for it to be acknowledged.
 #[derive(Debug)]
 struct Opening {
     id: u64,
-    /// Calls, as requests to the server.
-    waiting: Vec<u64>,
+    waiting: Vec<Waiting>,
 }
 
 /// What a server is listened to for.
@@ -33,7 +40,7 @@ pub(super) struct Listening {
     /// The one that will replace it.
     opening: Option<Opening>,
     /// Calls whose resources are not in `opening` yet.
-    waiting: Vec<u64>,
+    waiting: Vec<Waiting>,
     /// Something else is wanted than what was asked for last.
     changed: bool,
     /// The server knows no such method.
@@ -46,6 +53,8 @@ pub(super) struct Listening {
 pub(super) struct Acknowledged {
     /// They are answered now.
     pub(super) done: Vec<u64>,
+    /// The server listens to other resources, but not to theirs.
+    pub(super) left_out: Vec<u64>,
     /// The stream before this one, which is to be cancelled.
     pub(super) replaced: Option<u64>,
 }
@@ -70,8 +79,8 @@ impl Listening {
         if self.uris.len() >= MAX_URIS {
             return Err("too many resources of this server are listened to (10000)");
         }
-        self.changed |= self.uris.insert(uri) || self.current.is_none();
-        self.waiting.push(call);
+        self.changed |= self.uris.insert(uri.clone()) || self.current.is_none();
+        self.waiting.push(Waiting { call, uri });
         Ok(())
     }
 
@@ -100,28 +109,29 @@ impl Listening {
     /// Calls whose resources are in what was asked for already, and need not wait.
     pub(super) fn take_settled(&mut self) -> Vec<u64> {
         let settled = !self.changed && self.opening.is_none() && self.current.is_some();
-        if settled { std::mem::take(&mut self.waiting) } else { Vec::new() }
+        if settled { calls(std::mem::take(&mut self.waiting)) } else { Vec::new() }
     }
 
-    /// The server took this request.
-    pub(super) fn acknowledged(&mut self, id: u64) -> Acknowledged {
-        match self.opening.take_if(|opening| opening.id == id) {
-            Some(opening) => {
-                let replaced = self.current.replace(id);
-                Acknowledged { done: opening.waiting, replaced }
-            }
-            None => Acknowledged::default(),
+    /// The server took this request. `honoured`: the resources that it says it listens to; `None`: it does not say.
+    pub(super) fn acknowledged(&mut self, id: u64, honoured: Option<&[String]>) -> Acknowledged {
+        let Some(opening) = self.opening.take_if(|opening| opening.id == id) else { return Acknowledged::default() };
+        let replaced = self.current.replace(id);
+        let is_honoured = |waiting: &Waiting| honoured.is_none_or(|uris| uris.contains(&waiting.uri));
+        let (done, left_out): (Vec<_>, Vec<_>) = opening.waiting.into_iter().partition(is_honoured);
+        for waiting in &left_out {
+            self.uris.remove(&waiting.uri);
         }
+        Acknowledged { done: calls(done), left_out: calls(left_out), replaced }
     }
 
     /// The server ended a stream, or refused to open it. Says which calls fail with that.
     pub(super) fn ended(&mut self, id: u64, unknown_method: bool, now: Instant) -> Vec<u64> {
         self.current.take_if(|current| *current == id);
         let opening = self.opening.take_if(|opening| opening.id == id);
-        let mut failed = opening.map_or_else(Vec::new, |opening| opening.waiting);
+        let mut failed = opening.map_or_else(Vec::new, |opening| calls(opening.waiting));
         if unknown_method {
             self.refused = true;
-            failed.append(&mut self.waiting);
+            failed.append(&mut calls(std::mem::take(&mut self.waiting)));
         } else if self.current.is_none() && self.opening.is_none() {
             self.again_at = Some(now + PAUSE);
         }
@@ -137,6 +147,10 @@ impl Listening {
     pub(super) fn deadline(&self) -> Option<Instant> {
         self.again_at
     }
+}
+
+fn calls(waiting: Vec<Waiting>) -> Vec<u64> {
+    waiting.into_iter().map(|waiting| waiting.call).collect()
 }
 
 #[cfg(test)]
@@ -159,12 +173,25 @@ mod tests {
         let mut listening = listening(now);
         listening.subscribe("a:b".to_owned(), 70).expect("it can");
         assert_eq!(listening.due(|| 2, now), None, "one at a time");
-        assert_eq!(listening.acknowledged(1), Acknowledged::default());
+        assert_eq!(listening.acknowledged(1, None), Acknowledged::default());
         assert_eq!(listening.due(|| 2, now), Some(2));
         assert_eq!(listening.filter().1.collect::<Vec<_>>(), ["a:b"]);
-        assert_eq!(listening.acknowledged(2), Acknowledged { done: vec![70], replaced: Some(1) });
+        let acknowledged = listening.acknowledged(2, Some(&["a:b".to_owned()]));
+        assert_eq!(acknowledged, Acknowledged { done: vec![70], left_out: vec![], replaced: Some(1) });
         listening.subscribe("a:b".to_owned(), 71).expect("it can");
         assert_eq!((listening.due(|| 3, now), listening.take_settled()), (None, vec![71]));
+    }
+
+    #[test]
+    fn a_resource_that_the_server_leaves_out_is_not_said_to_be_listened_to() {
+        let now = Instant::now();
+        let mut listening = Listening::default();
+        listening.subscribe("a:b".to_owned(), 70).expect("it can");
+        listening.subscribe("a:c".to_owned(), 71).expect("it can");
+        assert_eq!(listening.due(|| 1, now), Some(1));
+        let acknowledged = listening.acknowledged(1, Some(&["a:c".to_owned()]));
+        assert_eq!((acknowledged.done, acknowledged.left_out), (vec![71], vec![70]));
+        assert_eq!(listening.filter().1.collect::<Vec<_>>(), ["a:c"]);
     }
 
     #[test]
@@ -181,12 +208,12 @@ mod tests {
     fn a_stream_that_the_server_ended_is_opened_again_after_a_pause() {
         let now = Instant::now();
         let mut listening = listening(now);
-        listening.acknowledged(1);
+        listening.acknowledged(1, None);
         assert!(listening.ended(1, false, now).is_empty());
         assert_eq!(listening.due(|| 2, now), None);
         assert_eq!(listening.due(|| 2, now + PAUSE), Some(2));
         // The end of one that was replaced means nothing.
-        listening.acknowledged(2);
+        listening.acknowledged(2, None);
         assert_eq!((listening.ended(1, false, now), listening.deadline()), (vec![], None));
     }
 
@@ -210,7 +237,7 @@ mod tests {
                 match step {
                     0 => { calls += 1; asked += 1; listening.subscribe(format!("r:{n}"), calls).expect("it can"); }
                     1 => listening.unsubscribe(&format!("r:{n}")),
-                    2 => if let Some(id) = open.pop() { over += listening.acknowledged(id).done.len() },
+                    2 => if let Some(id) = open.pop() { over += listening.acknowledged(id, None).done.len() },
                     _ => if let Some(id) = open.pop() { over += listening.ended(id, false, now).len() },
                 }
                 if let Some(id) = listening.due(|| { next += 1; next }, now + PAUSE) { open.push(id) }

@@ -80,9 +80,18 @@ impl Session {
     pub(super) fn listen_acknowledged(&mut self, params: Option<&RawValue>, now: Instant) {
         let params = params.and_then(|raw| RawObject::from_raw(raw).ok()).unwrap_or_default();
         let Some(id) = modern::subscription(&params) else { return };
-        let acknowledged = self.listening.acknowledged(id);
+        let honoured = params
+            .get_object("notifications")
+            .map(|notifications| modern::texts(notifications.get("resourceSubscriptions"), usize::MAX));
+        let acknowledged = self.listening.acknowledged(id, honoured.as_deref());
         for call in acknowledged.done {
             self.take_note(call);
+        }
+        for upstream in acknowledged.left_out {
+            if let Some(call) = self.calls.close(upstream) {
+                let text = "the server does not tell when this resource changes";
+                self.fail(call, &ErrorObject::new(ErrorCode::INVALID_PARAMS, text));
+            }
         }
         if let Some(replaced) = acknowledged.replaced {
             legacy::cancel(&mut self.out.server, replaced, Some("another stream takes its place"));
