@@ -1,3 +1,5 @@
+//! For how long an answer may be kept, and by whom, as it is written into it.
+
 use crate::gateway::{
     builtin,
     catalogue::{Hints, ListKind, View},

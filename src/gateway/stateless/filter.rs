@@ -1,3 +1,5 @@
+//! What a listener wants to hear, as it is written.
+
 use mcproxy_mcp::{ErrorCode, ErrorObject, RawArray, RawObject, RawValue, json_string};
 use serde::Deserialize;
 

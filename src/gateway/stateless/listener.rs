@@ -1,3 +1,5 @@
+//! One client that listens: what it wants to hear, and the queue to its stream.
+
 use std::{
     cell::{Cell, RefCell},
     collections::HashSet,

@@ -1,3 +1,5 @@
+//! How listening begins and ends: what is acknowledged, what servers are asked to tell, and all who listen.
+
 use std::{cell::RefCell, rc::Rc, time::Duration};
 
 use bytes::Bytes;

@@ -1,3 +1,5 @@
+//! What a request that is made once more brings along: `inputResponses` and `requestState`.
+
 use mcproxy_mcp::{RawObject, RawValue};
 
 /// Under these names a client brings what it was asked for (2026-07-28, multi round-trip requests).

@@ -1,3 +1,5 @@
+//! A header that is there once, not at all, or more often than it can mean something.
+
 /// What a request's headers say under one name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stated<'r> {

@@ -1,3 +1,5 @@
+//! Who makes a request that stands for itself, as far as what is behind the dialect needs to know.
+
 use std::cell::RefCell;
 
 use mcproxy_ipc::SessionKey;
