@@ -8,6 +8,7 @@ mod kills;
 mod limits;
 mod noise;
 mod orphans;
+mod parked;
 mod phases;
 mod reload;
 mod runtime_dir;

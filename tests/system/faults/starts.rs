@@ -73,6 +73,45 @@ async fn a_server_that_never_answers_initialize_is_given_up_after_its_start_time
 }
 
 #[tokio::test]
+async fn a_server_that_answers_after_its_start_timeout_is_not_taken_for_ready() {
+    for era in ["legacy", "modern"] {
+        // It answers while it is being ended, and ignores the first two requests to end.
+        let flags = ["--era", era, "--ignore-term", "--start-delay-ms", "1800", "--record", "late.record"];
+        let mut late = fixture("late", &flags);
+        late["startTimeout"] = json!(0.8);
+        let proxy = Proxy::launch(quick_restarts(json!([late, fixture("b", &[])]))).await;
+        let server = proxy.server_until("given up twice", "late", |server| server.generation >= 3).await;
+        assert!(server.last_error.as_ref().is_some_and(|error| error.contains("startTimeout")), "{server:?}");
+        let heard = std::fs::read_to_string(proxy.dir().join("late.record")).unwrap_or_default();
+        assert!(heard.contains("server/discover"), "{era}: it did read the question, and answered: {heard}");
+        let taken = proxy.log().lines().any(|line| line.contains("server is ready") && line.contains("server: late"));
+        assert!(!taken, "{era}: {}", proxy.log());
+        let session = proxy.session().await;
+        assert!(!session.tools().await.contains(&"late__echo".to_owned()), "{era}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_crashes_each_time_it_is_ready_waits_longer_each_time_and_a_restart_by_hand_does_not() {
+    for era in ["legacy", "modern"] {
+        let proxy = Proxy::launch(json!({
+            "servers": [fixture("loop", &["--era", era, "--exit-after-ms", "400"])],
+            "defaults": {"restart": {"initialDelay": 0.3, "maxDelay": 60}}
+        }))
+        .await;
+        // 0.3, 0.6, 1.2, 2.4, 4.8: none of its moments of health makes it begin anew.
+        let waiting = proxy
+            .server_until("waits for longer", "loop", |server| server.retry_in_seconds.is_some_and(|wait| wait > 3.5))
+            .await;
+        assert_eq!(waiting.state, "backoff", "{era}: {waiting:?}");
+        let begun = Instant::now();
+        assert_eq!(proxy.cli(&["restart", "loop"]).await.code, Some(0), "{era}");
+        assert!(proxy.server("loop").await.generation > waiting.generation, "{era}");
+        assert!(begun.elapsed() < Duration::from_secs(3), "{era}: it waited {:?}", begun.elapsed());
+    }
+}
+
+#[tokio::test]
 async fn a_server_that_leaves_by_itself_is_started_again() {
     let proxy = Proxy::launch(quick_restarts(json!([fixture("leaving", &["--exit-after-ms", "600"])]))).await;
     proxy.server_until("ready again", "leaving", |server| server.is_ready() && server.restarts >= 1).await;
