@@ -3,7 +3,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{dice::Dice, ledger::Ledger};
-use crate::support::text;
+use crate::support::{Answer, text};
 
 /// The tokens and texts of a client begin with this, so that everything it gets shows whose it is.
 pub(super) fn mark(client: u64) -> String {
@@ -126,6 +126,25 @@ impl Call {
             got.truncate(got.floor_char_boundary(300));
             ledger.violated("every answer is the caller's own", format!("{:?} got {got}", self.expect));
         }
+    }
+
+    /// Looks at everything that came in answer to the request, and gives the response. That there is none is as it should be
+    /// for calls that were `given_up`.
+    pub(super) fn check_all(&self, ledger: &Ledger, client: u64, answer: &Answer, given_up: bool) -> Option<Value> {
+        let (responses, others): (Vec<Value>, Vec<Value>) = answer
+            .messages()
+            .into_iter()
+            .partition(|message| message["id"] == self.id && message.get("method").is_none());
+        for other in &others {
+            Self::check_other(ledger, client, other);
+        }
+        match &responses[..] {
+            [response] => self.check(ledger, response),
+            [] if given_up => ledger.count("cancelled by the client"),
+            [] => ledger.violated("no answer is lost", format!("client {client}: {self:?}: {answer:?}")),
+            several => ledger.violated("no call is answered twice", format!("client {client}: {several:?}")),
+        }
+        responses.into_iter().next()
     }
 
     /// Looks at a message that came with this call's answer but is not it.

@@ -79,6 +79,18 @@ impl Ledger {
         }
     }
 
+    /// A request of that client brought no response at all.
+    pub(super) fn failed(&self, client: u64, begun: Instant, error: &reqwest::Error) {
+        let what = || format!("client {client} after {:?}: {error:?}", begun.elapsed());
+        if error.is_timeout() {
+            self.violated("no answer is lost", what());
+        } else if error.is_connect() {
+            self.violated("no connection is refused", what());
+        } else {
+            self.broke(begun, what);
+        }
+    }
+
     pub(super) fn calls(&self) -> u64 {
         self.outcomes.borrow().values().sum()
     }

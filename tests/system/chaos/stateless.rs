@@ -61,18 +61,7 @@ impl Stateless {
         };
         match answer {
             Ok(answer) => self.enter(call, &answer, ledger),
-            Err(error) => self.failed(ledger, begun, &error),
-        }
-    }
-
-    fn failed(&self, ledger: &Ledger, begun: Instant, error: &reqwest::Error) {
-        let what = || format!("client {} after {:?}: {error:?}", self.number, begun.elapsed());
-        if error.is_timeout() {
-            ledger.violated("no answer is lost", what());
-        } else if error.is_connect() {
-            ledger.violated("no connection is refused", what());
-        } else {
-            ledger.broke(begun, what);
+            Err(error) => ledger.failed(self.number, begun, &error),
         }
     }
 
@@ -80,18 +69,7 @@ impl Stateless {
         if !answer.header("content-type").is_some_and(|kind| kind.contains("json") || kind.contains("event-stream")) {
             return ledger.count(format!("HTTP {}", answer.status.as_u16()));
         }
-        let (responses, others): (Vec<Value>, Vec<Value>) = answer
-            .messages()
-            .into_iter()
-            .partition(|message| message["id"] == call.id && message.get("method").is_none());
-        for other in &others {
-            Call::check_other(ledger, self.number, other);
-        }
-        match &responses[..] {
-            [response] => call.check(ledger, response),
-            [] => ledger.violated("no answer is lost", format!("client {}: {call:?}: {answer:?}", self.number)),
-            several => ledger.violated("no call is answered twice", format!("client {}: {several:?}", self.number)),
-        }
+        call.check_all(ledger, self.number, answer, false);
     }
 
     /// Only listens: no answer to anybody's call may come to it.
@@ -106,7 +84,7 @@ impl Stateless {
                     let what = format!("listener {}: HTTP {}", self.number, response.status());
                     ledger.violated("whoever listens is heard", what);
                 }
-                Err(error) => self.failed(ledger, begun, &error),
+                Err(error) => ledger.failed(self.number, begun, &error),
             }
             tokio::time::sleep(AGAIN).await;
         }

@@ -91,7 +91,7 @@ impl Streamable {
                     tokio::time::sleep(AGAIN).await;
                 }
                 Err(error) => {
-                    self.failed(ledger, begun, &error);
+                    ledger.failed(self.number, begun, &error);
                     tokio::time::sleep(AGAIN).await;
                 }
             }
@@ -108,17 +108,6 @@ impl Streamable {
         let response = request.timeout(PATIENCE).send().await?;
         let (status, headers) = (response.status(), response.headers().clone());
         Ok(Answer { status, headers, body: response.text().await? })
-    }
-
-    fn failed(&self, ledger: &Ledger, begun: Instant, error: &reqwest::Error) {
-        let what = || format!("client {} after {:?}: {error:?}", self.number, begun.elapsed());
-        if error.is_timeout() {
-            ledger.violated("no answer is lost", what());
-        } else if error.is_connect() {
-            ledger.violated("no connection is refused", what());
-        } else {
-            ledger.broke(begun, what);
-        }
     }
 
     /// Makes one call and enters what came of it.
@@ -147,7 +136,7 @@ impl Streamable {
         match answer {
             Ok(answer) => self.enter(call, &answer, ledger),
             Err(error) => {
-                self.failed(ledger, begun, &error);
+                ledger.failed(self.number, begun, &error);
                 Outcome::Entered(None)
             }
         }
@@ -167,19 +156,6 @@ impl Streamable {
                 return Outcome::Entered(None);
             }
         }
-        let (responses, others): (Vec<Value>, Vec<Value>) = answer
-            .messages()
-            .into_iter()
-            .partition(|message| message["id"] == call.id && message.get("method").is_none());
-        for other in &others {
-            Call::check_other(ledger, self.number, other);
-        }
-        match &responses[..] {
-            [response] => call.check(ledger, response),
-            [] if cancelled => ledger.count("cancelled by the client"),
-            [] => ledger.violated("no answer is lost", format!("client {}: {call:?}: {others:?}", self.number)),
-            several => ledger.violated("no call is answered twice", format!("client {}: {several:?}", self.number)),
-        }
-        Outcome::Entered(responses.into_iter().next())
+        Outcome::Entered(call.check_all(ledger, self.number, answer, cancelled))
     }
 }
