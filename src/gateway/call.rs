@@ -87,7 +87,7 @@ pub(crate) async fn task(exchange: &Exchange, method: &'static str, mut params: 
 }
 
 /// A method that no revision knows: it goes to the one server of the endpoint that declares the extension it belongs to,
-/// with its params as they are. `None` in the first place: there is no such server.
+/// with its params as they are. `Err`: there is no such server, or several. `Ok(None)`: the client cancelled the call.
 pub(crate) async fn foreign(exchange: &Exchange, method: &str, params: RawObject<'_>) -> Result<Option<Reply>, ()> {
     let server = exchange.view().owner_of(method).cloned().ok_or(())?;
     Ok(Forward::new(exchange, method.to_owned(), server, params).run(rewrite::unchanged).await)
