@@ -4,15 +4,12 @@ use std::{path::PathBuf, sync::Arc, time::Instant};
 
 use mcproxy_ipc::log::DroppedRecords;
 use slog::Logger;
-use tokio::sync::{Notify, Semaphore, watch};
+use tokio::sync::{Notify, watch};
 
 use crate::{
     cgroups::Cgroups, child::Programs, children::Children, gateway::GatewaySnapshot, log_ring::Follow,
-    runtime_dir::Paths, server::ServerHandle,
+    runtime_dir::Paths, server::ServerHandle, start_queue::StartQueue,
 };
-
-/// So many servers may be in their start at once.
-pub(crate) const START_SLOTS: usize = 4;
 
 /// What is in force, for status.
 #[derive(Debug, Clone)]
@@ -47,8 +44,8 @@ pub(crate) struct Context {
     pub(crate) log_dropped: DroppedRecords,
     /// The processes that are ours.
     pub(crate) children: Children,
-    /// One permit for each start at once.
-    pub(crate) start_slots: Arc<Semaphore>,
+    /// Where servers wait for their turn to start.
+    pub(crate) starts: StartQueue,
     /// New log lines of all servers.
     pub(crate) follow: Follow,
     /// Rung when the route of a server changed, for the gateway's task.

@@ -33,6 +33,8 @@ mod respawn;
 mod runtime_dir;
 mod server;
 mod service_manager;
+mod start_place;
+mod start_queue;
 mod state_dir;
 mod status;
 mod supervisor;

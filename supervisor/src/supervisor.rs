@@ -15,7 +15,7 @@ use mcproxy_ipc::{
 use slog::{info, warn};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
-    sync::{Notify, Semaphore, mpsc, watch},
+    sync::{Notify, mpsc, watch},
     task::JoinSet,
     time::{sleep_until, timeout_at},
 };
@@ -25,7 +25,7 @@ use crate::{
     child::Programs,
     children::Children,
     config_watch::{ConfigWatch, Fingerprint},
-    context::{self, Context, Directory, Overview, START_SLOTS},
+    context::{self, Context, Directory, Overview},
     control::{self, Request},
     departed::Departed,
     gateway::{Gateway, GatewayCommand, GatewaySnapshot},
@@ -34,6 +34,7 @@ use crate::{
     runtime_dir::RuntimeDir,
     server::{self, Before, Command, ServerHandle},
     service_manager::ServiceManager,
+    start_queue::StartQueue,
     state_dir::StateDir,
     terminal::Terminal,
 };
@@ -173,6 +174,7 @@ impl Supervisor {
         if let Err(error) = &cgroups {
             info!(log, "no cgroups for servers; their processes are found by their parents"; "degraded" => "cgroup", "error" => #error);
         }
+        let mut control_task = JoinSet::new();
         let (directory, directory_seen) = watch::channel(Directory::from([]));
         let (gateway_state, gateway_seen) = watch::channel(GatewaySnapshot::default());
         let (overview, overview_seen) = watch::channel(Overview {
@@ -189,7 +191,7 @@ impl Supervisor {
             catalogues: state.as_ref().map(|state| state.catalogues().to_owned()),
             children: Children::default(),
             log_dropped: dropped,
-            start_slots: Arc::new(Semaphore::new(START_SLOTS)),
+            starts: StartQueue::open(&mut control_task),
             follow: log_ring::follow(),
             routes_changed: Arc::new(Notify::new()),
             directory: directory_seen,
@@ -220,7 +222,6 @@ impl Supervisor {
         let level_in_force = fixed_level.unwrap_or(config.log_level);
         let settings = gateway_settings(&config.gateway, level_in_force, context.catalogues.clone());
         let gateway = Gateway::spawn(context.clone(), listener, settings, seal, gateway_state, &mut gateway_task);
-        let mut control_task = JoinSet::new();
         let (asked, requests) = mpsc::channel(8);
         control_task.spawn(control::serve(control, context.clone(), gateway.clone(), asked));
         let (watch, error) = ConfigWatch::new(&config_path);

@@ -5,20 +5,19 @@
 //! id). That needs no code between fork and exec, hence no `unsafe`. A sandbox goes into the same place.
 
 use std::{
-    ffi::{OsStr, OsString},
+    ffi::OsString,
     io::{self, Write},
     os::{
         fd::OwnedFd,
         unix::process::{CommandExt, ExitStatusExt},
     },
-    path::{Path, PathBuf},
+    path::Path,
     process::{Child, Command, ExitCode, Stdio},
 };
 
-use mcproxy_ipc::{EndReason, WorkerSpec};
-use rustix::{
-    fs::{Access, access},
-    process::{Pid, PidfdFlags, Signal, getppid, kill_process_group, pidfd_open, set_parent_process_death_signal},
+use mcproxy_ipc::{EndReason, WorkerSpec, find_program};
+use rustix::process::{
+    Pid, PidfdFlags, Signal, getppid, kill_process_group, pidfd_open, set_parent_process_death_signal,
 };
 use tokio::{
     io::unix::AsyncFd,
@@ -88,8 +87,7 @@ impl Drop for Process {
 /// Starts the server of `spec` in a process group of its own, below `tree`; `mark` goes into its environment.
 pub(crate) fn spawn(spec: &WorkerSpec, mark: &str, tree: &Tree) -> Result<Server, EndReason> {
     let environment = environment::of_server(spec, mark, |name| std::env::var_os(name));
-    let program = resolve(&spec.launch.program, environment::lookup(&environment, "PATH"))
-        .ok_or_else(|| EndReason::CommandNotFound { program: spec.launch.program.clone() })?;
+    let program = find_program(&spec.launch, environment::lookup(&environment, "PATH"))?;
     let mut command = Command::new("/proc/self/exe");
     command
         .arg0("mcproxy-worker")
@@ -104,9 +102,6 @@ pub(crate) fn spawn(spec: &WorkerSpec, mark: &str, tree: &Tree) -> Result<Server
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     if let Some(cwd) = &spec.launch.cwd {
-        if !cwd.is_dir() {
-            return Err(EndReason::Spawn(format!("the working directory {} does not exist", cwd.display())));
-        }
         command.current_dir(cwd);
     }
     let spawned = command.spawn().and_then(|child| pipes(child, tree));
@@ -125,18 +120,6 @@ fn pipes(mut child: Child, tree: &Tree) -> io::Result<Server> {
     tree.insert(child.id());
     let process = Process { child, pid, ended, reaped: false, tree: tree.clone() };
     Ok(Server { process, stdin, stdout, stderr })
-}
-
-/// Finds a program as a shell would. A path with a `/` is left to the launcher, which stands in the right directory.
-pub(crate) fn resolve(program: &str, path: Option<&OsStr>) -> Option<PathBuf> {
-    if program.contains('/') {
-        return match Path::new(program) {
-            absolute if absolute.is_absolute() => absolute.is_file().then(|| absolute.to_owned()),
-            relative => Some(relative.to_owned()),
-        };
-    }
-    let executable = |file: &PathBuf| file.is_file() && access(file, Access::EXEC_OK).is_ok();
-    std::env::split_paths(path?).filter(|dir| dir.is_absolute()).map(|dir| dir.join(program)).find(executable)
 }
 
 /// The launcher: `--launch WORKER_PID CGROUP PROGRAM ARGS…`, CGROUP may be empty. Returns only when the program cannot be run.
@@ -166,25 +149,5 @@ fn live_no_longer_than(parent: Option<i32>) -> io::Result<()> {
         Ok(())
     } else {
         Err(io::Error::other("the process that started it is gone"))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
-    use super::*;
-
-    #[test]
-    fn a_program_is_looked_up_in_the_path_of_its_own_environment() {
-        let dir = tempfile::tempdir().expect("a directory");
-        let file = dir.path().join("tool");
-        std::fs::write(&file, "").expect("written");
-        assert_eq!(resolve("tool", Some(dir.path().as_os_str())), None, "not executable");
-        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).expect("changed");
-        assert_eq!(resolve("tool", Some(dir.path().as_os_str())), Some(file));
-        assert_eq!(resolve("tool", Some(OsStr::new("/nowhere"))), None);
-        assert_eq!(resolve("tool", None), None);
-        assert_eq!(resolve("/nowhere/tool", None), None);
     }
 }

@@ -10,6 +10,7 @@
 //! There is one message enum per direction, so a worker cannot even encode what only a gateway may say.
 //! `bincode` is named in one private file, `codec.rs`: replacing it is a change of that file alone.
 
+mod activity;
 mod catalogue;
 mod codec;
 pub mod control;
@@ -25,6 +26,7 @@ pub mod log;
 mod name;
 mod pipes;
 pub mod processes;
+mod program;
 mod runtime_dir;
 mod secret;
 mod session;
@@ -34,6 +36,7 @@ mod state;
 mod status;
 mod sweep;
 
+pub use activity::Activity;
 pub use catalogue::CatalogueKey;
 pub use codec::CodecError;
 pub use frame::{FrameError, Receiver, Sender};
@@ -42,6 +45,7 @@ pub use half::{ReadHalf, WriteHalf};
 pub use hello::{Hello, HelloError, Role, Verdict, introduce, receive_hello};
 pub use log::{LogLevel, LogRecord, LogSource};
 pub use name::{NameError, ServerName};
+pub use program::find_program;
 pub use runtime_dir::{RUNTIME_DIR_VARIABLE, default_runtime_dir, runtime_dirs, supervisor_socket};
 pub use secret::Secret;
 pub use session::{Keepsake, MAX_NOTE, SealKey, SessionKey};

@@ -84,6 +84,13 @@ pub struct LaunchSpec {
     pub cwd: Option<PathBuf>,
 }
 
+impl LaunchSpec {
+    /// The value of a variable that the server's entry sets.
+    pub fn variable(&self, name: &str) -> Option<&Secret> {
+        self.env.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value)
+    }
+}
+
 /// How long a call may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CallTimeouts {

@@ -9,7 +9,10 @@ use mcproxy_config::{OnChange, Start};
 use mcproxy_ipc::{EndReason, Generation};
 
 use super::{Action, EXIT_LIMIT, Event, KILL_AGAIN, Plan, START_MARGIN, STOP_LIMIT, State, Wanted, Why};
-use crate::backoff::{Backoff, Jitter};
+use crate::{
+    backoff::{Backoff, Jitter},
+    start_queue::StartRank,
+};
 #[cfg(test)]
 pub(super) use swap::MAX_RETIRING;
 use swap::Swap;
@@ -34,6 +37,8 @@ pub(crate) struct Lifecycle {
     /// The next start is the first since it was at rest, which is no restart.
     fresh: bool,
     restarts: u64,
+    /// Its place in the queue for its next start.
+    rank: StartRank,
 }
 
 impl Lifecycle {
@@ -52,6 +57,7 @@ impl Lifecycle {
             woken: false,
             fresh: true,
             restarts: 0,
+            rank: StartRank::Wanted,
         }
     }
 
@@ -96,6 +102,22 @@ impl Lifecycle {
         matches!(self.state, State::Queued | State::Starting { .. }) || self.swap.needs_slot()
     }
 
+    /// The incarnation that is being started.
+    pub(crate) fn starting(&self) -> Option<Generation> {
+        match self.state {
+            State::Starting { .. } => Some(self.generation),
+            State::Stopped
+            | State::Idle
+            | State::Queued
+            | State::Ready { .. }
+            | State::Resting { .. }
+            | State::Stopping { .. }
+            | State::Backoff { .. }
+            | State::Blocked
+            | State::Failed => self.swap.starting(),
+        }
+    }
+
     /// When a [`Event::Tick`] is due.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.own_deadline().into_iter().chain(self.swap.deadline()).min()
@@ -129,6 +151,7 @@ impl Lifecycle {
             Event::Restart => self.restart(now, out),
             Event::Wake => self.wake(out),
             Event::SlotGranted => self.slot_granted(now, out),
+            Event::CannotLaunch(reason) => self.cannot_launch(&reason, now, out),
             Event::Kill => self.kill(now, out),
             Event::Tick => self.tick(now, out),
             // News of an earlier worker.
@@ -188,6 +211,7 @@ impl Lifecycle {
             return;
         }
         self.backoff.reset();
+        self.rank = StartRank::Wanted;
         self.failed = false;
         // The route says again that it is ready; a gateway that has left it comes back, or finds it ended.
         self.work();
@@ -215,6 +239,7 @@ impl Lifecycle {
             return;
         }
         self.backoff.reset();
+        self.rank = StartRank::Wanted;
         self.forget_attempt();
         match &self.state {
             State::Starting { .. } | State::Ready { .. } | State::Resting { .. } => {
@@ -226,7 +251,8 @@ impl Lifecycle {
             State::Stopped | State::Idle | State::Backoff { .. } | State::Blocked | State::Failed => {
                 self.start("restarted by hand", out);
             }
-            State::Queued => {}
+            // It goes before those that nobody asked for.
+            State::Queued => out.push(Action::RequestSlot(self.rank)),
         }
     }
 
@@ -255,12 +281,34 @@ impl Lifecycle {
         }
     }
 
+    /// There is nothing to start, which is known before it is its turn.
+    fn cannot_launch(&mut self, reason: &EndReason, now: Instant, out: &mut Vec<Action>) {
+        match self.state {
+            State::Queued => {
+                self.generation = self.issue();
+                self.restarts += u64::from(!std::mem::take(&mut self.fresh));
+                self.woken = false;
+                self.fail(reason, Duration::ZERO, now, out);
+            }
+            State::Stopped
+            | State::Idle
+            | State::Starting { .. }
+            | State::Ready { .. }
+            | State::Resting { .. }
+            | State::Stopping { .. }
+            | State::Backoff { .. }
+            | State::Blocked
+            | State::Failed => {}
+        }
+    }
+
     fn became_ready(&mut self, now: Instant, out: &mut Vec<Action>) {
         match self.state {
             State::Starting { .. } => {
                 self.settled = true;
                 self.forget_attempt();
                 self.failed = false;
+                self.rank = StartRank::Wanted;
                 self.enter(State::Ready { since: now }, "ready", out);
             }
             // Too late, or said twice.
@@ -350,6 +398,7 @@ impl Lifecycle {
         };
         self.settled = true;
         self.failed = true;
+        self.rank = if healthy_for.is_zero() { StartRank::Retry } else { StartRank::Recovery };
         match delay {
             Some(delay) => self.enter(State::Backoff { until: now + delay }, &reason.to_string(), out),
             None => self.enter(State::Failed, &format!("{reason}; no restarts left"), out),
@@ -407,7 +456,7 @@ impl Lifecycle {
             None if self.state == State::Queued => {}
             None => {
                 self.enter(State::Queued, reason, out);
-                out.push(Action::RequestSlot);
+                out.push(Action::RequestSlot(self.rank));
             }
         }
     }

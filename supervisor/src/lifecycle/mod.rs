@@ -4,7 +4,7 @@
 //! |----------|------------|--------------|
 //! | Stopped  | no         | being wanted |
 //! | Idle     | no         | being woken, manual restart, another configuration |
-//! | Queued   | no         | a free start slot |
+//! | Queued   | no         | a free start slot, nothing to start |
 //! | Starting | yes        | ready, ended, deadline |
 //! | Ready    | yes        | ended, no longer wanted, restart, nothing to do (lazy) |
 //! | Resting  | yes        | work after all, ended, no longer wanted, restart, `until` |
@@ -32,7 +32,7 @@ use std::time::{Duration, Instant};
 use mcproxy_config::{OnChange, Start};
 use mcproxy_ipc::{EndReason, Generation, ServerState};
 
-use crate::backoff::BackoffPolicy;
+use crate::{backoff::BackoffPolicy, start_queue::StartRank};
 
 pub(crate) use machine::Lifecycle;
 
@@ -141,6 +141,8 @@ pub(crate) enum Event {
     Work(Generation),
     /// A start slot is ours.
     SlotGranted,
+    /// What was to be started is not there, or is no program.
+    CannotLaunch(EndReason),
     /// The worker could not be spawned.
     NotSpawned(Generation, String),
     /// The worker's server answers calls.
@@ -158,8 +160,9 @@ pub(crate) enum Event {
 /// What the shell has to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Action {
-    /// Ask for a start slot. (It is given back when nothing is queued or starting.)
-    RequestSlot,
+    /// See whether the program can be started at all, and ask for a start slot. (It is given back when nothing is queued or
+    /// starting, or before that when the heavy part of the start is over.)
+    RequestSlot(StartRank),
     /// Spawn a worker for this incarnation.
     Spawn(Generation),
     /// Tell a worker to end.

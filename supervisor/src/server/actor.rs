@@ -1,14 +1,15 @@
 //! The task of one server: feeds the lifecycle machine and does what it says.
 
-use std::{future::Future, pin::Pin, process::ExitStatus, time::Instant};
+use std::{ffi::OsString, future::Future, pin::Pin, process::ExitStatus, time::Instant};
 
-use mcproxy_config::ServerConfig;
+use mcproxy_config::{Launch, ServerConfig};
 use mcproxy_ipc::{
-    EndReason, Generation, LifecycleEvent, LogLevel, LogSource, ServerState, WorkerSpec, control::WorkerToSupervisor,
+    Activity, EndReason, Generation, LifecycleEvent, LogLevel, LogSource, ServerState, WorkerSpec,
+    control::WorkerToSupervisor, find_program,
 };
 use slog::{Logger, debug, o, warn};
 use tokio::{
-    sync::{OwnedSemaphorePermit, mpsc, watch},
+    sync::{mpsc, watch},
     task::JoinSet,
 };
 
@@ -28,17 +29,20 @@ use crate::{
     log_ring::now_ms,
     logging::{one_line, printable},
     orphans,
+    start_place::StartPlace,
+    start_queue::Place,
     status::{MAX_REASON, cut},
 };
 
 /// Commands that may wait.
 const QUEUE: usize = 32;
 
-/// One of the few places for servers in their start.
+/// One of the few places for servers in the beginning of their start.
 enum Slot {
     None,
-    Waiting(Pin<Box<dyn Future<Output = Option<OwnedSemaphorePermit>> + Send>>),
-    Held(#[expect(dead_code, reason = "held for its drop")] Option<OwnedSemaphorePermit>),
+    /// Or why there is nothing to start.
+    Waiting(Pin<Box<dyn Future<Output = Result<Option<Place>, EndReason>> + Send>>),
+    Held(#[expect(dead_code, reason = "held for its drop")] Option<Place>, StartPlace),
 }
 
 struct Actor {
@@ -91,12 +95,20 @@ impl Actor {
         }
         self.want_as_configured();
         while !(self.leaving && *self.lifecycle.state() == State::Stopped && self.lifecycle.is_alone()) {
+            let look = self.slot.due();
             tokio::select! {
                 command = commands.recv() => self.command(command.unwrap_or(Command::Leave)).await,
-                permit = granted(&mut self.slot) => {
-                    self.slot = Slot::Held(permit);
-                    self.step(Event::SlotGranted);
-                }
+                granted = granted(&mut self.slot) => match granted {
+                    Ok(place) => {
+                        self.slot = Slot::Held(place, StartPlace::taken(Instant::now()));
+                        self.step(Event::SlotGranted);
+                    }
+                    Err(reason) => {
+                        self.slot = Slot::None;
+                        self.step(Event::CannotLaunch(reason));
+                    }
+                },
+                () = sleep_until(look) => self.look_at_start(),
                 (generation, news) = self.crew.next() => self.news(generation, news).await,
                 () = sleep_until(self.lifecycle.deadline()) => self.step(Event::Tick),
             }
@@ -259,11 +271,25 @@ impl Actor {
         self.publish();
     }
 
+    /// Gives the place back when the heavy part of the start is over.
+    fn look_at_start(&mut self) {
+        let worker = self.lifecycle.starting().and_then(|starting| self.crew.get(starting));
+        let activity = worker.map_or_else(Activity::default, |worker| Activity::below(worker.pid()));
+        let Slot::Held(_, place) = &mut self.slot else { return };
+        if place.is_over(activity, Instant::now()) {
+            debug!(self.log, "server leaves its place among those that start"; "cpu_ms" => activity.cpu.as_millis() as u64);
+            self.slot = Slot::None;
+        }
+    }
+
     fn act(&mut self, action: Action) {
         match action {
-            Action::RequestSlot => {
-                let slots = self.context.start_slots.clone();
-                self.slot = Slot::Waiting(Box::pin(async move { slots.acquire_owned().await.ok() }));
+            Action::RequestSlot(rank) => {
+                let (starts, launch) = (self.context.starts.clone(), self.config.launch.clone());
+                self.slot = Slot::Waiting(Box::pin(async move {
+                    obstacle(launch).await?;
+                    Ok(starts.place(rank).await)
+                }));
             }
             Action::Spawn(generation) => self.spawn_worker(generation),
             Action::Stop(of) => self.crew.get(of).into_iter().for_each(Worker::stop),
@@ -317,9 +343,11 @@ impl Actor {
         if matches!(state, State::Stopping { why: Why::Rest, .. }) {
             self.offer.description = worker.and_then(|worker| worker.description.clone());
         }
+        let mut told = reason.clone();
         let (level, message, mut facts) = match state {
             State::Queued | State::Starting { .. } => (LogLevel::Info, "server is starting", vec![]),
             State::Ready { .. } | State::Resting { .. } => {
+                self.history.last_error = None;
                 let start = worker.map(|worker| now.saturating_duration_since(worker.spawned));
                 let ms = start.unwrap_or_default().as_millis().to_string();
                 let tools = worker
@@ -328,7 +356,7 @@ impl Actor {
                 (LogLevel::Info, "server is ready", vec![("tools", tools.to_string()), ("start_ms", ms)])
             }
             State::Stopping { why: Why::Fault { .. }, .. } => {
-                self.history.failed(generation, &reason);
+                told = self.history.failed(generation, &reason);
                 (LogLevel::Debug, "server is being cleared away", vec![])
             }
             State::Stopping { why: Why::Unwanted | Why::Renew | Why::Rest, .. } => {
@@ -337,26 +365,26 @@ impl Actor {
             State::Stopped => (LogLevel::Info, "server is stopped", vec![]),
             State::Idle => (LogLevel::Info, "server is at rest", vec![]),
             State::Backoff { until } => {
-                self.history.failed(generation, &reason);
+                told = self.history.failed(generation, &reason);
                 let delay = until.saturating_duration_since(now).as_millis().to_string();
                 let error = self.history.last_error.clone().unwrap_or_default();
                 (LogLevel::Warn, "server failed and will be started again", vec![("delay_ms", delay), ("error", error)])
             }
             State::Blocked => {
-                self.history.failed(generation, &reason);
+                told = self.history.failed(generation, &reason);
                 (LogLevel::Warn, "server is blocked", vec![])
             }
             State::Failed => {
-                self.history.failed(generation, &reason);
+                told = self.history.failed(generation, &reason);
                 let error = self.history.last_error.clone().unwrap_or_default();
                 (LogLevel::Error, "server failed and will not be started again", vec![("error", error)])
             }
         };
-        facts.extend([("from", from.to_string()), ("to", to.to_string()), ("reason", reason.clone())]);
+        facts.extend([("from", from.to_string()), ("to", to.to_string()), ("reason", reason)]);
         // Its generation begins with its process.
         let log = if worker.is_some() { self.log_of(generation) } else { self.log.clone() };
         self.history.note(&log, level, message, &facts);
-        self.history.moved(LifecycleEvent { at_ms: now_ms(), generation, from, to, reason: cut(reason, MAX_REASON) });
+        self.history.moved(LifecycleEvent { at_ms: now_ms(), generation, from, to, reason: cut(told, MAX_REASON) });
     }
 
     fn publish(&mut self) {
@@ -370,9 +398,32 @@ impl Actor {
     }
 }
 
-async fn granted(slot: &mut Slot) -> Option<OwnedSemaphorePermit> {
-    match slot {
-        Slot::Waiting(permit) => permit.await,
-        Slot::None | Slot::Held(_) => std::future::pending().await,
+impl Slot {
+    /// When it is to be looked at.
+    fn due(&self) -> Option<Instant> {
+        match self {
+            Self::Held(_, place) => Some(place.due()),
+            Self::None | Self::Waiting(_) => None,
+        }
     }
+}
+
+async fn granted(slot: &mut Slot) -> Result<Option<Place>, EndReason> {
+    match slot {
+        Slot::Waiting(place) => place.await,
+        Slot::None | Slot::Held(..) => std::future::pending().await,
+    }
+}
+
+/// What is wrong with the command, as far as that can be seen without starting it. What may change until it is started is
+/// found by the worker.
+async fn obstacle(launch: Launch) -> Result<(), EndReason> {
+    let Launch::Ready(launch) = launch else { return Ok(()) };
+    let look = move || {
+        let path = launch.variable("PATH").map(|path| path.expose().into());
+        let path: Option<OsString> = path.or_else(|| std::env::var_os("PATH"));
+        find_program(&launch, path.as_deref()).map(|_| ())
+    };
+    // A directory of the PATH may lie on a slow disk, and the heartbeats of others should not wait for that.
+    tokio::task::spawn_blocking(look).await.unwrap_or(Ok(()))
 }

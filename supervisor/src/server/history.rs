@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use mcproxy_ipc::{Ended, Generation, LifecycleEvent, LogLevel, LogRecord, LogSource, ServerName};
+use mcproxy_ipc::{EndReason, Ended, Generation, LifecycleEvent, LogLevel, LogRecord, LogSource, ServerName};
 use slog::{Drain as _, Logger};
 
+use super::telling::{is_error, telling_line};
 use crate::{
     log_ring::{Follow, Followed, LogRing, line},
-    logging::{emit, printable},
+    logging::{emit, one_line, printable},
+    status::cut,
 };
 
 /// So many steps are remembered.
@@ -16,8 +18,22 @@ const MAX_EVENTS: usize = 50;
 const TAIL_LINES: usize = 5;
 /// So many incarnations are remembered with the end of their stderr.
 const MAX_TAILS: usize = 4;
+/// Of the line that says why, in bytes.
+const MAX_TELLING: usize = 300;
+/// What a program ends itself with that found itself broken (signal(7)).
+const SIGABRT: i32 = 6;
 /// And at most so many characters.
 const TAIL_CHARS: usize = 2000;
+
+/// How an incarnation ended.
+#[derive(Debug, Default)]
+struct Tail {
+    reason: Option<EndReason>,
+    /// The end of its stderr.
+    text: String,
+    /// The line of it that says why.
+    telling: Option<String>,
+}
 
 /// The memory of a server's task.
 #[derive(Debug)]
@@ -29,14 +45,14 @@ pub(super) struct History {
     pub(super) last_error: Option<String>,
     /// Why the last change of its configuration came to nothing.
     pub(super) change_error: Option<String>,
-    /// The end of the stderr of the last incarnations.
-    tails: BTreeMap<Generation, String>,
+    /// How the last incarnations ended.
+    ends: BTreeMap<Generation, Tail>,
 }
 
 impl History {
     pub(super) fn new(server: ServerName, follow: Follow) -> Self {
         let (ring, events) = (LogRing::default(), VecDeque::new());
-        Self { server, follow, ring, events, last_error: None, change_error: None, tails: BTreeMap::new() }
+        Self { server, follow, ring, events, last_error: None, change_error: None, ends: BTreeMap::new() }
     }
 
     /// Logs a record and remembers it, unless it is below the level in force. What a server wrote is remembered whatever the
@@ -61,26 +77,32 @@ impl History {
 
     /// A new incarnation begins.
     pub(super) fn begin(&mut self, generation: Generation) {
-        self.tails.insert(generation, String::new());
-        while self.tails.len() > MAX_TAILS {
-            self.tails.pop_first();
+        self.ends.insert(generation, Tail::default());
+        while self.ends.len() > MAX_TAILS {
+            self.ends.pop_first();
         }
     }
 
     /// Keeps the end of the server's stderr for the error that follows.
     pub(super) fn ended(&mut self, generation: Generation, ended: &Ended) {
-        self.tails.insert(generation, last_lines(&ended.stderr_tail));
+        let telling = telling_line(&ended.stderr_tail);
+        let telling = telling.map(|line| cut(one_line(&line).into_owned(), MAX_TELLING));
+        let tail = Tail { reason: Some(ended.reason.clone()), text: last_lines(&ended.stderr_tail), telling };
+        self.ends.insert(generation, tail);
     }
 
     /// The worker itself said something, which is the best explanation when it dies.
     pub(super) fn worker_line(&mut self, generation: Generation, line: &str) {
-        let tail = self.tails.entry(generation).or_default();
-        *tail = last_lines(&format!("{tail}\n{line}"));
+        let tail = self.ends.entry(generation).or_default();
+        tail.text = last_lines(&format!("{}\n{line}", tail.text));
     }
 
-    /// Remembers why the server is not well.
-    pub(super) fn failed(&mut self, generation: Generation, reason: &str) {
-        self.last_error = Some(self.explained(generation, reason));
+    /// Remembers why the server is not well; returns that in one line.
+    pub(super) fn failed(&mut self, generation: Generation, reason: &str) -> String {
+        let error = self.explained(generation, reason);
+        let line = error.lines().next().unwrap_or_default().to_owned();
+        self.last_error = Some(error);
+        line
     }
 
     /// Remembers why a changed configuration was not put in force.
@@ -90,10 +112,11 @@ impl History {
         error
     }
 
+    /// One line that says why, and the end of stderr.
     fn explained(&self, generation: Generation, reason: &str) -> String {
         let reason = printable(reason);
-        match self.tails.get(&generation).filter(|tail| !tail.is_empty()) {
-            Some(tail) => format!("{reason}\n{tail}"),
+        match self.ends.get(&generation).filter(|tail| !tail.text.is_empty()) {
+            Some(tail) => format!("{}\n{}", tail.in_a_line(&reason), tail.text),
             None => reason.into_owned(),
         }
     }
@@ -103,6 +126,29 @@ impl History {
         self.events.push_back(event);
         while self.events.len() > MAX_EVENTS {
             self.events.pop_front();
+        }
+    }
+}
+
+impl Tail {
+    /// What a server said when it ended says more than that it ended; with another reason, what it said is beside it.
+    fn in_a_line(&self, reason: &str) -> String {
+        let (Some(ended), Some(telling)) = (&self.reason, &self.telling) else { return reason.to_owned() };
+        let Some(rest) = reason.strip_prefix(&ended.to_string()) else { return reason.to_owned() };
+        match ended {
+            EndReason::Exited { code: Some(code), .. } => format!("{telling} (exit code {code}){rest}"),
+            EndReason::Exited { signal: Some(SIGABRT), .. } => format!("{telling} (signal {SIGABRT}){rest}"),
+            EndReason::StdoutClosed => format!("{telling} (it closed its stdout){rest}"),
+            EndReason::StartTimeout if is_error(telling) => format!("{ended}: {telling}{rest}"),
+            EndReason::Stopped
+            | EndReason::CommandNotFound { .. }
+            | EndReason::Spawn(_)
+            | EndReason::Exited { .. }
+            | EndReason::StartTimeout
+            | EndReason::Handshake(_)
+            | EndReason::Unresponsive
+            | EndReason::Limit(_)
+            | EndReason::Worker(_) => reason.to_owned(),
         }
     }
 }
@@ -126,14 +172,31 @@ mod tests {
         let name = ServerName::try_from("time").expect("valid");
         let mut history = History::new(name, crate::log_ring::follow());
         let stderr_tail = (0..9).map(|n| format!("line {n}\u{1b}\n\n")).collect();
-        history.ended(Generation(1), &Ended { reason: mcproxy_ipc::EndReason::StdoutClosed, stderr_tail });
+        history.ended(Generation(1), &Ended { reason: EndReason::StdoutClosed, stderr_tail });
         history.failed(Generation(1), "the server closed its stdout");
         let error = history.last_error.clone().expect("set");
         assert_eq!(error.lines().count(), 6, "{error}");
-        assert!(error.starts_with("the server closed its stdout\nline 4\\u{1b}\n"), "{error}");
+        assert!(error.starts_with("line 8\\u{1b} (it closed its stdout)\nline 4\\u{1b}\n"), "{error}");
         history.begin(Generation(2));
         history.failed(Generation(2), "again");
         assert_eq!(history.last_error.as_deref(), Some("again"));
+    }
+
+    #[test]
+    fn an_error_begins_with_the_line_that_says_why() {
+        let name = ServerName::try_from("slack").expect("valid");
+        let mut history = History::new(name, crate::log_ring::follow());
+        let mut first_line = |reason: EndReason, stderr: &str| {
+            history.ended(Generation(1), &Ended { reason: reason.clone(), stderr_tail: stderr.to_owned() });
+            history.failed(Generation(1), &format!("{reason}; no restarts left"))
+        };
+        let exited = |code| EndReason::Exited { code: Some(code), signal: None };
+        let said = first_line(exited(1), "Please set SLACK_BOT_TOKEN\n");
+        assert_eq!(said, "Please set SLACK_BOT_TOKEN (exit code 1); no restarts left");
+        assert_eq!(first_line(exited(3), ""), "the server exited with code 3; no restarts left");
+        let said = first_line(EndReason::StartTimeout, "Error: connect ECONNREFUSED\n");
+        assert!(said.contains("startTimeout: Error: connect"), "{said}");
+        assert!(!first_line(EndReason::StartTimeout, "listening\n").contains("listening"));
     }
 
     #[test]

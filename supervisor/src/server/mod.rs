@@ -5,6 +5,7 @@ mod crew;
 mod history;
 mod offer;
 mod snapshot;
+mod telling;
 mod worker;
 
 use std::time::Duration;

@@ -10,6 +10,7 @@ mod noise;
 mod orphans;
 mod parked;
 mod phases;
+mod queue;
 mod reload;
 mod runtime_dir;
 mod service;

@@ -33,9 +33,16 @@ pub(crate) struct ServerView {
     pub(crate) server_pid: Option<u32>,
     pub(crate) instances: Option<InstancesView>,
     pub(crate) last_error: Option<String>,
+    pub(crate) events: Vec<EventView>,
     pub(crate) server: Option<Value>,
     pub(crate) start: Option<Value>,
     pub(crate) change: Option<Value>,
+}
+
+/// One step of a server's life.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct EventView {
+    pub(crate) reason: String,
 }
 
 /// The processes of a server that has one for each session.
@@ -71,6 +78,11 @@ impl ServerView {
     /// Whether a changed configuration did not work.
     pub(crate) fn change_failed(&self) -> bool {
         self.change.as_ref().is_some_and(|change| change["state"] == "failed")
+    }
+
+    /// Whether it took a step for this reason.
+    pub(crate) fn went_through(&self, reason: &str) -> bool {
+        self.events.iter().any(|event| event.reason.contains(reason))
     }
 
     /// Whether it answers calls.

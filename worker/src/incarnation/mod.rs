@@ -83,6 +83,8 @@ struct Incarnation {
     stdin: Option<Sender>,
     /// How much of the session's output is in the pipe.
     written: usize,
+    /// How much the server's process was sent in all.
+    sent: u64,
     /// How much of it was shown to the trace.
     traced: usize,
     /// Ends the run at that time, unless the server moves or exits before.
@@ -124,6 +126,7 @@ impl Incarnation {
             process: server.process,
             stdin: Some(server.stdin),
             written: 0,
+            sent: 0,
             traced: 0,
             suspicion: None,
             hung_up: false,

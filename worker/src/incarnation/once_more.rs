@@ -17,7 +17,7 @@ impl Incarnation {
                 (self.process, self.stdin) = (server.process, Some(server.stdin));
                 (self.stdout, self.stderr_pipe) = (Some(server.stdout), Some(server.stderr));
                 self.splitter = Splitter::new(self.spec.limits.line_bytes, KEEP);
-                (self.written, self.traced, self.suspicion) = (0, 0, None);
+                (self.written, self.sent, self.traced, self.suspicion) = (0, 0, 0, None);
                 self.stage = Stage::Running;
                 self.given_up.set(false);
                 self.session.begin_again(Instant::now());

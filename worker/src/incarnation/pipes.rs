@@ -7,6 +7,8 @@ use std::{
 
 use mcproxy_ipc::{EndReason, data::GatewayToWorker};
 
+use rustix::io::ioctl_fionread;
+
 use super::{Incarnation, Way, poll_once};
 use crate::{lines::Line, link::Pumped};
 
@@ -74,6 +76,7 @@ impl Incarnation {
         while let Some(stdin) = self.stdin.as_ref().filter(|_| self.written < out.len()) {
             match stdin.try_write(&out[self.written..]) {
                 Ok(n) => {
+                    self.sent += n as u64;
                     self.written += n;
                     self.suspicion.take_if(|(_, reason)| *reason == EndReason::Unresponsive);
                 }
@@ -92,6 +95,16 @@ impl Incarnation {
         }
         out.clear();
         (self.written, self.traced) = (0, 0);
+    }
+
+    /// Whether the server has taken anything out of its stdin. One that ended before that did not end because of what it was
+    /// asked. What a dead process left unread stays in the pipe as long as our end is open.
+    pub(super) fn has_read_something(&self) -> bool {
+        let unread = self.stdin.as_ref().map(ioctl_fionread);
+        match unread {
+            Some(Ok(unread)) => unread < self.sent,
+            Some(Err(_)) | None => self.sent > 0,
+        }
     }
 
     pub(super) fn write_gateway(&mut self) {

@@ -57,7 +57,8 @@ impl Incarnation {
         self.given_up.set(true);
         self.process.signal(Signal::KILL);
         let exit = self.process.reap().unwrap_or(EndReason::Exited { code: None, signal: None });
-        let unasked = matches!(self.stage, Stage::Running) && (self.hung_up || is_its_own(&exit));
+        let unasked =
+            matches!(self.stage, Stage::Running) && (self.hung_up || (is_its_own(&exit) && self.has_read_something()));
         let reason = match &self.stage {
             Stage::Ending(reason, _) => reason.clone(),
             Stage::Running | Stage::Exited { .. } | Stage::OnceMore | Stage::Over(_) => exit,
@@ -102,8 +103,10 @@ impl Incarnation {
     }
 }
 
-/// Whether a process ended of its own accord, and was not killed by somebody.
+/// Whether a process ended of its own accord, and was not killed by somebody. (A shell, or our launcher, that finds no program
+/// ends in an accord of its own, but that is no answer.)
 fn is_its_own(exit: &EndReason) -> bool {
     let others = [Signal::KILL.as_raw(), Signal::TERM.as_raw(), Signal::INT.as_raw(), Signal::HUP.as_raw()];
-    matches!(exit, EndReason::Exited { signal, .. } if signal.is_none_or(|signal| !others.contains(&signal)))
+    matches!(exit, EndReason::Exited { code, signal }
+        if signal.is_none_or(|signal| !others.contains(&signal)) && !matches!(code, Some(126 | 127)))
 }

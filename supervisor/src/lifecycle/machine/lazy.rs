@@ -6,7 +6,7 @@ use mcproxy_config::Start;
 use mcproxy_ipc::Need;
 
 use super::{Action, Lifecycle, State, Wanted, Why};
-use crate::lifecycle::REST_LIMIT;
+use crate::{lifecycle::REST_LIMIT, start_queue::StartRank};
 
 impl Lifecycle {
     /// What its life has to do with calls, for the gateway.
@@ -59,7 +59,10 @@ impl Lifecycle {
     /// Of servers that are started by calls only: a caller cannot cut a delay short or start what is not wanted.
     pub(super) fn wake(&mut self, out: &mut Vec<Action>) {
         match &self.state {
-            State::Idle => self.start("called", out),
+            State::Idle => {
+                self.rank = StartRank::Wanted;
+                self.start("called", out);
+            }
             State::Resting { .. } | State::Stopping { why: Why::Rest, .. } => self.woken = true,
             State::Stopped
             | State::Queued

@@ -7,7 +7,10 @@ use mcproxy_config::OnChange;
 use mcproxy_ipc::{EndReason, Generation};
 
 use super::{Action, Event, Lifecycle, State, Wanted, Why};
-use crate::lifecycle::{Change, EXIT_LIMIT, KILL_AGAIN, START_MARGIN, STOP_LIMIT};
+use crate::{
+    lifecycle::{Change, EXIT_LIMIT, KILL_AGAIN, START_MARGIN, STOP_LIMIT},
+    start_queue::StartRank,
+};
 
 /// So many earlier incarnations may be on their way out. Who changes a file faster than they go waits for them.
 pub(crate) const MAX_RETIRING: usize = 2;
@@ -58,8 +61,16 @@ impl Swap {
         matches!(self.successor, Some(Successor::Queued | Successor::Starting { .. }))
     }
 
+    /// The successor that is being started.
+    pub(super) fn starting(&self) -> Option<Generation> {
+        match self.successor {
+            Some(Successor::Starting { generation, .. }) => Some(generation),
+            Some(Successor::Waiting | Successor::Queued) | None => None,
+        }
+    }
+
     fn starts(&self, generation: Generation) -> bool {
-        matches!(self.successor, Some(Successor::Starting { generation: next, .. }) if next == generation)
+        self.starting() == Some(generation)
     }
 
     fn has_room(&self) -> bool {
@@ -108,6 +119,7 @@ impl Lifecycle {
     pub(super) fn swap_event(&mut self, event: &Event, now: Instant, out: &mut Vec<Action>) -> bool {
         match event {
             Event::SlotGranted => self.successor_slot(now, out),
+            Event::CannotLaunch(reason) => self.successor_cannot(reason, out),
             Event::BecameReady(of) if self.swap.starts(*of) => self.take_over(*of, now, out),
             Event::NotSpawned(of, reason) if self.swap.starts(*of) => {
                 self.swap_failed(*of, reason.clone(), out);
@@ -152,7 +164,7 @@ impl Lifecycle {
         self.drop_successor(now, out);
         if self.swap.has_room() {
             self.swap.successor = Some(Successor::Queued);
-            out.push(Action::RequestSlot);
+            out.push(Action::RequestSlot(StartRank::Wanted));
         } else {
             self.swap.successor = Some(Successor::Waiting);
             self.swap.hurry(1, now, out);
@@ -233,6 +245,13 @@ impl Lifecycle {
         true
     }
 
+    fn successor_cannot(&mut self, reason: &EndReason, out: &mut Vec<Action>) -> bool {
+        let Some(Successor::Queued) = self.swap.successor else { return false };
+        let generation = self.issue();
+        self.swap_failed(generation, reason.to_string(), out);
+        true
+    }
+
     fn take_over(&mut self, new: Generation, now: Instant, out: &mut Vec<Action>) -> bool {
         let old = std::mem::replace(&mut self.generation, new);
         let grace = self.plan.drain;
@@ -279,7 +298,7 @@ impl Lifecycle {
             Some(Successor::Queued) => self.enter(State::Queued, reason, out),
             Some(Successor::Waiting) => {
                 self.enter(State::Queued, reason, out);
-                out.push(Action::RequestSlot);
+                out.push(Action::RequestSlot(StartRank::Wanted));
             }
             None => {}
         }
@@ -293,11 +312,11 @@ impl Lifecycle {
         }
         if let Some(Successor::Waiting) = self.swap.successor {
             self.swap.successor = Some(Successor::Queued);
-            out.push(Action::RequestSlot);
+            out.push(Action::RequestSlot(StartRank::Wanted));
         }
         if self.swap.held && self.swap.retiring.is_empty() && self.state == State::Queued {
             self.swap.held = false;
-            out.push(Action::RequestSlot);
+            out.push(Action::RequestSlot(StartRank::Wanted));
         }
         true
     }

@@ -19,6 +19,7 @@ enum Step {
     Work { of: u64 },
     Left { of: u64 },
     Slot,
+    Missing,
     NotSpawned,
     Ready { of: u64 },
     Ended { of: u64, missing: bool },
@@ -38,6 +39,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => (0u64..3).prop_map(|of| Step::Left { of }),
         1 => Just(Step::Restart),
         3 => Just(Step::Slot),
+        1 => Just(Step::Missing),
         1 => Just(Step::NotSpawned),
         4 => (0u64..4).prop_map(|of| Step::Ready { of }),
         1 => (0u64..4, any::<bool>()).prop_map(|(of, missing)| Step::Ended { of, missing }),
@@ -70,6 +72,7 @@ proptest! {
                 Step::Left { of: before } => Event::Ended(of(before), EndReason::Stopped),
                 Step::Restart => Event::Restart,
                 Step::Slot => Event::SlotGranted,
+                Step::Missing => Event::CannotLaunch(EndReason::CommandNotFound { program: "npx".to_owned() }),
                 // The shell says this only of a worker that it has just spawned.
                 Step::NotSpawned if !world.is_starting(last) => continue,
                 Step::NotSpawned => Event::NotSpawned(last, "no more processes".to_owned()),

@@ -43,7 +43,7 @@ fn a_call_that_comes_while_a_server_goes_to_rest_starts_it_again_at_once() {
             world.feed(Event::Wake);
         }
         let actions = world.feed(Event::Exited(generation));
-        assert!(actions.contains(&Action::RequestSlot), "{actions:?}");
+        assert!(actions.contains(&Action::RequestSlot(StartRank::Wanted)), "{actions:?}");
         world.feed(Event::SlotGranted);
         assert_eq!(world.machine.restarts(), 0, "a rest is no failure");
     }

@@ -28,7 +28,7 @@ fn a_failure_waits_and_a_restart_by_hand_skips_the_wait() {
     world.feed(Event::Exited(generation));
     assert_eq!(world.state(), ServerState::Backoff);
     let actions = world.feed(Event::Restart);
-    assert!(actions.contains(&Action::RequestSlot));
+    assert!(actions.contains(&Action::RequestSlot(StartRank::Wanted)));
     world.feed(Event::SlotGranted);
     assert_eq!(world.generation(), generation.next());
 }
@@ -43,6 +43,54 @@ fn a_missing_command_is_tried_again_after_the_long_delay() {
     let State::Backoff { until } = *world.machine.state() else { panic!("{:?}", world.machine.state()) };
     assert!(until - world.now >= Duration::from_secs(54));
     assert!(world.machine.settled());
+}
+
+#[test]
+fn a_command_that_does_not_exist_is_a_failed_start_without_a_process() {
+    let mut world = World::new(plan());
+    world.feed(Event::Want(Wanted::Up));
+    let missing = EndReason::CommandNotFound { program: "npxx".to_owned() };
+    world.feed(Event::CannotLaunch(missing.clone()));
+    assert_eq!((world.state(), world.live.len(), world.machine.settled()), (ServerState::Backoff, 0, true));
+    world.now = world.machine.deadline().expect("a delay");
+    world.feed(Event::Tick);
+    world.feed(Event::SlotGranted);
+    let generation = world.generation();
+    world.feed(Event::BecameReady(generation));
+    // The one that serves stays when there is nothing to replace it with.
+    world.change(plan());
+    let actions = world.feed(Event::CannotLaunch(missing));
+    assert!(matches!(&actions[..], [Action::ChangeFailed { .. }]), "{actions:?}");
+    assert_eq!((world.state(), world.generation()), (ServerState::Ready, generation));
+}
+
+#[test]
+fn a_start_ranks_by_what_came_before_it_and_by_who_wants_it() {
+    let rank = |actions: &[Action]| {
+        actions.iter().find_map(|action| match action {
+            Action::RequestSlot(rank) => Some(*rank),
+            _ => None,
+        })
+    };
+    let mut world = World::new(plan());
+    assert_eq!(rank(&world.feed(Event::Want(Wanted::Up))), Some(StartRank::Wanted));
+    world.feed(Event::SlotGranted);
+    for (ready, expected) in [(false, StartRank::Retry), (true, StartRank::Recovery), (false, StartRank::Retry)] {
+        let generation = world.generation();
+        if ready {
+            world.feed(Event::BecameReady(generation));
+            world.now += Duration::from_secs(1);
+        }
+        world.feed(Event::Exited(generation));
+        world.now = world.machine.deadline().expect("a delay");
+        assert_eq!(rank(&world.feed(Event::Tick)), Some(expected));
+        if !ready {
+            world.feed(Event::SlotGranted);
+            continue;
+        }
+        assert_eq!(rank(&world.feed(Event::Restart)), Some(StartRank::Wanted), "it moves up in the queue");
+        world.feed(Event::SlotGranted);
+    }
 }
 
 #[test]

@@ -12,7 +12,7 @@ fn a_changed_server_is_replaced_only_by_one_that_is_ready() {
     let mut world = World::new(plan());
     world.ready();
     let (old, new) = (Generation(1), Generation(2));
-    assert_eq!(world.change(plan()), [Action::RequestSlot]);
+    assert_eq!(world.change(plan()), [Action::RequestSlot(StartRank::Wanted)]);
     assert_eq!(world.feed(Event::SlotGranted), [Action::Spawn(new)]);
     assert_eq!((world.state(), world.generation()), (ServerState::Ready, old));
     let actions = world.feed(Event::BecameReady(new));
@@ -37,7 +37,7 @@ fn a_change_that_does_not_work_leaves_the_old_one_in_force_and_is_not_tried_agai
     assert_eq!(world.machine.deadline(), None);
     assert!(matches!(world.machine.change(), Change::Failed(_)));
     // The next change is.
-    assert_eq!(world.change(plan()), [Action::RequestSlot]);
+    assert_eq!(world.change(plan()), [Action::RequestSlot(StartRank::Wanted)]);
 }
 
 #[test]
@@ -61,7 +61,7 @@ fn a_server_that_cannot_exist_twice_ends_before_its_successor_begins() {
     assert!(actions.contains(&Action::Stop(Generation(1))), "{actions:?}");
     assert_eq!(world.feed(Event::SlotGranted), []);
     let actions = world.feed(Event::Exited(Generation(1)));
-    assert!(actions.contains(&Action::RequestSlot), "{actions:?}");
+    assert!(actions.contains(&Action::RequestSlot(StartRank::Wanted)), "{actions:?}");
 }
 
 #[test]
@@ -85,5 +85,5 @@ fn whoever_changes_faster_than_old_ones_go_waits_for_them() {
         world.feed(Event::BecameReady(Generation(new)));
     }
     assert_eq!(world.change(plan()), [Action::Stop(Generation(1))], "two are on their way out");
-    assert_eq!(world.feed(Event::Exited(Generation(1))), [Action::RequestSlot]);
+    assert_eq!(world.feed(Event::Exited(Generation(1))), [Action::RequestSlot(StartRank::Wanted)]);
 }

@@ -92,7 +92,7 @@ impl World {
                     self.killed.insert(*g);
                 }
                 Action::Stop(g) | Action::Drain(g, _) => assert!(self.live.contains(g), "nobody to stop"),
-                Action::RequestSlot | Action::Moved { .. } | Action::ChangeFailed { .. } => {}
+                Action::RequestSlot(_) | Action::Moved { .. } | Action::ChangeFailed { .. } => {}
             }
         }
         if *self.machine.state() == State::Idle {
