@@ -74,17 +74,23 @@ impl Outbound<'_> {
             self.task_id(&object, &mut edits);
         }
         let content = elements(object.get("content"));
-        // Only an object may stand there up to 2025-11-25. Servers put the same into a text block.
-        let misplaced = object.get("structuredContent").filter(|value| structured && !value.get().starts_with('{'));
-        if let Some(value) = misplaced {
+        let value = object.get("structuredContent").filter(|_| structured);
+        // Only an object may stand there up to 2025-11-25.
+        let misplaced = value.is_some_and(|value| !value.get().starts_with('{'));
+        if misplaced {
             edits.retain(raw, &object, |key| key != "structuredContent");
-            if content.is_empty() && value.get() != "null" {
-                let block = text_block(value.get());
-                match object.get("content") {
-                    Some(old) => edits.replace(old, format!("[{block}]")),
-                    None if object.iter().count() == 1 => return Cow::Owned(format!("{{\"content\":[{block}]}}")),
-                    None => edits.append(&object, "content", &format!("[{block}]")),
+        }
+        // Who does not get it or does not know it (before 2025-06-18) reads `content`, which all revisions want to be there: servers
+        // are to put the same into a text block.
+        let unread = misplaced || self.version < ProtocolVersion::V2025_06_18 || object.get("content").is_none();
+        if let Some(value) = value.filter(|value| unread && content.is_empty() && value.get() != "null") {
+            let block = text_block(value.get());
+            match object.get("content") {
+                Some(old) => edits.replace(old, format!("[{block}]")),
+                None if misplaced && object.iter().count() == 1 => {
+                    return Cow::Owned(format!("{{\"content\":[{block}]}}"));
                 }
+                None => edits.append(&object, "content", &format!("[{block}]")),
             }
         }
         if self.concerns(raw) {
@@ -307,6 +313,23 @@ mod tests {
         assert_eq!(call_result(Q, "s", list, ProtocolVersion::V2026_07_28), list, "any value may stand there");
         let fine = r#"{"content":[],"structuredContent":{"a":1}}"#;
         assert!(matches!(call_result(Q, "s", fine, NOW), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn a_client_that_does_not_know_structured_content_gets_it_as_text() {
+        let text = r#""content":[{"type":"text","text":"{\"a\":1}"}]"#;
+        for version in [ProtocolVersion::V2024_11_05, ProtocolVersion::V2025_03_26] {
+            for only in [r#"{"structuredContent":{"a":1}}"#, r#"{"content":[],"structuredContent":{"a":1}}"#] {
+                let result = call_result(Q, "s", only, version);
+                assert!(result.contains(text) && result.contains(r#""structuredContent":{"a":1}"#), "{result}");
+                assert!(RawObject::from_text(&result).is_ok(), "{result}");
+            }
+            let both = r#"{"content":[{"type":"text","text":"one"}],"structuredContent":{"a":1}}"#;
+            assert!(matches!(call_result(Q, "s", both, version), Cow::Borrowed(_)));
+        }
+        // The others know it, but `content` must be there all the same.
+        let result = call_result(Q, "s", r#"{"structuredContent":{"a":1}}"#, NOW);
+        assert_eq!(result, format!(r#"{{"structuredContent":{{"a":1}},{text}}}"#));
     }
 
     proptest! {
