@@ -173,7 +173,7 @@ impl Entry {
         if kind.has_uris() {
             return;
         }
-        let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-');
+        let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-');
         let exposed = self.qualified(kind, warnings.server.as_str());
         let length = exposed.chars().count();
         if !exposed.bytes().all(plain) {

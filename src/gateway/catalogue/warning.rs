@@ -66,7 +66,7 @@ pub(crate) enum Problem {
     },
     /// Some clients refuse it.
     #[error(
-        "its name has characters that some clients refuse (they take letters, digits, `_`, `-` and `.`); rename it in `tools.rename`"
+        "its name has characters that some clients and models refuse (all take letters, digits, `_` and `-`); rename it in `tools.rename`"
     )]
     OddName,
     /// More of the same.

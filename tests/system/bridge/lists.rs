@@ -139,9 +139,10 @@ async fn hidden_and_renamed_tools_are_as_the_file_says() {
 async fn names_that_some_clients_refuse_are_warned_about_by_name() {
     let long = "a_tool_with_a_name_that_goes_on_and_on_until_it_is_longer_than_clients_take";
     let proxy =
-        Proxy::start(json!({"servers": [fixture("a", &["--tool-name", long, "--tool-name", "odd/name"])]})).await;
+        Proxy::start(json!({"servers": [fixture("a", &["--tool-name", long, "--tool-name", "odd/name", "--tool-name", "dotted.name"])]})).await;
     proxy.logged(&[long, "64"]).await;
     proxy.logged(&["odd/name"]).await;
+    proxy.logged(&["dotted.name", "tools.rename"]).await;
     let session = proxy.session().await;
     assert!(session.say(&format!("a__{long}"), json!({})).await.contains(long), "it can still be called");
 }
