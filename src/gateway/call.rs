@@ -19,6 +19,7 @@ use super::{
 
 /// `tools/call`
 pub(crate) async fn tool(exchange: &Exchange, mut params: RawObject<'_>) -> Option<Reply> {
+    drop_null_arguments(&mut params);
     let (server, name) = match find(exchange, method::TOOLS_CALL, &params, View::tool).await {
         Ok(target) => target,
         Err(error) => return Some(error.into()),
@@ -34,6 +35,7 @@ pub(crate) async fn tool(exchange: &Exchange, mut params: RawObject<'_>) -> Opti
 
 /// `prompts/get`
 pub(crate) async fn prompt(exchange: &Exchange, mut params: RawObject<'_>) -> Option<Reply> {
+    drop_null_arguments(&mut params);
     let (server, name) = match find(exchange, method::PROMPTS_GET, &params, View::prompt).await {
         Ok(target) => target,
         Err(error) => return Some(error.into()),
@@ -41,6 +43,16 @@ pub(crate) async fn prompt(exchange: &Exchange, mut params: RawObject<'_>) -> Op
     let own = json_string(&name);
     params.set("name", &own);
     Forward::new(exchange, method::PROMPTS_GET, server, params).named(name).run(rewrite::prompt_result).await
+}
+
+/// Some clients write all members that they know of, and servers refuse arguments that are no object. (`_meta` travels apart, and
+/// only as an object.)
+fn drop_null_arguments(params: &mut RawObject<'_>) {
+    for member in ["arguments", "task"] {
+        if params.get(member).is_some_and(|value| value.get() == "null") {
+            params.remove(member);
+        }
+    }
 }
 
 /// `resources/read`

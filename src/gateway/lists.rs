@@ -20,6 +20,8 @@ pub(crate) async fn page(
 ) -> Result<(Rc<View>, Bytes), ErrorObject> {
     let cursor = match params.get("cursor") {
         None => None,
+        // Some clients write all members that they know of.
+        Some(cursor) if cursor.get() == "null" => None,
         Some(_) => Some(required(params, "cursor")?),
     };
     let gateway = &exchange.gateway;

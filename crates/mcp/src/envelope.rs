@@ -83,7 +83,9 @@ pub fn parse(bytes: &[u8]) -> Result<Message<'_>, EnvelopeError> {
 }
 
 fn classify<'a>(object: &RawObject<'a>) -> Result<Message<'a>, EnvelopeError> {
-    let id = object.get("id").map(RequestId::from_raw);
+    // Some libraries write the id that a notification does not have.
+    let is_told = object.get_string("method").is_some_and(|method| method.starts_with("notifications/"));
+    let id = object.get("id").filter(|id| !(is_told && id.get() == "null")).map(RequestId::from_raw);
     let shape = |why: String| EnvelopeError::Shape { why, id: id.clone().and_then(Result::ok) };
     if object.get_string("jsonrpc").as_deref() != Some("2.0") {
         return Err(shape("`jsonrpc` is not \"2.0\"".into()));
@@ -151,6 +153,12 @@ mod tests {
         assert!(matches!(parse(br#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#), Ok(Message::Request { .. })));
         assert!(matches!(parse(br#"{"jsonrpc":"2.0","method":"x","params":{}}"#), Ok(Message::Notification { .. })));
         assert!(matches!(parse(br#"{"jsonrpc":"2.0","id":"a","result":{}}"#), Ok(Message::Response { .. })));
+    }
+
+    #[test]
+    fn a_notification_has_no_id_even_where_it_is_written() {
+        let told = parse(br#"{"jsonrpc":"2.0","id":null,"method":"notifications/initialized","params":null}"#);
+        assert!(matches!(told, Ok(Message::Notification { params: None, .. })), "{told:?}");
     }
 
     #[test]
