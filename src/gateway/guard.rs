@@ -47,7 +47,7 @@ pub(crate) fn origin_allowed(origin: Option<&str>, allowed: &[String]) -> bool {
     if origin == "null" {
         return false;
     }
-    if allowed.iter().any(|entry| entry.trim_end_matches('/').eq_ignore_ascii_case(origin)) {
+    if allowed.iter().any(|entry| as_browsers_write(entry).eq_ignore_ascii_case(as_browsers_write(origin))) {
         return true;
     }
     let Some((scheme, authority)) = origin.split_once("://") else { return false };
@@ -57,6 +57,16 @@ pub(crate) fn origin_allowed(origin: Option<&str>, allowed: &[String]) -> bool {
         Some((Host::Name(name), _)) => is_localhost(name),
         None => false,
     }
+}
+
+/// An origin without the slash and the default port that people write (Fetch standard, serialized origins).
+fn as_browsers_write(origin: &str) -> &str {
+    let origin = origin.trim_end_matches('/');
+    let default = [("https://", ":443"), ("http://", ":80")].into_iter().find_map(|(scheme, port)| {
+        let begins = origin.get(..scheme.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(scheme));
+        origin.strip_suffix(port).filter(|_| begins)
+    });
+    default.unwrap_or(origin)
 }
 
 /// Who sends the request. `tokens` is `None` without authentication; then nobody in particular.

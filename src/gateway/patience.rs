@@ -9,8 +9,12 @@ use tokio::sync::Notify;
 
 use super::{exchange::Related, queue::Queue};
 
-/// A response begins as plain JSON if it is there within about this time, else as a stream.
-const JSON_PATIENCE: Duration = Duration::from_millis(250);
+/// The response to a session's request begins as plain JSON if it is there within about this time, else as a stream: a client can
+/// come back for the rest of one.
+pub(crate) const OF_SESSIONS: Duration = Duration::from_millis(250);
+/// The same without a session. Nobody comes back there, and only what has not begun can still have the status of an error (-32021,
+/// found while an instance of the server starts). Proxies and clients wait longer than that for the first byte.
+pub(crate) const WITHOUT_SESSION: Duration = Duration::from_secs(10);
 /// How often it is looked whose time is up.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -23,10 +27,10 @@ pub(crate) struct Patience {
 }
 
 impl Patience {
-    /// A request began, and its related messages will be waited for.
-    pub(crate) fn begin(&self, related: &Related, now: Instant) {
+    /// A request began whose related messages will be waited for, and the response begins then at the latest.
+    pub(crate) fn begin(&self, related: &Related, end: Instant) {
         let mut waiting = self.waiting.borrow_mut();
-        waiting.push((now, Rc::downgrade(related)));
+        waiting.push((end, Rc::downgrade(related)));
         if waiting.len() == 1 {
             self.begun.notify_one();
         }
@@ -44,8 +48,8 @@ impl Patience {
     }
 
     fn look(&self, now: Instant) {
-        self.waiting.borrow_mut().retain(|(begun, related)| match related.upgrade() {
-            Some(related) if now.duration_since(*begun) >= JSON_PATIENCE => {
+        self.waiting.borrow_mut().retain(|(end, related)| match related.upgrade() {
+            Some(related) if now >= *end => {
                 related.hurry();
                 false
             }
@@ -65,14 +69,14 @@ mod tests {
         let patience = Patience::default();
         let start = Instant::now();
         let (early, gone, late) = (related(), related(), related());
-        patience.begin(&early, start);
-        patience.begin(&gone, start);
-        patience.begin(&late, start + JSON_PATIENCE);
+        patience.begin(&late, start + 2 * OF_SESSIONS);
+        patience.begin(&early, start + OF_SESSIONS);
+        patience.begin(&gone, start + OF_SESSIONS);
         drop(gone);
-        patience.look(start + JSON_PATIENCE);
+        patience.look(start + OF_SESSIONS);
         tokio::time::timeout(Duration::from_secs(5), early.ready()).await.expect("its time is up");
         assert_eq!(patience.waiting.borrow().len(), 1);
-        patience.look(start + 2 * JSON_PATIENCE);
+        patience.look(start + 2 * OF_SESSIONS);
         tokio::time::timeout(Duration::from_secs(5), late.ready()).await.expect("its time is up");
         assert!(patience.waiting.borrow().is_empty());
     }

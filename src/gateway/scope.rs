@@ -23,15 +23,6 @@ impl Scope {
             Self::Server(_) => Naming::Own,
         }
     }
-
-    /// What stands before `/mcp`, `/sse` and `/messages` in its URLs.
-    pub(crate) fn path(&self) -> String {
-        match self {
-            Self::All => String::new(),
-            Self::Server(name) => format!("/servers/{name}"),
-            Self::Group(name) => format!("/groups/{name}"),
-        }
-    }
 }
 
 impl fmt::Display for Scope {

@@ -12,7 +12,10 @@ use std::{
 use actix_web::{
     HttpRequest,
     error::PayloadError,
-    http::{StatusCode, header},
+    http::{
+        StatusCode,
+        header::{self, HeaderMap},
+    },
     web,
 };
 use bytes::{Bytes, BytesMut};
@@ -52,19 +55,8 @@ pub(super) async fn read(
     payload: web::Payload,
     settings: &GatewaySettings,
 ) -> Result<Bytes, Refusal> {
-    let text = |name| request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let mime = text(header::CONTENT_TYPE).split(';').next().unwrap_or_default().trim();
-    if !mime.eq_ignore_ascii_case("application/json") {
-        return Err(Refusal::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            ErrorCode::INVALID_REQUEST,
-            "the Content-Type must be application/json",
-        ));
-    }
+    check_head(request.headers(), settings)?;
     let max = settings.max_body_bytes;
-    if text(header::CONTENT_LENGTH).parse::<u64>().is_ok_and(|stated| stated > max as u64) {
-        return Err(Trouble::TooLarge(max).into()); // without reading any of it
-    }
     let arrived = Cell::new(0);
     let mut body = pin!(gather(payload, max, &arrived));
     // Most bodies came with their headers and need no clock.
@@ -77,6 +69,33 @@ pub(super) async fn read(
         return Err(Refusal::bad_request(format_args!("nested in more than {max} levels (limits.maxDepth)")));
     }
     Ok(body)
+}
+
+/// Refuses a body for what the head says of it, before any of it is read.
+pub(super) fn check_head(headers: &HeaderMap, settings: &GatewaySettings) -> Result<(), Refusal> {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let mime = text(header::CONTENT_TYPE).split(';').next().unwrap_or_default().trim();
+    if !mime.eq_ignore_ascii_case("application/json") {
+        return Err(Refusal::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            ErrorCode::INVALID_REQUEST,
+            "the Content-Type must be application/json",
+        ));
+    }
+    // RFC 9110 §8.4: it would have to be taken off before the body can be read.
+    let codings = headers.get_all(header::CONTENT_ENCODING).map(|value| value.to_str().unwrap_or("?"));
+    if let Some(coding) = codings.flat_map(|list| list.split(',')).map(str::trim).find(|coding| !is_identity(coding)) {
+        return Err(Refusal::unsupported_coding(coding));
+    }
+    let max = settings.max_body_bytes;
+    if text(header::CONTENT_LENGTH).parse::<u64>().is_ok_and(|stated| stated > max as u64) {
+        return Err(Trouble::TooLarge(max).into());
+    }
+    Ok(())
+}
+
+fn is_identity(coding: &str) -> bool {
+    coding.is_empty() || coding.eq_ignore_ascii_case("identity")
 }
 
 /// What is there without waiting. actix asks for an answer to a request before it looks at what came behind the head, and

@@ -1,7 +1,7 @@
 //! One connection of a client: where it stands, and the socket that keeps track of that.
 
 use std::{
-    cell::{Cell, OnceCell},
+    cell::{Cell, OnceCell, RefCell},
     future::poll_fn,
     io::{self, IoSlice},
     pin::{Pin, pin},
@@ -14,6 +14,8 @@ use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
 };
+
+use super::framing::Framing;
 
 /// The time as of the last look at all connections. Reading it costs no call.
 #[derive(Debug)]
@@ -34,10 +36,11 @@ impl Clock {
 enum Phase {
     /// Nothing is owed to the client, or an answer is on its way.
     Resting,
-    /// The client began a request, and its head is not complete.
-    Head,
-    /// A request is being read or thought about; its own time limits hold.
+    /// A request is being read or thought about; its own time limits hold. That it was told to go on (100, RFC 9110 §10.1.1) is
+    /// no answer.
     Request,
+    /// A stream is its answer, and has not ended.
+    Streaming,
 }
 
 /// How long a client may take.
@@ -54,7 +57,11 @@ pub(super) struct Patience {
 pub(super) struct Connection {
     clock: Rc<Clock>,
     phase: Cell<Phase>,
-    /// Of the phase, or of the last byte in it that was ours.
+    /// What the client has sent.
+    framing: RefCell<Framing>,
+    /// Requests that came while an earlier one was not answered.
+    waiting: Cell<u32>,
+    /// Of the phase, of the head that is not complete, or of the last byte that was ours.
     since: Cell<Instant>,
     given_up: Cell<bool>,
     task: OnceCell<Waker>,
@@ -63,7 +70,15 @@ pub(super) struct Connection {
 impl Connection {
     pub(super) fn new(clock: Rc<Clock>) -> Self {
         let since = Cell::new(clock.0.get());
-        Self { clock, phase: Cell::new(Phase::Resting), since, given_up: Cell::new(false), task: OnceCell::new() }
+        Self {
+            clock,
+            phase: Cell::new(Phase::Resting),
+            framing: RefCell::new(Framing::new()),
+            waiting: Cell::new(0),
+            since,
+            given_up: Cell::new(false),
+            task: OnceCell::new(),
+        }
     }
 
     /// Drives the connection until it is over, or given up.
@@ -88,9 +103,10 @@ impl Connection {
     /// Gives the connection up if the client has taken longer than it may.
     pub(super) fn check(&self, patience: Patience, now: Instant) {
         let limit = match self.phase.get() {
-            Phase::Resting => patience.rest,
-            Phase::Head => patience.head,
             Phase::Request => return,
+            // The head of a request behind others that are not answered is in no hurry.
+            Phase::Resting if self.waiting.get() == 0 && self.framing.borrow().is_in_head() => patience.head,
+            Phase::Resting | Phase::Streaming => patience.rest,
         };
         if now.saturating_duration_since(self.since.get()) > limit {
             self.given_up.set(true);
@@ -98,27 +114,40 @@ impl Connection {
         }
     }
 
-    /// The head of a request is complete.
+    /// The application has been given the next request.
     pub(super) fn asked(&self) {
+        self.waiting.set(self.waiting.get().saturating_sub(1));
         self.phase.set(Phase::Request);
     }
 
-    fn read(&self) {
-        if self.phase.get() == Phase::Resting {
-            self.enter(Phase::Head);
-        }
+    /// The application has given its answer, all of it.
+    pub(super) fn answered(&self) {
+        self.enter(Phase::Resting);
     }
 
-    fn written(&self) {
-        match self.phase.get() {
-            // Something of an earlier answer: whoever receives one is no stranger, and may take its time.
-            Phase::Head => self.since.set(self.clock.0.get()),
-            Phase::Resting | Phase::Request => self.enter(Phase::Resting),
-        }
+    /// The application has begun its answer.
+    pub(super) fn streams(&self) {
+        self.enter(Phase::Streaming);
     }
 
     fn enter(&self, phase: Phase) {
         self.phase.set(phase);
+        self.since.set(self.clock.0.get());
+    }
+
+    /// Bytes of the client, before anything else sees them.
+    fn read(&self, bytes: &mut [u8]) {
+        let mut framing = self.framing.borrow_mut();
+        let was_in_head = framing.is_in_head();
+        let heads = framing.take(bytes);
+        self.waiting.set(self.waiting.get().saturating_add(heads));
+        if framing.is_in_head() && (heads > 0 || !was_in_head) {
+            self.since.set(self.clock.0.get());
+        }
+    }
+
+    /// Whoever receives something is no stranger, and may take its time.
+    fn written(&self) {
         self.since.set(self.clock.0.get());
     }
 }
@@ -144,7 +173,7 @@ impl AsyncRead for Client {
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
         if buffer.filled().len() > before {
-            self.connection.read();
+            self.connection.read(&mut buffer.filled_mut()[before..]);
         }
         read
     }
@@ -215,15 +244,30 @@ mod tests {
         }
     }
 
+    /// The head of a request, without its end.
+    const HEAD: &str = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n";
+
+    impl Connection {
+        fn reads(&self, text: &str) {
+            self.read(&mut text.as_bytes().to_vec());
+        }
+
+        fn reads_request(&self) {
+            self.reads(HEAD);
+            self.reads("\r\n");
+        }
+    }
+
     #[test]
     fn a_head_that_drips_in_is_given_up_whichever_request_of_the_connection_it_is() {
         let scene = scene();
         let first = scene.at(1);
-        first.read();
+        first.reads_request();
         first.asked();
+        first.answered();
         first.written();
         for second in 20..30 {
-            scene.at(second).read();
+            scene.at(second).reads("G");
             assert!(!scene.is_given_up(second));
         }
         assert!(scene.is_given_up(31));
@@ -232,17 +276,47 @@ mod tests {
     #[test]
     fn a_request_takes_as_long_as_it_takes() {
         let scene = scene();
-        scene.at(0).read();
+        scene.at(0).reads("POST /mcp HTTP/1.1\r\nContent-Length: 9\r\n\r\n");
         scene.at(1).asked();
-        scene.at(30).read(); // its body
+        scene.at(30).reads("upgrade: "); // its body
         assert!(!scene.is_given_up(3600));
+    }
+
+    #[test]
+    fn a_request_that_was_told_to_go_on_takes_as_long_as_it_takes() {
+        let scene = scene();
+        scene.at(0).reads("POST /mcp HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n");
+        scene.at(0).asked();
+        scene.at(0).written();
+        scene.at(1).reads("{");
+        assert!(!scene.is_given_up(3600));
+    }
+
+    #[test]
+    fn a_request_behind_another_has_time_until_that_one_is_answered() {
+        let scene = scene();
+        scene.at(0).reads_request();
+        scene.at(0).asked();
+        scene.at(1).reads_request();
+        scene.at(1).reads(HEAD);
+        assert!(!scene.is_given_up(600), "the first is thought about");
+        scene.at(600).answered();
+        scene.at(600).written();
+        assert!(!scene.is_given_up(630), "the second is about to be");
+        scene.at(630).asked();
+        assert!(!scene.is_given_up(700));
+        scene.at(700).answered();
+        scene.at(700).written();
+        assert!(!scene.is_given_up(710));
+        assert!(scene.is_given_up(711), "the third has had its time");
     }
 
     #[test]
     fn who_has_nothing_more_to_ask_is_let_go() {
         let scene = scene();
-        scene.at(0).read();
+        scene.at(0).reads_request();
         scene.at(0).asked();
+        scene.at(5).answered();
         scene.at(5).written();
         assert!(!scene.is_given_up(65));
         assert!(scene.is_given_up(66));
@@ -251,12 +325,16 @@ mod tests {
     #[test]
     fn a_stream_that_says_something_now_and_then_stays_even_if_the_client_sends_ahead() {
         let scene = scene();
-        scene.at(0).read();
+        scene.at(0).reads_request();
         scene.at(0).asked();
-        for second in (0..600).step_by(5) {
+        scene.at(0).streams();
+        for second in (0..600).step_by(15) {
             scene.at(second).written();
-            scene.at(second).read();
+            scene.at(second).reads("G");
+            assert!(!scene.is_given_up(second + 14));
         }
-        assert!(!scene.is_given_up(600));
+        scene.at(600).answered();
+        assert!(!scene.is_given_up(610));
+        assert!(scene.is_given_up(611), "what it sent ahead is the next request now");
     }
 }

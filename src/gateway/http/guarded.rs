@@ -6,20 +6,25 @@ use std::{
 };
 
 use actix_http::{HttpMessage, Request, Response};
-use actix_service::Service;
+use actix_service::{IntoServiceFactory, Service, ServiceFactory, fn_service};
 use actix_web::{
-    Error, ResponseError,
+    Error, HttpResponse, ResponseError,
     body::BoxBody,
     dev::ServiceResponse,
-    http::{StatusCode, header},
+    http::{
+        Method, StatusCode, Version,
+        header::{self, HeaderValue},
+    },
 };
-use futures_util::{
-    TryFutureExt,
-    future::{Either, MapOk},
-};
+use futures_util::future::Either;
 use mcproxy_mcp::ErrorCode;
 
-use super::{connection::Connection, place::Principal, refusal::Refusal};
+use super::{
+    answering::{Answering, Asked},
+    body, cors, path,
+    place::Principal,
+    refusal::Refusal,
+};
 use crate::gateway::{guard, state::Gateway};
 
 /// Paths that a monitor may read without a token: they say whether we live, nothing else.
@@ -40,35 +45,76 @@ impl<S> Guarded<S> {
 impl<S> Service<Request> for Guarded<S>
 where
     S: Service<Request, Response = ServiceResponse, Error = Error>,
+    S::Future: Unpin,
 {
     type Response = Response<BoxBody>;
     type Error = Error;
-    type Future =
-        Either<Ready<Result<Response<BoxBody>, Error>>, MapOk<S::Future, fn(ServiceResponse) -> Response<BoxBody>>>;
+    type Future = Either<Ready<Result<Response<BoxBody>, Error>>, Answering<S::Future>>;
 
     actix_service::forward_ready!(app);
 
-    fn call(&self, request: Request) -> Self::Future {
-        if let Some(connection) = request.conn_data::<Rc<Connection>>() {
-            connection.asked();
+    fn call(&self, mut request: Request) -> Self::Future {
+        let page = page(&request, &self.gateway);
+        let mut asked = Asked::of(&request, page);
+        if let Some(target) = path::routed(request.uri()) {
+            *request.uri_mut() = target;
         }
-        match check(&request, &self.gateway) {
-            Ok(principal) => {
+        match admit(&request, &self.gateway) {
+            Ok(Admitted::As(principal)) => {
                 if principal.is_some() {
                     request.extensions_mut().insert(Principal(principal));
                 }
-                Either::Right(self.app.call(request).map_ok(Response::from))
+                Either::Right(Answering { asked, application: self.app.call(request) })
             }
-            Err(refusal) => Either::Left(ready(Ok(refusal.error_response().into()))),
+            Ok(Admitted::Answered(answer)) => Either::Left(ready(Ok(asked.answer(answer)))),
+            Err(refusal) => Either::Left(ready(Ok(asked.answer(refusal.error_response())))),
         }
     }
 }
 
-fn check(request: &Request, gateway: &Gateway) -> Result<Option<String>, Refusal> {
+/// What becomes of a client that asks whether it may send its body (`Expect: 100-continue`, RFC 9110 §10.1.1): if its request will
+/// be refused for what its head says, it learns so at once and keeps the body to itself.
+pub(super) fn expecting(
+    gateway: Rc<Gateway>,
+) -> impl ServiceFactory<Request, Config = (), Response = Request, Error = Response<BoxBody>, InitError = ()> {
+    fn_service(move |request: Request| {
+        let refused = match admit(&request, &gateway) {
+            Ok(Admitted::As(_)) if request.method() == Method::POST => {
+                body::check_head(request.headers(), &gateway.settings()).err()
+            }
+            Ok(_) => None,
+            Err(refusal) => Some(refusal),
+        };
+        ready(match refused {
+            None => Ok(request),
+            Some(refusal) => Err(Asked::of(&request, page(&request, &gateway)).answer(refusal.error_response())),
+        })
+    })
+    .into_factory()
+}
+
+/// What comes of a request before anything of it is done.
+enum Admitted {
+    /// The application answers it, for this principal.
+    As(Option<String>),
+    /// That is answered already.
+    Answered(HttpResponse),
+}
+
+/// The origin of the page that a request is of, if such a page may call.
+fn page(request: &Request, gateway: &Gateway) -> Option<HeaderValue> {
+    let origin = request.headers().get(header::ORIGIN)?;
+    let text = origin.to_str().ok()?;
+    guard::origin_allowed(Some(text), &gateway.settings().allowed_origins).then(|| origin.clone())
+}
+
+fn admit(request: &Request, gateway: &Gateway) -> Result<Admitted, Refusal> {
     let settings = gateway.settings();
     let text = |name: header::HeaderName| request.headers().get(name).map(|v| v.to_str().unwrap_or("?"));
+    // Before HTTP/1.1 it need not be there. A browser always sends it, and only in one could a page rebind its name.
+    let may_lack_host = request.version() < Version::HTTP_11 && !request.headers().contains_key(header::HOST);
     if request.headers().get_all(header::HOST).count() > 1
-        || !guard::host_allowed(text(header::HOST), &settings.allowed_hosts)
+        || !(may_lack_host || guard::host_allowed(text(header::HOST), &settings.allowed_hosts))
     {
         let host = text(header::HOST).unwrap_or("(none)");
         return Err(Refusal::new(
@@ -94,11 +140,17 @@ fn check(request: &Request, gateway: &Gateway) -> Result<Option<String>, Refusal
             format_args!("the Origin header {origin:?} is not allowed here; add it to `allowedOrigins`"),
         ));
     }
-    if OPEN.contains(&request.path()) {
-        return Ok(None);
+    if request.headers().contains_key(header::ORIGIN)
+        && let Some(answer) = cors::preflight(request.method(), request.headers())
+    {
+        return Ok(Admitted::Answered(answer));
+    }
+    // Which methods a path has is no secret, and browsers ask without a token.
+    if OPEN.contains(&request.path()) || request.method() == Method::OPTIONS {
+        return Ok(Admitted::As(None));
     }
     match guard::principal(text(header::AUTHORIZATION), settings.tokens.as_deref()) {
-        Ok(principal) => Ok(principal.map(str::to_owned)),
+        Ok(principal) => Ok(Admitted::As(principal.map(str::to_owned))),
         Err(error) => Err(Refusal::unauthorized(error)),
     }
 }

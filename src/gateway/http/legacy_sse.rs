@@ -1,6 +1,6 @@
 //! HTTP with SSE: the transport of 2024-11-05. `GET /sse` opens session and stream in one; its end ends both.
 
-use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
+use actix_web::{HttpRequest, HttpResponse, guard::GuardContext, http::StatusCode, web};
 use mcproxy_mcp::{ErrorCode, parse};
 use serde::Deserialize;
 use slog::info;
@@ -28,8 +28,7 @@ pub(super) async fn get(request: HttpRequest, place: Place) -> Result<HttpRespon
     let Place { gateway, scope, .. } = place;
     info!(gateway.log, "session opened"; "session" => short(session.id()), "scope" => %scope, "version" => "2024-11-05 (SSE)");
     let (to, frames) = mpsc::channel(FRAMES);
-    let endpoint = format!("{}/messages?session_id={}", scope.path(), session.id());
-    let _ = to.try_send(Frame::Endpoint(endpoint)); // the queue is empty and holds two
+    let _ = to.try_send(Frame::Endpoint(endpoint(session.id()))); // the queue is empty and holds two
     let messages = session.open_stream();
     tokio::task::spawn_local(async move {
         sse::forward(messages, to).await;
@@ -39,15 +38,32 @@ pub(super) async fn get(request: HttpRequest, place: Place) -> Result<HttpRespon
     Ok(sse::respond(&request, frames))
 }
 
-/// `POST /messages?session_id=…`: accepted here, answered on the stream.
+/// Where the client is to post: a reference to the URL of the stream itself, so that it holds under any prefix that a reverse proxy
+/// puts before it ([decision 0095](../../../docs/decisions/0095-where-sse-clients-post.md)).
+fn endpoint(session: &str) -> String {
+    format!("?session_id={session}")
+}
+
+/// `HEAD /sse`: what `GET` would begin with, and no stream.
+pub(super) async fn head(_: Place) -> HttpResponse {
+    sse::head()
+}
+
+/// Whether a POST is for the session of a stream. Elsewhere than at `/messages` one without is none of ours: clients find out by it
+/// that a URL is not that of the newer transport.
+pub(super) fn names_session(context: &GuardContext<'_>) -> bool {
+    web::Query::<Query>::from_query(context.head().uri.query().unwrap_or_default()).is_ok()
+}
+
+/// `POST /sse?session_id=…`, or at `/messages`: accepted here, answered on the stream.
 pub(super) async fn post(
     request: HttpRequest,
     place: Place,
     query: Option<web::Query<Query>>,
     payload: web::Payload,
 ) -> Result<HttpResponse, Refusal> {
-    let known = query.map_or(Ok(None), |q| place.session(&q.session_id))?;
-    let session = known.filter(|s| s.ends_with_its_stream() && s.has_stream()).ok_or_else(|| {
+    let known = query.and_then(|q| place.stream_session(&q.session_id));
+    let session = known.filter(|s| s.has_stream()).ok_or_else(|| {
         let message = "the session is unknown or has ended; open /sse again";
         Refusal::new(StatusCode::NOT_FOUND, ErrorCode::INVALID_REQUEST, message)
     })?;

@@ -1,12 +1,16 @@
 //! The HTTP surface: which path is what, and what every request passes before anything else looks at it.
 
+mod answering;
 mod body;
 mod connection;
 mod connections;
+mod cors;
 mod door;
+mod framing;
 mod guarded;
 mod legacy_sse;
 mod observe;
+mod path;
 mod place;
 mod refusal;
 mod sse;
@@ -26,7 +30,16 @@ use std::{
 
 use actix_http::{HttpService, KeepAlive};
 use actix_service::{IntoServiceFactory, Service, ServiceFactory, fn_factory, map_config};
-use actix_web::{App, HttpResponse, dev::AppConfig, http::header::ContentType, web};
+use actix_web::{
+    App, HttpResponse,
+    dev::AppConfig,
+    guard::fn_guard,
+    http::{
+        Method,
+        header::{self, ContentType},
+    },
+    web,
+};
 use mcproxy_ipc::control::ConnectionLimits;
 use slog::Logger;
 use tokio::{
@@ -67,6 +80,7 @@ async fn http(
     draining: Rc<Cell<bool>>,
     head_timeout: Duration,
 ) -> io::Result<impl Service<(Client, Option<SocketAddr>), Future: 'static>> {
+    let expecting = guarded::expecting(gateway.clone());
     let app = fn_factory(move || {
         let gateway = gateway.clone();
         let app = App::new().app_data(gateway.clone()).configure(routes).default_service(web::to(not_found));
@@ -80,6 +94,7 @@ async fn http(
         .client_request_timeout(head_timeout)
         // A client that closed its side has left. Otherwise its stream, and all that hangs on it, would live on.
         .h1_allow_half_closed(false)
+        .expect(expecting)
         .graceful_shutdown_signal(move || {
             let draining = draining.clone();
             // The door wakes every connection when this has become true.
@@ -97,37 +112,51 @@ fn routes(config: &mut web::ServiceConfig) {
         let at = |path: &str| format!("{prefix}{path}");
         config
             .service(
-                web::resource(at("/mcp"))
+                resource(at("/mcp"), "GET, HEAD, POST, DELETE, OPTIONS")
                     .route(web::post().to(streamable::post))
                     .route(web::get().to(streamable::get))
-                    .route(web::delete().to(streamable::delete))
-                    .default_service(web::to(|| method_not_allowed("GET, POST, DELETE"))),
+                    .route(web::head().to(streamable::head))
+                    .route(web::delete().to(streamable::delete)),
             )
             .service(
-                web::resource(at("/sse"))
+                resource(at("/sse"), "GET, HEAD, OPTIONS")
                     .route(web::get().to(legacy_sse::get))
-                    .default_service(web::to(|| method_not_allowed("GET"))),
+                    .route(web::head().to(legacy_sse::head))
+                    .route(web::post().guard(fn_guard(legacy_sse::names_session)).to(legacy_sse::post)),
             )
-            .service(
-                web::resource(at("/messages"))
-                    .route(web::post().to(legacy_sse::post))
-                    .default_service(web::to(|| method_not_allowed("POST"))),
+            .service(resource(at("/messages"), "POST, OPTIONS").route(web::post().to(legacy_sse::post)))
+            // Clients that resolve the endpoint's reference by rules of their own end up here.
+            .route(
+                if prefix.is_empty() { "/" } else { prefix },
+                web::post().guard(fn_guard(legacy_sse::names_session)).to(legacy_sse::post),
             );
     }
+    let read_only = |path: &str| resource(path.to_owned(), "GET, HEAD, OPTIONS");
     config
-        .route("/healthz", web::get().to(observe::healthz))
-        .route("/readyz", web::get().to(observe::readyz))
-        .route("/health", web::get().to(observe::health))
-        .route("/metrics", web::get().to(observe::metrics));
+        .service(read_only("/healthz").route(web::get().to(observe::healthz)).route(web::head().to(observe::healthz)))
+        .service(read_only("/readyz").route(web::get().to(observe::readyz)).route(web::head().to(observe::readyz)))
+        .service(read_only("/health").route(web::get().to(observe::health)).route(web::head().to(observe::health)))
+        .service(read_only("/metrics").route(web::get().to(observe::metrics)).route(web::head().to(observe::metrics)));
 }
 
-async fn not_found() -> HttpResponse {
+/// What there is at a path; `methods` is told to who asks for another one, or for all.
+fn resource(path: String, methods: &'static str) -> actix_web::Resource {
+    web::resource(path).default_service(web::to(move |method: Method| async move {
+        let mut answer = match method {
+            Method::OPTIONS => HttpResponse::NoContent(),
+            _ => HttpResponse::MethodNotAllowed(),
+        };
+        answer.insert_header((header::ALLOW, methods)).finish()
+    }))
+}
+
+async fn not_found(method: Method) -> HttpResponse {
+    if method == Method::OPTIONS {
+        // Of the server as a whole, `*` included (RFC 9110 §9.3.7).
+        return HttpResponse::NoContent().insert_header((header::ALLOW, "GET, HEAD, POST, DELETE, OPTIONS")).finish();
+    }
     let text = "not found; MCP is at /mcp, /sse, /servers/{name}/mcp and /groups/{name}/mcp\n";
     HttpResponse::NotFound().content_type(ContentType::plaintext()).body(text)
-}
-
-async fn method_not_allowed(allow: &'static str) -> HttpResponse {
-    HttpResponse::MethodNotAllowed().insert_header(("Allow", allow)).finish()
 }
 
 /// The state of this thread.

@@ -68,6 +68,18 @@ impl Place {
         }
     }
 
+    /// The session of HTTP with SSE of that id, if it was opened by this caller. Its endpoint is the one where its stream is: some
+    /// clients know no more of the URL than its origin when they post.
+    pub(super) fn stream_session(&self, id: &str) -> Option<Rc<Session>> {
+        let session = self.gateway.sessions.get(id)?;
+        if session.principal() != self.principal.as_deref() {
+            warn!(self.gateway.log, "somebody else's session was presented"; "session" => short(id),
+                "principal" => &self.principal);
+            return None;
+        }
+        session.ends_with_its_stream().then_some(session)
+    }
+
     /// An earlier gateway may have opened it.
     fn take_up(&self, id: &str) -> Result<Option<Rc<Session>>, Refusal> {
         let Self { gateway, scope, principal } = self;

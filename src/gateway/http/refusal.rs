@@ -32,6 +32,14 @@ impl Refusal {
         Self::new(StatusCode::BAD_REQUEST, ErrorCode::INVALID_REQUEST, message)
     }
 
+    /// 415: the body is compressed.
+    pub(super) fn unsupported_coding(coding: &str) -> Self {
+        let coding: String = coding.chars().take(40).collect();
+        let message = format!("the Content-Encoding {coding:?} is not taken here; send the body without one");
+        let refusal = Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, ErrorCode::INVALID_REQUEST, message);
+        Self { header: Some((header::ACCEPT_ENCODING, "identity")), ..refusal }
+    }
+
     /// 405: there is nothing here but POST.
     pub(super) fn post_only(message: impl fmt::Display) -> Self {
         let refusal = Self::new(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::INVALID_REQUEST, message);

@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use actix_web::{HttpRequest, HttpResponse, Responder, http::header};
+use actix_web::{
+    HttpRequest, HttpResponse, Responder,
+    body::{self, BoxBody},
+    http::header,
+};
 use actix_web_lab::sse::{Data, Event, Sse};
 use bytes::Bytes;
 use tokio::sync::mpsc;
@@ -70,6 +74,13 @@ pub(super) fn replay(request: &HttpRequest, reader: Reader, retry: bool) -> Http
         }
     };
     carry(request, reader.filter_map(event), retry.then_some(RETRY))
+}
+
+/// What a stream begins with, without it.
+pub(super) fn head() -> HttpResponse {
+    let head = HttpResponse::Ok().content_type("text/event-stream").finish();
+    // It has no length, and must not say that it has none to give.
+    head.set_body(BoxBody::new(body::None::new()))
 }
 
 fn carry(request: &HttpRequest, events: impl Stream<Item = Event> + 'static, retry: Option<Duration>) -> HttpResponse {

@@ -16,6 +16,7 @@ use mcproxy_mcp::{ErrorCode, ErrorObject, Message, ProtocolVersion, RawArray, Ra
 use super::{place::Place, refusal::Refusal, sse};
 use crate::gateway::{
     exchange::{self, Exchange, Related},
+    patience,
     reply::Reply,
     request::{Incoming, Request, read_params},
     state::Gateway,
@@ -153,7 +154,7 @@ async fn work(gateway: Rc<Gateway>, visitor: Visitor, request: Request, related:
 /// Sends the answer as JSON if it comes soon and alone, else as a stream of what precedes it and then the answer. A client
 /// that leaves drops what is pending, and with it the call.
 async fn respond(request: &HttpRequest, gateway: &Gateway, mut pending: Pending, related: Related) -> HttpResponse {
-    gateway.patience.begin(&related, Instant::now());
+    gateway.patience.begin(&related, Instant::now() + patience::WITHOUT_SESSION);
     let begun = tokio::select! {
         biased;
         answered = &mut pending => match answered {

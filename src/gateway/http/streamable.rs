@@ -28,6 +28,7 @@ use crate::gateway::{
     dispatch::{self, Hello},
     event_id::{EventId, StreamKind},
     exchange::{self, Related},
+    patience,
     reply::Reply,
     request::{Incoming, Request, read_params},
     session::{Session, short},
@@ -55,11 +56,16 @@ pub(super) async fn post(request: HttpRequest, place: Place, payload: web::Paylo
     {
         return Ok(response);
     }
-    check_version(&request)?;
     if body.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'[') {
+        check_version(&request)?;
         return batch(&request, &place, &body).await;
     }
-    match Incoming::of(parse(&body)?, &body) {
+    let incoming = Incoming::of(parse(&body)?, &body);
+    // The header repeats what `initialize` has agreed on; before that there is nothing to repeat.
+    if !matches!(&incoming, Incoming::Request(r) if r.method == method::INITIALIZE) {
+        check_version(&request)?;
+    }
+    match incoming {
         Incoming::Request(r) if r.method == method::INITIALIZE => initialize(&place, &r).await,
         Incoming::Request(r) if r.method == method::PING && header(&request, SESSION).is_none() => {
             Ok(json(Reply::from("{}").to_response(&r.id)))
@@ -106,7 +112,7 @@ async fn respond(
     mut pending: Pending,
     related: Related,
 ) -> HttpResponse {
-    gateway.patience.begin(&related, Instant::now());
+    gateway.patience.begin(&related, Instant::now() + patience::OF_SESSIONS);
     tokio::select! {
         biased;
         answer = &mut pending => match answer {
@@ -232,6 +238,15 @@ pub(super) async fn get(request: HttpRequest, place: Place) -> Result<HttpRespon
         after => session.listen(&place.gateway.archive, bounds(&settings), after),
     };
     Ok(sse::replay(&request, reader, session.can_come_back()))
+}
+
+/// `HEAD /mcp`: what `GET` would begin with, and no stream.
+pub(super) async fn head(request: HttpRequest, place: Place) -> Result<HttpResponse, Refusal> {
+    stateless::refuse_method(&request)?;
+    check_accept(&request, &["text/event-stream"])?;
+    check_version(&request)?;
+    find_session(&request, &place)?;
+    Ok(sse::head())
 }
 
 /// Where the client wants to go on.

@@ -65,7 +65,7 @@ impl Sse {
         let response = request.send().await.ok().filter(|response| response.status() == StatusCode::OK)?;
         let mut events = Events::of(response);
         let (_, endpoint) = events.event().await?;
-        let post_url = format!("{}{endpoint}", self.base);
+        let post_url = format!("{}/sse{endpoint}", self.base);
         let (pending, cancelled, answered) = Default::default();
         let mut line = Line { opened: Instant::now(), post_url, events, pending, cancelled, answered };
         (self.post(&line, &initialize("2024-11-05")).await.ok()? == StatusCode::ACCEPTED).then_some(())?;

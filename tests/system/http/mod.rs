@@ -1,6 +1,7 @@
 //! What HTTP itself says: statuses, headers and codes, before any server is asked (docs: README, "troubleshooting").
 
 mod bodies;
+mod cors;
 mod crowd;
 mod doors;
 mod framing;
@@ -8,6 +9,7 @@ mod monitors;
 mod resume;
 mod sessions;
 mod slow;
+mod usage;
 
 use crate::support::{Answer, Proxy};
 

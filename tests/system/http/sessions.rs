@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use reqwest::Method;
+use reqwest::{Method, RequestBuilder, Url};
 use serde_json::json;
 
 use super::{LIST, PING, VERSIONS, proxy, refused};
@@ -98,21 +98,52 @@ async fn the_merged_capabilities_and_instructions_are_announced() {
 }
 
 #[tokio::test]
-async fn the_first_event_of_sse_is_the_endpoint_and_it_is_relative() {
+async fn the_first_event_of_sse_is_an_endpoint_that_holds_under_any_prefix() {
     let proxy = proxy().await;
-    for (path, prefix) in [("/sse", "/messages?"), ("/servers/a/sse", "/servers/a/messages?")] {
+    for path in ["/sse", "/sse/", "/servers/a/sse", "/servers/a//sse/"] {
         let session = LegacySession::connect(&proxy.http, &proxy.base, path).await;
-        assert!(session.endpoint.starts_with(prefix), "{}", session.endpoint);
+        let (outside, inside) = (format!("https://mcp.example/gateway{path}"), format!("{}{path}", proxy.base));
+        let posts_to = |stream: &str| Url::parse(stream).expect("a URL").join(&session.endpoint).expect("a URL");
+        assert!(posts_to(&outside).as_str().starts_with("https://mcp.example/gateway/"), "{}", session.endpoint);
+        let answer = ask(session_post(&proxy, posts_to(&inside).as_str())).await;
+        assert_eq!(answer.status, 202, "{path}: {answer:?}");
     }
+}
+
+#[tokio::test]
+async fn a_client_that_resolves_the_endpoint_by_rules_of_its_own_reaches_its_session_too() {
+    let proxy = proxy().await;
+    for path in ["/sse", "/servers/a/sse"] {
+        let session = LegacySession::connect(&proxy.http, &proxy.base, path).await;
+        let query = &session.endpoint;
+        // As RFC 2396 had it (Java), as the origin and what follows it, and where it was before.
+        for url in ["/", "", "/servers/a/", "/servers/a", "/messages", "/servers/a/messages"] {
+            let answer = ask(session_post(&proxy, &format!("{}{url}{query}", proxy.base))).await;
+            assert_eq!(answer.status, 202, "{path}, {url:?}: {answer:?}");
+        }
+    }
+    for path in ["/sse", "/", "/servers/a"] {
+        let status = ask(proxy.post(path).body(PING)).await.status;
+        assert!(status == 404 || status == 405, "{path} is no endpoint of the newer transport: {status}");
+    }
+    let streamable = proxy.session().await;
+    for path in ["/sse", "/", "/messages"] {
+        let url = format!("{path}?session_id={}", streamable.id);
+        assert_eq!(ask(proxy.post(&url).body(PING)).await.status, 404, "a session of the other transport");
+    }
+}
+
+fn session_post(proxy: &Proxy, url: &str) -> RequestBuilder {
+    proxy.http.post(url).header("content-type", "application/json").body(PING)
 }
 
 #[tokio::test]
 async fn the_end_of_an_sse_stream_is_the_end_of_its_session() {
     let proxy = proxy().await;
-    let LegacySession { endpoint, events, .. } = proxy.legacy_session().await;
+    let LegacySession { post_url, events, .. } = proxy.legacy_session().await;
     drop(events);
     crate::support::eventually("the session is gone", Duration::from_secs(20), async || {
-        (ask(proxy.post(&endpoint).body(PING)).await.status == 404).then_some(())
+        (ask(session_post(&proxy, &post_url)).await.status == 404).then_some(())
     })
     .await;
 }

@@ -123,8 +123,8 @@ async fn a_client_that_never_reads_its_stream_is_dropped_and_its_session_with_it
     while !opening.contains("session_id=") {
         opening.push_str(&raw.some().await);
     }
-    let at = opening.find("/messages?").expect("an endpoint");
-    let endpoint = opening[at..].split_ascii_whitespace().next().expect("a path").to_owned();
+    let at = opening.find("?session_id=").expect("an endpoint");
+    let endpoint = format!("/sse{}", opening[at..].split_ascii_whitespace().next().expect("a reference"));
     let before = resident_kib(gateway);
     let call = |id: u64| {
         let params = json!({"name": "a__echo_size", "arguments": {"bytes": 300_000}});

@@ -94,12 +94,12 @@ async fn t05_closing_the_stream_cancels_the_call() {
         })
         .await;
     };
-    // Long enough to have become a stream.
-    let call = json!({"name": "a__slow", "arguments": {"ms": 600_000}});
-    let stream = client.stream("tools/call", call.clone()).await;
+    let steps = json!({"name": "a__progress", "arguments": {"steps": 100_000, "interval_ms": 10}});
+    let stream = client_of(&proxy).with_meta(json!({"progressToken": 1})).stream("tools/call", steps).await;
     drop(stream);
     cancelled("1").await;
     // Before there is a stream, the connection is all there is to close.
+    let call = json!({"name": "a__slow", "arguments": {"ms": 600_000}});
     let early = client.post(&client.request("tools/call", call)).send();
     assert!(tokio::time::timeout(Duration::from_millis(100), early).await.is_err(), "no answer yet");
     cancelled("2").await;

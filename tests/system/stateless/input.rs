@@ -245,3 +245,16 @@ async fn e05_elicit_c_nocap_the_server_hears_no_and_the_client_nothing() {
     assert_eq!((answer.status.as_u16(), &response["error"]["code"]), (400, &json!(-32021)), "{response}");
     assert_eq!(response["error"]["data"]["requiredCapabilities"], json!({"elicitation": {}}));
 }
+
+#[tokio::test]
+async fn e05_what_is_missing_has_its_status_even_if_an_instance_had_to_start_first() {
+    // Longer than the answer to a session would wait before it becomes a stream.
+    let server = fixture("a", &["--start-delay-ms", "1500"]);
+    let mut config = json!({"servers": [server]});
+    config["servers"][0]["instances"] = "per-session".into();
+    let proxy = Proxy::start(config).await;
+    let client = client_of(&proxy, json!({}));
+    let answer = client.ask("tools/call", call("a__elicit", json!({"message": "?"}))).await;
+    let response = answer.messages().pop().expect("an answer");
+    assert_eq!((answer.status.as_u16(), &response["error"]["code"]), (400, &json!(-32021)), "{response}");
+}

@@ -13,7 +13,8 @@ pub(crate) struct LegacySession {
     http: Client,
     /// Where messages are posted, as the server named it.
     pub(crate) endpoint: String,
-    post_url: String,
+    /// The same as a URL.
+    pub(crate) post_url: String,
     pub(crate) events: Events,
     next: u64,
 }
@@ -25,7 +26,8 @@ impl LegacySession {
         let mut events = Events::open(request).await;
         let (name, endpoint) = within("the endpoint", DEADLINE, events.event()).await.expect("an event");
         assert_eq!(name, "endpoint");
-        let post_url = if endpoint.starts_with('/') { format!("{base}{endpoint}") } else { endpoint.clone() };
+        let stream = reqwest::Url::parse(&format!("{base}{path}")).expect("a URL");
+        let post_url = stream.join(&endpoint).expect("a reference").into();
         Self { http: http.clone(), endpoint, post_url, events, next: 1 }
     }
 

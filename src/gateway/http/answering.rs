@@ -1,0 +1,102 @@
+//! An answer on its way out: what all of them have in common, whoever gave it.
+
+use std::{
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll, ready},
+};
+
+use actix_http::{ConnectionType, Request, Response};
+use actix_web::{
+    Error, HttpResponse,
+    body::{BodySize, BoxBody, MessageBody},
+    dev::ServiceResponse,
+    http::{Version, header::HeaderValue},
+};
+use bytes::Bytes;
+
+use super::{connection::Connection, cors};
+
+/// What is remembered of a request until it is answered.
+pub(super) struct Asked {
+    connection: Option<Rc<Connection>>,
+    version: Version,
+    /// Of a page that may read the answer.
+    page: Option<HeaderValue>,
+}
+
+impl Asked {
+    pub(super) fn of(request: &Request, page: Option<HeaderValue>) -> Self {
+        let connection = request.conn_data::<Rc<Connection>>().cloned();
+        connection.iter().for_each(|connection| connection.asked());
+        Self { connection, version: request.version(), page }
+    }
+
+    /// Makes an answer fit for the client.
+    pub(super) fn answer(&mut self, mut response: HttpResponse) -> Response<BoxBody> {
+        if let Some(page) = self.page.take() {
+            cors::allow(page, response.headers_mut());
+        }
+        // Before HTTP/1.1 there are no chunks: what has no length ends with its connection (RFC 9112 §6.1).
+        if self.version < Version::HTTP_11 && response.body().size() == BodySize::Stream {
+            let head = response.head_mut();
+            head.no_chunking(true);
+            head.set_connection_type(ConnectionType::Close);
+        }
+        match self.connection.take() {
+            Some(connection) if response.body().size() == BodySize::Stream => {
+                connection.streams();
+                response.map_body(|_, body| Streaming { body, connection }.boxed()).into()
+            }
+            connection => {
+                connection.iter().for_each(|connection| connection.answered());
+                response.into()
+            }
+        }
+    }
+}
+
+/// A stream, which is an answer until its end.
+struct Streaming {
+    body: BoxBody,
+    connection: Rc<Connection>,
+}
+
+impl MessageBody for Streaming {
+    type Error = <BoxBody as MessageBody>::Error;
+
+    fn size(&self) -> BodySize {
+        self.body.size()
+    }
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        self.body.as_pin_mut().poll_next(cx)
+    }
+}
+
+impl Drop for Streaming {
+    fn drop(&mut self) {
+        self.connection.answered();
+    }
+}
+
+/// The application's answer, still to come.
+pub(super) struct Answering<F> {
+    pub(super) asked: Asked,
+    pub(super) application: F,
+}
+
+impl<F> Future for Answering<F>
+where
+    F: Future<Output = Result<ServiceResponse, Error>> + Unpin,
+{
+    type Output = Result<Response<BoxBody>, Error>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let answer = match ready!(Pin::new(&mut self.application).poll(cx)) {
+            Ok(answer) => HttpResponse::from(answer),
+            Err(error) => error.error_response(),
+        };
+        Poll::Ready(Ok(self.asked.answer(answer)))
+    }
+}
