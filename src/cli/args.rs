@@ -54,7 +54,10 @@ pub(crate) struct Global {
 pub(crate) enum Command {
     /// Show how every server is, or all that is known of one
     #[command(
-        after_help = "Examples:\n  mcproxy status\n  mcproxy status time\n  mcproxy status --json | jq '.servers[] | select(.state != \"ready\")'"
+        after_help = "Examples:\n  mcproxy status\n  mcproxy status time\n  mcproxy status --json | jq '.servers[] | select(.state != \"ready\")'\n\n\
+                      STATE: ready; starting; idle (starts with its first call); backoff (ended or failed, starts again by itself);\n\
+                      blocked (cannot be started as configured); failed (gave up: `mcproxy restart NAME`); stopped.\n\
+                      `mcproxy status NAME` shows the whole of the last error, and its history."
     )]
     Status {
         /// Only this server, with all details
@@ -72,7 +75,9 @@ pub(crate) enum Command {
     /// Call a tool and print what it answers
     #[command(after_help = "Examples:\n  mcproxy call time__get_current_time --args '{\"timezone\":\"UTC\"}'\n  \
                       mcproxy call fs__write_file --args - < arguments.json\n  mcproxy call echo__say --json | jq .content\n\n\
-                      Text is printed as it is, other content is described. Exit code 1 when the tool reports an error.")]
+                      Text is printed as it is, other content is described; on a terminal control characters are made visible. --json prints\n\
+                      the whole result. `mcproxy tools --json | jq '.[] | select(.name==\"time__get_current_time\").inputSchema'` shows\n\
+                      which arguments a tool takes. Exit code 1 when the tool reports an error. Ctrl-C gives the call up.")]
     Call {
         /// The name as `mcproxy tools` prints it
         #[arg(value_name = "SERVER__TOOL")]
@@ -85,7 +90,9 @@ pub(crate) enum Command {
         timeout: u64,
     },
     /// Print what a server (or all of MCProxy) logged, its stderr included
-    #[command(after_help = "Examples:\n  mcproxy logs\n  mcproxy logs playwright -n 200\n  mcproxy logs time -f")]
+    #[command(after_help = "Examples:\n  mcproxy logs\n  mcproxy logs playwright -n 200\n  mcproxy logs time -f\n  \
+                      mcproxy logs time --json | jq -r 'select(.source == \"stderr\").text'\n\n\
+                      `stderr:` marks what the server itself wrote; the other lines are MCProxy's about it.")]
     Logs {
         /// Only this server
         server: Option<String>,
@@ -97,13 +104,16 @@ pub(crate) enum Command {
         lines: usize,
     },
     /// Start a server anew, without waiting out a backoff
-    #[command(after_help = "Example:\n  mcproxy restart playwright")]
+    #[command(after_help = "Example:\n  mcproxy restart playwright && mcproxy logs playwright -f\n\n\
+                      Also the way out of `failed` and of a long backoff.")]
     Restart {
         /// Which one
         server: String,
     },
     /// Have the supervisor read the configuration again
-    #[command(after_help = "Example:\n  mcproxy check && mcproxy reload")]
+    #[command(after_help = "Example:\n  mcproxy check && mcproxy reload\n\n\
+                      A file with mistakes changes nothing. Servers whose entry is the same run on; a changed one serves until its\n\
+                      successor is ready. The file is also read when it changes, without this command.")]
     Reload,
     /// Stop everything: calls in flight finish, then all servers end
     #[command(after_help = "Example:\n  mcproxy stop")]
@@ -121,7 +131,10 @@ pub(crate) enum Command {
     /// Be a stdio MCP server that passes everything on, for clients that can only start commands
     #[command(after_help = "Example, in a desktop client's configuration:\n  \
                       {\"mcpServers\": {\"mcproxy\": {\"command\": \"mcproxy\", \"args\": [\"connect\"]}}}\n\n\
-                      Without URL and --url: where the supervisor says that the gateway listens, else http://127.0.0.1:12009/mcp.")]
+                      One server or group only:\n  mcproxy connect http://127.0.0.1:12009/servers/time/mcp\n\n\
+                      With a token: {\"command\": \"mcproxy\", \"args\": [\"connect\"], \"env\": {\"MCPROXY_TOKEN\": \"...\"}}\n\n\
+                      Without URL and --url: where the supervisor says that the gateway listens, else http://127.0.0.1:12009/mcp.\n\
+                      Any Streamable HTTP server will do, of every revision of MCP; plain http only.")]
     Connect {
         /// The MCP endpoint, for example http://127.0.0.1:12009/servers/time/mcp
         url: Option<String>,

@@ -43,8 +43,12 @@ pub(crate) enum EndpointError {
         #[source]
         source: SendRequestError,
     },
-    #[error("the endpoint wants a token; give one with --token or MCPROXY_TOKEN")]
-    Unauthorized { body: String },
+    #[error("{}", unauthorized(*.with_token))]
+    Unauthorized { body: String, with_token: bool },
+    #[error(
+        "{url} does not take Streamable HTTP (HTTP {status}); it seems to be of HTTP+SSE, try the path /mcp instead of /sse"
+    )]
+    OldTransport { url: String, status: StatusCode },
     #[error("HTTP {status}{}", describe(.body))]
     Status { status: StatusCode, body: String },
     #[error("the endpoint answered with content type {0:?} instead of JSON or an event stream")]
@@ -57,11 +61,19 @@ pub(crate) enum EndpointError {
     NoAnswer,
 }
 
+fn unauthorized(with_token: bool) -> &'static str {
+    if with_token {
+        "the token was not accepted; see --token and MCPROXY_TOKEN"
+    } else {
+        "the endpoint needs a token; give one with --token or MCPROXY_TOKEN"
+    }
+}
+
 fn describe(body: &str) -> String {
     let object = mcproxy_mcp::RawObject::from_text(body).ok();
     let error = object.as_ref().and_then(|o| mcproxy_mcp::RawObject::from_raw(o.get("error")?).ok());
     match error.and_then(|e| e.get_string("message").map(|m| m.into_owned())) {
-        Some(message) => format!(": {message}"),
+        Some(message) => format!(": {}", super::human::one_line(&message)),
         // A page for a browser helps nobody here.
         None if body.trim().is_empty() || body.trim_start().starts_with('<') => String::new(),
         None => format!(": {}", super::table::cut(&super::human::one_line(body), Some(200))),
@@ -77,14 +89,16 @@ impl EndpointError {
             Self::Unauthorized { .. } => Exit::Permission,
             Self::Status { status, .. } if *status == StatusCode::FORBIDDEN => Exit::Permission,
             Self::Status { status, .. } if status.is_server_error() => Exit::Unavailable,
-            Self::Status { .. } | Self::ContentType(_) | Self::TooLong | Self::NoAnswer => Exit::Protocol,
+            Self::Status { .. } | Self::OldTransport { .. } | Self::ContentType(_) | Self::TooLong | Self::NoAnswer => {
+                Exit::Protocol
+            }
         }
     }
 
     /// The body of an HTTP error.
     pub(crate) fn body(&self) -> Option<&str> {
         match self {
-            Self::Status { body, .. } | Self::Unauthorized { body } => Some(body),
+            Self::Status { body, .. } | Self::Unauthorized { body, .. } => Some(body),
             _ => None,
         }
     }
@@ -94,6 +108,7 @@ impl EndpointError {
         match self {
             Self::Status { status, .. } => Some(*status),
             Self::Unauthorized { .. } => Some(StatusCode::UNAUTHORIZED),
+            Self::OldTransport { status, .. } => Some(*status),
             _ => None,
         }
     }
@@ -218,7 +233,13 @@ impl Endpoint {
         }
         let body = String::from_utf8_lossy(&body).into_owned();
         Err(match status {
-            StatusCode::UNAUTHORIZED => EndpointError::Unauthorized { body },
+            StatusCode::UNAUTHORIZED => EndpointError::Unauthorized { body, with_token: self.token.is_some() },
+            // An endpoint of our own, or another that serves both, has its old transport there.
+            StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED
+                if self.url.trim_end_matches('/').ends_with("/sse") =>
+            {
+                EndpointError::OldTransport { url: url(), status }
+            }
             status => EndpointError::Status { status, body },
         })
     }

@@ -2,6 +2,8 @@
 
 use std::{borrow::Cow, time::Duration};
 
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
 /// Two units at most: `42s`, `3m 5s`, `2h 10m`, `5d 3h`.
 pub(crate) fn duration(d: Duration) -> String {
     let s = d.as_secs();
@@ -25,10 +27,21 @@ pub(crate) fn bytes(n: u64) -> String {
     }
 }
 
-/// Text of others made safe for a terminal: colour sequences are left out, other control characters are shown as `�`.
-/// Line feeds and tabs stay.
+/// Whether a terminal shows this character as one, in its place, and does nothing else because of it.
+fn is_harmless(c: char) -> bool {
+    match c {
+        '\n' | '\t' => true,
+        // Line and paragraph separators; marks that turn the direction of what follows, so that a text reads as another
+        // one (Unicode UAX #9); characters that are not seen at all and carry text that only programs read.
+        '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}' => false,
+        c => !c.is_control(),
+    }
+}
+
+/// Text of others made safe for a terminal: colour sequences are left out, other characters that a terminal obeys
+/// instead of showing them (C0 and C1 controls, changes of the direction) become `�`. Line feeds and tabs stay.
 pub(crate) fn printable(text: &str) -> Cow<'_, str> {
-    let harmless = |c: char| !c.is_control() || matches!(c, '\n' | '\t');
+    let harmless = is_harmless;
     if text.chars().all(harmless) {
         return Cow::Borrowed(text);
     }
@@ -38,10 +51,10 @@ pub(crate) fn printable(text: &str) -> Cow<'_, str> {
         match c {
             '\u{1b}' if rest.peek() == Some(&'[') => {
                 rest.next();
-                // Parameters, then one final byte (ECMA-48 §5.4).
-                while rest.next_if(|c| matches!(c, ' '..='?')).is_some() {}
-                rest.next_if(|c| matches!(c, '@'..='~'));
+                skip_sequence(&mut rest);
             }
+            // The same in one character.
+            '\u{9b}' => skip_sequence(&mut rest),
             '\r' if rest.peek() == Some(&'\n') => {}
             c if harmless(c) => out.push(c),
             _ => out.push('\u{fffd}'),
@@ -50,7 +63,60 @@ pub(crate) fn printable(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// The same on one line.
+/// What follows the introducer of a control sequence: parameters, then one final byte (ECMA-48 §5.4).
+fn skip_sequence(rest: &mut std::iter::Peekable<std::str::Chars<'_>>) {
+    while rest.next_if(|c| matches!(c, ' '..='?')).is_some() {}
+    rest.next_if(|c| matches!(c, '@'..='~'));
+}
+
+/// The text in lines of at most `width` columns, broken at white space where there is some; at most `most` lines, the
+/// last of which then ends in `…`.
+pub(crate) fn wrap(text: &str, width: usize, most: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split_whitespace() {
+        let mut word = word;
+        loop {
+            let line = lines.last_mut().expect("there is always one");
+            let used = line.width();
+            let gap = usize::from(!line.is_empty());
+            if used + gap + word.width() <= width {
+                line.extend([if gap == 1 { " " } else { "" }, word]);
+                break;
+            }
+            if used > 0 {
+                lines.push(String::new());
+                continue;
+            }
+            // A word that no line has room for is cut where the line ends.
+            let fits = fitting(word, width.max(2));
+            line.push_str(&word[..fits]);
+            word = &word[fits..];
+            lines.push(String::new());
+        }
+    }
+    lines.retain(|line| !line.is_empty());
+    if lines.len() > most {
+        lines.truncate(most);
+        if let Some(last) = lines.last_mut() {
+            let fits = fitting(last, width.saturating_sub(1));
+            last.truncate(fits);
+            last.push('…');
+        }
+    }
+    lines
+}
+
+/// How many bytes of a text fit into so many columns.
+pub(crate) fn fitting(text: &str, width: usize) -> usize {
+    let mut used = 0;
+    let over = text.char_indices().find(|(_, c)| {
+        used += c.width().unwrap_or(0);
+        used > width
+    });
+    over.map_or(text.len(), |(at, _)| at)
+}
+
+/// Text of others made safe for a terminal, on one line.
 pub(crate) fn one_line(text: &str) -> String {
     printable(text).split_whitespace().collect::<Vec<_>>().join(" ")
 }
@@ -66,6 +132,16 @@ mod tests {
         fn nothing_printed_moves_the_cursor(text in "[\\x00-\\x20a\\x1b\\[0-9;mé\\u{9b}]{0,40}") {
             prop_assert!(printable(&text).chars().all(|c| !c.is_control() || matches!(c, '\n' | '\t')));
             prop_assert!(one_line(&text).chars().all(|c| !c.is_control()));
+        }
+
+        #[test]
+        fn no_wrapped_line_is_wider_than_asked_for(text in "[a-z漢é ]{0,80}", width in 4usize..40, most in 1usize..5) {
+            let lines = wrap(&text, width, most);
+            prop_assert!(lines.len() <= most && lines.iter().all(|line| line.width() <= width), "{lines:?}");
+            if most == 4 && lines.len() < 4 {
+                let squeezed = |text: &str| text.split_whitespace().collect::<String>();
+                prop_assert_eq!(squeezed(&lines.concat()), squeezed(&text), "nothing is lost");
+            }
         }
     }
 
@@ -84,6 +160,21 @@ mod tests {
     fn colours_are_left_out_and_escapes_shown() {
         assert_eq!(printable("\u{1b}[1;31mred\u{1b}[0m\r\nplain"), "red\nplain");
         assert_eq!(printable("\u{1b}]0;title\u{7}"), "\u{fffd}]0;title\u{fffd}");
+        assert_eq!(printable("a\u{9b}31mred"), "ared");
         assert_eq!(one_line("a\n\n  b\tc"), "a b c");
+    }
+
+    #[test]
+    fn text_cannot_be_made_to_read_as_another() {
+        assert_eq!(printable("a\u{202e}b\u{2066}c\u{2069}\u{200e}"), "a\u{fffd}b\u{fffd}c\u{fffd}\u{200e}");
+        assert_eq!(printable("a\u{e0041}b"), "a\u{fffd}b", "text that is not seen");
+        assert_eq!(printable("👩‍👩‍👧 می‌خواهم"), "👩‍👩‍👧 می‌خواهم", "joiners are part of words and emoji");
+    }
+
+    #[test]
+    fn what_has_no_room_ends_in_an_ellipsis() {
+        assert_eq!(wrap("one two three four", 9, 2), ["one two", "three…"]);
+        assert_eq!(wrap("漢字漢字", 5, 9), ["漢字", "漢字"]);
+        assert_eq!(wrap("  ", 5, 9), [""; 0]);
     }
 }

@@ -12,6 +12,10 @@ mod endpoint;
 mod error;
 mod exit;
 mod human;
+mod mirror;
+mod modern;
+#[cfg(test)]
+mod modern_server;
 mod names;
 mod pretty;
 mod run;

@@ -116,7 +116,7 @@ pub(crate) async fn act_and_tell(
     json: bool,
     console: &mut Console,
 ) -> Result<Exit, CliError> {
-    let sentence = supervisor.act(request).await?;
+    let sentence = console.waiting("waiting for the supervisor", supervisor.act(request)).await?;
     tell_done(&sentence, json, console)?;
     Ok(Exit::Ok)
 }

@@ -1,11 +1,22 @@
-use std::io::{self, Write};
+use std::{
+    borrow::Cow,
+    io::{self, Write},
+};
+
+use unicode_width::UnicodeWidthStr;
+
+use super::human::{fitting, wrap};
 
 /// Between two columns.
 const GAP: usize = 2;
-/// A column is not cut below this; on a narrower terminal lines wrap.
-const MIN_LAST: usize = 12;
+/// A column of text is not cut below this; on a terminal that is narrower still, lines wrap.
+const MIN_TEXT: usize = 8;
+/// Before what stands below a row.
+const INDENT: &str = "  ";
+/// Most lines of it.
+const MAX_BELOW: usize = 3;
 
-/// Rows under a heading, aligned. The last column takes what is left of the terminal's width.
+/// Rows under a heading, aligned.
 #[derive(Debug)]
 pub(crate) struct Table {
     rows: Vec<Vec<String>>,
@@ -13,7 +24,7 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    /// A table with these headings; the columns in `right` hold numbers.
+    /// A table with these headings; the columns in `right` hold numbers, which are never cut.
     pub(crate) fn new(heading: &[&str], right: &[usize]) -> Self {
         Self { rows: vec![heading.iter().map(|h| (*h).to_owned()).collect()], right: right.to_owned() }
     }
@@ -24,40 +35,85 @@ impl Table {
         self.rows.push(cells);
     }
 
-    /// Writes it; lines are cut to `width` columns when there is one.
+    /// Writes it. Where `width` columns are too few, the last column is cut first, then the widest others.
     pub(crate) fn write(&self, out: &mut dyn Write, width: Option<usize>) -> io::Result<()> {
-        let columns = self.rows[0].len();
-        let widest = |i: usize| self.rows.iter().map(|row| columns_of(&row[i])).max().unwrap_or(0);
-        let widths: Vec<usize> = (0..columns).map(widest).collect();
-        let before_last: usize = widths[..columns - 1].iter().map(|w| w + GAP).sum();
-        let last = width.map(|w| w.saturating_sub(before_last).max(MIN_LAST));
-        for row in &self.rows {
-            let mut line = String::new();
-            for (i, cell) in row.iter().enumerate() {
-                let padding = " ".repeat(widths[i] - columns_of(cell));
-                if i == columns - 1 {
-                    line.push_str(&cut(cell, last));
-                } else if self.right.contains(&i) {
-                    line.extend([padding.as_str(), cell, "  "]);
-                } else {
-                    line.extend([cell, padding.as_str(), "  "]);
-                }
+        let widths = self.widths(self.rows[0].len(), width);
+        self.rows.iter().try_for_each(|row| self.line(out, row, &widths))
+    }
+
+    /// Whether no line is longer than `width`.
+    pub(crate) fn fits(&self, width: usize) -> bool {
+        self.natural(self.rows[0].len()) <= width
+    }
+
+    /// Writes it with what is in the last column below its row, and without its heading.
+    pub(crate) fn write_folded(&self, out: &mut dyn Write, width: usize) -> io::Result<()> {
+        let last = self.rows[0].len() - 1;
+        let widths = self.widths(last, Some(width));
+        for (n, row) in self.rows.iter().enumerate() {
+            self.line(out, row, &widths)?;
+            let below = if n == 0 { "" } else { &row[last] };
+            for line in wrap(below, width.saturating_sub(INDENT.len()).max(MIN_TEXT), MAX_BELOW) {
+                writeln!(out, "{INDENT}{line}")?;
             }
-            writeln!(out, "{}", line.trim_end())?;
         }
         Ok(())
     }
-}
 
-fn columns_of(text: &str) -> usize {
-    text.chars().count()
+    /// How wide the first `columns` are, with what is between them.
+    fn natural(&self, columns: usize) -> usize {
+        (0..columns).map(|i| self.widest(i)).sum::<usize>() + GAP * columns.saturating_sub(1)
+    }
+
+    fn widest(&self, column: usize) -> usize {
+        self.rows.iter().map(|row| row[column].width()).max().unwrap_or(0)
+    }
+
+    /// How wide each of the first `columns` is to be.
+    fn widths(&self, columns: usize, width: Option<usize>) -> Vec<usize> {
+        let mut widths: Vec<usize> = (0..columns).map(|i| self.widest(i)).collect();
+        let mut over = width.map_or(0, |width| self.natural(columns).saturating_sub(width));
+        let is_text = |i: &usize| !self.right.contains(i);
+        if let Some(last) = columns.checked_sub(1).filter(is_text) {
+            let by = widths[last].saturating_sub(MIN_TEXT).min(over);
+            widths[last] -= by;
+            over -= by;
+        }
+        // The widest gives a column at a time, so that they end up alike.
+        while over > 0
+            && let Some(widest) = (0..columns).filter(is_text).max_by_key(|i| widths[*i])
+            && widths[widest] > MIN_TEXT
+        {
+            widths[widest] -= 1;
+            over -= 1;
+        }
+        widths
+    }
+
+    fn line(&self, out: &mut dyn Write, row: &[String], widths: &[usize]) -> io::Result<()> {
+        let mut line = String::new();
+        for (i, width) in widths.iter().enumerate() {
+            let cell = cut(&row[i], Some(*width));
+            let padding = " ".repeat(width.saturating_sub(cell.width()));
+            let gap = if i == 0 { "" } else { &" ".repeat(GAP) };
+            if self.right.contains(&i) {
+                line.extend([gap, padding.as_str(), &cell]);
+            } else {
+                line.extend([gap, &cell, padding.as_str()]);
+            }
+        }
+        writeln!(out, "{}", line.trim_end())
+    }
 }
 
 /// The text, or its beginning and `…`.
-pub(crate) fn cut(text: &str, width: Option<usize>) -> String {
+pub(crate) fn cut(text: &str, width: Option<usize>) -> Cow<'_, str> {
     match width {
-        Some(width) if columns_of(text) > width => text.chars().take(width.saturating_sub(1)).chain(['…']).collect(),
-        _ => text.to_owned(),
+        Some(width) if text.width() > width => {
+            let fits = fitting(text, width.saturating_sub(1));
+            Cow::Owned(format!("{}…", &text[..fits]))
+        }
+        _ => Cow::Borrowed(text),
     }
 }
 
@@ -71,6 +127,36 @@ mod tests {
         let mut out = Vec::new();
         table.write(&mut out, width).expect("a Vec takes everything");
         String::from_utf8(out).expect("text")
+    }
+
+    fn folded(table: &Table, width: usize) -> String {
+        let mut out = Vec::new();
+        table.write_folded(&mut out, width).expect("a Vec takes everything");
+        String::from_utf8(out).expect("text")
+    }
+
+    #[test]
+    fn a_text_that_has_no_room_beside_its_row_stands_below_it() {
+        let mut table = Table::new(&["SERVER", "RSS", "LAST ERROR"], &[1]);
+        table.row(vec!["time".into(), "2 MiB".into(), String::new()]);
+        table.row(vec!["playwright".into(), "-".into(), "the server exited with code 1: no such module".into()]);
+        let expected = "\
+SERVER        RSS
+time        2 MiB
+playwright      -
+  the server exited with
+  code 1: no such module
+";
+        assert!(table.fits(64) && !table.fits(63), "{}", render(&table, None));
+        assert_eq!(folded(&table, 25), expected);
+    }
+
+    #[test]
+    fn wide_characters_count_for_the_columns_that_they_take() {
+        let mut table = Table::new(&["TOOL", "DESCRIPTION"], &[]);
+        table.row(vec!["天気".into(), "天気予報を教えます".into()]);
+        table.row(vec!["abcd".into(), "x".into()]);
+        assert_eq!(render(&table, Some(18)), "TOOL  DESCRIPTION\n天気  天気予報を…\nabcd  x\n");
     }
 
     #[test]
@@ -89,12 +175,13 @@ playwright    117  the server exited with code 1
 
     proptest! {
         #[test]
-        fn no_line_is_wider_than_a_terminal_with_room(cells in prop::collection::vec("[a-zé ]{0,60}", 1..5), width in 40usize..200) {
+        fn no_line_is_wider_than_a_terminal_with_room(cells in prop::collection::vec("[a-zé漢 ]{0,60}", 1..5), width in 40usize..200) {
             let mut table = Table::new(&["A", "B"], &[0]);
             for cell in cells {
                 table.row(vec!["12345".into(), cell]);
             }
-            prop_assert!(render(&table, Some(width)).lines().all(|l| l.chars().count() <= width));
+            prop_assert!(render(&table, Some(width)).lines().all(|l| l.width() <= width));
+            prop_assert!(folded(&table, width).lines().all(|l| l.width() <= width));
         }
     }
 }

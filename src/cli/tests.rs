@@ -39,8 +39,13 @@ impl Write for Page {
 
 fn mcproxy(dir: &Path, args: &[&str]) -> (Exit, String, String) {
     let (out, err) = (Page::default(), Page::default());
-    let mut console =
-        Console { out: Box::new(out.clone()), err: Box::new(err.clone()), input: Box::new(io::empty()), width: None };
+    let mut console = Console {
+        out: Box::new(out.clone()),
+        err: Box::new(err.clone()),
+        input: Box::new(io::empty()),
+        width: None,
+        err_is_terminal: false,
+    };
     let mut all = vec!["mcproxy".into(), "--runtime-dir".into(), dir.into()];
     all.extend(args.iter().map(Into::into));
     let exit = run(all, &mut console);
@@ -186,4 +191,43 @@ fn a_wrong_command_line_is_a_usage_error_and_help_is_not() {
     let (exit, out, err) = mcproxy(dir.path(), &["--help"]);
     assert_eq!((exit, err.as_str()), (Exit::Ok, ""));
     assert!(out.contains("Exit codes") && out.contains("mcproxy call"), "{out}");
+}
+
+#[test]
+fn a_server_of_2026_07_28_alone_is_spoken_to_as_such() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (url, seen) = super::modern_server::start();
+    let (exit, out, err) = mcproxy(dir.path(), &["tools", "--url", &url]);
+    assert_eq!(exit, Exit::Ok, "{err}");
+    assert!(out.contains("where") && out.contains("ask"), "{out}");
+    assert!(!out.contains("impossible"), "{out}");
+    assert!(err.contains("left out: the tool `impossible` cannot be used over HTTP"), "{err}");
+
+    let call = |tool: &str, args: &str| mcproxy(dir.path(), &["call", tool, "--args", args, "--url", &url]);
+    assert_eq!(call("where", r#"{"region": "größe"}"#), (Exit::Ok, "größe\n".into(), String::new()));
+    assert_eq!(call("wait", "{}").1, "now\n", "what gains time is asked again");
+    let (exit, out, err) = call("impossible", "{}");
+    assert_eq!((exit, out.as_str()), (Exit::Failed, ""));
+    assert!(err.contains("`impossible` cannot be used over HTTP"), "{err}");
+    let (exit, _, err) = call("ask", "{}");
+    assert_eq!(exit, Exit::Failed);
+    assert!(err.contains("asks for `elicitation/create`, which the command line cannot answer"), "{err}");
+    let (exit, _, err) = call("undeclared", "{}");
+    assert_eq!(exit, Exit::Usage, "it is not in the list: {err}");
+    assert_eq!(call("wher", "{}").2, "mcproxy: there is no tool `wher`; did you mean `where`?\n");
+    let called = seen.lock().expect("not poisoned").iter().filter(|m| m["params"]["name"] == "impossible").count();
+    assert_eq!(called, 0);
+}
+
+#[test]
+fn what_is_no_endpoint_at_all_is_told_as_what_it_is() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (url, _) = super::modern_server::start();
+    let at = |path: &str| mcproxy(dir.path(), &["tools", "--url", &url.replace("/mcp", path)]);
+    let (exit, _, err) = at("/else");
+    assert_eq!(exit.code(), 76);
+    assert!(err.contains("HTTP 404"), "{err}");
+    let (exit, _, err) = at("/sse");
+    assert_eq!(exit.code(), 76);
+    assert!(err.contains("try the path /mcp instead of /sse"), "{err}");
 }

@@ -13,14 +13,24 @@ use sha2::{Digest, Sha256};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum AuthError {
     /// No `Authorization` header.
-    #[error("a bearer token is required")]
+    #[error("this endpoint needs a bearer token, and none was given")]
     Missing,
     /// Another scheme, or no token in it.
     #[error("the Authorization header is not `Bearer <token>`")]
     Malformed,
     /// Nobody has this token.
-    #[error("the bearer token is not known")]
+    #[error("the bearer token was not accepted")]
     Unknown,
+}
+
+impl AuthError {
+    /// The `WWW-Authenticate` header. Whoever gave no token, or something else, gets no error code (RFC 6750 §3.1).
+    pub(crate) fn challenge(self) -> &'static str {
+        match self {
+            Self::Missing | Self::Malformed => "Bearer",
+            Self::Unknown => r#"Bearer error="invalid_token", error_description="the token was not accepted""#,
+        }
+    }
 }
 
 /// Whether the raw `Host` header names this gateway. A page that rebinds its own name to a loopback address still sends
@@ -274,6 +284,14 @@ mod tests {
         assert_eq!(principal(Some("Bearer s3cre"), Some(&tokens)), Err(AuthError::Unknown));
         assert_eq!(principal(Some("Bearer x"), Some(&[])), Err(AuthError::Unknown));
         assert_eq!(principal(None, None), Ok(None));
+    }
+
+    #[test]
+    fn a_wrong_token_is_told_from_a_missing_one() {
+        assert_eq!(AuthError::Missing.challenge(), "Bearer");
+        assert_eq!(AuthError::Malformed.challenge(), "Bearer");
+        assert!(AuthError::Unknown.challenge().starts_with("Bearer error=\"invalid_token\""));
+        assert_ne!(AuthError::Missing.to_string(), AuthError::Unknown.to_string());
     }
 
     proptest! {

@@ -36,7 +36,7 @@ mod queue;
 mod reason;
 mod reply;
 mod request;
-mod rewrite;
+pub(crate) mod rewrite;
 mod same_call;
 mod scope;
 mod seal;

@@ -5,7 +5,7 @@ use std::{
     time::Instant,
 };
 
-use mcproxy_ipc::{ChangeStatus, ProcessStatus, ServerStatus, StartStatus, StatusReport, processes};
+use mcproxy_ipc::{ChangeStatus, ProcessStatus, ServerDescription, ServerStatus, StartStatus, StatusReport, processes};
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
 
 use crate::context::Context;
@@ -20,6 +20,8 @@ const MAX_CHANGE_ERRORS: usize = 64 * 1024;
 pub(crate) const MAX_REASON: usize = 160;
 /// Of each word of a server about itself.
 const MAX_WORD: usize = 60;
+/// Of how the eras of all servers were found out.
+const MAX_PROBES: usize = 64 * 1024;
 /// And for those of a configuration that is not in force.
 pub(crate) const MAX_CONFIG_ERROR: usize = 32 * 1024;
 
@@ -53,7 +55,10 @@ fn fit(mut status: ServerStatus, servers: usize) -> ServerStatus {
         ChangeStatus::Starting(start) => ChangeStatus::Starting(fit_start(start)),
     });
     status.start = status.start.map(fit_start);
-    status.description = status.description.map(|about| about.map_texts(|text| cut(text, MAX_WORD)));
+    status.description = status.description.map(|mut about| {
+        let probe = cut(std::mem::take(&mut about.probe), (MAX_PROBES / servers.max(1)).max(MAX_WORD));
+        ServerDescription { probe, ..about.map_texts(|text| cut(text, MAX_WORD)) }
+    });
     status
 }
 
@@ -261,6 +266,16 @@ mod tests {
             };
             passes(&SupervisorToGateway::Routes((0..count).map(route).collect()));
         }
+    }
+
+    #[test]
+    fn how_an_era_was_found_out_is_told_whole() {
+        let probe = "server/discover was refused with -32601, and initialize was answered after that".repeat(3);
+        let mut status = talkative(1);
+        status.description = status.description.map(|about| ServerDescription { probe: probe.clone(), ..about });
+        let told = fit(status, 200).description.expect("a description");
+        assert_eq!(told.probe, probe);
+        assert!(told.name.len() < 80, "a server's own words are cut");
     }
 
     #[test]

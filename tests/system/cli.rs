@@ -61,6 +61,32 @@ async fn call_prints_the_answer_and_its_exit_code_tells_how_it_went() {
 }
 
 #[tokio::test]
+async fn a_wrong_token_is_told_from_a_missing_one() {
+    let tokens = json!([{"name": "ann", "token": "ann-0123456789abcdef"}]);
+    let proxy = Proxy::start(json!({"servers": [], "auth": {"tokens": tokens}})).await;
+    let missing = proxy.cli(&["tools"]).await;
+    assert_eq!(missing.code, Some(77), "{missing:?}");
+    assert!(missing.stderr.contains("needs a token"), "{missing:?}");
+    let wrong = proxy.cli(&["--token", "ann-WRONG-0123456789", "tools"]).await;
+    assert_eq!(wrong.code, Some(77), "{wrong:?}");
+    assert!(wrong.stderr.contains("the token was not accepted") && !wrong.stderr.contains("needs"), "{wrong:?}");
+    assert_eq!(proxy.cli(&["--token", "ann-0123456789abcdef", "tools"]).await.code, Some(0));
+
+    let challenge = async |token: Option<&str>| {
+        let request = proxy.http.post(proxy.url("/mcp")).json(&json!({"jsonrpc": "2.0", "id": 1, "method": "ping"}));
+        let request = token.map_or(request.try_clone().expect("a text body"), |token| request.bearer_auth(token));
+        let response = request.send().await.expect("an answer");
+        assert_eq!(response.status(), 401);
+        let header = response.headers()["www-authenticate"].to_str().expect("text").to_owned();
+        (header, response.text().await.expect("a body"))
+    };
+    let (header, body) = challenge(None).await;
+    assert!(header == "Bearer" && body.contains("needs a bearer token"), "{header} {body}");
+    let (header, body) = challenge(Some("nonsense")).await;
+    assert!(header.contains(r#"error="invalid_token""#) && body.contains("was not accepted"), "{header} {body}");
+}
+
+#[tokio::test]
 async fn a_mistyped_name_is_answered_with_the_nearest() {
     let proxy = Proxy::of(&["alpha", "beta"]).await;
     for (args, nearest) in [

@@ -1,5 +1,8 @@
 use std::{
+    borrow::Cow,
+    cell::RefCell,
     io::Read,
+    pin::pin,
     time::{Duration, Instant},
 };
 
@@ -7,11 +10,18 @@ use mcproxy_mcp::{RawObject, RawValue, json_string, method, one_line as one_json
 
 use super::content;
 use crate::cli::{
-    console::Console, endpoint::Endpoint, error::CliError, exit::Exit, human::one_line, names, session::Session,
+    console::{Console, QUIET},
+    endpoint::Endpoint,
+    error::CliError,
+    exit::Exit,
+    human::{duration, one_line},
+    mirror::name_of,
+    names,
+    session::Session,
 };
 
-/// Calls shorter than this show no progress.
-const QUIET: Duration = Duration::from_secs(1);
+/// Between two looks at how far it is.
+const TICK: Duration = Duration::from_millis(500);
 /// Longest arguments read from stdin, in bytes.
 const MAX_ARGS: u64 = 16 * 1024 * 1024;
 /// Our own codes for a server that did not answer: the tool exists, there is no other name to propose.
@@ -28,7 +38,7 @@ impl Call {
     /// Calls, and prints what the tool answers.
     pub(crate) async fn run(self, endpoint: Endpoint, json: bool, console: &mut Console) -> Result<Exit, CliError> {
         let arguments = self.arguments(&mut console.input)?;
-        let mut session = Session::open(endpoint).await?;
+        let mut session = console.waiting("connecting", Session::open(endpoint)).await?;
         let outcome = self.call(&mut session, &arguments, console).await;
         let outcome = self.explain(outcome, &mut session).await;
         session.close().await;
@@ -79,24 +89,54 @@ impl Call {
     ) -> Result<Box<RawValue>, CliError> {
         let name = json_string(&self.tool);
         let params = format!(r#"{{"name":{name},"arguments":{arguments},"_meta":{{"progressToken":1}}}}"#);
+        console.waiting("looking the tool up", session.look_up(&self.tool)).await?;
         let begun = Instant::now();
+        let latest = RefCell::new(String::new());
         let mut notified = |method: &str, params: Option<&RawValue>| {
-            if method == method::PROGRESS && begun.elapsed() >= QUIET {
-                console.remark(progress(params));
+            if method == method::PROGRESS {
+                latest.replace(progress(params));
             }
         };
+        let give_up = tokio::time::sleep(self.timeout);
         let (given_up, reason) = {
-            let request = session.request(method::TOOLS_CALL, &params, &mut notified);
-            tokio::select! {
-                result = request => return result,
-                () = tokio::time::sleep(self.timeout) => {
-                    (CliError::Refused(format!("no answer within {} s (--timeout)", self.timeout.as_secs())), "timeout")
+            let mut request = pin!(session.request(method::TOOLS_CALL, &params, &mut notified));
+            let mut give_up = pin!(give_up);
+            let mut told = String::new();
+            loop {
+                tokio::select! {
+                    result = &mut request => {
+                        self.tell(console, begun, &latest.borrow(), &mut told);
+                        console.show_wait("");
+                        return result;
+                    }
+                    () = tokio::time::sleep(TICK) => self.tell(console, begun, &latest.borrow(), &mut told),
+                    () = &mut give_up => {
+                        let limit = self.timeout.as_secs();
+                        break (CliError::Refused(format!("no answer within {limit} s (--timeout)")), "timeout");
+                    }
+                    _ = tokio::signal::ctrl_c() => {
+                        break (CliError::Refused("interrupted".into()), "the user interrupted it");
+                    }
                 }
-                _ = tokio::signal::ctrl_c() => (CliError::Refused("interrupted".into()), "the user interrupted it"),
             }
         };
+        console.show_wait("");
         session.cancel_last(reason).await;
         Err(given_up)
+    }
+
+    /// Says how far it is: on a terminal in its last line, else in a line of its own for each news.
+    fn tell(&self, console: &mut Console, begun: Instant, latest: &str, told: &mut String) {
+        if begun.elapsed() < QUIET {
+            return;
+        }
+        if console.err_is_terminal {
+            let latest = if latest.is_empty() { "still running" } else { latest };
+            console.show_wait(&format!("{} … {}, {latest}", self.tool, duration(begun.elapsed())));
+        } else if *told != latest {
+            console.remark(latest);
+            latest.clone_into(told);
+        }
     }
 
     /// When the call failed because there is no such tool, says so and names the nearest.
@@ -114,8 +154,7 @@ impl Call {
             return outcome;
         }
         let Ok(tools) = session.list(method::TOOLS_LIST, "tools").await else { return outcome };
-        let name = |tool: &RawValue| RawObject::from_raw(tool).ok()?.get_string("name").map(|n| n.into_owned());
-        let known: Vec<String> = tools.iter().filter_map(|tool| name(tool)).collect();
+        let known: Vec<String> = tools.iter().filter_map(|tool| name_of(tool)).map(Cow::into_owned).collect();
         if known.contains(&self.tool) { outcome } else { Err(names::unknown_tool(&self.tool, &known)) }
     }
 }

@@ -15,7 +15,7 @@ pub(crate) fn run(file: &Path, json: bool, console: &mut Console) -> Result<Exit
             return Ok(Exit::Config);
         }
         Err(LoadError::Invalid(problems)) => {
-            writeln!(console.out, "{}", problems.to_string().trim_end())?;
+            writeln!(console.out, "{}", printable(problems.to_string().trim_end()))?;
             return Ok(Exit::Config);
         }
         Err(source) => return Err(CliError::Config { path: file.display().to_string(), source }),
@@ -27,7 +27,8 @@ fn summary(file: &Path, config: &Config, console: &mut Console) -> Result<(), Cl
     let enabled = config.servers.iter().filter(|s| s.enabled).count();
     let total = config.servers.len();
     let out = &mut console.out;
-    writeln!(out, "{}: good; {total} servers, {enabled} enabled; listens on {}", file.display(), config.listen)?;
+    let name = file.to_string_lossy();
+    writeln!(out, "{}: good; {total} servers, {enabled} enabled; listens on {}", printable(&name), config.listen)?;
     for server in &config.servers {
         let command = printable(&server.command);
         let off = if server.enabled { "" } else { "  (disabled)" };

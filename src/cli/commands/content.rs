@@ -3,6 +3,7 @@
 use std::io;
 
 use mcproxy_mcp::{RawArray, RawObject, RawValue};
+use serde_json::Value;
 
 use crate::cli::{console::Console, human::printable, pretty};
 
@@ -24,9 +25,8 @@ pub(crate) fn print(result: &RawValue, console: &mut Console) -> io::Result<()> 
         texts.push(text);
     }
     if let Some(structured) = object.get("structuredContent") {
-        // Many servers repeat it as text for clients that do not know it.
-        let repeated = texts.iter().any(|text| same_json(text, structured.get()));
-        if !repeated {
+        // Most servers repeat it as text, for clients that do not know it.
+        if !says_the_same(&texts, structured) {
             show(&pretty::indent(structured.get()), console)?;
         }
     }
@@ -74,10 +74,44 @@ fn decoded_len(base64: &str) -> usize {
     digits * 3 / 4
 }
 
-fn same_json(a: &str, b: &str) -> bool {
-    let value = |text: &str| serde_json::from_str::<serde_json::Value>(text).ok();
-    let a = a.trim();
-    a == b || (a.starts_with(['{', '[']) && value(a).is_some_and(|a| Some(a) == value(b)))
+/// Whether the texts say what the structured content says: as JSON; as the bare value that SDKs put under `result` when
+/// a tool returns no object; or, where that is a list, an element each.
+fn says_the_same(texts: &[String], structured: &RawValue) -> bool {
+    if texts.iter().any(|text| same_json(text, structured)) {
+        return true;
+    }
+    let object = RawObject::from_raw(structured).unwrap_or_default();
+    let Some(bare) = object.get("result").filter(|_| object.iter().count() == 1) else { return false };
+    let says = |text: &String, value: &RawValue| {
+        same_json(text, value) || serde_json::from_str::<String>(value.get()).is_ok_and(|value| value == *text)
+    };
+    match RawArray::from_raw(bare) {
+        Ok(RawArray(elements)) if elements.len() == texts.len() => {
+            texts.iter().zip(elements).all(|(text, element)| says(text, element)) || texts.iter().any(|t| says(t, bare))
+        }
+        _ => texts.iter().any(|text| says(text, bare)),
+    }
+}
+
+/// Whether a text is the same JSON, however it is laid out and its numbers are written.
+fn same_json(text: &str, json: &RawValue) -> bool {
+    let text = text.trim();
+    if text == json.get() || pretty::indent(text) == pretty::indent(json.get()) {
+        return true;
+    }
+    let value = |text: &str| serde_json::from_str::<Value>(text).ok();
+    value(text).is_some_and(|text| value(json.get()).is_some_and(|json| same_value(&text, &json)))
+}
+
+fn same_value(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Number(a), Value::Number(b)) => a == b || a.as_f64() == b.as_f64(),
+        (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same_value(a, b)),
+        (Value::Object(a), Value::Object(b)) => {
+            a.len() == b.len() && a.iter().all(|(key, a)| b.get(key).is_some_and(|b| same_value(a, b)))
+        }
+        _ => a == b,
+    }
 }
 
 #[cfg(test)]
@@ -101,8 +135,13 @@ mod tests {
 
     fn shown(result: &str, width: Option<usize>) -> String {
         let out = Shared::default();
-        let mut console =
-            Console { out: Box::new(out.clone()), err: Box::new(io::sink()), input: Box::new(io::empty()), width };
+        let mut console = Console {
+            out: Box::new(out.clone()),
+            err: Box::new(io::sink()),
+            input: Box::new(io::empty()),
+            width,
+            err_is_terminal: false,
+        };
         let raw = RawValue::from_string(result.into()).expect("JSON");
         print(&raw, &mut console).expect("a Vec takes everything");
         String::from_utf8(out.0.lock().expect("not poisoned").clone()).expect("text")
@@ -124,6 +163,30 @@ mod tests {
         let twice = r#"{"content":[{"type":"text","text":"{\"a\": 1}"}],"structuredContent":{"a":1}}"#;
         assert_eq!(shown(twice, None), "{\"a\": 1}\n");
         assert_eq!(shown(r#"{"content":[],"structuredContent":{"a":1}}"#, None), "{\n  \"a\": 1\n}\n");
+        for (texts, structured) in [
+            (vec![r#"{"b": 2, "a": 1.0}"#], r#"{"a":1,"b":2}"#),
+            (vec!["before", "{\n  \"a\": [\n    1\n  ]\n}"], r#"{"a":[1]}"#),
+            (vec![r#"{"s": "\ud800", "n": 1e999}"#], r#"{"s":"\ud800","n":1e999}"#),
+            (vec!["5"], r#"{"result":5}"#),
+            (vec!["it is \"so\""], r#"{"result":"it is \"so\""}"#),
+            (vec![r#"["a", 1]"#], r#"{"result":["a",1]}"#),
+            (vec!["a", "{\"x\": 1}"], r#"{"result":["a",{"x":1}]}"#),
+        ] {
+            let structured = RawValue::from_string(structured.to_owned()).expect("JSON");
+            let texts: Vec<String> = texts.into_iter().map(str::to_owned).collect();
+            assert!(says_the_same(&texts, &structured), "{texts:?} {structured}");
+        }
+        for (texts, structured) in [
+            (vec!["1 result"], r#"{"n":1}"#),
+            (vec!["a"], r#"{"result":["a","b"]}"#),
+            (vec![r#"{"a":1}"#], r#"{"a":1,"b":2}"#),
+            (vec!["5"], r#"{"result":5,"unit":"m"}"#),
+            (vec![], r#"{"result":1}"#),
+        ] {
+            let structured = RawValue::from_string(structured.to_owned()).expect("JSON");
+            let texts: Vec<String> = texts.into_iter().map(str::to_owned).collect();
+            assert!(!says_the_same(&texts, &structured), "{texts:?} {structured}");
+        }
         assert_eq!(shown(r#"{"structuredContent":"\ud800"}"#, None), "\"\\ud800\"\n");
     }
 
@@ -132,5 +195,8 @@ mod tests {
         let result = r#"{"content":[{"type":"text","text":"a\u001b[2Jb"}]}"#;
         assert_eq!(shown(result, Some(80)), "ab\n");
         assert_eq!(shown(result, None), "a\u{1b}[2Jb\n");
+        let result = "{\"content\":[{\"type\":\"resource_link\",\"name\":\"a\\u202eb\",\"uri\":\"x:\\u009b2J\"}],\
+            \"structuredContent\":{\"c\":\"\u{85}\\u001b\"}}";
+        assert_eq!(shown(result, Some(80)), "[a\u{fffd}b: x:]\n{\n  \"c\": \"\u{fffd}\\u001b\"\n}\n");
     }
 }

@@ -2,6 +2,7 @@ use std::io::{self, Write};
 
 use mcproxy_ipc::{ChangeStatus, ProcessStatus, ServerStatus, StartStatus, StatusReport};
 use serde_json::json;
+use unicode_width::UnicodeWidthStr;
 
 use crate::{
     cli::{
@@ -35,7 +36,7 @@ pub(crate) async fn run(
             if json {
                 writeln!(console.out, "{}", json!(ServerView::of(server)))?;
             } else {
-                details(server, &mut console.out)?;
+                details(server, &mut console.out, console.width)?;
             }
         }
     }
@@ -53,7 +54,9 @@ fn overview(report: &StatusReport, out: &mut dyn Write, width: Option<usize>) ->
     };
     let gateway = report.gateway.as_ref().map_or_else(|| "not running".to_owned(), process);
     writeln!(out, "mcproxy {}  {}", report.version, endpoint_url(report))?;
-    writeln!(out, "supervisor ({})  gateway ({gateway})", process(&report.supervisor))?;
+    let line = format!("supervisor ({})  gateway ({gateway})", process(&report.supervisor));
+    let fits = width.is_none_or(|width| line.width() <= width);
+    writeln!(out, "{}", if fits { line } else { line.replace("  gateway", "\ngateway") })?;
     writeln!(out, "configuration {}", printable(&report.config_path))?;
     if let Some(error) = &report.config_error {
         writeln!(
@@ -66,34 +69,52 @@ fn overview(report: &StatusReport, out: &mut dyn Write, width: Option<usize>) ->
     if report.servers.is_empty() {
         return writeln!(out, "no servers are configured");
     }
+    let whole = table(report, false);
+    match width.filter(|width| !whole.fits(*width)) {
+        None => whole.write(out, None),
+        Some(width) => table(report, true).write_folded(out, width),
+    }
+}
+
+/// A row per server. `folded`: what is long is all in the last column.
+fn table(report: &StatusReport, folded: bool) -> Table {
     let headings = ["SERVER", "STATE", "SINCE", "RESTARTS", "TOOLS", "RSS", "LAST ERROR"];
     let mut table = Table::new(&headings, &[3, 4, 5]);
     for server in &report.servers {
+        let error = server.last_error.as_deref().and_then(first_line);
+        let (state, last) = match note(server).filter(|_| folded) {
+            Some(note) => (server.state.to_string(), [Some(note), error].into_iter().flatten().collect()),
+            None => (state(server), Vec::from_iter(error)),
+        };
         table.row(vec![
             server.name.to_string(),
-            state(server),
+            state,
             duration(server.since),
             server.restarts.to_string(),
             server.description.as_ref().map_or_else(|| "-".into(), |d| d.counts.tools.to_string()),
             bytes(server.rss_bytes),
-            server.last_error.as_deref().and_then(first_line).unwrap_or_default(),
+            last.join("; "),
         ]);
     }
-    table.write(out, width)
+    table
 }
 
 fn state(server: &ServerStatus) -> String {
-    let note = match (server.retry_in, &server.start, &server.change) {
+    note(server).map_or_else(|| server.state.to_string(), |note| format!("{} ({note})", server.state))
+}
+
+/// What is to be said of a state.
+fn note(server: &ServerStatus) -> Option<String> {
+    Some(match (server.retry_in, &server.start, &server.change) {
         (Some(wait), _, _) => format!("retry in {}", duration(wait)),
         (None, Some(start), _) => progress(start),
         (None, None, Some(ChangeStatus::Starting(start))) => format!("change: {}", progress(start)),
         (None, None, Some(ChangeStatus::Failed(_))) => "change failed".to_owned(),
-        (None, None, None) => match server.instances {
-            Some(count) => format!("{}/{} instances", count.running, count.max),
-            None => return server.state.to_string(),
-        },
-    };
-    format!("{} ({note})", server.state)
+        (None, None, None) => {
+            let count = server.instances?;
+            format!("{}/{} instances", count.running, count.max)
+        }
+    })
 }
 
 fn progress(start: &StartStatus) -> String {
@@ -107,7 +128,7 @@ fn first_line(text: &str) -> Option<String> {
     text.lines().map(one_line).find(|line| !line.is_empty())
 }
 
-fn details(server: &ServerStatus, out: &mut dyn Write) -> io::Result<()> {
+fn details(server: &ServerStatus, out: &mut dyn Write, width: Option<usize>) -> io::Result<()> {
     let mut fact = |key: &str, value: String| writeln!(out, "{key:<12} {value}");
     fact("server", server.name.to_string())?;
     fact("state", state(server))?;
@@ -156,7 +177,10 @@ fn details(server: &ServerStatus, out: &mut dyn Write) -> io::Result<()> {
                 one_line(&event.reason),
             ]);
         }
-        table.write(out, None)?;
+        match width.filter(|width| !table.fits(*width)) {
+            None => table.write(out, None)?,
+            Some(width) => table.write_folded(out, width)?,
+        }
     }
     Ok(())
 }
@@ -247,9 +271,41 @@ playwright  backoff (retry in 8s)  1m 2s        12      -  50 MiB  the server ex
     }
 
     #[test]
+    fn the_overview_fits_a_terminal_of_eighty_columns() {
+        let mut report = report();
+        let mut starting = server("sequential-thinking", ServerState::Starting);
+        let limit = Duration::from_secs(60);
+        starting.start = Some(StartStatus { elapsed: None, limit, last_line: None });
+        report.servers.push(starting);
+        report.servers.push(server(&"n".repeat(32), ServerState::Ready));
+        report.servers[1].last_error = Some(format!("{} module 天気 is not there", "no ".repeat(30)));
+        report.gateway.as_mut().expect("it runs").restarts = 3;
+        for width in [64, 80, 100] {
+            let mut out = Vec::new();
+            overview(&report, &mut out, Some(width)).expect("a Vec takes everything");
+            let text = String::from_utf8(out).expect("text");
+            assert!(text.lines().all(|line| line.width() <= width), "{text}");
+            assert!(text.contains("\n  retry in 8s; no no"), "{text}");
+            assert!(text.replace("\n  ", " ").contains("天気 is not there\n"), "{text}");
+            assert!(text.contains("sequential-thinking ") && text.contains("\n  waits for others"), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_details_fit_a_terminal_of_eighty_columns_and_say_why_below_each_step() {
+        let mut server = report().servers.remove(1);
+        server.events[0].reason = "the server exited with code 1, and said nothing about it on stderr".into();
+        let mut out = Vec::new();
+        details(&server, &mut out, Some(80)).expect("a Vec takes everything");
+        let text = String::from_utf8(out).expect("text");
+        assert!(text.lines().all(|line| line.width() <= 80), "{text}");
+        assert!(text.contains("\n  the server exited with code 1, and said"), "{text}");
+    }
+
+    #[test]
     fn the_details_show_the_whole_error_and_the_history() {
         let mut out = Vec::new();
-        details(&report().servers[1], &mut out).expect("a Vec takes everything");
+        details(&report().servers[1], &mut out, None).expect("a Vec takes everything");
         let text = String::from_utf8(out).expect("text");
         assert!(text.contains("\nlast error\n  the server exited with code 1\n  Error: boom\n"), "{text}");
         assert!(text.contains("1970-01-01T00:00:00.000Z           1  ready  backoff  the server exited"), "{text}");

@@ -15,7 +15,7 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(120);
 /// Stops everything and waits until it has stopped, so that a script can go on with what needs it stopped.
 pub(crate) async fn run(supervisor: &Supervisor, json: bool, console: &mut Console) -> Result<Exit, CliError> {
     supervisor.act(OperatorToSupervisor::Stop).await?;
-    if !supervisor.is_gone_within(STOP_TIMEOUT).await {
+    if !console.waiting("waiting for calls and servers to end", supervisor.is_gone_within(STOP_TIMEOUT)).await {
         let waited = STOP_TIMEOUT.as_secs();
         return Err(CliError::Refused(format!("it is stopping, but has not stopped within {waited} s")));
     }

@@ -20,8 +20,9 @@ impl Tools {
         supervisor: Option<&Supervisor>,
         console: &mut Console,
     ) -> Result<Exit, CliError> {
-        let mut session = Session::open(endpoint).await?;
-        let tools = session.list(method::TOOLS_LIST, "tools").await;
+        let mut session = console.waiting("connecting", Session::open(endpoint)).await?;
+        let tools = console.waiting("waiting for the list", session.list(method::TOOLS_LIST, "tools")).await;
+        session.left_out().iter().for_each(|bad| console.remark(format_args!("left out: {bad}")));
         session.close().await;
         let mut tools: Vec<Tool> = tools?.into_iter().map(Tool::new).collect();
         if let Some(server) = &self.server {

@@ -9,6 +9,8 @@ use actix_web::{
 };
 use mcproxy_mcp::{EnvelopeError, ErrorCode, RequestId, error_object, write_error_response};
 
+use crate::gateway::guard::AuthError;
+
 /// A request that was not taken up: an HTTP status with a JSON-RPC error in the body.
 #[derive(Debug)]
 pub(super) struct Refusal {
@@ -53,9 +55,9 @@ impl Refusal {
     }
 
     /// 401: a token is missing or wrong.
-    pub(super) fn unauthorized(message: impl fmt::Display) -> Self {
-        let refusal = Self::new(StatusCode::UNAUTHORIZED, ErrorCode::INVALID_REQUEST, message);
-        Self { header: Some((header::WWW_AUTHENTICATE, "Bearer")), ..refusal }
+    pub(super) fn unauthorized(error: AuthError) -> Self {
+        let refusal = Self::new(StatusCode::UNAUTHORIZED, ErrorCode::INVALID_REQUEST, error);
+        Self { header: Some((header::WWW_AUTHENTICATE, error.challenge())), ..refusal }
     }
 }
 

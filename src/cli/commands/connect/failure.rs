@@ -26,7 +26,8 @@ pub(super) fn chain(error: &EndpointError) -> String {
     text
 }
 
-fn own_words(error: &EndpointError) -> Option<String> {
+/// The JSON-RPC error that the endpoint gave with an HTTP error.
+pub(super) fn own_words(error: &EndpointError) -> Option<String> {
     let body = RawObject::from_text(error.body()?).ok()?;
     let object = body.get_object("error")?;
     let whole = object.get("code").is_some() && object.get("message").is_some();

@@ -3,15 +3,20 @@
 //! - [`lines`] reads stdin and [`output`] writes stdout, each on a thread of its own, because both may block;
 //! - [`relay`] carries messages over and keeps the session alive when the other side forgets it;
 //! - [`stream`] listens to what the server says by itself;
-//! - [`stateless`] carries requests of 2026-07-28, which have no session, and [`mirror`] knows what they repeat in headers.
+//! - [`stateless`] carries requests of 2026-07-28, which have no session;
+//! - [`emulation`] stands between a client that begins with `initialize` and a server that speaks 2026-07-28 and nothing
+//!   else: it makes such requests of the client's ([`asking`] what the server needs of it) and tells it of changes
+//!   ([`changes`]).
 //!
 //! The client's own requests say which era it speaks: it begins with `initialize`, or claims 2026-07-28 in each of them.
 //! Notifications and responses are sent one after the other, so that their order holds; requests run side by side.
 
+mod asking;
+mod changes;
+mod emulation;
 mod failure;
 mod lines;
 mod link;
-mod mirror;
 mod output;
 mod relay;
 mod stateless;
@@ -29,6 +34,7 @@ use tokio::{
 };
 
 use self::{
+    emulation::Emulation,
     lines::Line,
     output::Output,
     relay::Relay,
@@ -58,6 +64,7 @@ pub(crate) async fn run(endpoint: Endpoint, console: &mut Console) -> Result<Exi
         output: output.clone(),
         requests: JoinSet::new(),
         open: HashMap::new(),
+        emulation: None,
     };
     let listening = actix_web::rt::spawn(stream::follow(relay.clone()));
     let drain = loop {
@@ -105,6 +112,20 @@ struct Desk {
     output: Output,
     requests: JoinSet<Option<RequestId>>,
     open: HashMap<RequestId, Open>,
+    /// Stands for the session where the other side has none.
+    emulation: Option<Emulated>,
+}
+
+/// An emulated session, and the task that listens for it.
+struct Emulated {
+    session: Rc<Emulation>,
+    listening: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for Emulated {
+    fn drop(&mut self) {
+        self.listening.abort();
+    }
 }
 
 /// A request that is not answered yet.
@@ -122,6 +143,8 @@ enum Way {
     Alone,
     /// The same, and it is answered only in the end.
     Listens,
+    /// Translated: the other side has no session.
+    Emulated,
 }
 
 impl Desk {
@@ -147,12 +170,17 @@ impl Desk {
         }
         match parse(&text) {
             Ok(Message::Request { id, method, .. }) if method == method::INITIALIZE => {
-                self.relay.initialize(&id, text.clone()).await;
+                let emulation = self.relay.initialize(&id, text.clone()).await.map(Rc::new);
+                self.emulation = emulation.map(|session| Emulated {
+                    listening: actix_web::rt::spawn(changes::follow(self.relay.clone(), session.clone())),
+                    session,
+                });
             }
             Ok(Message::Request { id, method, params }) => {
                 let way = match is_stateless(&method, params) {
                     true if method == method::LISTEN => Way::Listens,
                     true => Way::Alone,
+                    false if self.emulation.is_some() => Way::Emulated,
                     false => Way::Session,
                 };
                 self.begin(id, way, text.clone()).await;
@@ -161,18 +189,27 @@ impl Desk {
                 let cancelled = (method == method::CANCELLED).then(|| cancelled_id(params?)).flatten();
                 let open = cancelled.and_then(|id| self.open.remove(&id));
                 // Beyond a session there is nobody to be told: closing the connection says it.
-                if open.as_ref().is_none_or(|open| open.way == Way::Session) && !is_stateless(&method, params) {
+                if self.emulation.is_none()
+                    && open.as_ref().is_none_or(|open| open.way == Way::Session)
+                    && !is_stateless(&method, params)
+                {
                     self.tell(text.clone()).await;
                 }
                 if method == method::INITIALIZED {
-                    self.relay.client_is_ready();
+                    match &self.emulation {
+                        Some(emulated) => emulated.session.client_is_ready(),
+                        None => self.relay.client_is_ready(),
+                    }
                 }
                 // Nobody waits for the answer any more, and there need not be one.
                 if let Some(open) = open {
                     open.task.abort();
                 }
             }
-            Ok(Message::Response { .. }) => self.tell(text.clone()).await,
+            Ok(Message::Response { id, outcome }) => match &self.emulation {
+                Some(emulated) => emulated.session.asking.answered(&id, outcome),
+                None => self.tell(text.clone()).await,
+            },
             Err(e) => self.refuse(e.id(), error_object(e.code(), &e).get()).await,
         }
     }
@@ -183,11 +220,13 @@ impl Desk {
             return self.refuse(Some(&id), error.get()).await;
         }
         let (relay, stateless) = (self.relay.clone(), self.stateless.clone());
+        let emulation = self.emulation.as_ref().map(|emulated| emulated.session.clone());
         let own = id.clone();
         let task = self.requests.spawn_local(async move {
-            match way {
-                Way::Session => relay.request(&own, text).await,
-                Way::Alone | Way::Listens => stateless.request(&relay, &own, &text).await,
+            match (way, emulation) {
+                (Way::Alone | Way::Listens, _) => stateless.request(&relay, &own, &text).await,
+                (Way::Emulated, Some(emulation)) => emulation.request(&relay, &own, &text).await,
+                (Way::Session | Way::Emulated, _) => relay.request(&own, text).await,
             }
             Some(own)
         });
@@ -198,6 +237,9 @@ impl Desk {
     fn stop_listening(&mut self) {
         for open in self.open.values().filter(|open| open.way == Way::Listens) {
             open.task.abort();
+        }
+        if let Some(emulated) = &self.emulation {
+            emulated.listening.abort();
         }
     }
 

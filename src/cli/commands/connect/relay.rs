@@ -8,10 +8,11 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use super::{failure, link::Link, output::Output};
+use super::{emulation::Emulation, failure, link::Link, output::Output};
 use crate::cli::{
     conversation::Conversation,
     endpoint::{Endpoint, EndpointError, MessageStream, Reply, SessionKey},
+    modern::may_be_modern,
 };
 
 /// So long a gateway that is not there may be away, for example while it is being restarted.
@@ -51,10 +52,22 @@ impl Relay {
         self.link.send_modify(|link| link.ready = true);
     }
 
-    /// Opens a session with the client's own `initialize`.
-    pub(super) async fn initialize(&self, id: &RequestId, text: Vec<u8>) {
+    /// Opens a session with the client's own `initialize`. Where the other side speaks 2026-07-28 and nothing else, what
+    /// a session has beyond that is emulated from then on.
+    pub(super) async fn initialize(&self, id: &RequestId, text: Vec<u8>) -> Option<Emulation> {
         let shake = self.shake_hands(id, text.clone());
         let result = timeout(INITIALIZE_TIMEOUT, shake).await.unwrap_or(Err(EndpointError::NoAnswer));
+        let is_open = match &result {
+            Ok((key, _)) => key.version.is_none(),
+            Err(error) => may_be_modern(error),
+        };
+        if is_open {
+            let begin = Emulation::begin(&self.endpoint, params_of(&text));
+            if let Ok(Some(emulation)) = timeout(INITIALIZE_TIMEOUT, begin).await {
+                self.output.line(&emulation.introduction(id)).await;
+                return Some(emulation);
+            }
+        }
         match result {
             Ok((key, answer)) => {
                 self.link.send_modify(|link| {
@@ -64,6 +77,7 @@ impl Relay {
             }
             Err(error) => self.fail(id, &error).await,
         }
+        None
     }
 
     /// Sends a request and passes on all that comes back, its answer last.

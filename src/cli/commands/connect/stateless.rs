@@ -3,14 +3,15 @@
 use std::cell::RefCell;
 
 use mcproxy_mcp::{
-    ErrorCode, Message, Outcome, RawObject, RawValue, RequestId, json_string, meta, method, parse, write_request,
+    Message, Outcome, RawObject, RawValue, RequestId, json_string, meta, method, parse, write_request, write_response,
 };
 
-use super::{
-    mirror::Mirror,
-    relay::{Kind, Relay},
+use super::relay::{Kind, Relay};
+use crate::cli::{
+    endpoint::{EndpointError, MessageStream, Reply},
+    mirror::{Mirror, without},
+    modern::is_mismatch,
 };
-use crate::cli::endpoint::{EndpointError, MessageStream, Reply};
 
 /// Most pages of tools that are read to find out what calls have to repeat.
 const MAX_PAGES: usize = 100;
@@ -40,30 +41,58 @@ impl Stateless {
     async fn try_request(&self, relay: &Relay, id: &RequestId, text: &[u8]) -> Result<(), EndpointError> {
         let Ok(Message::Request { method, params, .. }) = parse(text) else { return Ok(()) };
         let params = params.and_then(|raw| RawObject::from_raw(raw).ok()).unwrap_or_default();
-        let mut stream = match self.post(relay, &method, &params, text).await {
+        let answer = self.exchange(relay, id, &method, &params, text).await?;
+        match parse(answer.as_bytes()) {
+            Ok(Message::Response { outcome: Outcome::Result(result), .. }) if method == method::TOOLS_LIST => {
+                let mut message = Vec::new();
+                write_response(&mut message, id, self.usable(relay, result).get());
+                relay.output.line(&String::from_utf8_lossy(&message)).await;
+            }
+            _ => relay.output.line(&answer).await,
+        }
+        Ok(())
+    }
+
+    /// Sends a request and passes on what comes back before its answer, which is returned.
+    pub(super) async fn exchange(
+        &self,
+        relay: &Relay,
+        id: &RequestId,
+        method: &str,
+        params: &RawObject<'_>,
+        text: &[u8],
+    ) -> Result<String, EndpointError> {
+        let mut stream = match self.post(relay, method, params, text).await {
             // It was not accepted. The tool may repeat arguments that we do not know of (transports, client behavior).
             Err(error) if method == method::TOOLS_CALL && is_mismatch(&error) => {
-                self.look_again(relay, &params).await?;
-                self.post(relay, &method, &params, text).await?
+                self.look_again(relay, params).await?;
+                self.post(relay, method, params, text).await?
             }
             other => other?,
         };
         while let Some(message) = stream.next().await? {
-            let kind = Kind::of(&message, id);
-            if kind == Kind::Answer && method == method::TOOLS_LIST {
-                self.learn(&message);
-            }
-            if kind != Kind::Foreign {
-                relay.output.line(&message).await;
-            }
-            if kind == Kind::Answer {
-                return Ok(());
+            match Kind::of(&message, id) {
+                Kind::Answer => return Ok(message),
+                Kind::Other => relay.output.line(&message).await,
+                Kind::Foreign => {}
             }
         }
         Err(EndpointError::NoAnswer)
     }
 
-    async fn post(
+    /// The result of a `tools/list` without the tools that cannot be called over HTTP; notes what calls of the others
+    /// have to repeat.
+    pub(super) fn usable(&self, relay: &Relay, result: &RawValue) -> Box<RawValue> {
+        let bad = self.0.borrow_mut().learn(result).bad;
+        if bad.is_empty() {
+            return result.to_owned();
+        }
+        bad.iter().for_each(|bad| relay.remark(&format!("left out: {bad}")));
+        without(result, &bad)
+    }
+
+    /// Sends a request with the headers that it needs.
+    pub(super) async fn post(
         &self,
         relay: &Relay,
         method: &str,
@@ -112,18 +141,10 @@ impl Stateless {
 
     fn learn(&self, answer: &str) -> Option<Box<RawValue>> {
         match parse(answer.as_bytes()) {
-            Ok(Message::Response { outcome: Outcome::Result(result), .. }) => self.0.borrow_mut().learn(result),
+            Ok(Message::Response { outcome: Outcome::Result(result), .. }) => self.0.borrow_mut().learn(result).next,
             _ => None,
         }
     }
-}
-
-fn is_mismatch(error: &EndpointError) -> bool {
-    let code = || {
-        let body = RawObject::from_text(error.body()?).ok()?;
-        body.get_object("error")?.get("code")?.get().parse().ok().map(ErrorCode)
-    };
-    code() == Some(ErrorCode::HEADER_MISMATCH)
 }
 
 #[cfg(test)]

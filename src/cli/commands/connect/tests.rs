@@ -14,9 +14,10 @@ use actix_web::{
     web::{self, Bytes, Data},
 };
 use mcproxy_mcp::{Message, RawObject, parse};
+use serde_json::{Value, json};
 
 use super::run;
-use crate::cli::{console::Console, endpoint::Endpoint, exit::Exit};
+use crate::cli::{console::Console, endpoint::Endpoint, exit::Exit, modern_server};
 
 const DEADLINE: Duration = Duration::from_secs(20);
 
@@ -106,6 +107,11 @@ struct Client {
 
 impl Client {
     fn start() -> Self {
+        Self::connect(None)
+    }
+
+    /// Of the fake endpoint, or of another one.
+    fn connect(other: Option<String>) -> Self {
         let memory: Shared = Data::new(Mutex::new(Memory::default()));
         let (input_reader, input) = io::pipe().expect("a pipe");
         let (output, output_writer) = io::pipe().expect("a pipe");
@@ -118,8 +124,11 @@ impl Client {
                     err: Box::new(io::sink()),
                     input: Box::new(input_reader),
                     width: None,
+                    err_is_terminal: false,
                 };
-                let exit = run(Endpoint::new(&url, None).expect("a URL"), &mut console).await.expect("it runs");
+                let exit = run(Endpoint::new(other.as_deref().unwrap_or(&url), None).expect("a URL"), &mut console)
+                    .await
+                    .expect("it runs");
                 server.stop(false).await;
                 exit
             })
@@ -143,6 +152,11 @@ impl Client {
                 return line;
             }
         }
+    }
+
+    /// The next line, whatever it is.
+    fn line(&self) -> String {
+        self.lines.recv_timeout(DEADLINE).expect("a line in time")
     }
 
     fn initialize(&mut self) {
@@ -247,5 +261,67 @@ fn an_answer_whose_stream_was_closed_is_fetched_later() {
     client.initialize();
     client.send(r#"{"jsonrpc":"2.0","id":7,"method":"resume"}"#);
     assert_eq!(client.answer("7"), r#"{"jsonrpc":"2.0","id":7,"result":{}}"#);
+    assert_eq!(client.end(), Exit::Ok);
+}
+
+#[test]
+fn a_client_that_initializes_finds_a_session_at_a_server_that_has_none() {
+    let (url, seen) = modern_server::start();
+    let mut client = Client::connect(Some(url));
+    client.send(
+        r#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-06-18","clientInfo":{"name":"me"},"capabilities":{"elicitation":{}}}}"#,
+    );
+    let hello: Value = serde_json::from_str(&client.answer("0")).expect("JSON");
+    let expected = json!({
+        "protocolVersion": "2025-06-18", "serverInfo": {"name": "new", "version": "7"}, "instructions": "be kind",
+        "capabilities": {"tools": {"listChanged": true}, "resources": {"subscribe": true}},
+    });
+    assert_eq!(hello["result"], expected);
+    client.send(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#);
+    assert_eq!(client.line(), r#"{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}"#);
+
+    client.send(r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#);
+    assert_eq!(client.line(), r#"{"jsonrpc":"2.0","id":1,"result":{}}"#);
+    client.send(r#"{"jsonrpc":"2.0","id":2,"method":"logging/setLevel","params":{"level":"info"}}"#);
+    assert_eq!(client.line(), r#"{"jsonrpc":"2.0","id":2,"result":{}}"#);
+    client.send(r#"{"jsonrpc":"2.0","id":3,"method":"tools/list"}"#);
+    let list: Value = serde_json::from_str(&client.line()).expect("JSON");
+    let names: Vec<&str> =
+        list["result"]["tools"].as_array().expect("tools").iter().filter_map(|t| t["name"].as_str()).collect();
+    assert_eq!(names, ["where", "ask"], "what cannot be called over HTTP is left out");
+    assert_eq!(list["result"].as_object().map(serde_json::Map::len), Some(1), "{list}");
+
+    client.send(r#"{"jsonrpc":"2.0","id":4,"method":"tools/call","params":{"name":"where","arguments":{"region":"eu"},"_meta":{"progressToken":"p"}}}"#);
+    assert_eq!(client.line(), r#"{"jsonrpc":"2.0","id":4,"result":{"content":[{"text":"eu","type":"text"}]}}"#);
+    let called = seen.lock().expect("not poisoned").last().expect("a call")["params"]["_meta"].clone();
+    assert_eq!(called["progressToken"], "p");
+    assert_eq!(called["io.modelcontextprotocol/clientInfo"]["name"], "me");
+    assert_eq!(called["io.modelcontextprotocol/logLevel"], "info");
+    assert_eq!(called["io.modelcontextprotocol/clientCapabilities"], json!({"elicitation": {}}));
+
+    // What the server needs first is asked of the client, in the way of its time.
+    client.send(r#"{"jsonrpc":"2.0","id":5,"method":"tools/call","params":{"name":"ask"}}"#);
+    let asked: Value = serde_json::from_str(&client.line()).expect("JSON");
+    assert_eq!((&asked["method"], &asked["params"]), (&json!("elicitation/create"), &json!({"message": "well?"})));
+    client.send(
+        &json!({"jsonrpc": "2.0", "id": asked["id"], "result": {"action": "accept", "content": {"answer": "so"}}})
+            .to_string(),
+    );
+    assert!(client.answer("5").contains(r#""text":"so""#));
+    client.send(r#"{"jsonrpc":"2.0","id":6,"method":"tools/call","params":{"name":"ask"}}"#);
+    let asked: Value = serde_json::from_str(&client.line()).expect("JSON");
+    client.send(&json!({"jsonrpc": "2.0", "id": asked["id"], "error": {"code": -1, "message": "never"}}).to_string());
+    let refused = client.answer("6");
+    assert!(refused.contains(r#""isError":true"#) && refused.contains("never"), "{refused}");
+    client.send(r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"undeclared"}}"#);
+    assert!(client.answer("7").contains(r#""isError":true"#), "no error code that the client does not know");
+    client.send(r#"{"jsonrpc":"2.0","id":8,"method":"no/such"}"#);
+    assert!(client.answer("8").contains("-32601"));
+
+    client.send(r#"{"jsonrpc":"2.0","id":9,"method":"resources/subscribe","params":{"uri":"a:b"}}"#);
+    let mut lines = [client.line(), client.line()];
+    lines.sort();
+    assert_eq!(lines[0], r#"{"jsonrpc":"2.0","id":9,"result":{}}"#);
+    assert_eq!(lines[1], r#"{"jsonrpc":"2.0","method":"notifications/resources/updated","params":{"uri":"a:b"}}"#);
     assert_eq!(client.end(), Exit::Ok);
 }

@@ -1,39 +1,69 @@
 //! What a request of 2026-07-28 repeats in its HTTP headers (transports, standard headers and custom headers). Pure, but for
 //! what is remembered of the tools.
 
-use std::collections::HashMap;
+use std::{borrow::Cow, collections::HashMap, fmt};
 
 use mcproxy_mcp::{
     ProtocolVersion, RawArray, RawObject, RawValue, header_value, meta, method,
-    mirrored::{MirroredParam, mirrored_params},
+    mirrored::{ANNOTATION, MirroredParam, mirrored_params},
 };
+
+use super::human::one_line;
 
 /// Most tools whose calls repeat arguments in headers; those of further ones have to be learned by being refused.
 const MAX_TOOLS: usize = 4096;
 
 /// Which arguments the calls of which tools repeat, as far as the client's lists have told.
 #[derive(Debug, Default)]
-pub(super) struct Mirror(HashMap<Box<str>, Vec<MirroredParam>>);
+pub(crate) struct Mirror(HashMap<Box<str>, Vec<MirroredParam>>);
+
+/// A tool that an HTTP client has to leave out, because its schema asks for headers that it cannot send.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct BadTool {
+    /// Its name.
+    pub(crate) name: String,
+    /// What its annotation is or does.
+    why: &'static str,
+}
+
+impl fmt::Display for BadTool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = one_line(&self.name);
+        write!(f, "the tool `{name}` cannot be used over HTTP: an `{ANNOTATION}` of its inputSchema {}", self.why)
+    }
+}
+
+/// What a page of tools says.
+#[derive(Debug, Default)]
+pub(crate) struct Page {
+    /// Where the next one begins.
+    pub(crate) next: Option<Box<RawValue>>,
+    /// The tools to be left out.
+    pub(crate) bad: Vec<BadTool>,
+}
 
 impl Mirror {
-    /// Takes note of the result of a `tools/list`. Says where the next page begins.
-    pub(super) fn learn(&mut self, result: &RawValue) -> Option<Box<RawValue>> {
-        let result = RawObject::from_raw(result).ok()?;
+    /// Takes note of the result of a `tools/list`.
+    pub(crate) fn learn(&mut self, result: &RawValue) -> Page {
+        let Ok(result) = RawObject::from_raw(result) else { return Page::default() };
         let tools = result.get("tools").and_then(|raw| RawArray::from_raw(raw).ok()).unwrap_or_default();
+        let mut bad = Vec::new();
         for tool in tools.0.into_iter().filter_map(|raw| RawObject::from_raw(raw).ok()) {
             let Some(name) = tool.get_string("name") else { continue };
-            let params = tool.get("inputSchema").map(|schema| mirrored_params(schema).0).unwrap_or_default();
+            let (params, wrong) = tool.get("inputSchema").map(mirrored_params).unwrap_or_default();
+            bad.extend(wrong.first().map(|wrong| BadTool { name: name.clone().into_owned(), why: wrong.why }));
             if params.is_empty() {
                 self.0.remove(&*name);
             } else if self.0.len() < MAX_TOOLS || self.0.contains_key(&*name) {
                 self.0.insert(name.into(), params);
             }
         }
-        result.get("nextCursor").filter(|cursor| cursor.get() != "null").map(ToOwned::to_owned)
+        let next = result.get("nextCursor").filter(|cursor| cursor.get() != "null").map(ToOwned::to_owned);
+        Page { next, bad }
     }
 
     /// The headers of a request. What a header cannot say is left out, and the other side refuses the request for it.
-    pub(super) fn headers(&self, request: &str, params: &RawObject<'_>) -> Vec<(String, String)> {
+    pub(crate) fn headers(&self, request: &str, params: &RawObject<'_>) -> Vec<(String, String)> {
         let version = params.get_object("_meta").and_then(|meta| meta.get_string(meta::PROTOCOL_VERSION));
         let version = version.as_deref().unwrap_or(ProtocolVersion::V2026_07_28.as_str()).to_owned();
         let mut all = vec![("MCP-Protocol-Version".to_owned(), version), ("Mcp-Method".to_owned(), request.to_owned())];
@@ -54,6 +84,22 @@ impl Mirror {
         }
         all
     }
+}
+
+/// The result of a `tools/list` without these tools.
+pub(crate) fn without(result: &RawValue, bad: &[BadTool]) -> Box<RawValue> {
+    let mut members = RawObject::from_raw(result).unwrap_or_default();
+    let tools = members.get("tools").and_then(|raw| RawArray::from_raw(raw).ok()).unwrap_or_default();
+    let is_bad = |tool: &RawValue| name_of(tool).is_some_and(|name| bad.iter().any(|bad| bad.name == *name));
+    let kept: Vec<&str> = tools.0.into_iter().filter(|tool| !is_bad(tool)).map(RawValue::get).collect();
+    let kept = RawValue::from_string(format!("[{}]", kept.join(","))).expect("elements of an array are JSON");
+    members.set("tools", &kept);
+    members.to_raw()
+}
+
+/// The name of a tool.
+pub(crate) fn name_of(tool: &RawValue) -> Option<Cow<'_, str>> {
+    RawObject::from_raw(tool).ok()?.get_string("name")
 }
 
 /// An argument as a header says it; `None`: of a type that none can.
@@ -102,7 +148,7 @@ mod tests {
         let mut mirror = Mirror::default();
         let schema = r#"{"properties":{"r":{"type":"string","x-mcp-header":"Region"},"n":{"type":"integer","x-mcp-header":"N"}}}"#;
         let list = format!(r#"{{"tools":[{{"name":"t","inputSchema":{schema}}},{{"name":"u"}},3],"nextCursor":"c"}}"#);
-        assert_eq!(mirror.learn(&raw(&list)).map(|cursor| cursor.get().to_owned()).as_deref(), Some("\"c\""));
+        assert_eq!(mirror.learn(&raw(&list)).next.map(|cursor| cursor.get().to_owned()).as_deref(), Some("\"c\""));
         let call = |mirror: &Mirror, arguments: &str| {
             headers(mirror, "tools/call", &format!(r#"{{"name":"t","arguments":{arguments}}}"#))
         };
@@ -111,7 +157,23 @@ mod tests {
                 .ends_with("Mcp-Name: t, Mcp-Param-Region: =?base64?IGV1?=, Mcp-Param-N: 42")
         );
         assert!(call(&mirror, r#"{"r":null,"n":[1]}"#).ends_with("Mcp-Name: t"));
-        assert!(mirror.learn(&raw(r#"{"tools":[{"name":"t","inputSchema":{}}]}"#)).is_none());
+        assert!(mirror.learn(&raw(r#"{"tools":[{"name":"t","inputSchema":{}}]}"#)).next.is_none());
         assert!(call(&mirror, r#"{"r":"eu"}"#).ends_with("Mcp-Name: t"), "the tool has changed");
+    }
+
+    #[test]
+    fn tools_that_ask_for_headers_that_cannot_be_are_left_out() {
+        let schema = |header: &str| format!(r#"{{"properties":{{"r":{{"type":"string","x-mcp-header":{header}}}}}}}"#);
+        let list = raw(&format!(
+            r#"{{"tools":[{{"name":"good","inputSchema":{}}},{{"name":"b\u0061d","inputSchema":{}}},{{"name":"plain"}},7],"n":1.50}}"#,
+            schema("\"R\""),
+            schema("\"a b\"")
+        ));
+        let page = Mirror::default().learn(&list);
+        assert_eq!(page.bad.iter().map(|bad| bad.name.as_str()).collect::<Vec<_>>(), ["bad"]);
+        assert!(page.bad[0].to_string().contains("`bad` cannot be used over HTTP"), "{}", page.bad[0]);
+        let kept = without(&list, &page.bad);
+        assert!(kept.get().contains("good") && kept.get().contains("plain") && !kept.get().contains("a b"), "{kept}");
+        assert!(kept.get().ends_with(r#",7],"n":1.50}"#), "{kept}");
     }
 }
