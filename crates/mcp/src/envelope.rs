@@ -2,7 +2,7 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use crate::{ErrorCode, ObjectError, RawObject, RequestId, RequestIdError};
+use crate::{ErrorCode, ObjectError, RawObject, RequestId, RequestIdError, meant_u64};
 
 /// One JSON-RPC message, its payload left raw (JSON-RPC 2.0 §4, §5).
 #[derive(Debug, Clone)]
@@ -85,7 +85,11 @@ pub fn parse(bytes: &[u8]) -> Result<Message<'_>, EnvelopeError> {
 fn classify<'a>(object: &RawObject<'a>) -> Result<Message<'a>, EnvelopeError> {
     // Some libraries write the id that a notification does not have.
     let is_told = object.get_string("method").is_some_and(|method| method.starts_with("notifications/"));
-    let id = object.get("id").filter(|id| !(is_told && id.get() == "null")).map(RequestId::from_raw);
+    let mut id = object.get("id").filter(|id| !(is_told && id.get() == "null")).map(RequestId::from_raw);
+    // An answer has the id that we gave, which is never a fraction, whatever its number looks like now.
+    if let (None, Some(Err(_)), Some(number)) = (object.get("method"), &id, object.get("id").and_then(meant_u64)) {
+        id = Some(Ok(number.into()));
+    }
     let shape = |why: String| EnvelopeError::Shape { why, id: id.clone().and_then(Result::ok) };
     if object.get_string("jsonrpc").as_deref() != Some("2.0") {
         return Err(shape("`jsonrpc` is not \"2.0\"".into()));
@@ -159,6 +163,18 @@ mod tests {
     fn a_notification_has_no_id_even_where_it_is_written() {
         let told = parse(br#"{"jsonrpc":"2.0","id":null,"method":"notifications/initialized","params":null}"#);
         assert!(matches!(told, Ok(Message::Notification { params: None, .. })), "{told:?}");
+    }
+
+    #[test]
+    fn an_answer_may_give_our_number_back_as_a_fraction_without_a_remainder() {
+        let id = |text: &str| match parse(text.as_bytes()) {
+            Ok(Message::Response { id, .. }) => Some(id.as_json().to_owned()),
+            _ => None,
+        };
+        assert_eq!(id(r#"{"jsonrpc":"2.0","id":7.0,"result":{}}"#).as_deref(), Some("7"));
+        assert_eq!(id(r#"{"jsonrpc":"2.0","id":"7.0","result":{}}"#).as_deref(), Some("\"7.0\""));
+        assert_eq!(id(r#"{"jsonrpc":"2.0","id":7.5,"result":{}}"#), None);
+        assert!(parse(br#"{"jsonrpc":"2.0","id":7.0,"method":"ping"}"#).is_err());
     }
 
     #[test]

@@ -27,7 +27,7 @@ pub use list_kind::ListKind;
 pub use object::{ObjectError, RawArray, RawObject};
 pub use own_keys::{OwnKeyHasher, OwnKeyMap};
 pub use qualified::{qualify_name, qualify_task, qualify_uri, split_name, split_task, split_uri};
-pub use request_id::{RequestId, RequestIdError};
+pub use request_id::{RequestId, RequestIdError, meant_u64};
 pub use version::{LATEST, ProtocolVersion};
 pub use write::{
     json_string, object_body, one_line, write_error_response, write_notification, write_request, write_response,

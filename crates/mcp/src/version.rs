@@ -41,6 +41,17 @@ impl ProtocolVersion {
         Self::WITH_INITIALIZE.into_iter().find(|v| v.as_str() == text)
     }
 
+    /// The version that a server names in its answer to `initialize`. What came before 2024-11-05 (servers of 2024-10-07 are
+    /// in use) differs in nothing that matters here, and is taken for it, as SDK clients do.
+    pub fn parse_answer(text: &str) -> Option<Self> {
+        let digits = |part: &str, len| part.len() == len && part.bytes().all(|byte| byte.is_ascii_digit());
+        let mut parts = text.split('-');
+        let is_date = matches!((parts.next(), parts.next(), parts.next(), parts.next()), (Some(year), Some(month), Some(day), None)
+            if digits(year, 4) && digits(month, 2) && digits(day, 2));
+        let earlier = is_date && text < Self::V2024_11_05.as_str();
+        Self::parse(text).or_else(|| earlier.then_some(Self::V2024_11_05))
+    }
+
     /// The answer to a client's wish: the same version if it is known, else the latest (MCP lifecycle, version negotiation).
     pub fn negotiate(wish: &str) -> Self {
         Self::parse(wish).unwrap_or(LATEST)
@@ -56,6 +67,26 @@ impl fmt::Display for ProtocolVersion {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_server_of_before_the_first_revision_is_taken_as_one_of_the_first() {
+        for text in ["2024-10-07", "2024-11-04", "2023-01-01", "2024-11-05"] {
+            assert_eq!(ProtocolVersion::parse_answer(text), Some(ProtocolVersion::V2024_11_05), "{text}");
+        }
+        for text in [
+            "2024-11-06",
+            "2026-07-28",
+            "",
+            "1",
+            "0.1",
+            "2024-1-07",
+            "2024-10-07-1",
+            "DRAFT-2024-01",
+            "2024-1\u{664}-07",
+        ] {
+            assert_eq!(ProtocolVersion::parse_answer(text), None, "{text}");
+        }
+    }
 
     #[test]
     fn a_known_wish_is_granted_and_an_unknown_one_gets_the_latest() {
