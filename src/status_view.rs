@@ -254,6 +254,7 @@ mod tests {
             stale: false,
             description: Some(ServerDescription {
                 era: ServerEra::Legacy,
+                evidence: mcproxy_ipc::EraEvidence::Answer,
                 probe: "as configured".into(),
                 protocol_version: "2025-11-25".into(),
                 name: "mcp-time".into(),

@@ -210,6 +210,7 @@ mod tests {
             stale: false,
             description: Some(ServerDescription {
                 era: ServerEra::Modern,
+                evidence: mcproxy_ipc::EraEvidence::Answer,
                 probe: long(),
                 protocol_version: long(),
                 name: long(),

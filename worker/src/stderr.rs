@@ -19,6 +19,8 @@ const KEEP: usize = 1024;
 /// Bytes that are read per window. A server that writes more is slowed down, so that a flood costs a bounded share of a core.
 const BYTES_PER_WINDOW: usize = 4 * 1024 * 1024;
 const WINDOW: Duration = Duration::from_millis(100);
+/// So many lines that a server wrote while it was asked what it speaks are logged like others; more are not at all.
+const FEW: usize = 10;
 
 /// Receives the lines for the log, and how many were dropped before each.
 pub(crate) type Sink = Box<dyn FnMut(String, u64)>;
@@ -42,6 +44,8 @@ pub(crate) fn to_log(records: mpsc::Sender<LogRecord>, instance: Option<u32>) ->
 pub(crate) struct Stderr {
     splitter: Splitter,
     tail: VecDeque<u8>,
+    /// The last of what was written while the server was asked what it speaks, and how many lines of it there were.
+    apart: (VecDeque<u8>, usize),
     dropped: u64,
     /// Lines per second that are logged; the rest is counted.
     lines: u32,
@@ -57,6 +61,7 @@ impl Stderr {
         Self {
             splitter: Splitter::new(MAX_LINE, KEEP),
             tail: VecDeque::new(),
+            apart: (VecDeque::new(), 0),
             dropped: 0,
             lines,
             tokens: lines,
@@ -90,6 +95,36 @@ impl Stderr {
         }
     }
 
+    /// Takes in what the server wrote while it was asked what it speaks.
+    pub(crate) fn take_apart(&mut self, bytes: &[u8]) {
+        self.apart.1 += memchr::memchr_iter(b'\n', bytes).count();
+        push_bounded(&mut self.apart.0, bytes);
+    }
+
+    /// The server has answered, or goes on with another process: a few lines of that are taken in like others. Says how many
+    /// are not.
+    pub(crate) fn settle(&mut self, now: Instant) -> usize {
+        if self.apart.1 > FEW {
+            return std::mem::take(&mut self.apart).1;
+        }
+        self.give_back(now);
+        0
+    }
+
+    /// Takes all of that in like others: it may say why the server does not start.
+    pub(crate) fn give_back(&mut self, now: Instant) {
+        let (apart, _) = std::mem::take(&mut self.apart);
+        if !apart.is_empty() {
+            self.take(&Vec::from(apart), now);
+        }
+    }
+
+    /// What a process wrote that another one has replaced is no explanation of anything later.
+    pub(crate) fn forget(&mut self) {
+        self.finish();
+        self.tail.clear();
+    }
+
     /// The stream is over.
     pub(crate) fn finish(&mut self) {
         if let Some(line) = self.splitter.finish() {
@@ -109,8 +144,9 @@ impl Stderr {
 
     /// The last bytes as text, at most `max` of them.
     pub(crate) fn tail(&self, max: usize) -> String {
-        let skip = self.tail.len().saturating_sub(max);
-        let bytes: Vec<u8> = self.tail.iter().copied().skip(skip).skip_while(|b| b & 0xc0 == 0x80).collect();
+        let skip = (self.tail.len() + self.apart.0.len()).saturating_sub(max);
+        let bytes: Vec<u8> =
+            self.tail.iter().chain(&self.apart.0).copied().skip(skip).skip_while(|b| b & 0xc0 == 0x80).collect();
         let mut text = String::from_utf8_lossy(&bytes).into_owned();
         // Replacement characters are longer than what they replace.
         while text.len() > max {
@@ -120,10 +156,7 @@ impl Stderr {
     }
 
     fn keep(&mut self, bytes: &[u8]) {
-        let fresh = &bytes[bytes.len().saturating_sub(TAIL)..];
-        let surplus = (self.tail.len() + fresh.len()).saturating_sub(TAIL);
-        self.tail.drain(..surplus);
-        self.tail.extend(fresh);
+        push_bounded(&mut self.tail, bytes);
     }
 
     fn log(&mut self, line: Line) {
@@ -138,6 +171,14 @@ impl Stderr {
         };
         (self.sink)(text, std::mem::take(&mut self.dropped));
     }
+}
+
+/// The last [`TAIL`] bytes of both.
+fn push_bounded(tail: &mut VecDeque<u8>, bytes: &[u8]) {
+    let fresh = &bytes[bytes.len().saturating_sub(TAIL)..];
+    let surplus = (tail.len() + fresh.len()).saturating_sub(TAIL);
+    tail.drain(..surplus);
+    tail.extend(fresh);
 }
 
 #[cfg(test)]
@@ -175,6 +216,27 @@ mod tests {
         }
         assert!(stderr.tail(usize::MAX).len() <= TAIL);
         assert_eq!(stderr.tail(12), "ine 9999 ä\n");
+    }
+
+    #[test]
+    fn what_is_written_at_the_question_is_logged_only_if_it_is_little_and_explains_a_failed_start() {
+        let now = Instant::now();
+        let (mut stderr, seen) = stderr(now);
+        stderr.take(b"starting\n", now);
+        stderr.take_apart(b"what is that?\n");
+        assert_eq!((stderr.settle(now), seen.borrow().len()), (0, 2));
+        stderr.take_apart("field required\n".repeat(100).as_bytes());
+        assert!(stderr.tail(usize::MAX).ends_with("field required\n"), "as long as nothing is decided");
+        assert_eq!((stderr.settle(now), seen.borrow().len()), (100, 2));
+        assert_eq!(stderr.tail(usize::MAX), "starting\nwhat is that?\n");
+        stderr.take_apart("field required\n".repeat(100).as_bytes());
+        stderr.give_back(now);
+        assert_eq!(seen.borrow().len(), 102);
+        assert!(stderr.tail(usize::MAX).ends_with("field required\n"));
+        for _ in 0..1_000 {
+            stderr.take_apart(&[b'y'; 4096]);
+        }
+        assert!(stderr.apart.0.len() <= TAIL);
     }
 
     #[test]

@@ -51,7 +51,8 @@ pub use secret::Secret;
 pub use session::{Keepsake, MAX_NOTE, SealKey, SessionKey};
 pub use socket::{Connection, Listener, Peer, connect};
 pub use spec::{
-    CallTimeouts, ClientFeatures, EraRule, InstanceRules, Instances, LaunchSpec, ServerLimits, ToolRules, WorkerSpec,
+    CallTimeouts, ClientFeatures, EraEvidence, EraRule, InstanceRules, Instances, LaunchSpec, ServerLimits, ToolRules,
+    WorkerSpec,
 };
 pub use state::{EndReason, Ended, Need, Route, ServerState};
 pub use status::{

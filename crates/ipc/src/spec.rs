@@ -48,6 +48,19 @@ pub enum EraRule {
     Only(ServerEra),
 }
 
+/// What the era of a server was concluded from, which says what that is worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum EraEvidence {
+    /// Nothing: the configuration says so.
+    Configuration,
+    /// What the server answered.
+    Answer,
+    /// That it ended when it was asked.
+    End,
+    /// That it did not answer. This proves nothing, and is not remembered.
+    Silence,
+}
+
 /// How sessions share a server.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Instances {

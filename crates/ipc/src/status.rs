@@ -2,13 +2,15 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Generation, LogLevel, LogSource, ServerName, ServerState, data::ServerEra};
+use crate::{EraEvidence, Generation, LogLevel, LogSource, ServerName, ServerState, data::ServerEra};
 
 /// What a server said about itself when it started.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServerDescription {
     /// Which era of MCP is spoken to it.
     pub era: ServerEra,
+    /// What that was concluded from.
+    pub evidence: EraEvidence,
     /// How that was found out, in words.
     pub probe: String,
     /// The protocol version both sides agreed on.
@@ -24,9 +26,10 @@ pub struct ServerDescription {
 impl ServerDescription {
     /// The same with every text changed.
     pub fn map_texts(self, change: impl Fn(String) -> String) -> Self {
-        let Self { era, probe, protocol_version, name, version, counts } = self;
+        let Self { era, evidence, probe, protocol_version, name, version, counts } = self;
         Self {
             era,
+            evidence,
             probe: change(probe),
             protocol_version: change(protocol_version),
             name: change(name),

@@ -224,6 +224,7 @@ mod tests {
         let mut time = server("time", ServerState::Ready);
         time.description = Some(ServerDescription {
             era: ServerEra::Legacy,
+            evidence: mcproxy_ipc::EraEvidence::Answer,
             probe: "server/discover was refused with -32601".into(),
             protocol_version: "2025-11-25".into(),
             name: "mcp-time".into(),

@@ -156,6 +156,7 @@ impl Lifecycle {
             Event::Tick => self.tick(now, out),
             // News of an earlier worker.
             Event::NotSpawned(of, _)
+            | Event::StartedAgain(of)
             | Event::BecameReady(of)
             | Event::NothingToDo(of)
             | Event::Work(of)
@@ -163,6 +164,11 @@ impl Lifecycle {
             | Event::Exited(of)
                 if of != self.generation => {}
             Event::NotSpawned(_, reason) => self.gone(Some(EndReason::Worker(reason)), now, out),
+            Event::StartedAgain(_) => {
+                if let State::Starting { deadline } = &mut self.state {
+                    *deadline = now + self.plan.start_timeout + START_MARGIN;
+                }
+            }
             Event::BecameReady(_) => self.became_ready(now, out),
             Event::NothingToDo(_) => self.nothing_to_do(now),
             Event::Work(_) => self.work(),

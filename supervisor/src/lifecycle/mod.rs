@@ -145,6 +145,8 @@ pub(crate) enum Event {
     CannotLaunch(EndReason),
     /// The worker could not be spawned.
     NotSpawned(Generation, String),
+    /// The worker replaced its server's process by another one, which has the whole time of a start.
+    StartedAgain(Generation),
     /// The worker's server answers calls.
     BecameReady(Generation),
     /// The worker reported the end of its server, or broke the protocol, or stopped answering.

@@ -202,6 +202,12 @@ impl Actor {
                 worker.description = Some(description);
                 self.step(Event::BecameReady(generation));
             }
+            WorkerToSupervisor::StartedAgain => self.step(Event::StartedAgain(generation)),
+            WorkerToSupervisor::EraLearned(era) => {
+                if let Some(description) = &worker.description {
+                    self.offer.learned(era, description, &self.log);
+                }
+            }
             WorkerToSupervisor::Log(record) => {
                 let starts = record.source == LogSource::Stderr && worker.description.is_none();
                 if starts {

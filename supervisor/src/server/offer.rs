@@ -8,7 +8,7 @@ use std::{
 };
 
 use mcproxy_config::ServerConfig;
-use mcproxy_ipc::{CatalogueKey, ServerDescription, data::ServerEra, kept_file};
+use mcproxy_ipc::{CatalogueKey, EraEvidence, ServerDescription, data::ServerEra, kept_file};
 use slog::{Logger, debug};
 
 /// Longest file with an era that is read, in bytes.
@@ -49,7 +49,15 @@ impl Offer {
     /// It runs, and has said this about itself.
     pub(super) fn ran(&mut self, description: &ServerDescription, log: &Logger) {
         self.known = true;
-        let verdict = Verdict::after(self.verdict.as_ref(), description);
+        self.keep(Verdict::after(self.verdict.as_ref(), description), log);
+    }
+
+    /// It runs, and what it speaks was found out too late for that.
+    pub(super) fn learned(&mut self, era: ServerEra, description: &ServerDescription, log: &Logger) {
+        self.keep(Some(Verdict::of(era, description)), log);
+    }
+
+    fn keep(&mut self, verdict: Option<Verdict>, log: &Logger) {
         if verdict == self.verdict {
             return;
         }
@@ -79,24 +87,37 @@ struct Verdict {
 }
 
 impl Verdict {
+    /// Its last line. A file without it was written when silence still counted for an answer, and is not believed.
+    const PROVEN: &str = "proven";
+
+    fn of(era: ServerEra, description: &ServerDescription) -> Self {
+        Self { era, software: format!("{} {}", description.name, description.version) }
+    }
+
     /// What to hold true after a run. Another version of a server that was not asked may speak another era, so it is asked
     /// at its next start. (One that speaks 2026-07-28 is asked at each.)
     fn after(before: Option<&Self>, description: &ServerDescription) -> Option<Self> {
-        let now = Self { era: description.era, software: format!("{} {}", description.name, description.version) };
-        let unasked = before.is_some_and(|before| {
-            (before.era, now.era) == (ServerEra::Legacy, ServerEra::Legacy) && before.software != now.software
-        });
-        (!unasked).then_some(now)
+        let now = Self::of(description.era, description);
+        let was = before.map(|before| before.era);
+        let unasked = (was, now.era) == (Some(ServerEra::Legacy), ServerEra::Legacy)
+            && before.is_some_and(|before| before.software != now.software);
+        match description.evidence {
+            EraEvidence::Configuration | EraEvidence::Silence => before.cloned(),
+            // It spoke 2026-07-28, and may have ended for any reason: the next start asks again.
+            EraEvidence::End if was == Some(ServerEra::Modern) => None,
+            EraEvidence::Answer | EraEvidence::End => (!unasked).then_some(now),
+        }
     }
 
     fn to_text(&self) -> String {
-        format!("{}\n{}\n", self.era, self.software)
+        format!("{}\n{}\n{}\n", self.era, self.software, Self::PROVEN)
     }
 
     fn from_text(text: &str) -> Option<Self> {
         let (era, rest) = text.split_once('\n')?;
         // The last line break says that nothing is cut off.
-        Some(Self { era: ServerEra::parse(era)?, software: rest.strip_suffix('\n')?.to_owned() })
+        let software = rest.strip_suffix('\n')?.strip_suffix(Self::PROVEN)?.strip_suffix('\n')?;
+        Some(Self { era: ServerEra::parse(era)?, software: software.to_owned() })
     }
 
     fn read(file: &Path) -> Option<Self> {
@@ -118,6 +139,7 @@ mod tests {
     fn described(era: ServerEra, version: &str) -> ServerDescription {
         ServerDescription {
             era,
+            evidence: EraEvidence::Answer,
             probe: String::new(),
             protocol_version: String::new(),
             name: "n".to_owned(),
@@ -136,6 +158,28 @@ mod tests {
         assert_eq!(modern.as_ref().map(|verdict| verdict.era), Some(ServerEra::Modern));
         let newer = Verdict::after(modern.as_ref(), &described(ServerEra::Modern, "3"));
         assert_eq!(newer.map(|verdict| verdict.software), Some("n 3".to_owned()));
+    }
+
+    #[test]
+    fn only_answers_are_remembered() {
+        let by = |evidence, era| ServerDescription { evidence, ..described(era, "1") };
+        let (legacy, modern) = (Verdict::of(ServerEra::Legacy, &described(ServerEra::Legacy, "1")), ServerEra::Modern);
+        let modern = Verdict::of(modern, &described(modern, "1"));
+        let after = |before: Option<&Verdict>, evidence, era| Verdict::after(before, &by(evidence, era));
+        assert_eq!(after(None, EraEvidence::Silence, ServerEra::Legacy), None);
+        assert_eq!(after(Some(&modern), EraEvidence::Silence, ServerEra::Legacy), Some(modern.clone()));
+        assert_eq!(after(Some(&modern), EraEvidence::Answer, ServerEra::Legacy), Some(legacy.clone()));
+        // What a person wrote down says nothing about the server.
+        assert_eq!(after(None, EraEvidence::Configuration, ServerEra::Legacy), None);
+        assert_eq!(after(Some(&modern), EraEvidence::Configuration, ServerEra::Legacy), Some(modern.clone()));
+        // One end is an answer of a server of which nothing is known, and a doubt of one that spoke 2026-07-28.
+        assert_eq!(after(None, EraEvidence::End, ServerEra::Legacy), Some(legacy));
+        assert_eq!(after(Some(&modern), EraEvidence::End, ServerEra::Legacy), None);
+    }
+
+    #[test]
+    fn what_silence_may_have_said_before_there_was_proof_is_not_believed() {
+        assert_eq!(Verdict::from_text("legacy\nn 1\n"), None);
     }
 
     #[test]

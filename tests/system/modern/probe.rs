@@ -25,6 +25,12 @@ async fn era(proxy: &Proxy, server: &str) -> (String, String) {
     (text("era"), text("probe"))
 }
 
+/// Whether an era is kept for the next start.
+fn verdict(proxy: &Proxy) -> Option<()> {
+    let mut files = fs::read_dir(proxy.dir().join("state/catalogues")).ok()?.flatten();
+    files.any(|file| file.path().extension().is_some_and(|e| e == "era")).then_some(())
+}
+
 /// A server with these flags, its record and what was found out, once it is ready.
 async fn found_out(flags: &[&str]) -> (Proxy, std::path::PathBuf, String, String) {
     let record = tempfile::NamedTempFile::new().expect("a file").into_temp_path().keep().expect("kept");
@@ -58,11 +64,7 @@ async fn p03_a_server_that_ends_at_the_question_costs_one_start_in_its_life() {
     assert!(!proxy.log().contains("to: backoff"), "{}", proxy.log());
     assert_eq!(era(&proxy, "a").await.0, "legacy");
     assert_eq!((count(&record, "server/discover"), count(&record, "initialize")), (1, 1));
-    eventually("the verdict is kept", DEADLINE, async || {
-        let mut files = fs::read_dir(proxy.dir().join("state/catalogues")).ok()?.flatten();
-        files.any(|file| file.path().extension().is_some_and(|e| e == "era")).then_some(())
-    })
-    .await;
+    eventually("the verdict is kept", DEADLINE, async || verdict(&proxy)).await;
     // Neither another start of the server nor of everything asks again.
     assert_eq!(proxy.cli(&["restart", "a"]).await.code, Some(0));
     proxy.server_until("ready again", "a", |server| server.is_ready() && server.generation == 2).await;
@@ -85,33 +87,112 @@ async fn p03_one_that_hangs_up_instead_of_ending_is_started_once_more_as_well() 
 }
 
 #[tokio::test]
-async fn p04_a_silent_server_is_asked_the_old_way_behind_the_question() {
-    let (mut proxy, record, era, probe) = found_out(&["--probe", "silent"]).await;
-    assert!(era == "legacy" && probe.contains("not answered"), "{era}: {probe}");
-    assert_eq!(read(&record)[..2], ["server/discover", "initialize"]);
-    proxy.start_over().await;
-    proxy.until_ready().await;
-    assert_eq!(count(&record, "server/discover"), 1, "it is not waited for again");
-    fs::remove_file(record).expect("removed");
-}
-
-#[tokio::test]
-async fn p05_a_slow_modern_server_is_found_out() {
-    for flags in [&["--era", "modern", "--start-delay-ms", "6000"], &["--era", "modern", "--discover-delay-ms", "6000"]]
-    {
-        let (_proxy, record, era, probe) = found_out(flags).await;
-        assert_eq!(era, "modern", "{probe}");
-        assert_eq!(read(&record)[..2], ["server/discover", "initialize"]);
+async fn p03_one_that_ends_behind_the_question_or_is_of_no_use_after_it_is_started_once_more_and_never_asked_again() {
+    // As the Python SDK 1.0 to 1.8: silent, then gone at the next line; others refuse the question first.
+    for probe in ["ends-later", "refuses-and-ends", "refuses-and-spoils", "refuses-and-ignores"] {
+        let (mut proxy, record, era, because) = found_out(&["--probe", probe]).await;
+        assert_eq!(era, "legacy", "{probe}: {because}");
+        assert!(proxy.log().contains("server is started once more"), "{probe}: {}", proxy.log());
+        assert!(!proxy.log().contains("to: backoff"), "{probe}: {}", proxy.log());
+        assert_eq!(count(&record, "server/discover"), 1, "{probe}");
+        proxy.start_over().await;
+        proxy.until_ready().await;
+        assert_eq!(count(&record, "server/discover"), 1, "{probe}");
+        assert_eq!(self::era(&proxy, "a").await.1, "as it did before", "{probe}");
         fs::remove_file(record).expect("removed");
     }
 }
 
 #[tokio::test]
-async fn p06_a_slow_server_of_both_eras_is_what_it_was_fixed_to() {
-    let flags = ["--era", "dual", "--probe", "pins-legacy", "--start-delay-ms", "6000"];
-    let (_proxy, record, era, probe) = found_out(&flags).await;
-    assert_eq!(era, "legacy", "{probe}");
+async fn p03_one_that_ignores_everything_after_the_question_is_started_once_more() {
+    let (proxy, record, era, because) = found_out(&["--probe", "ignores"]).await;
+    assert!(era == "legacy" && proxy.log().contains("it answered neither"), "{because}: {}", proxy.log());
+    assert_eq!(count(&record, "initialize"), 2);
     fs::remove_file(record).expect("removed");
+}
+
+#[tokio::test]
+async fn p04_a_silent_server_is_asked_the_old_way_behind_the_question_and_asked_again_at_its_next_start() {
+    let (mut proxy, record, era, probe) = found_out(&["--probe", "silent"]).await;
+    assert!(era == "legacy" && probe.contains("not answered"), "{era}: {probe}");
+    assert_eq!(read(&record)[..2], ["server/discover", "initialize"]);
+    proxy.start_over().await;
+    proxy.until_ready().await;
+    assert_eq!(count(&record, "server/discover"), 2, "silence proves nothing");
+    fs::remove_file(record).expect("removed");
+}
+
+#[tokio::test]
+async fn p05_a_slow_modern_server_is_found_out() {
+    // What has not read the question is not silent.
+    let (_proxy, record, era, probe) = found_out(&["--era", "modern", "--start-delay-ms", "7000"]).await;
+    assert_eq!((era.as_str(), count(&record, "initialize")), ("modern", 0), "{probe}");
+    fs::remove_file(record).expect("removed");
+    let (_proxy, record, era, probe) = found_out(&["--era", "modern", "--discover-delay-ms", "7000"]).await;
+    assert_eq!(era, "modern", "{probe}");
+    assert_eq!(read(&record)[..2], ["server/discover", "initialize"]);
+    fs::remove_file(record).expect("removed");
+}
+
+#[tokio::test]
+async fn p06_a_slow_server_of_both_eras_is_spoken_to_in_2026_07_28_whatever_the_first_process_was_fixed_to() {
+    let flags = ["--era", "dual", "--probe", "pins-legacy", "--start-delay-ms", "7000"];
+    let (_proxy, record, era, probe) = found_out(&flags).await;
+    assert_eq!((era.as_str(), count(&record, "initialize")), ("modern", 0), "{probe}");
+    fs::remove_file(record).expect("removed");
+    let flags = ["--era", "dual", "--probe", "pins-legacy", "--discover-blocks-ms", "7000"];
+    let (mut proxy, record, era, probe) = found_out(&flags).await;
+    assert!(era == "modern" && proxy.log().contains("server is started once more"), "{era}: {probe}");
+    // It is as slow at its next start, and known.
+    proxy.start_over().await;
+    proxy.until_ready().await;
+    assert_eq!((self::era(&proxy, "a").await.0.as_str(), count(&record, "initialize")), ("modern", 1));
+    fs::remove_file(record).expect("removed");
+}
+
+#[tokio::test]
+async fn p06_an_answer_that_comes_when_the_server_is_ready_counts_for_its_next_start() {
+    let flags = ["--era", "dual", "--probe", "pins-legacy", "--discover-delay-ms", "8000"];
+    let (mut proxy, record, era, probe) = found_out(&flags).await;
+    assert_eq!(era, "legacy", "{probe}");
+    eventually("the verdict is kept", DEADLINE, async || verdict(&proxy)).await;
+    proxy.start_over().await;
+    proxy.until_ready().await;
+    assert_eq!((self::era(&proxy, "a").await.0.as_str(), count(&record, "initialize")), ("modern", 1));
+    fs::remove_file(record).expect("removed");
+}
+
+#[tokio::test]
+async fn a_complaint_about_the_question_is_not_logged_as_the_servers_words() {
+    let (proxy, record, era, _) = found_out(&["--probe", "complains", "--stderr", "hello from the server"]).await;
+    assert_eq!(era, "legacy");
+    assert!(proxy.log().contains("hello from the server"), "{}", proxy.log());
+    assert!(!proxy.log().contains("validation error"), "{}", proxy.log());
+    fs::remove_file(record).expect("removed");
+}
+
+#[tokio::test]
+async fn a_start_that_fails_at_the_question_names_era_and_shows_what_the_server_wrote() {
+    let mut entry = fixture("a", &["--never-init", "--stderr", "thinking"]);
+    (entry["startTimeout"], entry["restart"]) = (json!(2), json!({"initialDelay": 600.0}));
+    let proxy = Proxy::launch(json!({"servers": [entry]})).await;
+    let server = proxy.server_until("in backoff", "a", |server| server.state == "backoff").await;
+    let error = server.last_error.expect("an error");
+    assert!(error.contains("\"era\": \"legacy\"") && error.contains("thinking"), "{error}");
+}
+
+#[tokio::test]
+async fn answers_whose_ids_came_back_as_texts_are_taken_and_so_are_lists_that_were_not_declared() {
+    for era in ["legacy", "modern"] {
+        for flag in ["--text-ids", "--declare-nothing"] {
+            let (proxy, record, ..) = found_out(&["--era", era, flag]).await;
+            let offers = proxy.server("a").await.server.expect("it said what it is");
+            for list in ["tools", "prompts", "resources"] {
+                assert!(offers[list].as_u64().is_some_and(|count| count > 0), "{era} {flag} {list}: {offers}");
+            }
+            fs::remove_file(record).expect("removed");
+        }
+    }
 }
 
 #[tokio::test]

@@ -132,7 +132,7 @@ pub(crate) fn answer_error(out: &mut Vec<u8>, id: &RequestId, error: &str) {
 pub(crate) fn read_greeting(result: &RawValue) -> Result<Greeting<'_>, String> {
     let result = RawObject::from_raw(result).map_err(|_| "its answer is not an object".to_owned())?;
     let version = result.get_string("protocolVersion").ok_or("its answer names no protocolVersion")?;
-    let version = ProtocolVersion::parse(&version).ok_or_else(|| {
+    let version = ProtocolVersion::parse_answer(&version).ok_or_else(|| {
         let known = ProtocolVersion::WITH_INITIALIZE.map(ProtocolVersion::as_str).join(", ");
         let version: String = version.chars().take(40).collect();
         format!("it wants protocol version {version:?}; known are {known}")
@@ -180,9 +180,11 @@ mod tests {
     #[test]
     fn a_greeting_of_an_unknown_version_is_refused_with_the_known_ones() {
         let raw = |json: &str| RawValue::from_string(json.to_owned()).expect("JSON");
-        let answer = raw(r#"{"protocolVersion":"1999-01-01"}"#);
+        let answer = raw(r#"{"protocolVersion":"2099-01-01"}"#);
         let why = read_greeting(&answer).expect_err("unknown");
-        assert!(why.contains("1999-01-01") && why.contains("2025-11-25"), "{why}");
+        assert!(why.contains("2099-01-01") && why.contains("2025-11-25"), "{why}");
+        let answer = raw(r#"{"protocolVersion":"2024-10-07"}"#);
+        assert_eq!(read_greeting(&answer).expect("taken").version, ProtocolVersion::V2024_11_05);
         let answer = raw(
             r#"{"protocolVersion":"2024-11-05","capabilities":{"tools":{}},"serverInfo":{"name":"x","version":"1"}}"#,
         );

@@ -53,7 +53,7 @@ impl Incarnation {
     pub(super) async fn finish(mut self) -> Ended {
         let reason = match std::mem::replace(&mut self.stage, Stage::Running) {
             Stage::Over(reason) | Stage::Exited { reason, .. } | Stage::Ending(reason, _) => reason,
-            Stage::Running | Stage::OnceMore => {
+            Stage::Running | Stage::Replacing(_) | Stage::OnceMore => {
                 EndReason::Worker("it left its loop while the server was running".to_owned())
             }
         };
@@ -64,6 +64,7 @@ impl Incarnation {
             let _ = timeout(EXIT_FOLLOWS, doorman).await;
         }
         self.take_the_rest().await;
+        self.stderr.give_back(Instant::now());
         self.stderr.finish();
         self.session.end(&reason, &self.stderr.tail(TAIL_IN_ERRORS));
         self.session.sum_up();

@@ -89,6 +89,8 @@ struct Incarnation {
     traced: usize,
     /// Ends the run at that time, unless the server moves or exits before.
     suspicion: Option<(Instant, EndReason)>,
+    /// It was being asked what it speaks when that was looked at last.
+    asking: bool,
     /// It hung up when it was asked what it speaks, and we killed it for that.
     hung_up: bool,
     stdout: Option<Receiver>,
@@ -129,6 +131,7 @@ impl Incarnation {
             sent: 0,
             traced: 0,
             suspicion: None,
+            asking: false,
             hung_up: false,
             stdout: Some(server.stdout),
             splitter: Splitter::new(spec.limits.line_bytes, KEEP),
@@ -168,7 +171,9 @@ impl Incarnation {
         loop {
             let now = Instant::now();
             self.read_lines(now);
+            self.look_whether_it_has_read(now);
             self.session.tick(self.deaf, now);
+            self.sort_stderr(now);
             self.heed_events(now);
             self.advance(now);
             match self.stage {
@@ -177,7 +182,7 @@ impl Incarnation {
                     self.start_once_more().await;
                     continue;
                 }
-                Stage::Running | Stage::Ending(..) | Stage::Exited { .. } => {}
+                Stage::Running | Stage::Replacing(_) | Stage::Ending(..) | Stage::Exited { .. } => {}
             }
             self.write_server(now);
             let was_deaf = self.deaf;
@@ -227,6 +232,8 @@ impl Incarnation {
                 Event::Work => report(&self.reports, &self.log, WorkerToSupervisor::Work),
                 Event::Left => self.end(EndReason::Stopped, now),
                 Event::Broken(reason) => self.end(reason, now),
+                Event::StartAgain => self.replace(now),
+                Event::EraLearned(era) => report(&self.reports, &self.log, WorkerToSupervisor::EraLearned(era)),
             }
         }
     }

@@ -6,8 +6,8 @@ use std::{
 };
 
 use mcproxy_ipc::{EndReason, data::GatewayToWorker};
-
 use rustix::io::ioctl_fionread;
+use slog::debug;
 
 use super::{Incarnation, Way, poll_once};
 use crate::{lines::Line, link::Pumped};
@@ -16,6 +16,8 @@ use crate::{lines::Line, link::Pumped};
 pub(super) const BACKLOG: usize = 1024 * 1024;
 /// From the end of stdout, or of stdin, to the exit that usually comes with it.
 pub(super) const EXIT_FOLLOWS: Duration = Duration::from_secs(1);
+/// Pieces of stderr that are taken at once, of 4 KiB each.
+const STDERR_CHUNKS: usize = 32;
 /// Frames that are taken before anything is written.
 const FRAMES_PER_TURN: usize = 64;
 
@@ -120,8 +122,51 @@ impl Incarnation {
         if !matches!(read, Ok(1..)) {
             self.stderr_pipe = None;
         }
-        self.stderr.take(&self.stderr_chunk, Instant::now());
+        let now = Instant::now();
+        self.look_whether_it_has_read(now);
+        match self.session.is_asking() && !self.session.waits_for_reading() {
+            true => self.stderr.take_apart(&self.stderr_chunk),
+            false => self.stderr.take(&self.stderr_chunk, now),
+        }
         self.stderr_chunk.clear();
+    }
+
+    /// Tells the session that the server has read all that was written to it, when that matters.
+    pub(super) fn look_whether_it_has_read(&mut self, now: Instant) {
+        if self.session.waits_for_reading() && self.written == self.session.out.server.len() && self.has_read_all() {
+            self.session.has_read(now);
+        }
+    }
+
+    /// Whether nothing that was written to the server waits in the pipe.
+    fn has_read_all(&self) -> bool {
+        self.stdin.as_ref().is_none_or(|stdin| ioctl_fionread(stdin).map_or(true, |unread| unread == 0))
+    }
+
+    /// What the server wrote to stderr while it was asked what it speaks is about the question: SDKs that do not know it write
+    /// a hundred lines. When that is over, a few lines go where all others go; more are left out of the log.
+    pub(super) fn sort_stderr(&mut self, now: Instant) {
+        let was_asking = std::mem::replace(&mut self.asking, self.session.is_asking());
+        if !was_asking || self.asking || !self.session.is_going_on() {
+            return;
+        }
+        // It wrote them before it answered, but they were not read in that order.
+        for _ in 0..STDERR_CHUNKS {
+            let mut chunk = [0; 4096];
+            let read = self.stderr_pipe.as_ref().map(|pipe| rustix::io::read(pipe, &mut chunk));
+            match read {
+                Some(Ok(length @ 1..)) => self.stderr.take_apart(&chunk[..length]),
+                Some(Ok(0) | Err(_)) | None => break,
+            }
+        }
+        self.forget_stderr_of_question(now);
+    }
+
+    pub(super) fn forget_stderr_of_question(&mut self, now: Instant) {
+        let lines = self.stderr.settle(now);
+        if lines > 0 {
+            debug!(self.log, "what the server wrote to stderr when it was asked server/discover is left out"; "lines" => lines);
+        }
     }
 
     pub(super) fn stdout_over(&mut self) {

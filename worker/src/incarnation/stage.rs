@@ -17,6 +17,8 @@ const LAST_WORDS: Duration = Duration::from_millis(300);
 /// Where a run stands.
 pub(super) enum Stage {
     Running,
+    /// The process is ended, and another one of the server takes over.
+    Replacing(Ladder),
     /// Given up; the ladder goes on until the leader has ended.
     Ending(EndReason, Ladder),
     /// The leader has ended, of its own accord or not. What is left in the pipes is read until then.
@@ -33,7 +35,7 @@ pub(super) enum Stage {
 impl Incarnation {
     /// Gives the server up. The first reason counts.
     pub(super) fn end(&mut self, reason: EndReason, now: Instant) {
-        if matches!(self.stage, Stage::Running) {
+        if matches!(self.stage, Stage::Running | Stage::Replacing(_)) {
             self.given_up.set(true);
             self.session.end(&reason, &self.stderr.tail(TAIL_IN_ERRORS));
             let ladder = match reason {
@@ -41,6 +43,13 @@ impl Incarnation {
                 _ => Ladder::firm(now),
             };
             self.stage = Stage::Ending(reason, ladder);
+        }
+    }
+
+    /// Ends the process, so that another one can take over.
+    pub(super) fn replace(&mut self, now: Instant) {
+        if matches!(self.stage, Stage::Running) {
+            self.stage = Stage::Replacing(Ladder::polite(now));
         }
     }
 
@@ -57,11 +66,14 @@ impl Incarnation {
         self.given_up.set(true);
         self.process.signal(Signal::KILL);
         let exit = self.process.reap().unwrap_or(EndReason::Exited { code: None, signal: None });
-        let unasked =
-            matches!(self.stage, Stage::Running) && (self.hung_up || (is_its_own(&exit) && self.has_read_something()));
+        let unasked = match self.stage {
+            Stage::Running => self.hung_up || (is_its_own(&exit) && self.has_read_something()),
+            Stage::Replacing(_) => true,
+            Stage::Ending(..) | Stage::Exited { .. } | Stage::OnceMore | Stage::Over(_) => false,
+        };
         let reason = match &self.stage {
             Stage::Ending(reason, _) => reason.clone(),
-            Stage::Running | Stage::Exited { .. } | Stage::OnceMore | Stage::Over(_) => exit,
+            Stage::Running | Stage::Replacing(_) | Stage::Exited { .. } | Stage::OnceMore | Stage::Over(_) => exit,
         };
         self.stage = Stage::Exited { reason, until: now + LAST_WORDS, unasked };
     }
@@ -89,16 +101,27 @@ impl Incarnation {
                     self.stage = if excused { Stage::OnceMore } else { Stage::Over(reason.clone()) };
                 }
             }
-            Stage::Ending(reason, ladder) => match ladder.step(now) {
-                None => {}
-                Some(Step::CloseStdin) => self.stdin = None,
-                Some(Step::Terminate) => {
-                    self.process.signal(Signal::CONT); // a stopped process would not see the next one
-                    self.process.signal(Signal::TERM);
-                }
-                Some(Step::Kill) => self.process.signal(Signal::KILL),
-                Some(Step::GiveUp) => self.stage = Stage::Over(reason.clone()),
-            },
+            Stage::Replacing(ladder) => {
+                let step = ladder.step(now);
+                self.climb(step, EndReason::StartTimeout);
+            }
+            Stage::Ending(reason, ladder) => {
+                let (step, reason) = (ladder.step(now), reason.clone());
+                self.climb(step, reason);
+            }
+        }
+    }
+
+    fn climb(&mut self, step: Option<Step>, reason: EndReason) {
+        match step {
+            None => {}
+            Some(Step::CloseStdin) => self.stdin = None,
+            Some(Step::Terminate) => {
+                self.process.signal(Signal::CONT); // a stopped process would not see the next one
+                self.process.signal(Signal::TERM);
+            }
+            Some(Step::Kill) => self.process.signal(Signal::KILL),
+            Some(Step::GiveUp) => self.stage = Stage::Over(reason),
         }
     }
 }

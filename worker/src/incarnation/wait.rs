@@ -54,7 +54,7 @@ impl Incarnation {
     fn deadline(&self, now: Instant) -> Option<Instant> {
         let stage = match &self.stage {
             Stage::Running | Stage::OnceMore | Stage::Over(_) => None,
-            Stage::Ending(_, ladder) => ladder.deadline(),
+            Stage::Replacing(ladder) | Stage::Ending(_, ladder) => ladder.deadline(),
             Stage::Exited { until, .. } => Some(*until),
         };
         let suspicion = self.suspicion.as_ref().map(|(at, _)| *at);

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use mcproxy_ipc::{
-    CatalogueCounts, EraRule,
+    CatalogueCounts, EraEvidence, EraRule,
     control::WorkerToSupervisor,
     data::{ServerEra, ServerTraits, WorkerToGateway},
 };
@@ -39,7 +39,7 @@ impl Host {
                     self.pool.suits_all(number);
                 }
                 let counts = description.counts;
-                self.learned(description.era);
+                self.learned(description.era, description.evidence);
                 if !self.is_open() {
                     self.offer.description.get_or_insert(description);
                 }
@@ -50,8 +50,15 @@ impl Host {
                 }
             }
             WorkerToSupervisor::Counts(counts) => self.counted(untouched, counts),
+            // The start of the first instance is the server's.
+            WorkerToSupervisor::StartedAgain if !self.is_open() => self.report(WorkerToSupervisor::StartedAgain),
+            WorkerToSupervisor::EraLearned(era) => {
+                self.expect_era(era);
+                self.report(WorkerToSupervisor::EraLearned(era));
+            }
             // Log records and the last word take other ways, and the rest is not an incarnation's to say.
             WorkerToSupervisor::Instances(_)
+            | WorkerToSupervisor::StartedAgain
             | WorkerToSupervisor::NothingToDo
             | WorkerToSupervisor::Work
             | WorkerToSupervisor::Log(_)
@@ -60,9 +67,15 @@ impl Host {
         }
     }
 
-    /// The first instance found out what the server speaks; those after it begin with that.
-    fn learned(&mut self, era: ServerEra) {
+    /// The first instance found out what the server speaks; those after it begin with that, unless it was silent.
+    fn learned(&mut self, era: ServerEra, evidence: EraEvidence) {
         self.era = era;
+        if evidence != EraEvidence::Silence {
+            self.expect_era(era);
+        }
+    }
+
+    fn expect_era(&mut self, era: ServerEra) {
         if let EraRule::Auto { known } = &mut self.spec.era {
             *known = Some(era);
         }

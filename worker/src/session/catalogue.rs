@@ -1,8 +1,10 @@
 //! What a server offers: gathered page by page, kept as the bytes that it sent.
 
+use std::ops::Range;
+
 use bytes::Bytes;
 use mcproxy_ipc::{CatalogueCounts, ServerLimits};
-use mcproxy_mcp::{ListKind, RawArray, RawObject, RawValue};
+use mcproxy_mcp::{ListKind, RawArray, RawObject, RawValue, object_body};
 
 /// Longest cursor; all of a list are kept until it is complete.
 const MAX_CURSOR: usize = 16 * 1024;
@@ -37,19 +39,30 @@ impl Caching {
 /// What a server offers at one time.
 #[derive(Debug, Default)]
 pub(crate) struct Catalogue {
-    /// The members `serverInfo`, `capabilities` and, when there are some, `instructions`.
+    /// The members `serverInfo` and, when there are some, `instructions`, each followed by a comma.
     identity: String,
+    /// What the server declares, as the members of an object.
+    capabilities: String,
+    /// It declares none of its lists: those that it has all the same are declared for it.
+    declares_nothing: bool,
     entries: [Entries; 4],
 }
 
 impl Catalogue {
     /// What the server said about itself at the start.
     pub(crate) fn set_identity(&mut self, info: &str, capabilities: &str, instructions: Option<&str>) {
-        self.identity = format!("\"serverInfo\":{info},\"capabilities\":{capabilities}");
+        self.identity = format!("\"serverInfo\":{info},");
         if let Some(instructions) = instructions {
-            self.identity.push_str(",\"instructions\":");
+            self.identity.push_str("\"instructions\":");
             self.identity.push_str(instructions);
+            self.identity.push(',');
         }
+        object_body(capabilities).unwrap_or_default().clone_into(&mut self.capabilities);
+    }
+
+    /// The server declares none of its lists.
+    pub(crate) fn declares_nothing(&mut self) {
+        self.declares_nothing = true;
     }
 
     /// Puts in a list that was gathered anew; false when it says what the old one said.
@@ -70,9 +83,10 @@ impl Catalogue {
     /// The payload of `WorkerToGateway::Catalogue`.
     pub(crate) fn to_json(&self) -> Bytes {
         let lists: usize = self.entries.iter().map(|entries| entries.json.len() + 24).sum();
-        let mut out = Vec::with_capacity(self.identity.len() + lists + 2);
+        let mut out = Vec::with_capacity(self.identity.len() + self.capabilities.len() + lists + 80);
         out.push(b'{');
         out.extend_from_slice(self.identity.as_bytes());
+        out.extend_from_slice(format!("\"capabilities\":{{{}}}", self.all_capabilities()).as_bytes());
         for kind in ListKind::ALL {
             out.extend_from_slice(b",\"");
             out.extend_from_slice(kind.member().as_bytes());
@@ -88,6 +102,19 @@ impl Catalogue {
         out.into()
     }
 
+    /// The members of the server's capabilities, with those that its lists speak for.
+    fn all_capabilities(&self) -> String {
+        let mut members: Vec<&str> = vec![self.capabilities.as_str()];
+        if self.declares_nothing {
+            let has = |kind: ListKind| self.entries[kind as usize].count > 0;
+            members.extend(has(ListKind::Tools).then_some("\"tools\":{}"));
+            members.extend(has(ListKind::Prompts).then_some("\"prompts\":{}"));
+            members.extend((has(ListKind::Resources) || has(ListKind::Templates)).then_some("\"resources\":{}"));
+        }
+        members.retain(|members| !members.trim().is_empty());
+        members.join(",")
+    }
+
     /// The member of `caching` for one list.
     fn caching(&self, kind: ListKind) -> Option<String> {
         let Caching { ttl_ms, private } = self.entries[kind as usize].caching?;
@@ -99,7 +126,7 @@ impl Catalogue {
     fn room_for(&self, kind: ListKind, limits: &ServerLimits) -> usize {
         let others = ListKind::ALL.iter().filter(|other| **other != kind);
         let taken: usize = others.map(|other| self.entries[*other as usize].json.len()).sum();
-        limits.catalogue_bytes.saturating_sub(taken + self.identity.len())
+        limits.catalogue_bytes.saturating_sub(taken + self.identity.len() + self.capabilities.len())
     }
 }
 
@@ -120,6 +147,8 @@ pub(crate) struct Gathering {
     kind: ListKind,
     fresh: Entries,
     cursors: Vec<Box<str>>,
+    /// Where each page lies in the list.
+    pages: Vec<Range<usize>>,
     max_pages: usize,
     max_entries: usize,
     max_bytes: usize,
@@ -129,7 +158,15 @@ impl Gathering {
     pub(crate) fn new(kind: ListKind, catalogue: &Catalogue, limits: &ServerLimits) -> Self {
         let max_bytes = catalogue.room_for(kind, limits);
         let (max_pages, max_entries) = (limits.pages, limits.tools);
-        Self { kind, fresh: Entries::default(), cursors: Vec::new(), max_pages, max_entries, max_bytes }
+        Self {
+            kind,
+            fresh: Entries::default(),
+            cursors: Vec::new(),
+            pages: Vec::new(),
+            max_pages,
+            max_entries,
+            max_bytes,
+        }
     }
 
     pub(crate) fn kind(&self) -> ListKind {
@@ -144,6 +181,7 @@ impl Gathering {
         if let Some(said) = Caching::read(&page) {
             self.fresh.caching = Some(self.fresh.caching.map_or(said, |before| before.and(said)));
         }
+        let (begin, count_before) = (self.fresh.json.len(), self.fresh.count);
         for entry in entries {
             if !is_usable(self.kind, entry) {
                 continue;
@@ -160,6 +198,12 @@ impl Gathering {
             self.fresh.json.extend_from_slice(entry.get().as_bytes());
             self.fresh.count += 1;
         }
+        if self.is_repeated(begin) {
+            // A server that does not look at cursors, and gives its one page whatever it is asked.
+            self.fresh.json.truncate(begin);
+            self.fresh.count = count_before;
+            return Next::Complete;
+        }
         let Some(cursor) = page.get("nextCursor").map(RawValue::get).filter(|cursor| cursor.starts_with('"')) else {
             return Next::Complete;
         };
@@ -175,6 +219,21 @@ impl Gathering {
         } else {
             Next::Page(cursor.into())
         }
+    }
+}
+
+impl Gathering {
+    /// Whether the page that begins there says what an earlier one said.
+    fn is_repeated(&mut self, begin: usize) -> bool {
+        // With the comma before it left out.
+        let begin = begin + usize::from(begin > 0);
+        let new = begin.min(self.fresh.json.len())..self.fresh.json.len();
+        let json = &self.fresh.json;
+        let repeated = !new.is_empty() && self.pages.iter().any(|page| json[page.clone()] == json[new.clone()]);
+        if !repeated {
+            self.pages.push(new);
+        }
+        repeated
     }
 }
 
@@ -214,7 +273,7 @@ mod tests {
         assert!(catalogue.replace(list));
         assert_eq!(catalogue.counts().tools, 2);
         let json = catalogue.to_json();
-        let expected = r#"{"serverInfo":{"name":"x"},"capabilities":{},"instructions":"hello","tools":[{"name":"a", "n":12345678901234567890123},{"name":"b"}],"prompts":[],"resources":[],"resourceTemplates":[]}"#;
+        let expected = r#"{"serverInfo":{"name":"x"},"instructions":"hello","capabilities":{},"tools":[{"name":"a", "n":12345678901234567890123},{"name":"b"}],"prompts":[],"resources":[],"resourceTemplates":[]}"#;
         assert_eq!(String::from_utf8_lossy(&json), expected);
     }
 
@@ -252,6 +311,39 @@ mod tests {
         let page = raw(r#"{"tools":[],"nextCursor":""}"#);
         assert_eq!(list.page(&page), Next::Page("\"\"".into()));
         assert_eq!(list.page(&page), Next::Cut("a cursor came twice"));
+    }
+
+    #[test]
+    fn a_page_that_comes_twice_is_counted_once() {
+        let catalogue = Catalogue::default();
+        for cursor in ["", "again"] {
+            let mut list = gather(&catalogue);
+            let page = raw(&format!(r#"{{"tools":[{{"name":"a"}},{{"name":"b"}}],"nextCursor":"{cursor}"}}"#));
+            assert!(matches!(list.page(&page), Next::Page(_)), "an empty cursor is one");
+            assert_eq!(list.page(&page), Next::Complete, "the server does not look at cursors");
+            assert_eq!((list.fresh.count, list.fresh.json.as_slice()), (2, &br#"{"name":"a"},{"name":"b"}"#[..]));
+        }
+        let mut list = gather(&catalogue);
+        for (name, cursor) in [("a", "x"), ("b", "y")] {
+            let page = format!(r#"{{"tools":[{{"name":"{name}"}}],"nextCursor":"{cursor}"}}"#);
+            assert!(matches!(list.page(&raw(&page)), Next::Page(_)));
+        }
+        assert_eq!(list.page(&raw(r#"{"tools":[{"name":"a"}],"nextCursor":"x"}"#)), Next::Complete);
+        assert_eq!(list.fresh.count, 2, "a ring");
+    }
+
+    #[test]
+    fn lists_that_were_not_declared_are_declared_for_the_server() {
+        for (declared, expected) in [("{}", r#"{"tools":{}}"#), (r#"{"x":1}"#, r#"{"x":1,"tools":{}}"#)] {
+            let mut catalogue = Catalogue::default();
+            catalogue.set_identity("{}", declared, None);
+            catalogue.declares_nothing();
+            let mut list = gather(&catalogue);
+            list.page(&raw(r#"{"tools":[{"name":"a"}]}"#));
+            catalogue.replace(list);
+            let json = String::from_utf8(catalogue.to_json().to_vec()).expect("text");
+            assert!(json.contains(&format!(r#""capabilities":{expected},"#)), "{json}");
+        }
     }
 
     #[test]

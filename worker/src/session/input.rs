@@ -8,7 +8,7 @@ use mcproxy_ipc::{
     data::{Outcome, Resumption, ServerEra, WorkerToGateway},
 };
 use mcproxy_mcp::{
-    ErrorCode, ErrorObject, ListKind, Message, RawArray, RawObject, RawValue, RequestId, meta, method, parse,
+    ErrorCode, ErrorObject, ListKind, Message, RawArray, RawObject, RawValue, RequestId, meant_u64, meta, method, parse,
 };
 use slog::{debug, warn};
 
@@ -56,6 +56,7 @@ impl Session {
                 self.cannot_speak("it repeats what it is sent, as no MCP server does; is `command` right?".to_owned());
             }
             Ok(Message::Request { id, method, params }) => self.request(line, id, &method, params),
+            Err(_) if self.is_answer_without_id(bytes, now) => {}
             Err(error) => {
                 // The ids of the server's own requests are not ours.
                 let answer = RawObject::from_slice(bytes).is_ok_and(|object| object.get("method").is_none());
@@ -71,6 +72,21 @@ impl Session {
         }
     }
 
+    /// An answer whose id is none (a server that cannot read the id of a request answers with `null`, JSON-RPC 2.0 §5), while
+    /// only one question is open.
+    fn is_answer_without_id(&mut self, bytes: &[u8], now: Instant) -> bool {
+        let Some(number) = self.only_question() else { return false };
+        let Ok(object) = RawObject::from_slice(bytes) else { return false };
+        let error = object.get("error").filter(|error| error.get().starts_with('{'));
+        let outcome = match (object.get("method"), object.get("result"), error) {
+            (None, _, Some(error)) => mcproxy_mcp::Outcome::Error(error),
+            (None, Some(result), None) => mcproxy_mcp::Outcome::Result(result),
+            (Some(_), ..) | (None, None, None) => return false,
+        };
+        self.answered(number, outcome, now);
+        true
+    }
+
     /// So many bytes of answers to requests of the server's own have been written.
     pub(super) fn count_answers(&mut self, bytes: usize) {
         self.answers += bytes;
@@ -82,9 +98,13 @@ impl Session {
     }
 
     fn response(&mut self, line: &Bytes, id: &RequestId, outcome: mcproxy_mcp::Outcome<'_>, now: Instant) {
-        let Some(upstream) = id.as_u64() else {
-            let probe = modern::probe_number(id).filter(|number| self.take_probe(*number));
-            return if probe.is_some() { self.discovered(outcome, now) } else { self.unknown(id, now) };
+        // Some servers send a number back as a text.
+        let Some(upstream) = id.meant_u64() else {
+            let probe = modern::probe_number(id).filter(|number| self.is_probe(*number));
+            return match probe.or_else(|| self.only_question()) {
+                Some(number) => self.answered(number, outcome, now),
+                None => self.unknown(id, now),
+            };
         };
         let payload = || match outcome {
             mcproxy_mcp::Outcome::Result(raw) => (Outcome::Result, line.slice_ref(raw.get().as_bytes())),
@@ -101,7 +121,11 @@ impl Session {
             };
             return self.tell(message, payload);
         }
-        let Some(at) = self.asked.iter().position(|(asked, _)| *asked == upstream) else {
+        let at = self.asked.iter().position(|(asked, what)| *asked == upstream && !matches!(what, Asked::Probe));
+        let Some(at) = at else {
+            if let Some(number) = self.only_question() {
+                return self.answered(number, outcome, now);
+            }
             let (outcome, payload) = payload();
             if self.parks.is_empty() || !self.over_meanwhile(upstream, outcome, payload) {
                 self.unknown(id, now);
@@ -138,7 +162,7 @@ impl Session {
 
     fn progress(&mut self, params: Option<&RawValue>, now: Instant) {
         let Some(mut params) = params.and_then(|raw| RawObject::from_raw(raw).ok()) else { return };
-        let token = params.remove(meta::PROGRESS_TOKEN).and_then(|raw| raw.get().parse().ok());
+        let token = params.remove(meta::PROGRESS_TOKEN).and_then(meant_u64);
         let Some((call, wanted)) = token.and_then(|token| self.calls.progress(token, now)) else { return };
         if wanted {
             let mut payload = Vec::new();

@@ -17,6 +17,10 @@ use crate::{dialect, lines::printable};
 pub(super) const DEBOUNCE: Duration = Duration::from_millis(200);
 /// How long a page of a list may take once the server is ready.
 const PAGE_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long the start of a server that declares no lists waits for its tools, and for the rest: many a server does not answer
+/// methods that it does not know.
+const UNDECLARED_TOOLS: Duration = Duration::from_secs(10);
+const UNDECLARED_OTHERS: Duration = Duration::from_secs(2);
 
 impl Session {
     pub(super) fn changed(&mut self, kinds: &[ListKind], now: Instant) {
@@ -52,7 +56,12 @@ impl Session {
     fn ask_page(&mut self, gathering: Gathering, cursor: Option<&str>, now: Instant) {
         let id = self.mint();
         dialect::list(self.era, &mut self.out.server, id, gathering.kind(), cursor);
-        self.asked.push((id, Asked::Page { gathering, until: now + PAGE_TIMEOUT }));
+        let limit = match gathering.kind() {
+            _ if matches!(self.phase, Phase::Serving) || !self.declares_nothing => PAGE_TIMEOUT,
+            ListKind::Tools => UNDECLARED_TOOLS,
+            ListKind::Prompts | ListKind::Resources | ListKind::Templates => UNDECLARED_OTHERS,
+        };
+        self.asked.push((id, Asked::Page { gathering, until: now + limit }));
     }
 
     /// What the server offers, in the form that is pushed to the gateway.
@@ -105,6 +114,23 @@ impl Session {
             if matches!(self.phase, Phase::Listing { .. }) {
                 self.listed(gathering, now);
             }
+        }
+    }
+
+    /// When the pages that were asked for should be there.
+    pub(super) fn page_deadlines(&self) -> impl Iterator<Item = Instant> {
+        self.asked.iter().filter_map(|(_, asked)| match asked {
+            Asked::Page { until, .. } => Some(*until),
+            Asked::Probe | Asked::Initialize | Asked::Ping | Asked::Listen => None,
+        })
+    }
+
+    /// A server that declares no lists is ready without those that it does not answer.
+    pub(super) fn expire_undeclared(&mut self, now: Instant) {
+        let late = |asked: &Asked| matches!(asked, Asked::Page { until, .. } if *until <= now);
+        if self.declares_nothing && self.asked.iter().any(|(_, asked)| late(asked)) {
+            self.asked.retain(|(_, asked)| !late(asked));
+            self.ready_when_listed(now);
         }
     }
 

@@ -20,15 +20,16 @@ mod pivot;
 #[cfg(test)]
 mod pivot_tests;
 mod probe;
+#[cfg(test)]
+mod probe_tests;
+mod silence;
 mod subscribe;
 #[cfg(test)]
 pub(crate) mod tests;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use mcproxy_ipc::{
-    ClientFeatures, EndReason, EraRule, Instances, ServerDescription, ServerLimits, WorkerSpec, data::ServerEra,
-};
+use mcproxy_ipc::{ClientFeatures, EndReason, Instances, ServerDescription, ServerLimits, WorkerSpec, data::ServerEra};
 use mcproxy_mcp::{ErrorCode, ErrorObject};
 use slog::{Logger, debug};
 
@@ -88,7 +89,9 @@ pub(crate) struct Session {
     limits: ServerLimits,
     log: Logger,
     phase: Phase,
-    rule: EraRule,
+    start_timeout: Duration,
+    /// Until when the start of a process may take that is being replaced.
+    replaced_until: Option<Instant>,
     probe: Probe,
     /// What the server said to the probe, until that counts.
     discovery: Option<Box<str>>,
@@ -117,6 +120,8 @@ pub(crate) struct Session {
     refresh_at: Option<Instant>,
     /// How often lists may change under our hands before the server counts as ready all the same.
     rounds_before_ready: u32,
+    /// It declares no list at all, and is asked for all of them all the same.
+    declares_nothing: bool,
     linked: bool,
     /// Bytes of answers to the server's own requests in `out.server`.
     answers: usize,
@@ -133,7 +138,8 @@ impl Session {
             limits: spec.limits,
             log,
             phase: Phase::Opening { until: now + spec.start_timeout },
-            rule: spec.era,
+            start_timeout: spec.start_timeout,
+            replaced_until: None,
             probe,
             discovery: None,
             era: ServerEra::default(),
@@ -154,6 +160,7 @@ impl Session {
             stale: [false; 4],
             refresh_at: None,
             rounds_before_ready: ROUNDS_BEFORE_READY,
+            declares_nothing: false,
             linked,
             answers: 0,
             out: Output::default(),
@@ -177,11 +184,17 @@ impl Session {
             Phase::Opening { until } | Phase::Listing { until } => {
                 self.answer_held(now);
                 if now >= until {
-                    self.out.events.push(Event::Broken(EndReason::StartTimeout));
+                    let unanswered =
+                        matches!(self.phase, Phase::Opening { .. }).then(|| self.probe.unanswered()).flatten();
+                    self.out
+                        .events
+                        .push(Event::Broken(unanswered.map_or(EndReason::StartTimeout, EndReason::Handshake)));
                     self.phase = Phase::Ending;
                 } else if matches!(self.phase, Phase::Opening { .. }) {
                     let next = self.probe.tick(now);
                     self.find_out(next);
+                } else {
+                    self.expire_undeclared(now);
                 }
             }
             Phase::Serving => {
@@ -213,13 +226,11 @@ impl Session {
             Phase::Opening { until } | Phase::Listing { until } => {
                 let quiet = self.probe.deadline().filter(|_| matches!(self.phase, Phase::Opening { .. }));
                 let held = self.held.as_ref().and_then(Held::deadline);
-                [held, quiet, Some(until)].into_iter().flatten().min()
+                let pages = self.page_deadlines().filter(|_| self.declares_nothing);
+                [held, quiet, Some(until)].into_iter().flatten().chain(pages).min()
             }
             Phase::Serving => {
-                let pages = self.asked.iter().filter_map(|(_, asked)| match asked {
-                    Asked::Page { until, .. } => Some(*until),
-                    Asked::Probe | Asked::Initialize | Asked::Ping | Asked::Listen => None,
-                });
+                let pages = self.page_deadlines();
                 let idle = self.idle.as_ref().filter(|_| self.linked).map(Idle::deadline);
                 let put_off = self.held.as_ref().and_then(Held::next_put_off);
                 let others = [

@@ -7,9 +7,12 @@ use mcproxy_mcp::{ListKind, Outcome, ProtocolVersion, RawObject, RawValue, metho
 use slog::debug;
 
 use super::{
-    Asked, Event, Phase, Session,
+    Asked, Event, Phase, ROUNDS_BEFORE_READY, Session,
+    catalogue::Catalogue,
+    held::Held,
     input::error_code,
-    probe::{Heard, Next, Probe, Refusal},
+    listening::Listening,
+    probe::{Heard, Next, Refusal},
 };
 use crate::{
     dialect::{Introduction, legacy, modern},
@@ -20,19 +23,69 @@ use crate::{
 const QUOTED: usize = 500;
 
 impl Session {
-    /// Whether the end of the server now may be its answer to being asked what it speaks: then [`Session::begin_again`]
-    /// goes on with another process of it.
+    /// Whether the end of the server now may come of being asked what it speaks, or was wanted because of that: then
+    /// [`Session::begin_again`] goes on with another process of it.
     pub(crate) fn excuses_an_end(&self) -> bool {
-        matches!(self.phase, Phase::Opening { .. }) && self.probe.excuses_an_end()
+        match self.phase {
+            Phase::Opening { .. } | Phase::Listing { .. } => self.probe.excuses_an_end(),
+            Phase::Ending => self.probe.is_spoiled(),
+            Phase::Serving => false,
+        }
     }
 
-    /// Goes on with a new process of the server, which was not asked anything yet.
-    pub(crate) fn begin_again(&mut self, now: Instant) {
-        self.asked.clear();
-        self.out.server.clear();
-        let (probe, next) = Probe::begin_after_exit(self.rule, now);
+    /// Goes on with a new process of the server, which was not asked anything yet. Says whether it has the whole time of a
+    /// start, or what is left of it.
+    pub(crate) fn begin_again(&mut self, now: Instant) -> bool {
+        let whole = self.probe.deserves_time();
+        let until = match self.phase {
+            Phase::Opening { until } | Phase::Listing { until } if !whole => until,
+            Phase::Ending if !whole => self.replaced_until.unwrap_or(now),
+            _ => now + self.start_timeout,
+        };
+        self.phase = Phase::Opening { until };
+        self.forget_process();
+        let (probe, next) = self.probe.begin_again(now);
         self.probe = probe;
         self.find_out(next);
+        whole
+    }
+
+    /// Nothing that the last process said counts for the next one.
+    fn forget_process(&mut self) {
+        self.asked.clear();
+        self.out.server.clear();
+        (self.discovery, self.description) = (None, None);
+        self.catalogue = Catalogue::default();
+        self.listening = Listening::default();
+        (self.stale, self.refresh_at, self.rounds_before_ready) = ([false; 4], None, ROUNDS_BEFORE_READY);
+        self.held = self.held.take().map(|_| Held::default());
+        self.answers = 0;
+    }
+
+    /// Whether it matters that the server has read all that was written to it; then that is to be told.
+    pub(crate) fn waits_for_reading(&self) -> bool {
+        matches!(self.phase, Phase::Opening { .. }) && self.probe.waits_for_reading()
+    }
+
+    /// It has.
+    pub(crate) fn has_read(&mut self, now: Instant) {
+        self.probe.has_read(now);
+    }
+
+    /// Whether the server is asked what it speaks, has read that, and nothing is decided: what it writes to stderr meanwhile
+    /// is about the question.
+    pub(crate) fn is_asking(&self) -> bool {
+        matches!(self.phase, Phase::Opening { .. }) && self.probe.is_asking()
+    }
+
+    /// How it was found out what the server speaks, as far as it was.
+    pub(crate) fn story(&self) -> String {
+        self.probe.story()
+    }
+
+    /// Whether it goes on with this process.
+    pub(crate) fn is_going_on(&self) -> bool {
+        !matches!(self.phase, Phase::Ending)
     }
 
     /// Does what the probe wants.
@@ -50,6 +103,13 @@ impl Session {
                 self.asked.push((id, Asked::Initialize));
                 legacy::initialize(&mut self.out.server, id, self.features);
             }
+            Next::StartAgain => {
+                if let Phase::Opening { until } | Phase::Listing { until } = self.phase {
+                    self.replaced_until = Some(until);
+                    self.phase = Phase::Ending;
+                    self.out.events.push(Event::StartAgain);
+                }
+            }
             Next::Failed(why) => self.cannot_speak(why),
         }
     }
@@ -64,15 +124,33 @@ impl Session {
         self.out.events.push(Event::Broken(EndReason::Handshake(why)));
     }
 
-    /// Whether this probe was open; now it is not.
-    pub(super) fn take_probe(&mut self, number: u64) -> bool {
-        let at = self.asked.iter().position(|(id, asked)| *id == number && matches!(asked, Asked::Probe));
-        at.map(|at| self.asked.swap_remove(at)).is_some()
+    /// Whether this is the number of a `server/discover` that is open.
+    pub(super) fn is_probe(&self, number: u64) -> bool {
+        self.asked.iter().any(|(id, asked)| *id == number && matches!(asked, Asked::Probe))
+    }
+
+    /// The one question that is open, while it is not known what the server speaks: any answer is to that.
+    pub(super) fn only_question(&self) -> Option<u64> {
+        match (&self.phase, &self.asked[..]) {
+            (Phase::Opening { .. }, [(number, Asked::Probe | Asked::Initialize)]) => Some(*number),
+            _ => None,
+        }
+    }
+
+    /// The server answered one of the questions.
+    pub(super) fn answered(&mut self, number: u64, outcome: Outcome<'_>, now: Instant) {
+        match self.asked.iter().position(|(id, _)| *id == number).map(|at| self.asked.swap_remove(at)) {
+            Some((_, Asked::Probe)) => self.discovered(outcome, now),
+            Some((_, Asked::Initialize)) => self.greeted(outcome, now),
+            Some(_) | None => {}
+        }
     }
 
     /// The server answered `server/discover`.
     pub(super) fn discovered(&mut self, outcome: Outcome<'_>, now: Instant) {
-        let Phase::Opening { until } = self.phase else { return };
+        let (Phase::Opening { until } | Phase::Listing { until }) = self.phase else {
+            return self.discovered_too_late(outcome);
+        };
         let heard = match outcome {
             Outcome::Result(result) => {
                 let object = RawObject::from_raw(result).unwrap_or_default();
@@ -87,15 +165,31 @@ impl Session {
         }
     }
 
+    /// It serves in the first era already: the answer counts for its next start.
+    fn discovered_too_late(&mut self, outcome: Outcome<'_>) {
+        let versions = match outcome {
+            Outcome::Result(result) => {
+                modern::versions(RawObject::from_raw(result).unwrap_or_default().get("supportedVersions"))
+            }
+            Outcome::Error(_) => Vec::new(),
+        };
+        if matches!(self.phase, Phase::Serving) {
+            let modern = versions.iter().any(|version| version == modern::VERSION.as_str());
+            let era = if modern { ServerEra::Modern } else { ServerEra::Legacy };
+            debug!(self.log, "server/discover was answered after the server was ready"; "era" => era.as_str());
+            self.out.events.push(Event::EraLearned(era));
+        }
+    }
+
     /// The server answered `initialize`.
     pub(super) fn greeted(&mut self, outcome: Outcome<'_>, now: Instant) {
         let Phase::Opening { until } = self.phase else { return };
         match outcome {
             Outcome::Result(result) => match legacy::read_greeting(result) {
-                Ok(greeting) => {
-                    self.probe.heard(Heard::Greeted);
-                    self.begin_legacy(&greeting, until, now);
-                }
+                Ok(greeting) => match self.probe.heard(Heard::Greeted) {
+                    Next::Speaks(_) => self.begin_legacy(&greeting, until, now),
+                    next => self.find_out(next),
+                },
                 Err(why) => self.cannot_speak(why),
             },
             Outcome::Error(error) => match self.probe.heard(Heard::GreetingRefused(refusal(error))) {
@@ -127,12 +221,13 @@ impl Session {
     fn meet(&mut self, era: ServerEra, version: ProtocolVersion, about: &Introduction<'_>) {
         self.era = era;
         self.catalogue.set_identity(about.info_json, about.capabilities_json, about.instructions_json);
-        // A late answer to the other question is nothing any more.
-        self.asked.clear();
+        // A late answer to `server/discover` says what is spoken at the next start.
+        self.asked.retain(|(_, asked)| era == ServerEra::Legacy && matches!(asked, Asked::Probe));
         let probe = self.probe.story();
         debug!(self.log, "server's era is known"; "era" => era.as_str(), "version" => version.as_str(), "because" => &probe);
         self.description = Some(ServerDescription {
             era,
+            evidence: self.probe.evidence(),
             probe,
             protocol_version: version.as_str().to_owned(),
             name: about.name.clone(),
@@ -142,8 +237,13 @@ impl Session {
     }
 
     fn list_all(&mut self, capabilities: &RawObject<'_>, now: Instant) {
+        let declared = |kind: &ListKind| capabilities.get(kind.capability()).is_some_and(|value| value.get() != "null");
+        self.declares_nothing = !ListKind::ALL.iter().any(declared);
+        if self.declares_nothing {
+            self.catalogue.declares_nothing();
+        }
         for kind in ListKind::ALL {
-            if capabilities.get(kind.capability()).is_some_and(|value| value.get() != "null") {
+            if self.declares_nothing || declared(&kind) {
                 self.gather(kind, now);
             }
         }
@@ -162,6 +262,8 @@ impl Session {
         }
         let Some(mut description) = self.description.take() else { return };
         description.counts = self.catalogue.counts();
+        // A late answer may have come meanwhile.
+        (description.evidence, description.probe) = (self.probe.evidence(), self.probe.story());
         self.phase = Phase::Serving;
         self.revision += 1;
         self.push_catalogue();

@@ -3,7 +3,10 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use mcproxy_ipc::{CatalogueCounts, EndReason, ServerDescription, data::WorkerToGateway};
+use mcproxy_ipc::{
+    CatalogueCounts, EndReason, ServerDescription,
+    data::{ServerEra, WorkerToGateway},
+};
 
 /// What a session wants done.
 #[derive(Debug, Default)]
@@ -31,4 +34,8 @@ pub(crate) enum Event {
     Left,
     /// The server cannot go on like this.
     Broken(EndReason),
+    /// This process is to be ended, and [`Session::begin_again`](super::Session::begin_again) goes on with another.
+    StartAgain,
+    /// The era it speaks is known, too late for this run.
+    EraLearned(ServerEra),
 }

@@ -29,7 +29,7 @@ fn leading_id(head: &[u8]) -> Option<u64> {
         let (key, value) = member(rest)?;
         let end = scalar_end(value)?;
         if key == "id" {
-            return value[..end].trim().parse().ok();
+            return own(&value[..end]);
         }
         rest = value[end..].trim_start().strip_prefix(',')?;
     }
@@ -43,11 +43,17 @@ fn trailing_id(tail: &[u8]) -> Option<u64> {
         let comma = rest.rfind(',')?;
         let (key, value) = member(&rest[comma + 1..])?;
         match key {
-            "id" => return value.trim().parse().ok(),
+            "id" => return own(value),
             "jsonrpc" => rest = rest[..comma].trim_end(),
             _ => return None,
         }
     }
+}
+
+/// A number of ours, which some servers send back as a text.
+fn own(value: &str) -> Option<u64> {
+    let value = value.trim();
+    value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(value).parse().ok()
 }
 
 /// The first key of what is between the braces of an object, and all that follows its colon.

@@ -1,16 +1,16 @@
 //! Which era of MCP a server speaks, found out by asking it. Pure: answers and the time go in, what to do next comes out.
 //!
 //! A new server is asked `server/discover` and nothing else, because the first request fixes the era of many servers even
-//! when it fails. Whoever refuses it is asked `initialize` on the same process. A server that ends at the question is
-//! started once more by the shell and asked `initialize` only; one that is silent is asked that behind the first question.
+//! when it fails. A server that refuses it is asked `initialize` on the same process; one that read it and is silent is asked
+//! `initialize` behind it. A process that the question has spoiled (it ended, it is of no use any more, or it is fixed to the
+//! first era although the server speaks 2026-07-28) is replaced by the shell, once within a run.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use mcproxy_ipc::{EraRule, data::ServerEra};
+use mcproxy_ipc::{EraEvidence, EraRule, data::ServerEra};
 use mcproxy_mcp::ProtocolVersion;
 
-/// How long a server may leave `server/discover` unanswered before it is asked `initialize` as well.
-const PATIENCE: Duration = Duration::from_secs(5);
+use super::silence::{Silence, Standing};
 
 /// What a server answered to one of the two questions.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,28 +47,60 @@ pub(super) enum Next {
     Initialize,
     /// The server speaks this.
     Speaks(ServerEra),
+    /// This process is of no use any more: end it and go on with another ([`Probe::begin_again`]).
+    StartAgain,
     /// It cannot be spoken to.
     Failed(String),
 }
 
 /// UnsupportedProtocolVersion (2026-07-28, versioning).
 const UNSUPPORTED_VERSION: i64 = -32022;
+/// Reasons to replace a process.
+const TOO_LATE: &str = "it answered server/discover, but only after initialize had been asked";
+const UNUSABLE: &str = "it refused initialize after it was asked server/discover";
+
+/// Where one of the two questions stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Question {
+    Unasked,
+    Open,
+    Answered,
+    Refused,
+}
+
+/// Which process of the server this is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Round {
+    /// The first one of the run.
+    First,
+    /// The question spoiled the first one: this one is asked `initialize` only.
+    Initialize,
+    /// The first one said that it speaks 2026-07-28, and was fixed to the other era: this one is asked nothing else.
+    Modern,
+}
 
 /// The questions that were asked, and what came of them.
 #[derive(Debug)]
 pub(super) struct Probe {
     rule: EraRule,
-    /// How often `server/discover` was asked.
+    round: Round,
+    discover: Question,
+    /// How often it was asked.
     discovers: u32,
-    /// The last one has no answer yet.
-    discover_open: bool,
-    initialized: bool,
+    initialize: Question,
+    /// `server/discover` was the first question.
+    discover_first: bool,
     /// It was answered that 2026-07-28 is spoken.
     modern: bool,
-    /// Until then the server may be silent.
-    quiet_until: Option<Instant>,
+    /// It is decided.
+    spoken: Option<ServerEra>,
+    silence: Silence,
     /// What it said to `initialize`, while another answer is waited for.
-    refused: Option<String>,
+    refused: Option<Refusal>,
+    /// Why this process is of no use any more.
+    spoiled: Option<&'static str>,
+    /// What the era of the second process is concluded from.
+    evidence: EraEvidence,
     /// How it was found out, for people.
     story: Vec<String>,
 }
@@ -76,98 +108,238 @@ pub(super) struct Probe {
 impl Probe {
     /// Begins with a server of which `rule` is known. Says what to ask it first.
     pub(super) fn begin(rule: EraRule, now: Instant) -> (Self, Next) {
-        let mut probe = Self {
-            rule,
-            discovers: 0,
-            discover_open: false,
-            initialized: false,
-            modern: false,
-            quiet_until: None,
-            refused: None,
-            story: Vec::new(),
-        };
+        let mut probe = Self::new(rule, Round::First, now);
         let first = match rule {
-            EraRule::Only(ServerEra::Legacy) | EraRule::Auto { known: Some(ServerEra::Legacy) } => probe.initialize(),
-            EraRule::Only(ServerEra::Modern) => probe.discover(),
-            EraRule::Auto { known: Some(ServerEra::Modern) | None } => {
-                probe.quiet_until = Some(now + PATIENCE);
-                probe.discover()
+            EraRule::Only(ServerEra::Legacy) | EraRule::Auto { known: Some(ServerEra::Legacy) } => {
+                probe.ask_initialize()
+            }
+            EraRule::Only(ServerEra::Modern) | EraRule::Auto { known: Some(ServerEra::Modern) | None } => {
+                probe.ask_discover()
             }
         };
+        probe.discover_first = first == Next::Discover;
         (probe, first)
     }
 
-    /// Begins with a new process of a server that ended when it was asked `server/discover`.
-    pub(super) fn begin_after_exit(rule: EraRule, now: Instant) -> (Self, Next) {
-        let (mut probe, next) = Self::begin(EraRule::Auto { known: Some(ServerEra::Legacy) }, now);
-        probe.rule = rule;
-        probe.story.push("it ended when it was asked server/discover, and was started once more".to_owned());
-        (probe, next)
+    /// Goes on with a new process, after [`Next::StartAgain`] or an end that [`Probe::excuses_an_end`].
+    pub(super) fn begin_again(&self, now: Instant) -> (Self, Next) {
+        let round = if self.modern { Round::Modern } else { Round::Initialize };
+        let mut probe = Self::new(self.rule, round, now);
+        probe.evidence = match (self.discover, self.initialize, self.spoiled) {
+            (Question::Open, _, None) => EraEvidence::End,
+            (Question::Open, Question::Open, Some(_)) => EraEvidence::Silence,
+            _ => EraEvidence::Answer,
+        };
+        probe.story.clone_from(&self.story);
+        let asked = if self.initialize == Question::Unasked { "" } else { " and initialize" };
+        let ended = format!("it ended after it was asked server/discover{asked}");
+        let then = if self.modern { "2026-07-28 only" } else { "initialize only" };
+        let why = self.spoiled.map_or(ended, ToOwned::to_owned);
+        probe.story.push(format!("{why}; it was started once more and asked {then}"));
+        let first = if self.modern { probe.ask_discover() } else { probe.ask_initialize() };
+        (probe, first)
     }
 
-    /// Whether the end of the server now may be the answer to `server/discover`: then it deserves another start.
+    fn new(rule: EraRule, round: Round, now: Instant) -> Self {
+        Self {
+            rule,
+            round,
+            discover: Question::Unasked,
+            discovers: 0,
+            initialize: Question::Unasked,
+            discover_first: false,
+            modern: false,
+            spoken: None,
+            silence: Silence::new(now),
+            refused: None,
+            spoiled: None,
+            evidence: EraEvidence::Answer,
+            story: Vec::new(),
+        }
+    }
+
+    /// Whether the end of the server now, before it is ready, may come of `server/discover`: then it deserves another start.
     pub(super) fn excuses_an_end(&self) -> bool {
-        matches!(self.rule, EraRule::Auto { .. }) && self.discover_open && self.discovers == 1 && !self.initialized
+        self.is_replaceable() && self.spoken != Some(ServerEra::Modern)
+    }
+
+    /// Whether another process may take over in this run.
+    fn is_replaceable(&self) -> bool {
+        matches!(self.rule, EraRule::Auto { .. }) && self.round == Round::First && self.discover_first
+    }
+
+    /// Whether the process is to be replaced.
+    pub(super) fn is_spoiled(&self) -> bool {
+        self.spoiled.is_some()
+    }
+
+    /// Whether the new process gets the whole time of a start, which it does where the server's own doing made it necessary.
+    pub(super) fn deserves_time(&self) -> bool {
+        self.spoiled.is_none() || self.discover != Question::Open
+    }
+
+    /// Whether `server/discover` was asked and nothing is decided: what the server writes to stderr is about the question.
+    pub(super) fn is_asking(&self) -> bool {
+        matches!(self.rule, EraRule::Auto { .. }) && self.discover == Question::Open && self.spoken.is_none()
     }
 
     /// Takes in an answer.
     pub(super) fn heard(&mut self, heard: Heard) -> Next {
-        match heard {
-            Heard::Discovered(versions) => {
-                self.discover_open = false;
-                self.modern = speaks_modern(&versions);
-                let what =
-                    if self.modern { "server/discover was answered" } else { "server/discover lists no 2026-07-28" };
-                self.story.push(what.to_owned());
-                match (self.modern, self.initialized, self.refused.is_some()) {
-                    (true, false, _) | (true, _, true) => Next::Speaks(ServerEra::Modern),
-                    // Which of the two it is fixed to now, its answer to `initialize` tells.
-                    (_, true, false) => Next::Wait,
-                    (false, false, _) => self.fall_back("it lists no 2026-07-28"),
-                    (false, true, true) => self.fail(),
+        self.silence.is_over();
+        let next = match heard {
+            Heard::Discovered(versions) => self.discovered(&versions),
+            Heard::DiscoverRefused(refusal) => self.discover_refused(&refusal),
+            Heard::Greeted => {
+                self.initialize = Question::Answered;
+                match self.modern {
+                    true => self.start_again(TOO_LATE),
+                    false => Next::Speaks(ServerEra::Legacy),
                 }
             }
-            Heard::DiscoverRefused(refusal) => {
-                self.discover_open = false;
-                self.story.push(format!("server/discover was refused with {}", refusal.code));
-                let unsupported = refusal.code == UNSUPPORTED_VERSION && speaks_modern(&refusal.supported);
-                match (self.initialized, self.refused.is_some()) {
-                    (false, _) if unsupported && self.discovers < 2 => self.discover(),
-                    (false, _) => self.fall_back(&refusal.text),
-                    (true, true) => self.fail(),
-                    (true, false) => Next::Wait,
-                }
-            }
-            Heard::Greeted => Next::Speaks(ServerEra::Legacy),
-            Heard::GreetingRefused(refusal) => {
-                self.story.push(format!("initialize was refused with {}", refusal.code));
-                self.refused = Some(refusal.text);
-                match self.rule {
-                    EraRule::Only(_) => self.fail(),
-                    EraRule::Auto { .. } if self.modern => Next::Speaks(ServerEra::Modern),
-                    EraRule::Auto { .. } if self.discover_open => Next::Wait,
-                    // What it said to an earlier one may have been about a moment in which it was not ready.
-                    EraRule::Auto { .. } if self.discovers == 0 || refusal.code == UNSUPPORTED_VERSION => {
-                        if self.discovers < 2 { self.discover() } else { self.fail() }
-                    }
-                    EraRule::Auto { .. } => self.fail(),
-                }
-            }
+            Heard::GreetingRefused(refusal) => self.greeting_refused(refusal),
+        };
+        if let Next::Speaks(era) = next {
+            self.spoken = Some(era);
         }
+        next
+    }
+
+    fn discovered(&mut self, versions: &[String]) -> Next {
+        self.discover = Question::Answered;
+        self.modern = speaks_modern(versions);
+        if !self.modern {
+            self.story.push("server/discover lists no 2026-07-28".to_owned());
+            return self.without_modern("it lists no 2026-07-28");
+        }
+        match self.initialize {
+            Question::Unasked | Question::Refused => {
+                self.story.push("server/discover was answered".to_owned());
+                Next::Speaks(ServerEra::Modern)
+            }
+            // Which of the two it is fixed to now, its answer to `initialize` tells.
+            Question::Open => Next::Wait,
+            Question::Answered => self.start_again(TOO_LATE),
+        }
+    }
+
+    fn discover_refused(&mut self, refusal: &Refusal) -> Next {
+        self.discover = Question::Refused;
+        self.story.push(format!("server/discover was refused with {}", refusal.code));
+        let unsupported = refusal.code == UNSUPPORTED_VERSION && speaks_modern(&refusal.supported);
+        if unsupported && self.initialize == Question::Unasked && self.discovers < 2 {
+            return self.ask_discover();
+        }
+        self.without_modern(&refusal.text)
+    }
+
+    /// It does not speak 2026-07-28, for the reason given.
+    fn without_modern(&mut self, why: &str) -> Next {
+        match (self.rule, self.initialize) {
+            (EraRule::Only(_), Question::Unasked) => {
+                let hint = "`era` is `modern`; `auto` would try `initialize`, too";
+                Next::Failed(format!("it does not speak 2026-07-28 ({hint}): {why}"))
+            }
+            (EraRule::Auto { .. }, Question::Unasked) => self.ask_initialize(),
+            (_, Question::Refused) => self.unusable(),
+            (_, Question::Open | Question::Answered) => Next::Wait,
+        }
+    }
+
+    fn greeting_refused(&mut self, refusal: Refusal) -> Next {
+        self.initialize = Question::Refused;
+        self.story.push(format!("initialize was refused with {}", refusal.code));
+        let unsupported = refusal.code == UNSUPPORTED_VERSION;
+        self.refused = Some(refusal);
+        match self.rule {
+            EraRule::Only(_) => self.fail(),
+            EraRule::Auto { .. } if self.modern => {
+                self.story.push("server/discover was answered".to_owned());
+                Next::Speaks(ServerEra::Modern)
+            }
+            EraRule::Auto { .. } if self.discover == Question::Open => Next::Wait,
+            // What it said to an earlier one may have been about a moment in which it was not ready.
+            EraRule::Auto { .. } if unsupported && self.discovers < 2 => self.ask_discover(),
+            EraRule::Auto { .. } if self.discovers == 0 && self.round == Round::First => self.ask_discover(),
+            EraRule::Auto { .. } => self.unusable(),
+        }
+    }
+
+    /// The server has read all that was written to it.
+    pub(super) fn has_read(&mut self, now: Instant) {
+        self.silence.begins(now);
+    }
+
+    /// Whether it has, as far as is known.
+    pub(super) fn is_read(&self) -> bool {
+        self.silence.has_begun()
+    }
+
+    /// Whether it matters that it has.
+    pub(super) fn waits_for_reading(&self) -> bool {
+        !self.is_read() && (self.is_asking() || self.standing().patience().is_some())
     }
 
     /// Time has passed.
     pub(super) fn tick(&mut self, now: Instant) -> Next {
-        if self.quiet_until.take_if(|until| *until <= now).is_none() || !self.discover_open || self.initialized {
+        if self.waits_for_reading() {
+            self.silence.look(now);
             return Next::Wait;
         }
-        self.story.push(format!("server/discover was not answered for {} s", PATIENCE.as_secs()));
-        self.initialize()
+        let standing = self.standing();
+        if self.silence.deadline(standing).is_none_or(|deadline| now < deadline) {
+            return Next::Wait;
+        }
+        match standing {
+            Standing::Decided => Next::Wait,
+            Standing::Asked | Standing::KnownModernAsked => {
+                let patience = standing.patience().unwrap_or_default();
+                self.story.push(format!("server/discover was not answered for {} s", patience.as_secs()));
+                self.ask_initialize()
+            }
+            Standing::BothAsked => self.start_again("it answered neither server/discover nor initialize"),
+            Standing::TooLate => self.start_again(TOO_LATE),
+            Standing::NotGreeted => self.start_again("it did not answer initialize after server/discover"),
+            Standing::NotUsable => self.start_again(UNUSABLE),
+        }
+    }
+
+    fn standing(&self) -> Standing {
+        if !self.is_replaceable() || self.spoken.is_some() || self.is_spoiled() {
+            return Standing::Decided;
+        }
+        let known_modern = matches!(self.rule, EraRule::Auto { known: Some(ServerEra::Modern) });
+        let unsupported = self.refused.as_ref().is_some_and(|refusal| refusal.code == UNSUPPORTED_VERSION);
+        match (self.discover, self.initialize) {
+            (Question::Open, Question::Unasked) if known_modern => Standing::KnownModernAsked,
+            (Question::Open, Question::Unasked) => Standing::Asked,
+            (Question::Open, Question::Open) => Standing::BothAsked,
+            // It speaks 2026-07-28 and nothing else, whenever it will say so.
+            (Question::Open, Question::Refused) if unsupported => Standing::Decided,
+            (Question::Open, Question::Refused) => Standing::NotUsable,
+            (Question::Answered, Question::Open) if self.modern => Standing::TooLate,
+            (Question::Answered | Question::Refused, Question::Open) => Standing::NotGreeted,
+            (Question::Unasked, _)
+            | (_, Question::Answered)
+            | (Question::Answered | Question::Refused, Question::Unasked | Question::Refused) => Standing::Decided,
+        }
     }
 
     /// When [`Probe::tick`] should be called.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.quiet_until
+        if self.waits_for_reading() { Some(self.silence.next_look()) } else { self.silence.deadline(self.standing()) }
+    }
+
+    /// What to say of a server that was not ready in time, if the question may be the reason.
+    pub(super) fn unanswered(&self) -> Option<String> {
+        let asked = self.is_asking() && self.is_read();
+        let what =
+            if self.initialize == Question::Unasked { "server/discover" } else { "server/discover or initialize" };
+        asked.then(|| {
+            format!(
+                "it read {what} and did not answer within startTimeout; if it works with other clients, set \
+                 `\"era\": \"legacy\"` in its entry, so that it is asked nothing but initialize"
+            )
+        })
     }
 
     /// How it was found out what the server speaks.
@@ -179,30 +351,50 @@ impl Probe {
         }
     }
 
-    fn discover(&mut self) -> Next {
+    /// What that is worth.
+    pub(super) fn evidence(&self) -> EraEvidence {
+        match (self.rule, self.spoken) {
+            (EraRule::Only(_), _) => EraEvidence::Configuration,
+            (EraRule::Auto { .. }, Some(ServerEra::Legacy)) if self.round == Round::First => match self.discover {
+                Question::Open => EraEvidence::Silence,
+                Question::Unasked | Question::Answered | Question::Refused => EraEvidence::Answer,
+            },
+            (EraRule::Auto { .. }, Some(ServerEra::Legacy)) => self.evidence,
+            (EraRule::Auto { .. }, Some(ServerEra::Modern) | None) => EraEvidence::Answer,
+        }
+    }
+
+    fn ask_discover(&mut self) -> Next {
         self.discovers += 1;
-        self.discover_open = true;
+        self.discover = Question::Open;
+        self.silence.is_over();
         Next::Discover
     }
 
-    fn initialize(&mut self) -> Next {
-        self.initialized = true;
+    fn ask_initialize(&mut self) -> Next {
+        self.initialize = Question::Open;
+        self.silence.is_over();
         Next::Initialize
     }
 
-    /// The server does not speak 2026-07-28, for the reason given.
-    fn fall_back(&mut self, why: &str) -> Next {
-        match self.rule {
-            EraRule::Only(_) => {
-                let hint = "`era` is `modern`; `auto` would try `initialize`, too";
-                Next::Failed(format!("it does not speak 2026-07-28 ({hint}): {why}"))
-            }
-            EraRule::Auto { .. } => self.initialize(),
+    fn start_again(&mut self, why: &'static str) -> Next {
+        if !self.is_replaceable() {
+            return Next::Wait;
+        }
+        self.spoiled = Some(why);
+        Next::StartAgain
+    }
+
+    /// It refused `initialize`, and everything else.
+    fn unusable(&mut self) -> Next {
+        match self.is_replaceable() {
+            true => self.start_again(UNUSABLE),
+            false => self.fail(),
         }
     }
 
     fn fail(&self) -> Next {
-        let said = self.refused.as_deref().unwrap_or("nothing");
+        let said = self.refused.as_ref().map_or("nothing", |refusal| &refusal.text);
         let hint = match self.rule {
             EraRule::Only(ServerEra::Legacy) => " (`era` is `legacy`; `auto` would try 2026-07-28, too)",
             EraRule::Only(ServerEra::Modern) | EraRule::Auto { .. } => "",
@@ -213,164 +405,4 @@ impl Probe {
 
 fn speaks_modern(versions: &[String]) -> bool {
     versions.iter().any(|version| version == ProtocolVersion::V2026_07_28.as_str())
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    const AUTO: EraRule = EraRule::Auto { known: None };
-    const KNOWN_LEGACY: EraRule = EraRule::Auto { known: Some(ServerEra::Legacy) };
-    const KNOWN_MODERN: EraRule = EraRule::Auto { known: Some(ServerEra::Modern) };
-
-    fn refusal(code: i64, supported: &[&str]) -> Refusal {
-        Refusal { code, supported: supported.iter().map(|&v| v.to_owned()).collect(), text: format!("{code}") }
-    }
-
-    fn discovered(versions: &[&str]) -> Heard {
-        Heard::Discovered(versions.iter().map(|&v| v.to_owned()).collect())
-    }
-
-    fn begun(rule: EraRule) -> (Probe, Next, Instant) {
-        let now = Instant::now();
-        let (probe, next) = Probe::begin(rule, now);
-        (probe, next, now)
-    }
-
-    #[test]
-    fn a_server_that_answers_is_modern_and_one_that_refuses_is_asked_the_old_way() {
-        let (mut probe, next, _) = begun(AUTO);
-        assert_eq!(next, Next::Discover);
-        assert_eq!(probe.heard(discovered(&["2026-07-28", "2025-11-25"])), Next::Speaks(ServerEra::Modern));
-        for code in [-32601, -32602, -32600, 0] {
-            let (mut probe, ..) = begun(AUTO);
-            assert_eq!(probe.heard(Heard::DiscoverRefused(refusal(code, &[]))), Next::Initialize);
-            assert_eq!(probe.heard(Heard::Greeted), Next::Speaks(ServerEra::Legacy));
-            assert!(probe.story().contains(&code.to_string()), "{}", probe.story());
-        }
-        let (mut probe, ..) = begun(AUTO);
-        assert_eq!(probe.heard(discovered(&["2025-11-25"])), Next::Initialize);
-    }
-
-    #[test]
-    fn a_server_that_names_our_version_in_its_refusal_is_asked_once_more() {
-        let (mut probe, ..) = begun(AUTO);
-        let unsupported = Heard::DiscoverRefused(refusal(UNSUPPORTED_VERSION, &["2026-07-28"]));
-        assert_eq!(probe.heard(unsupported.clone()), Next::Discover);
-        assert_eq!(probe.heard(discovered(&["2026-07-28"])), Next::Speaks(ServerEra::Modern));
-        let (mut probe, ..) = begun(AUTO);
-        assert_eq!(probe.heard(unsupported.clone()), Next::Discover);
-        assert_eq!(probe.heard(unsupported), Next::Initialize);
-        for other in [&["2025-11-25"][..], &[]] {
-            let (mut probe, ..) = begun(AUTO);
-            assert_eq!(probe.heard(Heard::DiscoverRefused(refusal(UNSUPPORTED_VERSION, other))), Next::Initialize);
-        }
-    }
-
-    #[test]
-    fn a_silent_server_is_asked_the_old_way_behind_it_and_its_answer_to_that_counts() {
-        let (mut probe, _, now) = begun(AUTO);
-        assert_eq!(probe.tick(now), Next::Wait);
-        let later = probe.deadline().expect("it waits");
-        assert_eq!(probe.tick(later), Next::Initialize);
-        assert_eq!(probe.deadline(), None);
-        // A server that serves both eras is fixed to the old one by now.
-        assert_eq!(probe.heard(discovered(&["2026-07-28"])), Next::Wait);
-        assert_eq!(probe.heard(Heard::Greeted), Next::Speaks(ServerEra::Legacy));
-    }
-
-    #[test]
-    fn a_slow_modern_server_is_found_out_in_either_order() {
-        let refused = || Heard::GreetingRefused(refusal(UNSUPPORTED_VERSION, &["2026-07-28"]));
-        let (mut probe, ..) = begun(AUTO);
-        probe.tick(probe.deadline().expect("it waits"));
-        assert_eq!(probe.heard(discovered(&["2026-07-28"])), Next::Wait);
-        assert_eq!(probe.heard(refused()), Next::Speaks(ServerEra::Modern));
-        let (mut probe, ..) = begun(AUTO);
-        probe.tick(probe.deadline().expect("it waits"));
-        assert_eq!(probe.heard(refused()), Next::Wait);
-        assert_eq!(probe.heard(discovered(&["2026-07-28"])), Next::Speaks(ServerEra::Modern));
-    }
-
-    #[test]
-    fn what_was_known_is_tried_first_and_corrected() {
-        let (mut probe, next, _) = begun(KNOWN_LEGACY);
-        assert_eq!((next, probe.excuses_an_end()), (Next::Initialize, false));
-        assert_eq!(probe.heard(Heard::GreetingRefused(refusal(UNSUPPORTED_VERSION, &[]))), Next::Discover);
-        assert_eq!(probe.heard(discovered(&["2026-07-28"])), Next::Speaks(ServerEra::Modern));
-        let (mut probe, next, _) = begun(KNOWN_MODERN);
-        assert_eq!((next, probe.excuses_an_end()), (Next::Discover, true));
-        assert_eq!(probe.heard(Heard::DiscoverRefused(refusal(-32601, &[]))), Next::Initialize);
-        let (mut probe, ..) = begun(KNOWN_LEGACY);
-        assert_eq!(probe.heard(Heard::Greeted), Next::Speaks(ServerEra::Legacy));
-        assert_eq!(probe.story(), "as it did before");
-    }
-
-    #[test]
-    fn what_is_configured_is_not_corrected() {
-        let (mut probe, next, _) = begun(EraRule::Only(ServerEra::Modern));
-        assert_eq!((next, probe.excuses_an_end(), probe.deadline()), (Next::Discover, false, None));
-        let failed = probe.heard(Heard::DiscoverRefused(refusal(-32601, &[])));
-        assert!(matches!(&failed, Next::Failed(why) if why.contains("auto")), "{failed:?}");
-        let (mut probe, next, _) = begun(EraRule::Only(ServerEra::Legacy));
-        assert_eq!(next, Next::Initialize);
-        let failed = probe.heard(Heard::GreetingRefused(refusal(UNSUPPORTED_VERSION, &["2026-07-28"])));
-        assert!(matches!(&failed, Next::Failed(why) if why.contains("auto")), "{failed:?}");
-    }
-
-    #[test]
-    fn only_an_end_before_any_answer_is_excused_and_only_once() {
-        let (mut probe, ..) = begun(AUTO);
-        assert!(probe.excuses_an_end());
-        probe.heard(Heard::DiscoverRefused(refusal(-32601, &[])));
-        assert!(!probe.excuses_an_end());
-        let (probe, next) = Probe::begin_after_exit(AUTO, Instant::now());
-        assert_eq!((next, probe.excuses_an_end()), (Next::Initialize, false));
-        assert!(probe.story().contains("ended"), "{}", probe.story());
-    }
-
-    fn any_versions() -> impl Strategy<Value = Vec<&'static str>> {
-        prop::collection::vec(prop::sample::select(vec!["2026-07-28", "2025-11-25", "x"]), 0..3)
-    }
-
-    fn any_refusal() -> impl Strategy<Value = Refusal> {
-        (prop::sample::select(vec![-32601, UNSUPPORTED_VERSION, -32602]), any_versions())
-            .prop_map(|(code, versions)| refusal(code, &versions))
-    }
-
-    proptest! {
-        /// Whatever a server answers, in whatever order: when nothing that it was asked is open any more, it is decided.
-        #[test]
-        fn every_probe_ends_with_its_answers(
-            rule in prop::sample::select(vec![
-                AUTO, KNOWN_LEGACY, KNOWN_MODERN, EraRule::Only(ServerEra::Modern), EraRule::Only(ServerEra::Legacy),
-            ]),
-            steps in prop::collection::vec((any::<bool>(), any::<bool>(), any::<bool>(), any_versions(), any_refusal()), 16),
-        ) {
-            let (mut probe, mut next, now) = begun(rule);
-            let (mut open, mut asked) = (Vec::new(), (0, 0));
-            for (late, last, good, versions, refusal) in steps {
-                match next {
-                    Next::Discover => { asked.0 += 1; open.push(Next::Discover); }
-                    Next::Initialize => { asked.1 += 1; open.push(Next::Initialize); }
-                    Next::Wait => prop_assert!(!open.is_empty(), "it waits for nothing"),
-                    Next::Speaks(_) | Next::Failed(_) => return Ok(()),
-                }
-                if late && probe.deadline().is_some() {
-                    next = probe.tick(now + PATIENCE);
-                    continue;
-                }
-                let at = if last { open.len() - 1 } else { 0 };
-                next = probe.heard(match (open.remove(at), good) {
-                    (Next::Discover, true) => discovered(&versions),
-                    (Next::Discover, false) => Heard::DiscoverRefused(refusal),
-                    (_, true) => Heard::Greeted,
-                    (_, false) => Heard::GreetingRefused(refusal),
-                });
-            }
-            prop_assert!(false, "asked without end: {asked:?}");
-        }
-    }
 }

@@ -7,7 +7,7 @@ use std::{
 
 use bytes::Bytes;
 use mcproxy_ipc::{
-    CallTimeouts, Generation, Instances, LaunchSpec, ServerName,
+    CallTimeouts, EraRule, Generation, Instances, LaunchSpec, ServerName,
     data::{CallContext, GatewayToWorker, Outcome, WorkerToGateway},
 };
 use proptest::prelude::*;

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{CatalogueCounts, Ended, LogRecord, RunningInstances, ServerDescription, WorkerSpec};
+use crate::{CatalogueCounts, Ended, LogRecord, RunningInstances, ServerDescription, WorkerSpec, data::ServerEra};
 
 /// What the supervisor says to a worker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +34,11 @@ pub enum WorkerToSupervisor {
     Instances(RunningInstances),
     /// Handshake done, catalogue complete, data socket bound.
     Ready(ServerDescription),
+    /// The server's process was replaced by another because of the question what it speaks, and has the whole time of a
+    /// start again. At most once.
+    StartedAgain,
+    /// Which era the server speaks was found out too late for this run; the next one is to begin with it.
+    EraLearned(ServerEra),
     /// The worker or its server has something to log.
     Log(LogRecord),
     /// The catalogue changed.

@@ -120,6 +120,11 @@ impl Lifecycle {
         match event {
             Event::SlotGranted => self.successor_slot(now, out),
             Event::CannotLaunch(reason) => self.successor_cannot(reason, out),
+            Event::StartedAgain(of) if self.swap.starts(*of) => {
+                let later = now + self.plan.start_timeout + START_MARGIN;
+                self.swap.successor = Some(Successor::Starting { generation: *of, deadline: later });
+                true
+            }
             Event::BecameReady(of) if self.swap.starts(*of) => self.take_over(*of, now, out),
             Event::NotSpawned(of, reason) if self.swap.starts(*of) => {
                 self.swap_failed(*of, reason.clone(), out);

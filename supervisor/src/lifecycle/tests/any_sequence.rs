@@ -21,6 +21,7 @@ enum Step {
     Slot,
     Missing,
     NotSpawned,
+    StartedAgain { of: u64 },
     Ready { of: u64 },
     Ended { of: u64, missing: bool },
     Exited { of: u64 },
@@ -41,6 +42,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         3 => Just(Step::Slot),
         1 => Just(Step::Missing),
         1 => Just(Step::NotSpawned),
+        1 => (0u64..4).prop_map(|of| Step::StartedAgain { of }),
         4 => (0u64..4).prop_map(|of| Step::Ready { of }),
         1 => (0u64..4, any::<bool>()).prop_map(|(of, missing)| Step::Ended { of, missing }),
         3 => (0u64..4).prop_map(|of| Step::Exited { of }),
@@ -76,6 +78,7 @@ proptest! {
                 // The shell says this only of a worker that it has just spawned.
                 Step::NotSpawned if !world.is_starting(last) => continue,
                 Step::NotSpawned => Event::NotSpawned(last, "no more processes".to_owned()),
+                Step::StartedAgain { of: before } => Event::StartedAgain(of(before)),
                 Step::Ready { of: before } => Event::BecameReady(of(before)),
                 Step::Ended { of: before, missing } => {
                     let reason = if missing {

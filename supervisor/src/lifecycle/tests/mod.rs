@@ -94,6 +94,21 @@ fn a_start_ranks_by_what_came_before_it_and_by_who_wants_it() {
 }
 
 #[test]
+fn a_process_that_replaces_another_within_a_start_has_the_whole_time_of_a_start() {
+    let mut world = World::new(plan());
+    world.start();
+    let generation = world.generation();
+    world.now += Duration::from_secs(50);
+    assert_eq!(world.feed(Event::StartedAgain(generation)), []);
+    world.now += Duration::from_secs(50);
+    world.feed(Event::Tick);
+    assert_eq!(world.state(), ServerState::Starting);
+    world.now += Duration::from_secs(20);
+    world.feed(Event::Tick);
+    assert_ne!(world.state(), ServerState::Starting);
+}
+
+#[test]
 fn news_of_an_earlier_worker_change_nothing() {
     let mut world = World::new(plan());
     world.ready();
