@@ -4,6 +4,8 @@
 pub(crate) mod catalogue;
 #[path = "../../src/gateway/client.rs"]
 pub(crate) mod client;
+#[path = "../../src/gateway/http/framing.rs"]
+pub(crate) mod framing;
 #[path = "../../src/gateway/rewrite/mod.rs"]
 pub(crate) mod rewrite;
 #[path = "../../src/gateway/same_call.rs"]

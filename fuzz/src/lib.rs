@@ -10,6 +10,7 @@ mod catalogue;
 mod config;
 mod envelope;
 mod frames;
+mod framing;
 mod mirrored;
 mod names;
 mod output;
@@ -24,11 +25,12 @@ mod worker;
 pub type Target = fn(&[u8]);
 
 /// All targets by name; the corpus of each lies in `fuzz/corpus/{name}`.
-pub const TARGETS: [(&str, Target); 9] = [
+pub const TARGETS: [(&str, Target); 10] = [
     ("catalogue", catalogue::target),
     ("config", config::target),
     ("envelope", envelope::target),
     ("frames", frames::target),
+    ("framing", framing::target),
     ("lines", output::target),
     ("mirrored", mirrored::target),
     ("names", names::target),

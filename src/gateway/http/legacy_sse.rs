@@ -39,7 +39,7 @@ pub(super) async fn get(request: HttpRequest, place: Place) -> Result<HttpRespon
 }
 
 /// Where the client is to post: a reference to the URL of the stream itself, so that it holds under any prefix that a reverse proxy
-/// puts before it ([decision 0095](../../../docs/decisions/0095-where-sse-clients-post.md)).
+/// puts before it (docs/decisions/0095).
 fn endpoint(session: &str) -> String {
     format!("?session_id={session}")
 }

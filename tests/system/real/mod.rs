@@ -5,4 +5,7 @@ mod browser;
 mod clients;
 mod fleet;
 mod matrix;
+mod other_clients;
+mod pages;
+mod prefix;
 mod probes;
