@@ -11,6 +11,7 @@ mod config;
 mod envelope;
 mod frames;
 mod framing;
+mod i_json;
 mod mirrored;
 mod names;
 mod output;
@@ -25,12 +26,13 @@ mod worker;
 pub type Target = fn(&[u8]);
 
 /// All targets by name; the corpus of each lies in `fuzz/corpus/{name}`.
-pub const TARGETS: [(&str, Target); 10] = [
+pub const TARGETS: [(&str, Target); 11] = [
     ("catalogue", catalogue::target),
     ("config", config::target),
     ("envelope", envelope::target),
     ("frames", frames::target),
     ("framing", framing::target),
+    ("i_json", i_json::target),
     ("lines", output::target),
     ("mirrored", mirrored::target),
     ("names", names::target),

@@ -8,6 +8,7 @@ mod depth;
 mod envelope;
 mod error;
 pub mod header_value;
+pub mod i_json;
 mod list_kind;
 pub mod meta;
 pub mod method;
