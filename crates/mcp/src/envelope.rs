@@ -41,6 +41,33 @@ pub enum Outcome<'a> {
     Error(&'a RawValue),
 }
 
+impl Outcome<'_> {
+    /// Whether a client can read it: a result is an object (MCP), an error has an integer code and a message (JSON-RPC
+    /// 2.0, 5.1). `Err` says what is wrong.
+    pub fn check(self) -> Result<(), String> {
+        let raw = match self {
+            Self::Result(raw) if raw.get().starts_with('{') => return Ok(()),
+            Self::Result(_) => return Err("`result` is not an object".to_owned()),
+            Self::Error(raw) => raw,
+        };
+        let error = RawObject::from_raw(raw).map_err(|e| format!("`error` cannot be read: {e}"))?;
+        let message = error.get_string("message");
+        let code = error.get("code").map(RawValue::get).unwrap_or_default();
+        let digits = code.strip_prefix('-').unwrap_or(code);
+        let why = if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+            "`error.code` is not an integer"
+        } else if code.parse::<i32>().is_err() {
+            "`error.code` is not an integer of 32 bits"
+        } else if message.is_none() {
+            "`error.message` is not a string"
+        } else {
+            return Ok(());
+        };
+        let said = message.map(|message| format!("; its message: {message}")).unwrap_or_default();
+        Err(format!("{why}{said}"))
+    }
+}
+
 /// Why bytes are not a JSON-RPC message.
 #[derive(Debug, thiserror::Error)]
 pub enum EnvelopeError {
@@ -112,7 +139,7 @@ fn classify<'a>(object: &RawObject<'a>) -> Result<Message<'a>, EnvelopeError> {
                 Some(Err(e)) => Err(wrong_id(e)),
             }
         }
-        (None, Some(Ok(id))) => match (object.get("result"), object.get("error")) {
+        (None, Some(Ok(id))) => match result_and_error(object) {
             (Some(result), None) => Ok(Message::Response { id: id.clone(), outcome: Outcome::Result(result) }),
             (None, Some(error)) if error.get().starts_with('{') => {
                 Ok(Message::Response { id: id.clone(), outcome: Outcome::Error(error) })
@@ -123,6 +150,16 @@ fn classify<'a>(object: &RawObject<'a>) -> Result<Message<'a>, EnvelopeError> {
         },
         (None, Some(Err(e))) => Err(wrong_id(e)),
         (None, None) => Err(shape("neither `method` nor `id`".into())),
+    }
+}
+
+/// Many peers write the one that they do not have as null.
+fn result_and_error<'a>(object: &RawObject<'a>) -> (Option<&'a RawValue>, Option<&'a RawValue>) {
+    let is_null = |raw: &&RawValue| raw.get() == "null";
+    match (object.get("result"), object.get("error")) {
+        (Some(result), error) if error.as_ref().is_some_and(is_null) => (Some(result), None),
+        (result, Some(error)) if result.as_ref().is_some_and(is_null) => (None, Some(error)),
+        both => both,
     }
 }
 

@@ -1,5 +1,6 @@
 //! What survives what: each test provokes a fault on real processes.
 
+mod answers;
 mod catalogues;
 mod clock;
 mod descriptors;

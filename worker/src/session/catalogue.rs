@@ -237,10 +237,10 @@ impl Gathering {
     }
 }
 
-/// Objects only; and no tools that can only be run as a task (MCP 2025-11-25), which is not offered to clients.
+/// No tools that can only be run as a task (MCP 2025-11-25), which is not offered to clients. What is no object, or cannot
+/// be read, is the gateway's to leave out, with a warning.
 fn is_usable(kind: ListKind, entry: &RawValue) -> bool {
-    let Ok(object) = RawObject::from_raw(entry) else { return false };
-    let task = || object.get_object("execution")?.get_string("taskSupport");
+    let task = || RawObject::from_raw(entry).ok()?.get_object("execution")?.get_string("taskSupport");
     kind != ListKind::Tools || task().as_deref() != Some("required")
 }
 
@@ -268,7 +268,7 @@ mod tests {
         let first = raw(r#"{"tools":[{"name":"a", "n":12345678901234567890123}],"nextCursor":"2"}"#);
         assert_eq!(list.page(&first), Next::Page("\"2\"".into()));
         let hidden = r#"{"name":"t","execution":{"taskSupport":"required"}}"#;
-        let second = raw(&format!(r#"{{"tools":[{hidden},17,{{"name":"b"}}]}}"#));
+        let second = raw(&format!(r#"{{"tools":[{hidden},{{"name":"b"}}]}}"#));
         assert_eq!(list.page(&second), Next::Complete);
         assert!(catalogue.replace(list));
         assert_eq!(catalogue.counts().tools, 2);

@@ -8,13 +8,14 @@ use mcproxy_ipc::{
     data::{Outcome, Resumption, ServerEra, WorkerToGateway},
 };
 use mcproxy_mcp::{
-    ErrorCode, ErrorObject, ListKind, Message, RawArray, RawObject, RawValue, RequestId, meant_u64, meta, method, parse,
+    EnvelopeError, ErrorCode, ErrorObject, ListKind, Message, RawArray, RawObject, RawValue, RequestId, meant_u64,
+    meta, method, parse,
 };
 use slog::{debug, warn};
 
-use super::{Asked, Event, Phase, Session, oversize};
+use super::{Asked, Event, Phase, Session, answer, oversize};
 use crate::{
-    dialect::modern,
+    dialect::{legacy, modern},
     lines::{Line, printable},
 };
 
@@ -55,18 +56,16 @@ impl Session {
             Ok(Message::Request { method, .. }) if self.is_echo(&method) => {
                 self.cannot_speak("it repeats what it is sent, as no MCP server does; is `command` right?".to_owned());
             }
-            Ok(Message::Request { id, method, params }) => self.request(line, id, &method, params),
+            Ok(Message::Request { id, method, params }) => match self.mended(&method, params, now) {
+                Some(mended) => self.request(line, id, &method, mended.as_deref().or(params)),
+                None => {
+                    let error = mcproxy_mcp::error_object(ErrorCode::INVALID_PARAMS, "no client can read these params");
+                    self.answer(|out| legacy::answer_error(out, &id, error.get()));
+                }
+            },
             Err(_) if self.is_answer_without_id(bytes, now) => {}
             Err(error) => {
-                // The ids of the server's own requests are not ours.
-                let answer = RawObject::from_slice(bytes).is_ok_and(|object| object.get("method").is_none());
-                let id = error.id().filter(|_| answer).and_then(RequestId::as_u64);
-                let call = id.and_then(|id| self.calls.close(id));
-                if let Some(call) = call {
-                    self.used(now);
-                    let text = format!("the server's answer is no JSON-RPC response: {error}");
-                    self.fail(call, &ErrorObject::new(ErrorCode::INTERNAL_ERROR, text));
-                }
+                self.unreadable(bytes, &error, now);
                 self.garbage(bytes, now);
             }
         }
@@ -85,6 +84,23 @@ impl Session {
         };
         self.answered(number, outcome, now);
         true
+    }
+
+    /// A line that is no message: what it would have answered fails now, not when its time is over.
+    fn unreadable(&mut self, bytes: &[u8], error: &EnvelopeError, now: Instant) {
+        // The ids of the server's own requests are not ours.
+        let object = RawObject::from_slice(bytes).ok();
+        if object.is_some_and(|object| object.get("method").is_some()) {
+            return;
+        }
+        let known = answer::id_of(bytes, error);
+        let upstream = known.or_else(|| self.calls.only().filter(|_| answer::looks_like_an_answer(bytes)));
+        if let Some(call) = upstream.and_then(|id| self.calls.close(id)) {
+            self.used(now);
+            self.fail(call, &ErrorObject::new(ErrorCode::INTERNAL_ERROR, answer::complaint(bytes, error)));
+        } else {
+            self.page_unreadable(known, &answer::complaint(bytes, error), now);
+        }
     }
 
     /// So many bytes of answers to requests of the server's own have been written.
@@ -106,13 +122,9 @@ impl Session {
                 None => self.unknown(id, now),
             };
         };
-        let payload = || match outcome {
-            mcproxy_mcp::Outcome::Result(raw) => (Outcome::Result, line.slice_ref(raw.get().as_bytes())),
-            mcproxy_mcp::Outcome::Error(raw) => (Outcome::Error, line.slice_ref(raw.get().as_bytes())),
-        };
         if let Some(call) = self.calls.close(upstream) {
             self.used(now);
-            let (outcome, payload) = payload();
+            let (outcome, payload) = answer::for_client(line, outcome);
             let message = match outcome {
                 Outcome::Result if self.era == ServerEra::Modern && modern::needs_input(&payload) => {
                     WorkerToGateway::NeedsInput { id: call, resumption: Resumption::Again }
@@ -126,7 +138,7 @@ impl Session {
             if let Some(number) = self.only_question() {
                 return self.answered(number, outcome, now);
             }
-            let (outcome, payload) = payload();
+            let (outcome, payload) = answer::for_client(line, outcome);
             if self.parks.is_empty() || !self.over_meanwhile(upstream, outcome, payload) {
                 self.unknown(id, now);
             }
@@ -144,7 +156,13 @@ impl Session {
     }
 
     fn notification(&mut self, line: &Bytes, method: &str, params: Option<&RawValue>, now: Instant) {
-        let payload = || params.map_or_else(|| Bytes::from_static(b"{}"), |raw| line.slice_ref(raw.get().as_bytes()));
+        let Some(mended) = self.mended(method, params, now) else { return };
+        let params = mended.as_deref().or(params);
+        let payload = || match (&mended, params) {
+            (None, Some(raw)) => line.slice_ref(raw.get().as_bytes()),
+            (Some(raw), _) => Bytes::copy_from_slice(raw.get().as_bytes()),
+            (None, None) => Bytes::from_static(b"{}"),
+        };
         match method {
             method::PROGRESS => self.progress(params, now),
             method::LOG_MESSAGE => self.tell(WorkerToGateway::Log { id: None, session: None }, payload()),
@@ -157,6 +175,20 @@ impl Session {
             method::CANCELLED if self.era == ServerEra::Modern => self.listen_given_up(params, now),
             method::CANCELLED => self.withdrawn(params),
             _ => {}
+        }
+    }
+
+    /// What stands in the place of params that not every client can read; `None`: they are of no use.
+    fn mended(&mut self, method: &str, params: Option<&RawValue>, now: Instant) -> Option<Option<Box<RawValue>>> {
+        match params.map(answer::mended).transpose() {
+            Ok(mended) => Some(mended.flatten()),
+            Err(why) => {
+                if self.noise.may_log(now) {
+                    let method = printable(method.as_bytes(), LOGGED);
+                    warn!(self.log, "message of the server that no client can read was dropped"; "method" => method, "reason" => why);
+                }
+                None
+            }
         }
     }
 
@@ -191,7 +223,7 @@ impl Session {
             }
             None => {
                 self.garbage(head, now);
-                self.page_too_long(known, now);
+                self.page_unreadable(known, "a page is over the limit (limits.maxLine)", now);
             }
         }
     }

@@ -105,12 +105,12 @@ impl Session {
     }
 
     /// The line may have been a page of a list: what came before it is the list, unless there is an older one.
-    pub(super) fn page_too_long(&mut self, id: Option<u64>, now: Instant) {
+    pub(super) fn page_unreadable(&mut self, id: Option<u64>, why: &str, now: Instant) {
         let is_page = |(asked, what): &(u64, Asked)| Some(*asked) == id && matches!(what, Asked::Page { .. });
         let Some(at) = self.asked.iter().position(is_page) else { return };
         if let (_, Asked::Page { gathering, .. }) = self.asked.swap_remove(at) {
             let list = gathering.kind().member();
-            warn!(self.log, "list is not complete"; "list" => list, "reason" => "a page is over the limit (limits.maxLine)");
+            warn!(self.log, "list is not complete"; "list" => list, "reason" => why);
             if matches!(self.phase, Phase::Listing { .. }) {
                 self.listed(gathering, now);
             }

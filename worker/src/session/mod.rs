@@ -1,6 +1,7 @@
 //! The conversation with one server: handshake, catalogue, calls, health. It decides and does nothing: lines, frames and
 //! the time go in, lines for the server, messages for the gateway and events for the shell come out.
 
+mod answer;
 mod asks;
 mod calls;
 mod catalogue;

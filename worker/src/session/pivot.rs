@@ -231,7 +231,7 @@ impl Session {
     }
 
     /// Answers a request of the server's own, unless it leaves such answers unread.
-    fn answer(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+    pub(super) fn answer(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
         if matches!(self.phase, Phase::Ending) {
             return;
         }

@@ -172,13 +172,13 @@ fn answers_and_progress_reach_the_call_they_belong_to() {
     );
     say(
         &mut session,
-        r#"[{"jsonrpc":"2.0","id":4,"result":{"n":1e400}},{"jsonrpc":"2.0","id":3,"error":{"code":5,"message":"m"}}]"#,
+        r#"[{"jsonrpc":"2.0","id":4,"result":{"n":1.50e30}},{"jsonrpc":"2.0","id":3,"error":{"code":5,"message":"m"}}]"#,
         now,
     );
     say(&mut session, r#"{"jsonrpc":"2.0","id":3,"result":{}}"#, now);
     let expected = [
         (WorkerToGateway::Progress { id: 71 }, r#"{"progress":1}"#.to_owned()),
-        (WorkerToGateway::Done { id: 71, outcome: Outcome::Result }, r#"{"n":1e400}"#.to_owned()),
+        (WorkerToGateway::Done { id: 71, outcome: Outcome::Result }, r#"{"n":1.50e30}"#.to_owned()),
         (WorkerToGateway::Done { id: 70, outcome: Outcome::Error }, r#"{"code":5,"message":"m"}"#.to_owned()),
     ];
     assert_eq!(told(&mut session), expected);
@@ -210,6 +210,59 @@ fn an_answer_that_is_too_long_fails_its_call_only() {
     let head = Bytes::from_static(br#"{"jsonrpc":"2.0","id":4,"result":{"#);
     session.line(Line::TooLong { head, tail: Bytes::new(), len: 2 << 20 }, now);
     assert!(matches!(told(&mut session)[..], [(WorkerToGateway::Done { id: 71, outcome: Outcome::Error }, _)]));
+}
+
+#[test]
+fn an_answer_that_no_client_can_read_fails_its_call_at_once_and_no_other() {
+    let now = Instant::now();
+    for answer in [
+        &b"{\"jsonrpc\":\"2.0\",\"id\":4,\"result\":{\"x\":NaN}}"[..],
+        b"{\"jsonrpc\":\"2.0\",\"id\":4,\"result\":{\"x\":\"caf\xe9\"}}",
+        b"{\"result\":{\"x\":\"a\tb\"},\"jsonrpc\":\"2.0\",\"id\":4}",
+        b"{\"jsonrpc\":\"2.0\",\"id\":4,\"result\":{\"content\":[",
+        b"{\"jsonrpc\":\"2.0\",\"id\":4,\"result\":null}",
+        b"{\"jsonrpc\":\"2.0\",\"id\":4,\"error\":{\"message\":\"x\"}}",
+        b"{\"jsonrpc\":\"2.0\",\"id\":4,\"result\":{\"x\":1e999}}",
+    ] {
+        let mut session = serving(now);
+        call(&mut session, 70, now);
+        call(&mut session, 71, now);
+        session.line(Line::Text(Bytes::copy_from_slice(answer)), now);
+        let told = told(&mut session);
+        let [(WorkerToGateway::Done { id: 71, outcome: Outcome::Error }, payload)] = &told[..] else {
+            panic!("{told:?}")
+        };
+        assert!(payload.contains("no JSON-RPC response"), "{payload}");
+    }
+}
+
+#[test]
+fn an_unreadable_answer_without_an_id_is_that_of_the_only_call() {
+    let now = Instant::now();
+    let answer = r#"{"jsonrpc":"2.0","result":{"x":NaN},"more":{}"#;
+    let mut session = serving(now);
+    call(&mut session, 70, now);
+    say(&mut session, "{'level': 'info'}", now);
+    assert_eq!(told(&mut session), []);
+    say(&mut session, answer, now);
+    assert!(matches!(told(&mut session)[..], [(WorkerToGateway::Done { id: 70, outcome: Outcome::Error }, _)]));
+    call(&mut session, 71, now);
+    call(&mut session, 72, now);
+    say(&mut session, answer, now);
+    assert_eq!(told(&mut session), [], "it may be either's");
+}
+
+#[test]
+fn half_a_surrogate_pair_does_not_keep_a_client_waiting() {
+    let now = Instant::now();
+    let mut session = serving(now);
+    call(&mut session, 70, now);
+    say(&mut session, r#"{"jsonrpc":"2.0","id":3,"result":{"a":"x\ud83d"}}"#, now);
+    assert_eq!(told(&mut session)[0].1, r#"{"a":"x\ufffd"}"#);
+    say(&mut session, r#"{"jsonrpc":"2.0","method":"notifications/message","params":{"data":"\ud83d"}}"#, now);
+    assert_eq!(told(&mut session)[0].1, r#"{"data":"\ufffd"}"#);
+    say(&mut session, r#"{"jsonrpc":"2.0","method":"notifications/message","params":{"data":1e999}}"#, now);
+    assert_eq!(told(&mut session), []);
 }
 
 #[test]
