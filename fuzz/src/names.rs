@@ -1,7 +1,7 @@
 //! Names and URIs at the common endpoint, and the names of servers.
 
 use mcproxy_ipc::ServerName;
-use mcproxy_mcp::{json_string, qualify_name, qualify_uri, split_name, split_uri};
+use mcproxy_mcp::{is_uri, json_string, qualify_name, qualify_template, qualify_uri, split_name, split_uri};
 
 /// Up to the first line end a server's name, the rest is a name or URI of its own.
 pub(crate) fn target(data: &[u8]) {
@@ -17,6 +17,10 @@ pub(crate) fn target(data: &[u8]) {
     assert!(!name.as_str().contains("__") && !name.as_str().contains('+'));
     if !own.is_empty() {
         assert_eq!(split_name(&qualify_name(name.as_str(), own)), Some((name.as_str(), own)));
-        assert_eq!(split_uri(&qualify_uri(name.as_str(), own)), Some((name.as_str(), own.to_owned())));
+        let uri = qualify_uri(name.as_str(), own);
+        assert!(is_uri(&uri) && url::Url::parse(&uri).is_ok(), "{uri}");
+        for qualified in [uri, qualify_template(name.as_str(), own)] {
+            assert_eq!(split_uri(&qualified), Some((name.as_str().into(), own.to_owned())));
+        }
     }
 }

@@ -30,6 +30,10 @@ pub(crate) async fn tool(exchange: &Exchange, mut params: RawObject<'_>) -> Opti
     }
     let own = json_string(&name);
     params.set("name", &own);
+    let meta = own_meta(exchange, &server, &params);
+    if let Some(meta) = &meta {
+        params.set("_meta", meta);
+    }
     Forward::new(exchange, method::TOOLS_CALL, server, params).named(name).run(rewrite::call_result).await
 }
 
@@ -42,6 +46,10 @@ pub(crate) async fn prompt(exchange: &Exchange, mut params: RawObject<'_>) -> Op
     };
     let own = json_string(&name);
     params.set("name", &own);
+    let meta = own_meta(exchange, &server, &params);
+    if let Some(meta) = &meta {
+        params.set("_meta", meta);
+    }
     Forward::new(exchange, method::PROMPTS_GET, server, params).named(name).run(rewrite::prompt_result).await
 }
 
@@ -63,6 +71,10 @@ pub(crate) async fn read(exchange: &Exchange, mut params: RawObject<'_>) -> Opti
     };
     let own = json_string(&uri);
     params.set("uri", &own);
+    let meta = own_meta(exchange, &server, &params);
+    if let Some(meta) = &meta {
+        params.set("_meta", meta);
+    }
     Forward::new(exchange, method::RESOURCES_READ, server, params).run(rewrite::read_result).await
 }
 
@@ -132,12 +144,20 @@ pub(crate) fn resource_named(exchange: &Exchange, uri: &str) -> Result<(ServerNa
     let target = match exchange.naming() {
         Naming::Own => known_server(exchange, None).map(|server| (server, uri.to_owned())),
         Naming::Qualified => {
-            split_uri(uri).and_then(|(server, own)| Some((known_server(exchange, Some(server))?, own)))
+            split_uri(uri).and_then(|(server, own)| Some((known_server(exchange, Some(&*server))?, own)))
         }
     };
     target.ok_or_else(|| {
         ErrorObject::new(ErrorCode::RESOURCE_NOT_FOUND, format_args!("there is no resource {uri:?}")).with("uri", uri)
     })
+}
+
+/// The `_meta` of a request with the server's own URIs, where it refers to resources.
+fn own_meta(exchange: &Exchange, server: &ServerName, params: &RawObject<'_>) -> Option<Box<RawValue>> {
+    match exchange.naming() {
+        Naming::Own => None,
+        Naming::Qualified => rewrite::own_meta(server.as_str(), params.get("_meta")?),
+    }
 }
 
 /// Which server a tool or prompt belongs to, and its name there; waits for the server if it is starting.

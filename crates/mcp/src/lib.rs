@@ -17,6 +17,7 @@ mod object;
 mod own_keys;
 mod qualified;
 mod request_id;
+mod resource_uri;
 pub mod undeclared;
 mod version;
 mod write;
@@ -27,8 +28,9 @@ pub use error::{ErrorCode, ErrorObject, error_object};
 pub use list_kind::ListKind;
 pub use object::{ObjectError, RawArray, RawObject};
 pub use own_keys::{OwnKeyHasher, OwnKeyMap};
-pub use qualified::{qualify_name, qualify_task, qualify_uri, split_name, split_task, split_uri};
+pub use qualified::{qualify_name, qualify_task, split_name, split_task};
 pub use request_id::{RequestId, RequestIdError, meant_u64};
+pub use resource_uri::{is_uri, qualify_template, qualify_uri, split_uri};
 pub use version::{LATEST, ProtocolVersion};
 pub use write::{
     json_string, object_body, one_line, write_error_response, write_notification, write_request, write_response,

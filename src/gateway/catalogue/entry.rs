@@ -2,17 +2,19 @@ use std::{borrow::Cow, ops::Range};
 
 use mcproxy_ipc::ToolRules;
 use mcproxy_mcp::{
-    RawObject, RawValue, json_string,
+    RawObject, RawValue, is_uri, json_string,
     mirrored::{ANNOTATION, MirroredParam, mirrored_params},
-    qualify_name, qualify_uri,
+    qualify_name, qualify_template, qualify_uri,
 };
 
 use super::{
-    ListKind, Naming, Readers, glob,
+    ListKind, Naming, Readers,
+    check::{self, Mended},
+    glob,
     text::{self, MAX_NAME, MAX_URI},
     warning::{Problem, Warnings},
 };
-use crate::gateway::rewrite::{Splices, span};
+use crate::gateway::rewrite::{Splices, span, ui_refs_of};
 
 /// Longest name that every client takes, in characters.
 const CLIENT_NAME: usize = 64;
@@ -37,22 +39,11 @@ pub(super) struct Entry {
     mirrored: Box<[MirroredParam]>,
 }
 
-/// Members that clients refuse, together with the whole list, when their JSON type is another; known by its first byte.
-const SHAPES: &[(&str, u8)] = &[
-    ("title", b'"'),
-    ("description", b'"'),
-    ("mimeType", b'"'),
-    ("annotations", b'{'),
-    ("_meta", b'{'),
-    ("icons", b'['),
-    ("arguments", b'['),
-    ("execution", b'{'),
-];
-
 impl Entry {
     /// Reads one element of a server's list; `None` when it is left out.
     pub(super) fn read(kind: ListKind, raw: &RawValue, rules: &ToolRules, warnings: &mut Warnings<'_>) -> Option<Self> {
-        let object = match RawObject::from_raw(raw) {
+        let (json, repaired) = check::as_i_json(raw.get());
+        let object = match RawObject::from_text(&json) {
             Ok(object) => object,
             Err(e) => {
                 warnings.add(kind, "?", Problem::NotAnObject(e.to_string()));
@@ -68,37 +59,64 @@ impl Entry {
             warnings.add(kind, &own, Problem::BadName(why));
             return None;
         }
-        let mut edits = Splices::of(raw.get());
-        let mut shown: &str = &own;
-        let mut described = None;
+        // Two readers would call it by two names.
+        if let Some(twice) = repaired.iter().find(|mended| mended.pointer.strip_prefix('/') == Some(field)) {
+            warnings.add(kind, &own, Problem::Unfit(twice.clone()));
+            return None;
+        }
+        if kind == ListKind::Tools && !permitted(rules, &own) {
+            return None;
+        }
+        if kind == ListKind::Tools && needs_tasks(&object) {
+            warnings.add(kind, &own, Problem::NeedsTasks);
+            return None;
+        }
+        let (json, mended) = match check::entry(kind, &json) {
+            Ok(checked) => checked,
+            Err(unfit) => {
+                warnings.add(kind, &own, Problem::Unfit(unfit));
+                return None;
+            }
+        };
+        for mended in repaired.into_iter().chain(mended) {
+            warnings.add(kind, &own, Problem::Mended(mended));
+        }
+        Self::read_checked(kind, &own, &json, rules, warnings)
+    }
+
+    /// The same, of JSON that clients take.
+    fn read_checked(
+        kind: ListKind,
+        own: &str,
+        json: &str,
+        rules: &ToolRules,
+        warnings: &mut Warnings<'_>,
+    ) -> Option<Self> {
+        let object = RawObject::from_text(json).ok()?;
+        let mut edits = Splices::of(json);
+        let mut shown = own;
         let mut mirrored = Vec::new();
         if kind == ListKind::Tools {
-            if !permitted(rules, &own) {
-                return None;
-            }
-            if let Some(new) = lookup(&rules.rename, &own) {
+            if let Some(new) = lookup(&rules.rename, own) {
                 if let Err(why) = check_name(kind, new) {
-                    warnings.add(kind, &own, Problem::BadRename(new.to_owned(), why));
+                    warnings.add(kind, own, Problem::BadRename(new.to_owned(), why));
                     return None;
                 }
-                edits.replace(object.get(field)?, json_string(new).get().to_owned());
+                edits.replace(object.get(kind.name_field())?, json_string(new).get().to_owned());
                 shown = new;
             }
-            described = lookup(&rules.describe, &own);
-            if !tool_schemas(&object, &mut edits, &own, warnings) {
-                return None;
+            if let Some(description) = lookup(&rules.describe, own) {
+                edits.set(&object, "description", json_string(description).get());
             }
-            mirrored = headers_of(&object, &mut edits, &own, warnings);
+            output_schema(json, &object, &mut edits, own, warnings);
+            mirrored = headers_of(&object, &mut edits, own, warnings);
         }
-        if let Some(description) = described {
-            edits.set(&object, "description", json_string(description).get());
+        if kind.has_uris() && object.get("name").is_none() {
+            edits.append(&object, "name", json_string(own).get());
         }
-        if kind.has_uris() && object.get_string("name").is_none() {
-            edits.set(&object, "name", json_string(&own).get());
-        }
-        tidy(kind, raw.get(), &object, described.is_some(), &mut edits, &own, warnings);
+        remove_hidden(kind, json, &mut edits, own, warnings);
         let newer = kind == ListKind::Tools && !has_object_output(&object);
-        let renamed_from = (shown != own).then(|| Box::from(&*own));
+        let renamed_from = (shown != own).then(|| Box::from(own));
         Self::located(kind, shown.into(), renamed_from, mirrored.into(), newer, edits.finish())
     }
 
@@ -114,9 +132,7 @@ impl Entry {
         let name_at = span(&text, object.get(kind.name_field())?.get())?;
         let mut ui_at = Vec::new();
         if let Some(meta) = object.get_object("_meta") {
-            let nested = meta.get_object("ui").and_then(|ui| ui.get("resourceUri"));
-            let found = [meta.get("ui/resourceUri"), nested];
-            ui_at.extend(found.into_iter().flatten().filter_map(|uri| span(&text, uri.get())));
+            ui_at.extend(ui_refs_of(&meta).filter_map(|uri| span(&text, uri.get())));
         }
         Some(Self { shown, renamed_from, name_at, ui_at: ui_at.into(), mirrored, newer, text: text.into() })
     }
@@ -138,7 +154,11 @@ impl Entry {
 
     /// Its name or URI at the common endpoint.
     pub(super) fn qualified(&self, kind: ListKind, server: &str) -> String {
-        if kind.has_uris() { qualify_uri(server, &self.shown) } else { qualify_name(server, &self.shown) }
+        match kind {
+            ListKind::Tools | ListKind::Prompts => qualify_name(server, &self.shown),
+            ListKind::Resources => qualify_uri(server, &self.shown),
+            ListKind::Templates => qualify_template(server, &self.shown),
+        }
     }
 
     /// Whether not all clients may see all of it.
@@ -149,18 +169,20 @@ impl Entry {
     /// The JSON that these clients see.
     pub(super) fn json(&self, kind: ListKind, naming: Naming, server: &str, readers: Readers) -> Cow<'_, str> {
         let lowered = self.newer && readers == Readers::Sessions;
-        if naming == Naming::Own && !lowered {
+        // Some clients refuse the whole list for one that is no URI, whoever else's it is.
+        let foreign = kind == ListKind::Resources && !is_uri(&self.shown);
+        if naming == Naming::Own && !lowered && !foreign {
             return Cow::Borrowed(&self.text);
         }
         let mut edits = Splices::of(&self.text);
         if lowered && let Ok(object) = RawObject::from_text(&self.text) {
             edits.retain(&self.text, &object, |key| key != OUTPUT);
         }
-        if naming == Naming::Own {
+        if naming == Naming::Own && !foreign {
             return edits.finish();
         }
         edits.replace_range(self.name_at.clone(), json_string(&self.qualified(kind, server)).get().to_owned());
-        for at in &self.ui_at {
+        for at in self.ui_at.iter().filter(|_| naming == Naming::Qualified) {
             if let Some(uri) = text::decode(&self.text[at.clone()]) {
                 edits.replace_range(at.clone(), json_string(&qualify_uri(server, &uri)).get().to_owned());
             }
@@ -214,39 +236,27 @@ fn lookup<'r>(pairs: &'r [(String, String)], name: &str) -> Option<&'r str> {
     pairs.iter().find(|(own, _)| own == name).map(|(_, new)| new.as_str())
 }
 
-/// Makes `inputSchema` what every client takes. One tool that breaks this rule makes strict clients refuse the whole
-/// list, and here the list holds the tools of all servers. False when the tool has to go.
-fn tool_schemas(object: &RawObject<'_>, edits: &mut Splices<'_>, name: &str, warnings: &mut Warnings<'_>) -> bool {
-    const ANY: &str = r#"{"type":"object"}"#;
-    let by_task = object.get_object("execution").and_then(|e| e.get_string("taskSupport").map(|t| t == "required"));
-    if by_task == Some(true) {
-        warnings.add(ListKind::Tools, name, Problem::NeedsTasks);
-        return false;
-    }
-    let Some(schema) = object.get("inputSchema") else {
-        edits.append(object, "inputSchema", ANY);
-        return true;
+/// Whether a tool can only be run as a task of 2025-11-25, which is not offered.
+fn needs_tasks(tool: &RawObject<'_>) -> bool {
+    tool.get_object("execution").is_some_and(|e| e.get_string("taskSupport").as_deref() == Some("required"))
+}
+
+/// Takes out an `outputSchema` that clients cannot compile, and its `$id`: some clients keep the schemas of all servers
+/// under their ids, so one server could put its own in the place of another's.
+fn output_schema(text: &str, tool: &RawObject<'_>, edits: &mut Splices<'_>, name: &str, warnings: &mut Warnings<'_>) {
+    const ID: &str = "$id";
+    let Some(schema) = tool.get(OUTPUT) else { return };
+    let Ok(members) = RawObject::from_raw(schema) else { return };
+    let mut without_id = members.clone();
+    without_id.remove(ID);
+    let Some((pointer, why)) = check::refused_output(&without_id.to_raw()) else {
+        edits.retain(schema.get(), &members, |key| key != ID);
+        return;
     };
-    let kind = RawObject::from_raw(schema).ok().map(|mut members| {
-        // It does not belong here, and leaves.
-        members.remove(ANNOTATION);
-        (members.is_empty(), members.get("type").map(RawValue::get))
-    });
-    match kind {
-        Some((_, Some(r#""object""#))) => true,
-        Some((true, _)) => {
-            edits.replace(schema, ANY.to_owned());
-            true
-        }
-        Some((false, None)) => {
-            edits.insert_in(schema, r#""type":"object","#);
-            true
-        }
-        Some((false, Some(_))) | None => {
-            warnings.add(ListKind::Tools, name, Problem::BadSchema);
-            false
-        }
-    }
+    edits.retain(text, tool, |key| key != OUTPUT);
+    let pointer = format!("/{OUTPUT}{pointer}");
+    let done = "the outputSchema was left out, or clients would refuse the whole list";
+    warnings.add(ListKind::Tools, name, Problem::Mended(Mended { pointer, why: why.into(), done }));
 }
 
 /// Which arguments of a tool its calls repeat in headers. An annotation that breaks the rules would cost the tool, since
@@ -268,39 +278,8 @@ fn headers_of(
     params
 }
 
-/// Takes out what clients choke on or what people cannot see.
-fn tidy(
-    kind: ListKind,
-    text: &str,
-    object: &RawObject<'_>,
-    described: bool,
-    edits: &mut Splices<'_>,
-    name: &str,
-    warnings: &mut Warnings<'_>,
-) {
-    let wrong = |key: &str, first: u8| {
-        let value = object.get(key).map(RawValue::get).filter(|value| !value.as_bytes().starts_with(&[first]))?;
-        (key != "description" || !described).then_some(value)
-    };
-    let mut gone: Vec<&str> = Vec::new();
-    for (key, first) in SHAPES {
-        if let Some(value) = wrong(key, *first) {
-            gone.push(key);
-            if value != "null" {
-                warnings.add(kind, name, Problem::BadField(key));
-            }
-        }
-    }
-    if let Some(schema) = object.get(OUTPUT).filter(|schema| kind == ListKind::Tools && !schema.get().starts_with('{'))
-    {
-        gone.push(OUTPUT);
-        if schema.get() != "null" {
-            warnings.add(kind, name, Problem::BadField(OUTPUT));
-        }
-    }
-    if !gone.is_empty() {
-        edits.retain(text, object, |key| !gone.contains(&key));
-    }
+/// Takes out what people cannot see.
+fn remove_hidden(kind: ListKind, text: &str, edits: &mut Splices<'_>, name: &str, warnings: &mut Warnings<'_>) {
     let keys: &[&str] = if kind.has_uris() { &["name", "title", "description"] } else { &["title", "description"] };
     let hidden = text::hidden_in(text, keys);
     if !hidden.is_empty() {

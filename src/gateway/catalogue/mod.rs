@@ -5,7 +5,9 @@
 //! catalogues of one scope (all servers, a group, one server) and holds the answers to list requests ready to send.
 
 mod capabilities;
+mod check;
 mod cursor;
+mod declared;
 mod entry;
 mod glob;
 mod hints;

@@ -1,9 +1,10 @@
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use mcproxy_ipc::{ServerName, ToolRules};
-use mcproxy_mcp::{ObjectError, RawArray, RawObject, RawValue, method, one_line};
+use mcproxy_mcp::{ObjectError, RawArray, RawObject, RawValue, is_uri, method, one_line, qualify_uri, split_uri};
+use url::Url;
 
-use super::{CatalogueWarning, Hints, ListKind, Problem, entry::Entry, warning::Warnings};
+use super::{CatalogueWarning, Hints, ListKind, Problem, declared, entry::Entry, warning::Warnings};
 
 /// One server's offer, read and prepared.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,6 +12,8 @@ pub(crate) struct ServerCatalogue {
     lists: [Entries; 4],
     /// How long each stays true, where the server said so.
     hints: [Option<Hints>; 4],
+    /// Resources under what clients make of their URIs that normalise them, where that is something else.
+    normalised: HashMap<Box<str>, usize>,
     /// A JSON object.
     capabilities: Box<str>,
     instructions: Option<Box<str>>,
@@ -26,15 +29,18 @@ impl ServerCatalogue {
         let text = one_line(std::str::from_utf8(payload).map_err(ObjectError::Utf8)?);
         let object = RawObject::from_text(&text)?;
         let mut warnings = Warnings::new(server);
+        // First of all, so that their warnings are not those that find no room.
+        let capabilities = declared::capabilities(object.get("capabilities"), &mut warnings).into();
+        let instructions = declared::instructions(object.get("instructions"), &mut warnings).map(Into::into);
         let lists = ListKind::ALL.map(|kind| Entries::read(kind, object.get(kind.member()), rules, &mut warnings));
         let caching = object.get_object("caching").unwrap_or_default();
         let hints = ListKind::ALL.map(|kind| Hints::read(&caching.get_object(kind.member())?));
-        let capabilities = object.get("capabilities").filter(|raw| RawObject::from_raw(raw).is_ok());
         let catalogue = Self {
+            normalised: normalised(server, &lists[ListKind::Resources as usize].entries),
             lists,
             hints,
-            capabilities: capabilities.map_or("{}", RawValue::get).into(),
-            instructions: object.get_string("instructions").filter(|text| !text.trim().is_empty()).map(Into::into),
+            capabilities,
+            instructions,
         };
         Ok((catalogue, warnings.finish()))
     }
@@ -91,6 +97,23 @@ impl ServerCatalogue {
         Some(&list.entries[list.by_name[at]])
     }
 
+    /// The server's own URI of a resource that a client knows as `known`; `decoded` is what that stands for if it is not
+    /// listed. `None`: take it as it is.
+    pub(super) fn resource(&self, known: &str, decoded: &str) -> Option<&str> {
+        let own = |at: usize| &*self.entries(ListKind::Resources)[at].shown;
+        match self.find(ListKind::Resources, decoded) {
+            Some(entry) => Some(&entry.shown),
+            None => self.normalised.get(known).map(|at| own(*at)),
+        }
+    }
+
+    /// The same at the server's own endpoint, where only what is no URI is called something else.
+    pub(super) fn own_resource(&self, server: &ServerName, known: &str) -> String {
+        let encoded = split_uri(known).filter(|(of, own)| *of == server.as_str() && !is_uri(own));
+        let decoded = encoded.map_or_else(|| known.to_owned(), |(_, own)| own);
+        self.resource(known, &decoded).unwrap_or(known).to_owned()
+    }
+
     fn list(&self, kind: ListKind) -> &Entries {
         &self.lists[kind as usize]
     }
@@ -141,6 +164,20 @@ impl Entries {
         by_name.sort_unstable_by(|&a, &b| entries[a].shown.cmp(&entries[b].shown));
         Self { entries, by_name }
     }
+}
+
+/// What clients make of resources' URIs that normalise them (the URL standard), where that is something else: at the
+/// server's own endpoint, and at common ones.
+fn normalised(server: &ServerName, resources: &[Entry]) -> HashMap<Box<str>, usize> {
+    let mut known = HashMap::new();
+    for (at, entry) in resources.iter().enumerate() {
+        for written in [entry.shown.to_string(), qualify_uri(server.as_str(), &entry.shown)] {
+            if let Some(url) = Url::parse(&written).ok().filter(|url| url.as_str() != written) {
+                known.entry(url.as_str().into()).or_insert(at);
+            }
+        }
+    }
+    known
 }
 
 /// Whether a method is one of an extension: its first words are the extension's name (`com.example/maps` of

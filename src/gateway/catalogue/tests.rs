@@ -88,6 +88,36 @@ fn resources_of_two_servers_with_one_uri_are_both_there() {
 }
 
 #[test]
+fn resources_are_found_under_what_clients_make_of_their_uris() {
+    let uris = ["Note://One", "file:///my docs/ä.txt", "readme.md", "a:b", "http://example.com"];
+    let list: Vec<_> = uris.iter().map(|uri| serde_json::json!({"uri": uri})).collect();
+    let payload = serde_json::json!({ "resources": list }).to_string();
+    let servers = ["GitHub", "my_server", "2nd", "plain"];
+    let parts = servers.map(|server| read(server, &payload));
+    let view = View::build(Naming::Qualified, &parts);
+    let shown = page(&view, ListKind::Resources, None).0;
+    assert_eq!(shown.len(), servers.len() * uris.len());
+    assert_eq!(shown[0], "github.12+Note://One");
+    for (at, shown) in shown.iter().enumerate() {
+        let expected = Some((name(servers[at / uris.len()]), uris[at % uris.len()].to_owned()));
+        assert_eq!(view.resource(shown), expected);
+        let normal = url::Url::parse(shown).expect("a URI");
+        assert_eq!(view.resource(normal.as_str()), expected, "{normal}");
+    }
+    // As it was before, and as clients wrote that.
+    for (written, server) in [("GitHub", "GitHub"), ("github", "GitHub"), ("my_server", "my_server"), ("2nd", "2nd")] {
+        assert_eq!(view.resource(&format!("{written}+a:b")), Some((name(server), "a:b".to_owned())));
+    }
+    let own = View::build(Naming::Own, &parts[..1]);
+    for (at, shown) in page(&own, ListKind::Resources, None).0.iter().enumerate() {
+        let normal = url::Url::parse(shown).expect("a URI");
+        for written in [shown.as_str(), normal.as_str(), uris[at]] {
+            assert_eq!(own.resource(written), Some((name("GitHub"), uris[at].to_owned())), "{written}");
+        }
+    }
+}
+
+#[test]
 fn names_that_deceive_are_left_out_and_reported() {
     let long = "x".repeat(257);
     let bad = [
@@ -186,10 +216,67 @@ fn capabilities_are_merged() {
         of(Naming::Own, &[a]),
         r#"{"tools":{"listChanged":true},"resources":{"subscribe":true,"listChanged":true},"experimental":{"x":{"n":1}}}"#
     );
-    assert_eq!(
-        of(Naming::Own, &[b]),
-        r#"{"completions":{},"experimental":{"x":2,"y":{}},"logging":{},"future":{"k":1}}"#
-    );
+    assert_eq!(of(Naming::Own, &[b]), r#"{"completions":{},"experimental":{"y":{}},"logging":{},"future":{"k":1}}"#);
+}
+
+#[test]
+fn capabilities_of_one_server_do_not_break_the_handshake_for_all() {
+    let deep = format!("{}1{}", "{\"a\":".repeat(3000), "}".repeat(3000));
+    let digits = "9".repeat(5000);
+    let large = "x".repeat(20_000);
+    let many = (0..70).map(|i| format!("\"m{i}\":{{}}")).collect::<Vec<_>>().join(",");
+    let cases = [
+        (r#""experimental":{"x":5,"y":{}}"#.to_owned(), r#""experimental":{"y":{}}"#, "/experimental/x"),
+        (r#""extensions":{"a/b":5,"y":{}}"#.to_owned(), r#""extensions":{"y":{}}"#, "/extensions/a~1b"),
+        (r#""extensions":[],"logging":null"#.to_owned(), r#""extensions":{}"#, "/extensions"),
+        (format!(r#""experimental":{{"x":{{"n":{digits}}}}}"#), r#""experimental":{"x":{}}"#, "/experimental/x/n"),
+        (
+            format!(r#""experimental":{{"x":{{"n":"{large}"}},"y":{{}}}}"#),
+            r#""experimental":{"y":{}}"#,
+            "/experimental/x",
+        ),
+        (
+            r#""resources":{"subscribe":"yes"}"#.to_owned(),
+            r#""resources":{"listChanged":true}"#,
+            "/resources/subscribe",
+        ),
+    ];
+    for (declared, expected, pointer) in cases {
+        let (part, warnings) = read_with("s", &format!("{{\"capabilities\":{{{declared}}}}}"), &ToolRules::default());
+        assert_eq!(View::build(Naming::Own, &[part]).capabilities(), format!("{{{expected}}}"));
+        assert!(warnings[0].starts_with("capabilities: ") && warnings[0].contains(pointer), "{warnings:?}");
+    }
+    for declared in [format!("\"experimental\":{{\"x\":{deep}}}"), format!("\"extensions\":{{{many}}}")] {
+        let part = read("s", &format!("{{\"capabilities\":{{{declared}}}}}"));
+        let view = View::build(Naming::Qualified, &[part, read("t", r#"{"capabilities":{"experimental":{"z":{}}}}"#)]);
+        assert!(
+            serde_json::from_str::<serde_json::Value>(view.capabilities())
+                .is_ok_and(|all| all["experimental"]["z"].is_object())
+        );
+        assert!(!view.capabilities().contains("m64"));
+    }
+}
+
+#[test]
+fn what_a_server_does_wrong_in_all_its_tools_is_said_once() {
+    let tools: Vec<String> = (0..5).map(|i| format!(r#"{{"name":"t{i}","annotations":{{"title":null}}}}"#)).collect();
+    let (part, warnings) = read_with("s", &format!(r#"{{"tools":[{}]}}"#, tools.join(",")), &ToolRules::default());
+    assert_eq!(part.1.count(ListKind::Tools), 5);
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(warnings[0].starts_with("tool \"t0\": `/annotations/title` is not a string"), "{warnings:?}");
+    assert!(warnings[0].ends_with("(and the same in 4 more)"), "{warnings:?}");
+}
+
+#[test]
+fn an_output_schema_that_clients_cannot_compile_leaves_and_its_tool_stays() {
+    let payload = r##"{"tools":[{"name":"a","outputSchema":{"type":"object","properties":{"x":{"type":"strin"}}},"inputSchema":{"type":"object"}},
+        {"name":"b","inputSchema":{"type":"object"},"outputSchema":{"$id":"urn:x","type":"object","properties":{"x":{"$ref":"#/$defs/y"}},"$defs":{"y":{}}}}]}"##;
+    let (part, warnings) = read_with("s", payload, &ToolRules::default());
+    let tools = all(&View::build(Naming::Own, &[part]), ListKind::Tools);
+    assert!(tools.starts_with(r#"{"tools":[{"name":"a","inputSchema":{"type":"object"}},"#), "{tools}");
+    assert!(tools.contains(r##""outputSchema":{"type":"object","properties":{"x":{"$ref":"#/$defs/y"}},"##), "{tools}");
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(warnings[0].contains("`/outputSchema/properties/x/type`"), "{warnings:?}");
 }
 
 #[test]
@@ -252,7 +339,7 @@ fn an_annotation_that_clients_must_not_follow_leaves_and_its_tool_stays() {
 
 proptest! {
     #[test]
-    fn names_and_uris_lead_back(server in "[a-z0-9-]{1,8}(_[a-z]{1,4})?", tools in prop::collection::btree_set("[a-zA-Z_./ é-]{1,12}", 1..8)) {
+    fn names_and_uris_lead_back(server in "[a-zA-Z0-9-]{1,8}(_[a-zA-Z]{1,4})?", tools in prop::collection::btree_set("[a-zA-Z_./ é-]{1,12}", 1..8)) {
         let list: Vec<_> = tools.iter().map(|t| serde_json::json!({"name": t})).collect();
         let uris: Vec<_> = tools.iter().map(|t| serde_json::json!({"uri": format!("ui://{t}"), "name": t})).collect();
         let part = read(&server, &serde_json::json!({"tools": list, "prompts": list, "resources": uris}).to_string());
@@ -263,7 +350,10 @@ proptest! {
             prop_assert_eq!((found.server.as_str(), found.name), (server.as_str(), tool.as_str()));
             prop_assert!(view.prompt(&qualify_name(&server, tool)).is_some());
             let uri = format!("ui://{tool}");
-            prop_assert_eq!(view.resource(&qualify_uri(&server, &uri)), Some((name(&server), uri)));
+            let qualified = qualify_uri(&server, &uri);
+            prop_assert_eq!(view.resource(&qualified), Some((name(&server), uri.clone())));
+            let normal = url::Url::parse(&qualified).expect("a URI for every client");
+            prop_assert_eq!(view.resource(normal.as_str()), Some((name(&server), uri)));
         }
     }
 

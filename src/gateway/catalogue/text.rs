@@ -1,9 +1,8 @@
 //! Characters that people do not see but models read: they are no part of a name, and leave titles and descriptions.
 
-use std::{borrow::Cow, fmt, ops::Range};
+use std::{borrow::Cow, ops::Range};
 
 use mcproxy_mcp::json_string;
-use serde::{Deserialize, Deserializer, de::Visitor};
 
 /// Longest name of a tool or prompt, in characters.
 pub(super) const MAX_NAME: usize = 256;
@@ -62,11 +61,8 @@ pub(super) fn hidden_in(json: &str, keys: &[&str]) -> Vec<(Range<usize>, String)
             continue;
         }
         if std::mem::take(&mut shown) && raw.bytes().any(suspicious) {
-            // A string with half a surrogate pair cannot be decoded; what can be is kept.
-            let text = decode(raw).unwrap_or_else(|| Cow::Owned(decode_lossy(raw)));
-            let lone = matches!(&text, Cow::Owned(text) if text.contains(char::REPLACEMENT_CHARACTER))
-                && !raw.contains('\u{fffd}');
-            if lone || text.chars().any(is_hidden_in_text) {
+            // Halves of surrogate pairs, the one thing that cannot be decoded, were replaced before.
+            if let Some(text) = decode(raw).filter(|text| text.chars().any(is_hidden_in_text)) {
                 found.push((range, json_string(&visible(&text)).get().to_owned()));
             }
         }
@@ -78,27 +74,6 @@ pub(super) fn hidden_in(json: &str, keys: &[&str]) -> Vec<(Range<usize>, String)
 pub(super) fn decode(raw: &str) -> Option<Cow<'_, str>> {
     let plain = raw.strip_prefix('"')?.strip_suffix('"')?;
     if plain.contains('\\') { serde_json::from_str(raw).ok().map(Cow::Owned) } else { Some(Cow::Borrowed(plain)) }
-}
-
-/// Reads a JSON string as bytes: the one way in which serde_json takes lone surrogates.
-fn decode_lossy(raw: &str) -> String {
-    struct Bytes(Vec<u8>);
-    impl<'de> Deserialize<'de> for Bytes {
-        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-            struct Any;
-            impl Visitor<'_> for Any {
-                type Value = Bytes;
-                fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                    f.write_str("a string")
-                }
-                fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Bytes, E> {
-                    Ok(Bytes(bytes.to_vec()))
-                }
-            }
-            deserializer.deserialize_bytes(Any)
-        }
-    }
-    serde_json::from_str::<Bytes>(raw).map(|b| String::from_utf8_lossy(&b.0).into_owned()).unwrap_or_default()
 }
 
 struct Token {
@@ -151,13 +126,6 @@ mod tests {
         );
         let harmless = r#"{"description":"tab\tline\nümlaut \"quoted\" ☃","title":1.50e3}"#;
         assert_eq!(cleaned(harmless), harmless);
-    }
-
-    #[test]
-    fn half_a_surrogate_pair_does_not_hide_anything() {
-        let out = cleaned(r#"{"description":"a\ud800b\u202e"}"#);
-        assert!(!out.contains("\\u202e") && !out.contains('\u{202e}'), "{out}");
-        assert!(serde_json::from_str::<serde_json::Value>(&out).is_ok(), "{out}");
     }
 
     #[test]

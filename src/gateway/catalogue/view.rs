@@ -120,11 +120,14 @@ impl View {
     /// The server of a resource and its own URI for it, listed or not: what fits a template is in no list.
     pub(crate) fn resource(&self, uri: &str) -> Option<(ServerName, String)> {
         match self.naming {
-            Naming::Own => self.servers.first().map(|(server, _)| (server.clone(), uri.to_owned())),
+            Naming::Own => {
+                self.servers.first().map(|(server, catalogue)| (server.clone(), catalogue.own_resource(server, uri)))
+            }
             Naming::Qualified => {
                 let (server, own) = split_uri(uri)?;
-                let (server, _) = self.server(server)?;
-                Some((server.clone(), own))
+                let (server, catalogue) = self.server_in_uri(&server)?;
+                let listed = catalogue.resource(uri, &own).map(str::to_owned);
+                Some((server.clone(), listed.unwrap_or(own)))
             }
         }
     }
@@ -222,6 +225,12 @@ impl View {
             }
         };
         catalogue.find(kind, own).map(|entry| Target { server, name: entry.own(), mirrored: entry.mirrored() })
+    }
+
+    /// The server that a URI names. Names stood there as they are once, and clients wrote them small.
+    fn server_in_uri(&self, name: &str) -> Option<&(ServerName, Arc<ServerCatalogue>)> {
+        let mut alike = self.servers.iter().filter(|(server, _)| server.as_str().eq_ignore_ascii_case(name));
+        self.server(name).or_else(|| alike.next().filter(|_| alike.next().is_none()))
     }
 
     fn server(&self, name: &str) -> Option<&(ServerName, Arc<ServerCatalogue>)> {

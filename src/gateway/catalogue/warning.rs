@@ -2,17 +2,19 @@ use std::fmt;
 
 use mcproxy_ipc::ServerName;
 
-use super::ListKind;
+use super::{ListKind, check::Mended};
 
 /// Something about one entry of a server's catalogue that an operator may want to know.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct CatalogueWarning {
-    /// What kind of entry.
-    pub(crate) kind: ListKind,
+    /// What kind of entry; `None`: what the server says of itself.
+    pub(crate) kind: Option<ListKind>,
     /// Its name or URI, shortened and with hidden characters escaped.
     pub(crate) name: String,
     /// What is wrong, and what was done.
     pub(crate) problem: Problem,
+    /// So many further entries had the same mended.
+    pub(crate) more: usize,
 }
 
 /// What is wrong with an entry.
@@ -39,15 +41,15 @@ pub(crate) enum Problem {
     /// A rename that leads to a name that is taken or unusable.
     #[error("left out: `tools.rename` calls it `{0}`, which {1}")]
     BadRename(String, &'static str),
-    /// An `inputSchema` that clients refuse together with the whole list.
-    #[error("left out: its inputSchema is not of type `object`, and clients would refuse the whole list")]
-    BadSchema,
     /// Needs tasks, which are not offered.
     #[error("left out: it can only be run as a task")]
     NeedsTasks,
-    /// A field of the wrong JSON type.
-    #[error("`{0}` has the wrong JSON type and was left out")]
-    BadField(&'static str),
+    /// Something in it that clients refuse together with the whole list, and that cannot be mended.
+    #[error("left out: {}, and clients would refuse the whole list", .0.fault())]
+    Unfit(Mended),
+    /// Something in it that clients refuse, and that was mended.
+    #[error("{0}")]
+    Mended(Mended),
     /// An `x-mcp-header` that breaks its rules.
     #[error("an `x-mcp-header` in its inputSchema {0}; it was left out, or clients would leave the tool out")]
     BadHeader(&'static str),
@@ -69,6 +71,24 @@ pub(crate) enum Problem {
         "its name has characters that some clients and models refuse (all take letters, digits, `_` and `-`); rename it in `tools.rename`"
     )]
     OddName,
+    /// It is over a bound.
+    #[error("`{pointer}` has {bytes} bytes, more than {limit}, and was left out")]
+    TooLarge {
+        /// What, as a JSON pointer.
+        pointer: String,
+        /// Its length.
+        bytes: usize,
+        /// What is allowed.
+        limit: usize,
+    },
+    /// It is over a bound.
+    #[error("cut after {limit} of {bytes} bytes")]
+    Cut {
+        /// Its length.
+        bytes: usize,
+        /// What is allowed.
+        limit: usize,
+    },
     /// More of the same.
     #[error("{0} further warnings of this server are not shown")]
     More(usize),
@@ -76,7 +96,14 @@ pub(crate) enum Problem {
 
 impl fmt::Display for CatalogueWarning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} \"{}\": {}", self.kind.noun(), self.name, self.problem)
+        match self.kind {
+            Some(kind) => write!(f, "{} \"{}\": {}", kind.noun(), self.name, self.problem)?,
+            None => write!(f, "{}: {}", self.name, self.problem)?,
+        }
+        match self.more {
+            0 => Ok(()),
+            more => write!(f, " (and the same in {more} more)"),
+        }
     }
 }
 
@@ -95,19 +122,28 @@ impl<'a> Warnings<'a> {
         Self { server, list: Vec::new(), more: 0 }
     }
 
-    pub(super) fn add(&mut self, kind: ListKind, name: &str, problem: Problem) {
+    pub(super) fn add(&mut self, kind: impl Into<Option<ListKind>>, name: &str, problem: Problem) {
+        let kind = kind.into();
+        // What a server's library does wrong it does everywhere.
+        let same = |other: &&mut CatalogueWarning| other.kind == kind && other.problem == problem;
+        if matches!(problem, Problem::Mended(_))
+            && let Some(known) = self.list.iter_mut().find(same)
+        {
+            known.more += 1;
+            return;
+        }
         if self.list.len() == Self::MAX {
             self.more += 1;
             return;
         }
         let name = name.chars().take(80).flat_map(char::escape_debug).collect();
-        self.list.push(CatalogueWarning { kind, name, problem });
+        self.list.push(CatalogueWarning { kind, name, problem, more: 0 });
     }
 
     pub(super) fn finish(mut self) -> Vec<CatalogueWarning> {
         if self.more > 0 {
             let problem = Problem::More(self.more);
-            self.list.push(CatalogueWarning { kind: ListKind::Tools, name: "…".into(), problem });
+            self.list.push(CatalogueWarning { kind: None, name: "…".into(), problem, more: 0 });
         }
         self.list
     }

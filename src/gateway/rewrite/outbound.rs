@@ -5,7 +5,7 @@ use std::{borrow::Cow, sync::LazyLock};
 use mcproxy_mcp::{ProtocolVersion, RawObject, RawValue, json_string, qualify_task, qualify_uri};
 use memchr::memmem::Finder;
 
-use super::{Splices, splice::elements};
+use super::{Splices, splice::elements, ui_refs};
 use crate::gateway::catalogue::Naming;
 
 /// One of the functions here: the client's naming, the server, its result, the client's version.
@@ -73,6 +73,7 @@ impl Outbound<'_> {
         if task && object.get_string("resultType").as_deref() == Some("task") {
             self.task_id(&object, &mut edits);
         }
+        self.ui_refs(&object, &mut edits);
         let content = elements(object.get("content"));
         let value = object.get("structuredContent").filter(|_| structured);
         // Only an object may stand there up to 2025-11-25.
@@ -105,7 +106,9 @@ impl Outbound<'_> {
         let Ok(object) = RawObject::from_text(raw) else { return Cow::Borrowed(raw) };
         let mut edits = Splices::of(raw);
         self.task_id(&object, &mut edits);
+        self.ui_refs(&object, &mut edits);
         if let Some(result) = object.get_object("result").filter(|_| self.concerns(raw)) {
+            self.ui_refs(&result, &mut edits);
             for block in elements(result.get("content")) {
                 self.block(block, &mut edits);
             }
@@ -125,6 +128,7 @@ impl Outbound<'_> {
         }
         let Ok(object) = RawObject::from_text(raw) else { return Cow::Borrowed(raw) };
         let mut edits = Splices::of(raw);
+        self.ui_refs(&object, &mut edits);
         for message in elements(object.get("messages")) {
             let content = RawObject::from_raw(message).ok().and_then(|message| message.get("content"));
             match content {
@@ -141,9 +145,11 @@ impl Outbound<'_> {
         }
         let Ok(object) = RawObject::from_text(raw) else { return Cow::Borrowed(raw) };
         let mut edits = Splices::of(raw);
+        self.ui_refs(&object, &mut edits);
         for part in elements(object.get("contents")) {
             if let Ok(part) = RawObject::from_raw(part) {
                 self.uri(&part, &mut edits);
+                self.ui_refs(&part, &mut edits);
             }
         }
         edits.finish()
@@ -152,11 +158,15 @@ impl Outbound<'_> {
     /// Whether a result may hold a block that is changed; decided without parsing it.
     fn concerns(&self, raw: &str) -> bool {
         let links = self.naming == Naming::Qualified || self.version < ProtocolVersion::V2025_06_18;
-        (links && holds(raw, &RESOURCE)) || (self.version < ProtocolVersion::V2025_03_26 && holds(raw, &AUDIO))
+        let refers = self.naming == Naming::Qualified && ui_refs::may_be_in(raw);
+        refers
+            || (links && holds(raw, &RESOURCE))
+            || (self.version < ProtocolVersion::V2025_03_26 && holds(raw, &AUDIO))
     }
 
     fn block(&self, raw: &RawValue, edits: &mut Splices<'_>) {
         let Ok(block) = RawObject::from_raw(raw) else { return };
+        self.ui_refs(&block, edits);
         match block.get_string("type").as_deref() {
             Some("resource_link") if self.version < ProtocolVersion::V2025_06_18 => {
                 edits.replace(raw, self.link_as_text(&block));
@@ -165,6 +175,7 @@ impl Outbound<'_> {
             Some("resource") => {
                 if let Some(resource) = block.get_object("resource") {
                     self.uri(&resource, edits);
+                    self.ui_refs(&resource, edits);
                 }
             }
             Some("audio") if self.version < ProtocolVersion::V2025_03_26 => {
@@ -183,6 +194,16 @@ impl Outbound<'_> {
         }
         if let (Some(raw), Some(uri)) = (object.get("uri"), object.get_string("uri")) {
             edits.replace(raw, json_string(&qualify_uri(self.server, &uri)).get().to_owned());
+        }
+    }
+
+    /// The references in the `_meta` of an object.
+    fn ui_refs(&self, object: &RawObject<'_>, edits: &mut Splices<'_>) {
+        let Some(meta) = object.get_object("_meta").filter(|_| self.naming == Naming::Qualified) else { return };
+        for reference in ui_refs::of_meta(&meta) {
+            if let Ok(uri) = serde_json::from_str::<String>(reference.get()) {
+                edits.replace(reference, json_string(&qualify_uri(self.server, &uri)).get().to_owned());
+            }
         }
     }
 
@@ -231,6 +252,25 @@ mod tests {
         let expected = r#"{ "content":[{"type":"text","text":"resource"},{"n":1.50,"type":"resource_link","uri":"s+f:///a","name":"uri"},{"type":"resource","resource":{"uri":"ui://s+x/y","text":"uri"}}], "big":12345678901234567890123}"#;
         assert_eq!(call_result(Q, "s", raw, NOW), expected);
         assert!(matches!(call_result(Naming::Own, "s", raw, NOW), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn references_to_user_interfaces_are_rewritten_wherever_they_stand() {
+        let meta = r#""_meta":{"ui":{"resourceUri":"ui://w/1"},"openai/outputTemplate":"ui://w/2","ui/resourceUri":"ui://w/3","n":1.50}"#;
+        let rewritten = meta.replace("ui://w", "ui://s+w");
+        let block = format!(r#"{{"type":"text","text":"x",{meta}}}"#);
+        let embedded = format!(r#"{{"type":"resource","resource":{{"uri":"a:b",{meta}}}}}"#);
+        for (raw, rewrite) in [
+            (format!(r#"{{"content":[],{meta}}}"#), call_result as ResultRewrite),
+            (format!(r#"{{"content":[{block},{embedded}]}}"#), call_result),
+            (format!(r#"{{"messages":[{{"role":"user","content":{block}}}],{meta}}}"#), prompt_result),
+            (format!(r#"{{"contents":[{{"uri":"a:b",{meta}}}],{meta}}}"#), read_result),
+            (format!(r#"{{"taskId":7,"result":{{"content":[{block}],{meta}}}}}"#), task_result),
+        ] {
+            let expected = raw.replace(meta, &rewritten).replace(r#""uri":"a:b""#, r#""uri":"s+a:b""#);
+            assert_eq!(rewrite(Q, "s", &raw, NOW), expected);
+            assert_eq!(rewrite(Naming::Own, "s", &raw, NOW), raw);
+        }
     }
 
     #[test]

@@ -31,8 +31,8 @@ impl<'a> Splices<'a> {
     }
 
     /// Puts `with` right behind the opening brace of an object.
-    pub(crate) fn insert_in(&mut self, object: &RawValue, with: &str) {
-        if let Some(range) = span(self.text, object.get()) {
+    pub(crate) fn insert_in(&mut self, object: &str, with: &str) {
+        if let Some(range) = span(self.text, object) {
             self.edits.push((range.start + 1..range.start + 1, with.to_owned()));
         }
     }
@@ -47,22 +47,36 @@ impl<'a> Splices<'a> {
 
     /// Adds a member at the end of an object that has at least one.
     pub(crate) fn append(&mut self, object: &RawObject<'_>, key: &str, json: &str) {
+        self.insert_last(object, &format!(",{}:{json}", json_string(key).get()));
+    }
+
+    /// Puts `with` behind the last member of an object that has at least one.
+    pub(crate) fn insert_last(&mut self, object: &RawObject<'_>, with: &str) {
         let end = object.iter().last().and_then(|(_, value)| span(self.text, value.get())).map(|range| range.end);
         if let Some(end) = end {
-            self.edits.push((end..end, format!(",{}:{json}", json_string(key).get())));
+            self.edits.push((end..end, with.to_owned()));
         }
     }
 
     /// Takes members out of an object (`object` is its text, `members` what was read from it).
     pub(crate) fn retain(&mut self, object: &str, members: &RawObject<'_>, keep: impl Fn(&str) -> bool) {
-        let Some(outer) = span(self.text, object) else { return };
+        self.keep(object, members.iter().map(|(key, value)| (keep(key), value)));
+    }
+
+    /// Takes elements out of an array, by their places.
+    pub(crate) fn retain_elements(&mut self, array: &str, elements: &[&RawValue], keep: impl Fn(usize) -> bool) {
+        self.keep(array, elements.iter().enumerate().map(|(at, value)| (keep(at), *value)));
+    }
+
+    fn keep<'v>(&mut self, outer: &str, items: impl Iterator<Item = (bool, &'v RawValue)>) {
+        let Some(outer) = span(self.text, outer) else { return };
         let mut kept_one = false;
-        // Where the leading run of removed members ends.
+        // Where the leading run of removed items ends.
         let mut leading_end = None;
         let mut previous_end = outer.start + 1;
-        for (key, value) in members.iter() {
+        for (keep, value) in items {
             let Some(range) = span(self.text, value.get()) else { return };
-            match (keep(key), kept_one) {
+            match (keep, kept_one) {
                 (true, _) => {
                     if let Some(end) = leading_end.take() {
                         let comma = self.text[end..].find(',').map_or(end, |at| end + at + 1);

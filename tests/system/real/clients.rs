@@ -67,7 +67,7 @@ pub(super) async fn rmcp_client(proxy: &Proxy) -> RunningService<RoleClient, Cli
     ClientConfig::default().serve(transport).await.expect("the handshake")
 }
 
-async fn modern_rmcp_client(proxy: &Proxy) -> RunningService<RoleClient, ClientConfig> {
+pub(super) async fn modern_rmcp_client(proxy: &Proxy) -> RunningService<RoleClient, ClientConfig> {
     let transport = StreamableHttpClientTransport::from_uri(proxy.url("/mcp"));
     let discover = ClientLifecycleMode::Discover { preferred_versions: vec![ProtocolVersion::V_2026_07_28] };
     ClientConfig::default().serve_with_lifecycle(transport, discover).await.expect("what the server is")

@@ -9,3 +9,4 @@ mod other_clients;
 mod pages;
 mod prefix;
 mod probes;
+mod readers;
