@@ -5,8 +5,8 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use mcproxy_ipc::{
-    ChangeStatus, Generation, LifecycleEvent, ProcessStatus, ServerDescription, ServerState, ServerStatus, StartStatus,
-    StatusReport,
+    ChangeStatus, Generation, LifecycleEvent, ListFailure, ProcessStatus, ServerDescription, ServerState, ServerStatus,
+    StartStatus, StatusReport,
 };
 use serde::Serialize;
 
@@ -53,11 +53,22 @@ pub(crate) struct ServerView<'a> {
     instances: Option<InstancesView>,
     rss_bytes: u64,
     last_error: Option<&'a str>,
+    list_failures: Vec<ListFailureView<'a>>,
     start: Option<StartView<'a>>,
     change: Option<ChangeView<'a>>,
     server: Option<DescriptionView<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     events: Option<Vec<EventView<'a>>>,
+}
+
+/// A list that a server declares and does not give.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ListFailureView<'a> {
+    method: &'a str,
+    error: &'a str,
+    attempts: u32,
+    retry_in_seconds: f64,
 }
 
 #[derive(Debug, Serialize)]
@@ -159,10 +170,22 @@ impl<'a> ServerView<'a> {
             instances: server.instances.map(|count| InstancesView { running: count.running, max: count.max }),
             rss_bytes: server.rss_bytes,
             last_error: server.last_error.as_deref(),
+            list_failures: server.list_failures.iter().map(ListFailureView::of).collect(),
             start: server.start.as_ref().map(StartView::of),
             change: server.change.as_ref().map(ChangeView::of),
             server: server.description.as_ref().map(DescriptionView::of),
             events: Some(server.events.iter().map(EventView::of).collect()),
+        }
+    }
+}
+
+impl<'a> ListFailureView<'a> {
+    fn of(failure: &'a ListFailure) -> Self {
+        Self {
+            method: &failure.method,
+            error: &failure.error,
+            attempts: failure.attempts,
+            retry_in_seconds: failure.retry_in.as_secs_f64(),
         }
     }
 }
@@ -264,6 +287,7 @@ mod tests {
             worker_pid: Some(4),
             server_pid: Some(5),
             instances: Some(InstanceCount { running: 2, max: 16 }),
+            list_failures: Vec::new(),
             rss_bytes: 8192,
             last_error: Some("it exited".into()),
             events: vec![LifecycleEvent {
@@ -295,7 +319,7 @@ mod tests {
             "gateway": null,
             "servers": [{
                 "name": "time", "state": "ready", "wanted": true, "sinceSeconds": 62.0, "generation": 2, "restarts": 1,
-                "retryInSeconds": null, "stale": false, "workerPid": 4, "serverPid": 5, "instances": {"running": 2, "max": 16}, "rssBytes": 8192, "lastError": "it exited",
+                "retryInSeconds": null, "stale": false, "workerPid": 4, "serverPid": 5, "instances": {"running": 2, "max": 16}, "rssBytes": 8192, "lastError": "it exited", "listFailures": [],
                 "start": null, "change": {"state": "failed", "start": null, "error": "it exited"},
                 "server": {
                     "name": "mcp-time", "version": "1.2", "protocolVersion": "2025-11-25", "era": "legacy", "probe": "as configured",

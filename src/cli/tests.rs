@@ -94,6 +94,7 @@ fn status() -> SupervisorToOperator {
         worker_pid: None,
         server_pid: None,
         instances: None,
+        list_failures: Vec::new(),
         rss_bytes: 0,
         last_error: None,
         events: Vec::new(),

@@ -1,12 +1,19 @@
 //! What sessions are told without having asked: lists that changed, and log lines of servers.
 
-use std::{rc::Rc, time::Duration};
+use std::{cell::RefCell, rc::Rc, time::Duration};
 
 use bytes::Bytes;
 use mcproxy_ipc::{ServerName, SessionKey, data::ServerEra};
 use mcproxy_mcp::{method, one_line, write_notification};
 
-use super::{level::Level, link::Link, session::Session, state::Gateway};
+use super::{
+    catalogue::{Changes, ListKind},
+    level::Level,
+    link::Link,
+    scope::Scope,
+    session::Session,
+    state::Gateway,
+};
 
 /// Changes within this time are announced once.
 const DEBOUNCE: Duration = Duration::from_millis(200);
@@ -14,22 +21,62 @@ const DEBOUNCE: Duration = Duration::from_millis(200);
 /// So long a call waits for its server to take note of a log level.
 const TELLING: Duration = Duration::from_secs(1);
 
-/// Watches all changes and tells every session and listener which of its lists differ from what they were.
+/// What servers announced and clients were not told yet: at most one entry for each server, session and kind of list.
+#[derive(Default)]
+pub(crate) struct Announced(RefCell<Vec<Announcement>>);
+
+#[derive(Debug, PartialEq, Eq)]
+struct Announcement {
+    server: ServerName,
+    only: Option<SessionKey>,
+    kind: ListKind,
+}
+
+impl Announced {
+    fn add(&self, announcement: Announcement) {
+        let mut all = self.0.borrow_mut();
+        if !all.contains(&announcement) {
+            all.push(announcement);
+        }
+    }
+
+    fn take(&self) -> Vec<Announcement> {
+        self.0.take()
+    }
+}
+
+/// A server announced that a list has changed. Those who listen hear that even if it looks as before: it is the server's
+/// word.
+pub(crate) fn list_changed(gateway: &Gateway, server: &ServerName, kind: ListKind, only: Option<SessionKey>) {
+    gateway.announced.add(Announcement { server: server.clone(), only, kind });
+    gateway.fleet.nudge();
+}
+
+/// What was announced to a client of this endpoint.
+fn announced_to(gateway: &Gateway, all: &[Announcement], scope: &Scope, key: SessionKey) -> Changes {
+    let concerns = |a: &&Announcement| a.only.is_none_or(|only| only == key) && gateway.fleet.shows(scope, &a.server);
+    all.iter().filter(concerns).fold(Changes::default(), |changes, a| changes.with(a.kind))
+}
+
+/// Watches all changes and tells every session and listener which of its lists differ from what they were, or are said to.
 pub(crate) async fn run(gateway: Rc<Gateway>) {
     let mut changes = gateway.fleet.watch();
     while changes.changed().await.is_ok() {
         tokio::time::sleep(DEBOUNCE).await;
         changes.mark_unchanged();
+        let announced = gateway.announced.take();
         for session in gateway.sessions.all() {
             let view = gateway.fleet.view(session.scope());
             // Before `initialize` there is nothing that could have changed for a client.
             if let Some(before) = session.replace_lists(&view) {
-                session.announce(view.changes_since(&before));
+                let said = announced_to(&gateway, &announced, session.scope(), session.key());
+                session.announce(view.changes_since(&before).or(said));
             }
         }
         for listener in gateway.listeners.all() {
             if gateway.fleet.has(listener.scope()) {
-                listener.look_at(&gateway.fleet.view(listener.scope()));
+                let said = announced_to(&gateway, &announced, listener.scope(), listener.key());
+                listener.look_at(&gateway.fleet.view(listener.scope()), said);
             } else {
                 listener.finish(); // its endpoint is not configured any more
             }

@@ -8,7 +8,7 @@ use mcproxy_mcp::{
 use super::{
     builtin,
     caller::Caller,
-    catalogue::{Naming, Target, View},
+    catalogue::{ListKind, Naming},
     exchange::Exchange,
     forward::{Forward, wait_for},
     reply::Reply,
@@ -20,7 +20,7 @@ use super::{
 /// `tools/call`
 pub(crate) async fn tool(exchange: &Exchange, mut params: RawObject<'_>) -> Option<Reply> {
     drop_null_arguments(&mut params);
-    let (server, name) = match find(exchange, method::TOOLS_CALL, &params, View::tool).await {
+    let (server, name) = match find(exchange, ListKind::Tools, &params).await {
         Ok(target) => target,
         Err(error) => return Some(error.into()),
     };
@@ -40,7 +40,7 @@ pub(crate) async fn tool(exchange: &Exchange, mut params: RawObject<'_>) -> Opti
 /// `prompts/get`
 pub(crate) async fn prompt(exchange: &Exchange, mut params: RawObject<'_>) -> Option<Reply> {
     drop_null_arguments(&mut params);
-    let (server, name) = match find(exchange, method::PROMPTS_GET, &params, View::prompt).await {
+    let (server, name) = match find(exchange, ListKind::Prompts, &params).await {
         Ok(target) => target,
         Err(error) => return Some(error.into()),
     };
@@ -80,7 +80,13 @@ pub(crate) async fn read(exchange: &Exchange, mut params: RawObject<'_>) -> Opti
 
 /// `completion/complete`
 pub(crate) async fn complete(exchange: &Exchange, mut params: RawObject<'_>) -> Option<Reply> {
-    let (server, reference) = match rewrite::completion_ref(&exchange.view(), &params) {
+    let view = exchange.view();
+    let prompt = |name: &str| match view.prompt(name) {
+        Some(target) => Some((target.server.clone(), target.name.to_owned())),
+        None => unlisted(exchange, ListKind::Prompts, name),
+    };
+    let resource = |uri: &str| resource_named(exchange, uri).ok();
+    let (server, reference) = match rewrite::completion_ref(&params, prompt, resource) {
         Ok(target) => target,
         Err(error) => return Some(error.into()),
     };
@@ -160,12 +166,12 @@ fn own_meta(exchange: &Exchange, server: &ServerName, params: &RawObject<'_>) ->
     }
 }
 
-/// Which server a tool or prompt belongs to, and its name there; waits for the server if it is starting.
+/// Which server a tool or prompt belongs to, and its name there; waits for the server if it is starting. What a server has
+/// not listed it may know all the same.
 async fn find(
     exchange: &Exchange,
-    method: &str,
+    kind: ListKind,
     params: &RawObject<'_>,
-    find: impl for<'v> Fn(&'v View, &str) -> Option<Target<'v>>,
 ) -> Result<(ServerName, String), ErrorObject> {
     let name = required(params, "name")?;
     // In 2026-07-28 it is the server that decides on a task, and the word means nothing any more.
@@ -174,7 +180,7 @@ async fn find(
     }
     let look_up = || {
         let view = exchange.view();
-        let target = find(&view, &name)?;
+        let target = if kind == ListKind::Tools { view.tool(&name) } else { view.prompt(&name) }?;
         let agreed = match &exchange.caller {
             Caller::Visitor(visitor) => visitor.param_headers().check(target.mirrored, params.get("arguments")),
             Caller::Session(_) => Ok(()),
@@ -185,15 +191,26 @@ async fn find(
         return found;
     }
     // Not shown at this moment. If its server is known, that server's state is the answer.
-    let server = match exchange.naming() {
-        Naming::Own => known_server(exchange, None),
-        Naming::Qualified => split_name(&name).and_then(|(server, _)| known_server(exchange, Some(server))),
+    let Some((server, own)) = unlisted(exchange, kind, &name) else {
+        return Err(unknown_name(exchange, kind, &name));
     };
-    if let Some(server) = server {
-        let token = params.get_object("_meta").and_then(|meta| meta.get("progressToken"));
-        wait_for(exchange, &server, token).await?;
-    }
-    look_up().unwrap_or_else(|| Err(unknown_name(exchange, method, &name)))
+    let token = params.get_object("_meta").and_then(|meta| meta.get("progressToken"));
+    wait_for(exchange, &server, token).await?;
+    look_up().unwrap_or(Ok((server, own)))
+}
+
+/// The server that a name points to, though it is in no list, and what it is called there. Its tool rules hold as for what is
+/// listed.
+fn unlisted(exchange: &Exchange, kind: ListKind, name: &str) -> Option<(ServerName, String)> {
+    let (server, shown) = match exchange.naming() {
+        Naming::Own => (known_server(exchange, None)?, name),
+        Naming::Qualified => {
+            let (server, shown) = split_name(name)?;
+            (known_server(exchange, Some(server))?, shown)
+        }
+    };
+    let own = exchange.gateway.fleet.unlisted(&server, kind, shown)?;
+    Some((server, own))
 }
 
 /// The server of that name, or the only one of the endpoint, if it is configured and shown there.
@@ -208,10 +225,10 @@ fn known_server(exchange: &Exchange, name: Option<&str>) -> Option<ServerName> {
     (fleet.shows(scope, &name) && fleet.route(name.as_str()).is_some()).then_some(name)
 }
 
-fn unknown_name(exchange: &Exchange, method: &str, name: &str) -> ErrorObject {
+fn unknown_name(exchange: &Exchange, kind: ListKind, name: &str) -> ErrorObject {
     let shown: String = name.chars().take(128).collect();
-    let message = match method {
-        method::TOOLS_CALL => match exchange.view().nearest_tool(name) {
+    let message = match kind {
+        ListKind::Tools => match exchange.view().nearest_tool(name) {
             Some(near) => format!("Unknown tool: {shown}; did you mean {near}?"),
             None => format!("Unknown tool: {shown}"),
         },

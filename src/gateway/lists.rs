@@ -26,8 +26,29 @@ pub(crate) async fn page(
     };
     let gateway = &exchange.gateway;
     gateway.fleet.settled(exchange.scope(), gateway.settings().list_wait).await;
+    // Who turns pages goes on in the list that was begun.
+    if cursor.is_none() {
+        check(exchange, kind).await;
+    }
     let view = exchange.view();
     let readers = if exchange.caller.session().is_some() { Readers::Sessions } else { Readers::Visitors };
     let page = view.list(kind, cursor.as_deref(), readers);
     page.map(|page| (view, page)).map_err(|error| ErrorObject::new(ErrorCode::INVALID_PARAMS, error))
+}
+
+/// Lets workers look whether their servers' lists are too old. What the gateway knows is the answer all the same, but for
+/// servers that said themselves for how long it is true: those are waited for, for a moment.
+async fn check(exchange: &Exchange, kind: ListKind) {
+    let fleet = &exchange.gateway.fleet;
+    let mut waited_for = Vec::new();
+    for (server, link) in fleet.links(exchange.scope()) {
+        let session = link.is_per_session().then(|| exchange.caller.key());
+        link.check_list(kind, session);
+        if session.is_none() && fleet.states_ttl(&server, kind) {
+            waited_for.push(link);
+        }
+    }
+    for link in waited_for {
+        link.list_checked(kind).await;
+    }
 }

@@ -8,7 +8,7 @@ use mcproxy_ipc::{LogLevel, Route, ServerName, SessionKey, control::GatewaySetti
 use slog::{Logger, debug, info, o, warn};
 
 use super::{
-    announce,
+    announce::{self, Announced},
     archive::Archive,
     catalogue::Changes,
     fleet::{Applied, Destination, Fleet},
@@ -49,6 +49,8 @@ pub(crate) struct Gateway {
     pub(crate) tickets: Tickets<Continuation>,
     /// Pages that users of sessions were asked to visit.
     pub(crate) pages: Pages,
+    /// Which servers announced changes of their lists, until clients are told.
+    pub(crate) announced: Announced,
     /// What streams of sessions said lately.
     pub(crate) archive: Rc<Archive>,
     /// For questions about processes and logs.
@@ -74,6 +76,7 @@ impl Gateway {
             sessions: Sessions::new(inheritance, Instant::now()),
             tickets: Tickets::new(),
             pages: Pages::default(),
+            announced: Announced::default(),
             supervisor,
             patience: Patience::default(),
             metrics: Metrics::new(),
@@ -309,6 +312,7 @@ impl Gateway {
                                 }
                                 Err(error) => warn!(news_log, "cannot read a catalogue"; "error" => #error),
                             },
+                            News::ListChanged(kind, only) => announce::list_changed(&gateway, &name, kind, only),
                             News::Log(params, None) => announce::log_message(&gateway, &name, &params, None),
                             News::Log(params, Some(session)) => announce::log_to_one(&gateway, session, &params),
                             News::PageDone(params, only) => pages::done(&gateway, &name, &params, only),

@@ -13,7 +13,7 @@ use crate::context::Context;
 /// Steps of all servers together: a status has to fit into one frame of 1 MiB.
 const MAX_EVENTS: usize = 1500;
 /// The same for the bytes of their last errors.
-const MAX_ERRORS: usize = 192 * 1024;
+const MAX_ERRORS: usize = 96 * 1024;
 /// And for those of changes that are not in force.
 const MAX_CHANGE_ERRORS: usize = 64 * 1024;
 /// Of why one step was taken.
@@ -22,6 +22,9 @@ pub(crate) const MAX_REASON: usize = 160;
 const MAX_WORD: usize = 60;
 /// Of how the eras of all servers were found out.
 const MAX_PROBES: usize = 64 * 1024;
+/// Lists of all servers that are refused, and the bytes of why.
+const MAX_LIST_FAILURES: usize = 512;
+const MAX_LIST_ERRORS: usize = 32 * 1024;
 /// And for those of a configuration that is not in force.
 pub(crate) const MAX_CONFIG_ERROR: usize = 32 * 1024;
 
@@ -50,6 +53,10 @@ fn fit(mut status: ServerStatus, servers: usize) -> ServerStatus {
         event.reason = cut(std::mem::take(&mut event.reason), MAX_REASON);
     }
     status.last_error = fitting(status.last_error, servers);
+    status.list_failures.truncate((MAX_LIST_FAILURES / servers.max(1)).max(1));
+    for failure in &mut status.list_failures {
+        failure.error = cut(std::mem::take(&mut failure.error), MAX_LIST_ERRORS / 4 / servers.max(1));
+    }
     status.change = status.change.map(|change| match change {
         ChangeStatus::Failed(error) => ChangeStatus::Failed(cut(error, MAX_CHANGE_ERRORS / servers.max(1))),
         ChangeStatus::Starting(start) => ChangeStatus::Starting(fit_start(start)),
@@ -148,8 +155,8 @@ mod tests {
 
     use mcproxy_config::{MAX_RULES_BYTES, MAX_SERVERS};
     use mcproxy_ipc::{
-        CallTimeouts, CatalogueCounts, CatalogueKey, Generation, InstanceCount, LifecycleEvent, Need, Route,
-        ServerDescription, ServerName, ServerState, ToolRules,
+        CallTimeouts, CatalogueCounts, CatalogueKey, Generation, InstanceCount, LifecycleEvent, ListFailure, Need,
+        Route, ServerDescription, ServerName, ServerState, ToolRules,
         control::{Answer, SupervisorToGateway},
         data::ServerEra,
     };
@@ -221,6 +228,15 @@ mod tests {
             server_pid: Some(u32::MAX),
             instances: Some(InstanceCount { running: usize::MAX, max: usize::MAX }),
             rss_bytes: u64::MAX,
+            list_failures: vec![
+                ListFailure {
+                    method: "resources/templates/list".to_owned(),
+                    error: long(),
+                    attempts: u32::MAX,
+                    retry_in: Duration::MAX,
+                };
+                4
+            ],
             last_error: Some(long()),
             events: vec![event; 50],
         }

@@ -318,6 +318,9 @@ pub(crate) struct RawSettings {
     /// Seconds that the client, or its user, may take to answer what the server asks; the timeouts of the call stand still meanwhile.
     #[schemars(range(min = 0.001, max = 86400))]
     pub(crate) input_timeout: f64,
+    /// Seconds after which the lists of a server that does not announce changes are asked for again when a client asks for them; 0 or `null`: never. A `ttlMs` of the server wins.
+    #[schemars(range(min = 0, max = 604_800))]
+    pub(crate) list_ttl: Option<f64>,
     /// How the server is restarted after it ended.
     pub(crate) restart: RawRestart,
     /// Which tools are offered, and under which names.
@@ -344,6 +347,7 @@ impl Default for RawSettings {
             era: RawEra::Auto,
             client_features: None,
             input_timeout: 600.0,
+            list_ttl: Some(60.0),
             restart: RawRestart::default(),
             tools: RawTools::default(),
             limits: RawServerLimits::default(),

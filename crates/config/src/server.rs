@@ -39,6 +39,8 @@ pub struct ServerConfig {
     pub features: Option<ClientFeatures>,
     /// Which revisions of MCP are spoken to it.
     pub era: Era,
+    /// After how long its lists are asked for again, if it does not announce changes; `None`: never.
+    pub list_ttl: Option<Duration>,
     /// How sessions share it.
     pub instances: Instances,
     /// What follows when it ends.
@@ -148,6 +150,7 @@ impl ServerConfig {
                 features: self.features,
                 era: self.era.rule(None),
                 idle_timeout: self.start.idle_timeout(),
+                list_ttl: self.list_ttl,
                 limits: self.limits,
                 instances: self.instances,
                 data_socket,
@@ -249,6 +252,7 @@ pub(crate) fn check(
             RawEra::Legacy => Era::Legacy,
             RawEra::Modern => Era::Modern,
         },
+        list_ttl: settings.list_ttl.filter(|seconds| *seconds > 0.0).map(Duration::from_secs_f64),
         on_change: match settings.on_change {
             RawOnChange::Swap => OnChange::Swap,
             RawOnChange::Restart => OnChange::Restart,

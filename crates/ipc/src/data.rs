@@ -51,6 +51,13 @@ pub enum GatewayToWorker {
         /// Which one.
         session: SessionKey,
     },
+    /// A client asks for a list, which the gateway has: it is asked for again if it is too old. Answered by `ListChecked`.
+    CheckList {
+        /// The method that asks for it.
+        method: Cow<'static, str>,
+        /// Whose instance is meant, of a server that has one for each session.
+        session: Option<SessionKey>,
+    },
     /// A session is over, and with it the instance of the server that was its own.
     Release {
         /// Which one.
@@ -88,6 +95,18 @@ pub enum WorkerToGateway {
         revision: u64,
         /// What the gateway must know of the server to prepare its calls.
         traits: ServerTraits,
+    },
+    /// To `CheckList`: this list is as new as it has to be; a `Catalogue` came before if it changed.
+    ListChecked {
+        /// The method that asks for it.
+        method: Cow<'static, str>,
+    },
+    /// The server announced that a list has changed, and has been asked for it; a `Catalogue` came before if it differs.
+    ListChanged {
+        /// The method that asks for it.
+        method: Cow<'static, str>,
+        /// The one session that it concerns, when the server has an instance for each.
+        session: Option<SessionKey>,
     },
     /// Payload: the params of a `notifications/progress` without `progressToken`.
     Progress {

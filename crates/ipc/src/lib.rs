@@ -56,7 +56,7 @@ pub use spec::{
 };
 pub use state::{EndReason, Ended, Need, Route, ServerState};
 pub use status::{
-    CatalogueCounts, ChangeStatus, InstanceCount, LifecycleEvent, LogLine, ProcessStatus, RunningInstances,
-    ServerDescription, ServerStatus, StartStatus, StatusReport,
+    CatalogueCounts, ChangeStatus, InstanceCount, LifecycleEvent, ListFailure, LogLine, ProcessStatus,
+    RunningInstances, ServerDescription, ServerStatus, StartStatus, StatusReport,
 };
 pub use sweep::{Swept, sweep};

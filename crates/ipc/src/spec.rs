@@ -24,6 +24,9 @@ pub struct WorkerSpec {
     pub era: EraRule,
     /// After so long without a call the server may be ended; `None`: never.
     pub idle_timeout: Option<Duration>,
+    /// The lists of a server that does not announce their changes are asked for again when a client asks and they are older
+    /// than that; `None`: never.
+    pub list_ttl: Option<Duration>,
     /// What the worker accepts from the server.
     pub limits: ServerLimits,
     /// How sessions share the server.

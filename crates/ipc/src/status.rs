@@ -52,6 +52,19 @@ pub struct CatalogueCounts {
     pub templates: usize,
 }
 
+/// A list that a server declares and does not give.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListFailure {
+    /// The method that asks for it, such as `tools/list`.
+    pub method: String,
+    /// What the server answered, or that it did not.
+    pub error: String,
+    /// How often it was asked in vain.
+    pub attempts: u32,
+    /// When it is asked again.
+    pub retry_in: Duration,
+}
+
 /// The processes of a server that has one for each session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunningInstances {
@@ -139,6 +152,8 @@ pub struct ServerStatus {
     pub stale: bool,
     /// What it said about itself, once ready; of a server at rest, what it said last.
     pub description: Option<ServerDescription>,
+    /// The lists that it declares and does not give.
+    pub list_failures: Vec<ListFailure>,
     /// How its start goes, while it is starting.
     pub start: Option<StartStatus>,
     /// What has become of a change of its configuration, while that is not in force.

@@ -27,6 +27,11 @@ impl ListKind {
         }
     }
 
+    /// Which list a method asks for.
+    pub fn of_method(method: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.method() == method)
+    }
+
     /// The server capability that it comes with.
     pub fn capability(self) -> &'static str {
         match self {

@@ -1,6 +1,6 @@
 use std::io::{self, Write};
 
-use mcproxy_ipc::{ChangeStatus, ProcessStatus, ServerStatus, StartStatus, StatusReport};
+use mcproxy_ipc::{ChangeStatus, ListFailure, ProcessStatus, ServerStatus, StartStatus, StatusReport};
 use serde_json::json;
 use unicode_width::UnicodeWidthStr;
 
@@ -81,7 +81,7 @@ fn table(report: &StatusReport, folded: bool) -> Table {
     let headings = ["SERVER", "STATE", "SINCE", "RESTARTS", "TOOLS", "RSS", "LAST ERROR"];
     let mut table = Table::new(&headings, &[3, 4, 5]);
     for server in &report.servers {
-        let error = server.last_error.as_deref().and_then(first_line);
+        let error = trouble(server);
         let (state, last) = match note(server).filter(|_| folded) {
             Some(note) => (server.state.to_string(), [Some(note), error].into_iter().flatten().collect()),
             None => (state(server), Vec::from_iter(error)),
@@ -124,6 +124,17 @@ fn progress(start: &StartStatus) -> String {
     }
 }
 
+/// Why a server is not as it should be, in one line: a list that it does not give is what people miss.
+fn trouble(server: &ServerStatus) -> Option<String> {
+    let list = server.list_failures.first().map(refused);
+    list.or_else(|| server.last_error.as_deref().and_then(first_line))
+}
+
+fn refused(failure: &ListFailure) -> String {
+    let ListFailure { method, error, retry_in, .. } = failure;
+    format!("{method} failed: {}; next try in {}", one_line(error), duration(*retry_in))
+}
+
 fn first_line(text: &str) -> Option<String> {
     text.lines().map(one_line).find(|line| !line.is_empty())
 }
@@ -148,6 +159,9 @@ fn details(server: &ServerStatus, out: &mut dyn Write, width: Option<usize>) -> 
             c.tools, c.prompts, c.resources, c.templates
         );
         fact("offers", offers)?;
+    }
+    for failure in &server.list_failures {
+        fact("no list", format!("{} (asked {} times)", refused(failure), failure.attempts))?;
     }
     if server.stale {
         fact("listed", "as it offered it last; not confirmed since".to_owned())?;
@@ -214,6 +228,7 @@ mod tests {
             worker_pid: Some(4),
             server_pid: Some(5),
             instances: None,
+            list_failures: Vec::new(),
             rss_bytes: 50 << 20,
             last_error: None,
             events: Vec::new(),
@@ -301,6 +316,24 @@ playwright  backoff (retry in 8s)  1m 2s        12      -  50 MiB  the server ex
         let text = String::from_utf8(out).expect("text");
         assert!(text.lines().all(|line| line.width() <= 80), "{text}");
         assert!(text.contains("\n  the server exited with code 1, and said"), "{text}");
+    }
+
+    #[test]
+    fn a_list_that_is_refused_is_why_there_are_no_tools() {
+        let mut server = server("net", ServerState::Ready);
+        server.last_error = Some("an old one".into());
+        server.list_failures = vec![ListFailure {
+            method: "tools/list".into(),
+            error: "{\"code\":-32603,\"message\":\"fetch failed\"}".into(),
+            attempts: 3,
+            retry_in: Duration::from_secs(4),
+        }];
+        let line = "tools/list failed: {\"code\":-32603,\"message\":\"fetch failed\"}; next try in 4s";
+        assert_eq!(trouble(&server).as_deref(), Some(line));
+        let mut out = Vec::new();
+        details(&server, &mut out, None).expect("a Vec takes everything");
+        let text = String::from_utf8(out).expect("text");
+        assert!(text.contains(&format!("no list      {line} (asked 3 times)\n")), "{text}");
     }
 
     #[test]

@@ -172,6 +172,7 @@ mod tests {
             worker_pid: None,
             server_pid: None,
             instances: None,
+            list_failures: Vec::new(),
             rss_bytes: 0,
             last_error: Some("command not found: \u{1b}[31muvx".into()),
             events: Vec::new(),

@@ -214,7 +214,7 @@ fn has_object_output(tool: &RawObject<'_>) -> bool {
     kind.is_none_or(|kind| kind == Some(r#""object""#))
 }
 
-fn check_name(kind: ListKind, name: &str) -> Result<(), &'static str> {
+pub(super) fn check_name(kind: ListKind, name: &str) -> Result<(), &'static str> {
     if name.is_empty() {
         return Err("is empty");
     }
@@ -227,12 +227,12 @@ fn check_name(kind: ListKind, name: &str) -> Result<(), &'static str> {
     if name.chars().nth(MAX_NAME).is_some() { Err("has more than 256 characters") } else { Ok(()) }
 }
 
-fn permitted(rules: &ToolRules, name: &str) -> bool {
+pub(super) fn permitted(rules: &ToolRules, name: &str) -> bool {
     let any = |patterns: &[String]| patterns.iter().any(|pattern| glob::fits(pattern, name));
     (rules.allow.is_empty() || any(&rules.allow)) && !any(&rules.deny)
 }
 
-fn lookup<'r>(pairs: &'r [(String, String)], name: &str) -> Option<&'r str> {
+pub(super) fn lookup<'r>(pairs: &'r [(String, String)], name: &str) -> Option<&'r str> {
     pairs.iter().find(|(own, _)| own == name).map(|(_, new)| new.as_str())
 }
 

@@ -14,6 +14,7 @@ mod hints;
 mod list;
 mod server;
 mod text;
+mod unlisted;
 mod view;
 mod warning;
 
@@ -25,7 +26,8 @@ pub(crate) use hints::Hints;
 pub(crate) use mcproxy_mcp::ListKind;
 pub(crate) use server::ServerCatalogue;
 pub(crate) use text::{first_line, visible};
-pub(crate) use view::{Changes, Offered, Target, View};
+pub(crate) use unlisted::unlisted_name;
+pub(crate) use view::{Changes, Offered, View};
 pub(crate) use warning::{CatalogueWarning, Problem};
 
 /// How entries are called in a scope.

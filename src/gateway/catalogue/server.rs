@@ -79,7 +79,7 @@ impl ServerCatalogue {
     }
 
     /// How long a list stays true, where the server said so.
-    pub(super) fn hints(&self, kind: ListKind) -> Option<Hints> {
+    pub(crate) fn hints(&self, kind: ListKind) -> Option<Hints> {
         self.hints[kind as usize]
     }
 

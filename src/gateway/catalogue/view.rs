@@ -50,6 +50,24 @@ pub(crate) struct Changes {
 impl Changes {
     /// Nothing is as it was, or nobody knows.
     pub(crate) const ALL: Self = Self { tools: true, prompts: true, resources: true };
+
+    /// Those of both.
+    pub(crate) fn or(self, other: Self) -> Self {
+        Self {
+            tools: self.tools || other.tools,
+            prompts: self.prompts || other.prompts,
+            resources: self.resources || other.resources,
+        }
+    }
+
+    /// The same with one more.
+    pub(crate) fn with(self, kind: ListKind) -> Self {
+        match kind {
+            ListKind::Tools => Self { tools: true, ..self },
+            ListKind::Prompts => Self { prompts: true, ..self },
+            ListKind::Resources | ListKind::Templates => Self { resources: true, ..self },
+        }
+    }
 }
 
 /// A tool as a search sees it.

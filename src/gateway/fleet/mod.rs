@@ -20,7 +20,7 @@ mod server;
 use self::server::{Offer, Server, Serving};
 use super::{
     builtin,
-    catalogue::{CatalogueWarning, ServerCatalogue, View},
+    catalogue::{CatalogueWarning, ListKind, ServerCatalogue, View, unlisted_name},
     link::{Link, Load},
     scope::Scope,
 };
@@ -91,6 +91,11 @@ impl Fleet {
     /// Tells of every change: states, links, catalogues, groups.
     pub(crate) fn watch(&self) -> watch::Receiver<u64> {
         self.changed.subscribe()
+    }
+
+    /// Those who watch look again, though nothing here has changed.
+    pub(crate) fn nudge(&self) {
+        self.changed.send_replace(self.revision.get());
     }
 
     /// Takes over the configured groups.
@@ -313,6 +318,18 @@ impl Fleet {
     /// How long a call to a server may take.
     pub(crate) fn timeouts(&self, server: &str) -> Option<CallTimeouts> {
         self.servers.borrow().get(server).map(|s| s.route.timeouts)
+    }
+
+    /// What a server calls a tool or prompt that it has not listed and that a client names; `None`: its tool rules keep it
+    /// from clients, or nothing can be called that.
+    pub(crate) fn unlisted(&self, server: &ServerName, kind: ListKind, shown: &str) -> Option<String> {
+        let servers = self.servers.borrow();
+        unlisted_name(kind, shown, &servers.get(server)?.route.tools)
+    }
+
+    /// Whether a server says of its lists for how long they are true.
+    pub(crate) fn states_ttl(&self, server: &ServerName, kind: ListKind) -> bool {
+        self.servers.borrow().get(server).and_then(Server::listed).is_some_and(|offer| offer.hints(kind).is_some())
     }
 
     /// Where a call goes.

@@ -1,6 +1,7 @@
 //! One data connection to one worker, and the calls that are under way on it.
 
 mod call;
+mod checks;
 mod park;
 
 use std::{
@@ -17,12 +18,15 @@ use mcproxy_ipc::{
     data::{CallContext, GatewayToWorker, Outcome, Resumption, ServerTraits, WorkerToGateway},
     introduce,
 };
-use mcproxy_mcp::{OwnKeyMap, json_string, method};
+use mcproxy_mcp::{ListKind, OwnKeyMap, json_string, method};
 
-use self::call::{EVENTS, Step};
 pub(crate) use self::{
     call::{Answer, Call, CallEvent, CallHandle, Continuation, Need, Turn},
     park::Park,
+};
+use self::{
+    call::{EVENTS, Step},
+    checks::Checks,
 };
 use super::{level::Level, metrics::ServerMetrics, outbox::Outbox, queue::Queue};
 
@@ -48,6 +52,8 @@ pub(crate) enum LinkError {
 pub(crate) enum News {
     /// The offer changed.
     Catalogue(Bytes),
+    /// The server announced that a list has changed; for one session only when the server has an instance for each.
+    ListChanged(ListKind, Option<SessionKey>),
     /// A log line that belongs to no call; for one session only when the server has an instance for each.
     Log(Bytes, Option<SessionKey>),
     /// A subscribed resource changed; the same.
@@ -82,6 +88,7 @@ pub(crate) struct Link {
     outbox: Rc<Outbox>,
     next_id: Cell<u64>,
     waiters: RefCell<OwnKeyMap<u64, Rc<Queue<Step>>>>,
+    checks: Checks,
     /// Calls that wait for their clients, at the worker.
     parked: Cell<usize>,
     /// Takes no new calls; closes when those under way have their answers.
@@ -110,6 +117,7 @@ impl Link {
             outbox: Outbox::open(sender),
             next_id: Cell::new(1),
             waiters: RefCell::default(),
+            checks: Checks::default(),
             parked: Cell::default(),
             retired: Cell::new(false),
             metrics,
@@ -256,6 +264,16 @@ impl Link {
                 Some(id) => self.report(id, CallEvent::LikelyLog(payload)),
                 None => on_news(News::Log(payload, None)),
             },
+            WorkerToGateway::ListChecked { method } => {
+                if let Some(kind) = ListKind::of_method(&method) {
+                    self.checks.answer(kind);
+                }
+            }
+            WorkerToGateway::ListChanged { method, session } => {
+                if let Some(kind) = ListKind::of_method(&method) {
+                    on_news(News::ListChanged(kind, session));
+                }
+            }
             WorkerToGateway::Updated { session } => on_news(News::Updated(payload, session)),
             WorkerToGateway::PageDone { session } => on_news(News::PageDone(payload, session)),
             WorkerToGateway::Catalogue { traits, .. } => {

@@ -4,10 +4,14 @@ use mcproxy_ipc::ServerName;
 use mcproxy_mcp::{ErrorCode, ErrorObject, RawObject, RawValue, json_string};
 
 use super::Splices;
-use crate::gateway::catalogue::View;
 
-/// The server that completes an argument, and the `ref` of the params as it understands it.
-pub(crate) fn completion_ref(view: &View, params: &RawObject<'_>) -> Result<(ServerName, Box<RawValue>), ErrorObject> {
+/// The server that completes an argument, and the `ref` of the params as it understands it. `prompt` and `resource` say where
+/// one is, and what it is called there.
+pub(crate) fn completion_ref(
+    params: &RawObject<'_>,
+    prompt: impl Fn(&str) -> Option<(ServerName, String)>,
+    resource: impl Fn(&str) -> Option<(ServerName, String)>,
+) -> Result<(ServerName, Box<RawValue>), ErrorObject> {
     let wrong = |message: String| ErrorObject::new(ErrorCode::INVALID_PARAMS, message);
     let shape = || wrong("`ref` must be of type `ref/prompt` with a `name`, or `ref/resource` with a `uri`".into());
     let raw = params.get("ref").ok_or_else(shape)?;
@@ -15,13 +19,13 @@ pub(crate) fn completion_ref(view: &View, params: &RawObject<'_>) -> Result<(Ser
     let (server, key, own) = match reference.get_string("type").as_deref() {
         Some("ref/prompt") => {
             let name = reference.get_string("name").ok_or_else(shape)?;
-            let target = view.prompt(&name).ok_or_else(|| wrong(format!("Unknown prompt: {}", shortened(&name))))?;
-            (target.server.clone(), "name", target.name.to_owned())
+            let (server, own) = prompt(&name).ok_or_else(|| wrong(format!("Unknown prompt: {}", shortened(&name))))?;
+            (server, "name", own)
         }
         Some("ref/resource") => {
             let uri = reference.get_string("uri").ok_or_else(shape)?;
             let (server, own) =
-                view.resource(&uri).ok_or_else(|| wrong(format!("Unknown resource: {}", shortened(&uri))))?;
+                resource(&uri).ok_or_else(|| wrong(format!("Unknown resource: {}", shortened(&uri))))?;
             (server, "uri", own)
         }
         _ => return Err(shape()),
@@ -43,7 +47,7 @@ mod tests {
     use mcproxy_ipc::ToolRules;
 
     use super::*;
-    use crate::gateway::catalogue::{Naming, ServerCatalogue};
+    use crate::gateway::catalogue::{Naming, ServerCatalogue, View};
 
     fn view(naming: Naming) -> View {
         let server = ServerName::try_from("srv").expect("a name");
@@ -55,7 +59,9 @@ mod tests {
     fn sent(naming: Naming, reference: &str) -> Result<String, ErrorObject> {
         let params = format!(r#"{{"argument":{{}},"ref":{reference}}}"#);
         let params = RawObject::from_text(&params).expect("an object");
-        completion_ref(&view(naming), &params).map(|(server, own)| format!("{server} {}", own.get()))
+        let view = view(naming);
+        let prompt = |name: &str| view.prompt(name).map(|target| (target.server.clone(), target.name.to_owned()));
+        completion_ref(&params, prompt, |uri| view.resource(uri)).map(|(server, own)| format!("{server} {}", own.get()))
     }
 
     #[test]

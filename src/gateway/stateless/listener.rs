@@ -96,10 +96,10 @@ impl Listener {
         self.notify(method::LISTEN_ACKNOWLEDGED, &format!("{{\"notifications\":{}}}", honoured.to_json()));
     }
 
-    /// This is what its lists are now: it is told which of them differ from what they were.
-    pub(crate) fn look_at(&self, view: &Rc<View>) {
+    /// This is what its lists are now: it is told which of them differ from what they were, or are said to.
+    pub(crate) fn look_at(&self, view: &Rc<View>, said: Changes) {
         let before = self.seen.replace(view.clone());
-        let changes = view.changes_since(&before);
+        let changes = view.changes_since(&before).or(said);
         for (changed, method) in [
             (changes.tools && self.wants.tools, method::TOOLS_CHANGED),
             (changes.prompts && self.wants.prompts, method::PROMPTS_CHANGED),

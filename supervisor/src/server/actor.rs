@@ -225,6 +225,10 @@ impl Actor {
                 }
                 self.publish();
             }
+            WorkerToSupervisor::ListFailures(failures) => {
+                worker.list_failures = Some((Instant::now(), failures));
+                self.publish();
+            }
             WorkerToSupervisor::Ended(ended) => {
                 self.history.ended(generation, &ended);
                 self.step(Event::Ended(generation, ended.reason));

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use mcproxy_config::ServerConfig;
 use mcproxy_ipc::{
-    ChangeStatus, Generation, InstanceCount, Instances, LifecycleEvent, Route, ServerDescription, ServerStatus,
-    StartStatus,
+    ChangeStatus, Generation, InstanceCount, Instances, LifecycleEvent, ListFailure, Route, ServerDescription,
+    ServerStatus, StartStatus,
 };
 
 use super::{crew::Crew, history::History, offer::Offer, worker::Worker};
@@ -28,6 +28,8 @@ pub(crate) struct Snapshot {
     /// What is listed of it was not confirmed by the server yet, or not again.
     pub(crate) stale: bool,
     pub(crate) description: Option<ServerDescription>,
+    /// The lists that it does not give, and since when that is known.
+    pub(crate) list_failures: Option<(Instant, Vec<ListFailure>)>,
     /// How its start goes, while it is starting.
     pub(crate) start: Option<Start>,
     /// What has become of a changed configuration, while that is not in force.
@@ -82,6 +84,7 @@ impl Snapshot {
             retry_in: self.retry_at.map(|at| at.saturating_duration_since(now)),
             stale: self.stale,
             description: self.description.clone(),
+            list_failures: self.list_failures(now),
             start: self.start.as_ref().map(|start| start.status(now)),
             change: self.change.as_ref().map(|change| match change {
                 Pending::Starting(start) => ChangeStatus::Starting(start.status(now)),
@@ -94,6 +97,16 @@ impl Snapshot {
             last_error: self.last_error.clone(),
             events: self.events.clone(),
         }
+    }
+
+    fn list_failures(&self, now: Instant) -> Vec<ListFailure> {
+        let (since, failures) = self.list_failures.as_ref().map_or((now, &[][..]), |(since, all)| (*since, all));
+        let passed = now.saturating_duration_since(since);
+        let left = |failure: &ListFailure| ListFailure {
+            retry_in: failure.retry_in.saturating_sub(passed),
+            ..failure.clone()
+        };
+        failures.iter().map(left).collect()
     }
 }
 
@@ -155,6 +168,7 @@ pub(super) fn snapshot_of(
         } else {
             worker.and_then(|worker| worker.description.clone()).filter(|_| ready)
         },
+        list_failures: worker.and_then(|worker| worker.list_failures.clone()).filter(|_| ready),
         start: matches!(state, State::Queued | State::Starting { .. }).then(|| start(worker)),
         change: match lifecycle.change() {
             Change::None => None,

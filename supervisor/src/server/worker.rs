@@ -8,7 +8,8 @@ use std::{
 };
 
 use mcproxy_ipc::{
-    Connection, Generation, InstanceCount, Peer, RunningInstances, ServerDescription, ServerName, WorkerSpec,
+    Connection, Generation, InstanceCount, ListFailure, Peer, RunningInstances, ServerDescription, ServerName,
+    WorkerSpec,
     control::{SupervisorToWorker, WorkerToSupervisor},
 };
 
@@ -35,6 +36,8 @@ pub(super) struct Worker {
     pub(super) description: Option<ServerDescription>,
     /// The last line on stderr of a server that is not ready yet: what it is doing, most likely.
     pub(super) last_line: Option<String>,
+    /// The lists that the server does not give, and since when that is known.
+    pub(super) list_failures: Option<(Instant, Vec<ListFailure>)>,
     /// The server's processes, where each session has its own.
     pub(super) instances: Option<RunningInstances>,
     child: Child,
@@ -80,9 +83,21 @@ impl Worker {
         });
         let child = Child::spawn(&program, args, Stdio::null(), &context.children)?;
         let spawned = Instant::now();
-        let (server_pid, description, last_line) = (None, None, None);
+        let (server_pid, description, last_line, list_failures) = (None, None, None, None);
         let (instances, link, lost) = (None, None, None);
-        Ok(Self { generation, spawned, server_pid, description, last_line, instances, child, cgroup, link, lost })
+        Ok(Self {
+            generation,
+            spawned,
+            server_pid,
+            description,
+            last_line,
+            list_failures,
+            instances,
+            child,
+            cgroup,
+            link,
+            lost,
+        })
     }
 
     /// Its process id.

@@ -60,10 +60,10 @@ async fn an_error_passes_as_the_server_meant_it() {
 }
 
 #[tokio::test]
-async fn t10_an_unknown_tool_or_prompt_is_an_invalid_parameter_and_the_nearest_tool_is_named() {
+async fn t10_a_name_of_no_server_is_an_invalid_parameter_and_the_nearest_tool_is_named() {
     let proxy = Proxy::of(&["a"]).await;
     let session = proxy.session().await;
-    let error = session.refuse("a__ecko", json!({})).await;
+    let error = session.refuse("a_ecko", json!({})).await;
     assert_eq!(error["code"], -32602);
     assert!(error["message"].as_str().is_some_and(|text| text.contains("a__echo")), "{error}");
     for name in ["nobody__echo", "echo", "", "__", "a__"] {

@@ -4,6 +4,7 @@ mod asks;
 mod asks_sse;
 mod calls;
 mod extensions;
+mod fresh;
 mod isolation;
 mod kept;
 mod lazy;

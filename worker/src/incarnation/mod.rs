@@ -228,6 +228,9 @@ impl Incarnation {
                     report(&self.reports, &self.log, WorkerToSupervisor::Counts(counts));
                     self.keep_catalogue();
                 }
+                Event::ListFailures(failures) => {
+                    report(&self.reports, &self.log, WorkerToSupervisor::ListFailures(failures));
+                }
                 Event::NothingToDo => report(&self.reports, &self.log, WorkerToSupervisor::NothingToDo),
                 Event::Work => report(&self.reports, &self.log, WorkerToSupervisor::Work),
                 Event::Left => self.end(EndReason::Stopped, now),

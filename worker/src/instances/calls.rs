@@ -1,6 +1,6 @@
 //! What the gateway says, and which instance it is for.
 
-use std::time::Instant;
+use std::{borrow::Cow, time::Instant};
 
 use bytes::Bytes;
 use mcproxy_ipc::{
@@ -60,6 +60,7 @@ impl Host {
             GatewayToWorker::Abandon { handle } => self.abandon(handle, now),
             GatewayToWorker::Cancel { id, reason } => self.cancel(id, reason, now),
             GatewayToWorker::RootsChanged { session } => self.roots_changed(session),
+            GatewayToWorker::CheckList { method, session } => self.check_list(method, session),
             GatewayToWorker::Release { session } => self.release(session),
         }
     }
@@ -216,6 +217,18 @@ impl Host {
             let message = GatewayToWorker::RootsChanged { session };
             // One that reads so little that there is no room has worse to worry about.
             let _ = running.tended.calls.try_send(Handed { message, payload: Bytes::new(), room: None });
+        }
+    }
+
+    /// Asks the session's own instance, or one whose lists count for all.
+    fn check_list(&mut self, method: Cow<'static, str>, session: Option<SessionKey>) {
+        let own = session.and_then(|session| self.pool.instance_of(session));
+        let own = own.and_then(|instance| self.running.get(&instance));
+        let asked = own.or_else(|| self.running.values().find(|running| running.is_measure()));
+        let message = GatewayToWorker::CheckList { method: method.clone(), session };
+        let handed = Handed { message, payload: Bytes::new(), room: None };
+        if asked.is_none_or(|running| running.tended.calls.try_send(handed).is_err()) {
+            self.tell(WorkerToGateway::ListChecked { method }, Bytes::new());
         }
     }
 

@@ -56,8 +56,12 @@ impl Host {
                 self.expect_era(era);
                 self.report(WorkerToSupervisor::EraLearned(era));
             }
+            WorkerToSupervisor::ListFailures(failures) if untouched => {
+                self.report(WorkerToSupervisor::ListFailures(failures));
+            }
             // Log records and the last word take other ways, and the rest is not an incarnation's to say.
-            WorkerToSupervisor::Instances(_)
+            WorkerToSupervisor::ListFailures(_)
+            | WorkerToSupervisor::Instances(_)
             | WorkerToSupervisor::StartedAgain
             | WorkerToSupervisor::NothingToDo
             | WorkerToSupervisor::Work
@@ -117,6 +121,14 @@ impl Host {
                 let id = self.only_flight(number).and_then(|call| of_gateway(call, self.epoch));
                 if session.is_some() {
                     self.tell(WorkerToGateway::Log { id, session }, payload);
+                }
+            }
+            // What the gateway waits for is asked of one instance only.
+            WorkerToGateway::ListChecked { .. } => self.tell(message, payload),
+            WorkerToGateway::ListChanged { method, .. } => {
+                let session = self.pool.owner(number);
+                if session.is_some() || self.running.get(&number).is_some_and(Running::is_measure) {
+                    self.tell(WorkerToGateway::ListChanged { method, session }, payload);
                 }
             }
             WorkerToGateway::Updated { .. } => {

@@ -1,6 +1,6 @@
 //! What a server offers: gathered page by page, kept as the bytes that it sent.
 
-use std::ops::Range;
+use std::{ops::Range, time::Duration};
 
 use bytes::Bytes;
 use mcproxy_ipc::{CatalogueCounts, ServerLimits};
@@ -139,6 +139,8 @@ pub(crate) enum Next {
     Complete,
     /// Nothing: the rest is left out, for the reason given.
     Cut(&'static str),
+    /// Nothing: the answer holds no list, for the reason given.
+    NoList(&'static str),
 }
 
 /// One list on its way in.
@@ -173,11 +175,21 @@ impl Gathering {
         self.kind
     }
 
+    /// Whether there is nothing in it so far.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.fresh.count == 0
+    }
+
+    /// For how long the list is true, of a server that says so.
+    pub(crate) fn ttl(&self) -> Option<Duration> {
+        self.fresh.caching.map(|caching| Duration::from_millis(caching.ttl_ms))
+    }
+
     /// Takes in the result of one list request.
     pub(crate) fn page(&mut self, result: &RawValue) -> Next {
-        let Ok(page) = RawObject::from_raw(result) else { return Next::Cut("a page is not an object") };
+        let Ok(page) = RawObject::from_raw(result) else { return Next::NoList("its answer is not an object") };
         let entries = page.get(self.kind.member()).map(RawArray::from_raw);
-        let Some(Ok(RawArray(entries))) = entries else { return Next::Cut("a page has no list") };
+        let Some(Ok(RawArray(entries))) = entries else { return Next::NoList("its answer has no list") };
         if let Some(said) = Caching::read(&page) {
             self.fresh.caching = Some(self.fresh.caching.map_or(said, |before| before.and(said)));
         }

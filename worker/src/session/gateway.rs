@@ -7,7 +7,7 @@ use mcproxy_ipc::{
     data::{CallContext, GatewayToWorker, Outcome, ServerEra, ServerTraits, WorkerToGateway},
     frame::MAX_PAYLOAD,
 };
-use mcproxy_mcp::{ErrorCode, ErrorObject};
+use mcproxy_mcp::{ErrorCode, ErrorObject, ListKind};
 use slog::warn;
 
 use super::{
@@ -74,6 +74,11 @@ impl Session {
                 }
             }
             GatewayToWorker::RootsChanged { .. } => self.tell_roots_changed(),
+            GatewayToWorker::CheckList { method, .. } => {
+                if let Some(kind) = ListKind::of_method(&method) {
+                    self.check_list(kind, now);
+                }
+            }
             // All sessions share this server; what each of them had here was given up call by call.
             GatewayToWorker::Release { .. } => {}
         }

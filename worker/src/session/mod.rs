@@ -5,6 +5,7 @@ mod answer;
 mod asks;
 mod calls;
 mod catalogue;
+mod freshness;
 mod gateway;
 mod health;
 mod held;
@@ -12,6 +13,8 @@ mod idle;
 mod input;
 mod listening;
 mod lists;
+#[cfg(test)]
+mod lists_tests;
 mod noise;
 mod opening;
 mod output;
@@ -42,9 +45,11 @@ pub(crate) use self::{
 use self::{
     calls::Calls,
     catalogue::{Catalogue, Gathering},
+    freshness::Freshness,
     health::{Diagnosis, Health, Work},
     held::Held,
     listening::Listening,
+    lists::ListWork,
     noise::Noise,
     parks::Parks,
     probe::Probe,
@@ -116,8 +121,9 @@ pub(crate) struct Session {
     catalogue: Catalogue,
     description: Option<ServerDescription>,
     revision: u64,
-    /// Kinds that the server said have changed, and when to ask for them.
-    stale: [bool; 4],
+    freshness: Freshness,
+    list_work: [ListWork; 4],
+    /// When to ask for the lists that the server said have changed.
     refresh_at: Option<Instant>,
     /// How often lists may change under our hands before the server counts as ready all the same.
     rounds_before_ready: u32,
@@ -158,7 +164,8 @@ impl Session {
             catalogue: Catalogue::default(),
             description: None,
             revision: 0,
-            stale: [false; 4],
+            freshness: Freshness::new(spec.list_ttl),
+            list_work: Default::default(),
             refresh_at: None,
             rounds_before_ready: ROUNDS_BEFORE_READY,
             declares_nothing: false,
@@ -184,7 +191,7 @@ impl Session {
         match self.phase {
             Phase::Opening { until } | Phase::Listing { until } => {
                 self.answer_held(now);
-                if now >= until {
+                if now >= until && !self.give_up_late_lists(now) {
                     let unanswered =
                         matches!(self.phase, Phase::Opening { .. }).then(|| self.probe.unanswered()).flatten();
                     self.out
@@ -207,6 +214,9 @@ impl Session {
                 self.expire_pages(now);
                 if self.refresh_at.is_some_and(|at| now >= at) {
                     self.refresh(now);
+                }
+                if self.freshness.deadline().is_some_and(|at| now >= at) {
+                    self.refresh_wanted(now);
                 }
                 if self.listening.deadline().is_some_and(|at| now >= at) {
                     self.tend_listening(now);
@@ -239,6 +249,7 @@ impl Session {
                     self.calls.deadline(),
                     self.parks.deadline(),
                     self.refresh_at,
+                    self.freshness.deadline(),
                     self.listening.deadline(),
                     idle,
                 ];

@@ -57,7 +57,9 @@ impl Session {
         (self.discovery, self.description) = (None, None);
         self.catalogue = Catalogue::default();
         self.listening = Listening::default();
-        (self.stale, self.refresh_at, self.rounds_before_ready) = ([false; 4], None, ROUNDS_BEFORE_READY);
+        (self.list_work, self.refresh_at) = (Default::default(), None);
+        self.freshness.forget();
+        self.rounds_before_ready = ROUNDS_BEFORE_READY;
         self.held = self.held.take().map(|_| Held::default());
         self.answers = 0;
     }
@@ -237,13 +239,13 @@ impl Session {
     }
 
     fn list_all(&mut self, capabilities: &RawObject<'_>, now: Instant) {
-        let declared = |kind: &ListKind| capabilities.get(kind.capability()).is_some_and(|value| value.get() != "null");
-        self.declares_nothing = !ListKind::ALL.iter().any(declared);
+        self.declare_lists(capabilities);
+        self.declares_nothing = !ListKind::ALL.into_iter().any(|kind| self.freshness.is_declared(kind));
         if self.declares_nothing {
             self.catalogue.declares_nothing();
         }
         for kind in ListKind::ALL {
-            if self.declares_nothing || declared(&kind) {
+            if self.declares_nothing || self.freshness.is_declared(kind) {
                 self.gather(kind, now);
             }
         }
@@ -253,10 +255,10 @@ impl Session {
     /// Servers that register tools once they are initialized announce that while the first lists are on their way; what
     /// they announced then belongs to the first catalogue, because many clients ask only once.
     pub(super) fn ready_when_listed(&mut self, now: Instant) {
-        if self.asked.iter().any(|(_, asked)| matches!(asked, Asked::Page { .. })) {
+        if self.is_listing_any() {
             return;
         }
-        if self.stale.contains(&true) && self.rounds_before_ready > 0 {
+        if self.has_stale_lists() && self.rounds_before_ready > 0 {
             self.rounds_before_ready -= 1;
             return self.refresh(now);
         }
@@ -268,6 +270,10 @@ impl Session {
         self.revision += 1;
         self.push_catalogue();
         self.out.events.push(Event::Ready(description));
+        let failures = self.freshness.failures(now);
+        if !failures.is_empty() {
+            self.out.events.push(Event::ListFailures(failures));
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use mcproxy_ipc::{
-    CatalogueCounts, EndReason, ServerDescription,
+    CatalogueCounts, EndReason, ListFailure, ServerDescription,
     data::{ServerEra, WorkerToGateway},
 };
 
@@ -26,6 +26,8 @@ pub(crate) enum Event {
     Ready(ServerDescription),
     /// The catalogue changed.
     Counts(CatalogueCounts),
+    /// The lists that the server does not give.
+    ListFailures(Vec<ListFailure>),
     /// There has been no call for a while.
     NothingToDo,
     /// A call came after that.

@@ -107,7 +107,10 @@ impl Session {
             Outcome::Error(error) => (error_code(error) == Some(ErrorCode::METHOD_NOT_FOUND), Some(error)),
         };
         match error {
-            Some(_) if unknown => debug!(self.log, "server does not tell what changes"; "method" => method::LISTEN),
+            Some(_) if unknown => {
+                debug!(self.log, "server does not tell what changes"; "method" => method::LISTEN);
+                self.nothing_is_announced();
+            }
             Some(error) => {
                 let error = printable(error.get().as_bytes(), LOGGED);
                 warn!(self.log, "server refused to tell what changes"; "method" => method::LISTEN, "error" => error);

@@ -81,6 +81,7 @@ impl Worker {
             data_socket: Some(dir.path().join("data")),
             cgroup: None,
             idle_timeout: None,
+            list_ttl: None,
             catalogue_file: None,
         };
         change(&mut spec);

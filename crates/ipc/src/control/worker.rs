@@ -2,7 +2,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{CatalogueCounts, Ended, LogRecord, RunningInstances, ServerDescription, WorkerSpec, data::ServerEra};
+use crate::{
+    CatalogueCounts, Ended, ListFailure, LogRecord, RunningInstances, ServerDescription, WorkerSpec, data::ServerEra,
+};
 
 /// What the supervisor says to a worker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,6 +45,8 @@ pub enum WorkerToSupervisor {
     Log(LogRecord),
     /// The catalogue changed.
     Counts(CatalogueCounts),
+    /// The lists that the server does not give, all of them, whenever that changes.
+    ListFailures(Vec<ListFailure>),
     /// No call for `idle_timeout`. If the gateway leaves now, the server is ended.
     NothingToDo,
     /// A call came after `NothingToDo`.

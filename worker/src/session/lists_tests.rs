@@ -1,0 +1,145 @@
+//! The promises of lists that are asked for again.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use mcproxy_ipc::data::{GatewayToWorker, WorkerToGateway};
+
+use super::{
+    lists::DEBOUNCE,
+    tests::{discard, say, serving, spec, told, written},
+    *,
+};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// A session whose server has listed what `answer` says, with this `listTtl`.
+fn listed(ttl: Option<Duration>, answer: &str, now: Instant) -> Session {
+    let mut session = Session::new(&WorkerSpec { list_ttl: ttl, ..spec() }, true, discard(), now);
+    let greeting = r#"{"jsonrpc":"2.0","id":1,"result":{"protocolVersion":"2025-06-18","capabilities":{"tools":{}}}}"#;
+    say(&mut session, greeting, now);
+    say(&mut session, &format!(r#"{{"jsonrpc":"2.0","id":2,{answer}}}"#), now);
+    session
+}
+
+fn check(session: &mut Session, now: Instant) -> Vec<WorkerToGateway> {
+    let message = GatewayToWorker::CheckList { method: "tools/list".into(), session: None };
+    session.frame(message, b"", now);
+    told(session).into_iter().map(|(message, _)| message).collect()
+}
+
+fn is_asked(session: &mut Session) -> bool {
+    written(session).contains("tools/list")
+}
+
+#[test]
+fn an_old_list_is_asked_for_in_the_background_and_once_at_a_time() {
+    let start = Instant::now();
+    let mut session = listed(Some(MINUTE), r#""result":{"tools":[]}"#, start);
+    session.out = Output::default();
+    let checked = |messages: &[WorkerToGateway]| matches!(messages, [WorkerToGateway::ListChecked { .. }]);
+    assert!(checked(&check(&mut session, start + MINUTE / 2)) && !is_asked(&mut session));
+    let later = start + MINUTE;
+    assert!(checked(&check(&mut session, later)), "what is known answers the client");
+    assert!(is_asked(&mut session));
+    for _ in 0..3 {
+        check(&mut session, later);
+        assert!(!is_asked(&mut session), "one is under way");
+    }
+    say(&mut session, r#"{"jsonrpc":"2.0","id":3,"result":{"tools":[{"name":"a"}]}}"#, later);
+    assert!(matches!(told(&mut session)[..], [(WorkerToGateway::Catalogue { revision: 2, .. }, _)]));
+    // Asked for while it was under way: once more, and then it is new.
+    assert!(is_asked(&mut session));
+    say(&mut session, r#"{"jsonrpc":"2.0","id":4,"result":{"tools":[{"name":"a"}]}}"#, later);
+    assert!(told(&mut session).is_empty() && !is_asked(&mut session));
+    assert!(checked(&check(&mut session, later)) && !is_asked(&mut session));
+}
+
+#[test]
+fn a_list_whose_time_is_over_is_answered_when_the_server_has() {
+    let start = Instant::now();
+    let mut session = listed(None, r#""result":{"tools":[],"ttlMs":0,"cacheScope":"public"}"#, start);
+    session.out = Output::default();
+    assert!(check(&mut session, start).is_empty() && is_asked(&mut session));
+    say(&mut session, r#"{"jsonrpc":"2.0","id":3,"result":{"tools":[{"name":"a"}],"ttlMs":60000}}"#, start);
+    let messages = told(&mut session);
+    let [(WorkerToGateway::Catalogue { .. }, _), (WorkerToGateway::ListChecked { .. }, _)] = &messages[..] else {
+        panic!("{messages:?}")
+    };
+}
+
+#[test]
+fn a_refused_list_is_asked_for_after_a_pause_and_reported_until_it_is_there() {
+    let start = Instant::now();
+    let mut session = listed(None, r#""error":{"code":-32603,"message":"no network"}"#, start);
+    let [Event::Ready(_), Event::ListFailures(failures)] = &session.out.events[..] else {
+        panic!("{:?}", session.out.events)
+    };
+    assert!(failures[0].error.contains("no network") && failures[0].retry_in == Duration::from_secs(1), "{failures:?}");
+    session.out = Output::default();
+    let again = session.deadline().expect("it is asked again");
+    assert_eq!(again, start + Duration::from_secs(1));
+    session.tick(false, again);
+    assert!(is_asked(&mut session));
+    // Not in time is as good as refused, and the server is told that nobody waits.
+    let late = again + Duration::from_secs(30);
+    session.tick(false, late);
+    assert!(written(&mut session).contains(r#""requestId":3"#));
+    let [Event::ListFailures(failures)] = &session.out.events[..] else { panic!("{:?}", session.out.events) };
+    assert_eq!((failures[0].attempts, failures[0].retry_in), (2, Duration::from_secs(2)));
+    session.out = Output::default();
+    session.tick(false, late + Duration::from_secs(2));
+    let lines = written(&mut session);
+    let asked: serde_json::Value = lines
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .find(|line: &serde_json::Value| line["method"] == "tools/list")
+        .expect("it is asked again");
+    let answer = format!(r#"{{"jsonrpc":"2.0","id":{},"result":{{"tools":[{{"name":"a"}}]}}}}"#, asked["id"]);
+    say(&mut session, &answer, late);
+    assert!(session.out.events.contains(&Event::ListFailures(Vec::new())));
+    assert!(matches!(told(&mut session)[..], [(WorkerToGateway::Catalogue { .. }, _)]));
+}
+
+#[test]
+fn a_server_that_gives_some_of_its_lists_is_ready_without_the_others() {
+    let start = Instant::now();
+    let mut session = Session::new(&spec(), true, discard(), start);
+    let greeting = r#"{"jsonrpc":"2.0","id":1,"result":{"protocolVersion":"2025-06-18","capabilities":{"tools":{},"prompts":{}}}}"#;
+    say(&mut session, greeting, start);
+    say(&mut session, r#"{"jsonrpc":"2.0","id":2,"result":{"tools":[{"name":"a"}]}}"#, start);
+    assert!(session.out.events.is_empty());
+    session.tick(false, start + spec().start_timeout);
+    let [Event::Ready(_), Event::ListFailures(failures)] = &session.out.events[..] else {
+        panic!("{:?}", session.out.events)
+    };
+    assert_eq!(failures[0].method, "prompts/list");
+}
+
+#[test]
+fn what_the_server_announces_is_passed_on_even_if_nothing_has_changed_but_not_too_often() {
+    let start = Instant::now();
+    let mut session = serving(start);
+    let mut announce = |id: u64, tools: &str, now: Instant| {
+        say(&mut session, r#"{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}"#, now);
+        session.tick(false, now + DEBOUNCE);
+        say(&mut session, &format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{"tools":{tools}}}}}"#), now + DEBOUNCE);
+        let messages: Vec<(WorkerToGateway, String)> = told(&mut session);
+        messages.iter().any(|(message, _)| matches!(message, WorkerToGateway::ListChanged { .. }))
+    };
+    let same = r#"[{"name":"a"}]"#;
+    assert!(announce(3, same, start));
+    assert!(!announce(4, same, start + DEBOUNCE), "said a moment ago");
+    assert!(announce(5, r#"[{"name":"b"}]"#, start + 2 * DEBOUNCE), "this one is news");
+    assert!(announce(6, r#"[{"name":"b"}]"#, start + MINUTE));
+}
+
+#[test]
+fn a_check_before_the_server_is_ready_is_answered_at_once() {
+    let start = Instant::now();
+    let mut session = Session::new(&spec(), true, discard(), start);
+    session.out.server.clear();
+    let messages = check(&mut session, start);
+    assert!(matches!(messages[..], [WorkerToGateway::ListChecked { .. }]), "{messages:?}");
+    assert_eq!(session.out.server, Bytes::new());
+}
