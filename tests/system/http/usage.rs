@@ -69,7 +69,7 @@ async fn a_call_may_take_its_time_after_its_client_was_told_to_go_on() {
     let body = call(1, "a__slow", &json!({"ms": LONG_CALL, "tag": "has slept"}));
     let request = post(&fields, &body);
     let mut raw = Raw::connect(&proxy).await;
-    raw.send(request[..request.len() - body.len()].as_bytes()).await;
+    raw.send(&request.as_bytes()[..request.len() - body.len()]).await;
     assert_eq!(until(&mut raw, &["\r\n\r\n"]).await, "HTTP/1.1 100 Continue\r\n\r\n");
     raw.send(body.as_bytes()).await;
     until(&mut raw, &["has slept"]).await;
@@ -136,9 +136,9 @@ async fn calls_that_were_sent_ahead_are_all_answered() {
     until(&mut raw, &["first"]).await;
     // A head that is cut waits for the others, too.
     let third = request(3, 1, "third");
-    raw.send(third[..40].as_bytes()).await;
+    raw.send(&third.as_bytes()[..40]).await;
     until(&mut raw, &["second"]).await;
-    raw.send(third[40..].as_bytes()).await;
+    raw.send(&third.as_bytes()[40..]).await;
     until(&mut raw, &["third"]).await;
 }
 
