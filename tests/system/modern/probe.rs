@@ -151,6 +151,19 @@ async fn p06_a_slow_server_of_both_eras_is_spoken_to_in_2026_07_28_whatever_the_
 }
 
 #[tokio::test]
+async fn p06_a_server_whose_input_something_else_reads_is_not_silent_while_it_works() {
+    let record = tempfile::NamedTempFile::new().expect("a file").into_temp_path();
+    let script = "cat | { end=$(($(date +%s) + 8)); while [ $(date +%s) -lt $end ]; do :; done; exec \"$@\"; }";
+    let mut entry =
+        fixture("a", &["--era", "dual", "--probe", "pins-legacy", "--record", record.to_str().expect("text")]);
+    let command = [json!("-c"), json!(script), json!("sh"), entry["command"].take()];
+    entry["args"].as_array_mut().expect("a list").splice(0..0, command);
+    entry["command"] = json!("sh");
+    let proxy = Proxy::start(json!({"servers": [entry]})).await;
+    assert_eq!((era(&proxy, "a").await.0.as_str(), count(&record, "initialize")), ("modern", 0));
+}
+
+#[tokio::test]
 async fn p06_an_answer_that_comes_when_the_server_is_ready_counts_for_its_next_start() {
     let flags = ["--era", "dual", "--probe", "pins-legacy", "--discover-delay-ms", "8000"];
     let (mut proxy, record, era, probe) = found_out(&flags).await;

@@ -171,7 +171,7 @@ impl Incarnation {
         loop {
             let now = Instant::now();
             self.read_lines(now);
-            self.look_whether_it_has_read(now);
+            self.look_at_server(now);
             self.session.tick(self.deaf, now);
             self.sort_stderr(now);
             self.heed_events(now);

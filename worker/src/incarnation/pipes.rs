@@ -5,12 +5,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mcproxy_ipc::{EndReason, data::GatewayToWorker};
+use mcproxy_ipc::{Activity, EndReason, data::GatewayToWorker};
 use rustix::io::ioctl_fionread;
 use slog::debug;
 
 use super::{Incarnation, Way, poll_once};
-use crate::{lines::Line, link::Pumped};
+use crate::{lines::Line, link::Pumped, session::Look};
 
 /// Bytes that wait for the server's stdin before the gateway has to wait as well.
 pub(super) const BACKLOG: usize = 1024 * 1024;
@@ -123,7 +123,7 @@ impl Incarnation {
             self.stderr_pipe = None;
         }
         let now = Instant::now();
-        self.look_whether_it_has_read(now);
+        self.look_at_server(now);
         match self.session.is_asking() && !self.session.waits_for_reading() {
             true => self.stderr.take_apart(&self.stderr_chunk),
             false => self.stderr.take(&self.stderr_chunk, now),
@@ -131,10 +131,16 @@ impl Incarnation {
         self.stderr_chunk.clear();
     }
 
-    /// Tells the session that the server has read all that was written to it, when that matters.
-    pub(super) fn look_whether_it_has_read(&mut self, now: Instant) {
-        if self.session.waits_for_reading() && self.written == self.session.out.server.len() && self.has_read_all() {
-            self.session.has_read(now);
+    /// Tells the session what the server does while it says nothing, as far as that matters.
+    pub(super) fn look_at_server(&mut self, now: Instant) {
+        match self.session.look(now) {
+            Look::No => {}
+            Look::Reading => {
+                if self.written == self.session.out.server.len() && self.has_read_all() {
+                    self.session.has_read(now);
+                }
+            }
+            Look::Activity => self.session.looked_at(Activity::below(std::process::id()), now),
         }
     }
 

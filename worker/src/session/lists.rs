@@ -25,7 +25,7 @@ pub(super) const DEBOUNCE: Duration = Duration::from_millis(200);
 const PAGE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long the start of a server that declares no lists waits for its tools, and for the rest: many a server does not answer
 /// methods that it does not know.
-const UNDECLARED_TOOLS: Duration = Duration::from_secs(10);
+const UNDECLARED_TOOLS: Duration = Duration::from_secs(5);
 const UNDECLARED_OTHERS: Duration = Duration::from_secs(2);
 /// Announcements of a list that is as it was are passed on no more often than that.
 const REPEATED: Duration = Duration::from_secs(1);

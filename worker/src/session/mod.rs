@@ -26,6 +26,7 @@ mod pivot_tests;
 mod probe;
 #[cfg(test)]
 mod probe_tests;
+mod question;
 mod silence;
 mod subscribe;
 #[cfg(test)]
@@ -41,6 +42,7 @@ pub(crate) use self::{
     asks::{allowed, features_of},
     idle::Idle,
     output::{Event, Output},
+    silence::Look,
 };
 use self::{
     calls::Calls,

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use mcproxy_ipc::{EndReason, ServerDescription, data::ServerEra};
+use mcproxy_ipc::{Activity, EndReason, ServerDescription, data::ServerEra};
 use mcproxy_mcp::{ListKind, Outcome, ProtocolVersion, RawObject, RawValue, method};
 use slog::debug;
 
@@ -12,7 +12,8 @@ use super::{
     held::Held,
     input::error_code,
     listening::Listening,
-    probe::{Heard, Next, Refusal},
+    question::{Heard, Next, Refusal},
+    silence::Look,
 };
 use crate::{
     dialect::{Introduction, legacy, modern},
@@ -72,6 +73,16 @@ impl Session {
     /// It has.
     pub(crate) fn has_read(&mut self, now: Instant) {
         self.probe.has_read(now);
+    }
+
+    /// What is to be looked at now.
+    pub(crate) fn look(&self, now: Instant) -> Look {
+        if matches!(self.phase, Phase::Opening { .. }) { self.probe.look(now) } else { Look::No }
+    }
+
+    /// What the processes of the server have done up to now.
+    pub(crate) fn looked_at(&mut self, activity: Activity, now: Instant) {
+        self.probe.looked_at(activity, now);
     }
 
     /// Whether the server is asked what it speaks, has read that, and nothing is decided: what it writes to stderr meanwhile

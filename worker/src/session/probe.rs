@@ -7,51 +7,13 @@
 
 use std::time::Instant;
 
-use mcproxy_ipc::{EraEvidence, EraRule, data::ServerEra};
+use mcproxy_ipc::{Activity, EraEvidence, EraRule, data::ServerEra};
 use mcproxy_mcp::ProtocolVersion;
 
-use super::silence::{Silence, Standing};
-
-/// What a server answered to one of the two questions.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Heard {
-    /// To `server/discover`: these versions are spoken.
-    Discovered(Vec<String>),
-    /// To `server/discover`: an error.
-    DiscoverRefused(Refusal),
-    /// To `initialize`: a result.
-    Greeted,
-    /// To `initialize`: an error.
-    GreetingRefused(Refusal),
-}
-
-/// An error, as far as it matters here.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Refusal {
-    /// Its code.
-    pub(super) code: i64,
-    /// What -32022 lists in `data.supported`; empty where it lists nothing.
-    pub(super) supported: Vec<String>,
-    /// The error as text, for people.
-    pub(super) text: String,
-}
-
-/// What is to be done next.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Next {
-    /// Nothing; an answer or the time will tell.
-    Wait,
-    /// Ask `server/discover`.
-    Discover,
-    /// Ask `initialize`.
-    Initialize,
-    /// The server speaks this.
-    Speaks(ServerEra),
-    /// This process is of no use any more: end it and go on with another ([`Probe::begin_again`]).
-    StartAgain,
-    /// It cannot be spoken to.
-    Failed(String),
-}
+use super::{
+    question::{Heard, Next, Refusal},
+    silence::{Look, Silence, Standing},
+};
 
 /// UnsupportedProtocolVersion (2026-07-28, versioning).
 const UNSUPPORTED_VERSION: i64 = -32022;
@@ -269,6 +231,21 @@ impl Probe {
         self.silence.begins(now);
     }
 
+    /// What its processes have done up to now.
+    pub(super) fn looked_at(&mut self, activity: Activity, now: Instant) {
+        self.silence.looked_at(activity, now);
+    }
+
+    /// What is to be looked at now.
+    pub(super) fn look(&self, now: Instant) -> Look {
+        match (self.waits_for_reading(), self.standing()) {
+            (true, _) => Look::Reading,
+            (false, Standing::Decided) => Look::No,
+            (false, _) if self.silence.next_look() <= now => Look::Activity,
+            (false, _) => Look::No,
+        }
+    }
+
     /// Whether it has, as far as is known.
     pub(super) fn is_read(&self) -> bool {
         self.silence.has_begun()
@@ -326,7 +303,10 @@ impl Probe {
 
     /// When [`Probe::tick`] should be called.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        if self.waits_for_reading() { Some(self.silence.next_look()) } else { self.silence.deadline(self.standing()) }
+        if self.waits_for_reading() {
+            return Some(self.silence.next_look());
+        }
+        self.silence.deadline(self.standing()).map(|deadline| deadline.min(self.silence.next_look()))
     }
 
     /// What to say of a server that was not ready in time, if the question may be the reason.

@@ -1,0 +1,44 @@
+//! What is asked of a server to find out what it speaks, and what it answers.
+
+use mcproxy_ipc::data::ServerEra;
+
+/// What a server answered to one of the two questions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Heard {
+    /// To `server/discover`: these versions are spoken.
+    Discovered(Vec<String>),
+    /// To `server/discover`: an error.
+    DiscoverRefused(Refusal),
+    /// To `initialize`: a result.
+    Greeted,
+    /// To `initialize`: an error.
+    GreetingRefused(Refusal),
+}
+
+/// An error, as far as it matters here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Refusal {
+    /// Its code.
+    pub(super) code: i64,
+    /// What -32022 lists in `data.supported`; empty where it lists nothing.
+    pub(super) supported: Vec<String>,
+    /// The error as text, for people.
+    pub(super) text: String,
+}
+
+/// What is to be done next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Next {
+    /// Nothing; an answer or the time will tell.
+    Wait,
+    /// Ask `server/discover`.
+    Discover,
+    /// Ask `initialize`.
+    Initialize,
+    /// The server speaks this.
+    Speaks(ServerEra),
+    /// This process is of no use any more: end it and go on with another ([`Probe::begin_again`]).
+    StartAgain,
+    /// It cannot be spoken to.
+    Failed(String),
+}
