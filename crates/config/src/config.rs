@@ -317,7 +317,7 @@ impl Entries<'_> {
         let unset = self.written.unset(node);
         // Without a name the rest is checked all the same, for its problems.
         let stand_in = || ServerName::try_from("unnamed").ok();
-        let server = server::check(name.clone().or_else(stand_in)?, raw, node, unset, self.report);
+        let server = server::build(name.clone().or_else(stand_in)?, raw, node, unset, self.report);
         name.map(|_| server)
     }
 }

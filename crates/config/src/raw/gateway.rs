@@ -1,0 +1,218 @@
+//! How the servers are offered to clients, as people write it.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// How the servers are offered to clients.
+#[derive(Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct RawGateway {
+    /// Address to listen on: `"host:port"` with an IP address or `localhost`, or a port alone (then on 127.0.0.1).
+    pub(crate) listen: RawListen,
+    /// Seconds that a list (of tools, prompts, …) waits for servers in their first start.
+    #[schemars(range(min = 0, max = 600))]
+    pub(crate) list_wait: f64,
+    /// Milliseconds for which clients of 2026-07-28 may keep a list whose server does not say for how long; 0: they ask again when they need it.
+    #[schemars(range(min = 0, max = 86_400_000))]
+    pub(crate) list_ttl_ms: u64,
+    /// Who may call: `"none"` for everyone who reaches the port, or a list of tokens. Required unless `listen` is a loopback address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "RawAuth")]
+    pub(crate) auth: Option<RawAuth>,
+    /// Host names, with or without a port, that requests may be addressed to, besides loopback and IP addresses.
+    pub(crate) allowed_hosts: Vec<String>,
+    /// Origins of web pages that may call, besides those on loopback, such as `https://tools.example`.
+    pub(crate) allowed_origins: Vec<String>,
+    /// Selections of servers, each offered at `/groups/{name}/mcp`.
+    pub(crate) groups: BTreeMap<String, RawGroup>,
+    /// What is logged.
+    pub(crate) logging: RawLogging,
+    /// Bounds on what clients may use.
+    pub(crate) limits: RawGatewayLimits,
+    /// Seconds that calls in flight get to finish when MCProxy is stopped.
+    #[schemars(range(min = 0, max = 3600))]
+    pub(crate) shutdown_grace: f64,
+}
+
+impl Default for RawGateway {
+    fn default() -> Self {
+        Self {
+            listen: RawListen::Address("127.0.0.1:12009".into()),
+            list_wait: 10.0,
+            list_ttl_ms: 0,
+            auth: None,
+            allowed_hosts: Vec::new(),
+            allowed_origins: Vec::new(),
+            groups: BTreeMap::new(),
+            logging: RawLogging::default(),
+            limits: RawGatewayLimits::default(),
+            shutdown_grace: 20.0,
+        }
+    }
+}
+
+/// `"host:port"`, `":port"` or a port.
+#[derive(Deserialize, Serialize, JsonSchema, Clone)]
+#[serde(untagged)]
+pub(crate) enum RawListen {
+    Address(String),
+    Port(#[schemars(range(min = 0, max = 65535))] u16),
+}
+
+/// Everyone, or the holders of tokens.
+#[derive(Deserialize, Serialize, JsonSchema, Clone)]
+#[serde(untagged)]
+pub(crate) enum RawAuth {
+    /// Everyone who reaches the port may call.
+    Mode(RawAuthMode),
+    Tokens(RawTokens),
+}
+
+#[derive(Deserialize, Serialize, JsonSchema, Clone)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline)]
+pub(crate) enum RawAuthMode {
+    None,
+}
+
+/// The tokens that clients may present as `Authorization: Bearer …`.
+#[derive(Deserialize, Serialize, JsonSchema, Clone)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct RawTokens {
+    /// One token per client or person.
+    #[schemars(length(min = 1))]
+    pub(crate) tokens: Vec<RawToken>,
+}
+
+/// A token: either itself, best as `${VARIABLE}`, or its SHA-256.
+#[derive(Deserialize, Serialize, JsonSchema, Clone)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct RawToken {
+    /// Who uses it; appears in logs.
+    pub(crate) name: String,
+    /// The token itself, best as `"${VARIABLE}"`; at least 16 characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    pub(crate) token: Option<String>,
+    /// The SHA-256 of the token in hexadecimal, instead of the token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    pub(crate) sha256: Option<String>,
+}
+
+/// A selection of servers.
+#[derive(Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct RawGroup {
+    /// Names of servers of this file.
+    pub(crate) servers: Vec<String>,
+}
+
+/// What is logged.
+#[derive(Deserialize, Serialize, JsonSchema, Default)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct RawLogging {
+    /// The least severe level that is logged.
+    pub(crate) level: RawLevel,
+    /// At which level each call is logged: server, method, name, sizes, duration and outcome, never contents.
+    pub(crate) calls: RawCallLevel,
+}
+
+/// At which level each call is logged.
+#[derive(Deserialize, Serialize, JsonSchema, Default, Clone, Copy)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline)]
+pub(crate) enum RawCallLevel {
+    Off,
+    #[default]
+    Debug,
+    Info,
+}
+
+/// How severe a log record is.
+#[derive(Deserialize, Serialize, JsonSchema, Default, Clone, Copy)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline)]
+pub(crate) enum RawLevel {
+    Error,
+    Warn,
+    #[default]
+    Info,
+    Debug,
+    Trace,
+}
+
+/// Bounds on what clients may use.
+#[derive(Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct RawGatewayLimits {
+    /// The largest request body, in bytes.
+    #[schemars(range(min = 1024, max = 50_331_648))]
+    pub(crate) max_body: u64,
+    /// How many sessions may exist at once.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub(crate) max_sessions: u64,
+    /// How many of them one token may hold.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub(crate) max_sessions_per_token: u64,
+    /// Seconds after which an unused session is forgotten.
+    #[schemars(range(min = 1, max = 2_592_000))]
+    pub(crate) session_idle: f64,
+    /// How many events one stream keeps for a client that was cut off and comes back.
+    #[schemars(range(min = 1, max = 65_536))]
+    pub(crate) replay_events: u64,
+    /// How many bytes of them; a larger answer is not kept.
+    #[schemars(range(min = 1024, max = 67_108_864))]
+    pub(crate) replay_bytes: u64,
+    /// How many bytes all streams keep.
+    #[schemars(range(min = 1024, max = 17_179_869_184_u64))]
+    pub(crate) replay_total: u64,
+    /// Seconds after which the stream of a call is closed and the client comes back for the rest, if it speaks MCP 2025-11-25; 0: streams stay open.
+    #[schemars(range(min = 0, max = 86_400))]
+    pub(crate) stream_time: f64,
+    /// How many calls of one session may be in flight.
+    #[schemars(range(min = 1, max = 65_536))]
+    pub(crate) max_calls: u64,
+    /// How many connections may be open at once; further ones wait. Read when the gateway starts.
+    #[schemars(range(min = 8, max = 1_000_000))]
+    pub(crate) max_connections: u64,
+    /// How deep a request may be nested. Servers on `serde_json` give up beyond 127, without an answer.
+    #[schemars(range(min = 8, max = 512))]
+    pub(crate) max_depth: u64,
+    /// Seconds that the head of a request may take. Read when the gateway starts.
+    #[schemars(range(min = 0.1, max = 600))]
+    pub(crate) header_timeout: f64,
+    /// Seconds that the body of a request may take.
+    #[schemars(range(min = 0.1, max = 3600))]
+    pub(crate) body_timeout: f64,
+    /// The slowest that a body may arrive, in bytes a second, once it has taken 5 seconds; 0 for no such bound.
+    #[schemars(range(min = 0, max = 50_331_648))]
+    pub(crate) min_body_rate: u64,
+    /// Seconds after which a client that takes nothing of what it is sent, or does not acknowledge it, loses its connection.
+    #[schemars(range(min = 1, max = 3600))]
+    pub(crate) stall_timeout: f64,
+}
+
+impl Default for RawGatewayLimits {
+    fn default() -> Self {
+        Self {
+            max_body: 16 << 20,
+            max_sessions: 10_000,
+            max_sessions_per_token: 2_000,
+            session_idle: 3600.0,
+            replay_events: 256,
+            replay_bytes: 1 << 20,
+            replay_total: 64 << 20,
+            stream_time: 0.0,
+            max_calls: 1024,
+            max_connections: 16_000,
+            max_depth: 127,
+            header_timeout: 5.0,
+            body_timeout: 30.0,
+            min_body_rate: 1024,
+            stall_timeout: 30.0,
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! From an entry as it is written to its checked type.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use mcproxy_ipc::{
+    CallTimeouts, ClientFeatures, InstanceRules, Instances, LaunchSpec, Secret, ServerLimits, ServerName, ToolRules,
+};
+
+use super::checks::Checks;
+use super::{Blocked, Era, Launch, OnChange, RestartPolicy, ServerConfig, Start};
+use crate::raw::{RawClientFeature, RawEra, RawInstances, RawOnChange, RawServer, RawServerLimits, RawStart, RawTools};
+use crate::report::Report;
+use crate::size::{self, MAX_SERVER_BYTES};
+use crate::tree::Node;
+
+/// `node` is the entry with the defaults merged in, `raw` the same as serde read it; `unset` names its unset variables.
+pub(crate) fn build(
+    name: ServerName,
+    raw: RawServer,
+    node: &Node,
+    unset: Vec<String>,
+    report: &mut Report,
+) -> ServerConfig {
+    let mut checks = Checks { node, report };
+    let enabled = checks.enabled(&raw);
+    checks.kind(&raw.kind);
+    checks.command(&raw.command);
+    checks.launch_texts(&raw);
+    checks.order("timeout", raw.settings.timeout, &["maxTimeout"], raw.settings.max_timeout);
+    let restart = &raw.settings.restart;
+    checks.order("initialDelay", restart.initial_delay, &["restart", "maxDelay"], restart.max_delay);
+    checks.spare_instances(&raw);
+    checks.tools(&raw.settings.tools);
+    let tools = tool_rules(&raw.settings.tools);
+    let bytes = size::of_server(&raw, &tools);
+    if let Some(message) = size::complaint("command, arguments, environment and tool rules", bytes, MAX_SERVER_BYTES) {
+        checks.problem(&[], message);
+    }
+    let command = node.get("command").and_then(Node::text).map_or_else(String::new, |text| text.written.clone());
+    let settings = raw.settings;
+    let launch = if unset.is_empty() {
+        Launch::Ready(LaunchSpec {
+            program: raw.command,
+            args: raw.args.into_iter().map(Secret::new).collect(),
+            env: settings.env.into_iter().map(|(name, value)| (name, Secret::new(value))).collect(),
+            cwd: settings.cwd.map(PathBuf::from),
+        })
+    } else {
+        Launch::Blocked(Blocked { variables: unset })
+    };
+    ServerConfig {
+        name,
+        enabled,
+        command,
+        launch,
+        start_timeout: Duration::from_secs_f64(settings.start_timeout),
+        start: match settings.start {
+            RawStart::Eager => Start::Eager,
+            RawStart::Lazy => Start::Lazy { idle_timeout: settings.idle_timeout.map(Duration::from_secs_f64) },
+        },
+        timeouts: CallTimeouts {
+            idle: Duration::from_secs_f64(settings.timeout),
+            total: Duration::from_secs_f64(settings.max_timeout.max(settings.timeout)),
+            input: Duration::from_secs_f64(settings.input_timeout),
+        },
+        features: settings.client_features.as_deref().map(client_features),
+        era: match settings.era {
+            RawEra::Auto => Era::Auto,
+            RawEra::Legacy => Era::Legacy,
+            RawEra::Modern => Era::Modern,
+        },
+        list_ttl: settings.list_ttl.filter(|seconds| *seconds > 0.0).map(Duration::from_secs_f64),
+        on_change: match settings.on_change {
+            RawOnChange::Swap => OnChange::Swap,
+            RawOnChange::Restart => OnChange::Restart,
+        },
+        instances: match settings.instances {
+            RawInstances::Shared => Instances::Shared,
+            RawInstances::PerSession => Instances::PerSession(InstanceRules {
+                max: settings.max_instances as usize,
+                prewarm: settings.prewarm as usize,
+                idle: settings.idle_timeout.map(Duration::from_secs_f64),
+            }),
+        },
+        restart: RestartPolicy {
+            initial_delay: Duration::from_secs_f64(settings.restart.initial_delay),
+            max_delay: Duration::from_secs_f64(settings.restart.max_delay.max(settings.restart.initial_delay)),
+            healthy_after: Duration::from_secs_f64(settings.restart.healthy_after),
+            max_attempts: settings.restart.max_attempts,
+        },
+        tools,
+        limits: server_limits(&settings.limits),
+    }
+}
+
+fn tool_rules(raw: &RawTools) -> ToolRules {
+    let pairs = |map: &BTreeMap<String, String>| map.iter().map(|(tool, new)| (tool.clone(), new.clone())).collect();
+    ToolRules {
+        allow: raw.allow.clone().unwrap_or_default(),
+        deny: raw.deny.clone(),
+        rename: pairs(&raw.rename),
+        describe: pairs(&raw.describe),
+    }
+}
+
+fn client_features(raw: &[RawClientFeature]) -> ClientFeatures {
+    let has = |feature| raw.contains(&feature);
+    ClientFeatures {
+        sampling: has(RawClientFeature::Sampling),
+        form: has(RawClientFeature::Elicitation),
+        url: has(RawClientFeature::ElicitationUrl),
+        roots: has(RawClientFeature::Roots),
+        ..ClientFeatures::default()
+    }
+}
+
+fn server_limits(raw: &RawServerLimits) -> ServerLimits {
+    // The schema bounds all of them far below `usize::MAX` of any platform.
+    let size = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+    ServerLimits {
+        line_bytes: size(raw.max_line),
+        tools: size(raw.max_tools),
+        catalogue_bytes: size(raw.max_catalogue),
+        concurrent_calls: size(raw.max_concurrent),
+        memory_bytes: raw.max_memory,
+        processes: raw.max_processes,
+        pages: size(raw.max_pages),
+        garbage_lines: raw.max_garbage,
+        stderr_lines: raw.max_stderr,
+        write_timeout: Duration::from_secs_f64(raw.write_timeout),
+    }
+}

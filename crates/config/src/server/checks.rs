@@ -1,0 +1,116 @@
+//! What the schema cannot say about an entry.
+
+use std::collections::HashSet;
+
+use crate::interpolate::Expanded;
+use crate::raw::{RawServer, RawSettings, RawTools};
+use crate::report::Report;
+use crate::tree::Node;
+
+/// What the schema cannot say about an entry.
+pub(super) struct Checks<'a> {
+    pub(super) node: &'a Node,
+    pub(super) report: &'a mut Report,
+}
+
+impl Checks<'_> {
+    pub(super) fn problem(&mut self, path: &[&str], message: impl Into<String>) {
+        let node = self.node.at(path).unwrap_or(self.node);
+        // A text that does not exist yet can be neither right nor wrong.
+        if node.text().is_some_and(|text| matches!(text.expanded, Expanded::Unset(_))) {
+            return;
+        }
+        self.report.add(node.span.start, message);
+    }
+
+    /// `disabled` is the word of other tools; when both are written they must agree.
+    pub(super) fn enabled(&mut self, raw: &RawServer) -> bool {
+        let (enabled, disabled) = (self.node.get("enabled"), self.node.get("disabled"));
+        // An `enabled` from the defaults stands elsewhere in the file, and the entry's own word wins over it.
+        let own = enabled.is_some_and(|node| self.node.span.contains(&node.span.start));
+        match disabled {
+            Some(_) if own && raw.settings.enabled == raw.disabled => {
+                self.problem(&["disabled"], "`disabled` contradicts `enabled`");
+                false
+            }
+            Some(_) => !raw.disabled,
+            None => raw.settings.enabled,
+        }
+    }
+
+    pub(super) fn kind(&mut self, kind: &str) {
+        if !kind.eq_ignore_ascii_case("stdio") {
+            self.problem(&["type"], "the only type is `stdio`");
+        }
+    }
+
+    pub(super) fn command(&mut self, command: &str) {
+        if command.trim().is_empty() {
+            self.problem(&["command"], "the command is empty");
+        } else if !command.contains('/') && command.contains(char::is_whitespace) {
+            self.problem(&["command"], "a command contains no spaces; write its arguments in `args`");
+        }
+    }
+
+    /// What the operating system cannot pass on.
+    pub(super) fn launch_texts(&mut self, raw: &RawServer) {
+        let node = self.node;
+        let nul = "a NUL character cannot be passed to a program";
+        let args = node.get("args").map(Node::elements).unwrap_or_default();
+        let env = node.get("env").map(Node::members).unwrap_or_default();
+        let single = [node.get("command"), node.get("cwd")].into_iter().flatten();
+        for text in args.iter().chain(env.iter().map(|member| &member.node)).chain(single) {
+            if text.text().is_some_and(|text| text.value().contains('\0')) {
+                self.report.add(text.span.start, nul);
+            }
+        }
+        for variable in env {
+            if variable.key.is_empty() || variable.key.contains(['=', '\0']) {
+                self.report
+                    .add(variable.key_span.start, "the name of an environment variable is not empty and has no `=`");
+            }
+        }
+        match raw.settings.cwd.as_deref() {
+            Some("") => self.problem(&["cwd"], "the working directory is empty; leave the key out instead"),
+            Some(cwd) if cwd == "~" || cwd.starts_with("~/") => {
+                self.problem(&["cwd"], "`~` is not replaced; write ${HOME}");
+            }
+            _ => {}
+        }
+    }
+
+    /// Two durations of which the second must not be shorter. Silent when only defaults disagree with what is written.
+    pub(super) fn order(&mut self, short_key: &str, short: f64, long_path: &[&str], long: f64) {
+        if self.node.at(long_path).is_some() && long < short {
+            self.problem(long_path, format!("must not be shorter than `{short_key}`, which is {short} seconds"));
+        }
+    }
+
+    /// Spare instances count. Silent when only a default is too low for what is written.
+    pub(super) fn spare_instances(&mut self, raw: &RawServer) {
+        let RawSettings { max_instances, prewarm, .. } = raw.settings;
+        if self.node.at(&["prewarm"]).is_some() && prewarm > max_instances {
+            self.problem(&["prewarm"], format!("must not be more than `maxInstances`, which is {max_instances}"));
+        }
+    }
+
+    pub(super) fn tools(&mut self, raw: &RawTools) {
+        let mut taken = HashSet::new();
+        for (old, new) in &raw.rename {
+            let twice = !taken.insert(new);
+            let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '/');
+            if new.is_empty() || new.len() > 128 || !new.chars().all(fits) {
+                let message = "a tool's name is 1 to 128 letters, digits, `_`, `-`, `.` or `/`";
+                self.problem(&["tools", "rename", old], message);
+            } else if twice {
+                self.problem(&["tools", "rename", old], "another tool gets the same name");
+            }
+        }
+        for list in ["allow", "deny"] {
+            let patterns = self.node.at(&["tools", list]).map(Node::elements).unwrap_or_default();
+            for pattern in patterns.iter().filter(|node| node.text().is_some_and(|text| text.value().is_empty())) {
+                self.report.add(pattern.span.start, "an empty pattern matches no tool");
+            }
+        }
+    }
+}
