@@ -7,7 +7,7 @@ use std::{
     process::{ExitStatus, Stdio},
 };
 
-use mcproxy_ipc::environment::PASSED_ON;
+use mcproxy_ipc::environment::passed_on;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::process::{ChildStderr, Command};
 
@@ -59,12 +59,10 @@ impl Child {
     /// Spawns `program` in a process group of its own. To be called on the main thread only: the parent-death signal of the
     /// child fires when the thread that forked it ends.
     pub(crate) fn spawn(program: &Path, args: Vec<OsString>, stdin: Stdio, children: &Children) -> io::Result<Self> {
-        let environment = PASSED_ON.iter();
-        let environment = environment.filter_map(|name| Some((name, std::env::var_os(name)?)));
         let mut process = Command::new(program)
             .args(args)
             .env_clear()
-            .envs(environment)
+            .envs(passed_on(std::env::vars_os()))
             .stdin(stdin)
             .stdout(Stdio::null())
             .stderr(Stdio::piped())

@@ -4,18 +4,17 @@ use std::ffi::{OsStr, OsString};
 
 use mcproxy_ipc::{
     WorkerSpec,
-    environment::{INSTANCE, PASSED_ON},
+    environment::{INSTANCE, passed_on},
 };
 
-/// The whole environment of a server; later entries win.
+/// The whole environment of a server, `own` being ours; later entries win.
 pub(crate) fn of_server(
     spec: &WorkerSpec,
     mark: &str,
-    own: impl Fn(&str) -> Option<OsString>,
+    own: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Vec<(OsString, OsString)> {
-    let passed_on = PASSED_ON.iter().filter_map(|name| Some((OsString::from(name), own(name)?)));
     let entry = spec.launch.env.iter().map(|(name, value)| (name.into(), value.expose().into()));
-    passed_on.chain(entry).chain([(INSTANCE.into(), mark.into())]).collect()
+    passed_on(own).chain(entry).chain([(INSTANCE.into(), mark.into())]).collect()
 }
 
 /// What tells whose a process is that was started with it: the incarnation, and which of its instances.
@@ -40,11 +39,8 @@ mod tests {
     fn a_server_sees_the_list_and_its_entry_and_nothing_else() {
         let mut spec = spec();
         spec.launch.env = vec![("HOME".into(), Secret::new("/elsewhere")), ("KEY".into(), Secret::new("v"))];
-        let own = |name: &str| match name {
-            "PATH" => Some("/bin".into()),
-            "HOME" => Some("/root".into()),
-            _ => None,
-        };
+        let own = [("PATH", "/bin"), ("HOME", "/root"), ("GITHUB_TOKEN", "secret")];
+        let own = own.map(|(name, value)| (name.into(), value.into()));
         let environment = of_server(&spec, &mark(&spec, None), own);
         assert_eq!(lookup(&environment, "PATH"), Some(OsStr::new("/bin")));
         assert_eq!(lookup(&environment, "HOME"), Some(OsStr::new("/elsewhere")));

@@ -86,7 +86,7 @@ impl Drop for Process {
 
 /// Starts the server of `spec` in a process group of its own, below `tree`; `mark` goes into its environment.
 pub(crate) fn spawn(spec: &WorkerSpec, mark: &str, tree: &Tree) -> Result<Server, EndReason> {
-    let environment = environment::of_server(spec, mark, |name| std::env::var_os(name));
+    let environment = environment::of_server(spec, mark, std::env::vars_os());
     let program = find_program(&spec.launch, environment::lookup(&environment, "PATH"))?;
     let mut command = Command::new("/proc/self/exe");
     command

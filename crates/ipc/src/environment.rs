@@ -1,11 +1,13 @@
 //! What the environment of a process of ours, and of a server, begins with.
 
+use std::ffi::OsString;
+
 /// Carries the incarnation, so that the supervisor finds processes that left their group.
 pub const INSTANCE: &str = "MCPROXY_INSTANCE";
 
 /// What our own processes and, through them, the servers take over of the supervisor's environment, each for a reason.
 /// Everything else stays there: secrets for the configuration, most of all.
-pub const PASSED_ON: &[&str] = &[
+const PASSED_ON: &[&str] = &[
     // who and where
     "PATH",
     "HOME",
@@ -22,9 +24,6 @@ pub const PASSED_ON: &[&str] = &[
     "XDG_CACHE_HOME",
     "XDG_CONFIG_HOME",
     "XDG_DATA_HOME",
-    "npm_config_cache",
-    "NPM_CONFIG_CACHE",
-    "UV_CACHE_DIR",
     // how to get out: package runners download what they start
     "HTTP_PROXY",
     "HTTPS_PROXY",
@@ -34,20 +33,133 @@ pub const PASSED_ON: &[&str] = &[
     "https_proxy",
     "no_proxy",
     "all_proxy",
-    "npm_config_registry",
-    "NPM_CONFIG_REGISTRY",
-    "PIP_INDEX_URL",
-    "UV_INDEX_URL",
-    "UV_DEFAULT_INDEX",
+    "NODE_USE_ENV_PROXY",
+    "JSR_URL",
     // whom to trust on the way
     "SSL_CERT_FILE",
     "SSL_CERT_DIR",
+    "NIX_SSL_CERT_FILE",
+    "GIT_SSL_CAINFO",
     "NODE_EXTRA_CA_CERTS",
+    "NODE_USE_SYSTEM_CA",
     "REQUESTS_CA_BUNDLE",
     "CURL_CA_BUNDLE",
-    "PIP_CERT",
-    "npm_config_cafile",
-    "NPM_CONFIG_CAFILE",
-    "UV_NATIVE_TLS",
-    "UV_SYSTEM_CERTS",
+    // where programs that stand in for others find them
+    "NVM_DIR",
+    "VOLTA_HOME",
+    "PNPM_HOME",
+    "PYENV_ROOT",
+    "ASDF_DIR",
+    "ASDF_DATA_DIR",
+    "MISE_DATA_DIR",
+    // which daemon runs images
+    "DOCKER_HOST",
+    "DOCKER_CONTEXT",
+    "DOCKER_CONFIG",
+    "DOCKER_TLS_VERIFY",
+    "DOCKER_CERT_PATH",
+    "CONTAINER_HOST",
 ];
+
+/// The settings of package runners: which registry, which Python, which cache. All but what names a credential.
+const RUNNERS: &[&str] = &["npm_config_", "uv_", "pip_", "pipx_", "bun_", "deno_", "yarn_", "corepack_"];
+
+/// Words in the name of a runner's variable that make it a credential, which no server gets for being started. Those who
+/// need one write it into the `env` of the servers that may have it.
+const CREDENTIALS: &[&str] = &[
+    "auth",
+    "authtoken",
+    "token",
+    "tokens",
+    "password",
+    "passwd",
+    "username",
+    "secret",
+    "key",
+    "otp",
+    "credential",
+    "credentials",
+];
+
+/// Whether servers find this variable of the supervisor's environment in theirs.
+pub fn is_passed_on(name: &str) -> bool {
+    if PASSED_ON.contains(&name) {
+        return true;
+    }
+    let name = name.to_ascii_lowercase();
+    let is_credential = |word: &str| CREDENTIALS.contains(&word);
+    RUNNERS.iter().any(|runner| name.starts_with(runner))
+        && !name.split(|c: char| !c.is_ascii_alphanumeric()).any(is_credential)
+}
+
+/// Those of an environment that servers find in theirs.
+pub fn passed_on(
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+) -> impl Iterator<Item = (OsString, OsString)> {
+    environment.into_iter().filter(|(name, _)| name.to_str().is_some_and(is_passed_on))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_settings_of_package_runners_are_passed_on() {
+        for name in [
+            "PATH",
+            "UV_PYTHON",
+            "UV_PYTHON_INSTALL_DIR",
+            "UV_INDEX",
+            "UV_INDEX_URL",
+            "UV_DEFAULT_INDEX",
+            "UV_CACHE_DIR",
+            "UV_KEYRING_PROVIDER",
+            "npm_config_cache",
+            "NPM_CONFIG_REGISTRY",
+            "npm_config_@scope:registry",
+            "npm_config_userconfig",
+            "npm_config_cafile",
+            "PIP_INDEX_URL",
+            "PIP_CERT",
+            "BUN_CONFIG_REGISTRY",
+            "BUN_INSTALL",
+            "DENO_DIR",
+            "DENO_CERT",
+            "DENO_TLS_CA_STORE",
+            "NODE_EXTRA_CA_CERTS",
+            "SSL_CERT_DIR",
+            "https_proxy",
+        ] {
+            assert!(is_passed_on(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn their_credentials_and_everything_else_are_not() {
+        for name in [
+            "npm_config_//registry.npmjs.org/:_authToken",
+            "npm_config__auth",
+            "npm_config_//r/:_password",
+            "NPM_TOKEN",
+            "npm_config_otp",
+            "npm_config_key",
+            "UV_INDEX_CORP_PASSWORD",
+            "UV_INDEX_CORP_USERNAME",
+            "UV_PUBLISH_TOKEN",
+            "DENO_AUTH_TOKENS",
+            "BUN_CONFIG_TOKEN",
+            "YARN_NPM_AUTH_TOKEN",
+            "NODE_OPTIONS",
+            "NODE_PATH",
+            "PYTHONPATH",
+            "LD_PRELOAD",
+            "SSH_AUTH_SOCK",
+            "GITHUB_TOKEN",
+            "MCPROXY_TOKEN",
+            "XDG_RUNTIME_DIR",
+            "",
+        ] {
+            assert!(!is_passed_on(name), "{name}");
+        }
+    }
+}

@@ -256,16 +256,20 @@ async fn a_server_sees_what_its_entry_lists_and_no_other_secret() {
     server["env"] = json!({"OWN": "own-${OUTSIDE}"});
     let proxy = Proxy::launch_with(json!({"servers": [server]}), |command| {
         command.env("OUTSIDE", "value").env("UNRELATED_SECRET", "do-not-leak");
+        command.env("UV_PYTHON_PREFERENCE", "system").env("npm_config_@corp:registry", "http://127.0.0.1:1/");
+        command.env("UV_INDEX_CORP_PASSWORD", "do-not-leak").env("npm_config_//127.0.0.1/:_authToken", "do-not-leak");
     })
     .await;
     proxy.until_ready().await;
     let session = proxy.session().await;
     assert_eq!(session.say("a__env", json!({"name": "OWN"})).await, "own-value");
     let names = session.say("a__env_names", json!({})).await;
-    for hidden in ["UNRELATED_SECRET", "OUTSIDE", "CARGO"] {
+    for hidden in ["UNRELATED_SECRET", "OUTSIDE", "CARGO", "PASSWORD", "authToken"] {
         assert!(!names.contains(hidden), "{hidden} in {names}");
     }
-    assert!(names.lines().any(|name| name == "PATH"), "{names}");
+    for passed_on in ["PATH", "UV_PYTHON_PREFERENCE", "npm_config_@corp:registry"] {
+        assert!(names.lines().any(|name| name == passed_on), "{passed_on} in {names}");
+    }
 }
 
 #[tokio::test]

@@ -18,7 +18,7 @@ use mcproxy_ipc::{
     Ended, Generation, WorkerSpec,
     control::WorkerToSupervisor,
     data::{CallContext, GatewayToWorker, Outcome, WorkerToGateway},
-    environment::PASSED_ON,
+    environment::is_passed_on,
 };
 use mcproxy_mcp::{RawObject, json_string, method};
 use slog::{Drain, Level, LevelFilter, Logger, o};
@@ -82,7 +82,7 @@ fn prepare(wish: &ByHand) -> Result<(WorkerSpec, Mask), Refusal> {
     let looked_up = RefCell::new(Vec::new());
     let lookup = |name: &str| {
         let value = std::env::var(name).ok()?;
-        if !PASSED_ON.contains(&name) {
+        if !is_passed_on(name) {
             looked_up.borrow_mut().push(value.clone());
         }
         Some(value)
@@ -95,9 +95,9 @@ fn prepare(wish: &ByHand) -> Result<(WorkerSpec, Mask), Refusal> {
         LoadError::Invalid(problems) => Refusal::Config(format!("the configuration has mistakes\n{problems}")),
     })?;
     let server = config.server(&wish.server).ok_or_else(|| Refusal::Usage(unknown(&wish.server, &config)))?;
-    let spec = server.worker_spec(Generation(0), None).map_err(|blocked| {
-        Refusal::Unavailable(format!("`{}` cannot be started: {blocked}; set it and try again", wish.server))
-    })?;
+    let spec = server
+        .worker_spec(Generation(0), None)
+        .map_err(|blocked| Refusal::Unavailable(format!("`{}` cannot be started: {blocked}", wish.server)))?;
     let entry = spec.launch.env.iter().map(|(_, value)| value.expose().to_owned());
     let mask = Mask::new(looked_up.into_inner().into_iter().chain(entry));
     Ok((spec, mask))
