@@ -22,6 +22,7 @@ pub(crate) struct StatusView<'a> {
     log_dropped: u64,
     config_path: &'a str,
     config_error: Option<&'a str>,
+    config_warnings: &'a [String],
     supervisor: ProcessView,
     gateway: Option<ProcessView>,
     servers: Vec<ServerView<'a>>,
@@ -129,6 +130,7 @@ impl<'a> StatusView<'a> {
             log_dropped: report.log_dropped,
             config_path: &report.config_path,
             config_error: report.config_error.as_deref(),
+            config_warnings: &report.config_warnings,
             supervisor: ProcessView::of(&report.supervisor),
             gateway: report.gateway.as_ref().map(ProcessView::of),
             servers: report.servers.iter().map(ServerView::of).collect(),
@@ -302,6 +304,7 @@ mod tests {
             version: "0.1.0".into(),
             config_path: "/etc/mcp-servers.json".into(),
             config_error: None,
+            config_warnings: vec!["x:1:2  /inputs: warning: ignored".into()],
             listen: "0.0.0.0:12009".into(),
             log_dropped: 0,
             supervisor: process,
@@ -314,7 +317,8 @@ mod tests {
     fn the_documented_form_is_what_is_written() {
         let expected = json!({
             "version": "0.1.0", "url": "http://127.0.0.1:12009/mcp", "listen": "0.0.0.0:12009",
-            "configPath": "/etc/mcp-servers.json", "configError": null, "logDropped": 0,
+            "configPath": "/etc/mcp-servers.json", "configError": null,
+            "configWarnings": ["x:1:2  /inputs: warning: ignored"], "logDropped": 0,
             "supervisor": {"pid": 1, "uptimeSeconds": 1.5, "rssBytes": 4096, "restarts": 0},
             "gateway": null,
             "servers": [{

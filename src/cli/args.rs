@@ -118,12 +118,22 @@ pub(crate) enum Command {
     /// Stop everything: calls in flight finish, then all servers end
     #[command(after_help = "Example:\n  mcproxy stop")]
     Stop,
-    /// Check a configuration file; all mistakes are reported at once
-    #[command(after_help = "Examples:\n  mcproxy check\n  mcproxy check new.json && mv new.json mcp-servers.json")]
+    /// Check a configuration file, also one of another program; all problems are reported at once
+    #[command(after_help = "Examples:\n  mcproxy check\n  mcproxy check new.json && mv new.json mcp-servers.json\n  \
+                      mcproxy check ~/.config/Claude/claude_desktop_config.json\n\n\
+                      Nothing is started. Errors refuse the file, or block the one server that they are in: exit code 78.\n\
+                      Warnings (what is ignored, what this machine lacks) do not: 0, and 78 with --strict.\n\
+                      Commands and directories are looked for as seen from here; the supervisor may have another PATH.")]
     Check {
-        /// The file
+        /// The file; /dev/stdin reads it from there
         #[arg(default_value = "mcp-servers.json")]
         file: PathBuf,
+        /// Exit with 78 for warnings, too
+        #[arg(long)]
+        strict: bool,
+        /// Where the supervisor keeps what servers offer, to check filters of tools [default: as the supervisor's]
+        #[arg(long, value_name = "DIR")]
+        state_dir: Option<PathBuf>,
     },
     /// Print the JSON Schema of the configuration file, for editors
     #[command(after_help = "Example:\n  mcproxy schema > mcp-servers.schema.json")]

@@ -121,6 +121,14 @@ pub(crate) fn one_line(text: &str) -> String {
     printable(text).split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
+/// A line broken between words where it is wider than the terminal; what goes on is indented.
+pub(crate) fn wrapped(line: &str, width: Option<usize>, indent: &str) -> String {
+    match width {
+        Some(width) => wrap(line, width.saturating_sub(indent.len()), usize::MAX).join(&format!("\n{indent}")),
+        None => line.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -143,6 +151,14 @@ mod tests {
                 prop_assert_eq!(squeezed(&lines.concat()), squeezed(&text), "nothing is lost");
             }
         }
+    }
+
+    #[test]
+    fn a_long_line_is_broken_between_words_and_a_short_one_is_not() {
+        let line = "file.json:1:2  /servers: warning: this is rather a long line";
+        assert_eq!(wrapped(line, None, "  "), line);
+        assert_eq!(wrapped(line, Some(90), "  "), "file.json:1:2 /servers: warning: this is rather a long line");
+        assert_eq!(wrapped(line, Some(36), "  "), "file.json:1:2 /servers: warning:\n  this is rather a long line");
     }
 
     #[test]

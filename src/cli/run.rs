@@ -64,7 +64,9 @@ async fn dispatch(cli: Cli, console: &mut Console) -> Result<Exit, CliError> {
         }
         Command::Reload => act_and_tell(&supervisor, OperatorToSupervisor::Reload, json, console).await,
         Command::Stop => commands::stop::run(&supervisor, json, console).await,
-        Command::Check { file } => commands::check::run(&file, json, console),
+        Command::Check { file, strict, state_dir } => {
+            commands::check::Check { file, strict, json, state_dir }.run(console)
+        }
         Command::Schema => commands::schema::run(console),
         Command::Connect { url } => {
             let endpoint = match url.as_ref().or(global.url.as_ref()) {

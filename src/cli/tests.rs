@@ -103,6 +103,7 @@ fn status() -> SupervisorToOperator {
         version: "0.1.0".into(),
         config_path: "mcp-servers.json".into(),
         config_error: None,
+        config_warnings: vec!["f.json:2:3  /inputs: warning: `inputs` is ignored".into()],
         listen: "127.0.0.1:1".into(),
         log_dropped: 0,
         supervisor: ProcessStatus { pid: 1, uptime: Duration::ZERO, rss_bytes: 0, restarts: 0 },

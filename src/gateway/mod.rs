@@ -57,6 +57,7 @@ use mcproxy_ipc::log::ControlDrain;
 use slog::{Drain, Logger, o};
 use tokio::sync::{mpsc, oneshot};
 
+pub(crate) use catalogue::glob;
 pub use http::listener_from_stdin;
 pub use supervisor::ControlError;
 

@@ -18,6 +18,8 @@ pub(crate) struct Overview {
     pub(crate) config_path: String,
     /// Why the file on disk is not the one in force.
     pub(crate) config_error: Option<String>,
+    /// What is wrong with single servers of the file, and what in it is not understood.
+    pub(crate) config_warnings: Vec<String>,
     /// Where the gateway listens.
     pub(crate) listen: String,
     /// Since when we run.

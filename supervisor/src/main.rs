@@ -11,6 +11,7 @@ mod backoff;
 mod cgroups;
 mod child;
 mod children;
+mod config_problems;
 mod config_watch;
 mod context;
 mod control;
@@ -95,7 +96,7 @@ fn run(args: Args) -> Result<ExitCode, (u8, String)> {
     if let Some(error) = &logging.syslog_error {
         warn!(logging.log, "there is no syslog; logging to standard error (`--log` logs to standard output)"; "error" => %error);
     }
-    let state = args.state_dir.or_else(state_dir::default_dir).and_then(|dir| match StateDir::open(&dir) {
+    let state = args.state_dir.or_else(mcproxy_ipc::default_state_dir).and_then(|dir| match StateDir::open(&dir) {
         Ok(state) => Some(state),
         Err(error) => {
             let error = format!("{:#}", anyhow::Error::from(error));

@@ -11,6 +11,7 @@ use slog::{debug, error, info, warn};
 use tokio::sync::oneshot;
 
 use crate::{
+    config_problems,
     config_watch::Fingerprint,
     context::Directory,
     gateway::GatewayCommand,
@@ -75,8 +76,11 @@ impl Supervisor {
 
     async fn read_again(&mut self, cause: Cause) {
         self.fingerprint = Fingerprint::of(&self.config_path);
-        let new = match self.read_config() {
-            Ok(new) => new,
+        let (new, mistakes) = match self.read_config() {
+            Ok(mut new) => {
+                let mistakes = config_problems::keep_earlier(&mut new, &self.config);
+                (new, mistakes.join("\n"))
+            }
             Err(problems) => {
                 let said = self.rejected(&problems, cause.word());
                 return cause.answer(Err(said));
@@ -89,19 +93,30 @@ impl Supervisor {
             let said = self.rejected(&[error], cause.word());
             return cause.answer(Err(said));
         }
-        let said = describe(&changes);
-        self.overview.send_modify(|overview| overview.config_error = None);
+        let mut said = describe(&changes);
+        config_problems::log(&new.problems, &self.context.log);
+        let warnings = config_problems::told(&new.problems);
+        let error = (!mistakes.is_empty()).then(|| cut(mistakes.clone(), MAX_CONFIG_ERROR));
+        self.overview.send_modify(|overview| {
+            overview.config_error = error;
+            overview.config_warnings = warnings;
+        });
         let touched = self.apply(new, &changes, cause.is_wish()).await;
         info!(self.context.log, "configuration read again"; "cause" => cause.word(), "changes" => &said);
+        let has_mistakes = !mistakes.is_empty();
+        if has_mistakes {
+            said =
+                format!("{said}\nthese entries have mistakes, and what they said before stays in force:\n{mistakes}");
+        }
         if touched.is_empty() || self.outcomes.len() >= MAX_OUTCOMES {
-            return cause.answer(Ok(said));
+            return cause.answer(if has_mistakes { Err(said) } else { Ok(said) });
         }
         let log = self.context.log.clone();
         self.outcomes.spawn(async move {
             let sentences = outcome::of(touched).await;
             if sentences.is_empty() {
                 info!(log, "changed configuration is in force"; "changes" => &said);
-                return cause.answer(Ok(said));
+                return cause.answer(if has_mistakes { Err(said) } else { Ok(said) });
             }
             let sentences = sentences.join("\n");
             warn!(log, "changed configuration is in force in part"; "changes" => &said, "outcome" => &sentences);

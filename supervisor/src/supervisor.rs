@@ -24,6 +24,7 @@ use crate::{
     cgroups::Cgroups,
     child::Programs,
     children::Children,
+    config_problems,
     config_watch::{ConfigWatch, Fingerprint},
     context::{self, Context, Directory, Overview},
     control::{self, Request},
@@ -180,6 +181,7 @@ impl Supervisor {
         let (overview, overview_seen) = watch::channel(Overview {
             config_path: std::path::absolute(&config_path)?.display().to_string(),
             config_error: None,
+            config_warnings: config_problems::told(&config.problems),
             listen: listen.to_string(),
             started: Instant::now(),
         });
@@ -206,6 +208,7 @@ impl Supervisor {
         let enabled = config.servers.iter().filter(|server| server.enabled).count();
         info!(log, "listening"; "url" => format!("http://{listen}/mcp"), "config" => %config_path.display(),
             "servers" => config.servers.len(), "enabled" => enabled, "pid" => std::process::id());
+        config_problems::log(&config.problems, &log);
         if let Some(state) = &state {
             state.keep_only(&config.servers);
         }

@@ -13,6 +13,7 @@ mod conformance;
 mod connect;
 mod edges;
 mod faults;
+mod files;
 mod http;
 mod instances;
 mod modern;

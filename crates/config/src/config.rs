@@ -1,27 +1,27 @@
 //! The whole file, checked.
 
-use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use mcproxy_ipc::{LogLevel, ServerName};
+use mcproxy_ipc::LogLevel;
 
 use crate::auth::Auth;
+use crate::dialect::{self, Source};
 use crate::gateway::{self, GatewayConfig};
-use crate::interpolate::Lookup;
-use crate::listen;
-use crate::problem::{Problems, printable};
-use crate::raw::{RawConfig, RawLevel, RawServer};
+use crate::interpolate::{Lack, Lookup, WORKSPACE};
+use crate::problem::Problems;
+use crate::raw::{RawConfig, RawLevel};
 use crate::report::Report;
-use crate::server::{self, ServerConfig};
-use crate::shape::Shape;
+use crate::server::{Blocked, Launch, ServerConfig};
+use crate::servers::Servers;
+use crate::shape::{Level, Shape};
 use crate::size::{self, MAX_GATEWAY_BYTES, MAX_RULES_BYTES, MAX_SERVERS};
 use crate::text::{self, MAX_FILE};
-use crate::tree::{self, Member, Node, Value};
-use crate::{schema, unavailable};
+use crate::tree::{self, Node};
+use crate::{jsonc, listen, schema};
 
 /// The name of the built-in server.
 pub const RESERVED_NAME: &str = "mcproxy";
@@ -39,6 +39,8 @@ pub struct Config {
     pub log_level: LogLevel,
     /// How long calls in flight get when everything stops.
     pub shutdown_grace: Duration,
+    /// What is wrong with single servers, and what is not understood.
+    pub problems: Problems,
 }
 
 /// Why there is no configuration.
@@ -69,28 +71,55 @@ impl Config {
     /// Reads the text of a file. `env` looks environment variables up; nothing else is read.
     pub fn parse(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Self, Problems> {
         let text = text::without_mark(text);
+        text::check_size(text)?;
+        let text = &*jsonc::to_json(text);
         text::check_bounds(text)?;
         let mut report = Report::default();
-        let root = tree::parse(text, env as Lookup<'_>, &mut report);
-        let config = root.as_ref().and_then(|root| read(root, &mut report));
+        let source = Source { text, lookup: env as Lookup<'_> };
+        let root = tree::parse(text, source.lookup, &mut report);
+        let config = root.as_ref().and_then(|root| read(root, source, &mut report));
+        let refused = report.is_refused();
+        let problems = report.into_problems(text, root.as_ref());
         match config {
-            Some(config) if report.is_empty() => Ok(config),
-            _ => Err(report.into_problems(text, root.as_ref())),
+            Some(config) if !refused => Ok(Self { problems, ..config }),
+            _ => Err(problems),
         }
     }
 
     /// Reads a file; relative working directories start from its directory.
     pub fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Self, LoadError> {
-        let unreadable = |source| LoadError::Read { path: path.to_owned(), source };
+        Self::of_file(&Self::content(path)?, path, env)
+    }
+
+    /// The bytes of a file, and of a much too large one so many that it is known to be one.
+    pub fn content(path: &Path) -> Result<Vec<u8>, LoadError> {
         let mut bytes = Vec::new();
         let bound = u64::try_from(MAX_FILE).unwrap_or(u64::MAX).saturating_add(1);
-        File::open(path).and_then(|file| file.take(bound).read_to_end(&mut bytes)).map_err(unreadable)?;
-        let text = text::decode(&bytes).map_err(|problem| Problems::from(problem).in_file(path))?;
-        let mut config = Self::parse(text, env).map_err(|problems| problems.in_file(path))?;
+        let read = File::open(path).and_then(|file| file.take(bound).read_to_end(&mut bytes));
+        read.map_err(|source| LoadError::Read { path: path.to_owned(), source })?;
+        Ok(bytes)
+    }
+
+    /// What [`Config::load`] makes of the content of a file.
+    pub fn of_file(bytes: &[u8], path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Self, LoadError> {
+        let unreadable = |source| LoadError::Read { path: path.to_owned(), source };
+        let text = text::decode(bytes).map_err(|problem| Problems::from(problem).in_file(path))?;
         let directory = path.parent().unwrap_or_else(|| Path::new(""));
-        let base = std::path::absolute(directory.join(".")).map_err(unreadable)?;
+        // Without `.` at its end.
+        let base: PathBuf = std::path::absolute(directory.join(".")).map_err(unreadable)?.components().collect();
+        let with_workspace = |name: &str| match name {
+            WORKSPACE => env(name).or_else(|| Some(workspace(&base).to_str()?.to_owned())),
+            name => env(name),
+        };
+        let mut config = Self::parse(text, &with_workspace).map_err(|problems| problems.in_file(path))?;
+        config.problems = config.problems.in_file(path);
         config.servers.iter_mut().for_each(|server| server.resolve_cwd(&base));
         Ok(config)
+    }
+
+    /// The servers whose entries have mistakes. The others are in force all the same.
+    pub fn mistaken(&self) -> impl Iterator<Item = &ServerConfig> {
+        self.servers.iter().filter(|server| matches!(server.launch, Launch::Blocked(Blocked::Mistake(_))))
     }
 
     /// The server of that name.
@@ -115,24 +144,25 @@ fn check_exposure(address: SocketAddr, auth: &Auth) -> Result<(), Exposed> {
 }
 
 /// Reports everything that is wrong with the tree; `None` when too little of it is left to go on.
-fn read(root: &Node, report: &mut Report) -> Option<Config> {
+fn read(root: &Node, source: Source<'_>, report: &mut Report) -> Option<Config> {
     let schema = schema();
     let mut kept = root.clone();
-    drop_remote(&mut kept, report);
-    let usable = Shape { root: &schema, report: &mut *report }.keep(&mut kept, &schema, "");
+    let mut entries = dialect::take_entries(&mut kept, report);
+    if entries.len() > MAX_SERVERS {
+        let count = entries.len();
+        report.add(root.span.start, format!("{count} servers are configured; at most {MAX_SERVERS} are supported"));
+        entries.truncate(MAX_SERVERS);
+    }
+    report_lacks(&kept, report);
+    let usable = Shape { root: &schema, report: &mut *report }.keep_all(&mut kept, &schema, Level::File);
+    let defaults = kept.get("defaults").cloned();
+    let servers = Servers::read(entries, defaults.as_ref(), &schema, source, root, report);
     if !usable {
         return None;
     }
-    report_unset(root, report);
-    if let Some(defaults) = kept.get("defaults").cloned() {
-        entries_mut(&mut kept).for_each(|entry| entry.merge_defaults(&defaults));
-    }
     let Ok(raw) = serde_json::from_value::<RawConfig>(kept.to_json()) else {
         // The schema comes from the same types, so what fits the one fits the other.
-        report.add(
-            root.span.start,
-            "this configuration has the right shape and still cannot be read; please report this",
-        );
+        report.add(root.span.start, NOT_READABLE);
         return None;
     };
     let listen_at = root.get("listen").map_or(root.span.start, |node| node.span.start);
@@ -144,9 +174,8 @@ fn read(root: &Node, report: &mut Report) -> Option<Config> {
     }
     let log_level = level(raw.gateway.logging.level);
     let shutdown_grace = Duration::from_secs_f64(raw.gateway.shutdown_grace);
-    let gateway = gateway::check(raw.gateway, &kept, &mentioned(root), report);
-    let written = Written::of(root);
-    let servers = Entries { kept: &kept, written, report }.check(raw.servers, raw.mcp_servers);
+    let gateway = gateway::check(raw.gateway, &kept, &servers.known, report);
+    let servers = servers.list;
     report_size(&servers, &gateway, root.span.start, report);
     let listen = listen.ok()?;
     // With a faulty `auth` there is something to repair there first.
@@ -155,14 +184,26 @@ fn read(root: &Node, report: &mut Report) -> Option<Config> {
     {
         report.add(listen_at, error.to_string());
     }
-    Some(Config { servers, listen, gateway, log_level, shutdown_grace })
+    Some(Config { servers, listen, gateway, log_level, shutdown_grace, problems: Problems::default() })
+}
+
+/// A mistake of ours.
+pub(crate) const NOT_READABLE: &str =
+    "this configuration has the right shape and still cannot be read; please report this";
+
+/// The folder that an editor has open when it reads this file: above the folder in which it keeps its own files.
+fn workspace(base: &Path) -> &Path {
+    const OWN: &[&str] =
+        &[".vscode", ".cursor", ".roo", ".kiro", ".gemini", ".windsurf", ".trae", ".vs", ".amazonq", ".qwen", ".zed"];
+    let is_own = |path: &Path| path.file_name().and_then(|name| name.to_str()).is_some_and(|name| OWN.contains(&name));
+    let mut ancestors = base.ancestors();
+    // `.kiro/settings/mcp.json` lies one deeper.
+    let own = ancestors.by_ref().take(2).find(|path| is_own(path));
+    own.and_then(Path::parent).unwrap_or(base)
 }
 
 /// What each server alone cannot break.
 fn report_size(servers: &[ServerConfig], gateway: &GatewayConfig, at: usize, report: &mut Report) {
-    if servers.len() > MAX_SERVERS {
-        report.add(at, format!("{} servers are configured; at most {MAX_SERVERS} are supported", servers.len()));
-    }
     let rules = servers.iter().map(|server| size::of_rules(&server.tools)).sum();
     let complaints = [
         size::complaint("the tool rules of all servers", rules, MAX_RULES_BYTES),
@@ -181,143 +222,20 @@ fn level(raw: RawLevel) -> LogLevel {
     }
 }
 
-/// Takes out the servers that cannot be started whatever else their entries say.
-fn drop_remote(root: &mut Node, report: &mut Report) {
-    if let Some(Node { value: Value::Array(entries), .. }) = root.get_mut("servers") {
-        entries.retain(|entry| !unavailable::is_remote(entry, report));
-    }
-    if let Some(Node { value: Value::Object(entries), .. }) = root.get_mut("mcpServers") {
-        entries.retain(|entry| !unavailable::is_remote(&entry.node, report));
-    }
-}
-
-fn entries_mut(root: &mut Node) -> impl Iterator<Item = &mut Node> {
-    let Value::Object(members) = &mut root.value else { return Vec::new().into_iter() };
-    let entries: Vec<&mut Node> = members
-        .iter_mut()
-        .flat_map(|member| match (member.key.as_str(), &mut member.node.value) {
-            ("servers", Value::Array(entries)) => entries.iter_mut().collect::<Vec<_>>(),
-            ("mcpServers", Value::Object(entries)) => entries.iter_mut().map(|entry| &mut entry.node).collect(),
-            _ => Vec::new(),
-        })
-        .collect();
-    entries.into_iter()
-}
-
-/// An unset variable outside the servers leaves nobody to block, so it is a problem.
-fn report_unset(root: &Node, report: &mut Report) {
-    let gateway = |member: &&Member| !matches!(member.key.as_str(), "servers" | "mcpServers" | "defaults");
-    for member in root.members().iter().filter(gateway) {
-        member.node.each_unset(&mut |node, names| {
-            if !names.is_empty() {
-                report.add(node.span.start, server::reason(names));
-            }
-        });
+/// What has no text outside the servers leaves nothing to block, so it is a mistake. In the defaults it blocks those who
+/// inherit it; keys of other programs are none of our business.
+fn report_lacks(root: &Node, report: &mut Report) {
+    let ours = ["listen", "auth", "allowedHosts", "allowedOrigins", "groups", "logging", "limits"];
+    for member in root.members().iter().filter(|member| ours.contains(&member.key.as_str())) {
+        member.node.each_lack(&mut |node, lack| report.add(node.span.start, told(lack)));
     }
 }
 
-/// Every name that the file gives to a server, rightly or not.
-fn mentioned(root: &Node) -> HashSet<String> {
-    let list = root.get("servers").map(Node::elements).unwrap_or_default();
-    let list = list.iter().filter_map(|entry| Some(entry.get("name")?.text()?.written.clone()));
-    let map = root.get("mcpServers").map(Node::members).unwrap_or_default();
-    list.chain(map.iter().map(|member| member.key.clone())).collect()
-}
-
-/// The entries as written, by where they begin: what does not fit the schema is still among them.
-struct Written<'a> {
-    entries: HashMap<usize, &'a Node>,
-    defaults: Option<&'a Node>,
-}
-
-impl<'a> Written<'a> {
-    fn of(root: &'a Node) -> Self {
-        let list = root.get("servers").map(Node::elements).unwrap_or_default().iter();
-        let map = root.get("mcpServers").map(Node::members).unwrap_or_default().iter().map(|member| &member.node);
-        let entries = list.chain(map).map(|entry| (entry.span.start, entry)).collect();
-        Self { entries, defaults: root.get("defaults") }
-    }
-
-    /// The unset variables of an entry and of the defaults that reach it. Its description is for people only.
-    fn unset(&self, entry: &Node) -> Vec<String> {
-        let mut whole = self.entries.get(&entry.span.start).map_or_else(|| entry.clone(), |node| (*node).clone());
-        if let Some(defaults) = self.defaults {
-            whole.merge_defaults(defaults);
-        }
-        if let Value::Object(members) = &mut whole.value {
-            members.retain(|member| !matches!(member.key.as_str(), "name" | "description"));
-        }
-        whole.unset()
-    }
-}
-
-/// The servers of both shapes.
-struct Entries<'a> {
-    kept: &'a Node,
-    written: Written<'a>,
-    report: &'a mut Report,
-}
-
-impl Entries<'_> {
-    fn check(
-        mut self,
-        list: Vec<crate::raw::RawEntry>,
-        mut map: std::collections::BTreeMap<String, RawServer>,
-    ) -> Vec<ServerConfig> {
-        let kept = self.kept;
-        let mut list = list.into_iter();
-        let mut servers = Vec::new();
-        let mut names = HashSet::new();
-        for member in kept.members() {
-            match member.key.as_str() {
-                "servers" => {
-                    for (node, raw) in member.node.elements().iter().zip(list.by_ref()) {
-                        let (name, at) = match node.get("name") {
-                            Some(Node { span, value: Value::String(text) }) => (text.written.as_str(), span.start),
-                            _ => continue,
-                        };
-                        servers.extend(self.server(name, at, raw.server, node, &mut names));
-                    }
-                }
-                "mcpServers" => {
-                    for entry in member.node.members() {
-                        let Some(raw) = map.remove(&entry.key) else { continue };
-                        servers.extend(self.server(&entry.key, entry.key_span.start, raw, &entry.node, &mut names));
-                    }
-                }
-                _ => {}
-            }
-        }
-        servers
-    }
-
-    fn server(
-        &mut self,
-        name: &str,
-        at: usize,
-        raw: RawServer,
-        node: &Node,
-        names: &mut HashSet<ServerName>,
-    ) -> Option<ServerConfig> {
-        let name = match ServerName::try_from(name) {
-            Err(error) => {
-                self.report.add(at, format!("`{}` is no name: {error}", printable(name)));
-                None
-            }
-            Ok(name) if name.as_str() == RESERVED_NAME => {
-                self.report.add(at, "`mcproxy` is the name of the built-in server; choose another");
-                None
-            }
-            Ok(name) if !names.insert(name.clone()) => {
-                self.report.add(at, format!("another server is named `{name}`"));
-                None
-            }
-            Ok(name) => Some(name),
-        };
-        let unset = self.written.unset(node);
-        // Without a name the rest is checked all the same, for its problems.
-        let stand_in = || ServerName::try_from("unnamed").ok();
-        let server = server::build(name.clone().or_else(stand_in)?, raw, node, unset, self.report);
-        name.map(|_| server)
+/// Why a text is missing, in a sentence.
+pub(crate) fn told(lack: &Lack) -> String {
+    match lack {
+        Lack::Variable(name) => Blocked::Variables(vec![name.clone()]).to_string(),
+        Lack::Reference(reference) => Blocked::Reference(reference.clone()).to_string(),
+        Lack::Malformed(error) => error.to_string(),
     }
 }

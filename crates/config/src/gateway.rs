@@ -1,6 +1,6 @@
 //! How the servers are offered to clients, checked.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::time::Duration;
 
 use mcproxy_ipc::{LogLevel, ServerName, control::ConnectionLimits};
@@ -62,8 +62,13 @@ pub struct Group {
     pub servers: Vec<ServerName>,
 }
 
-/// `root` is the whole tree; `known` holds the names of all servers that the file mentions, the faulty ones included.
-pub(crate) fn check(raw: RawGateway, root: &Node, known: &HashSet<String>, report: &mut Report) -> GatewayConfig {
+/// `root` is the whole tree; `known` holds all servers of the file by the names that it uses for them.
+pub(crate) fn check(
+    raw: RawGateway,
+    root: &Node,
+    known: &HashMap<String, ServerName>,
+    report: &mut Report,
+) -> GatewayConfig {
     let nothing = Node { span: 0..0, value: Value::Null };
     let node = |key: &str| root.get(key).unwrap_or(&nothing);
     let size = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
@@ -127,24 +132,31 @@ fn connection_limits(raw: &RawGatewayLimits) -> ConnectionLimits {
     }
 }
 
-fn group_servers(raw: &RawGroup, node: &Node, known: &HashSet<String>, report: &mut Report) -> Vec<ServerName> {
+fn group_servers(
+    raw: &RawGroup,
+    node: &Node,
+    known: &HashMap<String, ServerName>,
+    report: &mut Report,
+) -> Vec<ServerName> {
     let elements = node.get("servers").map(Node::elements).unwrap_or_default();
     let mut servers: Vec<ServerName> = Vec::with_capacity(raw.servers.len());
     for (name, element) in raw.servers.iter().zip(elements) {
         if element.lacks_text() {
             continue; // reported with all other unset variables
         }
-        if !known.contains(name) {
-            // What came from the environment may be secret.
-            let shown = element.text().map(|text| text.written.as_str()).unwrap_or_default();
-            let mut names: Vec<&str> = known.iter().map(String::as_str).filter(|_| report.is_read()).collect();
-            names.sort_unstable();
-            let hint = did_you_mean(shown, names);
-            report.add(element.span.start, format!("no server is named `{}`{hint}", printable(shown)));
-        } else if servers.iter().any(|other| other.as_str() == name) {
-            report.add(element.span.start, "this server is in the group twice");
-        } else if let Ok(name) = ServerName::try_from(name.as_str()) {
-            servers.push(name);
+        match known.get(name) {
+            None => {
+                // What came from the environment may be secret.
+                let shown = element.text().map(|text| text.written.as_str()).unwrap_or_default();
+                let mut names: Vec<&str> = known.keys().map(String::as_str).filter(|_| report.is_read()).collect();
+                names.sort_unstable();
+                let hint = did_you_mean(shown, names);
+                report.add(element.span.start, format!("no server is named `{}`{hint}", printable(shown)));
+            }
+            Some(name) if servers.contains(name) => {
+                report.add(element.span.start, "this server is in the group twice");
+            }
+            Some(name) => servers.push(name.clone()),
         }
     }
     servers

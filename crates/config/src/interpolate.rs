@@ -1,4 +1,8 @@
-//! `${VAR}` and `${VAR:-default}` inside a string; `$${` writes a literal `${`.
+//! `${VAR}` and `${VAR:-default}` inside a string; `$${` writes a literal `${`. What editors write for the same is
+//! understood: `${env:VAR}`, `${userHome}`, `${workspaceFolder}`, `${pathSeparator}`.
+
+/// The name under which a [`Lookup`] knows the directory that editors call the workspace folder.
+pub(crate) const WORKSPACE: &str = "workspaceFolder";
 
 /// What a string of the file became.
 #[derive(Clone, PartialEq, Eq)]
@@ -7,8 +11,19 @@ pub(crate) enum Expanded {
     Literal(String),
     /// Something came from the environment: the text may be secret.
     Replaced(String),
-    /// These variables are not set (none when a reference is malformed, which is reported); there is no text.
-    Unset(Vec<String>),
+    /// There is no text, because this is missing; at least one.
+    Lacking(Vec<Lack>),
+}
+
+/// Why a string has no text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Lack {
+    /// This environment variable is not set.
+    Variable(String),
+    /// Only an editor can say what this stands for: `input:token`.
+    Reference(String),
+    /// It cannot be read as a reference.
+    Malformed(SyntaxError),
 }
 
 /// Why a string cannot be interpolated at all.
@@ -26,9 +41,9 @@ pub(crate) enum SyntaxError {
 pub(crate) type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// Replaces every reference in `text`. As in a shell, a default also stands in for an empty variable.
-pub(crate) fn expand(text: &str, lookup: Lookup<'_>) -> Result<Expanded, SyntaxError> {
+pub(crate) fn expand(text: &str, lookup: Lookup<'_>) -> Expanded {
     let mut out = String::with_capacity(text.len());
-    let (mut rest, mut replaced, mut unset) = (text, false, Vec::new());
+    let (mut rest, mut replaced, mut lacks) = (text, false, Vec::new());
     while let Some(start) = rest.find("${") {
         if rest[..start].ends_with('$') {
             out.push_str(&rest[..start]);
@@ -38,43 +53,58 @@ pub(crate) fn expand(text: &str, lookup: Lookup<'_>) -> Result<Expanded, SyntaxE
         }
         out.push_str(&rest[..start]);
         let body = &rest[start + 2..];
-        let end = body.find('}').ok_or(SyntaxError::Unterminated)?;
-        match resolve(&body[..end], lookup)? {
+        let Some(end) = body.find('}') else {
+            return Expanded::Lacking(vec![Lack::Malformed(SyntaxError::Unterminated)]);
+        };
+        match resolve(&body[..end], lookup) {
             Ok(value) => {
                 replaced = true;
                 out.push_str(&value);
             }
-            Err(name) if unset.contains(&name) => {}
-            Err(name) => unset.push(name),
+            Err(malformed @ Lack::Malformed(_)) => return Expanded::Lacking(vec![malformed]),
+            Err(lack) if lacks.contains(&lack) => {}
+            Err(lack) => lacks.push(lack),
         }
         rest = &body[end + 1..];
     }
     out.push_str(rest);
-    Ok(match (unset.is_empty(), replaced) {
-        (false, _) => Expanded::Unset(unset),
+    match (lacks.is_empty(), replaced) {
+        (false, _) => Expanded::Lacking(lacks),
         (true, true) => Expanded::Replaced(out),
         (true, false) => Expanded::Literal(out),
-    })
+    }
 }
 
-/// The value of `NAME` or `NAME:-default`; the inner error is the name that is not set.
-fn resolve(reference: &str, lookup: Lookup<'_>) -> Result<Result<String, String>, SyntaxError> {
+/// The value of what stands between the braces.
+fn resolve(reference: &str, lookup: Lookup<'_>) -> Result<String, Lack> {
     let (name, default) = match reference.split_once(":-") {
         Some((name, default)) => (name, Some(default)),
         None => (reference, None),
     };
+    let name = match name {
+        "userHome" => "HOME",
+        "pathSeparator" | "/" => return Ok("/".into()),
+        WORKSPACE | "workspaceRoot" => {
+            return lookup(WORKSPACE).ok_or_else(|| Lack::Reference(name.to_owned()));
+        }
+        name => name.strip_prefix("env:").unwrap_or(name),
+    };
     if !is_variable(name) {
-        return Err(SyntaxError::BadName(crate::problem::printable(name)));
+        let shown = crate::problem::printable(name);
+        return Err(match name.split_once(':') {
+            Some((kind, of)) if is_variable(kind) && !of.is_empty() => Lack::Reference(shown),
+            _ => Lack::Malformed(SyntaxError::BadName(shown)),
+        });
     }
     if default.is_some_and(|text| text.contains("${")) {
-        return Err(SyntaxError::Nested(name.into()));
+        return Err(Lack::Malformed(SyntaxError::Nested(name.into())));
     }
-    Ok(match (lookup(name), default) {
+    match (lookup(name), default) {
         (Some(value), Some(default)) if value.is_empty() => Ok(default.into()),
         (Some(value), _) => Ok(value),
         (None, Some(default)) => Ok(default.into()),
-        (None, None) => Err(name.into()),
-    })
+        (None, None) => Err(Lack::Variable(name.into())),
+    }
 }
 
 fn is_variable(name: &str) -> bool {
@@ -88,7 +118,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn with_home(text: &str) -> Result<Expanded, SyntaxError> {
+    fn with_home(text: &str) -> Expanded {
         expand(text, &|name| match name {
             "HOME" => Some("/home/me".into()),
             "EMPTY" => Some(String::new()),
@@ -98,9 +128,8 @@ mod tests {
 
     fn replaced(text: &str) -> String {
         match with_home(text) {
-            Ok(Expanded::Replaced(text) | Expanded::Literal(text)) => text,
-            Ok(Expanded::Unset(names)) => format!("unset {names:?}"),
-            Err(error) => error.to_string(),
+            Expanded::Replaced(text) | Expanded::Literal(text) => text,
+            Expanded::Lacking(lacks) => format!("{lacks:?}"),
         }
     }
 
@@ -121,40 +150,59 @@ mod tests {
 
     #[test]
     fn two_dollars_escape_a_reference() {
-        assert!(matches!(with_home("$${HOME}"), Ok(Expanded::Literal(text)) if text == "${HOME}"));
+        assert!(matches!(with_home("$${HOME}"), Expanded::Literal(text) if text == "${HOME}"));
         assert_eq!(replaced("$${A}${HOME}"), "${A}/home/me");
     }
 
     #[test]
     fn every_unset_variable_is_named_once() {
-        assert_eq!(replaced("${A}${B}${A}"), "unset [\"A\", \"B\"]");
+        assert_eq!(replaced("${A}${B}${A}"), "[Variable(\"A\"), Variable(\"B\")]");
     }
 
     #[test]
     fn what_is_not_a_reference_is_explained() {
-        assert_eq!(with_home("${HOME").err(), Some(SyntaxError::Unterminated));
-        assert!(matches!(with_home("${env:HOME}"), Err(SyntaxError::BadName(_))));
-        assert!(matches!(with_home("${1X}"), Err(SyntaxError::BadName(_))));
-        assert!(matches!(with_home("${A:-${B}}"), Err(SyntaxError::Nested(_))));
+        let said = |text: &str| match with_home(text) {
+            Expanded::Lacking(lacks) => match &lacks[..] {
+                [Lack::Malformed(error)] => error.clone(),
+                other => panic!("{other:?}"),
+            },
+            _ => panic!("a text"),
+        };
+        assert_eq!(said("${A}${HOME"), SyntaxError::Unterminated);
+        assert!(matches!(said("${1X}"), SyntaxError::BadName(_)));
+        assert!(matches!(said("${}"), SyntaxError::BadName(_)));
+        assert!(matches!(said("${A:-${B}}"), SyntaxError::Nested(_)));
+    }
+
+    #[test]
+    fn what_editors_write_is_understood_and_what_only_they_know_is_named() {
+        assert_eq!(replaced("${env:HOME}"), "/home/me");
+        assert_eq!(replaced("${userHome}${pathSeparator}x${/}"), "/home/me/x/");
+        assert_eq!(replaced("${env:NOPE}"), "[Variable(\"NOPE\")]");
+        assert_eq!(replaced("${env:NOPE:-x}"), "x");
+        assert_eq!(replaced("${input:key}"), "[Reference(\"input:key\")]");
+        assert_eq!(replaced("${workspaceFolder}"), "[Reference(\"workspaceFolder\")]");
+        let known = expand("${workspaceFolder}/x", &|name| (name == WORKSPACE).then(|| "/work".into()));
+        assert!(matches!(known, Expanded::Replaced(text) if text == "/work/x"));
     }
 
     proptest! {
         #[test]
         fn text_without_a_reference_is_unchanged(text in "[^$]{0,40}") {
-            prop_assert!(matches!(with_home(&text), Ok(Expanded::Literal(out)) if out == text));
+            prop_assert!(matches!(with_home(&text), Expanded::Literal(out) if out == text));
         }
 
         #[test]
         fn any_text_can_be_written_by_escaping(text in "[${}a-]{0,20}") {
             let escaped = text.replace("${", "$${");
-            prop_assert!(matches!(with_home(&escaped), Ok(Expanded::Literal(out)) if out == text));
+            prop_assert!(matches!(with_home(&escaped), Expanded::Literal(out) if out == text));
         }
 
         #[test]
         fn a_value_is_never_interpolated_again(value in "[${}A-Z:-]{0,12}") {
             let out = expand("<${X}>", &|_| Some(value.clone()));
             let expected = format!("<{value}>");
-            prop_assert!(matches!(out, Ok(Expanded::Replaced(text)) if text == expected));
+            prop_assert!(matches!(out, Expanded::Replaced(text) if text == expected));
         }
 
         #[test]

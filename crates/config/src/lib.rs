@@ -3,10 +3,15 @@
 //! The way of a file:
 //!
 //! 1. `text`: bounded, UTF-8, not nested absurdly; positions as people count them.
-//! 2. `tree`: strict JSON in which every key and value knows where it was written; `interpolate` replaces `${VAR}`.
-//! 3. `shape`: compared with the JSON Schema that is generated from the types in `raw`. What does not fit is reported
+//! 2. `jsonc`: comments and trailing commas become spaces. `tree`: JSON in which every key and value knows where it was
+//!    written; `interpolate` replaces `${VAR}`.
+//! 3. `dialect`: what other programs write, in our words; the servers are taken out of the file, each with a report of its
+//!    own.
+//! 4. `shape`: compared with the JSON Schema that is generated from the types in `raw`. What does not fit is reported
 //!    and left out, so that the rest is still checked and all problems appear at once.
-//! 4. `server`, `gateway`, `auth`, `listen`: what the schema cannot say; the results are the checked types.
+//! 5. `servers`, `server`, `gateway`, `auth`, `listen`: what the schema cannot say; the results are the checked types.
+//!
+//! A mistake in one server's entry blocks that server. A mistyped key, and whatever is wrong elsewhere, refuses the file.
 //!
 //! Nothing here reads the environment or a clock; only [`Config::load`] reads a file. Messages never repeat a value of
 //! the file, because a token in the wrong place must not reach a log.
@@ -16,21 +21,24 @@
 
 mod auth;
 mod config;
+mod dialect;
 mod diff;
 mod gateway;
 mod interpolate;
+mod jsonc;
 mod listen;
 mod nearest;
+mod places;
 mod problem;
 mod raw;
 mod report;
 mod schema;
 mod server;
+mod servers;
 mod shape;
 mod size;
 mod text;
 mod tree;
-mod unavailable;
 
 pub use auth::{Auth, Token};
 pub use config::{Config, Exposed, LoadError, RESERVED_NAME};
@@ -38,7 +46,8 @@ pub use diff::{ConfigDiff, ServerChange, diff};
 pub use gateway::{GatewayConfig, Group};
 pub use listen::{ListenError, parse_host};
 pub use nearest::nearest;
-pub use problem::{Problem, Problems};
+pub use places::Places;
+pub use problem::{Problem, Problems, Severity};
 pub use schema::schema;
 pub use server::{Blocked, Era, Launch, OnChange, RestartPolicy, ServerConfig, Start};
 pub use size::{MAX_GATEWAY_BYTES, MAX_RULES_BYTES, MAX_SERVER_BYTES, MAX_SERVERS};

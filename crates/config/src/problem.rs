@@ -6,9 +6,30 @@ use std::path::{Path, PathBuf};
 /// How many problems are worth reading at once; the rest are counted.
 pub(crate) const MAX_KEPT: usize = 100;
 
-/// One mistake in the file, located.
+/// How much a problem matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// It has to be mended: the file is refused, or the server that it concerns is blocked.
+    Error,
+    /// The file is in force; something in it is not done, or not as it may be meant.
+    Warning,
+}
+
+impl Severity {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+        }
+    }
+}
+
+/// One mistake in the file, or something in it that is not understood; located.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
+    /// How much it matters.
+    pub severity: Severity,
     /// Line, counted from 1.
     pub line: usize,
     /// Column in characters, counted from 1.
@@ -22,12 +43,16 @@ pub struct Problem {
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let pointer = if self.pointer.is_empty() { "/" } else { &self.pointer };
-        write!(f, "{}:{}  {}: {}", self.line, self.column, printable(pointer), self.message)
+        let severity = match self.severity {
+            Severity::Error => "",
+            Severity::Warning => "warning: ",
+        };
+        write!(f, "{}:{}  {}: {severity}{}", self.line, self.column, printable(pointer), self.message)
     }
 }
 
-/// Every mistake found in one file, in the order of the file; prints one per line.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+/// Every problem found in one file, in the order of the file; prints one per line.
+#[derive(Debug, Clone, Default, PartialEq, Eq, thiserror::Error)]
 pub struct Problems {
     file: Option<PathBuf>,
     list: Vec<Problem>,
@@ -47,9 +72,37 @@ impl Problems {
         self
     }
 
+    /// The same with further ones, in the order of the file.
+    #[must_use]
+    pub fn with(mut self, further: impl IntoIterator<Item = Problem>) -> Self {
+        self.list.extend(further);
+        self.list.sort_by_key(|problem| (problem.line, problem.column));
+        self
+    }
+
     /// The problems in the order of the file.
     pub fn list(&self) -> &[Problem] {
         &self.list
+    }
+
+    /// How many further ones were left out.
+    pub fn more(&self) -> usize {
+        self.more
+    }
+
+    /// Whether nothing was found.
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// Whether something has to be mended.
+    pub fn has_errors(&self) -> bool {
+        self.list.iter().any(|problem| problem.severity == Severity::Error)
+    }
+
+    /// Each as one line, with its file.
+    pub fn lines(&self) -> Vec<String> {
+        self.to_string().lines().map(str::to_owned).collect()
     }
 }
 

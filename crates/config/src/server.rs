@@ -2,6 +2,7 @@
 
 mod build;
 mod checks;
+mod package;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -21,8 +22,10 @@ pub struct ServerConfig {
     pub name: ServerName,
     /// Whether it is wanted up.
     pub enabled: bool,
-    /// The command as written in the file, for people; references in it are not replaced.
+    /// The command as written in the file, for people; references in it are not replaced. Empty without one.
     pub command: String,
+    /// What the command runs, where it is a runner: a package, a script, an image; as written.
+    pub package: Option<String>,
     /// How to start it, or why that is impossible.
     pub launch: Launch,
     /// From the start of the command until it must be ready.
@@ -54,16 +57,40 @@ pub struct ServerConfig {
 pub enum Launch {
     /// With this command.
     Ready(LaunchSpec),
-    /// Not until the environment of MCProxy changes.
+    /// Not until its entry or the environment of MCProxy changes.
     Blocked(Blocked),
 }
 
-/// Environment variables that a server's entry refers to and that are not set.
+/// Why a server cannot be started as configured. Its text says what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{}", reason(variables))]
-pub struct Blocked {
-    /// Their names; at least one.
-    pub variables: Vec<String>,
+pub enum Blocked {
+    /// Its entry refers to environment variables that are not set; at least one.
+    #[error("{}", reason(.0))]
+    Variables(Vec<String>),
+    /// Its entry refers to what only an editor knows: `input:token`.
+    #[error("`${{{0}}}` is known to editors only; write `${{VARIABLE}}` and set that environment variable")]
+    Reference(String),
+    /// It is reached over the network.
+    #[error(
+        "servers that are reached over the network are not supported yet; until then start a bridge: \"command\": \"npx\", \"args\": [\"-y\", \"mcp-remote\", the URL]"
+    )]
+    Remote,
+    /// It is the client of this very MCProxy.
+    #[error("this is MCProxy's own client, which would lead back here; remove the entry")]
+    Itself,
+    /// Its entry has mistakes; the first of them.
+    #[error("its entry has a mistake: {0}")]
+    Mistake(String),
+}
+
+impl Blocked {
+    /// The environment variables to set.
+    pub fn variables(&self) -> &[String] {
+        match self {
+            Self::Variables(names) => names,
+            Self::Reference(_) | Self::Remote | Self::Itself | Self::Mistake(_) => &[],
+        }
+    }
 }
 
 /// When a server is started.

@@ -4,20 +4,36 @@
 //! Understands what [`schema`](crate::schema()) uses of JSON Schema, and no more. Messages never repeat a value: a token
 //! written in the wrong place must not reach a log.
 
+use std::collections::HashSet;
+
 use serde_json::Value as Json;
 
+use crate::dialect::{self, Stranger};
 use crate::interpolate::Expanded;
-use crate::nearest::did_you_mean;
+use crate::nearest::{did_you_mean, typo_of};
 use crate::problem::printable;
 use crate::report::Report;
 use crate::tree::{Node, Value};
-use crate::unavailable;
 
 /// Checks nodes against parts of one schema.
 pub(crate) struct Shape<'a> {
     pub(crate) root: &'a Json,
     pub(crate) report: &'a mut Report,
 }
+
+/// Where an object stands, and so whose keys may be found in it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Level {
+    /// It is the file: other programs keep their own settings there.
+    File,
+    /// It is a server: other programs say more of one.
+    Entry,
+    /// It is a part of ours alone.
+    Within,
+}
+
+/// So many unknown keys of the file are named one by one.
+const MAX_NAMED: usize = 8;
 
 impl<'a> Shape<'a> {
     /// Reports what is wrong in `node`, drops it, and says whether the rest is usable. `key` is where the node stands.
@@ -37,7 +53,7 @@ impl<'a> Shape<'a> {
                 match words(schema) {
                     None => true,
                     Some(words) if words.contains(&value.as_str()) => true,
-                    Some(_) if matches!(expanded, Expanded::Unset(_)) => false,
+                    Some(_) if matches!(expanded, Expanded::Lacking(_)) => false,
                     Some(words) => {
                         self.report.add(offset, wrong_word(&value, &words, &expectation(&options)));
                         false
@@ -54,29 +70,52 @@ impl<'a> Shape<'a> {
                 elements.retain_mut(|element| self.keep(element, items, key));
                 true
             }
-            Value::Object(_) => self.members_fit(node, schema),
+            Value::Object(_) => self.members_fit(node, schema, Level::Within),
         }
     }
 
-    fn members_fit(&mut self, node: &mut Node, schema: &'a Json) -> bool {
+    /// The same for the file or for an entry, where keys of other programs are expected.
+    pub(crate) fn keep_all(&mut self, node: &mut Node, schema: &'a Json, level: Level) -> bool {
+        match node.value {
+            Value::Object(_) => self.members_fit(node, schema, level),
+            _ => self.keep(node, schema, ""),
+        }
+    }
+
+    fn members_fit(&mut self, node: &mut Node, schema: &'a Json, level: Level) -> bool {
         let known = &schema["properties"];
         let Value::Object(members) = &mut node.value else { return true };
         let mut usable = true;
+        let mut seen = HashSet::new();
+        let mut unknown: Vec<(usize, String, String)> = Vec::new();
         members.retain_mut(|member| {
+            if !seen.insert(member.key.clone()) {
+                let message = format!("the key `{}` is written twice in this object", printable(&member.key));
+                self.report.add(member.key_span.start, message);
+                return false;
+            }
             let part = match (known.get(member.key.as_str()), &schema["additionalProperties"]) {
                 (Some(part), _) => part,
                 (None, any @ Json::Object(_)) => any,
                 (None, _) => {
-                    let message = unknown_key(&member.key, if self.report.is_read() { known } else { &Json::Null });
-                    self.report.add(member.key_span.start, message);
+                    if let Some(message) = self.stranger(&member.key, member.key_span.start, known, level) {
+                        unknown.push((member.key_span.start, member.key.clone(), message));
+                    }
                     return false;
                 }
             };
+            // Null is no value, except where it is one.
+            if matches!(member.node.value, Value::Null)
+                && !options(self.root, part).iter().any(|option| accepts_type(option, &Value::Null))
+            {
+                return false;
+            }
             let kept = self.keep(&mut member.node, part, &member.key);
             // A required key that is present but wrong has been reported; it is not missing.
             usable &= kept || !is_required(schema, &member.key);
             kept
         });
+        self.tell_unknown(unknown);
         if usable {
             for key in schema["required"].as_array().into_iter().flatten().filter_map(Json::as_str) {
                 if node.get(key).is_none() {
@@ -86,6 +125,46 @@ impl<'a> Shape<'a> {
             }
         }
         usable
+    }
+
+    /// Reports a key that the schema does not have, or returns what to say of one that nobody knows.
+    fn stranger(&mut self, key: &str, offset: usize, known: &Json, level: Level) -> Option<String> {
+        let known = known.as_object().filter(|_| self.report.is_read());
+        let known = known.into_iter().flat_map(|keys| keys.keys().map(String::as_str));
+        // Of a later version: who writes it relies on it.
+        if key == "sandbox" && level != Level::File {
+            self.report.add(offset, "`sandbox` is not available in this version");
+            return None;
+        }
+        let stranger = match level {
+            Level::File => dialect::of_file(key, known),
+            Level::Entry => dialect::of_entry(key, known),
+            Level::Within if typo_of(key, known.clone()).is_some() => {
+                Stranger::Mistake(format!("unknown key `{}`{}", printable(key), did_you_mean(key, known)))
+            }
+            Level::Within => {
+                self.report.add(offset, format!("unknown key `{}`{}", printable(key), did_you_mean(key, known)));
+                return None;
+            }
+        };
+        match stranger {
+            Stranger::Mistake(message) => self.report.refuse(offset, message),
+            Stranger::Known(message) => self.report.warn(offset, message),
+            Stranger::Unknown(message) => return Some(message),
+        }
+        None
+    }
+
+    /// Whole files of other programs have a hundred keys of their own.
+    fn tell_unknown(&mut self, unknown: Vec<(usize, String, String)>) {
+        if unknown.len() <= MAX_NAMED {
+            unknown.into_iter().for_each(|(offset, _, message)| self.report.warn(offset, message));
+            return;
+        }
+        let named: Vec<String> = unknown.iter().take(3).map(|(_, key, _)| format!("`{}`", printable(key))).collect();
+        let more = unknown.len() - named.len();
+        let message = format!("{} and {more} further keys are not keys of MCProxy and are ignored", named.join(", "));
+        self.report.warn(unknown[0].0, message);
     }
 
     fn number_fits(&mut self, number: Option<f64>, schema: &Json, offset: usize) -> bool {
@@ -183,12 +262,4 @@ fn in_words(kind: &str) -> &'static str {
 
 fn wrong_word(value: &str, words: &[&str], expected: &str) -> String {
     format!("expected {expected}, found another string{}", did_you_mean(value, words.iter().copied()))
-}
-
-fn unknown_key(key: &str, known: &Json) -> String {
-    if unavailable::is_key(key) {
-        return format!("`{key}` is not available in this version");
-    }
-    let known = known.as_object().into_iter().flat_map(|keys| keys.keys().map(String::as_str));
-    format!("unknown key `{}`{}", printable(key), did_you_mean(key, known))
 }

@@ -1,6 +1,6 @@
 //! The bytes of the file: bounded, UTF-8, and positions as people count them.
 
-use crate::problem::Problem;
+use crate::problem::{Problem, Severity};
 
 /// The largest configuration that is read. Ten thousand servers fit; a file given by mistake does not.
 pub const MAX_FILE: usize = 10 * 1024 * 1024;
@@ -17,18 +17,20 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<&str, Problem> {
         let valid = std::str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or_default();
         let (line, column) = position(without_mark(valid), usize::MAX);
         let message = "the file is not UTF-8 from this byte on; save it as UTF-8".into();
-        Problem { line, column, pointer: String::new(), message }
+        Problem { severity: Severity::Error, line, column, pointer: String::new(), message }
     })
 }
 
-/// Size, emptiness and nesting, before a parser sees the text.
+/// The size, before anything else.
+pub(crate) fn check_size(text: &str) -> Result<(), Problem> {
+    if text.len() > MAX_FILE { Err(too_large()) } else { Ok(()) }
+}
+
+/// Emptiness and nesting, before a parser sees the text. Comments are taken out of it before.
 pub(crate) fn check_bounds(text: &str) -> Result<(), Problem> {
-    if text.len() > MAX_FILE {
-        return Err(too_large());
-    }
     let at = |offset, message: String| {
         let (line, column) = position(text, offset);
-        Problem { line, column, pointer: String::new(), message }
+        Problem { severity: Severity::Error, line, column, pointer: String::new(), message }
     };
     if text.trim().is_empty() {
         return Err(at(0, "the file is empty; the smallest configuration is {}".into()));
@@ -54,7 +56,7 @@ pub(crate) fn position(text: &str, offset: usize) -> (usize, usize) {
 
 fn too_large() -> Problem {
     let message = format!("the file is larger than {MAX_FILE} bytes");
-    Problem { line: 1, column: 1, pointer: String::new(), message }
+    Problem { severity: Severity::Error, line: 1, column: 1, pointer: String::new(), message }
 }
 
 /// Where brackets outside strings are nested too deeply.

@@ -1,6 +1,5 @@
 //! The file as a tree in which every key and value knows where it stands.
 
-use std::collections::HashSet;
 use std::ops::Range;
 
 use jsonc_parser::ast;
@@ -8,8 +7,7 @@ use jsonc_parser::common::Ranged;
 use jsonc_parser::{CollectOptions, ParseOptions, parse_to_ast};
 use serde_json::Number;
 
-use crate::interpolate::{Expanded, Lookup, expand};
-use crate::problem::printable;
+use crate::interpolate::{Expanded, Lack, Lookup, expand};
 use crate::report::Report;
 
 /// A value and the bytes it was written with. A value merged from `defaults` keeps the place where it was written.
@@ -90,32 +88,28 @@ impl Node {
         }
     }
 
-    /// The names of all unset variables below this value.
-    pub(crate) fn unset(&self) -> Vec<String> {
-        let mut names: Vec<String> = Vec::new();
-        self.each_unset(&mut |_, unset| {
-            for name in unset {
-                if !names.contains(name) {
-                    names.push(name.clone());
-                }
-            }
-        });
-        names
-    }
-
-    /// Whether a string below has no text to judge: a variable is not set, or its reference is malformed.
+    /// Whether a string below has no text to judge.
     pub(crate) fn lacks_text(&self) -> bool {
         let mut lacks = false;
-        self.each_unset(&mut |_, _| lacks = true);
+        self.each_text(&mut |_, text| lacks |= matches!(text.expanded, Expanded::Lacking(_)));
         lacks
     }
 
-    /// Visits every string without a text, with the variables that it lacks.
-    pub(crate) fn each_unset(&self, visit: &mut dyn FnMut(&Node, &[String])) {
+    /// Visits whatever keeps a string below from having a text.
+    pub(crate) fn each_lack(&self, visit: &mut dyn FnMut(&Node, &Lack)) {
+        self.each_text(&mut |node, text| {
+            if let Expanded::Lacking(lacks) = &text.expanded {
+                lacks.iter().for_each(|lack| visit(node, lack));
+            }
+        });
+    }
+
+    /// Visits every string below.
+    pub(crate) fn each_text(&self, visit: &mut dyn FnMut(&Node, &Text)) {
         match &self.value {
-            Value::String(Text { expanded: Expanded::Unset(unset), .. }) => visit(self, unset),
-            Value::Array(elements) => elements.iter().for_each(|node| node.each_unset(visit)),
-            Value::Object(members) => members.iter().for_each(|member| member.node.each_unset(visit)),
+            Value::String(text) => visit(self, text),
+            Value::Array(elements) => elements.iter().for_each(|node| node.each_text(visit)),
+            Value::Object(members) => members.iter().for_each(|member| member.node.each_text(visit)),
             _ => {}
         }
     }
@@ -131,7 +125,7 @@ impl Node {
         }
     }
 
-    /// The value for serde. A string with unset variables stays as written: it is never used, and never "".
+    /// The value for serde. A string without a text stays as written: it is never used, and never "".
     pub(crate) fn to_json(&self) -> serde_json::Value {
         use serde_json::Value as Json;
         match &self.value {
@@ -171,19 +165,32 @@ impl Node {
 }
 
 impl Text {
-    /// The interpolated text, or the text as written when a variable is not set.
+    /// What is written, with its references replaced.
+    pub(crate) fn new(written: String, lookup: Lookup<'_>) -> Self {
+        let expanded = expand(&written, lookup);
+        Self { written, expanded }
+    }
+
+    /// A text of the author's own without references.
+    pub(crate) fn literal(written: String) -> Self {
+        Self { expanded: Expanded::Literal(written.clone()), written }
+    }
+
+    /// The interpolated text, or the text as written when there is none.
     pub(crate) fn value(&self) -> &str {
         match &self.expanded {
             Expanded::Literal(text) | Expanded::Replaced(text) => text,
-            Expanded::Unset(_) => &self.written,
+            Expanded::Lacking(_) => &self.written,
         }
     }
 }
 
-/// Strict JSON to a tree. A syntax error ends it; duplicate keys and bad references are reported and parsing goes on.
+/// JSON to a tree, comments and trailing commas taken out before. A syntax error ends it. Of equal keys the first counts;
+/// all are kept, for the shape to find.
 pub(crate) fn parse(text: &str, lookup: Lookup<'_>, report: &mut Report) -> Option<Node> {
     let strict = ParseOptions {
-        allow_comments: false,
+        // What is left of them is one without an end.
+        allow_comments: true,
         allow_loose_object_property_names: false,
         allow_trailing_commas: false,
         allow_missing_commas: false,
@@ -207,7 +214,7 @@ pub(crate) fn parse(text: &str, lookup: Lookup<'_>, report: &mut Report) -> Opti
         report.add(line_start + error.column().saturating_sub(1), "not JSON: this number or string is malformed");
         return None;
     }
-    Some(Builder { lookup, report }.node(root))
+    Some(Builder { lookup }.node(root))
 }
 
 fn lower_first(text: &str) -> String {
@@ -217,11 +224,10 @@ fn lower_first(text: &str) -> String {
 
 struct Builder<'a> {
     lookup: Lookup<'a>,
-    report: &'a mut Report,
 }
 
 impl Builder<'_> {
-    fn node(&mut self, from: ast::Value<'_>) -> Node {
+    fn node(&self, from: ast::Value<'_>) -> Node {
         let span = from.range().start..from.range().end;
         let value = match from {
             ast::Value::NullKeyword(_) => Value::Null,
@@ -230,36 +236,18 @@ impl Builder<'_> {
             ast::Value::NumberLit(literal) => Value::Number(
                 literal.value.parse().ok().or(Number::from_f64(f64::MAX)).unwrap_or(Number::from(u64::MAX)),
             ),
-            ast::Value::StringLit(literal) => Value::String(self.text(literal.value.into_owned(), span.start)),
+            ast::Value::StringLit(literal) => Value::String(Text::new(literal.value.into_owned(), self.lookup)),
             ast::Value::Array(array) => Value::Array(array.elements.into_iter().map(|node| self.node(node)).collect()),
             ast::Value::Object(object) => Value::Object(self.members(object)),
         };
         Node { span, value }
     }
 
-    fn text(&mut self, written: String, offset: usize) -> Text {
-        let expanded = expand(&written, self.lookup).unwrap_or_else(|error| {
-            self.report.add(offset, error.to_string());
-            Expanded::Unset(Vec::new())
-        });
-        Text { written, expanded }
-    }
-
-    /// The first of two equal keys counts; the second is reported.
-    fn members(&mut self, object: ast::Object<'_>) -> Vec<Member> {
-        let mut seen = HashSet::new();
-        let mut members = Vec::with_capacity(object.properties.len());
-        for property in object.properties {
+    fn members(&self, object: ast::Object<'_>) -> Vec<Member> {
+        let member = |property: ast::ObjectProp<'_>| {
             let key_span = property.name.range().start..property.name.range().end;
-            let key = property.name.into_string();
-            let node = self.node(property.value);
-            if seen.insert(key.clone()) {
-                members.push(Member { key, key_span, node });
-            } else {
-                self.report
-                    .add(key_span.start, format!("the key `{}` is written twice in this object", printable(&key)));
-            }
-        }
-        members
+            Member { key_span, key: property.name.into_string(), node: self.node(property.value) }
+        };
+        object.properties.into_iter().map(member).collect()
     }
 }

@@ -1,6 +1,6 @@
 //! No text makes the reader panic, overflow its stack or read without a bound.
 
-use mcproxy_config::{Config, LoadError, MAX_FILE};
+use mcproxy_config::{Config, Launch, LoadError, MAX_FILE};
 use proptest::prelude::*;
 
 fn problem(text: &str) -> String {
@@ -36,13 +36,13 @@ fn bytes_that_are_not_utf8_are_located() {
 
 #[test]
 fn a_byte_order_mark_moves_no_column() {
-    assert!(problem("\u{feff}{\"x\":1}").starts_with("1:2 "));
+    assert!(problem("\u{feff}{\"lisen\":1}").starts_with("1:2 "));
 }
 
 #[test]
 fn a_hundred_thousand_mistakes_are_told_in_a_hundred_lines() {
     let keys: Vec<String> = (0..100_000).map(|n| format!("\"key{n}\":1")).collect();
-    assert_eq!(problem(&format!("{{{}}}", keys.join(","))).lines().count(), 101);
+    assert_eq!(problem(&format!("{{\"limits\":{{{}}}}}", keys.join(","))).lines().count(), 101);
 }
 
 /// JSON that resembles a configuration closely enough to reach every check.
@@ -83,6 +83,20 @@ fn resembling() -> impl Strategy<Value = String> {
         "level",
         "127.0.0.1:1",
         "url",
+        "transport",
+        "mcp",
+        "context_servers",
+        "disabledTools",
+        "includeTools",
+        "options",
+        "toolFilter",
+        "environment",
+        "~/x",
+        "$HOME",
+        "${input:a}",
+        "a b",
+        "mcproxy",
+        "connect",
     ]);
     let text = word.prop_map(|word| format!("{word:?}"));
     let leaf = prop_oneof![
@@ -111,9 +125,44 @@ proptest! {
 
     #[test]
     fn any_json_is_read_or_refused_with_a_place(text in resembling(), set in any::<bool>()) {
-        if let Err(problems) = Config::parse(&text, &|_| set.then(|| "v".to_owned())) {
-            prop_assert!(!problems.list().is_empty());
-            prop_assert!(!problems.to_string().contains("please report"), "{problems}\n{text}");
+        let read = Config::parse(&text, &|_| set.then(|| "v".to_owned()));
+        prop_assert!(read.as_ref().err().is_none_or(|problems| problems.has_errors()));
+        let problems = read.as_ref().map_or_else(|problems| problems, |config| &config.problems);
+        prop_assert!(!problems.to_string().contains("please report"), "{problems}\n{text}");
+        prop_assert!(problems.list().iter().all(|problem| problem.line > 0 && problem.column > 0));
+    }
+
+    #[test]
+    fn a_valid_server_is_never_lost_because_of_another(
+        others in prop::collection::vec(("[ -~é]{0,12}", resembling()), 0..6),
+        at in 0_usize..6,
+        listed in any::<bool>(),
+    ) {
+        let valid = r#"{"command":"npx","args":["-y","good"],"name":"good"}"#;
+        let mut entries: Vec<String> = others
+            .iter()
+            .filter(|(name, _)| name != "good")
+            .map(|(name, entry)| match listed {
+                true => entry.clone(),
+                false => format!("{}:{entry}", serde_json::Value::from(name.as_str())),
+            })
+            .collect();
+        let at = at.min(entries.len());
+        entries.insert(at, if listed { valid.to_owned() } else { format!(r#""good":{valid}"#) });
+        let text = if listed {
+            format!(r#"{{"servers":[{}]}}"#, entries.join(","))
+        } else {
+            format!(r#"{{"mcpServers":{{{}}}}}"#, entries.join(","))
+        };
+        match Config::parse(&text, &|_| None) {
+            Ok(config) => {
+                prop_assert_eq!(config.servers.len(), entries.len());
+                let good: Vec<_> = config.servers.iter().filter(|server| server.name.as_str() == "good").collect();
+                prop_assert_eq!(good.len(), 1);
+                prop_assert!(matches!(good[0].launch, Launch::Ready(_)), "{}", config.problems);
+            }
+            // Only a mistyped key of ours costs more than its own server.
+            Err(problems) => prop_assert!(problems.to_string().contains("unknown key"), "{problems}\n{text}"),
         }
     }
 

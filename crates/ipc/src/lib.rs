@@ -33,6 +33,7 @@ mod session;
 mod socket;
 mod spec;
 mod state;
+mod state_dir;
 mod status;
 mod sweep;
 
@@ -55,6 +56,7 @@ pub use spec::{
     WorkerSpec,
 };
 pub use state::{EndReason, Ended, Need, Route, ServerState};
+pub use state_dir::default_state_dir;
 pub use status::{
     CatalogueCounts, ChangeStatus, InstanceCount, LifecycleEvent, ListFailure, LogLine, ProcessStatus,
     RunningInstances, ServerDescription, ServerStatus, StartStatus, StatusReport,

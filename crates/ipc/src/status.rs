@@ -181,6 +181,8 @@ pub struct StatusReport {
     pub config_path: String,
     /// Problems of the file on disk when it is not the one in force.
     pub config_error: Option<String>,
+    /// What is wrong with single servers of the file in force, and what in it is not understood; one line each.
+    pub config_warnings: Vec<String>,
     /// Where the gateway listens.
     pub listen: String,
     /// Log records that the sink was too slow for.

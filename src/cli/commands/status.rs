@@ -9,7 +9,7 @@ use crate::{
         console::Console,
         error::CliError,
         exit::Exit,
-        human::{bytes, duration, one_line, printable},
+        human::{bytes, duration, one_line, printable, wrapped},
         names,
         supervisor::Supervisor,
         table::Table,
@@ -17,6 +17,9 @@ use crate::{
     moment::moment,
     status_view::{ServerView, StatusView, endpoint_url},
 };
+
+/// So many warnings of the configuration are shown; a table of servers follows.
+const MAX_WARNINGS: usize = 5;
 
 /// Shows how everything is, or all about one server.
 pub(crate) async fn run(
@@ -61,9 +64,16 @@ fn overview(report: &StatusReport, out: &mut dyn Write, width: Option<usize>) ->
     if let Some(error) = &report.config_error {
         writeln!(
             out,
-            "the file on disk is not the one in force, because of mistakes in it:\n{}",
+            "the file on disk is not in force, or not all of it, because of mistakes in it:\n{}",
             printable(error).trim_end()
         )?;
+    }
+    let warnings = &report.config_warnings;
+    for warning in warnings.iter().take(MAX_WARNINGS) {
+        writeln!(out, "{}", wrapped(&one_line(warning), width, "  "))?;
+    }
+    if let Some(more @ 1..) = warnings.len().checked_sub(MAX_WARNINGS) {
+        writeln!(out, "… and {more} more warnings: `mcproxy check FILE` shows all")?;
     }
     writeln!(out)?;
     if report.servers.is_empty() {
@@ -262,6 +272,7 @@ mod tests {
             version: "0.1.0".into(),
             config_path: "/etc/mcproxy/mcp-servers.json".into(),
             config_error: None,
+            config_warnings: Vec::new(),
             listen: "0.0.0.0:12009".into(),
             log_dropped: 0,
             supervisor: process.clone(),

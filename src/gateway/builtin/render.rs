@@ -25,7 +25,11 @@ pub(super) fn render_status(report: &StatusReport) -> String {
     let mut text = format!("{ready} of {} servers ready (MCProxy {}).", report.servers.len(), report.version);
     if let Some(error) = &report.config_error {
         // Writing to a String cannot fail.
-        let _ = write!(text, "\nThe configuration file on disk is not in force: {error}");
+        let _ = write!(text, "\nThe configuration file on disk is not in force, or not all of it: {error}");
+    }
+    if !report.config_warnings.is_empty() {
+        let count = report.config_warnings.len();
+        let _ = write!(text, "\nThe configuration file has {count} warnings, see configWarnings.");
     }
     for server in &report.servers {
         text.push('\n');
@@ -181,6 +185,7 @@ mod tests {
             version: "0.1.0".into(),
             config_path: "x".into(),
             config_error: None,
+            config_warnings: Vec::new(),
             listen: "x".into(),
             log_dropped: 0,
             supervisor: process,

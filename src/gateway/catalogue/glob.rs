@@ -1,7 +1,7 @@
 //! Patterns of the tool rules.
 
 /// Whether the whole of `text` fits `pattern`, in which `*` stands for any run of characters.
-pub(super) fn fits(pattern: &str, text: &str) -> bool {
+pub(crate) fn fits(pattern: &str, text: &str) -> bool {
     let mut parts = pattern.split('*');
     let first = parts.next().unwrap_or_default();
     let Some(mut rest) = text.strip_prefix(first) else { return false };

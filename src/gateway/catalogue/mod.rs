@@ -9,7 +9,7 @@ mod check;
 mod cursor;
 mod declared;
 mod entry;
-mod glob;
+pub(crate) mod glob;
 mod hints;
 mod list;
 mod server;

@@ -16,7 +16,7 @@ pub(crate) struct RawEntry {
 }
 
 /// A server: a command that speaks MCP on its standard input and output.
-#[derive(Deserialize, Serialize, JsonSchema)]
+#[derive(Deserialize, Serialize, JsonSchema, Default)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct RawServer {
     /// The program: a path, or a name looked up in PATH. No shell is involved.

@@ -9,18 +9,20 @@ use mcproxy_ipc::{
 };
 
 use super::checks::Checks;
+use super::package;
 use super::{Blocked, Era, Launch, OnChange, RestartPolicy, ServerConfig, Start};
 use crate::raw::{RawClientFeature, RawEra, RawInstances, RawOnChange, RawServer, RawServerLimits, RawStart, RawTools};
 use crate::report::Report;
 use crate::size::{self, MAX_SERVER_BYTES};
 use crate::tree::Node;
 
-/// `node` is the entry with the defaults merged in, `raw` the same as serde read it; `unset` names its unset variables.
+/// `node` is the entry with the defaults merged in, `raw` the same as serde read it; `blocked` is what is known already to
+/// keep it from being started.
 pub(crate) fn build(
     name: ServerName,
     raw: RawServer,
     node: &Node,
-    unset: Vec<String>,
+    blocked: Option<Blocked>,
     report: &mut Report,
 ) -> ServerConfig {
     let mut checks = Checks { node, report };
@@ -31,6 +33,7 @@ pub(crate) fn build(
     checks.order("timeout", raw.settings.timeout, &["maxTimeout"], raw.settings.max_timeout);
     let restart = &raw.settings.restart;
     checks.order("initialDelay", restart.initial_delay, &["restart", "maxDelay"], restart.max_delay);
+    checks.milliseconds(&raw.settings);
     checks.spare_instances(&raw);
     checks.tools(&raw.settings.tools);
     let tools = tool_rules(&raw.settings.tools);
@@ -40,20 +43,20 @@ pub(crate) fn build(
     }
     let command = node.get("command").and_then(Node::text).map_or_else(String::new, |text| text.written.clone());
     let settings = raw.settings;
-    let launch = if unset.is_empty() {
-        Launch::Ready(LaunchSpec {
+    let launch = match blocked {
+        None => Launch::Ready(LaunchSpec {
             program: raw.command,
             args: raw.args.into_iter().map(Secret::new).collect(),
             env: settings.env.into_iter().map(|(name, value)| (name, Secret::new(value))).collect(),
             cwd: settings.cwd.map(PathBuf::from),
-        })
-    } else {
-        Launch::Blocked(Blocked { variables: unset })
+        }),
+        Some(blocked) => Launch::Blocked(blocked),
     };
     ServerConfig {
         name,
         enabled,
         command,
+        package: package::of(node),
         launch,
         start_timeout: Duration::from_secs_f64(settings.start_timeout),
         start: match settings.start {

@@ -17,7 +17,7 @@ impl Checks<'_> {
     pub(super) fn problem(&mut self, path: &[&str], message: impl Into<String>) {
         let node = self.node.at(path).unwrap_or(self.node);
         // A text that does not exist yet can be neither right nor wrong.
-        if node.text().is_some_and(|text| matches!(text.expanded, Expanded::Unset(_))) {
+        if node.text().is_some_and(|text| matches!(text.expanded, Expanded::Lacking(_))) {
             return;
         }
         self.report.add(node.span.start, message);
@@ -45,10 +45,40 @@ impl Checks<'_> {
     }
 
     pub(super) fn command(&mut self, command: &str) {
-        if command.trim().is_empty() {
-            self.problem(&["command"], "the command is empty");
-        } else if !command.contains('/') && command.contains(char::is_whitespace) {
-            self.problem(&["command"], "a command contains no spaces; write its arguments in `args`");
+        // A missing one has been reported.
+        if self.node.get("command").is_none() {
+            return;
+        }
+        let words: Vec<&str> = command.split_whitespace().collect();
+        match words[..] {
+            [] => self.problem(&["command"], "the command is empty"),
+            // A path may have spaces in it; a name that is looked up has none.
+            [program, ..] if !program.contains('/') && command.contains(char::is_whitespace) => {
+                self.problem(&["command"], "a command contains no spaces; write its arguments in `args`");
+            }
+            _ => {}
+        }
+    }
+
+    /// Times as other programs write them. A number that is one of theirs is a very long time here.
+    pub(super) fn milliseconds(&mut self, settings: &RawSettings) {
+        let suspect = |seconds: f64| seconds >= 60_000.0 && seconds % 1000.0 == 0.0;
+        let times = [
+            ("timeout", Some(settings.timeout), settings.timeout > settings.max_timeout),
+            ("maxTimeout", Some(settings.max_timeout), suspect(settings.max_timeout)),
+            ("startTimeout", Some(settings.start_timeout), false),
+            ("idleTimeout", settings.idle_timeout, settings.idle_timeout.is_some_and(suspect)),
+            ("inputTimeout", Some(settings.input_timeout), suspect(settings.input_timeout)),
+        ];
+        for (key, value, is_suspect) in times {
+            let Some(node) = self.node.get(key).filter(|_| is_suspect) else { continue };
+            let seconds = value.unwrap_or_default();
+            let hours = seconds / 3600.0;
+            let message = format!(
+                "{seconds} seconds are {hours:.1} hours; if milliseconds are meant, write {}",
+                seconds / 1000.0
+            );
+            self.report.warn(node.span.start, message);
         }
     }
 
@@ -70,12 +100,8 @@ impl Checks<'_> {
                     .add(variable.key_span.start, "the name of an environment variable is not empty and has no `=`");
             }
         }
-        match raw.settings.cwd.as_deref() {
-            Some("") => self.problem(&["cwd"], "the working directory is empty; leave the key out instead"),
-            Some(cwd) if cwd == "~" || cwd.starts_with("~/") => {
-                self.problem(&["cwd"], "`~` is not replaced; write ${HOME}");
-            }
-            _ => {}
+        if raw.settings.cwd.as_deref() == Some("") {
+            self.problem(&["cwd"], "the working directory is empty; leave the key out instead");
         }
     }
 

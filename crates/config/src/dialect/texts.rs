@@ -1,0 +1,73 @@
+//! Texts that a shell would change before a program sees them.
+
+use super::Source;
+use crate::interpolate::{Expanded, WORKSPACE};
+use crate::report::Report;
+use crate::tree::{Node, Text, Value};
+
+/// Replaces `~` where it is a path's, and warns of what nobody will replace.
+pub(super) fn read(entry: &mut Node, source: Source<'_>, report: &mut Report) {
+    for key in ["command", "cwd"] {
+        let Some(node) = entry.get_mut(key) else { continue };
+        let at = node.span.start;
+        let Value::String(text) = &mut node.value else { continue };
+        if let Some(rest) = below_home(&text.written) {
+            *text = home(text, rest, source);
+        }
+        unreplaced_variable(text, at, report);
+    }
+    for argument in entry.get("args").map(Node::elements).unwrap_or_default() {
+        let Some(text) = argument.text() else { continue };
+        let value = text.written.rsplit_once('=').map_or(text.written.as_str(), |(_, value)| value);
+        if below_home(value).is_some() {
+            report.warn(argument.span.start, "`~` is not replaced in arguments; write ${HOME}");
+        }
+        unreplaced_variable(text, argument.span.start, report);
+    }
+    for variable in entry.get("env").map(Node::members).unwrap_or_default() {
+        let Some(text) = variable.node.text() else { continue };
+        if below_home(&text.written).is_some() {
+            report.warn(variable.node.span.start, "`~` is not replaced in variables; write ${HOME}");
+        }
+        unreplaced_variable(text, variable.node.span.start, report);
+    }
+    workspace(entry, report);
+}
+
+/// What follows `~` in a path that begins there.
+fn below_home(path: &str) -> Option<&str> {
+    path.strip_prefix('~').filter(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+fn home(text: &Text, rest: &str, source: Source<'_>) -> Text {
+    let whole = Text::new(format!("${{HOME}}{rest}"), source.lookup);
+    Text { written: text.written.clone(), expanded: whole.expanded }
+}
+
+/// `$NAME` alone or before a `/`. Other dollars occur in passwords.
+fn unreplaced_variable(text: &Text, at: usize, report: &mut Report) {
+    let Some(rest) = text.written.strip_prefix('$') else { return };
+    let name = rest.split('/').next().unwrap_or_default();
+    let is_name = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+    if name.starts_with(|c: char| c.is_ascii_uppercase() || c == '_') && name.chars().all(is_name) {
+        report.warn(at, "`$NAME` is not replaced, because no shell is involved; write `${NAME}`");
+    }
+}
+
+/// Editors know a folder that is open; MCProxy knows where the file is.
+fn workspace(entry: &Node, report: &mut Report) {
+    let mut at = None;
+    for part in ["command", "args", "env", "cwd"].iter().filter_map(|key| entry.get(key)) {
+        part.each_text(&mut |node, text| {
+            if text.written.contains(&format!("${{{WORKSPACE}}}")) && !matches!(text.expanded, Expanded::Lacking(_)) {
+                at = at.or(Some(node.span.start));
+            }
+        });
+    }
+    if let Some(at) = at {
+        report.warn(
+            at,
+            format!("`${{{WORKSPACE}}}` stands for the project that this file lies in; better write the path"),
+        );
+    }
+}

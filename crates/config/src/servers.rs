@@ -1,0 +1,113 @@
+//! All servers of the file, each checked for itself: what is wrong with one blocks that one.
+
+use std::collections::HashMap;
+
+use mcproxy_ipc::ServerName;
+use serde_json::Value as Json;
+
+use crate::config::{NOT_READABLE, told};
+use crate::dialect::{self, Entry, Source};
+use crate::interpolate::Lack;
+use crate::problem::printable;
+use crate::raw::RawServer;
+use crate::report::Report;
+use crate::server::{self, Blocked, Launch, ServerConfig};
+use crate::shape::{Level, Shape};
+use crate::text::position;
+use crate::tree::{Node, Value};
+
+/// The servers, in the order of the file, and what the file calls them.
+pub(crate) struct Servers {
+    pub(crate) list: Vec<ServerConfig>,
+    /// By each name that is written, and by each safe form.
+    pub(crate) known: HashMap<String, ServerName>,
+}
+
+/// What is the same for every entry.
+struct Reader<'a> {
+    defaults: Option<&'a Node>,
+    schema: &'a Json,
+    source: Source<'a>,
+    /// The whole file, for places.
+    root: &'a Node,
+}
+
+impl Servers {
+    /// Reads every entry. There are as many servers as entries, whatever is wrong with them.
+    pub(crate) fn read(
+        mut entries: Vec<Entry>,
+        defaults: Option<&Node>,
+        schema: &Json,
+        source: Source<'_>,
+        root: &Node,
+        report: &mut Report,
+    ) -> Self {
+        let names = dialect::assign(&mut entries);
+        let known = dialect::directory(&entries, &names);
+        let reader = Reader { defaults, schema, source, root };
+        let list = entries.into_iter().zip(names).map(|(entry, name)| reader.server(entry, name, report)).collect();
+        Self { list, known }
+    }
+}
+
+impl Reader<'_> {
+    fn server(&self, mut entry: Entry, name: ServerName, report: &mut Report) -> ServerConfig {
+        dialect::translate(&mut entry, self.source);
+        let Entry { mut node, blocked, report: mut own, .. } = entry;
+        // What does not fit the schema is part of it, too.
+        let blocked = blocked.or_else(|| self.lacking(&node, &mut own));
+        let schema = &self.schema["$defs"]["Server"];
+        // Otherwise nothing is left that could be wrong.
+        if !matches!(blocked, Some(Blocked::Remote | Blocked::Mistake(_))) {
+            Shape { root: self.schema, report: &mut own }.keep_all(&mut node, schema, Level::Entry);
+        }
+        if let Some(defaults) = self.defaults {
+            node.merge_defaults(defaults);
+        }
+        let raw = self.raw(&node, &mut own);
+        let mut server = server::build(name, raw, &node, blocked, &mut own);
+        if let Some((offset, message)) = own.first_error() {
+            let (line, column) = position(self.source.text, offset);
+            let pointer = printable(&self.root.pointer_to(offset));
+            server.launch = Launch::Blocked(Blocked::Mistake(format!("{line}:{column} {pointer}: {message}")));
+        }
+        report.merge(own);
+        server
+    }
+
+    /// The first kind of what keeps the entry, with the defaults that reach it, from having all its texts. Its description
+    /// is for people only.
+    fn lacking(&self, node: &Node, own: &mut Report) -> Option<Blocked> {
+        let mut whole = node.clone();
+        if let Some(defaults) = self.defaults {
+            whole.merge_defaults(defaults);
+        }
+        if let Value::Object(members) = &mut whole.value {
+            members.retain(|member| member.key != "description");
+        }
+        let (mut variables, mut reference) = (Vec::new(), None);
+        whole.each_lack(&mut |node, lack| match lack {
+            Lack::Variable(name) if variables.contains(name) => {}
+            Lack::Variable(name) => variables.push(name.clone()),
+            Lack::Reference(of) => {
+                own.warn(node.span.start, told(lack));
+                reference.get_or_insert_with(|| of.clone());
+            }
+            Lack::Malformed(_) => own.add(node.span.start, told(lack)),
+        });
+        let variables = (!variables.is_empty()).then_some(Blocked::Variables(variables));
+        reference.map(Blocked::Reference).or(variables)
+    }
+
+    /// The entry as serde reads it; with mistakes as far as they leave something of it.
+    fn raw(&self, node: &Node, own: &mut Report) -> RawServer {
+        let mut json = node.to_json();
+        if let Some(object) = json.as_object_mut() {
+            object.entry("command").or_insert_with(|| "".into());
+        }
+        serde_json::from_value(json).unwrap_or_else(|_| {
+            own.refuse(node.span.start, NOT_READABLE);
+            RawServer::default()
+        })
+    }
+}

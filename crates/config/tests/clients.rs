@@ -1,0 +1,358 @@
+//! Files as other programs write them: each starts as it is, and what is not understood is named.
+
+use std::time::Duration;
+
+use mcproxy_config::{Blocked, Config, Launch, ServerConfig, Severity};
+
+fn read(text: &str) -> Config {
+    Config::parse(text, &|name| match name {
+        "HOME" => Some("/home/me".to_owned()),
+        "TOKEN" => Some("hunter2-hunter2".to_owned()),
+        "workspaceFolder" => Some("/work".to_owned()),
+        _ => None,
+    })
+    .unwrap_or_else(|problems| panic!("{problems}\n{text}"))
+}
+
+/// `name: command arguments`, or why it is blocked.
+fn shown(server: &ServerConfig) -> String {
+    match &server.launch {
+        Launch::Ready(launch) => {
+            let env = launch.env.iter().map(|(name, value)| format!("{name}={} ", value.expose()));
+            let args: String = launch.args.iter().map(|arg| format!(" {}", arg.expose())).collect();
+            format!("{}: {}{}{args}", server.name, env.collect::<String>(), launch.program)
+        }
+        Launch::Blocked(Blocked::Remote) => format!("{}: remote", server.name),
+        Launch::Blocked(blocked) => format!("{}: {blocked}", server.name),
+    }
+}
+
+fn servers(text: &str) -> Vec<String> {
+    read(text).servers.iter().map(shown).collect()
+}
+
+/// `pointer: message` of each warning; there are no errors.
+fn warnings(text: &str) -> Vec<String> {
+    let problems = read(text).problems;
+    assert!(!problems.has_errors(), "{problems}");
+    problems.list().iter().map(|problem| format!("{}: {}", problem.pointer, problem.message)).collect()
+}
+
+/// Each of these is somewhere in the warnings, and there are no others.
+fn warned(text: &str, parts: &[&str]) {
+    let found = warnings(text);
+    assert_eq!(found.len(), parts.len(), "{found:#?}");
+    for part in parts {
+        assert!(found.iter().any(|warning| warning.contains(part)), "{part} in {found:#?}");
+    }
+}
+
+#[test]
+fn comments_trailing_commas_and_a_byte_order_mark_are_read() {
+    let text = "\u{feff}{\n  // mine\n  \"mcpServers\": {\n    \"a\": {\"command\": \"x\", \"args\": [\"//no\", \"b\",], /* y */ },\n  },\n}\n";
+    assert_eq!(servers(text), ["a: x //no b"]);
+    warned(text, &[]);
+}
+
+#[test]
+fn claude_desktop() {
+    let text = r#"{
+        "globalShortcut": "Ctrl+Space", "preferences": {"menuBarEnabled": true},
+        "mcpServers": {
+            "filesystem": {"command": "npx", "args": ["-y", "@modelcontextprotocol/server-filesystem", "/home/me"]},
+            "linear": {"url": "https://example.com/sse?key=hunter2", "headers": {"Authorization": "Bearer hunter2"}},
+            "sequential thinking": {"command": "cmd", "args": ["/c", "npx", "-y", "x"]}
+        }}"#;
+    assert_eq!(
+        servers(text),
+        [
+            "filesystem: npx -y @modelcontextprotocol/server-filesystem /home/me",
+            "linear: remote",
+            "sequential-thinking: npx -y x"
+        ]
+    );
+    warned(
+        text,
+        &[
+            "/globalShortcut: `globalShortcut` is not a key of MCProxy",
+            "/preferences: `preferences` is not a key",
+            "/mcpServers/linear/url: servers that are reached over the network are not supported yet",
+            "called `sequential-thinking`",
+            "/mcpServers/sequential thinking/command: `cmd /c` belongs to Windows",
+        ],
+    );
+}
+
+#[test]
+fn claude_code() {
+    let text = r#"{"mcpServers": {
+        "a": {"type": "stdio", "command": "npx", "args": ["-y", "x"], "env": {}},
+        "b": {"type": "http", "url": "https://mcp.example.com/mcp", "headers": {"Authorization": "Bearer x"}},
+        "c": {"type": "sse", "url": "https://mcp.example.com/sse"},
+        "d": {"command": "${TOOL:-x}", "env": {"K": "${TOKEN}"}}}}"#;
+    assert_eq!(servers(text), ["a: npx -y x", "b: remote", "c: remote", "d: K=hunter2-hunter2 x"]);
+    warned(text, &["/mcpServers/b/type", "/mcpServers/c/type"]);
+    // Its own state file has the same key among many others, and texts that are no references.
+    let keys: Vec<String> = (0..40).map(|n| format!("\"cachedThing{n}\": \"${{broken\"")).collect();
+    let text = format!(
+        r#"{{"numStartups": 3, {}, "projects": {{"/home/me": {{"mcpServers": {{"p": {{"command": "x"}}}}}}}},
+            "mcpServers": {{"a": {{"type": "stdio", "command": "x", "args": [], "env": {{}}}}}}}}"#,
+        keys.join(",")
+    );
+    assert_eq!(servers(&text), ["a: x"]);
+    warned(&text, &["and 38 further keys are not keys of MCProxy", "the servers of single projects are not read"]);
+}
+
+#[test]
+fn cursor() {
+    let text = r#"{"mcpServers": {
+        "a": {"command": "npx", "args": ["-y", "x"], "envFile": "${workspaceFolder}/.env", "timeout": 60000},
+        "my.server": {"command": "node", "args": "server.js"},
+        "c d/e": {"command": "node", "args": ["server.js", 8080], "env": {"K": "${env:TOKEN}", "P": "${userHome}"}}}}"#;
+    assert_eq!(
+        servers(text),
+        ["a: npx -y x", "my-server: node server.js", "c-d-e: K=hunter2-hunter2 P=/home/me node server.js 8080"]
+    );
+    warned(
+        text,
+        &[
+            "/mcpServers/a/envFile: `envFile` is ignored: the file is not read",
+            "16.7 hours; if milliseconds are meant, write 60",
+            "called `my-server`",
+            "read as one argument",
+            "called `c-d-e`",
+            "/mcpServers/c d~1e/args/1: the number is read as text",
+        ],
+    );
+}
+
+#[test]
+fn vs_code() {
+    let text = r#"{
+        "inputs": [{"type": "promptString", "id": "gh", "password": true}],
+        "servers": {
+            "github": {"type": "stdio", "command": "npx", "args": ["-y", "gh"], "env": {"T": "${input:gh}"}},
+            "ws": {"type": "stdio", "command": "npx", "args": ["-y", "fs", "${workspaceFolder}"]}}}"#;
+    assert_eq!(
+        servers(text),
+        [
+            "github: `${input:gh}` is known to editors only; write `${VARIABLE}` and set that environment variable",
+            "ws: npx -y fs /work"
+        ]
+    );
+    warned(text, &["/inputs: `inputs` is ignored", "/servers/github/env/T: `${input:gh}`", "/servers/ws/args/2"]);
+    let settings = r#"{"editor.fontSize": 12, "mcp": {"inputs": [], "servers": {"a": {"command": "x"}}}}"#;
+    assert_eq!(servers(settings), ["a: x"]);
+    warned(settings, &["editor.fontSize", "/mcp: "]);
+}
+
+#[test]
+fn clients_that_approve_calls() {
+    let cline = r#"{"mcpServers": {"a": {"command": "x", "autoApprove": ["t"], "disabled": false, "timeout": 60}}}"#;
+    assert_eq!(read(cline).servers[0].timeouts.idle, Duration::from_secs(60));
+    warned(cline, &["/mcpServers/a/autoApprove: `autoApprove` is ignored: approving calls is the client's part"]);
+    let roo = r#"{"mcpServers": {"a": {"command": "x", "alwaysAllow": ["t"], "disabledTools": ["bad"]}}}"#;
+    assert_eq!(read(roo).servers[0].tools.deny, ["bad"]);
+    warned(roo, &["alwaysAllow"]);
+    let windsurf = r#"{"mcpServers": {"a": {"serverUrl": "https://x/sse", "disabled": true}, "b": {"command": "x"}}}"#;
+    assert_eq!(servers(windsurf), ["a: remote", "b: x"]);
+    assert!(!read(windsurf).servers[0].enabled);
+}
+
+#[test]
+fn copilot_cli() {
+    let text = r#"{"mcpServers": {
+        "a": {"type": "local", "command": "x", "tools": ["*"], "timeout": 30000},
+        "b": {"type": "local", "command": "x", "args": ["y"], "tools": ["one", "two"]},
+        "c": {"type": "http", "url": "https://x", "tools": ["*"]}}}"#;
+    assert_eq!(servers(text), ["a: x", "b: x y", "c: remote"]);
+    let config = read(text);
+    assert!(config.servers[0].tools.allow.is_empty());
+    assert_eq!(config.servers[0].timeouts.idle, Duration::from_secs(30));
+    assert_eq!(config.servers[1].tools.allow, ["one", "two"]);
+    warned(text, &["30000 is read as milliseconds; write 30", "/mcpServers/c"]);
+}
+
+#[test]
+fn gemini_cli() {
+    let text = r#"{"theme": "x", "mcp": {"allowed": ["a"]}, "mcpServers": {
+        "a": {"command": "x", "cwd": "./s", "timeout": 15000, "trust": false, "includeTools": ["t*"], "excludeTools": ["bad"],
+              "env": {"K": "$TOKEN"}},
+        "b": {"httpUrl": "https://x"}}}"#;
+    let config = read(text);
+    let a = &config.servers[0];
+    assert_eq!((&a.tools.allow[..], &a.tools.deny[..]), (&["t*".to_owned()][..], &["bad".to_owned()][..]));
+    assert_eq!(a.timeouts.idle, Duration::from_secs(15));
+    warned(text, &["`theme`", "/mcp:", "milliseconds", "trust", "`$NAME` is not replaced", "/mcpServers/b"]);
+}
+
+#[test]
+fn other_places_for_servers() {
+    let zed = r#"{"theme": "One", "context_servers": {
+        "a": {"source": "custom", "command": {"path": "x", "args": ["y"], "env": {"K": "v"}}, "settings": {}},
+        "b": {"source": "custom", "command": "x", "args": [], "enabled": false}}}"#;
+    assert_eq!(servers(zed), ["a: K=v x y", "b: x"]);
+    warned(zed, &["`theme`", "`settings`"]);
+    let opencode = r#"{"$schema": "https://opencode.ai/config.json", "mcp": {
+        "a": {"type": "local", "command": ["npx", "-y", "x"], "environment": {"K": "v"}, "enabled": true, "timeout": 5000},
+        "b": {"type": "remote", "url": "https://x"}}}"#;
+    assert_eq!(servers(opencode), ["a: K=v npx -y x", "b: remote"]);
+    assert_eq!(read(opencode).servers[0].timeouts.idle, Duration::from_secs(5));
+    let bare = r#"{"a": {"command": "npx", "args": ["x"]}, "b": {"url": "https://x"}}"#;
+    assert_eq!(servers(bare), ["a: npx x", "b: remote"]);
+    let continue_dev = r#"{"mcpServers": [{"name": "a", "command": "x"}, {"name": "b", "transport": {"type": "stdio", "command": "y"}}]}"#;
+    assert_eq!(servers(continue_dev), ["a: x", "b: y"]);
+    warned(continue_dev, &[]);
+    let goose = r#"{"mcp_servers": {"a": {"cmd": "x", "args": ["y"], "envs": {"K": "v"}, "type": "stdio"}}}"#;
+    assert_eq!(servers(goose), ["a: K=v x y"]);
+    warned(goose, &[]);
+}
+
+#[test]
+fn gateways_and_libraries() {
+    let fastmcp =
+        r#"{"mcpServers": {"a": {"transport": "stdio", "command": "x"}, "b": {"transport": "http", "url": "u"}}}"#;
+    assert_eq!(servers(fastmcp), ["a: x", "b: remote"]);
+    warned(fastmcp, &["/mcpServers/b/transport"]);
+    let one =
+        r#"{"mcpServers": {"a": {"command": "x", "tags": ["t"], "inheritParentEnv": true, "restartOnExit": true}}}"#;
+    warned(one, &["`tags`", "inheritParentEnv", "restartOnExit"]);
+    let sparfenyuk =
+        r#"{"mcpServers": {"a": {"enabled": true, "timeout": 60, "command": "x", "transportType": "stdio"}}}"#;
+    assert_eq!(servers(sparfenyuk), ["a: x"]);
+    warned(sparfenyuk, &[]);
+    let tbxark = r#"{"mcpProxy": {"addr": ":9090", "options": {"authTokens": ["hunter2"]}}, "mcpServers": {
+        "a": {"command": "x", "options": {"panicIfInvalid": true, "toolFilter": {"mode": "block", "list": ["bad"]}}}}}"#;
+    assert_eq!(read(tbxark).servers[0].tools.deny, ["bad"]);
+    warned(tbxark, &["/mcpProxy: `mcpProxy` is ignored: write `listen` and `auth`", "/mcpServers/a/options"]);
+    let hub = r#"{"mcpServers": {"a": {"command": "x", "tools": {"t": {"enabled": false}, "u": {"enabled": true}}}}}"#;
+    assert_eq!(read(hub).servers[0].tools.deny, ["t"]);
+    let cherry =
+        r#"{"mcpServers": {"x1": {"name": "A", "isActive": false, "command": "x", "baseUrl": "", "provider": "p"}}}"#;
+    assert!(!read(cherry).servers[0].enabled);
+}
+
+#[test]
+fn a_filter_of_another_program_that_cannot_be_read_blocks_its_server() {
+    for entry in [
+        r#""disabledTools": "bad""#,
+        r#""includeTools": [1]"#,
+        r#""options": {"toolFilter": {"mode": "x", "list": []}}"#,
+        r#""tools": {"block": ["x"]}"#,
+    ] {
+        let config =
+            read(&format!(r#"{{"mcpServers": {{"a": {{"command": "x", {entry}}}, "b": {{"command": "y"}}}}}}"#));
+        assert!(matches!(config.servers[0].launch, Launch::Blocked(Blocked::Mistake(_))), "{entry}");
+        assert_eq!(shown(&config.servers[1]), "b: y");
+    }
+}
+
+#[test]
+fn a_tilde_begins_a_path_in_command_and_directory_and_nowhere_else() {
+    let text = r#"{"mcpServers": {"a": {"command": "~/bin/x", "cwd": "~", "args": ["~/y", "--dir=~/z", "a~b"]}}}"#;
+    let config = read(text);
+    let Launch::Ready(launch) = &config.servers[0].launch else { panic!("{}", config.problems) };
+    assert_eq!((launch.program.as_str(), launch.cwd.as_deref()), ("/home/me/bin/x", Some("/home/me".as_ref())));
+    warned(text, &["/mcpServers/a/args/0: `~` is not replaced", "/mcpServers/a/args/1: `~` is not replaced"]);
+    let text = r#"{"mcpServers": {"a": {"command": "$HOME/bin/x", "args": ["$HOME", "pa$word", "$"]}}}"#;
+    warned(text, &["/mcpServers/a/command: `$NAME`", "/mcpServers/a/args/0: `$NAME`"]);
+    let homeless = Config::parse(r#"{"mcpServers": {"a": {"command": "~/x"}}}"#, &|_| None).expect("read");
+    assert_eq!(shown(&homeless.servers[0]), "a: environment variable HOME is not set");
+}
+
+#[test]
+fn an_entry_with_a_mistake_is_blocked_says_where_and_costs_the_others_nothing() {
+    let text = "{\"mcpServers\": {\n\"a\": {\"command\": \"x\", \"timeout\": \"long\"},\n\"b\": 5,\n\"c\": {\"args\": []},\n\"d\": {\"command\": \"npx -y x\"},\n\"e\": {\"command\": \"y\"}}}";
+    assert_eq!(
+        servers(text),
+        [
+            "a: its entry has a mistake: 2:34 /mcpServers/a/timeout: expected a number, found a string",
+            "b: its entry has a mistake: 3:6 /mcpServers/b: a server is an object: {\"command\": …}",
+            "c: its entry has a mistake: 4:6 /mcpServers/c: `command` is missing",
+            "d: its entry has a mistake: 5:18 /mcpServers/d/command: a command contains no spaces; write its arguments in `args`",
+            "e: y",
+        ]
+    );
+    let config = read(text);
+    assert!(config.problems.has_errors());
+    assert_eq!(config.mistaken().count(), 4);
+}
+
+#[test]
+fn a_mistyped_key_of_ours_refuses_the_file_wherever_it_stands() {
+    for (text, named) in [
+        (r#"{"lisen": 1}"#, "did you mean `listen`?"),
+        (r#"{"auht": {"tokens": []}}"#, "did you mean `auth`?"),
+        (r#"{"mcpServers": {"a": {"comand": "x"}}}"#, "did you mean `command`?"),
+        (r#"{"servers": [{"name": "a", "command": "x", "tols": {"deny": ["*"]}}]}"#, "did you mean `tools`?"),
+        (r#"{"mcpServers": {"a": {"command": "x", "limits": {"maxmemory": 1}}}}"#, "did you mean `maxMemory`?"),
+        (r#"{"defaults": {"timeot": 1}}"#, "did you mean `timeout`?"),
+    ] {
+        let problems = Config::parse(text, &|_| None).expect_err(text).to_string();
+        assert!(problems.contains(named), "{problems}");
+    }
+}
+
+#[test]
+fn names_that_are_none_get_a_safe_form_that_never_takes_another_servers_name() {
+    let text = r#"{"mcpServers": {"a b": {"command": "1"}, "a.b": {"command": "2"}, "a-b": {"command": "3"}, "": {"command": "4"},
+        "日本語": {"command": "5"}, "mcproxy": {"command": "6"}, "a__b": {"command": "7"}}, "groups": {"g": {"servers": ["a.b", "a-b"]}}}"#;
+    let config = read(text);
+    let names: Vec<&str> = config.servers.iter().map(|server| server.name.as_str()).collect();
+    assert_eq!(names[..4], ["a-b-2", "a-b-3", "a-b", "server-e3b0c4"]);
+    assert_eq!(names[5..], ["mcproxy-2", "a_b"]);
+    let group: Vec<&str> = config.gateway.groups[0].servers.iter().map(|name| name.as_str()).collect();
+    assert_eq!(group, ["a-b-3", "a-b"]);
+    assert_eq!(config.problems.list().iter().filter(|p| p.severity == Severity::Warning).count(), 6);
+    let again: Vec<String> = read(text).servers.iter().map(|server| server.name.to_string()).collect();
+    assert_eq!(again, names);
+}
+
+#[test]
+fn an_entry_that_leads_back_to_mcproxy_is_blocked() {
+    let text =
+        r#"{"mcpServers": {"mcproxy": {"command": "/opt/mcproxy", "args": ["connect"]}, "a": {"command": "x"}}}"#;
+    let config = read(text);
+    assert_eq!(config.servers[0].launch, Launch::Blocked(Blocked::Itself));
+    assert_eq!(shown(&config.servers[1]), "a: x");
+}
+
+#[test]
+fn null_is_no_value() {
+    let text = r#"{"auth": null, "mcpServers": {"a": {"command": "x", "args": null, "env": null, "cwd": null, "type": null, "tools": null,
+        "environment": {"E": "v"}, "url": null, "restart": {"maxDelay": null}, "idleTimeout": null, "start": "lazy"}, "b": {"command": "x", "env": {"K": null}}}}"#;
+    assert_eq!(servers(text), ["a: E=v x", "b: x"]);
+    assert_eq!(read(text).servers[0].start.idle_timeout(), None, "for some keys of ours it is one");
+    warned(text, &["/mcpServers/b/env/K"]);
+}
+
+#[test]
+fn the_project_of_an_editors_file_is_the_folder_above() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let here = dir.path().canonicalize().expect("there");
+    for (folder, project) in [("", ""), (".vscode", ""), (".kiro/settings", ""), ("sub", "sub")] {
+        std::fs::create_dir_all(here.join(folder)).expect("created");
+        let path = here.join(folder).join("mcp.json");
+        std::fs::write(&path, r#"{"servers": {"a": {"command": "x", "args": ["${workspaceFolder}"]}}}"#)
+            .expect("written");
+        let config = Config::load(&path, &|_| None).expect("read");
+        let project = here.join(project).components().collect::<std::path::PathBuf>();
+        assert_eq!(shown(&config.servers[0]), format!("a: x {}", project.display()), "{folder}");
+    }
+}
+
+#[test]
+fn nothing_of_a_remote_entry_is_kept_or_told() {
+    let text = r#"{"mcpServers": {"a": {"type": "sse", "url": "https://user:hunter2@x/?k=hunter2", "headers": {"X": "hunter2"},
+        "env": {"K": "hunter2"}, "oauth": {"clientSecret": "hunter2"}, "comand": "hunter2"}}}"#;
+    let config = read(text);
+    assert!(!format!("{config:?}{}{}", config.problems, shown(&config.servers[0])).contains("hunter2"));
+}
+
+#[test]
+fn a_line_for_people_shows_the_package() {
+    let text = r#"{"servers": [{"name": "a", "command": "npx", "args": ["-y", "@playwright/mcp@latest"]}, {"name": "b", "command": "x", "args": ["secret"]}]}"#;
+    let config = read(text);
+    assert_eq!(config.servers[0].package.as_deref(), Some("@playwright/mcp@latest"));
+    assert_eq!(config.servers[1].package, None);
+}

@@ -1,0 +1,97 @@
+//! `mcproxy check`: everything that can be known of a configuration without starting anything.
+
+mod filters;
+mod machine;
+mod summary;
+
+use std::path::{Path, PathBuf};
+
+use mcproxy_config::{Config, LoadError, Places, Problems};
+use serde_json::json;
+
+use self::{machine::Machine, summary::problem_json};
+use crate::cli::{
+    console::Console,
+    error::CliError,
+    exit::Exit,
+    human::{one_line, wrapped},
+};
+
+/// What is to be checked, and how it is told.
+pub(crate) struct Check {
+    pub(crate) file: PathBuf,
+    /// Warnings count as well.
+    pub(crate) strict: bool,
+    pub(crate) json: bool,
+    pub(crate) state_dir: Option<PathBuf>,
+}
+
+/// Something about a server that the file alone does not tell.
+#[derive(Debug, PartialEq, Eq)]
+struct Finding {
+    /// The key of its entry that it is about.
+    key: &'static str,
+    message: String,
+}
+
+impl Check {
+    /// Reads the file as the supervisor would, looks at this machine, and says what it found.
+    pub(crate) fn run(self, console: &mut Console) -> Result<Exit, CliError> {
+        let read = Config::content(&self.file).and_then(|bytes| {
+            let config = Config::of_file(&bytes, &self.file, &|variable| std::env::var(variable).ok())?;
+            Ok((config, bytes))
+        });
+        match read {
+            Ok((config, bytes)) => self.tell(&self.look(config, &bytes), console),
+            Err(LoadError::Invalid(problems)) if self.json => {
+                let each = problems.list().iter().map(problem_json);
+                writeln!(console.out, "{}", json!({"ok": false, "problems": each.collect::<Vec<_>>()}))?;
+                Ok(Exit::Config)
+            }
+            Err(LoadError::Invalid(problems)) => {
+                print(&problems, console)?;
+                Ok(Exit::Config)
+            }
+            Err(source) => Err(CliError::Config { path: self.file.display().to_string(), source }),
+        }
+    }
+
+    /// The configuration with what this machine lacks for it among its problems.
+    fn look(&self, mut config: Config, bytes: &[u8]) -> Config {
+        let Some(places) = Places::of_file(bytes) else { return config };
+        let machine = Machine::this();
+        let state = self.state_dir.clone().or_else(mcproxy_ipc::default_state_dir);
+        let catalogues = state.map(|dir| dir.join("catalogues"));
+        let about = |server| {
+            let filters = catalogues.as_deref().map(|dir: &Path| filters::look(server, dir)).unwrap_or_default();
+            machine.look(server).into_iter().chain(filters)
+        };
+        let found: Vec<_> = config
+            .servers
+            .iter()
+            .enumerate()
+            .flat_map(|(at, server)| about(server).map(move |finding| (at, finding)))
+            .map(|(at, finding)| places.warning(at, finding.key, finding.message))
+            .collect();
+        config.problems = config.problems.with(found);
+        config
+    }
+
+    fn tell(&self, config: &Config, console: &mut Console) -> Result<Exit, CliError> {
+        let failed = config.problems.has_errors() || (self.strict && !config.problems.is_empty());
+        if self.json {
+            writeln!(console.out, "{}", summary::json(config, !failed))?;
+        } else {
+            print(&config.problems, console)?;
+            summary::text(&self.file, config, console)?;
+        }
+        Ok(if failed { Exit::Config } else { Exit::Ok })
+    }
+}
+
+fn print(problems: &Problems, console: &mut Console) -> Result<(), CliError> {
+    for line in problems.lines() {
+        writeln!(console.out, "{}", wrapped(&one_line(&line), console.width, "    "))?;
+    }
+    Ok(())
+}
