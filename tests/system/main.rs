@@ -20,3 +20,4 @@ mod modern;
 mod real;
 mod reliability;
 mod stateless;
+mod zoo;
