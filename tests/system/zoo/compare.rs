@@ -1,6 +1,6 @@
 //! Each server directly and through MCProxy, all started at once.
 
-use std::{io::Write, time::Duration};
+use std::{io::Write, path::Path, time::Duration};
 
 use serde_json::{Value, json};
 
@@ -32,7 +32,7 @@ async fn published_servers_are_through_the_proxy_what_they_are_directly() {
     let status = proxy.status().await;
     let mut table = Vec::new();
     for entry in &entries {
-        let verdict = verdict(&proxy, entry, status.server(&entry.name), here.path()).await;
+        let verdict = verdict(&proxy, entry, status.server(&entry.name), there.path(), here.path()).await;
         let shown = verdict.as_ref().map_or_else(|why| format!("WRONG: {why}"), |said| said.clone());
         table.push(format!("{:18} {:42} {:24} {shown}", entry.name, entry.package(), entry.sdk));
     }
@@ -53,7 +53,7 @@ async fn until_settled(proxy: &Proxy, deadline: Duration) {
 }
 
 /// What is the same, in one line; or the first thing that is not.
-async fn verdict(proxy: &Proxy, entry: &Entry, seen: &ServerView, dir: &std::path::Path) -> Result<String, String> {
+async fn verdict(proxy: &Proxy, entry: &Entry, seen: &ServerView, there: &Path, dir: &Path) -> Result<String, String> {
     if !seen.is_ready() {
         return Err(format!("{}: {:?}", seen.state, seen.last_error));
     }
@@ -66,18 +66,18 @@ async fn verdict(proxy: &Proxy, entry: &Entry, seen: &ServerView, dir: &std::pat
     for (method, member) in LISTS {
         let through = ask(proxy, entry, method, json!({})).await;
         let mut plain = direct.ask(method, json!({})).await;
+        let plain = pages(&mut direct, method, member, &mut plain).await;
         // A server that has no such list refuses the question; MCProxy's is empty then.
-        let (through, plain) =
-            (items(&through, member), items(&pages(&mut direct, method, member, &mut plain).await, member));
+        let (through, plain) = (items(through, member, there), items(plain, member, dir));
         if through != plain {
             return Err(format!("{method}: {}", difference(&plain, &through)));
         }
         counts.push(plain.len());
     }
     let params = json!({"name": entry.call.name, "arguments": entry.call.arguments});
-    let through = ask(proxy, entry, "tools/call", params.clone()).await;
-    let plain = direct.ask("tools/call", params).await;
-    if comparable(&through, entry) != comparable(&plain, entry) {
+    let through = placeless(ask(proxy, entry, "tools/call", params.clone()).await, there);
+    let plain = placeless(direct.ask("tools/call", params).await, dir);
+    if through != plain {
         return Err(format!("{}: {plain} but {through}", entry.call.name));
     }
     let [tools, prompts, resources, templates] = counts[..] else { unreachable!("four lists") };
@@ -113,23 +113,27 @@ async fn ask(proxy: &Proxy, entry: &Entry, method: &str, params: Value) -> Value
     json!({which: message[which].take()})
 }
 
-fn items(answer: &Value, member: &str) -> Vec<Value> {
-    answer["result"][member].as_array().cloned().unwrap_or_default()
+/// The items of a list, with the one thing that every list of MCProxy has: the `type` of an `inputSchema`, which MCP requires
+/// and for whose absence strict clients refuse the whole list.
+fn items(mut answer: Value, member: &str, dir: &Path) -> Vec<Value> {
+    let items = answer["result"][member].as_array_mut().map(std::mem::take).unwrap_or_default();
+    let complete = |mut item: Value| {
+        if let Some(schema) = item.get_mut("inputSchema").and_then(Value::as_object_mut) {
+            schema.entry("type").or_insert_with(|| json!("object"));
+        }
+        placeless(item, dir)
+    };
+    items.into_iter().map(complete).collect()
 }
 
-/// An answer without the name of the directory that the server works in, which differs.
-fn comparable(answer: &Value, entry: &Entry) -> String {
-    let text = answer.to_string();
-    let mut out = String::new();
-    for piece in text.split("/tmp/.tmp") {
-        if out.is_empty() {
-            out.push_str(piece);
-        } else {
-            out.push_str("<dir>");
-            out.push_str(piece.split_once(&entry.name).map_or(piece, |(_, rest)| rest));
-        }
+/// A value without the name of the directory that the server works in, which differs.
+fn placeless(value: Value, dir: &Path) -> Value {
+    match value {
+        Value::String(text) => json!(text.replace(&dir.display().to_string(), "<dir>")),
+        Value::Array(items) => items.into_iter().map(|item| placeless(item, dir)).collect(),
+        Value::Object(members) => members.into_iter().map(|(name, value)| (name, placeless(value, dir))).collect(),
+        other => other,
     }
-    out
 }
 
 /// The first item that is not the same in both.
