@@ -39,7 +39,7 @@ impl Installation {
         // Not `exec`: the next supervisor knows a gateway that was left by its name.
         script(&dir.path().join("mcproxy-gateway"), "while :; do sleep 1; done");
         let config = dir.path().join("mcp-servers.json");
-        fs::write(&config, r#"{"listen": "127.0.0.1:0", "servers": [{"name": "one", "command": "x"}]}"#)
+        fs::write(&config, r#"{"listen": "127.0.0.1:0", "servers": [{"name": "one", "command": "true"}]}"#)
             .expect("written");
         let process = Command::new(binary)
             .args(["--log", "--config"])
