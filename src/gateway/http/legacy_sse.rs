@@ -26,7 +26,7 @@ pub(super) struct Query {
 pub(super) async fn get(request: HttpRequest, place: Place) -> Result<HttpResponse, Refusal> {
     let session = place.open_stream_session()?;
     let Place { gateway, scope, .. } = place;
-    info!(gateway.log, "session opened"; "session" => short(session.id()), "scope" => %scope, "version" => "2024-11-05 (SSE)");
+    info!(gateway.log, "session opened"; "session" => short(session.id()), "scope" => %scope, "version" => "HTTP+SSE, agreed on at initialize");
     let (to, frames) = mpsc::channel(FRAMES);
     let _ = to.try_send(Frame::Endpoint(endpoint(session.id()))); // the queue is empty and holds two
     let messages = session.open_stream();
