@@ -99,6 +99,7 @@ struct StartView<'a> {
     /// `null` while it waits for others that are starting.
     elapsed_seconds: Option<f64>,
     limit_seconds: f64,
+    installing: bool,
     last_line: Option<&'a str>,
 }
 
@@ -197,6 +198,7 @@ impl<'a> StartView<'a> {
         Self {
             elapsed_seconds: start.elapsed.map(|elapsed| elapsed.as_secs_f64()),
             limit_seconds: start.limit.as_secs_f64(),
+            installing: start.installing,
             last_line: start.last_line.as_deref(),
         }
     }

@@ -46,7 +46,9 @@ fn functions() -> BTreeMap<String, usize> {
 fn the_table_of_faults_names_tests_that_exist() {
     let functions = functions();
     let rows = rows();
-    assert_eq!(rows.iter().map(|row| row.number).collect::<Vec<_>>(), (1..=70).collect::<Vec<_>>());
+    let last = u32::try_from(rows.len()).expect("a table");
+    assert!(last >= 70, "rows are missing");
+    assert_eq!(rows.iter().map(|row| row.number).collect::<Vec<_>>(), (1..=last).collect::<Vec<_>>());
     for Row { number, tests, verdict } in &rows {
         for test in tests {
             assert!(functions.contains_key(test), "row {number} names `{test}`, which no source has");

@@ -16,6 +16,7 @@ mod by_hand;
 mod dialect;
 mod environment;
 mod incarnation;
+mod install;
 mod instances;
 mod keep;
 mod launch;

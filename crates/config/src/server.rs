@@ -179,6 +179,7 @@ impl ServerConfig {
                 data_socket,
                 cgroup: None,
                 catalogue_file: None,
+                may_clear_cache: true,
             }),
         }
     }

@@ -4,6 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Generation, Secret, ServerName, data::ServerEra};
 
+/// However long a package runner installs what it starts: a start that is not over by then, or by `startTimeout` if that is
+/// longer, has failed.
+pub const INSTALL_LIMIT: Duration = Duration::from_secs(600);
+
 /// All that a worker is told: one incarnation of one server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WorkerSpec {
@@ -37,6 +41,8 @@ pub struct WorkerSpec {
     pub cgroup: Option<PathBuf>,
     /// Where the catalogue is kept for the next start of everything; `None`: it is not.
     pub catalogue_file: Option<PathBuf>,
+    /// Whether the worker may remove the entry of a package runner's cache that an interrupted installation left broken.
+    pub may_clear_cache: bool,
 }
 
 /// How a worker finds out which era of MCP its server speaks.

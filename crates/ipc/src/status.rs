@@ -118,6 +118,8 @@ pub struct StartStatus {
     pub elapsed: Option<Duration>,
     /// Of so long (`startTimeout`).
     pub limit: Duration,
+    /// A package runner (`npx`, `uvx`) is installing it, which takes as long as it takes.
+    pub installing: bool,
     /// The last it wrote to stderr: what it is doing, most likely.
     pub last_line: Option<String>,
 }

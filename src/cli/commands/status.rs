@@ -129,6 +129,7 @@ fn note(server: &ServerStatus) -> Option<String> {
 
 fn progress(start: &StartStatus) -> String {
     match start.elapsed {
+        Some(elapsed) if start.installing => format!("installing, {}", duration(elapsed)),
         Some(elapsed) => format!("{} of {}", duration(elapsed), duration(start.limit)),
         None => "waits for others that are starting".to_owned(),
     }
@@ -302,7 +303,7 @@ playwright  backoff (retry in 8s)  1m 2s        12      -  50 MiB  the server ex
         let mut report = report();
         let mut starting = server("sequential-thinking", ServerState::Starting);
         let limit = Duration::from_secs(60);
-        starting.start = Some(StartStatus { elapsed: None, limit, last_line: None });
+        starting.start = Some(StartStatus { elapsed: None, limit, installing: false, last_line: None });
         report.servers.push(starting);
         report.servers.push(server(&"n".repeat(32), ServerState::Ready));
         report.servers[1].last_error = Some(format!("{} module 天気 is not there", "no ".repeat(30)));

@@ -1,6 +1,7 @@
 //! The machine itself.
 
 mod lazy;
+mod start;
 mod swap;
 
 use std::time::{Duration, Instant};
@@ -8,7 +9,7 @@ use std::time::{Duration, Instant};
 use mcproxy_config::{OnChange, Start};
 use mcproxy_ipc::{EndReason, Generation};
 
-use super::{Action, EXIT_LIMIT, Event, KILL_AGAIN, Plan, START_MARGIN, STOP_LIMIT, State, Wanted, Why};
+use super::{Action, EXIT_LIMIT, Event, KILL_AGAIN, Plan, STOP_LIMIT, State, Wanted, Why};
 use crate::{
     backoff::{Backoff, Jitter},
     start_queue::StartRank,
@@ -126,7 +127,7 @@ impl Lifecycle {
     /// That of the current incarnation alone.
     fn own_deadline(&self) -> Option<Instant> {
         match self.state {
-            State::Starting { deadline } => Some(deadline),
+            State::Starting { deadline, .. } => Some(deadline),
             State::Stopping { kill_at, .. } => Some(kill_at),
             State::Backoff { until } | State::Resting { until, .. } => Some(until),
             State::Stopped | State::Idle | State::Queued | State::Ready { .. } | State::Blocked | State::Failed => None,
@@ -157,6 +158,7 @@ impl Lifecycle {
             // News of an earlier worker.
             Event::NotSpawned(of, _)
             | Event::StartedAgain(of)
+            | Event::Installing(of)
             | Event::BecameReady(of)
             | Event::NothingToDo(of)
             | Event::Work(of)
@@ -164,11 +166,8 @@ impl Lifecycle {
             | Event::Exited(of)
                 if of != self.generation => {}
             Event::NotSpawned(_, reason) => self.gone(Some(EndReason::Worker(reason)), now, out),
-            Event::StartedAgain(_) => {
-                if let State::Starting { deadline } = &mut self.state {
-                    *deadline = now + self.plan.start_timeout + START_MARGIN;
-                }
-            }
+            Event::StartedAgain(_) => self.started_again(now),
+            Event::Installing(_) => self.installing(now),
             Event::BecameReady(_) => self.became_ready(now, out),
             Event::NothingToDo(_) => self.nothing_to_do(now),
             Event::Work(_) => self.work(),
@@ -259,74 +258,6 @@ impl Lifecycle {
             }
             // It goes before those that nobody asked for.
             State::Queued => out.push(Action::RequestSlot(self.rank)),
-        }
-    }
-
-    fn slot_granted(&mut self, now: Instant, out: &mut Vec<Action>) {
-        match self.state {
-            State::Queued => {
-                if self.must_wait() {
-                    return;
-                }
-                self.generation = self.issue();
-                self.restarts += u64::from(!std::mem::take(&mut self.fresh));
-                self.woken = false;
-                out.push(Action::Spawn(self.generation));
-                // Both are "starting" to the others, so nothing is published.
-                self.state = State::Starting { deadline: now + self.plan.start_timeout + START_MARGIN };
-            }
-            State::Stopped
-            | State::Idle
-            | State::Starting { .. }
-            | State::Ready { .. }
-            | State::Resting { .. }
-            | State::Stopping { .. }
-            | State::Backoff { .. }
-            | State::Blocked
-            | State::Failed => {}
-        }
-    }
-
-    /// There is nothing to start, which is known before it is its turn.
-    fn cannot_launch(&mut self, reason: &EndReason, now: Instant, out: &mut Vec<Action>) {
-        match self.state {
-            State::Queued => {
-                self.generation = self.issue();
-                self.restarts += u64::from(!std::mem::take(&mut self.fresh));
-                self.woken = false;
-                self.fail(reason, Duration::ZERO, now, out);
-            }
-            State::Stopped
-            | State::Idle
-            | State::Starting { .. }
-            | State::Ready { .. }
-            | State::Resting { .. }
-            | State::Stopping { .. }
-            | State::Backoff { .. }
-            | State::Blocked
-            | State::Failed => {}
-        }
-    }
-
-    fn became_ready(&mut self, now: Instant, out: &mut Vec<Action>) {
-        match self.state {
-            State::Starting { .. } => {
-                self.settled = true;
-                self.forget_attempt();
-                self.failed = false;
-                self.rank = StartRank::Wanted;
-                self.enter(State::Ready { since: now }, "ready", out);
-            }
-            // Too late, or said twice.
-            State::Stopped
-            | State::Idle
-            | State::Queued
-            | State::Ready { .. }
-            | State::Resting { .. }
-            | State::Stopping { .. }
-            | State::Backoff { .. }
-            | State::Blocked
-            | State::Failed => {}
         }
     }
 
@@ -449,21 +380,6 @@ impl Lifecycle {
             // Nobody let go of it.
             State::Resting { .. } => self.work(),
             State::Stopped | State::Idle | State::Queued | State::Ready { .. } | State::Blocked | State::Failed => {}
-        }
-    }
-
-    /// From a state without a process.
-    fn start(&mut self, reason: &str, out: &mut Vec<Action>) {
-        match self.plan.blocked.clone() {
-            Some(why) => {
-                self.settled = true;
-                self.enter(State::Blocked, &why, out);
-            }
-            None if self.state == State::Queued => {}
-            None => {
-                self.enter(State::Queued, reason, out);
-                out.push(Action::RequestSlot(self.rank));
-            }
         }
     }
 

@@ -30,7 +30,7 @@ mod tests;
 use std::time::{Duration, Instant};
 
 use mcproxy_config::{OnChange, Start};
-use mcproxy_ipc::{EndReason, Generation, ServerState};
+use mcproxy_ipc::{EndReason, Generation, INSTALL_LIMIT, ServerState};
 
 use crate::{backoff::BackoffPolicy, start_queue::StartRank};
 
@@ -68,7 +68,11 @@ pub(crate) enum State {
     /// Waits for one of the few start slots; no process yet.
     Queued,
     /// A worker was spawned and is not ready.
-    Starting { deadline: Instant },
+    Starting {
+        deadline: Instant,
+        /// No installation moves the deadline beyond that.
+        latest: Instant,
+    },
     /// Answers calls.
     Ready { since: Instant },
     /// Has nothing to do. The gateway may let go of it, and then it ends by itself; until then it answers calls.
@@ -94,6 +98,11 @@ pub(crate) enum Why {
     Renew,
     /// It failed: a delay. How long it had been ready.
     Fault { reason: EndReason, healthy_for: Duration },
+}
+
+/// From when on a start has failed, and how far installing can move that.
+pub(crate) fn start_limits(start_timeout: Duration, now: Instant) -> (Instant, Instant) {
+    (now + start_timeout + START_MARGIN, now + start_timeout.max(INSTALL_LIMIT) + START_MARGIN)
 }
 
 /// What the machine needs to know of the configuration.
@@ -147,6 +156,8 @@ pub(crate) enum Event {
     NotSpawned(Generation, String),
     /// The worker replaced its server's process by another one, which has the whole time of a start.
     StartedAgain(Generation),
+    /// A package runner installs the worker's server, or waits until another has.
+    Installing(Generation),
     /// The worker's server answers calls.
     BecameReady(Generation),
     /// The worker reported the end of its server, or broke the protocol, or stopped answering.

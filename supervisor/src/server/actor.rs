@@ -1,11 +1,11 @@
 //! The task of one server: feeds the lifecycle machine and does what it says.
 
-use std::{ffi::OsString, future::Future, pin::Pin, process::ExitStatus, time::Instant};
+use std::{process::ExitStatus, time::Instant};
 
-use mcproxy_config::{Launch, ServerConfig};
+use mcproxy_config::ServerConfig;
 use mcproxy_ipc::{
     Activity, EndReason, Generation, LifecycleEvent, LogLevel, LogSource, ServerState, WorkerSpec,
-    control::WorkerToSupervisor, find_program,
+    control::WorkerToSupervisor,
 };
 use slog::{Logger, debug, o, warn};
 use tokio::{
@@ -19,6 +19,7 @@ use super::{
     history::History,
     offer::Offer,
     plan,
+    slot::Slot,
     snapshot::{Snapshot, snapshot_of},
     worker::{News, Worker, turn_away},
 };
@@ -30,20 +31,11 @@ use crate::{
     logging::{one_line, printable},
     orphans,
     start_place::StartPlace,
-    start_queue::Place,
     status::{MAX_REASON, cut},
 };
 
 /// Commands that may wait.
 const QUEUE: usize = 32;
-
-/// One of the few places for servers in the beginning of their start.
-enum Slot {
-    None,
-    /// Or why there is nothing to start.
-    Waiting(Pin<Box<dyn Future<Output = Result<Option<Place>, EndReason>> + Send>>),
-    Held(#[expect(dead_code, reason = "held for its drop")] Option<Place>, StartPlace),
-}
 
 struct Actor {
     context: Context,
@@ -55,6 +47,8 @@ struct Actor {
     crew: Crew,
     offer: Offer,
     history: History,
+    /// A broken entry of a package cache was removed for it, and it has not been ready since.
+    cache_cleared: bool,
     snapshot: watch::Sender<Snapshot>,
     leaving: bool,
 }
@@ -78,6 +72,7 @@ pub(crate) fn spawn(config: ServerConfig, before: Before, context: &Context, tas
         crew,
         offer,
         history,
+        cache_cleared: false,
         snapshot,
         leaving: false,
     };
@@ -98,7 +93,7 @@ impl Actor {
             let look = self.slot.due();
             tokio::select! {
                 command = commands.recv() => self.command(command.unwrap_or(Command::Leave)).await,
-                granted = granted(&mut self.slot) => match granted {
+                granted = self.slot.granted() => match granted {
                     Ok(place) => {
                         self.slot = Slot::Held(place, StartPlace::taken(Instant::now()));
                         self.step(Event::SlotGranted);
@@ -161,7 +156,8 @@ impl Actor {
             (Ok(()), Some(worker), Ok(spec)) => {
                 let catalogue_file = self.offer.file.clone();
                 let era = self.config.era.rule(self.offer.era());
-                worker.attach(connection, WorkerSpec { catalogue_file, era, ..spec }).await;
+                let spec = WorkerSpec { catalogue_file, era, may_clear_cache: !self.cache_cleared, ..spec };
+                worker.attach(connection, spec).await;
             }
             (Err(reason), _, _) => {
                 warn!(self.log, "worker connection refused"; "reason" => reason, "pid" => peer.pid, "generation" => generation.0);
@@ -200,6 +196,7 @@ impl Actor {
                 let description = description.map_texts(|text| one_line(&text).into_owned());
                 self.offer.ran(&description, &self.log);
                 worker.description = Some(description);
+                self.cache_cleared = false;
                 self.step(Event::BecameReady(generation));
             }
             WorkerToSupervisor::StartedAgain => self.step(Event::StartedAgain(generation)),
@@ -208,6 +205,11 @@ impl Actor {
                     self.offer.learned(era, description, &self.log);
                 }
             }
+            WorkerToSupervisor::Installing => {
+                worker.installing = Some(Instant::now());
+                self.step(Event::Installing(generation));
+            }
+            WorkerToSupervisor::CacheCleared => self.cache_cleared = true,
             WorkerToSupervisor::Log(record) => {
                 let starts = record.source == LogSource::Stderr && worker.description.is_none();
                 if starts {
@@ -295,11 +297,7 @@ impl Actor {
     fn act(&mut self, action: Action) {
         match action {
             Action::RequestSlot(rank) => {
-                let (starts, launch) = (self.context.starts.clone(), self.config.launch.clone());
-                self.slot = Slot::Waiting(Box::pin(async move {
-                    obstacle(launch).await?;
-                    Ok(starts.place(rank).await)
-                }));
+                self.slot = Slot::wait(self.context.starts.clone(), self.config.launch.clone(), rank);
             }
             Action::Spawn(generation) => self.spawn_worker(generation),
             Action::Stop(of) => self.crew.get(of).into_iter().for_each(Worker::stop),
@@ -406,34 +404,4 @@ impl Actor {
             self.context.routes_changed.notify_one();
         }
     }
-}
-
-impl Slot {
-    /// When it is to be looked at.
-    fn due(&self) -> Option<Instant> {
-        match self {
-            Self::Held(_, place) => Some(place.due()),
-            Self::None | Self::Waiting(_) => None,
-        }
-    }
-}
-
-async fn granted(slot: &mut Slot) -> Result<Option<Place>, EndReason> {
-    match slot {
-        Slot::Waiting(place) => place.await,
-        Slot::None | Slot::Held(..) => std::future::pending().await,
-    }
-}
-
-/// What is wrong with the command, as far as that can be seen without starting it. What may change until it is started is
-/// found by the worker.
-async fn obstacle(launch: Launch) -> Result<(), EndReason> {
-    let Launch::Ready(launch) = launch else { return Ok(()) };
-    let look = move || {
-        let path = launch.variable("PATH").map(|path| path.expose().into());
-        let path: Option<OsString> = path.or_else(|| std::env::var_os("PATH"));
-        find_program(&launch, path.as_deref()).map(|_| ())
-    };
-    // A directory of the PATH may lie on a slow disk, and the heartbeats of others should not wait for that.
-    tokio::task::spawn_blocking(look).await.unwrap_or(Ok(()))
 }

@@ -41,6 +41,9 @@ pub(crate) struct Snapshot {
     pub(crate) events: Vec<LifecycleEvent>,
 }
 
+/// A slow line lets a package runner write now and then.
+const STILL_INSTALLING: Duration = Duration::from_secs(10);
+
 /// A start that is under way.
 #[derive(Debug, Clone)]
 pub(crate) struct Start {
@@ -48,6 +51,8 @@ pub(crate) struct Start {
     pub(crate) spawned: Option<Instant>,
     /// How long it may take.
     pub(crate) limit: Duration,
+    /// When a package runner was last seen to install it.
+    pub(crate) installing: Option<Instant>,
     /// The server's last line on stderr.
     pub(crate) last_line: Option<String>,
 }
@@ -66,6 +71,7 @@ impl Start {
         StartStatus {
             elapsed: self.spawned.map(|spawned| now.saturating_duration_since(spawned)),
             limit: self.limit,
+            installing: self.installing.is_some_and(|at| now.saturating_duration_since(at) < STILL_INSTALLING),
             last_line: self.last_line.clone(),
         }
     }
@@ -125,6 +131,7 @@ pub(super) fn snapshot_of(
     let start = |worker: Option<&Worker>| Start {
         spawned: worker.map(|worker| worker.spawned),
         limit: config.start_timeout,
+        installing: worker.and_then(|worker| worker.installing),
         last_line: worker.and_then(|worker| worker.last_line.clone()),
     };
     let state = lifecycle.state();

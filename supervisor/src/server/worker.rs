@@ -38,6 +38,8 @@ pub(super) struct Worker {
     pub(super) last_line: Option<String>,
     /// The lists that the server does not give, and since when that is known.
     pub(super) list_failures: Option<(Instant, Vec<ListFailure>)>,
+    /// When it was last seen to install its server.
+    pub(super) installing: Option<Instant>,
     /// The server's processes, where each session has its own.
     pub(super) instances: Option<RunningInstances>,
     child: Child,
@@ -84,7 +86,7 @@ impl Worker {
         let child = Child::spawn(&program, args, Stdio::null(), &context.children)?;
         let spawned = Instant::now();
         let (server_pid, description, last_line, list_failures) = (None, None, None, None);
-        let (instances, link, lost) = (None, None, None);
+        let (installing, instances, link, lost) = (None, None, None, None);
         Ok(Self {
             generation,
             spawned,
@@ -92,6 +94,7 @@ impl Worker {
             description,
             last_line,
             list_failures,
+            installing,
             instances,
             child,
             cgroup,

@@ -5,6 +5,7 @@ mod catalogues;
 mod clock;
 mod descriptors;
 mod gateway;
+mod install;
 mod kills;
 mod limits;
 mod noise;

@@ -52,12 +52,16 @@ impl Incarnation {
     /// The last answers, then the last word.
     pub(super) async fn finish(mut self) -> Ended {
         let reason = match std::mem::replace(&mut self.stage, Stage::Running) {
-            Stage::Over(reason) | Stage::Exited { reason, .. } | Stage::Ending(reason, _) => reason,
+            Stage::Over(reason)
+            | Stage::Exited { reason, .. }
+            | Stage::Broken { reason, .. }
+            | Stage::Ending(reason, _) => reason,
             Stage::Running | Stage::Replacing(_) | Stage::OnceMore => {
                 EndReason::Worker("it left its loop while the server was running".to_owned())
             }
         };
         self.usage.take().inspect(JoinHandle::abort);
+        self.install.take().inspect(JoinHandle::abort);
         if let Some(doorman) = self.doorman.take() {
             doorman.abort();
             // Only its end matters: the socket file is gone then.

@@ -7,6 +7,7 @@
 //! read its stdin, the gateway's calls are not read. Neither stops the other direction, timeouts or the supervisor.
 
 mod finish;
+mod installing;
 mod once_more;
 mod pipes;
 mod ports;
@@ -31,6 +32,7 @@ use self::{stage::Stage, wait::Woke};
 use crate::{
     alarm::Alarm,
     environment,
+    install::{INSTALL_LIMIT, Turn},
     keep::Keeper,
     launch::{self, Process, Server},
     lines::Splitter,
@@ -46,7 +48,7 @@ const KEEP: usize = 256;
 const STDERR_CHUNK: usize = 8 * 1024;
 
 /// Starts the server, serves until it ends or is told to, and leaves nothing of it behind.
-pub(crate) async fn run(spec: WorkerSpec, ports: Ports) -> Ended {
+pub(crate) async fn run(spec: WorkerSpec, mut ports: Ports) -> Ended {
     let mark = environment::mark(&spec, ports.instance);
     let alarm = match Alarm::new() {
         Ok(alarm) => alarm,
@@ -55,11 +57,18 @@ pub(crate) async fn run(spec: WorkerSpec, ports: Ports) -> Ended {
             return Ended { reason, stderr_tail: String::new() };
         }
     };
+    let nothing_said = |reason| Ended { reason, stderr_tail: String::new() };
+    let begun = Instant::now();
+    let turn = match installing::turn(&spec, begun, &mut ports.orders.1, &ports.reports, &ports.log).await {
+        Ok(turn) => turn,
+        Err(reason) => return nothing_said(reason),
+    };
     let server = match launch::spawn(&spec, &mark, &ports.tree) {
         Ok(server) => server,
-        Err(reason) => return Ended { reason, stderr_tail: String::new() },
+        Err(reason) => return nothing_said(reason),
     };
     let mut incarnation = Incarnation::new(spec, server, ports);
+    incarnation.turn = turn;
     incarnation.begun();
     incarnation.serve(alarm).await;
     let rest = incarnation.rest();
@@ -110,6 +119,12 @@ struct Incarnation {
     instance: Option<u32>,
     /// Watches what the server uses.
     usage: Option<JoinHandle<()>>,
+    /// Watches a package runner until the server is ready.
+    install: Option<JoinHandle<()>>,
+    /// To install, until the watch has it.
+    turn: Option<Turn>,
+    /// No installation may go on beyond that.
+    install_by: Instant,
     ports_orders: (mpsc::Sender<Order>, mpsc::Receiver<Order>),
     reports: mpsc::Sender<WorkerToSupervisor>,
     trace: Option<Trace>,
@@ -147,6 +162,9 @@ impl Incarnation {
             tree: ports.tree,
             instance: ports.instance,
             usage: None,
+            install: None,
+            turn: None,
+            install_by: now + spec.start_timeout.max(INSTALL_LIMIT),
             ports_orders: ports.orders,
             reports: ports.reports,
             trace: ports.trace,
@@ -165,6 +183,7 @@ impl Incarnation {
         if let Some(before) = self.usage.replace(tokio::spawn(watch)) {
             before.abort();
         }
+        self.watch_install(root);
     }
 
     async fn serve(&mut self, mut alarm: Alarm) {
@@ -182,6 +201,10 @@ impl Incarnation {
                     self.start_once_more().await;
                     continue;
                 }
+                Stage::Broken { .. } => {
+                    self.start_from_clear_cache().await;
+                    continue;
+                }
                 Stage::Running | Stage::Replacing(_) | Stage::Ending(..) | Stage::Exited { .. } => {}
             }
             self.write_server(now);
@@ -197,6 +220,7 @@ impl Incarnation {
                 }
                 Woke::Order(Some(Order::Stop) | None) => self.end(EndReason::Stopped, Instant::now()),
                 Woke::Order(Some(Order::Drain(grace))) => self.drained_by = Some(Instant::now() + grace),
+                Woke::Order(Some(Order::Installing)) => self.goes_on_installing(Instant::now()),
                 Woke::Order(Some(Order::Kill)) => self.kill(EndReason::Stopped, Instant::now()),
                 Woke::Order(Some(Order::Exceeded(what))) => self.kill(EndReason::Limit(what), Instant::now()),
                 Woke::Frame(Ok(Some((message, payload)))) => self.take_frames(message, &payload).await,
@@ -219,6 +243,7 @@ impl Incarnation {
             match event {
                 Event::Ready(description) => match self.open_door() {
                     Ok(()) => {
+                        self.install.take().inspect(JoinHandle::abort);
                         report(&self.reports, &self.log, WorkerToSupervisor::Ready(description));
                         self.keep_catalogue();
                     }

@@ -5,8 +5,8 @@ use std::time::Instant;
 use mcproxy_ipc::control::WorkerToSupervisor;
 use slog::info;
 
-use super::{Incarnation, KEEP, report, stage::Stage};
-use crate::{environment, launch, lines::Splitter};
+use super::{Incarnation, report, stage::Stage};
+use crate::{environment, launch};
 
 impl Incarnation {
     /// Starts the server again.
@@ -15,13 +15,7 @@ impl Incarnation {
         let now = Instant::now();
         match launch::spawn(&self.spec, &environment::mark(&self.spec, self.instance), &self.tree) {
             Ok(server) => {
-                (self.process, self.stdin) = (server.process, Some(server.stdin));
-                (self.stdout, self.stderr_pipe) = (Some(server.stdout), Some(server.stderr));
-                self.splitter = Splitter::new(self.spec.limits.line_bytes, KEEP);
-                (self.written, self.sent, self.traced, self.suspicion) = (0, 0, 0, None);
-                (self.asking, self.hung_up) = (false, false);
-                self.stage = Stage::Running;
-                self.given_up.set(false);
+                self.take_process(server);
                 self.forget_stderr_of_question(now);
                 self.stderr.forget();
                 if self.session.begin_again(now) {

@@ -18,6 +18,8 @@ pub(crate) enum Order {
     Kill,
     /// The same, because the server uses more than it may: this.
     Exceeded(String),
+    /// It goes on with installing the server.
+    Installing,
     /// Here is the gateway.
     Serve(Box<Link>),
 }

@@ -7,6 +7,7 @@ use rustix::process::Signal;
 
 use super::Incarnation;
 use crate::{
+    install::Entry,
     session::TAIL_IN_ERRORS,
     stop::{Ladder, Step},
 };
@@ -29,6 +30,11 @@ pub(super) enum Stage {
     },
     /// That was its answer to being asked what it speaks: it is to be started once more.
     OnceMore,
+    /// Its last words call this entry of a package runner's cache broken.
+    Broken {
+        entry: Entry,
+        reason: EndReason,
+    },
     Over(EndReason),
 }
 
@@ -69,11 +75,16 @@ impl Incarnation {
         let unasked = match self.stage {
             Stage::Running => self.hung_up || (is_its_own(&exit) && self.has_read_something()),
             Stage::Replacing(_) => true,
-            Stage::Ending(..) | Stage::Exited { .. } | Stage::OnceMore | Stage::Over(_) => false,
+            Stage::Ending(..) | Stage::Exited { .. } | Stage::OnceMore | Stage::Broken { .. } | Stage::Over(_) => false,
         };
         let reason = match &self.stage {
             Stage::Ending(reason, _) => reason.clone(),
-            Stage::Running | Stage::Replacing(_) | Stage::Exited { .. } | Stage::OnceMore | Stage::Over(_) => exit,
+            Stage::Running
+            | Stage::Replacing(_)
+            | Stage::Exited { .. }
+            | Stage::OnceMore
+            | Stage::Broken { .. }
+            | Stage::Over(_) => exit,
         };
         self.stage = Stage::Exited { reason, until: now + LAST_WORDS, unasked };
     }
@@ -94,11 +105,16 @@ impl Incarnation {
             self.drained_by = None;
         }
         match &mut self.stage {
-            Stage::Running | Stage::OnceMore | Stage::Over(_) => {}
+            Stage::Running | Stage::OnceMore | Stage::Broken { .. } | Stage::Over(_) => {}
             Stage::Exited { reason, until, unasked } => {
                 if *until <= now || (self.stdout.is_none() && self.stderr_pipe.is_none()) {
                     let excused = *unasked && self.session.excuses_an_end();
-                    self.stage = if excused { Stage::OnceMore } else { Stage::Over(reason.clone()) };
+                    let reason = reason.clone();
+                    self.stage = match self.broken_entry(&reason) {
+                        _ if excused => Stage::OnceMore,
+                        Some(entry) => Stage::Broken { entry, reason },
+                        None => Stage::Over(reason),
+                    };
                 }
             }
             Stage::Replacing(ladder) => {

@@ -53,7 +53,7 @@ impl Incarnation {
 
     fn deadline(&self, now: Instant) -> Option<Instant> {
         let stage = match &self.stage {
-            Stage::Running | Stage::OnceMore | Stage::Over(_) => None,
+            Stage::Running | Stage::OnceMore | Stage::Broken { .. } | Stage::Over(_) => None,
             Stage::Replacing(ladder) | Stage::Ending(_, ladder) => ladder.deadline(),
             Stage::Exited { until, .. } => Some(*until),
         };

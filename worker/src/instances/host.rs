@@ -175,6 +175,8 @@ impl Host {
                 order = orders.1.recv() => match order {
                     Some(Order::Serve(link)) => self.link_up(*link),
                     Some(Order::Drain(grace)) => self.drained_by = Some(Instant::now() + grace),
+                    // An instance's own.
+                    Some(Order::Installing) => {}
                     // Bounds on what is used are each instance's own.
                     Some(Order::Kill | Order::Exceeded(_)) => {
                         self.stop(EndReason::Stopped, String::new());

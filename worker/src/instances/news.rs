@@ -50,8 +50,9 @@ impl Host {
                 }
             }
             WorkerToSupervisor::Counts(counts) => self.counted(untouched, counts),
-            // The start of the first instance is the server's.
+            // The start of an instance is that of the server until one is ready.
             WorkerToSupervisor::StartedAgain if !self.is_open() => self.report(WorkerToSupervisor::StartedAgain),
+            WorkerToSupervisor::Installing if !self.is_open() => self.report(WorkerToSupervisor::Installing),
             WorkerToSupervisor::EraLearned(era) => {
                 self.expect_era(era);
                 self.report(WorkerToSupervisor::EraLearned(era));
@@ -59,10 +60,15 @@ impl Host {
             WorkerToSupervisor::ListFailures(failures) if untouched => {
                 self.report(WorkerToSupervisor::ListFailures(failures));
             }
+            WorkerToSupervisor::CacheCleared => {
+                self.spec.may_clear_cache = false;
+                self.report(WorkerToSupervisor::CacheCleared);
+            }
             // Log records and the last word take other ways, and the rest is not an incarnation's to say.
             WorkerToSupervisor::ListFailures(_)
             | WorkerToSupervisor::Instances(_)
             | WorkerToSupervisor::StartedAgain
+            | WorkerToSupervisor::Installing
             | WorkerToSupervisor::NothingToDo
             | WorkerToSupervisor::Work
             | WorkerToSupervisor::Log(_)

@@ -233,6 +233,22 @@ impl Session {
         }
     }
 
+    /// Gives a server that is starting until then; false: it is not starting.
+    pub(crate) fn extend_start(&mut self, later: Instant) -> bool {
+        match &mut self.phase {
+            Phase::Opening { until } | Phase::Listing { until } => {
+                *until = later.max(*until);
+                true
+            }
+            Phase::Serving | Phase::Ending => false,
+        }
+    }
+
+    /// Whether the server is not ready yet.
+    pub(crate) fn is_starting(&self) -> bool {
+        matches!(self.phase, Phase::Opening { .. } | Phase::Listing { .. })
+    }
+
     /// When [`Session::tick`] should be called next.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         match self.phase {

@@ -101,6 +101,15 @@ impl Session {
         !matches!(self.phase, Phase::Ending)
     }
 
+    /// Begins anew with a new process, as if there had been none: the one before said nothing of the server.
+    pub(crate) fn begin_afresh(&mut self, until: Instant, now: Instant) {
+        self.forget_process();
+        self.phase = Phase::Opening { until };
+        let (probe, next) = self.probe.begin_afresh(now);
+        self.probe = probe;
+        self.find_out(next);
+    }
+
     /// Does what the probe wants.
     pub(super) fn find_out(&mut self, next: Next) {
         match next {

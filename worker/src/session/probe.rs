@@ -102,6 +102,11 @@ impl Probe {
         (probe, first)
     }
 
+    /// Begins with a new process, of which is known what was known of the first one.
+    pub(super) fn begin_afresh(&self, now: Instant) -> (Self, Next) {
+        Self::begin(self.rule, now)
+    }
+
     fn new(rule: EraRule, round: Round, now: Instant) -> Self {
         Self {
             rule,

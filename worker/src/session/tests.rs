@@ -47,6 +47,7 @@ pub(crate) fn spec() -> WorkerSpec {
         idle_timeout: None,
         list_ttl: None,
         catalogue_file: None,
+        may_clear_cache: false,
     }
 }
 

@@ -83,6 +83,7 @@ impl Worker {
             idle_timeout: None,
             list_ttl: None,
             catalogue_file: None,
+            may_clear_cache: false,
         };
         change(&mut spec);
         to.send(&SupervisorToWorker::Run(Box::new(spec))).await.expect("sent");

@@ -41,6 +41,11 @@ pub enum WorkerToSupervisor {
     StartedAgain,
     /// Which era the server speaks was found out too late for this run; the next one is to begin with it.
     EraLearned(ServerEra),
+    /// A package runner installs the server, or waits for another that does: the start takes longer. Again and again, for as
+    /// long as that goes on.
+    Installing,
+    /// A broken entry of a package runner's cache was removed; once is enough.
+    CacheCleared,
     /// The worker or its server has something to log.
     Log(LogRecord),
     /// The catalogue changed.

@@ -8,7 +8,7 @@ use mcproxy_ipc::{EndReason, Generation};
 
 use super::{Action, Event, Lifecycle, State, Wanted, Why};
 use crate::{
-    lifecycle::{Change, EXIT_LIMIT, KILL_AGAIN, START_MARGIN, STOP_LIMIT},
+    lifecycle::{Change, EXIT_LIMIT, KILL_AGAIN, STOP_LIMIT, start_limits},
     start_queue::StartRank,
 };
 
@@ -37,6 +37,7 @@ enum Successor {
     Starting {
         generation: Generation,
         deadline: Instant,
+        latest: Instant,
     },
 }
 
@@ -121,10 +122,11 @@ impl Lifecycle {
             Event::SlotGranted => self.successor_slot(now, out),
             Event::CannotLaunch(reason) => self.successor_cannot(reason, out),
             Event::StartedAgain(of) if self.swap.starts(*of) => {
-                let later = now + self.plan.start_timeout + START_MARGIN;
-                self.swap.successor = Some(Successor::Starting { generation: *of, deadline: later });
+                let (deadline, latest) = start_limits(self.plan.start_timeout, now);
+                self.swap.successor = Some(Successor::Starting { generation: *of, deadline, latest });
                 true
             }
+            Event::Installing(of) if self.swap.starts(*of) => self.successor_installs(now),
             Event::BecameReady(of) if self.swap.starts(*of) => self.take_over(*of, now, out),
             Event::NotSpawned(of, reason) if self.swap.starts(*of) => {
                 self.swap_failed(*of, reason.clone(), out);
@@ -244,9 +246,16 @@ impl Lifecycle {
     fn successor_slot(&mut self, now: Instant, out: &mut Vec<Action>) -> bool {
         let Some(Successor::Queued) = self.swap.successor else { return false };
         let generation = self.issue();
-        let deadline = now + self.plan.start_timeout + START_MARGIN;
-        self.swap.successor = Some(Successor::Starting { generation, deadline });
+        let (deadline, latest) = start_limits(self.plan.start_timeout, now);
+        self.swap.successor = Some(Successor::Starting { generation, deadline, latest });
         out.push(Action::Spawn(generation));
+        true
+    }
+
+    fn successor_installs(&mut self, now: Instant) -> bool {
+        if let Some(Successor::Starting { deadline, latest, .. }) = &mut self.swap.successor {
+            *deadline = (*deadline).max(start_limits(self.plan.start_timeout, now).0).min(*latest);
+        }
         true
     }
 
@@ -296,9 +305,9 @@ impl Lifecycle {
     fn promote(&mut self, out: &mut Vec<Action>) {
         let reason = "the old incarnation failed";
         match self.swap.successor.take() {
-            Some(Successor::Starting { generation, deadline, .. }) => {
+            Some(Successor::Starting { generation, deadline, latest }) => {
                 self.generation = generation;
-                self.enter(State::Starting { deadline }, reason, out);
+                self.enter(State::Starting { deadline, latest }, reason, out);
             }
             Some(Successor::Queued) => self.enter(State::Queued, reason, out),
             Some(Successor::Waiting) => {

@@ -22,6 +22,7 @@ enum Step {
     Missing,
     NotSpawned,
     StartedAgain { of: u64 },
+    Installing { of: u64 },
     Ready { of: u64 },
     Ended { of: u64, missing: bool },
     Exited { of: u64 },
@@ -43,6 +44,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => Just(Step::Missing),
         1 => Just(Step::NotSpawned),
         1 => (0u64..4).prop_map(|of| Step::StartedAgain { of }),
+        1 => (0u64..4).prop_map(|of| Step::Installing { of }),
         4 => (0u64..4).prop_map(|of| Step::Ready { of }),
         1 => (0u64..4, any::<bool>()).prop_map(|(of, missing)| Step::Ended { of, missing }),
         3 => (0u64..4).prop_map(|of| Step::Exited { of }),
@@ -79,6 +81,7 @@ proptest! {
                 Step::NotSpawned if !world.is_starting(last) => continue,
                 Step::NotSpawned => Event::NotSpawned(last, "no more processes".to_owned()),
                 Step::StartedAgain { of: before } => Event::StartedAgain(of(before)),
+                Step::Installing { of: before } => Event::Installing(of(before)),
                 Step::Ready { of: before } => Event::BecameReady(of(before)),
                 Step::Ended { of: before, missing } => {
                     let reason = if missing {

@@ -133,6 +133,24 @@ fn a_worker_that_misses_its_start_is_stopped_then_killed() {
 }
 
 #[test]
+fn a_start_that_goes_on_installing_may_take_longer_but_not_for_ever() {
+    let mut world = World::new(plan());
+    world.start();
+    let begun = world.now;
+    let mut looks = 0;
+    while world.state() == ServerState::Starting {
+        world.now += Duration::from_secs(50);
+        let generation = world.generation();
+        world.feed(Event::Installing(generation));
+        world.feed(Event::Tick);
+        looks += 1;
+        assert!(looks < 20, "without end");
+    }
+    let took = world.now - begun;
+    assert!(took >= INSTALL_LIMIT && took <= INSTALL_LIMIT + START_MARGIN + Duration::from_secs(50), "{took:?}");
+}
+
+#[test]
 fn a_blocked_server_starts_when_its_configuration_allows_it() {
     let blocked = Plan { blocked: Some("environment variable X is not set".to_owned()), ..plan() };
     let mut world = World::new(blocked);

@@ -1,0 +1,135 @@
+//! What a run does about package runners: it waits for its turn to install, gives an installation that goes on more time, and
+//! starts once more from a cache without the entry that was broken.
+
+use std::{path::PathBuf, time::Instant};
+
+use mcproxy_ipc::{EndReason, WorkerSpec, control::WorkerToSupervisor};
+use slog::{Logger, info, warn};
+use tokio::{sync::mpsc, time::sleep};
+
+use super::{Incarnation, KEEP, Order, report, stage::Stage};
+use crate::{
+    environment,
+    install::{self, Entry, Turn, Waited},
+    launch::{self, Server},
+    lines::Splitter,
+    stderr,
+};
+
+/// Waits until no other start installs the same package. An error: the run is to end before it has begun.
+pub(super) async fn turn(
+    spec: &WorkerSpec,
+    since: Instant,
+    orders: &mut mpsc::Receiver<Order>,
+    reports: &mpsc::Sender<WorkerToSupervisor>,
+    log: &Logger,
+) -> Result<Option<Turn>, EndReason> {
+    let variable = variables(spec);
+    let mut said = false;
+    loop {
+        let again = match Turn::look(&spec.launch, &variable, since, Instant::now()) {
+            Waited::Over(turn) => return Ok(turn),
+            Waited::Again(again) => again,
+        };
+        if !std::mem::replace(&mut said, true) {
+            info!(log, "another start installs the same package; this one follows it");
+        }
+        // Where the reports of a second are not read, one more is no matter.
+        let _ = reports.try_send(WorkerToSupervisor::Installing);
+        tokio::select! {
+            () = sleep(again) => {}
+            order = orders.recv() => match order {
+                Some(Order::Stop | Order::Drain(_) | Order::Kill) | None => return Err(EndReason::Stopped),
+                // Of a server that runs, which this one does not.
+                Some(Order::Exceeded(_) | Order::Installing | Order::Serve(_)) => {}
+            },
+        }
+    }
+}
+
+/// The variables that name a cache, as the server finds them.
+fn variables(spec: &WorkerSpec) -> impl Fn(&str) -> Option<PathBuf> + use<> {
+    let environment = environment::of_server(spec, "", std::env::vars_os());
+    move |name| install::as_path(environment::lookup(&environment, name))
+}
+
+impl Incarnation {
+    /// Watches what is installed below `root`.
+    pub(super) fn watch_install(&mut self, root: u32) {
+        let watch = install::watch(root, self.turn.take(), self.ports_orders.0.clone());
+        if let Some(before) = self.install.replace(tokio::spawn(watch)) {
+            before.abort();
+        }
+    }
+
+    /// An installation has come further: from now on the server has its whole start timeout again.
+    pub(super) fn goes_on_installing(&mut self, now: Instant) {
+        let later = (now + self.spec.start_timeout).min(self.install_by);
+        if self.session.extend_start(later) {
+            report(&self.reports, &self.log, WorkerToSupervisor::Installing);
+        }
+    }
+
+    /// The entry of a package runner's cache that kept the server from starting, if it may be removed.
+    pub(super) fn broken_entry(&self, reason: &EndReason) -> Option<Entry> {
+        let by_itself = matches!(reason, EndReason::Exited { code: Some(code), .. } if *code != 0);
+        if !by_itself || !self.spec.may_clear_cache || !self.session.is_starting() {
+            return None;
+        }
+        install::broken_entry(&self.spec.launch, &self.stderr.tail(stderr::TAIL), &variables(&self.spec))
+    }
+
+    /// Removes the broken entry, and starts the server again: its runner installs what is missing.
+    pub(super) async fn start_from_clear_cache(&mut self) {
+        let Stage::Broken { entry, reason } = std::mem::replace(&mut self.stage, Stage::Running) else { return };
+        self.spec.may_clear_cache = false;
+        if let Some(watch) = self.install.take() {
+            watch.abort();
+            // With it ends its turn.
+            let _ = watch.await;
+        }
+        self.rest().sweep().await;
+        let path = entry.path();
+        // Thousands of files take a while, and the supervisor's pings are answered meanwhile.
+        let cleared = tokio::task::spawn_blocking(move || entry.clear()).await;
+        match cleared {
+            Ok(Ok(true)) => {}
+            Ok(Ok(false)) | Err(_) => return self.stage = Stage::Over(reason),
+            Ok(Err(error)) => {
+                warn!(self.log, "broken entry of a package cache cannot be removed; remove it by hand";
+                    "path" => %path.display(), "error" => %error);
+                return self.stage = Stage::Over(reason);
+            }
+        }
+        warn!(self.log, "an interrupted installation had left a broken entry in a package cache; it was removed, and the server is started again";
+            "path" => %path.display());
+        report(&self.reports, &self.log, WorkerToSupervisor::CacheCleared);
+        let mark = environment::mark(&self.spec, self.instance);
+        let turn = turn(&self.spec, Instant::now(), &mut self.ports_orders.1, &self.reports, &self.log).await;
+        let started = turn.and_then(|turn| Ok((turn, launch::spawn(&self.spec, &mark, &self.tree)?)));
+        match started {
+            Ok((turn, server)) => {
+                self.turn = turn;
+                self.take_process(server);
+                let now = Instant::now();
+                self.forget_stderr_of_question(now);
+                self.stderr.forget();
+                self.session.begin_afresh((now + self.spec.start_timeout).min(self.install_by), now);
+                report(&self.reports, &self.log, WorkerToSupervisor::Installing);
+                self.begun();
+            }
+            Err(reason) => self.stage = Stage::Over(reason),
+        }
+    }
+
+    /// Goes on with another process of the server.
+    pub(super) fn take_process(&mut self, server: Server) {
+        (self.process, self.stdin) = (server.process, Some(server.stdin));
+        (self.stdout, self.stderr_pipe) = (Some(server.stdout), Some(server.stderr));
+        self.splitter = Splitter::new(self.spec.limits.line_bytes, KEEP);
+        (self.written, self.sent, self.traced, self.suspicion) = (0, 0, 0, None);
+        (self.asking, self.hung_up) = (false, false);
+        self.stage = Stage::Running;
+        self.given_up.set(false);
+    }
+}

@@ -1,0 +1,24 @@
+//! Package runners: `npx`, `uvx` and their like install what they start, at the first start and into caches that all their
+//! starts share. While they do, the start timeout waits (`progress.rs`, `watch.rs`); two installations never write into one entry
+//! of `npx`'s cache (`turn.rs`), and an entry that an interrupted one left broken is removed once (`entry.rs`).
+
+mod entry;
+mod npx;
+mod progress;
+mod runner;
+mod turn;
+mod watch;
+
+use std::time::Duration;
+
+/// However long an installation goes on: after so long, or `startTimeout` if that is longer, the start has failed.
+pub(crate) use mcproxy_ipc::INSTALL_LIMIT;
+
+pub(crate) use self::{
+    entry::{Entry, as_path, broken_entry},
+    turn::{Turn, Waited},
+    watch::watch,
+};
+
+/// How often it is looked what an installation does.
+const LOOK: Duration = Duration::from_secs(1);

@@ -1,0 +1,118 @@
+//! Whose turn it is to install into an entry of `npx`'s cache: npm before version 11 lets two installations of one package write
+//! into each other. The folder itself is locked, which leaves nothing behind and holds between all workers of a machine.
+
+use std::{
+    fs::{self, File},
+    io,
+    os::{fd::AsFd, unix::fs::MetadataExt},
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use mcproxy_ipc::LaunchSpec;
+use rustix::fs::{FlockOperation, flock};
+
+use super::{INSTALL_LIMIT, entry::npx_entry};
+
+/// How often it is looked whether it is our turn.
+pub(super) const AGAIN: Duration = Duration::from_millis(250);
+
+/// The turn, for as long as this exists.
+#[derive(Debug)]
+pub(crate) struct Turn {
+    entry: PathBuf,
+    _lock: File,
+}
+
+/// How a wait for the turn went on.
+#[derive(Debug)]
+pub(crate) enum Waited {
+    /// The start may begin. There is nothing to hold when everything is installed, or nothing is.
+    Over(Option<Turn>),
+    /// Another start is installing; look again after this time.
+    Again(Duration),
+}
+
+impl Turn {
+    /// One look of a start that wants to begin and has waited since.
+    pub(crate) fn look(
+        launch: &LaunchSpec,
+        variable: &dyn Fn(&str) -> Option<PathBuf>,
+        since: Instant,
+        now: Instant,
+    ) -> Waited {
+        let Some(entry) = npx_entry(launch, variable).map(|entry| entry.path()) else { return Waited::Over(None) };
+        if is_installed(&entry) || now.duration_since(since) >= INSTALL_LIMIT {
+            return Waited::Over(None);
+        }
+        // As npm does; what it cannot have either, it will say itself.
+        let taken = fs::create_dir_all(&entry).and_then(|()| Self::take(&entry));
+        match taken {
+            Ok(Some(turn)) => Waited::Over(Some(turn)),
+            Ok(None) => Waited::Again(AGAIN),
+            Err(_) => Waited::Over(None),
+        }
+    }
+
+    /// Takes the turn for this folder; `None`: another has it.
+    pub(super) fn take(entry: &Path) -> io::Result<Option<Self>> {
+        let lock = File::open(entry)?;
+        match flock(lock.as_fd(), FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(rustix::io::Errno::WOULDBLOCK) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        }
+        // It may have been removed, and made again, since it was opened.
+        let (ours, there) = (lock.metadata()?, fs::symlink_metadata(entry)?);
+        let same = (ours.dev(), ours.ino()) == (there.dev(), there.ino());
+        Ok(same.then(|| Self { entry: entry.to_owned(), _lock: lock }))
+    }
+
+    /// Whether the installation is not over yet.
+    pub(super) fn is_needed(&self) -> bool {
+        !is_installed(&self.entry)
+    }
+}
+
+/// npm writes this file when all others are there.
+fn is_installed(entry: &Path) -> bool {
+    entry.join("node_modules/.package-lock.json").is_file()
+}
+
+#[cfg(test)]
+mod tests {
+    use mcproxy_ipc::Secret;
+
+    use super::*;
+
+    #[test]
+    fn one_start_at_a_time_installs_and_the_next_begins_when_that_is_done() {
+        let home = tempfile::tempdir().expect("a directory");
+        let path = home.path().to_owned();
+        let variable = move |name: &str| (name == "HOME").then(|| path.clone());
+        let args = vec![Secret::new("-y"), Secret::new("x")];
+        let npx = LaunchSpec { program: "npx".into(), args, env: Vec::new(), cwd: None };
+        let now = Instant::now();
+        let look = |at: Instant| Turn::look(&npx, &variable, now, at);
+        let Waited::Over(Some(first)) = look(now) else { panic!("nobody else is there") };
+        assert!(matches!(look(now), Waited::Again(_)));
+        assert!(matches!(look(now + INSTALL_LIMIT), Waited::Over(None)), "nobody waits for ever");
+        assert!(first.is_needed());
+        let modules = first.entry.join("node_modules");
+        fs::create_dir(&modules).expect("made");
+        assert!(matches!(look(now), Waited::Again(_)));
+        fs::write(modules.join(".package-lock.json"), "{}").expect("written");
+        assert!(!first.is_needed());
+        assert!(matches!(look(now), Waited::Over(None)));
+        fs::remove_dir_all(&modules).expect("removed");
+        drop(first);
+        assert!(matches!(look(now), Waited::Over(Some(_))));
+    }
+
+    #[test]
+    fn what_is_no_package_runner_waits_for_nobody() {
+        let program = LaunchSpec { program: "node".into(), args: Vec::new(), env: Vec::new(), cwd: None };
+        let now = Instant::now();
+        assert!(matches!(Turn::look(&program, &|_| None, now, now), Waited::Over(None)));
+    }
+}
