@@ -1,9 +1,9 @@
 //! What sessions are told without having asked: lists that changed, and log lines of servers.
 
-use std::{cell::RefCell, rc::Rc, time::Duration};
+use std::{cell::RefCell, collections::HashMap, rc::Rc, time::Duration};
 
 use bytes::Bytes;
-use mcproxy_ipc::{ServerName, SessionKey, data::ServerEra};
+use mcproxy_ipc::{CatalogueCounts, ServerName, SessionKey, data::ServerEra};
 use mcproxy_mcp::{method, one_line, write_notification};
 
 use super::{
@@ -61,10 +61,12 @@ fn announced_to(gateway: &Gateway, all: &[Announcement], scope: &Scope, key: Ses
 /// Watches all changes and tells every session and listener which of its lists differ from what they were, or are said to.
 pub(crate) async fn run(gateway: Rc<Gateway>) {
     let mut changes = gateway.fleet.watch();
+    let mut told = HashMap::new();
     while changes.changed().await.is_ok() {
         tokio::time::sleep(DEBOUNCE).await;
         changes.mark_unchanged();
         let announced = gateway.announced.take();
+        tell_supervisor(&gateway, &mut told);
         for session in gateway.sessions.all() {
             let view = gateway.fleet.view(session.scope());
             // Before `initialize` there is nothing that could have changed for a client.
@@ -80,6 +82,17 @@ pub(crate) async fn run(gateway: Rc<Gateway>) {
             } else {
                 listener.finish(); // its endpoint is not configured any more
             }
+        }
+    }
+}
+
+/// Tells the supervisor how much of each server's offer clients see, where that differs from what it was told.
+fn tell_supervisor(gateway: &Gateway, told: &mut HashMap<ServerName, CatalogueCounts>) {
+    let shown = gateway.fleet.shown();
+    told.retain(|server, _| shown.iter().any(|(name, _)| name == server));
+    for (server, counts) in shown {
+        if told.get(&server) != Some(&counts) && gateway.supervisor.shown(&server, counts) {
+            told.insert(server, counts);
         }
     }
 }

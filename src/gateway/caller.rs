@@ -2,6 +2,7 @@ use std::{rc::Rc, time::Instant};
 
 use mcproxy_ipc::SessionKey;
 use mcproxy_mcp::{ProtocolVersion, RequestId};
+use slog::{Logger, o};
 
 use super::{
     level::Level,
@@ -10,6 +11,14 @@ use super::{
     session::{Session, short},
     stateless::Visitor,
 };
+
+/// A logger whose records name the token that was presented, where there are tokens.
+pub(crate) fn log_for(log: &Logger, principal: Option<&str>) -> Logger {
+    match principal {
+        Some(name) => log.new(o!("principal" => name.to_owned())),
+        None => log.clone(),
+    }
+}
 
 /// Who a request comes from.
 pub(crate) enum Caller {

@@ -10,8 +10,8 @@ use std::{
 
 use bytes::Bytes;
 use mcproxy_ipc::{
-    FrameError, Generation, HelloError, Keepsake, LogRecord, Receiver, Role, Route, SealKey, Sender, ServerName,
-    SessionKey, connect,
+    CatalogueCounts, FrameError, Generation, HelloError, Keepsake, LogRecord, Receiver, Role, Route, SealKey, Sender,
+    ServerName, SessionKey, connect,
     control::{Answer, GatewaySettings, GatewayToSupervisor, Question, SupervisorToGateway},
     introduce,
     log::{DroppedRecords, LogThreshold},
@@ -107,6 +107,11 @@ impl Supervisor {
     /// Asks for a server at rest to be started; `false`: the supervisor was not told.
     pub(crate) fn wake(&self, server: &ServerName) -> bool {
         self.news.try_send(GatewayToSupervisor::Wake(server.clone())).is_ok()
+    }
+
+    /// Says how much of a server's offer clients see; `false`: the supervisor was not told.
+    pub(crate) fn shown(&self, server: &ServerName, counts: CatalogueCounts) -> bool {
+        self.news.try_send(GatewayToSupervisor::Shown { server: server.clone(), counts }).is_ok()
     }
 
     /// Asks; `None` when the supervisor is busy or gone.

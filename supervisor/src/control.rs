@@ -89,7 +89,7 @@ async fn greet(
         Role::Acceptor => {
             let _ = gateway.send(GatewayCommand::Fetch(Box::new(connection))).await;
         }
-        Role::Operator => operator::serve(connection, &context, &requests).await,
+        Role::Operator => operator::serve(connection, &context, &gateway, &requests).await,
         Role::Caller => refuse(connection, "this is the supervisor's control socket, not a worker's".to_owned()).await,
     }
 }

@@ -9,10 +9,10 @@ use std::{
 };
 
 use mcproxy_ipc::{
-    Connection, Generation, SealKey,
+    Connection, Generation, LogLine, LogRecord, SealKey,
     control::{Answer, GatewaySettings, GatewayToSupervisor, Question, SupervisorToGateway},
 };
-use slog::{Logger, debug, info, o, warn};
+use slog::{Drain as _, Logger, debug, info, o, warn};
 use tokio::{
     sync::{mpsc, oneshot, watch},
     task::JoinSet,
@@ -25,6 +25,7 @@ use crate::{
     keepsakes::Keepsakes,
     link::{Link, LinkNews, refuse},
     listen::{self, ListenError},
+    log_ring::{Followed, LogOwner, LogRing, line},
     logging::{emit, one_line},
     orphans,
     respawn::Respawn,
@@ -51,6 +52,8 @@ pub(crate) enum GatewayCommand {
     Fetch(Box<Connection>),
     /// Clients are to be accepted at another address; who is connected stays. Answered with where that is.
     Listen { address: SocketAddr, reply: oneshot::Sender<Result<SocketAddr, ListenError>> },
+    /// The last log lines of the gateway's process, and of those before it.
+    Logs { lines: usize, reply: oneshot::Sender<Vec<LogLine>> },
     /// Other settings are in force.
     Configure(Box<GatewaySettings>),
     /// Stop accepting, finish within this time, end.
@@ -96,6 +99,7 @@ pub(crate) struct Gateway {
     due: Option<Instant>,
     routes_due: Option<Instant>,
     answers: JoinSet<()>,
+    ring: LogRing,
     ending: bool,
 }
 
@@ -132,6 +136,7 @@ impl Gateway {
             due: Some(Instant::now()),
             routes_due: None,
             answers: JoinSet::new(),
+            ring: LogRing::default(),
             ending: false,
         };
         tasks.spawn(gateway.run(queue));
@@ -168,6 +173,9 @@ impl Gateway {
             GatewayCommand::Fetch(connection) => self.hand_listener(*connection).await,
             GatewayCommand::Listen { address, reply } => {
                 let _ = reply.send(self.listen(address)); // who asked may have given up
+            }
+            GatewayCommand::Logs { lines, reply } => {
+                let _ = reply.send(self.ring.last(lines)); // the same
             }
             GatewayCommand::Configure(settings) => {
                 self.settings = *settings;
@@ -268,7 +276,11 @@ impl Gateway {
                 self.serves_since.get_or_insert_with(Instant::now);
                 self.answered();
             }
-            LinkNews::Message(GatewayToSupervisor::Log(record)) => emit(&self.log, &record),
+            LinkNews::Message(GatewayToSupervisor::Log(record)) => self.record(&record),
+            // One that is full is told again with the next change.
+            LinkNews::Message(GatewayToSupervisor::Shown { server, counts }) => {
+                let _ = self.context.server(server.as_str()).map(|s| s.commands.try_send(Command::Shown(counts)));
+            }
             LinkNews::Message(GatewayToSupervisor::Pong(number)) => {
                 if let Some(link) = &mut self.link {
                     link.pong(number);
@@ -301,6 +313,17 @@ impl Gateway {
                     self.kill();
                 }
             }
+        }
+    }
+
+    /// Logs a record of the gateway, and remembers it as far as its level is in force.
+    fn record(&mut self, record: &LogRecord) {
+        emit(&self.log, record);
+        if self.log.is_enabled(record.level.to_slog()) {
+            let line = line(record);
+            // Nobody may be following.
+            let _ = self.context.follow.send(Followed { owner: LogOwner::Gateway, line: line.clone() });
+            self.ring.push(line);
         }
     }
 

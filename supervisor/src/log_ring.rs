@@ -2,6 +2,7 @@
 
 use std::{
     collections::VecDeque,
+    fmt,
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -17,11 +18,30 @@ const MAX_LINE: usize = 16 * 1024;
 /// Lines that a slow follower may be behind; then it loses some and is told how many.
 const FOLLOW: usize = 1024;
 
+/// Who a line is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum LogOwner {
+    /// A server, by its own words or by those of its worker and of its task.
+    Server(ServerName),
+    /// The gateway's process.
+    Gateway,
+}
+
+impl fmt::Display for LogOwner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Server(name) => name.fmt(f),
+            // No server can have this name.
+            Self::Gateway => f.write_str("(gateway)"),
+        }
+    }
+}
+
 /// A new line and whose it is, for those who follow.
 #[derive(Debug, Clone)]
 pub(crate) struct Followed {
-    /// The server.
-    pub(crate) server: ServerName,
+    /// Whose it is.
+    pub(crate) owner: LogOwner,
     /// The line.
     pub(crate) line: LogLine,
 }

@@ -16,6 +16,7 @@ mod config_watch;
 mod context;
 mod control;
 mod departed;
+mod foreground;
 mod gateway;
 mod heartbeat;
 mod keepsakes;
@@ -32,6 +33,7 @@ mod reload;
 mod reserve;
 mod respawn;
 mod runtime_dir;
+mod sentences;
 mod server;
 mod service_manager;
 mod start_place;
@@ -93,6 +95,11 @@ fn run(args: Args) -> Result<ExitCode, (u8, String)> {
 
     let fixed_level = args.log_level();
     let logging = Logging::open(args.log_target(), fixed_level.unwrap_or(config.log_level));
+    // Who names a level wants the records.
+    let quiet = logging.quiet.clone().filter(|_| fixed_level.is_none());
+    if let Some(quiet) = &quiet {
+        quiet.set(true);
+    }
     if let Some(error) = &logging.syslog_error {
         warn!(logging.log, "there is no syslog; logging to standard error (`--log` logs to standard output)"; "error" => %error);
     }
@@ -106,6 +113,7 @@ fn run(args: Args) -> Result<ExitCode, (u8, String)> {
     });
     let prepared = Prepared {
         log: logging.log.clone(),
+        quiet,
         level: logging.level.clone(),
         dropped: logging.dropped.clone(),
         fixed_level,

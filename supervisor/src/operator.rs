@@ -16,7 +16,8 @@ use tokio::{
 use crate::{
     context::Context,
     control::Request,
-    log_ring::{Followed, now_ms},
+    gateway::GatewayCommand,
+    log_ring::{Followed, LogOwner, now_ms},
     server::{Command, ServerHandle},
     status,
 };
@@ -32,7 +33,12 @@ type In = Receiver<OperatorToSupervisor>;
 type Out = Sender<SupervisorToOperator>;
 
 /// Serves one caller.
-pub(crate) async fn serve(mut connection: Connection, context: &Context, requests: &mpsc::Sender<Request>) {
+pub(crate) async fn serve(
+    mut connection: Connection,
+    context: &Context,
+    gateway: &mpsc::Sender<GatewayCommand>,
+    requests: &mpsc::Sender<Request>,
+) {
     if !matches!(timeout(LIMIT, connection.answer(Verdict::Accepted)).await, Ok(Ok(()))) {
         return;
     }
@@ -60,7 +66,7 @@ pub(crate) async fn serve(mut connection: Connection, context: &Context, request
             let _ = requests.send(Request::Stop).await;
         }
         OperatorToSupervisor::Logs { server, lines, follow } => {
-            logs(context, &mut receiver, &mut sender, server, lines, follow).await;
+            logs(context, gateway, (&mut receiver, &mut sender), server, lines, follow).await;
         }
     }
 }
@@ -104,8 +110,8 @@ async fn restart(context: &Context, name: &ServerName) -> Result<String, String>
 
 async fn logs(
     context: &Context,
-    receiver: &mut In,
-    sender: &mut Out,
+    gateway: &mpsc::Sender<GatewayCommand>,
+    (receiver, sender): (&mut In, &mut Out),
     only: Option<ServerName>,
     lines: usize,
     follow: bool,
@@ -125,7 +131,7 @@ async fn logs(
                 return;
             }
         },
-        None => all_logs(context, lines.min(MAX_LINES)).await,
+        None => all_logs(context, gateway, lines.min(MAX_LINES)).await,
     };
     for line in old {
         if !say(sender, SupervisorToOperator::Line(line)).await {
@@ -142,28 +148,36 @@ async fn logs(
     say(sender, SupervisorToOperator::End).await;
 }
 
-/// The last lines of all servers, in the order of their time, each with its server.
-async fn all_logs(context: &Context, lines: usize) -> Vec<LogLine> {
+/// The last lines of all servers and of the gateway, in the order of their time, each with whose it is.
+async fn all_logs(context: &Context, gateway: &mpsc::Sender<GatewayCommand>, lines: usize) -> Vec<LogLine> {
     let mut all = Vec::new();
+    let (reply, answer) = oneshot::channel();
+    let ask = async {
+        gateway.send(GatewayCommand::Logs { lines, reply }).await.ok()?;
+        answer.await.ok()
+    };
+    // As with a server's task: one that has no time for us has no lines.
+    let of_gateway = timeout(LIMIT, ask).await.ok().flatten().unwrap_or_default();
+    all.extend(of_gateway.into_iter().map(|line| named(&LogOwner::Gateway, line)));
     for server in context.servers().iter() {
-        let named = |line| named(&server.name, line);
-        all.extend(server.logs(lines).await.into_iter().map(named));
+        let owner = LogOwner::Server(server.name.clone());
+        all.extend(server.logs(lines).await.into_iter().map(|line| named(&owner, line)));
     }
     all.sort_by_key(|line: &LogLine| line.at_ms);
     all.split_off(all.len().saturating_sub(lines))
 }
 
-fn named(server: &ServerName, line: LogLine) -> LogLine {
-    LogLine { text: format!("{server}: {}", line.text), ..line }
+fn named(owner: &LogOwner, line: LogLine) -> LogLine {
+    LogLine { text: format!("{owner}: {}", line.text), ..line }
 }
 
 async fn pass_on(mut new: broadcast::Receiver<Followed>, sender: &mut Out, only: Option<ServerName>) {
     loop {
         let line = match new.recv().await {
-            Ok(Followed { server, line }) => match &only {
-                Some(name) if *name == server => line,
+            Ok(Followed { owner, line }) => match &only {
+                Some(name) if LogOwner::Server(name.clone()) == owner => line,
                 Some(_) => continue,
-                None => named(&server, line),
+                None => named(&owner, line),
             },
             Err(broadcast::error::RecvError::Lagged(count)) => LogLine {
                 at_ms: now_ms(),

@@ -44,8 +44,9 @@ impl Touched {
     }
 }
 
-/// Waits for all of them. The sentences are empty when everything is as configured, or as if it had been from the start.
-pub(crate) async fn of(touched: Vec<Touched>) -> Vec<String> {
+/// Waits for all of them. Says of each that is not as configured how it is; none is left when everything is as if it had been
+/// so from the start.
+pub(crate) async fn of(touched: Vec<Touched>) -> Vec<(ServerName, String)> {
     let begun = Instant::now();
     let mut sentences = Vec::new();
     for Touched { name, limit, mut snapshot, heard } in touched {
@@ -59,7 +60,7 @@ pub(crate) async fn of(touched: Vec<Touched>) -> Vec<String> {
             Ok(Ok(snapshot)) => fate(&snapshot),
             Ok(Err(_)) | Err(_) => Fate::Starting,
         };
-        sentences.extend(sentence(&name, fate));
+        sentences.extend(sentence(&name, fate).map(|sentence| (name, sentence)));
     }
     sentences
 }

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use mcproxy_config::{Auth, Config, ConfigDiff, GatewayConfig, diff};
 use mcproxy_ipc::{
-    LogLevel,
+    LogLevel, ServerName,
     control::{GatewaySettings, Group, TokenHash},
 };
 use slog::{debug, error, info, warn};
@@ -16,6 +16,7 @@ use crate::{
     context::Directory,
     gateway::GatewayCommand,
     outcome::{self, Touched},
+    sentences::sentences,
     server::{self, Command, Pending},
     status::{MAX_CONFIG_ERROR, cut},
     supervisor::Supervisor,
@@ -93,7 +94,7 @@ impl Supervisor {
             let said = self.rejected(&[error], cause.word());
             return cause.answer(Err(said));
         }
-        let mut said = describe(&changes);
+        let said = describe(&changes);
         config_problems::log(&new.problems, &self.context.log);
         let warnings = config_problems::told(&new.problems);
         let error = (!mistakes.is_empty()).then(|| cut(mistakes.clone(), MAX_CONFIG_ERROR));
@@ -103,24 +104,31 @@ impl Supervisor {
         });
         let touched = self.apply(new, &changes, cause.is_wish()).await;
         info!(self.context.log, "configuration read again"; "cause" => cause.word(), "changes" => &said);
+        let (listen, servers) = (self.overview.borrow().listen.clone(), self.config.servers.len());
         let has_mistakes = !mistakes.is_empty();
-        if has_mistakes {
-            said =
-                format!("{said}\nthese entries have mistakes, and what they said before stays in force:\n{mistakes}");
-        }
+        let tell = move |troubled: &[ServerName]| {
+            let mut sentences = sentences(&changes, &listen, servers, troubled);
+            if has_mistakes {
+                let kept = "These entries have mistakes, and what they said before stays in force:";
+                sentences.push(format!("{kept}\n{mistakes}"));
+            }
+            sentences.join("\n")
+        };
+        let answer = move |told: String| if has_mistakes { Err(told) } else { Ok(told) };
         if touched.is_empty() || self.outcomes.len() >= MAX_OUTCOMES {
-            return cause.answer(if has_mistakes { Err(said) } else { Ok(said) });
+            return cause.answer(answer(tell(&[])));
         }
         let log = self.context.log.clone();
         self.outcomes.spawn(async move {
-            let sentences = outcome::of(touched).await;
-            if sentences.is_empty() {
+            let troubles = outcome::of(touched).await;
+            if troubles.is_empty() {
                 info!(log, "changed configuration is in force"; "changes" => &said);
-                return cause.answer(if has_mistakes { Err(said) } else { Ok(said) });
+                return cause.answer(answer(tell(&[])));
             }
+            let (troubled, sentences): (Vec<_>, Vec<_>) = troubles.into_iter().unzip();
             let sentences = sentences.join("\n");
             warn!(log, "changed configuration is in force in part"; "changes" => &said, "outcome" => &sentences);
-            cause.answer(Err(format!("{said}\n{sentences}")));
+            cause.answer(Err(format!("{}\n{sentences}", tell(&troubled)).trim().to_owned()));
         });
     }
 
@@ -276,8 +284,6 @@ fn describe(changes: &ConfigDiff) -> String {
 
 #[cfg(test)]
 mod tests {
-    use mcproxy_ipc::ServerName;
-
     use super::*;
 
     #[test]

@@ -29,8 +29,11 @@ use crate::{
     context::{self, Context, Directory, Overview},
     control::{self, Request},
     departed::Departed,
+    foreground,
     gateway::{Gateway, GatewayCommand, GatewaySnapshot},
-    log_ring, orphans,
+    log_ring,
+    logging::Quiet,
+    orphans,
     reload::{Cause, gateway_settings},
     runtime_dir::RuntimeDir,
     server::{self, Before, Command, ServerHandle},
@@ -48,6 +51,8 @@ const KILL_LIMIT: Duration = Duration::from_secs(3);
 /// What `main` has prepared.
 pub(crate) struct Prepared {
     pub(crate) log: slog::Logger,
+    /// At a terminal: how the start goes is shown, and its records are held back until it is over.
+    pub(crate) quiet: Option<Quiet>,
     pub(crate) level: LogThreshold,
     /// How many log records the sink was too slow for.
     pub(crate) dropped: DroppedRecords,
@@ -97,6 +102,7 @@ pub(crate) struct Supervisor {
     pub(super) service_manager: ServiceManager,
     signals: Signals,
     terminal: Terminal,
+    quiet: Option<Quiet>,
     _runtime: RuntimeDir,
     pub(super) state: Option<StateDir>,
 }
@@ -155,6 +161,7 @@ impl Supervisor {
     pub(crate) async fn start(prepared: Prepared) -> std::io::Result<Self> {
         let Prepared {
             log,
+            quiet,
             level,
             dropped,
             fixed_level,
@@ -218,6 +225,10 @@ impl Supervisor {
             .iter()
             .map(|server| server::spawn(server.clone(), Before::default(), &context, &mut servers));
         directory.send_replace(handles.collect());
+        if quiet.is_some() {
+            let (servers, config) = (context.servers(), config_path.display().to_string());
+            control_task.spawn(foreground::show(log.clone(), servers, listen.to_string(), config));
+        }
         let mut gateway_task = JoinSet::new();
         let mut seal = [0; 32];
         getrandom::fill(&mut seal).map_err(std::io::Error::other)?;
@@ -252,6 +263,7 @@ impl Supervisor {
             service_manager: ServiceManager::of_environment(Instant::now()),
             signals,
             terminal,
+            quiet,
             _runtime: runtime,
             state,
         })
@@ -299,6 +311,9 @@ impl Supervisor {
     /// Calls in flight first, then all servers at once; a second signal, or the end of the grace, cuts it short.
     async fn drain(mut self) -> End {
         self.service_manager.stopping();
+        if let Some(quiet) = &self.quiet {
+            quiet.set(false);
+        }
         let grace = self.config.shutdown_grace;
         let deadline = tokio::time::Instant::now() + grace;
         let for_calls = grace.saturating_sub(SERVERS_GRACE).max(grace / 2);

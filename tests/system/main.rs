@@ -17,6 +17,7 @@ mod files;
 mod http;
 mod instances;
 mod modern;
+mod people;
 mod real;
 mod reliability;
 mod stateless;

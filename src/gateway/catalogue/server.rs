@@ -1,6 +1,6 @@
 use std::collections::{HashMap, HashSet};
 
-use mcproxy_ipc::{ServerName, ToolRules};
+use mcproxy_ipc::{CatalogueCounts, ServerName, ToolRules};
 use mcproxy_mcp::{ObjectError, RawArray, RawObject, RawValue, is_uri, method, one_line, qualify_uri, split_uri};
 use url::Url;
 
@@ -85,6 +85,12 @@ impl ServerCatalogue {
 
     pub(super) fn instructions(&self) -> Option<&str> {
         self.instructions.as_deref()
+    }
+
+    /// How many entries of each list there are.
+    pub(crate) fn counts(&self) -> CatalogueCounts {
+        let [tools, prompts, resources, templates] = ListKind::ALL.map(|kind| self.entries(kind).len());
+        CatalogueCounts { tools, prompts, resources, templates }
     }
 
     pub(super) fn entries(&self, kind: ListKind) -> &[Entry] {

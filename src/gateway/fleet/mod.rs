@@ -11,7 +11,9 @@ use std::{
 
 use bytes::Bytes;
 use indexmap::IndexMap;
-use mcproxy_ipc::{CallTimeouts, CatalogueKey, Generation, Need, Route, ServerName, ServerState, control::Group};
+use mcproxy_ipc::{
+    CallTimeouts, CatalogueCounts, CatalogueKey, Generation, Need, Route, ServerName, ServerState, control::Group,
+};
 use mcproxy_mcp::ObjectError;
 use tokio::{sync::watch, time::Instant};
 
@@ -206,6 +208,12 @@ impl Fleet {
         drop(servers);
         self.bump();
         known
+    }
+
+    /// How many entries of each server clients see, as far as it has said what it offers.
+    pub(crate) fn shown(&self) -> Vec<(ServerName, CatalogueCounts)> {
+        let servers = self.servers.borrow();
+        servers.iter().filter_map(|(name, server)| Some((name.clone(), server.listed()?.counts()))).collect()
     }
 
     /// Servers whose worker has nothing to do, as we see it, too: no call for it is under way.

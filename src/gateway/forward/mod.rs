@@ -19,7 +19,7 @@ pub(crate) use self::wait::wait_for;
 use super::{
     announce::{let_hear, log_message, log_notification},
     asking::Stuck,
-    caller::Caller,
+    caller::{Caller, log_for},
     exchange::Exchange,
     level::Level,
     link::{Answer, CallEvent, Link, Turn},
@@ -233,7 +233,7 @@ impl<'a> Forward<'a> {
             "session" => self.exchange.caller.in_log().to_owned(), "request_bytes" => self.payload.len(),
             "response_bytes" => reply.map_or(0, Reply::len), "outcome" => outcome.as_str(), "reason" => reason,
             "duration_us" => self.exchange.elapsed().as_micros() as u64);
-        let log = gateway.log.new(facts);
+        let log = log_for(&gateway.log, self.exchange.caller.principal()).new(facts);
         if level == slog::Level::Info { info!(log, "call") } else { debug!(log, "call") }
     }
 

@@ -12,7 +12,7 @@ use super::{
     refusal::Refusal,
     sse::{self, Frame},
 };
-use crate::gateway::{dispatch, exchange, request::Incoming, session::short};
+use crate::gateway::{caller::log_for, dispatch, exchange, request::Incoming, session::short};
 
 /// Frames between a session's stream and the socket; the session's own queue is where messages wait.
 const FRAMES: usize = 2;
@@ -26,7 +26,8 @@ pub(super) struct Query {
 pub(super) async fn get(request: HttpRequest, place: Place) -> Result<HttpResponse, Refusal> {
     let session = place.open_stream_session()?;
     let Place { gateway, scope, .. } = place;
-    info!(gateway.log, "session opened"; "session" => short(session.id()), "scope" => %scope, "version" => "HTTP+SSE, agreed on at initialize");
+    info!(log_for(&gateway.log, session.principal()), "session opened"; "session" => short(session.id()), "scope" => %scope,
+        "version" => "HTTP+SSE, agreed on at initialize");
     let (to, frames) = mpsc::channel(FRAMES);
     let _ = to.try_send(Frame::Endpoint(endpoint(session.id()))); // the queue is empty and holds two
     let messages = session.open_stream();

@@ -25,6 +25,7 @@ use slog::info;
 
 use super::{body, place::Place, refusal::Refusal, sse, stateless};
 use crate::gateway::{
+    caller::log_for,
     dispatch::{self, Hello},
     event_id::{EventId, StreamKind},
     exchange::{self, Related},
@@ -97,7 +98,7 @@ async fn initialize(place: &Place, request: &Request) -> Result<HttpResponse, Re
     };
     gateway.fleet.looked_up(&place.scope).await;
     let session = place.open_session(hello)?;
-    info!(gateway.log, "session opened"; "session" => short(session.id()), "scope" => %place.scope,
+    info!(log_for(&gateway.log, session.principal()), "session opened"; "session" => short(session.id()), "scope" => %place.scope,
         "version" => %session.version(), "client" => %session.client());
     let body = dispatch::welcome(gateway, &session).to_response(&request.id);
     Ok(HttpResponse::Ok().insert_header((SESSION, session.id())).content_type(ContentType::json()).body(body))

@@ -7,6 +7,7 @@ mod escape;
 mod gate;
 mod remote;
 mod syslog;
+mod terminal;
 
 use std::{
     io::{self, IsTerminal as _},
@@ -22,9 +23,11 @@ use slog::{Drain, Logger, o};
 use slog_async::AsyncGuard;
 
 use counted::Counted;
+use terminal::Terminal;
 
 pub(crate) use escape::{one_line, printable};
 pub(crate) use remote::emit;
+pub(crate) use terminal::{Quiet, say, say_last};
 
 /// How long the end of the process may wait for the sink to take what is queued.
 const FLUSH: Duration = Duration::from_secs(1);
@@ -55,6 +58,8 @@ pub(crate) struct Logging {
     pub(crate) level: LogThreshold,
     /// How many records found no room in the queue of the sink.
     pub(crate) dropped: DroppedRecords,
+    /// To hold records back for a while, where a person sits at a terminal.
+    pub(crate) quiet: Option<Quiet>,
     /// Why syslog could not be opened; records go to standard error instead.
     pub(crate) syslog_error: Option<io::Error>,
     guard: AsyncGuard,
@@ -64,7 +69,12 @@ impl Logging {
     /// Opens the sink and starts its thread.
     pub(crate) fn open(target: Target, level: LogLevel) -> Self {
         match target {
-            Target::Stdout(Format::Text) => Self::with_sink(text(), level),
+            Target::Stdout(Format::Text) if io::stdout().is_terminal() => {
+                let quiet = Quiet::default();
+                let sink = Terminal { inner: on_terminal(), out: io::stdout(), quiet: quiet.clone() };
+                Self { quiet: Some(quiet), ..Self::with_sink(sink, level) }
+            }
+            Target::Stdout(Format::Text) => Self::with_sink(plain(), level),
             Target::Stdout(Format::Json) => {
                 let json = slog_json::Json::new(io::stdout()).add_default_keys().set_flush(true).build();
                 Self::with_sink(json, level)
@@ -85,7 +95,7 @@ impl Logging {
         let (queue, guard) = Counted::new(sink.ignore_res());
         let (level, dropped) = (LogThreshold::new(level), queue.dropped_records());
         let log = Logger::root(gate::Gate::new(queue, level.clone()), o!());
-        Self { log, level, dropped, syslog_error: None, guard }
+        Self { log, level, dropped, quiet: None, syslog_error: None, guard }
     }
 
     /// Writes out what is queued, but does not wait long for a sink that is stuck.
@@ -103,14 +113,15 @@ impl Logging {
 
 type Text = Box<dyn Drain<Ok = (), Err = io::Error> + Send>;
 
-/// One complete line for each record, which can be searched; in colours on a terminal. (slog-term's compact form prints a
-/// heading whenever the server changes, which tears the records of several servers apart.)
-fn text() -> Text {
-    if !io::stdout().is_terminal() {
-        return Box::new(
-            slog_term::FullFormat::new(slog_term::PlainSyncDecorator::new(io::stdout())).use_original_order().build(),
-        );
-    }
+/// One complete line for each record, which can be searched. (slog-term's compact form prints a heading whenever the server
+/// changes, which tears the records of several servers apart.)
+fn plain() -> Text {
+    let plain = slog_term::PlainSyncDecorator::new(io::stdout());
+    Box::new(slog_term::FullFormat::new(plain).use_original_order().build())
+}
+
+/// The same in colours.
+fn on_terminal() -> Text {
     let decorator = slog_term::TermDecorator::new().stdout();
     let decorator = match std::env::var_os("NO_COLOR") {
         Some(set) if !set.is_empty() => decorator.force_plain(),

@@ -130,6 +130,10 @@ impl Actor {
                 self.step(Event::Restart);
             }
             Command::Wake => self.step(Event::Wake),
+            Command::Shown(counts) => {
+                self.offer.shown = Some(counts);
+                self.publish();
+            }
             Command::Attach { connection, generation } => self.attach(*connection, generation).await,
             Command::Logs { lines, reply } => {
                 let _ = reply.send(self.history.ring.last(lines));

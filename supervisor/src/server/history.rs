@@ -7,7 +7,7 @@ use slog::{Drain as _, Logger};
 
 use super::telling::{is_error, telling_line};
 use crate::{
-    log_ring::{Follow, Followed, LogRing, line},
+    log_ring::{Follow, Followed, LogOwner, LogRing, line},
     logging::{emit, one_line, printable},
     status::cut,
 };
@@ -64,7 +64,7 @@ impl History {
         }
         let line = line(record);
         // Nobody may be following.
-        let _ = self.follow.send(Followed { server: self.server.clone(), line: line.clone() });
+        let _ = self.follow.send(Followed { owner: LogOwner::Server(self.server.clone()), line: line.clone() });
         self.ring.push(line);
     }
 
@@ -116,7 +116,11 @@ impl History {
     fn explained(&self, generation: Generation, reason: &str) -> String {
         let reason = printable(reason);
         match self.ends.get(&generation).filter(|tail| !tail.text.is_empty()) {
-            Some(tail) => format!("{}\n{}", tail.in_a_line(&reason), tail.text),
+            Some(tail) => {
+                let line = tail.in_a_line(&reason);
+                // The only line need not be said twice.
+                if line.contains(&tail.text) { line } else { format!("{line}\n{}", tail.text) }
+            }
             None => reason.into_owned(),
         }
     }

@@ -12,7 +12,7 @@ mod worker;
 use std::time::Duration;
 
 use mcproxy_config::{Launch, RestartPolicy, ServerConfig};
-use mcproxy_ipc::{Connection, Generation, LogLine, ServerName};
+use mcproxy_ipc::{CatalogueCounts, Connection, Generation, LogLine, ServerName};
 use tokio::sync::{mpsc, oneshot, watch};
 
 pub(crate) use self::{
@@ -34,6 +34,8 @@ pub(crate) enum Command {
     Restart(oneshot::Sender<bool>),
     /// Somebody calls it; of use for a server that is started by its calls.
     Wake,
+    /// So much of its offer clients see.
+    Shown(CatalogueCounts),
     /// Somebody says that it is our worker.
     Attach { connection: Box<Connection>, generation: Generation },
     /// The last log lines.

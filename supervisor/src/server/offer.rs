@@ -8,7 +8,7 @@ use std::{
 };
 
 use mcproxy_config::ServerConfig;
-use mcproxy_ipc::{CatalogueKey, EraEvidence, ServerDescription, data::ServerEra, kept_file};
+use mcproxy_ipc::{CatalogueCounts, CatalogueKey, EraEvidence, ServerDescription, data::ServerEra, kept_file};
 use slog::{Logger, debug};
 
 /// Longest file with an era that is read, in bytes.
@@ -25,6 +25,8 @@ pub(super) struct Offer {
     pub(super) file: Option<PathBuf>,
     /// It was ready before, now or when its catalogue was kept: others can list what it offers.
     pub(super) known: bool,
+    /// How much of its offer clients see, once the gateway has said so.
+    pub(super) shown: Option<CatalogueCounts>,
     verdict: Option<Verdict>,
     verdict_file: Option<PathBuf>,
 }
@@ -38,7 +40,7 @@ impl Offer {
         let known = file.as_ref().is_some_and(|file| file.is_file());
         let verdict_file = place.map(|(dir, key)| dir.join(key.era_file_name(&config.name)));
         let verdict = verdict_file.as_deref().and_then(Verdict::read);
-        Self { description: None, key, file, known, verdict, verdict_file }
+        Self { description: None, key, file, known, shown: None, verdict, verdict_file }
     }
 
     /// Which era it spoke when it last ran.
@@ -132,8 +134,6 @@ impl Verdict {
 
 #[cfg(test)]
 mod tests {
-    use mcproxy_ipc::CatalogueCounts;
-
     use super::*;
 
     fn described(era: ServerEra, version: &str) -> ServerDescription {

@@ -174,7 +174,8 @@ pub(super) fn snapshot_of(
             offer.description.clone()
         } else {
             worker.and_then(|worker| worker.description.clone()).filter(|_| ready)
-        },
+        }
+        .map(|about| ServerDescription { counts: offer.shown.unwrap_or(about.counts), ..about }),
         list_failures: worker.and_then(|worker| worker.list_failures.clone()).filter(|_| ready),
         start: matches!(state, State::Queued | State::Starting { .. }).then(|| start(worker)),
         change: match lifecycle.change() {

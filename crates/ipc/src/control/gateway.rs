@@ -2,7 +2,10 @@ use std::{path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Generation, Keepsake, LogLevel, LogLine, LogRecord, Route, SealKey, ServerName, SessionKey, StatusReport};
+use crate::{
+    CatalogueCounts, Generation, Keepsake, LogLevel, LogLine, LogRecord, Route, SealKey, ServerName, SessionKey,
+    StatusReport,
+};
 
 /// What the gateway needs of the configuration. It never sees the file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -135,6 +138,13 @@ pub enum GatewayToSupervisor {
         id: u64,
         /// The question.
         question: Question,
+    },
+    /// So much of what a server offers is shown to clients: without what its rules leave out and what no client could read.
+    Shown {
+        /// Which server.
+        server: ServerName,
+        /// How many entries.
+        counts: CatalogueCounts,
     },
     /// To be kept for the next gateway, in place of what was kept for that session.
     Keep {
