@@ -9,6 +9,9 @@ use super::{Naming, list::Servers, text::visible};
 /// Longest instructions of a scope with many servers, in bytes: they go into every conversation.
 const MAX_INSTRUCTIONS: usize = 16 * 1024;
 
+/// Most bytes of the extensions of all servers, and of their experimental capabilities.
+const MAX_UNION: usize = 256 * 1024;
+
 /// The capabilities of a scope, as a JSON object.
 pub(super) fn merge(naming: Naming, servers: &Servers) -> String {
     match (naming, servers) {
@@ -54,7 +57,7 @@ fn common(servers: &Servers) -> String {
     out.finish()
 }
 
-/// The members of all servers' objects under a key; the first server that has one counts.
+/// The members of all servers' objects under a key, as far as there is room; the first server that has one counts.
 fn union(servers: &Servers, key: &str) -> Option<String> {
     let declared: Vec<RawObject<'_>> = servers
         .iter()
@@ -63,7 +66,7 @@ fn union(servers: &Servers, key: &str) -> Option<String> {
     let mut seen = std::collections::HashSet::new();
     let mut out = Members::default();
     for (name, value) in declared.iter().flat_map(RawObject::iter) {
-        if seen.insert(name) {
+        if out.0.len() + value.get().len() <= MAX_UNION && seen.insert(name) {
             out.add(name, value.get());
         }
     }

@@ -91,7 +91,7 @@ fn written(object: &RawObject<'_>) -> Bytes {
 pub(super) fn id_of(line: &[u8], error: &EnvelopeError) -> Option<u64> {
     match error {
         EnvelopeError::Shape { .. } => error.id().and_then(mcproxy_mcp::RequestId::meant_u64),
-        EnvelopeError::Object(_) if !line.trim_ascii_start().starts_with(b"{") => None,
+        EnvelopeError::Object(_) if !(line.trim_ascii_start().starts_with(b"{") && holds_an_outcome(line)) => None,
         EnvelopeError::Object(_) => {
             oversize::response_id(&line[..line.len().min(ENDS)], &line[line.len().saturating_sub(ENDS)..])
         }
@@ -100,12 +100,16 @@ pub(super) fn id_of(line: &[u8], error: &EnvelopeError) -> Option<u64> {
 
 /// Whether a line that is no JSON looks like an answer to something all the same.
 pub(super) fn looks_like_an_answer(line: &[u8]) -> bool {
-    let holds = |needle: &str| memchr::memmem::find(line, needle.as_bytes()).is_some();
     let head = &line[..line.len().min(ENDS)];
     line.starts_with(b"{")
-        && holds("\"jsonrpc\"")
-        && (holds("\"result\"") || holds("\"error\""))
+        && memchr::memmem::find(line, b"\"jsonrpc\"").is_some()
+        && holds_an_outcome(line)
         && !oversize::names_a_method(head)
+}
+
+/// A request of the server's own has neither, and its id is none of ours.
+fn holds_an_outcome(line: &[u8]) -> bool {
+    [&b"\"result\""[..], b"\"error\""].iter().any(|key| memchr::memmem::find(line, key).is_some())
 }
 
 /// What is wrong with an answer, for its client.
@@ -201,6 +205,7 @@ mod tests {
             assert_eq!(id, Some(17), "{complaint}");
             assert!(complaint.contains(why), "{complaint}");
         }
+        assert_eq!(failure(br#"{"jsonrpc":"2.0","id":17,"params":{"x":NaN},"method":"ping"}"#).0, None);
         assert!(looks_like_an_answer(br#"{"jsonrpc":"2.0","result":{"x":NaN"#));
         assert!(!looks_like_an_answer(b"{'level': 'info'}"));
         assert!(!looks_like_an_answer(br#"{"jsonrpc":"2.0","method":"x","params":{"result":NaN"#));

@@ -98,6 +98,8 @@ impl Session {
         if let Some(call) = upstream.and_then(|id| self.calls.close(id)) {
             self.used(now);
             self.fail(call, &ErrorObject::new(ErrorCode::INTERNAL_ERROR, answer::complaint(bytes, error)));
+        } else if self.asked.iter().any(|(id, asked)| Some(*id) == known && matches!(asked, Asked::Initialize)) {
+            self.cannot_speak(answer::complaint(bytes, error));
         } else {
             self.page_unreadable(known, &answer::complaint(bytes, error), now);
         }

@@ -13,6 +13,9 @@ use super::super::text;
 const MAX_PATTERN: usize = 1000;
 const MAX_GROUPS: usize = 50;
 
+/// Most references to places that are none for schemas; each such place is read once more.
+const MAX_ELSEWHERE: usize = 16;
+
 const TYPES: [&str; 7] = ["array", "boolean", "integer", "null", "number", "object", "string"];
 
 /// What the value of a keyword has to be.
@@ -102,7 +105,13 @@ const KEYWORDS: &[(&str, Keyword)] = &[
 
 /// Why clients could not compile a schema (JSON, as every reader takes it), and where; `None`: they can.
 pub(in super::super) fn refused(schema: &RawValue) -> Option<(String, &'static str)> {
-    let mut compile = Compile { root: schema.get(), tree: None, pointer: String::new(), followed: HashSet::new() };
+    let mut compile = Compile {
+        root: schema.get(),
+        tree: None,
+        pointer: String::new(),
+        followed: HashSet::new(),
+        elsewhere: MAX_ELSEWHERE,
+    };
     compile.schema(schema.get()).err().map(|why| (compile.pointer, why))
 }
 
@@ -112,6 +121,8 @@ struct Compile<'a> {
     tree: Option<Value>,
     pointer: String,
     followed: HashSet<String>,
+    /// How many references to other places may still follow.
+    elsewhere: usize,
 }
 
 impl<'a> Compile<'a> {
@@ -195,14 +206,13 @@ impl<'a> Compile<'a> {
     fn reference(&mut self, raw: &str) -> Result<(), &'static str> {
         const NOWHERE: &str = "leads to no schema within this one";
         let target = text::decode(raw).filter(|_| raw.starts_with('"')).ok_or("is no string")?;
-        let pointer = target.strip_prefix('#').ok_or(NOWHERE)?;
-        if pointer.is_empty() || !self.followed.insert(pointer.to_owned()) {
+        let pointer = percent_decoded(target.strip_prefix('#').ok_or(NOWHERE)?).ok_or(NOWHERE)?;
+        if pointer.is_empty() || !self.followed.insert(pointer.clone()) {
             return Ok(());
         }
         if self.tree.is_none() {
             self.tree = serde_json::from_str(self.root).ok();
         }
-        let pointer = percent_decoded(pointer).ok_or(NOWHERE)?;
         let target = self.tree.as_ref().and_then(|tree| tree.pointer(&pointer)).ok_or(NOWHERE)?;
         if !(target.is_object() || target.is_boolean()) {
             return Err(NOWHERE);
@@ -210,19 +220,25 @@ impl<'a> Compile<'a> {
         // Beside keywords that hold schemas anything may stand.
         let parent = pointer.rsplit('/').nth(1).unwrap_or_default();
         let place = matches!(parent, "$defs" | "definitions" | "properties" | "patternProperties");
+        if place {
+            return Ok(());
+        }
         let json = target.to_string();
-        if place { Ok(()) } else { self.elsewhere(&json) }
+        self.elsewhere =
+            self.elsewhere.checked_sub(1).ok_or("refers to more than 16 places that are none for schemas")?;
+        self.read_elsewhere(&json)
     }
 
-    fn elsewhere(&mut self, json: &str) -> Result<(), &'static str> {
+    fn read_elsewhere(&mut self, json: &str) -> Result<(), &'static str> {
         let mut compile = Compile {
             root: json,
             tree: self.tree.take(),
             pointer: String::new(),
             followed: std::mem::take(&mut self.followed),
+            elsewhere: self.elsewhere,
         };
         let result = compile.schema(json);
-        (self.tree, self.followed) = (compile.tree, compile.followed);
+        (self.tree, self.followed, self.elsewhere) = (compile.tree, compile.followed, compile.elsewhere);
         result
     }
 
