@@ -1,7 +1,7 @@
 //! A call whose server wants something from the client first: its requests go to the client of a session on the call's own
 //! stream, and the call goes on with the answers.
 
-use std::{future::pending, time::Duration};
+use std::{future::pending, pin::pin, time::Duration};
 
 use bytes::Bytes;
 use futures_util::future::join_all;
@@ -12,7 +12,7 @@ use tokio::time::{sleep, timeout};
 use super::{
     exchange::Exchange,
     input::{Response, Wanted, Wish, to_answers, to_responses},
-    link::{Call, Continuation, Need},
+    link::{Call, Continuation, Need, Park, ParkNews},
     session::Session,
     stateless::Retry,
 };
@@ -94,7 +94,7 @@ impl<'a> Asking<'a> {
         }
         match need.continuation {
             Continuation::Parked(park) => {
-                let answers = self.ask_all(&wish.wanted).await?;
+                let answers = self.ask_parked(&wish.wanted, &park).await?;
                 Ok(park.resume(&to_answers(&answers), context).await.map_or(Next::Lost, Next::Resumed))
             }
             Continuation::Again => {
@@ -127,6 +127,43 @@ impl<'a> Asking<'a> {
             .into_iter()
             .collect::<Result<Vec<_>, _>>()?;
         Ok(wanted.iter().map(|wanted| wanted.key.clone()).zip(answers).collect())
+    }
+
+    /// The same for a server that waits within the call, and may stop to: what it takes back the client is told of, and once
+    /// it has answered the call nothing is waited for.
+    async fn ask_parked(&self, wanted: &[Wanted], park: &Park) -> Result<Vec<(String, Response)>, Stuck> {
+        let asked: Vec<Question<'_>> = wanted.iter().map(|wanted| self.ask(wanted)).collect::<Result<_, _>>()?;
+        let ids: Vec<Option<RequestId>> = asked.iter().map(|question| question.id.clone()).collect();
+        for (wanted, id) in wanted.iter().zip(&ids) {
+            if let Some(id) = id {
+                self.session.questions.watch(id, park.reporter(&wanted.key));
+            }
+        }
+        let mut withdrawn = vec![false; ids.len()];
+        let answers = join_all(asked.into_iter().map(Question::answer));
+        let work = async {
+            let mut answers = pin!(timeout(self.time, answers));
+            loop {
+                let news = tokio::select! {
+                    biased;
+                    answers = &mut answers => return answers.map(Some).map_err(|_| Stuck::Late),
+                    news = park.news() => news,
+                };
+                let (key, reason) = match news {
+                    // What is open is taken back with the questions.
+                    ParkNews::Done => return Ok(None),
+                    ParkNews::Withdrawn { key, reason } => (key, reason),
+                };
+                let Some(at) = wanted.iter().position(|wanted| wanted.key == key) else { continue };
+                withdrawn[at] = true;
+                if let Some(id) = ids[at].as_ref().filter(|id| self.session.questions.take_back(id)) {
+                    self.exchange.related.push_last(cancelled(id, reason.as_deref()));
+                }
+            }
+        };
+        let answers = self.unless_cancelled(work).await?.unwrap_or_default();
+        let kept = wanted.iter().zip(answers).zip(withdrawn).filter(|(_, withdrawn)| !withdrawn);
+        kept.map(|((wanted, answer), _)| Ok((wanted.key.clone(), answer?))).collect()
     }
 
     fn ask(&self, wanted: &Wanted) -> Result<Question<'_>, Stuck> {
@@ -184,11 +221,16 @@ impl Drop for Question<'_> {
     fn drop(&mut self) {
         let Some(id) = &self.id else { return };
         if self.asking.session.questions.take_back(id) {
-            let reason = json_string("the call goes on without it");
-            let params = format!("{{\"requestId\":{},\"reason\":{}}}", id.as_json(), reason.get());
-            let mut out = Vec::new();
-            write_notification(&mut out, method::CANCELLED, &params);
-            self.asking.exchange.related.push_last(out.into());
+            self.asking.exchange.related.push_last(cancelled(id, Some("the call goes on without it")));
         }
     }
+}
+
+/// A `notifications/cancelled` for a question, under the id that the client knows.
+fn cancelled(id: &RequestId, reason: Option<&str>) -> Bytes {
+    let reason = reason.map(|reason| format!(",\"reason\":{}", json_string(reason).get())).unwrap_or_default();
+    let params = format!("{{\"requestId\":{}{reason}}}", id.as_json());
+    let mut out = Vec::new();
+    write_notification(&mut out, method::CANCELLED, &params);
+    out.into()
 }

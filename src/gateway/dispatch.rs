@@ -14,7 +14,7 @@ use super::{
     exchange::{Exchange, Related},
     input::Response,
     level::Level,
-    lists,
+    lists, notify,
     reply::Reply,
     request::{Request, read_params, required},
     session::Session,
@@ -206,6 +206,14 @@ pub(crate) fn notice(gateway: &Gateway, session: &Session, notification: &str, p
                 link.roots_changed(session.key());
             }
         }
+    }
+    if notification == method::PROGRESS
+        && let Ok(params) = read_params(params)
+    {
+        session.questions.progress(params);
+    }
+    if method::is_custom_notification(notification) {
+        notify::to_server(gateway, session.scope(), session.key(), notification, params);
     }
     // `initialized` needs nothing of us.
 }

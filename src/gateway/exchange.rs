@@ -4,13 +4,14 @@ use std::{
 };
 
 use bytes::Bytes;
-use mcproxy_mcp::RequestId;
+use mcproxy_mcp::{RawValue, RequestId};
 use tokio::sync::Notify;
 
 use super::{
     caller::Caller,
     catalogue::{Naming, View},
     link::CallHandle,
+    progress::{self, Progress},
     queue::Queue,
     scope::Scope,
     session::{CallRefused, Session},
@@ -35,6 +36,8 @@ pub(crate) struct Exchange {
     pub(crate) gateway: Rc<Gateway>,
     pub(crate) caller: Caller,
     pub(crate) related: Related,
+    /// How far its client knows it to be.
+    pub(crate) progress: Progress,
     /// When it began.
     pub(crate) begun: Instant,
     id: RequestId,
@@ -51,7 +54,8 @@ impl Exchange {
     ) -> Result<Self, CallRefused> {
         session.touch(now);
         session.calls.begin(id, gateway.max_calls())?;
-        Ok(Self { gateway, caller: Caller::Session(session), related, begun: now, id: id.clone() })
+        let (caller, progress) = (Caller::Session(session), Progress::default());
+        Ok(Self { gateway, caller, related, progress, begun: now, id: id.clone() })
     }
 
     /// A request that stands for itself.
@@ -62,7 +66,8 @@ impl Exchange {
         id: &RequestId,
         now: Instant,
     ) -> Self {
-        Self { gateway, caller: Caller::Visitor(visitor), related, begun: now, id: id.clone() }
+        let (caller, progress) = (Caller::Visitor(visitor), Progress::default());
+        Self { gateway, caller, related, progress, begun: now, id: id.clone() }
     }
 
     /// Its time so far.
@@ -101,6 +106,14 @@ impl Exchange {
     /// who could.
     pub(crate) fn may_be_cancelled(&self) -> Option<Rc<Notify>> {
         self.caller.session().map(|session| session.calls.rest(&self.id))
+    }
+
+    /// Tells a client that wants to hear of progress that its request waits for a server; `message` is a JSON string.
+    pub(crate) fn sign_of_life(&self, token: &RawValue, message: &str) {
+        if let Some(value) = self.progress.sign() {
+            let params = format!("{{\"progress\":{value},\"message\":{message}}}");
+            self.related.push(progress::notification(token, &params));
+        }
     }
 
     /// From now on a cancellation reaches the server.

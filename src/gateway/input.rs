@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use mcproxy_mcp::{RawObject, RawValue, RequestId, json_string, method, object_body, one_line, write_request};
+use mcproxy_mcp::{RawObject, RawValue, RequestId, json_string, meta, method, object_body, one_line, write_request};
 
 use super::{client::Features, rewrite::Splices};
 
@@ -89,20 +89,23 @@ impl Wanted {
         RawObject::from_text(&self.params).is_ok_and(|params| params.get_string("mode").as_deref() == Some("url"))
     }
 
-    /// The request to the client. A page to visit has an id of its own up to 2025-11-25, and none after.
+    /// The request to the client. Progress with it is reported under its id: the server's own token may be the one of another
+    /// server as well. A page to visit has an id of its own up to 2025-11-25, and none after.
     pub(crate) fn to_request(&self, id: &RequestId) -> Bytes {
-        let mut params = Cow::Borrowed(self.params.as_str());
+        let object = RawObject::from_text(&self.params).unwrap_or_default();
+        let mut edits = Splices::of(&self.params);
+        if let Some(token) = object.get_object("_meta").and_then(|meta| meta.get(meta::PROGRESS_TOKEN)) {
+            edits.replace(token, id.as_json().to_owned());
+        }
         if self.method == method::ELICITATION
             && self.is_page()
-            && let Ok(page) = RawObject::from_text(&self.params)
             // Some servers of 2026-07-28 write an empty one.
-            && page.get_string(PAGE_ID).is_none_or(|id| id.is_empty())
+            && object.get_string(PAGE_ID).is_none_or(|id| id.is_empty())
         {
             let minted = json_string(&format!("mcproxy-{}", id.as_json().trim_matches('"')));
-            let mut edits = Splices::of(&self.params);
-            edits.set(&page, PAGE_ID, minted.get());
-            params = edits.finish();
+            edits.set(&object, PAGE_ID, minted.get());
         }
+        let params = edits.finish();
         let mut out = Vec::new();
         write_request(&mut out, id, &self.method, &one_line(&params));
         out.into()
@@ -174,6 +177,17 @@ mod tests {
         assert!(text(r#"{"mode":"url","elicitationId":""}"#).contains(r#""elicitationId":"mcproxy-7""#));
         assert!(text(r#"{"mode":"url","elicitationId":"x"}"#).contains(r#""elicitationId":"x""#));
         assert!(!text(r#"{"message":"m"}"#).contains("elicitationId"));
+    }
+
+    #[test]
+    fn progress_is_reported_under_the_id_of_the_question() {
+        let id = RequestId::from(7);
+        let text = |params| String::from_utf8(wanted(method::SAMPLING, params).to_request(&id).to_vec()).expect("text");
+        assert!(
+            text(r#"{"n":1.50,"_meta":{"progressToken":"theirs","x":1}}"#)
+                .contains(r#""params":{"n":1.50,"_meta":{"progressToken":7,"x":1}}"#)
+        );
+        assert!(text(r#"{"_meta":{"x":1}}"#).contains(r#""params":{"_meta":{"x":1}}"#), "nobody wants to hear of it");
     }
 
     #[test]

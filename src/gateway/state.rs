@@ -16,6 +16,7 @@ use super::{
     link::{Continuation, Link, News},
     metrics::Metrics,
     note::Note,
+    notify,
     pages::{self, Pages},
     patience::Patience,
     scope::Scope,
@@ -313,6 +314,9 @@ impl Gateway {
                                 Err(error) => warn!(news_log, "cannot read a catalogue"; "error" => #error),
                             },
                             News::ListChanged(kind, only) => announce::list_changed(&gateway, &name, kind, only),
+                            News::Notification(method, params, only) => {
+                                notify::to_clients(&gateway, &name, &method, &params, only);
+                            }
                             News::Log(params, None) => announce::log_message(&gateway, &name, &params, None),
                             News::Log(params, Some(session)) => announce::log_to_one(&gateway, session, &params),
                             News::PageDone(params, only) => pages::done(&gateway, &name, &params, only),

@@ -95,14 +95,23 @@ impl<P> Tickets<P> {
         Some(ticket)
     }
 
-    /// Somebody comes back with these answers, by the keys of what was asked for.
-    pub(crate) fn show(&self, ticket: &str, purpose: &Purpose, answers: &RawObject<'_>, now: Instant) -> Shown<P> {
+    /// Somebody comes back with these answers, by the keys of what was asked for. `is_done`: no answer is waited for any
+    /// more.
+    pub(crate) fn show(
+        &self,
+        ticket: &str,
+        purpose: &Purpose,
+        answers: &RawObject<'_>,
+        is_done: impl Fn(&P) -> bool,
+        now: Instant,
+    ) -> Shown<P> {
         self.tidy(now);
         let mut all = self.0.borrow_mut();
         let Some(waiting) = all.get(ticket).filter(|waiting| waiting.purpose == *purpose) else {
             return Shown::Unknown;
         };
-        let Some(payload) = payload_of(&waiting.wanted, answers) else {
+        let nothing = || is_done(&waiting.park).then(|| Bytes::from_static(b"{}"));
+        let Some(payload) = payload_of(&waiting.wanted, answers).or_else(nothing) else {
             return Shown::Incomplete(waiting.wanted.clone());
         };
         match all.remove(ticket) {
@@ -159,14 +168,24 @@ mod tests {
             ("another", mine.clone()),
             ("", mine.clone()),
         ] {
-            assert_eq!(tickets.show(shown, &by, &all, now), Shown::Unknown);
+            assert_eq!(tickets.show(shown, &by, &all, |_| true, now), Shown::Unknown);
         }
         let mine = purpose(Some("ann"), r#"{ "name":"t" }"#);
         let part = answers(r#"{"a":{"roots":[]}}"#);
-        assert_eq!(tickets.show(&ticket, &mine, &part, now), Shown::Incomplete(WANTED.into()));
+        assert_eq!(tickets.show(&ticket, &mine, &part, |_| false, now), Shown::Incomplete(WANTED.into()));
         let payload = r#"{"a":{"result":{"roots":[]}},"b":{"result":{"action":"accept"}}}"#;
-        assert_eq!(tickets.show(&ticket, &mine, &all, now), Shown::Complete(7, payload.into()));
-        assert_eq!(tickets.show(&ticket, &mine, &all, now), Shown::Unknown, "it is used up");
+        assert_eq!(tickets.show(&ticket, &mine, &all, |_| false, now), Shown::Complete(7, payload.into()));
+        assert_eq!(tickets.show(&ticket, &mine, &all, |_| false, now), Shown::Unknown, "it is used up");
+    }
+
+    #[test]
+    fn a_call_that_is_over_meanwhile_needs_no_answers() {
+        let (tickets, now) = (Tickets::new(), Instant::now());
+        let ticket = tickets.issue(7, Bytes::from_static(WANTED), purpose(None, "{}"), now + TIME, now).expect("one");
+        let show = |is_done: bool| tickets.show(&ticket, &purpose(None, "{}"), &answers("{}"), |_| is_done, now);
+        assert_eq!(show(false), Shown::Incomplete(WANTED.into()));
+        assert_eq!(show(true), Shown::Complete(7, Bytes::from_static(b"{}")));
+        assert_eq!(show(true), Shown::Unknown, "good once");
     }
 
     #[test]
@@ -176,7 +195,7 @@ mod tests {
         let first = issue().expect("a ticket");
         (1..MAX_TICKETS).for_each(|_| assert!(issue().is_some()));
         assert_eq!(issue(), None);
-        let show = |ticket: &str, at| tickets.show(ticket, &purpose(None, "{}"), &RawObject::default(), at);
+        let show = |ticket: &str, at| tickets.show(ticket, &purpose(None, "{}"), &RawObject::default(), |()| false, at);
         assert!(matches!(show(&first, now + TIME - Duration::from_nanos(1)), Shown::Complete((), _)));
         let second = issue().expect("there is room again");
         assert_eq!(show(&second, now + TIME), Shown::Unknown);

@@ -51,6 +51,21 @@ pub enum GatewayToWorker {
         /// Which one.
         session: SessionKey,
     },
+    /// The client reports on its work at what a parked call waits for. Payload: the params of its `notifications/progress`
+    /// without `progressToken`.
+    InputProgress {
+        /// From [`Resumption::Parked`].
+        handle: u64,
+        /// Which of the input requests.
+        key: String,
+    },
+    /// A notification that no specification names. Payload: its params as they are; empty when there are none.
+    Notify {
+        /// Its method.
+        method: String,
+        /// Whose instance is meant, of a server that has one for each session.
+        session: Option<SessionKey>,
+    },
     /// A client asks for a list, which the gateway has: it is asked for again if it is too old. Answered by `ListChecked`.
     CheckList {
         /// The method that asks for it.
@@ -95,6 +110,34 @@ pub enum WorkerToGateway {
         revision: u64,
         /// What the gateway must know of the server to prepare its calls.
         traits: ServerTraits,
+    },
+    /// The server does not want an answer to one input request of a parked call any more.
+    Withdrawn {
+        /// From [`Resumption::Parked`].
+        handle: u64,
+        /// Which one.
+        key: String,
+        /// The server's words.
+        reason: Option<String>,
+    },
+    /// The server answered a parked call without waiting for its client: `Resume` is answered with that, whatever it brings.
+    ParkedDone {
+        /// From [`Resumption::Parked`].
+        handle: u64,
+    },
+    /// The call waits for its instance to start, and its client wants progress. Payload: what to tell it, a JSON string.
+    Starting {
+        /// The call.
+        id: u64,
+    },
+    /// A notification that no specification names. Payload: its params as they are; empty when there are none.
+    Notification {
+        /// Its method.
+        method: String,
+        /// The call it belongs to, when that is certain.
+        id: Option<u64>,
+        /// The one session that it concerns, when the server has an instance for each.
+        session: Option<SessionKey>,
     },
     /// To `CheckList`: this list is as new as it has to be; a `Catalogue` came before if it changed.
     ListChecked {

@@ -68,6 +68,50 @@ pub const TASKS_CANCEL: &str = "tasks/cancel";
 /// Under this name the extension stands among capabilities.
 pub const TASKS_EXTENSION: &str = "io.modelcontextprotocol/tasks";
 
+/// Longest name of a notification that travels.
+const MAX_NAME: usize = 256;
+
+/// Whether a notification is none that a specification names, so that it travels as it is. What has a method of the protocol
+/// does not: without an id it would get past everything that holds for requests.
+pub fn is_custom_notification(method: &str) -> bool {
+    const OF_THE_PROTOCOL: [&str; 14] = [
+        "",
+        "completion",
+        "elicitation",
+        "initialize",
+        "logging",
+        "ping",
+        "prompts",
+        "resources",
+        "roots",
+        "sampling",
+        "server",
+        "subscriptions",
+        "tasks",
+        "tools",
+    ];
+    const NAMED: [&str; 14] = [
+        INITIALIZED,
+        CANCELLED,
+        PROGRESS,
+        LOG_MESSAGE,
+        TOOLS_CHANGED,
+        PROMPTS_CHANGED,
+        RESOURCES_CHANGED,
+        RESOURCE_UPDATED,
+        ROOTS_CHANGED,
+        ELICITATION_COMPLETE,
+        LISTEN_ACKNOWLEDGED,
+        "notifications/tasks",
+        "notifications/tasks/status",
+        "notifications",
+    ];
+    let first = method.split('/').next().unwrap_or_default();
+    // Names that begin like that are JSON-RPC's own (JSON-RPC 2.0 §4.3).
+    let reserved = method.starts_with("rpc.");
+    method.len() <= MAX_NAME && !reserved && !OF_THE_PROTOCOL.contains(&first) && !NAMED.contains(&method)
+}
+
 /// Which param of a request names what it is about: requests of 2026-07-28 repeat it in the `Mcp-Name` header.
 pub fn subject_of(method: &str) -> Option<&'static str> {
     match method {
@@ -75,5 +119,34 @@ pub fn subject_of(method: &str) -> Option<&'static str> {
         RESOURCES_READ => Some("uri"),
         TASKS_GET | TASKS_UPDATE | TASKS_CANCEL => Some("taskId"),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_no_specification_names_travels() {
+        for custom in ["notifications/claude/channel", "notifications/x", "com.example/happened", "$/setTrace", "x"] {
+            assert!(is_custom_notification(custom), "{custom}");
+        }
+        for known in [
+            "",
+            "/",
+            "tools/call",
+            "tools/anything",
+            "sampling/createMessage",
+            "initialize",
+            "ping",
+            "notifications",
+            "notifications/initialized",
+            "notifications/cancelled",
+            "notifications/tools/list_changed",
+            "rpc.discover",
+        ] {
+            assert!(!is_custom_notification(known), "{known}");
+        }
+        assert!(!is_custom_notification(&"x".repeat(MAX_NAME + 1)));
     }
 }

@@ -56,6 +56,17 @@ impl ServerCatalogue {
         extensions.is_some_and(|extensions| extensions.iter().any(|(extension, _)| belongs(method, extension)))
     }
 
+    /// Whether it declares what a notification is named after, as an extension or an experiment: `notifications/claude/channel`
+    /// and what is below it are of `claude/channel`.
+    pub(crate) fn declares_notification(&self, method: &str) -> bool {
+        let name = method.strip_prefix("notifications/").unwrap_or(method);
+        let is_of = |declared: &str| !declared.is_empty() && (name == declared || belongs(name, declared));
+        let capabilities = self.capabilities();
+        ["extensions", "experimental"].into_iter().any(|group| {
+            capabilities.get_object(group).is_some_and(|group| group.iter().any(|(declared, _)| is_of(declared)))
+        })
+    }
+
     /// Whether it has tasks (the extension of 2026-07-28).
     pub(crate) fn has_tasks(&self) -> bool {
         let extensions = self.capabilities().get_object("extensions");
@@ -217,6 +228,24 @@ fn belongs(name: &str, extension: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_notification_belongs_to_the_experiment_that_it_is_named_after() {
+        let payload =
+            br#"{"capabilities":{"experimental":{"claude/channel":{}},"extensions":{"com.example/maps":{}}}}"#;
+        let server = ServerName::try_from("s").expect("a name");
+        let (catalogue, _) = ServerCatalogue::read(&server, payload, &ToolRules::default()).expect("reads");
+        for (method, expected) in [
+            ("notifications/claude/channel", true),
+            ("notifications/claude/channel/permission_request", true),
+            ("notifications/com.example/maps/moved", true),
+            ("maps/moved", true),
+            ("notifications/claude", false),
+            ("notifications/other", false),
+        ] {
+            assert_eq!(catalogue.declares_notification(method), expected, "{method}");
+        }
+    }
 
     #[test]
     fn a_method_belongs_to_the_extension_that_it_is_named_after() {

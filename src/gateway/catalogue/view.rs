@@ -194,6 +194,13 @@ impl View {
         owners.next().is_none().then_some(owner)
     }
 
+    /// The one server that declares what a notification is named after; `None`: there is none, or several.
+    pub(crate) fn owner_of_notification(&self, method: &str) -> Option<&ServerName> {
+        let mut owners = self.servers.iter().filter(|(_, catalogue)| catalogue.declares_notification(method));
+        let (owner, _) = owners.next()?;
+        owners.next().is_none().then_some(owner)
+    }
+
     /// Whether a server has tasks (the extension of 2026-07-28).
     pub(crate) fn has_tasks(&self, server: &ServerName) -> bool {
         let catalogue = self.places.get(server).and_then(|place| self.servers.get(*place));

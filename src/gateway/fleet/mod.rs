@@ -328,6 +328,13 @@ impl Fleet {
         self.servers.borrow().get(server).map(|s| s.route.timeouts)
     }
 
+    /// The server of an endpoint that shows no other.
+    pub(crate) fn only(&self, scope: &Scope) -> Option<ServerName> {
+        let servers = self.servers.borrow();
+        let mut shown = servers.keys().filter(|name| self.shows(scope, name));
+        shown.next().filter(|_| shown.next().is_none()).cloned()
+    }
+
     /// What a server calls a tool or prompt that it has not listed and that a client names; `None`: its tool rules keep it
     /// from clients, or nothing can be called that.
     pub(crate) fn unlisted(&self, server: &ServerName, kind: ListKind, shown: &str) -> Option<String> {

@@ -75,7 +75,11 @@ impl Forward<'_> {
     pub(super) async fn come_back(&self, link: &Rc<Link>, retry: &Retry) -> Result<Call, Reply> {
         let tickets = &self.exchange.gateway.tickets;
         let state = retry.state().unwrap_or_default();
-        match tickets.show(&state, &self.purpose(), &retry.responses(), Instant::now()) {
+        let is_done = |continuation: &Continuation| match continuation {
+            Continuation::Parked(park) => park.is_done(),
+            Continuation::Again => false,
+        };
+        match tickets.show(&state, &self.purpose(), &retry.responses(), is_done, Instant::now()) {
             Shown::Complete(Continuation::Parked(park), answers) => {
                 park.resume(&answers, self.context(link)).await.ok_or_else(|| self.no_such_state())
             }
@@ -114,6 +118,7 @@ impl Forward<'_> {
                 Next::Resumed(call) => Some(call),
                 Next::Lost => None,
                 Next::Again(retry) => {
+                    self.exchange.progress.begin_run();
                     // It is a call like any other, so it goes where calls go now.
                     if let Destination::Link(now) = fleet.destination(self.server.as_str()) {
                         link = now;

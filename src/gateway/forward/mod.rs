@@ -11,7 +11,7 @@ use mcproxy_ipc::{
     ServerName,
     data::{CallContext, ServerEra},
 };
-use mcproxy_mcp::{ErrorCode, ErrorObject, RawObject, RawValue, method, object_body, one_line, write_notification};
+use mcproxy_mcp::{ErrorCode, ErrorObject, RawObject, RawValue};
 use slog::{Drain as _, debug, info, o};
 
 use self::wait::unavailable;
@@ -24,7 +24,7 @@ use super::{
     level::Level,
     link::{Answer, CallEvent, Link, Turn},
     metrics::Outcome,
-    reason,
+    notify, progress, reason,
     reply::Reply,
     rewrite::{self, ResultRewrite, down::Lowered},
     stateless::{self, Retry},
@@ -254,10 +254,18 @@ impl<'a> Forward<'a> {
     fn pass_on(&self, event: CallEvent) {
         match event {
             CallEvent::Progress(params) => {
-                if let Some(token) = self.progress_token.as_deref() {
-                    self.exchange.related.push(progress(token, &String::from_utf8_lossy(&params)));
+                let token = self.progress_token.as_deref().filter(|_| self.exchange.progress.admits(&params));
+                if let Some(token) = token {
+                    let params = String::from_utf8_lossy(&params);
+                    self.exchange.related.push(progress::notification(token, &params));
                 }
             }
+            CallEvent::Starting(message) => {
+                if let (Some(token), Ok(message)) = (self.progress_token.as_deref(), std::str::from_utf8(&message)) {
+                    self.exchange.sign_of_life(token, message);
+                }
+            }
+            CallEvent::Notification(method, params) => self.exchange.related.push(notify::message(&method, &params)),
             CallEvent::Log(params) => self.pass_on_log(&params),
             CallEvent::LikelyLog(params) => {
                 log_message(&self.exchange.gateway, &self.server, &params, self.exchange.caller.session());
@@ -305,14 +313,4 @@ fn lowered(result: Bytes) -> Bytes {
 enum Failure {
     Stopping,
     WorkerEnded,
-}
-
-/// A `notifications/progress` under the client's own token.
-fn progress(token: &RawValue, params: &str) -> Bytes {
-    let body = object_body(params).unwrap_or_default();
-    let comma = if body.is_empty() { "" } else { "," };
-    let params = format!("{{\"progressToken\":{}{comma}{}}}", token.get(), one_line(body));
-    let mut out = Vec::new();
-    write_notification(&mut out, method::PROGRESS, &params);
-    out.into()
 }

@@ -6,7 +6,6 @@ use mcproxy_ipc::{ServerName, ServerState};
 use mcproxy_mcp::{ErrorCode, ErrorObject, RawValue, json_string};
 use tokio::time::{MissedTickBehavior, interval, timeout_at};
 
-use super::progress;
 use crate::gateway::{exchange::Exchange, fleet::Destination, link::Link};
 
 /// How often a client that asked for progress hears that we are alive.
@@ -29,7 +28,6 @@ pub(crate) async fn wait_for(
     let mut tick = interval(KEEP_ALIVE);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     tick.tick().await;
-    let mut ticks = 0u64;
     loop {
         match fleet.destination(server.as_str()) {
             Destination::Link(link) => return Ok(link),
@@ -47,10 +45,8 @@ pub(crate) async fn wait_for(
             _ = tick.tick() => {
                 fleet.forget_wake(server);
                 if let Some(token) = token {
-                    ticks += 1;
                     let message = json_string(&format!("server `{server}` is starting"));
-                    let params = format!("{{\"progress\":{ticks},\"message\":{}}}", message.get());
-                    exchange.related.push(progress(token, &params));
+                    exchange.sign_of_life(token, message.get());
                 }
             },
         }

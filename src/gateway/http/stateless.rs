@@ -16,7 +16,7 @@ use mcproxy_mcp::{ErrorCode, ErrorObject, Message, ProtocolVersion, RawArray, Ra
 use super::{place::Place, refusal::Refusal, sse};
 use crate::gateway::{
     exchange::{self, Exchange, Related},
-    patience,
+    notify, patience,
     reply::Reply,
     request::{Incoming, Request, read_params},
     state::Gateway,
@@ -56,10 +56,15 @@ pub(super) async fn post(request: &HttpRequest, place: &Place, body: &Bytes) -> 
     }
     let named = names_this_version(request);
     match parse(body)? {
-        Message::Notification { params, .. } => {
+        Message::Notification { method, params } => {
             let claimed =
                 params.and_then(|raw| RawObject::from_raw(raw).ok()).is_some_and(|params| is_claimed(&params));
-            // There is none that means anything here: who cancels closes the stream.
+            // There is none of the protocol that means anything here: who cancels closes the stream.
+            if (named || claimed) && method::is_custom_notification(&method) {
+                let (gateway, key) = (&place.gateway, stateless::key_of(place.principal.as_deref()));
+                let params = params.map_or(&[][..], |raw| raw.get().as_bytes());
+                notify::to_server(gateway, &place.scope, key, &method, params);
+            }
             Ok((named || claimed).then(|| HttpResponse::Accepted().finish()))
         }
         Message::Response { .. } if named => Err(Refusal::bad_request("2026-07-28 has no responses of clients")),

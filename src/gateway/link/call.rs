@@ -16,6 +16,10 @@ pub(super) const EVENTS: usize = 64;
 pub(crate) enum CallEvent {
     /// The params of a progress notification, without the token.
     Progress(Bytes),
+    /// It waits for an instance of its server to start: what its client is told, a JSON string.
+    Starting(Bytes),
+    /// A notification that no specification names, and its params.
+    Notification(String, Bytes),
     /// The params of a log notification.
     Log(Bytes),
     /// The same, of a server that does not say which call it belongs to, while this one was the only one.
@@ -105,9 +109,9 @@ impl Call {
 impl CallHandle {
     /// Tells the server that nobody wants the answer any more, and frees the slot.
     pub(crate) fn cancel(&self, reason: Option<String>) {
-        let steps = self.link.waiters.borrow_mut().remove(&self.id);
-        if let Some(steps) = steps {
-            steps.push_last(Step::Turn(Turn::Over(Answer::Cancelled)));
+        let waiter = self.link.waiters.borrow_mut().remove(&self.id);
+        if let Some(waiter) = waiter {
+            waiter.steps.push_last(Step::Turn(Turn::Over(Answer::Cancelled)));
             let link = self.link.clone();
             let id = self.id;
             tokio::task::spawn_local(async move {

@@ -7,6 +7,7 @@ mod park;
 use std::{
     borrow::Cow,
     cell::{Cell, RefCell},
+    collections::HashMap,
     io,
     path::Path,
     rc::Rc,
@@ -22,11 +23,12 @@ use mcproxy_mcp::{ListKind, OwnKeyMap, json_string, method};
 
 pub(crate) use self::{
     call::{Answer, Call, CallEvent, CallHandle, Continuation, Need, Turn},
-    park::Park,
+    park::{Park, ParkNews, Reporter},
 };
 use self::{
     call::{EVENTS, Step},
     checks::Checks,
+    park::ParkState,
 };
 use super::{level::Level, metrics::ServerMetrics, outbox::Outbox, queue::Queue};
 
@@ -54,12 +56,31 @@ pub(crate) enum News {
     Catalogue(Bytes),
     /// The server announced that a list has changed; for one session only when the server has an instance for each.
     ListChanged(ListKind, Option<SessionKey>),
+    /// A notification that no specification names, with its params; the same.
+    Notification(String, Bytes, Option<SessionKey>),
     /// A log line that belongs to no call; for one session only when the server has an instance for each.
     Log(Bytes, Option<SessionKey>),
     /// A subscribed resource changed; the same.
     Updated(Bytes, Option<SessionKey>),
     /// A page that a user was asked to visit has served its purpose; the same.
     PageDone(Bytes, Option<SessionKey>),
+}
+
+/// Bytes that may wait for the worker while what may be lost is still added to them.
+const HINTS: usize = 256 * 1024;
+
+/// Who waits for what comes of a call.
+struct Waiter {
+    steps: Rc<Queue<Step>>,
+    asker: Asker,
+}
+
+/// Whose call it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asker {
+    Client,
+    /// Nothing that happens in it concerns a client.
+    Ourselves,
 }
 
 /// How busy a link is.
@@ -87,10 +108,10 @@ pub(crate) struct Link {
     told_level: Cell<Option<Level>>,
     outbox: Rc<Outbox>,
     next_id: Cell<u64>,
-    waiters: RefCell<OwnKeyMap<u64, Rc<Queue<Step>>>>,
+    waiters: RefCell<OwnKeyMap<u64, Waiter>>,
     checks: Checks,
     /// Calls that wait for their clients, at the worker.
-    parked: Cell<usize>,
+    parked: RefCell<HashMap<u64, Rc<ParkState>>>,
     /// Takes no new calls; closes when those under way have their answers.
     retired: Cell<bool>,
     metrics: ServerMetrics,
@@ -118,7 +139,7 @@ impl Link {
             next_id: Cell::new(1),
             waiters: RefCell::default(),
             checks: Checks::default(),
-            parked: Cell::default(),
+            parked: RefCell::default(),
             retired: Cell::new(false),
             metrics,
         };
@@ -128,9 +149,22 @@ impl Link {
     /// A call of our own that nobody waits for: a server that refuses it loses nothing.
     pub(crate) async fn tell(self: Rc<Self>, method: &'static str, params: String, session: Option<SessionKey>) {
         let context = CallContext { session, ..CallContext::default() };
-        if let Some(call) = self.call(method, params.as_bytes(), params.len(), context).await {
+        let (id, meta_at) = (self.mint(), params.len());
+        let message = GatewayToWorker::Call { id, method: method.into(), meta_at, context };
+        if let Some(call) = self.send(id, message, params.as_bytes(), Asker::Ourselves).await {
             call.wait(|_| ()).await;
         }
+    }
+
+    /// Something that is lost when the worker does not keep up, and is no call.
+    pub(crate) fn hint(self: &Rc<Self>, message: GatewayToWorker, payload: Vec<u8>) {
+        if self.outbox.queued() > HINTS {
+            return;
+        }
+        let link = self.clone();
+        tokio::task::spawn_local(async move {
+            link.outbox.send(&message, &payload, false).await;
+        });
     }
 
     /// Which incarnation this leads to.
@@ -199,7 +233,7 @@ impl Link {
     ) -> Option<Call> {
         let id = self.mint();
         let message = GatewayToWorker::Call { id, method: method.into(), meta_at, context };
-        self.send(id, message, payload).await
+        self.send(id, message, payload, Asker::Client).await
     }
 
     fn mint(&self) -> u64 {
@@ -208,11 +242,11 @@ impl Link {
         id
     }
 
-    async fn send(self: &Rc<Self>, id: u64, message: GatewayToWorker, payload: &[u8]) -> Option<Call> {
+    async fn send(self: &Rc<Self>, id: u64, message: GatewayToWorker, payload: &[u8], asker: Asker) -> Option<Call> {
         let steps = Rc::new(Queue::new(EVENTS));
         let alone = {
             let mut waiters = self.waiters.borrow_mut();
-            waiters.insert(id, steps.clone());
+            waiters.insert(id, Waiter { steps: steps.clone(), asker });
             waiters.len() == 1
         };
         if !self.outbox.send(&message, payload, alone).await {
@@ -256,12 +290,35 @@ impl Link {
                 };
                 self.settle(id, Turn::NeedsInput(Need { payload, continuation }));
             }
-            WorkerToGateway::Progress { id } => self.report(id, CallEvent::Progress(payload)),
-            WorkerToGateway::Log { id: Some(id), .. } => self.report(id, CallEvent::Log(payload)),
+            WorkerToGateway::Progress { id } => {
+                self.report(id, CallEvent::Progress(payload));
+            }
+            WorkerToGateway::Starting { id } => {
+                self.report(id, CallEvent::Starting(payload));
+            }
+            WorkerToGateway::Withdrawn { handle, key, reason } => {
+                self.park_says(handle, ParkNews::Withdrawn { key, reason });
+            }
+            WorkerToGateway::ParkedDone { handle } => self.park_says(handle, ParkNews::Done),
+            WorkerToGateway::Notification { method, id, session } => {
+                // With exactly one call under way there is no doubt whose it is.
+                let call =
+                    if session.is_some() { id } else { self.only_call().filter(|_| self.parked.borrow().is_empty()) };
+                let sent =
+                    call.is_some_and(|id| self.report(id, CallEvent::Notification(method.clone(), payload.clone())));
+                if !sent {
+                    on_news(News::Notification(method, payload, session));
+                }
+            }
+            WorkerToGateway::Log { id: Some(id), .. } => {
+                self.report(id, CallEvent::Log(payload));
+            }
             WorkerToGateway::Log { id: None, session: Some(session) } => on_news(News::Log(payload, Some(session))),
             WorkerToGateway::Log { id: None, session: None } => match self.only_call() {
                 // A log line carries no link to a call; with exactly one under way there is no doubt whose it is.
-                Some(id) => self.report(id, CallEvent::LikelyLog(payload)),
+                Some(id) => {
+                    self.report(id, CallEvent::LikelyLog(payload));
+                }
                 None => on_news(News::Log(payload, None)),
             },
             WorkerToGateway::ListChecked { method } => {
@@ -291,7 +348,7 @@ impl Link {
     }
 
     fn close_if_over(&self) {
-        if self.retired.get() && self.waiters.borrow().is_empty() && self.parked.get() == 0 {
+        if self.retired.get() && self.waiters.borrow().is_empty() && self.parked.borrow().is_empty() {
             self.outbox.close();
         }
     }
@@ -302,31 +359,39 @@ impl Link {
     }
 
     fn settle_all(&self, answer: impl Fn() -> Answer) {
-        for (_, steps) in self.waiters.borrow_mut().drain() {
-            steps.push_last(Step::Turn(Turn::Over(answer())));
+        for (_, waiter) in self.waiters.borrow_mut().drain() {
+            waiter.steps.push_last(Step::Turn(Turn::Over(answer())));
         }
         self.close_if_over();
     }
 
     fn settle(&self, id: u64, turn: Turn) {
         // Without a waiter: a call that was cancelled while its answer was on the way.
-        let steps = self.waiters.borrow_mut().remove(&id);
-        if let Some(steps) = steps {
+        let waiter = self.waiters.borrow_mut().remove(&id);
+        if let Some(Waiter { steps, .. }) = waiter {
             steps.push_last(Step::Turn(turn));
             self.close_if_over();
         }
     }
 
-    fn report(&self, id: u64, event: CallEvent) {
-        if let Some(steps) = self.waiters.borrow().get(&id) {
-            steps.push(Step::Event(event));
+    /// Whether somebody waits for that call.
+    fn report(&self, id: u64, event: CallEvent) -> bool {
+        let waiters = self.waiters.borrow();
+        let waiter = waiters.get(&id);
+        waiter.inspect(|waiter| waiter.steps.push(Step::Event(event))).is_some()
+    }
+
+    fn park_says(&self, handle: u64, news: ParkNews) {
+        if let Some(state) = self.parked.borrow().get(&handle) {
+            state.say(news);
         }
     }
 
+    /// The only call of a client that is under way. There are few others.
     fn only_call(&self) -> Option<u64> {
         let waiters = self.waiters.borrow();
-        let mut ids = waiters.keys();
-        ids.next().copied().filter(|_| ids.next().is_none())
+        let mut ids = waiters.iter().filter(|(_, waiter)| waiter.asker == Asker::Client).map(|(id, _)| *id);
+        ids.next().filter(|_| ids.next().is_none())
     }
 }
 

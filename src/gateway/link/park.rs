@@ -1,22 +1,78 @@
 //! A call that waits at its worker until its client has answered the server.
 
-use std::rc::Rc;
+use std::{cell::Cell, rc::Rc};
 
 use mcproxy_ipc::data::{CallContext, GatewayToWorker};
 
-use super::{Call, Link};
+use super::{Asker, Call, Link};
+use crate::gateway::queue::Queue;
+
+/// What a server says of a parked call that may wait to be heard: it takes back no more than it asked for, and answers once.
+const NEWS: usize = 64;
 
 /// A call that a worker keeps until it is resumed. Dropping it gives it up.
 pub(crate) struct Park {
     link: Rc<Link>,
     handle: u64,
     resumed: bool,
+    state: Rc<ParkState>,
+}
+
+/// What the server did meanwhile.
+pub(super) struct ParkState {
+    done: Cell<bool>,
+    news: Queue<ParkNews>,
+}
+
+/// One thing that it did.
+#[derive(Debug)]
+pub(crate) enum ParkNews {
+    /// It answered the call: resumed, the call ends at once.
+    Done,
+    /// It does not want this answer any more.
+    Withdrawn {
+        /// Which one.
+        key: String,
+        /// The server's words.
+        reason: Option<String>,
+    },
+}
+
+/// Where a client's reports on its work at one question go.
+pub(crate) struct Reporter {
+    link: Rc<Link>,
+    handle: u64,
+    key: String,
+}
+
+impl Reporter {
+    /// Passes one on; `params` are those of the notification without the token.
+    pub(crate) fn report(&self, params: Vec<u8>) {
+        let message = GatewayToWorker::InputProgress { handle: self.handle, key: self.key.clone() };
+        self.link.hint(message, params);
+    }
 }
 
 impl Park {
     pub(super) fn new(link: &Rc<Link>, handle: u64) -> Self {
-        link.parked.set(link.parked.get() + 1);
-        Self { link: link.clone(), handle, resumed: false }
+        let state = Rc::new(ParkState { done: Cell::new(false), news: Queue::new(NEWS) });
+        link.parked.borrow_mut().insert(handle, state.clone());
+        Self { link: link.clone(), handle, resumed: false, state }
+    }
+
+    /// Whether the server answered the call without waiting.
+    pub(crate) fn is_done(&self) -> bool {
+        self.state.done.get()
+    }
+
+    /// What the server does next, while its client is asked.
+    pub(crate) async fn news(&self) -> ParkNews {
+        self.state.news.next().await
+    }
+
+    /// Where the client's reports on its work at one question go.
+    pub(crate) fn reporter(&self, key: &str) -> Reporter {
+        Reporter { link: self.link.clone(), handle: self.handle, key: key.to_owned() }
     }
 
     /// Brings the server the answers: a JSON object of key → `{"result": …}` or `{"error": …}`. `None` when the worker is
@@ -25,7 +81,15 @@ impl Park {
         self.resumed = true;
         let id = self.link.mint();
         let message = GatewayToWorker::Resume { id, handle: self.handle, context };
-        self.link.send(id, message, answers).await
+        self.link.send(id, message, answers, Asker::Client).await
+    }
+}
+
+impl ParkState {
+    /// The server did something.
+    pub(super) fn say(&self, news: ParkNews) {
+        self.done.set(self.done.get() || matches!(news, ParkNews::Done));
+        self.news.push(news);
     }
 }
 
@@ -37,7 +101,7 @@ impl std::fmt::Debug for Park {
 
 impl Drop for Park {
     fn drop(&mut self) {
-        self.link.parked.set(self.link.parked.get().saturating_sub(1));
+        self.link.parked.borrow_mut().remove(&self.handle);
         if self.resumed {
             return self.link.close_if_over();
         }

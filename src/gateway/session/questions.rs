@@ -2,17 +2,23 @@
 
 use std::{cell::RefCell, collections::HashMap};
 
-use mcproxy_mcp::RequestId;
+use mcproxy_mcp::{RawObject, RequestId, meta};
 use tokio::sync::oneshot;
 
-use crate::gateway::input::Response;
+use crate::gateway::{input::Response, link::Reporter};
 
 /// Most questions of servers that one client may have before it.
 const MAX_QUESTIONS: usize = 1024;
 
 /// All of one client.
 #[derive(Default)]
-pub(crate) struct Questions(RefCell<HashMap<RequestId, oneshot::Sender<Response>>>);
+pub(crate) struct Questions(RefCell<HashMap<RequestId, Question>>);
+
+struct Question {
+    answer: oneshot::Sender<Response>,
+    /// Who hears how far the client is.
+    reporter: Option<Reporter>,
+}
 
 impl Questions {
     /// Takes up a question: under which id, and where the answer will be. `None`: there are too many.
@@ -27,7 +33,7 @@ impl Questions {
         let text = mcproxy_mcp::json_string(&format!("ask-{:016x}", u64::from_be_bytes(number)));
         let id = RequestId::from_raw(&text).ok()?;
         let (sender, receiver) = oneshot::channel();
-        questions.insert(id.clone(), sender);
+        questions.insert(id.clone(), Question { answer: sender, reporter: None });
         Some((id, receiver))
     }
 
@@ -35,7 +41,26 @@ impl Questions {
     pub(crate) fn answered(&self, id: &RequestId, response: Response) {
         let asked = self.0.borrow_mut().remove(id);
         if let Some(asked) = asked {
-            let _ = asked.send(response); // nobody waits for it any more
+            let _ = asked.answer.send(response); // nobody waits for it any more
+        }
+    }
+
+    /// From now on the client's progress with this question is reported there.
+    pub(crate) fn watch(&self, id: &RequestId, reporter: Reporter) {
+        if let Some(question) = self.0.borrow_mut().get_mut(id) {
+            question.reporter = Some(reporter);
+        }
+    }
+
+    /// The client says how far it is with a question: the params of its notification. The token is the question's id.
+    pub(crate) fn progress(&self, mut params: RawObject<'_>) {
+        let token = params.remove(meta::PROGRESS_TOKEN).and_then(|raw| RequestId::from_raw(raw).ok());
+        let questions = self.0.borrow();
+        let question = token.and_then(|token| questions.get(&token));
+        if let Some(reporter) = question.and_then(|question| question.reporter.as_ref()) {
+            let mut out = Vec::new();
+            params.write(&mut out);
+            reporter.report(out);
         }
     }
 

@@ -30,4 +30,4 @@ pub(crate) use params::ParamHeaders;
 pub(crate) use response::response;
 pub(crate) use retry::Retry;
 pub(crate) use stated::Stated;
-pub(crate) use visitor::Visitor;
+pub(crate) use visitor::{Visitor, key_of};

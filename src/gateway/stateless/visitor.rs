@@ -79,7 +79,7 @@ impl Visitor {
 }
 
 /// Random keys of sessions do not meet a digest, and principals do not meet each other.
-fn key_of(principal: Option<&str>) -> SessionKey {
+pub(crate) fn key_of(principal: Option<&str>) -> SessionKey {
     let mut digest = Sha256::new();
     digest.update(b"requests without a session\0");
     digest.update([u8::from(principal.is_some())]);

@@ -4,8 +4,8 @@
 
 use mcproxy_ipc::ClientFeatures;
 use mcproxy_mcp::{
-    ErrorCode, LATEST, ListKind, ProtocolVersion, RawObject, RawValue, RequestId, error_object, json_string, method,
-    write_error_response, write_notification, write_request, write_response,
+    ErrorCode, LATEST, ListKind, ProtocolVersion, RawObject, RawValue, RequestId, error_object, json_string, meta,
+    method, write_error_response, write_notification, write_request, write_response,
 };
 
 use super::{
@@ -98,6 +98,22 @@ pub(crate) fn cancel(out: &mut Vec<u8>, id: u64, reason: Option<&str>) {
         None => format!("{{\"requestId\":{id}}}"),
     };
     write_notification(out, method::CANCELLED, &params);
+    end_line(out, start);
+}
+
+/// Reports on the work at a request of the server's own; `members` are those of the params beside the token.
+pub(crate) fn progress(out: &mut Vec<u8>, token: &str, members: &str) {
+    let start = out.len();
+    let comma = if members.is_empty() { "" } else { "," };
+    let params = format!("{{\"{}\":{token}{comma}{members}}}", meta::PROGRESS_TOKEN);
+    write_notification(out, method::PROGRESS, &params);
+    end_line(out, start);
+}
+
+/// Passes a notification on as it is.
+pub(crate) fn notify(out: &mut Vec<u8>, method: &str, params: &str) {
+    let start = out.len();
+    write_notification(out, method, params);
     end_line(out, start);
 }
 

@@ -60,6 +60,8 @@ impl Host {
             GatewayToWorker::Abandon { handle } => self.abandon(handle, now),
             GatewayToWorker::Cancel { id, reason } => self.cancel(id, reason, now),
             GatewayToWorker::RootsChanged { session } => self.roots_changed(session),
+            GatewayToWorker::InputProgress { handle, key } => self.input_progress(handle, key, payload),
+            GatewayToWorker::Notify { method, session } => self.notify(method, session, payload),
             GatewayToWorker::CheckList { method, session } => self.check_list(method, session),
             GatewayToWorker::Release { session } => self.release(session),
         }
@@ -220,6 +222,16 @@ impl Host {
         }
     }
 
+    /// For the instance of a session, if it has one.
+    fn notify(&self, method: String, session: Option<SessionKey>, payload: Bytes) {
+        let instance = session.and_then(|session| self.pool.instance_of(session));
+        if let Some(running) = instance.and_then(|instance| self.running.get(&instance)) {
+            let message = GatewayToWorker::Notify { method, session };
+            // One that reads so little that there is no room misses it.
+            let _ = running.tended.calls.try_send(Handed { message, payload, room: None });
+        }
+    }
+
     /// Asks the session's own instance, or one whose lists count for all.
     fn check_list(&mut self, method: Cow<'static, str>, session: Option<SessionKey>) {
         let own = session.and_then(|session| self.pool.instance_of(session));
@@ -259,11 +271,9 @@ impl Host {
                     let message = format!("no instance of server `{server}` was ready within {limit} s");
                     self.refuse(id, ErrorCode::TIMEOUT, message, "timeout");
                 }
-                Due::Sign { id, signs } => {
-                    let message =
-                        json_string(&format!("an instance of {} is starting", self.spec.server)).get().to_owned();
-                    let params = format!("{{\"progress\":{signs},\"message\":{message}}}");
-                    self.tell(WorkerToGateway::Progress { id }, params.into());
+                Due::Sign { id } => {
+                    let message = json_string(&format!("an instance of {} is starting", self.spec.server));
+                    self.tell(WorkerToGateway::Starting { id }, message.get().to_owned().into());
                 }
             }
         }

@@ -129,6 +129,21 @@ impl Host {
                     self.tell(WorkerToGateway::Log { id, session }, payload);
                 }
             }
+            WorkerToGateway::Withdrawn { handle, key, reason } => {
+                self.of_parked(number, handle, |handle| WorkerToGateway::Withdrawn { handle, key, reason });
+            }
+            WorkerToGateway::ParkedDone { handle } => {
+                self.of_parked(number, handle, |handle| WorkerToGateway::ParkedDone { handle });
+            }
+            WorkerToGateway::Notification { method, .. } => {
+                let session = self.pool.owner(number);
+                let id = self.only_flight(number).and_then(|call| of_gateway(call, self.epoch));
+                if session.is_some() {
+                    self.tell(WorkerToGateway::Notification { method, id, session }, payload);
+                }
+            }
+            // That is said here, of calls that have no instance.
+            WorkerToGateway::Starting { .. } => {}
             // What the gateway waits for is asked of one instance only.
             WorkerToGateway::ListChecked { .. } => self.tell(message, payload),
             WorkerToGateway::ListChanged { method, .. } => {

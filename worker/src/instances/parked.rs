@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Instant};
 
 use bytes::Bytes;
-use mcproxy_ipc::data::{CallContext, GatewayToWorker, Resumption};
+use mcproxy_ipc::data::{CallContext, GatewayToWorker, Resumption, WorkerToGateway};
 use mcproxy_mcp::{ErrorCode, ErrorObject};
 
 use super::{calls::of_host, host::Host, pool::Number};
@@ -25,6 +25,11 @@ impl Parked {
 
     fn take(&mut self, handle: u64) -> Option<(Number, u64)> {
         self.calls.remove(&handle)
+    }
+
+    /// The handle that the gateway knows.
+    fn of(&self, instance: Number, theirs: u64) -> Option<u64> {
+        self.calls.iter().find(|(_, call)| **call == (instance, theirs)).map(|(handle, _)| *handle)
     }
 
     /// All of them.
@@ -74,6 +79,23 @@ impl Host {
         self.flights.insert(number, instance);
     }
 
+    /// What an instance says of a call that waits, under the handle that the gateway knows.
+    pub(super) fn of_parked(&mut self, instance: Number, theirs: u64, message: impl FnOnce(u64) -> WorkerToGateway) {
+        if let Some(handle) = self.parked.of(instance, theirs) {
+            self.tell(message(handle), Bytes::new());
+        }
+    }
+
+    /// The client reports on its work at what an instance asked for.
+    pub(super) fn input_progress(&mut self, handle: u64, key: String, payload: Bytes) {
+        let Some((instance, theirs)) = self.parked.calls.get(&handle).copied() else { return };
+        if let Some(running) = self.running.get(&instance) {
+            let message = GatewayToWorker::InputProgress { handle: theirs, key };
+            // One that reads so little that there is no room misses it.
+            let _ = running.tended.calls.try_send(Handed { message, payload, room: None });
+        }
+    }
+
     /// Nobody will resume it.
     pub(super) fn abandon(&mut self, handle: u64, now: Instant) {
         let Some((instance, handle)) = self.parked.take(handle) else { return };
@@ -95,6 +117,7 @@ mod tests {
         let mut parked = Parked::default();
         let (one, two) = (parked.insert(1, 7), parked.insert(2, 7));
         assert_ne!(one, two);
+        assert_eq!((parked.of(1, 7), parked.of(2, 7), parked.of(1, 8)), (Some(one), Some(two), None));
         parked.forget(1);
         assert_eq!((parked.take(one), parked.take(two), parked.take(two)), (None, Some((2, 7)), None));
     }

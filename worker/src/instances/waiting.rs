@@ -44,7 +44,7 @@ pub(super) enum Due {
     /// Nobody waits for this call any longer.
     Late { id: u64 },
     /// The client should hear that we live.
-    Sign { id: u64, signs: u64 },
+    Sign { id: u64 },
 }
 
 /// All of them, by session, in their order.
@@ -94,7 +94,7 @@ impl Waiting {
                 }
                 if held.due() <= now {
                     held.signs += 1;
-                    due.push(Due::Sign { id: held.id, signs: held.signs });
+                    due.push(Due::Sign { id: held.id });
                 }
                 calls.push_back(held);
             }

@@ -74,6 +74,12 @@ impl Session {
                 }
             }
             GatewayToWorker::RootsChanged { .. } => self.tell_roots_changed(),
+            GatewayToWorker::InputProgress { handle, key } => self.input_progress(handle, &key, payload),
+            GatewayToWorker::Notify { method, .. } => {
+                if let (Phase::Serving, Ok(params)) = (&self.phase, std::str::from_utf8(payload)) {
+                    legacy::notify(&mut self.out.server, &method, params);
+                }
+            }
             GatewayToWorker::CheckList { method, .. } => {
                 if let Some(kind) = ListKind::of_method(&method) {
                     self.check_list(kind, now);

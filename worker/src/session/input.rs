@@ -176,6 +176,11 @@ impl Session {
             method::LISTEN_ACKNOWLEDGED => self.listen_acknowledged(params, now),
             method::CANCELLED if self.era == ServerEra::Modern => self.listen_given_up(params, now),
             method::CANCELLED => self.withdrawn(params),
+            custom if method::is_custom_notification(custom) => {
+                let params = params.map_or_else(Bytes::new, |raw| line.slice_ref(raw.get().as_bytes()));
+                let message = WorkerToGateway::Notification { method: custom.to_owned(), id: None, session: None };
+                self.tell(message, params);
+            }
             _ => {}
         }
     }

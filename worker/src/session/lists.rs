@@ -95,16 +95,17 @@ impl Session {
     /// A client asks for a list. What the gateway knows of it is the answer, unless the server said that it is true no longer.
     pub(super) fn check_list(&mut self, kind: ListKind, now: Instant) {
         let age = if matches!(self.phase, Phase::Serving) { self.freshness.age(kind, now) } else { Age::Fresh };
+        let is_listing = self.is_listing(kind);
         let work = &mut self.list_work[kind as usize];
         match age {
             Age::Fresh => self.list_checked(kind),
             Age::Old => {
-                work.wanted = true;
+                work.wanted |= !is_listing;
                 self.list_checked(kind);
                 self.refresh_wanted(now);
             }
             Age::Expired => {
-                (work.wanted, work.awaited) = (true, true);
+                (work.wanted, work.awaited) = (!is_listing, true);
                 self.refresh_wanted(now);
             }
         }

@@ -7,7 +7,7 @@ use std::{
 
 use bytes::Bytes;
 use mcproxy_ipc::data::Outcome;
-use mcproxy_mcp::{RequestId, json_string};
+use mcproxy_mcp::{RawObject, RawValue, RequestId, json_string, meta};
 
 use super::{
     asks::{Candidate, Feature},
@@ -31,7 +31,17 @@ pub(super) struct Ask {
     pub(super) params: Bytes,
 }
 
+/// There is no room for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct TooLarge;
+
 impl Ask {
+    /// The token under which the server wants to hear of progress, as it wrote it.
+    pub(super) fn progress_token(&self) -> Option<Box<RawValue>> {
+        let params = RawObject::from_slice(&self.params).ok()?;
+        params.get_object("_meta")?.get(meta::PROGRESS_TOKEN).map(ToOwned::to_owned)
+    }
+
     fn size(&self) -> usize {
         self.params.len() + self.id.as_json().len()
     }
@@ -146,37 +156,47 @@ impl Parks {
         taken
     }
 
-    /// The server answered a call without waiting for what it had asked. `None`: no such call waits. `Some(false)`: its
-    /// answer is too large to be kept, and an error has to be.
-    pub(super) fn finish(&mut self, upstream: u64, outcome: Outcome, payload: Bytes) -> Option<bool> {
-        let park = self.parked.values_mut().find(|park| park.upstream == upstream && park.over.is_none())?;
+    /// The server answered a call without waiting for what it had asked: under which handle the answer is kept. `None`: no
+    /// such call waits. `Err`: its answer is too large to be kept, and an error has to be.
+    pub(super) fn finish(&mut self, upstream: u64, outcome: Outcome, payload: Bytes) -> Option<Result<u64, TooLarge>> {
+        let is_meant = |(_, park): &(&u64, &mut Park)| park.upstream == upstream && park.over.is_none();
+        let (handle, park) = self.parked.iter_mut().find(is_meant)?;
         if self.bytes + payload.len() > MAX_BYTES {
-            return Some(false);
+            return Some(Err(TooLarge));
         }
         self.bytes += payload.len();
         // Of its own, so that a long line of which it is a part is not held.
         park.over = Some((outcome, Bytes::copy_from_slice(&payload)));
-        Some(true)
+        Some(Ok(*handle))
     }
 
-    /// The server does not want that answer any more.
-    pub(super) fn withdraw(&mut self, id: &RequestId) {
+    /// What a call that waits was asked for under this key.
+    pub(super) fn asked(&self, handle: u64, key: &str) -> Option<&Ask> {
+        self.parked.get(&handle)?.asks.iter().find(|(of, _)| of == key).map(|(_, ask)| ask)
+    }
+
+    /// The server does not want that answer any more. Says which call waits for it, and under which key, if its client was
+    /// told.
+    pub(super) fn withdraw(&mut self, id: &RequestId) -> Option<(u64, String)> {
         let mut freed = 0;
+        let mut told = None;
         self.fresh.retain(|(_, ask)| {
             ask.id != *id || {
                 freed += ask.size();
                 false
             }
         });
-        for park in self.parked.values_mut() {
-            park.asks.retain(|(_, ask)| {
+        for (handle, park) in &mut self.parked {
+            park.asks.retain(|(key, ask)| {
                 ask.id != *id || {
                     freed += ask.size();
+                    told = Some((*handle, key.clone()));
                     false
                 }
             });
         }
         self.bytes -= freed;
+        told
     }
 
     /// The handles of the calls whose clients took too long.
@@ -243,7 +263,8 @@ mod tests {
         assert!(text.contains(r#""r1":{"method":"elicitation/create","params":{"m":"x"}}"#) && text.contains("\"r2\""));
         assert!(parks.ask(7, ask(3, 1)));
         assert!(parks.asking().is_empty(), "it waits already");
-        parks.withdraw(&RequestId::from(1));
+        assert_eq!(parks.withdraw(&RequestId::from(1)), Some((handle, "r1".to_owned())));
+        assert_eq!(parks.withdraw(&RequestId::from(1)), None, "once");
         assert_eq!(parks.take(handle).expect("it waits").asks.len(), 1);
         assert!(parks.take(handle).is_none(), "good for once");
         assert_eq!(parks.asking(), [7]);
@@ -268,7 +289,7 @@ mod tests {
                     0 | 1 => { parks.ask(n, ask(n * 100 + bytes as u64, bytes)); }
                     2 => if let Some(upstream) = parks.asking().first().copied() { parks.park(upstream, suspended(), now); },
                     3 => { parks.finish(n, Outcome::Result, vec![b'1'; bytes].into()); }
-                    _ => parks.withdraw(&RequestId::from(n * 100 + bytes as u64)),
+                    _ => { parks.withdraw(&RequestId::from(n * 100 + bytes as u64)); }
                 }
             }
             for handle in parks.handles() { parks.take(handle); }

@@ -7,7 +7,7 @@ use mcproxy_ipc::{
     ClientFeatures,
     data::{CallContext, Outcome, Resumption, ServerEra, WorkerToGateway},
 };
-use mcproxy_mcp::{ErrorCode, ErrorObject, RawObject, RawValue, RequestId, undeclared};
+use mcproxy_mcp::{ErrorCode, ErrorObject, RawObject, RawValue, RequestId, object_body, undeclared};
 use slog::{debug, warn};
 
 use super::{
@@ -16,6 +16,9 @@ use super::{
     parks::Ask,
 };
 use crate::dialect::legacy;
+
+/// Characters of a server's reason for taking a question back that are passed on.
+const MAX_REASON: usize = 1024;
 
 impl Session {
     /// A request of the server's own.
@@ -185,27 +188,40 @@ impl Session {
 
     /// The server answered a call that waits, or none that is known; `true`: a call that waits.
     pub(super) fn over_meanwhile(&mut self, upstream: u64, outcome: Outcome, payload: Bytes) -> bool {
-        match self.parks.finish(upstream, outcome, payload) {
-            None => false,
-            Some(true) => true,
-            Some(false) => {
-                let text = "the server's answer came before the client's and is too large to be kept";
-                let error = ErrorObject::new(ErrorCode::INTERNAL_ERROR, text).to_raw();
-                // An error is short; where not even that can be kept, the client's answers go to a server that ignores them.
-                self.parks.finish(upstream, Outcome::Error, Bytes::copy_from_slice(error.get().as_bytes()));
-                true
-            }
+        let Some(mut kept) = self.parks.finish(upstream, outcome, payload) else { return false };
+        if kept.is_err() {
+            let text = "the server's answer came before the client's and is too large to be kept";
+            let error = ErrorObject::new(ErrorCode::INTERNAL_ERROR, text).to_raw();
+            let error = Bytes::copy_from_slice(error.get().as_bytes());
+            // An error is short; where not even that can be kept, the client's answers go to a server that ignores them.
+            kept = self.parks.finish(upstream, Outcome::Error, error).unwrap_or(kept);
         }
+        if let Ok(handle) = kept {
+            self.tell(WorkerToGateway::ParkedDone { handle }, Bytes::new());
+        }
+        true
     }
 
     /// The server takes a request back.
     pub(super) fn withdrawn(&mut self, params: Option<&RawValue>) {
         let params = params.and_then(|raw| RawObject::from_raw(raw).ok()).unwrap_or_default();
         if let Some(Ok(id)) = params.get("requestId").map(RequestId::from_raw) {
-            self.parks.withdraw(&id);
+            if let Some((handle, key)) = self.parks.withdraw(&id) {
+                let reason = params.get_string("reason").map(|reason| reason.chars().take(MAX_REASON).collect());
+                self.tell(WorkerToGateway::Withdrawn { handle, key, reason }, Bytes::new());
+            }
             if let Some(held) = &mut self.held {
                 held.withdraw(&id);
             }
+        }
+    }
+
+    /// The client reports on its work at what the server asked for.
+    pub(super) fn input_progress(&mut self, handle: u64, key: &str, params: &[u8]) {
+        let token = self.parks.asked(handle, key).and_then(Ask::progress_token);
+        let body = std::str::from_utf8(params).ok().and_then(object_body);
+        if let (Some(token), Some(body)) = (token, body) {
+            legacy::progress(&mut self.out.server, token.get(), body);
         }
     }
 

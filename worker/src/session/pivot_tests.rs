@@ -277,3 +277,49 @@ proptest! {
         prop_assert!(world.asked.is_empty(), "{:?}", world.asked);
     }
 }
+
+#[test]
+fn the_gateway_hears_what_a_server_takes_back_and_that_it_does_not_wait() {
+    let mut world = World::new(Instances::Shared);
+    world.call(Some(1), ALL);
+    let upstream = *world.requests.keys().last().expect("it was sent");
+    for _ in 0..2 {
+        world.ask("sampling/createMessage");
+    }
+    world.pass(Duration::ZERO);
+    world.pass(Duration::from_millis(20));
+    let handle = *world.handles.last().expect("it waits");
+    world.say(
+        &json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": "s1", "reason": "why"}}),
+    );
+    let told = std::mem::take(&mut world.session.out.gateway);
+    let expected = WorkerToGateway::Withdrawn { handle, key: "r1".into(), reason: Some("why".into()) };
+    assert!(matches!(told.as_slices().0, [(message, _)] if *message == expected), "{told:?}");
+    world.say(&json!({"jsonrpc": "2.0", "id": upstream, "result": {}}));
+    let told = std::mem::take(&mut world.session.out.gateway);
+    let expected = WorkerToGateway::ParkedDone { handle };
+    assert!(matches!(told.as_slices().0, [(message, _)] if *message == expected), "{told:?}");
+    world.withdrawn.insert(1);
+    world.resume(handle);
+    assert!(world.calls.is_empty(), "the call has its answer");
+}
+
+#[test]
+fn progress_of_the_client_goes_to_the_server_under_its_own_token() {
+    let mut world = World::new(Instances::Shared);
+    world.call(Some(1), ALL);
+    let params = json!({"_meta": {"progressToken": "theirs"}});
+    world.say(&json!({"jsonrpc": "2.0", "id": "s1", "method": "sampling/createMessage", "params": params}));
+    world.asked.insert(1);
+    world.pass(Duration::ZERO);
+    world.pass(Duration::from_millis(20));
+    let handle = *world.handles.last().expect("it waits");
+    for key in ["r1", "r2"] {
+        let message = GatewayToWorker::InputProgress { handle, key: key.into() };
+        world.session.frame(message, br#"{"progress":1.50}"#, world.now);
+    }
+    let written = String::from_utf8(std::mem::take(&mut world.session.out.server)).expect("UTF-8");
+    let expected =
+        r#"{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":"theirs","progress":1.50}}"#;
+    assert_eq!(written.trim_end(), expected, "nobody wants to hear of the other");
+}

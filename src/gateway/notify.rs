@@ -1,0 +1,47 @@
+//! Notifications that no specification names: they travel as they are, from a client to the one server that is meant, and from
+//! a server to its clients.
+
+use bytes::Bytes;
+use mcproxy_ipc::{ServerName, SessionKey, data::GatewayToWorker};
+use mcproxy_mcp::{one_line, write_notification};
+use slog::debug;
+
+use super::{fleet::Destination, scope::Scope, state::Gateway};
+
+/// Passes a client's notification on: to the server that declares the extension it is named after, or to the only one of the
+/// endpoint. With several that could be meant, nobody is told what may concern somebody else. It wakes no server.
+pub(crate) fn to_server(gateway: &Gateway, scope: &Scope, client: SessionKey, method: &str, params: &[u8]) {
+    let owner = || gateway.fleet.view(scope).owner_of_notification(method).cloned();
+    let Some(server) = gateway.fleet.only(scope).or_else(owner) else {
+        return debug!(gateway.log, "notification of a client is for no server of its endpoint"; "method" => method);
+    };
+    if let Destination::Link(link) = gateway.fleet.destination(server.as_str()) {
+        let session = link.is_per_session().then_some(client);
+        link.hint(GatewayToWorker::Notify { method: method.to_owned(), session }, params.to_vec());
+    }
+}
+
+/// Passes a server's notification on to the session that it concerns, or to all sessions that see the server.
+pub(crate) fn to_clients(
+    gateway: &Gateway,
+    server: &ServerName,
+    method: &str,
+    params: &Bytes,
+    only: Option<SessionKey>,
+) {
+    let sessions = match only {
+        Some(key) => gateway.sessions.by_key(key).into_iter().collect(),
+        None => gateway.sessions.all(),
+    };
+    let message = message(method, params);
+    for session in sessions.iter().filter(|session| gateway.fleet.shows(session.scope(), server)) {
+        session.push(message.clone());
+    }
+}
+
+/// The notification as it is sent to a client.
+pub(crate) fn message(method: &str, params: &[u8]) -> Bytes {
+    let mut out = Vec::new();
+    write_notification(&mut out, method, &one_line(&String::from_utf8_lossy(params)));
+    out.into()
+}
