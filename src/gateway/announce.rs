@@ -68,11 +68,11 @@ pub(crate) async fn run(gateway: Rc<Gateway>) {
         let announced = gateway.announced.take();
         tell_supervisor(&gateway, &mut told);
         for session in gateway.sessions.all() {
-            let view = gateway.fleet.view(session.scope());
+            let now = gateway.fleet.view_of(session.scope(), session.key()).outline();
             // Before `initialize` there is nothing that could have changed for a client.
-            if let Some(before) = session.replace_lists(&view) {
+            if let Some(before) = session.replace_lists(now) {
                 let said = announced_to(&gateway, &announced, session.scope(), session.key());
-                session.announce(view.changes_since(&before).or(said));
+                session.announce(now.changes_since(before).or(said));
             }
         }
         for listener in gateway.listeners.all() {
@@ -94,6 +94,17 @@ fn tell_supervisor(gateway: &Gateway, told: &mut HashMap<ServerName, CatalogueCo
         if told.get(&server) != Some(&counts) && gateway.supervisor.shown(&server, counts) {
             told.insert(server, counts);
         }
+    }
+}
+
+/// A session's own instance offers something else than before.
+pub(crate) fn own_lists(gateway: &Gateway, session: SessionKey) {
+    match gateway.sessions.by_key(session).filter(|session| session.is_meeting()) {
+        // It is about to see them.
+        Some(session) => {
+            session.replace_lists(gateway.fleet.view_of(session.scope(), session.key()).outline());
+        }
+        None => gateway.fleet.nudge(),
     }
 }
 

@@ -82,9 +82,14 @@ impl Caller {
     /// What it can be asked for, as a JSON object.
     pub(crate) fn capabilities(&self) -> String {
         match self {
-            Self::Session(session) => session.features().to_json(),
+            Self::Session(session) => session.declaration().capabilities.to_string(),
             Self::Visitor(visitor) => visitor.capabilities().to_owned(),
         }
+    }
+
+    /// What it calls itself, as a JSON object, if it said so once for all its requests.
+    pub(crate) fn info(&self) -> Option<String> {
+        self.session().map(|session| session.declaration().info.to_string())
     }
 
     /// The session, where there is one.

@@ -11,6 +11,7 @@ use super::{
     call,
     catalogue::{ListKind, View},
     client::Client,
+    declaration::Declaration,
     exchange::{Exchange, Related},
     input::Response,
     level::Level,
@@ -72,13 +73,17 @@ pub(crate) struct Hello {
     pub(crate) version: ProtocolVersion,
     /// What it says of itself.
     pub(crate) client: Client,
+    /// The same, as servers are told.
+    pub(crate) declaration: Declaration,
 }
 
 impl Hello {
     /// Reads the params of `initialize`.
     pub(crate) fn read(params: &RawObject<'_>) -> Result<Self, ErrorObject> {
         let version = ProtocolVersion::negotiate(&required(params, "protocolVersion")?);
-        Ok(Self { version, client: Client::read(params) })
+        let client = Client::read(params);
+        let declaration = Declaration::read(params, &client);
+        Ok(Self { version, client, declaration })
     }
 }
 
@@ -102,7 +107,7 @@ pub(crate) fn welcome(gateway: &Gateway, session: &Session) -> Reply {
         instructions: Option<&'a str>,
     }
     let view = gateway.fleet.view(session.scope());
-    session.begin_lists(view.clone());
+    session.begin_lists(view.outline());
     let capabilities =
         RawValue::from_string(view.session_capabilities().to_owned()).expect("a view's capabilities are JSON");
     let result = InitializeResult {
@@ -116,9 +121,10 @@ pub(crate) fn welcome(gateway: &Gateway, session: &Session) -> Reply {
 
 /// The 2024-11-05 transport opens the session before it says who it is; elsewhere this is a client that repeats itself.
 async fn initialize(exchange: &Exchange, session: &Session, params: &RawObject<'_>) -> Result<Reply, ErrorObject> {
-    let Hello { version, client } = Hello::read(params)?;
+    let Hello { version, client, declaration } = Hello::read(params)?;
     session.set_version(version);
     session.set_features(client.features);
+    session.set_declaration(declaration);
     exchange.gateway.fleet.looked_up(session.scope()).await;
     Ok(welcome(&exchange.gateway, session))
 }

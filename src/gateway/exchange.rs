@@ -79,7 +79,12 @@ impl Exchange {
 
     /// What the client sees at this moment.
     pub(crate) fn view(&self) -> Rc<View> {
-        self.gateway.fleet.view(self.scope())
+        let fleet = &self.gateway.fleet;
+        match self.caller.session() {
+            Some(session) => fleet.view_of(self.scope(), session.key()),
+            // Lists must not depend on who asks (2026-07-28, caching).
+            None => fleet.view(self.scope()),
+        }
     }
 
     /// What the client's endpoint shows.

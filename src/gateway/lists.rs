@@ -3,7 +3,10 @@
 use std::rc::Rc;
 
 use bytes::Bytes;
+use futures_util::future::join_all;
+use mcproxy_ipc::data::CallContext;
 use mcproxy_mcp::{ErrorCode, ErrorObject, RawObject};
+use tokio::time::timeout;
 
 use super::{
     catalogue::{ListKind, Readers, View},
@@ -26,6 +29,7 @@ pub(crate) async fn page(
     };
     let gateway = &exchange.gateway;
     gateway.fleet.settled(exchange.scope(), gateway.settings().list_wait).await;
+    meet(exchange).await;
     // Who turns pages goes on in the list that was begun.
     if cursor.is_none() {
         check(exchange, kind).await;
@@ -51,4 +55,29 @@ async fn check(exchange: &Exchange, kind: ListKind) {
     for link in waited_for {
         link.list_checked(kind).await;
     }
+}
+
+/// Lets the client of a session see what instances of its own offer. An instance is started if none of a client like this was
+/// heard of; that takes no longer than lists may wait for servers.
+async fn meet(exchange: &Exchange) {
+    let Exchange { gateway, caller, .. } = exchange;
+    let Some(session) = caller.session() else { return };
+    let unmet = gateway.fleet.unmet(exchange.scope(), session.key());
+    if unmet.is_empty() {
+        return;
+    }
+    let _meeting = session.meet();
+    let meetings = unmet.iter().map(|(_, link)| {
+        link.meet(CallContext {
+            client_capabilities: Some(caller.capabilities()),
+            client_info: caller.info(),
+            principal: caller.principal().map(str::to_owned),
+            session: Some(session.key()),
+            client: Some(session.key()),
+            ..CallContext::default()
+        })
+    });
+    // What comes too late is announced.
+    let _ = timeout(gateway.settings().list_wait, join_all(meetings)).await;
+    unmet.iter().for_each(|(server, _)| gateway.fleet.meets(server, session.key()));
 }

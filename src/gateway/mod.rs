@@ -14,6 +14,7 @@ mod call;
 mod caller;
 mod catalogue;
 mod client;
+mod declaration;
 mod dispatch;
 mod event_id;
 mod exchange;

@@ -1,7 +1,8 @@
 use mcproxy_ipc::{MAX_NOTE, ServerName};
+use mcproxy_mcp::RawValue;
 use serde::{Deserialize, Serialize};
 
-use super::level::Level;
+use super::{declaration::Declaration, level::Level};
 
 /// What of a session changes after `initialize`, for the next gateway. The supervisor keeps it unread.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -10,12 +11,18 @@ pub(crate) struct Note {
     pub(crate) level: Option<Level>,
     /// The resources it wants to hear of.
     pub(crate) subscriptions: Vec<(ServerName, String)>,
+    /// What servers are told of its client, where that is more than the session's id says.
+    pub(crate) declaration: Option<Declaration>,
 }
 
 #[derive(Serialize, Deserialize, Default)]
 struct Written {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     level: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    capabilities: Option<Box<RawValue>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    info: Option<Box<RawValue>>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     subscriptions: Vec<(ServerName, String)>,
 }
@@ -25,10 +32,16 @@ impl Note {
     /// fit are left out.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
         let level = self.level.map(|level| level.as_str().to_owned());
-        if level.is_none() && self.subscriptions.is_empty() {
+        if level.is_none() && self.subscriptions.is_empty() && self.declaration.is_none() {
             return Vec::new();
         }
-        let mut written = Written { level, subscriptions: Vec::new() };
+        let raw = |text: &str| RawValue::from_string(text.to_owned()).ok();
+        let mut written = Written {
+            level,
+            capabilities: self.declaration.as_ref().and_then(|declaration| raw(&declaration.capabilities)),
+            info: self.declaration.as_ref().and_then(|declaration| raw(&declaration.info)),
+            subscriptions: Vec::new(),
+        };
         let mut room = MAX_NOTE.saturating_sub(size(&written) + r#","subscriptions":[]"#.len());
         for subscription in &self.subscriptions {
             let cost = size(subscription) + 1;
@@ -44,7 +57,12 @@ impl Note {
     /// nothing.
     pub(crate) fn from_bytes(bytes: &[u8]) -> Self {
         let written: Written = serde_json::from_slice(bytes).unwrap_or_default();
-        Self { level: written.level.as_deref().and_then(Level::parse), subscriptions: written.subscriptions }
+        let declaration = written.capabilities.zip(written.info).map(|(capabilities, info)| Declaration {
+            capabilities: capabilities.get().into(),
+            info: info.get().into(),
+        });
+        let level = written.level.as_deref().and_then(Level::parse);
+        Self { level, subscriptions: written.subscriptions, declaration }
     }
 }
 
@@ -71,13 +89,14 @@ mod tests {
         fn what_fits_comes_back(uris in prop::collection::vec("\\PC{0,300}", 0..100), level in any::<bool>()) {
             let server: ServerName = "a".try_into().expect("a name");
             let subscriptions: Vec<_> = uris.into_iter().map(|uri| (server.clone(), uri)).collect();
-            let note = Note { level: level.then_some(Level::Error), subscriptions };
+            let declaration = Declaration { capabilities: r#"{"sampling":{}}"#.into(), info: r#"{"name":"ü"}"#.into() };
+            let note = Note { level: level.then_some(Level::Error), subscriptions, declaration: Some(declaration) };
             let bytes = note.to_bytes();
             prop_assert!(bytes.len() <= MAX_NOTE);
             let read = Note::from_bytes(&bytes);
-            prop_assert_eq!(read.level, note.level);
+            prop_assert_eq!((read.level, &read.declaration), (note.level, &note.declaration));
             let all: usize = note.subscriptions.iter().map(|subscription| size(subscription) + 1).sum();
-            if all + 64 <= MAX_NOTE {
+            if all + 128 <= MAX_NOTE {
                 prop_assert_eq!(read.subscriptions, note.subscriptions);
             } else {
                 prop_assert!(read.subscriptions.iter().all(|one| note.subscriptions.contains(one)));

@@ -249,8 +249,11 @@ impl Gateway {
         if let Some(level) = note.level {
             session.set_level(level);
         }
+        if let Some(declaration) = note.declaration {
+            session.set_declaration(declaration);
+        }
         subscriptions::resume(self, session, note.subscriptions);
-        session.begin_lists(self.fleet.view(session.scope()));
+        session.begin_lists(self.fleet.view(session.scope()).outline());
         session.announce(Changes::ALL);
         self.remember(session);
     }
@@ -274,6 +277,7 @@ impl Gateway {
     }
 
     fn release_instances(&self, scope: &Scope, keys: &[SessionKey]) {
+        keys.iter().for_each(|key| self.fleet.release(*key));
         for (_, link) in self.fleet.links(scope).iter().filter(|(_, link)| link.is_per_session()) {
             keys.iter().for_each(|key| link.release(*key));
         }
@@ -316,6 +320,12 @@ impl Gateway {
                             News::ListChanged(kind, only) => announce::list_changed(&gateway, &name, kind, only),
                             News::Notification(method, params, only) => {
                                 notify::to_clients(&gateway, &name, &method, &params, only);
+                            }
+                            News::OwnCatalogue(payload, session) => {
+                                match gateway.fleet.set_own(&name, &of, session, payload) {
+                                    Ok(()) => announce::own_lists(&gateway, session),
+                                    Err(error) => warn!(news_log, "a session is shown what all are"; "error" => #error),
+                                }
                             }
                             News::Log(params, None) => announce::log_message(&gateway, &name, &params, None),
                             News::Log(params, Some(session)) => announce::log_to_one(&gateway, session, &params),

@@ -67,10 +67,10 @@ pub fn diff(old: &Config, new: &Config) -> ConfigDiff {
 
 /// Whether a worker that was started for the one serves the other as well.
 fn same_worker(old: &ServerConfig, new: &ServerConfig) -> bool {
-    let told = |server: &ServerConfig| {
+    fn told(server: &ServerConfig) -> impl PartialEq + '_ {
         let ServerConfig { enabled, start_timeout, timeouts, features, start, era, limits, instances, .. } = *server;
         let how = (start_timeout, timeouts, start.idle_timeout(), features, era);
-        (enabled, server.launch.clone(), how, limits, instances)
-    };
+        (enabled, server.launch.clone(), how, &server.extensions, limits, instances)
+    }
     told(old) == told(new)
 }

@@ -20,6 +20,7 @@
 //! where the checked type is built.
 
 mod auth;
+mod client_features;
 mod config;
 mod dialect;
 mod diff;

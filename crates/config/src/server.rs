@@ -36,6 +36,8 @@ pub struct ServerConfig {
     pub timeouts: CallTimeouts,
     /// What it may ask its clients for, where that is said.
     pub features: Option<ClientFeatures>,
+    /// Extensions that it is told its clients have.
+    pub extensions: Vec<String>,
     /// Which revisions of MCP are spoken to it.
     pub era: Era,
     /// After how long its lists are asked for again, if it does not announce changes; `None`: never.
@@ -171,6 +173,8 @@ impl ServerConfig {
                 start_timeout: self.start_timeout,
                 timeouts: self.timeouts,
                 features: self.features,
+                extensions: self.extensions.clone(),
+                client: None,
                 era: self.era.rule(None),
                 idle_timeout: self.start.idle_timeout(),
                 list_ttl: self.list_ttl,

@@ -73,6 +73,15 @@ pub enum GatewayToWorker {
         /// Whose instance is meant, of a server that has one for each session.
         session: Option<SessionKey>,
     },
+    /// A session is about to list what the server offers. Answered by `Done` once it is known what an instance of this client
+    /// offers, or that this cannot be known now; a `Catalogue` for the session comes before that where it differs from what
+    /// the server offers to all.
+    Meet {
+        /// Chosen by the gateway, unique on this connection.
+        id: u64,
+        /// Whose session it is, and what its client said of itself.
+        context: CallContext,
+    },
     /// A session is over, and with it the instance of the server that was its own.
     Release {
         /// Which one.
@@ -87,6 +96,8 @@ pub struct CallContext {
     pub wants_progress: bool,
     /// The client's capabilities as JSON, when the server's dialect has a place for them.
     pub client_capabilities: Option<String>,
+    /// What the client calls itself, as JSON, where it said that once for all its calls.
+    pub client_info: Option<String>,
     /// The log level that the client asked for.
     pub log_level: Option<String>,
     /// Who calls, when there is authentication.
@@ -108,6 +119,9 @@ pub enum WorkerToGateway {
     Catalogue {
         /// Grows with every change.
         revision: u64,
+        /// Of a server that has an instance for each session: only this session is offered that. An empty payload says that it
+        /// is offered what all are. `None`: what all are offered whose own instance is not known to offer something else.
+        session: Option<SessionKey>,
         /// What the gateway must know of the server to prepare its calls.
         traits: ServerTraits,
     },
@@ -162,6 +176,8 @@ pub enum WorkerToGateway {
         id: u64,
         /// Which of the two the payload is.
         outcome: Outcome,
+        /// Of which era the answer is; of an error of ours it does not matter.
+        era: ServerEra,
     },
     /// The server wants something from the client before it goes on. Payload: a JSON object with `inputRequests` (key →
     /// `{method, params}`) and `requestState` (a string), of which one may be absent, as in an `InputRequiredResult` of MCP
@@ -208,7 +224,8 @@ pub enum Resumption {
 /// What the gateway must know of a server to prepare its calls.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServerTraits {
-    /// Which era of MCP it speaks.
+    /// Which era of MCP it speaks; of one that has an instance for each session and speaks both, the era in which requests
+    /// reach it that stand for themselves.
     pub era: ServerEra,
     /// Its calls may come to `NeedsInput`, so they carry the capabilities of their client.
     pub asks: bool,

@@ -52,8 +52,8 @@ pub use secret::Secret;
 pub use session::{Keepsake, MAX_NOTE, SealKey, SessionKey};
 pub use socket::{Connection, Listener, Peer, connect};
 pub use spec::{
-    CallTimeouts, ClientFeatures, EraEvidence, EraRule, INSTALL_LIMIT, InstanceRules, Instances, LaunchSpec,
-    ServerLimits, ToolRules, WorkerSpec,
+    CallTimeouts, ClientDeclaration, ClientFeatures, EraEvidence, EraRule, INSTALL_LIMIT, InstanceRules, Instances,
+    LaunchSpec, ServerLimits, ToolRules, WorkerSpec,
 };
 pub use state::{EndReason, Ended, Need, Route, ServerState};
 pub use state_dir::default_state_dir;

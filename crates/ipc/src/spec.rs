@@ -24,6 +24,10 @@ pub struct WorkerSpec {
     /// What the server may ask its clients for; `None`: nothing is said of that. Then one that all share may ask for nothing,
     /// and an instance that one client has to itself for what this client can.
     pub features: Option<ClientFeatures>,
+    /// Extensions that the server is told its clients have, by their identifiers; a client's own come with what it declares.
+    pub extensions: Vec<String>,
+    /// What the server is told of its client when it starts; `None`: what the two before this come to.
+    pub client: Option<ClientDeclaration>,
     /// How the worker begins with the server.
     pub era: EraRule,
     /// After so long without a call the server may be ended; `None`: never.
@@ -173,6 +177,15 @@ impl ClientFeatures {
             roots_changed: self.roots_changed && listed.roots,
         }
     }
+}
+
+/// What one client said of itself, for a server that is told in `initialize`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ClientDeclaration {
+    /// Its `capabilities`, a JSON object.
+    pub capabilities: String,
+    /// Its `clientInfo`, a JSON object; `None`: the server takes MCProxy for its client.
+    pub info: Option<String>,
 }
 
 /// Bounds on what one server may send or keep busy.

@@ -85,9 +85,14 @@ impl List {
         Ok(sorted.page(sorted.after(&key.unwrap_or_default()), self.limits).0)
     }
 
-    /// Whether clients would see a difference.
-    pub(super) fn differs(&self, other: &Self) -> bool {
-        self.pages != other.pages
+    /// Each page with the key before it.
+    pub(super) fn pages(&self) -> &[(Option<String>, Bytes)] {
+        &self.pages
+    }
+
+    /// How much memory the answers take.
+    pub(super) fn bytes(&self) -> usize {
+        self.pages.iter().map(|(_, page)| page.len()).sum()
     }
 }
 

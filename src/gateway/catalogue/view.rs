@@ -5,7 +5,7 @@ use mcproxy_ipc::ServerName;
 use mcproxy_mcp::{mirrored::MirroredParam, split_name, split_uri};
 
 use super::{
-    CursorError, Hints, ListKind, Naming, Readers, ServerCatalogue, capabilities,
+    CursorError, Hints, ListKind, Naming, Outline, Readers, ServerCatalogue, capabilities,
     entry::Entry,
     list::{List, PAGE, PageLimits, exposed},
 };
@@ -19,6 +19,7 @@ pub(crate) struct View {
     lists: [List; 4],
     /// The tools as clients of 2026-07-28 see them, where that differs.
     newer_tools: Option<List>,
+    outline: Outline,
     capabilities: String,
     /// What sessions are told instead, where that differs.
     of_sessions: Option<String>,
@@ -98,12 +99,15 @@ impl View {
         };
         let capabilities = capabilities::merge(naming, servers);
         let newer = servers.iter().any(|(_, catalogue)| catalogue.entries(ListKind::Tools).iter().any(Entry::is_newer));
+        let lists = ListKind::ALL.map(|kind| List::build(kind, naming, servers, Readers::Sessions, limits));
+        let newer_tools = newer.then(|| List::build(ListKind::Tools, naming, servers, Readers::Visitors, limits));
         Self {
             naming,
             servers: servers.to_vec(),
             places: servers.iter().enumerate().map(|(at, (server, _))| (server.clone(), at)).collect(),
-            lists: ListKind::ALL.map(|kind| List::build(kind, naming, servers, Readers::Sessions, limits)),
-            newer_tools: newer.then(|| List::build(ListKind::Tools, naming, servers, Readers::Visitors, limits)),
+            outline: Outline::of(&lists, newer_tools.as_ref()),
+            lists,
+            newer_tools,
             of_sessions: capabilities::of_sessions(&capabilities),
             capabilities,
             instructions: capabilities::instructions(naming, servers),
@@ -212,19 +216,19 @@ impl View {
         self.instructions.as_deref()
     }
 
+    /// What its lists look like.
+    pub(crate) fn outline(&self) -> Outline {
+        self.outline
+    }
+
+    /// How much memory the prepared answers take.
+    pub(crate) fn bytes(&self) -> usize {
+        self.lists.iter().chain(&self.newer_tools).map(List::bytes).sum()
+    }
+
     /// What clients of an earlier view have to be told.
     pub(crate) fn changes_since(&self, before: &Self) -> Changes {
-        let differs = |kind: ListKind| self.lists[kind as usize].differs(&before.lists[kind as usize]);
-        let newer = match (&self.newer_tools, &before.newer_tools) {
-            (None, None) => false,
-            (Some(now), Some(before)) => now.differs(before),
-            (Some(_), None) | (None, Some(_)) => true,
-        };
-        Changes {
-            tools: differs(ListKind::Tools) || newer,
-            prompts: differs(ListKind::Prompts),
-            resources: differs(ListKind::Resources) || differs(ListKind::Templates),
-        }
+        self.outline.changes_since(before.outline)
     }
 
     /// All tools, for a search.

@@ -12,14 +12,19 @@ use std::{
 use bytes::Bytes;
 use indexmap::IndexMap;
 use mcproxy_ipc::{
-    CallTimeouts, CatalogueCounts, CatalogueKey, Generation, Need, Route, ServerName, ServerState, control::Group,
+    CallTimeouts, CatalogueCounts, CatalogueKey, Generation, Need, Route, ServerName, ServerState, SessionKey,
+    control::Group,
 };
 use mcproxy_mcp::ObjectError;
 use tokio::{sync::watch, time::Instant};
 
+mod own;
 mod server;
 
-use self::server::{Offer, Server, Serving};
+use self::{
+    own::{Own, OwnError, OwnOffers},
+    server::{Offer, Server, Serving},
+};
 use super::{
     builtin,
     catalogue::{CatalogueWarning, ListKind, ServerCatalogue, View, unlisted_name},
@@ -67,6 +72,8 @@ pub(crate) struct Fleet {
     leaving: RefCell<Vec<(ServerName, Weak<Link>)>>,
     builtin: (ServerName, Arc<ServerCatalogue>),
     views: RefCell<HashMap<Scope, (u64, Rc<View>)>>,
+    /// What instances of single sessions offer.
+    own: RefCell<OwnOffers>,
     revision: Cell<u64>,
     changed: watch::Sender<u64>,
 }
@@ -80,6 +87,7 @@ impl Fleet {
             leaving: RefCell::default(),
             builtin: (builtin::name(), Arc::new(builtin::catalogue())),
             views: RefCell::default(),
+            own: RefCell::default(),
             revision: Cell::new(0),
             changed: watch::channel(0).0,
         }
@@ -128,6 +136,9 @@ impl Fleet {
                 self.let_go(&server.route.server, server.next.take());
                 applied.connect.push(server.route.clone());
             }
+            if server.before.as_ref().is_some_and(|before| before.tools != server.route.tools) {
+                self.own.borrow_mut().read_again(&server.route.server, &server.route.tools);
+            }
             server.offer_anew();
             servers.insert(server.route.server.clone(), server);
         }
@@ -159,6 +170,7 @@ impl Fleet {
         s.next.take_if(|next| Rc::ptr_eq(next, link));
         if s.serving.as_ref().is_some_and(|serving| Rc::ptr_eq(&serving.link, link)) {
             s.cease();
+            self.own.borrow_mut().forget(server);
             drop(servers);
             self.bump();
         }
@@ -182,7 +194,11 @@ impl Fleet {
         let (offer, warnings) = Offer::read(&s.route, payload)?;
         s.next.take_if(|next| Rc::ptr_eq(next, link));
         let before = s.serving.replace(Serving { link: link.clone(), offer });
-        self.let_go(server, before.map(|before| before.link).filter(|before| !Rc::ptr_eq(before, link)));
+        let replaced = before.map(|before| before.link).filter(|before| !Rc::ptr_eq(before, link));
+        if replaced.is_some() {
+            self.own.borrow_mut().forget(server);
+        }
+        self.let_go(server, replaced);
         drop(servers);
         self.bump();
         Ok(warnings)
@@ -267,6 +283,9 @@ impl Fleet {
     fn retire(&self, server: &mut Server) {
         self.let_go(&server.route.server, server.next.take());
         let link = server.cease();
+        if link.is_some() {
+            self.own.borrow_mut().forget(&server.route.server);
+        }
         self.let_go(&server.route.server, link);
     }
 
@@ -387,19 +406,73 @@ impl Fleet {
         {
             return view.clone();
         }
+        let view = Rc::new(self.build(scope, &Own::new()));
+        self.views.borrow_mut().insert(scope.clone(), (revision, view.clone()));
+        view
+    }
+
+    /// The same for one session, whose own instances may offer something else.
+    pub(crate) fn view_of(&self, scope: &Scope, session: SessionKey) -> Rc<View> {
+        let own = self.own.borrow().of(session, |server| self.shows(scope, server));
+        if own.is_empty() {
+            return self.view(scope);
+        }
+        let revision = self.revision.get();
+        let known = self.own.borrow().view(scope, &own, revision);
+        known.unwrap_or_else(|| {
+            let view = Rc::new(self.build(scope, &own));
+            self.own.borrow_mut().keep_view(scope, &own, revision, &view);
+            view
+        })
+    }
+
+    fn build(&self, scope: &Scope, own: &Own) -> View {
+        let own_of = |name: &ServerName| own.iter().find(|(server, _)| server == name).map(|(_, own)| &own.catalogue);
         let mut parts: Vec<(ServerName, Arc<ServerCatalogue>)> = self
             .servers
             .borrow()
             .iter()
             .filter(|(name, _)| self.shows(scope, name))
-            .filter_map(|(name, s)| Some((name.clone(), s.listed()?.clone())))
+            .filter_map(|(name, s)| Some((name.clone(), own_of(name).or_else(|| s.listed())?.clone())))
             .collect();
         if self.shows(scope, &self.builtin.0) {
             parts.push(self.builtin.clone());
         }
-        let view = Rc::new(View::build(scope.naming(), &parts));
-        self.views.borrow_mut().insert(scope.clone(), (revision, view.clone()));
-        view
+        View::build(scope.naming(), &parts)
+    }
+
+    /// The instance of a session offers this; nothing: what all are offered.
+    pub(crate) fn set_own(
+        &self,
+        server: &ServerName,
+        link: &Rc<Link>,
+        session: SessionKey,
+        payload: Bytes,
+    ) -> Result<(), OwnError> {
+        let servers = self.servers.borrow();
+        let serving = |s: &&Server| s.serving.as_ref().is_some_and(|serving| Rc::ptr_eq(&serving.link, link));
+        match servers.get(server).filter(serving) {
+            Some(s) => self.own.borrow_mut().set(server, &s.route.tools, session, payload),
+            None => Ok(()),
+        }
+    }
+
+    /// Servers with an instance for each session that were not asked yet what they show this one.
+    pub(crate) fn unmet(&self, scope: &Scope, session: SessionKey) -> Vec<(ServerName, Rc<Link>)> {
+        let mut links = self.links(scope);
+        let own = self.own.borrow();
+        links.retain(|(server, link)| link.is_per_session() && !own.has_met(server, session));
+        links
+    }
+
+    /// One was asked.
+    pub(crate) fn meets(&self, server: &ServerName, session: SessionKey) {
+        self.own.borrow_mut().meets(server, session);
+    }
+
+    /// A session is over.
+    pub(crate) fn release(&self, session: SessionKey) {
+        self.own.borrow_mut().release(session);
     }
 
     /// Waits until it is known of every server that the endpoint shows what it offers, or that it cannot be known: for a

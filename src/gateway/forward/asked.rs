@@ -123,7 +123,7 @@ impl Forward<'_> {
                     if let Destination::Link(now) = fleet.destination(self.server.as_str()) {
                         link = now;
                     }
-                    let (payload, meta_at) = self.payload_for(&link, Some(&retry));
+                    let (payload, meta_at) = self.payload_with(Some(&retry));
                     link.call(self.method.clone(), &payload, meta_at, self.context(&link)).await
                 }
             };

@@ -123,7 +123,9 @@ impl<'a> Forward<'a> {
                 }
             }
             retry => {
-                let (payload, meta_at) = self.payload_for(&link, retry.as_ref());
+                // Only a server of 2026-07-28 knows what a client brings.
+                let retry = retry.as_ref().filter(|_| link.traits().era == ServerEra::Modern);
+                let (payload, meta_at) = self.payload_with(retry);
                 let call = link.call(self.method.clone(), &payload, meta_at, self.context(&link)).await;
                 let Some(call) = call else {
                     return self.turned_away(unavailable(&self.server, "worker_gone", None));
@@ -136,13 +138,13 @@ impl<'a> Forward<'a> {
             Turn::NeedsInput(need) => match self.exchange.caller.session() {
                 // In a box of its own: calls that never need it must not carry its state.
                 Some(session) => match Box::pin(self.ask(link.clone(), session, need)).await {
-                    Ok(answer) => self.answered(&link, answer, rewrite),
+                    Ok(answer) => self.answered(answer, rewrite),
                     Err(Stuck::Cancelled) => (Outcome::Cancelled, None),
                     Err(stuck) => (Outcome::Error, Some(self.stuck(&stuck))),
                 },
                 None => self.send_away(need),
             },
-            Turn::Over(answer) => self.answered(&link, answer, rewrite),
+            Turn::Over(answer) => self.answered(answer, rewrite),
         };
         let (outcome, reply) = match (&self.exchange.caller, reply) {
             (Caller::Visitor(visitor), Some(reply)) => self.for_visitor(visitor, &link, outcome, reply),
@@ -158,17 +160,18 @@ impl<'a> Forward<'a> {
         (outcome, reply)
     }
 
-    fn answered(&self, link: &Link, answer: Answer, rewrite: ResultRewrite) -> (Outcome, Option<Reply>) {
-        let lower = link.traits().era == ServerEra::Modern && self.exchange.caller.session().is_some();
+    fn answered(&self, answer: Answer, rewrite: ResultRewrite) -> (Outcome, Option<Reply>) {
+        // Of a server of both eras, each session's instance has its own.
+        let lower = |era| era == ServerEra::Modern && self.exchange.caller.session().is_some();
         match answer {
-            Answer::Result(result) => {
+            Answer::Result(result, era) => {
                 let result = self.outbound(result, rewrite);
-                let result = if lower { lowered(result) } else { result };
+                let result = if lower(era) { lowered(result) } else { result };
                 (Outcome::Result, Some(Reply::Result(result)))
             }
-            Answer::Error(error) => {
+            Answer::Error(error, era) => {
                 let error = self.outbound(error, rewrite::error);
-                let reply = if lower { self.lowered_error(error) } else { Reply::Error(error) };
+                let reply = if lower(era) { self.lowered_error(error) } else { Reply::Error(error) };
                 (Outcome::Error, Some(reply))
             }
             Answer::Cancelled => (Outcome::Cancelled, None),
@@ -192,23 +195,24 @@ impl<'a> Forward<'a> {
         if link.is_per_session() || link.traits().era == ServerEra::Modern || caller.session().is_none() {
             context.log_level = caller.level().map(|level| level.as_str().to_owned());
         }
+        context.client = caller.session().map(|session| session.key());
         if link.traits().asks || link.is_per_session() {
             context.client_capabilities = Some(caller.capabilities());
-            context.client = caller.session().map(|session| session.key());
+            context.client_info = caller.info();
         }
         context
     }
 
     /// The payload, and where its `_meta` begins: what a server of 2026-07-28 asked a client to bring is part of it.
-    fn payload_for(&self, link: &Link, retry: Option<&Retry>) -> (Cow<'_, [u8]>, usize) {
+    fn payload_with(&self, retry: Option<&Retry>) -> (Cow<'_, [u8]>, usize) {
         match retry {
-            Some(retry) if link.traits().era == ServerEra::Modern => {
+            Some(retry) => {
                 let (params, meta) = self.payload.split_at(self.meta_at);
                 let params = retry.put_back(params);
                 let meta_at = params.len();
                 (Cow::Owned([&params, meta].concat()), meta_at)
             }
-            Some(_) | None => (Cow::Borrowed(&self.payload), self.meta_at),
+            None => (Cow::Borrowed(&self.payload), self.meta_at),
         }
     }
 

@@ -97,11 +97,12 @@ impl Place {
 
     /// Opens a session for this caller.
     pub(super) fn open_session(&self, hello: Hello) -> Result<Rc<Session>, Refusal> {
-        let Hello { version, client } = hello;
+        let Hello { version, client, declaration } = hello;
         let (scope, principal) = (self.scope.clone(), self.principal.clone());
         let limits = Limits::of(&self.gateway.settings());
         let opened = self.gateway.sessions.open(scope, principal, version, client, limits, Instant::now());
         let session = self.opened(opened.map_err(Refusal::busy)?);
+        session.set_declaration(declaration);
         self.gateway.remember(&session);
         Ok(session)
     }

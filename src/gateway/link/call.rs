@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use bytes::Bytes;
-use mcproxy_ipc::data::GatewayToWorker;
+use mcproxy_ipc::data::{GatewayToWorker, ServerEra};
 
 use super::{Link, Park};
 use crate::gateway::queue::Queue;
@@ -38,10 +38,10 @@ pub(crate) enum Turn {
 /// How a call ended.
 #[derive(Debug)]
 pub(crate) enum Answer {
-    /// The server's result.
-    Result(Bytes),
-    /// An error object: the server's, or the worker's about it.
-    Error(Bytes),
+    /// The server's result, and of which era it is.
+    Result(Bytes, ServerEra),
+    /// An error object: the server's, of that era, or the worker's about it.
+    Error(Bytes, ServerEra),
     /// The client gave the call up and wants no answer.
     Cancelled,
     /// The worker went away without a word.

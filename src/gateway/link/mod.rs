@@ -58,6 +58,8 @@ pub(crate) enum News {
     ListChanged(ListKind, Option<SessionKey>),
     /// A notification that no specification names, with its params; the same.
     Notification(String, Bytes, Option<SessionKey>),
+    /// What the instance of one session offers; nothing when that is what all are offered.
+    OwnCatalogue(Bytes, SessionKey),
     /// A log line that belongs to no call; for one session only when the server has an instance for each.
     Log(Bytes, Option<SessionKey>),
     /// A subscribed resource changed; the same.
@@ -78,7 +80,8 @@ struct Waiter {
 /// Whose call it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Asker {
-    Client,
+    /// Of this session, if it is of one.
+    Client(Option<SessionKey>),
     /// Nothing that happens in it concerns a client.
     Ourselves,
 }
@@ -194,6 +197,15 @@ impl Link {
         self.tell(method::SET_LEVEL, params, None).await;
     }
 
+    /// A session is about to list what the server offers. Whether the worker knows what it has to show, and has shown it.
+    pub(crate) async fn meet(self: &Rc<Self>, context: CallContext) -> bool {
+        let id = self.mint();
+        match self.send(id, GatewayToWorker::Meet { id, context }, &[], Asker::Ourselves).await {
+            Some(call) => matches!(call.wait(|_| ()).await, Turn::Over(Answer::Result(..))),
+            None => false,
+        }
+    }
+
     /// The client of a session works in other directories than before: for its instance there.
     pub(crate) fn roots_changed(self: &Rc<Self>, session: SessionKey) {
         let link = self.clone();
@@ -232,8 +244,9 @@ impl Link {
         context: CallContext,
     ) -> Option<Call> {
         let id = self.mint();
+        let client = context.client;
         let message = GatewayToWorker::Call { id, method: method.into(), meta_at, context };
-        self.send(id, message, payload, Asker::Client).await
+        self.send(id, message, payload, Asker::Client(client)).await
     }
 
     fn mint(&self) -> u64 {
@@ -276,11 +289,11 @@ impl Link {
 
     fn receive(self: &Rc<Self>, message: WorkerToGateway, payload: Bytes, on_news: &mut impl FnMut(News)) {
         match message {
-            WorkerToGateway::Done { id, outcome } => self.settle(
+            WorkerToGateway::Done { id, outcome, era } => self.settle(
                 id,
                 Turn::Over(match outcome {
-                    Outcome::Result => Answer::Result(payload),
-                    Outcome::Error => Answer::Error(payload),
+                    Outcome::Result => Answer::Result(payload, era),
+                    Outcome::Error => Answer::Error(payload, era),
                 }),
             ),
             WorkerToGateway::NeedsInput { id, resumption } => {
@@ -315,7 +328,7 @@ impl Link {
             }
             WorkerToGateway::Log { id: None, session: Some(session) } => on_news(News::Log(payload, Some(session))),
             WorkerToGateway::Log { id: None, session: None } => match self.only_call() {
-                // A log line carries no link to a call; with exactly one under way there is no doubt whose it is.
+                // A log line carries no link to a call; with one under way, or those of one session, it is clear whose it is.
                 Some(id) => {
                     self.report(id, CallEvent::LikelyLog(payload));
                 }
@@ -333,9 +346,12 @@ impl Link {
             }
             WorkerToGateway::Updated { session } => on_news(News::Updated(payload, session)),
             WorkerToGateway::PageDone { session } => on_news(News::PageDone(payload, session)),
-            WorkerToGateway::Catalogue { traits, .. } => {
+            WorkerToGateway::Catalogue { traits, session, .. } => {
                 self.traits.set(traits);
-                on_news(News::Catalogue(payload));
+                on_news(match session {
+                    Some(session) => News::OwnCatalogue(payload, session),
+                    None => News::Catalogue(payload),
+                });
             }
         }
     }
@@ -387,11 +403,18 @@ impl Link {
         }
     }
 
-    /// The only call of a client that is under way. There are few others.
+    /// The only call of a client that is under way, or the last of those of one session if there are no others.
     fn only_call(&self) -> Option<u64> {
         let waiters = self.waiters.borrow();
-        let mut ids = waiters.iter().filter(|(_, waiter)| waiter.asker == Asker::Client).map(|(id, _)| *id);
-        ids.next().filter(|_| ids.next().is_none())
+        let calls = || {
+            waiters.iter().filter_map(|(id, waiter)| match waiter.asker {
+                Asker::Client(session) => Some((*id, session)),
+                Asker::Ourselves => None,
+            })
+        };
+        let (last, session) = calls().max_by_key(|(id, _)| *id)?;
+        let is_clear = calls().all(|(id, of)| id == last || (of.is_some() && of == session));
+        is_clear.then_some(last)
     }
 }
 

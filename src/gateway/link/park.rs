@@ -80,8 +80,9 @@ impl Park {
     pub(crate) async fn resume(mut self, answers: &[u8], context: CallContext) -> Option<Call> {
         self.resumed = true;
         let id = self.link.mint();
+        let client = context.client;
         let message = GatewayToWorker::Resume { id, handle: self.handle, context };
-        self.link.send(id, message, answers, Asker::Client).await
+        self.link.send(id, message, answers, Asker::Client(client)).await
     }
 }
 

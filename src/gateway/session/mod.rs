@@ -19,8 +19,9 @@ pub(crate) use self::calls::CallRefused;
 use self::{calls::Calls, questions::Questions};
 use super::{
     archive::Archive,
-    catalogue::{Changes, View},
+    catalogue::{Changes, Outline},
     client::{Client, Features},
+    declaration::Declaration,
     event_id::EventId,
     input::Response,
     level::Level,
@@ -44,13 +45,18 @@ pub(crate) struct Session {
     pub(crate) calls: Calls,
     /// What its client can be asked for.
     features: Cell<Features>,
+    /// What servers are told of it, once somebody asks.
+    declaration: RefCell<Option<Rc<Declaration>>>,
     /// What it was asked and has not answered.
     pub(crate) questions: Questions,
     subscriptions: RefCell<HashSet<(ServerName, String)>>,
     stream: RefCell<Option<mpsc::Sender<Bytes>>>,
     missed: Cell<Changes>,
     /// What its lists were when it was last told about them.
-    seen: RefCell<Option<Rc<View>>>,
+    seen: Cell<Option<Outline>>,
+    /// How many of its requests wait to know what instances of its own offer; it is told that its lists are other than before
+    /// by the answers.
+    meetings: Cell<u32>,
     /// Of Streamable HTTP.
     streams: Streams,
     last_used: Cell<Instant>,
@@ -86,6 +92,7 @@ impl Session {
     pub(crate) fn new(identity: Identity, version: ProtocolVersion, now: Instant) -> Self {
         Self {
             features: Cell::new(identity.client.features),
+            declaration: RefCell::default(),
             questions: Questions::default(),
             identity,
             version: Cell::new(version),
@@ -94,7 +101,8 @@ impl Session {
             subscriptions: RefCell::default(),
             stream: RefCell::default(),
             missed: Cell::default(),
-            seen: RefCell::default(),
+            seen: Cell::default(),
+            meetings: Cell::default(),
             streams: Streams::default(),
             last_used: Cell::new(now),
             over: Cell::new(false),
@@ -134,7 +142,16 @@ impl Session {
     /// What is to be kept of it for the next gateway, while it lives.
     pub(crate) fn note(&self) -> Option<Note> {
         let keep = self.identity.life == Life::Durable && !self.over.get();
-        keep.then(|| Note { level: self.level.get(), subscriptions: self.subscriptions() })
+        keep.then(|| {
+            let declaration = self.declaration();
+            // The session's id says the rest.
+            let is_more = *declaration != Declaration::of(self.client());
+            Note {
+                level: self.level.get(),
+                subscriptions: self.subscriptions(),
+                declaration: is_more.then(|| Declaration::clone(&declaration)),
+            }
+        })
     }
 
     /// It is over. Whether the next gateway has to be told.
@@ -160,6 +177,17 @@ impl Session {
     /// The same as with the version.
     pub(crate) fn set_features(&self, features: Features) {
         self.features.set(features);
+    }
+
+    /// What servers are told of its client.
+    pub(crate) fn declaration(&self) -> Rc<Declaration> {
+        let mut declaration = self.declaration.borrow_mut();
+        declaration.get_or_insert_with(|| Rc::new(Declaration::of(self.client()))).clone()
+    }
+
+    /// The same as with the version.
+    pub(crate) fn set_declaration(&self, declaration: Declaration) {
+        *self.declaration.borrow_mut() = Some(Rc::new(declaration));
     }
 
     /// How much it wants to hear, once it said so.
@@ -276,14 +304,27 @@ impl Session {
         }
     }
 
-    /// The client said `initialize`, and these are its lists.
-    pub(crate) fn begin_lists(&self, view: Rc<View>) {
-        *self.seen.borrow_mut() = Some(view);
+    /// The client said `initialize`, and this is what its lists look like.
+    pub(crate) fn begin_lists(&self, outline: Outline) {
+        self.seen.set(Some(outline));
     }
 
-    /// What its lists were until now. `None` before `initialize`.
-    pub(crate) fn replace_lists(&self, view: &Rc<View>) -> Option<Rc<View>> {
-        self.seen.borrow_mut().as_mut().map(|seen| std::mem::replace(seen, view.clone()))
+    /// What its lists looked like until now. `None` before `initialize`.
+    pub(crate) fn replace_lists(&self, outline: Outline) -> Option<Outline> {
+        let before = self.seen.get()?;
+        self.seen.set(Some(outline));
+        Some(before)
+    }
+
+    /// A request waits, until the result is dropped, for what instances of its own offer.
+    pub(crate) fn meet(&self) -> impl Drop + '_ {
+        self.meetings.set(self.meetings.get() + 1);
+        Meeting(&self.meetings)
+    }
+
+    /// Whether such requests wait.
+    pub(crate) fn is_meeting(&self) -> bool {
+        self.meetings.get() > 0
     }
 
     /// Tells the client which lists changed; without a stream it is told when it opens one.
@@ -342,6 +383,15 @@ impl Session {
     /// All of them.
     pub(crate) fn subscriptions(&self) -> Vec<(ServerName, String)> {
         self.subscriptions.borrow().iter().cloned().collect()
+    }
+}
+
+/// A request that waits for what instances of its session's own offer.
+struct Meeting<'a>(&'a Cell<u32>);
+
+impl Drop for Meeting<'_> {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
     }
 }
 

@@ -3,8 +3,8 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{start, start_with};
-use crate::support::{DEADLINE, Events, Modern, Proxy, Session, eventually, text};
+use super::{pid, start, start_with};
+use crate::support::{DEADLINE, Events, Modern, Proxy, Session, eventually, fixture, initialize, kill, text};
 
 async fn session(proxy: &Proxy, capabilities: Value) -> Session {
     Session::capable(&proxy.http, &proxy.url("/mcp"), capabilities).await
@@ -56,13 +56,84 @@ async fn every_sessions_instance_is_told_what_its_own_client_can_do() {
 }
 
 #[tokio::test]
-async fn what_a_server_offers_to_able_clients_only_is_listed_for_all() {
-    let proxy = start_with(&["--tools-by-capability"], json!({})).await;
-    for capabilities in [json!({}), json!({"elicitation": {}}), json!({"roots": {}})] {
-        let session = session(&proxy, capabilities).await;
-        told(&session).await;
-        assert!(session.tools().await.contains(&"a__elicit".to_owned()), "lists do not depend on who asks");
+async fn every_sessions_instance_hears_all_that_its_client_said_of_itself() {
+    let declared = json!({
+        "sampling": {"tools": {}, "context": {}}, "elicitation": {"form": {}, "url": {}}, "roots": {"listChanged": true},
+        "experimental": {"x/y": {}},
+        "extensions": {"io.modelcontextprotocol/ui": {"mimeTypes": ["text/html;profile=mcp-app"]}},
+    });
+    for flags in [&[][..], &["--era", "modern"], &["--era", "dual"]] {
+        let proxy = start_with(flags, json!({})).await;
+        let session = session(&proxy, declared.clone()).await;
+        assert_eq!(told(&session).await, declared, "{flags:?}");
+        let client: Value = serde_json::from_str(&session.say("a__client", json!({})).await).expect("JSON");
+        assert_eq!(client["name"], initialize("2025-11-25")["params"]["clientInfo"]["name"], "{flags:?}");
     }
+}
+
+#[tokio::test]
+async fn what_a_client_said_of_itself_outlives_the_gateway() {
+    let proxy = start(json!({})).await;
+    let declared = json!({"extensions": {"io.modelcontextprotocol/ui": {}}});
+    let session = session(&proxy, declared.clone()).await;
+    kill(proxy.status().await.gateway_pid());
+    eventually("another gateway answers", DEADLINE, async || {
+        let other = proxy.try_status().await?.gateway.is_some_and(|gateway| gateway.restarts > 0);
+        (other && proxy.http.get(proxy.url("/healthz")).send().await.is_ok()).then_some(())
+    })
+    .await;
+    assert_eq!(told(&session).await, declared);
+}
+
+#[tokio::test]
+async fn a_shared_server_is_told_of_the_extensions_that_are_listed() {
+    let mut entry = fixture("a", &[]);
+    entry["clientFeatures"] = json!(["roots", "io.modelcontextprotocol/ui"]);
+    let proxy = Proxy::start(json!({"servers": [entry]})).await;
+    let ui = json!({"io.modelcontextprotocol/ui": {"mimeTypes": ["text/html;profile=mcp-app"]}});
+    let session = session(&proxy, json!({})).await;
+    assert_eq!(told(&session).await, json!({"roots": {}, "extensions": ui}));
+}
+
+#[tokio::test]
+async fn a_server_of_both_eras_is_spoken_to_as_its_own_client_speaks() {
+    let proxy = start_with(&["--era", "dual"], json!({})).await;
+    let client = Modern::new(&proxy.http, &proxy.url("/mcp"));
+    let session = session(&proxy, json!({})).await;
+    for _ in 0..2 {
+        assert_eq!(session.say("a__era", json!({})).await, "legacy");
+        assert_eq!(client.say("a__era", json!({})).await, "modern");
+    }
+    assert_ne!(pid(&session).await.to_string(), client.say("a__pid", json!({})).await);
+    let other = self::session(&proxy, json!({"roots": {}})).await;
+    assert_eq!(other.say("a__era", json!({})).await, "legacy");
+    // One that knows 2026-07-28 only has nothing else for anybody.
+    let proxy = start_with(&["--era", "modern"], json!({})).await;
+    let sessions = (self::session(&proxy, json!({})).await, self::session(&proxy, json!({})).await);
+    assert_eq!(sessions.0.say("a__era", json!({})).await, "modern");
+    assert_eq!(sessions.1.say("a__era", json!({})).await, "modern");
+    // What is configured counts.
+    let proxy = start_with(&["--era", "dual"], json!({"era": "modern"})).await;
+    assert_eq!(self::session(&proxy, json!({})).await.say("a__era", json!({})).await, "modern");
+}
+
+#[tokio::test]
+async fn what_a_server_offers_to_able_clients_only_is_listed_for_sessions_of_such_clients_and_for_all_without_one() {
+    let proxy = start_with(&["--tools-by-capability"], json!({})).await;
+    let tool = "a__elicit".to_owned();
+    for (capabilities, expected) in
+        [(json!({}), false), (json!({"elicitation": {}}), true), (json!({"roots": {}}), false)]
+    {
+        let session = session(&proxy, capabilities.clone()).await;
+        assert_eq!(session.tools().await.contains(&tool), expected, "before its first call: {capabilities}");
+        told(&session).await;
+        assert_eq!(session.tools().await.contains(&tool), expected, "{capabilities}");
+    }
+    let client = Modern::new(&proxy.http, &proxy.url("/mcp"));
+    let listed = client.result("tools/list", json!({})).await;
+    let names: Vec<&str> =
+        listed["tools"].as_array().expect("a list").iter().filter_map(|t| t["name"].as_str()).collect();
+    assert!(names.contains(&"a__elicit"), "lists do not depend on who asks");
 }
 
 #[tokio::test]

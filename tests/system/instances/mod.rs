@@ -4,6 +4,7 @@ mod bounds;
 mod capabilities;
 mod isolation;
 mod life;
+mod lists;
 
 use serde_json::{Value, json};
 

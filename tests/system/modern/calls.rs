@@ -68,7 +68,7 @@ async fn a_request_tells_the_server_whose_it_is() {
     session.request("logging/setLevel", json!({"level": "warning"})).await;
     let said: Value = serde_json::from_str(&session.say("m__request", json!({})).await).expect("JSON");
     let meta = &said["_meta"];
-    assert_eq!(meta[format!("{RESERVED}clientInfo")]["name"], "mcproxy", "{meta}");
+    assert_eq!(meta[format!("{RESERVED}clientInfo")]["name"], "system-test", "{meta}");
     assert_eq!(meta[format!("{RESERVED}logLevel")], "warning", "{meta}");
     assert!(meta[format!("{RESERVED}clientCapabilities")]["sampling"].is_object(), "{meta}");
 }

@@ -18,8 +18,8 @@ pub(crate) use events::Events;
 pub(crate) use legacy::LegacySession;
 pub(crate) use modern::Modern;
 pub(crate) use process::{
-    Finished, descriptors, is_alive, kill, limit_descriptors, peak_kib, processes_in, resident_kib, run, signal,
-    terminate,
+    Finished, descriptors, is_alive, kill, limit_descriptors, peak_kib, processes_in, resident_kib, run, run_within,
+    signal, terminate,
 };
 pub(crate) use proxy::{Proxy, binary, fixture, supervisor};
 pub(crate) use raw::{End, Raw};

@@ -15,6 +15,11 @@ pub(crate) struct Finished {
 
 /// Runs a command to its end, with this input.
 pub(crate) async fn run(command: &mut Command, input: &str) -> Finished {
+    run_within(std::time::Duration::from_secs(90), command, input).await
+}
+
+/// The same for one that takes long.
+pub(crate) async fn run_within(deadline: std::time::Duration, command: &mut Command, input: &str) -> Finished {
     let mut child = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -26,7 +31,7 @@ pub(crate) async fn run(command: &mut Command, input: &str) -> Finished {
     // A command that reads nothing may be gone before.
     let _ = stdin.write_all(input.as_bytes()).await;
     drop(stdin);
-    let output = within("a command ends", std::time::Duration::from_secs(90), child.wait_with_output()).await;
+    let output = within("a command ends", deadline, child.wait_with_output()).await;
     let output = output.expect("its output can be read");
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
     Finished { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }

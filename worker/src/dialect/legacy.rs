@@ -2,7 +2,7 @@
 //!
 //! The client capabilities that are declared are those of its configuration; what it asks for beyond them is refused.
 
-use mcproxy_ipc::ClientFeatures;
+use mcproxy_ipc::{ClientDeclaration, ClientFeatures};
 use mcproxy_mcp::{
     ErrorCode, LATEST, ListKind, ProtocolVersion, RawObject, RawValue, RequestId, error_object, json_string, meta,
     method, write_error_response, write_notification, write_request, write_response,
@@ -10,7 +10,7 @@ use mcproxy_mcp::{
 
 use super::{
     introduction::Introduction,
-    line::{self, BadPayload, end_line},
+    line::{self, BadPayload, OWN_INFO, declared_extensions, end_line},
 };
 
 /// What a server says in answer to `initialize`.
@@ -20,19 +20,22 @@ pub(crate) struct Greeting<'a> {
     pub(crate) about: Introduction<'a>,
 }
 
-/// Opens the session.
-pub(crate) fn initialize(out: &mut Vec<u8>, id: u64, features: ClientFeatures) {
+/// Opens the session, in which the server hears this of its client.
+pub(crate) fn initialize(out: &mut Vec<u8>, id: u64, client: &ClientDeclaration) {
     let start = out.len();
-    let params = format!(
-        r#"{{"protocolVersion":"{LATEST}","capabilities":{},"clientInfo":{{"name":"mcproxy","version":"{}"}}}}"#,
-        capabilities(features),
-        env!("CARGO_PKG_VERSION")
-    );
+    let ClientDeclaration { capabilities, info } = client;
+    let info = info.as_deref().unwrap_or(OWN_INFO);
+    let params = format!(r#"{{"protocolVersion":"{LATEST}","capabilities":{capabilities},"clientInfo":{info}}}"#);
     write_request(out, &id.into(), method::INITIALIZE, &params);
     end_line(out, start);
 }
 
-fn capabilities(features: ClientFeatures) -> String {
+/// What a server is told that serves clients of whom nothing is known but this.
+pub(crate) fn declaration(features: ClientFeatures, extensions: &[String]) -> ClientDeclaration {
+    ClientDeclaration { capabilities: capabilities(features, extensions), info: None }
+}
+
+fn capabilities(features: ClientFeatures, extensions: &[String]) -> String {
     let mut members = Vec::new();
     match (features.sampling, features.sampling_tools, features.sampling_context) {
         (false, _, _) => {}
@@ -53,6 +56,8 @@ fn capabilities(features: ClientFeatures) -> String {
         (true, false) => members.push(r#""roots":{}"#),
         (true, true) => members.push(r#""roots":{"listChanged":true}"#),
     }
+    let extensions = declared_extensions(extensions);
+    members.extend(extensions.as_deref());
     format!("{{{}}}", members.join(","))
 }
 

@@ -12,6 +12,21 @@ pub(crate) struct BadPayload;
 /// `_meta` keys with this prefix are the protocol's own.
 const RESERVED_META: &str = "io.modelcontextprotocol/";
 
+/// Who we are, as `clientInfo`.
+pub(super) const OWN_INFO: &str = concat!(r#"{"name":"mcproxy","version":""#, env!("CARGO_PKG_VERSION"), r#""}"#);
+/// MCP Apps (SEP-1865): clients say which kinds of pages they show.
+const APPS: (&str, &str) = ("io.modelcontextprotocol/ui", r#"{"mimeTypes":["text/html;profile=mcp-app"]}"#);
+
+/// The member `extensions` of a client's capabilities that has these; `None`: none.
+pub(super) fn declared_extensions(identifiers: &[String]) -> Option<String> {
+    let settings = |identifier: &str| if identifier == APPS.0 { APPS.1 } else { "{}" };
+    let members: Vec<String> = identifiers
+        .iter()
+        .map(|identifier| format!("{}:{}", json_string(identifier).get(), settings(identifier)))
+        .collect();
+    (!members.is_empty()).then(|| format!("\"extensions\":{{{}}}", members.join(",")))
+}
+
 /// Makes one line of what was written from `start` on. Line breaks in foreign JSON stand between tokens only, where a
 /// space means the same.
 pub(super) fn end_line(out: &mut Vec<u8>, start: usize) {

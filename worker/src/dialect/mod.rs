@@ -14,11 +14,19 @@ use mcproxy_mcp::ListKind;
 
 pub(crate) use self::{introduction::Introduction, line::BadPayload};
 
-/// Asks for a page of a list; `cursor` is a JSON string.
-pub(crate) fn list(era: ServerEra, out: &mut Vec<u8>, id: u64, kind: ListKind, cursor: Option<&str>) {
+/// Asks for a page of a list; `cursor` is a JSON string. `extensions`: those that clients are said to have, where the server
+/// has not heard of that before.
+pub(crate) fn list(
+    era: ServerEra,
+    out: &mut Vec<u8>,
+    id: u64,
+    kind: ListKind,
+    cursor: Option<&str>,
+    extensions: &[String],
+) {
     match era {
         ServerEra::Legacy => legacy::list(out, id, kind, cursor),
-        ServerEra::Modern => modern::list(out, id, kind, cursor),
+        ServerEra::Modern => modern::list(out, id, kind, cursor, extensions),
     }
 }
 

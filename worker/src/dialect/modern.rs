@@ -5,13 +5,14 @@ use std::sync::LazyLock;
 
 use mcproxy_ipc::data::CallContext;
 use mcproxy_mcp::{
-    ListKind, ProtocolVersion, RawArray, RawObject, RawValue, RequestId, json_string, meta, method, write_request,
+    ListKind, ProtocolVersion, RawArray, RawObject, RawValue, RequestId, json_string, meta, method, object_body,
+    write_request,
 };
 use memchr::memmem::Finder;
 
 use super::{
     introduction::Introduction,
-    line::{self, BadPayload, end_line},
+    line::{self, BadPayload, OWN_INFO, declared_extensions, end_line},
 };
 
 /// What is spoken here.
@@ -54,10 +55,19 @@ pub(crate) fn ping(out: &mut Vec<u8>, id: u64) {
     own_request(out, id, method::DISCOVER, "");
 }
 
-/// Asks for a page of a list; `cursor` is a JSON string.
-pub(crate) fn list(out: &mut Vec<u8>, id: u64, kind: ListKind, cursor: Option<&str>) {
+/// Asks for a page of a list; `cursor` is a JSON string. `extensions`: those that clients are said to have.
+pub(crate) fn list(out: &mut Vec<u8>, id: u64, kind: ListKind, cursor: Option<&str>, extensions: &[String]) {
+    let start = out.len();
     let cursor = cursor.map(|cursor| format!("\"cursor\":{cursor},")).unwrap_or_default();
-    own_request(out, id, kind.method(), &cursor);
+    let params = match declared_extensions(extensions) {
+        None => own_params(OWN_CAPABILITIES, &cursor),
+        Some(extensions) => {
+            let rest = object_body(OWN_CAPABILITIES).unwrap_or_default();
+            own_params(&format!("{{{rest},{extensions}}}"), &cursor)
+        }
+    };
+    write_request(out, &id.into(), kind.method(), &params);
+    end_line(out, start);
 }
 
 /// Asks to be told what changes.
@@ -87,11 +97,13 @@ pub(crate) fn call(
     context: &CallContext,
 ) -> Result<(), BadPayload> {
     line::call(out, id, method, payload, |out, callers| {
-        let info = callers.get(meta::CLIENT_INFO).map(RawValue::get);
+        let info = callers.get(meta::CLIENT_INFO).map(RawValue::get).or(context.client_info.as_deref());
         let capabilities = context.client_capabilities.as_deref().unwrap_or("{}");
         out.extend_from_slice(claim(info, capabilities).as_bytes());
         out.push(b',');
-        if let Some(level) = &context.log_level {
+        // To a client that begins with `initialize` and states no wish, a server sends what it has to say.
+        let default = context.client.map(|_| "debug");
+        if let Some(level) = context.log_level.as_deref().or(default) {
             out.extend_from_slice(format!("\"{}\":{},", meta::LOG_LEVEL, json_string(level).get()).as_bytes());
         }
     })
@@ -110,13 +122,11 @@ fn own_params(capabilities: &str, members: &str) -> String {
 
 /// The members of `_meta` that every request must have; without `info` it is made by us.
 fn claim(info: Option<&str>, capabilities: &str) -> String {
-    static OURS: LazyLock<String> =
-        LazyLock::new(|| format!("{{\"name\":\"mcproxy\",\"version\":\"{}\"}}", env!("CARGO_PKG_VERSION")));
     format!(
         "\"{}\":\"{VERSION}\",\"{}\":{},\"{}\":{capabilities}",
         meta::PROTOCOL_VERSION,
         meta::CLIENT_INFO,
-        info.unwrap_or(&OURS),
+        info.unwrap_or(OWN_INFO),
         meta::CLIENT_CAPABILITIES,
     )
 }
@@ -179,7 +189,7 @@ mod tests {
         let requests = [
             written(|out| probe(out, 1)),
             written(|out| ping(out, 1)),
-            written(|out| list(out, 1, ListKind::Tools, Some("\"c\""))),
+            written(|out| list(out, 1, ListKind::Tools, Some("\"c\""), &[])),
             written(|out| {
                 listen(out, 1, Announcements { tools: true, ..Announcements::default() }, ["a:b"].into_iter())
             }),
@@ -190,6 +200,18 @@ mod tests {
             assert_eq!(meta_of(&request, meta::CLIENT_INFO)["name"], "mcproxy", "{request}");
             assert!(meta_of(&request, meta::CLIENT_CAPABILITIES).is_object(), "{request}");
         }
+    }
+
+    #[test]
+    fn what_is_listed_is_for_clients_that_have_the_extensions_that_are_allowed() {
+        let extensions = ["io.modelcontextprotocol/ui".to_owned(), "com.example/x".to_owned()];
+        let request = written(|out| list(out, 1, ListKind::Tools, None, &extensions));
+        let expected = serde_json::json!({
+            "sampling": {}, "elicitation": {"form": {}, "url": {}}, "roots": {}, "extensions": {
+                "io.modelcontextprotocol/ui": {"mimeTypes": ["text/html;profile=mcp-app"]}, "com.example/x": {},
+            },
+        });
+        assert_eq!(meta_of(&request, meta::CLIENT_CAPABILITIES), expected);
     }
 
     #[test]
@@ -216,6 +238,24 @@ mod tests {
             meta::CLIENT_INFO: {"name": "theirs"}, meta::CLIENT_CAPABILITIES: {"sampling": {}},
         });
         assert_eq!(request["params"]["_meta"], expected);
+    }
+
+    #[test]
+    fn a_client_of_a_session_hears_log_lines_unless_it_wants_fewer_and_is_named_as_it_named_itself() {
+        let mut context = CallContext {
+            client: Some(mcproxy_ipc::SessionKey([1; 16])),
+            client_info: Some(r#"{"name":"host","version":"1"}"#.to_owned()),
+            ..CallContext::default()
+        };
+        let told = |context: &CallContext| {
+            let request = written(|out| call(out, 9, "tools/call", (b"{}", b""), context).expect("fits"));
+            (meta_of(&request, meta::LOG_LEVEL), meta_of(&request, meta::CLIENT_INFO))
+        };
+        let host = serde_json::json!({"name": "host", "version": "1"});
+        assert_eq!(told(&context), ("debug".into(), host.clone()));
+        context.log_level = Some("error".to_owned());
+        assert_eq!(told(&context), ("error".into(), host));
+        assert_eq!(told(&CallContext::default()).0, serde_json::Value::Null, "a request that stands for itself");
     }
 
     #[test]

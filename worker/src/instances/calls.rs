@@ -1,22 +1,23 @@
 //! What the gateway says, and which instance it is for.
 
-use std::{borrow::Cow, time::Instant};
+use std::{borrow::Cow, rc::Rc, time::Instant};
 
 use bytes::Bytes;
 use mcproxy_ipc::{
-    ClientFeatures, EndReason, Ended, SessionKey,
-    data::{CallContext, GatewayToWorker, Outcome, WorkerToGateway},
+    ClientDeclaration, EndReason, Ended, SessionKey,
+    data::{CallContext, GatewayToWorker, Outcome, ServerEra, WorkerToGateway},
 };
 use mcproxy_mcp::{ErrorCode, ErrorObject, json_string, method};
 
 use super::{
+    face::Face,
     host::{Host, Running, UNIT},
     pool::{Number, Place},
     waiting::{Due, Held},
 };
 use crate::{
     link::Handed,
-    session::{TAIL_IN_ERRORS, allowed, features_of},
+    session::{TAIL_IN_ERRORS, allowed},
 };
 
 /// The number of calls of our own, whose answers concern nobody.
@@ -45,7 +46,8 @@ impl Host {
                     return self.refuse(id, ErrorCode::SERVER_UNAVAILABLE, message, "no_session");
                 };
                 let number = of_host(id, self.epoch);
-                let features = self.features(session, &context);
+                // One that has its instance needs no other.
+                let face = self.pool.instance_of(session).is_none().then(|| self.face(&context));
                 if let (Some(listed), Some(can)) = (self.spec.features, &mut context.client_capabilities) {
                     *can = allowed(can, listed);
                 }
@@ -54,8 +56,9 @@ impl Host {
                 let handed = Handed { message, payload, room: None };
                 let (begun, until) = (now, now + self.spec.timeouts.idle);
                 let call = Held { id, number, method, handed, level, wants_progress, begun, until, signs: 0 };
-                self.call((session, features), call, meta_at, now);
+                self.call(session, &face.unwrap_or(Face::Modern), call, meta_at, now);
             }
+            GatewayToWorker::Meet { id, context } => self.meet(id, &context, now),
             GatewayToWorker::Resume { id, handle, context } => self.resume(id, handle, context, payload),
             GatewayToWorker::Abandon { handle } => self.abandon(handle, now),
             GatewayToWorker::Cancel { id, reason } => self.cancel(id, reason, now),
@@ -67,25 +70,22 @@ impl Host {
         }
     }
 
-    /// What a session's instance is told that its client can do. Clients that are different each time are told apart when
-    /// they are asked.
-    fn features(&self, session: SessionKey, context: &CallContext) -> ClientFeatures {
-        let listed = self.full();
+    /// What a session's instance is to be like. Clients that are different each time are told apart when they are asked.
+    pub(super) fn face(&self, context: &CallContext) -> Face {
         match &context.client_capabilities {
-            // One that has its instance needs no other.
-            _ if self.pool.instance_of(session).is_some() => listed,
-            Some(capabilities) if context.client.is_some() => features_of(capabilities).within(listed),
-            Some(_) | None => listed,
+            Some(capabilities) if context.client.is_some() => Face::Legacy(Rc::new(ClientDeclaration {
+                capabilities: self
+                    .spec
+                    .features
+                    .map_or_else(|| capabilities.clone(), |listed| allowed(capabilities, listed)),
+                // Spare instances are started before anybody knows whose they will be.
+                info: context.client_info.clone().filter(|_| self.rules.prewarm == 0),
+            })),
+            Some(_) | None => Face::Modern,
         }
     }
 
-    fn call(
-        &mut self,
-        (session, features): (SessionKey, ClientFeatures),
-        mut call: Held,
-        meta_at: usize,
-        now: Instant,
-    ) {
+    fn call(&mut self, session: SessionKey, face: &Face, mut call: Held, meta_at: usize, now: Instant) {
         let id = call.id;
         if self.is_ending() {
             let message = format!("server `{}` is being stopped", self.spec.server);
@@ -101,7 +101,8 @@ impl Host {
         // Nothing that an instance would have to be started for: the next one is told what is in force then.
         let is_wish = matches!(&*call.method, method::SET_LEVEL | method::RESOURCES_UNSUBSCRIBE);
         if is_wish && self.pool.instance_of(session).is_none() {
-            return self.tell(WorkerToGateway::Done { id, outcome: Outcome::Result }, Bytes::from_static(b"{}"));
+            let done = WorkerToGateway::Done { id, outcome: Outcome::Result, era: ServerEra::Legacy };
+            return self.tell(done, Bytes::from_static(b"{}"));
         }
         let units = u32::try_from(payload.len() / UNIT + 1).unwrap_or(u32::MAX);
         let Ok(room) = self.room.clone().try_acquire_many_owned(units) else {
@@ -115,7 +116,7 @@ impl Host {
             self.pool.given_up(instance, now);
         }
         let mut actions = Vec::new();
-        let place = self.pool.place(session, features, now, &mut actions);
+        let place = self.pool.place(session, face, now, &mut actions);
         self.perform(actions);
         match place {
             Place::At(instance) => self.hand(instance, session, call),
@@ -181,6 +182,7 @@ impl Host {
     }
 
     fn cancel(&mut self, id: u64, reason: Option<String>, now: Instant) {
+        self.meetings.retain(|meeting| meeting.id != id);
         if self.waiting.cancel(id) {
             return;
         }
@@ -206,6 +208,7 @@ impl Host {
 
     fn release(&mut self, session: SessionKey) {
         self.memory.release(session);
+        self.offers.release(session);
         self.refuse_gone(session);
         let mut actions = Vec::new();
         self.pool.release(session, &mut actions);
@@ -236,7 +239,8 @@ impl Host {
     fn check_list(&mut self, method: Cow<'static, str>, session: Option<SessionKey>) {
         let own = session.and_then(|session| self.pool.instance_of(session));
         let own = own.and_then(|instance| self.running.get(&instance));
-        let asked = own.or_else(|| self.running.values().find(|running| running.is_measure()));
+        let measure = || self.running.iter().find(|(number, _)| self.is_measure(**number)).map(|(_, running)| running);
+        let asked = own.or_else(measure);
         let message = GatewayToWorker::CheckList { method: method.clone(), session };
         let handed = Handed { message, payload: Bytes::new(), room: None };
         if asked.is_none_or(|running| running.tended.calls.try_send(handed).is_err()) {
@@ -247,6 +251,7 @@ impl Host {
     /// The gateway is gone, and nobody waits for its calls.
     pub(super) fn give_up_calls(&mut self) {
         self.waiting.take_all();
+        self.meetings.clear();
         let now = Instant::now();
         for handle in self.parked.handles() {
             self.abandon(handle, now);
@@ -332,7 +337,7 @@ impl Host {
 
     pub(super) fn fail(&mut self, id: u64, error: &ErrorObject) {
         let payload = Bytes::copy_from_slice(error.to_raw().get().as_bytes());
-        self.tell(WorkerToGateway::Done { id, outcome: Outcome::Error }, payload);
+        self.tell(WorkerToGateway::Done { id, outcome: Outcome::Error, era: ServerEra::Legacy }, payload);
     }
 }
 

@@ -30,6 +30,7 @@ impl Host {
             idle.begin(Instant::now());
         }
         self.push_catalogue();
+        self.show_all();
     }
 
     pub(super) fn is_linked(&self) -> bool {
@@ -61,6 +62,7 @@ impl Host {
     pub(super) fn forget_gateway(&mut self) {
         (self.incoming, self.outgoing, self.deaf) = (None, None, false);
         self.out.clear();
+        self.offers.forget_told();
         self.give_up_calls();
     }
 

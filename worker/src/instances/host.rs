@@ -8,11 +8,9 @@ use std::{
 
 use bytes::Bytes;
 use mcproxy_ipc::{
-    CatalogueCounts, ClientFeatures, EndReason, Ended, FrameError, InstanceRules, Instances, Listener, LogRecord,
-    RunningInstances, ServerDescription, WorkerSpec,
-    control::WorkerToSupervisor,
-    data::{GatewayToWorker, ServerEra},
-    frame::MAX_PAYLOAD,
+    CatalogueCounts, ClientDeclaration, ClientFeatures, EndReason, Ended, FrameError, InstanceRules, Instances,
+    Listener, LogRecord, RunningInstances, ServerDescription, WorkerSpec, control::WorkerToSupervisor,
+    data::GatewayToWorker, frame::MAX_PAYLOAD,
 };
 use slog::{Logger, debug, warn};
 use tokio::{
@@ -23,17 +21,21 @@ use tokio::{
 
 use super::{
     HostPorts,
+    face::{Eras, Face},
+    meetings::Meeting,
     memory::Memory,
+    offers::Offers,
     parked::Parked,
     pool::{Action, End, Number, Pool},
     tend::{self, Tended, Told},
     waiting::Waiting,
 };
 use crate::{
+    dialect::legacy,
     incarnation::Order,
     keep::Keeper,
     link::{Envelope, Incoming, Outgoing, doorman},
-    session::Idle,
+    session::{Idle, features_of},
     tree::Tree,
 };
 
@@ -54,17 +56,10 @@ pub(super) struct Running {
     pub(super) flights: BTreeSet<u64>,
     /// A session has called it: from then on it is no measure of what the server offers.
     pub(super) touched: bool,
-    /// It was told of all that clients may be able to do: servers offer more to those who can do more, and one list is for all.
-    pub(super) is_full: bool,
+    /// What it offers, once it has said so.
+    pub(super) catalogue: Option<Bytes>,
     /// The log level it was told.
     pub(super) level: Option<String>,
-}
-
-impl Running {
-    /// Whether what it offers is what the server offers.
-    pub(super) fn is_measure(&self) -> bool {
-        self.is_full && !self.touched
-    }
 }
 
 /// What the server offers, and says of itself.
@@ -87,13 +82,15 @@ pub(super) struct Host {
     pub(super) waiting: Waiting,
     pub(super) memory: Memory,
     pub(super) offer: Offer,
+    /// What is offered to single sessions.
+    pub(super) offers: Offers,
+    /// Sessions that wait to know what they are offered.
+    pub(super) meetings: Vec<Meeting>,
     /// The connections of the gateway are counted, so that answers to an earlier one are told apart.
     pub(super) epoch: u16,
-    /// What the server speaks, as far as its instances have found out.
-    pub(super) era: ServerEra,
     pub(super) room: Arc<Semaphore>,
     pub(super) log: Logger,
-    max: usize,
+    pub(super) rules: InstanceRules,
     reports: mpsc::Sender<WorkerToSupervisor>,
     records: mpsc::Sender<LogRecord>,
     tree: Tree,
@@ -118,8 +115,8 @@ impl Host {
     /// With its first instance.
     pub(super) fn new(spec: WorkerSpec, rules: InstanceRules, ports: HostPorts) -> Self {
         let now = Instant::now();
-        let expected = spec.features.unwrap_or(ClientFeatures::LISTED);
-        let (pool, first) = Pool::new(rules, expected, now);
+        let full = legacy::declaration(spec.features.unwrap_or(ClientFeatures::LISTED), &spec.extensions);
+        let (pool, first, face) = Pool::new(rules, Eras::new(spec.era, full), now);
         let idle = spec.idle_timeout.map(|after| Idle::new(after, now));
         let keeper = spec.catalogue_file.clone().map(|file| Keeper::start(file, ports.log.clone()));
         let mut host = Self {
@@ -131,11 +128,12 @@ impl Host {
             waiting: Waiting::default(),
             memory: Memory::default(),
             offer: Offer::default(),
+            offers: Offers::default(),
+            meetings: Vec::new(),
             epoch: 0,
-            era: ServerEra::default(),
             room: Arc::new(Semaphore::new(ROOM)),
             log: ports.log,
-            max: rules.max,
+            rules,
             reports: ports.reports,
             records: ports.records,
             tree: ports.tree,
@@ -152,7 +150,7 @@ impl Host {
             keeper,
             end: None,
         };
-        host.start(first, expected);
+        host.start(first, &face);
         host
     }
 
@@ -162,6 +160,7 @@ impl Host {
             let now = Instant::now();
             self.settle(now);
             self.answer_due(now);
+            self.answer_meetings();
             self.advance(now);
             self.write_gateway();
             if self.tasks.is_empty() && self.end.is_some() {
@@ -225,9 +224,13 @@ impl Host {
     pub(super) fn perform(&mut self, actions: Vec<Action>) {
         for action in actions {
             match action {
-                Action::Start(number, features) => self.start(number, features),
+                Action::Start(number, face) => self.start(number, &face),
                 Action::Bound(number, session) => {
                     debug!(self.log, "instance belongs to a session"; "instance" => number);
+                    let catalogue = self.running.get(&number).and_then(|running| running.catalogue.clone());
+                    if let Some(catalogue) = catalogue {
+                        self.show_to(session, &catalogue);
+                    }
                     self.hand_over(number, session);
                 }
                 Action::Stop(number) => {
@@ -240,19 +243,21 @@ impl Host {
         }
     }
 
-    /// All that clients may be asked for.
-    pub(super) fn full(&self) -> ClientFeatures {
-        self.spec.features.unwrap_or(ClientFeatures::LISTED)
-    }
-
-    fn start(&mut self, number: Number, features: ClientFeatures) {
+    fn start(&mut self, number: Number, face: &Face) {
         // What concerns the server as a whole is looked after here.
         let own = WorkerSpec { idle_timeout: None, data_socket: None, catalogue_file: None, ..self.spec.clone() };
-        let spec = WorkerSpec { instances: Instances::OfOne, features: Some(features), ..own };
+        let client = ClientDeclaration::clone(&self.pool.eras().told(face));
+        let spec = WorkerSpec {
+            instances: Instances::OfOne,
+            features: Some(features_of(&client.capabilities)),
+            client: Some(client),
+            era: self.pool.eras().rule(face),
+            ..own
+        };
         let (news, records) = (self.news.0.clone(), self.records.clone());
         let tended = tend::spawn(number, spec, news, records, (self.tree.clone(), &self.log), &mut self.tasks);
-        let is_full = features == self.full();
-        let running = Running { tended, pid: None, flights: BTreeSet::new(), touched: false, is_full, level: None };
+        let running =
+            Running { tended, pid: None, flights: BTreeSet::new(), touched: false, catalogue: None, level: None };
         self.running.insert(number, running);
     }
 
@@ -325,7 +330,7 @@ impl Host {
 
     pub(super) fn report_instances(&self) {
         let pids = self.running.values().filter_map(|running| running.pid).collect();
-        self.report(WorkerToSupervisor::Instances(RunningInstances { pids, max: self.max }));
+        self.report(WorkerToSupervisor::Instances(RunningInstances { pids, max: self.rules.max }));
     }
 
     /// Whether the server counts as ready.
@@ -335,7 +340,7 @@ impl Host {
 
     /// How many instances there may be.
     pub(super) fn max(&self) -> usize {
-        self.max
+        self.rules.max
     }
 
     /// With the first instance that is ready and has said what it offers, the server is.

@@ -6,14 +6,19 @@
 //! ready, or when instances cannot be started any more.
 //!
 //! What the server offers is what an instance offers that was told of everything a client may be able to do, and that no
-//! session has called yet: what a session does to its own instance concerns nobody else.
+//! session has called yet: what a session does to its own instance concerns nobody else. The session itself is shown what its
+//! own instance offers (`docs/decisions/0084-lists-of-ones-own-instance.md`).
 
 mod calls;
+mod face;
 mod faults;
 mod gateway;
 mod host;
+mod instance;
+mod meetings;
 mod memory;
 mod news;
+mod offers;
 mod parked;
 mod pool;
 #[cfg(test)]

@@ -4,17 +4,12 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use mcproxy_ipc::{
-    CatalogueCounts, EraEvidence, EraRule,
+    CatalogueCounts, SessionKey,
     control::WorkerToSupervisor,
     data::{ServerEra, ServerTraits, WorkerToGateway},
 };
 
-use super::{
-    calls::of_gateway,
-    host::{Host, Running},
-    pool::Number,
-    tend::News,
-};
+use super::{calls::of_gateway, face::Face, host::Host, pool::Number, tend::News};
 
 impl Host {
     /// Takes in what an instance said.
@@ -26,38 +21,38 @@ impl Host {
     }
 
     fn reported(&mut self, number: Number, report: WorkerToSupervisor) {
-        let Some(running) = self.running.get_mut(&number) else { return };
-        let untouched = running.is_measure();
+        if !self.running.contains_key(&number) {
+            return;
+        }
         match report {
             WorkerToSupervisor::Spawned { pid } => {
-                running.pid = Some(pid);
+                if let Some(running) = self.running.get_mut(&number) {
+                    running.pid = Some(pid);
+                }
                 self.report_instances();
             }
             WorkerToSupervisor::Ready(description) => {
                 self.pool.ready(number, Instant::now());
-                if description.era != ServerEra::Legacy {
-                    self.pool.suits_all(number);
-                }
+                self.pool.learn(number, description.era);
                 let counts = description.counts;
-                self.learned(description.era, description.evidence);
                 if !self.is_open() {
                     self.offer.description.get_or_insert(description);
                 }
-                self.counted(untouched, counts);
+                self.counted(number, counts);
                 self.open_door();
                 if let Some(session) = self.pool.owner(number) {
                     self.hand_over(number, session);
                 }
             }
-            WorkerToSupervisor::Counts(counts) => self.counted(untouched, counts),
+            WorkerToSupervisor::Counts(counts) => self.counted(number, counts),
             // The start of an instance is that of the server until one is ready.
             WorkerToSupervisor::StartedAgain if !self.is_open() => self.report(WorkerToSupervisor::StartedAgain),
             WorkerToSupervisor::Installing if !self.is_open() => self.report(WorkerToSupervisor::Installing),
             WorkerToSupervisor::EraLearned(era) => {
-                self.expect_era(era);
+                self.pool.correct(era);
                 self.report(WorkerToSupervisor::EraLearned(era));
             }
-            WorkerToSupervisor::ListFailures(failures) if untouched => {
+            WorkerToSupervisor::ListFailures(failures) if self.is_measure(number) => {
                 self.report(WorkerToSupervisor::ListFailures(failures));
             }
             WorkerToSupervisor::CacheCleared => {
@@ -77,22 +72,14 @@ impl Host {
         }
     }
 
-    /// The first instance found out what the server speaks; those after it begin with that, unless it was silent.
-    fn learned(&mut self, era: ServerEra, evidence: EraEvidence) {
-        self.era = era;
-        if evidence != EraEvidence::Silence {
-            self.expect_era(era);
-        }
+    /// Whether what an instance offers is what the server offers: it is like those for all, and no session has called it.
+    pub(super) fn is_measure(&self, number: Number) -> bool {
+        let untouched = self.running.get(&number).is_some_and(|running| !running.touched);
+        untouched && self.pool.face(number) == Some(&self.pool.eras().common())
     }
 
-    fn expect_era(&mut self, era: ServerEra) {
-        if let EraRule::Auto { known } = &mut self.spec.era {
-            *known = Some(era);
-        }
-    }
-
-    fn counted(&mut self, untouched: bool, counts: CatalogueCounts) {
-        if untouched && self.offer.counts != counts {
+    fn counted(&mut self, number: Number, counts: CatalogueCounts) {
+        if self.is_measure(number) && self.offer.counts != counts {
             self.offer.counts = counts;
             // Before that they come with `Ready`.
             if self.is_open() {
@@ -103,16 +90,19 @@ impl Host {
 
     fn said(&mut self, number: Number, message: WorkerToGateway, payload: Bytes) {
         match message {
-            WorkerToGateway::Catalogue { .. } => self.offers(number, payload),
+            WorkerToGateway::Catalogue { traits, .. } => {
+                self.pool.learn(number, traits.era);
+                self.offers(number, payload);
+            }
             WorkerToGateway::Progress { id } => {
                 if let Some(id) = self.in_flight(id) {
                     self.tell(WorkerToGateway::Progress { id }, payload);
                 }
             }
-            WorkerToGateway::Done { id: call, outcome } => {
+            WorkerToGateway::Done { id: call, outcome, era } => {
                 if let Some(id) = self.in_flight(call) {
                     self.close_flight(call, Instant::now());
-                    self.tell(WorkerToGateway::Done { id, outcome }, payload);
+                    self.tell(WorkerToGateway::Done { id, outcome, era }, payload);
                 }
             }
             WorkerToGateway::NeedsInput { id: call, resumption } => {
@@ -148,7 +138,7 @@ impl Host {
             WorkerToGateway::ListChecked { .. } => self.tell(message, payload),
             WorkerToGateway::ListChanged { method, .. } => {
                 let session = self.pool.owner(number);
-                if session.is_some() || self.running.get(&number).is_some_and(Running::is_measure) {
+                if session.is_some() || self.is_measure(number) {
                     self.tell(WorkerToGateway::ListChanged { method, session }, payload);
                 }
             }
@@ -177,25 +167,43 @@ impl Host {
         flights.first().copied().filter(|_| flights.len() == 1)
     }
 
-    /// What an instance offers counts for all as long as no session has called it.
+    /// What an instance offers is for its session, and counts for others as long as no session has called it.
     fn offers(&mut self, number: Number, payload: Bytes) {
-        if !self.running.get(&number).is_some_and(Running::is_measure)
-            || self.offer.catalogue.as_ref() == Some(&payload)
-        {
-            return;
+        let others = self.running.values().filter_map(|running| running.catalogue.as_ref());
+        let payload = self.offers.shared(payload, self.offer.catalogue.iter().chain(others));
+        let is_measure = self.is_measure(number);
+        let Some(running) = self.running.get_mut(&number) else { return };
+        running.catalogue = Some(payload.clone());
+        if let Some(face) = self.pool.face(number).filter(|_| !running.touched) {
+            self.offers.note(face, payload.clone());
         }
-        self.keep(payload.clone());
-        self.offer.catalogue = Some(payload);
-        self.offer.revision += 1;
-        self.push_catalogue();
-        self.open_door();
+        if is_measure && self.offer.catalogue.as_ref() != Some(&payload) {
+            self.keep(payload.clone());
+            self.offer.catalogue = Some(payload.clone());
+            self.offer.revision += 1;
+            self.push_catalogue();
+            self.open_door();
+            self.show_all();
+        }
+        if let Some(session) = self.pool.owner(number) {
+            self.show_to(session, &payload);
+        }
     }
 
     pub(super) fn push_catalogue(&mut self) {
         if let Some(catalogue) = self.offer.catalogue.clone() {
-            let asks = self.era == ServerEra::Modern || self.spec.features.is_none_or(|listed| !listed.is_empty());
-            let traits = ServerTraits { era: self.era, asks };
-            self.tell(WorkerToGateway::Catalogue { revision: self.offer.revision, traits }, catalogue);
+            let message = self.catalogue_for(None);
+            self.tell(message, catalogue);
         }
+    }
+
+    /// The head of a catalogue for this session, or for all.
+    pub(super) fn catalogue_for(&self, session: Option<SessionKey>) -> WorkerToGateway {
+        let era = match self.pool.eras().common() {
+            Face::Modern => ServerEra::Modern,
+            Face::Legacy(_) => ServerEra::Legacy,
+        };
+        let asks = era == ServerEra::Modern || self.spec.features.is_none_or(|listed| !listed.is_empty());
+        WorkerToGateway::Catalogue { revision: self.offer.revision, session, traits: ServerTraits { era, asks } }
     }
 }

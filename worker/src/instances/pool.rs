@@ -5,9 +5,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mcproxy_ipc::{ClientFeatures, InstanceRules, SessionKey};
+use mcproxy_ipc::{InstanceRules, SessionKey, data::ServerEra};
 
-use super::faults::Faults;
+use super::{
+    face::{Eras, Face},
+    faults::Faults,
+    instance::{Instance, Phase},
+};
 
 /// Counts up with every instance of a worker, so that a number never means two of them.
 pub(crate) type Number = u32;
@@ -22,10 +26,10 @@ const RETRY_MAX: Duration = Duration::from_secs(60);
 const MISSES: u32 = 1;
 
 /// What is to be done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Action {
-    /// Start this one, and tell it that its client can do this.
-    Start(Number, ClientFeatures),
+    /// Start this one, which is to be like this.
+    Start(Number, Face),
     /// This one belongs to the session from now on.
     Bound(Number, SessionKey),
     /// End this one in order.
@@ -48,44 +52,8 @@ pub(crate) enum Place {
 pub(crate) enum End {
     /// As we wanted.
     Wanted,
-    /// By a fault; whether it was ready before, and whose it was.
+    /// By a fault; whether it was ready before, and whose it was, unless that session waits for another now.
     Fault { was_ready: bool, owner: Option<SessionKey> },
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    Starting,
-    Ready,
-    Ending,
-}
-
-#[derive(Debug)]
-struct Instance {
-    phase: Phase,
-    /// What it was told that its client can do; `None`: it is told with each call.
-    told: Option<ClientFeatures>,
-    /// Sessions that it was no use for, because they can do something else.
-    missed: u32,
-    owner: Option<SessionKey>,
-    /// Calls in flight.
-    calls: usize,
-    last_used: Instant,
-}
-
-impl Instance {
-    fn is_live(&self) -> bool {
-        self.phase != Phase::Ending
-    }
-
-    /// Whether it may be the instance of a session whose client can do this.
-    fn fits(&self, features: ClientFeatures) -> bool {
-        self.told.is_none_or(|told| told == features)
-    }
-
-    fn idle_at(&self, idle: Option<Duration>) -> Option<Instant> {
-        let unused = self.phase == Phase::Ready && self.owner.is_some() && self.calls == 0;
-        idle.filter(|_| unused).map(|idle| self.last_used + idle)
-    }
 }
 
 /// All instances of one server.
@@ -93,10 +61,11 @@ impl Instance {
 pub(crate) struct Pool {
     rules: InstanceRules,
     instances: BTreeMap<Number, Instance>,
-    /// Sessions without an instance that want one, the one that waits for longest first, and what their clients can do.
-    wanting: VecDeque<(SessionKey, ClientFeatures)>,
-    /// What clients of new sessions are expected to be able to do: the same as the last one.
-    expected: ClientFeatures,
+    /// Sessions without an instance that want one, the one that waits for longest first, and what it is to be like.
+    wanting: VecDeque<(SessionKey, Face)>,
+    /// What new sessions are expected to want: the same as the last one.
+    expected: Face,
+    eras: Eras,
     faults: Faults,
     last: Number,
     /// Starts that failed in a row, and when the next may be.
@@ -106,31 +75,27 @@ pub(crate) struct Pool {
 }
 
 impl Pool {
-    /// With the first instance, which everybody waits for. `expected`: what clients can do, as far as that is known.
-    pub(crate) fn new(rules: InstanceRules, expected: ClientFeatures, now: Instant) -> (Self, Number) {
+    /// With the first instance, which everybody waits for, and what that is to be like.
+    pub(crate) fn new(rules: InstanceRules, eras: Eras, now: Instant) -> (Self, Number, Face) {
+        let first = eras.common();
         let mut pool = Self {
             rules,
             instances: BTreeMap::new(),
             wanting: VecDeque::new(),
-            expected,
+            expected: first.clone(),
+            eras,
             faults: Faults::default(),
             last: 0,
             failed: 0,
             retry_at: None,
             closed: false,
         };
-        let first = pool.add(expected, now);
-        (pool, first)
+        let number = pool.add(first.clone(), now);
+        (pool, number, first)
     }
 
-    /// The session calls, whose client can do this.
-    pub(crate) fn place(
-        &mut self,
-        session: SessionKey,
-        features: ClientFeatures,
-        now: Instant,
-        actions: &mut Vec<Action>,
-    ) -> Place {
+    /// The session calls, and wants an instance that is like this.
+    pub(crate) fn place(&mut self, session: SessionKey, face: &Face, now: Instant, actions: &mut Vec<Action>) -> Place {
         if self.owned_by(session).is_none() && self.wanting.iter().all(|(wanting, _)| *wanting != session) {
             // First those go that are beyond their time, so that nobody is refused because of them.
             self.settle(now, actions);
@@ -138,8 +103,8 @@ impl Pool {
             if self.closed || taken + self.wanting.len() >= self.rules.max {
                 return Place::Full;
             }
-            self.wanting.push_back((session, features));
-            self.expect(features);
+            self.wanting.push_back((session, face.clone()));
+            self.expect(face);
             self.settle(now, actions);
         }
         match self.owned_by(session) {
@@ -164,18 +129,19 @@ impl Pool {
         }
         self.faults.forget_old(now);
         let mut left = VecDeque::new();
-        for (session, features) in std::mem::take(&mut self.wanting) {
+        for (session, wanted) in std::mem::take(&mut self.wanting) {
             let is_due = self.faults.until(&session).is_none_or(|at| at <= now);
-            let found = is_due.then(|| self.spare(features)).flatten();
+            let face = self.eras.fitting(&wanted);
+            let found = is_due.then(|| self.spare(&face)).flatten();
             let number = match found {
                 Some(number) => number,
                 None if is_due && self.may_start(now) => {
-                    let number = self.add(features, now);
-                    actions.push(Action::Start(number, features));
+                    let number = self.add(face.clone(), now);
+                    actions.push(Action::Start(number, face));
                     number
                 }
                 None => {
-                    left.push_back((session, features));
+                    left.push_back((session, wanted));
                     continue;
                 }
             };
@@ -187,7 +153,8 @@ impl Pool {
         self.wanting = left;
         self.end_useless(now, actions);
         while self.spares() < self.rules.prewarm && self.may_start(now) {
-            actions.push(Action::Start(self.add(self.expected, now), self.expected));
+            let face = self.eras.fitting(&self.expected);
+            actions.push(Action::Start(self.add(face.clone(), now), face));
         }
     }
 
@@ -199,7 +166,7 @@ impl Pool {
         let full = self.instances.len() >= self.rules.max;
         let mut in_the_way = if full { waiting.count().saturating_sub(ending) } else { 0 };
         let mut surplus = self.spares().saturating_sub(self.rules.prewarm);
-        for (number, instance) in self.instances.iter_mut().filter(|(_, instance)| Self::is_spare(instance)) {
+        for (number, instance) in self.instances.iter_mut().filter(|(_, instance)| instance.is_spare()) {
             let is_useless = instance.missed > MISSES || (instance.missed > 0 && surplus > 0);
             if in_the_way == 0 && !is_useless {
                 continue;
@@ -211,19 +178,62 @@ impl Pool {
         }
     }
 
-    /// A new session has a client that can do this, and the next one is expected to be like it.
-    fn expect(&mut self, features: ClientFeatures) {
-        self.expected = features;
-        for instance in self.instances.values_mut().filter(|instance| Self::is_spare(instance)) {
-            instance.missed = if instance.fits(features) { 0 } else { instance.missed.saturating_add(1) };
+    /// A new session wants an instance that is like this, and the next one is expected to want the same.
+    fn expect(&mut self, wanted: &Face) {
+        self.expected = wanted.clone();
+        let face = self.eras.fitting(wanted);
+        for instance in self.instances.values_mut().filter(|instance| instance.is_spare()) {
+            instance.missed = if instance.face == face { 0 } else { instance.missed.saturating_add(1) };
         }
     }
 
-    /// It hears with each call what its client can do, so it may be anybody's.
-    pub(crate) fn suits_all(&mut self, number: Number) {
-        if let Some(instance) = self.instances.get_mut(&number) {
-            instance.told = None;
+    /// A session wants to know what an instance that is like this offers. Whether there is one that will say so, started for
+    /// that if there is room; the session's first call finds it.
+    pub(crate) fn show(&mut self, session: SessionKey, face: &Face, now: Instant, actions: &mut Vec<Action>) -> bool {
+        let face = self.eras.fitting(face);
+        if self.closed {
+            return false;
         }
+        if self.spare(&face).is_some() {
+            return true;
+        }
+        let owned = self.instances.values().filter(|i| i.is_live() && i.owner.is_some()).count();
+        if !self.may_start(now) || owned + self.wanting.len() >= self.rules.max {
+            return false;
+        }
+        let number = self.add(face.clone(), now);
+        if let Some(instance) = self.instances.get_mut(&number) {
+            instance.shown_to = Some(session);
+        }
+        actions.push(Action::Start(number, face));
+        true
+    }
+
+    /// An instance turned out to speak this.
+    pub(crate) fn learn(&mut self, number: Number, era: ServerEra) {
+        if let Some(instance) = self.instances.get_mut(&number) {
+            instance.face = self.eras.learn(&instance.face, era);
+        }
+    }
+
+    /// Whether an instance that is like this is on its way.
+    pub(crate) fn is_starting(&self, face: &Face) -> bool {
+        self.instances.values().any(|instance| instance.phase == Phase::Starting && instance.face == *face)
+    }
+
+    /// It was found out too late for the instance that was asked that the server speaks this.
+    pub(crate) fn correct(&mut self, era: ServerEra) {
+        self.eras.correct(era);
+    }
+
+    /// What is known of the eras that the server speaks.
+    pub(crate) fn eras(&self) -> &Eras {
+        &self.eras
+    }
+
+    /// What an instance is like.
+    pub(crate) fn face(&self, number: Number) -> Option<&Face> {
+        self.instances.get(&number).map(|instance| &instance.face)
     }
 
     /// An instance answers.
@@ -243,6 +253,13 @@ impl Pool {
             Phase::Ready => true,
         };
         let owner = instance.owner.take();
+        if !was_ready && self.eras.give_up(&instance.face) {
+            // It is not broken, but spoken to in the wrong era.
+            if let Some(owner) = owner {
+                self.wanting.push_front((owner, Face::Modern));
+            }
+            return Some(End::Fault { was_ready: true, owner: None });
+        }
         if !was_ready {
             self.failed = self.failed.saturating_add(1);
             let delay = RETRY.saturating_mul(1 << (self.failed - 1).min(16)).min(RETRY_MAX);
@@ -281,6 +298,13 @@ impl Pool {
         if let Some((number, instance)) = self.owned_by(session) {
             instance.phase = Phase::Ending;
             actions.push(Action::Stop(number));
+        }
+        // What it never called is of no use to it any more.
+        let surplus = self.spares().saturating_sub(self.rules.prewarm);
+        let shown = self.instances.iter_mut().filter(|(_, i)| i.shown_to == Some(session) && i.is_spare());
+        for (number, instance) in shown.take(surplus) {
+            instance.phase = Phase::Ending;
+            actions.push(Action::Stop(*number));
         }
     }
 
@@ -327,8 +351,8 @@ impl Pool {
         }
         let idle = self.instances.values().filter_map(|instance| instance.idle_at(self.rules.idle));
         let has_room = self.instances.len() < self.rules.max;
-        let wanting = self.wanting.iter().filter_map(|(session, features)| match self.faults.until(session) {
-            until if self.spare(*features).is_some() => until,
+        let wanting = self.wanting.iter().filter_map(|(session, face)| match self.faults.until(session) {
+            until if self.spare(&self.eras.fitting(face)).is_some() => until,
             until if has_room => until.max(self.retry_at),
             // The end of an instance is what this one waits for.
             _ => None,
@@ -346,26 +370,21 @@ impl Pool {
         self.instances.len() < self.rules.max && self.retry_at.is_none_or(|at| at <= now)
     }
 
-    fn is_spare(instance: &Instance) -> bool {
-        instance.is_live() && instance.owner.is_none()
-    }
-
     fn spares(&self) -> usize {
-        self.instances.values().filter(|instance| Self::is_spare(instance)).count()
+        self.instances.values().filter(|instance| instance.is_spare()).count()
     }
 
-    /// A spare instance for such a client, one that is ready if possible.
-    fn spare(&self, features: ClientFeatures) -> Option<Number> {
-        let is_one = |instance: &Instance| Self::is_spare(instance) && instance.fits(features);
+    /// A spare instance that is like this, one that is ready if possible.
+    fn spare(&self, face: &Face) -> Option<Number> {
+        let is_one = |instance: &Instance| instance.is_spare() && instance.face == *face;
         let spares = || self.instances.iter().filter(|(_, instance)| is_one(instance));
         let ready = spares().find(|(_, instance)| instance.phase == Phase::Ready);
         ready.or_else(|| spares().next()).map(|(number, _)| *number)
     }
 
-    fn add(&mut self, features: ClientFeatures, now: Instant) -> Number {
+    fn add(&mut self, face: Face, now: Instant) -> Number {
         self.last += 1;
-        let instance =
-            Instance { phase: Phase::Starting, told: Some(features), missed: 0, owner: None, calls: 0, last_used: now };
+        let instance = Instance::new(face, now);
         self.instances.insert(self.last, instance);
         self.last
     }

@@ -1,12 +1,16 @@
 use std::{
     collections::{BTreeMap, HashMap},
+    rc::Rc,
     time::{Duration, Instant},
 };
 
-use mcproxy_ipc::{ClientFeatures, InstanceRules, SessionKey};
+use mcproxy_ipc::{ClientDeclaration, EraRule, InstanceRules, SessionKey, data::ServerEra};
 use proptest::prelude::*;
 
-use super::pool::{Action, End, Number, Place, Pool};
+use super::{
+    face::{Eras, Face},
+    pool::{Action, End, Number, Place, Pool},
+};
 
 const IDLE: Duration = Duration::from_secs(100);
 
@@ -15,8 +19,12 @@ fn session(n: u8) -> SessionKey {
 }
 
 /// What the client of a session can do: one thing, or from the 100th on another.
-fn features(n: u8) -> ClientFeatures {
-    ClientFeatures { roots: n >= 100, ..ClientFeatures::default() }
+fn declared(n: u8) -> ClientDeclaration {
+    ClientDeclaration { capabilities: (n >= 100).to_string(), info: None }
+}
+
+fn face(n: u8) -> Face {
+    Face::Legacy(Rc::new(declared(n)))
 }
 
 /// A pool, what was done on its behalf, and the time.
@@ -27,15 +35,20 @@ struct World {
     /// The processes that there are; whether each was told to end.
     processes: BTreeMap<Number, bool>,
     owners: HashMap<Number, SessionKey>,
-    told: HashMap<Number, ClientFeatures>,
+    told: HashMap<Number, Face>,
 }
 
 impl World {
     fn new(max: usize, prewarm: usize) -> Self {
+        Self::of(EraRule::Only(ServerEra::Legacy), max, prewarm)
+    }
+
+    fn of(rule: EraRule, max: usize, prewarm: usize) -> Self {
         let rules = InstanceRules { max, prewarm, idle: Some(IDLE) };
         let now = Instant::now();
-        let (pool, first) = Pool::new(rules, features(0), now);
-        let (processes, told) = (BTreeMap::from([(first, false)]), HashMap::from([(first, features(0))]));
+        let eras = Eras::new(rule, declared(0));
+        let (pool, first, common) = Pool::new(rules, eras, now);
+        let (processes, told) = (BTreeMap::from([(first, false)]), HashMap::from([(first, common)]));
         Self { pool, rules, now, processes, owners: HashMap::new(), told }
     }
 
@@ -49,9 +62,9 @@ impl World {
     fn perform(&mut self, actions: Vec<Action>) {
         for action in actions {
             match action {
-                Action::Start(number, features) => {
+                Action::Start(number, face) => {
                     assert_eq!(self.processes.insert(number, false), None, "started twice");
-                    self.told.insert(number, features);
+                    self.told.insert(number, face);
                 }
                 Action::Stop(number) => {
                     let before = self.processes.insert(number, true);
@@ -59,7 +72,8 @@ impl World {
                 }
                 Action::Bound(number, session) => {
                     assert_eq!(self.processes.get(&number), Some(&false), "a session gets one that is there");
-                    assert_eq!(self.told.get(&number), Some(&features(session.0[0])), "what its client can do");
+                    let wanted = self.pool.eras().fitting(&face(session.0[0]));
+                    assert_eq!(self.pool.face(number), Some(&wanted), "what its client can do");
                     let before = self.owners.insert(number, session);
                     assert_eq!(before, None, "an instance had another session before");
                 }
@@ -70,7 +84,7 @@ impl World {
 
     fn place(&mut self, n: u8) -> Place {
         let mut actions = Vec::new();
-        let place = self.pool.place(session(n), features(n), self.now, &mut actions);
+        let place = self.pool.place(session(n), &face(n), self.now, &mut actions);
         self.perform(actions);
         if let Place::At(number) = place {
             assert_eq!(self.owners.get(&number), Some(&session(n)), "the instance of another session");
@@ -212,10 +226,56 @@ fn at_the_limit_a_spare_instance_makes_room_for_one_that_can_be_used() {
 
 #[test]
 fn an_instance_that_is_told_with_each_call_is_anybodys() {
-    let mut world = World::ready(4, 0);
-    world.pool.suits_all(1);
-    world.told.insert(1, features(100));
+    let mut world = World::of(EraRule::Only(ServerEra::Modern), 4, 0);
+    world.all_ready();
     assert_eq!(world.place(100), Place::At(1));
+}
+
+#[test]
+fn a_server_of_both_eras_has_an_instance_of_its_clients_era_for_each_session() {
+    let mut world = World::of(EraRule::Auto { known: None }, 4, 0);
+    world.pool.learn(1, ServerEra::Modern);
+    world.all_ready();
+    // The first session's client begins with `initialize`.
+    assert_eq!(world.place(1), Place::Wait);
+    assert_eq!(world.processes, BTreeMap::from([(1, true), (2, false)]), "the spare one is of no use to it");
+    assert_eq!(world.told.get(&2), Some(&face(1)));
+    world.pool.learn(2, ServerEra::Legacy);
+    world.all_ready();
+    assert_eq!(world.place(1), Place::At(2));
+    let mut actions = Vec::new();
+    assert_eq!(world.pool.place(session(50), &Face::Modern, world.now, &mut actions), Place::Wait);
+    assert!(actions.contains(&Action::Start(3, Face::Modern)), "{actions:?}");
+}
+
+#[test]
+fn a_session_of_a_server_that_ends_at_initialize_gets_an_instance_of_the_other_era() {
+    let mut world = World::of(EraRule::Auto { known: None }, 4, 1);
+    world.pool.learn(1, ServerEra::Modern);
+    world.all_ready();
+    assert_eq!(world.place(1), Place::Wait);
+    assert_eq!(world.end(2), End::Fault { was_ready: true, owner: None }, "nobody is refused for that");
+    world.settle();
+    assert_eq!(world.owners.get(&1), Some(&session(1)), "the spare one is of use now");
+}
+
+#[test]
+fn an_instance_that_a_session_was_shown_is_its_own_at_its_first_call_and_goes_with_it() {
+    let mut world = World::ready(4, 0);
+    let show = |world: &mut World, n: u8| {
+        let mut actions = Vec::new();
+        assert!(world.pool.show(session(n), &face(n), world.now, &mut actions));
+        world.perform(actions);
+    };
+    show(&mut world, 100);
+    assert_eq!(world.processes.len(), 2);
+    show(&mut world, 101);
+    assert_eq!(world.processes.len(), 2, "it shows the same");
+    world.all_ready();
+    assert_eq!(world.place(101), Place::At(2));
+    show(&mut world, 102);
+    world.release(102);
+    assert_eq!(world.processes.get(&3), Some(&true), "nobody called it");
 }
 
 #[test]

@@ -7,6 +7,8 @@ use mcproxy_mcp::{RawObject, RawValue, json_string, method};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Feature {
     Sampling,
+    /// With tools that the server brings (2025-11-25, SEP-1577).
+    SamplingTools,
     Form,
     Url,
     Roots,
@@ -23,7 +25,11 @@ impl Feature {
     /// What a request of the server asks for, if it is a request to a client.
     pub(super) fn of(request: &str, params: Option<&RawValue>) -> Option<Self> {
         match request {
-            method::SAMPLING => Some(Self::Sampling),
+            method::SAMPLING => {
+                let params = params.and_then(|raw| RawObject::from_raw(raw).ok()).unwrap_or_default();
+                let brings = |key| params.get(key).is_some_and(|value| value.get() != "null");
+                Some(if brings("tools") || brings("toolChoice") { Self::SamplingTools } else { Self::Sampling })
+            }
             method::ROOTS_LIST => Some(Self::Roots),
             method::ELICITATION => {
                 let mode = params.and_then(|raw| RawObject::from_raw(raw).ok()?.get_string("mode"));
@@ -36,7 +42,7 @@ impl Feature {
     /// The method that asks for it.
     pub(super) fn method(self) -> &'static str {
         match self {
-            Self::Sampling => method::SAMPLING,
+            Self::Sampling | Self::SamplingTools => method::SAMPLING,
             Self::Form | Self::Url => method::ELICITATION,
             Self::Roots => method::ROOTS_LIST,
         }
@@ -46,6 +52,7 @@ impl Feature {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Sampling => "sampling",
+            Self::SamplingTools => "sampling.tools",
             Self::Form => "elicitation",
             Self::Url => "elicitation.url",
             Self::Roots => "roots",
@@ -56,6 +63,7 @@ impl Feature {
     pub(super) fn is_in(self, features: ClientFeatures) -> bool {
         match self {
             Self::Sampling => features.sampling,
+            Self::SamplingTools => features.sampling_tools,
             Self::Form => features.form,
             Self::Url => features.url,
             Self::Roots => features.roots,
@@ -65,7 +73,7 @@ impl Feature {
     /// What the server is told when the client will not answer any more.
     pub(super) fn nobody_answers(self) -> Substitute {
         match self {
-            Self::Sampling => Substitute::Error(-1, "the client did not answer"),
+            Self::Sampling | Self::SamplingTools => Substitute::Error(-1, "the client did not answer"),
             Self::Form | Self::Url => Substitute::Result(r#"{"action":"cancel"}"#),
             Self::Roots => Substitute::Error(-32601, "the client did not answer"),
         }
@@ -224,6 +232,17 @@ mod tests {
         assert_eq!(Feature::of(method::ELICITATION, Some(&raw(r#"{"mode":"form"}"#))), Some(Feature::Form));
         assert_eq!(Feature::of(method::ELICITATION, None), Some(Feature::Form));
         assert_eq!(Feature::of(method::PING, None), None);
+    }
+
+    #[test]
+    fn a_completion_with_tools_is_for_those_who_declared_that() {
+        let of = |text: &str| {
+            let params = RawValue::from_string(text.to_owned()).expect("JSON");
+            Feature::of(method::SAMPLING, Some(&params))
+        };
+        assert_eq!(of(r#"{"messages":[],"tools":null}"#), Some(Feature::Sampling));
+        assert_eq!(of(r#"{"messages":[],"tools":[]}"#), Some(Feature::SamplingTools));
+        assert!(!Feature::SamplingTools.is_in(ClientFeatures { sampling: true, ..ClientFeatures::default() }));
     }
 
     /// Whose calls run and wait: of a principal, 0 nobody in particular, and of a session, 0 none.

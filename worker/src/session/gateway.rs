@@ -73,6 +73,8 @@ impl Session {
                     self.cancel(upstream, reason.as_deref());
                 }
             }
+            // All sessions are offered the same.
+            GatewayToWorker::Meet { id, .. } => self.done(id),
             GatewayToWorker::RootsChanged { .. } => self.tell_roots_changed(),
             GatewayToWorker::InputProgress { handle, key } => self.input_progress(handle, &key, payload),
             GatewayToWorker::Notify { method, .. } => {
@@ -128,7 +130,7 @@ impl Session {
                 Stand::Done => {
                     self.calls.close(upstream);
                     self.tend_listening(now);
-                    self.tell(WorkerToGateway::Done { id, outcome: Outcome::Result }, Bytes::from_static(b"{}"));
+                    self.done(id);
                     return Ok(());
                 }
                 Stand::Refused(error) => {
@@ -152,12 +154,18 @@ impl Session {
         let payload = if self.linked { self.catalogue.to_json() } else { Bytes::new() };
         let asks = self.era == ServerEra::Modern || !self.features.is_empty();
         let traits = ServerTraits { era: self.era, asks };
-        self.tell(WorkerToGateway::Catalogue { revision: self.revision, traits }, payload);
+        self.tell(WorkerToGateway::Catalogue { revision: self.revision, session: None, traits }, payload);
     }
 
     pub(super) fn fail(&mut self, call: u64, error: &ErrorObject) {
         let payload = Bytes::copy_from_slice(error.to_raw().get().as_bytes());
-        self.tell(WorkerToGateway::Done { id: call, outcome: Outcome::Error }, payload);
+        self.tell(WorkerToGateway::Done { id: call, outcome: Outcome::Error, era: self.era }, payload);
+    }
+
+    /// Answers with a result that says nothing.
+    pub(super) fn done(&mut self, id: u64) {
+        let done = WorkerToGateway::Done { id, outcome: Outcome::Result, era: self.era };
+        self.tell(done, Bytes::from_static(b"{}"));
     }
 
     /// Says something to the gateway, when there is one. A payload that no frame can carry is replaced or left out.

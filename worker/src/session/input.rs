@@ -131,7 +131,7 @@ impl Session {
                 Outcome::Result if self.era == ServerEra::Modern && modern::needs_input(&payload) => {
                     WorkerToGateway::NeedsInput { id: call, resumption: Resumption::Again }
                 }
-                outcome => WorkerToGateway::Done { id: call, outcome },
+                outcome => WorkerToGateway::Done { id: call, outcome, era: self.era },
             };
             return self.tell(message, payload);
         }

@@ -131,7 +131,7 @@ impl Session {
 
     fn ask_page(&mut self, gathering: Gathering, cursor: Option<&str>, now: Instant) {
         let id = self.mint();
-        dialect::list(self.era, &mut self.out.server, id, gathering.kind(), cursor);
+        dialect::list(self.era, &mut self.out.server, id, gathering.kind(), cursor, &self.extensions);
         let limit = match gathering.kind() {
             _ if matches!(self.phase, Phase::Serving) || !self.declares_nothing => PAGE_TIMEOUT,
             ListKind::Tools => UNDECLARED_TOOLS,

@@ -34,7 +34,10 @@ pub(crate) mod tests;
 
 use std::time::{Duration, Instant};
 
-use mcproxy_ipc::{ClientFeatures, EndReason, Instances, ServerDescription, ServerLimits, WorkerSpec, data::ServerEra};
+use mcproxy_ipc::{
+    ClientDeclaration, ClientFeatures, EndReason, Instances, ServerDescription, ServerLimits, WorkerSpec,
+    data::ServerEra,
+};
 use mcproxy_mcp::{ErrorCode, ErrorObject};
 use slog::{Logger, debug};
 
@@ -56,7 +59,7 @@ use self::{
     parks::Parks,
     probe::Probe,
 };
-use crate::dialect;
+use crate::dialect::{self, legacy};
 
 /// New lists that a server may announce while it starts.
 const ROUNDS_BEFORE_READY: u32 = 2;
@@ -111,6 +114,10 @@ pub(crate) struct Session {
     calls: Calls,
     /// What the server may ask clients for.
     features: ClientFeatures,
+    /// What one that begins with `initialize` is told there.
+    client: ClientDeclaration,
+    /// Extensions that clients are said to have.
+    extensions: Vec<String>,
     /// The same as it is configured, of a server that all share.
     listed: Option<ClientFeatures>,
     /// What an instance of one client asks outside of calls is for that client as well.
@@ -157,6 +164,8 @@ impl Session {
             asked: Vec::new(),
             calls: Calls::new(spec.limits.concurrent_calls, spec.timeouts),
             features,
+            client: spec.client.clone().unwrap_or_else(|| legacy::declaration(features, &spec.extensions)),
+            extensions: spec.extensions.clone(),
             listed: spec.features.filter(|_| spec.instances != Instances::OfOne),
             held: (spec.instances == Instances::OfOne).then(Held::default),
             parks: Parks::default(),

@@ -123,7 +123,7 @@ impl Session {
             Next::Initialize => {
                 let id = self.mint();
                 self.asked.push((id, Asked::Initialize));
-                legacy::initialize(&mut self.out.server, id, self.features);
+                legacy::initialize(&mut self.out.server, id, &self.client);
             }
             Next::StartAgain => {
                 if let Phase::Opening { until } | Phase::Listing { until } = self.phase {

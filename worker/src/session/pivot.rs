@@ -152,7 +152,7 @@ impl Session {
         }
         if let Some((outcome, payload)) = park.over {
             self.calls.forget_suspended();
-            return self.tell(WorkerToGateway::Done { id, outcome }, payload);
+            return self.tell(WorkerToGateway::Done { id, outcome, era: self.era }, payload);
         }
         // A client of 2026-07-28 may be another one each time.
         if let Some(addressee) = Addressee::of(context) {

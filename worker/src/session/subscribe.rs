@@ -2,7 +2,6 @@
 
 use std::time::Instant;
 
-use mcproxy_ipc::data::{Outcome as Answered, WorkerToGateway};
 use mcproxy_mcp::{ErrorCode, ErrorObject, Outcome, RawObject, RawValue, RequestId, method};
 use slog::{debug, warn};
 
@@ -72,7 +71,7 @@ impl Session {
 
     fn take_note(&mut self, upstream: u64) {
         if let Some(id) = self.calls.close(upstream) {
-            self.tell(WorkerToGateway::Done { id, outcome: Answered::Result }, bytes::Bytes::from_static(b"{}"));
+            self.done(id);
         }
     }
 

@@ -28,6 +28,8 @@ pub(crate) fn spec() -> WorkerSpec {
             input: Duration::from_secs(600),
         },
         features: None,
+        extensions: Vec::new(),
+        client: None,
         era: EraRule::Auto { known: Some(ServerEra::Legacy) },
         limits: ServerLimits {
             line_bytes: 1 << 20,
@@ -180,8 +182,14 @@ fn answers_and_progress_reach_the_call_they_belong_to() {
     say(&mut session, r#"{"jsonrpc":"2.0","id":3,"result":{}}"#, now);
     let expected = [
         (WorkerToGateway::Progress { id: 71 }, r#"{"progress":1}"#.to_owned()),
-        (WorkerToGateway::Done { id: 71, outcome: Outcome::Result }, r#"{"n":1.50e30}"#.to_owned()),
-        (WorkerToGateway::Done { id: 70, outcome: Outcome::Error }, r#"{"code":5,"message":"m"}"#.to_owned()),
+        (
+            WorkerToGateway::Done { id: 71, outcome: Outcome::Result, era: ServerEra::Legacy },
+            r#"{"n":1.50e30}"#.to_owned(),
+        ),
+        (
+            WorkerToGateway::Done { id: 70, outcome: Outcome::Error, era: ServerEra::Legacy },
+            r#"{"code":5,"message":"m"}"#.to_owned(),
+        ),
     ];
     assert_eq!(told(&mut session), expected);
 }
@@ -211,7 +219,7 @@ fn an_answer_that_is_too_long_fails_its_call_only() {
     call(&mut session, 71, now);
     let head = Bytes::from_static(br#"{"jsonrpc":"2.0","id":4,"result":{"#);
     session.line(Line::TooLong { head, tail: Bytes::new(), len: 2 << 20 }, now);
-    assert!(matches!(told(&mut session)[..], [(WorkerToGateway::Done { id: 71, outcome: Outcome::Error }, _)]));
+    assert!(matches!(told(&mut session)[..], [(WorkerToGateway::Done { id: 71, outcome: Outcome::Error, .. }, _)]));
 }
 
 #[test]
@@ -231,7 +239,7 @@ fn an_answer_that_no_client_can_read_fails_its_call_at_once_and_no_other() {
         call(&mut session, 71, now);
         session.line(Line::Text(Bytes::copy_from_slice(answer)), now);
         let told = told(&mut session);
-        let [(WorkerToGateway::Done { id: 71, outcome: Outcome::Error }, payload)] = &told[..] else {
+        let [(WorkerToGateway::Done { id: 71, outcome: Outcome::Error, .. }, payload)] = &told[..] else {
             panic!("{told:?}")
         };
         assert!(payload.contains("no JSON-RPC response"), "{payload}");
@@ -247,7 +255,7 @@ fn an_unreadable_answer_without_an_id_is_that_of_the_only_call() {
     say(&mut session, "{'level': 'info'}", now);
     assert_eq!(told(&mut session), []);
     say(&mut session, answer, now);
-    assert!(matches!(told(&mut session)[..], [(WorkerToGateway::Done { id: 70, outcome: Outcome::Error }, _)]));
+    assert!(matches!(told(&mut session)[..], [(WorkerToGateway::Done { id: 70, outcome: Outcome::Error, .. }, _)]));
     call(&mut session, 71, now);
     call(&mut session, 72, now);
     say(&mut session, answer, now);
@@ -417,7 +425,7 @@ fn a_page_that_is_too_long_does_not_cost_the_only_call_its_answer() {
     session.line(Line::TooLong { head, tail: Bytes::new(), len: 2 << 20 }, now);
     assert!(matches!(told(&mut session)[..], [(WorkerToGateway::ListChanged { .. }, _)]));
     say(&mut session, r#"{"jsonrpc":"2.0","id":4,"result":{}}"#, now);
-    assert!(matches!(told(&mut session)[..], [(WorkerToGateway::Done { id: 70, outcome: Outcome::Result }, _)]));
+    assert!(matches!(told(&mut session)[..], [(WorkerToGateway::Done { id: 70, outcome: Outcome::Result, .. }, _)]));
 }
 
 #[test]
@@ -428,7 +436,7 @@ fn a_malformed_request_of_the_server_does_not_answer_the_call_with_the_same_numb
     say(&mut session, r#"{"jsonrpc":"2.0","id":3,"method":"roots/list","params":[]}"#, now);
     assert_eq!(told(&mut session), []);
     say(&mut session, r#"{"jsonrpc":"2.0","id":3}"#, now);
-    assert!(matches!(told(&mut session)[..], [(WorkerToGateway::Done { id: 70, outcome: Outcome::Error }, _)]));
+    assert!(matches!(told(&mut session)[..], [(WorkerToGateway::Done { id: 70, outcome: Outcome::Error, .. }, _)]));
 }
 
 #[test]

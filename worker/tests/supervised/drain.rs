@@ -60,7 +60,7 @@ fn when_the_grace_of_a_drain_is_over_each_call_gets_its_one_error() {
         worker.to.send(&SupervisorToWorker::Drain { grace: Duration::from_millis(200) }).await.expect("sent");
         let mut answered = Vec::new();
         while let Some((message, payload)) = gateway.next().await {
-            let WorkerToGateway::Done { id, outcome: Outcome::Error } = message else { panic!("{message:?}") };
+            let WorkerToGateway::Done { id, outcome: Outcome::Error, .. } = message else { panic!("{message:?}") };
             let error: serde_json::Value = serde_json::from_slice(&payload).expect("JSON");
             assert_eq!((&error["code"], &error["data"]["reason"]), (&31003.into(), &"server_stopped".into()));
             answered.push(id);

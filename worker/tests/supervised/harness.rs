@@ -65,6 +65,8 @@ impl Worker {
             timeouts: CallTimeouts { idle: DEADLINE, total: DEADLINE, input: DEADLINE },
             era: EraRule::Auto { known: Some(ServerEra::Legacy) },
             features: None,
+            extensions: Vec::new(),
+            client: None,
             limits: ServerLimits {
                 line_bytes: 4 << 20,
                 tools: 2000,
@@ -157,7 +159,7 @@ impl Gateway {
     /// The next final answer.
     pub(crate) async fn done(&mut self) -> (u64, Outcome, String) {
         loop {
-            if let (WorkerToGateway::Done { id, outcome }, payload) = self.next().await.expect("not the end") {
+            if let (WorkerToGateway::Done { id, outcome, .. }, payload) = self.next().await.expect("not the end") {
                 return (id, outcome, String::from_utf8(payload.to_vec()).expect("UTF-8"));
             }
         }

@@ -53,7 +53,7 @@ fn a_killed_server_costs_every_call_in_flight_one_error() {
         kill(pid);
         let mut answered = std::collections::BTreeSet::new();
         while let Some((message, payload)) = gateway.next().await {
-            let WorkerToGateway::Done { id, outcome: Outcome::Error } = message else { panic!("{message:?}") };
+            let WorkerToGateway::Done { id, outcome: Outcome::Error, .. } = message else { panic!("{message:?}") };
             let error: serde_json::Value = serde_json::from_slice(&payload).expect("JSON");
             assert_eq!((&error["code"], &error["data"]["reason"]), (&31003.into(), &"server_exited".into()));
             assert!(error["data"]["stderrTail"].as_str().expect("a tail").contains("famous last words"));

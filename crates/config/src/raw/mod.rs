@@ -13,8 +13,7 @@ pub(crate) use gateway::{
     RawAuth, RawAuthMode, RawCallLevel, RawGateway, RawGatewayLimits, RawGroup, RawLevel, RawListen, RawToken,
 };
 pub(crate) use server::{
-    RawClientFeature, RawEntry, RawEra, RawInstances, RawOnChange, RawServer, RawServerLimits, RawSettings, RawStart,
-    RawTools,
+    RawEntry, RawEra, RawInstances, RawOnChange, RawServer, RawServerLimits, RawSettings, RawStart, RawTools,
 };
 
 /// The MCP servers that MCProxy starts, and how it offers them.

@@ -80,8 +80,11 @@ pub(crate) struct RawSettings {
     pub(crate) prewarm: u32,
     /// Which revisions of MCP are spoken to the server: `modern` is 2026-07-28, `legacy` those before it, which begin with `initialize`; `auto` asks the server once and remembers what it found. A server of both that asks its clients in the middle of a call may need `legacy`.
     pub(crate) era: RawEra,
-    /// What the server may ask the client of a call for, if that client can do it: `sampling`, `elicitation` (a form for the user), `elicitation.url` (a page for the user), `roots`. Unless given: nothing; with `instances: per-session`, and from a server of MCP 2026-07-28, whatever its client can.
-    pub(crate) client_features: Option<Vec<RawClientFeature>>,
+    /// What the server may ask the client of a call for, if that client can do it: `sampling` (with `sampling.tools`, `sampling.context`), `elicitation` (a form for the user), `elicitation.url` (a page for the user), `roots`. Unless given: nothing; with `instances: per-session`, and from a server of MCP 2026-07-28, whatever its client can. The identifier of an extension, such as `io.modelcontextprotocol/ui`, tells a server that all share that its clients have it; a server with `instances: per-session`, and one of 2026-07-28, hears that of each client.
+    #[schemars(inner(inner(regex(
+        pattern = r"^(sampling(\.tools|\.context)?|elicitation(\.url)?|roots|[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*)$"
+    ))))]
+    pub(crate) client_features: Option<Vec<String>>,
     /// Seconds that the client, or its user, may take to answer what the server asks; the timeouts of the call stand still meanwhile.
     #[schemars(range(min = 0.001, max = 86400))]
     pub(crate) input_timeout: f64,
@@ -157,18 +160,6 @@ pub(crate) enum RawEra {
     Auto,
     Legacy,
     Modern,
-}
-
-/// What a server may ask its clients for.
-#[derive(Deserialize, Serialize, JsonSchema, Clone, Copy, PartialEq, Eq)]
-#[serde(rename_all = "camelCase")]
-#[schemars(inline)]
-pub(crate) enum RawClientFeature {
-    Sampling,
-    Elicitation,
-    #[serde(rename = "elicitation.url")]
-    ElicitationUrl,
-    Roots,
 }
 
 /// How a server is restarted after it ended.

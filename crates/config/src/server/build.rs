@@ -4,14 +4,13 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use mcproxy_ipc::{
-    CallTimeouts, ClientFeatures, InstanceRules, Instances, LaunchSpec, Secret, ServerLimits, ServerName, ToolRules,
-};
+use mcproxy_ipc::{CallTimeouts, InstanceRules, Instances, LaunchSpec, Secret, ServerLimits, ServerName, ToolRules};
 
 use super::checks::Checks;
 use super::package;
 use super::{Blocked, Era, Launch, OnChange, RestartPolicy, ServerConfig, Start};
-use crate::raw::{RawClientFeature, RawEra, RawInstances, RawOnChange, RawServer, RawServerLimits, RawStart, RawTools};
+use crate::client_features;
+use crate::raw::{RawEra, RawInstances, RawOnChange, RawServer, RawServerLimits, RawStart, RawTools};
 use crate::report::Report;
 use crate::size::{self, MAX_SERVER_BYTES};
 use crate::tree::Node;
@@ -35,6 +34,7 @@ pub(crate) fn build(
     checks.order("initialDelay", restart.initial_delay, &["restart", "maxDelay"], restart.max_delay);
     checks.milliseconds(&raw.settings);
     checks.spare_instances(&raw);
+    checks.client_features();
     checks.tools(&raw.settings.tools);
     let tools = tool_rules(&raw.settings.tools);
     let bytes = size::of_server(&raw, &tools);
@@ -43,6 +43,7 @@ pub(crate) fn build(
     }
     let command = node.get("command").and_then(Node::text).map_or_else(String::new, |text| text.written.clone());
     let settings = raw.settings;
+    let (features, extensions) = settings.client_features.as_deref().map(client_features::read).unzip();
     let launch = match blocked {
         None => Launch::Ready(LaunchSpec {
             program: raw.command,
@@ -68,7 +69,8 @@ pub(crate) fn build(
             total: Duration::from_secs_f64(settings.max_timeout.max(settings.timeout)),
             input: Duration::from_secs_f64(settings.input_timeout),
         },
-        features: settings.client_features.as_deref().map(client_features),
+        features,
+        extensions: extensions.unwrap_or_default(),
         era: match settings.era {
             RawEra::Auto => Era::Auto,
             RawEra::Legacy => Era::Legacy,
@@ -105,17 +107,6 @@ fn tool_rules(raw: &RawTools) -> ToolRules {
         deny: raw.deny.clone(),
         rename: pairs(&raw.rename),
         describe: pairs(&raw.describe),
-    }
-}
-
-fn client_features(raw: &[RawClientFeature]) -> ClientFeatures {
-    let has = |feature| raw.contains(&feature);
-    ClientFeatures {
-        sampling: has(RawClientFeature::Sampling),
-        form: has(RawClientFeature::Elicitation),
-        url: has(RawClientFeature::ElicitationUrl),
-        roots: has(RawClientFeature::Roots),
-        ..ClientFeatures::default()
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use crate::client_features;
 use crate::interpolate::Expanded;
 use crate::raw::{RawServer, RawSettings, RawTools};
 use crate::report::Report;
@@ -117,6 +118,19 @@ impl Checks<'_> {
         let RawSettings { max_instances, prewarm, .. } = raw.settings;
         if self.node.at(&["prewarm"]).is_some() && prewarm > max_instances {
             self.problem(&["prewarm"], format!("must not be more than `maxInstances`, which is {max_instances}"));
+        }
+    }
+
+    pub(super) fn client_features(&mut self) {
+        let words = self.node.get("clientFeatures").map(Node::elements).unwrap_or_default();
+        for node in words {
+            let set = node.text().filter(|text| !matches!(text.expanded, Expanded::Lacking(_)));
+            if let Some(complaint) = set.and_then(|text| client_features::complaint(text.value())) {
+                self.report.add(node.span.start, complaint);
+            }
+        }
+        if words.len() > client_features::MOST {
+            self.problem(&["clientFeatures"], format!("must not list more than {} words", client_features::MOST));
         }
     }
 

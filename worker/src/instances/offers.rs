@@ -1,0 +1,127 @@
+//! What instances offer, where that is not the same for all: by what they were told of their clients, and by session. Equal
+//! catalogues are held once. Pure.
+
+use std::collections::{HashMap, VecDeque};
+
+use bytes::Bytes;
+use mcproxy_ipc::SessionKey;
+
+use super::face::Face;
+
+/// Kinds of instances whose first offer is remembered; clients of one program are of one kind.
+const FACES: usize = 32;
+/// Bytes of these offers, each counted as often as it is remembered.
+const FACES_BYTES: usize = 32 << 20;
+/// Sessions that are told of offers of their own; a session beyond is shown what all are.
+const SESSIONS: usize = 4096;
+
+/// All that is remembered of them.
+#[derive(Debug, Default)]
+pub(super) struct Offers {
+    /// What an instance offered that no session had called yet, the one that was heard of last at the end.
+    faces: VecDeque<(Face, Bytes)>,
+    /// What the gateway was told that a session is offered, where that is not what all are.
+    told: HashMap<SessionKey, Bytes>,
+}
+
+impl Offers {
+    /// The same bytes, in memory that is held already if there is any.
+    pub(super) fn shared<'a>(&'a self, catalogue: Bytes, others: impl Iterator<Item = &'a Bytes>) -> Bytes {
+        let known = self.faces.iter().map(|(_, known)| known).chain(self.told.values());
+        others.chain(known).find(|known| **known == catalogue).cloned().unwrap_or(catalogue)
+    }
+
+    /// An instance like this, that nobody has called, offers that.
+    pub(super) fn note(&mut self, face: &Face, catalogue: Bytes) {
+        self.faces.retain(|(known, _)| known != face);
+        self.faces.push_back((face.clone(), catalogue));
+        let mut bytes: usize = self.faces.iter().map(|(_, catalogue)| catalogue.len()).sum();
+        while self.faces.len() > FACES || (bytes > FACES_BYTES && self.faces.len() > 1) {
+            bytes -= self.faces.pop_front().map_or(0, |(_, catalogue)| catalogue.len());
+        }
+    }
+
+    /// What an instance like this offers that nobody has called.
+    pub(super) fn of(&self, face: &Face) -> Option<&Bytes> {
+        self.faces.iter().find(|(known, _)| known == face).map(|(_, catalogue)| catalogue)
+    }
+
+    /// What the gateway has to be told of a session that is offered `own`, where all others are offered `common`: nothing,
+    /// the catalogue, or (empty) that it is the same as theirs.
+    pub(super) fn tell(&mut self, session: SessionKey, own: &Bytes, common: Option<&Bytes>) -> Option<Bytes> {
+        if common == Some(own) {
+            return self.told.remove(&session).map(|_| Bytes::new());
+        }
+        let before = self.told.get(&session);
+        if before == Some(own) || (before.is_none() && self.told.len() >= SESSIONS) {
+            return None;
+        }
+        self.told.insert(session, own.clone());
+        Some(own.clone())
+    }
+
+    /// The session is over.
+    pub(super) fn release(&mut self, session: SessionKey) {
+        self.told.remove(&session);
+    }
+
+    /// The gateway is gone, and what it was told with it.
+    pub(super) fn forget_told(&mut self) {
+        self.told.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::rc::Rc;
+
+    use mcproxy_ipc::ClientDeclaration;
+
+    use super::*;
+
+    fn session(n: u128) -> SessionKey {
+        SessionKey(n.to_be_bytes())
+    }
+
+    fn face(n: usize) -> Face {
+        Face::Legacy(Rc::new(ClientDeclaration { capabilities: n.to_string(), info: None }))
+    }
+
+    #[test]
+    fn a_session_is_told_what_differs_once_and_that_it_does_not_any_more() {
+        let (mut offers, common) = (Offers::default(), Bytes::from("common"));
+        let (own, other) = (Bytes::from("own"), Bytes::from("other"));
+        assert_eq!(offers.tell(session(1), &common, Some(&common)), None);
+        assert_eq!(offers.tell(session(1), &own, Some(&common)), Some(own.clone()));
+        assert_eq!(offers.tell(session(1), &own, Some(&common)), None);
+        assert_eq!(offers.tell(session(1), &other, Some(&common)), Some(other.clone()));
+        assert_eq!(offers.tell(session(1), &other, Some(&other)), Some(Bytes::new()), "all are offered the same now");
+        assert_eq!(offers.tell(session(1), &other, Some(&common)), Some(other.clone()));
+        offers.forget_told();
+        assert_eq!(offers.tell(session(1), &other, Some(&common)), Some(other));
+    }
+
+    #[test]
+    fn kinds_and_sessions_are_bounded_and_the_last_kinds_stay() {
+        let mut offers = Offers::default();
+        (0..2 * FACES).for_each(|n| offers.note(&face(n), Bytes::from(n.to_string())));
+        assert!(offers.of(&face(FACES - 1)).is_none() && offers.of(&face(FACES)).is_some());
+        let large = || Bytes::from(vec![b'x'; FACES_BYTES / 2 + 1]);
+        offers.note(&face(1000), large());
+        offers.note(&face(1001), large());
+        assert_eq!(offers.faces.len(), 1);
+        for n in 0..2 * SESSIONS as u128 {
+            offers.tell(session(n), &Bytes::from("own"), None);
+        }
+        assert_eq!(offers.told.len(), SESSIONS);
+    }
+
+    #[test]
+    fn equal_catalogues_are_held_once() {
+        let mut offers = Offers::default();
+        let first = Bytes::from("catalogue".to_owned());
+        offers.note(&face(1), first.clone());
+        let again = offers.shared(Bytes::from("catalogue".to_owned()), std::iter::empty());
+        assert_eq!(again.as_ptr(), first.as_ptr());
+    }
+}
