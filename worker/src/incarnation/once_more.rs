@@ -18,9 +18,8 @@ impl Incarnation {
                 self.take_process(server);
                 self.forget_stderr_of_question(now);
                 self.stderr.forget();
-                if self.session.begin_again(now) {
-                    report(&self.reports, &self.log, WorkerToSupervisor::StartedAgain);
-                }
+                self.session.begin_again(now);
+                report(&self.reports, &self.log, WorkerToSupervisor::StartedAgain);
                 info!(self.log, "server is started once more"; "because" => self.session.story());
                 self.begun();
             }

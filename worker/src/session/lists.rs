@@ -164,6 +164,12 @@ impl Session {
                 self.listed(gathering, now);
             }
             Outcome::Error(error) => {
+                // A server that declares nothing, knows the method and refuses it has tools, and the status should say why
+                // there are none.
+                let is_known = error_code(error) != Some(ErrorCode::METHOD_NOT_FOUND);
+                if is_known && kind == ListKind::Tools && !self.freshness.is_declared(kind) {
+                    self.freshness.declare(kind, false);
+                }
                 let error = printable(error.get().as_bytes(), LOGGED);
                 self.not_listed(gathering, error, now);
             }

@@ -17,6 +17,8 @@ mod lists;
 mod lists_tests;
 mod noise;
 mod opening;
+#[cfg(test)]
+mod opening_tests;
 mod output;
 mod oversize;
 mod parks;
@@ -101,8 +103,6 @@ pub(crate) struct Session {
     log: Logger,
     phase: Phase,
     start_timeout: Duration,
-    /// Until when the start of a process may take that is being replaced.
-    replaced_until: Option<Instant>,
     probe: Probe,
     /// What the server said to the probe, until that counts.
     discovery: Option<Box<str>>,
@@ -155,7 +155,6 @@ impl Session {
             log,
             phase: Phase::Opening { until: now + spec.start_timeout },
             start_timeout: spec.start_timeout,
-            replaced_until: None,
             probe,
             discovery: None,
             era: ServerEra::default(),

@@ -34,21 +34,13 @@ impl Session {
         }
     }
 
-    /// Goes on with a new process of the server, which was not asked anything yet. Says whether it has the whole time of a
-    /// start, or what is left of it.
-    pub(crate) fn begin_again(&mut self, now: Instant) -> bool {
-        let whole = self.probe.deserves_time();
-        let until = match self.phase {
-            Phase::Opening { until } | Phase::Listing { until } if !whole => until,
-            Phase::Ending if !whole => self.replaced_until.unwrap_or(now),
-            _ => now + self.start_timeout,
-        };
-        self.phase = Phase::Opening { until };
+    /// Goes on with a new process of the server, which was not asked anything yet and has the whole time of a start.
+    pub(crate) fn begin_again(&mut self, now: Instant) {
+        self.phase = Phase::Opening { until: now + self.start_timeout };
         self.forget_process();
         let (probe, next) = self.probe.begin_again(now);
         self.probe = probe;
         self.find_out(next);
-        whole
     }
 
     /// Nothing that the last process said counts for the next one.
@@ -126,11 +118,8 @@ impl Session {
                 legacy::initialize(&mut self.out.server, id, &self.client);
             }
             Next::StartAgain => {
-                if let Phase::Opening { until } | Phase::Listing { until } = self.phase {
-                    self.replaced_until = Some(until);
-                    self.phase = Phase::Ending;
-                    self.out.events.push(Event::StartAgain);
-                }
+                self.phase = Phase::Ending;
+                self.out.events.push(Event::StartAgain);
             }
             Next::Failed(why) => self.cannot_speak(why),
         }

@@ -140,11 +140,6 @@ impl Probe {
         self.spoiled.is_some()
     }
 
-    /// Whether the new process gets the whole time of a start, which it does where the server's own doing made it necessary.
-    pub(super) fn deserves_time(&self) -> bool {
-        self.spoiled.is_none() || self.discover != Question::Open
-    }
-
     /// Whether `server/discover` was asked and nothing is decided: what the server writes to stderr is about the question.
     pub(super) fn is_asking(&self) -> bool {
         matches!(self.rule, EraRule::Auto { .. }) && self.discover == Question::Open && self.spoken.is_none()

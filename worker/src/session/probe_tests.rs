@@ -119,7 +119,7 @@ fn a_server_of_both_eras_that_answers_late_is_started_again_and_asked_nothing_th
     for (first, second) in [(late(), Heard::Greeted), (Heard::Greeted, late())] {
         let (probe, now) = before_it_is_ready(first, second, Next::StartAgain);
         let (mut again, next) = probe.begin_again(now);
-        assert_eq!((next, probe.deserves_time(), again.excuses_an_end()), (Next::Discover, true, false));
+        assert_eq!((next, again.excuses_an_end()), (Next::Discover, false));
         again.has_read(now);
         assert_eq!(again.deadline(), None, "nothing is asked behind it");
         assert_eq!(again.heard(late()), MODERN);
@@ -146,7 +146,7 @@ fn an_end_at_the_question_or_behind_it_is_excused_once_and_is_an_answer() {
             assert_eq!(silent(&mut probe, now), Next::Initialize);
         }
         answers.iter().for_each(|answer| drop(probe.heard(answer.clone())));
-        assert!(probe.excuses_an_end() && probe.deserves_time(), "{answers:?} {patient}");
+        assert!(probe.excuses_an_end(), "{answers:?} {patient}");
         let (mut again, next) = probe.begin_again(now);
         assert_eq!((next, again.excuses_an_end()), (Next::Initialize, false));
         assert_eq!(again.heard(Heard::Greeted), LEGACY);
@@ -175,13 +175,12 @@ fn a_server_that_is_of_no_use_after_the_question_is_started_again_without_it() {
     let (mut probe, _, now) = begun(AUTO);
     probe.heard(discover_refused(-32002));
     assert_eq!(silent(&mut probe, now), Next::StartAgain);
-    assert!(probe.deserves_time());
     // It ignores both: whatever it does then, nothing was proven.
     let (mut probe, _, now) = begun(AUTO);
     assert_eq!(silent(&mut probe, now), Next::Initialize);
     assert_eq!(silent(&mut probe, now), Next::StartAgain);
     let (mut again, next) = probe.begin_again(now);
-    assert_eq!((next, probe.deserves_time()), (Next::Initialize, false));
+    assert_eq!(next, Next::Initialize);
     assert_eq!((again.heard(Heard::Greeted), again.evidence()), (LEGACY, EraEvidence::Silence));
     // It does not want `initialize` in any case.
     let (mut probe, _, now) = begun(AUTO);
