@@ -341,7 +341,7 @@ impl Gateway {
         let (context, out) = (self.context.clone(), link.sender());
         self.answers.spawn(async move {
             let answer = match question {
-                Question::Status => Answer::Status(status::report(&context).await),
+                Question::Status => Answer::Status(Box::new(status::report(&context).await)),
                 Question::Logs { server, lines } => match context.server(server.as_str()) {
                     Some(server) => Answer::Logs(server.logs(lines).await),
                     None => Answer::UnknownServer,

@@ -258,7 +258,7 @@ mod tests {
                 gateway: Some(process),
                 servers: (0..count).map(|n| fit(talkative(n), count)).collect(),
             };
-            passes(&SupervisorToGateway::Answer { id: u64::MAX, answer: Box::new(Answer::Status(report)) });
+            passes(&SupervisorToGateway::Answer { id: u64::MAX, answer: Box::new(Answer::Status(Box::new(report))) });
         }
     }
 

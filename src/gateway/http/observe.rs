@@ -72,7 +72,7 @@ pub(super) async fn health(Shared(gateway): Shared) -> HttpResponse {
 pub(super) async fn metrics(Shared(gateway): Shared) -> HttpResponse {
     let answer = gateway.supervisor.ask(Question::Status).await;
     let report = match &answer {
-        Some(Answer::Status(report)) => Some(report),
+        Some(Answer::Status(report)) => Some(&**report),
         _ => None,
     };
     HttpResponse::Ok()

@@ -175,7 +175,7 @@ pub enum Question {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Answer {
     /// To `Status`.
-    Status(StatusReport),
+    Status(Box<StatusReport>),
     /// To `Logs`, oldest first.
     Logs(Vec<LogLine>),
     /// There is no such server.
