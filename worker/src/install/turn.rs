@@ -17,6 +17,9 @@ use super::{INSTALL_LIMIT, entry::npx_entry};
 /// How often it is looked whether it is our turn.
 pub(super) const AGAIN: Duration = Duration::from_millis(250);
 
+/// A lock of npm that was not touched for so long belongs to nobody.
+const LOCK_IS_STALE: Duration = Duration::from_secs(5);
+
 /// The turn, for as long as this exists.
 #[derive(Debug)]
 pub(crate) struct Turn {
@@ -48,6 +51,7 @@ impl Turn {
         // As npm does; what it cannot have either, it will say itself.
         let taken = fs::create_dir_all(&entry).and_then(|()| Self::take(&entry));
         match taken {
+            Ok(Some(_)) if npm_installs(&entry) => Waited::Again(AGAIN),
             Ok(Some(turn)) => Waited::Over(Some(turn)),
             Ok(None) => Waited::Again(AGAIN),
             Err(_) => Waited::Over(None),
@@ -72,6 +76,19 @@ impl Turn {
     pub(super) fn is_needed(&self) -> bool {
         !is_installed(&self.entry)
     }
+}
+
+/// Whether an `npx` that is none of ours holds the lock of npm 11, which it touches every second. One that was killed leaves the
+/// lock behind, and npm would wait a minute for it: it is removed.
+fn npm_installs(entry: &Path) -> bool {
+    let lock = entry.join("concurrency.lock");
+    let Ok(touched) = fs::symlink_metadata(&lock).and_then(|found| found.modified()) else { return false };
+    if touched.elapsed().is_ok_and(|age| age < LOCK_IS_STALE) {
+        return true;
+    }
+    // It is an empty folder, or not npm's; then npm will say what is wrong with it.
+    let _ = fs::remove_dir(&lock);
+    false
 }
 
 /// npm writes this file when all others are there.
@@ -107,6 +124,18 @@ mod tests {
         fs::remove_dir_all(&modules).expect("removed");
         drop(first);
         assert!(matches!(look(now), Waited::Over(Some(_))));
+    }
+
+    #[test]
+    fn a_lock_that_a_killed_npm_left_is_removed_and_one_that_is_held_is_waited_for() {
+        let entry = tempfile::tempdir().expect("a directory");
+        let lock = entry.path().join("concurrency.lock");
+        assert!(!npm_installs(entry.path()));
+        fs::create_dir(&lock).expect("made");
+        assert!(npm_installs(entry.path()) && lock.exists());
+        let made = fs::metadata(&lock).and_then(|found| found.modified()).expect("it has a time");
+        File::open(&lock).and_then(|lock| lock.set_modified(made - 2 * LOCK_IS_STALE)).expect("touched");
+        assert!(!npm_installs(entry.path()) && !lock.exists());
     }
 
     #[test]
