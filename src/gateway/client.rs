@@ -23,7 +23,7 @@ pub(crate) struct Features(pub(crate) u16);
 
 impl Features {
     /// Where each is in `capabilities`. The place in this list is its bit, so the list only grows.
-    const PATHS: [(&'static str, Option<&'static str>); 8] = [
+    const PATHS: [(&'static str, Option<&'static str>); 9] = [
         ("roots", None),
         ("roots", Some("listChanged")),
         ("sampling", None),
@@ -32,6 +32,8 @@ impl Features {
         ("elicitation", None),
         ("elicitation", Some("form")),
         ("elicitation", Some("url")),
+        // Of 2025-11-25; between the client and us.
+        ("tasks", None),
     ];
 
     /// Whether one of the list is among them.

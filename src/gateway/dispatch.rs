@@ -19,6 +19,7 @@ use super::{
     reply::Reply,
     request::{Request, read_params, required},
     session::Session,
+    skills,
     state::Gateway,
     subscriptions,
 };
@@ -57,6 +58,9 @@ async fn reply(exchange: &Exchange, session: &Rc<Session>, request: &Request) ->
         method::SET_LEVEL => set_level(exchange, session, &params),
         method::PING => Ok("{}".into()),
         method::INITIALIZE => initialize(exchange, session, &params).await,
+        known if skills::is_method(known) && exchange.view().has_skills() => {
+            return skills::answer(exchange, known, params).await;
+        }
         unknown => match call::foreign(exchange, unknown, params).await {
             Ok(reply) => return reply,
             Err(()) => {

@@ -45,6 +45,7 @@ mod scope;
 mod seal;
 mod session;
 mod sessions;
+mod skills;
 mod state;
 mod stateless;
 mod stream;
@@ -52,6 +53,7 @@ mod streams;
 mod subscriptions;
 mod supervisor;
 mod tape;
+mod tasks;
 mod tickets;
 
 use std::{net::TcpListener, path::Path, pin::pin};

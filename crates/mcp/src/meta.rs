@@ -12,5 +12,7 @@ pub const LOG_LEVEL: &str = "io.modelcontextprotocol/logLevel";
 pub const SERVER_INFO: &str = "io.modelcontextprotocol/serverInfo";
 /// What progress of a request is reported under.
 pub const PROGRESS_TOKEN: &str = "progressToken";
+/// Which task a message belongs to (tasks of 2025-11-25).
+pub const RELATED_TASK: &str = "io.modelcontextprotocol/related-task";
 /// Which `subscriptions/listen` a notification belongs to: the id of that request.
 pub const SUBSCRIPTION_ID: &str = "io.modelcontextprotocol/subscriptionId";

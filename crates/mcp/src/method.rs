@@ -59,14 +59,27 @@ pub const ROOTS_CHANGED: &str = "notifications/roots/list_changed";
 /// A server wants to know the client's roots.
 pub const ROOTS_LIST: &str = "roots/list";
 
-/// How a task stands (tasks extension of 2026-07-28).
+/// What came of a task, once it is over (tasks of 2025-11-25).
+pub const TASKS_RESULT: &str = "tasks/result";
+/// How a task stands (tasks of 2025-11-25, and the extension of 2026-07-28).
 pub const TASKS_GET: &str = "tasks/get";
+/// All tasks of a client (tasks of 2025-11-25).
+pub const TASKS_LIST: &str = "tasks/list";
 /// Gives a task what it asked its client for.
 pub const TASKS_UPDATE: &str = "tasks/update";
 /// Gives a task up.
 pub const TASKS_CANCEL: &str = "tasks/cancel";
 /// Under this name the extension stands among capabilities.
 pub const TASKS_EXTENSION: &str = "io.modelcontextprotocol/tasks";
+
+/// All skills (the skills extension, SEP-2640).
+pub const SKILLS_LIST: &str = "skills/list";
+/// One of them.
+pub const SKILLS_GET: &str = "skills/get";
+/// What is in a directory of resources.
+pub const DIRECTORY_READ: &str = "resources/directory/read";
+/// Under this name the extension stands among capabilities.
+pub const SKILLS_EXTENSION: &str = "io.modelcontextprotocol/skills";
 
 /// Longest name of a notification that travels.
 const MAX_NAME: usize = 256;

@@ -67,10 +67,17 @@ fn union(servers: &Servers, key: &str) -> Option<String> {
     let mut out = Members::default();
     for (name, value) in declared.iter().flat_map(RawObject::iter) {
         if out.0.len() + value.get().len() <= MAX_UNION && seen.insert(name) {
-            out.add(name, value.get());
+            let reads = name == method::SKILLS_EXTENSION && declared.iter().any(reads_directories);
+            out.add(name, if reads { r#"{"directoryRead":true}"# } else { value.get() });
         }
     }
     (!declared.is_empty()).then(|| out.finish())
+}
+
+/// Whether these extensions can list what is in a directory of skills; it is asked of the server whose directory it is.
+fn reads_directories(extensions: &RawObject<'_>) -> bool {
+    let skills = extensions.get_object(method::SKILLS_EXTENSION).unwrap_or_default();
+    skills.get("directoryRead").is_some_and(|raw| raw.get() == "true")
 }
 
 fn with_list_changed(declared: RawObject<'_>) -> String {

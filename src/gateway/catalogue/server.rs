@@ -73,6 +73,18 @@ impl ServerCatalogue {
         extensions.is_some_and(|extensions| extensions.get(method::TASKS_EXTENSION).is_some())
     }
 
+    /// Whether it runs tools as tasks of 2025-11-25.
+    pub(crate) fn runs_tasks(&self) -> bool {
+        let requests = self.capabilities().get_object("tasks").and_then(|tasks| tasks.get_object("requests"));
+        requests.and_then(|requests| requests.get_object("tools")?.get_object("call")).is_some()
+    }
+
+    /// Whether it has skills (SEP-2640).
+    pub(crate) fn has_skills(&self) -> bool {
+        let extensions = self.capabilities().get_object("extensions");
+        extensions.is_some_and(|extensions| extensions.get(method::SKILLS_EXTENSION).is_some())
+    }
+
     /// What the server declared in `initialize`.
     pub(crate) fn capabilities(&self) -> RawObject<'_> {
         RawObject::from_text(&self.capabilities).unwrap_or_default()

@@ -211,6 +211,26 @@ impl View {
         catalogue.is_some_and(|(_, catalogue)| catalogue.has_tasks())
     }
 
+    /// Whether a server runs tools as tasks of 2025-11-25.
+    pub(crate) fn runs_tasks(&self) -> bool {
+        self.servers.iter().any(|(_, catalogue)| catalogue.runs_tasks())
+    }
+
+    /// Whether this one does.
+    pub(crate) fn runs_tasks_of(&self, server: &ServerName) -> bool {
+        self.places.get(server).is_some_and(|place| self.servers[*place].1.runs_tasks())
+    }
+
+    /// The servers that declare the skills extension.
+    pub(crate) fn skill_servers(&self) -> Vec<ServerName> {
+        self.servers.iter().filter(|(_, catalogue)| catalogue.has_skills()).map(|(server, _)| server.clone()).collect()
+    }
+
+    /// Whether there are any.
+    pub(crate) fn has_skills(&self) -> bool {
+        self.servers.iter().any(|(_, catalogue)| catalogue.has_skills())
+    }
+
     /// What `initialize` tells the model.
     pub(crate) fn instructions(&self) -> Option<&str> {
         self.instructions.as_deref()

@@ -28,6 +28,7 @@ use super::{
     reply::Reply,
     rewrite::{self, ResultRewrite, down::Lowered},
     stateless::{self, Retry},
+    tasks,
 };
 
 /// Room for what most calls send.
@@ -69,8 +70,9 @@ impl<'a> Forward<'a> {
                 Retry::take(&mut params)
             }
         };
-        // Tasks are not offered; a server must not see half of one.
-        params.remove("task");
+        if params.get("task").is_some() && !tasks::may_run(exchange, &server) {
+            params.remove("task");
+        }
         let mut forward = Self {
             exchange,
             method: method.into(),

@@ -19,6 +19,7 @@ use crate::gateway::{
     notify, patience,
     reply::Reply,
     request::{Incoming, Request, read_params},
+    skills,
     state::Gateway,
     stateless::{self, Listening, ParamHeaders, Stated, Visitor},
 };
@@ -107,7 +108,10 @@ fn is_claimed(params: &RawObject<'_>) -> bool {
 }
 
 async fn request_of(request: &HttpRequest, place: &Place, incoming: &Request, params: &RawObject<'_>) -> HttpResponse {
-    let extended = |method: &str| place.gateway.fleet.view(&place.scope).owner_of(method).is_some();
+    let extended = |method: &str| {
+        let view = place.gateway.fleet.view(&place.scope);
+        view.owner_of(method).is_some() || (skills::is_method(method) && view.has_skills())
+    };
     let claim = match stateless::climb(|name| stated(request.headers(), name), extended, &incoming.method, params) {
         Ok(claim) => claim,
         Err(error) => return refused(&incoming.id, error),
@@ -152,7 +156,7 @@ async fn work(gateway: Rc<Gateway>, visitor: Visitor, request: Request, related:
         Some(ErrorCode::MISSING_CLIENT_CAPABILITY | ErrorCode::HEADER_MISMATCH) => StatusCode::BAD_REQUEST,
         _ => StatusCode::OK,
     };
-    let cacheable = request.method == method::RESOURCES_READ;
+    let cacheable = request.method == method::RESOURCES_READ || skills::is_cacheable(&request.method);
     Answered { status, text: stateless::response(&request.id, &reply, cacheable) }
 }
 

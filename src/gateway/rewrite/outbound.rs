@@ -26,6 +26,11 @@ pub(crate) fn read_result<'r>(naming: Naming, server: &str, raw: &'r str, versio
     Outbound { naming, server, version }.read_result(raw)
 }
 
+/// The entries of skills and directories (SEP-2640): each file by the URI that it can be read at.
+pub(crate) fn skill_result<'r>(naming: Naming, server: &str, raw: &'r str, version: ProtocolVersion) -> Cow<'r, str> {
+    Outbound { naming, server, version }.skill_result(raw)
+}
+
 /// The result of `tasks/get`: of a task that is over, what the call came to is part of it.
 pub(crate) fn task_result<'r>(naming: Naming, server: &str, raw: &'r str, version: ProtocolVersion) -> Cow<'r, str> {
     Outbound { naming, server, version }.task_result(raw)
@@ -153,6 +158,30 @@ impl Outbound<'_> {
             }
         }
         edits.finish()
+    }
+
+    fn skill_result<'r>(&self, raw: &'r str) -> Cow<'r, str> {
+        let Ok(object) = RawObject::from_text(raw) else { return Cow::Borrowed(raw) };
+        let mut edits = Splices::of(raw);
+        for entry in elements(object.get("skills")).into_iter().chain(object.get("skill")) {
+            self.named(entry, &mut edits);
+        }
+        // Of a directory.
+        for entry in elements(object.get("resources")) {
+            self.named(entry, &mut edits);
+        }
+        edits.finish()
+    }
+
+    /// The URI of an entry, and of all files that it lists.
+    fn named(&self, entry: &RawValue, edits: &mut Splices<'_>) {
+        let Ok(entry) = RawObject::from_raw(entry) else { return };
+        self.uri(&entry, edits);
+        for file in elements(entry.get("resources")) {
+            if let Ok(file) = RawObject::from_raw(file) {
+                self.uri(&file, edits);
+            }
+        }
     }
 
     /// Whether a result may hold a block that is changed; decided without parsing it.
@@ -289,6 +318,18 @@ mod tests {
             read_result(Q, "s", read, NOW),
             r#"{"contents":[{"uri":"s+a:b","text":"x"},{"uri":"s+a:c","blob":""},{"uri":7},3]}"#
         );
+    }
+
+    #[test]
+    fn every_file_of_a_skill_can_be_read_where_it_is_listed() {
+        let list = r#"{"skills":[{"uri":"skill://a/SKILL.md","frontmatter":{"uri":"x"},"resources":[{"uri":"skill://a/SKILL.md","size":1.50}]},{"uri":"x:y","resources":"dynamic"},7]}"#;
+        let expected = list.replace("skill://", "s+skill://").replace("x:y", "s+x:y");
+        assert_eq!(skill_result(Q, "s", list, NOW), expected);
+        let one = r#"{"skill":{"uri":"a:b","resources":[{"uri":"a:c"}]},"ttlMs":1}"#;
+        assert_eq!(skill_result(Q, "s", one, NOW), one.replace("a:", "s+a:"));
+        let directory = r#"{"resources":[{"uri":"a:b","mimeType":"inode/directory"}]}"#;
+        assert_eq!(skill_result(Q, "s", directory, NOW), directory.replace("a:", "s+a:"));
+        assert_eq!(skill_result(Naming::Own, "s", list, NOW), list);
     }
 
     #[test]

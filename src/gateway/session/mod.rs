@@ -29,6 +29,7 @@ use super::{
     scope::Scope,
     stream::{Bounds, Reader, Stream},
     streams::{Listened, Streams},
+    tasks::Tasks,
 };
 
 /// Messages that may wait for a client to read its stream; a client that lets them pile up loses the stream.
@@ -49,6 +50,8 @@ pub(crate) struct Session {
     declaration: RefCell<Option<Rc<Declaration>>>,
     /// What it was asked and has not answered.
     pub(crate) questions: Questions,
+    /// The tasks that it made (2025-11-25).
+    pub(crate) tasks: Tasks,
     subscriptions: RefCell<HashSet<(ServerName, String)>>,
     stream: RefCell<Option<mpsc::Sender<Bytes>>>,
     missed: Cell<Changes>,
@@ -98,6 +101,7 @@ impl Session {
             version: Cell::new(version),
             level: Cell::new(None),
             calls: Calls::default(),
+            tasks: Tasks::default(),
             subscriptions: RefCell::default(),
             stream: RefCell::default(),
             missed: Cell::default(),

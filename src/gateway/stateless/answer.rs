@@ -3,7 +3,7 @@
 use mcproxy_mcp::{ErrorCode, ErrorObject, ProtocolVersion, RawObject, json_string, meta, method};
 
 use super::caching::Caching;
-use crate::gateway::{call, catalogue::ListKind, exchange::Exchange, lists, reply::Reply};
+use crate::gateway::{call, catalogue::ListKind, exchange::Exchange, lists, reply::Reply, skills};
 
 /// Whether there is such a method. What sessions needed is gone; what a session would be told comes by a stream that is
 /// asked for.
@@ -44,6 +44,9 @@ pub(crate) async fn answer(exchange: &Exchange, method: &str, params: RawObject<
         method::TASKS_GET => call::task(exchange, method::TASKS_GET, params).await,
         method::TASKS_UPDATE => call::task(exchange, method::TASKS_UPDATE, params).await,
         method::TASKS_CANCEL => call::task(exchange, method::TASKS_CANCEL, params).await,
+        known if skills::is_method(known) && exchange.view().has_skills() => {
+            skills::answer(exchange, known, params).await
+        }
         unknown => call::foreign(exchange, unknown, params).await.unwrap_or_default(),
     };
     // Who cancels closes the stream, and is not there to be answered.

@@ -14,4 +14,5 @@ mod notices;
 mod passed_on;
 mod progress;
 mod resources;
+mod skills;
 mod starting;

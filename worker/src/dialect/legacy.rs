@@ -90,6 +90,13 @@ pub(crate) fn ping(out: &mut Vec<u8>, id: u64) {
     end_line(out, start);
 }
 
+/// A request of our own that needs no more than its params.
+pub(crate) fn request(out: &mut Vec<u8>, id: u64, method: &str, params: &str) {
+    let start = out.len();
+    write_request(out, &id.into(), method, params);
+    end_line(out, start);
+}
+
 /// Passes a call on under an id of ours. Of `_meta` goes with it what is the caller's own.
 pub(crate) fn call(out: &mut Vec<u8>, id: u64, method: &str, params: &[u8], meta: &[u8]) -> Result<(), BadPayload> {
     line::call(out, id, method, (params, meta), |_, _| ())

@@ -121,6 +121,11 @@ impl Calls {
         self.pending.iter().filter_map(|(upstream, pending)| Some(pending.addressee.as_ref()?.of_call(*upstream)))
     }
 
+    /// Another request to the server answers this call from now on; `false`: it is not in flight any more.
+    pub(crate) fn rename(&mut self, upstream: u64, to: u64) -> bool {
+        self.pending.remove(&upstream).map(|pending| self.pending.insert(to, pending)).is_some()
+    }
+
     /// The server answered. `None` for what is not, or no longer, in flight.
     pub(crate) fn close(&mut self, upstream: u64) -> Option<u64> {
         self.pending.remove(&upstream).map(|pending| pending.call)

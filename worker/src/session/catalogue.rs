@@ -16,6 +16,8 @@ struct Entries {
     json: Vec<u8>,
     /// For how long they are true, and for whom, of a server that says so.
     caching: Option<Caching>,
+    /// The tools that can only be run as a task.
+    only_tasks: Vec<Box<str>>,
 }
 
 /// What a server of 2026-07-28 says of a page (caching): the strictest of all pages.
@@ -45,6 +47,8 @@ pub(crate) struct Catalogue {
     capabilities: String,
     /// It declares none of its lists: those that it has all the same are declared for it.
     declares_nothing: bool,
+    /// Whether it runs tools as tasks (MCP 2025-11-25).
+    has_tasks: bool,
     entries: [Entries; 4],
 }
 
@@ -52,6 +56,7 @@ impl Catalogue {
     /// What the server said about itself at the start.
     pub(crate) fn set_identity(&mut self, info: &str, capabilities: &str, instructions: Option<&str>) {
         self.identity = format!("\"serverInfo\":{info},");
+        self.has_tasks = runs_tasks(capabilities).is_some();
         if let Some(instructions) = instructions {
             self.identity.push_str("\"instructions\":");
             self.identity.push_str(instructions);
@@ -72,6 +77,11 @@ impl Catalogue {
         let changed = *entries != gathering.fresh;
         *entries = gathering.fresh;
         changed
+    }
+
+    /// The tools that can only be run as a task.
+    pub(crate) fn only_tasks(&self) -> &[Box<str>] {
+        &self.entries[ListKind::Tools as usize].only_tasks
     }
 
     /// How much it offers.
@@ -151,6 +161,7 @@ pub(crate) struct Gathering {
     cursors: Vec<Box<str>>,
     /// Where each page lies in the list.
     pages: Vec<Range<usize>>,
+    has_tasks: bool,
     max_pages: usize,
     max_entries: usize,
     max_bytes: usize,
@@ -165,6 +176,7 @@ impl Gathering {
             fresh: Entries::default(),
             cursors: Vec::new(),
             pages: Vec::new(),
+            has_tasks: catalogue.has_tasks,
             max_pages,
             max_entries,
             max_bytes,
@@ -195,19 +207,20 @@ impl Gathering {
         }
         let (begin, count_before) = (self.fresh.json.len(), self.fresh.count);
         for entry in entries {
-            if !is_usable(self.kind, entry) {
-                continue;
-            }
+            let Some(entry) = usable(self.kind, entry, self.has_tasks) else { continue };
             if self.fresh.count == self.max_entries {
                 return Next::Cut("more entries than limits.maxTools");
             }
-            if self.fresh.json.len() + entry.get().len() + 1 > self.max_bytes {
+            if self.fresh.json.len() + entry.text().len() + 1 > self.max_bytes {
                 return Next::Cut("more bytes than limits.maxCatalogue");
             }
             if self.fresh.count > 0 {
                 self.fresh.json.push(b',');
             }
-            self.fresh.json.extend_from_slice(entry.get().as_bytes());
+            self.fresh.json.extend_from_slice(entry.text().as_bytes());
+            if let Usable::OnlyAsTask { name, .. } = entry {
+                self.fresh.only_tasks.push(name);
+            }
             self.fresh.count += 1;
         }
         if self.is_repeated(begin) {
@@ -249,11 +262,51 @@ impl Gathering {
     }
 }
 
-/// No tools that can only be run as a task (MCP 2025-11-25), which is not offered to clients. What is no object, or cannot
-/// be read, is the gateway's to leave out, with a warning.
-fn is_usable(kind: ListKind, entry: &RawValue) -> bool {
-    let task = || RawObject::from_raw(entry).ok()?.get_object("execution")?.get_string("taskSupport");
-    kind != ListKind::Tools || task().as_deref() != Some("required")
+/// An entry that clients can make use of.
+enum Usable<'e> {
+    AsItIs(&'e str),
+    /// A tool that can only be run as a task (MCP 2025-11-25). Its calls are made as tasks for those who know none, so clients
+    /// hear that they need not make one.
+    OnlyAsTask {
+        name: Box<str>,
+        text: String,
+    },
+}
+
+impl Usable<'_> {
+    fn text(&self) -> &str {
+        match self {
+            Self::AsItIs(text) => text,
+            Self::OnlyAsTask { text, .. } => text,
+        }
+    }
+}
+
+/// No tools that can only be run as a task, of a server that has none. What is no object, or cannot be read, is the gateway's
+/// to leave out, with a warning.
+fn usable(kind: ListKind, entry: &RawValue, has_tasks: bool) -> Option<Usable<'_>> {
+    let Ok(object) = RawObject::from_raw(entry) else { return Some(Usable::AsItIs(entry.get())) };
+    let execution = object.get_object("execution").filter(|_| kind == ListKind::Tools);
+    let support = execution.as_ref().and_then(|execution| execution.get("taskSupport"));
+    let required = support.filter(|_| {
+        execution.as_ref().and_then(|execution| execution.get_string("taskSupport")).as_deref() == Some("required")
+    });
+    let text = entry.get();
+    let Some(required) = required else { return Some(Usable::AsItIs(text)) };
+    if !has_tasks {
+        return None;
+    }
+    let name = object.get_string("name")?.into();
+    // It is a slice of the entry.
+    let at = required.get().as_ptr().addr() - text.as_ptr().addr();
+    let text = [&text[..at], "\"optional\"", &text[at + required.get().len()..]].concat();
+    Some(Usable::OnlyAsTask { name, text })
+}
+
+/// The declaration that tools can be run as tasks.
+fn runs_tasks(capabilities: &str) -> Option<()> {
+    let requests = RawObject::from_text(capabilities).ok()?.get_object("tasks")?.get_object("requests")?;
+    requests.get_object("tools")?.get_object("call").map(drop)
 }
 
 #[cfg(test)]

@@ -51,6 +51,7 @@ impl Session {
 
     /// Tells the server that nobody waits for an answer any more, if it has heard of the call at all.
     pub(super) fn cancel(&mut self, upstream: u64, reason: Option<&str>) {
+        self.task_cancelled(upstream);
         if !self.held.as_mut().is_some_and(|held| held.drop_put_off(upstream)) {
             legacy::cancel(&mut self.out.server, upstream, reason);
         }
@@ -140,10 +141,15 @@ impl Session {
             }
         }
         let begin = self.out.server.len();
+        let as_task = self.as_task(method, params);
+        let params = as_task.as_deref().unwrap_or(params);
         dialect::call(self.era, &mut self.out.server, upstream, method, (params, meta), context).map_err(|bad| {
             self.calls.close(upstream);
             ErrorObject::new(ErrorCode::INVALID_PARAMS, bad)
         })?;
+        if as_task.is_some() {
+            self.task_begun(upstream);
+        }
         if self.held.as_ref().is_some_and(Held::is_waiting) && self.calls.can_be_asked(upstream, Feature::Roots) {
             self.ask_what_was_held(upstream, begin, now);
         }

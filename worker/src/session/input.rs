@@ -124,6 +124,9 @@ impl Session {
                 None => self.unknown(id, now),
             };
         };
+        if !self.tasks.is_empty() && self.task_answered(upstream, line, outcome, now) {
+            return;
+        }
         if let Some(call) = self.calls.close(upstream) {
             self.used(now);
             let (outcome, payload) = answer::for_client(line, outcome);
@@ -151,6 +154,7 @@ impl Session {
             Asked::Ping => {}
             Asked::Initialize => self.greeted(outcome, now),
             Asked::Listen => self.listen_ended(upstream, outcome, now),
+            Asked::Task { of } => self.task_looked_at(of, outcome, now),
             // Its answer carries the other kind of id.
             Asked::Probe => {}
             Asked::Page { gathering, .. } => self.page(gathering, outcome, now),

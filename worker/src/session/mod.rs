@@ -31,6 +31,7 @@ mod probe_tests;
 mod question;
 mod silence;
 mod subscribe;
+mod tasks;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -60,6 +61,7 @@ use self::{
     noise::Noise,
     parks::Parks,
     probe::Probe,
+    tasks::Tasks,
 };
 use crate::dialect::{self, legacy};
 
@@ -94,6 +96,10 @@ enum Asked {
     Ping,
     /// To tell what changes; answered when that is over.
     Listen,
+    /// How the task of this call stands, or that it is given up.
+    Task {
+        of: Option<u64>,
+    },
 }
 
 /// The conversation with one server.
@@ -123,6 +129,7 @@ pub(crate) struct Session {
     /// What an instance of one client asks outside of calls is for that client as well.
     held: Option<Held>,
     parks: Parks,
+    tasks: Tasks,
     health: Health,
     /// Of a server that is ended when nobody needs it.
     idle: Option<Idle>,
@@ -168,6 +175,7 @@ impl Session {
             listed: spec.features.filter(|_| spec.instances != Instances::OfOne),
             held: (spec.instances == Instances::OfOne).then(Held::default),
             parks: Parks::default(),
+            tasks: Tasks::default(),
             health: Health::new(spec.timeouts.idle, now),
             idle: spec.idle_timeout.map(|after| Idle::new(after, now)),
             noise: Noise::new(spec.limits.garbage_lines, now),
@@ -217,6 +225,7 @@ impl Session {
             }
             Phase::Serving => {
                 self.expire_calls(now);
+                self.look_at_tasks(now);
                 self.send_put_off(now);
                 if !self.parks.is_empty() {
                     self.park_calls(now);
@@ -273,6 +282,7 @@ impl Session {
                 let others = [
                     put_off,
                     self.calls.deadline(),
+                    self.tasks.deadline(),
                     self.parks.deadline(),
                     self.refresh_at,
                     self.freshness.deadline(),

@@ -63,19 +63,22 @@ pub(super) fn discard() -> Logger {
 
 /// A session whose server has one tool and is ready; the gateway is there.
 pub(super) fn serving(now: Instant) -> Session {
-    let mut session = Session::new(&spec(), true, discard(), now);
-    say(
-        &mut session,
-        r#"{"jsonrpc":"2.0","id":1,"result":{"protocolVersion":"2025-06-18","capabilities":{"tools":{}},"serverInfo":{"name":"f","version":"1"}}}"#,
-        now,
-    );
-    say(&mut session, r#"{"jsonrpc":"2.0","id":2,"result":{"tools":[{"name":"a"}]}}"#, now);
-    assert!(matches!(session.out.events[..], [Event::Ready(_)]));
+    let greeting = r#"{"jsonrpc":"2.0","id":1,"result":{"protocolVersion":"2025-06-18","capabilities":{"tools":{}},"serverInfo":{"name":"f","version":"1"}}}"#;
+    let mut session = ready(greeting, r#"{"jsonrpc":"2.0","id":2,"result":{"tools":[{"name":"a"}]}}"#, now);
     session.out = Output::default();
     session
 }
 
-pub(super) fn say(session: &mut Session, line: &str, now: Instant) {
+/// A session whose server has greeted and listed its tools.
+pub(crate) fn ready(greeting: &str, tools: &str, now: Instant) -> Session {
+    let mut session = Session::new(&spec(), true, discard(), now);
+    say(&mut session, greeting, now);
+    say(&mut session, tools, now);
+    assert!(matches!(session.out.events[..], [Event::Ready(_)]));
+    session
+}
+
+pub(crate) fn say(session: &mut Session, line: &str, now: Instant) {
     session.line(text(line), now);
 }
 
@@ -84,11 +87,11 @@ pub(super) fn call(session: &mut Session, id: u64, now: Instant) {
     session.frame(GatewayToWorker::Call { id, method: "tools/call".into(), meta_at: 2, context }, b"{}", now);
 }
 
-pub(super) fn written(session: &mut Session) -> String {
+pub(crate) fn written(session: &mut Session) -> String {
     String::from_utf8(std::mem::take(&mut session.out.server)).expect("UTF-8")
 }
 
-pub(super) fn told(session: &mut Session) -> Vec<(WorkerToGateway, String)> {
+pub(crate) fn told(session: &mut Session) -> Vec<(WorkerToGateway, String)> {
     session.out.gateway.drain(..).map(|(m, p)| (m, String::from_utf8(p.to_vec()).expect("UTF-8"))).collect()
 }
 

@@ -1,0 +1,224 @@
+//! The skills extension (SEP-2640), `io.modelcontextprotocol/skills`: skills of many servers in one list, and what names a
+//! skill or a directory by its URI goes to the server that the URI is of.
+
+use std::{fmt::Write as _, time::Duration};
+
+use futures_util::future::join_all;
+use mcproxy_ipc::ServerName;
+use mcproxy_mcp::{ErrorCode, ErrorObject, RawArray, RawObject, RawValue, json_string, method};
+use tokio::time::timeout;
+
+use super::{call, catalogue::Naming, exchange::Exchange, forward::Forward, reply::Reply, rewrite};
+
+/// Most pages that are read of one server.
+const MAX_PAGES: usize = 100;
+/// Most bytes of all entries together; servers whose skills find no room are left out.
+const MAX_BYTES: usize = 16 * 1024 * 1024;
+/// So long one server may take, its start included: the others' skills do not wait longer for it.
+const SERVER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Whether a method is of this extension.
+pub(crate) fn is_method(name: &str) -> bool {
+    matches!(name, method::SKILLS_LIST | method::SKILLS_GET | method::DIRECTORY_READ)
+}
+
+/// Whether the results of a method say how long they may be kept.
+pub(crate) fn is_cacheable(name: &str) -> bool {
+    matches!(name, method::SKILLS_LIST | method::SKILLS_GET)
+}
+
+/// Answers one of its methods. `None`: the client cancelled the call.
+pub(crate) async fn answer(exchange: &Exchange, of: &str, params: RawObject<'_>) -> Option<Reply> {
+    match of {
+        method::SKILLS_LIST if exchange.naming() == Naming::Qualified => Some(list(exchange, &params).await),
+        method::SKILLS_LIST => {
+            let server = exchange.view().skill_servers().into_iter().next()?;
+            Forward::new(exchange, method::SKILLS_LIST, server, params).run(rewrite::skill_result).await
+        }
+        method::SKILLS_GET => by_uri(exchange, method::SKILLS_GET, params).await,
+        _ => by_uri(exchange, method::DIRECTORY_READ, params).await,
+    }
+}
+
+async fn by_uri(exchange: &Exchange, of: &'static str, mut params: RawObject<'_>) -> Option<Reply> {
+    let (server, uri) = match call::resource(exchange, &params) {
+        Ok(target) => target,
+        // The extension has one code for all that is not there.
+        Err(error) => return Some(ErrorObject { code: ErrorCode::INVALID_PARAMS, ..error }.into()),
+    };
+    let own = json_string(&uri);
+    params.set("uri", &own);
+    Forward::new(exchange, of, server, params).run(rewrite::skill_result).await
+}
+
+/// The skills of one server.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Shelf {
+    entries: Vec<String>,
+    /// The strictest that its pages say.
+    caching: Option<Caching>,
+}
+
+/// How long, and by whom, a list may be kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Caching {
+    ttl_ms: u64,
+    private: bool,
+}
+
+impl Caching {
+    /// What a result says; a server that says nothing promises nothing.
+    fn read(result: &RawObject<'_>) -> Self {
+        let ttl_ms = result.get("ttlMs").and_then(|raw| raw.get().parse().ok()).unwrap_or(0);
+        Self { ttl_ms, private: result.get_string("cacheScope").as_deref() != Some("public") }
+    }
+
+    fn and(self, other: Self) -> Self {
+        Self { ttl_ms: self.ttl_ms.min(other.ttl_ms), private: self.private || other.private }
+    }
+}
+
+/// All skills in one page: whoever does not turn pages sees them all. Servers that are down are left out, unless all are.
+async fn list(exchange: &Exchange, params: &RawObject<'_>) -> Reply {
+    if params.get("cursor").is_some_and(|cursor| cursor.get() != "null") {
+        return ErrorObject::new(ErrorCode::INVALID_PARAMS, "this list has one page and no cursors").into();
+    }
+    let mut meta = params.get_object("_meta").unwrap_or_default();
+    meta.remove("progressToken");
+    let meta = meta.to_raw();
+    let servers = exchange.view().skill_servers();
+    let shelves = join_all(servers.iter().map(async |server| {
+        let read = timeout(SERVER_TIMEOUT, read(exchange, server, &meta)).await;
+        read.unwrap_or_else(|_| Err(late(server)))
+    }))
+    .await;
+    let private = exchange.caller.principal().is_some();
+    merge(shelves, private, exchange.caller.session().is_none())
+}
+
+fn late(server: &ServerName) -> Reply {
+    let message = format!("server `{server}` did not list its skills within {} s", SERVER_TIMEOUT.as_secs());
+    ErrorObject::about_server(ErrorCode::TIMEOUT, message, server.as_str(), "timeout").into()
+}
+
+/// Turns the pages of one server.
+async fn read(exchange: &Exchange, server: &ServerName, meta: &RawValue) -> Result<Shelf, Reply> {
+    let mut shelf = Shelf::default();
+    let mut cursor: Option<Box<RawValue>> = None;
+    for _ in 0..MAX_PAGES {
+        let mut params = RawObject::default();
+        params.set("_meta", meta);
+        if let Some(cursor) = &cursor {
+            params.set("cursor", cursor);
+        }
+        let page = Forward::new(exchange, method::SKILLS_LIST, server.clone(), params).run(rewrite::skill_result).await;
+        let page = match page {
+            Some(Reply::Result(page)) => page,
+            Some(error) => return Err(error),
+            None => return Ok(shelf),
+        };
+        let Ok(page) = RawObject::from_slice(&page) else { return Ok(shelf) };
+        cursor = shelf.add(&page);
+        if cursor.is_none() {
+            break;
+        }
+    }
+    Ok(shelf)
+}
+
+impl Shelf {
+    /// Takes in a page; says where the next one begins.
+    fn add(&mut self, page: &RawObject<'_>) -> Option<Box<RawValue>> {
+        let skills = page.get("skills").and_then(|raw| RawArray::from_raw(raw).ok()).unwrap_or_default();
+        self.entries
+            .extend(skills.0.into_iter().filter(|raw| raw.get().starts_with('{')).map(|raw| raw.get().to_owned()));
+        let said = Caching::read(page);
+        self.caching = Some(self.caching.map_or(said, |before| before.and(said)));
+        page.get("nextCursor").filter(|cursor| cursor.get().starts_with('"')).map(ToOwned::to_owned)
+    }
+}
+
+/// One result of many. `with_caching`: for clients that are told how long it is true.
+fn merge(shelves: Vec<Result<Shelf, Reply>>, private: bool, with_caching: bool) -> Reply {
+    let mut out = String::from("{\"skills\":[");
+    let (mut caching, mut failure, mut any) = (None::<Caching>, None, shelves.is_empty());
+    for shelf in shelves {
+        let shelf = match shelf {
+            Ok(shelf) => shelf,
+            Err(error) => {
+                failure = failure.or(Some(error));
+                continue;
+            }
+        };
+        any = true;
+        caching = match (caching, shelf.caching) {
+            (Some(before), Some(said)) => Some(before.and(said)),
+            (before, said) => before.or(said),
+        };
+        for entry in shelf.entries {
+            if out.len() + entry.len() < MAX_BYTES {
+                out.push_str(if out.ends_with('[') { "" } else { "," });
+                out.push_str(&entry);
+            }
+        }
+    }
+    if let Some(failure) = failure.take_if(|_| !any) {
+        return failure;
+    }
+    out.push(']');
+    if with_caching {
+        // What a server that is down has is not known, so the list is not true for long.
+        let ttl = if failure.is_some() { 0 } else { caching.map_or(0, |caching| caching.ttl_ms) };
+        let scope = if private || caching.is_none_or(|caching| caching.private) { "private" } else { "public" };
+        // Writing to a String cannot fail.
+        let _ = write!(out, ",\"ttlMs\":{ttl},\"cacheScope\":\"{scope}\"");
+    }
+    out.push('}');
+    Reply::Result(out.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shelf(pages: &[&str]) -> Result<Shelf, Reply> {
+        let mut shelf = Shelf::default();
+        for page in pages {
+            shelf.add(&RawObject::from_text(page).expect("an object"));
+        }
+        Ok(shelf)
+    }
+
+    fn text(reply: Reply) -> String {
+        match reply {
+            Reply::Result(text) | Reply::Error(text) => String::from_utf8_lossy(&text).into_owned(),
+        }
+    }
+
+    #[test]
+    fn skills_of_all_servers_are_one_list_that_is_true_as_long_as_the_strictest_says() {
+        let a = || {
+            shelf(&[
+                r#"{"skills":[{"n":1.50}],"ttlMs":5,"cacheScope":"public","nextCursor":"2"}"#,
+                r#"{"skills":[{"n":2},7],"ttlMs":9,"cacheScope":"public"}"#,
+            ])
+        };
+        let b = || shelf(&[r#"{"skills":[{"n":3}],"ttlMs":7,"cacheScope":"public"}"#]);
+        let all = r#"{"skills":[{"n":1.50},{"n":2},{"n":3}]"#;
+        assert_eq!(text(merge(vec![a(), b()], false, true)), format!(r#"{all},"ttlMs":5,"cacheScope":"public"}}"#));
+        assert_eq!(text(merge(vec![a(), b()], true, true)), format!(r#"{all},"ttlMs":5,"cacheScope":"private"}}"#));
+        assert_eq!(text(merge(vec![a(), b()], false, false)), format!("{all}}}"), "sessions know no such hints");
+        assert_eq!(text(merge(vec![], false, false)), r#"{"skills":[]}"#);
+    }
+
+    #[test]
+    fn a_server_that_is_down_takes_nothing_from_the_others() {
+        let down = || Err(ErrorObject::new(ErrorCode::SERVER_UNAVAILABLE, "down").into());
+        let up = shelf(&[r#"{"skills":[{"n":1}],"ttlMs":5,"cacheScope":"public"}"#]);
+        assert_eq!(
+            text(merge(vec![down(), up], false, true)),
+            r#"{"skills":[{"n":1}],"ttlMs":0,"cacheScope":"public"}"#
+        );
+        assert!(text(merge(vec![down(), down()], false, true)).contains("31002"));
+    }
+}
