@@ -1,5 +1,7 @@
 //! The methods that go to a server: which one, and under what name there.
 
+use std::rc::Rc;
+
 use mcproxy_ipc::ServerName;
 use mcproxy_mcp::{
     ErrorCode, ErrorObject, RawObject, RawValue, json_string, method, split_name, split_task, split_uri,
@@ -15,6 +17,8 @@ use super::{
     request::required,
     rewrite,
     scope::Scope,
+    session::Session,
+    tasks,
 };
 
 /// `tools/call`
@@ -33,6 +37,16 @@ pub(crate) async fn tool(exchange: &Exchange, mut params: RawObject<'_>) -> Opti
     let meta = own_meta(exchange, &server, &params);
     if let Some(meta) = &meta {
         params.set("_meta", meta);
+    }
+    if params.get("task").is_some()
+        && let Some(session) = exchange.caller.session().filter(|_| tasks::may_run(exchange, &server))
+    {
+        let call = Forward::new(exchange, method::TOOLS_CALL, server, params).named(name);
+        let reply = call.run(rewrite::created_task).await;
+        if let Some(Reply::Result(result)) = &reply {
+            tasks::remember(session, result);
+        }
+        return reply;
     }
     Forward::new(exchange, method::TOOLS_CALL, server, params).named(name).run(rewrite::call_result).await
 }
@@ -94,7 +108,7 @@ pub(crate) async fn complete(exchange: &Exchange, mut params: RawObject<'_>) -> 
     Forward::new(exchange, method::COMPLETE, server, params).run(rewrite::unchanged).await
 }
 
-/// `tasks/get`, `tasks/update` and `tasks/cancel` (the tasks extension of 2026-07-28)
+/// `tasks/get`, `tasks/update`, `tasks/cancel` (the tasks extension of 2026-07-28, and tasks of 2025-11-25) and `tasks/result`
 pub(crate) async fn task(exchange: &Exchange, method: &'static str, mut params: RawObject<'_>) -> Option<Reply> {
     let id = match required(&params, "taskId") {
         Ok(id) => id,
@@ -107,13 +121,15 @@ pub(crate) async fn task(exchange: &Exchange, method: &'static str, mut params: 
             (server.and_then(|server| known_server(exchange, Some(server))), own.unwrap_or_default())
         }
     };
-    let Some(server) = server.filter(|server| exchange.view().has_tasks(server)) else {
-        let error = ErrorObject::new(ErrorCode::INVALID_PARAMS, format_args!("there is no task {id:?}"));
-        return Some(error.into());
+    // A session has made the tasks that it asks for.
+    let has_tasks = |server: &ServerName| exchange.caller.session().is_some() || exchange.view().has_tasks(server);
+    let Some(server) = server.filter(has_tasks) else {
+        return Some(tasks::no_such_task(&id).into());
     };
     let own = json_string(own);
     params.set("taskId", &own);
-    Forward::new(exchange, method, server, params).run(rewrite::task_result).await
+    let rewrite = if method == method::TASKS_RESULT { rewrite::task_outcome } else { rewrite::task_result };
+    Forward::new(exchange, method, server, params).run(rewrite).await
 }
 
 /// A method that no revision knows: it goes to the one server of the endpoint that declares the extension it belongs to,
@@ -175,7 +191,8 @@ async fn find(
 ) -> Result<(ServerName, String), ErrorObject> {
     let name = required(params, "name")?;
     // In 2026-07-28 it is the server that decides on a task, and the word means nothing any more.
-    if params.get("task").is_some() && exchange.caller.session().is_some() {
+    let offered = |session: &Rc<Session>| tasks::are_offered(session, &exchange.view());
+    if params.get("task").is_some() && exchange.caller.session().is_some_and(|session| !offered(session)) {
         return Err(ErrorObject::new(ErrorCode::INVALID_PARAMS, "tasks are not supported here"));
     }
     let look_up = || {

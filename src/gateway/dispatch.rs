@@ -21,7 +21,7 @@ use super::{
     session::Session,
     skills,
     state::Gateway,
-    subscriptions,
+    subscriptions, tasks,
 };
 
 /// Answers one request with a whole JSON-RPC response. `None`: the client cancelled it and wants none.
@@ -58,6 +58,18 @@ async fn reply(exchange: &Exchange, session: &Rc<Session>, request: &Request) ->
         method::SET_LEVEL => set_level(exchange, session, &params),
         method::PING => Ok("{}".into()),
         method::INITIALIZE => initialize(exchange, session, &params).await,
+        method::TASKS_GET if has_tasks(exchange, session) => {
+            return tasks::answer(exchange, session, method::TASKS_GET, params).await;
+        }
+        method::TASKS_RESULT if has_tasks(exchange, session) => {
+            return tasks::answer(exchange, session, method::TASKS_RESULT, params).await;
+        }
+        method::TASKS_CANCEL if has_tasks(exchange, session) => {
+            return tasks::answer(exchange, session, method::TASKS_CANCEL, params).await;
+        }
+        method::TASKS_LIST if has_tasks(exchange, session) => {
+            return tasks::answer(exchange, session, method::TASKS_LIST, params).await;
+        }
         known if skills::is_method(known) && exchange.view().has_skills() => {
             return skills::answer(exchange, known, params).await;
         }
@@ -69,6 +81,10 @@ async fn reply(exchange: &Exchange, session: &Rc<Session>, request: &Request) ->
         },
     };
     Some(done.unwrap_or_else(Reply::from))
+}
+
+fn has_tasks(exchange: &Exchange, session: &Session) -> bool {
+    tasks::are_offered(session, &exchange.view())
 }
 
 /// What a client begins with.
@@ -114,6 +130,13 @@ pub(crate) fn welcome(gateway: &Gateway, session: &Session) -> Reply {
     session.begin_lists(view.outline());
     let capabilities =
         RawValue::from_string(view.session_capabilities().to_owned()).expect("a view's capabilities are JSON");
+    let with_tasks = tasks::are_offered(session, &view).then(|| {
+        let tasks = RawValue::from_string(tasks::CAPABILITY.to_owned()).expect("it is JSON");
+        let mut all = RawObject::from_raw(&capabilities).unwrap_or_default();
+        all.set("tasks", &tasks);
+        all.to_raw()
+    });
+    let capabilities = with_tasks.unwrap_or(capabilities);
     let result = InitializeResult {
         protocol_version: session.version().as_str(),
         capabilities: &capabilities,

@@ -9,7 +9,8 @@ mod ui_refs;
 
 pub(crate) use inbound::completion_ref;
 pub(crate) use outbound::{
-    ResultRewrite, call_result, error, prompt_result, read_result, skill_result, task_result, unchanged, updated_params,
+    ResultRewrite, call_result, created_task, error, prompt_result, read_result, skill_result, task_outcome,
+    task_result, unchanged, updated_params,
 };
 pub(crate) use splice::{Splices, elements, span};
 pub(crate) use ui_refs::{of_meta as ui_refs_of, own_meta};

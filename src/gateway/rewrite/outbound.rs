@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, sync::LazyLock};
 
-use mcproxy_mcp::{ProtocolVersion, RawObject, RawValue, json_string, qualify_task, qualify_uri};
+use mcproxy_mcp::{ProtocolVersion, RawObject, RawValue, json_string, meta, qualify_task, qualify_uri};
 use memchr::memmem::Finder;
 
 use super::{Splices, splice::elements, ui_refs};
@@ -24,6 +24,35 @@ pub(crate) fn prompt_result<'r>(naming: Naming, server: &str, raw: &'r str, vers
 /// The result of `resources/read`, as the client understands it.
 pub(crate) fn read_result<'r>(naming: Naming, server: &str, raw: &'r str, version: ProtocolVersion) -> Cow<'r, str> {
     Outbound { naming, server, version }.read_result(raw)
+}
+
+/// What comes of a call that is made as a task (2025-11-25): the task, or what the tool answers at once.
+pub(crate) fn created_task<'r>(naming: Naming, server: &str, raw: &'r str, version: ProtocolVersion) -> Cow<'r, str> {
+    let outbound = Outbound { naming, server, version };
+    let task = RawObject::from_text(raw).ok().and_then(|object| object.get_object("task"));
+    match task.filter(|_| naming == Naming::Qualified) {
+        Some(task) => {
+            let mut edits = Splices::of(raw);
+            outbound.task_id(&task, &mut edits);
+            edits.finish()
+        }
+        None => outbound.call_result(raw),
+    }
+}
+
+/// What came of a task: the result of its tool, which says in its `_meta` which task it is of.
+pub(crate) fn task_outcome<'r>(naming: Naming, server: &str, raw: &'r str, version: ProtocolVersion) -> Cow<'r, str> {
+    let outbound = Outbound { naming, server, version };
+    let result = outbound.call_result(raw);
+    let related = {
+        let object = RawObject::from_text(&result).unwrap_or_default();
+        object.get_object("_meta").and_then(|all| all.get_object(meta::RELATED_TASK)).map(|task| {
+            let mut edits = Splices::of(&result);
+            outbound.task_id(&task, &mut edits);
+            edits.finish().into_owned()
+        })
+    };
+    related.map_or(result, Cow::Owned)
 }
 
 /// The entries of skills and directories (SEP-2640): each file by the URI that it can be read at.
@@ -318,6 +347,18 @@ mod tests {
             read_result(Q, "s", read, NOW),
             r#"{"contents":[{"uri":"s+a:b","text":"x"},{"uri":"s+a:c","blob":""},{"uri":7},3]}"#
         );
+    }
+
+    #[test]
+    fn tasks_of_sessions_are_known_by_their_server_too() {
+        let created = r#"{"task":{"taskId":"7","status":"working","n":1.50}}"#;
+        assert_eq!(created_task(Q, "s", created, NOW), created.replace(r#""7""#, r#""s+7""#));
+        assert_eq!(created_task(Naming::Own, "s", created, NOW), created);
+        let at_once = r#"{"content":[{"type":"resource_link","uri":"a:b"}]}"#;
+        assert_eq!(created_task(Q, "s", at_once, NOW), call_result(Q, "s", at_once, NOW));
+        let over = r#"{"content":[],"_meta":{"io.modelcontextprotocol/related-task":{"taskId":"7"}}}"#;
+        assert_eq!(task_outcome(Q, "s", over, NOW), over.replace(r#""7""#, r#""s+7""#));
+        assert_eq!(task_outcome(Q, "s", r#"{"content":[]}"#, NOW), r#"{"content":[]}"#);
     }
 
     #[test]

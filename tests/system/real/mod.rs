@@ -10,3 +10,4 @@ mod pages;
 mod prefix;
 mod probes;
 mod readers;
+mod tasks;
