@@ -93,7 +93,7 @@ impl Session {
                 let Some(call) = self.calls.close(upstream) else { return false };
                 self.used(now);
                 let payload = unrelated(result).unwrap_or_else(|| line.slice_ref(result.get().as_bytes()));
-                self.tell(WorkerToGateway::Done { id: call, outcome: Answered::Result }, payload);
+                self.tell(WorkerToGateway::Done { id: call, outcome: Answered::Result, era: self.era }, payload);
                 true
             }
             (None | Some(_), _) => false,
@@ -221,7 +221,7 @@ mod tests {
         assert!(line.contains(r#""id":4,"method":"tasks/result","params":{"taskId":"t\"1"}"#), "{line}");
         let result = r#"{"content":[],"_meta":{"io.modelcontextprotocol/related-task":{"taskId":"t\"1"},"x":1}}"#;
         say(&mut session, &format!(r#"{{"jsonrpc":"2.0","id":4,"result":{result}}}"#), now);
-        let done = WorkerToGateway::Done { id: 70, outcome: Answered::Result };
+        let done = WorkerToGateway::Done { id: 70, outcome: Answered::Result, era: ServerEra::Legacy };
         assert_eq!(told(&mut session), [(done, r#"{"content":[],"_meta":{"x":1}}"#.to_owned())]);
         assert_eq!(session.tasks.deadline(), None);
     }
@@ -263,7 +263,7 @@ mod tests {
         session.tick(false, start + Duration::from_secs(100));
         assert!(written(&mut session).contains(r#""method":"tasks/cancel","params":{"taskId":"t\"1"}"#));
         let told = told(&mut session);
-        assert!(matches!(told[..], [(WorkerToGateway::Done { id: 70, outcome: Answered::Error }, _)]), "{told:?}");
+        assert!(matches!(told[..], [(WorkerToGateway::Done { id: 70, outcome: Answered::Error, .. }, _)]), "{told:?}");
     }
 
     #[test]
