@@ -21,6 +21,9 @@ const BYTES_PER_WINDOW: usize = 4 * 1024 * 1024;
 const WINDOW: Duration = Duration::from_millis(100);
 /// So many lines that a server wrote while it was asked what it speaks are logged like others; more are not at all.
 const FEW: usize = 10;
+/// A complaint about the question is whole after this long. Fewer lines than that are about something else, such as a page
+/// that a user has to visit, and do not wait for the answer.
+const COMPLAINT: Duration = Duration::from_secs(2);
 
 /// Receives the lines for the log, and how many were dropped before each.
 pub(crate) type Sink = Box<dyn FnMut(String, u64)>;
@@ -46,6 +49,8 @@ pub(crate) struct Stderr {
     tail: VecDeque<u8>,
     /// The last of what was written while the server was asked what it speaks, and how many lines of it there were.
     apart: (VecDeque<u8>, usize),
+    /// When the first of that was written.
+    apart_since: Instant,
     dropped: u64,
     /// Lines per second that are logged; the rest is counted.
     lines: u32,
@@ -62,6 +67,7 @@ impl Stderr {
             splitter: Splitter::new(MAX_LINE, KEEP),
             tail: VecDeque::new(),
             apart: (VecDeque::new(), 0),
+            apart_since: now,
             dropped: 0,
             lines,
             tokens: lines,
@@ -96,7 +102,10 @@ impl Stderr {
     }
 
     /// Takes in what the server wrote while it was asked what it speaks.
-    pub(crate) fn take_apart(&mut self, bytes: &[u8]) {
+    pub(crate) fn take_apart(&mut self, bytes: &[u8], now: Instant) {
+        if self.apart.0.is_empty() {
+            self.apart_since = now;
+        }
         self.apart.1 += memchr::memchr_iter(b'\n', bytes).count();
         push_bounded(&mut self.apart.0, bytes);
     }
@@ -109,6 +118,13 @@ impl Stderr {
         }
         self.give_back(now);
         0
+    }
+
+    /// The answer takes its time: a few lines of that are taken in like others now.
+    pub(crate) fn release_few(&mut self, now: Instant) {
+        if self.apart.1 <= FEW && now.duration_since(self.apart_since) >= COMPLAINT {
+            self.give_back(now);
+        }
     }
 
     /// Takes all of that in like others: it may say why the server does not start.
@@ -223,20 +239,34 @@ mod tests {
         let now = Instant::now();
         let (mut stderr, seen) = stderr(now);
         stderr.take(b"starting\n", now);
-        stderr.take_apart(b"what is that?\n");
+        stderr.take_apart(b"what is that?\n", now);
         assert_eq!((stderr.settle(now), seen.borrow().len()), (0, 2));
-        stderr.take_apart("field required\n".repeat(100).as_bytes());
+        stderr.take_apart("field required\n".repeat(100).as_bytes(), now);
         assert!(stderr.tail(usize::MAX).ends_with("field required\n"), "as long as nothing is decided");
         assert_eq!((stderr.settle(now), seen.borrow().len()), (100, 2));
         assert_eq!(stderr.tail(usize::MAX), "starting\nwhat is that?\n");
-        stderr.take_apart("field required\n".repeat(100).as_bytes());
+        stderr.take_apart("field required\n".repeat(100).as_bytes(), now);
         stderr.give_back(now);
         assert_eq!(seen.borrow().len(), 102);
         assert!(stderr.tail(usize::MAX).ends_with("field required\n"));
         for _ in 0..1_000 {
-            stderr.take_apart(&[b'y'; 4096]);
+            stderr.take_apart(&[b'y'; 4096], now);
         }
         assert!(stderr.apart.0.len() <= TAIL);
+    }
+
+    #[test]
+    fn a_few_lines_do_not_wait_for_an_answer_that_takes_its_time_and_a_long_complaint_does() {
+        let now = Instant::now();
+        let (mut stderr, seen) = stderr(now);
+        stderr.take_apart(b"visit this page to log in\n", now);
+        stderr.release_few(now + COMPLAINT / 2);
+        assert_eq!(seen.borrow().len(), 0);
+        stderr.release_few(now + COMPLAINT);
+        assert_eq!(seen.borrow().len(), 1);
+        stderr.take_apart("field required\n".repeat(100).as_bytes(), now + COMPLAINT);
+        stderr.release_few(now + 9 * COMPLAINT);
+        assert_eq!(seen.borrow().len(), 1);
     }
 
     #[test]

@@ -125,7 +125,7 @@ impl Incarnation {
         let now = Instant::now();
         self.look_at_server(now);
         match self.session.is_asking() && !self.session.waits_for_reading() {
-            true => self.stderr.take_apart(&self.stderr_chunk),
+            true => self.stderr.take_apart(&self.stderr_chunk, now),
             false => self.stderr.take(&self.stderr_chunk, now),
         }
         self.stderr_chunk.clear();
@@ -152,6 +152,7 @@ impl Incarnation {
     /// What the server wrote to stderr while it was asked what it speaks is about the question: SDKs that do not know it write
     /// a hundred lines. When that is over, a few lines go where all others go; more are left out of the log.
     pub(super) fn sort_stderr(&mut self, now: Instant) {
+        self.stderr.release_few(now);
         let was_asking = std::mem::replace(&mut self.asking, self.session.is_asking());
         if !was_asking || self.asking || !self.session.is_going_on() {
             return;
@@ -161,7 +162,7 @@ impl Incarnation {
             let mut chunk = [0; 4096];
             let read = self.stderr_pipe.as_ref().map(|pipe| rustix::io::read(pipe, &mut chunk));
             match read {
-                Some(Ok(length @ 1..)) => self.stderr.take_apart(&chunk[..length]),
+                Some(Ok(length @ 1..)) => self.stderr.take_apart(&chunk[..length], now),
                 Some(Ok(0) | Err(_)) | None => break,
             }
         }
