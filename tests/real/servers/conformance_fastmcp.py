@@ -9,7 +9,8 @@ from fastmcp.exceptions import ToolError
 from fastmcp.prompts import Message
 from fastmcp.tools import Tool, ToolResult
 
-server = FastMCP("conformance-fastmcp")
+# The suite looks for the schema as it was written.
+server = FastMCP("conformance-fastmcp", dereference_schemas=False)
 
 
 class OfTheSuite(Tool):
@@ -36,21 +37,25 @@ def messages(name, **arguments):
 
 @server.prompt
 def test_simple_prompt():
+    """A prompt without arguments"""
     return messages("test_simple_prompt")
 
 
 @server.prompt
 def test_prompt_with_arguments(arg1: str, arg2: str):
+    """A prompt with two arguments"""
     return messages("test_prompt_with_arguments", arg1=arg1, arg2=arg2)
 
 
 @server.prompt
 def test_prompt_with_embedded_resource(resourceUri: str):
+    """A prompt with a resource in it"""
     return messages("test_prompt_with_embedded_resource", resourceUri=resourceUri)
 
 
 @server.prompt
 def test_prompt_with_image():
+    """A prompt with an image"""
     return messages("test_prompt_with_image")
 
 
