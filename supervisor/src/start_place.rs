@@ -9,8 +9,11 @@ use mcproxy_ipc::Activity;
 pub(crate) const LOOK: Duration = Duration::from_millis(500);
 /// Nobody is judged before: the worker has to start the server first.
 const LEAST: Duration = Duration::from_secs(1);
-/// Nobody keeps a place longer, whatever it does.
-pub(crate) const LONGEST: Duration = Duration::from_secs(8);
+/// A start that has used so much of the processors is given its place no longer. It is processor time, not time: where many
+/// share the processors, each takes longer, and more starts at once would make it worse for all.
+const HEAVIEST: Duration = Duration::from_secs(8);
+/// No server keeps a place longer, whatever it does.
+pub(crate) const LONGEST: Duration = Duration::from_secs(30);
 /// A tree that used less of one processor than this since the last look is quiet.
 const QUIET: f64 = 0.1;
 /// So many quiet looks one after the other mean that the heavy part is over.
@@ -43,7 +46,7 @@ impl StartPlace {
         // On a busy machine who wants a processor does not always get one.
         self.quiet = if activity.runnable || share >= QUIET { 0 } else { self.quiet + 1 };
         let held = now.duration_since(self.since);
-        held >= LONGEST || (held >= LEAST && self.quiet >= QUIET_LOOKS)
+        held >= LONGEST || activity.cpu >= HEAVIEST || (held >= LEAST && self.quiet >= QUIET_LOOKS)
     }
 }
 
@@ -81,13 +84,15 @@ mod tests {
     }
 
     #[test]
-    fn one_that_is_busy_for_ever_keeps_it_for_some_seconds() {
-        assert_eq!(held(&[(2.0, true); 99]), Some(LONGEST));
+    fn one_that_is_busy_for_ever_keeps_it_for_some_seconds_of_processor_time() {
+        assert_eq!(held(&[(2.0, true); 99]), Some(8 * LOOK));
+        assert_eq!(held(&[(1.0, true); 99]), Some(16 * LOOK));
+        assert_eq!(held(&[(0.1, true); 99]), Some(LONGEST), "one that gets little of them");
     }
 
     proptest! {
         #[test]
-        fn no_server_keeps_a_place_beyond_its_bound(shares in prop::collection::vec((0.0f64..4.0, any::<bool>()), 16)) {
+        fn no_server_keeps_a_place_beyond_its_bound(shares in prop::collection::vec((0.0f64..4.0, any::<bool>()), 64)) {
             prop_assert!(held(&shares).is_some_and(|held| held <= LONGEST));
         }
     }
