@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use mcproxy_ipc::ServerName;
 use mcproxy_mcp::{
-    ErrorCode, ErrorObject, RawObject, RawValue, json_string, method, split_name, split_task, split_uri,
+    ErrorCode, ErrorObject, RawObject, RawValue, Subject, json_string, method, split_name, split_task, split_uri,
 };
 
 use super::{
@@ -114,22 +114,27 @@ pub(crate) async fn task(exchange: &Exchange, method: &'static str, mut params: 
         Ok(id) => id,
         Err(error) => return Some(error.into()),
     };
-    let (server, own) = match exchange.naming() {
-        Naming::Own => (known_server(exchange, None), &*id),
-        Naming::Qualified => {
-            let (server, own) = split_task(&id).unzip();
-            (server.and_then(|server| known_server(exchange, Some(server))), own.unwrap_or_default())
-        }
-    };
-    // A session has made the tasks that it asks for.
-    let has_tasks = |server: &ServerName| exchange.caller.session().is_some() || exchange.view().has_tasks(server);
-    let Some(server) = server.filter(has_tasks) else {
+    let Some((server, own)) = task_named(exchange, &id) else {
         return Some(tasks::no_such_task(&id).into());
     };
     let own = json_string(own);
     params.set("taskId", &own);
     let rewrite = if method == method::TASKS_RESULT { rewrite::task_outcome } else { rewrite::task_result };
     Forward::new(exchange, method, server, params).run(rewrite).await
+}
+
+/// Which server a task belongs to, if it has tasks, and the task's id there.
+pub(crate) fn task_named<'i>(exchange: &Exchange, id: &'i str) -> Option<(ServerName, &'i str)> {
+    let (server, own) = match exchange.naming() {
+        Naming::Own => (known_server(exchange, None)?, id),
+        Naming::Qualified => {
+            let (server, own) = split_task(id)?;
+            (known_server(exchange, Some(server))?, own)
+        }
+    };
+    // A session has made the tasks that it asks for.
+    let has_tasks = exchange.caller.session().is_some() || exchange.view().has_tasks(&server);
+    has_tasks.then_some((server, own))
 }
 
 /// A method that no revision knows: it goes to the one server of the endpoint that declares the extension it belongs to,
@@ -139,25 +144,24 @@ pub(crate) async fn foreign(exchange: &Exchange, method: &str, params: RawObject
     Ok(Forward::new(exchange, method.to_owned(), server, params).run(rewrite::unchanged).await)
 }
 
-/// A method that names a resource and nothing else.
-pub(crate) async fn resource_method(
+/// A method that names what is listened to and nothing else.
+pub(crate) async fn subscription(
     exchange: &Exchange,
     method: &'static str,
     server: &ServerName,
-    uri: &str,
+    subject: &Subject,
 ) -> Option<Reply> {
-    let own = json_string(uri);
-    let mut params = RawObject::default();
-    params.set("uri", &own);
+    let params = subject.params();
+    let params = RawObject::from_text(&params).unwrap_or_default();
     Forward::new(exchange, method, server.clone(), params).run(rewrite::unchanged).await
 }
 
-/// The same, of the resource that the params name.
+/// Which server the resource belongs to that the params name, and its URI there.
 pub(crate) fn resource(exchange: &Exchange, params: &RawObject<'_>) -> Result<(ServerName, String), ErrorObject> {
     resource_named(exchange, &required(params, "uri")?)
 }
 
-/// Which server a resource belongs to, and its URI there.
+/// The same of a resource.
 pub(crate) fn resource_named(exchange: &Exchange, uri: &str) -> Result<(ServerName, String), ErrorObject> {
     if let Some(target) = exchange.view().resource(uri) {
         return Ok(target);

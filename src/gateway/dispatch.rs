@@ -3,7 +3,7 @@
 use std::{rc::Rc, time::Instant};
 
 use bytes::Bytes;
-use mcproxy_mcp::{ErrorCode, ErrorObject, ProtocolVersion, RawObject, RequestId, json_string, method};
+use mcproxy_mcp::{ErrorCode, ErrorObject, ProtocolVersion, RawObject, RequestId, Subject, json_string, method};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -182,7 +182,8 @@ async fn subscribe(exchange: &Exchange, session: &Session, params: &RawObject<'_
         Ok(target) => target,
         Err(error) => return error.into(),
     };
-    let held = subscriptions::is_held(&exchange.gateway, &server, &uri);
+    let subject = Subject::Resource(uri.clone());
+    let held = subscriptions::is_held(&exchange.gateway, &server, &subject);
     if !session.subscribe(server.clone(), uri.clone()) {
         return ErrorObject::new(ErrorCode::INVALID_PARAMS, "too many subscriptions in this session").into();
     }
@@ -190,7 +191,7 @@ async fn subscribe(exchange: &Exchange, session: &Session, params: &RawObject<'_
         exchange.gateway.remember(session);
         return "{}".into();
     }
-    match call::resource_method(exchange, method::RESOURCES_SUBSCRIBE, &server, &uri).await {
+    match call::subscription(exchange, method::RESOURCES_SUBSCRIBE, &server, &subject).await {
         Some(reply @ Reply::Result(_)) => {
             exchange.gateway.remember(session);
             reply
@@ -210,10 +211,11 @@ async fn unsubscribe(exchange: &Exchange, session: &Session, params: &RawObject<
     };
     let had = session.unsubscribe(&server, &uri);
     exchange.gateway.remember(session);
-    if !had || subscriptions::is_held(&exchange.gateway, &server, &uri) {
+    let subject = Subject::Resource(uri);
+    if !had || subscriptions::is_held(&exchange.gateway, &server, &subject) {
         return "{}".into();
     }
-    let reply = call::resource_method(exchange, method::RESOURCES_UNSUBSCRIBE, &server, &uri).await;
+    let reply = call::subscription(exchange, method::RESOURCES_UNSUBSCRIBE, &server, &subject).await;
     reply.unwrap_or_else(|| "{}".into())
 }
 

@@ -25,6 +25,7 @@ use super::{
     stateless::Listeners,
     subscriptions,
     supervisor::Supervisor,
+    tasks,
     tickets::Tickets,
 };
 
@@ -331,6 +332,7 @@ impl Gateway {
                             News::Log(params, Some(session)) => announce::log_to_one(&gateway, session, &params),
                             News::PageDone(params, only) => pages::done(&gateway, &name, &params, only),
                             News::Updated(params, only) => subscriptions::updated(&gateway, &name, &params, only),
+                            News::TaskChanged(params, only) => tasks::changed(&gateway, &name, &params, only),
                         })
                         .await;
                     if let Err(error) = end {

@@ -1,8 +1,8 @@
-//! Subscriptions to resources: many sessions and listeners may hold one, the server sees the first and the last.
+//! Subscriptions to resources and tasks: many sessions and listeners may hold one, the server sees the first and the last.
 
 use bytes::Bytes;
 use mcproxy_ipc::{ServerName, SessionKey};
-use mcproxy_mcp::{RawObject, json_string, method, one_line, write_notification};
+use mcproxy_mcp::{RawObject, Subject, method, one_line, write_notification};
 
 use super::{
     fleet::Destination,
@@ -13,10 +13,15 @@ use super::{
 };
 
 /// Whether anybody holds this subscription at the same process of the server.
-pub(crate) fn is_held(gateway: &Gateway, server: &ServerName, uri: &str) -> bool {
+pub(crate) fn is_held(gateway: &Gateway, server: &ServerName, subject: &Subject) -> bool {
+    let by_session = |session: &Session| match subject {
+        Subject::Resource(uri) => session.is_subscribed(server, uri),
+        // It hears of the tasks that it made.
+        Subject::Task(_) => false,
+    };
     !gateway.fleet.is_per_session(server)
-        && (gateway.sessions.all().iter().any(|s| s.is_subscribed(server, uri))
-            || gateway.listeners.all().iter().any(|listener| listener.is_subscribed(server, uri)))
+        && (gateway.sessions.all().iter().any(|session| by_session(session))
+            || gateway.listeners.all().iter().any(|listener| listener.is_subscribed(server, subject)))
 }
 
 /// Whether anybody holds a subscription at this server.
@@ -25,21 +30,27 @@ pub(crate) fn has_any(gateway: &Gateway, server: &ServerName) -> bool {
 }
 
 /// Every subscription that anybody holds.
-fn held(gateway: &Gateway) -> impl Iterator<Item = (ServerName, String)> {
+fn held(gateway: &Gateway) -> impl Iterator<Item = (ServerName, Subject)> {
     let of_sessions = gateway.sessions.all().into_iter().flat_map(|session| session.subscriptions());
+    let of_sessions = of_sessions.map(|(server, uri)| (server, Subject::Resource(uri)));
     of_sessions.chain(gateway.listeners.all().into_iter().flat_map(|listener| listener.subscriptions()))
 }
 
 /// Tells a server to begin or to stop; the answer goes to nobody.
-fn spawn_tell(gateway: &Gateway, server: &ServerName, method: &'static str, uri: String) {
-    spawn_tell_one(gateway, server, method, uri, None);
+fn spawn_tell(gateway: &Gateway, server: &ServerName, method: &'static str, subject: &Subject) {
+    spawn_tell_one(gateway, server, method, subject, None);
 }
 
 /// The same, of the instance of one session where there is one for each.
-fn spawn_tell_one(gateway: &Gateway, server: &ServerName, method: &'static str, uri: String, of: Option<SessionKey>) {
+fn spawn_tell_one(
+    gateway: &Gateway,
+    server: &ServerName,
+    method: &'static str,
+    subject: &Subject,
+    of: Option<SessionKey>,
+) {
     if let Destination::Link(link) = gateway.fleet.destination(server.as_str()) {
-        let params = format!("{{\"uri\":{}}}", json_string(&uri).get());
-        tokio::task::spawn_local(link.tell(method, params, of));
+        tokio::task::spawn_local(link.tell(method, subject.params(), of));
     }
 }
 
@@ -47,22 +58,23 @@ fn spawn_tell_one(gateway: &Gateway, server: &ServerName, method: &'static str, 
 pub(crate) fn release(gateway: &Gateway, session: &Session) {
     for (server, uri) in session.subscriptions() {
         session.unsubscribe(&server, &uri);
+        let subject = Subject::Resource(uri);
         // An instance of its own ends with the session.
-        if !gateway.fleet.is_per_session(&server) && !is_held(gateway, &server, &uri) {
-            spawn_tell(gateway, &server, method::RESOURCES_UNSUBSCRIBE, uri);
+        if !gateway.fleet.is_per_session(&server) && !is_held(gateway, &server, &subject) {
+            spawn_tell(gateway, &server, method::RESOURCES_UNSUBSCRIBE, &subject);
         }
     }
 }
 
 /// A listener left: servers stop what nobody else wants. Its instances are those of its principal, and stay.
 pub(crate) fn release_listener(gateway: &Gateway, listener: &Listener) {
-    for (server, uri) in listener.subscriptions() {
+    for (server, subject) in listener.subscriptions() {
         if gateway.fleet.is_per_session(&server) {
-            if !others_hold(gateway, listener, &server, &uri) {
-                spawn_tell_one(gateway, &server, method::RESOURCES_UNSUBSCRIBE, uri, Some(listener.key()));
+            if !others_hold(gateway, listener, &server, &subject) {
+                spawn_tell_one(gateway, &server, method::RESOURCES_UNSUBSCRIBE, &subject, Some(listener.key()));
             }
-        } else if !is_held(gateway, &server, &uri) {
-            spawn_tell(gateway, &server, method::RESOURCES_UNSUBSCRIBE, uri);
+        } else if !is_held(gateway, &server, &subject) {
+            spawn_tell(gateway, &server, method::RESOURCES_UNSUBSCRIBE, &subject);
         }
     }
 }
@@ -70,10 +82,11 @@ pub(crate) fn release_listener(gateway: &Gateway, listener: &Listener) {
 /// A session of an earlier gateway goes on: servers are told once more, since nobody knows whether they still remember.
 pub(crate) fn resume(gateway: &Gateway, session: &Session, subscriptions: Vec<(ServerName, String)>) {
     for (server, uri) in subscriptions {
-        let held = is_held(gateway, &server, &uri);
+        let subject = Subject::Resource(uri.clone());
+        let held = is_held(gateway, &server, &subject);
         let own = gateway.fleet.is_per_session(&server);
-        if session.subscribe(server.clone(), uri.clone()) && !held && !own {
-            spawn_tell(gateway, &server, method::RESOURCES_SUBSCRIBE, uri);
+        if session.subscribe(server.clone(), uri) && !held && !own {
+            spawn_tell(gateway, &server, method::RESOURCES_SUBSCRIBE, &subject);
         }
     }
 }
@@ -83,11 +96,11 @@ pub(crate) fn renew(gateway: &Gateway, server: &ServerName) {
     if gateway.fleet.is_per_session(server) {
         return;
     }
-    let mut uris: Vec<String> = held(gateway).filter(|(name, _)| name == server).map(|(_, uri)| uri).collect();
-    uris.sort_unstable();
-    uris.dedup();
-    for uri in uris {
-        spawn_tell(gateway, server, method::RESOURCES_SUBSCRIBE, uri);
+    let mut subjects: Vec<_> = held(gateway).filter(|(name, _)| name == server).map(|(_, subject)| subject).collect();
+    subjects.sort_unstable();
+    subjects.dedup();
+    for subject in subjects {
+        spawn_tell(gateway, server, method::RESOURCES_SUBSCRIBE, &subject);
     }
 }
 
@@ -96,8 +109,9 @@ pub(crate) fn renew(gateway: &Gateway, server: &ServerName) {
 pub(crate) fn updated(gateway: &Gateway, server: &ServerName, params: &Bytes, only: Option<SessionKey>) {
     let Ok(text) = std::str::from_utf8(params) else { return };
     let Some(uri) = RawObject::from_text(text).ok().and_then(|object| object.get_string("uri")) else { return };
+    let subject = Subject::Resource(uri.clone().into_owned());
     for listener in gateway.listeners.all() {
-        if only.is_none_or(|key| key == listener.key()) && listener.is_subscribed(server, &uri) {
+        if only.is_none_or(|key| key == listener.key()) && listener.is_subscribed(server, &subject) {
             listener.updated(server, text);
         }
     }

@@ -5,10 +5,22 @@ use std::{cell::RefCell, collections::VecDeque};
 
 use bytes::Bytes;
 use futures_util::future::join_all;
-use mcproxy_ipc::ServerName;
-use mcproxy_mcp::{ErrorCode, ErrorObject, ProtocolVersion, RawObject, json_string, method};
+use mcproxy_ipc::{ServerName, SessionKey};
+use mcproxy_mcp::{
+    ErrorCode, ErrorObject, ProtocolVersion, RawObject, Subject, json_string, method, one_line, qualify_task,
+    write_notification,
+};
 
-use super::{call, catalogue::View, exchange::Exchange, reply::Reply, request::required, session::Session};
+use super::{
+    call,
+    catalogue::{Naming, View},
+    exchange::Exchange,
+    reply::Reply,
+    request::required,
+    rewrite,
+    session::Session,
+    state::Gateway,
+};
 
 /// Most tasks that a session is remembered to have made; the eldest are forgotten first.
 const MAX_TASKS: usize = 256;
@@ -58,6 +70,34 @@ pub(crate) fn remember(session: &Session, result: &Bytes) {
     let Ok(result) = RawObject::from_slice(result) else { return };
     if let Some(id) = result.get_object("task").and_then(|task| task.get_string("taskId").map(|id| id.into_owned())) {
         session.tasks.add(&id);
+    }
+}
+
+/// A task stands otherwise: tells those who listen to it, or those of them whose instance said so, and the session that made
+/// it, under the id that they know.
+pub(crate) fn changed(gateway: &Gateway, server: &ServerName, params: &Bytes, only: Option<SessionKey>) {
+    let Ok(text) = std::str::from_utf8(params) else { return };
+    let Some(id) = RawObject::from_text(text).ok().and_then(|object| object.get_string("taskId")) else { return };
+    let subject = Subject::Task(id.clone().into_owned());
+    for listener in gateway.listeners.all() {
+        if only.is_none_or(|key| key == listener.key()) && listener.is_subscribed(server, &subject) {
+            listener.task_changed(server, text);
+        }
+    }
+    let sessions = match only {
+        Some(key) => gateway.sessions.by_key(key).into_iter().collect(),
+        None => gateway.sessions.all(),
+    };
+    let qualified = qualify_task(server.as_str(), &id);
+    for session in sessions {
+        let naming = session.scope().naming();
+        let known = if naming == Naming::Qualified { &*qualified } else { &*id };
+        if gateway.fleet.shows(session.scope(), server) && session.tasks.has(known) {
+            let params = rewrite::task_result(naming, server.as_str(), text, session.version());
+            let mut message = Vec::new();
+            write_notification(&mut message, method::TASK_STATUS, &one_line(&params));
+            session.push(message.into());
+        }
     }
 }
 

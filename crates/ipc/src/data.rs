@@ -200,6 +200,12 @@ pub enum WorkerToGateway {
         /// The one session that it concerns, when the server has an instance for each.
         session: Option<SessionKey>,
     },
+    /// A task stands otherwise. Payload: the params of `notifications/tasks` (2026-07-28) or `notifications/tasks/status`
+    /// (2025-11-25).
+    TaskChanged {
+        /// The one session that it concerns, when the server has an instance for each.
+        session: Option<SessionKey>,
+    },
     /// A page that a user was asked to visit has served its purpose. Payload: the params of
     /// `notifications/elicitation/complete`.
     PageDone {

@@ -18,6 +18,7 @@ mod own_keys;
 mod qualified;
 mod request_id;
 mod resource_uri;
+mod subject;
 pub mod undeclared;
 mod version;
 mod write;
@@ -31,6 +32,7 @@ pub use own_keys::{OwnKeyHasher, OwnKeyMap};
 pub use qualified::{qualify_name, qualify_task, split_name, split_task};
 pub use request_id::{RequestId, RequestIdError, meant_u64};
 pub use resource_uri::{is_uri, qualify_template, qualify_uri, split_uri};
+pub use subject::Subject;
 pub use version::{LATEST, ProtocolVersion};
 pub use write::{
     json_string, object_body, one_line, write_error_response, write_notification, write_request, write_response,

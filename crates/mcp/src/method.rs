@@ -69,6 +69,10 @@ pub const TASKS_LIST: &str = "tasks/list";
 pub const TASKS_UPDATE: &str = "tasks/update";
 /// Gives a task up.
 pub const TASKS_CANCEL: &str = "tasks/cancel";
+/// How a task stands now, for who listens to it (the extension of 2026-07-28).
+pub const TASK_CHANGED: &str = "notifications/tasks";
+/// The same, for the session that made it (tasks of 2025-11-25).
+pub const TASK_STATUS: &str = "notifications/tasks/status";
 /// Under this name the extension stands among capabilities.
 pub const TASKS_EXTENSION: &str = "io.modelcontextprotocol/tasks";
 
@@ -115,8 +119,8 @@ pub fn is_custom_notification(method: &str) -> bool {
         ROOTS_CHANGED,
         ELICITATION_COMPLETE,
         LISTEN_ACKNOWLEDGED,
-        "notifications/tasks",
-        "notifications/tasks/status",
+        TASK_CHANGED,
+        TASK_STATUS,
         "notifications",
     ];
     let first = method.split('/').next().unwrap_or_default();

@@ -64,6 +64,8 @@ pub(crate) enum News {
     Log(Bytes, Option<SessionKey>),
     /// A subscribed resource changed; the same.
     Updated(Bytes, Option<SessionKey>),
+    /// A task stands otherwise; the same.
+    TaskChanged(Bytes, Option<SessionKey>),
     /// A page that a user was asked to visit has served its purpose; the same.
     PageDone(Bytes, Option<SessionKey>),
 }
@@ -345,6 +347,7 @@ impl Link {
                 }
             }
             WorkerToGateway::Updated { session } => on_news(News::Updated(payload, session)),
+            WorkerToGateway::TaskChanged { session } => on_news(News::TaskChanged(payload, session)),
             WorkerToGateway::PageDone { session } => on_news(News::PageDone(payload, session)),
             WorkerToGateway::Catalogue { traits, session, .. } => {
                 self.traits.set(traits);

@@ -12,6 +12,8 @@ pub(super) struct Filter {
     pub(super) lists: Changes,
     /// Of which resources, as the client knows them; `None` where it said nothing.
     pub(super) resources: Option<Vec<String>>,
+    /// Of which tasks (the tasks extension); the same.
+    pub(super) tasks: Option<Vec<String>>,
 }
 
 impl Filter {
@@ -31,20 +33,21 @@ impl Filter {
             prompts: flag("promptsListChanged")?,
             resources: flag("resourcesListChanged")?,
         };
-        let resources = match filter.get("resourceSubscriptions") {
-            None => None,
+        let texts = |key: &str, what: &str| match filter.get(key) {
+            None => Ok(None),
             Some(raw) => {
-                let wrong = || wrong("`params.notifications.resourceSubscriptions` must be an array of URIs");
+                let wrong = || wrong(&format!("`params.notifications.{key}` must be an array of {what}"));
                 let elements = RawArray::from_raw(raw).map_err(|_| wrong())?.0;
-                if elements.len() > MAX_SUBSCRIPTIONS {
-                    let message = format!("at most {MAX_SUBSCRIPTIONS} resources can be listened to at once");
-                    return Err(ErrorObject::new(ErrorCode::INVALID_PARAMS, message));
-                }
                 let text = |raw: &RawValue| String::deserialize(raw).map_err(|_| wrong());
-                Some(elements.into_iter().map(text).collect::<Result<_, _>>()?)
+                elements.into_iter().map(text).collect::<Result<Vec<_>, _>>().map(Some)
             }
         };
-        Ok(Self { lists, resources })
+        let (resources, tasks) = (texts("resourceSubscriptions", "URIs")?, texts("taskIds", "task ids")?);
+        let count = |texts: &Option<Vec<String>>| texts.as_ref().map_or(0, Vec::len);
+        if count(&resources) + count(&tasks) > MAX_SUBSCRIPTIONS {
+            return Err(wrong(&format!("at most {MAX_SUBSCRIPTIONS} resources and tasks can be listened to at once")));
+        }
+        Ok(Self { lists, resources, tasks })
     }
 
     /// As the JSON object of an acknowledgment: what is not honoured is not in it.
@@ -52,11 +55,12 @@ impl Filter {
         let Changes { tools, prompts, resources } = self.lists;
         let lists = [(tools, "toolsListChanged"), (prompts, "promptsListChanged"), (resources, "resourcesListChanged")];
         let lists = lists.into_iter().filter(|(wanted, _)| *wanted).map(|(_, key)| format!("\"{key}\":true"));
-        let resources = self.resources.as_ref().map(|uris| {
-            let uris: Vec<String> = uris.iter().map(|uri| json_string(uri).get().to_owned()).collect();
-            format!("\"resourceSubscriptions\":[{}]", uris.join(","))
+        let texts = [("resourceSubscriptions", &self.resources), ("taskIds", &self.tasks)];
+        let texts = texts.into_iter().filter_map(|(key, texts)| {
+            let texts: Vec<_> = texts.as_ref()?.iter().map(|text| json_string(text).get().to_owned()).collect();
+            Some(format!("\"{key}\":[{}]", texts.join(",")))
         });
-        format!("{{{}}}", lists.chain(resources).collect::<Vec<_>>().join(","))
+        format!("{{{}}}", lists.chain(texts).collect::<Vec<_>>().join(","))
     }
 }
 
@@ -74,15 +78,18 @@ mod tests {
     #[test]
     fn a_filter_is_read_or_refused() {
         let lists = Changes { tools: true, ..Changes::default() };
-        let text = r#"{"toolsListChanged":true,"resourceSubscriptions":["a:b"],"vendor":1}"#;
-        assert_eq!(read(text), Ok(Filter { lists, resources: Some(vec!["a:b".into()]) }));
+        let text = r#"{"toolsListChanged":true,"resourceSubscriptions":["a:b"],"taskIds":["a+1"],"vendor":1}"#;
+        let (resources, tasks) = (Some(vec!["a:b".into()]), Some(vec!["a+1".into()]));
+        assert_eq!(read(text), Ok(Filter { lists, resources, tasks }));
         assert_eq!(read("{}"), Ok(Filter::default()));
-        let many = format!(r#"{{"resourceSubscriptions":[{}]}}"#, vec![r#""a""#; MAX_SUBSCRIPTIONS + 1].join(","));
+        let most = vec![r#""a""#; MAX_SUBSCRIPTIONS].join(",");
+        let many = format!(r#"{{"resourceSubscriptions":[{most}],"taskIds":["a+1"]}}"#);
         for wrong in [
             "3",
             r#"{"toolsListChanged":1}"#,
             r#"{"resourceSubscriptions":"a"}"#,
             r#"{"resourceSubscriptions":[1]}"#,
+            r#"{"taskIds":[null]}"#,
             &many,
         ] {
             assert_eq!(read(wrong), Err(ErrorCode::INVALID_PARAMS), "{wrong}");
@@ -92,8 +99,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_acknowledged_reads_like_a_filter(tools: bool, prompts: bool, resources: bool, uris in prop::option::of(prop::collection::vec("\\PC{0,9}", 0..4))) {
-            let filter = Filter { lists: Changes { tools, prompts, resources }, resources: uris };
+        fn what_is_acknowledged_reads_like_a_filter(tools: bool, prompts: bool, resources: bool, texts in prop::array::uniform2(prop::option::of(prop::collection::vec("\\PC{0,9}", 0..4)))) {
+            let lists = Changes { tools, prompts, resources };
+            let [resources, tasks] = texts;
+            let filter = Filter { lists, resources, tasks };
             prop_assert_eq!(read(&filter.to_json()), Ok(filter));
         }
     }

@@ -8,7 +8,9 @@ use std::{
 
 use bytes::Bytes;
 use mcproxy_ipc::{ServerName, SessionKey};
-use mcproxy_mcp::{ProtocolVersion, RawObject, RequestId, meta, method, object_body, one_line, write_notification};
+use mcproxy_mcp::{
+    ProtocolVersion, RawObject, RequestId, Subject, meta, method, object_body, one_line, write_notification,
+};
 use tokio::sync::mpsc;
 
 use super::filter::Filter;
@@ -27,7 +29,9 @@ pub(crate) struct Listener {
     scope: Scope,
     key: SessionKey,
     wants: Changes,
-    resources: RefCell<HashSet<(ServerName, String)>>,
+    subjects: RefCell<HashSet<(ServerName, Subject)>>,
+    /// What became of its tasks before the acknowledgment, which may be all that there is to say of them.
+    early: RefCell<Vec<Bytes>>,
     /// What its lists were when it was last told about them.
     seen: RefCell<Rc<View>>,
     /// Nothing is said before it.
@@ -51,7 +55,8 @@ impl Listener {
             scope,
             key,
             wants,
-            resources: RefCell::default(),
+            subjects: RefCell::default(),
+            early: RefCell::default(),
             seen: RefCell::new(view),
             acknowledged: Cell::new(false),
             stream: RefCell::new(Some(stream)),
@@ -69,24 +74,24 @@ impl Listener {
         self.key
     }
 
-    /// It is to hear of this resource.
-    pub(super) fn add(&self, server: ServerName, uri: String) {
-        self.resources.borrow_mut().insert((server, uri));
+    /// It is to hear of this.
+    pub(super) fn add(&self, server: ServerName, subject: Subject) {
+        self.subjects.borrow_mut().insert((server, subject));
     }
 
-    /// It will not hear of this resource: its server refuses.
-    pub(super) fn remove(&self, server: &ServerName, uri: &str) {
-        self.resources.borrow_mut().remove(&(server.clone(), uri.to_owned()));
+    /// It will not hear of this: its server refuses.
+    pub(super) fn remove(&self, server: &ServerName, subject: &Subject) {
+        self.subjects.borrow_mut().remove(&(server.clone(), subject.clone()));
     }
 
-    /// Whether it is to hear of this resource.
-    pub(crate) fn is_subscribed(&self, server: &ServerName, uri: &str) -> bool {
-        self.resources.borrow().contains(&(server.clone(), uri.to_owned()))
+    /// Whether it is to hear of this.
+    pub(crate) fn is_subscribed(&self, server: &ServerName, subject: &Subject) -> bool {
+        self.subjects.borrow().contains(&(server.clone(), subject.clone()))
     }
 
-    /// All resources it is to hear of.
-    pub(crate) fn subscriptions(&self) -> Vec<(ServerName, String)> {
-        self.resources.borrow().iter().cloned().collect()
+    /// All that it is to hear of, of lists apart.
+    pub(crate) fn subscriptions(&self) -> Vec<(ServerName, Subject)> {
+        self.subjects.borrow().iter().cloned().collect()
     }
 
     /// Says what it will hear of; everything else is said after that.
@@ -94,6 +99,7 @@ impl Listener {
         self.seen.replace(view);
         self.acknowledged.set(true);
         self.notify(method::LISTEN_ACKNOWLEDGED, &format!("{{\"notifications\":{}}}", honoured.to_json()));
+        self.early.take().into_iter().for_each(|message| self.send(message));
     }
 
     /// This is what its lists are now: it is told which of them differ from what they were, or are said to.
@@ -118,15 +124,34 @@ impl Listener {
         self.notify(method::RESOURCE_UPDATED, &one_line(&params));
     }
 
-    fn notify(&self, method: &str, params: &str) {
-        if !self.acknowledged.get() {
-            return;
+    /// A task of its stands otherwise; `params` are the server's.
+    pub(crate) fn task_changed(&self, server: &ServerName, params: &str) {
+        let version = ProtocolVersion::V2026_07_28;
+        let params = rewrite::task_result(self.scope.naming(), server.as_str(), params, version);
+        let message = self.notification(method::TASK_CHANGED, &one_line(&params));
+        if self.acknowledged.get() {
+            self.send(message);
+        } else if self.early.borrow().len() < QUEUE {
+            self.early.borrow_mut().push(message);
         }
+    }
+
+    fn notify(&self, method: &str, params: &str) {
+        if self.acknowledged.get() {
+            self.send(self.notification(method, params));
+        }
+    }
+
+    fn notification(&self, method: &str, params: &str) -> Bytes {
         let mut message = Vec::new();
         write_notification(&mut message, method, &tagged(params, &self.id));
+        message.into()
+    }
+
+    fn send(&self, message: Bytes) {
         let mut stream = self.stream.borrow_mut();
         // It does not keep up: it loses the stream, and may open another.
-        if stream.as_ref().is_none_or(|stream| stream.try_send(message.into()).is_err()) {
+        if stream.as_ref().is_none_or(|stream| stream.try_send(message).is_err()) {
             stream.take();
         }
     }
@@ -202,6 +227,19 @@ mod tests {
         assert_eq!(all.len(), 3);
         assert!(text(0).contains("acknowledged") && text(1).contains(r#""uri":"a+x:y""#), "{all:?}");
         assert!(text(2).starts_with(r#"{"jsonrpc":"2.0","id":7,"result":{"resultType":"complete""#), "{}", text(2));
+    }
+
+    #[test]
+    fn what_became_of_a_task_is_not_lost_before_the_acknowledgment() {
+        let (listener, mut messages) = listener();
+        let server = "a".try_into().expect("a name");
+        listener.task_changed(&server, r#"{"taskId":"7","status":"completed"}"#);
+        assert!(messages.try_recv().is_err());
+        listener.acknowledge(&Filter::default(), view());
+        let all: Vec<Bytes> = std::iter::from_fn(|| messages.try_recv().ok()).collect();
+        assert_eq!(all.len(), 2);
+        let text = std::str::from_utf8(&all[1]).expect("text");
+        assert!(text.contains(method::TASK_CHANGED) && text.contains(r#""taskId":"a+7""#), "{text}");
     }
 
     #[test]

@@ -3,9 +3,10 @@
 use std::{cell::RefCell, rc::Rc, time::Duration};
 
 use bytes::Bytes;
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use mcproxy_ipc::ServerName;
-use mcproxy_mcp::{ErrorObject, RawObject, method};
+use mcproxy_mcp::{ErrorCode, ErrorObject, RawObject, Subject, method};
+use serde_json::json;
 use tokio::sync::mpsc;
 
 use super::{filter::Filter, listener::Listener};
@@ -57,41 +58,62 @@ impl Listening {
     /// Begins to listen. What servers do not offer or refuse is left out of the acknowledgment, which is the first message.
     pub(crate) async fn begin(exchange: &Exchange, params: &RawObject<'_>) -> Result<Self, ErrorObject> {
         let wish = Filter::read(params)?;
+        if wish.tasks.as_ref().is_some_and(|ids| !ids.is_empty()) {
+            takes_tasks(&exchange.caller.capabilities())?;
+        }
         let (gateway, view) = (exchange.gateway.clone(), exchange.view());
         let lists = offered(&view, wish.lists);
         let (scope, key) = (exchange.scope().clone(), exchange.caller.key());
         let (listener, messages) = Listener::new(exchange.id().clone(), scope, key, lists, view);
         gateway.listeners.add(listener.clone());
         let listening = Self { gateway, listener, messages };
-        let resources = match wish.resources {
-            None => None,
-            Some(uris) => {
-                let honoured = join_all(uris.iter().map(|uri| listening.subscribe(exchange, uri))).await;
-                Some(uris.into_iter().zip(honoured).filter(|(_, honoured)| *honoured).map(|(uri, _)| uri).collect())
+        let resource = |uri: &str| match call::resource_named(exchange, uri) {
+            Ok((server, own)) => {
+                (exchange.view().subscribes(&server) != Some(false)).then_some((server, Subject::Resource(own)))
             }
+            Err(_) => None,
         };
-        listening.listener.acknowledge(&Filter { lists, resources }, exchange.view());
+        let task =
+            |id: &str| call::task_named(exchange, id).map(|(server, own)| (server, Subject::Task(own.to_owned())));
+        let (resources, tasks) = join(
+            listening.subscribe(exchange, wish.resources, resource),
+            listening.subscribe(exchange, wish.tasks, task),
+        )
+        .await;
+        listening.listener.acknowledge(&Filter { lists, resources, tasks }, exchange.view());
         Ok(listening)
     }
 
-    /// Whether a resource can be listened to; from then on it is.
-    async fn subscribe(&self, exchange: &Exchange, uri: &str) -> bool {
-        let Ok((server, own)) = call::resource_named(exchange, uri) else { return false };
-        if exchange.view().subscribes(&server) == Some(false) {
-            return false;
-        }
+    /// Which of these, as the client knows them, can be listened to; from then on they are.
+    async fn subscribe(
+        &self,
+        exchange: &Exchange,
+        wish: Option<Vec<String>>,
+        find: impl Fn(&str) -> Option<(ServerName, Subject)>,
+    ) -> Option<Vec<String>> {
+        let wish = wish?;
+        let honoured = join_all(wish.iter().map(async |name| match find(name) {
+            Some((server, subject)) => self.subscribe_to(exchange, server, subject).await,
+            None => false,
+        }))
+        .await;
+        Some(wish.into_iter().zip(honoured).filter(|(_, honoured)| *honoured).map(|(name, _)| name).collect())
+    }
+
+    /// Whether this can be listened to; from then on it is.
+    async fn subscribe_to(&self, exchange: &Exchange, server: ServerName, subject: Subject) -> bool {
         let gateway = &self.gateway;
-        let held = subscriptions::is_held(gateway, &server, &own);
-        self.listener.add(server.clone(), own.clone());
+        let held = subscriptions::is_held(gateway, &server, &subject);
+        self.listener.add(server.clone(), subject.clone());
         // A server that is not there yet is told when it is.
         if held || !matches!(gateway.fleet.destination(server.as_str()), Destination::Link(_)) {
             gateway.wake_for_listeners(&server);
             return true;
         }
-        let told = call::resource_method(exchange, method::RESOURCES_SUBSCRIBE, &server, &own);
+        let told = call::subscription(exchange, method::RESOURCES_SUBSCRIBE, &server, &subject);
         let refused = matches!(tokio::time::timeout(PATIENCE, told).await, Ok(Some(Reply::Error(_))));
         if refused {
-            self.listener.remove(&server, &own);
+            self.listener.remove(&server, &subject);
         }
         !refused
     }
@@ -109,6 +131,17 @@ impl Drop for Listening {
     }
 }
 
+/// Whether a client takes tasks; the error for one that does not (the tasks extension, task status notifications).
+fn takes_tasks(capabilities: &str) -> Result<(), ErrorObject> {
+    let extensions = RawObject::from_text(capabilities).ok().and_then(|all| all.get_object("extensions"));
+    if extensions.is_some_and(|extensions| extensions.get(method::TASKS_EXTENSION).is_some()) {
+        return Ok(());
+    }
+    let message = format!("the client has to declare the extension {} to hear of tasks", method::TASKS_EXTENSION);
+    let required = json!({"extensions": {method::TASKS_EXTENSION: {}}});
+    Err(ErrorObject::new(ErrorCode::MISSING_CLIENT_CAPABILITY, message).with("requiredCapabilities", required))
+}
+
 /// The lists that there are at an endpoint at all.
 fn offered(view: &View, wish: Changes) -> Changes {
     let capabilities = RawObject::from_text(view.capabilities()).unwrap_or_default();
@@ -120,7 +153,7 @@ fn offered(view: &View, wish: Changes) -> Changes {
     }
 }
 
-/// Whether somebody else of the same principal listens to a resource.
-pub(crate) fn others_hold(gateway: &Gateway, of: &Listener, server: &ServerName, uri: &str) -> bool {
-    gateway.listeners.all().iter().any(|other| other.key() == of.key() && other.is_subscribed(server, uri))
+/// Whether somebody else of the same principal listens to this.
+pub(crate) fn others_hold(gateway: &Gateway, of: &Listener, server: &ServerName, subject: &Subject) -> bool {
+    gateway.listeners.all().iter().any(|other| other.key() == of.key() && other.is_subscribed(server, subject))
 }

@@ -1,10 +1,13 @@
 //! Tasks of 2025-11-25 at a real server: `server-everything` has a tool that can only be run as one.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::support::{DEADLINE, Modern, Proxy, Real, Session, eventually, text};
 
 const PARTS: [&str; 1] = ["node_modules/@modelcontextprotocol/server-everything"];
+const QUIET: Duration = Duration::from_millis(600);
 const TOOL: &str = "simulate-research-query";
 
 async fn start(real: &Real) -> Proxy {
@@ -70,9 +73,14 @@ async fn a_client_that_knows_tasks_looks_after_its_own_and_no_others() {
             assert_eq!(error["code"], -32602, "{method}: {error}");
         }
         assert_eq!(other.request("tasks/list", json!({})).await, json!({"tasks": []}));
+        let (mut stream, mut others) = (session.stream().await, other.stream().await);
         let result = session.request("tasks/result", json!({"taskId": task})).await;
         assert!(text(&result).contains("bridges"), "{result}");
         assert_eq!(result["_meta"]["io.modelcontextprotocol/related-task"]["taskId"], task.as_str(), "{result}");
+        let is_told = |message: &Value| message["method"] == "notifications/tasks/status";
+        let told = stream.find("how the task stands", is_told).await;
+        assert_eq!(told["params"]["taskId"], task.as_str(), "{told}");
+        assert!(!others.rest(QUIET).await.iter().any(is_told), "others are not told");
         let task = begin(&session, server).await;
         session.request("tasks/cancel", json!({"taskId": task})).await;
         eventually("it is cancelled", DEADLINE, async || {

@@ -5,8 +5,8 @@ use std::sync::LazyLock;
 
 use mcproxy_ipc::data::CallContext;
 use mcproxy_mcp::{
-    ListKind, ProtocolVersion, RawArray, RawObject, RawValue, RequestId, json_string, meta, method, object_body,
-    write_request,
+    ListKind, ProtocolVersion, RawArray, RawObject, RawValue, RequestId, Subject, json_string, meta, method,
+    object_body, write_request,
 };
 use memchr::memmem::Finder;
 
@@ -71,21 +71,37 @@ pub(crate) fn list(out: &mut Vec<u8>, id: u64, kind: ListKind, cursor: Option<&s
 }
 
 /// Asks to be told what changes.
-pub(crate) fn listen<'u>(
+pub(crate) fn listen<'s>(
     out: &mut Vec<u8>,
     id: u64,
     announcements: Announcements,
-    uris: impl Iterator<Item = &'u str>,
+    subjects: impl Iterator<Item = &'s Subject>,
 ) {
     let Announcements { tools, prompts, resources } = announcements;
     let lists = [("toolsListChanged", tools), ("promptsListChanged", prompts), ("resourcesListChanged", resources)];
     let mut members: Vec<String> =
         lists.iter().filter(|(_, wanted)| *wanted).map(|(key, _)| format!("\"{key}\":true")).collect();
-    let uris: Vec<String> = uris.map(|uri| json_string(uri).get().to_owned()).collect();
-    if !uris.is_empty() {
-        members.push(format!("\"resourceSubscriptions\":[{}]", uris.join(",")));
+    let (mut uris, mut tasks) = (Vec::new(), Vec::new());
+    for subject in subjects {
+        match subject {
+            Subject::Resource(uri) => uris.push(json_string(uri).get().to_owned()),
+            Subject::Task(id) => tasks.push(json_string(id).get().to_owned()),
+        }
     }
-    own_request(out, id, method::LISTEN, &format!("\"notifications\":{{{}}},", members.join(",")));
+    for (key, texts) in [("resourceSubscriptions", &uris), ("taskIds", &tasks)] {
+        if !texts.is_empty() {
+            members.push(format!("\"{key}\":[{}]", texts.join(",")));
+        }
+    }
+    // A server refuses to tell of tasks whom it does not know to take them (the tasks extension, task status notifications).
+    let capabilities = match (tasks.is_empty(), object_body(OWN_CAPABILITIES)) {
+        (false, Some(rest)) => format!("{{{rest},\"extensions\":{{\"{}\":{{}}}}}}", method::TASKS_EXTENSION),
+        (true, _) | (false, None) => OWN_CAPABILITIES.to_owned(),
+    };
+    let start = out.len();
+    let params = own_params(&capabilities, &format!("\"notifications\":{{{}}},", members.join(",")));
+    write_request(out, &id.into(), method::LISTEN, &params);
+    end_line(out, start);
 }
 
 /// Passes a call on, with what the server may know of the caller.
@@ -152,6 +168,12 @@ pub(crate) fn texts(list: Option<&RawValue>, most: usize) -> Vec<String> {
     elements.into_iter().take(most).filter_map(|raw| serde_json::from_str(raw.get()).ok()).collect()
 }
 
+/// What a server says in its acknowledgment that it tells of.
+pub(crate) fn honoured(notifications: &RawObject<'_>) -> Vec<Subject> {
+    let all = |key: &str| texts(notifications.get(key), usize::MAX).into_iter();
+    all("resourceSubscriptions").map(Subject::Resource).chain(all("taskIds").map(Subject::Task)).collect()
+}
+
 /// Whether a result says what the server needs before it can give the real one: `input_required`.
 pub(crate) fn needs_input(result: &[u8]) -> bool {
     static WORD: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(br#""input_required""#));
@@ -191,7 +213,8 @@ mod tests {
             written(|out| ping(out, 1)),
             written(|out| list(out, 1, ListKind::Tools, Some("\"c\""), &[])),
             written(|out| {
-                listen(out, 1, Announcements { tools: true, ..Announcements::default() }, ["a:b"].into_iter())
+                let subjects = [Subject::Resource("a:b".to_owned())];
+                listen(out, 1, Announcements { tools: true, ..Announcements::default() }, subjects.iter());
             }),
             written(|out| call(out, 1, "tools/call", (b"{}", b""), &CallContext::default()).expect("fits")),
         ];
@@ -260,9 +283,16 @@ mod tests {
 
     #[test]
     fn nothing_is_asked_for_that_nobody_wants_to_hear() {
-        let request = written(|out| listen(out, 1, Announcements::default(), ["a:b", "c\""].into_iter()));
+        let mut subjects = vec![Subject::Resource("a:b".to_owned()), Subject::Resource("c\"".to_owned())];
+        let request = written(|out| listen(out, 1, Announcements::default(), subjects.iter()));
         let expected = serde_json::json!({"resourceSubscriptions": ["a:b", "c\""]});
         assert_eq!(request["params"]["notifications"], expected);
+        assert_eq!(meta_of(&request, meta::CLIENT_CAPABILITIES)["extensions"], serde_json::Value::Null);
+        subjects = vec![Subject::Task("t".to_owned())];
+        let request = written(|out| listen(out, 1, Announcements::default(), subjects.iter()));
+        assert_eq!(request["params"]["notifications"], serde_json::json!({"taskIds": ["t"]}));
+        let declared = meta_of(&request, meta::CLIENT_CAPABILITIES)["extensions"][method::TASKS_EXTENSION].clone();
+        assert_eq!(declared, serde_json::json!({}));
     }
 
     #[test]

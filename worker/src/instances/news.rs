@@ -148,6 +148,12 @@ impl Host {
                     self.tell(WorkerToGateway::Updated { session }, payload);
                 }
             }
+            WorkerToGateway::TaskChanged { .. } => {
+                let session = self.pool.owner(number);
+                if session.is_some() {
+                    self.tell(WorkerToGateway::TaskChanged { session }, payload);
+                }
+            }
             WorkerToGateway::PageDone { .. } => {
                 let session = self.pool.owner(number);
                 if session.is_some() {

@@ -173,6 +173,9 @@ impl Session {
             method::PROGRESS => self.progress(params, now),
             method::LOG_MESSAGE => self.tell(WorkerToGateway::Log { id: None, session: None }, payload()),
             method::RESOURCE_UPDATED => self.tell(WorkerToGateway::Updated { session: None }, untagged(payload())),
+            method::TASK_CHANGED | method::TASK_STATUS => {
+                self.tell(WorkerToGateway::TaskChanged { session: None }, untagged(payload()));
+            }
             method::ELICITATION_COMPLETE => self.tell(WorkerToGateway::PageDone { session: None }, payload()),
             method::TOOLS_CHANGED => self.changed(&[ListKind::Tools], now),
             method::PROMPTS_CHANGED => self.changed(&[ListKind::Prompts], now),

@@ -6,21 +6,21 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mcproxy_mcp::RawObject;
+use mcproxy_mcp::{RawObject, Subject};
 
 use crate::dialect::modern::Announcements;
 
 /// Before a stream that the server ended is opened again.
 const PAUSE: Duration = Duration::from_secs(1);
-/// Most resources that are listened to at one server.
-const MAX_URIS: usize = 10_000;
+/// Most resources and tasks that are listened to at one server.
+const MAX_SUBJECTS: usize = 10_000;
 
-/// A call that wants a resource listened to.
+/// A call that wants something listened to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Waiting {
     /// As a request to the server.
     call: u64,
-    uri: String,
+    subject: Subject,
 }
 
 /// A request that a server has, and those that wait for it to be acknowledged.
@@ -34,12 +34,12 @@ struct Opening {
 #[derive(Debug, Default)]
 pub(super) struct Listening {
     announcements: Announcements,
-    uris: BTreeSet<String>,
+    subjects: BTreeSet<Subject>,
     /// The acknowledged stream.
     current: Option<u64>,
     /// The one that will replace it.
     opening: Option<Opening>,
-    /// Calls whose resources are not in `opening` yet.
+    /// Calls whose subjects are not in `opening` yet.
     waiting: Vec<Waiting>,
     /// Something else is wanted than what was asked for last.
     changed: bool,
@@ -53,7 +53,7 @@ pub(super) struct Listening {
 pub(super) struct Acknowledged {
     /// They are answered now.
     pub(super) done: Vec<u64>,
-    /// The server listens to other resources, but not to theirs.
+    /// The server tells of other subjects, but not of theirs.
     pub(super) left_out: Vec<u64>,
     /// The stream before this one, which is to be cancelled.
     pub(super) replaced: Option<u64>,
@@ -71,22 +71,22 @@ impl Listening {
         self.changed = !self.announcements.is_empty();
     }
 
-    /// A call wants this resource listened to. `Err`: that cannot be, and here is why.
-    pub(super) fn subscribe(&mut self, uri: String, call: u64) -> Result<(), &'static str> {
+    /// A call wants this listened to. `Err`: that cannot be, and here is why.
+    pub(super) fn subscribe(&mut self, subject: Subject, call: u64) -> Result<(), &'static str> {
         if self.refused {
             return Err("the server does not tell when a resource changes (it knows no subscriptions/listen)");
         }
-        if self.uris.len() >= MAX_URIS {
-            return Err("too many resources of this server are listened to (10000)");
+        if self.subjects.len() >= MAX_SUBJECTS {
+            return Err("too many resources and tasks of this server are listened to (10000)");
         }
-        self.changed |= self.uris.insert(uri.clone()) || self.current.is_none();
-        self.waiting.push(Waiting { call, uri });
+        self.changed |= self.subjects.insert(subject.clone()) || self.current.is_none();
+        self.waiting.push(Waiting { call, subject });
         Ok(())
     }
 
-    /// A resource need not be listened to any more.
-    pub(super) fn unsubscribe(&mut self, uri: &str) {
-        self.changed |= self.uris.remove(uri);
+    /// This need not be listened to any more.
+    pub(super) fn unsubscribe(&mut self, subject: &Subject) {
+        self.changed |= self.subjects.remove(subject);
     }
 
     /// Whether another stream is to be opened now. If so, it has this id.
@@ -102,24 +102,24 @@ impl Listening {
     }
 
     /// What to ask for.
-    pub(super) fn filter(&self) -> (Announcements, impl Iterator<Item = &str>) {
-        (self.announcements, self.uris.iter().map(String::as_str))
+    pub(super) fn filter(&self) -> (Announcements, impl Iterator<Item = &Subject>) {
+        (self.announcements, self.subjects.iter())
     }
 
-    /// Calls whose resources are in what was asked for already, and need not wait.
+    /// Calls whose subjects are in what was asked for already, and need not wait.
     pub(super) fn take_settled(&mut self) -> Vec<u64> {
         let settled = !self.changed && self.opening.is_none() && self.current.is_some();
         if settled { calls(std::mem::take(&mut self.waiting)) } else { Vec::new() }
     }
 
-    /// The server took this request. `honoured`: the resources that it says it listens to; `None`: it does not say.
-    pub(super) fn acknowledged(&mut self, id: u64, honoured: Option<&[String]>) -> Acknowledged {
+    /// The server took this request. `honoured`: what it says it tells of; `None`: it does not say.
+    pub(super) fn acknowledged(&mut self, id: u64, honoured: Option<&[Subject]>) -> Acknowledged {
         let Some(opening) = self.opening.take_if(|opening| opening.id == id) else { return Acknowledged::default() };
         let replaced = self.current.replace(id);
-        let is_honoured = |waiting: &Waiting| honoured.is_none_or(|uris| uris.contains(&waiting.uri));
+        let is_honoured = |waiting: &Waiting| honoured.is_none_or(|all| all.contains(&waiting.subject));
         let (done, left_out): (Vec<_>, Vec<_>) = opening.waiting.into_iter().partition(is_honoured);
         for waiting in &left_out {
-            self.uris.remove(&waiting.uri);
+            self.subjects.remove(&waiting.subject);
         }
         Acknowledged { done: calls(done), left_out: calls(left_out), replaced }
     }
@@ -128,6 +128,9 @@ impl Listening {
     pub(super) fn ended(&mut self, id: u64, unknown_method: bool, now: Instant) -> Vec<u64> {
         self.current.take_if(|current| *current == id);
         let opening = self.opening.take_if(|opening| opening.id == id);
+        if let Some(opening) = &opening {
+            self.drop_tasks(&opening.waiting);
+        }
         let mut failed = opening.map_or_else(Vec::new, |opening| calls(opening.waiting));
         if unknown_method {
             self.refused = true;
@@ -136,6 +139,15 @@ impl Listening {
             self.again_at = Some(now + PAUSE);
         }
         failed
+    }
+
+    /// A stream was refused, which may be for one task that the server does not know any more: what else is listened to is
+    /// not lost with it. The new tasks go first, all others if there are none.
+    fn drop_tasks(&mut self, waiting: &[Waiting]) {
+        let is_new = |subject: &Subject| waiting.iter().any(|waiting| waiting.subject == *subject);
+        let is_task = |subject: &Subject| matches!(subject, Subject::Task(_));
+        let any_new = waiting.iter().any(|waiting| is_task(&waiting.subject));
+        self.subjects.retain(|subject| !is_task(subject) || (any_new && !is_new(subject)));
     }
 
     /// Whether this is a stream of ours that lives.
@@ -159,6 +171,14 @@ mod tests {
 
     use super::*;
 
+    fn resource(uri: &str) -> Subject {
+        Subject::Resource(uri.to_owned())
+    }
+
+    fn task(id: &str) -> Subject {
+        Subject::Task(id.to_owned())
+    }
+
     fn listening(now: Instant) -> Listening {
         let mut listening = Listening::default();
         listening.want(&RawObject::from_text(r#"{"tools":{"listChanged":true},"prompts":{}}"#).expect("an object"));
@@ -171,14 +191,14 @@ mod tests {
     fn a_subscription_is_answered_once_the_server_has_taken_it_and_the_old_stream_goes_after_that() {
         let now = Instant::now();
         let mut listening = listening(now);
-        listening.subscribe("a:b".to_owned(), 70).expect("it can");
+        listening.subscribe(resource("a:b"), 70).expect("it can");
         assert_eq!(listening.due(|| 2, now), None, "one at a time");
         assert_eq!(listening.acknowledged(1, None), Acknowledged::default());
         assert_eq!(listening.due(|| 2, now), Some(2));
-        assert_eq!(listening.filter().1.collect::<Vec<_>>(), ["a:b"]);
-        let acknowledged = listening.acknowledged(2, Some(&["a:b".to_owned()]));
+        assert_eq!(listening.filter().1.collect::<Vec<_>>(), [&resource("a:b")]);
+        let acknowledged = listening.acknowledged(2, Some(&[resource("a:b")]));
         assert_eq!(acknowledged, Acknowledged { done: vec![70], left_out: vec![], replaced: Some(1) });
-        listening.subscribe("a:b".to_owned(), 71).expect("it can");
+        listening.subscribe(resource("a:b"), 71).expect("it can");
         assert_eq!((listening.due(|| 3, now), listening.take_settled()), (None, vec![71]));
     }
 
@@ -186,21 +206,41 @@ mod tests {
     fn a_resource_that_the_server_leaves_out_is_not_said_to_be_listened_to() {
         let now = Instant::now();
         let mut listening = Listening::default();
-        listening.subscribe("a:b".to_owned(), 70).expect("it can");
-        listening.subscribe("a:c".to_owned(), 71).expect("it can");
+        listening.subscribe(resource("a:b"), 70).expect("it can");
+        listening.subscribe(resource("a:c"), 71).expect("it can");
         assert_eq!(listening.due(|| 1, now), Some(1));
-        let acknowledged = listening.acknowledged(1, Some(&["a:c".to_owned()]));
+        let acknowledged = listening.acknowledged(1, Some(&[resource("a:c")]));
         assert_eq!((acknowledged.done, acknowledged.left_out), (vec![71], vec![70]));
-        assert_eq!(listening.filter().1.collect::<Vec<_>>(), ["a:c"]);
+        assert_eq!(listening.filter().1.collect::<Vec<_>>(), [&resource("a:c")]);
+    }
+
+    #[test]
+    fn a_stream_that_is_refused_for_a_task_is_opened_again_without_it() {
+        let now = Instant::now();
+        let mut listening = Listening::default();
+        listening.subscribe(resource("a:b"), 70).expect("it can");
+        listening.subscribe(task("old"), 71).expect("it can");
+        assert_eq!(listening.due(|| 1, now), Some(1));
+        assert_eq!(listening.acknowledged(1, None).done, [70, 71]);
+        listening.subscribe(task("new"), 72).expect("it can");
+        assert_eq!(listening.due(|| 2, now), Some(2));
+        assert_eq!(listening.ended(2, false, now), [72]);
+        assert_eq!(listening.filter().1.collect::<Vec<_>>(), [&resource("a:b"), &task("old")]);
+        // The server does not know its tasks any more.
+        listening.ended(1, false, now);
+        assert_eq!(listening.due(|| 3, now + PAUSE), Some(3));
+        listening.ended(3, false, now + PAUSE);
+        assert_eq!(listening.filter().1.collect::<Vec<_>>(), [&resource("a:b")]);
+        assert_eq!(listening.due(|| 4, now + 2 * PAUSE), Some(4));
     }
 
     #[test]
     fn a_server_that_knows_nothing_of_it_is_not_asked_again() {
         let now = Instant::now();
         let mut listening = listening(now);
-        listening.subscribe("a:b".to_owned(), 70).expect("it can");
+        listening.subscribe(resource("a:b"), 70).expect("it can");
         assert_eq!(listening.ended(1, true, now), [70]);
-        assert!(listening.subscribe("a:c".to_owned(), 71).is_err());
+        assert!(listening.subscribe(resource("a:c"), 71).is_err());
         assert_eq!((listening.due(|| 2, now + PAUSE), listening.deadline()), (None, None));
     }
 
@@ -235,8 +275,8 @@ mod tests {
             for (step, n) in steps.into_iter().chain([(2, 0), (2, 0), (2, 0)]) {
                 now += PAUSE;
                 match step {
-                    0 => { calls += 1; asked += 1; listening.subscribe(format!("r:{n}"), calls).expect("it can"); }
-                    1 => listening.unsubscribe(&format!("r:{n}")),
+                    0 => { calls += 1; asked += 1; listening.subscribe(resource(&format!("r:{n}")), calls).expect("it can"); }
+                    1 => listening.unsubscribe(&resource(&format!("r:{n}"))),
                     2 => if let Some(id) = open.pop() { over += listening.acknowledged(id, None).done.len() },
                     _ => if let Some(id) = open.pop() { over += listening.ended(id, false, now).len() },
                 }

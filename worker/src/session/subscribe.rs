@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use mcproxy_mcp::{ErrorCode, ErrorObject, Outcome, RawObject, RawValue, RequestId, method};
+use mcproxy_mcp::{ErrorCode, ErrorObject, Outcome, RawObject, RawValue, RequestId, Subject, method};
 use slog::{debug, warn};
 
 use super::{
@@ -39,14 +39,14 @@ impl Session {
             // Each call carries the level of its own client.
             method::SET_LEVEL => Stand::Done,
             method::RESOURCES_SUBSCRIBE | method::RESOURCES_UNSUBSCRIBE => {
-                let Some(uri) = params.get_string("uri") else {
+                let Some(subject) = Subject::read(&params) else {
                     return Stand::Refused(ErrorObject::new(ErrorCode::INVALID_PARAMS, "`uri` is missing"));
                 };
                 if of == method::RESOURCES_UNSUBSCRIBE {
-                    self.listening.unsubscribe(&uri);
+                    self.listening.unsubscribe(&subject);
                     return Stand::Done;
                 }
-                match self.listening.subscribe(uri.into_owned(), upstream) {
+                match self.listening.subscribe(subject, upstream) {
                     Ok(()) => Stand::Later,
                     Err(why) => Stand::Refused(ErrorObject::new(ErrorCode::METHOD_NOT_FOUND, why)),
                 }
@@ -61,8 +61,8 @@ impl Session {
         if let Some(id) = self.listening.due(|| next, now) {
             self.next_id = next;
             self.asked.push((id, Asked::Listen));
-            let (announcements, uris) = self.listening.filter();
-            modern::listen(&mut self.out.server, id, announcements, uris);
+            let (announcements, subjects) = self.listening.filter();
+            modern::listen(&mut self.out.server, id, announcements, subjects);
         }
         for call in self.listening.take_settled() {
             self.take_note(call);
@@ -79,9 +79,7 @@ impl Session {
     pub(super) fn listen_acknowledged(&mut self, params: Option<&RawValue>, now: Instant) {
         let params = params.and_then(|raw| RawObject::from_raw(raw).ok()).unwrap_or_default();
         let Some(id) = modern::subscription(&params) else { return };
-        let honoured = params
-            .get_object("notifications")
-            .map(|notifications| modern::texts(notifications.get("resourceSubscriptions"), usize::MAX));
+        let honoured = params.get_object("notifications").map(|notifications| modern::honoured(&notifications));
         let acknowledged = self.listening.acknowledged(id, honoured.as_deref());
         for call in acknowledged.done {
             self.take_note(call);
