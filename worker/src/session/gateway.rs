@@ -51,10 +51,11 @@ impl Session {
 
     /// Tells the server that nobody waits for an answer any more, if it has heard of the call at all.
     pub(super) fn cancel(&mut self, upstream: u64, reason: Option<&str>) {
-        self.task_cancelled(upstream);
-        if !self.held.as_mut().is_some_and(|held| held.drop_put_off(upstream)) {
-            legacy::cancel(&mut self.out.server, upstream, reason);
+        if self.held.as_mut().is_some_and(|held| held.drop_put_off(upstream)) {
+            return self.tasks.over(upstream);
         }
+        self.task_cancelled(upstream);
+        legacy::cancel(&mut self.out.server, upstream, reason);
     }
 
     /// A message of the gateway.

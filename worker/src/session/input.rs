@@ -95,7 +95,7 @@ impl Session {
         }
         let known = answer::id_of(bytes, error);
         let upstream = known.or_else(|| self.calls.only().filter(|_| answer::looks_like_an_answer(bytes)));
-        if let Some(call) = upstream.and_then(|id| self.calls.close(id)) {
+        if let Some(call) = upstream.and_then(|id| self.close_unread(id)) {
             self.used(now);
             self.fail(call, &ErrorObject::new(ErrorCode::INTERNAL_ERROR, answer::complaint(bytes, error)));
         } else if self.asked.iter().any(|(id, asked)| Some(*id) == known && matches!(asked, Asked::Initialize)) {
@@ -103,6 +103,11 @@ impl Session {
         } else {
             self.page_unreadable(known, &answer::complaint(bytes, error), now);
         }
+    }
+
+    /// The server answered a call with something that cannot be read.
+    fn close_unread(&mut self, upstream: u64) -> Option<u64> {
+        self.calls.close(upstream).inspect(|_| self.tasks.over(upstream))
     }
 
     /// So many bytes of answers to requests of the server's own have been written.
@@ -154,7 +159,6 @@ impl Session {
             Asked::Ping => {}
             Asked::Initialize => self.greeted(outcome, now),
             Asked::Listen => self.listen_ended(upstream, outcome, now),
-            Asked::Task { of } => self.task_looked_at(of, outcome, now),
             // Its answer carries the other kind of id.
             Asked::Probe => {}
             Asked::Page { gathering, .. } => self.page(gathering, outcome, now),
@@ -209,7 +213,9 @@ impl Session {
     fn progress(&mut self, params: Option<&RawValue>, now: Instant) {
         let Some(mut params) = params.and_then(|raw| RawObject::from_raw(raw).ok()) else { return };
         let token = params.remove(meta::PROGRESS_TOKEN).and_then(meant_u64);
-        let Some((call, wanted)) = token.and_then(|token| self.calls.progress(token, now)) else { return };
+        let Some((call, wanted)) = token.and_then(|token| self.calls.progress(self.tasks.reported(token), now)) else {
+            return;
+        };
         if wanted {
             let mut payload = Vec::new();
             params.write(&mut payload);
@@ -224,7 +230,7 @@ impl Session {
             let object = head.trim_ascii_start().starts_with(b"{");
             self.calls.only().filter(|_| object && !oversize::names_a_method(head))
         });
-        let call = upstream.and_then(|id| self.calls.close(id));
+        let call = upstream.and_then(|id| self.close_unread(id));
         if self.noise.may_log(now) {
             warn!(self.log, "line of the server is over the limit and was skipped"; "bytes" => len, "limit" => self.limits.line_bytes);
         }

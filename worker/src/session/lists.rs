@@ -266,7 +266,7 @@ impl Session {
     pub(super) fn page_deadlines(&self) -> impl Iterator<Item = Instant> {
         self.asked.iter().filter_map(|(_, asked)| match asked {
             Asked::Page { until, .. } => Some(*until),
-            Asked::Probe | Asked::Initialize | Asked::Ping | Asked::Listen | Asked::Task { .. } => None,
+            Asked::Probe | Asked::Initialize | Asked::Ping | Asked::Listen => None,
         })
     }
 

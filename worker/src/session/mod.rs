@@ -33,6 +33,8 @@ mod silence;
 mod subscribe;
 mod tasks;
 #[cfg(test)]
+mod tasks_tests;
+#[cfg(test)]
 pub(crate) mod tests;
 
 use std::time::{Duration, Instant};
@@ -96,10 +98,6 @@ enum Asked {
     Ping,
     /// To tell what changes; answered when that is over.
     Listen,
-    /// How the task of this call stands, or that it is given up.
-    Task {
-        of: Option<u64>,
-    },
 }
 
 /// The conversation with one server.

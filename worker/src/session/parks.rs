@@ -147,6 +147,13 @@ impl Parks {
         Some(park)
     }
 
+    /// Another request to the server answers this call from now on. Whether it waits for its client.
+    pub(super) fn rename(&mut self, upstream: u64, to: u64) -> bool {
+        self.fresh.iter_mut().filter(|(of, _)| *of == upstream).for_each(|(of, _)| *of = to);
+        let waits = |park: &&mut Park| park.upstream == upstream && park.over.is_none();
+        self.parked.values_mut().find(waits).map(|park| park.upstream = to).is_some()
+    }
+
     /// Takes out what was asked within a call and not told yet.
     pub(super) fn take_fresh(&mut self, upstream: u64) -> Vec<Ask> {
         let (taken, left) = std::mem::take(&mut self.fresh).into_iter().partition(|(of, _)| *of == upstream);

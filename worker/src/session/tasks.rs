@@ -7,10 +7,10 @@ use bytes::Bytes;
 use mcproxy_ipc::data::{Outcome as Answered, ServerEra, WorkerToGateway};
 use mcproxy_mcp::{Outcome, RawObject, RawValue, json_string, meta, method, object_body};
 
-use super::{Asked, Session};
+use super::{Session, answer};
 use crate::dialect::legacy;
 
-/// Calls that may be made as tasks at once, those included whose server never said so.
+/// Calls that may be made as tasks at once. Those that were given up before the server answered make room for others.
 const MAX_TASKS: usize = 4096;
 /// How often a task is looked at, unless the server says otherwise.
 const POLL: Duration = Duration::from_secs(5);
@@ -23,9 +23,24 @@ const SLACK: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 enum Stage {
     /// The server has not said yet that there is a task.
-    Creating,
+    Creating {
+        /// The caller does not wait any more, so the task is given up once it is there.
+        is_given_up: bool,
+    },
     /// The call waits for the result of this task.
-    Running { task: Box<str>, poll: Duration, next: Instant },
+    Running(Running),
+}
+
+/// A task that the server works on.
+#[derive(Debug)]
+struct Running {
+    task: Box<str>,
+    /// The request that made the task: the server reports progress under its number.
+    creator: u64,
+    poll: Duration,
+    next: Instant,
+    /// The request that asks how the task stands, until it is answered.
+    asked: Option<u64>,
 }
 
 /// The calls that are made as tasks, by the request to the server that answers them.
@@ -40,11 +55,54 @@ impl Tasks {
 
     /// When one should be looked at next.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        let next = |stage: &Stage| match stage {
-            Stage::Creating => None,
-            Stage::Running { next, .. } => Some(*next),
-        };
-        self.0.iter().filter_map(|(_, stage)| next(stage)).min()
+        self.running().map(|(_, running)| running.next).min()
+    }
+
+    /// The request that answers the call to which the server's reports with this token belong.
+    pub(super) fn reported(&self, token: u64) -> u64 {
+        self.running().find(|(_, running)| running.creator == token).map_or(token, |(upstream, _)| upstream)
+    }
+
+    /// The server has answered the call, whatever it said.
+    pub(super) fn over(&mut self, upstream: u64) {
+        drop(self.take(upstream));
+    }
+
+    fn running(&self) -> impl Iterator<Item = (u64, &Running)> {
+        self.0.iter().filter_map(|(upstream, stage)| match stage {
+            Stage::Creating { .. } => None,
+            Stage::Running(running) => Some((*upstream, running)),
+        })
+    }
+
+    /// The eldest call that was given up before the server answered, which it may never do.
+    fn eldest_given_up(&self) -> Option<u64> {
+        let given_up = |stage: &Stage| matches!(stage, Stage::Creating { is_given_up: true });
+        self.0.iter().filter(|(_, stage)| given_up(stage)).map(|(upstream, _)| *upstream).min()
+    }
+
+    fn is_full(&self) -> bool {
+        self.0.len() >= MAX_TASKS && self.eldest_given_up().is_none()
+    }
+
+    fn begin(&mut self, upstream: u64) {
+        if self.0.len() >= MAX_TASKS
+            && let Some(eldest) = self.eldest_given_up()
+        {
+            self.over(eldest);
+        }
+        self.0.push((upstream, Stage::Creating { is_given_up: false }));
+    }
+
+    /// Whether this request asked how a task stands, which is answered with that: the request that answers its call.
+    fn looked_at(&mut self, id: u64) -> Option<u64> {
+        self.0.iter_mut().find_map(|(upstream, stage)| match stage {
+            Stage::Running(running) if running.asked == Some(id) => {
+                running.asked = None;
+                Some(*upstream)
+            }
+            Stage::Creating { .. } | Stage::Running(_) => None,
+        })
     }
 
     fn take(&mut self, upstream: u64) -> Option<Stage> {
@@ -58,11 +116,7 @@ impl Session {
     /// stays as it is.
     pub(super) fn as_task(&self, of: &str, params: &[u8]) -> Option<Vec<u8>> {
         let only_tasks = self.catalogue.only_tasks();
-        if only_tasks.is_empty()
-            || of != method::TOOLS_CALL
-            || self.era != ServerEra::Legacy
-            || self.tasks.0.len() >= MAX_TASKS
-        {
+        if only_tasks.is_empty() || of != method::TOOLS_CALL || self.era != ServerEra::Legacy || self.tasks.is_full() {
             return None;
         }
         let object = RawObject::from_slice(params).ok()?;
@@ -75,13 +129,20 @@ impl Session {
 
     /// The server is told to make a task of this call.
     pub(super) fn task_begun(&mut self, upstream: u64) {
-        self.tasks.0.push((upstream, Stage::Creating));
+        self.tasks.begin(upstream);
     }
 
     /// An answer came; `true`: it was about a task, and nothing more is to be done with it.
     pub(super) fn task_answered(&mut self, upstream: u64, line: &Bytes, outcome: Outcome<'_>, now: Instant) -> bool {
+        if let Some(call) = self.tasks.looked_at(upstream) {
+            // As long as the server says how the task stands, the call goes on, within its total time.
+            if let Outcome::Result(_) = outcome {
+                self.calls.progress(call, now);
+            }
+            return true;
+        }
         match (self.tasks.take(upstream), outcome) {
-            (Some(Stage::Creating), Outcome::Result(result)) => match created(result) {
+            (Some(Stage::Creating { .. }), Outcome::Result(result)) => match created(result) {
                 Some((task, poll)) => {
                     self.task_created(upstream, task, poll, now);
                     true
@@ -89,20 +150,32 @@ impl Session {
                 // It was done at once after all.
                 None => false,
             },
-            (Some(Stage::Running { .. }), Outcome::Result(result)) => {
-                let Some(call) = self.calls.close(upstream) else { return false };
+            (Some(Stage::Running(_)), outcome) => self.task_done(upstream, line, outcome, now),
+            (None | Some(_), _) => false,
+        }
+    }
+
+    fn task_done(&mut self, upstream: u64, line: &Bytes, outcome: Outcome<'_>, now: Instant) -> bool {
+        let (outcome, mut payload) = answer::for_client(line, outcome);
+        if outcome == Answered::Result
+            && let Some(rest) = unrelated(&payload)
+        {
+            payload = rest;
+        }
+        match self.calls.close(upstream) {
+            Some(call) => {
                 self.used(now);
-                let payload = unrelated(result).unwrap_or_else(|| line.slice_ref(result.get().as_bytes()));
-                self.tell(WorkerToGateway::Done { id: call, outcome: Answered::Result, era: self.era }, payload);
+                self.tell(WorkerToGateway::Done { id: call, outcome, era: self.era }, payload);
                 true
             }
-            (None | Some(_), _) => false,
+            None => self.over_meanwhile(upstream, outcome, payload),
         }
     }
 
     fn task_created(&mut self, creator: u64, task: Box<str>, poll: Duration, now: Instant) {
         let upstream = self.mint();
-        if !self.calls.rename(creator, upstream) {
+        let is_waiting = self.parks.rename(creator, upstream);
+        if !self.calls.rename(creator, upstream) && !is_waiting {
             // The caller is gone since.
             return self.give_up_task(&task);
         }
@@ -111,49 +184,43 @@ impl Session {
         legacy::request(&mut self.out.server, upstream, method::TASKS_RESULT, &params);
         // A task that is worked on is a sign of life, so it is looked at before the call would run out of time.
         let poll = poll.min(self.calls.timeouts().idle / 2).max(SHORTEST_POLL);
-        self.tasks.0.push((upstream, Stage::Running { task, poll, next: now + poll }));
+        let running = Running { task, creator, poll, next: now + poll, asked: None };
+        self.tasks.0.push((upstream, Stage::Running(running)));
     }
 
     /// The caller does not wait for this call any more.
     pub(super) fn task_cancelled(&mut self, upstream: u64) {
-        let at = self.tasks.0.iter().position(|(id, stage)| *id == upstream && matches!(stage, Stage::Running { .. }));
-        if let Some((_, Stage::Running { task, .. })) = at.map(|at| self.tasks.0.swap_remove(at)) {
-            self.give_up_task(&task);
+        match self.tasks.take(upstream) {
+            Some(Stage::Running(running)) => self.give_up_task(&running.task),
+            Some(Stage::Creating { .. }) => self.tasks.0.push((upstream, Stage::Creating { is_given_up: true })),
+            None => {}
         }
     }
 
+    /// Whatever the server answers, nothing follows from it.
     fn give_up_task(&mut self, task: &str) {
         let id = self.mint();
-        self.asked.push((id, Asked::Task { of: None }));
         let params = format!("{{\"taskId\":{}}}", json_string(task).get());
         legacy::request(&mut self.out.server, id, method::TASKS_CANCEL, &params);
     }
 
-    /// Looks at the tasks whose time it is.
+    /// Looks at the tasks whose time it is, one question at a time.
     pub(super) fn look_at_tasks(&mut self, now: Instant) {
         if self.tasks.deadline().is_none_or(|next| now < next) {
             return;
         }
-        for at in 0..self.tasks.0.len() {
-            let (upstream, Stage::Running { task, poll, next }) = &mut self.tasks.0[at] else { continue };
-            if *next > now {
+        for (_, stage) in &mut self.tasks.0 {
+            let Stage::Running(running) = stage else { continue };
+            if running.next > now {
                 continue;
             }
-            *next = now + *poll;
-            let (upstream, params) = (*upstream, format!("{{\"taskId\":{}}}", json_string(task).get()));
-            let is_asked = |(_, asked): &(u64, Asked)| matches!(asked, Asked::Task { of } if *of == Some(upstream));
-            if !self.asked.iter().any(is_asked) {
-                let id = self.mint();
-                self.asked.push((id, Asked::Task { of: Some(upstream) }));
-                legacy::request(&mut self.out.server, id, method::TASKS_GET, &params);
+            running.next = now + running.poll;
+            if running.asked.is_none() {
+                self.next_id += 1;
+                running.asked = Some(self.next_id);
+                let params = format!("{{\"taskId\":{}}}", json_string(&running.task).get());
+                legacy::request(&mut self.out.server, self.next_id, method::TASKS_GET, &params);
             }
-        }
-    }
-
-    /// The server said how a task stands: as long as it says so, the call goes on, within its total time.
-    pub(super) fn task_looked_at(&mut self, of: Option<u64>, outcome: Outcome<'_>, now: Instant) {
-        if let (Some(upstream), Outcome::Result(_)) = (of, outcome) {
-            self.calls.progress(upstream, now);
         }
     }
 }
@@ -167,8 +234,8 @@ fn created(result: &RawValue) -> Option<(Box<str>, Duration)> {
 }
 
 /// A result without the task that it comes from, which the caller has not heard of; `None`: it names none.
-fn unrelated(result: &RawValue) -> Option<Bytes> {
-    let mut object = RawObject::from_raw(result).ok()?;
+fn unrelated(result: &[u8]) -> Option<Bytes> {
+    let mut object = RawObject::from_slice(result).ok()?;
     let mut all = object.get_object("_meta")?;
     all.remove(meta::RELATED_TASK)?;
     let rest = (!all.is_empty()).then(|| all.to_raw());
@@ -183,120 +250,21 @@ fn unrelated(result: &RawValue) -> Option<Bytes> {
 
 #[cfg(test)]
 mod tests {
-    use mcproxy_ipc::data::{CallContext, GatewayToWorker};
-
-    use super::{super::tests::*, *};
-
-    /// A server with a tool that can only be run as a task.
-    fn slow(now: Instant) -> Session {
-        let greeting = r#"{"jsonrpc":"2.0","id":1,"result":{"protocolVersion":"2025-11-25","capabilities":{"tools":{},"tasks":{"requests":{"tools":{"call":{}}}}}}}"#;
-        let tools = r#"{"jsonrpc":"2.0","id":2,"result":{"tools":[{"name":"slow","execution":{"taskSupport":"required"},"n":1.50},{"name":"quick"}]}}"#;
-        let mut session = ready(greeting, tools, now);
-        let told = told(&mut session);
-        assert!(told[0].1.contains(r#"{"name":"slow","execution":{"taskSupport":"optional"},"n":1.50}"#), "{told:?}");
-        written(&mut session);
-        session
-    }
-
-    fn call(session: &mut Session, id: u64, params: &str, now: Instant) -> String {
-        let context = CallContext::default();
-        let meta_at = params.len();
-        let call = GatewayToWorker::Call { id, method: "tools/call".into(), meta_at, context };
-        session.frame(call, params.as_bytes(), now);
-        written(session)
-    }
-
-    const CREATED: &str =
-        r#"{"jsonrpc":"2.0","id":3,"result":{"task":{"taskId":"t\"1","status":"working","pollInterval":1000}}}"#;
+    use super::*;
 
     #[test]
-    fn a_tool_that_needs_a_task_is_called_like_any_other() {
-        let now = Instant::now();
-        let mut session = slow(now);
-        let line = call(&mut session, 70, r#"{"name":"slow","arguments":{}}"#, now);
-        assert!(line.contains(r#""params":{"task":{"ttl":160000},"name":"slow","arguments":{},"#), "{line}");
-        say(&mut session, CREATED, now);
-        assert!(told(&mut session).is_empty());
-        let line = written(&mut session);
-        assert!(line.contains(r#""id":4,"method":"tasks/result","params":{"taskId":"t\"1"}"#), "{line}");
-        let result = r#"{"content":[],"_meta":{"io.modelcontextprotocol/related-task":{"taskId":"t\"1"},"x":1}}"#;
-        say(&mut session, &format!(r#"{{"jsonrpc":"2.0","id":4,"result":{result}}}"#), now);
-        let done = WorkerToGateway::Done { id: 70, outcome: Answered::Result, era: ServerEra::Legacy };
-        assert_eq!(told(&mut session), [(done, r#"{"content":[],"_meta":{"x":1}}"#.to_owned())]);
-        assert_eq!(session.tasks.deadline(), None);
-    }
-
-    #[test]
-    fn other_tools_and_callers_that_want_a_task_themselves_are_left_alone() {
-        let now = Instant::now();
-        let mut session = slow(now);
-        assert!(!call(&mut session, 70, r#"{"name":"quick"}"#, now).contains("\"task\""));
-        let line = call(&mut session, 71, r#"{"name":"slow","task":{"ttl":1}}"#, now);
-        assert!(line.contains(r#""task":{"ttl":1}"#) && !line.contains("160000"), "{line}");
-        say(&mut session, &CREATED.replace("\"id\":3", "\"id\":4"), now);
-        assert!(matches!(told(&mut session)[..], [(WorkerToGateway::Done { id: 71, .. }, _)]));
-    }
-
-    #[test]
-    fn a_task_that_is_worked_on_keeps_its_call_alive_within_the_total_time() {
-        let start = Instant::now();
-        let mut session = slow(start);
-        call(&mut session, 70, r#"{"name":"slow"}"#, start);
-        say(&mut session, CREATED, start);
-        written(&mut session);
-        let mut id = 4;
-        for second in 1..100 {
-            session.tick(false, start + Duration::from_secs(second));
-            let polled = written(&mut session);
-            // A server that is idle is asked whether it lives as well.
-            id += polled.lines().count();
-            assert!(polled.contains("tasks/get"), "{second}: {polled}");
-            let poll = polled.lines().position(|line| line.contains("tasks/get")).expect("checked");
-            let poll = id - polled.lines().count() + 1 + poll;
-            say(
-                &mut session,
-                &format!(r#"{{"jsonrpc":"2.0","id":{poll},"result":{{"status":"working"}}}}"#),
-                start + Duration::from_secs(second),
-            );
-            assert!(told(&mut session).is_empty(), "{second}");
+    fn calls_that_were_given_up_and_never_answered_make_room() {
+        let mut tasks = Tasks::default();
+        (0..MAX_TASKS as u64).for_each(|id| tasks.begin(id));
+        assert!(tasks.is_full());
+        for id in [7, 3] {
+            tasks.over(id);
+            tasks.0.push((id, Stage::Creating { is_given_up: true }));
         }
-        session.tick(false, start + Duration::from_secs(100));
-        assert!(written(&mut session).contains(r#""method":"tasks/cancel","params":{"taskId":"t\"1"}"#));
-        let told = told(&mut session);
-        assert!(matches!(told[..], [(WorkerToGateway::Done { id: 70, outcome: Answered::Error, .. }, _)]), "{told:?}");
-    }
-
-    #[test]
-    fn a_task_goes_with_its_call_whether_it_is_there_already_or_not_yet() {
-        let now = Instant::now();
-        for is_there in [true, false] {
-            let mut session = slow(now);
-            call(&mut session, 70, r#"{"name":"slow"}"#, now);
-            if is_there {
-                say(&mut session, CREATED, now);
-            }
-            written(&mut session);
-            session.frame(GatewayToWorker::Cancel { id: 70, reason: None }, b"", now);
-            if !is_there {
-                assert!(written(&mut session).contains("notifications/cancelled"));
-                say(&mut session, CREATED, now);
-            }
-            assert!(
-                written(&mut session).contains(r#""method":"tasks/cancel","params":{"taskId":"t\"1"}"#),
-                "{is_there}"
-            );
-            assert!(told(&mut session).is_empty() && session.tasks.deadline().is_none());
-        }
-    }
-
-    #[test]
-    fn a_refusal_and_a_result_at_once_are_answers_too() {
-        let now = Instant::now();
-        for answer in [r#""error":{"code":-32602,"message":"no"}"#, r#""result":{"content":[]}"#] {
-            let mut session = slow(now);
-            call(&mut session, 70, r#"{"name":"slow"}"#, now);
-            say(&mut session, &format!(r#"{{"jsonrpc":"2.0","id":3,{answer}}}"#), now);
-            assert!(matches!(told(&mut session)[..], [(WorkerToGateway::Done { id: 70, .. }, _)]), "{answer}");
-        }
+        assert!(!tasks.is_full());
+        tasks.begin(9000);
+        assert_eq!((tasks.0.len(), tasks.eldest_given_up()), (MAX_TASKS, Some(7)));
+        tasks.begin(9001);
+        assert!(tasks.0.len() == MAX_TASKS && tasks.is_full());
     }
 }
