@@ -252,12 +252,11 @@ impl Session {
         let is_page = |(asked, what): &(u64, Asked)| Some(*asked) == id && matches!(what, Asked::Page { .. });
         let Some(at) = self.asked.iter().position(is_page) else { return };
         if let (_, Asked::Page { gathering, .. }) = self.asked.swap_remove(at) {
-            let kind = gathering.kind();
-            warn!(self.log, "list is not complete"; "list" => kind.member(), "reason" => why);
             if matches!(self.phase, Phase::Listing { .. }) {
+                warn!(self.log, "list is not complete"; "list" => gathering.kind().member(), "reason" => why);
                 self.listed(gathering, now);
             } else {
-                self.list_settled(kind, false, now);
+                self.not_listed(gathering, why.to_owned(), now);
             }
         }
     }

@@ -99,6 +99,24 @@ fn a_refused_list_is_asked_for_after_a_pause_and_reported_until_it_is_there() {
 }
 
 #[test]
+fn a_list_that_cannot_be_read_any_more_is_reported_and_not_asked_for_at_every_check() {
+    let start = Instant::now();
+    let mut session = listed(Some(MINUTE), r#""result":{"tools":[{"name":"a"}]}"#, start);
+    session.out = Output::default();
+    let later = start + MINUTE;
+    check(&mut session, later);
+    assert!(is_asked(&mut session));
+    say(&mut session, r#"{"jsonrpc":"2.0","id":3,"result":{"tools":[NaN]}}"#, later);
+    let [Event::ListFailures(failures)] = &session.out.events[..] else { panic!("{:?}", session.out.events) };
+    assert_eq!((&*failures[0].method, failures[0].attempts), ("tools/list", 1));
+    for _ in 0..3 {
+        check(&mut session, later);
+        assert!(!is_asked(&mut session), "its pause is not over");
+    }
+    assert_eq!(session.catalogue.counts().tools, 1, "what was known stays");
+}
+
+#[test]
 fn a_server_that_gives_some_of_its_lists_is_ready_without_the_others() {
     let start = Instant::now();
     let mut session = Session::new(&spec(), true, discard(), start);
