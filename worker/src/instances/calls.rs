@@ -209,6 +209,7 @@ impl Host {
     fn release(&mut self, session: SessionKey) {
         self.memory.release(session);
         self.offers.release(session);
+        self.forget_meetings(session);
         self.refuse_gone(session);
         let mut actions = Vec::new();
         self.pool.release(session, &mut actions);

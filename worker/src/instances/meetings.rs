@@ -60,6 +60,12 @@ impl Host {
         }
     }
 
+    /// The session is over: nothing is shown to it any more.
+    pub(super) fn forget_meetings(&mut self, session: SessionKey) {
+        let gone: Vec<u64> = of_session(&mut self.meetings, session).map(|meeting| meeting.id).collect();
+        gone.into_iter().for_each(|id| self.met(id));
+    }
+
     fn known(&self, meeting: &Meeting) -> Known {
         if let Some(instance) = self.pool.instance_of(meeting.session) {
             let catalogue = self.running.get(&instance).and_then(|running| running.catalogue.clone());
@@ -101,5 +107,24 @@ impl Host {
     fn met(&mut self, id: u64) {
         let done = WorkerToGateway::Done { id, outcome: Outcome::Result, era: ServerEra::Legacy };
         self.tell(done, Bytes::from_static(b"{}"));
+    }
+}
+
+/// Takes out those of one session.
+fn of_session(meetings: &mut Vec<Meeting>, session: SessionKey) -> impl Iterator<Item = Meeting> {
+    meetings.extract_if(.., move |meeting| meeting.session == session)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_that_is_over_waits_for_nothing() {
+        let session = |n: u128| SessionKey(n.to_be_bytes());
+        let meeting = |id, n| Meeting { id, session: session(n), face: Face::Modern };
+        let mut meetings = vec![meeting(1, 7), meeting(2, 8), meeting(3, 7)];
+        let gone: Vec<u64> = of_session(&mut meetings, session(7)).map(|meeting| meeting.id).collect();
+        assert_eq!((gone, meetings.len()), (vec![1, 3], 1));
     }
 }

@@ -5,6 +5,7 @@ use std::collections::{HashMap, VecDeque};
 
 use bytes::Bytes;
 use mcproxy_ipc::SessionKey;
+use sha2::{Digest, Sha256};
 
 use super::face::Face;
 
@@ -20,14 +21,15 @@ const SESSIONS: usize = 4096;
 pub(super) struct Offers {
     /// What an instance offered that no session had called yet, the one that was heard of last at the end.
     faces: VecDeque<(Face, Bytes)>,
-    /// What the gateway was told that a session is offered, where that is not what all are.
-    told: HashMap<SessionKey, Bytes>,
+    /// The digest of what the gateway was told that a session is offered, where that is not what all are. Catalogues
+    /// themselves would outlive the instances that offered them.
+    told: HashMap<SessionKey, [u8; 32]>,
 }
 
 impl Offers {
     /// The same bytes, in memory that is held already if there is any.
     pub(super) fn shared<'a>(&'a self, catalogue: Bytes, others: impl Iterator<Item = &'a Bytes>) -> Bytes {
-        let known = self.faces.iter().map(|(_, known)| known).chain(self.told.values());
+        let known = self.faces.iter().map(|(_, known)| known);
         others.chain(known).find(|known| **known == catalogue).cloned().unwrap_or(catalogue)
     }
 
@@ -52,11 +54,12 @@ impl Offers {
         if common == Some(own) {
             return self.told.remove(&session).map(|_| Bytes::new());
         }
+        let digest = Sha256::digest(own).into();
         let before = self.told.get(&session);
-        if before == Some(own) || (before.is_none() && self.told.len() >= SESSIONS) {
+        if before == Some(&digest) || (before.is_none() && self.told.len() >= SESSIONS) {
             return None;
         }
-        self.told.insert(session, own.clone());
+        self.told.insert(session, digest);
         Some(own.clone())
     }
 
@@ -114,6 +117,14 @@ mod tests {
             offers.tell(session(n), &Bytes::from("own"), None);
         }
         assert_eq!(offers.told.len(), SESSIONS);
+    }
+
+    #[test]
+    fn what_a_session_was_told_is_not_held_for_it() {
+        let (mut offers, own) = (Offers::default(), Bytes::from("own".to_owned()));
+        assert!(offers.tell(session(1), &own, None).is_some());
+        assert!(own.is_unique());
+        assert_eq!(offers.tell(session(1), &own, None), None, "it is known all the same");
     }
 
     #[test]
