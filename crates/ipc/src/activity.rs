@@ -17,6 +17,16 @@ pub struct Activity {
 }
 
 impl Activity {
+    /// Of `root` and everything below it.
+    pub fn of(root: u32) -> Self {
+        let mut sum = Self::below(root);
+        if let Some(one) = read(root) {
+            sum.cpu += one.own;
+            sum.runnable |= one.runnable;
+        }
+        sum
+    }
+
     /// Of everything below `root`, which itself does not count.
     pub fn below(root: u32) -> Self {
         // What has ended is in the account of whoever waited for it.
@@ -77,8 +87,10 @@ mod tests {
         while seen.cpu < Duration::from_millis(50) && begun.elapsed() < Duration::from_secs(20) {
             seen = Activity::below(us);
         }
+        let (of_it, below_it) = (Activity::of(busy.id()), Activity::below(busy.id()));
         busy.kill().expect("killed");
         busy.wait().expect("waited");
+        assert!(of_it.cpu >= Duration::from_millis(50) && below_it == Activity::default(), "{of_it:?} {below_it:?}");
         assert!(seen.runnable && seen.cpu >= Duration::from_millis(50), "{seen:?}");
         assert!(Activity::below(us).cpu >= seen.cpu, "what has ended still counts");
     }

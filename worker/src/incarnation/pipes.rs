@@ -140,7 +140,14 @@ impl Incarnation {
                     self.session.has_read(now);
                 }
             }
-            Look::Activity => self.session.looked_at(Activity::below(std::process::id()), now),
+            Look::Activity => {
+                // What other instances do says nothing of this one.
+                let activity = match self.instance {
+                    Some(_) => Activity::of(self.process.pid()),
+                    None => Activity::below(std::process::id()),
+                };
+                self.session.looked_at(activity, now);
+            }
         }
     }
 
