@@ -80,12 +80,20 @@ impl Stderr {
 
     /// Takes in what was read.
     pub(crate) fn take(&mut self, bytes: &[u8], now: Instant) {
-        self.keep(bytes);
+        self.count(bytes, now);
+        self.take_counted(bytes, now);
+    }
+
+    fn count(&mut self, bytes: &[u8], now: Instant) {
         if now.duration_since(self.window) >= WINDOW {
             self.window = now;
             self.read = 0;
         }
         self.read += bytes.len();
+    }
+
+    fn take_counted(&mut self, bytes: &[u8], now: Instant) {
+        self.keep(bytes);
         if now.duration_since(self.refilled) >= Duration::from_secs(1) {
             self.refilled = now;
             self.tokens = self.lines;
@@ -103,6 +111,7 @@ impl Stderr {
 
     /// Takes in what the server wrote while it was asked what it speaks.
     pub(crate) fn take_apart(&mut self, bytes: &[u8], now: Instant) {
+        self.count(bytes, now);
         if self.apart.0.is_empty() {
             self.apart_since = now;
         }
@@ -131,7 +140,7 @@ impl Stderr {
     pub(crate) fn give_back(&mut self, now: Instant) {
         let (apart, _) = std::mem::take(&mut self.apart);
         if !apart.is_empty() {
-            self.take(&Vec::from(apart), now);
+            self.take_counted(&Vec::from(apart), now);
         }
     }
 
@@ -275,6 +284,9 @@ mod tests {
         let (mut stderr, _) = stderr(now);
         stderr.take(&vec![b'y'; BYTES_PER_WINDOW], now);
         assert_eq!(stderr.pause(now), Some(now + WINDOW));
-        assert_eq!(stderr.pause(now + WINDOW), None);
+        let later = now + WINDOW;
+        assert_eq!(stderr.pause(later), None);
+        stderr.take_apart(&vec![b'y'; BYTES_PER_WINDOW], later);
+        assert_eq!(stderr.pause(later), Some(later + WINDOW), "while it is asked what it speaks as well");
     }
 }
