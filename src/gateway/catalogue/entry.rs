@@ -236,7 +236,8 @@ pub(super) fn lookup<'r>(pairs: &'r [(String, String)], name: &str) -> Option<&'
     pairs.iter().find(|(own, _)| own == name).map(|(_, new)| new.as_str())
 }
 
-/// Whether a tool can only be run as a task of 2025-11-25, which is not offered.
+/// Whether a tool can only be run as a task of 2025-11-25, of a server that runs none. Where the server does, its worker calls
+/// the tool `optional` and makes the tasks.
 fn needs_tasks(tool: &RawObject<'_>) -> bool {
     tool.get_object("execution").is_some_and(|e| e.get_string("taskSupport").as_deref() == Some("required"))
 }

@@ -41,8 +41,8 @@ pub(crate) enum Problem {
     /// A rename that leads to a name that is taken or unusable.
     #[error("left out: `tools.rename` calls it `{0}`, which {1}")]
     BadRename(String, &'static str),
-    /// Needs tasks, which are not offered.
-    #[error("left out: it can only be run as a task")]
+    /// Needs tasks, which the server does not run.
+    #[error("left out: it can only be run as a task, and the server does not declare that it runs tasks")]
     NeedsTasks,
     /// Something in it that clients refuse together with the whole list, and that cannot be mended.
     #[error("left out: {}, and clients would refuse the whole list", .0.fault())]

@@ -207,7 +207,7 @@ impl Gathering {
         }
         let (begin, count_before) = (self.fresh.json.len(), self.fresh.count);
         for entry in entries {
-            let Some(entry) = usable(self.kind, entry, self.has_tasks) else { continue };
+            let entry = usable(self.kind, entry, self.has_tasks);
             if self.fresh.count == self.max_entries {
                 return Next::Cut("more entries than limits.maxTools");
             }
@@ -262,7 +262,7 @@ impl Gathering {
     }
 }
 
-/// An entry that clients can make use of.
+/// An entry as it is passed on.
 enum Usable<'e> {
     AsItIs(&'e str),
     /// A tool that can only be run as a task (MCP 2025-11-25). Its calls are made as tasks for those who know none, so clients
@@ -282,20 +282,20 @@ impl Usable<'_> {
     }
 }
 
-/// No tools that can only be run as a task, of a server that has none. What is no object, or cannot be read, is the gateway's
-/// to leave out, with a warning.
-fn usable(kind: ListKind, entry: &RawValue, has_tasks: bool) -> Option<Usable<'_>> {
-    let Ok(object) = RawObject::from_raw(entry) else { return Some(Usable::AsItIs(entry.get())) };
+/// What can be made of an entry. What is no object, cannot be read, or can only be run as a task of a server that runs none,
+/// is the gateway's to leave out, with a warning.
+fn usable(kind: ListKind, entry: &RawValue, has_tasks: bool) -> Usable<'_> {
+    only_as_task(kind, entry).filter(|_| has_tasks).unwrap_or(Usable::AsItIs(entry.get()))
+}
+
+fn only_as_task(kind: ListKind, entry: &RawValue) -> Option<Usable<'_>> {
+    let object = RawObject::from_raw(entry).ok()?;
     let execution = object.get_object("execution").filter(|_| kind == ListKind::Tools);
     let support = execution.as_ref().and_then(|execution| execution.get("taskSupport"));
     let required = support.filter(|_| {
         execution.as_ref().and_then(|execution| execution.get_string("taskSupport")).as_deref() == Some("required")
     });
-    let text = entry.get();
-    let Some(required) = required else { return Some(Usable::AsItIs(text)) };
-    if !has_tasks {
-        return None;
-    }
+    let (text, required) = (entry.get(), required?);
     let name = object.get_string("name")?.into();
     // It is a slice of the entry.
     let at = required.get().as_ptr().addr() - text.as_ptr().addr();
@@ -332,13 +332,14 @@ mod tests {
         let mut list = gather(&catalogue);
         let first = raw(r#"{"tools":[{"name":"a", "n":12345678901234567890123}],"nextCursor":"2"}"#);
         assert_eq!(list.page(&first), Next::Page("\"2\"".into()));
-        let hidden = r#"{"name":"t","execution":{"taskSupport":"required"}}"#;
-        let second = raw(&format!(r#"{{"tools":[{hidden},{{"name":"b"}}]}}"#));
+        let useless = r#"{"name":"t","execution":{"taskSupport":"required"}}"#;
+        let second = raw(&format!(r#"{{"tools":[{useless},{{"name":"b"}}]}}"#));
         assert_eq!(list.page(&second), Next::Complete);
         assert!(catalogue.replace(list));
-        assert_eq!(catalogue.counts().tools, 2);
+        assert_eq!(catalogue.counts().tools, 3);
+        assert!(catalogue.only_tasks().is_empty(), "the server runs no tasks");
         let json = catalogue.to_json();
-        let expected = r#"{"serverInfo":{"name":"x"},"instructions":"hello","capabilities":{},"tools":[{"name":"a", "n":12345678901234567890123},{"name":"b"}],"prompts":[],"resources":[],"resourceTemplates":[]}"#;
+        let expected = r#"{"serverInfo":{"name":"x"},"instructions":"hello","capabilities":{},"tools":[{"name":"a", "n":12345678901234567890123},{"name":"t","execution":{"taskSupport":"required"}},{"name":"b"}],"prompts":[],"resources":[],"resourceTemplates":[]}"#;
         assert_eq!(String::from_utf8_lossy(&json), expected);
     }
 
