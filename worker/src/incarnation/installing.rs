@@ -16,10 +16,10 @@ use crate::{
     stderr,
 };
 
-/// Waits until no other start installs the same package. An error: the run is to end before it has begun.
+/// Waits until no other start installs the same package, or until then. An error: the run is to end before it has begun.
 pub(super) async fn turn(
     spec: &WorkerSpec,
-    since: Instant,
+    until: Instant,
     orders: &mut mpsc::Receiver<Order>,
     reports: &mpsc::Sender<WorkerToSupervisor>,
     log: &Logger,
@@ -27,7 +27,7 @@ pub(super) async fn turn(
     let variable = variables(spec);
     let mut said = false;
     loop {
-        let again = match Turn::look(&spec.launch, &variable, since, Instant::now()) {
+        let again = match Turn::look(&spec.launch, &variable, until, Instant::now()) {
             Waited::Over(turn) => return Ok(turn),
             Waited::Again(again) => again,
         };
@@ -105,7 +105,8 @@ impl Incarnation {
             "path" => %path.display());
         report(&self.reports, &self.log, WorkerToSupervisor::CacheCleared);
         let mark = environment::mark(&self.spec, self.instance);
-        let turn = turn(&self.spec, Instant::now(), &mut self.ports_orders.1, &self.reports, &self.log).await;
+        let until = self.install_by.checked_sub(self.spec.start_timeout).unwrap_or(self.install_by);
+        let turn = turn(&self.spec, until, &mut self.ports_orders.1, &self.reports, &self.log).await;
         let started = turn.and_then(|turn| Ok((turn, launch::spawn(&self.spec, &mark, &self.tree)?)));
         match started {
             Ok((turn, server)) => {
@@ -114,7 +115,8 @@ impl Incarnation {
                 let now = Instant::now();
                 self.forget_stderr_of_question(now);
                 self.stderr.forget();
-                self.session.begin_afresh((now + self.spec.start_timeout).min(self.install_by), now);
+                // The turn came in time for that, unless the first process took nearly all of it.
+                self.session.begin_afresh(now + self.spec.start_timeout, now);
                 report(&self.reports, &self.log, WorkerToSupervisor::Installing);
                 self.begun();
             }

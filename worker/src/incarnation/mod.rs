@@ -58,8 +58,8 @@ pub(crate) async fn run(spec: WorkerSpec, mut ports: Ports) -> Ended {
         }
     };
     let nothing_said = |reason| Ended { reason, stderr_tail: String::new() };
-    let begun = Instant::now();
-    let turn = match installing::turn(&spec, begun, &mut ports.orders.1, &ports.reports, &ports.log).await {
+    let until = Instant::now() + INSTALL_LIMIT;
+    let turn = match installing::turn(&spec, until, &mut ports.orders.1, &ports.reports, &ports.log).await {
         Ok(turn) => turn,
         Err(reason) => return nothing_said(reason),
     };

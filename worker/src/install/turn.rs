@@ -12,7 +12,7 @@ use std::{
 use mcproxy_ipc::LaunchSpec;
 use rustix::fs::{FlockOperation, flock};
 
-use super::{INSTALL_LIMIT, entry::npx_entry};
+use super::entry::npx_entry;
 
 /// How often it is looked whether it is our turn.
 pub(super) const AGAIN: Duration = Duration::from_millis(250);
@@ -37,15 +37,15 @@ pub(crate) enum Waited {
 }
 
 impl Turn {
-    /// One look of a start that wants to begin and has waited since.
+    /// One look of a start that wants to begin, and waits until then at the latest.
     pub(crate) fn look(
         launch: &LaunchSpec,
         variable: &dyn Fn(&str) -> Option<PathBuf>,
-        since: Instant,
+        until: Instant,
         now: Instant,
     ) -> Waited {
         let Some(entry) = npx_entry(launch, variable).map(|entry| entry.path()) else { return Waited::Over(None) };
-        if is_installed(&entry) || now.duration_since(since) >= INSTALL_LIMIT {
+        if is_installed(&entry) || now >= until {
             return Waited::Over(None);
         }
         // As npm does; what it cannot have either, it will say itself.
@@ -110,10 +110,11 @@ mod tests {
         let args = vec![Secret::new("-y"), Secret::new("x")];
         let npx = LaunchSpec { program: "npx".into(), args, env: Vec::new(), cwd: None };
         let now = Instant::now();
-        let look = |at: Instant| Turn::look(&npx, &variable, now, at);
+        let until = now + Duration::from_secs(60);
+        let look = |at: Instant| Turn::look(&npx, &variable, until, at);
         let Waited::Over(Some(first)) = look(now) else { panic!("nobody else is there") };
         assert!(matches!(look(now), Waited::Again(_)));
-        assert!(matches!(look(now + INSTALL_LIMIT), Waited::Over(None)), "nobody waits for ever");
+        assert!(matches!(look(until), Waited::Over(None)), "nobody waits for ever");
         assert!(first.is_needed());
         let modules = first.entry.join("node_modules");
         fs::create_dir(&modules).expect("made");
