@@ -1,18 +1,26 @@
 //! The skills extension (SEP-2640), `io.modelcontextprotocol/skills`: skills of many servers in one list, and what names a
 //! skill or a directory by its URI goes to the server that the URI is of.
 
-use std::{fmt::Write as _, time::Duration};
+use std::{cell::Cell, fmt::Write as _, time::Duration};
 
 use futures_util::future::join_all;
 use mcproxy_ipc::ServerName;
 use mcproxy_mcp::{ErrorCode, ErrorObject, RawArray, RawObject, RawValue, json_string, method};
 use tokio::time::timeout;
 
-use super::{call, catalogue::Naming, exchange::Exchange, forward::Forward, reply::Reply, rewrite};
+use super::{
+    call,
+    catalogue::{Hints, Naming},
+    exchange::Exchange,
+    forward::Forward,
+    reply::Reply,
+    rewrite,
+};
 
 /// Most pages that are read of one server.
 const MAX_PAGES: usize = 100;
-/// Most bytes of all entries together; servers whose skills find no room are left out.
+/// Most bytes of all entries together, from the first page that is read on; skills that find no room are left out, and the list
+/// is then true for no time.
 const MAX_BYTES: usize = 16 * 1024 * 1024;
 /// So long one server may take, its start included: the others' skills do not wait longer for it.
 const SERVER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -54,27 +62,33 @@ async fn by_uri(exchange: &Exchange, of: &'static str, mut params: RawObject<'_>
 /// The skills of one server.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Shelf {
-    entries: Vec<String>,
+    /// Its entries, with commas between them.
+    entries: String,
     /// The strictest that its pages say.
-    caching: Option<Caching>,
+    hints: Option<Hints>,
+    /// The server may have more.
+    partial: bool,
 }
 
-/// How long, and by whom, a list may be kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Caching {
-    ttl_ms: u64,
-    private: bool,
-}
+/// The bytes that skills may still take, of all servers together.
+#[derive(Debug)]
+struct Room(Cell<usize>);
 
-impl Caching {
-    /// What a result says; a server that says nothing promises nothing.
-    fn read(result: &RawObject<'_>) -> Self {
-        let ttl_ms = result.get("ttlMs").and_then(|raw| raw.get().parse().ok()).unwrap_or(0);
-        Self { ttl_ms, private: result.get_string("cacheScope").as_deref() != Some("public") }
+impl Room {
+    fn new(bytes: usize) -> Self {
+        Self(Cell::new(bytes))
     }
 
-    fn and(self, other: Self) -> Self {
-        Self { ttl_ms: self.ttl_ms.min(other.ttl_ms), private: self.private || other.private }
+    /// Whether there was so much, which is taken.
+    fn take(&self, bytes: usize) -> bool {
+        let left = self.0.get().checked_sub(bytes);
+        // Nothing follows what found no room: all pages after it would be read for nothing.
+        self.0.set(left.unwrap_or(0));
+        left.is_some()
+    }
+
+    fn is_spent(&self) -> bool {
+        self.0.get() == 0
     }
 }
 
@@ -87,8 +101,9 @@ async fn list(exchange: &Exchange, params: &RawObject<'_>) -> Reply {
     meta.remove("progressToken");
     let meta = meta.to_raw();
     let servers = exchange.view().skill_servers();
+    let room = Room::new(MAX_BYTES);
     let shelves = join_all(servers.iter().map(async |server| {
-        let read = timeout(SERVER_TIMEOUT, read(exchange, server, &meta)).await;
+        let read = timeout(SERVER_TIMEOUT, read(exchange, server, &meta, &room)).await;
         read.unwrap_or_else(|_| Err(late(server)))
     }))
     .await;
@@ -101,8 +116,8 @@ fn late(server: &ServerName) -> Reply {
     ErrorObject::about_server(ErrorCode::TIMEOUT, message, server.as_str(), "timeout").into()
 }
 
-/// Turns the pages of one server.
-async fn read(exchange: &Exchange, server: &ServerName, meta: &RawValue) -> Result<Shelf, Reply> {
+/// Turns the pages of one server, while there is room.
+async fn read(exchange: &Exchange, server: &ServerName, meta: &RawValue, room: &Room) -> Result<Shelf, Reply> {
     let mut shelf = Shelf::default();
     let mut cursor: Option<Box<RawValue>> = None;
     for _ in 0..MAX_PAGES {
@@ -111,29 +126,39 @@ async fn read(exchange: &Exchange, server: &ServerName, meta: &RawValue) -> Resu
         if let Some(cursor) = &cursor {
             params.set("cursor", cursor);
         }
-        let page = Forward::new(exchange, method::SKILLS_LIST, server.clone(), params).run(rewrite::skill_result).await;
-        let page = match page {
+        let call = Forward::new(exchange, method::SKILLS_LIST, server.clone(), params).until_dropped();
+        let page = match call.run(rewrite::skill_result).await {
             Some(Reply::Result(page)) => page,
             Some(error) => return Err(error),
-            None => return Ok(shelf),
+            None => break,
         };
-        let Ok(page) = RawObject::from_slice(&page) else { return Ok(shelf) };
-        cursor = shelf.add(&page);
+        let Ok(page) = RawObject::from_slice(&page) else { break };
+        cursor = shelf.add(&page, room);
         if cursor.is_none() {
+            return Ok(shelf);
+        }
+        if room.is_spent() {
             break;
         }
     }
-    Ok(shelf)
+    Ok(Shelf { partial: true, ..shelf })
 }
 
 impl Shelf {
-    /// Takes in a page; says where the next one begins.
-    fn add(&mut self, page: &RawObject<'_>) -> Option<Box<RawValue>> {
+    /// Takes in a page, as far as there is room; says where the next one begins.
+    fn add(&mut self, page: &RawObject<'_>, room: &Room) -> Option<Box<RawValue>> {
+        // A server that says nothing promises nothing.
+        let said = Hints::read(page).unwrap_or(Hints { ttl_ms: 0, private: true });
+        self.hints = Some(self.hints.map_or(said, |before| before.and(said)));
         let skills = page.get("skills").and_then(|raw| RawArray::from_raw(raw).ok()).unwrap_or_default();
-        self.entries
-            .extend(skills.0.into_iter().filter(|raw| raw.get().starts_with('{')).map(|raw| raw.get().to_owned()));
-        let said = Caching::read(page);
-        self.caching = Some(self.caching.map_or(said, |before| before.and(said)));
+        for entry in skills.0.into_iter().map(RawValue::get).filter(|entry| entry.starts_with('{')) {
+            if !room.take(entry.len() + 1) {
+                self.partial = true;
+                return None;
+            }
+            self.entries.push_str(if self.entries.is_empty() { "" } else { "," });
+            self.entries.push_str(entry);
+        }
         page.get("nextCursor").filter(|cursor| cursor.get().starts_with('"')).map(ToOwned::to_owned)
     }
 }
@@ -141,7 +166,7 @@ impl Shelf {
 /// One result of many. `with_caching`: for clients that are told how long it is true.
 fn merge(shelves: Vec<Result<Shelf, Reply>>, private: bool, with_caching: bool) -> Reply {
     let mut out = String::from("{\"skills\":[");
-    let (mut caching, mut failure, mut any) = (None::<Caching>, None, shelves.is_empty());
+    let (mut hints, mut failure, mut any, mut partial) = (None::<Hints>, None, shelves.is_empty(), false);
     for shelf in shelves {
         let shelf = match shelf {
             Ok(shelf) => shelf,
@@ -151,15 +176,14 @@ fn merge(shelves: Vec<Result<Shelf, Reply>>, private: bool, with_caching: bool) 
             }
         };
         any = true;
-        caching = match (caching, shelf.caching) {
+        partial |= shelf.partial;
+        hints = match (hints, shelf.hints) {
             (Some(before), Some(said)) => Some(before.and(said)),
             (before, said) => before.or(said),
         };
-        for entry in shelf.entries {
-            if out.len() + entry.len() < MAX_BYTES {
-                out.push_str(if out.ends_with('[') { "" } else { "," });
-                out.push_str(&entry);
-            }
+        if !shelf.entries.is_empty() {
+            out.push_str(if out.ends_with('[') { "" } else { "," });
+            out.push_str(&shelf.entries);
         }
     }
     if let Some(failure) = failure.take_if(|_| !any) {
@@ -167,9 +191,9 @@ fn merge(shelves: Vec<Result<Shelf, Reply>>, private: bool, with_caching: bool) 
     }
     out.push(']');
     if with_caching {
-        // What a server that is down has is not known, so the list is not true for long.
-        let ttl = if failure.is_some() { 0 } else { caching.map_or(0, |caching| caching.ttl_ms) };
-        let scope = if private || caching.is_none_or(|caching| caching.private) { "private" } else { "public" };
+        // What is missing, of a server that is down or for lack of room, may be there the next time.
+        let ttl = if partial || failure.is_some() { 0 } else { hints.map_or(0, |hints| hints.ttl_ms) };
+        let scope = if private || hints.is_none_or(|hints| hints.private) { "private" } else { "public" };
         // Writing to a String cannot fail.
         let _ = write!(out, ",\"ttlMs\":{ttl},\"cacheScope\":\"{scope}\"");
     }
@@ -182,9 +206,13 @@ mod tests {
     use super::*;
 
     fn shelf(pages: &[&str]) -> Result<Shelf, Reply> {
+        shelf_in(&Room::new(MAX_BYTES), pages)
+    }
+
+    fn shelf_in(room: &Room, pages: &[&str]) -> Result<Shelf, Reply> {
         let mut shelf = Shelf::default();
         for page in pages {
-            shelf.add(&RawObject::from_text(page).expect("an object"));
+            shelf.add(&RawObject::from_text(page).expect("an object"), room);
         }
         Ok(shelf)
     }
@@ -209,6 +237,21 @@ mod tests {
         assert_eq!(text(merge(vec![a(), b()], true, true)), format!(r#"{all},"ttlMs":5,"cacheScope":"private"}}"#));
         assert_eq!(text(merge(vec![a(), b()], false, false)), format!("{all}}}"), "sessions know no such hints");
         assert_eq!(text(merge(vec![], false, false)), r#"{"skills":[]}"#);
+    }
+
+    #[test]
+    fn no_more_is_held_of_all_servers_together_than_there_is_room_for_and_such_a_list_is_true_for_no_time() {
+        let room = Room::new(2 * r#"{"n":1},"#.len());
+        let page = r#"{"skills":[{"n":1}],"ttlMs":5,"cacheScope":"public","nextCursor":"2"}"#;
+        let (a, b) = (shelf_in(&room, &[page]), shelf_in(&room, &[page, page]));
+        assert!(room.is_spent());
+        let c = shelf_in(&room, &[page]);
+        let held = |shelf: &Result<Shelf, Reply>| {
+            shelf.as_ref().map_or(None, |shelf| Some((shelf.entries.len(), shelf.partial)))
+        };
+        assert_eq!([held(&a), held(&b), held(&c)], [Some((7, false)), Some((7, true)), Some((0, true))]);
+        let all = r#"{"skills":[{"n":1},{"n":1}],"ttlMs":0,"cacheScope":"public"}"#;
+        assert_eq!(text(merge(vec![a, b, c], false, true)), all);
     }
 
     #[test]

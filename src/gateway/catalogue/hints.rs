@@ -17,7 +17,7 @@ impl Hints {
 
     /// What a server said of a list; `None` when it said nothing that can be read. What it left out is taken for the
     /// strictest.
-    pub(super) fn read(said: &RawObject<'_>) -> Option<Self> {
+    pub(crate) fn read(said: &RawObject<'_>) -> Option<Self> {
         let ttl_ms = said.get("ttlMs").map(|raw| raw.get().parse().unwrap_or(0))?;
         Some(Self { ttl_ms, private: said.get_string("cacheScope").as_deref() != Some("public") })
     }

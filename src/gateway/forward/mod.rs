@@ -22,7 +22,7 @@ use super::{
     caller::{Caller, log_for},
     exchange::Exchange,
     level::Level,
-    link::{Answer, CallEvent, Link, Turn},
+    link::{Answer, CallEvent, CancelOnDrop, Link, Turn},
     metrics::Outcome,
     notify, progress, reason,
     reply::Reply,
@@ -48,6 +48,8 @@ pub(crate) struct Forward<'a> {
     progress_token: Option<Box<RawValue>>,
     /// What a client brings that makes its request once more; of sessions there is none.
     retry: Option<Retry>,
+    /// Nobody waits for its answer once it is dropped.
+    until_dropped: bool,
 }
 
 impl<'a> Forward<'a> {
@@ -82,6 +84,7 @@ impl<'a> Forward<'a> {
             meta_at: 0,
             progress_token: token.map(ToOwned::to_owned),
             retry,
+            until_dropped: false,
         };
         params.write(&mut forward.payload);
         forward.meta_at = forward.payload.len();
@@ -94,6 +97,11 @@ impl<'a> Forward<'a> {
     /// Says what is called, for the log.
     pub(crate) fn named(self, name: String) -> Self {
         Self { name, ..self }
+    }
+
+    /// Gives the call up when it is dropped, as it is when its time is over; others go on, for a client that may come back.
+    pub(crate) fn until_dropped(self) -> Self {
+        Self { until_dropped: true, ..self }
     }
 
     /// Hands the call over and waits for its answer. `None`: the client cancelled it.
@@ -136,6 +144,7 @@ impl<'a> Forward<'a> {
             }
         };
         self.exchange.attach(call.handle());
+        let _cancel = self.until_dropped.then(|| CancelOnDrop::new(call.handle()));
         let (outcome, reply) = match call.wait(|event| self.pass_on(event)).await {
             Turn::NeedsInput(need) => match self.exchange.caller.session() {
                 // In a box of its own: calls that never need it must not carry its state.
@@ -200,6 +209,9 @@ impl<'a> Forward<'a> {
         context.client = caller.session().map(|session| session.key());
         if link.traits().asks || link.is_per_session() {
             context.client_capabilities = Some(caller.capabilities());
+        }
+        // One of before that learned once, from MCProxy, with whom it talks.
+        if link.is_per_session() || link.traits().era == ServerEra::Modern {
             context.client_info = caller.info();
         }
         context

@@ -106,10 +106,30 @@ impl Call {
     }
 }
 
+/// Cancels a call when it is dropped before the answer is there.
+pub(crate) struct CancelOnDrop(CallHandle);
+
+impl CancelOnDrop {
+    pub(crate) fn new(call: CallHandle) -> Self {
+        Self(call)
+    }
+}
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.cancel(None); // nothing happens to a call that was answered
+    }
+}
+
 impl CallHandle {
+    /// Whether its answer is still awaited.
+    pub(crate) fn is_under_way(&self) -> bool {
+        self.link.waiters.borrow().get(self.id).is_some()
+    }
+
     /// Tells the server that nobody wants the answer any more, and frees the slot.
     pub(crate) fn cancel(&self, reason: Option<String>) {
-        let waiter = self.link.waiters.borrow_mut().remove(&self.id);
+        let waiter = self.link.waiters.borrow_mut().remove(self.id);
         if let Some(waiter) = waiter {
             waiter.steps.push_last(Step::Turn(Turn::Over(Answer::Cancelled)));
             let link = self.link.clone();

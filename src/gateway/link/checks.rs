@@ -1,9 +1,13 @@
 //! Whether lists are as new as they have to be: what the worker was asked, and has not answered yet.
 
-use std::{cell::RefCell, rc::Rc, time::Duration};
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+    time::Duration,
+};
 
 use mcproxy_ipc::{SessionKey, data::GatewayToWorker};
-use mcproxy_mcp::ListKind;
+use mcproxy_mcp::{ListKind, OwnKeyMap};
 use tokio::{
     sync::Notify,
     time::{Instant, timeout_at},
@@ -11,16 +15,24 @@ use tokio::{
 
 use super::Link;
 
-/// A worker is asked about one list no more often than that.
+/// A worker is asked about one list, of all or of one session, no more often than that.
 const PACE: Duration = Duration::from_millis(100);
 /// So long a client waits for a list that its server says is true no longer. A server that takes longer is not waited for
 /// again until it has answered.
 const PATIENCE: Duration = Duration::from_millis(500);
 
+/// So many sessions are remembered before those that asked longer ago than that are forgotten.
+const SESSIONS: usize = 64;
+
 /// All of one link.
 #[derive(Default)]
 pub(super) struct Checks {
     lists: RefCell<[Check; 4]>,
+    /// When a worker was last asked about the lists of single sessions, of those that asked within the last [`PACE`] and no more
+    /// others than that.
+    of_sessions: RefCell<OwnKeyMap<SessionKey, [Option<Instant>; 4]>>,
+    /// With so many of them it is time to forget some.
+    many: Cell<usize>,
     /// Rung with every answer.
     answered: Notify,
 }
@@ -42,6 +54,22 @@ impl Checks {
         is_due
     }
 
+    /// The same about the list of one session; the worker does not answer.
+    fn begin_for(&self, session: SessionKey, kind: ListKind, now: Instant) -> bool {
+        let mut all = self.of_sessions.borrow_mut();
+        let is_recent = |sent: &Option<Instant>| sent.is_some_and(|sent| sent + PACE > now);
+        if all.len() >= self.many.get().max(SESSIONS) {
+            all.retain(|_, lists| lists.iter().any(is_recent));
+            self.many.set(2 * all.len());
+        }
+        let sent = &mut all.entry(session).or_default()[kind as usize];
+        let is_due = !is_recent(sent);
+        if is_due {
+            *sent = Some(now);
+        }
+        is_due
+    }
+
     /// The worker answered.
     pub(super) fn answer(&self, kind: ListKind) {
         self.lists.borrow_mut()[kind as usize].open = false;
@@ -59,7 +87,12 @@ impl Link {
     /// A client asks for a list: the worker sees to it that it is not too old. Of one for all sessions it is asked once at a
     /// time.
     pub(crate) fn check_list(self: &Rc<Self>, kind: ListKind, session: Option<SessionKey>) {
-        if session.is_none() && !self.checks.begin(kind, Instant::now()) {
+        let now = Instant::now();
+        let is_due = match session {
+            Some(session) => self.checks.begin_for(session, kind, now),
+            None => self.checks.begin(kind, now),
+        };
+        if !is_due {
             return;
         }
         let link = self.clone();
@@ -96,5 +129,19 @@ mod tests {
         assert_eq!(checks.open_since(ListKind::Tools), None);
         assert!(!checks.begin(ListKind::Tools, now + PACE / 2));
         assert!(checks.begin(ListKind::Tools, now + PACE));
+    }
+
+    #[test]
+    fn a_worker_is_not_asked_too_often_about_the_list_of_one_session_either() {
+        let (checks, now) = (Checks::default(), Instant::now());
+        let session = |n: u32| SessionKey(u128::from(n).to_be_bytes());
+        let due = |n, kind, now| checks.begin_for(session(n), kind, now);
+        assert!(due(1, ListKind::Tools, now) && due(1, ListKind::Prompts, now) && due(2, ListKind::Tools, now));
+        assert!(!due(1, ListKind::Tools, now + PACE / 2));
+        assert!(due(1, ListKind::Tools, now + PACE));
+        for n in 0..10_000 {
+            due(n, ListKind::Tools, now + n * PACE / 10);
+        }
+        assert!(checks.of_sessions.borrow().len() <= 2 * SESSIONS, "those of long ago are forgotten");
     }
 }

@@ -3,6 +3,7 @@
 mod call;
 mod checks;
 mod park;
+mod under_way;
 
 use std::{
     borrow::Cow,
@@ -19,16 +20,17 @@ use mcproxy_ipc::{
     data::{CallContext, GatewayToWorker, Outcome, Resumption, ServerTraits, WorkerToGateway},
     introduce,
 };
-use mcproxy_mcp::{ListKind, OwnKeyMap, json_string, method};
+use mcproxy_mcp::{ListKind, json_string, method};
 
 pub(crate) use self::{
-    call::{Answer, Call, CallEvent, CallHandle, Continuation, Need, Turn},
+    call::{Answer, Call, CallEvent, CallHandle, CancelOnDrop, Continuation, Need, Turn},
     park::{Park, ParkNews, Reporter},
 };
 use self::{
     call::{EVENTS, Step},
     checks::Checks,
     park::ParkState,
+    under_way::{Asker, UnderWay, Waiter},
 };
 use super::{level::Level, metrics::ServerMetrics, outbox::Outbox, queue::Queue};
 
@@ -73,21 +75,6 @@ pub(crate) enum News {
 /// Bytes that may wait for the worker while what may be lost is still added to them.
 const HINTS: usize = 256 * 1024;
 
-/// Who waits for what comes of a call.
-struct Waiter {
-    steps: Rc<Queue<Step>>,
-    asker: Asker,
-}
-
-/// Whose call it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Asker {
-    /// Of this session, if it is of one.
-    Client(Option<SessionKey>),
-    /// Nothing that happens in it concerns a client.
-    Ourselves,
-}
-
 /// How busy a link is.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Load {
@@ -113,7 +100,7 @@ pub(crate) struct Link {
     told_level: Cell<Option<Level>>,
     outbox: Rc<Outbox>,
     next_id: Cell<u64>,
-    waiters: RefCell<OwnKeyMap<u64, Waiter>>,
+    waiters: RefCell<UnderWay>,
     checks: Checks,
     /// Calls that wait for their clients, at the worker.
     parked: RefCell<HashMap<u64, Rc<ParkState>>>,
@@ -265,7 +252,7 @@ impl Link {
             waiters.len() == 1
         };
         if !self.outbox.send(&message, payload, alone).await {
-            self.waiters.borrow_mut().remove(&id);
+            self.waiters.borrow_mut().remove(id);
             return None;
         }
         Some(Call { handle: CallHandle { link: self.clone(), id }, steps })
@@ -378,7 +365,8 @@ impl Link {
     }
 
     fn settle_all(&self, answer: impl Fn() -> Answer) {
-        for (_, waiter) in self.waiters.borrow_mut().drain() {
+        let all = self.waiters.take();
+        for waiter in all.into_waiters() {
             waiter.steps.push_last(Step::Turn(Turn::Over(answer())));
         }
         self.close_if_over();
@@ -386,7 +374,7 @@ impl Link {
 
     fn settle(&self, id: u64, turn: Turn) {
         // Without a waiter: a call that was cancelled while its answer was on the way.
-        let waiter = self.waiters.borrow_mut().remove(&id);
+        let waiter = self.waiters.borrow_mut().remove(id);
         if let Some(Waiter { steps, .. }) = waiter {
             steps.push_last(Step::Turn(turn));
             self.close_if_over();
@@ -396,7 +384,7 @@ impl Link {
     /// Whether somebody waits for that call.
     fn report(&self, id: u64, event: CallEvent) -> bool {
         let waiters = self.waiters.borrow();
-        let waiter = waiters.get(&id);
+        let waiter = waiters.get(id);
         waiter.inspect(|waiter| waiter.steps.push(Step::Event(event))).is_some()
     }
 
@@ -408,16 +396,7 @@ impl Link {
 
     /// The only call of a client that is under way, or the last of those of one session if there are no others.
     fn only_call(&self) -> Option<u64> {
-        let waiters = self.waiters.borrow();
-        let calls = || {
-            waiters.iter().filter_map(|(id, waiter)| match waiter.asker {
-                Asker::Client(session) => Some((*id, session)),
-                Asker::Ourselves => None,
-            })
-        };
-        let (last, session) = calls().max_by_key(|(id, _)| *id)?;
-        let is_clear = calls().all(|(id, of)| id == last || (of.is_some() && of == session));
-        is_clear.then_some(last)
+        self.waiters.borrow().only_call()
     }
 }
 

@@ -30,23 +30,63 @@ pub(crate) struct Calls(RefCell<HashMap<RequestId, CallState>>);
 enum CallState {
     /// It has not reached a server yet.
     Waiting,
-    /// It was given up before it did.
+    /// It was given up.
     Cancelled,
-    /// A server has it.
+    /// It is with one server.
+    With(Party),
+    /// It is with several, each of which is to hear of it when it is given up.
+    WithSeveral(Vec<Party>),
+}
+
+/// How a request stands with one server.
+enum Party {
+    /// The server has it.
     Running(CallHandle),
-    /// A server had it and waits for the client.
+    /// The server is not there yet, or waits for the client.
     Resting(Rc<Notify>),
 }
 
-impl CallState {
-    fn cancel(&mut self, reason: Option<String>) {
+impl Party {
+    /// Whether anything is still to come of it.
+    fn is_open(&self) -> bool {
         match self {
-            Self::Waiting => *self = Self::Cancelled,
-            Self::Cancelled => {}
+            Self::Running(handle) => handle.is_under_way(),
+            // Whoever rests holds it, too.
+            Self::Resting(cancelled) => Rc::strong_count(cancelled) > 1,
+        }
+    }
+
+    fn cancel(&self, reason: Option<String>) {
+        match self {
             Self::Running(handle) => handle.cancel(reason),
-            Self::Resting(cancelled) => {
-                cancelled.notify_one();
-                *self = Self::Cancelled;
+            Self::Resting(cancelled) => cancelled.notify_one(),
+        }
+    }
+}
+
+impl CallState {
+    fn cancel(&mut self, reason: Option<&str>) {
+        let reason = || reason.map(str::to_owned);
+        match std::mem::replace(self, Self::Cancelled) {
+            Self::Waiting | Self::Cancelled => {}
+            Self::With(party) => party.cancel(reason()),
+            Self::WithSeveral(parties) => parties.iter().for_each(|party| party.cancel(reason())),
+        }
+    }
+
+    /// It is with this one now, beside those with whom it is not over.
+    fn add(&mut self, party: Party) {
+        *self = match std::mem::replace(self, Self::Waiting) {
+            Self::Cancelled => {
+                party.cancel(None);
+                Self::Cancelled
+            }
+            Self::With(other) if other.is_open() => Self::WithSeveral(vec![other, party]),
+            Self::Waiting | Self::With(_) => Self::With(party),
+            Self::WithSeveral(mut parties) => {
+                parties.retain(Party::is_open);
+                parties.push(party);
+                Self::WithSeveral(parties)
             }
         }
     }
@@ -71,7 +111,7 @@ impl Calls {
     /// From now on a cancellation of the request reaches the server.
     pub(crate) fn attach(&self, id: &RequestId, handle: CallHandle) {
         if let Some(state) = self.0.borrow_mut().get_mut(id) {
-            *state = CallState::Running(handle);
+            state.add(Party::Running(handle));
         }
     }
 
@@ -79,15 +119,13 @@ impl Calls {
     pub(crate) fn rest(&self, id: &RequestId) -> Rc<Notify> {
         let cancelled = Rc::<Notify>::default();
         match self.0.borrow_mut().get_mut(id) {
-            Some(state @ (CallState::Waiting | CallState::Running(_) | CallState::Resting(_))) => {
-                *state = CallState::Resting(cancelled.clone());
-            }
-            Some(CallState::Cancelled) | None => cancelled.notify_one(),
+            Some(state) => state.add(Party::Resting(cancelled.clone())),
+            None => cancelled.notify_one(),
         }
         cancelled
     }
 
-    /// Whether the client gave the request up before it reached a server.
+    /// Whether the client gave the request up.
     pub(crate) fn is_cancelled(&self, id: &RequestId) -> bool {
         matches!(self.0.borrow().get(id), Some(CallState::Cancelled))
     }
@@ -105,14 +143,39 @@ impl Calls {
     /// The client gave a request up.
     pub(crate) fn cancel(&self, id: &RequestId, reason: Option<String>) {
         if let Some(state) = self.0.borrow_mut().get_mut(id) {
-            state.cancel(reason);
+            state.cancel(reason.as_deref());
         }
     }
 
     /// The client gave all of them up.
     pub(super) fn cancel_all(&self, reason: &str) {
         for state in self.0.borrow_mut().values_mut() {
-            state.cancel(Some(reason.to_owned()));
+            state.cancel(Some(reason));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    fn is_rung(cancelled: &Notify) -> bool {
+        cancelled.notified().now_or_never().is_some()
+    }
+
+    #[test]
+    fn a_request_that_is_with_several_servers_is_given_up_at_all_of_them() {
+        let id = RequestId::from_raw(&mcproxy_mcp::json_string("7")).expect("an id");
+        let calls = Calls::default();
+        calls.begin(&id, 1).expect("room");
+        let over = calls.rest(&id);
+        drop(over);
+        let parties: Vec<_> = (0..3).map(|_| calls.rest(&id)).collect();
+        assert!(!parties.iter().any(|party| is_rung(party)) && !calls.is_cancelled(&id));
+        calls.cancel(&id, None);
+        assert!(parties.iter().all(|party| is_rung(party)) && calls.is_cancelled(&id));
+        assert!(is_rung(&calls.rest(&id)), "nor does it go on at one more");
     }
 }

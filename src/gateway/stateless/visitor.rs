@@ -18,13 +18,13 @@ pub(crate) struct Visitor {
     principal: Option<String>,
     claim: Claim,
     params: ParamHeaders,
-    call: RefCell<Option<CallHandle>>,
+    calls: RefCell<Vec<CallHandle>>,
 }
 
 impl Visitor {
     /// Somebody who calls at this endpoint and says this of itself.
     pub(crate) fn new(scope: Scope, principal: Option<String>, claim: Claim, params: ParamHeaders) -> Self {
-        Self { scope, principal, claim, params, call: RefCell::default() }
+        Self { scope, principal, claim, params, calls: RefCell::default() }
     }
 
     /// What its request says in headers of the arguments of the tool that it calls.
@@ -66,13 +66,15 @@ impl Visitor {
 
     /// From now on its leaving reaches the server.
     pub(crate) fn attach_call(&self, handle: CallHandle) {
-        self.call.replace(Some(handle));
+        let mut calls = self.calls.borrow_mut();
+        calls.retain(CallHandle::is_under_way);
+        calls.push(handle);
     }
 
     /// Its request is over. If it is not answered, the client has closed its stream, which cancels (2026-07-28, transports,
     /// cancellation).
     pub(crate) fn end_call(&self) {
-        if let Some(call) = self.call.take() {
+        for call in self.calls.take() {
             call.cancel(Some(LEFT.to_owned())); // nothing happens to a call that was answered
         }
     }

@@ -1,0 +1,158 @@
+//! The calls of one link that wait for their answers, and whose they are: each log line and notification of a server asks whether
+//! that is clear, so it is counted and not searched for.
+
+use std::rc::Rc;
+
+use mcproxy_ipc::SessionKey;
+use mcproxy_mcp::OwnKeyMap;
+
+use super::call::Step;
+use crate::gateway::queue::Queue;
+
+/// So many ids of calls that are over may be kept beside as many as there are calls, before they are cleared away.
+const SLACK: usize = 16;
+
+/// Who waits for what comes of a call.
+pub(super) struct Waiter {
+    pub(super) steps: Rc<Queue<Step>>,
+    pub(super) asker: Asker,
+}
+
+/// Whose call it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asker {
+    /// Of this session, if it is of one.
+    Client(Option<SessionKey>),
+    /// Nothing that happens in it concerns a client.
+    Ourselves,
+}
+
+/// All of one link.
+#[derive(Default)]
+pub(super) struct UnderWay {
+    waiters: OwnKeyMap<u64, Waiter>,
+    /// How many calls of clients there are of each session, and of none.
+    of_sessions: OwnKeyMap<Option<SessionKey>, usize>,
+    /// The calls of clients as they came. Those that are over go when they are the last, or too many; the last one never is.
+    order: Vec<u64>,
+}
+
+impl UnderWay {
+    /// `id` is greater than all before.
+    pub(super) fn insert(&mut self, id: u64, waiter: Waiter) {
+        if let Asker::Client(session) = waiter.asker {
+            *self.of_sessions.entry(session).or_default() += 1;
+            self.order.push(id);
+        }
+        self.waiters.insert(id, waiter);
+    }
+
+    pub(super) fn remove(&mut self, id: u64) -> Option<Waiter> {
+        let waiter = self.waiters.remove(&id)?;
+        if let Asker::Client(session) = waiter.asker {
+            match self.of_sessions.get_mut(&session) {
+                Some(count) if *count > 1 => *count -= 1,
+                Some(_) | None => {
+                    self.of_sessions.remove(&session);
+                }
+            }
+            while self.order.pop_if(|last| !self.waiters.contains_key(last)).is_some() {}
+            if self.order.len() > 2 * self.waiters.len() + SLACK {
+                self.order.retain(|id| self.waiters.contains_key(id));
+            }
+        }
+        Some(waiter)
+    }
+
+    pub(super) fn get(&self, id: u64) -> Option<&Waiter> {
+        self.waiters.get(&id)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.waiters.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiters.is_empty()
+    }
+
+    pub(super) fn into_waiters(self) -> impl Iterator<Item = Waiter> {
+        self.waiters.into_values()
+    }
+
+    /// The only call of a client that is under way, or the last of those of one session if there are no others.
+    pub(super) fn only_call(&self) -> Option<u64> {
+        let mut sessions = self.of_sessions.iter();
+        let (session, calls) = sessions.next()?;
+        let is_clear = sessions.next().is_none() && (session.is_some() || *calls == 1);
+        self.order.last().copied().filter(|_| is_clear)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn waiter(asker: Asker) -> Waiter {
+        Waiter { steps: Rc::new(Queue::new(1)), asker }
+    }
+
+    /// What it is by looking at all calls.
+    fn searched(under_way: &UnderWay) -> Option<u64> {
+        let calls = || {
+            under_way.waiters.iter().filter_map(|(id, waiter)| match waiter.asker {
+                Asker::Client(session) => Some((*id, session)),
+                Asker::Ourselves => None,
+            })
+        };
+        let (last, session) = calls().max_by_key(|(id, _)| *id)?;
+        calls().all(|(id, of)| id == last || (of.is_some() && of == session)).then_some(last)
+    }
+
+    fn asker() -> impl Strategy<Value = Asker> {
+        prop_oneof![
+            Just(Asker::Ourselves),
+            Just(Asker::Client(None)),
+            (0..2_u8).prop_map(|n| Asker::Client(Some(SessionKey([n; 16])))),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn whose_call_it_is_is_known_without_looking_at_all(
+            steps in prop::collection::vec(prop_oneof![
+                asker().prop_map(Ok),
+                (0..1_000_usize).prop_map(Err),
+                (0..1_000_usize).prop_map(Err),
+            ], 0..200),
+        ) {
+            let mut under_way = UnderWay::default();
+            for (id, step) in (1_u64..).zip(steps) {
+                match step {
+                    Ok(asker) => under_way.insert(id, waiter(asker)),
+                    Err(nth) => {
+                        let ids: Vec<u64> = under_way.waiters.keys().copied().collect();
+                        if !ids.is_empty() {
+                            under_way.remove(ids[nth % ids.len()]);
+                        }
+                    }
+                }
+                prop_assert_eq!(under_way.only_call(), searched(&under_way));
+                prop_assert!(under_way.order.len() <= 2 * under_way.len() + SLACK + 1);
+            }
+        }
+    }
+
+    #[test]
+    fn one_call_that_takes_long_keeps_nothing_of_those_that_came_and_went() {
+        let mut under_way = UnderWay::default();
+        under_way.insert(1, waiter(Asker::Client(None)));
+        for id in 2..1_000 {
+            under_way.insert(id, waiter(Asker::Client(None)));
+            under_way.remove(id - 1).filter(|_| id > 2);
+        }
+        assert!(under_way.order.len() < 64, "{}", under_way.order.len());
+    }
+}
