@@ -53,6 +53,11 @@ impl Heirs {
         }
     }
 
+    /// Whether a session of that name left a note and has neither come back nor ended.
+    pub(crate) fn may_return(&self, key: SessionKey) -> bool {
+        !self.closed.get() && self.left.borrow().get(&key).is_some_and(Option::is_some)
+    }
+
     /// It was taken up; that happens once.
     pub(crate) fn take(&self, key: SessionKey) {
         if self.left.borrow_mut().insert(key, None).is_none() {

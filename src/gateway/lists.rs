@@ -79,5 +79,8 @@ async fn meet(exchange: &Exchange) {
     });
     // What comes too late is announced.
     let _ = timeout(gateway.settings().list_wait, join_all(meetings)).await;
-    unmet.iter().for_each(|(server, _)| gateway.fleet.meets(server, session.key()));
+    // It may have ended meanwhile, and then nobody would forget this.
+    if !session.is_over() {
+        unmet.iter().for_each(|(server, _)| gateway.fleet.meets(server, session.key()));
+    }
 }

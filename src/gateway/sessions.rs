@@ -55,6 +55,8 @@ pub(crate) type Opened = (Rc<Session>, Option<Rc<Session>>);
 /// All sessions of the initialize era.
 pub(crate) struct Sessions {
     all: RefCell<OwnKeyMap<Box<str>, Rc<Session>>>,
+    /// The same by their names among ourselves.
+    by_key: RefCell<OwnKeyMap<SessionKey, Rc<Session>>>,
     /// How many each principal has.
     held: RefCell<HashMap<Box<str>, usize>>,
     seal: Seal,
@@ -70,6 +72,7 @@ impl Sessions {
         let Inheritance { seal, generation, keepsakes } = inheritance;
         Self {
             all: RefCell::default(),
+            by_key: RefCell::default(),
             held: RefCell::default(),
             seal: Seal::new(&seal),
             generation,
@@ -149,6 +152,7 @@ impl Sessions {
             *self.held.borrow_mut().entry(principal.into()).or_default() += 1;
         }
         self.all.borrow_mut().insert(session.id().into(), session.clone());
+        self.by_key.borrow_mut().insert(session.key(), session.clone());
         self.opened.set(self.opened.get() + 1);
         Ok((session, evicted))
     }
@@ -181,12 +185,18 @@ impl Sessions {
 
     /// The session of that name among ourselves.
     pub(crate) fn by_key(&self, key: SessionKey) -> Option<Rc<Session>> {
-        self.all.borrow().values().find(|session| session.key() == key).cloned()
+        self.by_key.borrow().get(&key).cloned()
+    }
+
+    /// Whether there is such a session, or it may still come back; what is said of others is of no use.
+    pub(crate) fn concerns(&self, key: SessionKey) -> bool {
+        self.by_key.borrow().contains_key(&key) || self.heirs.may_return(key)
     }
 
     /// Forgets one.
     pub(crate) fn close(&self, id: &str) -> Option<Rc<Session>> {
         let session = self.all.borrow_mut().remove(id)?;
+        self.by_key.borrow_mut().remove(&session.key());
         if let Some(principal) = session.principal() {
             let mut held = self.held.borrow_mut();
             match held.get_mut(principal) {
@@ -313,6 +323,19 @@ mod tests {
         let none = after.take_up(session.id(), &Scope::All, Some("ann"), full, Instant::now());
         assert!(matches!(none, Some(Err(OpenError::Full(0)))));
         assert!(take_up(&after, session.id(), &Scope::All, Some("ann")).is_some(), "there was no room, now there is");
+    }
+
+    #[test]
+    fn a_session_is_known_by_its_key_until_it_ends_and_before_it_returns() {
+        let left = SessionKey([7; 16]);
+        let sessions = gateway(2, vec![Keepsake { key: left, note: Some(Vec::new()) }]);
+        let now = Instant::now();
+        let session = open(&sessions, None, Limits { all: 9, per_token: 9 }, now).expect("room");
+        assert!(
+            sessions.by_key(session.key()).is_some() && sessions.concerns(session.key()) && sessions.concerns(left)
+        );
+        sessions.close(session.id());
+        assert!(!sessions.concerns(session.key()) && !sessions.concerns(SessionKey([8; 16])));
     }
 
     #[test]

@@ -322,6 +322,8 @@ impl Gateway {
                             News::Notification(method, params, only) => {
                                 notify::to_clients(&gateway, &name, &method, &params, only);
                             }
+                            // It may have been on the way when its session ended.
+                            News::OwnCatalogue(_, session) if !gateway.sessions.concerns(session) => {}
                             News::OwnCatalogue(payload, session) => {
                                 match gateway.fleet.set_own(&name, &of, session, payload) {
                                     Ok(()) => announce::own_lists(&gateway, session),

@@ -160,7 +160,12 @@ impl Session {
 
     /// It is over. Whether the next gateway has to be told.
     pub(crate) fn end(&self) -> bool {
-        self.identity.life == Life::Durable && !self.over.replace(true)
+        !self.over.replace(true) && self.identity.life == Life::Durable
+    }
+
+    /// Whether it is over, though requests of it may go on.
+    pub(crate) fn is_over(&self) -> bool {
+        self.over.get()
     }
 
     /// The negotiated version.
