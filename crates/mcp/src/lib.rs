@@ -31,7 +31,7 @@ pub use object::{ObjectError, RawArray, RawObject};
 pub use own_keys::{OwnKeyHasher, OwnKeyMap};
 pub use qualified::{qualify_name, qualify_task, split_name, split_task};
 pub use request_id::{RequestId, RequestIdError, meant_u64};
-pub use resource_uri::{is_uri, qualify_template, qualify_uri, split_uri};
+pub use resource_uri::{is_uri, percent_decoded, qualify_template, qualify_uri, split_uri};
 pub use subject::Subject;
 pub use version::{LATEST, ProtocolVersion};
 pub use write::{

@@ -130,7 +130,8 @@ fn server_of(written: &str) -> Option<Cow<'_, str>> {
     (*label(&server) == *written).then_some(Cow::Owned(server))
 }
 
-fn percent_decoded(text: &str) -> Option<String> {
+/// The text that is written with `%` and two digits for bytes (RFC 3986 §2.1); `None` when it is not.
+pub fn percent_decoded(text: &str) -> Option<String> {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((byte, after)) = rest.split_first() {

@@ -9,7 +9,7 @@ use memchr::memchr;
 /// The longest name of a field that matters here.
 const LONGEST_NAME: usize = "transfer-encoding".len();
 const UPGRADE: &[u8] = b"upgrade";
-/// Stands in the place of the last letter of what asks for another protocol.
+/// Stands in the place of a letter of what asks for another protocol.
 const BLOT: u8 = b'-';
 
 /// How far a connection's bytes have come.
@@ -40,6 +40,8 @@ enum Line {
     Name([u8; LONGEST_NAME], usize),
     /// In the value of `Content-Length`.
     Length,
+    /// In the value of `Upgrade`, whose first letter has not come yet.
+    Protocol,
     /// In the value of `Connection`, where so many letters of `upgrade` have come.
     Option(usize),
     /// Nothing in it matters any more.
@@ -138,12 +140,13 @@ fn head(line: Line, body: Body, bytes: &mut [u8]) -> (State, usize) {
         (Line::Name(_, LONGEST_NAME), _) => (Line::Rest, body),
         (Line::Name(mut name, length), _) => {
             name[length] = byte.to_ascii_lowercase();
-            if name[..=length] == *UPGRADE {
-                bytes[0] = BLOT;
-                (Line::Rest, body)
-            } else {
-                (Line::Name(name, length + 1), body)
-            }
+            (Line::Name(name, length + 1), body)
+        }
+        (Line::Protocol, b' ' | b'\t' | b'\r') => (Line::Protocol, body),
+        (Line::Protocol, _) => {
+            // The library knows one protocol only, and looks at the whole value.
+            bytes[0] = BLOT;
+            (Line::Rest, body)
         }
         (Line::Length, _) => (Line::Length, with_digit(body, byte)),
         (Line::Option(matched), _) => match byte.to_ascii_lowercase() {
@@ -163,6 +166,7 @@ fn head(line: Line, body: Body, bytes: &mut [u8]) -> (State, usize) {
 /// Where the value of a field leads.
 fn value_of(name: &[u8], body: Body) -> (Line, Body) {
     match name {
+        UPGRADE => (Line::Protocol, body),
         b"connection" => (Line::Option(0), body),
         b"content-length" => (Line::Length, body),
         // The library takes no other coding, and no length beside it.
@@ -250,13 +254,17 @@ mod tests {
         let cases = [
             (
                 "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEA\r\n",
-                "Connection: Upgrad-, HTTP2-Settings\r\nUpgrad-: h2c\r\nHTTP2-Settings: AAEA\r\n",
+                "Connection: Upgrad-, HTTP2-Settings\r\nUpgrade: -2c\r\nHTTP2-Settings: AAEA\r\n",
             ),
             (
                 "connection:keep-alive,uPGRADE\r\nupgrade:websocket\r\n",
-                "connection:keep-alive,uPGRAD-\r\nupgrad-:websocket\r\n",
+                "connection:keep-alive,uPGRAD-\r\nupgrade:-ebsocket\r\n",
             ),
             ("Connection: close, UPUPGRADE\r\n", "Connection: close, UPUPGRAD-\r\n"),
+            (
+                "Upgrade-Insecure-Requests: 1\r\nUpgrades: websocket\r\n",
+                "Upgrade-Insecure-Requests: 1\r\nUpgrades: websocket\r\n",
+            ),
             ("X-Upgrade: upgrade\r\nReferer: upgrade\r\n", "X-Upgrade: upgrade\r\nReferer: upgrade\r\n"),
         ];
         for (asked, expected) in cases {

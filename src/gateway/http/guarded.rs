@@ -55,11 +55,12 @@ where
 
     fn call(&self, mut request: Request) -> Self::Future {
         let page = page(&request, &self.gateway);
+        let may_call = may_call(&request, page.as_ref());
         let mut asked = Asked::of(&request, page);
         if let Some(target) = path::routed(request.uri()) {
             *request.uri_mut() = target;
         }
-        match admit(&request, &self.gateway) {
+        match admit(&request, may_call, &self.gateway) {
             Ok(Admitted::As(principal)) => {
                 if principal.is_some() {
                     request.extensions_mut().insert(Principal(principal));
@@ -78,7 +79,8 @@ pub(super) fn expecting(
     gateway: Rc<Gateway>,
 ) -> impl ServiceFactory<Request, Config = (), Response = Request, Error = Response<BoxBody>, InitError = ()> {
     fn_service(move |request: Request| {
-        let refused = match admit(&request, &gateway) {
+        let page = page(&request, &gateway);
+        let refused = match admit(&request, may_call(&request, page.as_ref()), &gateway) {
             Ok(Admitted::As(_)) if request.method() == Method::POST => {
                 body::check_head(request.headers(), &gateway.settings()).err()
             }
@@ -87,7 +89,7 @@ pub(super) fn expecting(
         };
         ready(match refused {
             None => Ok(request),
-            Some(refusal) => Err(Asked::of(&request, page(&request, &gateway)).answer(refusal.error_response())),
+            Some(refusal) => Err(Asked::of(&request, page).answer(refusal.error_response())),
         })
     })
     .into_factory()
@@ -108,7 +110,12 @@ fn page(request: &Request, gateway: &Gateway) -> Option<HeaderValue> {
     guard::origin_allowed(Some(text), &gateway.settings().allowed_origins).then(|| origin.clone())
 }
 
-fn admit(request: &Request, gateway: &Gateway) -> Result<Admitted, Refusal> {
+/// Whether a request is of no page, or of one that may call.
+fn may_call(request: &Request, page: Option<&HeaderValue>) -> bool {
+    page.is_some() || !request.headers().contains_key(header::ORIGIN)
+}
+
+fn admit(request: &Request, may_call: bool, gateway: &Gateway) -> Result<Admitted, Refusal> {
     let settings = gateway.settings();
     let text = |name: header::HeaderName| request.headers().get(name).map(|v| v.to_str().unwrap_or("?"));
     // Before HTTP/1.1 it need not be there. A browser always sends it, and only in one could a page rebind its name.
@@ -132,7 +139,7 @@ fn admit(request: &Request, gateway: &Gateway) -> Result<Admitted, Refusal> {
             "the host in the request's target is not allowed here; add it to `allowedHosts`",
         ));
     }
-    if !guard::origin_allowed(text(header::ORIGIN), &settings.allowed_origins) {
+    if !may_call {
         let origin = text(header::ORIGIN).unwrap_or_default();
         return Err(Refusal::new(
             StatusCode::FORBIDDEN,

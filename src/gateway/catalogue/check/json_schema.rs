@@ -4,7 +4,7 @@
 
 use std::collections::HashSet;
 
-use mcproxy_mcp::{RawArray, RawObject, RawValue, i_json::push_segment};
+use mcproxy_mcp::{RawArray, RawObject, RawValue, i_json::push_segment, percent_decoded};
 use serde_json::Value;
 
 use super::super::text;
@@ -263,23 +263,6 @@ fn strings(raw: &str) -> Option<Vec<String>> {
 fn is_pattern(pattern: &str) -> bool {
     let groups = pattern.bytes().filter(|byte| *byte == b'(').count();
     pattern.len() <= MAX_PATTERN && groups <= MAX_GROUPS && regress::Regex::with_flags(pattern, "u").is_ok()
-}
-
-/// A URI fragment's text.
-fn percent_decoded(fragment: &str) -> Option<String> {
-    let mut out = Vec::with_capacity(fragment.len());
-    let mut rest = fragment.as_bytes();
-    while let Some((byte, after)) = rest.split_first() {
-        rest = after;
-        if *byte == b'%' {
-            let (digits, after) = rest.split_at_checked(2)?;
-            out.push(u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?);
-            rest = after;
-        } else {
-            out.push(*byte);
-        }
-    }
-    String::from_utf8(out).ok()
 }
 
 #[cfg(test)]
