@@ -41,10 +41,12 @@ pub(crate) async fn tool(exchange: &Exchange, mut params: RawObject<'_>) -> Opti
     if params.get("task").is_some()
         && let Some(session) = exchange.caller.session().filter(|_| tasks::may_run(exchange, &server))
     {
-        let call = Forward::new(exchange, method::TOOLS_CALL, server, params).named(name);
+        let call = Forward::new(exchange, method::TOOLS_CALL, server.clone(), params).named(name);
         let reply = call.run(rewrite::created_task).await;
-        if let Some(Reply::Result(result)) = &reply {
-            tasks::remember(session, result);
+        if let Some(Reply::Result(result)) = &reply
+            && let Err(error) = tasks::remember(session, &server, result)
+        {
+            return Some(error.into());
         }
         return reply;
     }
@@ -195,7 +197,7 @@ async fn find(
 ) -> Result<(ServerName, String), ErrorObject> {
     let name = required(params, "name")?;
     // In 2026-07-28 it is the server that decides on a task, and the word means nothing any more.
-    let offered = |session: &Rc<Session>| tasks::are_offered(session, &exchange.view());
+    let offered = |session: &Rc<Session>| tasks::may_be_asked_about(session, &exchange.view());
     if params.get("task").is_some() && exchange.caller.session().is_some_and(|session| !offered(session)) {
         return Err(ErrorObject::new(ErrorCode::INVALID_PARAMS, "tasks are not supported here"));
     }

@@ -84,7 +84,7 @@ async fn reply(exchange: &Exchange, session: &Rc<Session>, request: &Request) ->
 }
 
 fn has_tasks(exchange: &Exchange, session: &Session) -> bool {
-    tasks::are_offered(session, &exchange.view())
+    tasks::may_be_asked_about(session, &exchange.view())
 }
 
 /// What a client begins with.
@@ -130,6 +130,7 @@ pub(crate) fn welcome(gateway: &Gateway, session: &Session) -> Reply {
     session.begin_lists(view.outline());
     let capabilities =
         RawValue::from_string(view.session_capabilities().to_owned()).expect("a view's capabilities are JSON");
+    session.tasks.set_offered(tasks::are_offered(session, &view));
     let with_tasks = tasks::are_offered(session, &view).then(|| {
         let tasks = RawValue::from_string(tasks::CAPABILITY.to_owned()).expect("it is JSON");
         let mut all = RawObject::from_raw(&capabilities).unwrap_or_default();

@@ -1,7 +1,10 @@
 //! Tasks of 2025-11-25: a client makes a task of a tool call and looks after it, under an id that names its server. A session
 //! knows the tasks that it made and no others, whoever else uses the same server.
 
-use std::{cell::RefCell, collections::VecDeque};
+use std::{
+    cell::{Cell, RefCell},
+    collections::VecDeque,
+};
 
 use bytes::Bytes;
 use futures_util::future::join_all;
@@ -24,14 +27,29 @@ use super::{
 
 /// Most tasks that a session is remembered to have made; the eldest are forgotten first.
 const MAX_TASKS: usize = 256;
+/// Longest id of a task, in bytes.
+const MAX_ID: usize = 1024;
+/// So many servers are asked at a time for what became of a session's tasks.
+const ASKED_AT_ONCE: usize = 8;
+/// Bytes after which a list of tasks takes in no more of them.
+const MAX_LIST: usize = 4 * 1024 * 1024;
 
 /// The tasks that a session made, by the ids that its client knows, the eldest first.
 #[derive(Debug, Default)]
-pub(crate) struct Tasks(RefCell<VecDeque<Box<str>>>);
+pub(crate) struct Tasks {
+    made: RefCell<VecDeque<Box<str>>>,
+    /// Its client was told that there are tasks. That holds while their server is down, too.
+    offered: Cell<bool>,
+}
 
 impl Tasks {
+    /// Takes note of what a client is told among the capabilities.
+    pub(crate) fn set_offered(&self, offered: bool) {
+        self.offered.set(offered);
+    }
+
     fn add(&self, id: &str) {
-        let mut all = self.0.borrow_mut();
+        let mut all = self.made.borrow_mut();
         if all.len() == MAX_TASKS {
             all.pop_front();
         }
@@ -39,21 +57,26 @@ impl Tasks {
     }
 
     fn has(&self, id: &str) -> bool {
-        self.0.borrow().iter().any(|known| **known == *id)
+        self.made.borrow().iter().any(|known| **known == *id)
     }
 
     fn all(&self) -> Vec<Box<str>> {
-        self.0.borrow().iter().cloned().collect()
+        self.made.borrow().iter().cloned().collect()
     }
 
     fn forget(&self, id: &str) {
-        self.0.borrow_mut().retain(|known| **known != *id);
+        self.made.borrow_mut().retain(|known| **known != *id);
     }
 }
 
 /// Whether a session is offered tasks: its client says that it knows them, and a server has some.
 pub(crate) fn are_offered(session: &Session, view: &View) -> bool {
     session.version() == ProtocolVersion::V2025_11_25 && session.features().has("tasks", None) && view.runs_tasks()
+}
+
+/// Whether a session may ask about tasks: it is offered some, or was when it began.
+pub(crate) fn may_be_asked_about(session: &Session, view: &View) -> bool {
+    session.tasks.offered.get() || are_offered(session, view)
 }
 
 /// What such a session is told, among the capabilities.
@@ -65,11 +88,18 @@ pub(crate) fn may_run(exchange: &Exchange, server: &ServerName) -> bool {
     exchange.caller.session().is_some_and(|session| are_offered(session, &view)) && view.runs_tasks_of(server)
 }
 
-/// Takes note of a task that a call came to.
-pub(crate) fn remember(session: &Session, result: &Bytes) {
-    let Ok(result) = RawObject::from_slice(result) else { return };
-    if let Some(id) = result.get_object("task").and_then(|task| task.get_string("taskId").map(|id| id.into_owned())) {
-        session.tasks.add(&id);
+/// Takes note of a task that a call came to. An error for one whose id is too long to be kept.
+pub(crate) fn remember(session: &Session, server: &ServerName, result: &Bytes) -> Result<(), ErrorObject> {
+    match made(result) {
+        Some(id) if id.len() > MAX_ID => {
+            let message = format!("server `{server}` made a task whose id is longer than {MAX_ID} bytes");
+            Err(ErrorObject::new(ErrorCode::INTERNAL_ERROR, message))
+        }
+        Some(id) => {
+            session.tasks.add(&id);
+            Ok(())
+        }
+        None => Ok(()),
     }
 }
 
@@ -101,6 +131,12 @@ pub(crate) fn changed(gateway: &Gateway, server: &ServerName, params: &Bytes, on
     }
 }
 
+/// The id of the task that a call came to.
+fn made(result: &[u8]) -> Option<String> {
+    let task = RawObject::from_slice(result).ok()?.get_object("task")?;
+    task.get_string("taskId").map(|id| id.into_owned())
+}
+
 /// Answers a request about tasks. `None`: the client cancelled it.
 pub(crate) async fn answer(
     exchange: &Exchange,
@@ -126,28 +162,70 @@ pub(crate) fn no_such_task(id: &str) -> ErrorObject {
 /// All tasks of the session that their servers still know.
 async fn list(exchange: &Exchange, session: &Session) -> Reply {
     let ids = session.tasks.all();
-    let asked = ids.iter().map(async |id| {
+    let ask = async |id: &str| {
         let id = json_string(id);
         let mut params = RawObject::default();
         params.set("taskId", &id);
         call::task(exchange, method::TASKS_GET, params).await
-    });
-    let mut tasks = Vec::new();
-    for (id, reply) in ids.iter().zip(join_all(asked).await) {
-        match reply {
-            Some(Reply::Result(task)) => tasks.push(String::from_utf8_lossy(&task).into_owned()),
-            Some(error @ Reply::Error(_)) if error.code() == Some(ErrorCode::INVALID_PARAMS) => {
-                session.tasks.forget(id)
+    };
+    let mut tasks = List::new();
+    // The latest first: those are asked for where there is no room for all.
+    for ids in ids.rchunks(ASKED_AT_ONCE) {
+        let replies = join_all(ids.iter().map(|id| ask(id))).await;
+        for (id, reply) in ids.iter().zip(replies).rev() {
+            match reply {
+                Some(Reply::Result(task)) => tasks.add(&task),
+                Some(error @ Reply::Error(_)) if error.code() == Some(ErrorCode::INVALID_PARAMS) => {
+                    session.tasks.forget(id);
+                }
+                Some(Reply::Error(_)) | None => {}
             }
-            Some(Reply::Error(_)) | None => {}
+        }
+        if tasks.is_full() || exchange.is_cancelled() {
+            break;
         }
     }
-    Reply::Result(format!("{{\"tasks\":[{}]}}", tasks.join(",")).into())
+    tasks.finish()
+}
+
+/// The result of a list request under construction.
+struct List(Vec<u8>);
+
+impl List {
+    fn new() -> Self {
+        Self(b"{\"tasks\":[".to_vec())
+    }
+
+    fn is_full(&self) -> bool {
+        self.0.len() >= MAX_LIST
+    }
+
+    fn add(&mut self, task: &[u8]) {
+        if self.is_full() {
+            return;
+        }
+        if self.0.last() != Some(&b'[') {
+            self.0.push(b',');
+        }
+        self.0.extend_from_slice(task);
+    }
+
+    fn finish(mut self) -> Reply {
+        self.0.extend_from_slice(b"]}");
+        Reply::Result(self.0.into())
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
+    use crate::gateway::{
+        client::Client,
+        scope::Scope,
+        session::{Identity, Life},
+    };
 
     #[test]
     fn a_session_remembers_its_latest_tasks() {
@@ -158,5 +236,49 @@ mod tests {
         assert!(!tasks.has("0") && tasks.has("1") && tasks.has("256"));
         tasks.forget("1");
         assert_eq!((tasks.has("1"), tasks.all().len()), (false, MAX_TASKS - 1));
+    }
+
+    #[test]
+    fn the_list_of_tasks_ends_where_it_is_long_enough() {
+        let mut list = List::new();
+        list.add(b"{}");
+        list.add(&vec![b' '; MAX_LIST]);
+        assert!(list.is_full());
+        let length = list.0.len();
+        list.add(b"{}");
+        assert_eq!(list.0.len(), length);
+        let mut short = List::new();
+        short.add(b"1");
+        short.add(b"2");
+        assert!(matches!(short.finish(), Reply::Result(text) if text == r#"{"tasks":[1,2]}"#));
+    }
+
+    fn session() -> Session {
+        let identity = Identity {
+            id: "s".into(),
+            key: SessionKey([1; 16]),
+            scope: Scope::All,
+            principal: None,
+            client: Client::default(),
+            life: Life::Durable,
+        };
+        Session::new(identity, ProtocolVersion::V2025_11_25, Instant::now())
+    }
+
+    #[test]
+    fn a_task_whose_id_is_too_long_is_an_error_and_not_kept() {
+        let (session, server) = (session(), ServerName::try_from("a").expect("a name"));
+        let made = |length| Bytes::from(format!(r#"{{"task":{{"taskId":"{}"}}}}"#, "x".repeat(length)));
+        assert!(remember(&session, &server, &made(MAX_ID)).is_ok());
+        assert!(remember(&session, &server, &made(MAX_ID + 1)).is_err());
+        assert_eq!(session.tasks.all().len(), 1);
+    }
+
+    #[test]
+    fn a_session_that_was_offered_tasks_may_ask_about_them_while_no_server_shows_any() {
+        let (session, nothing) = (session(), View::build(Naming::Qualified, &[]));
+        assert!(!may_be_asked_about(&session, &nothing));
+        session.tasks.set_offered(true);
+        assert!(may_be_asked_about(&session, &nothing));
     }
 }
