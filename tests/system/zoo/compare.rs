@@ -126,10 +126,13 @@ fn items(mut answer: Value, member: &str, dir: &Path) -> Vec<Value> {
     items.into_iter().map(complete).collect()
 }
 
-/// A value without the name of the directory that the server works in, which differs.
+/// A value without the name of the directory that the server works in, which differs; some write it in small letters.
 fn placeless(value: Value, dir: &Path) -> Value {
     match value {
-        Value::String(text) => json!(text.replace(&dir.display().to_string(), "<dir>")),
+        Value::String(text) => {
+            let dir = dir.display().to_string();
+            json!(text.replace(&dir, "<dir>").replace(&dir.to_lowercase(), "<dir>"))
+        }
         Value::Array(items) => items.into_iter().map(|item| placeless(item, dir)).collect(),
         Value::Object(members) => members.into_iter().map(|(name, value)| (name, placeless(value, dir))).collect(),
         other => other,
