@@ -37,7 +37,7 @@ pub(super) enum Next {
     Initialize,
     /// The server speaks this.
     Speaks(ServerEra),
-    /// This process is of no use any more: end it and go on with another ([`Probe::begin_again`]).
+    /// This process is of no use any more: end it and go on with another (`Probe::begin_again`).
     StartAgain,
     /// It cannot be spoken to.
     Failed(String),
