@@ -1,7 +1,9 @@
 //! Package runners: `npx`, `uvx` and their like install what they start, at the first start and into caches that all their
 //! starts share. While they do, the start timeout waits (`progress.rs`, `watch.rs`); two installations never write into one entry
-//! of `npx`'s cache (`turn.rs`), and an entry that an interrupted one left broken is removed once (`entry.rs`).
+//! of `npx`'s cache (`turn.rs`), and an entry that an interrupted one left broken is removed once
+//! (`entry.rs`, known by what `complaint.rs` reads).
 
+mod complaint;
 mod entry;
 mod npx;
 mod progress;

@@ -22,6 +22,18 @@ pub(super) fn entry_name(program: &str, arguments: &[&str]) -> Option<String> {
     Some(digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect())
 }
 
+/// The names of the packages that come from a registry, without their versions.
+pub(super) fn package_names<'a>(program: &str, arguments: &[&'a str]) -> Vec<&'a str> {
+    let packages = packages(program, arguments).unwrap_or_default();
+    let names = packages.into_iter().map(|package| match package.rfind('@') {
+        Some(at) if at > 0 => &package[..at],
+        _ => package,
+    });
+    names
+        .filter(|name| !name.contains("..") && !name.contains(':') && (name.starts_with('@') || !name.contains('/')))
+        .collect()
+}
+
 /// What is to be installed, in the order of the digest.
 fn packages<'a>(program: &str, arguments: &[&'a str]) -> Option<Vec<&'a str>> {
     let mut words = arguments.iter().copied();
