@@ -2,6 +2,7 @@
 
 use std::{borrow::Cow, time::Duration};
 
+use mcproxy_ipc::is_unprintable;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// Two units at most: `42s`, `3m 5s`, `2h 10m`, `5d 3h`.
@@ -27,15 +28,10 @@ pub(crate) fn bytes(n: u64) -> String {
     }
 }
 
-/// Whether a terminal shows this character as one, in its place, and does nothing else because of it.
+/// Whether a terminal shows this character as one, in its place, and does nothing else because of it. The two joiners are parts
+/// of words and emoji, and move nothing.
 fn is_harmless(c: char) -> bool {
-    match c {
-        '\n' | '\t' => true,
-        // Line and paragraph separators; marks that turn the direction of what follows, so that a text reads as another
-        // one (Unicode UAX #9); characters that are not seen at all and carry text that only programs read.
-        '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}' => false,
-        c => !c.is_control(),
-    }
+    matches!(c, '\n' | '\t' | '\u{200c}' | '\u{200d}') || !is_unprintable(c)
 }
 
 /// Text of others made safe for a terminal: colour sequences are left out, other characters that a terminal obeys
@@ -182,7 +178,8 @@ mod tests {
 
     #[test]
     fn text_cannot_be_made_to_read_as_another() {
-        assert_eq!(printable("a\u{202e}b\u{2066}c\u{2069}\u{200e}"), "a\u{fffd}b\u{fffd}c\u{fffd}\u{200e}");
+        assert_eq!(printable("a\u{202e}b\u{2066}c\u{2069}\u{200e}"), "a\u{fffd}b\u{fffd}c\u{fffd}\u{fffd}");
+        assert_eq!(printable("a\u{200b}b\u{2060}c\u{2065}\u{61c}"), "a\u{fffd}b\u{fffd}c\u{fffd}\u{fffd}");
         assert_eq!(printable("a\u{e0041}b"), "a\u{fffd}b", "text that is not seen");
         assert_eq!(printable("👩‍👩‍👧 می‌خواهم"), "👩‍👩‍👧 می‌خواهم", "joiners are part of words and emoji");
     }

@@ -1,6 +1,7 @@
 //! Lines out of a byte stream that arrives in pieces of any size.
 
 use bytes::{Buf, Bytes, BytesMut};
+use mcproxy_ipc::is_unprintable;
 use memchr::memchr;
 
 /// What one read asks for when nothing large is under way; an idle worker holds no more than this.
@@ -160,12 +161,12 @@ fn strip(mut line: Bytes) -> Option<Line> {
     (!line.is_empty()).then_some(Line::Text(line))
 }
 
-/// Foreign bytes for a log: capped, and without characters that a terminal would obey.
+/// Foreign bytes for a log: capped, and without characters that a terminal would obey or hide.
 pub(crate) fn printable(bytes: &[u8], max: usize) -> String {
     let text = String::from_utf8_lossy(&bytes[..bytes.len().min(max)]);
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
-        if c.is_control() && c != '\t' { out.extend(c.escape_default()) } else { out.push(c) }
+        if is_unprintable(c) && c != '\t' { out.extend(c.escape_default()) } else { out.push(c) }
     }
     if bytes.len() > max {
         out.push('…');
@@ -257,6 +258,7 @@ mod tests {
     #[test]
     fn control_characters_do_not_reach_a_terminal() {
         assert_eq!(printable(b"a\x1b[31m\x00b", 64), "a\\u{1b}[31m\\u{0}b");
+        assert_eq!(printable("a\u{202e}b\u{200f}".as_bytes(), 64), "a\\u{202e}b\\u{200f}");
         assert_eq!(printable(b"abcdef", 3), "abc…");
     }
 }

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use mcproxy_ipc::is_unprintable;
+
 /// How many problems are worth reading at once; the rest are counted.
 pub(crate) const MAX_KEPT: usize = 100;
 
@@ -142,8 +144,7 @@ pub(crate) fn printable(text: &str) -> String {
 
 /// Control characters and the marks that reorder or hide text are shown by their code.
 fn escape(c: char) -> Vec<char> {
-    let hides = matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
-    if c.is_control() || hides { c.escape_default().collect() } else { vec![c] }
+    if is_unprintable(c) { c.escape_default().collect() } else { vec![c] }
 }
 
 #[cfg(test)]

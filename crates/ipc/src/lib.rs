@@ -36,6 +36,7 @@ mod state;
 mod state_dir;
 mod status;
 mod sweep;
+mod unprintable;
 
 pub use activity::Activity;
 pub use catalogue::CatalogueKey;
@@ -62,3 +63,4 @@ pub use status::{
     RunningInstances, ServerDescription, ServerStatus, StartStatus, StatusReport,
 };
 pub use sweep::{Swept, sweep};
+pub use unprintable::is_unprintable;

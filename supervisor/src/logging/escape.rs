@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use mcproxy_ipc::is_unprintable;
+
 /// Control characters, and the marks that reorder or hide text, as escapes; line breaks and tabs stay.
 pub(crate) fn printable(text: &str) -> Cow<'_, str> {
     escape(text, |c| c == '\n' || c == '\t')
@@ -13,7 +15,7 @@ pub(crate) fn one_line(text: &str) -> Cow<'_, str> {
 }
 
 fn escape(text: &str, keep: impl Fn(char) -> bool) -> Cow<'_, str> {
-    let harmful = |c: char| !keep(c) && (c.is_control() || hides(c));
+    let harmful = |c: char| !keep(c) && is_unprintable(c);
     if !text.contains(harmful) {
         return Cow::Borrowed(text);
     }
@@ -22,10 +24,6 @@ fn escape(text: &str, keep: impl Fn(char) -> bool) -> Cow<'_, str> {
         if harmful(c) { out.extend(c.escape_default()) } else { out.push(c) }
     }
     Cow::Owned(out)
-}
-
-fn hides(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
 #[cfg(test)]
