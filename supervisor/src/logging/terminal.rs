@@ -1,7 +1,8 @@
 //! Standard output that is a terminal. While everything starts, a person is shown one line for each server instead of records
-//! that wrap; those lines come as records too, so that all that is written goes through one queue and nobody waits for it.
+//! that wrap, and warnings as lines of the same kind; those lines come as records too, so that all that is written goes through one queue and nobody waits for it.
 
 use std::{
+    fmt::{self, Write as _},
     io::Write,
     sync::{
         Arc,
@@ -9,14 +10,16 @@ use std::{
     },
 };
 
-use slog::{Drain, Level, Logger, OwnedKVList, Record};
+use slog::{Drain, KV, Key, Level, Logger, OwnedKVList, Record, Serializer};
+
+use super::escape::one_line;
 
 /// The tag of a line that is written as it is.
 const PLAIN: &str = "plain";
 /// The tag of the last of them: records are written again behind it.
 const LAST: &str = "last";
 
-/// Whether records are held back for a while; errors never are.
+/// Whether records are held back for a while; errors never are, and warnings become plain lines.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Quiet(Arc<AtomicBool>);
 
@@ -62,8 +65,38 @@ where
             let _ = writeln!(&self.out, "{}", record.msg());
             return Ok(());
         }
-        let held_back = self.quiet.0.load(Ordering::Relaxed) && !record.level().is_at_least(Level::Error);
-        if held_back { Ok(()) } else { self.inner.log(record, values) }
+        if !self.quiet.0.load(Ordering::Relaxed) || record.level().is_at_least(Level::Error) {
+            return self.inner.log(record, values);
+        }
+        if record.level() == Level::Warning {
+            let _ = writeln!(&self.out, "{}", warning(record, values));
+        }
+        Ok(())
+    }
+}
+
+/// A warning without level, time and what only says where it comes from.
+fn warning(record: &Record<'_>, values: &OwnedKVList) -> String {
+    let mut facts = Facts(Vec::new());
+    // A value that cannot be written is left out, and so are those behind it.
+    let _ = record.kv().serialize(record, &mut facts);
+    let _ = values.serialize(record, &mut facts);
+    let mut line = format!("warning: {}", record.msg());
+    // slog tells the last ones first.
+    for (place, (key, value)) in facts.0.iter().rev().enumerate() {
+        let _ = write!(line, "{}{key}: {value}", if place == 0 { " – " } else { ", " });
+    }
+    one_line(&line).into_owned()
+}
+
+struct Facts(Vec<(Key, String)>);
+
+impl Serializer for Facts {
+    fn emit_arguments(&mut self, key: Key, value: &fmt::Arguments<'_>) -> slog::Result {
+        if key != "generation" {
+            self.0.push((key, value.to_string()));
+        }
+        Ok(())
     }
 }
 
@@ -71,7 +104,7 @@ where
 mod tests {
     use std::{fs::File, io::Read, sync::Mutex};
 
-    use slog::{error, info, o};
+    use slog::{error, info, o, warn};
 
     use super::*;
 
@@ -85,14 +118,16 @@ mod tests {
         quiet.set(true);
         say(&log, "everything  ready");
         info!(log, "held back");
+        warn!(log, "key is not known"; "key" => "x\u{1b}", "line" => 3);
         error!(log, "never held back");
         say_last(&log, "that is all");
         info!(log, "shown");
         let mut text = String::new();
         file.read_to_string(&mut text).expect("read");
         let lines: Vec<&str> = text.lines().collect();
-        assert_eq!(lines.len(), 4, "{text}");
+        assert_eq!(lines.len(), 5, "{text}");
         assert_eq!(lines[0], "everything  ready");
-        assert!(lines[1].contains("never held back") && lines[3].contains("shown"), "{text}");
+        assert_eq!(lines[1], "warning: key is not known – k: 1, key: x\\u{1b}, line: 3");
+        assert!(lines[2].contains("never held back") && lines[4].contains("shown"), "{text}");
     }
 }
