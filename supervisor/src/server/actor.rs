@@ -18,6 +18,7 @@ use super::{
     crew::Crew,
     history::History,
     offer::Offer,
+    pace::Pace,
     plan,
     slot::Slot,
     snapshot::{Snapshot, snapshot_of},
@@ -50,6 +51,7 @@ struct Actor {
     /// A broken entry of a package cache was removed for it, and it has not been ready since.
     cache_cleared: bool,
     snapshot: watch::Sender<Snapshot>,
+    pace: Pace,
     leaving: bool,
 }
 
@@ -74,6 +76,7 @@ pub(crate) fn spawn(config: ServerConfig, before: Before, context: &Context, tas
         history,
         cache_cleared: false,
         snapshot,
+        pace: Pace::default(),
         leaving: false,
     };
     tasks.spawn(actor.run(queue, before.task));
@@ -104,6 +107,7 @@ impl Actor {
                     }
                 },
                 () = sleep_until(look) => self.look_at_start(),
+                () = sleep_until(self.pace.due()) => self.publish(),
                 (generation, news) = self.crew.next() => self.news(generation, news).await,
                 () = sleep_until(self.lifecycle.deadline()) => self.step(Event::Tick),
             }
@@ -211,7 +215,8 @@ impl Actor {
             }
             WorkerToSupervisor::Installing => {
                 worker.installing = Some(Instant::now());
-                self.step(Event::Installing(generation));
+                self.react(Event::Installing(generation));
+                self.publish_soon();
             }
             WorkerToSupervisor::CacheCleared => self.cache_cleared = true,
             WorkerToSupervisor::Log(record) => {
@@ -222,7 +227,7 @@ impl Actor {
                 let log = self.log_of(generation);
                 self.history.record(&log, &record);
                 if starts {
-                    self.publish();
+                    self.publish_soon();
                 }
             }
             WorkerToSupervisor::Counts(counts) => {
@@ -277,6 +282,11 @@ impl Actor {
     }
 
     fn step(&mut self, event: Event) {
+        self.react(event);
+        self.publish();
+    }
+
+    fn react(&mut self, event: Event) {
         let actions = self.lifecycle.step(event, Instant::now());
         for action in actions {
             self.act(action);
@@ -284,7 +294,6 @@ impl Actor {
         if !self.lifecycle.needs_slot() {
             self.slot = Slot::None;
         }
-        self.publish();
     }
 
     /// Gives the place back when the heavy part of the start is over.
@@ -399,7 +408,15 @@ impl Actor {
         self.history.moved(LifecycleEvent { at_ms: now_ms(), generation, from, to, reason: cut(told, MAX_REASON) });
     }
 
+    /// For what changes no route, and comes up to hundreds of times a second.
+    fn publish_soon(&mut self) {
+        if self.pace.may_tell(Instant::now()) {
+            self.publish();
+        }
+    }
+
     fn publish(&mut self) {
+        self.pace.told(Instant::now());
         let (config, context) = (&self.config, &self.context);
         let new = snapshot_of(config, &self.lifecycle, self.since, &self.crew, &self.offer, &self.history, context);
         let rerouted = self.snapshot.borrow().route != new.route;

@@ -4,6 +4,7 @@ mod actor;
 mod crew;
 mod history;
 mod offer;
+mod pace;
 mod slot;
 mod snapshot;
 mod telling;

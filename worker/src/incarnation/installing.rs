@@ -1,7 +1,10 @@
 //! What a run does about package runners: it waits for its turn to install, gives an installation that goes on more time, and
 //! starts once more from a cache without the entry that was broken.
 
-use std::{path::PathBuf, time::Instant};
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 use mcproxy_ipc::{EndReason, WorkerSpec, control::WorkerToSupervisor};
 use slog::{Logger, info, warn};
@@ -16,6 +19,9 @@ use crate::{
     stderr,
 };
 
+/// How often the supervisor is told that the wait goes on.
+const SAY_AGAIN: Duration = Duration::from_secs(1);
+
 /// Waits until no other start installs the same package, or until then. An error: the run is to end before it has begun.
 pub(super) async fn turn(
     spec: &WorkerSpec,
@@ -25,17 +31,20 @@ pub(super) async fn turn(
     log: &Logger,
 ) -> Result<Option<Turn>, EndReason> {
     let variable = variables(spec);
-    let mut said = false;
+    let mut said: Option<Instant> = None;
     loop {
         let again = match Turn::look(&spec.launch, &variable, until, Instant::now()) {
             Waited::Over(turn) => return Ok(turn),
             Waited::Again(again) => again,
         };
-        if !std::mem::replace(&mut said, true) {
+        if said.is_none() {
             info!(log, "another start installs the same package; this one follows it");
         }
-        // Where the reports of a second are not read, one more is no matter.
-        let _ = reports.try_send(WorkerToSupervisor::Installing);
+        if said.is_none_or(|said| said.elapsed() >= SAY_AGAIN) {
+            said = Some(Instant::now());
+            // Where the reports of a second are not read, one more is no matter.
+            let _ = reports.try_send(WorkerToSupervisor::Installing);
+        }
         tokio::select! {
             () = sleep(again) => {}
             order = orders.recv() => match order {
