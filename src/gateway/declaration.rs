@@ -45,7 +45,8 @@ impl Declaration {
     }
 }
 
-/// The members that are objects. Tasks are left out: a server that hears of them hands out work that MCProxy does not carry.
+/// The members that are objects. Tasks are left out: a server that hears of them makes its
+/// requests as tasks, which MCProxy does not carry to clients.
 fn capabilities(object: &RawObject<'_>) -> String {
     let mut members = Members::default();
     for (key, value) in object.iter().filter(|(key, _)| *key != "tasks") {

@@ -105,6 +105,11 @@ pub(crate) fn start_limits(start_timeout: Duration, now: Instant) -> (Instant, I
     (now + start_timeout + START_MARGIN, now + start_timeout.max(INSTALL_LIMIT) + START_MARGIN)
 }
 
+/// Until when a start may go on that installs, and by this may go on longer, but never beyond `latest`.
+pub(crate) fn extended(deadline: Instant, latest: Instant, start_timeout: Duration, now: Instant) -> Instant {
+    deadline.max(start_limits(start_timeout, now).0).min(latest)
+}
+
 /// What the machine needs to know of the configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Plan {

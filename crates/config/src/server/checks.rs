@@ -67,7 +67,6 @@ impl Checks<'_> {
         let times = [
             ("timeout", Some(settings.timeout), settings.timeout > settings.max_timeout),
             ("maxTimeout", Some(settings.max_timeout), suspect(settings.max_timeout)),
-            ("startTimeout", Some(settings.start_timeout), false),
             ("idleTimeout", settings.idle_timeout, settings.idle_timeout.is_some_and(suspect)),
             ("inputTimeout", Some(settings.input_timeout), suspect(settings.input_timeout)),
         ];

@@ -5,7 +5,10 @@ use std::time::{Duration, Instant};
 use mcproxy_ipc::EndReason;
 
 use super::{Action, Lifecycle, State};
-use crate::{lifecycle::start_limits, start_queue::StartRank};
+use crate::{
+    lifecycle::{extended, start_limits},
+    start_queue::StartRank,
+};
 
 impl Lifecycle {
     pub(super) fn slot_granted(&mut self, now: Instant, out: &mut Vec<Action>) {
@@ -64,7 +67,7 @@ impl Lifecycle {
 
     pub(super) fn installing(&mut self, now: Instant) {
         if let State::Starting { deadline, latest } = &mut self.state {
-            *deadline = (*deadline).max(start_limits(self.plan.start_timeout, now).0).min(*latest);
+            *deadline = extended(*deadline, *latest, self.plan.start_timeout, now);
         }
     }
 

@@ -8,7 +8,7 @@ use mcproxy_ipc::{EndReason, Generation};
 
 use super::{Action, Event, Lifecycle, State, Wanted, Why};
 use crate::{
-    lifecycle::{Change, EXIT_LIMIT, KILL_AGAIN, STOP_LIMIT, start_limits},
+    lifecycle::{Change, EXIT_LIMIT, KILL_AGAIN, STOP_LIMIT, extended, start_limits},
     start_queue::StartRank,
 };
 
@@ -254,7 +254,7 @@ impl Lifecycle {
 
     fn successor_installs(&mut self, now: Instant) -> bool {
         if let Some(Successor::Starting { deadline, latest, .. }) = &mut self.swap.successor {
-            *deadline = (*deadline).max(start_limits(self.plan.start_timeout, now).0).min(*latest);
+            *deadline = extended(*deadline, *latest, self.plan.start_timeout, now);
         }
         true
     }
