@@ -14,8 +14,10 @@ pub(crate) fn target(data: &[u8]) {
     let counted: u32 = pieces.chunks_mut(usize::from(choice).max(1)).map(|piece| again.take(piece)).sum();
     assert_eq!((heads, framing.is_in_head()), (counted, again.is_in_head()));
     assert_eq!(whole, pieces);
-    // No more is changed than the last letter of a word.
+    // No more is changed than the last letter of that option, and the first of that field's value.
     for (at, (old, new)) in data.iter().zip(&whole).enumerate().filter(|(_, (old, new))| old != new) {
-        assert!(*new == b'-' && data[..=at].to_ascii_lowercase().ends_with(b"upgrade"), "{old} became {new}");
+        let option = data[..=at].to_ascii_lowercase().ends_with(b"upgrade");
+        let value = data[..at].to_ascii_lowercase().trim_ascii_end().ends_with(b"upgrade:");
+        assert!(*new == b'-' && (option || value), "{old} became {new}");
     }
 }
