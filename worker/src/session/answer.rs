@@ -53,7 +53,6 @@ pub(super) fn mended(params: &RawValue) -> Result<Option<Box<RawValue>>, String>
 /// `_meta` that is no object, and those of its members that clients read wherever it stands, make a whole message
 /// unreadable (TypeScript SDK 1.x).
 fn with_readable_meta(result: Bytes) -> Bytes {
-    const RELATED_TASK: &str = "io.modelcontextprotocol/related-task";
     static META: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(br#""_meta""#));
     if META.find(&result).is_none() {
         return result;
@@ -66,7 +65,7 @@ fn with_readable_meta(result: Bytes) -> Bytes {
     };
     let token = |raw: &RawValue| raw.get().starts_with('"') || raw.get().parse::<i64>().is_ok();
     let task = |raw: &RawValue| RawObject::from_raw(raw).is_ok_and(|task| task.get_string("taskId").is_some());
-    let wrong = [(meta::PROGRESS_TOKEN, token as fn(&RawValue) -> bool), (RELATED_TASK, task)];
+    let wrong = [(meta::PROGRESS_TOKEN, token as fn(&RawValue) -> bool), (meta::RELATED_TASK, task)];
     let wrong: Vec<&str> = wrong
         .iter()
         .filter(|(key, fits)| members.get(key).is_some_and(|raw| !fits(raw)))

@@ -176,7 +176,7 @@ pub(crate) struct Candidate<'c> {
     addressee: &'c Addressee,
 }
 
-/// A server's request carries no link to a call. (The metadata of a task would be one, but no call is made as a task.)
+/// A server's request carries no link to a call. (The metadata of a task would be one, but it is not looked at.)
 ///
 /// Who waits for an answer asks nothing in general, so a request belongs to the only call that runs, and calls that wait are
 /// no reason to doubt it, provided that an error would reach the same person: of one that waits for somebody else, it might
