@@ -47,9 +47,15 @@ impl Url {
         Self { address: self.address, path: path.to_owned() }
     }
 
-    /// What a `Location` or `endpoint` of this server means.
+    /// What a `Location` or `endpoint` of this server means (RFC 3986 §5.2, without dot segments).
     pub(crate) fn join(&self, reference: &str) -> Result<Self, String> {
-        if reference.starts_with('/') { Ok(self.with_path(reference)) } else { reference.parse() }
+        let path = self.path.split('?').next().unwrap_or_default();
+        match reference.chars().next() {
+            Some('/') => Ok(self.with_path(reference)),
+            Some('?') => Ok(self.with_path(&format!("{path}{reference}"))),
+            _ if reference.contains("://") => reference.parse(),
+            _ => Ok(self.with_path(&format!("{}{reference}", &path[..path.rfind('/').map_or(0, |at| at + 1)]))),
+        }
     }
 }
 
@@ -130,6 +136,8 @@ mod tests {
         assert_eq!((url.address.port(), url.path.as_str()), (80, "/a/b?c"));
         assert_eq!("http://[::1]:8080".parse::<Url>().expect("a URL").path, "/");
         assert_eq!(url.join("/mcp/").expect("a path").path, "/mcp/");
+        assert_eq!(url.join("?d=1").expect("a query").path, "/a/b?d=1");
+        assert_eq!(url.join("m?d=1").expect("a neighbour").path, "/a/m?d=1");
         assert_eq!(url.join("http://127.0.0.1:81/x").expect("a URL").address.port(), 81);
         assert!("https://example.com/".parse::<Url>().is_err());
     }

@@ -23,6 +23,9 @@ pub(crate) enum Command {
         /// Sessions at once, each with one call in flight
         #[arg(long, value_name = "N", default_value_t = 1)]
         clients: u64,
+        /// Clients take turns at so many servers, whose number stands for `{}` in --prefix (Streamable HTTP with sessions only)
+        #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+        servers: u64,
         #[command(flatten)]
         until: UntilFlags,
         /// Calls before the measurement
@@ -67,6 +70,8 @@ pub(crate) enum Command {
     Port,
     /// Make Markdown of the lines that `run` collected
     Table { results: PathBuf },
+    /// Make Markdown of the lines that `compare` collected
+    Compare { results: PathBuf },
 }
 
 /// Whom to call, and what.

@@ -35,6 +35,8 @@ pub(crate) struct Load {
     pub(crate) target: Target,
     pub(crate) job: Job,
     pub(crate) clients: u64,
+    /// The clients take turns at so many servers, whose number stands for `{}` in the name of the tool.
+    pub(crate) servers: u64,
     pub(crate) warm_up: Duration,
     pub(crate) until: Until,
     pub(crate) watch: Watch,
@@ -93,14 +95,14 @@ impl Load {
         for number in 0..self.clients {
             clients.push(Client::open(&self.target, number).await?);
         }
-        let (clients, _) = phase(clients, &self.job, Until::After(self.warm_up)).await;
+        let (clients, _) = self.phase(clients, Until::After(self.warm_up)).await;
         if clients.is_empty() {
             return Err(LoadError::NoClients);
         }
         let own = std::process::id();
         let (before, own_before) = (self.watch.read()?, process::cpu_ns(own)?);
         let start = Instant::now();
-        let (clients, tally) = phase(clients, &self.job, self.until).await;
+        let (clients, tally) = self.phase(clients, self.until).await;
         let elapsed = start.elapsed();
         let (after, own_after) = (self.watch.read()?, process::cpu_ns(own)?);
         for client in clients {
@@ -108,6 +110,26 @@ impl Load {
         }
         let spent = (!self.watch.is_empty()).then(|| before.until(&after));
         Ok(self.report(tally, elapsed, spent, own_after - own_before))
+    }
+
+    async fn phase(&self, clients: Vec<Client>, until: Until) -> (Vec<Client>, Tally) {
+        let count = clients.len() as u64;
+        let start = Instant::now();
+        let mut running = JoinSet::new();
+        for (index, client) in (0u64..).zip(clients) {
+            let (end, calls) = match until {
+                Until::After(time) => (Some(start + time), u64::MAX),
+                Until::Calls(all) => (None, all / count + u64::from(index < all % count)),
+            };
+            running.spawn(repeat(client, self.job.at(index % self.servers), end, calls));
+        }
+        let (mut clients, mut tally) = (Vec::new(), Tally::new());
+        while let Some(done) = running.join_next().await {
+            let (client, part) = done.expect("a client does not panic");
+            tally.add(part);
+            clients.extend(client);
+        }
+        (clients, tally)
     }
 
     fn report(&self, tally: Tally, elapsed: Duration, spent: Option<Spent>, own_ns: u64) -> Report {
@@ -145,26 +167,6 @@ pub(crate) enum LoadError {
     NoClients,
     #[error("cannot read /proc")]
     Proc(#[from] io::Error),
-}
-
-async fn phase(clients: Vec<Client>, job: &Job, until: Until) -> (Vec<Client>, Tally) {
-    let count = clients.len() as u64;
-    let start = Instant::now();
-    let mut running = JoinSet::new();
-    for (index, client) in (0u64..).zip(clients) {
-        let (end, calls) = match until {
-            Until::After(time) => (Some(start + time), u64::MAX),
-            Until::Calls(all) => (None, all / count + u64::from(index < all % count)),
-        };
-        running.spawn(repeat(client, job.clone(), end, calls));
-    }
-    let (mut clients, mut tally) = (Vec::new(), Tally::new());
-    while let Some(done) = running.join_next().await {
-        let (client, part) = done.expect("a client does not panic");
-        tally.add(part);
-        clients.extend(client);
-    }
-    (clients, tally)
 }
 
 /// Gives the client back unless it gave up.

@@ -5,6 +5,7 @@ mod cells;
 mod channel;
 mod client;
 mod codec;
+mod compare;
 mod connection;
 mod cost;
 mod events;
@@ -45,7 +46,7 @@ fn main() -> anyhow::Result<()> {
 async fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::HttpEcho { .. } => unreachable!("served above"),
-        Command::Load { aim, clients, until, warm_up_ms, watch } => {
+        Command::Load { aim, clients, servers, until, warm_up_ms, watch } => {
             let target = aim.target().await?;
             let mut watch = watch.watch();
             watch.trees.extend(aim.stdio_pid(&target));
@@ -53,6 +54,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
                 target,
                 job: aim.job(),
                 clients,
+                servers,
                 warm_up: Duration::from_millis(warm_up_ms),
                 until: until.until(),
                 watch,
@@ -73,11 +75,8 @@ async fn run(command: Command) -> anyhow::Result<()> {
         }
         Command::Processes { tree } => print(&footprint::take(&tree)?),
         Command::Port => print(&std::net::TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port()),
-        Command::Table { results } => {
-            let text =
-                std::fs::read_to_string(&results).with_context(|| format!("cannot read {}", results.display()))?;
-            write(&table::render(&table::parse(&text)?))
-        }
+        Command::Table { results } => write(&table::render(&table::read(&results)?)),
+        Command::Compare { results } => write(&compare::render(&table::read(&results)?)),
     }
 }
 

@@ -114,6 +114,16 @@ pub(crate) fn negotiated(answer: &[u8]) -> Option<String> {
 }
 
 impl Job {
+    /// The same at one of several servers.
+    pub(crate) fn at(&self, server: u64) -> Self {
+        let named = |tool: &str| tool.replace("{}", &server.to_string());
+        match self {
+            Self::Echo { tool, bytes } => Self::Echo { tool: named(tool), bytes: *bytes },
+            Self::Sized { tool, bytes } => Self::Sized { tool: named(tool), bytes: *bytes },
+            Self::List { .. } => self.clone(),
+        }
+    }
+
     /// The header lines by which a client of 2026-07-28 repeats what the body says.
     pub(crate) fn headers(&self) -> String {
         let version = format!("MCP-Protocol-Version: {STATELESS}\r\n");

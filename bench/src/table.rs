@@ -1,7 +1,12 @@
 //! Markdown from the lines that `run` collected: one column per target, medians of the rounds, ratios.
 
-use std::{collections::BTreeMap, fmt::Write};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write,
+    path::Path,
+};
 
+use anyhow::Context;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -28,6 +33,12 @@ pub(crate) struct Line {
 /// Reads lines of JSON.
 pub(crate) fn parse(text: &str) -> serde_json::Result<Vec<Line>> {
     text.lines().filter(|line| !line.trim().is_empty()).map(serde_json::from_str).collect()
+}
+
+/// Reads a file of them.
+pub(crate) fn read(file: &Path) -> anyhow::Result<Vec<Line>> {
+    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+    parse(&text).with_context(|| format!("cannot understand {}", file.display()))
 }
 
 #[derive(Clone, Copy)]
@@ -74,7 +85,17 @@ const ROWS: [(&str, &str, &str, Unit, Ratio); 19] = [
 /// All measurements of a run.
 pub(crate) struct Results<'a>(&'a [Line]);
 
-impl Results<'_> {
+impl<'a> Results<'a> {
+    pub(crate) fn new(lines: &'a [Line]) -> Self {
+        Self(lines)
+    }
+
+    /// What could not be measured, and why.
+    pub(crate) fn failures(&self) -> BTreeSet<String> {
+        let failed = |line: &Line| Some(format!("{}, {}: {}", line.target, line.row, line.failed.as_ref()?));
+        self.0.iter().filter_map(failed).collect()
+    }
+
     fn of<'b>(&'b self, row: &'b str, target: &'b str) -> impl Iterator<Item = &'b Line> {
         self.0.iter().filter(move |line| line.row == row && line.target == target)
     }
@@ -108,7 +129,7 @@ impl Results<'_> {
 
 /// The whole page.
 pub(crate) fn render(lines: &[Line]) -> String {
-    let results = Results(lines);
+    let results = Results::new(lines);
     let mut page = String::new();
     let mut notes = Vec::new();
     let titles = TARGETS.map(|(_, title)| title).join(" | ");
