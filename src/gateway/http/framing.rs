@@ -4,7 +4,7 @@
 //! On its way this takes from heads what asks for another protocol (RFC 9110 §7.8). A server may ignore that, and this one does;
 //! the library would end the connection after the answer, or take all that follows for the body of a WebSocket.
 
-use memchr::memchr;
+use memchr::{memchr, memchr2};
 
 /// The longest name of a field that matters here.
 const LONGEST_NAME: usize = "transfer-encoding".len();
@@ -131,10 +131,8 @@ fn head(line: Line, body: Body, bytes: &mut [u8]) -> (State, usize) {
         (Line::Empty, b'\n') => return (after_head(body), 1),
         (_, b'\n') => (Line::Empty, body),
         (Line::Empty, b'\r') => (Line::Empty, body),
-        // Most names are not even looked at.
-        (Line::Empty, b'c' | b'C' | b't' | b'T' | b'u' | b'U') => {
-            return (State::Head(Line::Name([0; LONGEST_NAME], 0), body), 0);
-        }
+        // Most names are not even looked at, and most of the others are there as a whole.
+        (Line::Empty, b'c' | b'C' | b't' | b'T' | b'u' | b'U') => return name_at(bytes, body),
         (Line::Empty, _) => (Line::Rest, body),
         (Line::Name(name, length), b':') => value_of(&name[..length], body),
         (Line::Name(_, LONGEST_NAME), _) => (Line::Rest, body),
@@ -161,6 +159,23 @@ fn head(line: Line, body: Body, bytes: &mut [u8]) -> (State, usize) {
         (Line::Rest, _) => (Line::Rest, body),
     };
     (State::Head(line, body), 1)
+}
+
+/// The state behind a name, or behind the line when it has none; within it only when it is not there as a whole.
+fn name_at(bytes: &[u8], body: Body) -> (State, usize) {
+    let mut name = [0; LONGEST_NAME];
+    let near = &bytes[..bytes.len().min(LONGEST_NAME + 1)];
+    match memchr2(b':', b'\n', near) {
+        Some(end) if bytes[end] == b':' => {
+            name[..end].copy_from_slice(&bytes[..end]);
+            name.make_ascii_lowercase();
+            let (line, body) = value_of(&name[..end], body);
+            (State::Head(line, body), end + 1)
+        }
+        Some(end) => (State::Head(Line::Empty, body), end + 1),
+        None if near.len() > LONGEST_NAME => (State::Head(Line::Rest, body), near.len()),
+        None => (State::Head(Line::Name(name, 0), body), 0),
+    }
 }
 
 /// Where the value of a field leads.
