@@ -7,7 +7,21 @@ pub const MAX_NOTE: usize = 16 * 1024;
 
 /// Which session of a client this is. It outlives the gateway's process, and is no secret: nobody gets in with it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(from = "u128", into = "u128")]
 pub struct SessionKey(pub [u8; 16]);
+
+/// On the wire it is one number, which costs less than sixteen.
+impl From<SessionKey> for u128 {
+    fn from(key: SessionKey) -> Self {
+        Self::from_le_bytes(key.0)
+    }
+}
+
+impl From<u128> for SessionKey {
+    fn from(number: u128) -> Self {
+        Self(number.to_le_bytes())
+    }
+}
 
 impl fmt::Display for SessionKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

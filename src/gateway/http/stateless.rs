@@ -6,7 +6,7 @@ use actix_web::{
     HttpRequest, HttpResponse,
     http::{
         StatusCode,
-        header::{self, ContentType, HeaderMap},
+        header::{self, ContentType, HeaderMap, HeaderName},
     },
 };
 use bytes::Bytes;
@@ -21,10 +21,13 @@ use crate::gateway::{
     request::{Incoming, Request, read_params},
     skills,
     state::Gateway,
-    stateless::{self, Listening, ParamHeaders, Stated, Visitor},
+    stateless::{self, Listening, ParamHeaders, Repeating, Stated, Visitor},
 };
 
-const VERSION: &str = "mcp-protocol-version";
+/// Which revision a request is of. Looked up with each: a name that is text would be checked and hashed each time.
+pub(super) static VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+static METHOD: HeaderName = HeaderName::from_static("mcp-method");
+static NAME: HeaderName = HeaderName::from_static("mcp-name");
 
 /// The answer to one POST, still to come. Dropping it gives the request up.
 type Pending = Pin<Box<dyn Future<Output = Answered>>>;
@@ -46,7 +49,7 @@ pub(super) fn refuse_method(request: &HttpRequest) -> Result<(), Refusal> {
 }
 
 fn names_this_version(request: &HttpRequest) -> bool {
-    let version = request.headers().get(VERSION).map(header::HeaderValue::as_bytes);
+    let version = request.headers().get(&VERSION).map(header::HeaderValue::as_bytes);
     version == Some(ProtocolVersion::V2026_07_28.as_str().as_bytes())
 }
 
@@ -58,8 +61,7 @@ pub(super) async fn post(request: &HttpRequest, place: &Place, body: &Bytes) -> 
     let named = names_this_version(request);
     match parse(body)? {
         Message::Notification { method, params } => {
-            let claimed =
-                params.and_then(|raw| RawObject::from_raw(raw).ok()).is_some_and(|params| is_claimed(&params));
+            let claimed = params.and_then(|raw| RawObject::from_raw(raw).ok()).is_some_and(|params| claims(&params));
             // There is none of the protocol that means anything here: who cancels closes the stream.
             if (named || claimed) && method::is_custom_notification(&method) {
                 let (gateway, key) = (&place.gateway, stateless::key_of(place.principal.as_deref()));
@@ -76,13 +78,14 @@ pub(super) async fn post(request: &HttpRequest, place: &Place, body: &Bytes) -> 
                 Ok(params) => params,
                 Err(error) => return Ok(named.then(|| refused(&incoming.id, error))),
             };
-            match (is_claimed(&params), named) {
+            let meta = params.get_object("_meta");
+            match (stateless::is_claimed(meta.as_ref()), named) {
                 (false, false) => Ok(None),
                 (false, true) if incoming.method == method::INITIALIZE => {
                     let message = "the Mcp-Protocol-Version header names a version that has no `initialize`";
                     Ok(Some(refused(&incoming.id, ErrorObject::new(ErrorCode::HEADER_MISMATCH, message))))
                 }
-                _ => Ok(Some(request_of(request, place, &incoming, &params).await)),
+                _ => Ok(Some(request_of(request, place, &incoming, &params, meta.as_ref()).await)),
             }
         }
     }
@@ -93,7 +96,7 @@ fn batch(body: &[u8]) -> Result<(), Refusal> {
     let text = std::str::from_utf8(body).unwrap_or_default();
     let claimed = |element: &&mcproxy_mcp::RawValue| {
         let message = RawObject::from_raw(element).ok();
-        message.and_then(|message| message.get_object("params")).is_some_and(|params| is_claimed(&params))
+        message.and_then(|message| message.get_object("params")).is_some_and(|params| claims(&params))
     };
     match RawArray::from_text(text) {
         Ok(RawArray(elements)) if elements.iter().any(claimed) => {
@@ -103,23 +106,30 @@ fn batch(body: &[u8]) -> Result<(), Refusal> {
     }
 }
 
-fn is_claimed(params: &RawObject<'_>) -> bool {
-    stateless::stated_version(params).is_some()
+fn claims(params: &RawObject<'_>) -> bool {
+    stateless::is_claimed(params.get_object("_meta").as_ref())
 }
 
-async fn request_of(request: &HttpRequest, place: &Place, incoming: &Request, params: &RawObject<'_>) -> HttpResponse {
+async fn request_of(
+    request: &HttpRequest,
+    place: &Place,
+    incoming: &Request,
+    params: &RawObject<'_>,
+    meta: Option<&RawObject<'_>>,
+) -> HttpResponse {
     let extended = |method: &str| {
         let view = place.gateway.fleet.view(&place.scope);
         view.owner_of(method).is_some() || (skills::is_method(method) && view.has_skills())
     };
-    let claim = match stateless::climb(|name| stated(request.headers(), name), extended, &incoming.method, params) {
+    let stated = |which| stated(request.headers(), header_of(which));
+    let claim = match stateless::climb(stated, extended, &incoming.method, params, meta) {
         Ok(claim) => claim,
         Err(error) => return refused(&incoming.id, error),
     };
     let params_of_tool = match &*incoming.method {
         method::TOOLS_CALL => {
             let headers = request.headers().iter();
-            ParamHeaders::of(headers.map(|(name, value)| (name.as_str(), value.to_str().ok())))
+            ParamHeaders::of(headers.map(|(name, value)| (name.as_str(), value)), |value| value.to_str().ok())
         }
         _ => ParamHeaders::default(),
     };
@@ -136,7 +146,15 @@ async fn request_of(request: &HttpRequest, place: &Place, incoming: &Request, pa
     respond(request, &place.gateway, pending, related).await
 }
 
-fn stated<'r>(headers: &'r HeaderMap, name: &str) -> Stated<'r> {
+fn header_of(which: Repeating) -> &'static HeaderName {
+    match which {
+        Repeating::Version => &VERSION,
+        Repeating::Method => &METHOD,
+        Repeating::Name => &NAME,
+    }
+}
+
+fn stated<'r>(headers: &'r HeaderMap, name: &HeaderName) -> Stated<'r> {
     let mut values = headers.get_all(name);
     match (values.next(), values.next()) {
         (None, _) => Stated::Nothing,

@@ -11,7 +11,7 @@ use actix_web::{
     HttpRequest, HttpResponse,
     http::{
         StatusCode,
-        header::{self, ContentType},
+        header::{self, ContentType, HeaderName},
     },
     web,
 };
@@ -23,7 +23,13 @@ use mcproxy_mcp::{
 };
 use slog::info;
 
-use super::{body, place::Place, refusal::Refusal, sse, stateless};
+use super::{
+    body,
+    place::Place,
+    refusal::Refusal,
+    sse,
+    stateless::{self, VERSION},
+};
 use crate::gateway::{
     caller::log_for,
     dispatch::{self, Hello},
@@ -37,9 +43,8 @@ use crate::gateway::{
     stream::{Bounds, Stream},
 };
 
-const SESSION: &str = "mcp-session-id";
-const VERSION: &str = "mcp-protocol-version";
-const LAST_EVENT: &str = "last-event-id";
+static SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
+static LAST_EVENT: HeaderName = HeaderName::from_static("last-event-id");
 /// Who comes back for the rest of a stream is not sent away again before this time.
 const COME_BACK: Duration = Duration::from_secs(10);
 /// Most messages in a batch.
@@ -68,7 +73,7 @@ pub(super) async fn post(request: HttpRequest, place: Place, payload: web::Paylo
     }
     match incoming {
         Incoming::Request(r) if r.method == method::INITIALIZE => initialize(&place, &r).await,
-        Incoming::Request(r) if r.method == method::PING && header(&request, SESSION).is_none() => {
+        Incoming::Request(r) if r.method == method::PING && header(&request, &SESSION).is_none() => {
             Ok(json(Reply::from("{}").to_response(&r.id)))
         }
         Incoming::Request(r) => {
@@ -101,7 +106,7 @@ async fn initialize(place: &Place, request: &Request) -> Result<HttpResponse, Re
     info!(log_for(&gateway.log, session.principal()), "session opened"; "session" => short(session.id()), "scope" => %place.scope,
         "version" => %session.version(), "client" => %session.client());
     let body = dispatch::welcome(gateway, &session).to_response(&request.id);
-    Ok(HttpResponse::Ok().insert_header((SESSION, session.id())).content_type(ContentType::json()).body(body))
+    Ok(HttpResponse::Ok().insert_header((SESSION.clone(), session.id())).content_type(ContentType::json()).body(body))
 }
 
 /// Sends the answer as JSON if it comes soon and alone, else as a stream of what precedes it and then the answer.
@@ -252,7 +257,7 @@ pub(super) async fn head(request: HttpRequest, place: Place) -> Result<HttpRespo
 
 /// Where the client wants to go on.
 fn last_event(request: &HttpRequest) -> Result<Option<EventId>, Refusal> {
-    match header(request, LAST_EVENT).filter(|text| !text.is_empty()) {
+    match header(request, &LAST_EVENT).filter(|text| !text.is_empty()) {
         None => Ok(None),
         Some(text) => EventId::parse(text)
             .map(Some)
@@ -270,7 +275,7 @@ pub(super) async fn delete(request: HttpRequest, place: Place) -> Result<HttpRes
 }
 
 fn find_session(request: &HttpRequest, place: &Place) -> Result<Rc<Session>, Refusal> {
-    let id = header(request, SESSION)
+    let id = header(request, &SESSION)
         .ok_or_else(|| Refusal::bad_request("an Mcp-Session-Id header is required; send initialize first"))?;
     place.session(id)?.filter(|session| !session.ends_with_its_stream()).ok_or_else(|| {
         let message = "the session is unknown or has expired; send initialize again";
@@ -280,7 +285,7 @@ fn find_session(request: &HttpRequest, place: &Place) -> Result<Rc<Session>, Ref
 
 /// A stated version must be one that we speak; without one the session's own holds.
 fn check_version(request: &HttpRequest) -> Result<(), Refusal> {
-    match header(request, VERSION) {
+    match header(request, &VERSION) {
         Some(text) if ProtocolVersion::parse(text).is_none() => Err(Refusal::bad_request(format_args!(
             "the MCP-Protocol-Version {text:?} is not supported; supported: {}",
             ProtocolVersion::WITH_INITIALIZE.map(ProtocolVersion::as_str).join(", ")
@@ -289,7 +294,7 @@ fn check_version(request: &HttpRequest) -> Result<(), Refusal> {
     }
 }
 
-fn header<'r>(request: &'r HttpRequest, name: &str) -> Option<&'r str> {
+fn header<'r>(request: &'r HttpRequest, name: &HeaderName) -> Option<&'r str> {
     // Not `to_str`, which looks at each byte of what may be a long session id.
     request.headers().get(name).map(|value| std::str::from_utf8(value.as_bytes()).unwrap_or(""))
 }

@@ -37,15 +37,15 @@ pub(crate) fn may_hold_claim(body: &[u8]) -> bool {
     VERSION_KEY.find(body).is_some()
 }
 
-/// The version that these params say they are of, when they are of this dialect.
-pub(crate) fn stated_version<'a>(params: &RawObject<'a>) -> Option<&'a RawValue> {
-    params.get_object("_meta")?.get(meta::PROTOCOL_VERSION)
+/// Whether the `_meta` of a request says that it is of this dialect.
+pub(crate) fn is_claimed(meta: Option<&RawObject<'_>>) -> bool {
+    meta.is_some_and(|meta| meta.get(meta::PROTOCOL_VERSION).is_some())
 }
 
 impl Claim {
-    /// Reads it; whatever is missing or wrong makes the request malformed.
-    pub(super) fn read(params: &RawObject<'_>) -> Result<Self, ErrorObject> {
-        let meta = params.get_object("_meta").ok_or_else(|| wrong("`params._meta` must be an object"))?;
+    /// Reads the `_meta` of a request; whatever is missing or wrong makes the request malformed.
+    pub(super) fn read(meta: Option<&RawObject<'_>>) -> Result<Self, ErrorObject> {
+        let meta = meta.ok_or_else(|| wrong("`params._meta` must be an object"))?;
         let version =
             meta.get_string(meta::PROTOCOL_VERSION).ok_or_else(|| must_be(meta::PROTOCOL_VERSION, "a string"))?;
         let is_object = |raw: &&RawValue| RawObject::from_raw(raw).is_ok();
@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     fn read(meta: &str) -> Result<Claim, ErrorObject> {
-        Claim::read(&RawObject::from_text(&format!(r#"{{"_meta":{meta}}}"#)).expect("an object"))
+        Claim::read(RawObject::from_text(meta).ok().as_ref())
     }
 
     #[test]
@@ -107,7 +107,7 @@ mod tests {
         ] {
             assert_eq!(read(meta).expect_err(meta).code, ErrorCode::INVALID_PARAMS, "{meta}");
         }
-        assert!(Claim::read(&RawObject::default()).is_err());
+        assert!(Claim::read(None).is_err());
     }
 
     #[test]

@@ -6,30 +6,51 @@ use mcproxy_mcp::{ErrorCode, ErrorObject, ProtocolVersion, RawObject, header_val
 
 use super::{answer, claim::Claim, stated::Stated};
 
-const VERSION: &str = "Mcp-Protocol-Version";
-const METHOD: &str = "Mcp-Method";
-const NAME: &str = "Mcp-Name";
+/// The headers that repeat what every body says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Repeating {
+    /// The revision.
+    Version,
+    /// The method.
+    Method,
+    /// What is called or read.
+    Name,
+}
 
-/// What the request says of itself, or why it is refused. `header`: what its headers say under a name. `extended`: whether a
-/// method that no revision knows is some server's.
+impl Repeating {
+    /// The header's name, for people.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Version => "Mcp-Protocol-Version",
+            Self::Method => "Mcp-Method",
+            Self::Name => "Mcp-Name",
+        }
+    }
+}
+
+/// What the request says of itself, or why it is refused. `header`: what its headers say. `extended`: whether a method that no
+/// revision knows is some server's. `meta` is the `_meta` of its params.
 pub(crate) fn climb<'r>(
-    header: impl Fn(&str) -> Stated<'r>,
+    header: impl Fn(Repeating) -> Stated<'r>,
     extended: impl FnOnce(&str) -> bool,
     method: &str,
     params: &RawObject<'_>,
+    meta: Option<&RawObject<'_>>,
 ) -> Result<Claim, ErrorObject> {
-    let claim = Claim::read(params)?;
-    agree(VERSION, header(VERSION), &claim.version, Some)?;
+    use Repeating::{Method, Name, Version};
+    let claim = Claim::read(meta)?;
+    agree(Version.name(), header(Version), &claim.version, Some)?;
     if *claim.version != *ProtocolVersion::V2026_07_28.as_str() {
         return Err(unsupported(&claim.version));
     }
-    agree(METHOD, header(METHOD), method, Some)?;
+    agree(Method.name(), header(Method), method, Some)?;
     if let Some(name) = method::subject_of(method).and_then(|key| params.get_string(key)) {
-        let decoded = match header(NAME) {
+        let said = header(Name);
+        let decoded = match said {
             Stated::Once(text) => header_value::decode(text),
             _ => None,
         };
-        agree(NAME, header(NAME), &name, |_| decoded.as_deref())?;
+        agree(Name.name(), said, &name, |_| decoded.as_deref())?;
     }
     if !answer::is_known(method) && !extended(method) {
         return Err(ErrorObject::new(
@@ -79,18 +100,24 @@ mod tests {
 
     use super::*;
 
+    const VERSION: &str = "Mcp-Protocol-Version";
+    const METHOD: &str = "Mcp-Method";
+    const NAME: &str = "Mcp-Name";
     const META: &str = r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}"#;
 
     fn climbed(headers: &[(&str, &str)], method: &str, params: &str) -> Result<Claim, ErrorCode> {
-        let header = |name: &str| {
-            let mut found = headers.iter().filter(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| *value);
+        let header = |which: Repeating| {
+            let mut found =
+                headers.iter().filter(|(key, _)| key.eq_ignore_ascii_case(which.name())).map(|(_, value)| *value);
             match (found.next(), found.next()) {
                 (None, _) => Stated::Nothing,
                 (Some(value), None) => Stated::Once(value),
                 (Some(_), Some(_)) => Stated::Unclear,
             }
         };
-        climb(header, |_| false, method, &RawObject::from_text(params).expect("an object")).map_err(|error| error.code)
+        let params = RawObject::from_text(params).expect("an object");
+        let meta = params.get_object("_meta");
+        climb(header, |_| false, method, &params, meta.as_ref()).map_err(|error| error.code)
     }
 
     #[test]
@@ -136,8 +163,9 @@ mod tests {
     fn versions_that_are_spoken_are_named() {
         let params = format!("{{{META}}}").replace("2026-07-28", "2025-11-25");
         let params = RawObject::from_text(&params).expect("an object");
-        let error =
-            climb(|_| Stated::Once("2025-11-25"), |_| false, "tools/list", &params).expect_err("it has sessions");
+        let meta = params.get_object("_meta");
+        let error = climb(|_| Stated::Once("2025-11-25"), |_| false, "tools/list", &params, meta.as_ref())
+            .expect_err("it has sessions");
         let data = error.data.expect("data");
         assert_eq!(data["requested"], "2025-11-25");
         assert_eq!(data["supported"][0], "2026-07-28");
@@ -148,7 +176,7 @@ mod tests {
         fn any_request_gets_past_or_is_refused(method in "\\PC{0,12}", header in "\\PC{0,12}", meta in "(_meta|x)") {
             let params = format!(r#"{{"{meta}":{{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{{}}}}}}"#);
             let params = RawObject::from_text(&params).expect("an object");
-            let _ = climb(|_| Stated::Once(&header), |_| false, &method, &params);
+            let _ = climb(|_| Stated::Once(&header), |_| false, &method, &params, params.get_object("_meta").as_ref());
         }
     }
 }

@@ -21,8 +21,8 @@ mod visitor;
 
 pub(crate) use answer::answer;
 pub(crate) use away::{agreed, input_required, pages_wanted};
-pub(crate) use claim::{may_hold_claim, stated_version, take_claim};
-pub(crate) use ladder::climb;
+pub(crate) use claim::{is_claimed, may_hold_claim, take_claim};
+pub(crate) use ladder::{Repeating, climb};
 pub(crate) use listener::Listener;
 pub(crate) use listening::{Listeners, Listening, others_hold};
 pub(crate) use missing::{cannot_open_pages, missing_capability};

@@ -15,16 +15,12 @@ use super::{decimal::same_number, ladder::agree, stated::Stated};
 pub(crate) struct ParamHeaders(Vec<(Box<str>, Option<Box<str>>)>);
 
 impl ParamHeaders {
-    /// From all headers of a request; a value that is not text is `None`.
-    pub(crate) fn of<'r>(headers: impl Iterator<Item = (&'r str, Option<&'r str>)>) -> Self {
+    /// From all headers of a request, with what reads the text of a value; of one that is not text it is `None`.
+    pub(crate) fn of<'r, V>(headers: impl Iterator<Item = (&'r str, V)>, text: impl Fn(V) -> Option<&'r str>) -> Self {
         let is_one =
             |name: &str| name.get(..HEADER_PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(HEADER_PREFIX));
-        Self(
-            headers
-                .filter(|(name, _)| is_one(name))
-                .map(|(name, value)| (name.into(), value.map(Into::into)))
-                .collect(),
-        )
+        let ours = headers.filter(|(name, _)| is_one(name));
+        Self(ours.map(|(name, value)| (name.into(), text(value).map(Into::into))).collect())
     }
 
     /// Refuses a call whose headers say something else than its arguments. Headers that repeat no argument of this tool say
@@ -90,7 +86,7 @@ mod tests {
     fn check(headers: &[(&str, Option<&str>)], arguments: &str) -> Result<(), ErrorCode> {
         let schema = RawValue::from_string(SCHEMA.to_owned()).expect("JSON");
         let arguments = RawValue::from_string(arguments.to_owned()).expect("JSON");
-        let headers = ParamHeaders::of(headers.iter().copied());
+        let headers = ParamHeaders::of(headers.iter().copied(), |text| text);
         headers.check(&mirrored_params(&schema).0, Some(&arguments)).map_err(|error| error.code)
     }
 

@@ -1,8 +1,10 @@
 //! Answers of servers of either era as this dialect has them.
 
+use std::sync::LazyLock;
+
 use bytes::Bytes;
 use mcproxy_mcp::{ErrorCode, RawObject, RequestId, write_error_response};
-use memchr::memmem;
+use memchr::memmem::{self, Finder};
 
 use crate::gateway::{reply::Reply, rewrite::Splices};
 
@@ -31,7 +33,8 @@ fn push_result(out: &mut Vec<u8>, result: &[u8], cacheable: bool) {
         None => return out.extend_from_slice(result),
     };
     let mut first: Vec<&[u8]> = Vec::new();
-    if !has(result, "resultType") {
+    static RESULT_TYPE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("resultType"));
+    if RESULT_TYPE.find(result).is_none() || !has(result, "resultType") {
         first.push(br#""resultType":"complete""#);
     }
     if cacheable && !has(result, "ttlMs") {
