@@ -20,6 +20,7 @@ pub(crate) struct StatusView<'a> {
     url: String,
     listen: &'a str,
     log_dropped: u64,
+    notes_dropped: u64,
     config_path: &'a str,
     config_error: Option<&'a str>,
     config_warnings: &'a [String],
@@ -129,6 +130,7 @@ impl<'a> StatusView<'a> {
             url: endpoint_url(report),
             listen: &report.listen,
             log_dropped: report.log_dropped,
+            notes_dropped: report.notes_dropped,
             config_path: &report.config_path,
             config_error: report.config_error.as_deref(),
             config_warnings: &report.config_warnings,
@@ -309,6 +311,7 @@ mod tests {
             config_warnings: vec!["x:1:2  /inputs: warning: ignored".into()],
             listen: "0.0.0.0:12009".into(),
             log_dropped: 0,
+            notes_dropped: 0,
             supervisor: process,
             gateway: None,
             servers: vec![server],
@@ -320,7 +323,7 @@ mod tests {
         let expected = json!({
             "version": "0.1.0", "url": "http://127.0.0.1:12009/mcp", "listen": "0.0.0.0:12009",
             "configPath": "/etc/mcp-servers.json", "configError": null,
-            "configWarnings": ["x:1:2  /inputs: warning: ignored"], "logDropped": 0,
+            "configWarnings": ["x:1:2  /inputs: warning: ignored"], "logDropped": 0, "notesDropped": 0,
             "supervisor": {"pid": 1, "uptimeSeconds": 1.5, "rssBytes": 4096, "restarts": 0},
             "gateway": null,
             "servers": [{

@@ -106,6 +106,7 @@ fn status() -> SupervisorToOperator {
         config_warnings: vec!["f.json:2:3  /inputs: warning: `inputs` is ignored".into()],
         listen: "127.0.0.1:1".into(),
         log_dropped: 0,
+        notes_dropped: 0,
         supervisor: ProcessStatus { pid: 1, uptime: Duration::ZERO, rss_bytes: 0, restarts: 0 },
         gateway: None,
         servers: vec![server("playwright"), server("time")],

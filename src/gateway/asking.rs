@@ -7,6 +7,7 @@ use bytes::Bytes;
 use futures_util::future::join_all;
 use mcproxy_ipc::{ServerName, data::CallContext};
 use mcproxy_mcp::{ErrorCode, RequestId, error_object, json_string, method, write_notification};
+use slog::warn;
 use tokio::time::{sleep, timeout};
 
 use super::{
@@ -15,6 +16,7 @@ use super::{
     link::{Call, Continuation, Need, Park, ParkNews},
     session::Session,
     stateless::Retry,
+    visits::NoWebPage,
 };
 
 /// How often a server that forgets its calls may ask within one.
@@ -119,7 +121,10 @@ impl<'a> Asking<'a> {
 
     /// Everything at once; the answers are in the order of the questions.
     async fn ask_all(&self, wanted: &[Wanted]) -> Result<Vec<(String, Response)>, Stuck> {
-        let asked: Vec<Question<'_>> = wanted.iter().map(|wanted| self.ask(wanted)).collect::<Result<_, _>>()?;
+        // It has forgotten the call, so it is told as its user would: not now.
+        let cancel = |_: &NoWebPage| Response::Result(Bytes::from_static(br#"{"action":"cancel"}"#));
+        let asked: Vec<Question<'_>> =
+            wanted.iter().map(|wanted| self.ask(wanted, cancel)).collect::<Result<_, _>>()?;
         let answers = join_all(asked.into_iter().map(Question::answer));
         let answers = self
             .unless_cancelled(async { timeout(self.time, answers).await.map_err(|_| Stuck::Late) })
@@ -132,7 +137,9 @@ impl<'a> Asking<'a> {
     /// The same for a server that waits within the call, and may stop to: what it takes back the client is told of, and once
     /// it has answered the call nothing is waited for.
     async fn ask_parked(&self, wanted: &[Wanted], park: &Park) -> Result<Vec<(String, Response)>, Stuck> {
-        let asked: Vec<Question<'_>> = wanted.iter().map(|wanted| self.ask(wanted)).collect::<Result<_, _>>()?;
+        let refuse = |page: &NoWebPage| error_of(ErrorCode::INVALID_PARAMS, &page.to_string());
+        let asked: Vec<Question<'_>> =
+            wanted.iter().map(|wanted| self.ask(wanted, refuse)).collect::<Result<_, _>>()?;
         let ids: Vec<Option<RequestId>> = asked.iter().map(|question| question.id.clone()).collect();
         for (wanted, id) in wanted.iter().zip(&ids) {
             if let Some(id) = id {
@@ -166,11 +173,17 @@ impl<'a> Asking<'a> {
         kept.map(|((wanted, answer), _)| Ok((wanted.key.clone(), answer?))).collect()
     }
 
-    fn ask(&self, wanted: &Wanted) -> Result<Question<'_>, Stuck> {
+    /// `refuse`: what the server is told instead of an answer when it wants a page visited that is none of the web.
+    fn ask(&self, wanted: &Wanted, refuse: impl Fn(&NoWebPage) -> Response) -> Result<Question<'_>, Stuck> {
+        let answered = |known| Ok(Question { asking: self, id: None, answer: None, known: Some(known) });
         if !wanted.is_in(self.session.features()) {
-            let error = error_object(ErrorCode::METHOD_NOT_FOUND, "the client has not declared that capability");
-            let error = Bytes::copy_from_slice(error.get().as_bytes());
-            return Ok(Question { asking: self, id: None, answer: None, known: Some(Response::Error(error)) });
+            let why = "the client has not declared that capability";
+            return answered(error_of(ErrorCode::METHOD_NOT_FOUND, why));
+        }
+        if let Some(page) = wanted.no_web_page() {
+            warn!(self.exchange.gateway.log, "a question of a server is refused"; "server" => %self.server,
+                "reason" => %page);
+            return answered(refuse(&page));
         }
         let (id, answer) = self.session.ask().ok_or(Stuck::Gone)?;
         if let Some(page) = wanted.page_id() {
@@ -195,6 +208,10 @@ impl<'a> Asking<'a> {
             result = work => result,
         }
     }
+}
+
+fn error_of(code: ErrorCode, why: &str) -> Response {
+    Response::Error(Bytes::copy_from_slice(error_object(code, why).get().as_bytes()))
 }
 
 /// A question on its way; dropped without an answer, it is taken back.

@@ -30,7 +30,7 @@ pub(crate) async fn tool(exchange: &Exchange, mut params: RawObject<'_>) -> Opti
     };
     if server.as_str() == builtin::NAME {
         let arguments = params.get("arguments").map(RawValue::get);
-        return Some(builtin::run(&exchange.gateway.supervisor, &exchange.view(), &name, arguments).await);
+        return Some(builtin::run(&exchange.gateway, &exchange.view(), &name, arguments).await);
     }
     let own = json_string(&name);
     params.set("name", &own);

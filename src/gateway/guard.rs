@@ -79,11 +79,8 @@ fn as_browsers_write(origin: &str) -> &str {
     default.unwrap_or(origin)
 }
 
-/// Who sends the request. `tokens` is `None` without authentication; then nobody in particular.
-pub(crate) fn principal<'t>(
-    authorization: Option<&str>,
-    tokens: Option<&'t [TokenHash]>,
-) -> Result<Option<&'t str>, AuthError> {
+/// Which token the request has. `tokens` is `None` without authentication; then it needs none.
+pub(crate) fn token(authorization: Option<&str>, tokens: Option<&[TokenHash]>) -> Result<Option<usize>, AuthError> {
     let Some(tokens) = tokens else { return Ok(None) };
     let header = authorization.ok_or(AuthError::Missing)?;
     let (scheme, token) = header.trim().split_once(' ').ok_or(AuthError::Malformed)?;
@@ -94,13 +91,26 @@ pub(crate) fn principal<'t>(
     let digest: [u8; 32] = Sha256::digest(token.as_bytes()).into();
     let mut found = None;
     // Every token is compared to its end, so the time says nothing about which one was near.
-    for known in tokens {
+    for (at, known) in tokens.iter().enumerate() {
         let difference = known.sha256.iter().zip(&digest).fold(0, |all, (a, b)| black_box(all | (a ^ b)));
         if difference == 0 {
-            found = Some(known.name.as_str());
+            found = Some(at);
         }
     }
     found.map(Some).ok_or(AuthError::Unknown)
+}
+
+/// Whether what a principal opened has to end when other tokens are in force: its token is gone, or is another one now. Nobody in
+/// particular is gone where tokens are needed, and everybody in particular where they are not: nobody could present them.
+pub(crate) fn is_revoked(principal: Option<&str>, before: Option<&[TokenHash]>, now: Option<&[TokenHash]>) -> bool {
+    match (principal, now) {
+        (None, now) => now.is_some(),
+        (Some(_), None) => true,
+        (Some(name), Some(now)) => {
+            let mut its_own = before.unwrap_or_default().iter().filter(|token| token.name == name).peekable();
+            its_own.peek().is_none() || !its_own.all(|token| now.contains(token))
+        }
+    }
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -276,14 +286,30 @@ mod tests {
     fn a_token_names_its_owner_and_everything_else_is_refused() {
         let hash = |name: &str, token: &str| TokenHash { name: name.into(), sha256: Sha256::digest(token).into() };
         let tokens = [hash("ann", "s3cret"), hash("bob", "other")];
-        assert_eq!(principal(Some("Bearer s3cret"), Some(&tokens)), Ok(Some("ann")));
-        assert_eq!(principal(Some("bearer  other "), Some(&tokens)), Ok(Some("bob")));
-        assert_eq!(principal(None, Some(&tokens)), Err(AuthError::Missing));
-        assert_eq!(principal(Some("Basic s3cret"), Some(&tokens)), Err(AuthError::Malformed));
-        assert_eq!(principal(Some("Bearer"), Some(&tokens)), Err(AuthError::Malformed));
-        assert_eq!(principal(Some("Bearer s3cre"), Some(&tokens)), Err(AuthError::Unknown));
-        assert_eq!(principal(Some("Bearer x"), Some(&[])), Err(AuthError::Unknown));
-        assert_eq!(principal(None, None), Ok(None));
+        assert_eq!(token(Some("Bearer s3cret"), Some(&tokens)), Ok(Some(0)));
+        assert_eq!(token(Some("bearer  other "), Some(&tokens)), Ok(Some(1)));
+        assert_eq!(token(None, Some(&tokens)), Err(AuthError::Missing));
+        assert_eq!(token(Some("Basic s3cret"), Some(&tokens)), Err(AuthError::Malformed));
+        assert_eq!(token(Some("Bearer"), Some(&tokens)), Err(AuthError::Malformed));
+        assert_eq!(token(Some("Bearer s3cre"), Some(&tokens)), Err(AuthError::Unknown));
+        assert_eq!(token(Some("Bearer x"), Some(&[])), Err(AuthError::Unknown));
+        assert_eq!(token(None, None), Ok(None));
+    }
+
+    #[test]
+    fn what_a_token_opened_ends_when_it_goes_or_its_name_gets_another_value() {
+        let hash = |name: &str, token: &str| TokenHash { name: name.into(), sha256: Sha256::digest(token).into() };
+        let before = [hash("ann", "a"), hash("bob", "b")];
+        let revoked = |who, now: Option<&[TokenHash]>| is_revoked(who, Some(&before), now);
+        assert!(!revoked(Some("ann"), Some(&before)));
+        let without_bob = [hash("carol", "c"), hash("ann", "a")];
+        assert!(!revoked(Some("ann"), Some(&without_bob)) && revoked(Some("bob"), Some(&without_bob)));
+        let renewed = [hash("ann", "x"), hash("bob", "b")];
+        assert!(revoked(Some("ann"), Some(&renewed)) && !revoked(Some("bob"), Some(&renewed)));
+        let swapped = [hash("ann", "b"), hash("bob", "a")];
+        assert!(revoked(Some("ann"), Some(&swapped)) && revoked(Some("bob"), Some(&swapped)));
+        assert!(revoked(Some("ann"), None), "its session is nobody's where there are no tokens");
+        assert!(is_revoked(None, None, Some(&before)) && !is_revoked(None, None, None));
     }
 
     #[test]

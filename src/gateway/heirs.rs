@@ -4,7 +4,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mcproxy_ipc::{Generation, Keepsake, SessionKey};
+use mcproxy_ipc::{Generation, Left, SessionKey};
 
 use super::{note::Note, seal::Pass};
 
@@ -13,14 +13,24 @@ const UNNOTED: Duration = Duration::from_secs(10);
 /// So many of those at most.
 const MAX_UNNOTED: usize = 65_536;
 
+/// What is known here of a session of an earlier gateway.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Heir {
+    /// It left a note, and may come back.
+    Awaited,
+    /// It was taken up here.
+    Taken,
+}
+
 /// The sessions of earlier gateways: which of them this one may take up. Each is taken up once; what has not come back
-/// within `limits.sessionIdle` was idle for at least so long, and is over.
+/// within `limits.sessionIdle` was idle for at least so long, and is over. Their notes are with the supervisor until they come.
 pub(crate) struct Heirs {
     generation: Generation,
     /// When this gateway began; in milliseconds since 1970 as well.
     begun: (Instant, u64),
-    /// What is known of them. `None`: over, or taken up.
-    left: RefCell<HashMap<SessionKey, Option<Vec<u8>>>>,
+    known: RefCell<HashMap<SessionKey, Heir>>,
+    /// All that left a note are known.
+    complete: Cell<bool>,
     /// How many were taken up without a note.
     unnoted: Cell<usize>,
     closed: Cell<bool>,
@@ -28,9 +38,28 @@ pub(crate) struct Heirs {
 
 impl Heirs {
     /// `generation` is this gateway's own.
-    pub(crate) fn new(generation: Generation, keepsakes: Vec<Keepsake>, begun: (Instant, u64)) -> Self {
-        let left = keepsakes.into_iter().map(|Keepsake { key, note }| (key, note)).collect();
-        Self { generation, begun, left: RefCell::new(left), unnoted: Cell::new(0), closed: Cell::new(false) }
+    pub(crate) fn new(generation: Generation, begun: (Instant, u64)) -> Self {
+        Self {
+            generation,
+            begun,
+            known: RefCell::default(),
+            complete: Cell::new(false),
+            unnoted: Cell::new(0),
+            closed: Cell::new(false),
+        }
+    }
+
+    /// These left a note.
+    pub(crate) fn await_these(&self, keys: &[SessionKey]) {
+        let mut known = self.known.borrow_mut();
+        keys.iter().for_each(|key| {
+            known.entry(*key).or_insert(Heir::Awaited);
+        });
+    }
+
+    /// There are no others.
+    pub(crate) fn are_all_known(&self) {
+        self.complete.set(true);
     }
 
     /// Whether anybody may still come back.
@@ -38,29 +67,39 @@ impl Heirs {
         !self.closed.get()
     }
 
-    /// The note of a session that may be taken up.
-    pub(crate) fn find(&self, pass: &Pass) -> Option<Note> {
-        // Our own sessions are known while they live.
-        if self.closed.get() || pass.gateway >= self.generation {
+    /// Whether a session may be taken up, as far as that is known here. Our own are known while they live.
+    pub(crate) fn may_come(&self, pass: &Pass) -> bool {
+        let is_taken = || self.known.borrow().get(&pass.key) == Some(&Heir::Taken);
+        !self.closed.get() && pass.gateway < self.generation && !is_taken()
+    }
+
+    /// The note of a session that may be taken up, of which the supervisor says this; `None`: it says nothing, and the session
+    /// goes on without its note.
+    pub(crate) fn note(&self, pass: &Pass, left: Option<Left>) -> Option<Note> {
+        if !self.may_come(pass) {
             return None;
         }
-        match self.left.borrow().get(&pass.key) {
-            Some(note) => note.as_deref().map(Note::from_bytes),
-            None => {
+        let is_awaited = || self.known.borrow().contains_key(&pass.key);
+        match left {
+            Some(Left::Note(note)) => Some(Note::from_bytes(&note)),
+            Some(Left::Ended) => None,
+            None if is_awaited() || !self.complete.get() => Some(Note::default()),
+            Some(Left::Nothing) | None => {
                 let age = Duration::from_millis(self.begun.1.saturating_sub(pass.issued));
                 (age <= UNNOTED && self.unnoted.get() < MAX_UNNOTED).then(Note::default)
             }
         }
     }
 
-    /// Whether a session of that name left a note and has neither come back nor ended.
+    /// Whether a session of that name left a note, or may have, and has neither come back nor ended.
     pub(crate) fn may_return(&self, key: SessionKey) -> bool {
-        !self.closed.get() && self.left.borrow().get(&key).is_some_and(Option::is_some)
+        let known = self.known.borrow().get(&key).copied();
+        !self.closed.get() && known.map_or(!self.complete.get(), |heir| heir == Heir::Awaited)
     }
 
     /// It was taken up; that happens once.
     pub(crate) fn take(&self, key: SessionKey) {
-        if self.left.borrow_mut().insert(key, None).is_none() {
+        if self.known.borrow_mut().insert(key, Heir::Taken).is_none() {
             self.unnoted.set(self.unnoted.get() + 1);
         }
     }
@@ -71,8 +110,8 @@ impl Heirs {
             return Vec::new();
         }
         self.closed.set(true);
-        let left = std::mem::take(&mut *self.left.borrow_mut());
-        left.into_iter().filter_map(|(key, note)| note.map(|_| key)).collect()
+        let known = std::mem::take(&mut *self.known.borrow_mut());
+        known.into_iter().filter_map(|(key, heir)| (heir == Heir::Awaited).then_some(key)).collect()
     }
 }
 
@@ -83,49 +122,77 @@ mod tests {
 
     const BEGUN: u64 = 1_000_000;
 
-    fn heirs(keepsakes: Vec<Keepsake>, begun: Instant) -> Heirs {
-        Heirs::new(Generation(2), keepsakes, (begun, BEGUN))
+    fn heirs(begun: Instant) -> Heirs {
+        Heirs::new(Generation(2), (begun, BEGUN))
     }
 
-    fn pass(key: u8, gateway: u64, issued: u64) -> Pass {
-        let (key, gateway) = (SessionKey([key; 16]), Generation(gateway));
+    fn key(n: u8) -> SessionKey {
+        SessionKey([n; 16])
+    }
+
+    fn pass(n: u8, gateway: u64, issued: u64) -> Pass {
+        let (key, gateway) = (key(n), Generation(gateway));
         Pass { key, version: mcproxy_mcp::LATEST, gateway, issued, client: Client::default() }
-    }
-
-    fn kept(key: u8, note: Option<&str>) -> Keepsake {
-        Keepsake { key: SessionKey([key; 16]), note: note.map(|note| note.as_bytes().to_vec()) }
     }
 
     #[test]
     fn a_noted_session_is_taken_up_once_and_an_ended_one_never() {
-        let heirs = heirs(vec![kept(1, Some("")), kept(2, None)], Instant::now());
-        let old = pass(1, 1, 0);
-        assert_eq!(heirs.find(&old), Some(Note::default()));
+        let heirs = heirs(Instant::now());
+        let (old, empty) = (pass(1, 1, 0), || Some(Left::Note(Vec::new())));
+        assert_eq!(heirs.note(&old, empty()), Some(Note::default()));
         heirs.take(old.key);
-        assert_eq!(heirs.find(&old), None, "a client that deletes it afterwards must not find it again");
-        assert_eq!(heirs.find(&pass(2, 1, BEGUN)), None, "it ended before");
-        assert_eq!(heirs.find(&pass(3, 1, 0)), None, "it is old and has no note: it ended long ago");
+        assert_eq!(heirs.note(&old, empty()), None, "a client that deletes it afterwards must not find it again");
+        heirs.await_these(&[key(1)]);
+        assert_eq!(heirs.note(&old, empty()), None, "nor when it is named late");
+        assert_eq!(heirs.note(&pass(2, 1, BEGUN), Some(Left::Ended)), None, "it ended before");
+        assert_eq!(
+            heirs.note(&pass(3, 1, 0), Some(Left::Nothing)),
+            None,
+            "it is old and has no note: it ended long ago"
+        );
     }
 
     #[test]
     fn a_session_of_the_last_moment_needs_no_note_but_our_own_are_never_taken_up() {
-        let heirs = heirs(Vec::new(), Instant::now());
+        let heirs = heirs(Instant::now());
+        let nothing = || Some(Left::Nothing);
         let late = pass(1, 1, BEGUN - 5_000);
-        assert_eq!(heirs.find(&late), Some(Note::default()));
+        assert_eq!(heirs.note(&late, nothing()), Some(Note::default()));
         heirs.take(late.key);
-        assert_eq!(heirs.find(&late), None);
-        assert_eq!(heirs.find(&pass(2, 2, BEGUN)), None, "it is ours, and ended");
-        assert_eq!(heirs.find(&pass(3, 1, BEGUN - 11_000)), None);
+        assert_eq!(heirs.note(&late, nothing()), None);
+        assert_eq!(heirs.note(&pass(2, 2, BEGUN), nothing()), None, "it is ours, and ended");
+        assert_eq!(heirs.note(&pass(3, 1, BEGUN - 11_000), nothing()), None);
+    }
+
+    #[test]
+    fn a_session_goes_on_without_its_note_when_the_supervisor_is_silent() {
+        let heirs = heirs(Instant::now());
+        heirs.await_these(&[key(1)]);
+        assert_eq!(heirs.note(&pass(1, 1, 0), None), Some(Note::default()));
+        assert_eq!(heirs.note(&pass(2, 1, 0), None), Some(Note::default()), "it may be one of the others");
+        heirs.are_all_known();
+        assert_eq!(heirs.note(&pass(2, 1, 0), None), None, "it is none of them");
+    }
+
+    #[test]
+    fn until_all_are_known_any_may_return() {
+        let heirs = heirs(Instant::now());
+        heirs.await_these(&[key(1)]);
+        assert!(heirs.may_return(key(1)) && heirs.may_return(key(2)));
+        heirs.are_all_known();
+        assert!(heirs.may_return(key(1)) && !heirs.may_return(key(2)));
     }
 
     #[test]
     fn who_does_not_come_back_in_time_is_given_up() {
         let begun = Instant::now();
-        let heirs = heirs(vec![kept(1, Some("")), kept(2, None)], begun);
+        let heirs = heirs(begun);
+        heirs.await_these(&[key(1), key(2)]);
+        heirs.take(key(2));
         let (idle, second) = (Duration::from_secs(60), Duration::from_secs(1));
         assert!(heirs.expire(idle, begun + idle).is_empty() && heirs.are_awaited());
-        assert_eq!(heirs.expire(idle, begun + idle + second), [SessionKey([1; 16])]);
-        assert!(!heirs.are_awaited() && heirs.find(&pass(1, 1, BEGUN)).is_none());
+        assert_eq!(heirs.expire(idle, begun + idle + second), [key(1)]);
+        assert!(!heirs.are_awaited() && heirs.note(&pass(1, 1, BEGUN), Some(Left::Nothing)).is_none());
         assert!(heirs.expire(idle, begun + 9 * idle).is_empty());
     }
 }

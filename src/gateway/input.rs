@@ -5,7 +5,11 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use mcproxy_mcp::{RawObject, RawValue, RequestId, json_string, meta, method, object_body, one_line, write_request};
 
-use super::{client::Features, rewrite::Splices};
+use super::{
+    client::Features,
+    rewrite::Splices,
+    visits::{self, NoWebPage},
+};
 
 /// The member by which a server of the initialize era names a page that it wants visited; 2026-07-28 has no such name.
 pub(crate) const PAGE_ID: &str = "elicitationId";
@@ -77,6 +81,11 @@ impl Wanted {
             }
             _ => false,
         }
+    }
+
+    /// What is wrong with the page that it wants visited, if it is one.
+    pub(crate) fn no_web_page(&self) -> Option<NoWebPage> {
+        visits::of_request(&self.method, &self.params)
     }
 
     /// The server's name of the page that the user is to visit, when it is one and has a name.

@@ -1,6 +1,6 @@
 //! What is counted, in Prometheus' text format (<https://prometheus.io/docs/instrumenting/exposition_formats/>).
 
-use std::{fmt::Write as _, sync::atomic::AtomicU64, time::Duration};
+use std::{cell::RefCell, collections::HashSet, fmt::Write as _, sync::atomic::AtomicU64, time::Duration};
 
 use mcproxy_ipc::{ProcessStatus, ServerState, StatusReport};
 use prometheus_client::{
@@ -9,7 +9,7 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use super::state::Gateway;
+use super::{reason, state::Gateway};
 
 /// Bounds of the latency histogram, in seconds.
 const BUCKETS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0, 120.0];
@@ -58,6 +58,8 @@ pub(crate) enum Outcome {
 }
 
 impl Outcome {
+    const ALL: [Self; 5] = [Self::Result, Self::Error, Self::Cancelled, Self::Lost, Self::Unavailable];
+
     /// The word for it in counters and the log.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
@@ -82,6 +84,8 @@ pub(crate) struct Metrics {
     errors: Family<ErrorLabels, Counter>,
     duration: Family<ServerLabel, Histogram>,
     waiting: Family<ServerLabel, Gauge>,
+    /// Servers that something was counted of.
+    counted: RefCell<HashSet<Box<str>>>,
 }
 
 /// A call that waits for its server to start; counted until it is dropped.
@@ -106,11 +110,41 @@ impl Metrics {
             errors: Family::default(),
             duration: Family::new_with_constructor(|| Histogram::new(BUCKETS)),
             waiting: Family::default(),
+            counted: RefCell::default(),
         }
+    }
+
+    /// Whoever counts something of a server says so, or it would stay for ever.
+    fn counts(&self, server: &str) {
+        let mut counted = self.counted.borrow_mut();
+        if !counted.contains(server) {
+            counted.insert(server.into());
+        }
+    }
+
+    /// Forgets what was counted of servers that are gone.
+    pub(crate) fn forget(&self, is_there: impl Fn(&str) -> bool) {
+        self.counted.borrow_mut().retain(|name| {
+            let stays = is_there(name);
+            if !stays {
+                let server = name.to_string();
+                for outcome in Outcome::ALL {
+                    self.calls.remove(&CallLabels { server: server.clone(), outcome });
+                }
+                for reason in reason::all() {
+                    self.errors.remove(&ErrorLabels { server: server.clone(), reason });
+                }
+                let label = ServerLabel { server };
+                self.duration.remove(&label);
+                self.waiting.remove(&label);
+            }
+            stays
+        });
     }
 
     /// The counters of one server.
     pub(crate) fn server(&self, server: &str) -> ServerMetrics {
+        self.counts(server);
         let counter = |outcome| {
             let labels = CallLabels { server: server.to_owned(), outcome };
             self.calls.get_or_create(&labels).clone()
@@ -125,17 +159,20 @@ impl Metrics {
 
     /// A call found no server.
     pub(crate) fn turned_away(&self, server: &str) {
+        self.counts(server);
         let labels = CallLabels { server: server.to_owned(), outcome: Outcome::Unavailable };
         self.calls.get_or_create(&labels).inc();
     }
 
     /// A client got an error; `reason` is one of few words.
     pub(crate) fn failed(&self, server: &str, reason: &'static str) {
+        self.counts(server);
         self.errors.get_or_create(&ErrorLabels { server: server.to_owned(), reason }).inc();
     }
 
     /// A call waits for its server to start.
     pub(crate) fn waiting(&self, server: &str) -> Waiting {
+        self.counts(server);
         let gauge = self.waiting.get_or_create(&ServerLabel { server: server.to_owned() }).clone();
         gauge.inc();
         Waiting(gauge)
@@ -154,8 +191,9 @@ impl ServerMetrics {
 
 /// The whole page. `report`: what the supervisor knows of processes, when it answered.
 pub(crate) fn render(gateway: &Gateway, report: Option<&StatusReport>) -> String {
+    gateway.forget_removed_servers();
     let mut registry = Registry::with_prefix("mcproxy");
-    let Metrics { calls, errors, duration, waiting } = &gateway.metrics;
+    let Metrics { calls, errors, duration, waiting, counted: _ } = &gateway.metrics;
     registry.register("calls", "Calls for a server, by how they ended", calls.clone());
     registry.register("call_errors", "Errors that clients got, by reason", errors.clone());
     let help = "Time from a client's request to its answer";
@@ -222,6 +260,10 @@ fn of_processes(report: &StatusReport, registry: &mut Registry) {
     let dropped: Counter<u64, AtomicU64> = Counter::default();
     dropped.inc_by(report.log_dropped);
     registry.register("log_records_lost", "Log records that syslog or standard output was too slow for", dropped);
+    let notes: Counter<u64, AtomicU64> = Counter::default();
+    notes.inc_by(report.notes_dropped);
+    let help = "What sessions wanted kept for the next gateway, and there was no room for";
+    registry.register("session_notes_dropped", help, notes);
     let restarts: Family<ServerLabel, Counter> = Family::default();
     let resident: Family<ServerLabel, Gauge> = Family::default();
     for server in &report.servers {
@@ -247,4 +289,37 @@ fn of_processes(report: &StatusReport, registry: &mut Registry) {
 /// Prometheus' gauges are signed.
 fn gauged(value: impl TryInto<i64>) -> i64 {
     value.try_into().unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_counted_of_a_server_goes_with_it_and_whatever_can_be_counted_does() {
+        let metrics = Metrics::new();
+        let page = |metrics: &Metrics| {
+            let mut registry = Registry::default();
+            registry.register("calls", "", metrics.calls.clone());
+            registry.register("errors", "", metrics.errors.clone());
+            registry.register("duration", "", metrics.duration.clone());
+            registry.register("waiting", "", metrics.waiting.clone());
+            let mut page = String::new();
+            encode(&mut page, &registry).expect("a String takes everything");
+            page
+        };
+        for server in ["a", "b"] {
+            metrics.server(server).ended(Outcome::Lost, Duration::from_millis(1));
+            metrics.turned_away(server);
+            reason::all().for_each(|reason| metrics.failed(server, reason));
+            drop(metrics.waiting(server));
+        }
+        assert!(page(&metrics).contains("server=\"a\""));
+        metrics.forget(|server| server == "b");
+        let left = page(&metrics);
+        assert!(!left.contains("server=\"a\"") && left.contains("server=\"b\""), "{left}");
+        metrics.failed("a", "timeout");
+        metrics.forget(|server| server == "b");
+        assert!(!page(&metrics).contains("server=\"a\""), "what is counted late goes, too");
+    }
 }

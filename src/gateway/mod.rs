@@ -31,6 +31,7 @@ mod lists;
 mod metrics;
 mod note;
 mod notify;
+mod observed;
 mod outbox;
 mod pages;
 mod patience;
@@ -55,6 +56,7 @@ mod supervisor;
 mod tape;
 mod tasks;
 mod tickets;
+mod visits;
 
 use std::{net::TcpListener, path::Path, pin::pin};
 

@@ -2,7 +2,7 @@ use mcproxy_mcp::{ErrorCode, RawObject};
 
 /// Why calls fail without a word of the server's, as `data.reason` says it. Others that turn up there share a label: a
 /// server can write what it likes into its errors, and each label costs memory for ever.
-const OURS: [&str; 19] = [
+const OURS: [&str; 20] = [
     "timeout",
     "server_exited",
     "server_stopped",
@@ -14,6 +14,7 @@ const OURS: [&str; 19] = [
     "instance_failed",
     "no_session",
     "needs_input",
+    "no_web_page",
     "stopping",
     "starting",
     "stopped",
@@ -27,6 +28,11 @@ const OURS: [&str; 19] = [
 const SERVER: &str = "server";
 /// One of our codes with a reason that is none of ours.
 const OTHER: &str = "other";
+
+/// All of them.
+pub(crate) fn all() -> impl Iterator<Item = &'static str> {
+    OURS.into_iter().chain([SERVER, OTHER])
+}
 
 /// Why a call failed, in one word, for counters and the log. `error`: the JSON-RPC error object that the client gets.
 pub(crate) fn of_error(error: &[u8]) -> &'static str {

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use mcproxy_ipc::{Generation, SessionKey, control::GatewaySettings};
+use mcproxy_ipc::{Generation, Left, SessionKey, control::GatewaySettings};
 use mcproxy_mcp::{OwnKeyMap, ProtocolVersion};
 
 use super::{
@@ -69,14 +69,14 @@ pub(crate) struct Sessions {
 impl Sessions {
     /// None yet, but those of earlier gateways may come back.
     pub(crate) fn new(inheritance: Inheritance, now: Instant) -> Self {
-        let Inheritance { seal, generation, keepsakes } = inheritance;
+        let Inheritance { seal, generation } = inheritance;
         Self {
             all: RefCell::default(),
             by_key: RefCell::default(),
             held: RefCell::default(),
             seal: Seal::new(&seal),
             generation,
-            heirs: Heirs::new(generation, keepsakes, (now, wall_clock())),
+            heirs: Heirs::new(generation, (now, wall_clock())),
             opened: Cell::new(0),
         }
     }
@@ -119,17 +119,22 @@ impl Sessions {
         self.add(identity, ProtocolVersion::V2024_11_05, limits, now)
     }
 
-    /// Takes up a session of an earlier gateway, with what is known of it; `None` when there is no such session.
+    /// What the id of a session says that an earlier gateway opened for this caller; `None` when it is none that may be taken up.
+    pub(crate) fn pass(&self, id: &str, scope: &Scope, principal: Option<&str>) -> Option<Pass> {
+        self.seal.open(id, scope, principal).filter(|pass| self.heirs.may_come(pass))
+    }
+
+    /// Takes up a session of an earlier gateway, of which `left` is known; `None` when there is no such session any more.
     pub(crate) fn take_up(
         &self,
         id: &str,
-        scope: &Scope,
-        principal: Option<&str>,
+        pass: Pass,
+        (scope, principal): (&Scope, Option<&str>),
+        left: Option<Left>,
         limits: Limits,
         now: Instant,
     ) -> Option<Result<(Opened, Note), OpenError>> {
-        let pass = self.seal.open(id, scope, principal)?;
-        let note = self.heirs.find(&pass)?;
+        let note = self.heirs.note(&pass, left)?;
         let Pass { key, version, client, .. } = pass;
         let (scope, principal) = (scope.clone(), principal.map(str::to_owned));
         let identity = Identity { id: id.into(), key, scope, principal, client, life: Life::Durable };
@@ -247,15 +252,15 @@ fn wall_clock() -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use mcproxy_ipc::{Keepsake, SealKey};
+    use mcproxy_ipc::SealKey;
 
     use super::*;
 
     const ROOMY: Limits = Limits { all: 8, per_token: 8 };
 
-    fn gateway(generation: u64, keepsakes: Vec<Keepsake>) -> Sessions {
+    fn gateway(generation: u64) -> Sessions {
         let (seal, generation) = (SealKey::new([1; 32]), Generation(generation));
-        Sessions::new(Inheritance { seal, generation, keepsakes }, Instant::now())
+        Sessions::new(Inheritance { seal, generation }, Instant::now())
     }
 
     fn open(sessions: &Sessions, who: Option<&str>, limits: Limits, now: Instant) -> Result<Rc<Session>, OpenError> {
@@ -263,14 +268,17 @@ mod tests {
         sessions.open(Scope::All, who.map(str::to_owned), version, client, limits, now).map(|(session, _)| session)
     }
 
+    /// Of one that left a note.
     fn take_up(sessions: &Sessions, id: &str, scope: &Scope, who: Option<&str>) -> Option<Rc<Session>> {
-        let taken = sessions.take_up(id, scope, who, ROOMY, Instant::now())?;
+        let pass = sessions.pass(id, scope, who)?;
+        let left = Some(Left::Note(br#"{"level":"error"}"#.to_vec()));
+        let taken = sessions.take_up(id, pass, (scope, who), left, ROOMY, Instant::now())?;
         Some(taken.expect("room").0.0)
     }
 
     #[test]
     fn at_the_limit_the_longest_idle_session_makes_room() {
-        let (sessions, start) = (gateway(1, Vec::new()), Instant::now());
+        let (sessions, start) = (gateway(1), Instant::now());
         let limits = Limits { all: 2, per_token: 2 };
         let first = open(&sessions, None, limits, start).expect("room");
         let second = open(&sessions, None, limits, start + Duration::from_secs(1)).expect("room");
@@ -281,7 +289,7 @@ mod tests {
 
     #[test]
     fn sessions_in_use_are_never_evicted() {
-        let (sessions, now) = (gateway(1, Vec::new()), Instant::now());
+        let (sessions, now) = (gateway(1), Instant::now());
         let limits = Limits { all: 1, per_token: 1 };
         let session = open(&sessions, None, limits, now).expect("room");
         let _reader = session.open_stream();
@@ -291,7 +299,7 @@ mod tests {
 
     #[test]
     fn a_token_at_its_limit_makes_room_among_its_own_only() {
-        let (sessions, start) = (gateway(1, Vec::new()), Instant::now());
+        let (sessions, start) = (gateway(1), Instant::now());
         let limits = Limits { all: 9, per_token: 2 };
         let at = |second| start + Duration::from_secs(second);
         let others = open(&sessions, Some("bob"), limits, at(0)).expect("room");
@@ -307,10 +315,9 @@ mod tests {
 
     #[test]
     fn the_next_gateway_takes_up_what_was_left_for_the_same_caller_and_endpoint() {
-        let before = gateway(1, Vec::new());
+        let before = gateway(1);
         let session = open(&before, Some("ann"), ROOMY, Instant::now()).expect("room");
-        let left = || vec![Keepsake { key: session.key(), note: Some(br#"{"level":"error"}"#.to_vec()) }];
-        let after = gateway(2, left());
+        let after = gateway(2);
         for (scope, who) in [(Scope::All, Some("bob")), (Scope::All, None), (Scope::Group("g".into()), Some("ann"))] {
             assert!(take_up(&after, session.id(), &scope, who).is_none());
         }
@@ -319,8 +326,10 @@ mod tests {
         after.close(taken.id());
         assert!(take_up(&after, session.id(), &Scope::All, Some("ann")).is_none(), "it ended meanwhile");
         let full = Limits { all: 0, per_token: 1 };
-        let after = gateway(2, left());
-        let none = after.take_up(session.id(), &Scope::All, Some("ann"), full, Instant::now());
+        let after = gateway(2);
+        let pass = after.pass(session.id(), &Scope::All, Some("ann")).expect("it is good");
+        let left = Some(Left::Note(Vec::new()));
+        let none = after.take_up(session.id(), pass, (&Scope::All, Some("ann")), left, full, Instant::now());
         assert!(matches!(none, Some(Err(OpenError::Full(0)))));
         assert!(take_up(&after, session.id(), &Scope::All, Some("ann")).is_some(), "there was no room, now there is");
     }
@@ -328,7 +337,9 @@ mod tests {
     #[test]
     fn a_session_is_known_by_its_key_until_it_ends_and_before_it_returns() {
         let left = SessionKey([7; 16]);
-        let sessions = gateway(2, vec![Keepsake { key: left, note: Some(Vec::new()) }]);
+        let sessions = gateway(2);
+        sessions.heirs.await_these(&[left]);
+        sessions.heirs.are_all_known();
         let now = Instant::now();
         let session = open(&sessions, None, Limits { all: 9, per_token: 9 }, now).expect("room");
         assert!(
@@ -340,7 +351,7 @@ mod tests {
 
     #[test]
     fn a_gateway_does_not_take_up_its_own_sessions_once_they_ended() {
-        let sessions = gateway(1, Vec::new());
+        let sessions = gateway(1);
         let session = open(&sessions, None, ROOMY, Instant::now()).expect("room");
         sessions.close(session.id());
         assert!(take_up(&sessions, session.id(), &Scope::All, None).is_none());

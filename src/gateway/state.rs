@@ -4,19 +4,24 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mcproxy_ipc::{LogLevel, Route, ServerName, SessionKey, control::GatewaySettings};
+use mcproxy_ipc::{
+    LogLevel, Route, ServerName, SessionKey,
+    control::{GatewaySettings, TokenHash},
+};
 use slog::{Logger, debug, info, o, warn};
+use tokio::sync::Notify;
 
 use super::{
     announce::{self, Announced},
     archive::Archive,
     catalogue::Changes,
     fleet::{Applied, Destination, Fleet},
-    kept,
+    guard, kept,
     link::{Continuation, Link, News},
     metrics::Metrics,
     note::Note,
     notify,
+    observed::Observed,
     pages::{self, Pages},
     patience::Patience,
     scope::Scope,
@@ -61,6 +66,10 @@ pub(crate) struct Gateway {
     pub(crate) patience: Patience,
     /// What is counted.
     pub(crate) metrics: Metrics,
+    /// What monitors read.
+    pub(crate) observed: Observed,
+    /// Rung when other tokens are in force, or none: who was let in by one that is gone has to go.
+    pub(crate) tokens_changed: Notify,
     /// Identity is in it.
     pub(crate) log: Logger,
 }
@@ -82,6 +91,8 @@ impl Gateway {
             supervisor,
             patience: Patience::default(),
             metrics: Metrics::new(),
+            observed: Observed::default(),
+            tokens_changed: Notify::new(),
             log,
         });
         gateway.fleet.set_groups(&gateway.settings().groups);
@@ -93,6 +104,7 @@ impl Gateway {
         tokio::task::spawn_local(gateway.clone().follow_drain());
         tokio::task::spawn_local(announce::run(gateway.clone()));
         tokio::task::spawn_local(gateway.clone().sweep_sessions());
+        tokio::task::spawn_local(gateway.clone().learn_heirs());
         let patient = gateway.clone();
         tokio::task::spawn_local(async move { patient.patience.run().await });
         gateway
@@ -128,7 +140,13 @@ impl Gateway {
                 self.fleet.leave(&server);
             }
         }
+        self.forget_removed_servers();
         self.wake_for_ourselves();
+    }
+
+    /// What is counted of servers ends with them, or with their last call.
+    pub(crate) fn forget_removed_servers(&self) {
+        self.metrics.forget(|server| self.fleet.concerns(server));
     }
 
     /// Starts servers at rest without a call: to learn what they offer, and to hear what clients subscribed to.
@@ -187,9 +205,26 @@ impl Gateway {
             let new = Rc::new(settings.borrow_and_update().clone());
             self.fleet.set_groups(&new.groups);
             self.archive.set_bound(new.replay_total);
-            *self.settings.borrow_mut() = new;
+            let before = self.settings.replace(new.clone());
             info!(self.log, "settings changed");
+            if before.tokens != new.tokens {
+                self.end_revoked(before.tokens.as_deref(), new.tokens.as_deref());
+            }
         }
+    }
+
+    /// Ends what clients have here by tokens that are gone: their sessions, with calls and streams, and calls that wait for
+    /// them. What else they have under way ends with its connection.
+    fn end_revoked(self: &Rc<Self>, before: Option<&[TokenHash]>, now: Option<&[TokenHash]>) {
+        let is_revoked = |principal: Option<&str>| guard::is_revoked(principal, before, now);
+        let ended: Vec<_> = self.sessions.all().into_iter().filter(|session| is_revoked(session.principal())).collect();
+        for session in &ended {
+            self.sessions.close(session.id());
+            self.release(session);
+        }
+        let given_up = self.tickets.give_up(is_revoked);
+        info!(self.log, "other tokens are in force"; "sessions_ended" => ended.len(), "calls_given_up" => given_up);
+        self.tokens_changed.notify_one();
     }
 
     /// Streams without an end would hold up a graceful stop; clients open them again at the next gateway.
@@ -231,6 +266,22 @@ impl Gateway {
                 debug!(self.log, "sessions of earlier gateways are given up"; "count" => lost.len());
                 self.forget(&lost);
                 self.release_instances(&Scope::All, &lost);
+            }
+        }
+    }
+
+    /// Learns which sessions earlier gateways left, a part after the other. Nobody waits for that: of one that comes back before,
+    /// the supervisor is asked, and it is known whom to give up when they do not.
+    async fn learn_heirs(self: Rc<Self>) {
+        let mut after = None;
+        loop {
+            let Some((keys, more)) = self.supervisor.heirs(after).await else {
+                return warn!(self.log, "the supervisor does not say which sessions earlier gateways left");
+            };
+            self.sessions.heirs.await_these(&keys);
+            after = keys.last().copied().or(after);
+            if !more {
+                return self.sessions.heirs.are_all_known();
             }
         }
     }

@@ -4,20 +4,23 @@ use std::{
     collections::HashMap,
     net::TcpListener,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
 use bytes::Bytes;
 use mcproxy_ipc::{
-    CatalogueCounts, FrameError, Generation, HelloError, Keepsake, LogRecord, Receiver, Role, Route, SealKey, Sender,
+    CatalogueCounts, FrameError, Generation, HelloError, Left, LogRecord, Receiver, Role, Route, SealKey, Sender,
     ServerName, SessionKey, connect,
     control::{Answer, GatewaySettings, GatewayToSupervisor, Question, SupervisorToGateway},
     introduce,
     log::{DroppedRecords, LogThreshold},
 };
 use tokio::{
-    sync::{mpsc, oneshot, watch},
+    sync::{Semaphore, mpsc, oneshot, watch},
     task::JoinSet,
 };
 
@@ -25,6 +28,12 @@ use tokio::{
 const QUESTIONS: usize = 64;
 /// News of sessions that may wait; a supervisor that takes none for so long keeps less for the next gateway.
 const NEWS: usize = 4096;
+/// Bytes of notes that may wait; the same. A note that finds no room is left out, the one before it counts.
+const KEEPING: usize = 4 * 1024 * 1024;
+/// Questions about sessions that come back, at once: each answer is a note, and they must not fill the supervisor's queue.
+const RECALLS: usize = 32;
+/// Longest that a session which comes back waits for its note.
+const RECALL: Duration = Duration::from_secs(1);
 /// Ended sessions that are told at once.
 const FORGET: usize = 4096;
 /// Messages that may wait for the supervisor to read them.
@@ -61,8 +70,6 @@ pub(crate) struct Inheritance {
     pub(crate) seal: SealKey,
     /// Which gateway this is.
     pub(crate) generation: Generation,
-    /// What earlier ones left.
-    pub(crate) keepsakes: Vec<Keepsake>,
 }
 
 /// What the rest of the gateway sees of the supervisor.
@@ -71,6 +78,10 @@ pub(crate) struct Supervisor {
     questions: mpsc::Sender<(Question, oneshot::Sender<Answer>)>,
     news: mpsc::Sender<GatewayToSupervisor>,
     inheritance: Arc<Mutex<Option<Inheritance>>>,
+    /// Places for questions about sessions that come back.
+    recalls: Arc<Semaphore>,
+    /// Bytes of notes on their way.
+    keeping: Arc<AtomicUsize>,
     /// The settings in force.
     pub(crate) settings: watch::Receiver<GatewaySettings>,
     /// Every server, in the order of the file.
@@ -95,7 +106,34 @@ impl Supervisor {
 
     /// Leaves a note about a session for the next gateway; `false`: the supervisor takes none now.
     pub(crate) fn keep(&self, key: SessionKey, note: Vec<u8>) -> bool {
-        self.news.try_send(GatewayToSupervisor::Keep { key, note }).is_ok()
+        let size = note.len();
+        if self.keeping.fetch_add(size, Ordering::Relaxed) + size <= KEEPING
+            && self.news.try_send(GatewayToSupervisor::Keep { key, note }).is_ok()
+        {
+            return true;
+        }
+        self.keeping.fetch_sub(size, Ordering::Relaxed);
+        false
+    }
+
+    /// What earlier gateways left of a session; `None`: the supervisor does not say, and the session goes on by its id alone.
+    pub(crate) async fn recall(&self, key: SessionKey) -> Option<Left> {
+        let recalled = async {
+            let _place = self.recalls.acquire().await.ok()?;
+            self.ask(Question::Left(key)).await
+        };
+        match tokio::time::timeout(RECALL, recalled).await.ok()?? {
+            Answer::Left(left) => Some(left),
+            _ => None,
+        }
+    }
+
+    /// Which sessions earlier gateways left, those after `after` in the order of their keys, and whether there are more.
+    pub(crate) async fn heirs(&self, after: Option<SessionKey>) -> Option<(Vec<SessionKey>, bool)> {
+        match self.ask(Question::Heirs { after }).await? {
+            Answer::Heirs { keys, more } => Some((keys, more)),
+            _ => None,
+        }
     }
 
     /// The next gateway must not take these up; `false`: the supervisor was not told of all.
@@ -131,6 +169,7 @@ pub(crate) struct Connection {
     sender: Sender<GatewayToSupervisor>,
     questions: mpsc::Receiver<(Question, oneshot::Sender<Answer>)>,
     news: mpsc::Receiver<GatewayToSupervisor>,
+    keeping: Arc<AtomicUsize>,
     logs: mpsc::Receiver<LogRecord>,
     threshold: LogThreshold,
     settings: watch::Sender<GatewaySettings>,
@@ -165,10 +204,13 @@ impl Connection {
         let (routes, routes_seen) = watch::channel(first_routes);
         let (listener, listener_seen) = watch::channel(None);
         let (drain, drain_seen) = watch::channel(None);
+        let keeping = Arc::<AtomicUsize>::default();
         let supervisor = Supervisor {
             questions: questions_to,
             news: news_to,
             inheritance: Arc::new(Mutex::new(Some(inheritance))),
+            recalls: Arc::new(Semaphore::new(RECALLS)),
+            keeping: keeping.clone(),
             settings: settings_seen,
             routes: routes_seen,
             listener: listener_seen,
@@ -176,14 +218,26 @@ impl Connection {
             dropped,
         };
         let socket = socket.to_owned();
-        let connection =
-            Self { receiver, sender, questions, news, logs, threshold, settings, routes, listener, drain, socket };
+        let connection = Self {
+            receiver,
+            sender,
+            questions,
+            news,
+            keeping,
+            logs,
+            threshold,
+            settings,
+            routes,
+            listener,
+            drain,
+            socket,
+        };
         Ok((connection, supervisor))
     }
 
     /// Serves the connection until it ends, which means the end of the gateway.
     pub(crate) async fn serve(self) -> ControlError {
-        let Self { mut receiver, sender, mut questions, mut news, mut logs, .. } = self;
+        let Self { mut receiver, sender, mut questions, mut news, keeping, mut logs, .. } = self;
         let Self { threshold, settings, routes, listener, drain, socket, .. } = self;
         let mut fetches = JoinSet::new();
         let (out, queue) = mpsc::channel(QUEUE);
@@ -211,10 +265,8 @@ impl Connection {
                         continue;
                     }
                     Ok(SupervisorToGateway::Ping(number)) => GatewayToSupervisor::Pong(number),
-                    // They belong to the start.
-                    Ok(SupervisorToGateway::Inherit { .. } | SupervisorToGateway::Keepsakes(_)) => {
-                        break ControlError::Order;
-                    }
+                    // It belongs to the start.
+                    Ok(SupervisorToGateway::Inherit { .. }) => break ControlError::Order,
                     Err(error) => break error,
                 },
                 Some(fetched) = fetches.join_next() => match fetched {
@@ -223,7 +275,12 @@ impl Connection {
                     Ok(Err(error)) => break error,
                     Err(_) => break ControlError::Closed, // a panic, which ends the process anyway
                 },
-                Some(message) = news.recv() => message,
+                Some(message) = news.recv() => {
+                    if let GatewayToSupervisor::Keep { note, .. } = &message {
+                        keeping.fetch_sub(note.len(), Ordering::Relaxed);
+                    }
+                    message
+                }
                 Some((question, to)) = questions.recv() => {
                     waiting.retain(|_, to| !to.is_closed());
                     next_id += 1;
@@ -252,13 +309,8 @@ async fn fetch_listener(socket: PathBuf) -> Result<TcpListener, ControlError> {
 }
 
 async fn inherit(receiver: &mut Receiver<SupervisorToGateway>) -> Result<Inheritance, ControlError> {
-    let SupervisorToGateway::Inherit { seal, generation, parts } = next(receiver).await? else {
+    let SupervisorToGateway::Inherit { seal, generation } = next(receiver).await? else {
         return Err(ControlError::Order);
     };
-    let mut keepsakes = Vec::new();
-    for _ in 0..parts {
-        let SupervisorToGateway::Keepsakes(part) = next(receiver).await? else { return Err(ControlError::Order) };
-        keepsakes.extend(part);
-    }
-    Ok(Inheritance { seal, generation, keepsakes })
+    Ok(Inheritance { seal, generation })
 }

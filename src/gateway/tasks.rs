@@ -13,6 +13,7 @@ use mcproxy_mcp::{
     ErrorCode, ErrorObject, ProtocolVersion, RawObject, Subject, json_string, method, one_line, qualify_task,
     write_notification,
 };
+use slog::warn;
 
 use super::{
     call,
@@ -23,6 +24,7 @@ use super::{
     rewrite,
     session::Session,
     state::Gateway,
+    visits,
 };
 
 /// Most tasks that a session is remembered to have made; the eldest are forgotten first.
@@ -108,6 +110,9 @@ pub(crate) fn remember(session: &Session, server: &ServerName, result: &Bytes) -
 pub(crate) fn changed(gateway: &Gateway, server: &ServerName, params: &Bytes, only: Option<SessionKey>) {
     let Ok(text) = std::str::from_utf8(params) else { return };
     let Some(id) = RawObject::from_text(text).ok().and_then(|object| object.get_string("taskId")) else { return };
+    if let Some(page) = visits::of_input_requests(params) {
+        return warn!(gateway.log, "what a server says of a task is not passed on"; "server" => %server, "reason" => %page);
+    }
     let subject = Subject::Task(id.clone().into_owned());
     for listener in gateway.listeners.all() {
         if only.is_none_or(|key| key == listener.key()) && listener.is_subscribed(server, &subject) {

@@ -95,6 +95,14 @@ impl<P> Tickets<P> {
         Some(ticket)
     }
 
+    /// Gives up the calls of those callers, and says how many they were.
+    pub(crate) fn give_up(&self, of: impl Fn(Option<&str>) -> bool) -> usize {
+        // Dropping a call may come back here.
+        let gone: Vec<_> =
+            self.0.borrow_mut().extract_if(|_, waiting| of(waiting.purpose.principal.as_deref())).collect();
+        gone.len()
+    }
+
     /// Somebody comes back with these answers, by the keys of what was asked for. `is_done`: no answer is waited for any
     /// more.
     pub(crate) fn show(
@@ -186,6 +194,20 @@ mod tests {
         assert_eq!(show(false), Shown::Incomplete(WANTED.into()));
         assert_eq!(show(true), Shown::Complete(7, Bytes::from_static(b"{}")));
         assert_eq!(show(true), Shown::Unknown, "good once");
+    }
+
+    #[test]
+    fn the_calls_of_one_caller_are_given_up_and_no_others() {
+        let (tickets, now) = (Tickets::new(), Instant::now());
+        let issue = |principal| {
+            let ticket = tickets.issue((), Bytes::from_static(b"{}"), purpose(principal, "{}"), now + TIME, now);
+            ticket.expect("a ticket")
+        };
+        let (ann, bob) = (issue(Some("ann")), issue(Some("bob")));
+        assert_eq!(tickets.give_up(|principal| principal == Some("ann")), 1);
+        let show = |ticket: &str, who| tickets.show(ticket, &purpose(who, "{}"), &answers("{}"), |()| true, now);
+        assert_eq!(show(&ann, Some("ann")), Shown::Unknown);
+        assert!(matches!(show(&bob, Some("bob")), Shown::Complete((), _)));
     }
 
     #[test]

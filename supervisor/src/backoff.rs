@@ -50,36 +50,50 @@ pub(crate) const JITTER: f64 = 0.1;
 #[derive(Debug, Clone)]
 pub(crate) struct Backoff {
     failures: u32,
+    /// So many of them cost a delay.
+    delays: u32,
     jitter: Jitter,
 }
 
 impl Backoff {
     /// Without failures so far.
     pub(crate) fn new(jitter: Jitter) -> Self {
-        Self { failures: 0, jitter }
+        Self { failures: 0, delays: 0, jitter }
     }
 
     /// Forgets the failures.
     pub(crate) fn reset(&mut self) {
-        self.failures = 0;
+        (self.failures, self.delays) = (0, 0);
     }
 
-    /// The delay after one more failure; `None` when the budget is spent. `healthy_for`: how long it had been well.
-    pub(crate) fn after_failure(&mut self, policy: &BackoffPolicy, healthy_for: Duration) -> Option<Duration> {
-        if healthy_for >= policy.healthy_after {
+    /// Whether one more failure would cost no delay: the first of something that was well (`docs/decisions/0120`).
+    /// `healthy_for`: how long it had been; `None`: it never was.
+    pub(crate) fn spares(&self, policy: &BackoffPolicy, healthy_for: Option<Duration>) -> bool {
+        let first = self.failures == 0 || healthy_for.is_some_and(|time| time >= policy.healthy_after);
+        healthy_for.is_some() && first && policy.budget != Some(0)
+    }
+
+    /// The delay after one more failure, zero where [`Self::spares`] says so; `None` when the budget is spent.
+    pub(crate) fn after_failure(&mut self, policy: &BackoffPolicy, healthy_for: Option<Duration>) -> Option<Duration> {
+        let is_spared = self.spares(policy, healthy_for);
+        if healthy_for.is_some_and(|time| time >= policy.healthy_after) {
             self.reset();
         }
         if policy.budget.is_some_and(|budget| self.failures >= budget) {
             return None;
         }
-        let doubled = policy.initial.saturating_mul(1u32.checked_shl(self.failures).unwrap_or(u32::MAX));
         self.failures = self.failures.saturating_add(1);
+        if is_spared {
+            return Some(Duration::ZERO);
+        }
+        let doubled = policy.initial.saturating_mul(1u32.checked_shl(self.delays).unwrap_or(u32::MAX));
+        self.delays = self.delays.saturating_add(1);
         Some(self.spread(doubled.min(policy.max)))
     }
 
     /// As [`Self::after_failure`], for what a quick retry will not heal: the longest delay at once.
     pub(crate) fn after_lasting_failure(&mut self, policy: &BackoffPolicy) -> Option<Duration> {
-        self.after_failure(policy, Duration::ZERO)?;
+        self.after_failure(policy, None)?;
         Some(self.spread(policy.max))
     }
 
@@ -105,21 +119,39 @@ mod tests {
     fn delays_double_to_the_maximum_and_start_anew_after_health() {
         let mut backoff = Backoff::new(Jitter::seeded(7));
         let delays: Vec<f64> =
-            (0..8).filter_map(|_| backoff.after_failure(&POLICY, Duration::ZERO)).map(|d| d.as_secs_f64()).collect();
+            (0..8).filter_map(|_| backoff.after_failure(&POLICY, None)).map(|d| d.as_secs_f64()).collect();
         for (delay, expected) in delays.iter().zip([1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0]) {
             assert!((delay - expected).abs() <= expected * JITTER + 1e-6, "{delays:?}");
         }
-        let again = backoff.after_failure(&POLICY, POLICY.healthy_after).expect("no budget");
+        assert_eq!(backoff.after_failure(&POLICY, Some(POLICY.healthy_after)), Some(Duration::ZERO));
+        let again = backoff.after_failure(&POLICY, None).expect("no budget");
         assert!(again < Duration::from_secs(2), "{again:?}");
+    }
+
+    #[test]
+    fn the_first_failure_of_what_was_well_costs_no_delay_and_the_second_does() {
+        let mut backoff = Backoff::new(Jitter::seeded(7));
+        let minute = Some(Duration::from_secs(60));
+        assert_eq!(backoff.after_failure(&POLICY, minute), Some(Duration::ZERO));
+        let delays: Vec<f64> =
+            (0..3).filter_map(|_| backoff.after_failure(&POLICY, minute)).map(|d| d.as_secs_f64()).collect();
+        for (delay, expected) in delays.iter().zip([1.0, 2.0, 4.0]) {
+            assert!((delay - expected).abs() <= expected * JITTER + 1e-6, "{delays:?}");
+        }
+        let mut never_well = Backoff::new(Jitter::seeded(7));
+        assert!(never_well.after_failure(&POLICY, None) > Some(Duration::ZERO));
+        assert!(never_well.after_failure(&POLICY, minute) > Some(Duration::ZERO), "it is the second in a row");
     }
 
     #[test]
     fn a_budget_ends_the_restarts() {
         let policy = BackoffPolicy { budget: Some(2), ..POLICY };
         let mut backoff = Backoff::new(Jitter::seeded(7));
-        assert!(backoff.after_failure(&policy, Duration::ZERO).is_some());
+        assert!(backoff.after_failure(&policy, Some(Duration::ZERO)).is_some(), "it counts, without a delay");
         assert!(backoff.after_lasting_failure(&policy).is_some());
-        assert_eq!(backoff.after_failure(&policy, Duration::ZERO), None);
+        assert_eq!(backoff.after_failure(&policy, None), None);
+        let none = BackoffPolicy { budget: Some(0), ..POLICY };
+        assert_eq!(Backoff::new(Jitter::seeded(7)).after_failure(&none, Some(Duration::ZERO)), None);
     }
 
     proptest! {
@@ -127,7 +159,7 @@ mod tests {
         fn no_number_of_failures_leads_beyond_the_bounds(seed: u64, failures in 1usize..200) {
             let mut backoff = Backoff::new(Jitter::seeded(seed));
             for _ in 0..failures {
-                let delay = backoff.after_failure(&POLICY, Duration::ZERO).expect("no budget");
+                let delay = backoff.after_failure(&POLICY, None).expect("no budget");
                 prop_assert!(delay >= POLICY.initial.mul_f64(1.0 - JITTER) && delay <= POLICY.max.mul_f64(1.0 + JITTER));
             }
         }

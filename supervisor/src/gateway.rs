@@ -12,7 +12,7 @@ use mcproxy_ipc::{
     Connection, Generation, LogLine, LogRecord, SealKey,
     control::{Answer, GatewaySettings, GatewayToSupervisor, Question, SupervisorToGateway},
 };
-use slog::{Drain as _, Logger, debug, info, o, warn};
+use slog::{Drain as _, Logger, info, o, warn};
 use tokio::{
     sync::{mpsc, oneshot, watch},
     task::JoinSet,
@@ -42,6 +42,8 @@ const COALESCE: Duration = Duration::from_millis(5);
 /// Questions of the gateway that are being answered at once.
 const QUESTIONS: usize = 64;
 const QUEUE: usize = 32;
+/// That there is no room for all notes is said once in this time.
+const COMPLAINT: Duration = Duration::from_secs(60);
 
 /// What others ask of the gateway's task.
 #[derive(Debug)]
@@ -71,6 +73,8 @@ pub(crate) struct GatewaySnapshot {
     pub(crate) restarts: u64,
     /// When it, or one before it, last said that it serves.
     pub(crate) answered: Option<Instant>,
+    /// What sessions wanted kept for the next one, and there was no room for.
+    pub(crate) notes_dropped: u64,
 }
 
 type GatewayLink = Link<GatewayToSupervisor, SupervisorToGateway>;
@@ -90,6 +94,8 @@ pub(crate) struct Gateway {
     /// What each gateway is given that the one before had.
     seal: SealKey,
     keepsakes: Keepsakes,
+    /// When it was said that they have no room.
+    complained: Option<Instant>,
     /// Which gateway was spawned last.
     generation: Generation,
     respawn: Respawn,
@@ -130,6 +136,7 @@ impl Gateway {
             link: None,
             seal,
             keepsakes: Keepsakes::default(),
+            complained: None,
             generation: Generation::default(),
             respawn: Respawn::new(Jitter::random()),
             serves_since: None,
@@ -256,17 +263,10 @@ impl Gateway {
         self.tell_listener();
     }
 
-    /// Gives the gateway what the one before had.
+    /// Gives the gateway what the one before had. What that left of its sessions it asks for when they come back, so it serves at
+    /// once however much that is.
     fn hand_down(&mut self) {
-        let parts = self.keepsakes.parts(Instant::now());
-        self.tell(SupervisorToGateway::Inherit {
-            seal: self.seal.clone(),
-            generation: self.generation,
-            parts: u32::try_from(parts.len()).unwrap_or(u32::MAX),
-        });
-        for part in parts {
-            self.tell(SupervisorToGateway::Keepsakes(part));
-        }
+        self.tell(SupervisorToGateway::Inherit { seal: self.seal.clone(), generation: self.generation });
     }
 
     fn heard(&mut self, news: LinkNews<GatewayToSupervisor>) {
@@ -294,7 +294,7 @@ impl Gateway {
             LinkNews::Message(GatewayToSupervisor::Ask { id, question }) => self.answer(id, question),
             LinkNews::Message(GatewayToSupervisor::Keep { key, note }) => {
                 if !self.keepsakes.keep(key, note) {
-                    debug!(self.log, "no room for what a session wants kept"; "session" => %key);
+                    self.say_left_out();
                 }
             }
             LinkNews::Message(GatewayToSupervisor::Forget(keys)) => self.keepsakes.forget(keys, Instant::now()),
@@ -316,6 +316,17 @@ impl Gateway {
         }
     }
 
+    /// Says, not too often, that there is no room for all that sessions want kept.
+    fn say_left_out(&mut self) {
+        let (now, left_out) = (Instant::now(), self.keepsakes.left_out());
+        self.snapshot.send_modify(|snapshot| snapshot.notes_dropped = left_out);
+        if self.complained.is_none_or(|at| now.saturating_duration_since(at) >= COMPLAINT) {
+            self.complained = Some(now);
+            warn!(self.log, "no room for all that sessions want kept; those used longest ago go on without it after the next end \
+                of the gateway"; "left_out" => left_out);
+        }
+    }
+
     /// Logs a record of the gateway, and remembers it as far as its level is in force.
     fn record(&mut self, record: &LogRecord) {
         emit(&self.log, record);
@@ -333,6 +344,18 @@ impl Gateway {
 
     /// Answers beside the task: collecting takes a moment, and heartbeats go on.
     fn answer(&mut self, id: u64, question: Question) {
+        let known = match &question {
+            Question::Left(key) => Some(Answer::Left(self.keepsakes.of(key, Instant::now()))),
+            Question::Heirs { after } => {
+                let (keys, more) = self.keepsakes.names(*after);
+                Some(Answer::Heirs { keys, more })
+            }
+            Question::Status | Question::Logs { .. } => None,
+        };
+        if let Some(answer) = known {
+            // A gateway waits for few of these at once, so they do not fill the queue.
+            return self.tell(SupervisorToGateway::Answer { id, answer: Box::new(answer) });
+        }
         let Some(link) = &self.link else { return };
         if self.answers.len() >= QUESTIONS {
             warn!(self.log, "gateway asks too much; a question was dropped");
@@ -346,6 +369,7 @@ impl Gateway {
                     Some(server) => Answer::Logs(server.logs(lines).await),
                     None => Answer::UnknownServer,
                 },
+                Question::Left(_) | Question::Heirs { .. } => return, // answered above
             };
             // The gateway may have ended meanwhile.
             let _ = out.send((SupervisorToGateway::Answer { id, answer: Box::new(answer) }, bytes::Bytes::new())).await;

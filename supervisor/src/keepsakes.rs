@@ -1,83 +1,137 @@
-//! What one gateway leaves to the next, session by session. The supervisor keeps the bytes and never looks into them.
+//! What one gateway leaves to the next, session by session. The supervisor keeps the bytes and never looks into them; a gateway
+//! asks for what it needs, when it needs it (`docs/decisions/0121`).
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeMap, HashMap, VecDeque},
+    ops::Bound,
     time::{Duration, Instant},
 };
 
-use mcproxy_ipc::{Keepsake, MAX_NOTE, SessionKey};
+use mcproxy_ipc::{Left, MAX_NOTE, SessionKey};
 
-/// Most bytes of all keepsakes, with what each costs besides its note.
+/// Most bytes of all keepsakes, with what each costs besides its note. Beyond it the notes that were left longest ago are dropped
+/// (their sessions go on poorer), and after all of them the sessions.
 const MAX_BYTES: usize = 32 * 1024 * 1024;
-/// What a keepsake costs besides its note.
-const COST: usize = 40;
+/// What a keepsake costs besides its note: its places in two trees.
+const COST: usize = 160;
 /// So long it is remembered that a session ended: beyond that the next gateway would need a note to take it up.
 const ENDED_FOR: Duration = Duration::from_secs(60);
 /// So many of those at most.
 const MAX_ENDED: usize = 4096;
-/// One message to a gateway holds about so many bytes of keepsakes.
-const PART: usize = 256 * 1024;
+/// One message to a gateway names so many sessions: 64 KiB.
+pub(crate) const NAMES: usize = 4096;
+
+/// One session's.
+#[derive(Debug)]
+struct Kept {
+    note: Vec<u8>,
+    /// Grows with each note of all sessions.
+    number: u64,
+}
 
 /// The keepsakes of all sessions that live, and the names of those that ended a moment ago.
 #[derive(Debug, Default)]
 pub(crate) struct Keepsakes {
-    kept: HashMap<SessionKey, Vec<u8>>,
+    kept: BTreeMap<SessionKey, Kept>,
+    /// Those with something in their note, and those without, by their numbers.
+    noted: BTreeMap<u64, SessionKey>,
+    bare: BTreeMap<u64, SessionKey>,
+    last: u64,
     bytes: usize,
+    left_out: u64,
     ended: VecDeque<(Instant, SessionKey)>,
+    /// The same, to be found.
+    ended_at: HashMap<SessionKey, Instant>,
 }
 
 impl Keepsakes {
-    /// Keeps a note in place of an earlier one. Beyond the bound the note is left out, or all of it: that session is
-    /// poorer, or unknown, after the next end of a gateway. `false`: something was left out.
-    pub(crate) fn keep(&mut self, key: SessionKey, note: Vec<u8>) -> bool {
+    /// Keeps a note in place of an earlier one. Beyond the bound older ones make room. `false`: something was left out.
+    pub(crate) fn keep(&mut self, key: SessionKey, mut note: Vec<u8>) -> bool {
         self.drop_kept(&key);
-        let room = MAX_BYTES - self.bytes;
-        let (note, whole) =
-            if note.len() <= MAX_NOTE && COST + note.len() <= room { (note, true) } else { (Vec::new(), false) };
-        if room < COST {
-            return false;
+        let before = self.left_out;
+        if note.len() > MAX_NOTE {
+            note = Vec::new();
+            self.left_out += 1;
         }
+        self.make_room(COST + note.len());
         self.bytes += COST + note.len();
-        self.kept.insert(key, note);
-        whole
+        self.last += 1;
+        let of_its_kind = if note.is_empty() { &mut self.bare } else { &mut self.noted };
+        of_its_kind.insert(self.last, key);
+        self.kept.insert(key, Kept { note, number: self.last });
+        self.left_out == before
     }
 
     /// These sessions are over.
     pub(crate) fn forget(&mut self, keys: Vec<SessionKey>, now: Instant) {
-        self.ended.retain(|(since, _)| now.duration_since(*since) <= ENDED_FOR);
+        self.tidy(now);
         for key in keys {
             self.drop_kept(&key);
             if self.ended.len() >= MAX_ENDED {
-                self.ended.pop_front();
+                self.drop_eldest_end();
             }
             self.ended.push_back((now, key));
+            self.ended_at.insert(key, now);
         }
     }
 
-    /// All of it, in parts that fit a message each.
-    pub(crate) fn parts(&self, now: Instant) -> Vec<Vec<Keepsake>> {
-        let kept = self.kept.iter().map(|(key, note)| Keepsake { key: *key, note: Some(note.clone()) });
-        let recent = self.ended.iter().filter(|(since, _)| now.duration_since(*since) <= ENDED_FOR);
-        let ended = recent.map(|(_, key)| Keepsake { key: *key, note: None });
-        let mut parts: Vec<Vec<Keepsake>> = Vec::new();
-        let mut room = 0;
-        for keepsake in kept.chain(ended) {
-            let size = COST + keepsake.note.as_ref().map_or(0, Vec::len);
-            if size > room {
-                parts.push(Vec::new());
-                room = PART;
-            }
-            room = room.saturating_sub(size);
-            if let Some(part) = parts.last_mut() {
-                part.push(keepsake);
-            }
+    /// What was left of one session.
+    pub(crate) fn of(&self, key: &SessionKey, now: Instant) -> Left {
+        match (self.kept.get(key), self.ended_at.get(key)) {
+            (Some(kept), _) => Left::Note(kept.note.clone()),
+            (None, Some(at)) if now.saturating_duration_since(*at) <= ENDED_FOR => Left::Ended,
+            (None, _) => Left::Nothing,
         }
-        parts
+    }
+
+    /// The next of all sessions that live, in the order of their keys, and whether there are more.
+    pub(crate) fn names(&self, after: Option<SessionKey>) -> (Vec<SessionKey>, bool) {
+        let begin = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut rest = self.kept.range((begin, Bound::Unbounded)).map(|(key, _)| *key);
+        let names = rest.by_ref().take(NAMES).collect();
+        (names, rest.next().is_some())
+    }
+
+    /// How many notes and sessions were left out for want of room.
+    pub(crate) fn left_out(&self) -> u64 {
+        self.left_out
+    }
+
+    fn make_room(&mut self, size: usize) {
+        while self.bytes + size > MAX_BYTES {
+            if let Some((number, key)) = self.noted.pop_first() {
+                self.bare.insert(number, key);
+                let note = self.kept.get_mut(&key).map(|kept| std::mem::take(&mut kept.note));
+                self.bytes -= note.map_or(0, |note| note.len());
+            } else if let Some((_, key)) = self.bare.pop_first() {
+                self.kept.remove(&key);
+                self.bytes -= COST;
+            } else {
+                return;
+            }
+            self.left_out += 1;
+        }
     }
 
     fn drop_kept(&mut self, key: &SessionKey) {
         if let Some(old) = self.kept.remove(key) {
-            self.bytes -= COST + old.len();
+            self.bytes -= COST + old.note.len();
+            self.noted.remove(&old.number);
+            self.bare.remove(&old.number);
+        }
+    }
+
+    fn tidy(&mut self, now: Instant) {
+        while self.ended.front().is_some_and(|(since, _)| now.saturating_duration_since(*since) > ENDED_FOR) {
+            self.drop_eldest_end();
+        }
+    }
+
+    fn drop_eldest_end(&mut self) {
+        if let Some((since, key)) = self.ended.pop_front()
+            && self.ended_at.get(&key) == Some(&since)
+        {
+            self.ended_at.remove(&key);
         }
     }
 }
@@ -88,14 +142,22 @@ mod tests {
 
     use super::*;
 
-    fn key(number: u16) -> SessionKey {
+    fn key(number: u32) -> SessionKey {
         let mut bytes = [0; 16];
-        bytes[..2].copy_from_slice(&number.to_be_bytes());
+        bytes[..4].copy_from_slice(&number.to_be_bytes());
         SessionKey(bytes)
     }
 
-    fn all(keepsakes: &Keepsakes, now: Instant) -> HashMap<SessionKey, Option<Vec<u8>>> {
-        keepsakes.parts(now).into_iter().flatten().map(|keepsake| (keepsake.key, keepsake.note)).collect()
+    fn all(keepsakes: &Keepsakes) -> Vec<SessionKey> {
+        let (mut all, mut after, mut more) = (Vec::new(), None, true);
+        while more {
+            let (part, is_more) = keepsakes.names(after);
+            assert!(part.len() <= NAMES);
+            after = part.last().copied().or(after);
+            all.extend(part);
+            more = is_more;
+        }
+        all
     }
 
     #[test]
@@ -104,36 +166,48 @@ mod tests {
         let now = Instant::now();
         assert!(keepsakes.keep(key(1), b"old".to_vec()) && keepsakes.keep(key(1), b"new".to_vec()));
         assert!(keepsakes.keep(key(2), Vec::new()));
-        assert_eq!(all(&keepsakes, now)[&key(1)], Some(b"new".to_vec()));
+        assert_eq!(keepsakes.of(&key(1), now), Left::Note(b"new".to_vec()));
         keepsakes.forget(vec![key(1)], now);
-        assert_eq!(all(&keepsakes, now)[&key(1)], None);
-        assert_eq!(all(&keepsakes, now + ENDED_FOR + Duration::from_secs(1)).keys().collect::<Vec<_>>(), [&key(2)]);
+        assert_eq!(keepsakes.of(&key(1), now), Left::Ended);
+        assert_eq!(keepsakes.of(&key(1), now + ENDED_FOR + Duration::from_secs(1)), Left::Nothing);
+        assert_eq!((keepsakes.of(&key(2), now), all(&keepsakes)), (Left::Note(Vec::new()), vec![key(2)]));
     }
 
     #[test]
-    fn at_the_bound_a_session_is_kept_without_its_note_and_then_not_at_all() {
-        let mut keepsakes = Keepsakes::default();
-        let fit = MAX_BYTES / (COST + MAX_NOTE);
+    fn at_the_bound_the_oldest_notes_go_and_after_all_of_them_the_oldest_sessions() {
+        let (mut keepsakes, now) = (Keepsakes::default(), Instant::now());
+        let fit = u32::try_from(MAX_BYTES / (COST + MAX_NOTE)).expect("few");
         for number in 0..fit {
-            assert!(keepsakes.keep(key(number as u16), vec![0; MAX_NOTE]));
+            assert!(keepsakes.keep(key(number), vec![7; MAX_NOTE]));
         }
-        let mut number = fit as u16;
-        while keepsakes.bytes + COST <= MAX_BYTES {
-            assert!(!keepsakes.keep(key(number), vec![0; MAX_NOTE]), "the note has no room");
-            number += 1;
-        }
-        keepsakes.keep(key(number), Vec::new());
-        assert!(!all(&keepsakes, Instant::now()).contains_key(&key(number)));
+        assert!(keepsakes.keep(key(1), vec![8; MAX_NOTE]), "in place of an earlier one");
+        assert!(!keepsakes.keep(key(fit), vec![9; MAX_NOTE]) && keepsakes.left_out() > 0);
+        assert_eq!(keepsakes.of(&key(0), now), Left::Note(Vec::new()), "it goes on without its note");
+        assert_eq!(keepsakes.of(&key(1), now), Left::Note(vec![8; MAX_NOTE]), "it was used later");
+        assert_eq!(keepsakes.of(&key(fit), now), Left::Note(vec![9; MAX_NOTE]), "the newest is kept whole");
+        let many = u32::try_from(MAX_BYTES / COST).expect("few") + 100;
+        (0..many).for_each(|number| {
+            keepsakes.keep(key(1_000_000 + number), Vec::new());
+        });
         assert!(keepsakes.bytes <= MAX_BYTES);
+        assert_eq!(keepsakes.of(&key(0), now), Left::Nothing);
+        assert_eq!(all(&keepsakes).len(), MAX_BYTES / COST);
+    }
+
+    #[test]
+    fn a_note_that_is_too_long_is_none() {
+        let (mut keepsakes, now) = (Keepsakes::default(), Instant::now());
+        assert!(!keepsakes.keep(key(1), vec![0; MAX_NOTE + 1]));
+        assert_eq!(keepsakes.of(&key(1), now), Left::Note(Vec::new()));
     }
 
     proptest! {
         #[test]
-        fn parts_hold_everything_once_and_fit_a_message(
-            steps in prop::collection::vec((any::<bool>(), 0u16..40, 0usize..20_000), 0..200)
+        fn what_is_counted_is_what_is_there(
+            steps in prop::collection::vec((any::<bool>(), 0u32..40, 0usize..20_000), 0..200)
         ) {
             let (mut keepsakes, now) = (Keepsakes::default(), Instant::now());
-            let mut model = HashMap::new();
+            let mut model = BTreeMap::new();
             for (end, number, size) in steps {
                 if end {
                     keepsakes.forget(vec![key(number)], now);
@@ -145,14 +219,11 @@ mod tests {
             }
             let bytes: usize = model.values().map(|size| COST + size).sum();
             prop_assert_eq!(keepsakes.bytes, bytes);
-            let parts = keepsakes.parts(now);
-            for part in &parts {
-                let size: usize = part.iter().map(|k| COST + k.note.as_ref().map_or(0, Vec::len)).sum();
-                prop_assert!(size <= PART);
+            prop_assert_eq!(keepsakes.noted.len() + keepsakes.bare.len(), model.len());
+            prop_assert_eq!(all(&keepsakes), model.keys().copied().collect::<Vec<_>>());
+            for (key, size) in model {
+                prop_assert_eq!(keepsakes.of(&key, now), Left::Note(vec![1; size]));
             }
-            let noted: HashMap<SessionKey, usize> =
-                parts.into_iter().flatten().filter_map(|k| Some((k.key, k.note?.len()))).collect();
-            prop_assert_eq!(noted, model);
         }
     }
 }

@@ -52,7 +52,7 @@ impl Respawn {
             Some(_) => SERVED_BRIEFLY,
             None => NEVER_SERVED,
         };
-        self.0.after_failure(&policy, Duration::ZERO).unwrap_or(policy.max)
+        self.0.after_failure(&policy, None).unwrap_or(policy.max)
     }
 }
 

@@ -96,6 +96,7 @@ pub(crate) async fn report(context: &Context) -> StatusReport {
         config_warnings: overview.config_warnings,
         listen: overview.listen,
         log_dropped: context.log_dropped.count(),
+        notes_dropped: gateway.notes_dropped,
         supervisor: process(std::process::id(), overview.started, 0),
         gateway: gateway.running.map(|(pid, since)| process(pid, since, gateway.restarts)),
         servers,
@@ -254,6 +255,7 @@ mod tests {
                 config_warnings: vec!["w".repeat(MAX_CONFIG_ERROR / 100); 100],
                 listen: "127.0.0.1:12009".to_owned(),
                 log_dropped: 0,
+                notes_dropped: 0,
                 supervisor: process.clone(),
                 gateway: Some(process),
                 servers: (0..count).map(|n| fit(talkative(n), count)).collect(),
@@ -280,6 +282,7 @@ mod tests {
                     need: Need::Resting,
                     catalogue: Some(CatalogueKey([0xff; 16])),
                     listed: true,
+                    returns: true,
                     per_session: true,
                 }
             };

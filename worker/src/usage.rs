@@ -1,6 +1,6 @@
 //! What the server and all it started use, looked at twice a second where the configuration bounds it.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mcproxy_ipc::{ServerLimits, processes};
 use tokio::{sync::mpsc, time::sleep};
@@ -8,6 +8,9 @@ use tokio::{sync::mpsc, time::sleep};
 use crate::incarnation::Order;
 
 const LOOK: Duration = Duration::from_millis(500);
+/// While the sum of what is resident is above the bound, it is looked this often which of it is shared: that costs the kernel a
+/// walk over all pages.
+const CLOSE_LOOK: Duration = Duration::from_secs(2);
 const MIB: u64 = 1024 * 1024;
 
 /// What a tree uses at one moment.
@@ -18,28 +21,41 @@ struct Usage {
 }
 
 impl Usage {
-    /// Of all that is below `root`, and of itself if that is a server.
+    /// Of all that is below `root`, and of itself if that is a server. Memory that several processes share is counted for each,
+    /// so it is the most that it can be.
     fn below(root: u32) -> Self {
-        let mut tree = processes::below(root, |_| false);
-        if root != std::process::id() {
-            tree.extend(processes::one(root));
-        }
-        let alive = || tree.iter().filter(|process| !process.zombie);
-        Self {
-            processes: alive().map(|_| 1).sum(),
-            memory_bytes: alive().map(|process| processes::resident_bytes(process.pid)).sum(),
-        }
+        Self::of(&tree(root), processes::resident_bytes)
+    }
+
+    /// The same, with memory that several share counted once.
+    fn closely(root: u32) -> Self {
+        Self::of(&tree(root), |pid| {
+            processes::proportional_bytes(pid).unwrap_or_else(|| processes::resident_bytes(pid))
+        })
+    }
+
+    fn of(tree: &[u32], memory: impl Fn(u32) -> u64) -> Self {
+        Self { processes: tree.len() as u64, memory_bytes: tree.iter().map(|pid| memory(*pid)).sum() }
     }
 
     /// Which bound it breaks, and by how much.
     fn breaks(self, limits: &ServerLimits) -> Option<String> {
         let Self { processes, memory_bytes } = self;
         let memory = limits.memory_bytes.filter(|most| memory_bytes > *most).map(|most| {
-            format!("memory: {} MiB are resident, limits.maxMemory allows {}", memory_bytes.div_ceil(MIB), most / MIB)
+            format!("memory: {} MiB are used, limits.maxMemory allows {}", memory_bytes.div_ceil(MIB), most / MIB)
         });
         let many = limits.processes.filter(|most| processes > *most);
         memory.or_else(|| many.map(|most| format!("{processes} processes, limits.maxProcesses allows {most}")))
     }
+}
+
+/// All that lives below `root`, and it itself if that is a server.
+fn tree(root: u32) -> Vec<u32> {
+    let mut tree = processes::below(root, |_| false);
+    if root != std::process::id() {
+        tree.extend(processes::one(root));
+    }
+    tree.into_iter().filter(|process| !process.zombie).map(|process| process.pid).collect()
 }
 
 /// Orders the end of the run when what is below `root` breaks a bound: this process, or the server's own where it is one of
@@ -48,9 +64,21 @@ pub(crate) async fn watch(root: u32, limits: ServerLimits, orders: mpsc::Sender<
     if limits.memory_bytes.is_none() && limits.processes.is_none() {
         return std::future::pending().await;
     }
+    let processes_only = ServerLimits { memory_bytes: None, ..limits };
+    let mut next_close = Instant::now();
     loop {
         sleep(LOOK).await;
-        if let Some(what) = Usage::below(root).breaks(&limits) {
+        let seen = Usage::below(root);
+        let now = Instant::now();
+        let broken = match seen.breaks(&processes_only) {
+            Some(what) => Some(what),
+            None if seen.breaks(&limits).is_some() && next_close <= now => {
+                next_close = now + CLOSE_LOOK;
+                Usage::closely(root).breaks(&limits)
+            }
+            None => None,
+        };
+        if let Some(what) = broken {
             // A run that is over uses nothing.
             let _ = orders.send(Order::Exceeded(what)).await;
             return;
@@ -73,6 +101,32 @@ mod tests {
         limits.processes = Some(2);
         assert!(usage.breaks(&limits).is_some_and(|what| what.contains("maxProcesses allows 2")));
         limits.memory_bytes = Some(4 * MIB);
-        assert_eq!(usage.breaks(&limits).as_deref(), Some("memory: 5 MiB are resident, limits.maxMemory allows 4"));
+        assert_eq!(usage.breaks(&limits).as_deref(), Some("memory: 5 MiB are used, limits.maxMemory allows 4"));
+    }
+
+    #[test]
+    fn memory_that_several_processes_share_is_counted_once() {
+        // Copies of one shell, which hold the same 40 MB and never write to them.
+        let script = "x=$(head -c 40000000 /dev/zero | tr '\\0' a); \
+            for i in 1 2 3 4; do (sleep 60; :) & done; echo ready; wait";
+        let mut shell = std::process::Command::new("sh")
+            .args(["-c", script])
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .expect("sh runs");
+        let mut ready = [0; 6];
+        let stdout = shell.stdout.as_mut().expect("piped");
+        std::io::Read::read_exact(stdout, &mut ready).expect("it says so");
+        let (each, once) = (Usage::below(shell.id()), Usage::closely(shell.id()));
+        for pid in tree(shell.id()) {
+            let pid = processes::to_pid(pid).expect("a pid");
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL); // a parent may have been faster
+        }
+        shell.wait().expect("waited");
+        assert!(each.processes >= 5 && once.processes >= 5, "{each:?}");
+        assert!(each.memory_bytes >= 5 * 40_000_000, "{each:?}");
+        if processes::proportional_bytes(std::process::id()).is_some() {
+            assert!(once.memory_bytes < 2 * 40_000_000 + 20 * MIB, "{once:?}");
+        }
     }
 }

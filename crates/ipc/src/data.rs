@@ -275,4 +275,7 @@ pub enum Outcome {
     Result,
     /// A JSON-RPC `error` object: the server's own words, or ours (31001 … 31003).
     Error,
+    /// The server had ended, or was being ended, before it was told of the call; the payload is empty. The next incarnation may
+    /// have it: nobody has seen it.
+    Unsent,
 }

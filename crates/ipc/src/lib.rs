@@ -50,7 +50,7 @@ pub use name::{NameError, ServerName};
 pub use program::find_program;
 pub use runtime_dir::{RUNTIME_DIR_VARIABLE, default_runtime_dir, runtime_dirs, supervisor_socket};
 pub use secret::Secret;
-pub use session::{Keepsake, MAX_NOTE, SealKey, SessionKey};
+pub use session::{Left, MAX_NOTE, SealKey, SessionKey};
 pub use socket::{Connection, Listener, Peer, connect};
 pub use spec::{
     CallTimeouts, ClientDeclaration, ClientFeatures, EraEvidence, EraRule, INSTALL_LIMIT, InstanceRules, Instances,

@@ -88,12 +88,24 @@ pub fn arguments(pid: u32) -> Vec<Vec<u8>> {
     bytes.split(|byte| *byte == 0).map(<[u8]>::to_vec).collect()
 }
 
-/// The resident memory of a process; 0 when it is gone.
+/// The resident memory of a process; 0 when it is gone. Pages that it shares with others count as if they were its own.
 pub fn resident_bytes(pid: u32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
-    kib.unwrap_or_default().saturating_mul(1024)
+    bytes_of(&status, "VmRSS:").unwrap_or_default()
+}
+
+/// The same, with a page that several processes share counted in parts (proportional set size, proc_pid_smaps(5)), so that the
+/// sum of a tree counts each page once. It costs the kernel a walk over all pages. `None`: the process is gone, or the kernel
+/// does not say (before 4.14, or of a process of another user).
+pub fn proportional_bytes(pid: u32) -> Option<u64> {
+    bytes_of(&fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?, "Pss:")
+}
+
+/// The value of a line like `VmRSS:      1234 kB`.
+fn bytes_of(text: &str, key: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(key))?;
+    let kib = line.trim().strip_suffix(" kB")?.parse::<u64>().ok()?;
+    Some(kib.saturating_mul(1024))
 }
 
 /// The name of a process, as the kernel knows it: cut at 15 bytes; empty when it is gone.
@@ -136,6 +148,11 @@ mod tests {
         let us = std::process::id();
         assert!(all().iter().any(|process| process.pid == us));
         assert!(resident_bytes(us) > 100_000);
+        if Path::new("/proc/self/smaps_rollup").exists() {
+            let proportional = proportional_bytes(us).expect("our own");
+            assert!(proportional > 50_000 && proportional <= resident_bytes(us) + (1 << 20), "{proportional}");
+        }
+        assert_eq!(bytes_of("Rss:  9 kB\nPss:     12 kB\nPss_Dirty: 3 kB\n", "Pss:"), Some(12 * 1024));
         assert_eq!(environment(us, "PATH"), std::env::var("PATH").ok());
         assert!(!arguments(us).is_empty() && !name(us).is_empty());
     }

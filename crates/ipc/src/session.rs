@@ -58,13 +58,15 @@ impl fmt::Debug for SealKey {
     }
 }
 
-/// What one gateway leaves to the next for one session. Only gateways know what the note says.
+/// What earlier gateways left of one session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Keepsake {
-    /// Whose it is.
-    pub key: SessionKey,
-    /// At most [`MAX_NOTE`] bytes; `None`: the session ended a moment ago and must not come back.
-    pub note: Option<Vec<u8>>,
+pub enum Left {
+    /// It lives; at most [`MAX_NOTE`] bytes, and only gateways know what they say.
+    Note(Vec<u8>),
+    /// It ended a moment ago and must not come back.
+    Ended,
+    /// Nothing is known of it.
+    Nothing,
 }
 
 #[cfg(test)]

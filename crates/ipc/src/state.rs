@@ -99,6 +99,8 @@ pub struct Route {
     pub catalogue: Option<CatalogueKey>,
     /// Whether what it offered last is listed while it is not ready.
     pub listed: bool,
+    /// It is not ready, and is being started again without a delay: calls wait for it.
+    pub returns: bool,
     /// Whether each session has an instance of its own.
     pub per_session: bool,
 }

@@ -189,6 +189,8 @@ pub struct StatusReport {
     pub listen: String,
     /// Log records that the sink was too slow for.
     pub log_dropped: u64,
+    /// What sessions wanted kept for the next gateway, and there was no room for.
+    pub notes_dropped: u64,
     /// The supervisor.
     pub supervisor: ProcessStatus,
     /// The gateway, unless it is being restarted.

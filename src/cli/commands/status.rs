@@ -276,6 +276,7 @@ mod tests {
             config_warnings: Vec::new(),
             listen: "0.0.0.0:12009".into(),
             log_dropped: 0,
+            notes_dropped: 0,
             supervisor: process.clone(),
             gateway: Some(ProcessStatus { pid: 2, ..process }),
             servers: vec![time, broken],

@@ -188,6 +188,7 @@ mod tests {
             config_warnings: Vec::new(),
             listen: "x".into(),
             log_dropped: 0,
+            notes_dropped: 0,
             supervisor: process,
             gateway: None,
             servers: vec![status],

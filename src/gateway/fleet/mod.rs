@@ -75,6 +75,8 @@ pub(crate) struct Fleet {
     /// What instances of single sessions offer.
     own: RefCell<OwnOffers>,
     revision: Cell<u64>,
+    /// Whether all that should answer calls did, at that revision.
+    ready: Cell<Option<(u64, bool)>>,
     changed: watch::Sender<u64>,
 }
 
@@ -89,6 +91,7 @@ impl Fleet {
             views: RefCell::default(),
             own: RefCell::default(),
             revision: Cell::new(0),
+            ready: Cell::new(None),
             changed: watch::channel(0).0,
         }
     }
@@ -174,6 +177,18 @@ impl Fleet {
             drop(servers);
             self.bump();
         }
+    }
+
+    /// The server behind a link has ended: calls wait for the next incarnation from now on, and those under way end on it.
+    pub(crate) fn ended(&self, server: &ServerName, link: &Rc<Link>) {
+        let mut servers = self.servers.borrow_mut();
+        let is_it = |s: &&mut Server| s.serving.as_ref().is_some_and(|serving| Rc::ptr_eq(&serving.link, link));
+        let Some(s) = servers.get_mut(server).filter(is_it) else { return };
+        let link = s.cease();
+        self.own.borrow_mut().forget(server);
+        self.let_go(server, link);
+        drop(servers);
+        self.bump();
     }
 
     /// Whether the connection to this incarnation is still wanted and missing.
@@ -303,6 +318,13 @@ impl Fleet {
         self.servers.borrow().get(server).map(|s| s.route.clone())
     }
 
+    /// Whether a server is configured, or calls are under way that it got before it was removed.
+    pub(crate) fn concerns(&self, server: &str) -> bool {
+        let is_busy = |link: &Weak<Link>| link.upgrade().is_some_and(|link| link.load().calls > 0);
+        self.servers.borrow().contains_key(server)
+            || self.leaving.borrow().iter().any(|(of, link)| of.as_str() == server && is_busy(link))
+    }
+
     /// What the supervisor says of all servers.
     pub(crate) fn routes(&self) -> Vec<Route> {
         self.servers.borrow().values().map(|s| s.route.clone()).collect()
@@ -370,6 +392,29 @@ impl Fleet {
     pub(crate) fn destination(&self, server: &str) -> Destination {
         let servers = self.servers.borrow();
         servers.get(server).map_or(Destination::Unknown, Server::destination)
+    }
+
+    /// Where a server stands, for the supervisor.
+    pub(crate) fn state_of(&self, server: &str) -> Option<ServerState> {
+        self.servers.borrow().get(server).map(|s| s.route.state)
+    }
+
+    /// The servers that should answer calls.
+    pub(crate) fn wanted(&self) -> Vec<ServerName> {
+        self.names(Server::is_wanted)
+    }
+
+    /// Whether all of those do; looked at once per change.
+    pub(crate) fn is_ready(&self) -> bool {
+        let revision = self.revision.get();
+        match self.ready.get() {
+            Some((of, ready)) if of == revision => ready,
+            Some(_) | None => {
+                let ready = self.servers.borrow().values().all(|s| !s.is_wanted() || s.is_well());
+                self.ready.set(Some((revision, ready)));
+                ready
+            }
+        }
     }
 
     /// Whether a call to a server would be answered, at once or after a start that is nothing out of the ordinary.

@@ -136,6 +136,11 @@ impl Server {
         nothing && self.route.state == ServerState::Idle
     }
 
+    /// Whether it should answer calls.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.route.state != ServerState::Stopped || !self.route.settled
+    }
+
     /// Whether it is at rest, or would be if nobody called: a call starts it.
     pub(super) fn is_well(&self) -> bool {
         let on_call = self.route.need != Need::Always && self.listed().is_some();
@@ -153,6 +158,7 @@ impl Server {
             (_, _, Need::Asleep | Need::Resting) => Destination::Asleep,
             (ServerState::Ready | ServerState::Starting, _, _) => Destination::Starting,
             (ServerState::Stopped, _, _) if !self.route.settled => Destination::Starting,
+            _ if self.route.returns => Destination::Starting,
             (state, _, _) => Destination::Down { state, why: self.route.last_error.clone() },
         }
     }

@@ -4,7 +4,7 @@
 mod asked;
 mod wait;
 
-use std::borrow::Cow;
+use std::{borrow::Cow, rc::Rc};
 
 use bytes::Bytes;
 use mcproxy_ipc::{
@@ -12,7 +12,7 @@ use mcproxy_ipc::{
     data::{CallContext, ServerEra},
 };
 use mcproxy_mcp::{ErrorCode, ErrorObject, RawObject, RawValue};
-use slog::{Drain as _, debug, info, o};
+use slog::{Drain as _, debug, info, o, warn};
 
 use self::wait::unavailable;
 pub(crate) use self::wait::wait_for;
@@ -29,8 +29,11 @@ use super::{
     rewrite::{self, ResultRewrite, down::Lowered},
     stateless::{self, Retry},
     tasks,
+    visits::{self, NoWebPage},
 };
 
+/// A call goes to so many incarnations at most, all but the last of which ended before they were told of it.
+const TRIES: u32 = 3;
 /// Room for what most calls send.
 const PAYLOAD: usize = 512;
 
@@ -111,13 +114,26 @@ impl<'a> Forward<'a> {
         reply
     }
 
+    /// Tries again with the next incarnation while the one before ended before it was told of the call. What was written to a
+    /// server is never sent again.
     async fn attempt(&self, rewrite: ResultRewrite) -> (Outcome, Option<Reply>) {
+        for _ in 1..TRIES {
+            if let Some(end) = self.attempt_once(rewrite).await {
+                return end;
+            }
+        }
+        let gone = || self.turned_away(unavailable(&self.server, "worker_gone", None));
+        self.attempt_once(rewrite).await.unwrap_or_else(gone)
+    }
+
+    /// `None`: nobody has seen the call.
+    async fn attempt_once(&self, rewrite: ResultRewrite) -> Option<(Outcome, Option<Reply>)> {
         let link = match wait_for(self.exchange, &self.server, self.progress_token.as_deref()).await {
             Ok(link) => link,
-            Err(error) => return self.turned_away(error),
+            Err(error) => return Some(self.turned_away(error)),
         };
         if self.exchange.is_cancelled() {
-            return (Outcome::Cancelled, None);
+            return Some((Outcome::Cancelled, None));
         }
         if let Caller::Visitor(visitor) = &self.exchange.caller
             && let Some(level) = visitor.level()
@@ -129,7 +145,7 @@ impl<'a> Forward<'a> {
             Some(retry) if retry.has_state() && link.traits().era == ServerEra::Legacy => {
                 match Box::pin(self.come_back(&link, retry)).await {
                     Ok(call) => call,
-                    Err(reply) => return (Outcome::Error, Some(reply)),
+                    Err(reply) => return Some((Outcome::Error, Some(reply))),
                 }
             }
             retry => {
@@ -138,7 +154,8 @@ impl<'a> Forward<'a> {
                 let (payload, meta_at) = self.payload_with(retry);
                 let call = link.call(self.method.clone(), &payload, meta_at, self.context(&link)).await;
                 let Some(call) = call else {
-                    return self.turned_away(unavailable(&self.server, "worker_gone", None));
+                    self.unsent(&link);
+                    return None;
                 };
                 call
             }
@@ -153,8 +170,16 @@ impl<'a> Forward<'a> {
                     Err(Stuck::Cancelled) => (Outcome::Cancelled, None),
                     Err(stuck) => (Outcome::Error, Some(self.stuck(&stuck))),
                 },
-                None => self.send_away(need),
+                None => match visits::of_input_requests(&need.payload) {
+                    // Dropping what was asked tells the server that the call is given up.
+                    Some(page) => (Outcome::Error, Some(self.no_web_page(&page))),
+                    None => self.send_away(need),
+                },
             },
+            Turn::Over(Answer::Unsent) if !self.is_resumption(&link) => {
+                self.unsent(&link);
+                return None;
+            }
             Turn::Over(answer) => self.answered(answer, rewrite),
         };
         let (outcome, reply) = match (&self.exchange.caller, reply) {
@@ -168,7 +193,20 @@ impl<'a> Forward<'a> {
             (Caller::Visitor(_), None) => (outcome, None),
         };
         link.metrics().ended(outcome, self.exchange.elapsed());
-        (outcome, reply)
+        Some((outcome, reply))
+    }
+
+    /// Whether it goes on with what a server of before 2026-07-28 asked: that server's end is the end of it.
+    fn is_resumption(&self, link: &Link) -> bool {
+        self.retry.as_ref().is_some_and(Retry::has_state) && link.traits().era == ServerEra::Legacy
+    }
+
+    /// The server behind this link has ended. (Of one with an instance for each session it is one of them, and the worker has
+    /// another for the next call.)
+    fn unsent(&self, link: &Rc<Link>) {
+        if !link.is_per_session() {
+            self.exchange.gateway.fleet.ended(&self.server, link);
+        }
     }
 
     fn answered(&self, answer: Answer, rewrite: ResultRewrite) -> (Outcome, Option<Reply>) {
@@ -176,18 +214,26 @@ impl<'a> Forward<'a> {
         let lower = |era| era == ServerEra::Modern && self.exchange.caller.session().is_some();
         match answer {
             Answer::Result(result, era) => {
+                // What a task waits for is part of what is told of it (2026-07-28).
+                let of_task = self.method.starts_with("tasks/").then(|| visits::of_input_requests(&result)).flatten();
+                if let Some(page) = of_task {
+                    return (Outcome::Error, Some(self.no_web_page(&page)));
+                }
                 let result = self.outbound(result, rewrite);
                 let result = if lower(era) { lowered(result) } else { result };
                 (Outcome::Result, Some(Reply::Result(result)))
             }
             Answer::Error(error, era) => {
+                if let Some(page) = visits::of_error(&error) {
+                    return (Outcome::Error, Some(self.no_web_page(&page)));
+                }
                 let error = self.outbound(error, rewrite::error);
                 let reply = if lower(era) { self.lowered_error(error) } else { Reply::Error(error) };
                 (Outcome::Error, Some(reply))
             }
             Answer::Cancelled => (Outcome::Cancelled, None),
             Answer::Abandoned => (Outcome::Lost, Some(self.failed(Failure::Stopping))),
-            Answer::Lost => (Outcome::Lost, Some(self.failed(Failure::WorkerEnded))),
+            Answer::Lost | Answer::Unsent => (Outcome::Lost, Some(self.failed(Failure::WorkerEnded))),
         }
     }
 
@@ -253,6 +299,13 @@ impl<'a> Forward<'a> {
             "duration_us" => self.exchange.elapsed().as_micros() as u64);
         let log = log_for(&gateway.log, self.exchange.caller.principal()).new(facts);
         if level == slog::Level::Info { info!(log, "call") } else { debug!(log, "call") }
+    }
+
+    /// The server asks for a visit that no client is asked for.
+    fn no_web_page(&self, page: &NoWebPage) -> Reply {
+        warn!(self.exchange.gateway.log, "a call is refused for what its server asks"; "server" => %self.server,
+            "reason" => %page);
+        page.to_error(self.server.as_str()).into()
     }
 
     /// An answer of our own where the server gave none.

@@ -15,7 +15,7 @@ use actix_web::{
 };
 use bytes::Bytes;
 
-use super::{connection::Connection, cors};
+use super::{admission::Admission, connection::Connection, cors};
 
 /// What is remembered of a request until it is answered.
 pub(super) struct Asked {
@@ -30,6 +30,13 @@ impl Asked {
         let connection = request.conn_data::<Rc<Connection>>().cloned();
         connection.iter().for_each(|connection| connection.asked());
         Self { connection, version: request.version(), page }
+    }
+
+    /// It was let in.
+    pub(super) fn admitted(&self, admission: Admission) {
+        if let Some(connection) = &self.connection {
+            connection.admitted(admission);
+        }
     }
 
     /// Makes an answer fit for the client.

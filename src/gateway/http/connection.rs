@@ -10,12 +10,13 @@ use std::{
     time::{Duration, Instant},
 };
 
+use mcproxy_ipc::control::GatewaySettings;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
 };
 
-use super::framing::Framing;
+use super::{admission::Admission, framing::Framing};
 
 /// The time as of the last look at all connections. Reading it costs no call.
 #[derive(Debug)]
@@ -64,6 +65,10 @@ pub(super) struct Connection {
     /// Of the phase, of the head that is not complete, or of the last byte that was ours.
     since: Cell<Instant>,
     given_up: Cell<bool>,
+    /// What let the request in that is under way, or the stream that is its answer.
+    admission: RefCell<Option<Admission>>,
+    /// When it has to be over, because that does not hold any more.
+    over_by: Cell<Option<Instant>>,
     task: OnceCell<Waker>,
 }
 
@@ -77,6 +82,8 @@ impl Connection {
             waiting: Cell::new(0),
             since,
             given_up: Cell::new(false),
+            admission: RefCell::default(),
+            over_by: Cell::new(None),
             task: OnceCell::new(),
         }
     }
@@ -100,8 +107,24 @@ impl Connection {
         self.task.get().inspect(|task| task.wake_by_ref());
     }
 
-    /// Gives the connection up if the client has taken longer than it may.
+    /// The request that is under way was let in.
+    pub(super) fn admitted(&self, admission: Admission) {
+        *self.admission.borrow_mut() = Some(admission);
+    }
+
+    /// Other tokens are in force: who was let in by one that is gone has until then to be answered.
+    pub(super) fn look_at_admission(&self, settings: &GatewaySettings, by: Instant) {
+        if self.admission.borrow().as_ref().is_some_and(|admission| !admission.holds(settings)) {
+            self.over_by.set(Some(by));
+        }
+    }
+
+    /// Gives the connection up if the client has taken longer than it may, or may stay no longer.
     pub(super) fn check(&self, patience: Patience, now: Instant) {
+        if self.over_by.get().is_some_and(|by| by <= now) {
+            self.given_up.set(true);
+            return self.wake();
+        }
         let limit = match self.phase.get() {
             Phase::Request => return,
             // The head of a request behind others that are not answered is in no hurry.
@@ -122,6 +145,8 @@ impl Connection {
 
     /// The application has given its answer, all of it.
     pub(super) fn answered(&self) {
+        self.admission.take();
+        self.over_by.set(None);
         self.enter(Phase::Resting);
     }
 

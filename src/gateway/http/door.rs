@@ -11,7 +11,7 @@ use std::{
 
 use actix_service::Service;
 use futures_util::FutureExt;
-use mcproxy_ipc::control::ConnectionLimits;
+use mcproxy_ipc::control::{ConnectionLimits, GatewaySettings};
 use slog::{Logger, info, warn};
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -31,6 +31,8 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 const LOOK: Duration = Duration::from_millis(500);
 /// Until accepting is tried again when it is impossible (no descriptors left, say).
 const PAUSE: Duration = Duration::from_millis(100);
+/// Who was let in by a token that is gone has so long to be answered in order.
+const FAREWELL: Duration = Duration::from_millis(500);
 /// That it is impossible is said once in this time.
 const COMPLAINT: Duration = Duration::from_secs(10);
 
@@ -87,6 +89,12 @@ impl Guests {
         // Their times are those of the look before, at worst.
         let patience = Patience { head: limits.head_timeout + LOOK, rest: KEEP_ALIVE + LOOK };
         self.all.borrow().values().for_each(|connection| connection.check(patience, now));
+    }
+
+    /// Other tokens are in force.
+    pub(super) fn look_at_admissions(&self, settings: &GatewaySettings) {
+        let by = Instant::now() + FAREWELL;
+        self.all.borrow().values().for_each(|connection| connection.look_at_admission(settings, by));
     }
 
     fn drain(&self) {

@@ -13,13 +13,14 @@ use actix_web::{
     dev::ServiceResponse,
     http::{
         Method, StatusCode, Version,
-        header::{self, HeaderValue},
+        header::{self, HeaderMap, HeaderName, HeaderValue},
     },
 };
 use futures_util::future::Either;
 use mcproxy_mcp::ErrorCode;
 
 use super::{
+    admission::Admission,
     answering::{Answering, Asked},
     body, cors, path,
     place::Principal,
@@ -29,6 +30,12 @@ use crate::gateway::{guard, state::Gateway};
 
 /// Paths that a monitor may read without a token: they say whether we live, nothing else.
 const OPEN: [&str; 2] = ["/healthz", "/readyz"];
+
+/// Headers that say who calls, where, or what: with two of one, who looked at the first and who looks at the last would not mean
+/// the same (RFC 9110 §5.3). Others may be lists. (A second `Content-Length` is refused while the head is read.)
+const SINGLE: [&str; 6] = ["authorization", "host", "origin", "content-type", "content-length", "last-event-id"];
+/// All of MCP's own are single as well.
+const OF_MCP: &str = "mcp-";
 
 /// The application behind the guard. Not a middleware of it: those box what passes, twice for each request.
 pub(super) struct Guarded<S> {
@@ -61,9 +68,12 @@ where
             *request.uri_mut() = target;
         }
         match admit(&request, may_call, &self.gateway) {
-            Ok(Admitted::As(principal)) => {
-                if principal.is_some() {
-                    request.extensions_mut().insert(Principal(principal));
+            Ok(Admitted::By(admission)) => {
+                if let Some(admission) = admission {
+                    if let Some(principal) = admission.principal() {
+                        request.extensions_mut().insert(Principal(Some(principal.to_owned())));
+                    }
+                    asked.admitted(admission);
                 }
                 Either::Right(Answering { asked, application: self.app.call(request) })
             }
@@ -81,7 +91,7 @@ pub(super) fn expecting(
     fn_service(move |request: Request| {
         let page = page(&request, &gateway);
         let refused = match admit(&request, may_call(&request, page.as_ref()), &gateway) {
-            Ok(Admitted::As(_)) if request.method() == Method::POST => {
+            Ok(Admitted::By(_)) if request.method() == Method::POST => {
                 body::check_head(request.headers(), &gateway.settings()).err()
             }
             Ok(_) => None,
@@ -97,8 +107,8 @@ pub(super) fn expecting(
 
 /// What comes of a request before anything of it is done.
 enum Admitted {
-    /// The application answers it, for this principal.
-    As(Option<String>),
+    /// The application answers it. `None`: everybody may ask that.
+    By(Option<Admission>),
     /// That is answered already.
     Answered(HttpResponse),
 }
@@ -115,14 +125,25 @@ fn may_call(request: &Request, page: Option<&HeaderValue>) -> bool {
     page.is_some() || !request.headers().contains_key(header::ORIGIN)
 }
 
+/// A header that came twice and must not.
+fn doubled(headers: &HeaderMap) -> Option<&HeaderName> {
+    // Mostly there is none.
+    if headers.len() == headers.len_keys() {
+        return None;
+    }
+    let is_single = |name: &HeaderName| SINGLE.contains(&name.as_str()) || name.as_str().starts_with(OF_MCP);
+    headers.keys().find(|name| is_single(name) && headers.get_all(*name).count() > 1)
+}
+
 fn admit(request: &Request, may_call: bool, gateway: &Gateway) -> Result<Admitted, Refusal> {
+    if let Some(name) = doubled(request.headers()) {
+        return Err(Refusal::bad_request(format_args!("the request has more than one {name} header")));
+    }
     let settings = gateway.settings();
-    let text = |name: header::HeaderName| request.headers().get(name).map(|v| v.to_str().unwrap_or("?"));
+    let text = |name: HeaderName| request.headers().get(name).map(|v| v.to_str().unwrap_or("?"));
     // Before HTTP/1.1 it need not be there. A browser always sends it, and only in one could a page rebind its name.
     let may_lack_host = request.version() < Version::HTTP_11 && !request.headers().contains_key(header::HOST);
-    if request.headers().get_all(header::HOST).count() > 1
-        || !(may_lack_host || guard::host_allowed(text(header::HOST), &settings.allowed_hosts))
-    {
+    if !(may_lack_host || guard::host_allowed(text(header::HOST), &settings.allowed_hosts)) {
         let host = text(header::HOST).unwrap_or("(none)");
         return Err(Refusal::new(
             StatusCode::FORBIDDEN,
@@ -154,10 +175,10 @@ fn admit(request: &Request, may_call: bool, gateway: &Gateway) -> Result<Admitte
     }
     // Which methods a path has is no secret, and browsers ask without a token.
     if OPEN.contains(&request.path()) || request.method() == Method::OPTIONS {
-        return Ok(Admitted::As(None));
+        return Ok(Admitted::By(None));
     }
-    match guard::principal(text(header::AUTHORIZATION), settings.tokens.as_deref()) {
-        Ok(principal) => Ok(Admitted::As(principal.map(str::to_owned))),
+    match guard::token(text(header::AUTHORIZATION), settings.tokens.as_deref()) {
+        Ok(token) => Ok(Admitted::By(Some(Admission::new(settings, token)))),
         Err(error) => Err(Refusal::unauthorized(error)),
     }
 }

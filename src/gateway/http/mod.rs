@@ -1,5 +1,6 @@
 //! The HTTP surface: which path is what, and what every request passes before anything else looks at it.
 
+mod admission;
 mod answering;
 mod body;
 mod connection;
@@ -70,8 +71,17 @@ pub(super) fn serve(
 async fn answer(listener: TcpListener, supervisor: Supervisor, log: Logger) -> io::Result<()> {
     let gateway = Gateway::start(supervisor.clone(), log.clone());
     let guests = Guests::new();
+    tokio::task::spawn_local(see_off(gateway.clone(), guests.clone()));
     let build = async |limits: &ConnectionLimits| http(gateway.clone(), guests.draining(), limits.head_timeout).await;
     door::serve(listener, build, guests.clone(), supervisor, log).await
+}
+
+/// When other tokens are in force, sees those off who were let in by one that is gone. Lives as long as the process.
+async fn see_off(gateway: Rc<Gateway>, guests: Rc<Guests>) {
+    loop {
+        gateway.tokens_changed.notified().await;
+        guests.look_at_admissions(&gateway.settings());
+    }
 }
 
 /// What speaks HTTP on a connection.

@@ -1,14 +1,11 @@
 //! What monitors and people read: liveness, readiness, status, metrics.
 
-use actix_web::{HttpResponse, web};
-use mcproxy_ipc::{
-    ServerState,
-    control::{Answer, Question},
-};
+use actix_web::{HttpRequest, HttpResponse, http::header, web};
+use mcproxy_ipc::ServerState;
 use serde::{Deserialize, Serialize};
 
-use super::Shared;
-use crate::{gateway::metrics as counters, status_view::StatusView};
+use super::{Shared, refusal::Refusal};
+use crate::gateway::{fleet::Fleet, guard, observed};
 
 /// `GET /healthz`: this process answers.
 pub(super) async fn healthz() -> HttpResponse {
@@ -23,59 +20,69 @@ pub(super) struct Require {
 #[derive(Serialize)]
 struct Readiness {
     ready: bool,
-    waiting: Vec<Waiting>,
+    /// Only for those who may know which servers there are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    waiting: Option<Vec<Waiting>>,
 }
 
 #[derive(Serialize)]
 struct Waiting {
     server: String,
-    state: String,
+    state: &'static str,
 }
 
-/// `GET /readyz[?require=a,b]`: 200 once the required servers answer calls; without `require`, all that are wanted.
-pub(super) async fn readyz(Shared(gateway): Shared, query: web::Query<Require>) -> HttpResponse {
-    let routes = gateway.fleet.routes();
-    let state_of = |name: &str| routes.iter().find(|r| r.server.as_str() == name).map(|r| r.state);
-    let required: Vec<String> = match &query.require {
-        Some(list) => list.split(',').map(str::trim).filter(|s| !s.is_empty()).map(str::to_owned).collect(),
-        None => routes
-            .iter()
-            .filter(|r| r.state != ServerState::Stopped || !r.settled)
-            .map(|r| r.server.to_string())
-            .collect(),
+/// `GET /readyz[?require=a,b]`: 200 once the required servers answer calls; without `require`, all that are wanted. Where there
+/// are tokens, which servers there are is told to those who have one; others learn whether all are ready.
+pub(super) async fn readyz(
+    request: HttpRequest,
+    Shared(gateway): Shared,
+    query: web::Query<Require>,
+) -> Result<HttpResponse, Refusal> {
+    let authorization = request.headers().get(header::AUTHORIZATION).map(|value| value.to_str().unwrap_or("?"));
+    let settings = gateway.settings();
+    let known = guard::token(authorization, settings.tokens.as_deref());
+    let fleet = &gateway.fleet;
+    let (ready, waiting) = match (&query.require, known) {
+        (Some(_), Err(error)) => return Err(Refusal::unauthorized(error)),
+        (None, Err(_)) => (fleet.is_ready(), None),
+        (None, Ok(_)) if fleet.is_ready() => (true, Some(Vec::new())),
+        (required, Ok(_)) => {
+            let waiting = match required {
+                Some(list) => waiting_of(fleet, list.split(',').map(str::trim).filter(|name| !name.is_empty())),
+                None => waiting_of(fleet, fleet.wanted().iter().map(|name| name.as_str())),
+            };
+            (waiting.is_empty(), Some(waiting))
+        }
     };
-    let waiting: Vec<Waiting> = required
-        .into_iter()
-        .filter(|name| !gateway.fleet.answers(name))
-        .map(|server| {
-            let state = match state_of(&server) {
+    let mut response = if ready { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
+    Ok(response.json(Readiness { ready, waiting }))
+}
+
+fn waiting_of<'n>(fleet: &Fleet, names: impl Iterator<Item = &'n str>) -> Vec<Waiting> {
+    let missing = names.filter(|name| !fleet.answers(name));
+    missing
+        .map(|name| {
+            let state = match fleet.state_of(name) {
                 // Its worker is ready, and we have not read its catalogue yet.
                 Some(ServerState::Ready) => ServerState::Starting.as_str(),
                 state => state.map_or("unknown", ServerState::as_str),
             };
-            Waiting { state: state.to_owned(), server }
+            Waiting { server: name.to_owned(), state }
         })
-        .collect();
-    let mut response = if waiting.is_empty() { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
-    response.json(Readiness { ready: waiting.is_empty(), waiting })
+        .collect()
 }
 
-/// `GET /health`: everything that is known, as JSON in the form of [`StatusView`].
+/// `GET /health`: everything that is known, as JSON in the form of [`StatusView`](crate::status_view::StatusView).
 pub(super) async fn health(Shared(gateway): Shared) -> HttpResponse {
-    match gateway.supervisor.ask(Question::Status).await {
-        Some(Answer::Status(report)) => HttpResponse::Ok().json(StatusView::of(&report)),
-        _ => HttpResponse::ServiceUnavailable().body("the supervisor did not answer\n"),
+    match observed::health(&gateway).await {
+        Some(page) => HttpResponse::Ok().content_type(header::ContentType::json()).body(page),
+        None => HttpResponse::ServiceUnavailable().body("the supervisor did not answer\n"),
     }
 }
 
-/// `GET /metrics`: Prometheus. Without an answer of the supervisor the page lacks what only it knows.
+/// `GET /metrics`: Prometheus.
 pub(super) async fn metrics(Shared(gateway): Shared) -> HttpResponse {
-    let answer = gateway.supervisor.ask(Question::Status).await;
-    let report = match &answer {
-        Some(Answer::Status(report)) => Some(&**report),
-        _ => None,
-    };
     HttpResponse::Ok()
         .content_type("application/openmetrics-text; version=1.0.0; charset=utf-8")
-        .body(counters::render(&gateway, report))
+        .body(observed::metrics(&gateway).await)
 }

@@ -53,7 +53,7 @@ impl Place {
     }
 
     /// The session of that id, if it was opened here by this caller: one that we know, or one of an earlier gateway.
-    pub(super) fn session(&self, id: &str) -> Result<Option<Rc<Session>>, Refusal> {
+    pub(super) async fn session(&self, id: &str) -> Result<Option<Rc<Session>>, Refusal> {
         let sessions = &self.gateway.sessions;
         match sessions.get(id) {
             Some(session) if session.scope() != &self.scope => Ok(None),
@@ -63,7 +63,7 @@ impl Place {
                 Ok(None)
             }
             Some(session) => Ok(Some(session)),
-            None if sessions.heirs.are_awaited() => self.take_up(id),
+            None if sessions.heirs.are_awaited() => Box::pin(self.take_up(id)).await,
             None => Ok(None),
         }
     }
@@ -81,12 +81,18 @@ impl Place {
     }
 
     /// An earlier gateway may have opened it.
-    fn take_up(&self, id: &str) -> Result<Option<Rc<Session>>, Refusal> {
+    async fn take_up(&self, id: &str) -> Result<Option<Rc<Session>>, Refusal> {
         let Self { gateway, scope, principal } = self;
+        let principal = principal.as_deref();
+        let Some(pass) = gateway.sessions.pass(id, scope, principal) else { return Ok(None) };
+        let left = gateway.supervisor.recall(pass.key).await;
+        // Another request of it may have been faster. It is this caller's: the id would not have opened for others.
+        if let Some(session) = gateway.sessions.get(id) {
+            return Ok(Some(session));
+        }
         let limits = Limits::of(&gateway.settings());
-        let Some(taken) = gateway.sessions.take_up(id, scope, principal.as_deref(), limits, Instant::now()) else {
-            return Ok(None);
-        };
+        let taken = gateway.sessions.take_up(id, pass, (scope, principal), left, limits, Instant::now());
+        let Some(taken) = taken else { return Ok(None) };
         let (opened, note) = taken.map_err(Refusal::busy)?;
         let session = self.opened(opened);
         info!(gateway.log, "session taken over from an earlier gateway"; "session" => short(session.id()),

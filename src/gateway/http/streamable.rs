@@ -77,18 +77,18 @@ pub(super) async fn post(request: HttpRequest, place: Place, payload: web::Paylo
             Ok(json(Reply::from("{}").to_response(&r.id)))
         }
         Incoming::Request(r) => {
-            let session = find_session(&request, &place)?;
+            let session = find_session(&request, &place).await?;
             let related = exchange::related();
             let pending = Box::pin(dispatch::answer(place.gateway.clone(), session.clone(), r, related.clone()));
             Ok(respond(&request, &place.gateway, &session, pending, related).await)
         }
         Incoming::Notification { method, params } => {
-            let session = find_session(&request, &place)?;
+            let session = find_session(&request, &place).await?;
             dispatch::notice(&place.gateway, &session, &method, &params);
             Ok(HttpResponse::Accepted().finish())
         }
         Incoming::Response { id, response } => {
-            dispatch::answered(&*find_session(&request, &place)?, &id, response);
+            dispatch::answered(&*find_session(&request, &place).await?, &id, response);
             Ok(HttpResponse::Accepted().finish())
         }
     }
@@ -172,7 +172,7 @@ async fn batch(request: &HttpRequest, place: &Place, body: &Bytes) -> Result<Htt
     if elements.is_empty() || elements.len() > MAX_BATCH {
         return Err(Refusal::bad_request(format_args!("a batch holds 1 to {MAX_BATCH} messages")));
     }
-    let session = find_session(request, place)?;
+    let session = find_session(request, place).await?;
     if session.version() != ProtocolVersion::V2025_03_26 {
         return Err(Refusal::bad_request("batches exist on protocol version 2025-03-26 only"));
     }
@@ -229,7 +229,7 @@ pub(super) async fn get(request: HttpRequest, place: Place) -> Result<HttpRespon
     stateless::refuse_method(&request)?;
     check_accept(&request, &["text/event-stream"])?;
     check_version(&request)?;
-    let session = find_session(&request, &place)?;
+    let session = find_session(&request, &place).await?;
     session.touch(Instant::now());
     let settings = place.gateway.settings();
     let reader = match last_event(&request)? {
@@ -251,7 +251,7 @@ pub(super) async fn head(request: HttpRequest, place: Place) -> Result<HttpRespo
     stateless::refuse_method(&request)?;
     check_accept(&request, &["text/event-stream"])?;
     check_version(&request)?;
-    find_session(&request, &place)?;
+    find_session(&request, &place).await?;
     Ok(sse::head())
 }
 
@@ -268,16 +268,16 @@ fn last_event(request: &HttpRequest) -> Result<Option<EventId>, Refusal> {
 /// `DELETE /mcp`: the client leaves.
 pub(super) async fn delete(request: HttpRequest, place: Place) -> Result<HttpResponse, Refusal> {
     stateless::refuse_method(&request)?;
-    let session = find_session(&request, &place)?;
+    let session = find_session(&request, &place).await?;
     place.gateway.sessions.close(session.id());
     place.gateway.release(&session);
     Ok(HttpResponse::NoContent().finish())
 }
 
-fn find_session(request: &HttpRequest, place: &Place) -> Result<Rc<Session>, Refusal> {
+async fn find_session(request: &HttpRequest, place: &Place) -> Result<Rc<Session>, Refusal> {
     let id = header(request, &SESSION)
         .ok_or_else(|| Refusal::bad_request("an Mcp-Session-Id header is required; send initialize first"))?;
-    place.session(id)?.filter(|session| !session.ends_with_its_stream()).ok_or_else(|| {
+    place.session(id).await?.filter(|session| !session.ends_with_its_stream()).ok_or_else(|| {
         let message = "the session is unknown or has expired; send initialize again";
         Refusal::new(StatusCode::NOT_FOUND, ErrorCode::INVALID_REQUEST, message)
     })

@@ -46,6 +46,8 @@ pub(crate) enum Answer {
     Cancelled,
     /// The worker went away without a word.
     Lost,
+    /// The server had ended before it was told of the call, which another incarnation may have.
+    Unsent,
     /// We are being stopped and do not wait any longer.
     Abandoned,
 }

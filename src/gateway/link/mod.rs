@@ -283,6 +283,7 @@ impl Link {
                 Turn::Over(match outcome {
                     Outcome::Result => Answer::Result(payload, era),
                     Outcome::Error => Answer::Error(payload, era),
+                    Outcome::Unsent => Answer::Unsent,
                 }),
             ),
             WorkerToGateway::NeedsInput { id, resumption } => {

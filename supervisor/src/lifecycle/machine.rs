@@ -33,6 +33,8 @@ pub(crate) struct Lifecycle {
     settled: bool,
     /// Its last start, or what came after it, was a failure.
     failed: bool,
+    /// That was the first failure of a server that had been ready: it is started again at once.
+    returning: bool,
     /// Somebody called it while it was on its way to rest.
     woken: bool,
     /// The next start is the first since it was at rest, which is no restart.
@@ -55,6 +57,7 @@ impl Lifecycle {
             backoff: Backoff::new(jitter),
             settled: false,
             failed: false,
+            returning: false,
             woken: false,
             fresh: true,
             restarts: 0,
@@ -96,6 +99,23 @@ impl Lifecycle {
     /// How often it was started again, not counting starts of a server at rest.
     pub(crate) fn restarts(&self) -> u64 {
         self.restarts
+    }
+
+    /// Whether it is being started again without a delay: calls wait for it, and what it offered stays listed.
+    pub(crate) fn returns(&self) -> bool {
+        let is_on_its_way = match &self.state {
+            State::Stopping { why: Why::Renew, .. } => true,
+            State::Stopping { why: Why::Fault { .. }, .. } | State::Queued | State::Starting { .. } => self.returning,
+            State::Stopping { why: Why::Unwanted | Why::Rest, .. }
+            | State::Stopped
+            | State::Idle
+            | State::Ready { .. }
+            | State::Resting { .. }
+            | State::Backoff { .. }
+            | State::Blocked
+            | State::Failed => false,
+        };
+        is_on_its_way && self.wanted == Wanted::Up && self.plan.blocked.is_none()
     }
 
     /// Whether it occupies a start slot, or waits for one.
@@ -279,7 +299,9 @@ impl Lifecycle {
                     _ => EXIT_LIMIT,
                 };
                 let text = reason.to_string();
-                let why = Why::Fault { reason, healthy_for: self.healthy_for(now) };
+                let healthy_for = self.healthy_for(now);
+                self.returning = self.backoff.spares(&self.plan.backoff, healthy_for);
+                let why = Why::Fault { reason, healthy_for };
                 let of = self.generation;
                 out.push(if limit.is_zero() { Action::Kill(of) } else { Action::Stop(of) });
                 self.enter(State::Stopping { kill_at: now + limit.max(KILL_AGAIN), why }, &text, out);
@@ -318,7 +340,7 @@ impl Lifecycle {
         }
     }
 
-    fn fail(&mut self, reason: &EndReason, healthy_for: Duration, now: Instant, out: &mut Vec<Action>) {
+    fn fail(&mut self, reason: &EndReason, healthy_for: Option<Duration>, now: Instant, out: &mut Vec<Action>) {
         let policy = self.plan.backoff;
         let delay = match reason {
             // It heals when somebody installs the program, not by trying every second.
@@ -335,8 +357,13 @@ impl Lifecycle {
         };
         self.settled = true;
         self.failed = true;
-        self.rank = if healthy_for.is_zero() { StartRank::Retry } else { StartRank::Recovery };
+        self.rank = if healthy_for.is_none() { StartRank::Retry } else { StartRank::Recovery };
+        self.returning = delay == Some(Duration::ZERO);
         match delay {
+            Some(Duration::ZERO) => match self.plan.start {
+                Start::Eager => self.start(&reason.to_string(), out),
+                Start::Lazy { .. } => self.rest(&reason.to_string(), out),
+            },
             Some(delay) => self.enter(State::Backoff { until: now + delay }, &reason.to_string(), out),
             None => self.enter(State::Failed, &format!("{reason}; no restarts left"), out),
         }
@@ -389,9 +416,10 @@ impl Lifecycle {
         self.enter(State::Stopping { kill_at: now + STOP_LIMIT, why }, reason, out);
     }
 
-    fn healthy_for(&self, now: Instant) -> Duration {
+    /// For how long it has been ready, if it is.
+    fn healthy_for(&self, now: Instant) -> Option<Duration> {
         match self.state {
-            State::Ready { since } | State::Resting { since, .. } => now.saturating_duration_since(since),
+            State::Ready { since } | State::Resting { since, .. } => Some(now.saturating_duration_since(since)),
             State::Stopped
             | State::Idle
             | State::Queued
@@ -399,7 +427,7 @@ impl Lifecycle {
             | State::Stopping { .. }
             | State::Backoff { .. }
             | State::Blocked
-            | State::Failed => Duration::ZERO,
+            | State::Failed => None,
         }
     }
 

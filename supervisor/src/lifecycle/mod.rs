@@ -20,6 +20,9 @@
 //! Resting is the moment in between: its worker has nothing to do, the gateway may let go of it, and if that happens it
 //! ends. To the others a resting server is ready.
 //!
+//! The first failure of a server that was ready costs no delay: it *returns*, its calls wait, and its lists stay
+//! (`docs/decisions/0120`).
+//!
 //! Whether a server is *wanted* is separate from where it stands. The shell (`server/actor.rs`) turns actions into system calls
 //! and their results into events; it decides nothing.
 
@@ -96,8 +99,8 @@ pub(crate) enum Why {
     Rest,
     /// Somebody wants it anew: no delay.
     Renew,
-    /// It failed: a delay. How long it had been ready.
-    Fault { reason: EndReason, healthy_for: Duration },
+    /// It failed: a delay, unless it is spared. How long it had been ready, if it was.
+    Fault { reason: EndReason, healthy_for: Option<Duration> },
 }
 
 /// From when on a start has failed, and how far installing can move that.

@@ -378,7 +378,13 @@ impl Actor {
             }
             State::Stopping { why: Why::Fault { .. }, .. } => {
                 told = self.history.failed(generation, &reason);
-                (LogLevel::Debug, "server is being cleared away", vec![])
+                if self.lifecycle.returns() {
+                    let error = self.history.last_error.clone().unwrap_or_default();
+                    let facts = vec![("delay_ms", 0.to_string()), ("error", error)];
+                    (LogLevel::Warn, "server failed and will be started again", facts)
+                } else {
+                    (LogLevel::Debug, "server is being cleared away", vec![])
+                }
             }
             State::Stopping { why: Why::Unwanted | Why::Renew | Why::Rest, .. } => {
                 (LogLevel::Info, "server is stopping", vec![])

@@ -148,6 +148,7 @@ pub(super) fn snapshot_of(
         tools: config.tools.clone(),
         catalogue: offer.key.filter(|_| offer.file.is_some()),
         need: lifecycle.need(),
+        returns: lifecycle.returns(),
         listed: lifecycle.listed(),
         per_session: matches!(config.instances, Instances::PerSession(_)),
     };

@@ -127,6 +127,22 @@ async fn e05_a_client_without_the_capability_is_not_asked() {
 }
 
 #[tokio::test]
+async fn e08_only_pages_of_the_web_are_asked_for() {
+    let proxy = start(json!({})).await;
+    let session = session(&proxy, everything()).await;
+    for url in ["file:///etc/passwd", "javascript:alert(1)", "vscode://x/y", "https:"] {
+        let asked = json!({"name": "a__ask_page", "arguments": {"url": url}});
+        let messages = session.request_as(json!(url), "tools/call", asked).await;
+        assert_eq!(messages.len(), 1, "the client is asked nothing: {messages:?}");
+        assert!(messages[0].to_string().contains("only http and https"), "the server is told why: {messages:?}");
+    }
+    let error = session.refuse("a__gate", json!({"url": "file:///etc/passwd"})).await;
+    assert_eq!(error["data"]["reason"], "no_web_page", "{error}");
+    assert!(!error.to_string().contains("etc/passwd"), "{error}");
+    proxy.logged(&["a question of a server is refused", "server: a"]).await;
+}
+
+#[tokio::test]
 async fn e09_sampling_roots_and_a_form_at_once() {
     let proxy = start(json!({})).await;
     let session = session(&proxy, everything()).await;

@@ -77,7 +77,12 @@ async fn a_server_that_goes_and_comes_back_is_announced_both_times() {
     let session = proxy.session().await;
     let mut stream = session.stream().await;
     settled(&mut stream).await;
-    crate::support::kill(proxy.server("a").await.pid());
+    // The first time it is back at once, and nobody hears of it; the second time it is not.
+    let first = proxy.server("a").await;
+    crate::support::kill(first.pid());
+    let second = proxy.server_until("back", "a", |a| a.is_ready() && a.generation > first.generation).await;
+    assert_eq!(methods(&stream.rest(QUIET).await), [] as [&str; 0]);
+    crate::support::kill(second.pid());
     stream.notification("notifications/tools/list_changed").await;
     let tools = session.tools().await;
     assert!(!tools.iter().any(|tool| tool.starts_with("a__")), "{tools:?}");

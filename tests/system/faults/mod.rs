@@ -14,6 +14,7 @@ mod parked;
 mod phases;
 mod queue;
 mod reload;
+mod revival;
 mod runtime_dir;
 mod service;
 mod sinks;

@@ -59,7 +59,7 @@ async fn what_is_hidden_in_an_ambiguous_request_is_never_answered() {
 }
 
 #[tokio::test]
-async fn a_request_for_two_hosts_or_for_another_one_is_forbidden() {
+async fn a_request_for_two_hosts_or_for_another_one_is_refused() {
     let proxy = proxy().await;
     for head in [
         "GET /healthz HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n",

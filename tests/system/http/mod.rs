@@ -9,6 +9,7 @@ mod monitors;
 mod resume;
 mod sessions;
 mod slow;
+mod tokens;
 mod usage;
 
 use crate::support::{Answer, Proxy};

@@ -1,3 +1,6 @@
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use super::proxy;
@@ -101,6 +104,39 @@ async fn errors_are_counted_by_their_reason_and_restarts_by_their_server() {
     assert_eq!(metric(&page, &["mcproxy_call_errors_total", "reason=\"timeout\""]), 1.0);
     assert_eq!(metric(&page, &["mcproxy_call_errors_total", "reason=\"server_exited\""]), 1.0);
     assert_eq!(metric(&page, &["mcproxy_server_restarts_total", "server=\"a\""]), 1.0);
+}
+
+#[tokio::test]
+async fn what_was_counted_of_a_server_goes_with_it() {
+    let config = |name: &str| json!({"servers": [fixture(name, &[])]});
+    let proxy = Proxy::start(config("first")).await;
+    let session = proxy.session().await;
+    session.say("first__echo", json!({"text": "x"})).await;
+    session.request_as(json!(1), "tools/call", json!({"name": "first__crash", "arguments": {}})).await;
+    assert!(proxy.get("/metrics").await.body.contains("server=\"first\""));
+    for name in ["second", "third"] {
+        proxy.write_config(&config(name).to_string());
+        proxy.server_until("is there", name, |server| server.is_ready()).await;
+        proxy.session().await.say(&format!("{name}__echo"), json!({"text": "x"})).await;
+    }
+    let page = eventually("only what is configured is counted", DEADLINE, async || {
+        let page = proxy.get("/metrics").await.body;
+        (!page.contains("server=\"first\"") && !page.contains("server=\"second\"")).then_some(page)
+    })
+    .await;
+    assert_eq!(metric(&page, &["mcproxy_calls_total", "server=\"third\"", "outcome=\"result\""]), 1.0);
+}
+
+#[tokio::test]
+async fn a_flood_of_monitors_is_answered_from_what_was_prepared() {
+    let proxy = proxy().await;
+    for path in ["/health", "/metrics"] {
+        let begun = Instant::now();
+        let answers = join_all((0..400).map(|_| proxy.get(path))).await;
+        assert!(answers.iter().all(|answer| answer.status == 200 && answer.body.contains("\"a\"")), "{path}");
+        // 400 looks at all processes would take longer, one after the other.
+        assert!(begun.elapsed() < Duration::from_secs(10), "{path}: {:?}", begun.elapsed());
+    }
 }
 
 #[tokio::test]

@@ -129,6 +129,18 @@ async fn e08_a_page_to_visit_gets_the_id_that_old_clients_need() {
 }
 
 #[tokio::test]
+async fn e08_a_page_that_is_none_of_the_web_is_refused_to_the_server_or_ends_the_call() {
+    let proxy = start().await;
+    let params = json!({"name": "m__ask_page", "arguments": {"url": "file:///etc/passwd"}});
+    let response = capable(&proxy).await.respond("tools/call", params.clone()).await;
+    assert!(text(&response["result"]).contains("cancel"), "as a user who does not want to: {response}");
+    let mut client = client_of(&proxy);
+    client.capabilities = everything();
+    let error = client.failure("tools/call", params).await;
+    assert_eq!(error["data"]["reason"], "no_web_page", "{error}");
+}
+
+#[tokio::test]
 async fn e10_what_it_asks_a_client_of_its_own_era_passes_as_it_is() {
     let proxy = start().await;
     let mut client = client_of(&proxy);

@@ -205,6 +205,18 @@ async fn e08_url_elicit_c_l_asks_for_the_page_and_makes_the_call_again() {
 }
 
 #[tokio::test]
+async fn e08_a_page_that_is_none_of_the_web_ends_the_call() {
+    let proxy = start(json!({})).await;
+    let client = client_of(&proxy, everything());
+    for tool in ["a__ask_page", "a__gate"] {
+        let error = client.failure("tools/call", call(tool, json!({"url": "file:///etc/passwd"}))).await;
+        assert_eq!(error["data"]["reason"], "no_web_page", "{tool}: {error}");
+        assert!(!error.to_string().contains("etc/passwd"), "{error}");
+    }
+    assert_eq!(text(&client.call("a__echo", json!({"text": "on"})).await), "on");
+}
+
+#[tokio::test]
 async fn e08_a_page_that_nobody_can_or_will_visit_ends_the_call() {
     let proxy = Proxy::of(&["a", "b"]).await;
     let client = client_of(&proxy, json!({"elicitation": {}}));

@@ -34,8 +34,8 @@ impl Incarnation {
         Rest { tree: self.tree.clone(), mark, cgroup: self.spec.cgroup.clone(), log: self.log.clone() }
     }
 
-    /// Takes in what is there already and nobody has looked at yet: answers count to the last, and calls are told the same
-    /// as those before them.
+    /// Takes in what is there already and nobody has looked at yet: answers count to the last, and calls are given back
+    /// that the server was never told of.
     async fn take_the_rest(&mut self) {
         let now = Instant::now();
         while let Some(line) = self.splitter.next() {
@@ -67,6 +67,7 @@ impl Incarnation {
             // Only its end matters: the socket file is gone then.
             let _ = timeout(EXIT_FOLLOWS, doorman).await;
         }
+        self.session.gone();
         self.take_the_rest().await;
         self.stderr.give_back(Instant::now());
         self.stderr.finish();

@@ -70,6 +70,7 @@ impl Incarnation {
     /// The leader's end is the server's: what it started goes with it.
     pub(super) fn exited(&mut self, now: Instant) {
         self.given_up.set(true);
+        self.session.gone();
         self.process.signal(Signal::KILL);
         let exit = self.process.reap().unwrap_or(EndReason::Exited { code: None, signal: None });
         let unasked = match self.stage {

@@ -111,6 +111,10 @@ impl Session {
         context: &CallContext,
         now: Instant,
     ) -> Result<(), ErrorObject> {
+        if self.gone || matches!(self.phase, Phase::Ending) {
+            self.tell(WorkerToGateway::Done { id, outcome: Outcome::Unsent, era: self.era }, Bytes::new());
+            return Ok(());
+        }
         if !matches!(self.phase, Phase::Serving) {
             let message = format!("server `{}` is not ready", self.server);
             return Err(self.about(ErrorCode::SERVER_UNAVAILABLE, message, "not_ready"));

@@ -144,6 +144,8 @@ pub(crate) struct Session {
     /// It declares no list at all, and is asked for all of them all the same.
     declares_nothing: bool,
     linked: bool,
+    /// The server's process has ended, and nothing can be written to it any more.
+    gone: bool,
     /// Bytes of answers to the server's own requests in `out.server`.
     answers: usize,
     pub(crate) out: Output,
@@ -186,6 +188,7 @@ impl Session {
             rounds_before_ready: ROUNDS_BEFORE_READY,
             declares_nothing: false,
             linked,
+            gone: false,
             answers: 0,
             out: Output::default(),
         };
@@ -292,6 +295,11 @@ impl Session {
             }
             Phase::Ending => None,
         }
+    }
+
+    /// The server's process has ended; what it said before may still be on its way. Calls that come now are not for it.
+    pub(crate) fn gone(&mut self) {
+        self.gone = true;
     }
 
     /// The server is gone or given up: every call in flight gets its one answer.

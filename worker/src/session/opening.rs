@@ -55,6 +55,7 @@ impl Session {
         self.rounds_before_ready = ROUNDS_BEFORE_READY;
         self.held = self.held.take().map(|_| Held::default());
         self.answers = 0;
+        self.gone = false;
     }
 
     /// Whether it matters that the server has read all that was written to it; then that is to be told.

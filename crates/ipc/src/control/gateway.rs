@@ -3,7 +3,7 @@ use std::{path::PathBuf, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    CatalogueCounts, Generation, Keepsake, LogLevel, LogLine, LogRecord, Route, SealKey, ServerName, SessionKey,
+    CatalogueCounts, Generation, Left, LogLevel, LogLine, LogRecord, Route, SealKey, ServerName, SessionKey,
     StatusReport,
 };
 
@@ -94,11 +94,7 @@ pub enum SupervisorToGateway {
         seal: SealKey,
         /// Which gateway it is that reads this; grows by one with each.
         generation: Generation,
-        /// So many `Keepsakes` follow at once.
-        parts: u32,
     },
-    /// What earlier gateways left, in parts.
-    Keepsakes(Vec<Keepsake>),
     /// Next message, and again after a reload.
     Configure(Box<GatewaySettings>),
     /// All servers in the order of the file: last message of the start, and again after every change.
@@ -169,6 +165,13 @@ pub enum Question {
         /// At most so many.
         lines: usize,
     },
+    /// What earlier gateways left of a session that comes back.
+    Left(SessionKey),
+    /// Which sessions earlier gateways left, in parts.
+    Heirs {
+        /// The last of the part before.
+        after: Option<SessionKey>,
+    },
 }
 
 /// Answers to a [`Question`].
@@ -180,4 +183,13 @@ pub enum Answer {
     Logs(Vec<LogLine>),
     /// There is no such server.
     UnknownServer,
+    /// To `Left`.
+    Left(Left),
+    /// To `Heirs`, in the order of their keys.
+    Heirs {
+        /// A part of them.
+        keys: Vec<SessionKey>,
+        /// There are more.
+        more: bool,
+    },
 }

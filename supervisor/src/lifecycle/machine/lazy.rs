@@ -34,10 +34,10 @@ impl Lifecycle {
     }
 
     /// Whether what it offered last is to be listed while it is not ready. Who lists the tools of a server that failed invites
-    /// calls that will fail; only of a lazy one a call is the way to find out whether it still does.
+    /// calls that will fail, unless it returns at once; only of a lazy one a call is the way to find out whether it still does.
     pub(crate) fn listed(&self) -> bool {
         let hopeful = match self.plan.start {
-            Start::Eager => !self.failed,
+            Start::Eager => !self.failed || self.returns(),
             Start::Lazy { .. } => true,
         };
         match (&self.state, self.wanted) {
@@ -109,7 +109,7 @@ impl Lifecycle {
 
     /// From a state without a process: until somebody needs it.
     pub(super) fn rest(&mut self, reason: &str, out: &mut Vec<Action>) {
-        self.woken = false;
+        (self.woken, self.returning) = (false, false);
         match self.plan.blocked {
             Some(_) => self.start(reason, out),
             None => {

@@ -1,6 +1,6 @@
 //! From the wish to start a server to its first answer.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use mcproxy_ipc::EndReason;
 
@@ -44,7 +44,7 @@ impl Lifecycle {
                 self.generation = self.issue();
                 self.restarts += u64::from(!std::mem::take(&mut self.fresh));
                 self.woken = false;
-                self.fail(reason, Duration::ZERO, now, out);
+                self.fail(reason, None, now, out);
             }
             State::Stopped
             | State::Idle
@@ -76,7 +76,7 @@ impl Lifecycle {
             State::Starting { .. } => {
                 self.settled = true;
                 self.forget_attempt();
-                self.failed = false;
+                (self.failed, self.returning) = (false, false);
                 self.rank = StartRank::Wanted;
                 self.enter(State::Ready { since: now }, "ready", out);
             }

@@ -82,6 +82,20 @@ fn a_lazy_server_that_fails_is_woken_again_only_after_the_delay_and_stays_listed
 }
 
 #[test]
+fn a_lazy_server_that_crashes_for_the_first_time_may_be_woken_at_once() {
+    let mut world = resting();
+    let generation = world.generation();
+    world.feed(Event::Work(generation));
+    world.feed(Event::Ended(generation, EndReason::StdoutClosed));
+    assert!(world.machine.returns(), "a call that comes now waits");
+    world.feed(Event::Exited(generation));
+    assert_eq!((world.state(), world.machine.need()), (ServerState::Idle, Need::Asleep));
+    world.feed(Event::Wake);
+    world.feed(Event::SlotGranted);
+    assert_eq!((world.state(), world.machine.restarts()), (ServerState::Starting, 1));
+}
+
+#[test]
 fn an_eager_server_is_not_woken_and_is_hidden_from_its_failure_until_it_is_ready() {
     let mut world = World::new(plan());
     world.ready();
@@ -90,6 +104,8 @@ fn an_eager_server_is_not_woken_and_is_hidden_from_its_failure_until_it_is_ready
     world.feed(Event::NothingToDo(generation));
     assert_eq!(world.machine.need(), Need::Always);
     world.feed(Event::Exited(generation));
+    world.feed(Event::SlotGranted);
+    world.feed(Event::Exited(world.generation()));
     assert_eq!(world.feed(Event::Wake), []);
     assert!(!world.machine.listed());
     world.feed(Event::Restart);

@@ -23,7 +23,7 @@ fn a_server_nobody_wants_is_never_spawned() {
 #[test]
 fn a_failure_waits_and_a_restart_by_hand_skips_the_wait() {
     let mut world = World::new(plan());
-    world.ready();
+    world.start();
     let generation = world.generation();
     world.feed(Event::Exited(generation));
     assert_eq!(world.state(), ServerState::Backoff);
@@ -31,6 +31,50 @@ fn a_failure_waits_and_a_restart_by_hand_skips_the_wait() {
     assert!(actions.contains(&Action::RequestSlot(StartRank::Wanted)));
     world.feed(Event::SlotGranted);
     assert_eq!(world.generation(), generation.next());
+}
+
+#[test]
+fn the_first_failure_of_a_server_that_was_ready_costs_no_delay_and_hides_nothing_and_the_second_does() {
+    let mut world = World::new(plan());
+    world.ready();
+    for (reason, listed) in [(EndReason::StdoutClosed, true), (EndReason::Limit("memory".to_owned()), false)] {
+        let generation = world.generation();
+        world.now += Duration::from_secs(5);
+        world.feed(Event::Ended(generation, reason));
+        assert_eq!((world.state(), world.machine.returns()), (ServerState::Stopping, listed));
+        assert_eq!(world.machine.listed(), listed);
+        let actions = world.feed(Event::Exited(generation));
+        if listed {
+            assert!(actions.contains(&Action::RequestSlot(StartRank::Recovery)), "{actions:?}");
+            world.feed(Event::SlotGranted);
+            assert!(world.machine.returns() && world.machine.listed());
+            world.feed(Event::BecameReady(world.generation()));
+        }
+        assert!(!world.machine.returns());
+    }
+    assert_eq!((world.state(), world.machine.listed()), (ServerState::Backoff, false));
+}
+
+#[test]
+fn a_server_that_does_not_return_is_hidden_from_the_failure_of_its_second_start() {
+    let mut world = World::new(plan());
+    world.ready();
+    let generation = world.generation();
+    world.feed(Event::Exited(generation));
+    world.feed(Event::SlotGranted);
+    assert!(world.machine.returns() && world.machine.listed());
+    world.feed(Event::Exited(world.generation()));
+    assert_eq!((world.state(), world.machine.returns(), world.machine.listed()), (ServerState::Backoff, false, false));
+}
+
+#[test]
+fn calls_wait_for_a_server_that_is_restarted_by_hand_and_not_for_one_that_nobody_wants() {
+    for (event, waits) in [(Event::Restart, true), (Event::Want(Wanted::Down), false)] {
+        let mut world = World::new(plan());
+        world.ready();
+        world.feed(event);
+        assert_eq!((world.state(), world.machine.returns()), (ServerState::Stopping, waits));
+    }
 }
 
 #[test]

@@ -1,0 +1,174 @@
+//! What depends on who asks: tokens that leave the configuration, and what is told to those without one.
+
+use std::time::{Duration, Instant};
+
+use reqwest::{Client, header};
+use serde_json::{Value, json};
+
+use super::PING;
+use crate::support::{Events, LegacySession, Modern, Proxy, Raw, Session, ask, eventually, fixture, within};
+
+const ANN: &str = "the-secret-of-ann-1";
+const BOB: &str = "the-secret-of-bob-2";
+/// Within this everything of a token that is gone has ended.
+const GONE: Duration = Duration::from_secs(2);
+
+fn config(tokens: &[(&str, &str)]) -> Value {
+    let tokens: Vec<Value> = tokens.iter().map(|(name, token)| json!({"name": name, "token": token})).collect();
+    json!({"servers": [fixture("a", &[])], "auth": {"tokens": tokens}})
+}
+
+async fn start(config: Value) -> Proxy {
+    let proxy = Proxy::launch(config).await;
+    proxy.until_ready().await;
+    proxy
+}
+
+fn client(token: &str) -> Client {
+    let bearer =
+        header::HeaderMap::from_iter([(header::AUTHORIZATION, format!("Bearer {token}").parse().expect("a value"))]);
+    Client::builder().default_headers(bearer).no_proxy().build().expect("a client")
+}
+
+/// What a client has under way: streams of all kinds, and a call.
+struct UnderWay {
+    streams: Vec<Events>,
+    call: tokio::task::JoinHandle<bool>,
+}
+
+impl UnderWay {
+    async fn of(proxy: &Proxy, token: &str) -> Self {
+        let http = client(token);
+        let session = Session::open(&http, &proxy.url("/mcp")).await;
+        let listening = session.stream().await;
+        let (legacy, _) = LegacySession::open(&http, &proxy.base, "/sse").await;
+        let modern = Modern::new(&proxy.http, &proxy.url("/mcp")).with_token(token);
+        let listener =
+            modern.stream("subscriptions/listen", json!({"notifications": {"toolsListChanged": true}})).await;
+        let call = tokio::spawn(async move {
+            let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call",
+                "params": {"name": "a__slow", "arguments": {"ms": 600_000}}});
+            let request = session.http(reqwest::Method::POST).header("content-type", "application/json");
+            let request = request.header("accept", "application/json, text/event-stream").body(body.to_string());
+            // However it ends: it ends.
+            request.send().await.is_ok()
+        });
+        eventually("the call is under way", Duration::from_secs(10), async || {
+            let page = http.get(proxy.url("/metrics")).send().await.ok()?.text().await.ok()?;
+            page.contains("mcproxy_calls_in_flight{server=\"a\"} 1").then_some(())
+        })
+        .await;
+        Self { streams: vec![listening, legacy.events, listener], call }
+    }
+
+    /// Waits for the end of all of it.
+    async fn over(self) {
+        for mut stream in self.streams {
+            within("a stream ends", GONE, async { while stream.event().await.is_some() {} }).await;
+        }
+        let _ = within("the call ends", GONE, self.call).await;
+    }
+}
+
+#[tokio::test]
+async fn what_a_token_opened_ends_when_it_leaves_the_configuration() {
+    let all = [("ann", ANN), ("bob", BOB)];
+    let changes = [
+        ("removed", config(&[("ann", ANN)])),
+        ("of another value", config(&[("ann", ANN), ("bob", "another-secret-of-bob")])),
+        ("under another name", config(&[("ann", ANN), ("carol", BOB)])),
+        ("needed no more", json!({"servers": [fixture("a", &[])]})),
+    ];
+    for (how, after) in changes {
+        let proxy = start(config(&all)).await;
+        let bob = UnderWay::of(&proxy, BOB).await;
+        let ann = Session::open(&client(ANN), &proxy.url("/mcp")).await;
+        let mut ann_hears = ann.stream().await;
+        proxy.write_config(&after.to_string());
+        let begun = Instant::now();
+        proxy.logged(&["other tokens are in force"]).await;
+        within(how, GONE, bob.over()).await;
+        assert!(begun.elapsed() < Duration::from_secs(10), "{how}: {:?}", begun.elapsed());
+        if how != "needed no more" {
+            assert_eq!(ann.say("a__echo", json!({"text": how})).await, how);
+            ann.say("a__add_tool", json!({"name": "new"})).await;
+            ann_hears.notification("notifications/tools/list_changed").await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_was_opened_without_a_token_ends_when_one_is_needed() {
+    let proxy = Proxy::start(json!({"servers": [fixture("a", &[])]})).await;
+    let session = proxy.session().await;
+    let mut stream = session.stream().await;
+    proxy.write_config(&config(&[("ann", ANN)]).to_string());
+    proxy.logged(&["other tokens are in force"]).await;
+    within("the stream ends", GONE, async { while stream.event().await.is_some() {} }).await;
+    assert_eq!(session.post(PING).await.status, 401);
+}
+
+#[tokio::test]
+async fn readiness_without_a_token_is_a_word_and_names_nothing() {
+    let mut config = config(&[("ann", ANN)]);
+    config["servers"].as_array_mut().expect("servers").push(json!({"name": "payroll-db", "command": "/nonexistent"}));
+    let proxy = Proxy::launch(config).await;
+    eventually("`a` answers calls", Duration::from_secs(20), async || {
+        let answer = client(ANN).get(proxy.url("/readyz?require=a")).send().await.ok()?;
+        answer.status().is_success().then_some(())
+    })
+    .await;
+    let stranger = proxy.get("/readyz").await;
+    assert_eq!((stranger.status.as_u16(), stranger.json()), (503, json!({"ready": false})));
+    let wrong = ask(proxy.http.get(proxy.url("/readyz")).bearer_auth("no-token-of-anybody")).await;
+    assert_eq!((wrong.status.as_u16(), wrong.json()), (503, json!({"ready": false})));
+    for guess in ["a", "payroll-db", "nobody", ""] {
+        let answer = proxy.get(&format!("/readyz?require={guess}")).await;
+        assert_eq!(answer.status, 401, "{guess}");
+        assert!(answer.header("www-authenticate").is_some() && !answer.body.contains("payroll"), "{answer:?}");
+    }
+    let ann = ask(client(ANN).get(proxy.url("/readyz"))).await;
+    assert_eq!((ann.status.as_u16(), &ann.json()["waiting"][0]["server"]), (503, &json!("payroll-db")));
+    for path in ["/", "/health", "/metrics", "/servers/a/mcp", "/servers/nobody/mcp", "/groups/x/mcp"] {
+        let answer = proxy.get(path).await;
+        assert!(answer.status == 401 && !answer.body.contains("payroll"), "{path}: {answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_header_that_says_who_where_or_what_may_be_there_once() {
+    let proxy = start(config(&[("ann", ANN)])).await;
+    let session = Session::open(&client(ANN), &proxy.url("/mcp")).await;
+    let address = proxy.base.strip_prefix("http://").expect("a URL").to_owned();
+    let head = [
+        ("Host", address.as_str()),
+        ("Authorization", &format!("Bearer {ANN}")),
+        ("Origin", "http://localhost:1"),
+        ("Content-Type", "application/json"),
+        ("Mcp-Session-Id", &session.id),
+        ("Mcp-Protocol-Version", "2025-11-25"),
+        ("Accept", "application/json"),
+        ("Accept", "text/event-stream"),
+    ];
+    let ask = async |more: Option<(&str, &str)>| {
+        let lines: String =
+            head.iter().copied().chain(more).map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let mut raw = Raw::connect(&proxy).await;
+        let request =
+            format!("POST /mcp HTTP/1.1\r\n{lines}Connection: close\r\nContent-Length: {}\r\n\r\n{PING}", PING.len());
+        raw.send(request.as_bytes()).await;
+        raw.rest(Duration::from_secs(10)).await.0
+    };
+    let once = ask(None).await;
+    assert!(once.starts_with("HTTP/1.1 200"), "{once}");
+    for twice in head.iter().filter(|(name, _)| *name != "Accept").copied().chain([
+        ("host", "evil.example"),
+        ("authorization", "Bearer of-another"),
+        ("ORIGIN", "https://evil.example"),
+        ("Mcp-Session-Id", "another"),
+        ("Content-Length", "3"),
+    ]) {
+        let answer = ask(Some(twice)).await;
+        assert!(answer.starts_with("HTTP/1.1 400"), "{twice:?}: {answer}");
+    }
+}
