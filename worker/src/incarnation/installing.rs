@@ -10,7 +10,7 @@ use mcproxy_ipc::{EndReason, WorkerSpec, control::WorkerToSupervisor};
 use slog::{Logger, info, warn};
 use tokio::{sync::mpsc, time::sleep};
 
-use super::{Incarnation, KEEP, Order, report, stage::Stage};
+use super::{ENVELOPE, Incarnation, KEEP, Order, report, stage::Stage};
 use crate::{
     environment,
     install::{self, Entry, Turn, Waited},
@@ -137,7 +137,7 @@ impl Incarnation {
     pub(super) fn take_process(&mut self, server: Server) {
         (self.process, self.stdin) = (server.process, Some(server.stdin));
         (self.stdout, self.stderr_pipe) = (Some(server.stdout), Some(server.stderr));
-        self.splitter = Splitter::new(self.spec.limits.line_bytes, KEEP);
+        self.splitter = Splitter::new(self.spec.limits.line_bytes + ENVELOPE, KEEP);
         (self.written, self.sent, self.traced, self.suspicion) = (0, 0, 0, None);
         (self.asking, self.hung_up) = (false, false);
         self.stage = Stage::Running;

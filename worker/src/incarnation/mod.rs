@@ -43,6 +43,8 @@ use crate::{
     usage,
 };
 
+/// What a line may be longer than what it carries, in bytes: the rest of a JSON-RPC message around a result of the largest size.
+const ENVELOPE: usize = 4 * 1024;
 /// Both ends of a line over the limit that are looked at.
 const KEEP: usize = 256;
 const STDERR_CHUNK: usize = 8 * 1024;
@@ -149,7 +151,7 @@ impl Incarnation {
             asking: false,
             hung_up: false,
             stdout: Some(server.stdout),
-            splitter: Splitter::new(spec.limits.line_bytes, KEEP),
+            splitter: Splitter::new(spec.limits.line_bytes + ENVELOPE, KEEP),
             stderr_pipe: Some(server.stderr),
             stderr_chunk: Vec::with_capacity(STDERR_CHUNK),
             stderr: Stderr::new(spec.limits.stderr_lines, ports.stderr, now),

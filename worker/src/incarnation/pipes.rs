@@ -83,6 +83,11 @@ impl Incarnation {
                     self.suspicion.take_if(|(_, reason)| *reason == EndReason::Unresponsive);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    // What is written already must not pile up before a server that always has something to read.
+                    if self.written > out.len() / 2 {
+                        out.drain(..self.written);
+                        (self.traced, self.written) = (out.len(), 0);
+                    }
                     self.suspicion.get_or_insert((now + self.spec.limits.write_timeout, EndReason::Unresponsive));
                     return;
                 }

@@ -10,42 +10,53 @@ const SESSIONS: usize = 1024;
 /// Subscriptions of one of them, and how long the params of one may be.
 const EACH: usize = 1024;
 const BYTES: usize = 4096;
+/// Bytes of all of them; what is beyond is not remembered either.
+const ALL_BYTES: usize = 16 * 1024 * 1024;
 
 /// The subscriptions of all sessions: the params of `resources/subscribe`.
 #[derive(Debug, Default)]
-pub(super) struct Memory(HashMap<SessionKey, BTreeSet<Bytes>>);
+pub(super) struct Memory {
+    of_sessions: HashMap<SessionKey, BTreeSet<Bytes>>,
+    bytes: usize,
+}
 
 impl Memory {
     /// The session subscribes.
     pub(super) fn note(&mut self, session: SessionKey, params: &Bytes) {
-        if params.len() > BYTES || (self.0.len() >= SESSIONS && !self.0.contains_key(&session)) {
+        if params.len() > BYTES
+            || self.bytes + params.len() > ALL_BYTES
+            || (self.of_sessions.len() >= SESSIONS && !self.of_sessions.contains_key(&session))
+        {
             return;
         }
-        let subscriptions = self.0.entry(session).or_default();
-        if subscriptions.len() < EACH {
-            // A copy: the rest of the message need not stay for it.
-            subscriptions.insert(Bytes::copy_from_slice(params));
+        let subscriptions = self.of_sessions.entry(session).or_default();
+        // A copy: the rest of the message need not stay for it.
+        if subscriptions.len() < EACH && subscriptions.insert(Bytes::copy_from_slice(params)) {
+            self.bytes += params.len();
         }
     }
 
     /// It does not any more.
     pub(super) fn forget(&mut self, session: SessionKey, params: &Bytes) {
-        if let Some(subscriptions) = self.0.get_mut(&session) {
-            subscriptions.remove(params);
+        if let Some(subscriptions) = self.of_sessions.get_mut(&session) {
+            if subscriptions.remove(params) {
+                self.bytes -= params.len();
+            }
             if subscriptions.is_empty() {
-                self.0.remove(&session);
+                self.of_sessions.remove(&session);
             }
         }
     }
 
     /// The session is over.
     pub(super) fn release(&mut self, session: SessionKey) {
-        self.0.remove(&session);
+        let subscriptions = self.of_sessions.remove(&session).unwrap_or_default();
+        self.bytes -= subscriptions.iter().map(Bytes::len).sum::<usize>();
     }
 
     /// All of a session.
     pub(super) fn of(&self, session: SessionKey) -> Vec<Bytes> {
-        self.0.get(&session).map(|all| all.iter().cloned().collect()).unwrap_or_default()
+        self.of_sessions.get(&session).map(|all| all.iter().cloned().collect()).unwrap_or_default()
     }
 }
 
@@ -67,6 +78,21 @@ mod tests {
         memory.release(session);
         assert!(memory.of(session).is_empty());
         (0..2 * SESSIONS).for_each(|n| memory.note(SessionKey((n as u128).to_be_bytes()), &uri(n)));
-        assert_eq!(memory.0.len(), SESSIONS);
+        assert_eq!(memory.of_sessions.len(), SESSIONS);
+    }
+
+    #[test]
+    fn what_is_remembered_of_all_is_bounded_in_bytes_and_given_back() {
+        let mut memory = Memory::default();
+        let session = |n: u32| SessionKey(u128::from(n).to_be_bytes());
+        let long = |n: u32| Bytes::from(format!("{n:0>4096}"));
+        for n in 0..10_000 {
+            memory.note(session(n % 100), &long(n));
+        }
+        assert_eq!(memory.bytes, ALL_BYTES);
+        memory.forget(session(0), &long(0));
+        assert_eq!(memory.bytes, ALL_BYTES - BYTES);
+        (0..100).for_each(|n| memory.release(session(n)));
+        assert_eq!(memory.bytes, 0);
     }
 }

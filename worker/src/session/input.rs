@@ -21,8 +21,10 @@ use crate::{
 
 /// How much of a line that is no message is logged.
 pub(super) const LOGGED: usize = 200;
-/// Bytes of answers to a server's own requests that may wait for it to read them. They are owed whatever waits there
-/// already, or two that wait for each other would wait for ever; so they need a bound of their own.
+/// Bytes of our own answers to a server's requests that may wait for it to read them; beyond it the server is ended. They are owed
+/// whatever waits there already, or two that wait for each other would wait for ever; so they need a bound of their own. What
+/// clients answer is not among them: no more frames are read while much waits, and a server that takes nothing of it is found out
+/// by its write timeout.
 const MAX_ANSWERS: usize = 1024 * 1024;
 
 impl Session {
@@ -110,9 +112,9 @@ impl Session {
         self.calls.close(upstream).inspect(|_| self.tasks.over(upstream))
     }
 
-    /// So many bytes of answers to requests of the server's own have been written.
-    pub(super) fn count_answers(&mut self, bytes: usize) {
-        self.answers += bytes;
+    /// So many bytes of our own answers to requests of the server were put behind those that waited before.
+    pub(super) fn count_answers(&mut self, waited: usize, bytes: usize) {
+        self.answers = self.answers.min(waited) + bytes;
         if self.answers > MAX_ANSWERS {
             self.phase = Phase::Ending;
             let what = "more than 1 MiB of answers to requests of its own that it does not read".to_owned();
@@ -135,6 +137,9 @@ impl Session {
         if let Some(call) = self.calls.close(upstream) {
             self.used(now);
             let (outcome, payload) = answer::for_client(line, outcome);
+            if payload.len() > self.limits.line_bytes {
+                return self.over_the_limit(call, payload.len());
+            }
             let message = match outcome {
                 Outcome::Result if self.era == ServerEra::Modern && modern::needs_input(&payload) => {
                     WorkerToGateway::NeedsInput { id: call, resumption: Resumption::Again }
@@ -237,15 +242,19 @@ impl Session {
         match call {
             Some(call) => {
                 self.used(now);
-                let limit = self.limits.line_bytes;
-                let text = format!("the server's answer of {len} bytes is over the limit of {limit} (limits.maxLine)");
-                self.fail(call, &ErrorObject::new(ErrorCode::INTERNAL_ERROR, text));
+                self.over_the_limit(call, len);
             }
             None => {
                 self.garbage(head, now);
                 self.page_unreadable(known, "a page is over the limit (limits.maxLine)", now);
             }
         }
+    }
+
+    fn over_the_limit(&mut self, call: u64, len: usize) {
+        let limit = self.limits.line_bytes;
+        let text = format!("the server's answer of {len} bytes is over the limit of {limit} (limits.maxLine)");
+        self.fail(call, &ErrorObject::new(ErrorCode::INTERNAL_ERROR, text));
     }
 
     fn unknown(&mut self, id: &RequestId, now: Instant) {

@@ -146,7 +146,7 @@ pub(crate) struct Session {
     linked: bool,
     /// The server's process has ended, and nothing can be written to it any more.
     gone: bool,
-    /// Bytes of answers to the server's own requests in `out.server`.
+    /// Bytes of our own answers to the server's requests in `out.server`, at most.
     answers: usize,
     pub(crate) out: Output,
 }

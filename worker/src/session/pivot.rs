@@ -145,8 +145,8 @@ impl Session {
         for (key, ask) in &park.asks {
             let answer = answers.get_object(key).unwrap_or_default();
             match (answer.get("result"), answer.get("error")) {
-                (Some(result), None) => self.answer(|out| legacy::answer_result(out, &ask.id, result.get())),
-                (None, Some(error)) => self.answer(|out| legacy::answer_error(out, &ask.id, error.get())),
+                (Some(result), None) => self.pass_answer(|out| legacy::answer_result(out, &ask.id, result.get())),
+                (None, Some(error)) => self.pass_answer(|out| legacy::answer_error(out, &ask.id, error.get())),
                 (Some(_), Some(_)) | (None, None) => self.substitute(ask),
             }
         }
@@ -251,11 +251,15 @@ impl Session {
         if matches!(self.phase, Phase::Ending) {
             return;
         }
-        if self.out.server.is_empty() {
-            self.answers = 0;
-        }
-        let before = self.out.server.len();
+        let waited = self.out.server.len();
         write(&mut self.out.server);
-        self.count_answers(self.out.server.len() - before);
+        self.count_answers(waited, self.out.server.len() - waited);
+    }
+
+    /// The same with what a client answered. It may be as large as any message.
+    fn pass_answer(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        if !matches!(self.phase, Phase::Ending) {
+            write(&mut self.out.server);
+        }
     }
 }

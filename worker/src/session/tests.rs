@@ -420,6 +420,36 @@ fn listing_again(now: Instant) -> Session {
 }
 
 #[test]
+fn a_server_that_reads_slowly_and_never_all_is_not_taken_for_one_that_does_not_read() {
+    let now = Instant::now();
+    let mut session = serving(now);
+    for _ in 0..300_000 {
+        say(&mut session, r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#, now);
+        let waiting = session.out.server.len();
+        session.out.server.drain(..waiting.saturating_sub(1000)); // it reads all but the last
+    }
+    assert_eq!(session.out.events, []);
+}
+
+#[test]
+fn a_result_of_just_the_limit_is_passed_on_and_one_of_a_byte_more_is_not() {
+    let now = Instant::now();
+    let mut session = serving(now);
+    let limit = spec().limits.line_bytes;
+    for (upstream, length) in [(3, limit - 1), (4, limit), (5, limit + 1)] {
+        call(&mut session, upstream + 67, now);
+        let result = format!("{{\"t\":\"{}\"}}", "x".repeat(length - 8));
+        say(&mut session, &format!(r#"{{"jsonrpc":"2.0","id":{upstream},"result":{result}}}"#), now);
+        let told = told(&mut session);
+        let [(WorkerToGateway::Done { outcome, .. }, payload)] = &told[..] else { panic!("one answer") };
+        match length > limit {
+            false => assert!(*outcome == Outcome::Result && *payload == result),
+            true => assert!(*outcome == Outcome::Error && payload.contains("limits.maxLine"), "{payload}"),
+        }
+    }
+}
+
+#[test]
 fn a_page_that_is_too_long_does_not_cost_the_only_call_its_answer() {
     let now = Instant::now();
     let mut session = listing_again(now);
