@@ -20,7 +20,10 @@ use tokio::{
     sync::mpsc,
 };
 
-use crate::codec::{self, CodecError, MAX_HEAD};
+use crate::{
+    codec::{self, CodecError, MAX_HEAD},
+    large::{LARGE, Large},
+};
 
 /// Raised whenever a message changes shape; both ends must agree.
 pub const WIRE_VERSION: u16 = 22;
@@ -123,11 +126,22 @@ pub fn encode_frame<M: Serialize>(message: &M, payload: &[u8], out: &mut BytesMu
     Ok(())
 }
 
+/// A frame as it comes in.
+#[derive(Debug)]
+pub enum Part<M> {
+    /// All of it.
+    Whole(M, Bytes),
+    /// One whose payload of so many bytes is still to be read.
+    Large(M, usize),
+}
+
 /// The reading half of a connection that carries messages `M` towards us.
 #[derive(Debug)]
 pub struct Receiver<M, R = crate::ReadHalf> {
     io: R,
     buffer: BytesMut,
+    /// A frame whose payload has a block of its own.
+    large: Option<Large>,
     max_payload: usize,
     direction: PhantomData<fn() -> M>,
 }
@@ -135,7 +149,7 @@ pub struct Receiver<M, R = crate::ReadHalf> {
 impl<M: DeserializeOwned, R: AsyncRead + Unpin> Receiver<M, R> {
     /// Reads messages from `io`, with payloads of at most `max_payload` bytes (0 on the control plane).
     pub fn new(io: R, max_payload: usize) -> Self {
-        Self { io, buffer: BytesMut::new(), max_payload, direction: PhantomData }
+        Self { io, buffer: BytesMut::new(), large: None, max_payload, direction: PhantomData }
     }
 
     /// The next message with its payload; `None` when the peer closed the connection between two frames.
@@ -144,17 +158,52 @@ impl<M: DeserializeOwned, R: AsyncRead + Unpin> Receiver<M, R> {
         self.read_frame().await
     }
 
+    /// The same, and of a frame with a large payload only what it says: [`Receiver::payload`] must be asked for next.
+    pub async fn next_part(&mut self) -> Result<Option<Part<M>>, FrameError> {
+        loop {
+            if let Some(large) = &self.large {
+                return Ok(Some(Part::Large(codec::decode(large.head())?, large.payload_len())));
+            }
+            if let Some((message, payload)) = self.take_frame()? {
+                return Ok(Some(Part::Whole(message, payload)));
+            }
+            if self.large.is_none() && !self.fill().await? {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// The payload of the frame that [`Receiver::next_part`] told of. One that is not wanted is empty, and takes no memory.
+    pub async fn payload(&mut self, wanted: bool) -> Result<Bytes, FrameError> {
+        let Some(large) = &mut self.large else { return Ok(Bytes::new()) };
+        large.fill(&mut self.io, &mut self.buffer, wanted).await?;
+        Ok(self.large.take().map(|large| large.into_payload()).unwrap_or_default())
+    }
+
     async fn read_frame<N: DeserializeOwned>(&mut self) -> Result<Option<(N, Bytes)>, FrameError> {
         loop {
+            if let Some(large) = &self.large {
+                let message = codec::decode(large.head())?;
+                return Ok(Some((message, self.payload(true).await?)));
+            }
             if let Some(frame) = self.take_frame()? {
                 return Ok(Some(frame));
             }
-            if self.buffer.capacity() - self.buffer.len() < READ_CHUNK / 2 {
-                self.buffer.reserve(READ_CHUNK);
+            if self.large.is_none() && !self.fill().await? {
+                return Ok(None);
             }
-            if self.io.read_buf(&mut self.buffer).await? == 0 {
-                return if self.buffer.is_empty() { Ok(None) } else { Err(FrameError::Truncated) };
-            }
+        }
+    }
+
+    /// Reads what there is; `false` at the end of the connection.
+    async fn fill(&mut self) -> Result<bool, FrameError> {
+        if self.buffer.capacity() - self.buffer.len() < READ_CHUNK / 2 {
+            self.buffer.reserve(READ_CHUNK);
+        }
+        match (self.io.read_buf(&mut self.buffer).await?, self.buffer.is_empty()) {
+            (0, true) => Ok(false),
+            (0, false) => Err(FrameError::Truncated),
+            _ => Ok(true),
         }
     }
 
@@ -168,6 +217,16 @@ impl<M: DeserializeOwned, R: AsyncRead + Unpin> Receiver<M, R> {
         let Some(header) = self.buffer.first_chunk::<HEADER>() else { return Ok(None) };
         let Lengths { head, payload } = check_header(header, self.max_payload)?;
         let whole = HEADER + head + payload;
+        if payload > LARGE {
+            if self.buffer.len() < HEADER + head {
+                self.buffer.reserve(HEADER + head - self.buffer.len());
+                return Ok(None);
+            }
+            self.buffer.advance(HEADER);
+            self.large = Some(Large::begin(&self.buffer[..head], payload));
+            self.buffer.advance(head);
+            return Ok(None);
+        }
         if self.buffer.len() < whole {
             self.buffer.reserve(whole - self.buffer.len());
             return Ok(None);
@@ -181,7 +240,7 @@ impl<M: DeserializeOwned, R: AsyncRead + Unpin> Receiver<M, R> {
 
     /// The same connection, from here on read as messages of another type (after a hello).
     pub(crate) fn retype<N: DeserializeOwned>(self, max_payload: usize) -> Receiver<N, R> {
-        Receiver { io: self.io, buffer: self.buffer, max_payload, direction: PhantomData }
+        Receiver { io: self.io, buffer: self.buffer, large: self.large, max_payload, direction: PhantomData }
     }
 }
 
