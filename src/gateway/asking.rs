@@ -5,12 +5,13 @@ use std::{future::pending, pin::pin, time::Duration};
 
 use bytes::Bytes;
 use futures_util::future::join_all;
-use mcproxy_ipc::{ServerName, data::CallContext};
+use mcproxy_ipc::{ServerName, data::CallContext, frame::MAX_PAYLOAD};
 use mcproxy_mcp::{ErrorCode, RequestId, error_object, json_string, method, write_notification};
 use slog::warn;
 use tokio::time::{sleep, timeout};
 
 use super::{
+    budget::{Full, Purpose},
     exchange::Exchange,
     input::{Response, Wanted, Wish, to_answers, to_responses},
     link::{Call, Continuation, Need, Park, ParkNews},
@@ -56,6 +57,12 @@ pub(crate) enum Stuck {
     /// What it wants cannot be read.
     #[error("what it asks for cannot be read")]
     Unreadable,
+    /// What the client answered does not fit into one message to the worker.
+    #[error("the client's answers are {0} bytes together, more than the {MAX_PAYLOAD} that fit")]
+    TooLarge(usize),
+    /// All questions together take too much.
+    #[error(transparent)]
+    NoRoom(#[from] Full),
 }
 
 /// How a call goes on.
@@ -94,10 +101,16 @@ impl<'a> Asking<'a> {
         if self.rounds > most {
             return Err(Stuck::Endless(most));
         }
+        // What is asked is kept once more, and written out for the client.
+        let _room = self.exchange.gateway.budget.take(Purpose::Questions, 2 * need.payload.len())?;
         match need.continuation {
             Continuation::Parked(park) => {
                 let answers = self.ask_parked(&wish.wanted, &park).await?;
-                Ok(park.resume(&to_answers(&answers), context).await.map_or(Next::Lost, Next::Resumed))
+                let answers = to_answers(&answers);
+                if answers.len() > MAX_PAYLOAD {
+                    return Err(Stuck::TooLarge(answers.len()));
+                }
+                Ok(park.resume(&answers, context).await.map_or(Next::Lost, Next::Resumed))
             }
             Continuation::Again => {
                 let features = self.session.features();

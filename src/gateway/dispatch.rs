@@ -16,6 +16,7 @@ use super::{
     input::Response,
     level::Level,
     lists, notify,
+    pieces::Pieces,
     reply::Reply,
     request::{Request, read_params, required},
     session::Session,
@@ -30,12 +31,12 @@ pub(crate) async fn answer(
     session: Rc<Session>,
     request: Request,
     related: Related,
-) -> Option<Bytes> {
-    let reply = match Exchange::begin(gateway, session.clone(), related, &request.id, Instant::now()) {
+) -> Option<Pieces> {
+    let reply = match Exchange::begin(gateway, session.clone(), related, &request, Instant::now()) {
         Ok(exchange) => reply(&exchange, &session, &request).await?,
-        Err(refused) => ErrorObject::new(ErrorCode::INVALID_REQUEST, refused).into(),
+        Err(refused) => ErrorObject::new(refused.code(), refused).into(),
     };
-    Some(reply.to_response(&request.id))
+    Some(reply.into_response(&request.id))
 }
 
 async fn reply(exchange: &Exchange, session: &Rc<Session>, request: &Request) -> Option<Reply> {
@@ -43,7 +44,7 @@ async fn reply(exchange: &Exchange, session: &Rc<Session>, request: &Request) ->
         Ok(params) => params,
         Err(error) => return Some(error.into()),
     };
-    let page = |(_, page): (Rc<View>, Bytes)| Reply::Result(page);
+    let page = |(_, page): (Rc<View>, Bytes)| Reply::Page(Bytes::new(), page);
     let done = match request.method.as_str() {
         method::TOOLS_CALL => return call::tool(exchange, params).await,
         method::PROMPTS_GET => return call::prompt(exchange, params).await,

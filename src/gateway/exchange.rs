@@ -8,11 +8,13 @@ use mcproxy_mcp::{RawValue, RequestId};
 use tokio::sync::Notify;
 
 use super::{
+    budget::{Full, Held, Purpose, SMALL},
     caller::Caller,
     catalogue::{Naming, View},
     link::CallHandle,
     progress::{self, Progress},
     queue::Queue,
+    request::Request,
     scope::Scope,
     session::{CallRefused, Session},
     state::Gateway,
@@ -24,10 +26,14 @@ pub(crate) type Related = Rc<Queue<Bytes>>;
 
 /// Related messages of one request that may wait for its client to read; beyond it they are dropped.
 const RELATED: usize = 64;
+/// The same in bytes; one that is larger finds room where nothing else waits, if it is on the budget.
+const RELATED_BYTES: usize = 1024 * 1024;
+/// What a request under way is taken to cost besides its body, and a copy of its params that goes to a server, in bytes.
+const REQUEST: usize = 8 * 1024;
 
 /// An empty queue for one request, or for one batch.
 pub(crate) fn related() -> Related {
-    Rc::new(Queue::new(RELATED))
+    Rc::new(Queue::new(RELATED, RELATED_BYTES, Bytes::len))
 }
 
 /// One request under way: for whom it is, and where its client may be told something before the answer. Within a
@@ -41,6 +47,8 @@ pub(crate) struct Exchange {
     /// When it began.
     pub(crate) begun: Instant,
     id: RequestId,
+    /// Its part of the budget.
+    _room: Held,
 }
 
 impl Exchange {
@@ -49,13 +57,15 @@ impl Exchange {
         gateway: Rc<Gateway>,
         session: Rc<Session>,
         related: Related,
-        id: &RequestId,
+        request: &Request,
         now: Instant,
     ) -> Result<Self, CallRefused> {
         session.touch(now);
+        let room = gateway.budget.take(Purpose::Requests, REQUEST + request.params.len())?;
+        let id = &request.id;
         session.calls.begin(id, gateway.max_calls())?;
         let (caller, progress) = (Caller::Session(session), Progress::default());
-        Ok(Self { gateway, caller, related, progress, begun: now, id: id.clone() })
+        Ok(Self { gateway, caller, related, progress, begun: now, id: id.clone(), _room: room })
     }
 
     /// A request that stands for itself.
@@ -63,11 +73,12 @@ impl Exchange {
         gateway: Rc<Gateway>,
         visitor: Visitor,
         related: Related,
-        id: &RequestId,
+        request: &Request,
         now: Instant,
-    ) -> Self {
+    ) -> Result<Self, Full> {
+        let room = gateway.budget.take(Purpose::Requests, REQUEST + request.params.len())?;
         let (caller, progress) = (Caller::Visitor(visitor), Progress::default());
-        Self { gateway, caller, related, progress, begun: now, id: id.clone() }
+        Ok(Self { gateway, caller, related, progress, begun: now, id: request.id.clone(), _room: room })
     }
 
     /// Its time so far.
@@ -113,11 +124,20 @@ impl Exchange {
         self.caller.session().map(|session| session.calls.rest(&self.id))
     }
 
+    /// Tells the client something before the answer. A large message that finds no room is dropped, as one is that comes while too
+    /// many wait.
+    pub(crate) fn tell(&self, message: Bytes) {
+        match message.len() > SMALL {
+            true => self.gateway.budget.guard(Purpose::Frames, message).into_iter().for_each(|m| self.related.push(m)),
+            false => self.related.push(message),
+        }
+    }
+
     /// Tells a client that wants to hear of progress that its request waits for a server; `message` is a JSON string.
     pub(crate) fn sign_of_life(&self, token: &RawValue, message: &str) {
         if let Some(value) = self.progress.sign() {
             let params = format!("{{\"progress\":{value},\"message\":{message}}}");
-            self.related.push(progress::notification(token, &params));
+            self.tell(progress::notification(token, &params));
         }
     }
 

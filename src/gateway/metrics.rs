@@ -9,7 +9,7 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use super::{reason, state::Gateway};
+use super::{budget::Purpose, reason, state::Gateway};
 
 /// Bounds of the latency histogram, in seconds.
 const BUCKETS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0, 120.0];
@@ -34,6 +34,11 @@ struct ErrorLabels {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ProcessLabel {
     process: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PurposeLabel {
+    purpose: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -201,6 +206,7 @@ pub(crate) fn render(gateway: &Gateway, report: Option<&StatusReport>) -> String
     registry.register("calls_waiting", "Calls that wait for their server to start", waiting.clone());
     of_servers(gateway, &mut registry);
     of_clients(gateway, &mut registry);
+    of_memory(gateway, &mut registry);
     if let Some(report) = report {
         of_processes(report, &mut registry);
     }
@@ -254,6 +260,31 @@ fn of_clients(gateway: &Gateway, registry: &mut Registry) {
     registry.register("sessions_opened", "Sessions ever opened", counter(gateway.sessions.opened()));
     let help = "Log records of the gateway that found no room on their way to the supervisor";
     registry.register("log_records_dropped", help, counter(gateway.supervisor.dropped_records()));
+}
+
+fn of_memory(gateway: &Gateway, registry: &mut Registry) {
+    let budget = &gateway.budget;
+    let held: Family<PurposeLabel, Gauge> = Family::default();
+    let refused: Family<PurposeLabel, Counter> = Family::default();
+    for purpose in Purpose::ALL {
+        let label = PurposeLabel { purpose: purpose.as_str() };
+        held.get_or_create(&label).set(gauged(budget.held(purpose)));
+        refused.get_or_create(&label).inc_by(budget.refused(purpose));
+    }
+    registry.register_with_unit(
+        "held",
+        "What is held for clients and servers (limits.totalBuffered)",
+        Unit::Bytes,
+        held,
+    );
+    let total: Gauge = Gauge::default();
+    total.set(gauged(budget.total()));
+    registry.register_with_unit("held_limit", "limits.totalBuffered", Unit::Bytes, total);
+    registry.register("held_refused", "How often there was no room in limits.totalBuffered", refused);
+    let gave_way: Counter<u64, AtomicU64> = Counter::default();
+    gave_way.inc_by(budget.gave_way());
+    let help = "Slow clients that lost their connection because limits.totalBuffered was exhausted";
+    registry.register("held_given_way", help, gave_way);
 }
 
 fn of_processes(report: &StatusReport, registry: &mut Registry) {

@@ -9,6 +9,7 @@
 mod announce;
 mod archive;
 mod asking;
+mod budget;
 mod builtin;
 mod call;
 mod caller;
@@ -35,6 +36,7 @@ mod observed;
 mod outbox;
 mod pages;
 mod patience;
+mod pieces;
 mod progress;
 mod queue;
 mod reason;

@@ -8,6 +8,8 @@ use std::{
 use mcproxy_ipc::{FrameError, Sender, data::GatewayToWorker};
 use tokio::sync::Notify;
 
+use super::budget::{Budget, Held, Purpose, SMALL};
+
 /// Bytes that may wait for the worker to read them; beyond it callers wait in line.
 const ROOM: usize = 1024 * 1024;
 
@@ -22,16 +24,21 @@ pub(crate) struct Outbox {
     room: Notify,
     /// It was closed while something waited to be written.
     over: Notify,
+    budget: Budget,
+    /// What waits, if it is much. Its bound is [`ROOM`] and one frame.
+    held: RefCell<Held>,
 }
 
 impl Outbox {
     /// Its task ends when it is closed or the connection fails.
-    pub(crate) fn open(sender: Sender<GatewayToWorker>) -> Rc<Self> {
+    pub(crate) fn open(sender: Sender<GatewayToWorker>, budget: Budget) -> Rc<Self> {
         let outbox = Rc::new(Self {
             sender: RefCell::new(Some(sender)),
             work: Notify::new(),
             room: Notify::new(),
             over: Notify::new(),
+            held: RefCell::new(budget.nothing(Purpose::Requests)),
+            budget,
         });
         tokio::task::spawn_local(outbox.clone().run());
         outbox
@@ -53,6 +60,7 @@ impl Outbox {
             idle && alone && matches!(sender.poll_write(&mut Context::from_waker(Waker::noop())), Poll::Ready(Ok(())));
         if !written {
             self.work.notify_one();
+            self.count(sender.buffered());
         }
         true
     }
@@ -62,9 +70,17 @@ impl Outbox {
         self.sender.borrow().as_ref().map_or(0, |sender| sender.buffered())
     }
 
+    fn count(&self, waiting: usize) {
+        let mut held = self.held.borrow_mut();
+        if waiting > SMALL || held.bytes() > 0 {
+            self.budget.note(&mut held, waiting);
+        }
+    }
+
     /// No more frames; who waits for room learns that there will be none.
     pub(crate) fn close(&self) {
         self.sender.replace(None);
+        self.count(0);
         self.over.notify_one();
         self.work.notify_one();
         self.room.notify_waiters();
@@ -82,6 +98,7 @@ impl Outbox {
             if written.is_err() {
                 self.close();
             }
+            self.count(self.queued());
             self.room.notify_waiters();
         }
     }

@@ -220,6 +220,7 @@ mod tests {
     fn text(reply: Reply) -> String {
         match reply {
             Reply::Result(text) | Reply::Error(text) => String::from_utf8_lossy(&text).into_owned(),
+            Reply::Page(..) => panic!("no page of a list"),
         }
     }
 

@@ -14,6 +14,7 @@ use tokio::sync::Notify;
 use super::{
     announce::{self, Announced},
     archive::Archive,
+    budget::Budget,
     catalogue::Changes,
     fleet::{Applied, Destination, Fleet},
     guard, kept,
@@ -60,6 +61,8 @@ pub(crate) struct Gateway {
     pub(crate) announced: Announced,
     /// What streams of sessions said lately.
     pub(crate) archive: Rc<Archive>,
+    /// What clients and servers make this thread hold.
+    pub(crate) budget: Budget,
     /// For questions about processes and logs.
     pub(crate) supervisor: Supervisor,
     /// Ends the wait of requests that take long.
@@ -80,6 +83,7 @@ impl Gateway {
         let settings = Rc::new(supervisor.settings.borrow().clone());
         let inheritance = supervisor.inherit().expect("there is one HTTP thread");
         let gateway = Rc::new(Self {
+            budget: Budget::new(settings.total_buffered),
             settings: RefCell::new(settings),
             fleet: Fleet::new(),
             archive: Archive::new(inheritance.generation),
@@ -205,6 +209,7 @@ impl Gateway {
             let new = Rc::new(settings.borrow_and_update().clone());
             self.fleet.set_groups(&new.groups);
             self.archive.set_bound(new.replay_total);
+            self.budget.set_total(new.total_buffered);
             let before = self.settings.replace(new.clone());
             info!(self.log, "settings changed");
             if before.tokens != new.tokens {
@@ -349,7 +354,7 @@ impl Gateway {
                 }
                 continue;
             }
-            match Link::open(&route, &socket, self.metrics.server(server.as_str())).await {
+            match Link::open(&route, &socket, self.metrics.server(server.as_str()), self.budget.clone()).await {
                 Ok((link, receiver)) => {
                     if !self.fleet.attach(&server, link.clone()) {
                         return;

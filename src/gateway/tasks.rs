@@ -183,7 +183,7 @@ async fn list(exchange: &Exchange, session: &Session) -> Reply {
                 Some(error @ Reply::Error(_)) if error.code() == Some(ErrorCode::INVALID_PARAMS) => {
                     session.tasks.forget(id);
                 }
-                Some(Reply::Error(_)) | None => {}
+                Some(Reply::Error(_) | Reply::Page(..)) | None => {}
             }
         }
         if tasks.is_full() || exchange.is_cancelled() {

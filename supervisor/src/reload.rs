@@ -254,6 +254,7 @@ pub(crate) fn gateway_settings(
         replay_events: config.replay_events,
         replay_bytes: config.replay_bytes,
         replay_total: config.replay_total,
+        total_buffered: config.total_buffered,
         stream_time: config.stream_time,
         catalogues,
         max_calls: config.max_calls,

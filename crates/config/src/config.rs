@@ -174,7 +174,7 @@ fn read(root: &Node, source: Source<'_>, report: &mut Report) -> Option<Config> 
     }
     let log_level = level(raw.gateway.logging.level);
     let shutdown_grace = Duration::from_secs_f64(raw.gateway.shutdown_grace);
-    let gateway = gateway::check(raw.gateway, &kept, &servers.known, report);
+    let gateway = gateway::check(raw.gateway, &kept, &servers, report);
     let servers = servers.list;
     report_size(&servers, &gateway, root.span.start, report);
     let listen = listen.ok()?;

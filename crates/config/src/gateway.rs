@@ -10,7 +10,15 @@ use crate::nearest::did_you_mean;
 use crate::problem::printable;
 use crate::raw::{RawCallLevel, RawGateway, RawGatewayLimits, RawGroup};
 use crate::report::Report;
+use crate::server::ServerConfig;
+use crate::servers::Servers;
 use crate::tree::{Node, Value};
+
+/// What the gateway holds in all unless the file says otherwise.
+const TOTAL_BUFFERED: usize = 128 << 20;
+/// How many messages of the largest size fit into what it holds: a call is there as its body and as what is sent on, and so is its
+/// answer.
+const MESSAGES_BUFFERED: usize = 4;
 
 /// What the gateway is told; no server secret among it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +49,8 @@ pub struct GatewayConfig {
     pub replay_bytes: usize,
     /// How many bytes all streams keep.
     pub replay_total: usize,
+    /// How many bytes are held for all clients and servers together.
+    pub total_buffered: usize,
     /// After this long a client comes back for the rest of a call's stream; `None`: streams stay open.
     pub stream_time: Option<Duration>,
     /// How many calls of one session may be in flight.
@@ -62,13 +72,8 @@ pub struct Group {
     pub servers: Vec<ServerName>,
 }
 
-/// `root` is the whole tree; `known` holds all servers of the file by the names that it uses for them.
-pub(crate) fn check(
-    raw: RawGateway,
-    root: &Node,
-    known: &HashMap<String, ServerName>,
-    report: &mut Report,
-) -> GatewayConfig {
+/// `root` is the whole tree; `servers` holds all servers of the file, and by the names that it uses for them.
+pub(crate) fn check(raw: RawGateway, root: &Node, servers: &Servers, report: &mut Report) -> GatewayConfig {
     let nothing = Node { span: 0..0, value: Value::Null };
     let node = |key: &str| root.get(key).unwrap_or(&nothing);
     let size = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
@@ -91,11 +96,12 @@ pub(crate) fn check(
                     None
                 }
             };
-            let servers = group_servers(raw.groups.get(&member.key)?, &member.node, known, report);
+            let servers = group_servers(raw.groups.get(&member.key)?, &member.node, &servers.known, report);
             Some(Group { name: name?, servers })
         })
         .collect();
     let limits = raw.limits;
+    let total_buffered = total_buffered(&limits, &servers.list, node("limits"), report);
     GatewayConfig {
         list_wait: Duration::from_secs_f64(raw.list_wait),
         list_ttl_ms: raw.list_ttl_ms,
@@ -110,6 +116,7 @@ pub(crate) fn check(
         replay_events: size(limits.replay_events),
         replay_bytes: size(limits.replay_bytes),
         replay_total: size(limits.replay_total),
+        total_buffered,
         stream_time: (limits.stream_time > 0.0).then(|| Duration::from_secs_f64(limits.stream_time)),
         max_calls: size(limits.max_calls),
         max_depth: size(limits.max_depth),
@@ -119,6 +126,30 @@ pub(crate) fn check(
             RawCallLevel::Debug => Some(LogLevel::Debug),
             RawCallLevel::Info => Some(LogLevel::Info),
         },
+    }
+}
+
+/// What may be held in all: enough for the largest message on each of its ways.
+fn total_buffered(raw: &RawGatewayLimits, servers: &[ServerConfig], node: &Node, report: &mut Report) -> usize {
+    let size = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+    let lines = servers.iter().map(|server| (server.limits.line_bytes, format!("limits.maxLine of `{}`", server.name)));
+    let (message, of) =
+        lines.fold(
+            (size(raw.max_body), "limits.maxBody".to_owned()),
+            |largest, line| {
+                if line.0 > largest.0 { line } else { largest }
+            },
+        );
+    let least = message.saturating_mul(MESSAGES_BUFFERED);
+    match raw.total_buffered.map(size) {
+        None => TOTAL_BUFFERED.max(least),
+        Some(total) => {
+            if total < least {
+                let at = node.get("totalBuffered").map_or(node.span.start, |node| node.span.start);
+                report.add(at, format!("{total} bytes are less than {MESSAGES_BUFFERED} times {of}, which is {least}"));
+            }
+            total
+        }
     }
 }
 

@@ -200,3 +200,21 @@ fn a_kept_catalogue_belongs_to_the_command_and_not_to_the_values_of_variables() 
     }
     assert_eq!(key(r#""command":"x","args":["${UNSET}"]"#), None);
 }
+
+#[test]
+fn what_is_held_in_all_fits_the_largest_message_four_times() {
+    let total = |limits: &str, max_line: u64| {
+        let text = format!(
+            r#"{{"limits":{{{limits}}},"servers":[{{"name":"a","command":"x","limits":{{"maxLine":{max_line}}}}}]}}"#
+        );
+        Config::parse(&text, &|_| None).map(|config| config.gateway.total_buffered)
+    };
+    assert_eq!(total("", 16 << 20).ok(), Some(128 << 20));
+    assert_eq!(total("", 40 << 20).ok(), Some(160 << 20), "it grows with what is configured");
+    assert_eq!(total(r#""maxBody":48000000"#, 1024).ok(), Some(192_000_000));
+    assert_eq!(total(r#""totalBuffered":67108864"#, 16 << 20).ok(), Some(64 << 20));
+    let too_small = total(r#""totalBuffered":67108863"#, 16 << 20).expect_err("refused").to_string();
+    assert!(too_small.contains("/limits/totalBuffered") && too_small.contains("limits.maxBody"), "{too_small}");
+    let too_small = total(r#""totalBuffered":67108864"#, 17 << 20).expect_err("refused").to_string();
+    assert!(too_small.contains("limits.maxLine of `a`") && too_small.contains("71303168"), "{too_small}");
+}

@@ -6,7 +6,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use mcproxy_ipc::data::ServerEra;
+use mcproxy_ipc::{data::ServerEra, frame::MAX_PAYLOAD};
 use mcproxy_mcp::{ErrorCode, ErrorObject, json_string, method};
 
 use super::{Forward, wait::unavailable};
@@ -124,6 +124,9 @@ impl Forward<'_> {
                         link = now;
                     }
                     let (payload, meta_at) = self.payload_with(Some(&retry));
+                    if payload.len() > MAX_PAYLOAD {
+                        return Err(Stuck::TooLarge(payload.len()));
+                    }
                     link.call(self.method.clone(), &payload, meta_at, self.context(&link)).await
                 }
             };

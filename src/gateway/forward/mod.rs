@@ -19,6 +19,7 @@ pub(crate) use self::wait::wait_for;
 use super::{
     announce::{let_hear, log_message, log_notification},
     asking::Stuck,
+    budget::{Full, Purpose, SMALL},
     caller::{Caller, log_for},
     exchange::Exchange,
     level::Level,
@@ -212,7 +213,7 @@ impl<'a> Forward<'a> {
     fn answered(&self, answer: Answer, rewrite: ResultRewrite) -> (Outcome, Option<Reply>) {
         // Of a server of both eras, each session's instance has its own.
         let lower = |era| era == ServerEra::Modern && self.exchange.caller.session().is_some();
-        match answer {
+        let (outcome, reply) = match answer {
             Answer::Result(result, era) => {
                 // What a task waits for is part of what is told of it (2026-07-28).
                 let of_task = self.method.starts_with("tasks/").then(|| visits::of_input_requests(&result)).flatten();
@@ -220,20 +221,24 @@ impl<'a> Forward<'a> {
                     return (Outcome::Error, Some(self.no_web_page(&page)));
                 }
                 let result = self.outbound(result, rewrite);
-                let result = if lower(era) { lowered(result) } else { result };
-                (Outcome::Result, Some(Reply::Result(result)))
+                let result = if lower(era) { result.and_then(|result| self.lowered(result)) } else { result };
+                (Outcome::Result, result.map(Reply::Result))
             }
             Answer::Error(error, era) => {
                 if let Some(page) = visits::of_error(&error) {
                     return (Outcome::Error, Some(self.no_web_page(&page)));
                 }
                 let error = self.outbound(error, rewrite::error);
-                let reply = if lower(era) { self.lowered_error(error) } else { Reply::Error(error) };
-                (Outcome::Error, Some(reply))
+                let lowered = |error| if lower(era) { self.lowered_error(error) } else { Reply::Error(error) };
+                (Outcome::Error, error.map(lowered))
             }
-            Answer::Cancelled => (Outcome::Cancelled, None),
-            Answer::Abandoned => (Outcome::Lost, Some(self.failed(Failure::Stopping))),
-            Answer::Lost | Answer::Unsent => (Outcome::Lost, Some(self.failed(Failure::WorkerEnded))),
+            Answer::Cancelled => return (Outcome::Cancelled, None),
+            Answer::Abandoned => (Outcome::Lost, Ok(self.failed(Failure::Stopping))),
+            Answer::Lost | Answer::Unsent => (Outcome::Lost, Ok(self.failed(Failure::WorkerEnded))),
+        };
+        match reply {
+            Ok(reply) => (outcome, Some(reply)),
+            Err(full) => (Outcome::Error, Some(ErrorObject::new(ErrorCode::INTERNAL_ERROR, full).into())),
         }
     }
 
@@ -290,7 +295,7 @@ impl<'a> Forward<'a> {
                 gateway.metrics.failed(self.server.as_str(), reason);
                 reason
             }
-            Some(Reply::Result(_)) | None => "",
+            Some(Reply::Result(_) | Reply::Page(..)) | None => "",
         };
         let Some(level) = gateway.call_level().filter(|level| gateway.log.is_enabled(*level)) else { return };
         let facts = o!("server" => self.server.to_string(), "method" => self.method.to_string(), "name" => self.name.clone(),
@@ -328,7 +333,7 @@ impl<'a> Forward<'a> {
                 let token = self.progress_token.as_deref().filter(|_| self.exchange.progress.admits(&params));
                 if let Some(token) = token {
                     let params = String::from_utf8_lossy(&params);
-                    self.exchange.related.push(progress::notification(token, &params));
+                    self.exchange.tell(progress::notification(token, &params));
                 }
             }
             CallEvent::Starting(message) => {
@@ -336,7 +341,7 @@ impl<'a> Forward<'a> {
                     self.exchange.sign_of_life(token, message);
                 }
             }
-            CallEvent::Notification(method, params) => self.exchange.related.push(notify::message(&method, &params)),
+            CallEvent::Notification(method, params) => self.exchange.tell(notify::message(&method, &params)),
             CallEvent::Log(params) => self.pass_on_log(&params),
             CallEvent::LikelyLog(params) => {
                 log_message(&self.exchange.gateway, &self.server, &params, self.exchange.caller.session());
@@ -347,7 +352,7 @@ impl<'a> Forward<'a> {
 
     fn pass_on_log(&self, params: &Bytes) {
         if self.exchange.caller.hears(Level::of_message(params)) {
-            self.exchange.related.push(log_notification(params));
+            self.exchange.tell(log_notification(params));
         }
     }
 
@@ -362,21 +367,29 @@ impl<'a> Forward<'a> {
     }
 
     /// Puts the names and URIs of an answer under the client's naming and version; mostly that changes nothing.
-    fn outbound(&self, answer: Bytes, rewrite: ResultRewrite) -> Bytes {
-        let Ok(text) = std::str::from_utf8(&answer) else { return answer };
+    fn outbound(&self, answer: Bytes, rewrite: ResultRewrite) -> Result<Bytes, Full> {
+        let Ok(text) = std::str::from_utf8(&answer) else { return Ok(answer) };
         match rewrite(self.exchange.naming(), self.server.as_str(), text, self.exchange.caller.version()) {
-            Cow::Borrowed(_) => answer,
-            Cow::Owned(text) => text.into(),
+            Cow::Borrowed(_) => Ok(answer),
+            Cow::Owned(text) => self.rewritten(text),
         }
     }
-}
 
-/// The same of a result.
-fn lowered(result: Bytes) -> Bytes {
-    let Ok(text) = std::str::from_utf8(&result) else { return result };
-    match rewrite::down::result(text) {
-        Cow::Borrowed(_) => result,
-        Cow::Owned(text) => text.into(),
+    /// Makes a result of 2026-07-28 one of before that.
+    fn lowered(&self, result: Bytes) -> Result<Bytes, Full> {
+        let Ok(text) = std::str::from_utf8(&result) else { return Ok(result) };
+        match rewrite::down::result(text) {
+            Cow::Borrowed(_) => Ok(result),
+            Cow::Owned(text) => self.rewritten(text),
+        }
+    }
+
+    /// An answer that is not the one that the worker sent, and so not counted with it.
+    fn rewritten(&self, text: String) -> Result<Bytes, Full> {
+        match text.len() > SMALL {
+            true => self.exchange.gateway.budget.guard(Purpose::Answers, text.into()),
+            false => Ok(text.into()),
+        }
     }
 }
 

@@ -1,10 +1,10 @@
 //! The body of a POST: of the right type, within its bounds, read within its time.
 
 use std::{
-    cell::Cell,
     fmt,
     future::poll_fn,
-    pin::{Pin, pin},
+    pin::pin,
+    rc::Rc,
     task::Poll,
     time::{Duration, Instant},
 };
@@ -18,18 +18,34 @@ use actix_web::{
     },
     web,
 };
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures_util::StreamExt;
 use mcproxy_ipc::control::{ConnectionLimits, GatewaySettings};
 use mcproxy_mcp::{ErrorCode, is_deeper_than};
 use tokio::time::timeout_at;
 
-use super::refusal::Refusal;
+use super::{
+    arriving::{Arriving, NoRoom},
+    refusal::Refusal,
+};
+use crate::gateway::state::Gateway;
 
 /// A body that takes longer than this has to keep up the least rate.
 const RATE_AFTER: Duration = Duration::from_secs(5);
 /// How often it is looked whether it does.
 const LOOK: Duration = Duration::from_secs(1);
+/// The largest body of a request that belongs to no session, in bytes: what opens one is small. A larger one is refused when
+/// so much of it has come.
+const WITHOUT_SESSION: usize = 256 * 1024;
+
+/// How large a body may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Bound {
+    /// As large as any.
+    Any,
+    /// It is of no session that we know, and says nothing of being none of any.
+    WithoutSession,
+}
 
 /// Why there is no whole body.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +53,11 @@ enum Trouble {
     /// No more than the bound was kept of it.
     #[error("the body is larger than {0} bytes (limits.maxBody)")]
     TooLarge(usize),
+    /// The same of a smaller bound.
+    #[error(
+        "a body of more than {WITHOUT_SESSION} bytes needs a session: send initialize first, and the Mcp-Session-Id with it"
+    )]
+    NoSession,
     /// It broke off, or its framing is wrong.
     #[error("cannot read the body: {0}")]
     Broken(PayloadError),
@@ -46,29 +67,59 @@ enum Trouble {
     /// It would hold its connection for as long as it is allowed to, for nothing.
     #[error("the body arrives at less than {0} bytes a second (limits.minBodyRate)")]
     Slow(u64),
+    /// All bodies together take too much.
+    #[error(transparent)]
+    NoRoom(#[from] NoRoom),
 }
 
 /// Reads a JSON body within the bounds of the settings, and not so deep that a server's parser would give up on it without
-/// an answer.
+/// an answer. `bound`: asked for when the body takes its time.
 pub(super) async fn read(
     request: &HttpRequest,
-    payload: web::Payload,
-    settings: &GatewaySettings,
+    mut payload: web::Payload,
+    gateway: &Gateway,
+    bound: impl AsyncFnOnce() -> Bound,
 ) -> Result<Bytes, Refusal> {
-    check_head(request.headers(), settings)?;
-    let max = settings.max_body_bytes;
-    let arrived = Cell::new(0);
-    let mut body = pin!(gather(payload, max, &arrived));
-    // Most bodies came with their headers and need no clock.
-    let body = match soon(body.as_mut()).await {
-        Some(body) => body?,
-        None => in_time(body, &arrived, &settings.connections).await?,
+    let settings = gateway.settings();
+    check_head(request.headers(), &settings)?;
+    let body = match soon(&mut payload, Limit::new(Bound::Any, &settings)).await? {
+        // Most bodies came with their headers, in one piece, and need neither a clock nor a place of their own.
+        Soon::Whole(body) => body,
+        Soon::Part(pieces) => {
+            let stated = stated_length(request.headers()).and_then(|length| usize::try_from(length).ok());
+            let limit = Limit::new(bound().await, &settings);
+            let arriving = Arriving::begin(&gateway.budget, stated);
+            in_time(gather(payload, limit, pieces, &arriving), &arriving, &settings.connections).await?
+        }
     };
     if is_deeper_than(&body, settings.max_depth) {
         let max = settings.max_depth;
         return Err(Refusal::bad_request(format_args!("nested in more than {max} levels (limits.maxDepth)")));
     }
     Ok(body)
+}
+
+/// The bound of one body.
+#[derive(Debug, Clone, Copy)]
+struct Limit {
+    bytes: usize,
+    without_session: bool,
+}
+
+impl Limit {
+    fn new(bound: Bound, settings: &GatewaySettings) -> Self {
+        let max = settings.max_body_bytes;
+        let without_session = bound == Bound::WithoutSession && WITHOUT_SESSION < max;
+        Self { bytes: if without_session { WITHOUT_SESSION } else { max }, without_session }
+    }
+
+    fn check(self, arrived: usize) -> Result<(), Trouble> {
+        match arrived > self.bytes {
+            false => Ok(()),
+            true if self.without_session => Err(Trouble::NoSession),
+            true => Err(Trouble::TooLarge(self.bytes)),
+        }
+    }
 }
 
 /// Refuses a body for what the head says of it, before any of it is read.
@@ -88,60 +139,93 @@ pub(super) fn check_head(headers: &HeaderMap, settings: &GatewaySettings) -> Res
         return Err(Refusal::unsupported_coding(coding));
     }
     let max = settings.max_body_bytes;
-    if text(header::CONTENT_LENGTH).parse::<u64>().is_ok_and(|stated| stated > max as u64) {
+    if stated_length(headers).is_some_and(|stated| stated > max as u64) {
         return Err(Trouble::TooLarge(max).into());
     }
     Ok(())
+}
+
+fn stated_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 fn is_identity(coding: &str) -> bool {
     coding.is_empty() || coding.eq_ignore_ascii_case("identity")
 }
 
-/// What is there without waiting. actix asks for an answer to a request before it looks at what came behind the head, and
+/// What is there of a body without waiting.
+enum Soon {
+    /// All of it.
+    Whole(Bytes),
+    /// The beginning, as it came.
+    Part(Vec<Bytes>),
+}
+
+/// Takes what is there without waiting. actix asks for an answer to a request before it looks at what came behind the head, and
 /// again right after that: so a second look is worth it.
-async fn soon<F: Future>(mut body: Pin<&mut F>) -> Option<F::Output> {
+async fn soon(payload: &mut web::Payload, limit: Limit) -> Result<Soon, Trouble> {
+    let mut first: Option<Bytes> = None;
     let mut looked = false;
-    poll_fn(|cx| match body.as_mut().poll(cx) {
-        Poll::Ready(body) => Poll::Ready(Some(body)),
-        Poll::Pending if looked => Poll::Ready(None),
-        Poll::Pending => {
-            looked = true;
-            cx.waker().wake_by_ref();
-            Poll::Pending
+    poll_fn(|cx| {
+        loop {
+            return Poll::Ready(Ok(match payload.poll_next_unpin(cx) {
+                Poll::Ready(None) => Soon::Whole(first.take().unwrap_or_default()),
+                Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(Trouble::Broken(error))),
+                Poll::Ready(Some(Ok(piece))) => {
+                    limit.check(first.as_ref().map_or(0, Bytes::len) + piece.len())?;
+                    match first.take() {
+                        Some(first) => Soon::Part(vec![first, piece]),
+                        None => {
+                            first = Some(piece);
+                            continue;
+                        }
+                    }
+                }
+                Poll::Pending if looked => Soon::Part(first.take().into_iter().collect()),
+                Poll::Pending => {
+                    looked = true;
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+            }));
         }
     })
     .await
 }
 
-/// The pieces of a body; most come in one, which is not copied.
-async fn gather(mut payload: web::Payload, max: usize, arrived: &Cell<usize>) -> Result<Bytes, Trouble> {
-    let mut next = async || match payload.next().await {
-        Some(Ok(piece)) if piece.len() > max - arrived.get() => Err(Trouble::TooLarge(max)),
-        Some(Ok(piece)) => {
-            arrived.set(arrived.get() + piece.len());
-            Ok(Some(piece))
-        }
-        Some(Err(error)) => Err(Trouble::Broken(error)),
-        None => Ok(None),
-    };
-    let Some(first) = next().await? else { return Ok(Bytes::new()) };
-    let Some(second) = next().await? else { return Ok(first) };
-    let mut whole = BytesMut::with_capacity(2 * (first.len() + second.len()));
-    whole.extend_from_slice(&first);
-    whole.extend_from_slice(&second);
-    while let Some(piece) = next().await? {
-        whole.extend_from_slice(&piece);
+/// Puts together what was there and what follows.
+async fn gather(
+    mut payload: web::Payload,
+    limit: Limit,
+    pieces: Vec<Bytes>,
+    arriving: &Rc<Arriving>,
+) -> Result<Bytes, Trouble> {
+    for piece in pieces {
+        arriving.push(&piece)?;
     }
-    Ok(whole.freeze())
+    loop {
+        let next = poll_fn(|cx| match arriving.poll_gave_way(cx) {
+            Poll::Ready(no_room) => Poll::Ready(Err(no_room)),
+            Poll::Pending => payload.poll_next_unpin(cx).map(Ok),
+        });
+        match next.await? {
+            Some(Ok(piece)) => {
+                limit.check(arriving.arrived() + piece.len())?;
+                arriving.push(&piece)?;
+            }
+            Some(Err(error)) => return Err(Trouble::Broken(error)),
+            None => return Ok(arriving.finish()),
+        }
+    }
 }
 
 /// Waits for the rest of a body, as long as it may take and while it comes fast enough.
 async fn in_time(
-    mut body: Pin<&mut impl Future<Output = Result<Bytes, Trouble>>>,
-    arrived: &Cell<usize>,
+    body: impl Future<Output = Result<Bytes, Trouble>>,
+    arriving: &Arriving,
     limits: &ConnectionLimits,
 ) -> Result<Bytes, Trouble> {
+    let mut body = pin!(body);
     let begun = Instant::now();
     let end = begun + limits.body_timeout;
     let mut look = begun + RATE_AFTER;
@@ -153,7 +237,7 @@ async fn in_time(
         if now >= end {
             return Err(Trouble::Late(limits.body_timeout));
         }
-        if is_slow(arrived.get(), now - begun, limits.body_rate) {
+        if is_slow(arriving.arrived(), now - begun, limits.body_rate) {
             return Err(Trouble::Slow(limits.body_rate));
         }
         look = now + LOOK;
@@ -169,10 +253,12 @@ impl From<Trouble> for Refusal {
         let (status, code) = match trouble {
             Trouble::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::INVALID_REQUEST),
             Trouble::Broken(_) => (StatusCode::BAD_REQUEST, ErrorCode::PARSE_ERROR),
+            Trouble::NoSession => (StatusCode::BAD_REQUEST, ErrorCode::INVALID_REQUEST),
+            Trouble::NoRoom(_) => (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::INTERNAL_ERROR),
             Trouble::Late(_) | Trouble::Slow(_) => (StatusCode::REQUEST_TIMEOUT, ErrorCode::INVALID_REQUEST),
         };
         let text: &dyn fmt::Display = &trouble;
-        Self::new(status, code, text)
+        if status == StatusCode::SERVICE_UNAVAILABLE { Self::busy(text) } else { Self::new(status, code, text) }
     }
 }
 

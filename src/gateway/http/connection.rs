@@ -1,4 +1,4 @@
-//! One connection of a client: where it stands, and the socket that keeps track of that.
+//! One connection of a client: where it stands, what it holds, and the socket that keeps track of that.
 
 use std::{
     cell::{Cell, OnceCell, RefCell},
@@ -10,13 +10,23 @@ use std::{
     time::{Duration, Instant},
 };
 
+use actix_web::HttpRequest;
 use mcproxy_ipc::control::GatewaySettings;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
 };
 
-use super::{admission::Admission, framing::Framing};
+use super::{admission::Admission, framing::Framing, outgoing::Outgoing};
+use crate::gateway::budget::{Budget, Held, Offer, Purpose, Yielding};
+
+/// What is read of a client in one turn, in bytes: so much of what it sends lies in the HTTP library at most, besides what is
+/// there of a head.
+const TURN: usize = 16 * 1024;
+/// What is read of a head before it counts, in bytes; the library takes no more than 128 KiB.
+const HEAD_FREE: usize = 16 * 1024;
+/// A stream that has said nothing for so long says a comment, so that proxies keep it and a vanished client is noticed.
+pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// The time as of the last look at all connections. Reading it costs no call.
 #[derive(Debug)]
@@ -70,10 +80,20 @@ pub(super) struct Connection {
     /// When it has to be over, because that does not hold any more.
     over_by: Cell<Option<Instant>>,
     task: OnceCell<Waker>,
+    /// What was read in this turn of its task.
+    turn: Cell<usize>,
+    /// Something of the client may be there that was not read.
+    unread: Cell<bool>,
+    /// How much there is of a head that is not complete, and what of it counts.
+    head: Cell<usize>,
+    head_held: RefCell<Option<Held>>,
+    budget: Budget,
+    /// What the client has not taken yet.
+    outgoing: Outgoing,
 }
 
 impl Connection {
-    pub(super) fn new(clock: Rc<Clock>) -> Self {
+    pub(super) fn new(clock: Rc<Clock>, budget: Budget) -> Self {
         let since = Cell::new(clock.0.get());
         Self {
             clock,
@@ -85,7 +105,41 @@ impl Connection {
             admission: RefCell::default(),
             over_by: Cell::new(None),
             task: OnceCell::new(),
+            turn: Cell::new(0),
+            unread: Cell::new(false),
+            head: Cell::new(0),
+            head_held: RefCell::default(),
+            budget,
+            outgoing: Outgoing::default(),
         }
+    }
+
+    /// The connection of a request. One that came by no connection (in a test) gets one that leads nowhere.
+    pub(super) fn of(request: &HttpRequest, budget: &Budget) -> Rc<Self> {
+        let detached = || Rc::new(Self::new(Rc::new(Clock::new(Instant::now())), budget.clone()));
+        request.conn_data::<Rc<Self>>().cloned().unwrap_or_else(detached)
+    }
+
+    /// What the client has not taken yet.
+    pub(super) fn outgoing(&self) -> &Outgoing {
+        &self.outgoing
+    }
+
+    /// From now on this connection may be asked to give way.
+    pub(super) fn owes(self: &Rc<Self>) {
+        if self.outgoing.begin() {
+            self.budget.register(Purpose::Answers, self);
+        }
+    }
+
+    /// The time as of the last look at all connections.
+    pub(super) fn now(&self) -> Instant {
+        self.clock.0.get()
+    }
+
+    /// Whether its stream has been silent for so long that the client is to hear a comment.
+    fn is_quiet(&self) -> bool {
+        self.now().saturating_duration_since(self.since.get()) >= KEEP_ALIVE
     }
 
     /// Drives the connection until it is over, or given up.
@@ -97,6 +151,7 @@ impl Connection {
             }
             // A task has one waker for all its life.
             self.task.get_or_init(|| cx.waker().clone());
+            self.turn.set(0);
             dispatcher.as_mut().poll(cx).map(drop)
         })
         .await;
@@ -131,10 +186,17 @@ impl Connection {
             Phase::Resting if self.waiting.get() == 0 && self.framing.borrow().is_in_head() => patience.head,
             Phase::Resting | Phase::Streaming => patience.rest,
         };
-        if now.saturating_duration_since(self.since.get()) > limit {
-            self.given_up.set(true);
+        if self.phase.get() == Phase::Streaming && self.is_quiet() && !self.outgoing.is_blocked() {
             self.wake();
         }
+        if now.saturating_duration_since(self.since.get()) > limit {
+            self.give_up();
+        }
+    }
+
+    fn give_up(&self) {
+        self.given_up.set(true);
+        self.wake();
     }
 
     /// The application has been given the next request.
@@ -158,6 +220,32 @@ impl Connection {
     fn enter(&self, phase: Phase) {
         self.phase.set(phase);
         self.since.set(self.clock.0.get());
+        if phase == Phase::Resting {
+            self.read_on();
+        }
+    }
+
+    /// Whether no more is to be read now: an answer is owed first, or the task has read enough in this turn.
+    fn is_ahead(&self) -> bool {
+        let behind_another = match self.phase.get() {
+            Phase::Resting => self.outgoing.is_blocked(),
+            Phase::Request | Phase::Streaming => self.waiting.get() > 0 || self.framing.borrow().is_in_head(),
+        };
+        if behind_another {
+            self.unread.set(true);
+        } else if self.turn.get() >= TURN {
+            self.wake();
+        } else {
+            return false;
+        }
+        true
+    }
+
+    /// It can be read on, if it was not.
+    fn read_on(&self) {
+        if self.unread.take() {
+            self.wake();
+        }
     }
 
     /// Bytes of the client, before anything else sees them.
@@ -166,14 +254,71 @@ impl Connection {
         let was_in_head = framing.is_in_head();
         let heads = framing.take(bytes);
         self.waiting.set(self.waiting.get().saturating_add(heads));
-        if framing.is_in_head() && (heads > 0 || !was_in_head) {
+        let in_head = framing.is_in_head();
+        drop(framing);
+        self.turn.set(self.turn.get() + bytes.len());
+        if in_head && (heads > 0 || !was_in_head) {
             self.since.set(self.clock.0.get());
+            self.head.set(0);
+        }
+        if in_head {
+            self.count_head(bytes.len());
+        } else if self.head.replace(0) > HEAD_FREE {
+            self.head_held.take();
+        }
+    }
+
+    /// A long head counts as far as it has come; without room for it the connection is over.
+    fn count_head(&self, bytes: usize) {
+        self.head.set(self.head.get() + bytes);
+        if self.head.get() <= HEAD_FREE {
+            return;
+        }
+        match self.budget.take(Purpose::Sockets, bytes) {
+            Ok(more) => match &mut *self.head_held.borrow_mut() {
+                Some(held) => held.add(more),
+                held @ None => *held = Some(more),
+            },
+            Err(_) => self.give_up(),
         }
     }
 
     /// Whoever receives something is no stranger, and may take its time.
-    fn written(&self) {
+    fn written(&self, bytes: usize) {
         self.since.set(self.clock.0.get());
+        self.outgoing.taken(bytes);
+    }
+
+    /// The client does not take any more for now, and so much waits for it in the library.
+    fn blocked(self: &Rc<Self>, bytes: usize) {
+        self.owes();
+        let more = bytes.saturating_sub(self.outgoing.blocked());
+        // Not while it is borrowed: this connection may be the one that gives way.
+        let more = (more > 0).then(|| self.budget.take(Purpose::Sockets, more));
+        match more {
+            // It is there already. The slowest have given way, if there were such.
+            Some(Err(_)) => self.outgoing.block(&self.budget, None, bytes),
+            Some(Ok(more)) => self.outgoing.block(&self.budget, Some(more), bytes),
+            None => self.outgoing.block(&self.budget, None, bytes),
+        }
+    }
+
+    /// The client has taken all that was written.
+    fn flushed(&self) {
+        if self.outgoing.unblock() && self.phase.get() == Phase::Resting {
+            self.read_on();
+        }
+    }
+}
+
+impl Yielding for Connection {
+    fn offer(&self, now: Instant) -> Option<Offer> {
+        self.outgoing.offer(now)
+    }
+
+    fn give_way(&self) {
+        self.outgoing.clear();
+        self.give_up();
     }
 }
 
@@ -195,6 +340,9 @@ impl Client {
 
 impl AsyncRead for Client {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.connection.is_ahead() {
+            return Poll::Pending;
+        }
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
         if buffer.filled().len() > before {
@@ -207,8 +355,10 @@ impl AsyncRead for Client {
 impl AsyncWrite for Client {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
-        if matches!(written, Poll::Ready(Ok(1..))) {
-            self.connection.written();
+        match written {
+            Poll::Ready(Ok(taken @ 1..)) => self.connection.written(taken),
+            Poll::Ready(_) => {}
+            Poll::Pending => self.connection.blocked(bytes.len()),
         }
         written
     }
@@ -219,8 +369,10 @@ impl AsyncWrite for Client {
         parts: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write_vectored(cx, parts);
-        if matches!(written, Poll::Ready(Ok(1..))) {
-            self.connection.written();
+        match written {
+            Poll::Ready(Ok(taken @ 1..)) => self.connection.written(taken),
+            Poll::Ready(_) => {}
+            Poll::Pending => self.connection.blocked(parts.iter().map(|part| part.len()).sum()),
         }
         written
     }
@@ -230,6 +382,8 @@ impl AsyncWrite for Client {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // The library does this when all is written.
+        self.connection.flushed();
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 
@@ -239,127 +393,5 @@ impl AsyncWrite for Client {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const PATIENCE: Patience = Patience { head: Duration::from_secs(10), rest: Duration::from_secs(60) };
-
-    struct Scene {
-        start: Instant,
-        clock: Rc<Clock>,
-        connection: Connection,
-    }
-
-    fn scene() -> Scene {
-        let start = Instant::now();
-        let clock = Rc::new(Clock::new(start));
-        Scene { start, connection: Connection::new(clock.clone()), clock }
-    }
-
-    impl Scene {
-        fn at(&self, second: u64) -> &Connection {
-            let now = self.start + Duration::from_secs(second);
-            self.clock.set(now);
-            self.connection.check(PATIENCE, now);
-            &self.connection
-        }
-
-        fn is_given_up(&self, second: u64) -> bool {
-            self.at(second).given_up.get()
-        }
-    }
-
-    /// The head of a request, without its end.
-    const HEAD: &str = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n";
-
-    impl Connection {
-        fn reads(&self, text: &str) {
-            self.read(&mut text.as_bytes().to_vec());
-        }
-
-        fn reads_request(&self) {
-            self.reads(HEAD);
-            self.reads("\r\n");
-        }
-    }
-
-    #[test]
-    fn a_head_that_drips_in_is_given_up_whichever_request_of_the_connection_it_is() {
-        let scene = scene();
-        let first = scene.at(1);
-        first.reads_request();
-        first.asked();
-        first.answered();
-        first.written();
-        for second in 20..30 {
-            scene.at(second).reads("G");
-            assert!(!scene.is_given_up(second));
-        }
-        assert!(scene.is_given_up(31));
-    }
-
-    #[test]
-    fn a_request_takes_as_long_as_it_takes() {
-        let scene = scene();
-        scene.at(0).reads("POST /mcp HTTP/1.1\r\nContent-Length: 9\r\n\r\n");
-        scene.at(1).asked();
-        scene.at(30).reads("upgrade: "); // its body
-        assert!(!scene.is_given_up(3600));
-    }
-
-    #[test]
-    fn a_request_that_was_told_to_go_on_takes_as_long_as_it_takes() {
-        let scene = scene();
-        scene.at(0).reads("POST /mcp HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n");
-        scene.at(0).asked();
-        scene.at(0).written();
-        scene.at(1).reads("{");
-        assert!(!scene.is_given_up(3600));
-    }
-
-    #[test]
-    fn a_request_behind_another_has_time_until_that_one_is_answered() {
-        let scene = scene();
-        scene.at(0).reads_request();
-        scene.at(0).asked();
-        scene.at(1).reads_request();
-        scene.at(1).reads(HEAD);
-        assert!(!scene.is_given_up(600), "the first is thought about");
-        scene.at(600).answered();
-        scene.at(600).written();
-        assert!(!scene.is_given_up(630), "the second is about to be");
-        scene.at(630).asked();
-        assert!(!scene.is_given_up(700));
-        scene.at(700).answered();
-        scene.at(700).written();
-        assert!(!scene.is_given_up(710));
-        assert!(scene.is_given_up(711), "the third has had its time");
-    }
-
-    #[test]
-    fn who_has_nothing_more_to_ask_is_let_go() {
-        let scene = scene();
-        scene.at(0).reads_request();
-        scene.at(0).asked();
-        scene.at(5).answered();
-        scene.at(5).written();
-        assert!(!scene.is_given_up(65));
-        assert!(scene.is_given_up(66));
-    }
-
-    #[test]
-    fn a_stream_that_says_something_now_and_then_stays_even_if_the_client_sends_ahead() {
-        let scene = scene();
-        scene.at(0).reads_request();
-        scene.at(0).asked();
-        scene.at(0).streams();
-        for second in (0..600).step_by(15) {
-            scene.at(second).written();
-            scene.at(second).reads("G");
-            assert!(!scene.is_given_up(second + 14));
-        }
-        scene.at(600).answered();
-        assert!(!scene.is_given_up(610));
-        assert!(scene.is_given_up(611), "what it sent ahead is the next request now");
-    }
-}
+#[path = "connection_tests.rs"]
+mod tests;

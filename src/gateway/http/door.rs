@@ -23,7 +23,7 @@ use super::{
     connection::{Client, Clock, Connection, Patience},
     connections,
 };
-use crate::gateway::supervisor::Supervisor;
+use crate::gateway::{budget::Budget, supervisor::Supervisor};
 
 /// A connection on which nothing is said is kept for so long. Streams say a comment more often.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
@@ -43,16 +43,18 @@ pub(super) struct Guests {
     clock: Rc<Clock>,
     left: Notify,
     draining: Rc<Cell<bool>>,
+    budget: Budget,
 }
 
 impl Guests {
-    pub(super) fn new() -> Rc<Self> {
+    pub(super) fn new(budget: Budget) -> Rc<Self> {
         Rc::new(Self {
             all: RefCell::default(),
             next: Cell::default(),
             clock: Rc::new(Clock::new(Instant::now())),
             left: Notify::new(),
             draining: Rc::default(),
+            budget,
         })
     }
 
@@ -70,7 +72,7 @@ impl Guests {
         S: Service<(Client, Option<SocketAddr>)>,
         S::Future: 'static,
     {
-        let connection = Rc::new(Connection::new(self.clock.clone()));
+        let connection = Rc::new(Connection::new(self.clock.clone(), self.budget.clone()));
         let dispatcher = http.call((Client::new(stream, connection.clone()), None));
         let number = self.next.get();
         self.next.set(number + 1);

@@ -26,6 +26,7 @@ pub(super) struct Query {
 pub(super) async fn get(request: HttpRequest, place: Place) -> Result<HttpResponse, Refusal> {
     let session = place.open_stream_session()?;
     let Place { gateway, scope, .. } = place;
+    let budget = gateway.budget.clone();
     info!(log_for(&gateway.log, session.principal()), "session opened"; "session" => short(session.id()), "scope" => %scope,
         "version" => "HTTP+SSE, agreed on at initialize");
     let (to, frames) = mpsc::channel(FRAMES);
@@ -36,7 +37,7 @@ pub(super) async fn get(request: HttpRequest, place: Place) -> Result<HttpRespon
         gateway.sessions.close(session.id());
         gateway.release(&session);
     });
-    Ok(sse::respond(&request, frames))
+    Ok(sse::respond(&request, &budget, frames))
 }
 
 /// Where the client is to post: a reference to the URL of the stream itself, so that it holds under any prefix that a reverse proxy
@@ -69,11 +70,12 @@ pub(super) async fn post(
         Refusal::new(StatusCode::NOT_FOUND, ErrorCode::INVALID_REQUEST, message)
     })?;
     let gateway = place.gateway;
-    let body = body::read(&request, payload, &gateway.settings()).await?;
+    let body = body::read(&request, payload, &gateway, async || body::Bound::Any).await?;
     let message = Incoming::of(parse(&body)?, &body);
     match message {
         Incoming::Request(r) => {
             let related = exchange::related();
+            let (budget, id) = (gateway.budget.clone(), r.id.clone());
             tokio::task::spawn_local(async move {
                 let mut answer = std::pin::pin!(dispatch::answer(gateway, session.clone(), r, related.clone()));
                 let answer = loop {
@@ -87,7 +89,7 @@ pub(super) async fn post(
                     session.push_answer(event).await;
                 }
                 if let Some(answer) = answer {
-                    session.push_answer(answer).await;
+                    session.push_answer(answer.join(&budget, Some(&id))).await;
                 }
             });
         }

@@ -2,6 +2,7 @@
 
 mod admission;
 mod answering;
+mod arriving;
 mod body;
 mod connection;
 mod connections;
@@ -11,12 +12,14 @@ mod framing;
 mod guarded;
 mod legacy_sse;
 mod observe;
+mod outgoing;
 mod path;
 mod place;
 mod refusal;
 mod sse;
 mod stateless;
 mod streamable;
+mod whole;
 
 use std::{
     cell::Cell,
@@ -70,7 +73,7 @@ pub(super) fn serve(
 /// All that clients touch lives here, on the thread that serves.
 async fn answer(listener: TcpListener, supervisor: Supervisor, log: Logger) -> io::Result<()> {
     let gateway = Gateway::start(supervisor.clone(), log.clone());
-    let guests = Guests::new();
+    let guests = Guests::new(gateway.budget.clone());
     tokio::task::spawn_local(see_off(gateway.clone(), guests.clone()));
     let build = async |limits: &ConnectionLimits| http(gateway.clone(), guests.draining(), limits.head_timeout).await;
     door::serve(listener, build, guests.clone(), supervisor, log).await

@@ -6,17 +6,18 @@ use actix_web::{
     HttpRequest, HttpResponse,
     http::{
         StatusCode,
-        header::{self, ContentType, HeaderMap, HeaderName},
+        header::{self, HeaderMap, HeaderName},
     },
 };
 use bytes::Bytes;
 use futures_util::{Stream, stream};
 use mcproxy_mcp::{ErrorCode, ErrorObject, Message, ProtocolVersion, RawArray, RawObject, RequestId, method, parse};
 
-use super::{place::Place, refusal::Refusal, sse};
+use super::{place::Place, refusal::Refusal, sse, whole};
 use crate::gateway::{
     exchange::{self, Exchange, Related},
     notify, patience,
+    pieces::Pieces,
     reply::Reply,
     request::{Incoming, Request, read_params},
     skills,
@@ -35,7 +36,7 @@ type Pending = Pin<Box<dyn Future<Output = Answered>>>;
 /// A JSON-RPC response, and the status that it has if nothing was said before it.
 struct Answered {
     status: StatusCode,
-    text: Bytes,
+    text: Pieces,
 }
 
 /// Whether a POST may be of this dialect; the others pay for no more than this.
@@ -48,7 +49,7 @@ pub(super) fn refuse_method(request: &HttpRequest) -> Result<(), Refusal> {
     if names_this_version(request) { Err(Refusal::post_only("2026-07-28 has no sessions: POST only")) } else { Ok(()) }
 }
 
-fn names_this_version(request: &HttpRequest) -> bool {
+pub(super) fn names_this_version(request: &HttpRequest) -> bool {
     let version = request.headers().get(&VERSION).map(header::HeaderValue::as_bytes);
     version == Some(ProtocolVersion::V2026_07_28.as_str().as_bytes())
 }
@@ -76,14 +77,15 @@ pub(super) async fn post(request: &HttpRequest, place: &Place, body: &Bytes) -> 
             let Incoming::Request(incoming) = Incoming::of(message, body) else { return Ok(None) };
             let params = match read_params(&incoming.params) {
                 Ok(params) => params,
-                Err(error) => return Ok(named.then(|| refused(&incoming.id, error))),
+                Err(error) => return Ok(named.then(|| refused(request, place, &incoming.id, error))),
             };
             let meta = params.get_object("_meta");
             match (stateless::is_claimed(meta.as_ref()), named) {
                 (false, false) => Ok(None),
                 (false, true) if incoming.method == method::INITIALIZE => {
                     let message = "the Mcp-Protocol-Version header names a version that has no `initialize`";
-                    Ok(Some(refused(&incoming.id, ErrorObject::new(ErrorCode::HEADER_MISMATCH, message))))
+                    let error = ErrorObject::new(ErrorCode::HEADER_MISMATCH, message);
+                    Ok(Some(refused(request, place, &incoming.id, error)))
                 }
                 _ => Ok(Some(request_of(request, place, &incoming, &params, meta.as_ref()).await)),
             }
@@ -124,7 +126,7 @@ async fn request_of(
     let stated = |which| stated(request.headers(), header_of(which));
     let claim = match stateless::climb(stated, extended, &incoming.method, params, meta) {
         Ok(claim) => claim,
-        Err(error) => return refused(&incoming.id, error),
+        Err(error) => return refused(request, place, &incoming.id, error),
     };
     let params_of_tool = match &*incoming.method {
         method::TOOLS_CALL => {
@@ -136,10 +138,15 @@ async fn request_of(
     let visitor = Visitor::new(place.scope.clone(), place.principal.clone(), claim, params_of_tool);
     let related = exchange::related();
     if incoming.method == method::LISTEN {
-        let exchange = Exchange::visit(place.gateway.clone(), visitor, related, &incoming.id, Instant::now());
+        let exchange = match Exchange::visit(place.gateway.clone(), visitor, related, incoming, Instant::now()) {
+            Ok(exchange) => exchange,
+            Err(full) => {
+                return refused(request, place, &incoming.id, ErrorObject::new(ErrorCode::INTERNAL_ERROR, full));
+            }
+        };
         return match Listening::begin(&exchange, params).await {
-            Ok(listening) => sse::answer(request, heard(listening)),
-            Err(error) => refused(&incoming.id, error),
+            Ok(listening) => sse::answer(request, &place.gateway.budget, heard(listening)),
+            Err(error) => refused(request, place, &incoming.id, error),
         };
     }
     let pending = Box::pin(work(place.gateway.clone(), visitor, incoming.clone(), related.clone()));
@@ -164,10 +171,11 @@ fn stated<'r>(headers: &'r HeaderMap, name: &HeaderName) -> Stated<'r> {
 }
 
 async fn work(gateway: Rc<Gateway>, visitor: Visitor, request: Request, related: Related) -> Answered {
-    let exchange = Exchange::visit(gateway, visitor, related, &request.id, Instant::now());
-    let reply = match read_params(&request.params) {
-        Ok(params) => stateless::answer(&exchange, &request.method, params).await,
-        Err(error) => error.into(),
+    let exchange = Exchange::visit(gateway, visitor, related, &request, Instant::now());
+    let reply = match (exchange, read_params(&request.params)) {
+        (Ok(exchange), Ok(params)) => stateless::answer(&exchange, &request.method, params).await,
+        (Ok(_), Err(error)) => error.into(),
+        (Err(full), _) => ErrorObject::new(ErrorCode::INTERNAL_ERROR, full).into(),
     };
     // Errors of servers are answers like others, but for what is wrong with the request itself.
     let status = match reply.code() {
@@ -175,7 +183,7 @@ async fn work(gateway: Rc<Gateway>, visitor: Visitor, request: Request, related:
         _ => StatusCode::OK,
     };
     let cacheable = request.method == method::RESOURCES_READ || skills::is_cacheable(&request.method);
-    Answered { status, text: stateless::response(&request.id, &reply, cacheable) }
+    Answered { status, text: stateless::response(&request.id, reply, cacheable) }
 }
 
 /// Sends the answer as JSON if it comes soon and alone, else as a stream of what precedes it and then the answer. A client
@@ -185,12 +193,14 @@ async fn respond(request: &HttpRequest, gateway: &Gateway, mut pending: Pending,
     let begun = tokio::select! {
         biased;
         answered = &mut pending => match answered {
-            Answered { status, text } if related.is_empty() => return json(status, text),
+            Answered { status, text } if related.is_empty() => {
+                return whole::json(request, &gateway.budget, status, text);
+            }
             Answered { text, .. } => Course::Answered(related, text),
         },
         () = related.ready() => Course::Pending(related, pending),
     };
-    sse::answer(request, messages(begun))
+    sse::answer(request, &gateway.budget, messages(begun))
 }
 
 /// How far a request is whose answer is a stream.
@@ -198,12 +208,12 @@ enum Course {
     /// What comes first goes out first.
     Pending(Related, Pending),
     /// What was said before the answer goes out before it.
-    Answered(Related, Bytes),
+    Answered(Related, Pieces),
     /// There is nothing after the answer.
     Over,
 }
 
-fn messages(begun: Course) -> impl Stream<Item = Bytes> {
+fn messages(begun: Course) -> impl Stream<Item = Pieces> {
     stream::unfold(begun, |mut course| async move {
         loop {
             course = match course {
@@ -211,12 +221,12 @@ fn messages(begun: Course) -> impl Stream<Item = Bytes> {
                     let answered = tokio::select! {
                         biased;
                         answered = &mut pending => answered,
-                        event = related.next() => return Some((event, Course::Pending(related, pending))),
+                        event = related.next() => return Some((event.into(), Course::Pending(related, pending))),
                     };
                     Course::Answered(related, answered.text)
                 }
                 Course::Answered(related, text) => match related.pop() {
-                    Some(event) => return Some((event, Course::Answered(related, text))),
+                    Some(event) => return Some((event.into(), Course::Answered(related, text))),
                     None => return Some((text, Course::Over)),
                 },
                 Course::Over => return None,
@@ -226,22 +236,19 @@ fn messages(begun: Course) -> impl Stream<Item = Bytes> {
 }
 
 /// What a listener hears, until it leaves or there is nothing more to hear.
-fn heard(listening: Listening) -> impl Stream<Item = Bytes> {
+fn heard(listening: Listening) -> impl Stream<Item = Pieces> {
     stream::unfold(listening, |mut listening| async move {
         let message = listening.next().await?;
-        Some((message, listening))
+        Some((message.into(), listening))
     })
 }
 
 /// A request that did not get past the ladder.
-fn refused(id: &RequestId, error: ErrorObject) -> HttpResponse {
+fn refused(request: &HttpRequest, place: &Place, id: &RequestId, error: ErrorObject) -> HttpResponse {
     let status = match error.code {
         ErrorCode::METHOD_NOT_FOUND => StatusCode::NOT_FOUND,
+        ErrorCode::INTERNAL_ERROR => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::BAD_REQUEST,
     };
-    json(status, Reply::from(error).to_response(id))
-}
-
-fn json(status: StatusCode, body: Bytes) -> HttpResponse {
-    HttpResponse::build(status).content_type(ContentType::json()).body(body)
+    whole::json(request, &place.gateway.budget, status, Reply::from(error).into_response(id))
 }

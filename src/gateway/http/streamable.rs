@@ -1,6 +1,7 @@
 //! Streamable HTTP with sessions: 2025-03-26, 2025-06-18, 2025-11-25 (MCP transports).
 
 use std::{
+    cell::Cell,
     future::Future,
     pin::Pin,
     rc::Rc,
@@ -11,7 +12,7 @@ use actix_web::{
     HttpRequest, HttpResponse,
     http::{
         StatusCode,
-        header::{self, ContentType, HeaderName},
+        header::{self, HeaderName, HeaderValue},
     },
     web,
 };
@@ -29,6 +30,7 @@ use super::{
     refusal::Refusal,
     sse,
     stateless::{self, VERSION},
+    whole,
 };
 use crate::gateway::{
     caller::log_for,
@@ -36,6 +38,7 @@ use crate::gateway::{
     event_id::{EventId, StreamKind},
     exchange::{self, Related},
     patience,
+    pieces::Pieces,
     reply::Reply,
     request::{Incoming, Request, read_params},
     session::{Session, short},
@@ -49,14 +52,16 @@ static LAST_EVENT: HeaderName = HeaderName::from_static("last-event-id");
 const COME_BACK: Duration = Duration::from_secs(10);
 /// Most messages in a batch.
 const MAX_BATCH: usize = 100;
+/// Most bytes of all answers to a batch: what is beyond gets an error in its place.
+const BATCH_BYTES: usize = 64 * 1024 * 1024;
 
 /// The answer to one POST, still to come. `None`: everything in it was cancelled or needs no answer.
-type Pending = Pin<Box<dyn Future<Output = Option<Bytes>>>>;
+type Pending = Pin<Box<dyn Future<Output = Option<Pieces>>>>;
 
 /// `POST /mcp`
 pub(super) async fn post(request: HttpRequest, place: Place, payload: web::Payload) -> Result<HttpResponse, Refusal> {
     check_accept(&request, &["application/json", "text/event-stream"])?;
-    let body = body::read(&request, payload, &place.gateway.settings()).await?;
+    let body = body::read(&request, payload, &place.gateway, async || body_bound(&request, &place).await).await?;
     if stateless::may_concern(&request, &body)
         && let Some(response) = Box::pin(stateless::post(&request, &place, &body)).await?
     {
@@ -72,15 +77,16 @@ pub(super) async fn post(request: HttpRequest, place: Place, payload: web::Paylo
         check_version(&request)?;
     }
     match incoming {
-        Incoming::Request(r) if r.method == method::INITIALIZE => initialize(&place, &r).await,
+        Incoming::Request(r) if r.method == method::INITIALIZE => initialize(&request, &place, &r).await,
         Incoming::Request(r) if r.method == method::PING && header(&request, &SESSION).is_none() => {
-            Ok(json(Reply::from("{}").to_response(&r.id)))
+            Ok(json(&request, &place.gateway, Reply::from("{}").into_response(&r.id)))
         }
         Incoming::Request(r) => {
             let session = find_session(&request, &place).await?;
             let related = exchange::related();
+            let id = Some(r.id.clone());
             let pending = Box::pin(dispatch::answer(place.gateway.clone(), session.clone(), r, related.clone()));
-            Ok(respond(&request, &place.gateway, &session, pending, related).await)
+            Ok(respond(&request, &place.gateway, &session, pending, related, id).await)
         }
         Incoming::Notification { method, params } => {
             let session = find_session(&request, &place).await?;
@@ -94,35 +100,51 @@ pub(super) async fn post(request: HttpRequest, place: Place, payload: web::Paylo
     }
 }
 
+/// What is of a session that is there, or says that it is of none, may be large; else it can only be what opens a session.
+async fn body_bound(request: &HttpRequest, place: &Place) -> body::Bound {
+    let known = match header(request, &SESSION) {
+        Some(id) => matches!(place.session(id).await, Ok(Some(_))),
+        None => false,
+    };
+    match known || stateless::names_this_version(request) {
+        true => body::Bound::Any,
+        false => body::Bound::WithoutSession,
+    }
+}
+
 /// Opens a session and answers at once, whatever the servers do.
-async fn initialize(place: &Place, request: &Request) -> Result<HttpResponse, Refusal> {
+async fn initialize(http: &HttpRequest, place: &Place, request: &Request) -> Result<HttpResponse, Refusal> {
     let gateway = &place.gateway;
     let hello = match read_params(&request.params).and_then(|params| Hello::read(&params)) {
         Ok(hello) => hello,
-        Err(error) => return Ok(json(Reply::from(error).to_response(&request.id))),
+        Err(error) => return Ok(json(http, gateway, Reply::from(error).into_response(&request.id))),
     };
     gateway.fleet.looked_up(&place.scope).await;
     let session = place.open_session(hello)?;
     info!(log_for(&gateway.log, session.principal()), "session opened"; "session" => short(session.id()), "scope" => %place.scope,
         "version" => %session.version(), "client" => %session.client());
-    let body = dispatch::welcome(gateway, &session).to_response(&request.id);
-    Ok(HttpResponse::Ok().insert_header((SESSION.clone(), session.id())).content_type(ContentType::json()).body(body))
+    let mut response = json(http, gateway, dispatch::welcome(gateway, &session).into_response(&request.id));
+    let id = HeaderValue::from_str(session.id()).expect("session ids are ASCII");
+    response.headers_mut().insert(SESSION.clone(), id);
+    Ok(response)
 }
 
 /// Sends the answer as JSON if it comes soon and alone, else as a stream of what precedes it and then the answer.
-/// A client that leaves does not cancel its call (MCP 2025-11-25, transports); it may come back for the rest.
+/// A client that leaves does not cancel its call (MCP 2025-11-25, transports); it may come back for the rest. `id`: of the
+/// request, if it is one.
 async fn respond(
     request: &HttpRequest,
-    gateway: &Gateway,
+    gateway: &Rc<Gateway>,
     session: &Session,
     mut pending: Pending,
     related: Related,
+    id: Option<RequestId>,
 ) -> HttpResponse {
     gateway.patience.begin(&related, Instant::now() + patience::OF_SESSIONS);
     tokio::select! {
         biased;
         answer = &mut pending => match answer {
-            Some(answer) if related.is_empty() => return json(answer),
+            Some(answer) if related.is_empty() => return json(request, gateway, answer),
             // Cancelled: the client wants no answer, but HTTP owes one.
             None if related.is_empty() => return HttpResponse::Accepted().finish(),
             answer => pending = Box::pin(std::future::ready(answer)),
@@ -133,12 +155,18 @@ async fn respond(
     let stream = session.answer_by_stream(&gateway.archive, bounds(&settings));
     let can_come_back = session.can_come_back();
     let reader = stream.read(0, can_come_back, stream_time(session, &settings));
-    tokio::task::spawn_local(carry(pending, related, stream));
-    sse::replay(request, reader.expect("a new stream is read from its beginning"), can_come_back)
+    tokio::task::spawn_local(carry(gateway.clone(), pending, related, stream, id));
+    sse::replay(request, &gateway.budget, reader.expect("a new stream is read from its beginning"), can_come_back)
 }
 
 /// Puts a call on its stream, whoever reads it.
-async fn carry(mut pending: Pending, related: Related, stream: Rc<Stream>) {
+async fn carry(
+    gateway: Rc<Gateway>,
+    mut pending: Pending,
+    related: Related,
+    stream: Rc<Stream>,
+    id: Option<RequestId>,
+) {
     let answer = loop {
         tokio::select! {
             biased;
@@ -150,7 +178,7 @@ async fn carry(mut pending: Pending, related: Related, stream: Rc<Stream>) {
         stream.push(event);
     }
     if let Some(answer) = answer {
-        stream.push(answer);
+        stream.push(answer.join(&gateway.budget, id.as_ref()));
     }
     stream.end();
 }
@@ -177,6 +205,7 @@ async fn batch(request: &HttpRequest, place: &Place, body: &Bytes) -> Result<Htt
         return Err(Refusal::bad_request("batches exist on protocol version 2025-03-26 only"));
     }
     let related = exchange::related();
+    let room = Rc::new(Cell::new(BATCH_BYTES));
     let mut answers: Vec<Pending> = Vec::new();
     for element in elements {
         match parse(element.get().as_bytes()) {
@@ -185,7 +214,9 @@ async fn batch(request: &HttpRequest, place: &Place, body: &Bytes) -> Result<Htt
             }
             Ok(message) => match Incoming::of(message, body) {
                 Incoming::Request(r) => {
-                    answers.push(begin(&place.gateway, &session, r, related.clone()));
+                    let id = r.id.clone();
+                    let answer = dispatch::answer(place.gateway.clone(), session.clone(), r, related.clone());
+                    answers.push(Box::pin(within(room.clone(), id, answer)));
                 }
                 Incoming::Notification { method, params } => {
                     dispatch::notice(&place.gateway, &session, &method, &params)
@@ -204,24 +235,31 @@ async fn batch(request: &HttpRequest, place: &Place, body: &Bytes) -> Result<Htt
         return Ok(HttpResponse::Accepted().finish());
     }
     let all: Pending = Box::pin(async move {
-        let answers: Vec<Bytes> = join_all(answers).await.into_iter().flatten().collect();
-        if answers.is_empty() {
-            return None;
-        }
-        let mut out = vec![b'['];
-        out.extend_from_slice(&answers.join(&b','));
-        out.push(b']');
-        Some(out.into())
+        let answers: Vec<Pieces> = join_all(answers).await.into_iter().flatten().collect();
+        (!answers.is_empty()).then(|| Pieces::array(answers))
     });
-    Ok(respond(request, &place.gateway, &session, all, related).await)
+    Ok(respond(request, &place.gateway, &session, all, related, None).await)
 }
 
-fn begin(gateway: &Rc<Gateway>, session: &Rc<Session>, request: Request, related: Related) -> Pending {
-    Box::pin(dispatch::answer(gateway.clone(), session.clone(), request, related))
+/// The answer to one request of a batch, or an error where there is no room for it.
+async fn within(room: Rc<Cell<usize>>, id: RequestId, answer: impl Future<Output = Option<Pieces>>) -> Option<Pieces> {
+    let answer = answer.await?;
+    match room.get().checked_sub(answer.len()) {
+        Some(left) => {
+            room.set(left);
+            Some(answer)
+        }
+        None => Some(error(
+            &id,
+            &format!(
+                "the answers to this batch are more than {BATCH_BYTES} bytes; ask for this one in a request of its own"
+            ),
+        )),
+    }
 }
 
-fn error(id: &RequestId, why: &str) -> Bytes {
-    Reply::from(ErrorObject::new(ErrorCode::INVALID_REQUEST, why)).to_response(id)
+fn error(id: &RequestId, why: &str) -> Pieces {
+    Reply::from(ErrorObject::new(ErrorCode::INVALID_REQUEST, why)).into_response(id)
 }
 
 /// `GET /mcp`: the stream for messages that belong to no request, or the rest of a stream that broke off.
@@ -243,7 +281,7 @@ pub(super) async fn get(request: HttpRequest, place: Place) -> Result<HttpRespon
         }
         after => session.listen(&place.gateway.archive, bounds(&settings), after),
     };
-    Ok(sse::replay(&request, reader, session.can_come_back()))
+    Ok(sse::replay(&request, &place.gateway.budget, reader, session.can_come_back()))
 }
 
 /// `HEAD /mcp`: what `GET` would begin with, and no stream.
@@ -329,6 +367,6 @@ fn check_accept(request: &HttpRequest, needed: &[&str]) -> Result<(), Refusal> {
     Err(Refusal::new(StatusCode::NOT_ACCEPTABLE, ErrorCode::INVALID_REQUEST, message))
 }
 
-fn json(body: Bytes) -> HttpResponse {
-    HttpResponse::Ok().content_type(ContentType::json()).body(body)
+fn json(request: &HttpRequest, gateway: &Gateway, answer: Pieces) -> HttpResponse {
+    whole::json(request, &gateway.budget, StatusCode::OK, answer)
 }

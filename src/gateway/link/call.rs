@@ -10,6 +10,8 @@ use crate::gateway::queue::Queue;
 
 /// Progress and log events of one call that may wait for its client; beyond it they are dropped.
 pub(super) const EVENTS: usize = 64;
+/// The same in bytes; what is larger than all of that finds room where nothing else waits.
+pub(super) const EVENT_BYTES: usize = 1024 * 1024;
 
 /// What happens to one call before its answer.
 #[derive(Debug)]
@@ -75,6 +77,22 @@ pub(super) enum Step {
     Event(CallEvent),
     /// Nothing comes after it.
     Turn(Turn),
+}
+
+impl Step {
+    /// What it is, in bytes. An answer has room in any case.
+    pub(super) fn size(&self) -> usize {
+        match self {
+            Self::Event(
+                CallEvent::Progress(params)
+                | CallEvent::Starting(params)
+                | CallEvent::Notification(_, params)
+                | CallEvent::Log(params)
+                | CallEvent::LikelyLog(params),
+            ) => params.len(),
+            Self::Turn(_) => 0,
+        }
+    }
 }
 
 /// A call that was handed to the worker. Dropping it gives up the answer but does not cancel the call: in the

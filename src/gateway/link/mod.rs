@@ -2,6 +2,7 @@
 
 mod call;
 mod checks;
+mod incoming;
 mod park;
 mod under_way;
 
@@ -27,12 +28,12 @@ pub(crate) use self::{
     park::{Park, ParkNews, Reporter},
 };
 use self::{
-    call::{EVENTS, Step},
+    call::{EVENT_BYTES, EVENTS, Step},
     checks::Checks,
     park::ParkState,
     under_way::{Asker, UnderWay, Waiter},
 };
-use super::{level::Level, metrics::ServerMetrics, outbox::Outbox, queue::Queue};
+use super::{budget::Budget, level::Level, metrics::ServerMetrics, outbox::Outbox, queue::Queue};
 
 /// Why there is no link.
 #[derive(Debug, thiserror::Error)]
@@ -107,6 +108,7 @@ pub(crate) struct Link {
     /// Takes no new calls; closes when those under way have their answers.
     retired: Cell<bool>,
     metrics: ServerMetrics,
+    budget: Budget,
 }
 
 impl Link {
@@ -115,6 +117,7 @@ impl Link {
         route: &Route,
         socket: &Path,
         metrics: ServerMetrics,
+        budget: Budget,
     ) -> Result<(Rc<Self>, Receiver<WorkerToGateway>), LinkError> {
         let mut connection = connect(socket).await.map_err(LinkError::Connect)?;
         if connection.peer().uid != Some(rustix::process::geteuid().as_raw()) {
@@ -127,7 +130,8 @@ impl Link {
             per_session: route.per_session,
             traits: Cell::default(),
             told_level: Cell::default(),
-            outbox: Outbox::open(sender),
+            outbox: Outbox::open(sender, budget.clone()),
+            budget,
             next_id: Cell::new(1),
             waiters: RefCell::default(),
             checks: Checks::default(),
@@ -245,7 +249,7 @@ impl Link {
     }
 
     async fn send(self: &Rc<Self>, id: u64, message: GatewayToWorker, payload: &[u8], asker: Asker) -> Option<Call> {
-        let steps = Rc::new(Queue::new(EVENTS));
+        let steps = Rc::new(Queue::new(EVENTS, EVENT_BYTES, Step::size));
         let alone = {
             let mut waiters = self.waiters.borrow_mut();
             waiters.insert(id, Waiter { steps: steps.clone(), asker });
@@ -265,7 +269,7 @@ impl Link {
         mut on_news: impl FnMut(News),
     ) -> Result<(), FrameError> {
         let end = loop {
-            match receiver.next().await {
+            match incoming::next(&mut receiver, &self.budget).await {
                 Ok(Some((message, payload))) => self.receive(message, payload, &mut on_news),
                 Ok(None) => break Ok(()),
                 Err(error) => break Err(error),

@@ -9,6 +9,8 @@ use crate::gateway::queue::Queue;
 
 /// What a server says of a parked call that may wait to be heard: it takes back no more than it asked for, and answers once.
 const NEWS: usize = 64;
+/// The same in bytes: keys are ours, and reasons are short.
+const NEWS_BYTES: usize = 256 * 1024;
 
 /// A call that a worker keeps until it is resumed. Dropping it gives it up.
 pub(crate) struct Park {
@@ -38,6 +40,15 @@ pub(crate) enum ParkNews {
     },
 }
 
+impl ParkNews {
+    fn size(&self) -> usize {
+        match self {
+            Self::Done => 0,
+            Self::Withdrawn { key, reason } => key.len() + reason.as_ref().map_or(0, String::len),
+        }
+    }
+}
+
 /// Where a client's reports on its work at one question go.
 pub(crate) struct Reporter {
     link: Rc<Link>,
@@ -55,7 +66,7 @@ impl Reporter {
 
 impl Park {
     pub(super) fn new(link: &Rc<Link>, handle: u64) -> Self {
-        let state = Rc::new(ParkState { done: Cell::new(false), news: Queue::new(NEWS) });
+        let state = Rc::new(ParkState { done: Cell::new(false), news: Queue::new(NEWS, NEWS_BYTES, ParkNews::size) });
         link.parked.borrow_mut().insert(handle, state.clone());
         Self { link: link.clone(), handle, resumed: false, state }
     }

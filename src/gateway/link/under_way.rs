@@ -96,7 +96,7 @@ mod tests {
     use super::*;
 
     fn waiter(asker: Asker) -> Waiter {
-        Waiter { steps: Rc::new(Queue::new(1)), asker }
+        Waiter { steps: Rc::new(Queue::new(1, 1, Step::size)), asker }
     }
 
     /// What it is by looking at all calls.

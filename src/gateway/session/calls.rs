@@ -6,10 +6,10 @@ use std::{
     rc::Rc,
 };
 
-use mcproxy_mcp::RequestId;
+use mcproxy_mcp::{ErrorCode, RequestId};
 use tokio::sync::Notify;
 
-use crate::gateway::link::CallHandle;
+use crate::gateway::{budget::Full, link::CallHandle};
 
 /// Why a request is not taken up.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +20,19 @@ pub(crate) enum CallRefused {
     /// One client must not use up what is there for all.
     #[error("{0} requests of this session are not answered yet (limits.maxCalls)")]
     TooMany(usize),
+    /// All requests together take too much.
+    #[error(transparent)]
+    NoRoom(#[from] Full),
+}
+
+impl CallRefused {
+    /// The code of the error that says so.
+    pub(crate) fn code(&self) -> ErrorCode {
+        match self {
+            Self::IdInUse(_) | Self::TooMany(_) => ErrorCode::INVALID_REQUEST,
+            Self::NoRoom(_) => ErrorCode::INTERNAL_ERROR,
+        }
+    }
 }
 
 /// All of one session.

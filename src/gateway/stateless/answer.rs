@@ -75,14 +75,9 @@ fn discover(exchange: &Exchange) -> Reply {
 async fn list(exchange: &Exchange, kind: ListKind, params: &RawObject<'_>) -> Result<Reply, ErrorObject> {
     let (view, page) = lists::page(exchange, kind, params).await?;
     let caching = Caching::of(exchange, &view, kind);
-    let mut out = Vec::with_capacity(page.len() + 256);
-    out.extend_from_slice(b"{");
-    out.extend_from_slice(caching.members().as_bytes());
-    out.extend_from_slice(b",");
-    out.extend_from_slice(own_meta().as_bytes());
-    out.extend_from_slice(b",");
-    out.extend_from_slice(page.strip_prefix(b"{").unwrap_or_default());
-    Ok(Reply::Result(out.into()))
+    let before = format!("{{{},{},", caching.members(), own_meta());
+    // A page is an object with at least one member.
+    Ok(Reply::Page(before.into(), page.slice(1..)))
 }
 
 /// The `_meta` of results that are our own.

@@ -9,7 +9,7 @@ use crate::gateway::reply::Reply;
 /// found; `None`: it went well, or failed for another reason. A server of the initialize era does not know that error, but one
 /// that cannot do without an answer repeats the refusal that it got.
 pub(crate) fn missing_capability(reply: &Reply) -> Option<ErrorObject> {
-    let (Reply::Result(text) | Reply::Error(text)) = reply;
+    let (Reply::Result(text) | Reply::Error(text)) = reply else { return None };
     let names = refused_in(text);
     if names.is_empty() {
         return None;
@@ -19,7 +19,7 @@ pub(crate) fn missing_capability(reply: &Reply) -> Option<ErrorObject> {
         Reply::Error(_) => object.get_string("message")?.into_owned(),
         Reply::Result(_) if object.get("isError").map(RawValue::get) == Some("true") => first_text(&object)?,
         // It got by without.
-        Reply::Result(_) => return None,
+        Reply::Result(_) | Reply::Page(..) => return None,
     };
     let error = ErrorObject::new(ErrorCode::MISSING_CLIENT_CAPABILITY, message);
     Some(error.with("requiredCapabilities", required(&names)))

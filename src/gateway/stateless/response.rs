@@ -6,32 +6,56 @@ use bytes::Bytes;
 use mcproxy_mcp::{ErrorCode, RawObject, RequestId, write_error_response};
 use memchr::memmem::{self, Finder};
 
-use crate::gateway::{reply::Reply, rewrite::Splices};
+use crate::gateway::{
+    pieces::Pieces,
+    reply::{Reply, begin_result},
+    rewrite::Splices,
+};
+
+/// A result of more bytes than this is not copied into its response.
+const COPIED: usize = 16 * 1024;
 
 /// A whole JSON-RPC response. Every result says what it is, and one that may be cached says so, too.
-pub(crate) fn response(id: &RequestId, reply: &Reply, cacheable: bool) -> Bytes {
-    let mut out = Vec::with_capacity(reply.len() + id.as_json().len() + 128);
-    match reply {
+pub(crate) fn response(id: &RequestId, reply: Reply, cacheable: bool) -> Pieces {
+    let (before, result) = match &reply {
         Reply::Error(error) => {
-            let text = String::from_utf8_lossy(error);
-            write_error_response(&mut out, Some(id), &modern_code(&text));
+            let mut out = Vec::with_capacity(reply.len() + id.as_json().len() + 128);
+            write_error_response(&mut out, Some(id), &modern_code(&String::from_utf8_lossy(error)));
+            return out.into();
         }
-        Reply::Result(result) => {
-            out.extend_from_slice(br#"{"jsonrpc":"2.0","id":"#);
-            out.extend_from_slice(id.as_json().as_bytes());
-            out.extend_from_slice(br#","result":"#);
-            push_result(&mut out, result, cacheable);
+        Reply::Page(before, page) => (before.clone(), page.clone()),
+        Reply::Result(result) => (Bytes::new(), result.clone()),
+    };
+    let mut out = Vec::with_capacity(
+        id.as_json().len() + 128 + before.len() + if result.len() > COPIED { 0 } else { result.len() },
+    );
+    begin_result(&mut out, id);
+    let rest = match &reply {
+        // Its beginning is ours, and says all but one thing.
+        Reply::Page(..) => {
+            out.extend_from_slice(br#"{"resultType":"complete","#);
+            out.extend_from_slice(before.strip_prefix(b"{").unwrap_or_default());
+            result
+        }
+        _ => push_first(&mut out, &result, cacheable),
+    };
+    match (rest.len() > COPIED, &reply) {
+        (true, Reply::Page(..)) => Pieces::around_shared(out, rest, b"}"),
+        (true, _) => Pieces::around(out, rest, b"}"),
+        (false, _) => {
+            out.extend_from_slice(&rest);
             out.push(b'}');
+            out.into()
         }
     }
-    out.into()
 }
 
-fn push_result(out: &mut Vec<u8>, result: &[u8], cacheable: bool) {
-    let rest = match result.strip_prefix(b"{") {
-        Some(rest) => rest,
-        None => return out.extend_from_slice(result),
-    };
+/// Puts what a result has to say of itself before it; says what is left of it.
+fn push_first(out: &mut Vec<u8>, result: &Bytes, cacheable: bool) -> Bytes {
+    if !result.starts_with(b"{") {
+        return result.clone();
+    }
+    let rest = result.slice(1..);
     let mut first: Vec<&[u8]> = Vec::new();
     static RESULT_TYPE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("resultType"));
     if RESULT_TYPE.find(result).is_none() || !has(result, "resultType") {
@@ -48,7 +72,7 @@ fn push_result(out: &mut Vec<u8>, result: &[u8], cacheable: bool) {
     if !first.is_empty() && !rest.trim_ascii_start().starts_with(b"}") {
         out.push(b',');
     }
-    out.extend_from_slice(rest);
+    rest
 }
 
 /// Whether an object has a member; decided without parsing it when its name occurs nowhere.
@@ -74,10 +98,11 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::gateway::budget::Budget;
 
     fn result(text: &str, cacheable: bool) -> String {
         let reply = Reply::Result(Bytes::copy_from_slice(text.as_bytes()));
-        let whole = response(&RequestId::from(1), &reply, cacheable);
+        let whole = response(&RequestId::from(1), reply, cacheable).join(&Budget::new(1 << 20), None);
         let text = std::str::from_utf8(&whole).expect("text");
         text.strip_prefix(r#"{"jsonrpc":"2.0","id":1,"result":"#)
             .and_then(|t| t.strip_suffix('}'))
@@ -99,7 +124,7 @@ mod tests {
     #[test]
     fn a_missing_resource_has_the_new_code() {
         let reply = Reply::Error(r#"{"code":-32002,"message":"gone","data":{"uri":"a"}}"#.into());
-        let text = response(&RequestId::from(1), &reply, false);
+        let text = response(&RequestId::from(1), reply, false).join(&Budget::new(1 << 20), None);
         assert_eq!(text, r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32602,"message":"gone","data":{"uri":"a"}}}"#);
     }
 

@@ -280,3 +280,21 @@ async fn g03_what_is_not_configured_is_not_declared() {
     let declared = session.say("a__capabilities", json!({})).await;
     assert!(["sampling", "elicitation", "url", "roots"].iter().all(|word| declared.contains(word)), "{declared}");
 }
+
+#[tokio::test]
+async fn a_clients_answer_of_many_mebibytes_reaches_the_server_and_costs_nobody_anything() {
+    let proxy = start(json!({})).await;
+    let (asked, other) = (session(&proxy, everything()).await, session(&proxy, json!({})).await);
+    for (id, size) in [(5, 1_100_000), (6, 3_000_000)] {
+        let mut events = begin(&asked, id, "a__sample", json!({"prompt": "an image"})).await;
+        let question = question(&mut events, "sampling/createMessage").await;
+        let mut slow = begin(&other, id, "a__slow", json!({"ms": 600_000})).await;
+        let image = json!({"type": "text", "text": "A".repeat(size)});
+        answer(&asked, &question, json!({"role": "assistant", "model": "m", "content": image})).await;
+        let response = result_of(&mut events, id).await;
+        assert!(text(&response["result"]).len() >= size, "it arrived whole");
+        other.notify("notifications/cancelled", json!({"requestId": id})).await;
+        assert_eq!(slow.event().await, None, "a call of another client went on until it was given up");
+    }
+    assert_eq!(proxy.server("a").await.restarts, 0);
+}

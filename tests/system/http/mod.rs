@@ -5,6 +5,7 @@ mod cors;
 mod crowd;
 mod doors;
 mod framing;
+mod memory;
 mod monitors;
 mod resume;
 mod sessions;

@@ -169,6 +169,10 @@ pub(crate) struct RawGatewayLimits {
     /// How many bytes all streams keep.
     #[schemars(range(min = 1024, max = 17_179_869_184_u64))]
     pub(crate) replay_total: u64,
+    /// How many bytes the gateway holds for all clients and servers together: bodies that arrive, answers that are not read, streams. At least four times the largest message (`maxBody`, and `maxLine` of every server). By default 134217728, or that if it is more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "u64", range(min = 4096, max = 17_179_869_184_u64))]
+    pub(crate) total_buffered: Option<u64>,
     /// Seconds after which the stream of a call is closed and the client comes back for the rest, if it speaks MCP 2025-11-25; 0: streams stay open.
     #[schemars(range(min = 0, max = 86_400))]
     pub(crate) stream_time: f64,
@@ -205,6 +209,7 @@ impl Default for RawGatewayLimits {
             replay_events: 256,
             replay_bytes: 1 << 20,
             replay_total: 64 << 20,
+            total_buffered: None,
             stream_time: 0.0,
             max_calls: 1024,
             max_connections: 16_000,

@@ -36,6 +36,8 @@ pub struct GatewaySettings {
     pub replay_bytes: usize,
     /// Most bytes that all streams keep.
     pub replay_total: usize,
+    /// Most bytes that the gateway holds for clients and servers.
+    pub total_buffered: usize,
     /// After so long the client of a call comes back for the rest of its stream; `None`: streams stay open.
     pub stream_time: Option<Duration>,
     /// Where the catalogues of servers are kept; `None`: nowhere.

@@ -1,0 +1,210 @@
+//! A body that arrives in pieces, on the budget of all of them.
+
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+    task::{Context, Poll, Waker},
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+
+use crate::gateway::budget::{Budget, Full, Held, Offer, Purpose, Yielding};
+
+/// The first room of a body.
+const FIRST: usize = 2 * 1024;
+/// A body larger than this is taken to fill the buffers of its connection as well, which hold about as much.
+const BUFFERS: usize = 16 * 1024;
+/// So long a body is not asked to give way: its speed is not known yet.
+const YOUNG: Duration = Duration::from_secs(1);
+
+/// Why a body finds no room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum NoRoom {
+    /// There is none.
+    #[error(transparent)]
+    Full(#[from] Full),
+    /// There was, and it is needed for faster ones.
+    #[error(
+        "the body was given up, as the slowest that was arriving when there was no more room (limits.totalBuffered); try again later"
+    )]
+    GaveWay,
+}
+
+/// One body.
+pub(super) struct Arriving {
+    budget: Budget,
+    /// Its length, if it said so.
+    stated: Option<usize>,
+    begun: Instant,
+    arrived: Cell<usize>,
+    room: RefCell<Room>,
+    gave_way: Cell<bool>,
+    waker: RefCell<Option<Waker>>,
+}
+
+#[derive(Default)]
+struct Room {
+    whole: Vec<u8>,
+    held: Option<Held>,
+}
+
+impl Arriving {
+    /// Nothing of it has come yet.
+    pub(super) fn begin(budget: &Budget, stated: Option<usize>) -> Rc<Self> {
+        let arriving = Rc::new(Self {
+            budget: budget.clone(),
+            stated,
+            begun: Instant::now(),
+            arrived: Cell::new(0),
+            room: RefCell::default(),
+            gave_way: Cell::new(false),
+            waker: RefCell::default(),
+        });
+        budget.register(Purpose::Bodies, &arriving);
+        arriving
+    }
+
+    /// How much has come.
+    pub(super) fn arrived(&self) -> usize {
+        self.arrived.get()
+    }
+
+    /// The next piece.
+    pub(super) fn push(&self, piece: &[u8]) -> Result<(), NoRoom> {
+        if self.gave_way.get() {
+            return Err(NoRoom::GaveWay);
+        }
+        let (length, capacity) = (self.arrived.get(), self.room.borrow().whole.capacity());
+        let needed = length + piece.len();
+        if needed > capacity {
+            let new = grown(capacity, needed, self.stated);
+            let buffers = if new > BUFFERS && capacity <= BUFFERS { BUFFERS } else { 0 };
+            // Not while the room is borrowed: this body may be the one that gives way.
+            let more = self.budget.take(Purpose::Bodies, new - capacity + buffers)?;
+            if self.gave_way.get() {
+                return Err(NoRoom::GaveWay);
+            }
+            let mut room = self.room.borrow_mut();
+            match &mut room.held {
+                Some(held) => held.add(more),
+                held @ None => *held = Some(more),
+            }
+            room.whole.reserve_exact(new - length);
+        }
+        self.room.borrow_mut().whole.extend_from_slice(piece);
+        self.arrived.set(needed);
+        Ok(())
+    }
+
+    /// All of it has come: it holds its room until nobody refers to it.
+    pub(super) fn finish(&self) -> Bytes {
+        let Room { whole, held } = self.room.take();
+        let capacity = whole.capacity();
+        match held {
+            Some(mut held) => {
+                held.shrink_to(capacity);
+                held.attach(whole.into())
+            }
+            None => whole.into(),
+        }
+    }
+
+    /// Ready when it had to give way.
+    pub(super) fn poll_gave_way(&self, cx: &mut Context<'_>) -> Poll<NoRoom> {
+        if self.gave_way.get() {
+            return Poll::Ready(NoRoom::GaveWay);
+        }
+        let mut waker = self.waker.borrow_mut();
+        if waker.as_ref().is_none_or(|waker| !waker.will_wake(cx.waker())) {
+            *waker = Some(cx.waker().clone());
+        }
+        Poll::Pending
+    }
+}
+
+impl Yielding for Arriving {
+    fn offer(&self, now: Instant) -> Option<Offer> {
+        let bytes = self.room.try_borrow().ok()?.held.as_ref()?.bytes();
+        let age = now.checked_duration_since(self.begun).filter(|age| *age >= YOUNG)?;
+        Some(Offer { pace: (self.arrived() as u64).saturating_mul(1000) / age.as_millis().max(1) as u64, bytes })
+    }
+
+    fn give_way(&self) {
+        self.gave_way.set(true);
+        drop(self.room.take());
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+}
+
+/// The next capacity of a body: twice what it was, at least what is needed, and never more than the body says it is.
+fn grown(capacity: usize, needed: usize, stated: Option<usize>) -> usize {
+    let twice = capacity.saturating_mul(2).max(FIRST);
+    twice.min(stated.unwrap_or(usize::MAX)).max(needed)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use futures_util::FutureExt;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const TOTAL: usize = 1 << 20;
+
+    #[test]
+    fn a_body_takes_room_for_what_has_come_and_not_for_what_it_says_will() {
+        let budget = Budget::new(TOTAL);
+        let bodies: Vec<_> = (0..100).map(|_| Arriving::begin(&budget, Some(TOTAL / 2))).collect();
+        bodies.iter().for_each(|body| body.push(b"{").expect("room"));
+        assert_eq!(budget.held(Purpose::Bodies), 100 * FIRST);
+        drop(bodies);
+        assert_eq!(budget.held(Purpose::Bodies), 0);
+    }
+
+    #[test]
+    fn beyond_the_budget_the_slowest_gives_way_and_says_why() {
+        let budget = Budget::new(TOTAL);
+        let (slow, fast) = (Arriving::begin(&budget, None), Arriving::begin(&budget, None));
+        slow.push(&[b' '; 100]).expect("room");
+        fast.push(&[b' '; 60_000]).expect("room");
+        let later = Instant::now() + 2 * YOUNG;
+        let pace = |body: &Arriving| body.offer(later).expect("it holds something").pace;
+        assert!(pace(&slow) < pace(&fast));
+        assert_eq!(slow.offer(Instant::now()), None, "it has just begun");
+        slow.give_way();
+        assert_eq!(slow.push(b"x"), Err(NoRoom::GaveWay));
+        assert_eq!(poll_fn(|cx| slow.poll_gave_way(cx)).now_or_never(), Some(NoRoom::GaveWay));
+        assert_eq!(slow.offer(later), None);
+        let error = fast.push(&vec![b' '; TOTAL]).expect_err("no room").to_string();
+        assert!(error.contains("limits.totalBuffered"), "{error}");
+    }
+
+    proptest! {
+        #[test]
+        fn a_body_is_what_came_and_is_counted_until_it_is_dropped(
+            pieces in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..5000), 0..12), says: bool
+        ) {
+            let budget = Budget::new(TOTAL);
+            let whole = pieces.concat();
+            let arriving = Arriving::begin(&budget, says.then_some(whole.len()));
+            for piece in &pieces {
+                arriving.push(piece).expect("room");
+                prop_assert!(budget.held(Purpose::Bodies) >= arriving.arrived());
+            }
+            let body = arriving.finish();
+            drop(arriving);
+            prop_assert_eq!(&body[..], &whole[..]);
+            prop_assert!(budget.held(Purpose::Bodies) >= body.len());
+            let part = body.slice(..body.len().min(1));
+            drop(body);
+            prop_assert!(part.is_empty() || budget.held(Purpose::Bodies) >= whole.len());
+            drop(part);
+            prop_assert_eq!(budget.held(Purpose::Bodies), 0);
+        }
+    }
+}
