@@ -7,18 +7,18 @@ use clap::Parser;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// The HTTP front of MCProxy. `mcproxy-supervisor` starts it, with the listening socket as standard input.
+/// The HTTP front of MCProxy. `mcproxy-supervisor` starts it, with the connection between the two as standard input.
 #[derive(Parser)]
 #[command(version)]
 struct Args {
-    /// The supervisor's socket.
+    /// Whose gateway it is: the supervisor's socket, which is not called.
     #[arg(long)]
     socket: PathBuf,
 }
 
 fn main() -> ExitCode {
-    let args = Args::parse();
-    match start(&args) {
+    Args::parse();
+    match start() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let _ = writeln!(std::io::stderr(), "mcproxy-gateway: {error:#}"); // nowhere else to say it
@@ -27,13 +27,12 @@ fn main() -> ExitCode {
     }
 }
 
-fn start(args: &Args) -> anyhow::Result<()> {
+fn start() -> anyhow::Result<()> {
     // The parent-death signal is lost if the parent is gone before it is set: look again afterwards (prctl(2)).
     let parent = rustix::process::getppid();
     rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
     anyhow::ensure!(rustix::process::getppid() == parent, "the supervisor is gone");
-    let listener = mcproxy::gateway::listener_from_stdin()?;
-    listener.set_nonblocking(true)?;
+    mcproxy_ipc::keep_memory_private()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    Ok(runtime.block_on(mcproxy::gateway::run(listener, &args.socket))?)
+    Ok(runtime.block_on(mcproxy::gateway::run())?)
 }

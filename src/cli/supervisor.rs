@@ -5,7 +5,7 @@ use std::{
 };
 
 use mcproxy_ipc::{
-    Receiver, Role, ServerName, StatusReport,
+    Receiver, ServerName, StatusReport,
     control::{OperatorToSupervisor, SupervisorToOperator},
     introduce, runtime_dirs, supervisor_socket,
 };
@@ -63,7 +63,7 @@ impl Supervisor {
     /// Sends a request; the answers follow.
     pub(crate) async fn send(&self, request: OperatorToSupervisor) -> Result<Receiver<SupervisorToOperator>, CliError> {
         let mut connection = self.connect().await?;
-        introduce(&mut connection, Role::Operator).await.map_err(CliError::SupervisorHello)?;
+        introduce(&mut connection).await.map_err(CliError::SupervisorHello)?;
         let (receiver, mut sender) = connection.control::<SupervisorToOperator, OperatorToSupervisor>();
         sender.send(&request).await?;
         Ok(receiver)

@@ -30,7 +30,12 @@ pub(crate) async fn tool(exchange: &Exchange, mut params: RawObject<'_>) -> Opti
     };
     if server.as_str() == builtin::NAME {
         let arguments = params.get("arguments").map(RawValue::get);
-        return Some(builtin::run(&exchange.gateway, &exchange.view(), &name, arguments).await);
+        // At its own endpoint it speaks of all.
+        let shows = |server: &ServerName| match exchange.scope() {
+            Scope::Server(own) if own.as_str() == builtin::NAME => true,
+            scope => exchange.gateway.fleet.shows(scope, server),
+        };
+        return Some(builtin::run(&exchange.gateway, &exchange.view(), shows, &name, arguments).await);
     }
     let own = json_string(&name);
     params.set("name", &own);

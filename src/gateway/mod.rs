@@ -1,7 +1,7 @@
 //! The gateway process: every client dialect on one side, the workers on the other.
 //!
-//! It is started by the supervisor, which hands it the bound listener as standard input, and learns the settings and the
-//! servers over the control socket. It holds no server secret, reads no file and starts no process.
+//! It is started by the supervisor, with a connection to it as standard input, over which it is handed the bound listener and
+//! the connections to workers, and learns the settings and the servers. It holds no server secret, reads no file and starts no process.
 //!
 //! Everything that clients touch lives on one HTTP thread and is shared by `Rc`; the control connection has the main
 //! thread (`docs/decisions/0010-one-http-thread.md`).
@@ -60,14 +60,13 @@ mod tasks;
 mod tickets;
 mod visits;
 
-use std::{net::TcpListener, path::Path, pin::pin};
+use std::pin::pin;
 
 use mcproxy_ipc::log::ControlDrain;
 use slog::{Drain, Logger, o};
 use tokio::sync::{mpsc, oneshot};
 
 pub(crate) use catalogue::glob;
-pub use http::listener_from_stdin;
 pub use supervisor::ControlError;
 
 /// Log records that may wait for the control connection; beyond it they are dropped and counted.
@@ -84,13 +83,13 @@ pub enum GatewayError {
     Http(#[source] std::io::Error),
 }
 
-/// Serves clients on `listener` until the supervisor says to drain (`Ok`) or goes away.
-pub async fn run(listener: TcpListener, control_socket: &Path) -> Result<(), GatewayError> {
+/// Serves clients until the supervisor, to which standard input leads, says to drain (`Ok`) or goes away.
+pub async fn run() -> Result<(), GatewayError> {
     let (logs_to, logs) = mpsc::channel(LOG_QUEUE);
     let drain = ControlDrain::new(logs_to);
     let drained = (drain.threshold(), drain.dropped_records());
     let log = Logger::root(drain.fuse(), o!());
-    let (connection, supervisor) = supervisor::Connection::open(control_socket, logs, drained).await?;
+    let (connection, supervisor, listener) = supervisor::Connection::open(logs, drained).await?;
     let mut server = http::serve(listener, supervisor.clone(), &log).map_err(GatewayError::Http)?;
     let mut control = pin!(connection.serve());
     let mut drain = supervisor.drain.clone();

@@ -342,7 +342,7 @@ impl Gateway {
 
     /// Keeps the connection to one incarnation of a server for as long as the supervisor calls it ready.
     async fn follow_worker(self: Rc<Self>, route: Route) {
-        let Route { server, generation, socket: Some(socket), .. } = route.clone() else { return };
+        let Route { server, generation, .. } = route.clone();
         let log = self.log.new(o!("server" => server.to_string(), "generation" => generation.0));
         let mut pause = RECONNECT.0;
         let mut changes = self.fleet.watch();
@@ -354,7 +354,8 @@ impl Gateway {
                 }
                 continue;
             }
-            match Link::open(&route, &socket, self.metrics.server(server.as_str()), self.budget.clone()).await {
+            match Link::open(&route, &self.supervisor, self.metrics.server(server.as_str()), self.budget.clone()).await
+            {
                 Ok((link, receiver)) => {
                     if !self.fleet.attach(&server, link.clone()) {
                         return;

@@ -2,8 +2,8 @@
 
 use std::{
     collections::HashMap,
+    io,
     net::TcpListener,
-    path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
@@ -11,18 +11,13 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
 use mcproxy_ipc::{
-    CatalogueCounts, FrameError, Generation, HelloError, Left, LogRecord, Receiver, Role, Route, SealKey, Sender,
-    ServerName, SessionKey, connect,
+    CatalogueCounts, DataEnd, DescriptorHalf, FrameError, Generation, Inherited, Left, LogRecord, Receiver, Route,
+    SealKey, Sender, ServerName, SessionKey,
     control::{Answer, GatewaySettings, GatewayToSupervisor, Question, SupervisorToGateway},
-    introduce,
     log::{DroppedRecords, LogThreshold},
 };
-use tokio::{
-    sync::{Semaphore, mpsc, oneshot, watch},
-    task::JoinSet,
-};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 /// Questions that may wait; each belongs to a request of a client.
 const QUESTIONS: usize = 64;
@@ -44,18 +39,15 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 /// Why the control connection could not be made or ended.
 #[derive(Debug, thiserror::Error)]
 pub enum ControlError {
-    /// No supervisor listens there.
-    #[error("cannot connect to the supervisor; the gateway is started by `mcproxy-supervisor`, not by hand")]
-    Connect(#[source] std::io::Error),
-    /// It would not talk to us.
-    #[error("the supervisor refused the gateway")]
-    Hello(#[from] HelloError),
+    /// There is none: the gateway was started by hand.
+    #[error("there is no connection to a supervisor; the gateway is started by `mcproxy-supervisor`, not by hand")]
+    Connect(#[source] io::Error),
     /// The connection broke.
     #[error("the control connection failed")]
     Frame(#[from] FrameError),
     /// It did not hand over where we are to listen.
     #[error("the supervisor did not hand over its listening socket")]
-    Listener(#[source] std::io::Error),
+    Listener(#[source] io::Error),
     /// It said something else first.
     #[error("the supervisor did not begin with what belongs to the start")]
     Order,
@@ -63,6 +55,26 @@ pub enum ControlError {
     #[error("the supervisor closed the control connection")]
     Closed,
 }
+
+/// Why there is no connection to a worker now.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConnectError {
+    /// The supervisor has a reason.
+    #[error("the supervisor makes no connection to the worker: {0}")]
+    Refused(String),
+    /// It is busy or gone.
+    #[error("the supervisor does not answer")]
+    Silent,
+}
+
+/// Who waits for a connection to which incarnation.
+struct Wanted {
+    server: ServerName,
+    generation: Generation,
+    to: oneshot::Sender<Result<DataEnd, ConnectError>>,
+}
+
+type Incoming = Receiver<SupervisorToGateway, DescriptorHalf>;
 
 /// What outlives a gateway's process.
 pub(crate) struct Inheritance {
@@ -76,6 +88,7 @@ pub(crate) struct Inheritance {
 #[derive(Clone)]
 pub(crate) struct Supervisor {
     questions: mpsc::Sender<(Question, oneshot::Sender<Answer>)>,
+    wanted: mpsc::Sender<Wanted>,
     news: mpsc::Sender<GatewayToSupervisor>,
     inheritance: Arc<Mutex<Option<Inheritance>>>,
     /// Places for questions about sessions that come back.
@@ -152,6 +165,17 @@ impl Supervisor {
         self.news.try_send(GatewayToSupervisor::Shown { server: server.clone(), counts }).is_ok()
     }
 
+    /// A new connection to the worker of one incarnation. The supervisor makes it and gives the worker the other end, so there
+    /// is no doubt who that is.
+    pub(crate) async fn connect(&self, server: ServerName, generation: Generation) -> Result<DataEnd, ConnectError> {
+        let (to, made) = oneshot::channel();
+        let asked = async {
+            self.wanted.send(Wanted { server, generation, to }).await.map_err(|_| ConnectError::Silent)?;
+            made.await.map_err(|_| ConnectError::Silent)?
+        };
+        tokio::time::timeout(ANSWER_TIMEOUT, asked).await.map_err(|_| ConnectError::Silent)?
+    }
+
     /// Asks; `None` when the supervisor is busy or gone.
     pub(crate) async fn ask(&self, question: Question) -> Option<Answer> {
         let (to, answer) = oneshot::channel();
@@ -165,9 +189,10 @@ impl Supervisor {
 
 /// The connection itself. [`Connection::serve`] is its task.
 pub(crate) struct Connection {
-    receiver: Receiver<SupervisorToGateway>,
+    receiver: Incoming,
     sender: Sender<GatewayToSupervisor>,
     questions: mpsc::Receiver<(Question, oneshot::Sender<Answer>)>,
+    wanted: mpsc::Receiver<Wanted>,
     news: mpsc::Receiver<GatewayToSupervisor>,
     keeping: Arc<AtomicUsize>,
     logs: mpsc::Receiver<LogRecord>,
@@ -176,20 +201,19 @@ pub(crate) struct Connection {
     routes: watch::Sender<Vec<Route>>,
     listener: watch::Sender<Option<Arc<TcpListener>>>,
     drain: watch::Sender<Option<Duration>>,
-    /// Where the supervisor is called.
-    socket: PathBuf,
 }
 
 impl Connection {
-    /// Connects, says hello and waits for the first settings and routes.
+    /// Takes over the connection that is standard input, says hello and waits for what belongs to the start: where to listen, the
+    /// first settings and routes.
     pub(crate) async fn open(
-        socket: &Path,
         logs: mpsc::Receiver<LogRecord>,
         (threshold, dropped): (LogThreshold, DroppedRecords),
-    ) -> Result<(Self, Supervisor), ControlError> {
-        let mut connection = connect(socket).await.map_err(ControlError::Connect)?;
-        introduce(&mut connection, Role::Gateway).await?;
-        let (mut receiver, sender) = connection.control();
+    ) -> Result<(Self, Supervisor, TcpListener), ControlError> {
+        let connection = Inherited::from_stdin().map_err(ControlError::Connect)?;
+        let (mut receiver, sender) = connection.introduce().await?;
+        let SupervisorToGateway::Listen = next(&mut receiver).await? else { return Err(ControlError::Order) };
+        let first_listener = listening(&mut receiver)?;
         let inheritance = inherit(&mut receiver).await?;
         let SupervisorToGateway::Configure(first_settings) = next(&mut receiver).await? else {
             return Err(ControlError::Order);
@@ -199,6 +223,7 @@ impl Connection {
         };
         threshold.set(first_settings.log_level);
         let (questions_to, questions) = mpsc::channel(QUESTIONS);
+        let (wanted_to, wanted) = mpsc::channel(QUESTIONS);
         let (news_to, news) = mpsc::channel(NEWS);
         let (settings, settings_seen) = watch::channel(*first_settings);
         let (routes, routes_seen) = watch::channel(first_routes);
@@ -207,6 +232,7 @@ impl Connection {
         let keeping = Arc::<AtomicUsize>::default();
         let supervisor = Supervisor {
             questions: questions_to,
+            wanted: wanted_to,
             news: news_to,
             inheritance: Arc::new(Mutex::new(Some(inheritance))),
             recalls: Arc::new(Semaphore::new(RECALLS)),
@@ -217,11 +243,11 @@ impl Connection {
             drain: drain_seen,
             dropped,
         };
-        let socket = socket.to_owned();
         let connection = Self {
             receiver,
             sender,
             questions,
+            wanted,
             news,
             keeping,
             logs,
@@ -230,21 +256,20 @@ impl Connection {
             routes,
             listener,
             drain,
-            socket,
         };
-        Ok((connection, supervisor))
+        Ok((connection, supervisor, first_listener))
     }
 
     /// Serves the connection until it ends, which means the end of the gateway.
     pub(crate) async fn serve(self) -> ControlError {
-        let Self { mut receiver, sender, mut questions, mut news, keeping, mut logs, .. } = self;
-        let Self { threshold, settings, routes, listener, drain, socket, .. } = self;
-        let mut fetches = JoinSet::new();
+        let Self { mut receiver, sender, mut questions, mut wanted, mut news, keeping, mut logs, .. } = self;
+        let Self { threshold, settings, routes, listener, drain, .. } = self;
         let (out, queue) = mpsc::channel(QUEUE);
         let writer = tokio::spawn(sender.drain(queue));
         let mut waiting: HashMap<u64, oneshot::Sender<Answer>> = HashMap::new();
+        let mut connecting: HashMap<u64, oneshot::Sender<Result<DataEnd, ConnectError>>> = HashMap::new();
         let mut next_id = 0u64;
-        if out.send((GatewayToSupervisor::Listening, Bytes::new())).await.is_err() {
+        if out.send((GatewayToSupervisor::Listening, Vec::new())).await.is_err() {
             return ControlError::Closed;
         }
         let end = loop {
@@ -256,7 +281,25 @@ impl Connection {
                         continue;
                     }
                     Ok(SupervisorToGateway::Routes(new)) => { routes.send_replace(new); continue }
-                    Ok(SupervisorToGateway::Listen) => { fetches.spawn(fetch_listener(socket.clone())); continue }
+                    Ok(SupervisorToGateway::Listen) => match listening(&mut receiver) {
+                        Ok(new) => { listener.send_replace(Some(Arc::new(new))); continue }
+                        // The next gateway begins with it.
+                        Err(error) => break error,
+                    },
+                    Ok(SupervisorToGateway::Connected { id }) => {
+                        let end = receiver.descriptors().map(DataEnd::from_descriptors);
+                        if let Some(to) = connecting.remove(&id) {
+                            // Who asked may have given up: dropped, it ends at the worker, too.
+                            let _ = to.send(end.map_err(|error| ConnectError::Refused(error.to_string())));
+                        }
+                        continue;
+                    }
+                    Ok(SupervisorToGateway::NotConnected { id, reason }) => {
+                        if let Some(to) = connecting.remove(&id) {
+                            let _ = to.send(Err(ConnectError::Refused(reason))); // as above
+                        }
+                        continue;
+                    }
                     Ok(SupervisorToGateway::Drain { grace }) => { drain.send_replace(Some(grace)); continue }
                     Ok(SupervisorToGateway::Answer { id, answer }) => {
                         if let Some(to) = waiting.remove(&id) {
@@ -268,12 +311,6 @@ impl Connection {
                     // It belongs to the start.
                     Ok(SupervisorToGateway::Inherit { .. }) => break ControlError::Order,
                     Err(error) => break error,
-                },
-                Some(fetched) = fetches.join_next() => match fetched {
-                    Ok(Ok(new)) => { listener.send_replace(Some(Arc::new(new))); continue }
-                    // The next gateway begins with it.
-                    Ok(Err(error)) => break error,
-                    Err(_) => break ControlError::Closed, // a panic, which ends the process anyway
                 },
                 Some(message) = news.recv() => {
                     if let GatewayToSupervisor::Keep { note, .. } = &message {
@@ -287,9 +324,15 @@ impl Connection {
                     waiting.insert(next_id, to);
                     GatewayToSupervisor::Ask { id: next_id, question }
                 }
+                Some(Wanted { server, generation, to }) = wanted.recv() => {
+                    connecting.retain(|_, to| !to.is_closed());
+                    next_id += 1;
+                    connecting.insert(next_id, to);
+                    GatewayToSupervisor::Connect { id: next_id, server, generation }
+                }
                 Some(record) = logs.recv() => GatewayToSupervisor::Log(record),
             };
-            if out.send((message, Bytes::new())).await.is_err() {
+            if out.send((message, Vec::new())).await.is_err() {
                 break ControlError::Closed;
             }
         };
@@ -298,17 +341,19 @@ impl Connection {
     }
 }
 
-async fn next(receiver: &mut Receiver<SupervisorToGateway>) -> Result<SupervisorToGateway, ControlError> {
+async fn next(receiver: &mut Incoming) -> Result<SupervisorToGateway, ControlError> {
     receiver.next().await?.map(|(message, _)| message).ok_or(ControlError::Closed)
 }
 
-/// Descriptors do not travel among messages: the socket that listens has a connection of its own.
-async fn fetch_listener(socket: PathBuf) -> Result<TcpListener, ControlError> {
-    let connection = connect(&socket).await.map_err(ControlError::Connect)?;
-    connection.fetch_listener().await.map_err(ControlError::Listener)
+/// The socket that came with `Listen`.
+fn listening(receiver: &mut Incoming) -> Result<TcpListener, ControlError> {
+    let [socket] = receiver.descriptors().map_err(ControlError::Listener)?;
+    let listener = TcpListener::from(socket);
+    listener.set_nonblocking(true).map_err(ControlError::Listener)?;
+    Ok(listener)
 }
 
-async fn inherit(receiver: &mut Receiver<SupervisorToGateway>) -> Result<Inheritance, ControlError> {
+async fn inherit(receiver: &mut Incoming) -> Result<Inheritance, ControlError> {
     let SupervisorToGateway::Inherit { seal, generation } = next(receiver).await? else {
         return Err(ControlError::Order);
     };

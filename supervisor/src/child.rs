@@ -7,7 +7,7 @@ use std::{
     process::{ExitStatus, Stdio},
 };
 
-use mcproxy_ipc::environment::passed_on;
+use mcproxy_ipc::{ChildConnection, DUMPABLE_VARIABLE, environment::passed_on};
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::process::{ChildStderr, Command};
 
@@ -56,14 +56,20 @@ pub(crate) enum ChildNews {
 }
 
 impl Child {
-    /// Spawns `program` in a process group of its own. To be called on the main thread only: the parent-death signal of the
-    /// child fires when the thread that forked it ends.
-    pub(crate) fn spawn(program: &Path, args: Vec<OsString>, stdin: Stdio, children: &Children) -> io::Result<Self> {
+    /// Spawns `program` in a process group of its own, with a control connection to us as its standard input. To be called on
+    /// the main thread only: the parent-death signal of the child fires when the thread that forked it ends.
+    pub(crate) fn spawn(
+        program: &Path,
+        args: Vec<OsString>,
+        children: &Children,
+    ) -> io::Result<(Self, ChildConnection)> {
+        let (connection, theirs) = ChildConnection::pair()?;
         let mut process = Command::new(program)
             .args(args)
             .env_clear()
             .envs(passed_on(std::env::vars_os()))
-            .stdin(stdin)
+            .envs(std::env::var_os(DUMPABLE_VARIABLE).map(|wish| (DUMPABLE_VARIABLE, wish)))
+            .stdin(Stdio::from(theirs))
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .process_group(0)
@@ -72,7 +78,7 @@ impl Child {
         let pid = process.id().ok_or_else(|| io::Error::other("it ended at once"))?;
         children.insert(pid);
         let stderr = process.stderr.take().map(Lines::new);
-        Ok(Self { process, pid, stderr, children: children.clone() })
+        Ok((Self { process, pid, stderr, children: children.clone() }, connection))
     }
 
     /// Its process id, and that of its group.

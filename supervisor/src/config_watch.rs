@@ -3,7 +3,6 @@
 
 use std::{
     fs,
-    hash::{DefaultHasher, Hash as _, Hasher as _},
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     time::Duration,
@@ -15,6 +14,7 @@ use notify::{
 };
 use tokio::{
     sync::mpsc,
+    task::JoinHandle,
     time::{Instant, sleep_until},
 };
 
@@ -25,20 +25,8 @@ const LONGEST_DEBOUNCE: Duration = Duration::from_secs(2);
 /// A change that the watch cannot see (behind a link into another directory, say) is in force within two seconds all the same.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// What the file holds, without holding it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Fingerprint(Option<u64>);
-
-impl Fingerprint {
-    /// Of the file as it is; unreadable ones are all alike.
-    pub(crate) fn of(path: &Path) -> Self {
-        Self(fs::read(path).ok().map(|bytes| {
-            let mut hasher = DefaultHasher::new();
-            bytes.hash(&mut hasher);
-            hasher.finish()
-        }))
-    }
-}
+/// A disk that takes longer to say whether the file is another one has something to be said about: the file is read, which fails.
+const LOOK_LIMIT: Duration = Duration::from_secs(5);
 
 /// Which file it is and whether it was written since: what events beside it leave as it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,6 +65,14 @@ impl Pending {
     }
 }
 
+/// A look at the file, which a disk may keep waiting.
+struct Looking {
+    stamp: JoinHandle<Option<Stamp>>,
+    /// `None`: it was said that this takes too long.
+    until: Option<Instant>,
+    again: bool,
+}
+
 /// Watches one file.
 pub(crate) struct ConfigWatch {
     file: PathBuf,
@@ -86,6 +82,8 @@ pub(crate) struct ConfigWatch {
     pending: Option<Pending>,
     /// When to look without being told.
     look_at: Instant,
+    /// A look that is under way on another thread, until when it may take, and whether another one has to follow it.
+    looking: Option<Looking>,
     /// Dropping it ends the watch. Absent when the kernel has no watches left; then only the slow look works.
     _watcher: Option<RecommendedWatcher>,
 }
@@ -126,6 +124,7 @@ impl ConfigWatch {
             events,
             pending: Some(Pending::since(now)),
             look_at: now + LOOK,
+            looking: None,
             _watcher: watcher,
         };
         (watch, error)
@@ -140,6 +139,17 @@ impl ConfigWatch {
                     self.look_at = Instant::now() + LOOK;
                     self.look();
                 }
+                looked = looked(&mut self.looking) => match looked {
+                    Some(stamp) => {
+                        let again = self.looking.take().is_some_and(|looking| looking.again);
+                        self.found(stamp);
+                        if again {
+                            self.look();
+                        }
+                    }
+                    // The next news of it is when it answers after all.
+                    None => self.found(None),
+                },
                 () = quiet(self.pending) => {
                     self.pending = None;
                     return;
@@ -148,12 +158,42 @@ impl ConfigWatch {
         }
     }
 
+    /// On another thread, and on one only.
     fn look(&mut self) {
-        let stamp = Stamp::of(&self.file);
+        match &mut self.looking {
+            Some(looking) => looking.again = true,
+            None => {
+                let file = self.file.clone();
+                let stamp = tokio::task::spawn_blocking(move || Stamp::of(&file));
+                self.looking = Some(Looking { stamp, until: Some(Instant::now() + LOOK_LIMIT), again: false });
+            }
+        }
+    }
+
+    fn found(&mut self, stamp: Option<Stamp>) {
         if stamp != self.seen {
             self.seen = stamp;
             let now = Instant::now();
             self.pending = Some(self.pending.map_or_else(|| Pending::since(now), |pending| pending.again(now)));
+        }
+    }
+}
+
+/// What a look found; `None`, once, when it takes too long.
+async fn looked(looking: &mut Option<Looking>) -> Option<Option<Stamp>> {
+    let Some(Looking { stamp, until, .. }) = looking else { return std::future::pending().await };
+    let late = async {
+        match until {
+            Some(until) => sleep_until(*until).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        // A panic ends the process before this is seen.
+        stamp = stamp => Some(stamp.ok().flatten()),
+        () = late => {
+            *until = None;
+            None
         }
     }
 }
@@ -179,14 +219,12 @@ mod tests {
         let (mut watch, error) = ConfigWatch::new(&file);
         assert!(error.is_none(), "{error:?}");
         timeout(Duration::from_secs(5), watch.changed()).await.expect("once at the start");
-        let before = Fingerprint::of(&file);
         assert!(timeout(Duration::from_millis(700), watch.changed()).await.is_err(), "reading is no change");
 
         let new = dir.path().join("new");
         fs::write(&new, "{\"servers\":[]}").expect("written");
         fs::rename(&new, &file).expect("replaced");
         timeout(Duration::from_secs(5), watch.changed()).await.expect("noticed");
-        assert_ne!(Fingerprint::of(&file), before);
     }
 
     /// A watch that has reported its beginning, in a directory of its own.

@@ -3,13 +3,11 @@
 use std::{
     net::{SocketAddr, TcpListener},
     os::fd::OwnedFd,
-    process::Stdio,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
 use mcproxy_ipc::{
-    Connection, Generation, LogLine, LogRecord, SealKey,
+    DataEnd, Generation, LogLine, LogRecord, SealKey, ServerName,
     control::{Answer, GatewaySettings, GatewayToSupervisor, Question, SupervisorToGateway},
 };
 use slog::{Drain as _, Logger, info, o, warn};
@@ -23,7 +21,7 @@ use crate::{
     child::{Child, ChildNews},
     context::{Context, sleep_until},
     keepsakes::Keepsakes,
-    link::{Link, LinkNews, refuse},
+    link::{ChildLink, LinkNews},
     listen::{self, ListenError},
     log_ring::{Followed, LogOwner, LogRing, line},
     logging::{emit, one_line},
@@ -48,10 +46,6 @@ const COMPLAINT: Duration = Duration::from_secs(60);
 /// What others ask of the gateway's task.
 #[derive(Debug)]
 pub(crate) enum GatewayCommand {
-    /// Somebody says that it is the gateway.
-    Attach(Box<Connection>),
-    /// It comes for the listening socket.
-    Fetch(Box<Connection>),
     /// Clients are to be accepted at another address; who is connected stays. Answered with where that is.
     Listen { address: SocketAddr, reply: oneshot::Sender<Result<SocketAddr, ListenError>> },
     /// The last log lines of the gateway's process, and of those before it.
@@ -77,20 +71,18 @@ pub(crate) struct GatewaySnapshot {
     pub(crate) notes_dropped: u64,
 }
 
-type GatewayLink = Link<GatewayToSupervisor, SupervisorToGateway>;
+type GatewayLink = ChildLink<GatewayToSupervisor, SupervisorToGateway>;
 
 /// The task's state.
 pub(crate) struct Gateway {
     context: Context,
     log: Logger,
     /// `None` once nobody is to be accepted any more.
-    listener: Option<Arc<TcpListener>>,
-    /// The gateway that runs still accepts at an earlier one.
-    has_old_listener: bool,
+    listener: Option<TcpListener>,
     settings: GatewaySettings,
     snapshot: watch::Sender<GatewaySnapshot>,
     child: Option<Child>,
-    link: Option<GatewayLink>,
+    link: GatewayLink,
     /// What each gateway is given that the one before had.
     seal: SealKey,
     keepsakes: Keepsakes,
@@ -115,7 +107,7 @@ enum News {
 }
 
 impl Gateway {
-    /// Starts the task, which spawns the gateway with `listener` as its standard input.
+    /// Starts the task, which spawns the gateway and has it accept clients at `listener`.
     pub(crate) fn spawn(
         context: Context,
         listener: TcpListener,
@@ -128,12 +120,11 @@ impl Gateway {
         let gateway = Self {
             log: context.log.new(o!("process" => "gateway")),
             context,
-            listener: Some(Arc::new(listener)),
-            has_old_listener: false,
+            listener: Some(listener),
             settings,
             snapshot,
             child: None,
-            link: None,
+            link: ChildLink::Closed,
             seal,
             keepsakes: Keepsakes::default(),
             complained: None,
@@ -176,8 +167,6 @@ impl Gateway {
 
     async fn command(&mut self, command: GatewayCommand) {
         match command {
-            GatewayCommand::Attach(connection) => self.attach(*connection).await,
-            GatewayCommand::Fetch(connection) => self.hand_listener(*connection).await,
             GatewayCommand::Listen { address, reply } => {
                 let _ = reply.send(self.listen(address)); // who asked may have given up
             }
@@ -192,9 +181,8 @@ impl Gateway {
                 self.ending = true;
                 self.listener = None;
                 self.due = Some(Instant::now() + grace + DRAIN_MARGIN);
-                match &self.link {
-                    Some(link) if link.send(SupervisorToGateway::Drain { grace }) => {}
-                    Some(_) | None => self.kill(),
+                if !self.link.send(SupervisorToGateway::Drain { grace }) {
+                    self.kill();
                 }
             }
             GatewayCommand::Kill => {
@@ -205,62 +193,61 @@ impl Gateway {
         }
     }
 
-    /// Whether the gateway of ours is at the other end.
-    fn is_ours(&self, connection: &Connection) -> bool {
-        let peer = connection.peer();
-        let ours = self.child.as_ref().map(Child::pid);
-        peer.uid == Some(rustix::process::geteuid().as_raw()) && ours.is_some() && peer.pid == ours
-    }
-
-    async fn turn_away(&self, connection: Connection) {
-        warn!(self.log, "gateway connection refused"; "pid" => connection.peer().pid);
-        refuse(connection, "not the gateway of this supervisor".to_owned()).await;
-    }
-
     fn listen(&mut self, address: SocketAddr) -> Result<SocketAddr, ListenError> {
         let Some(old) = &self.listener else { return Err(ListenError::Ending) };
         let new = listen::bind_beside(address, old)?;
         let bound = new.local_addr().map_err(|source| ListenError::Io { address, source })?;
-        self.listener = Some(Arc::new(new));
-        // A gateway that has not called yet was started with the old one, and is told when it calls.
-        self.has_old_listener = self.child.is_some();
-        self.tell_listener();
+        self.listener = Some(new);
+        // A gateway that has not called yet is told when it calls.
+        if self.link.link().is_some() {
+            self.tell_listener();
+        }
         Ok(bound)
     }
 
+    /// Hands the gateway the listening socket that counts.
     fn tell_listener(&mut self) {
-        if self.has_old_listener && self.link.is_some() {
-            self.has_old_listener = false;
-            self.tell(SupervisorToGateway::Listen);
-        }
-    }
-
-    async fn hand_listener(&mut self, connection: Connection) {
-        let Some(listener) = self.listener.clone().filter(|_| self.is_ours(&connection)) else {
-            return self.turn_away(connection).await;
-        };
-        let log = self.log.clone();
-        self.answers.spawn(async move {
-            // A gateway that did not get it ends, and the next one begins with it.
-            if let Err(error) = connection.hand_listener(&listener).await {
-                warn!(log, "the listening socket was not handed over"; "error" => %error);
+        let Some(listener) = &self.listener else { return };
+        match listener.try_clone() {
+            Ok(copy) => self.tell_along(SupervisorToGateway::Listen, vec![OwnedFd::from(copy)]),
+            Err(error) => {
+                // The next gateway begins with it.
+                warn!(self.log, "the listening socket cannot be handed over"; "error" => %error);
+                self.kill();
             }
-        });
+        }
     }
 
-    async fn attach(&mut self, connection: Connection) {
-        if !self.is_ours(&connection) || self.link.is_some() {
-            return self.turn_away(connection).await;
-        }
-        let Some(link) = Link::accept(connection).await else { return };
-        self.link = Some(link);
+    /// The gateway has called: it is told all that it begins with.
+    fn attach(&mut self) {
+        self.link.open();
         if !self.ending {
             self.due = None;
         }
+        self.tell_listener();
         self.hand_down();
         self.tell(SupervisorToGateway::Configure(Box::new(self.settings.clone())));
         self.tell(SupervisorToGateway::Routes(self.routes()));
-        self.tell_listener();
+    }
+
+    /// Gives the gateway and the worker of one incarnation a new connection to each other.
+    fn connect(&mut self, id: u64, server: &ServerName, generation: Generation) {
+        if self.link.link().is_none() {
+            return; // a last word
+        }
+        match self.make_connection(server, generation) {
+            Ok(end) => self.tell_along(SupervisorToGateway::Connected { id }, end.into_descriptors()),
+            Err(reason) => self.tell(SupervisorToGateway::NotConnected { id, reason }),
+        }
+    }
+
+    /// The gateway's end of it. The other one is on its way to the worker; if that is gone, so is the connection.
+    fn make_connection(&self, server: &ServerName, generation: Generation) -> Result<DataEnd, String> {
+        let server = self.context.server(server.as_str()).ok_or("there is no such server")?;
+        let (ours, end) = DataEnd::pair().map_err(|error| format!("the system gives no pipes: {error}"))?;
+        let command = Command::Serve { generation, end };
+        server.commands.try_send(command).map_err(|_| "its task is busy or gone")?;
+        Ok(ours)
     }
 
     /// Gives the gateway what the one before had. What that left of its sessions it asks for when they come back, so it serves at
@@ -271,6 +258,10 @@ impl Gateway {
 
     fn heard(&mut self, news: LinkNews<GatewayToSupervisor>) {
         match news {
+            LinkNews::Hello => self.attach(),
+            LinkNews::Message(GatewayToSupervisor::Connect { id, server, generation }) => {
+                self.connect(id, &server, generation);
+            }
             LinkNews::Message(GatewayToSupervisor::Listening) => {
                 info!(self.log, "gateway is accepting requests"; "pid" => self.child.as_ref().map(Child::pid));
                 self.serves_since.get_or_insert_with(Instant::now);
@@ -282,9 +273,7 @@ impl Gateway {
                 let _ = self.context.server(server.as_str()).map(|s| s.commands.try_send(Command::Shown(counts)));
             }
             LinkNews::Message(GatewayToSupervisor::Pong(number)) => {
-                if let Some(link) = &mut self.link {
-                    link.pong(number);
-                }
+                self.link.pong(number);
                 self.answered();
             }
             // A queue that is full is read soon, and a caller that waits asks again.
@@ -307,7 +296,7 @@ impl Gateway {
                 if !self.ending {
                     warn!(self.log, "gateway connection lost"; "reason" => why);
                 }
-                self.link = None;
+                self.link.close();
                 // While it drains it may end in its own time.
                 if !self.ending {
                     self.kill();
@@ -356,7 +345,7 @@ impl Gateway {
             // A gateway waits for few of these at once, so they do not fill the queue.
             return self.tell(SupervisorToGateway::Answer { id, answer: Box::new(answer) });
         }
-        let Some(link) = &self.link else { return };
+        let Some(link) = self.link.link() else { return };
         if self.answers.len() >= QUESTIONS {
             warn!(self.log, "gateway asks too much; a question was dropped");
             return;
@@ -372,12 +361,16 @@ impl Gateway {
                 Question::Left(_) | Question::Heirs { .. } => return, // answered above
             };
             // The gateway may have ended meanwhile.
-            let _ = out.send((SupervisorToGateway::Answer { id, answer: Box::new(answer) }, bytes::Bytes::new())).await;
+            let _ = out.send((SupervisorToGateway::Answer { id, answer: Box::new(answer) }, Vec::new())).await;
         });
     }
 
     fn tell(&mut self, message: SupervisorToGateway) {
-        if self.link.as_ref().is_some_and(|link| !link.send(message)) {
+        self.tell_along(message, Vec::new());
+    }
+
+    fn tell_along(&mut self, message: SupervisorToGateway, descriptors: Vec<OwnedFd>) {
+        if self.link.link().is_some_and(|link| !link.send_along(message, descriptors)) {
             warn!(self.log, "gateway does not read and is killed");
             self.kill();
         }
@@ -412,20 +405,15 @@ impl Gateway {
     }
 
     fn start(&mut self) {
-        let Some(listener) = &self.listener else { return };
+        // For `ps`, and for the next supervisor if this one is killed: it ends what carries the path of its own socket.
         let args = vec!["--socket".into(), self.context.paths.supervisor().into()];
-        let program = self.context.programs.gateway();
-        let spawned = listener.try_clone().and_then(|copy| {
-            let stdin = Stdio::from(OwnedFd::from(copy));
-            Child::spawn(&program, args, stdin, &self.context.children)
-        });
-        match spawned {
-            Ok(child) => {
+        match Child::spawn(&self.context.programs.gateway(), args, &self.context.children) {
+            Ok((child, connection)) => {
+                self.link = ChildLink::awaited(connection, self.log.new(o!("pid" => child.pid())));
                 self.generation = self.generation.next();
                 self.due = Some(Instant::now() + START_LIMIT);
                 self.snapshot.send_modify(|snapshot| snapshot.running = Some((child.pid(), Instant::now())));
                 self.child = Some(child);
-                self.has_old_listener = false;
             }
             Err(error) => {
                 let delay = self.again();
@@ -437,10 +425,8 @@ impl Gateway {
     async fn exited(&mut self, status: &str) {
         self.child = None;
         // The next gateway is to know all that this one knew.
-        if let Some(link) = self.link.take() {
-            for word in link.last_words().await {
-                self.heard(LinkNews::Message(word));
-            }
+        for word in self.link.last_words().await {
+            self.heard(LinkNews::Message(word));
         }
         orphans::reap(&self.context.children);
         self.snapshot.send_modify(|snapshot| snapshot.running = None);
@@ -461,13 +447,7 @@ impl Gateway {
     }
 }
 
-async fn news(child: &mut Option<Child>, link: &mut Option<GatewayLink>) -> News {
-    let link = async {
-        match link {
-            Some(link) => link.next().await,
-            None => std::future::pending().await,
-        }
-    };
+async fn news(child: &mut Option<Child>, link: &mut GatewayLink) -> News {
     let child = async {
         match child {
             Some(child) => child.next().await,
@@ -475,7 +455,7 @@ async fn news(child: &mut Option<Child>, link: &mut Option<GatewayLink>) -> News
         }
     };
     tokio::select! {
-        news = link => News::Link(news),
+        news = link.next() => News::Link(news),
         news = child => News::Child(news),
     }
 }

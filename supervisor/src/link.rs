@@ -1,10 +1,13 @@
 //! The control connection to a process of ours: messages in, a bounded queue out, a heartbeat.
 
-use std::time::{Duration, Instant};
+use std::{
+    os::fd::OwnedFd,
+    time::{Duration, Instant},
+};
 
-use bytes::Bytes;
-use mcproxy_ipc::{Connection, Receiver, Verdict};
+use mcproxy_ipc::{ChildConnection, Connection, FrameError, HelloError, Parcel, Receiver, Verdict};
 use serde::{Serialize, de::DeserializeOwned};
+use slog::{Logger, warn};
 use tokio::{
     sync::mpsc,
     task::JoinSet,
@@ -18,19 +21,32 @@ const QUEUE: usize = 128;
 /// The verdict goes into an empty socket buffer; this is for a kernel in trouble.
 const VERDICT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// An accepted connection.
+/// The connection to a process that has said hello.
 #[derive(Debug)]
 pub(crate) struct Link<In, Out> {
     receiver: Receiver<In>,
-    queue: mpsc::Sender<(Out, Bytes)>,
+    queue: mpsc::Sender<Parcel<Out>>,
     heart: Heartbeat,
     /// The writer; it ends with this link.
     _writer: JoinSet<()>,
 }
 
+/// The control connection of one process of ours over the life of that process.
+#[derive(Debug)]
+pub(crate) enum ChildLink<In, Out> {
+    /// It was started and has not said hello.
+    Awaited { connection: ChildConnection, log: Logger },
+    /// It has.
+    Open(Link<In, Out>),
+    /// It is over.
+    Closed,
+}
+
 /// What a link brings up.
 #[derive(Debug)]
 pub(crate) enum LinkNews<In> {
+    /// The process is there, to be told what it is for ([`ChildLink::open`]).
+    Hello,
     /// A message.
     Message(In),
     /// A ping of this number is due.
@@ -41,10 +57,82 @@ pub(crate) enum LinkNews<In> {
     Lost(String),
 }
 
+impl<In: DeserializeOwned, Out: Serialize + Send + 'static> ChildLink<In, Out> {
+    /// To a process that is being started; `log` knows which.
+    pub(crate) fn awaited(connection: ChildConnection, log: Logger) -> Self {
+        Self::Awaited { connection, log }
+    }
+
+    /// After its hello.
+    pub(crate) fn open(&mut self) {
+        *self = match std::mem::replace(self, Self::Closed) {
+            Self::Awaited { connection, .. } => Self::Open(Link::open(connection)),
+            other @ (Self::Open(_) | Self::Closed) => other,
+        };
+    }
+
+    /// Nothing more is said or heard.
+    pub(crate) fn close(&mut self) {
+        *self = Self::Closed;
+    }
+
+    /// The link, between hello and end.
+    pub(crate) fn link(&self) -> Option<&Link<In, Out>> {
+        match self {
+            Self::Open(link) => Some(link),
+            Self::Awaited { .. } | Self::Closed => None,
+        }
+    }
+
+    /// The peer answered a ping.
+    pub(crate) fn pong(&mut self, number: u64) {
+        if let Self::Open(link) = self {
+            link.heart.pong(number);
+        }
+    }
+
+    /// Tells the process something. False when it has not called, has broken off or does not read.
+    pub(crate) fn send(&self, message: Out) -> bool {
+        self.link().is_some_and(|link| link.send(message))
+    }
+
+    /// The next thing that happens; never, once it is over. Cancel safe.
+    pub(crate) async fn next(&mut self) -> LinkNews<In> {
+        let error = match self {
+            Self::Open(link) => return link.next().await,
+            Self::Closed => std::future::pending().await,
+            Self::Awaited { connection, .. } => match connection.hello().await {
+                Ok(_) => return LinkNews::Hello,
+                Err(error) => error,
+            },
+        };
+        let awaited = std::mem::replace(self, Self::Closed);
+        LinkNews::Lost(match error {
+            HelloError::Frame(error @ FrameError::Version { .. }) => {
+                if let Self::Awaited { connection, log } = awaited {
+                    warn!(log, "a process of another build refused"; "error" => %error);
+                    // Into an empty socket: nothing is waited for.
+                    connection.refuse(error.to_string()).await;
+                }
+                format!("it is of another build: {error}")
+            }
+            HelloError::Frame(error) => format!("its control connection broke: {error}"),
+            other => other.to_string(),
+        })
+    }
+
+    /// What the peer still said before it went, in order.
+    pub(crate) async fn last_words(&mut self) -> Vec<In> {
+        match std::mem::replace(self, Self::Closed) {
+            Self::Open(link) => link.last_words().await,
+            Self::Awaited { .. } | Self::Closed => Vec::new(),
+        }
+    }
+}
+
 impl<In: DeserializeOwned, Out: Serialize + Send + 'static> Link<In, Out> {
-    /// Accepts a caller that has said hello. `None` when it went away meanwhile.
-    pub(crate) async fn accept(mut connection: Connection) -> Option<Self> {
-        timeout(VERDICT_TIMEOUT, connection.answer(Verdict::Accepted)).await.ok()?.ok()?;
+    /// To a process that has said hello.
+    fn open(connection: ChildConnection) -> Self {
         let (receiver, sender) = connection.control::<In, Out>();
         let (queue, queued) = mpsc::channel(QUEUE);
         let mut writer = JoinSet::new();
@@ -52,26 +140,26 @@ impl<In: DeserializeOwned, Out: Serialize + Send + 'static> Link<In, Out> {
         writer.spawn(async move {
             let _ = sender.drain(queued).await;
         });
-        Some(Self { receiver, queue, heart: Heartbeat::new(Instant::now()), _writer: writer })
+        Self { receiver, queue, heart: Heartbeat::new(Instant::now()), _writer: writer }
     }
 
     /// Queues a message. False when the peer has stopped reading.
     pub(crate) fn send(&self, message: Out) -> bool {
-        self.queue.try_send((message, Bytes::new())).is_ok()
+        self.send_along(message, Vec::new())
+    }
+
+    /// The same for a message that descriptors belong to.
+    pub(crate) fn send_along(&self, message: Out, descriptors: Vec<OwnedFd>) -> bool {
+        self.queue.try_send((message, descriptors)).is_ok()
     }
 
     /// For an answer that is worked out elsewhere.
-    pub(crate) fn sender(&self) -> mpsc::Sender<(Out, Bytes)> {
+    pub(crate) fn sender(&self) -> mpsc::Sender<Parcel<Out>> {
         self.queue.clone()
     }
 
-    /// The peer answered a ping.
-    pub(crate) fn pong(&mut self, number: u64) {
-        self.heart.pong(number);
-    }
-
     /// The next thing that happens. Cancel safe.
-    pub(crate) async fn next(&mut self) -> LinkNews<In> {
+    async fn next(&mut self) -> LinkNews<In> {
         tokio::select! {
             message = self.receiver.next() => match message {
                 Ok(Some((message, _))) => LinkNews::Message(message),
@@ -86,7 +174,7 @@ impl<In: DeserializeOwned, Out: Serialize + Send + 'static> Link<In, Out> {
     }
 
     /// What the peer still said before it went, in order.
-    pub(crate) async fn last_words(mut self) -> Vec<In> {
+    async fn last_words(mut self) -> Vec<In> {
         const MOST: usize = 4096;
         // It is gone, so all of it lies in the socket already; who still holds the other end has nothing to say here.
         const LIMIT: Duration = Duration::from_millis(200);
@@ -110,31 +198,26 @@ pub(crate) async fn refuse(mut connection: Connection, reason: String) {
 #[cfg(test)]
 mod tests {
     use mcproxy_ipc::{
-        Listener, Role, connect,
+        Inherited,
         control::{SupervisorToWorker, WorkerToSupervisor},
-        introduce,
     };
 
     use super::*;
 
     #[tokio::test]
     async fn whoever_goes_on_talking_has_no_last_words() {
-        let dir = tempfile::tempdir().expect("a temp dir");
-        let path = dir.path().join("s.sock");
-        let listener = Listener::bind(&path).expect("binds");
+        let (mut connection, theirs) = ChildConnection::pair().expect("a pair");
         let mut talker = JoinSet::new();
         talker.spawn(async move {
-            let mut connection = connect(&path).await.expect("connects");
-            introduce(&mut connection, Role::Gateway).await.expect("accepted");
-            let (_in, mut out) = connection.control::<SupervisorToWorker, WorkerToSupervisor>();
+            let child = Inherited::new(theirs).expect("taken over");
+            let (_in, mut out) = child.introduce::<SupervisorToWorker, WorkerToSupervisor>().await.expect("said");
             let mut pace = tokio::time::interval(Duration::from_millis(20));
             while out.send(&WorkerToSupervisor::Pong(1)).await.is_ok() {
                 pace.tick().await;
             }
         });
-        let mut connection = listener.accept().await.expect("a caller");
-        mcproxy_ipc::receive_hello(&mut connection).await.expect("a hello");
-        let link = Link::<WorkerToSupervisor, SupervisorToWorker>::accept(connection).await.expect("accepted");
+        connection.hello().await.expect("a hello");
+        let link = Link::<WorkerToSupervisor, SupervisorToWorker>::open(connection);
         let words = timeout(Duration::from_secs(2), link.last_words()).await.expect("in time");
         assert!(!words.is_empty());
     }

@@ -2,15 +2,18 @@
 //! server alive. It parses neither HTTP nor MCP.
 //!
 //! Theory of operation: each server has a task (`server`) that owns a pure state machine (`lifecycle`) and the worker's
-//! process; the gateway has one too (`gateway`). Tasks see each other as handles and snapshots (`context`). Callers of the
-//! control socket (`control`) are handed to the task they concern. All runs on the main thread, because children ask the
-//! kernel to be killed when the thread that forked them ends.
+//! process; the gateway has one too (`gateway`). Tasks see each other as handles and snapshots (`context`). Workers and
+//! the gateway inherit a control connection (`link`); people call at the control socket (`control`). All runs on the main
+//! thread, because children ask the kernel to be killed when the thread that forked them ends.
 
+mod ancestry;
 mod args;
 mod backoff;
+mod callers;
 mod cgroups;
 mod child;
 mod children;
+mod config_file;
 mod config_problems;
 mod config_watch;
 mod context;
@@ -51,7 +54,7 @@ use slog::warn;
 
 use crate::{
     args::Args,
-    config_watch::Fingerprint,
+    config_file::{ConfigFile, Reading},
     logging::Logging,
     runtime_dir::{RuntimeDir, RuntimeDirError},
     state_dir::StateDir,
@@ -72,6 +75,10 @@ fn main() -> ExitCode {
             return if asked_or_wrong.use_stderr() { USAGE.into() } else { ExitCode::SUCCESS };
         }
     };
+    if let Err(error) = mcproxy_ipc::keep_memory_private() {
+        let _ = writeln!(std::io::stderr().lock(), "cannot keep other processes out of this one's memory: {error}");
+        return OS.into();
+    }
     match run(args) {
         Ok(code) => code,
         Err((code, text)) => {
@@ -82,15 +89,14 @@ fn main() -> ExitCode {
 }
 
 fn run(args: Args) -> Result<ExitCode, (u8, String)> {
-    let fingerprint = Fingerprint::of(&args.config);
-    let mut config = reload::load(&args.config).map_err(|problems| (CONFIG, problems.join("\n")))?;
+    let Reading { fingerprint, config } = Reading::first(&args.config);
+    let mut config = config.map_err(|problems| (CONFIG, problems.join("\n")))?;
     config.override_listen(args.host, args.port).map_err(|error| (CONFIG, error.to_string()))?;
     let dir = args.runtime_dir.clone().unwrap_or_else(mcproxy_ipc::default_runtime_dir);
     let runtime = RuntimeDir::open(&dir).map_err(|error| match error {
         RuntimeDirError::AlreadyRunning { .. } => (ALREADY_RUNNING, error.to_string()),
         RuntimeDirError::Untrusted { .. } | RuntimeDirError::TooLong { .. } | RuntimeDirError::Io { .. } => os(error),
     })?;
-    config.servers.iter().try_for_each(|server| runtime.paths().check(&server.name)).map_err(os)?;
     let listener = listen::bind(config.listen).map_err(os)?;
 
     let fixed_level = args.log_level();
@@ -118,7 +124,7 @@ fn run(args: Args) -> Result<ExitCode, (u8, String)> {
         dropped: logging.dropped.clone(),
         fixed_level,
         config,
-        config_path: args.config,
+        file: ConfigFile::new(args.config),
         fingerprint,
         address: (args.host, args.port),
         runtime,

@@ -22,28 +22,46 @@ use crate::{
     status,
 };
 
-/// For the request to arrive, and for each answer to be taken.
+/// For each answer to be taken.
 const LIMIT: Duration = Duration::from_secs(10);
 /// Most old lines in one answer.
 const MAX_LINES: usize = 10_000;
-/// They stay for as long as they like, and workers and the gateway need places among the callers too.
+/// They stay for as long as they like, and others need places among the operators too.
 const MAX_FOLLOWERS: usize = 32;
 
 type In = Receiver<OperatorToSupervisor>;
 type Out = Sender<SupervisorToOperator>;
 
+/// A caller that has asked.
+pub(crate) struct Operator {
+    request: OperatorToSupervisor,
+    receiver: In,
+    sender: Out,
+}
+
+impl Operator {
+    /// Lets a caller in that has said hello, and waits for its question. `None` when it goes instead.
+    pub(crate) async fn asks(mut connection: Connection) -> Option<Self> {
+        connection.answer(Verdict::Accepted).await.ok()?;
+        let (mut receiver, sender): (In, Out) = connection.control();
+        let (request, _) = receiver.next().await.ok()??;
+        Some(Self { request, receiver, sender })
+    }
+
+    /// Says why there is no answer.
+    pub(crate) async fn turn_away(mut self, why: String) {
+        say(&mut self.sender, SupervisorToOperator::Failed(why)).await;
+    }
+}
+
 /// Serves one caller.
 pub(crate) async fn serve(
-    mut connection: Connection,
+    operator: Operator,
     context: &Context,
     gateway: &mpsc::Sender<GatewayCommand>,
     requests: &mpsc::Sender<Request>,
 ) {
-    if !matches!(timeout(LIMIT, connection.answer(Verdict::Accepted)).await, Ok(Ok(()))) {
-        return;
-    }
-    let (mut receiver, mut sender): (In, Out) = connection.control();
-    let Ok(Ok(Some((request, _)))) = timeout(LIMIT, receiver.next()).await else { return };
+    let Operator { request, mut receiver, mut sender } = operator;
     match request {
         OperatorToSupervisor::Status => {
             let report = status::report(context).await;

@@ -11,8 +11,8 @@ use slog::{debug, error, info, warn};
 use tokio::sync::oneshot;
 
 use crate::{
+    config_file::Reading,
     config_problems,
-    config_watch::Fingerprint,
     context::Directory,
     gateway::GatewayCommand,
     outcome::{self, Touched},
@@ -24,6 +24,8 @@ use crate::{
 
 /// Outcomes of reloads that are waited for at once; who asks faster is answered without one.
 const MAX_OUTCOMES: usize = 16;
+/// Causes of readings that wait; who comes then is told to come back.
+const MAX_CAUSES: usize = 16;
 
 /// Why the file is read again.
 #[derive(Debug)]
@@ -59,25 +61,48 @@ impl Cause {
 }
 
 impl Supervisor {
-    /// After news of the watch, which often are none.
-    pub(super) async fn reload_if_changed(&mut self) {
-        if Fingerprint::of(&self.config_path) == self.fingerprint {
-            debug!(self.context.log, "configuration touched, not changed");
+    /// Has the file read beside this task; [`Supervisor::take`] goes on with what it says. Causes that come meanwhile have a reading of
+    /// their own each: the file may have changed since the one before began.
+    pub(super) fn read(&mut self, cause: Cause) {
+        let is_news = matches!(cause, Cause::FileChanged);
+        if !is_news {
+            self.service_manager.reloading();
+        }
+        // One that has not begun will see it.
+        if is_news && self.causes.iter().skip(1).any(|cause| matches!(cause, Cause::FileChanged)) {
             return;
         }
-        self.reload(Cause::FileChanged).await;
+        if self.causes.len() >= MAX_CAUSES {
+            return cause.answer(Err("the configuration is being read for others; try again".to_owned()));
+        }
+        self.causes.push_back(cause);
+        self.read_next();
     }
 
-    /// Reads the file and puts it in force. What comes of it is logged, and told to whoever waits for it.
-    pub(super) async fn reload(&mut self, cause: Cause) {
-        self.service_manager.reloading();
-        self.read_again(cause).await;
-        self.service_manager.reloaded();
+    fn read_next(&mut self) {
+        if self.readings.is_empty() && !self.causes.is_empty() {
+            self.readings.spawn(self.file.clone().read());
+        }
     }
 
-    async fn read_again(&mut self, cause: Cause) {
-        self.fingerprint = Fingerprint::of(&self.config_path);
-        let (new, mistakes) = match self.read_config() {
+    /// Puts in force what the file says. What comes of it is logged, and told to whoever waits for it.
+    pub(super) async fn take(&mut self, reading: Reading) {
+        if let Some(cause) = self.causes.pop_front() {
+            // News of the watch often are none.
+            if matches!(cause, Cause::FileChanged) && reading.fingerprint == self.fingerprint {
+                debug!(self.context.log, "configuration touched, not changed");
+            } else {
+                self.service_manager.reloading();
+                self.put_in_force(reading, cause).await;
+                self.service_manager.reloaded();
+            }
+        }
+        self.read_next();
+    }
+
+    async fn put_in_force(&mut self, reading: Reading, cause: Cause) {
+        self.fingerprint = reading.fingerprint;
+        let (new, mistakes) = match self.with_our_address(reading.config) {
             Ok(mut new) => {
                 let mistakes = config_problems::keep_earlier(&mut new, &self.config);
                 (new, mistakes.join("\n"))
@@ -153,13 +178,11 @@ impl Supervisor {
         format!("the configuration was not changed:\n{problems}")
     }
 
-    fn read_config(&self) -> Result<Config, Vec<String>> {
-        let mut new = load(&self.config_path)?;
+    fn with_our_address(&self, read: Result<Config, Vec<String>>) -> Result<Config, Vec<String>> {
+        let mut new = read?;
         let (host, port) = self.address;
         new.override_listen(host, port).map_err(|error| vec![error.to_string()])?;
-        let too_long = new.servers.iter().filter_map(|server| self.context.paths.check(&server.name).err());
-        let too_long: Vec<String> = too_long.map(|error| error.to_string()).collect();
-        if too_long.is_empty() { Ok(new) } else { Err(too_long) }
+        Ok(new)
     }
 
     /// Returns the servers that have something to start or stop now. `again`: also those whose last change did not work.
@@ -212,12 +235,6 @@ impl Supervisor {
         self.config = new;
         touched
     }
-}
-
-/// Reads the file; every problem is one line.
-pub(crate) fn load(path: &std::path::Path) -> Result<Config, Vec<String>> {
-    Config::load(path, &|name| std::env::var(name).ok())
-        .map_err(|error| with_source(&error).lines().map(str::to_owned).collect())
 }
 
 fn with_source(error: &dyn std::error::Error) -> String {

@@ -1,4 +1,4 @@
-//! The directory for sockets, and the lock that keeps a second supervisor out of it.
+//! The directory for the control socket, and the lock that keeps a second supervisor out of it.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mcproxy_ipc::{Generation, ServerName, processes, supervisor_socket};
+use mcproxy_ipc::{processes, supervisor_socket};
 use rustix::fs::{FlockOperation, OFlags, flock};
 
 /// Longest path of a local socket, in bytes (unix(7)).
@@ -28,7 +28,7 @@ pub(crate) enum RuntimeDirError {
     /// Somebody else could have put things there.
     #[error("{} {problem}; use {flag} to choose another directory", path.display())]
     Untrusted { path: PathBuf, problem: String, flag: &'static str },
-    /// A socket's path would not fit.
+    /// The socket's path would not fit.
     #[error("{} is too long for a socket (at most {MAX_SOCKET_PATH} bytes); use a shorter --runtime-dir", path.display())]
     TooLong { path: PathBuf },
     /// The operating system said no.
@@ -60,44 +60,24 @@ impl Paths {
         supervisor_socket(&self.dir)
     }
 
-    /// Where the worker of one incarnation listens for the gateway.
-    pub(crate) fn worker(&self, server: &ServerName, generation: Generation) -> PathBuf {
-        self.workers().join(format!("{server}.{generation}.sock"))
-    }
-
     /// A name that no other supervisor has while this one holds its lock.
     pub(crate) fn identity(&self) -> io::Result<String> {
         let lock = fs::metadata(self.dir.join(LOCK))?;
         Ok(format!("mcproxy-{:x}-{:x}", lock.dev(), lock.ino()))
     }
-
-    fn workers(&self) -> PathBuf {
-        self.dir.join("workers")
-    }
-
-    /// Whether the sockets of this server have paths that fit.
-    pub(crate) fn check(&self, server: &ServerName) -> Result<(), RuntimeDirError> {
-        // Ten digits of generations are one a second for 300 years.
-        let path = self.worker(server, Generation(9_999_999_999));
-        if path.as_os_str().len() > MAX_SOCKET_PATH { Err(RuntimeDirError::TooLong { path }) } else { Ok(()) }
-    }
 }
 
 impl RuntimeDir {
-    /// Creates the directory if needed, checks that it is ours alone, takes the lock and removes stale worker sockets.
+    /// Creates the directory if needed, checks that it is ours alone, and takes the lock.
     pub(crate) fn open(dir: &Path) -> Result<Self, RuntimeDirError> {
         let dir = std::path::absolute(dir).map_err(io_error("find", dir))?;
         let paths = Paths { dir };
+        let socket = paths.supervisor();
+        if socket.as_os_str().len() > MAX_SOCKET_PATH {
+            return Err(RuntimeDirError::TooLong { path: socket });
+        }
         own_directory(&paths.dir, true, FLAG)?;
         let lock = lock(&paths.dir)?;
-        // Under the lock nobody else uses what is in here.
-        own_directory(&paths.workers(), false, FLAG)?;
-        let workers = paths.workers();
-        for entry in fs::read_dir(&workers).map_err(io_error("read", &workers))?.flatten() {
-            if entry.path().extension().is_some_and(|extension| extension == "sock") {
-                let _ = fs::remove_file(entry.path());
-            }
-        }
         Ok(Self { paths, _lock: lock })
     }
 
@@ -223,16 +203,10 @@ mod tests {
     }
 
     #[test]
-    fn stale_worker_sockets_are_removed_and_long_paths_are_noticed() {
+    fn a_path_that_is_too_long_for_a_socket_is_noticed_before_anything_is_made() {
         let dir = tempfile::tempdir().expect("a temp dir");
-        drop(RuntimeDir::open(dir.path()).expect("free"));
-        let stale = dir.path().join("workers/time.3.sock");
-        fs::write(&stale, "").expect("written");
-        let runtime = RuntimeDir::open(dir.path()).expect("free again");
-        assert!(!stale.exists());
-        let name = ServerName::try_from("time").expect("valid");
-        assert!(runtime.paths().check(&name).is_ok());
-        let long = Paths { dir: PathBuf::from(format!("/{}", "x".repeat(90))) };
-        assert!(long.check(&name).is_err());
+        let long = dir.path().join("x".repeat(MAX_SOCKET_PATH));
+        let error = RuntimeDir::open(&long).expect_err("too long").to_string();
+        assert!(error.contains("too long") && !long.exists(), "{error}");
     }
 }

@@ -274,7 +274,6 @@ mod tests {
                     server: name,
                     state,
                     generation,
-                    socket: Some("s".repeat(107).into()),
                     settled: true,
                     last_error: fitting(last_error, count),
                     timeouts: CallTimeouts { idle: Duration::MAX, total: Duration::MAX, input: Duration::MAX },

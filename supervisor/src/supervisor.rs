@@ -1,8 +1,8 @@
 //! The whole: starts the tasks, applies configurations, drains.
 
 use std::{
+    collections::VecDeque,
     net::TcpListener,
-    path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -24,8 +24,9 @@ use crate::{
     cgroups::Cgroups,
     child::Programs,
     children::Children,
+    config_file::{ConfigFile, Fingerprint, Reading},
     config_problems,
-    config_watch::{ConfigWatch, Fingerprint},
+    config_watch::ConfigWatch,
     context::{self, Context, Directory, Overview},
     control::{self, Request},
     departed::Departed,
@@ -59,7 +60,7 @@ pub(crate) struct Prepared {
     /// The level of the command line, which wins over the file's.
     pub(crate) fixed_level: Option<LogLevel>,
     pub(crate) config: Config,
-    pub(crate) config_path: PathBuf,
+    pub(crate) file: ConfigFile,
     pub(crate) fingerprint: Fingerprint,
     /// Host and port of the command line, which win over the file's.
     pub(crate) address: (Option<std::net::IpAddr>, Option<u16>),
@@ -82,7 +83,10 @@ pub(crate) enum End {
 pub(crate) struct Supervisor {
     pub(super) context: Context,
     pub(super) config: Config,
-    pub(super) config_path: PathBuf,
+    pub(super) file: ConfigFile,
+    /// Why it is to be read again, in the order in which that is done, and the reading of the first.
+    pub(super) causes: VecDeque<Cause>,
+    pub(super) readings: JoinSet<Reading>,
     pub(super) fingerprint: Fingerprint,
     pub(super) address: (Option<std::net::IpAddr>, Option<u16>),
     pub(super) fixed_level: Option<LogLevel>,
@@ -166,7 +170,7 @@ impl Supervisor {
             dropped,
             fixed_level,
             config,
-            config_path,
+            file,
             fingerprint,
             address,
             runtime,
@@ -186,7 +190,7 @@ impl Supervisor {
         let (directory, directory_seen) = watch::channel(Directory::from([]));
         let (gateway_state, gateway_seen) = watch::channel(GatewaySnapshot::default());
         let (overview, overview_seen) = watch::channel(Overview {
-            config_path: std::path::absolute(&config_path)?.display().to_string(),
+            config_path: std::path::absolute(file.path())?.display().to_string(),
             config_error: None,
             config_warnings: config_problems::told(&config.problems),
             listen: listen.to_string(),
@@ -213,7 +217,7 @@ impl Supervisor {
                 "left" => leftovers.left);
         }
         let enabled = config.servers.iter().filter(|server| server.enabled).count();
-        info!(log, "listening"; "url" => format!("http://{listen}/mcp"), "config" => %config_path.display(),
+        info!(log, "listening"; "url" => format!("http://{listen}/mcp"), "config" => %file.path().display(),
             "servers" => config.servers.len(), "enabled" => enabled, "pid" => std::process::id());
         config_problems::log(&config.problems, &log);
         if let Some(state) = &state {
@@ -226,7 +230,7 @@ impl Supervisor {
             .map(|server| server::spawn(server.clone(), Before::default(), &context, &mut servers));
         directory.send_replace(handles.collect());
         if quiet.is_some() {
-            let (servers, config) = (context.servers(), config_path.display().to_string());
+            let (servers, config) = (context.servers(), file.path().display().to_string());
             control_task.spawn(foreground::show(log.clone(), servers, listen.to_string(), config));
         }
         let mut gateway_task = JoinSet::new();
@@ -238,14 +242,16 @@ impl Supervisor {
         let gateway = Gateway::spawn(context.clone(), listener, settings, seal, gateway_state, &mut gateway_task);
         let (asked, requests) = mpsc::channel(8);
         control_task.spawn(control::serve(control, context.clone(), gateway.clone(), asked));
-        let (watch, error) = ConfigWatch::new(&config_path);
+        let (watch, error) = ConfigWatch::new(file.path());
         if let Some(error) = error {
             warn!(log, "configuration is not watched, only looked at every few seconds"; "error" => %error);
         }
         Ok(Self {
             context,
             config,
-            config_path,
+            file,
+            causes: VecDeque::new(),
+            readings: JoinSet::new(),
             fingerprint,
             address,
             fixed_level,
@@ -283,15 +289,11 @@ impl Supervisor {
                         info!(self.context.log, "draining"; "reason" => "the terminal was closed");
                         return self.drain().await;
                     }
-                    SignalNews::Reload => {
-                        self.reload(Cause::Hangup).await;
-                    }
+                    SignalNews::Reload => self.read(Cause::Hangup),
                     SignalNews::Child => orphans::reap(&self.context.children),
                 },
                 request = self.requests.recv() => match request {
-                    Some(Request::Reload(reply)) => {
-                        self.reload(Cause::Operator(reply)).await;
-                    }
+                    Some(Request::Reload(reply)) => self.read(Cause::Operator(reply)),
                     Some(Request::Stop) | None => {
                         info!(self.context.log, "draining"; "reason" => "requested by an operator");
                         return self.drain().await;
@@ -301,7 +303,9 @@ impl Supervisor {
                     self.service_manager.look(&self.context, Instant::now());
                 }
                 Ok(()) = gateway.changed() => self.service_manager.hurry(Instant::now()),
-                () = self.watch.changed() => self.reload_if_changed().await,
+                () = self.watch.changed() => self.read(Cause::FileChanged),
+                // A panic ends the process before it is seen here.
+                Some(Ok(reading)) = self.readings.join_next() => self.take(reading).await,
                 Some(_) = self.outcomes.join_next() => {}
                 Some(_) = self.servers.join_next() => self.departed.look(),
             }

@@ -3,14 +3,14 @@
 
 use std::{
     fs,
-    os::unix::fs::PermissionsExt,
+    os::unix::{fs::PermissionsExt, net::UnixStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
 use mcproxy_ipc::{
-    Receiver, Role, Sender, ServerState, ServerStatus, StatusReport, connect,
+    Receiver, Sender, ServerState, ServerStatus, StatusReport, connect,
     control::{OperatorToSupervisor, SupervisorToOperator},
     introduce, supervisor_socket,
 };
@@ -61,7 +61,7 @@ impl Installation {
 
     async fn ask(&self, request: &OperatorToSupervisor) -> Option<SupervisorToOperator> {
         let mut connection = connect(&supervisor_socket(&self.path("run"))).await.ok()?;
-        introduce(&mut connection, Role::Operator).await.ok()?;
+        introduce(&mut connection).await.ok()?;
         let (mut receiver, mut sender): (Receiver<SupervisorToOperator>, Sender<OperatorToSupervisor>) =
             connection.control();
         sender.send(request).await.ok()?;
@@ -196,15 +196,65 @@ async fn a_worker_sees_none_of_the_supervisors_secrets() {
 }
 
 #[tokio::test]
-async fn nobody_who_is_not_the_spawned_worker_is_taken_for_it() {
+async fn there_is_no_path_at_which_a_worker_could_be_impersonated() {
     let mut installation = Installation::start("exec sleep 1000");
-    let server = installation.eventually(|server| server.worker_pid.is_some()).await;
-    let mut connection = connect(&supervisor_socket(&installation.path("run"))).await.expect("listens");
-    let role = Role::Worker { server: server.name.clone(), generation: server.generation };
-    let error = introduce(&mut connection, role).await.expect_err("refused").to_string();
-    assert!(error.contains("not the process"), "{error}");
+    installation.eventually(|server| server.worker_pid.is_some()).await;
+    let mut found: Vec<String> = fs::read_dir(installation.path("run"))
+        .expect("there")
+        .map(|entry| entry.expect("readable").file_name().to_string_lossy().into_owned())
+        .collect();
+    found.sort();
+    assert_eq!(found, ["supervisor.lock", "supervisor.sock"]);
     let unknown = OperatorToSupervisor::Restart("onee".parse().expect("valid"));
     let Some(SupervisorToOperator::Failed(text)) = installation.ask(&unknown).await else { panic!("no answer") };
     assert!(text.contains("did you mean `one`?"), "{text}");
+    assert_eq!(installation.stop().await, Some(0));
+}
+
+#[tokio::test]
+async fn what_a_server_started_is_refused_at_the_control_socket_even_when_it_hides() {
+    // A worker that only listens to its children: it calls the socket from below itself and from a session of its own.
+    let body = "python3 - \"$7\" <<'EOF'\n\
+                import os, socket, sys, time\n\
+                if os.fork() == 0:\n \
+                 os.setsid()\n \
+                 if os.fork() == 0:\n  \
+                  time.sleep(0.2)\n  \
+                  k = socket.socket(socket.AF_UNIX); k.connect(sys.argv[1]); k.settimeout(10)\n  \
+                  text = b''\n  \
+                  try:\n   \
+                   while True:\n    \
+                    part = k.recv(4096)\n    \
+                    if not part: break\n    \
+                    text += part\n  \
+                  except OSError: pass\n  \
+                  open('said.new', 'wb').write(text); os.rename('said.new', 'said')\n \
+                 os._exit(0)\n\
+                time.sleep(1000)\n\
+                EOF";
+    let mut installation = Installation::start(body);
+    let started = Instant::now();
+    while !installation.path("said").exists() {
+        assert!(started.elapsed() < LIMIT, "never refused");
+        sleep(Duration::from_millis(20)).await;
+    }
+    let said = fs::read(installation.path("said")).expect("readable");
+    let said = String::from_utf8_lossy(&said);
+    assert!(said.contains("is for operators"), "{said:?}");
+    assert_eq!(installation.stop().await, Some(0));
+}
+
+#[tokio::test]
+async fn a_crowd_of_silent_callers_does_not_keep_an_operator_out() {
+    let mut installation = Installation::start("exec sleep 1000");
+    installation.eventually(|server| server.worker_pid.is_some()).await;
+    let socket = supervisor_socket(&installation.path("run"));
+    let crowd: Vec<_> = (0..200).map(|_| UnixStream::connect(&socket).expect("it listens")).collect();
+    for _ in 0..20 {
+        let asked = installation.ask(&OperatorToSupervisor::Status);
+        let answer = tokio::time::timeout(Duration::from_secs(2), asked).await.expect("in time");
+        assert!(matches!(answer, Some(SupervisorToOperator::Status(_))), "{answer:?}");
+    }
+    drop(crowd);
     assert_eq!(installation.stop().await, Some(0));
 }

@@ -1,14 +1,8 @@
 //! The command line: three ways to be started.
 
-use std::{
-    ffi::{OsStr, OsString},
-    path::PathBuf,
-};
+use std::{ffi::OsString, path::PathBuf};
 
 use clap::Parser;
-use mcproxy_ipc::{Generation, ServerName};
-
-use crate::supervised::Supervised;
 
 /// How a supervised worker is told apart.
 const SUPERVISED_FLAG: &str = "--supervised";
@@ -58,42 +52,20 @@ Exit codes: 0 fine · 1 the call failed · 64 wrong arguments · 69 the server d
 pub(crate) enum Invocation {
     /// To become a server: what follows the flag.
     Launcher(Vec<OsString>),
-    /// By a supervisor. Read without clap, whose tables would cost every worker memory.
-    Supervised(Supervised),
+    /// By a supervisor, which says everything over the connection that is standard input; what follows the flag is for `ps`.
+    /// Read without clap, whose tables would cost every worker memory.
+    Supervised,
     /// By a person.
     ByHand(ByHand),
 }
 
-/// Why there is no invocation.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum UsageError {
-    /// For a person; help and version come this way, too.
-    #[error(transparent)]
-    Clap(#[from] clap::Error),
-    /// For whoever writes a supervisor.
-    #[error("--supervised needs --server NAME --generation N --socket PATH")]
-    Supervised,
-}
-
 /// Reads the command line, the program's name included.
-pub(crate) fn parse(args: Vec<OsString>) -> Result<Invocation, UsageError> {
+pub(crate) fn parse(args: Vec<OsString>) -> Result<Invocation, clap::Error> {
     match args.get(1).and_then(|first| first.to_str()) {
         Some(crate::launch::LAUNCH_FLAG) => Ok(Invocation::Launcher(args.into_iter().skip(2).collect())),
-        Some(SUPERVISED_FLAG) => supervised(&args).map(Invocation::Supervised).ok_or(UsageError::Supervised),
+        Some(SUPERVISED_FLAG) => Ok(Invocation::Supervised),
         _ => Ok(Invocation::ByHand(ByHand::try_parse_from(args)?)),
     }
-}
-
-fn supervised(args: &[OsString]) -> Option<Supervised> {
-    let value = |flag: &str| -> Option<&OsStr> {
-        let at = args.iter().position(|arg| arg == flag)?;
-        args.get(at + 1).map(OsString::as_os_str)
-    };
-    Some(Supervised {
-        server: ServerName::try_from(value("--server")?.to_str()?).ok()?,
-        generation: Generation(value("--generation")?.to_str()?.parse().ok()?),
-        socket: value("--socket")?.into(),
-    })
 }
 
 #[cfg(test)]
@@ -102,7 +74,7 @@ mod tests {
 
     use super::*;
 
-    fn parse_line(line: &str) -> Result<Invocation, UsageError> {
+    fn parse_line(line: &str) -> Result<Invocation, clap::Error> {
         parse(line.split(' ').map(OsString::from).collect())
     }
 
@@ -110,13 +82,11 @@ mod tests {
     fn the_three_invocations_are_told_apart() {
         ByHand::command().debug_assert();
         let line = "mcproxy-worker --supervised --server time --generation 7 --socket /run/s";
-        let Ok(Invocation::Supervised(identity)) = parse_line(line) else { panic!("not supervised") };
-        assert_eq!(identity.generation, Generation(7));
+        assert!(matches!(parse_line(line), Ok(Invocation::Supervised)));
         assert!(
             matches!(parse_line("mcproxy-worker --launch 1 cat --server"), Ok(Invocation::Launcher(args)) if args.len() == 3)
         );
         assert!(matches!(parse_line("mcproxy-worker --server time --trace"), Ok(Invocation::ByHand(_))));
-        assert!(matches!(parse_line("mcproxy-worker --supervised --server time"), Err(UsageError::Supervised)));
-        assert!(matches!(parse_line("mcproxy-worker --server a --list --call b"), Err(UsageError::Clap(_))));
+        assert!(parse_line("mcproxy-worker --server a --list --call b").is_err());
     }
 }

@@ -10,17 +10,13 @@ use std::{
 
 use bytes::Bytes;
 use mcproxy_ipc::{
-    Connection, FrameError, Listener, Receiver, Role, Sender, Verdict,
+    DataEnd, FrameError, Receiver, Sender,
     data::{GatewayToWorker, WorkerToGateway},
-    receive_hello,
 };
-use slog::{Logger, warn};
 use tokio::{
     sync::{OwnedSemaphorePermit, mpsc},
-    time::{sleep, timeout},
+    time::timeout,
 };
-
-use crate::incarnation::Order;
 
 /// Messages on their way within this process.
 const QUEUE: usize = 64;
@@ -53,9 +49,9 @@ pub(crate) struct LocalEnd {
 }
 
 impl Link {
-    /// Over a connection that has been let in.
-    async fn accept(connection: Connection) -> io::Result<Self> {
-        let (receiver, sender) = connection.accept_data().await?;
+    /// Over pipes that the supervisor handed over.
+    pub(crate) fn open(end: DataEnd) -> io::Result<Self> {
+        let (receiver, sender) = end.open()?;
         Ok(Self { incoming: Incoming::Pipe(receiver), outgoing: Outgoing::Pipe(sender) })
     }
 
@@ -168,46 +164,5 @@ impl Outgoing {
         };
         // A gateway that does not read its last messages has to do without.
         let _ = timeout(FLUSH, all).await;
-    }
-}
-
-/// Lets gateways in, one at a time, for as long as the worker lives. The latest is the one that counts.
-pub(crate) async fn doorman(listener: Listener, orders: mpsc::Sender<Order>, log: Logger) {
-    loop {
-        let admitted = match listener.accept().await {
-            Ok(connection) => admit(connection).await,
-            Err(error) => {
-                warn!(log, "cannot accept the gateway"; "error" => %error);
-                sleep(Duration::from_millis(100)).await; // no descriptors left, say: not a reason to spin
-                continue;
-            }
-        };
-        match admitted {
-            Ok(link) => {
-                if orders.send(Order::Serve(Box::new(link))).await.is_err() {
-                    return;
-                }
-            }
-            Err(why) => warn!(log, "caller on the data socket was turned away"; "reason" => why),
-        }
-    }
-}
-
-async fn admit(mut connection: Connection) -> Result<Link, String> {
-    let ours = rustix::process::geteuid().as_raw();
-    if connection.peer().uid != Some(ours) {
-        return Err("it belongs to another user".to_owned());
-    }
-    let hello = receive_hello(&mut connection).await.map_err(|error| error.to_string())?;
-    let verdict = match hello.role {
-        Role::Caller => Verdict::Accepted,
-        Role::Worker { .. } | Role::Gateway | Role::Acceptor | Role::Operator => {
-            Verdict::Refused("only the gateway calls here".into())
-        }
-    };
-    connection.answer(verdict.clone()).await.map_err(|error| error.to_string())?;
-    match verdict {
-        Verdict::Accepted => Link::accept(connection).await.map_err(|error| error.to_string()),
-        Verdict::Refused(why) => Err(why),
     }
 }

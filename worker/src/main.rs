@@ -22,6 +22,8 @@ mod keep;
 mod launch;
 mod lines;
 mod link;
+mod mask;
+mod secrets;
 mod session;
 mod stderr;
 mod stop;
@@ -32,7 +34,7 @@ mod watched;
 
 use std::{io::Write, process::ExitCode};
 
-use crate::args::{Invocation, UsageError};
+use crate::args::Invocation;
 
 /// sysexits.h: `EX_USAGE`.
 const USAGE: u8 = 64;
@@ -42,16 +44,12 @@ const SOFTWARE: u8 = 70;
 fn main() -> ExitCode {
     match args::parse(std::env::args_os().collect()) {
         Ok(Invocation::Launcher(args)) => launch::launcher(args.into_iter()),
-        Ok(Invocation::Supervised(identity)) => finish(block_on(supervised::run(identity)).map(|()| ExitCode::SUCCESS)),
+        Ok(Invocation::Supervised) => finish(block_on(supervised::run()).map(|()| ExitCode::SUCCESS)),
         Ok(Invocation::ByHand(wish)) => finish(block_on(by_hand::run(wish))),
-        Err(UsageError::Clap(error)) => {
+        Err(error) => {
             // Nobody is left to tell when the terminal is gone.
             let _ = error.print();
             if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS }
-        }
-        Err(error @ UsageError::Supervised) => {
-            complain(&error.to_string());
-            ExitCode::from(USAGE)
         }
     }
 }

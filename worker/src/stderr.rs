@@ -8,7 +8,10 @@ use std::{
 use mcproxy_ipc::LogRecord;
 use tokio::sync::mpsc;
 
-use crate::lines::{Line, Splitter, printable};
+use crate::{
+    lines::{Line, Splitter, printable},
+    mask::{Mask, Veil},
+};
 
 /// How much of the end is kept for error messages.
 pub(crate) const TAIL: usize = 32 * 1024;
@@ -45,6 +48,8 @@ pub(crate) fn to_log(records: mpsc::Sender<LogRecord>, instance: Option<u32>) ->
 
 /// Keeps and forwards what a server writes to stderr.
 pub(crate) struct Stderr {
+    /// Nothing behind it has seen a secret: neither lines nor the tail, however they are cut.
+    veil: Veil,
     splitter: Splitter,
     tail: VecDeque<u8>,
     /// The last of what was written while the server was asked what it speaks, and how many lines of it there were.
@@ -62,8 +67,9 @@ pub(crate) struct Stderr {
 }
 
 impl Stderr {
-    pub(crate) fn new(lines: u32, sink: Sink, now: Instant) -> Self {
+    pub(crate) fn new(lines: u32, mask: Mask, sink: Sink, now: Instant) -> Self {
         Self {
+            veil: Veil::new(mask),
             splitter: Splitter::new(MAX_LINE, KEEP),
             tail: VecDeque::new(),
             apart: (VecDeque::new(), 0),
@@ -81,7 +87,8 @@ impl Stderr {
     /// Takes in what was read.
     pub(crate) fn take(&mut self, bytes: &[u8], now: Instant) {
         self.count(bytes, now);
-        self.take_counted(bytes, now);
+        let shown = self.veil.pass(bytes);
+        self.take_counted(&shown, now);
     }
 
     fn count(&mut self, bytes: &[u8], now: Instant) {
@@ -112,6 +119,10 @@ impl Stderr {
     /// Takes in what the server wrote while it was asked what it speaks.
     pub(crate) fn take_apart(&mut self, bytes: &[u8], now: Instant) {
         self.count(bytes, now);
+        let bytes = &*self.veil.pass(bytes);
+        if bytes.is_empty() {
+            return;
+        }
         if self.apart.0.is_empty() {
             self.apart_since = now;
         }
@@ -152,6 +163,14 @@ impl Stderr {
 
     /// The stream is over.
     pub(crate) fn finish(&mut self) {
+        let rest = self.veil.finish();
+        if !rest.is_empty() {
+            self.keep(&rest);
+            self.splitter.push(&rest);
+            while let Some(line) = self.splitter.next() {
+                self.log(line);
+            }
+        }
         if let Some(line) = self.splitter.finish() {
             self.log(line);
         }
@@ -217,7 +236,15 @@ mod tests {
     fn stderr(now: Instant) -> (Stderr, Seen) {
         let seen = Seen::default();
         let sink = Rc::clone(&seen);
-        (Stderr::new(200, Box::new(move |line, dropped| sink.borrow_mut().push((line, dropped))), now), seen)
+        (
+            Stderr::new(
+                200,
+                Mask::default(),
+                Box::new(move |line, dropped| sink.borrow_mut().push((line, dropped))),
+                now,
+            ),
+            seen,
+        )
     }
 
     #[test]
@@ -230,6 +257,30 @@ mod tests {
         assert_eq!(seen.borrow().len(), 200);
         stderr.take(b"later\n", now + Duration::from_secs(1));
         assert_eq!(seen.borrow().last(), Some(&("later".to_owned(), 9_800)));
+    }
+
+    #[test]
+    fn a_secret_is_in_no_line_and_not_in_the_tail_however_it_arrives() {
+        let now = Instant::now();
+        let secret = "sup3rs3cr3tvalue";
+        // Before it, so much that the line is cut in the middle of it, and so much that the tail begins there.
+        for before in [0, KEEP - 5, MAX_LINE - 5, TAIL - 5, 2 * TAIL] {
+            let text = format!("{}{secret} and more\n", "x".repeat(before));
+            for cut in [1, 5, 4096] {
+                let seen = Seen::default();
+                let sink = Rc::clone(&seen);
+                let sink = Box::new(move |line, dropped| sink.borrow_mut().push((line, dropped)));
+                let mut stderr = Stderr::new(200, Mask::new([secret.to_owned()]), sink, now);
+                text.as_bytes().chunks(cut).for_each(|part| stderr.take(part, now));
+                stderr.take_apart(secret.as_bytes(), now);
+                stderr.give_back(now);
+                stderr.finish();
+                let shown = seen.borrow().iter().map(|(line, _)| line.as_str()).collect::<String>();
+                for shown in [shown, stderr.tail(usize::MAX), stderr.tail(14)] {
+                    assert!(!shown.contains("r3t") && !shown.contains("sup3"), "{before} {cut}: {shown}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -1,12 +1,12 @@
-//! A worker under its supervisor: says who it is, is told what to run, reports, and obeys.
+//! A worker under its supervisor: says hello on the connection that it inherited, is told what to run, reports, and obeys.
 
-use std::{path::PathBuf, rc::Rc, time::Duration};
+use std::{rc::Rc, time::Duration};
 
 use anyhow::{Context, bail};
 use mcproxy_ipc::{
-    Ended, Generation, Instances, LogRecord, Receiver, Role, Sender, ServerName, WorkerSpec, connect,
+    DataEnd, DescriptorHalf, Ended, Inherited, Instances, LogRecord, Receiver, Sender, WorkerSpec,
     control::{SupervisorToWorker, WorkerToSupervisor},
-    introduce,
+    keep_memory_private,
     log::ControlDrain,
 };
 use slog::{Drain, Logger, o, warn};
@@ -19,7 +19,9 @@ use tokio::{
 use crate::{
     incarnation::{self, Order, Ports},
     instances::{self, HostPorts},
-    stderr,
+    link::Link,
+    mask::Mask,
+    secrets, stderr,
     tree::Tree,
 };
 
@@ -30,20 +32,14 @@ const REPORT_QUEUE: usize = 64;
 /// How long the first order may take, and the last report.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// What the supervisor puts on the command line.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Supervised {
-    pub(crate) server: ServerName,
-    pub(crate) generation: Generation,
-    pub(crate) socket: PathBuf,
-}
+/// What the supervisor says, with descriptors among it.
+type Orders = Receiver<SupervisorToWorker, DescriptorHalf>;
 
 /// The whole life of such a worker.
-pub(crate) async fn run(identity: Supervised) -> anyhow::Result<()> {
-    let mut connection = connect(&identity.socket).await.context("cannot reach the supervisor")?;
-    let role = Role::Worker { server: identity.server.clone(), generation: identity.generation };
-    introduce(&mut connection, role).await.context("the supervisor did not let this worker in")?;
-    let (mut orders, sender) = connection.control();
+pub(crate) async fn run() -> anyhow::Result<()> {
+    let connection = Inherited::from_stdin().context("started with --supervised, but not by a supervisor")?;
+    keep_memory_private().context("cannot keep other processes out of this one's memory")?;
+    let (mut orders, sender) = connection.introduce().await.context("cannot reach the supervisor")?;
     let spec = match timeout(PATIENCE, orders.next()).await.context("the supervisor says nothing")?? {
         Some((SupervisorToWorker::Run(spec), _)) => *spec,
         Some(_) => bail!("the supervisor's first message is not what to run"),
@@ -52,16 +48,12 @@ pub(crate) async fn run(identity: Supervised) -> anyhow::Result<()> {
     serve(spec, orders, sender).await
 }
 
-async fn serve(
-    spec: WorkerSpec,
-    supervisor: Receiver<SupervisorToWorker>,
-    sender: Sender<WorkerToSupervisor>,
-) -> anyhow::Result<()> {
+async fn serve(spec: WorkerSpec, supervisor: Orders, sender: Sender<WorkerToSupervisor>) -> anyhow::Result<()> {
     let (reports, report_queue) = mpsc::channel(REPORT_QUEUE);
     let (records, log_queue) = mpsc::channel(LOG_QUEUE);
     // No `server` or `generation` here: the supervisor knows whose records these are and adds them.
     let log = Logger::root(ControlDrain::new(records.clone()).fuse(), o!());
-    let writer = tokio::spawn(write(sender, report_queue, log_queue));
+    let writer = tokio::spawn(write(sender, report_queue, log_queue, secrets::mask(&spec.launch)));
     let (order, run_orders) = mpsc::channel(4);
     let tree = Tree::take_root().context("cannot become the reaper of the server's processes")?;
     let terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
@@ -101,7 +93,7 @@ async fn serve(
 
 /// Answers the supervisor's pings and passes its orders on, for as long as the run lasts.
 async fn obey(
-    mut supervisor: Receiver<SupervisorToWorker>,
+    mut supervisor: Orders,
     [mut terminate, mut hangup]: [Signal; 2],
     order: mpsc::Sender<Order>,
     reports: mpsc::Sender<WorkerToSupervisor>,
@@ -118,6 +110,14 @@ async fn obey(
                 }
                 Ok(Some((SupervisorToWorker::Stop, _))) => Some(Order::Stop),
                 Ok(Some((SupervisorToWorker::Drain { grace }, _))) => Some(Order::Drain(grace)),
+                Ok(Some((SupervisorToWorker::Serve, _))) => match link(&mut supervisor) {
+                    Ok(link) => Some(Order::Serve(Box::new(link))),
+                    Err(error) => {
+                        // The other end is closed with it, and the gateway asks for another.
+                        warn!(log, "the connection to the gateway did not arrive"; "error" => %error);
+                        None
+                    }
+                },
                 Ok(Some((SupervisorToWorker::Run(_), _))) => {
                     warn!(log, "the supervisor asked this worker to run a second server; ignored");
                     None
@@ -138,16 +138,32 @@ async fn obey(
     }
 }
 
+/// The gateway's calls, which the message before it announced.
+fn link(supervisor: &mut Orders) -> std::io::Result<Link> {
+    Link::open(DataEnd::from_descriptors(supervisor.descriptors()?))
+}
+
 async fn say_last_word(reports: &mpsc::Sender<WorkerToSupervisor>, ended: Ended) {
     // The same.
     let _ = timeout(PATIENCE, reports.send(WorkerToSupervisor::Ended(ended))).await;
 }
 
-/// Writes reports and log records until the last report, which comes after all records.
+/// What the server said is in records in other ways as well: lines on stdout that are none of its protocol, say.
+fn masked(record: LogRecord, mask: &Mask) -> LogRecord {
+    if mask.is_empty() {
+        return record;
+    }
+    let apply = |text: String| mask.apply(&text).into_owned();
+    let fields = record.fields.into_iter().map(|(key, value)| (key, apply(value))).collect();
+    LogRecord { message: apply(record.message), fields, ..record }
+}
+
+/// Writes reports and log records, without secrets, until the last report, which comes after all records.
 async fn write(
     mut sender: Sender<WorkerToSupervisor>,
     mut reports: mpsc::Receiver<WorkerToSupervisor>,
     mut records: mpsc::Receiver<LogRecord>,
+    mask: Mask,
 ) {
     loop {
         let message = tokio::select! {
@@ -156,12 +172,19 @@ async fn write(
                 Some(report) => report,
                 None => return,
             },
-            Some(record) = records.recv() => WorkerToSupervisor::Log(record),
+            Some(record) = records.recv() => WorkerToSupervisor::Log(masked(record, &mask)),
+        };
+        let message = match message {
+            WorkerToSupervisor::Ended(Ended { reason, stderr_tail }) => WorkerToSupervisor::Ended(Ended {
+                reason: reason.map_text(|text| mask.apply(text).into_owned()),
+                stderr_tail,
+            }),
+            other => other,
         };
         let is_last = matches!(message, WorkerToSupervisor::Ended(_));
         if is_last {
             while let Ok(record) = records.try_recv() {
-                if sender.send(&WorkerToSupervisor::Log(record)).await.is_err() {
+                if sender.send(&WorkerToSupervisor::Log(masked(record, &mask))).await.is_err() {
                     return;
                 }
             }

@@ -1,12 +1,12 @@
 //! The whole file, checked.
 
-use std::fs::File;
-use std::io::{self, Read as _};
+use std::io::{self, Read};
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use mcproxy_ipc::LogLevel;
+use mcproxy_ipc::regular_file::{self, Links};
 
 use crate::auth::Auth;
 use crate::dialect::{self, Source};
@@ -91,13 +91,16 @@ impl Config {
         Self::of_file(&Self::content(path)?, path, env)
     }
 
-    /// The bytes of a file, and of a much too large one so many that it is known to be one.
+    /// The bytes of a file, and of a much too large one so many that it is known to be one. What is no file is an error and
+    /// never waited for; a disk is.
     pub fn content(path: &Path) -> Result<Vec<u8>, LoadError> {
-        let mut bytes = Vec::new();
-        let bound = u64::try_from(MAX_FILE).unwrap_or(u64::MAX).saturating_add(1);
-        let read = File::open(path).and_then(|file| file.take(bound).read_to_end(&mut bytes));
-        read.map_err(|source| LoadError::Read { path: path.to_owned(), source })?;
-        Ok(bytes)
+        let read = regular_file::open(path, Links::Follow).and_then(bounded);
+        read.map_err(|source| LoadError::Read { path: path.to_owned(), source })
+    }
+
+    /// The same of something that a person pipes into a command; `path` is what it is called.
+    pub fn content_of(input: impl Read, path: &Path) -> Result<Vec<u8>, LoadError> {
+        bounded(input).map_err(|source| LoadError::Read { path: path.to_owned(), source })
     }
 
     /// What [`Config::load`] makes of the content of a file.
@@ -134,6 +137,13 @@ impl Config {
         self.listen = address;
         Ok(())
     }
+}
+
+fn bounded(input: impl Read) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let bound = u64::try_from(MAX_FILE).unwrap_or(u64::MAX).saturating_add(1);
+    input.take(bound).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 fn check_exposure(address: SocketAddr, auth: &Auth) -> Result<(), Exposed> {

@@ -1,6 +1,8 @@
 //! `${VAR}` and `${VAR:-default}` inside a string; `$${` writes a literal `${`. What editors write for the same is
 //! understood: `${env:VAR}`, `${userHome}`, `${workspaceFolder}`, `${pathSeparator}`.
 
+use mcproxy_ipc::environment::is_passed_on;
+
 /// The name under which a [`Lookup`] knows the directory that editors call the workspace folder.
 pub(crate) const WORKSPACE: &str = "workspaceFolder";
 
@@ -9,8 +11,9 @@ pub(crate) const WORKSPACE: &str = "workspaceFolder";
 pub(crate) enum Expanded {
     /// Nothing was replaced: the text is the author's own and may be shown.
     Literal(String),
-    /// Something came from the environment: the text may be secret.
-    Replaced(String),
+    /// Something came from the environment: the text may be secret. With the values that did, but for those that every server
+    /// finds in its environment anyway.
+    Replaced(String, Vec<String>),
     /// There is no text, because this is missing; at least one.
     Lacking(Vec<Lack>),
 }
@@ -43,7 +46,7 @@ pub(crate) type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 /// Replaces every reference in `text`. As in a shell, a default also stands in for an empty variable.
 pub(crate) fn expand(text: &str, lookup: Lookup<'_>) -> Expanded {
     let mut out = String::with_capacity(text.len());
-    let (mut rest, mut replaced, mut lacks) = (text, false, Vec::new());
+    let (mut rest, mut replaced, mut lacks, mut values) = (text, false, Vec::new(), Vec::new());
     while let Some(start) = rest.find("${") {
         if rest[..start].ends_with('$') {
             out.push_str(&rest[..start]);
@@ -57,9 +60,12 @@ pub(crate) fn expand(text: &str, lookup: Lookup<'_>) -> Expanded {
             return Expanded::Lacking(vec![Lack::Malformed(SyntaxError::Unterminated)]);
         };
         match resolve(&body[..end], lookup) {
-            Ok(value) => {
+            Ok(Resolved { value, is_secret }) => {
                 replaced = true;
                 out.push_str(&value);
+                if is_secret {
+                    values.push(value);
+                }
             }
             Err(malformed @ Lack::Malformed(_)) => return Expanded::Lacking(vec![malformed]),
             Err(lack) if lacks.contains(&lack) => {}
@@ -70,22 +76,35 @@ pub(crate) fn expand(text: &str, lookup: Lookup<'_>) -> Expanded {
     out.push_str(rest);
     match (lacks.is_empty(), replaced) {
         (false, _) => Expanded::Lacking(lacks),
-        (true, true) => Expanded::Replaced(out),
+        (true, true) => Expanded::Replaced(out, values),
         (true, false) => Expanded::Literal(out),
     }
 }
 
+/// What stands in the place of a reference.
+struct Resolved {
+    value: String,
+    /// It is the value of a variable that servers do not see unless their entry says so.
+    is_secret: bool,
+}
+
+impl Resolved {
+    fn plain(value: impl Into<String>) -> Self {
+        Self { value: value.into(), is_secret: false }
+    }
+}
+
 /// The value of what stands between the braces.
-fn resolve(reference: &str, lookup: Lookup<'_>) -> Result<String, Lack> {
+fn resolve(reference: &str, lookup: Lookup<'_>) -> Result<Resolved, Lack> {
     let (name, default) = match reference.split_once(":-") {
         Some((name, default)) => (name, Some(default)),
         None => (reference, None),
     };
     let name = match name {
         "userHome" => "HOME",
-        "pathSeparator" | "/" => return Ok("/".into()),
+        "pathSeparator" | "/" => return Ok(Resolved::plain("/")),
         WORKSPACE | "workspaceRoot" => {
-            return lookup(WORKSPACE).ok_or_else(|| Lack::Reference(name.to_owned()));
+            return lookup(WORKSPACE).map(Resolved::plain).ok_or_else(|| Lack::Reference(name.to_owned()));
         }
         name => name.strip_prefix("env:").unwrap_or(name),
     };
@@ -100,9 +119,9 @@ fn resolve(reference: &str, lookup: Lookup<'_>) -> Result<String, Lack> {
         return Err(Lack::Malformed(SyntaxError::Nested(name.into())));
     }
     match (lookup(name), default) {
-        (Some(value), Some(default)) if value.is_empty() => Ok(default.into()),
-        (Some(value), _) => Ok(value),
-        (None, Some(default)) => Ok(default.into()),
+        (Some(value), Some(default)) if value.is_empty() => Ok(Resolved::plain(default)),
+        (Some(value), _) => Ok(Resolved { value, is_secret: !is_passed_on(name) }),
+        (None, Some(default)) => Ok(Resolved::plain(default)),
         (None, None) => Err(Lack::Variable(name.into())),
     }
 }
@@ -128,7 +147,7 @@ mod tests {
 
     fn replaced(text: &str) -> String {
         match with_home(text) {
-            Expanded::Replaced(text) | Expanded::Literal(text) => text,
+            Expanded::Replaced(text, _) | Expanded::Literal(text) => text,
             Expanded::Lacking(lacks) => format!("{lacks:?}"),
         }
     }
@@ -146,6 +165,16 @@ mod tests {
         assert_eq!(replaced("${EMPTY:-x}"), "x");
         assert_eq!(replaced("${NOPE:-}"), "");
         assert_eq!(replaced("${EMPTY}"), "");
+    }
+
+    #[test]
+    fn what_came_out_of_the_environment_is_known_apart() {
+        let of = |text: &str| match expand(text, &|name| Some(format!("value of {name}"))) {
+            Expanded::Replaced(_, values) => values,
+            _ => panic!("replaced"),
+        };
+        assert_eq!(of("--token=${TOKEN}:${OTHER:-x}"), ["value of TOKEN", "value of OTHER"]);
+        assert_eq!(of("${HOME}${userHome}${/}"), [""; 0], "servers find those in their environment");
     }
 
     #[test]
@@ -183,7 +212,7 @@ mod tests {
         assert_eq!(replaced("${input:key}"), "[Reference(\"input:key\")]");
         assert_eq!(replaced("${workspaceFolder}"), "[Reference(\"workspaceFolder\")]");
         let known = expand("${workspaceFolder}/x", &|name| (name == WORKSPACE).then(|| "/work".into()));
-        assert!(matches!(known, Expanded::Replaced(text) if text == "/work/x"));
+        assert!(matches!(known, Expanded::Replaced(text, _) if text == "/work/x"));
     }
 
     proptest! {
@@ -202,7 +231,7 @@ mod tests {
         fn a_value_is_never_interpolated_again(value in "[${}A-Z:-]{0,12}") {
             let out = expand("<${X}>", &|_| Some(value.clone()));
             let expected = format!("<{value}>");
-            prop_assert!(matches!(out, Expanded::Replaced(text) if text == expected));
+            prop_assert!(matches!(out, Expanded::Replaced(text, _) if text == expected));
         }
 
         #[test]

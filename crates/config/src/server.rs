@@ -4,7 +4,7 @@ mod build;
 mod checks;
 mod package;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use mcproxy_ipc::{
@@ -162,8 +162,8 @@ pub struct RestartPolicy {
 }
 
 impl ServerConfig {
-    /// What a worker is told to run one incarnation of this server; `data_socket` is `None` by hand.
-    pub fn worker_spec(&self, generation: Generation, data_socket: Option<PathBuf>) -> Result<WorkerSpec, Blocked> {
+    /// What a worker is told to run one incarnation of this server.
+    pub fn worker_spec(&self, generation: Generation) -> Result<WorkerSpec, Blocked> {
         match &self.launch {
             Launch::Blocked(blocked) => Err(blocked.clone()),
             Launch::Ready(launch) => Ok(WorkerSpec {
@@ -180,7 +180,6 @@ impl ServerConfig {
                 list_ttl: self.list_ttl,
                 limits: self.limits,
                 instances: self.instances,
-                data_socket,
                 cgroup: None,
                 catalogue_file: None,
                 may_clear_cache: true,

@@ -179,7 +179,7 @@ impl Text {
     /// The interpolated text, or the text as written when there is none.
     pub(crate) fn value(&self) -> &str {
         match &self.expanded {
-            Expanded::Literal(text) | Expanded::Replaced(text) => text,
+            Expanded::Literal(text) | Expanded::Replaced(text, _) => text,
             Expanded::Lacking(_) => &self.written,
         }
     }

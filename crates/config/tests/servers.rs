@@ -100,9 +100,9 @@ fn an_unset_variable_blocks_its_server_only_and_is_named() {
                        {"name":"b","command":"x"}]}"#,
     );
     let [a, b] = &config.servers[..] else { panic!("two servers") };
-    let blocked = a.worker_spec(Generation::default(), None).expect_err("blocked");
+    let blocked = a.worker_spec(Generation::default()).expect_err("blocked");
     assert_eq!(blocked.to_string(), "environment variables A, B, C are not set");
-    assert_eq!(b.worker_spec(Generation::default(), None).expect("ready").launch.program, "x");
+    assert_eq!(b.worker_spec(Generation::default()).expect("ready").launch.program, "x");
 }
 
 #[test]

@@ -73,6 +73,9 @@ const CREDENTIALS: &[&str] = &[
     "tokens",
     "password",
     "passwd",
+    "passphrase",
+    "pwd",
+    "apikey",
     "username",
     "secret",
     "key",
@@ -81,13 +84,17 @@ const CREDENTIALS: &[&str] = &[
     "credentials",
 ];
 
+/// Whether a word in the name of a variable, in lower case, says that its value is a credential.
+pub fn is_credential(word: &str) -> bool {
+    CREDENTIALS.contains(&word)
+}
+
 /// Whether servers find this variable of the supervisor's environment in theirs.
 pub fn is_passed_on(name: &str) -> bool {
     if PASSED_ON.contains(&name) {
         return true;
     }
     let name = name.to_ascii_lowercase();
-    let is_credential = |word: &str| CREDENTIALS.contains(&word);
     RUNNERS.iter().any(|runner| name.starts_with(runner))
         && !name.split(|c: char| !c.is_ascii_alphanumeric()).any(is_credential)
 }

@@ -15,10 +15,7 @@ use std::{
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use serde::{Serialize, de::DeserializeOwned};
-use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
-    sync::mpsc,
-};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use crate::{
     codec::{self, CodecError, MAX_HEAD},
@@ -26,7 +23,7 @@ use crate::{
 };
 
 /// Raised whenever a message changes shape; both ends must agree.
-pub const WIRE_VERSION: u16 = 23;
+pub const WIRE_VERSION: u16 = 24;
 /// Most payload bytes in one data frame: above the largest line or body that configuration allows.
 pub const MAX_PAYLOAD: usize = 64 * 1024 * 1024;
 
@@ -35,7 +32,7 @@ const HEADER: usize = 12;
 /// What one read asks the socket for.
 const READ_CHUNK: usize = 16 * 1024;
 /// Frames written by one system call at most; bounds how long one queue may hold a socket.
-const BATCH: usize = 64;
+pub(crate) const BATCH: usize = 64;
 
 /// Why a frame could not be read or written. After any of these the connection is of no further use.
 #[derive(Debug, thiserror::Error)]
@@ -244,6 +241,13 @@ impl<M: DeserializeOwned, R: AsyncRead + Unpin> Receiver<M, R> {
     }
 }
 
+impl<M, R> Receiver<M, R> {
+    /// What it reads from.
+    pub(crate) fn io_mut(&mut self) -> &mut R {
+        &mut self.io
+    }
+}
+
 /// The writing half of a connection that carries messages `M` away from us.
 #[derive(Debug)]
 pub struct Sender<M, W = crate::WriteHalf> {
@@ -267,19 +271,6 @@ impl<M: Serialize, W: AsyncWrite + Unpin> Sender<M, W> {
     pub async fn send_with(&mut self, message: &M, payload: &[u8]) -> Result<(), FrameError> {
         encode_frame(message, payload, &mut self.buffer)?;
         self.flush().await
-    }
-
-    /// Writes all that comes out of `queue` until every sender of it is gone, several frames per system call when they
-    /// pile up. A frame over its limit ends the connection: senders check sizes before they queue.
-    pub async fn drain(mut self, mut queue: mpsc::Receiver<(M, Bytes)>) -> Result<(), FrameError> {
-        let mut batch = Vec::with_capacity(BATCH);
-        while queue.recv_many(&mut batch, BATCH).await > 0 {
-            for (message, payload) in batch.drain(..) {
-                encode_frame(&message, &payload, &mut self.buffer)?;
-            }
-            self.flush().await?;
-        }
-        Ok(())
     }
 
     pub(crate) async fn write_raw(&mut self, bytes: &[u8]) -> Result<(), FrameError> {
@@ -312,12 +303,17 @@ impl<M: Serialize, W: AsyncWrite + Unpin> Sender<M, W> {
         Poll::Ready(Ok(()))
     }
 
-    /// What it writes to; nothing may be waiting to be written.
-    pub(crate) fn into_io(self) -> W {
-        self.io
+    /// What it writes to, and what waits to be written.
+    pub(crate) fn parts(&self) -> (&W, &[u8]) {
+        (&self.io, &self.buffer)
     }
 
-    async fn flush(&mut self) -> Result<(), FrameError> {
+    /// So many of the bytes that waited were written another way.
+    pub(crate) fn written(&mut self, bytes: usize) {
+        self.buffer.advance(bytes);
+    }
+
+    pub(crate) async fn flush(&mut self) -> Result<(), FrameError> {
         poll_fn(|cx| self.poll_write(cx)).await
     }
 

@@ -48,10 +48,15 @@ impl WriteHalf {
     }
 }
 
+/// The writing direction of a socket that is in non-blocking mode.
+pub(crate) fn write_half(socket: OwnedFd) -> WriteHalf {
+    WriteHalf { descriptor: socket, blocked: None }
+}
+
 /// Splits a socket that is in non-blocking mode.
 pub(crate) fn split(socket: OwnedFd) -> io::Result<(ReadHalf, WriteHalf)> {
     let read = pipe::Receiver::from_owned_fd_unchecked(socket.try_clone()?)?;
-    Ok((ReadHalf(read), WriteHalf { descriptor: socket, blocked: None }))
+    Ok((ReadHalf(read), write_half(socket)))
 }
 
 impl AsyncRead for ReadHalf {

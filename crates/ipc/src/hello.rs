@@ -3,38 +3,24 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
-use crate::{FrameError, Generation, ServerName, socket::Connection};
+use crate::{FrameError, socket::Connection};
 
 /// Longest wait for the other side's half of the hello.
 pub(crate) const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The first frame on every connection: who is calling.
+/// The first frame on every connection. What the caller is, and what it may say afterwards, follows from where it calls: at the
+/// supervisor's socket people do, on an inherited connection the process that was started with it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hello {
-    /// What the caller is.
-    pub role: Role,
     /// The caller's version of MCProxy, for messages to people.
     pub version: String,
 }
 
-/// What a caller is; what it may say afterwards follows from it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Role {
-    /// A worker, to its supervisor.
-    Worker {
-        /// Its server.
-        server: ServerName,
-        /// Its incarnation.
-        generation: Generation,
-    },
-    /// The gateway, to its supervisor.
-    Gateway,
-    /// A person's `mcproxy`, to the supervisor.
-    Operator,
-    /// The gateway, to a worker's data socket.
-    Caller,
-    /// The gateway, to its supervisor, for a listening socket ([`Connection::fetch_listener`]).
-    Acceptor,
+impl Hello {
+    /// Of this build.
+    pub(crate) fn ours() -> Self {
+        Self { version: env!("CARGO_PKG_VERSION").to_owned() }
+    }
 }
 
 /// The answer to a [`Hello`].
@@ -64,8 +50,8 @@ pub enum HelloError {
 }
 
 /// Says who we are and waits for the verdict. The caller's half of the hello.
-pub async fn introduce(connection: &mut Connection, role: Role) -> Result<(), HelloError> {
-    say(connection, role).await?;
+pub async fn introduce(connection: &mut Connection) -> Result<(), HelloError> {
+    connection.say(&Hello::ours()).await?;
     let answer = timeout(HELLO_TIMEOUT, connection.verdict()).await.map_err(|_| HelloError::Timeout)??;
     match answer.ok_or(HelloError::Closed)? {
         Verdict::Accepted => Ok(()),
@@ -73,13 +59,7 @@ pub async fn introduce(connection: &mut Connection, role: Role) -> Result<(), He
     }
 }
 
-pub(crate) async fn say(connection: &mut Connection, role: Role) -> Result<(), FrameError> {
-    let hello = Hello { role, version: env!("CARGO_PKG_VERSION").to_owned() };
-    connection.sender().send(&hello).await
-}
-
-/// Waits for the other side's hello. The verdict is the listener's to send ([`Connection::answer`]).
+/// Waits for the other side's hello, as long as it takes. The verdict is the listener's to send ([`Connection::answer`]).
 pub async fn receive_hello(connection: &mut Connection) -> Result<Hello, HelloError> {
-    let hello = timeout(HELLO_TIMEOUT, connection.hello()).await.map_err(|_| HelloError::Timeout)??;
-    hello.ok_or(HelloError::Closed)
+    connection.hello().await?.ok_or(HelloError::Closed)
 }

@@ -12,16 +12,11 @@ use std::{
 
 use rustix::fs::OFlags;
 
+use crate::regular_file::{self, Links};
+
 /// Opens such a file to be read. What is in it is for the caller to bound. Blocks as long as the disk does.
 pub fn open(file: &Path) -> io::Result<File> {
-    // A pipe would be waited for, and a link may lead anywhere.
-    let flags = (OFlags::NONBLOCK | OFlags::NOFOLLOW).bits();
-    let opened = OpenOptions::new().read(true).custom_flags(flags.cast_signed()).open(file)?;
-    if opened.metadata()?.is_file() {
-        Ok(opened)
-    } else {
-        Err(io::Error::new(io::ErrorKind::InvalidInput, "what lies there is no file; remove it"))
-    }
+    regular_file::open(file, Links::Refuse)
 }
 
 /// Puts the whole content in place at once, readable by its owner only, or leaves what was there. A pipe or a link in its

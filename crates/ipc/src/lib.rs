@@ -2,9 +2,10 @@
 //!
 //! Two planes, one frame format:
 //!
-//! - **control** (supervisor ↔ worker, gateway, operator): small [`control`] messages, never a payload;
-//! - **data** (gateway ↔ worker): a small [`data`] header plus raw JSON bytes that this crate never looks into. It begins on a
-//!   local socket, which tells who calls, and goes on through a pair of pipes that are handed over there.
+//! - **control** (supervisor ↔ worker, gateway, operator): small [`control`] messages, never a payload. Workers and the gateway
+//!   inherit their connection ([`Inherited`]); only people's `mcproxy` calls at a path ([`Listener`]).
+//! - **data** (gateway ↔ worker): a small [`data`] header plus raw JSON bytes that this crate never looks into, on two pipes
+//!   that the supervisor makes and hands to both over their control connections ([`DataEnd`]).
 //!
 //! Every frame says its magic and wire version and is bounded before anything is allocated ([`frame`]).
 //! There is one message enum per direction, so a worker cannot even encode what only a gateway may say.
@@ -15,19 +16,22 @@ mod catalogue;
 mod codec;
 pub mod control;
 pub mod data;
+mod descriptors;
 pub mod environment;
 pub mod frame;
 mod generation;
 mod half;
-mod handover;
 mod hello;
+mod inherited;
 pub mod kept_file;
 mod large;
 pub mod log;
+mod memory;
 mod name;
 mod pipes;
 pub mod processes;
 mod program;
+pub mod regular_file;
 mod runtime_dir;
 mod secret;
 mod session;
@@ -42,12 +46,16 @@ mod unprintable;
 pub use activity::Activity;
 pub use catalogue::CatalogueKey;
 pub use codec::CodecError;
+pub use descriptors::{DescriptorHalf, Parcel};
 pub use frame::{FrameError, Part, Receiver, Sender};
 pub use generation::Generation;
 pub use half::{ReadHalf, WriteHalf};
-pub use hello::{Hello, HelloError, Role, Verdict, introduce, receive_hello};
+pub use hello::{Hello, HelloError, Verdict, introduce, receive_hello};
+pub use inherited::{ChildConnection, Inherited};
 pub use log::{LogLevel, LogRecord, LogSource};
+pub use memory::{DUMPABLE_VARIABLE, keep_memory_private};
 pub use name::{NameError, ServerName};
+pub use pipes::DataEnd;
 pub use program::find_program;
 pub use runtime_dir::{RUNTIME_DIR_VARIABLE, default_runtime_dir, runtime_dirs, supervisor_socket};
 pub use secret::Secret;

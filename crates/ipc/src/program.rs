@@ -52,7 +52,13 @@ mod tests {
     use super::*;
 
     fn launch(program: &str, cwd: Option<&Path>) -> LaunchSpec {
-        LaunchSpec { program: program.into(), args: Vec::new(), env: Vec::new(), cwd: cwd.map(Path::to_owned) }
+        LaunchSpec {
+            program: program.into(),
+            args: Vec::new(),
+            env: Vec::new(),
+            cwd: cwd.map(Path::to_owned),
+            looked_up: Vec::new(),
+        }
     }
 
     #[test]

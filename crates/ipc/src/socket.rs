@@ -1,7 +1,5 @@
 use std::{
     io,
-    net::TcpListener,
-    os::fd::AsFd,
     os::unix::fs::{FileTypeExt, PermissionsExt},
     path::{Path, PathBuf},
 };
@@ -11,16 +9,9 @@ use interprocess::local_socket::{
     tokio::{Listener as RawListener, Stream, prelude::*},
 };
 use serde::{Serialize, de::DeserializeOwned};
-use tokio::{net::UnixStream, time::timeout};
+use tokio::net::UnixStream;
 
-use crate::{
-    FrameError, Hello, Receiver, Role, Sender, Verdict,
-    frame::{self, encode_frame},
-    half::{self, ReadHalf, WriteHalf},
-    handover,
-    hello::{self, HELLO_TIMEOUT},
-    pipes,
-};
+use crate::{FrameError, Hello, Receiver, Sender, Verdict, frame::encode_frame, half};
 
 /// Who is at the other end, as the kernel says (`SO_PEERCRED`, unix(7)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,41 +50,17 @@ impl Connection {
 
     /// The listener's half of the hello: the verdict on it.
     pub async fn answer(&mut self, verdict: Verdict) -> Result<(), FrameError> {
-        self.sender().send(&verdict).await
+        send_raw(&mut self.sender, &verdict).await
+    }
+
+    /// The caller's half.
+    pub(crate) async fn say(&mut self, hello: &Hello) -> Result<(), FrameError> {
+        send_raw(&mut self.sender, hello).await
     }
 
     /// From here on: control messages, no payloads.
     pub fn control<In: DeserializeOwned, Out: Serialize>(self) -> (Receiver<In>, Sender<Out>) {
         (self.receiver.retype(0), self.sender.retype())
-    }
-
-    /// From here on: data messages with payloads, on pipes that this side makes. For the caller, once it was let in.
-    pub async fn offer_data<In: DeserializeOwned, Out: Serialize>(self) -> io::Result<(Receiver<In>, Sender<Out>)> {
-        pipes::offer(self.sender.into_io()).await.map(of_data)
-    }
-
-    /// The same for the listener, once it has let the caller in: waits for the pipes, but not for long.
-    pub async fn accept_data<In: DeserializeOwned, Out: Serialize>(self) -> io::Result<(Receiver<In>, Sender<Out>)> {
-        timeout(HELLO_TIMEOUT, pipes::accept(self.sender.into_io())).await?.map(of_data)
-    }
-
-    /// Answers the hello of an [`Acceptor`](Role::Acceptor), in the place of a verdict, with a copy of a listening socket.
-    pub async fn hand_listener(self, listener: &TcpListener) -> io::Result<()> {
-        let socket = self.sender.into_io();
-        timeout(HELLO_TIMEOUT, handover::send(socket.descriptor(), &[listener.as_fd()])).await?
-    }
-
-    /// Says hello as an [`Acceptor`](Role::Acceptor) and waits for the socket, but not for long. A verdict before it could be
-    /// read together with it, and then a descriptor is lost (unix(7)).
-    pub async fn fetch_listener(mut self) -> io::Result<TcpListener> {
-        hello::say(&mut self, Role::Acceptor).await.map_err(io::Error::other)?;
-        let socket = self.sender.into_io();
-        let [listener] = timeout(HELLO_TIMEOUT, handover::receive(socket.descriptor())).await??;
-        Ok(listener.into())
-    }
-
-    pub(crate) fn sender(&mut self) -> HelloSender<'_> {
-        HelloSender(&mut self.sender)
     }
 
     pub(crate) async fn hello(&mut self) -> Result<Option<Hello>, FrameError> {
@@ -105,19 +72,11 @@ impl Connection {
     }
 }
 
-fn of_data<In: DeserializeOwned, Out: Serialize>((read, write): (ReadHalf, WriteHalf)) -> (Receiver<In>, Sender<Out>) {
-    (Receiver::new(read, frame::MAX_PAYLOAD), Sender::new(write))
-}
-
-/// Writes the two messages of a hello on a connection that has no direction yet.
-pub(crate) struct HelloSender<'a>(&'a mut Sender<Never>);
-
-impl HelloSender<'_> {
-    pub(crate) async fn send<T: Serialize>(&mut self, message: &T) -> Result<(), FrameError> {
-        let mut out = bytes::BytesMut::new();
-        encode_frame(message, &[], &mut out)?;
-        self.0.write_raw(&out).await
-    }
+/// Writes one of the two messages of a hello on a connection that has no direction yet.
+pub(crate) async fn send_raw<T: Serialize>(sender: &mut Sender<Never>, message: &T) -> Result<(), FrameError> {
+    let mut out = bytes::BytesMut::new();
+    encode_frame(message, &[], &mut out)?;
+    sender.write_raw(&out).await
 }
 
 /// A bound local socket. The file is removed when it is dropped.

@@ -39,8 +39,6 @@ pub struct WorkerSpec {
     pub limits: ServerLimits,
     /// How sessions share the server.
     pub instances: Instances,
-    /// Where the worker listens for the gateway; `None` when it is run by hand.
-    pub data_socket: Option<PathBuf>,
     /// The control group (version 2) that the server and all it starts belong in, where there is one.
     pub cgroup: Option<PathBuf>,
     /// Where the catalogue is kept for the next start of everything; `None`: it is not.
@@ -108,6 +106,8 @@ pub struct LaunchSpec {
     pub env: Vec<(String, Secret)>,
     /// Working directory; the worker's own when absent.
     pub cwd: Option<PathBuf>,
+    /// What of the command and its arguments came out of MCProxy's environment: to be masked where the server says it.
+    pub looked_up: Vec<Secret>,
 }
 
 impl LaunchSpec {

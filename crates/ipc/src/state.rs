@@ -1,4 +1,4 @@
-use std::{fmt, path::PathBuf};
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -81,10 +81,8 @@ pub struct Route {
     pub server: ServerName,
     /// Where it stands.
     pub state: ServerState,
-    /// The incarnation that `socket` belongs to.
+    /// The incarnation that this is about.
     pub generation: Generation,
-    /// Where its worker listens; present when the server is ready.
-    pub socket: Option<PathBuf>,
     /// False until its first start has succeeded or failed: lists wait for it (`listWait`).
     pub settled: bool,
     /// Why it is not ready, for the error a client gets.
@@ -108,7 +106,7 @@ pub struct Route {
 impl Route {
     /// Whether a worker is there to be connected to.
     pub fn is_ready(&self) -> bool {
-        self.state == ServerState::Ready && self.socket.is_some()
+        self.state == ServerState::Ready
     }
 }
 
@@ -143,6 +141,21 @@ pub enum EndReason {
     Limit(String),
     /// The worker itself failed.
     Worker(String),
+}
+
+impl EndReason {
+    /// The same with the words of the server, and about its start, changed.
+    #[must_use]
+    pub fn map_text(self, change: impl Fn(&str) -> String) -> Self {
+        match self {
+            Self::CommandNotFound { program } => Self::CommandNotFound { program: change(&program) },
+            Self::Spawn(why) => Self::Spawn(change(&why)),
+            Self::Handshake(why) => Self::Handshake(change(&why)),
+            Self::Limit(which) => Self::Limit(change(&which)),
+            Self::Worker(why) => Self::Worker(change(&why)),
+            Self::Stopped | Self::Exited { .. } | Self::StdoutClosed | Self::StartTimeout | Self::Unresponsive => self,
+        }
+    }
 }
 
 impl fmt::Display for EndReason {

@@ -1,6 +1,9 @@
 use std::rc::Rc;
 
-use mcproxy_ipc::control::{Answer, Question};
+use mcproxy_ipc::{
+    ServerName,
+    control::{Answer, Question},
+};
 
 use super::{
     Plan, plan,
@@ -8,20 +11,31 @@ use super::{
 };
 use crate::gateway::{catalogue::View, observed, reply::Reply, state::Gateway};
 
-/// Answers a call of a built-in tool. `view` is what the client sees, `arguments` the text of the member of that name.
-pub(crate) async fn run(gateway: &Rc<Gateway>, view: &View, tool: &str, arguments: Option<&str>) -> Reply {
+/// Answers a call of a built-in tool. `view` is what the client sees and `shows` which servers its endpoint does, `arguments` the
+/// text of the member of that name.
+pub(crate) async fn run(
+    gateway: &Rc<Gateway>,
+    view: &View,
+    shows: impl Fn(&ServerName) -> bool,
+    tool: &str,
+    arguments: Option<&str>,
+) -> Reply {
     const BUSY: &str = "the supervisor does not answer; try again in a moment";
     let result = match plan(tool, arguments) {
         Plan::AskStatus => match observed::report(gateway).await {
-            Some(report) => render_status(&report),
+            Some(report) if report.servers.iter().all(|server| shows(&server.name)) => render_status(&report),
+            Some(report) => {
+                let mut shown = (*report).clone();
+                shown.servers.retain(|server| shows(&server.name));
+                render_status(&shown)
+            }
             None => render_error(BUSY),
         },
+        Plan::AskLogs { server, .. } if !shows(&server) => render_error(&unknown(&server)),
         Plan::AskLogs { server, lines } => {
             match gateway.supervisor.ask(Question::Logs { server: server.clone(), lines }).await {
                 Some(Answer::Logs(lines)) => render_logs(server.as_str(), &lines),
-                Some(Answer::UnknownServer) => {
-                    render_error(&format!("there is no server `{server}`; mcproxy__status lists all of them"))
-                }
+                Some(Answer::UnknownServer) => render_error(&unknown(&server)),
                 _ => render_error(BUSY),
             }
         }
@@ -29,4 +43,9 @@ pub(crate) async fn run(gateway: &Rc<Gateway>, view: &View, tool: &str, argument
         Plan::Invalid(why) => render_error(&why),
     };
     Reply::Result(result.into())
+}
+
+/// The same for a server that there is and that this endpoint does not show.
+fn unknown(server: &ServerName) -> String {
+    format!("there is no server `{server}`; mcproxy__status lists all of them")
 }

@@ -184,18 +184,3 @@ impl actix_web::FromRequest for Shared {
         std::future::ready(Ok(Self(gateway.clone())))
     }
 }
-
-/// Takes the listening socket over from standard input, where the supervisor put it (inetd style).
-///
-/// # Errors
-/// Standard input is not a listening TCP socket: the gateway was started by hand.
-pub fn listener_from_stdin() -> io::Result<TcpListener> {
-    use std::os::fd::AsFd;
-    let fd = io::stdin().as_fd().try_clone_to_owned()?;
-    // With no other copy of it here, the last one to be closed ends the listening.
-    rustix::stdio::dup2_stdin(std::fs::File::open("/dev/null")?)?;
-    if !rustix::net::sockopt::socket_acceptconn(&fd)? {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "standard input is not a listening socket"));
-    }
-    Ok(TcpListener::from(fd))
-}

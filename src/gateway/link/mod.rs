@@ -11,15 +11,13 @@ use std::{
     cell::{Cell, RefCell},
     collections::HashMap,
     io,
-    path::Path,
     rc::Rc,
 };
 
 use bytes::Bytes;
 use mcproxy_ipc::{
-    FrameError, Generation, HelloError, Receiver, Role, Route, SessionKey, connect,
+    FrameError, Generation, Receiver, Route, SessionKey,
     data::{CallContext, GatewayToWorker, Outcome, Resumption, ServerTraits, WorkerToGateway},
-    introduce,
 };
 use mcproxy_mcp::{ListKind, json_string, method};
 
@@ -33,22 +31,23 @@ use self::{
     park::ParkState,
     under_way::{Asker, UnderWay, Waiter},
 };
-use super::{budget::Budget, level::Level, metrics::ServerMetrics, outbox::Outbox, queue::Queue};
+use super::{
+    budget::Budget,
+    level::Level,
+    metrics::ServerMetrics,
+    outbox::Outbox,
+    queue::Queue,
+    supervisor::{ConnectError, Supervisor},
+};
 
 /// Why there is no link.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LinkError {
-    /// Nobody listens there (any more).
-    #[error("cannot connect to the worker")]
-    Connect(#[source] io::Error),
-    /// Somebody else's process listens there.
-    #[error("the worker's socket belongs to another user")]
-    Foreign,
-    /// The worker would not talk.
-    #[error("the worker refused the connection")]
-    Hello(#[source] HelloError),
-    /// The system gave no pipes, or the worker went away meanwhile.
-    #[error("cannot hand the worker the pipes for its calls")]
+    /// The supervisor made none.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// What it handed over cannot be used.
+    #[error("cannot use the pipes to the worker")]
     Pipes(#[source] io::Error),
 }
 
@@ -112,19 +111,15 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    /// Connects to a worker's socket. The second part is for [`Link::read`].
+    /// Gets a connection to a worker. The second part is for [`Link::read`].
     pub(crate) async fn open(
         route: &Route,
-        socket: &Path,
+        supervisor: &Supervisor,
         metrics: ServerMetrics,
         budget: Budget,
     ) -> Result<(Rc<Self>, Receiver<WorkerToGateway>), LinkError> {
-        let mut connection = connect(socket).await.map_err(LinkError::Connect)?;
-        if connection.peer().uid != Some(rustix::process::geteuid().as_raw()) {
-            return Err(LinkError::Foreign);
-        }
-        introduce(&mut connection, Role::Caller).await.map_err(LinkError::Hello)?;
-        let (receiver, sender) = connection.offer_data().await.map_err(LinkError::Pipes)?;
+        let end = supervisor.connect(route.server.clone(), route.generation).await?;
+        let (receiver, sender) = end.open().map_err(LinkError::Pipes)?;
         let link = Self {
             generation: route.generation,
             per_session: route.per_session,

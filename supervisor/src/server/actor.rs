@@ -22,7 +22,7 @@ use super::{
     plan,
     slot::Slot,
     snapshot::{Snapshot, snapshot_of},
-    worker::{News, Worker, turn_away},
+    worker::{News, Worker},
 };
 use crate::{
     backoff::Jitter,
@@ -63,7 +63,7 @@ pub(crate) fn spawn(config: ServerConfig, before: Before, context: &Context, tas
     let (commands, queue) = mpsc::channel(QUEUE);
     let since = Instant::now();
     let (crew, offer) = (Crew::default(), Offer::kept(&config, context.catalogues.as_deref()));
-    let (snapshot, seen) = watch::channel(snapshot_of(&config, &lifecycle, since, &crew, &offer, &history, context));
+    let (snapshot, seen) = watch::channel(snapshot_of(&config, &lifecycle, since, &crew, &offer, &history));
     let actor = Actor {
         log: context.log.new(o!("server" => name.to_string())),
         context: context.clone(),
@@ -138,7 +138,11 @@ impl Actor {
                 self.offer.shown = Some(counts);
                 self.publish();
             }
-            Command::Attach { connection, generation } => self.attach(*connection, generation).await,
+            Command::Serve { generation, end } => {
+                if let Some(worker) = self.crew.get(generation) {
+                    worker.serve(end);
+                }
+            }
             Command::Logs { lines, reply } => {
                 let _ = reply.send(self.history.ring.last(lines));
             }
@@ -153,30 +157,23 @@ impl Actor {
         }
     }
 
-    async fn attach(&mut self, connection: mcproxy_ipc::Connection, generation: Generation) {
-        let peer = connection.peer();
-        let verdict = match self.crew.get(generation) {
-            Some(worker) => worker.is(peer, generation),
-            None => Err("no worker of that generation is expected"),
-        };
-        let socket = self.context.paths.worker(&self.config.name, generation);
-        match (verdict, self.crew.get_mut(generation), self.config.worker_spec(generation, Some(socket))) {
-            (Ok(()), Some(worker), Ok(spec)) => {
+    /// A worker has called: it is told what to run.
+    fn attach(&mut self, generation: Generation) {
+        let Some(worker) = self.crew.get_mut(generation) else { return };
+        match self.config.worker_spec(generation) {
+            Ok(spec) => {
                 let catalogue_file = self.offer.file.clone();
                 let era = self.config.era.rule(self.offer.era());
-                let spec = WorkerSpec { catalogue_file, era, may_clear_cache: !self.cache_cleared, ..spec };
-                worker.attach(connection, spec).await;
+                worker.run(WorkerSpec { catalogue_file, era, may_clear_cache: !self.cache_cleared, ..spec });
             }
-            (Err(reason), _, _) => {
-                warn!(self.log, "worker connection refused"; "reason" => reason, "pid" => peer.pid, "generation" => generation.0);
-                turn_away(connection, reason).await;
-            }
-            (Ok(()), _, _) => turn_away(connection, "it cannot be started as configured").await,
+            // It cannot be started as configured, which the machine knows.
+            Err(_) => worker.dismiss(),
         }
     }
 
     async fn news(&mut self, generation: Generation, news: News) {
         match news {
+            News::Hello => self.attach(generation),
             News::Said(message) => self.said(generation, message),
             News::Silent => self.step(Event::Ended(generation, EndReason::Unresponsive)),
             News::Lost(why) => self.step(Event::Ended(generation, EndReason::Worker(why))),
@@ -261,8 +258,6 @@ impl Actor {
         if swept.killed > 0 {
             warn!(log, "processes left behind were killed"; "count" => swept.killed, "left" => swept.left);
         }
-        // The worker removes its socket unless it was killed.
-        let _ = std::fs::remove_file(self.context.paths.worker(&self.config.name, generation));
         debug!(log, "worker exited"; "status" => %status);
         self.crew.remove(generation); // and with it whatever is in its cgroup
         if self.lifecycle.counts_on(generation) {
@@ -423,8 +418,8 @@ impl Actor {
 
     fn publish(&mut self) {
         self.pace.told(Instant::now());
-        let (config, context) = (&self.config, &self.context);
-        let new = snapshot_of(config, &self.lifecycle, self.since, &self.crew, &self.offer, &self.history, context);
+        let config = &self.config;
+        let new = snapshot_of(config, &self.lifecycle, self.since, &self.crew, &self.offer, &self.history);
         let rerouted = self.snapshot.borrow().route != new.route;
         self.snapshot.send_replace(new);
         if rerouted {

@@ -13,7 +13,7 @@ mod worker;
 use std::time::Duration;
 
 use mcproxy_config::{Launch, RestartPolicy, ServerConfig};
-use mcproxy_ipc::{CatalogueCounts, Connection, Generation, LogLine, ServerName};
+use mcproxy_ipc::{CatalogueCounts, DataEnd, Generation, LogLine, ServerName};
 use tokio::sync::{mpsc, oneshot, watch};
 
 pub(crate) use self::{
@@ -37,8 +37,8 @@ pub(crate) enum Command {
     Wake,
     /// So much of its offer clients see.
     Shown(CatalogueCounts),
-    /// Somebody says that it is our worker.
-    Attach { connection: Box<Connection>, generation: Generation },
+    /// The gateway wants a connection to the worker of this incarnation; here is the worker's end. Dropped if there is none.
+    Serve { generation: Generation, end: DataEnd },
     /// The last log lines.
     Logs { lines: usize, reply: oneshot::Sender<Vec<LogLine>> },
     /// Stop the server, then end the task.

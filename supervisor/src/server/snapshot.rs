@@ -9,10 +9,7 @@ use mcproxy_ipc::{
 };
 
 use super::{crew::Crew, history::History, offer::Offer, worker::Worker};
-use crate::{
-    context::Context,
-    lifecycle::{Change, Lifecycle, State, Wanted, Why},
-};
+use crate::lifecycle::{Change, Lifecycle, State, Wanted, Why};
 
 /// How others see a server.
 #[derive(Debug, Clone)]
@@ -124,7 +121,6 @@ pub(super) fn snapshot_of(
     crew: &Crew,
     offer: &Offer,
     history: &History,
-    context: &Context,
 ) -> Snapshot {
     let generation = lifecycle.generation();
     let worker = crew.get(generation);
@@ -141,7 +137,6 @@ pub(super) fn snapshot_of(
         server: config.name.clone(),
         state: state.public(),
         generation,
-        socket: ready.then(|| context.paths.worker(&config.name, generation)),
         settled: lifecycle.settled(),
         last_error: history.last_error.clone().filter(|_| !ready),
         timeouts: config.timeouts,

@@ -1,25 +1,24 @@
-//! One incarnation's worker: its process and, once it has called, its control connection.
+//! One incarnation's worker: its process and its control connection.
 
 use std::{
     ffi::OsString,
     io,
-    process::{ExitStatus, Stdio},
+    process::ExitStatus,
     time::{Duration, Instant},
 };
 
 use mcproxy_ipc::{
-    Connection, Generation, InstanceCount, ListFailure, Peer, RunningInstances, ServerDescription, ServerName,
-    WorkerSpec,
+    DataEnd, Generation, InstanceCount, ListFailure, RunningInstances, ServerDescription, ServerName, WorkerSpec,
     control::{SupervisorToWorker, WorkerToSupervisor},
 };
 
-use slog::warn;
+use slog::{o, warn};
 
 use crate::{
     cgroups::Cgroup,
     child::{Child, ChildNews},
     context::{Context, sleep_until},
-    link::{Link, LinkNews, refuse},
+    link::{ChildLink, LinkNews},
 };
 
 /// A worker that broke off is most likely dying, and how it died says more than that it broke off.
@@ -45,7 +44,7 @@ pub(super) struct Worker {
     child: Child,
     /// Of its server and all that starts. After the worker, so that it is emptied when the worker is gone.
     cgroup: Option<Cgroup>,
-    link: Option<Link<WorkerToSupervisor, SupervisorToWorker>>,
+    link: ChildLink<WorkerToSupervisor, SupervisorToWorker>,
     /// The connection was lost: until when it may die of that, and why.
     lost: Option<(Instant, String)>,
 }
@@ -53,6 +52,8 @@ pub(super) struct Worker {
 /// What a worker brings up.
 #[derive(Debug)]
 pub(super) enum News {
+    /// It is there and waits to be told what to run.
+    Hello,
     Said(WorkerToSupervisor),
     /// It does not read or does not answer.
     Silent,
@@ -65,6 +66,7 @@ pub(super) enum News {
 impl Worker {
     /// Spawns the worker; it is told what to run when it calls.
     pub(super) fn spawn(context: &Context, server: &ServerName, generation: Generation) -> io::Result<Self> {
+        // For `ps`, and for the next supervisor if this one is killed: it ends what carries the path of its own socket.
         let args: Vec<OsString> = vec![
             "--supervised".into(),
             "--server".into(),
@@ -83,10 +85,12 @@ impl Worker {
                 None
             }
         });
-        let child = Child::spawn(&program, args, Stdio::null(), &context.children)?;
+        let (child, connection) = Child::spawn(&program, args, &context.children)?;
+        let whose = o!("server" => server.to_string(), "generation" => generation.0, "pid" => child.pid());
+        let link = ChildLink::awaited(connection, context.log.new(whose));
         let spawned = Instant::now();
         let (server_pid, description, last_line, list_failures) = (None, None, None, None);
-        let (installing, instances, link, lost) = (None, None, None, None);
+        let (installing, instances, lost) = (None, None, None);
         Ok(Self {
             generation,
             spawned,
@@ -119,39 +123,36 @@ impl Worker {
         Some(InstanceCount { running: instances.pids.len(), max: instances.max })
     }
 
-    /// Whether a caller is this worker.
-    pub(super) fn is(&self, peer: Peer, generation: Generation) -> Result<(), &'static str> {
-        match self {
-            _ if peer.uid != Some(rustix::process::geteuid().as_raw()) => Err("another user"),
-            _ if generation != self.generation => Err("another generation is expected"),
-            _ if peer.pid != Some(self.pid()) => Err("not the process that was spawned for this generation"),
-            _ if self.link.is_some() => Err("it is connected already"),
-            _ => Ok(()),
-        }
+    /// Tells it what to run; to be done after its hello.
+    pub(super) fn run(&mut self, mut spec: WorkerSpec) {
+        spec.cgroup = self.cgroup.as_ref().map(|cgroup| cgroup.path().to_owned());
+        self.link.open();
+        self.link.send(SupervisorToWorker::Run(Box::new(spec)));
     }
 
-    /// Accepts its call and tells it what to run.
-    pub(super) async fn attach(&mut self, connection: Connection, mut spec: WorkerSpec) {
-        spec.cgroup = self.cgroup.as_ref().map(|cgroup| cgroup.path().to_owned());
-        if let Some(link) = Link::accept(connection).await {
-            link.send(SupervisorToWorker::Run(Box::new(spec)));
-            self.link = Some(link);
+    /// It has nothing to run: without a connection it ends.
+    pub(super) fn dismiss(&mut self) {
+        self.link.close();
+    }
+
+    /// Gives it its end of a connection to the gateway. A worker that cannot be told drops it, which the gateway sees.
+    pub(super) fn serve(&self, end: DataEnd) {
+        if let Some(link) = self.link.link() {
+            link.send_along(SupervisorToWorker::Serve, end.into_descriptors());
         }
     }
 
     /// Tells it to end. Before it has called, it has nothing to end in order.
     pub(super) fn stop(&self) {
-        match &self.link {
-            Some(link) if link.send(SupervisorToWorker::Stop) => {}
-            Some(_) | None => self.kill(),
+        if !self.link.send(SupervisorToWorker::Stop) {
+            self.kill();
         }
     }
 
     /// Tells it to end once the gateway has let go of it.
     pub(super) fn drain(&self, grace: Duration) {
-        match &self.link {
-            Some(link) if link.send(SupervisorToWorker::Drain { grace }) => {}
-            Some(_) | None => self.kill(),
+        if !self.link.send(SupervisorToWorker::Drain { grace }) {
+            self.kill();
         }
     }
 
@@ -164,24 +165,19 @@ impl Worker {
     pub(super) async fn next(&mut self) -> News {
         loop {
             let dying_until = self.lost.as_ref().map(|(until, _)| *until);
-            let link = async {
-                match &mut self.link {
-                    Some(link) => link.next().await,
-                    None => std::future::pending().await,
-                }
-            };
             tokio::select! {
-                news = link => match news {
-                    LinkNews::Message(WorkerToSupervisor::Pong(number)) => self.pong(number),
+                news = self.link.next() => match news {
+                    LinkNews::Hello => return News::Hello,
+                    LinkNews::Message(WorkerToSupervisor::Pong(number)) => self.link.pong(number),
                     LinkNews::Message(message) => return News::Said(message),
                     LinkNews::PingDue(number) => {
-                        if !self.link.as_ref().is_some_and(|link| link.send(SupervisorToWorker::Ping(number))) {
+                        if !self.link.send(SupervisorToWorker::Ping(number)) {
                             return News::Silent;
                         }
                     }
                     LinkNews::Silent => return News::Silent,
                     LinkNews::Lost(why) => {
-                        self.link = None;
+                        self.link.close();
                         self.lost = Some((Instant::now() + DYING, why));
                     }
                 },
@@ -199,20 +195,6 @@ impl Worker {
 
     /// What it still said before it went.
     pub(super) async fn last_words(&mut self) -> Vec<WorkerToSupervisor> {
-        match self.link.take() {
-            Some(link) => link.last_words().await,
-            None => Vec::new(),
-        }
+        self.link.last_words().await
     }
-
-    fn pong(&mut self, number: u64) {
-        if let Some(link) = &mut self.link {
-            link.pong(number);
-        }
-    }
-}
-
-/// Turns a caller away that is not our worker.
-pub(super) async fn turn_away(connection: Connection, reason: &str) {
-    refuse(connection, format!("not a worker of this supervisor: {reason}")).await;
 }

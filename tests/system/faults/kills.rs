@@ -157,7 +157,7 @@ async fn those_who_follow_the_log_do_not_keep_a_new_gateway_out() {
     let mut followers = Vec::new();
     for _ in 0..64 {
         let mut connection = mcproxy_ipc::connect(&socket).await.expect("the supervisor listens");
-        mcproxy_ipc::introduce(&mut connection, mcproxy_ipc::Role::Operator).await.expect("accepted");
+        mcproxy_ipc::introduce(&mut connection).await.expect("accepted");
         let (receiver, mut sender) = connection.control::<SupervisorToOperator, OperatorToSupervisor>();
         sender.send(&OperatorToSupervisor::Logs { server: None, lines: 0, follow: true }).await.expect("sent");
         followers.push((receiver, sender));

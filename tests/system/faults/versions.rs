@@ -48,10 +48,10 @@ async fn a_worker_of_another_build_is_refused_by_name_and_the_right_one_is_taken
     for name in ["mcproxy-supervisor", "mcproxy-gateway"] {
         put(&binary(name), bin.path());
     }
-    // It speaks to the socket that the supervisor names, in a version of its own, and ends as a worker would.
+    // It speaks on the connection that it inherits, in a version of its own, and ends as a worker would.
     let worker = bin.path().join("mcproxy-worker");
     let fixture_path = binary("mcproxy-fixture");
-    let script = format!("#!/bin/sh\nexec {} --hello-of-version 999 --socket \"$7\"\n", fixture_path.display());
+    let script = format!("#!/bin/sh\nexec {} --hello-of-version 999\n", fixture_path.display());
     fs::write(&worker, script).expect("written");
     fs::set_permissions(&worker, fs::Permissions::from_mode(0o755)).expect("executable");
 

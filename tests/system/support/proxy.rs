@@ -299,6 +299,8 @@ fn command_of(program: &Path, dir: &Path) -> std::process::Command {
     let mut command = std::process::Command::new(program);
     command.args(["--config", "mcp-servers.json", "--log", "--log-level", "debug"]);
     command.args(["--runtime-dir", "run", "--state-dir", "state"]).current_dir(dir).stdin(Stdio::null());
+    // Tests look into its processes, without being root most often.
+    command.env(mcproxy_ipc::DUMPABLE_VARIABLE, "1");
     command
 }
 

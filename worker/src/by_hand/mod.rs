@@ -1,6 +1,5 @@
 //! A worker in a person's terminal: the same run, fed and watched by this module instead of a supervisor and a gateway.
 
-mod mask;
 mod print;
 
 use std::{
@@ -28,11 +27,12 @@ use tokio::{
     time::timeout,
 };
 
-use self::{mask::Mask, print::Printer};
+use self::print::Printer;
 use crate::{
     args::ByHand,
     incarnation::{self, Order, Ports, Way},
     link::{Handed, Link, LocalEnd},
+    mask::Mask,
     tree::Tree,
 };
 
@@ -96,7 +96,7 @@ fn prepare(wish: &ByHand) -> Result<(WorkerSpec, Mask), Refusal> {
     })?;
     let server = config.server(&wish.server).ok_or_else(|| Refusal::Usage(unknown(&wish.server, &config)))?;
     let spec = server
-        .worker_spec(Generation(0), None)
+        .worker_spec(Generation(0))
         .map_err(|blocked| Refusal::Unavailable(format!("`{}` cannot be started: {blocked}", wish.server)))?;
     let entry = spec.launch.env.iter().map(|(_, value)| value.expose().to_owned());
     let mask = Mask::new(looked_up.into_inner().into_iter().chain(entry));

@@ -9,8 +9,7 @@ use std::{
 use mcproxy_ipc::{ServerDescription, WorkerSpec};
 use mcproxy_mcp::{RawArray, RawObject};
 
-use super::mask::Mask;
-use crate::lines::printable;
+use crate::{lines::printable, mask::Mask};
 
 /// Longest line of a server that is shown whole.
 const MAX_LINE: usize = 16 * 1024;

@@ -4,9 +4,9 @@ use std::{path::PathBuf, time::Instant};
 
 use mcproxy_ipc::{EndReason, Ended};
 use slog::{Logger, info};
-use tokio::{task::JoinHandle, time::timeout};
+use tokio::task::JoinHandle;
 
-use super::{Incarnation, pipes::EXIT_FOLLOWS, stage::Stage, wait::poll_once};
+use super::{Incarnation, stage::Stage, wait::poll_once};
 use crate::{environment, session::TAIL_IN_ERRORS, stderr, tree::Tree};
 
 /// What is needed to remove what a server leaves behind.
@@ -62,11 +62,6 @@ impl Incarnation {
         };
         self.usage.take().inspect(JoinHandle::abort);
         self.install.take().inspect(JoinHandle::abort);
-        if let Some(doorman) = self.doorman.take() {
-            doorman.abort();
-            // Only its end matters: the socket file is gone then.
-            let _ = timeout(EXIT_FOLLOWS, doorman).await;
-        }
         self.session.gone();
         self.take_the_rest().await;
         self.stderr.give_back(Instant::now());

@@ -14,9 +14,9 @@ mod ports;
 mod stage;
 mod wait;
 
-use std::{cell::Cell, io, rc::Rc, time::Instant};
+use std::{cell::Cell, rc::Rc, time::Instant};
 
-use mcproxy_ipc::{EndReason, Ended, Listener, WorkerSpec, control::WorkerToSupervisor};
+use mcproxy_ipc::{EndReason, Ended, WorkerSpec, control::WorkerToSupervisor};
 use slog::{Logger, debug};
 use tokio::{
     net::unix::pipe::{Receiver, Sender},
@@ -36,7 +36,8 @@ use crate::{
     keep::Keeper,
     launch::{self, Process, Server},
     lines::Splitter,
-    link::{Incoming, Outgoing, doorman},
+    link::{Incoming, Outgoing},
+    secrets,
     session::{Event, Session},
     stderr::Stderr,
     tree::Tree,
@@ -115,7 +116,6 @@ struct Incarnation {
     deaf: bool,
     /// Told to end once the gateway has let go, and by then at the latest.
     drained_by: Option<Instant>,
-    doorman: Option<JoinHandle<()>>,
     keeper: Option<Keeper>,
     tree: Tree,
     instance: Option<u32>,
@@ -154,12 +154,11 @@ impl Incarnation {
             splitter: Splitter::new(spec.limits.line_bytes + ENVELOPE, KEEP),
             stderr_pipe: Some(server.stderr),
             stderr_chunk: Vec::with_capacity(STDERR_CHUNK),
-            stderr: Stderr::new(spec.limits.stderr_lines, ports.stderr, now),
+            stderr: Stderr::new(spec.limits.stderr_lines, secrets::mask(&spec.launch), ports.stderr, now),
             incoming,
             outgoing,
             deaf: false,
             drained_by: None,
-            doorman: None,
             keeper: spec.catalogue_file.clone().map(|file| Keeper::start(file, ports.log.clone())),
             tree: ports.tree,
             instance: ports.instance,
@@ -243,14 +242,11 @@ impl Incarnation {
     fn heed_events(&mut self, now: Instant) {
         for event in std::mem::take(&mut self.session.out.events) {
             match event {
-                Event::Ready(description) => match self.open_door() {
-                    Ok(()) => {
-                        self.install.take().inspect(JoinHandle::abort);
-                        report(&self.reports, &self.log, WorkerToSupervisor::Ready(description));
-                        self.keep_catalogue();
-                    }
-                    Err(error) => self.end(EndReason::Worker(format!("cannot bind the data socket: {error}")), now),
-                },
+                Event::Ready(description) => {
+                    self.install.take().inspect(JoinHandle::abort);
+                    report(&self.reports, &self.log, WorkerToSupervisor::Ready(description));
+                    self.keep_catalogue();
+                }
                 Event::Counts(counts) => {
                     report(&self.reports, &self.log, WorkerToSupervisor::Counts(counts));
                     self.keep_catalogue();
@@ -272,13 +268,5 @@ impl Incarnation {
         if let Some(keeper) = &self.keeper {
             keeper.keep(self.session.catalogue());
         }
-    }
-
-    fn open_door(&mut self) -> io::Result<()> {
-        if let Some(path) = &self.spec.data_socket {
-            let listener = Listener::bind(path)?;
-            self.doorman = Some(tokio::spawn(doorman(listener, self.ports_orders.0.clone(), self.log.clone())));
-        }
-        Ok(())
     }
 }

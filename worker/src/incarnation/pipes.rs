@@ -15,7 +15,7 @@ use crate::{lines::Line, link::Pumped, session::Look};
 /// Bytes that wait for the server's stdin before the gateway has to wait as well.
 pub(super) const BACKLOG: usize = 1024 * 1024;
 /// From the end of stdout, or of stdin, to the exit that usually comes with it.
-pub(super) const EXIT_FOLLOWS: Duration = Duration::from_secs(1);
+const EXIT_FOLLOWS: Duration = Duration::from_secs(1);
 /// Pieces of stderr that are taken at once, of 4 KiB each.
 const STDERR_CHUNKS: usize = 32;
 /// Frames that are taken before anything is written.

@@ -36,10 +36,10 @@ pub(crate) type Trace = Box<dyn FnMut(Way, &[u8])>;
 
 /// How a run is connected to the rest.
 pub(crate) struct Ports {
-    /// The sending half is for the doorman.
+    /// The sending half is for what watches the server.
     pub(crate) orders: (mpsc::Sender<Order>, mpsc::Receiver<Order>),
     pub(crate) reports: mpsc::Sender<WorkerToSupervisor>,
-    /// Where there is no socket to wait at.
+    /// Where no gateway will be handed over.
     pub(crate) link: Option<Link>,
     pub(crate) stderr: stderr::Sink,
     pub(crate) trace: Option<Trace>,

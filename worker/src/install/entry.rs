@@ -3,11 +3,15 @@
 
 use std::{
     ffi::OsStr,
-    fs, io,
+    fs,
+    io::{self, Read as _},
     path::{Component, Path, PathBuf},
 };
 
-use mcproxy_ipc::{LaunchSpec, processes};
+use mcproxy_ipc::{
+    LaunchSpec, processes,
+    regular_file::{self, Links},
+};
 use serde_json::Value;
 
 use super::{
@@ -15,6 +19,9 @@ use super::{
     npx,
     turn::Turn,
 };
+
+/// What is read of a package's description; a longer one counts as broken.
+const MAX_DESCRIPTION: u64 = 1024 * 1024;
 
 /// A folder of a runner's cache: each folder in it is one entry, complete in itself and made again when it is missing.
 #[derive(Debug)]
@@ -143,7 +150,10 @@ impl Entry {
 
 /// The commands of a package in this folder; `None`: it is not whole.
 fn commands_of(package: &Path) -> Option<Vec<String>> {
-    let text = fs::read(package.join("package.json")).ok()?;
+    // Whatever runs as this user may have put something else there.
+    let mut text = Vec::new();
+    let file = regular_file::open(&package.join("package.json"), Links::Follow).ok()?;
+    file.take(MAX_DESCRIPTION).read_to_end(&mut text).ok()?;
     let description: Value = serde_json::from_slice(&text).ok()?;
     Some(match &description["bin"] {
         Value::Object(commands) => commands.keys().cloned().collect(),
@@ -181,7 +191,7 @@ mod tests {
 
     fn launch(words: &[&str]) -> LaunchSpec {
         let args = words[1..].iter().map(|word| Secret::new(*word)).collect();
-        LaunchSpec { program: words[0].into(), args, env: Vec::new(), cwd: None }
+        LaunchSpec { program: words[0].into(), args, env: Vec::new(), cwd: None, looked_up: Vec::new() }
     }
 
     fn at_home(home: &Path) -> impl Fn(&str) -> Option<PathBuf> {

@@ -2,15 +2,18 @@
 //! into each other. The folder itself is locked, which leaves nothing behind and holds between all workers of a machine.
 
 use std::{
-    fs::{self, File},
+    fs::{self, File, OpenOptions},
     io,
-    os::{fd::AsFd, unix::fs::MetadataExt},
+    os::{
+        fd::AsFd,
+        unix::fs::{MetadataExt, OpenOptionsExt},
+    },
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
 use mcproxy_ipc::LaunchSpec;
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FlockOperation, OFlags, flock};
 
 use super::entry::npx_entry;
 
@@ -60,7 +63,9 @@ impl Turn {
 
     /// Takes the turn for this folder; `None`: another has it.
     pub(super) fn take(entry: &Path) -> io::Result<Option<Self>> {
-        let lock = File::open(entry)?;
+        // A folder, and nothing that would be waited for.
+        let flags = (OFlags::DIRECTORY | OFlags::NONBLOCK).bits().cast_signed();
+        let lock = OpenOptions::new().read(true).custom_flags(flags).open(entry)?;
         match flock(lock.as_fd(), FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
             Err(rustix::io::Errno::WOULDBLOCK) => return Ok(None),
@@ -108,7 +113,7 @@ mod tests {
         let path = home.path().to_owned();
         let variable = move |name: &str| (name == "HOME").then(|| path.clone());
         let args = vec![Secret::new("-y"), Secret::new("x")];
-        let npx = LaunchSpec { program: "npx".into(), args, env: Vec::new(), cwd: None };
+        let npx = LaunchSpec { program: "npx".into(), args, env: Vec::new(), cwd: None, looked_up: Vec::new() };
         let now = Instant::now();
         let until = now + Duration::from_secs(60);
         let look = |at: Instant| Turn::look(&npx, &variable, until, at);
@@ -141,7 +146,8 @@ mod tests {
 
     #[test]
     fn what_is_no_package_runner_waits_for_nobody() {
-        let program = LaunchSpec { program: "node".into(), args: Vec::new(), env: Vec::new(), cwd: None };
+        let program =
+            LaunchSpec { program: "node".into(), args: Vec::new(), env: Vec::new(), cwd: None, looked_up: Vec::new() };
         let now = Instant::now();
         assert!(matches!(Turn::look(&program, &|_| None, now, now), Waited::Over(None)));
     }

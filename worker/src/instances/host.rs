@@ -3,20 +3,20 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     sync::Arc,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use bytes::Bytes;
 use mcproxy_ipc::{
     CatalogueCounts, ClientDeclaration, ClientFeatures, EndReason, Ended, FrameError, InstanceRules, Instances,
-    Listener, LogRecord, RunningInstances, ServerDescription, WorkerSpec, control::WorkerToSupervisor,
-    data::GatewayToWorker, frame::MAX_PAYLOAD,
+    LogRecord, RunningInstances, ServerDescription, WorkerSpec, control::WorkerToSupervisor, data::GatewayToWorker,
+    frame::MAX_PAYLOAD,
 };
 use slog::{Logger, debug, warn};
 use tokio::{
     sync::{Semaphore, mpsc},
-    task::{JoinHandle, JoinSet},
-    time::{sleep_until, timeout},
+    task::JoinSet,
+    time::sleep_until,
 };
 
 use super::{
@@ -34,7 +34,7 @@ use crate::{
     dialect::legacy,
     incarnation::Order,
     keep::Keeper,
-    link::{Envelope, Incoming, Outgoing, doorman},
+    link::{Envelope, Incoming, Outgoing},
     session::{Idle, features_of},
     tree::Tree,
 };
@@ -45,8 +45,6 @@ const NEWS: usize = 64;
 const ROOM: usize = MAX_PAYLOAD / UNIT + 1;
 /// A multiple of the least that a message takes in memory.
 pub(super) const UNIT: usize = 1024;
-/// How long the end of the doorman may take.
-const DOOR: Duration = Duration::from_secs(1);
 
 /// An instance that runs, as the host sees it.
 pub(super) struct Running {
@@ -97,7 +95,8 @@ pub(super) struct Host {
     orders: (mpsc::Sender<Order>, mpsc::Receiver<Order>),
     pub(super) news: (mpsc::Sender<Told>, mpsc::Receiver<Told>),
     tasks: JoinSet<(Number, Ended)>,
-    doorman: Option<JoinHandle<()>>,
+    /// The server counts as ready.
+    open: bool,
     pub(super) incoming: Option<Incoming>,
     pub(super) outgoing: Option<Outgoing>,
     pub(super) out: VecDeque<Envelope>,
@@ -140,7 +139,7 @@ impl Host {
             orders: ports.orders,
             news: mpsc::channel(NEWS),
             tasks: JoinSet::new(),
-            doorman: None,
+            open: false,
             incoming: None,
             outgoing: None,
             out: VecDeque::new(),
@@ -245,7 +244,7 @@ impl Host {
 
     fn start(&mut self, number: Number, face: &Face) {
         // What concerns the server as a whole is looked after here.
-        let own = WorkerSpec { idle_timeout: None, data_socket: None, catalogue_file: None, ..self.spec.clone() };
+        let own = WorkerSpec { idle_timeout: None, catalogue_file: None, ..self.spec.clone() };
         let client = ClientDeclaration::clone(&self.pool.eras().told(face));
         let spec = WorkerSpec {
             instances: Instances::OfOne,
@@ -305,11 +304,6 @@ impl Host {
 
     /// The last answers, then the last word.
     async fn finish(mut self) -> Ended {
-        if let Some(doorman) = self.doorman.take() {
-            doorman.abort();
-            // Only its end matters: the socket file is gone then.
-            let _ = timeout(DOOR, doorman).await;
-        }
         if let Some(outgoing) = self.outgoing.take() {
             outgoing.flush(std::mem::take(&mut self.out)).await;
         }
@@ -335,7 +329,7 @@ impl Host {
 
     /// Whether the server counts as ready.
     pub(super) fn is_open(&self) -> bool {
-        self.doorman.is_some()
+        self.open
     }
 
     /// How many instances there may be.
@@ -344,23 +338,14 @@ impl Host {
     }
 
     /// With the first instance that is ready and has said what it offers, the server is.
-    pub(super) fn open_door(&mut self) {
+    pub(super) fn become_ready(&mut self) {
         if self.is_open() || self.offer.catalogue.is_none() || self.is_ending() {
             return;
         }
         let Some(mut description) = self.offer.description.take() else { return };
-        let bound = self.spec.data_socket.as_deref().map(Listener::bind);
-        match bound {
-            Some(Ok(listener)) => {
-                self.doorman = Some(tokio::spawn(doorman(listener, self.orders.0.clone(), self.log.clone())));
-                description.counts = self.offer.counts;
-                self.report(WorkerToSupervisor::Ready(description));
-            }
-            Some(Err(error)) => {
-                self.stop(EndReason::Worker(format!("cannot bind the data socket: {error}")), String::new());
-            }
-            None => self.stop(EndReason::Worker("it was given no data socket".to_owned()), String::new()),
-        }
+        self.open = true;
+        description.counts = self.offer.counts;
+        self.report(WorkerToSupervisor::Ready(description));
     }
 }
 

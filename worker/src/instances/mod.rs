@@ -34,7 +34,7 @@ use crate::{incarnation::Order, tree::Tree};
 
 /// How the host is connected to the rest.
 pub(crate) struct HostPorts {
-    /// The sending half is for the doorman.
+    /// The sending half keeps it open.
     pub(crate) orders: (mpsc::Sender<Order>, mpsc::Receiver<Order>),
     pub(crate) reports: mpsc::Sender<WorkerToSupervisor>,
     /// Where the lines that instances write to stderr go.

@@ -39,7 +39,7 @@ impl Host {
                     self.offer.description.get_or_insert(description);
                 }
                 self.counted(number, counts);
-                self.open_door();
+                self.become_ready();
                 if let Some(session) = self.pool.owner(number) {
                     self.hand_over(number, session);
                 }
@@ -188,7 +188,7 @@ impl Host {
             self.offer.catalogue = Some(payload.clone());
             self.offer.revision += 1;
             self.push_catalogue();
-            self.open_door();
+            self.become_ready();
             self.show_all();
         }
         if let Some(session) = self.pool.owner(number) {

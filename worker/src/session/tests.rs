@@ -20,7 +20,13 @@ pub(crate) fn spec() -> WorkerSpec {
     WorkerSpec {
         server: ServerName::try_from("fixture").expect("a name"),
         generation: Generation(3),
-        launch: LaunchSpec { program: "fixture".into(), args: Vec::new(), env: Vec::new(), cwd: None },
+        launch: LaunchSpec {
+            program: "fixture".into(),
+            args: Vec::new(),
+            env: Vec::new(),
+            cwd: None,
+            looked_up: Vec::new(),
+        },
         start_timeout: Duration::from_secs(10),
         timeouts: CallTimeouts {
             idle: Duration::from_secs(30),
@@ -44,7 +50,6 @@ pub(crate) fn spec() -> WorkerSpec {
             write_timeout: Duration::from_secs(10),
         },
         instances: Instances::Shared,
-        data_socket: None,
         cgroup: None,
         idle_timeout: None,
         list_ttl: None,

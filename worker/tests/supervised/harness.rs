@@ -1,18 +1,17 @@
 //! The test's side of a worker: its supervisor and its gateway.
 
 use std::{
-    path::{Path, PathBuf},
+    path::Path,
     process::{Child, Command},
     time::Duration,
 };
 
 use bytes::Bytes;
 use mcproxy_ipc::{
-    CallTimeouts, Ended, EraRule, Generation, Instances, LaunchSpec, Listener, Receiver, Role, Secret, Sender,
-    ServerDescription, ServerLimits, ServerName, Verdict, WorkerSpec, connect,
+    CallTimeouts, ChildConnection, DataEnd, Ended, EraRule, Generation, Instances, LaunchSpec, Receiver, Secret,
+    Sender, ServerDescription, ServerLimits, ServerName, WorkerSpec,
     control::{SupervisorToWorker, WorkerToSupervisor},
     data::{CallContext, GatewayToWorker, Outcome, ServerEra, WorkerToGateway},
-    introduce, receive_hello,
 };
 use tokio::time::timeout;
 
@@ -26,7 +25,7 @@ pub(crate) struct Worker {
     pub(crate) to: Sender<SupervisorToWorker>,
 }
 
-/// A connection to the worker's data socket.
+/// A connection to the worker, as its supervisor makes it for the gateway.
 pub(crate) struct Gateway {
     pub(crate) from: Receiver<WorkerToGateway>,
     pub(crate) to: Sender<GatewayToWorker>,
@@ -40,17 +39,14 @@ pub(crate) fn run<F: Future<Output = ()>>(test: F) {
 impl Worker {
     pub(crate) async fn start(program: &Path, args: &[&str], change: impl FnOnce(&mut WorkerSpec)) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
-        let listener = Listener::bind(&dir.path().join("control")).expect("bound");
+        let (mut connection, theirs) = ChildConnection::pair().expect("a pair");
         let process = Command::new(env!("CARGO_BIN_EXE_mcproxy-worker"))
-            .args(["--supervised", "--server", "fixture", "--generation", "5", "--socket"])
-            .arg(listener.path())
+            .args(["--supervised", "--server", "fixture", "--generation", "5"])
+            .stdin(theirs)
             .spawn()
             .expect("spawned");
-        let mut connection = timeout(DEADLINE, listener.accept()).await.expect("in time").expect("accepted");
-        let hello = receive_hello(&mut connection).await.expect("a hello");
+        timeout(DEADLINE, connection.hello()).await.expect("in time").expect("a hello");
         let server = ServerName::try_from("fixture").expect("a name");
-        assert_eq!(hello.role, Role::Worker { server: server.clone(), generation: Generation(5) });
-        connection.answer(Verdict::Accepted).await.expect("answered");
         let (from, mut to) = connection.control();
         let mut spec = WorkerSpec {
             server,
@@ -60,6 +56,7 @@ impl Worker {
                 args: args.iter().map(|arg| Secret::new(*arg)).collect(),
                 env: Vec::new(),
                 cwd: None,
+                looked_up: Vec::new(),
             },
             start_timeout: DEADLINE,
             timeouts: CallTimeouts { idle: DEADLINE, total: DEADLINE, input: DEADLINE },
@@ -80,7 +77,6 @@ impl Worker {
                 write_timeout: Duration::from_secs(10),
             },
             instances: Instances::Shared,
-            data_socket: Some(dir.path().join("data")),
             cgroup: None,
             idle_timeout: None,
             list_ttl: None,
@@ -90,10 +86,6 @@ impl Worker {
         change(&mut spec);
         to.send(&SupervisorToWorker::Run(Box::new(spec))).await.expect("sent");
         Self { dir, process, from, to }
-    }
-
-    pub(crate) fn data_socket(&self) -> PathBuf {
-        self.dir.path().join("data")
     }
 
     /// The next report that is no log record; `None` at the end of the connection.
@@ -132,14 +124,13 @@ impl Worker {
         };
         assert_eq!(self.report().await, None);
         assert!(self.process.wait().expect("waited").success());
-        assert!(!self.data_socket().exists(), "the socket is still there");
         ended
     }
 
-    pub(crate) async fn gateway(&self) -> Gateway {
-        let mut connection = connect(&self.data_socket()).await.expect("connected");
-        introduce(&mut connection, Role::Caller).await.expect("let in");
-        let (from, to) = connection.offer_data().await.expect("pipes");
+    pub(crate) async fn gateway(&mut self) -> Gateway {
+        let (ours, theirs) = DataEnd::pair().expect("pipes");
+        self.to.send_along(&SupervisorToWorker::Serve, &theirs.into_descriptors()).await.expect("handed over");
+        let (from, to) = ours.open().expect("opened");
         Gateway { from, to }
     }
 }

@@ -53,7 +53,7 @@ async fn say(gateway: &mut Gateway, session: SessionKey, id: u64, tool: &str, ar
 #[test]
 fn instances_outlive_the_gateway_and_its_answers_do_not() {
     run(async {
-        let Some(worker) = start(rules()).await else { return };
+        let Some(mut worker) = start(rules()).await else { return };
         let mut first = worker.gateway().await;
         let pid = say(&mut first, ANN, 1, "pid", "{}").await;
         say(&mut first, ANN, 2, "remember", r#"{"text":"kept"}"#).await;
@@ -100,7 +100,7 @@ fn a_release_ends_the_instance_and_a_stop_ends_all() {
 #[test]
 fn what_an_instance_hid_goes_with_it_and_what_another_hid_stays() {
     run(async {
-        let Some(worker) = start(rules()).await else { return };
+        let Some(mut worker) = start(rules()).await else { return };
         let mut gateway = worker.gateway().await;
         let ann: u32 = say(&mut gateway, ANN, 1, "double_fork", "{}").await.parse().expect("a pid");
         let bob: u32 = say(&mut gateway, BOB, 2, "double_fork", "{}").await.parse().expect("a pid");
@@ -134,7 +134,7 @@ fn a_worker_with_instances_drains_like_any_other() {
 #[test]
 fn calls_that_wait_for_an_instance_are_cancelled_or_answered_once() {
     run(async {
-        let Some(worker) = start(InstanceRules { max: 1, ..rules() }).await else { return };
+        let Some(mut worker) = start(InstanceRules { max: 1, ..rules() }).await else { return };
         let mut gateway = worker.gateway().await;
         let ann: u32 = say(&mut gateway, ANN, 1, "pid", "{}").await.parse().expect("a pid");
         call(&mut gateway, BOB, 2, "pid", "{}").await;

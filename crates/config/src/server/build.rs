@@ -10,6 +10,7 @@ use super::checks::Checks;
 use super::package;
 use super::{Blocked, Era, Launch, OnChange, RestartPolicy, ServerConfig, Start};
 use crate::client_features;
+use crate::interpolate::Expanded;
 use crate::raw::{RawEra, RawInstances, RawOnChange, RawServer, RawServerLimits, RawStart, RawTools};
 use crate::report::Report;
 use crate::size::{self, MAX_SERVER_BYTES};
@@ -50,6 +51,7 @@ pub(crate) fn build(
             args: raw.args.into_iter().map(Secret::new).collect(),
             env: settings.env.into_iter().map(|(name, value)| (name, Secret::new(value))).collect(),
             cwd: settings.cwd.map(PathBuf::from),
+            looked_up: looked_up(node),
         }),
         Some(blocked) => Launch::Blocked(blocked),
     };
@@ -98,6 +100,19 @@ pub(crate) fn build(
         tools,
         limits: server_limits(&settings.limits),
     }
+}
+
+/// What the command and its arguments have out of the environment. (All of `env` is known as what it is.)
+fn looked_up(node: &Node) -> Vec<Secret> {
+    let mut values = Vec::new();
+    for part in ["command", "args"].into_iter().filter_map(|key| node.get(key)) {
+        part.each_text(&mut |_, text| {
+            if let Expanded::Replaced(_, of) = &text.expanded {
+                values.extend(of.iter().map(Secret::new));
+            }
+        });
+    }
+    values
 }
 
 fn tool_rules(raw: &RawTools) -> ToolRules {

@@ -90,7 +90,9 @@ pub struct Group {
 /// What the supervisor says to the gateway.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SupervisorToGateway {
-    /// First message: what outlives a gateway's process.
+    /// First message, and again when there is another one: accept clients at this listening socket, its one descriptor.
+    Listen,
+    /// Next message: what outlives a gateway's process.
     Inherit {
         /// What session ids are sealed with.
         seal: SealKey,
@@ -101,14 +103,24 @@ pub enum SupervisorToGateway {
     Configure(Box<GatewaySettings>),
     /// All servers in the order of the file: last message of the start, and again after every change.
     Routes(Vec<Route>),
-    /// There is another listening socket: fetch it as [`Role::Acceptor`](crate::Role::Acceptor) and accept there instead.
-    Listen,
     /// Answer with `Pong` of the same number.
     Ping(u64),
     /// Stop accepting, finish what is in flight within this time, then exit.
     Drain {
         /// At most so long.
         grace: Duration,
+    },
+    /// To the `Connect` of the same number: the two descriptors of a [`DataEnd`](crate::DataEnd); the worker is given the other.
+    Connected {
+        /// Number of the request.
+        id: u64,
+    },
+    /// The same, when there is none.
+    NotConnected {
+        /// Number of the request.
+        id: u64,
+        /// Why, for the log.
+        reason: String,
     },
     /// The answer to the `Ask` of the same number.
     Answer {
@@ -130,6 +142,15 @@ pub enum GatewayToSupervisor {
     Pong(u64),
     /// Somebody calls this server, which is started by its calls. For any other server it says nothing.
     Wake(ServerName),
+    /// A new connection to this incarnation's worker is wanted.
+    Connect {
+        /// Number that the answer carries.
+        id: u64,
+        /// Which server.
+        server: ServerName,
+        /// Which incarnation; another one is not connected to.
+        generation: Generation,
+    },
     /// A read-only question, for `/health` and the built-in server.
     Ask {
         /// Number that the answer carries.

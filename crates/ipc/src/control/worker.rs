@@ -11,6 +11,8 @@ use crate::{
 pub enum SupervisorToWorker {
     /// First message: what to run.
     Run(Box<WorkerSpec>),
+    /// A gateway is there, in the place of any earlier one. With the two descriptors of a [`DataEnd`](crate::DataEnd).
+    Serve,
     /// Answer with `Pong` of the same number.
     Ping(u64),
     /// Refuse new calls, answer the pending ones with an error, end the server (stdin, SIGTERM, SIGKILL), then say `Ended`.
@@ -34,7 +36,7 @@ pub enum WorkerToSupervisor {
     /// Which processes there are of a server that has one for each session, in place of `Spawned` and again whenever that
     /// changes; each leads a process group of its number.
     Instances(RunningInstances),
-    /// Handshake done, catalogue complete, data socket bound.
+    /// Handshake done, catalogue complete.
     Ready(ServerDescription),
     /// The server's process was replaced by another because of the question what it speaks, and has the whole time of a
     /// start again. At most once.

@@ -37,7 +37,12 @@ struct Finding {
 impl Check {
     /// Reads the file as the supervisor would, looks at this machine, and says what it found.
     pub(crate) fn run(self, console: &mut Console) -> Result<Exit, CliError> {
-        let read = Config::content(&self.file).and_then(|bytes| {
+        // What a person pipes in is waited for.
+        let content = match &self.file {
+            stdin if stdin == Path::new("/dev/stdin") => Config::content_of(std::io::stdin().lock(), stdin),
+            file => Config::content(file),
+        };
+        let read = content.and_then(|bytes| {
             let config = Config::of_file(&bytes, &self.file, &|variable| std::env::var(variable).ok())?;
             Ok((config, bytes))
         });
