@@ -7,6 +7,7 @@ use std::{
 use mcproxy_ipc::{
     LogLevel, Route, ServerName, SessionKey,
     control::{GatewaySettings, TokenHash},
+    disk::on_disk,
 };
 use slog::{Logger, debug, info, o, warn};
 use tokio::sync::Notify;
@@ -182,7 +183,7 @@ impl Gateway {
         let Some(key) = route.catalogue else { return };
         let file = self.settings().catalogues.as_ref().map(|dir| dir.join(key.file_name(&route.server)));
         let look = move || file.map_or(Ok(None), |file| kept::read(&file));
-        let read = tokio::task::spawn_blocking(look).await.map_err(std::io::Error::other).flatten();
+        let read = on_disk(look).await.map_err(std::io::Error::other).flatten();
         let result = match read {
             Ok(payload) => self.fleet.set_kept(&route.server, key, payload).map_err(|error| error.to_string()),
             Err(error) => {

@@ -20,6 +20,8 @@ use tokio::{
 
 /// From one write to the next: a server may change its lists as often as it likes.
 const PAUSE: Duration = Duration::from_secs(2);
+/// Before the first write: what a server offers can wait until those that start beside it are ready, too.
+const FIRST: Duration = Duration::from_secs(1);
 /// How long the end of a worker waits for the last write.
 const LAST: Duration = Duration::from_secs(1);
 
@@ -57,7 +59,11 @@ impl Keeper {
 }
 
 async fn run(file: PathBuf, mut new: watch::Receiver<Bytes>, mut closed: oneshot::Receiver<()>, log: Logger) {
+    let mut before = Some(FIRST);
     while new.changed().await.is_ok() {
+        if let Some(first) = before.take() {
+            let _ = timeout(first, &mut closed).await;
+        }
         let (catalogue, path) = (new.borrow_and_update().clone(), file.clone());
         match spawn_blocking(move || write(&path, &catalogue)).await {
             Ok(Ok(())) => {}

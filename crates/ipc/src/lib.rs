@@ -17,6 +17,7 @@ mod codec;
 pub mod control;
 pub mod data;
 mod descriptors;
+pub mod disk;
 pub mod environment;
 pub mod frame;
 mod generation;

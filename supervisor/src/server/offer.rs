@@ -8,7 +8,9 @@ use std::{
 };
 
 use mcproxy_config::ServerConfig;
-use mcproxy_ipc::{CatalogueCounts, CatalogueKey, EraEvidence, ServerDescription, data::ServerEra, kept_file};
+use mcproxy_ipc::{
+    CatalogueCounts, CatalogueKey, EraEvidence, ServerDescription, data::ServerEra, disk::on_disk, kept_file,
+};
 use slog::{Logger, debug};
 
 /// Longest file with an era that is read, in bytes.
@@ -66,7 +68,7 @@ impl Offer {
         if let Some(file) = self.verdict_file.clone() {
             let (log, text) = (log.clone(), verdict.as_ref().map(Verdict::to_text));
             // The disk may be slow. What is not kept is found out again at the next start.
-            tokio::task::spawn_blocking(move || {
+            tokio::spawn(on_disk(move || {
                 let kept = match text {
                     Some(text) => kept_file::replace(&file, text.as_bytes()),
                     None => fs::remove_file(&file),
@@ -74,7 +76,7 @@ impl Offer {
                 if let Err(error) = kept {
                     debug!(log, "server's era cannot be kept for its next start"; "error" => %error);
                 }
-            });
+            }));
         }
         self.verdict = verdict;
     }

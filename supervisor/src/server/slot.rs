@@ -3,7 +3,7 @@
 use std::{ffi::OsString, future::Future, pin::Pin, time::Instant};
 
 use mcproxy_config::Launch;
-use mcproxy_ipc::{EndReason, find_program};
+use mcproxy_ipc::{EndReason, disk::on_disk, find_program};
 
 use crate::{
     start_place::StartPlace,
@@ -54,5 +54,5 @@ async fn obstacle(launch: Launch) -> Result<(), EndReason> {
         find_program(&launch, path.as_deref()).map(|_| ())
     };
     // A directory of the PATH may lie on a slow disk, and the heartbeats of others should not wait for that.
-    tokio::task::spawn_blocking(look).await.unwrap_or(Ok(()))
+    on_disk(look).await.unwrap_or(Ok(()))
 }
