@@ -37,11 +37,13 @@ pub(crate) enum Purpose {
     Notes,
     /// Questions of servers, and calls that wait for a client's answer to them.
     Questions,
+    /// What sessions and listeners are subscribed to.
+    Subscriptions,
 }
 
 impl Purpose {
     /// All of them, in the order of their numbers.
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Bodies,
         Self::Requests,
         Self::Frames,
@@ -51,6 +53,7 @@ impl Purpose {
         Self::Listeners,
         Self::Notes,
         Self::Questions,
+        Self::Subscriptions,
     ];
 
     /// Its name in metrics and errors.
@@ -65,6 +68,7 @@ impl Purpose {
             Self::Listeners => "listeners",
             Self::Notes => "notes",
             Self::Questions => "questions",
+            Self::Subscriptions => "subscriptions",
         }
     }
 
@@ -73,7 +77,7 @@ impl Purpose {
         match self {
             Self::Answers | Self::Frames => total,
             Self::Bodies | Self::Requests | Self::Sockets | Self::Streams => total / 2,
-            Self::Listeners | Self::Questions => total / 4,
+            Self::Listeners | Self::Questions | Self::Subscriptions => total / 4,
             Self::Notes => total / 8,
         }
     }

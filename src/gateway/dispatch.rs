@@ -186,8 +186,12 @@ async fn subscribe(exchange: &Exchange, session: &Session, params: &RawObject<'_
     };
     let subject = Subject::Resource(uri.clone());
     let held = subscriptions::is_held(&exchange.gateway, &server, &subject);
-    if !session.subscribe(server.clone(), uri.clone()) {
-        return ErrorObject::new(ErrorCode::INVALID_PARAMS, "too many subscriptions in this session").into();
+    if !session.subscribe(&exchange.gateway.budget, server.clone(), uri.clone()) {
+        return ErrorObject::new(
+            ErrorCode::INVALID_PARAMS,
+            "too many subscriptions in this session, or of all (limits.totalBuffered), or a URI of more than 8 KiB",
+        )
+        .into();
     }
     if held {
         exchange.gateway.remember(session);

@@ -85,7 +85,7 @@ pub(crate) fn resume(gateway: &Gateway, session: &Session, subscriptions: Vec<(S
         let subject = Subject::Resource(uri.clone());
         let held = is_held(gateway, &server, &subject);
         let own = gateway.fleet.is_per_session(&server);
-        if session.subscribe(server.clone(), uri) && !held && !own {
+        if session.subscribe(&gateway.budget, server.clone(), uri) && !held && !own {
             spawn_tell(gateway, &server, method::RESOURCES_SUBSCRIBE, &subject);
         }
     }

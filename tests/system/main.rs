@@ -16,6 +16,7 @@ mod faults;
 mod files;
 mod http;
 mod instances;
+mod limits;
 mod modern;
 mod people;
 mod real;

@@ -11,8 +11,11 @@ use bytes::Bytes;
 
 use crate::gateway::budget::{Budget, Full, Held, Offer, Purpose, Yielding};
 
-/// The first room of a body.
+/// The first block of a body, in bytes; each further one is as large as all before it, up to [`BLOCK`]. Blocks of few sizes leave no
+/// holes in memory, as one does that grows.
 const FIRST: usize = 2 * 1024;
+/// The largest block.
+const BLOCK: usize = 64 * 1024;
 /// A body larger than this is taken to fill the buffers of its connection as well, which hold about as much.
 const BUFFERS: usize = 16 * 1024;
 /// So long a body is not asked to give way: its speed is not known yet.
@@ -45,7 +48,9 @@ pub(super) struct Arriving {
 
 #[derive(Default)]
 struct Room {
-    whole: Vec<u8>,
+    blocks: Vec<Vec<u8>>,
+    /// What all of them can take.
+    capacity: usize,
     held: Option<Held>,
 }
 
@@ -71,36 +76,47 @@ impl Arriving {
     }
 
     /// The next piece.
-    pub(super) fn push(&self, piece: &[u8]) -> Result<(), NoRoom> {
-        if self.gave_way.get() {
-            return Err(NoRoom::GaveWay);
-        }
-        let (length, capacity) = (self.arrived.get(), self.room.borrow().whole.capacity());
-        let needed = length + piece.len();
-        if needed > capacity {
-            let new = grown(capacity, needed, self.stated);
-            let buffers = if new > BUFFERS && capacity <= BUFFERS { BUFFERS } else { 0 };
-            // Not while the room is borrowed: this body may be the one that gives way.
-            let more = self.budget.take(Purpose::Bodies, new - capacity + buffers)?;
+    pub(super) fn push(&self, mut piece: &[u8]) -> Result<(), NoRoom> {
+        loop {
             if self.gave_way.get() {
                 return Err(NoRoom::GaveWay);
             }
             let mut room = self.room.borrow_mut();
-            match &mut room.held {
-                Some(held) => held.add(more),
-                held @ None => *held = Some(more),
+            if let Some(block) = room.blocks.last_mut() {
+                let (now, later) = piece.split_at(piece.len().min(block.capacity() - block.len()));
+                block.extend_from_slice(now);
+                self.arrived.set(self.arrived() + now.len());
+                piece = later;
             }
-            room.whole.reserve_exact(new - length);
+            if piece.is_empty() {
+                return Ok(());
+            }
+            let (next, before) = (next_block(room.capacity, self.arrived(), self.stated), room.capacity);
+            drop(room);
+            let buffers = if before + next > BUFFERS && before <= BUFFERS { BUFFERS } else { 0 };
+            // Not while the room is borrowed: this body may be the one that gives way.
+            let more = self.budget.take(Purpose::Bodies, next + buffers)?;
+            if !self.gave_way.get() {
+                let mut room = self.room.borrow_mut();
+                room.blocks.push(Vec::with_capacity(next));
+                room.capacity += next;
+                match &mut room.held {
+                    Some(held) => held.add(more),
+                    held @ None => *held = Some(more),
+                }
+            }
         }
-        self.room.borrow_mut().whole.extend_from_slice(piece);
-        self.arrived.set(needed);
-        Ok(())
     }
 
     /// All of it has come: it holds its room until nobody refers to it.
     pub(super) fn finish(&self) -> Bytes {
-        let Room { whole, held } = self.room.take();
+        let Room { mut blocks, held, .. } = self.room.take();
+        let whole = match &mut blocks[..] {
+            [only] => std::mem::take(only),
+            _ => blocks.concat(),
+        };
         let capacity = whole.capacity();
+        drop(blocks);
         match held {
             Some(mut held) => {
                 held.shrink_to(capacity);
@@ -139,10 +155,10 @@ impl Yielding for Arriving {
     }
 }
 
-/// The next capacity of a body: twice what it was, at least what is needed, and never more than the body says it is.
-fn grown(capacity: usize, needed: usize, stated: Option<usize>) -> usize {
-    let twice = capacity.saturating_mul(2).max(FIRST);
-    twice.min(stated.unwrap_or(usize::MAX)).max(needed)
+/// The size of the next block: as large as all before it, within bounds, and not beyond what the body says it is.
+fn next_block(capacity: usize, arrived: usize, stated: Option<usize>) -> usize {
+    let missing = stated.map_or(usize::MAX, |stated| stated.saturating_sub(arrived));
+    capacity.clamp(FIRST, BLOCK).min(missing.max(1))
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ use mcproxy_mcp::{ErrorCode, ErrorObject, Message, ProtocolVersion, RawArray, Ra
 
 use super::{place::Place, refusal::Refusal, sse, whole};
 use crate::gateway::{
+    budget::{Held, Purpose},
     exchange::{self, Exchange, Related},
     notify, patience,
     pieces::Pieces,
@@ -144,8 +145,16 @@ async fn request_of(
                 return refused(request, place, &incoming.id, ErrorObject::new(ErrorCode::INTERNAL_ERROR, full));
             }
         };
+        let budget = &place.gateway.budget;
+        // What it listens to is kept for as long as it listens.
+        let room = match budget.take(Purpose::Subscriptions, incoming.params.len()) {
+            Ok(room) => room,
+            Err(full) => {
+                return refused(request, place, &incoming.id, ErrorObject::new(ErrorCode::INTERNAL_ERROR, full));
+            }
+        };
         return match Listening::begin(&exchange, params).await {
-            Ok(listening) => sse::answer(request, &place.gateway.budget, heard(listening)),
+            Ok(listening) => sse::answer(request, budget, heard(listening, room)),
             Err(error) => refused(request, place, &incoming.id, error),
         };
     }
@@ -236,10 +245,10 @@ fn messages(begun: Course) -> impl Stream<Item = Pieces> {
 }
 
 /// What a listener hears, until it leaves or there is nothing more to hear.
-fn heard(listening: Listening) -> impl Stream<Item = Pieces> {
-    stream::unfold(listening, |mut listening| async move {
+fn heard(listening: Listening, room: Held) -> impl Stream<Item = Pieces> {
+    stream::unfold((listening, room), |(mut listening, room)| async move {
         let message = listening.next().await?;
-        Some((message.into(), listening))
+        Some((message.into(), (listening, room)))
     })
 }
 

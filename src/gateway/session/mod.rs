@@ -5,7 +5,7 @@ mod questions;
 
 use std::{
     cell::{Cell, RefCell},
-    collections::HashSet,
+    collections::HashMap,
     rc::Rc,
     time::{Duration, Instant},
 };
@@ -19,6 +19,7 @@ pub(crate) use self::calls::CallRefused;
 use self::{calls::Calls, questions::Questions};
 use super::{
     archive::Archive,
+    budget::{Budget, Held, Purpose},
     catalogue::{Changes, Outline},
     client::{Client, Features},
     declaration::Declaration,
@@ -36,6 +37,10 @@ use super::{
 const STREAM_QUEUE: usize = 256;
 /// Most resources one session may subscribe to.
 pub(crate) const MAX_SUBSCRIPTIONS: usize = 1024;
+/// The longest URI of one, in bytes: no listed resource has a longer one.
+const MAX_URI: usize = 8 * 1024;
+/// What a subscription costs besides its URI, in bytes.
+const SUBSCRIPTION: usize = 128;
 
 /// One client of the initialize era, from `initialize` (or `GET /sse`) until it leaves or is forgotten.
 pub(crate) struct Session {
@@ -52,7 +57,7 @@ pub(crate) struct Session {
     pub(crate) questions: Questions,
     /// The tasks that it made (2025-11-25).
     pub(crate) tasks: Tasks,
-    subscriptions: RefCell<HashSet<(ServerName, String)>>,
+    subscriptions: RefCell<HashMap<(ServerName, String), Held>>,
     stream: RefCell<Option<mpsc::Sender<Bytes>>>,
     missed: Cell<Changes>,
     /// What its lists were when it was last told about them.
@@ -369,29 +374,32 @@ impl Session {
 
     // --- its subscriptions ------------------------------------------------------------------------------------------
 
-    /// Remembers a subscription; `false` at the limit.
-    pub(crate) fn subscribe(&self, server: ServerName, uri: String) -> bool {
+    /// Remembers a subscription; `false` at the limit, or where all of them take too much.
+    pub(crate) fn subscribe(&self, budget: &Budget, server: ServerName, uri: String) -> bool {
         let mut subscriptions = self.subscriptions.borrow_mut();
-        if subscriptions.len() >= MAX_SUBSCRIPTIONS {
+        if subscriptions.len() >= MAX_SUBSCRIPTIONS || uri.len() > MAX_URI {
             return false;
         }
-        subscriptions.insert((server, uri));
-        true
+        let room = budget.take(Purpose::Subscriptions, SUBSCRIPTION + uri.len());
+        room.is_ok_and(|room| {
+            subscriptions.insert((server, uri), room);
+            true
+        })
     }
 
     /// Forgets a subscription; whether there was one.
     pub(crate) fn unsubscribe(&self, server: &ServerName, uri: &str) -> bool {
-        self.subscriptions.borrow_mut().remove(&(server.clone(), uri.to_owned()))
+        self.subscriptions.borrow_mut().remove(&(server.clone(), uri.to_owned())).is_some()
     }
 
     /// Whether it wants to hear of this resource.
     pub(crate) fn is_subscribed(&self, server: &ServerName, uri: &str) -> bool {
-        self.subscriptions.borrow().contains(&(server.clone(), uri.to_owned()))
+        self.subscriptions.borrow().contains_key(&(server.clone(), uri.to_owned()))
     }
 
     /// All of them.
     pub(crate) fn subscriptions(&self) -> Vec<(ServerName, String)> {
-        self.subscriptions.borrow().iter().cloned().collect()
+        self.subscriptions.borrow().keys().cloned().collect()
     }
 }
 

@@ -76,8 +76,9 @@ async fn two_gigabytes_are_refused_without_being_read_and_endless_chunks_at_the_
     let answer = raw.some().await;
     assert!(answer.starts_with("HTTP/1.1 413") && answer.contains("limits.maxBody"), "{answer}");
     let mut raw = Raw::connect(&proxy).await;
+    // It says that it needs no session; one that does and has none is refused much earlier.
     raw.send(head(0).replace("Content-Length: 0", "Transfer-Encoding: chunked").as_bytes()).await;
-    raw.send(b"\r\n").await;
+    raw.send(b"MCP-Protocol-Version: 2026-07-28\r\n\r\n").await;
     let chunk = format!("10000\r\n{}\r\n", " ".repeat(0x10000));
     let mut sent = 0;
     while sent < 64 && raw.send(chunk.as_bytes()).await {
