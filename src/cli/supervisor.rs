@@ -1,7 +1,7 @@
 use std::{
     io,
     path::{Path, PathBuf},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use mcproxy_ipc::{
@@ -15,6 +15,8 @@ use super::{console::Console, error::CliError, exit::Exit, names};
 
 /// Longest wait for an answer that should come at once.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+/// Between two calls while there is no room for one.
+const CROWDED: Duration = Duration::from_millis(5);
 /// Between two looks at whether it is gone.
 const POLL: Duration = Duration::from_millis(50);
 /// A restart or reload is answered when it was accepted; a busy supervisor may take its time.
@@ -89,7 +91,7 @@ impl Supervisor {
 
     async fn connect(&self) -> Result<mcproxy_ipc::Connection, CliError> {
         for path in &self.sockets {
-            match mcproxy_ipc::connect(path).await {
+            match patiently(path).await {
                 Ok(connection) => {
                     let uid = connection.peer().uid;
                     let ours = rustix::process::geteuid().as_raw();
@@ -106,6 +108,20 @@ impl Supervisor {
             }
         }
         Err(CliError::NoSupervisor(self.sockets[0].clone()))
+    }
+}
+
+/// Calls the supervisor. While so many others wait to be let in that there is no room for one more (connect(2), EAGAIN), again and
+/// again.
+async fn patiently(path: &Path) -> io::Result<mcproxy_ipc::Connection> {
+    let begun = Instant::now();
+    loop {
+        match mcproxy_ipc::connect(path).await {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock && begun.elapsed() < ANSWER_TIMEOUT => {
+                tokio::time::sleep(CROWDED).await;
+            }
+            other => return other,
+        }
     }
 }
 

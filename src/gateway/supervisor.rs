@@ -31,6 +31,9 @@ const RECALLS: usize = 32;
 const RECALL: Duration = Duration::from_secs(1);
 /// Ended sessions that are told at once.
 const FORGET: usize = 4096;
+/// Connections to workers that are asked for at once: however many servers there are, their answers fit into the queue of the
+/// supervisor, which ends a gateway that does not read.
+const CONNECTS: usize = 32;
 /// Messages that may wait for the supervisor to read them.
 const QUEUE: usize = 256;
 /// Longest wait for an answer.
@@ -89,6 +92,8 @@ pub(crate) struct Inheritance {
 pub(crate) struct Supervisor {
     questions: mpsc::Sender<(Question, oneshot::Sender<Answer>)>,
     wanted: mpsc::Sender<Wanted>,
+    /// Places for those.
+    connects: Arc<Semaphore>,
     news: mpsc::Sender<GatewayToSupervisor>,
     inheritance: Arc<Mutex<Option<Inheritance>>>,
     /// Places for questions about sessions that come back.
@@ -168,6 +173,7 @@ impl Supervisor {
     /// A new connection to the worker of one incarnation. The supervisor makes it and gives the worker the other end, so there
     /// is no doubt who that is.
     pub(crate) async fn connect(&self, server: ServerName, generation: Generation) -> Result<DataEnd, ConnectError> {
+        let _place = self.connects.acquire().await.map_err(|_| ConnectError::Silent)?;
         let (to, made) = oneshot::channel();
         let asked = async {
             self.wanted.send(Wanted { server, generation, to }).await.map_err(|_| ConnectError::Silent)?;
@@ -233,6 +239,7 @@ impl Connection {
         let supervisor = Supervisor {
             questions: questions_to,
             wanted: wanted_to,
+            connects: Arc::new(Semaphore::new(CONNECTS)),
             news: news_to,
             inheritance: Arc::new(Mutex::new(Some(inheritance))),
             recalls: Arc::new(Semaphore::new(RECALLS)),

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mcproxy_ipc::{Connection, FrameError, Hello, HelloError, Listener, receive_hello};
+use mcproxy_ipc::{Connection, FrameError, Hello, HelloError, Listener, processes, receive_hello};
 use slog::{debug, warn};
 use tokio::{
     sync::{mpsc, oneshot},
@@ -34,7 +34,7 @@ const OPERATORS: usize = 64;
 const SILENCE: Duration = Duration::from_secs(1);
 /// That servers call is said at most once in this time; the others are counted.
 const COMPLAINT: Duration = Duration::from_secs(1);
-/// So long it is remembered that a process is ours, so that one that calls without end costs little.
+/// So long it is remembered where a process stands, so that one that calls without end costs little.
 const REMEMBERED: Duration = Duration::from_secs(1);
 /// So many of those at most; then all are forgotten.
 const KNOWN: usize = 256;
@@ -89,8 +89,8 @@ struct Entrance {
     /// One for each of both.
     tasks: JoinSet<Option<Operator>>,
     handles: HashMap<Id, AbortHandle>,
-    /// Processes below us that called a moment ago.
-    known: HashMap<u32, (Instant, Standing)>,
+    /// Processes that called a moment ago, with the time at which each was started.
+    known: HashMap<(u32, u64), (Instant, Standing)>,
     complaint: Complaint,
 }
 
@@ -171,18 +171,20 @@ impl Entrance {
     fn standing(&mut self, pid: Option<u32>) -> Standing {
         // A process that has no number here is in no namespace below ours, and all that servers start are.
         let Some(pid) = pid.filter(|pid| *pid != 0) else { return Standing::Operator };
+        let Some(started) = processes::started(pid) else { return Standing::Unclear };
         let now = Instant::now();
-        if let Some((at, standing)) = self.known.get(&pid)
+        if let Some((at, standing)) = self.known.get(&(pid, started))
             && now.saturating_duration_since(*at) < REMEMBERED
         {
             return *standing;
         }
         let standing = ancestry::standing(pid);
-        if matches!(standing, Standing::Ours(_)) {
+        // Another process may have its number by now.
+        if standing != Standing::Unclear && processes::started(pid) == Some(started) {
             if self.known.len() >= KNOWN {
                 self.known.clear();
             }
-            self.known.insert(pid, (now, standing));
+            self.known.insert((pid, started), (now, standing));
         }
         standing
     }

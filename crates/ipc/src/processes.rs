@@ -123,6 +123,13 @@ pub fn one(pid: u32) -> Option<Process> {
     parse(pid, &fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
 }
 
+/// When a process was started, in ticks since the machine was: with its id it is that process and no later one.
+pub fn started(pid: u32) -> Option<u64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // From the state to the start: proc_pid_stat(5), fields 3 to 22.
+    stat.get(stat.rfind(')')? + 1..)?.split_ascii_whitespace().nth(19)?.parse().ok()
+}
+
 fn parse(pid: u32, stat: &str) -> Option<Process> {
     // The name in parentheses may contain anything, parentheses included.
     let mut fields = stat.get(stat.rfind(')')? + 1..)?.split_ascii_whitespace();
@@ -155,6 +162,7 @@ mod tests {
         assert_eq!(bytes_of("Rss:  9 kB\nPss:     12 kB\nPss_Dirty: 3 kB\n", "Pss:"), Some(12 * 1024));
         assert_eq!(environment(us, "PATH"), std::env::var("PATH").ok());
         assert!(!arguments(us).is_empty() && !name(us).is_empty());
+        assert!(started(us).is_some_and(|at| at > 0) && started(us) == started(us) && started(0).is_none());
     }
 
     #[test]
