@@ -40,16 +40,48 @@ impl Pace {
     }
 }
 
-/// What is prepared. Those who ask at the same time wait for each other, so that one question is enough for them.
+/// Something that is prepared anew now and then. While somebody prepares it, others get what was prepared within the last
+/// [`WINDOW`], or wait for it.
+#[derive(Debug, Default)]
+struct Prepared<T> {
+    turn: Mutex<Pace>,
+    last: RefCell<Option<(Instant, T)>>,
+}
+
+impl<T: Clone> Prepared<T> {
+    async fn get(&self, prepare: impl AsyncFnOnce() -> T) -> T {
+        let last = || self.last.borrow().clone();
+        let mut pace = match (self.turn.try_lock(), last()) {
+            (Ok(pace), _) => pace,
+            (Err(_), Some((at, known))) if at.elapsed() < WINDOW => return known,
+            (Err(_), _) => self.turn.lock().await,
+        };
+        match last() {
+            Some((_, known)) if !pace.admits(Instant::now()) => known,
+            Some(_) => self.put(prepare().await),
+            None => {
+                pace.admits(Instant::now());
+                self.put(prepare().await)
+            }
+        }
+    }
+
+    fn put(&self, new: T) -> T {
+        *self.last.borrow_mut() = Some((Instant::now(), new.clone()));
+        new
+    }
+}
+
+/// What is prepared.
 #[derive(Debug, Default)]
 pub(crate) struct Observed {
     /// The last answer of the supervisor; none if it gave none.
-    report: Mutex<(Pace, Option<Rc<StatusReport>>)>,
+    report: Prepared<Option<Rc<StatusReport>>>,
     /// How many answers there were.
     asked: Cell<u64>,
     /// For the answer of that number.
     health: RefCell<Option<(u64, Bytes)>>,
-    metrics: Mutex<(Pace, Bytes)>,
+    metrics: Prepared<Bytes>,
 }
 
 /// What the supervisor knows of all processes; `None`: it does not answer.
@@ -57,15 +89,15 @@ pub(crate) async fn report(gateway: &Rc<Gateway>) -> Option<Rc<StatusReport>> {
     let gateway = gateway.clone();
     let work = async move {
         let observed = &gateway.observed;
-        let mut known = observed.report.lock().await;
-        if known.0.admits(Instant::now()) {
-            known.1 = match gateway.supervisor.ask(Question::Status).await {
+        let ask = async || {
+            let answer = gateway.supervisor.ask(Question::Status).await;
+            observed.asked.set(observed.asked.get() + 1);
+            match answer {
                 Some(Answer::Status(report)) => Some(Rc::new(*report)),
                 _ => None,
-            };
-            observed.asked.set(observed.asked.get() + 1);
-        }
-        known.1.clone()
+            }
+        };
+        observed.report.get(ask).await
     };
     // It is for all who ask, so it goes on when the one who asked first has left.
     tokio::task::spawn_local(work).await.ok().flatten()
@@ -89,12 +121,11 @@ pub(crate) async fn health(gateway: &Rc<Gateway>) -> Option<Bytes> {
 pub(crate) async fn metrics(gateway: &Rc<Gateway>) -> Bytes {
     let gateway = gateway.clone();
     let work = async move {
-        let mut known = gateway.observed.metrics.lock().await;
-        if known.0.admits(Instant::now()) {
+        let render = async || {
             let report = report(&gateway).await;
-            known.1 = metrics::render(&gateway, report.as_deref()).into();
-        }
-        known.1.clone()
+            Bytes::from(metrics::render(&gateway, report.as_deref()))
+        };
+        gateway.observed.metrics.get(render).await
     };
     tokio::task::spawn_local(work).await.unwrap_or_default()
 }
@@ -110,5 +141,25 @@ mod tests {
         assert!((0..9).all(|n| pace.admits(at(n * 300))), "three a second");
         let flood = (10_000..13_000).filter(|ms| pace.admits(at(*ms))).count();
         assert_eq!(flood, 3 * TIMES);
+    }
+
+    #[tokio::test]
+    async fn who_asks_while_another_is_answered_gets_the_last_answer_and_the_first_ones_wait() {
+        let (prepared, gate) = (Prepared::<u32>::default(), tokio::sync::Notify::new());
+        let slow = async || {
+            gate.notified().await;
+            1
+        };
+        let (first, second, ()) = tokio::join!(prepared.get(slow), prepared.get(async || 2), async {
+            tokio::task::yield_now().await;
+            gate.notify_one();
+        });
+        assert_eq!((first, second), (1, 2), "there was nothing to give the second");
+        let never = std::future::pending::<u32>;
+        tokio::select! {
+            biased;
+            _ = prepared.get(async || never().await) => unreachable!("it never ends"),
+            known = prepared.get(async || 3) => assert_eq!(known, 2),
+        }
     }
 }
