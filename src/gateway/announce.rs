@@ -1,17 +1,28 @@
 //! What sessions are told without having asked: lists that changed, and log lines of servers.
 
-use std::{cell::RefCell, collections::HashMap, rc::Rc, time::Duration};
+use std::{
+    cell::RefCell,
+    collections::HashMap,
+    future::pending,
+    rc::Rc,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use mcproxy_ipc::{CatalogueCounts, ServerName, SessionKey, data::ServerEra};
 use mcproxy_mcp::{method, one_line, write_notification};
+use tokio::time::sleep_until;
 
 use super::{
     catalogue::{Changes, ListKind},
+    fanout::Said,
     level::Level,
     link::Link,
+    notice::{Notice, guarded},
+    pace::Pace,
     scope::Scope,
     session::Session,
+    slices::{DELIVERY, LOOK, Slices},
     state::Gateway,
 };
 
@@ -21,9 +32,16 @@ const DEBOUNCE: Duration = Duration::from_millis(200);
 /// So long a call waits for its server to take note of a log level.
 const TELLING: Duration = Duration::from_secs(1);
 
-/// What servers announced and clients were not told yet: at most one entry for each server, session and kind of list.
+/// What servers announced and clients were not told yet: at most one entry for each server, session and kind of list. A server that
+/// announces again and again is heard ever less often.
 #[derive(Default)]
-pub(crate) struct Announced(RefCell<Vec<Announcement>>);
+pub(crate) struct Announced(RefCell<Waiting>);
+
+#[derive(Default)]
+struct Waiting {
+    all: Vec<Announcement>,
+    paces: HashMap<ServerName, Pace>,
+}
 
 #[derive(Debug, PartialEq, Eq)]
 struct Announcement {
@@ -34,14 +52,33 @@ struct Announcement {
 
 impl Announced {
     fn add(&self, announcement: Announcement) {
-        let mut all = self.0.borrow_mut();
+        let all = &mut self.0.borrow_mut().all;
         if !all.contains(&announcement) {
             all.push(announcement);
         }
     }
 
-    fn take(&self) -> Vec<Announcement> {
-        self.0.take()
+    /// Those whose time has come.
+    fn take(&self, now: Instant) -> Vec<Announcement> {
+        let Waiting { all, paces } = &mut *self.0.borrow_mut();
+        paces.retain(|_, pace| !pace.is_at_rest(now));
+        let is_due = |a: &mut Announcement| paces.get(&a.server).is_none_or(|pace| pace.due(now) <= now);
+        let due: Vec<_> = all.extract_if(.., is_due).collect();
+        let mut servers: Vec<&ServerName> = due.iter().map(|a| &a.server).collect();
+        servers.sort_unstable();
+        servers.dedup();
+        for server in servers {
+            // It comes with each change, so it counts as held back where it follows the one before closely.
+            let pace = paces.entry(server.clone()).or_default();
+            pace.was(now, Duration::ZERO, !pace.is_fresh());
+        }
+        due
+    }
+
+    /// When the time of the next has come.
+    fn due(&self, now: Instant) -> Option<Instant> {
+        let Waiting { all, paces } = &*self.0.borrow();
+        all.iter().map(|a| paces.get(&a.server).map_or(now, |pace| pace.due(now))).min()
     }
 }
 
@@ -62,27 +99,49 @@ fn announced_to(gateway: &Gateway, all: &[Announcement], scope: &Scope, key: Ses
 pub(crate) async fn run(gateway: Rc<Gateway>) {
     let mut changes = gateway.fleet.watch();
     let mut told = HashMap::new();
-    while changes.changed().await.is_ok() {
+    loop {
+        let held_back = gateway.announced.due(Instant::now());
+        let time = async {
+            match held_back {
+                Some(due) => sleep_until(due.into()).await,
+                None => pending().await,
+            }
+        };
+        tokio::select! {
+            changed = changes.changed() => if changed.is_err() { return },
+            () = time => {}
+        }
         tokio::time::sleep(DEBOUNCE).await;
         changes.mark_unchanged();
-        let announced = gateway.announced.take();
+        let announced = gateway.announced.take(Instant::now());
         tell_supervisor(&gateway, &mut told);
-        for session in gateway.sessions.all() {
-            let now = gateway.fleet.view_of(session.scope(), session.key()).outline();
-            // Before `initialize` there is nothing that could have changed for a client.
-            if let Some(before) = session.replace_lists(now) {
-                let said = announced_to(&gateway, &announced, session.scope(), session.key());
-                session.announce(now.changes_since(before).or(said));
-            }
-        }
-        for listener in gateway.listeners.all() {
-            if gateway.fleet.has(listener.scope()) {
-                let said = announced_to(&gateway, &announced, listener.scope(), listener.key());
-                listener.look_at(&gateway.fleet.view(listener.scope()), said);
-            } else {
-                listener.finish(); // its endpoint is not configured any more
-            }
-        }
+        tell_clients(&gateway, &announced).await;
+    }
+}
+
+/// Tells everybody whom it concerns, a few at a time.
+async fn tell_clients(gateway: &Gateway, announced: &[Announcement]) {
+    let mut slices = Slices::default();
+    for key in gateway.sessions.keys() {
+        let Some(session) = gateway.sessions.by_key(key) else { continue };
+        let now = gateway.fleet.view_of(session.scope(), key).outline();
+        // Before `initialize` there is nothing that could have changed for a client.
+        let told = session.replace_lists(now).is_some_and(|before| {
+            let said = announced_to(gateway, announced, session.scope(), key);
+            session.announce(now.changes_since(before).or(said))
+        });
+        drop(session);
+        slices.did(if told { DELIVERY } else { LOOK }).await;
+    }
+    for listener in gateway.listeners.all() {
+        let told = if gateway.fleet.has(listener.scope()) {
+            let said = announced_to(gateway, announced, listener.scope(), listener.key());
+            listener.look_at(gateway.fleet.view(listener.scope()).outline(), said)
+        } else {
+            listener.finish(); // its endpoint is not configured any more
+            true
+        };
+        slices.did(if told { DELIVERY } else { LOOK }).await;
     }
 }
 
@@ -112,24 +171,21 @@ pub(crate) fn own_lists(gateway: &Gateway, session: SessionKey) {
 /// call. Nothing says for sure which call it belongs to, so it goes to the stream that belongs to none.
 pub(crate) fn log_message(gateway: &Gateway, server: &ServerName, params: &Bytes, except: Option<&Rc<Session>>) {
     let level = Level::of_message(params);
-    let mut message: Option<Bytes> = None;
-    for session in gateway.sessions.all() {
-        if except.is_some_and(|except| Rc::ptr_eq(except, &session)) {
-            continue;
-        }
-        if session.level().is_some_and(|wanted| level >= wanted) && gateway.fleet.shows(session.scope(), server) {
-            let message = message.get_or_insert_with(|| log_notification(params));
-            session.push(message.clone());
-        }
+    if gateway.sessions.hearing(level) > 0 {
+        let (message, except) = (log_notification(params), except.map(|session| session.key()));
+        gateway.fanout.say(gateway, server, Said::Log { level, message, except });
     }
 }
 
 /// Passes a log line of a session's own instance on to that session; with no wish stated, the server's default is what it
 /// gets.
-pub(crate) fn log_to_one(gateway: &Gateway, session: SessionKey, params: &Bytes) {
+pub(crate) fn log_to_one(gateway: &Gateway, server: &ServerName, session: SessionKey, params: &Bytes) {
     let Some(session) = gateway.sessions.by_key(session) else { return };
-    if Level::of_message(params) >= session.level().unwrap_or(Level::Debug) {
-        session.push(log_notification(params));
+    let level = Level::of_message(params);
+    if level >= session.level().unwrap_or(Level::Debug)
+        && let Ok(message) = guarded(&gateway.budget, log_notification(params))
+    {
+        session.notice(Notice { server: server.clone(), message, topic: None, level });
     }
 }
 

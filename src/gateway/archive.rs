@@ -46,6 +46,11 @@ impl Archive {
         self.bytes.get()
     }
 
+    /// Whether so much more is within the bound, as streams that nobody reads make room for it.
+    pub(super) fn has_room(&self, bytes: usize) -> bool {
+        self.bytes.get() + bytes <= self.bound.get() || !self.left.borrow().is_empty()
+    }
+
     /// Nobody reads it now.
     pub(super) fn left(&self, stream: &Rc<Stream>) {
         self.left.borrow_mut().push_back(Rc::downgrade(stream));
@@ -68,10 +73,10 @@ impl Archive {
             match next {
                 Some(stream) => {
                     if let Some(stream) = stream.upgrade().filter(|stream| !stream.has_reader()) {
-                        stream.shrink(false);
+                        stream.shrink();
                     }
                 }
-                None => return current.shrink(current.has_reader()),
+                None => return current.shrink(),
             }
         }
     }

@@ -49,7 +49,7 @@ pub(crate) async fn tool(exchange: &Exchange, mut params: RawObject<'_>) -> Opti
         let call = Forward::new(exchange, method::TOOLS_CALL, server.clone(), params).named(name);
         let reply = call.run(rewrite::created_task).await;
         if let Some(Reply::Result(result)) = &reply
-            && let Err(error) = tasks::remember(session, &server, result)
+            && let Err(error) = tasks::remember(&exchange.gateway.task_owners, session, &server, result)
         {
             return Some(error.into());
         }

@@ -9,7 +9,7 @@ use super::{
     link::CallHandle,
     scope::Scope,
     session::{Session, short},
-    stateless::Visitor,
+    stateless::{Visitor, key_of},
 };
 
 /// A logger whose records name the token that was presented, where there are tokens.
@@ -58,6 +58,15 @@ impl Caller {
         match self {
             Self::Session(session) => session.key(),
             Self::Visitor(visitor) => visitor.key(),
+        }
+    }
+
+    /// As whom it waits where callers take turns: its token, where there are tokens, else its session. Requests with neither
+    /// wait as one: that they come from one address, or from several, says nothing behind a proxy and on one machine.
+    pub(crate) fn party(&self) -> SessionKey {
+        match self.principal() {
+            Some(principal) => key_of(Some(principal)),
+            None => self.key(),
         }
     }
 

@@ -162,7 +162,7 @@ fn set_level(exchange: &Exchange, session: &Rc<Session>, params: &RawObject<'_>)
     let text = required(params, "level")?;
     let level = Level::parse(&text)
         .ok_or_else(|| ErrorObject::new(ErrorCode::INVALID_PARAMS, format_args!("there is no log level {text:?}")))?;
-    session.set_level(level);
+    exchange.gateway.sessions.set_level(session, level);
     exchange.gateway.remember(session);
     // A shared server hears the most verbose wish; each session is filtered by its own.
     let Gateway { fleet, sessions, .. } = &*exchange.gateway;
@@ -186,7 +186,7 @@ async fn subscribe(exchange: &Exchange, session: &Session, params: &RawObject<'_
     };
     let subject = Subject::Resource(uri.clone());
     let held = subscriptions::is_held(&exchange.gateway, &server, &subject);
-    if !session.subscribe(&exchange.gateway.budget, server.clone(), uri.clone()) {
+    if !subscriptions::add(&exchange.gateway, session, &server, &uri) {
         return ErrorObject::new(
             ErrorCode::INVALID_PARAMS,
             "too many subscriptions in this session, or of all (limits.totalBuffered), or a URI of more than 8 KiB",
@@ -203,7 +203,7 @@ async fn subscribe(exchange: &Exchange, session: &Session, params: &RawObject<'_
             reply
         }
         Some(error) => {
-            session.unsubscribe(&server, &uri);
+            subscriptions::remove(&exchange.gateway, session, &server, &uri);
             error
         }
         None => "{}".into(),
@@ -215,7 +215,7 @@ async fn unsubscribe(exchange: &Exchange, session: &Session, params: &RawObject<
         Ok(target) => target,
         Err(error) => return error.into(),
     };
-    let had = session.unsubscribe(&server, &uri);
+    let had = subscriptions::remove(&exchange.gateway, session, &server, &uri);
     exchange.gateway.remember(session);
     let subject = Subject::Resource(uri);
     if !had || subscriptions::is_held(&exchange.gateway, &server, &subject) {

@@ -14,7 +14,10 @@ pub(crate) enum Level {
 }
 
 impl Level {
-    const ALL: [(Self, &'static str); 8] = [
+    /// How many there are.
+    pub(crate) const COUNT: usize = 8;
+
+    const ALL: [(Self, &'static str); Self::COUNT] = [
         (Self::Debug, "debug"),
         (Self::Info, "info"),
         (Self::Notice, "notice"),

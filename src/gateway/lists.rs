@@ -9,9 +9,11 @@ use mcproxy_mcp::{ErrorCode, ErrorObject, RawObject};
 use tokio::time::timeout;
 
 use super::{
-    catalogue::{ListKind, Readers, View},
+    catalogue::{ListKind, Preparation, Readers, View},
     exchange::Exchange,
+    offload::offload,
     request::required,
+    state::Gateway,
 };
 
 /// The page that the params ask for, and the view it is of. Waits for servers that have never run, for as long as it is
@@ -36,8 +38,31 @@ pub(crate) async fn page(
     }
     let view = exchange.view();
     let readers = if exchange.caller.session().is_some() { Readers::Sessions } else { Readers::Visitors };
+    prepare(gateway, &view, kind, readers).await;
     let page = view.list(kind, cursor.as_deref(), readers);
     page.map(|page| (view, page)).map_err(|error| ErrorObject::new(ErrorCode::INVALID_PARAMS, error))
+}
+
+/// Waits until a list is there, which may take another thread some time. It is put together once, whoever waits for it.
+async fn prepare(gateway: &Rc<Gateway>, view: &Rc<View>, kind: ListKind, readers: Readers) {
+    loop {
+        let prepared = gateway.lists_prepared.notified();
+        match view.prepare(kind, readers) {
+            Preparation::Done => return,
+            Preparation::Begun => prepared.await,
+            Preparation::Work(work) => {
+                let (gateway, view) = (gateway.clone(), view.clone());
+                // Who asked first may leave.
+                tokio::task::spawn_local(async move {
+                    if let Some(list) = offload(work).await {
+                        view.prepared(kind, list);
+                    }
+                    gateway.lists_prepared.notify_waiters();
+                });
+                prepared.await;
+            }
+        }
+    }
 }
 
 /// Lets workers look whether their servers' lists are too old. What the gateway knows is the answer all the same, but for

@@ -91,9 +91,10 @@ pub(crate) struct Metrics {
     waiting: Family<ServerLabel, Gauge>,
     /// Servers that something was counted of.
     counted: RefCell<HashSet<Box<str>>>,
+    dropped: Family<ServerLabel, Counter>,
 }
 
-/// A call that waits for its server to start; counted until it is dropped.
+/// A call that waits for its server to start, or for a place there; counted until it is dropped.
 pub(crate) struct Waiting(Gauge);
 
 impl Drop for Waiting {
@@ -116,6 +117,7 @@ impl Metrics {
             duration: Family::new_with_constructor(|| Histogram::new(BUCKETS)),
             waiting: Family::default(),
             counted: RefCell::default(),
+            dropped: Family::default(),
         }
     }
 
@@ -142,6 +144,7 @@ impl Metrics {
                 let label = ServerLabel { server };
                 self.duration.remove(&label);
                 self.waiting.remove(&label);
+                self.dropped.remove(&label);
             }
             stays
         });
@@ -175,7 +178,13 @@ impl Metrics {
         self.errors.get_or_create(&ErrorLabels { server: server.to_owned(), reason }).inc();
     }
 
-    /// A call waits for its server to start.
+    /// A server said more than can be passed on to all who listen.
+    pub(crate) fn dropped(&self, server: &str) {
+        self.counts(server);
+        self.dropped.get_or_create(&ServerLabel { server: server.to_owned() }).inc();
+    }
+
+    /// A call waits for its server to start, or for a place there.
     pub(crate) fn waiting(&self, server: &str) -> Waiting {
         self.counts(server);
         let gauge = self.waiting.get_or_create(&ServerLabel { server: server.to_owned() }).clone();
@@ -198,12 +207,18 @@ impl ServerMetrics {
 pub(crate) fn render(gateway: &Gateway, report: Option<&StatusReport>) -> String {
     gateway.forget_removed_servers();
     let mut registry = Registry::with_prefix("mcproxy");
-    let Metrics { calls, errors, duration, waiting, counted: _ } = &gateway.metrics;
+    let Metrics { calls, errors, duration, waiting, dropped, counted: _ } = &gateway.metrics;
     registry.register("calls", "Calls for a server, by how they ended", calls.clone());
     registry.register("call_errors", "Errors that clients got, by reason", errors.clone());
     let help = "Time from a client's request to its answer";
     registry.register_with_unit("call_duration", help, Unit::Seconds, duration.clone());
-    registry.register("calls_waiting", "Calls that wait for their server to start", waiting.clone());
+    registry.register(
+        "calls_waiting",
+        "Calls that wait for their server to start, or for a place there",
+        waiting.clone(),
+    );
+    let help = "Notifications of a server that were too many for all who listen";
+    registry.register("notifications_dropped", help, dropped.clone());
     of_servers(gateway, &mut registry);
     of_clients(gateway, &mut registry);
     of_memory(gateway, &mut registry);

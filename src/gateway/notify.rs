@@ -6,7 +6,14 @@ use mcproxy_ipc::{ServerName, SessionKey, data::GatewayToWorker};
 use mcproxy_mcp::{one_line, write_notification};
 use slog::debug;
 
-use super::{fleet::Destination, scope::Scope, state::Gateway};
+use super::{
+    fanout::Said,
+    fleet::Destination,
+    level::Level,
+    notice::{Notice, guarded},
+    scope::Scope,
+    state::Gateway,
+};
 
 /// Passes a client's notification on: to the server that declares the extension it is named after, or to the only one of the
 /// endpoint. With several that could be meant, nobody is told what may concern somebody else. It wakes no server.
@@ -29,13 +36,16 @@ pub(crate) fn to_clients(
     params: &Bytes,
     only: Option<SessionKey>,
 ) {
-    let sessions = match only {
-        Some(key) => gateway.sessions.by_key(key).into_iter().collect(),
-        None => gateway.sessions.all(),
-    };
     let message = message(method, params);
-    for session in sessions.iter().filter(|session| gateway.fleet.shows(session.scope(), server)) {
-        session.push(message.clone());
+    match only {
+        Some(key) => {
+            if let Some(session) = gateway.sessions.by_key(key).filter(|s| gateway.fleet.shows(s.scope(), server))
+                && let Ok(message) = guarded(&gateway.budget, message)
+            {
+                session.notice(Notice { server: server.clone(), message, topic: None, level: Level::Warning });
+            }
+        }
+        None => gateway.fanout.say(gateway, server, Said::Notification { message }),
     }
 }
 

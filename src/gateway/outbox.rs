@@ -77,6 +77,11 @@ impl Outbox {
         }
     }
 
+    /// Whether nothing can be sent any more.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.sender.borrow().is_none()
+    }
+
     /// No more frames; who waits for room learns that there will be none.
     pub(crate) fn close(&self) {
         self.sender.replace(None);

@@ -8,7 +8,7 @@ use mcproxy_ipc::{ServerName, SessionKey};
 use mcproxy_mcp::{ErrorCode, RawObject, method, one_line, write_notification};
 use memchr::memmem;
 
-use super::{input::PAGE_ID, rewrite::elements, session::Session, state::Gateway};
+use super::{input::PAGE_ID, level::Level, notice::Notice, rewrite::elements, session::Session, state::Gateway};
 
 /// Most pages that are remembered; the oldest is forgotten first.
 const MAX_PAGES: usize = 1024;
@@ -72,14 +72,14 @@ pub(crate) fn done(gateway: &Gateway, server: &ServerName, params: &Bytes, only:
     let Some(id) = RawObject::from_text(text).ok().and_then(|params| params.get_string(PAGE_ID)) else { return };
     let key = gateway.pages.take(server, &id).filter(|key| only.is_none_or(|only| only == *key));
     if let Some(session) = key.and_then(|key| gateway.sessions.by_key(key)) {
-        tell(&session, text);
+        tell(&session, server, text);
     }
 }
 
-fn tell(session: &Session, params: &str) {
+fn tell(session: &Session, server: &ServerName, params: &str) {
     let mut message = Vec::new();
     write_notification(&mut message, method::ELICITATION_COMPLETE, &one_line(params));
-    session.push(message.into());
+    session.notice(Notice { server: server.clone(), message: message.into(), topic: None, level: Level::Warning });
 }
 
 #[cfg(test)]

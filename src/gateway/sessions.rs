@@ -12,6 +12,7 @@ use mcproxy_mcp::{OwnKeyMap, ProtocolVersion};
 use super::{
     client::Client,
     heirs::Heirs,
+    level::Level,
     note::Note,
     scope::Scope,
     seal::{Pass, SALT, Seal},
@@ -57,6 +58,8 @@ pub(crate) struct Sessions {
     all: RefCell<OwnKeyMap<Box<str>, Rc<Session>>>,
     /// The same by their names among ourselves.
     by_key: RefCell<OwnKeyMap<SessionKey, Rc<Session>>>,
+    /// Those that want to hear log lines, from which level on, and how many of each level there are.
+    hearing: RefCell<(OwnKeyMap<SessionKey, Level>, [usize; Level::COUNT])>,
     /// How many each principal has.
     held: RefCell<HashMap<Box<str>, usize>>,
     seal: Seal,
@@ -73,6 +76,7 @@ impl Sessions {
         Self {
             all: RefCell::default(),
             by_key: RefCell::default(),
+            hearing: RefCell::default(),
             held: RefCell::default(),
             seal: Seal::new(&seal),
             generation,
@@ -202,6 +206,7 @@ impl Sessions {
     pub(crate) fn close(&self, id: &str) -> Option<Rc<Session>> {
         let session = self.all.borrow_mut().remove(id)?;
         self.by_key.borrow_mut().remove(&session.key());
+        self.hears(session.key(), None);
         if let Some(principal) = session.principal() {
             let mut held = self.held.borrow_mut();
             match held.get_mut(principal) {
@@ -221,6 +226,44 @@ impl Sessions {
             self.close(session.id());
         }
         expired
+    }
+
+    /// From now on a session wants to hear log lines of this level and above.
+    pub(crate) fn set_level(&self, session: &Session, level: Level) {
+        session.set_level(level);
+        // One that is over is not told anything.
+        if self.by_key.borrow().contains_key(&session.key()) {
+            self.hears(session.key(), Some(level));
+        }
+    }
+
+    fn hears(&self, key: SessionKey, level: Option<Level>) {
+        let (hearing, counts) = &mut *self.hearing.borrow_mut();
+        let before = match level {
+            Some(level) => {
+                counts[level as usize] += 1;
+                hearing.insert(key, level)
+            }
+            None => hearing.remove(&key),
+        };
+        if let Some(before) = before {
+            counts[before as usize] -= 1;
+        }
+    }
+
+    /// How many want to hear a log line of this level.
+    pub(crate) fn hearing(&self, level: Level) -> usize {
+        self.hearing.borrow().1.iter().take(level as usize + 1).sum()
+    }
+
+    /// Those that want to hear log lines of some level.
+    pub(crate) fn hearing_keys(&self) -> Vec<SessionKey> {
+        self.hearing.borrow().0.keys().copied().collect()
+    }
+
+    /// All of them by their names among ourselves, for walks that others may interrupt.
+    pub(crate) fn keys(&self) -> Vec<SessionKey> {
+        self.by_key.borrow().keys().copied().collect()
     }
 
     /// A snapshot of all of them, so that none is borrowed while they are told something.
@@ -255,6 +298,7 @@ mod tests {
     use mcproxy_ipc::SealKey;
 
     use super::*;
+    use crate::gateway::budget::Budget;
 
     const ROOMY: Limits = Limits { all: 8, per_token: 8 };
 
@@ -292,7 +336,7 @@ mod tests {
         let (sessions, now) = (gateway(1), Instant::now());
         let limits = Limits { all: 1, per_token: 1 };
         let session = open(&sessions, None, limits, now).expect("room");
-        let _reader = session.open_stream();
+        let _reader = session.open_stream(&Budget::new(1 << 20));
         assert!(matches!(open(&sessions, None, limits, now + Duration::from_secs(60)), Err(OpenError::Full(1))));
         assert!(sessions.sweep(Duration::ZERO, now + Duration::from_secs(60)).is_empty());
     }
@@ -307,7 +351,7 @@ mod tests {
         let second = open(&sessions, Some("ann"), limits, at(2)).expect("room");
         let third = open(&sessions, Some("ann"), limits, at(3)).expect("made room");
         assert!(sessions.get(first.id()).is_none() && sessions.get(others.id()).is_some());
-        let _readers = (second.open_stream(), third.open_stream());
+        let _readers = (second.open_stream(&Budget::new(1 << 20)), third.open_stream(&Budget::new(1 << 20)));
         assert!(matches!(open(&sessions, Some("ann"), limits, at(9)), Err(OpenError::TokenFull(2))));
         sessions.close(second.id());
         open(&sessions, Some("ann"), limits, at(9)).expect("room again");
@@ -332,6 +376,21 @@ mod tests {
         let none = after.take_up(session.id(), pass, (&Scope::All, Some("ann")), left, full, Instant::now());
         assert!(matches!(none, Some(Err(OpenError::Full(0)))));
         assert!(take_up(&after, session.id(), &Scope::All, Some("ann")).is_some(), "there was no room, now there is");
+    }
+
+    #[test]
+    fn who_hears_of_a_level_is_counted_and_not_searched_for() {
+        let (sessions, now) = (gateway(1), Instant::now());
+        let [one, two] = [(); 2].map(|()| open(&sessions, None, ROOMY, now).expect("room"));
+        sessions.set_level(&one, Level::Info);
+        sessions.set_level(&two, Level::Info);
+        sessions.set_level(&two, Level::Error);
+        let heard = |level| sessions.hearing(level);
+        assert_eq!((heard(Level::Debug), heard(Level::Warning), heard(Level::Emergency)), (0, 1, 2));
+        assert_eq!((sessions.hearing_keys().len(), sessions.keys().len()), (2, 2));
+        sessions.close(two.id());
+        sessions.set_level(&two, Level::Debug);
+        assert_eq!((heard(Level::Emergency), sessions.hearing_keys()), (1, vec![one.key()]));
     }
 
     #[test]

@@ -17,8 +17,11 @@ use super::{
     archive::Archive,
     budget::Budget,
     catalogue::Changes,
-    fleet::{Applied, Destination, Fleet},
-    guard, kept,
+    fanout::{self, Fanout},
+    fleet::{Applied, Destination, Fleet, Offer},
+    guard,
+    intake::Intake,
+    kept,
     link::{Continuation, Link, News},
     metrics::Metrics,
     note::Note,
@@ -30,9 +33,10 @@ use super::{
     session::{Session, short},
     sessions::Sessions,
     stateless::Listeners,
+    subscribers::Subscribers,
     subscriptions,
     supervisor::Supervisor,
-    tasks,
+    tasks::{self, TaskOwners},
     tickets::Tickets,
 };
 
@@ -60,6 +64,14 @@ pub(crate) struct Gateway {
     pub(crate) pages: Pages,
     /// Which servers announced changes of their lists, until clients are told.
     pub(crate) announced: Announced,
+    /// What servers say to all who listen, on its way.
+    pub(crate) fanout: Fanout,
+    /// Who listens to what.
+    pub(crate) subscribers: Subscribers,
+    /// Whose tasks are whose.
+    pub(crate) task_owners: TaskOwners,
+    /// Rung whenever a large list has been put together.
+    pub(crate) lists_prepared: Notify,
     /// What streams of sessions said lately.
     pub(crate) archive: Rc<Archive>,
     /// What clients and servers make this thread hold.
@@ -93,6 +105,10 @@ impl Gateway {
             tickets: Tickets::new(),
             pages: Pages::default(),
             announced: Announced::default(),
+            fanout: Fanout::default(),
+            subscribers: Subscribers::default(),
+            task_owners: TaskOwners::default(),
+            lists_prepared: Notify::new(),
             supervisor,
             patience: Patience::default(),
             metrics: Metrics::new(),
@@ -108,6 +124,7 @@ impl Gateway {
         tokio::task::spawn_local(gateway.clone().follow_settings());
         tokio::task::spawn_local(gateway.clone().follow_drain());
         tokio::task::spawn_local(announce::run(gateway.clone()));
+        tokio::task::spawn_local(fanout::run(gateway.clone()));
         tokio::task::spawn_local(gateway.clone().sweep_sessions());
         tokio::task::spawn_local(gateway.clone().learn_heirs());
         let patient = gateway.clone();
@@ -181,19 +198,24 @@ impl Gateway {
     /// Reads what a server offered when it last ran.
     async fn look_up(self: Rc<Self>, route: Route) {
         let Some(key) = route.catalogue else { return };
+        let Some(rules) = self.fleet.rules(&route.server) else { return };
         let file = self.settings().catalogues.as_ref().map(|dir| dir.join(key.file_name(&route.server)));
-        let look = move || file.map_or(Ok(None), |file| kept::read(&file));
-        let read = on_disk(look).await.map_err(std::io::Error::other).flatten();
-        let result = match read {
-            Ok(payload) => self.fleet.set_kept(&route.server, key, payload).map_err(|error| error.to_string()),
-            Err(error) => {
-                let _ = self.fleet.set_kept(&route.server, key, None); // says nothing, so nothing is wrong with it
-                Err(error.to_string())
-            }
+        let server = route.server.clone();
+        let look = move || -> Result<Option<Offer>, String> {
+            let payload = file.map_or(Ok(None), |file| kept::read(&file)).map_err(|error| error.to_string())?;
+            // The warnings of that time are not repeated.
+            let read = payload.map(|payload| Offer::read(&server, &rules, payload)).transpose();
+            read.map(|read| read.map(|(offer, _)| offer)).map_err(|error| error.to_string())
         };
-        if let Err(error) = result {
-            warn!(self.log, "what a server offered last cannot be read"; "server" => %route.server, "error" => error);
-        }
+        let offer = match on_disk(look).await {
+            Ok(Ok(offer)) => offer,
+            Ok(Err(error)) => {
+                warn!(self.log, "what a server offered last cannot be read"; "server" => %route.server, "error" => error);
+                None
+            }
+            Err(_) => None,
+        };
+        self.fleet.set_kept(&route.server, key, offer);
         self.wake_for_ourselves();
     }
 
@@ -305,7 +327,7 @@ impl Gateway {
     /// at everything again.
     pub(crate) fn resume(&self, session: &Rc<Session>, note: Note) {
         if let Some(level) = note.level {
-            session.set_level(level);
+            self.sessions.set_level(session, level);
         }
         if let Some(declaration) = note.declaration {
             session.set_declaration(declaration);
@@ -331,6 +353,7 @@ impl Gateway {
         session.close_streams();
         session.cancel_all("the client's session ended");
         subscriptions::release(self, session);
+        tasks::release(self, session);
         self.release_instances(session.scope(), &[session.key()]);
     }
 
@@ -363,33 +386,20 @@ impl Gateway {
                     }
                     pause = RECONNECT.0;
                     let gateway = self.clone();
-                    let (name, news_log, of) = (server.clone(), log.clone(), link.clone());
+                    let (name, intake) = (server.clone(), Intake::new(&self, &server, &link, &log));
                     let end = link
                         .clone()
                         .read(receiver, move |news| match news {
-                            News::Catalogue(payload) => match gateway.fleet.set_offer(&name, &of, payload) {
-                                Ok(warnings) => {
-                                    for warning in warnings {
-                                        warn!(news_log, "catalogue"; "warning" => %warning);
-                                    }
-                                    subscriptions::renew(&gateway, &name);
-                                }
-                                Err(error) => warn!(news_log, "cannot read a catalogue"; "error" => #error),
-                            },
-                            News::ListChanged(kind, only) => announce::list_changed(&gateway, &name, kind, only),
+                            News::Catalogue(payload) => intake.catalogue(payload),
+                            News::ListChanged(kind, only) => intake.list_changed(kind, only),
                             News::Notification(method, params, only) => {
                                 notify::to_clients(&gateway, &name, &method, &params, only);
                             }
-                            // It may have been on the way when its session ended.
-                            News::OwnCatalogue(_, session) if !gateway.sessions.concerns(session) => {}
-                            News::OwnCatalogue(payload, session) => {
-                                match gateway.fleet.set_own(&name, &of, session, payload) {
-                                    Ok(()) => announce::own_lists(&gateway, session),
-                                    Err(error) => warn!(news_log, "a session is shown what all are"; "error" => #error),
-                                }
-                            }
+                            News::OwnCatalogue(payload, session) => intake.own(session, payload),
                             News::Log(params, None) => announce::log_message(&gateway, &name, &params, None),
-                            News::Log(params, Some(session)) => announce::log_to_one(&gateway, session, &params),
+                            News::Log(params, Some(session)) => {
+                                announce::log_to_one(&gateway, &name, session, &params);
+                            }
                             News::PageDone(params, only) => pages::done(&gateway, &name, &params, only),
                             News::Updated(params, only) => subscriptions::updated(&gateway, &name, &params, only),
                             News::TaskChanged(params, only) => tasks::changed(&gateway, &name, &params, only),

@@ -14,6 +14,8 @@ use tokio::time::{Sleep, sleep};
 use super::{
     archive::Archive,
     event_id::{EventId, StreamKind, StreamName},
+    notice::Notice,
+    shares::{Shares, Verdict},
     tape::{Heard, Tape},
 };
 
@@ -44,6 +46,8 @@ pub(crate) struct Stream {
     lagged: Cell<bool>,
     /// The number of the event that is to be read next.
     read_to: Cell<u64>,
+    /// Whose that is which was not read, as far as it may be dropped.
+    shares: RefCell<Shares>,
 }
 
 /// What a reader gets.
@@ -70,6 +74,7 @@ impl Stream {
             left: Cell::new(now),
             lagged: Cell::new(false),
             read_to: Cell::new(1),
+            shares: RefCell::default(),
         }
     }
 
@@ -115,6 +120,40 @@ impl Stream {
         self.wake();
     }
 
+    /// Says something where there is room for it: no server takes that of the others, or costs a reader its stream.
+    pub(crate) fn notice(&self, notice: Notice) {
+        let bytes = notice.message.len();
+        // What was read is kept for who comes back. What was not goes before.
+        if !self.archive.has_room(bytes) && self.has_reader() {
+            self.forget_read();
+        }
+        let (number, unread) = self.unread();
+        let mut shares = self.shares.borrow_mut();
+        shares.read_to(self.read_to.get().max(self.tape.borrow().oldest()));
+        if unread.events > 0 && !self.archive.has_room(bytes) {
+            return shares.lose(&notice);
+        }
+        let verdict = shares.admit(&notice, number, unread, self.bounds);
+        drop(shares);
+        if verdict == Verdict::Admitted {
+            self.push(notice.message);
+        }
+    }
+
+    /// The number of the next event, and what was not read of those before.
+    fn unread(&self) -> (u64, Bounds) {
+        let tape = self.tape.borrow();
+        let from = self.read_to.get().max(tape.oldest());
+        let events = usize::try_from(tape.next() - from).unwrap_or(usize::MAX);
+        (tape.next(), Bounds { events, bytes: tape.bytes_from(from) })
+    }
+
+    /// A reader who has read everything is told what was dropped before it got here.
+    fn tell_lost(&self) {
+        let lost = self.shares.borrow_mut().take_lost();
+        lost.into_iter().for_each(|message| self.change(|tape| tape.push(message)));
+    }
+
     /// There is nothing more to say.
     pub(crate) fn end(&self) {
         self.ended.set(true);
@@ -140,14 +179,26 @@ impl Stream {
         let number = self.readers.get() + 1;
         self.readers.set(number);
         self.reader.set(Some(number));
+        self.read_to.set(at);
         self.wake();
         let time = time.map(|time| Box::pin(sleep(time)));
         Some(Reader { stream: self.clone(), number, at, prime, fresh: true, time })
     }
 
-    /// Throws away all that is kept, or all but the last event.
-    pub(super) fn shrink(&self, keep_last: bool) {
-        self.tape_trimmed(0, 0, keep_last);
+    /// Throws away all that is kept, but what a reader has still to read: of a stream that belongs to no call all of it, of others
+    /// the last event.
+    pub(super) fn shrink(&self) {
+        match (self.has_reader(), self.name.kind()) {
+            (true, StreamKind::Listening) => self.forget_read(),
+            (has_reader, _) => self.tape_trimmed(0, 0, has_reader),
+        }
+    }
+
+    /// Keeps nothing of what was read.
+    fn forget_read(&self) {
+        let before = self.tape.borrow().bytes();
+        self.tape.borrow_mut().forget_before(self.read_to.get());
+        self.archive.account(before, self.tape.borrow().bytes());
     }
 
     fn leave(self: &Rc<Self>, number: u64) {
@@ -220,7 +271,12 @@ impl Reader {
         if std::mem::take(&mut self.prime) {
             return Poll::Ready(Some(Event::Prime(stream.name.event(0))));
         }
-        let tape = stream.tape.borrow();
+        let mut tape = stream.tape.borrow();
+        if self.at >= tape.next() && stream.shares.borrow().has_lost() {
+            drop(tape);
+            stream.tell_lost();
+            tape = stream.tape.borrow();
+        }
         if let Heard::Gone { oldest } = tape.get(self.at) {
             // Of a call its client misses progress, nothing else. What belongs to no call could have been anything.
             if stream.name.kind() == StreamKind::Listening {

@@ -1,39 +1,45 @@
 //! Subscriptions to resources and tasks: many sessions and listeners may hold one, the server sees the first and the last.
 
+use std::rc::Rc;
+
 use bytes::Bytes;
 use mcproxy_ipc::{ServerName, SessionKey};
-use mcproxy_mcp::{RawObject, Subject, method, one_line, write_notification};
+use mcproxy_mcp::{RawObject, Subject, method};
 
 use super::{
+    fanout::{self, Said},
     fleet::Destination,
-    rewrite,
     session::Session,
     state::Gateway,
     stateless::{Listener, others_hold},
+    subscribers::Subscriber,
 };
 
 /// Whether anybody holds this subscription at the same process of the server.
 pub(crate) fn is_held(gateway: &Gateway, server: &ServerName, subject: &Subject) -> bool {
-    let by_session = |session: &Session| match subject {
-        Subject::Resource(uri) => session.is_subscribed(server, uri),
-        // It hears of the tasks that it made.
-        Subject::Task(_) => false,
-    };
-    !gateway.fleet.is_per_session(server)
-        && (gateway.sessions.all().iter().any(|session| by_session(session))
-            || gateway.listeners.all().iter().any(|listener| listener.is_subscribed(server, subject)))
+    !gateway.fleet.is_per_session(server) && gateway.subscribers.are_there(server, subject)
 }
 
 /// Whether anybody holds a subscription at this server.
 pub(crate) fn has_any(gateway: &Gateway, server: &ServerName) -> bool {
-    held(gateway).any(|(of, _)| of == *server)
+    gateway.subscribers.has_any(server)
 }
 
-/// Every subscription that anybody holds.
-fn held(gateway: &Gateway) -> impl Iterator<Item = (ServerName, Subject)> {
-    let of_sessions = gateway.sessions.all().into_iter().flat_map(|session| session.subscriptions());
-    let of_sessions = of_sessions.map(|(server, uri)| (server, Subject::Resource(uri)));
-    of_sessions.chain(gateway.listeners.all().into_iter().flat_map(|listener| listener.subscriptions()))
+/// A session subscribes to a resource; `false`: it has too many.
+pub(crate) fn add(gateway: &Gateway, session: &Session, server: &ServerName, uri: &str) -> bool {
+    let added = session.subscribe(&gateway.budget, server.clone(), uri.to_owned());
+    if added {
+        let subject = Subject::Resource(uri.to_owned());
+        gateway.subscribers.add(server, &subject, Subscriber::Session(session.key()));
+    }
+    added
+}
+
+/// It does not any more; whether it did.
+pub(crate) fn remove(gateway: &Gateway, session: &Session, server: &ServerName, uri: &str) -> bool {
+    let subject = Subject::Resource(uri.to_owned());
+    gateway.subscribers.remove(server, &subject, &Subscriber::Session(session.key()));
+    session.unsubscribe(server, uri)
 }
 
 /// Tells a server to begin or to stop; the answer goes to nobody.
@@ -57,7 +63,7 @@ fn spawn_tell_one(
 /// A session is over: servers stop what nobody else wants.
 pub(crate) fn release(gateway: &Gateway, session: &Session) {
     for (server, uri) in session.subscriptions() {
-        session.unsubscribe(&server, &uri);
+        remove(gateway, session, &server, &uri);
         let subject = Subject::Resource(uri);
         // An instance of its own ends with the session.
         if !gateway.fleet.is_per_session(&server) && !is_held(gateway, &server, &subject) {
@@ -67,8 +73,9 @@ pub(crate) fn release(gateway: &Gateway, session: &Session) {
 }
 
 /// A listener left: servers stop what nobody else wants. Its instances are those of its principal, and stay.
-pub(crate) fn release_listener(gateway: &Gateway, listener: &Listener) {
+pub(crate) fn release_listener(gateway: &Gateway, listener: &Rc<Listener>) {
     for (server, subject) in listener.subscriptions() {
+        gateway.subscribers.remove(&server, &subject, &Subscriber::listener(listener));
         if gateway.fleet.is_per_session(&server) {
             if !others_hold(gateway, listener, &server, &subject) {
                 spawn_tell_one(gateway, &server, method::RESOURCES_UNSUBSCRIBE, &subject, Some(listener.key()));
@@ -85,7 +92,7 @@ pub(crate) fn resume(gateway: &Gateway, session: &Session, subscriptions: Vec<(S
         let subject = Subject::Resource(uri.clone());
         let held = is_held(gateway, &server, &subject);
         let own = gateway.fleet.is_per_session(&server);
-        if session.subscribe(&gateway.budget, server.clone(), uri) && !held && !own {
+        if add(gateway, session, &server, &uri) && !held && !own {
             spawn_tell(gateway, &server, method::RESOURCES_SUBSCRIBE, &subject);
         }
     }
@@ -96,10 +103,7 @@ pub(crate) fn renew(gateway: &Gateway, server: &ServerName) {
     if gateway.fleet.is_per_session(server) {
         return;
     }
-    let mut subjects: Vec<_> = held(gateway).filter(|(name, _)| name == server).map(|(_, subject)| subject).collect();
-    subjects.sort_unstable();
-    subjects.dedup();
-    for subject in subjects {
+    for subject in gateway.subscribers.subjects(server) {
         spawn_tell(gateway, server, method::RESOURCES_SUBSCRIBE, &subject);
     }
 }
@@ -109,23 +113,24 @@ pub(crate) fn renew(gateway: &Gateway, server: &ServerName) {
 pub(crate) fn updated(gateway: &Gateway, server: &ServerName, params: &Bytes, only: Option<SessionKey>) {
     let Ok(text) = std::str::from_utf8(params) else { return };
     let Some(uri) = RawObject::from_text(text).ok().and_then(|object| object.get_string("uri")) else { return };
-    let subject = Subject::Resource(uri.clone().into_owned());
-    for listener in gateway.listeners.all() {
-        if only.is_none_or(|key| key == listener.key()) && listener.is_subscribed(server, &subject) {
-            listener.updated(server, text);
-        }
-    }
-    let sessions = match only {
-        Some(key) => gateway.sessions.by_key(key).into_iter().collect(),
-        None => gateway.sessions.all(),
+    let Some(key) = only else {
+        let said = Said::Updated { uri: uri.into_owned(), params: params.clone() };
+        return gateway.fanout.say(gateway, server, said);
     };
-    for session in sessions {
-        if session.is_subscribed(server, &uri) {
-            let (naming, version) = (session.scope().naming(), session.version());
-            let params = rewrite::updated_params(naming, server.as_str(), text, version);
-            let mut message = Vec::new();
-            write_notification(&mut message, method::RESOURCE_UPDATED, &one_line(&params));
-            session.push(message.into());
+    let subject = Subject::Resource(uri.clone().into_owned());
+    for subscriber in gateway.subscribers.of(server, &subject) {
+        match subscriber {
+            Subscriber::Session(of) if of == key => {
+                if let Some(session) = gateway.sessions.by_key(key) {
+                    fanout::updated_for(&session, server, &uri, params);
+                }
+            }
+            Subscriber::Session(_) => {}
+            Subscriber::Listener(listener) => {
+                if let Some(listener) = listener.upgrade().filter(|listener| listener.key() == key) {
+                    listener.updated(server, &uri, &fanout::short(&uri, params));
+                }
+            }
         }
     }
 }

@@ -5,10 +5,12 @@ use bytes::Bytes;
 /// The last events of a stream, numbered from 1.
 #[derive(Debug, Default)]
 pub(crate) struct Tape {
-    kept: VecDeque<Bytes>,
+    /// Each with the bytes that were ever said up to its end.
+    kept: VecDeque<(Bytes, u64)>,
     /// How many there ever were.
     said: u64,
     bytes: usize,
+    bytes_said: u64,
 }
 
 /// What a tape has under a number.
@@ -29,7 +31,8 @@ impl Tape {
     /// Adds an event.
     pub(crate) fn push(&mut self, message: Bytes) {
         self.bytes += message.len();
-        self.kept.push_back(message);
+        self.bytes_said += message.len() as u64;
+        self.kept.push_back((message, self.bytes_said));
         self.said += 1;
     }
 
@@ -37,18 +40,29 @@ impl Tape {
     pub(crate) fn trim(&mut self, events: usize, bytes: usize, spare_last: bool) {
         let spared = usize::from(spare_last);
         while (self.kept.len() > events || self.bytes > bytes) && self.kept.len() > spared {
-            if let Some(oldest) = self.kept.pop_front() {
-                self.bytes -= oldest.len();
-            }
+            self.forget_oldest();
+        }
+    }
+
+    /// Throws away everything before that number.
+    pub(crate) fn forget_before(&mut self, number: u64) {
+        while self.oldest() < number && !self.kept.is_empty() {
+            self.forget_oldest();
+        }
+    }
+
+    fn forget_oldest(&mut self) {
+        if let Some((oldest, _)) = self.kept.pop_front() {
+            self.bytes -= oldest.len();
         }
     }
 
     /// The event of that number.
     pub(crate) fn get(&self, number: u64) -> Heard {
-        let oldest = self.next() - self.kept.len() as u64;
+        let oldest = self.oldest();
         match number.checked_sub(oldest).map(|at| usize::try_from(at).unwrap_or(usize::MAX)) {
             None => Heard::Gone { oldest },
-            Some(at) => self.kept.get(at).map_or(Heard::NotYet, |message| Heard::Event(message.clone())),
+            Some(at) => self.kept.get(at).map_or(Heard::NotYet, |(message, _)| Heard::Event(message.clone())),
         }
     }
 
@@ -65,6 +79,21 @@ impl Tape {
     /// What is kept, in bytes.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// What of that has this number or a later one, in bytes.
+    pub(crate) fn bytes_from(&self, number: u64) -> usize {
+        let before = number.checked_sub(self.oldest() + 1).and_then(|at| self.kept.get(usize::try_from(at).ok()?));
+        match before {
+            Some((_, end)) => usize::try_from(self.bytes_said - end).unwrap_or(usize::MAX),
+            None if number > self.oldest() => 0,
+            None => self.bytes,
+        }
+    }
+
+    /// The number of the oldest that is kept, or would be the next.
+    pub(crate) fn oldest(&self) -> u64 {
+        self.next() - self.kept.len() as u64
     }
 }
 
@@ -85,7 +114,7 @@ mod tests {
                 tape.trim(events, bytes, spare);
                 prop_assert!(tape.kept.len() <= events);
                 prop_assert!(tape.bytes <= bytes || (spare && tape.kept.len() == 1));
-                prop_assert_eq!(tape.bytes, tape.kept.iter().map(Bytes::len).sum::<usize>());
+                prop_assert_eq!(tape.bytes, tape.kept.iter().map(|(message, _)| message.len()).sum::<usize>());
             }
             let oldest = tape.next() - tape.kept.len() as u64;
             for (at, size) in sizes.iter().enumerate() {
@@ -96,9 +125,14 @@ mod tests {
                 } else {
                     prop_assert_eq!(heard, Heard::Event(vec![at as u8; *size].into()));
                 }
+                let from = sizes[at.max(sizes.len() - tape.kept.len())..].iter().sum::<usize>();
+                prop_assert_eq!(tape.bytes_from(number), from);
             }
             prop_assert_eq!(tape.get(tape.next()), Heard::NotYet);
             prop_assert_eq!(tape.get(u64::MAX), Heard::NotYet);
+            prop_assert_eq!((tape.bytes_from(tape.next()), tape.bytes_from(u64::MAX)), (0, 0));
+            tape.forget_before(tape.next());
+            prop_assert!(tape.is_empty() && tape.bytes == 0);
         }
     }
 }

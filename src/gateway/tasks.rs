@@ -3,25 +3,22 @@
 
 use std::{
     cell::{Cell, RefCell},
-    collections::VecDeque,
+    collections::{HashMap, VecDeque},
 };
 
 use bytes::Bytes;
 use futures_util::future::join_all;
 use mcproxy_ipc::{ServerName, SessionKey};
-use mcproxy_mcp::{
-    ErrorCode, ErrorObject, ProtocolVersion, RawObject, Subject, json_string, method, one_line, qualify_task,
-    write_notification,
-};
+use mcproxy_mcp::{ErrorCode, ErrorObject, ProtocolVersion, RawObject, json_string, method};
 use slog::warn;
 
 use super::{
     call,
-    catalogue::{Naming, View},
+    catalogue::View,
     exchange::Exchange,
+    fanout::{self, Said},
     reply::Reply,
     request::required,
-    rewrite,
     session::Session,
     state::Gateway,
     visits,
@@ -50,15 +47,16 @@ impl Tasks {
         self.offered.set(offered);
     }
 
-    fn add(&self, id: &str) {
+    /// One more, and the one that is forgotten for it.
+    fn add(&self, id: &str) -> Option<Box<str>> {
         let mut all = self.made.borrow_mut();
-        if all.len() == MAX_TASKS {
-            all.pop_front();
-        }
+        let forgotten = if all.len() == MAX_TASKS { all.pop_front() } else { None };
         all.push_back(id.into());
+        forgotten
     }
 
-    fn has(&self, id: &str) -> bool {
+    /// Whether it is one of them.
+    pub(crate) fn has(&self, id: &str) -> bool {
         self.made.borrow().iter().any(|known| **known == *id)
     }
 
@@ -68,6 +66,34 @@ impl Tasks {
 
     fn forget(&self, id: &str) {
         self.made.borrow_mut().retain(|known| **known != *id);
+    }
+}
+
+/// Which sessions made a task, by the id that they know it by.
+#[derive(Default)]
+pub(crate) struct TaskOwners(RefCell<HashMap<Box<str>, Vec<SessionKey>>>);
+
+impl TaskOwners {
+    fn add(&self, id: &str, session: SessionKey) {
+        let mut all = self.0.borrow_mut();
+        let owners = all.entry(id.into()).or_default();
+        if !owners.contains(&session) {
+            owners.push(session);
+        }
+    }
+
+    fn remove(&self, id: &str, session: SessionKey) {
+        let mut all = self.0.borrow_mut();
+        let Some(owners) = all.get_mut(id) else { return };
+        owners.retain(|owner| *owner != session);
+        if owners.is_empty() {
+            all.remove(id);
+        }
+    }
+
+    /// Those of one task.
+    pub(crate) fn of(&self, id: &str) -> Vec<SessionKey> {
+        self.0.borrow().get(id).cloned().unwrap_or_default()
     }
 }
 
@@ -91,14 +117,25 @@ pub(crate) fn may_run(exchange: &Exchange, server: &ServerName) -> bool {
 }
 
 /// Takes note of a task that a call came to. An error for one whose id is too long to be kept.
-pub(crate) fn remember(session: &Session, server: &ServerName, result: &Bytes) -> Result<(), ErrorObject> {
+pub(crate) fn remember(
+    owners: &TaskOwners,
+    session: &Session,
+    server: &ServerName,
+    result: &Bytes,
+) -> Result<(), ErrorObject> {
     match made(result) {
         Some(id) if id.len() > MAX_ID => {
             let message = format!("server `{server}` made a task whose id is longer than {MAX_ID} bytes");
             Err(ErrorObject::new(ErrorCode::INTERNAL_ERROR, message))
         }
         Some(id) => {
-            session.tasks.add(&id);
+            if let Some(forgotten) = session.tasks.add(&id) {
+                owners.remove(&forgotten, session.key());
+            }
+            // One that is over is not told anything.
+            if !session.is_over() {
+                owners.add(&id, session.key());
+            }
             Ok(())
         }
         None => Ok(()),
@@ -113,27 +150,15 @@ pub(crate) fn changed(gateway: &Gateway, server: &ServerName, params: &Bytes, on
     if let Some(page) = visits::of_input_requests(params) {
         return warn!(gateway.log, "what a server says of a task is not passed on"; "server" => %server, "reason" => %page);
     }
-    let subject = Subject::Task(id.clone().into_owned());
-    for listener in gateway.listeners.all() {
-        if only.is_none_or(|key| key == listener.key()) && listener.is_subscribed(server, &subject) {
-            listener.task_changed(server, text);
-        }
+    match only {
+        Some(_) => fanout::task(gateway, server, &id, params, only),
+        None => gateway.fanout.say(gateway, server, Said::Task { id: id.into_owned(), params: params.clone() }),
     }
-    let sessions = match only {
-        Some(key) => gateway.sessions.by_key(key).into_iter().collect(),
-        None => gateway.sessions.all(),
-    };
-    let qualified = qualify_task(server.as_str(), &id);
-    for session in sessions {
-        let naming = session.scope().naming();
-        let known = if naming == Naming::Qualified { &*qualified } else { &*id };
-        if gateway.fleet.shows(session.scope(), server) && session.tasks.has(known) {
-            let params = rewrite::task_result(naming, server.as_str(), text, session.version());
-            let mut message = Vec::new();
-            write_notification(&mut message, method::TASK_STATUS, &one_line(&params));
-            session.push(message.into());
-        }
-    }
+}
+
+/// A session is over, and nobody asks for its tasks any more.
+pub(crate) fn release(gateway: &Gateway, session: &Session) {
+    session.tasks.all().iter().for_each(|id| gateway.task_owners.remove(id, session.key()));
 }
 
 /// The id of the task that a call came to.
@@ -182,6 +207,7 @@ async fn list(exchange: &Exchange, session: &Session) -> Reply {
                 Some(Reply::Result(task)) => tasks.add(&task),
                 Some(error @ Reply::Error(_)) if error.code() == Some(ErrorCode::INVALID_PARAMS) => {
                     session.tasks.forget(id);
+                    exchange.gateway.task_owners.remove(id, session.key());
                 }
                 Some(Reply::Error(_) | Reply::Page(..)) | None => {}
             }
@@ -227,6 +253,7 @@ mod tests {
 
     use super::*;
     use crate::gateway::{
+        catalogue::Naming,
         client::Client,
         scope::Scope,
         session::{Identity, Life},
@@ -236,7 +263,7 @@ mod tests {
     fn a_session_remembers_its_latest_tasks() {
         let tasks = Tasks::default();
         for n in 0..=MAX_TASKS {
-            tasks.add(&n.to_string());
+            assert_eq!(tasks.add(&n.to_string()).is_some(), n == MAX_TASKS);
         }
         assert!(!tasks.has("0") && tasks.has("1") && tasks.has("256"));
         tasks.forget("1");
@@ -274,9 +301,22 @@ mod tests {
     fn a_task_whose_id_is_too_long_is_an_error_and_not_kept() {
         let (session, server) = (session(), ServerName::try_from("a").expect("a name"));
         let made = |length| Bytes::from(format!(r#"{{"task":{{"taskId":"{}"}}}}"#, "x".repeat(length)));
-        assert!(remember(&session, &server, &made(MAX_ID)).is_ok());
-        assert!(remember(&session, &server, &made(MAX_ID + 1)).is_err());
-        assert_eq!(session.tasks.all().len(), 1);
+        let owners = TaskOwners::default();
+        assert!(remember(&owners, &session, &server, &made(MAX_ID)).is_ok());
+        assert!(remember(&owners, &session, &server, &made(MAX_ID + 1)).is_err());
+        assert_eq!((session.tasks.all().len(), owners.of(&"x".repeat(MAX_ID))), (1, vec![session.key()]));
+    }
+
+    #[test]
+    fn whose_task_it_is_is_found_by_its_id_as_long_as_the_session_knows_it() {
+        let (session, owners) = (session(), TaskOwners::default());
+        let server = ServerName::try_from("a").expect("a name");
+        for n in 0..=MAX_TASKS {
+            let made = Bytes::from(format!(r#"{{"task":{{"taskId":"{n}"}}}}"#));
+            remember(&owners, &session, &server, &made).expect("a short id");
+        }
+        assert!(owners.of("0").is_empty(), "it was forgotten");
+        assert_eq!((owners.of("1"), owners.0.borrow().len()), (vec![session.key()], MAX_TASKS));
     }
 
     #[test]

@@ -283,6 +283,7 @@ mod tests {
                     listed: true,
                     returns: true,
                     per_session: true,
+                    concurrent_calls: usize::MAX,
                 }
             };
             passes(&SupervisorToGateway::Routes((0..count).map(route).collect()));

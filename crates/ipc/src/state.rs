@@ -101,6 +101,8 @@ pub struct Route {
     pub returns: bool,
     /// Whether each session has an instance of its own.
     pub per_session: bool,
+    /// Most calls that its worker takes at once; of instances, each.
+    pub concurrent_calls: usize,
 }
 
 impl Route {

@@ -137,6 +137,11 @@ impl Entry {
         Some(Self { shown, renamed_from, name_at, ui_at: ui_at.into(), mirrored, newer, text: text.into() })
     }
 
+    /// All of it, as JSON under the names of its own endpoint.
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
     /// What the server calls it.
     pub(super) fn own(&self) -> &str {
         self.renamed_from.as_deref().unwrap_or(&self.shown)

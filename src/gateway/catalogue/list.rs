@@ -15,8 +15,11 @@ pub(super) struct PageLimits {
 /// Most clients never ask for a second page, so a page is as large as any reasonable list.
 pub(super) const PAGE: PageLimits = PageLimits { entries: 1000, bytes: 4 << 20 };
 
+/// One server of a view.
+pub(crate) type Part = (ServerName, Arc<ServerCatalogue>);
+
 /// The servers of a view.
-pub(super) type Servers = [(ServerName, Arc<ServerCatalogue>)];
+pub(crate) type Servers = [Part];
 
 /// The prepared answers to one kind of list request.
 ///
@@ -83,16 +86,6 @@ impl List {
         // The cursor is of an earlier catalogue.
         let sorted = Sorted::of(self.kind, naming, servers, self.readers);
         Ok(sorted.page(sorted.after(&key.unwrap_or_default()), self.limits).0)
-    }
-
-    /// Each page with the key before it.
-    pub(super) fn pages(&self) -> &[(Option<String>, Bytes)] {
-        &self.pages
-    }
-
-    /// How much memory the answers take.
-    pub(super) fn bytes(&self) -> usize {
-        self.pages.iter().map(|(_, page)| page.len()).sum()
     }
 }
 

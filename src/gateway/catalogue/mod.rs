@@ -24,12 +24,13 @@ mod tests;
 
 pub(crate) use cursor::CursorError;
 pub(crate) use hints::Hints;
+pub(crate) use list::Part;
 pub(crate) use mcproxy_mcp::ListKind;
 pub(crate) use outline::Outline;
 pub(crate) use server::ServerCatalogue;
 pub(crate) use text::{first_line, visible};
 pub(crate) use unlisted::unlisted_name;
-pub(crate) use view::{Changes, Offered, View};
+pub(crate) use view::{Changes, Offered, Preparation, View};
 pub(crate) use warning::{CatalogueWarning, Problem};
 
 /// How entries are called in a scope.

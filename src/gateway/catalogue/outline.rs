@@ -1,35 +1,50 @@
 //! What the lists of a view look like, without the lists: enough to say which of them differ from others.
 
 use std::{
-    hash::{BuildHasher, RandomState},
+    hash::{BuildHasher, Hash, Hasher, RandomState},
     sync::LazyLock,
 };
 
-use super::{Changes, ListKind, list::List};
+use super::{Changes, ListKind, entry::Entry, list::Servers};
 
 /// Of this process, so that no server can make two lists look alike.
 static HASHER: LazyLock<RandomState> = LazyLock::new(RandomState::new);
 
-/// The look of the lists of one view.
+/// The look of the lists of one view: a few bytes, made of what is known of each server since its catalogue was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Outline {
-    lists: [u64; 4],
-    newer_tools: Option<u64>,
-}
+pub(crate) struct Outline([u64; 4]);
 
 impl Outline {
-    pub(super) fn of(lists: &[List; 4], newer_tools: Option<&List>) -> Self {
-        let look = |list: &List| HASHER.hash_one(list.pages());
-        Self { lists: ListKind::ALL.map(|kind| look(&lists[kind as usize])), newer_tools: newer_tools.map(look) }
+    /// Of the lists of these servers, in this order.
+    pub(super) fn of(servers: &Servers) -> Self {
+        Self(ListKind::ALL.map(|kind| {
+            let mut look = HASHER.build_hasher();
+            for (server, catalogue) in servers.iter().filter(|(_, catalogue)| catalogue.count(kind) > 0) {
+                (server.as_str(), catalogue.look(kind)).hash(&mut look);
+            }
+            look.finish()
+        }))
+    }
+
+    /// Whether a list is the same.
+    pub(super) fn agrees(self, other: Self, kind: ListKind) -> bool {
+        self.0[kind as usize] == other.0[kind as usize]
     }
 
     /// What clients have to be told who know those lists.
     pub(crate) fn changes_since(self, before: Self) -> Changes {
-        let differs = |kind: ListKind| self.lists[kind as usize] != before.lists[kind as usize];
+        let differs = |kind: ListKind| !self.agrees(before, kind);
         Changes {
-            tools: differs(ListKind::Tools) || self.newer_tools != before.newer_tools,
+            tools: differs(ListKind::Tools),
             prompts: differs(ListKind::Prompts),
             resources: differs(ListKind::Resources) || differs(ListKind::Templates),
         }
     }
+}
+
+/// What one list of one server looks like.
+pub(super) fn look(entries: &[Entry]) -> u64 {
+    let mut look = HASHER.build_hasher();
+    entries.iter().for_each(|entry| entry.text().hash(&mut look));
+    look.finish()
 }

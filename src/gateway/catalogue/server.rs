@@ -4,7 +4,7 @@ use mcproxy_ipc::{CatalogueCounts, ServerName, ToolRules};
 use mcproxy_mcp::{ObjectError, RawArray, RawObject, RawValue, is_uri, method, one_line, qualify_uri, split_uri};
 use url::Url;
 
-use super::{CatalogueWarning, Hints, ListKind, Problem, declared, entry::Entry, warning::Warnings};
+use super::{CatalogueWarning, Hints, ListKind, Problem, declared, entry::Entry, outline, warning::Warnings};
 
 /// One server's offer, read and prepared.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,6 +116,21 @@ impl ServerCatalogue {
         CatalogueCounts { tools, prompts, resources, templates }
     }
 
+    /// What a list looks like: two that differ look different.
+    pub(super) fn look(&self, kind: ListKind) -> u64 {
+        self.list(kind).look
+    }
+
+    /// How many bytes a list takes, about.
+    pub(super) fn bytes(&self, kind: ListKind) -> usize {
+        self.list(kind).bytes
+    }
+
+    /// Whether there are tools of which not all clients may see everything.
+    pub(super) fn has_newer_tools(&self) -> bool {
+        self.list(ListKind::Tools).newer
+    }
+
     pub(super) fn entries(&self, kind: ListKind) -> &[Entry] {
         &self.list(kind).entries
     }
@@ -154,6 +169,12 @@ struct Entries {
     entries: Vec<Entry>,
     /// Their places, sorted by name.
     by_name: Vec<usize>,
+    /// What they look like.
+    look: u64,
+    /// What they take, in bytes.
+    bytes: usize,
+    /// Not all clients may see all of them.
+    newer: bool,
 }
 
 impl Entries {
@@ -191,7 +212,13 @@ impl Entries {
         }
         let mut by_name: Vec<usize> = (0..entries.len()).collect();
         by_name.sort_unstable_by(|&a, &b| entries[a].shown.cmp(&entries[b].shown));
-        Self { entries, by_name }
+        Self {
+            look: outline::look(&entries),
+            bytes: entries.iter().map(|entry| entry.text().len()).sum(),
+            newer: entries.iter().any(Entry::is_newer),
+            entries,
+            by_name,
+        }
     }
 }
 

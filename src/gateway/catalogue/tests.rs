@@ -294,12 +294,41 @@ fn instructions_are_merged_and_bounded() {
 }
 
 #[test]
+fn a_list_that_is_as_it_was_is_not_prepared_again_and_one_that_is_not_is() {
+    let payload = r#"{"tools":[{"name":"a"}],"prompts":[{"name":"p"}]}"#;
+    let (kept, old) = (read("k", payload), read("s", payload));
+    let new = read("s", r#"{"tools":[{"name":"b"}],"prompts":[{"name":"p"}]}"#);
+    let before = View::build(Naming::Qualified, &[kept.clone(), old.clone()]);
+    let (tools, prompts) = (all(&before, ListKind::Tools), before.list(ListKind::Prompts, None, Readers::Sessions));
+    assert!(before.is_of(&[kept.clone(), old]) && !before.is_of(&[kept.clone(), new.clone()]));
+    let after = View::build_after(&before, &[kept, new]);
+    let again = after.list(ListKind::Prompts, None, Readers::Visitors).expect("a page");
+    assert_eq!(again.as_ptr(), prompts.expect("a page").as_ptr(), "the very same bytes");
+    assert_eq!(all(&after, ListKind::Tools), tools.replace("s__a", "s__b"));
+}
+
+#[test]
+fn a_large_list_can_be_put_together_elsewhere_once_and_is_the_same() {
+    let tools: Vec<String> =
+        (0..300).map(|n| format!(r#"{{"name":"t{n}","description":"{}"}}"#, "d".repeat(1000))).collect();
+    let part = read("s", &format!(r#"{{"tools":[{}]}}"#, tools.join(",")));
+    let (one, other) =
+        (View::build(Naming::Qualified, std::slice::from_ref(&part)), View::build(Naming::Qualified, &[part]));
+    let Preparation::Work(work) = one.prepare(ListKind::Tools, Readers::Sessions) else { panic!("it is large") };
+    assert!(matches!(one.prepare(ListKind::Tools, Readers::Visitors), Preparation::Begun));
+    let list = std::thread::spawn(work).join().expect("a list");
+    one.prepared(ListKind::Tools, list);
+    assert!(matches!(one.prepare(ListKind::Tools, Readers::Sessions), Preparation::Done));
+    assert_eq!(all(&one, ListKind::Tools), all(&other, ListKind::Tools));
+}
+
+#[test]
 fn a_change_is_seen_in_its_own_list_only() {
-    let build = |payload: &str| View::build(Naming::Qualified, &[read("s", payload)]);
+    let build = |payload: &str| View::build(Naming::Qualified, &[read("s", payload)]).outline();
     let before = build(r#"{"tools":[{"name":"a"}]}"#);
-    assert_eq!(build(r#"{"tools":[{"name":"a"}]}"#).changes_since(&before), Changes::default());
+    assert_eq!(build(r#"{"tools":[{"name":"a"}]}"#).changes_since(before), Changes::default());
     let changes = build(r#"{"tools":[{"name":"a","description":"x"}],"resourceTemplates":[{"uriTemplate":"f:{x}"}]}"#)
-        .changes_since(&before);
+        .changes_since(before);
     assert_eq!(changes, Changes { tools: true, prompts: false, resources: true });
 }
 

@@ -1,4 +1,9 @@
-use std::{borrow::Cow, collections::HashMap, sync::Arc};
+use std::{
+    borrow::Cow,
+    cell::{Cell, OnceCell},
+    collections::HashMap,
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use mcproxy_ipc::ServerName;
@@ -7,19 +12,52 @@ use mcproxy_mcp::{mirrored::MirroredParam, split_name, split_uri};
 use super::{
     CursorError, Hints, ListKind, Naming, Outline, Readers, ServerCatalogue, capabilities,
     entry::Entry,
-    list::{List, PAGE, PageLimits, exposed},
+    list::{List, PAGE, PageLimits, Part, Servers, exposed},
 };
 
-/// What one scope shows: the catalogues of its servers merged, with the answers to list requests prepared.
+/// Bytes of a list up to which it is put together where it is asked for; beyond that another thread does it.
+const SMALL: usize = 128 * 1024;
+
+/// What one scope shows: the catalogues of its servers merged. Where a call goes is known at once; answers to list requests are
+/// prepared when somebody asks for them.
 #[derive(Debug)]
 pub(crate) struct View {
     naming: Naming,
-    servers: Vec<(ServerName, Arc<ServerCatalogue>)>,
+    servers: Arc<Servers>,
     places: HashMap<ServerName, usize>,
-    lists: [List; 4],
+    limits: PageLimits,
+    lists: [Place; 4],
     /// The tools as clients of 2026-07-28 see them, where that differs.
-    newer_tools: Option<List>,
+    newer_tools: Place,
+    has_newer_tools: bool,
     outline: Outline,
+    words: OnceCell<Words>,
+}
+
+/// Where a list is, or will be.
+#[derive(Debug, Default)]
+struct Place {
+    list: OnceCell<Arc<List>>,
+    /// It is put together elsewhere.
+    begun: Cell<bool>,
+}
+
+/// What has to be done before [`View::list`] takes no time.
+pub(crate) enum Preparation<W> {
+    /// Nothing.
+    Done,
+    /// Somebody does it.
+    Begun,
+    /// This, and then [`View::prepared`]; on whichever thread.
+    Work(W),
+}
+
+/// A list that was put together, and for whom.
+pub(crate) struct Prepared(Arc<List>, Readers);
+
+/// What a scope says of itself.
+#[derive(Debug)]
+struct Words {
     capabilities: String,
     /// What sessions are told instead, where that differs.
     of_sessions: Option<String>,
@@ -84,40 +122,94 @@ pub(crate) struct Offered<'v> {
 
 impl View {
     /// Merges catalogues in the given order. With [`Naming::Own`] there is one server, or none yet.
-    pub(crate) fn build(naming: Naming, servers: &[(ServerName, Arc<ServerCatalogue>)]) -> Self {
+    pub(crate) fn build(naming: Naming, servers: &Servers) -> Self {
         Self::build_in_pages(naming, servers, PAGE)
     }
 
-    pub(super) fn build_in_pages(
-        naming: Naming,
-        servers: &[(ServerName, Arc<ServerCatalogue>)],
-        limits: PageLimits,
-    ) -> Self {
+    /// The same, of a scope that showed something else before: lists that are as they were need not be prepared again.
+    pub(crate) fn build_after(before: &Self, servers: &Servers) -> Self {
+        let mut view = Self::build_in_pages(before.naming, servers, before.limits);
+        for kind in ListKind::ALL.into_iter().filter(|kind| view.outline.agrees(before.outline, *kind)) {
+            view.lists[kind as usize].list.clone_from(&before.lists[kind as usize].list);
+            if kind == ListKind::Tools {
+                view.newer_tools.list.clone_from(&before.newer_tools.list);
+            }
+        }
+        view
+    }
+
+    pub(super) fn build_in_pages(naming: Naming, servers: &Servers, limits: PageLimits) -> Self {
         let servers = match naming {
             Naming::Qualified => servers,
             Naming::Own => &servers[..servers.len().min(1)],
         };
-        let capabilities = capabilities::merge(naming, servers);
-        let newer = servers.iter().any(|(_, catalogue)| catalogue.entries(ListKind::Tools).iter().any(Entry::is_newer));
-        let lists = ListKind::ALL.map(|kind| List::build(kind, naming, servers, Readers::Sessions, limits));
-        let newer_tools = newer.then(|| List::build(ListKind::Tools, naming, servers, Readers::Visitors, limits));
         Self {
             naming,
-            servers: servers.to_vec(),
+            servers: servers.into(),
             places: servers.iter().enumerate().map(|(at, (server, _))| (server.clone(), at)).collect(),
-            outline: Outline::of(&lists, newer_tools.as_ref()),
-            lists,
-            newer_tools,
-            of_sessions: capabilities::of_sessions(&capabilities),
-            capabilities,
-            instructions: capabilities::instructions(naming, servers),
+            limits,
+            lists: Default::default(),
+            newer_tools: Place::default(),
+            has_newer_tools: servers.iter().any(|(_, catalogue)| catalogue.has_newer_tools()),
+            outline: Outline::of(servers),
+            words: OnceCell::new(),
         }
+    }
+
+    /// Whether it is made of these very catalogues.
+    pub(crate) fn is_of(&self, servers: &Servers) -> bool {
+        let same = |((one, of_one), (other, of_other)): (&Part, &Part)| one == other && Arc::ptr_eq(of_one, of_other);
+        self.servers.len() == servers.len() && self.servers.iter().zip(servers).all(same)
+    }
+
+    /// What a large list needs to be put together.
+    pub(crate) fn prepare(
+        &self,
+        kind: ListKind,
+        readers: Readers,
+    ) -> Preparation<impl FnOnce() -> Prepared + Send + use<>> {
+        let weight: usize = self.servers.iter().map(|(_, catalogue)| catalogue.bytes(kind)).sum();
+        let (place, readers) = self.place(kind, readers);
+        if weight <= SMALL || place.list.get().is_some() {
+            return Preparation::Done;
+        }
+        if place.begun.replace(true) {
+            return Preparation::Begun;
+        }
+        let (naming, servers, limits) = (self.naming, self.servers.clone(), self.limits);
+        Preparation::Work(move || Prepared(Arc::new(List::build(kind, naming, &servers, readers, limits)), readers))
+    }
+
+    /// It was.
+    pub(crate) fn prepared(&self, kind: ListKind, Prepared(list, readers): Prepared) {
+        let (place, _) = self.place(kind, readers);
+        let _ = place.list.set(list); // it may have been needed before
     }
 
     /// The result of a list request, as JSON on one line.
     pub(crate) fn list(&self, kind: ListKind, cursor: Option<&str>, readers: Readers) -> Result<Bytes, CursorError> {
-        let newer = self.newer_tools.as_ref().filter(|_| kind == ListKind::Tools && readers == Readers::Visitors);
-        newer.unwrap_or(&self.lists[kind as usize]).answer(self.naming, &self.servers, cursor)
+        let (place, readers) = self.place(kind, readers);
+        let build = || Arc::new(List::build(kind, self.naming, &self.servers, readers, self.limits));
+        place.list.get_or_init(build).answer(self.naming, &self.servers, cursor)
+    }
+
+    /// Where a list is, or will be, and whose eyes it is for.
+    fn place(&self, kind: ListKind, readers: Readers) -> (&Place, Readers) {
+        match readers {
+            Readers::Visitors if kind == ListKind::Tools && self.has_newer_tools => (&self.newer_tools, readers),
+            Readers::Visitors | Readers::Sessions => (&self.lists[kind as usize], Readers::Sessions),
+        }
+    }
+
+    fn words(&self) -> &Words {
+        self.words.get_or_init(|| {
+            let capabilities = capabilities::merge(self.naming, &self.servers);
+            Words {
+                of_sessions: capabilities::of_sessions(&capabilities),
+                capabilities,
+                instructions: capabilities::instructions(self.naming, &self.servers),
+            }
+        })
     }
 
     /// How long a list stays true: what the strictest server says, and `ours` for servers that say nothing, or when there
@@ -183,12 +275,13 @@ impl View {
 
     /// What `initialize` announces, as a JSON object.
     pub(crate) fn capabilities(&self) -> &str {
-        &self.capabilities
+        &self.words().capabilities
     }
 
     /// The same, as clients of a session are told.
     pub(crate) fn session_capabilities(&self) -> &str {
-        self.of_sessions.as_ref().unwrap_or(&self.capabilities)
+        let Words { capabilities, of_sessions, .. } = self.words();
+        of_sessions.as_ref().unwrap_or(capabilities)
     }
 
     /// The one server that declares the extension that a method belongs to; `None`: there is none, or several.
@@ -233,7 +326,7 @@ impl View {
 
     /// What `initialize` tells the model.
     pub(crate) fn instructions(&self) -> Option<&str> {
-        self.instructions.as_deref()
+        self.words().instructions.as_deref()
     }
 
     /// What its lists look like.
@@ -241,14 +334,11 @@ impl View {
         self.outline
     }
 
-    /// How much memory the prepared answers take.
+    /// How much memory the answers take, about, once all are prepared.
     pub(crate) fn bytes(&self) -> usize {
-        self.lists.iter().chain(&self.newer_tools).map(List::bytes).sum()
-    }
-
-    /// What clients of an earlier view have to be told.
-    pub(crate) fn changes_since(&self, before: &Self) -> Changes {
-        self.outline.changes_since(before.outline)
+        let of =
+            |catalogue: &ServerCatalogue| ListKind::ALL.map(|kind| catalogue.bytes(kind)).into_iter().sum::<usize>();
+        self.servers.iter().map(|(_, catalogue)| of(catalogue)).sum()
     }
 
     /// All tools, for a search.

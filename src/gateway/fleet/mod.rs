@@ -13,7 +13,7 @@ use bytes::Bytes;
 use indexmap::IndexMap;
 use mcproxy_ipc::{
     CallTimeouts, CatalogueCounts, CatalogueKey, Generation, Need, Route, ServerName, ServerState, SessionKey,
-    control::Group,
+    ToolRules, control::Group,
 };
 use mcproxy_mcp::ObjectError;
 use tokio::{sync::watch, time::Instant};
@@ -21,13 +21,14 @@ use tokio::{sync::watch, time::Instant};
 mod own;
 mod server;
 
+pub(crate) use self::server::Offer;
 use self::{
     own::{Own, OwnError, OwnOffers},
-    server::{Offer, Server, Serving},
+    server::{Server, Serving},
 };
 use super::{
     builtin,
-    catalogue::{CatalogueWarning, ListKind, ServerCatalogue, View, unlisted_name},
+    catalogue::{ListKind, Part, ServerCatalogue, View, unlisted_name},
     link::{Link, Load},
     scope::Scope,
 };
@@ -196,17 +197,16 @@ impl Fleet {
         self.servers.borrow().get(server).is_some_and(|s| s.wants_link(generation))
     }
 
-    /// A server's offer arrived or changed; the warnings are for its operator. With its first, a link takes over from the one
+    /// Which tools of a server are shown, and how; `None`: it is not configured any more.
+    pub(crate) fn rules(&self, server: &ServerName) -> Option<ToolRules> {
+        self.servers.borrow().get(server).map(|s| s.route.tools.clone())
+    }
+
+    /// A server's offer arrived or changed; `false`: nobody waits for it on this link. With its first, a link takes over from the one
     /// before.
-    pub(crate) fn set_offer(
-        &self,
-        server: &ServerName,
-        link: &Rc<Link>,
-        payload: Bytes,
-    ) -> Result<Vec<CatalogueWarning>, ObjectError> {
+    pub(crate) fn set_offer(&self, server: &ServerName, link: &Rc<Link>, offer: Offer) -> bool {
         let mut servers = self.servers.borrow_mut();
-        let Some(s) = servers.get_mut(server).filter(|s| s.holds(link)) else { return Ok(Vec::new()) };
-        let (offer, warnings) = Offer::read(&s.route, payload)?;
+        let Some(s) = servers.get_mut(server).filter(|s| s.holds(link)) else { return false };
         s.next.take_if(|next| Rc::ptr_eq(next, link));
         let before = s.serving.replace(Serving { link: link.clone(), offer });
         let replaced = before.map(|before| before.link).filter(|before| !Rc::ptr_eq(before, link));
@@ -216,29 +216,20 @@ impl Fleet {
         self.let_go(server, replaced);
         drop(servers);
         self.bump();
-        Ok(warnings)
+        true
     }
 
-    /// What a server offered last was looked up; `None`: nothing is known. The warnings of that time are not repeated.
-    pub(crate) fn set_kept(
-        &self,
-        server: &ServerName,
-        key: CatalogueKey,
-        payload: Option<Bytes>,
-    ) -> Result<(), ObjectError> {
+    /// What a server offered last was looked up; `None`: nothing is known.
+    pub(crate) fn set_kept(&self, server: &ServerName, key: CatalogueKey, offer: Option<Offer>) {
         let mut servers = self.servers.borrow_mut();
-        let Some(s) = servers.get_mut(server).filter(|s| s.reading == Some(key)) else { return Ok(()) };
+        let Some(s) = servers.get_mut(server).filter(|s| s.reading == Some(key)) else { return };
         s.reading = None;
-        let read = payload.map(|payload| Offer::read(&s.route, payload)).transpose();
-        let known = read.map(|read| {
-            // What it said itself meanwhile is newer.
-            if s.kept.is_none() {
-                s.kept = read.map(|(offer, _)| offer);
-            }
-        });
+        // What it said itself meanwhile is newer.
+        if s.kept.is_none() {
+            s.kept = offer;
+        }
         drop(servers);
         self.bump();
-        known
     }
 
     /// How many entries of each server clients see, as far as it has said what it offers.
@@ -451,7 +442,13 @@ impl Fleet {
         {
             return view.clone();
         }
-        let view = Rc::new(self.build(scope, &Own::new()));
+        let parts = self.parts(scope, &Own::new());
+        let before = self.views.borrow_mut().remove(scope).map(|(_, view)| view);
+        let view = match before {
+            Some(view) if view.is_of(&parts) => view,
+            Some(before) => Rc::new(View::build_after(&before, &parts)),
+            None => Rc::new(View::build(scope.naming(), &parts)),
+        };
         self.views.borrow_mut().insert(scope.clone(), (revision, view.clone()));
         view
     }
@@ -465,15 +462,16 @@ impl Fleet {
         let revision = self.revision.get();
         let known = self.own.borrow().view(scope, &own, revision);
         known.unwrap_or_else(|| {
-            let view = Rc::new(self.build(scope, &own));
+            let view = Rc::new(View::build(scope.naming(), &self.parts(scope, &own)));
             self.own.borrow_mut().keep_view(scope, &own, revision, &view);
             view
         })
     }
 
-    fn build(&self, scope: &Scope, own: &Own) -> View {
+    /// The catalogues that an endpoint shows.
+    fn parts(&self, scope: &Scope, own: &Own) -> Vec<Part> {
         let own_of = |name: &ServerName| own.iter().find(|(server, _)| server == name).map(|(_, own)| &own.catalogue);
-        let mut parts: Vec<(ServerName, Arc<ServerCatalogue>)> = self
+        let mut parts: Vec<Part> = self
             .servers
             .borrow()
             .iter()
@@ -483,21 +481,30 @@ impl Fleet {
         if self.shows(scope, &self.builtin.0) {
             parts.push(self.builtin.clone());
         }
-        View::build(scope.naming(), &parts)
+        parts
     }
 
-    /// The instance of a session offers this; nothing: what all are offered.
+    /// Whether a session's instance that offers this is no news: others do, or it offers what all are.
+    pub(crate) fn knows_own(&self, server: &ServerName, payload: &Bytes) -> bool {
+        payload.is_empty() || self.own.borrow().knows(server, payload)
+    }
+
+    /// The instance of a session offers this; nothing: what all are offered. `read`: what was read of it already, by which rules.
     pub(crate) fn set_own(
         &self,
         server: &ServerName,
         link: &Rc<Link>,
         session: SessionKey,
         payload: Bytes,
+        read: Option<(ToolRules, Result<ServerCatalogue, ObjectError>)>,
     ) -> Result<(), OwnError> {
         let servers = self.servers.borrow();
         let serving = |s: &&Server| s.serving.as_ref().is_some_and(|serving| Rc::ptr_eq(&serving.link, link));
         match servers.get(server).filter(serving) {
-            Some(s) => self.own.borrow_mut().set(server, &s.route.tools, session, payload),
+            Some(s) => {
+                let read = read.filter(|(rules, _)| *rules == s.route.tools).map(|(_, read)| read);
+                self.own.borrow_mut().set(server, &s.route.tools, session, payload, read)
+            }
             None => Ok(()),
         }
     }

@@ -66,13 +66,20 @@ pub(super) struct OwnOffers {
 }
 
 impl OwnOffers {
-    /// A session is offered this by its instance; an empty payload: what all are.
+    /// Whether the same is offered to a session.
+    pub(super) fn knows(&self, server: &ServerName, payload: &Bytes) -> bool {
+        let mut of_server = self.known.iter().filter(|(of, _)| of == server).filter_map(|(_, known)| known.upgrade());
+        of_server.any(|known| known.payload == *payload)
+    }
+
+    /// A session is offered this by its instance; an empty payload: what all are. `read`: what was read of it already.
     pub(super) fn set(
         &mut self,
         server: &ServerName,
         rules: &ToolRules,
         session: SessionKey,
         payload: Bytes,
+        read: Option<Result<ServerCatalogue, ObjectError>>,
     ) -> Result<(), OwnError> {
         self.unset(server, session);
         if payload.is_empty() {
@@ -89,7 +96,11 @@ impl OwnOffers {
                 if others().count() >= DIFFERENT || bytes + payload.len() > BYTES {
                     return Err(OwnError::TooMany);
                 }
-                let (catalogue, _) = ServerCatalogue::read(server, &payload, rules)?;
+                let read = read.map_or_else(
+                    || ServerCatalogue::read(server, &payload, rules).map(|(catalogue, _)| catalogue),
+                    std::convert::identity,
+                );
+                let catalogue = read?;
                 self.last += 1;
                 let offer = Rc::new(OwnOffer { id: self.last, payload, catalogue: Arc::new(catalogue) });
                 self.known.push((server.clone(), Rc::downgrade(&offer)));
@@ -121,7 +132,7 @@ impl OwnOffers {
         self.drop_offers(server);
         for (session, payload) in held {
             // It could be read before.
-            let _ = self.set(server, rules, session, payload);
+            let _ = self.set(server, rules, session, payload, None);
         }
     }
 
@@ -199,7 +210,7 @@ mod tests {
 
     fn set(own: &mut OwnOffers, n: u128, tool: &str) -> Result<(), OwnError> {
         let text = format!("{{\"tools\":[{{\"name\":\"{tool}\",\"inputSchema\":{{\"type\":\"object\"}}}}]}}");
-        own.set(&server(), &ToolRules::default(), session(n), text.into())
+        own.set(&server(), &ToolRules::default(), session(n), text.into(), None)
     }
 
     fn of(own: &OwnOffers, n: u128) -> Own {
@@ -213,7 +224,7 @@ mod tests {
         assert_eq!(own.known.len(), 1);
         assert!(Rc::ptr_eq(&of(&own, 0)[0].1, &of(&own, 2)[0].1));
         assert_eq!(of(&own, 1)[0].1.catalogue.count(ListKind::Tools), 1);
-        own.set(&server(), &ToolRules::default(), session(1), Bytes::new()).expect("what all are");
+        own.set(&server(), &ToolRules::default(), session(1), Bytes::new(), None).expect("what all are");
         assert!(of(&own, 1).is_empty() && own.of(session(0), |_| false).is_empty());
         own.release(session(0));
         own.release(session(2));

@@ -3,7 +3,7 @@
 use std::{rc::Rc, sync::Arc};
 
 use bytes::Bytes;
-use mcproxy_ipc::{CatalogueKey, Generation, Need, Route, ServerState};
+use mcproxy_ipc::{CatalogueKey, Generation, Need, Route, ServerName, ServerState, ToolRules};
 use mcproxy_mcp::ObjectError;
 
 use super::Destination;
@@ -36,14 +36,19 @@ pub(super) struct Serving {
 }
 
 /// What a server offers: as it came, because its tool rules may change while it runs, and prepared.
-pub(super) struct Offer {
+pub(crate) struct Offer {
     payload: Bytes,
     catalogue: Arc<ServerCatalogue>,
 }
 
 impl Offer {
-    pub(super) fn read(route: &Route, payload: Bytes) -> Result<(Self, Vec<CatalogueWarning>), ObjectError> {
-        let (catalogue, warnings) = ServerCatalogue::read(&route.server, &payload, &route.tools)?;
+    /// Reads a worker's `Catalogue`. It takes as long as the catalogue is large, and nothing of the HTTP thread is needed for it.
+    pub(crate) fn read(
+        server: &ServerName,
+        rules: &ToolRules,
+        payload: Bytes,
+    ) -> Result<(Self, Vec<CatalogueWarning>), ObjectError> {
+        let (catalogue, warnings) = ServerCatalogue::read(server, &payload, rules)?;
         Ok((Self { payload, catalogue: Arc::new(catalogue) }, warnings))
     }
 }
@@ -102,7 +107,7 @@ impl Server {
             return;
         }
         for offer in serving.iter_mut().map(|serving| &mut serving.offer).chain(kept) {
-            if let Ok((again, _)) = Offer::read(route, offer.payload.clone()) {
+            if let Ok((again, _)) = Offer::read(&route.server, &route.tools, offer.payload.clone()) {
                 *offer = again;
             }
         }

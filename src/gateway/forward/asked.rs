@@ -9,7 +9,7 @@ use bytes::Bytes;
 use mcproxy_ipc::{data::ServerEra, frame::MAX_PAYLOAD};
 use mcproxy_mcp::{ErrorCode, ErrorObject, json_string, method};
 
-use super::{Forward, wait::unavailable};
+use super::{Forward, NotSent, wait::unavailable};
 use crate::gateway::{
     asking::{Asking, Next, Stuck},
     fleet::Destination,
@@ -84,8 +84,12 @@ impl Forward<'_> {
                 park.resume(&answers, self.context(link)).await.ok_or_else(|| self.no_such_state())
             }
             Shown::Complete(Continuation::Again, answers) if stateless::agreed(&answers) => {
-                let call = link.call(self.method.clone(), &self.payload, self.meta_at, self.context(link)).await;
-                call.ok_or_else(|| unavailable(&self.server, "worker_gone", None).into())
+                match self.hand_over(link.clone(), None).await {
+                    Ok((_, call)) => Ok(call),
+                    Err(NotSent::Unavailable(error)) => Err(error.into()),
+                    Err(NotSent::Unseen(_)) => Err(unavailable(&self.server, "worker_gone", None).into()),
+                    Err(NotSent::Cancelled) => Err(self.stuck(&Stuck::Cancelled)),
+                }
             }
             Shown::Complete(Continuation::Again, _) => Err(self.stuck(&Stuck::Declined)),
             Shown::Incomplete(wanted) => {
@@ -123,11 +127,18 @@ impl Forward<'_> {
                     if let Destination::Link(now) = fleet.destination(self.server.as_str()) {
                         link = now;
                     }
-                    let (payload, meta_at) = self.payload_with(Some(&retry));
+                    let (payload, _) = self.payload_with(Some(&retry));
                     if payload.len() > MAX_PAYLOAD {
                         return Err(Stuck::TooLarge(payload.len()));
                     }
-                    link.call(self.method.clone(), &payload, meta_at, self.context(&link)).await
+                    match self.hand_over(link.clone(), Some(&retry)).await {
+                        Ok((now, call)) => {
+                            link = now;
+                            Some(call)
+                        }
+                        Err(NotSent::Cancelled) => return Err(Stuck::Cancelled),
+                        Err(NotSent::Unavailable(_) | NotSent::Unseen(_)) => None,
+                    }
                 }
             };
             let Some(call) = call else { return Ok(Answer::Lost) };

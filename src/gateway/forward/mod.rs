@@ -14,8 +14,8 @@ use mcproxy_ipc::{
 use mcproxy_mcp::{ErrorCode, ErrorObject, RawObject, RawValue};
 use slog::{Drain as _, debug, info, o, warn};
 
-use self::wait::unavailable;
 pub(crate) use self::wait::wait_for;
+use self::wait::{NotPlaced, unavailable};
 use super::{
     announce::{let_hear, log_message, log_notification},
     asking::Stuck,
@@ -23,7 +23,7 @@ use super::{
     caller::{Caller, log_for},
     exchange::Exchange,
     level::Level,
-    link::{Answer, CallEvent, CancelOnDrop, Link, Turn},
+    link::{Answer, Call, CallEvent, CancelOnDrop, Link, Turn},
     metrics::Outcome,
     notify, progress, reason,
     reply::Reply,
@@ -129,7 +129,7 @@ impl<'a> Forward<'a> {
 
     /// `None`: nobody has seen the call.
     async fn attempt_once(&self, rewrite: ResultRewrite) -> Option<(Outcome, Option<Reply>)> {
-        let link = match wait_for(self.exchange, &self.server, self.progress_token.as_deref()).await {
+        let link = match self.link().await {
             Ok(link) => link,
             Err(error) => return Some(self.turned_away(error)),
         };
@@ -141,24 +141,26 @@ impl<'a> Forward<'a> {
         {
             let_hear(&link, level).await;
         }
-        let call = match &self.retry {
+        let (link, call) = match &self.retry {
             // A server of its own era knows what it asked for.
             Some(retry) if retry.has_state() && link.traits().era == ServerEra::Legacy => {
                 match Box::pin(self.come_back(&link, retry)).await {
-                    Ok(call) => call,
+                    Ok(call) => (link, call),
                     Err(reply) => return Some((Outcome::Error, Some(reply))),
                 }
             }
             retry => {
                 // Only a server of 2026-07-28 knows what a client brings.
                 let retry = retry.as_ref().filter(|_| link.traits().era == ServerEra::Modern);
-                let (payload, meta_at) = self.payload_with(retry);
-                let call = link.call(self.method.clone(), &payload, meta_at, self.context(&link)).await;
-                let Some(call) = call else {
-                    self.unsent(&link);
-                    return None;
-                };
-                call
+                match self.hand_over(link, retry).await {
+                    Ok(handed) => handed,
+                    Err(NotSent::Cancelled) => return Some((Outcome::Cancelled, None)),
+                    Err(NotSent::Unavailable(error)) => return Some(self.turned_away(error)),
+                    Err(NotSent::Unseen(link)) => {
+                        self.unsent(&link);
+                        return None;
+                    }
+                }
             }
         };
         self.exchange.attach(call.handle());
@@ -207,6 +209,34 @@ impl<'a> Forward<'a> {
     fn unsent(&self, link: &Rc<Link>) {
         if !link.is_per_session() {
             self.exchange.gateway.fleet.ended(&self.server, link);
+        }
+    }
+
+    /// The link that calls go to at this moment; waits for a server that is starting.
+    async fn link(&self) -> Result<Rc<Link>, ErrorObject> {
+        wait_for(self.exchange, &self.server, self.progress_token.as_deref()).await
+    }
+
+    /// Hands the call over, at once where there is a place for it, else when it is its turn; and where calls go then, which may be
+    /// another link. `retry`: what the client brings.
+    async fn hand_over(&self, mut link: Rc<Link>, retry: Option<&Retry>) -> Result<(Rc<Link>, Call), NotSent> {
+        while !link.has_place() {
+            // In a box of its own: calls that never wait must not carry its state.
+            match Box::pin(self.wait_for_place(&link)).await {
+                Ok(promise) => {
+                    promise.take();
+                    break;
+                }
+                Err(NotPlaced::Moved) => link = self.link().await.map_err(NotSent::Unavailable)?,
+                Err(NotPlaced::Cancelled) => return Err(NotSent::Cancelled),
+                Err(NotPlaced::Refused(error)) => return Err(NotSent::Unavailable(error)),
+            }
+        }
+        let (payload, meta_at) = self.payload_with(retry);
+        let call = link.call(self.method.clone(), &payload, meta_at, self.context(&link)).await;
+        match call {
+            Some(call) => Ok((link, call)),
+            None => Err(NotSent::Unseen(link)),
         }
     }
 
@@ -391,6 +421,16 @@ impl<'a> Forward<'a> {
             false => Ok(text.into()),
         }
     }
+}
+
+/// Why a call was not handed over.
+enum NotSent {
+    /// The client gave it up.
+    Cancelled,
+    /// There is no server for it, or it has too many calls.
+    Unavailable(ErrorObject),
+    /// The worker behind this link is gone, and has not seen it.
+    Unseen(Rc<Link>),
 }
 
 /// Why a call that was handed over has no answer of the server's.

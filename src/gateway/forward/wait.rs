@@ -1,12 +1,17 @@
-//! Servers that are not there yet.
+//! Servers that are not there yet, or take no more calls at this moment.
 
-use std::{rc::Rc, time::Duration};
+use std::{future::pending, rc::Rc, time::Duration};
 
 use mcproxy_ipc::{ServerName, ServerState};
 use mcproxy_mcp::{ErrorCode, ErrorObject, RawValue, json_string};
-use tokio::time::{MissedTickBehavior, interval, timeout_at};
+use tokio::time::{Interval, MissedTickBehavior, interval, sleep, timeout_at};
 
-use crate::gateway::{exchange::Exchange, fleet::Destination, link::Link};
+use super::Forward;
+use crate::gateway::{
+    exchange::Exchange,
+    fleet::Destination,
+    link::{Link, NoPlace, Promise},
+};
 
 /// How often a client that asked for progress hears that we are alive.
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
@@ -25,9 +30,7 @@ pub(crate) async fn wait_for(
     let begun = tokio::time::Instant::now();
     let wait = fleet.timeouts(server.as_str()).map_or(Duration::ZERO, |timeouts| timeouts.idle);
     let mut changes = fleet.watch();
-    let mut tick = interval(KEEP_ALIVE);
-    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    tick.tick().await;
+    let mut tick = keep_alive().await;
     loop {
         match fleet.destination(server.as_str()) {
             Destination::Link(link) => return Ok(link),
@@ -50,6 +53,74 @@ pub(crate) async fn wait_for(
                 }
             },
         }
+    }
+}
+
+/// Ticks whenever a client is to hear that we are alive; for the first time after one such time.
+async fn keep_alive() -> Interval {
+    let mut tick = interval(KEEP_ALIVE);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    tick.tick().await;
+    tick
+}
+
+/// Why a call is not handed over after it waited for a place.
+pub(super) enum NotPlaced {
+    /// Calls go elsewhere now.
+    Moved,
+    /// The client gave it up.
+    Cancelled,
+    /// 31002, and which limit it was.
+    Refused(ErrorObject),
+}
+
+impl Forward<'_> {
+    /// The call waits until its server takes one more, for as long as a call may take without a sign of life. Callers take
+    /// turns, so that one with many calls delays the others by no more than one of them.
+    pub(super) async fn wait_for_place(&self, link: &Rc<Link>) -> Result<Promise, NotPlaced> {
+        let Self { exchange, server, .. } = self;
+        let caller = &exchange.caller;
+        let refused = |why: NoPlace| match why {
+            NoPlace::Moved => NotPlaced::Moved,
+            why => NotPlaced::Refused(self.crowded(link, &format!("in flight (limits.maxConcurrent), and {why}"))),
+        };
+        let mut line = link.line_up(caller.party(), caller.session().map(|session| session.key())).map_err(refused)?;
+        let _waiting = exchange.gateway.metrics.waiting(server.as_str());
+        let cancelled = exchange.may_be_cancelled();
+        let given_up = async {
+            match &cancelled {
+                Some(cancelled) => cancelled.notified().await,
+                None => pending().await,
+            }
+        };
+        let signs = async {
+            let mut tick = keep_alive().await;
+            loop {
+                tick.tick().await;
+                if let Some(token) = self.progress_token.as_deref() {
+                    let message =
+                        json_string(&format!("server `{server}` has as many calls as it takes; this one waits"));
+                    exchange.sign_of_life(token, message.get());
+                }
+            }
+        };
+        let wait = exchange.gateway.fleet.timeouts(server.as_str()).map_or(Duration::ZERO, |timeouts| timeouts.idle);
+        tokio::select! {
+            biased;
+            place = line.place() => place.map_err(refused),
+            () = given_up => Err(NotPlaced::Cancelled),
+            () = sleep(wait) => {
+                let what = "in flight (limits.maxConcurrent) for as long as a call may wait (timeout)";
+                Err(NotPlaced::Refused(self.crowded(link, what)))
+            }
+            () = signs => unreachable!("it has no end"),
+        }
+    }
+
+    fn crowded(&self, link: &Link, what: &str) -> ErrorObject {
+        let (server, places) = (&self.server, link.places());
+        let message = format!("all calls that server `{server}` takes at once ({places}) are {what}");
+        ErrorObject::about_server(ErrorCode::SERVER_UNAVAILABLE, message, server.as_str(), "too_many_calls")
     }
 }
 

@@ -1,10 +1,17 @@
 //! HTTP with SSE: the transport of 2024-11-05. `GET /sse` opens session and stream in one; its end ends both.
 
+use std::{
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll},
+};
+
 use actix_web::{HttpRequest, HttpResponse, guard::GuardContext, http::StatusCode, web};
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt as _, stream};
 use mcproxy_mcp::{ErrorCode, parse};
 use serde::Deserialize;
-use slog::info;
-use tokio::sync::mpsc;
+use slog::{info, warn};
 
 use super::{
     body,
@@ -12,10 +19,14 @@ use super::{
     refusal::Refusal,
     sse::{self, Frame},
 };
-use crate::gateway::{caller::log_for, dispatch, exchange, request::Incoming, session::short};
-
-/// Frames between a session's stream and the socket; the session's own queue is where messages wait.
-const FRAMES: usize = 2;
+use crate::gateway::{
+    caller::log_for,
+    dispatch, exchange,
+    mailbox::Mail,
+    request::Incoming,
+    session::{Session, short},
+    state::Gateway,
+};
 
 #[derive(Deserialize)]
 pub(super) struct Query {
@@ -29,15 +40,32 @@ pub(super) async fn get(request: HttpRequest, place: Place) -> Result<HttpRespon
     let budget = gateway.budget.clone();
     info!(log_for(&gateway.log, session.principal()), "session opened"; "session" => short(session.id()), "scope" => %scope,
         "version" => "HTTP+SSE, agreed on at initialize");
-    let (to, frames) = mpsc::channel(FRAMES);
-    let _ = to.try_send(Frame::Endpoint(endpoint(session.id()))); // the queue is empty and holds two
-    let messages = session.open_stream();
-    tokio::task::spawn_local(async move {
-        sse::forward(messages, to).await;
-        gateway.sessions.close(session.id());
-        gateway.release(&session);
-    });
-    Ok(sse::respond(&request, &budget, frames))
+    let first = stream::iter([Frame::Endpoint(endpoint(session.id()))]);
+    let mail = session.open_stream(&budget);
+    let rest = Reading { gateway, session, mail }.map(|message| Frame::Message(message.into()));
+    Ok(sse::frames(&request, &budget, first.chain(rest)))
+}
+
+/// The stream of a session that ends with it.
+struct Reading {
+    gateway: Rc<Gateway>,
+    session: Rc<Session>,
+    mail: Mail,
+}
+
+impl Stream for Reading {
+    type Item = Bytes;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        self.mail.poll_next_unpin(context)
+    }
+}
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        self.gateway.sessions.close(self.session.id());
+        self.gateway.release(&self.session);
+    }
 }
 
 /// Where the client is to post: a reference to the URL of the stream itself, so that it holds under any prefix that a reverse proxy
@@ -75,21 +103,22 @@ pub(super) async fn post(
     match message {
         Incoming::Request(r) => {
             let related = exchange::related();
-            let (budget, id) = (gateway.budget.clone(), r.id.clone());
+            let id = r.id.clone();
             tokio::task::spawn_local(async move {
-                let mut answer = std::pin::pin!(dispatch::answer(gateway, session.clone(), r, related.clone()));
+                let work = dispatch::answer(gateway.clone(), session.clone(), r, related.clone());
+                let mut answer = std::pin::pin!(work);
                 let answer = loop {
                     tokio::select! {
                         biased;
                         answer = &mut answer => break answer,
-                        event = related.next() => session.push_answer(event).await,
+                        event = related.next() => session.push_event(event).await,
                     }
                 };
-                while let Some(event) = related.pop() {
-                    session.push_answer(event).await;
-                }
-                if let Some(answer) = answer {
-                    session.push_answer(answer.join(&budget, Some(&id))).await;
+                let answer = answer.map(|answer| answer.join(&gateway.budget, Some(&id)));
+                let mut rest = std::iter::from_fn(|| related.pop()).chain(answer);
+                if !rest.all(|message| session.push_answer(message)) {
+                    warn!(gateway.log, "a client has lost its stream: too many bytes of answers waited to be read";
+                        "session" => short(session.id()));
                 }
             });
         }

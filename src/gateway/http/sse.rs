@@ -15,8 +15,6 @@ use actix_web::{
 use bytes::{BufMut, Bytes, BytesMut};
 use futures_util::{Stream, StreamExt};
 use memchr::memchr2;
-use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
 
 use super::{
     connection::{Connection, KEEP_ALIVE},
@@ -50,24 +48,6 @@ impl From<Frame> for Event {
             Frame::Endpoint(uri) => Self { id: None, kind: "endpoint", data: Some(uri.into_bytes().into()) },
         }
     }
-}
-
-/// Carries a session's messages to its stream until either ends.
-pub(super) async fn forward(mut messages: mpsc::Receiver<Bytes>, to: mpsc::Sender<Frame>) {
-    loop {
-        tokio::select! {
-            message = messages.recv() => match message {
-                Some(message) => if to.send(Frame::Message(message.into())).await.is_err() { return },
-                None => return,
-            },
-            () = to.closed() => return,
-        }
-    }
-}
-
-/// A response that carries what comes out of `frames` until their sender is gone.
-pub(super) fn respond(request: &HttpRequest, budget: &Budget, frames: mpsc::Receiver<Frame>) -> HttpResponse {
-    self::frames(request, budget, ReceiverStream::new(frames))
 }
 
 /// A response that carries these until they end.

@@ -154,10 +154,13 @@ impl CallHandle {
             waiter.steps.push_last(Step::Turn(Turn::Over(Answer::Cancelled)));
             let link = self.link.clone();
             let id = self.id;
+            // The worker does not know yet that its place is free.
+            link.places.hold();
             tokio::task::spawn_local(async move {
                 // A worker that is gone needs no cancellation.
                 link.outbox.send(&GatewayToWorker::Cancel { id, reason }, &[], false).await;
-                link.close_if_over();
+                link.places.let_go();
+                link.after_a_call();
             });
         }
     }

@@ -10,7 +10,7 @@ use mcproxy_ipc::{SessionKey, data::GatewayToWorker};
 use mcproxy_mcp::{ListKind, OwnKeyMap};
 use tokio::{
     sync::Notify,
-    time::{Instant, timeout_at},
+    time::{Instant, timeout, timeout_at},
 };
 
 use super::Link;
@@ -107,7 +107,11 @@ impl Link {
     pub(crate) async fn list_checked(&self, kind: ListKind) {
         loop {
             let answered = self.checks.answered.notified();
-            let Some(since) = self.checks.open_since(kind) else { return };
+            let Some(since) = self.checks.open_since(kind) else {
+                // What it answered may be on its way into force.
+                let _ = timeout(PATIENCE, self.taken_in()).await;
+                return;
+            };
             if timeout_at(since + PATIENCE, answered).await.is_err() {
                 return;
             }

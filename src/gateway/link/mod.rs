@@ -4,6 +4,7 @@ mod call;
 mod checks;
 mod incoming;
 mod park;
+mod places;
 mod under_way;
 
 use std::{
@@ -20,15 +21,18 @@ use mcproxy_ipc::{
     data::{CallContext, GatewayToWorker, Outcome, Resumption, ServerTraits, WorkerToGateway},
 };
 use mcproxy_mcp::{ListKind, json_string, method};
+use tokio::{sync::Notify, task::yield_now};
 
 pub(crate) use self::{
     call::{Answer, Call, CallEvent, CallHandle, CancelOnDrop, Continuation, Need, Turn},
     park::{Park, ParkNews, Reporter},
+    places::{NoPlace, Promise},
 };
 use self::{
     call::{EVENT_BYTES, EVENTS, Step},
     checks::Checks,
     park::ParkState,
+    places::Places,
     under_way::{Asker, UnderWay, Waiter},
 };
 use super::{
@@ -75,6 +79,9 @@ pub(crate) enum News {
 /// Bytes that may wait for the worker while what may be lost is still added to them.
 const HINTS: usize = 256 * 1024;
 
+/// So much of what is no answer is taken from one worker before others have their turn.
+const AT_ONCE: usize = 32;
+
 /// How busy a link is.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Load {
@@ -104,6 +111,12 @@ pub(crate) struct Link {
     checks: Checks,
     /// Calls that wait for their clients, at the worker.
     parked: RefCell<HashMap<u64, Rc<ParkState>>>,
+    /// How many calls may be there, and who waits.
+    places: Places,
+    /// What it offers is on its way into force.
+    intake: Cell<bool>,
+    /// Rung when it is.
+    taken_in: Notify,
     /// Takes no new calls; closes when those under way have their answers.
     retired: Cell<bool>,
     metrics: ServerMetrics,
@@ -131,6 +144,10 @@ impl Link {
             waiters: RefCell::default(),
             checks: Checks::default(),
             parked: RefCell::default(),
+            // Of instances each has places of its own, and the worker knows which.
+            places: Places::new((!route.per_session).then_some(route.concurrent_calls)),
+            intake: Cell::new(false),
+            taken_in: Notify::new(),
             retired: Cell::new(false),
             metrics,
         };
@@ -189,8 +206,34 @@ impl Link {
     pub(crate) async fn meet(self: &Rc<Self>, context: CallContext) -> bool {
         let id = self.mint();
         match self.send(id, GatewayToWorker::Meet { id, context }, &[], Asker::Ourselves).await {
-            Some(call) => matches!(call.wait(|_| ()).await, Turn::Over(Answer::Result(..))),
+            Some(call) => {
+                let shown = matches!(call.wait(|_| ()).await, Turn::Over(Answer::Result(..)));
+                self.taken_in().await;
+                shown
+            }
             None => false,
+        }
+    }
+
+    /// What it offers is being read.
+    pub(crate) fn begin_intake(&self) {
+        self.intake.set(true);
+    }
+
+    /// All that it said so far is in force.
+    pub(crate) fn end_intake(&self) {
+        self.intake.set(false);
+        self.taken_in.notify_waiters();
+    }
+
+    /// Waits until all that it said so far of what it offers is in force.
+    pub(crate) async fn taken_in(&self) {
+        loop {
+            let taken_in = self.taken_in.notified();
+            if !self.intake.get() {
+                return;
+            }
+            taken_in.await;
         }
     }
 
@@ -252,6 +295,7 @@ impl Link {
         };
         if !self.outbox.send(&message, payload, alone).await {
             self.waiters.borrow_mut().remove(id);
+            self.after_a_call();
             return None;
         }
         Some(Call { handle: CallHandle { link: self.clone(), id }, steps })
@@ -263,15 +307,24 @@ impl Link {
         mut receiver: Receiver<WorkerToGateway>,
         mut on_news: impl FnMut(News),
     ) -> Result<(), FrameError> {
+        let mut news = 0;
         let end = loop {
             match incoming::next(&mut receiver, &self.budget).await {
-                Ok(Some((message, payload))) => self.receive(message, payload, &mut on_news),
+                Ok(Some((message, payload))) => {
+                    news += usize::from(!matches!(message, WorkerToGateway::Done { .. }));
+                    self.receive(message, payload, &mut on_news);
+                    if news >= AT_ONCE {
+                        news = 0;
+                        yield_now().await;
+                    }
+                }
                 Ok(None) => break Ok(()),
                 Err(error) => break Err(error),
             }
         };
         self.outbox.close();
         self.settle_all(|| Answer::Lost);
+        self.send_away_waiting();
         end
     }
 
@@ -287,7 +340,10 @@ impl Link {
             ),
             WorkerToGateway::NeedsInput { id, resumption } => {
                 let continuation = match resumption {
-                    Resumption::Parked { handle } => Continuation::Parked(Park::new(self, handle)),
+                    Resumption::Parked { handle } => {
+                        let of = self.waiters.borrow().get(id).map(|waiter| waiter.asker);
+                        Continuation::Parked(Park::new(self, handle, of))
+                    }
                     Resumption::Again => Continuation::Again,
                 };
                 self.settle(id, Turn::NeedsInput(Need { payload, continuation }));
@@ -350,6 +406,18 @@ impl Link {
     /// that drains that it may end.
     pub(crate) fn retire(&self) {
         self.retired.set(true);
+        self.send_away_waiting();
+        self.after_a_call();
+    }
+
+    /// Whether nothing can be sent there any more.
+    fn is_closed(&self) -> bool {
+        self.outbox.is_closed()
+    }
+
+    /// A call is over, or was none: its place is free, and a link that was only kept for it is closed.
+    fn after_a_call(&self) {
+        self.give_places();
         self.close_if_over();
     }
 
@@ -369,7 +437,7 @@ impl Link {
         for waiter in all.into_waiters() {
             waiter.steps.push_last(Step::Turn(Turn::Over(answer())));
         }
-        self.close_if_over();
+        self.after_a_call();
     }
 
     fn settle(&self, id: u64, turn: Turn) {
@@ -377,7 +445,7 @@ impl Link {
         let waiter = self.waiters.borrow_mut().remove(id);
         if let Some(Waiter { steps, .. }) = waiter {
             steps.push_last(Step::Turn(turn));
-            self.close_if_over();
+            self.after_a_call();
         }
     }
 

@@ -2,7 +2,10 @@
 
 use std::{cell::Cell, rc::Rc};
 
-use mcproxy_ipc::data::{CallContext, GatewayToWorker};
+use mcproxy_ipc::{
+    SessionKey,
+    data::{CallContext, GatewayToWorker},
+};
 
 use super::{Asker, Call, Link};
 use crate::gateway::queue::Queue;
@@ -23,6 +26,8 @@ pub(crate) struct Park {
 /// What the server did meanwhile.
 pub(super) struct ParkState {
     done: Cell<bool>,
+    /// Whose call it is; `None`: nobody waited for it any more.
+    of: Option<Asker>,
     news: Queue<ParkNews>,
 }
 
@@ -65,8 +70,9 @@ impl Reporter {
 }
 
 impl Park {
-    pub(super) fn new(link: &Rc<Link>, handle: u64) -> Self {
-        let state = Rc::new(ParkState { done: Cell::new(false), news: Queue::new(NEWS, NEWS_BYTES, ParkNews::size) });
+    pub(super) fn new(link: &Rc<Link>, handle: u64, of: Option<Asker>) -> Self {
+        let state =
+            Rc::new(ParkState { done: Cell::new(false), of, news: Queue::new(NEWS, NEWS_BYTES, ParkNews::size) });
         link.parked.borrow_mut().insert(handle, state.clone());
         Self { link: link.clone(), handle, resumed: false, state }
     }
@@ -98,6 +104,11 @@ impl Park {
 }
 
 impl ParkState {
+    /// Whether it waits for the client of this session.
+    pub(super) fn is_of(&self, session: SessionKey) -> bool {
+        self.of == Some(Asker::Client(Some(session)))
+    }
+
     /// The server did something.
     pub(super) fn say(&self, news: ParkNews) {
         self.done.set(self.done.get() || matches!(news, ParkNews::Done));
@@ -115,13 +126,16 @@ impl Drop for Park {
     fn drop(&mut self) {
         self.link.parked.borrow_mut().remove(&self.handle);
         if self.resumed {
-            return self.link.close_if_over();
+            return self.link.after_a_call();
         }
+        // The worker does not know yet that its place is free.
+        self.link.places.hold();
         let (link, handle) = (self.link.clone(), self.handle);
         tokio::task::spawn_local(async move {
             // A worker that is gone keeps nothing.
             link.outbox.send(&GatewayToWorker::Abandon { handle }, &[], false).await;
-            link.close_if_over();
+            link.places.let_go();
+            link.after_a_call();
         });
     }
 }

@@ -13,7 +13,7 @@ use std::{
 use bytes::Bytes;
 use mcproxy_ipc::{ServerName, SessionKey};
 use mcproxy_mcp::{ProtocolVersion, RequestId};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
 pub(crate) use self::calls::CallRefused;
 use self::{calls::Calls, questions::Questions};
@@ -26,15 +26,15 @@ use super::{
     event_id::EventId,
     input::Response,
     level::Level,
+    mailbox::{Mail, Mailbox},
     note::Note,
+    notice::Notice,
     scope::Scope,
     stream::{Bounds, Reader, Stream},
     streams::{Listened, Streams},
     tasks::Tasks,
 };
 
-/// Messages that may wait for a client to read its stream; a client that lets them pile up loses the stream.
-const STREAM_QUEUE: usize = 256;
 /// Most resources one session may subscribe to.
 pub(crate) const MAX_SUBSCRIPTIONS: usize = 1024;
 /// The longest URI of one, in bytes: no listed resource has a longer one.
@@ -58,7 +58,8 @@ pub(crate) struct Session {
     /// The tasks that it made (2025-11-25).
     pub(crate) tasks: Tasks,
     subscriptions: RefCell<HashMap<(ServerName, String), Held>>,
-    stream: RefCell<Option<mpsc::Sender<Bytes>>>,
+    /// Of 2024-11-05.
+    stream: RefCell<Option<Rc<Mailbox>>>,
     missed: Cell<Changes>,
     /// What its lists were when it was last told about them.
     seen: Cell<Option<Outline>>,
@@ -262,29 +263,31 @@ impl Session {
     }
 
     /// Opens the one stream of a 2024-11-05 session.
-    pub(crate) fn open_stream(&self) -> mpsc::Receiver<Bytes> {
-        let (sender, receiver) = mpsc::channel(STREAM_QUEUE);
-        *self.stream.borrow_mut() = Some(sender);
+    pub(crate) fn open_stream(&self, budget: &Budget) -> Mail {
+        let (mailbox, mail) = Mailbox::new(budget, Purpose::Streams);
+        *self.stream.borrow_mut() = Some(mailbox);
         let missed = self.missed.take();
         self.announce(missed);
-        receiver
+        mail
     }
 
     /// Whether somebody listens to what belongs to no request.
     pub(crate) fn has_stream(&self) -> bool {
-        self.stream.borrow().as_ref().is_some_and(|s| !s.is_closed())
+        self.stream.borrow().as_ref().is_some_and(|stream| stream.is_open())
             || self.streams.listening().is_some_and(|stream| stream.has_reader())
     }
 
     /// How many of its streams somebody reads.
     pub(crate) fn streams_read(&self) -> usize {
-        let one = self.stream.borrow().as_ref().is_some_and(|s| !s.is_closed());
+        let one = self.stream.borrow().as_ref().is_some_and(|stream| stream.is_open());
         usize::from(one) + self.streams.read()
     }
 
     /// Ends the stream for what belongs to no request.
     pub(crate) fn close_stream(&self) {
-        self.stream.borrow_mut().take();
+        if let Some(stream) = self.stream.take() {
+            stream.end();
+        }
         self.streams.stop_listening();
     }
 
@@ -294,28 +297,29 @@ impl Session {
         self.streams.end();
     }
 
-    /// Puts a message on the stream; whether somebody listens. A client that was cut off finds it there when it comes
-    /// back, within the bounds of the stream; one that never listened does not. A client that does not keep up loses the
-    /// stream and may open it again.
-    pub(crate) fn push(&self, message: Bytes) -> bool {
+    /// Puts a message on the stream for what belongs to no request, where there is room for it; whether somebody listens. A client
+    /// that was cut off finds it there when it comes back, within the bounds of the stream; one that never listened does not.
+    pub(crate) fn notice(&self, notice: Notice) -> bool {
         if let Some(stream) = self.streams.listening() {
-            stream.push(message);
+            stream.notice(notice);
             return stream.has_reader();
         }
-        let mut stream = self.stream.borrow_mut();
-        let sent = stream.as_ref().is_some_and(|s| s.try_send(message).is_ok());
-        if !sent {
-            *stream = None;
-        }
-        sent
+        self.stream.borrow().as_ref().is_some_and(|stream| stream.notice(notice))
     }
 
-    /// Waits for room on the stream: for answers, which must not be dropped while the client lives.
-    pub(crate) async fn push_answer(&self, message: Bytes) {
+    /// Puts what precedes an answer on the one stream of a 2024-11-05 session; waits for room.
+    pub(crate) async fn push_event(&self, message: Bytes) {
         let stream = self.stream.borrow().clone();
         if let Some(stream) = stream {
-            let _ = stream.send(message).await; // the client left: its session ends with its stream
+            stream.has_room().await;
+            stream.answer(message);
         }
+    }
+
+    /// Puts an answer there, in place of notifications if need be. `false`: the client has not read so many of them that it loses
+    /// the stream.
+    pub(crate) fn push_answer(&self, message: Bytes) -> bool {
+        self.stream.borrow().as_ref().is_none_or(|stream| stream.answer(message))
     }
 
     /// The client said `initialize`, and this is what its lists look like.
@@ -341,21 +345,22 @@ impl Session {
         self.meetings.get() > 0
     }
 
-    /// Tells the client which lists changed; without a stream it is told when it opens one.
-    pub(crate) fn announce(&self, changes: Changes) {
+    /// Tells the client which lists changed; without a stream it is told when it opens one. Whether it was told something.
+    pub(crate) fn announce(&self, changes: Changes) -> bool {
         let mut missed = self.missed.get();
+        let mut told = false;
         for (changed, method, missed) in [
             (changes.tools, mcproxy_mcp::method::TOOLS_CHANGED, &mut missed.tools),
             (changes.prompts, mcproxy_mcp::method::PROMPTS_CHANGED, &mut missed.prompts),
             (changes.resources, mcproxy_mcp::method::RESOURCES_CHANGED, &mut missed.resources),
         ] {
             if changed {
-                let mut message = Vec::new();
-                mcproxy_mcp::write_notification(&mut message, method, "");
-                *missed = !(self.has_stream() && self.push(message.into()));
+                *missed = !(self.has_stream() && self.notice(Notice::of_ourselves(method)));
+                told |= !*missed;
             }
         }
         self.missed.set(missed);
+        told
     }
 
     // --- its calls and questions ------------------------------------------------------------------------------------

@@ -11,17 +11,23 @@ use mcproxy_ipc::{ServerName, SessionKey};
 use mcproxy_mcp::{
     ProtocolVersion, RawObject, RequestId, Subject, meta, method, object_body, one_line, write_notification,
 };
-use tokio::sync::mpsc;
 
 use super::filter::Filter;
 use crate::gateway::{
-    catalogue::{Changes, View},
+    budget::{Budget, Purpose},
+    catalogue::{Changes, Outline},
+    level::Level,
+    mailbox::{Mail, Mailbox, NOTICES},
+    notice::{Notice, topic},
     rewrite,
     scope::Scope,
+    stream::Bounds,
 };
 
-/// Messages that may wait for a client to read its stream; a client that lets them pile up loses the stream.
-const QUEUE: usize = 256;
+/// So many times as many messages may wait as there are things to hear of: one server has a quarter of the room.
+const SUBJECT_ROOM: usize = 4;
+/// Bytes of what became of tasks that may wait for the acknowledgment; the rest is not told.
+const EARLY: usize = 1 << 20;
 
 /// One `subscriptions/listen` under way: what it is told of, and its stream.
 pub(crate) struct Listener {
@@ -31,13 +37,12 @@ pub(crate) struct Listener {
     wants: Changes,
     subjects: RefCell<HashSet<(ServerName, Subject)>>,
     /// What became of its tasks before the acknowledgment, which may be all that there is to say of them.
-    early: RefCell<Vec<Bytes>>,
+    early: RefCell<Vec<Notice>>,
     /// What its lists were when it was last told about them.
-    seen: RefCell<Rc<View>>,
+    seen: Cell<Outline>,
     /// Nothing is said before it.
     acknowledged: Cell<bool>,
-    /// `None` once it is over.
-    stream: RefCell<Option<mpsc::Sender<Bytes>>>,
+    stream: Rc<Mailbox>,
 }
 
 impl Listener {
@@ -47,9 +52,10 @@ impl Listener {
         scope: Scope,
         key: SessionKey,
         wants: Changes,
-        view: Rc<View>,
-    ) -> (Rc<Self>, mpsc::Receiver<Bytes>) {
-        let (stream, messages) = mpsc::channel(QUEUE);
+        seen: Outline,
+        budget: &Budget,
+    ) -> (Rc<Self>, Mail) {
+        let (stream, mail) = Mailbox::new(budget, Purpose::Listeners);
         let listener = Self {
             id,
             scope,
@@ -57,11 +63,11 @@ impl Listener {
             wants,
             subjects: RefCell::default(),
             early: RefCell::default(),
-            seen: RefCell::new(view),
+            seen: Cell::new(seen),
             acknowledged: Cell::new(false),
-            stream: RefCell::new(Some(stream)),
+            stream,
         };
-        (Rc::new(listener), messages)
+        (Rc::new(listener), mail)
     }
 
     /// What its endpoint shows.
@@ -95,51 +101,68 @@ impl Listener {
     }
 
     /// Says what it will hear of; everything else is said after that.
-    pub(super) fn acknowledge(&self, honoured: &Filter, view: Rc<View>) {
-        self.seen.replace(view);
+    pub(super) fn acknowledge(&self, honoured: &Filter, seen: Outline) {
+        self.seen.set(seen);
         self.acknowledged.set(true);
-        self.notify(method::LISTEN_ACKNOWLEDGED, &format!("{{\"notifications\":{}}}", honoured.to_json()));
-        self.early.take().into_iter().for_each(|message| self.send(message));
+        let params = format!("{{\"notifications\":{}}}", honoured.to_json());
+        self.stream.answer(self.notification(method::LISTEN_ACKNOWLEDGED, &params));
+        self.early.take().into_iter().for_each(|notice| self.say(notice));
     }
 
-    /// This is what its lists are now: it is told which of them differ from what they were, or are said to.
-    pub(crate) fn look_at(&self, view: &Rc<View>, said: Changes) {
-        let before = self.seen.replace(view.clone());
-        let changes = view.changes_since(&before).or(said);
+    /// This is what its lists are now: it is told which of them differ from what they were, or are said to. Whether it was told
+    /// something.
+    pub(crate) fn look_at(&self, now: Outline, said: Changes) -> bool {
+        let changes = now.changes_since(self.seen.replace(now)).or(said);
+        let mut told = false;
         for (changed, method) in [
             (changes.tools && self.wants.tools, method::TOOLS_CHANGED),
             (changes.prompts && self.wants.prompts, method::PROMPTS_CHANGED),
             (changes.resources && self.wants.resources, method::RESOURCES_CHANGED),
         ] {
-            if changed {
-                self.notify(method, "{}");
+            if changed && self.acknowledged.get() {
+                self.say(Notice { message: self.notification(method, "{}"), ..Notice::of_ourselves(method) });
+                told = true;
             }
         }
+        told
     }
 
     /// A resource of its changed; `params` are the server's.
-    pub(crate) fn updated(&self, server: &ServerName, params: &str) {
+    pub(crate) fn updated(&self, server: &ServerName, uri: &str, params: &str) {
+        if !self.acknowledged.get() {
+            return;
+        }
         let version = ProtocolVersion::V2026_07_28;
         let params = rewrite::updated_params(self.scope.naming(), server.as_str(), params, version);
-        self.notify(method::RESOURCE_UPDATED, &one_line(&params));
+        let message = self.notification(method::RESOURCE_UPDATED, &one_line(&params));
+        let topic = Some(topic((method::RESOURCE_UPDATED, uri)));
+        self.say(Notice { server: server.clone(), message, topic, level: Level::Warning });
     }
 
     /// A task of its stands otherwise; `params` are the server's.
-    pub(crate) fn task_changed(&self, server: &ServerName, params: &str) {
+    pub(crate) fn task_changed(&self, server: &ServerName, id: &str, params: &str) {
         let version = ProtocolVersion::V2026_07_28;
         let params = rewrite::task_result(self.scope.naming(), server.as_str(), params, version);
         let message = self.notification(method::TASK_CHANGED, &one_line(&params));
+        let topic = Some(topic((method::TASK_CHANGED, id)));
+        let notice = Notice { server: server.clone(), message, topic, level: Level::Warning };
         if self.acknowledged.get() {
-            self.send(message);
-        } else if self.early.borrow().len() < QUEUE {
-            self.early.borrow_mut().push(message);
+            return self.say(notice);
+        }
+        let mut early = self.early.borrow_mut();
+        // How it stands by now is all that there is to say.
+        early.retain(|before| before.topic != topic);
+        let waiting: usize = early.iter().map(|notice| notice.message.len()).sum();
+        if waiting + notice.message.len() <= EARLY {
+            early.push(notice);
         }
     }
 
-    fn notify(&self, method: &str, params: &str) {
-        if self.acknowledged.get() {
-            self.send(self.notification(method, params));
-        }
+    /// A client that does not keep up misses what its servers say too often, never which of many things changed: there is room for
+    /// one message of each.
+    fn say(&self, notice: Notice) {
+        let events = NOTICES.events.max(SUBJECT_ROOM * self.subjects.borrow().len());
+        self.stream.notice_within(notice, Bounds { events, ..NOTICES });
     }
 
     fn notification(&self, method: &str, params: &str) -> Bytes {
@@ -148,23 +171,16 @@ impl Listener {
         message.into()
     }
 
-    fn send(&self, message: Bytes) {
-        let mut stream = self.stream.borrow_mut();
-        // It does not keep up: it loses the stream, and may open another.
-        if stream.as_ref().is_none_or(|stream| stream.try_send(message).is_err()) {
-            stream.take();
-        }
-    }
-
     /// Ends it in order: with a result, which its client would miss if it broke off.
     pub(crate) fn finish(&self) {
-        if let Some(stream) = self.stream.take() {
+        if self.stream.is_open() {
             let id = self.id.as_json();
             let key = meta::SUBSCRIPTION_ID;
             let result = format!("{{\"resultType\":\"complete\",\"_meta\":{{\"{key}\":{id}}}}}");
             let mut message = Vec::new();
             mcproxy_mcp::write_response(&mut message, &self.id, &result);
-            let _ = stream.try_send(message.into()); // who does not keep up does not see the end, either
+            self.stream.answer(message.into());
+            self.stream.end();
         }
     }
 }
@@ -192,16 +208,26 @@ fn text_of(object: &RawObject<'_>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::gateway::catalogue::Naming;
+    use futures_util::{FutureExt as _, StreamExt as _};
 
-    fn view() -> Rc<View> {
-        Rc::new(View::build(Naming::Qualified, &[]))
+    use super::*;
+    use crate::gateway::catalogue::{Naming, View};
+
+    fn outline() -> Outline {
+        View::build(Naming::Qualified, &[]).outline()
     }
 
-    fn listener() -> (Rc<Listener>, mpsc::Receiver<Bytes>) {
+    fn listener() -> (Rc<Listener>, Mail) {
         let id = RequestId::from(7);
-        Listener::new(id, Scope::All, SessionKey([0; 16]), Changes::ALL, view())
+        Listener::new(id, Scope::All, SessionKey([0; 16]), Changes::ALL, outline(), &Budget::new(1 << 20))
+    }
+
+    fn read(mail: &mut Mail) -> Vec<Bytes> {
+        std::iter::from_fn(|| mail.next().now_or_never().flatten()).collect()
+    }
+
+    fn server() -> ServerName {
+        "a".try_into().expect("a name")
     }
 
     #[test]
@@ -216,13 +242,14 @@ mod tests {
 
     #[test]
     fn nothing_is_said_before_the_acknowledgment_and_a_result_is_the_last() {
-        let (listener, mut messages) = listener();
-        listener.updated(&"a".try_into().expect("a name"), r#"{"uri":"x:y"}"#);
-        listener.acknowledge(&Filter::default(), view());
-        listener.updated(&"a".try_into().expect("a name"), r#"{"uri":"x:y"}"#);
+        let (listener, mut mail) = listener();
+        let updated = || listener.updated(&server(), "x:y", r#"{"uri":"x:y"}"#);
+        updated();
+        listener.acknowledge(&Filter::default(), outline());
+        updated();
         listener.finish();
-        listener.updated(&"a".try_into().expect("a name"), r#"{"uri":"x:y"}"#);
-        let all: Vec<Bytes> = std::iter::from_fn(|| messages.try_recv().ok()).collect();
+        updated();
+        let all = read(&mut mail);
         let text = |at: usize| std::str::from_utf8(&all[at]).expect("text");
         assert_eq!(all.len(), 3);
         assert!(text(0).contains("acknowledged") && text(1).contains(r#""uri":"a+x:y""#), "{all:?}");
@@ -231,26 +258,31 @@ mod tests {
 
     #[test]
     fn what_became_of_a_task_is_not_lost_before_the_acknowledgment() {
-        let (listener, mut messages) = listener();
-        let server = "a".try_into().expect("a name");
-        listener.task_changed(&server, r#"{"taskId":"7","status":"completed"}"#);
-        assert!(messages.try_recv().is_err());
-        listener.acknowledge(&Filter::default(), view());
-        let all: Vec<Bytes> = std::iter::from_fn(|| messages.try_recv().ok()).collect();
+        let (listener, mut mail) = listener();
+        for status in ["working", "completed"] {
+            listener.task_changed(&server(), "7", &format!(r#"{{"taskId":"7","status":"{status}"}}"#));
+        }
+        assert!(read(&mut mail).is_empty());
+        listener.acknowledge(&Filter::default(), outline());
+        let all = read(&mut mail);
         assert_eq!(all.len(), 2);
         let text = std::str::from_utf8(&all[1]).expect("text");
         assert!(text.contains(method::TASK_CHANGED) && text.contains(r#""taskId":"a+7""#), "{text}");
+        assert!(text.contains("completed"), "{text}");
     }
 
     #[test]
-    fn a_client_that_does_not_keep_up_loses_its_stream() {
-        let (listener, mut messages) = listener();
-        listener.acknowledge(&Filter::default(), view());
-        for _ in 0..2 * QUEUE {
-            listener.updated(&"a".try_into().expect("a name"), r#"{"uri":"x:y"}"#);
+    fn a_client_that_does_not_keep_up_hears_once_of_each_thing_that_changed() {
+        let (listener, mut mail) = listener();
+        let uris: Vec<String> = (0..1000).map(|n| format!("x:{n}")).collect();
+        for uri in &uris {
+            listener.add(server(), Subject::Resource(uri.clone()));
         }
-        let said = std::iter::from_fn(|| messages.try_recv().ok()).count();
-        assert_eq!(said, QUEUE);
-        assert!(matches!(messages.try_recv(), Err(mpsc::error::TryRecvError::Disconnected)));
+        listener.acknowledge(&Filter::default(), outline());
+        for uri in uris.iter().chain(&uris) {
+            listener.updated(&server(), uri, &format!(r#"{{"uri":"{uri}"}}"#));
+        }
+        assert_eq!(read(&mut mail).len(), 1 + uris.len());
+        assert!(listener.stream.is_open());
     }
 }

@@ -3,11 +3,13 @@
 use std::{cell::RefCell, rc::Rc, time::Duration};
 
 use bytes::Bytes;
-use futures_util::future::{join, join_all};
+use futures_util::{
+    StreamExt as _,
+    future::{join, join_all},
+};
 use mcproxy_ipc::ServerName;
 use mcproxy_mcp::{ErrorCode, ErrorObject, RawObject, Subject, method};
 use serde_json::json;
-use tokio::sync::mpsc;
 
 use super::{filter::Filter, listener::Listener};
 use crate::gateway::{
@@ -15,8 +17,10 @@ use crate::gateway::{
     catalogue::{Changes, View},
     exchange::Exchange,
     fleet::Destination,
+    mailbox::Mail,
     reply::Reply,
     state::Gateway,
+    subscribers::Subscriber,
     subscriptions,
 };
 
@@ -51,7 +55,7 @@ impl Listeners {
 pub(crate) struct Listening {
     gateway: Rc<Gateway>,
     listener: Rc<Listener>,
-    messages: mpsc::Receiver<Bytes>,
+    mail: Mail,
 }
 
 impl Listening {
@@ -64,9 +68,12 @@ impl Listening {
         let (gateway, view) = (exchange.gateway.clone(), exchange.view());
         let lists = offered(&view, wish.lists);
         let (scope, key) = (exchange.scope().clone(), exchange.caller.key());
-        let (listener, messages) = Listener::new(exchange.id().clone(), scope, key, lists, view);
+        let (listener, mail) = {
+            let (id, seen) = (exchange.id().clone(), view.outline());
+            Listener::new(id, scope, key, lists, seen, &gateway.budget)
+        };
         gateway.listeners.add(listener.clone());
-        let listening = Self { gateway, listener, messages };
+        let listening = Self { gateway, listener, mail };
         let resource = |uri: &str| match call::resource_named(exchange, uri) {
             Ok((server, own)) => {
                 (exchange.view().subscribes(&server) != Some(false)).then_some((server, Subject::Resource(own)))
@@ -80,7 +87,7 @@ impl Listening {
             listening.subscribe(exchange, wish.tasks, task),
         )
         .await;
-        listening.listener.acknowledge(&Filter { lists, resources, tasks }, exchange.view());
+        listening.listener.acknowledge(&Filter { lists, resources, tasks }, exchange.view().outline());
         Ok(listening)
     }
 
@@ -105,6 +112,7 @@ impl Listening {
         let gateway = &self.gateway;
         let held = subscriptions::is_held(gateway, &server, &subject);
         self.listener.add(server.clone(), subject.clone());
+        gateway.subscribers.add(&server, &subject, Subscriber::listener(&self.listener));
         // A server that is not there yet is told when it is.
         if held || !matches!(gateway.fleet.destination(server.as_str()), Destination::Link(_)) {
             gateway.wake_for_listeners(&server);
@@ -114,13 +122,14 @@ impl Listening {
         let refused = matches!(tokio::time::timeout(PATIENCE, told).await, Ok(Some(Reply::Error(_))));
         if refused {
             self.listener.remove(&server, &subject);
+            gateway.subscribers.remove(&server, &subject, &Subscriber::listener(&self.listener));
         }
         !refused
     }
 
     /// The next message; `None`: there are no more.
     pub(crate) async fn next(&mut self) -> Option<Bytes> {
-        self.messages.recv().await
+        self.mail.next().await
     }
 }
 
@@ -155,5 +164,10 @@ fn offered(view: &View, wish: Changes) -> Changes {
 
 /// Whether somebody else of the same principal listens to this.
 pub(crate) fn others_hold(gateway: &Gateway, of: &Listener, server: &ServerName, subject: &Subject) -> bool {
-    gateway.listeners.all().iter().any(|other| other.key() == of.key() && other.is_subscribed(server, subject))
+    gateway.subscribers.of(server, subject).into_iter().any(|subscriber| match subscriber {
+        Subscriber::Listener(other) => {
+            other.upgrade().is_some_and(|other| other.key() == of.key() && !std::ptr::eq(&*other, of))
+        }
+        Subscriber::Session(_) => false,
+    })
 }

@@ -146,6 +146,7 @@ pub(super) fn snapshot_of(
         returns: lifecycle.returns(),
         listed: lifecycle.listed(),
         per_session: matches!(config.instances, Instances::PerSession(_)),
+        concurrent_calls: config.limits.concurrent_calls,
     };
     Snapshot {
         stale: offer.known && route.listed && !ready,

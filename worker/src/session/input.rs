@@ -178,8 +178,14 @@ impl Session {
             (Some(raw), _) => Bytes::copy_from_slice(raw.get().as_bytes()),
             (None, None) => Bytes::from_static(b"{}"),
         };
+        // A sign of life counts, whether anybody hears of it or not.
+        let passed = is_for_clients(method).then(|| {
+            let bytes = params.map_or(0, |raw| raw.get().len());
+            self.flood.admits(bytes, params, now)
+        });
         match method {
-            method::PROGRESS => self.progress(params, now),
+            method::PROGRESS => self.progress(params, passed != Some(false), now),
+            _ if passed == Some(false) => {}
             method::LOG_MESSAGE => self.tell(WorkerToGateway::Log { id: None, session: None }, payload()),
             method::RESOURCE_UPDATED => self.tell(WorkerToGateway::Updated { session: None }, untagged(payload())),
             method::TASK_CHANGED | method::TASK_STATUS => {
@@ -215,13 +221,21 @@ impl Session {
         }
     }
 
-    fn progress(&mut self, params: Option<&RawValue>, now: Instant) {
+    /// Clients are told what they missed.
+    pub(super) fn tell_of_flood(&mut self, now: Instant) {
+        if let Some(params) = self.flood.tell(&self.server, now) {
+            warn!(self.log, "server sends more than can be passed on"; "dropped" => &params);
+            self.tell(WorkerToGateway::Log { id: None, session: None }, params.into());
+        }
+    }
+
+    fn progress(&mut self, params: Option<&RawValue>, passed: bool, now: Instant) {
         let Some(mut params) = params.and_then(|raw| RawObject::from_raw(raw).ok()) else { return };
         let token = params.remove(meta::PROGRESS_TOKEN).and_then(meant_u64);
         let Some((call, wanted)) = token.and_then(|token| self.calls.progress(self.tasks.reported(token), now)) else {
             return;
         };
-        if wanted {
+        if wanted && passed {
             let mut payload = Vec::new();
             params.write(&mut payload);
             self.tell(WorkerToGateway::Progress { id: call }, payload.into());
@@ -276,6 +290,19 @@ impl Session {
             self.out.events.push(Event::Broken(EndReason::Limit(what)));
         }
     }
+}
+
+/// Whether a notification goes on to clients as often as it comes.
+fn is_for_clients(of: &str) -> bool {
+    matches!(
+        of,
+        method::PROGRESS
+            | method::LOG_MESSAGE
+            | method::RESOURCE_UPDATED
+            | method::TASK_CHANGED
+            | method::TASK_STATUS
+            | method::ELICITATION_COMPLETE
+    ) || method::is_custom_notification(of)
 }
 
 /// The params of a notification without what ties it to a stream between the server and us.

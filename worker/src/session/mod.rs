@@ -5,6 +5,7 @@ mod answer;
 mod asks;
 mod calls;
 mod catalogue;
+mod flood;
 mod freshness;
 mod gateway;
 mod health;
@@ -55,6 +56,7 @@ pub(crate) use self::{
 use self::{
     calls::Calls,
     catalogue::{Catalogue, Gathering},
+    flood::Flood,
     freshness::Freshness,
     health::{Diagnosis, Health, Work},
     held::Held,
@@ -132,6 +134,7 @@ pub(crate) struct Session {
     /// Of a server that is ended when nobody needs it.
     idle: Option<Idle>,
     noise: Noise,
+    flood: Flood,
     catalogue: Catalogue,
     description: Option<ServerDescription>,
     revision: u64,
@@ -179,6 +182,7 @@ impl Session {
             health: Health::new(spec.timeouts.idle, now),
             idle: spec.idle_timeout.map(|after| Idle::new(after, now)),
             noise: Noise::new(spec.limits.garbage_lines, now),
+            flood: Flood::new(now),
             catalogue: Catalogue::default(),
             description: None,
             revision: 0,
@@ -232,6 +236,7 @@ impl Session {
                     self.park_calls(now);
                 }
                 self.expire_pages(now);
+                self.tell_of_flood(now);
                 if self.refresh_at.is_some_and(|at| now >= at) {
                     self.refresh(now);
                 }
@@ -288,6 +293,7 @@ impl Session {
                     self.refresh_at,
                     self.freshness.deadline(),
                     self.listening.deadline(),
+                    self.flood.deadline(),
                     idle,
                 ];
                 let others = others.into_iter().flatten();

@@ -1,0 +1,174 @@
+//! One batch on its way to those whom it concerns.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use mcproxy_ipc::{ServerName, SessionKey};
+use mcproxy_mcp::{ProtocolVersion, Subject, json_string, method, one_line, qualify_task, write_notification};
+
+use super::Said;
+use crate::gateway::{
+    catalogue::Naming,
+    level::Level,
+    notice::{Notice, guarded, topic},
+    rewrite,
+    session::Session,
+    slices::{DELIVERY, LOOK, Slices},
+    state::Gateway,
+    subscribers::Subscriber,
+};
+
+/// Messages of one server that one client gets before the others get theirs.
+const ROUND: usize = 32;
+/// Bytes of a notification that a resource changed beyond which it says no more than which.
+const LARGE: usize = 64 * 1024;
+
+/// Sends a batch, in rounds: between two of them clients have read the first.
+pub(super) async fn all(gateway: &Gateway, batch: Vec<(ServerName, Vec<Said>)>) {
+    let rounds = batch.iter().map(|(_, said)| said.len().div_ceil(ROUND)).max().unwrap_or_default();
+    let mut slices = Slices::default();
+    for round in 0..rounds {
+        let of_round = |said: &'_ [Said]| said.len().min(ROUND * round)..said.len().min(ROUND * (round + 1));
+        let part: Vec<(&ServerName, &[Said])> = batch
+            .iter()
+            .map(|(server, said)| (server, &said[of_round(said)]))
+            .filter(|(_, said)| !said.is_empty())
+            .collect();
+        broadcast(gateway, &part, &mut slices).await;
+        for (server, said) in &part {
+            for said in *said {
+                match said {
+                    Said::Updated { uri, params } => updated(gateway, server, uri, params, &mut slices).await,
+                    Said::Task { id, params } => task(gateway, server, id, params, None),
+                    Said::Log { .. } | Said::Notification { .. } => {}
+                }
+            }
+        }
+    }
+}
+
+/// What is for everybody goes to one session after the other, of all servers at once: each connection wakes once for it.
+async fn broadcast(gateway: &Gateway, part: &[(&ServerName, &[Said])], slices: &mut Slices) {
+    let all = || part.iter().flat_map(|(_, said)| *said);
+    let for_all = all().any(|said| matches!(said, Said::Notification { .. }));
+    if !for_all && !all().any(|said| matches!(said, Said::Log { .. })) {
+        return;
+    }
+    // Keys, and not the sessions: a walk over all of those is long.
+    let keys = if for_all { gateway.sessions.keys() } else { gateway.sessions.hearing_keys() };
+    for key in keys {
+        let heard = gateway.sessions.by_key(key).is_some_and(|session| tell(gateway, &session, part));
+        slices.did(if heard { DELIVERY } else { LOOK }).await;
+    }
+}
+
+/// Tells one session; whether there was something for it.
+fn tell(gateway: &Gateway, session: &Session, part: &[(&ServerName, &[Said])]) -> bool {
+    let mut heard = false;
+    for (server, said) in part.iter().filter(|(server, _)| gateway.fleet.shows(session.scope(), server)) {
+        for said in *said {
+            let (message, level) = match said {
+                Said::Log { level, message, except } => {
+                    let hears = session.level().is_some_and(|wanted| *level >= wanted);
+                    if !hears || *except == Some(session.key()) {
+                        continue;
+                    }
+                    (message, *level)
+                }
+                Said::Notification { message } => (message, Level::Warning),
+                Said::Updated { .. } | Said::Task { .. } => continue,
+            };
+            let notice = Notice { server: (*server).clone(), message: message.clone(), topic: None, level };
+            heard |= session.notice(notice);
+        }
+    }
+    heard
+}
+
+/// Tells those who subscribed to a resource that it changed, under the URI that they know.
+async fn updated(gateway: &Gateway, server: &ServerName, uri: &str, params: &Bytes, slices: &mut Slices) {
+    let subject = Subject::Resource(uri.to_owned());
+    // Those of one kind hear the same bytes.
+    let mut written = Vec::new();
+    for subscriber in gateway.subscribers.of(server, &subject) {
+        match subscriber {
+            Subscriber::Listener(listener) => {
+                if let Some(listener) = listener.upgrade().filter(|listener| listener.is_subscribed(server, &subject)) {
+                    listener.updated(server, uri, &short(uri, params));
+                }
+            }
+            Subscriber::Session(key) => {
+                if let Some(session) = gateway.sessions.by_key(key).filter(|s| s.is_subscribed(server, uri)) {
+                    let (naming, version) = (session.scope().naming(), session.version());
+                    let known = written.iter().find(|(of, _)| *of == (naming, version));
+                    let message = known.map(|(_, message): &(_, Bytes)| message.clone()).unwrap_or_else(|| {
+                        let message = updated_message(naming, version, server, uri, params);
+                        written.push(((naming, version), message.clone()));
+                        message
+                    });
+                    session.notice(updated_notice(server, uri, message));
+                }
+            }
+        }
+        slices.did(DELIVERY).await;
+    }
+}
+
+/// Tells the session whose own instance says so.
+pub(crate) fn updated_for(session: &Session, server: &ServerName, uri: &str, params: &Bytes) {
+    let message = updated_message(session.scope().naming(), session.version(), server, uri, params);
+    session.notice(updated_notice(server, uri, message));
+}
+
+fn updated_notice(server: &ServerName, uri: &str, message: Bytes) -> Notice {
+    Notice {
+        server: server.clone(),
+        message,
+        topic: Some(topic((method::RESOURCE_UPDATED, uri))),
+        level: Level::Warning,
+    }
+}
+
+fn updated_message(naming: Naming, version: ProtocolVersion, server: &ServerName, uri: &str, params: &Bytes) -> Bytes {
+    let params = rewrite::updated_params(naming, server.as_str(), &short(uri, params), version).into_owned();
+    let mut message = Vec::new();
+    write_notification(&mut message, method::RESOURCE_UPDATED, &one_line(&params));
+    message.into()
+}
+
+/// What a server says of a resource that changed; where it is much, no more than which it is.
+pub(crate) fn short<'p>(uri: &str, params: &'p Bytes) -> Cow<'p, str> {
+    match std::str::from_utf8(params) {
+        Ok(text) if text.len() <= LARGE => Cow::Borrowed(text),
+        Ok(_) | Err(_) => Cow::Owned(format!("{{\"uri\":{}}}", json_string(uri).get())),
+    }
+}
+
+/// Tells those who listen to a task how it stands, or those of them whose instance said so, and the session that made it, under the
+/// id that they know.
+pub(crate) fn task(gateway: &Gateway, server: &ServerName, id: &str, params: &Bytes, only: Option<SessionKey>) {
+    let Ok(text) = std::str::from_utf8(params) else { return };
+    let subject = Subject::Task(id.to_owned());
+    for subscriber in gateway.subscribers.of(server, &subject) {
+        let Subscriber::Listener(listener) = subscriber else { continue };
+        let listener = listener.upgrade().filter(|listener| only.is_none_or(|key| key == listener.key()));
+        if let Some(listener) = listener.filter(|listener| listener.is_subscribed(server, &subject)) {
+            listener.task_changed(server, id, text);
+        }
+    }
+    let qualified = qualify_task(server.as_str(), id);
+    let owners = gateway.task_owners.of(id).into_iter().chain(gateway.task_owners.of(&qualified));
+    let sessions =
+        owners.filter(|key| only.is_none_or(|only| only == *key)).filter_map(|key| gateway.sessions.by_key(key));
+    for session in sessions {
+        let naming = session.scope().naming();
+        let known = if naming == Naming::Qualified { &*qualified } else { id };
+        if gateway.fleet.shows(session.scope(), server) && session.tasks.has(known) {
+            let params = rewrite::task_result(naming, server.as_str(), text, session.version());
+            let mut message = Vec::new();
+            write_notification(&mut message, method::TASK_STATUS, &one_line(&params));
+            let Ok(message) = guarded(&gateway.budget, message.into()) else { continue };
+            session.notice(Notice { server: server.clone(), message, topic: None, level: Level::Warning });
+        }
+    }
+}

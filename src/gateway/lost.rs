@@ -1,0 +1,74 @@
+use bytes::Bytes;
+use mcproxy_ipc::ServerName;
+use mcproxy_mcp::{json_string, method, write_notification};
+
+use super::level::Level;
+
+/// What our own log lines call us.
+const LOGGER: &str = "mcproxy";
+
+/// Messages of one server that were dropped, until those who missed them are told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Lost {
+    count: u64,
+    /// Of the most severe, so that all are told who would have heard one.
+    level: Level,
+}
+
+impl Default for Lost {
+    fn default() -> Self {
+        Self { count: 0, level: Level::Warning }
+    }
+}
+
+impl Lost {
+    /// One more, of this level.
+    pub(crate) fn add(&mut self, level: Level) {
+        self.count += 1;
+        self.level = self.level.max(level);
+    }
+
+    /// Whether there are none.
+    pub(crate) fn is_none(&self) -> bool {
+        self.count == 0
+    }
+
+    /// How many there are.
+    #[cfg(test)]
+    pub(crate) fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// How severe the loss is.
+    pub(crate) fn level(&self) -> Level {
+        self.level
+    }
+
+    /// The log line that tells of it.
+    pub(crate) fn notification(&self, server: &ServerName, why: &str) -> Bytes {
+        let messages = if self.count == 1 { "message" } else { "messages" };
+        let text = json_string(&format!("{} {messages} of server `{server}` were dropped: {why}", self.count));
+        let level = self.level.as_str();
+        let params = format!("{{\"level\":\"{level}\",\"logger\":\"{LOGGER}\",\"data\":{}}}", text.get());
+        let mut out = Vec::new();
+        write_notification(&mut out, method::LOG_MESSAGE, &params);
+        out.into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_loss_is_told_once_with_its_number_at_the_level_of_the_most_severe() {
+        let server = ServerName::try_from("a").expect("a name");
+        let mut lost = Lost::default();
+        lost.add(Level::Debug);
+        assert_eq!(lost.level(), Level::Warning);
+        lost.add(Level::Error);
+        let text = lost.notification(&server, "x");
+        let expected = r#"{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"error","logger":"mcproxy","data":"2 messages of server `a` were dropped: x"}}"#;
+        assert_eq!(text, expected);
+    }
+}

@@ -1,0 +1,46 @@
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use bytes::Bytes;
+use mcproxy_ipc::ServerName;
+use mcproxy_mcp::write_notification;
+
+use super::{
+    budget::{Budget, Full, Purpose, SMALL},
+    builtin,
+    level::Level,
+};
+
+/// A message for a client that belongs to no request and may be dropped where it is too much, because one server says it, or is the
+/// occasion of it.
+#[derive(Debug, Clone)]
+pub(crate) struct Notice {
+    /// Whose it is.
+    pub(crate) server: ServerName,
+    /// The whole message; the same bytes for all who hear it.
+    pub(crate) message: Bytes,
+    /// What it says, where once is as good as twice: one that waits to be read makes another with the same superfluous.
+    pub(crate) topic: Option<u64>,
+    /// How severe its loss would be.
+    pub(crate) level: Level,
+}
+
+impl Notice {
+    /// One of ours without params: that a list has changed.
+    pub(crate) fn of_ourselves(method: &'static str) -> Self {
+        let mut message = Vec::new();
+        write_notification(&mut message, method, "");
+        Self { server: builtin::name(), message: message.into(), topic: Some(topic(method)), level: Level::Warning }
+    }
+}
+
+/// The same message, on the budget where it is large.
+pub(crate) fn guarded(budget: &Budget, message: Bytes) -> Result<Bytes, Full> {
+    if message.len() <= SMALL { Ok(message) } else { budget.guard(Purpose::Streams, message) }
+}
+
+/// What a message says, for [`Notice::topic`].
+pub(crate) fn topic(of: impl Hash) -> u64 {
+    let mut hash = DefaultHasher::new();
+    of.hash(&mut hash);
+    hash.finish()
+}

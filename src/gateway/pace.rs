@@ -1,0 +1,87 @@
+//! How often something that servers may say at any time has consequences: at once where it is said now and then, ever less often
+//! where it is said again and again. Pure.
+
+use std::time::{Duration, Instant};
+
+/// After one that came in a quiet time.
+const SHORTEST: Duration = Duration::from_millis(25);
+/// However often it is said.
+const LONGEST: Duration = Duration::from_secs(1);
+/// What it may cost without consequence.
+const CHEAP: Duration = Duration::from_millis(20);
+/// So many times what it costs beyond that is left free after it, so that no server takes more than about a tenth of a processor with
+/// it.
+const REST: u32 = 9;
+/// However much it costs.
+const LONGEST_REST: Duration = Duration::from_secs(5);
+
+/// The pace of one server.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pace {
+    gap: Duration,
+    due: Option<Instant>,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self { gap: SHORTEST, due: None }
+    }
+}
+
+impl Pace {
+    /// When the next may be: now, or when the gap after the last one is over.
+    pub(crate) fn due(&self, now: Instant) -> Instant {
+        self.due.map_or(now, |due| due.max(now))
+    }
+
+    /// It was, and cost so much. `held`: it came too early, and had to wait.
+    pub(crate) fn was(&mut self, now: Instant, cost: Duration, held: bool) {
+        self.gap = if held { 2 * self.gap } else { self.gap / 2 }.clamp(SHORTEST, LONGEST);
+        self.due = Some(now + self.gap.max((REST * cost.saturating_sub(CHEAP)).min(LONGEST_REST)));
+    }
+
+    /// Whether nothing has been said yet.
+    pub(crate) fn is_fresh(&self) -> bool {
+        self.due.is_none()
+    }
+
+    /// Whether it is as if nothing had been said for long.
+    pub(crate) fn is_at_rest(&self, now: Instant) -> bool {
+        self.due.is_none_or(|due| due + LONGEST < now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_now_and_then_has_no_delay_and_a_flood_has_ever_more() {
+        let (mut pace, mut now) = (Pace::default(), Instant::now());
+        for _ in 0..5 {
+            assert_eq!(pace.due(now), now);
+            pace.was(now, Duration::ZERO, false);
+            now += Duration::from_millis(300);
+        }
+        let mut gaps = Vec::new();
+        for _ in 0..6 {
+            pace.was(now, Duration::ZERO, true);
+            gaps.push((pace.due(now) - now).as_millis());
+            now = pace.due(now);
+        }
+        assert_eq!(gaps, [50, 100, 200, 400, 800, 1000]);
+        now += Duration::from_secs(5);
+        assert!(pace.due(now) == now && pace.is_at_rest(now));
+    }
+
+    #[test]
+    fn what_costs_much_leaves_the_more_time_to_others() {
+        let (mut pace, now) = (Pace::default(), Instant::now());
+        pace.was(now, Duration::from_millis(200), false);
+        assert_eq!(pace.due(now), now + Duration::from_millis(1620));
+        pace.was(now, CHEAP, false);
+        assert_eq!(pace.due(now), now + SHORTEST);
+        pace.was(now, Duration::from_secs(60), false);
+        assert_eq!(pace.due(now), now + LONGEST_REST);
+    }
+}
