@@ -8,6 +8,10 @@ use super::{
 };
 use crate::support::{ServerView, fixture};
 
+/// What all clients present, and what some do whose token comes and goes.
+pub(super) const OWN_TOKEN: &str = "a-token-of-all-clients";
+pub(super) const GUEST_TOKEN: &str = "a-token-that-comes-and-goes";
+
 /// How one of them is started, and how its health is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -75,6 +79,8 @@ pub(super) fn processes_at_rest(server: &ServerView) -> Option<usize> {
 pub(super) struct Setup {
     pub(super) changes: [u64; SERVERS],
     pub(super) extra: bool,
+    /// Guests have no token.
+    pub(super) revoked: bool,
 }
 
 impl Setup {
@@ -90,7 +96,9 @@ impl Setup {
         let defaults = json!({
             "timeout": 20, "restart": {"initialDelay": 0.2, "maxDelay": 1}, "limits": {"maxLine": 1 << 20}
         });
-        json!({"servers": servers, "defaults": defaults})
+        let guest = (!self.revoked).then(|| json!({"name": "guest", "token": GUEST_TOKEN}));
+        let tokens: Vec<Value> = [json!({"name": "own", "token": OWN_TOKEN})].into_iter().chain(guest).collect();
+        json!({"servers": servers, "defaults": defaults, "auth": {"tokens": tokens}})
     }
 
     fn entry(&self, server: usize) -> Value {

@@ -30,7 +30,7 @@ use futures_util::future::{LocalBoxFuture, join_all};
 
 use self::{
     dice::Dice,
-    fleet::Setup,
+    fleet::{OWN_TOKEN, Setup},
     footprint::Footprint,
     ledger::Ledger,
     plan::{OWN_ENDPOINTS, Plan, SERVERS},
@@ -39,7 +39,7 @@ use self::{
     streamable::Streamable,
     strike::Striker,
 };
-use crate::support::{Proxy, eventually};
+use crate::support::{Proxy, eventually, http_client};
 
 const CLIENTS: u64 = 20;
 /// How long clients call before anything is measured.
@@ -69,7 +69,8 @@ fn number(variable: &str) -> Option<u64> {
 
 async fn chaos(seed: u64, time: Duration) {
     say(&format!("chaos: MCPROXY_CHAOS_SEED={seed}, {} s", time.as_secs()));
-    let proxy = Proxy::start(Setup::default().json(None)).await;
+    let mut proxy = Proxy::start(Setup::default().json(None)).await;
+    proxy.http = http_client(Some(OWN_TOKEN));
 
     let warm_up = Ledger::new();
     let calm = async {

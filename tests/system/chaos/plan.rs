@@ -36,6 +36,8 @@ pub(super) enum Misdeed {
     UnknownId,
     DoubleAnswer,
     BadAnswer,
+    /// Log lines by the thousand.
+    Flood,
     /// Leaves a process behind in a session of its own, and dies.
     Daemon,
 }
@@ -53,6 +55,8 @@ pub(super) enum Edit {
     Break,
     /// The same content again, many times.
     Touch,
+    /// The token of some clients is taken out, and comes back.
+    Revoke,
 }
 
 /// One thing that goes wrong.
@@ -72,6 +76,10 @@ pub(super) enum Fault {
     HangUp(u64),
     /// So many clients ask for large answers and streams and never read.
     NeverRead(u64),
+    /// So many clients leave as much as they may with the supervisor, and then the gateway is killed.
+    Notes(u64),
+    /// The list of a server changes again and again.
+    Churn(usize),
 }
 
 impl Fault {
@@ -87,22 +95,26 @@ impl Fault {
             Self::Misbehave(_, Misdeed::Crash | Misdeed::Abort | Misdeed::CloseStdout | Misdeed::Daemon) => {
                 "server ends itself"
             }
+            Self::Misbehave(_, Misdeed::Flood) => "server floods listeners",
             Self::Misbehave(..) => "server writes rubbish",
             Self::Edit(Edit::Change(_)) => "server changed in the file",
             Self::Edit(Edit::Remove(_)) => "server removed and added",
             Self::Edit(Edit::Extra) => "server added or removed",
             Self::Edit(Edit::Break) => "file broken",
             Self::Edit(Edit::Touch) => "file touched",
+            Self::Edit(Edit::Revoke) => "token revoked",
             Self::Restart(_) => "mcproxy restart",
             Self::Reload => "SIGHUP",
             Self::HangUp(_) => "clients hang up",
             Self::NeverRead(_) => "clients never read",
+            Self::Notes(_) => "gateway killed under notes",
+            Self::Churn(_) => "list changes all the time",
         }
     }
 
     /// What it takes from all clients at once: the connections.
     pub(super) fn breaks_connections(self) -> bool {
-        matches!(self, Self::Kill(Victim::Gateway) | Self::Suspend(Victim::Gateway, _))
+        matches!(self, Self::Kill(Victim::Gateway) | Self::Suspend(Victim::Gateway, _) | Self::Notes(_))
     }
 }
 
@@ -128,7 +140,7 @@ impl Plan {
 
     fn fault(&mut self) -> Fault {
         let (server, brief) = (self.server(), self.0.millis(100..2500));
-        match self.0.choose(&[(30, 0), (15, 1), (25, 2), (18, 3), (5, 4), (2, 5), (5, 6), (5, 7)]) {
+        match self.0.choose(&[(30, 0), (15, 1), (25, 2), (18, 3), (5, 4), (2, 5), (5, 6), (5, 7), (3, 8), (3, 9)]) {
             0 => Fault::Kill(self.victim(server)),
             1 => Fault::Suspend(self.victim(server), brief),
             2 => Fault::Misbehave(server, self.misdeed()),
@@ -136,7 +148,9 @@ impl Plan {
             4 => Fault::Restart(server),
             5 => Fault::Reload,
             6 => Fault::HangUp(self.0.within(1..10)),
-            _ => Fault::NeverRead(self.0.within(1..6)),
+            7 => Fault::NeverRead(self.0.within(1..6)),
+            8 => Fault::Notes(self.0.within(5..30)),
+            _ => Fault::Churn(server),
         }
     }
 
@@ -156,6 +170,7 @@ impl Plan {
             (1, Misdeed::UnknownId),
             (1, Misdeed::DoubleAnswer),
             (1, Misdeed::BadAnswer),
+            (2, Misdeed::Flood),
         ])
     }
 
@@ -166,6 +181,7 @@ impl Plan {
             (2, Edit::Extra),
             (2, Edit::Break),
             (1, Edit::Touch),
+            (2, Edit::Revoke),
         ])
     }
 }
@@ -200,5 +216,5 @@ fn a_seed_repeats_its_faults_and_another_has_others() {
 fn every_kind_of_fault_happens() {
     let kinds: std::collections::BTreeSet<&str> =
         Plan::of(1).take(500).flat_map(|step| step.faults).map(Fault::kind).collect();
-    assert_eq!(kinds.len(), 17, "{kinds:?}");
+    assert_eq!(kinds.len(), 21, "{kinds:?}");
 }

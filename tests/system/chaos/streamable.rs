@@ -2,7 +2,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use reqwest::{Client, StatusCode};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{
     call::{Call, Leave},
@@ -97,6 +97,13 @@ impl Streamable {
             }
         }
         self.session.clone()
+    }
+
+    /// Says something that need not succeed.
+    pub(super) async fn say(&self, session: &str, method: &str, params: Value) {
+        let message = json!({"jsonrpc": "2.0", "id": 0, "method": method, "params": params});
+        // Cut off by another fault: then it was not said.
+        let _ = self.exchange(&message, Some(session)).await;
     }
 
     async fn exchange(&self, message: &Value, session: Option<&str>) -> reqwest::Result<Answer> {

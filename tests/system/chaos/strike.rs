@@ -6,6 +6,7 @@ use std::{
 };
 
 use futures_util::future::join_all;
+use reqwest::StatusCode;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tokio::{io::AsyncWriteExt, net::TcpStream};
@@ -13,12 +14,12 @@ use tokio::{io::AsyncWriteExt, net::TcpStream};
 use super::{
     call::{Call, Leave},
     dice::Dice,
-    fleet::{self, Kind, Setup, kind, name},
+    fleet::{self, GUEST_TOKEN, Kind, OWN_TOKEN, Setup, kind, name},
     ledger::{Ledger, Recoveries},
     plan::{Edit, Fault, Misdeed, SERVERS, Step, Victim},
     streamable::{Outcome, Streamable},
 };
-use crate::support::{Proxy, SystemView};
+use crate::support::{Events, Proxy, SystemView, http_client};
 
 /// Server and worker: the longest delay before a restart (1.1 s as configured here), a start, and what a busy machine adds.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -27,6 +28,12 @@ const GATEWAY_LIMIT: Duration = Duration::from_secs(10);
 /// A file is read within 2 s, or at the next look after 5.
 const FILE_LIMIT: Duration = Duration::from_secs(15);
 const LOOK: Duration = Duration::from_millis(20);
+/// Streams that are open when their token goes.
+const GUESTS: u64 = 4;
+/// So often a list changes, and changes back.
+const CHANGES: u64 = 20;
+/// Length of a URI of which two fill what the supervisor keeps for a session.
+const LONG_URI: usize = 8000;
 
 /// What must have happened before all is well again.
 #[derive(Debug)]
@@ -206,6 +213,20 @@ impl<'a> Striker<'a> {
                 join_all((0..count).map(|nth| self.never_read(nth))).await;
                 None
             }
+            Fault::Notes(count) => {
+                let mut noted = join_all((0..count).map(|nth| self.noted(nth))).await;
+                self.send(Victim::Gateway, before, Signal::KILL);
+                join_all(noted.iter_mut().map(Streamable::leave)).await;
+                Some(Wish::Gateway(before.gateway_pid()))
+            }
+            Fault::Churn(server) => {
+                for _ in 0..CHANGES {
+                    for tool in ["add_tool", "remove_tool"] {
+                        self.call(|id| Call::misdeed(id, server, tool, json!({"name": "here_and_gone"}))).await;
+                    }
+                }
+                None
+            }
         }
     }
 
@@ -251,9 +272,62 @@ impl<'a> Striker<'a> {
                 self.notices("a broken file is told", |status| status.config_error.is_some()).await;
             }
             Edit::Touch => (0..50).for_each(|_| write(None)),
+            Edit::Revoke => {
+                let guests = join_all((0..GUESTS).map(|_| self.guest())).await;
+                self.setup.borrow_mut().revoked = true;
+                self.proxy.write_config(&self.setup.borrow().json(None).to_string());
+                self.see_off(guests.into_iter().flatten()).await;
+                self.setup.borrow_mut().revoked = false;
+            }
         }
         write(None);
         None
+    }
+
+    /// The stream of a client whose token comes and goes.
+    async fn guest(&self) -> Option<Events> {
+        let number = self.next.replace(self.next.get() + 1);
+        let http = http_client(Some(GUEST_TOKEN));
+        let mut client = Streamable::new(number, &http, self.proxy.url("/mcp"), Dice::of(number));
+        let session = client.session(self.ledger).await?;
+        let stream = http.get(self.proxy.url("/mcp")).header("accept", "text/event-stream");
+        stream.header("mcp-session-id", session).send().await.ok().map(Events::of)
+    }
+
+    /// Waits until nothing can be heard or done with the token of guests any more.
+    async fn see_off(&self, guests: impl Iterator<Item = Events>) {
+        let http = http_client(Some(GUEST_TOKEN));
+        let end = async {
+            for mut events in guests {
+                while events.event().await.is_some() {}
+            }
+            // Another fault may have ended the streams before the file was read.
+            let refused = async || {
+                let answer = http.get(self.proxy.url("/health")).send().await;
+                answer.is_ok_and(|answer| answer.status() == StatusCode::UNAUTHORIZED)
+            };
+            while !refused().await {
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        if tokio::time::timeout(FILE_LIMIT, end).await.is_err() {
+            let what = format!("not within {FILE_LIMIT:?} of its removal");
+            self.ledger.violated("a token that is gone gives nothing", what);
+        }
+    }
+
+    /// A client of whose session the supervisor keeps as much as it may.
+    async fn noted(&self, nth: u64) -> Streamable {
+        let number = self.next.replace(self.next.get() + 1);
+        let mut client = Streamable::new(number, &self.proxy.http, self.proxy.url("/mcp"), Dice::of(number));
+        if let Some(session) = client.session(self.ledger).await {
+            for part in 0..2 {
+                let server = name(nth as usize % SERVERS);
+                let uri = format!("{server}+fixture://{number}/{part}/{}", "u".repeat(LONG_URI));
+                client.say(&session, "resources/subscribe", json!({"uri": uri})).await;
+            }
+        }
+        client
     }
 
     async fn notices(&self, what: &'static str, wanted: impl Fn(&SystemView) -> bool) {
@@ -276,20 +350,30 @@ impl<'a> Striker<'a> {
         let Ok(mut stream) = TcpStream::connect(address).await else {
             return self.ledger.violated("no connection is refused", format!("client {number}"));
         };
-        let request = if nth.is_multiple_of(2) {
-            format!("GET /sse HTTP/1.1\r\nhost: {address}\r\naccept: text/event-stream\r\n\r\n")
-        } else {
-            let arguments = json!({"bytes": 900_000});
-            let params = json!({"name": format!("s{}__echo_size", nth as usize % SERVERS), "arguments": arguments});
-            let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}).to_string();
-            format!(
-                "POST /mcp HTTP/1.1\r\nhost: {address}\r\naccept: */*\r\ncontent-type: application/json\r\n\
-                 mcp-session-id: {session}\r\ncontent-length: {}\r\n\r\n{body}",
-                body.len()
-            )
+        let known = format!("host: {address}\r\nauthorization: Bearer {OWN_TOKEN}\r\nmcp-session-id: {session}\r\n");
+        let server = nth as usize % SERVERS;
+        let request = match nth % 3 {
+            0 => format!("GET /sse HTTP/1.1\r\n{known}accept: text/event-stream\r\n\r\n"),
+            1 => {
+                let params = json!({"name": format!("s{server}__echo_size"), "arguments": {"bytes": 900_000}});
+                let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}).to_string();
+                let length = body.len();
+                format!(
+                    "POST /mcp HTTP/1.1\r\n{known}accept: */*\r\ncontent-type: application/json\r\n\
+                     content-length: {length}\r\n\r\n{body}"
+                )
+            }
+            _ => {
+                client.say(&session, "logging/setLevel", json!({"level": "debug"})).await;
+                format!("GET /mcp HTTP/1.1\r\n{known}accept: text/event-stream\r\n\r\n")
+            }
         };
         // Cut off by another fault: then it reads nothing all the same.
         let _ = stream.write_all(request.as_bytes()).await;
+        if nth % 3 == 2 {
+            let flood = json!({"kind": "log", "lines": 200, "bytes": 50_000});
+            self.call(|id| Call::misdeed(id, server, "notice_flood", flood)).await;
+        }
         tokio::time::sleep(Duration::from_secs(1)).await;
         client.leave().await;
     }
@@ -297,7 +381,7 @@ impl<'a> Striker<'a> {
 
 fn limit(fault: Fault) -> Duration {
     match fault {
-        Fault::Kill(Victim::Gateway) | Fault::Suspend(Victim::Gateway, _) => GATEWAY_LIMIT,
+        fault if fault.breaks_connections() => GATEWAY_LIMIT,
         _ => LIMIT,
     }
 }
@@ -313,6 +397,7 @@ fn tool(misdeed: Misdeed) -> (&'static str, Value) {
         Misdeed::UnknownId => ("unknown_id", json!({})),
         Misdeed::DoubleAnswer => ("double_answer", json!({})),
         Misdeed::BadAnswer => ("bad_answer", json!({})),
+        Misdeed::Flood => ("notice_flood", json!({"kind": "log", "lines": 3000, "bytes": 100, "level": "error"})),
         Misdeed::Daemon => ("double_fork", json!({})),
     }
 }

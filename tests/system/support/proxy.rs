@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use reqwest::{Client, RequestBuilder};
+use reqwest::{Client, RequestBuilder, header::AUTHORIZATION};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::Command;
@@ -43,6 +43,16 @@ pub(crate) fn binary(name: &str) -> PathBuf {
     let path = Path::new(env!("CARGO_BIN_EXE_mcproxy")).with_file_name(name);
     assert!(path.exists(), "{} is not built: run `cargo build --workspace` first", path.display());
     path
+}
+
+/// A client that presents this token with each request.
+pub(crate) fn http_client(token: Option<&str>) -> Client {
+    let bearer = |token| format!("Bearer {token}").parse().expect("a header");
+    let headers = token.map(|token| (AUTHORIZATION, bearer(token))).into_iter().collect();
+    // Only ever the gateway: a proxy of the environment has no say.
+    // Connections that nobody uses are given back soon: what the gateway holds open is counted.
+    let client = Client::builder().no_proxy().pool_idle_timeout(POOL_IDLE).default_headers(headers);
+    client.build().expect("an HTTP client")
 }
 
 /// The entry of a scripted server.
@@ -101,9 +111,7 @@ impl Proxy {
         log_into(&mut command, dir.path());
         change(&mut command);
         let child = command.spawn().expect("the supervisor starts");
-        // Only ever the gateway: a proxy of the environment has no say.
-        // Connections that nobody uses are given back soon: what the gateway holds open is counted.
-        let http = Client::builder().no_proxy().pool_idle_timeout(POOL_IDLE).build().expect("an HTTP client");
+        let http = http_client(None);
         let mut proxy = Self { child, dir, base: String::new(), http };
         proxy.until_it_answers().await;
         proxy
