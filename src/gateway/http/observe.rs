@@ -1,6 +1,7 @@
 //! What monitors and people read: liveness, readiness, status, metrics.
 
-use actix_web::{HttpRequest, HttpResponse, http::header, web};
+use actix_web::{HttpRequest, HttpResponse, http::header};
+use actix_web_lab::extract::Query;
 use mcproxy_ipc::ServerState;
 use serde::{Deserialize, Serialize};
 
@@ -36,7 +37,7 @@ struct Waiting {
 pub(super) async fn readyz(
     request: HttpRequest,
     Shared(gateway): Shared,
-    query: web::Query<Require>,
+    query: Query<Require>,
 ) -> Result<HttpResponse, Refusal> {
     let authorization = request.headers().get(header::AUTHORIZATION).map(|value| value.to_str().unwrap_or("?"));
     let settings = gateway.settings();

@@ -12,6 +12,7 @@ use actix_web::{
     body::{self, BodySize, BoxBody, MessageBody},
     http::header,
 };
+use actix_web_lab::header::{CacheControl, CacheDirective};
 use bytes::{BufMut, Bytes, BytesMut};
 use futures_util::{Stream, StreamExt};
 use memchr::memchr2;
@@ -96,7 +97,7 @@ fn carry(
     HttpResponse::Ok()
         .content_type("text/event-stream")
         .insert_header((header::CONTENT_ENCODING, "identity"))
-        .insert_header((header::CACHE_CONTROL, "no-cache"))
+        .insert_header(CacheControl(vec![CacheDirective::NoCache]))
         // nginx and others would hold events back otherwise.
         .insert_header((header::HeaderName::from_static("x-accel-buffering"), "no"))
         .body(body)
