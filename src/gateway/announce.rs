@@ -21,7 +21,6 @@ use super::{
     notice::{Notice, guarded},
     pace::Pace,
     scope::Scope,
-    session::Session,
     slices::{DELIVERY, LOOK, Slices},
     state::Gateway,
 };
@@ -169,10 +168,10 @@ pub(crate) fn own_lists(gateway: &Gateway, session: SessionKey) {
 
 /// Passes a server's log line on to every session that asked for lines of its level, but for the one that gets it with its
 /// call. Nothing says for sure which call it belongs to, so it goes to the stream that belongs to none.
-pub(crate) fn log_message(gateway: &Gateway, server: &ServerName, params: &Bytes, except: Option<&Rc<Session>>) {
+pub(crate) fn log_message(gateway: &Gateway, server: &ServerName, params: &Bytes, except: Option<SessionKey>) {
     let level = Level::of_message(params);
     if gateway.sessions.hearing(level) > 0 {
-        let (message, except) = (log_notification(params), except.map(|session| session.key()));
+        let message = log_notification(params);
         gateway.fanout.say(gateway, server, Said::Log { level, message, except });
     }
 }

@@ -13,11 +13,13 @@ pub(crate) struct Lost {
     count: u64,
     /// Of the most severe, so that all are told who would have heard one.
     level: Level,
+    /// Whether one said that something changed.
+    changes: bool,
 }
 
 impl Default for Lost {
     fn default() -> Self {
-        Self { count: 0, level: Level::Warning }
+        Self { count: 0, level: Level::Warning, changes: false }
     }
 }
 
@@ -26,6 +28,17 @@ impl Lost {
     pub(crate) fn add(&mut self, level: Level) {
         self.count += 1;
         self.level = self.level.max(level);
+    }
+
+    /// One more, which said that something changed.
+    pub(crate) fn add_change(&mut self, level: Level) {
+        self.add(level);
+        self.changes = true;
+    }
+
+    /// Whether one said that something changed: its client has to look at everything again.
+    pub(crate) fn has_changes(&self) -> bool {
+        self.changes
     }
 
     /// Whether there are none.

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use mcproxy_ipc::ServerName;
+use mcproxy_mcp::method;
 
 use super::{level::Level, lost::Lost, notice::Notice, stream::Bounds};
 
@@ -49,7 +50,9 @@ impl Shares {
     /// Decides on a message that would have that number. `unread`: what waits now, of servers and other messages; `bounds`: what may.
     pub(crate) fn admit(&mut self, notice: &Notice, number: u64, unread: Bounds, bounds: Bounds) -> Verdict {
         let share = self.of(&notice.server);
-        let mut said = share.unread.iter().filter(|unread| notice.topic.is_some() && unread.topic == notice.topic);
+        let is_crowded = share.unread.len() >= bounds.events / SHARE / 2;
+        let mut said =
+            share.unread.iter().filter(|unread| is_crowded && notice.topic.is_some() && unread.topic == notice.topic);
         if let Some(unread) = said.next() {
             return Verdict::Said(unread.number);
         }
@@ -65,7 +68,7 @@ impl Shares {
             fits(own, bytes, of_one) && fits(unread, bytes, all)
         };
         if !room {
-            share.lost.add(notice.level);
+            share.lose(notice);
             return Verdict::Lost;
         }
         share.bytes += bytes;
@@ -96,13 +99,17 @@ impl Shares {
 
     /// One more was dropped than this decided.
     pub(crate) fn lose(&mut self, notice: &Notice) {
-        self.of(&notice.server).lost.add(notice.level);
+        self.of(&notice.server).lose(notice);
     }
 
     /// What tells the client of what it missed, once it has read everything else.
     pub(crate) fn take_lost(&mut self) -> Vec<Bytes> {
         let told = self.0.iter().filter(|share| !share.lost.is_none());
-        let told = told.map(|share| share.lost.notification(&share.server, SLOW)).collect();
+        let mut told: Vec<Bytes> = told.map(|share| share.lost.notification(&share.server, SLOW)).collect();
+        if self.0.iter().any(|share| share.lost.has_changes()) {
+            let changed = [method::TOOLS_CHANGED, method::PROMPTS_CHANGED, method::RESOURCES_CHANGED];
+            told.extend(changed.map(|method| Notice::of_ourselves(method).message));
+        }
         self.0.iter_mut().for_each(|share| share.lost = Lost::default());
         self.0.retain(|share| !share.unread.is_empty());
         told
@@ -120,6 +127,15 @@ impl Shares {
             self.0.len() - 1
         });
         &mut self.0[at]
+    }
+}
+
+impl Share {
+    fn lose(&mut self, notice: &Notice) {
+        match notice.topic {
+            Some(_) => self.lost.add_change(notice.level),
+            None => self.lost.add(notice.level),
+        }
     }
 }
 
@@ -172,6 +188,19 @@ mod tests {
     }
 
     #[test]
+    fn who_missed_that_something_changed_is_told_to_look_at_everything() {
+        let mut queue = Queue::default();
+        (0..100).for_each(|n| {
+            queue.say(&notice("a", 10, Some(n)));
+        });
+        let told = queue.shares.take_lost();
+        let text = |at: usize| String::from_utf8_lossy(&told[at]).into_owned();
+        assert!(
+            told.len() == 4 && text(1).contains("tools/list_changed") && text(3).contains("resources/list_changed")
+        );
+    }
+
+    #[test]
     fn many_loud_servers_leave_room_for_one_that_has_said_nothing() {
         let mut queue = Queue::default();
         for server in ["a", "b", "c", "d", "e"] {
@@ -184,12 +213,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_said_already_is_not_said_twice_until_it_was_read() {
+    fn where_a_server_has_much_unread_what_is_said_already_is_not_said_twice() {
         let mut queue = Queue::default();
-        assert_eq!(queue.say(&notice("a", 10, Some(7))), Verdict::Admitted);
+        for topic in 0..8 {
+            assert_eq!(queue.say(&notice("a", 10, Some(7 + topic % 2))), Verdict::Admitted, "there is room enough");
+        }
         assert_eq!(queue.say(&notice("a", 10, Some(7))), Verdict::Said(0));
-        assert_eq!(queue.say(&notice("a", 10, Some(8))), Verdict::Admitted);
-        queue.shares.read_to(1);
+        assert_eq!(queue.say(&notice("a", 10, Some(9))), Verdict::Admitted);
+        queue.shares.read_to(8);
         assert_eq!(queue.say(&notice("a", 10, Some(7))), Verdict::Admitted);
     }
 

@@ -396,6 +396,9 @@ impl Gateway {
                                 notify::to_clients(&gateway, &name, &method, &params, only);
                             }
                             News::OwnCatalogue(payload, session) => intake.own(session, payload),
+                            News::LikelyLog(params, caller) => {
+                                announce::log_message(&gateway, &name, &params, caller);
+                            }
                             News::Log(params, None) => announce::log_message(&gateway, &name, &params, None),
                             News::Log(params, Some(session)) => {
                                 announce::log_to_one(&gateway, &name, session, &params);

@@ -42,6 +42,9 @@ const FORGET: Duration = Duration::from_secs(2);
 /// Those who missed messages are told at most so often.
 const TELL: Duration = Duration::from_secs(1);
 
+/// With so many of them waiting, what is said again takes the place of what was said before.
+const CROWDED: usize = 16;
+
 /// Why messages were dropped before they were anybody's.
 const FLOOD: &str = "it sends more than can be passed on to all who listen";
 
@@ -132,7 +135,8 @@ impl Outgoing {
     fn add(&mut self, said: Said, listeners: usize, now: Instant) -> bool {
         self.heard = now;
         let bytes = said.bytes();
-        if let Some(known) = self.said.iter_mut().rev().find(|known| said.takes_the_place_of(known)) {
+        let crowded = self.said.len() >= CROWDED;
+        if let Some(known) = self.said.iter_mut().rev().find(|known| crowded && said.takes_the_place_of(known)) {
             self.bytes = self.bytes + bytes - known.bytes();
             *known = said;
             return true;
@@ -276,8 +280,9 @@ mod tests {
             outgoing.add(Said::Updated { uri: uri.into(), params: n.to_string().into() }, 1000, now);
         }
         let said = outgoing.take(&server, now);
+        assert_eq!(said.len(), CROWDED);
         assert!(
-            matches!(&said[..], [Said::Updated { params: x, .. }, Said::Updated { params: y, .. }] if x == "9998" && y == "9999")
+            matches!(&said[CROWDED - 2..], [Said::Updated { params: x, .. }, Said::Updated { params: y, .. }] if x == "9998" && y == "9999")
         );
     }
 

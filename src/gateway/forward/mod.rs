@@ -17,7 +17,7 @@ use slog::{Drain as _, debug, info, o, warn};
 pub(crate) use self::wait::wait_for;
 use self::wait::{NotPlaced, unavailable};
 use super::{
-    announce::{let_hear, log_message, log_notification},
+    announce::{let_hear, log_notification},
     asking::Stuck,
     budget::{Full, Purpose, SMALL},
     caller::{Caller, log_for},
@@ -373,10 +373,6 @@ impl<'a> Forward<'a> {
             }
             CallEvent::Notification(method, params) => self.exchange.tell(notify::message(&method, &params)),
             CallEvent::Log(params) => self.pass_on_log(&params),
-            CallEvent::LikelyLog(params) => {
-                log_message(&self.exchange.gateway, &self.server, &params, self.exchange.caller.session());
-                self.pass_on_log(&params);
-            }
         }
     }
 

@@ -24,8 +24,6 @@ pub(crate) enum CallEvent {
     Notification(String, Bytes),
     /// The params of a log notification.
     Log(Bytes),
-    /// The same, of a server that does not say which call it belongs to, while this one was the only one.
-    LikelyLog(Bytes),
 }
 
 /// What comes of a call, for now or for good.
@@ -87,8 +85,7 @@ impl Step {
                 CallEvent::Progress(params)
                 | CallEvent::Starting(params)
                 | CallEvent::Notification(_, params)
-                | CallEvent::Log(params)
-                | CallEvent::LikelyLog(params),
+                | CallEvent::Log(params),
             ) => params.len(),
             Self::Turn(_) => 0,
         }

@@ -68,6 +68,9 @@ pub(crate) enum News {
     OwnCatalogue(Bytes, SessionKey),
     /// A log line that belongs to no call; for one session only when the server has an instance for each.
     Log(Bytes, Option<SessionKey>),
+    /// A log line of a server that does not say which call it belongs to, while there was only one, of this session: that call hears
+    /// it apart.
+    LikelyLog(Bytes, Option<SessionKey>),
     /// A subscribed resource changed; the same.
     Updated(Bytes, Option<SessionKey>),
     /// A task stands otherwise; the same.
@@ -374,8 +377,11 @@ impl Link {
             WorkerToGateway::Log { id: None, session: Some(session) } => on_news(News::Log(payload, Some(session))),
             WorkerToGateway::Log { id: None, session: None } => match self.only_call() {
                 // A log line carries no link to a call; with one under way, or those of one session, it is clear whose it is.
+                // Others hear it, too, and not through that call's queue, which may be full.
                 Some(id) => {
-                    self.report(id, CallEvent::LikelyLog(payload));
+                    let caller = self.caller(id);
+                    self.report(id, CallEvent::Log(payload.clone()));
+                    on_news(News::LikelyLog(payload, caller));
                 }
                 None => on_news(News::Log(payload, None)),
             },
@@ -459,6 +465,14 @@ impl Link {
     fn park_says(&self, handle: u64, news: ParkNews) {
         if let Some(state) = self.parked.borrow().get(&handle) {
             state.say(news);
+        }
+    }
+
+    /// Which session waits for a call.
+    fn caller(&self, id: u64) -> Option<SessionKey> {
+        match self.waiters.borrow().get(id)?.asker {
+            Asker::Client(session) => session,
+            Asker::Ourselves => None,
         }
     }
 
