@@ -32,10 +32,18 @@ use crate::gateway::{guard, state::Gateway};
 const OPEN: [&str; 2] = ["/healthz", "/readyz"];
 
 /// Headers that say who calls, where, or what: with two of one, who looked at the first and who looks at the last would not mean
-/// the same (RFC 9110 §5.3). Others may be lists. (A second `Content-Length` is refused while the head is read.)
-const SINGLE: [&str; 6] = ["authorization", "host", "origin", "content-type", "content-length", "last-event-id"];
-/// All of MCP's own are single as well.
-const OF_MCP: &str = "mcp-";
+/// the same (RFC 9110 §5.3). Others may be lists. (A second `Content-Length` is refused while the head is read.) The headers by which
+/// 2026-07-28 repeats what the body says have an error of their own for that, see `stateless::climb`.
+const SINGLE: [&str; 8] = [
+    "authorization",
+    "host",
+    "origin",
+    "content-type",
+    "content-length",
+    "last-event-id",
+    "mcp-session-id",
+    "mcp-protocol-version",
+];
 
 /// The application behind the guard. Not a middleware of it: those box what passes, twice for each request.
 pub(super) struct Guarded<S> {
@@ -131,8 +139,7 @@ fn doubled(headers: &HeaderMap) -> Option<&HeaderName> {
     if headers.len() == headers.len_keys() {
         return None;
     }
-    let is_single = |name: &HeaderName| SINGLE.contains(&name.as_str()) || name.as_str().starts_with(OF_MCP);
-    headers.keys().find(|name| is_single(name) && headers.get_all(*name).count() > 1)
+    headers.keys().find(|name| SINGLE.contains(&name.as_str()) && headers.get_all(*name).count() > 1)
 }
 
 fn admit(request: &Request, may_call: bool, gateway: &Gateway) -> Result<Admitted, Refusal> {
