@@ -108,7 +108,7 @@ impl<M> Receiver<M, DescriptorHalf> {
 }
 
 impl<M: serde::Serialize> Sender<M, WriteHalf> {
-    /// Writes one message and copies of the descriptors that belong to it, at most [`MOST`].
+    /// Writes one message and copies of the descriptors that belong to it, at most `MOST`.
     pub async fn send_along(&mut self, message: &M, descriptors: &[OwnedFd]) -> Result<(), FrameError> {
         if descriptors.is_empty() {
             return self.send(message).await;
