@@ -10,15 +10,15 @@ use std::{
 
 use bytes::Bytes;
 use mcproxy_ipc::{CatalogueCounts, ServerName, SessionKey, data::ServerEra};
-use mcproxy_mcp::{method, one_line, write_notification};
+use mcproxy_mcp::{Level, method, one_line, write_notification};
 use tokio::time::sleep_until;
 
 use super::{
+    budget::Purpose,
     catalogue::{Changes, ListKind},
     fanout::Said,
-    level::Level,
     link::Link,
-    notice::{Notice, guarded},
+    notice::Notice,
     pace::Pace,
     scope::Scope,
     slices::{DELIVERY, LOOK, Slices},
@@ -182,7 +182,7 @@ pub(crate) fn log_to_one(gateway: &Gateway, server: &ServerName, session: Sessio
     let Some(session) = gateway.sessions.by_key(session) else { return };
     let level = Level::of_message(params);
     if level >= session.level().unwrap_or(Level::Debug)
-        && let Ok(message) = guarded(&gateway.budget, log_notification(params))
+        && let Ok(message) = gateway.budget.guard_large(Purpose::Streams, log_notification(params))
     {
         session.notice(Notice { server: server.clone(), message, topic: None, level });
     }

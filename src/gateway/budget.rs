@@ -272,6 +272,11 @@ impl Budget {
         Ok(self.take(purpose, message.len())?.attach(message))
     }
 
+    /// The same of a message that is large; a small one is as it was, and not counted alone.
+    pub(crate) fn guard_large(&self, purpose: Purpose, message: Bytes) -> Result<Bytes, Full> {
+        if message.len() > SMALL { self.guard(purpose, message) } else { Ok(message) }
+    }
+
     /// Whether there could be room for so much if clients took, or lost, what they are owed.
     pub(crate) fn may_have_room(&self, bytes: usize) -> bool {
         let owed: usize =

@@ -1,11 +1,10 @@
 use std::{rc::Rc, time::Instant};
 
 use mcproxy_ipc::SessionKey;
-use mcproxy_mcp::{ProtocolVersion, RequestId};
+use mcproxy_mcp::{Level, ProtocolVersion, RequestId};
 use slog::{Logger, o};
 
 use super::{
-    level::Level,
     link::CallHandle,
     scope::Scope,
     session::{Session, short},

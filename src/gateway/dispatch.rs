@@ -3,7 +3,7 @@
 use std::{rc::Rc, time::Instant};
 
 use bytes::Bytes;
-use mcproxy_mcp::{ErrorCode, ErrorObject, ProtocolVersion, RawObject, RequestId, Subject, json_string, method};
+use mcproxy_mcp::{ErrorCode, ErrorObject, Level, ProtocolVersion, RawObject, RequestId, Subject, json_string, method};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -14,7 +14,6 @@ use super::{
     declaration::Declaration,
     exchange::{Exchange, Related},
     input::Response,
-    level::Level,
     lists, notify,
     pieces::Pieces,
     reply::Reply,

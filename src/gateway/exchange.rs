@@ -8,7 +8,7 @@ use mcproxy_mcp::{RawValue, RequestId};
 use tokio::sync::Notify;
 
 use super::{
-    budget::{Full, Held, Purpose, SMALL},
+    budget::{Full, Held, Purpose},
     caller::Caller,
     catalogue::{Naming, View},
     link::CallHandle,
@@ -127,9 +127,8 @@ impl Exchange {
     /// Tells the client something before the answer. A large message that finds no room is dropped, as one is that comes while too
     /// many wait.
     pub(crate) fn tell(&self, message: Bytes) {
-        match message.len() > SMALL {
-            true => self.gateway.budget.guard(Purpose::Frames, message).into_iter().for_each(|m| self.related.push(m)),
-            false => self.related.push(message),
+        if let Ok(message) = self.gateway.budget.guard_large(Purpose::Frames, message) {
+            self.related.push(message);
         }
     }
 

@@ -1,8 +1,6 @@
 use bytes::Bytes;
 use mcproxy_ipc::ServerName;
-use mcproxy_mcp::{json_string, method, write_notification};
-
-use super::level::Level;
+use mcproxy_mcp::{Level, json_string, method, write_notification};
 
 /// What our own log lines call us.
 const LOGGER: &str = "mcproxy";

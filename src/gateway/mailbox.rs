@@ -12,11 +12,11 @@ use std::{
 use bytes::Bytes;
 use futures_util::Stream;
 use mcproxy_ipc::ServerName;
+use mcproxy_mcp::Level;
 use tokio::sync::Notify;
 
 use super::{
     budget::{Budget, Held, Purpose, SMALL},
-    level::Level,
     notice::Notice,
     shares::{Shares, Verdict},
     stream::Bounds,
@@ -125,14 +125,8 @@ impl Mailbox {
         if state.end != End::Open {
             return true; // who is not there misses nothing
         }
-        while !state.items.is_empty() && state.bytes + message.len() > ANSWERS {
-            if !state.drop_one() {
-                drop(state);
-                self.give_up();
-                return false;
-            }
-        }
-        while self.budget.grow(&mut state.held, small(&message)).is_err() {
+        let fits = |state: &State| state.items.is_empty() || state.bytes + message.len() <= ANSWERS;
+        while !fits(&state) || self.budget.grow(&mut state.held, small(&message)).is_err() {
             if !state.drop_one() {
                 drop(state);
                 self.give_up();

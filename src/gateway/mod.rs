@@ -29,7 +29,6 @@ mod http;
 mod input;
 mod intake;
 mod kept;
-mod level;
 mod link;
 mod lists;
 mod lost;

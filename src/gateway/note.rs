@@ -1,8 +1,8 @@
 use mcproxy_ipc::{MAX_NOTE, ServerName};
-use mcproxy_mcp::RawValue;
+use mcproxy_mcp::{Level, RawValue};
 use serde::{Deserialize, Serialize};
 
-use super::{declaration::Declaration, level::Level};
+use super::declaration::Declaration;
 
 /// What of a session changes after `initialize`, for the next gateway. The supervisor keeps it unread.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -2,13 +2,9 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use bytes::Bytes;
 use mcproxy_ipc::ServerName;
-use mcproxy_mcp::write_notification;
+use mcproxy_mcp::{Level, write_notification};
 
-use super::{
-    budget::{Budget, Full, Purpose, SMALL},
-    builtin,
-    level::Level,
-};
+use super::builtin;
 
 /// A message for a client that belongs to no request and may be dropped where it is too much, because one server says it, or is the
 /// occasion of it.
@@ -31,11 +27,6 @@ impl Notice {
         write_notification(&mut message, method, "");
         Self { server: builtin::name(), message: message.into(), topic: Some(topic(method)), level: Level::Warning }
     }
-}
-
-/// The same message, on the budget where it is large.
-pub(crate) fn guarded(budget: &Budget, message: Bytes) -> Result<Bytes, Full> {
-    if message.len() <= SMALL { Ok(message) } else { budget.guard(Purpose::Streams, message) }
 }
 
 /// What a message says, for [`Notice::topic`].

@@ -3,17 +3,10 @@
 
 use bytes::Bytes;
 use mcproxy_ipc::{ServerName, SessionKey, data::GatewayToWorker};
-use mcproxy_mcp::{one_line, write_notification};
+use mcproxy_mcp::{Level, one_line, write_notification};
 use slog::debug;
 
-use super::{
-    fanout::Said,
-    fleet::Destination,
-    level::Level,
-    notice::{Notice, guarded},
-    scope::Scope,
-    state::Gateway,
-};
+use super::{budget::Purpose, fanout::Said, fleet::Destination, notice::Notice, scope::Scope, state::Gateway};
 
 /// Passes a client's notification on: to the server that declares the extension it is named after, or to the only one of the
 /// endpoint. With several that could be meant, nobody is told what may concern somebody else. It wakes no server.
@@ -40,7 +33,7 @@ pub(crate) fn to_clients(
     match only {
         Some(key) => {
             if let Some(session) = gateway.sessions.by_key(key).filter(|s| gateway.fleet.shows(s.scope(), server))
-                && let Ok(message) = guarded(&gateway.budget, message)
+                && let Ok(message) = gateway.budget.guard_large(Purpose::Streams, message)
             {
                 session.notice(Notice { server: server.clone(), message, topic: None, level: Level::Warning });
             }

@@ -5,10 +5,9 @@ use std::{cell::RefCell, collections::VecDeque};
 
 use bytes::Bytes;
 use mcproxy_ipc::{ServerName, SessionKey};
-use mcproxy_mcp::{ErrorCode, RawObject, method, one_line, write_notification};
-use memchr::memmem;
+use mcproxy_mcp::{Level, RawObject, method, one_line, required_elicitations, write_notification};
 
-use super::{input::PAGE_ID, level::Level, notice::Notice, rewrite::elements, session::Session, state::Gateway};
+use super::{input::PAGE_ID, notice::Notice, session::Session, state::Gateway};
 
 /// Most pages that are remembered; the oldest is forgotten first.
 const MAX_PAGES: usize = 1024;
@@ -42,16 +41,7 @@ impl Pages {
 
     /// The same for all pages that an error of the server names (URL elicitation required).
     pub(crate) fn remember_refusal(&self, server: &ServerName, error: &[u8], session: SessionKey) {
-        let code = ErrorCode::URL_ELICITATION_REQUIRED.0;
-        if memmem::find(error, code.to_string().as_bytes()).is_none() {
-            return;
-        }
-        let Ok(error) = RawObject::from_slice(error) else { return };
-        if error.get("code").and_then(|raw| raw.get().parse().ok()) != Some(code) {
-            return;
-        }
-        let pages = error.get_object("data").and_then(|data| data.get("elicitations"));
-        for page in elements(pages) {
+        for page in required_elicitations(error) {
             if let Some(id) = RawObject::from_raw(page).ok().and_then(|page| page.get_string(PAGE_ID)) {
                 self.remember(server, &id, session);
             }

@@ -7,12 +7,11 @@ use std::{
 };
 
 use mcproxy_ipc::{Generation, Left, SessionKey, control::GatewaySettings};
-use mcproxy_mcp::{OwnKeyMap, ProtocolVersion};
+use mcproxy_mcp::{Level, OwnKeyMap, ProtocolVersion};
 
 use super::{
     client::Client,
     heirs::Heirs,
-    level::Level,
     note::Note,
     scope::Scope,
     seal::{Pass, SALT, Seal},

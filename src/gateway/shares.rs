@@ -4,9 +4,9 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use mcproxy_ipc::ServerName;
-use mcproxy_mcp::method;
+use mcproxy_mcp::{Level, method};
 
-use super::{level::Level, lost::Lost, notice::Notice, stream::Bounds};
+use super::{lost::Lost, notice::Notice, stream::Bounds};
 
 /// What one server may have of the whole queue: a quarter.
 const SHARE: usize = 4;

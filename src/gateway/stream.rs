@@ -325,10 +325,9 @@ impl Drop for Reader {
 
 #[cfg(test)]
 mod tests {
-    use futures_util::FutureExt;
+    use futures_util::{FutureExt, StreamExt};
     use mcproxy_ipc::Generation;
     use proptest::prelude::*;
-    use tokio_stream::StreamExt;
 
     use super::*;
 

@@ -4,10 +4,8 @@
 use std::fmt;
 
 use bytes::Bytes;
-use mcproxy_mcp::{ErrorCode, ErrorObject, RawObject, RawValue, method};
+use mcproxy_mcp::{ErrorCode, ErrorObject, RawObject, RawValue, method, required_elicitations};
 use memchr::memmem;
-
-use super::rewrite::elements;
 
 /// Longest part of a URL that is shown for what it is.
 const SHOWN: usize = 40;
@@ -75,14 +73,7 @@ pub(crate) fn of_input_requests(object: &[u8]) -> Option<NoWebPage> {
 
 /// The same of an error that wants pages visited before the call is made again (2025-11-25, URL elicitation required).
 pub(crate) fn of_error(error: &Bytes) -> Option<NoWebPage> {
-    let code = ErrorCode::URL_ELICITATION_REQUIRED.0;
-    memmem::find(error, code.to_string().as_bytes())?;
-    let error = RawObject::from_slice(error).ok()?;
-    if error.get("code").and_then(|raw| raw.get().parse().ok()) != Some(code) {
-        return None;
-    }
-    let data = error.get_object("data")?;
-    elements(data.get("elicitations")).into_iter().find_map(|page| of_params(&RawObject::from_raw(page).ok()?, true))
+    required_elicitations(error).into_iter().find_map(|page| of_params(&RawObject::from_raw(page).ok()?, true))
 }
 
 #[cfg(test)]

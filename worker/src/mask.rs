@@ -44,6 +44,17 @@ impl Mask {
     /// A whole text. In one whose end was cut off the last value may be there in part.
     pub(crate) fn apply<'a>(&self, text: &'a str) -> Cow<'a, str> {
         let bytes = text.as_bytes();
+        let (mut out, done) = self.starred(bytes);
+        if done == 0 {
+            return Cow::Borrowed(text);
+        }
+        out.extend_from_slice(&bytes[done..]);
+        // Values are text themselves, so only whole characters were taken out.
+        Cow::Owned(String::from_utf8_lossy(&out).into_owned())
+    }
+
+    /// Bytes up to the end of the last value in them, with stars in the place of each; and where that is.
+    fn starred(&self, bytes: &[u8]) -> (Vec<u8>, usize) {
         let mut matches = Matches::of(self, bytes);
         let (mut out, mut done) = (Vec::new(), 0);
         while let Some((at, end)) = matches.next(done) {
@@ -51,12 +62,7 @@ impl Mask {
             out.extend_from_slice(STARS.as_bytes());
             done = end;
         }
-        if done == 0 {
-            return Cow::Borrowed(text);
-        }
-        out.extend_from_slice(&bytes[done..]);
-        // Values are text themselves, so only whole characters were taken out.
-        Cow::Owned(String::from_utf8_lossy(&out).into_owned())
+        (out, done)
     }
 
     /// Whether there is nothing to mask.
@@ -111,13 +117,7 @@ impl Veil {
     /// may end with.
     pub(crate) fn finish(&mut self) -> Vec<u8> {
         let held = std::mem::take(&mut self.held);
-        let mut matches = Matches::of(&self.mask, &held);
-        let (mut out, mut done) = (Vec::new(), 0);
-        while let Some((at, end)) = matches.next(done) {
-            out.extend_from_slice(&held[done..at]);
-            out.extend_from_slice(STARS.as_bytes());
-            done = end;
-        }
+        let (mut out, done) = self.mask.starred(&held);
         let until = done + self.mask.doubtful(&held[done..]);
         out.extend_from_slice(&held[done..until]);
         let rest = &held[until..];

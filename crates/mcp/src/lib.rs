@@ -9,6 +9,7 @@ mod envelope;
 mod error;
 pub mod header_value;
 pub mod i_json;
+mod level;
 mod list_kind;
 pub mod meta;
 pub mod method;
@@ -20,12 +21,14 @@ mod request_id;
 mod resource_uri;
 mod subject;
 pub mod undeclared;
+mod url_elicitation;
 mod version;
 mod write;
 
 pub use depth::is_deeper_than;
 pub use envelope::{EnvelopeError, Message, Outcome, parse};
 pub use error::{ErrorCode, ErrorObject, error_object};
+pub use level::Level;
 pub use list_kind::ListKind;
 pub use object::{ObjectError, RawArray, RawObject};
 pub use own_keys::{OwnKeyHasher, OwnKeyMap};
@@ -33,6 +36,7 @@ pub use qualified::{qualify_name, qualify_task, split_name, split_task};
 pub use request_id::{RequestId, RequestIdError, meant_u64};
 pub use resource_uri::{is_uri, percent_decoded, qualify_template, qualify_uri, split_uri};
 pub use subject::Subject;
+pub use url_elicitation::required_elicitations;
 pub use version::{LATEST, ProtocolVersion};
 pub use write::{
     json_string, object_body, one_line, write_error_response, write_notification, write_request, write_response,

@@ -4,13 +4,13 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use mcproxy_ipc::{ServerName, SessionKey};
-use mcproxy_mcp::{ProtocolVersion, Subject, json_string, method, one_line, qualify_task, write_notification};
+use mcproxy_mcp::{Level, ProtocolVersion, Subject, json_string, method, one_line, qualify_task, write_notification};
 
 use super::Said;
 use crate::gateway::{
+    budget::Purpose,
     catalogue::Naming,
-    level::Level,
-    notice::{Notice, guarded, topic},
+    notice::{Notice, topic},
     rewrite,
     session::Session,
     slices::{DELIVERY, LOOK, Slices},
@@ -167,7 +167,7 @@ pub(crate) fn task(gateway: &Gateway, server: &ServerName, id: &str, params: &By
             let params = rewrite::task_result(naming, server.as_str(), text, session.version());
             let mut message = Vec::new();
             write_notification(&mut message, method::TASK_STATUS, &one_line(&params));
-            let Ok(message) = guarded(&gateway.budget, message.into()) else { continue };
+            let Ok(message) = gateway.budget.guard_large(Purpose::Streams, message.into()) else { continue };
             session.notice(Notice { server: server.clone(), message, topic: None, level: Level::Warning });
         }
     }

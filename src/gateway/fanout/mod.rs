@@ -16,15 +16,14 @@ use std::{
 use bytes::Bytes;
 use indexmap::IndexMap;
 use mcproxy_ipc::{ServerName, SessionKey};
+use mcproxy_mcp::Level;
 use tokio::{sync::Notify, time::sleep_until};
 
 pub(crate) use self::deliver::{short, task, updated_for};
 use self::rate::{Rate, cost};
 use super::{
-    budget::{Budget, Full},
-    level::Level,
+    budget::{Budget, Full, Purpose},
     lost::Lost,
-    notice::guarded,
     state::Gateway,
 };
 
@@ -98,8 +97,12 @@ impl Said {
     /// The same, on the budget where it is large: however many queues it lies in, it is counted once.
     fn guarded(self, budget: &Budget) -> Result<Self, Full> {
         Ok(match self {
-            Self::Log { level, message, except } => Self::Log { level, message: guarded(budget, message)?, except },
-            Self::Notification { message } => Self::Notification { message: guarded(budget, message)? },
+            Self::Log { level, message, except } => {
+                Self::Log { level, message: budget.guard_large(Purpose::Streams, message)?, except }
+            }
+            Self::Notification { message } => {
+                Self::Notification { message: budget.guard_large(Purpose::Streams, message)? }
+            }
             // What they are made of is, and what is written of them is small.
             Self::Updated { .. } | Self::Task { .. } => self,
         })

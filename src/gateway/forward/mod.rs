@@ -11,7 +11,7 @@ use mcproxy_ipc::{
     ServerName,
     data::{CallContext, ServerEra},
 };
-use mcproxy_mcp::{ErrorCode, ErrorObject, RawObject, RawValue};
+use mcproxy_mcp::{ErrorCode, ErrorObject, Level, RawObject, RawValue};
 use slog::{Drain as _, debug, info, o, warn};
 
 pub(crate) use self::wait::wait_for;
@@ -19,10 +19,9 @@ use self::wait::{NotPlaced, unavailable};
 use super::{
     announce::{let_hear, log_notification},
     asking::Stuck,
-    budget::{Full, Purpose, SMALL},
+    budget::{Full, Purpose},
     caller::{Caller, log_for},
     exchange::Exchange,
-    level::Level,
     link::{Answer, Call, CallEvent, CancelOnDrop, Link, Turn},
     metrics::Outcome,
     notify, progress, reason,
@@ -412,10 +411,7 @@ impl<'a> Forward<'a> {
 
     /// An answer that is not the one that the worker sent, and so not counted with it.
     fn rewritten(&self, text: String) -> Result<Bytes, Full> {
-        match text.len() > SMALL {
-            true => self.exchange.gateway.budget.guard(Purpose::Answers, text.into()),
-            false => Ok(text.into()),
-        }
+        self.exchange.gateway.budget.guard_large(Purpose::Answers, text.into())
     }
 }
 

@@ -20,7 +20,7 @@ use mcproxy_ipc::{
     FrameError, Generation, Receiver, Route, SessionKey,
     data::{CallContext, GatewayToWorker, Outcome, Resumption, ServerTraits, WorkerToGateway},
 };
-use mcproxy_mcp::{ListKind, json_string, method};
+use mcproxy_mcp::{Level, ListKind, json_string, method};
 use tokio::{sync::Notify, task::yield_now};
 
 pub(crate) use self::{
@@ -37,7 +37,6 @@ use self::{
 };
 use super::{
     budget::Budget,
-    level::Level,
     metrics::ServerMetrics,
     outbox::Outbox,
     queue::Queue,

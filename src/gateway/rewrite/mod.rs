@@ -12,5 +12,5 @@ pub(crate) use outbound::{
     ResultRewrite, call_result, created_task, error, prompt_result, read_result, skill_result, task_outcome,
     task_result, unchanged, updated_params,
 };
-pub(crate) use splice::{Splices, elements, span};
+pub(crate) use splice::{Splices, span};
 pub(crate) use ui_refs::{of_meta as ui_refs_of, own_meta};

@@ -12,7 +12,7 @@ use std::{
 
 use bytes::Bytes;
 use mcproxy_ipc::{ServerName, SessionKey};
-use mcproxy_mcp::{ProtocolVersion, RequestId};
+use mcproxy_mcp::{Level, ProtocolVersion, RequestId};
 use tokio::sync::oneshot;
 
 pub(crate) use self::calls::CallRefused;
@@ -25,7 +25,6 @@ use super::{
     declaration::Declaration,
     event_id::EventId,
     input::Response,
-    level::Level,
     mailbox::{Mail, Mailbox},
     note::Note,
     notice::Notice,

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use mcproxy_mcp::{ErrorCode, RawArray, RawObject, RawValue, json_string, method};
+use mcproxy_mcp::{RawObject, RawValue, json_string, method, required_elicitations};
 
 use crate::gateway::{input::PAGE_ID, reply::Reply};
 
@@ -30,11 +30,7 @@ pub(crate) fn input_required(need: &[u8], state: Option<&str>) -> Option<Reply> 
 /// What a server wants that refused a call until its user has visited pages (2025-11-25, elicitation, URL elicitation
 /// required error), as the payload of a `NeedsInput`. `None`: the error says something else, or no page that can be visited.
 pub(crate) fn pages_wanted(error: &[u8]) -> Option<Bytes> {
-    let error = RawObject::from_slice(error).ok()?;
-    if error.get("code")?.get().parse() != Ok(ErrorCode::URL_ELICITATION_REQUIRED.0) {
-        return None;
-    }
-    let pages = RawArray::from_raw(error.get_object("data")?.get("elicitations")?).ok()?.0;
+    let pages = required_elicitations(error);
     if pages.is_empty() || pages.len() > MAX_PAGES {
         return None;
     }

@@ -2,10 +2,8 @@
 
 use std::sync::LazyLock;
 
-use mcproxy_mcp::{ErrorCode, ErrorObject, RawObject, RawValue, meta};
+use mcproxy_mcp::{ErrorCode, ErrorObject, Level, RawObject, RawValue, meta};
 use memchr::memmem::Finder;
-
-use crate::gateway::level::Level;
 
 /// What is said of the client.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,14 +9,13 @@ use std::{
 use bytes::Bytes;
 use mcproxy_ipc::{ServerName, SessionKey};
 use mcproxy_mcp::{
-    ProtocolVersion, RawObject, RequestId, Subject, meta, method, object_body, one_line, write_notification,
+    Level, ProtocolVersion, RawObject, RequestId, Subject, meta, method, object_body, one_line, write_notification,
 };
 
 use super::filter::Filter;
 use crate::gateway::{
     budget::{Budget, Purpose},
     catalogue::{Changes, Outline},
-    level::Level,
     mailbox::{Mail, Mailbox, NOTICES},
     notice::{Notice, topic},
     rewrite,

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use bytes::Bytes;
 use mcproxy_mcp::{ErrorCode, RawObject, RequestId, write_error_response};
-use memchr::memmem::{self, Finder};
+use memchr::memmem::Finder;
 
 use crate::gateway::{
     pieces::Pieces,
@@ -14,6 +14,11 @@ use crate::gateway::{
 
 /// A result of more bytes than this is not copied into its response.
 const COPIED: usize = 16 * 1024;
+
+// Looked for in each result.
+static RESULT_TYPE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("resultType"));
+static TTL_MS: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("ttlMs"));
+static CACHE_SCOPE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("cacheScope"));
 
 /// A whole JSON-RPC response. Every result says what it is, and one that may be cached says so, too.
 pub(crate) fn response(id: &RequestId, reply: Reply, cacheable: bool) -> Pieces {
@@ -57,14 +62,13 @@ fn push_first(out: &mut Vec<u8>, result: &Bytes, cacheable: bool) -> Bytes {
     }
     let rest = result.slice(1..);
     let mut first: Vec<&[u8]> = Vec::new();
-    static RESULT_TYPE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("resultType"));
-    if RESULT_TYPE.find(result).is_none() || !has(result, "resultType") {
+    if !has(result, &RESULT_TYPE) {
         first.push(br#""resultType":"complete""#);
     }
-    if cacheable && !has(result, "ttlMs") {
+    if cacheable && !has(result, &TTL_MS) {
         first.push(br#""ttlMs":0"#);
     }
-    if cacheable && !has(result, "cacheScope") {
+    if cacheable && !has(result, &CACHE_SCOPE) {
         first.push(br#""cacheScope":"private""#);
     }
     out.push(b'{');
@@ -76,9 +80,10 @@ fn push_first(out: &mut Vec<u8>, result: &Bytes, cacheable: bool) -> Bytes {
 }
 
 /// Whether an object has a member; decided without parsing it when its name occurs nowhere.
-fn has(object: &[u8], member: &str) -> bool {
-    memmem::find(object, member.as_bytes()).is_some()
-        && RawObject::from_slice(object).is_ok_and(|object| object.get(member).is_some())
+fn has(object: &[u8], member: &Finder<'_>) -> bool {
+    member.find(object).is_some()
+        && RawObject::from_slice(object)
+            .is_ok_and(|object| object.iter().any(|(key, _)| key.as_bytes() == member.needle()))
 }
 
 /// A resource that is not there had a code of its own up to 2025-11-25.

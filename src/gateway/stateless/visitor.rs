@@ -3,11 +3,11 @@
 use std::cell::RefCell;
 
 use mcproxy_ipc::SessionKey;
-use mcproxy_mcp::RawObject;
+use mcproxy_mcp::{Level, RawObject};
 use sha2::{Digest, Sha256};
 
 use super::{claim::Claim, params::ParamHeaders};
-use crate::gateway::{client::Features, level::Level, link::CallHandle, scope::Scope};
+use crate::gateway::{client::Features, link::CallHandle, scope::Scope};
 
 /// What the client of a cancelled call is said to have done.
 const LEFT: &str = "the client closed the stream of its request";

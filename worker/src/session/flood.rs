@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use mcproxy_mcp::{RawObject, RawValue, json_string};
+use mcproxy_mcp::{Level, RawObject, RawValue, json_string};
 
 /// Messages a second, and how many may come at once after a quiet time.
 const RATE: f64 = 2_000.0;
@@ -14,11 +14,6 @@ const BYTE_BURST: f64 = 64e6;
 /// Clients are told of the loss after so long.
 const TELL: Duration = Duration::from_secs(1);
 
-/// The severities of log lines (RFC 5424, MCP logging), least severe first.
-const LEVELS: [&str; 8] = ["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"];
-/// The loss of something that is no log line.
-const WARNING: usize = 3;
-
 /// What one server may still say (a token bucket), and what it said beyond that.
 #[derive(Debug)]
 pub(super) struct Flood {
@@ -27,14 +22,14 @@ pub(super) struct Flood {
     at: Instant,
     lost: u64,
     /// Of the most severe of them, so that all are told who would have heard one.
-    level: usize,
+    level: Level,
     tell_at: Option<Instant>,
 }
 
 impl Flood {
     /// Nothing was said yet.
     pub(super) fn new(now: Instant) -> Self {
-        Self { left: BURST, bytes_left: BYTE_BURST, at: now, lost: 0, level: WARNING, tell_at: None }
+        Self { left: BURST, bytes_left: BYTE_BURST, at: now, lost: 0, level: Level::Warning, tell_at: None }
     }
 
     /// Whether a message of that size is passed on; `params`: what is to be known of it if it is not.
@@ -62,18 +57,18 @@ impl Flood {
     /// The params of the log line that tells them, once its time has come.
     pub(super) fn tell(&mut self, server: &str, now: Instant) -> Option<String> {
         self.tell_at.take_if(|at| *at <= now)?;
-        let (lost, level) = (std::mem::take(&mut self.lost), std::mem::replace(&mut self.level, WARNING));
+        let (lost, level) = (std::mem::take(&mut self.lost), std::mem::replace(&mut self.level, Level::Warning));
         let messages = if lost == 1 { "message" } else { "messages" };
         let text = format!("{lost} {messages} of server `{server}` were dropped: it sends more than can be passed on");
-        let (level, text) = (LEVELS[level], json_string(&text));
+        let (level, text) = (level.as_str(), json_string(&text));
         Some(format!("{{\"level\":\"{level}\",\"logger\":\"mcproxy\",\"data\":{}}}", text.get()))
     }
 }
 
-fn level_of(params: Option<&RawValue>) -> usize {
-    let level =
-        params.and_then(|raw| RawObject::from_raw(raw).ok()?.get_string("level").map(|level| level.into_owned()));
-    level.and_then(|level| LEVELS.iter().position(|known| *known == level)).unwrap_or(WARNING)
+/// Of a log line its own; the loss of anything else is worth a warning.
+fn level_of(params: Option<&RawValue>) -> Level {
+    let level = params.and_then(|raw| Level::parse(&RawObject::from_raw(raw).ok()?.get_string("level")?));
+    level.unwrap_or(Level::Warning)
 }
 
 #[cfg(test)]

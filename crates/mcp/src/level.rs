@@ -1,21 +1,29 @@
-use mcproxy_mcp::RawObject;
+use crate::RawObject;
 
 /// A log level of MCP (RFC 5424 severities, MCP logging), least severe first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Level {
+pub enum Level {
+    /// Detail for those who look for a mistake.
     Debug,
+    /// What happens.
     Info,
+    /// What happens and matters.
     Notice,
+    /// What may become a mistake.
     Warning,
+    /// What failed.
     Error,
+    /// A part that failed.
     Critical,
+    /// What has to be done at once.
     Alert,
+    /// Nothing works.
     Emergency,
 }
 
 impl Level {
     /// How many there are.
-    pub(crate) const COUNT: usize = 8;
+    pub const COUNT: usize = 8;
 
     const ALL: [(Self, &'static str); Self::COUNT] = [
         (Self::Debug, "debug"),
@@ -29,17 +37,17 @@ impl Level {
     ];
 
     /// The level of that name.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
+    pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.iter().find(|(_, name)| *name == text).map(|(level, _)| *level)
     }
 
     /// Its name on the wire.
-    pub(crate) fn as_str(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         Self::ALL[self as usize].1
     }
 
     /// The level of a log notification's params; a line that states none counts as `info`.
-    pub(crate) fn of_message(params: &[u8]) -> Self {
+    pub fn of_message(params: &[u8]) -> Self {
         RawObject::from_slice(params)
             .ok()
             .and_then(|object| object.get_string("level").and_then(|text| Self::parse(&text)))
