@@ -3,7 +3,7 @@
 use mcproxy_config::{Config, Problems, Severity};
 use slog::{Logger, error, warn};
 
-use crate::status::{MAX_CONFIG_ERROR, cut};
+use crate::bounded_text::{MAX_CONFIG_ERROR, cut};
 
 /// Logs each of them.
 pub(crate) fn log(problems: &Problems, log: &Logger) {

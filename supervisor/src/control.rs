@@ -10,7 +10,7 @@ use std::{
 use mcproxy_ipc::{Connection, FrameError, Hello, HelloError, Listener, processes, receive_hello};
 use slog::{debug, warn};
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::mpsc,
     task::{AbortHandle, Id, JoinSet},
     time::{sleep, timeout},
 };
@@ -21,7 +21,7 @@ use crate::{
     context::Context,
     gateway::GatewayCommand,
     link::refuse,
-    operator::{self, Operator},
+    operator::{self, Operator, OperatorRequest},
 };
 
 /// Callers that have not said what they want. Beyond that the one that waits longest is cut off.
@@ -41,21 +41,12 @@ const KNOWN: usize = 256;
 /// Until accepting is tried again when it is impossible (no descriptors left, say).
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// What a person may ask that concerns the whole.
-#[derive(Debug)]
-pub(crate) enum Request {
-    /// Read the configuration again; answered with a sentence.
-    Reload(oneshot::Sender<Result<String, String>>),
-    /// Drain and stop.
-    Stop,
-}
-
 /// Accepts callers until the task is dropped.
 pub(crate) async fn serve(
     listener: Listener,
     context: Context,
     gateway: mpsc::Sender<GatewayCommand>,
-    requests: mpsc::Sender<Request>,
+    requests: mpsc::Sender<OperatorRequest>,
 ) {
     let mut entrance = Entrance::new(context.clone());
     let mut operators = JoinSet::new();

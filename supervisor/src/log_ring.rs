@@ -9,7 +9,7 @@ use std::{
 use mcproxy_ipc::{LogLine, LogRecord, ServerName};
 use tokio::sync::broadcast;
 
-use crate::{logging::one_line, status::cut};
+use crate::{bounded_text::cut, logging::one_line};
 
 const MAX_LINES: usize = 1000;
 const MAX_BYTES: usize = 256 * 1024;

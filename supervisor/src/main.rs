@@ -9,6 +9,7 @@
 mod ancestry;
 mod args;
 mod backoff;
+mod bounded_text;
 mod callers;
 mod cgroups;
 mod child;

@@ -15,7 +15,6 @@ use tokio::{
 
 use crate::{
     context::Context,
-    control::Request,
     gateway::GatewayCommand,
     log_ring::{Followed, LogOwner, now_ms},
     server::{Command, ServerHandle},
@@ -31,6 +30,15 @@ const MAX_FOLLOWERS: usize = 32;
 
 type In = Receiver<OperatorToSupervisor>;
 type Out = Sender<SupervisorToOperator>;
+
+/// What an operator may ask that concerns the whole supervisor.
+#[derive(Debug)]
+pub(crate) enum OperatorRequest {
+    /// Read the configuration again; answered with a sentence.
+    Reload(oneshot::Sender<Result<String, String>>),
+    /// Drain and stop.
+    Stop,
+}
 
 /// A caller that has asked.
 pub(crate) struct Operator {
@@ -59,7 +67,7 @@ pub(crate) async fn serve(
     operator: Operator,
     context: &Context,
     gateway: &mpsc::Sender<GatewayCommand>,
-    requests: &mpsc::Sender<Request>,
+    requests: &mpsc::Sender<OperatorRequest>,
 ) {
     let Operator { request, mut receiver, mut sender } = operator;
     match request {
@@ -73,7 +81,7 @@ pub(crate) async fn serve(
         }
         OperatorToSupervisor::Reload => {
             let (reply, answer) = oneshot::channel();
-            let asked = requests.send(Request::Reload(reply)).await.is_ok();
+            let asked = requests.send(OperatorRequest::Reload(reply)).await.is_ok();
             let done = if asked { answer.await.ok() } else { None };
             say(&mut sender, outcome(done.unwrap_or_else(|| Err("the supervisor is stopping".to_owned())))).await;
         }
@@ -81,7 +89,7 @@ pub(crate) async fn serve(
             info!(context.log, "stop requested by an operator");
             say(&mut sender, SupervisorToOperator::Done("stopping".to_owned())).await;
             // It may be stopping already.
-            let _ = requests.send(Request::Stop).await;
+            let _ = requests.send(OperatorRequest::Stop).await;
         }
         OperatorToSupervisor::Logs { server, lines, follow } => {
             logs(context, gateway, (&mut receiver, &mut sender), server, lines, follow).await;

@@ -11,6 +11,7 @@ use slog::{debug, error, info, warn};
 use tokio::sync::oneshot;
 
 use crate::{
+    bounded_text::{MAX_CONFIG_ERROR, cut},
     config_file::Reading,
     config_problems,
     context::Directory,
@@ -18,7 +19,6 @@ use crate::{
     outcome::{self, Touched},
     sentences::sentences,
     server::{self, Command, Pending},
-    status::{MAX_CONFIG_ERROR, cut},
     supervisor::Supervisor,
 };
 

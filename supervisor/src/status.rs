@@ -8,16 +8,15 @@ use std::{
 use mcproxy_ipc::{ChangeStatus, ProcessStatus, ServerDescription, ServerStatus, StartStatus, StatusReport, processes};
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
 
-use crate::context::Context;
+use crate::{
+    bounded_text::{MAX_REASON, cut, cut_error},
+    context::Context,
+};
 
 /// Steps of all servers together: a status has to fit into one frame of 1 MiB.
 const MAX_EVENTS: usize = 1500;
-/// The same for the bytes of their last errors.
-const MAX_ERRORS: usize = 96 * 1024;
-/// And for those of changes that are not in force.
+/// The same for the reasons of changes that are not in force.
 const MAX_CHANGE_ERRORS: usize = 64 * 1024;
-/// Of why one step was taken.
-pub(crate) const MAX_REASON: usize = 160;
 /// Of each word of a server about itself.
 const MAX_WORD: usize = 60;
 /// Of how the eras of all servers were found out.
@@ -25,23 +24,6 @@ const MAX_PROBES: usize = 64 * 1024;
 /// Lists of all servers that are refused, and the bytes of why.
 const MAX_LIST_FAILURES: usize = 512;
 const MAX_LIST_ERRORS: usize = 32 * 1024;
-/// And for those of a configuration that is not in force.
-pub(crate) const MAX_CONFIG_ERROR: usize = 32 * 1024;
-
-/// The text, or its beginning and `…`: at most so many bytes and three.
-pub(crate) fn cut(mut text: String, most: usize) -> String {
-    if text.len() > most {
-        text.truncate(text.floor_char_boundary(most));
-        text.push('…');
-    }
-    text
-}
-
-/// The share of one of `servers` of what fits: most errors are far shorter than this.
-pub(crate) fn fitting(error: Option<String>, servers: usize) -> Option<String> {
-    error.map(|text| cut(text, MAX_ERRORS / servers.max(1)))
-}
-
 fn fit_start(start: StartStatus) -> StartStatus {
     StartStatus { last_line: start.last_line.map(|line| cut(line, MAX_WORD)), ..start }
 }
@@ -52,7 +34,7 @@ fn fit(mut status: ServerStatus, servers: usize) -> ServerStatus {
     for event in &mut status.events {
         event.reason = cut(std::mem::take(&mut event.reason), MAX_REASON);
     }
-    status.last_error = fitting(status.last_error, servers);
+    status.last_error = cut_error(status.last_error, servers);
     status.list_failures.truncate((MAX_LIST_FAILURES / servers.max(1)).max(1));
     for failure in &mut status.list_failures {
         failure.error = cut(std::mem::take(&mut failure.error), MAX_LIST_ERRORS / 4 / servers.max(1));
@@ -164,6 +146,7 @@ mod tests {
     };
 
     use super::*;
+    use crate::bounded_text::{MAX_CONFIG_ERROR, MAX_ERRORS};
 
     #[test]
     fn a_servers_memory_is_its_tree_and_its_group_once_each() {
@@ -179,9 +162,9 @@ mod tests {
     #[test]
     fn the_errors_of_many_servers_fit_into_one_frame() {
         let long = || Some("é".repeat(4000));
-        let all: usize = (0..1000).filter_map(|_| fitting(long(), 1000)).map(|text| text.len()).sum();
+        let all: usize = (0..1000).filter_map(|_| cut_error(long(), 1000)).map(|text| text.len()).sum();
         assert!(all <= MAX_ERRORS + 1000 * '…'.len_utf8(), "{all}");
-        assert_eq!(fitting(long(), 3), long());
+        assert_eq!(cut_error(long(), 3), long());
     }
 
     /// It can be written and read as one message.
@@ -275,7 +258,7 @@ mod tests {
                     state,
                     generation,
                     settled: true,
-                    last_error: fitting(last_error, count),
+                    last_error: cut_error(last_error, count),
                     timeouts: CallTimeouts { idle: Duration::MAX, total: Duration::MAX, input: Duration::MAX },
                     tools: ToolRules { deny: vec![rules.clone()], ..ToolRules::default() },
                     need: Need::Resting,

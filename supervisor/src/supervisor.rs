@@ -28,12 +28,13 @@ use crate::{
     config_problems,
     config_watch::ConfigWatch,
     context::{self, Context, Directory, Overview},
-    control::{self, Request},
+    control,
     departed::Departed,
     foreground,
     gateway::{Gateway, GatewayCommand, GatewaySnapshot},
     log_ring,
     logging::Quiet,
+    operator::OperatorRequest,
     orphans,
     reload::{Cause, gateway_settings},
     runtime_dir::RuntimeDir,
@@ -101,7 +102,7 @@ pub(crate) struct Supervisor {
     pub(super) gateway: mpsc::Sender<GatewayCommand>,
     gateway_task: JoinSet<()>,
     control_task: JoinSet<()>,
-    requests: mpsc::Receiver<Request>,
+    requests: mpsc::Receiver<OperatorRequest>,
     watch: ConfigWatch,
     pub(super) service_manager: ServiceManager,
     signals: Signals,
@@ -293,8 +294,8 @@ impl Supervisor {
                     SignalNews::Child => orphans::reap(&self.context.children),
                 },
                 request = self.requests.recv() => match request {
-                    Some(Request::Reload(reply)) => self.read(Cause::Operator(reply)),
-                    Some(Request::Stop) | None => {
+                    Some(OperatorRequest::Reload(reply)) => self.read(Cause::Operator(reply)),
+                    Some(OperatorRequest::Stop) | None => {
                         info!(self.context.log, "draining"; "reason" => "requested by an operator");
                         return self.drain().await;
                     }

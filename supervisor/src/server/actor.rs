@@ -26,13 +26,13 @@ use super::{
 };
 use crate::{
     backoff::Jitter,
+    bounded_text::{MAX_REASON, cut},
     context::{Context, sleep_until},
     lifecycle::{Action, Event, Lifecycle, State, Wanted, Why},
     log_ring::now_ms,
     logging::{one_line, printable},
     orphans,
     start_place::StartPlace,
-    status::{MAX_REASON, cut},
 };
 
 /// Commands that may wait.

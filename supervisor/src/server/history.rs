@@ -7,9 +7,9 @@ use slog::{Drain as _, Logger};
 
 use super::telling::{is_error, telling_line};
 use crate::{
+    bounded_text::cut,
     log_ring::{Follow, Followed, LogOwner, LogRing, line},
     logging::{emit, one_line, printable},
-    status::cut,
 };
 
 /// So many steps are remembered.

@@ -1,5 +1,7 @@
 //! The gateway's task: keeps its process alive, holds the listening port meanwhile, tells it settings and routes, answers it.
 
+mod ports;
+
 use std::{
     net::{SocketAddr, TcpListener},
     os::fd::OwnedFd,
@@ -7,17 +9,19 @@ use std::{
 };
 
 use mcproxy_ipc::{
-    DataEnd, Generation, LogLine, LogRecord, SealKey, ServerName,
+    DataEnd, Generation, LogRecord, SealKey, ServerName,
     control::{Answer, GatewaySettings, GatewayToSupervisor, Question, SupervisorToGateway},
 };
 use slog::{Drain as _, Logger, info, o, warn};
 use tokio::{
-    sync::{mpsc, oneshot, watch},
+    sync::{mpsc, watch},
     task::JoinSet,
 };
 
+pub(crate) use self::ports::{GatewayCommand, GatewaySnapshot};
 use crate::{
     backoff::Jitter,
+    bounded_text::cut_error,
     child::{Child, ChildNews},
     context::{Context, sleep_until},
     keepsakes::Keepsakes,
@@ -42,34 +46,6 @@ const QUESTIONS: usize = 64;
 const QUEUE: usize = 32;
 /// That there is no room for all notes is said once in this time.
 const COMPLAINT: Duration = Duration::from_secs(60);
-
-/// What others ask of the gateway's task.
-#[derive(Debug)]
-pub(crate) enum GatewayCommand {
-    /// Clients are to be accepted at another address; who is connected stays. Answered with where that is.
-    Listen { address: SocketAddr, reply: oneshot::Sender<Result<SocketAddr, ListenError>> },
-    /// The last log lines of the gateway's process, and of those before it.
-    Logs { lines: usize, reply: oneshot::Sender<Vec<LogLine>> },
-    /// Other settings are in force.
-    Configure(Box<GatewaySettings>),
-    /// Stop accepting, finish within this time, end.
-    Drain { grace: Duration },
-    /// End at once.
-    Kill,
-}
-
-/// How others see the gateway's process.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct GatewaySnapshot {
-    /// Its process and since when it runs.
-    pub(crate) running: Option<(u32, Instant)>,
-    /// How often it was started again.
-    pub(crate) restarts: u64,
-    /// When it, or one before it, last said that it serves.
-    pub(crate) answered: Option<Instant>,
-    /// What sessions wanted kept for the next one, and there was no room for.
-    pub(crate) notes_dropped: u64,
-}
 
 type GatewayLink = ChildLink<GatewayToSupervisor, SupervisorToGateway>;
 
@@ -380,7 +356,7 @@ impl Gateway {
         let servers = self.context.servers();
         let route = |server: &crate::server::ServerHandle| {
             let mut route = server.snapshot.borrow().route.clone();
-            route.last_error = status::fitting(route.last_error, servers.len());
+            route.last_error = cut_error(route.last_error, servers.len());
             route
         };
         servers.iter().map(route).collect()

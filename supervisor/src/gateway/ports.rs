@@ -1,0 +1,39 @@
+//! What other tasks ask of the gateway's task, and what they see of the gateway's process.
+
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
+
+use mcproxy_ipc::{LogLine, control::GatewaySettings};
+use tokio::sync::oneshot;
+
+use crate::listen::ListenError;
+
+/// What others ask of the gateway's task.
+#[derive(Debug)]
+pub(crate) enum GatewayCommand {
+    /// Clients are to be accepted at another address; who is connected stays. Answered with where that is.
+    Listen { address: SocketAddr, reply: oneshot::Sender<Result<SocketAddr, ListenError>> },
+    /// The last log lines of the gateway's process, and of those before it.
+    Logs { lines: usize, reply: oneshot::Sender<Vec<LogLine>> },
+    /// Other settings are in force.
+    Configure(Box<GatewaySettings>),
+    /// Stop accepting, finish within this time, end.
+    Drain { grace: Duration },
+    /// End at once.
+    Kill,
+}
+
+/// How others see the gateway's process.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct GatewaySnapshot {
+    /// Its process and since when it runs.
+    pub(crate) running: Option<(u32, Instant)>,
+    /// How often it was started again.
+    pub(crate) restarts: u64,
+    /// When it, or one before it, last said that it serves.
+    pub(crate) answered: Option<Instant>,
+    /// What sessions wanted kept for the next one, and there was no room for.
+    pub(crate) notes_dropped: u64,
+}
