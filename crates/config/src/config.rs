@@ -11,12 +11,12 @@ use mcproxy_ipc::regular_file::{self, Links};
 use crate::auth::Auth;
 use crate::dialect::{self, Source};
 use crate::gateway::{self, GatewayConfig};
-use crate::interpolate::{Lack, Lookup, WORKSPACE};
+use crate::interpolate::{Lookup, WORKSPACE};
 use crate::problem::Problems;
 use crate::raw::{RawConfig, RawLevel};
-use crate::report::Report;
+use crate::report::{NOT_READABLE, Report};
 use crate::server::{Blocked, Launch, ServerConfig};
-use crate::servers::Servers;
+use crate::servers::{Servers, told};
 use crate::shape::{Level, Shape};
 use crate::size::{self, MAX_GATEWAY_BYTES, MAX_RULES_BYTES, MAX_SERVERS};
 use crate::text::{self, MAX_FILE};
@@ -197,10 +197,6 @@ fn read(root: &Node, source: Source<'_>, report: &mut Report) -> Option<Config> 
     Some(Config { servers, listen, gateway, log_level, shutdown_grace, problems: Problems::default() })
 }
 
-/// A mistake of ours.
-pub(crate) const NOT_READABLE: &str =
-    "this configuration has the right shape and still cannot be read; please report this";
-
 /// The folder that an editor has open when it reads this file: above the folder in which it keeps its own files.
 fn workspace(base: &Path) -> &Path {
     const OWN: &[&str] =
@@ -238,14 +234,5 @@ fn report_lacks(root: &Node, report: &mut Report) {
     let ours = ["listen", "auth", "allowedHosts", "allowedOrigins", "groups", "logging", "limits"];
     for member in root.members().iter().filter(|member| ours.contains(&member.key.as_str())) {
         member.node.each_lack(&mut |node, lack| report.add(node.span.start, told(lack)));
-    }
-}
-
-/// Why a text is missing, in a sentence.
-pub(crate) fn told(lack: &Lack) -> String {
-    match lack {
-        Lack::Variable(name) => Blocked::Variables(vec![name.clone()]).to_string(),
-        Lack::Reference(reference) => Blocked::Reference(reference.clone()).to_string(),
-        Lack::Malformed(error) => error.to_string(),
     }
 }

@@ -4,6 +4,10 @@ use crate::problem::{MAX_KEPT, Problem, Problems, Severity};
 use crate::text::position;
 use crate::tree::Node;
 
+/// The message for a mistake of ours: the schema and the types disagree.
+pub(crate) const NOT_READABLE: &str =
+    "this configuration has the right shape and still cannot be read; please report this";
+
 /// What is wrong so far with the file, or with one entry of it.
 #[derive(Default)]
 pub(crate) struct Report {

@@ -5,12 +5,11 @@ use std::collections::HashMap;
 use mcproxy_ipc::ServerName;
 use serde_json::Value as Json;
 
-use crate::config::{NOT_READABLE, told};
 use crate::dialect::{self, Entry, Source};
 use crate::interpolate::Lack;
 use crate::problem::printable;
 use crate::raw::RawServer;
-use crate::report::Report;
+use crate::report::{NOT_READABLE, Report};
 use crate::server::{self, Blocked, Launch, ServerConfig};
 use crate::shape::{Level, Shape};
 use crate::text::position;
@@ -109,5 +108,14 @@ impl Reader<'_> {
             own.refuse(node.span.start, NOT_READABLE);
             RawServer::default()
         })
+    }
+}
+
+/// Why a text is missing, in a sentence.
+pub(crate) fn told(lack: &Lack) -> String {
+    match lack {
+        Lack::Variable(name) => Blocked::Variables(vec![name.clone()]).to_string(),
+        Lack::Reference(reference) => Blocked::Reference(reference.clone()).to_string(),
+        Lack::Malformed(error) => error.to_string(),
     }
 }
