@@ -2,6 +2,7 @@
 //!
 //! - [`lines`] reads stdin and [`output`] writes stdout, each on a thread of its own, because both may block;
 //! - [`relay`] carries messages over and keeps the session alive when the other side forgets it;
+//! - [`handshake`] carries the client's `initialize`, and finds out whether there are sessions at the other end;
 //! - [`stream`] listens to what the server says by itself;
 //! - [`stateless`] carries requests of 2026-07-28, which have no session;
 //! - [`emulation`] stands between a client that begins with `initialize` and a server that speaks 2026-07-28 and nothing
@@ -15,6 +16,7 @@ mod asking;
 mod changes;
 mod emulation;
 mod failure;
+mod handshake;
 mod lines;
 mod link;
 mod output;
@@ -170,7 +172,7 @@ impl Desk {
         }
         match parse(&text) {
             Ok(Message::Request { id, method, .. }) if method == method::INITIALIZE => {
-                let emulation = self.relay.initialize(&id, text.clone()).await.map(Rc::new);
+                let emulation = handshake::initialize(&self.relay, &id, text.clone()).await.map(Rc::new);
                 self.emulation = emulation.map(|session| Emulated {
                     listening: actix_web::rt::spawn(changes::follow(self.relay.clone(), session.clone())),
                     session,

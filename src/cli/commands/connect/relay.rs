@@ -8,17 +8,16 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use super::{emulation::Emulation, failure, link::Link, output::Output};
+use super::{failure, link::Link, output::Output};
 use crate::cli::{
     conversation::Conversation,
     endpoint::{Endpoint, EndpointError, MessageStream, Reply, SessionKey},
-    modern::may_be_modern,
 };
 
 /// So long a gateway that is not there may be away, for example while it is being restarted.
 const PATIENCE: Duration = Duration::from_secs(10);
 const FIRST_RETRY: Duration = Duration::from_millis(100);
-const INITIALIZE_TIMEOUT: Duration = Duration::from_secs(60);
+pub(super) const INITIALIZE_TIMEOUT: Duration = Duration::from_secs(60);
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Carries messages from the client to the endpoint and the answers back.
@@ -52,32 +51,12 @@ impl Relay {
         self.link.send_modify(|link| link.ready = true);
     }
 
-    /// Opens a session with the client's own `initialize`. Where the other side speaks 2026-07-28 and nothing else, what
-    /// a session has beyond that is emulated from then on.
-    pub(super) async fn initialize(&self, id: &RequestId, text: Vec<u8>) -> Option<Emulation> {
-        let shake = self.shake_hands(id, text.clone());
-        let result = timeout(INITIALIZE_TIMEOUT, shake).await.unwrap_or(Err(EndpointError::NoAnswer));
-        let is_open = match &result {
-            Ok((key, _)) => key.version.is_none(),
-            Err(error) => may_be_modern(error),
-        };
-        if is_open {
-            let begin = Emulation::begin(&self.endpoint, params_of(&text));
-            if let Ok(Some(emulation)) = timeout(INITIALIZE_TIMEOUT, begin).await {
-                self.output.line(&emulation.introduction(id)).await;
-                return Some(emulation);
-            }
-        }
-        match result {
-            Ok((key, answer)) => {
-                self.link.send_modify(|link| {
-                    *link = Link { key, initialize: Some(text), generation: link.generation + 1, ready: false };
-                });
-                self.output.line(&answer).await;
-            }
-            Err(error) => self.fail(id, &error).await,
-        }
-        None
+    /// Keeps the session that the client's `initialize` opened, and tells the client what the server answered.
+    pub(super) async fn begin_session(&self, key: SessionKey, initialize: Vec<u8>, answer: &str) {
+        self.link.send_modify(|link| {
+            *link = Link { key, initialize: Some(initialize), generation: link.generation + 1, ready: false };
+        });
+        self.output.line(answer).await;
     }
 
     /// Sends a request and passes on all that comes back, its answer last.
@@ -194,7 +173,11 @@ impl Relay {
     }
 
     /// The new session and the answer to `initialize`.
-    async fn shake_hands(&self, id: &RequestId, text: Vec<u8>) -> Result<(SessionKey, String), EndpointError> {
+    pub(super) async fn shake_hands(
+        &self,
+        id: &RequestId,
+        text: Vec<u8>,
+    ) -> Result<(SessionKey, String), EndpointError> {
         let none = SessionKey::default();
         let Reply::Messages(stream) = self.post_patiently(&none, &text).await? else {
             return Err(EndpointError::NoAnswer);
@@ -252,7 +235,7 @@ fn negotiated_version(answer: &str) -> Option<String> {
     }
 }
 
-fn params_of(request: &[u8]) -> &str {
+pub(super) fn params_of(request: &[u8]) -> &str {
     match parse(request) {
         Ok(Message::Request { params, .. }) => params.map_or("{}", RawValue::get),
         _ => "{}",
