@@ -166,3 +166,15 @@ impl Outgoing {
         let _ = timeout(FLUSH, all).await;
     }
 }
+
+/// What a future has to say right now; `None` when it would wait.
+pub(crate) async fn poll_once<F: Future>(future: F) -> Option<F::Output> {
+    let mut future = std::pin::pin!(future);
+    poll_fn(|cx| {
+        Poll::Ready(match future.as_mut().poll(cx) {
+            Poll::Ready(output) => Some(output),
+            Poll::Pending => None,
+        })
+    })
+    .await
+}

@@ -6,8 +6,8 @@ use mcproxy_ipc::{EndReason, Ended};
 use slog::{Logger, info};
 use tokio::task::JoinHandle;
 
-use super::{Incarnation, stage::Stage, wait::poll_once};
-use crate::{environment, session::TAIL_IN_ERRORS, stderr, tree::Tree};
+use super::{Incarnation, stage::Stage};
+use crate::{environment, link::poll_once, session::TAIL_IN_ERRORS, stderr, tree::Tree};
 
 /// What is needed to remove what a server leaves behind.
 pub(super) struct Rest {

@@ -24,10 +24,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-pub(crate) use self::{
-    ports::{Order, Ports, Trace, Way},
-    wait::poll_once,
-};
+pub(crate) use self::ports::{Order, Ports, Trace, Way};
 use self::{stage::Stage, wait::Woke};
 use crate::{
     alarm::Alarm,
@@ -48,6 +45,8 @@ use crate::{
 const ENVELOPE: usize = 4 * 1024;
 /// Both ends of a line over the limit that are looked at.
 const KEEP: usize = 256;
+/// Bytes that wait for the server's stdin before the gateway has to wait as well.
+const BACKLOG: usize = 1024 * 1024;
 const STDERR_CHUNK: usize = 8 * 1024;
 
 /// Starts the server, serves until it ends or is told to, and leaves nothing of it behind.

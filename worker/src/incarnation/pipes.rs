@@ -9,11 +9,13 @@ use mcproxy_ipc::{Activity, EndReason, data::GatewayToWorker};
 use rustix::io::ioctl_fionread;
 use slog::debug;
 
-use super::{Incarnation, Way, poll_once};
-use crate::{lines::Line, link::Pumped, session::Look};
+use super::{BACKLOG, Incarnation, Way};
+use crate::{
+    lines::Line,
+    link::{Pumped, poll_once},
+    session::Look,
+};
 
-/// Bytes that wait for the server's stdin before the gateway has to wait as well.
-pub(super) const BACKLOG: usize = 1024 * 1024;
 /// From the end of stdout, or of stdin, to the exit that usually comes with it.
 const EXIT_FOLLOWS: Duration = Duration::from_secs(1);
 /// Pieces of stderr that are taken at once, of 4 KiB each.

@@ -9,7 +9,7 @@ use tokio::{
     net::unix::pipe::{Receiver, Sender},
 };
 
-use super::{Incarnation, Order, pipes::BACKLOG, stage::Stage};
+use super::{BACKLOG, Incarnation, Order, stage::Stage};
 use crate::{
     alarm::Alarm,
     link::{Incoming, Outgoing},
@@ -88,16 +88,4 @@ async fn room(outgoing: &mut Option<Outgoing>) {
     if let Some(outgoing) = outgoing {
         outgoing.room().await;
     }
-}
-
-/// What a future has to say right now; `None` when it would wait.
-pub(crate) async fn poll_once<F: Future>(future: F) -> Option<F::Output> {
-    let mut future = std::pin::pin!(future);
-    std::future::poll_fn(|cx| {
-        std::task::Poll::Ready(match future.as_mut().poll(cx) {
-            std::task::Poll::Ready(output) => Some(output),
-            std::task::Poll::Pending => None,
-        })
-    })
-    .await
 }

@@ -10,6 +10,7 @@ use mcproxy_ipc::{
 use mcproxy_mcp::{ErrorCode, ErrorObject, json_string, method};
 
 use super::{
+    call_number::{OWN, of_gateway, of_host},
     face::Face,
     host::{Host, Running, UNIT},
     pool::{Number, Place},
@@ -19,20 +20,6 @@ use crate::{
     link::Handed,
     session::{TAIL_IN_ERRORS, allowed},
 };
-
-/// The number of calls of our own, whose answers concern nobody.
-const OWN: u64 = 0;
-/// The gateway's numbers are below it; above is which connection a number belongs to.
-const EPOCH_BIT: u32 = 48;
-
-/// The gateway's number of a call, if it belongs to this connection.
-pub(super) fn of_gateway(number: u64, epoch: u16) -> Option<u64> {
-    (number >> EPOCH_BIT == u64::from(epoch)).then_some(number & ((1 << EPOCH_BIT) - 1))
-}
-
-pub(super) fn of_host(id: u64, epoch: u16) -> u64 {
-    (u64::from(epoch) << EPOCH_BIT) | (id & ((1 << EPOCH_BIT) - 1))
-}
 
 impl Host {
     /// A message of the gateway.
@@ -355,18 +342,4 @@ fn own_call(method: &'static str, params: Bytes) -> Handed {
 fn tail(ended: &Ended) -> &str {
     let text = &ended.stderr_tail;
     &text[text.ceil_char_boundary(text.len().saturating_sub(TAIL_IN_ERRORS))..]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_number_leads_back_to_the_call_of_its_own_connection_only() {
-        for id in [1, 77, (1 << EPOCH_BIT) - 1] {
-            assert_eq!(of_gateway(of_host(id, 3), 3), Some(id));
-            assert_eq!(of_gateway(of_host(id, 3), 4), None);
-        }
-        assert_eq!(of_gateway(OWN, 1), None);
-    }
 }

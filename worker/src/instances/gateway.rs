@@ -12,8 +12,7 @@ use slog::debug;
 
 use super::{host::Host, pool::Number, tend::News};
 use crate::{
-    incarnation::poll_once,
-    link::{Link, Pumped},
+    link::{Link, Pumped, poll_once},
     session::Idle,
 };
 

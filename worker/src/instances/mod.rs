@@ -9,6 +9,7 @@
 //! session has called yet: what a session does to its own instance concerns nobody else. The session itself is shown what its
 //! own instance offers (`docs/decisions/0084-lists-of-ones-own-instance.md`).
 
+mod call_number;
 mod calls;
 mod face;
 mod faults;

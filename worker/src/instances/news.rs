@@ -9,7 +9,7 @@ use mcproxy_ipc::{
     data::{ServerEra, ServerTraits, WorkerToGateway},
 };
 
-use super::{calls::of_gateway, face::Face, host::Host, pool::Number, tend::News};
+use super::{call_number::of_gateway, face::Face, host::Host, pool::Number, tend::News};
 
 impl Host {
     /// Takes in what an instance said.

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use mcproxy_ipc::data::{CallContext, GatewayToWorker, Resumption, WorkerToGateway};
 use mcproxy_mcp::{ErrorCode, ErrorObject};
 
-use super::{calls::of_host, host::Host, pool::Number};
+use super::{call_number::of_host, host::Host, pool::Number};
 use crate::link::Handed;
 
 /// By the handle that the gateway knows: the instance, and the handle that it knows.

@@ -127,6 +127,11 @@ pub(super) fn complaint(line: &[u8], error: &EnvelopeError) -> String {
     format!("the server's answer is no JSON-RPC response: {why}{}", said.unwrap_or_default())
 }
 
+/// The code of an error object.
+pub(super) fn error_code(error: &RawValue) -> Option<ErrorCode> {
+    RawObject::from_raw(error).ok()?.get("code")?.get().parse().ok().map(ErrorCode)
+}
+
 #[cfg(test)]
 mod tests {
     use mcproxy_mcp::{Message, parse};

@@ -16,11 +16,9 @@ use slog::{debug, warn};
 use super::{Asked, Event, Phase, Session, answer, oversize};
 use crate::{
     dialect::{legacy, modern},
-    lines::{Line, printable},
+    lines::{LOGGED, Line, printable},
 };
 
-/// How much of a line that is no message is logged.
-pub(super) const LOGGED: usize = 200;
 /// Bytes of our own answers to a server's requests that may wait for it to read them; beyond it the server is ended. They are owed
 /// whatever waits there already, or two that wait for each other would wait for ever; so they need a bound of their own. What
 /// clients answer is not among them: no more frames are read while much waits, and a server that takes nothing of it is found out
@@ -316,9 +314,4 @@ fn untagged(params: Bytes) -> Bytes {
             out.into()
         }
     }
-}
-
-/// The code of an error object.
-pub(super) fn error_code(error: &RawValue) -> Option<ErrorCode> {
-    RawObject::from_raw(error).ok()?.get("code")?.get().parse().ok().map(ErrorCode)
 }

@@ -10,13 +10,13 @@ use slog::{debug, info, warn};
 
 use super::{
     Asked, Event, Phase, Session,
+    answer::error_code,
     catalogue::{Gathering, Next},
     freshness::Age,
-    input::{LOGGED, error_code},
 };
 use crate::{
     dialect::{self, legacy},
-    lines::printable,
+    lines::{LOGGED, printable},
 };
 
 /// Servers announce several changes in a row; one new list answers them all.

@@ -8,9 +8,9 @@ use slog::debug;
 
 use super::{
     Asked, Event, Phase, ROUNDS_BEFORE_READY, Session,
+    answer::error_code,
     catalogue::Catalogue,
     held::Held,
-    input::error_code,
     listening::Listening,
     question::{Heard, Next, Refusal},
     silence::Look,

@@ -5,13 +5,10 @@ use std::time::Instant;
 use mcproxy_mcp::{ErrorCode, ErrorObject, Outcome, RawObject, RawValue, RequestId, Subject, method};
 use slog::{debug, warn};
 
-use super::{
-    Asked, Session,
-    input::{LOGGED, error_code},
-};
+use super::{Asked, Session, answer::error_code};
 use crate::{
     dialect::{legacy, modern},
-    lines::printable,
+    lines::{LOGGED, printable},
 };
 
 /// What became of a call that the server does not know in this era.
