@@ -9,7 +9,8 @@ use mcproxy_ipc::Generation;
 
 use super::{
     event_id::{StreamKind, StreamName},
-    stream::{Bounds, Stream},
+    stream::Stream,
+    tape::Bounds,
 };
 
 /// Opens streams and bounds what all of them keep together.

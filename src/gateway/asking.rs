@@ -13,9 +13,9 @@ use tokio::time::{sleep, timeout};
 use super::{
     budget::{Full, Purpose},
     exchange::Exchange,
-    input::{Response, Wanted, Wish, to_answers, to_responses},
+    input::{Wanted, Wish, to_answers, to_responses},
     link::{Call, Continuation, Need, Park, ParkNews},
-    session::Session,
+    session::{Response, Session},
     stateless::Retry,
     visits::NoWebPage,
 };

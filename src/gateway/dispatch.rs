@@ -13,15 +13,14 @@ use super::{
     client::Client,
     declaration::Declaration,
     exchange::{Exchange, Related},
-    input::Response,
-    lists, notify,
+    lifetime, lists, notify,
     pieces::Pieces,
     reply::Reply,
     request::{Request, read_params, required},
-    session::Session,
+    session::{Response, Session},
     skills,
     state::Gateway,
-    subscriptions, tasks,
+    subscriptions, task_requests, tasks,
 };
 
 /// Answers one request with a whole JSON-RPC response. `None`: the client cancelled it and wants none.
@@ -59,16 +58,16 @@ async fn reply(exchange: &Exchange, session: &Rc<Session>, request: &Request) ->
         method::PING => Ok("{}".into()),
         method::INITIALIZE => initialize(exchange, session, &params).await,
         method::TASKS_GET if has_tasks(exchange, session) => {
-            return tasks::answer(exchange, session, method::TASKS_GET, params).await;
+            return task_requests::answer(exchange, session, method::TASKS_GET, params).await;
         }
         method::TASKS_RESULT if has_tasks(exchange, session) => {
-            return tasks::answer(exchange, session, method::TASKS_RESULT, params).await;
+            return task_requests::answer(exchange, session, method::TASKS_RESULT, params).await;
         }
         method::TASKS_CANCEL if has_tasks(exchange, session) => {
-            return tasks::answer(exchange, session, method::TASKS_CANCEL, params).await;
+            return task_requests::answer(exchange, session, method::TASKS_CANCEL, params).await;
         }
         method::TASKS_LIST if has_tasks(exchange, session) => {
-            return tasks::answer(exchange, session, method::TASKS_LIST, params).await;
+            return task_requests::answer(exchange, session, method::TASKS_LIST, params).await;
         }
         known if skills::is_method(known) && exchange.view().has_skills() => {
             return skills::answer(exchange, known, params).await;
@@ -162,7 +161,7 @@ fn set_level(exchange: &Exchange, session: &Rc<Session>, params: &RawObject<'_>)
     let level = Level::parse(&text)
         .ok_or_else(|| ErrorObject::new(ErrorCode::INVALID_PARAMS, format_args!("there is no log level {text:?}")))?;
     exchange.gateway.sessions.set_level(session, level);
-    exchange.gateway.remember(session);
+    lifetime::remember(&exchange.gateway, session);
     // A shared server hears the most verbose wish; each session is filtered by its own.
     let Gateway { fleet, sessions, .. } = &*exchange.gateway;
     for (server, link) in fleet.links(session.scope()) {
@@ -193,12 +192,12 @@ async fn subscribe(exchange: &Exchange, session: &Session, params: &RawObject<'_
         .into();
     }
     if held {
-        exchange.gateway.remember(session);
+        lifetime::remember(&exchange.gateway, session);
         return "{}".into();
     }
     match call::subscription(exchange, method::RESOURCES_SUBSCRIBE, &server, &subject).await {
         Some(reply @ Reply::Result(_)) => {
-            exchange.gateway.remember(session);
+            lifetime::remember(&exchange.gateway, session);
             reply
         }
         Some(error) => {
@@ -215,7 +214,7 @@ async fn unsubscribe(exchange: &Exchange, session: &Session, params: &RawObject<
         Err(error) => return error.into(),
     };
     let had = subscriptions::remove(&exchange.gateway, session, &server, &uri);
-    exchange.gateway.remember(session);
+    lifetime::remember(&exchange.gateway, session);
     let subject = Subject::Resource(uri);
     if !had || subscriptions::is_held(&exchange.gateway, &server, &subject) {
         return "{}".into();

@@ -8,11 +8,10 @@ use mcproxy_mcp::{RawObject, RawValue, RequestId, json_string, meta, method, obj
 use super::{
     client::Features,
     rewrite::Splices,
-    visits::{self, NoWebPage},
+    session::Response,
+    visits::{self, NoWebPage, PAGE_ID},
 };
 
-/// The member by which a server of the initialize era names a page that it wants visited; 2026-07-28 has no such name.
-pub(crate) const PAGE_ID: &str = "elicitationId";
 /// Most things that one server may want at once.
 const MAX_REQUESTS: usize = 64;
 
@@ -32,15 +31,6 @@ pub(crate) struct Wish {
     pub(crate) wanted: Vec<Wanted>,
     /// To be given back as it is: JSON.
     pub(crate) state: Option<String>,
-}
-
-/// What a client answered to one request.
-#[derive(Debug, Clone)]
-pub(crate) enum Response {
-    /// The `result`.
-    Result(Bytes),
-    /// The `error` object.
-    Error(Bytes),
 }
 
 impl Wish {

@@ -19,7 +19,7 @@ use super::{
     budget::{Budget, Held, Purpose, SMALL},
     notice::Notice,
     shares::{Shares, Verdict},
-    stream::Bounds,
+    tape::Bounds,
 };
 
 /// What may be dropped waits within these bounds; what is beyond is dropped and counted.

@@ -6,7 +6,9 @@ use mcproxy_ipc::{ServerName, SessionKey, data::GatewayToWorker};
 use mcproxy_mcp::{Level, one_line, write_notification};
 use slog::debug;
 
-use super::{budget::Purpose, fanout::Said, fleet::Destination, notice::Notice, scope::Scope, state::Gateway};
+use super::{
+    broadcast, budget::Purpose, fanout::Said, fleet::Destination, notice::Notice, scope::Scope, state::Gateway,
+};
 
 /// Passes a client's notification on: to the server that declares the extension it is named after, or to the only one of the
 /// endpoint. With several that could be meant, nobody is told what may concern somebody else. It wakes no server.
@@ -38,7 +40,7 @@ pub(crate) fn to_clients(
                 session.notice(Notice { server: server.clone(), message, topic: None, level: Level::Warning });
             }
         }
-        None => gateway.fanout.say(gateway, server, Said::Notification { message }),
+        None => broadcast::say(gateway, server, Said::Notification { message }),
     }
 }
 

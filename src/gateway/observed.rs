@@ -15,7 +15,7 @@ use mcproxy_ipc::{
 };
 use tokio::sync::Mutex;
 
-use super::{metrics, state::Gateway};
+use super::supervisor::Supervisor;
 use crate::status_view::StatusView;
 
 /// So often something is prepared anew within [`WINDOW`]; who asks beyond it gets what was prepared last.
@@ -84,50 +84,43 @@ pub(crate) struct Observed {
     metrics: Prepared<Bytes>,
 }
 
-/// What the supervisor knows of all processes; `None`: it does not answer.
-pub(crate) async fn report(gateway: &Rc<Gateway>) -> Option<Rc<StatusReport>> {
-    let gateway = gateway.clone();
-    let work = async move {
-        let observed = &gateway.observed;
-        let ask = async || {
-            let answer = gateway.supervisor.ask(Question::Status).await;
-            observed.asked.set(observed.asked.get() + 1);
-            match answer {
-                Some(Answer::Status(report)) => Some(Rc::new(*report)),
-                _ => None,
-            }
+impl Observed {
+    /// What the supervisor knows of all processes; `None`: it does not answer.
+    pub(crate) async fn report(self: &Rc<Self>, supervisor: &Supervisor) -> Option<Rc<StatusReport>> {
+        let (observed, supervisor) = (self.clone(), supervisor.clone());
+        let work = async move {
+            let ask = async || {
+                let answer = supervisor.ask(Question::Status).await;
+                observed.asked.set(observed.asked.get() + 1);
+                match answer {
+                    Some(Answer::Status(report)) => Some(Rc::new(*report)),
+                    _ => None,
+                }
+            };
+            observed.report.get(ask).await
         };
-        observed.report.get(ask).await
-    };
-    // It is for all who ask, so it goes on when the one who asked first has left.
-    tokio::task::spawn_local(work).await.ok().flatten()
-}
-
-/// The same as JSON in the form of [`StatusView`].
-pub(crate) async fn health(gateway: &Rc<Gateway>) -> Option<Bytes> {
-    let report = report(gateway).await?;
-    let (number, known) = (gateway.observed.asked.get(), &gateway.observed.health);
-    if let Some((of, page)) = &*known.borrow()
-        && *of == number
-    {
-        return Some(page.clone());
+        // It is for all who ask, so it goes on when the one who asked first has left.
+        tokio::task::spawn_local(work).await.ok().flatten()
     }
-    let page = Bytes::from(serde_json::to_vec(&StatusView::of(&report)).ok()?);
-    *known.borrow_mut() = Some((number, page.clone()));
-    Some(page)
-}
 
-/// The page of Prometheus. Without an answer of the supervisor it lacks what only that knows.
-pub(crate) async fn metrics(gateway: &Rc<Gateway>) -> Bytes {
-    let gateway = gateway.clone();
-    let work = async move {
-        let render = async || {
-            let report = report(&gateway).await;
-            Bytes::from(metrics::render(&gateway, report.as_deref()))
-        };
-        gateway.observed.metrics.get(render).await
-    };
-    tokio::task::spawn_local(work).await.unwrap_or_default()
+    /// The same as JSON in the form of [`StatusView`].
+    pub(crate) async fn health(self: &Rc<Self>, supervisor: &Supervisor) -> Option<Bytes> {
+        let report = self.report(supervisor).await?;
+        let number = self.asked.get();
+        if let Some((of, page)) = &*self.health.borrow()
+            && *of == number
+        {
+            return Some(page.clone());
+        }
+        let page = Bytes::from(serde_json::to_vec(&StatusView::of(&report)).ok()?);
+        *self.health.borrow_mut() = Some((number, page.clone()));
+        Some(page)
+    }
+
+    /// The page of Prometheus, which `render` writes.
+    pub(crate) async fn metrics(&self, render: impl AsyncFnOnce() -> Bytes) -> Bytes {
+        self.metrics.get(render).await
+    }
 }
 
 #[cfg(test)]

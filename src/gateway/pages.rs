@@ -3,11 +3,10 @@
 
 use std::{cell::RefCell, collections::VecDeque};
 
-use bytes::Bytes;
 use mcproxy_ipc::{ServerName, SessionKey};
-use mcproxy_mcp::{Level, RawObject, method, one_line, required_elicitations, write_notification};
+use mcproxy_mcp::{RawObject, required_elicitations};
 
-use super::{input::PAGE_ID, notice::Notice, session::Session, state::Gateway};
+use super::visits::PAGE_ID;
 
 /// Most pages that are remembered; the oldest is forgotten first.
 const MAX_PAGES: usize = 1024;
@@ -49,27 +48,11 @@ impl Pages {
     }
 
     /// Whose user was asked to visit it. It is told once.
-    fn take(&self, server: &ServerName, id: &str) -> Option<SessionKey> {
+    pub(crate) fn take(&self, server: &ServerName, id: &str) -> Option<SessionKey> {
         let mut pages = self.0.borrow_mut();
         let at = pages.iter().position(|page| page.server == *server && *page.id == *id)?;
         pages.remove(at).map(|page| page.session)
     }
-}
-
-/// A server says that a page has served its purpose. `only`: the session whose instance said so.
-pub(crate) fn done(gateway: &Gateway, server: &ServerName, params: &Bytes, only: Option<SessionKey>) {
-    let Ok(text) = std::str::from_utf8(params) else { return };
-    let Some(id) = RawObject::from_text(text).ok().and_then(|params| params.get_string(PAGE_ID)) else { return };
-    let key = gateway.pages.take(server, &id).filter(|key| only.is_none_or(|only| only == *key));
-    if let Some(session) = key.and_then(|key| gateway.sessions.by_key(key)) {
-        tell(&session, server, text);
-    }
-}
-
-fn tell(session: &Session, server: &ServerName, params: &str) {
-    let mut message = Vec::new();
-    write_notification(&mut message, method::ELICITATION_COMPLETE, &one_line(params));
-    session.notice(Notice { server: server.clone(), message: message.into(), topic: None, level: Level::Warning });
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::{
 use bytes::Bytes;
 use tokio::sync::Notify;
 
-use super::{exchange::Related, queue::Queue};
+use super::queue::Queue;
 
 /// The response to a session's request begins as plain JSON if it is there within about this time, else as a stream: a client can
 /// come back for the rest of one.
@@ -28,7 +28,7 @@ pub(crate) struct Patience {
 
 impl Patience {
     /// A request began whose related messages will be waited for, and the response begins then at the latest.
-    pub(crate) fn begin(&self, related: &Related, end: Instant) {
+    pub(crate) fn begin(&self, related: &Rc<Queue<Bytes>>, end: Instant) {
         let mut waiting = self.waiting.borrow_mut();
         waiting.push((end, Rc::downgrade(related)));
         if waiting.len() == 1 {
@@ -62,7 +62,10 @@ impl Patience {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gateway::exchange::related;
+
+    fn related() -> Rc<Queue<Bytes>> {
+        Rc::new(Queue::new(1, 1, Bytes::len))
+    }
 
     #[tokio::test]
     async fn only_those_who_still_wait_are_told_and_only_when_their_time_is_up() {

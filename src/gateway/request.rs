@@ -1,7 +1,7 @@
 use bytes::Bytes;
 use mcproxy_mcp::{ErrorCode, ErrorObject, Message, Outcome, RawObject, RequestId};
 
-use super::input::Response;
+use super::session::Response;
 
 /// A client's request that outlives the buffer it came in.
 #[derive(Debug, Clone)]

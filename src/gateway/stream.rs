@@ -16,17 +16,8 @@ use super::{
     event_id::{EventId, StreamKind, StreamName},
     notice::Notice,
     shares::{Shares, Verdict},
-    tape::{Heard, Tape},
+    tape::{Bounds, Heard, Tape},
 };
-
-/// How much of a stream is kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Bounds {
-    /// Most events.
-    pub(crate) events: usize,
-    /// Most bytes.
-    pub(crate) bytes: usize,
-}
 
 /// One stream: what it said lately, and at most one reader.
 pub(crate) struct Stream {

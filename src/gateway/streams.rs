@@ -7,7 +7,8 @@ use std::{
 use super::{
     archive::Archive,
     event_id::{EventId, StreamKind},
-    stream::{Bounds, Reader, Stream},
+    stream::{Reader, Stream},
+    tape::Bounds,
 };
 
 /// Most streams of answered calls that one session keeps.

@@ -7,11 +7,7 @@ use mcproxy_ipc::{ServerName, SessionKey};
 use mcproxy_mcp::{RawObject, Subject, method};
 
 use super::{
-    fanout::{self, Said},
-    fleet::Destination,
-    session::Session,
-    state::Gateway,
-    stateless::{Listener, others_hold},
+    broadcast, fanout::Said, fleet::Destination, session::Session, state::Gateway, stateless::Listener,
     subscribers::Subscriber,
 };
 
@@ -40,6 +36,13 @@ pub(crate) fn remove(gateway: &Gateway, session: &Session, server: &ServerName, 
     let subject = Subject::Resource(uri.to_owned());
     gateway.subscribers.remove(server, &subject, &Subscriber::Session(session.key()));
     session.unsubscribe(server, uri)
+}
+
+/// Starts a server at rest that somebody has begun to listen to.
+pub(crate) fn wake_for_listeners(gateway: &Gateway, server: &ServerName) {
+    if matches!(gateway.fleet.destination(server.as_str()), Destination::Asleep) {
+        gateway.fleet.wake(server, &gateway.supervisor);
+    }
 }
 
 /// Tells a server to begin or to stop; the answer goes to nobody.
@@ -115,22 +118,32 @@ pub(crate) fn updated(gateway: &Gateway, server: &ServerName, params: &Bytes, on
     let Some(uri) = RawObject::from_text(text).ok().and_then(|object| object.get_string("uri")) else { return };
     let Some(key) = only else {
         let said = Said::Updated { uri: uri.into_owned(), params: params.clone() };
-        return gateway.fanout.say(gateway, server, said);
+        return broadcast::say(gateway, server, said);
     };
     let subject = Subject::Resource(uri.clone().into_owned());
     for subscriber in gateway.subscribers.of(server, &subject) {
         match subscriber {
             Subscriber::Session(of) if of == key => {
                 if let Some(session) = gateway.sessions.by_key(key) {
-                    fanout::updated_for(&session, server, &uri, params);
+                    broadcast::updated_for(&session, server, &uri, params);
                 }
             }
             Subscriber::Session(_) => {}
             Subscriber::Listener(listener) => {
                 if let Some(listener) = listener.upgrade().filter(|listener| listener.key() == key) {
-                    listener.updated(server, &uri, &fanout::short(&uri, params));
+                    listener.updated(server, &uri, &broadcast::short(&uri, params));
                 }
             }
         }
     }
+}
+
+/// Whether somebody else of the same principal listens to this.
+fn others_hold(gateway: &Gateway, of: &Listener, server: &ServerName, subject: &Subject) -> bool {
+    gateway.subscribers.of(server, subject).into_iter().any(|subscriber| match subscriber {
+        Subscriber::Listener(other) => {
+            other.upgrade().is_some_and(|other| other.key() == of.key() && !std::ptr::eq(&*other, of))
+        }
+        Subscriber::Session(_) => false,
+    })
 }

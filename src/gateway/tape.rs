@@ -2,6 +2,15 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
+/// How much of a stream is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Bounds {
+    /// Most events.
+    pub(crate) events: usize,
+    /// Most bytes.
+    pub(crate) bytes: usize,
+}
+
 /// The last events of a stream, numbered from 1.
 #[derive(Debug, Default)]
 pub(crate) struct Tape {

@@ -9,7 +9,7 @@ use super::{
     Plan, plan,
     render::{render_error, render_logs, render_search, render_status},
 };
-use crate::gateway::{catalogue::View, observed, reply::Reply, state::Gateway};
+use crate::gateway::{catalogue::View, reply::Reply, state::Gateway};
 
 /// Answers a call of a built-in tool. `view` is what the client sees and `shows` which servers its endpoint does, `arguments` the
 /// text of the member of that name.
@@ -22,7 +22,7 @@ pub(crate) async fn run(
 ) -> Reply {
     const BUSY: &str = "the supervisor does not answer; try again in a moment";
     let result = match plan(tool, arguments) {
-        Plan::AskStatus => match observed::report(gateway).await {
+        Plan::AskStatus => match gateway.observed.report(&gateway.supervisor).await {
             Some(report) if report.servers.iter().all(|server| shows(&server.name)) => render_status(&report),
             Some(report) => {
                 let mut shown = (*report).clone();

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use mcproxy_mcp::{RawObject, json_string, method};
 
-use super::{Naming, list::Servers, text::visible};
+use super::{Naming, server::Servers, text::visible};
 
 /// Longest instructions of a scope with many servers, in bytes: they go into every conversation.
 const MAX_INSTRUCTIONS: usize = 16 * 1024;

@@ -1,9 +1,7 @@
-use std::sync::Arc;
-
 use bytes::Bytes;
 use mcproxy_ipc::ServerName;
 
-use super::{CursorError, ListKind, Naming, Readers, ServerCatalogue, cursor, entry::Entry};
+use super::{CursorError, ListKind, Naming, Readers, cursor, entry::Entry, server::Servers};
 
 /// How much one answer to a list request holds.
 #[derive(Debug, Clone, Copy)]
@@ -14,12 +12,6 @@ pub(super) struct PageLimits {
 
 /// Most clients never ask for a second page, so a page is as large as any reasonable list.
 pub(super) const PAGE: PageLimits = PageLimits { entries: 1000, bytes: 4 << 20 };
-
-/// One server of a view.
-pub(crate) type Part = (ServerName, Arc<ServerCatalogue>);
-
-/// The servers of a view.
-pub(crate) type Servers = [Part];
 
 /// The prepared answers to one kind of list request.
 ///

@@ -5,6 +5,7 @@
 //! catalogues of one scope (all servers, a group, one server) and holds the answers to list requests ready to send.
 
 mod capabilities;
+mod changes;
 mod check;
 mod cursor;
 mod declared;
@@ -22,15 +23,15 @@ mod warning;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use changes::Changes;
 pub(crate) use cursor::CursorError;
 pub(crate) use hints::Hints;
-pub(crate) use list::Part;
 pub(crate) use mcproxy_mcp::ListKind;
 pub(crate) use outline::Outline;
-pub(crate) use server::ServerCatalogue;
+pub(crate) use server::{Part, ServerCatalogue};
 pub(crate) use text::{first_line, visible};
 pub(crate) use unlisted::unlisted_name;
-pub(crate) use view::{Changes, Offered, Preparation, View};
+pub(crate) use view::{Offered, Preparation, View};
 pub(crate) use warning::{CatalogueWarning, Problem};
 
 /// How entries are called in a scope.

@@ -5,7 +5,7 @@ use std::{
     sync::LazyLock,
 };
 
-use super::{Changes, ListKind, entry::Entry, list::Servers};
+use super::{Changes, ListKind, entry::Entry};
 
 /// Of this process, so that no server can make two lists look alike.
 static HASHER: LazyLock<RandomState> = LazyLock::new(RandomState::new);
@@ -15,13 +15,11 @@ static HASHER: LazyLock<RandomState> = LazyLock::new(RandomState::new);
 pub(crate) struct Outline([u64; 4]);
 
 impl Outline {
-    /// Of the lists of these servers, in this order.
-    pub(super) fn of(servers: &Servers) -> Self {
+    /// Of lists that are made of these: the name of each server that has something in a list, and what that looks like.
+    pub(super) fn of<'s, L: Iterator<Item = (&'s str, u64)>>(looks: impl Fn(ListKind) -> L) -> Self {
         Self(ListKind::ALL.map(|kind| {
             let mut look = HASHER.build_hasher();
-            for (server, catalogue) in servers.iter().filter(|(_, catalogue)| catalogue.count(kind) > 0) {
-                (server.as_str(), catalogue.look(kind)).hash(&mut look);
-            }
+            looks(kind).for_each(|of_server| of_server.hash(&mut look));
             look.finish()
         }))
     }

@@ -1,10 +1,19 @@
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use mcproxy_ipc::{CatalogueCounts, ServerName, ToolRules};
 use mcproxy_mcp::{ObjectError, RawArray, RawObject, RawValue, is_uri, method, one_line, qualify_uri, split_uri};
 use url::Url;
 
 use super::{CatalogueWarning, Hints, ListKind, Problem, declared, entry::Entry, outline, warning::Warnings};
+
+/// One server of a view.
+pub(crate) type Part = (ServerName, Arc<ServerCatalogue>);
+
+/// The servers of a view.
+pub(crate) type Servers = [Part];
 
 /// One server's offer, read and prepared.
 #[derive(Debug, Clone, PartialEq, Eq)]

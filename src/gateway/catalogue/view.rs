@@ -12,7 +12,8 @@ use mcproxy_mcp::{mirrored::MirroredParam, split_name, split_uri};
 use super::{
     CursorError, Hints, ListKind, Naming, Outline, Readers, ServerCatalogue, capabilities,
     entry::Entry,
-    list::{List, PAGE, PageLimits, Part, Servers, exposed},
+    list::{List, PAGE, PageLimits, exposed},
+    server::{Part, Servers},
 };
 
 /// Bytes of a list up to which it is put together where it is asked for; beyond that another thread does it.
@@ -75,40 +76,6 @@ pub(crate) struct Target<'v> {
     pub(crate) mirrored: &'v [MirroredParam],
 }
 
-/// Which lists differ between two views.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Changes {
-    /// `tools/list`
-    pub(crate) tools: bool,
-    /// `prompts/list`
-    pub(crate) prompts: bool,
-    /// `resources/list` or `resources/templates/list`
-    pub(crate) resources: bool,
-}
-
-impl Changes {
-    /// Nothing is as it was, or nobody knows.
-    pub(crate) const ALL: Self = Self { tools: true, prompts: true, resources: true };
-
-    /// Those of both.
-    pub(crate) fn or(self, other: Self) -> Self {
-        Self {
-            tools: self.tools || other.tools,
-            prompts: self.prompts || other.prompts,
-            resources: self.resources || other.resources,
-        }
-    }
-
-    /// The same with one more.
-    pub(crate) fn with(self, kind: ListKind) -> Self {
-        match kind {
-            ListKind::Tools => Self { tools: true, ..self },
-            ListKind::Prompts => Self { prompts: true, ..self },
-            ListKind::Resources | ListKind::Templates => Self { resources: true, ..self },
-        }
-    }
-}
-
 /// A tool as a search sees it.
 #[derive(Debug, Clone)]
 pub(crate) struct Offered<'v> {
@@ -151,7 +118,10 @@ impl View {
             lists: Default::default(),
             newer_tools: Place::default(),
             has_newer_tools: servers.iter().any(|(_, catalogue)| catalogue.has_newer_tools()),
-            outline: Outline::of(servers),
+            outline: Outline::of(|kind| {
+                let filled = servers.iter().filter(move |(_, catalogue)| catalogue.count(kind) > 0);
+                filled.map(move |(server, catalogue)| (server.as_str(), catalogue.look(kind)))
+            }),
             words: OnceCell::new(),
         }
     }

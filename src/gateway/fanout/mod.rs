@@ -4,12 +4,10 @@
 //! The first thing that a server says after a quiet time goes out at once; what follows waits for the next batch. A batch is for all
 //! servers together, and each client's connection writes what it gets of it in one go.
 
-mod deliver;
 mod rate;
 
 use std::{
     cell::RefCell,
-    rc::Rc,
     time::{Duration, Instant},
 };
 
@@ -17,22 +15,14 @@ use bytes::Bytes;
 use indexmap::IndexMap;
 use mcproxy_ipc::{ServerName, SessionKey};
 use mcproxy_mcp::Level;
-use tokio::{sync::Notify, time::sleep_until};
+use tokio::sync::Notify;
 
-pub(crate) use self::deliver::{short, task, updated_for};
 use self::rate::{Rate, cost};
 use super::{
     budget::{Budget, Full, Purpose},
     lost::Lost,
-    state::Gateway,
 };
 
-/// Between two batches, at least.
-const BATCH: Duration = Duration::from_millis(50);
-/// So many times what a batch took is left to others before the next, so that batches never take more than a ninth of the thread.
-const REST: u32 = 8;
-/// However long a batch took.
-const LONGEST_REST: Duration = Duration::from_millis(500);
 /// Messages of one server, and their bytes, that may wait for the next batch; what is beyond is dropped and counted.
 const WAITING: usize = 1024;
 const WAITING_BYTES: usize = 16 << 20;
@@ -116,17 +106,6 @@ impl Said {
             _ => false,
         }
     }
-
-    /// How many it goes to, at most.
-    fn listeners(&self, gateway: &Gateway, server: &ServerName) -> usize {
-        match self {
-            Self::Log { level, .. } => gateway.sessions.hearing(*level),
-            Self::Notification { .. } => gateway.sessions.len(),
-            Self::Updated { uri, .. } => gateway.subscribers.count(server, uri),
-            // The session that made it, and who listens to it.
-            Self::Task { .. } => 1,
-        }
-    }
 }
 
 impl Outgoing {
@@ -179,67 +158,43 @@ impl Outgoing {
 }
 
 impl Fanout {
-    /// A server says something to all whom it concerns.
-    pub(crate) fn say(&self, gateway: &Gateway, server: &ServerName, said: Said) {
+    /// A server says something to so many; `false`: it is more than can be passed on.
+    pub(crate) fn say(&self, budget: &Budget, server: &ServerName, said: Said, listeners: usize) -> bool {
         let now = Instant::now();
-        let listeners = said.listeners(gateway, server);
-        if listeners == 0 {
-            return;
-        }
         let mut servers = self.servers.borrow_mut();
         if !servers.contains_key(server) {
             servers.insert(server.clone(), Outgoing::new(now));
         }
-        let Some(outgoing) = servers.get_mut(server) else { return };
+        let Some(outgoing) = servers.get_mut(server) else { return true };
         let level = said.level();
-        let admitted = match said.guarded(&gateway.budget) {
+        let admitted = match said.guarded(budget) {
             Ok(said) => outgoing.add(said, listeners, now),
             Err(_) => {
                 outgoing.lost.add(level);
                 false
             }
         };
-        if !admitted {
-            gateway.metrics.dropped(server.as_str());
-        }
         self.work.notify_one();
+        admitted
+    }
+
+    /// Waits until something more was said.
+    pub(crate) async fn work(&self) {
+        self.work.notified().await;
     }
 
     /// When there is something to do.
-    fn due(&self, now: Instant) -> Option<Instant> {
+    pub(crate) fn due(&self, now: Instant) -> Option<Instant> {
         let of = |outgoing: &Outgoing| if outgoing.said.is_empty() { outgoing.tells_at() } else { Some(now) };
         self.servers.borrow().values().filter_map(of).min()
     }
 
-    fn take(&self, now: Instant) -> Vec<(ServerName, Vec<Said>)> {
+    /// What is to be sent now.
+    pub(crate) fn take(&self, now: Instant) -> Vec<(ServerName, Vec<Said>)> {
         let mut servers = self.servers.borrow_mut();
         servers.retain(|_, outgoing| !outgoing.is_idle(now));
         let said = servers.iter_mut().map(|(server, outgoing)| (server.clone(), outgoing.take(server, now)));
         said.filter(|(_, said)| !said.is_empty()).collect()
-    }
-}
-
-/// Sends the batches, for the life of the process.
-pub(crate) async fn run(gateway: Rc<Gateway>) {
-    let fanout = &gateway.fanout;
-    let mut next = Instant::now();
-    loop {
-        let now = Instant::now();
-        match fanout.due(now) {
-            None => fanout.work.notified().await,
-            Some(due) if due.max(next) > now => {
-                // Something may come that is due before the word of a loss.
-                tokio::select! {
-                    () = sleep_until(due.max(next).into()) => {}
-                    () = fanout.work.notified(), if due > next => {}
-                }
-            }
-            Some(_) => {
-                deliver::all(&gateway, fanout.take(now)).await;
-                let done = Instant::now();
-                next = done + BATCH.max((REST * done.duration_since(now)).min(LONGEST_REST));
-            }
-        }
     }
 }
 

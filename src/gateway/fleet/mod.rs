@@ -21,7 +21,7 @@ use tokio::{sync::watch, time::Instant};
 mod own;
 mod server;
 
-pub(crate) use self::server::Offer;
+pub(crate) use self::server::{Destination, Offer};
 use self::{
     own::{Own, OwnError, OwnOffers},
     server::{Server, Serving},
@@ -31,30 +31,12 @@ use super::{
     catalogue::{ListKind, Part, ServerCatalogue, View, unlisted_name},
     link::{Link, Load},
     scope::Scope,
+    supervisor::Supervisor,
 };
 
 /// Longest that a client waits for what servers offered last to be looked up; a disk that is slower has to be waited for by
 /// lists only.
 const LOOK_UP: Duration = Duration::from_millis(500);
-
-/// Where a call for a server can go at this moment.
-pub(crate) enum Destination {
-    /// Its worker is there.
-    Link(Rc<Link>),
-    /// It is on its way; a call may wait.
-    Starting,
-    /// It is at rest; a call wakes it and may wait.
-    Asleep,
-    /// It is down; a call fails with this reason.
-    Down {
-        /// Its state in one word.
-        state: ServerState,
-        /// Why, when known.
-        why: Option<String>,
-    },
-    /// No such server is configured.
-    Unknown,
-}
 
 /// What follows from the supervisor's view.
 #[derive(Default)]
@@ -274,10 +256,10 @@ impl Fleet {
         }
     }
 
-    /// Whether the supervisor is still to be asked to start a server, and from now on was.
-    pub(crate) fn wake(&self, server: &ServerName, ask: impl FnOnce() -> bool) {
+    /// Asks the supervisor to start a server that is at rest; once for each rest.
+    pub(crate) fn wake(&self, server: &ServerName, supervisor: &Supervisor) {
         if let Some(s) = self.servers.borrow_mut().get_mut(server).filter(|s| !s.woken) {
-            s.woken = ask();
+            s.woken = supervisor.wake(server);
         }
     }
 

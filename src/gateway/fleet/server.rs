@@ -6,11 +6,29 @@ use bytes::Bytes;
 use mcproxy_ipc::{CatalogueKey, Generation, Need, Route, ServerName, ServerState, ToolRules};
 use mcproxy_mcp::ObjectError;
 
-use super::Destination;
 use crate::gateway::{
     catalogue::{CatalogueWarning, ServerCatalogue},
     link::Link,
 };
+
+/// Where a call for a server can go at this moment.
+pub(crate) enum Destination {
+    /// Its worker is there.
+    Link(Rc<Link>),
+    /// It is on its way; a call may wait.
+    Starting,
+    /// It is at rest; a call wakes it and may wait.
+    Asleep,
+    /// It is down; a call fails with this reason.
+    Down {
+        /// Its state in one word.
+        state: ServerState,
+        /// Why, when known.
+        why: Option<String>,
+    },
+    /// No such server is configured.
+    Unknown,
+}
 
 /// One configured server.
 pub(super) struct Server {

@@ -17,12 +17,12 @@ use slog::{Drain as _, debug, info, o, warn};
 pub(crate) use self::wait::wait_for;
 use self::wait::{NotPlaced, unavailable};
 use super::{
-    announce::{let_hear, log_notification},
     asking::Stuck,
     budget::{Full, Purpose},
     caller::{Caller, log_for},
     exchange::Exchange,
-    link::{Answer, Call, CallEvent, CancelOnDrop, Link, Turn},
+    link::{Answer, Call, CallEvent, CancelOnDrop, HasPlaces as _, Link, Turn},
+    log_messages::log_notification,
     metrics::Outcome,
     notify, progress, reason,
     reply::Reply,
@@ -138,7 +138,7 @@ impl<'a> Forward<'a> {
         if let Caller::Visitor(visitor) = &self.exchange.caller
             && let Some(level) = visitor.level()
         {
-            let_hear(&link, level).await;
+            link.ensure_log_level(level).await;
         }
         let (link, call) = match &self.retry {
             // A server of its own era knows what it asked for.

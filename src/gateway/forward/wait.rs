@@ -35,7 +35,7 @@ pub(crate) async fn wait_for(
         match fleet.destination(server.as_str()) {
             Destination::Link(link) => return Ok(link),
             Destination::Starting => {}
-            Destination::Asleep => exchange.gateway.wake(server),
+            Destination::Asleep => fleet.wake(server, &exchange.gateway.supervisor),
             Destination::Down { state, why } => return Err(unavailable(server, state.as_str(), Some((state, why)))),
             Destination::Unknown => return Err(unavailable(server, "unknown", None)),
         }
@@ -77,7 +77,7 @@ pub(super) enum NotPlaced {
 impl Forward<'_> {
     /// The call waits until its server takes one more, for as long as a call may take without a sign of life. Callers take
     /// turns, so that one with many calls delays the others by no more than one of them.
-    pub(super) async fn wait_for_place(&self, link: &Rc<Link>) -> Result<Promise, NotPlaced> {
+    pub(super) async fn wait_for_place(&self, link: &Rc<Link>) -> Result<Promise<Link>, NotPlaced> {
         let Self { exchange, server, .. } = self;
         let caller = &exchange.caller;
         let refused = |why: NoPlace| match why {

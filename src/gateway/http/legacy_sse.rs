@@ -21,7 +21,7 @@ use super::{
 };
 use crate::gateway::{
     caller::log_for,
-    dispatch, exchange,
+    dispatch, exchange, lifetime,
     mailbox::Mail,
     request::Incoming,
     session::{Session, short},
@@ -64,7 +64,7 @@ impl Stream for Reading {
 impl Drop for Reading {
     fn drop(&mut self) {
         self.gateway.sessions.close(self.session.id());
-        self.gateway.release(&self.session);
+        lifetime::release(&self.gateway, &self.session);
     }
 }
 

@@ -11,6 +11,7 @@ mod door;
 mod framing;
 mod guarded;
 mod legacy_sse;
+mod metrics_page;
 mod observe;
 mod outgoing;
 mod path;
@@ -52,7 +53,7 @@ use tokio::{
 };
 
 use self::{connection::Client, door::Guests, guarded::Guarded};
-use super::{state::Gateway, supervisor::Supervisor};
+use super::{background, state::Gateway, supervisor::Supervisor};
 
 /// Starts the HTTP server on one thread of its own. Tells how it ended: after a drain, or because it could not serve.
 pub(super) fn serve(
@@ -72,7 +73,7 @@ pub(super) fn serve(
 
 /// All that clients touch lives here, on the thread that serves.
 async fn answer(listener: TcpListener, supervisor: Supervisor, log: Logger) -> io::Result<()> {
-    let gateway = Gateway::start(supervisor.clone(), log.clone());
+    let gateway = background::start(supervisor.clone(), log.clone());
     let guests = Guests::new(gateway.budget.clone());
     tokio::task::spawn_local(see_off(gateway.clone(), guests.clone()));
     let build = async |limits: &ConnectionLimits| http(gateway.clone(), guests.draining(), limits.head_timeout).await;

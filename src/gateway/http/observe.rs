@@ -1,12 +1,15 @@
 //! What monitors and people read: liveness, readiness, status, metrics.
 
+use std::rc::Rc;
+
 use actix_web::{HttpRequest, HttpResponse, http::header};
 use actix_web_lab::extract::Query;
+use bytes::Bytes;
 use mcproxy_ipc::ServerState;
 use serde::{Deserialize, Serialize};
 
-use super::{Shared, refusal::Refusal};
-use crate::gateway::{fleet::Fleet, guard, observed};
+use super::{Shared, metrics_page, refusal::Refusal};
+use crate::gateway::{fleet::Fleet, guard, state::Gateway};
 
 /// `GET /healthz`: this process answers.
 pub(super) async fn healthz() -> HttpResponse {
@@ -75,7 +78,7 @@ fn waiting_of<'n>(fleet: &Fleet, names: impl Iterator<Item = &'n str>) -> Vec<Wa
 
 /// `GET /health`: everything that is known, as JSON in the form of [`StatusView`](crate::status_view::StatusView).
 pub(super) async fn health(Shared(gateway): Shared) -> HttpResponse {
-    match observed::health(&gateway).await {
+    match gateway.observed.health(&gateway.supervisor).await {
         Some(page) => HttpResponse::Ok().content_type(header::ContentType::json()).body(page),
         None => HttpResponse::ServiceUnavailable().body("the supervisor did not answer\n"),
     }
@@ -85,5 +88,19 @@ pub(super) async fn health(Shared(gateway): Shared) -> HttpResponse {
 pub(super) async fn metrics(Shared(gateway): Shared) -> HttpResponse {
     HttpResponse::Ok()
         .content_type("application/openmetrics-text; version=1.0.0; charset=utf-8")
-        .body(observed::metrics(&gateway).await)
+        .body(prepared_metrics(&gateway).await)
+}
+
+/// Without an answer of the supervisor the page lacks what only that knows.
+async fn prepared_metrics(gateway: &Rc<Gateway>) -> Bytes {
+    let gateway = gateway.clone();
+    let work = async move {
+        let render = async || {
+            let report = gateway.observed.report(&gateway.supervisor).await;
+            Bytes::from(metrics_page::render(&gateway, report.as_deref()))
+        };
+        gateway.observed.metrics(render).await
+    };
+    // It is for all who ask, so it goes on when the one who asked first has left.
+    tokio::task::spawn_local(work).await.unwrap_or_default()
 }

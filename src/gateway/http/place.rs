@@ -12,6 +12,7 @@ use slog::{info, warn};
 use super::refusal::Refusal;
 use crate::gateway::{
     dispatch::Hello,
+    lifetime,
     scope::Scope,
     session::{Session, short},
     sessions::{Limits, Opened},
@@ -97,7 +98,7 @@ impl Place {
         let session = self.opened(opened);
         info!(gateway.log, "session taken over from an earlier gateway"; "session" => short(session.id()),
             "scope" => %scope, "version" => %session.version(), "client" => %session.client());
-        gateway.resume(&session, note);
+        lifetime::resume(gateway, &session, note);
         Ok(Some(session))
     }
 
@@ -109,7 +110,7 @@ impl Place {
         let opened = self.gateway.sessions.open(scope, principal, version, client, limits, Instant::now());
         let session = self.opened(opened.map_err(Refusal::busy)?);
         session.set_declaration(declaration);
-        self.gateway.remember(&session);
+        lifetime::remember(&self.gateway, &session);
         Ok(session)
     }
 
@@ -123,7 +124,7 @@ impl Place {
 
     fn opened(&self, (session, evicted): Opened) -> Rc<Session> {
         if let Some(evicted) = evicted {
-            self.gateway.release(&evicted);
+            lifetime::release(&self.gateway, &evicted);
         }
         session
     }

@@ -37,13 +37,14 @@ use crate::gateway::{
     dispatch::{self, Hello},
     event_id::{EventId, StreamKind},
     exchange::{self, Related},
-    patience,
+    lifetime, patience,
     pieces::Pieces,
     reply::Reply,
     request::{Incoming, Request, read_params},
     session::{Session, short},
     state::Gateway,
-    stream::{Bounds, Stream},
+    stream::Stream,
+    tape::Bounds,
 };
 
 static SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
@@ -308,7 +309,7 @@ pub(super) async fn delete(request: HttpRequest, place: Place) -> Result<HttpRes
     stateless::refuse_method(&request)?;
     let session = find_session(&request, &place).await?;
     place.gateway.sessions.close(session.id());
-    place.gateway.release(&session);
+    lifetime::release(&place.gateway, &session);
     Ok(HttpResponse::NoContent().finish())
 }
 

@@ -2,24 +2,21 @@
 
 use std::{
     cell::{Cell, RefCell},
-    rc::Rc,
     time::Duration,
 };
 
-use mcproxy_ipc::{SessionKey, data::GatewayToWorker};
+use mcproxy_ipc::SessionKey;
 use mcproxy_mcp::{ListKind, OwnKeyMap};
 use tokio::{
-    sync::Notify,
-    time::{Instant, timeout, timeout_at},
+    sync::{Notify, futures::Notified},
+    time::Instant,
 };
-
-use super::Link;
 
 /// A worker is asked about one list, of all or of one session, no more often than that.
 const PACE: Duration = Duration::from_millis(100);
 /// So long a client waits for a list that its server says is true no longer. A server that takes longer is not waited for
 /// again until it has answered.
-const PATIENCE: Duration = Duration::from_millis(500);
+pub(super) const PATIENCE: Duration = Duration::from_millis(500);
 
 /// So many sessions are remembered before those that asked longer ago than that are forgotten.
 const SESSIONS: usize = 64;
@@ -45,7 +42,7 @@ struct Check {
 
 impl Checks {
     /// Whether the worker is to be asked now, and from now on was.
-    fn begin(&self, kind: ListKind, now: Instant) -> bool {
+    pub(super) fn begin(&self, kind: ListKind, now: Instant) -> bool {
         let check = &mut self.lists.borrow_mut()[kind as usize];
         let is_due = !check.open && check.sent.is_none_or(|sent| sent + PACE <= now);
         if is_due {
@@ -55,7 +52,7 @@ impl Checks {
     }
 
     /// The same about the list of one session; the worker does not answer.
-    fn begin_for(&self, session: SessionKey, kind: ListKind, now: Instant) -> bool {
+    pub(super) fn begin_for(&self, session: SessionKey, kind: ListKind, now: Instant) -> bool {
         let mut all = self.of_sessions.borrow_mut();
         let is_recent = |sent: &Option<Instant>| sent.is_some_and(|sent| sent + PACE > now);
         if all.len() >= self.many.get().max(SESSIONS) {
@@ -76,46 +73,15 @@ impl Checks {
         self.answered.notify_waiters();
     }
 
+    /// Rung with the next answer.
+    pub(super) fn answered(&self) -> Notified<'_> {
+        self.answered.notified()
+    }
+
     /// Since when the worker has not answered.
-    fn open_since(&self, kind: ListKind) -> Option<Instant> {
+    pub(super) fn open_since(&self, kind: ListKind) -> Option<Instant> {
         let check = self.lists.borrow()[kind as usize];
         check.sent.filter(|_| check.open)
-    }
-}
-
-impl Link {
-    /// A client asks for a list: the worker sees to it that it is not too old. Of one for all sessions it is asked once at a
-    /// time.
-    pub(crate) fn check_list(self: &Rc<Self>, kind: ListKind, session: Option<SessionKey>) {
-        let now = Instant::now();
-        let is_due = match session {
-            Some(session) => self.checks.begin_for(session, kind, now),
-            None => self.checks.begin(kind, now),
-        };
-        if !is_due {
-            return;
-        }
-        let link = self.clone();
-        tokio::task::spawn_local(async move {
-            let message = GatewayToWorker::CheckList { method: kind.method().into(), session };
-            // With a worker that is gone so is its list.
-            link.outbox.send(&message, &[], false).await;
-        });
-    }
-
-    /// Waits until the worker has answered, for a moment.
-    pub(crate) async fn list_checked(&self, kind: ListKind) {
-        loop {
-            let answered = self.checks.answered.notified();
-            let Some(since) = self.checks.open_since(kind) else {
-                // What it answered may be on its way into force.
-                let _ = timeout(PATIENCE, self.taken_in()).await;
-                return;
-            };
-            if timeout_at(since + PATIENCE, answered).await.is_err() {
-                return;
-            }
-        }
     }
 }
 

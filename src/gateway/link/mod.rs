@@ -13,26 +13,31 @@ use std::{
     collections::HashMap,
     io,
     rc::Rc,
+    time::Duration,
 };
 
 use bytes::Bytes;
 use mcproxy_ipc::{
     FrameError, Generation, Receiver, Route, SessionKey,
-    data::{CallContext, GatewayToWorker, Outcome, Resumption, ServerTraits, WorkerToGateway},
+    data::{CallContext, GatewayToWorker, Outcome, Resumption, ServerEra, ServerTraits, WorkerToGateway},
 };
 use mcproxy_mcp::{Level, ListKind, json_string, method};
-use tokio::{sync::Notify, task::yield_now};
+use tokio::{
+    sync::Notify,
+    task::yield_now,
+    time::{Instant, timeout, timeout_at},
+};
 
 pub(crate) use self::{
     call::{Answer, Call, CallEvent, CallHandle, CancelOnDrop, Continuation, Need, Turn},
     park::{Park, ParkNews, Reporter},
-    places::{NoPlace, Promise},
+    places::{HasPlaces, NoPlace, Promise},
 };
 use self::{
     call::{EVENT_BYTES, EVENTS, Step},
-    checks::Checks,
+    checks::{Checks, PATIENCE},
     park::ParkState,
-    places::Places,
+    places::{InLine, Places},
     under_way::{Asker, UnderWay, Waiter},
 };
 use super::{
@@ -78,6 +83,8 @@ pub(crate) enum News {
     PageDone(Bytes, Option<SessionKey>),
 }
 
+/// So long a call waits for its server to take note of a log level.
+const TELLING: Duration = Duration::from_secs(1);
 /// Bytes that may wait for the worker while what may be lost is still added to them.
 const HINTS: usize = 256 * 1024;
 
@@ -109,7 +116,7 @@ pub(crate) struct Link {
     told_level: Cell<Option<Level>>,
     outbox: Rc<Outbox>,
     next_id: Cell<u64>,
-    waiters: RefCell<UnderWay>,
+    waiters: RefCell<UnderWay<Step>>,
     checks: Checks,
     /// Calls that wait for their clients, at the worker.
     parked: RefCell<HashMap<u64, Rc<ParkState>>>,
@@ -204,6 +211,17 @@ impl Link {
         self.tell(method::SET_LEVEL, params, None).await;
     }
 
+    /// Before a call whose client wants to hear log lines of this level: a server that all share must not keep them to itself.
+    /// Sessions are filtered by their own wishes, so it is asked for more, never for less.
+    pub(crate) async fn ensure_log_level(self: &Rc<Self>, level: Level) {
+        let wanted = level.min(Level::Info);
+        let shared = !self.is_per_session() && self.traits().era == ServerEra::Legacy;
+        if shared && self.told_level().is_none_or(|told| wanted < told) {
+            // A server that does not answer this may answer the call.
+            let _ = timeout(TELLING, self.clone().tell_level(wanted)).await;
+        }
+    }
+
     /// A session is about to list what the server offers. Whether the worker knows what it has to show, and has shown it.
     pub(crate) async fn meet(self: &Rc<Self>, context: CallContext) -> bool {
         let id = self.mint();
@@ -236,6 +254,40 @@ impl Link {
                 return;
             }
             taken_in.await;
+        }
+    }
+
+    /// A client asks for a list: the worker sees to it that it is not too old. Of one for all sessions it is asked once at a
+    /// time.
+    pub(crate) fn check_list(self: &Rc<Self>, kind: ListKind, session: Option<SessionKey>) {
+        let now = Instant::now();
+        let is_due = match session {
+            Some(session) => self.checks.begin_for(session, kind, now),
+            None => self.checks.begin(kind, now),
+        };
+        if !is_due {
+            return;
+        }
+        let link = self.clone();
+        tokio::task::spawn_local(async move {
+            let message = GatewayToWorker::CheckList { method: kind.method().into(), session };
+            // With a worker that is gone so is its list.
+            link.outbox.send(&message, &[], false).await;
+        });
+    }
+
+    /// Waits until the worker has answered, for a moment.
+    pub(crate) async fn list_checked(&self, kind: ListKind) {
+        loop {
+            let answered = self.checks.answered();
+            let Some(since) = self.checks.open_since(kind) else {
+                // What it answered may be on its way into force.
+                let _ = timeout(PATIENCE, self.taken_in()).await;
+                return;
+            };
+            if timeout_at(since + PATIENCE, answered).await.is_err() {
+                return;
+            }
         }
     }
 
@@ -282,6 +334,33 @@ impl Link {
         self.send(id, message, payload, Asker::Client(client)).await
     }
 
+    /// How many calls it takes at once.
+    pub(crate) fn places(&self) -> usize {
+        self.places.limit()
+    }
+
+    /// Waits in line for a place, as one of the calls of this caller. `session`: whom its server would ask.
+    pub(crate) fn line_up(
+        self: &Rc<Self>,
+        caller: SessionKey,
+        session: Option<SessionKey>,
+    ) -> Result<InLine<Self>, NoPlace> {
+        if self.retired.get() || self.is_closed() {
+            return Err(NoPlace::Moved);
+        }
+        // It would wait for itself.
+        if session.is_some_and(|session| self.all_wait_for(session)) {
+            return Err(NoPlace::OwnInput);
+        }
+        InLine::join(self, caller)
+    }
+
+    /// Whether every call there waits for the client of this session.
+    fn all_wait_for(&self, session: SessionKey) -> bool {
+        let parked = self.parked.borrow();
+        self.waiters.borrow().is_empty() && parked.values().all(|parked| parked.is_of(session))
+    }
+
     fn mint(&self) -> u64 {
         let id = self.next_id.get();
         self.next_id.set(id + 1);
@@ -326,7 +405,7 @@ impl Link {
         };
         self.outbox.close();
         self.settle_all(|| Answer::Lost);
-        self.send_away_waiting();
+        self.places.send_away_waiting();
         end
     }
 
@@ -411,7 +490,7 @@ impl Link {
     /// that drains that it may end.
     pub(crate) fn retire(&self) {
         self.retired.set(true);
-        self.send_away_waiting();
+        self.places.send_away_waiting();
         self.after_a_call();
     }
 
@@ -478,6 +557,16 @@ impl Link {
     /// The only call of a client that is under way, or the last of those of one session if there are no others.
     fn only_call(&self) -> Option<u64> {
         self.waiters.borrow().only_call()
+    }
+}
+
+impl HasPlaces for Link {
+    fn line(&self) -> &Places {
+        &self.places
+    }
+
+    fn taken(&self) -> usize {
+        self.waiters.borrow().len() + self.parked.borrow().len()
     }
 }
 

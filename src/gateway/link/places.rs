@@ -10,7 +10,6 @@ use std::{
 use mcproxy_ipc::SessionKey;
 use tokio::sync::Notify;
 
-use super::Link;
 use crate::gateway::fair::{Bounds, FairQueue, Full, Joined};
 
 /// Calls of one caller, and of all, that may wait for a place at one server; one more is refused with error 31002.
@@ -34,7 +33,7 @@ pub(crate) enum NoPlace {
 }
 
 /// All of one link.
-pub(super) struct Places {
+pub(crate) struct Places {
     limit: usize,
     /// Given to calls that waited, and not taken yet; or given up by calls of which the worker does not know that yet.
     held: Cell<usize>,
@@ -49,8 +48,8 @@ struct Waiting {
 }
 
 /// A place in the line; dropping it leaves the line.
-pub(crate) struct InLine {
-    link: Rc<Link>,
+pub(crate) struct InLine<L: HasPlaces> {
+    link: Rc<L>,
     caller: SessionKey,
     number: u64,
     waiting: Rc<Waiting>,
@@ -58,13 +57,24 @@ pub(crate) struct InLine {
 
 /// A place at the worker, until it is taken or dropped.
 #[must_use]
-pub(crate) struct Promise(Option<Rc<Link>>);
+pub(crate) struct Promise<L: HasPlaces>(Option<Rc<L>>);
 
 impl Places {
     /// `None`: the worker sees to it.
     pub(super) fn new(limit: Option<usize>) -> Self {
         let line = RefCell::new(FairQueue::new(WAITING));
         Self { limit: limit.unwrap_or(usize::MAX), held: Cell::new(0), line }
+    }
+
+    /// How many calls it takes at once.
+    pub(super) fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// Those who wait here have to look where calls go now.
+    pub(super) fn send_away_waiting(&self) {
+        let all = self.line.borrow_mut().take_all();
+        all.for_each(|waiting| waiting.decide(Err(NoPlace::Moved)));
     }
 
     /// One place more is not free, though no call of ours is under way there.
@@ -78,62 +88,32 @@ impl Places {
     }
 }
 
-impl Link {
-    /// How many calls it takes at once.
-    pub(crate) fn places(&self) -> usize {
-        self.places.limit
+/// What has places: a link to a worker.
+pub(crate) trait HasPlaces {
+    /// Its places and their line.
+    fn line(&self) -> &Places;
+
+    /// How many calls are under way there, or kept there for their clients.
+    fn taken(&self) -> usize;
+
+    /// How many calls more may be handed over at this moment.
+    fn free_places(&self) -> usize {
+        let Places { limit, held, .. } = self.line();
+        limit.saturating_sub(self.taken() + held.get())
     }
 
     /// Whether one more call may be handed over at this moment. That is all that a call pays where there is room.
-    pub(crate) fn has_place(&self) -> bool {
-        self.free_places() > 0 && self.places.line.borrow().is_empty()
-    }
-
-    fn free_places(&self) -> usize {
-        let taken = self.waiters.borrow().len() + self.parked.borrow().len() + self.places.held.get();
-        self.places.limit.saturating_sub(taken)
-    }
-
-    /// Waits in line for a place, as one of the calls of this caller. `session`: whom its server would ask.
-    pub(crate) fn line_up(self: &Rc<Self>, caller: SessionKey, session: Option<SessionKey>) -> Result<InLine, NoPlace> {
-        if self.retired.get() || self.is_closed() {
-            return Err(NoPlace::Moved);
-        }
-        // It would wait for itself.
-        if session.is_some_and(|session| self.all_wait_for(session)) {
-            return Err(NoPlace::OwnInput);
-        }
-        let waiting = Rc::<Waiting>::default();
-        let joined = self.places.line.borrow_mut().join(caller, waiting.clone());
-        let Joined { number, displaced } = joined.map_err(|full| match full {
-            Full::Party(count) => NoPlace::TooManyOfCaller(count),
-            Full::All(count) => NoPlace::TooMany(count),
-        })?;
-        if let Some(displaced) = displaced {
-            displaced.decide(Err(NoPlace::TooMany(WAITING.of_all)));
-        }
-        Ok(InLine { link: self.clone(), caller, number, waiting })
-    }
-
-    /// Whether every call there waits for the client of this session.
-    fn all_wait_for(&self, session: SessionKey) -> bool {
-        let parked = self.parked.borrow();
-        self.waiters.borrow().is_empty() && parked.values().all(|parked| parked.is_of(session))
+    fn has_place(&self) -> bool {
+        self.free_places() > 0 && self.line().line.borrow().is_empty()
     }
 
     /// Gives free places to those whose turn it is. Called whenever a call is over.
-    pub(super) fn give_places(&self) {
+    fn give_places(&self) {
         while self.free_places() > 0 {
-            let Some(next) = self.places.line.borrow_mut().next() else { return };
-            self.places.hold();
+            let Some(next) = self.line().line.borrow_mut().next() else { return };
+            self.line().hold();
             next.decide(Ok(()));
         }
-    }
-
-    /// Those who wait here have to look where calls go now.
-    pub(super) fn send_away_waiting(&self) {
-        let all = self.places.line.borrow_mut().take_all();
-        all.for_each(|waiting| waiting.decide(Err(NoPlace::Moved)));
     }
 }
 
@@ -144,9 +124,23 @@ impl Waiting {
     }
 }
 
-impl InLine {
+impl<L: HasPlaces> InLine<L> {
+    /// Takes a place in the line as one of the calls of this caller.
+    pub(super) fn join(link: &Rc<L>, caller: SessionKey) -> Result<Self, NoPlace> {
+        let waiting = Rc::<Waiting>::default();
+        let joined = link.line().line.borrow_mut().join(caller, waiting.clone());
+        let Joined { number, displaced } = joined.map_err(|full| match full {
+            Full::Party(count) => NoPlace::TooManyOfCaller(count),
+            Full::All(count) => NoPlace::TooMany(count),
+        })?;
+        if let Some(displaced) = displaced {
+            displaced.decide(Err(NoPlace::TooMany(WAITING.of_all)));
+        }
+        Ok(Self { link: link.clone(), caller, number, waiting })
+    }
+
     /// Waits for a place. Cancel safe.
-    pub(crate) async fn place(&mut self) -> Result<Promise, NoPlace> {
+    pub(crate) async fn place(&mut self) -> Result<Promise<L>, NoPlace> {
         loop {
             match self.waiting.outcome.get() {
                 Some(Ok(())) => {
@@ -161,31 +155,31 @@ impl InLine {
     }
 }
 
-impl Drop for InLine {
+impl<L: HasPlaces> Drop for InLine<L> {
     fn drop(&mut self) {
         match self.waiting.outcome.take() {
             Some(Ok(())) => drop(Promise(Some(self.link.clone()))),
             Some(Err(_)) => {}
             None => {
-                self.link.places.line.borrow_mut().leave(&self.caller, self.number);
+                self.link.line().line.borrow_mut().leave(&self.caller, self.number);
             }
         }
     }
 }
 
-impl Promise {
+impl<L: HasPlaces> Promise<L> {
     /// The call is handed over now, without another wait in between.
     pub(crate) fn take(mut self) {
         if let Some(link) = self.0.take() {
-            link.places.let_go();
+            link.line().let_go();
         }
     }
 }
 
-impl Drop for Promise {
+impl<L: HasPlaces> Drop for Promise<L> {
     fn drop(&mut self) {
         if let Some(link) = self.0.take() {
-            link.places.let_go();
+            link.line().let_go();
             link.give_places();
         }
     }

@@ -6,15 +6,14 @@ use std::rc::Rc;
 use mcproxy_ipc::SessionKey;
 use mcproxy_mcp::OwnKeyMap;
 
-use super::call::Step;
 use crate::gateway::queue::Queue;
 
 /// So many ids of calls that are over may be kept beside as many as there are calls, before they are cleared away.
 const SLACK: usize = 16;
 
 /// Who waits for what comes of a call.
-pub(super) struct Waiter {
-    pub(super) steps: Rc<Queue<Step>>,
+pub(super) struct Waiter<S> {
+    pub(super) steps: Rc<Queue<S>>,
     pub(super) asker: Asker,
 }
 
@@ -27,19 +26,24 @@ pub(super) enum Asker {
     Ourselves,
 }
 
-/// All of one link.
-#[derive(Default)]
-pub(super) struct UnderWay {
-    waiters: OwnKeyMap<u64, Waiter>,
+/// All of one link. `S`: what happens to a call.
+pub(super) struct UnderWay<S> {
+    waiters: OwnKeyMap<u64, Waiter<S>>,
     /// How many calls of clients there are of each session, and of none.
     of_sessions: OwnKeyMap<Option<SessionKey>, usize>,
     /// The calls of clients as they came. Those that are over go when they are the last, or too many; the last one never is.
     order: Vec<u64>,
 }
 
-impl UnderWay {
+impl<S> Default for UnderWay<S> {
+    fn default() -> Self {
+        Self { waiters: OwnKeyMap::default(), of_sessions: OwnKeyMap::default(), order: Vec::new() }
+    }
+}
+
+impl<S> UnderWay<S> {
     /// `id` is greater than all before.
-    pub(super) fn insert(&mut self, id: u64, waiter: Waiter) {
+    pub(super) fn insert(&mut self, id: u64, waiter: Waiter<S>) {
         if let Asker::Client(session) = waiter.asker {
             *self.of_sessions.entry(session).or_default() += 1;
             self.order.push(id);
@@ -47,7 +51,7 @@ impl UnderWay {
         self.waiters.insert(id, waiter);
     }
 
-    pub(super) fn remove(&mut self, id: u64) -> Option<Waiter> {
+    pub(super) fn remove(&mut self, id: u64) -> Option<Waiter<S>> {
         let waiter = self.waiters.remove(&id)?;
         if let Asker::Client(session) = waiter.asker {
             match self.of_sessions.get_mut(&session) {
@@ -64,7 +68,7 @@ impl UnderWay {
         Some(waiter)
     }
 
-    pub(super) fn get(&self, id: u64) -> Option<&Waiter> {
+    pub(super) fn get(&self, id: u64) -> Option<&Waiter<S>> {
         self.waiters.get(&id)
     }
 
@@ -76,7 +80,7 @@ impl UnderWay {
         self.waiters.is_empty()
     }
 
-    pub(super) fn into_waiters(self) -> impl Iterator<Item = Waiter> {
+    pub(super) fn into_waiters(self) -> impl Iterator<Item = Waiter<S>> {
         self.waiters.into_values()
     }
 
@@ -95,12 +99,12 @@ mod tests {
 
     use super::*;
 
-    fn waiter(asker: Asker) -> Waiter {
-        Waiter { steps: Rc::new(Queue::new(1, 1, Step::size)), asker }
+    fn waiter(asker: Asker) -> Waiter<()> {
+        Waiter { steps: Rc::new(Queue::new(1, 1, |()| 0)), asker }
     }
 
     /// What it is by looking at all calls.
-    fn searched(under_way: &UnderWay) -> Option<u64> {
+    fn searched(under_way: &UnderWay<()>) -> Option<u64> {
         let calls = || {
             under_way.waiters.iter().filter_map(|(id, waiter)| match waiter.asker {
                 Asker::Client(session) => Some((*id, session)),

@@ -15,7 +15,7 @@ use mcproxy_ipc::{ServerName, SessionKey};
 use mcproxy_mcp::{Level, ProtocolVersion, RequestId};
 use tokio::sync::oneshot;
 
-pub(crate) use self::calls::CallRefused;
+pub(crate) use self::{calls::CallRefused, questions::Response};
 use self::{calls::Calls, questions::Questions};
 use super::{
     archive::Archive,
@@ -24,14 +24,14 @@ use super::{
     client::{Client, Features},
     declaration::Declaration,
     event_id::EventId,
-    input::Response,
     mailbox::{Mail, Mailbox},
     note::Note,
     notice::Notice,
     scope::Scope,
-    stream::{Bounds, Reader, Stream},
+    session_tasks::Tasks,
+    stream::{Reader, Stream},
     streams::{Listened, Streams},
-    tasks::Tasks,
+    tape::Bounds,
 };
 
 /// Most resources one session may subscribe to.

@@ -2,13 +2,23 @@
 
 use std::{cell::RefCell, collections::HashMap};
 
+use bytes::Bytes;
 use mcproxy_mcp::{RawObject, RequestId, meta};
 use tokio::sync::oneshot;
 
-use crate::gateway::{input::Response, link::Reporter};
+use crate::gateway::link::Reporter;
 
 /// Most questions of servers that one client may have before it.
 const MAX_QUESTIONS: usize = 1024;
+
+/// What a client answered to one request.
+#[derive(Debug, Clone)]
+pub(crate) enum Response {
+    /// The `result`.
+    Result(Bytes),
+    /// The `error` object.
+    Error(Bytes),
+}
 
 /// All of one client.
 #[derive(Default)]

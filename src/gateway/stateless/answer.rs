@@ -2,30 +2,8 @@
 
 use mcproxy_mcp::{ErrorCode, ErrorObject, ProtocolVersion, RawObject, json_string, meta, method};
 
-use super::caching::Caching;
+use super::{caching::Caching, method_names::list_of};
 use crate::gateway::{call, catalogue::ListKind, exchange::Exchange, lists, reply::Reply, skills};
-
-/// Whether there is such a method. What sessions needed is gone; what a session would be told comes by a stream that is
-/// asked for.
-pub(super) fn is_known(method: &str) -> bool {
-    matches!(
-        method,
-        method::DISCOVER
-            | method::LISTEN
-            | method::TOOLS_CALL
-            | method::PROMPTS_GET
-            | method::RESOURCES_READ
-            | method::COMPLETE
-            | method::TASKS_GET
-            | method::TASKS_UPDATE
-            | method::TASKS_CANCEL
-    ) || list_of(method).is_some()
-}
-
-/// Which list a method asks for.
-fn list_of(method: &str) -> Option<ListKind> {
-    ListKind::ALL.into_iter().find(|kind| kind.method() == method)
-}
 
 /// Answers a request that got past the [ladder](super::climb).
 pub(crate) async fn answer(exchange: &Exchange, method: &str, params: RawObject<'_>) -> Reply {

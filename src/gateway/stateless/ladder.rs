@@ -4,7 +4,7 @@
 
 use mcproxy_mcp::{ErrorCode, ErrorObject, ProtocolVersion, RawObject, header_value, method};
 
-use super::{answer, claim::Claim, stated::Stated};
+use super::{claim::Claim, method_names, stated::Stated};
 
 /// The headers that repeat what every body says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,7 +52,7 @@ pub(crate) fn climb<'r>(
         };
         agree(Name.name(), said, &name, |_| decoded.as_deref())?;
     }
-    if !answer::is_known(method) && !extended(method) {
+    if !method_names::is_known(method) && !extended(method) {
         return Err(ErrorObject::new(
             ErrorCode::METHOD_NOT_FOUND,
             format_args!("there is no method {:?}", shown(method)),

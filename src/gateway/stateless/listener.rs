@@ -20,7 +20,7 @@ use crate::gateway::{
     notice::{Notice, topic},
     rewrite,
     scope::Scope,
-    stream::Bounds,
+    tape::Bounds,
 };
 
 /// So many times as many messages may wait as there are things to hear of: one server has a quarter of the room.

@@ -1,6 +1,6 @@
 //! How listening begins and ends: what is acknowledged, what servers are asked to tell, and all who listen.
 
-use std::{cell::RefCell, rc::Rc, time::Duration};
+use std::{rc::Rc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::{
@@ -26,30 +26,6 @@ use crate::gateway::{
 
 /// So long the acknowledgment waits for servers to take subscriptions; those that take longer are honoured unheard.
 const PATIENCE: Duration = Duration::from_secs(5);
-
-/// All who listen.
-#[derive(Default)]
-pub(crate) struct Listeners(RefCell<Vec<Rc<Listener>>>);
-
-impl Listeners {
-    /// A snapshot of all of them, so that none is borrowed while they are told something.
-    pub(crate) fn all(&self) -> Vec<Rc<Listener>> {
-        self.0.borrow().clone()
-    }
-
-    /// Ends all of them in order.
-    pub(crate) fn finish(&self) {
-        self.all().iter().for_each(|listener| listener.finish());
-    }
-
-    fn add(&self, listener: Rc<Listener>) {
-        self.0.borrow_mut().push(listener);
-    }
-
-    fn remove(&self, listener: &Rc<Listener>) {
-        self.0.borrow_mut().retain(|other| !Rc::ptr_eq(other, listener));
-    }
-}
 
 /// The stream of one listener. Dropping it ends the listening: servers stop what nobody else wants.
 pub(crate) struct Listening {
@@ -115,7 +91,7 @@ impl Listening {
         gateway.subscribers.add(&server, &subject, Subscriber::listener(&self.listener));
         // A server that is not there yet is told when it is.
         if held || !matches!(gateway.fleet.destination(server.as_str()), Destination::Link(_)) {
-            gateway.wake_for_listeners(&server);
+            subscriptions::wake_for_listeners(gateway, &server);
             return true;
         }
         let told = call::subscription(exchange, method::RESOURCES_SUBSCRIBE, &server, &subject);
@@ -160,14 +136,4 @@ fn offered(view: &View, wish: Changes) -> Changes {
         prompts: wish.prompts && has("prompts"),
         resources: wish.resources && has("resources"),
     }
-}
-
-/// Whether somebody else of the same principal listens to this.
-pub(crate) fn others_hold(gateway: &Gateway, of: &Listener, server: &ServerName, subject: &Subject) -> bool {
-    gateway.subscribers.of(server, subject).into_iter().any(|subscriber| match subscriber {
-        Subscriber::Listener(other) => {
-            other.upgrade().is_some_and(|other| other.key() == of.key() && !std::ptr::eq(&*other, of))
-        }
-        Subscriber::Session(_) => false,
-    })
 }

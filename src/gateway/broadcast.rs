@@ -1,15 +1,21 @@
-//! One batch on its way to those whom it concerns.
+//! Sends what servers say to all who listen: each line written once, in batches, within the rate of its server, and so that calls go
+//! first (`docs/decisions/0112`).
 
-use std::borrow::Cow;
+use std::{
+    borrow::Cow,
+    rc::Rc,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use mcproxy_ipc::{ServerName, SessionKey};
 use mcproxy_mcp::{Level, ProtocolVersion, Subject, json_string, method, one_line, qualify_task, write_notification};
+use tokio::time::sleep_until;
 
-use super::Said;
-use crate::gateway::{
+use super::{
     budget::Purpose,
     catalogue::Naming,
+    fanout::Said,
     notice::{Notice, topic},
     rewrite,
     session::Session,
@@ -18,13 +24,62 @@ use crate::gateway::{
     subscribers::Subscriber,
 };
 
+/// Between two batches, at least.
+const BATCH: Duration = Duration::from_millis(50);
+/// So many times what a batch took is left to others before the next, so that batches never take more than a ninth of the thread.
+const REST: u32 = 8;
+/// However long a batch took.
+const LONGEST_REST: Duration = Duration::from_millis(500);
 /// Messages of one server that one client gets before the others get theirs.
 const ROUND: usize = 32;
 /// Bytes of a notification that a resource changed beyond which it says no more than which.
 const LARGE: usize = 64 * 1024;
 
+/// A server says something to all whom it concerns.
+pub(crate) fn say(gateway: &Gateway, server: &ServerName, said: Said) {
+    let listeners = listeners(gateway, server, &said);
+    if listeners > 0 && !gateway.fanout.say(&gateway.budget, server, said, listeners) {
+        gateway.metrics.dropped(server.as_str());
+    }
+}
+
+/// How many it goes to, at most.
+fn listeners(gateway: &Gateway, server: &ServerName, said: &Said) -> usize {
+    match said {
+        Said::Log { level, .. } => gateway.sessions.hearing(*level),
+        Said::Notification { .. } => gateway.sessions.len(),
+        Said::Updated { uri, .. } => gateway.subscribers.count(server, uri),
+        // The session that made it, and who listens to it.
+        Said::Task { .. } => 1,
+    }
+}
+
+/// Sends the batches, for the life of the process.
+pub(crate) async fn run(gateway: Rc<Gateway>) {
+    let fanout = &gateway.fanout;
+    let mut next = Instant::now();
+    loop {
+        let now = Instant::now();
+        match fanout.due(now) {
+            None => fanout.work().await,
+            Some(due) if due.max(next) > now => {
+                // Something may come that is due before the word of a loss.
+                tokio::select! {
+                    () = sleep_until(due.max(next).into()) => {}
+                    () = fanout.work(), if due > next => {}
+                }
+            }
+            Some(_) => {
+                all(&gateway, fanout.take(now)).await;
+                let done = Instant::now();
+                next = done + BATCH.max((REST * done.duration_since(now)).min(LONGEST_REST));
+            }
+        }
+    }
+}
+
 /// Sends a batch, in rounds: between two of them clients have read the first.
-pub(super) async fn all(gateway: &Gateway, batch: Vec<(ServerName, Vec<Said>)>) {
+async fn all(gateway: &Gateway, batch: Vec<(ServerName, Vec<Said>)>) {
     let rounds = batch.iter().map(|(_, said)| said.len().div_ceil(ROUND)).max().unwrap_or_default();
     let mut slices = Slices::default();
     for round in 0..rounds {

@@ -1,0 +1,32 @@
+//! Ends streams and calls in order when the supervisor wants the gateway to go.
+
+use std::{
+    rc::Rc,
+    time::{Duration, Instant},
+};
+
+use crate::gateway::state::Gateway;
+
+/// How often it is looked, while draining, who has all its answers.
+const DRAIN_LOOK: Duration = Duration::from_millis(50);
+
+/// Streams without an end would hold up a graceful stop; clients open them again at the next gateway.
+pub(super) async fn follow(gateway: Rc<Gateway>) {
+    let mut drain = gateway.supervisor.drain.clone();
+    let Ok(grace) = drain.wait_for(Option::is_some).await.map(|grace| grace.unwrap_or_default()) else { return };
+    let end = Instant::now() + grace;
+    let mut look = tokio::time::interval(DRAIN_LOOK);
+    // Until the process ends.
+    loop {
+        look.tick().await;
+        if Instant::now() >= end {
+            gateway.fleet.abandon_calls();
+            gateway.sessions.all().iter().for_each(|session| session.questions.drop_all());
+        }
+        // A call of a 2024-11-05 client is answered on its session's stream.
+        for session in gateway.sessions.all().iter().filter(|session| session.calls.is_empty()) {
+            session.close_stream();
+        }
+        gateway.listeners.finish();
+    }
+}

@@ -1,0 +1,54 @@
+//! Ends sessions that were idle for too long, here or since an earlier gateway.
+
+use std::{
+    rc::Rc,
+    time::{Duration, Instant},
+};
+
+use slog::{debug, warn};
+
+use crate::gateway::{lifetime, scope::Scope, session::short, state::Gateway};
+
+/// How often expired sessions are looked for, at least and at most.
+const SWEEP: (Duration, Duration) = (Duration::from_secs(15), Duration::from_secs(1));
+/// So long the stream of an answered call is kept for a client that was cut off.
+const REPLAY_TIME: Duration = Duration::from_secs(300);
+
+/// Looks for sessions, streams and waiting calls whose time is over.
+pub(super) async fn sweep(gateway: Rc<Gateway>) {
+    loop {
+        tokio::time::sleep((gateway.settings().session_idle / 4).clamp(SWEEP.1, SWEEP.0)).await;
+        let (max_idle, now) = (gateway.settings().session_idle, Instant::now());
+        for session in gateway.sessions.sweep(max_idle, now) {
+            debug!(gateway.log, "session expired"; "session" => short(session.id()));
+            lifetime::release(&gateway, &session);
+        }
+        if let Some(moment) = now.checked_sub(REPLAY_TIME) {
+            gateway.sessions.all().iter().for_each(|session| session.tidy_streams(moment));
+        }
+        gateway.archive.tidy();
+        gateway.tickets.tidy(now);
+        let lost = gateway.sessions.heirs.expire(max_idle, now);
+        if !lost.is_empty() {
+            debug!(gateway.log, "sessions of earlier gateways are given up"; "count" => lost.len());
+            lifetime::forget(&gateway, &lost);
+            lifetime::release_instances(&gateway, &Scope::All, &lost);
+        }
+    }
+}
+
+/// Learns which sessions earlier gateways left, a part after the other. Nobody waits for that: of one that comes back before,
+/// the supervisor is asked, and it is known whom to give up when they do not.
+pub(super) async fn learn_heirs(gateway: Rc<Gateway>) {
+    let mut after = None;
+    loop {
+        let Some((keys, more)) = gateway.supervisor.heirs(after).await else {
+            return warn!(gateway.log, "the supervisor does not say which sessions earlier gateways left");
+        };
+        gateway.sessions.heirs.await_these(&keys);
+        after = keys.last().copied().or(after);
+        if !more {
+            return gateway.sessions.heirs.are_all_known();
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! What goes on in the HTTP thread without a request: it follows what the supervisor says (routes, settings, the drain), keeps the
+//! connections to workers, expires sessions, and sends what waits for its time.
+
+mod drain;
+mod expiry;
+mod routes;
+mod settings;
+mod workers;
+
+use std::rc::Rc;
+
+use slog::Logger;
+
+use super::{announce, broadcast, state::Gateway, supervisor::Supervisor};
+
+/// Takes over settings and servers and starts the tasks that follow them. Must be called on the HTTP thread.
+pub(crate) fn start(supervisor: Supervisor, log: Logger) -> Rc<Gateway> {
+    let gateway = Rc::new(Gateway::new(supervisor, log));
+    routes::take(&gateway);
+    // These tasks live as long as the process; a panic in one aborts it, and the supervisor starts a new gateway.
+    tokio::task::spawn_local(routes::follow(gateway.clone()));
+    tokio::task::spawn_local(settings::follow(gateway.clone()));
+    tokio::task::spawn_local(drain::follow(gateway.clone()));
+    tokio::task::spawn_local(announce::run(gateway.clone()));
+    tokio::task::spawn_local(broadcast::run(gateway.clone()));
+    tokio::task::spawn_local(expiry::sweep(gateway.clone()));
+    tokio::task::spawn_local(expiry::learn_heirs(gateway.clone()));
+    let patient = gateway.clone();
+    tokio::task::spawn_local(async move { patient.patience.run().await });
+    gateway
+}

@@ -1,0 +1,79 @@
+//! Follows what the supervisor says of servers: connects to new workers, leaves those at rest, and reads what servers offered when they
+//! last ran.
+
+use std::rc::Rc;
+
+use mcproxy_ipc::{Route, disk::on_disk};
+use slog::warn;
+
+use super::workers;
+use crate::gateway::{
+    fleet::{Applied, Offer},
+    kept,
+    state::Gateway,
+    subscriptions,
+};
+
+/// Takes over what the supervisor says of servers at this moment.
+pub(super) fn take(gateway: &Rc<Gateway>) {
+    let routes = gateway.supervisor.routes.clone().borrow_and_update().clone();
+    let Applied { connect, read } = gateway.fleet.apply(routes);
+    for route in connect {
+        tokio::task::spawn_local(workers::follow(gateway.clone(), route));
+    }
+    for route in read {
+        tokio::task::spawn_local(look_up(gateway.clone(), route));
+    }
+    // Between here and there no call can begin: all of it is this thread's.
+    for server in gateway.fleet.resting() {
+        if !subscriptions::has_any(gateway, &server) {
+            gateway.fleet.leave(&server);
+        }
+    }
+    gateway.forget_removed_servers();
+    wake_for_ourselves(gateway);
+}
+
+/// Starts servers at rest without a call: to learn what they offer, and to hear what clients subscribed to.
+fn wake_for_ourselves(gateway: &Gateway) {
+    for server in gateway.fleet.unknown() {
+        gateway.fleet.wake(&server, &gateway.supervisor);
+    }
+    for server in gateway.fleet.asleep() {
+        if subscriptions::has_any(gateway, &server) {
+            gateway.fleet.wake(&server, &gateway.supervisor);
+        }
+    }
+}
+
+/// Reads what a server offered when it last ran.
+async fn look_up(gateway: Rc<Gateway>, route: Route) {
+    let Some(key) = route.catalogue else { return };
+    let Some(rules) = gateway.fleet.rules(&route.server) else { return };
+    let file = gateway.settings().catalogues.as_ref().map(|dir| dir.join(key.file_name(&route.server)));
+    let server = route.server.clone();
+    let look = move || -> Result<Option<Offer>, String> {
+        let payload = file.map_or(Ok(None), |file| kept::read(&file)).map_err(|error| error.to_string())?;
+        // The warnings of that time are not repeated.
+        let read = payload.map(|payload| Offer::read(&server, &rules, payload)).transpose();
+        read.map(|read| read.map(|(offer, _)| offer)).map_err(|error| error.to_string())
+    };
+    let offer = match on_disk(look).await {
+        Ok(Ok(offer)) => offer,
+        Ok(Err(error)) => {
+            warn!(gateway.log, "what a server offered last cannot be read"; "server" => %route.server, "error" => error);
+            None
+        }
+        Err(_) => None,
+    };
+    gateway.fleet.set_kept(&route.server, key, offer);
+    wake_for_ourselves(&gateway);
+}
+
+/// Takes over what it says from then on.
+pub(super) async fn follow(gateway: Rc<Gateway>) {
+    let mut routes = gateway.supervisor.routes.clone();
+    while routes.changed().await.is_ok() {
+        take(&gateway);
+    }
+}

@@ -1,0 +1,75 @@
+//! Keeps the connection to each worker, and passes on what its server says outside of calls.
+
+use std::{rc::Rc, time::Duration};
+
+use mcproxy_ipc::Route;
+use slog::{debug, o, warn};
+
+use crate::gateway::{
+    elicitation_complete,
+    intake::Intake,
+    link::{Link, News},
+    log_messages, notify,
+    state::Gateway,
+    subscriptions, task_status,
+};
+
+/// First and longest pause between attempts to reach a worker that the supervisor calls ready.
+const RECONNECT: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
+
+/// Keeps the connection to one incarnation of a server for as long as the supervisor calls it ready.
+pub(super) async fn follow(gateway: Rc<Gateway>, route: Route) {
+    let Route { server, generation, .. } = route.clone();
+    let log = gateway.log.new(o!("server" => server.to_string(), "generation" => generation.0));
+    let mut pause = RECONNECT.0;
+    let mut changes = gateway.fleet.watch();
+    while gateway.fleet.wants_link(&server, generation) {
+        if gateway.fleet.rests(&server) {
+            // It was left and ends, unless a call reached it before.
+            if changes.changed().await.is_err() {
+                return;
+            }
+            continue;
+        }
+        match Link::open(&route, &gateway.supervisor, gateway.metrics.server(server.as_str()), gateway.budget.clone())
+            .await
+        {
+            Ok((link, receiver)) => {
+                if !gateway.fleet.attach(&server, link.clone()) {
+                    return;
+                }
+                pause = RECONNECT.0;
+                let of = gateway.clone();
+                let (name, intake) = (server.clone(), Intake::new(&gateway, &server, &link, &log));
+                let end = link
+                    .clone()
+                    .read(receiver, move |news| match news {
+                        News::Catalogue(payload) => intake.catalogue(payload),
+                        News::ListChanged(kind, only) => intake.list_changed(kind, only),
+                        News::Notification(method, params, only) => {
+                            notify::to_clients(&of, &name, &method, &params, only);
+                        }
+                        News::OwnCatalogue(payload, session) => intake.own(session, payload),
+                        News::LikelyLog(params, caller) => {
+                            log_messages::log_message(&of, &name, &params, caller);
+                        }
+                        News::Log(params, None) => log_messages::log_message(&of, &name, &params, None),
+                        News::Log(params, Some(session)) => {
+                            log_messages::log_to_one(&of, &name, session, &params);
+                        }
+                        News::PageDone(params, only) => elicitation_complete::done(&of, &name, &params, only),
+                        News::Updated(params, only) => subscriptions::updated(&of, &name, &params, only),
+                        News::TaskChanged(params, only) => task_status::changed(&of, &name, &params, only),
+                    })
+                    .await;
+                if let Err(error) = end {
+                    warn!(log, "the connection to the worker failed"; "error" => #error);
+                }
+                gateway.fleet.detach(&server, &link);
+            }
+            Err(error) => debug!(log, "the worker cannot be reached yet"; "error" => #error),
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(RECONNECT.1);
+    }
+}

@@ -1,0 +1,68 @@
+//! How a session goes on at another gateway, and how it ends.
+
+use std::rc::Rc;
+
+use mcproxy_ipc::SessionKey;
+use slog::debug;
+
+use super::{
+    catalogue::Changes,
+    note::Note,
+    scope::Scope,
+    session::{Session, short},
+    state::Gateway,
+    subscriptions,
+};
+
+/// The next gateway is to find this session as it is now.
+pub(crate) fn remember(gateway: &Gateway, session: &Session) {
+    if let Some(note) = session.note()
+        && !gateway.supervisor.keep(session.key(), note.to_bytes())
+    {
+        debug!(gateway.log, "the supervisor keeps nothing now"; "session" => short(session.id()));
+    }
+}
+
+/// A session of an earlier gateway goes on here. What changed meanwhile is not known, so its client is told to look
+/// at everything again.
+pub(crate) fn resume(gateway: &Gateway, session: &Rc<Session>, note: Note) {
+    if let Some(level) = note.level {
+        gateway.sessions.set_level(session, level);
+    }
+    if let Some(declaration) = note.declaration {
+        session.set_declaration(declaration);
+    }
+    subscriptions::resume(gateway, session, note.subscriptions);
+    session.begin_lists(gateway.fleet.view(session.scope()).outline());
+    session.announce(Changes::ALL);
+    remember(gateway, session);
+}
+
+/// The next gateway must not take these up.
+pub(crate) fn forget(gateway: &Gateway, keys: &[SessionKey]) {
+    if !gateway.supervisor.forget(keys) {
+        debug!(gateway.log, "the supervisor keeps nothing now"; "count" => keys.len());
+    }
+}
+
+/// A session is over: its calls, subscriptions and instances are given up.
+pub(crate) fn release(gateway: &Rc<Gateway>, session: &Rc<Session>) {
+    if session.end() {
+        forget(gateway, &[session.key()]);
+    }
+    session.close_streams();
+    session.cancel_all("the client's session ended");
+    subscriptions::release(gateway, session);
+    for id in session.tasks.all() {
+        gateway.task_owners.remove(&id, session.key());
+    }
+    release_instances(gateway, session.scope(), &[session.key()]);
+}
+
+/// Their instances at servers that have one for each session are not needed any more.
+pub(crate) fn release_instances(gateway: &Gateway, scope: &Scope, keys: &[SessionKey]) {
+    keys.iter().for_each(|key| gateway.fleet.release(*key));
+    for (_, link) in gateway.fleet.links(scope).iter().filter(|(_, link)| link.is_per_session()) {
+        keys.iter().for_each(|key| link.release(*key));
+    }
+}

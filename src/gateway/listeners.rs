@@ -1,0 +1,31 @@
+//! All clients of 2026-07-28 that listen.
+
+use std::{cell::RefCell, rc::Rc};
+
+use super::stateless::Listener;
+
+/// All who listen.
+#[derive(Default)]
+pub(crate) struct Listeners(RefCell<Vec<Rc<Listener>>>);
+
+impl Listeners {
+    /// A snapshot of all of them, so that none is borrowed while they are told something.
+    pub(crate) fn all(&self) -> Vec<Rc<Listener>> {
+        self.0.borrow().clone()
+    }
+
+    /// Ends all of them in order.
+    pub(crate) fn finish(&self) {
+        self.all().iter().for_each(|listener| listener.finish());
+    }
+
+    /// One more.
+    pub(crate) fn add(&self, listener: Rc<Listener>) {
+        self.0.borrow_mut().push(listener);
+    }
+
+    /// It stopped.
+    pub(crate) fn remove(&self, listener: &Rc<Listener>) {
+        self.0.borrow_mut().retain(|other| !Rc::ptr_eq(other, listener));
+    }
+}
