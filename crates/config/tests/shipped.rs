@@ -12,13 +12,13 @@ fn shipped(name: &str) -> PathBuf {
 fn the_committed_schema_is_the_generated_one() {
     let path = shipped("docs/mcp-servers.schema.json");
     let generated = schema();
-    if std::env::var_os("UPDATE_SCHEMA").is_some() {
+    if std::env::var_os("UPDATE_DOCS").is_some() {
         let text = serde_json::to_string_pretty(&generated).expect("a schema is JSON");
         std::fs::write(&path, text + "\n").expect("written");
     }
     let committed: serde_json::Value =
         serde_json::from_str(&std::fs::read_to_string(path).expect("committed")).expect("JSON");
-    assert!(committed == generated, "run this test with UPDATE_SCHEMA=1 and commit docs/mcp-servers.schema.json");
+    assert!(committed == generated, "run this test with UPDATE_DOCS=1 and commit docs/mcp-servers.schema.json");
 }
 
 #[test]

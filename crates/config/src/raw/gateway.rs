@@ -11,10 +11,10 @@ use serde::{Deserialize, Serialize};
 pub(crate) struct RawGateway {
     /// Address to listen on: `"host:port"` with an IP address or `localhost`, or a port alone (then on 127.0.0.1).
     pub(crate) listen: RawListen,
-    /// Seconds that a list (of tools, prompts, …) waits for servers in their first start.
+    /// Seconds that a list (of tools, prompts, …) waits for servers that never ran before.
     #[schemars(range(min = 0, max = 600))]
     pub(crate) list_wait: f64,
-    /// Milliseconds for which clients of 2026-07-28 may keep a list whose server does not say for how long; 0: they ask again when they need it.
+    /// Milliseconds for which clients of MCP 2026-07-28 may keep a list whose server does not say for how long (`ttlMs`). 0: they ask again when they need it.
     #[schemars(range(min = 0, max = 86_400_000))]
     pub(crate) list_ttl_ms: u64,
     /// Who may call: `"none"` for everyone who reaches the port, or a list of tokens. Required unless `listen` is a loopback address.
@@ -23,9 +23,9 @@ pub(crate) struct RawGateway {
     pub(crate) auth: Option<RawAuth>,
     /// Host names, with or without a port, that requests may be addressed to, besides loopback and IP addresses.
     pub(crate) allowed_hosts: Vec<String>,
-    /// Origins of web pages that may call, besides those on loopback, such as `https://tools.example`.
+    /// Origins of web pages that may call, besides those on loopback, such as `https://tools.example`. Browsers are told so (CORS). Tokens are required all the same.
     pub(crate) allowed_origins: Vec<String>,
-    /// Selections of servers, each offered at `/groups/{name}/mcp`.
+    /// Selections of servers by name, each offered at `/groups/{name}/mcp` and `/groups/{name}/sse`.
     pub(crate) groups: BTreeMap<String, RawGroup>,
     /// What is logged.
     pub(crate) logging: RawLogging,
@@ -81,7 +81,7 @@ pub(crate) enum RawAuthMode {
 #[derive(Deserialize, Serialize, JsonSchema, Clone)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct RawTokens {
-    /// One token per client or person.
+    /// One token per client or person, sent as `Authorization: Bearer …`. What a token opened (sessions, streams, waiting calls) ends when it leaves the file.
     #[schemars(length(min = 1))]
     pub(crate) tokens: Vec<RawToken>,
 }
@@ -90,13 +90,13 @@ pub(crate) struct RawTokens {
 #[derive(Deserialize, Serialize, JsonSchema, Clone)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct RawToken {
-    /// Who uses it; appears in logs.
+    /// Who uses it. Appears in logs as `principal`.
     pub(crate) name: String,
-    /// The token itself, best as `"${VARIABLE}"`; at least 16 characters.
+    /// The token itself, best as `"${VARIABLE}"`. At least 16 characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     pub(crate) token: Option<String>,
-    /// The SHA-256 of the token in hexadecimal, instead of the token.
+    /// The SHA-256 of the token in 64 hexadecimal digits, instead of the token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     pub(crate) sha256: Option<String>,
@@ -151,50 +151,50 @@ pub(crate) struct RawGatewayLimits {
     /// The largest request body, in bytes.
     #[schemars(range(min = 1024, max = 50_331_648))]
     pub(crate) max_body: u64,
-    /// How many sessions may exist at once.
+    /// How many sessions may exist at once. At the limit, idle sessions make room for new ones.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub(crate) max_sessions: u64,
-    /// How many of them one token may hold.
+    /// How many sessions one token of `auth.tokens` may hold.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub(crate) max_sessions_per_token: u64,
     /// Seconds after which an unused session is forgotten.
     #[schemars(range(min = 1, max = 2_592_000))]
     pub(crate) session_idle: f64,
-    /// How many events one stream keeps for a client that was cut off and comes back.
+    /// How many events one stream keeps for a client that was cut off and comes back (`Last-Event-ID`).
     #[schemars(range(min = 1, max = 65_536))]
     pub(crate) replay_events: u64,
-    /// How many bytes of them; a larger answer is not kept.
+    /// How many bytes of events one stream keeps. A larger answer is lost with its connection.
     #[schemars(range(min = 1024, max = 67_108_864))]
     pub(crate) replay_bytes: u64,
-    /// How many bytes all streams keep.
+    /// How many bytes of events all streams keep together. Streams that were left longest ago are emptied first.
     #[schemars(range(min = 1024, max = 17_179_869_184_u64))]
     pub(crate) replay_total: u64,
-    /// How many bytes the gateway holds for all clients and servers together: bodies that arrive, answers that are not read, streams. At least four times the largest message (`maxBody`, and `maxLine` of every server). By default 134217728, or that if it is more.
+    /// How many bytes the gateway holds for all clients and servers together: bodies that arrive, answers that are not read, streams. At least four times the largest message (`maxBody`, and `maxLine` of every server). By default 134217728, or four times the largest message if that is more.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "u64", range(min = 4096, max = 17_179_869_184_u64))]
     pub(crate) total_buffered: Option<u64>,
-    /// Seconds after which the stream of a call is closed and the client comes back for the rest, if it speaks MCP 2025-11-25; 0: streams stay open.
+    /// Seconds after which the stream of a call is closed, and a client of MCP 2025-11-25 comes back for the rest (which then is open for at least 10 s). 0: streams stay open.
     #[schemars(range(min = 0, max = 86_400))]
     pub(crate) stream_time: f64,
-    /// How many calls of one session may be in flight.
+    /// How many requests of one session may be unanswered at once.
     #[schemars(range(min = 1, max = 65_536))]
     pub(crate) max_calls: u64,
-    /// How many connections may be open at once; further ones wait. Read when the gateway starts.
+    /// How many connections may be open at once. Further ones wait. Less where the system allows too few descriptors. Read when the gateway starts.
     #[schemars(range(min = 8, max = 1_000_000))]
     pub(crate) max_connections: u64,
-    /// How deep a request may be nested. Servers on `serde_json` give up beyond 127, without an answer.
+    /// How deep a request may be nested. Servers on `serde_json` (Rust) give up beyond 127, without an answer.
     #[schemars(range(min = 8, max = 512))]
     pub(crate) max_depth: u64,
-    /// Seconds that the head of a request may take. Read when the gateway starts.
+    /// Seconds that the head of a request may take: the first of a connection is answered with 408, a later one closes the connection. Read when the gateway starts.
     #[schemars(range(min = 0.1, max = 600))]
     pub(crate) header_timeout: f64,
-    /// Seconds that the body of a request may take.
+    /// Seconds that the body of a request may take (408).
     #[schemars(range(min = 0.1, max = 3600))]
     pub(crate) body_timeout: f64,
-    /// The slowest that a body may arrive, in bytes a second, once it has taken 5 seconds; 0 for no such bound.
+    /// The slowest rate at which a body may arrive, in bytes a second, once it has taken 5 seconds. 0: any.
     #[schemars(range(min = 0, max = 50_331_648))]
     pub(crate) min_body_rate: u64,
-    /// Seconds after which a client that takes nothing of what it is sent, or does not acknowledge it, loses its connection.
+    /// Seconds after which a client that takes nothing of what it is sent, or is not there any more, loses its connection. A change holds for connections made from then on.
     #[schemars(range(min = 1, max = 3600))]
     pub(crate) stall_timeout: f64,
 }

@@ -21,15 +21,15 @@ pub(crate) use server::{
 #[serde(rename_all = "camelCase", default)]
 #[schemars(title = "mcp-servers.json", rename = "Config")]
 pub(crate) struct RawConfig {
-    /// Where the schema of this file is; for editors.
+    /// Where the schema of this file is, for editors.
     #[serde(rename = "$schema")]
     pub(crate) schema: String,
-    /// The servers, as a list. Their order is the order of the tools.
+    /// The servers, as a list. Their order is the order of the tools. As in VS Code, an object of servers by name is taken, too.
     #[schemars(extend("default" = []))]
     pub(crate) servers: Vec<RawEntry>,
-    /// The servers by name: the shape that MCP clients use. Both shapes may be mixed.
+    /// The servers by name: the form that MCP clients use. Both forms may be mixed.
     pub(crate) mcp_servers: BTreeMap<String, RawServer>,
-    /// Settings for all servers; a server's own settings win, `env` and other objects are merged key by key.
+    /// Settings for all servers. A server's own settings win. `env` and other objects are merged key by key.
     #[schemars(extend("default" = {}))]
     pub(crate) defaults: RawSettings,
     #[serde(flatten)]

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct RawEntry {
-    /// The server's name: 1 to 40 letters, digits, `-` and `_`, without `__` and without `_` at either end. Its tools are `{name}__{tool}`.
+    /// The server's name: 1 to 40 letters, digits, `-` and `_`, without `__`, without `_` at either end, and not `mcproxy`. Its tools are `{name}__{tool}`. Other names get a safe form, with a warning.
     pub(crate) name: String,
     #[serde(flatten)]
     pub(crate) server: RawServer,
@@ -19,19 +19,19 @@ pub(crate) struct RawEntry {
 #[derive(Deserialize, Serialize, JsonSchema, Default)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct RawServer {
-    /// The program: a path, or a name looked up in PATH. No shell is involved.
+    /// The program: a path, or a name looked up in PATH. A leading `~` is replaced. No shell is involved.
     pub(crate) command: String,
     /// Its arguments.
     #[serde(default)]
     pub(crate) args: Vec<String>,
-    /// Only `stdio`, in any case; other tools write it.
+    /// Only `stdio`, in any case. Other tools write it.
     #[serde(rename = "type", default = "stdio")]
     #[schemars(regex(pattern = r"^[sS][tT][dD][iI][oO]$"))]
     pub(crate) kind: String,
-    /// The opposite of `enabled`; other tools write it.
+    /// The opposite of `enabled`. Other tools write it.
     #[serde(default)]
     pub(crate) disabled: bool,
-    /// For people; ignored.
+    /// For people. Ignored.
     #[serde(default)]
     pub(crate) description: String,
     #[serde(flatten)]
@@ -46,13 +46,13 @@ fn stdio() -> String {
 #[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct RawSettings {
-    /// Environment variables for the server. It sees these and a few harmless ones such as PATH and HOME, nothing else.
+    /// Environment variables for the server, besides a short list that every server sees (PATH, HOME, locale, proxies, settings of package runners). It sees nothing else.
     pub(crate) env: BTreeMap<String, String>,
-    /// Working directory; relative to this file.
+    /// Working directory, relative to this file. A leading `~` is replaced. Without it: the supervisor's.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     pub(crate) cwd: Option<String>,
-    /// Seconds that a call may take; progress from the server starts them anew.
+    /// Seconds that a call may take. Progress from the server starts the time anew.
     #[schemars(range(min = 0.001, max = 86400))]
     pub(crate) timeout: f64,
     /// Seconds that a call may take whatever progress it makes.
@@ -60,14 +60,14 @@ pub(crate) struct RawSettings {
     pub(crate) max_timeout: f64,
     /// Whether the server is started.
     pub(crate) enabled: bool,
-    /// Seconds from the start of the command until it must be ready.
+    /// Seconds from the start of the command until it must be ready. While a package runner (`npx`, `uvx`, `docker`, …) is seen to install it, they begin anew, for ten minutes at most.
     #[schemars(range(min = 0.001, max = 3600))]
     pub(crate) start_timeout: f64,
-    /// When the server is started: with MCProxy, or by its first call (`lazy`).
+    /// When the server is started: with MCProxy (`eager`), or by its first call (`lazy`).
     pub(crate) start: RawStart,
-    /// What happens when this entry changes: `swap` starts the new server beside the old one and lets the old one go when the new one is ready; `restart` stops the old one first, for servers that cannot exist twice (lock files, fixed ports).
+    /// What happens when this entry changes: `swap` starts the new server beside the old one and lets the old one go when the new one is ready. `restart` stops the old one first, for servers that cannot exist twice (lock files, fixed ports).
     pub(crate) on_change: RawOnChange,
-    /// Seconds without a call after which a lazy server, or the process that a session has for itself, is ended; `null` for never.
+    /// Seconds without a call after which a lazy server, or the process that a session has for itself, is ended. `null`: never.
     #[schemars(range(min = 0.001, max = 604_800))]
     pub(crate) idle_timeout: Option<f64>,
     /// Whether all sessions share one process of the server (`shared`), or each has its own (`per-session`).
@@ -75,20 +75,20 @@ pub(crate) struct RawSettings {
     /// The most processes of a server with `instances: per-session`, spare ones included.
     #[schemars(range(min = 1, max = 256))]
     pub(crate) max_instances: u32,
-    /// How many processes of a server with `instances: per-session` are kept ready for new sessions.
+    /// How many spare processes of a server with `instances: per-session` are kept ready for new sessions. They suit clients that declare what the last one did; with `clientFeatures: []` mostly every client. They are told that their client is MCProxy.
     #[schemars(range(min = 0, max = 16))]
     pub(crate) prewarm: u32,
-    /// Which revisions of MCP are spoken to the server: `modern` is 2026-07-28, `legacy` those before it, which begin with `initialize`; `auto` asks the server once and remembers what it found. A server of both that asks its clients in the middle of a call may need `legacy`.
+    /// Which revisions of MCP are spoken to the server: `modern` is 2026-07-28, `legacy` those before it, which begin with `initialize`. `auto` asks the server at its first start and remembers what it found. A server of both that asks its clients in the middle of a call may need `legacy`.
     pub(crate) era: RawEra,
-    /// What the server may ask the client of a call for, if that client can do it: `sampling` (with `sampling.tools`, `sampling.context`), `elicitation` (a form for the user), `elicitation.url` (a page for the user), `roots`. Unless given: nothing; with `instances: per-session`, and from a server of MCP 2026-07-28, whatever its client can. The identifier of an extension, such as `io.modelcontextprotocol/ui`, tells a server that all share that its clients have it; a server with `instances: per-session`, and one of 2026-07-28, hears that of each client.
+    /// What the server may ask the client of a call for, if that client can do it: `sampling` (with `sampling.tools`, `sampling.context`), `elicitation` (a form for the user), `elicitation.url` (a page for the user), `roots`. Unless given: nothing; with `instances: per-session`, and from a server of MCP 2026-07-28, whatever its client can. The identifier of an extension, such as `io.modelcontextprotocol/ui` (MCP Apps), tells a server that all share that its clients have it; a server with `instances: per-session`, and one of 2026-07-28, hears that of each client.
     #[schemars(inner(inner(regex(
         pattern = r"^(sampling(\.tools|\.context)?|elicitation(\.url)?|roots|[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*)$"
     ))))]
     pub(crate) client_features: Option<Vec<String>>,
-    /// Seconds that the client, or its user, may take to answer what the server asks; the timeouts of the call stand still meanwhile.
+    /// Seconds that the client, or its user, may take to answer what the server asks. `timeout` and `maxTimeout` stand still meanwhile.
     #[schemars(range(min = 0.001, max = 86400))]
     pub(crate) input_timeout: f64,
-    /// Seconds after which the lists of a server that does not announce changes are asked for again when a client asks for them; 0 or `null`: never. A `ttlMs` of the server wins.
+    /// Seconds after which the lists of a server that does not announce their changes are asked for again, in the background, when a client asks for them. 0 or `null`: never. A `ttlMs` of the server wins.
     #[schemars(range(min = 0, max = 604_800))]
     pub(crate) list_ttl: Option<f64>,
     /// How the server is restarted after it ended.
@@ -166,7 +166,7 @@ pub(crate) enum RawEra {
 #[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct RawRestart {
-    /// Seconds before the first restart; doubled for each further one.
+    /// Seconds before a restart, doubled for each further one. The first restart of a server that had been ready costs no delay.
     #[schemars(range(min = 0.001, max = 3600))]
     pub(crate) initial_delay: f64,
     /// The longest delay, in seconds.
@@ -175,7 +175,7 @@ pub(crate) struct RawRestart {
     /// Seconds of health after which the delay starts anew.
     #[schemars(range(min = 0.001, max = 604_800))]
     pub(crate) healthy_after: f64,
-    /// How many restarts in a row before giving up; `null` for never.
+    /// How many restarts in a row before giving up (`failed`). `null`: never.
     #[schemars(range(min = 0, max = 1_000_000))]
     pub(crate) max_attempts: Option<u32>,
 }
@@ -190,15 +190,15 @@ impl Default for RawRestart {
 #[derive(Deserialize, Serialize, JsonSchema, Default)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct RawTools {
-    /// Only tools that match one of these are offered; `*` stands for any characters. Without it, all are.
+    /// Only tools that match one of these are offered. `*` stands for any characters. Without it, all are.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Vec<String>", length(min = 1))]
     pub(crate) allow: Option<Vec<String>>,
     /// Tools that match one of these are not offered, whatever `allow` says.
     pub(crate) deny: Vec<String>,
-    /// New names, by the server's own name.
+    /// New names of tools, by the server's own name.
     pub(crate) rename: BTreeMap<String, String>,
-    /// New descriptions, by the server's own name of the tool.
+    /// New descriptions of tools, by the server's own name of the tool.
     pub(crate) describe: BTreeMap<String, String>,
 }
 
@@ -206,22 +206,22 @@ pub(crate) struct RawTools {
 #[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct RawServerLimits {
-    /// The longest message, in bytes.
+    /// The longest message from the server, in bytes.
     #[schemars(range(min = 1024, max = 50_331_648))]
     pub(crate) max_line: u64,
     /// The most tools.
     #[schemars(range(min = 1, max = 100_000))]
     pub(crate) max_tools: u64,
-    /// The largest sum of all lists, in bytes.
+    /// The largest sum of all its lists, in bytes.
     #[schemars(range(min = 1024, max = 50_331_648))]
     pub(crate) max_catalogue: u64,
-    /// The most calls in flight.
+    /// The most calls in flight. Further ones wait for their turn.
     #[schemars(range(min = 1, max = 65_536))]
     pub(crate) max_concurrent: u64,
-    /// The most resident memory of the server and all it starts, in bytes, before it is restarted; `null` for any.
+    /// The most resident memory of the server and all it starts, in bytes, what they share counted once. Beyond it the server is restarted. With `instances: per-session`: of each process and what it starts. `null`: any.
     #[schemars(range(min = 1_048_576, max = 1_152_921_504_606_846_976_u64))]
     pub(crate) max_memory: Option<u64>,
-    /// The most processes, the server and all it starts together, before it is restarted; `null` for any.
+    /// The most processes, the server and all it starts together, before it is restarted. With `instances: per-session`: of each. `null`: any.
     #[schemars(range(min = 1, max = 4_194_304))]
     pub(crate) max_processes: Option<u64>,
     /// The most pages of one list.
@@ -230,7 +230,7 @@ pub(crate) struct RawServerLimits {
     /// Lines a minute on its standard output that are no messages, before it is restarted.
     #[schemars(range(min = 0, max = 1_000_000))]
     pub(crate) max_garbage: u64,
-    /// Lines a second of its standard error that are logged; the others are counted.
+    /// Lines a second of its standard error that are logged. The others are counted.
     #[schemars(range(min = 1, max = 100_000))]
     pub(crate) max_stderr: u32,
     /// Seconds after which a server that reads nothing of what it is sent is restarted.
