@@ -1,4 +1,4 @@
-//! The status as JSON: one form for `/health`, `mcproxy status --json` and the built-in tool (documented in the README).
+//! The status as JSON: one form for `/health`, `mcproxy status --json` and the built-in tool (documented in `docs/status.md`).
 //!
 //! The wire between the processes has the same facts in types of its own: it may change with each release, this may not.
 
@@ -261,7 +261,7 @@ pub(crate) fn endpoint_url(report: &StatusReport) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::{collections::BTreeSet, time::Duration};
 
     use mcproxy_ipc::{CatalogueCounts, InstanceCount, data::ServerEra};
     use serde_json::json;
@@ -341,6 +341,37 @@ mod tests {
         });
         assert_eq!(json!(StatusView::of(&report())), expected);
         assert!(json!(StatusView::of(&report()).without_history())["servers"][0].get("events").is_none());
+    }
+
+    /// The names of all members, however deep.
+    fn members(value: &serde_json::Value, found: &mut BTreeSet<String>) {
+        match value {
+            serde_json::Value::Object(object) => object.iter().for_each(|(name, value)| {
+                found.insert(name.clone());
+                members(value, found);
+            }),
+            serde_json::Value::Array(elements) => elements.iter().for_each(|element| members(element, found)),
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn the_page_about_the_status_explains_every_member_and_every_state() {
+        let page = include_str!("../docs/status.md");
+        let mut report = report();
+        let start = StartStatus { elapsed: None, limit: Duration::ZERO, installing: false, last_line: None };
+        let server = &mut report.servers[0];
+        server.start = Some(start);
+        server.list_failures =
+            vec![ListFailure { method: "m".into(), error: "e".into(), attempts: 1, retry_in: Duration::ZERO }];
+        let mut found = BTreeSet::new();
+        members(&json!(StatusView::of(&report)), &mut found);
+        for name in found {
+            assert!(page.contains(&format!("`{name}`")) || page.contains(&format!("\"{name}\": ")), "{name}");
+        }
+        for state in ServerState::ALL {
+            assert!(page.contains(&format!("\n| `{state}` |")), "{state}");
+        }
     }
 
     #[test]
