@@ -11,6 +11,7 @@ mod chaos;
 mod cli;
 mod conformance;
 mod connect;
+mod documents;
 mod edges;
 mod faults;
 mod files;

@@ -1,4 +1,4 @@
-//! What HTTP itself says: statuses, headers and codes, before any server is asked (docs: README, "troubleshooting").
+//! What HTTP itself says: statuses, headers and codes, before any server is asked (docs/troubleshooting.md).
 
 mod bodies;
 mod cors;
