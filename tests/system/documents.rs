@@ -1,5 +1,5 @@
 //! What the documents say of each other and of the programs is true: links lead somewhere, indexes are complete, the page of
-//! the command line is the help of the programs, and commands that readers are shown exist.
+//! the command line is the help of the programs, and commands, files and metrics that readers are shown exist.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -8,7 +8,9 @@ use std::{
     process::Command,
 };
 
-use crate::support::binary;
+use serde_json::json;
+
+use crate::support::{Proxy, binary, fixture};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -203,4 +205,54 @@ fn commands_that_the_documents_show_have_the_options_that_they_are_shown_with() 
         }
     }
     assert!(seen > 10, "only {seen} options were found: the pages are read wrongly");
+}
+
+/// What stands between single backticks.
+fn code(text: &str) -> Vec<String> {
+    let lines = prose(text).lines().map(str::to_owned).collect::<Vec<_>>();
+    lines.iter().flat_map(|line| line.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>()).collect()
+}
+
+#[test]
+fn files_that_the_documents_name_exist() {
+    let mut wrong = Vec::new();
+    // Decisions and changes speak of the files of their time.
+    let dated = |page: &Path| {
+        page.parent().is_some_and(|folder| folder.ends_with("decisions")) || page.ends_with("CHANGELOG.md")
+    };
+    for page in pages().iter().filter(|page| !dated(page)) {
+        for name in code(&read(page)) {
+            let file = name.split([' ', ':']).next().expect("a first word").trim_end_matches('/');
+            let folder = file.split('/').next().expect("a first part");
+            let ours =
+                ["src", "supervisor", "worker", "crates", "tests", "docs", "bench", "fuzz", "deploy"].contains(&folder);
+            let place = !file.contains(['*', '{', '…', '<', '$']) && file.contains('/');
+            let made = file.starts_with("fuzz/engine/") || file.starts_with("tests/run/");
+            if ours && place && !made && !root().join(file).exists() {
+                wrong.push(format!("{}: {file}", page.strip_prefix(root()).expect("ours").display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "documents name what is not there:\n{}", wrong.join("\n"));
+}
+
+#[tokio::test]
+async fn the_page_about_metrics_names_what_the_gateway_counts_and_nothing_else() {
+    let proxy = Proxy::start(json!({"servers": [fixture("a", &[])]})).await;
+    let page = proxy.get("/metrics").await.body;
+    let described: BTreeSet<String> = read(&root().join("docs/metrics.md"))
+        .lines()
+        .filter(|line| line.starts_with("| `mcproxy_"))
+        .flat_map(|line| code(line.split('|').nth(1).expect("a first column")))
+        .map(|name| name.trim_end_matches("_total").to_owned())
+        .collect();
+    let counted = page.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());
+    let counted: BTreeSet<String> = counted.map(str::to_owned).collect();
+    let missing: Vec<_> = counted.difference(&described).collect();
+    assert!(missing.is_empty(), "docs/metrics.md does not name {missing:?}");
+    // A series appears with the first that is counted.
+    let late =
+        ["mcproxy_calls", "mcproxy_call_errors", "mcproxy_call_duration_seconds", "mcproxy_notifications_dropped"];
+    let gone: Vec<_> = described.difference(&counted).filter(|name| !late.contains(&name.as_str())).collect();
+    assert!(gone.is_empty(), "docs/metrics.md names {gone:?}, which nothing counts");
 }
