@@ -101,7 +101,7 @@ fn run(args: Args) -> Result<ExitCode, (u8, String)> {
     let listener = listen::bind(config.listen).map_err(os)?;
 
     let fixed_level = args.log_level();
-    let logging = Logging::open(args.log_target(), fixed_level.unwrap_or(config.log_level));
+    let logging = Logging::open(args.log_target(), fixed_level.unwrap_or(config.gateway.log_level));
     // Who names a level wants the records.
     let quiet = logging.quiet.clone().filter(|_| fixed_level.is_none());
     if let Some(quiet) = &quiet {

@@ -2,11 +2,8 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use mcproxy_config::{Auth, Config, ConfigDiff, GatewayConfig, diff};
-use mcproxy_ipc::{
-    LogLevel, ServerName,
-    control::{GatewaySettings, Group, TokenHash},
-};
+use mcproxy_config::{Config, ConfigDiff, diff};
+use mcproxy_ipc::{LogLevel, ServerName, control::GatewaySettings};
 use slog::{debug, error, info, warn};
 use tokio::sync::oneshot;
 
@@ -223,10 +220,10 @@ impl Supervisor {
         }
         self.directory.send_replace(directory.into());
         self.context.routes_changed.notify_one();
-        let level = self.fixed_level.unwrap_or(new.log_level);
+        let level = self.fixed_level.unwrap_or(new.gateway.log_level);
         self.level.set(level);
         if changes.gateway_changed || changes.supervisor_changed {
-            let settings = Box::new(gateway_settings(&new.gateway, level, self.context.catalogues.clone()));
+            let settings = Box::new(gateway_settings(&new, level, self.context.catalogues.clone()));
             let _ = self.gateway.send(GatewayCommand::Configure(settings)).await;
         }
         if let Some(state) = &self.state {
@@ -244,42 +241,9 @@ fn with_source(error: &dyn std::error::Error) -> String {
     }
 }
 
-/// What the gateway is told of the configuration.
-pub(crate) fn gateway_settings(
-    config: &GatewayConfig,
-    log_level: LogLevel,
-    catalogues: Option<PathBuf>,
-) -> GatewaySettings {
-    let tokens = match &config.auth {
-        Auth::Unspecified | Auth::None => None,
-        Auth::Tokens(tokens) => {
-            Some(tokens.iter().map(|token| TokenHash { name: token.name.clone(), sha256: token.sha256 }).collect())
-        }
-    };
-    let group = |group: &mcproxy_config::Group| Group { name: group.name.to_string(), servers: group.servers.clone() };
-    GatewaySettings {
-        list_wait: config.list_wait,
-        list_ttl_ms: config.list_ttl_ms,
-        allowed_hosts: config.allowed_hosts.clone(),
-        allowed_origins: config.allowed_origins.clone(),
-        tokens,
-        groups: config.groups.iter().map(group).collect(),
-        max_body_bytes: config.max_body,
-        max_sessions: config.max_sessions,
-        max_sessions_per_token: config.max_sessions_per_token,
-        session_idle: config.session_idle,
-        replay_events: config.replay_events,
-        replay_bytes: config.replay_bytes,
-        replay_total: config.replay_total,
-        total_buffered: config.total_buffered,
-        stream_time: config.stream_time,
-        catalogues,
-        max_calls: config.max_calls,
-        max_depth: config.max_depth,
-        connections: config.connections,
-        log_level,
-        log_calls: config.log_calls,
-    }
+/// What the gateway is told: what the file says, at the level in force, and where catalogues are kept.
+pub(crate) fn gateway_settings(config: &Config, log_level: LogLevel, catalogues: Option<PathBuf>) -> GatewaySettings {
+    GatewaySettings { log_level, catalogues, ..config.gateway.clone() }
 }
 
 fn describe(changes: &ConfigDiff) -> String {

@@ -1,7 +1,6 @@
 //! Who may call.
 
-use std::fmt;
-
+use mcproxy_ipc::control::TokenHash;
 use sha2::{Digest, Sha256};
 
 use crate::raw::{RawAuth, RawAuthMode, RawToken};
@@ -11,41 +10,14 @@ use crate::tree::Node;
 /// Shorter tokens can be guessed.
 const MIN_TOKEN: usize = 16;
 
-/// Who may call.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Auth {
-    /// The file does not say: everyone, and so on a loopback address only.
-    Unspecified,
-    /// `"auth": "none"` is written out: everyone, on any address.
-    None,
-    /// The holders of these tokens.
-    Tokens(Vec<Token>),
-}
-
-/// A client's token; only its hash is kept.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Token {
-    /// Who uses it, for logs.
-    pub name: String,
-    /// SHA-256 of the token; compare in constant time.
-    pub sha256: [u8; 32],
-}
-
-impl fmt::Debug for Token {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Token").field("name", &self.name).finish_non_exhaustive()
-    }
-}
-
-/// `node` is the value of `auth` in the file.
-pub(crate) fn check(raw: Option<&RawAuth>, node: &Node, report: &mut Report) -> Auth {
+/// The tokens that clients have to show one of; `None`: everyone may call. `node` is the value of `auth` in the file.
+pub(crate) fn check(raw: Option<&RawAuth>, node: &Node, report: &mut Report) -> Option<Vec<TokenHash>> {
     let tokens = match raw {
-        None => return Auth::Unspecified,
-        Some(RawAuth::Mode(RawAuthMode::None)) => return Auth::None,
+        None | Some(RawAuth::Mode(RawAuthMode::None)) => return None,
         Some(RawAuth::Tokens(raw)) => &raw.tokens,
     };
     let elements = node.get("tokens").map(Node::elements).unwrap_or_default();
-    let mut checked: Vec<Token> = Vec::with_capacity(tokens.len());
+    let mut checked: Vec<TokenHash> = Vec::with_capacity(tokens.len());
     for (raw, element) in tokens.iter().zip(elements) {
         match token(raw) {
             // Reported with all other unset variables.
@@ -60,10 +32,10 @@ pub(crate) fn check(raw: Option<&RawAuth>, node: &Node, report: &mut Report) -> 
             Ok(token) => checked.push(token),
         }
     }
-    Auth::Tokens(checked)
+    Some(checked)
 }
 
-fn token(raw: &RawToken) -> Result<Token, &'static str> {
+fn token(raw: &RawToken) -> Result<TokenHash, &'static str> {
     let sha256 = match (&raw.token, &raw.sha256) {
         (Some(token), None) if token.len() < MIN_TOKEN => return Err("the token has fewer than 16 characters"),
         (Some(token), None) => Sha256::digest(token).into(),
@@ -74,7 +46,7 @@ fn token(raw: &RawToken) -> Result<Token, &'static str> {
     if raw.name.trim().is_empty() || raw.name.len() > 64 || raw.name.chars().any(char::is_control) {
         return Err("the name of a token must be 1 to 64 printable characters");
     }
-    Ok(Token { name: raw.name.clone(), sha256 })
+    Ok(TokenHash { name: raw.name.clone(), sha256 })
 }
 
 fn parse_hex(text: &str) -> Option<[u8; 32]> {
@@ -100,11 +72,5 @@ mod tests {
         assert_eq!(parse_hex(hash), Some(Sha256::digest("test").into()));
         assert_eq!(parse_hex(&hash[1..]), None);
         assert_eq!(parse_hex(&hash.replace('9', "g")), None);
-    }
-
-    #[test]
-    fn printing_a_token_shows_its_name_only() {
-        let token = Token { name: "laptop".into(), sha256: [7; 32] };
-        assert_eq!(format!("{token:?}"), "Token { name: \"laptop\", .. }");
     }
 }

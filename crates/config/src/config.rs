@@ -5,15 +5,14 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use mcproxy_ipc::LogLevel;
+use mcproxy_ipc::control::GatewaySettings;
 use mcproxy_ipc::regular_file::{self, Links};
 
-use crate::auth::Auth;
 use crate::dialect::{self, Source};
-use crate::gateway::{self, GatewayConfig};
+use crate::gateway;
 use crate::interpolate::{Lookup, WORKSPACE};
 use crate::problem::Problems;
-use crate::raw::{RawConfig, RawLevel};
+use crate::raw::RawConfig;
 use crate::report::{NOT_READABLE, Report};
 use crate::server::{Blocked, Launch, ServerConfig};
 use crate::servers::{Servers, told};
@@ -33,10 +32,10 @@ pub struct Config {
     pub servers: Vec<ServerConfig>,
     /// Where the gateway listens.
     pub listen: SocketAddr,
-    /// What the gateway is told.
-    pub gateway: GatewayConfig,
-    /// The least severe level that is logged.
-    pub log_level: LogLevel,
+    /// `auth` is written out, if only as `none`: then every address may be listened at.
+    pub states_auth: bool,
+    /// What the gateway is told, and with it the least severe level that is logged; no server secret among it.
+    pub gateway: GatewaySettings,
     /// How long calls in flight get when everything stops.
     pub shutdown_grace: Duration,
     /// What is wrong with single servers, and what is not understood.
@@ -133,7 +132,7 @@ impl Config {
     /// Puts another address in the place of the file's, as `--host` and `--port` do.
     pub fn override_listen(&mut self, host: Option<IpAddr>, port: Option<u16>) -> Result<(), Exposed> {
         let address = SocketAddr::new(host.unwrap_or(self.listen.ip()), port.unwrap_or(self.listen.port()));
-        check_exposure(address, &self.gateway.auth)?;
+        check_exposure(address, self.states_auth)?;
         self.listen = address;
         Ok(())
     }
@@ -146,11 +145,8 @@ fn bounded(input: impl Read) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn check_exposure(address: SocketAddr, auth: &Auth) -> Result<(), Exposed> {
-    match auth {
-        Auth::Unspecified if !address.ip().to_canonical().is_loopback() => Err(Exposed(address.ip())),
-        _ => Ok(()),
-    }
+fn check_exposure(address: SocketAddr, states_auth: bool) -> Result<(), Exposed> {
+    if states_auth || address.ip().to_canonical().is_loopback() { Ok(()) } else { Err(Exposed(address.ip())) }
 }
 
 /// Reports everything that is wrong with the tree; `None` when too little of it is left to go on.
@@ -182,7 +178,7 @@ fn read(root: &Node, source: Source<'_>, report: &mut Report) -> Option<Config> 
     {
         report.add(listen_at, error.to_string());
     }
-    let log_level = level(raw.gateway.logging.level);
+    let states_auth = raw.gateway.auth.is_some();
     let shutdown_grace = Duration::from_secs_f64(raw.gateway.shutdown_grace);
     let gateway = gateway::check(raw.gateway, &kept, &servers, report);
     let servers = servers.list;
@@ -190,11 +186,11 @@ fn read(root: &Node, source: Source<'_>, report: &mut Report) -> Option<Config> 
     let listen = listen.ok()?;
     // With a faulty `auth` there is something to repair there first.
     if kept.get("auth").is_some() == root.get("auth").is_some()
-        && let Err(error) = check_exposure(listen, &gateway.auth)
+        && let Err(error) = check_exposure(listen, states_auth)
     {
         report.add(listen_at, error.to_string());
     }
-    Some(Config { servers, listen, gateway, log_level, shutdown_grace, problems: Problems::default() })
+    Some(Config { servers, listen, states_auth, gateway, shutdown_grace, problems: Problems::default() })
 }
 
 /// The folder that an editor has open when it reads this file: above the folder in which it keeps its own files.
@@ -209,23 +205,13 @@ fn workspace(base: &Path) -> &Path {
 }
 
 /// What each server alone cannot break.
-fn report_size(servers: &[ServerConfig], gateway: &GatewayConfig, at: usize, report: &mut Report) {
+fn report_size(servers: &[ServerConfig], gateway: &GatewaySettings, at: usize, report: &mut Report) {
     let rules = servers.iter().map(|server| size::of_rules(&server.tools)).sum();
     let complaints = [
         size::complaint("the tool rules of all servers", rules, MAX_RULES_BYTES),
         size::complaint("groups, hosts, origins and tokens", size::of_gateway(gateway), MAX_GATEWAY_BYTES),
     ];
     complaints.into_iter().flatten().for_each(|complaint| report.add(at, complaint));
-}
-
-fn level(raw: RawLevel) -> LogLevel {
-    match raw {
-        RawLevel::Error => LogLevel::Error,
-        RawLevel::Warn => LogLevel::Warn,
-        RawLevel::Info => LogLevel::Info,
-        RawLevel::Debug => LogLevel::Debug,
-        RawLevel::Trace => LogLevel::Trace,
-    }
 }
 
 /// What has no text outside the servers leaves nothing to block, so it is a mistake. In the defaults it blocks those who

@@ -1,6 +1,6 @@
 //! What a reload changes.
 
-use mcproxy_ipc::ServerName;
+use mcproxy_ipc::{ServerName, control::GatewaySettings};
 
 use crate::config::Config;
 use crate::server::ServerConfig;
@@ -60,8 +60,9 @@ pub fn diff(old: &Config, new: &Config) -> ConfigDiff {
         changed: changed.collect(),
         reordered: common(old, new) != common(new, old),
         listen_changed: old.listen != new.listen,
-        gateway_changed: old.gateway != new.gateway,
-        supervisor_changed: (old.log_level, old.shutdown_grace) != (new.log_level, new.shutdown_grace),
+        gateway_changed: GatewaySettings { log_level: new.gateway.log_level, ..old.gateway.clone() } != new.gateway
+            || old.states_auth != new.states_auth,
+        supervisor_changed: (old.gateway.log_level, old.shutdown_grace) != (new.gateway.log_level, new.shutdown_grace),
     }
 }
 

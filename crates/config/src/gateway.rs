@@ -1,14 +1,17 @@
-//! How the servers are offered to clients, checked.
+//! What the file says to the gateway, checked.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
-use mcproxy_ipc::{LogLevel, ServerName, control::ConnectionLimits};
+use mcproxy_ipc::{
+    LogLevel, ServerName,
+    control::{ConnectionLimits, GatewaySettings, Group},
+};
 
-use crate::auth::{self, Auth};
+use crate::auth;
 use crate::nearest::did_you_mean;
 use crate::problem::printable;
-use crate::raw::{RawCallLevel, RawGateway, RawGatewayLimits, RawGroup};
+use crate::raw::{RawCallLevel, RawGateway, RawGatewayLimits, RawGroup, RawLevel};
 use crate::report::Report;
 use crate::server::ServerConfig;
 use crate::servers::Servers;
@@ -20,64 +23,13 @@ const TOTAL_BUFFERED: usize = 128 << 20;
 /// answer.
 const MESSAGES_BUFFERED: usize = 4;
 
-/// What the gateway is told; no server secret among it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GatewayConfig {
-    /// How long a list waits for servers in their first start.
-    pub list_wait: Duration,
-    /// For how long, in milliseconds, a client may take a list for true of which its server says nothing.
-    pub list_ttl_ms: u64,
-    /// Who may call.
-    pub auth: Auth,
-    /// Hosts that requests may be addressed to, besides loopback and IP addresses; lower case, `host` or `host:port`.
-    pub allowed_hosts: Vec<String>,
-    /// Origins that may call, besides those on loopback; lower case, `scheme://host[:port]`.
-    pub allowed_origins: Vec<String>,
-    /// Selections of servers.
-    pub groups: Vec<Group>,
-    /// The largest request body, in bytes.
-    pub max_body: usize,
-    /// How many sessions may exist at once.
-    pub max_sessions: usize,
-    /// How many of them one token may hold.
-    pub max_sessions_per_token: usize,
-    /// After this long an unused session is forgotten.
-    pub session_idle: Duration,
-    /// How many events one stream keeps for a client that was cut off.
-    pub replay_events: usize,
-    /// How many bytes of them.
-    pub replay_bytes: usize,
-    /// How many bytes all streams keep.
-    pub replay_total: usize,
-    /// How many bytes are held for all clients and servers together.
-    pub total_buffered: usize,
-    /// After this long a client comes back for the rest of a call's stream; `None`: streams stay open.
-    pub stream_time: Option<Duration>,
-    /// How many calls of one session may be in flight.
-    pub max_calls: usize,
-    /// How deep a request may be nested.
-    pub max_depth: usize,
-    /// What a connection may cost.
-    pub connections: ConnectionLimits,
-    /// At which level each call is logged, if at all.
-    pub log_calls: Option<LogLevel>,
-}
-
-/// A selection of servers.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Group {
-    /// Its name: the same rule as for a server's.
-    pub name: ServerName,
-    /// Its servers, in the order of its list.
-    pub servers: Vec<ServerName>,
-}
-
-/// `root` is the whole tree; `servers` holds all servers of the file, and by the names that it uses for them.
-pub(crate) fn check(raw: RawGateway, root: &Node, servers: &Servers, report: &mut Report) -> GatewayConfig {
+/// What the gateway is told, but for what the file does not say: the level that counts where a flag names another one, and the
+/// directory of the catalogues. `root` is the whole tree; `servers` holds all servers of the file, and by the names that it uses for them.
+pub(crate) fn check(raw: RawGateway, root: &Node, servers: &Servers, report: &mut Report) -> GatewaySettings {
     let nothing = Node { span: 0..0, value: Value::Null };
     let node = |key: &str| root.get(key).unwrap_or(&nothing);
     let size = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
-    let auth = auth::check(raw.auth.as_ref(), node("auth"), report);
+    let tokens = auth::check(raw.auth.as_ref(), node("auth"), report);
     let allowed_hosts = texts(raw.allowed_hosts, node("allowedHosts"), host, report);
     let allowed_origins = texts(raw.allowed_origins, node("allowedOrigins"), origin, report);
     let groups = node("groups");
@@ -97,19 +49,19 @@ pub(crate) fn check(raw: RawGateway, root: &Node, servers: &Servers, report: &mu
                 }
             };
             let servers = group_servers(raw.groups.get(&member.key)?, &member.node, &servers.known, report);
-            Some(Group { name: name?, servers })
+            Some(Group { name: name?.to_string(), servers })
         })
         .collect();
     let limits = raw.limits;
     let total_buffered = total_buffered(&limits, &servers.list, node("limits"), report);
-    GatewayConfig {
+    GatewaySettings {
         list_wait: Duration::from_secs_f64(raw.list_wait),
         list_ttl_ms: raw.list_ttl_ms,
-        auth,
+        tokens,
         allowed_hosts,
         allowed_origins,
         groups,
-        max_body: size(limits.max_body),
+        max_body_bytes: size(limits.max_body),
         max_sessions: size(limits.max_sessions),
         max_sessions_per_token: size(limits.max_sessions_per_token),
         session_idle: Duration::from_secs_f64(limits.session_idle),
@@ -121,11 +73,23 @@ pub(crate) fn check(raw: RawGateway, root: &Node, servers: &Servers, report: &mu
         max_calls: size(limits.max_calls),
         max_depth: size(limits.max_depth),
         connections: connection_limits(&limits),
+        log_level: level(raw.logging.level),
         log_calls: match raw.logging.calls {
             RawCallLevel::Off => None,
             RawCallLevel::Debug => Some(LogLevel::Debug),
             RawCallLevel::Info => Some(LogLevel::Info),
         },
+        catalogues: None,
+    }
+}
+
+fn level(raw: RawLevel) -> LogLevel {
+    match raw {
+        RawLevel::Error => LogLevel::Error,
+        RawLevel::Warn => LogLevel::Warn,
+        RawLevel::Info => LogLevel::Info,
+        RawLevel::Debug => LogLevel::Debug,
+        RawLevel::Trace => LogLevel::Trace,
     }
 }
 

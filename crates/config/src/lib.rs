@@ -41,10 +41,8 @@ mod size;
 mod text;
 mod tree;
 
-pub use auth::{Auth, Token};
 pub use config::{Config, Exposed, LoadError, RESERVED_NAME};
 pub use diff::{ConfigDiff, ServerChange, diff};
-pub use gateway::{GatewayConfig, Group};
 pub use listen::{ListenError, parse_host};
 pub use nearest::nearest;
 pub use places::Places;

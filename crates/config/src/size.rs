@@ -1,10 +1,11 @@
 //! What has to fit into a message between the processes. A control message is at most 1 MiB and carries, besides the
 //! configuration, states and errors of all servers; what does not fit is a mistake in the file and not a broken connection.
 
-use mcproxy_ipc::ToolRules;
+use mcproxy_ipc::{
+    ToolRules,
+    control::{GatewaySettings, Group},
+};
 
-use crate::auth::Auth;
-use crate::gateway::GatewayConfig;
 use crate::raw::RawServer;
 
 /// The most servers.
@@ -36,15 +37,12 @@ pub(crate) fn of_rules(rules: &ToolRules) -> usize {
 }
 
 /// Of what only the gateway is told.
-pub(crate) fn of_gateway(config: &GatewayConfig) -> usize {
+pub(crate) fn of_gateway(settings: &GatewaySettings) -> usize {
     const HASH: usize = 32;
-    let tokens: usize = match &config.auth {
-        Auth::Unspecified | Auth::None => 0,
-        Auth::Tokens(tokens) => tokens.iter().map(|token| text(&token.name) + HASH).sum(),
-    };
-    let names = config.allowed_hosts.iter().chain(&config.allowed_origins).map(|name| text(name));
-    let groups = config.groups.iter().flat_map(|group| std::iter::once(&group.name).chain(&group.servers));
-    tokens + names.sum::<usize>() + groups.map(|name| text(name.as_str())).sum::<usize>()
+    let tokens: usize = settings.tokens.iter().flatten().map(|token| text(&token.name) + HASH).sum();
+    let names = settings.allowed_hosts.iter().chain(&settings.allowed_origins).map(|name| text(name));
+    let group = |group: &Group| text(&group.name) + group.servers.iter().map(|name| text(name.as_str())).sum::<usize>();
+    tokens + names.sum::<usize>() + settings.groups.iter().map(group).sum::<usize>()
 }
 
 /// What is wrong, if it is too much.

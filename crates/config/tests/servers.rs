@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use mcproxy_config::{Auth, Config, Era, Launch, ServerConfig, Start, diff};
+use mcproxy_config::{Config, Era, Launch, ServerConfig, Start, diff};
 use mcproxy_ipc::{Generation, LaunchSpec};
 
 fn parse(text: &str) -> Config {
@@ -32,7 +32,7 @@ fn an_empty_object_and_an_empty_list_are_configurations() {
         let config = parse(text);
         assert!(config.servers.is_empty());
         assert_eq!(config.listen.to_string(), "127.0.0.1:12009");
-        assert_eq!(config.gateway.auth, Auth::Unspecified);
+        assert_eq!(config.gateway.tokens, None);
         assert_eq!(config.gateway.list_wait, Duration::from_secs(10));
     }
 }

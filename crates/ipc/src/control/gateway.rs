@@ -1,4 +1,4 @@
-use std::{path::PathBuf, time::Duration};
+use std::{fmt, path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -7,16 +7,17 @@ use crate::{
     StatusReport,
 };
 
-/// What the gateway needs of the configuration. It never sees the file.
+/// What the gateway needs of the configuration; it never sees the file. `mcproxy-config` reads the file into it, and the supervisor
+/// puts in what the file does not say: the level in force and the directory of the catalogues.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GatewaySettings {
     /// How long a list waits for servers in their first start.
     pub list_wait: Duration,
     /// For how long, in milliseconds, a client may take a list for true of which its server says nothing (2026-07-28).
     pub list_ttl_ms: u64,
-    /// Host names (besides loopback and IP literals) that a `Host` header may carry.
+    /// Hosts (besides loopback and IP literals) that a `Host` header may carry; lower case, `host` or `host:port`.
     pub allowed_hosts: Vec<String>,
-    /// Origins (besides loopback ones) that an `Origin` header may carry.
+    /// Origins (besides loopback ones) that an `Origin` header may carry; lower case, `scheme://host[:port]`.
     pub allowed_origins: Vec<String>,
     /// Bearer tokens; `None`: no authentication.
     pub tokens: Option<Vec<TokenHash>>,
@@ -70,12 +71,18 @@ pub struct ConnectionLimits {
 }
 
 /// A bearer token, as the gateway knows it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TokenHash {
     /// Who it belongs to, for logs.
     pub name: String,
-    /// SHA-256 of the token.
+    /// SHA-256 of the token; compare in constant time.
     pub sha256: [u8; 32],
+}
+
+impl fmt::Debug for TokenHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenHash").field("name", &self.name).finish_non_exhaustive()
+    }
 }
 
 /// A configured selection of servers.
@@ -215,4 +222,15 @@ pub enum Answer {
         /// There are more.
         more: bool,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn printing_a_token_shows_its_name_only() {
+        let token = TokenHash { name: "laptop".into(), sha256: [7; 32] };
+        assert_eq!(format!("{token:?}"), "TokenHash { name: \"laptop\", .. }");
+    }
 }
