@@ -20,7 +20,7 @@ use crate::shape::{Level, Shape};
 use crate::size::{self, MAX_GATEWAY_BYTES, MAX_RULES_BYTES, MAX_SERVERS};
 use crate::text::{self, MAX_FILE};
 use crate::tree::{self, Node};
-use crate::{jsonc, listen, schema};
+use crate::{listen, schema};
 
 /// The name of the built-in server.
 pub const RESERVED_NAME: &str = "mcproxy";
@@ -71,8 +71,6 @@ impl Config {
     pub fn parse(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Self, Problems> {
         let text = text::without_mark(text);
         text::check_size(text)?;
-        let text = &*jsonc::to_json(text);
-        text::check_bounds(text)?;
         let mut report = Report::default();
         let source = Source { text, lookup: env as Lookup<'_> };
         let root = tree::parse(text, source.lookup, &mut report);

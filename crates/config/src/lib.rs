@@ -3,7 +3,7 @@
 //! The way of a file:
 //!
 //! 1. `text`: bounded, UTF-8, not nested absurdly; positions as people count them.
-//! 2. `jsonc`: comments and trailing commas become spaces. `tree`: JSON in which every key and value knows where it was
+//! 2. `tree`: JSON, with comments and trailing commas, in which every key and value knows where it was
 //!    written; `interpolate` replaces `${VAR}`.
 //! 3. `dialect`: what other programs write, in our words; the servers are taken out of the file, each with a report of its
 //!    own.
@@ -26,7 +26,6 @@ mod dialect;
 mod diff;
 mod gateway;
 mod interpolate;
-mod jsonc;
 mod listen;
 mod nearest;
 mod places;

@@ -1,7 +1,6 @@
 //! Where in a file its servers are, for those who find more wrong with them than the file can say.
 
 use crate::dialect::{self, Entry};
-use crate::jsonc;
 use crate::problem::{Problem, Severity};
 use crate::report::Report;
 use crate::text;
@@ -19,12 +18,10 @@ impl Places {
     pub fn of_file(bytes: &[u8]) -> Option<Self> {
         let text = text::decode(bytes).ok()?;
         text::check_size(text).ok()?;
-        let text = jsonc::to_json(text);
-        text::check_bounds(&text).ok()?;
         let mut report = Report::default();
-        let root = tree::parse(&text, &|_| None, &mut report)?;
+        let root = tree::parse(text, &|_| None, &mut report)?;
         let entries = dialect::take_entries(&mut root.clone(), &mut report);
-        Some(Self { text, root, entries })
+        Some(Self { text: text.to_owned(), root, entries })
     }
 
     /// A warning about one key of a server, by its number in the file; about its name where the key is not found.

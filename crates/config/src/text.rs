@@ -5,9 +5,6 @@ use crate::problem::{Problem, Severity};
 /// The largest configuration that is read. Ten thousand servers fit; a file given by mistake does not.
 pub const MAX_FILE: usize = 10 * 1024 * 1024;
 
-/// Deeper nesting than the configuration ever needs is refused before any parser recurses.
-const MAX_DEPTH: usize = 64;
-
 /// The bytes as text without a byte-order mark.
 pub(crate) fn decode(bytes: &[u8]) -> Result<&str, Problem> {
     if bytes.len() > MAX_FILE {
@@ -24,21 +21,6 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<&str, Problem> {
 /// The size, before anything else.
 pub(crate) fn check_size(text: &str) -> Result<(), Problem> {
     if text.len() > MAX_FILE { Err(too_large()) } else { Ok(()) }
-}
-
-/// Emptiness and nesting, before a parser sees the text. Comments are taken out of it before.
-pub(crate) fn check_bounds(text: &str) -> Result<(), Problem> {
-    let at = |offset, message: String| {
-        let (line, column) = position(text, offset);
-        Problem { severity: Severity::Error, line, column, pointer: String::new(), message }
-    };
-    if text.trim().is_empty() {
-        return Err(at(0, "the file is empty; the smallest configuration is {}".into()));
-    }
-    match too_deep(text) {
-        Some(offset) => Err(at(offset, format!("nested deeper than {MAX_DEPTH} levels"))),
-        None => Ok(()),
-    }
 }
 
 /// Some editors put a byte-order mark first; it is not part of the text.
@@ -59,27 +41,6 @@ fn too_large() -> Problem {
     Problem { severity: Severity::Error, line: 1, column: 1, pointer: String::new(), message }
 }
 
-/// Where brackets outside strings are nested too deeply.
-fn too_deep(text: &str) -> Option<usize> {
-    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
-    for (offset, byte) in text.bytes().enumerate() {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if in_string => escaped = true,
-            b'"' => in_string = !in_string,
-            b'[' | b'{' if !in_string => {
-                depth += 1;
-                if depth > MAX_DEPTH {
-                    return Some(offset);
-                }
-            }
-            b']' | b'}' if !in_string => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-    }
-    None
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -94,11 +55,5 @@ mod tests {
     fn a_byte_that_is_not_utf8_is_located() {
         let problem = decode(b"{\n  \"a\": \"\xff\"}").expect_err("0xff is never UTF-8");
         assert_eq!((problem.line, problem.column), (2, 9));
-    }
-
-    #[test]
-    fn brackets_inside_strings_do_not_nest() {
-        assert_eq!(too_deep(&format!("\"\\\"{}\"", "[".repeat(1000))), None);
-        assert_eq!(too_deep(&"[".repeat(100_000)), Some(MAX_DEPTH));
     }
 }

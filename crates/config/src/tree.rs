@@ -4,11 +4,16 @@ use std::ops::Range;
 
 use jsonc_parser::ast;
 use jsonc_parser::common::Ranged;
+use jsonc_parser::errors::ParseErrorKind;
 use jsonc_parser::{CollectOptions, ParseOptions, parse_to_ast};
 use serde_json::Number;
+use serde_json::value::RawValue;
 
 use crate::interpolate::{Expanded, Lack, Lookup, expand};
 use crate::report::Report;
+
+/// The deepest nesting that is read; the configuration never needs more.
+const MAX_DEPTH: usize = 64;
 
 /// A value and the bytes it was written with. A value merged from `defaults` keeps the place where it was written.
 #[derive(Clone)]
@@ -185,14 +190,13 @@ impl Text {
     }
 }
 
-/// JSON to a tree, comments and trailing commas taken out before. A syntax error ends it. Of equal keys the first counts;
-/// all are kept, for the shape to find.
+/// JSON, with comments and trailing commas, to a tree. A syntax error ends it. Of equal keys the first counts; all are kept, for the
+/// shape to find.
 pub(crate) fn parse(text: &str, lookup: Lookup<'_>, report: &mut Report) -> Option<Node> {
-    let strict = ParseOptions {
-        // What is left of them is one without an end.
+    let options = ParseOptions {
         allow_comments: true,
         allow_loose_object_property_names: false,
-        allow_trailing_commas: false,
+        allow_trailing_commas: true,
         allow_missing_commas: false,
         allow_single_quoted_strings: false,
         allow_hexadecimal_numbers: false,
@@ -201,20 +205,34 @@ pub(crate) fn parse(text: &str, lookup: Lookup<'_>, report: &mut Report) -> Opti
         allow_non_finite_numbers: false,
         allow_extended_string_escapes: false,
     };
-    let root = match parse_to_ast(text, &CollectOptions::default(), &strict) {
-        Ok(result) => result.value?,
+    let root = match parse_to_ast(text, &CollectOptions::default(), &options) {
+        Ok(result) => result.value,
         Err(error) => {
-            report.add(error.range().start, format!("not JSON: {}", lower_first(&error.kind().to_string())));
+            let message = match error.kind() {
+                ParseErrorKind::NestingDepthExceeded => too_deep(),
+                kind => format!("not JSON: {}", lower_first(&kind.to_string())),
+            };
+            report.add(error.range().start, message);
             return None;
         }
     };
-    // The parser above locates well but forgives a little (numbers like `01`); files must be JSON to every reader.
-    if let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(text) {
-        let line_start: usize = text.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum();
-        report.add(line_start + error.column().saturating_sub(1), "not JSON: this number or string is malformed");
+    let Some(root) = root else {
+        report.add(0, "the file is empty; the smallest configuration is {}");
         return None;
+    };
+    let mut builder = Builder { text, lookup, mistake: None };
+    let node = builder.node(root, 0);
+    match builder.mistake {
+        None => Some(node),
+        Some((offset, message)) => {
+            report.add(offset, message);
+            None
+        }
     }
-    Some(Builder { lookup }.node(root))
+}
+
+fn too_deep() -> String {
+    format!("nested deeper than {MAX_DEPTH} levels")
 }
 
 fn lower_first(text: &str) -> String {
@@ -223,31 +241,114 @@ fn lower_first(text: &str) -> String {
 }
 
 struct Builder<'a> {
+    text: &'a str,
     lookup: Lookup<'a>,
+    /// The first thing that the parser forgives and we do not.
+    mistake: Option<(usize, String)>,
 }
 
 impl Builder<'_> {
-    fn node(&self, from: ast::Value<'_>) -> Node {
+    fn node(&mut self, from: ast::Value<'_>, depth: usize) -> Node {
         let span = from.range().start..from.range().end;
         let value = match from {
             ast::Value::NullKeyword(_) => Value::Null,
             ast::Value::BooleanLit(literal) => Value::Bool(literal.value),
-            // What no number can hold is out of every range, and is reported as such.
-            ast::Value::NumberLit(literal) => Value::Number(
-                literal.value.parse().ok().or(Number::from_f64(f64::MAX)).unwrap_or(Number::from(u64::MAX)),
-            ),
-            ast::Value::StringLit(literal) => Value::String(Text::new(literal.value.into_owned(), self.lookup)),
-            ast::Value::Array(array) => Value::Array(array.elements.into_iter().map(|node| self.node(node)).collect()),
-            ast::Value::Object(object) => Value::Object(self.members(object)),
+            ast::Value::NumberLit(literal) => {
+                self.check_strict(span.clone());
+                // What no number can hold is out of every range, and is reported as such.
+                let number = literal.value.parse().ok().or(Number::from_f64(f64::MAX));
+                Value::Number(number.unwrap_or(Number::from(u64::MAX)))
+            }
+            ast::Value::StringLit(literal) => {
+                self.check_strict(span.clone());
+                Value::String(Text::new(literal.value.into_owned(), self.lookup))
+            }
+            ast::Value::Array(_) | ast::Value::Object(_) if depth == MAX_DEPTH => {
+                self.mistake.get_or_insert_with(|| (span.start, too_deep()));
+                Value::Null
+            }
+            ast::Value::Array(array) => {
+                Value::Array(array.elements.into_iter().map(|node| self.node(node, depth + 1)).collect())
+            }
+            ast::Value::Object(object) => Value::Object(self.members(object, depth + 1)),
         };
         Node { span, value }
     }
 
-    fn members(&self, object: ast::Object<'_>) -> Vec<Member> {
+    fn members(&mut self, object: ast::Object<'_>, depth: usize) -> Vec<Member> {
         let member = |property: ast::ObjectProp<'_>| {
             let key_span = property.name.range().start..property.name.range().end;
-            Member { key_span, key: property.name.into_string(), node: self.node(property.value) }
+            self.check_strict(key_span.clone());
+            Member { key_span, key: property.name.into_string(), node: self.node(property.value, depth) }
         };
         object.properties.into_iter().map(member).collect()
+    }
+
+    /// The parser forgives a little (numbers like `01`, line breaks in strings); files must be JSON to every reader.
+    fn check_strict(&mut self, span: Range<usize>) {
+        // A number that is too large is one all the same, so nothing is made of it here.
+        let is_strict = serde_json::from_str::<&RawValue>(&self.text[span.clone()]).is_ok();
+        if !is_strict && self.mistake.is_none() {
+            self.mistake = Some((span.start, "not JSON: this number or string is malformed".to_owned()));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn read(text: &str) -> Option<serde_json::Value> {
+        parse(text, &|_| None, &mut Report::default()).map(|root| root.to_json())
+    }
+
+    #[test]
+    fn comments_and_trailing_commas_are_passed_over_and_move_nothing() {
+        for (text, expected) in [
+            ("{} // é\n", "{}"),
+            ("{/* a\n*/\"a\":1,}", "{\"a\":1}"),
+            ("[1, // x\n]", "[1]"),
+            ("[1,/**/]", "[1]"),
+            (r#"["// no", "/* no */", "a,]", "\"//"]"#, r#"["// no", "/* no */", "a,]", "\"//"]"#),
+        ] {
+            assert_eq!(read(text), serde_json::from_str(expected).ok(), "{text}");
+        }
+        let root = parse("/*\n*/[ 1, // é\n 2,]", &|_| None, &mut Report::default()).expect("read");
+        let spans: Vec<usize> = root.elements().iter().map(|element| element.span.start).collect();
+        assert_eq!(spans, [7, 17]);
+    }
+
+    #[test]
+    fn what_is_no_json_to_another_reader_is_refused() {
+        for text in
+            ["[,]", "{,}", "[1,,]", "[1] /* open", "\"open // x", "[01]", "[1.]", "\"a\nb\"", "{\"a\tb\":1}", "['a']"]
+        {
+            assert_eq!(read(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_nested_too_deep_is_refused_and_brackets_in_strings_and_comments_do_not_nest() {
+        let nested = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+        assert!(read(&nested(MAX_DEPTH)).is_some() && read(&nested(MAX_DEPTH + 1)).is_none());
+        let brackets = "[".repeat(1000);
+        assert!(read(&format!("\"\\\"{brackets}\" // {brackets}")).is_some());
+    }
+
+    proptest! {
+        #[test]
+        fn strict_json_is_read_as_it_is(value in "[ -#%-~é]{0,12}", n in any::<i32>()) {
+            let json = serde_json::json!({"a": [value, n, {}], "b": {"c": [], "d": null}});
+            prop_assert_eq!(read(&json.to_string()), Some(json));
+        }
+
+        #[test]
+        fn whatever_is_read_is_json_without_its_comments(text in "[\\[\\]{},:/*\"\\\\a\né0]{0,40}") {
+            if let Some(value) = read(&text) {
+                prop_assert!(serde_json::from_str::<serde_json::Value>(&value.to_string()).is_ok());
+            }
+        }
     }
 }
