@@ -88,10 +88,10 @@ pub const SKILLS_EXTENSION: &str = "io.modelcontextprotocol/skills";
 /// Longest name of a notification that travels.
 const MAX_NAME: usize = 256;
 
-/// Whether a notification is none that a specification names, so that it travels as it is. What has a method of the protocol
-/// does not: without an id it would get past everything that holds for requests.
-pub fn is_custom_notification(method: &str) -> bool {
-    const OF_THE_PROTOCOL: [&str; 14] = [
+/// Whether the protocol itself has methods that begin with the first word of this one, so that nobody else may name one like it. Its
+/// notifications are beside that: their first word is their own.
+pub fn is_of_the_protocol(method: &str) -> bool {
+    const FIRST_WORDS: [&str; 14] = [
         "",
         "completion",
         "elicitation",
@@ -107,6 +107,12 @@ pub fn is_custom_notification(method: &str) -> bool {
         "tasks",
         "tools",
     ];
+    FIRST_WORDS.contains(&method.split('/').next().unwrap_or_default())
+}
+
+/// Whether a notification is none that a specification names, so that it travels as it is. What has a method of the protocol
+/// does not: without an id it would get past everything that holds for requests.
+pub fn is_custom_notification(method: &str) -> bool {
     const NAMED: [&str; 14] = [
         INITIALIZED,
         CANCELLED,
@@ -123,10 +129,9 @@ pub fn is_custom_notification(method: &str) -> bool {
         TASK_STATUS,
         "notifications",
     ];
-    let first = method.split('/').next().unwrap_or_default();
     // Names that begin like that are JSON-RPC's own (JSON-RPC 2.0 §4.3).
     let reserved = method.starts_with("rpc.");
-    method.len() <= MAX_NAME && !reserved && !OF_THE_PROTOCOL.contains(&first) && !NAMED.contains(&method)
+    method.len() <= MAX_NAME && !reserved && !is_of_the_protocol(method) && !NAMED.contains(&method)
 }
 
 /// Which param of a request names what it is about: requests of 2026-07-28 repeat it in the `Mcp-Name` header.

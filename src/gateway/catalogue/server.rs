@@ -7,7 +7,7 @@ use mcproxy_ipc::{CatalogueCounts, ServerName, ToolRules};
 use mcproxy_mcp::{ObjectError, RawArray, RawObject, RawValue, is_uri, method, one_line, qualify_uri, split_uri};
 use url::Url;
 
-use super::{CatalogueWarning, Hints, ListKind, Problem, declared, entry::Entry, outline, warning::Warnings};
+use super::{CacheHints, CatalogueWarning, ListKind, Problem, declared, entry::Entry, outline, warning::Warnings};
 
 /// One server of a view.
 pub(crate) type Part = (ServerName, Arc<ServerCatalogue>);
@@ -20,7 +20,7 @@ pub(crate) type Servers = [Part];
 pub(crate) struct ServerCatalogue {
     lists: [Entries; 4],
     /// How long each stays true, where the server said so.
-    hints: [Option<Hints>; 4],
+    hints: [Option<CacheHints>; 4],
     /// Resources under what clients make of their URIs that normalise them, where that is something else.
     normalised: HashMap<Box<str>, usize>,
     /// A JSON object.
@@ -43,7 +43,7 @@ impl ServerCatalogue {
         let instructions = declared::instructions(object.get("instructions"), &mut warnings).map(Into::into);
         let lists = ListKind::ALL.map(|kind| Entries::read(kind, object.get(kind.member()), rules, &mut warnings));
         let caching = object.get_object("caching").unwrap_or_default();
-        let hints = ListKind::ALL.map(|kind| Hints::read(&caching.get_object(kind.member())?));
+        let hints = ListKind::ALL.map(|kind| CacheHints::read(&caching.get_object(kind.member())?));
         let catalogue = Self {
             normalised: normalised(server, &lists[ListKind::Resources as usize].entries),
             lists,
@@ -111,7 +111,7 @@ impl ServerCatalogue {
     }
 
     /// How long a list stays true, where the server said so.
-    pub(crate) fn hints(&self, kind: ListKind) -> Option<Hints> {
+    pub(crate) fn hints(&self, kind: ListKind) -> Option<CacheHints> {
         self.hints[kind as usize]
     }
 
@@ -250,22 +250,8 @@ fn normalised(server: &ServerName, resources: &[Entry]) -> HashMap<Box<str>, usi
 ///
 /// Tasks have rules of their own, and an extension cannot take over what the protocol itself has named.
 fn belongs(name: &str, extension: &str) -> bool {
-    const OF_THE_PROTOCOL: [&str; 12] = [
-        "completion",
-        "elicitation",
-        "initialize",
-        "logging",
-        "notifications",
-        "prompts",
-        "resources",
-        "roots",
-        "sampling",
-        "server",
-        "subscriptions",
-        "tools",
-    ];
-    let first = name.split('/').next().unwrap_or_default();
-    if extension == method::TASKS_EXTENSION || OF_THE_PROTOCOL.contains(&first) {
+    let is_notification = name.split('/').next() == Some("notifications");
+    if extension == method::TASKS_EXTENSION || is_notification || method::is_of_the_protocol(name) {
         return false;
     }
     let begins_with = |words: &str| name.strip_prefix(words).is_some_and(|rest| rest.starts_with('/'));
