@@ -29,6 +29,7 @@ mod large;
 pub mod log;
 mod memory;
 mod name;
+pub mod package_runner;
 mod pipes;
 pub mod processes;
 mod program;
@@ -42,6 +43,7 @@ mod state;
 mod state_dir;
 mod status;
 mod sweep;
+mod token_bucket;
 mod unprintable;
 
 pub use activity::Activity;
@@ -73,4 +75,5 @@ pub use status::{
     RunningInstances, ServerDescription, ServerStatus, StartStatus, StatusReport,
 };
 pub use sweep::{Swept, sweep};
+pub use token_bucket::TokenBucket;
 pub use unprintable::is_unprintable;

@@ -1,6 +1,8 @@
 //! How much one server may say to all who listen. Pure.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
+
+use mcproxy_ipc::TokenBucket;
 
 /// Deliveries a second: each message counts once for each client that it goes to, so that a server with one listener may say a
 /// thousand times as much as one with a thousand.
@@ -15,34 +17,26 @@ pub(super) fn cost(bytes: usize, listeners: usize) -> f64 {
     (listeners.max(1) as f64) * (1 + bytes / UNIT) as f64
 }
 
-/// The allowance of one server (a token bucket).
+/// The allowance of one server.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Rate {
-    left: f64,
-    at: Instant,
-}
+pub(super) struct Rate(TokenBucket);
 
 impl Rate {
     /// Nothing was said yet.
     pub(super) fn new(now: Instant) -> Self {
-        Self { left: BURST, at: now }
+        Self(TokenBucket::full(RATE, BURST, now))
     }
 
     /// Whether something of that cost may be said now, and from now on was.
     pub(super) fn admits(&mut self, cost: f64, now: Instant) -> bool {
-        let since: Duration = now.saturating_duration_since(self.at);
-        self.left = (self.left + since.as_secs_f64() * RATE).min(BURST);
-        self.at = now;
-        let admitted = cost <= self.left;
-        if admitted {
-            self.left -= cost;
-        }
-        admitted
+        self.0.try_spend(cost, now)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use proptest::prelude::*;
 
     use super::*;

@@ -1,19 +1,7 @@
 //! Which entry of its cache `npx` will use for a command line: a digest of what it is to install (libnpmexec).
 
+use mcproxy_ipc::package_runner;
 use sha2::{Digest, Sha512};
-
-/// Options that take the next word, as far as they occur before a package's name.
-const WITH_VALUE: [&str; 9] = [
-    "--registry",
-    "--cache",
-    "--userconfig",
-    "--prefix",
-    "--workspace",
-    "-w",
-    "--loglevel",
-    "--node-options",
-    "--script-shell",
-];
 
 /// The name of the entry; `None`: this is not `npx`, or it installs nothing.
 pub(super) fn entry_name(program: &str, arguments: &[&str]) -> Option<String> {
@@ -54,7 +42,7 @@ fn packages<'a>(program: &str, arguments: &[&'a str]) -> Option<Vec<&'a str>> {
                 command = command.or_else(|| words.next());
                 break;
             }
-            word if WITH_VALUE.contains(&word) => {
+            word if package_runner::NPX_FLAGS_WITH_VALUE.contains(&word) => {
                 words.next();
             }
             word if word.starts_with('-') => {

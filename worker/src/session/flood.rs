@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use mcproxy_ipc::TokenBucket;
 use mcproxy_mcp::{Level, RawObject, RawValue, json_string};
 
 /// Messages a second, and how many may come at once after a quiet time.
@@ -14,12 +15,11 @@ const BYTE_BURST: f64 = 64e6;
 /// Clients are told of the loss after so long.
 const TELL: Duration = Duration::from_secs(1);
 
-/// What one server may still say (a token bucket), and what it said beyond that.
+/// What one server may still say, and what it said beyond that.
 #[derive(Debug)]
 pub(super) struct Flood {
-    left: f64,
-    bytes_left: f64,
-    at: Instant,
+    messages: TokenBucket,
+    bytes: TokenBucket,
     lost: u64,
     /// Of the most severe of them, so that all are told who would have heard one.
     level: Level,
@@ -29,18 +29,20 @@ pub(super) struct Flood {
 impl Flood {
     /// Nothing was said yet.
     pub(super) fn new(now: Instant) -> Self {
-        Self { left: BURST, bytes_left: BYTE_BURST, at: now, lost: 0, level: Level::Warning, tell_at: None }
+        Self {
+            messages: TokenBucket::full(RATE, BURST, now),
+            bytes: TokenBucket::full(BYTE_RATE, BYTE_BURST, now),
+            lost: 0,
+            level: Level::Warning,
+            tell_at: None,
+        }
     }
 
     /// Whether a message of that size is passed on; `params`: what is to be known of it if it is not.
     pub(super) fn admits(&mut self, bytes: usize, params: Option<&RawValue>, now: Instant) -> bool {
-        let since = now.saturating_duration_since(self.at).as_secs_f64();
-        self.at = now;
-        self.left = (self.left + since * RATE).min(BURST);
-        self.bytes_left = (self.bytes_left + since * BYTE_RATE).min(BYTE_BURST);
-        if self.left >= 1.0 && self.bytes_left > 0.0 {
-            self.left -= 1.0;
-            self.bytes_left -= bytes as f64;
+        if self.messages.left(now) >= 1.0 && self.bytes.left(now) > 0.0 {
+            self.messages.spend(1.0);
+            self.bytes.spend(bytes as f64);
             return true;
         }
         self.lost += 1;

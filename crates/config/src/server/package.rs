@@ -1,16 +1,14 @@
 //! What a command runs, for people who see `npx` in every line.
 
+use mcproxy_ipc::package_runner::NPX_FLAGS_WITH_VALUE;
+
 use crate::tree::{Node, Text};
 
-/// Flags of runners that are followed by a value of their own.
+/// Flags of runners that are followed by a value of their own, besides [`NPX_FLAGS_WITH_VALUE`].
 const WITH_VALUE: &[&str] = &[
-    // npx, bunx, pnpm, yarn
+    // npx
     "-c",
     "--call",
-    "--workspace",
-    "-w",
-    "--registry",
-    "--prefix",
     // uvx, uv run, pipx
     "--with",
     "--with-editable",
@@ -112,7 +110,9 @@ fn position(args: &[&str]) -> Option<usize> {
     while let Some(arg) = args.get(at) {
         match *arg {
             "--" => return (at + 1 < args.len()).then_some(at + 1),
-            flag if WITH_VALUE.contains(&flag) || PACKAGE.contains(&flag) => at += 2,
+            flag if NPX_FLAGS_WITH_VALUE.contains(&flag) || WITH_VALUE.contains(&flag) || PACKAGE.contains(&flag) => {
+                at += 2
+            }
             flag if flag.starts_with('-') => at += 1,
             _ => return Some(at),
         }
