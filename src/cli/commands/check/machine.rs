@@ -36,8 +36,7 @@ impl Machine {
 
     /// Why the command cannot be started. `written` is how the file has it: what replaced a reference may be secret.
     fn missing(&self, launch: &LaunchSpec, written: &str) -> Option<String> {
-        let own = launch.env.iter().rev().find(|(name, _)| name == "PATH");
-        let own = own.map(|(_, value)| OsStr::new(value.expose()));
+        let own = launch.variable("PATH").map(|value| OsStr::new(value.expose()));
         let path = own.or(self.path.as_deref());
         // Of a directory that is not there it is told elsewhere.
         let launch = LaunchSpec { cwd: launch.cwd.clone().filter(|cwd| cwd.is_dir()), ..launch.clone() };

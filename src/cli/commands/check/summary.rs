@@ -101,7 +101,7 @@ pub(super) fn json(config: &Config, ok: bool) -> Value {
             "blocked": blocked.map(ToString::to_string),
         })
     };
-    let group = |group: &mcproxy_config::Group| json!({"name": group.name, "servers": group.servers});
+    let group = |group: &mcproxy_ipc::control::Group| json!({"name": group.name, "servers": group.servers});
     json!({
         "ok": ok,
         "problems": config.problems.list().iter().map(problem_json).collect::<Vec<_>>(),
