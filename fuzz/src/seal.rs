@@ -1,11 +1,11 @@
 //! Session ids: strings that a client presents, which may be ours, changed, or made up.
 
 use mcproxy_ipc::{Generation, SealKey, SessionKey};
-use mcproxy_mcp::ProtocolVersion;
+use mcproxy_mcp::{ClientCapabilities, ProtocolVersion};
 
 use crate::{
     gateway::{
-        client::{Client, Features},
+        client::Client,
         scope::Scope,
         seal::{MAX_ID, Pass, SALT, Seal},
     },
@@ -31,7 +31,7 @@ pub(crate) fn target(data: &[u8]) {
         client: Client {
             name: text.chars().take(16).collect::<String>().into(),
             version: text.chars().skip(16).take(8).collect::<String>().into(),
-            features: Features(u16::from(byte(4))),
+            features: ClientCapabilities(u16::from(byte(4))),
         },
     };
     let scope = Scope::Group(text.chars().take(3).collect());

@@ -1,6 +1,6 @@
 use std::fmt;
 
-use mcproxy_mcp::RawObject;
+use mcproxy_mcp::{ClientCapabilities, RawObject};
 
 /// Most bytes of a client's name and version that are remembered.
 const MAX_NAME: usize = 64;
@@ -14,56 +14,7 @@ pub(crate) struct Client {
     /// The version of it, shortened.
     pub(crate) version: Box<str>,
     /// What it can be asked for.
-    pub(crate) features: Features,
-}
-
-/// Capabilities of a client: what a server may ask it for.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Features(pub(crate) u16);
-
-impl Features {
-    /// Where each is in `capabilities`. The place in this list is its bit, so the list only grows.
-    const PATHS: [(&'static str, Option<&'static str>); 9] = [
-        ("roots", None),
-        ("roots", Some("listChanged")),
-        ("sampling", None),
-        ("sampling", Some("tools")),
-        ("sampling", Some("context")),
-        ("elicitation", None),
-        ("elicitation", Some("form")),
-        ("elicitation", Some("url")),
-        // Of 2025-11-25; between the client and us.
-        ("tasks", None),
-    ];
-
-    /// Whether one of the list is among them.
-    pub(crate) fn has(self, group: &str, part: Option<&str>) -> bool {
-        Self::PATHS.iter().position(|path| *path == (group, part)).is_some_and(|bit| self.0 & 1 << bit != 0)
-    }
-
-    /// As `capabilities` of a client, for a server.
-    pub(crate) fn to_json(self) -> String {
-        let groups = ["roots", "sampling", "elicitation"].into_iter().filter(|group| self.has(group, None));
-        let members = groups.map(|group| {
-            let parts = Self::PATHS
-                .iter()
-                .filter_map(|(of, part)| part.filter(|part| of == &group && self.has(of, Some(part))));
-            let parts: Vec<String> =
-                parts.map(|part| format!("\"{part}\":{}", if part == "listChanged" { "true" } else { "{}" })).collect();
-            format!("\"{group}\":{{{}}}", parts.join(","))
-        });
-        format!("{{{}}}", members.collect::<Vec<_>>().join(","))
-    }
-
-    /// From `capabilities`.
-    pub(crate) fn read(capabilities: &RawObject<'_>) -> Self {
-        let has = |(group, part): (&str, Option<&str>)| {
-            let Some(group) = capabilities.get_object(group) else { return false };
-            part.is_none_or(|part| group.get(part).is_some_and(|raw| !matches!(raw.get(), "false" | "null")))
-        };
-        let bits = Self::PATHS.into_iter().enumerate().filter(|(_, path)| has(*path));
-        Self(bits.fold(0, |all, (bit, _)| all | 1 << bit))
-    }
+    pub(crate) features: ClientCapabilities,
 }
 
 impl Client {
@@ -78,7 +29,7 @@ impl Client {
         Self {
             name: text("name", MAX_NAME),
             version: text("version", MAX_VERSION),
-            features: Features::read(&capabilities),
+            features: ClientCapabilities::read(&capabilities),
         }
     }
 }
@@ -104,18 +55,9 @@ mod tests {
             r#"{"clientInfo":{"name":"x","version":"1"},"capabilities":{"roots":{"listChanged":false},"sampling":{},"elicitation":{"url":{}}}}"#,
         );
         assert_eq!((&*client.name, &*client.version), ("x", "1"));
-        assert_eq!(client.features, Features(0b1010_0101));
+        assert_eq!(client.features, ClientCapabilities(0b1010_0101));
         assert_eq!(read("{}"), Client::default());
         assert_eq!(read(r#"{"clientInfo":3,"capabilities":[]}"#), Client::default());
-    }
-
-    #[test]
-    fn what_servers_are_told_reads_as_what_the_client_said() {
-        for bits in 0..256 {
-            let features = Features::read(&RawObject::from_text(&Features(bits).to_json()).expect("an object"));
-            assert_eq!(Features::read(&RawObject::from_text(&features.to_json()).expect("an object")), features);
-        }
-        assert_eq!(Features(0b1010_0101).to_json(), r#"{"roots":{},"sampling":{},"elicitation":{"url":{}}}"#);
     }
 
     #[test]

@@ -3,10 +3,11 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use mcproxy_mcp::{RawObject, RawValue, RequestId, json_string, meta, method, object_body, one_line, write_request};
+use mcproxy_mcp::{
+    ClientCapabilities, RawObject, RawValue, RequestId, json_string, meta, method, object_body, one_line, write_request,
+};
 
 use super::{
-    client::Features,
     rewrite::Splices,
     session::Response,
     visits::{self, NoWebPage, PAGE_ID},
@@ -59,16 +60,12 @@ impl Wish {
 
 impl Wanted {
     /// Whether a client of these features can give it.
-    pub(crate) fn is_in(&self, features: Features) -> bool {
+    pub(crate) fn is_in(&self, features: ClientCapabilities) -> bool {
         match self.method.as_str() {
             method::SAMPLING => features.has("sampling", None),
             method::ROOTS_LIST => features.has("roots", None),
-            method::ELICITATION if self.is_page() => features.has("elicitation", Some("url")),
-            // One that names no mode is of forms (2025-11-25, elicitation, capabilities).
-            method::ELICITATION => {
-                features.has("elicitation", Some("form"))
-                    || (features.has("elicitation", None) && !features.has("elicitation", Some("url")))
-            }
+            method::ELICITATION if self.is_page() => features.has_pages(),
+            method::ELICITATION => features.has_forms(),
             _ => false,
         }
     }
@@ -146,7 +143,7 @@ mod tests {
     use super::*;
     use crate::gateway::client::Client;
 
-    fn features(capabilities: &str) -> Features {
+    fn features(capabilities: &str) -> ClientCapabilities {
         let text = format!(r#"{{"capabilities":{capabilities}}}"#);
         Client::read(&RawObject::from_text(&text).expect("an object")).features
     }
@@ -164,7 +161,7 @@ mod tests {
         assert_eq!(can(r#"{"elicitation":{"url":{}}}"#), (false, true));
         assert_eq!(can(r#"{"elicitation":{"form":{},"url":{}}}"#), (true, true));
         assert!(wanted(method::SAMPLING, "{}").is_in(features(r#"{"sampling":{}}"#)));
-        assert!(!wanted("tools/call", "{}").is_in(Features(u16::MAX)));
+        assert!(!wanted("tools/call", "{}").is_in(ClientCapabilities(u16::MAX)));
     }
 
     #[test]

@@ -12,12 +12,9 @@ use chacha20poly1305::{
     aead::{Aead, Payload},
 };
 use mcproxy_ipc::{Generation, SealKey, SessionKey};
-use mcproxy_mcp::ProtocolVersion;
+use mcproxy_mcp::{ClientCapabilities, ProtocolVersion};
 
-use super::{
-    client::{Client, Features},
-    scope::Scope,
-};
+use super::{client::Client, scope::Scope};
 
 /// The longest id that is looked at.
 pub(crate) const MAX_ID: usize = 256;
@@ -130,7 +127,7 @@ fn read(key: SessionKey, text: &[u8]) -> Option<Pass> {
         client: Client {
             name: std::str::from_utf8(name).ok()?.into(),
             version: std::str::from_utf8(own_version).ok()?.into(),
-            features: Features(u16::from_be_bytes(*features)),
+            features: ClientCapabilities(u16::from_be_bytes(*features)),
         },
     })
 }
@@ -162,7 +159,7 @@ mod tests {
             version: mcproxy_mcp::LATEST,
             gateway: Generation(1),
             issued: 1_800_000_000_000,
-            client: Client { name: "inspector".into(), version: "1.0.0".into(), features: Features(5) },
+            client: Client { name: "inspector".into(), version: "1.0.0".into(), features: ClientCapabilities(5) },
         }
     }
 
@@ -202,7 +199,7 @@ mod tests {
             key in any::<[u8; 16]>(), salt in any::<[u8; SALT]>(), version in 0usize..5, gateway: u64, issued: u64,
             features: u16, name in "\\PC{0,16}", own_version in "\\PC{0,8}", principal in prop::option::of("\\PC{0,20}")
         ) {
-            let client = Client { name: name.into(), version: own_version.into(), features: Features(features) };
+            let client = Client { name: name.into(), version: own_version.into(), features: ClientCapabilities(features) };
             let version = ProtocolVersion::ALL[version];
             let pass = Pass { key: SessionKey(key), version, gateway: Generation(gateway), issued, client };
             let id = seal().seal(&pass, salt, &Scope::All, principal.as_deref());

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use super::{
     call,
-    catalogue::{Hints, Naming},
+    catalogue::{CacheHints, Naming},
     exchange::Exchange,
     forward::Forward,
     reply::Reply,
@@ -65,7 +65,7 @@ struct Shelf {
     /// Its entries, with commas between them.
     entries: String,
     /// The strictest that its pages say.
-    hints: Option<Hints>,
+    hints: Option<CacheHints>,
     /// The server may have more.
     partial: bool,
 }
@@ -148,7 +148,7 @@ impl Shelf {
     /// Takes in a page, as far as there is room; says where the next one begins.
     fn add(&mut self, page: &RawObject<'_>, room: &Room) -> Option<Box<RawValue>> {
         // A server that says nothing promises nothing.
-        let said = Hints::read(page).unwrap_or(Hints { ttl_ms: 0, private: true });
+        let said = CacheHints::read(page).unwrap_or(CacheHints { ttl_ms: 0, private: true });
         self.hints = Some(self.hints.map_or(said, |before| before.and(said)));
         let skills = page.get("skills").and_then(|raw| RawArray::from_raw(raw).ok()).unwrap_or_default();
         for entry in skills.0.into_iter().map(RawValue::get).filter(|entry| entry.starts_with('{')) {
@@ -166,7 +166,7 @@ impl Shelf {
 /// One result of many. `with_caching`: for clients that are told how long it is true.
 fn merge(shelves: Vec<Result<Shelf, Reply>>, private: bool, with_caching: bool) -> Reply {
     let mut out = String::from("{\"skills\":[");
-    let (mut hints, mut failure, mut any, mut partial) = (None::<Hints>, None, shelves.is_empty(), false);
+    let (mut hints, mut failure, mut any, mut partial) = (None::<CacheHints>, None, shelves.is_empty(), false);
     for shelf in shelves {
         let shelf = match shelf {
             Ok(shelf) => shelf,

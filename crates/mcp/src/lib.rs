@@ -4,6 +4,8 @@
 //! Payloads are never parsed into values here. A message is read as a shallow [`RawObject`]: its members stay the bytes
 //! that the peer sent, so unknown fields, big numbers and key order survive (`docs/decisions/0004-raw-json.md`).
 
+mod cache_hints;
+mod client_capabilities;
 mod depth;
 mod envelope;
 mod error;
@@ -25,6 +27,8 @@ mod url_elicitation;
 mod version;
 mod write;
 
+pub use cache_hints::CacheHints;
+pub use client_capabilities::ClientCapabilities;
 pub use depth::is_deeper_than;
 pub use envelope::{EnvelopeError, Message, Outcome, parse};
 pub use error::{ErrorCode, ErrorObject, error_object};

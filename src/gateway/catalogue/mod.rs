@@ -11,7 +11,6 @@ mod cursor;
 mod declared;
 mod entry;
 pub(crate) mod glob;
-mod hints;
 mod list;
 mod outline;
 mod server;
@@ -25,8 +24,7 @@ mod tests;
 
 pub(crate) use changes::Changes;
 pub(crate) use cursor::CursorError;
-pub(crate) use hints::Hints;
-pub(crate) use mcproxy_mcp::ListKind;
+pub(crate) use mcproxy_mcp::{CacheHints, ListKind};
 pub(crate) use outline::Outline;
 pub(crate) use server::{Part, ServerCatalogue};
 pub(crate) use text::{first_line, visible};

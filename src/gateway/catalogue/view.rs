@@ -10,7 +10,7 @@ use mcproxy_ipc::ServerName;
 use mcproxy_mcp::{mirrored::MirroredParam, split_name, split_uri};
 
 use super::{
-    CursorError, Hints, ListKind, Naming, Outline, Readers, ServerCatalogue, capabilities,
+    CacheHints, CursorError, ListKind, Naming, Outline, Readers, ServerCatalogue, capabilities,
     entry::Entry,
     list::{List, PAGE, PageLimits, exposed},
     server::{Part, Servers},
@@ -184,11 +184,11 @@ impl View {
 
     /// How long a list stays true: what the strictest server says, and `ours` for servers that say nothing, or when there
     /// is none. What is private for us is private. `fixed`: the server whose lists never change.
-    pub(crate) fn hints(&self, kind: ListKind, ours: Hints, fixed: &str) -> Hints {
+    pub(crate) fn hints(&self, kind: ListKind, ours: CacheHints, fixed: &str) -> CacheHints {
         let others = self.servers.iter().filter(|(server, _)| server.as_str() != fixed);
         let said = others.map(|(_, catalogue)| catalogue.hints(kind).unwrap_or(ours));
-        let all = said.reduce(Hints::and).unwrap_or(ours);
-        Hints { private: all.private || ours.private, ..all }
+        let all = said.reduce(CacheHints::and).unwrap_or(ours);
+        CacheHints { private: all.private || ours.private, ..all }
     }
 
     /// The tool of this name.

@@ -12,7 +12,7 @@ use std::{
 
 use bytes::Bytes;
 use mcproxy_ipc::{ServerName, SessionKey};
-use mcproxy_mcp::{Level, ProtocolVersion, RequestId};
+use mcproxy_mcp::{ClientCapabilities, Level, ProtocolVersion, RequestId};
 use tokio::sync::oneshot;
 
 pub(crate) use self::{calls::CallRefused, questions::Response};
@@ -21,7 +21,7 @@ use super::{
     archive::Archive,
     budget::{Budget, Held, Purpose},
     catalogue::{Changes, Outline},
-    client::{Client, Features},
+    client::Client,
     declaration::Declaration,
     event_id::EventId,
     mailbox::{Mail, Mailbox},
@@ -49,7 +49,7 @@ pub(crate) struct Session {
     /// What it waits for.
     pub(crate) calls: Calls,
     /// What its client can be asked for.
-    features: Cell<Features>,
+    features: Cell<ClientCapabilities>,
     /// What servers are told of it, once somebody asks.
     declaration: RefCell<Option<Rc<Declaration>>>,
     /// What it was asked and has not answered.
@@ -184,12 +184,12 @@ impl Session {
     }
 
     /// What its client can be asked for.
-    pub(crate) fn features(&self) -> Features {
+    pub(crate) fn features(&self) -> ClientCapabilities {
         self.features.get()
     }
 
     /// The same as with the version.
-    pub(crate) fn set_features(&self, features: Features) {
+    pub(crate) fn set_features(&self, features: ClientCapabilities) {
         self.features.set(features);
     }
 

@@ -2,20 +2,20 @@
 
 use crate::gateway::{
     builtin,
-    catalogue::{Hints, ListKind, View},
+    catalogue::{CacheHints, ListKind, View},
     exchange::Exchange,
 };
 
 /// How long a client may take a result for true, and whom it may show it to (2026-07-28, caching).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Caching(Hints);
+pub(super) struct Caching(CacheHints);
 
 impl Caching {
     /// For every page of a list of this view: what the strictest of its servers says. Servers of the initialize era say
     /// nothing, and for them the configuration does. With authentication nothing is for everyone.
     pub(super) fn of(exchange: &Exchange, view: &View, kind: ListKind) -> Self {
         let settings = exchange.gateway.settings();
-        let ours = Hints { ttl_ms: settings.list_ttl_ms, private: settings.tokens.is_some() };
+        let ours = CacheHints { ttl_ms: settings.list_ttl_ms, private: settings.tokens.is_some() };
         Self(view.hints(kind, ours, builtin::NAME))
     }
 
@@ -26,7 +26,6 @@ impl Caching {
 
     /// As members of a JSON object.
     pub(super) fn members(self) -> String {
-        let scope = if self.0.private { "private" } else { "public" };
-        format!("\"ttlMs\":{},\"cacheScope\":\"{scope}\"", self.0.ttl_ms)
+        self.0.to_members()
     }
 }

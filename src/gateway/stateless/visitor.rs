@@ -3,11 +3,11 @@
 use std::cell::RefCell;
 
 use mcproxy_ipc::SessionKey;
-use mcproxy_mcp::{Level, RawObject};
+use mcproxy_mcp::{ClientCapabilities, Level, RawObject};
 use sha2::{Digest, Sha256};
 
 use super::{claim::Claim, params::ParamHeaders};
-use crate::gateway::{client::Features, link::CallHandle, scope::Scope};
+use crate::gateway::{link::CallHandle, scope::Scope};
 
 /// What the client of a cancelled call is said to have done.
 const LEFT: &str = "the client closed the stream of its request";
@@ -55,7 +55,7 @@ impl Visitor {
     /// Whether it can show its user a page.
     pub(crate) fn can_open_pages(&self) -> bool {
         RawObject::from_text(self.capabilities())
-            .is_ok_and(|capabilities| Features::read(&capabilities).has("elicitation", Some("url")))
+            .is_ok_and(|capabilities| ClientCapabilities::read(&capabilities).has_pages())
     }
 
     /// Whose instance it calls, of a server that has one for each session: requests of the same principal share one, and so

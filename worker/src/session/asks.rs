@@ -1,7 +1,7 @@
 //! What a server may ask a client for, and which call such a request belongs to. Pure.
 
 use mcproxy_ipc::{ClientFeatures, SessionKey, data::CallContext};
-use mcproxy_mcp::{RawObject, RawValue, json_string, method};
+use mcproxy_mcp::{ClientCapabilities, RawObject, RawValue, json_string, method};
 
 /// One thing that a server asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,27 +102,18 @@ pub(crate) fn allowed(capabilities: &str, listed: ClientFeatures) -> String {
     format!("{{{}}}", members.join(","))
 }
 
-/// What a client can be asked for, from its capabilities as JSON. An `elicitation` that names no mode is of forms (MCP
-/// 2025-11-25, elicitation, capabilities).
+/// What a client can be asked for, from its capabilities as JSON.
 pub(crate) fn features_of(capabilities: &str) -> ClientFeatures {
-    let capabilities = RawObject::from_text(capabilities).unwrap_or_default();
-    let elicitation = capabilities.get_object("elicitation");
-    let mode = |name| elicitation.as_ref().is_some_and(|modes| modes.get(name).is_some());
-    let (sampling, roots) = (capabilities.get_object("sampling"), capabilities.get_object("roots"));
-    let part = |group: &Option<RawObject<'_>>, name| group.as_ref().is_some_and(|group| is_declared(group.get(name)));
+    let declared = ClientCapabilities::read(&RawObject::from_text(capabilities).unwrap_or_default());
     ClientFeatures {
-        sampling: sampling.is_some(),
-        sampling_tools: part(&sampling, "tools"),
-        sampling_context: part(&sampling, "context"),
-        form: elicitation.is_some() && (mode("form") || !mode("url")),
-        url: mode("url"),
-        roots: roots.is_some(),
-        roots_changed: part(&roots, "listChanged"),
+        sampling: declared.has("sampling", None),
+        sampling_tools: declared.has("sampling", Some("tools")),
+        sampling_context: declared.has("sampling", Some("context")),
+        form: declared.has_forms(),
+        url: declared.has_pages(),
+        roots: declared.has("roots", None),
+        roots_changed: declared.has("roots", Some("listChanged")),
     }
-}
-
-fn is_declared(part: Option<&RawValue>) -> bool {
-    part.is_some_and(|raw| !matches!(raw.get(), "false" | "null"))
 }
 
 /// Whom a request of the server concerns.

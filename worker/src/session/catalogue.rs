@@ -4,7 +4,7 @@ use std::{ops::Range, time::Duration};
 
 use bytes::Bytes;
 use mcproxy_ipc::{CatalogueCounts, ServerLimits};
-use mcproxy_mcp::{ListKind, RawArray, RawObject, RawValue, object_body};
+use mcproxy_mcp::{CacheHints, ListKind, RawArray, RawObject, RawValue, object_body};
 
 /// Longest cursor; all of a list are kept until it is complete.
 const MAX_CURSOR: usize = 16 * 1024;
@@ -14,28 +14,10 @@ const MAX_CURSOR: usize = 16 * 1024;
 struct Entries {
     count: usize,
     json: Vec<u8>,
-    /// For how long they are true, and for whom, of a server that says so.
-    caching: Option<Caching>,
+    /// The strictest hints of all pages, of a server of 2026-07-28 that gives any.
+    caching: Option<CacheHints>,
     /// The tools that can only be run as a task.
     only_tasks: Vec<Box<str>>,
-}
-
-/// What a server of 2026-07-28 says of a page (caching): the strictest of all pages.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Caching {
-    ttl_ms: u64,
-    private: bool,
-}
-
-impl Caching {
-    fn read(page: &RawObject<'_>) -> Option<Self> {
-        let ttl_ms = page.get("ttlMs")?.get().parse().unwrap_or(0);
-        Some(Self { ttl_ms, private: page.get_string("cacheScope").as_deref() != Some("public") })
-    }
-
-    fn and(self, other: Self) -> Self {
-        Self { ttl_ms: self.ttl_ms.min(other.ttl_ms), private: self.private || other.private }
-    }
 }
 
 /// What a server offers at one time.
@@ -127,9 +109,8 @@ impl Catalogue {
 
     /// The member of `caching` for one list.
     fn caching(&self, kind: ListKind) -> Option<String> {
-        let Caching { ttl_ms, private } = self.entries[kind as usize].caching?;
-        let scope = if private { "private" } else { "public" };
-        Some(format!("\"{}\":{{\"ttlMs\":{ttl_ms},\"cacheScope\":\"{scope}\"}}", kind.member()))
+        let hints = self.entries[kind as usize].caching?;
+        Some(format!("\"{}\":{{{}}}", kind.member(), hints.to_members()))
     }
 
     /// How many bytes a list of this kind may have beside the rest.
@@ -202,7 +183,7 @@ impl Gathering {
         let Ok(page) = RawObject::from_raw(result) else { return Next::NoList("its answer is not an object") };
         let entries = page.get(self.kind.member()).map(RawArray::from_raw);
         let Some(Ok(RawArray(entries))) = entries else { return Next::NoList("its answer has no list") };
-        if let Some(said) = Caching::read(&page) {
+        if let Some(said) = CacheHints::read(&page) {
             self.fresh.caching = Some(self.fresh.caching.map_or(said, |before| before.and(said)));
         }
         let (begin, count_before) = (self.fresh.json.len(), self.fresh.count);
