@@ -9,9 +9,6 @@ const CHUNK: usize = 8 * 1024;
 /// What one read asks for at most, while a long line comes in.
 const LARGE_CHUNK: usize = 256 * 1024;
 
-/// How many bytes of a server's text one log line shows.
-pub(crate) const LOGGED: usize = 200;
-
 /// One line of a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Line {

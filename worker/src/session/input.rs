@@ -13,10 +13,10 @@ use mcproxy_mcp::{
 };
 use slog::{debug, warn};
 
-use super::{Asked, Event, Phase, Session, answer, oversize};
+use super::{Asked, Event, Phase, Session, answer, noise::LOGGED, oversize};
 use crate::{
     dialect::{legacy, modern},
-    lines::{LOGGED, Line, printable},
+    lines::{Line, printable},
 };
 
 /// Bytes of our own answers to a server's requests that may wait for it to read them; beyond it the server is ended. They are owed

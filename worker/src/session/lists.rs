@@ -13,10 +13,11 @@ use super::{
     answer::error_code,
     catalogue::{Gathering, Next},
     freshness::Age,
+    noise::LOGGED,
 };
 use crate::{
     dialect::{self, legacy},
-    lines::{LOGGED, printable},
+    lines::printable,
 };
 
 /// Servers announce several changes in a row; one new list answers them all.

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+/// How many bytes of a server's text one log line shows.
+pub(super) const LOGGED: usize = 200;
 const WINDOW: Duration = Duration::from_secs(60);
 /// Log records per minute about all this.
 const LOGGED_PER_WINDOW: u64 = 20;

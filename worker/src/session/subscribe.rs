@@ -8,7 +8,7 @@ use slog::{debug, warn};
 use super::{Asked, Session, answer::error_code};
 use crate::{
     dialect::{legacy, modern},
-    lines::{LOGGED, printable},
+    lines::printable,
 };
 
 /// What became of a call that the server does not know in this era.
