@@ -5,7 +5,7 @@ use std::time::Instant;
 use mcproxy_mcp::{ErrorCode, ErrorObject, Outcome, RawObject, RawValue, RequestId, Subject, method};
 use slog::{debug, warn};
 
-use super::{Asked, Session, answer::error_code};
+use super::{Asked, Session, answer::error_code, noise::LOGGED};
 use crate::{
     dialect::{legacy, modern},
     lines::printable,
