@@ -21,7 +21,9 @@ pub(crate) fn read(file: &Path) -> io::Result<Option<Bytes>> {
     // A worker does not keep more than it could have sent.
     file.take(MAX_PAYLOAD as u64 + 1).read_to_end(&mut content)?;
     match content.len() {
-        0..=MAX_PAYLOAD => Ok(Some(content.into())),
+        // The disk had not got it yet when the power failed.
+        0 => Ok(None),
+        1..=MAX_PAYLOAD => Ok(Some(content.into())),
         _ => Err(io::Error::new(io::ErrorKind::FileTooLarge, "it is too large")),
     }
 }
@@ -35,6 +37,8 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let file = dir.path().join("time.00.json");
         assert!(read(&file).expect("nothing wrong with that").is_none());
+        std::fs::write(&file, "").expect("written");
+        assert!(read(&file).expect("nothing wrong with that, either").is_none());
         let sparse = std::fs::File::create(&file).expect("a file");
         sparse.set_len(MAX_PAYLOAD as u64 + 1).expect("long, and all zeros");
         assert!(read(&file).is_err());

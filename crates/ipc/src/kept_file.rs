@@ -1,7 +1,8 @@
 //! Small files of the state directory, each of which one process writes and another may read.
 //!
 //! They are a help, and nothing may depend on them: whatever lies in the place of one and is no file (a pipe, a device, a
-//! folder, a link) is an error at once, and never something to wait for.
+//! folder, a link) is an error at once, and never something to wait for. For the same reason nobody waits until the disk has
+//! one: after a power failure it may be empty or old, and its reader takes that for none.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -26,7 +27,7 @@ pub fn replace(file: &Path, content: &[u8]) -> io::Result<()> {
     let mut unfinished = file.as_os_str().to_owned();
     unfinished.push(format!(".{}.tmp", std::process::id()));
     let unfinished = Path::new(&unfinished);
-    let written = write_through(unfinished, content).and_then(|()| fs::rename(unfinished, file));
+    let written = write_new(unfinished, content).and_then(|()| fs::rename(unfinished, file));
     if written.is_err() {
         // It is removed at the next start, too.
         let _ = fs::remove_file(unfinished);
@@ -34,12 +35,11 @@ pub fn replace(file: &Path, content: &[u8]) -> io::Result<()> {
     written
 }
 
-fn write_through(path: &Path, content: &[u8]) -> io::Result<()> {
+fn write_new(path: &Path, content: &[u8]) -> io::Result<()> {
     let flags = (OFlags::NONBLOCK | OFlags::NOFOLLOW).bits().cast_signed();
     let mut file =
         OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).custom_flags(flags).open(path)?;
-    file.write_all(content)?;
-    file.sync_all()
+    file.write_all(content)
 }
 
 #[cfg(test)]
