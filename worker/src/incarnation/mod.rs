@@ -264,8 +264,8 @@ impl Incarnation {
     }
 
     fn keep_catalogue(&self) {
-        if let Some(keeper) = &self.keeper {
-            keeper.keep(self.session.catalogue());
+        if let (Some(keeper), Some(catalogue)) = (&self.keeper, self.session.catalogue_to_keep()) {
+            keeper.keep(catalogue);
         }
     }
 }

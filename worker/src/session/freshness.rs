@@ -144,6 +144,11 @@ impl Freshness {
         self.lists.iter().any(|list| list.listed.is_some())
     }
 
+    /// Whether a list is refused that was never given: nothing is known of it, not even that it is empty.
+    pub(super) fn is_any_unknown(&self) -> bool {
+        self.lists.iter().any(|list| list.failure.is_some() && list.listed.is_none())
+    }
+
     /// All lists that are refused.
     pub(super) fn failures(&self, now: Instant) -> Vec<ListFailure> {
         let failure = |kind: ListKind| {

@@ -146,6 +146,12 @@ impl Session {
         self.catalogue.to_json()
     }
 
+    /// The same when it is worth keeping for the next start: what the server never gave would overwrite what it gave in an
+    /// earlier one.
+    pub(crate) fn catalogue_to_keep(&self) -> Option<Bytes> {
+        (!self.freshness.is_any_unknown()).then(|| self.catalogue())
+    }
+
     pub(super) fn page(&mut self, mut gathering: Gathering, outcome: Outcome<'_>, now: Instant) {
         let kind = gathering.kind();
         match outcome {

@@ -73,6 +73,7 @@ fn a_refused_list_is_asked_for_after_a_pause_and_reported_until_it_is_there() {
         panic!("{:?}", session.out.events)
     };
     assert!(failures[0].error.contains("no network") && failures[0].retry_in == Duration::from_secs(1), "{failures:?}");
+    assert_eq!(session.catalogue_to_keep(), None, "what an earlier start has found stays");
     session.out = Output::default();
     let again = session.deadline().expect("it is asked again");
     assert_eq!(again, start + Duration::from_secs(1));
@@ -95,6 +96,7 @@ fn a_refused_list_is_asked_for_after_a_pause_and_reported_until_it_is_there() {
     let answer = format!(r#"{{"jsonrpc":"2.0","id":{},"result":{{"tools":[{{"name":"a"}}]}}}}"#, asked["id"]);
     say(&mut session, &answer, late);
     assert!(session.out.events.contains(&Event::ListFailures(Vec::new())));
+    assert_eq!(session.catalogue_to_keep(), Some(session.catalogue()));
     assert!(matches!(told(&mut session)[..], [(WorkerToGateway::Catalogue { .. }, _)]));
 }
 
