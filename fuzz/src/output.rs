@@ -2,7 +2,7 @@
 
 use crate::{
     split_choice,
-    worker::lines::{Line, Splitter, printable},
+    worker::lines::{ServerLine, Splitter, printable},
 };
 
 const KEEP: usize = 8;
@@ -16,11 +16,11 @@ pub(crate) fn target(data: &[u8]) {
     assert_eq!(lines, split(stream, usize::MAX, max), "the lines depend on how the stream is cut");
     for line in &lines {
         match line {
-            Line::Text(text) => {
+            ServerLine::Text(text) => {
                 assert!(!text.is_empty() && text.len() <= max);
                 assert!(!text.contains(&b'\n'));
             }
-            Line::TooLong { head, tail, len } => {
+            ServerLine::TooLong { head, tail, len } => {
                 assert!(*len > max && head.len() <= KEEP && tail.len() <= KEEP);
             }
         }
@@ -29,7 +29,7 @@ pub(crate) fn target(data: &[u8]) {
     assert!(shown.chars().all(|c| c == '\t' || !c.is_control()), "a terminal would obey {shown:?}");
 }
 
-fn split(stream: &[u8], cut: usize, max: usize) -> Vec<Line> {
+fn split(stream: &[u8], cut: usize, max: usize) -> Vec<ServerLine> {
     let mut splitter = Splitter::new(max, KEEP);
     let mut lines = Vec::new();
     for chunk in stream.chunks(cut) {

@@ -32,15 +32,15 @@ pub(crate) const LAUNCH_FLAG: &str = "--launch";
 const CANNOT_EXEC: u8 = 127;
 
 /// A running server and our ends of its pipes.
-pub(crate) struct Server {
-    pub(crate) process: Process,
+pub(crate) struct StartedServer {
+    pub(crate) process: ServerProcess,
     pub(crate) stdin: Sender,
     pub(crate) stdout: Receiver,
     pub(crate) stderr: Receiver,
 }
 
 /// A server's leading process and its group.
-pub(crate) struct Process {
+pub(crate) struct ServerProcess {
     child: Child,
     pid: Pid,
     /// Readable once the leader has ended. Until it is reaped its process id is not given to anyone else.
@@ -49,7 +49,7 @@ pub(crate) struct Process {
     tree: Tree,
 }
 
-impl Process {
+impl ServerProcess {
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
@@ -73,7 +73,7 @@ impl Process {
     }
 }
 
-impl Drop for Process {
+impl Drop for ServerProcess {
     /// However the worker's run ends, the group does not outlive it.
     fn drop(&mut self) {
         if !self.reaped {
@@ -85,7 +85,7 @@ impl Drop for Process {
 }
 
 /// Starts the server of `spec` in a process group of its own, below `tree`; `mark` goes into its environment.
-pub(crate) fn spawn(spec: &WorkerSpec, mark: &str, tree: &Tree) -> Result<Server, EndReason> {
+pub(crate) fn spawn(spec: &WorkerSpec, mark: &str, tree: &Tree) -> Result<StartedServer, EndReason> {
     let environment = environment::of_server(spec, mark, std::env::vars_os());
     let program = find_program(&spec.launch, environment::lookup(&environment, "PATH"))?;
     let mut command = Command::new("/proc/self/exe");
@@ -108,7 +108,7 @@ pub(crate) fn spawn(spec: &WorkerSpec, mark: &str, tree: &Tree) -> Result<Server
     spawned.map_err(|error| EndReason::Spawn(error.to_string()))
 }
 
-fn pipes(mut child: Child, tree: &Tree) -> io::Result<Server> {
+fn pipes(mut child: Child, tree: &Tree) -> io::Result<StartedServer> {
     let raw = i32::try_from(child.id()).map_err(io::Error::other)?;
     let pid = Pid::from_raw(raw).ok_or_else(|| io::Error::other("a process without an id"))?;
     let ended = watched(pidfd_open(pid, PidfdFlags::empty())?)?;
@@ -118,8 +118,8 @@ fn pipes(mut child: Child, tree: &Tree) -> io::Result<Server> {
     let stdout = Receiver::from_owned_fd(stdout.ok_or_else(missing)?.into())?;
     let stderr = Receiver::from_owned_fd(stderr.ok_or_else(missing)?.into())?;
     tree.insert(child.id());
-    let process = Process { child, pid, ended, reaped: false, tree: tree.clone() };
-    Ok(Server { process, stdin, stdout, stderr })
+    let process = ServerProcess { child, pid, ended, reaped: false, tree: tree.clone() };
+    Ok(StartedServer { process, stdin, stdout, stderr })
 }
 
 /// The launcher: `--launch WORKER_PID CGROUP PROGRAM ARGS…`, CGROUP may be empty. Returns only when the program cannot be run.

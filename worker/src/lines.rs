@@ -11,7 +11,7 @@ const LARGE_CHUNK: usize = 256 * 1024;
 
 /// One line of a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Line {
+pub(crate) enum ServerLine {
     /// Without its line end and byte order mark; never empty.
     Text(Bytes),
     /// Over the limit. Only its ends were kept.
@@ -57,8 +57,8 @@ impl Skip {
         self.tail.extend_from_slice(fresh);
     }
 
-    fn into_line(self) -> Line {
-        Line::TooLong { head: self.head.into(), tail: self.tail.into(), len: self.len }
+    fn into_line(self) -> ServerLine {
+        ServerLine::TooLong { head: self.head.into(), tail: self.tail.into(), len: self.len }
     }
 }
 
@@ -83,7 +83,7 @@ impl Splitter {
     }
 
     /// The next complete line.
-    pub(crate) fn next(&mut self) -> Option<Line> {
+    pub(crate) fn next(&mut self) -> Option<ServerLine> {
         self.largest = self.largest.max(self.buffer.len());
         loop {
             let Some(at) = memchr(b'\n', &self.buffer[self.scanned..]).map(|at| at + self.scanned) else {
@@ -100,7 +100,7 @@ impl Splitter {
     }
 
     /// What came after the last line end, when the stream is over.
-    pub(crate) fn finish(&mut self) -> Option<Line> {
+    pub(crate) fn finish(&mut self) -> Option<ServerLine> {
         let rest = self.buffer.split();
         self.scanned = 0;
         self.complete(rest)
@@ -113,7 +113,7 @@ impl Splitter {
         self.skipping = None;
     }
 
-    fn complete(&mut self, line: BytesMut) -> Option<Line> {
+    fn complete(&mut self, line: BytesMut) -> Option<ServerLine> {
         if let Some(mut skip) = self.skipping.take() {
             skip.absorb(&line, self.keep);
             return Some(skip.into_line());
@@ -149,7 +149,7 @@ impl Splitter {
     }
 }
 
-fn strip(mut line: Bytes) -> Option<Line> {
+fn strip(mut line: Bytes) -> Option<ServerLine> {
     if line.starts_with(b"\xef\xbb\xbf") {
         line.advance(3);
     }
@@ -158,7 +158,7 @@ fn strip(mut line: Bytes) -> Option<Line> {
     }
     let blank = line.iter().take_while(|b| b.is_ascii_whitespace()).count();
     line.advance(blank);
-    (!line.is_empty()).then_some(Line::Text(line))
+    (!line.is_empty()).then_some(ServerLine::Text(line))
 }
 
 /// Foreign bytes for a log: capped, and without characters that a terminal would obey or hide.
@@ -180,7 +180,7 @@ mod tests {
 
     use super::*;
 
-    fn split(stream: &[u8], cuts: &[usize], max: usize) -> Vec<Line> {
+    fn split(stream: &[u8], cuts: &[usize], max: usize) -> Vec<ServerLine> {
         let mut splitter = Splitter::new(max, 8);
         let mut lines = Vec::new();
         let mut rest = stream;
@@ -216,8 +216,8 @@ mod tests {
         ) {
             for line in split(&stream, &cuts, 16) {
                 match line {
-                    Line::Text(text) => prop_assert!(!text.is_empty() && text.len() <= 16),
-                    Line::TooLong { head, tail, len } => {
+                    ServerLine::Text(text) => prop_assert!(!text.is_empty() && text.len() <= 16),
+                    ServerLine::TooLong { head, tail, len } => {
                         prop_assert!(len > 16 && head.len() == 8 && tail.len() == 8);
                     }
                 }
@@ -228,8 +228,8 @@ mod tests {
     #[test]
     fn a_line_over_the_limit_keeps_both_ends_and_the_next_line_is_whole() {
         let lines = split(b"0123456789abcdefghij\nnext\n", &[3], 10);
-        let long = Line::TooLong { head: (&b"01234567"[..]).into(), tail: (&b"cdefghij"[..]).into(), len: 20 };
-        assert_eq!(lines, [long, Line::Text((&b"next"[..]).into())]);
+        let long = ServerLine::TooLong { head: (&b"01234567"[..]).into(), tail: (&b"cdefghij"[..]).into(), len: 20 };
+        assert_eq!(lines, [long, ServerLine::Text((&b"next"[..]).into())]);
     }
 
     #[test]
@@ -242,7 +242,7 @@ mod tests {
             assert!(splitter.buffer.capacity() < 64 * 1024);
         }
         splitter.push(b"\n");
-        assert!(matches!(splitter.next(), Some(Line::TooLong { len: 40_960_000, .. })));
+        assert!(matches!(splitter.next(), Some(ServerLine::TooLong { len: 40_960_000, .. })));
     }
 
     #[test]
@@ -250,7 +250,7 @@ mod tests {
         let mut splitter = Splitter::new(4 << 20, 16);
         splitter.push(&vec![b'x'; 2 << 20]);
         splitter.push(b"\n");
-        assert!(matches!(splitter.next(), Some(Line::Text(_))));
+        assert!(matches!(splitter.next(), Some(ServerLine::Text(_))));
         assert_eq!(splitter.next(), None);
         assert!(splitter.buffer.capacity() <= CHUNK);
     }

@@ -29,9 +29,9 @@ const FLUSH: Duration = Duration::from_secs(2);
 pub(crate) type Envelope = (WorkerToGateway, Bytes);
 
 /// Both directions.
-pub(crate) struct Link {
-    pub(crate) incoming: Incoming,
-    pub(crate) outgoing: Outgoing,
+pub(crate) struct GatewayLink {
+    pub(crate) incoming: FromGateway,
+    pub(crate) outgoing: ToGateway,
 }
 
 /// A message of the gateway on its way within this process.
@@ -48,29 +48,29 @@ pub(crate) struct LocalEnd {
     pub(crate) events: mpsc::Receiver<Envelope>,
 }
 
-impl Link {
+impl GatewayLink {
     /// Over pipes that the supervisor handed over.
     pub(crate) fn open(end: DataEnd) -> io::Result<Self> {
         let (receiver, sender) = end.open()?;
-        Ok(Self { incoming: Incoming::Pipe(receiver), outgoing: Outgoing::Pipe(sender) })
+        Ok(Self { incoming: FromGateway::Pipe(receiver), outgoing: ToGateway::Pipe(sender) })
     }
 
     /// Within this process. `calls`: how many messages may wait to be read.
     pub(crate) fn local(calls: usize) -> (Self, LocalEnd) {
         let (calls, incoming) = mpsc::channel(calls);
         let (queue, events) = mpsc::channel(QUEUE);
-        let link = Self { incoming: Incoming::Local(incoming), outgoing: Outgoing::Local(queue) };
+        let link = Self { incoming: FromGateway::Local(incoming), outgoing: ToGateway::Local(queue) };
         (link, LocalEnd { calls, events })
     }
 }
 
 /// What the gateway says.
-pub(crate) enum Incoming {
+pub(crate) enum FromGateway {
     Pipe(Receiver<GatewayToWorker>),
     Local(mpsc::Receiver<Handed>),
 }
 
-impl Incoming {
+impl FromGateway {
     /// The next message; `None` at the end. Cancel safe.
     pub(crate) async fn next(&mut self) -> Result<Option<(GatewayToWorker, Bytes)>, FrameError> {
         match self {
@@ -92,12 +92,12 @@ pub(crate) enum Pumped {
 }
 
 /// What is said to the gateway.
-pub(crate) enum Outgoing {
+pub(crate) enum ToGateway {
     Pipe(Sender<WorkerToGateway>),
     Local(mpsc::Sender<Envelope>),
 }
 
-impl Outgoing {
+impl ToGateway {
     /// Sends as many messages as there is room for, all in one write where the pipe takes it.
     pub(crate) fn pump(&mut self, messages: &mut VecDeque<Envelope>) -> Pumped {
         match self {

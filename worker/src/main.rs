@@ -10,24 +10,24 @@
 //! stdin; then its stdout → `lines` → `session` → `link`. `incarnation` is the loop around that; nothing on this way is
 //! a task of its own. Where each session has an instance of its own, `instances` runs several of them. The process has one thread, because the kernel ties a parent-death signal to a thread.
 
-mod alarm;
 mod args;
 mod by_hand;
+mod catalogue_writer;
 mod dialect;
 mod environment;
-mod incarnation;
 mod install;
 mod instances;
-mod keep;
 mod launch;
 mod lines;
 mod link;
 mod mask;
+mod runner;
 mod secrets;
 mod session;
 mod stderr;
 mod stop;
 mod supervised;
+mod timer;
 mod tree;
 mod usage;
 mod watched;

@@ -9,7 +9,7 @@ use mcproxy_ipc::LogRecord;
 use tokio::sync::mpsc;
 
 use crate::{
-    lines::{Line, Splitter, printable},
+    lines::{ServerLine, Splitter, printable},
     mask::{Mask, Veil},
 };
 
@@ -203,15 +203,15 @@ impl Stderr {
         push_bounded(&mut self.tail, bytes);
     }
 
-    fn log(&mut self, line: Line) {
+    fn log(&mut self, line: ServerLine) {
         if self.tokens == 0 {
             self.dropped += 1;
             return;
         }
         self.tokens -= 1;
         let text = match line {
-            Line::Text(text) => printable(&text, MAX_LINE),
-            Line::TooLong { head, len, .. } => format!("{} ({len} bytes)", printable(&head, KEEP)),
+            ServerLine::Text(text) => printable(&text, MAX_LINE),
+            ServerLine::TooLong { head, len, .. } => format!("{} ({len} bytes)", printable(&head, KEEP)),
         };
         (self.sink)(text, std::mem::take(&mut self.dropped));
     }

@@ -11,7 +11,7 @@ const AFTER_KILL: Duration = Duration::from_secs(3);
 
 /// What to do to the server's process group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Step {
+pub(crate) enum StopStep {
     /// Close its stdin.
     CloseStdin,
     /// SIGTERM, and SIGCONT in case it is stopped.
@@ -25,33 +25,33 @@ pub(crate) enum Step {
 /// Where the ladder stands.
 #[derive(Debug)]
 pub(crate) struct Ladder {
-    next: Option<(Instant, Step)>,
+    next: Option<(Instant, StopStep)>,
 }
 
 impl Ladder {
     /// Begins with the end of stdin.
     pub(crate) fn polite(now: Instant) -> Self {
-        Self { next: Some((now, Step::CloseStdin)) }
+        Self { next: Some((now, StopStep::CloseStdin)) }
     }
 
     /// Begins with SIGTERM, for a server that does not react.
     pub(crate) fn firm(now: Instant) -> Self {
-        Self { next: Some((now, Step::Terminate)) }
+        Self { next: Some((now, StopStep::Terminate)) }
     }
 
     /// Begins with SIGKILL, when there is nobody left whom the server could be of use to.
     pub(crate) fn last(now: Instant) -> Self {
-        Self { next: Some((now, Step::Kill)) }
+        Self { next: Some((now, StopStep::Kill)) }
     }
 
     /// The step that is due now.
-    pub(crate) fn step(&mut self, now: Instant) -> Option<Step> {
+    pub(crate) fn step(&mut self, now: Instant) -> Option<StopStep> {
         let (_, step) = self.next.filter(|(at, _)| *at <= now)?;
         self.next = match step {
-            Step::CloseStdin => Some((now + AFTER_EOF, Step::Terminate)),
-            Step::Terminate => Some((now + AFTER_TERM, Step::Kill)),
-            Step::Kill => Some((now + AFTER_KILL, Step::GiveUp)),
-            Step::GiveUp => None,
+            StopStep::CloseStdin => Some((now + AFTER_EOF, StopStep::Terminate)),
+            StopStep::Terminate => Some((now + AFTER_TERM, StopStep::Kill)),
+            StopStep::Kill => Some((now + AFTER_KILL, StopStep::GiveUp)),
+            StopStep::GiveUp => None,
         };
         Some(step)
     }
@@ -66,7 +66,7 @@ impl Ladder {
 mod tests {
     use super::*;
 
-    fn climb(mut ladder: Ladder, start: Instant) -> Vec<(u64, Step)> {
+    fn climb(mut ladder: Ladder, start: Instant) -> Vec<(u64, StopStep)> {
         let mut steps = Vec::new();
         while let Some(at) = ladder.deadline() {
             assert_eq!(ladder.step(at - Duration::from_nanos(1)), None);
@@ -78,15 +78,15 @@ mod tests {
     #[test]
     fn a_server_is_asked_twice_before_it_is_killed() {
         let now = Instant::now();
-        let steps = [(0, Step::CloseStdin), (2, Step::Terminate), (5, Step::Kill), (8, Step::GiveUp)];
+        let steps = [(0, StopStep::CloseStdin), (2, StopStep::Terminate), (5, StopStep::Kill), (8, StopStep::GiveUp)];
         assert_eq!(climb(Ladder::polite(now), now), steps);
     }
 
     #[test]
     fn a_server_that_does_not_react_is_not_asked_through_stdin() {
         let now = Instant::now();
-        let steps = [(0, Step::Terminate), (3, Step::Kill), (6, Step::GiveUp)];
+        let steps = [(0, StopStep::Terminate), (3, StopStep::Kill), (6, StopStep::GiveUp)];
         assert_eq!(climb(Ladder::firm(now), now), steps);
-        assert_eq!(climb(Ladder::last(now), now), [(0, Step::Kill), (3, Step::GiveUp)]);
+        assert_eq!(climb(Ladder::last(now), now), [(0, StopStep::Kill), (3, StopStep::GiveUp)]);
     }
 }

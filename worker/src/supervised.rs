@@ -17,10 +17,10 @@ use tokio::{
 };
 
 use crate::{
-    incarnation::{self, Order, Ports},
     instances::{self, HostPorts},
-    link::Link,
+    link::GatewayLink,
     mask::Mask,
+    runner::{self, Order, Ports},
     secrets, stderr,
     tree::Tree,
 };
@@ -55,7 +55,7 @@ async fn serve(spec: WorkerSpec, supervisor: Orders, sender: Sender<WorkerToSupe
     let log = Logger::root(ControlDrain::new(records.clone()).fuse(), o!());
     let writer = tokio::spawn(write(sender, report_queue, log_queue, secrets::mask(&spec.launch)));
     let (order, run_orders) = mpsc::channel(4);
-    let tree = Tree::take_root().context("cannot become the reaper of the server's processes")?;
+    let tree = Tree::become_subreaper().context("cannot become the reaper of the server's processes")?;
     let terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     // A suspended worker whose supervisor ends is sent this one and continued (setpgid(2), orphaned process groups).
     let hangup = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
@@ -64,7 +64,7 @@ async fn serve(spec: WorkerSpec, supervisor: Orders, sender: Sender<WorkerToSupe
     let orders = (order, run_orders);
     let (run_reports, run_log) = (reports.clone(), log.clone());
     let ended = match spec.instances {
-        Instances::Shared | Instances::OfOne => {
+        Instances::Shared | Instances::SingleClient => {
             let ports = Ports {
                 orders,
                 reports: run_reports,
@@ -76,7 +76,7 @@ async fn serve(spec: WorkerSpec, supervisor: Orders, sender: Sender<WorkerToSupe
                 given_up: Rc::default(),
                 log: run_log,
             };
-            incarnation::run(spec, ports).await
+            runner::run(spec, ports).await
         }
         Instances::PerSession(rules) => {
             let ports = HostPorts { orders, reports: run_reports, records, tree, log: run_log };
@@ -139,8 +139,8 @@ async fn obey(
 }
 
 /// The gateway's calls, which the message before it announced.
-fn link(supervisor: &mut Orders) -> std::io::Result<Link> {
-    Link::open(DataEnd::from_descriptors(supervisor.descriptors()?))
+fn link(supervisor: &mut Orders) -> std::io::Result<GatewayLink> {
+    GatewayLink::open(DataEnd::from_descriptors(supervisor.descriptors()?))
 }
 
 async fn say_last_word(reports: &mpsc::Sender<WorkerToSupervisor>, ended: Ended) {

@@ -19,7 +19,7 @@ pub(crate) struct Tree(Arc<Mutex<BTreeSet<u32>>>);
 
 impl Tree {
     /// Makes this process the one that adopts, and begins to collect what it adopted and what has ended.
-    pub(crate) fn take_root() -> io::Result<Self> {
+    pub(crate) fn become_subreaper() -> io::Result<Self> {
         set_child_subreaper(Some(getpid()))?;
         let tree = Self(Arc::default());
         let mut ended = signal(SignalKind::child())?;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use mcproxy_ipc::{ServerLimits, processes};
 use tokio::{sync::mpsc, time::sleep};
 
-use crate::incarnation::Order;
+use crate::runner::Order;
 
 const LOOK: Duration = Duration::from_millis(500);
 /// While the sum of what is resident is above the bound, it is looked this often which of it is shared: that costs the kernel a
@@ -15,12 +15,12 @@ const MIB: u64 = 1024 * 1024;
 
 /// What a tree uses at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Usage {
+struct TreeUsage {
     processes: u64,
     memory_bytes: u64,
 }
 
-impl Usage {
+impl TreeUsage {
     /// Of all that is below `root`, and of itself if that is a server. Memory that several processes share is counted for each,
     /// so it is the most that it can be.
     fn below(root: u32) -> Self {
@@ -68,13 +68,13 @@ pub(crate) async fn watch(root: u32, limits: ServerLimits, orders: mpsc::Sender<
     let mut next_close = Instant::now();
     loop {
         sleep(LOOK).await;
-        let seen = Usage::below(root);
+        let seen = TreeUsage::below(root);
         let now = Instant::now();
         let broken = match seen.breaks(&processes_only) {
             Some(what) => Some(what),
             None if seen.breaks(&limits).is_some() && next_close <= now => {
                 next_close = now + CLOSE_LOOK;
-                Usage::closely(root).breaks(&limits)
+                TreeUsage::closely(root).breaks(&limits)
             }
             None => None,
         };
@@ -94,7 +94,7 @@ mod tests {
     #[test]
     fn a_bound_may_be_reached_and_not_exceeded() {
         let mut limits = spec().limits;
-        let usage = Usage { processes: 3, memory_bytes: 5 * MIB };
+        let usage = TreeUsage { processes: 3, memory_bytes: 5 * MIB };
         assert_eq!(usage.breaks(&limits), None);
         (limits.processes, limits.memory_bytes) = (Some(3), Some(5 * MIB));
         assert_eq!(usage.breaks(&limits), None);
@@ -117,7 +117,7 @@ mod tests {
         let mut ready = [0; 6];
         let stdout = shell.stdout.as_mut().expect("piped");
         std::io::Read::read_exact(stdout, &mut ready).expect("it says so");
-        let (each, once) = (Usage::below(shell.id()), Usage::closely(shell.id()));
+        let (each, once) = (TreeUsage::below(shell.id()), TreeUsage::closely(shell.id()));
         for pid in tree(shell.id()) {
             let pid = processes::to_pid(pid).expect("a pid");
             let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL); // a parent may have been faster

@@ -81,7 +81,7 @@ pub enum Instances {
     /// One for each session that calls, so that none sees another's state.
     PerSession(InstanceRules),
     /// It is one of these: what calls it is one client.
-    OfOne,
+    SingleClient,
 }
 
 /// How many instances a server may have, and for how long.

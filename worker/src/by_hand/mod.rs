@@ -30,9 +30,9 @@ use tokio::{
 use self::print::Printer;
 use crate::{
     args::ByHand,
-    incarnation::{self, Order, Ports, Way},
-    link::{Handed, Link, LocalEnd},
+    link::{GatewayLink, Handed, LocalEnd},
     mask::Mask,
+    runner::{self, LineDirection, Order, Ports},
     tree::Tree,
 };
 
@@ -48,8 +48,8 @@ const FAILED: u8 = 1;
 const MARGIN: Duration = Duration::from_secs(30);
 
 /// Why nothing was run.
-enum Refusal {
-    Usage(String),
+enum CannotRun {
+    TreeUsage(String),
     Config(String),
     Unavailable(String),
 }
@@ -57,28 +57,28 @@ enum Refusal {
 /// Does what was asked for on the command line.
 pub(crate) async fn run(wish: ByHand) -> anyhow::Result<ExitCode> {
     if let Err(error) = RawObject::from_text(&wish.args) {
-        return Ok(refuse(Refusal::Usage(format!(
+        return Ok(refuse(CannotRun::TreeUsage(format!(
             "--args must be a JSON object, like {{\"key\":\"value\"}}: {error}"
         ))));
     }
     match prepare(&wish) {
-        Ok((spec, mask)) => Session::start(wish, spec, mask).await,
+        Ok((spec, mask)) => HandRun::start(wish, spec, mask).await,
         Err(refusal) => Ok(refuse(refusal)),
     }
 }
 
-fn refuse(refusal: Refusal) -> ExitCode {
+fn refuse(refusal: CannotRun) -> ExitCode {
     let (code, text) = match refusal {
-        Refusal::Usage(text) => (USAGE, text),
-        Refusal::Config(text) => (CONFIG, text),
-        Refusal::Unavailable(text) => (UNAVAILABLE, text),
+        CannotRun::TreeUsage(text) => (USAGE, text),
+        CannotRun::Config(text) => (CONFIG, text),
+        CannotRun::Unavailable(text) => (UNAVAILABLE, text),
     };
     crate::complain(&text);
     ExitCode::from(code)
 }
 
 /// Reads the configuration, and notes what must not be printed: all that came out of the environment.
-fn prepare(wish: &ByHand) -> Result<(WorkerSpec, Mask), Refusal> {
+fn prepare(wish: &ByHand) -> Result<(WorkerSpec, Mask), CannotRun> {
     let looked_up = RefCell::new(Vec::new());
     let lookup = |name: &str| {
         let value = std::env::var(name).ok()?;
@@ -88,16 +88,16 @@ fn prepare(wish: &ByHand) -> Result<(WorkerSpec, Mask), Refusal> {
         Some(value)
     };
     let config = Config::load(&wish.config, &lookup).map_err(|error| match error {
-        LoadError::Read { path, source } => Refusal::Config(format!(
+        LoadError::Read { path, source } => CannotRun::Config(format!(
             "cannot read {}: {source}; name the configuration with --config FILE",
             path.display()
         )),
-        LoadError::Invalid(problems) => Refusal::Config(format!("the configuration has mistakes\n{problems}")),
+        LoadError::Invalid(problems) => CannotRun::Config(format!("the configuration has mistakes\n{problems}")),
     })?;
-    let server = config.server(&wish.server).ok_or_else(|| Refusal::Usage(unknown(&wish.server, &config)))?;
+    let server = config.server(&wish.server).ok_or_else(|| CannotRun::TreeUsage(unknown(&wish.server, &config)))?;
     let spec = server
         .worker_spec(Generation(0))
-        .map_err(|blocked| Refusal::Unavailable(format!("`{}` cannot be started: {blocked}", wish.server)))?;
+        .map_err(|blocked| CannotRun::Unavailable(format!("`{}` cannot be started: {blocked}", wish.server)))?;
     let entry = spec.launch.env.iter().map(|(_, value)| value.expose().to_owned());
     let mask = Mask::new(looked_up.into_inner().into_iter().chain(entry));
     Ok((spec, mask))
@@ -119,7 +119,7 @@ fn unknown(name: &str, config: &Config) -> String {
 }
 
 /// One run and the person's side of it.
-struct Session {
+struct HandRun {
     wish: ByHand,
     printer: Rc<Printer>,
     order: mpsc::Sender<Order>,
@@ -129,22 +129,24 @@ struct Session {
     patience: Duration,
 }
 
-impl Session {
+impl HandRun {
     async fn start(wish: ByHand, spec: WorkerSpec, mask: Mask) -> anyhow::Result<ExitCode> {
         let printer = Rc::new(Printer::new(mask));
         printer.command(&spec);
         let (order, orders) = mpsc::channel(4);
         let (reports, report_queue) = mpsc::channel(64);
-        let (link, gateway) = Link::local(1);
-        let tree = Tree::take_root().context("cannot become the reaper of the server's processes")?;
+        let (link, gateway) = GatewayLink::local(1);
+        let tree = Tree::become_subreaper().context("cannot become the reaper of the server's processes")?;
         let (stderr_printer, trace_printer) = (Rc::clone(&printer), Rc::clone(&printer));
         let ports = Ports {
             orders: (order.clone(), orders),
             reports,
             link: Some(link),
             stderr: Box::new(move |line, dropped| stderr_printer.server_stderr(&line, dropped)),
-            trace: wish.trace.then(|| -> incarnation::Trace {
-                Box::new(move |way, line| trace_printer.traced(if way == Way::ToServer { "→" } else { "←" }, line))
+            trace: wish.trace.then(|| -> runner::Trace {
+                Box::new(move |way, line| {
+                    trace_printer.traced(if way == LineDirection::ToServer { "→" } else { "←" }, line)
+                })
             }),
             tree: tree.clone(),
             instance: None,
@@ -154,7 +156,7 @@ impl Session {
         let patience = spec.timeouts.total + MARGIN;
         let mut session =
             Self { wish, printer, order, reports: report_queue, gateway, started: Instant::now(), patience };
-        let mut run = std::pin::pin!(incarnation::run(spec, ports));
+        let mut run = std::pin::pin!(runner::run(spec, ports));
         let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for Ctrl-C")?;
         let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
         let early = tokio::select! {

@@ -16,8 +16,8 @@ use serde_json::Value;
 
 use super::{
     complaint::{commands, missing},
+    lock::InstallLock,
     npx,
-    turn::Turn,
 };
 
 /// What is read of a package's description; a longer one counts as broken.
@@ -32,7 +32,7 @@ struct Store {
 
 /// An entry.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Entry {
+pub(crate) struct CacheEntry {
     folder: PathBuf,
     name: String,
 }
@@ -44,9 +44,9 @@ pub(super) fn npx_folder(variable: &dyn Fn(&str) -> Option<PathBuf>) -> Option<P
 }
 
 /// The entry that `npx` will use.
-pub(super) fn npx_entry(launch: &LaunchSpec, variable: &dyn Fn(&str) -> Option<PathBuf>) -> Option<Entry> {
+pub(super) fn npx_entry(launch: &LaunchSpec, variable: &dyn Fn(&str) -> Option<PathBuf>) -> Option<CacheEntry> {
     let arguments: Vec<&str> = launch.args.iter().map(|argument| argument.expose()).collect();
-    Some(Entry { name: npx::entry_name(&launch.program, &arguments)?, folder: npx_folder(variable)? })
+    Some(CacheEntry { name: npx::entry_name(&launch.program, &arguments)?, folder: npx_folder(variable)? })
 }
 
 fn stores(variable: &dyn Fn(&str) -> Option<PathBuf>) -> Vec<Store> {
@@ -77,7 +77,7 @@ pub(crate) fn broken_entry(
     launch: &LaunchSpec,
     stderr: &str,
     variable: &dyn Fn(&str) -> Option<PathBuf>,
-) -> Option<Entry> {
+) -> Option<CacheEntry> {
     let own = npx_entry(launch, variable);
     let stores = stores(variable);
     let named = missing(stderr).iter().find_map(|path| {
@@ -90,7 +90,7 @@ pub(crate) fn broken_entry(
 
 impl Store {
     /// The entry that a path lies in.
-    fn holding(&self, path: &Path) -> Option<Entry> {
+    fn holding(&self, path: &Path) -> Option<CacheEntry> {
         // Programs name files by the path they were started with, or by what that is in the end.
         let real = fs::canonicalize(&self.folder).ok();
         let below = [Some(&self.folder), real.as_ref()]
@@ -102,11 +102,11 @@ impl Store {
             .map(|part| if let Component::Normal(name) = part { name.to_str() } else { None })
             .collect();
         let name = names?.first().copied().filter(|name| (self.is_entry)(name))?;
-        Some(Entry { folder: self.folder.clone(), name: name.to_owned() })
+        Some(CacheEntry { folder: self.folder.clone(), name: name.to_owned() })
     }
 }
 
-impl Entry {
+impl CacheEntry {
     /// Where it is.
     pub(crate) fn path(&self) -> PathBuf {
         self.folder.join(&self.name)
@@ -139,7 +139,7 @@ impl Entry {
             Err(error) => return Err(error),
         }
         // While it is being installed, or runs, it is not broken.
-        let Some(_turn) = Turn::take(&path)? else { return Ok(false) };
+        let Some(_turn) = InstallLock::take(&path)? else { return Ok(false) };
         if is_used(&path) {
             return Ok(false);
         }
@@ -325,8 +325,8 @@ mod tests {
         fs::write(other.join("file"), "x").expect("written");
         symlink(&other, entry.join("node_modules/link")).expect("linked");
         symlink(&other, folder.join("fedcba9876543210")).expect("linked");
-        let of = |name: &str| Entry { folder: folder.clone(), name: name.to_owned() };
-        let in_use = Turn::take(&entry).expect("opened");
+        let of = |name: &str| CacheEntry { folder: folder.clone(), name: name.to_owned() };
+        let in_use = InstallLock::take(&entry).expect("opened");
         assert!(!of("0123456789abcdef").clear().expect("it looked"), "another start installs into it");
         drop(in_use);
         assert!(of("0123456789abcdef").clear().expect("removed"));

@@ -5,10 +5,10 @@
 
 mod complaint;
 mod entry;
+mod lock;
 mod npx;
+mod package_runner;
 mod progress;
-mod runner;
-mod turn;
 mod watch;
 
 use std::time::Duration;
@@ -17,8 +17,8 @@ use std::time::Duration;
 pub(crate) use mcproxy_ipc::INSTALL_LIMIT;
 
 pub(crate) use self::{
-    entry::{Entry, as_path, broken_entry},
-    turn::{Turn, Waited},
+    entry::{CacheEntry, as_path, broken_entry},
+    lock::{InstallLock, LockWait},
     watch::watch,
 };
 

@@ -16,11 +16,11 @@ pub(super) struct Moved {
 
 /// Remembers how much there was.
 #[derive(Debug, Default)]
-pub(super) struct Progress {
+pub(super) struct InstallProgress {
     seen: Option<Moved>,
 }
 
-impl Progress {
+impl InstallProgress {
     /// Whether there was progress since it was last said that there was.
     pub(super) fn goes_on(&mut self, now: Moved) -> bool {
         let Some(seen) = &mut self.seen else {
@@ -48,14 +48,14 @@ mod tests {
 
     #[test]
     fn a_slow_line_is_progress_and_a_line_in_a_log_is_none() {
-        let mut progress = Progress::default();
+        let mut progress = InstallProgress::default();
         let looks = [0, 20_000, 40_000, 60_000, 80_000, 80_100, 80_200].map(|bytes| progress.goes_on(written(bytes)));
         assert_eq!(looks, [false, false, false, false, true, false, false]);
     }
 
     #[test]
     fn what_was_written_before_the_first_look_counts_and_an_account_that_is_lost_does_no_harm() {
-        let mut progress = Progress::default();
+        let mut progress = InstallProgress::default();
         assert!(progress.goes_on(written(1 << 20)));
         assert!(!progress.goes_on(written(0)));
         assert!(progress.goes_on(written(WRITTEN)));
@@ -63,7 +63,7 @@ mod tests {
 
     #[test]
     fn an_engine_is_heard() {
-        let mut progress = Progress::default();
+        let mut progress = InstallProgress::default();
         let looks = [0, 1000, 2100, 2200].map(|heard| progress.goes_on(Moved { written: 0, heard }));
         assert_eq!(looks, [false, false, true, false]);
     }

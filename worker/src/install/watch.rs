@@ -6,19 +6,19 @@ use mcproxy_ipc::processes;
 use tokio::{sync::mpsc, time::sleep};
 
 use super::{
-    LOOK, Turn,
-    progress::{Moved, Progress},
-    runner::Runner,
+    InstallLock, LOOK,
+    package_runner::PackageRunner,
+    progress::{InstallProgress, Moved},
 };
-use crate::incarnation::Order;
+use crate::runner::Order;
 
 /// Tells the run whenever an installation below `root` has come further; holds the turn until that is done. Ends when it is
 /// aborted: when the server is ready, or gone.
-pub(crate) async fn watch(root: u32, mut turn: Option<Turn>, orders: mpsc::Sender<Order>) {
-    let mut progress = Progress::default();
+pub(crate) async fn watch(root: u32, mut lock: Option<InstallLock>, orders: mpsc::Sender<Order>) {
+    let mut progress = InstallProgress::default();
     loop {
         sleep(LOOK).await;
-        turn = turn.filter(Turn::is_needed);
+        lock = lock.filter(InstallLock::is_needed);
         if progress.goes_on(moved(root)) && orders.send(Order::Installing).await.is_err() {
             return;
         }
@@ -30,9 +30,9 @@ fn moved(root: u32) -> Moved {
     let mut tree = processes::below(root, |_| false);
     tree.extend(processes::one(root));
     for process in tree {
-        match runner(process.pid) {
-            Some(Runner::Installer) => sum.written += io(process.pid).written,
-            Some(Runner::Engine) => {
+        match package_runner(process.pid) {
+            Some(PackageRunner::Installer) => sum.written += io(process.pid).written,
+            Some(PackageRunner::Engine) => {
                 let io = io(process.pid);
                 sum.heard += io.read + io.written;
             }
@@ -43,10 +43,11 @@ fn moved(root: u32) -> Moved {
 }
 
 /// What a process runs as. What npm has a package do when it is installed is part of that.
-fn runner(pid: u32) -> Option<Runner> {
-    Runner::of(&processes::arguments(pid)).or_else(|| {
+fn package_runner(pid: u32) -> Option<PackageRunner> {
+    PackageRunner::of(&processes::arguments(pid)).or_else(|| {
         let step = processes::environment(pid, "npm_lifecycle_event")?;
-        matches!(step.as_str(), "preinstall" | "install" | "postinstall" | "prepare").then_some(Runner::Installer)
+        matches!(step.as_str(), "preinstall" | "install" | "postinstall" | "prepare")
+            .then_some(PackageRunner::Installer)
     })
 }
 

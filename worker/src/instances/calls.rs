@@ -11,17 +11,17 @@ use mcproxy_mcp::{ErrorCode, ErrorObject, json_string, method};
 
 use super::{
     call_number::{OWN, of_gateway, of_host},
-    face::Face,
-    host::{Host, Running, UNIT},
-    pool::{Number, Place},
-    waiting::{Due, Held},
+    client_profile::ClientProfile,
+    host::{InstanceHost, RunningInstance, UNIT},
+    pool::{Number, Placement},
+    waiting::{Due, WaitingCall},
 };
 use crate::{
     link::Handed,
     session::{TAIL_IN_ERRORS, allowed},
 };
 
-impl Host {
+impl InstanceHost {
     /// A message of the gateway.
     pub(super) fn frame(&mut self, message: GatewayToWorker, payload: Bytes, now: Instant) {
         match message {
@@ -34,7 +34,7 @@ impl Host {
                 };
                 let number = of_host(id, self.epoch);
                 // One that has its instance needs no other.
-                let face = self.pool.instance_of(session).is_none().then(|| self.face(&context));
+                let client_profile = self.pool.instance_of(session).is_none().then(|| self.client_profile(&context));
                 if let (Some(listed), Some(can)) = (self.spec.features, &mut context.client_capabilities) {
                     *can = allowed(can, listed);
                 }
@@ -42,8 +42,8 @@ impl Host {
                 let message = GatewayToWorker::Call { id: number, method: method.clone(), meta_at, context };
                 let handed = Handed { message, payload, room: None };
                 let (begun, until) = (now, now + self.spec.timeouts.idle);
-                let call = Held { id, number, method, handed, level, wants_progress, begun, until, signs: 0 };
-                self.call(session, &face.unwrap_or(Face::Modern), call, meta_at, now);
+                let call = WaitingCall { id, number, method, handed, level, wants_progress, begun, until, signs: 0 };
+                self.call(session, &client_profile.unwrap_or(ClientProfile::Modern), call, meta_at, now);
             }
             GatewayToWorker::Meet { id, context } => self.meet(id, &context, now),
             GatewayToWorker::Resume { id, handle, context } => self.resume(id, handle, context, payload),
@@ -58,9 +58,9 @@ impl Host {
     }
 
     /// What a session's instance is to be like. Clients that are different each time are told apart when they are asked.
-    pub(super) fn face(&self, context: &CallContext) -> Face {
+    pub(super) fn client_profile(&self, context: &CallContext) -> ClientProfile {
         match &context.client_capabilities {
-            Some(capabilities) if context.client.is_some() => Face::Legacy(Rc::new(ClientDeclaration {
+            Some(capabilities) if context.client.is_some() => ClientProfile::Legacy(Rc::new(ClientDeclaration {
                 capabilities: self
                     .spec
                     .features
@@ -68,11 +68,18 @@ impl Host {
                 // Spare instances are started before anybody knows whose they will be.
                 info: context.client_info.clone().filter(|_| self.rules.prewarm == 0),
             })),
-            Some(_) | None => Face::Modern,
+            Some(_) | None => ClientProfile::Modern,
         }
     }
 
-    fn call(&mut self, session: SessionKey, face: &Face, mut call: Held, meta_at: usize, now: Instant) {
+    fn call(
+        &mut self,
+        session: SessionKey,
+        client_profile: &ClientProfile,
+        mut call: WaitingCall,
+        meta_at: usize,
+        now: Instant,
+    ) {
         let id = call.id;
         if self.is_ending() {
             let message = format!("server `{}` is being stopped", self.spec.server);
@@ -81,8 +88,8 @@ impl Host {
         let payload = &call.handed.payload;
         let params = payload.slice(..meta_at.min(payload.len()));
         match &*call.method {
-            method::RESOURCES_SUBSCRIBE => self.memory.note(session, &params),
-            method::RESOURCES_UNSUBSCRIBE => self.memory.forget(session, &params),
+            method::RESOURCES_SUBSCRIBE => self.subscription_memory.note(session, &params),
+            method::RESOURCES_UNSUBSCRIBE => self.subscription_memory.forget(session, &params),
             _ => {}
         }
         // Nothing that an instance would have to be started for: the next one is told what is in force then.
@@ -98,21 +105,21 @@ impl Host {
         };
         call.handed.room = Some(room);
         if let Some(instance) = self.pool.instance_of(session)
-            && self.running.get(&instance).is_some_and(|running| running.tended.is_given_up())
+            && self.running.get(&instance).is_some_and(|running| running.handle.is_given_up())
         {
             self.pool.given_up(instance, now);
         }
         let mut actions = Vec::new();
-        let place = self.pool.place(session, face, now, &mut actions);
+        let place = self.pool.place(session, client_profile, now, &mut actions);
         self.perform(actions);
         match place {
-            Place::At(instance) => self.hand(instance, session, call),
-            Place::Wait => {
+            Placement::At(instance) => self.hand(instance, session, call),
+            Placement::Wait => {
                 if !self.waiting.hold(session, call, self.spec.limits.concurrent_calls) {
                     self.refuse_crowd(id);
                 }
             }
-            Place::Full => {
+            Placement::Full => {
                 let max = self.max();
                 let message = format!(
                     "all {max} instances of server `{}` belong to other sessions (maxInstances); end a session, or try again later",
@@ -134,15 +141,15 @@ impl Host {
         }
     }
 
-    fn hand(&mut self, instance: Number, session: SessionKey, call: Held) {
+    fn hand(&mut self, instance: Number, session: SessionKey, call: WaitingCall) {
         let wishes = self.wishes(instance, session, &call);
         let Some(running) = self.running.get_mut(&instance) else { return };
         running.touched = true;
         for wish in wishes {
             // An instance that has no room for it will be full for the call as well.
-            let _ = running.tended.calls.try_send(wish);
+            let _ = running.handle.calls.try_send(wish);
         }
-        if running.tended.calls.try_send(call.handed).is_err() {
+        if running.handle.calls.try_send(call.handed).is_err() {
             return self.refuse_crowd(call.id);
         }
         running.flights.insert(call.number);
@@ -151,7 +158,7 @@ impl Host {
     }
 
     /// What an instance has to be told before the call of a session, because an earlier one was.
-    fn wishes(&mut self, instance: Number, session: SessionKey, call: &Held) -> Vec<Handed> {
+    fn wishes(&mut self, instance: Number, session: SessionKey, call: &WaitingCall) -> Vec<Handed> {
         let Some(running) = self.running.get_mut(&instance) else { return Vec::new() };
         let mut wishes = Vec::new();
         if let Some(level) = &call.level
@@ -162,14 +169,14 @@ impl Host {
             wishes.push(own_call(method::SET_LEVEL, params.into()));
         }
         if !running.touched && call.method != method::RESOURCES_SUBSCRIBE {
-            let params = self.memory.of(session);
+            let params = self.subscription_memory.of(session);
             wishes.extend(params.into_iter().map(|params| own_call(method::RESOURCES_SUBSCRIBE, params)));
         }
         wishes
     }
 
     fn cancel(&mut self, id: u64, reason: Option<String>, now: Instant) {
-        self.meetings.retain(|meeting| meeting.id != id);
+        self.list_waits.retain(|wait| wait.id != id);
         if self.waiting.cancel(id) {
             return;
         }
@@ -179,7 +186,7 @@ impl Host {
         {
             let message = GatewayToWorker::Cancel { id: number, reason };
             // One that reads so little that there is no room will not miss it.
-            let _ = running.tended.calls.try_send(Handed { message, payload: Bytes::new(), room: None });
+            let _ = running.handle.calls.try_send(Handed { message, payload: Bytes::new(), room: None });
         }
     }
 
@@ -194,9 +201,9 @@ impl Host {
     }
 
     fn release(&mut self, session: SessionKey) {
-        self.memory.release(session);
+        self.subscription_memory.release(session);
         self.offers.release(session);
-        self.forget_meetings(session);
+        self.forget_list_waits(session);
         self.refuse_gone(session);
         let mut actions = Vec::new();
         self.pool.release(session, &mut actions);
@@ -209,7 +216,7 @@ impl Host {
         if let Some(running) = instance {
             let message = GatewayToWorker::RootsChanged { session };
             // One that reads so little that there is no room has worse to worry about.
-            let _ = running.tended.calls.try_send(Handed { message, payload: Bytes::new(), room: None });
+            let _ = running.handle.calls.try_send(Handed { message, payload: Bytes::new(), room: None });
         }
     }
 
@@ -219,7 +226,7 @@ impl Host {
         if let Some(running) = instance.and_then(|instance| self.running.get(&instance)) {
             let message = GatewayToWorker::Notify { method, session };
             // One that reads so little that there is no room misses it.
-            let _ = running.tended.calls.try_send(Handed { message, payload, room: None });
+            let _ = running.handle.calls.try_send(Handed { message, payload, room: None });
         }
     }
 
@@ -231,7 +238,7 @@ impl Host {
         let asked = own.or_else(measure);
         let message = GatewayToWorker::CheckList { method: method.clone(), session };
         let handed = Handed { message, payload: Bytes::new(), room: None };
-        if asked.is_none_or(|running| running.tended.calls.try_send(handed).is_err()) {
+        if asked.is_none_or(|running| running.handle.calls.try_send(handed).is_err()) {
             self.tell(WorkerToGateway::ListChecked { method }, Bytes::new());
         }
     }
@@ -239,7 +246,7 @@ impl Host {
     /// The gateway is gone, and nobody waits for its calls.
     pub(super) fn give_up_calls(&mut self) {
         self.waiting.take_all();
-        self.meetings.clear();
+        self.list_waits.clear();
         let now = Instant::now();
         for handle in self.parked.handles() {
             self.abandon(handle, now);
@@ -249,7 +256,7 @@ impl Host {
             let Some(running) = self.running.get(&instance) else { continue };
             let message = GatewayToWorker::Cancel { id: number, reason: Some("the client is gone".to_owned()) };
             // As above.
-            let _ = running.tended.calls.try_send(Handed { message, payload: Bytes::new(), room: None });
+            let _ = running.handle.calls.try_send(Handed { message, payload: Bytes::new(), room: None });
         }
     }
 
@@ -274,30 +281,30 @@ impl Host {
 
     /// The instance that a session waited for did not become ready.
     pub(super) fn refuse_waiting(&mut self, session: SessionKey, ended: &Ended) {
-        for held in self.waiting.take(session) {
+        for call in self.waiting.take(session) {
             let message = format!("an instance of server `{}` did not start: {}", self.spec.server, ended.reason);
             let error = self.about(ErrorCode::SERVER_UNAVAILABLE, message, "instance_failed");
-            self.fail(held.id, &error.with("stderrTail", tail(ended)));
+            self.fail(call.id, &error.with("stderrTail", tail(ended)));
         }
     }
 
     /// Nothing is started any more.
     pub(super) fn refuse_all_waiting(&mut self) {
-        for held in self.waiting.take_all() {
+        for call in self.waiting.take_all() {
             let message = format!("server `{}` was stopped before the call reached it", self.spec.server);
-            self.refuse(held.id, ErrorCode::SERVER_UNAVAILABLE, message, "stopping");
+            self.refuse(call.id, ErrorCode::SERVER_UNAVAILABLE, message, "stopping");
         }
     }
 
     fn refuse_gone(&mut self, session: SessionKey) {
-        for held in self.waiting.take(session) {
+        for call in self.waiting.take(session) {
             let message = "the session ended before the call reached the server".to_owned();
-            self.refuse(held.id, ErrorCode::SERVER_UNAVAILABLE, message, "stopping");
+            self.refuse(call.id, ErrorCode::SERVER_UNAVAILABLE, message, "stopping");
         }
     }
 
     /// What an instance that is gone left without an answer.
-    pub(super) fn answer_for(&mut self, running: &Running, ended: &Ended) {
+    pub(super) fn answer_for(&mut self, running: &RunningInstance, ended: &Ended) {
         for number in &running.flights {
             self.flights.remove(number);
             let Some(id) = of_gateway(*number, self.epoch) else { continue };

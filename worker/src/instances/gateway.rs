@@ -10,18 +10,18 @@ use mcproxy_ipc::{
 };
 use slog::debug;
 
-use super::{host::Host, pool::Number, tend::News};
+use super::{host::InstanceHost, instance_handle::InstanceEvent, pool::Number};
 use crate::{
-    link::{Link, Pumped, poll_once},
+    link::{GatewayLink, Pumped, poll_once},
     session::Idle,
 };
 
 /// News, or frames, that are taken before anything is written.
 const PER_TURN: usize = 64;
 
-impl Host {
+impl InstanceHost {
     /// A gateway is there. What an earlier one wanted is given up; the instances stay.
-    pub(super) fn link_up(&mut self, link: Link) {
+    pub(super) fn link_up(&mut self, link: GatewayLink) {
         self.forget_gateway();
         self.epoch = self.epoch.wrapping_add(1).max(1);
         (self.incoming, self.outgoing) = (Some(link.incoming), Some(link.outgoing));
@@ -45,8 +45,8 @@ impl Host {
 
     /// What the server offers is kept for the next start of everything.
     pub(super) fn keep(&self, catalogue: Bytes) {
-        if let Some(keeper) = &self.keeper {
-            keeper.keep(catalogue);
+        if let Some(catalogue_writer) = &self.catalogue_writer {
+            catalogue_writer.keep(catalogue);
         }
     }
 
@@ -59,7 +59,7 @@ impl Host {
     }
 
     pub(super) fn forget_gateway(&mut self) {
-        (self.incoming, self.outgoing, self.deaf) = (None, None, false);
+        (self.incoming, self.outgoing, self.backpressured) = (None, None, false);
         self.out.clear();
         self.offers.forget_told();
         self.give_up_calls();
@@ -85,19 +85,19 @@ impl Host {
         }
     }
 
-    pub(super) fn take_news(&mut self, number: Number, first: News) {
+    pub(super) fn take_events(&mut self, number: Number, first: InstanceEvent) {
         self.heed(number, first);
         for _ in 1..PER_TURN {
-            let Ok((number, news)) = self.news.1.try_recv() else { return };
-            self.heed(number, news);
+            let Ok((number, events)) = self.events.1.try_recv() else { return };
+            self.heed(number, events);
         }
     }
 
     pub(super) fn write_gateway(&mut self) {
         let Some(outgoing) = &mut self.outgoing else { return self.out.clear() };
         match outgoing.pump(&mut self.out) {
-            Pumped::All => self.deaf = false,
-            Pumped::Full => self.deaf = true,
+            Pumped::All => self.backpressured = false,
+            Pumped::Full => self.backpressured = true,
             Pumped::Closed => self.link_down(),
         }
     }

@@ -21,34 +21,34 @@ use tokio::{
 
 use super::{
     HostPorts,
-    face::{Eras, Face},
-    meetings::Meeting,
-    memory::Memory,
+    client_profile::{ClientProfile, Eras},
+    instance_handle::{self, InstanceHandle, InstanceReport},
+    list_waits::ListWait,
     offers::Offers,
     parked::Parked,
-    pool::{Action, End, Number, Pool},
-    tend::{self, Tended, Told},
-    waiting::Waiting,
+    pool::{InstanceEnd, Number, Pool, PoolAction},
+    subscription_memory::SubscriptionMemory,
+    waiting::WaitingCalls,
 };
 use crate::{
+    catalogue_writer::CatalogueWriter,
     dialect::legacy,
-    incarnation::Order,
-    keep::Keeper,
-    link::{Envelope, Incoming, Outgoing},
+    link::{Envelope, FromGateway, ToGateway},
+    runner::Order,
     session::{Idle, features_of},
     tree::Tree,
 };
 
 /// News of instances that wait for the host; it reads none while the gateway reads none.
-const NEWS: usize = 64;
+const EVENTS: usize = 64;
 /// Bytes of calls that no instance has read yet, in units of [`UNIT`]: one of the largest always fits.
 const ROOM: usize = MAX_PAYLOAD / UNIT + 1;
 /// A multiple of the least that a message takes in memory.
 pub(super) const UNIT: usize = 1024;
 
 /// An instance that runs, as the host sees it.
-pub(super) struct Running {
-    pub(super) tended: Tended,
+pub(super) struct RunningInstance {
+    pub(super) handle: InstanceHandle,
     pub(super) pid: Option<u32>,
     /// The numbers of its calls in flight.
     pub(super) flights: BTreeSet<u64>,
@@ -62,7 +62,7 @@ pub(super) struct Running {
 
 /// What the server offers, and says of itself.
 #[derive(Default)]
-pub(super) struct Offer {
+pub(super) struct SharedOffer {
     pub(super) catalogue: Option<Bytes>,
     pub(super) revision: u64,
     pub(super) description: Option<ServerDescription>,
@@ -70,20 +70,20 @@ pub(super) struct Offer {
 }
 
 /// All instances, and the two connections that they share.
-pub(super) struct Host {
+pub(super) struct InstanceHost {
     pub(super) spec: WorkerSpec,
     pub(super) pool: Pool,
-    pub(super) running: BTreeMap<Number, Running>,
+    pub(super) running: BTreeMap<Number, RunningInstance>,
     /// Which instance has a call, by the number that the instance knows.
     pub(super) flights: HashMap<u64, Number>,
     pub(super) parked: Parked,
-    pub(super) waiting: Waiting,
-    pub(super) memory: Memory,
-    pub(super) offer: Offer,
+    pub(super) waiting: WaitingCalls,
+    pub(super) subscription_memory: SubscriptionMemory,
+    pub(super) offer: SharedOffer,
     /// What is offered to single sessions.
     pub(super) offers: Offers,
     /// Sessions that wait to know what they are offered.
-    pub(super) meetings: Vec<Meeting>,
+    pub(super) list_waits: Vec<ListWait>,
     /// The connections of the gateway are counted, so that answers to an earlier one are told apart.
     pub(super) epoch: u16,
     pub(super) room: Arc<Semaphore>,
@@ -93,42 +93,42 @@ pub(super) struct Host {
     records: mpsc::Sender<LogRecord>,
     tree: Tree,
     orders: (mpsc::Sender<Order>, mpsc::Receiver<Order>),
-    pub(super) news: (mpsc::Sender<Told>, mpsc::Receiver<Told>),
+    pub(super) events: (mpsc::Sender<InstanceReport>, mpsc::Receiver<InstanceReport>),
     tasks: JoinSet<(Number, Ended)>,
     /// The server counts as ready.
     open: bool,
-    pub(super) incoming: Option<Incoming>,
-    pub(super) outgoing: Option<Outgoing>,
+    pub(super) incoming: Option<FromGateway>,
+    pub(super) outgoing: Option<ToGateway>,
     pub(super) out: VecDeque<Envelope>,
     /// The gateway takes nothing at present.
-    pub(super) deaf: bool,
+    pub(super) backpressured: bool,
     drained_by: Option<Instant>,
     /// Of a server that is started by its calls: whether there have been none for long.
     pub(super) idle: Option<Idle>,
-    pub(super) keeper: Option<Keeper>,
+    pub(super) catalogue_writer: Option<CatalogueWriter>,
     /// Why it ends, once that is certain.
     end: Option<Ended>,
 }
 
-impl Host {
+impl InstanceHost {
     /// With its first instance.
     pub(super) fn new(spec: WorkerSpec, rules: InstanceRules, ports: HostPorts) -> Self {
         let now = Instant::now();
         let full = legacy::declaration(spec.features.unwrap_or(ClientFeatures::LISTED), &spec.extensions);
-        let (pool, first, face) = Pool::new(rules, Eras::new(spec.era, full), now);
+        let (pool, first, client_profile) = Pool::new(rules, Eras::new(spec.era, full), now);
         let idle = spec.idle_timeout.map(|after| Idle::new(after, now));
-        let keeper = spec.catalogue_file.clone().map(|file| Keeper::start(file, ports.log.clone()));
+        let catalogue_writer = spec.catalogue_file.clone().map(|file| CatalogueWriter::start(file, ports.log.clone()));
         let mut host = Self {
             spec,
             pool,
             running: BTreeMap::new(),
             flights: HashMap::new(),
             parked: Parked::default(),
-            waiting: Waiting::default(),
-            memory: Memory::default(),
-            offer: Offer::default(),
+            waiting: WaitingCalls::default(),
+            subscription_memory: SubscriptionMemory::default(),
+            offer: SharedOffer::default(),
             offers: Offers::default(),
-            meetings: Vec::new(),
+            list_waits: Vec::new(),
             epoch: 0,
             room: Arc::new(Semaphore::new(ROOM)),
             log: ports.log,
@@ -137,19 +137,19 @@ impl Host {
             records: ports.records,
             tree: ports.tree,
             orders: ports.orders,
-            news: mpsc::channel(NEWS),
+            events: mpsc::channel(EVENTS),
             tasks: JoinSet::new(),
             open: false,
             incoming: None,
             outgoing: None,
             out: VecDeque::new(),
-            deaf: false,
+            backpressured: false,
             drained_by: None,
             idle,
-            keeper,
+            catalogue_writer,
             end: None,
         };
-        host.start(first, &face);
+        host.start(first, &client_profile);
         host
     }
 
@@ -159,15 +159,15 @@ impl Host {
             let now = Instant::now();
             self.settle(now);
             self.answer_due(now);
-            self.answer_meetings();
+            self.answer_list_waits();
             self.advance(now);
             self.write_gateway();
             if self.tasks.is_empty() && self.end.is_some() {
                 return self.finish().await;
             }
             let deadline = self.deadline(now);
-            let writing = self.deaf || self.outgoing.as_ref().is_some_and(Outgoing::is_writing);
-            let Self { orders, tasks, news, incoming, outgoing, deaf, .. } = &mut self;
+            let writing = self.backpressured || self.outgoing.as_ref().is_some_and(ToGateway::is_writing);
+            let Self { orders, tasks, events, incoming, outgoing, backpressured, .. } = &mut self;
             tokio::select! {
                 biased;
                 order = orders.1.recv() => match order {
@@ -178,7 +178,7 @@ impl Host {
                     // Bounds on what is used are each instance's own.
                     Some(Order::Kill | Order::Exceeded(_)) => {
                         self.stop(EndReason::Stopped, String::new());
-                        self.running.values().for_each(|running| running.tended.kill());
+                        self.running.values().for_each(|running| running.handle.kill());
                     }
                     Some(Order::Stop) | None => self.stop(EndReason::Stopped, String::new()),
                 },
@@ -187,7 +187,7 @@ impl Host {
                     // A panic ends the process before this is seen.
                     Err(error) => self.stop(EndReason::Worker(format!("an instance's task failed: {error}")), String::new()),
                 },
-                Some((number, news)) = news.1.recv(), if !*deaf => self.take_news(number, news),
+                Some((number, events)) = events.1.recv(), if !*backpressured => self.take_events(number, events),
                 frame = next_frame(incoming), if incoming.is_some() => self.take_frames(frame).await,
                 () = room(outgoing), if writing => {}
                 () = sleep_until(deadline.unwrap_or(now).into()), if deadline.is_some() => {}
@@ -220,11 +220,11 @@ impl Host {
         self.perform(actions);
     }
 
-    pub(super) fn perform(&mut self, actions: Vec<Action>) {
+    pub(super) fn perform(&mut self, actions: Vec<PoolAction>) {
         for action in actions {
             match action {
-                Action::Start(number, face) => self.start(number, &face),
-                Action::Bound(number, session) => {
+                PoolAction::Start(number, client_profile) => self.start(number, &client_profile),
+                PoolAction::Bound(number, session) => {
                     debug!(self.log, "instance belongs to a session"; "instance" => number);
                     let catalogue = self.running.get(&number).and_then(|running| running.catalogue.clone());
                     if let Some(catalogue) = catalogue {
@@ -232,31 +232,38 @@ impl Host {
                     }
                     self.hand_over(number, session);
                 }
-                Action::Stop(number) => {
+                PoolAction::Stop(number) => {
                     if let Some(running) = self.running.get(&number) {
                         debug!(self.log, "instance is not needed any more"; "instance" => number);
-                        running.tended.stop();
+                        running.handle.stop();
                     }
                 }
             }
         }
     }
 
-    fn start(&mut self, number: Number, face: &Face) {
+    fn start(&mut self, number: Number, client_profile: &ClientProfile) {
         // What concerns the server as a whole is looked after here.
         let own = WorkerSpec { idle_timeout: None, catalogue_file: None, ..self.spec.clone() };
-        let client = ClientDeclaration::clone(&self.pool.eras().told(face));
+        let client = ClientDeclaration::clone(&self.pool.eras().told(client_profile));
         let spec = WorkerSpec {
-            instances: Instances::OfOne,
+            instances: Instances::SingleClient,
             features: Some(features_of(&client.capabilities)),
             client: Some(client),
-            era: self.pool.eras().rule(face),
+            era: self.pool.eras().rule(client_profile),
             ..own
         };
-        let (news, records) = (self.news.0.clone(), self.records.clone());
-        let tended = tend::spawn(number, spec, news, records, (self.tree.clone(), &self.log), &mut self.tasks);
-        let running =
-            Running { tended, pid: None, flights: BTreeSet::new(), touched: false, catalogue: None, level: None };
+        let (events, records) = (self.events.0.clone(), self.records.clone());
+        let handle =
+            instance_handle::spawn(number, spec, events, records, (self.tree.clone(), &self.log), &mut self.tasks);
+        let running = RunningInstance {
+            handle,
+            pid: None,
+            flights: BTreeSet::new(),
+            touched: false,
+            catalogue: None,
+            level: None,
+        };
         self.running.insert(number, running);
     }
 
@@ -280,9 +287,9 @@ impl Host {
 
     /// An instance's task is over. What it said before waits in the queue, which holds a bounded number.
     fn ended(&mut self, number: Number, ended: Ended) {
-        for _ in 0..NEWS {
-            let Ok((number, news)) = self.news.1.try_recv() else { break };
-            self.take_news(number, news);
+        for _ in 0..EVENTS {
+            let Ok((number, events)) = self.events.1.try_recv() else { break };
+            self.take_events(number, events);
         }
         let now = Instant::now();
         let end = self.pool.ended(number, now);
@@ -293,7 +300,7 @@ impl Host {
         if ended.reason != EndReason::Stopped {
             warn!(self.log, "instance ended"; "instance" => number, "error" => %ended.reason);
         }
-        if let End::Fault { was_ready: false, owner: Some(session) } = end {
+        if let InstanceEnd::Fault { was_ready: false, owner: Some(session) } = end {
             self.refuse_waiting(session, &ended);
         }
         self.report_instances();
@@ -307,8 +314,8 @@ impl Host {
         if let Some(outgoing) = self.outgoing.take() {
             outgoing.flush(std::mem::take(&mut self.out)).await;
         }
-        if let Some(keeper) = self.keeper.take() {
-            keeper.finish().await;
+        if let Some(catalogue_writer) = self.catalogue_writer.take() {
+            catalogue_writer.finish().await;
         }
         self.end.unwrap_or(Ended { reason: EndReason::Stopped, stderr_tail: String::new() })
     }
@@ -349,14 +356,14 @@ impl Host {
     }
 }
 
-async fn next_frame(incoming: &mut Option<Incoming>) -> Result<Option<(GatewayToWorker, Bytes)>, FrameError> {
+async fn next_frame(incoming: &mut Option<FromGateway>) -> Result<Option<(GatewayToWorker, Bytes)>, FrameError> {
     match incoming {
         Some(incoming) => incoming.next().await,
         None => std::future::pending().await,
     }
 }
 
-async fn room(outgoing: &mut Option<Outgoing>) {
+async fn room(outgoing: &mut Option<ToGateway>) {
     if let Some(outgoing) = outgoing {
         outgoing.room().await;
     }

@@ -4,10 +4,10 @@ use std::time::{Duration, Instant};
 
 use mcproxy_ipc::SessionKey;
 
-use super::face::Face;
+use super::client_profile::ClientProfile;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Phase {
+pub(super) enum InstancePhase {
     Starting,
     Ready,
     Ending,
@@ -15,8 +15,8 @@ pub(super) enum Phase {
 
 #[derive(Debug)]
 pub(super) struct Instance {
-    pub(super) phase: Phase,
-    pub(super) face: Face,
+    pub(super) phase: InstancePhase,
+    pub(super) client_profile: ClientProfile,
     /// Sessions that it was no use for, because they want another face.
     pub(super) missed: u32,
     pub(super) owner: Option<SessionKey>,
@@ -28,12 +28,20 @@ pub(super) struct Instance {
 }
 
 impl Instance {
-    pub(super) fn new(face: Face, now: Instant) -> Self {
-        Self { phase: Phase::Starting, face, missed: 0, owner: None, shown_to: None, calls: 0, last_used: now }
+    pub(super) fn new(client_profile: ClientProfile, now: Instant) -> Self {
+        Self {
+            phase: InstancePhase::Starting,
+            client_profile,
+            missed: 0,
+            owner: None,
+            shown_to: None,
+            calls: 0,
+            last_used: now,
+        }
     }
 
     pub(super) fn is_live(&self) -> bool {
-        self.phase != Phase::Ending
+        self.phase != InstancePhase::Ending
     }
 
     /// Whether it waits for a session.
@@ -44,7 +52,7 @@ impl Instance {
     /// When nobody has used it for so long that it ends.
     pub(super) fn idle_at(&self, idle: Option<Duration>) -> Option<Instant> {
         let is_somebodys = self.owner.is_some() || self.shown_to.is_some();
-        let unused = self.phase == Phase::Ready && is_somebodys && self.calls == 0;
+        let unused = self.phase == InstancePhase::Ready && is_somebodys && self.calls == 0;
         idle.filter(|_| unused).map(|idle| self.last_used + idle)
     }
 }

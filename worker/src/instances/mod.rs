@@ -11,27 +11,27 @@
 
 mod call_number;
 mod calls;
-mod face;
+mod client_profile;
 mod faults;
 mod gateway;
 mod host;
 mod instance;
-mod meetings;
-mod memory;
-mod news;
+mod instance_events;
+mod instance_handle;
+mod list_waits;
 mod offers;
 mod parked;
 mod pool;
 #[cfg(test)]
 mod pool_tests;
-mod tend;
+mod subscription_memory;
 mod waiting;
 
 use mcproxy_ipc::{Ended, InstanceRules, LogRecord, WorkerSpec, control::WorkerToSupervisor};
 use slog::Logger;
 use tokio::{sync::mpsc, task::LocalSet};
 
-use crate::{incarnation::Order, tree::Tree};
+use crate::{runner::Order, tree::Tree};
 
 /// How the host is connected to the rest.
 pub(crate) struct HostPorts {
@@ -47,5 +47,5 @@ pub(crate) struct HostPorts {
 /// Runs instances of the server until it is told to stop or cannot go on, and leaves nothing of them behind.
 pub(crate) async fn run(spec: WorkerSpec, rules: InstanceRules, ports: HostPorts) -> Ended {
     // An incarnation stays on the thread that starts its process, and so do all of them.
-    LocalSet::new().run_until(async { host::Host::new(spec, rules, ports).serve().await }).await
+    LocalSet::new().run_until(async { host::InstanceHost::new(spec, rules, ports).serve().await }).await
 }

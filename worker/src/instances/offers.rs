@@ -7,7 +7,7 @@ use bytes::Bytes;
 use mcproxy_ipc::SessionKey;
 use sha2::{Digest, Sha256};
 
-use super::face::Face;
+use super::client_profile::ClientProfile;
 
 /// Kinds of instances whose first offer is remembered; clients of one program are of one kind.
 const FACES: usize = 32;
@@ -20,7 +20,7 @@ const SESSIONS: usize = 4096;
 #[derive(Debug, Default)]
 pub(super) struct Offers {
     /// What an instance offered that no session had called yet, the one that was heard of last at the end.
-    faces: VecDeque<(Face, Bytes)>,
+    faces: VecDeque<(ClientProfile, Bytes)>,
     /// The digest of what the gateway was told that a session is offered, where that is not what all are. Catalogues
     /// themselves would outlive the instances that offered them.
     told: HashMap<SessionKey, [u8; 32]>,
@@ -34,9 +34,9 @@ impl Offers {
     }
 
     /// An instance like this, that nobody has called, offers that.
-    pub(super) fn note(&mut self, face: &Face, catalogue: Bytes) {
-        self.faces.retain(|(known, _)| known != face);
-        self.faces.push_back((face.clone(), catalogue));
+    pub(super) fn note(&mut self, client_profile: &ClientProfile, catalogue: Bytes) {
+        self.faces.retain(|(known, _)| known != client_profile);
+        self.faces.push_back((client_profile.clone(), catalogue));
         let mut bytes: usize = self.faces.iter().map(|(_, catalogue)| catalogue.len()).sum();
         while self.faces.len() > FACES || (bytes > FACES_BYTES && self.faces.len() > 1) {
             bytes -= self.faces.pop_front().map_or(0, |(_, catalogue)| catalogue.len());
@@ -44,8 +44,8 @@ impl Offers {
     }
 
     /// What an instance like this offers that nobody has called.
-    pub(super) fn of(&self, face: &Face) -> Option<&Bytes> {
-        self.faces.iter().find(|(known, _)| known == face).map(|(_, catalogue)| catalogue)
+    pub(super) fn of(&self, client_profile: &ClientProfile) -> Option<&Bytes> {
+        self.faces.iter().find(|(known, _)| known == client_profile).map(|(_, catalogue)| catalogue)
     }
 
     /// What the gateway has to be told of a session that is offered `own`, where all others are offered `common`: nothing,
@@ -86,8 +86,8 @@ mod tests {
         SessionKey(n.to_be_bytes())
     }
 
-    fn face(n: usize) -> Face {
-        Face::Legacy(Rc::new(ClientDeclaration { capabilities: n.to_string(), info: None }))
+    fn client_profile(n: usize) -> ClientProfile {
+        ClientProfile::Legacy(Rc::new(ClientDeclaration { capabilities: n.to_string(), info: None }))
     }
 
     #[test]
@@ -107,11 +107,11 @@ mod tests {
     #[test]
     fn kinds_and_sessions_are_bounded_and_the_last_kinds_stay() {
         let mut offers = Offers::default();
-        (0..2 * FACES).for_each(|n| offers.note(&face(n), Bytes::from(n.to_string())));
-        assert!(offers.of(&face(FACES - 1)).is_none() && offers.of(&face(FACES)).is_some());
+        (0..2 * FACES).for_each(|n| offers.note(&client_profile(n), Bytes::from(n.to_string())));
+        assert!(offers.of(&client_profile(FACES - 1)).is_none() && offers.of(&client_profile(FACES)).is_some());
         let large = || Bytes::from(vec![b'x'; FACES_BYTES / 2 + 1]);
-        offers.note(&face(1000), large());
-        offers.note(&face(1001), large());
+        offers.note(&client_profile(1000), large());
+        offers.note(&client_profile(1001), large());
         assert_eq!(offers.faces.len(), 1);
         for n in 0..2 * SESSIONS as u128 {
             offers.tell(session(n), &Bytes::from("own"), None);
@@ -131,7 +131,7 @@ mod tests {
     fn equal_catalogues_are_held_once() {
         let mut offers = Offers::default();
         let first = Bytes::from("catalogue".to_owned());
-        offers.note(&face(1), first.clone());
+        offers.note(&client_profile(1), first.clone());
         let again = offers.shared(Bytes::from("catalogue".to_owned()), std::iter::empty());
         assert_eq!(again.as_ptr(), first.as_ptr());
     }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use mcproxy_ipc::data::{CallContext, GatewayToWorker, Resumption, WorkerToGateway};
 use mcproxy_mcp::{ErrorCode, ErrorObject};
 
-use super::{call_number::of_host, host::Host, pool::Number};
+use super::{call_number::of_host, host::InstanceHost, pool::Number};
 use crate::link::Handed;
 
 /// By the handle that the gateway knows: the instance, and the handle that it knows.
@@ -43,7 +43,7 @@ impl Parked {
     }
 }
 
-impl Host {
+impl InstanceHost {
     /// A call of an instance waits for its client. It is no call in flight any more, but its instance is in use.
     pub(super) fn park(&mut self, instance: Number, call: u64, resumption: Resumption) -> Resumption {
         match resumption {
@@ -71,7 +71,7 @@ impl Host {
             return self.fail(id, &ErrorObject::new(ErrorCode::INVALID_PARAMS, text));
         };
         let message = GatewayToWorker::Resume { id: number, handle, context };
-        if running.tended.calls.try_send(Handed { message, payload, room: None }).is_err() {
+        if running.handle.calls.try_send(Handed { message, payload, room: None }).is_err() {
             self.pool.over(instance, Instant::now());
             return self.refuse_crowd(id);
         }
@@ -92,7 +92,7 @@ impl Host {
         if let Some(running) = self.running.get(&instance) {
             let message = GatewayToWorker::InputProgress { handle: theirs, key };
             // One that reads so little that there is no room misses it.
-            let _ = running.tended.calls.try_send(Handed { message, payload, room: None });
+            let _ = running.handle.calls.try_send(Handed { message, payload, room: None });
         }
     }
 
@@ -103,7 +103,7 @@ impl Host {
         if let Some(running) = self.running.get(&instance) {
             let message = GatewayToWorker::Abandon { handle };
             // Without room its time (inputTimeout) will end it.
-            let _ = running.tended.calls.try_send(Handed { message, payload: Bytes::new(), room: None });
+            let _ = running.handle.calls.try_send(Handed { message, payload: Bytes::new(), room: None });
         }
     }
 }

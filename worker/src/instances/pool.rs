@@ -8,9 +8,9 @@ use std::{
 use mcproxy_ipc::{InstanceRules, SessionKey, data::ServerEra};
 
 use super::{
-    face::{Eras, Face},
+    client_profile::{ClientProfile, Eras},
     faults::Faults,
-    instance::{Instance, Phase},
+    instance::{Instance, InstancePhase},
 };
 
 /// Counts up with every instance of a worker, so that a number never means two of them.
@@ -27,9 +27,9 @@ const MISSES: u32 = 1;
 
 /// What is to be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Action {
+pub(crate) enum PoolAction {
     /// Start this one, which is to be like this.
-    Start(Number, Face),
+    Start(Number, ClientProfile),
     /// This one belongs to the session from now on.
     Bound(Number, SessionKey),
     /// End this one in order.
@@ -38,7 +38,7 @@ pub(crate) enum Action {
 
 /// What a session can have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(crate) enum Placement {
     /// Its instance, which is ready.
     At(Number),
     /// An instance, soon.
@@ -49,7 +49,7 @@ pub(crate) enum Place {
 
 /// How an instance ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum End {
+pub(crate) enum InstanceEnd {
     /// As we wanted.
     Wanted,
     /// By a fault; whether it was ready before, and whose it was, unless that session waits for another now.
@@ -62,9 +62,9 @@ pub(crate) struct Pool {
     rules: InstanceRules,
     instances: BTreeMap<Number, Instance>,
     /// Sessions without an instance that want one, the one that waits for longest first, and what it is to be like.
-    wanting: VecDeque<(SessionKey, Face)>,
+    wanting: VecDeque<(SessionKey, ClientProfile)>,
     /// What new sessions are expected to want: the same as the last one.
-    expected: Face,
+    expected: ClientProfile,
     eras: Eras,
     faults: Faults,
     last: Number,
@@ -76,7 +76,7 @@ pub(crate) struct Pool {
 
 impl Pool {
     /// With the first instance, which everybody waits for, and what that is to be like.
-    pub(crate) fn new(rules: InstanceRules, eras: Eras, now: Instant) -> (Self, Number, Face) {
+    pub(crate) fn new(rules: InstanceRules, eras: Eras, now: Instant) -> (Self, Number, ClientProfile) {
         let first = eras.common();
         let mut pool = Self {
             rules,
@@ -95,49 +95,55 @@ impl Pool {
     }
 
     /// The session calls, and wants an instance that is like this.
-    pub(crate) fn place(&mut self, session: SessionKey, face: &Face, now: Instant, actions: &mut Vec<Action>) -> Place {
+    pub(crate) fn place(
+        &mut self,
+        session: SessionKey,
+        client_profile: &ClientProfile,
+        now: Instant,
+        actions: &mut Vec<PoolAction>,
+    ) -> Placement {
         if self.owned_by(session).is_none() && self.wanting.iter().all(|(wanting, _)| *wanting != session) {
             // First those go that are beyond their time, so that nobody is refused because of them.
             self.settle(now, actions);
             let taken = self.instances.values().filter(|i| i.is_live() && i.owner.is_some()).count();
             if self.closed || taken + self.wanting.len() >= self.rules.max {
-                return Place::Full;
+                return Placement::Full;
             }
-            self.wanting.push_back((session, face.clone()));
-            self.expect(face);
+            self.wanting.push_back((session, client_profile.clone()));
+            self.expect(client_profile);
             self.settle(now, actions);
         }
         match self.owned_by(session) {
-            Some((number, instance)) if instance.phase == Phase::Ready => {
+            Some((number, instance)) if instance.phase == InstancePhase::Ready => {
                 instance.last_used = now;
-                Place::At(number)
+                Placement::At(number)
             }
-            Some(_) | None => Place::Wait,
+            Some(_) | None => Placement::Wait,
         }
     }
 
     /// What has become due: instances for the sessions that want one, spare ones, the end of unused ones.
-    pub(crate) fn settle(&mut self, now: Instant, actions: &mut Vec<Action>) {
+    pub(crate) fn settle(&mut self, now: Instant, actions: &mut Vec<PoolAction>) {
         if self.closed {
             return;
         }
         for (number, instance) in &mut self.instances {
             if instance.idle_at(self.rules.idle).is_some_and(|at| at <= now) {
-                instance.phase = Phase::Ending;
-                actions.push(Action::Stop(*number));
+                instance.phase = InstancePhase::Ending;
+                actions.push(PoolAction::Stop(*number));
             }
         }
         self.faults.forget_old(now);
         let mut left = VecDeque::new();
         for (session, wanted) in std::mem::take(&mut self.wanting) {
             let is_due = self.faults.until(&session).is_none_or(|at| at <= now);
-            let face = self.eras.fitting(&wanted);
-            let found = is_due.then(|| self.spare(&face)).flatten();
+            let client_profile = self.eras.fitting(&wanted);
+            let found = is_due.then(|| self.spare(&client_profile)).flatten();
             let number = match found {
                 Some(number) => number,
                 None if is_due && self.may_start(now) => {
-                    let number = self.add(face.clone(), now);
-                    actions.push(Action::Start(number, face));
+                    let number = self.add(client_profile.clone(), now);
+                    actions.push(PoolAction::Start(number, client_profile));
                     number
                 }
                 None => {
@@ -147,20 +153,20 @@ impl Pool {
             };
             if let Some(instance) = self.instances.get_mut(&number) {
                 (instance.owner, instance.last_used) = (Some(session), now);
-                actions.push(Action::Bound(number, session));
+                actions.push(PoolAction::Bound(number, session));
             }
         }
         self.wanting = left;
         self.end_useless(now, actions);
         while self.spares() < self.rules.prewarm && self.may_start(now) {
-            let face = self.eras.fitting(&self.expected);
-            actions.push(Action::Start(self.add(face.clone(), now), face));
+            let client_profile = self.eras.fitting(&self.expected);
+            actions.push(PoolAction::Start(self.add(client_profile.clone(), now), client_profile));
         }
     }
 
     /// Ends spare instances that stand in the way of sessions which have no use for them, and those that turned out to be
     /// of no use.
-    fn end_useless(&mut self, now: Instant, actions: &mut Vec<Action>) {
+    fn end_useless(&mut self, now: Instant, actions: &mut Vec<PoolAction>) {
         let waiting = self.wanting.iter().filter(|(session, _)| self.faults.until(session).is_none_or(|at| at <= now));
         let ending = self.instances.values().filter(|instance| !instance.is_live()).count();
         let full = self.instances.len() >= self.rules.max;
@@ -173,52 +179,61 @@ impl Pool {
             }
             in_the_way = in_the_way.saturating_sub(1);
             surplus = surplus.saturating_sub(1);
-            instance.phase = Phase::Ending;
-            actions.push(Action::Stop(*number));
+            instance.phase = InstancePhase::Ending;
+            actions.push(PoolAction::Stop(*number));
         }
     }
 
     /// A new session wants an instance that is like this, and the next one is expected to want the same.
-    fn expect(&mut self, wanted: &Face) {
+    fn expect(&mut self, wanted: &ClientProfile) {
         self.expected = wanted.clone();
-        let face = self.eras.fitting(wanted);
+        let client_profile = self.eras.fitting(wanted);
         for instance in self.instances.values_mut().filter(|instance| instance.is_spare()) {
-            instance.missed = if instance.face == face { 0 } else { instance.missed.saturating_add(1) };
+            instance.missed =
+                if instance.client_profile == client_profile { 0 } else { instance.missed.saturating_add(1) };
         }
     }
 
     /// A session wants to know what an instance that is like this offers. Whether there is one that will say so, started for
     /// that if there is room; the session's first call finds it.
-    pub(crate) fn show(&mut self, session: SessionKey, face: &Face, now: Instant, actions: &mut Vec<Action>) -> bool {
-        let face = self.eras.fitting(face);
+    pub(crate) fn show(
+        &mut self,
+        session: SessionKey,
+        client_profile: &ClientProfile,
+        now: Instant,
+        actions: &mut Vec<PoolAction>,
+    ) -> bool {
+        let client_profile = self.eras.fitting(client_profile);
         if self.closed {
             return false;
         }
-        if self.spare(&face).is_some() {
+        if self.spare(&client_profile).is_some() {
             return true;
         }
         let owned = self.instances.values().filter(|i| i.is_live() && i.owner.is_some()).count();
         if !self.may_start(now) || owned + self.wanting.len() >= self.rules.max {
             return false;
         }
-        let number = self.add(face.clone(), now);
+        let number = self.add(client_profile.clone(), now);
         if let Some(instance) = self.instances.get_mut(&number) {
             instance.shown_to = Some(session);
         }
-        actions.push(Action::Start(number, face));
+        actions.push(PoolAction::Start(number, client_profile));
         true
     }
 
     /// An instance turned out to speak this.
     pub(crate) fn learn(&mut self, number: Number, era: ServerEra) {
         if let Some(instance) = self.instances.get_mut(&number) {
-            instance.face = self.eras.learn(&instance.face, era);
+            instance.client_profile = self.eras.learn(&instance.client_profile, era);
         }
     }
 
     /// Whether an instance that is like this is on its way.
-    pub(crate) fn is_starting(&self, face: &Face) -> bool {
-        self.instances.values().any(|instance| instance.phase == Phase::Starting && instance.face == *face)
+    pub(crate) fn is_starting(&self, client_profile: &ClientProfile) -> bool {
+        self.instances
+            .values()
+            .any(|instance| instance.phase == InstancePhase::Starting && instance.client_profile == *client_profile)
     }
 
     /// It was found out too late for the instance that was asked that the server speaks this.
@@ -232,33 +247,33 @@ impl Pool {
     }
 
     /// What an instance is like.
-    pub(crate) fn face(&self, number: Number) -> Option<&Face> {
-        self.instances.get(&number).map(|instance| &instance.face)
+    pub(crate) fn client_profile(&self, number: Number) -> Option<&ClientProfile> {
+        self.instances.get(&number).map(|instance| &instance.client_profile)
     }
 
     /// An instance answers.
     pub(crate) fn ready(&mut self, number: Number, now: Instant) {
         (self.failed, self.retry_at) = (0, None);
-        if let Some(instance) = self.instances.get_mut(&number).filter(|i| i.phase == Phase::Starting) {
-            (instance.phase, instance.last_used) = (Phase::Ready, now);
+        if let Some(instance) = self.instances.get_mut(&number).filter(|i| i.phase == InstancePhase::Starting) {
+            (instance.phase, instance.last_used) = (InstancePhase::Ready, now);
         }
     }
 
     /// It takes no further call; it is gone later.
-    pub(crate) fn given_up(&mut self, number: Number, now: Instant) -> Option<End> {
+    pub(crate) fn given_up(&mut self, number: Number, now: Instant) -> Option<InstanceEnd> {
         let instance = self.instances.get_mut(&number)?;
-        let was_ready = match std::mem::replace(&mut instance.phase, Phase::Ending) {
-            Phase::Ending => return Some(End::Wanted),
-            Phase::Starting => false,
-            Phase::Ready => true,
+        let was_ready = match std::mem::replace(&mut instance.phase, InstancePhase::Ending) {
+            InstancePhase::Ending => return Some(InstanceEnd::Wanted),
+            InstancePhase::Starting => false,
+            InstancePhase::Ready => true,
         };
         let owner = instance.owner.take();
-        if !was_ready && self.eras.give_up(&instance.face) {
+        if !was_ready && self.eras.give_up(&instance.client_profile) {
             // It is not broken, but spoken to in the wrong era.
             if let Some(owner) = owner {
-                self.wanting.push_front((owner, Face::Modern));
+                self.wanting.push_front((owner, ClientProfile::Modern));
             }
-            return Some(End::Fault { was_ready: true, owner: None });
+            return Some(InstanceEnd::Fault { was_ready: true, owner: None });
         }
         if !was_ready {
             self.failed = self.failed.saturating_add(1);
@@ -267,12 +282,12 @@ impl Pool {
         } else if let Some(owner) = owner {
             self.faults.note(owner, now);
         }
-        Some(End::Fault { was_ready, owner })
+        Some(InstanceEnd::Fault { was_ready, owner })
     }
 
     /// An instance is gone. Says how, of one that was not given up before.
-    pub(crate) fn ended(&mut self, number: Number, now: Instant) -> End {
-        let end = self.given_up(number, now).unwrap_or(End::Wanted);
+    pub(crate) fn ended(&mut self, number: Number, now: Instant) -> InstanceEnd {
+        let end = self.given_up(number, now).unwrap_or(InstanceEnd::Wanted);
         self.instances.remove(&number);
         end
     }
@@ -292,29 +307,29 @@ impl Pool {
     }
 
     /// A session ended: nobody needs its instance, and nobody else may have it.
-    pub(crate) fn release(&mut self, session: SessionKey, actions: &mut Vec<Action>) {
+    pub(crate) fn release(&mut self, session: SessionKey, actions: &mut Vec<PoolAction>) {
         self.wanting.retain(|(wanting, _)| *wanting != session);
         self.faults.forget(&session);
         if let Some((number, instance)) = self.owned_by(session) {
-            instance.phase = Phase::Ending;
-            actions.push(Action::Stop(number));
+            instance.phase = InstancePhase::Ending;
+            actions.push(PoolAction::Stop(number));
         }
         // What it never called is of no use to it any more.
         let surplus = self.spares().saturating_sub(self.rules.prewarm);
         let shown = self.instances.iter_mut().filter(|(_, i)| i.shown_to == Some(session) && i.is_spare());
         for (number, instance) in shown.take(surplus) {
-            instance.phase = Phase::Ending;
-            actions.push(Action::Stop(*number));
+            instance.phase = InstancePhase::Ending;
+            actions.push(PoolAction::Stop(*number));
         }
     }
 
     /// Nothing is started any more, and everything ends.
-    pub(crate) fn close(&mut self, actions: &mut Vec<Action>) {
+    pub(crate) fn close(&mut self, actions: &mut Vec<PoolAction>) {
         self.closed = true;
         self.wanting.clear();
         for (number, instance) in self.instances.iter_mut().filter(|(_, instance)| instance.is_live()) {
-            instance.phase = Phase::Ending;
-            actions.push(Action::Stop(*number));
+            instance.phase = InstancePhase::Ending;
+            actions.push(PoolAction::Stop(*number));
         }
     }
 
@@ -330,7 +345,7 @@ impl Pool {
 
     /// Whether it answers calls.
     pub(crate) fn is_ready(&self, number: Number) -> bool {
-        self.instances.get(&number).is_some_and(|instance| instance.phase == Phase::Ready)
+        self.instances.get(&number).is_some_and(|instance| instance.phase == InstancePhase::Ready)
     }
 
     /// Whose instance this is.
@@ -351,8 +366,8 @@ impl Pool {
         }
         let idle = self.instances.values().filter_map(|instance| instance.idle_at(self.rules.idle));
         let has_room = self.instances.len() < self.rules.max;
-        let wanting = self.wanting.iter().filter_map(|(session, face)| match self.faults.until(session) {
-            until if self.spare(&self.eras.fitting(face)).is_some() => until,
+        let wanting = self.wanting.iter().filter_map(|(session, client_profile)| match self.faults.until(session) {
+            until if self.spare(&self.eras.fitting(client_profile)).is_some() => until,
             until if has_room => until.max(self.retry_at),
             // The end of an instance is what this one waits for.
             _ => None,
@@ -375,16 +390,16 @@ impl Pool {
     }
 
     /// A spare instance that is like this, one that is ready if possible.
-    fn spare(&self, face: &Face) -> Option<Number> {
-        let is_one = |instance: &Instance| instance.is_spare() && instance.face == *face;
+    fn spare(&self, client_profile: &ClientProfile) -> Option<Number> {
+        let is_one = |instance: &Instance| instance.is_spare() && instance.client_profile == *client_profile;
         let spares = || self.instances.iter().filter(|(_, instance)| is_one(instance));
-        let ready = spares().find(|(_, instance)| instance.phase == Phase::Ready);
+        let ready = spares().find(|(_, instance)| instance.phase == InstancePhase::Ready);
         ready.or_else(|| spares().next()).map(|(number, _)| *number)
     }
 
-    fn add(&mut self, face: Face, now: Instant) -> Number {
+    fn add(&mut self, client_profile: ClientProfile, now: Instant) -> Number {
         self.last += 1;
-        let instance = Instance::new(face, now);
+        let instance = Instance::new(client_profile, now);
         self.instances.insert(self.last, instance);
         self.last
     }

@@ -14,7 +14,7 @@ use crate::link::Handed;
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
 
 /// A call on its way to an instance, for as long as it has to wait for one.
-pub(super) struct Held {
+pub(super) struct WaitingCall {
     /// The gateway's number of it.
     pub(super) id: u64,
     /// The number that the instance will see.
@@ -30,7 +30,7 @@ pub(super) struct Held {
     pub(super) signs: u64,
 }
 
-impl Held {
+impl WaitingCall {
     /// When it is given up, or shows a sign of life.
     fn due(&self) -> Instant {
         let sign =
@@ -49,33 +49,33 @@ pub(super) enum Due {
 
 /// All of them, by session, in their order.
 #[derive(Default)]
-pub(super) struct Waiting(HashMap<SessionKey, VecDeque<Held>>);
+pub(super) struct WaitingCalls(HashMap<SessionKey, VecDeque<WaitingCall>>);
 
-impl Waiting {
+impl WaitingCalls {
     /// One more of a session that may have `limit` of them; `false`: it has.
-    pub(super) fn hold(&mut self, session: SessionKey, held: Held, limit: usize) -> bool {
+    pub(super) fn hold(&mut self, session: SessionKey, call: WaitingCall, limit: usize) -> bool {
         let calls = self.0.entry(session).or_default();
         if calls.len() >= limit {
             return false;
         }
-        calls.push_back(held);
+        calls.push_back(call);
         true
     }
 
     /// All of a session.
-    pub(super) fn take(&mut self, session: SessionKey) -> VecDeque<Held> {
+    pub(super) fn take(&mut self, session: SessionKey) -> VecDeque<WaitingCall> {
         self.0.remove(&session).unwrap_or_default()
     }
 
     /// All there are.
-    pub(super) fn take_all(&mut self) -> Vec<Held> {
+    pub(super) fn take_all(&mut self) -> Vec<WaitingCall> {
         self.0.drain().flat_map(|(_, calls)| calls).collect()
     }
 
     /// Takes out the one that was cancelled, if it waits here.
     pub(super) fn cancel(&mut self, id: u64) -> bool {
         for calls in self.0.values_mut() {
-            if let Some(at) = calls.iter().position(|held| held.id == id) {
+            if let Some(at) = calls.iter().position(|call| call.id == id) {
                 calls.remove(at);
                 return true;
             }
@@ -87,24 +87,24 @@ impl Waiting {
     pub(super) fn due(&mut self, now: Instant) -> Vec<Due> {
         let mut due = Vec::new();
         self.0.retain(|_, calls| {
-            for mut held in std::mem::take(calls) {
-                if held.until <= now {
-                    due.push(Due::Late { id: held.id });
+            for mut call in std::mem::take(calls) {
+                if call.until <= now {
+                    due.push(Due::Late { id: call.id });
                     continue;
                 }
-                if held.due() <= now {
-                    held.signs += 1;
-                    due.push(Due::Sign { id: held.id });
+                if call.due() <= now {
+                    call.signs += 1;
+                    due.push(Due::Sign { id: call.id });
                 }
-                calls.push_back(held);
+                calls.push_back(call);
             }
             !calls.is_empty()
         });
         due
     }
 
-    /// When [`Waiting::due`] has something to say.
+    /// When [`WaitingCalls::due`] has something to say.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.0.values().flatten().map(Held::due).min()
+        self.0.values().flatten().map(WaitingCall::due).min()
     }
 }

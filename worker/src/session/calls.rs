@@ -9,7 +9,7 @@ use super::asks::{Addressee, Candidate, Feature};
 
 /// Which call of the gateway a request to the server belongs to.
 #[derive(Debug)]
-struct Pending {
+struct PendingCall {
     call: u64,
     wants_progress: bool,
     /// Whom the server asks within it; nobody in a call of our own.
@@ -42,8 +42,8 @@ pub(crate) struct Expired {
 
 /// All calls in flight, by the id of the request to the server. A call leaves the table once, whoever answers it.
 #[derive(Debug)]
-pub(crate) struct Calls {
-    pending: OwnKeyMap<u64, Pending>,
+pub(crate) struct CallTable {
+    pending: OwnKeyMap<u64, PendingCall>,
     /// Calls that are out of the table and will come back; they count for the limit.
     suspended: usize,
     limit: usize,
@@ -52,7 +52,7 @@ pub(crate) struct Calls {
     next_check: Option<Instant>,
 }
 
-impl Calls {
+impl CallTable {
     pub(crate) fn new(limit: usize, timeouts: CallTimeouts) -> Self {
         Self { pending: OwnKeyMap::default(), suspended: 0, limit, timeouts, next_check: None }
     }
@@ -70,11 +70,11 @@ impl Calls {
             return false;
         }
         let (idle_at, total_at) = (now + self.timeouts.idle, now + self.timeouts.total);
-        self.insert(upstream, Pending { call, wants_progress, addressee, idle_at, total_at });
+        self.insert(upstream, PendingCall { call, wants_progress, addressee, idle_at, total_at });
         true
     }
 
-    fn insert(&mut self, upstream: u64, pending: Pending) {
+    fn insert(&mut self, upstream: u64, pending: PendingCall) {
         let due = pending.idle_at.min(pending.total_at);
         self.next_check = Some(self.next_check.map_or(due, |check| check.min(due)));
         self.pending.insert(upstream, pending);
@@ -101,7 +101,7 @@ impl Calls {
         let (idle_at, total_at) = (now + self.timeouts.idle, now + suspended.left);
         self.insert(
             upstream,
-            Pending { call, wants_progress, addressee: Some(suspended.addressee), idle_at, total_at },
+            PendingCall { call, wants_progress, addressee: Some(suspended.addressee), idle_at, total_at },
         );
     }
 
@@ -191,7 +191,7 @@ impl Calls {
         self.timeouts
     }
 
-    /// When [`Calls::expire`] should be asked next.
+    /// When [`CallTable::expire`] should be asked next.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.next_check
     }
@@ -203,8 +203,8 @@ mod tests {
 
     use super::*;
 
-    fn calls() -> Calls {
-        Calls::new(
+    fn calls() -> CallTable {
+        CallTable::new(
             2,
             CallTimeouts {
                 idle: Duration::from_secs(30),

@@ -11,7 +11,7 @@ const MAX_CURSOR: usize = 16 * 1024;
 
 /// The entries of one kind, as JSON with commas between them.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Entries {
+struct ListEntries {
     count: usize,
     json: Vec<u8>,
     /// The strictest hints of all pages, of a server of 2026-07-28 that gives any.
@@ -31,7 +31,7 @@ pub(crate) struct Catalogue {
     declares_nothing: bool,
     /// Whether it runs tools as tasks (MCP 2025-11-25).
     has_tasks: bool,
-    entries: [Entries; 4],
+    entries: [ListEntries; 4],
 }
 
 impl Catalogue {
@@ -123,7 +123,7 @@ impl Catalogue {
 
 /// What follows after a page.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Next {
+pub(crate) enum AfterPage {
     /// The page at this cursor (a JSON string).
     Page(Box<str>),
     /// Nothing: that was all.
@@ -138,7 +138,7 @@ pub(crate) enum Next {
 #[derive(Debug)]
 pub(crate) struct Gathering {
     kind: ListKind,
-    fresh: Entries,
+    fresh: ListEntries,
     cursors: Vec<Box<str>>,
     /// Where each page lies in the list.
     pages: Vec<Range<usize>>,
@@ -154,7 +154,7 @@ impl Gathering {
         let (max_pages, max_entries) = (limits.pages, limits.tools);
         Self {
             kind,
-            fresh: Entries::default(),
+            fresh: ListEntries::default(),
             cursors: Vec::new(),
             pages: Vec::new(),
             has_tasks: catalogue.has_tasks,
@@ -179,10 +179,10 @@ impl Gathering {
     }
 
     /// Takes in the result of one list request.
-    pub(crate) fn page(&mut self, result: &RawValue) -> Next {
-        let Ok(page) = RawObject::from_raw(result) else { return Next::NoList("its answer is not an object") };
+    pub(crate) fn page(&mut self, result: &RawValue) -> AfterPage {
+        let Ok(page) = RawObject::from_raw(result) else { return AfterPage::NoList("its answer is not an object") };
         let entries = page.get(self.kind.member()).map(RawArray::from_raw);
-        let Some(Ok(RawArray(entries))) = entries else { return Next::NoList("its answer has no list") };
+        let Some(Ok(RawArray(entries))) = entries else { return AfterPage::NoList("its answer has no list") };
         if let Some(said) = CacheHints::read(&page) {
             self.fresh.caching = Some(self.fresh.caching.map_or(said, |before| before.and(said)));
         }
@@ -190,10 +190,10 @@ impl Gathering {
         for entry in entries {
             let entry = usable(self.kind, entry, self.has_tasks);
             if self.fresh.count == self.max_entries {
-                return Next::Cut("more entries than limits.maxTools");
+                return AfterPage::Cut("more entries than limits.maxTools");
             }
             if self.fresh.json.len() + entry.text().len() + 1 > self.max_bytes {
-                return Next::Cut("more bytes than limits.maxCatalogue");
+                return AfterPage::Cut("more bytes than limits.maxCatalogue");
             }
             if self.fresh.count > 0 {
                 self.fresh.json.push(b',');
@@ -208,22 +208,22 @@ impl Gathering {
             // A server that does not look at cursors, and gives its one page whatever it is asked.
             self.fresh.json.truncate(begin);
             self.fresh.count = count_before;
-            return Next::Complete;
+            return AfterPage::Complete;
         }
         let Some(cursor) = page.get("nextCursor").map(RawValue::get).filter(|cursor| cursor.starts_with('"')) else {
-            return Next::Complete;
+            return AfterPage::Complete;
         };
         if cursor.len() > MAX_CURSOR {
-            return Next::Cut("a cursor is too long");
+            return AfterPage::Cut("a cursor is too long");
         }
         if self.cursors.iter().any(|seen| **seen == *cursor) {
-            return Next::Cut("a cursor came twice");
+            return AfterPage::Cut("a cursor came twice");
         }
         self.cursors.push(cursor.into());
         if self.cursors.len() >= self.max_pages {
-            Next::Cut("more pages than limits.maxPages")
+            AfterPage::Cut("more pages than limits.maxPages")
         } else {
-            Next::Page(cursor.into())
+            AfterPage::Page(cursor.into())
         }
     }
 }
@@ -312,10 +312,10 @@ mod tests {
         catalogue.set_identity("{\"name\":\"x\"}", "{}", Some("\"hello\""));
         let mut list = gather(&catalogue);
         let first = raw(r#"{"tools":[{"name":"a", "n":12345678901234567890123}],"nextCursor":"2"}"#);
-        assert_eq!(list.page(&first), Next::Page("\"2\"".into()));
+        assert_eq!(list.page(&first), AfterPage::Page("\"2\"".into()));
         let useless = r#"{"name":"t","execution":{"taskSupport":"required"}}"#;
         let second = raw(&format!(r#"{{"tools":[{useless},{{"name":"b"}}]}}"#));
-        assert_eq!(list.page(&second), Next::Complete);
+        assert_eq!(list.page(&second), AfterPage::Complete);
         assert!(catalogue.replace(list));
         assert_eq!(catalogue.counts().tools, 3);
         assert!(catalogue.only_tasks().is_empty(), "the server runs no tasks");
@@ -350,14 +350,14 @@ mod tests {
         let catalogue = Catalogue::default();
         let mut list = gather(&catalogue);
         let mut pages = 1;
-        while let Next::Page(_) = list.page(&raw(&format!(r#"{{"tools":[],"nextCursor":"{pages}"}}"#))) {
+        while let AfterPage::Page(_) = list.page(&raw(&format!(r#"{{"tools":[],"nextCursor":"{pages}"}}"#))) {
             pages += 1;
         }
         assert_eq!(pages, limits().pages);
         let mut list = gather(&catalogue);
         let page = raw(r#"{"tools":[],"nextCursor":""}"#);
-        assert_eq!(list.page(&page), Next::Page("\"\"".into()));
-        assert_eq!(list.page(&page), Next::Cut("a cursor came twice"));
+        assert_eq!(list.page(&page), AfterPage::Page("\"\"".into()));
+        assert_eq!(list.page(&page), AfterPage::Cut("a cursor came twice"));
     }
 
     #[test]
@@ -366,16 +366,16 @@ mod tests {
         for cursor in ["", "again"] {
             let mut list = gather(&catalogue);
             let page = raw(&format!(r#"{{"tools":[{{"name":"a"}},{{"name":"b"}}],"nextCursor":"{cursor}"}}"#));
-            assert!(matches!(list.page(&page), Next::Page(_)), "an empty cursor is one");
-            assert_eq!(list.page(&page), Next::Complete, "the server does not look at cursors");
+            assert!(matches!(list.page(&page), AfterPage::Page(_)), "an empty cursor is one");
+            assert_eq!(list.page(&page), AfterPage::Complete, "the server does not look at cursors");
             assert_eq!((list.fresh.count, list.fresh.json.as_slice()), (2, &br#"{"name":"a"},{"name":"b"}"#[..]));
         }
         let mut list = gather(&catalogue);
         for (name, cursor) in [("a", "x"), ("b", "y")] {
             let page = format!(r#"{{"tools":[{{"name":"{name}"}}],"nextCursor":"{cursor}"}}"#);
-            assert!(matches!(list.page(&raw(&page)), Next::Page(_)));
+            assert!(matches!(list.page(&raw(&page)), AfterPage::Page(_)));
         }
-        assert_eq!(list.page(&raw(r#"{"tools":[{"name":"a"}],"nextCursor":"x"}"#)), Next::Complete);
+        assert_eq!(list.page(&raw(r#"{"tools":[{"name":"a"}],"nextCursor":"x"}"#)), AfterPage::Complete);
         assert_eq!(list.fresh.count, 2, "a ring");
     }
 
@@ -398,7 +398,7 @@ mod tests {
         let catalogue = Catalogue::default();
         let page = raw(&format!(r#"{{"tools":[{{}}],"nextCursor":"{}"}}"#, "x".repeat(1 << 20)));
         let mut list = gather(&catalogue);
-        assert_eq!(list.page(&page), Next::Cut("a cursor is too long"));
+        assert_eq!(list.page(&page), AfterPage::Cut("a cursor is too long"));
         assert_eq!((list.fresh.count, list.cursors.len()), (1, 0));
     }
 
@@ -407,11 +407,11 @@ mod tests {
         let mut catalogue = Catalogue::default();
         let mut list = gather(&catalogue);
         let page = raw(&format!(r#"{{"tools":[{}]}}"#, ["{}"; 9].join(",")));
-        assert_eq!(list.page(&page), Next::Cut("more entries than limits.maxTools"));
+        assert_eq!(list.page(&page), AfterPage::Cut("more entries than limits.maxTools"));
         assert!(catalogue.replace(list));
         assert_eq!(catalogue.counts().tools, 5);
         let mut list = gather(&catalogue);
         let page = raw(&format!(r#"{{"tools":[{{"x":"{}"}},{{}}]}}"#, "y".repeat(2000)));
-        assert_eq!(list.page(&page), Next::Cut("more bytes than limits.maxCatalogue"));
+        assert_eq!(list.page(&page), AfterPage::Cut("more bytes than limits.maxCatalogue"));
     }
 }

@@ -24,7 +24,7 @@ pub(super) enum Age {
 }
 
 #[derive(Debug, Default)]
-struct List {
+struct ListState {
     /// The server declares that it has such a list.
     declared: bool,
     /// The server announces that it has changed.
@@ -35,11 +35,11 @@ struct List {
     listed: Option<Instant>,
     /// For how long it is true, as the server says (`ttlMs`).
     ttl: Option<Duration>,
-    failure: Option<Failure>,
+    failure: Option<ListRefusal>,
 }
 
 #[derive(Debug)]
-struct Failure {
+struct ListRefusal {
     error: String,
     attempts: u32,
     retry_at: Instant,
@@ -48,7 +48,7 @@ struct Failure {
 /// All lists of one server.
 #[derive(Debug)]
 pub(super) struct Freshness {
-    lists: [List; 4],
+    lists: [ListState; 4],
     /// For how long a list is true whose changes nothing announces (`listTtl`).
     ttl: Option<Duration>,
 }
@@ -101,13 +101,13 @@ impl Freshness {
         }
         let attempts = list.failure.as_ref().map_or(0, |failure| failure.attempts).saturating_add(1);
         let pause = FIRST_RETRY.saturating_mul(1 << (attempts - 1).min(16)).min(LAST_RETRY);
-        list.failure = Some(Failure { error, attempts, retry_at: now + pause });
+        list.failure = Some(ListRefusal { error, attempts, retry_at: now + pause });
         Some((attempts, pause))
     }
 
     /// A client asks for a list.
     pub(super) fn age(&self, kind: ListKind, now: Instant) -> Age {
-        let List { declared, announced, asked, listed, ttl, failure } = &self.lists[kind as usize];
+        let ListState { declared, announced, asked, listed, ttl, failure } = &self.lists[kind as usize];
         let is_over = |since: &Option<Instant>, time: Duration| since.is_none_or(|since| since + time <= now);
         match (failure, ttl) {
             _ if !declared => Age::Fresh,
@@ -123,7 +123,7 @@ impl Freshness {
 
     /// The refused lists whose pause is over.
     pub(super) fn due(&self, now: Instant) -> impl Iterator<Item = ListKind> {
-        let due = move |list: &List| list.failure.as_ref().is_some_and(|failure| failure.retry_at <= now);
+        let due = move |list: &ListState| list.failure.as_ref().is_some_and(|failure| failure.retry_at <= now);
         ListKind::ALL.into_iter().filter(move |kind| due(&self.lists[*kind as usize]))
     }
 
@@ -152,7 +152,7 @@ impl Freshness {
     /// All lists that are refused.
     pub(super) fn failures(&self, now: Instant) -> Vec<ListFailure> {
         let failure = |kind: ListKind| {
-            let Failure { error, attempts, retry_at } = self.lists[kind as usize].failure.as_ref()?;
+            let ListRefusal { error, attempts, retry_at } = self.lists[kind as usize].failure.as_ref()?;
             let retry_in = retry_at.saturating_duration_since(now);
             Some(ListFailure { method: kind.method().to_owned(), error: error.clone(), attempts: *attempts, retry_in })
         };

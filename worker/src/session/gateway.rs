@@ -11,11 +11,11 @@ use mcproxy_mcp::{ErrorCode, ErrorObject, ListKind};
 use slog::warn;
 
 use super::{
-    Event, Phase, Session,
+    Session, SessionEvent, SessionPhase,
     asks::{Addressee, Feature, allowed},
-    held::Held,
+    deferred::Deferred,
     idle::Idle,
-    subscribe::Stand,
+    subscribe::Emulation,
 };
 use crate::dialect::{self, legacy};
 
@@ -27,7 +27,7 @@ impl Session {
         if let Some(idle) = &mut self.idle {
             idle.begin(now);
         }
-        if matches!(self.phase, Phase::Serving) {
+        if matches!(self.phase, SessionPhase::Serving) {
             self.push_catalogue();
         }
     }
@@ -35,8 +35,8 @@ impl Session {
     /// The gateway is gone, and nobody waits for its calls.
     pub(crate) fn link_down(&mut self) {
         self.forget_gateway();
-        if matches!(self.phase, Phase::Serving) && self.idle.as_ref().is_some_and(Idle::is_said) {
-            self.out.events.push(Event::Left);
+        if matches!(self.phase, SessionPhase::Serving) && self.idle.as_ref().is_some_and(Idle::is_said) {
+            self.out.events.push(SessionEvent::Left);
         }
     }
 
@@ -51,7 +51,7 @@ impl Session {
 
     /// Tells the server that nobody waits for an answer any more, if it has heard of the call at all.
     pub(super) fn cancel(&mut self, upstream: u64, reason: Option<&str>) {
-        if self.held.as_mut().is_some_and(|held| held.drop_put_off(upstream)) {
+        if self.deferred.as_mut().is_some_and(|deferred| deferred.drop_call(upstream)) {
             return self.tasks.over(upstream);
         }
         self.task_cancelled(upstream);
@@ -80,7 +80,7 @@ impl Session {
             GatewayToWorker::RootsChanged { .. } => self.tell_roots_changed(),
             GatewayToWorker::InputProgress { handle, key } => self.input_progress(handle, &key, payload),
             GatewayToWorker::Notify { method, .. } => {
-                if let (Phase::Serving, Ok(params)) = (&self.phase, std::str::from_utf8(payload)) {
+                if let (SessionPhase::Serving, Ok(params)) = (&self.phase, std::str::from_utf8(payload)) {
                     legacy::notify(&mut self.out.server, &method, params);
                 }
             }
@@ -111,11 +111,11 @@ impl Session {
         context: &CallContext,
         now: Instant,
     ) -> Result<(), ErrorObject> {
-        if self.gone || matches!(self.phase, Phase::Ending) {
+        if self.gone || matches!(self.phase, SessionPhase::Ending) {
             self.tell(WorkerToGateway::Done { id, outcome: Outcome::Unsent, era: self.era }, Bytes::new());
             return Ok(());
         }
-        if !matches!(self.phase, Phase::Serving) {
+        if !matches!(self.phase, SessionPhase::Serving) {
             let message = format!("server `{}` is not ready", self.server);
             return Err(self.about(ErrorCode::SERVER_UNAVAILABLE, message, "not_ready"));
         }
@@ -127,19 +127,19 @@ impl Session {
             return Err(self.about(ErrorCode::SERVER_UNAVAILABLE, message, "too_many_calls"));
         }
         if self.era == ServerEra::Modern {
-            match self.stand_in(upstream, method, params) {
-                Stand::Foreign => {}
-                Stand::Later => {
-                    self.tend_listening(now);
+            match self.emulate(upstream, method, params) {
+                Emulation::NotEmulated => {}
+                Emulation::Later => {
+                    self.renew_change_stream(now);
                     return Ok(());
                 }
-                Stand::Done => {
+                Emulation::Done => {
                     self.calls.close(upstream);
-                    self.tend_listening(now);
+                    self.renew_change_stream(now);
                     self.done(id);
                     return Ok(());
                 }
-                Stand::Refused(error) => {
+                Emulation::Refused(error) => {
                     self.calls.close(upstream);
                     return Err(error);
                 }
@@ -155,7 +155,8 @@ impl Session {
         if as_task.is_some() {
             self.task_begun(upstream);
         }
-        if self.held.as_ref().is_some_and(Held::is_waiting) && self.calls.can_be_asked(upstream, Feature::Roots) {
+        if self.deferred.as_ref().is_some_and(Deferred::is_waiting) && self.calls.can_be_asked(upstream, Feature::Roots)
+        {
             self.ask_what_was_held(upstream, begin, now);
         }
         Ok(())

@@ -26,7 +26,7 @@ pub(crate) enum Work {
     /// It has nothing to do.
     Idle,
     /// It has calls to answer. Many a server does one thing at a time and answers no ping meanwhile.
-    Calls,
+    CallTable,
     /// Nobody reads what it says.
     Unread,
 }
@@ -63,7 +63,7 @@ impl Health {
         }
         match work {
             Work::Unread => self.heard(now),
-            Work::Calls => self.had_calls = true,
+            Work::CallTable => self.had_calls = true,
             Work::Idle => {}
         }
         let quiet_until = self.quiet_since + QUIET;
@@ -104,7 +104,7 @@ mod tests {
     #[test]
     fn a_silent_server_with_calls_is_asked_as_well_and_given_up_a_call_timeout_later() {
         let start = Instant::now();
-        assert_eq!(asked_and_dead(Work::Calls, start), [30, 40, 50, 60 + TIMEOUT.as_secs()]);
+        assert_eq!(asked_and_dead(Work::CallTable, start), [30, 40, 50, 60 + TIMEOUT.as_secs()]);
     }
 
     #[test]
@@ -113,7 +113,7 @@ mod tests {
         let mut health = Health::new(TIMEOUT, start);
         for _ in 0..3 {
             let now = health.deadline();
-            assert_eq!(health.check(Work::Calls, now), Diagnosis::Ask);
+            assert_eq!(health.check(Work::CallTable, now), Diagnosis::Ask);
         }
         let now = health.deadline();
         assert_eq!(health.check(Work::Idle, now), Diagnosis::Fine);

@@ -13,10 +13,10 @@ use mcproxy_mcp::{
 };
 use slog::{debug, warn};
 
-use super::{Asked, Event, Phase, Session, answer, noise::LOGGED, oversize};
+use super::{OwnRequest, Session, SessionEvent, SessionPhase, answer, noise::LOGGED, oversize};
 use crate::{
     dialect::{legacy, modern},
-    lines::{Line, printable},
+    lines::{ServerLine, printable},
 };
 
 /// Bytes of our own answers to a server's requests that may wait for it to read them; beyond it the server is ended. They are owed
@@ -27,12 +27,12 @@ const MAX_ANSWERS: usize = 1024 * 1024;
 
 impl Session {
     /// One line of the server's stdout.
-    pub(crate) fn line(&mut self, line: Line, now: Instant) {
+    pub(crate) fn line(&mut self, line: ServerLine, now: Instant) {
         self.health.heard(now);
         match line {
-            Line::Text(text) if text.starts_with(b"[") => self.batch(&text, now),
-            Line::Text(text) => self.message(&text, &text, now),
-            Line::TooLong { head, tail, len } => self.too_long(&head, &tail, len, now),
+            ServerLine::Text(text) if text.starts_with(b"[") => self.batch(&text, now),
+            ServerLine::Text(text) => self.message(&text, &text, now),
+            ServerLine::TooLong { head, tail, len } => self.too_long(&head, &tail, len, now),
         }
     }
 
@@ -98,7 +98,7 @@ impl Session {
         if let Some(call) = upstream.and_then(|id| self.close_unread(id)) {
             self.used(now);
             self.fail(call, &ErrorObject::new(ErrorCode::INTERNAL_ERROR, answer::complaint(bytes, error)));
-        } else if self.asked.iter().any(|(id, asked)| Some(*id) == known && matches!(asked, Asked::Initialize)) {
+        } else if self.asked.iter().any(|(id, asked)| Some(*id) == known && matches!(asked, OwnRequest::Initialize)) {
             self.cannot_speak(answer::complaint(bytes, error));
         } else {
             self.page_unreadable(known, &answer::complaint(bytes, error), now);
@@ -114,9 +114,9 @@ impl Session {
     pub(super) fn count_answers(&mut self, waited: usize, bytes: usize) {
         self.answers = self.answers.min(waited) + bytes;
         if self.answers > MAX_ANSWERS {
-            self.phase = Phase::Ending;
+            self.phase = SessionPhase::Ending;
             let what = "more than 1 MiB of answers to requests of its own that it does not read".to_owned();
-            self.out.events.push(Event::Broken(EndReason::Limit(what)));
+            self.out.events.push(SessionEvent::Broken(EndReason::Limit(what)));
         }
     }
 
@@ -146,7 +146,7 @@ impl Session {
             };
             return self.tell(message, payload);
         }
-        let at = self.asked.iter().position(|(asked, what)| *asked == upstream && !matches!(what, Asked::Probe));
+        let at = self.asked.iter().position(|(asked, what)| *asked == upstream && !matches!(what, OwnRequest::Probe));
         let Some(at) = at else {
             if let Some(number) = self.only_question() {
                 return self.answered(number, outcome, now);
@@ -159,12 +159,12 @@ impl Session {
         };
         match self.asked.swap_remove(at).1 {
             // Whatever it says, it lives.
-            Asked::Ping => {}
-            Asked::Initialize => self.greeted(outcome, now),
-            Asked::Listen => self.listen_ended(upstream, outcome, now),
+            OwnRequest::Ping => {}
+            OwnRequest::Initialize => self.greeted(outcome, now),
+            OwnRequest::Listen => self.listen_ended(upstream, outcome, now),
             // Its answer carries the other kind of id.
-            Asked::Probe => {}
-            Asked::Page { gathering, .. } => self.page(gathering, outcome, now),
+            OwnRequest::Probe => {}
+            OwnRequest::Page { gathering, .. } => self.page(gathering, outcome, now),
         }
     }
 
@@ -280,12 +280,12 @@ impl Session {
         if self.noise.may_log(now) {
             warn!(self.log, "server wrote something to stdout that is no message"; "line" => printable(bytes, LOGGED));
         }
-        if !self.noise.garbage(now) && !matches!(self.phase, Phase::Ending) {
-            self.phase = Phase::Ending;
+        if !self.noise.garbage(now) && !matches!(self.phase, SessionPhase::Ending) {
+            self.phase = SessionPhase::Ending;
             let bearable = self.limits.garbage_lines;
             let what =
                 format!("more than {bearable} lines a minute on stdout that are no messages (limits.maxGarbage)");
-            self.out.events.push(Event::Broken(EndReason::Limit(what)));
+            self.out.events.push(SessionEvent::Broken(EndReason::Limit(what)));
         }
     }
 }

@@ -9,9 +9,9 @@ use mcproxy_mcp::{ErrorCode, ListKind, Outcome, RawObject};
 use slog::{debug, info, warn};
 
 use super::{
-    Asked, Event, Phase, Session,
+    OwnRequest, Session, SessionEvent, SessionPhase,
     answer::error_code,
-    catalogue::{Gathering, Next},
+    catalogue::{AfterPage, Gathering},
     freshness::Age,
     noise::LOGGED,
 };
@@ -95,7 +95,7 @@ impl Session {
 
     /// A client asks for a list. What the gateway knows of it is the answer, unless the server said that it is true no longer.
     pub(super) fn check_list(&mut self, kind: ListKind, now: Instant) {
-        let age = if matches!(self.phase, Phase::Serving) { self.freshness.age(kind, now) } else { Age::Fresh };
+        let age = if matches!(self.phase, SessionPhase::Serving) { self.freshness.age(kind, now) } else { Age::Fresh };
         let is_listing = self.is_listing(kind);
         let work = &mut self.list_work[kind as usize];
         match age {
@@ -117,11 +117,11 @@ impl Session {
     }
 
     fn is_listing(&self, kind: ListKind) -> bool {
-        self.asked.iter().any(|(_, a)| matches!(a, Asked::Page { gathering, .. } if gathering.kind() == kind))
+        self.asked.iter().any(|(_, a)| matches!(a, OwnRequest::Page { gathering, .. } if gathering.kind() == kind))
     }
 
     pub(super) fn is_listing_any(&self) -> bool {
-        self.asked.iter().any(|(_, asked)| matches!(asked, Asked::Page { .. }))
+        self.asked.iter().any(|(_, asked)| matches!(asked, OwnRequest::Page { .. }))
     }
 
     pub(super) fn gather(&mut self, kind: ListKind, now: Instant) {
@@ -134,11 +134,11 @@ impl Session {
         let id = self.mint();
         dialect::list(self.era, &mut self.out.server, id, gathering.kind(), cursor, &self.extensions);
         let limit = match gathering.kind() {
-            _ if matches!(self.phase, Phase::Serving) || !self.declares_nothing => PAGE_TIMEOUT,
+            _ if matches!(self.phase, SessionPhase::Serving) || !self.declares_nothing => PAGE_TIMEOUT,
             ListKind::Tools => UNDECLARED_TOOLS,
             ListKind::Prompts | ListKind::Resources | ListKind::Templates => UNDECLARED_OTHERS,
         };
-        self.asked.push((id, Asked::Page { gathering, until: now + limit }));
+        self.asked.push((id, OwnRequest::Page { gathering, until: now + limit }));
     }
 
     /// What the server offers, in the form that is pushed to the gateway.
@@ -156,13 +156,13 @@ impl Session {
         let kind = gathering.kind();
         match outcome {
             Outcome::Result(result) => match gathering.page(result) {
-                Next::Page(cursor) => self.ask_page(gathering, Some(&cursor), now),
-                Next::Complete => self.listed(gathering, now),
-                Next::Cut(why) => {
+                AfterPage::Page(cursor) => self.ask_page(gathering, Some(&cursor), now),
+                AfterPage::Complete => self.listed(gathering, now),
+                AfterPage::Cut(why) => {
                     warn!(self.log, "list is not complete"; "list" => kind.member(), "reason" => why);
                     self.listed(gathering, now);
                 }
-                Next::NoList(why) => self.not_listed(gathering, why.to_owned(), now),
+                AfterPage::NoList(why) => self.not_listed(gathering, why.to_owned(), now),
             },
             // Many servers declare resources and know no templates; only tools are what nobody declares in vain.
             Outcome::Error(error)
@@ -199,7 +199,7 @@ impl Session {
             None => debug!(self.log, "server refused a list"; "list" => kind.member(), "error" => error),
         }
         self.report_list_failures(now);
-        if matches!(self.phase, Phase::Listing { .. }) {
+        if matches!(self.phase, SessionPhase::Listing { .. }) {
             self.catalogue.replace(gathering);
         }
         self.list_settled(kind, false, now);
@@ -217,10 +217,10 @@ impl Session {
             self.report_list_failures(now);
         }
         let changed = self.catalogue.replace(gathering);
-        if changed && matches!(self.phase, Phase::Serving) {
+        if changed && matches!(self.phase, SessionPhase::Serving) {
             self.revision += 1;
             self.push_catalogue();
-            self.out.events.push(Event::Counts(self.catalogue.counts()));
+            self.out.events.push(SessionEvent::Counts(self.catalogue.counts()));
         }
         self.list_settled(kind, changed, now);
     }
@@ -230,9 +230,9 @@ impl Session {
         let work = &mut self.list_work[kind as usize];
         let (announcing, awaited) = (std::mem::take(&mut work.announcing), std::mem::take(&mut work.awaited));
         match self.phase {
-            Phase::Listing { .. } => return self.ready_when_listed(now),
-            Phase::Serving => {}
-            Phase::Opening { .. } | Phase::Ending => return,
+            SessionPhase::Listing { .. } => return self.ready_when_listed(now),
+            SessionPhase::Serving => {}
+            SessionPhase::Opening { .. } | SessionPhase::Ending => return,
         }
         // The announcement is the server's word, even where we see no difference.
         let is_due = changed || work.repeated.is_none_or(|before| before + REPEATED <= now);
@@ -249,17 +249,17 @@ impl Session {
     }
 
     fn report_list_failures(&mut self, now: Instant) {
-        if matches!(self.phase, Phase::Serving) {
-            self.out.events.push(Event::ListFailures(self.freshness.failures(now)));
+        if matches!(self.phase, SessionPhase::Serving) {
+            self.out.events.push(SessionEvent::ListFailures(self.freshness.failures(now)));
         }
     }
 
     /// The line may have been a page of a list: what came before it is the list, unless there is an older one.
     pub(super) fn page_unreadable(&mut self, id: Option<u64>, why: &str, now: Instant) {
-        let is_page = |(asked, what): &(u64, Asked)| Some(*asked) == id && matches!(what, Asked::Page { .. });
+        let is_page = |(asked, what): &(u64, OwnRequest)| Some(*asked) == id && matches!(what, OwnRequest::Page { .. });
         let Some(at) = self.asked.iter().position(is_page) else { return };
-        if let (_, Asked::Page { gathering, .. }) = self.asked.swap_remove(at) {
-            if matches!(self.phase, Phase::Listing { .. }) {
+        if let (_, OwnRequest::Page { gathering, .. }) = self.asked.swap_remove(at) {
+            if matches!(self.phase, SessionPhase::Listing { .. }) {
                 warn!(self.log, "list is not complete"; "list" => gathering.kind().member(), "reason" => why);
                 self.listed(gathering, now);
             } else {
@@ -271,14 +271,14 @@ impl Session {
     /// When the pages that were asked for should be there.
     pub(super) fn page_deadlines(&self) -> impl Iterator<Item = Instant> {
         self.asked.iter().filter_map(|(_, asked)| match asked {
-            Asked::Page { until, .. } => Some(*until),
-            Asked::Probe | Asked::Initialize | Asked::Ping | Asked::Listen => None,
+            OwnRequest::Page { until, .. } => Some(*until),
+            OwnRequest::Probe | OwnRequest::Initialize | OwnRequest::Ping | OwnRequest::Listen => None,
         })
     }
 
     /// A server that declares no lists is ready without those that it does not answer.
     pub(super) fn expire_undeclared(&mut self, now: Instant) {
-        let late = |asked: &Asked| matches!(asked, Asked::Page { until, .. } if *until <= now);
+        let late = |asked: &OwnRequest| matches!(asked, OwnRequest::Page { until, .. } if *until <= now);
         if self.declares_nothing && self.asked.iter().any(|(_, asked)| late(asked)) {
             self.asked.retain(|(_, asked)| !late(asked));
             self.ready_when_listed(now);
@@ -292,7 +292,7 @@ impl Session {
 
     /// The time for the start is over. A server that gave one list is ready without those that it still owes; whether it is.
     pub(super) fn give_up_late_lists(&mut self, now: Instant) -> bool {
-        let is_of_use = matches!(self.phase, Phase::Listing { .. }) && self.freshness.has_any();
+        let is_of_use = matches!(self.phase, SessionPhase::Listing { .. }) && self.freshness.has_any();
         if is_of_use {
             self.give_up_pages(|_| true, now);
         }
@@ -300,9 +300,10 @@ impl Session {
     }
 
     fn give_up_pages(&mut self, is_late: impl Fn(Instant) -> bool, now: Instant) {
-        let late = |(_, asked): &mut (u64, Asked)| matches!(asked, Asked::Page { until, .. } if is_late(*until));
+        let late =
+            |(_, asked): &mut (u64, OwnRequest)| matches!(asked, OwnRequest::Page { until, .. } if is_late(*until));
         for (id, asked) in self.asked.extract_if(.., late).collect::<Vec<_>>() {
-            let Asked::Page { gathering, .. } = asked else { continue };
+            let OwnRequest::Page { gathering, .. } = asked else { continue };
             legacy::cancel(&mut self.out.server, id, Some("timeout"));
             self.not_listed(gathering, "it did not answer in time".to_owned(), now);
         }

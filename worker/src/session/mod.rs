@@ -5,14 +5,14 @@ mod answer;
 mod asks;
 mod calls;
 mod catalogue;
+mod change_stream;
+mod deferred;
 mod flood;
 mod freshness;
 mod gateway;
 mod health;
-mod held;
 mod idle;
 mod input;
-mod listening;
 mod lists;
 #[cfg(test)]
 mod lists_tests;
@@ -23,13 +23,13 @@ mod opening_tests;
 mod output;
 mod oversize;
 mod parks;
-mod pivot;
-#[cfg(test)]
-mod pivot_tests;
 mod probe;
 #[cfg(test)]
 mod probe_tests;
 mod question;
+mod server_requests;
+#[cfg(test)]
+mod server_requests_tests;
 mod silence;
 mod subscribe;
 mod tasks;
@@ -50,22 +50,22 @@ use slog::{Logger, debug};
 pub(crate) use self::{
     asks::{allowed, features_of},
     idle::Idle,
-    output::{Event, Output},
+    output::{SessionEvent, SessionOutput},
     silence::Look,
 };
 use self::{
-    calls::Calls,
+    calls::CallTable,
     catalogue::{Catalogue, Gathering},
+    change_stream::ChangeStream,
+    deferred::Deferred,
     flood::Flood,
     freshness::Freshness,
     health::{Diagnosis, Health, Work},
-    held::Held,
-    listening::Listening,
     lists::ListWork,
     noise::Noise,
     parks::Parks,
     probe::Probe,
-    tasks::Tasks,
+    tasks::ToolTasks,
 };
 use crate::dialect::{self, legacy};
 
@@ -75,7 +75,7 @@ const ROUNDS_BEFORE_READY: u32 = 2;
 pub(crate) const TAIL_IN_ERRORS: usize = 2 * 1024;
 
 #[derive(Debug)]
-enum Phase {
+enum SessionPhase {
     /// It is not known yet what the server speaks.
     Opening {
         until: Instant,
@@ -89,7 +89,7 @@ enum Phase {
 
 /// A request of our own that the server has not answered.
 #[derive(Debug)]
-enum Asked {
+enum OwnRequest {
     /// What it speaks; under an id that is a text.
     Probe,
     Initialize,
@@ -107,17 +107,17 @@ pub(crate) struct Session {
     server: String,
     limits: ServerLimits,
     log: Logger,
-    phase: Phase,
+    phase: SessionPhase,
     start_timeout: Duration,
     probe: Probe,
     /// What the server said to the probe, until that counts.
     discovery: Option<Box<str>>,
     /// What it speaks, once that is known.
     era: ServerEra,
-    listening: Listening,
+    change_stream: ChangeStream,
     next_id: u64,
-    asked: Vec<(u64, Asked)>,
-    calls: Calls,
+    asked: Vec<(u64, OwnRequest)>,
+    calls: CallTable,
     /// What the server may ask clients for.
     features: ClientFeatures,
     /// What one that begins with `initialize` is told there.
@@ -127,9 +127,9 @@ pub(crate) struct Session {
     /// The same as it is configured, of a server that all share.
     listed: Option<ClientFeatures>,
     /// What an instance of one client asks outside of calls is for that client as well.
-    held: Option<Held>,
+    deferred: Option<Deferred>,
     parks: Parks,
-    tasks: Tasks,
+    tasks: ToolTasks,
     health: Health,
     /// Of a server that is ended when nobody needs it.
     idle: Option<Idle>,
@@ -151,7 +151,7 @@ pub(crate) struct Session {
     gone: bool,
     /// Bytes of our own answers to the server's requests in `out.server`, at most.
     answers: usize,
-    pub(crate) out: Output,
+    pub(crate) out: SessionOutput,
 }
 
 impl Session {
@@ -163,22 +163,22 @@ impl Session {
             server: spec.server.to_string(),
             limits: spec.limits,
             log,
-            phase: Phase::Opening { until: now + spec.start_timeout },
+            phase: SessionPhase::Opening { until: now + spec.start_timeout },
             start_timeout: spec.start_timeout,
             probe,
             discovery: None,
             era: ServerEra::default(),
-            listening: Listening::default(),
+            change_stream: ChangeStream::default(),
             next_id: 0,
             asked: Vec::new(),
-            calls: Calls::new(spec.limits.concurrent_calls, spec.timeouts),
+            calls: CallTable::new(spec.limits.concurrent_calls, spec.timeouts),
             features,
             client: spec.client.clone().unwrap_or_else(|| legacy::declaration(features, &spec.extensions)),
             extensions: spec.extensions.clone(),
-            listed: spec.features.filter(|_| spec.instances != Instances::OfOne),
-            held: (spec.instances == Instances::OfOne).then(Held::default),
+            listed: spec.features.filter(|_| spec.instances != Instances::SingleClient),
+            deferred: (spec.instances == Instances::SingleClient).then(Deferred::default),
             parks: Parks::default(),
-            tasks: Tasks::default(),
+            tasks: ToolTasks::default(),
             health: Health::new(spec.timeouts.idle, now),
             idle: spec.idle_timeout.map(|after| Idle::new(after, now)),
             noise: Noise::new(spec.limits.garbage_lines, now),
@@ -194,7 +194,7 @@ impl Session {
             linked,
             gone: false,
             answers: 0,
-            out: Output::default(),
+            out: SessionOutput::default(),
         };
         session.find_out(first);
         session
@@ -205,33 +205,33 @@ impl Session {
         if let Some(idle) = &mut self.idle
             && idle.used(now)
         {
-            self.out.events.push(Event::Work);
+            self.out.events.push(SessionEvent::Work);
         }
     }
 
     /// Time has passed. `deaf`: the server's output is not being read, so that its silence means nothing.
-    pub(crate) fn tick(&mut self, deaf: bool, now: Instant) {
+    pub(crate) fn tick(&mut self, backpressured: bool, now: Instant) {
         match self.phase {
-            Phase::Opening { until } | Phase::Listing { until } => {
-                self.answer_held(now);
+            SessionPhase::Opening { until } | SessionPhase::Listing { until } => {
+                self.answer_deferred(now);
                 if now >= until && !self.give_up_late_lists(now) {
                     let unanswered =
-                        matches!(self.phase, Phase::Opening { .. }).then(|| self.probe.unanswered()).flatten();
+                        matches!(self.phase, SessionPhase::Opening { .. }).then(|| self.probe.unanswered()).flatten();
                     self.out
                         .events
-                        .push(Event::Broken(unanswered.map_or(EndReason::StartTimeout, EndReason::Handshake)));
-                    self.phase = Phase::Ending;
-                } else if matches!(self.phase, Phase::Opening { .. }) {
+                        .push(SessionEvent::Broken(unanswered.map_or(EndReason::StartTimeout, EndReason::Handshake)));
+                    self.phase = SessionPhase::Ending;
+                } else if matches!(self.phase, SessionPhase::Opening { .. }) {
                     let next = self.probe.tick(now);
                     self.find_out(next);
                 } else {
                     self.expire_undeclared(now);
                 }
             }
-            Phase::Serving => {
+            SessionPhase::Serving => {
                 self.expire_calls(now);
                 self.look_at_tasks(now);
-                self.send_put_off(now);
+                self.send_deferred_calls(now);
                 if !self.parks.is_empty() {
                     self.park_calls(now);
                 }
@@ -243,63 +243,63 @@ impl Session {
                 if self.freshness.deadline().is_some_and(|at| now >= at) {
                     self.refresh_wanted(now);
                 }
-                if self.listening.deadline().is_some_and(|at| now >= at) {
-                    self.tend_listening(now);
+                if self.change_stream.deadline().is_some_and(|at| now >= at) {
+                    self.renew_change_stream(now);
                 }
-                self.look_after(deaf, now);
+                self.look_after(backpressured, now);
                 let busy = !self.calls.is_empty();
                 if self.linked && self.idle.as_mut().is_some_and(|idle| idle.check(busy, now)) {
-                    self.out.events.push(Event::NothingToDo);
+                    self.out.events.push(SessionEvent::NothingToDo);
                 }
             }
-            Phase::Ending => {}
+            SessionPhase::Ending => {}
         }
     }
 
     /// Gives a server that is starting until then; false: it is not starting.
     pub(crate) fn extend_start(&mut self, later: Instant) -> bool {
         match &mut self.phase {
-            Phase::Opening { until } | Phase::Listing { until } => {
+            SessionPhase::Opening { until } | SessionPhase::Listing { until } => {
                 *until = later.max(*until);
                 true
             }
-            Phase::Serving | Phase::Ending => false,
+            SessionPhase::Serving | SessionPhase::Ending => false,
         }
     }
 
     /// Whether the server is not ready yet.
     pub(crate) fn is_starting(&self) -> bool {
-        matches!(self.phase, Phase::Opening { .. } | Phase::Listing { .. })
+        matches!(self.phase, SessionPhase::Opening { .. } | SessionPhase::Listing { .. })
     }
 
     /// When [`Session::tick`] should be called next.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         match self.phase {
-            Phase::Opening { until } | Phase::Listing { until } => {
-                let quiet = self.probe.deadline().filter(|_| matches!(self.phase, Phase::Opening { .. }));
-                let held = self.held.as_ref().and_then(Held::deadline);
+            SessionPhase::Opening { until } | SessionPhase::Listing { until } => {
+                let quiet = self.probe.deadline().filter(|_| matches!(self.phase, SessionPhase::Opening { .. }));
+                let deferred = self.deferred.as_ref().and_then(Deferred::deadline);
                 let pages = self.page_deadlines().filter(|_| self.declares_nothing);
-                [held, quiet, Some(until)].into_iter().flatten().chain(pages).min()
+                [deferred, quiet, Some(until)].into_iter().flatten().chain(pages).min()
             }
-            Phase::Serving => {
+            SessionPhase::Serving => {
                 let pages = self.page_deadlines();
                 let idle = self.idle.as_ref().filter(|_| self.linked).map(Idle::deadline);
-                let put_off = self.held.as_ref().and_then(Held::next_put_off);
+                let deferred_calls = self.deferred.as_ref().and_then(Deferred::next_call);
                 let others = [
-                    put_off,
+                    deferred_calls,
                     self.calls.deadline(),
                     self.tasks.deadline(),
                     self.parks.deadline(),
                     self.refresh_at,
                     self.freshness.deadline(),
-                    self.listening.deadline(),
+                    self.change_stream.deadline(),
                     self.flood.deadline(),
                     idle,
                 ];
                 let others = others.into_iter().flatten();
                 pages.chain(others).chain([self.health.deadline()]).min()
             }
-            Phase::Ending => None,
+            SessionPhase::Ending => None,
         }
     }
 
@@ -311,7 +311,7 @@ impl Session {
     /// The server is gone or given up: every call in flight gets its one answer.
     pub(crate) fn end(&mut self, reason: &EndReason, stderr_tail: &str) {
         self.abandon_all("the server is being stopped");
-        self.phase = Phase::Ending;
+        self.phase = SessionPhase::Ending;
         self.asked.clear();
         let (message, why) = match reason {
             EndReason::Stopped => (format!("server `{}` was stopped during the call", self.server), "server_stopped"),
@@ -342,23 +342,23 @@ impl Session {
         }
     }
 
-    fn look_after(&mut self, deaf: bool, now: Instant) {
-        let work = match (deaf, self.calls.is_empty()) {
+    fn look_after(&mut self, backpressured: bool, now: Instant) {
+        let work = match (backpressured, self.calls.is_empty()) {
             (true, _) => Work::Unread,
-            (false, false) => Work::Calls,
+            (false, false) => Work::CallTable,
             (false, true) => Work::Idle,
         };
         match self.health.check(work, now) {
             Diagnosis::Fine => {}
             Diagnosis::Ask => {
                 let id = self.mint();
-                self.asked.retain(|(_, asked)| !matches!(asked, Asked::Ping));
-                self.asked.push((id, Asked::Ping));
+                self.asked.retain(|(_, asked)| !matches!(asked, OwnRequest::Ping));
+                self.asked.push((id, OwnRequest::Ping));
                 dialect::ping(self.era, &mut self.out.server, id);
             }
             Diagnosis::Dead => {
-                self.out.events.push(Event::Broken(EndReason::Unresponsive));
-                self.phase = Phase::Ending;
+                self.out.events.push(SessionEvent::Broken(EndReason::Unresponsive));
+                self.phase = SessionPhase::Ending;
             }
         }
     }

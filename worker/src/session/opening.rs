@@ -7,12 +7,12 @@ use mcproxy_mcp::{ListKind, Outcome, ProtocolVersion, RawObject, RawValue, metho
 use slog::debug;
 
 use super::{
-    Asked, Event, Phase, ROUNDS_BEFORE_READY, Session,
+    OwnRequest, ROUNDS_BEFORE_READY, Session, SessionEvent, SessionPhase,
     answer::error_code,
     catalogue::Catalogue,
-    held::Held,
-    listening::Listening,
-    question::{Heard, Next, Refusal},
+    change_stream::ChangeStream,
+    deferred::Deferred,
+    question::{ProbeAnswer, ProbeRefusal, ProbeStep},
     silence::Look,
 };
 use crate::{
@@ -28,15 +28,15 @@ impl Session {
     /// [`Session::begin_again`] goes on with another process of it.
     pub(crate) fn excuses_an_end(&self) -> bool {
         match self.phase {
-            Phase::Opening { .. } | Phase::Listing { .. } => self.probe.excuses_an_end(),
-            Phase::Ending => self.probe.is_spoiled(),
-            Phase::Serving => false,
+            SessionPhase::Opening { .. } | SessionPhase::Listing { .. } => self.probe.excuses_an_end(),
+            SessionPhase::Ending => self.probe.is_spoiled(),
+            SessionPhase::Serving => false,
         }
     }
 
     /// Goes on with a new process of the server, which was not asked anything yet and has the whole time of a start.
     pub(crate) fn begin_again(&mut self, now: Instant) {
-        self.phase = Phase::Opening { until: now + self.start_timeout };
+        self.phase = SessionPhase::Opening { until: now + self.start_timeout };
         self.forget_process();
         let (probe, next) = self.probe.begin_again(now);
         self.probe = probe;
@@ -49,18 +49,18 @@ impl Session {
         self.out.server.clear();
         (self.discovery, self.description) = (None, None);
         self.catalogue = Catalogue::default();
-        self.listening = Listening::default();
+        self.change_stream = ChangeStream::default();
         (self.list_work, self.refresh_at) = (Default::default(), None);
         self.freshness.forget();
         self.rounds_before_ready = ROUNDS_BEFORE_READY;
-        self.held = self.held.take().map(|_| Held::default());
+        self.deferred = self.deferred.take().map(|_| Deferred::default());
         self.answers = 0;
         self.gone = false;
     }
 
     /// Whether it matters that the server has read all that was written to it; then that is to be told.
     pub(crate) fn waits_for_reading(&self) -> bool {
-        matches!(self.phase, Phase::Opening { .. }) && self.probe.waits_for_reading()
+        matches!(self.phase, SessionPhase::Opening { .. }) && self.probe.waits_for_reading()
     }
 
     /// It has.
@@ -70,7 +70,7 @@ impl Session {
 
     /// What is to be looked at now.
     pub(crate) fn look(&self, now: Instant) -> Look {
-        if matches!(self.phase, Phase::Opening { .. }) { self.probe.look(now) } else { Look::No }
+        if matches!(self.phase, SessionPhase::Opening { .. }) { self.probe.look(now) } else { Look::No }
     }
 
     /// What the processes of the server have done up to now.
@@ -81,7 +81,7 @@ impl Session {
     /// Whether the server is asked what it speaks, has read that, and nothing is decided: what it writes to stderr meanwhile
     /// is about the question.
     pub(crate) fn is_asking(&self) -> bool {
-        matches!(self.phase, Phase::Opening { .. }) && self.probe.is_asking()
+        matches!(self.phase, SessionPhase::Opening { .. }) && self.probe.is_asking()
     }
 
     /// How it was found out what the server speaks, as far as it was.
@@ -91,60 +91,60 @@ impl Session {
 
     /// Whether it goes on with this process.
     pub(crate) fn is_going_on(&self) -> bool {
-        !matches!(self.phase, Phase::Ending)
+        !matches!(self.phase, SessionPhase::Ending)
     }
 
     /// Begins anew with a new process, as if there had been none: the one before said nothing of the server.
     pub(crate) fn begin_afresh(&mut self, until: Instant, now: Instant) {
         self.forget_process();
-        self.phase = Phase::Opening { until };
+        self.phase = SessionPhase::Opening { until };
         let (probe, next) = self.probe.begin_afresh(now);
         self.probe = probe;
         self.find_out(next);
     }
 
     /// Does what the probe wants.
-    pub(super) fn find_out(&mut self, next: Next) {
+    pub(super) fn find_out(&mut self, next: ProbeStep) {
         match next {
             // With what it said, its answer goes on.
-            Next::Wait | Next::Speaks(_) => {}
-            Next::Discover => {
+            ProbeStep::Wait | ProbeStep::Speaks(_) => {}
+            ProbeStep::Discover => {
                 let id = self.mint();
-                self.asked.push((id, Asked::Probe));
+                self.asked.push((id, OwnRequest::Probe));
                 modern::probe(&mut self.out.server, id);
             }
-            Next::Initialize => {
+            ProbeStep::Initialize => {
                 let id = self.mint();
-                self.asked.push((id, Asked::Initialize));
+                self.asked.push((id, OwnRequest::Initialize));
                 legacy::initialize(&mut self.out.server, id, &self.client);
             }
-            Next::StartAgain => {
-                self.phase = Phase::Ending;
-                self.out.events.push(Event::StartAgain);
+            ProbeStep::StartAgain => {
+                self.phase = SessionPhase::Ending;
+                self.out.events.push(SessionEvent::StartAgain);
             }
-            Next::Failed(why) => self.cannot_speak(why),
+            ProbeStep::Failed(why) => self.cannot_speak(why),
         }
     }
 
     /// Whether a request of the server can only be our own, come back. Answered, it would be taken for the answer.
     pub(super) fn is_echo(&self, method: &str) -> bool {
-        matches!(self.phase, Phase::Opening { .. }) && [method::DISCOVER, method::INITIALIZE].contains(&method)
+        matches!(self.phase, SessionPhase::Opening { .. }) && [method::DISCOVER, method::INITIALIZE].contains(&method)
     }
 
     pub(super) fn cannot_speak(&mut self, why: String) {
-        self.phase = Phase::Ending;
-        self.out.events.push(Event::Broken(EndReason::Handshake(why)));
+        self.phase = SessionPhase::Ending;
+        self.out.events.push(SessionEvent::Broken(EndReason::Handshake(why)));
     }
 
     /// Whether this is the number of a `server/discover` that is open.
     pub(super) fn is_probe(&self, number: u64) -> bool {
-        self.asked.iter().any(|(id, asked)| *id == number && matches!(asked, Asked::Probe))
+        self.asked.iter().any(|(id, asked)| *id == number && matches!(asked, OwnRequest::Probe))
     }
 
     /// The one question that is open, while it is not known what the server speaks: any answer is to that.
     pub(super) fn only_question(&self) -> Option<u64> {
         match (&self.phase, &self.asked[..]) {
-            (Phase::Opening { .. }, [(number, Asked::Probe | Asked::Initialize)]) => Some(*number),
+            (SessionPhase::Opening { .. }, [(number, OwnRequest::Probe | OwnRequest::Initialize)]) => Some(*number),
             _ => None,
         }
     }
@@ -152,27 +152,27 @@ impl Session {
     /// The server answered one of the questions.
     pub(super) fn answered(&mut self, number: u64, outcome: Outcome<'_>, now: Instant) {
         match self.asked.iter().position(|(id, _)| *id == number).map(|at| self.asked.swap_remove(at)) {
-            Some((_, Asked::Probe)) => self.discovered(outcome, now),
-            Some((_, Asked::Initialize)) => self.greeted(outcome, now),
+            Some((_, OwnRequest::Probe)) => self.discovered(outcome, now),
+            Some((_, OwnRequest::Initialize)) => self.greeted(outcome, now),
             Some(_) | None => {}
         }
     }
 
     /// The server answered `server/discover`.
     pub(super) fn discovered(&mut self, outcome: Outcome<'_>, now: Instant) {
-        let (Phase::Opening { until } | Phase::Listing { until }) = self.phase else {
+        let (SessionPhase::Opening { until } | SessionPhase::Listing { until }) = self.phase else {
             return self.discovered_too_late(outcome);
         };
         let heard = match outcome {
             Outcome::Result(result) => {
                 let object = RawObject::from_raw(result).unwrap_or_default();
                 self.discovery = Some(result.get().into());
-                Heard::Discovered(modern::versions(object.get("supportedVersions")))
+                ProbeAnswer::Discovered(modern::versions(object.get("supportedVersions")))
             }
-            Outcome::Error(error) => Heard::DiscoverRefused(refusal(error)),
+            Outcome::Error(error) => ProbeAnswer::DiscoverRefused(refusal(error)),
         };
         match self.probe.heard(heard) {
-            Next::Speaks(_) => self.begin_modern(until, now),
+            ProbeStep::Speaks(_) => self.begin_modern(until, now),
             next => self.find_out(next),
         }
     }
@@ -185,27 +185,27 @@ impl Session {
             }
             Outcome::Error(_) => Vec::new(),
         };
-        if matches!(self.phase, Phase::Serving) {
+        if matches!(self.phase, SessionPhase::Serving) {
             let modern = versions.iter().any(|version| version == modern::VERSION.as_str());
             let era = if modern { ServerEra::Modern } else { ServerEra::Legacy };
             debug!(self.log, "server/discover was answered after the server was ready"; "era" => era.as_str());
-            self.out.events.push(Event::EraLearned(era));
+            self.out.events.push(SessionEvent::EraLearned(era));
         }
     }
 
     /// The server answered `initialize`.
     pub(super) fn greeted(&mut self, outcome: Outcome<'_>, now: Instant) {
-        let Phase::Opening { until } = self.phase else { return };
+        let SessionPhase::Opening { until } = self.phase else { return };
         match outcome {
             Outcome::Result(result) => match legacy::read_greeting(result) {
-                Ok(greeting) => match self.probe.heard(Heard::Greeted) {
-                    Next::Speaks(_) => self.begin_legacy(&greeting, until, now),
+                Ok(greeting) => match self.probe.heard(ProbeAnswer::Greeted) {
+                    ProbeStep::Speaks(_) => self.begin_legacy(&greeting, until, now),
                     next => self.find_out(next),
                 },
                 Err(why) => self.cannot_speak(why),
             },
-            Outcome::Error(error) => match self.probe.heard(Heard::GreetingRefused(refusal(error))) {
-                Next::Speaks(_) => self.begin_modern(until, now),
+            Outcome::Error(error) => match self.probe.heard(ProbeAnswer::GreetingRefused(refusal(error))) {
+                ProbeStep::Speaks(_) => self.begin_modern(until, now),
                 next => self.find_out(next),
             },
         }
@@ -213,7 +213,7 @@ impl Session {
 
     fn begin_legacy(&mut self, greeting: &legacy::Greeting<'_>, until: Instant, now: Instant) {
         self.meet(ServerEra::Legacy, greeting.version, &greeting.about);
-        self.phase = Phase::Listing { until };
+        self.phase = SessionPhase::Listing { until };
         legacy::initialized(&mut self.out.server);
         self.list_all(&greeting.about.capabilities, now);
     }
@@ -222,10 +222,10 @@ impl Session {
         let discovery = self.discovery.take().unwrap_or_default();
         let about = modern::read_discovery(&discovery);
         self.meet(ServerEra::Modern, modern::VERSION, &about);
-        self.phase = Phase::Listing { until };
+        self.phase = SessionPhase::Listing { until };
         // Before the lists, so that no change falls between.
         self.listen_for(&about.capabilities);
-        self.tend_listening(now);
+        self.renew_change_stream(now);
         self.list_all(&about.capabilities, now);
     }
 
@@ -234,7 +234,7 @@ impl Session {
         self.era = era;
         self.catalogue.set_identity(about.info_json, about.capabilities_json, about.instructions_json);
         // A late answer to `server/discover` says what is spoken at the next start.
-        self.asked.retain(|(_, asked)| era == ServerEra::Legacy && matches!(asked, Asked::Probe));
+        self.asked.retain(|(_, asked)| era == ServerEra::Legacy && matches!(asked, OwnRequest::Probe));
         let probe = self.probe.story();
         debug!(self.log, "server's era is known"; "era" => era.as_str(), "version" => version.as_str(), "because" => &probe);
         self.description = Some(ServerDescription {
@@ -276,20 +276,20 @@ impl Session {
         description.counts = self.catalogue.counts();
         // A late answer may have come meanwhile.
         (description.evidence, description.probe) = (self.probe.evidence(), self.probe.story());
-        self.phase = Phase::Serving;
+        self.phase = SessionPhase::Serving;
         self.revision += 1;
         self.push_catalogue();
-        self.out.events.push(Event::Ready(description));
+        self.out.events.push(SessionEvent::Ready(description));
         let failures = self.freshness.failures(now);
         if !failures.is_empty() {
-            self.out.events.push(Event::ListFailures(failures));
+            self.out.events.push(SessionEvent::ListFailures(failures));
         }
     }
 }
 
-fn refusal(error: &RawValue) -> Refusal {
+fn refusal(error: &RawValue) -> ProbeRefusal {
     let data = RawObject::from_raw(error).ok().and_then(|error| error.get_object("data")).unwrap_or_default();
-    Refusal {
+    ProbeRefusal {
         code: error_code(error).map_or(0, |code| code.0),
         supported: modern::versions(data.get("supported")),
         text: printable(error.get().as_bytes(), QUOTED),

@@ -26,7 +26,7 @@ fn undeclared(now: Instant) -> Session {
 
 fn ready(session: &Session) -> Option<usize> {
     match &session.out.events[..] {
-        [Event::Ready(description), ..] => Some(description.counts.tools),
+        [SessionEvent::Ready(description), ..] => Some(description.counts.tools),
         _ => None,
     }
 }
@@ -64,7 +64,7 @@ fn a_server_that_declares_nothing_and_refuses_its_tools_is_reported() {
     let mut session = undeclared(now);
     say(&mut session, r#"{"jsonrpc":"2.0","id":2,"error":{"code":-32603,"message":"no network"}}"#, now);
     session.tick(false, session.deadline().expect("it waits"));
-    let [Event::Ready(_), Event::ListFailures(failures)] = &session.out.events[..] else {
+    let [SessionEvent::Ready(_), SessionEvent::ListFailures(failures)] = &session.out.events[..] else {
         panic!("{:?}", session.out.events)
     };
     assert!(failures[0].method == "tools/list" && failures[0].error.contains("no network"), "{failures:?}");

@@ -10,18 +10,18 @@ use mcproxy_ipc::{
 
 /// What a session wants done.
 #[derive(Debug, Default)]
-pub(crate) struct Output {
+pub(crate) struct SessionOutput {
     /// Lines for the server's stdin.
     pub(crate) server: Vec<u8>,
     /// Messages for the gateway.
     pub(crate) gateway: VecDeque<(WorkerToGateway, Bytes)>,
     /// News for the shell.
-    pub(crate) events: Vec<Event>,
+    pub(crate) events: Vec<SessionEvent>,
 }
 
 /// News of a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Event {
+pub(crate) enum SessionEvent {
     /// Handshake done, catalogue complete.
     Ready(ServerDescription),
     /// The catalogue changed.

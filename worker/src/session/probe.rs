@@ -11,8 +11,8 @@ use mcproxy_ipc::{Activity, EraEvidence, EraRule, data::ServerEra};
 use mcproxy_mcp::ProtocolVersion;
 
 use super::{
-    question::{Heard, Next, Refusal},
-    silence::{Look, Silence, Standing},
+    question::{ProbeAnswer, ProbeRefusal, ProbeStep},
+    silence::{Look, Silence, SilenceStage},
 };
 
 /// UnsupportedProtocolVersion (2026-07-28, versioning).
@@ -23,7 +23,7 @@ const UNUSABLE: &str = "it refused initialize after it was asked server/discover
 
 /// Where one of the two questions stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Question {
+enum ProbeQuestion {
     Unasked,
     Open,
     Answered,
@@ -46,10 +46,10 @@ enum Round {
 pub(super) struct Probe {
     rule: EraRule,
     round: Round,
-    discover: Question,
+    discover: ProbeQuestion,
     /// How often it was asked.
     discovers: u32,
-    initialize: Question,
+    initialize: ProbeQuestion,
     /// `server/discover` was the first question.
     discover_first: bool,
     /// It was answered that 2026-07-28 is spoken.
@@ -58,7 +58,7 @@ pub(super) struct Probe {
     spoken: Option<ServerEra>,
     silence: Silence,
     /// What it said to `initialize`, while another answer is waited for.
-    refused: Option<Refusal>,
+    refused: Option<ProbeRefusal>,
     /// Why this process is of no use any more.
     spoiled: Option<&'static str>,
     /// What the era of the second process is concluded from.
@@ -69,7 +69,7 @@ pub(super) struct Probe {
 
 impl Probe {
     /// Begins with a server of which `rule` is known. Says what to ask it first.
-    pub(super) fn begin(rule: EraRule, now: Instant) -> (Self, Next) {
+    pub(super) fn begin(rule: EraRule, now: Instant) -> (Self, ProbeStep) {
         let mut probe = Self::new(rule, Round::First, now);
         let first = match rule {
             EraRule::Only(ServerEra::Legacy) | EraRule::Auto { known: Some(ServerEra::Legacy) } => {
@@ -79,21 +79,21 @@ impl Probe {
                 probe.ask_discover()
             }
         };
-        probe.discover_first = first == Next::Discover;
+        probe.discover_first = first == ProbeStep::Discover;
         (probe, first)
     }
 
-    /// Goes on with a new process, after [`Next::StartAgain`] or an end that [`Probe::excuses_an_end`].
-    pub(super) fn begin_again(&self, now: Instant) -> (Self, Next) {
+    /// Goes on with a new process, after [`ProbeStep::StartAgain`] or an end that [`Probe::excuses_an_end`].
+    pub(super) fn begin_again(&self, now: Instant) -> (Self, ProbeStep) {
         let round = if self.modern { Round::Modern } else { Round::Initialize };
         let mut probe = Self::new(self.rule, round, now);
         probe.evidence = match (self.discover, self.initialize, self.spoiled) {
-            (Question::Open, _, None) => EraEvidence::End,
-            (Question::Open, Question::Open, Some(_)) => EraEvidence::Silence,
+            (ProbeQuestion::Open, _, None) => EraEvidence::End,
+            (ProbeQuestion::Open, ProbeQuestion::Open, Some(_)) => EraEvidence::Silence,
             _ => EraEvidence::Answer,
         };
         probe.story.clone_from(&self.story);
-        let asked = if self.initialize == Question::Unasked { "" } else { " and initialize" };
+        let asked = if self.initialize == ProbeQuestion::Unasked { "" } else { " and initialize" };
         let ended = format!("it ended after it was asked server/discover{asked}");
         let then = if self.modern { "2026-07-28 only" } else { "initialize only" };
         let why = self.spoiled.map_or(ended, ToOwned::to_owned);
@@ -103,7 +103,7 @@ impl Probe {
     }
 
     /// Begins with a new process, of which is known what was known of the first one.
-    pub(super) fn begin_afresh(&self, now: Instant) -> (Self, Next) {
+    pub(super) fn begin_afresh(&self, now: Instant) -> (Self, ProbeStep) {
         Self::begin(self.rule, now)
     }
 
@@ -111,9 +111,9 @@ impl Probe {
         Self {
             rule,
             round,
-            discover: Question::Unasked,
+            discover: ProbeQuestion::Unasked,
             discovers: 0,
-            initialize: Question::Unasked,
+            initialize: ProbeQuestion::Unasked,
             discover_first: false,
             modern: false,
             spoken: None,
@@ -142,73 +142,73 @@ impl Probe {
 
     /// Whether `server/discover` was asked and nothing is decided: what the server writes to stderr is about the question.
     pub(super) fn is_asking(&self) -> bool {
-        matches!(self.rule, EraRule::Auto { .. }) && self.discover == Question::Open && self.spoken.is_none()
+        matches!(self.rule, EraRule::Auto { .. }) && self.discover == ProbeQuestion::Open && self.spoken.is_none()
     }
 
     /// Takes in an answer.
-    pub(super) fn heard(&mut self, heard: Heard) -> Next {
+    pub(super) fn heard(&mut self, heard: ProbeAnswer) -> ProbeStep {
         self.silence.is_over();
         let next = match heard {
-            Heard::Discovered(versions) => self.discovered(&versions),
-            Heard::DiscoverRefused(refusal) => self.discover_refused(&refusal),
-            Heard::Greeted => {
-                self.initialize = Question::Answered;
+            ProbeAnswer::Discovered(versions) => self.discovered(&versions),
+            ProbeAnswer::DiscoverRefused(refusal) => self.discover_refused(&refusal),
+            ProbeAnswer::Greeted => {
+                self.initialize = ProbeQuestion::Answered;
                 match self.modern {
                     true => self.start_again(TOO_LATE),
-                    false => Next::Speaks(ServerEra::Legacy),
+                    false => ProbeStep::Speaks(ServerEra::Legacy),
                 }
             }
-            Heard::GreetingRefused(refusal) => self.greeting_refused(refusal),
+            ProbeAnswer::GreetingRefused(refusal) => self.greeting_refused(refusal),
         };
-        if let Next::Speaks(era) = next {
+        if let ProbeStep::Speaks(era) = next {
             self.spoken = Some(era);
         }
         next
     }
 
-    fn discovered(&mut self, versions: &[String]) -> Next {
-        self.discover = Question::Answered;
+    fn discovered(&mut self, versions: &[String]) -> ProbeStep {
+        self.discover = ProbeQuestion::Answered;
         self.modern = speaks_modern(versions);
         if !self.modern {
             self.story.push("server/discover lists no 2026-07-28".to_owned());
             return self.without_modern("it lists no 2026-07-28");
         }
         match self.initialize {
-            Question::Unasked | Question::Refused => {
+            ProbeQuestion::Unasked | ProbeQuestion::Refused => {
                 self.story.push("server/discover was answered".to_owned());
-                Next::Speaks(ServerEra::Modern)
+                ProbeStep::Speaks(ServerEra::Modern)
             }
             // Which of the two it is fixed to now, its answer to `initialize` tells.
-            Question::Open => Next::Wait,
-            Question::Answered => self.start_again(TOO_LATE),
+            ProbeQuestion::Open => ProbeStep::Wait,
+            ProbeQuestion::Answered => self.start_again(TOO_LATE),
         }
     }
 
-    fn discover_refused(&mut self, refusal: &Refusal) -> Next {
-        self.discover = Question::Refused;
+    fn discover_refused(&mut self, refusal: &ProbeRefusal) -> ProbeStep {
+        self.discover = ProbeQuestion::Refused;
         self.story.push(format!("server/discover was refused with {}", refusal.code));
         let unsupported = refusal.code == UNSUPPORTED_VERSION && speaks_modern(&refusal.supported);
-        if unsupported && self.initialize == Question::Unasked && self.discovers < 2 {
+        if unsupported && self.initialize == ProbeQuestion::Unasked && self.discovers < 2 {
             return self.ask_discover();
         }
         self.without_modern(&refusal.text)
     }
 
     /// It does not speak 2026-07-28, for the reason given.
-    fn without_modern(&mut self, why: &str) -> Next {
+    fn without_modern(&mut self, why: &str) -> ProbeStep {
         match (self.rule, self.initialize) {
-            (EraRule::Only(_), Question::Unasked) => {
+            (EraRule::Only(_), ProbeQuestion::Unasked) => {
                 let hint = "`era` is `modern`; `auto` would try `initialize`, too";
-                Next::Failed(format!("it does not speak 2026-07-28 ({hint}): {why}"))
+                ProbeStep::Failed(format!("it does not speak 2026-07-28 ({hint}): {why}"))
             }
-            (EraRule::Auto { .. }, Question::Unasked) => self.ask_initialize(),
-            (_, Question::Refused) => self.unusable(),
-            (_, Question::Open | Question::Answered) => Next::Wait,
+            (EraRule::Auto { .. }, ProbeQuestion::Unasked) => self.ask_initialize(),
+            (_, ProbeQuestion::Refused) => self.unusable(),
+            (_, ProbeQuestion::Open | ProbeQuestion::Answered) => ProbeStep::Wait,
         }
     }
 
-    fn greeting_refused(&mut self, refusal: Refusal) -> Next {
-        self.initialize = Question::Refused;
+    fn greeting_refused(&mut self, refusal: ProbeRefusal) -> ProbeStep {
+        self.initialize = ProbeQuestion::Refused;
         self.story.push(format!("initialize was refused with {}", refusal.code));
         let unsupported = refusal.code == UNSUPPORTED_VERSION;
         self.refused = Some(refusal);
@@ -216,9 +216,9 @@ impl Probe {
             EraRule::Only(_) => self.fail(),
             EraRule::Auto { .. } if self.modern => {
                 self.story.push("server/discover was answered".to_owned());
-                Next::Speaks(ServerEra::Modern)
+                ProbeStep::Speaks(ServerEra::Modern)
             }
-            EraRule::Auto { .. } if self.discover == Question::Open => Next::Wait,
+            EraRule::Auto { .. } if self.discover == ProbeQuestion::Open => ProbeStep::Wait,
             // What it said to an earlier one may have been about a moment in which it was not ready.
             EraRule::Auto { .. } if unsupported && self.discovers < 2 => self.ask_discover(),
             EraRule::Auto { .. } if self.discovers == 0 && self.round == Round::First => self.ask_discover(),
@@ -240,7 +240,7 @@ impl Probe {
     pub(super) fn look(&self, now: Instant) -> Look {
         match (self.waits_for_reading(), self.standing()) {
             (true, _) => Look::Reading,
-            (false, Standing::Decided) => Look::No,
+            (false, SilenceStage::Decided) => Look::No,
             (false, _) if self.silence.next_look() <= now => Look::Activity,
             (false, _) => Look::No,
         }
@@ -257,47 +257,49 @@ impl Probe {
     }
 
     /// Time has passed.
-    pub(super) fn tick(&mut self, now: Instant) -> Next {
+    pub(super) fn tick(&mut self, now: Instant) -> ProbeStep {
         if self.waits_for_reading() {
             self.silence.look(now);
-            return Next::Wait;
+            return ProbeStep::Wait;
         }
         let standing = self.standing();
         if self.silence.deadline(standing).is_none_or(|deadline| now < deadline) {
-            return Next::Wait;
+            return ProbeStep::Wait;
         }
         match standing {
-            Standing::Decided => Next::Wait,
-            Standing::Asked | Standing::KnownModernAsked => {
+            SilenceStage::Decided => ProbeStep::Wait,
+            SilenceStage::OwnRequest | SilenceStage::KnownModernAsked => {
                 let patience = standing.patience().unwrap_or_default();
                 self.story.push(format!("server/discover was not answered for {} s", patience.as_secs()));
                 self.ask_initialize()
             }
-            Standing::BothAsked => self.start_again("it answered neither server/discover nor initialize"),
-            Standing::TooLate => self.start_again(TOO_LATE),
-            Standing::NotGreeted => self.start_again("it did not answer initialize after server/discover"),
-            Standing::NotUsable => self.start_again(UNUSABLE),
+            SilenceStage::BothAsked => self.start_again("it answered neither server/discover nor initialize"),
+            SilenceStage::TooLate => self.start_again(TOO_LATE),
+            SilenceStage::NotGreeted => self.start_again("it did not answer initialize after server/discover"),
+            SilenceStage::NotUsable => self.start_again(UNUSABLE),
         }
     }
 
-    fn standing(&self) -> Standing {
+    fn standing(&self) -> SilenceStage {
         if !self.is_replaceable() || self.spoken.is_some() || self.is_spoiled() {
-            return Standing::Decided;
+            return SilenceStage::Decided;
         }
         let known_modern = matches!(self.rule, EraRule::Auto { known: Some(ServerEra::Modern) });
         let unsupported = self.refused.as_ref().is_some_and(|refusal| refusal.code == UNSUPPORTED_VERSION);
         match (self.discover, self.initialize) {
-            (Question::Open, Question::Unasked) if known_modern => Standing::KnownModernAsked,
-            (Question::Open, Question::Unasked) => Standing::Asked,
-            (Question::Open, Question::Open) => Standing::BothAsked,
+            (ProbeQuestion::Open, ProbeQuestion::Unasked) if known_modern => SilenceStage::KnownModernAsked,
+            (ProbeQuestion::Open, ProbeQuestion::Unasked) => SilenceStage::OwnRequest,
+            (ProbeQuestion::Open, ProbeQuestion::Open) => SilenceStage::BothAsked,
             // It speaks 2026-07-28 and nothing else, whenever it will say so.
-            (Question::Open, Question::Refused) if unsupported => Standing::Decided,
-            (Question::Open, Question::Refused) => Standing::NotUsable,
-            (Question::Answered, Question::Open) if self.modern => Standing::TooLate,
-            (Question::Answered | Question::Refused, Question::Open) => Standing::NotGreeted,
-            (Question::Unasked, _)
-            | (_, Question::Answered)
-            | (Question::Answered | Question::Refused, Question::Unasked | Question::Refused) => Standing::Decided,
+            (ProbeQuestion::Open, ProbeQuestion::Refused) if unsupported => SilenceStage::Decided,
+            (ProbeQuestion::Open, ProbeQuestion::Refused) => SilenceStage::NotUsable,
+            (ProbeQuestion::Answered, ProbeQuestion::Open) if self.modern => SilenceStage::TooLate,
+            (ProbeQuestion::Answered | ProbeQuestion::Refused, ProbeQuestion::Open) => SilenceStage::NotGreeted,
+            (ProbeQuestion::Unasked, _)
+            | (_, ProbeQuestion::Answered)
+            | (ProbeQuestion::Answered | ProbeQuestion::Refused, ProbeQuestion::Unasked | ProbeQuestion::Refused) => {
+                SilenceStage::Decided
+            }
         }
     }
 
@@ -313,7 +315,7 @@ impl Probe {
     pub(super) fn unanswered(&self) -> Option<String> {
         let asked = self.is_asking() && self.is_read();
         let what =
-            if self.initialize == Question::Unasked { "server/discover" } else { "server/discover or initialize" };
+            if self.initialize == ProbeQuestion::Unasked { "server/discover" } else { "server/discover or initialize" };
         asked.then(|| {
             format!(
                 "it read {what} and did not answer within startTimeout; if it works with other clients, set \
@@ -336,50 +338,50 @@ impl Probe {
         match (self.rule, self.spoken) {
             (EraRule::Only(_), _) => EraEvidence::Configuration,
             (EraRule::Auto { .. }, Some(ServerEra::Legacy)) if self.round == Round::First => match self.discover {
-                Question::Open => EraEvidence::Silence,
-                Question::Unasked | Question::Answered | Question::Refused => EraEvidence::Answer,
+                ProbeQuestion::Open => EraEvidence::Silence,
+                ProbeQuestion::Unasked | ProbeQuestion::Answered | ProbeQuestion::Refused => EraEvidence::Answer,
             },
             (EraRule::Auto { .. }, Some(ServerEra::Legacy)) => self.evidence,
             (EraRule::Auto { .. }, Some(ServerEra::Modern) | None) => EraEvidence::Answer,
         }
     }
 
-    fn ask_discover(&mut self) -> Next {
+    fn ask_discover(&mut self) -> ProbeStep {
         self.discovers += 1;
-        self.discover = Question::Open;
+        self.discover = ProbeQuestion::Open;
         self.silence.is_over();
-        Next::Discover
+        ProbeStep::Discover
     }
 
-    fn ask_initialize(&mut self) -> Next {
-        self.initialize = Question::Open;
+    fn ask_initialize(&mut self) -> ProbeStep {
+        self.initialize = ProbeQuestion::Open;
         self.silence.is_over();
-        Next::Initialize
+        ProbeStep::Initialize
     }
 
-    fn start_again(&mut self, why: &'static str) -> Next {
+    fn start_again(&mut self, why: &'static str) -> ProbeStep {
         if !self.is_replaceable() {
-            return Next::Wait;
+            return ProbeStep::Wait;
         }
         self.spoiled = Some(why);
-        Next::StartAgain
+        ProbeStep::StartAgain
     }
 
     /// It refused `initialize`, and everything else.
-    fn unusable(&mut self) -> Next {
+    fn unusable(&mut self) -> ProbeStep {
         match self.is_replaceable() {
             true => self.start_again(UNUSABLE),
             false => self.fail(),
         }
     }
 
-    fn fail(&self) -> Next {
+    fn fail(&self) -> ProbeStep {
         let said = self.refused.as_ref().map_or("nothing", |refusal| &refusal.text);
         let hint = match self.rule {
             EraRule::Only(ServerEra::Legacy) => " (`era` is `legacy`; `auto` would try 2026-07-28, too)",
             EraRule::Only(ServerEra::Modern) | EraRule::Auto { .. } => "",
         };
-        Next::Failed(format!("it answered {said}{hint}"))
+        ProbeStep::Failed(format!("it answered {said}{hint}"))
     }
 }
 

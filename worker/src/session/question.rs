@@ -4,20 +4,20 @@ use mcproxy_ipc::data::ServerEra;
 
 /// What a server answered to one of the two questions.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Heard {
+pub(super) enum ProbeAnswer {
     /// To `server/discover`: these versions are spoken.
     Discovered(Vec<String>),
     /// To `server/discover`: an error.
-    DiscoverRefused(Refusal),
+    DiscoverRefused(ProbeRefusal),
     /// To `initialize`: a result.
     Greeted,
     /// To `initialize`: an error.
-    GreetingRefused(Refusal),
+    GreetingRefused(ProbeRefusal),
 }
 
 /// An error, as far as it matters here.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Refusal {
+pub(super) struct ProbeRefusal {
     /// Its code.
     pub(super) code: i64,
     /// What -32022 lists in `data.supported`; empty where it lists nothing.
@@ -28,7 +28,7 @@ pub(super) struct Refusal {
 
 /// What is to be done next.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Next {
+pub(super) enum ProbeStep {
     /// Nothing; an answer or the time will tell.
     Wait,
     /// Ask `server/discover`.

@@ -26,11 +26,11 @@ const IDLE_SHARE: u32 = 20;
 
 /// Where the questions stand, as far as silence is concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Standing {
+pub(super) enum SilenceStage {
     /// Silence decides nothing (any more).
     Decided,
     /// `server/discover` was asked.
-    Asked,
+    OwnRequest,
     /// The same of a server that spoke 2026-07-28 when it last ran.
     KnownModernAsked,
     /// `server/discover` and `initialize` were asked, and neither was answered.
@@ -43,12 +43,12 @@ pub(super) enum Standing {
     NotUsable,
 }
 
-impl Standing {
+impl SilenceStage {
     /// How long the server may be silent; `None`: until its start is over.
     pub(super) fn patience(self) -> Option<Duration> {
         match self {
             Self::Decided => None,
-            Self::Asked | Self::TooLate => Some(DISCOVER),
+            Self::OwnRequest | Self::TooLate => Some(DISCOVER),
             Self::KnownModernAsked => Some(KNOWN_MODERN),
             Self::BothAsked => Some(BOTH),
             Self::NotGreeted | Self::NotUsable => Some(INITIALIZE),
@@ -130,7 +130,7 @@ impl Silence {
     }
 
     /// When it has lasted too long.
-    pub(super) fn deadline(&self, standing: Standing) -> Option<Instant> {
+    pub(super) fn deadline(&self, standing: SilenceStage) -> Option<Instant> {
         Some(self.since? + standing.patience()?)
     }
 }
@@ -148,7 +148,7 @@ mod tests {
         silence.begins(start);
         let (mut now, mut used) = (start, Duration::from_secs(7));
         for step in 0.. {
-            if silence.deadline(Standing::Asked).is_some_and(|deadline| deadline <= now) {
+            if silence.deadline(SilenceStage::OwnRequest).is_some_and(|deadline| deadline <= now) {
                 break;
             }
             used += if step < works_for { cpu } else { Duration::ZERO };

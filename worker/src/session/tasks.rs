@@ -21,19 +21,19 @@ const SLACK: Duration = Duration::from_secs(60);
 
 /// Where a call stands that is made as a task.
 #[derive(Debug)]
-enum Stage {
+enum TaskStage {
     /// The server has not said yet that there is a task.
     Creating {
         /// The caller does not wait any more, so the task is given up once it is there.
         is_given_up: bool,
     },
     /// The call waits for the result of this task.
-    Running(Running),
+    RunningTask(RunningTask),
 }
 
 /// A task that the server works on.
 #[derive(Debug)]
-struct Running {
+struct RunningTask {
     task: Box<str>,
     /// The request that made the task: the server reports progress under its number.
     creator: u64,
@@ -45,9 +45,9 @@ struct Running {
 
 /// The calls that are made as tasks, by the request to the server that answers them.
 #[derive(Debug, Default)]
-pub(super) struct Tasks(Vec<(u64, Stage)>);
+pub(super) struct ToolTasks(Vec<(u64, TaskStage)>);
 
-impl Tasks {
+impl ToolTasks {
     /// Whether no call is made as one.
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -68,16 +68,16 @@ impl Tasks {
         drop(self.take(upstream));
     }
 
-    fn running(&self) -> impl Iterator<Item = (u64, &Running)> {
+    fn running(&self) -> impl Iterator<Item = (u64, &RunningTask)> {
         self.0.iter().filter_map(|(upstream, stage)| match stage {
-            Stage::Creating { .. } => None,
-            Stage::Running(running) => Some((*upstream, running)),
+            TaskStage::Creating { .. } => None,
+            TaskStage::RunningTask(running) => Some((*upstream, running)),
         })
     }
 
     /// The eldest call that was given up before the server answered, which it may never do.
     fn eldest_given_up(&self) -> Option<u64> {
-        let given_up = |stage: &Stage| matches!(stage, Stage::Creating { is_given_up: true });
+        let given_up = |stage: &TaskStage| matches!(stage, TaskStage::Creating { is_given_up: true });
         self.0.iter().filter(|(_, stage)| given_up(stage)).map(|(upstream, _)| *upstream).min()
     }
 
@@ -91,21 +91,21 @@ impl Tasks {
         {
             self.over(eldest);
         }
-        self.0.push((upstream, Stage::Creating { is_given_up: false }));
+        self.0.push((upstream, TaskStage::Creating { is_given_up: false }));
     }
 
     /// Whether this request asked how a task stands, which is answered with that: the request that answers its call.
     fn looked_at(&mut self, id: u64) -> Option<u64> {
         self.0.iter_mut().find_map(|(upstream, stage)| match stage {
-            Stage::Running(running) if running.asked == Some(id) => {
+            TaskStage::RunningTask(running) if running.asked == Some(id) => {
                 running.asked = None;
                 Some(*upstream)
             }
-            Stage::Creating { .. } | Stage::Running(_) => None,
+            TaskStage::Creating { .. } | TaskStage::RunningTask(_) => None,
         })
     }
 
-    fn take(&mut self, upstream: u64) -> Option<Stage> {
+    fn take(&mut self, upstream: u64) -> Option<TaskStage> {
         let at = self.0.iter().position(|(id, _)| *id == upstream)?;
         Some(self.0.swap_remove(at).1)
     }
@@ -142,7 +142,7 @@ impl Session {
             return true;
         }
         match (self.tasks.take(upstream), outcome) {
-            (Some(Stage::Creating { .. }), Outcome::Result(result)) => match created(result) {
+            (Some(TaskStage::Creating { .. }), Outcome::Result(result)) => match created(result) {
                 Some((task, poll)) => {
                     self.task_created(upstream, task, poll, now);
                     true
@@ -150,7 +150,7 @@ impl Session {
                 // It was done at once after all.
                 None => false,
             },
-            (Some(Stage::Running(_)), outcome) => self.task_done(upstream, line, outcome, now),
+            (Some(TaskStage::RunningTask(_)), outcome) => self.task_done(upstream, line, outcome, now),
             (None | Some(_), _) => false,
         }
     }
@@ -184,15 +184,17 @@ impl Session {
         legacy::request(&mut self.out.server, upstream, method::TASKS_RESULT, &params);
         // A task that is worked on is a sign of life, so it is looked at before the call would run out of time.
         let poll = poll.min(self.calls.timeouts().idle / 2).max(SHORTEST_POLL);
-        let running = Running { task, creator, poll, next: now + poll, asked: None };
-        self.tasks.0.push((upstream, Stage::Running(running)));
+        let running = RunningTask { task, creator, poll, next: now + poll, asked: None };
+        self.tasks.0.push((upstream, TaskStage::RunningTask(running)));
     }
 
     /// The caller does not wait for this call any more.
     pub(super) fn task_cancelled(&mut self, upstream: u64) {
         match self.tasks.take(upstream) {
-            Some(Stage::Running(running)) => self.give_up_task(&running.task),
-            Some(Stage::Creating { .. }) => self.tasks.0.push((upstream, Stage::Creating { is_given_up: true })),
+            Some(TaskStage::RunningTask(running)) => self.give_up_task(&running.task),
+            Some(TaskStage::Creating { .. }) => {
+                self.tasks.0.push((upstream, TaskStage::Creating { is_given_up: true }))
+            }
             None => {}
         }
     }
@@ -210,7 +212,7 @@ impl Session {
             return;
         }
         for (_, stage) in &mut self.tasks.0 {
-            let Stage::Running(running) = stage else { continue };
+            let TaskStage::RunningTask(running) = stage else { continue };
             if running.next > now {
                 continue;
             }
@@ -254,12 +256,12 @@ mod tests {
 
     #[test]
     fn calls_that_were_given_up_and_never_answered_make_room() {
-        let mut tasks = Tasks::default();
+        let mut tasks = ToolTasks::default();
         (0..MAX_TASKS as u64).for_each(|id| tasks.begin(id));
         assert!(tasks.is_full());
         for id in [7, 3] {
             tasks.over(id);
-            tasks.0.push((id, Stage::Creating { is_given_up: true }));
+            tasks.0.push((id, TaskStage::Creating { is_given_up: true }));
         }
         assert!(!tasks.is_full());
         tasks.begin(9000);

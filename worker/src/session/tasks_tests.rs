@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use mcproxy_ipc::data::{CallContext, GatewayToWorker, Outcome, Resumption, ServerEra, WorkerToGateway};
 
-use super::{Asked, Session, tests::*};
+use super::{OwnRequest, Session, tests::*};
 
 /// A server with a tool that can only be run as a task.
 fn slow(now: Instant) -> Session {
@@ -147,7 +147,7 @@ fn a_server_that_says_nothing_of_its_tasks_leaves_nothing_behind() {
     assert_eq!(lines.matches("tasks/get").count(), 1, "one question at a time: {lines}");
     assert_eq!(lines.matches("tasks/cancel").count(), 1, "{lines}");
     assert!(session.tasks.is_empty());
-    let is_ours = |asked: &Asked| !matches!(asked, Asked::Ping);
+    let is_ours = |asked: &OwnRequest| !matches!(asked, OwnRequest::Ping);
     assert_eq!(session.asked.iter().filter(|(_, asked)| is_ours(asked)).count(), 0);
 }
 

@@ -13,7 +13,7 @@ use mcproxy_ipc::{
 use proptest::prelude::*;
 
 use super::{lists::DEBOUNCE, *};
-use crate::lines::Line;
+use crate::lines::ServerLine;
 
 /// A spec for tests.
 pub(crate) fn spec() -> WorkerSpec {
@@ -58,8 +58,8 @@ pub(crate) fn spec() -> WorkerSpec {
     }
 }
 
-pub(super) fn text(line: &str) -> Line {
-    Line::Text(Bytes::copy_from_slice(line.as_bytes()))
+pub(super) fn text(line: &str) -> ServerLine {
+    ServerLine::Text(Bytes::copy_from_slice(line.as_bytes()))
 }
 
 pub(super) fn discard() -> Logger {
@@ -70,7 +70,7 @@ pub(super) fn discard() -> Logger {
 pub(super) fn serving(now: Instant) -> Session {
     let greeting = r#"{"jsonrpc":"2.0","id":1,"result":{"protocolVersion":"2025-06-18","capabilities":{"tools":{}},"serverInfo":{"name":"f","version":"1"}}}"#;
     let mut session = ready(greeting, r#"{"jsonrpc":"2.0","id":2,"result":{"tools":[{"name":"a"}]}}"#, now);
-    session.out = Output::default();
+    session.out = SessionOutput::default();
     session
 }
 
@@ -79,7 +79,7 @@ pub(crate) fn ready(greeting: &str, tools: &str, now: Instant) -> Session {
     let mut session = Session::new(&spec(), true, discard(), now);
     say(&mut session, greeting, now);
     say(&mut session, tools, now);
-    assert!(matches!(session.out.events[..], [Event::Ready(_)]));
+    assert!(matches!(session.out.events[..], [SessionEvent::Ready(_)]));
     session
 }
 
@@ -116,7 +116,7 @@ fn the_first_answers_make_a_server_ready_and_its_catalogue_is_the_first_message(
     }
     assert_eq!(session.out.events, []);
     say(&mut session, r#"{"jsonrpc":"2.0","id":4,"error":{"code":-32601,"message":"no templates"}}"#, now);
-    let [Event::Ready(description)] = &session.out.events[..] else { panic!("not ready") };
+    let [SessionEvent::Ready(description)] = &session.out.events[..] else { panic!("not ready") };
     assert_eq!((description.counts.tools, description.counts.resources, description.counts.templates), (1, 1, 0));
     assert!(session.out.gateway.is_empty(), "nobody is there yet");
     session.link_up(now);
@@ -135,7 +135,9 @@ fn what_a_server_announces_while_it_starts_is_in_its_first_catalogue() {
         let tools = vec!["{}"; id].join(",");
         say(&mut session, &format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{"tools":[{tools}]}}}}"#), now);
     }
-    let [Event::Ready(description)] = &session.out.events[..] else { panic!("waits for a server that never settles") };
+    let [SessionEvent::Ready(description)] = &session.out.events[..] else {
+        panic!("waits for a server that never settles")
+    };
     assert_eq!(description.counts.tools, 4);
 }
 
@@ -145,7 +147,7 @@ fn a_server_that_is_not_ready_in_time_is_given_up() {
     let mut session = Session::new(&spec(), false, discard(), now);
     let until = session.deadline().expect("always one before ready");
     session.tick(false, until);
-    assert_eq!(session.out.events, [Event::Broken(EndReason::StartTimeout)]);
+    assert_eq!(session.out.events, [SessionEvent::Broken(EndReason::StartTimeout)]);
     say(&mut session, r#"{"jsonrpc":"2.0","id":1,"result":{"protocolVersion":"2024-11-05"}}"#, until);
     assert_eq!(session.out.events.len(), 1, "a late greeting changes nothing");
 }
@@ -156,7 +158,9 @@ fn a_program_that_repeats_what_it_is_told_is_called_that_and_its_echoes_are_no_a
     let mut session = Session::new(&spec(), false, discard(), now);
     let question = written(&mut session);
     say(&mut session, question.trim(), now);
-    assert!(matches!(&session.out.events[..], [Event::Broken(EndReason::Handshake(why))] if why.contains("repeats")));
+    assert!(
+        matches!(&session.out.events[..], [SessionEvent::Broken(EndReason::Handshake(why))] if why.contains("repeats"))
+    );
     assert_eq!(written(&mut session), "", "nothing that it could repeat as an answer");
 }
 
@@ -166,7 +170,9 @@ fn an_error_in_answer_to_initialize_is_a_failed_handshake() {
     let mut session = Session::new(&spec(), false, discard(), now);
     say(&mut session, r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32603,"message":"too old"}}"#, now);
     say(&mut session, r#"{"jsonrpc":"2.0","id":"mcproxy-probe-2","error":{"code":-32601,"message":"unknown"}}"#, now);
-    assert!(matches!(&session.out.events[..], [Event::Broken(EndReason::Handshake(why))] if why.contains("too old")));
+    assert!(
+        matches!(&session.out.events[..], [SessionEvent::Broken(EndReason::Handshake(why))] if why.contains("too old"))
+    );
 }
 
 #[test]
@@ -226,7 +232,7 @@ fn an_answer_that_is_too_long_fails_its_call_only() {
     call(&mut session, 70, now);
     call(&mut session, 71, now);
     let head = Bytes::from_static(br#"{"jsonrpc":"2.0","id":4,"result":{"#);
-    session.line(Line::TooLong { head, tail: Bytes::new(), len: 2 << 20 }, now);
+    session.line(ServerLine::TooLong { head, tail: Bytes::new(), len: 2 << 20 }, now);
     assert!(matches!(told(&mut session)[..], [(WorkerToGateway::Done { id: 71, outcome: Outcome::Error, .. }, _)]));
 }
 
@@ -245,7 +251,7 @@ fn an_answer_that_no_client_can_read_fails_its_call_at_once_and_no_other() {
         let mut session = serving(now);
         call(&mut session, 70, now);
         call(&mut session, 71, now);
-        session.line(Line::Text(Bytes::copy_from_slice(answer)), now);
+        session.line(ServerLine::Text(Bytes::copy_from_slice(answer)), now);
         let told = told(&mut session);
         let [(WorkerToGateway::Done { id: 71, outcome: Outcome::Error, .. }, payload)] = &told[..] else {
             panic!("{told:?}")
@@ -334,7 +340,7 @@ enum Happening {
     Cancel(u64),
     Answer(u64),
     Progress(u64),
-    Line(String),
+    ServerLine(String),
     TooLong(u64),
     Wait(u64),
     Relink,
@@ -347,7 +353,7 @@ fn happening() -> impl Strategy<Value = Happening> {
         1 => (1u64..20).prop_map(Happening::Cancel),
         4 => (1u64..25).prop_map(Happening::Answer),
         2 => (1u64..25).prop_map(Happening::Progress),
-        1 => prop::sample::select(lines.to_vec()).prop_map(|line| Happening::Line(line.to_owned())),
+        1 => prop::sample::select(lines.to_vec()).prop_map(|line| Happening::ServerLine(line.to_owned())),
         1 => (1u64..25).prop_map(Happening::TooLong),
         2 => (1u64..60).prop_map(Happening::Wait),
         1 => Just(Happening::Relink),
@@ -367,7 +373,7 @@ proptest! {
                     *answers.entry(id).or_default() += 1;
                 }
             }
-            session.out.events.drain(..).any(|event| matches!(event, Event::Broken(_)))
+            session.out.events.drain(..).any(|event| matches!(event, SessionEvent::Broken(_)))
         };
         for happening in happenings {
             if !alive {
@@ -381,10 +387,10 @@ proptest! {
                 }
                 Happening::Answer(id) => say(&mut session, &format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{}}}}"#), now),
                 Happening::Progress(id) => say(&mut session, &format!(r#"{{"jsonrpc":"2.0","method":"notifications/progress","params":{{"progressToken":{id}}}}}"#), now),
-                Happening::Line(line) => say(&mut session, &line, now),
+                Happening::ServerLine(line) => say(&mut session, &line, now),
                 Happening::TooLong(id) => {
                     let head = format!(r#"{{"jsonrpc":"2.0","id":{id},"result""#).into();
-                    session.line(Line::TooLong { head, tail: Bytes::new(), len: 1 << 30 }, now);
+                    session.line(ServerLine::TooLong { head, tail: Bytes::new(), len: 1 << 30 }, now);
                 }
                 Happening::Wait(seconds) => { now += Duration::from_secs(seconds); session.tick(false, now); }
                 Happening::Relink => {
@@ -460,7 +466,7 @@ fn a_page_that_is_too_long_does_not_cost_the_only_call_its_answer() {
     let mut session = listing_again(now);
     call(&mut session, 70, now);
     let head = Bytes::from_static(br#"{"jsonrpc":"2.0","id":3,"result":{"#);
-    session.line(Line::TooLong { head, tail: Bytes::new(), len: 2 << 20 }, now);
+    session.line(ServerLine::TooLong { head, tail: Bytes::new(), len: 2 << 20 }, now);
     assert!(matches!(told(&mut session)[..], [(WorkerToGateway::ListChanged { .. }, _)]));
     say(&mut session, r#"{"jsonrpc":"2.0","id":4,"result":{}}"#, now);
     assert!(matches!(told(&mut session)[..], [(WorkerToGateway::Done { id: 70, outcome: Outcome::Result, .. }, _)]));
@@ -490,7 +496,7 @@ fn a_server_that_asks_and_does_not_read_the_answers_is_given_up() {
     for _ in 0..100_000 {
         say(&mut session, ping, now);
     }
-    assert!(matches!(session.out.events[..], [Event::Broken(EndReason::Limit(_))]), "{:?}", session.out.events);
+    assert!(matches!(session.out.events[..], [SessionEvent::Broken(EndReason::Limit(_))]), "{:?}", session.out.events);
     assert!(session.out.server.len() < 2 << 20, "{} bytes wait for it", session.out.server.len());
 }
 
@@ -502,8 +508,8 @@ fn a_page_that_is_too_long_does_not_keep_a_server_from_becoming_ready() {
     say(&mut session, greeting, now);
     say(&mut session, r#"{"jsonrpc":"2.0","id":2,"result":{"tools":[{}],"nextCursor":"2"}}"#, now);
     let head = Bytes::from_static(br#"{"jsonrpc":"2.0","id":3,"result":{"#);
-    session.line(Line::TooLong { head, tail: Bytes::new(), len: 2 << 20 }, now);
-    assert!(matches!(&session.out.events[..], [Event::Ready(description)] if description.counts.tools == 1));
+    session.line(ServerLine::TooLong { head, tail: Bytes::new(), len: 2 << 20 }, now);
+    assert!(matches!(&session.out.events[..], [SessionEvent::Ready(description)] if description.counts.tools == 1));
 }
 
 /// As [`serving`], of a server that may be ended when nobody needs it.
@@ -527,7 +533,7 @@ fn a_server_nobody_calls_may_be_left_and_a_call_takes_that_back() {
     assert_eq!(session.out.events, []);
     session.tick(false, at(16));
     call(&mut session, 2, at(17));
-    assert_eq!(session.out.events, [Event::NothingToDo, Event::Work]);
+    assert_eq!(session.out.events, [SessionEvent::NothingToDo, SessionEvent::Work]);
 }
 
 #[test]
@@ -542,8 +548,8 @@ fn only_a_gateway_that_leaves_a_server_with_nothing_to_do_ends_it() {
     session.link_up(at(101));
     session.tick(false, at(106));
     session.link_up(at(107));
-    assert_eq!(session.out.events, [Event::NothingToDo], "another gateway came");
+    assert_eq!(session.out.events, [SessionEvent::NothingToDo], "another gateway came");
     session.tick(false, at(112));
     session.link_down();
-    assert_eq!(session.out.events, [Event::NothingToDo, Event::NothingToDo, Event::Left]);
+    assert_eq!(session.out.events, [SessionEvent::NothingToDo, SessionEvent::NothingToDo, SessionEvent::Left]);
 }

@@ -25,39 +25,39 @@ const LOCK_IS_STALE: Duration = Duration::from_secs(5);
 
 /// The turn, for as long as this exists.
 #[derive(Debug)]
-pub(crate) struct Turn {
+pub(crate) struct InstallLock {
     entry: PathBuf,
     _lock: File,
 }
 
 /// How a wait for the turn went on.
 #[derive(Debug)]
-pub(crate) enum Waited {
+pub(crate) enum LockWait {
     /// The start may begin. There is nothing to hold when everything is installed, or nothing is.
-    Over(Option<Turn>),
+    Over(Option<InstallLock>),
     /// Another start is installing; look again after this time.
     Again(Duration),
 }
 
-impl Turn {
+impl InstallLock {
     /// One look of a start that wants to begin, and waits until then at the latest.
     pub(crate) fn look(
         launch: &LaunchSpec,
         variable: &dyn Fn(&str) -> Option<PathBuf>,
         until: Instant,
         now: Instant,
-    ) -> Waited {
-        let Some(entry) = npx_entry(launch, variable).map(|entry| entry.path()) else { return Waited::Over(None) };
+    ) -> LockWait {
+        let Some(entry) = npx_entry(launch, variable).map(|entry| entry.path()) else { return LockWait::Over(None) };
         if is_installed(&entry) || now >= until {
-            return Waited::Over(None);
+            return LockWait::Over(None);
         }
         // As npm does; what it cannot have either, it will say itself.
         let taken = fs::create_dir_all(&entry).and_then(|()| Self::take(&entry));
         match taken {
-            Ok(Some(_)) if npm_installs(&entry) => Waited::Again(AGAIN),
-            Ok(Some(turn)) => Waited::Over(Some(turn)),
-            Ok(None) => Waited::Again(AGAIN),
-            Err(_) => Waited::Over(None),
+            Ok(Some(_)) if npm_installs(&entry) => LockWait::Again(AGAIN),
+            Ok(Some(lock)) => LockWait::Over(Some(lock)),
+            Ok(None) => LockWait::Again(AGAIN),
+            Err(_) => LockWait::Over(None),
         }
     }
 
@@ -116,20 +116,20 @@ mod tests {
         let npx = LaunchSpec { program: "npx".into(), args, env: Vec::new(), cwd: None, looked_up: Vec::new() };
         let now = Instant::now();
         let until = now + Duration::from_secs(60);
-        let look = |at: Instant| Turn::look(&npx, &variable, until, at);
-        let Waited::Over(Some(first)) = look(now) else { panic!("nobody else is there") };
-        assert!(matches!(look(now), Waited::Again(_)));
-        assert!(matches!(look(until), Waited::Over(None)), "nobody waits for ever");
+        let look = |at: Instant| InstallLock::look(&npx, &variable, until, at);
+        let LockWait::Over(Some(first)) = look(now) else { panic!("nobody else is there") };
+        assert!(matches!(look(now), LockWait::Again(_)));
+        assert!(matches!(look(until), LockWait::Over(None)), "nobody waits for ever");
         assert!(first.is_needed());
         let modules = first.entry.join("node_modules");
         fs::create_dir(&modules).expect("made");
-        assert!(matches!(look(now), Waited::Again(_)));
+        assert!(matches!(look(now), LockWait::Again(_)));
         fs::write(modules.join(".package-lock.json"), "{}").expect("written");
         assert!(!first.is_needed());
-        assert!(matches!(look(now), Waited::Over(None)));
+        assert!(matches!(look(now), LockWait::Over(None)));
         fs::remove_dir_all(&modules).expect("removed");
         drop(first);
-        assert!(matches!(look(now), Waited::Over(Some(_))));
+        assert!(matches!(look(now), LockWait::Over(Some(_))));
     }
 
     #[test]
@@ -149,6 +149,6 @@ mod tests {
         let program =
             LaunchSpec { program: "node".into(), args: Vec::new(), env: Vec::new(), cwd: None, looked_up: Vec::new() };
         let now = Instant::now();
-        assert!(matches!(Turn::look(&program, &|_| None, now, now), Waited::Over(None)));
+        assert!(matches!(InstallLock::look(&program, &|_| None, now, now), LockWait::Over(None)));
     }
 }

@@ -15,12 +15,12 @@ const ALL_BYTES: usize = 16 * 1024 * 1024;
 
 /// The subscriptions of all sessions: the params of `resources/subscribe`.
 #[derive(Debug, Default)]
-pub(super) struct Memory {
+pub(super) struct SubscriptionMemory {
     of_sessions: HashMap<SessionKey, BTreeSet<Bytes>>,
     bytes: usize,
 }
 
-impl Memory {
+impl SubscriptionMemory {
     /// The session subscribes.
     pub(super) fn note(&mut self, session: SessionKey, params: &Bytes) {
         if params.len() > BYTES
@@ -66,33 +66,33 @@ mod tests {
 
     #[test]
     fn a_session_is_remembered_until_it_is_over() {
-        let (mut memory, session) = (Memory::default(), SessionKey([1; 16]));
+        let (mut subscription_memory, session) = (SubscriptionMemory::default(), SessionKey([1; 16]));
         let uri = |n: usize| Bytes::from(format!("{{\"uri\":\"a://{n}\"}}"));
-        memory.note(session, &uri(1));
-        memory.note(session, &uri(1));
-        memory.note(session, &uri(2));
-        memory.forget(session, &uri(2));
-        assert_eq!(memory.of(session), [uri(1)]);
-        (0..2 * EACH).for_each(|n| memory.note(session, &uri(n)));
-        assert_eq!(memory.of(session).len(), EACH);
-        memory.release(session);
-        assert!(memory.of(session).is_empty());
-        (0..2 * SESSIONS).for_each(|n| memory.note(SessionKey((n as u128).to_be_bytes()), &uri(n)));
-        assert_eq!(memory.of_sessions.len(), SESSIONS);
+        subscription_memory.note(session, &uri(1));
+        subscription_memory.note(session, &uri(1));
+        subscription_memory.note(session, &uri(2));
+        subscription_memory.forget(session, &uri(2));
+        assert_eq!(subscription_memory.of(session), [uri(1)]);
+        (0..2 * EACH).for_each(|n| subscription_memory.note(session, &uri(n)));
+        assert_eq!(subscription_memory.of(session).len(), EACH);
+        subscription_memory.release(session);
+        assert!(subscription_memory.of(session).is_empty());
+        (0..2 * SESSIONS).for_each(|n| subscription_memory.note(SessionKey((n as u128).to_be_bytes()), &uri(n)));
+        assert_eq!(subscription_memory.of_sessions.len(), SESSIONS);
     }
 
     #[test]
     fn what_is_remembered_of_all_is_bounded_in_bytes_and_given_back() {
-        let mut memory = Memory::default();
+        let mut subscription_memory = SubscriptionMemory::default();
         let session = |n: u32| SessionKey(u128::from(n).to_be_bytes());
         let long = |n: u32| Bytes::from(format!("{n:0>4096}"));
         for n in 0..10_000 {
-            memory.note(session(n % 100), &long(n));
+            subscription_memory.note(session(n % 100), &long(n));
         }
-        assert_eq!(memory.bytes, ALL_BYTES);
-        memory.forget(session(0), &long(0));
-        assert_eq!(memory.bytes, ALL_BYTES - BYTES);
-        (0..100).for_each(|n| memory.release(session(n)));
-        assert_eq!(memory.bytes, 0);
+        assert_eq!(subscription_memory.bytes, ALL_BYTES);
+        subscription_memory.forget(session(0), &long(0));
+        assert_eq!(subscription_memory.bytes, ALL_BYTES - BYTES);
+        (0..100).for_each(|n| subscription_memory.release(session(n)));
+        assert_eq!(subscription_memory.bytes, 0);
     }
 }

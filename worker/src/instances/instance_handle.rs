@@ -8,8 +8,8 @@ use tokio::{sync::mpsc, task::JoinSet, time::timeout};
 
 use super::pool::Number;
 use crate::{
-    incarnation::{self, Order, Ports},
-    link::{Envelope, Handed, Link, LocalEnd},
+    link::{Envelope, GatewayLink, Handed, LocalEnd},
+    runner::{self, Order, Ports},
     stderr,
     tree::Tree,
 };
@@ -20,7 +20,7 @@ const REPORTS: usize = 16;
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// What an instance has to say.
-pub(super) enum News {
+pub(super) enum InstanceEvent {
     /// To the gateway.
     Said(Envelope),
     /// To the supervisor.
@@ -28,16 +28,16 @@ pub(super) enum News {
 }
 
 /// Which instance said what.
-pub(super) type Told = (Number, News);
+pub(super) type InstanceReport = (Number, InstanceEvent);
 
 /// The host's side of an instance.
-pub(super) struct Tended {
+pub(super) struct InstanceHandle {
     pub(super) calls: mpsc::Sender<Handed>,
     order: mpsc::Sender<Order>,
     given_up: Rc<Cell<bool>>,
 }
 
-impl Tended {
+impl InstanceHandle {
     /// Ends it in order.
     pub(super) fn stop(&self) {
         // A full queue holds a stop already; without a reader it has ended.
@@ -60,13 +60,13 @@ impl Tended {
 pub(super) fn spawn(
     number: Number,
     spec: WorkerSpec,
-    host: mpsc::Sender<Told>,
+    host: mpsc::Sender<InstanceReport>,
     records: mpsc::Sender<LogRecord>,
     (tree, log): (Tree, &Logger),
     tasks: &mut JoinSet<(Number, Ended)>,
-) -> Tended {
+) -> InstanceHandle {
     // As many calls as may be in flight, and as many cancellations.
-    let (link, gateway) = Link::local(2 * spec.limits.concurrent_calls);
+    let (link, gateway) = GatewayLink::local(2 * spec.limits.concurrent_calls);
     let (order, orders) = mpsc::channel(4);
     let (reports, reported) = mpsc::channel(REPORTS);
     let given_up = Rc::<Cell<bool>>::default();
@@ -83,7 +83,7 @@ pub(super) fn spawn(
     };
     let LocalEnd { calls, events } = gateway;
     tasks.spawn_local(async move {
-        let run = incarnation::run(spec, ports);
+        let run = runner::run(spec, ports);
         let mut pass_on = std::pin::pin!(pass_on(number, events, reported, host));
         tokio::pin!(run);
         let ended = tokio::select! {
@@ -95,7 +95,7 @@ pub(super) fn spawn(
         let _ = timeout(LAST_WORDS, pass_on).await;
         (number, ended)
     });
-    Tended { calls, order, given_up }
+    InstanceHandle { calls, order, given_up }
 }
 
 /// Brings everything to the host until the run is over.
@@ -103,16 +103,16 @@ async fn pass_on(
     number: Number,
     mut events: mpsc::Receiver<Envelope>,
     mut reports: mpsc::Receiver<WorkerToSupervisor>,
-    host: mpsc::Sender<Told>,
+    host: mpsc::Sender<InstanceReport>,
 ) {
     loop {
-        let news = tokio::select! {
+        let events = tokio::select! {
             biased;
-            Some(report) = reports.recv() => News::Reported(report),
-            Some(event) = events.recv() => News::Said(event),
+            Some(report) = reports.recv() => InstanceEvent::Reported(report),
+            Some(event) = events.recv() => InstanceEvent::Said(event),
             else => return,
         };
-        if host.send((number, news)).await.is_err() {
+        if host.send((number, events)).await.is_err() {
             return;
         }
     }

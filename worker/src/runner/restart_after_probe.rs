@@ -5,13 +5,13 @@ use std::time::Instant;
 use mcproxy_ipc::control::WorkerToSupervisor;
 use slog::info;
 
-use super::{Incarnation, report, stage::Stage};
+use super::{Runner, report, stage::RunStage};
 use crate::{environment, launch};
 
-impl Incarnation {
+impl Runner {
     /// Starts the server again.
-    pub(super) async fn start_once_more(&mut self) {
-        self.rest().sweep().await;
+    pub(super) async fn restart_after_probe(&mut self) {
+        self.leftovers().sweep().await;
         let now = Instant::now();
         match launch::spawn(&self.spec, &environment::mark(&self.spec, self.instance), &self.tree) {
             Ok(server) => {
@@ -23,7 +23,7 @@ impl Incarnation {
                 info!(self.log, "server is started once more"; "because" => self.session.story());
                 self.begun();
             }
-            Err(reason) => self.stage = Stage::Over(reason),
+            Err(reason) => self.stage = RunStage::Over(reason),
         }
     }
 }

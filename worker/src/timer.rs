@@ -20,12 +20,12 @@ const SOONEST: Duration = Duration::from_nanos(1);
 
 /// The moment.
 #[derive(Debug)]
-pub(crate) struct Alarm {
+pub(crate) struct Timer {
     timer: AsyncFd<OwnedFd>,
     at: Option<Instant>,
 }
 
-impl Alarm {
+impl Timer {
     /// One that is not set. Must be called within the runtime.
     ///
     /// # Errors
@@ -50,7 +50,7 @@ impl Alarm {
     }
 
     /// Waits until it goes off; from then on it is not set. Cancel safe.
-    pub(crate) async fn rings(&mut self) {
+    pub(crate) async fn fires(&mut self) {
         let read = |timer: &OwnedFd| Ok(rustix::io::read(timer, &mut [0; 8])?);
         match self.timer.async_io(Interest::READABLE, read).await {
             Ok(_) => self.at = None,
@@ -69,20 +69,20 @@ mod tests {
 
     #[tokio::test]
     async fn it_goes_off_at_the_earliest_moment_that_was_named_and_then_again() {
-        let mut alarm = Alarm::new().expect("a timer");
+        let mut timer = Timer::new().expect("a timer");
         let start = Instant::now();
-        alarm.by(start + LONG);
-        alarm.by(start + Duration::from_millis(30));
-        alarm.by(start + LONG);
-        timeout(LONG, alarm.rings()).await.expect("it goes off");
+        timer.by(start + LONG);
+        timer.by(start + Duration::from_millis(30));
+        timer.by(start + LONG);
+        timeout(LONG, timer.fires()).await.expect("it goes off");
         assert!(start.elapsed() >= Duration::from_millis(30));
-        alarm.by(start); // in the past
-        timeout(LONG, alarm.rings()).await.expect("it goes off again");
+        timer.by(start); // in the past
+        timeout(LONG, timer.fires()).await.expect("it goes off again");
     }
 
     #[tokio::test]
     async fn one_that_is_not_set_is_silent() {
-        let mut alarm = Alarm::new().expect("a timer");
-        assert!(timeout(Duration::from_millis(20), alarm.rings()).await.is_err());
+        let mut timer = Timer::new().expect("a timer");
+        assert!(timeout(Duration::from_millis(20), timer.fires()).await.is_err());
     }
 }

@@ -9,14 +9,17 @@ use mcproxy_ipc::{
     data::{ServerEra, ServerTraits, WorkerToGateway},
 };
 
-use super::{call_number::of_gateway, face::Face, host::Host, pool::Number, tend::News};
+use super::{
+    call_number::of_gateway, client_profile::ClientProfile, host::InstanceHost, instance_handle::InstanceEvent,
+    pool::Number,
+};
 
-impl Host {
+impl InstanceHost {
     /// Takes in what an instance said.
-    pub(super) fn heed(&mut self, number: Number, news: News) {
-        match news {
-            News::Reported(report) => self.reported(number, report),
-            News::Said((message, payload)) => self.said(number, message, payload),
+    pub(super) fn heed(&mut self, number: Number, events: InstanceEvent) {
+        match events {
+            InstanceEvent::Reported(report) => self.reported(number, report),
+            InstanceEvent::Said((message, payload)) => self.said(number, message, payload),
         }
     }
 
@@ -75,7 +78,7 @@ impl Host {
     /// Whether what an instance offers is what the server offers: it is like those for all, and no session has called it.
     pub(super) fn is_measure(&self, number: Number) -> bool {
         let untouched = self.running.get(&number).is_some_and(|running| !running.touched);
-        untouched && self.pool.face(number) == Some(&self.pool.eras().common())
+        untouched && self.pool.client_profile(number) == Some(&self.pool.eras().common())
     }
 
     fn counted(&mut self, number: Number, counts: CatalogueCounts) {
@@ -180,8 +183,8 @@ impl Host {
         let is_measure = self.is_measure(number);
         let Some(running) = self.running.get_mut(&number) else { return };
         running.catalogue = Some(payload.clone());
-        if let Some(face) = self.pool.face(number).filter(|_| !running.touched) {
-            self.offers.note(face, payload.clone());
+        if let Some(client_profile) = self.pool.client_profile(number).filter(|_| !running.touched) {
+            self.offers.note(client_profile, payload.clone());
         }
         if is_measure && self.offer.catalogue.as_ref() != Some(&payload) {
             self.keep(payload.clone());
@@ -206,8 +209,8 @@ impl Host {
     /// The head of a catalogue for this session, or for all.
     pub(super) fn catalogue_for(&self, session: Option<SessionKey>) -> WorkerToGateway {
         let era = match self.pool.eras().common() {
-            Face::Modern => ServerEra::Modern,
-            Face::Legacy(_) => ServerEra::Legacy,
+            ClientProfile::Modern => ServerEra::Modern,
+            ClientProfile::Legacy(_) => ServerEra::Legacy,
         };
         let asks = era == ServerEra::Modern || self.spec.features.is_none_or(|listed| !listed.is_empty());
         WorkerToGateway::Catalogue { revision: self.offer.revision, session, traits: ServerTraits { era, asks } }

@@ -8,17 +8,17 @@ use mcproxy_ipc::{
     data::{CallContext, Outcome, ServerEra, WorkerToGateway},
 };
 
-use super::{face::Face, host::Host};
+use super::{client_profile::ClientProfile, host::InstanceHost};
 
 /// Sessions that may wait at once; one beyond is answered at once with what is known.
 const WAITING: usize = 1024;
 
 /// One that waits.
-pub(super) struct Meeting {
+pub(super) struct ListWait {
     /// The gateway's number of it.
     pub(super) id: u64,
     session: SessionKey,
-    face: Face,
+    client_profile: ClientProfile,
 }
 
 /// What is known of what a session is offered.
@@ -29,55 +29,55 @@ enum Known {
     Later,
 }
 
-impl Host {
+impl InstanceHost {
     /// A session is about to list. An instance is started if none like its own was heard of; its first call finds it.
     pub(super) fn meet(&mut self, id: u64, context: &CallContext, now: Instant) {
         let Some(session) = context.session.filter(|_| !self.is_ending()) else { return self.met(id) };
-        let meeting = Meeting { id, session, face: self.face(context) };
-        if self.meetings.len() >= WAITING {
+        let wait = ListWait { id, session, client_profile: self.client_profile(context) };
+        if self.list_waits.len() >= WAITING {
             return self.met(id);
         }
-        if matches!(self.known(&meeting), Known::Now(None)) {
+        if matches!(self.known(&wait), Known::Now(None)) {
             let mut actions = Vec::new();
-            self.pool.show(session, &meeting.face, now, &mut actions);
+            self.pool.show(session, &wait.client_profile, now, &mut actions);
             self.perform(actions);
         }
-        self.meetings.push(meeting);
-        self.answer_meetings();
+        self.list_waits.push(wait);
+        self.answer_list_waits();
     }
 
     /// Answers those of which enough is known.
-    pub(super) fn answer_meetings(&mut self) {
-        for meeting in std::mem::take(&mut self.meetings) {
-            match self.known(&meeting) {
-                Known::Later if !self.is_ending() => self.meetings.push(meeting),
-                Known::Later | Known::Now(None) => self.met(meeting.id),
+    pub(super) fn answer_list_waits(&mut self) {
+        for wait in std::mem::take(&mut self.list_waits) {
+            match self.known(&wait) {
+                Known::Later if !self.is_ending() => self.list_waits.push(wait),
+                Known::Later | Known::Now(None) => self.met(wait.id),
                 Known::Now(Some(catalogue)) => {
-                    self.show_to(meeting.session, &catalogue);
-                    self.met(meeting.id);
+                    self.show_to(wait.session, &catalogue);
+                    self.met(wait.id);
                 }
             }
         }
     }
 
     /// The session is over: nothing is shown to it any more.
-    pub(super) fn forget_meetings(&mut self, session: SessionKey) {
-        let gone: Vec<u64> = of_session(&mut self.meetings, session).map(|meeting| meeting.id).collect();
+    pub(super) fn forget_list_waits(&mut self, session: SessionKey) {
+        let gone: Vec<u64> = of_session(&mut self.list_waits, session).map(|wait| wait.id).collect();
         gone.into_iter().for_each(|id| self.met(id));
     }
 
-    fn known(&self, meeting: &Meeting) -> Known {
-        if let Some(instance) = self.pool.instance_of(meeting.session) {
+    fn known(&self, wait: &ListWait) -> Known {
+        if let Some(instance) = self.pool.instance_of(wait.session) {
             let catalogue = self.running.get(&instance).and_then(|running| running.catalogue.clone());
             return if catalogue.is_none() { Known::Later } else { Known::Now(catalogue) };
         }
         let eras = self.pool.eras();
-        let face = eras.fitting(&meeting.face);
-        if face == eras.common() && self.offer.catalogue.is_some() {
+        let client_profile = eras.fitting(&wait.client_profile);
+        if client_profile == eras.common() && self.offer.catalogue.is_some() {
             return Known::Now(self.offer.catalogue.clone());
         }
-        match self.offers.of(&face) {
-            None if self.pool.is_starting(&face) => Known::Later,
+        match self.offers.of(&client_profile) {
+            None if self.pool.is_starting(&client_profile) => Known::Later,
             known => Known::Now(known.cloned()),
         }
     }
@@ -111,8 +111,8 @@ impl Host {
 }
 
 /// Takes out those of one session.
-fn of_session(meetings: &mut Vec<Meeting>, session: SessionKey) -> impl Iterator<Item = Meeting> {
-    meetings.extract_if(.., move |meeting| meeting.session == session)
+fn of_session(list_waits: &mut Vec<ListWait>, session: SessionKey) -> impl Iterator<Item = ListWait> {
+    list_waits.extract_if(.., move |wait| wait.session == session)
 }
 
 #[cfg(test)]
@@ -122,9 +122,9 @@ mod tests {
     #[test]
     fn a_session_that_is_over_waits_for_nothing() {
         let session = |n: u128| SessionKey(n.to_be_bytes());
-        let meeting = |id, n| Meeting { id, session: session(n), face: Face::Modern };
-        let mut meetings = vec![meeting(1, 7), meeting(2, 8), meeting(3, 7)];
-        let gone: Vec<u64> = of_session(&mut meetings, session(7)).map(|meeting| meeting.id).collect();
-        assert_eq!((gone, meetings.len()), (vec![1, 3], 1));
+        let wait = |id, n| ListWait { id, session: session(n), client_profile: ClientProfile::Modern };
+        let mut list_waits = vec![wait(1, 7), wait(2, 8), wait(3, 7)];
+        let gone: Vec<u64> = of_session(&mut list_waits, session(7)).map(|wait| wait.id).collect();
+        assert_eq!((gone, list_waits.len()), (vec![1, 3], 1));
     }
 }

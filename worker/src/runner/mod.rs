@@ -8,9 +8,9 @@
 
 mod finish;
 mod installing;
-mod once_more;
 mod pipes;
 mod ports;
+mod restart_after_probe;
 mod stage;
 mod wait;
 
@@ -24,19 +24,19 @@ use tokio::{
     task::JoinHandle,
 };
 
-pub(crate) use self::ports::{Order, Ports, Trace, Way};
-use self::{stage::Stage, wait::Woke};
+pub(crate) use self::ports::{LineDirection, Order, Ports, Trace};
+use self::{stage::RunStage, wait::Woke};
 use crate::{
-    alarm::Alarm,
+    catalogue_writer::CatalogueWriter,
     environment,
-    install::{INSTALL_LIMIT, Turn},
-    keep::Keeper,
-    launch::{self, Process, Server},
+    install::{INSTALL_LIMIT, InstallLock},
+    launch::{self, ServerProcess, StartedServer},
     lines::Splitter,
-    link::{Incoming, Outgoing},
+    link::{FromGateway, ToGateway},
     secrets,
-    session::{Event, Session},
+    session::{Session, SessionEvent},
     stderr::Stderr,
+    timer::Timer,
     tree::Tree,
     usage,
 };
@@ -52,8 +52,8 @@ const STDERR_CHUNK: usize = 8 * 1024;
 /// Starts the server, serves until it ends or is told to, and leaves nothing of it behind.
 pub(crate) async fn run(spec: WorkerSpec, mut ports: Ports) -> Ended {
     let mark = environment::mark(&spec, ports.instance);
-    let alarm = match Alarm::new() {
-        Ok(alarm) => alarm,
+    let timer = match Timer::new() {
+        Ok(timer) => timer,
         Err(error) => {
             let reason = EndReason::Worker(format!("cannot make a timer: {error}"));
             return Ended { reason, stderr_tail: String::new() };
@@ -61,21 +61,21 @@ pub(crate) async fn run(spec: WorkerSpec, mut ports: Ports) -> Ended {
     };
     let nothing_said = |reason| Ended { reason, stderr_tail: String::new() };
     let until = Instant::now() + INSTALL_LIMIT;
-    let turn = match installing::turn(&spec, until, &mut ports.orders.1, &ports.reports, &ports.log).await {
-        Ok(turn) => turn,
+    let lock = match installing::wait_for_lock(&spec, until, &mut ports.orders.1, &ports.reports, &ports.log).await {
+        Ok(lock) => lock,
         Err(reason) => return nothing_said(reason),
     };
     let server = match launch::spawn(&spec, &mark, &ports.tree) {
         Ok(server) => server,
         Err(reason) => return nothing_said(reason),
     };
-    let mut incarnation = Incarnation::new(spec, server, ports);
-    incarnation.turn = turn;
-    incarnation.begun();
-    incarnation.serve(alarm).await;
-    let rest = incarnation.rest();
-    let ended = incarnation.finish().await;
-    rest.sweep().await;
+    let mut runner = Runner::new(spec, server, ports);
+    runner.lock = lock;
+    runner.begun();
+    runner.serve(timer).await;
+    let leftovers = runner.leftovers();
+    let ended = runner.finish().await;
+    leftovers.sweep().await;
     ended
 }
 
@@ -86,11 +86,11 @@ fn report(reports: &mpsc::Sender<WorkerToSupervisor>, log: &Logger, message: Wor
     }
 }
 
-struct Incarnation {
+struct Runner {
     spec: WorkerSpec,
     session: Session,
-    stage: Stage,
-    process: Process,
+    stage: RunStage,
+    process: ServerProcess,
     stdin: Option<Sender>,
     /// How much of the session's output is in the pipe.
     written: usize,
@@ -109,13 +109,13 @@ struct Incarnation {
     stderr_pipe: Option<Receiver>,
     stderr_chunk: Vec<u8>,
     stderr: Stderr,
-    incoming: Option<Incoming>,
-    outgoing: Option<Outgoing>,
+    incoming: Option<FromGateway>,
+    outgoing: Option<ToGateway>,
     /// The gateway takes nothing at present.
-    deaf: bool,
+    backpressured: bool,
     /// Told to end once the gateway has let go, and by then at the latest.
     drained_by: Option<Instant>,
-    keeper: Option<Keeper>,
+    catalogue_writer: Option<CatalogueWriter>,
     tree: Tree,
     instance: Option<u32>,
     /// Watches what the server uses.
@@ -123,7 +123,7 @@ struct Incarnation {
     /// Watches a package runner until the server is ready.
     install: Option<JoinHandle<()>>,
     /// To install, until the watch has it.
-    turn: Option<Turn>,
+    lock: Option<InstallLock>,
     /// No installation may go on beyond that.
     install_by: Instant,
     ports_orders: (mpsc::Sender<Order>, mpsc::Receiver<Order>),
@@ -133,14 +133,14 @@ struct Incarnation {
     log: Logger,
 }
 
-impl Incarnation {
-    fn new(spec: WorkerSpec, server: Server, ports: Ports) -> Self {
+impl Runner {
+    fn new(spec: WorkerSpec, server: StartedServer, ports: Ports) -> Self {
         let now = Instant::now();
         let session = Session::new(&spec, ports.link.is_some(), ports.log.clone(), now);
         let (incoming, outgoing) = ports.link.map(|link| (link.incoming, link.outgoing)).unzip();
         Self {
             session,
-            stage: Stage::Running,
+            stage: RunStage::Running,
             process: server.process,
             stdin: Some(server.stdin),
             written: 0,
@@ -156,14 +156,14 @@ impl Incarnation {
             stderr: Stderr::new(spec.limits.stderr_lines, secrets::mask(&spec.launch), ports.stderr, now),
             incoming,
             outgoing,
-            deaf: false,
+            backpressured: false,
             drained_by: None,
-            keeper: spec.catalogue_file.clone().map(|file| Keeper::start(file, ports.log.clone())),
+            catalogue_writer: spec.catalogue_file.clone().map(|file| CatalogueWriter::start(file, ports.log.clone())),
             tree: ports.tree,
             instance: ports.instance,
             usage: None,
             install: None,
-            turn: None,
+            lock: None,
             install_by: now + spec.start_timeout.max(INSTALL_LIMIT),
             ports_orders: ports.orders,
             reports: ports.reports,
@@ -186,34 +186,34 @@ impl Incarnation {
         self.watch_install(root);
     }
 
-    async fn serve(&mut self, mut alarm: Alarm) {
+    async fn serve(&mut self, mut timer: Timer) {
         loop {
             let now = Instant::now();
             self.read_lines(now);
             self.look_at_server(now);
-            self.session.tick(self.deaf, now);
+            self.session.tick(self.backpressured, now);
             self.sort_stderr(now);
             self.heed_events(now);
             self.advance(now);
             match self.stage {
-                Stage::Over(_) => return,
-                Stage::OnceMore => {
-                    self.start_once_more().await;
+                RunStage::Over(_) => return,
+                RunStage::RestartAfterProbe => {
+                    self.restart_after_probe().await;
                     continue;
                 }
-                Stage::Broken { .. } => {
+                RunStage::Broken { .. } => {
                     self.start_from_clear_cache().await;
                     continue;
                 }
-                Stage::Running | Stage::Replacing(_) | Stage::Ending(..) | Stage::Exited { .. } => {}
+                RunStage::Running | RunStage::Replacing(_) | RunStage::Ending(..) | RunStage::Exited { .. } => {}
             }
             self.write_server(now);
-            let was_deaf = self.deaf;
+            let was_backpressured = self.backpressured;
             self.write_gateway();
-            if was_deaf && !self.deaf {
+            if was_backpressured && !self.backpressured {
                 continue; // lines that were left wake nobody
             }
-            match self.wait(&mut alarm, now).await {
+            match self.wait(&mut timer, now).await {
                 Woke::Order(Some(Order::Serve(link))) => {
                     self.session.link_up(Instant::now());
                     (self.incoming, self.outgoing) = (Some(link.incoming), Some(link.outgoing));
@@ -241,31 +241,31 @@ impl Incarnation {
     fn heed_events(&mut self, now: Instant) {
         for event in std::mem::take(&mut self.session.out.events) {
             match event {
-                Event::Ready(description) => {
+                SessionEvent::Ready(description) => {
                     self.install.take().inspect(JoinHandle::abort);
                     report(&self.reports, &self.log, WorkerToSupervisor::Ready(description));
                     self.keep_catalogue();
                 }
-                Event::Counts(counts) => {
+                SessionEvent::Counts(counts) => {
                     report(&self.reports, &self.log, WorkerToSupervisor::Counts(counts));
                     self.keep_catalogue();
                 }
-                Event::ListFailures(failures) => {
+                SessionEvent::ListFailures(failures) => {
                     report(&self.reports, &self.log, WorkerToSupervisor::ListFailures(failures));
                 }
-                Event::NothingToDo => report(&self.reports, &self.log, WorkerToSupervisor::NothingToDo),
-                Event::Work => report(&self.reports, &self.log, WorkerToSupervisor::Work),
-                Event::Left => self.end(EndReason::Stopped, now),
-                Event::Broken(reason) => self.end(reason, now),
-                Event::StartAgain => self.replace(now),
-                Event::EraLearned(era) => report(&self.reports, &self.log, WorkerToSupervisor::EraLearned(era)),
+                SessionEvent::NothingToDo => report(&self.reports, &self.log, WorkerToSupervisor::NothingToDo),
+                SessionEvent::Work => report(&self.reports, &self.log, WorkerToSupervisor::Work),
+                SessionEvent::Left => self.end(EndReason::Stopped, now),
+                SessionEvent::Broken(reason) => self.end(reason, now),
+                SessionEvent::StartAgain => self.replace(now),
+                SessionEvent::EraLearned(era) => report(&self.reports, &self.log, WorkerToSupervisor::EraLearned(era)),
             }
         }
     }
 
     fn keep_catalogue(&self) {
-        if let (Some(keeper), Some(catalogue)) = (&self.keeper, self.session.catalogue_to_keep()) {
-            keeper.keep(catalogue);
+        if let (Some(writer), Some(catalogue)) = (&self.catalogue_writer, self.session.catalogue_to_keep()) {
+            writer.keep(catalogue);
         }
     }
 }

@@ -6,18 +6,18 @@ use mcproxy_ipc::{EndReason, Ended};
 use slog::{Logger, info};
 use tokio::task::JoinHandle;
 
-use super::{Incarnation, stage::Stage};
+use super::{Runner, stage::RunStage};
 use crate::{environment, link::poll_once, session::TAIL_IN_ERRORS, stderr, tree::Tree};
 
 /// What is needed to remove what a server leaves behind.
-pub(super) struct Rest {
+pub(super) struct Leftovers {
     tree: Tree,
     mark: String,
     cgroup: Option<PathBuf>,
     log: Logger,
 }
 
-impl Rest {
+impl Leftovers {
     /// Removes it.
     pub(super) async fn sweep(self) {
         let swept = self.tree.sweep(&self.mark, self.cgroup.as_deref()).await;
@@ -27,16 +27,16 @@ impl Rest {
     }
 }
 
-impl Incarnation {
+impl Runner {
     /// What the server will leave behind.
-    pub(super) fn rest(&self) -> Rest {
+    pub(super) fn leftovers(&self) -> Leftovers {
         let mark = environment::mark(&self.spec, self.instance);
-        Rest { tree: self.tree.clone(), mark, cgroup: self.spec.cgroup.clone(), log: self.log.clone() }
+        Leftovers { tree: self.tree.clone(), mark, cgroup: self.spec.cgroup.clone(), log: self.log.clone() }
     }
 
     /// Takes in what is there already and nobody has looked at yet: answers count to the last, and calls are given back
     /// that the server was never told of.
-    async fn take_the_rest(&mut self) {
+    async fn read_what_is_left(&mut self) {
         let now = Instant::now();
         while let Some(line) = self.splitter.next() {
             self.read_line(line, now);
@@ -51,19 +51,19 @@ impl Incarnation {
 
     /// The last answers, then the last word.
     pub(super) async fn finish(mut self) -> Ended {
-        let reason = match std::mem::replace(&mut self.stage, Stage::Running) {
-            Stage::Over(reason)
-            | Stage::Exited { reason, .. }
-            | Stage::Broken { reason, .. }
-            | Stage::Ending(reason, _) => reason,
-            Stage::Running | Stage::Replacing(_) | Stage::OnceMore => {
+        let reason = match std::mem::replace(&mut self.stage, RunStage::Running) {
+            RunStage::Over(reason)
+            | RunStage::Exited { reason, .. }
+            | RunStage::Broken { reason, .. }
+            | RunStage::Ending(reason, _) => reason,
+            RunStage::Running | RunStage::Replacing(_) | RunStage::RestartAfterProbe => {
                 EndReason::Worker("it left its loop while the server was running".to_owned())
             }
         };
         self.usage.take().inspect(JoinHandle::abort);
         self.install.take().inspect(JoinHandle::abort);
         self.session.gone();
-        self.take_the_rest().await;
+        self.read_what_is_left().await;
         self.stderr.give_back(Instant::now());
         self.stderr.finish();
         self.session.end(&reason, &self.stderr.tail(TAIL_IN_ERRORS));
@@ -71,8 +71,8 @@ impl Incarnation {
         if let Some(outgoing) = self.outgoing.take() {
             outgoing.flush(std::mem::take(&mut self.session.out.gateway)).await;
         }
-        if let Some(keeper) = self.keeper.take() {
-            keeper.finish().await;
+        if let Some(catalogue_writer) = self.catalogue_writer.take() {
+            catalogue_writer.finish().await;
         }
         Ended { reason, stderr_tail: self.stderr.tail(stderr::TAIL) }
     }

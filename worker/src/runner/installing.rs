@@ -10,11 +10,11 @@ use mcproxy_ipc::{EndReason, WorkerSpec, control::WorkerToSupervisor};
 use slog::{Logger, info, warn};
 use tokio::{sync::mpsc, time::sleep};
 
-use super::{ENVELOPE, Incarnation, KEEP, Order, report, stage::Stage};
+use super::{ENVELOPE, KEEP, Order, Runner, report, stage::RunStage};
 use crate::{
     environment,
-    install::{self, Entry, Turn, Waited},
-    launch::{self, Server},
+    install::{self, CacheEntry, InstallLock, LockWait},
+    launch::{self, StartedServer},
     lines::Splitter,
     stderr,
 };
@@ -23,19 +23,19 @@ use crate::{
 const SAY_AGAIN: Duration = Duration::from_secs(1);
 
 /// Waits until no other start installs the same package, or until then. An error: the run is to end before it has begun.
-pub(super) async fn turn(
+pub(super) async fn wait_for_lock(
     spec: &WorkerSpec,
     until: Instant,
     orders: &mut mpsc::Receiver<Order>,
     reports: &mpsc::Sender<WorkerToSupervisor>,
     log: &Logger,
-) -> Result<Option<Turn>, EndReason> {
+) -> Result<Option<InstallLock>, EndReason> {
     let variable = variables(spec);
     let mut said: Option<Instant> = None;
     loop {
-        let again = match Turn::look(&spec.launch, &variable, until, Instant::now()) {
-            Waited::Over(turn) => return Ok(turn),
-            Waited::Again(again) => again,
+        let again = match InstallLock::look(&spec.launch, &variable, until, Instant::now()) {
+            LockWait::Over(lock) => return Ok(lock),
+            LockWait::Again(again) => again,
         };
         if said.is_none() {
             info!(log, "another start installs the same package; this one follows it");
@@ -62,10 +62,10 @@ fn variables(spec: &WorkerSpec) -> impl Fn(&str) -> Option<PathBuf> + use<> {
     move |name| install::as_path(environment::lookup(&environment, name))
 }
 
-impl Incarnation {
+impl Runner {
     /// Watches what is installed below `root`.
     pub(super) fn watch_install(&mut self, root: u32) {
-        let watch = install::watch(root, self.turn.take(), self.ports_orders.0.clone());
+        let watch = install::watch(root, self.lock.take(), self.ports_orders.0.clone());
         if let Some(before) = self.install.replace(tokio::spawn(watch)) {
             before.abort();
         }
@@ -80,7 +80,7 @@ impl Incarnation {
     }
 
     /// The entry of a package runner's cache that kept the server from starting, if it may be removed.
-    pub(super) fn broken_entry(&self, reason: &EndReason) -> Option<Entry> {
+    pub(super) fn broken_entry(&self, reason: &EndReason) -> Option<CacheEntry> {
         let by_itself = matches!(reason, EndReason::Exited { code: Some(code), .. } if *code != 0);
         if !by_itself || !self.spec.may_clear_cache || !self.session.is_starting() {
             return None;
@@ -90,24 +90,24 @@ impl Incarnation {
 
     /// Removes the broken entry, and starts the server again: its runner installs what is missing.
     pub(super) async fn start_from_clear_cache(&mut self) {
-        let Stage::Broken { entry, reason } = std::mem::replace(&mut self.stage, Stage::Running) else { return };
+        let RunStage::Broken { entry, reason } = std::mem::replace(&mut self.stage, RunStage::Running) else { return };
         self.spec.may_clear_cache = false;
         if let Some(watch) = self.install.take() {
             watch.abort();
             // With it ends its turn.
             let _ = watch.await;
         }
-        self.rest().sweep().await;
+        self.leftovers().sweep().await;
         let path = entry.path();
         // Thousands of files take a while, and the supervisor's pings are answered meanwhile.
         let cleared = tokio::task::spawn_blocking(move || entry.clear()).await;
         match cleared {
             Ok(Ok(true)) => {}
-            Ok(Ok(false)) | Err(_) => return self.stage = Stage::Over(reason),
+            Ok(Ok(false)) | Err(_) => return self.stage = RunStage::Over(reason),
             Ok(Err(error)) => {
                 warn!(self.log, "broken entry of a package cache cannot be removed; remove it by hand";
                     "path" => %path.display(), "error" => %error);
-                return self.stage = Stage::Over(reason);
+                return self.stage = RunStage::Over(reason);
             }
         }
         warn!(self.log, "an interrupted installation had left a broken entry in a package cache; it was removed, and the server is started again";
@@ -115,11 +115,11 @@ impl Incarnation {
         report(&self.reports, &self.log, WorkerToSupervisor::CacheCleared);
         let mark = environment::mark(&self.spec, self.instance);
         let until = self.install_by.checked_sub(self.spec.start_timeout).unwrap_or(self.install_by);
-        let turn = turn(&self.spec, until, &mut self.ports_orders.1, &self.reports, &self.log).await;
-        let started = turn.and_then(|turn| Ok((turn, launch::spawn(&self.spec, &mark, &self.tree)?)));
+        let lock = wait_for_lock(&self.spec, until, &mut self.ports_orders.1, &self.reports, &self.log).await;
+        let started = lock.and_then(|lock| Ok((lock, launch::spawn(&self.spec, &mark, &self.tree)?)));
         match started {
-            Ok((turn, server)) => {
-                self.turn = turn;
+            Ok((lock, server)) => {
+                self.lock = lock;
                 self.take_process(server);
                 let now = Instant::now();
                 self.forget_stderr_of_question(now);
@@ -129,18 +129,18 @@ impl Incarnation {
                 report(&self.reports, &self.log, WorkerToSupervisor::Installing);
                 self.begun();
             }
-            Err(reason) => self.stage = Stage::Over(reason),
+            Err(reason) => self.stage = RunStage::Over(reason),
         }
     }
 
     /// Goes on with another process of the server.
-    pub(super) fn take_process(&mut self, server: Server) {
+    pub(super) fn take_process(&mut self, server: StartedServer) {
         (self.process, self.stdin) = (server.process, Some(server.stdin));
         (self.stdout, self.stderr_pipe) = (Some(server.stdout), Some(server.stderr));
         self.splitter = Splitter::new(self.spec.limits.line_bytes + ENVELOPE, KEEP);
         (self.written, self.sent, self.traced, self.suspicion) = (0, 0, 0, None);
         (self.asking, self.hung_up) = (false, false);
-        self.stage = Stage::Running;
+        self.stage = RunStage::Running;
         self.given_up.set(false);
     }
 }

@@ -11,7 +11,7 @@ use mcproxy_mcp::{ErrorCode, ErrorObject, RawObject, RawValue, RequestId, object
 use slog::{debug, warn};
 
 use super::{
-    Phase, Session,
+    Session, SessionPhase,
     asks::{Addressee, Feature, Owner, Substitute, owner},
     parks::Ask,
 };
@@ -41,8 +41,8 @@ impl Session {
             }
             Owner::Nobody if feature == Feature::Roots => {
                 // Who asks a shared server's clients for the roots at its start goes on without any.
-                let held = self.held.as_mut().is_some_and(|held| held.hold(id.clone(), Instant::now()));
-                if !held {
+                let deferred = self.deferred.as_mut().is_some_and(|deferred| deferred.hold(id.clone(), Instant::now()));
+                if !deferred {
                     self.answer_no_roots(&id);
                 }
                 return;
@@ -68,8 +68,8 @@ impl Session {
     }
 
     /// A server that starts does not wait for its first call for ever.
-    pub(super) fn answer_held(&mut self, now: Instant) {
-        for id in self.held.as_mut().map(|held| held.overdue(now)).unwrap_or_default() {
+    pub(super) fn answer_deferred(&mut self, now: Instant) {
+        for id in self.deferred.as_mut().map(|deferred| deferred.overdue(now)).unwrap_or_default() {
             self.answer_no_roots(&id);
         }
     }
@@ -78,8 +78,8 @@ impl Session {
     /// the output from `begin` on, is sent when that is answered: it may depend on it.
     pub(super) fn ask_what_was_held(&mut self, upstream: u64, begin: usize, now: Instant) {
         let line = self.out.server.split_off(begin);
-        let Some(held) = &mut self.held else { return };
-        let (ids, owed) = (held.take(), held.take_owed());
+        let Some(deferred) = &mut self.deferred else { return };
+        let (ids, owed) = (deferred.take(), deferred.take_owed());
         if owed {
             self.tell_roots_changed();
         }
@@ -92,23 +92,23 @@ impl Session {
                 self.answer_no_roots(&id);
             }
         }
-        let Some(held) = self.held.as_mut().filter(|_| is_asked) else { return self.out.server.extend(line) };
-        held.put_off(upstream, line);
+        let Some(deferred) = self.deferred.as_mut().filter(|_| is_asked) else { return self.out.server.extend(line) };
+        deferred.deferred_calls(upstream, line);
         // Nothing else can be asked within a call that the server does not know.
         self.parks.hurry(now);
         self.park_calls(now);
     }
 
     /// Sends the calls whose time has come.
-    pub(super) fn send_put_off(&mut self, now: Instant) {
-        for line in self.held.as_mut().map(|held| held.due(now)).unwrap_or_default() {
+    pub(super) fn send_deferred_calls(&mut self, now: Instant) {
+        for line in self.deferred.as_mut().map(|deferred| deferred.due(now)).unwrap_or_default() {
             self.out.server.extend(line);
         }
     }
 
     /// The client works in other directories than before.
     pub(super) fn tell_roots_changed(&mut self) {
-        if self.era == ServerEra::Legacy && self.features.roots_changed && matches!(self.phase, Phase::Serving) {
+        if self.era == ServerEra::Legacy && self.features.roots_changed && matches!(self.phase, SessionPhase::Serving) {
             legacy::roots_changed(&mut self.out.server);
         }
     }
@@ -159,8 +159,8 @@ impl Session {
             park.suspended.addressee = addressee;
         }
         self.calls.resume(park.upstream, id, context.wants_progress, park.suspended, now);
-        if let Some(held) = &mut self.held {
-            held.release(park.upstream, now);
+        if let Some(deferred) = &mut self.deferred {
+            deferred.release(park.upstream, now);
         }
     }
 
@@ -210,8 +210,8 @@ impl Session {
                 let reason = params.get_string("reason").map(|reason| reason.chars().take(MAX_REASON).collect());
                 self.tell(WorkerToGateway::Withdrawn { handle, key, reason }, Bytes::new());
             }
-            if let Some(held) = &mut self.held {
-                held.withdraw(&id);
+            if let Some(deferred) = &mut self.deferred {
+                deferred.withdraw(&id);
             }
         }
     }
@@ -228,8 +228,8 @@ impl Session {
     /// What was asked within a call that is over. Roots are still worth to be known; there will be another call.
     fn nobody_answers(&mut self, upstream: u64, now: Instant) {
         for ask in self.parks.take_fresh(upstream) {
-            let is_held =
-                ask.feature == Feature::Roots && self.held.as_mut().is_some_and(|held| held.hold(ask.id.clone(), now));
+            let is_held = ask.feature == Feature::Roots
+                && self.deferred.as_mut().is_some_and(|deferred| deferred.hold(ask.id.clone(), now));
             if !is_held {
                 self.substitute(&ask);
             }
@@ -248,7 +248,7 @@ impl Session {
 
     /// Answers a request of the server's own, unless it leaves such answers unread.
     pub(super) fn answer(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
-        if matches!(self.phase, Phase::Ending) {
+        if matches!(self.phase, SessionPhase::Ending) {
             return;
         }
         let waited = self.out.server.len();
@@ -258,7 +258,7 @@ impl Session {
 
     /// The same with what a client answered. It may be as large as any message.
     fn pass_answer(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
-        if !matches!(self.phase, Phase::Ending) {
+        if !matches!(self.phase, SessionPhase::Ending) {
             write(&mut self.out.server);
         }
     }

@@ -6,7 +6,7 @@ use mcproxy_ipc::control::WorkerToSupervisor;
 use slog::Logger;
 use tokio::sync::mpsc;
 
-use crate::{link::Link, stderr, tree::Tree};
+use crate::{link::GatewayLink, stderr, tree::Tree};
 
 /// What others want of a run.
 pub(crate) enum Order {
@@ -21,18 +21,18 @@ pub(crate) enum Order {
     /// It goes on with installing the server.
     Installing,
     /// Here is the gateway.
-    Serve(Box<Link>),
+    Serve(Box<GatewayLink>),
 }
 
 /// Which way a traced line went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Way {
+pub(crate) enum LineDirection {
     ToServer,
     FromServer,
 }
 
 /// Sees every line of JSON-RPC.
-pub(crate) type Trace = Box<dyn FnMut(Way, &[u8])>;
+pub(crate) type Trace = Box<dyn FnMut(LineDirection, &[u8])>;
 
 /// How a run is connected to the rest.
 pub(crate) struct Ports {
@@ -40,7 +40,7 @@ pub(crate) struct Ports {
     pub(crate) orders: (mpsc::Sender<Order>, mpsc::Receiver<Order>),
     pub(crate) reports: mpsc::Sender<WorkerToSupervisor>,
     /// Where no gateway will be handed over.
-    pub(crate) link: Option<Link>,
+    pub(crate) link: Option<GatewayLink>,
     pub(crate) stderr: stderr::Sink,
     pub(crate) trace: Option<Trace>,
     pub(crate) tree: Tree,

@@ -3,14 +3,14 @@
 
 /// What a process does when it writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Runner {
+pub(super) enum PackageRunner {
     /// It downloads packages and unpacks them.
     Installer,
     /// It has another process fetch an image, and reads how that goes.
     Engine,
 }
 
-impl Runner {
+impl PackageRunner {
     /// What this command line is of, if it is of either.
     pub(super) fn of(arguments: &[Vec<u8>]) -> Option<Self> {
         let words: Vec<&str> = arguments.iter().filter_map(|word| std::str::from_utf8(word).ok()).collect();
@@ -55,8 +55,8 @@ fn is_interpreter(name: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn of(words: &[&str]) -> Option<Runner> {
-        Runner::of(&words.iter().map(|word| word.as_bytes().to_vec()).collect::<Vec<_>>())
+    fn of(words: &[&str]) -> Option<PackageRunner> {
+        PackageRunner::of(&words.iter().map(|word| word.as_bytes().to_vec()).collect::<Vec<_>>())
     }
 
     #[test]
@@ -73,9 +73,9 @@ mod tests {
             &["node", "--no-warnings", "/usr/lib/node_modules/pnpm/bin/pnpm.cjs", "dlx", "x"],
             &["bun", "add", "x"],
         ] {
-            assert_eq!(of(words), Some(Runner::Installer), "{words:?}");
+            assert_eq!(of(words), Some(PackageRunner::Installer), "{words:?}");
         }
-        assert_eq!(of(&["docker", "run", "-i", "x"]), Some(Runner::Engine));
+        assert_eq!(of(&["docker", "run", "-i", "x"]), Some(PackageRunner::Engine));
         for words in
             [&["node", "/x/server.js"][..], &["python3", "-m", "mcp_server_time"], &["sh", "-c", "mcp-x"], &[""], &[]]
         {

@@ -27,14 +27,14 @@ const LAST: Duration = Duration::from_secs(1);
 
 /// Writes the latest catalogue it was given.
 #[derive(Debug)]
-pub(crate) struct Keeper {
+pub(crate) struct CatalogueWriter {
     latest: watch::Sender<Bytes>,
     /// Its end cuts the pause short.
     open: oneshot::Sender<()>,
     task: JoinHandle<()>,
 }
 
-impl Keeper {
+impl CatalogueWriter {
     /// Keeps catalogues in this file.
     pub(crate) fn start(file: PathBuf, log: Logger) -> Self {
         let (latest, new) = watch::channel(Bytes::new());
@@ -102,12 +102,12 @@ mod tests {
     async fn the_latest_catalogue_is_in_the_file_at_the_end_and_nothing_else_is_left() {
         let dir = tempfile::tempdir().expect("a directory");
         let file = dir.path().join("time.00.json");
-        let keeper = Keeper::start(file.clone(), discard());
+        let catalogue_writer = CatalogueWriter::start(file.clone(), discard());
         for n in 0..50 {
-            keeper.keep(Bytes::from(format!("{{\"n\":{n}}}")));
+            catalogue_writer.keep(Bytes::from(format!("{{\"n\":{n}}}")));
             tokio::task::yield_now().await;
         }
-        keeper.finish().await;
+        catalogue_writer.finish().await;
         assert_eq!(fs::read_to_string(&file).expect("there"), r#"{"n":49}"#);
         assert_eq!(fs::read_dir(dir.path()).expect("there").count(), 1);
     }

@@ -9,14 +9,14 @@ use mcproxy_ipc::{ClientDeclaration, EraRule, data::ServerEra};
 
 /// What an instance is like, or is to be like.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) enum Face {
+pub(crate) enum ClientProfile {
     /// It hears of its client with each call, so it may be anybody's.
     Modern,
     /// It was told in `initialize`.
     Legacy(Rc<ClientDeclaration>),
 }
 
-impl Face {
+impl ClientProfile {
     fn era(&self) -> ServerEra {
         match self {
             Self::Modern => ServerEra::Modern,
@@ -48,55 +48,55 @@ impl Eras {
     }
 
     /// What clients get whose requests stand for themselves, and what is listed for all.
-    pub(crate) fn common(&self) -> Face {
-        self.fitting(&Face::Modern)
+    pub(crate) fn common(&self) -> ClientProfile {
+        self.fitting(&ClientProfile::Modern)
     }
 
     /// The nearest to this that the server has.
-    pub(crate) fn fitting(&self, wanted: &Face) -> Face {
+    pub(crate) fn fitting(&self, wanted: &ClientProfile) -> ClientProfile {
         match wanted {
-            Face::Legacy(_) if self.legacy == Some(false) => Face::Modern,
-            Face::Modern if self.modern == Some(false) => Face::Legacy(self.full.clone()),
-            face => face.clone(),
+            ClientProfile::Legacy(_) if self.legacy == Some(false) => ClientProfile::Modern,
+            ClientProfile::Modern if self.modern == Some(false) => ClientProfile::Legacy(self.full.clone()),
+            client_profile => client_profile.clone(),
         }
     }
 
     /// How a process that is to be like this is begun with.
-    pub(crate) fn rule(&self, face: &Face) -> EraRule {
+    pub(crate) fn rule(&self, client_profile: &ClientProfile) -> EraRule {
         match self.rule {
             EraRule::Only(_) => self.rule,
             // Without an `initialize` of its own it would find out by it.
-            EraRule::Auto { .. } if *face == Face::Modern && self.modern.is_none() => self.rule,
-            EraRule::Auto { .. } => EraRule::Auto { known: Some(face.era()) },
+            EraRule::Auto { .. } if *client_profile == ClientProfile::Modern && self.modern.is_none() => self.rule,
+            EraRule::Auto { .. } => EraRule::Auto { known: Some(client_profile.era()) },
         }
     }
 
     /// What a process is told in `initialize` that is to be like this.
-    pub(crate) fn told(&self, face: &Face) -> Rc<ClientDeclaration> {
-        match face {
-            Face::Modern => self.full.clone(),
-            Face::Legacy(client) => client.clone(),
+    pub(crate) fn told(&self, client_profile: &ClientProfile) -> Rc<ClientDeclaration> {
+        match client_profile {
+            ClientProfile::Modern => self.full.clone(),
+            ClientProfile::Legacy(client) => client.clone(),
         }
     }
 
     /// A process that was to be like this turned out to speak that. Says what it is like.
-    pub(crate) fn learn(&mut self, face: &Face, era: ServerEra) -> Face {
-        match (face, era) {
-            (Face::Modern, ServerEra::Modern) => self.modern = Some(true),
-            (Face::Legacy(_), ServerEra::Legacy) => self.legacy = Some(true),
+    pub(crate) fn learn(&mut self, client_profile: &ClientProfile, era: ServerEra) -> ClientProfile {
+        match (client_profile, era) {
+            (ClientProfile::Modern, ServerEra::Modern) => self.modern = Some(true),
+            (ClientProfile::Legacy(_), ServerEra::Legacy) => self.legacy = Some(true),
             // What it spoke once it speaks: one slow start is no reason to forget that.
-            (Face::Modern, ServerEra::Legacy) => {
+            (ClientProfile::Modern, ServerEra::Legacy) => {
                 self.legacy = Some(true);
                 self.modern.get_or_insert(false);
             }
-            (Face::Legacy(_), ServerEra::Modern) => {
+            (ClientProfile::Legacy(_), ServerEra::Modern) => {
                 self.modern = Some(true);
                 self.legacy.get_or_insert(false);
             }
         }
-        match (face, era) {
-            (_, ServerEra::Modern) => Face::Modern,
-            (face, ServerEra::Legacy) => Face::Legacy(self.told(face)),
+        match (client_profile, era) {
+            (_, ServerEra::Modern) => ClientProfile::Modern,
+            (client_profile, ServerEra::Legacy) => ClientProfile::Legacy(self.told(client_profile)),
         }
     }
 
@@ -110,8 +110,9 @@ impl Eras {
 
     /// A process that was to be like this never got ready. Whether one in the other era deserves a try: it is known to
     /// work, and nothing says that this one ever did.
-    pub(crate) fn give_up(&mut self, face: &Face) -> bool {
-        let is_doubtful = matches!(face, Face::Legacy(_)) && self.legacy.is_none() && self.modern == Some(true);
+    pub(crate) fn give_up(&mut self, client_profile: &ClientProfile) -> bool {
+        let is_doubtful =
+            matches!(client_profile, ClientProfile::Legacy(_)) && self.legacy.is_none() && self.modern == Some(true);
         if is_doubtful {
             self.legacy = Some(false);
         }
@@ -127,12 +128,12 @@ mod tests {
         ClientDeclaration { capabilities: text.to_owned(), info: None }
     }
 
-    fn mine() -> Face {
-        Face::Legacy(Rc::new(client("mine")))
+    fn mine() -> ClientProfile {
+        ClientProfile::Legacy(Rc::new(client("mine")))
     }
 
-    fn full() -> Face {
-        Face::Legacy(Rc::new(client("full")))
+    fn full() -> ClientProfile {
+        ClientProfile::Legacy(Rc::new(client("full")))
     }
 
     fn auto(known: Option<ServerEra>) -> Eras {
@@ -143,23 +144,23 @@ mod tests {
     fn a_server_of_both_eras_is_spoken_to_as_the_client_speaks() {
         let mut eras = auto(None);
         assert_eq!(eras.rule(&eras.common()), EraRule::Auto { known: None });
-        assert_eq!(eras.learn(&Face::Modern, ServerEra::Modern), Face::Modern);
+        assert_eq!(eras.learn(&ClientProfile::Modern, ServerEra::Modern), ClientProfile::Modern);
         assert_eq!(eras.fitting(&mine()), mine());
         assert_eq!(eras.rule(&mine()), EraRule::Auto { known: Some(ServerEra::Legacy) });
         assert_eq!(eras.learn(&mine(), ServerEra::Legacy), mine());
-        assert_eq!((eras.fitting(&mine()), eras.common()), (mine(), Face::Modern));
-        assert_eq!(eras.rule(&Face::Modern), EraRule::Auto { known: Some(ServerEra::Modern) });
+        assert_eq!((eras.fitting(&mine()), eras.common()), (mine(), ClientProfile::Modern));
+        assert_eq!(eras.rule(&ClientProfile::Modern), EraRule::Auto { known: Some(ServerEra::Modern) });
         assert!(!eras.give_up(&mine()), "it worked before");
     }
 
     #[test]
     fn a_server_of_one_era_gets_all_clients_in_that() {
         let mut modern = auto(None);
-        modern.learn(&Face::Modern, ServerEra::Modern);
-        assert_eq!(modern.learn(&mine(), ServerEra::Modern), Face::Modern, "it refused `initialize`");
-        assert_eq!((modern.fitting(&mine()), modern.common()), (Face::Modern, Face::Modern));
+        modern.learn(&ClientProfile::Modern, ServerEra::Modern);
+        assert_eq!(modern.learn(&mine(), ServerEra::Modern), ClientProfile::Modern, "it refused `initialize`");
+        assert_eq!((modern.fitting(&mine()), modern.common()), (ClientProfile::Modern, ClientProfile::Modern));
         let mut legacy = auto(None);
-        assert_eq!(legacy.learn(&Face::Modern, ServerEra::Legacy), full());
+        assert_eq!(legacy.learn(&ClientProfile::Modern, ServerEra::Legacy), full());
         assert_eq!((legacy.fitting(&mine()), legacy.common()), (mine(), full()));
         assert_eq!(auto(Some(ServerEra::Legacy)).common(), full());
     }
@@ -169,29 +170,33 @@ mod tests {
         let only = |era| Eras::new(EraRule::Only(era), client("full"));
         let (legacy, modern) = (only(ServerEra::Legacy), only(ServerEra::Modern));
         assert_eq!((legacy.common(), legacy.fitting(&mine())), (full(), mine()));
-        assert_eq!((modern.common(), modern.fitting(&mine())), (Face::Modern, Face::Modern));
-        assert_eq!(modern.rule(&Face::Modern), EraRule::Only(ServerEra::Modern));
+        assert_eq!((modern.common(), modern.fitting(&mine())), (ClientProfile::Modern, ClientProfile::Modern));
+        assert_eq!(modern.rule(&ClientProfile::Modern), EraRule::Only(ServerEra::Modern));
     }
 
     #[test]
     fn a_server_that_ends_at_initialize_is_spoken_to_in_the_era_that_is_known_to_work() {
         let mut eras = auto(None);
         assert!(!eras.give_up(&mine()), "nothing else is known to work");
-        eras.learn(&Face::Modern, ServerEra::Modern);
-        assert!(eras.give_up(&mine()) && !eras.give_up(&Face::Modern));
-        assert_eq!(eras.fitting(&mine()), Face::Modern);
+        eras.learn(&ClientProfile::Modern, ServerEra::Modern);
+        assert!(eras.give_up(&mine()) && !eras.give_up(&ClientProfile::Modern));
+        assert_eq!(eras.fitting(&mine()), ClientProfile::Modern);
     }
 
     #[test]
     fn one_slow_start_does_not_change_what_is_known() {
         let mut eras = auto(Some(ServerEra::Modern));
-        eras.learn(&Face::Modern, ServerEra::Modern);
-        assert_eq!(eras.learn(&Face::Modern, ServerEra::Legacy), full(), "this one answered `initialize` only");
-        assert_eq!(eras.common(), Face::Modern);
+        eras.learn(&ClientProfile::Modern, ServerEra::Modern);
+        assert_eq!(
+            eras.learn(&ClientProfile::Modern, ServerEra::Legacy),
+            full(),
+            "this one answered `initialize` only"
+        );
+        assert_eq!(eras.common(), ClientProfile::Modern);
         let mut silent = auto(None);
-        silent.learn(&Face::Modern, ServerEra::Legacy);
+        silent.learn(&ClientProfile::Modern, ServerEra::Legacy);
         assert_eq!(silent.common(), full());
         silent.correct(ServerEra::Modern);
-        assert_eq!(silent.common(), Face::Modern, "it answered in the end");
+        assert_eq!(silent.common(), ClientProfile::Modern, "it answered in the end");
     }
 }

@@ -5,18 +5,18 @@ use std::time::{Duration, Instant};
 use mcproxy_ipc::EndReason;
 use rustix::process::Signal;
 
-use super::Incarnation;
+use super::Runner;
 use crate::{
-    install::Entry,
+    install::CacheEntry,
     session::TAIL_IN_ERRORS,
-    stop::{Ladder, Step},
+    stop::{Ladder, StopStep},
 };
 
 /// How long the last words of a dead server are waited for; something it started may hold its pipes open.
 const LAST_WORDS: Duration = Duration::from_millis(300);
 
 /// Where a run stands.
-pub(super) enum Stage {
+pub(super) enum RunStage {
     Running,
     /// The process is ended, and another one of the server takes over.
     Replacing(Ladder),
@@ -29,40 +29,40 @@ pub(super) enum Stage {
         unasked: bool,
     },
     /// That was its answer to being asked what it speaks: it is to be started once more.
-    OnceMore,
+    RestartAfterProbe,
     /// Its last words call this entry of a package runner's cache broken.
     Broken {
-        entry: Entry,
+        entry: CacheEntry,
         reason: EndReason,
     },
     Over(EndReason),
 }
 
-impl Incarnation {
+impl Runner {
     /// Gives the server up. The first reason counts.
     pub(super) fn end(&mut self, reason: EndReason, now: Instant) {
-        if matches!(self.stage, Stage::Running | Stage::Replacing(_)) {
+        if matches!(self.stage, RunStage::Running | RunStage::Replacing(_)) {
             self.given_up.set(true);
             self.session.end(&reason, &self.stderr.tail(TAIL_IN_ERRORS));
             let ladder = match reason {
                 EndReason::Stopped | EndReason::Handshake(_) => Ladder::polite(now),
                 _ => Ladder::firm(now),
             };
-            self.stage = Stage::Ending(reason, ladder);
+            self.stage = RunStage::Ending(reason, ladder);
         }
     }
 
     /// Ends the process, so that another one can take over.
     pub(super) fn replace(&mut self, now: Instant) {
-        if matches!(self.stage, Stage::Running) {
-            self.stage = Stage::Replacing(Ladder::polite(now));
+        if matches!(self.stage, RunStage::Running) {
+            self.stage = RunStage::Replacing(Ladder::polite(now));
         }
     }
 
     /// The same without asking it first, even when it is being asked already.
     pub(super) fn kill(&mut self, reason: EndReason, now: Instant) {
         self.end(reason, now);
-        if let Stage::Ending(_, ladder) = &mut self.stage {
+        if let RunStage::Ending(_, ladder) = &mut self.stage {
             *ladder = Ladder::last(now);
         }
     }
@@ -74,20 +74,24 @@ impl Incarnation {
         self.process.signal(Signal::KILL);
         let exit = self.process.reap().unwrap_or(EndReason::Exited { code: None, signal: None });
         let unasked = match self.stage {
-            Stage::Running => self.hung_up || (is_its_own(&exit) && self.has_read_something()),
-            Stage::Replacing(_) => true,
-            Stage::Ending(..) | Stage::Exited { .. } | Stage::OnceMore | Stage::Broken { .. } | Stage::Over(_) => false,
+            RunStage::Running => self.hung_up || (is_its_own(&exit) && self.has_read_something()),
+            RunStage::Replacing(_) => true,
+            RunStage::Ending(..)
+            | RunStage::Exited { .. }
+            | RunStage::RestartAfterProbe
+            | RunStage::Broken { .. }
+            | RunStage::Over(_) => false,
         };
         let reason = match &self.stage {
-            Stage::Ending(reason, _) => reason.clone(),
-            Stage::Running
-            | Stage::Replacing(_)
-            | Stage::Exited { .. }
-            | Stage::OnceMore
-            | Stage::Broken { .. }
-            | Stage::Over(_) => exit,
+            RunStage::Ending(reason, _) => reason.clone(),
+            RunStage::Running
+            | RunStage::Replacing(_)
+            | RunStage::Exited { .. }
+            | RunStage::RestartAfterProbe
+            | RunStage::Broken { .. }
+            | RunStage::Over(_) => exit,
         };
-        self.stage = Stage::Exited { reason, until: now + LAST_WORDS, unasked };
+        self.stage = RunStage::Exited { reason, until: now + LAST_WORDS, unasked };
     }
 
     /// Does what the time, or the end of the pipes, has made due.
@@ -106,39 +110,39 @@ impl Incarnation {
             self.drained_by = None;
         }
         match &mut self.stage {
-            Stage::Running | Stage::OnceMore | Stage::Broken { .. } | Stage::Over(_) => {}
-            Stage::Exited { reason, until, unasked } => {
+            RunStage::Running | RunStage::RestartAfterProbe | RunStage::Broken { .. } | RunStage::Over(_) => {}
+            RunStage::Exited { reason, until, unasked } => {
                 if *until <= now || (self.stdout.is_none() && self.stderr_pipe.is_none()) {
                     let excused = *unasked && self.session.excuses_an_end();
                     let reason = reason.clone();
                     self.stage = match self.broken_entry(&reason) {
-                        _ if excused => Stage::OnceMore,
-                        Some(entry) => Stage::Broken { entry, reason },
-                        None => Stage::Over(reason),
+                        _ if excused => RunStage::RestartAfterProbe,
+                        Some(entry) => RunStage::Broken { entry, reason },
+                        None => RunStage::Over(reason),
                     };
                 }
             }
-            Stage::Replacing(ladder) => {
+            RunStage::Replacing(ladder) => {
                 let step = ladder.step(now);
                 self.climb(step, EndReason::StartTimeout);
             }
-            Stage::Ending(reason, ladder) => {
+            RunStage::Ending(reason, ladder) => {
                 let (step, reason) = (ladder.step(now), reason.clone());
                 self.climb(step, reason);
             }
         }
     }
 
-    fn climb(&mut self, step: Option<Step>, reason: EndReason) {
+    fn climb(&mut self, step: Option<StopStep>, reason: EndReason) {
         match step {
             None => {}
-            Some(Step::CloseStdin) => self.stdin = None,
-            Some(Step::Terminate) => {
+            Some(StopStep::CloseStdin) => self.stdin = None,
+            Some(StopStep::Terminate) => {
                 self.process.signal(Signal::CONT); // a stopped process would not see the next one
                 self.process.signal(Signal::TERM);
             }
-            Some(Step::Kill) => self.process.signal(Signal::KILL),
-            Some(Step::GiveUp) => self.stage = Stage::Over(reason),
+            Some(StopStep::Kill) => self.process.signal(Signal::KILL),
+            Some(StopStep::GiveUp) => self.stage = RunStage::Over(reason),
         }
     }
 }

@@ -9,9 +9,9 @@ use mcproxy_ipc::{Activity, EndReason, data::GatewayToWorker};
 use rustix::io::ioctl_fionread;
 use slog::debug;
 
-use super::{BACKLOG, Incarnation, Way};
+use super::{BACKLOG, LineDirection, Runner};
 use crate::{
-    lines::Line,
+    lines::ServerLine,
     link::{Pumped, poll_once},
     session::Look,
 };
@@ -23,10 +23,10 @@ const STDERR_CHUNKS: usize = 32;
 /// Frames that are taken before anything is written.
 const FRAMES_PER_TURN: usize = 64;
 
-impl Incarnation {
+impl Runner {
     /// Gives the session the lines that are there, unless their consequences would pile up.
     pub(super) fn read_lines(&mut self, now: Instant) {
-        while !self.deaf {
+        while !self.backpressured {
             let Some(line) = self.splitter.next() else { break };
             self.read_line(line, now);
             if self.session.out.gateway.len() >= FRAMES_PER_TURN {
@@ -35,12 +35,15 @@ impl Incarnation {
         }
     }
 
-    pub(super) fn read_line(&mut self, line: Line, now: Instant) {
+    pub(super) fn read_line(&mut self, line: ServerLine, now: Instant) {
         if let Some(trace) = &mut self.trace {
             match &line {
-                Line::Text(text) => trace(Way::FromServer, text),
-                Line::TooLong { head, len, .. } => {
-                    trace(Way::FromServer, format!("{} … ({len} bytes)", String::from_utf8_lossy(head)).as_bytes());
+                ServerLine::Text(text) => trace(LineDirection::FromServer, text),
+                ServerLine::TooLong { head, len, .. } => {
+                    trace(
+                        LineDirection::FromServer,
+                        format!("{} … ({len} bytes)", String::from_utf8_lossy(head)).as_bytes(),
+                    );
                 }
             }
         }
@@ -66,14 +69,14 @@ impl Incarnation {
 
     pub(super) fn unlink(&mut self) {
         self.session.link_down();
-        (self.incoming, self.outgoing, self.deaf) = (None, None, false);
+        (self.incoming, self.outgoing, self.backpressured) = (None, None, false);
     }
 
     pub(super) fn write_server(&mut self, now: Instant) {
         let out = &mut self.session.out.server;
         if let Some(trace) = &mut self.trace {
             for line in out[self.traced..].split_inclusive(|b| *b == b'\n') {
-                trace(Way::ToServer, line.strip_suffix(b"\n").unwrap_or(line));
+                trace(LineDirection::ToServer, line.strip_suffix(b"\n").unwrap_or(line));
             }
             self.traced = out.len();
         }
@@ -119,8 +122,8 @@ impl Incarnation {
     pub(super) fn write_gateway(&mut self) {
         let Some(outgoing) = &mut self.outgoing else { return };
         match outgoing.pump(&mut self.session.out.gateway) {
-            Pumped::All => self.deaf = false,
-            Pumped::Full => self.deaf = true,
+            Pumped::All => self.backpressured = false,
+            Pumped::Full => self.backpressured = true,
             Pumped::Closed => self.unlink(),
         }
     }
@@ -192,8 +195,8 @@ impl Incarnation {
 
     pub(super) fn stdout_over(&mut self) {
         self.stdout = None;
-        if let Some(rest) = self.splitter.finish() {
-            self.read_line(rest, Instant::now());
+        if let Some(leftovers) = self.splitter.finish() {
+            self.read_line(leftovers, Instant::now());
         }
         self.suspicion = Some((Instant::now() + EXIT_FOLLOWS, EndReason::StdoutClosed));
     }

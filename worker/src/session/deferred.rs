@@ -14,23 +14,23 @@ const MAX_HELD: usize = 8;
 
 /// All that wait.
 #[derive(Debug, Default)]
-pub(super) struct Held {
+pub(super) struct Deferred {
     ids: Vec<RequestId>,
     until: Option<Instant>,
     /// The server asked once, and was not told what it wanted to know.
     owed: bool,
     /// Calls that wait for answers, as lines for the server: each until the time when it has them.
-    put_off: Vec<PutOff>,
+    deferred_calls: Vec<DeferredCall>,
 }
 
 #[derive(Debug)]
-struct PutOff {
+struct DeferredCall {
     upstream: u64,
     line: Vec<u8>,
     at: Option<Instant>,
 }
 
-impl Held {
+impl Deferred {
     /// One more; `false`: too many wait.
     pub(super) fn hold(&mut self, id: RequestId, now: Instant) -> bool {
         if self.ids.len() >= MAX_HELD {
@@ -65,7 +65,7 @@ impl Held {
     /// The server does not want to know any more.
     pub(super) fn withdraw(&mut self, id: &RequestId) {
         let before = self.ids.len();
-        self.ids.retain(|held| held != id);
+        self.ids.retain(|deferred| deferred != id);
         self.owed |= self.ids.len() < before;
     }
 
@@ -75,36 +75,36 @@ impl Held {
     }
 
     /// A call that waits for what was asked. Bounded by how many calls there may be.
-    pub(super) fn put_off(&mut self, upstream: u64, line: Vec<u8>) {
-        self.put_off.push(PutOff { upstream, line, at: None });
+    pub(super) fn deferred_calls(&mut self, upstream: u64, line: Vec<u8>) {
+        self.deferred_calls.push(DeferredCall { upstream, line, at: None });
     }
 
     /// The server has the answers that this call waits for.
     pub(super) fn release(&mut self, upstream: u64, now: Instant) {
-        for call in self.put_off.iter_mut().filter(|call| call.upstream == upstream) {
+        for call in self.deferred_calls.iter_mut().filter(|call| call.upstream == upstream) {
             call.at = Some(now + SETTLE);
         }
     }
 
     /// The call is given up; whether the server never heard of it.
-    pub(super) fn drop_put_off(&mut self, upstream: u64) -> bool {
-        let before = self.put_off.len();
-        self.put_off.retain(|call| call.upstream != upstream);
-        self.put_off.len() < before
+    pub(super) fn drop_call(&mut self, upstream: u64) -> bool {
+        let before = self.deferred_calls.len();
+        self.deferred_calls.retain(|call| call.upstream != upstream);
+        self.deferred_calls.len() < before
     }
 
     /// The calls that are to be sent now.
     pub(super) fn due(&mut self, now: Instant) -> Vec<Vec<u8>> {
-        let is_due = |call: &mut PutOff| call.at.is_some_and(|at| at <= now);
-        self.put_off.extract_if(.., is_due).map(|call| call.line).collect()
+        let is_due = |call: &mut DeferredCall| call.at.is_some_and(|at| at <= now);
+        self.deferred_calls.extract_if(.., is_due).map(|call| call.line).collect()
     }
 
-    /// When [`Held::due`] should be asked next.
-    pub(super) fn next_put_off(&self) -> Option<Instant> {
-        self.put_off.iter().filter_map(|call| call.at).min()
+    /// When [`Deferred::due`] should be asked next.
+    pub(super) fn next_call(&self) -> Option<Instant> {
+        self.deferred_calls.iter().filter_map(|call| call.at).min()
     }
 
-    /// When [`Held::overdue`] should be asked next, of a server that starts.
+    /// When [`Deferred::overdue`] should be asked next, of a server that starts.
     pub(super) fn deadline(&self) -> Option<Instant> {
         self.until
     }
@@ -117,42 +117,42 @@ mod tests {
     #[test]
     fn a_server_that_starts_waits_for_a_moment_and_one_that_serves_for_its_next_call() {
         let now = Instant::now();
-        let mut held = Held::default();
-        assert!(held.hold(1.into(), now) && held.hold(2.into(), now + START / 2));
-        assert_eq!(held.deadline(), Some(now + START));
-        assert!(held.overdue(now + START - Duration::from_millis(1)).is_empty());
-        assert_eq!(held.overdue(now + START), [RequestId::from(1), RequestId::from(2)]);
-        assert!(held.take_owed() && !held.take_owed(), "it is told once that it may ask again");
-        assert!(held.hold(3.into(), now));
-        assert_eq!(held.take(), [RequestId::from(3)]);
-        assert!(held.take().is_empty() && held.deadline().is_none() && !held.take_owed());
+        let mut deferred = Deferred::default();
+        assert!(deferred.hold(1.into(), now) && deferred.hold(2.into(), now + START / 2));
+        assert_eq!(deferred.deadline(), Some(now + START));
+        assert!(deferred.overdue(now + START - Duration::from_millis(1)).is_empty());
+        assert_eq!(deferred.overdue(now + START), [RequestId::from(1), RequestId::from(2)]);
+        assert!(deferred.take_owed() && !deferred.take_owed(), "it is told once that it may ask again");
+        assert!(deferred.hold(3.into(), now));
+        assert_eq!(deferred.take(), [RequestId::from(3)]);
+        assert!(deferred.take().is_empty() && deferred.deadline().is_none() && !deferred.take_owed());
     }
 
     #[test]
     fn a_call_waits_for_the_answers_and_a_moment_more_unless_it_is_given_up() {
         let now = Instant::now();
-        let mut held = Held::default();
-        held.put_off(1, b"one".to_vec());
-        held.put_off(2, b"two".to_vec());
-        assert!(held.due(now + START).is_empty() && held.next_put_off().is_none());
-        assert!(held.drop_put_off(2) && !held.drop_put_off(2));
-        held.release(1, now);
-        assert_eq!(held.next_put_off(), Some(now + SETTLE));
-        assert!(held.due(now + SETTLE / 2).is_empty());
-        assert_eq!(held.due(now + SETTLE), [b"one".to_vec()]);
-        assert!(held.due(now + SETTLE).is_empty());
+        let mut deferred = Deferred::default();
+        deferred.deferred_calls(1, b"one".to_vec());
+        deferred.deferred_calls(2, b"two".to_vec());
+        assert!(deferred.due(now + START).is_empty() && deferred.next_call().is_none());
+        assert!(deferred.drop_call(2) && !deferred.drop_call(2));
+        deferred.release(1, now);
+        assert_eq!(deferred.next_call(), Some(now + SETTLE));
+        assert!(deferred.due(now + SETTLE / 2).is_empty());
+        assert_eq!(deferred.due(now + SETTLE), [b"one".to_vec()]);
+        assert!(deferred.due(now + SETTLE).is_empty());
     }
 
     #[test]
     fn what_is_withdrawn_or_too_much_is_owed() {
         let now = Instant::now();
-        let mut held = Held::default();
-        assert!(held.hold(1.into(), now));
-        held.withdraw(&2.into());
-        assert!(!held.take_owed());
-        held.withdraw(&1.into());
-        assert!(held.take_owed());
-        assert!((0..MAX_HELD as u64).all(|id| held.hold(id.into(), now)));
-        assert!(!held.hold(99.into(), now) && held.take_owed());
+        let mut deferred = Deferred::default();
+        assert!(deferred.hold(1.into(), now));
+        deferred.withdraw(&2.into());
+        assert!(!deferred.take_owed());
+        deferred.withdraw(&1.into());
+        assert!(deferred.take_owed());
+        assert!((0..MAX_HELD as u64).all(|id| deferred.hold(id.into(), now)));
+        assert!(!deferred.hold(99.into(), now) && deferred.take_owed());
     }
 }

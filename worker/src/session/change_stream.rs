@@ -17,7 +17,7 @@ const MAX_SUBJECTS: usize = 10_000;
 
 /// A call that wants something listened to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Waiting {
+struct WaitingCall {
     /// As a request to the server.
     call: u64,
     subject: Subject,
@@ -27,12 +27,12 @@ struct Waiting {
 #[derive(Debug)]
 struct Opening {
     id: u64,
-    waiting: Vec<Waiting>,
+    waiting: Vec<WaitingCall>,
 }
 
 /// What a server is listened to for.
 #[derive(Debug, Default)]
-pub(super) struct Listening {
+pub(super) struct ChangeStream {
     announcements: Announcements,
     subjects: BTreeSet<Subject>,
     /// The acknowledged stream.
@@ -40,7 +40,7 @@ pub(super) struct Listening {
     /// The one that will replace it.
     opening: Option<Opening>,
     /// Calls whose subjects are not in `opening` yet.
-    waiting: Vec<Waiting>,
+    waiting: Vec<WaitingCall>,
     /// Something else is wanted than what was asked for last.
     changed: bool,
     /// The server knows no such method.
@@ -59,7 +59,7 @@ pub(super) struct Acknowledged {
     pub(super) replaced: Option<u64>,
 }
 
-impl Listening {
+impl ChangeStream {
     /// Wants what the server says it can announce.
     pub(super) fn want(&mut self, capabilities: &RawObject<'_>) {
         let changes = |of| {
@@ -80,7 +80,7 @@ impl Listening {
             return Err("too many resources and tasks of this server are listened to (10000)");
         }
         self.changed |= self.subjects.insert(subject.clone()) || self.current.is_none();
-        self.waiting.push(Waiting { call, subject });
+        self.waiting.push(WaitingCall { call, subject });
         Ok(())
     }
 
@@ -116,7 +116,7 @@ impl Listening {
     pub(super) fn acknowledged(&mut self, id: u64, honoured: Option<&[Subject]>) -> Acknowledged {
         let Some(opening) = self.opening.take_if(|opening| opening.id == id) else { return Acknowledged::default() };
         let replaced = self.current.replace(id);
-        let is_honoured = |waiting: &Waiting| honoured.is_none_or(|all| all.contains(&waiting.subject));
+        let is_honoured = |waiting: &WaitingCall| honoured.is_none_or(|all| all.contains(&waiting.subject));
         let (done, left_out): (Vec<_>, Vec<_>) = opening.waiting.into_iter().partition(is_honoured);
         for waiting in &left_out {
             self.subjects.remove(&waiting.subject);
@@ -143,7 +143,7 @@ impl Listening {
 
     /// A stream was refused, which may be for one task that the server does not know any more: what else is listened to is
     /// not lost with it. The new tasks go first, all others if there are none.
-    fn drop_tasks(&mut self, waiting: &[Waiting]) {
+    fn drop_tasks(&mut self, waiting: &[WaitingCall]) {
         let is_new = |subject: &Subject| waiting.iter().any(|waiting| waiting.subject == *subject);
         let is_task = |subject: &Subject| matches!(subject, Subject::Task(_));
         let any_new = waiting.iter().any(|waiting| is_task(&waiting.subject));
@@ -155,13 +155,13 @@ impl Listening {
         self.current == Some(id) || self.opening.as_ref().is_some_and(|opening| opening.id == id)
     }
 
-    /// When [`Listening::due`] should be asked next.
+    /// When [`ChangeStream::due`] should be asked next.
     pub(super) fn deadline(&self) -> Option<Instant> {
         self.again_at
     }
 }
 
-fn calls(waiting: Vec<Waiting>) -> Vec<u64> {
+fn calls(waiting: Vec<WaitingCall>) -> Vec<u64> {
     waiting.into_iter().map(|waiting| waiting.call).collect()
 }
 
@@ -179,89 +179,89 @@ mod tests {
         Subject::Task(id.to_owned())
     }
 
-    fn listening(now: Instant) -> Listening {
-        let mut listening = Listening::default();
-        listening.want(&RawObject::from_text(r#"{"tools":{"listChanged":true},"prompts":{}}"#).expect("an object"));
-        assert_eq!(listening.due(|| 1, now), Some(1));
-        assert_eq!(listening.filter().0, Announcements { tools: true, ..Announcements::default() });
-        listening
+    fn change_stream(now: Instant) -> ChangeStream {
+        let mut change_stream = ChangeStream::default();
+        change_stream.want(&RawObject::from_text(r#"{"tools":{"listChanged":true},"prompts":{}}"#).expect("an object"));
+        assert_eq!(change_stream.due(|| 1, now), Some(1));
+        assert_eq!(change_stream.filter().0, Announcements { tools: true, ..Announcements::default() });
+        change_stream
     }
 
     #[test]
     fn a_subscription_is_answered_once_the_server_has_taken_it_and_the_old_stream_goes_after_that() {
         let now = Instant::now();
-        let mut listening = listening(now);
-        listening.subscribe(resource("a:b"), 70).expect("it can");
-        assert_eq!(listening.due(|| 2, now), None, "one at a time");
-        assert_eq!(listening.acknowledged(1, None), Acknowledged::default());
-        assert_eq!(listening.due(|| 2, now), Some(2));
-        assert_eq!(listening.filter().1.collect::<Vec<_>>(), [&resource("a:b")]);
-        let acknowledged = listening.acknowledged(2, Some(&[resource("a:b")]));
+        let mut change_stream = change_stream(now);
+        change_stream.subscribe(resource("a:b"), 70).expect("it can");
+        assert_eq!(change_stream.due(|| 2, now), None, "one at a time");
+        assert_eq!(change_stream.acknowledged(1, None), Acknowledged::default());
+        assert_eq!(change_stream.due(|| 2, now), Some(2));
+        assert_eq!(change_stream.filter().1.collect::<Vec<_>>(), [&resource("a:b")]);
+        let acknowledged = change_stream.acknowledged(2, Some(&[resource("a:b")]));
         assert_eq!(acknowledged, Acknowledged { done: vec![70], left_out: vec![], replaced: Some(1) });
-        listening.subscribe(resource("a:b"), 71).expect("it can");
-        assert_eq!((listening.due(|| 3, now), listening.take_settled()), (None, vec![71]));
+        change_stream.subscribe(resource("a:b"), 71).expect("it can");
+        assert_eq!((change_stream.due(|| 3, now), change_stream.take_settled()), (None, vec![71]));
     }
 
     #[test]
     fn a_resource_that_the_server_leaves_out_is_not_said_to_be_listened_to() {
         let now = Instant::now();
-        let mut listening = Listening::default();
-        listening.subscribe(resource("a:b"), 70).expect("it can");
-        listening.subscribe(resource("a:c"), 71).expect("it can");
-        assert_eq!(listening.due(|| 1, now), Some(1));
-        let acknowledged = listening.acknowledged(1, Some(&[resource("a:c")]));
+        let mut change_stream = ChangeStream::default();
+        change_stream.subscribe(resource("a:b"), 70).expect("it can");
+        change_stream.subscribe(resource("a:c"), 71).expect("it can");
+        assert_eq!(change_stream.due(|| 1, now), Some(1));
+        let acknowledged = change_stream.acknowledged(1, Some(&[resource("a:c")]));
         assert_eq!((acknowledged.done, acknowledged.left_out), (vec![71], vec![70]));
-        assert_eq!(listening.filter().1.collect::<Vec<_>>(), [&resource("a:c")]);
+        assert_eq!(change_stream.filter().1.collect::<Vec<_>>(), [&resource("a:c")]);
     }
 
     #[test]
     fn a_stream_that_is_refused_for_a_task_is_opened_again_without_it() {
         let now = Instant::now();
-        let mut listening = Listening::default();
-        listening.subscribe(resource("a:b"), 70).expect("it can");
-        listening.subscribe(task("old"), 71).expect("it can");
-        assert_eq!(listening.due(|| 1, now), Some(1));
-        assert_eq!(listening.acknowledged(1, None).done, [70, 71]);
-        listening.subscribe(task("new"), 72).expect("it can");
-        assert_eq!(listening.due(|| 2, now), Some(2));
-        assert_eq!(listening.ended(2, false, now), [72]);
-        assert_eq!(listening.filter().1.collect::<Vec<_>>(), [&resource("a:b"), &task("old")]);
+        let mut change_stream = ChangeStream::default();
+        change_stream.subscribe(resource("a:b"), 70).expect("it can");
+        change_stream.subscribe(task("old"), 71).expect("it can");
+        assert_eq!(change_stream.due(|| 1, now), Some(1));
+        assert_eq!(change_stream.acknowledged(1, None).done, [70, 71]);
+        change_stream.subscribe(task("new"), 72).expect("it can");
+        assert_eq!(change_stream.due(|| 2, now), Some(2));
+        assert_eq!(change_stream.ended(2, false, now), [72]);
+        assert_eq!(change_stream.filter().1.collect::<Vec<_>>(), [&resource("a:b"), &task("old")]);
         // The server does not know its tasks any more.
-        listening.ended(1, false, now);
-        assert_eq!(listening.due(|| 3, now + PAUSE), Some(3));
-        listening.ended(3, false, now + PAUSE);
-        assert_eq!(listening.filter().1.collect::<Vec<_>>(), [&resource("a:b")]);
-        assert_eq!(listening.due(|| 4, now + 2 * PAUSE), Some(4));
+        change_stream.ended(1, false, now);
+        assert_eq!(change_stream.due(|| 3, now + PAUSE), Some(3));
+        change_stream.ended(3, false, now + PAUSE);
+        assert_eq!(change_stream.filter().1.collect::<Vec<_>>(), [&resource("a:b")]);
+        assert_eq!(change_stream.due(|| 4, now + 2 * PAUSE), Some(4));
     }
 
     #[test]
     fn a_server_that_knows_nothing_of_it_is_not_asked_again() {
         let now = Instant::now();
-        let mut listening = listening(now);
-        listening.subscribe(resource("a:b"), 70).expect("it can");
-        assert_eq!(listening.ended(1, true, now), [70]);
-        assert!(listening.subscribe(resource("a:c"), 71).is_err());
-        assert_eq!((listening.due(|| 2, now + PAUSE), listening.deadline()), (None, None));
+        let mut change_stream = change_stream(now);
+        change_stream.subscribe(resource("a:b"), 70).expect("it can");
+        assert_eq!(change_stream.ended(1, true, now), [70]);
+        assert!(change_stream.subscribe(resource("a:c"), 71).is_err());
+        assert_eq!((change_stream.due(|| 2, now + PAUSE), change_stream.deadline()), (None, None));
     }
 
     #[test]
     fn a_stream_that_the_server_ended_is_opened_again_after_a_pause() {
         let now = Instant::now();
-        let mut listening = listening(now);
-        listening.acknowledged(1, None);
-        assert!(listening.ended(1, false, now).is_empty());
-        assert_eq!(listening.due(|| 2, now), None);
-        assert_eq!(listening.due(|| 2, now + PAUSE), Some(2));
+        let mut change_stream = change_stream(now);
+        change_stream.acknowledged(1, None);
+        assert!(change_stream.ended(1, false, now).is_empty());
+        assert_eq!(change_stream.due(|| 2, now), None);
+        assert_eq!(change_stream.due(|| 2, now + PAUSE), Some(2));
         // The end of one that was replaced means nothing.
-        listening.acknowledged(2, None);
-        assert_eq!((listening.ended(1, false, now), listening.deadline()), (vec![], None));
+        change_stream.acknowledged(2, None);
+        assert_eq!((change_stream.ended(1, false, now), change_stream.deadline()), (vec![], None));
     }
 
     #[test]
     fn nothing_is_asked_for_when_nobody_wants_to_hear_anything() {
-        let mut listening = Listening::default();
-        listening.want(&RawObject::default());
-        assert_eq!(listening.due(|| 1, Instant::now()), None);
+        let mut change_stream = ChangeStream::default();
+        change_stream.want(&RawObject::default());
+        assert_eq!(change_stream.due(|| 1, Instant::now()), None);
     }
 
     proptest! {
@@ -269,19 +269,19 @@ mod tests {
         #[test]
         fn no_call_waits_for_nothing(steps in prop::collection::vec((0u8..4, 0u8..3), 0..40)) {
             let (mut now, mut next, mut calls) = (Instant::now(), 100, 0u64);
-            let mut listening = Listening::default();
+            let mut change_stream = ChangeStream::default();
             let mut open: Vec<u64> = Vec::new();
             let (mut asked, mut over) = (0, 0);
             for (step, n) in steps.into_iter().chain([(2, 0), (2, 0), (2, 0)]) {
                 now += PAUSE;
                 match step {
-                    0 => { calls += 1; asked += 1; listening.subscribe(resource(&format!("r:{n}")), calls).expect("it can"); }
-                    1 => listening.unsubscribe(&resource(&format!("r:{n}"))),
-                    2 => if let Some(id) = open.pop() { over += listening.acknowledged(id, None).done.len() },
-                    _ => if let Some(id) = open.pop() { over += listening.ended(id, false, now).len() },
+                    0 => { calls += 1; asked += 1; change_stream.subscribe(resource(&format!("r:{n}")), calls).expect("it can"); }
+                    1 => change_stream.unsubscribe(&resource(&format!("r:{n}"))),
+                    2 => if let Some(id) = open.pop() { over += change_stream.acknowledged(id, None).done.len() },
+                    _ => if let Some(id) = open.pop() { over += change_stream.ended(id, false, now).len() },
                 }
-                if let Some(id) = listening.due(|| { next += 1; next }, now + PAUSE) { open.push(id) }
-                over += listening.take_settled().len();
+                if let Some(id) = change_stream.due(|| { next += 1; next }, now + PAUSE) { open.push(id) }
+                over += change_stream.take_settled().len();
             }
             prop_assert_eq!(asked, over);
         }

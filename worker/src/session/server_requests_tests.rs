@@ -14,7 +14,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::{tests::spec, *};
-use crate::lines::Line;
+use crate::lines::ServerLine;
 
 /// A session with a server that may ask for everything, and what was seen of both.
 struct World {
@@ -53,13 +53,13 @@ impl World {
         let greeting = json!({"protocolVersion": "2025-06-18", "capabilities": {"tools": {}}, "serverInfo": {"name": "f", "version": "1"}});
         world.say(&json!({"jsonrpc": "2.0", "id": 1, "result": greeting}));
         world.say(&json!({"jsonrpc": "2.0", "id": 2, "result": {"tools": [{"name": "a"}]}}));
-        assert!(matches!(world.session.phase, Phase::Serving));
-        world.session.out = Output::default();
+        assert!(matches!(world.session.phase, SessionPhase::Serving));
+        world.session.out = SessionOutput::default();
         world
     }
 
     fn say(&mut self, message: &Value) {
-        let line = Line::Text(Bytes::from(message.to_string()));
+        let line = ServerLine::Text(Bytes::from(message.to_string()));
         self.session.line(line, self.now);
     }
 
@@ -138,7 +138,7 @@ const ALL: Option<&str> = Some(r#"{"sampling":{},"elicitation":{},"roots":{"list
 
 #[test]
 fn a_call_is_sent_when_the_roots_that_the_server_asked_for_before_are_known() {
-    let mut world = World::new(Instances::OfOne);
+    let mut world = World::new(Instances::SingleClient);
     world.ask("roots/list");
     world.call(None, None);
     assert_eq!((world.requests.len(), world.asked.len()), (1, 1), "a call of our own is nobody's to be asked in");
@@ -153,7 +153,7 @@ fn a_call_is_sent_when_the_roots_that_the_server_asked_for_before_are_known() {
 
 #[test]
 fn roots_that_are_asked_for_within_a_call_that_is_over_at_once_are_asked_for_in_the_next() {
-    let mut world = World::new(Instances::OfOne);
+    let mut world = World::new(Instances::SingleClient);
     world.call(Some(1), ALL);
     world.ask("roots/list");
     let request = *world.requests.keys().next().expect("it was sent");
@@ -169,7 +169,7 @@ fn roots_that_are_asked_for_within_a_call_that_is_over_at_once_are_asked_for_in_
 
 #[test]
 fn a_call_that_was_never_sent_is_not_cancelled_at_the_server() {
-    let mut world = World::new(Instances::OfOne);
+    let mut world = World::new(Instances::SingleClient);
     world.ask("roots/list");
     world.call(Some(1), ALL);
     let handle = world.handles[0];
@@ -188,7 +188,7 @@ fn a_call_that_was_never_sent_is_not_cancelled_at_the_server() {
 }
 
 #[derive(Debug, Clone)]
-enum Step {
+enum StopStep {
     Call(u8),
     Ask(&'static str),
     Answer(usize),
@@ -200,18 +200,18 @@ enum Step {
     Pass(u64),
 }
 
-fn step() -> impl Strategy<Value = Step> {
+fn step() -> impl Strategy<Value = StopStep> {
     let methods = vec!["roots/list", "sampling/createMessage", "elicitation/create", "ping"];
     prop_oneof![
-        4 => (0..4u8).prop_map(Step::Call),
-        6 => prop::sample::select(methods).prop_map(Step::Ask),
-        3 => (0..4usize).prop_map(Step::Answer),
-        3 => (0..4usize).prop_map(Step::Resume),
-        1 => (0..4usize).prop_map(Step::Abandon),
-        1 => (0..4usize).prop_map(Step::Cancel),
-        1 => (0..4usize).prop_map(Step::Withdraw),
-        1 => Just(Step::RootsChanged),
-        3 => prop_oneof![Just(10u64), Just(50), Just(2_000), Just(700_000)].prop_map(Step::Pass),
+        4 => (0..4u8).prop_map(StopStep::Call),
+        6 => prop::sample::select(methods).prop_map(StopStep::Ask),
+        3 => (0..4usize).prop_map(StopStep::Answer),
+        3 => (0..4usize).prop_map(StopStep::Resume),
+        1 => (0..4usize).prop_map(StopStep::Abandon),
+        1 => (0..4usize).prop_map(StopStep::Cancel),
+        1 => (0..4usize).prop_map(StopStep::Withdraw),
+        1 => Just(StopStep::RootsChanged),
+        3 => prop_oneof![Just(10u64), Just(50), Just(2_000), Just(700_000)].prop_map(StopStep::Pass),
     ]
 }
 
@@ -219,43 +219,43 @@ proptest! {
     /// What `World` asserts after each step; and in the end nobody is left without an answer.
     #[test]
     fn every_question_and_every_call_is_answered_once(of_one: bool, steps in prop::collection::vec(step(), 0..60)) {
-        let mut world = World::new(if of_one { Instances::OfOne } else { Instances::Shared });
+        let mut world = World::new(if of_one { Instances::SingleClient } else { Instances::Shared });
         for step in steps {
             match step {
-                Step::Call(0) => { world.call(None, None); }
-                Step::Call(1) => { world.call(None, ALL); }
-                Step::Call(n) => { world.call(Some(if of_one { 2 } else { n }), ALL); }
-                Step::Ask(method) => { world.ask(method); }
-                Step::Answer(n) => {
+                StopStep::Call(0) => { world.call(None, None); }
+                StopStep::Call(1) => { world.call(None, ALL); }
+                StopStep::Call(n) => { world.call(Some(if of_one { 2 } else { n }), ALL); }
+                StopStep::Ask(method) => { world.ask(method); }
+                StopStep::Answer(n) => {
                     let open = world.requests.iter().filter(|(_, over)| !**over).map(|(id, _)| *id).nth(n);
                     if let Some(id) = open {
                         world.requests.insert(id, true);
                         world.say(&json!({"jsonrpc": "2.0", "id": id, "result": {}}));
                     }
                 }
-                Step::Resume(n) if n < world.handles.len() => {
+                StopStep::Resume(n) if n < world.handles.len() => {
                     let handle = world.handles.remove(n);
                     world.resume(handle);
                 }
-                Step::Abandon(n) if n < world.handles.len() => {
+                StopStep::Abandon(n) if n < world.handles.len() => {
                     let handle = world.handles.remove(n);
                     world.session.frame(GatewayToWorker::Abandon { handle }, b"", world.now);
                 }
-                Step::Cancel(n) => if let Some(id) = world.calls.iter().copied().nth(n) {
+                StopStep::Cancel(n) => if let Some(id) = world.calls.iter().copied().nth(n) {
                     world.calls.remove(&id);
                     world.session.frame(GatewayToWorker::Cancel { id, reason: None }, b"", world.now);
                 },
-                Step::Withdraw(n) => if let Some(ask) = world.asked.iter().copied().nth(n) {
+                StopStep::Withdraw(n) => if let Some(ask) = world.asked.iter().copied().nth(n) {
                     world.asked.remove(&ask);
                     world.withdrawn.insert(ask);
                     world.say(&json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": format!("s{ask}")}}));
                 },
-                Step::RootsChanged => world.session.frame(GatewayToWorker::RootsChanged { session: SessionKey([2; 16]) }, b"", world.now),
-                Step::Pass(ms) => world.pass(Duration::from_millis(ms)),
-                Step::Resume(_) | Step::Abandon(_) => {}
+                StopStep::RootsChanged => world.session.frame(GatewayToWorker::RootsChanged { session: SessionKey([2; 16]) }, b"", world.now),
+                StopStep::Pass(ms) => world.pass(Duration::from_millis(ms)),
+                StopStep::Resume(_) | StopStep::Abandon(_) => {}
             }
             world.look();
-            prop_assert!(matches!(world.session.phase, Phase::Serving), "it would be given up");
+            prop_assert!(matches!(world.session.phase, SessionPhase::Serving), "it would be given up");
             world.session.health.heard(world.now);
         }
         // What is held waits for a call, and there is one when others have taken their time.

@@ -9,10 +9,10 @@ use tokio::{
     net::unix::pipe::{Receiver, Sender},
 };
 
-use super::{BACKLOG, Incarnation, Order, stage::Stage};
+use super::{BACKLOG, Order, Runner, stage::RunStage};
 use crate::{
-    alarm::Alarm,
-    link::{Incoming, Outgoing},
+    link::{FromGateway, ToGateway},
+    timer::Timer,
 };
 
 /// What ended a wait.
@@ -26,36 +26,36 @@ pub(super) enum Woke {
     Look,
 }
 
-impl Incarnation {
+impl Runner {
     /// Sleeps until there is something to do.
-    pub(super) async fn wait(&mut self, alarm: &mut Alarm, now: Instant) -> Woke {
+    pub(super) async fn wait(&mut self, timer: &mut Timer, now: Instant) -> Woke {
         let deadline = self.deadline(now);
         if let Some(deadline) = deadline {
-            alarm.by(deadline);
+            timer.by(deadline);
         }
         let backlog = self.session.out.server.len() - self.written;
         let pause = self.stderr.pause(now).is_some();
-        let is_exited = matches!(self.stage, Stage::Exited { .. });
+        let is_exited = matches!(self.stage, RunStage::Exited { .. });
         let Self { stdin, stdout, splitter, stderr_pipe, stderr_chunk, incoming, outgoing, process, .. } = self;
-        let deaf = self.deaf;
-        let writing = deaf || outgoing.as_ref().is_some_and(Outgoing::is_writing);
+        let backpressured = self.backpressured;
+        let writing = backpressured || outgoing.as_ref().is_some_and(ToGateway::is_writing);
         tokio::select! {
             order = self.ports_orders.1.recv() => Woke::Order(order),
             frame = next_frame(incoming), if incoming.is_some() && backlog < BACKLOG => Woke::Frame(frame),
-            read = read_some(stdout, splitter.space()), if stdout.is_some() && !deaf => Woke::Stdout(read),
+            read = read_some(stdout, splitter.space()), if stdout.is_some() && !backpressured => Woke::Stdout(read),
             () = writable(stdin), if backlog > 0 && stdin.is_some() => Woke::Look,
             () = room(outgoing), if writing => Woke::Look,
             read = read_some(stderr_pipe, stderr_chunk), if stderr_pipe.is_some() && !pause => Woke::Stderr(read),
             () = process.ended(), if !is_exited => Woke::Exit,
-            () = alarm.rings() => Woke::Look,
+            () = timer.fires() => Woke::Look,
         }
     }
 
     fn deadline(&self, now: Instant) -> Option<Instant> {
         let stage = match &self.stage {
-            Stage::Running | Stage::OnceMore | Stage::Broken { .. } | Stage::Over(_) => None,
-            Stage::Replacing(ladder) | Stage::Ending(_, ladder) => ladder.deadline(),
-            Stage::Exited { until, .. } => Some(*until),
+            RunStage::Running | RunStage::RestartAfterProbe | RunStage::Broken { .. } | RunStage::Over(_) => None,
+            RunStage::Replacing(ladder) | RunStage::Ending(_, ladder) => ladder.deadline(),
+            RunStage::Exited { until, .. } => Some(*until),
         };
         let suspicion = self.suspicion.as_ref().map(|(at, _)| *at);
         let drained = self.drained_by.map(|by| if self.incoming.is_some() { by } else { now });
@@ -63,7 +63,7 @@ impl Incarnation {
     }
 }
 
-async fn next_frame(incoming: &mut Option<Incoming>) -> Result<Option<(GatewayToWorker, Bytes)>, FrameError> {
+async fn next_frame(incoming: &mut Option<FromGateway>) -> Result<Option<(GatewayToWorker, Bytes)>, FrameError> {
     match incoming {
         Some(incoming) => incoming.next().await,
         None => std::future::pending().await,
@@ -84,7 +84,7 @@ async fn writable(pipe: &Option<Sender>) {
     }
 }
 
-async fn room(outgoing: &mut Option<Outgoing>) {
+async fn room(outgoing: &mut Option<ToGateway>) {
     if let Some(outgoing) = outgoing {
         outgoing.room().await;
     }
