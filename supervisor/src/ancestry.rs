@@ -12,7 +12,7 @@ const TRIES: usize = 8;
 
 /// Where a process stands in the tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Standing {
+pub(crate) enum CallerOrigin {
     /// Not below the supervisor.
     Operator,
     /// Below the supervisor: a server, what one started, or a process of ours. With the process of ours that it is below.
@@ -22,33 +22,33 @@ pub(crate) enum Standing {
 }
 
 /// Where the process stands that has this number now.
-pub(crate) fn standing(pid: u32) -> Standing {
+pub(crate) fn standing(pid: u32) -> CallerOrigin {
     of(pid, std::process::id(), |pid| processes::one(pid).map(|process| process.parent))
 }
 
-fn of(pid: u32, us: u32, parent: impl Fn(u32) -> Option<u32>) -> Standing {
+fn of(pid: u32, us: u32, parent: impl Fn(u32) -> Option<u32>) -> CallerOrigin {
     let mut before = None;
     for _ in 0..TRIES {
         let Some(line) = line(pid, us, &parent) else {
             if parent(pid).is_none() {
-                return Standing::Unclear; // it is gone
+                return CallerOrigin::Unclear; // it is gone
             }
             before = None;
             continue;
         };
         match line.as_slice() {
-            [.., below, last] if *last == us => return Standing::Ours(*below),
-            [last] if *last == us => return Standing::Ours(us),
-            _ if line.len() > DEPTH => return Standing::Unclear,
+            [.., below, last] if *last == us => return CallerOrigin::Ours(*below),
+            [last] if *last == us => return CallerOrigin::Ours(us),
+            _ if line.len() > DEPTH => return CallerOrigin::Unclear,
             _ => {}
         }
         // Numbers of processes are used again: two looks must agree.
         if before.as_ref() == Some(&line) {
-            return Standing::Operator;
+            return CallerOrigin::Operator;
         }
         before = Some(line);
     }
-    Standing::Unclear
+    CallerOrigin::Unclear
 }
 
 /// The process and those above it, up to `us` or the first of all. Nothing when one of them went meanwhile.
@@ -84,13 +84,13 @@ mod tests {
     #[test]
     fn what_is_below_a_worker_is_told_from_what_is_not() {
         let parent = |pid: u32| tree().get(&pid).copied();
-        assert_eq!(of(13, 10, parent), Standing::Ours(11));
-        assert_eq!(of(11, 10, parent), Standing::Ours(11));
-        assert_eq!(of(10, 10, parent), Standing::Ours(10));
-        assert_eq!(of(21, 10, parent), Standing::Operator);
-        assert_eq!(of(1, 10, parent), Standing::Operator);
-        assert_eq!(of(99, 10, parent), Standing::Unclear, "gone");
-        assert_eq!(of(12, 1, parent), Standing::Ours(10), "as process 1");
+        assert_eq!(of(13, 10, parent), CallerOrigin::Ours(11));
+        assert_eq!(of(11, 10, parent), CallerOrigin::Ours(11));
+        assert_eq!(of(10, 10, parent), CallerOrigin::Ours(10));
+        assert_eq!(of(21, 10, parent), CallerOrigin::Operator);
+        assert_eq!(of(1, 10, parent), CallerOrigin::Operator);
+        assert_eq!(of(99, 10, parent), CallerOrigin::Unclear, "gone");
+        assert_eq!(of(12, 1, parent), CallerOrigin::Ours(10), "as process 1");
     }
 
     #[test]
@@ -106,7 +106,7 @@ mod tests {
             }
             found
         };
-        assert_eq!(of(13, 10, parent), Standing::Ours(11));
+        assert_eq!(of(13, 10, parent), CallerOrigin::Ours(11));
     }
 
     #[test]
@@ -122,17 +122,17 @@ mod tests {
                 1
             })
         };
-        assert_eq!(of(5, 10, restless), Standing::Unclear);
-        assert_eq!(of(5_000, 10, |pid| Some(pid - 1)), Standing::Unclear, "deeper than anybody");
+        assert_eq!(of(5, 10, restless), CallerOrigin::Unclear);
+        assert_eq!(of(5_000, 10, |pid| Some(pid - 1)), CallerOrigin::Unclear, "deeper than anybody");
     }
 
     #[test]
     fn a_child_of_this_process_is_ours_and_its_own_parent_is_not() {
         let mut child = std::process::Command::new("sleep").arg("60").spawn().expect("it runs");
         let us = std::process::id();
-        assert_eq!(standing(child.id()), Standing::Ours(child.id()));
-        assert_eq!(standing(us), Standing::Ours(us));
-        assert_eq!(standing(std::os::unix::process::parent_id()), Standing::Operator);
+        assert_eq!(standing(child.id()), CallerOrigin::Ours(child.id()));
+        assert_eq!(standing(us), CallerOrigin::Ours(us));
+        assert_eq!(standing(std::os::unix::process::parent_id()), CallerOrigin::Operator);
         child.kill().expect("killed");
         child.wait().expect("waited");
     }

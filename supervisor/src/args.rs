@@ -5,7 +5,7 @@ use std::{net::IpAddr, path::PathBuf};
 use clap::{Parser, ValueEnum};
 use mcproxy_ipc::LogLevel;
 
-use crate::logging::{Format, Target};
+use crate::logging::{Format, LogTarget};
 
 const AFTER_HELP: &str = "\
 Exit codes:
@@ -49,7 +49,7 @@ pub(crate) struct Args {
     log_format: Format,
     /// Log this level and the more serious ones, whatever the file says
     #[arg(long, value_name = "LEVEL")]
-    log_level: Option<Level>,
+    log_level: Option<LevelFlag>,
     /// Directory for sockets and the lock; `$MCPROXY_RUNTIME_DIR`, $XDG_RUNTIME_DIR/mcproxy, /run/mcproxy (root) or /tmp/mcproxy-UID
     #[arg(long, value_name = "DIR")]
     pub(crate) runtime_dir: Option<PathBuf>,
@@ -65,7 +65,7 @@ enum LogTo {
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum Level {
+enum LevelFlag {
     Error,
     Warn,
     Info,
@@ -75,21 +75,21 @@ enum Level {
 
 impl Args {
     /// Where records go.
-    pub(crate) fn log_target(&self) -> Target {
+    pub(crate) fn log_target(&self) -> LogTarget {
         match self.log {
-            LogTo::Stdout => Target::Stdout(self.log_format),
-            LogTo::Syslog => Target::Syslog,
+            LogTo::Stdout => LogTarget::Stdout(self.log_format),
+            LogTo::Syslog => LogTarget::Syslog,
         }
     }
 
     /// The level that was asked for, which wins over the file's.
     pub(crate) fn log_level(&self) -> Option<LogLevel> {
         self.log_level.map(|level| match level {
-            Level::Error => LogLevel::Error,
-            Level::Warn => LogLevel::Warn,
-            Level::Info => LogLevel::Info,
-            Level::Debug => LogLevel::Debug,
-            Level::Trace => LogLevel::Trace,
+            LevelFlag::Error => LogLevel::Error,
+            LevelFlag::Warn => LogLevel::Warn,
+            LevelFlag::Info => LogLevel::Info,
+            LevelFlag::Debug => LogLevel::Debug,
+            LevelFlag::Trace => LogLevel::Trace,
         })
     }
 }
@@ -101,9 +101,9 @@ mod tests {
     #[test]
     fn log_alone_means_standard_output_and_its_absence_syslog() {
         let target = |args: &[&str]| Args::try_parse_from(args).expect("valid").log_target();
-        assert_eq!(target(&["x"]), Target::Syslog);
-        assert_eq!(target(&["x", "--log"]), Target::Stdout(Format::Text));
-        assert_eq!(target(&["x", "--log", "--log-format", "json", "--port", "1"]), Target::Stdout(Format::Json));
+        assert_eq!(target(&["x"]), LogTarget::Syslog);
+        assert_eq!(target(&["x", "--log"]), LogTarget::Stdout(Format::Text));
+        assert_eq!(target(&["x", "--log", "--log-format", "json", "--port", "1"]), LogTarget::Stdout(Format::Json));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 /// One of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Caller<K> {
+struct WaitingCaller<K> {
     key: K,
     pid: Option<u32>,
 }
@@ -11,7 +11,7 @@ struct Caller<K> {
 /// A bounded number of them, in the order in which they came.
 #[derive(Debug)]
 pub(crate) struct Callers<K> {
-    waiting: Vec<Caller<K>>,
+    waiting: Vec<WaitingCaller<K>>,
     most: usize,
 }
 
@@ -36,7 +36,7 @@ impl<K: Copy + PartialEq> Callers<K> {
 
     /// One more.
     pub(crate) fn add(&mut self, key: K, pid: Option<u32>) {
-        self.waiting.push(Caller { key, pid });
+        self.waiting.push(WaitingCaller { key, pid });
     }
 
     /// It has said what it wants, or is gone.

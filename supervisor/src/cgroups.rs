@@ -54,8 +54,8 @@ impl Cgroups {
     /// supervisor left, and is killed.
     pub(crate) async fn open(identity: &str) -> Result<Self, CgroupsError> {
         let text = |path| fs::read_to_string(path).unwrap_or_default();
-        let own =
-            Own::find(&text("/proc/self/cgroup"), &text("/proc/self/mountinfo")).ok_or(CgroupsError::NoHierarchy)?;
+        let own = OwnCgroup::find(&text("/proc/self/cgroup"), &text("/proc/self/mountinfo"))
+            .ok_or(CgroupsError::NoHierarchy)?;
         if !own.is_delegated() {
             return Err(CgroupsError::NotDelegated { path: own.path });
         }
@@ -128,13 +128,13 @@ fn remove_below(base: &Path) {
 
 /// The cgroup that we are in.
 #[derive(Debug, PartialEq, Eq)]
-struct Own {
+struct OwnCgroup {
     path: PathBuf,
     /// Nothing above it can be seen: a container's, or a hierarchy that nobody manages.
     is_root: bool,
 }
 
-impl Own {
+impl OwnCgroup {
     /// From what `/proc` says of our cgroup and of what is mounted where.
     fn find(cgroup: &str, mountinfo: &str) -> Option<Self> {
         let inside = Path::new(cgroup.lines().find_map(|line| line.strip_prefix("0::"))?);
@@ -178,20 +178,20 @@ mod tests {
 
     #[test]
     fn our_cgroup_is_found_where_it_is_mounted() {
-        let found = Own::find("4:memory:/x\n0::/a.slice/b.service\n", HYBRID).expect("mounted");
-        assert_eq!(found, Own { path: "/sys/fs/cgroup/unified/a.slice/b.service".into(), is_root: false });
-        let found = Own::find("0::/\n", HYBRID).expect("mounted");
-        assert_eq!(found, Own { path: "/sys/fs/cgroup/unified".into(), is_root: true });
+        let found = OwnCgroup::find("4:memory:/x\n0::/a.slice/b.service\n", HYBRID).expect("mounted");
+        assert_eq!(found, OwnCgroup { path: "/sys/fs/cgroup/unified/a.slice/b.service".into(), is_root: false });
+        let found = OwnCgroup::find("0::/\n", HYBRID).expect("mounted");
+        assert_eq!(found, OwnCgroup { path: "/sys/fs/cgroup/unified".into(), is_root: true });
         let bound = "36 24 0:31 /docker/abc /sys/fs/cgroup ro shared:9 - cgroup2 cgroup rw";
-        let found = Own::find("0::/docker/abc", bound).expect("mounted");
-        assert_eq!(found, Own { path: "/sys/fs/cgroup".into(), is_root: false });
+        let found = OwnCgroup::find("0::/docker/abc", bound).expect("mounted");
+        assert_eq!(found, OwnCgroup { path: "/sys/fs/cgroup".into(), is_root: false });
     }
 
     #[test]
     fn without_version_two_or_with_our_part_unmounted_there_is_none() {
-        assert_eq!(Own::find("4:memory:/x\n", HYBRID), None);
-        assert_eq!(Own::find("0::/\n", "35 24 0:30 / /sys/fs/cgroup/pids rw - cgroup cgroup rw,pids\n"), None);
-        assert_eq!(Own::find("0::/elsewhere", "36 24 0:31 /docker/abc /m ro - cgroup2 cgroup rw"), None);
-        assert_eq!(Own::find("nonsense", "nonsense"), None);
+        assert_eq!(OwnCgroup::find("4:memory:/x\n", HYBRID), None);
+        assert_eq!(OwnCgroup::find("0::/\n", "35 24 0:30 / /sys/fs/cgroup/pids rw - cgroup cgroup rw,pids\n"), None);
+        assert_eq!(OwnCgroup::find("0::/elsewhere", "36 24 0:31 /docker/abc /m ro - cgroup2 cgroup rw"), None);
+        assert_eq!(OwnCgroup::find("nonsense", "nonsense"), None);
     }
 }

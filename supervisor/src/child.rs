@@ -48,7 +48,7 @@ pub(crate) struct Child {
 
 /// What a process of ours brings up besides its messages.
 #[derive(Debug)]
-pub(crate) enum ChildNews {
+pub(crate) enum ChildEvent {
     /// It wrote a line to stderr: a panic, most likely.
     Line(String),
     /// It is gone and was waited for.
@@ -97,7 +97,7 @@ impl Child {
     }
 
     /// The next thing that happens to it. Cancel safe.
-    pub(crate) async fn next(&mut self) -> ChildNews {
+    pub(crate) async fn next(&mut self) -> ChildEvent {
         loop {
             let line = async {
                 match &mut self.stderr {
@@ -108,13 +108,13 @@ impl Child {
             tokio::select! {
                 biased;
                 line = line => match line {
-                    Ok(Some(line)) => return ChildNews::Line(line),
+                    Ok(Some(line)) => return ChildEvent::Line(line),
                     Ok(None) | Err(_) => self.stderr = None,
                 },
                 status = self.process.wait() => {
                     self.children.remove(self.pid);
                     // It cannot fail for a child that nobody else waits for.
-                    return ChildNews::Exited(status.unwrap_or_default());
+                    return ChildEvent::Exited(status.unwrap_or_default());
                 }
             }
         }

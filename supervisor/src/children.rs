@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard},
 };
 
-use crate::reserve::Reserve;
+use crate::fd_reserve::FdReserve;
 
 /// Who our own children are. Shared, and not a task's own, because it must be exact at the moment of a sweep: a worker that
 /// was spawned a moment ago must not be taken for an orphan. Never locked across an await.
@@ -13,7 +13,7 @@ use crate::reserve::Reserve;
 pub(crate) struct Children {
     known: Arc<Mutex<BTreeSet<u32>>>,
     /// For looking at those that nobody knows.
-    pub(crate) reserve: Reserve,
+    pub(crate) reserve: FdReserve,
 }
 
 impl Children {

@@ -29,13 +29,13 @@ impl Fingerprint {
 
 /// The file at one moment.
 #[derive(Debug)]
-pub(crate) struct Reading {
+pub(crate) struct ConfigReading {
     pub(crate) fingerprint: Fingerprint,
     /// What it says, or what is wrong: every problem is one line.
     pub(crate) config: Result<Config, Vec<String>>,
 }
 
-impl Reading {
+impl ConfigReading {
     /// As it is. Blocks as long as the disk does.
     fn now(path: &Path) -> Self {
         match Config::content(path) {
@@ -98,19 +98,19 @@ impl ConfigFile {
     }
 
     /// What it says now; an error after [`READ_LIMIT`].
-    pub(crate) async fn read(self) -> Reading {
+    pub(crate) async fn read(self) -> ConfigReading {
         let (path, turn) = (self.path.clone(), self.turn);
         let read = async {
             let turn = turn.acquire_owned().await.ok()?;
             let file = self.path;
             let reading = tokio::task::spawn_blocking(move || {
                 let _turn = turn;
-                Reading::now(&file)
+                ConfigReading::now(&file)
             });
             // A panic ends the process before this is seen.
             reading.await.ok()
         };
-        timeout(self.limit, read).await.ok().flatten().unwrap_or_else(|| Reading::late(&path))
+        timeout(self.limit, read).await.ok().flatten().unwrap_or_else(|| ConfigReading::late(&path))
     }
 }
 
@@ -126,7 +126,7 @@ mod tests {
         let file = ConfigFile::new(path.clone());
         let problems = file.clone().read().await.config.expect_err("a pipe");
         assert!(problems[0].contains("named pipe"), "{problems:?}");
-        assert_eq!(Reading::first(&path).config.expect_err("a pipe"), problems);
+        assert_eq!(ConfigReading::first(&path).config.expect_err("a pipe"), problems);
         std::fs::remove_file(&path).expect("removed");
         std::fs::write(&path, "{}").expect("written");
         let reading = file.clone().read().await;

@@ -49,12 +49,12 @@ impl Stamp {
 
 /// A change that waits for quiet.
 #[derive(Debug, Clone, Copy)]
-struct Pending {
+struct PendingChange {
     quiet: Instant,
     latest: Instant,
 }
 
-impl Pending {
+impl PendingChange {
     fn since(now: Instant) -> Self {
         Self { quiet: now + DEBOUNCE, latest: now + LONGEST_DEBOUNCE }
     }
@@ -79,7 +79,7 @@ pub(crate) struct ConfigWatch {
     events: mpsc::Receiver<()>,
     seen: Option<Stamp>,
     /// A change that was not reported yet. Kept here, so that a wait that is cancelled goes on where it was.
-    pending: Option<Pending>,
+    pending: Option<PendingChange>,
     /// When to look without being told.
     look_at: Instant,
     /// A look that is under way on another thread, until when it may take, and whether another one has to follow it.
@@ -122,7 +122,7 @@ impl ConfigWatch {
             seen: Stamp::of(file),
             file: file.to_owned(),
             events,
-            pending: Some(Pending::since(now)),
+            pending: Some(PendingChange::since(now)),
             look_at: now + LOOK,
             looking: None,
             _watcher: watcher,
@@ -174,7 +174,7 @@ impl ConfigWatch {
         if stamp != self.seen {
             self.seen = stamp;
             let now = Instant::now();
-            self.pending = Some(self.pending.map_or_else(|| Pending::since(now), |pending| pending.again(now)));
+            self.pending = Some(self.pending.map_or_else(|| PendingChange::since(now), |pending| pending.again(now)));
         }
     }
 }
@@ -198,9 +198,9 @@ async fn looked(looking: &mut Option<Looking>) -> Option<Option<Stamp>> {
     }
 }
 
-async fn quiet(pending: Option<Pending>) {
+async fn quiet(pending: Option<PendingChange>) {
     match pending {
-        Some(Pending { quiet, .. }) => sleep_until(quiet).await,
+        Some(PendingChange { quiet, .. }) => sleep_until(quiet).await,
         None => std::future::pending().await,
     }
 }

@@ -16,7 +16,7 @@ use tokio::{
 };
 
 use crate::{
-    ancestry::{self, Standing},
+    ancestry::{self, CallerOrigin},
     callers::Callers,
     context::Context,
     gateway::GatewayCommand,
@@ -81,7 +81,7 @@ struct Entrance {
     tasks: JoinSet<Option<Operator>>,
     handles: HashMap<Id, AbortHandle>,
     /// Processes that called a moment ago, with the time at which each was started.
-    known: HashMap<(u32, u64), (Instant, Standing)>,
+    known: HashMap<(u32, u64), (Instant, CallerOrigin)>,
     complaint: Complaint,
 }
 
@@ -126,7 +126,7 @@ impl Entrance {
             return self.refuse(connection, "another user".to_owned());
         }
         match self.standing(peer.pid) {
-            Standing::Operator => {
+            CallerOrigin::Operator => {
                 if let Some(gone) = self.silent.make_room(peer.pid) {
                     self.cut_off(gone);
                     debug!(log, "a silent caller of the control socket was cut off");
@@ -138,8 +138,8 @@ impl Entrance {
             other => {
                 if let Some(count) = self.complaint.due(Instant::now()) {
                     let server = match other {
-                        Standing::Ours(child) => self.server_of(child),
-                        Standing::Operator | Standing::Unclear => None,
+                        CallerOrigin::Ours(child) => self.server_of(child),
+                        CallerOrigin::Operator | CallerOrigin::Unclear => None,
                     };
                     warn!(log, "a server called the control socket and was refused";
                         "server" => server, "pid" => peer.pid, "count" => count);
@@ -159,10 +159,10 @@ impl Entrance {
         server.map(|server| server.name.to_string())
     }
 
-    fn standing(&mut self, pid: Option<u32>) -> Standing {
+    fn standing(&mut self, pid: Option<u32>) -> CallerOrigin {
         // A process that has no number here is in no namespace below ours, and all that servers start are.
-        let Some(pid) = pid.filter(|pid| *pid != 0) else { return Standing::Operator };
-        let Some(started) = processes::started(pid) else { return Standing::Unclear };
+        let Some(pid) = pid.filter(|pid| *pid != 0) else { return CallerOrigin::Operator };
+        let Some(started) = processes::started(pid) else { return CallerOrigin::Unclear };
         let now = Instant::now();
         if let Some((at, standing)) = self.known.get(&(pid, started))
             && now.saturating_duration_since(*at) < REMEMBERED
@@ -171,7 +171,7 @@ impl Entrance {
         }
         let standing = ancestry::standing(pid);
         // Another process may have its number by now.
-        if standing != Standing::Unclear && processes::started(pid) == Some(started) {
+        if standing != CallerOrigin::Unclear && processes::started(pid) == Some(started) {
             if self.known.len() >= KNOWN {
                 self.known.clear();
             }

@@ -23,7 +23,7 @@ const VERDICT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The connection to a process that has said hello.
 #[derive(Debug)]
-pub(crate) struct Link<In, Out> {
+pub(crate) struct OpenLink<In, Out> {
     receiver: Receiver<In>,
     queue: mpsc::Sender<Parcel<Out>>,
     heart: Heartbeat,
@@ -37,14 +37,14 @@ pub(crate) enum ChildLink<In, Out> {
     /// It was started and has not said hello.
     Awaited { connection: ChildConnection, log: Logger },
     /// It has.
-    Open(Link<In, Out>),
+    Open(OpenLink<In, Out>),
     /// It is over.
     Closed,
 }
 
 /// What a link brings up.
 #[derive(Debug)]
-pub(crate) enum LinkNews<In> {
+pub(crate) enum LinkEvent<In> {
     /// The process is there, to be told what it is for ([`ChildLink::open`]).
     Hello,
     /// A message.
@@ -66,7 +66,7 @@ impl<In: DeserializeOwned, Out: Serialize + Send + 'static> ChildLink<In, Out> {
     /// After its hello.
     pub(crate) fn open(&mut self) {
         *self = match std::mem::replace(self, Self::Closed) {
-            Self::Awaited { connection, .. } => Self::Open(Link::open(connection)),
+            Self::Awaited { connection, .. } => Self::Open(OpenLink::open(connection)),
             other @ (Self::Open(_) | Self::Closed) => other,
         };
     }
@@ -77,7 +77,7 @@ impl<In: DeserializeOwned, Out: Serialize + Send + 'static> ChildLink<In, Out> {
     }
 
     /// The link, between hello and end.
-    pub(crate) fn link(&self) -> Option<&Link<In, Out>> {
+    pub(crate) fn link(&self) -> Option<&OpenLink<In, Out>> {
         match self {
             Self::Open(link) => Some(link),
             Self::Awaited { .. } | Self::Closed => None,
@@ -97,17 +97,17 @@ impl<In: DeserializeOwned, Out: Serialize + Send + 'static> ChildLink<In, Out> {
     }
 
     /// The next thing that happens; never, once it is over. Cancel safe.
-    pub(crate) async fn next(&mut self) -> LinkNews<In> {
+    pub(crate) async fn next(&mut self) -> LinkEvent<In> {
         let error = match self {
             Self::Open(link) => return link.next().await,
             Self::Closed => std::future::pending().await,
             Self::Awaited { connection, .. } => match connection.hello().await {
-                Ok(_) => return LinkNews::Hello,
+                Ok(_) => return LinkEvent::Hello,
                 Err(error) => error,
             },
         };
         let awaited = std::mem::replace(self, Self::Closed);
-        LinkNews::Lost(match error {
+        LinkEvent::Lost(match error {
             HelloError::Frame(error @ FrameError::Version { .. }) => {
                 if let Self::Awaited { connection, log } = awaited {
                     warn!(log, "a process of another build refused"; "error" => %error);
@@ -130,7 +130,7 @@ impl<In: DeserializeOwned, Out: Serialize + Send + 'static> ChildLink<In, Out> {
     }
 }
 
-impl<In: DeserializeOwned, Out: Serialize + Send + 'static> Link<In, Out> {
+impl<In: DeserializeOwned, Out: Serialize + Send + 'static> OpenLink<In, Out> {
     /// To a process that has said hello.
     fn open(connection: ChildConnection) -> Self {
         let (receiver, sender) = connection.control::<In, Out>();
@@ -159,16 +159,16 @@ impl<In: DeserializeOwned, Out: Serialize + Send + 'static> Link<In, Out> {
     }
 
     /// The next thing that happens. Cancel safe.
-    async fn next(&mut self) -> LinkNews<In> {
+    async fn next(&mut self) -> LinkEvent<In> {
         tokio::select! {
             message = self.receiver.next() => match message {
-                Ok(Some((message, _))) => LinkNews::Message(message),
-                Ok(None) => LinkNews::Lost("it closed its control connection".to_owned()),
-                Err(error) => LinkNews::Lost(format!("its control connection broke: {error}")),
+                Ok(Some((message, _))) => LinkEvent::Message(message),
+                Ok(None) => LinkEvent::Lost("it closed its control connection".to_owned()),
+                Err(error) => LinkEvent::Lost(format!("its control connection broke: {error}")),
             },
             () = tokio::time::sleep_until(self.heart.deadline().into()) => match self.heart.beat(Instant::now()) {
-                Beat::Ping(number) => LinkNews::PingDue(number),
-                Beat::Dead => LinkNews::Silent,
+                Beat::Ping(number) => LinkEvent::PingDue(number),
+                Beat::Dead => LinkEvent::Silent,
             },
         }
     }
@@ -217,7 +217,7 @@ mod tests {
             }
         });
         connection.hello().await.expect("a hello");
-        let link = Link::<WorkerToSupervisor, SupervisorToWorker>::open(connection);
+        let link = OpenLink::<WorkerToSupervisor, SupervisorToWorker>::open(connection);
         let words = timeout(Duration::from_secs(2), link.last_words()).await.expect("in time");
         assert!(!words.is_empty());
     }

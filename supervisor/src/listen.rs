@@ -12,7 +12,7 @@ const BACKLOG: i32 = 1024;
 
 /// Why the port is not ours.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum ListenError {
+pub(crate) enum BindError {
     /// Somebody else has it.
     #[error(
         "cannot listen on {0}: the address is already in use (by another MCProxy or MetaMCP?); choose another with --port or `listen`"
@@ -31,10 +31,10 @@ pub(crate) enum ListenError {
 }
 
 /// Binds `address`; the standard library sets SO_REUSEADDR.
-pub(crate) fn bind(address: SocketAddr) -> Result<TcpListener, ListenError> {
+pub(crate) fn bind(address: SocketAddr) -> Result<TcpListener, BindError> {
     let refused = |source: io::Error| match source.kind() {
-        io::ErrorKind::AddrInUse => ListenError::InUse(address),
-        _ => ListenError::Io { address, source },
+        io::ErrorKind::AddrInUse => BindError::InUse(address),
+        _ => BindError::Io { address, source },
     };
     let listener = TcpListener::bind(address).map_err(refused)?;
     // Listening again only changes the backlog.
@@ -46,12 +46,12 @@ pub(crate) fn bind(address: SocketAddr) -> Result<TcpListener, ListenError> {
 /// The same while `old` is listening, and goes on to. Without more ado that is impossible for two addresses of one port
 /// that overlap (a loopback address and all addresses, say): both sockets then share the port for the moment (SO_REUSEPORT,
 /// socket(7)).
-pub(crate) fn bind_beside(address: SocketAddr, old: &TcpListener) -> Result<TcpListener, ListenError> {
+pub(crate) fn bind_beside(address: SocketAddr, old: &TcpListener) -> Result<TcpListener, BindError> {
     let same_port = old.local_addr().is_ok_and(|old| old.port() == address.port() && old != address);
     match bind(address) {
-        Err(ListenError::InUse(_)) if same_port => share(address, old).map_err(|source| match source.kind() {
-            io::ErrorKind::AddrInUse => ListenError::InUse(address),
-            _ => ListenError::Io { address, source },
+        Err(BindError::InUse(_)) if same_port => share(address, old).map_err(|source| match source.kind() {
+            io::ErrorKind::AddrInUse => BindError::InUse(address),
+            _ => BindError::Io { address, source },
         }),
         bound => bound,
     }
@@ -112,6 +112,6 @@ mod tests {
         let old = bind(([127, 0, 0, 1], 0).into()).expect("a free port");
         let theirs = bind(([127, 0, 0, 1], 0).into()).expect("a free port");
         let error = bind_beside(theirs.local_addr().expect("bound"), &old).expect_err("taken");
-        assert!(matches!(error, ListenError::InUse(_)), "{error}");
+        assert!(matches!(error, BindError::InUse(_)), "{error}");
     }
 }

@@ -19,11 +19,10 @@ mod config_problems;
 mod config_watch;
 mod context;
 mod control;
-mod departed;
+mod fd_reserve;
 mod foreground;
 mod gateway;
 mod heartbeat;
-mod keepsakes;
 mod lifecycle;
 mod lines;
 mod link;
@@ -32,14 +31,15 @@ mod log_ring;
 mod logging;
 mod operator;
 mod orphans;
-mod outcome;
 mod reload;
-mod reserve;
+mod reload_report;
+mod removed_servers;
 mod respawn;
 mod runtime_dir;
 mod sentences;
 mod server;
 mod service_manager;
+mod snapshot_store;
 mod start_place;
 mod start_queue;
 mod state_dir;
@@ -55,11 +55,11 @@ use slog::warn;
 
 use crate::{
     args::Args,
-    config_file::{ConfigFile, Reading},
+    config_file::{ConfigFile, ConfigReading},
     logging::Logging,
     runtime_dir::{RuntimeDir, RuntimeDirError},
     state_dir::StateDir,
-    supervisor::{End, Prepared, Supervisor},
+    supervisor::{Ending, Supervisor, SupervisorParts},
 };
 
 const USAGE: u8 = 64;
@@ -90,7 +90,7 @@ fn main() -> ExitCode {
 }
 
 fn run(args: Args) -> Result<ExitCode, (u8, String)> {
-    let Reading { fingerprint, config } = Reading::first(&args.config);
+    let ConfigReading { fingerprint, config } = ConfigReading::first(&args.config);
     let mut config = config.map_err(|problems| (CONFIG, problems.join("\n")))?;
     config.override_listen(args.host, args.port).map_err(|error| (CONFIG, error.to_string()))?;
     let dir = args.runtime_dir.clone().unwrap_or_else(mcproxy_ipc::default_runtime_dir);
@@ -118,7 +118,7 @@ fn run(args: Args) -> Result<ExitCode, (u8, String)> {
             None
         }
     });
-    let prepared = Prepared {
+    let prepared = SupervisorParts {
         log: logging.log.clone(),
         quiet,
         level: logging.level.clone(),
@@ -135,12 +135,12 @@ fn run(args: Args) -> Result<ExitCode, (u8, String)> {
     let end = serve(prepared).map_err(os);
     logging.finish();
     Ok(match end? {
-        End::Drained => ExitCode::SUCCESS,
-        End::Cut(signal) => u8::try_from(128 + signal).map_or(ExitCode::FAILURE, ExitCode::from),
+        Ending::Drained => ExitCode::SUCCESS,
+        Ending::Cut(signal) => u8::try_from(128 + signal).map_or(ExitCode::FAILURE, ExitCode::from),
     })
 }
 
-fn serve(prepared: Prepared) -> anyhow::Result<End> {
+fn serve(prepared: SupervisorParts) -> anyhow::Result<Ending> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start the runtime")?;
     let end =

@@ -17,7 +17,7 @@ use crate::{
     context::Context,
     gateway::GatewayCommand,
     log_ring::{Followed, LogOwner, now_ms},
-    server::{Command, ServerHandle},
+    server::{ServerCommand, ServerHandle},
     status,
 };
 
@@ -126,7 +126,10 @@ async fn restart(context: &Context, name: &ServerName) -> Result<String, String>
     let server = find(context, name)?;
     let (reply, answer) = oneshot::channel();
     let busy = || format!("{name} is busy; try again");
-    timeout(LIMIT, server.commands.send(Command::Restart(reply))).await.map_err(|_| busy())?.map_err(|_| busy())?;
+    timeout(LIMIT, server.commands.send(ServerCommand::Restart(reply)))
+        .await
+        .map_err(|_| busy())?
+        .map_err(|_| busy())?;
     match timeout(LIMIT, answer).await {
         Ok(Ok(true)) => Ok(format!("{name} is being restarted")),
         Ok(Ok(false)) => Err(format!("{name} is disabled in the configuration")),

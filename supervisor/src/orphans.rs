@@ -33,7 +33,7 @@ pub(crate) fn reap(children: &Children) {
 /// Kills what dead workers left behind.
 pub(crate) async fn sweep_adopted(children: &Children) -> Swept {
     sweep(|| {
-        children.reserve.lend(|| {
+        children.reserve.with_reserve(|| {
             reap(children);
             processes::below(std::process::id(), |pid| children.contains(pid))
         })

@@ -9,13 +9,13 @@ use tokio::sync::oneshot;
 
 use crate::{
     bounded_text::{MAX_CONFIG_ERROR, cut},
-    config_file::Reading,
+    config_file::ConfigReading,
     config_problems,
     context::Directory,
     gateway::GatewayCommand,
-    outcome::{self, Touched},
+    reload_report::{self, Touched},
     sentences::sentences,
-    server::{self, Command, Pending},
+    server::{self, ChangeState, ServerCommand},
     supervisor::Supervisor,
 };
 
@@ -83,7 +83,7 @@ impl Supervisor {
     }
 
     /// Puts in force what the file says. What comes of it is logged, and told to whoever waits for it.
-    pub(super) async fn take(&mut self, reading: Reading) {
+    pub(super) async fn take(&mut self, reading: ConfigReading) {
         if let Some(cause) = self.causes.pop_front() {
             // News of the watch often are none.
             if matches!(cause, Cause::FileChanged) && reading.fingerprint == self.fingerprint {
@@ -97,7 +97,7 @@ impl Supervisor {
         self.read_next();
     }
 
-    async fn put_in_force(&mut self, reading: Reading, cause: Cause) {
+    async fn put_in_force(&mut self, reading: ConfigReading, cause: Cause) {
         self.fingerprint = reading.fingerprint;
         let (new, mistakes) = match self.with_our_address(reading.config) {
             Ok(mut new) => {
@@ -142,7 +142,7 @@ impl Supervisor {
         }
         let log = self.context.log.clone();
         self.outcomes.spawn(async move {
-            let troubles = outcome::of(touched).await;
+            let troubles = reload_report::collect(touched).await;
             if troubles.is_empty() {
                 info!(log, "changed configuration is in force"; "changes" => &said);
                 return cause.answer(answer(tell(&[])));
@@ -188,8 +188,8 @@ impl Supervisor {
         for name in &changes.removed {
             if let Some(handle) = old.iter().find(|server| server.name == *name) {
                 // A task that is gone has nothing to leave.
-                let _ = handle.commands.send(Command::Leave).await;
-                self.departed.leaves(handle.clone());
+                let _ = handle.commands.send(ServerCommand::Leave).await;
+                self.removed_servers.leaves(handle.clone());
             }
         }
         let mut touched = Vec::new();
@@ -200,18 +200,18 @@ impl Supervisor {
             let handle = match known {
                 Some(handle) => handle.clone(),
                 None => {
-                    let before = self.departed.before(&config.name);
+                    let before = self.removed_servers.before(&config.name);
                     let handle = server::spawn(config.clone(), before, &self.context, &mut self.servers);
                     touched.push(Touched::new(&handle, config.start_timeout, None));
                     handle
                 }
             };
-            let failed = matches!(handle.snapshot.borrow().change, Some(Pending::Failed(_)));
+            let failed = matches!(handle.snapshot.borrow().change, Some(ChangeState::Failed(_)));
             let renew = change.is_some_and(|change| change.needs_new_worker) || (again && failed);
             if change.is_some() || renew {
                 let (reply, heard) = oneshot::channel();
                 let config_of = Box::new(config.clone());
-                let _ = handle.commands.send(Command::Configure { config: config_of, renew, reply }).await;
+                let _ = handle.commands.send(ServerCommand::Configure { config: config_of, renew, reply }).await;
                 if renew {
                     touched.push(Touched::new(&handle, config.start_timeout, Some(heard)));
                 }

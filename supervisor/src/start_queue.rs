@@ -25,16 +25,16 @@ pub(crate) enum StartRank {
 
 /// A place; dropping it gives it back.
 #[derive(Debug)]
-pub(crate) struct Place(#[expect(dead_code, reason = "held for its drop")] OwnedSemaphorePermit);
+pub(crate) struct StartSlot(#[expect(dead_code, reason = "held for its drop")] OwnedSemaphorePermit);
 
 /// Where places are asked for.
 #[derive(Debug, Clone)]
-pub(crate) struct StartQueue(mpsc::Sender<Request>);
+pub(crate) struct StartQueue(mpsc::Sender<SlotRequest>);
 
 #[derive(Debug)]
-struct Request {
+struct SlotRequest {
     rank: StartRank,
-    reply: oneshot::Sender<Place>,
+    reply: oneshot::Sender<StartSlot>,
 }
 
 impl StartQueue {
@@ -46,14 +46,14 @@ impl StartQueue {
     }
 
     /// Waits for a place; `None` when everything ends. Dropping the wait leaves the queue.
-    pub(crate) async fn place(&self, rank: StartRank) -> Option<Place> {
+    pub(crate) async fn place(&self, rank: StartRank) -> Option<StartSlot> {
         let (reply, granted) = oneshot::channel();
-        self.0.send(Request { rank, reply }).await.ok()?;
+        self.0.send(SlotRequest { rank, reply }).await.ok()?;
         granted.await.ok()
     }
 }
 
-async fn hand_out(mut requests: mpsc::Receiver<Request>) {
+async fn hand_out(mut requests: mpsc::Receiver<SlotRequest>) {
     let places = Arc::new(Semaphore::new(PLACES));
     let mut waiting = VecDeque::new();
     loop {
@@ -62,7 +62,7 @@ async fn hand_out(mut requests: mpsc::Receiver<Request>) {
             biased;
             request = requests.recv() => match request {
                 Some(request) => {
-                    waiting.retain(|waiting: &Request| !waiting.reply.is_closed());
+                    waiting.retain(|waiting: &SlotRequest| !waiting.reply.is_closed());
                     waiting.push_back(request);
                     continue;
                 }
@@ -75,13 +75,13 @@ async fn hand_out(mut requests: mpsc::Receiver<Request>) {
         waiting.retain(|waiting| !waiting.reply.is_closed());
         if let Some(next) = take_first(&mut waiting) {
             // Who left meanwhile gives it back with this.
-            let _ = next.reply.send(Place(permit));
+            let _ = next.reply.send(StartSlot(permit));
         }
     }
 }
 
 /// The first in the order of ranks, and among equals the one that has waited longest.
-fn take_first(waiting: &mut VecDeque<Request>) -> Option<Request> {
+fn take_first(waiting: &mut VecDeque<SlotRequest>) -> Option<SlotRequest> {
     let (at, _) = waiting.iter().enumerate().min_by_key(|(_, request)| request.rank)?;
     waiting.remove(at)
 }

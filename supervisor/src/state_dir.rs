@@ -43,7 +43,7 @@ impl StateDir {
 
     /// Removes what belongs to none of these servers, and what a writer left unfinished.
     pub(crate) fn keep_only(&self, servers: &[ServerConfig]) {
-        let wanted = Wanted::of(servers);
+        let wanted = WantedFiles::of(servers);
         let Ok(entries) = fs::read_dir(&self.catalogues) else { return };
         for entry in entries.flatten() {
             if !wanted.has(&entry.file_name()) {
@@ -55,13 +55,13 @@ impl StateDir {
 }
 
 /// Which files are still of use.
-struct Wanted {
+struct WantedFiles {
     files: HashSet<String>,
     /// Servers that cannot be started at present: which of their files is the right one will be known when they can.
     undecided: HashSet<String>,
 }
 
-impl Wanted {
+impl WantedFiles {
     fn of(servers: &[ServerConfig]) -> Self {
         let mut wanted = Self { files: HashSet::new(), undecided: HashSet::new() };
         for server in servers {

@@ -54,7 +54,7 @@ fn fit(mut status: ServerStatus, servers: usize) -> ServerStatus {
 /// Everything at this moment.
 pub(crate) async fn report(context: &Context) -> StatusReport {
     // Reading /proc takes milliseconds that the heartbeats should not wait for.
-    let memory = tokio::task::spawn_blocking(Memory::read).await.unwrap_or_default();
+    let memory = tokio::task::spawn_blocking(MemoryUse::read).await.unwrap_or_default();
     let now = Instant::now();
     let servers = context.servers();
     let count = servers.len();
@@ -87,13 +87,13 @@ pub(crate) async fn report(context: &Context) -> StatusReport {
 
 /// Resident memory of all processes, and who belongs to whom.
 #[derive(Debug, Default)]
-struct Memory {
+struct MemoryUse {
     rss: HashMap<u32, u64>,
     children: HashMap<u32, Vec<u32>>,
     groups: HashMap<u32, Vec<u32>>,
 }
 
-impl Memory {
+impl MemoryUse {
     fn read() -> Self {
         // Without it the numbers are missing, and nothing else.
         let Ok(mut system) = System::new() else { return Self::default() };
@@ -150,7 +150,7 @@ mod tests {
 
     #[test]
     fn a_servers_memory_is_its_tree_and_its_group_once_each() {
-        let memory = Memory {
+        let memory = MemoryUse {
             rss: HashMap::from([(10, 1000), (11, 1), (12, 2), (13, 4), (14, 8)]),
             children: HashMap::from([(10, vec![11]), (11, vec![12])]),
             groups: HashMap::from([(11, vec![11, 12, 13])]),
@@ -285,6 +285,6 @@ mod tests {
 
     #[test]
     fn our_own_memory_is_known() {
-        assert!(Memory::read().of_process(std::process::id()) > 100_000);
+        assert!(MemoryUse::read().of_process(std::process::id()) > 100_000);
     }
 }

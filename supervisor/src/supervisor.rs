@@ -24,21 +24,20 @@ use crate::{
     cgroups::Cgroups,
     child::Programs,
     children::Children,
-    config_file::{ConfigFile, Fingerprint, Reading},
+    config_file::{ConfigFile, ConfigReading, Fingerprint},
     config_problems,
     config_watch::ConfigWatch,
     context::{self, Context, Directory, Overview},
-    control,
-    departed::Departed,
-    foreground,
-    gateway::{Gateway, GatewayCommand, GatewaySnapshot},
+    control, foreground,
+    gateway::{GatewayCommand, GatewaySnapshot, GatewayTask},
     log_ring,
     logging::Quiet,
     operator::OperatorRequest,
     orphans,
     reload::{Cause, gateway_settings},
+    removed_servers::RemovedServers,
     runtime_dir::RuntimeDir,
-    server::{self, Before, Command, ServerHandle},
+    server::{self, Predecessor, ServerCommand, ServerHandle},
     service_manager::ServiceManager,
     start_queue::StartQueue,
     state_dir::StateDir,
@@ -51,7 +50,7 @@ const SERVERS_GRACE: Duration = Duration::from_secs(9);
 const KILL_LIMIT: Duration = Duration::from_secs(3);
 
 /// What `main` has prepared.
-pub(crate) struct Prepared {
+pub(crate) struct SupervisorParts {
     pub(crate) log: slog::Logger,
     /// At a terminal: how the start goes is shown, and its records are held back until it is over.
     pub(crate) quiet: Option<Quiet>,
@@ -73,7 +72,7 @@ pub(crate) struct Prepared {
 
 /// Why it ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum End {
+pub(crate) enum Ending {
     /// Everything was drained.
     Drained,
     /// A second signal of this number.
@@ -87,7 +86,7 @@ pub(crate) struct Supervisor {
     pub(super) file: ConfigFile,
     /// Why it is to be read again, in the order in which that is done, and the reading of the first.
     pub(super) causes: VecDeque<Cause>,
-    pub(super) readings: JoinSet<Reading>,
+    pub(super) readings: JoinSet<ConfigReading>,
     pub(super) fingerprint: Fingerprint,
     pub(super) address: (Option<std::net::IpAddr>, Option<u16>),
     pub(super) fixed_level: Option<LogLevel>,
@@ -95,7 +94,7 @@ pub(crate) struct Supervisor {
     pub(super) directory: watch::Sender<Directory>,
     pub(super) overview: watch::Sender<Overview>,
     /// Servers that were removed.
-    pub(super) departed: Departed,
+    pub(super) removed_servers: RemovedServers,
     pub(super) servers: JoinSet<()>,
     /// Reloads whose outcome is waited for.
     pub(super) outcomes: JoinSet<()>,
@@ -132,8 +131,8 @@ impl Signals {
     /// The next signal.
     async fn next(&mut self) -> SignalNews {
         tokio::select! {
-            _ = self.terminate.recv() => SignalNews::End(SignalKind::terminate().as_raw_value()),
-            _ = self.interrupt.recv() => SignalNews::End(SignalKind::interrupt().as_raw_value()),
+            _ = self.terminate.recv() => SignalNews::Ending(SignalKind::terminate().as_raw_value()),
+            _ = self.interrupt.recv() => SignalNews::Ending(SignalKind::interrupt().as_raw_value()),
             _ = self.hangup.recv() => SignalNews::Reload,
             _ = self.child.recv() => SignalNews::Child,
         }
@@ -143,7 +142,7 @@ impl Signals {
     async fn end(&mut self, children: &Children) -> i32 {
         loop {
             match self.next().await {
-                SignalNews::End(number) => return number,
+                SignalNews::Ending(number) => return number,
                 SignalNews::Child => orphans::reap(children),
                 SignalNews::Reload => {}
             }
@@ -154,7 +153,7 @@ impl Signals {
 /// What a signal asks for.
 enum SignalNews {
     /// To end; the number of the signal.
-    End(i32),
+    Ending(i32),
     /// To read the configuration again.
     Reload,
     /// To collect a child.
@@ -163,8 +162,8 @@ enum SignalNews {
 
 impl Supervisor {
     /// Starts everything. To be called on the main thread, which lives as long as the process.
-    pub(crate) async fn start(prepared: Prepared) -> std::io::Result<Self> {
-        let Prepared {
+    pub(crate) async fn start(prepared: SupervisorParts) -> std::io::Result<Self> {
+        let SupervisorParts {
             log,
             quiet,
             level,
@@ -228,7 +227,7 @@ impl Supervisor {
         let handles = config
             .servers
             .iter()
-            .map(|server| server::spawn(server.clone(), Before::default(), &context, &mut servers));
+            .map(|server| server::spawn(server.clone(), Predecessor::default(), &context, &mut servers));
         directory.send_replace(handles.collect());
         if quiet.is_some() {
             let (servers, config) = (context.servers(), file.path().display().to_string());
@@ -240,7 +239,7 @@ impl Supervisor {
         let seal = SealKey::new(seal);
         let level_in_force = fixed_level.unwrap_or(config.gateway.log_level);
         let settings = gateway_settings(&config, level_in_force, context.catalogues.clone());
-        let gateway = Gateway::spawn(context.clone(), listener, settings, seal, gateway_state, &mut gateway_task);
+        let gateway = GatewayTask::spawn(context.clone(), listener, settings, seal, gateway_state, &mut gateway_task);
         let (asked, requests) = mpsc::channel(8);
         control_task.spawn(control::serve(control, context.clone(), gateway.clone(), asked));
         let (watch, error) = ConfigWatch::new(file.path());
@@ -259,7 +258,7 @@ impl Supervisor {
             level,
             directory,
             overview,
-            departed: Departed::default(),
+            removed_servers: RemovedServers::default(),
             servers,
             outcomes: JoinSet::new(),
             gateway,
@@ -277,12 +276,12 @@ impl Supervisor {
     }
 
     /// Runs until somebody wants it to end.
-    pub(crate) async fn run(mut self) -> End {
+    pub(crate) async fn run(mut self) -> Ending {
         let mut gateway = self.context.gateway.clone();
         loop {
             tokio::select! {
                 signal = self.signals.next() => match signal {
-                    SignalNews::End(number) => {
+                    SignalNews::Ending(number) => {
                         info!(self.context.log, "draining"; "signal" => number);
                         return self.drain().await;
                     }
@@ -308,13 +307,13 @@ impl Supervisor {
                 // A panic ends the process before it is seen here.
                 Some(Ok(reading)) = self.readings.join_next() => self.take(reading).await,
                 Some(_) = self.outcomes.join_next() => {}
-                Some(_) = self.servers.join_next() => self.departed.look(),
+                Some(_) = self.servers.join_next() => self.removed_servers.look(),
             }
         }
     }
 
     /// Calls in flight first, then all servers at once; a second signal, or the end of the grace, cuts it short.
-    async fn drain(mut self) -> End {
+    async fn drain(mut self) -> Ending {
         self.service_manager.stopping();
         if let Some(quiet) = &self.quiet {
             quiet.set(false);
@@ -323,14 +322,14 @@ impl Supervisor {
         let deadline = tokio::time::Instant::now() + grace;
         let for_calls = grace.saturating_sub(SERVERS_GRACE).max(grace / 2);
         let handles: Vec<ServerHandle> =
-            self.directory.borrow().iter().chain(self.departed.leaving()).cloned().collect();
+            self.directory.borrow().iter().chain(self.removed_servers.leaving()).cloned().collect();
         let _ = self.gateway.send(GatewayCommand::Drain { grace: for_calls }).await;
         let Self { gateway_task, servers, signals, context, .. } = &mut self;
         let in_order = async {
             while gateway_task.join_next().await.is_some() {}
             for handle in &handles {
                 // A task that ended has no server.
-                let _ = handle.commands.send(Command::Leave).await;
+                let _ = handle.commands.send(ServerCommand::Leave).await;
             }
             while servers.join_next().await.is_some() {}
         };
@@ -349,8 +348,8 @@ impl Supervisor {
         orphans::reap(&self.context.children);
         info!(self.context.log, "stopped");
         match cut {
-            None | Some(0) => End::Drained,
-            Some(number) => End::Cut(number),
+            None | Some(0) => Ending::Drained,
+            Some(number) => Ending::Cut(number),
         }
     }
 
@@ -360,7 +359,7 @@ impl Supervisor {
             // Ended tasks do not listen any more.
             let _ = self.gateway.send(GatewayCommand::Kill).await;
             for handle in handles {
-                let _ = handle.commands.send(Command::Kill).await;
+                let _ = handle.commands.send(ServerCommand::Kill).await;
             }
             while self.servers.join_next().await.is_some() {}
             while self.gateway_task.join_next().await.is_some() {}

@@ -22,16 +22,16 @@ pub(crate) use self::ports::{GatewayCommand, GatewaySnapshot};
 use crate::{
     backoff::Jitter,
     bounded_text::cut_error,
-    child::{Child, ChildNews},
+    child::{Child, ChildEvent},
     context::{Context, sleep_until},
-    keepsakes::Keepsakes,
-    link::{ChildLink, LinkNews},
-    listen::{self, ListenError},
+    link::{ChildLink, LinkEvent},
+    listen::{self, BindError},
     log_ring::{Followed, LogOwner, LogRing, line},
     logging::{emit, one_line},
     orphans,
     respawn::Respawn,
-    server::Command,
+    server::ServerCommand,
+    snapshot_store::SnapshotStore,
     status,
 };
 
@@ -50,7 +50,7 @@ const COMPLAINT: Duration = Duration::from_secs(60);
 type GatewayLink = ChildLink<GatewayToSupervisor, SupervisorToGateway>;
 
 /// The task's state.
-pub(crate) struct Gateway {
+pub(crate) struct GatewayTask {
     context: Context,
     log: Logger,
     /// `None` once nobody is to be accepted any more.
@@ -61,7 +61,7 @@ pub(crate) struct Gateway {
     link: GatewayLink,
     /// What each gateway is given that the one before had.
     seal: SealKey,
-    keepsakes: Keepsakes,
+    snapshots: SnapshotStore,
     /// When it was said that they have no room.
     complained: Option<Instant>,
     /// Which gateway was spawned last.
@@ -77,12 +77,12 @@ pub(crate) struct Gateway {
     ending: bool,
 }
 
-enum News {
-    Link(LinkNews<GatewayToSupervisor>),
-    Child(ChildNews),
+enum GatewayEvent {
+    Link(LinkEvent<GatewayToSupervisor>),
+    Child(ChildEvent),
 }
 
-impl Gateway {
+impl GatewayTask {
     /// Starts the task, which spawns the gateway and has it accept clients at `listener`.
     pub(crate) fn spawn(
         context: Context,
@@ -102,7 +102,7 @@ impl Gateway {
             child: None,
             link: ChildLink::Closed,
             seal,
-            keepsakes: Keepsakes::default(),
+            snapshots: SnapshotStore::default(),
             complained: None,
             generation: Generation::default(),
             respawn: Respawn::new(Jitter::random()),
@@ -121,12 +121,12 @@ impl Gateway {
         while !(self.ending && self.child.is_none()) {
             tokio::select! {
                 command = commands.recv() => self.command(command.unwrap_or(GatewayCommand::Kill)).await,
-                news = news(&mut self.child, &mut self.link) => match news {
-                    News::Link(news) => self.heard(news),
-                    News::Child(ChildNews::Line(line)) => {
+                news = next_event(&mut self.child, &mut self.link) => match news {
+                    GatewayEvent::Link(news) => self.heard(news),
+                    GatewayEvent::Child(ChildEvent::Line(line)) => {
                         warn!(self.log, "gateway stderr"; "line" => %one_line(&line));
                     }
-                    News::Child(ChildNews::Exited(status)) => self.exited(&status.to_string()).await,
+                    GatewayEvent::Child(ChildEvent::Exited(status)) => self.exited(&status.to_string()).await,
                 },
                 () = self.context.routes_changed.notified() => {
                     self.routes_due.get_or_insert(Instant::now() + COALESCE);
@@ -169,10 +169,10 @@ impl Gateway {
         }
     }
 
-    fn listen(&mut self, address: SocketAddr) -> Result<SocketAddr, ListenError> {
-        let Some(old) = &self.listener else { return Err(ListenError::Ending) };
+    fn listen(&mut self, address: SocketAddr) -> Result<SocketAddr, BindError> {
+        let Some(old) = &self.listener else { return Err(BindError::Ending) };
         let new = listen::bind_beside(address, old)?;
-        let bound = new.local_addr().map_err(|source| ListenError::Io { address, source })?;
+        let bound = new.local_addr().map_err(|source| BindError::Io { address, source })?;
         self.listener = Some(new);
         // A gateway that has not called yet is told when it calls.
         if self.link.link().is_some() {
@@ -221,7 +221,7 @@ impl Gateway {
     fn make_connection(&self, server: &ServerName, generation: Generation) -> Result<DataEnd, String> {
         let server = self.context.server(server.as_str()).ok_or("there is no such server")?;
         let (ours, end) = DataEnd::pair().map_err(|error| format!("the system gives no pipes: {error}"))?;
-        let command = Command::Serve { generation, end };
+        let command = ServerCommand::Serve { generation, end };
         server.commands.try_send(command).map_err(|_| "its task is busy or gone")?;
         Ok(ours)
     }
@@ -232,43 +232,44 @@ impl Gateway {
         self.tell(SupervisorToGateway::Inherit { seal: self.seal.clone(), generation: self.generation });
     }
 
-    fn heard(&mut self, news: LinkNews<GatewayToSupervisor>) {
+    fn heard(&mut self, news: LinkEvent<GatewayToSupervisor>) {
         match news {
-            LinkNews::Hello => self.attach(),
-            LinkNews::Message(GatewayToSupervisor::Connect { id, server, generation }) => {
+            LinkEvent::Hello => self.attach(),
+            LinkEvent::Message(GatewayToSupervisor::Connect { id, server, generation }) => {
                 self.connect(id, &server, generation);
             }
-            LinkNews::Message(GatewayToSupervisor::Listening) => {
+            LinkEvent::Message(GatewayToSupervisor::Listening) => {
                 info!(self.log, "gateway is accepting requests"; "pid" => self.child.as_ref().map(Child::pid));
                 self.serves_since.get_or_insert_with(Instant::now);
                 self.answered();
             }
-            LinkNews::Message(GatewayToSupervisor::Log(record)) => self.record(&record),
+            LinkEvent::Message(GatewayToSupervisor::Log(record)) => self.record(&record),
             // One that is full is told again with the next change.
-            LinkNews::Message(GatewayToSupervisor::Shown { server, counts }) => {
-                let _ = self.context.server(server.as_str()).map(|s| s.commands.try_send(Command::Shown(counts)));
+            LinkEvent::Message(GatewayToSupervisor::Shown { server, counts }) => {
+                let _ = self.context.server(server.as_str()).map(|s| s.commands.try_send(ServerCommand::Shown(counts)));
             }
-            LinkNews::Message(GatewayToSupervisor::Pong(number)) => {
+            LinkEvent::Message(GatewayToSupervisor::Pong(number)) => {
                 self.link.pong(number);
                 self.answered();
             }
             // A queue that is full is read soon, and a caller that waits asks again.
-            LinkNews::Message(GatewayToSupervisor::Wake(server)) => {
-                let _ = self.context.server(server.as_str()).map(|server| server.commands.try_send(Command::Wake));
+            LinkEvent::Message(GatewayToSupervisor::Wake(server)) => {
+                let _ =
+                    self.context.server(server.as_str()).map(|server| server.commands.try_send(ServerCommand::Wake));
             }
-            LinkNews::Message(GatewayToSupervisor::Ask { id, question }) => self.answer(id, question),
-            LinkNews::Message(GatewayToSupervisor::Keep { key, note }) => {
-                if !self.keepsakes.keep(key, note) {
+            LinkEvent::Message(GatewayToSupervisor::Ask { id, question }) => self.answer(id, question),
+            LinkEvent::Message(GatewayToSupervisor::Keep { key, note }) => {
+                if !self.snapshots.keep(key, note) {
                     self.say_left_out();
                 }
             }
-            LinkNews::Message(GatewayToSupervisor::Forget(keys)) => self.keepsakes.forget(keys, Instant::now()),
-            LinkNews::PingDue(number) => self.tell(SupervisorToGateway::Ping(number)),
-            LinkNews::Silent => {
+            LinkEvent::Message(GatewayToSupervisor::Forget(keys)) => self.snapshots.forget(keys, Instant::now()),
+            LinkEvent::PingDue(number) => self.tell(SupervisorToGateway::Ping(number)),
+            LinkEvent::Silent => {
                 warn!(self.log, "gateway does not answer and is killed");
                 self.kill();
             }
-            LinkNews::Lost(why) => {
+            LinkEvent::Lost(why) => {
                 if !self.ending {
                     warn!(self.log, "gateway connection lost"; "reason" => why);
                 }
@@ -283,7 +284,7 @@ impl Gateway {
 
     /// Says, not too often, that there is no room for all that sessions want kept.
     fn say_left_out(&mut self) {
-        let (now, left_out) = (Instant::now(), self.keepsakes.left_out());
+        let (now, left_out) = (Instant::now(), self.snapshots.left_out());
         self.snapshot.send_modify(|snapshot| snapshot.notes_dropped = left_out);
         if self.complained.is_none_or(|at| now.saturating_duration_since(at) >= COMPLAINT) {
             self.complained = Some(now);
@@ -310,9 +311,9 @@ impl Gateway {
     /// Answers beside the task: collecting takes a moment, and heartbeats go on.
     fn answer(&mut self, id: u64, question: Question) {
         let known = match &question {
-            Question::Left(key) => Some(Answer::Left(self.keepsakes.of(key, Instant::now()))),
+            Question::Left(key) => Some(Answer::Left(self.snapshots.of(key, Instant::now()))),
             Question::Heirs { after } => {
-                let (keys, more) = self.keepsakes.names(*after);
+                let (keys, more) = self.snapshots.names(*after);
                 Some(Answer::Heirs { keys, more })
             }
             Question::Status | Question::Logs { .. } => None,
@@ -402,7 +403,7 @@ impl Gateway {
         self.child = None;
         // The next gateway is to know all that this one knew.
         for word in self.link.last_words().await {
-            self.heard(LinkNews::Message(word));
+            self.heard(LinkEvent::Message(word));
         }
         orphans::reap(&self.context.children);
         self.snapshot.send_modify(|snapshot| snapshot.running = None);
@@ -423,7 +424,7 @@ impl Gateway {
     }
 }
 
-async fn news(child: &mut Option<Child>, link: &mut GatewayLink) -> News {
+async fn next_event(child: &mut Option<Child>, link: &mut GatewayLink) -> GatewayEvent {
     let child = async {
         match child {
             Some(child) => child.next().await,
@@ -431,7 +432,7 @@ async fn news(child: &mut Option<Child>, link: &mut GatewayLink) -> News {
         }
     };
     tokio::select! {
-        news = link.next() => News::Link(news),
-        news = child => News::Child(news),
+        news = link.next() => GatewayEvent::Link(news),
+        news = child => GatewayEvent::Child(news),
     }
 }

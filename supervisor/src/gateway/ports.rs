@@ -8,13 +8,13 @@ use std::{
 use mcproxy_ipc::{LogLine, control::GatewaySettings};
 use tokio::sync::oneshot;
 
-use crate::listen::ListenError;
+use crate::listen::BindError;
 
 /// What others ask of the gateway's task.
 #[derive(Debug)]
 pub(crate) enum GatewayCommand {
     /// Clients are to be accepted at another address; who is connected stays. Answered with where that is.
-    Listen { address: SocketAddr, reply: oneshot::Sender<Result<SocketAddr, ListenError>> },
+    Listen { address: SocketAddr, reply: oneshot::Sender<Result<SocketAddr, BindError>> },
     /// The last log lines of the gateway's process, and of those before it.
     Logs { lines: usize, reply: oneshot::Sender<Vec<LogLine>> },
     /// Other settings are in force.

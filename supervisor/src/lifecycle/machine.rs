@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use mcproxy_config::{OnChange, Start};
 use mcproxy_ipc::{EndReason, Generation};
 
-use super::{Action, EXIT_LIMIT, Event, KILL_AGAIN, Plan, STOP_LIMIT, State, Wanted, Why};
+use super::{Action, EXIT_LIMIT, Event, KILL_AGAIN, LifecyclePlan, STOP_LIMIT, State, StopReason, Wanted};
 use crate::{
     backoff::{Backoff, Jitter},
     start_queue::StartRank,
@@ -28,7 +28,7 @@ pub(crate) struct Lifecycle {
     last: Generation,
     /// Incarnations besides the current one.
     swap: Swap,
-    plan: Plan,
+    plan: LifecyclePlan,
     backoff: Backoff,
     settled: bool,
     /// Its last start, or what came after it, was a failure.
@@ -46,7 +46,7 @@ pub(crate) struct Lifecycle {
 
 impl Lifecycle {
     /// Stopped and not wanted. `last` is the last incarnation that there was.
-    pub(crate) fn new(plan: Plan, last: Generation, jitter: Jitter) -> Self {
+    pub(crate) fn new(plan: LifecyclePlan, last: Generation, jitter: Jitter) -> Self {
         Self {
             wanted: Wanted::Down,
             state: State::Stopped,
@@ -104,9 +104,11 @@ impl Lifecycle {
     /// Whether it is being started again without a delay: calls wait for it, and what it offered stays listed.
     pub(crate) fn returns(&self) -> bool {
         let is_on_its_way = match &self.state {
-            State::Stopping { why: Why::Renew, .. } => true,
-            State::Stopping { why: Why::Fault { .. }, .. } | State::Queued | State::Starting { .. } => self.returning,
-            State::Stopping { why: Why::Unwanted | Why::Rest, .. }
+            State::Stopping { why: StopReason::Renew, .. } => true,
+            State::Stopping { why: StopReason::Fault { .. }, .. } | State::Queued | State::Starting { .. } => {
+                self.returning
+            }
+            State::Stopping { why: StopReason::Unwanted | StopReason::Rest, .. }
             | State::Stopped
             | State::Idle
             | State::Ready { .. }
@@ -209,7 +211,7 @@ impl Lifecycle {
                 self.enter(State::Stopped, "not wanted", out);
             }
             (State::Starting { .. } | State::Ready { .. } | State::Resting { .. }, Wanted::Down) => {
-                self.stop(Why::Unwanted, "not wanted", now, out);
+                self.stop(StopReason::Unwanted, "not wanted", now, out);
             }
             (
                 State::Idle
@@ -228,7 +230,7 @@ impl Lifecycle {
         }
     }
 
-    fn planned(&mut self, plan: Plan, renew: bool, now: Instant, out: &mut Vec<Action>) {
+    fn planned(&mut self, plan: LifecyclePlan, renew: bool, now: Instant, out: &mut Vec<Action>) {
         self.plan = plan;
         // What must not exist twice is not tried beside itself any longer.
         let tried_in_vain = self.plan.on_change == OnChange::Restart && self.change_is_tried();
@@ -245,17 +247,18 @@ impl Lifecycle {
         }
         match &self.state {
             State::Starting { .. } | State::Ready { .. } | State::Resting { .. } => {
-                self.stop(Why::Renew, "its configuration changed", now, out);
+                self.stop(StopReason::Renew, "its configuration changed", now, out);
             }
-            State::Stopping { kill_at, why: Why::Fault { .. } } => {
-                self.state = State::Stopping { kill_at: *kill_at, why: Why::Renew };
+            State::Stopping { kill_at, why: StopReason::Fault { .. } } => {
+                self.state = State::Stopping { kill_at: *kill_at, why: StopReason::Renew };
             }
             // It may be blocked now.
             State::Idle => self.rest("its configuration changed", out),
             State::Queued | State::Backoff { .. } | State::Blocked | State::Failed => {
                 self.start("its configuration changed", out);
             }
-            State::Stopped | State::Stopping { why: Why::Unwanted | Why::Renew | Why::Rest, .. } => {}
+            State::Stopped
+            | State::Stopping { why: StopReason::Unwanted | StopReason::Renew | StopReason::Rest, .. } => {}
         }
     }
 
@@ -268,10 +271,10 @@ impl Lifecycle {
         self.forget_attempt();
         match &self.state {
             State::Starting { .. } | State::Ready { .. } | State::Resting { .. } => {
-                self.stop(Why::Renew, "restarted by hand", now, out);
+                self.stop(StopReason::Renew, "restarted by hand", now, out);
             }
             State::Stopping { kill_at, .. } => {
-                self.state = State::Stopping { kill_at: *kill_at, why: Why::Renew };
+                self.state = State::Stopping { kill_at: *kill_at, why: StopReason::Renew };
             }
             State::Stopped | State::Idle | State::Backoff { .. } | State::Blocked | State::Failed => {
                 self.start("restarted by hand", out);
@@ -288,7 +291,7 @@ impl Lifecycle {
                 if reason == EndReason::Stopped && self.plan.start != Start::Eager =>
             {
                 out.push(Action::Stop(self.generation));
-                let state = State::Stopping { kill_at: now + EXIT_LIMIT, why: Why::Rest };
+                let state = State::Stopping { kill_at: now + EXIT_LIMIT, why: StopReason::Rest };
                 self.enter(state, "nobody has called it for idleTimeout", out);
             }
             State::Starting { .. } | State::Ready { .. } | State::Resting { .. } => {
@@ -301,7 +304,7 @@ impl Lifecycle {
                 let text = reason.to_string();
                 let healthy_for = self.healthy_for(now);
                 self.returning = self.backoff.spares(&self.plan.backoff, healthy_for);
-                let why = Why::Fault { reason, healthy_for };
+                let why = StopReason::Fault { reason, healthy_for };
                 let of = self.generation;
                 out.push(if limit.is_zero() { Action::Kill(of) } else { Action::Stop(of) });
                 self.enter(State::Stopping { kill_at: now + limit.max(KILL_AGAIN), why }, &text, out);
@@ -321,7 +324,7 @@ impl Lifecycle {
         let why = match &self.state {
             State::Starting { .. } | State::Ready { .. } | State::Resting { .. } => {
                 let silent = || EndReason::Worker("it ended without a word".to_owned());
-                Why::Fault { reason: reason.unwrap_or_else(silent), healthy_for: self.healthy_for(now) }
+                StopReason::Fault { reason: reason.unwrap_or_else(silent), healthy_for: self.healthy_for(now) }
             }
             State::Stopping { why, .. } => why.clone(),
             State::Stopped | State::Idle | State::Queued | State::Backoff { .. } | State::Blocked | State::Failed => {
@@ -330,13 +333,13 @@ impl Lifecycle {
         };
         match (self.wanted, why) {
             (Wanted::Down, _) => self.enter(State::Stopped, "ended", out),
-            (Wanted::Up, Why::Rest) if self.woken || self.plan.start == Start::Eager => {
+            (Wanted::Up, StopReason::Rest) if self.woken || self.plan.start == Start::Eager => {
                 self.fresh = true;
                 self.start("called", out);
             }
-            (Wanted::Up, Why::Rest) => self.rest("ended; started by its next call", out),
-            (Wanted::Up, Why::Renew | Why::Unwanted) => self.start("ended; wanted again", out),
-            (Wanted::Up, Why::Fault { reason, healthy_for }) => self.fail(&reason, healthy_for, now, out),
+            (Wanted::Up, StopReason::Rest) => self.rest("ended; started by its next call", out),
+            (Wanted::Up, StopReason::Renew | StopReason::Unwanted) => self.start("ended; wanted again", out),
+            (Wanted::Up, StopReason::Fault { reason, healthy_for }) => self.fail(&reason, healthy_for, now, out),
         }
     }
 
@@ -411,7 +414,7 @@ impl Lifecycle {
     }
 
     /// From a state with a process.
-    fn stop(&mut self, why: Why, reason: &str, now: Instant, out: &mut Vec<Action>) {
+    fn stop(&mut self, why: StopReason, reason: &str, now: Instant, out: &mut Vec<Action>) {
         out.push(Action::Stop(self.generation));
         self.enter(State::Stopping { kill_at: now + STOP_LIMIT, why }, reason, out);
     }

@@ -81,7 +81,7 @@ pub(crate) enum State {
     /// Has nothing to do. The gateway may let go of it, and then it ends by itself; until then it answers calls.
     Resting { since: Instant, until: Instant },
     /// The worker was told to end, or ends by itself.
-    Stopping { kill_at: Instant, why: Why },
+    Stopping { kill_at: Instant, why: StopReason },
     /// Will be started again.
     Backoff { until: Instant },
     /// Cannot be started as configured.
@@ -92,7 +92,7 @@ pub(crate) enum State {
 
 /// Why a worker is being ended, which decides what follows.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Why {
+pub(crate) enum StopReason {
     /// Nobody wants the server.
     Unwanted,
     /// Nobody needs it at present: no delay, and no start before somebody does.
@@ -115,7 +115,7 @@ pub(crate) fn extended(deadline: Instant, latest: Instant, start_timeout: Durati
 
 /// What the machine needs to know of the configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Plan {
+pub(crate) struct LifecyclePlan {
     /// `None` when it can be started, else why not.
     pub(crate) blocked: Option<String>,
     /// From spawn to ready.
@@ -147,7 +147,7 @@ pub(crate) enum Event {
     /// The server should (not) run.
     Want(Wanted),
     /// Another configuration. With `renew` a running worker does not fit it any more.
-    Planned { plan: Plan, renew: bool },
+    Planned { plan: LifecyclePlan, renew: bool },
     /// A person wants it started anew, now.
     Restart,
     /// Somebody calls a server that is not running because nobody had.

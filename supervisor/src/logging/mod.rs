@@ -23,7 +23,7 @@ use slog::{Drain, Logger, o};
 use slog_async::AsyncGuard;
 
 use counted::Counted;
-use terminal::Terminal;
+use terminal::TerminalDrain;
 
 pub(crate) use escape::{one_line, printable};
 pub(crate) use remote::emit;
@@ -34,7 +34,7 @@ const FLUSH: Duration = Duration::from_secs(1);
 
 /// Where records are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Target {
+pub(crate) enum LogTarget {
     /// Standard output, as text or as one JSON object a line.
     Stdout(Format),
     /// The machine's syslog.
@@ -67,19 +67,19 @@ pub(crate) struct Logging {
 
 impl Logging {
     /// Opens the sink and starts its thread.
-    pub(crate) fn open(target: Target, level: LogLevel) -> Self {
+    pub(crate) fn open(target: LogTarget, level: LogLevel) -> Self {
         match target {
-            Target::Stdout(Format::Text) if io::stdout().is_terminal() => {
+            LogTarget::Stdout(Format::Text) if io::stdout().is_terminal() => {
                 let quiet = Quiet::default();
-                let sink = Terminal { inner: on_terminal(), out: io::stdout(), quiet: quiet.clone() };
+                let sink = TerminalDrain { inner: on_terminal(), out: io::stdout(), quiet: quiet.clone() };
                 Self { quiet: Some(quiet), ..Self::with_sink(sink, level) }
             }
-            Target::Stdout(Format::Text) => Self::with_sink(plain(), level),
-            Target::Stdout(Format::Json) => {
+            LogTarget::Stdout(Format::Text) => Self::with_sink(plain(), level),
+            LogTarget::Stdout(Format::Json) => {
                 let json = slog_json::Json::new(io::stdout()).add_default_keys().set_flush(true).build();
                 Self::with_sink(json, level)
             }
-            Target::Syslog => match syslog::Syslog::open(syslog::SOCKETS) {
+            LogTarget::Syslog => match syslog::Syslog::open(syslog::SOCKETS) {
                 Ok(syslog) => Self::with_sink(syslog, level),
                 Err(error) => {
                     let plain = slog_term::PlainSyncDecorator::new(io::stderr());
@@ -111,17 +111,17 @@ impl Logging {
     }
 }
 
-type Text = Box<dyn Drain<Ok = (), Err = io::Error> + Send>;
+type TextDrain = Box<dyn Drain<Ok = (), Err = io::Error> + Send>;
 
 /// One complete line for each record, which can be searched. (slog-term's compact form prints a heading whenever the server
 /// changes, which tears the records of several servers apart.)
-fn plain() -> Text {
+fn plain() -> TextDrain {
     let plain = slog_term::PlainSyncDecorator::new(io::stdout());
     Box::new(slog_term::FullFormat::new(plain).use_original_order().build())
 }
 
 /// The same in colours.
-fn on_terminal() -> Text {
+fn on_terminal() -> TextDrain {
     let decorator = slog_term::TermDecorator::new().stdout();
     let decorator = match std::env::var_os("NO_COLOR") {
         Some(set) if !set.is_empty() => decorator.force_plain(),

@@ -20,21 +20,21 @@ pub(crate) fn emit(log: &Logger, record: &LogRecord) {
     }
     match record.source {
         LogSource::Stderr => {
-            info!(log, "server stderr"; "line" => %one_line(&record.message), Fields(&record.fields));
+            info!(log, "server stderr"; "line" => %one_line(&record.message), RecordFields(&record.fields));
         }
         LogSource::Own => {
             const HERE: RecordLocation =
                 RecordLocation { file: file!(), line: line!(), column: 0, function: "", module: module_path!() };
             let stat = RecordStatic { location: &HERE, tag: "", level: record.level.to_slog() };
-            let fields = Fields(&record.fields);
+            let fields = RecordFields(&record.fields);
             log.log(&Record::new(&stat, &format_args!("{}", one_line(&record.message)), BorrowedKV(&fields)));
         }
     }
 }
 
-struct Fields<'a>(&'a [(String, String)]);
+struct RecordFields<'a>(&'a [(String, String)]);
 
-impl KV for Fields<'_> {
+impl KV for RecordFields<'_> {
     fn serialize(&self, _: &Record<'_>, serializer: &mut dyn Serializer) -> slog::Result {
         for (key, value) in self.0 {
             serializer.emit_str(kept(key), &one_line(value))?;

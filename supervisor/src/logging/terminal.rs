@@ -31,7 +31,7 @@ impl Quiet {
 }
 
 /// Writes plain lines itself, and leaves other records to `inner`.
-pub(super) struct Terminal<D, W> {
+pub(super) struct TerminalDrain<D, W> {
     pub(super) inner: D,
     pub(super) out: W,
     pub(super) quiet: Quiet,
@@ -49,7 +49,7 @@ pub(crate) fn say_last(log: &Logger, line: &str) {
     slog::log!(log, Level::Critical, LAST, "{}", line);
 }
 
-impl<D: Drain<Ok = ()>, W> Drain for Terminal<D, W>
+impl<D: Drain<Ok = ()>, W> Drain for TerminalDrain<D, W>
 where
     for<'a> &'a W: Write,
 {
@@ -114,7 +114,7 @@ mod tests {
         let opened = || File::options().append(true).open(file.path()).expect("opened");
         let quiet = Quiet::default();
         let inner = Mutex::new(slog_json::Json::default(opened()));
-        let log = Logger::root(Terminal { inner, out: opened(), quiet: quiet.clone() }.ignore_res(), o!("k" => 1));
+        let log = Logger::root(TerminalDrain { inner, out: opened(), quiet: quiet.clone() }.ignore_res(), o!("k" => 1));
         quiet.set(true);
         say(&log, "everything  ready");
         info!(log, "held back");

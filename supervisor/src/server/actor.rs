@@ -14,21 +14,21 @@ use tokio::{
 };
 
 use super::{
-    Before, Command, ServerHandle,
-    crew::Crew,
+    Predecessor, ServerCommand, ServerHandle,
     history::History,
-    offer::Offer,
-    pace::Pace,
+    known_catalogue::KnownCatalogue,
     plan,
     slot::Slot,
     snapshot::{Snapshot, snapshot_of},
-    worker::{News, Worker},
+    throttle::Throttle,
+    worker::{Worker, WorkerEvent},
+    workers::Workers,
 };
 use crate::{
     backoff::Jitter,
     bounded_text::{MAX_REASON, cut},
     context::{Context, sleep_until},
-    lifecycle::{Action, Event, Lifecycle, State, Wanted, Why},
+    lifecycle::{Action, Event, Lifecycle, State, StopReason, Wanted},
     log_ring::now_ms,
     logging::{one_line, printable},
     orphans,
@@ -45,25 +45,31 @@ struct Actor {
     lifecycle: Lifecycle,
     since: Instant,
     slot: Slot,
-    crew: Crew,
-    offer: Offer,
+    workers: Workers,
+    known_catalogue: KnownCatalogue,
     history: History,
     /// A broken entry of a package cache was removed for it, and it has not been ready since.
     cache_cleared: bool,
     snapshot: watch::Sender<Snapshot>,
-    pace: Pace,
+    throttle: Throttle,
     leaving: bool,
 }
 
 /// Starts the task of a server; it starts the server if that is enabled, once what was `before` is gone.
-pub(crate) fn spawn(config: ServerConfig, before: Before, context: &Context, tasks: &mut JoinSet<()>) -> ServerHandle {
+pub(crate) fn spawn(
+    config: ServerConfig,
+    before: Predecessor,
+    context: &Context,
+    tasks: &mut JoinSet<()>,
+) -> ServerHandle {
     let name = config.name.clone();
     let lifecycle = Lifecycle::new(plan(&config), before.last, Jitter::random());
     let history = History::new(name.clone(), context.follow.clone());
     let (commands, queue) = mpsc::channel(QUEUE);
     let since = Instant::now();
-    let (crew, offer) = (Crew::default(), Offer::kept(&config, context.catalogues.as_deref()));
-    let (snapshot, seen) = watch::channel(snapshot_of(&config, &lifecycle, since, &crew, &offer, &history));
+    let (workers, known_catalogue) = (Workers::default(), KnownCatalogue::kept(&config, context.catalogues.as_deref()));
+    let (snapshot, seen) =
+        watch::channel(snapshot_of(&config, &lifecycle, since, &workers, &known_catalogue, &history));
     let actor = Actor {
         log: context.log.new(o!("server" => name.to_string())),
         context: context.clone(),
@@ -71,12 +77,12 @@ pub(crate) fn spawn(config: ServerConfig, before: Before, context: &Context, tas
         lifecycle,
         since,
         slot: Slot::None,
-        crew,
-        offer,
+        workers,
+        known_catalogue,
         history,
         cache_cleared: false,
         snapshot,
-        pace: Pace::default(),
+        throttle: Throttle::default(),
         leaving: false,
     };
     tasks.spawn(actor.run(queue, before.task));
@@ -84,7 +90,7 @@ pub(crate) fn spawn(config: ServerConfig, before: Before, context: &Context, tas
 }
 
 impl Actor {
-    async fn run(mut self, mut commands: mpsc::Receiver<Command>, predecessor: Option<ServerHandle>) {
+    async fn run(mut self, mut commands: mpsc::Receiver<ServerCommand>, predecessor: Option<ServerHandle>) {
         if let Some(mut before) = predecessor {
             // Its snapshots end with its task.
             while before.snapshot.changed().await.is_ok() {}
@@ -95,7 +101,7 @@ impl Actor {
         while !(self.leaving && *self.lifecycle.state() == State::Stopped && self.lifecycle.is_alone()) {
             let look = self.slot.due();
             tokio::select! {
-                command = commands.recv() => self.command(command.unwrap_or(Command::Leave)).await,
+                command = commands.recv() => self.command(command.unwrap_or(ServerCommand::Leave)).await,
                 granted = self.slot.granted() => match granted {
                     Ok(place) => {
                         self.slot = Slot::Held(place, StartPlace::taken(Instant::now()));
@@ -107,19 +113,19 @@ impl Actor {
                     }
                 },
                 () = sleep_until(look) => self.look_at_start(),
-                () = sleep_until(self.pace.due()) => self.publish(),
-                (generation, news) = self.crew.next() => self.news(generation, news).await,
+                () = sleep_until(self.throttle.due()) => self.publish(),
+                (generation, news) = self.workers.next() => self.news(generation, news).await,
                 () = sleep_until(self.lifecycle.deadline()) => self.step(Event::Tick),
             }
         }
     }
 
-    async fn command(&mut self, command: Command) {
+    async fn command(&mut self, command: ServerCommand) {
         match command {
-            Command::Configure { config, renew, reply } => {
+            ServerCommand::Configure { config, renew, reply } => {
                 self.config = *config;
-                if self.config.catalogue_key() != self.offer.key {
-                    self.offer = Offer::kept(&self.config, self.context.catalogues.as_deref());
+                if self.config.catalogue_key() != self.known_catalogue.key {
+                    self.known_catalogue = KnownCatalogue::kept(&self.config, self.context.catalogues.as_deref());
                 }
                 let plan = plan(&self.config);
                 self.step(Event::Planned { plan, renew });
@@ -128,29 +134,29 @@ impl Actor {
                 // Who asked may have left.
                 let _ = reply.send(());
             }
-            Command::Restart(reply) => {
+            ServerCommand::Restart(reply) => {
                 // Who asked may have left.
                 let _ = reply.send(self.lifecycle.wanted() == Wanted::Up);
                 self.step(Event::Restart);
             }
-            Command::Wake => self.step(Event::Wake),
-            Command::Shown(counts) => {
-                self.offer.shown = Some(counts);
+            ServerCommand::Wake => self.step(Event::Wake),
+            ServerCommand::Shown(counts) => {
+                self.known_catalogue.shown = Some(counts);
                 self.publish();
             }
-            Command::Serve { generation, end } => {
-                if let Some(worker) = self.crew.get(generation) {
+            ServerCommand::Serve { generation, end } => {
+                if let Some(worker) = self.workers.get(generation) {
                     worker.serve(end);
                 }
             }
-            Command::Logs { lines, reply } => {
+            ServerCommand::Logs { lines, reply } => {
                 let _ = reply.send(self.history.ring.last(lines));
             }
-            Command::Leave => {
+            ServerCommand::Leave => {
                 self.leaving = true;
                 self.step(Event::Want(Wanted::Down));
             }
-            Command::Kill => {
+            ServerCommand::Kill => {
                 self.leaving = true;
                 self.step(Event::Kill);
             }
@@ -159,11 +165,11 @@ impl Actor {
 
     /// A worker has called: it is told what to run.
     fn attach(&mut self, generation: Generation) {
-        let Some(worker) = self.crew.get_mut(generation) else { return };
+        let Some(worker) = self.workers.get_mut(generation) else { return };
         match self.config.worker_spec(generation) {
             Ok(spec) => {
-                let catalogue_file = self.offer.file.clone();
-                let era = self.config.era.rule(self.offer.era());
+                let catalogue_file = self.known_catalogue.file.clone();
+                let era = self.config.era.rule(self.known_catalogue.era());
                 worker.run(WorkerSpec { catalogue_file, era, may_clear_cache: !self.cache_cleared, ..spec });
             }
             // It cannot be started as configured, which the machine knows.
@@ -171,23 +177,23 @@ impl Actor {
         }
     }
 
-    async fn news(&mut self, generation: Generation, news: News) {
+    async fn news(&mut self, generation: Generation, news: WorkerEvent) {
         match news {
-            News::Hello => self.attach(generation),
-            News::Said(message) => self.said(generation, message),
-            News::Silent => self.step(Event::Ended(generation, EndReason::Unresponsive)),
-            News::Lost(why) => self.step(Event::Ended(generation, EndReason::Worker(why))),
-            News::Line(line) => {
+            WorkerEvent::Hello => self.attach(generation),
+            WorkerEvent::Said(message) => self.said(generation, message),
+            WorkerEvent::Silent => self.step(Event::Ended(generation, EndReason::Unresponsive)),
+            WorkerEvent::Lost(why) => self.step(Event::Ended(generation, EndReason::Worker(why))),
+            WorkerEvent::Line(line) => {
                 self.history.worker_line(generation, &line);
                 let log = self.log_of(generation);
                 self.history.note(&log, LogLevel::Warn, "worker stderr", &[("line", line)]);
             }
-            News::Exited(status) => self.exited(generation, status).await,
+            WorkerEvent::Exited(status) => self.exited(generation, status).await,
         }
     }
 
     fn said(&mut self, generation: Generation, message: WorkerToSupervisor) {
-        let Some(worker) = self.crew.get_mut(generation) else { return };
+        let Some(worker) = self.workers.get_mut(generation) else { return };
         match message {
             WorkerToSupervisor::Spawned { pid } => {
                 worker.server_pid = Some(pid);
@@ -199,7 +205,7 @@ impl Actor {
             }
             WorkerToSupervisor::Ready(description) => {
                 let description = description.map_texts(|text| one_line(&text).into_owned());
-                self.offer.ran(&description, &self.log);
+                self.known_catalogue.ran(&description, &self.log);
                 worker.description = Some(description);
                 self.cache_cleared = false;
                 self.step(Event::BecameReady(generation));
@@ -207,7 +213,7 @@ impl Actor {
             WorkerToSupervisor::StartedAgain => self.step(Event::StartedAgain(generation)),
             WorkerToSupervisor::EraLearned(era) => {
                 if let Some(description) = &worker.description {
-                    self.offer.learned(era, description, &self.log);
+                    self.known_catalogue.learned(era, description, &self.log);
                 }
             }
             WorkerToSupervisor::Installing => {
@@ -249,7 +255,7 @@ impl Actor {
     }
 
     async fn exited(&mut self, generation: Generation, status: ExitStatus) {
-        let Some(worker) = self.crew.get_mut(generation) else { return };
+        let Some(worker) = self.workers.get_mut(generation) else { return };
         for message in worker.last_words().await {
             self.said(generation, message);
         }
@@ -259,7 +265,7 @@ impl Actor {
             warn!(log, "processes left behind were killed"; "count" => swept.killed, "left" => swept.left);
         }
         debug!(log, "worker exited"; "status" => %status);
-        self.crew.remove(generation); // and with it whatever is in its cgroup
+        self.workers.remove(generation); // and with it whatever is in its cgroup
         if self.lifecycle.counts_on(generation) {
             self.step(Event::Ended(generation, EndReason::Worker(format!("it ended without a word ({status})"))));
         }
@@ -293,7 +299,7 @@ impl Actor {
 
     /// Gives the place back when the heavy part of the start is over.
     fn look_at_start(&mut self) {
-        let worker = self.lifecycle.starting().and_then(|starting| self.crew.get(starting));
+        let worker = self.lifecycle.starting().and_then(|starting| self.workers.get(starting));
         let activity = worker.map_or_else(Activity::default, |worker| Activity::below(worker.pid()));
         let Slot::Held(_, place) = &mut self.slot else { return };
         if place.is_over(activity, Instant::now()) {
@@ -308,9 +314,9 @@ impl Actor {
                 self.slot = Slot::wait(self.context.starts.clone(), self.config.launch.clone(), rank);
             }
             Action::Spawn(generation) => self.spawn_worker(generation),
-            Action::Stop(of) => self.crew.get(of).into_iter().for_each(Worker::stop),
-            Action::Drain(of, grace) => self.crew.get(of).into_iter().for_each(|worker| worker.drain(grace)),
-            Action::Kill(of) => self.crew.get(of).into_iter().for_each(Worker::kill),
+            Action::Stop(of) => self.workers.get(of).into_iter().for_each(Worker::stop),
+            Action::Drain(of, grace) => self.workers.get(of).into_iter().for_each(|worker| worker.drain(grace)),
+            Action::Kill(of) => self.workers.get(of).into_iter().for_each(Worker::kill),
             Action::ChangeFailed { generation, reason } => self.change_failed(generation, &reason),
             Action::Moved { from, to, reason } => self.moved(from, to, one_line(&reason).into_owned()),
         }
@@ -331,7 +337,7 @@ impl Actor {
         match Worker::spawn(&self.context, &self.config.name, generation) {
             Ok(worker) => {
                 debug!(log, "worker spawned"; "pid" => worker.pid());
-                self.crew.add(worker);
+                self.workers.add(worker);
             }
             Err(error) => self.step(Event::NotSpawned(generation, format!("cannot start the worker: {error}"))),
         }
@@ -355,9 +361,9 @@ impl Actor {
         self.since = now;
         let generation = self.lifecycle.generation();
         let state = self.lifecycle.state().clone();
-        let worker = self.crew.get(generation);
-        if matches!(state, State::Stopping { why: Why::Rest, .. }) {
-            self.offer.description = worker.and_then(|worker| worker.description.clone());
+        let worker = self.workers.get(generation);
+        if matches!(state, State::Stopping { why: StopReason::Rest, .. }) {
+            self.known_catalogue.description = worker.and_then(|worker| worker.description.clone());
         }
         let mut told = reason.clone();
         let (level, message, mut facts) = match state {
@@ -371,7 +377,7 @@ impl Actor {
                     .map_or(0, |description| description.counts.tools);
                 (LogLevel::Info, "server is ready", vec![("tools", tools.to_string()), ("start_ms", ms)])
             }
-            State::Stopping { why: Why::Fault { .. }, .. } => {
+            State::Stopping { why: StopReason::Fault { .. }, .. } => {
                 told = self.history.failed(generation, &reason);
                 if self.lifecycle.returns() {
                     let error = self.history.last_error.clone().unwrap_or_default();
@@ -381,7 +387,7 @@ impl Actor {
                     (LogLevel::Debug, "server is being cleared away", vec![])
                 }
             }
-            State::Stopping { why: Why::Unwanted | Why::Renew | Why::Rest, .. } => {
+            State::Stopping { why: StopReason::Unwanted | StopReason::Renew | StopReason::Rest, .. } => {
                 (LogLevel::Info, "server is stopping", vec![])
             }
             State::Stopped => (LogLevel::Info, "server is stopped", vec![]),
@@ -411,15 +417,15 @@ impl Actor {
 
     /// For what changes no route, and comes up to hundreds of times a second.
     fn publish_soon(&mut self) {
-        if self.pace.may_tell(Instant::now()) {
+        if self.throttle.may_tell(Instant::now()) {
             self.publish();
         }
     }
 
     fn publish(&mut self) {
-        self.pace.told(Instant::now());
+        self.throttle.told(Instant::now());
         let config = &self.config;
-        let new = snapshot_of(config, &self.lifecycle, self.since, &self.crew, &self.offer, &self.history);
+        let new = snapshot_of(config, &self.lifecycle, self.since, &self.workers, &self.known_catalogue, &self.history);
         let rerouted = self.snapshot.borrow().route != new.route;
         self.snapshot.send_replace(new);
         if rerouted {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use mcproxy_ipc::{EndReason, Ended, Generation, LifecycleEvent, LogLevel, LogRecord, LogSource, ServerName};
 use slog::{Drain as _, Logger};
 
-use super::telling::{is_error, telling_line};
+use super::error_line::{error_line, is_error};
 use crate::{
     bounded_text::cut,
     log_ring::{Follow, Followed, LogOwner, LogRing, line},
@@ -27,7 +27,7 @@ const TAIL_CHARS: usize = 2000;
 
 /// How an incarnation ended.
 #[derive(Debug, Default)]
-struct Tail {
+struct StderrTail {
     reason: Option<EndReason>,
     /// The end of its stderr.
     text: String,
@@ -46,7 +46,7 @@ pub(super) struct History {
     /// Why the last change of its configuration came to nothing.
     pub(super) change_error: Option<String>,
     /// How the last incarnations ended.
-    ends: BTreeMap<Generation, Tail>,
+    ends: BTreeMap<Generation, StderrTail>,
 }
 
 impl History {
@@ -77,7 +77,7 @@ impl History {
 
     /// A new incarnation begins.
     pub(super) fn begin(&mut self, generation: Generation) {
-        self.ends.insert(generation, Tail::default());
+        self.ends.insert(generation, StderrTail::default());
         while self.ends.len() > MAX_TAILS {
             self.ends.pop_first();
         }
@@ -85,9 +85,9 @@ impl History {
 
     /// Keeps the end of the server's stderr for the error that follows.
     pub(super) fn ended(&mut self, generation: Generation, ended: &Ended) {
-        let telling = telling_line(&ended.stderr_tail);
+        let telling = error_line(&ended.stderr_tail);
         let telling = telling.map(|line| cut(one_line(&line).into_owned(), MAX_TELLING));
-        let tail = Tail { reason: Some(ended.reason.clone()), text: last_lines(&ended.stderr_tail), telling };
+        let tail = StderrTail { reason: Some(ended.reason.clone()), text: last_lines(&ended.stderr_tail), telling };
         self.ends.insert(generation, tail);
     }
 
@@ -134,7 +134,7 @@ impl History {
     }
 }
 
-impl Tail {
+impl StderrTail {
     /// What a server said when it ended says more than that it ended; with another reason, what it said is beside it.
     fn in_a_line(&self, reason: &str) -> String {
         let (Some(ended), Some(telling)) = (&self.reason, &self.telling) else { return reason.to_owned() };

@@ -1,14 +1,14 @@
 //! One configured server: a task that owns its lifecycle, its worker and what is remembered of it. Others hold a handle.
 
 mod actor;
-mod crew;
+mod error_line;
 mod history;
-mod offer;
-mod pace;
+mod known_catalogue;
 mod slot;
 mod snapshot;
-mod telling;
+mod throttle;
 mod worker;
+mod workers;
 
 use std::time::Duration;
 
@@ -18,17 +18,17 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 pub(crate) use self::{
     actor::spawn,
-    snapshot::{Pending, Snapshot},
+    snapshot::{ChangeState, Snapshot},
 };
 
-use crate::{backoff::BackoffPolicy, lifecycle::Plan};
+use crate::{backoff::BackoffPolicy, lifecycle::LifecyclePlan};
 
 /// An incarnation that was replaced ends when its last call has; however long that may take, not later than this.
 const DRAIN_LIMIT: Duration = Duration::from_secs(600);
 
 /// What others ask of a server's task.
 #[derive(Debug)]
-pub(crate) enum Command {
+pub(crate) enum ServerCommand {
     /// Another configuration; `renew` when a running worker does not fit it. Answered when the snapshot says what follows.
     Configure { config: Box<ServerConfig>, renew: bool, reply: oneshot::Sender<()> },
     /// Start anew, now. Answered with whether that makes sense.
@@ -49,7 +49,7 @@ pub(crate) enum Command {
 
 /// What there was of a server's name before its task.
 #[derive(Debug, Default)]
-pub(crate) struct Before {
+pub(crate) struct Predecessor {
     /// The last number that an incarnation was given.
     pub(crate) last: Generation,
     /// A task that is being left and has to be gone first, so that there are never two copies of a server.
@@ -62,7 +62,7 @@ pub(crate) struct ServerHandle {
     /// Its name.
     pub(crate) name: ServerName,
     /// Where commands go; bounded, because nothing here is worth more than a short queue.
-    pub(crate) commands: mpsc::Sender<Command>,
+    pub(crate) commands: mpsc::Sender<ServerCommand>,
     /// How it stands.
     pub(crate) snapshot: watch::Receiver<Snapshot>,
 }
@@ -73,7 +73,7 @@ impl ServerHandle {
         const LIMIT: Duration = Duration::from_secs(2);
         let ask = async {
             let (reply, answer) = oneshot::channel();
-            self.commands.send(Command::Logs { lines, reply }).await.ok()?;
+            self.commands.send(ServerCommand::Logs { lines, reply }).await.ok()?;
             answer.await.ok()
         };
         tokio::time::timeout(LIMIT, ask).await.ok().flatten().unwrap_or_default()
@@ -81,9 +81,9 @@ impl ServerHandle {
 }
 
 /// What the lifecycle machine needs of a server's configuration.
-pub(crate) fn plan(config: &ServerConfig) -> Plan {
+pub(crate) fn plan(config: &ServerConfig) -> LifecyclePlan {
     let RestartPolicy { initial_delay, max_delay, healthy_after, max_attempts } = config.restart;
-    Plan {
+    LifecyclePlan {
         blocked: match &config.launch {
             Launch::Ready(_) => None,
             Launch::Blocked(blocked) => Some(blocked.to_string()),

@@ -7,15 +7,15 @@ use mcproxy_ipc::{EndReason, disk::on_disk, find_program};
 
 use crate::{
     start_place::StartPlace,
-    start_queue::{Place, StartQueue, StartRank},
+    start_queue::{StartQueue, StartRank, StartSlot},
 };
 
 /// One of the few places for servers in the beginning of their start.
 pub(super) enum Slot {
     None,
     /// Or why there is nothing to start.
-    Waiting(Pin<Box<dyn Future<Output = Result<Option<Place>, EndReason>> + Send>>),
-    Held(#[expect(dead_code, reason = "held for its drop")] Option<Place>, StartPlace),
+    Waiting(Pin<Box<dyn Future<Output = Result<Option<StartSlot>, EndReason>> + Send>>),
+    Held(#[expect(dead_code, reason = "held for its drop")] Option<StartSlot>, StartPlace),
 }
 
 impl Slot {
@@ -36,7 +36,7 @@ impl Slot {
     }
 
     /// What the wait has come to. Cancel safe.
-    pub(super) async fn granted(&mut self) -> Result<Option<Place>, EndReason> {
+    pub(super) async fn granted(&mut self) -> Result<Option<StartSlot>, EndReason> {
         match self {
             Self::Waiting(place) => place.await,
             Self::None | Self::Held(..) => std::future::pending().await,

@@ -8,8 +8,8 @@ use mcproxy_ipc::{
     ServerStatus, StartStatus,
 };
 
-use super::{crew::Crew, history::History, offer::Offer, worker::Worker};
-use crate::lifecycle::{Change, Lifecycle, State, Wanted, Why};
+use super::{history::History, known_catalogue::KnownCatalogue, worker::Worker, workers::Workers};
+use crate::lifecycle::{Change, Lifecycle, State, StopReason, Wanted};
 
 /// How others see a server.
 #[derive(Debug, Clone)]
@@ -28,9 +28,9 @@ pub(crate) struct Snapshot {
     /// The lists that it does not give, and since when that is known.
     pub(crate) list_failures: Option<(Instant, Vec<ListFailure>)>,
     /// How its start goes, while it is starting.
-    pub(crate) start: Option<Start>,
+    pub(crate) start: Option<StartProgress>,
     /// What has become of a changed configuration, while that is not in force.
-    pub(crate) change: Option<Pending>,
+    pub(crate) change: Option<ChangeState>,
     pub(crate) worker_pid: Option<u32>,
     pub(crate) server_pid: Option<u32>,
     pub(crate) instances: Option<InstanceCount>,
@@ -43,7 +43,7 @@ const STILL_INSTALLING: Duration = Duration::from_secs(10);
 
 /// A start that is under way.
 #[derive(Debug, Clone)]
-pub(crate) struct Start {
+pub(crate) struct StartProgress {
     /// When its worker was spawned; `None`: it waits for others that are starting.
     pub(crate) spawned: Option<Instant>,
     /// How long it may take.
@@ -56,14 +56,14 @@ pub(crate) struct Start {
 
 /// A changed configuration that is not in force.
 #[derive(Debug, Clone)]
-pub(crate) enum Pending {
+pub(crate) enum ChangeState {
     /// It is being tried beside the old one.
-    Starting(Start),
+    Starting(StartProgress),
     /// It does not work, and why.
     Failed(String),
 }
 
-impl Start {
+impl StartProgress {
     fn status(&self, now: Instant) -> StartStatus {
         StartStatus {
             elapsed: self.spawned.map(|spawned| now.saturating_duration_since(spawned)),
@@ -90,8 +90,8 @@ impl Snapshot {
             list_failures: self.list_failures(now),
             start: self.start.as_ref().map(|start| start.status(now)),
             change: self.change.as_ref().map(|change| match change {
-                Pending::Starting(start) => ChangeStatus::Starting(start.status(now)),
-                Pending::Failed(error) => ChangeStatus::Failed(error.clone()),
+                ChangeState::Starting(start) => ChangeStatus::Starting(start.status(now)),
+                ChangeState::Failed(error) => ChangeStatus::Failed(error.clone()),
             }),
             worker_pid: self.worker_pid,
             server_pid: self.server_pid,
@@ -118,13 +118,13 @@ pub(super) fn snapshot_of(
     config: &ServerConfig,
     lifecycle: &Lifecycle,
     since: Instant,
-    crew: &Crew,
-    offer: &Offer,
+    workers: &Workers,
+    known_catalogue: &KnownCatalogue,
     history: &History,
 ) -> Snapshot {
     let generation = lifecycle.generation();
-    let worker = crew.get(generation);
-    let start = |worker: Option<&Worker>| Start {
+    let worker = workers.get(generation);
+    let start = |worker: Option<&Worker>| StartProgress {
         spawned: worker.map(|worker| worker.spawned),
         limit: config.start_timeout,
         installing: worker.and_then(|worker| worker.installing),
@@ -132,7 +132,7 @@ pub(super) fn snapshot_of(
     };
     let state = lifecycle.state();
     let ready = matches!(state, State::Ready { .. } | State::Resting { .. });
-    let at_rest = matches!(state, State::Idle | State::Stopping { why: Why::Rest, .. });
+    let at_rest = matches!(state, State::Idle | State::Stopping { why: StopReason::Rest, .. });
     let route = Route {
         server: config.name.clone(),
         state: state.public(),
@@ -141,7 +141,7 @@ pub(super) fn snapshot_of(
         last_error: history.last_error.clone().filter(|_| !ready),
         timeouts: config.timeouts,
         tools: config.tools.clone(),
-        catalogue: offer.key.filter(|_| offer.file.is_some()),
+        catalogue: known_catalogue.key.filter(|_| known_catalogue.file.is_some()),
         need: lifecycle.need(),
         returns: lifecycle.returns(),
         listed: lifecycle.listed(),
@@ -149,7 +149,7 @@ pub(super) fn snapshot_of(
         concurrent_calls: config.limits.concurrent_calls,
     };
     Snapshot {
-        stale: offer.known && route.listed && !ready,
+        stale: known_catalogue.known && route.listed && !ready,
         route,
         last_generation: lifecycle.last_generation(),
         wanted: lifecycle.wanted() == Wanted::Up,
@@ -168,17 +168,17 @@ pub(super) fn snapshot_of(
             | State::Failed => None,
         },
         description: if at_rest {
-            offer.description.clone()
+            known_catalogue.description.clone()
         } else {
             worker.and_then(|worker| worker.description.clone()).filter(|_| ready)
         }
-        .map(|about| ServerDescription { counts: offer.shown.unwrap_or(about.counts), ..about }),
+        .map(|about| ServerDescription { counts: known_catalogue.shown.unwrap_or(about.counts), ..about }),
         list_failures: worker.and_then(|worker| worker.list_failures.clone()).filter(|_| ready),
         start: matches!(state, State::Queued | State::Starting { .. }).then(|| start(worker)),
         change: match lifecycle.change() {
             Change::None => None,
-            Change::Starting(next) => Some(Pending::Starting(start(next.and_then(|next| crew.get(next))))),
-            Change::Failed(reason) => Some(Pending::Failed(history.change_error.clone().unwrap_or(reason))),
+            Change::Starting(next) => Some(ChangeState::Starting(start(next.and_then(|next| workers.get(next))))),
+            Change::Failed(reason) => Some(ChangeState::Failed(history.change_error.clone().unwrap_or(reason))),
         },
         worker_pid: worker.map(Worker::pid),
         server_pid: worker.and_then(Worker::server_pid),

@@ -16,9 +16,9 @@ use slog::{o, warn};
 
 use crate::{
     cgroups::Cgroup,
-    child::{Child, ChildNews},
+    child::{Child, ChildEvent},
     context::{Context, sleep_until},
-    link::{ChildLink, LinkNews},
+    link::{ChildLink, LinkEvent},
 };
 
 /// A worker that broke off is most likely dying, and how it died says more than that it broke off.
@@ -51,7 +51,7 @@ pub(super) struct Worker {
 
 /// What a worker brings up.
 #[derive(Debug)]
-pub(super) enum News {
+pub(super) enum WorkerEvent {
     /// It is there and waits to be told what to run.
     Hello,
     Said(WorkerToSupervisor),
@@ -162,32 +162,32 @@ impl Worker {
     }
 
     /// The next thing that happens. Cancel safe.
-    pub(super) async fn next(&mut self) -> News {
+    pub(super) async fn next(&mut self) -> WorkerEvent {
         loop {
             let dying_until = self.lost.as_ref().map(|(until, _)| *until);
             tokio::select! {
                 news = self.link.next() => match news {
-                    LinkNews::Hello => return News::Hello,
-                    LinkNews::Message(WorkerToSupervisor::Pong(number)) => self.link.pong(number),
-                    LinkNews::Message(message) => return News::Said(message),
-                    LinkNews::PingDue(number) => {
+                    LinkEvent::Hello => return WorkerEvent::Hello,
+                    LinkEvent::Message(WorkerToSupervisor::Pong(number)) => self.link.pong(number),
+                    LinkEvent::Message(message) => return WorkerEvent::Said(message),
+                    LinkEvent::PingDue(number) => {
                         if !self.link.send(SupervisorToWorker::Ping(number)) {
-                            return News::Silent;
+                            return WorkerEvent::Silent;
                         }
                     }
-                    LinkNews::Silent => return News::Silent,
-                    LinkNews::Lost(why) => {
+                    LinkEvent::Silent => return WorkerEvent::Silent,
+                    LinkEvent::Lost(why) => {
                         self.link.close();
                         self.lost = Some((Instant::now() + DYING, why));
                     }
                 },
                 () = sleep_until(dying_until) => {
                     let why = self.lost.take().map(|(_, why)| why);
-                    return News::Lost(why.unwrap_or_default());
+                    return WorkerEvent::Lost(why.unwrap_or_default());
                 }
                 news = self.child.next() => return match news {
-                    ChildNews::Line(line) => News::Line(line),
-                    ChildNews::Exited(status) => News::Exited(status),
+                    ChildEvent::Line(line) => WorkerEvent::Line(line),
+                    ChildEvent::Exited(status) => WorkerEvent::Exited(status),
                 },
             }
         }

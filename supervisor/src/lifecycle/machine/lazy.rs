@@ -5,7 +5,7 @@ use std::time::Instant;
 use mcproxy_config::Start;
 use mcproxy_ipc::Need;
 
-use super::{Action, Lifecycle, State, Wanted, Why};
+use super::{Action, Lifecycle, State, StopReason, Wanted};
 use crate::{lifecycle::REST_LIMIT, start_queue::StartRank};
 
 impl Lifecycle {
@@ -14,9 +14,11 @@ impl Lifecycle {
         match (&self.state, self.plan.start, self.wanted) {
             (_, Start::Eager, _) => Need::Always,
             (State::Resting { .. }, Start::Lazy { .. }, _) => Need::Resting,
-            (State::Idle | State::Stopping { why: Why::Rest | Why::Renew, .. }, Start::Lazy { .. }, Wanted::Up) => {
-                Need::Asleep
-            }
+            (
+                State::Idle | State::Stopping { why: StopReason::Rest | StopReason::Renew, .. },
+                Start::Lazy { .. },
+                Wanted::Up,
+            ) => Need::Asleep,
             (
                 State::Stopped
                 | State::Idle
@@ -63,12 +65,12 @@ impl Lifecycle {
                 self.rank = StartRank::Wanted;
                 self.start("called", out);
             }
-            State::Resting { .. } | State::Stopping { why: Why::Rest, .. } => self.woken = true,
+            State::Resting { .. } | State::Stopping { why: StopReason::Rest, .. } => self.woken = true,
             State::Stopped
             | State::Queued
             | State::Starting { .. }
             | State::Ready { .. }
-            | State::Stopping { why: Why::Unwanted | Why::Renew | Why::Fault { .. }, .. }
+            | State::Stopping { why: StopReason::Unwanted | StopReason::Renew | StopReason::Fault { .. }, .. }
             | State::Backoff { .. }
             | State::Blocked
             | State::Failed => {}

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use mcproxy_config::OnChange;
 use mcproxy_ipc::{EndReason, Generation};
 
-use super::{Action, Event, Lifecycle, State, Wanted, Why};
+use super::{Action, Event, Lifecycle, State, StopReason, Wanted};
 use crate::{
     lifecycle::{Change, EXIT_LIMIT, KILL_AGAIN, STOP_LIMIT, extended, start_limits},
     start_queue::StartRank,
@@ -201,7 +201,9 @@ impl Lifecycle {
         match (&self.state, self.swap.successor.is_some()) {
             (State::Ready { .. } | State::Resting { .. }, _) | (_, false) => {}
             // A person, or the configuration, wants it otherwise.
-            (State::Stopping { why: Why::Unwanted | Why::Renew, .. }, true) => self.drop_successor(now, out),
+            (State::Stopping { why: StopReason::Unwanted | StopReason::Renew, .. }, true) => {
+                self.drop_successor(now, out)
+            }
             (State::Stopping { kill_at, .. }, true) => {
                 let old = Retiring { generation: self.generation, draining: false, kill_at: *kill_at };
                 self.swap.retiring.push(old);

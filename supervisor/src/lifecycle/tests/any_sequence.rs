@@ -65,9 +65,9 @@ proptest! {
             let event = match step {
                 Step::Want(up) => Event::Want(if up { Wanted::Up } else { Wanted::Down }),
                 Step::Replan { blocked, renew, alone: once, lazy: lazily } => {
-                    let plan = Plan { start: if lazily { lazy().start } else { Start::Eager }, ..plan() };
-                    let plan = if once { Plan { on_change: OnChange::Restart, ..plan } } else { plan };
-                    let plan = Plan { blocked: blocked.then(|| "X is not set".to_owned()), ..plan };
+                    let plan = LifecyclePlan { start: if lazily { lazy().start } else { Start::Eager }, ..plan() };
+                    let plan = if once { LifecyclePlan { on_change: OnChange::Restart, ..plan } } else { plan };
+                    let plan = LifecyclePlan { blocked: blocked.then(|| "X is not set".to_owned()), ..plan };
                     Event::Planned { plan, renew: renew || blocked }
                 }
                 Step::Wake => Event::Wake,

@@ -196,7 +196,7 @@ fn a_start_that_goes_on_installing_may_take_longer_but_not_for_ever() {
 
 #[test]
 fn a_blocked_server_starts_when_its_configuration_allows_it() {
-    let blocked = Plan { blocked: Some("environment variable X is not set".to_owned()), ..plan() };
+    let blocked = LifecyclePlan { blocked: Some("environment variable X is not set".to_owned()), ..plan() };
     let mut world = World::new(blocked);
     world.feed(Event::Want(Wanted::Up));
     assert_eq!((world.state(), world.machine.settled()), (ServerState::Blocked, true));
@@ -206,7 +206,7 @@ fn a_blocked_server_starts_when_its_configuration_allows_it() {
 
 #[test]
 fn a_spent_budget_ends_in_failed() {
-    let mut world = World::new(Plan { backoff: BackoffPolicy { budget: Some(1), ..POLICY }, ..plan() });
+    let mut world = World::new(LifecyclePlan { backoff: BackoffPolicy { budget: Some(1), ..POLICY }, ..plan() });
     for _ in 0..2 {
         world.feed(Event::Want(Wanted::Up));
         world.now += Duration::from_secs(120);

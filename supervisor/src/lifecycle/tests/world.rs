@@ -22,19 +22,19 @@ pub(super) const POLICY: BackoffPolicy = BackoffPolicy {
 
 pub(super) const GRACE: Duration = Duration::from_secs(100);
 
-pub(super) fn plan() -> Plan {
+pub(super) fn plan() -> LifecyclePlan {
     let start_timeout = Duration::from_secs(60);
     let (on_change, start) = (OnChange::Swap, Start::Eager);
-    Plan { blocked: None, start_timeout, backoff: POLICY, on_change, drain: GRACE, start }
+    LifecyclePlan { blocked: None, start_timeout, backoff: POLICY, on_change, drain: GRACE, start }
 }
 
 /// Of a server that cannot exist twice.
-pub(super) fn alone() -> Plan {
-    Plan { on_change: OnChange::Restart, ..plan() }
+pub(super) fn alone() -> LifecyclePlan {
+    LifecyclePlan { on_change: OnChange::Restart, ..plan() }
 }
 
-pub(super) fn lazy() -> Plan {
-    Plan { start: Start::Lazy { idle_timeout: Some(Duration::from_secs(300)) }, ..plan() }
+pub(super) fn lazy() -> LifecyclePlan {
+    LifecyclePlan { start: Start::Lazy { idle_timeout: Some(Duration::from_secs(300)) }, ..plan() }
 }
 
 /// A machine, a clock and the processes that it believes in.
@@ -45,13 +45,13 @@ pub(super) struct World {
     /// The last that was spawned.
     pub(super) last: Generation,
     pub(super) killed: BTreeSet<Generation>,
-    pub(super) plan: Plan,
+    pub(super) plan: LifecyclePlan,
     /// Somebody has called since the machine came to rest.
     pub(super) called: bool,
 }
 
 impl World {
-    pub(super) fn new(plan: Plan) -> Self {
+    pub(super) fn new(plan: LifecyclePlan) -> Self {
         let machine = Lifecycle::new(plan.clone(), Generation::default(), Jitter::seeded(1));
         let (live, killed) = (BTreeSet::new(), BTreeSet::new());
         Self { machine, now: Instant::now(), live, last: Generation::default(), killed, plan, called: false }
@@ -142,7 +142,7 @@ impl World {
     }
 
     /// A change of the configuration that needs another worker.
-    pub(super) fn change(&mut self, plan: Plan) -> Vec<Action> {
+    pub(super) fn change(&mut self, plan: LifecyclePlan) -> Vec<Action> {
         self.feed(Event::Planned { plan, renew: true })
     }
 

@@ -23,7 +23,7 @@ pub(crate) const NAMES: usize = 4096;
 
 /// One session's.
 #[derive(Debug)]
-struct Kept {
+struct StoredSnapshot {
     note: Vec<u8>,
     /// Grows with each note of all sessions.
     number: u64,
@@ -31,8 +31,8 @@ struct Kept {
 
 /// The keepsakes of all sessions that live, and the names of those that ended a moment ago.
 #[derive(Debug, Default)]
-pub(crate) struct Keepsakes {
-    kept: BTreeMap<SessionKey, Kept>,
+pub(crate) struct SnapshotStore {
+    kept: BTreeMap<SessionKey, StoredSnapshot>,
     /// Those with something in their note, and those without, by their numbers.
     noted: BTreeMap<u64, SessionKey>,
     bare: BTreeMap<u64, SessionKey>,
@@ -44,7 +44,7 @@ pub(crate) struct Keepsakes {
     ended_at: HashMap<SessionKey, Instant>,
 }
 
-impl Keepsakes {
+impl SnapshotStore {
     /// Keeps a note in place of an earlier one. Beyond the bound older ones make room. `false`: something was left out.
     pub(crate) fn keep(&mut self, key: SessionKey, mut note: Vec<u8>) -> bool {
         self.drop_kept(&key);
@@ -58,7 +58,7 @@ impl Keepsakes {
         self.last += 1;
         let of_its_kind = if note.is_empty() { &mut self.bare } else { &mut self.noted };
         of_its_kind.insert(self.last, key);
-        self.kept.insert(key, Kept { note, number: self.last });
+        self.kept.insert(key, StoredSnapshot { note, number: self.last });
         self.left_out == before
     }
 
@@ -148,10 +148,10 @@ mod tests {
         SessionKey(bytes)
     }
 
-    fn all(keepsakes: &Keepsakes) -> Vec<SessionKey> {
+    fn all(snapshots: &SnapshotStore) -> Vec<SessionKey> {
         let (mut all, mut after, mut more) = (Vec::new(), None, true);
         while more {
-            let (part, is_more) = keepsakes.names(after);
+            let (part, is_more) = snapshots.names(after);
             assert!(part.len() <= NAMES);
             after = part.last().copied().or(after);
             all.extend(part);
@@ -162,43 +162,43 @@ mod tests {
 
     #[test]
     fn an_ended_session_is_named_for_a_minute_and_its_note_is_gone() {
-        let mut keepsakes = Keepsakes::default();
+        let mut snapshots = SnapshotStore::default();
         let now = Instant::now();
-        assert!(keepsakes.keep(key(1), b"old".to_vec()) && keepsakes.keep(key(1), b"new".to_vec()));
-        assert!(keepsakes.keep(key(2), Vec::new()));
-        assert_eq!(keepsakes.of(&key(1), now), Left::Note(b"new".to_vec()));
-        keepsakes.forget(vec![key(1)], now);
-        assert_eq!(keepsakes.of(&key(1), now), Left::Ended);
-        assert_eq!(keepsakes.of(&key(1), now + ENDED_FOR + Duration::from_secs(1)), Left::Nothing);
-        assert_eq!((keepsakes.of(&key(2), now), all(&keepsakes)), (Left::Note(Vec::new()), vec![key(2)]));
+        assert!(snapshots.keep(key(1), b"old".to_vec()) && snapshots.keep(key(1), b"new".to_vec()));
+        assert!(snapshots.keep(key(2), Vec::new()));
+        assert_eq!(snapshots.of(&key(1), now), Left::Note(b"new".to_vec()));
+        snapshots.forget(vec![key(1)], now);
+        assert_eq!(snapshots.of(&key(1), now), Left::Ended);
+        assert_eq!(snapshots.of(&key(1), now + ENDED_FOR + Duration::from_secs(1)), Left::Nothing);
+        assert_eq!((snapshots.of(&key(2), now), all(&snapshots)), (Left::Note(Vec::new()), vec![key(2)]));
     }
 
     #[test]
     fn at_the_bound_the_oldest_notes_go_and_after_all_of_them_the_oldest_sessions() {
-        let (mut keepsakes, now) = (Keepsakes::default(), Instant::now());
+        let (mut snapshots, now) = (SnapshotStore::default(), Instant::now());
         let fit = u32::try_from(MAX_BYTES / (COST + MAX_NOTE)).expect("few");
         for number in 0..fit {
-            assert!(keepsakes.keep(key(number), vec![7; MAX_NOTE]));
+            assert!(snapshots.keep(key(number), vec![7; MAX_NOTE]));
         }
-        assert!(keepsakes.keep(key(1), vec![8; MAX_NOTE]), "in place of an earlier one");
-        assert!(!keepsakes.keep(key(fit), vec![9; MAX_NOTE]) && keepsakes.left_out() > 0);
-        assert_eq!(keepsakes.of(&key(0), now), Left::Note(Vec::new()), "it goes on without its note");
-        assert_eq!(keepsakes.of(&key(1), now), Left::Note(vec![8; MAX_NOTE]), "it was used later");
-        assert_eq!(keepsakes.of(&key(fit), now), Left::Note(vec![9; MAX_NOTE]), "the newest is kept whole");
+        assert!(snapshots.keep(key(1), vec![8; MAX_NOTE]), "in place of an earlier one");
+        assert!(!snapshots.keep(key(fit), vec![9; MAX_NOTE]) && snapshots.left_out() > 0);
+        assert_eq!(snapshots.of(&key(0), now), Left::Note(Vec::new()), "it goes on without its note");
+        assert_eq!(snapshots.of(&key(1), now), Left::Note(vec![8; MAX_NOTE]), "it was used later");
+        assert_eq!(snapshots.of(&key(fit), now), Left::Note(vec![9; MAX_NOTE]), "the newest is kept whole");
         let many = u32::try_from(MAX_BYTES / COST).expect("few") + 100;
         (0..many).for_each(|number| {
-            keepsakes.keep(key(1_000_000 + number), Vec::new());
+            snapshots.keep(key(1_000_000 + number), Vec::new());
         });
-        assert!(keepsakes.bytes <= MAX_BYTES);
-        assert_eq!(keepsakes.of(&key(0), now), Left::Nothing);
-        assert_eq!(all(&keepsakes).len(), MAX_BYTES / COST);
+        assert!(snapshots.bytes <= MAX_BYTES);
+        assert_eq!(snapshots.of(&key(0), now), Left::Nothing);
+        assert_eq!(all(&snapshots).len(), MAX_BYTES / COST);
     }
 
     #[test]
     fn a_note_that_is_too_long_is_none() {
-        let (mut keepsakes, now) = (Keepsakes::default(), Instant::now());
-        assert!(!keepsakes.keep(key(1), vec![0; MAX_NOTE + 1]));
-        assert_eq!(keepsakes.of(&key(1), now), Left::Note(Vec::new()));
+        let (mut snapshots, now) = (SnapshotStore::default(), Instant::now());
+        assert!(!snapshots.keep(key(1), vec![0; MAX_NOTE + 1]));
+        assert_eq!(snapshots.of(&key(1), now), Left::Note(Vec::new()));
     }
 
     proptest! {
@@ -206,23 +206,23 @@ mod tests {
         fn what_is_counted_is_what_is_there(
             steps in prop::collection::vec((any::<bool>(), 0u32..40, 0usize..20_000), 0..200)
         ) {
-            let (mut keepsakes, now) = (Keepsakes::default(), Instant::now());
+            let (mut snapshots, now) = (SnapshotStore::default(), Instant::now());
             let mut model = BTreeMap::new();
             for (end, number, size) in steps {
                 if end {
-                    keepsakes.forget(vec![key(number)], now);
+                    snapshots.forget(vec![key(number)], now);
                     model.remove(&key(number));
                 } else {
-                    keepsakes.keep(key(number), vec![1; size]);
+                    snapshots.keep(key(number), vec![1; size]);
                     model.insert(key(number), if size <= MAX_NOTE { size } else { 0 });
                 }
             }
             let bytes: usize = model.values().map(|size| COST + size).sum();
-            prop_assert_eq!(keepsakes.bytes, bytes);
-            prop_assert_eq!(keepsakes.noted.len() + keepsakes.bare.len(), model.len());
-            prop_assert_eq!(all(&keepsakes), model.keys().copied().collect::<Vec<_>>());
+            prop_assert_eq!(snapshots.bytes, bytes);
+            prop_assert_eq!(snapshots.noted.len() + snapshots.bare.len(), model.len());
+            prop_assert_eq!(all(&snapshots), model.keys().copied().collect::<Vec<_>>());
             for (key, size) in model {
-                prop_assert_eq!(keepsakes.of(&key, now), Left::Note(vec![1; size]));
+                prop_assert_eq!(snapshots.of(&key, now), Left::Note(vec![1; size]));
             }
         }
     }

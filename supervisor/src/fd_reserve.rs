@@ -10,19 +10,19 @@ const SPARE: usize = 4;
 
 /// A few open files that mean nothing.
 #[derive(Debug, Clone)]
-pub(crate) struct Reserve(Arc<Mutex<Vec<File>>>);
+pub(crate) struct FdReserve(Arc<Mutex<Vec<File>>>);
 
-impl Default for Reserve {
+impl Default for FdReserve {
     fn default() -> Self {
         let reserve = Self(Arc::default());
-        reserve.lend(|| ()); // fills it
+        reserve.with_reserve(|| ()); // fills it
         reserve
     }
 }
 
-impl Reserve {
+impl FdReserve {
     /// Does something for which there have to be descriptors. Whatever it opens it must close.
-    pub(crate) fn lend<T>(&self, work: impl FnOnce() -> T) -> T {
+    pub(crate) fn with_reserve<T>(&self, work: impl FnOnce() -> T) -> T {
         // A panic ends the process, so the lock is never poisoned.
         let mut files = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         files.clear();
@@ -39,10 +39,10 @@ mod tests {
 
     #[test]
     fn what_was_lent_is_kept_again_afterwards() {
-        let reserve = Reserve::default();
+        let reserve = FdReserve::default();
         let kept = || reserve.0.lock().expect("one thread").len();
         assert_eq!(kept(), SPARE);
-        let inside = reserve.lend(|| reserve.0.try_lock().is_err());
+        let inside = reserve.with_reserve(|| reserve.0.try_lock().is_err());
         assert!(inside, "nobody else can have it meanwhile");
         assert_eq!(kept(), SPARE);
     }

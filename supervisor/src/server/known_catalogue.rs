@@ -18,7 +18,7 @@ const MAX_FILE: u64 = 1024;
 
 /// What is known of it.
 #[derive(Debug)]
-pub(super) struct Offer {
+pub(super) struct KnownCatalogue {
     /// What it said about itself before it came to rest.
     pub(super) description: Option<ServerDescription>,
     /// What it is kept under.
@@ -29,11 +29,11 @@ pub(super) struct Offer {
     pub(super) known: bool,
     /// How much of its offer clients see, once the gateway has said so.
     pub(super) shown: Option<CatalogueCounts>,
-    verdict: Option<Verdict>,
+    verdict: Option<EraVerdict>,
     verdict_file: Option<PathBuf>,
 }
 
-impl Offer {
+impl KnownCatalogue {
     /// Of a server that has not said anything yet; `dir` is where catalogues are kept.
     pub(super) fn kept(config: &ServerConfig, dir: Option<&Path>) -> Self {
         let key = config.catalogue_key();
@@ -41,7 +41,7 @@ impl Offer {
         let file = place.map(|(dir, key)| dir.join(key.file_name(&config.name)));
         let known = file.as_ref().is_some_and(|file| file.is_file());
         let verdict_file = place.map(|(dir, key)| dir.join(key.era_file_name(&config.name)));
-        let verdict = verdict_file.as_deref().and_then(Verdict::read);
+        let verdict = verdict_file.as_deref().and_then(EraVerdict::read);
         Self { description: None, key, file, known, shown: None, verdict, verdict_file }
     }
 
@@ -53,20 +53,20 @@ impl Offer {
     /// It runs, and has said this about itself.
     pub(super) fn ran(&mut self, description: &ServerDescription, log: &Logger) {
         self.known = true;
-        self.keep(Verdict::after(self.verdict.as_ref(), description), log);
+        self.keep(EraVerdict::after(self.verdict.as_ref(), description), log);
     }
 
     /// It runs, and what it speaks was found out too late for that.
     pub(super) fn learned(&mut self, era: ServerEra, description: &ServerDescription, log: &Logger) {
-        self.keep(Some(Verdict::of(era, description)), log);
+        self.keep(Some(EraVerdict::of(era, description)), log);
     }
 
-    fn keep(&mut self, verdict: Option<Verdict>, log: &Logger) {
+    fn keep(&mut self, verdict: Option<EraVerdict>, log: &Logger) {
         if verdict == self.verdict {
             return;
         }
         if let Some(file) = self.verdict_file.clone() {
-            let (log, text) = (log.clone(), verdict.as_ref().map(Verdict::to_text));
+            let (log, text) = (log.clone(), verdict.as_ref().map(EraVerdict::to_text));
             // The disk may be slow. What is not kept is found out again at the next start.
             tokio::spawn(on_disk(move || {
                 let kept = match text {
@@ -84,13 +84,13 @@ impl Offer {
 
 /// What a server turned out to speak.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Verdict {
+struct EraVerdict {
     era: ServerEra,
     /// Name and version of what said so.
     software: String,
 }
 
-impl Verdict {
+impl EraVerdict {
     /// Its last line. A file without it was written when silence still counted for an answer, and is not believed.
     const PROVEN: &str = "proven";
 
@@ -152,22 +152,23 @@ mod tests {
 
     #[test]
     fn a_server_of_another_version_is_asked_again_unless_it_always_is() {
-        let first = Verdict::after(None, &described(ServerEra::Legacy, "1"));
+        let first = EraVerdict::after(None, &described(ServerEra::Legacy, "1"));
         assert_eq!(first.as_ref().map(|verdict| verdict.era), Some(ServerEra::Legacy));
-        assert_eq!(Verdict::after(first.as_ref(), &described(ServerEra::Legacy, "1")), first);
-        assert_eq!(Verdict::after(first.as_ref(), &described(ServerEra::Legacy, "2")), None);
-        let modern = Verdict::after(first.as_ref(), &described(ServerEra::Modern, "2"));
+        assert_eq!(EraVerdict::after(first.as_ref(), &described(ServerEra::Legacy, "1")), first);
+        assert_eq!(EraVerdict::after(first.as_ref(), &described(ServerEra::Legacy, "2")), None);
+        let modern = EraVerdict::after(first.as_ref(), &described(ServerEra::Modern, "2"));
         assert_eq!(modern.as_ref().map(|verdict| verdict.era), Some(ServerEra::Modern));
-        let newer = Verdict::after(modern.as_ref(), &described(ServerEra::Modern, "3"));
+        let newer = EraVerdict::after(modern.as_ref(), &described(ServerEra::Modern, "3"));
         assert_eq!(newer.map(|verdict| verdict.software), Some("n 3".to_owned()));
     }
 
     #[test]
     fn only_answers_are_remembered() {
         let by = |evidence, era| ServerDescription { evidence, ..described(era, "1") };
-        let (legacy, modern) = (Verdict::of(ServerEra::Legacy, &described(ServerEra::Legacy, "1")), ServerEra::Modern);
-        let modern = Verdict::of(modern, &described(modern, "1"));
-        let after = |before: Option<&Verdict>, evidence, era| Verdict::after(before, &by(evidence, era));
+        let (legacy, modern) =
+            (EraVerdict::of(ServerEra::Legacy, &described(ServerEra::Legacy, "1")), ServerEra::Modern);
+        let modern = EraVerdict::of(modern, &described(modern, "1"));
+        let after = |before: Option<&EraVerdict>, evidence, era| EraVerdict::after(before, &by(evidence, era));
         assert_eq!(after(None, EraEvidence::Silence, ServerEra::Legacy), None);
         assert_eq!(after(Some(&modern), EraEvidence::Silence, ServerEra::Legacy), Some(modern.clone()));
         assert_eq!(after(Some(&modern), EraEvidence::Answer, ServerEra::Legacy), Some(legacy.clone()));
@@ -181,17 +182,17 @@ mod tests {
 
     #[test]
     fn what_silence_may_have_said_before_there_was_proof_is_not_believed() {
-        assert_eq!(Verdict::from_text("legacy\nn 1\n"), None);
+        assert_eq!(EraVerdict::from_text("legacy\nn 1\n"), None);
     }
 
     #[test]
     fn what_is_kept_is_read_again_and_what_is_cut_is_nothing() {
-        let verdict = Verdict { era: ServerEra::Modern, software: "n 1".to_owned() };
+        let verdict = EraVerdict { era: ServerEra::Modern, software: "n 1".to_owned() };
         let text = verdict.to_text();
-        assert_eq!(Verdict::from_text(&text), Some(verdict));
+        assert_eq!(EraVerdict::from_text(&text), Some(verdict));
         for end in 0..text.len() {
-            assert_eq!(Verdict::from_text(&text[..end]), None);
+            assert_eq!(EraVerdict::from_text(&text[..end]), None);
         }
-        assert_eq!(Verdict::from_text("future\nn 1\n"), None);
+        assert_eq!(EraVerdict::from_text("future\nn 1\n"), None);
     }
 }

@@ -8,7 +8,7 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use crate::server::{Pending, ServerHandle, Snapshot};
+use crate::server::{ChangeState, ServerHandle, Snapshot};
 
 /// Whoever asked does not wait longer, whatever `startTimeout` says.
 const LONGEST_WAIT: Duration = Duration::from_secs(45);
@@ -46,7 +46,7 @@ impl Touched {
 
 /// Waits for all of them. Says of each that is not as configured how it is; none is left when everything is as if it had been
 /// so from the start.
-pub(crate) async fn of(touched: Vec<Touched>) -> Vec<(ServerName, String)> {
+pub(crate) async fn collect(touched: Vec<Touched>) -> Vec<(ServerName, String)> {
     let begun = Instant::now();
     let mut sentences = Vec::new();
     for Touched { name, limit, mut snapshot, heard } in touched {
@@ -68,8 +68,8 @@ pub(crate) async fn of(touched: Vec<Touched>) -> Vec<(ServerName, String)> {
 fn fate(snapshot: &Snapshot) -> Fate {
     let why = || snapshot.last_error.clone().unwrap_or_else(|| "for no known reason".to_owned());
     match (&snapshot.change, snapshot.route.state) {
-        (Some(Pending::Starting(_)), _) => Fate::Starting,
-        (Some(Pending::Failed(why)), _) => Fate::Unchanged(why.clone()),
+        (Some(ChangeState::Starting(_)), _) => Fate::Starting,
+        (Some(ChangeState::Failed(why)), _) => Fate::Unchanged(why.clone()),
         (None, ServerState::Starting | ServerState::Stopping) => Fate::Starting,
         (None, ServerState::Stopped) if snapshot.wanted => Fate::Starting,
         (None, ServerState::Ready | ServerState::Stopped | ServerState::Idle) => Fate::AsConfigured,

@@ -7,14 +7,14 @@ use std::collections::VecDeque;
 
 use mcproxy_ipc::{Generation, ServerName};
 
-use crate::server::{Before, ServerHandle};
+use crate::server::{Predecessor, ServerHandle};
 
 /// So many names are remembered. Beyond that the promise is kept by a number that is higher than all that were forgotten.
 const MAX_NAMES: usize = 1024;
 
 /// All of them.
 #[derive(Debug, Default)]
-pub(crate) struct Departed {
+pub(crate) struct RemovedServers {
     /// A new task of the same name waits for these.
     leaving: Vec<ServerHandle>,
     last: Numbers<MAX_NAMES>,
@@ -29,7 +29,7 @@ struct Numbers<const NAMES: usize> {
     floor: Generation,
 }
 
-impl Departed {
+impl RemovedServers {
     /// It was told to leave.
     pub(crate) fn leaves(&mut self, server: ServerHandle) {
         self.leaving.push(server);
@@ -53,9 +53,9 @@ impl Departed {
     }
 
     /// What a new task of this name follows.
-    pub(crate) fn before(&mut self, name: &ServerName) -> Before {
+    pub(crate) fn before(&mut self, name: &ServerName) -> Predecessor {
         self.look();
-        Before {
+        Predecessor {
             last: self.last.of(name),
             task: self.leaving.iter().rev().find(|server| server.name == *name).cloned(),
         }

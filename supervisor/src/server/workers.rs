@@ -4,13 +4,13 @@ use std::{future::poll_fn, task::Poll};
 
 use mcproxy_ipc::Generation;
 
-use super::worker::{News, Worker};
+use super::worker::{Worker, WorkerEvent};
 
 /// All of them; the lifecycle machine bounds how many.
 #[derive(Debug, Default)]
-pub(super) struct Crew(Vec<Worker>);
+pub(super) struct Workers(Vec<Worker>);
 
-impl Crew {
+impl Workers {
     /// One more.
     pub(super) fn add(&mut self, worker: Worker) {
         self.0.push(worker);
@@ -32,7 +32,7 @@ impl Crew {
     }
 
     /// The next thing that happens to any of them. Cancel safe, as each worker's own is.
-    pub(super) async fn next(&mut self) -> (Generation, News) {
+    pub(super) async fn next(&mut self) -> (Generation, WorkerEvent) {
         let mut waits: Vec<_> =
             self.0.iter_mut().map(|worker| Box::pin(async move { (worker.generation, worker.next().await) })).collect();
         poll_fn(|cx| {

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 /// The line that tells most, without colours. `None` when there is nothing but noise.
-pub(super) fn telling_line(text: &str) -> Option<String> {
+pub(super) fn error_line(text: &str) -> Option<String> {
     let lines: Vec<Cow<'_, str>> = text.lines().map(without_colours).collect();
     let lines: Vec<&str> = lines.iter().map(|line| line.trim_end()).collect();
     let ranked = lines.iter().enumerate().filter_map(|(at, line)| Some((rank(&lines, at)?, *line)));
@@ -253,10 +253,10 @@ mod tests {
             ("listening\nlast words\n", "last words"),
         ];
         for (text, expected) in cases {
-            assert_eq!(telling_line(text).as_deref(), Some(expected), "{text}");
+            assert_eq!(error_line(text).as_deref(), Some(expected), "{text}");
         }
-        assert_eq!(telling_line("\n  ^\n}\n"), None);
-        assert_eq!(telling_line(""), None);
+        assert_eq!(error_line("\n  ^\n}\n"), None);
+        assert_eq!(error_line(""), None);
     }
 
     #[test]
@@ -268,7 +268,7 @@ mod tests {
     proptest! {
         #[test]
         fn whatever_a_server_writes_it_is_one_of_its_lines(text in any::<String>()) {
-            if let Some(line) = telling_line(&text) {
+            if let Some(line) = error_line(&text) {
                 prop_assert!(!line.is_empty() && !line.contains('\n'));
             }
         }
@@ -280,7 +280,7 @@ mod tests {
                 "thread 'main' panicked at x:1:2:", "\u{1b}[", "\u{1b}[31m", "    at x", "| ",
             ]), 0..12),
         ) {
-            telling_line(&lines.join("\n"));
+            error_line(&lines.join("\n"));
         }
     }
 }
