@@ -1,6 +1,6 @@
 use std::time::{Duration, Instant};
 
-use super::endpoint::{Endpoint, EndpointError, MessageStream, SessionKey};
+use super::endpoint::{Endpoint, EndpointError, MessageStream, SessionHeaders};
 
 /// Wait before a stream is taken up again, unless the server says otherwise.
 const DEFAULT_RETRY: Duration = Duration::from_secs(1);
@@ -14,7 +14,7 @@ const LASTING: Duration = Duration::from_secs(1);
 /// 2025-11-25, transports, resumability); that is not seen from outside.
 pub(crate) struct Conversation {
     endpoint: Endpoint,
-    key: SessionKey,
+    key: SessionHeaders,
     stream: MessageStream,
     resumes: u32,
     /// Since when we read the present stream, until it ends.
@@ -23,7 +23,7 @@ pub(crate) struct Conversation {
 
 impl Conversation {
     /// Goes on with what a POST was answered with.
-    pub(crate) fn new(endpoint: Endpoint, key: SessionKey, stream: MessageStream) -> Self {
+    pub(crate) fn new(endpoint: Endpoint, key: SessionHeaders, stream: MessageStream) -> Self {
         Self { endpoint, key, stream, resumes: 0, since: Some(Instant::now()) }
     }
 

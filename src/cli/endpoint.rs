@@ -116,7 +116,7 @@ impl EndpointError {
 
 /// What identifies a session on every request after `initialize` (MCP 2025-11-25, transports).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct SessionKey {
+pub(crate) struct SessionHeaders {
     pub(crate) id: Option<String>,
     pub(crate) version: Option<String>,
 }
@@ -158,13 +158,13 @@ impl Endpoint {
     }
 
     /// Sends one message. The status of the answer decides what follows; no retry is made here.
-    pub(crate) async fn post(&self, key: &SessionKey, body: impl Into<Bytes>) -> Result<Reply, EndpointError> {
+    pub(crate) async fn post(&self, key: &SessionHeaders, body: impl Into<Bytes>) -> Result<Reply, EndpointError> {
         self.send(self.with_headers(self.client.post(&self.url), key), body.into()).await
     }
 
     /// The same for a message that stands for itself, with headers of its own.
     pub(crate) async fn post_with(&self, headers: &[(String, String)], body: Vec<u8>) -> Result<Reply, EndpointError> {
-        let mut request = self.with_headers(self.client.post(&self.url), &SessionKey::default());
+        let mut request = self.with_headers(self.client.post(&self.url), &SessionHeaders::default());
         for (name, value) in headers {
             request = request.insert_header((name.as_str(), value.as_str()));
         }
@@ -183,7 +183,11 @@ impl Endpoint {
     }
 
     /// Opens a stream of what the server says by itself, or continues one after the event `after`.
-    pub(crate) async fn listen(&self, key: &SessionKey, after: Option<&str>) -> Result<MessageStream, EndpointError> {
+    pub(crate) async fn listen(
+        &self,
+        key: &SessionHeaders,
+        after: Option<&str>,
+    ) -> Result<MessageStream, EndpointError> {
         let mut request =
             self.with_headers(self.client.get(&self.url), key).insert_header((ACCEPT, "text/event-stream"));
         if let Some(after) = after {
@@ -193,11 +197,11 @@ impl Endpoint {
     }
 
     /// Ends the session.
-    pub(crate) async fn delete(&self, key: &SessionKey) -> Result<(), EndpointError> {
+    pub(crate) async fn delete(&self, key: &SessionHeaders) -> Result<(), EndpointError> {
         self.check(self.with_headers(self.client.delete(&self.url), key).send().await).await.map(drop)
     }
 
-    fn with_headers(&self, mut request: ClientRequest, key: &SessionKey) -> ClientRequest {
+    fn with_headers(&self, mut request: ClientRequest, key: &SessionHeaders) -> ClientRequest {
         request = request.insert_header(("User-Agent", concat!("mcproxy/", env!("CARGO_PKG_VERSION")))).no_decompress();
         if let Some(token) = &self.token {
             request = request.bearer_auth(token);
@@ -249,11 +253,11 @@ impl Endpoint {
 pub(crate) struct MessageStream {
     response: ClientResponse,
     session: Option<String>,
-    body: Body,
+    body: MessageBody,
     ready: VecDeque<String>,
 }
 
-enum Body {
+enum MessageBody {
     Json(Vec<u8>),
     Events(Box<SseParser>),
     Over,
@@ -264,8 +268,10 @@ impl MessageStream {
         let header = |name: &str| response.headers().get(name).and_then(|v| v.to_str().ok());
         let kind = header("content-type").unwrap_or_default();
         let body = match kind.split(';').next().unwrap_or_default().trim() {
-            t if t.eq_ignore_ascii_case("application/json") => Body::Json(Vec::new()),
-            t if t.eq_ignore_ascii_case("text/event-stream") => Body::Events(Box::new(SseParser::new(MAX_MESSAGE))),
+            t if t.eq_ignore_ascii_case("application/json") => MessageBody::Json(Vec::new()),
+            t if t.eq_ignore_ascii_case("text/event-stream") => {
+                MessageBody::Events(Box::new(SseParser::new(MAX_MESSAGE)))
+            }
             other => return Err(EndpointError::ContentType(other.to_owned())),
         };
         let session = header(SESSION_HEADER).map(str::to_owned);
@@ -280,8 +286,8 @@ impl MessageStream {
     /// The id to resume after, and how long to wait before that; `None` when the stream cannot be resumed.
     pub(crate) fn resume_point(&self) -> Option<(&str, Option<Duration>)> {
         match &self.body {
-            Body::Events(parser) => Some((parser.last_id()?, parser.retry())),
-            Body::Json(_) | Body::Over => None,
+            MessageBody::Events(parser) => Some((parser.last_id()?, parser.retry())),
+            MessageBody::Json(_) | MessageBody::Over => None,
         }
     }
 
@@ -295,28 +301,28 @@ impl MessageStream {
                 Some(Ok(chunk)) => Some(chunk),
                 None => None,
                 // An event stream may end anywhere: what counts is whether the answer has come.
-                Some(Err(_)) if matches!(self.body, Body::Events(_)) => None,
+                Some(Err(_)) if matches!(self.body, MessageBody::Events(_)) => None,
                 Some(Err(_)) => return Err(EndpointError::Broken),
             };
             match (&mut self.body, chunk) {
-                (Body::Json(body), Some(chunk)) => {
+                (MessageBody::Json(body), Some(chunk)) => {
                     if body.len() + chunk.len() > MAX_MESSAGE {
                         return Err(EndpointError::TooLong);
                     }
                     body.extend_from_slice(&chunk);
                 }
-                (Body::Json(body), None) => {
+                (MessageBody::Json(body), None) => {
                     let text = String::from_utf8(std::mem::take(body)).map_err(|_| EndpointError::Broken)?;
-                    self.body = Body::Over;
+                    self.body = MessageBody::Over;
                     return Ok((!text.trim().is_empty()).then_some(text));
                 }
-                (Body::Events(parser), Some(chunk)) => {
+                (MessageBody::Events(parser), Some(chunk)) => {
                     let mut messages = Vec::new();
                     parser.push(&chunk, &mut messages).map_err(|_| EndpointError::TooLong)?;
                     self.ready.extend(messages);
                 }
-                (Body::Events(_) | Body::Over, None) => return Ok(None),
-                (Body::Over, Some(_)) => {}
+                (MessageBody::Events(_) | MessageBody::Over, None) => return Ok(None),
+                (MessageBody::Over, Some(_)) => {}
             }
         }
     }

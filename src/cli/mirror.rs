@@ -35,7 +35,7 @@ impl fmt::Display for BadTool {
 
 /// What a page of tools says.
 #[derive(Debug, Default)]
-pub(crate) struct Page {
+pub(crate) struct ToolsPage {
     /// Where the next one begins.
     pub(crate) next: Option<Box<RawValue>>,
     /// The tools to be left out.
@@ -44,8 +44,8 @@ pub(crate) struct Page {
 
 impl Mirror {
     /// Takes note of the result of a `tools/list`.
-    pub(crate) fn learn(&mut self, result: &RawValue) -> Page {
-        let Ok(result) = RawObject::from_raw(result) else { return Page::default() };
+    pub(crate) fn learn(&mut self, result: &RawValue) -> ToolsPage {
+        let Ok(result) = RawObject::from_raw(result) else { return ToolsPage::default() };
         let tools = result.get("tools").and_then(|raw| RawArray::from_raw(raw).ok()).unwrap_or_default();
         let mut bad = Vec::new();
         for tool in tools.0.into_iter().filter_map(|raw| RawObject::from_raw(raw).ok()) {
@@ -59,7 +59,7 @@ impl Mirror {
             }
         }
         let next = result.get("nextCursor").filter(|cursor| cursor.get() != "null").map(ToOwned::to_owned);
-        Page { next, bad }
+        ToolsPage { next, bad }
     }
 
     /// The headers of a request. What a header cannot say is left out, and the other side refuses the request for it.

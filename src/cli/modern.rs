@@ -12,14 +12,14 @@ use super::{
 
 /// Who makes a request, and what its client can be asked for.
 #[derive(Debug)]
-pub(crate) struct Claim {
+pub(crate) struct ClientMeta {
     pub(crate) info: Box<RawValue>,
     pub(crate) capabilities: Box<RawValue>,
     /// How much it wants to hear meanwhile, a JSON string.
     pub(crate) log_level: Option<Box<RawValue>>,
 }
 
-impl Claim {
+impl ClientMeta {
     /// The command line's own, which can be asked for nothing.
     pub(crate) fn own() -> Self {
         let info = serde_json::json!({"name": "mcproxy-cli", "version": env!("CARGO_PKG_VERSION")});
@@ -64,7 +64,7 @@ pub(crate) fn may_be_modern(refusal: &EndpointError) -> bool {
 }
 
 /// What `server/discover` says, if the other side speaks 2026-07-28.
-pub(crate) async fn discover(endpoint: &Endpoint, claim: &Claim) -> Option<Box<RawValue>> {
+pub(crate) async fn discover(endpoint: &Endpoint, claim: &ClientMeta) -> Option<Box<RawValue>> {
     let id = RequestId::from_raw(&json_string("mcproxy-discover")).ok()?;
     let params = claim.stamp(None);
     let mut stream = post(endpoint, &Mirror::default(), &id, method::DISCOVER, &params).await.ok()?;
@@ -147,12 +147,12 @@ mod tests {
 
     #[test]
     fn a_request_keeps_what_it_says_and_says_who_makes_it() {
-        let stamped = Claim::own().stamp(Some(&raw(r#"{"n":1e400,"_meta":{"progressToken":7}}"#)));
+        let stamped = ClientMeta::own().stamp(Some(&raw(r#"{"n":1e400,"_meta":{"progressToken":7}}"#)));
         assert!(stamped.get().starts_with(r#"{"n":1e400,"_meta":{"progressToken":7,"#), "{stamped}");
         let stamped: serde_json::Value = serde_json::from_str(&stamped.get().replace("1e400", "1")).expect("JSON");
         assert_eq!(stamped["_meta"][meta::PROTOCOL_VERSION], "2026-07-28");
         assert_eq!(stamped["_meta"][meta::CLIENT_CAPABILITIES], serde_json::json!({}));
-        assert!(Claim::own().stamp(None).get().starts_with(r#"{"_meta":{"#));
+        assert!(ClientMeta::own().stamp(None).get().starts_with(r#"{"_meta":{"#));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::{
     endpoint::Endpoint,
     error::CliError,
     exit::Exit,
-    supervisor::{Supervisor, act_and_tell},
+    supervisor::{SupervisorClient, act_and_tell},
 };
 
 /// Runs the command line `args`, the program's name first.
@@ -38,7 +38,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, console: &mut Console) -> E
 
 async fn dispatch(cli: Cli, console: &mut Console) -> Result<Exit, CliError> {
     let Cli { global, command } = cli;
-    let supervisor = Supervisor::new(global.runtime_dir.as_deref());
+    let supervisor = SupervisorClient::new(global.runtime_dir.as_deref());
     let json = global.json;
     match command {
         Command::Status { server } => commands::status::run(&supervisor, server.as_deref(), json, console).await,
@@ -82,7 +82,7 @@ async fn dispatch(cli: Cli, console: &mut Console) -> Result<Exit, CliError> {
 }
 
 /// The endpoint that was named, else the one that the supervisor knows.
-async fn endpoint(global: &Global, supervisor: &Supervisor) -> Result<Endpoint, CliError> {
+async fn endpoint(global: &Global, supervisor: &SupervisorClient) -> Result<Endpoint, CliError> {
     let url = match &global.url {
         Some(url) => url.clone(),
         None => crate::status_view::endpoint_url(&supervisor.status().await?),

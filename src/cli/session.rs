@@ -8,10 +8,10 @@ use tokio::time::timeout;
 
 use super::{
     conversation::Conversation,
-    endpoint::{Endpoint, EndpointError, Reply, SessionKey},
+    endpoint::{Endpoint, EndpointError, Reply, SessionHeaders},
     error::CliError,
     mirror::{BadTool, Mirror, name_of},
-    modern::{self, Claim, ResultKind, code_of, may_be_modern},
+    modern::{self, ClientMeta, ResultKind, code_of, may_be_modern},
 };
 
 const INITIALIZE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -37,14 +37,14 @@ pub(crate) struct Session {
 /// Which era the other side speaks.
 enum Dialect {
     /// A session that `initialize` opened.
-    Legacy(SessionKey),
+    Legacy(SessionHeaders),
     /// No session.
     Modern(Box<Modern>),
 }
 
 /// What is known from one request of 2026-07-28 to the next.
 struct Modern {
-    claim: Claim,
+    claim: ClientMeta,
     mirror: Mirror,
     bad: Vec<BadTool>,
 }
@@ -65,7 +65,7 @@ impl Session {
         if !is_open {
             return Err(refusal);
         }
-        let claim = Claim::own();
+        let claim = ClientMeta::own();
         match timeout(INITIALIZE_TIMEOUT, modern::discover(&endpoint, &claim)).await {
             Ok(Some(_)) => {
                 let modern = Modern { claim, mirror: Mirror::default(), bad: Vec::new() };
@@ -76,7 +76,7 @@ impl Session {
     }
 
     async fn initialize(endpoint: Endpoint) -> Result<Self, CliError> {
-        let mut session = Self { endpoint, dialect: Dialect::Legacy(SessionKey::default()), next_id: 1 };
+        let mut session = Self { endpoint, dialect: Dialect::Legacy(SessionHeaders::default()), next_id: 1 };
         let params = serde_json::json!({
             "protocolVersion": LATEST.as_str(),
             "capabilities": {},
@@ -209,7 +209,7 @@ impl Session {
 }
 
 /// Answers a request of the server: a ping, or something that we never said we can do.
-async fn refuse(endpoint: &Endpoint, key: &SessionKey, id: &RequestId, method: &str) -> Result<(), CliError> {
+async fn refuse(endpoint: &Endpoint, key: &SessionHeaders, id: &RequestId, method: &str) -> Result<(), CliError> {
     let mut body = Vec::new();
     if method == method::PING {
         write_response(&mut body, id, "{}");

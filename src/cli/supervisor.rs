@@ -24,11 +24,11 @@ const ACTION_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Where the supervisor is to be asked; one connection per question.
 #[derive(Debug, Clone)]
-pub(crate) struct Supervisor {
+pub(crate) struct SupervisorClient {
     sockets: Vec<PathBuf>,
 }
 
-impl Supervisor {
+impl SupervisorClient {
     /// The supervisor of this runtime directory, or of the usual ones.
     pub(crate) fn new(runtime_dir: Option<&Path>) -> Self {
         let dirs = runtime_dir.map_or_else(runtime_dirs, |dir| vec![dir.to_owned()]);
@@ -127,7 +127,7 @@ async fn patiently(path: &Path) -> io::Result<mcproxy_ipc::Connection> {
 
 /// Has something done and prints what the supervisor says about it.
 pub(crate) async fn act_and_tell(
-    supervisor: &Supervisor,
+    supervisor: &SupervisorClient,
     request: OperatorToSupervisor,
     json: bool,
     console: &mut Console,

@@ -5,7 +5,7 @@ use mcproxy_ipc::{
 use serde_json::json;
 
 use crate::{
-    cli::{console::Console, error::CliError, exit::Exit, human::one_line, supervisor::Supervisor},
+    cli::{console::Console, error::CliError, exit::Exit, human::one_line, supervisor::SupervisorClient},
     moment::moment,
 };
 
@@ -20,7 +20,7 @@ impl Logs {
     /// Prints the lines, oldest first.
     pub(crate) async fn run(
         self,
-        supervisor: &Supervisor,
+        supervisor: &SupervisorClient,
         json: bool,
         console: &mut Console,
     ) -> Result<Exit, CliError> {

@@ -11,7 +11,7 @@ use crate::{
         exit::Exit,
         human::{bytes, duration, one_line, printable, wrapped},
         names,
-        supervisor::Supervisor,
+        supervisor::SupervisorClient,
         table::Table,
     },
     moment::moment,
@@ -23,7 +23,7 @@ const MAX_WARNINGS: usize = 5;
 
 /// Shows how everything is, or all about one server.
 pub(crate) async fn run(
-    supervisor: &Supervisor,
+    supervisor: &SupervisorClient,
     server: Option<&str>,
     json: bool,
     console: &mut Console,

@@ -6,14 +6,14 @@ use crate::cli::{
     console::Console,
     error::CliError,
     exit::Exit,
-    supervisor::{Supervisor, tell_done},
+    supervisor::{SupervisorClient, tell_done},
 };
 
 /// Longest wait for calls in flight and servers to end.
 const STOP_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Stops everything and waits until it has stopped, so that a script can go on with what needs it stopped.
-pub(crate) async fn run(supervisor: &Supervisor, json: bool, console: &mut Console) -> Result<Exit, CliError> {
+pub(crate) async fn run(supervisor: &SupervisorClient, json: bool, console: &mut Console) -> Result<Exit, CliError> {
     supervisor.act(OperatorToSupervisor::Stop).await?;
     if !console.waiting("waiting for calls and servers to end", supervisor.is_gone_within(STOP_TIMEOUT)).await {
         let waited = STOP_TIMEOUT.as_secs();

@@ -3,7 +3,7 @@ use mcproxy_mcp::{RawObject, RawValue, method, one_line as one_json_line, split_
 
 use crate::cli::{
     console::Console, endpoint::Endpoint, error::CliError, exit::Exit, human::one_line, names, session::Session,
-    supervisor::Supervisor, table::Table,
+    supervisor::SupervisorClient, table::Table,
 };
 
 /// Which tools are to be printed, and how.
@@ -17,14 +17,14 @@ impl Tools {
     pub(crate) async fn run(
         self,
         endpoint: Endpoint,
-        supervisor: Option<&Supervisor>,
+        supervisor: Option<&SupervisorClient>,
         console: &mut Console,
     ) -> Result<Exit, CliError> {
         let mut session = console.waiting("connecting", Session::open(endpoint)).await?;
         let tools = console.waiting("waiting for the list", session.list(method::TOOLS_LIST, "tools")).await;
         session.left_out().iter().for_each(|bad| console.remark(format_args!("left out: {bad}")));
         session.close().await;
-        let mut tools: Vec<Tool> = tools?.into_iter().map(Tool::new).collect();
+        let mut tools: Vec<ListedTool> = tools?.into_iter().map(ListedTool::new).collect();
         if let Some(server) = &self.server {
             if !tools.iter().any(|tool| tool.server() == Some(server)) {
                 return Err(no_tools(server, &tools, supervisor).await);
@@ -48,7 +48,7 @@ impl Tools {
 }
 
 /// Why there are no tools of this server.
-async fn no_tools(server: &str, tools: &[Tool], supervisor: Option<&Supervisor>) -> CliError {
+async fn no_tools(server: &str, tools: &[ListedTool], supervisor: Option<&SupervisorClient>) -> CliError {
     let report = match supervisor {
         Some(supervisor) => supervisor.status().await.ok(),
         None => None,
@@ -62,7 +62,7 @@ async fn no_tools(server: &str, tools: &[Tool], supervisor: Option<&Supervisor>)
             }
         });
     }
-    let mut known: Vec<&str> = tools.iter().filter_map(Tool::server).collect();
+    let mut known: Vec<&str> = tools.iter().filter_map(ListedTool::server).collect();
     known.extend(report.iter().flat_map(|r| &r.servers).map(|s| s.name.as_str()));
     known.sort_unstable();
     known.dedup();
@@ -70,13 +70,13 @@ async fn no_tools(server: &str, tools: &[Tool], supervisor: Option<&Supervisor>)
 }
 
 /// One tool, as the server describes it.
-struct Tool {
+struct ListedTool {
     name: String,
     summary: String,
     raw: Box<RawValue>,
 }
 
-impl Tool {
+impl ListedTool {
     fn new(raw: Box<RawValue>) -> Self {
         let object = RawObject::from_raw(&raw).unwrap_or_default();
         let text = |key: &str| object.get_string(key).map(|t| t.into_owned());

@@ -11,13 +11,13 @@ use crate::{cli::human::one_line, gateway::glob};
 
 /// What a worker kept of its server; the rest of it is of no use here.
 #[derive(Deserialize)]
-struct Kept {
+struct KeptCatalogue {
     #[serde(default)]
-    tools: Vec<Tool>,
+    tools: Vec<KeptTool>,
 }
 
 #[derive(Deserialize)]
-struct Tool {
+struct KeptTool {
     #[serde(default)]
     name: String,
 }
@@ -53,7 +53,7 @@ pub(super) fn look(server: &ServerConfig, dir: &Path) -> Vec<Finding> {
 fn read(file: &Path) -> Option<HashSet<String>> {
     let mut text = String::new();
     kept_file::open(file).ok()?.take(MAX_PAYLOAD as u64).read_to_string(&mut text).ok()?;
-    let kept: Kept = serde_json::from_str(&text).ok()?;
+    let kept: KeptCatalogue = serde_json::from_str(&text).ok()?;
     Some(kept.tools.into_iter().map(|tool| tool.name).collect())
 }
 

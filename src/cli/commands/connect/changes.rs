@@ -36,13 +36,13 @@ impl Kinds {
 
 /// What the client wants to hear of.
 #[derive(Debug, Clone, Default)]
-struct Filter {
+struct ChangeFilter {
     ready: bool,
     kinds: Kinds,
     uris: BTreeSet<String>,
 }
 
-impl Filter {
+impl ChangeFilter {
     /// The params of the request; `None` when there is nothing to ask for.
     fn params(&self) -> Option<Box<RawValue>> {
         let mut members: Vec<String> = self.kinds.0.iter().map(|(key, _)| format!("\"{key}\":true")).collect();
@@ -58,12 +58,12 @@ impl Filter {
 
 /// The same, and who is told when it changes.
 #[derive(Debug)]
-pub(super) struct Wanted(watch::Sender<Filter>);
+pub(super) struct ChangeSubscription(watch::Sender<ChangeFilter>);
 
-impl Wanted {
+impl ChangeSubscription {
     /// Nothing, until the client is ready.
     pub(super) fn new(kinds: Kinds) -> Self {
-        Self(watch::Sender::new(Filter { kinds, ..Filter::default() }))
+        Self(watch::Sender::new(ChangeFilter { kinds, ..ChangeFilter::default() }))
     }
 
     /// The client may be told of changes from now on.
@@ -82,7 +82,7 @@ impl Wanted {
 }
 
 /// What is to be done when a stream is over.
-enum Next {
+enum AfterStream {
     Again,
     /// The server has no such thing.
     Rest,
@@ -98,8 +98,8 @@ pub(super) async fn follow(relay: Rc<Relay>, emulation: Rc<Emulation>) {
         let listening = async {
             let Some(params) = filter.params() else { return std::future::pending().await };
             match listen(&relay, &emulation, &params, missed.then_some(&filter.kinds)).await {
-                Ok(Next::Again) => backoff = FIRST_RETRY,
-                Ok(Next::Rest) => return std::future::pending().await,
+                Ok(AfterStream::Again) => backoff = FIRST_RETRY,
+                Ok(AfterStream::Rest) => return std::future::pending().await,
                 Err(_) => backoff = (backoff * 2).min(LONGEST_RETRY),
             }
             missed = true;
@@ -118,7 +118,7 @@ async fn listen(
     emulation: &Emulation,
     params: &RawValue,
     missed: Option<&Kinds>,
-) -> Result<Next, EndpointError> {
+) -> Result<AfterStream, EndpointError> {
     let (id, stamped) = (emulation.next_id(), emulation.stamp(params));
     let mut text = Vec::new();
     write_request(&mut text, &id, method::LISTEN, stamped.get());
@@ -126,7 +126,7 @@ async fn listen(
     let mut stream = match emulation.stateless().post(relay, method::LISTEN, &members, &text).await {
         Ok(stream) => stream,
         Err(error) if error.status().is_some_and(|status| status.is_client_error() && status.as_u16() != 429) => {
-            return Ok(Next::Rest);
+            return Ok(AfterStream::Rest);
         }
         Err(error) => return Err(error),
     };
@@ -139,12 +139,12 @@ async fn listen(
                 }
             }
             Ok(Message::Notification { method, params }) => relay.output.line(&notification(&method, params)).await,
-            Ok(Message::Response { id: answered, .. }) if answered == id && !heard => return Ok(Next::Rest),
+            Ok(Message::Response { id: answered, .. }) if answered == id && !heard => return Ok(AfterStream::Rest),
             _ => {}
         }
         heard = true;
     }
-    Ok(Next::Again)
+    Ok(AfterStream::Again)
 }
 
 /// A notification without what says which stream it came on.
@@ -173,10 +173,12 @@ mod tests {
     #[test]
     fn a_filter_asks_for_what_is_declared_and_wanted_once_the_client_is_ready() {
         let capabilities = r#"{"tools":{"listChanged":true},"prompts":{"listChanged":false},"resources":{}}"#;
-        let wanted = Wanted::new(Kinds::of(&RawObject::from_text(capabilities).expect("an object")));
+        let wanted = ChangeSubscription::new(Kinds::of(&RawObject::from_text(capabilities).expect("an object")));
         assert!(wanted.0.borrow().params().is_none());
         wanted.client_is_ready();
-        let params = |wanted: &Wanted| wanted.0.borrow().params().map(|raw| raw.get().to_owned()).unwrap_or_default();
+        let params = |wanted: &ChangeSubscription| {
+            wanted.0.borrow().params().map(|raw| raw.get().to_owned()).unwrap_or_default()
+        };
         assert_eq!(params(&wanted), r#"{"notifications":{"toolsListChanged":true}}"#);
         assert!(wanted.subscribe("a:\"b".into(), true));
         let both = r#"{"notifications":{"toolsListChanged":true,"resourceSubscriptions":["a:\"b"]}}"#;

@@ -6,16 +6,16 @@ use mcproxy_mcp::{
 };
 
 use super::{
-    asking::Asking,
-    changes::{Kinds, Wanted},
+    changes::{ChangeSubscription, Kinds},
     failure,
+    open_questions::OpenQuestions,
     relay::Relay,
     stateless::Stateless,
 };
 use crate::{
     cli::{
         endpoint::{Endpoint, EndpointError},
-        modern::{self, Claim, ResultKind, empty},
+        modern::{self, ClientMeta, ResultKind, empty},
     },
     gateway::rewrite::down::{self, Lowered},
 };
@@ -28,10 +28,10 @@ const PACE: std::time::Duration = std::time::Duration::from_secs(1);
 /// What a client that begins with `initialize` finds in the place of a session, where the other side speaks 2026-07-28 and
 /// has none.
 pub(super) struct Emulation {
-    claim: RefCell<Claim>,
+    claim: RefCell<ClientMeta>,
     stateless: Stateless,
-    pub(super) asking: Asking,
-    pub(super) wanted: Wanted,
+    pub(super) open_questions: OpenQuestions,
+    pub(super) wanted: ChangeSubscription,
     last_id: Cell<u64>,
     /// The result of `initialize`.
     introduction: String,
@@ -43,19 +43,19 @@ impl Emulation {
     pub(super) async fn begin(endpoint: &Endpoint, params: &str) -> Option<Self> {
         let params = RawObject::from_text(params).unwrap_or_default();
         let member = |key: &str| params.get_object(key).map_or_else(empty, |object| object.to_raw());
-        let claim = Claim { info: member("clientInfo"), capabilities: member("capabilities"), log_level: None };
+        let claim = ClientMeta { info: member("clientInfo"), capabilities: member("capabilities"), log_level: None };
         let discovery = modern::discover(endpoint, &claim).await?;
         let discovery = RawObject::from_raw(&discovery).ok()?;
         let version = ProtocolVersion::negotiate(&params.get_string("protocolVersion").unwrap_or_default());
         let capabilities = discovery.get_object("capabilities").unwrap_or_default();
         let resources = capabilities.get_object("resources").unwrap_or_default();
         Some(Self {
-            wanted: Wanted::new(Kinds::of(&capabilities)),
+            wanted: ChangeSubscription::new(Kinds::of(&capabilities)),
             subscribes: resources.get("subscribe").is_some_and(|raw| raw.get() == "true"),
             introduction: introduction(version, &discovery),
             claim: RefCell::new(claim),
             stateless: Stateless::default(),
-            asking: Asking::default(),
+            open_questions: OpenQuestions::default(),
             last_id: Cell::new(0),
         })
     }
@@ -84,7 +84,7 @@ impl Emulation {
             _ => match self.carry(relay, &method, params).await {
                 Ok(answer) => answer.under(id),
                 Err(error) => match failure::own_words(&error) {
-                    Some(words) => Answer::failed(&method, &words).under(id),
+                    Some(words) => EmulatedAnswer::failed(&method, &words).under(id),
                     None => return relay.fail(id, &error).await,
                 },
             },
@@ -106,7 +106,7 @@ impl Emulation {
     }
 
     /// Makes a request of 2026-07-28 of it, again and again until its result is complete.
-    async fn carry(&self, relay: &Relay, of: &str, params: Option<&RawValue>) -> Result<Answer, EndpointError> {
+    async fn carry(&self, relay: &Relay, of: &str, params: Option<&RawValue>) -> Result<EmulatedAnswer, EndpointError> {
         let mut params = params.map_or_else(empty, ToOwned::to_owned);
         for _ in 0..MAX_ROUNDS {
             let (id, stamped) = (self.next_id(), self.claim.borrow().stamp(Some(&params)));
@@ -117,14 +117,16 @@ impl Emulation {
             let result = match parse(message.as_bytes()) {
                 Ok(Message::Response { outcome: Outcome::Result(result), .. }) => result,
                 Ok(Message::Response { outcome: Outcome::Error(error), .. }) => {
-                    return Ok(Answer::failed(of, error.get()));
+                    return Ok(EmulatedAnswer::failed(of, error.get()));
                 }
                 _ => return Err(EndpointError::NoAnswer),
             };
             let object = RawObject::from_raw(result).unwrap_or_default();
             if ResultKind::of(&object) != ResultKind::InputRequired {
                 let usable = (of == method::TOOLS_LIST).then(|| self.stateless.usable(relay, result));
-                return Ok(Answer::Result(down::result(usable.as_deref().unwrap_or(result).get()).into_owned()));
+                return Ok(EmulatedAnswer::Result(
+                    down::result(usable.as_deref().unwrap_or(result).get()).into_owned(),
+                ));
             }
             let asked = object.get_object("inputRequests").unwrap_or_default();
             let mut again = RawObject::from_raw(&params).unwrap_or_default();
@@ -132,12 +134,12 @@ impl Emulation {
             if asked.is_empty() {
                 tokio::time::sleep(PACE).await;
             } else {
-                match self.asking.ask(&asked, &relay.output).await {
+                match self.open_questions.ask(&asked, &relay.output).await {
                     Ok(answers) => {
                         responses = answers;
                         again.set("inputResponses", &responses);
                     }
-                    Err(why) => return Ok(Answer::without_input(of, &why)),
+                    Err(why) => return Ok(EmulatedAnswer::without_input(of, &why)),
                 }
             }
             match object.get("requestState") {
@@ -146,7 +148,7 @@ impl Emulation {
             }
             params = again.to_raw();
         }
-        Ok(Answer::without_input(of, "the server asks again and again"))
+        Ok(EmulatedAnswer::without_input(of, "the server asks again and again"))
     }
 
     /// The id of a request that is not the client's own.
@@ -167,12 +169,12 @@ impl Emulation {
 }
 
 /// What the client is answered.
-enum Answer {
+enum EmulatedAnswer {
     Result(String),
     Error(String),
 }
 
-impl Answer {
+impl EmulatedAnswer {
     /// An error of the server, in terms that the client knows.
     fn failed(of: &str, error: &str) -> Self {
         match down::error(of, error) {

@@ -7,7 +7,7 @@ const MAX_LINE: usize = 16 * 1024 * 1024;
 
 /// One line of the client.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Line {
+pub(super) enum ClientLine {
     /// Without its end.
     Text(Vec<u8>),
     /// It was over the limit and was skipped.
@@ -15,7 +15,7 @@ pub(super) enum Line {
 }
 
 /// Reads lines until the end. The reading blocks, so it has a thread, which is left behind when nobody wants more.
-pub(super) fn read(input: Box<dyn Read + Send>) -> mpsc::Receiver<Line> {
+pub(super) fn read(input: Box<dyn Read + Send>) -> mpsc::Receiver<ClientLine> {
     // One line waits while one is being sent: each may be large.
     let (sender, receiver) = mpsc::channel(1);
     std::thread::spawn(move || {
@@ -30,7 +30,7 @@ pub(super) fn read(input: Box<dyn Read + Send>) -> mpsc::Receiver<Line> {
 }
 
 /// The next line; `None` at the end. A read error is an end too.
-fn next(input: &mut impl BufRead, max: usize) -> Option<Line> {
+fn next(input: &mut impl BufRead, max: usize) -> Option<ClientLine> {
     let mut line = Vec::new();
     let mut too_long = false;
     let mut any = false;
@@ -53,7 +53,7 @@ fn next(input: &mut impl BufRead, max: usize) -> Option<Line> {
         let used = end.map_or(part.len(), |end| end + 1);
         input.consume(used);
         if end.is_some() || is_last {
-            return any.then_some(if too_long { Line::TooLong } else { Line::Text(line) });
+            return any.then_some(if too_long { ClientLine::TooLong } else { ClientLine::Text(line) });
         }
     }
 }
@@ -64,7 +64,7 @@ mod tests {
 
     use super::*;
 
-    fn all(text: &str, max: usize, buffer: usize) -> Vec<Line> {
+    fn all(text: &str, max: usize, buffer: usize) -> Vec<ClientLine> {
         let mut input = BufReader::with_capacity(buffer, text.as_bytes());
         std::iter::from_fn(|| next(&mut input, max)).collect()
     }
@@ -72,9 +72,9 @@ mod tests {
     proptest! {
         #[test]
         fn lines_are_the_same_however_reads_are_cut(text in "[ab\n]{0,60}", buffer in 1usize..9) {
-            let expected: Vec<Line> = text.lines().map(|l| match l.len() {
-                0..=5 => Line::Text(l.into()),
-                _ => Line::TooLong,
+            let expected: Vec<ClientLine> = text.lines().map(|l| match l.len() {
+                0..=5 => ClientLine::Text(l.into()),
+                _ => ClientLine::TooLong,
             }).collect();
             prop_assert_eq!(all(&text, 5, buffer), expected);
         }
@@ -82,7 +82,10 @@ mod tests {
 
     #[test]
     fn a_last_line_without_end_counts() {
-        assert_eq!(all("a\n\nb", 5, 64), [Line::Text(b"a".into()), Line::Text(vec![]), Line::Text(b"b".into())]);
+        assert_eq!(
+            all("a\n\nb", 5, 64),
+            [ClientLine::Text(b"a".into()), ClientLine::Text(vec![]), ClientLine::Text(b"b".into())]
+        );
         assert_eq!(all("", 5, 64), []);
     }
 }

@@ -12,13 +12,13 @@
 //! The client's own requests say which era it speaks: it begins with `initialize`, or claims 2026-07-28 in each of them.
 //! Notifications and responses are sent one after the other, so that their order holds; requests run side by side.
 
-mod asking;
 mod changes;
 mod emulation;
 mod failure;
 mod handshake;
 mod lines;
 mod link;
+mod open_questions;
 mod output;
 mod relay;
 mod stateless;
@@ -37,8 +37,8 @@ use tokio::{
 
 use self::{
     emulation::Emulation,
-    lines::Line,
-    output::Output,
+    lines::ClientLine,
+    output::LineWriter,
     relay::Relay,
     stateless::{Stateless, is_stateless},
 };
@@ -60,7 +60,7 @@ pub(crate) async fn run(endpoint: Endpoint, console: &mut Console) -> Result<Exi
     let (output, writer) = output::write(out);
     let relay = Rc::new(Relay::new(endpoint, output.clone(), err));
     let mut terminated = signal(SignalKind::terminate())?;
-    let mut desk = Desk {
+    let mut desk = PendingRequests {
         relay: relay.clone(),
         stateless: Rc::default(),
         output: output.clone(),
@@ -108,12 +108,12 @@ pub(crate) async fn run(endpoint: Endpoint, console: &mut Console) -> Result<Exi
 }
 
 /// What came from the client and is not yet answered.
-struct Desk {
+struct PendingRequests {
     relay: Rc<Relay>,
     stateless: Rc<Stateless>,
-    output: Output,
+    output: LineWriter,
     requests: JoinSet<Option<RequestId>>,
-    open: HashMap<RequestId, Open>,
+    open: HashMap<RequestId, OpenRequest>,
     /// Stands for the session where the other side has none.
     emulation: Option<Emulated>,
 }
@@ -131,14 +131,14 @@ impl Drop for Emulated {
 }
 
 /// A request that is not answered yet.
-struct Open {
+struct OpenRequest {
     task: AbortHandle,
-    way: Way,
+    mode: RequestMode,
 }
 
 /// How a request goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Way {
+enum RequestMode {
     /// Within the session.
     Session,
     /// For itself: whoever closes its connection gives it up.
@@ -149,11 +149,11 @@ enum Way {
     Emulated,
 }
 
-impl Desk {
-    async fn take(&mut self, line: Line) {
+impl PendingRequests {
+    async fn take(&mut self, line: ClientLine) {
         let text = match line {
-            Line::Text(text) => text,
-            Line::TooLong => {
+            ClientLine::Text(text) => text,
+            ClientLine::TooLong => {
                 let error = error_object(ErrorCode::INVALID_REQUEST, "a line is longer than 16 MiB");
                 return self.refuse(None, error.get()).await;
             }
@@ -179,20 +179,20 @@ impl Desk {
                 });
             }
             Ok(Message::Request { id, method, params }) => {
-                let way = match is_stateless(&method, params) {
-                    true if method == method::LISTEN => Way::Listens,
-                    true => Way::Alone,
-                    false if self.emulation.is_some() => Way::Emulated,
-                    false => Way::Session,
+                let mode = match is_stateless(&method, params) {
+                    true if method == method::LISTEN => RequestMode::Listens,
+                    true => RequestMode::Alone,
+                    false if self.emulation.is_some() => RequestMode::Emulated,
+                    false => RequestMode::Session,
                 };
-                self.begin(id, way, text.clone()).await;
+                self.begin(id, mode, text.clone()).await;
             }
             Ok(Message::Notification { method, params }) => {
                 let cancelled = (method == method::CANCELLED).then(|| cancelled_id(params?)).flatten();
                 let open = cancelled.and_then(|id| self.open.remove(&id));
                 // Beyond a session there is nobody to be told: closing the connection says it.
                 if self.emulation.is_none()
-                    && open.as_ref().is_none_or(|open| open.way == Way::Session)
+                    && open.as_ref().is_none_or(|open| open.mode == RequestMode::Session)
                     && !is_stateless(&method, params)
                 {
                     self.tell(text.clone()).await;
@@ -209,14 +209,14 @@ impl Desk {
                 }
             }
             Ok(Message::Response { id, outcome }) => match &self.emulation {
-                Some(emulated) => emulated.session.asking.answered(&id, outcome),
+                Some(emulated) => emulated.session.open_questions.answered(&id, outcome),
                 None => self.tell(text.clone()).await,
             },
             Err(e) => self.refuse(e.id(), error_object(e.code(), &e).get()).await,
         }
     }
 
-    async fn begin(&mut self, id: RequestId, way: Way, text: Vec<u8>) {
+    async fn begin(&mut self, id: RequestId, mode: RequestMode, text: Vec<u8>) {
         if self.requests.len() >= MAX_IN_FLIGHT {
             let error = error_object(ErrorCode::INTERNAL_ERROR, format!("more than {MAX_IN_FLIGHT} requests at once"));
             return self.refuse(Some(&id), error.get()).await;
@@ -225,19 +225,19 @@ impl Desk {
         let emulation = self.emulation.as_ref().map(|emulated| emulated.session.clone());
         let own = id.clone();
         let task = self.requests.spawn_local(async move {
-            match (way, emulation) {
-                (Way::Alone | Way::Listens, _) => stateless.request(&relay, &own, &text).await,
-                (Way::Emulated, Some(emulation)) => emulation.request(&relay, &own, &text).await,
-                (Way::Session | Way::Emulated, _) => relay.request(&own, text).await,
+            match (mode, emulation) {
+                (RequestMode::Alone | RequestMode::Listens, _) => stateless.request(&relay, &own, &text).await,
+                (RequestMode::Emulated, Some(emulation)) => emulation.request(&relay, &own, &text).await,
+                (RequestMode::Session | RequestMode::Emulated, _) => relay.request(&own, text).await,
             }
             Some(own)
         });
-        self.open.insert(id, Open { task, way });
+        self.open.insert(id, OpenRequest { task, mode });
     }
 
     /// Nobody wants to hear of anything any more.
     fn stop_listening(&mut self) {
-        for open in self.open.values().filter(|open| open.way == Way::Listens) {
+        for open in self.open.values().filter(|open| open.mode == RequestMode::Listens) {
             open.task.abort();
         }
         if let Some(emulated) = &self.emulation {

@@ -11,14 +11,14 @@ const FINISH_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Takes lines for the client.
 #[derive(Debug, Clone)]
-pub(super) struct Output(mpsc::Sender<String>);
+pub(super) struct LineWriter(mpsc::Sender<String>);
 
 /// The thread that writes them.
 #[derive(Debug)]
 pub(super) struct Writer(oneshot::Receiver<()>);
 
 /// Writes lines from a thread, because a client that reads slowly blocks it.
-pub(super) fn write(mut out: Box<dyn Write + Send>) -> (Output, Writer) {
+pub(super) fn write(mut out: Box<dyn Write + Send>) -> (LineWriter, Writer) {
     // A slow client slows the HTTP streams down instead of filling our memory.
     let (sender, mut lines) = mpsc::channel::<String>(4);
     let (finished, end) = oneshot::channel();
@@ -31,10 +31,10 @@ pub(super) fn write(mut out: Box<dyn Write + Send>) -> (Output, Writer) {
         drop(lines);
         let _ = finished.send(());
     });
-    (Output(sender), Writer(end))
+    (LineWriter(sender), Writer(end))
 }
 
-impl Output {
+impl LineWriter {
     /// Queues one message. When the client is gone there is nobody to tell.
     pub(super) async fn line(&self, message: &str) {
         let mut line = one_line(message.trim()).into_owned();
@@ -49,7 +49,7 @@ impl Output {
 }
 
 impl Writer {
-    /// Waits until everything is written. Every [`Output`] must be gone.
+    /// Waits until everything is written. Every [`LineWriter`] must be gone.
     pub(super) async fn finish(self) {
         let _ = timeout(FINISH_TIMEOUT, self.0).await;
     }

@@ -8,10 +8,10 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use super::{failure, link::Link, output::Output};
+use super::{failure, link::SessionLink, output::LineWriter};
 use crate::cli::{
     conversation::Conversation,
-    endpoint::{Endpoint, EndpointError, MessageStream, Reply, SessionKey},
+    endpoint::{Endpoint, EndpointError, MessageStream, Reply, SessionHeaders},
 };
 
 /// So long a gateway that is not there may be away, for example while it is being restarted.
@@ -23,16 +23,16 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Carries messages from the client to the endpoint and the answers back.
 pub(super) struct Relay {
     pub(super) endpoint: Endpoint,
-    pub(super) output: Output,
-    link: watch::Sender<Link>,
+    pub(super) output: LineWriter,
+    link: watch::Sender<SessionLink>,
     /// Held while a lost session is replaced, so that several losers make one new session.
     renewing: Mutex<()>,
     err: RefCell<Box<dyn Write + Send>>,
 }
 
 impl Relay {
-    pub(super) fn new(endpoint: Endpoint, output: Output, err: Box<dyn Write + Send>) -> Self {
-        let link = watch::Sender::new(Link::default());
+    pub(super) fn new(endpoint: Endpoint, output: LineWriter, err: Box<dyn Write + Send>) -> Self {
+        let link = watch::Sender::new(SessionLink::default());
         Self { endpoint, output, link, renewing: Mutex::new(()), err: RefCell::new(err) }
     }
 
@@ -42,7 +42,7 @@ impl Relay {
     }
 
     /// News of the session.
-    pub(super) fn links(&self) -> watch::Receiver<Link> {
+    pub(super) fn links(&self) -> watch::Receiver<SessionLink> {
         self.link.subscribe()
     }
 
@@ -52,9 +52,9 @@ impl Relay {
     }
 
     /// Keeps the session that the client's `initialize` opened, and tells the client what the server answered.
-    pub(super) async fn begin_session(&self, key: SessionKey, initialize: Vec<u8>, answer: &str) {
+    pub(super) async fn begin_session(&self, key: SessionHeaders, initialize: Vec<u8>, answer: &str) {
         self.link.send_modify(|link| {
-            *link = Link { key, initialize: Some(initialize), generation: link.generation + 1, ready: false };
+            *link = SessionLink { key, initialize: Some(initialize), generation: link.generation + 1, ready: false };
         });
         self.output.line(answer).await;
     }
@@ -72,11 +72,11 @@ impl Relay {
         let mut conversation = Conversation::new(self.endpoint.clone(), key, *stream);
         loop {
             let message = conversation.next().await?;
-            let kind = Kind::of(&message, id);
-            if kind != Kind::Foreign {
+            let kind = MessageKind::of(&message, id);
+            if kind != MessageKind::Foreign {
                 self.output.line(&message).await;
             }
-            if kind == Kind::Answer {
+            if kind == MessageKind::EmulatedAnswer {
                 return Ok(());
             }
         }
@@ -112,7 +112,7 @@ impl Relay {
 
     /// Sends a message on the current session. When the other side has forgotten the session, the message was not
     /// accepted, so it is sent once more on a new one.
-    async fn post(&self, text: &[u8]) -> Result<(SessionKey, Reply), EndpointError> {
+    async fn post(&self, text: &[u8]) -> Result<(SessionHeaders, Reply), EndpointError> {
         let link = self.link.borrow().clone();
         match self.post_patiently(&link.key, text).await {
             Err(error) if is_lost(&error) && link.can_be_lost() => {
@@ -125,7 +125,7 @@ impl Relay {
         }
     }
 
-    async fn post_patiently(&self, key: &SessionKey, text: &[u8]) -> Result<Reply, EndpointError> {
+    async fn post_patiently(&self, key: &SessionHeaders, text: &[u8]) -> Result<Reply, EndpointError> {
         self.patiently(async || self.endpoint.post(key, text.to_vec()).await).await
     }
 
@@ -177,16 +177,16 @@ impl Relay {
         &self,
         id: &RequestId,
         text: Vec<u8>,
-    ) -> Result<(SessionKey, String), EndpointError> {
-        let none = SessionKey::default();
+    ) -> Result<(SessionHeaders, String), EndpointError> {
+        let none = SessionHeaders::default();
         let Reply::Messages(stream) = self.post_patiently(&none, &text).await? else {
             return Err(EndpointError::NoAnswer);
         };
-        let mut key = SessionKey { id: stream.session().map(str::to_owned), version: None };
+        let mut key = SessionHeaders { id: stream.session().map(str::to_owned), version: None };
         let mut conversation = Conversation::new(self.endpoint.clone(), key.clone(), *stream);
         loop {
             let message = conversation.next().await?;
-            if Kind::of(&message, id) == Kind::Answer {
+            if MessageKind::of(&message, id) == MessageKind::EmulatedAnswer {
                 key.version = negotiated_version(&message);
                 return Ok((key, message));
             }
@@ -203,18 +203,18 @@ impl Relay {
 
 /// What a message is to the one who waits for the answer to a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    Answer,
+pub(super) enum MessageKind {
+    EmulatedAnswer,
     /// To be passed on.
     Other,
     /// No JSON-RPC at all: a client would break on it.
     Foreign,
 }
 
-impl Kind {
+impl MessageKind {
     pub(super) fn of(message: &str, id: &RequestId) -> Self {
         match parse(message.as_bytes()) {
-            Ok(Message::Response { id: answered, .. }) if answered == *id => Self::Answer,
+            Ok(Message::Response { id: answered, .. }) if answered == *id => Self::EmulatedAnswer,
             Ok(_) => Self::Other,
             Err(_) => Self::Foreign,
         }

@@ -6,7 +6,7 @@ use mcproxy_mcp::{
     Message, Outcome, RawObject, RawValue, RequestId, json_string, meta, method, parse, write_request, write_response,
 };
 
-use super::relay::{Kind, Relay};
+use super::relay::{MessageKind, Relay};
 use crate::cli::{
     endpoint::{EndpointError, MessageStream, Reply},
     mirror::{Mirror, without},
@@ -71,10 +71,10 @@ impl Stateless {
             other => other?,
         };
         while let Some(message) = stream.next().await? {
-            match Kind::of(&message, id) {
-                Kind::Answer => return Ok(message),
-                Kind::Other => relay.output.line(&message).await,
-                Kind::Foreign => {}
+            match MessageKind::of(&message, id) {
+                MessageKind::EmulatedAnswer => return Ok(message),
+                MessageKind::Other => relay.output.line(&message).await,
+                MessageKind::Foreign => {}
             }
         }
         Err(EndpointError::NoAnswer)
@@ -127,7 +127,7 @@ impl Stateless {
             let mut stream = self.post(relay, method::TOOLS_LIST, &list, &text).await?;
             let answer = loop {
                 let message = stream.next().await?.ok_or(EndpointError::NoAnswer)?;
-                if Kind::of(&message, &id) == Kind::Answer {
+                if MessageKind::of(&message, &id) == MessageKind::EmulatedAnswer {
                     break message;
                 }
             };

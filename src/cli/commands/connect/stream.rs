@@ -2,7 +2,7 @@ use std::{rc::Rc, time::Duration};
 
 use super::{
     failure,
-    link::Link,
+    link::SessionLink,
     relay::{Relay, is_lost},
 };
 use crate::cli::endpoint::EndpointError;
@@ -11,7 +11,7 @@ const FIRST_RETRY: Duration = Duration::from_millis(500);
 const LONGEST_RETRY: Duration = Duration::from_secs(30);
 
 /// What is to be done when the stream is over.
-enum Next {
+enum StreamStep {
     /// Come back; something was heard meanwhile.
     Reopen(Option<Duration>),
     /// Come back later.
@@ -36,15 +36,15 @@ pub(super) async fn follow(relay: Rc<Relay>) {
                 return std::future::pending().await;
             }
             match listen(&relay, &link, &mut last_id).await {
-                Next::Reopen(wait) => {
+                StreamStep::Reopen(wait) => {
                     backoff = FIRST_RETRY;
                     tokio::time::sleep(wait.unwrap_or(FIRST_RETRY).min(LONGEST_RETRY)).await;
                 }
-                Next::Retry => {
+                StreamStep::Retry => {
                     tokio::time::sleep(backoff).await;
                     backoff = (backoff * 2).min(LONGEST_RETRY);
                 }
-                Next::Rest => std::future::pending().await,
+                StreamStep::Rest => std::future::pending().await,
             }
         };
         tokio::select! {
@@ -55,24 +55,26 @@ pub(super) async fn follow(relay: Rc<Relay>) {
 }
 
 /// Listens until the stream ends.
-async fn listen(relay: &Relay, link: &Link, last_id: &mut Option<String>) -> Next {
+async fn listen(relay: &Relay, link: &SessionLink, last_id: &mut Option<String>) -> StreamStep {
     let mut stream = match relay.endpoint.listen(&link.key, last_id.as_deref()).await {
         Ok(stream) => stream,
         Err(error) if is_lost(&error) && link.can_be_lost() => {
             return match relay.renew(link.generation).await {
-                Ok(()) => Next::Reopen(None),
+                Ok(()) => StreamStep::Reopen(None),
                 Err(error) => {
                     relay.remark(&failure::chain(&error));
-                    Next::Retry
+                    StreamStep::Retry
                 }
             };
         }
-        Err(EndpointError::Connect { .. } | EndpointError::Send { .. } | EndpointError::Broken) => return Next::Retry,
+        Err(EndpointError::Connect { .. } | EndpointError::Send { .. } | EndpointError::Broken) => {
+            return StreamStep::Retry;
+        }
         // Too many requests, a conflict with a stream that is just ending, a proxy's trouble: these pass.
         Err(error) if error.status().is_some_and(|s| s.is_server_error() || matches!(s.as_u16(), 409 | 429)) => {
-            return Next::Retry;
+            return StreamStep::Retry;
         }
-        Err(_) => return Next::Rest,
+        Err(_) => return StreamStep::Rest,
     };
     let mut heard = false;
     while let Ok(Some(message)) = stream.next().await {
@@ -84,8 +86,8 @@ async fn listen(relay: &Relay, link: &Link, last_id: &mut Option<String>) -> Nex
         retry
     });
     match retry {
-        Some(retry) => Next::Reopen(retry),
-        None if heard => Next::Reopen(None),
-        None => Next::Retry,
+        Some(retry) => StreamStep::Reopen(retry),
+        None if heard => StreamStep::Reopen(None),
+        None => StreamStep::Retry,
     }
 }

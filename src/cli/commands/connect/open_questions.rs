@@ -6,7 +6,7 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use super::output::Output;
+use super::output::LineWriter;
 
 /// How long the client, and the person before it, may take for the answers of one round.
 const INPUT_TIMEOUT: Duration = Duration::from_secs(600);
@@ -15,16 +15,16 @@ const MAX_QUESTIONS: usize = 64;
 
 /// What the client was asked in the name of a server of 2026-07-28, which says with a result what it needs.
 #[derive(Debug, Default)]
-pub(super) struct Asking(RefCell<Open>);
+pub(super) struct OpenQuestions(RefCell<Questions>);
 
 #[derive(Debug, Default)]
-struct Open {
+struct Questions {
     last: u64,
     waiting: HashMap<RequestId, oneshot::Sender<Result<Box<RawValue>, String>>>,
 }
 
 /// Takes questions off the list when their answers are not awaited any more.
-struct Forget<'a>(&'a Asking, Vec<RequestId>);
+struct Forget<'a>(&'a OpenQuestions, Vec<RequestId>);
 
 impl Drop for Forget<'_> {
     fn drop(&mut self) {
@@ -33,10 +33,10 @@ impl Drop for Forget<'_> {
     }
 }
 
-impl Asking {
+impl OpenQuestions {
     /// Has the client answer all of `requests` (`inputRequests` of a result), side by side. Gives `inputResponses`; or
     /// why there are none.
-    pub(super) async fn ask(&self, requests: &RawObject<'_>, output: &Output) -> Result<Box<RawValue>, String> {
+    pub(super) async fn ask(&self, requests: &RawObject<'_>, output: &LineWriter) -> Result<Box<RawValue>, String> {
         let deadline = Instant::now() + INPUT_TIMEOUT;
         if requests.iter().count() > MAX_QUESTIONS {
             return Err(format!("the server asks for more than {MAX_QUESTIONS} things at once"));
