@@ -15,8 +15,8 @@ use crate::problem::Problems;
 use crate::raw::RawConfig;
 use crate::report::{NOT_READABLE, Report};
 use crate::server::{Blocked, Launch, ServerConfig};
-use crate::servers::{Servers, told};
-use crate::shape::{Level, Shape};
+use crate::servers::{ServerEntries, told};
+use crate::shape::{ShapeCheck, ShapeLevel};
 use crate::size::{self, MAX_GATEWAY_BYTES, MAX_RULES_BYTES, MAX_SERVERS};
 use crate::text::{self, MAX_FILE};
 use crate::tree::{self, Node};
@@ -158,9 +158,9 @@ fn read(root: &Node, source: Source<'_>, report: &mut Report) -> Option<Config> 
         entries.truncate(MAX_SERVERS);
     }
     report_lacks(&kept, report);
-    let usable = Shape { root: &schema, report: &mut *report }.keep_all(&mut kept, &schema, Level::File);
+    let usable = ShapeCheck { root: &schema, report: &mut *report }.keep_all(&mut kept, &schema, ShapeLevel::File);
     let defaults = kept.get("defaults").cloned();
-    let servers = Servers::read(entries, defaults.as_ref(), &schema, source, root, report);
+    let servers = ServerEntries::read(entries, defaults.as_ref(), &schema, source, root, report);
     if !usable {
         return None;
     }

@@ -14,8 +14,8 @@ use crate::problem::printable;
 use crate::raw::{RawCallLevel, RawGateway, RawGatewayLimits, RawGroup, RawLevel};
 use crate::report::Report;
 use crate::server::ServerConfig;
-use crate::servers::Servers;
-use crate::tree::{Node, Value};
+use crate::servers::ServerEntries;
+use crate::tree::{Node, TreeValue};
 
 /// What the gateway holds in all unless the file says otherwise.
 const TOTAL_BUFFERED: usize = 128 << 20;
@@ -25,8 +25,8 @@ const MESSAGES_BUFFERED: usize = 4;
 
 /// What the gateway is told, but for what the file does not say: the level that counts where a flag names another one, and the
 /// directory of the catalogues. `root` is the whole tree; `servers` holds all servers of the file, and by the names that it uses for them.
-pub(crate) fn check(raw: RawGateway, root: &Node, servers: &Servers, report: &mut Report) -> GatewaySettings {
-    let nothing = Node { span: 0..0, value: Value::Null };
+pub(crate) fn check(raw: RawGateway, root: &Node, servers: &ServerEntries, report: &mut Report) -> GatewaySettings {
+    let nothing = Node { span: 0..0, value: TreeValue::Null };
     let node = |key: &str| root.get(key).unwrap_or(&nothing);
     let size = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
     let tokens = auth::check(raw.auth.as_ref(), node("auth"), report);

@@ -1,6 +1,6 @@
 //! Where in a file its servers are, for those who find more wrong with them than the file can say.
 
-use crate::dialect::{self, Entry};
+use crate::dialect::{self, ServerEntry};
 use crate::problem::{Problem, Severity};
 use crate::report::Report;
 use crate::text;
@@ -10,7 +10,7 @@ use crate::tree::{self, Node};
 pub struct Places {
     text: String,
     root: Node,
-    entries: Vec<Entry>,
+    entries: Vec<ServerEntry>,
 }
 
 impl Places {

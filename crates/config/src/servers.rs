@@ -5,25 +5,25 @@ use std::collections::HashMap;
 use mcproxy_ipc::ServerName;
 use serde_json::Value as Json;
 
-use crate::dialect::{self, Entry, Source};
+use crate::dialect::{self, ServerEntry, Source};
 use crate::interpolate::Lack;
 use crate::problem::printable;
 use crate::raw::RawServer;
 use crate::report::{NOT_READABLE, Report};
 use crate::server::{self, Blocked, Launch, ServerConfig};
-use crate::shape::{Level, Shape};
+use crate::shape::{ShapeCheck, ShapeLevel};
 use crate::text::position;
-use crate::tree::{Node, Value};
+use crate::tree::{Node, TreeValue};
 
 /// The servers, in the order of the file, and what the file calls them.
-pub(crate) struct Servers {
+pub(crate) struct ServerEntries {
     pub(crate) list: Vec<ServerConfig>,
     /// By each name that is written, and by each safe form.
     pub(crate) known: HashMap<String, ServerName>,
 }
 
 /// What is the same for every entry.
-struct Reader<'a> {
+struct EntryReader<'a> {
     defaults: Option<&'a Node>,
     schema: &'a Json,
     source: Source<'a>,
@@ -31,10 +31,10 @@ struct Reader<'a> {
     root: &'a Node,
 }
 
-impl Servers {
+impl ServerEntries {
     /// Reads every entry. There are as many servers as entries, whatever is wrong with them.
     pub(crate) fn read(
-        mut entries: Vec<Entry>,
+        mut entries: Vec<ServerEntry>,
         defaults: Option<&Node>,
         schema: &Json,
         source: Source<'_>,
@@ -43,22 +43,22 @@ impl Servers {
     ) -> Self {
         let names = dialect::assign(&mut entries);
         let known = dialect::directory(&entries, &names);
-        let reader = Reader { defaults, schema, source, root };
+        let reader = EntryReader { defaults, schema, source, root };
         let list = entries.into_iter().zip(names).map(|(entry, name)| reader.server(entry, name, report)).collect();
         Self { list, known }
     }
 }
 
-impl Reader<'_> {
-    fn server(&self, mut entry: Entry, name: ServerName, report: &mut Report) -> ServerConfig {
+impl EntryReader<'_> {
+    fn server(&self, mut entry: ServerEntry, name: ServerName, report: &mut Report) -> ServerConfig {
         dialect::translate(&mut entry, self.source);
-        let Entry { mut node, blocked, report: mut own, .. } = entry;
+        let ServerEntry { mut node, blocked, report: mut own, .. } = entry;
         // What does not fit the schema is part of it, too.
         let blocked = blocked.or_else(|| self.lacking(&node, &mut own));
         let schema = &self.schema["$defs"]["Server"];
         // Otherwise nothing is left that could be wrong.
         if !matches!(blocked, Some(Blocked::Remote | Blocked::Mistake(_))) {
-            Shape { root: self.schema, report: &mut own }.keep_all(&mut node, schema, Level::Entry);
+            ShapeCheck { root: self.schema, report: &mut own }.keep_all(&mut node, schema, ShapeLevel::Entry);
         }
         if let Some(defaults) = self.defaults {
             node.merge_defaults(defaults);
@@ -81,7 +81,7 @@ impl Reader<'_> {
         if let Some(defaults) = self.defaults {
             whole.merge_defaults(defaults);
         }
-        if let Value::Object(members) = &mut whole.value {
+        if let TreeValue::Object(members) = &mut whole.value {
             members.retain(|member| member.key != "description");
         }
         let (mut variables, mut reference) = (Vec::new(), None);

@@ -13,17 +13,17 @@ use crate::interpolate::Expanded;
 use crate::nearest::{did_you_mean, typo_of};
 use crate::problem::printable;
 use crate::report::Report;
-use crate::tree::{Node, Value};
+use crate::tree::{Node, TreeValue};
 
 /// Checks nodes against parts of one schema.
-pub(crate) struct Shape<'a> {
+pub(crate) struct ShapeCheck<'a> {
     pub(crate) root: &'a Json,
     pub(crate) report: &'a mut Report,
 }
 
 /// Where an object stands, and so whose keys may be found in it.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Level {
+pub(crate) enum ShapeLevel {
     /// It is the file: other programs keep their own settings there.
     File,
     /// It is a server: other programs say more of one.
@@ -35,7 +35,7 @@ pub(crate) enum Level {
 /// So many unknown keys of the file are named one by one.
 const MAX_NAMED: usize = 8;
 
-impl<'a> Shape<'a> {
+impl<'a> ShapeCheck<'a> {
     /// Reports what is wrong in `node`, drops it, and says whether the rest is usable. `key` is where the node stands.
     pub(crate) fn keep(&mut self, node: &mut Node, schema: &'a Json, key: &str) -> bool {
         let options = options(self.root, schema);
@@ -46,9 +46,9 @@ impl<'a> Shape<'a> {
         };
         let offset = node.span.start;
         match &mut node.value {
-            Value::Null | Value::Bool(_) => true,
-            Value::Number(number) => self.number_fits(number.as_f64(), schema, offset),
-            Value::String(text) => {
+            TreeValue::Null | TreeValue::Bool(_) => true,
+            TreeValue::Number(number) => self.number_fits(number.as_f64(), schema, offset),
+            TreeValue::String(text) => {
                 let (value, expanded) = (text.value().to_owned(), &text.expanded);
                 match words(schema) {
                     None => true,
@@ -60,7 +60,7 @@ impl<'a> Shape<'a> {
                     }
                 }
             }
-            Value::Array(elements) => {
+            TreeValue::Array(elements) => {
                 if elements.is_empty() && schema["minItems"].as_u64().is_some_and(|least| least > 0) {
                     self.report
                         .add(offset, format!("an empty `{key}` lets nothing through; leave the key out instead"));
@@ -70,21 +70,21 @@ impl<'a> Shape<'a> {
                 elements.retain_mut(|element| self.keep(element, items, key));
                 true
             }
-            Value::Object(_) => self.members_fit(node, schema, Level::Within),
+            TreeValue::Object(_) => self.members_fit(node, schema, ShapeLevel::Within),
         }
     }
 
     /// The same for the file or for an entry, where keys of other programs are expected.
-    pub(crate) fn keep_all(&mut self, node: &mut Node, schema: &'a Json, level: Level) -> bool {
+    pub(crate) fn keep_all(&mut self, node: &mut Node, schema: &'a Json, level: ShapeLevel) -> bool {
         match node.value {
-            Value::Object(_) => self.members_fit(node, schema, level),
+            TreeValue::Object(_) => self.members_fit(node, schema, level),
             _ => self.keep(node, schema, ""),
         }
     }
 
-    fn members_fit(&mut self, node: &mut Node, schema: &'a Json, level: Level) -> bool {
+    fn members_fit(&mut self, node: &mut Node, schema: &'a Json, level: ShapeLevel) -> bool {
         let known = &schema["properties"];
-        let Value::Object(members) = &mut node.value else { return true };
+        let TreeValue::Object(members) = &mut node.value else { return true };
         let mut usable = true;
         let mut seen = HashSet::new();
         let mut unknown: Vec<(usize, String, String)> = Vec::new();
@@ -105,8 +105,8 @@ impl<'a> Shape<'a> {
                 }
             };
             // Null is no value, except where it is one.
-            if matches!(member.node.value, Value::Null)
-                && !options(self.root, part).iter().any(|option| accepts_type(option, &Value::Null))
+            if matches!(member.node.value, TreeValue::Null)
+                && !options(self.root, part).iter().any(|option| accepts_type(option, &TreeValue::Null))
             {
                 return false;
             }
@@ -128,21 +128,21 @@ impl<'a> Shape<'a> {
     }
 
     /// Reports a key that the schema does not have, or returns what to say of one that nobody knows.
-    fn stranger(&mut self, key: &str, offset: usize, known: &Json, level: Level) -> Option<String> {
+    fn stranger(&mut self, key: &str, offset: usize, known: &Json, level: ShapeLevel) -> Option<String> {
         let known = known.as_object().filter(|_| self.report.is_read());
         let known = known.into_iter().flat_map(|keys| keys.keys().map(String::as_str));
         // Of a later version: who writes it relies on it.
-        if key == "sandbox" && level != Level::File {
+        if key == "sandbox" && level != ShapeLevel::File {
             self.report.add(offset, "`sandbox` is not available in this version");
             return None;
         }
         let stranger = match level {
-            Level::File => dialect::of_file(key, known),
-            Level::Entry => dialect::of_entry(key, known),
-            Level::Within if typo_of(key, known.clone()).is_some() => {
+            ShapeLevel::File => dialect::of_file(key, known),
+            ShapeLevel::Entry => dialect::of_entry(key, known),
+            ShapeLevel::Within if typo_of(key, known.clone()).is_some() => {
                 Stranger::Mistake(format!("unknown key `{}`{}", printable(key), did_you_mean(key, known)))
             }
-            Level::Within => {
+            ShapeLevel::Within => {
                 self.report.add(offset, format!("unknown key `{}`{}", printable(key), did_you_mean(key, known)));
                 return None;
             }
@@ -208,21 +208,21 @@ fn types(schema: &Json) -> Vec<&str> {
     }
 }
 
-fn accepts_type(schema: &Json, value: &Value) -> bool {
+fn accepts_type(schema: &Json, value: &TreeValue) -> bool {
     types(schema).iter().any(|kind| match (*kind, value) {
-        ("integer", Value::Number(number)) => number.is_i64() || number.is_u64(),
+        ("integer", TreeValue::Number(number)) => number.is_i64() || number.is_u64(),
         (kind, value) => kind == kind_of(value),
     })
 }
 
-fn kind_of(value: &Value) -> &'static str {
+fn kind_of(value: &TreeValue) -> &'static str {
     match value {
-        Value::Null => "null",
-        Value::Bool(_) => "boolean",
-        Value::Number(_) => "number",
-        Value::String(_) => "string",
-        Value::Array(_) => "array",
-        Value::Object(_) => "object",
+        TreeValue::Null => "null",
+        TreeValue::Bool(_) => "boolean",
+        TreeValue::Number(_) => "number",
+        TreeValue::String(_) => "string",
+        TreeValue::Array(_) => "array",
+        TreeValue::Object(_) => "object",
     }
 }
 
@@ -241,9 +241,9 @@ fn expectation(options: &[&Json]) -> String {
     }
 }
 
-fn describe(value: &Value) -> &'static str {
+fn describe(value: &TreeValue) -> &'static str {
     match value {
-        Value::Number(number) if !number.is_f64() => "a whole number",
+        TreeValue::Number(number) if !number.is_f64() => "a whole number",
         value => in_words(kind_of(value)),
     }
 }

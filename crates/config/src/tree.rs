@@ -19,30 +19,30 @@ const MAX_DEPTH: usize = 64;
 #[derive(Clone)]
 pub(crate) struct Node {
     pub(crate) span: Range<usize>,
-    pub(crate) value: Value,
+    pub(crate) value: TreeValue,
 }
 
 /// What a value is.
 #[derive(Clone)]
-pub(crate) enum Value {
+pub(crate) enum TreeValue {
     Null,
     Bool(bool),
     Number(Number),
-    String(Text),
+    String(ConfigText),
     Array(Vec<Node>),
-    Object(Vec<Member>),
+    Object(Vec<TreeMember>),
 }
 
 /// A string as written and what interpolation made of it.
 #[derive(Clone)]
-pub(crate) struct Text {
+pub(crate) struct ConfigText {
     pub(crate) written: String,
     pub(crate) expanded: Expanded,
 }
 
 /// A key with its value.
 #[derive(Clone)]
-pub(crate) struct Member {
+pub(crate) struct TreeMember {
     pub(crate) key: String,
     pub(crate) key_span: Range<usize>,
     pub(crate) node: Node,
@@ -62,7 +62,7 @@ impl Node {
     /// The value of a member, to change it.
     pub(crate) fn get_mut(&mut self, key: &str) -> Option<&mut Node> {
         match &mut self.value {
-            Value::Object(members) => {
+            TreeValue::Object(members) => {
                 members.iter_mut().find(|member| member.key == key).map(|member| &mut member.node)
             }
             _ => None,
@@ -70,9 +70,9 @@ impl Node {
     }
 
     /// The members of an object; none for anything else.
-    pub(crate) fn members(&self) -> &[Member] {
+    pub(crate) fn members(&self) -> &[TreeMember] {
         match &self.value {
-            Value::Object(members) => members,
+            TreeValue::Object(members) => members,
             _ => &[],
         }
     }
@@ -80,15 +80,15 @@ impl Node {
     /// The elements of an array; none for anything else.
     pub(crate) fn elements(&self) -> &[Node] {
         match &self.value {
-            Value::Array(elements) => elements,
+            TreeValue::Array(elements) => elements,
             _ => &[],
         }
     }
 
     /// The string, when this is one.
-    pub(crate) fn text(&self) -> Option<&Text> {
+    pub(crate) fn text(&self) -> Option<&ConfigText> {
         match &self.value {
-            Value::String(text) => Some(text),
+            TreeValue::String(text) => Some(text),
             _ => None,
         }
     }
@@ -110,18 +110,20 @@ impl Node {
     }
 
     /// Visits every string below.
-    pub(crate) fn each_text(&self, visit: &mut dyn FnMut(&Node, &Text)) {
+    pub(crate) fn each_text(&self, visit: &mut dyn FnMut(&Node, &ConfigText)) {
         match &self.value {
-            Value::String(text) => visit(self, text),
-            Value::Array(elements) => elements.iter().for_each(|node| node.each_text(visit)),
-            Value::Object(members) => members.iter().for_each(|member| member.node.each_text(visit)),
+            TreeValue::String(text) => visit(self, text),
+            TreeValue::Array(elements) => elements.iter().for_each(|node| node.each_text(visit)),
+            TreeValue::Object(members) => members.iter().for_each(|member| member.node.each_text(visit)),
             _ => {}
         }
     }
 
     /// Fills in what `defaults` has and this value lacks; objects merge key by key, anything else is taken whole.
     pub(crate) fn merge_defaults(&mut self, defaults: &Node) {
-        let (Value::Object(members), Value::Object(defaults)) = (&mut self.value, &defaults.value) else { return };
+        let (TreeValue::Object(members), TreeValue::Object(defaults)) = (&mut self.value, &defaults.value) else {
+            return;
+        };
         for default in defaults {
             match members.iter_mut().find(|member| member.key == default.key) {
                 Some(member) => member.node.merge_defaults(&default.node),
@@ -134,12 +136,12 @@ impl Node {
     pub(crate) fn to_json(&self) -> serde_json::Value {
         use serde_json::Value as Json;
         match &self.value {
-            Value::Null => Json::Null,
-            Value::Bool(value) => Json::Bool(*value),
-            Value::Number(number) => Json::Number(number.clone()),
-            Value::String(text) => Json::String(text.value().to_owned()),
-            Value::Array(elements) => Json::Array(elements.iter().map(Node::to_json).collect()),
-            Value::Object(members) => {
+            TreeValue::Null => Json::Null,
+            TreeValue::Bool(value) => Json::Bool(*value),
+            TreeValue::Number(number) => Json::Number(number.clone()),
+            TreeValue::String(text) => Json::String(text.value().to_owned()),
+            TreeValue::Array(elements) => Json::Array(elements.iter().map(Node::to_json).collect()),
+            TreeValue::Object(members) => {
                 Json::Object(members.iter().map(|member| (member.key.clone(), member.node.to_json())).collect())
             }
         }
@@ -150,12 +152,12 @@ impl Node {
         let (mut node, mut pointer) = (self, String::new());
         loop {
             let step = match &node.value {
-                Value::Array(elements) => elements
+                TreeValue::Array(elements) => elements
                     .iter()
                     .enumerate()
                     .find(|(_, element)| element.span.contains(&offset))
                     .map(|(index, element)| (index.to_string(), element)),
-                Value::Object(members) => members
+                TreeValue::Object(members) => members
                     .iter()
                     .find(|member| (member.key_span.start..member.node.span.end).contains(&offset))
                     .map(|member| (member.key.replace('~', "~0").replace('/', "~1"), &member.node)),
@@ -169,7 +171,7 @@ impl Node {
     }
 }
 
-impl Text {
+impl ConfigText {
     /// What is written, with its references replaced.
     pub(crate) fn new(written: String, lookup: Lookup<'_>) -> Self {
         let expanded = expand(&written, lookup);
@@ -251,35 +253,35 @@ impl Builder<'_> {
     fn node(&mut self, from: ast::Value<'_>, depth: usize) -> Node {
         let span = from.range().start..from.range().end;
         let value = match from {
-            ast::Value::NullKeyword(_) => Value::Null,
-            ast::Value::BooleanLit(literal) => Value::Bool(literal.value),
+            ast::Value::NullKeyword(_) => TreeValue::Null,
+            ast::Value::BooleanLit(literal) => TreeValue::Bool(literal.value),
             ast::Value::NumberLit(literal) => {
                 self.check_strict(span.clone());
                 // What no number can hold is out of every range, and is reported as such.
                 let number = literal.value.parse().ok().or(Number::from_f64(f64::MAX));
-                Value::Number(number.unwrap_or(Number::from(u64::MAX)))
+                TreeValue::Number(number.unwrap_or(Number::from(u64::MAX)))
             }
             ast::Value::StringLit(literal) => {
                 self.check_strict(span.clone());
-                Value::String(Text::new(literal.value.into_owned(), self.lookup))
+                TreeValue::String(ConfigText::new(literal.value.into_owned(), self.lookup))
             }
             ast::Value::Array(_) | ast::Value::Object(_) if depth == MAX_DEPTH => {
                 self.mistake.get_or_insert_with(|| (span.start, too_deep()));
-                Value::Null
+                TreeValue::Null
             }
             ast::Value::Array(array) => {
-                Value::Array(array.elements.into_iter().map(|node| self.node(node, depth + 1)).collect())
+                TreeValue::Array(array.elements.into_iter().map(|node| self.node(node, depth + 1)).collect())
             }
-            ast::Value::Object(object) => Value::Object(self.members(object, depth + 1)),
+            ast::Value::Object(object) => TreeValue::Object(self.members(object, depth + 1)),
         };
         Node { span, value }
     }
 
-    fn members(&mut self, object: ast::Object<'_>, depth: usize) -> Vec<Member> {
+    fn members(&mut self, object: ast::Object<'_>, depth: usize) -> Vec<TreeMember> {
         let member = |property: ast::ObjectProp<'_>| {
             let key_span = property.name.range().start..property.name.range().end;
             self.check_strict(key_span.clone());
-            Member { key_span, key: property.name.into_string(), node: self.node(property.value, depth) }
+            TreeMember { key_span, key: property.name.into_string(), node: self.node(property.value, depth) }
         };
         object.properties.into_iter().map(member).collect()
     }

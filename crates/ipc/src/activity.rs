@@ -43,17 +43,17 @@ impl Activity {
 
 /// One process.
 #[derive(Debug, PartialEq, Eq)]
-struct Usage {
+struct TreeActivity {
     own: Duration,
     of_children: Duration,
     runnable: bool,
 }
 
-fn read(pid: u32) -> Option<Usage> {
+fn read(pid: u32) -> Option<TreeActivity> {
     parse(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
 }
 
-fn parse(stat: &str) -> Option<Usage> {
+fn parse(stat: &str) -> Option<TreeActivity> {
     // The name in parentheses may contain anything, parentheses included.
     let mut fields = stat.get(stat.rfind(')')? + 1..)?.split_ascii_whitespace();
     let runnable = matches!(fields.next()?, "R" | "D");
@@ -61,7 +61,7 @@ fn parse(stat: &str) -> Option<Usage> {
     let mut ticks = fields.skip(10).map_while(|field| field.parse::<u64>().ok());
     let mut both = || Some(ticks.next()?.saturating_add(ticks.next()?));
     let time = |ticks: u64| Duration::from_millis(ticks.saturating_mul(1000 / TICKS_PER_SECOND));
-    Some(Usage { runnable, own: time(both()?), of_children: time(both()?) })
+    Some(TreeActivity { runnable, own: time(both()?), of_children: time(both()?) })
 }
 
 #[cfg(test)]
@@ -72,7 +72,7 @@ mod tests {
     fn times_are_read_behind_any_name() {
         let stat = "7 (a) R 1 (b) R 3 4 5 0 -1 4194304 1 2 3 4 100 20 3000 400 20 0";
         let second = Duration::from_secs(1);
-        let expected = Usage { runnable: true, own: second.mul_f64(1.2), of_children: 34 * second };
+        let expected = TreeActivity { runnable: true, own: second.mul_f64(1.2), of_children: 34 * second };
         assert_eq!(parse(stat), Some(expected));
         assert_eq!(parse("7 (a) S 1"), None);
         assert_eq!(parse("nonsense"), None);

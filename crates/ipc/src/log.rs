@@ -182,7 +182,7 @@ impl slog::Drain for ControlDrain {
         if !self.threshold.lets_pass(record.level()) {
             return Ok(());
         }
-        let mut fields = Fields::default();
+        let mut fields = FieldVisitor::default();
         // Collecting into strings cannot fail; a value whose Display fails is simply left out.
         let _ = record.kv().serialize(record, &mut fields);
         let _ = values.serialize(record, &mut fields);
@@ -204,9 +204,9 @@ impl slog::Drain for ControlDrain {
 }
 
 #[derive(Default)]
-struct Fields(Vec<(String, String)>);
+struct FieldVisitor(Vec<(String, String)>);
 
-impl Serializer for Fields {
+impl Serializer for FieldVisitor {
     fn emit_arguments(&mut self, key: Key, value: &fmt::Arguments<'_>) -> slog::Result {
         let mut text = String::new();
         write!(text, "{value}")?;

@@ -32,15 +32,15 @@ pub async fn sweep(mut find: impl FnMut() -> Vec<Process>) -> Swept {
         let alive: BTreeSet<u32> = find().iter().filter(|process| !process.zombie).map(|process| process.pid).collect();
         let left = alive.len();
         match sweep.step(alive) {
-            Step::Stop(pids) => {
+            SweepStep::Stop(pids) => {
                 send(&pids, Signal::STOP);
                 tokio::task::yield_now().await;
             }
-            Step::Kill(pids) => {
+            SweepStep::Kill(pids) => {
                 send(&pids, Signal::KILL);
                 tokio::time::sleep(PAUSE).await;
             }
-            Step::Done => return Swept { killed: sweep.killed.len(), left },
+            SweepStep::Done => return Swept { killed: sweep.killed.len(), left },
         }
     }
 }
@@ -54,7 +54,7 @@ fn send(pids: &BTreeSet<u32>, signal: Signal) {
 
 /// What a look leads to.
 #[derive(Debug, PartialEq, Eq)]
-enum Step {
+enum SweepStep {
     /// Stop these, and look again at once.
     Stop(BTreeSet<u32>),
     /// Kill these, and look again.
@@ -75,18 +75,18 @@ struct Sweep {
 }
 
 impl Sweep {
-    fn step(&mut self, alive: BTreeSet<u32>) -> Step {
+    fn step(&mut self, alive: BTreeSet<u32>) -> SweepStep {
         let new: BTreeSet<u32> = alive.difference(&self.stopped).copied().collect();
         if alive.is_empty() || self.kills >= KILLS {
-            Step::Done
+            SweepStep::Done
         } else if !new.is_empty() && self.chases < CHASES {
             self.chases += 1;
             self.stopped.extend(&new);
-            Step::Stop(new)
+            SweepStep::Stop(new)
         } else {
             self.kills += 1;
             self.killed.extend(&alive);
-            Step::Kill(alive)
+            SweepStep::Kill(alive)
         }
     }
 }
@@ -116,19 +116,19 @@ mod tests {
         }
 
         /// Carries a step out; false when it was the last.
-        fn take(&mut self, step: Step) -> bool {
+        fn take(&mut self, step: SweepStep) -> bool {
             match step {
-                Step::Stop(pids) => {
+                SweepStep::Stop(pids) => {
                     self.running.retain(|pid| !pids.contains(pid));
                     self.stopped.extend(pids);
                     true
                 }
-                Step::Kill(pids) => {
+                SweepStep::Kill(pids) => {
                     self.running.retain(|pid| !pids.contains(pid));
                     self.stopped.retain(|pid| !pids.contains(pid));
                     true
                 }
-                Step::Done => false,
+                SweepStep::Done => false,
             }
         }
     }
@@ -157,11 +157,11 @@ mod tests {
     fn one_that_cannot_be_killed_does_not_hold_up_the_rest_for_ever() {
         let mut sweep = Sweep::default();
         let stuck = || BTreeSet::from([7]);
-        assert_eq!(sweep.step(stuck()), Step::Stop(stuck()));
+        assert_eq!(sweep.step(stuck()), SweepStep::Stop(stuck()));
         for _ in 0..KILLS {
-            assert_eq!(sweep.step(stuck()), Step::Kill(stuck()));
+            assert_eq!(sweep.step(stuck()), SweepStep::Kill(stuck()));
         }
-        assert_eq!(sweep.step(stuck()), Step::Done);
+        assert_eq!(sweep.step(stuck()), SweepStep::Done);
         assert_eq!(sweep.killed.len(), 1);
     }
 }

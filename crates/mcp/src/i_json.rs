@@ -112,7 +112,7 @@ pub fn repairs(json: &str) -> Repairs {
 
 /// One object or array that is open.
 #[derive(Default)]
-struct Frame {
+struct OpenContainer {
     opened: usize,
     is_object: bool,
     /// The key that was read last, and its element's or member's number.
@@ -120,10 +120,10 @@ struct Frame {
     count: usize,
     /// The next string is a key.
     expects_key: bool,
-    members: Vec<Member>,
+    members: Vec<ObjectMember>,
 }
 
-struct Member {
+struct ObjectMember {
     key: Range<usize>,
     /// Behind its value.
     end: usize,
@@ -134,7 +134,7 @@ struct Member {
 
 struct Scan<'a> {
     json: &'a str,
-    frames: Vec<Frame>,
+    frames: Vec<OpenContainer>,
     /// Open levels beyond those that may stay; nothing is kept of them.
     surplus: usize,
     repairs: Repairs,
@@ -157,7 +157,12 @@ impl Scan<'_> {
                 _ if self.surplus > 0 => {}
                 b'{' | b'[' => {
                     let is_object = *byte == b'{';
-                    self.frames.push(Frame { opened: start, is_object, expects_key: is_object, ..Frame::default() });
+                    self.frames.push(OpenContainer {
+                        opened: start,
+                        is_object,
+                        expects_key: is_object,
+                        ..OpenContainer::default()
+                    });
                 }
                 b'}' | b']' => {
                     if let Some(frame) = self.frames.pop() {
@@ -195,7 +200,7 @@ impl Scan<'_> {
         if let Some(frame) = self.frames.last_mut().filter(|frame| frame.expects_key) {
             frame.expects_key = false;
             frame.key = range.clone();
-            frame.members.push(Member { key: range, end: 0, comma: 0, gone: false });
+            frame.members.push(ObjectMember { key: range, end: 0, comma: 0, gone: false });
         }
         if !halves.is_empty() {
             self.tell(FaultKind::Surrogate);
@@ -232,7 +237,7 @@ impl Scan<'_> {
     }
 
     /// An object or array is over.
-    fn close(&mut self, mut frame: Frame, end: usize) {
+    fn close(&mut self, mut frame: OpenContainer, end: usize) {
         if let Some(last) = frame.members.last_mut() {
             last.end = end;
             last.comma = end;
@@ -262,7 +267,7 @@ impl Scan<'_> {
         }
     }
 
-    fn drop_duplicates(&mut self, frame: &mut Frame) {
+    fn drop_duplicates(&mut self, frame: &mut OpenContainer) {
         let json = self.json;
         let mut keys: Vec<(Cow<'_, str>, usize)> =
             frame.members.iter().enumerate().map(|(at, member)| (decoded(&json[member.key.clone()]), at)).collect();

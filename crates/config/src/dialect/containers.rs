@@ -5,10 +5,10 @@ use std::ops::Range;
 use super::{in_place_of, members_mut, remote, take, word};
 use crate::report::Report;
 use crate::server::Blocked;
-use crate::tree::{Member, Node, Value};
+use crate::tree::{Node, TreeMember, TreeValue};
 
 /// One server of the file, whatever form it has there.
-pub(crate) struct Entry {
+pub(crate) struct ServerEntry {
     /// Its name as written.
     pub(crate) name: Option<String>,
     /// Where its name is written, or would be.
@@ -39,9 +39,9 @@ const CONTAINERS: &[&str] = &[
 const NESTED: &str = "mcp";
 
 /// Takes the servers out of the file, in its order.
-pub(crate) fn take_entries(root: &mut Node, report: &mut Report) -> Vec<Entry> {
+pub(crate) fn take_entries(root: &mut Node, report: &mut Report) -> Vec<ServerEntry> {
     let mut entries = Vec::new();
-    let is_container = |member: &Member| CONTAINERS.contains(&member.key.as_str());
+    let is_container = |member: &TreeMember| CONTAINERS.contains(&member.key.as_str());
     let is_bare = !root.members().iter().any(|member| is_container(member) || member.key == NESTED);
     let Some(members) = members_mut(root) else { return entries };
     let mut seen: Vec<String> = Vec::new();
@@ -70,19 +70,19 @@ pub(crate) fn take_entries(root: &mut Node, report: &mut Report) -> Vec<Entry> {
     entries
 }
 
-fn take_from(container: &mut Node, entries: &mut Vec<Entry>, report: &mut Report) {
+fn take_from(container: &mut Node, entries: &mut Vec<ServerEntry>, report: &mut Report) {
     let at = container.span.start;
-    match std::mem::replace(&mut container.value, Value::Null) {
-        Value::Object(members) => {
+    match std::mem::replace(&mut container.value, TreeValue::Null) {
+        TreeValue::Object(members) => {
             entries.extend(members.into_iter().map(|member| named(member.key, member.key_span, member.node)));
         }
-        Value::Array(elements) => entries.extend(elements.into_iter().map(listed)),
-        Value::Null => {}
+        TreeValue::Array(elements) => entries.extend(elements.into_iter().map(listed)),
+        TreeValue::Null => {}
         _ => report.refuse(at, "expected the servers by name, or a list of them"),
     }
 }
 
-fn take_nested(node: &mut Node, entries: &mut Vec<Entry>, report: &mut Report) {
+fn take_nested(node: &mut Node, entries: &mut Vec<ServerEntry>, report: &mut Report) {
     for key in ["servers", "mcpServers"] {
         if let Some(mut member) = take(node, key) {
             take_from(&mut member.node, entries, report);
@@ -100,19 +100,20 @@ fn take_nested(node: &mut Node, entries: &mut Vec<Entry>, report: &mut Report) {
 
 /// Whether this can only be a server.
 fn is_server(node: &Node) -> bool {
-    let command = node.get("command").is_some_and(|command| !matches!(command.value, Value::Null | Value::Bool(_)));
+    let command =
+        node.get("command").is_some_and(|command| !matches!(command.value, TreeValue::Null | TreeValue::Bool(_)));
     command || remote::has_url(node)
 }
 
-fn named(name: String, at: Range<usize>, node: Node) -> Entry {
+fn named(name: String, at: Range<usize>, node: Node) -> ServerEntry {
     entry(Some(name), at.start, node)
 }
 
-fn listed(mut node: Node) -> Entry {
+fn listed(mut node: Node) -> ServerEntry {
     let at = node.span.start;
     if let Some(member) = take(&mut node, "name") {
         return match &member.node.value {
-            Value::String(text) => entry(Some(text.written.clone()), member.node.span.start, node),
+            TreeValue::String(text) => entry(Some(text.written.clone()), member.node.span.start, node),
             _ => {
                 let mut entry = entry(None, member.node.span.start, node);
                 entry.report.add(member.node.span.start, "the name of a server is a string");
@@ -128,13 +129,13 @@ fn listed(mut node: Node) -> Entry {
     entry
 }
 
-fn entry(name: Option<String>, name_at: usize, node: Node) -> Entry {
+fn entry(name: Option<String>, name_at: usize, node: Node) -> ServerEntry {
     let mut report = Report::of_entry();
-    if matches!(node.value, Value::Object(_)) {
-        return Entry { name, name_at, node, blocked: None, report };
+    if matches!(node.value, TreeValue::Object(_)) {
+        return ServerEntry { name, name_at, node, blocked: None, report };
     }
     let message = "a server is an object: {\"command\": …}";
     report.add(node.span.start, message);
-    let node = in_place_of(&node, Value::Object(Vec::new()));
-    Entry { name, name_at, node, blocked: Some(Blocked::Mistake(message.into())), report }
+    let node = in_place_of(&node, TreeValue::Object(Vec::new()));
+    ServerEntry { name, name_at, node, blocked: Some(Blocked::Mistake(message.into())), report }
 }

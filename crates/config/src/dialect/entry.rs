@@ -2,12 +2,12 @@
 
 use super::filters::Filters;
 use super::keys::{Use, in_entry};
-use super::{Entry, Source, members_mut, remote, take, texts, timeouts, values, word};
+use super::{ServerEntry, Source, members_mut, remote, take, texts, timeouts, values, word};
 use crate::server::Blocked;
-use crate::tree::{Member, Node, Value};
+use crate::tree::{Node, TreeMember, TreeValue};
 
 /// Turns what is said in another program's words into ours. `local`, `process` and the like are `stdio` there.
-pub(crate) fn translate(entry: &mut Entry, source: Source<'_>) {
+pub(crate) fn translate(entry: &mut ServerEntry, source: Source<'_>) {
     without_nulls(&mut entry.node);
     unfold(&mut entry.node);
     if let Some(at) = remote::place(&entry.node) {
@@ -33,7 +33,7 @@ pub(crate) fn translate(entry: &mut Entry, source: Source<'_>) {
     }
     if entry.blocked.is_some() {
         if let Some(members) = members_mut(&mut entry.node) {
-            members.retain(|member| matches!(member.node.value, Value::Bool(_)));
+            members.retain(|member| matches!(member.node.value, TreeValue::Bool(_)));
         }
         return;
     }
@@ -59,7 +59,9 @@ fn unfold(node: &mut Node) {
         if !node.get(key).is_some_and(|inner| inner.get("command").is_some() || inner.get("type").is_some()) {
             continue;
         }
-        let Some(Member { node: Node { value: Value::Object(inner), .. }, .. }) = take(node, key) else { continue };
+        let Some(TreeMember { node: Node { value: TreeValue::Object(inner), .. }, .. }) = take(node, key) else {
+            continue;
+        };
         let Some(members) = members_mut(node) else { continue };
         for member in inner {
             if !members.iter().any(|own| own.key == member.key) {
@@ -70,8 +72,8 @@ fn unfold(node: &mut Node) {
 }
 
 /// Keys that mean one of ours. Where both are written ours wins, and the other is named.
-fn rename(entry: &mut Entry, filters: &mut Filters) {
-    let Entry { node, report, .. } = entry;
+fn rename(entry: &mut ServerEntry, filters: &mut Filters) {
+    let ServerEntry { node, report, .. } = entry;
     let Some(members) = members_mut(node) else { return };
     let own: Vec<String> = members.iter().map(|member| member.key.clone()).collect();
     members.retain_mut(|member| match in_entry(&member.key) {
@@ -106,7 +108,7 @@ fn without_nulls(node: &mut Node) {
     let Some(members) = members_mut(node) else { return };
     members.retain(|member| {
         let key = member.key.as_str();
-        !matches!(member.node.value, Value::Null) || !(READ_HERE.contains(&key) || in_entry(key).is_some())
+        !matches!(member.node.value, TreeValue::Null) || !(READ_HERE.contains(&key) || in_entry(key).is_some())
     });
 }
 

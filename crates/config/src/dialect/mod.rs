@@ -21,12 +21,12 @@ mod texts;
 mod timeouts;
 mod values;
 
-pub(crate) use containers::{Entry, take_entries};
+pub(crate) use containers::{ServerEntry, take_entries};
 pub(crate) use entry::translate;
 pub(crate) use keys::{Stranger, of_entry, of_file};
 pub(crate) use names::{assign, directory};
 
-use crate::tree::{Member, Node, Value};
+use crate::tree::{Node, TreeMember, TreeValue};
 
 /// The file that is being read, for what a translation needs of it.
 #[derive(Clone, Copy)]
@@ -38,20 +38,20 @@ pub(crate) struct Source<'a> {
 }
 
 /// A value that stands for another one of the file, at its place.
-fn in_place_of(node: &Node, value: Value) -> Node {
+fn in_place_of(node: &Node, value: TreeValue) -> Node {
     Node { span: node.span.clone(), value }
 }
 
 /// The members of an object, to change them; nothing else has any.
-fn members_mut(node: &mut Node) -> Option<&mut Vec<Member>> {
+fn members_mut(node: &mut Node) -> Option<&mut Vec<TreeMember>> {
     match &mut node.value {
-        Value::Object(members) => Some(members),
+        TreeValue::Object(members) => Some(members),
         _ => None,
     }
 }
 
 /// Takes a member out.
-fn take(node: &mut Node, key: &str) -> Option<Member> {
+fn take(node: &mut Node, key: &str) -> Option<TreeMember> {
     let members = members_mut(node)?;
     let at = members.iter().position(|member| member.key == key)?;
     Some(members.remove(at))
@@ -59,5 +59,5 @@ fn take(node: &mut Node, key: &str) -> Option<Member> {
 
 /// The text of a string without references.
 fn word(node: &Node) -> Option<&str> {
-    node.text().map(crate::tree::Text::value)
+    node.text().map(crate::tree::ConfigText::value)
 }

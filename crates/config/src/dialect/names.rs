@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use mcproxy_ipc::ServerName;
 use sha2::{Digest, Sha256};
 
-use super::Entry;
+use super::ServerEntry;
 use crate::config::RESERVED_NAME;
 use crate::problem::printable;
 
@@ -13,9 +13,10 @@ use crate::problem::printable;
 const LONGEST: usize = 36;
 
 /// Gives every entry a name, in their order. A name that is written right is never given to another entry.
-pub(crate) fn assign(entries: &mut [Entry]) -> Vec<ServerName> {
-    let right =
-        |entry: &Entry| ServerName::try_from(entry.name.as_deref()?).ok().filter(|name| name.as_str() != RESERVED_NAME);
+pub(crate) fn assign(entries: &mut [ServerEntry]) -> Vec<ServerName> {
+    let right = |entry: &ServerEntry| {
+        ServerName::try_from(entry.name.as_deref()?).ok().filter(|name| name.as_str() != RESERVED_NAME)
+    };
     let mut taken: HashSet<String> = entries.iter().filter_map(right).map(String::from).collect();
     taken.insert(RESERVED_NAME.to_owned());
     let mut seen = HashSet::new();
@@ -87,7 +88,7 @@ fn free(base: &str, taken: &mut HashSet<String>) -> ServerName {
 }
 
 /// Which server a name of the file means: as written, or its safe form.
-pub(crate) fn directory(entries: &[Entry], names: &[ServerName]) -> HashMap<String, ServerName> {
+pub(crate) fn directory(entries: &[ServerEntry], names: &[ServerName]) -> HashMap<String, ServerName> {
     let mut known: HashMap<String, ServerName> = names.iter().map(|name| (name.to_string(), name.clone())).collect();
     for (entry, name) in entries.iter().zip(names) {
         if let Some(written) = &entry.name {

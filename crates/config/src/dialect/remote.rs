@@ -1,7 +1,7 @@
 //! Servers that are reached over the network instead of started.
 
 use super::word;
-use crate::tree::{Node, Value};
+use crate::tree::{Node, TreeValue};
 
 /// Keys under which programs write a server's address.
 const URLS: &[&str] = &["url", "serverUrl", "httpUrl", "server_url", "endpoint"];
@@ -17,7 +17,7 @@ pub(super) fn place(entry: &Node) -> Option<usize> {
     }
     // A command beside an empty or a leftover address is a command.
     let command = entry.get("command").or_else(|| entry.get("cmd"));
-    if command.is_some_and(|command| !matches!(&command.value, Value::Null) && word(command) != Some("")) {
+    if command.is_some_and(|command| !matches!(&command.value, TreeValue::Null) && word(command) != Some("")) {
         return None;
     }
     let url = entry.members().iter().find(|member| URLS.contains(&member.key.as_str()) && is_address(&member.node));
@@ -37,9 +37,9 @@ fn is_remote_kind(node: &Node) -> bool {
     let letters = |text: &str| text.chars().filter(char::is_ascii_alphabetic).collect::<String>().to_ascii_lowercase();
     let words = ["http", "https", "sse", "streamablehttp", "streamable", "httpstream", "ws", "websocket", "remote"];
     match &node.value {
-        Value::String(text) => words.contains(&letters(text.value()).as_str()),
+        TreeValue::String(text) => words.contains(&letters(text.value()).as_str()),
         // Continue: `"transport": {"type": "sse", …}`
-        Value::Object(_) => node.get("type").is_some_and(is_remote_kind),
+        TreeValue::Object(_) => node.get("type").is_some_and(is_remote_kind),
         _ => false,
     }
 }

@@ -3,14 +3,14 @@
 use super::Source;
 use crate::interpolate::{Expanded, WORKSPACE};
 use crate::report::Report;
-use crate::tree::{Node, Text, Value};
+use crate::tree::{ConfigText, Node, TreeValue};
 
 /// Replaces `~` where it is a path's, and warns of what nobody will replace.
 pub(super) fn read(entry: &mut Node, source: Source<'_>, report: &mut Report) {
     for key in ["command", "cwd"] {
         let Some(node) = entry.get_mut(key) else { continue };
         let at = node.span.start;
-        let Value::String(text) = &mut node.value else { continue };
+        let TreeValue::String(text) = &mut node.value else { continue };
         if let Some(rest) = below_home(&text.written) {
             *text = home(text, rest, source);
         }
@@ -39,13 +39,13 @@ fn below_home(path: &str) -> Option<&str> {
     path.strip_prefix('~').filter(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-fn home(text: &Text, rest: &str, source: Source<'_>) -> Text {
-    let whole = Text::new(format!("${{HOME}}{rest}"), source.lookup);
-    Text { written: text.written.clone(), expanded: whole.expanded }
+fn home(text: &ConfigText, rest: &str, source: Source<'_>) -> ConfigText {
+    let whole = ConfigText::new(format!("${{HOME}}{rest}"), source.lookup);
+    ConfigText { written: text.written.clone(), expanded: whole.expanded }
 }
 
 /// `$NAME` alone or before a `/`. Other dollars occur in passwords.
-fn unreplaced_variable(text: &Text, at: usize, report: &mut Report) {
+fn unreplaced_variable(text: &ConfigText, at: usize, report: &mut Report) {
     let Some(rest) = text.written.strip_prefix('$') else { return };
     let name = rest.split('/').next().unwrap_or_default();
     let is_name = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';

@@ -2,42 +2,42 @@
 
 use super::{Source, in_place_of, members_mut};
 use crate::report::Report;
-use crate::tree::{Member, Node, Text, Value};
+use crate::tree::{ConfigText, Node, TreeMember, TreeValue};
 
 /// `args` as one text, or with numbers in it.
 pub(super) fn arguments(node: &mut Node, source: Source<'_>, report: &mut Report) {
     let span = node.span.clone();
     match &mut node.value {
-        Value::String(text) if text.written.contains(['"', '\'', '\\']) => {
+        TreeValue::String(text) if text.written.contains(['"', '\'', '\\']) => {
             report.add(span.start, "expected a list of strings; a text with quotes is not taken apart");
         }
-        Value::String(text) => {
+        TreeValue::String(text) => {
             let words: Vec<&str> = text.written.split_whitespace().collect();
             let count = if words.len() == 1 { "one argument".to_owned() } else { format!("{} arguments", words.len()) };
             report.warn(span.start, format!("the text is read as {count}; write a list"));
             let argument = |word: &str| Node {
                 span: span.clone(),
-                value: Value::String(Text::new(word.to_owned(), source.lookup)),
+                value: TreeValue::String(ConfigText::new(word.to_owned(), source.lookup)),
             };
-            node.value = Value::Array(words.into_iter().map(argument).collect());
+            node.value = TreeValue::Array(words.into_iter().map(argument).collect());
         }
-        Value::Array(elements) => elements.iter_mut().for_each(|element| as_text(element, source, report)),
+        TreeValue::Array(elements) => elements.iter_mut().for_each(|element| as_text(element, source, report)),
         _ => {}
     }
 }
 
 /// `env` with numbers in it, or as a list: of `"NAME=value"` or of `{"name": …, "value": …}`.
 pub(super) fn variables(node: &mut Node, source: Source<'_>, report: &mut Report) {
-    if let Value::Array(elements) = &node.value {
-        let pairs: Option<Vec<Member>> = elements.iter().map(|element| pair(element, source)).collect();
+    if let TreeValue::Array(elements) = &node.value {
+        let pairs: Option<Vec<TreeMember>> = elements.iter().map(|element| pair(element, source)).collect();
         match pairs {
-            Some(members) => node.value = Value::Object(members),
+            Some(members) => node.value = TreeValue::Object(members),
             None => return, // the shape says what it expects
         }
     }
     let Some(members) = members_mut(node) else { return };
     members.retain_mut(|member| {
-        if matches!(member.node.value, Value::Null) {
+        if matches!(member.node.value, TreeValue::Null) {
             report.warn(member.node.span.start, "null is no value; the variable is left out");
             return false;
         }
@@ -46,43 +46,43 @@ pub(super) fn variables(node: &mut Node, source: Source<'_>, report: &mut Report
     });
 }
 
-fn pair(element: &Node, source: Source<'_>) -> Option<Member> {
+fn pair(element: &Node, source: Source<'_>) -> Option<TreeMember> {
     let (key, node) = match &element.value {
-        Value::String(text) => {
+        TreeValue::String(text) => {
             let (name, value) = text.written.split_once('=')?;
-            let value = Value::String(Text::new(value.to_owned(), source.lookup));
+            let value = TreeValue::String(ConfigText::new(value.to_owned(), source.lookup));
             (name.to_owned(), in_place_of(element, value))
         }
-        Value::Object(_) => {
+        TreeValue::Object(_) => {
             let name = element.get("name").or_else(|| element.get("key"))?.text()?.written.clone();
             (name, element.get("value")?.clone())
         }
         _ => return None,
     };
-    Some(Member { key, key_span: element.span.clone(), node })
+    Some(TreeMember { key, key_span: element.span.clone(), node })
 }
 
 /// A number or a truth value as it is written.
 fn as_text(node: &mut Node, source: Source<'_>, report: &mut Report) {
     let what = match node.value {
-        Value::Number(_) => "the number",
-        Value::Bool(_) => "true or false",
+        TreeValue::Number(_) => "the number",
+        TreeValue::Bool(_) => "true or false",
         _ => return,
     };
     report.warn(node.span.start, format!("{what} is read as text; write it in quotes"));
     let written = source.text.get(node.span.clone()).unwrap_or_default().to_owned();
-    node.value = Value::String(Text::literal(written));
+    node.value = TreeValue::String(ConfigText::literal(written));
 }
 
 /// `"true"` where true belongs.
 pub(super) fn truth(node: &mut Node, report: &mut Report) {
     let value = match &node.value {
-        Value::String(text) if text.value().eq_ignore_ascii_case("true") => true,
-        Value::String(text) if text.value().eq_ignore_ascii_case("false") => false,
+        TreeValue::String(text) if text.value().eq_ignore_ascii_case("true") => true,
+        TreeValue::String(text) if text.value().eq_ignore_ascii_case("false") => false,
         _ => return,
     };
     report.warn(node.span.start, format!("the text is read as {value}; leave the quotes out"));
-    node.value = Value::Bool(value);
+    node.value = TreeValue::Bool(value);
 }
 
 /// `command` as a list, its arguments behind it, or as an object of both.
@@ -90,14 +90,14 @@ pub(super) fn command(entry: &mut Node) {
     let Some(command) = entry.get("command") else { return };
     let (span, mut before, mut others) = (command.span.clone(), Vec::new(), Vec::new());
     let program = match &command.value {
-        Value::Array(words) => {
+        TreeValue::Array(words) => {
             let mut words = words.clone().into_iter();
             let program = words.next();
             before = words.collect();
             program
         }
-        Value::Object(members) => {
-            let is_program = |member: &&Member| matches!(member.key.as_str(), "path" | "command");
+        TreeValue::Object(members) => {
+            let is_program = |member: &&TreeMember| matches!(member.key.as_str(), "path" | "command");
             let program = members.iter().find(is_program).map(|member| member.node.clone());
             others = members.iter().filter(|member| !is_program(member)).cloned().collect();
             program
@@ -107,7 +107,7 @@ pub(super) fn command(entry: &mut Node) {
     let Some(members) = members_mut(entry) else { return };
     members.retain(|member| member.key != "command");
     if let Some(node) = program {
-        members.push(Member { key: "command".into(), key_span: span.clone(), node });
+        members.push(TreeMember { key: "command".into(), key_span: span.clone(), node });
     }
     for other in others {
         if !members.iter().any(|member| member.key == other.key) {
@@ -118,25 +118,25 @@ pub(super) fn command(entry: &mut Node) {
         return;
     }
     match members.iter_mut().find(|member| member.key == "args") {
-        Some(Member { node: Node { value: Value::Array(args), .. }, .. }) => {
+        Some(TreeMember { node: Node { value: TreeValue::Array(args), .. }, .. }) => {
             before.append(args);
             *args = before;
         }
         _ => {
             members.retain(|member| member.key != "args");
-            let node = Node { span: span.clone(), value: Value::Array(before) };
-            members.push(Member { key: "args".into(), key_span: span, node });
+            let node = Node { span: span.clone(), value: TreeValue::Array(before) };
+            members.push(TreeMember { key: "args".into(), key_span: span, node });
         }
     }
 }
 
 /// `cmd /c PROGRAM …`, which Windows needs to find `npx`, is PROGRAM everywhere else.
 pub(super) fn without_shell_of_windows(entry: &mut Node, report: &mut Report) {
-    let is_shell = |text: &Text| matches!(text.written.to_ascii_lowercase().as_str(), "cmd" | "cmd.exe");
+    let is_shell = |text: &ConfigText| matches!(text.written.to_ascii_lowercase().as_str(), "cmd" | "cmd.exe");
     if !entry.get("command").and_then(Node::text).is_some_and(is_shell) {
         return;
     }
-    let Some(Node { value: Value::Array(args), .. }) = entry.get_mut("args") else { return };
+    let Some(Node { value: TreeValue::Array(args), .. }) = entry.get_mut("args") else { return };
     let is_flag = |node: &Node| node.text().is_some_and(|text| text.written.eq_ignore_ascii_case("/c"));
     if args.len() < 2 || !is_flag(&args[0]) {
         return;

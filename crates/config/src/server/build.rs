@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use mcproxy_ipc::{CallTimeouts, InstanceRules, Instances, LaunchSpec, Secret, ServerLimits, ServerName, ToolRules};
 
-use super::checks::Checks;
+use super::checks::ServerChecks;
 use super::package;
 use super::{Blocked, Era, Launch, OnChange, RestartPolicy, ServerConfig, Start};
 use crate::client_features;
@@ -25,7 +25,7 @@ pub(crate) fn build(
     blocked: Option<Blocked>,
     report: &mut Report,
 ) -> ServerConfig {
-    let mut checks = Checks { node, report };
+    let mut checks = ServerChecks { node, report };
     let enabled = checks.enabled(&raw);
     checks.kind(&raw.kind);
     checks.command(&raw.command);

@@ -9,12 +9,12 @@ use crate::report::Report;
 use crate::tree::Node;
 
 /// What the schema cannot say about an entry.
-pub(super) struct Checks<'a> {
+pub(super) struct ServerChecks<'a> {
     pub(super) node: &'a Node,
     pub(super) report: &'a mut Report,
 }
 
-impl Checks<'_> {
+impl ServerChecks<'_> {
     pub(super) fn problem(&mut self, path: &[&str], message: impl Into<String>) {
         let node = self.node.at(path).unwrap_or(self.node);
         // A text that does not exist yet can be neither right nor wrong.

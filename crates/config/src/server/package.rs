@@ -2,7 +2,7 @@
 
 use mcproxy_ipc::package_runner::NPX_FLAGS_WITH_VALUE;
 
-use crate::tree::{Node, Text};
+use crate::tree::{ConfigText, Node};
 
 /// Flags of runners that are followed by a value of their own, besides [`NPX_FLAGS_WITH_VALUE`].
 const WITH_VALUE: &[&str] = &[
@@ -72,7 +72,7 @@ pub(super) fn of(node: &Node) -> Option<String> {
 }
 
 fn written(node: &Node) -> &str {
-    node.text().map_or("", |text: &Text| text.written.as_str())
+    node.text().map_or("", |text: &ConfigText| text.written.as_str())
 }
 
 fn run<'a>(program: &str, args: &[&'a str]) -> Option<&'a str> {
