@@ -5,7 +5,10 @@ use std::sync::Arc;
 use mcproxy_ipc::{ServerName, ToolRules};
 use mcproxy_mcp::{RawArray, RawObject, RawValue, is_deeper_than};
 
-use crate::gateway::catalogue::{ListKind, Naming, Readers, ServerCatalogue, View};
+use crate::gateway::{
+    catalogue::{ListKind, Readers, ServerCatalogue, View},
+    rewrite::Naming,
+};
 
 pub(crate) fn target(data: &[u8]) {
     if is_deeper_than(data, 512) {

@@ -3,10 +3,7 @@
 use mcproxy_mcp::{ProtocolVersion, is_deeper_than};
 use serde::de::IgnoredAny;
 
-use crate::gateway::{
-    catalogue::Naming,
-    rewrite::{call_result, error, prompt_result, read_result, updated_params},
-};
+use crate::gateway::rewrite::{Naming, call_result, error, prompt_result, read_result, updated_params};
 
 /// What was JSON stays JSON; what was none makes nobody panic.
 pub(crate) fn target(data: &[u8]) {

@@ -51,6 +51,7 @@ mod pace;
 mod pages;
 mod patience;
 mod pieces;
+mod principal;
 mod progress;
 mod queue;
 mod reason;

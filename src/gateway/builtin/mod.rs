@@ -178,7 +178,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::gateway::catalogue::{ListKind, Naming, View};
+    use crate::gateway::{
+        catalogue::{ListKind, View},
+        rewrite::Naming,
+    };
 
     fn planned(tool: &str, arguments: &str) -> Plan {
         plan(tool, Some(arguments))

@@ -148,7 +148,7 @@ mod tests {
     use mcproxy_ipc::{Generation, LogLevel, ProcessStatus, ServerName, ToolRules};
 
     use super::*;
-    use crate::gateway::catalogue::{Naming, ServerCatalogue};
+    use crate::gateway::{catalogue::ServerCatalogue, rewrite::Naming};
 
     fn server(name: &str) -> ServerName {
         ServerName::try_from(name).expect("a name")

@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use mcproxy_mcp::{RawObject, json_string, method};
 
-use super::{Naming, server::Servers, text::visible};
+use super::{server::Servers, text::visible};
+use crate::gateway::rewrite::Naming;
 
 /// Longest instructions of a scope with many servers, in bytes: they go into every conversation.
 const MAX_INSTRUCTIONS: usize = 16 * 1024;

@@ -8,12 +8,13 @@ use mcproxy_mcp::{
 };
 
 use super::{
-    ListKind, Naming, Readers,
+    ListKind, Readers,
     check::{self, Mended},
     glob,
     text::{self, MAX_NAME, MAX_URI},
     warning::{Problem, Warnings},
 };
+use crate::gateway::rewrite::Naming;
 use crate::gateway::rewrite::{Splices, span, ui_refs_of};
 
 /// Longest name that every client takes, in characters.

@@ -1,7 +1,8 @@
 use bytes::Bytes;
 use mcproxy_ipc::ServerName;
 
-use super::{CursorError, ListKind, Naming, Readers, cursor, entry::Entry, server::Servers};
+use super::{CursorError, ListKind, Readers, cursor, entry::Entry, server::Servers};
+use crate::gateway::rewrite::Naming;
 
 /// How much one answer to a list request holds.
 #[derive(Debug, Clone, Copy)]

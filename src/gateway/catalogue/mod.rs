@@ -32,15 +32,6 @@ pub(crate) use unlisted::unlisted_name;
 pub(crate) use view::{Offered, Preparation, View};
 pub(crate) use warning::{CatalogueWarning, Problem};
 
-/// How entries are called in a scope.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Naming {
-    /// `{server}__{name}` and `{server}+{uri}`: where several servers share an endpoint.
-    Qualified,
-    /// The server's own names: at `/servers/{name}`.
-    Own,
-}
-
 /// Who reads a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Readers {

@@ -5,6 +5,7 @@ use mcproxy_mcp::{RawArray, RawObject, qualify_name, qualify_uri};
 use proptest::prelude::*;
 
 use super::{list::PageLimits, *};
+use crate::gateway::rewrite::Naming;
 
 type Part = (ServerName, Arc<ServerCatalogue>);
 

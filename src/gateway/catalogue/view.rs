@@ -10,11 +10,12 @@ use mcproxy_ipc::ServerName;
 use mcproxy_mcp::{mirrored::MirroredParam, split_name, split_uri};
 
 use super::{
-    CacheHints, CursorError, ListKind, Naming, Outline, Readers, ServerCatalogue, capabilities,
+    CacheHints, CursorError, ListKind, Outline, Readers, ServerCatalogue, capabilities,
     entry::Entry,
     list::{List, PAGE, PageLimits, exposed},
     server::{Part, Servers},
 };
+use crate::gateway::rewrite::Naming;
 
 /// Bytes of a list up to which it is put together where it is asked for; beyond that another thread does it.
 const SMALL: usize = 128 * 1024;

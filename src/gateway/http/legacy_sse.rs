@@ -20,9 +20,9 @@ use super::{
     sse::{self, Frame},
 };
 use crate::gateway::{
-    caller::log_for,
     dispatch, exchange, lifetime,
     mailbox::Mail,
+    principal::log_for,
     request::Incoming,
     session::{Session, short},
     state::Gateway,

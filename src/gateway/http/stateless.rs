@@ -19,6 +19,7 @@ use crate::gateway::{
     exchange::{self, Exchange, Related},
     notify, patience,
     pieces::Pieces,
+    principal::key_of,
     reply::Reply,
     request::{Incoming, Request, read_params},
     skills,
@@ -66,7 +67,7 @@ pub(super) async fn post(request: &HttpRequest, place: &Place, body: &Bytes) -> 
             let claimed = params.and_then(|raw| RawObject::from_raw(raw).ok()).is_some_and(|params| claims(&params));
             // There is none of the protocol that means anything here: who cancels closes the stream.
             if (named || claimed) && method::is_custom_notification(&method) {
-                let (gateway, key) = (&place.gateway, stateless::key_of(place.principal.as_deref()));
+                let (gateway, key) = (&place.gateway, key_of(place.principal.as_deref()));
                 let params = params.map_or(&[][..], |raw| raw.get().as_bytes());
                 notify::to_server(gateway, &place.scope, key, &method, params);
             }

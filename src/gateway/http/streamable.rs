@@ -33,12 +33,12 @@ use super::{
     whole,
 };
 use crate::gateway::{
-    caller::log_for,
     dispatch::{self, Hello},
     event_id::{EventId, StreamKind},
     exchange::{self, Related},
     lifetime, patience,
     pieces::Pieces,
+    principal::log_for,
     reply::Reply,
     request::{Incoming, Request, read_params},
     session::{Session, short},

@@ -47,7 +47,10 @@ mod tests {
     use mcproxy_ipc::ToolRules;
 
     use super::*;
-    use crate::gateway::catalogue::{Naming, ServerCatalogue, View};
+    use crate::gateway::{
+        catalogue::{ServerCatalogue, View},
+        rewrite::Naming,
+    };
 
     fn view(naming: Naming) -> View {
         let server = ServerName::try_from("srv").expect("a name");

@@ -3,11 +3,13 @@
 
 pub(crate) mod down;
 mod inbound;
+mod naming;
 mod outbound;
 mod splice;
 mod ui_refs;
 
 pub(crate) use inbound::completion_ref;
+pub(crate) use naming::Naming;
 pub(crate) use outbound::{
     ResultRewrite, call_result, created_task, error, prompt_result, read_result, skill_result, task_outcome,
     task_result, unchanged, updated_params,

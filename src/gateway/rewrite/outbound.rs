@@ -6,7 +6,7 @@ use mcproxy_mcp::{ProtocolVersion, RawObject, RawValue, json_string, meta, quali
 use memchr::memmem::Finder;
 
 use super::{Splices, splice::elements, ui_refs};
-use crate::gateway::catalogue::Naming;
+use crate::gateway::rewrite::Naming;
 
 /// One of the functions here: the client's naming, the server, its result, the client's version.
 pub(crate) type ResultRewrite = for<'r> fn(Naming, &str, &'r str, ProtocolVersion) -> Cow<'r, str>;

@@ -8,7 +8,10 @@ use mcproxy_mcp::{
     mirrored::{HEADER_PREFIX, MirroredParam},
 };
 
-use super::{decimal::same_number, ladder::agree, stated::Stated};
+use super::{
+    decimal::same_number,
+    stated::{Stated, agree},
+};
 
 /// What a request says in such headers; most say nothing.
 #[derive(Debug, Default)]

@@ -73,8 +73,8 @@ mod tests {
 
     use super::*;
     use crate::gateway::{
-        catalogue::Naming,
         client::Client,
+        rewrite::Naming,
         scope::Scope,
         session::{Identity, Life},
         session_tasks::MAX_TASKS,

@@ -4,10 +4,9 @@ use std::cell::RefCell;
 
 use mcproxy_ipc::SessionKey;
 use mcproxy_mcp::{ClientCapabilities, Level, RawObject};
-use sha2::{Digest, Sha256};
 
 use super::{claim::Claim, params::ParamHeaders};
-use crate::gateway::{link::CallHandle, scope::Scope};
+use crate::gateway::{link::CallHandle, principal::key_of, scope::Scope};
 
 /// What the client of a cancelled call is said to have done.
 const LEFT: &str = "the client closed the stream of its request";
@@ -77,27 +76,5 @@ impl Visitor {
         for call in self.calls.take() {
             call.cancel(Some(LEFT.to_owned())); // nothing happens to a call that was answered
         }
-    }
-}
-
-/// Random keys of sessions do not meet a digest, and principals do not meet each other.
-pub(crate) fn key_of(principal: Option<&str>) -> SessionKey {
-    let mut digest = Sha256::new();
-    digest.update(b"requests without a session\0");
-    digest.update([u8::from(principal.is_some())]);
-    digest.update(principal.unwrap_or_default());
-    let digest: [u8; 32] = digest.finalize().into();
-    SessionKey(*digest.first_chunk().expect("16 of 32 bytes"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn principals_have_instances_of_their_own() {
-        assert_eq!(key_of(Some("ann")), key_of(Some("ann")));
-        assert_ne!(key_of(Some("ann")), key_of(Some("bob")));
-        assert_ne!(key_of(Some("")), key_of(None));
     }
 }

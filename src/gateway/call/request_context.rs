@@ -10,11 +10,12 @@ use tokio::sync::Notify;
 use super::{
     budget::{Full, Held, Purpose},
     caller::Caller,
-    catalogue::{Naming, View},
+    catalogue::View,
     link::CallHandle,
     progress::{self, Progress},
     queue::Queue,
     request::Request,
+    rewrite::Naming,
     scope::Scope,
     session::{CallRefused, Session},
     state::Gateway,

@@ -2,22 +2,14 @@ use std::{rc::Rc, time::Instant};
 
 use mcproxy_ipc::SessionKey;
 use mcproxy_mcp::{Level, ProtocolVersion, RequestId};
-use slog::{Logger, o};
 
 use super::{
     link::CallHandle,
+    principal::key_of,
     scope::Scope,
     session::{Session, short},
-    stateless::{Visitor, key_of},
+    stateless::Visitor,
 };
-
-/// A logger whose records name the token that was presented, where there are tokens.
-pub(crate) fn log_for(log: &Logger, principal: Option<&str>) -> Logger {
-    match principal {
-        Some(name) => log.new(o!("principal" => name.to_owned())),
-        None => log.clone(),
-    }
-}
 
 /// Who a request comes from.
 pub(crate) enum Caller {

@@ -2,7 +2,7 @@ use std::fmt;
 
 use mcproxy_ipc::ServerName;
 
-use super::catalogue::Naming;
+use super::rewrite::Naming;
 
 /// Which servers one endpoint shows.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -4,7 +4,11 @@
 
 use mcproxy_mcp::{ErrorCode, ErrorObject, ProtocolVersion, RawObject, header_value, method};
 
-use super::{claim::Claim, method_names, stated::Stated};
+use super::{
+    claim::Claim,
+    method_names,
+    stated::{Stated, agree, shown},
+};
 
 /// The headers that repeat what every body says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,25 +65,6 @@ pub(crate) fn climb<'r>(
     Ok(claim)
 }
 
-/// Refuses a header that does not say what the body says; `read` turns its text into what it stands for.
-pub(super) fn agree<'t>(
-    name: &str,
-    header: Stated<'t>,
-    body: &str,
-    read: impl FnOnce(&'t str) -> Option<&'t str>,
-) -> Result<(), ErrorObject> {
-    let why = match header {
-        Stated::Nothing => "is missing".to_owned(),
-        Stated::Unclear => "is not one plain value".to_owned(),
-        Stated::Once(text) => match read(text) {
-            Some(meant) if meant == body => return Ok(()),
-            Some(meant) => format!("says {:?}, but the body says {:?}", shown(meant), shown(body)),
-            None => "is not properly encoded".to_owned(),
-        },
-    };
-    Err(ErrorObject::new(ErrorCode::HEADER_MISMATCH, format_args!("the {name} header {why}")))
-}
-
 fn unsupported(version: &str) -> ErrorObject {
     let requested = shown(version);
     ErrorObject::new(
@@ -88,10 +73,6 @@ fn unsupported(version: &str) -> ErrorObject {
     )
     .with("supported", ProtocolVersion::ALL.map(ProtocolVersion::as_str).to_vec())
     .with("requested", requested)
-}
-
-fn shown(text: &str) -> String {
-    text.chars().take(128).collect()
 }
 
 #[cfg(test)]

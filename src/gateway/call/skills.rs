@@ -9,12 +9,7 @@ use mcproxy_mcp::{ErrorCode, ErrorObject, RawArray, RawObject, RawValue, json_st
 use tokio::time::timeout;
 
 use super::{
-    call,
-    catalogue::{CacheHints, Naming},
-    exchange::Exchange,
-    forward::Forward,
-    reply::Reply,
-    rewrite,
+    call, catalogue::CacheHints, exchange::Exchange, forward::Forward, reply::Reply, rewrite, rewrite::Naming,
 };
 
 /// Most pages that are read of one server.

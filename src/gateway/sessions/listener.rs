@@ -210,7 +210,7 @@ mod tests {
     use futures_util::{FutureExt as _, StreamExt as _};
 
     use super::*;
-    use crate::gateway::catalogue::{Naming, View};
+    use crate::gateway::{catalogue::View, rewrite::Naming};
 
     fn outline() -> Outline {
         View::build(Naming::Qualified, &[]).outline()

@@ -14,10 +14,10 @@ use tokio::time::sleep_until;
 
 use super::{
     budget::Purpose,
-    catalogue::Naming,
     fanout::Said,
     notice::{Notice, topic},
     rewrite,
+    rewrite::Naming,
     session::Session,
     slices::{DELIVERY, LOOK, Slices},
     state::Gateway,
