@@ -1,16 +1,23 @@
 //! Modules of the gateway.
 
+pub(crate) mod base {
+    pub(crate) use super::{client_info, json_digest, scope};
+}
+pub(crate) mod sessions {
+    pub(crate) use super::session_id;
+}
+
 #[path = "../../src/gateway/catalogue/mod.rs"]
 pub(crate) mod catalogue;
-#[path = "../../src/gateway/client.rs"]
-pub(crate) mod client;
+#[path = "../../src/gateway/base/client_info.rs"]
+pub(crate) mod client_info;
 #[path = "../../src/gateway/http/framing.rs"]
 pub(crate) mod framing;
+#[path = "../../src/gateway/base/json_digest.rs"]
+pub(crate) mod json_digest;
 #[path = "../../src/gateway/rewrite/mod.rs"]
 pub(crate) mod rewrite;
-#[path = "../../src/gateway/same_call.rs"]
-pub(crate) mod same_call;
-#[path = "../../src/gateway/scope.rs"]
+#[path = "../../src/gateway/base/scope.rs"]
 pub(crate) mod scope;
-#[path = "../../src/gateway/seal.rs"]
-pub(crate) mod seal;
+#[path = "../../src/gateway/sessions/session_id.rs"]
+pub(crate) mod session_id;

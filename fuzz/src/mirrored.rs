@@ -6,7 +6,7 @@ use mcproxy_mcp::{
     RawObject, RawValue, header_value, is_deeper_than, mirrored::mirrored_params, undeclared::refused_in,
 };
 
-use crate::gateway::same_call::digest;
+use crate::gateway::base::json_digest::digest;
 
 pub(crate) fn target(data: &[u8]) {
     let before = digest(data);

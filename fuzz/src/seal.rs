@@ -5,9 +5,8 @@ use mcproxy_mcp::{ClientCapabilities, ProtocolVersion};
 
 use crate::{
     gateway::{
-        client::Client,
-        scope::Scope,
-        seal::{MAX_ID, Pass, SALT, Seal},
+        base::{client_info::Client, scope::Scope},
+        sessions::session_id::{MAX_ID, Pass, SALT, Seal},
     },
     split_choice,
 };

@@ -6,80 +6,19 @@
 //! Everything that clients touch lives on one HTTP thread and is shared by `Rc`; the control connection has the main
 //! thread (`docs/decisions/0010-one-http-thread.md`).
 
-mod announce;
-mod archive;
-mod asking;
 mod background;
-mod broadcast;
-mod budget;
+mod base;
 mod builtin;
 mod call;
-mod caller;
 mod catalogue;
-mod client;
-mod declaration;
-mod dispatch;
-mod elicitation_complete;
-mod event_id;
-mod exchange;
-mod fair;
-mod fanout;
-mod fleet;
-mod forward;
-mod guard;
-mod heirs;
+mod dialect;
+mod downstream;
 mod http;
-mod input;
-mod intake;
-mod kept;
-mod lifetime;
-mod link;
-mod list_changes;
-mod listeners;
-mod lists;
-mod log_messages;
-mod lost;
-mod mailbox;
-mod metrics;
-mod note;
-mod notice;
 mod notify;
-mod observed;
-mod offload;
-mod outbox;
-mod pace;
-mod pages;
-mod patience;
-mod pieces;
-mod principal;
-mod progress;
-mod queue;
-mod reason;
-mod reply;
-mod request;
 pub(crate) mod rewrite;
-mod same_call;
-mod scope;
-mod seal;
-mod session;
-mod session_tasks;
 mod sessions;
-mod shares;
-mod skills;
-mod slices;
 mod state;
-mod stateless;
-mod stream;
-mod streams;
-mod subscribers;
-mod subscriptions;
-mod supervisor;
-mod tape;
-mod task_requests;
-mod task_status;
-mod tasks;
-mod tickets;
-mod visits;
+mod upstream;
 
 use std::pin::pin;
 
@@ -87,8 +26,9 @@ use mcproxy_ipc::log::ControlDrain;
 use slog::{Drain, Logger, o};
 use tokio::sync::{mpsc, oneshot};
 
-pub(crate) use catalogue::glob;
-pub use supervisor::ControlError;
+use self::base::supervisor::Connection;
+pub use self::base::supervisor::ControlError;
+pub(crate) use crate::gateway::catalogue::glob;
 
 /// Log records that may wait for the control connection; beyond it they are dropped and counted.
 const LOG_QUEUE: usize = 1024;
@@ -110,7 +50,7 @@ pub async fn run() -> Result<(), GatewayError> {
     let drain = ControlDrain::new(logs_to);
     let drained = (drain.threshold(), drain.dropped_records());
     let log = Logger::root(drain.fuse(), o!());
-    let (connection, supervisor, listener) = supervisor::Connection::open(logs, drained).await?;
+    let (connection, supervisor, listener) = Connection::open(logs, drained).await?;
     let mut server = http::serve(listener, supervisor.clone(), &log).map_err(GatewayError::Http)?;
     let mut control = pin!(connection.serve());
     let mut drain = supervisor.drain.clone();

@@ -14,15 +14,12 @@ use mcproxy_mcp::{ListKind, ObjectError};
 use slog::{Logger, warn};
 use tokio::time::{sleep, sleep_until};
 
-use super::{
-    announce,
+use crate::gateway::{
+    base::{offload::offload, throttle::Pace},
     catalogue::{CatalogueWarning, ServerCatalogue},
-    fleet::Offer,
-    link::Link,
-    offload::offload,
-    pace::Pace,
+    notify::{list_changed, subscriptions},
     state::Gateway,
-    subscriptions,
+    upstream::{connection::Link, servers::Offer},
 };
 
 /// Bytes of a catalogue up to which it is read at once, where it comes: that takes less than a millisecond.
@@ -99,7 +96,7 @@ impl Intake {
         let mut waiting = self.waiting.borrow_mut();
         if !waiting.busy {
             drop(waiting);
-            return announce::list_changed(&self.gateway, &self.server, kind, only);
+            return list_changed::list_changed(&self.gateway, &self.server, kind, only);
         }
         if !waiting.announced.contains(&(kind, only)) {
             waiting.announced.push((kind, only));
@@ -130,7 +127,7 @@ impl Intake {
             std::mem::take(&mut waiting.announced)
         };
         for (kind, only) in announced {
-            announce::list_changed(&self.gateway, &self.server, kind, only);
+            list_changed::list_changed(&self.gateway, &self.server, kind, only);
         }
         self.link.end_intake();
     }
@@ -216,7 +213,7 @@ impl Intake {
             return;
         }
         match self.gateway.fleet.set_own(&self.server, &self.link, session, payload, read) {
-            Ok(()) => announce::own_lists(&self.gateway, session),
+            Ok(()) => list_changed::own_lists(&self.gateway, session),
             Err(error) => warn!(self.log, "a session is shown what all are"; "error" => #error),
         }
     }

@@ -7,7 +7,7 @@ use std::{
 
 use slog::{debug, warn};
 
-use crate::gateway::{lifetime, scope::Scope, session::short, state::Gateway};
+use crate::gateway::{base::scope::Scope, dialect::session::lifetime, sessions::session::short, state::Gateway};
 
 /// How often expired sessions are looked for, at least and at most.
 const SWEEP: (Duration, Duration) = (Duration::from_secs(15), Duration::from_secs(1));

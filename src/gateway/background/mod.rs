@@ -1,6 +1,7 @@
 //! What goes on in the HTTP thread without a request: it follows what the supervisor says (routes, settings, the drain), keeps the
 //! connections to workers, expires sessions, and sends what waits for its time.
 
+mod catalogue_intake;
 mod drain;
 mod expiry;
 mod routes;
@@ -11,7 +12,11 @@ use std::rc::Rc;
 
 use slog::Logger;
 
-use super::{announce, broadcast, state::Gateway, supervisor::Supervisor};
+use crate::gateway::{
+    base::supervisor::Supervisor,
+    notify::{broadcast, list_changed},
+    state::Gateway,
+};
 
 /// Takes over settings and servers and starts the tasks that follow them. Must be called on the HTTP thread.
 pub(crate) fn start(supervisor: Supervisor, log: Logger) -> Rc<Gateway> {
@@ -21,7 +26,7 @@ pub(crate) fn start(supervisor: Supervisor, log: Logger) -> Rc<Gateway> {
     tokio::task::spawn_local(routes::follow(gateway.clone()));
     tokio::task::spawn_local(settings::follow(gateway.clone()));
     tokio::task::spawn_local(drain::follow(gateway.clone()));
-    tokio::task::spawn_local(announce::run(gateway.clone()));
+    tokio::task::spawn_local(list_changed::run(gateway.clone()));
     tokio::task::spawn_local(broadcast::run(gateway.clone()));
     tokio::task::spawn_local(expiry::sweep(gateway.clone()));
     tokio::task::spawn_local(expiry::learn_heirs(gateway.clone()));

@@ -8,10 +8,12 @@ use slog::warn;
 
 use super::workers;
 use crate::gateway::{
-    fleet::{Applied, Offer},
-    kept,
+    notify::subscriptions,
     state::Gateway,
-    subscriptions,
+    upstream::{
+        catalogue_cache,
+        servers::{Applied, Offer},
+    },
 };
 
 /// Takes over what the supervisor says of servers at this moment.
@@ -53,7 +55,7 @@ async fn look_up(gateway: Rc<Gateway>, route: Route) {
     let file = gateway.settings().catalogues.as_ref().map(|dir| dir.join(key.file_name(&route.server)));
     let server = route.server.clone();
     let look = move || -> Result<Option<Offer>, String> {
-        let payload = file.map_or(Ok(None), |file| kept::read(&file)).map_err(|error| error.to_string())?;
+        let payload = file.map_or(Ok(None), |file| catalogue_cache::read(&file)).map_err(|error| error.to_string())?;
         // The warnings of that time are not repeated.
         let read = payload.map(|payload| Offer::read(&server, &rules, payload)).transpose();
         read.map(|read| read.map(|(offer, _)| offer)).map_err(|error| error.to_string())

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use mcproxy_ipc::control::TokenHash;
 use slog::info;
 
-use crate::gateway::{guard, lifetime, state::Gateway};
+use crate::gateway::{base::access, dialect::session::lifetime, state::Gateway};
 
 /// Puts new settings in force.
 pub(super) async fn follow(gateway: Rc<Gateway>) {
@@ -26,7 +26,7 @@ pub(super) async fn follow(gateway: Rc<Gateway>) {
 /// Ends what clients have here by tokens that are gone: their sessions, with calls and streams, and calls that wait for
 /// them. What else they have under way ends with its connection.
 fn end_revoked(gateway: &Rc<Gateway>, before: Option<&[TokenHash]>, now: Option<&[TokenHash]>) {
-    let is_revoked = |principal: Option<&str>| guard::is_revoked(principal, before, now);
+    let is_revoked = |principal: Option<&str>| access::is_revoked(principal, before, now);
     let ended: Vec<_> = gateway.sessions.all().into_iter().filter(|session| is_revoked(session.principal())).collect();
     for session in &ended {
         gateway.sessions.close(session.id());

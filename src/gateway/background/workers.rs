@@ -5,13 +5,11 @@ use std::{rc::Rc, time::Duration};
 use mcproxy_ipc::Route;
 use slog::{debug, o, warn};
 
+use super::catalogue_intake::Intake;
 use crate::gateway::{
-    elicitation_complete,
-    intake::Intake,
-    link::{Link, News},
-    log_messages, notify,
+    notify::{custom_notifications, elicitation_complete, log, subscriptions, task_status},
     state::Gateway,
-    subscriptions, task_status,
+    upstream::connection::{Link, News},
 };
 
 /// First and longest pause between attempts to reach a worker that the supervisor calls ready.
@@ -47,15 +45,15 @@ pub(super) async fn follow(gateway: Rc<Gateway>, route: Route) {
                         News::Catalogue(payload) => intake.catalogue(payload),
                         News::ListChanged(kind, only) => intake.list_changed(kind, only),
                         News::Notification(method, params, only) => {
-                            notify::to_clients(&of, &name, &method, &params, only);
+                            custom_notifications::to_clients(&of, &name, &method, &params, only);
                         }
                         News::OwnCatalogue(payload, session) => intake.own(session, payload),
                         News::LikelyLog(params, caller) => {
-                            log_messages::log_message(&of, &name, &params, caller);
+                            log::log_message(&of, &name, &params, caller);
                         }
-                        News::Log(params, None) => log_messages::log_message(&of, &name, &params, None),
+                        News::Log(params, None) => log::log_message(&of, &name, &params, None),
                         News::Log(params, Some(session)) => {
-                            log_messages::log_to_one(&of, &name, session, &params);
+                            log::log_to_one(&of, &name, session, &params);
                         }
                         News::PageDone(params, only) => elicitation_complete::done(&of, &name, &params, only),
                         News::Updated(params, only) => subscriptions::updated(&of, &name, &params, only),

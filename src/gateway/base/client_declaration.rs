@@ -5,7 +5,7 @@
 
 use mcproxy_mcp::{RawObject, RawValue, json_string, one_line};
 
-use super::client::Client;
+use super::client_info::Client;
 
 /// Longest capabilities that are passed on whole, in bytes; of longer ones go what MCProxy itself knows.
 const MAX_CAPABILITIES: usize = 6 * 1024;

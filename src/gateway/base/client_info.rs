@@ -1,3 +1,5 @@
+//! What a client says of itself in `initialize`: name, version, and what it can be asked for.
+
 use std::fmt;
 
 use mcproxy_mcp::{ClientCapabilities, RawObject};

@@ -1,3 +1,5 @@
+//! Why a call failed, in one word, for counters and the log.
+
 use mcproxy_mcp::{ErrorCode, RawObject};
 
 /// Why calls fail without a word of the server's, as `data.reason` says it. Others that turn up there share a label: a

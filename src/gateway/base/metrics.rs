@@ -8,7 +8,7 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use super::reason;
+use super::error_reason;
 
 /// Bounds of the latency histogram, in seconds.
 const BUCKETS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0, 120.0];
@@ -123,7 +123,7 @@ impl Metrics {
                 for outcome in Outcome::ALL {
                     self.calls.remove(&CallLabels { server: server.clone(), outcome });
                 }
-                for reason in reason::all() {
+                for reason in error_reason::all() {
                     self.errors.remove(&ErrorLabels { server: server.clone(), reason });
                 }
                 let label = ServerLabel { server };
@@ -226,7 +226,7 @@ mod tests {
         for server in ["a", "b"] {
             metrics.server(server).ended(Outcome::Lost, Duration::from_millis(1));
             metrics.turned_away(server);
-            reason::all().for_each(|reason| metrics.failed(server, reason));
+            error_reason::all().for_each(|reason| metrics.failed(server, reason));
             drop(metrics.waiting(server));
         }
         assert!(page(&metrics).contains("server=\"a\""));

@@ -1,3 +1,5 @@
+//! A bounded queue between tasks of the HTTP thread.
+
 use std::{
     cell::{Cell, RefCell},
     collections::VecDeque,

@@ -1,3 +1,5 @@
+//! What comes of a request, and the JSON-RPC response around it.
+
 use std::borrow::Cow;
 
 use bytes::Bytes;

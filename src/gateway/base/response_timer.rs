@@ -1,3 +1,5 @@
+//! The one clock of requests that take long: when a response begins, whether or not there is an answer.
+
 use std::{
     cell::RefCell,
     rc::{Rc, Weak},

@@ -1,8 +1,10 @@
+//! Which servers an endpoint shows.
+
 use std::fmt;
 
 use mcproxy_ipc::ServerName;
 
-use super::rewrite::Naming;
+use crate::gateway::rewrite::Naming;
 
 /// Which servers one endpoint shows.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -1,3 +1,5 @@
+//! Long walks that give way to calls.
+
 use tokio::task::yield_now;
 
 /// So much is done before others have their turn: about 100 µs of work.

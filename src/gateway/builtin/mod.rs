@@ -1,16 +1,15 @@
 //! The built-in server `mcproxy`: what a model may ask about the installation itself. It needs no process, so it answers on
 //! a machine where nothing else runs, and it only reads.
 
-mod render;
-mod run;
+pub(crate) mod render;
 
-pub(crate) use run::run;
+pub(crate) use crate::gateway::call::builtin_tools::run;
 
 use mcproxy_ipc::{ServerName, ToolRules};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::json;
 
-use super::catalogue::ServerCatalogue;
+use crate::gateway::catalogue::ServerCatalogue;
 
 /// Its name; no configured server may have it.
 pub(crate) const NAME: &str = "mcproxy";
@@ -22,7 +21,7 @@ const MAX_LIMIT: usize = 50;
 
 /// What a call of a built-in tool needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Plan {
+pub(crate) enum Plan {
     /// The status, from the supervisor.
     AskStatus,
     /// Log lines, from the supervisor.
@@ -114,7 +113,7 @@ pub(crate) fn catalogue() -> ServerCatalogue {
 }
 
 /// What to do for a call; `arguments` is the text of the member of that name.
-fn plan(tool: &str, arguments: Option<&str>) -> Plan {
+pub(crate) fn plan(tool: &str, arguments: Option<&str>) -> Plan {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
     struct None {}

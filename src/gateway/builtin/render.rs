@@ -5,22 +5,20 @@ use std::{cmp::Reverse, fmt::Write as _, time::Duration};
 use mcproxy_ipc::{LogLine, LogSource, ServerState, ServerStatus, StatusReport};
 use serde_json::{Value, json};
 
-use crate::{
-    gateway::catalogue::{Offered, View, first_line, visible},
-    moment::moment,
-    status_view::StatusView,
-};
+use crate::gateway::catalogue::{Offered, View, first_line, visible};
+use crate::moment::moment;
+use crate::status_view::StatusView;
 
 /// Longest description in a list of tools, in characters.
 const SHORT: usize = 200;
 
 /// A result that says what went wrong, so that the model can correct its call.
-pub(super) fn render_error(message: &str) -> String {
+pub(crate) fn render_error(message: &str) -> String {
     json!({"content": [{"type": "text", "text": visible(message)}], "isError": true}).to_string()
 }
 
 /// The answer of `status`.
-pub(super) fn render_status(report: &StatusReport) -> String {
+pub(crate) fn render_status(report: &StatusReport) -> String {
     let ready = report.servers.iter().filter(|s| s.state == ServerState::Ready).count();
     let mut text = format!("{ready} of {} servers ready (MCProxy {}).", report.servers.len(), report.version);
     if let Some(error) = &report.config_error {
@@ -41,7 +39,7 @@ pub(super) fn render_status(report: &StatusReport) -> String {
 }
 
 /// The answer of `logs`; the lines are oldest first.
-pub(super) fn render_logs(server: &str, lines: &[LogLine]) -> String {
+pub(crate) fn render_logs(server: &str, lines: &[LogLine]) -> String {
     let mut text = if lines.is_empty() { format!("No log lines of {server}.") } else { String::new() };
     let mut values = Vec::with_capacity(lines.len());
     for line in lines {
@@ -58,7 +56,7 @@ pub(super) fn render_logs(server: &str, lines: &[LogLine]) -> String {
 }
 
 /// The answer of `search_tools`.
-pub(super) fn render_search(view: &View, query: &str, limit: usize) -> String {
+pub(crate) fn render_search(view: &View, query: &str, limit: usize) -> String {
     let found = search(view, query);
     let shown = &found[..found.len().min(limit)];
     let mut text = match (shown.len(), found.len()) {

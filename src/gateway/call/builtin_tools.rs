@@ -1,3 +1,5 @@
+//! Calls of the built-in server's tools.
+
 use std::rc::Rc;
 
 use mcproxy_ipc::{
@@ -5,11 +7,15 @@ use mcproxy_ipc::{
     control::{Answer, Question},
 };
 
-use super::{
-    Plan, plan,
-    render::{render_error, render_logs, render_search, render_status},
+use crate::gateway::{
+    base::reply::Reply,
+    builtin::{
+        Plan, plan,
+        render::{render_error, render_logs, render_search, render_status},
+    },
+    catalogue::View,
+    state::Gateway,
 };
-use crate::gateway::{catalogue::View, reply::Reply, state::Gateway};
 
 /// Answers a call of a built-in tool. `view` is what the client sees and `shows` which servers its endpoint does, `arguments` the
 /// text of the member of that name.

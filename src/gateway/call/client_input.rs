@@ -11,13 +11,17 @@ use slog::warn;
 use tokio::time::{sleep, timeout};
 
 use super::{
-    budget::{Full, Purpose},
-    exchange::Exchange,
-    input::{Wanted, Wish, to_answers, to_responses},
-    link::{Call, Continuation, Need, Park, ParkNews},
-    session::{Response, Session},
-    stateless::Retry,
-    visits::NoWebPage,
+    input_requests::{Wanted, Wish, to_answers, to_responses},
+    request_context::Exchange,
+};
+use crate::gateway::{
+    base::{
+        budget::{Full, Purpose},
+        web_pages::NoWebPage,
+    },
+    downstream::retry::Retry,
+    sessions::{client_requests::Response, session::Session},
+    upstream::connection::{Call, Continuation, Need, Park, ParkNews},
 };
 
 /// How often a server that forgets its calls may ask within one.

@@ -1,7 +1,9 @@
+//! What a client sends, taken out of the body that it came in.
+
 use bytes::Bytes;
 use mcproxy_mcp::{ErrorCode, ErrorObject, Message, Outcome, RawObject, RequestId};
 
-use super::session::Response;
+use crate::gateway::sessions::client_requests::Response;
 
 /// A client's request that outlives the buffer it came in.
 #[derive(Debug, Clone)]

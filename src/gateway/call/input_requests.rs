@@ -7,10 +7,10 @@ use mcproxy_mcp::{
     ClientCapabilities, RawObject, RawValue, RequestId, json_string, meta, method, object_body, one_line, write_request,
 };
 
-use super::{
+use crate::gateway::{
+    base::web_pages::{self, NoWebPage, PAGE_ID},
     rewrite::Splices,
-    session::Response,
-    visits::{self, NoWebPage, PAGE_ID},
+    sessions::client_requests::Response,
 };
 
 /// Most things that one server may want at once.
@@ -72,7 +72,7 @@ impl Wanted {
 
     /// What is wrong with the page that it wants visited, if it is one.
     pub(crate) fn no_web_page(&self) -> Option<NoWebPage> {
-        visits::of_request(&self.method, &self.params)
+        web_pages::of_request(&self.method, &self.params)
     }
 
     /// The server's name of the page that the user is to visit, when it is one and has a name.
@@ -141,7 +141,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::gateway::client::Client;
+    use crate::gateway::base::client_info::Client;
 
     fn features(capabilities: &str) -> ClientCapabilities {
         let text = format!(r#"{{"capabilities":{capabilities}}}"#);

@@ -8,11 +8,10 @@ use mcproxy_ipc::data::CallContext;
 use mcproxy_mcp::{ErrorCode, ErrorObject, RawObject};
 use tokio::time::timeout;
 
-use super::{
+use super::{incoming::required, request_context::Exchange};
+use crate::gateway::{
+    base::offload::offload,
     catalogue::{ListKind, Preparation, Readers, View},
-    exchange::Exchange,
-    offload::offload,
-    request::required,
     state::Gateway,
 };
 

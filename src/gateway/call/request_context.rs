@@ -1,3 +1,5 @@
+//! One request under way: for whom it is, its room in the budget, and where its client is told something before the answer.
+
 use std::{
     rc::Rc,
     time::{Duration, Instant},
@@ -8,18 +10,21 @@ use mcproxy_mcp::{RawValue, RequestId};
 use tokio::sync::Notify;
 
 use super::{
-    budget::{Full, Held, Purpose},
-    caller::Caller,
-    catalogue::View,
-    link::CallHandle,
+    incoming::Request,
     progress::{self, Progress},
-    queue::Queue,
-    request::Request,
+};
+use crate::gateway::{
+    base::{
+        budget::{Full, Held, Purpose},
+        queue::Queue,
+        scope::Scope,
+    },
+    catalogue::View,
+    downstream::{Caller, stateless_client::Visitor},
     rewrite::Naming,
-    scope::Scope,
-    session::{CallRefused, Session},
+    sessions::{pending_requests::CallRefused, session::Session},
     state::Gateway,
-    stateless::Visitor,
+    upstream::connection::CallHandle,
 };
 
 /// Messages that belong to a request but are not its answer, on their way to its client.

@@ -8,18 +8,18 @@ use mcproxy_mcp::{
 };
 
 use super::{
-    builtin,
-    caller::Caller,
-    catalogue::ListKind,
-    exchange::Exchange,
     forward::{Forward, wait_for},
-    reply::Reply,
-    request::required,
-    rewrite,
-    rewrite::Naming,
-    scope::Scope,
-    session::Session,
+    incoming::required,
+    request_context::Exchange,
     tasks,
+};
+use crate::gateway::{
+    base::{reply::Reply, scope::Scope},
+    builtin,
+    catalogue::ListKind,
+    downstream::Caller,
+    rewrite::{self, Naming},
+    sessions::session::Session,
 };
 
 /// `tools/call`

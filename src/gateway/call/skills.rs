@@ -8,8 +8,11 @@ use mcproxy_ipc::ServerName;
 use mcproxy_mcp::{ErrorCode, ErrorObject, RawArray, RawObject, RawValue, json_string, method};
 use tokio::time::timeout;
 
-use super::{
-    call, catalogue::CacheHints, exchange::Exchange, forward::Forward, reply::Reply, rewrite, rewrite::Naming,
+use super::{forward::Forward, request_context::Exchange, route};
+use crate::gateway::{
+    base::reply::Reply,
+    catalogue::CacheHints,
+    rewrite::{self, Naming},
 };
 
 /// Most pages that are read of one server.
@@ -44,7 +47,7 @@ pub(crate) async fn answer(exchange: &Exchange, of: &str, params: RawObject<'_>)
 }
 
 async fn by_uri(exchange: &Exchange, of: &'static str, mut params: RawObject<'_>) -> Option<Reply> {
-    let (server, uri) = match call::resource(exchange, &params) {
+    let (server, uri) = match route::resource(exchange, &params) {
         Ok(target) => target,
         // The extension has one code for all that is not there.
         Err(error) => return Some(ErrorObject { code: ErrorCode::INVALID_PARAMS, ..error }.into()),

@@ -5,7 +5,11 @@ use bytes::Bytes;
 use mcproxy_ipc::ServerName;
 use mcproxy_mcp::{ErrorCode, ErrorObject, ProtocolVersion, RawObject};
 
-use super::{catalogue::View, exchange::Exchange, session::Session, session_tasks::TaskOwners};
+use super::request_context::Exchange;
+use crate::gateway::{
+    catalogue::View,
+    sessions::{session::Session, tasks::TaskOwners},
+};
 
 /// Longest id of a task, in bytes.
 const MAX_ID: usize = 1024;
@@ -73,11 +77,12 @@ mod tests {
 
     use super::*;
     use crate::gateway::{
-        client::Client,
+        base::{client_info::Client, scope::Scope},
         rewrite::Naming,
-        scope::Scope,
-        session::{Identity, Life},
-        session_tasks::MAX_TASKS,
+        sessions::{
+            session::{Identity, Life},
+            tasks::MAX_TASKS,
+        },
     };
 
     fn session() -> Session {

@@ -1,3 +1,5 @@
+//! Cursors of merged lists.
+
 use super::ListKind;
 
 /// Longest cursor that is looked at.

@@ -1,3 +1,5 @@
+//! One entry of a list, read and checked.
+
 use std::{borrow::Cow, ops::Range};
 
 use mcproxy_ipc::ToolRules;
@@ -14,8 +16,7 @@ use super::{
     text::{self, MAX_NAME, MAX_URI},
     warning::{Problem, Warnings},
 };
-use crate::gateway::rewrite::Naming;
-use crate::gateway::rewrite::{Splices, span, ui_refs_of};
+use crate::gateway::rewrite::{Naming, Splices, span, ui_refs_of};
 
 /// Longest name that every client takes, in characters.
 const CLIENT_NAME: usize = 64;

@@ -19,7 +19,7 @@ pub(crate) fn fits(pattern: &str, text: &str) -> bool {
 mod tests {
     use proptest::prelude::*;
 
-    use super::fits;
+    use crate::gateway::catalogue::glob::fits;
 
     /// The definition, exponential and obvious.
     fn reference(pattern: &[char], text: &[char]) -> bool {

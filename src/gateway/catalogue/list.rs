@@ -1,3 +1,5 @@
+//! The prepared pages of one merged list.
+
 use bytes::Bytes;
 use mcproxy_ipc::ServerName;
 

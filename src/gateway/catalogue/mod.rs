@@ -22,15 +22,15 @@ mod warning;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use changes::Changes;
-pub(crate) use cursor::CursorError;
+pub(crate) use self::changes::Changes;
+pub(crate) use self::cursor::CursorError;
+pub(crate) use self::outline::Outline;
+pub(crate) use self::server::{Part, ServerCatalogue};
+pub(crate) use self::text::{first_line, visible};
+pub(crate) use self::unlisted::unlisted_name;
+pub(crate) use self::view::{Offered, Preparation, View};
+pub(crate) use self::warning::{CatalogueWarning, Problem};
 pub(crate) use mcproxy_mcp::{CacheHints, ListKind};
-pub(crate) use outline::Outline;
-pub(crate) use server::{Part, ServerCatalogue};
-pub(crate) use text::{first_line, visible};
-pub(crate) use unlisted::unlisted_name;
-pub(crate) use view::{Offered, Preparation, View};
-pub(crate) use warning::{CatalogueWarning, Problem};
 
 /// Who reads a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

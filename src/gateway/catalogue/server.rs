@@ -1,3 +1,5 @@
+//! What one server offers, read once and prepared.
+
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,

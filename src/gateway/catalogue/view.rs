@@ -1,3 +1,5 @@
+//! The merged lists of one endpoint.
+
 use std::{
     borrow::Cow,
     cell::{Cell, OnceCell},

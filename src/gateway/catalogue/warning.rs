@@ -1,3 +1,5 @@
+//! What is said of entries that are left out or mended.
+
 use std::fmt;
 
 use mcproxy_ipc::ServerName;

@@ -14,7 +14,7 @@ pub(crate) enum Stated<'r> {
 }
 
 /// Refuses a header that does not say what the body says; `read` turns its text into what it stands for.
-pub(super) fn agree<'t>(
+pub(crate) fn agree<'t>(
     name: &str,
     header: Stated<'t>,
     body: &str,
@@ -33,6 +33,6 @@ pub(super) fn agree<'t>(
 }
 
 /// As much of a text as an error repeats.
-pub(super) fn shown(text: &str) -> String {
+pub(crate) fn shown(text: &str) -> String {
     text.chars().take(128).collect()
 }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use mcproxy_mcp::{RawObject, RawValue, json_string, method, required_elicitations};
 
-use crate::gateway::{reply::Reply, visits::PAGE_ID};
+use crate::gateway::base::{reply::Reply, web_pages::PAGE_ID};
 
 /// Most pages that one call may want visited at once.
 const MAX_PAGES: usize = 64;

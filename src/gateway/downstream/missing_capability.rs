@@ -3,7 +3,7 @@
 use mcproxy_mcp::{ErrorCode, ErrorObject, RawObject, RawValue, undeclared::refused_in};
 use serde_json::{Map, Value, json};
 
-use crate::gateway::reply::Reply;
+use crate::gateway::base::reply::Reply;
 
 /// The error that such a call is to have (2026-07-28, missing required client capability), in the words that the server
 /// found; `None`: it went well, or failed for another reason. A server of the initialize era does not know that error, but one

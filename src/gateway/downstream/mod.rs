@@ -1,14 +1,24 @@
+//! The client of a request, as a call sees it, whatever dialect it speaks.
+
+pub(crate) mod header_value;
+pub(crate) mod input_required;
+pub(crate) mod json_number;
+pub(crate) mod missing_capability;
+pub(crate) mod param_headers;
+pub(crate) mod request_meta;
+pub(crate) mod retry;
+pub(crate) mod stateless_client;
+
 use std::{rc::Rc, time::Instant};
 
 use mcproxy_ipc::SessionKey;
 use mcproxy_mcp::{Level, ProtocolVersion, RequestId};
 
-use super::{
-    link::CallHandle,
-    principal::key_of,
-    scope::Scope,
-    session::{Session, short},
-    stateless::Visitor,
+use self::stateless_client::Visitor;
+use crate::gateway::{
+    base::{principal::key_of, scope::Scope},
+    sessions::session::{Session, short},
+    upstream::connection::CallHandle,
 };
 
 /// Who a request comes from.

@@ -9,8 +9,8 @@ use mcproxy_mcp::{
 };
 
 use super::{
-    decimal::same_number,
-    stated::{Stated, agree},
+    header_value::{Stated, agree},
+    json_number::same_number,
 };
 
 /// What a request says in such headers; most say nothing.

@@ -9,11 +9,11 @@ use memchr::memmem::Finder;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Claim {
     /// The version that the request is made in, which may be any text.
-    pub(super) version: Box<str>,
+    pub(crate) version: Box<str>,
     /// What the client can be asked for, as a JSON object.
-    pub(super) capabilities: Box<str>,
+    pub(crate) capabilities: Box<str>,
     /// How much it wants to hear while the request is worked on.
-    pub(super) level: Option<Level>,
+    pub(crate) level: Option<Level>,
 }
 
 /// The end of the key that says the version, whether or not its slash is escaped.
@@ -42,7 +42,7 @@ pub(crate) fn is_claimed(meta: Option<&RawObject<'_>>) -> bool {
 
 impl Claim {
     /// Reads the `_meta` of a request; whatever is missing or wrong makes the request malformed.
-    pub(super) fn read(meta: Option<&RawObject<'_>>) -> Result<Self, ErrorObject> {
+    pub(crate) fn read(meta: Option<&RawObject<'_>>) -> Result<Self, ErrorObject> {
         let meta = meta.ok_or_else(|| wrong("`params._meta` must be an object"))?;
         let version =
             meta.get_string(meta::PROTOCOL_VERSION).ok_or_else(|| must_be(meta::PROTOCOL_VERSION, "a string"))?;

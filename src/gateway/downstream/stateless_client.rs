@@ -5,8 +5,11 @@ use std::cell::RefCell;
 use mcproxy_ipc::SessionKey;
 use mcproxy_mcp::{ClientCapabilities, Level, RawObject};
 
-use super::{claim::Claim, params::ParamHeaders};
-use crate::gateway::{link::CallHandle, principal::key_of, scope::Scope};
+use super::{param_headers::ParamHeaders, request_meta::Claim};
+use crate::gateway::{
+    base::{principal::key_of, scope::Scope},
+    upstream::connection::CallHandle,
+};
 
 /// What the client of a cancelled call is said to have done.
 const LEFT: &str = "the client closed the stream of its request";

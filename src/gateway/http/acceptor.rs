@@ -21,9 +21,9 @@ use tokio::{
 
 use super::{
     connection::{Client, Clock, Connection, Patience},
-    connections,
+    socket_options,
 };
-use crate::gateway::{budget::Budget, supervisor::Supervisor};
+use crate::gateway::base::{budget::Budget, supervisor::Supervisor};
 
 /// A connection on which nothing is said is kept for so long. Streams say a comment more often.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
@@ -121,8 +121,8 @@ where
     let (mut settings, mut drain) = (supervisor.settings.clone(), supervisor.drain.clone());
     let mut elsewhere = supervisor.listener.clone();
     let mut limits = settings.borrow_and_update().connections;
-    let mut at_once = connections::at_once(&limits, &log)?;
-    connections::inherit(&listener, &limits)?;
+    let mut at_once = socket_options::at_once(&limits, &log)?;
+    socket_options::inherit(&listener, &limits)?;
     let mut listener = TcpListener::from_std(listener)?;
     let mut http = build(&limits).await?;
     let mut look = interval(LOOK);
@@ -148,8 +148,8 @@ where
                 let new = settings.borrow_and_update().connections;
                 if new != limits {
                     limits = new;
-                    at_once = connections::at_once(&limits, &log)?;
-                    connections::inherit(&listener, &limits)?;
+                    at_once = socket_options::at_once(&limits, &log)?;
+                    socket_options::inherit(&listener, &limits)?;
                     http = build(&limits).await?;
                 }
             }
@@ -160,7 +160,7 @@ where
                     guests.admit(stream, &http);
                 }
                 let new = new.try_clone()?;
-                connections::inherit(&new, &limits)?;
+                socket_options::inherit(&new, &limits)?;
                 listener = TcpListener::from_std(new)?;
                 info!(log, "accepting elsewhere"; "address" => %listener.local_addr()?);
             }

@@ -8,8 +8,8 @@ use bytes::Bytes;
 use mcproxy_ipc::ServerState;
 use serde::{Deserialize, Serialize};
 
-use super::{Shared, metrics_page, refusal::Refusal};
-use crate::gateway::{fleet::Fleet, guard, state::Gateway};
+use super::{Shared, error::Refusal, metrics_page};
+use crate::gateway::{base::access, state::Gateway, upstream::servers::Fleet};
 
 /// `GET /healthz`: this process answers.
 pub(super) async fn healthz() -> HttpResponse {
@@ -44,7 +44,7 @@ pub(super) async fn readyz(
 ) -> Result<HttpResponse, Refusal> {
     let authorization = request.headers().get(header::AUTHORIZATION).map(|value| value.to_str().unwrap_or("?"));
     let settings = gateway.settings();
-    let known = guard::token(authorization, settings.tokens.as_deref());
+    let known = access::token(authorization, settings.tokens.as_deref());
     let fleet = &gateway.fleet;
     let (ready, waiting) = match (&query.require, known) {
         (Some(_), Err(error)) => return Err(Refusal::unauthorized(error)),

@@ -22,11 +22,12 @@ use mcproxy_mcp::ErrorCode;
 use super::{
     admission::Admission,
     answering::{Answering, Asked},
-    body, cors, path,
-    place::Principal,
-    refusal::Refusal,
+    body, cors,
+    endpoint::Principal,
+    error::Refusal,
+    path,
 };
-use crate::gateway::{guard, state::Gateway};
+use crate::gateway::{base::access, state::Gateway};
 
 /// Paths that a monitor may read without a token: they say whether we live, nothing else.
 const OPEN: [&str; 2] = ["/healthz", "/readyz"];
@@ -125,7 +126,7 @@ enum Admitted {
 fn page(request: &Request, gateway: &Gateway) -> Option<HeaderValue> {
     let origin = request.headers().get(header::ORIGIN)?;
     let text = origin.to_str().ok()?;
-    guard::origin_allowed(Some(text), &gateway.settings().allowed_origins).then(|| origin.clone())
+    access::origin_allowed(Some(text), &gateway.settings().allowed_origins).then(|| origin.clone())
 }
 
 /// Whether a request is of no page, or of one that may call.
@@ -150,7 +151,7 @@ fn admit(request: &Request, may_call: bool, gateway: &Gateway) -> Result<Admitte
     let text = |name: HeaderName| request.headers().get(name).map(|v| v.to_str().unwrap_or("?"));
     // Before HTTP/1.1 it need not be there. A browser always sends it, and only in one could a page rebind its name.
     let may_lack_host = request.version() < Version::HTTP_11 && !request.headers().contains_key(header::HOST);
-    if !(may_lack_host || guard::host_allowed(text(header::HOST), &settings.allowed_hosts)) {
+    if !(may_lack_host || access::host_allowed(text(header::HOST), &settings.allowed_hosts)) {
         let host = text(header::HOST).unwrap_or("(none)");
         return Err(Refusal::new(
             StatusCode::FORBIDDEN,
@@ -160,7 +161,7 @@ fn admit(request: &Request, may_call: bool, gateway: &Gateway) -> Result<Admitte
     }
     // An absolute target says the host, whatever the header says (RFC 9112 §3.2.2).
     let target = request.uri().authority();
-    if target.is_some_and(|target| !guard::host_allowed(Some(target.as_str()), &settings.allowed_hosts)) {
+    if target.is_some_and(|target| !access::host_allowed(Some(target.as_str()), &settings.allowed_hosts)) {
         return Err(Refusal::new(
             StatusCode::FORBIDDEN,
             ErrorCode::INVALID_REQUEST,
@@ -184,7 +185,7 @@ fn admit(request: &Request, may_call: bool, gateway: &Gateway) -> Result<Admitte
     if OPEN.contains(&request.path()) || request.method() == Method::OPTIONS {
         return Ok(Admitted::By(None));
     }
-    match guard::token(text(header::AUTHORIZATION), settings.tokens.as_deref()) {
+    match access::token(text(header::AUTHORIZATION), settings.tokens.as_deref()) {
         Ok(token) => Ok(Admitted::By(Some(Admission::new(settings, token)))),
         Err(error) => Err(Refusal::unauthorized(error)),
     }

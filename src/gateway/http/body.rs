@@ -25,8 +25,8 @@ use mcproxy_mcp::{ErrorCode, is_deeper_than};
 use tokio::time::timeout_at;
 
 use super::{
-    arriving::{Arriving, NoRoom},
-    refusal::Refusal,
+    body_buffer::{Arriving, NoRoom},
+    error::Refusal,
 };
 use crate::gateway::state::Gateway;
 

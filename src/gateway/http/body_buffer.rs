@@ -9,7 +9,7 @@ use std::{
 
 use bytes::Bytes;
 
-use crate::gateway::budget::{Budget, Full, Held, Offer, Purpose, Yielding};
+use crate::gateway::base::budget::{Budget, Full, Held, Offer, Purpose, Yielding};
 
 /// The first block of a body, in bytes; each further one is as large as all before it, up to [`BLOCK`]. Blocks of few sizes leave no
 /// holes in memory, as one does that grows.

@@ -17,8 +17,8 @@ use tokio::{
     net::TcpStream,
 };
 
-use super::{admission::Admission, framing::Framing, outgoing::Outgoing};
-use crate::gateway::budget::{Budget, Held, Offer, Purpose, Yielding};
+use super::{admission::Admission, framing::Framing, write_queue::Outgoing};
+use crate::gateway::base::budget::{Budget, Held, Offer, Purpose, Yielding};
 
 /// What is read of a client in one turn, in bytes: so much of what it sends lies in the HTTP library at most, besides what is
 /// there of a head.

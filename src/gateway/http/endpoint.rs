@@ -1,3 +1,5 @@
+//! The endpoint that a request is for: which servers it shows, who asks, and the sessions of both.
+
 use std::{
     future::{Ready, ready},
     rc::Rc,
@@ -9,13 +11,14 @@ use mcproxy_ipc::ServerName;
 use mcproxy_mcp::ErrorCode;
 use slog::{info, warn};
 
-use super::refusal::Refusal;
+use super::error::Refusal;
 use crate::gateway::{
-    dispatch::Hello,
-    lifetime,
-    scope::Scope,
-    session::{Session, short},
-    sessions::{Limits, Opened},
+    base::scope::Scope,
+    dialect::session::{lifetime, methods::Hello},
+    sessions::{
+        registry::{Limits, Opened},
+        session::{Session, short},
+    },
     state::Gateway,
 };
 

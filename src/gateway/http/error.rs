@@ -1,3 +1,5 @@
+//! Why a request is answered with an HTTP error, and the JSON-RPC error in its body.
+
 use std::fmt;
 
 use actix_web::{
@@ -9,7 +11,7 @@ use actix_web::{
 };
 use mcproxy_mcp::{EnvelopeError, ErrorCode, RequestId, error_object, write_error_response};
 
-use crate::gateway::guard::AuthError;
+use crate::gateway::base::access::AuthError;
 
 /// A request that was not taken up: an HTTP status with a JSON-RPC error in the body.
 #[derive(Debug)]

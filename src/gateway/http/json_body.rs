@@ -14,8 +14,8 @@ use actix_web::{
 };
 use bytes::Bytes;
 
-use super::{connection::Connection, outgoing::SLICE};
-use crate::gateway::{budget::Budget, pieces::Pieces};
+use super::{connection::Connection, write_queue::SLICE};
+use crate::gateway::base::{budget::Budget, pieces::Pieces};
 
 /// A JSON response. A large one goes to the HTTP library slice by slice, as the client takes it: the library would copy all of it.
 pub(super) fn json(request: &HttpRequest, budget: &Budget, status: StatusCode, answer: Pieces) -> HttpResponse {

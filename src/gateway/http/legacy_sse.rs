@@ -15,16 +15,18 @@ use slog::{info, warn};
 
 use super::{
     body,
-    place::Place,
-    refusal::Refusal,
+    endpoint::Place,
+    error::Refusal,
     sse::{self, Frame},
 };
 use crate::gateway::{
-    dispatch, exchange, lifetime,
-    mailbox::Mail,
-    principal::log_for,
-    request::Incoming,
-    session::{Session, short},
+    base::principal::log_for,
+    call::{incoming::Incoming, request_context},
+    dialect::session::{lifetime, methods},
+    sessions::{
+        mailbox::Mail,
+        session::{Session, short},
+    },
     state::Gateway,
 };
 
@@ -102,10 +104,10 @@ pub(super) async fn post(
     let message = Incoming::of(parse(&body)?, &body);
     match message {
         Incoming::Request(r) => {
-            let related = exchange::related();
+            let related = request_context::related();
             let id = r.id.clone();
             tokio::task::spawn_local(async move {
-                let work = dispatch::answer(gateway.clone(), session.clone(), r, related.clone());
+                let work = methods::answer(gateway.clone(), session.clone(), r, related.clone());
                 let mut answer = std::pin::pin!(work);
                 let answer = loop {
                     tokio::select! {
@@ -122,8 +124,8 @@ pub(super) async fn post(
                 }
             });
         }
-        Incoming::Notification { method, params } => dispatch::notice(&gateway, &session, &method, &params),
-        Incoming::Response { id, response } => dispatch::answered(&session, &id, response),
+        Incoming::Notification { method, params } => methods::notice(&gateway, &session, &method, &params),
+        Incoming::Response { id, response } => methods::answered(&session, &id, response),
     }
     Ok(HttpResponse::Accepted().content_type("text/plain").body("Accepted"))
 }

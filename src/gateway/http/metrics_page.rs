@@ -10,7 +10,10 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use crate::gateway::{budget::Purpose, metrics::ServerLabel, state::Gateway};
+use crate::gateway::{
+    base::{budget::Purpose, metrics::ServerLabel},
+    state::Gateway,
+};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ProcessLabel {

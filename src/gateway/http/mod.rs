@@ -1,26 +1,26 @@
 //! The HTTP surface: which path is what, and what every request passes before anything else looks at it.
 
+mod acceptor;
+mod admin;
 mod admission;
 mod answering;
-mod arriving;
+mod auth_service;
 mod body;
+mod body_buffer;
 mod connection;
-mod connections;
 mod cors;
-mod door;
+mod endpoint;
+mod error;
 mod framing;
-mod guarded;
+mod json_body;
 mod legacy_sse;
 mod metrics_page;
-mod observe;
-mod outgoing;
 mod path;
-mod place;
-mod refusal;
+mod socket_options;
 mod sse;
 mod stateless;
 mod streamable;
-mod whole;
+mod write_queue;
 
 use std::{
     cell::Cell,
@@ -52,8 +52,8 @@ use tokio::{
     sync::oneshot,
 };
 
-use self::{connection::Client, door::Guests, guarded::Guarded};
-use super::{background, state::Gateway, supervisor::Supervisor};
+use self::{acceptor::Guests, auth_service::Guarded, connection::Client};
+use crate::gateway::{background, base::supervisor::Supervisor, state::Gateway};
 
 /// Starts the HTTP server on one thread of its own. Tells how it ended: after a drain, or because it could not serve.
 pub(super) fn serve(
@@ -77,7 +77,7 @@ async fn answer(listener: TcpListener, supervisor: Supervisor, log: Logger) -> i
     let guests = Guests::new(gateway.budget.clone());
     tokio::task::spawn_local(see_off(gateway.clone(), guests.clone()));
     let build = async |limits: &ConnectionLimits| http(gateway.clone(), guests.draining(), limits.head_timeout).await;
-    door::serve(listener, build, guests.clone(), supervisor, log).await
+    acceptor::serve(listener, build, guests.clone(), supervisor, log).await
 }
 
 /// When other tokens are in force, sees those off who were let in by one that is gone. Lives as long as the process.
@@ -94,7 +94,7 @@ async fn http(
     draining: Rc<Cell<bool>>,
     head_timeout: Duration,
 ) -> io::Result<impl Service<(Client, Option<SocketAddr>), Future: 'static>> {
-    let expecting = guarded::expecting(gateway.clone());
+    let expecting = auth_service::expecting(gateway.clone());
     let app = fn_factory(move || {
         let gateway = gateway.clone();
         let app = App::new().app_data(gateway.clone()).configure(routes).default_service(web::to(not_found));
@@ -147,10 +147,10 @@ fn routes(config: &mut web::ServiceConfig) {
     }
     let read_only = |path: &str| resource(path.to_owned(), "GET, HEAD, OPTIONS");
     config
-        .service(read_only("/healthz").route(web::get().to(observe::healthz)).route(web::head().to(observe::healthz)))
-        .service(read_only("/readyz").route(web::get().to(observe::readyz)).route(web::head().to(observe::readyz)))
-        .service(read_only("/health").route(web::get().to(observe::health)).route(web::head().to(observe::health)))
-        .service(read_only("/metrics").route(web::get().to(observe::metrics)).route(web::head().to(observe::metrics)));
+        .service(read_only("/healthz").route(web::get().to(admin::healthz)).route(web::head().to(admin::healthz)))
+        .service(read_only("/readyz").route(web::get().to(admin::readyz)).route(web::head().to(admin::readyz)))
+        .service(read_only("/health").route(web::get().to(admin::health)).route(web::head().to(admin::health)))
+        .service(read_only("/metrics").route(web::get().to(admin::metrics)).route(web::head().to(admin::metrics)));
 }
 
 /// What there is at a path; `methods` is told to who asks for another one, or for all.

@@ -19,13 +19,14 @@ use memchr::memchr2;
 
 use super::{
     connection::{Connection, KEEP_ALIVE},
-    outgoing::SLICE,
+    write_queue::SLICE,
 };
 use crate::gateway::{
-    budget::Budget,
-    event_id::EventId,
-    pieces::Pieces,
-    stream::{self, Reader},
+    base::{budget::Budget, pieces::Pieces},
+    sessions::{
+        event_id::EventId,
+        stream::{self, Reader},
+    },
 };
 
 /// A client that was cut off comes back after so long.

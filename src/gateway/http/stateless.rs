@@ -13,18 +13,28 @@ use bytes::Bytes;
 use futures_util::{Stream, stream};
 use mcproxy_mcp::{ErrorCode, ErrorObject, Message, ProtocolVersion, RawArray, RawObject, RequestId, method, parse};
 
-use super::{place::Place, refusal::Refusal, sse, whole};
+use super::{endpoint::Place, error::Refusal, json_body, sse};
 use crate::gateway::{
-    budget::{Held, Purpose},
-    exchange::{self, Exchange, Related},
-    notify, patience,
-    pieces::Pieces,
-    principal::key_of,
-    reply::Reply,
-    request::{Incoming, Request, read_params},
-    skills,
+    base::{
+        budget::{Held, Purpose},
+        pieces::Pieces,
+        principal::key_of,
+        reply::Reply,
+        response_timer,
+    },
+    call::{
+        incoming::{Incoming, Request, read_params},
+        request_context::{self, Exchange, Related},
+        skills,
+    },
+    dialect::stateless::{
+        listen::Listening,
+        methods, response,
+        validate::{self, Repeating},
+    },
+    downstream::{header_value::Stated, param_headers::ParamHeaders, request_meta, stateless_client::Visitor},
+    notify::custom_notifications,
     state::Gateway,
-    stateless::{self, Listening, ParamHeaders, Repeating, Stated, Visitor},
 };
 
 /// Which revision a request is of. Looked up with each: a name that is text would be checked and hashed each time.
@@ -43,7 +53,7 @@ struct Answered {
 
 /// Whether a POST may be of this dialect; the others pay for no more than this.
 pub(super) fn may_concern(request: &HttpRequest, body: &[u8]) -> bool {
-    names_this_version(request) || stateless::may_hold_claim(body)
+    names_this_version(request) || request_meta::may_hold_claim(body)
 }
 
 /// Refuses what does not exist in this dialect: streams and sessions to be deleted.
@@ -69,7 +79,7 @@ pub(super) async fn post(request: &HttpRequest, place: &Place, body: &Bytes) -> 
             if (named || claimed) && method::is_custom_notification(&method) {
                 let (gateway, key) = (&place.gateway, key_of(place.principal.as_deref()));
                 let params = params.map_or(&[][..], |raw| raw.get().as_bytes());
-                notify::to_server(gateway, &place.scope, key, &method, params);
+                custom_notifications::to_server(gateway, &place.scope, key, &method, params);
             }
             Ok((named || claimed).then(|| HttpResponse::Accepted().finish()))
         }
@@ -82,7 +92,7 @@ pub(super) async fn post(request: &HttpRequest, place: &Place, body: &Bytes) -> 
                 Err(error) => return Ok(named.then(|| refused(request, place, &incoming.id, error))),
             };
             let meta = params.get_object("_meta");
-            match (stateless::is_claimed(meta.as_ref()), named) {
+            match (request_meta::is_claimed(meta.as_ref()), named) {
                 (false, false) => Ok(None),
                 (false, true) if incoming.method == method::INITIALIZE => {
                     let message = "the Mcp-Protocol-Version header names a version that has no `initialize`";
@@ -111,7 +121,7 @@ fn batch(body: &[u8]) -> Result<(), Refusal> {
 }
 
 fn claims(params: &RawObject<'_>) -> bool {
-    stateless::is_claimed(params.get_object("_meta").as_ref())
+    request_meta::is_claimed(params.get_object("_meta").as_ref())
 }
 
 async fn request_of(
@@ -126,7 +136,7 @@ async fn request_of(
         view.owner_of(method).is_some() || (skills::is_method(method) && view.has_skills())
     };
     let stated = |which| stated(request.headers(), header_of(which));
-    let claim = match stateless::climb(stated, extended, &incoming.method, params, meta) {
+    let claim = match validate::climb(stated, extended, &incoming.method, params, meta) {
         Ok(claim) => claim,
         Err(error) => return refused(request, place, &incoming.id, error),
     };
@@ -138,7 +148,7 @@ async fn request_of(
         _ => ParamHeaders::default(),
     };
     let visitor = Visitor::new(place.scope.clone(), place.principal.clone(), claim, params_of_tool);
-    let related = exchange::related();
+    let related = request_context::related();
     if incoming.method == method::LISTEN {
         let exchange = match Exchange::visit(place.gateway.clone(), visitor, related, incoming, Instant::now()) {
             Ok(exchange) => exchange,
@@ -183,7 +193,7 @@ fn stated<'r>(headers: &'r HeaderMap, name: &HeaderName) -> Stated<'r> {
 async fn work(gateway: Rc<Gateway>, visitor: Visitor, request: Request, related: Related) -> Answered {
     let exchange = Exchange::visit(gateway, visitor, related, &request, Instant::now());
     let reply = match (exchange, read_params(&request.params)) {
-        (Ok(exchange), Ok(params)) => stateless::answer(&exchange, &request.method, params).await,
+        (Ok(exchange), Ok(params)) => methods::answer(&exchange, &request.method, params).await,
         (Ok(_), Err(error)) => error.into(),
         (Err(full), _) => ErrorObject::new(ErrorCode::INTERNAL_ERROR, full).into(),
     };
@@ -193,18 +203,18 @@ async fn work(gateway: Rc<Gateway>, visitor: Visitor, request: Request, related:
         _ => StatusCode::OK,
     };
     let cacheable = request.method == method::RESOURCES_READ || skills::is_cacheable(&request.method);
-    Answered { status, text: stateless::response(&request.id, reply, cacheable) }
+    Answered { status, text: response::response(&request.id, reply, cacheable) }
 }
 
 /// Sends the answer as JSON if it comes soon and alone, else as a stream of what precedes it and then the answer. A client
 /// that leaves drops what is pending, and with it the call.
 async fn respond(request: &HttpRequest, gateway: &Gateway, mut pending: Pending, related: Related) -> HttpResponse {
-    gateway.patience.begin(&related, Instant::now() + patience::WITHOUT_SESSION);
+    gateway.patience.begin(&related, Instant::now() + response_timer::WITHOUT_SESSION);
     let begun = tokio::select! {
         biased;
         answered = &mut pending => match answered {
             Answered { status, text } if related.is_empty() => {
-                return whole::json(request, &gateway.budget, status, text);
+                return json_body::json(request, &gateway.budget, status, text);
             }
             Answered { text, .. } => Course::Answered(related, text),
         },
@@ -260,5 +270,5 @@ fn refused(request: &HttpRequest, place: &Place, id: &RequestId, error: ErrorObj
         ErrorCode::INTERNAL_ERROR => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::BAD_REQUEST,
     };
-    whole::json(request, &place.gateway.budget, status, Reply::from(error).into_response(id))
+    json_body::json(request, &place.gateway.budget, status, Reply::from(error).into_response(id))
 }

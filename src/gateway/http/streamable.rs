@@ -26,25 +26,28 @@ use slog::info;
 
 use super::{
     body,
-    place::Place,
-    refusal::Refusal,
-    sse,
+    endpoint::Place,
+    error::Refusal,
+    json_body, sse,
     stateless::{self, VERSION},
-    whole,
 };
 use crate::gateway::{
-    dispatch::{self, Hello},
-    event_id::{EventId, StreamKind},
-    exchange::{self, Related},
-    lifetime, patience,
-    pieces::Pieces,
-    principal::log_for,
-    reply::Reply,
-    request::{Incoming, Request, read_params},
-    session::{Session, short},
+    base::{pieces::Pieces, principal::log_for, reply::Reply, response_timer},
+    call::{
+        incoming::{Incoming, Request, read_params},
+        request_context::{self, Related},
+    },
+    dialect::session::{
+        lifetime,
+        methods::{self, Hello},
+    },
+    sessions::{
+        event_id::{EventId, StreamKind},
+        replay_buffer::Bounds,
+        session::{Session, short},
+        stream::Stream,
+    },
     state::Gateway,
-    stream::Stream,
-    tape::Bounds,
 };
 
 static SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
@@ -84,18 +87,18 @@ pub(super) async fn post(request: HttpRequest, place: Place, payload: web::Paylo
         }
         Incoming::Request(r) => {
             let session = find_session(&request, &place).await?;
-            let related = exchange::related();
+            let related = request_context::related();
             let id = Some(r.id.clone());
-            let pending = Box::pin(dispatch::answer(place.gateway.clone(), session.clone(), r, related.clone()));
+            let pending = Box::pin(methods::answer(place.gateway.clone(), session.clone(), r, related.clone()));
             Ok(respond(&request, &place.gateway, &session, pending, related, id).await)
         }
         Incoming::Notification { method, params } => {
             let session = find_session(&request, &place).await?;
-            dispatch::notice(&place.gateway, &session, &method, &params);
+            methods::notice(&place.gateway, &session, &method, &params);
             Ok(HttpResponse::Accepted().finish())
         }
         Incoming::Response { id, response } => {
-            dispatch::answered(&*find_session(&request, &place).await?, &id, response);
+            methods::answered(&*find_session(&request, &place).await?, &id, response);
             Ok(HttpResponse::Accepted().finish())
         }
     }
@@ -124,7 +127,7 @@ async fn initialize(http: &HttpRequest, place: &Place, request: &Request) -> Res
     let session = place.open_session(hello)?;
     info!(log_for(&gateway.log, session.principal()), "session opened"; "session" => short(session.id()), "scope" => %place.scope,
         "version" => %session.version(), "client" => %session.client());
-    let mut response = json(http, gateway, dispatch::welcome(gateway, &session).into_response(&request.id));
+    let mut response = json(http, gateway, methods::welcome(gateway, &session).into_response(&request.id));
     let id = HeaderValue::from_str(session.id()).expect("session ids are ASCII");
     response.headers_mut().insert(SESSION.clone(), id);
     Ok(response)
@@ -141,7 +144,7 @@ async fn respond(
     related: Related,
     id: Option<RequestId>,
 ) -> HttpResponse {
-    gateway.patience.begin(&related, Instant::now() + patience::OF_SESSIONS);
+    gateway.patience.begin(&related, Instant::now() + response_timer::OF_SESSIONS);
     tokio::select! {
         biased;
         answer = &mut pending => match answer {
@@ -205,7 +208,7 @@ async fn batch(request: &HttpRequest, place: &Place, body: &Bytes) -> Result<Htt
     if session.version() != ProtocolVersion::V2025_03_26 {
         return Err(Refusal::bad_request("batches exist on protocol version 2025-03-26 only"));
     }
-    let related = exchange::related();
+    let related = request_context::related();
     let room = Rc::new(Cell::new(BATCH_BYTES));
     let mut answers: Vec<Pending> = Vec::new();
     for element in elements {
@@ -216,13 +219,13 @@ async fn batch(request: &HttpRequest, place: &Place, body: &Bytes) -> Result<Htt
             Ok(message) => match Incoming::of(message, body) {
                 Incoming::Request(r) => {
                     let id = r.id.clone();
-                    let answer = dispatch::answer(place.gateway.clone(), session.clone(), r, related.clone());
+                    let answer = methods::answer(place.gateway.clone(), session.clone(), r, related.clone());
                     answers.push(Box::pin(within(room.clone(), id, answer)));
                 }
                 Incoming::Notification { method, params } => {
-                    dispatch::notice(&place.gateway, &session, &method, &params)
+                    methods::notice(&place.gateway, &session, &method, &params)
                 }
-                Incoming::Response { id, response } => dispatch::answered(&session, &id, response),
+                Incoming::Response { id, response } => methods::answered(&session, &id, response),
             },
             Err(problem) => {
                 let mut out = Vec::new();
@@ -369,5 +372,5 @@ fn check_accept(request: &HttpRequest, needed: &[&str]) -> Result<(), Refusal> {
 }
 
 fn json(request: &HttpRequest, gateway: &Gateway, answer: Pieces) -> HttpResponse {
-    whole::json(request, &gateway.budget, StatusCode::OK, answer)
+    json_body::json(request, &gateway.budget, StatusCode::OK, answer)
 }

@@ -8,7 +8,7 @@ use std::{
 
 use bytes::Bytes;
 
-use crate::gateway::budget::{Budget, Held, Offer, Purpose};
+use crate::gateway::base::budget::{Budget, Held, Offer, Purpose};
 
 /// An answer goes to the HTTP library, which copies it, in slices of so many bytes.
 pub(super) const SLICE: usize = 16 * 1024;

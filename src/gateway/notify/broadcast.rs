@@ -12,16 +12,18 @@ use mcproxy_ipc::{ServerName, SessionKey};
 use mcproxy_mcp::{Level, ProtocolVersion, Subject, json_string, method, one_line, qualify_task, write_notification};
 use tokio::time::sleep_until;
 
-use super::{
-    budget::Purpose,
-    fanout::Said,
-    notice::{Notice, topic},
-    rewrite,
-    rewrite::Naming,
-    session::Session,
-    slices::{DELIVERY, LOOK, Slices},
-    state::Gateway,
-    subscribers::Subscriber,
+use crate::gateway::{
+    base::{
+        budget::Purpose,
+        slices::{DELIVERY, LOOK, Slices},
+    },
+    rewrite::{self, Naming},
+    sessions::{
+        notice::{Notice, topic},
+        session::Session,
+        subscribers::Subscriber,
+    },
+    state::{Gateway, broadcasts::Said},
 };
 
 /// Between two batches, at least.

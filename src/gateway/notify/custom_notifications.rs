@@ -6,8 +6,12 @@ use mcproxy_ipc::{ServerName, SessionKey, data::GatewayToWorker};
 use mcproxy_mcp::{Level, one_line, write_notification};
 use slog::debug;
 
-use super::{
-    broadcast, budget::Purpose, fanout::Said, fleet::Destination, notice::Notice, scope::Scope, state::Gateway,
+use super::broadcast;
+use crate::gateway::{
+    base::{budget::Purpose, scope::Scope},
+    sessions::notice::Notice,
+    state::{Gateway, broadcasts::Said},
+    upstream::servers::Destination,
 };
 
 /// Passes a client's notification on: to the server that declares the extension it is named after, or to the only one of the

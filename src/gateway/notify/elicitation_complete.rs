@@ -5,7 +5,11 @@ use bytes::Bytes;
 use mcproxy_ipc::{ServerName, SessionKey};
 use mcproxy_mcp::{Level, RawObject, method, one_line, write_notification};
 
-use super::{notice::Notice, session::Session, state::Gateway, visits::PAGE_ID};
+use crate::gateway::{
+    base::web_pages::PAGE_ID,
+    sessions::{notice::Notice, session::Session},
+    state::Gateway,
+};
 
 /// A server says that a page has served its purpose. `only`: the session whose instance said so.
 pub(crate) fn done(gateway: &Gateway, server: &ServerName, params: &Bytes, only: Option<SessionKey>) {

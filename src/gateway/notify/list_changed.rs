@@ -10,12 +10,13 @@ use std::{
 use mcproxy_ipc::{CatalogueCounts, ServerName, SessionKey};
 use tokio::time::sleep_until;
 
-use super::{
+use crate::gateway::{
+    base::{
+        scope::Scope,
+        slices::{DELIVERY, LOOK, Slices},
+    },
     catalogue::{Changes, ListKind},
-    list_changes::Announcement,
-    scope::Scope,
-    slices::{DELIVERY, LOOK, Slices},
-    state::Gateway,
+    state::{Gateway, list_changes::Announcement},
 };
 
 /// Changes within this time are announced once.

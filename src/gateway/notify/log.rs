@@ -4,7 +4,12 @@ use bytes::Bytes;
 use mcproxy_ipc::{ServerName, SessionKey};
 use mcproxy_mcp::{Level, method, one_line, write_notification};
 
-use super::{broadcast, budget::Purpose, fanout::Said, notice::Notice, state::Gateway};
+use super::broadcast;
+use crate::gateway::{
+    base::budget::Purpose,
+    sessions::notice::Notice,
+    state::{Gateway, broadcasts::Said},
+};
 
 /// Passes a server's log line on to every session that asked for lines of its level, but for the one that gets it with its
 /// call. Nothing says for sure which call it belongs to, so it goes to the stream that belongs to none.

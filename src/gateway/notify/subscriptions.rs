@@ -6,9 +6,11 @@ use bytes::Bytes;
 use mcproxy_ipc::{ServerName, SessionKey};
 use mcproxy_mcp::{RawObject, Subject, method};
 
-use super::{
-    broadcast, fanout::Said, fleet::Destination, session::Session, state::Gateway, stateless::Listener,
-    subscribers::Subscriber,
+use super::broadcast;
+use crate::gateway::{
+    sessions::{listener::Listener, session::Session, subscribers::Subscriber},
+    state::{Gateway, broadcasts::Said},
+    upstream::servers::Destination,
 };
 
 /// Whether anybody holds this subscription at the same process of the server.

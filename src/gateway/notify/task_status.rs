@@ -5,11 +5,10 @@ use mcproxy_ipc::{ServerName, SessionKey};
 use mcproxy_mcp::RawObject;
 use slog::warn;
 
-use super::{
-    broadcast::{self, task},
-    fanout::Said,
-    state::Gateway,
-    visits,
+use super::broadcast::{self, task};
+use crate::gateway::{
+    base::web_pages,
+    state::{Gateway, broadcasts::Said},
 };
 
 /// A task stands otherwise: tells those who listen to it, or those of them whose instance said so, and the session that made
@@ -17,7 +16,7 @@ use super::{
 pub(crate) fn changed(gateway: &Gateway, server: &ServerName, params: &Bytes, only: Option<SessionKey>) {
     let Ok(text) = std::str::from_utf8(params) else { return };
     let Some(id) = RawObject::from_text(text).ok().and_then(|object| object.get_string("taskId")) else { return };
-    if let Some(page) = visits::of_input_requests(params) {
+    if let Some(page) = web_pages::of_input_requests(params) {
         return warn!(gateway.log, "what a server says of a task is not passed on"; "server" => %server, "reason" => %page);
     }
     match only {

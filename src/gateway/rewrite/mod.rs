@@ -8,11 +8,11 @@ mod outbound;
 mod splice;
 mod ui_refs;
 
-pub(crate) use inbound::completion_ref;
-pub(crate) use naming::Naming;
-pub(crate) use outbound::{
+pub(crate) use self::inbound::completion_ref;
+pub(crate) use self::naming::Naming;
+pub(crate) use self::outbound::{
     ResultRewrite, call_result, created_task, error, prompt_result, read_result, skill_result, task_outcome,
     task_result, unchanged, updated_params,
 };
-pub(crate) use splice::{Splices, span};
-pub(crate) use ui_refs::{of_meta as ui_refs_of, own_meta};
+pub(crate) use self::splice::{Splices, span};
+pub(crate) use self::ui_refs::{of_meta as ui_refs_of, own_meta};

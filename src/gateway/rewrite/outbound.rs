@@ -5,8 +5,7 @@ use std::{borrow::Cow, sync::LazyLock};
 use mcproxy_mcp::{ProtocolVersion, RawObject, RawValue, json_string, meta, qualify_task, qualify_uri};
 use memchr::memmem::Finder;
 
-use super::{Splices, splice::elements, ui_refs};
-use crate::gateway::rewrite::Naming;
+use super::{Naming, Splices, splice::elements, ui_refs};
 
 /// One of the functions here: the client's naming, the server, its result, the client's version.
 pub(crate) type ResultRewrite = for<'r> fn(Naming, &str, &'r str, ProtocolVersion) -> Cow<'r, str>;

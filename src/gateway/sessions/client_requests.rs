@@ -6,7 +6,7 @@ use bytes::Bytes;
 use mcproxy_mcp::{RawObject, RequestId, meta};
 use tokio::sync::oneshot;
 
-use crate::gateway::link::Reporter;
+use crate::gateway::upstream::connection::Reporter;
 
 /// Most questions of servers that one client may have before it.
 const MAX_QUESTIONS: usize = 1024;

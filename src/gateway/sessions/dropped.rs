@@ -1,3 +1,5 @@
+//! Messages of one server that a client missed, until it is told.
+
 use bytes::Bytes;
 use mcproxy_ipc::ServerName;
 use mcproxy_mcp::{Level, json_string, method, write_notification};

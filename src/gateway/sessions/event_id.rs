@@ -1,3 +1,5 @@
+//! How events of a stream are named, so that a client can ask for what came after one.
+
 use std::fmt;
 
 /// What a stream is for.

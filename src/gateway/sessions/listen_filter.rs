@@ -3,22 +3,23 @@
 use mcproxy_mcp::{ErrorCode, ErrorObject, RawArray, RawObject, RawValue, json_string};
 use serde::Deserialize;
 
-use crate::gateway::{catalogue::Changes, session::MAX_SUBSCRIPTIONS};
+use super::session::MAX_SUBSCRIPTIONS;
+use crate::gateway::catalogue::Changes;
 
 /// What a listener wants to hear, or what of it is honoured (2026-07-28, subscriptions).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Filter {
+pub(crate) struct Filter {
     /// Of which lists.
-    pub(super) lists: Changes,
+    pub(crate) lists: Changes,
     /// Of which resources, as the client knows them; `None` where it said nothing.
-    pub(super) resources: Option<Vec<String>>,
+    pub(crate) resources: Option<Vec<String>>,
     /// Of which tasks (the tasks extension); the same.
-    pub(super) tasks: Option<Vec<String>>,
+    pub(crate) tasks: Option<Vec<String>>,
 }
 
 impl Filter {
     /// From the params of `subscriptions/listen`.
-    pub(super) fn read(params: &RawObject<'_>) -> Result<Self, ErrorObject> {
+    pub(crate) fn read(params: &RawObject<'_>) -> Result<Self, ErrorObject> {
         let wrong = |message: &str| ErrorObject::new(ErrorCode::INVALID_PARAMS, message);
         let filter = params
             .get_object("notifications")
@@ -51,7 +52,7 @@ impl Filter {
     }
 
     /// As the JSON object of an acknowledgment: what is not honoured is not in it.
-    pub(super) fn to_json(&self) -> String {
+    pub(crate) fn to_json(&self) -> String {
         let Changes { tools, prompts, resources } = self.lists;
         let lists = [(tools, "toolsListChanged"), (prompts, "promptsListChanged"), (resources, "resourcesListChanged")];
         let lists = lists.into_iter().filter(|(wanted, _)| *wanted).map(|(_, key)| format!("\"{key}\":true"));

@@ -12,15 +12,19 @@ use mcproxy_mcp::{
     Level, ProtocolVersion, RawObject, RequestId, Subject, meta, method, object_body, one_line, write_notification,
 };
 
-use super::filter::Filter;
-use crate::gateway::{
-    budget::{Budget, Purpose},
-    catalogue::{Changes, Outline},
+use super::{
+    listen_filter::Filter,
     mailbox::{Mail, Mailbox, NOTICES},
     notice::{Notice, topic},
+    replay_buffer::Bounds,
+};
+use crate::gateway::{
+    base::{
+        budget::{Budget, Purpose},
+        scope::Scope,
+    },
+    catalogue::{Changes, Outline},
     rewrite,
-    scope::Scope,
-    tape::Bounds,
 };
 
 /// So many times as many messages may wait as there are things to hear of: one server has a quarter of the room.
@@ -46,7 +50,7 @@ pub(crate) struct Listener {
 
 impl Listener {
     /// A listener that has not been told anything yet, and its stream.
-    pub(super) fn new(
+    pub(crate) fn new(
         id: RequestId,
         scope: Scope,
         key: SessionKey,
@@ -80,12 +84,12 @@ impl Listener {
     }
 
     /// It is to hear of this.
-    pub(super) fn add(&self, server: ServerName, subject: Subject) {
+    pub(crate) fn add(&self, server: ServerName, subject: Subject) {
         self.subjects.borrow_mut().insert((server, subject));
     }
 
     /// It will not hear of this: its server refuses.
-    pub(super) fn remove(&self, server: &ServerName, subject: &Subject) {
+    pub(crate) fn remove(&self, server: &ServerName, subject: &Subject) {
         self.subjects.borrow_mut().remove(&(server.clone(), subject.clone()));
     }
 
@@ -100,7 +104,7 @@ impl Listener {
     }
 
     /// Says what it will hear of; everything else is said after that.
-    pub(super) fn acknowledge(&self, honoured: &Filter, seen: Outline) {
+    pub(crate) fn acknowledge(&self, honoured: &Filter, seen: Outline) {
         self.seen.set(seen);
         self.acknowledged.set(true);
         let params = format!("{{\"notifications\":{}}}", honoured.to_json());

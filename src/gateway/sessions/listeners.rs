@@ -2,7 +2,7 @@
 
 use std::{cell::RefCell, rc::Rc};
 
-use super::stateless::Listener;
+use super::listener::Listener;
 
 /// All who listen.
 #[derive(Default)]

@@ -16,11 +16,11 @@ use mcproxy_mcp::Level;
 use tokio::sync::Notify;
 
 use super::{
-    budget::{Budget, Held, Purpose, SMALL},
     notice::Notice,
+    replay_buffer::Bounds,
     shares::{Shares, Verdict},
-    tape::Bounds,
 };
+use crate::gateway::base::budget::{Budget, Held, Purpose, SMALL};
 
 /// What may be dropped waits within these bounds; what is beyond is dropped and counted.
 pub(crate) const NOTICES: Bounds = Bounds { events: 256, bytes: 1 << 20 };

@@ -1,10 +1,12 @@
+//! Messages for a client that belong to no request of it.
+
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use bytes::Bytes;
 use mcproxy_ipc::ServerName;
 use mcproxy_mcp::{Level, write_notification};
 
-use super::builtin;
+use crate::gateway::builtin;
 
 /// A message for a client that belongs to no request and may be dropped where it is too much, because one server says it, or is the
 /// occasion of it.

@@ -9,7 +9,7 @@ use std::{
 use mcproxy_mcp::{ErrorCode, RequestId};
 use tokio::sync::Notify;
 
-use crate::gateway::{budget::Full, link::CallHandle};
+use crate::gateway::{base::budget::Full, upstream::connection::CallHandle};
 
 /// Why a request is not taken up.
 #[derive(Debug, thiserror::Error)]

@@ -1,3 +1,5 @@
+//! All sessions, by id and by key, with their limits; those of earlier gateways are taken up here.
+
 use std::{
     cell::{Cell, RefCell},
     collections::HashMap,
@@ -10,14 +12,12 @@ use mcproxy_ipc::{Generation, Left, SessionKey, control::GatewaySettings};
 use mcproxy_mcp::{Level, OwnKeyMap, ProtocolVersion};
 
 use super::{
-    client::Client,
-    heirs::Heirs,
-    note::Note,
-    scope::Scope,
-    seal::{Pass, SALT, Seal},
+    restore::Heirs,
     session::{Identity, Life, Session},
-    supervisor::Inheritance,
+    session_id::{Pass, SALT, Seal},
+    snapshot::Note,
 };
+use crate::gateway::base::{client_info::Client, scope::Scope, supervisor::Inheritance};
 
 /// Why no session was opened.
 #[derive(Debug, thiserror::Error)]
@@ -297,7 +297,7 @@ mod tests {
     use mcproxy_ipc::SealKey;
 
     use super::*;
-    use crate::gateway::budget::Budget;
+    use crate::gateway::base::budget::Budget;
 
     const ROOMY: Limits = Limits { all: 8, per_token: 8 };
 

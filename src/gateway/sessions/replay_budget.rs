@@ -1,3 +1,5 @@
+//! What all streams of all sessions keep together for clients that come back.
+
 use std::{
     cell::{Cell, RefCell},
     collections::VecDeque,
@@ -9,8 +11,8 @@ use mcproxy_ipc::Generation;
 
 use super::{
     event_id::{StreamKind, StreamName},
+    replay_buffer::Bounds,
     stream::Stream,
-    tape::Bounds,
 };
 
 /// Opens streams and bounds what all of them keep together.

@@ -1,3 +1,5 @@
+//! The last events of one stream. Pure.
+
 use std::collections::VecDeque;
 
 use bytes::Bytes;

@@ -1,3 +1,5 @@
+//! Which sessions of earlier gateways may be taken up.
+
 use std::{
     cell::{Cell, RefCell},
     collections::HashMap,
@@ -6,7 +8,7 @@ use std::{
 
 use mcproxy_ipc::{Generation, Left, SessionKey};
 
-use super::{note::Note, seal::Pass};
+use super::{session_id::Pass, snapshot::Note};
 
 /// A session that was opened so shortly before its gateway's end may have left no note; it is taken up all the same.
 const UNNOTED: Duration = Duration::from_secs(10);
@@ -118,7 +120,7 @@ impl Heirs {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gateway::client::Client;
+    use crate::gateway::base::client_info::Client;
 
     const BEGUN: u64 = 1_000_000;
 

@@ -1,8 +1,5 @@
 //! One client that has a session, and what is known of it: its streams, its calls, what it was asked, what it subscribed to.
 
-mod calls;
-mod questions;
-
 use std::{
     cell::{Cell, RefCell},
     collections::HashMap,
@@ -15,23 +12,27 @@ use mcproxy_ipc::{ServerName, SessionKey};
 use mcproxy_mcp::{ClientCapabilities, Level, ProtocolVersion, RequestId};
 use tokio::sync::oneshot;
 
-pub(crate) use self::{calls::CallRefused, questions::Response};
-use self::{calls::Calls, questions::Questions};
 use super::{
-    archive::Archive,
-    budget::{Budget, Held, Purpose},
-    catalogue::{Changes, Outline},
-    client::Client,
-    declaration::Declaration,
+    client_requests::{Questions, Response},
     event_id::EventId,
     mailbox::{Mail, Mailbox},
-    note::Note,
     notice::Notice,
-    scope::Scope,
-    session_tasks::Tasks,
+    pending_requests::Calls,
+    replay_budget::Archive,
+    replay_buffer::Bounds,
+    snapshot::Note,
     stream::{Reader, Stream},
     streams::{Listened, Streams},
-    tape::Bounds,
+    tasks::Tasks,
+};
+use crate::gateway::{
+    base::{
+        budget::{Budget, Held, Purpose},
+        client_declaration::Declaration,
+        client_info::Client,
+        scope::Scope,
+    },
+    catalogue::{Changes, Outline},
 };
 
 /// Most resources one session may subscribe to.

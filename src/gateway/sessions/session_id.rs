@@ -14,7 +14,7 @@ use chacha20poly1305::{
 use mcproxy_ipc::{Generation, SealKey, SessionKey};
 use mcproxy_mcp::{ClientCapabilities, ProtocolVersion};
 
-use super::{client::Client, scope::Scope};
+use crate::gateway::base::{client_info::Client, scope::Scope};
 
 /// The longest id that is looked at.
 pub(crate) const MAX_ID: usize = 256;

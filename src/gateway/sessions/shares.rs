@@ -6,7 +6,7 @@ use bytes::Bytes;
 use mcproxy_ipc::ServerName;
 use mcproxy_mcp::{Level, method};
 
-use super::{lost::Lost, notice::Notice, tape::Bounds};
+use super::{dropped::Lost, notice::Notice, replay_buffer::Bounds};
 
 /// What one server may have of the whole queue: a quarter.
 const SHARE: usize = 4;

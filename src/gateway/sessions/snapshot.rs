@@ -1,8 +1,10 @@
+//! What changes of a session after `initialize`, written for the next gateway.
+
 use mcproxy_ipc::{MAX_NOTE, ServerName};
 use mcproxy_mcp::{Level, RawValue};
 use serde::{Deserialize, Serialize};
 
-use super::declaration::Declaration;
+use crate::gateway::base::client_declaration::Declaration;
 
 /// What of a session changes after `initialize`, for the next gateway. The supervisor keeps it unread.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

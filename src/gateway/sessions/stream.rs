@@ -12,11 +12,11 @@ use bytes::Bytes;
 use tokio::time::{Sleep, sleep};
 
 use super::{
-    archive::Archive,
     event_id::{EventId, StreamKind, StreamName},
     notice::Notice,
+    replay_budget::Archive,
+    replay_buffer::{Bounds, Heard, Tape},
     shares::{Shares, Verdict},
-    tape::{Bounds, Heard, Tape},
 };
 
 /// One stream: what it said lately, and at most one reader.

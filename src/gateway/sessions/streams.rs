@@ -1,3 +1,5 @@
+//! The Streamable HTTP streams of one session: the one for messages that belong to no request, and those of requests.
+
 use std::{
     cell::RefCell,
     rc::Rc,
@@ -5,10 +7,10 @@ use std::{
 };
 
 use super::{
-    archive::Archive,
     event_id::{EventId, StreamKind},
+    replay_budget::Archive,
+    replay_buffer::Bounds,
     stream::{Reader, Stream},
-    tape::Bounds,
 };
 
 /// Most streams of answered calls that one session keeps.

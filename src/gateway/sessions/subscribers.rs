@@ -9,7 +9,7 @@ use std::{
 use mcproxy_ipc::{ServerName, SessionKey};
 use mcproxy_mcp::Subject;
 
-use super::stateless::Listener;
+use super::listener::Listener;
 
 /// One who listens.
 #[derive(Clone)]

@@ -8,7 +8,7 @@ use std::{
 
 use mcproxy_ipc::{ServerName, SessionKey};
 
-use super::{catalogue::ListKind, pace::Pace};
+use crate::gateway::{base::throttle::Pace, catalogue::ListKind};
 
 /// What servers announced and clients were not told yet: at most one entry for each server, session and kind of list. A server that
 /// announces again and again is heard ever less often.

@@ -1,15 +1,25 @@
 //! The owners of all that the HTTP thread knows. What is done with it is elsewhere.
 
+pub(crate) mod broadcasts;
+pub(crate) mod list_changes;
+pub(crate) mod request_state;
+pub(crate) mod url_elicitations;
+
 use std::{cell::RefCell, rc::Rc, time::Instant};
 
 use mcproxy_ipc::{LogLevel, control::GatewaySettings};
 use slog::Logger;
 use tokio::sync::Notify;
 
-use super::{
-    archive::Archive, budget::Budget, fanout::Fanout, fleet::Fleet, link::Continuation, list_changes::Announced,
-    listeners::Listeners, metrics::Metrics, observed::Observed, pages::Pages, patience::Patience,
-    session_tasks::TaskOwners, sessions::Sessions, subscribers::Subscribers, supervisor::Supervisor, tickets::Tickets,
+use self::{broadcasts::Fanout, list_changes::Announced, request_state::Tickets, url_elicitations::Pages};
+use crate::gateway::{
+    base::{
+        budget::Budget, metrics::Metrics, response_timer::Patience, status_cache::Observed, supervisor::Supervisor,
+    },
+    sessions::{
+        listeners::Listeners, registry::Sessions, replay_budget::Archive, subscribers::Subscribers, tasks::TaskOwners,
+    },
+    upstream::{connection::Continuation, servers::Fleet},
 };
 
 /// What the HTTP thread knows. One value, shared by `Rc`, for the life of the process.

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use mcproxy_ipc::ServerName;
 use mcproxy_mcp::{RawObject, json_string};
 
-use super::{same_call::digest, scope::Scope};
+use crate::gateway::base::{json_digest::digest, scope::Scope};
 
 /// Calls that may wait at once. Each occupies its server.
 const MAX_TICKETS: usize = 1024;

@@ -6,7 +6,7 @@ use std::{cell::RefCell, collections::VecDeque};
 use mcproxy_ipc::{ServerName, SessionKey};
 use mcproxy_mcp::{RawObject, required_elicitations};
 
-use super::visits::PAGE_ID;
+use crate::gateway::base::web_pages::PAGE_ID;
 
 /// Most pages that are remembered; the oldest is forgotten first.
 const MAX_PAGES: usize = 1024;

@@ -1,3 +1,5 @@
+//! What is on its way to one worker: frames are written in batches, and their room is bounded.
+
 use std::{
     cell::RefCell,
     future::poll_fn,
@@ -8,7 +10,7 @@ use std::{
 use mcproxy_ipc::{FrameError, Sender, data::GatewayToWorker};
 use tokio::sync::Notify;
 
-use super::budget::{Budget, Held, Purpose, SMALL};
+use crate::gateway::base::budget::{Budget, Held, Purpose, SMALL};
 
 /// Bytes that may wait for the worker to read them; beyond it callers wait in line.
 const ROOM: usize = 1024 * 1024;

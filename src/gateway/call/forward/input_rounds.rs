@@ -9,16 +9,22 @@ use bytes::Bytes;
 use mcproxy_ipc::{data::ServerEra, frame::MAX_PAYLOAD};
 use mcproxy_mcp::{ErrorCode, ErrorObject, json_string, method};
 
-use super::{Forward, NotSent, wait::unavailable};
+use super::{Forward, NotSent, wait_ready::unavailable};
 use crate::gateway::{
-    asking::{Asking, Next, Stuck},
-    fleet::Destination,
-    link::{Answer, Call, Continuation, Link, Need, Turn},
-    metrics::Outcome,
-    reply::Reply,
-    session::Session,
-    stateless::{self, Retry, Visitor, input_required},
-    tickets::{Purpose, Shown},
+    base::{metrics::Outcome, reply::Reply},
+    call::client_input::{Asking, Next, Stuck},
+    downstream::{
+        input_required::{self, input_required},
+        missing_capability,
+        retry::Retry,
+        stateless_client::Visitor,
+    },
+    sessions::session::Session,
+    state::request_state::{Purpose, Shown},
+    upstream::{
+        connection::{Answer, Call, Continuation, Link, Need, Turn},
+        servers::Destination,
+    },
 };
 
 impl Forward<'_> {
@@ -33,16 +39,16 @@ impl Forward<'_> {
         let traits = link.traits();
         if traits.era == ServerEra::Legacy
             && let Reply::Error(error) = &reply
-            && let Some(wanted) = stateless::pages_wanted(error)
+            && let Some(wanted) = input_required::pages_wanted(error)
         {
             return match visitor.can_open_pages() {
                 // The server forgot the call, so it is made again.
                 true => self.send_away_for(wanted, Continuation::Again),
-                false => (Outcome::Error, Some(stateless::cannot_open_pages(error).into())),
+                false => (Outcome::Error, Some(missing_capability::cannot_open_pages(error).into())),
             };
         }
         // Only who may ask can have been refused.
-        match traits.asks.then(|| stateless::missing_capability(&reply)).flatten() {
+        match traits.asks.then(|| missing_capability::missing_capability(&reply)).flatten() {
             Some(missing) => (Outcome::Error, Some(missing.into())),
             None => (outcome, Some(reply)),
         }
@@ -83,7 +89,7 @@ impl Forward<'_> {
             Shown::Complete(Continuation::Parked(park), answers) => {
                 park.resume(&answers, self.context(link)).await.ok_or_else(|| self.no_such_state())
             }
-            Shown::Complete(Continuation::Again, answers) if stateless::agreed(&answers) => {
+            Shown::Complete(Continuation::Again, answers) if input_required::agreed(&answers) => {
                 match self.hand_over(link.clone(), None).await {
                     Ok((_, call)) => Ok(call),
                     Err(NotSent::Unavailable(error)) => Err(error.into()),

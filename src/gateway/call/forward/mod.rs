@@ -1,8 +1,8 @@
 //! One call on its way to a server: wait for the server if it is starting, hand the call over, bring events and the
 //! answer back under the client's names.
 
-mod asked;
-mod wait;
+mod input_rounds;
+mod wait_ready;
 
 use std::{borrow::Cow, rc::Rc};
 
@@ -14,24 +14,22 @@ use mcproxy_ipc::{
 use mcproxy_mcp::{ErrorCode, ErrorObject, Level, RawObject, RawValue};
 use slog::{Drain as _, debug, info, o, warn};
 
-pub(crate) use self::wait::wait_for;
-use self::wait::{NotPlaced, unavailable};
-use super::{
-    asking::Stuck,
-    budget::{Full, Purpose},
-    caller::Caller,
-    exchange::Exchange,
-    link::{Answer, Call, CallEvent, CancelOnDrop, HasPlaces as _, Link, Turn},
-    log_messages::log_notification,
-    metrics::Outcome,
-    notify,
-    principal::log_for,
-    progress, reason,
-    reply::Reply,
+pub(crate) use self::wait_ready::wait_for;
+use self::wait_ready::{NotPlaced, unavailable};
+use crate::gateway::{
+    base::{
+        budget::{Full, Purpose},
+        error_reason,
+        metrics::Outcome,
+        principal::log_for,
+        reply::Reply,
+        web_pages::{self, NoWebPage},
+    },
+    call::{client_input::Stuck, progress, request_context::Exchange, tasks},
+    downstream::{Caller, request_meta, retry::Retry},
+    notify::{custom_notifications, log::log_notification},
     rewrite::{self, ResultRewrite, down::Lowered},
-    stateless::{self, Retry},
-    tasks,
-    visits::{self, NoWebPage},
+    upstream::connection::{Answer, Call, CallEvent, CancelOnDrop, HasPlaces as _, Link, Turn},
 };
 
 /// A call goes to so many incarnations at most, all but the last of which ended before they were told of it.
@@ -73,7 +71,7 @@ impl<'a> Forward<'a> {
         let retry = match &exchange.caller {
             Caller::Session(_) => None,
             Caller::Visitor(_) => {
-                stateless::take_claim(&mut meta);
+                request_meta::take_claim(&mut meta);
                 Retry::take(&mut params)
             }
         };
@@ -174,7 +172,7 @@ impl<'a> Forward<'a> {
                     Err(Stuck::Cancelled) => (Outcome::Cancelled, None),
                     Err(stuck) => (Outcome::Error, Some(self.stuck(&stuck))),
                 },
-                None => match visits::of_input_requests(&need.payload) {
+                None => match web_pages::of_input_requests(&need.payload) {
                     // Dropping what was asked tells the server that the call is given up.
                     Some(page) => (Outcome::Error, Some(self.no_web_page(&page))),
                     None => self.send_away(need),
@@ -247,7 +245,8 @@ impl<'a> Forward<'a> {
         let (outcome, reply) = match answer {
             Answer::Result(result, era) => {
                 // What a task waits for is part of what is told of it (2026-07-28).
-                let of_task = self.method.starts_with("tasks/").then(|| visits::of_input_requests(&result)).flatten();
+                let of_task =
+                    self.method.starts_with("tasks/").then(|| web_pages::of_input_requests(&result)).flatten();
                 if let Some(page) = of_task {
                     return (Outcome::Error, Some(self.no_web_page(&page)));
                 }
@@ -256,7 +255,7 @@ impl<'a> Forward<'a> {
                 (Outcome::Result, result.map(Reply::Result))
             }
             Answer::Error(error, era) => {
-                if let Some(page) = visits::of_error(&error) {
+                if let Some(page) = web_pages::of_error(&error) {
                     return (Outcome::Error, Some(self.no_web_page(&page)));
                 }
                 let error = self.outbound(error, rewrite::error);
@@ -322,7 +321,7 @@ impl<'a> Forward<'a> {
         let gateway = &self.exchange.gateway;
         let reason = match reply {
             Some(Reply::Error(error)) => {
-                let reason = reason::of_error(error);
+                let reason = error_reason::of_error(error);
                 gateway.metrics.failed(self.server.as_str(), reason);
                 reason
             }
@@ -372,7 +371,9 @@ impl<'a> Forward<'a> {
                     self.exchange.sign_of_life(token, message);
                 }
             }
-            CallEvent::Notification(method, params) => self.exchange.tell(notify::message(&method, &params)),
+            CallEvent::Notification(method, params) => {
+                self.exchange.tell(custom_notifications::message(&method, &params))
+            }
             CallEvent::Log(params) => self.pass_on_log(&params),
         }
     }

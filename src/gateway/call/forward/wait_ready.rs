@@ -8,9 +8,11 @@ use tokio::time::{Interval, MissedTickBehavior, interval, sleep, timeout_at};
 
 use super::Forward;
 use crate::gateway::{
-    exchange::Exchange,
-    fleet::Destination,
-    link::{Link, NoPlace, Promise},
+    call::request_context::Exchange,
+    upstream::{
+        connection::{Link, NoPlace, Promise},
+        servers::Destination,
+    },
 };
 
 /// How often a client that asked for progress hears that we are alive.

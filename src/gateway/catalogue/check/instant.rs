@@ -1,3 +1,5 @@
+//! Dates that clients can read.
+
 /// Whether a text is a date and time of ISO 8601 in the form that the TypeScript SDK takes: a day that exists, hours and
 /// minutes, perhaps seconds with any fraction, and `Z` or an offset.
 pub(super) fn is_instant(text: &str) -> bool {

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use mcproxy_mcp::{RawArray, RawObject, RawValue, i_json::push_segment, percent_decoded};
 use serde_json::Value;
 
-use super::super::text;
+use crate::gateway::catalogue::text;
 
 /// Longest pattern that is compiled, in bytes, and its most groups.
 const MAX_PATTERN: usize = 1000;

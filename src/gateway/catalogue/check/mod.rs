@@ -18,8 +18,10 @@ use self::{
     instant::is_instant,
     shape::{Absent, CAPABILITIES, Member, Shape},
 };
-use super::{ListKind, text};
-use crate::gateway::rewrite::Splices;
+use crate::gateway::{
+    catalogue::{ListKind, text},
+    rewrite::Splices,
+};
 
 /// Something that was wrong, and what was done.
 #[derive(Debug, Clone, PartialEq, Eq)]

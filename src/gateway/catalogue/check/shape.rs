@@ -1,7 +1,7 @@
 //! What the members of a list's entries have to be, as tables: for each the strictest of what the TypeScript SDK (1.x and
 //! 2.x), the Python SDK (1.x and 2.x) and rmcp accept. A client that refuses one entry refuses its whole list.
 
-use super::super::ListKind;
+use crate::gateway::catalogue::ListKind;
 
 /// What a JSON value has to be.
 #[derive(Debug, Clone, Copy)]

@@ -5,13 +5,15 @@ use std::rc::Rc;
 use mcproxy_ipc::SessionKey;
 use slog::debug;
 
-use super::{
+use crate::gateway::{
+    base::scope::Scope,
     catalogue::Changes,
-    note::Note,
-    scope::Scope,
-    session::{Session, short},
+    notify::subscriptions,
+    sessions::{
+        session::{Session, short},
+        snapshot::Note,
+    },
     state::Gateway,
-    subscriptions,
 };
 
 /// The next gateway is to find this session as it is now.

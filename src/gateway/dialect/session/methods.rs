@@ -7,20 +7,19 @@ use mcproxy_mcp::{ErrorCode, ErrorObject, Level, ProtocolVersion, RawObject, Req
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::{
-    call,
+use super::{lifetime, task_requests};
+use crate::gateway::{
+    base::{client_declaration::Declaration, client_info::Client, pieces::Pieces, reply::Reply},
+    call::{
+        incoming::{Request, read_params, required},
+        lists,
+        request_context::{Exchange, Related},
+        route, skills, tasks,
+    },
     catalogue::{ListKind, View},
-    client::Client,
-    declaration::Declaration,
-    exchange::{Exchange, Related},
-    lifetime, lists, notify,
-    pieces::Pieces,
-    reply::Reply,
-    request::{Request, read_params, required},
-    session::{Response, Session},
-    skills,
+    notify::{custom_notifications, subscriptions},
+    sessions::{client_requests::Response, session::Session},
     state::Gateway,
-    subscriptions, task_requests, tasks,
 };
 
 /// Answers one request with a whole JSON-RPC response. `None`: the client cancelled it and wants none.
@@ -44,10 +43,10 @@ async fn reply(exchange: &Exchange, session: &Rc<Session>, request: &Request) ->
     };
     let page = |(_, page): (Rc<View>, Bytes)| Reply::Page(Bytes::new(), page);
     let done = match request.method.as_str() {
-        method::TOOLS_CALL => return call::tool(exchange, params).await,
-        method::PROMPTS_GET => return call::prompt(exchange, params).await,
-        method::RESOURCES_READ => return call::read(exchange, params).await,
-        method::COMPLETE => return call::complete(exchange, params).await,
+        method::TOOLS_CALL => return route::tool(exchange, params).await,
+        method::PROMPTS_GET => return route::prompt(exchange, params).await,
+        method::RESOURCES_READ => return route::read(exchange, params).await,
+        method::COMPLETE => return route::complete(exchange, params).await,
         method::TOOLS_LIST => lists::page(exchange, ListKind::Tools, &params).await.map(page),
         method::PROMPTS_LIST => lists::page(exchange, ListKind::Prompts, &params).await.map(page),
         method::RESOURCES_LIST => lists::page(exchange, ListKind::Resources, &params).await.map(page),
@@ -72,7 +71,7 @@ async fn reply(exchange: &Exchange, session: &Rc<Session>, request: &Request) ->
         known if skills::is_method(known) && exchange.view().has_skills() => {
             return skills::answer(exchange, known, params).await;
         }
-        unknown => match call::foreign(exchange, unknown, params).await {
+        unknown => match route::foreign(exchange, unknown, params).await {
             Ok(reply) => return reply,
             Err(()) => {
                 Err(ErrorObject::new(ErrorCode::METHOD_NOT_FOUND, format_args!("there is no method {unknown:?}")))
@@ -178,7 +177,7 @@ fn set_level(exchange: &Exchange, session: &Rc<Session>, params: &RawObject<'_>)
 }
 
 async fn subscribe(exchange: &Exchange, session: &Session, params: &RawObject<'_>) -> Reply {
-    let (server, uri) = match call::resource(exchange, params) {
+    let (server, uri) = match route::resource(exchange, params) {
         Ok(target) => target,
         Err(error) => return error.into(),
     };
@@ -195,7 +194,7 @@ async fn subscribe(exchange: &Exchange, session: &Session, params: &RawObject<'_
         lifetime::remember(&exchange.gateway, session);
         return "{}".into();
     }
-    match call::subscription(exchange, method::RESOURCES_SUBSCRIBE, &server, &subject).await {
+    match route::subscription(exchange, method::RESOURCES_SUBSCRIBE, &server, &subject).await {
         Some(reply @ Reply::Result(_)) => {
             lifetime::remember(&exchange.gateway, session);
             reply
@@ -209,7 +208,7 @@ async fn subscribe(exchange: &Exchange, session: &Session, params: &RawObject<'_
 }
 
 async fn unsubscribe(exchange: &Exchange, session: &Session, params: &RawObject<'_>) -> Reply {
-    let (server, uri) = match call::resource(exchange, params) {
+    let (server, uri) = match route::resource(exchange, params) {
         Ok(target) => target,
         Err(error) => return error.into(),
     };
@@ -219,7 +218,7 @@ async fn unsubscribe(exchange: &Exchange, session: &Session, params: &RawObject<
     if !had || subscriptions::is_held(&exchange.gateway, &server, &subject) {
         return "{}".into();
     }
-    let reply = call::subscription(exchange, method::RESOURCES_UNSUBSCRIBE, &server, &subject).await;
+    let reply = route::subscription(exchange, method::RESOURCES_UNSUBSCRIBE, &server, &subject).await;
     reply.unwrap_or_else(|| "{}".into())
 }
 
@@ -252,7 +251,7 @@ pub(crate) fn notice(gateway: &Gateway, session: &Session, notification: &str, p
         session.questions.progress(params);
     }
     if method::is_custom_notification(notification) {
-        notify::to_server(gateway, session.scope(), session.key(), notification, params);
+        custom_notifications::to_server(gateway, session.scope(), session.key(), notification, params);
     }
     // `initialized` needs nothing of us.
 }

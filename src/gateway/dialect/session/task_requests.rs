@@ -4,7 +4,11 @@
 use futures_util::future::join_all;
 use mcproxy_mcp::{ErrorCode, RawObject, json_string, method};
 
-use super::{call, exchange::Exchange, reply::Reply, request::required, session::Session, tasks::no_such_task};
+use crate::gateway::{
+    base::reply::Reply,
+    call::{incoming::required, request_context::Exchange, route, tasks::no_such_task},
+    sessions::session::Session,
+};
 
 /// So many servers are asked at a time for what became of a session's tasks.
 const ASKED_AT_ONCE: usize = 8;
@@ -22,7 +26,7 @@ pub(crate) async fn answer(
         return Some(list(exchange, session).await);
     }
     match required(&params, "taskId") {
-        Ok(id) if session.tasks.has(&id) => call::task(exchange, of, params).await,
+        Ok(id) if session.tasks.has(&id) => route::task(exchange, of, params).await,
         Ok(id) => Some(no_such_task(&id).into()),
         Err(error) => Some(error.into()),
     }
@@ -35,7 +39,7 @@ async fn list(exchange: &Exchange, session: &Session) -> Reply {
         let id = json_string(id);
         let mut params = RawObject::default();
         params.set("taskId", &id);
-        call::task(exchange, method::TASKS_GET, params).await
+        route::task(exchange, method::TASKS_GET, params).await
     };
     let mut tasks = List::new();
     // The latest first: those are asked for where there is no room for all.

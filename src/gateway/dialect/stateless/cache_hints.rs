@@ -2,8 +2,8 @@
 
 use crate::gateway::{
     builtin,
+    call::request_context::Exchange,
     catalogue::{CacheHints, ListKind, View},
-    exchange::Exchange,
 };
 
 /// How long a client may take a result for true, and whom it may show it to (2026-07-28, caching).

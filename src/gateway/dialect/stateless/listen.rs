@@ -11,17 +11,14 @@ use mcproxy_ipc::ServerName;
 use mcproxy_mcp::{ErrorCode, ErrorObject, RawObject, Subject, method};
 use serde_json::json;
 
-use super::{filter::Filter, listener::Listener};
 use crate::gateway::{
-    call,
+    base::reply::Reply,
+    call::{request_context::Exchange, route},
     catalogue::{Changes, View},
-    exchange::Exchange,
-    fleet::Destination,
-    mailbox::Mail,
-    reply::Reply,
+    notify::subscriptions,
+    sessions::{listen_filter::Filter, listener::Listener, mailbox::Mail, subscribers::Subscriber},
     state::Gateway,
-    subscribers::Subscriber,
-    subscriptions,
+    upstream::servers::Destination,
 };
 
 /// So long the acknowledgment waits for servers to take subscriptions; those that take longer are honoured unheard.
@@ -50,14 +47,14 @@ impl Listening {
         };
         gateway.listeners.add(listener.clone());
         let listening = Self { gateway, listener, mail };
-        let resource = |uri: &str| match call::resource_named(exchange, uri) {
+        let resource = |uri: &str| match route::resource_named(exchange, uri) {
             Ok((server, own)) => {
                 (exchange.view().subscribes(&server) != Some(false)).then_some((server, Subject::Resource(own)))
             }
             Err(_) => None,
         };
         let task =
-            |id: &str| call::task_named(exchange, id).map(|(server, own)| (server, Subject::Task(own.to_owned())));
+            |id: &str| route::task_named(exchange, id).map(|(server, own)| (server, Subject::Task(own.to_owned())));
         let (resources, tasks) = join(
             listening.subscribe(exchange, wish.resources, resource),
             listening.subscribe(exchange, wish.tasks, task),
@@ -94,7 +91,7 @@ impl Listening {
             subscriptions::wake_for_listeners(gateway, &server);
             return true;
         }
-        let told = call::subscription(exchange, method::RESOURCES_SUBSCRIBE, &server, &subject);
+        let told = route::subscription(exchange, method::RESOURCES_SUBSCRIBE, &server, &subject);
         let refused = matches!(tokio::time::timeout(PATIENCE, told).await, Ok(Some(Reply::Error(_))));
         if refused {
             self.listener.remove(&server, &subject);

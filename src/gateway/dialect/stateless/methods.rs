@@ -2,8 +2,12 @@
 
 use mcproxy_mcp::{ErrorCode, ErrorObject, ProtocolVersion, RawObject, json_string, meta, method};
 
-use super::{caching::Caching, method_names::list_of};
-use crate::gateway::{call, catalogue::ListKind, exchange::Exchange, lists, reply::Reply, skills};
+use super::{cache_hints::Caching, method_names::list_of};
+use crate::gateway::{
+    base::reply::Reply,
+    call::{lists, request_context::Exchange, route, skills},
+    catalogue::ListKind,
+};
 
 /// Answers a request that got past the [ladder](super::climb).
 pub(crate) async fn answer(exchange: &Exchange, method: &str, params: RawObject<'_>) -> Reply {
@@ -15,17 +19,17 @@ pub(crate) async fn answer(exchange: &Exchange, method: &str, params: RawObject<
             exchange.gateway.fleet.looked_up(exchange.scope()).await;
             Some(discover(exchange))
         }
-        method::TOOLS_CALL => call::tool(exchange, params).await,
-        method::PROMPTS_GET => call::prompt(exchange, params).await,
-        method::RESOURCES_READ => call::read(exchange, params).await,
-        method::COMPLETE => call::complete(exchange, params).await,
-        method::TASKS_GET => call::task(exchange, method::TASKS_GET, params).await,
-        method::TASKS_UPDATE => call::task(exchange, method::TASKS_UPDATE, params).await,
-        method::TASKS_CANCEL => call::task(exchange, method::TASKS_CANCEL, params).await,
+        method::TOOLS_CALL => route::tool(exchange, params).await,
+        method::PROMPTS_GET => route::prompt(exchange, params).await,
+        method::RESOURCES_READ => route::read(exchange, params).await,
+        method::COMPLETE => route::complete(exchange, params).await,
+        method::TASKS_GET => route::task(exchange, method::TASKS_GET, params).await,
+        method::TASKS_UPDATE => route::task(exchange, method::TASKS_UPDATE, params).await,
+        method::TASKS_CANCEL => route::task(exchange, method::TASKS_CANCEL, params).await,
         known if skills::is_method(known) && exchange.view().has_skills() => {
             skills::answer(exchange, known, params).await
         }
-        unknown => call::foreign(exchange, unknown, params).await.unwrap_or_default(),
+        unknown => route::foreign(exchange, unknown, params).await.unwrap_or_default(),
     };
     // Who cancels closes the stream, and is not there to be answered.
     done.unwrap_or_else(|| ErrorObject::new(ErrorCode::INTERNAL_ERROR, "there is no answer to this request").into())

@@ -7,8 +7,10 @@ use mcproxy_mcp::{ErrorCode, RawObject, RequestId, write_error_response};
 use memchr::memmem::Finder;
 
 use crate::gateway::{
-    pieces::Pieces,
-    reply::{Reply, begin_result},
+    base::{
+        pieces::Pieces,
+        reply::{Reply, begin_result},
+    },
     rewrite::Splices,
 };
 
@@ -103,7 +105,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::gateway::budget::Budget;
+    use crate::gateway::base::budget::Budget;
 
     fn result(text: &str, cacheable: bool) -> String {
         let reply = Reply::Result(Bytes::copy_from_slice(text.as_bytes()));

@@ -4,10 +4,10 @@
 
 use mcproxy_mcp::{ErrorCode, ErrorObject, ProtocolVersion, RawObject, header_value, method};
 
-use super::{
-    claim::Claim,
-    method_names,
-    stated::{Stated, agree, shown},
+use super::method_names;
+use crate::gateway::downstream::{
+    header_value::{Stated, agree, shown},
+    request_meta::Claim,
 };
 
 /// The headers that repeat what every body says.

@@ -18,9 +18,9 @@ use mcproxy_mcp::Level;
 use tokio::sync::Notify;
 
 use self::rate::{Rate, cost};
-use super::{
-    budget::{Budget, Full, Purpose},
-    lost::Lost,
+use crate::gateway::{
+    base::budget::{Budget, Full, Purpose},
+    sessions::dropped::Lost,
 };
 
 /// Messages of one server, and their bytes, that may wait for the next batch; what is beyond is dropped and counted.

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use mcproxy_ipc::data::{GatewayToWorker, ServerEra};
 
 use super::{Link, Park};
-use crate::gateway::queue::Queue;
+use crate::gateway::base::queue::Queue;
 
 /// Progress and log events of one call that may wait for its client; beyond it they are dropped.
 pub(super) const EVENTS: usize = 64;

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use mcproxy_ipc::SessionKey;
 use mcproxy_mcp::OwnKeyMap;
 
-use crate::gateway::queue::Queue;
+use crate::gateway::base::queue::Queue;
 
 /// So many ids of calls that are over may be kept beside as many as there are calls, before they are cleared away.
 const SLACK: usize = 16;

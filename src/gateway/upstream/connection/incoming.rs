@@ -10,7 +10,7 @@ use mcproxy_ipc::{
 use mcproxy_mcp::{ErrorCode, ErrorObject};
 use tokio::time::{Instant, sleep};
 
-use crate::gateway::budget::{Budget, Full, Held, Purpose};
+use crate::gateway::base::budget::{Budget, Full, Held, Purpose};
 
 /// So long a large message waits for room, which clients make that take their answers, or do not. Meanwhile its worker waits.
 const PATIENCE: Duration = Duration::from_secs(1);

@@ -1,11 +1,11 @@
 //! One data connection to one worker, and the calls that are under way on it.
 
 mod call;
-mod checks;
+mod in_flight;
 mod incoming;
-mod park;
-mod places;
-mod under_way;
+mod list_checks;
+mod parked;
+mod slots;
 
 use std::{
     borrow::Cow,
@@ -30,22 +30,24 @@ use tokio::{
 
 pub(crate) use self::{
     call::{Answer, Call, CallEvent, CallHandle, CancelOnDrop, Continuation, Need, Turn},
-    park::{Park, ParkNews, Reporter},
-    places::{HasPlaces, NoPlace, Promise},
+    parked::{Park, ParkNews, Reporter},
+    slots::{HasPlaces, NoPlace, Promise},
 };
 use self::{
     call::{EVENT_BYTES, EVENTS, Step},
-    checks::{Checks, PATIENCE},
-    park::ParkState,
-    places::{InLine, Places},
-    under_way::{Asker, UnderWay, Waiter},
+    in_flight::{Asker, UnderWay, Waiter},
+    list_checks::{Checks, PATIENCE},
+    parked::ParkState,
+    slots::{InLine, Places},
 };
-use super::{
-    budget::Budget,
-    metrics::ServerMetrics,
-    outbox::Outbox,
-    queue::Queue,
-    supervisor::{ConnectError, Supervisor},
+use crate::gateway::{
+    base::{
+        budget::Budget,
+        metrics::ServerMetrics,
+        queue::Queue,
+        supervisor::{ConnectError, Supervisor},
+    },
+    upstream::writer::Outbox,
 };
 
 /// Why there is no link.

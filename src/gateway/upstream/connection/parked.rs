@@ -8,7 +8,7 @@ use mcproxy_ipc::{
 };
 
 use super::{Asker, Call, Link};
-use crate::gateway::queue::Queue;
+use crate::gateway::base::queue::Queue;
 
 /// What a server says of a parked call that may wait to be heard: it takes back no more than it asked for, and answers once.
 const NEWS: usize = 64;

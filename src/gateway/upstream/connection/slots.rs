@@ -10,7 +10,7 @@ use std::{
 use mcproxy_ipc::SessionKey;
 use tokio::sync::Notify;
 
-use crate::gateway::fair::{Bounds, FairQueue, Full, Joined};
+use crate::gateway::upstream::fair_queue::{Bounds, FairQueue, Full, Joined};
 
 /// Calls of one caller, and of all, that may wait for a place at one server; one more is refused with error 31002.
 pub(crate) const WAITING: Bounds = Bounds { of_party: 256, of_all: 1024 };

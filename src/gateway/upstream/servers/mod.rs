@@ -18,20 +18,19 @@ use mcproxy_ipc::{
 use mcproxy_mcp::ObjectError;
 use tokio::{sync::watch, time::Instant};
 
-mod own;
+mod own_catalogues;
 mod server;
 
 pub(crate) use self::server::{Destination, Offer};
 use self::{
-    own::{Own, OwnError, OwnOffers},
+    own_catalogues::{Own, OwnError, OwnOffers},
     server::{Server, Serving},
 };
-use super::{
+use crate::gateway::{
+    base::{scope::Scope, supervisor::Supervisor},
     builtin,
     catalogue::{ListKind, Part, ServerCatalogue, View, unlisted_name},
-    link::{Link, Load},
-    scope::Scope,
-    supervisor::Supervisor,
+    upstream::connection::{Link, Load},
 };
 
 /// Longest that a client waits for what servers offered last to be looked up; a disk that is slower has to be waited for by

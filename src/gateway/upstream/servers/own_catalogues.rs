@@ -12,8 +12,8 @@ use mcproxy_ipc::{ServerName, SessionKey, ToolRules};
 use mcproxy_mcp::ObjectError;
 
 use crate::gateway::{
+    base::scope::Scope,
     catalogue::{ServerCatalogue, View},
-    scope::Scope,
 };
 
 /// Different catalogues that the instances of one server may have, and their bytes. A session beyond is shown what all are.

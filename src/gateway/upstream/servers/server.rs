@@ -8,7 +8,7 @@ use mcproxy_mcp::ObjectError;
 
 use crate::gateway::{
     catalogue::{CatalogueWarning, ServerCatalogue},
-    link::Link,
+    upstream::connection::Link,
 };
 
 /// Where a call for a server can go at this moment.

@@ -1,0 +1,21 @@
+//! What the other layers share: the control connection, the budget, counters, queues and clocks, and small values.
+
+pub(crate) mod access;
+pub(crate) mod budget;
+pub(crate) mod client_declaration;
+pub(crate) mod client_info;
+pub(crate) mod error_reason;
+pub(crate) mod json_digest;
+pub(crate) mod metrics;
+pub(crate) mod offload;
+pub(crate) mod pieces;
+pub(crate) mod principal;
+pub(crate) mod queue;
+pub(crate) mod reply;
+pub(crate) mod response_timer;
+pub(crate) mod scope;
+pub(crate) mod slices;
+pub(crate) mod status_cache;
+pub(crate) mod supervisor;
+pub(crate) mod throttle;
+pub(crate) mod web_pages;
