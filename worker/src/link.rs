@@ -2,7 +2,7 @@
 
 use std::{
     collections::VecDeque,
-    future::poll_fn,
+    future::{pending, poll_fn},
     io,
     task::{Context, Poll, Waker},
     time::Duration,
@@ -167,8 +167,72 @@ impl ToGateway {
     }
 }
 
+/// The gateway, as long as there is one. The two directions are apart, so that both can be waited for at once.
+#[derive(Default)]
+pub(crate) struct GatewayPort {
+    pub(crate) incoming: Option<FromGateway>,
+    pub(crate) outgoing: Option<ToGateway>,
+    /// The gateway takes nothing at present.
+    pub(crate) backpressured: bool,
+}
+
+impl GatewayPort {
+    /// With this link, if there is one.
+    pub(crate) fn new(link: Option<GatewayLink>) -> Self {
+        let (incoming, outgoing) = link.map(|link| (link.incoming, link.outgoing)).unzip();
+        Self { incoming, outgoing, backpressured: false }
+    }
+
+    /// Whether there is a gateway.
+    pub(crate) fn is_linked(&self) -> bool {
+        self.outgoing.is_some()
+    }
+
+    /// Whether [`room`] has something to wait for.
+    pub(crate) fn is_writing(&self) -> bool {
+        self.backpressured || self.outgoing.as_ref().is_some_and(ToGateway::is_writing)
+    }
+
+    /// The message that is there already, if there is one.
+    pub(crate) async fn next_now(&mut self) -> Option<GatewayFrame> {
+        poll_once(self.incoming.as_mut()?.next()).await
+    }
+
+    /// Sends what there is room for; `None`: there is no gateway.
+    pub(crate) fn pump(&mut self, messages: &mut VecDeque<Envelope>) -> Option<Pumped> {
+        let pumped = self.outgoing.as_mut()?.pump(messages);
+        self.backpressured = pumped == Pumped::Full;
+        Some(pumped)
+    }
+
+    /// Sends the last messages.
+    pub(crate) async fn flush(&mut self, messages: VecDeque<Envelope>) {
+        if let Some(outgoing) = self.outgoing.take() {
+            outgoing.flush(messages).await;
+        }
+    }
+}
+
+/// A message of the gateway with its payload; `None`: the gateway is gone.
+pub(crate) type GatewayFrame = Result<Option<(GatewayToWorker, Bytes)>, FrameError>;
+
+/// Waits for the next message. Cancel safe.
+pub(crate) async fn next_frame(incoming: &mut Option<FromGateway>) -> GatewayFrame {
+    match incoming {
+        Some(incoming) => incoming.next().await,
+        None => pending().await,
+    }
+}
+
+/// Waits until there is room for messages. Cancel safe.
+pub(crate) async fn room(outgoing: &mut Option<ToGateway>) {
+    if let Some(outgoing) = outgoing {
+        outgoing.room().await;
+    }
+}
+
 /// What a future has to say right now; `None` when it would wait.
-pub(crate) async fn poll_once<F: Future>(future: F) -> Option<F::Output> {
+async fn poll_once<F: Future>(future: F) -> Option<F::Output> {
     let mut future = std::pin::pin!(future);
     poll_fn(|cx| {
         Poll::Ready(match future.as_mut().poll(cx) {

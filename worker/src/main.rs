@@ -28,6 +28,7 @@ mod stderr;
 mod stop;
 mod supervised;
 mod timer;
+mod transport;
 mod tree;
 mod usage;
 mod watched;

@@ -32,7 +32,8 @@ use crate::{
     args::ByHand,
     link::{GatewayLink, Handed, LocalEnd},
     mask::Mask,
-    runner::{self, LineDirection, Order, Ports},
+    runner::{self, Order, Ports},
+    transport::{LineDirection, Trace},
     tree::Tree,
 };
 
@@ -143,7 +144,7 @@ impl HandRun {
             reports,
             link: Some(link),
             stderr: Box::new(move |line, dropped| stderr_printer.server_stderr(&line, dropped)),
-            trace: wish.trace.then(|| -> runner::Trace {
+            trace: wish.trace.then(|| -> Trace {
                 Box::new(move |way, line| {
                     trace_printer.traced(if way == LineDirection::ToServer { "→" } else { "←" }, line)
                 })

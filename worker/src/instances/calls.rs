@@ -46,7 +46,7 @@ impl InstanceHost {
                 self.call(session, &client_profile.unwrap_or(ClientProfile::Modern), call, meta_at, now);
             }
             GatewayToWorker::Meet { id, context } => self.meet(id, &context, now),
-            GatewayToWorker::Resume { id, handle, context } => self.resume(id, handle, context, payload),
+            GatewayToWorker::Resume { id, handle, context } => self.resume(id, handle, context, payload, now),
             GatewayToWorker::Abandon { handle } => self.abandon(handle, now),
             GatewayToWorker::Cancel { id, reason } => self.cancel(id, reason, now),
             GatewayToWorker::RootsChanged { session } => self.roots_changed(session),
@@ -244,10 +244,9 @@ impl InstanceHost {
     }
 
     /// The gateway is gone, and nobody waits for its calls.
-    pub(super) fn give_up_calls(&mut self) {
+    pub(super) fn give_up_calls(&mut self, now: Instant) {
         self.waiting.take_all();
         self.list_waits.clear();
-        let now = Instant::now();
         for handle in self.parked.handles() {
             self.abandon(handle, now);
         }

@@ -3,16 +3,12 @@
 use std::time::Instant;
 
 use bytes::Bytes;
-use mcproxy_ipc::{
-    EndReason, FrameError,
-    control::WorkerToSupervisor,
-    data::{GatewayToWorker, WorkerToGateway},
-};
+use mcproxy_ipc::{EndReason, control::WorkerToSupervisor, data::WorkerToGateway};
 use slog::debug;
 
 use super::{host::InstanceHost, instance_handle::InstanceEvent, pool::Number};
 use crate::{
-    link::{GatewayLink, Pumped, poll_once},
+    link::{GatewayFrame, GatewayLink, GatewayPort, Pumped},
     session::Idle,
 };
 
@@ -21,19 +17,19 @@ const PER_TURN: usize = 64;
 
 impl InstanceHost {
     /// A gateway is there. What an earlier one wanted is given up; the instances stay.
-    pub(super) fn link_up(&mut self, link: GatewayLink) {
-        self.forget_gateway();
+    pub(super) fn link_up(&mut self, link: GatewayLink, now: Instant) {
+        self.forget_gateway(now);
         self.epoch = self.epoch.wrapping_add(1).max(1);
-        (self.incoming, self.outgoing) = (Some(link.incoming), Some(link.outgoing));
+        self.gateway = GatewayPort::new(Some(link));
         if let Some(idle) = &mut self.idle {
-            idle.begin(Instant::now());
+            idle.begin(now);
         }
         self.push_catalogue();
         self.show_all();
     }
 
     pub(super) fn is_linked(&self) -> bool {
-        self.outgoing.is_some()
+        self.gateway.is_linked()
     }
 
     /// A call came.
@@ -50,61 +46,57 @@ impl InstanceHost {
         }
     }
 
-    pub(super) fn link_down(&mut self) {
-        self.forget_gateway();
+    pub(super) fn link_down(&mut self, now: Instant) {
+        self.forget_gateway(now);
         // As it was agreed: nobody calls, so nobody needs the server.
         if self.idle.as_ref().is_some_and(Idle::is_said) {
             self.stop(EndReason::Stopped, String::new());
         }
     }
 
-    pub(super) fn forget_gateway(&mut self) {
-        (self.incoming, self.outgoing, self.backpressured) = (None, None, false);
+    pub(super) fn forget_gateway(&mut self, now: Instant) {
+        self.gateway = GatewayPort::default();
         self.out.clear();
         self.offers.forget_told();
-        self.give_up_calls();
+        self.give_up_calls(now);
     }
 
-    pub(super) async fn take_frames(&mut self, first: Result<Option<(GatewayToWorker, Bytes)>, FrameError>) {
+    pub(super) async fn take_frames(&mut self, first: GatewayFrame, now: Instant) {
         let mut next = Some(first);
         let mut left = PER_TURN;
         while let Some(frame) = next {
             match frame {
-                Ok(Some((message, payload))) => self.frame(message, payload, Instant::now()),
-                Ok(None) => return self.link_down(),
+                Ok(Some((message, payload))) => self.frame(message, payload, now),
+                Ok(None) => return self.link_down(now),
                 Err(error) => {
                     debug!(self.log, "gateway connection failed"; "error" => %error);
-                    return self.link_down();
+                    return self.link_down(now);
                 }
             }
             left -= 1;
-            next = match &mut self.incoming {
-                Some(incoming) if left > 0 => poll_once(incoming.next()).await,
-                Some(_) | None => None,
-            };
+            next = if left > 0 { self.gateway.next_now().await } else { None };
         }
     }
 
-    pub(super) fn take_events(&mut self, number: Number, first: InstanceEvent) {
-        self.heed(number, first);
+    pub(super) fn take_events(&mut self, number: Number, first: InstanceEvent, now: Instant) {
+        self.heed(number, first, now);
         for _ in 1..PER_TURN {
-            let Ok((number, events)) = self.events.1.try_recv() else { return };
-            self.heed(number, events);
+            let Ok((number, event)) = self.events.1.try_recv() else { return };
+            self.heed(number, event, now);
         }
     }
 
-    pub(super) fn write_gateway(&mut self) {
-        let Some(outgoing) = &mut self.outgoing else { return self.out.clear() };
-        match outgoing.pump(&mut self.out) {
-            Pumped::All => self.backpressured = false,
-            Pumped::Full => self.backpressured = true,
-            Pumped::Closed => self.link_down(),
+    pub(super) fn write_gateway(&mut self, now: Instant) {
+        match self.gateway.pump(&mut self.out) {
+            None => self.out.clear(),
+            Some(Pumped::Closed) => self.link_down(now),
+            Some(Pumped::All | Pumped::Full) => {}
         }
     }
 
     /// Says something to the gateway, when there is one.
     pub(super) fn tell(&mut self, message: WorkerToGateway, payload: Bytes) {
-        if self.outgoing.is_some() {
+        if self.gateway.is_linked() {
             self.out.push_back((message, payload));
         }
     }

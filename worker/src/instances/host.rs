@@ -8,9 +8,8 @@ use std::{
 
 use bytes::Bytes;
 use mcproxy_ipc::{
-    CatalogueCounts, ClientDeclaration, ClientFeatures, EndReason, Ended, FrameError, InstanceRules, Instances,
-    LogRecord, RunningInstances, ServerDescription, WorkerSpec, control::WorkerToSupervisor, data::GatewayToWorker,
-    frame::MAX_PAYLOAD,
+    CatalogueCounts, ClientDeclaration, ClientFeatures, EndReason, Ended, InstanceRules, Instances, LogRecord,
+    RunningInstances, ServerDescription, WorkerSpec, control::WorkerToSupervisor, frame::MAX_PAYLOAD,
 };
 use slog::{Logger, debug, warn};
 use tokio::{
@@ -33,7 +32,7 @@ use super::{
 use crate::{
     catalogue_writer::CatalogueWriter,
     dialect::legacy,
-    link::{Envelope, FromGateway, ToGateway},
+    link::{Envelope, GatewayPort, next_frame, room},
     runner::Order,
     session::{Idle, features_of},
     tree::Tree,
@@ -97,11 +96,8 @@ pub(super) struct InstanceHost {
     tasks: JoinSet<(Number, Ended)>,
     /// The server counts as ready.
     open: bool,
-    pub(super) incoming: Option<FromGateway>,
-    pub(super) outgoing: Option<ToGateway>,
+    pub(super) gateway: GatewayPort,
     pub(super) out: VecDeque<Envelope>,
-    /// The gateway takes nothing at present.
-    pub(super) backpressured: bool,
     drained_by: Option<Instant>,
     /// Of a server that is started by its calls: whether there have been none for long.
     pub(super) idle: Option<Idle>,
@@ -140,10 +136,8 @@ impl InstanceHost {
             events: mpsc::channel(EVENTS),
             tasks: JoinSet::new(),
             open: false,
-            incoming: None,
-            outgoing: None,
+            gateway: GatewayPort::default(),
             out: VecDeque::new(),
-            backpressured: false,
             drained_by: None,
             idle,
             catalogue_writer,
@@ -161,17 +155,18 @@ impl InstanceHost {
             self.answer_due(now);
             self.answer_list_waits();
             self.advance(now);
-            self.write_gateway();
+            self.write_gateway(now);
             if self.tasks.is_empty() && self.end.is_some() {
                 return self.finish().await;
             }
             let deadline = self.deadline(now);
-            let writing = self.backpressured || self.outgoing.as_ref().is_some_and(ToGateway::is_writing);
-            let Self { orders, tasks, events, incoming, outgoing, backpressured, .. } = &mut self;
+            let writing = self.gateway.is_writing();
+            let Self { orders, tasks, events, gateway: GatewayPort { incoming, outgoing, backpressured }, .. } =
+                &mut self;
             tokio::select! {
                 biased;
                 order = orders.1.recv() => match order {
-                    Some(Order::Serve(link)) => self.link_up(*link),
+                    Some(Order::Serve(link)) => self.link_up(*link, Instant::now()),
                     Some(Order::Drain(grace)) => self.drained_by = Some(Instant::now() + grace),
                     // An instance's own.
                     Some(Order::Installing) => {}
@@ -183,12 +178,12 @@ impl InstanceHost {
                     Some(Order::Stop) | None => self.stop(EndReason::Stopped, String::new()),
                 },
                 Some(ended) = tasks.join_next() => match ended {
-                    Ok((number, ended)) => self.ended(number, ended),
+                    Ok((number, ended)) => self.ended(number, ended, Instant::now()),
                     // A panic ends the process before this is seen.
                     Err(error) => self.stop(EndReason::Worker(format!("an instance's task failed: {error}")), String::new()),
                 },
-                Some((number, events)) = events.1.recv(), if !*backpressured => self.take_events(number, events),
-                frame = next_frame(incoming), if incoming.is_some() => self.take_frames(frame).await,
+                Some((number, event)) = events.1.recv(), if !*backpressured => self.take_events(number, event, Instant::now()),
+                frame = next_frame(incoming), if incoming.is_some() => self.take_frames(frame, Instant::now()).await,
                 () = room(outgoing), if writing => {}
                 () = sleep_until(deadline.unwrap_or(now).into()), if deadline.is_some() => {}
             }
@@ -196,7 +191,7 @@ impl InstanceHost {
     }
 
     fn deadline(&self, now: Instant) -> Option<Instant> {
-        let drained = self.drained_by.map(|by| if self.incoming.is_some() { by } else { now });
+        let drained = self.drained_by.map(|by| if self.gateway.is_linked() { by } else { now });
         let idle = self.idle.as_ref().filter(|_| self.is_linked()).map(Idle::deadline);
         [self.pool.deadline(), self.waiting.deadline(), drained, idle].into_iter().flatten().min()
     }
@@ -207,7 +202,7 @@ impl InstanceHost {
             self.report(WorkerToSupervisor::NothingToDo);
         }
         // Calls are in flight only as long as the gateway that waits for them is there.
-        if self.drained_by.is_some_and(|by| self.incoming.is_none() || by <= now) {
+        if self.drained_by.is_some_and(|by| !self.gateway.is_linked() || by <= now) {
             self.drained_by = None;
             self.stop(EndReason::Stopped, String::new());
         }
@@ -286,12 +281,11 @@ impl InstanceHost {
     }
 
     /// An instance's task is over. What it said before waits in the queue, which holds a bounded number.
-    fn ended(&mut self, number: Number, ended: Ended) {
+    fn ended(&mut self, number: Number, ended: Ended, now: Instant) {
         for _ in 0..EVENTS {
-            let Ok((number, events)) = self.events.1.try_recv() else { break };
-            self.take_events(number, events);
+            let Ok((number, event)) = self.events.1.try_recv() else { break };
+            self.take_events(number, event, now);
         }
-        let now = Instant::now();
         let end = self.pool.ended(number, now);
         if let Some(running) = self.running.remove(&number) {
             self.answer_for(&running, &ended);
@@ -311,9 +305,7 @@ impl InstanceHost {
 
     /// The last answers, then the last word.
     async fn finish(mut self) -> Ended {
-        if let Some(outgoing) = self.outgoing.take() {
-            outgoing.flush(std::mem::take(&mut self.out)).await;
-        }
+        self.gateway.flush(std::mem::take(&mut self.out)).await;
         if let Some(catalogue_writer) = self.catalogue_writer.take() {
             catalogue_writer.finish().await;
         }
@@ -353,18 +345,5 @@ impl InstanceHost {
         self.open = true;
         description.counts = self.offer.counts;
         self.report(WorkerToSupervisor::Ready(description));
-    }
-}
-
-async fn next_frame(incoming: &mut Option<FromGateway>) -> Result<Option<(GatewayToWorker, Bytes)>, FrameError> {
-    match incoming {
-        Some(incoming) => incoming.next().await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn room(outgoing: &mut Option<ToGateway>) {
-    if let Some(outgoing) = outgoing {
-        outgoing.room().await;
     }
 }

@@ -16,14 +16,14 @@ use super::{
 
 impl InstanceHost {
     /// Takes in what an instance said.
-    pub(super) fn heed(&mut self, number: Number, events: InstanceEvent) {
-        match events {
-            InstanceEvent::Reported(report) => self.reported(number, report),
-            InstanceEvent::Said((message, payload)) => self.said(number, message, payload),
+    pub(super) fn heed(&mut self, number: Number, event: InstanceEvent, now: Instant) {
+        match event {
+            InstanceEvent::Reported(report) => self.reported(number, report, now),
+            InstanceEvent::Said((message, payload)) => self.said(number, message, payload, now),
         }
     }
 
-    fn reported(&mut self, number: Number, report: WorkerToSupervisor) {
+    fn reported(&mut self, number: Number, report: WorkerToSupervisor, now: Instant) {
         if !self.running.contains_key(&number) {
             return;
         }
@@ -35,7 +35,7 @@ impl InstanceHost {
                 self.report_instances();
             }
             WorkerToSupervisor::Ready(description) => {
-                self.pool.ready(number, Instant::now());
+                self.pool.ready(number, now);
                 self.pool.learn(number, description.era);
                 let counts = description.counts;
                 if !self.is_open() {
@@ -91,7 +91,7 @@ impl InstanceHost {
         }
     }
 
-    fn said(&mut self, number: Number, message: WorkerToGateway, payload: Bytes) {
+    fn said(&mut self, number: Number, message: WorkerToGateway, payload: Bytes, now: Instant) {
         match message {
             WorkerToGateway::Catalogue { traits, .. } => {
                 self.pool.learn(number, traits.era);
@@ -104,13 +104,13 @@ impl InstanceHost {
             }
             WorkerToGateway::Done { id: call, outcome, era } => {
                 if let Some(id) = self.in_flight(call) {
-                    self.close_flight(call, Instant::now());
+                    self.close_flight(call, now);
                     self.tell(WorkerToGateway::Done { id, outcome, era }, payload);
                 }
             }
             WorkerToGateway::NeedsInput { id: call, resumption } => {
                 if let Some(id) = self.in_flight(call) {
-                    let resumption = self.park(number, call, resumption);
+                    let resumption = self.park(number, call, resumption, now);
                     self.tell(WorkerToGateway::NeedsInput { id, resumption }, payload);
                 }
             }

@@ -45,7 +45,7 @@ impl Parked {
 
 impl InstanceHost {
     /// A call of an instance waits for its client. It is no call in flight any more, but its instance is in use.
-    pub(super) fn park(&mut self, instance: Number, call: u64, resumption: Resumption) -> Resumption {
+    pub(super) fn park(&mut self, instance: Number, call: u64, resumption: Resumption, now: Instant) -> Resumption {
         match resumption {
             Resumption::Parked { handle } => {
                 self.flights.remove(&call);
@@ -55,14 +55,14 @@ impl InstanceHost {
                 Resumption::Parked { handle: self.parked.insert(instance, handle) }
             }
             Resumption::Again => {
-                self.close_flight(call, Instant::now());
+                self.close_flight(call, now);
                 Resumption::Again
             }
         }
     }
 
     /// It goes on.
-    pub(super) fn resume(&mut self, id: u64, handle: u64, context: CallContext, payload: Bytes) {
+    pub(super) fn resume(&mut self, id: u64, handle: u64, context: CallContext, payload: Bytes, now: Instant) {
         let number = of_host(id, self.epoch);
         let parked = self.parked.take(handle);
         let running = parked.and_then(|(instance, theirs)| Some((instance, theirs, self.running.get_mut(&instance)?)));
@@ -72,7 +72,7 @@ impl InstanceHost {
         };
         let message = GatewayToWorker::Resume { id: number, handle, context };
         if running.handle.calls.try_send(Handed { message, payload, room: None }).is_err() {
-            self.pool.over(instance, Instant::now());
+            self.pool.over(instance, now);
             return self.refuse_crowd(id);
         }
         running.flights.insert(number);

@@ -1,49 +1,32 @@
 //! How a run is wound up.
 
-use std::{path::PathBuf, time::Instant};
+use std::time::Instant;
 
 use mcproxy_ipc::{EndReason, Ended};
-use slog::{Logger, info};
 use tokio::task::JoinHandle;
 
 use super::{Runner, stage::RunStage};
-use crate::{environment, link::poll_once, session::TAIL_IN_ERRORS, stderr, tree::Tree};
+use crate::{
+    session::TAIL_IN_ERRORS,
+    stderr,
+    transport::{Leftovers, Transport},
+};
 
-/// What is needed to remove what a server leaves behind.
-pub(super) struct Leftovers {
-    tree: Tree,
-    mark: String,
-    cgroup: Option<PathBuf>,
-    log: Logger,
-}
-
-impl Leftovers {
-    /// Removes it.
-    pub(super) async fn sweep(self) {
-        let swept = self.tree.sweep(&self.mark, self.cgroup.as_deref()).await;
-        if swept.killed > 0 {
-            info!(self.log, "processes that the server left behind were killed"; "count" => swept.killed, "left" => swept.left);
-        }
-    }
-}
-
-impl Runner {
+impl<T: Transport> Runner<T> {
     /// What the server will leave behind.
     pub(super) fn leftovers(&self) -> Leftovers {
-        let mark = environment::mark(&self.spec, self.instance);
-        Leftovers { tree: self.tree.clone(), mark, cgroup: self.spec.cgroup.clone(), log: self.log.clone() }
+        self.transport.leftovers(&self.spec)
     }
 
     /// Takes in what is there already and nobody has looked at yet: answers count to the last, and calls are given back
     /// that the server was never told of.
     async fn read_what_is_left(&mut self) {
         let now = Instant::now();
-        while let Some(line) = self.splitter.next() {
-            self.read_line(line, now);
+        while let Some(message) = self.transport.next_message() {
+            self.session.line(message, now);
         }
         for _ in 0..self.spec.limits.concurrent_calls {
-            let Some(incoming) = &mut self.incoming else { return };
-            let Some(Ok(Some((message, payload)))) = poll_once(incoming.next()).await else { return };
+            let Some(Ok(Some((message, payload)))) = self.gateway.next_now().await else { return };
             self.session.frame(message, &payload, now);
             self.session.out.server.clear(); // nobody reads it any more
         }
@@ -68,9 +51,7 @@ impl Runner {
         self.stderr.finish();
         self.session.end(&reason, &self.stderr.tail(TAIL_IN_ERRORS));
         self.session.sum_up();
-        if let Some(outgoing) = self.outgoing.take() {
-            outgoing.flush(std::mem::take(&mut self.session.out.gateway)).await;
-        }
+        self.gateway.flush(std::mem::take(&mut self.session.out.gateway)).await;
         if let Some(catalogue_writer) = self.catalogue_writer.take() {
             catalogue_writer.finish().await;
         }

@@ -10,13 +10,12 @@ use mcproxy_ipc::{EndReason, WorkerSpec, control::WorkerToSupervisor};
 use slog::{Logger, info, warn};
 use tokio::{sync::mpsc, time::sleep};
 
-use super::{ENVELOPE, KEEP, Order, Runner, report, stage::RunStage};
+use super::{Order, Runner, report, stage::RunStage};
 use crate::{
     environment,
     install::{self, CacheEntry, InstallLock, LockWait},
-    launch::{self, StartedServer},
-    lines::Splitter,
     stderr,
+    transport::Transport,
 };
 
 /// How often the supervisor is told that the wait goes on.
@@ -62,7 +61,7 @@ fn variables(spec: &WorkerSpec) -> impl Fn(&str) -> Option<PathBuf> + use<> {
     move |name| install::as_path(environment::lookup(&environment, name))
 }
 
-impl Runner {
+impl<T: Transport> Runner<T> {
     /// Watches what is installed below `root`.
     pub(super) fn watch_install(&mut self, root: u32) {
         let watch = install::watch(root, self.lock.take(), self.ports_orders.0.clone());
@@ -113,14 +112,13 @@ impl Runner {
         warn!(self.log, "an interrupted installation had left a broken entry in a package cache; it was removed, and the server is started again";
             "path" => %path.display());
         report(&self.reports, &self.log, WorkerToSupervisor::CacheCleared);
-        let mark = environment::mark(&self.spec, self.instance);
         let until = self.install_by.checked_sub(self.spec.start_timeout).unwrap_or(self.install_by);
         let lock = wait_for_lock(&self.spec, until, &mut self.ports_orders.1, &self.reports, &self.log).await;
-        let started = lock.and_then(|lock| Ok((lock, launch::spawn(&self.spec, &mark, &self.tree)?)));
+        let started = lock.and_then(|lock| self.transport.restart(&self.spec).map(|()| lock));
         match started {
-            Ok((lock, server)) => {
+            Ok(lock) => {
                 self.lock = lock;
-                self.take_process(server);
+                self.begin_stage();
                 let now = Instant::now();
                 self.forget_stderr_of_question(now);
                 self.stderr.forget();
@@ -133,12 +131,9 @@ impl Runner {
         }
     }
 
-    /// Goes on with another process of the server.
-    pub(super) fn take_process(&mut self, server: StartedServer) {
-        (self.process, self.stdin) = (server.process, Some(server.stdin));
-        (self.stdout, self.stderr_pipe) = (Some(server.stdout), Some(server.stderr));
-        self.splitter = Splitter::new(self.spec.limits.line_bytes + ENVELOPE, KEEP);
-        (self.written, self.sent, self.traced, self.suspicion) = (0, 0, 0, None);
+    /// The server runs again.
+    pub(super) fn begin_stage(&mut self) {
+        self.suspicion = None;
         (self.asking, self.hung_up) = (false, false);
         self.stage = RunStage::Running;
         self.given_up.set(false);

@@ -8,7 +8,7 @@
 
 mod finish;
 mod installing;
-mod pipes;
+mod messages;
 mod ports;
 mod restart_after_probe;
 mod stage;
@@ -18,40 +18,27 @@ use std::{cell::Cell, rc::Rc, time::Instant};
 
 use mcproxy_ipc::{EndReason, Ended, WorkerSpec, control::WorkerToSupervisor};
 use slog::{Logger, debug};
-use tokio::{
-    net::unix::pipe::{Receiver, Sender},
-    sync::mpsc,
-    task::JoinHandle,
-};
+use tokio::{sync::mpsc, task::JoinHandle};
 
-pub(crate) use self::ports::{LineDirection, Order, Ports, Trace};
+pub(crate) use self::ports::{Order, Ports};
 use self::{stage::RunStage, wait::Woke};
 use crate::{
     catalogue_writer::CatalogueWriter,
-    environment,
     install::{INSTALL_LIMIT, InstallLock},
-    launch::{self, ServerProcess, StartedServer},
-    lines::Splitter,
-    link::{FromGateway, ToGateway},
+    link::GatewayPort,
     secrets,
     session::{Session, SessionEvent},
     stderr::Stderr,
     timer::Timer,
-    tree::Tree,
+    transport::{Stdio, Transport, TransportEvent},
     usage,
 };
 
-/// What a line may be longer than what it carries, in bytes: the rest of a JSON-RPC message around a result of the largest size.
-const ENVELOPE: usize = 4 * 1024;
-/// Both ends of a line over the limit that are looked at.
-const KEEP: usize = 256;
 /// Bytes that wait for the server's stdin before the gateway has to wait as well.
 const BACKLOG: usize = 1024 * 1024;
-const STDERR_CHUNK: usize = 8 * 1024;
 
 /// Starts the server, serves until it ends or is told to, and leaves nothing of it behind.
 pub(crate) async fn run(spec: WorkerSpec, mut ports: Ports) -> Ended {
-    let mark = environment::mark(&spec, ports.instance);
     let timer = match Timer::new() {
         Ok(timer) => timer,
         Err(error) => {
@@ -65,11 +52,12 @@ pub(crate) async fn run(spec: WorkerSpec, mut ports: Ports) -> Ended {
         Ok(lock) => lock,
         Err(reason) => return nothing_said(reason),
     };
-    let server = match launch::spawn(&spec, &mark, &ports.tree) {
-        Ok(server) => server,
+    let place = (ports.tree.clone(), ports.instance);
+    let transport = match Stdio::start(&spec, place, ports.trace.take(), ports.log.clone()) {
+        Ok(transport) => transport,
         Err(reason) => return nothing_said(reason),
     };
-    let mut runner = Runner::new(spec, server, ports);
+    let mut runner = Runner::new(spec, transport, ports);
     runner.lock = lock;
     runner.begun();
     runner.serve(timer).await;
@@ -86,37 +74,22 @@ fn report(reports: &mpsc::Sender<WorkerToSupervisor>, log: &Logger, message: Wor
     }
 }
 
-struct Runner {
+struct Runner<T> {
     spec: WorkerSpec,
     session: Session,
     stage: RunStage,
-    process: ServerProcess,
-    stdin: Option<Sender>,
-    /// How much of the session's output is in the pipe.
-    written: usize,
-    /// How much the server's process was sent in all.
-    sent: u64,
-    /// How much of it was shown to the trace.
-    traced: usize,
+    transport: T,
     /// Ends the run at that time, unless the server moves or exits before.
     suspicion: Option<(Instant, EndReason)>,
     /// It was being asked what it speaks when that was looked at last.
     asking: bool,
     /// It hung up when it was asked what it speaks, and we killed it for that.
     hung_up: bool,
-    stdout: Option<Receiver>,
-    splitter: Splitter,
-    stderr_pipe: Option<Receiver>,
-    stderr_chunk: Vec<u8>,
     stderr: Stderr,
-    incoming: Option<FromGateway>,
-    outgoing: Option<ToGateway>,
-    /// The gateway takes nothing at present.
-    backpressured: bool,
+    gateway: GatewayPort,
     /// Told to end once the gateway has let go, and by then at the latest.
     drained_by: Option<Instant>,
     catalogue_writer: Option<CatalogueWriter>,
-    tree: Tree,
     instance: Option<u32>,
     /// Watches what the server uses.
     usage: Option<JoinHandle<()>>,
@@ -128,38 +101,25 @@ struct Runner {
     install_by: Instant,
     ports_orders: (mpsc::Sender<Order>, mpsc::Receiver<Order>),
     reports: mpsc::Sender<WorkerToSupervisor>,
-    trace: Option<Trace>,
     given_up: Rc<Cell<bool>>,
     log: Logger,
 }
 
-impl Runner {
-    fn new(spec: WorkerSpec, server: StartedServer, ports: Ports) -> Self {
+impl<T: Transport> Runner<T> {
+    fn new(spec: WorkerSpec, transport: T, ports: Ports) -> Self {
         let now = Instant::now();
         let session = Session::new(&spec, ports.link.is_some(), ports.log.clone(), now);
-        let (incoming, outgoing) = ports.link.map(|link| (link.incoming, link.outgoing)).unzip();
         Self {
             session,
             stage: RunStage::Running,
-            process: server.process,
-            stdin: Some(server.stdin),
-            written: 0,
-            sent: 0,
-            traced: 0,
+            transport,
             suspicion: None,
             asking: false,
             hung_up: false,
-            stdout: Some(server.stdout),
-            splitter: Splitter::new(spec.limits.line_bytes + ENVELOPE, KEEP),
-            stderr_pipe: Some(server.stderr),
-            stderr_chunk: Vec::with_capacity(STDERR_CHUNK),
             stderr: Stderr::new(spec.limits.stderr_lines, secrets::mask(&spec.launch), ports.stderr, now),
-            incoming,
-            outgoing,
-            backpressured: false,
+            gateway: GatewayPort::new(ports.link),
             drained_by: None,
             catalogue_writer: spec.catalogue_file.clone().map(|file| CatalogueWriter::start(file, ports.log.clone())),
-            tree: ports.tree,
             instance: ports.instance,
             usage: None,
             install: None,
@@ -167,7 +127,6 @@ impl Runner {
             install_by: now + spec.start_timeout.max(INSTALL_LIMIT),
             ports_orders: ports.orders,
             reports: ports.reports,
-            trace: ports.trace,
             given_up: ports.given_up,
             log: ports.log,
             spec,
@@ -176,7 +135,7 @@ impl Runner {
 
     /// The server's process is there.
     fn begun(&mut self) {
-        let pid = self.process.pid();
+        let Some(pid) = self.transport.pid() else { return };
         report(&self.reports, &self.log, WorkerToSupervisor::Spawned { pid });
         let root = if self.instance.is_some() { pid } else { std::process::id() };
         let watch = usage::watch(root, self.spec.limits, self.ports_orders.0.clone());
@@ -189,10 +148,10 @@ impl Runner {
     async fn serve(&mut self, mut timer: Timer) {
         loop {
             let now = Instant::now();
-            self.read_lines(now);
+            self.read_messages(now);
             self.look_at_server(now);
-            self.session.tick(self.backpressured, now);
-            self.sort_stderr(now);
+            self.session.tick(self.gateway.backpressured, now);
+            self.sort_diagnostics(now);
             self.heed_events(now);
             self.advance(now);
             match self.stage {
@@ -208,32 +167,31 @@ impl Runner {
                 RunStage::Running | RunStage::Replacing(_) | RunStage::Ending(..) | RunStage::Exited { .. } => {}
             }
             self.write_server(now);
-            let was_backpressured = self.backpressured;
+            let was_backpressured = self.gateway.backpressured;
             self.write_gateway();
-            if was_backpressured && !self.backpressured {
+            if was_backpressured && !self.gateway.backpressured {
                 continue; // lines that were left wake nobody
             }
             match self.wait(&mut timer, now).await {
                 Woke::Order(Some(Order::Serve(link))) => {
                     self.session.link_up(Instant::now());
-                    (self.incoming, self.outgoing) = (Some(link.incoming), Some(link.outgoing));
+                    self.gateway = GatewayPort::new(Some(*link));
                 }
                 Woke::Order(Some(Order::Stop) | None) => self.end(EndReason::Stopped, Instant::now()),
                 Woke::Order(Some(Order::Drain(grace))) => self.drained_by = Some(Instant::now() + grace),
                 Woke::Order(Some(Order::Installing)) => self.goes_on_installing(Instant::now()),
                 Woke::Order(Some(Order::Kill)) => self.kill(EndReason::Stopped, Instant::now()),
                 Woke::Order(Some(Order::Exceeded(what))) => self.kill(EndReason::Limit(what), Instant::now()),
-                Woke::Frame(Ok(Some((message, payload)))) => self.take_frames(message, &payload).await,
+                Woke::Frame(Ok(Some((message, payload)))) => self.take_frames(message, &payload, Instant::now()).await,
                 Woke::Frame(Ok(None)) => self.unlink(),
                 Woke::Frame(Err(error)) => {
                     debug!(self.log, "gateway connection failed"; "error" => %error);
                     self.unlink();
                 }
-                Woke::Stdout(Ok(1..)) => {}
-                Woke::Stdout(Ok(0) | Err(_)) => self.stdout_over(),
-                Woke::Stderr(read) => self.take_stderr(read),
-                Woke::Exit => self.exited(Instant::now()),
-                Woke::Look => {}
+                Woke::Transport(TransportEvent::Received | TransportEvent::Writable) | Woke::Look => {}
+                Woke::Transport(TransportEvent::ReceiveClosed) => self.receive_closed(Instant::now()),
+                Woke::Transport(TransportEvent::Diagnostics) => self.take_diagnostics(Instant::now()),
+                Woke::Transport(TransportEvent::Ended) => self.ended(Instant::now()),
             }
         }
     }

@@ -6,7 +6,7 @@ use mcproxy_ipc::control::WorkerToSupervisor;
 use slog::Logger;
 use tokio::sync::mpsc;
 
-use crate::{link::GatewayLink, stderr, tree::Tree};
+use crate::{link::GatewayLink, stderr, transport::Trace, tree::Tree};
 
 /// What others want of a run.
 pub(crate) enum Order {
@@ -23,16 +23,6 @@ pub(crate) enum Order {
     /// Here is the gateway.
     Serve(Box<GatewayLink>),
 }
-
-/// Which way a traced line went.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum LineDirection {
-    ToServer,
-    FromServer,
-}
-
-/// Sees every line of JSON-RPC.
-pub(crate) type Trace = Box<dyn FnMut(LineDirection, &[u8])>;
 
 /// How a run is connected to the rest.
 pub(crate) struct Ports {

@@ -6,16 +6,16 @@ use mcproxy_ipc::control::WorkerToSupervisor;
 use slog::info;
 
 use super::{Runner, report, stage::RunStage};
-use crate::{environment, launch};
+use crate::transport::Transport;
 
-impl Runner {
+impl<T: Transport> Runner<T> {
     /// Starts the server again.
     pub(super) async fn restart_after_probe(&mut self) {
         self.leftovers().sweep().await;
         let now = Instant::now();
-        match launch::spawn(&self.spec, &environment::mark(&self.spec, self.instance), &self.tree) {
-            Ok(server) => {
-                self.take_process(server);
+        match self.transport.restart(&self.spec) {
+            Ok(()) => {
+                self.begin_stage();
                 self.forget_stderr_of_question(now);
                 self.stderr.forget();
                 self.session.begin_again(now);

@@ -10,6 +10,7 @@ use crate::{
     install::CacheEntry,
     session::TAIL_IN_ERRORS,
     stop::{Ladder, StopStep},
+    transport::Transport,
 };
 
 /// How long the last words of a dead server are waited for; something it started may hold its pipes open.
@@ -38,7 +39,7 @@ pub(super) enum RunStage {
     Over(EndReason),
 }
 
-impl Runner {
+impl<T: Transport> Runner<T> {
     /// Gives the server up. The first reason counts.
     pub(super) fn end(&mut self, reason: EndReason, now: Instant) {
         if matches!(self.stage, RunStage::Running | RunStage::Replacing(_)) {
@@ -68,13 +69,13 @@ impl Runner {
     }
 
     /// The leader's end is the server's: what it started goes with it.
-    pub(super) fn exited(&mut self, now: Instant) {
+    pub(super) fn ended(&mut self, now: Instant) {
         self.given_up.set(true);
         self.session.gone();
-        self.process.signal(Signal::KILL);
-        let exit = self.process.reap().unwrap_or(EndReason::Exited { code: None, signal: None });
+        self.transport.stop(StopStep::Kill);
+        let exit = self.transport.end();
         let unasked = match self.stage {
-            RunStage::Running => self.hung_up || (is_its_own(&exit) && self.has_read_something()),
+            RunStage::Running => self.hung_up || (is_its_own(&exit) && self.transport.has_taken_any()),
             RunStage::Replacing(_) => true,
             RunStage::Ending(..)
             | RunStage::Exited { .. }
@@ -99,20 +100,20 @@ impl Runner {
         if let Some((_, reason)) = self.suspicion.take_if(|(at, _)| *at <= now) {
             if self.session.excuses_an_end() {
                 self.hung_up = true; // it has closed a pipe and lives on, which says the same as an exit
-                self.process.signal(Signal::KILL);
+                self.transport.stop(StopStep::Kill);
             } else {
                 self.end(reason, now);
             }
         }
         // Calls are in flight only as long as the gateway that waits for them is there.
-        if self.drained_by.is_some_and(|by| self.incoming.is_none() || by <= now) {
+        if self.drained_by.is_some_and(|by| !self.gateway.is_linked() || by <= now) {
             self.end(EndReason::Stopped, now);
             self.drained_by = None;
         }
         match &mut self.stage {
             RunStage::Running | RunStage::RestartAfterProbe | RunStage::Broken { .. } | RunStage::Over(_) => {}
             RunStage::Exited { reason, until, unasked } => {
-                if *until <= now || (self.stdout.is_none() && self.stderr_pipe.is_none()) {
+                if *until <= now || self.transport.is_closed() {
                     let excused = *unasked && self.session.excuses_an_end();
                     let reason = reason.clone();
                     self.stage = match self.broken_entry(&reason) {
@@ -136,13 +137,8 @@ impl Runner {
     fn climb(&mut self, step: Option<StopStep>, reason: EndReason) {
         match step {
             None => {}
-            Some(StopStep::CloseStdin) => self.stdin = None,
-            Some(StopStep::Terminate) => {
-                self.process.signal(Signal::CONT); // a stopped process would not see the next one
-                self.process.signal(Signal::TERM);
-            }
-            Some(StopStep::Kill) => self.process.signal(Signal::KILL),
             Some(StopStep::GiveUp) => self.stage = RunStage::Over(reason),
+            Some(step) => self.transport.stop(step),
         }
     }
 }

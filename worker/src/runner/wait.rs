@@ -1,52 +1,44 @@
 //! What a run waits for.
 
-use std::{io, time::Instant};
-
-use bytes::{BufMut, Bytes};
-use mcproxy_ipc::{FrameError, data::GatewayToWorker};
-use tokio::{
-    io::AsyncReadExt,
-    net::unix::pipe::{Receiver, Sender},
-};
+use std::time::Instant;
 
 use super::{BACKLOG, Order, Runner, stage::RunStage};
 use crate::{
-    link::{FromGateway, ToGateway},
+    link::{GatewayFrame, GatewayPort, next_frame, room},
     timer::Timer,
+    transport::{Interest, Transport, TransportEvent},
 };
 
 /// What ended a wait.
 pub(super) enum Woke {
     Order(Option<Order>),
-    Frame(Result<Option<(GatewayToWorker, Bytes)>, FrameError>),
-    Stdout(io::Result<usize>),
-    Stderr(io::Result<usize>),
-    Exit,
+    Frame(GatewayFrame),
+    Transport(TransportEvent),
     /// A time has come, or there is room again in one direction.
     Look,
 }
 
-impl Runner {
+impl<T: Transport> Runner<T> {
     /// Sleeps until there is something to do.
     pub(super) async fn wait(&mut self, timer: &mut Timer, now: Instant) -> Woke {
         let deadline = self.deadline(now);
         if let Some(deadline) = deadline {
             timer.by(deadline);
         }
-        let backlog = self.session.out.server.len() - self.written;
-        let pause = self.stderr.pause(now).is_some();
-        let is_exited = matches!(self.stage, RunStage::Exited { .. });
-        let Self { stdin, stdout, splitter, stderr_pipe, stderr_chunk, incoming, outgoing, process, .. } = self;
-        let backpressured = self.backpressured;
-        let writing = backpressured || outgoing.as_ref().is_some_and(ToGateway::is_writing);
+        let backlog = self.transport.backlog(&self.session.out.server);
+        let writing = self.gateway.is_writing();
+        let GatewayPort { incoming, outgoing, backpressured } = &mut self.gateway;
+        let interest = Interest {
+            messages: !*backpressured,
+            room: backlog > 0,
+            diagnostics: self.stderr.pause(now).is_none(),
+            end: !matches!(self.stage, RunStage::Exited { .. }),
+        };
         tokio::select! {
             order = self.ports_orders.1.recv() => Woke::Order(order),
             frame = next_frame(incoming), if incoming.is_some() && backlog < BACKLOG => Woke::Frame(frame),
-            read = read_some(stdout, splitter.space()), if stdout.is_some() && !backpressured => Woke::Stdout(read),
-            () = writable(stdin), if backlog > 0 && stdin.is_some() => Woke::Look,
+            event = self.transport.event(interest) => Woke::Transport(event),
             () = room(outgoing), if writing => Woke::Look,
-            read = read_some(stderr_pipe, stderr_chunk), if stderr_pipe.is_some() && !pause => Woke::Stderr(read),
-            () = process.ended(), if !is_exited => Woke::Exit,
             () = timer.fires() => Woke::Look,
         }
     }
@@ -58,34 +50,7 @@ impl Runner {
             RunStage::Exited { until, .. } => Some(*until),
         };
         let suspicion = self.suspicion.as_ref().map(|(at, _)| *at);
-        let drained = self.drained_by.map(|by| if self.incoming.is_some() { by } else { now });
+        let drained = self.drained_by.map(|by| if self.gateway.is_linked() { by } else { now });
         [self.session.deadline(), suspicion, stage, drained, self.stderr.pause(now)].into_iter().flatten().min()
-    }
-}
-
-async fn next_frame(incoming: &mut Option<FromGateway>) -> Result<Option<(GatewayToWorker, Bytes)>, FrameError> {
-    match incoming {
-        Some(incoming) => incoming.next().await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn read_some<B: BufMut>(pipe: &mut Option<Receiver>, into: &mut B) -> io::Result<usize> {
-    match pipe {
-        Some(pipe) => pipe.read_buf(into).await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn writable(pipe: &Option<Sender>) {
-    if let Some(pipe) = pipe {
-        // The write that follows meets the same error.
-        let _ = pipe.writable().await;
-    }
-}
-
-async fn room(outgoing: &mut Option<ToGateway>) {
-    if let Some(outgoing) = outgoing {
-        outgoing.room().await;
     }
 }

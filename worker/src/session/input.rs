@@ -57,7 +57,7 @@ impl Session {
                 self.cannot_speak("it repeats what it is sent, as no MCP server does; is `command` right?".to_owned());
             }
             Ok(Message::Request { id, method, params }) => match self.mended(&method, params, now) {
-                Some(mended) => self.request(line, id, &method, mended.as_deref().or(params)),
+                Some(mended) => self.request(line, id, &method, mended.as_deref().or(params), now),
                 None => {
                     let error = mcproxy_mcp::error_object(ErrorCode::INVALID_PARAMS, "no client can read these params");
                     self.answer(|out| legacy::answer_error(out, &id, error.get()));

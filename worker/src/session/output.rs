@@ -11,15 +11,15 @@ use mcproxy_ipc::{
 /// What a session wants done.
 #[derive(Debug, Default)]
 pub(crate) struct SessionOutput {
-    /// Lines for the server's stdin.
+    /// Messages for the server, each ended by a line break and without any other: the transport sends them.
     pub(crate) server: Vec<u8>,
     /// Messages for the gateway.
     pub(crate) gateway: VecDeque<(WorkerToGateway, Bytes)>,
-    /// News for the shell.
+    /// Events for the shell.
     pub(crate) events: Vec<SessionEvent>,
 }
 
-/// News of a session.
+/// What a session tells the shell.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum SessionEvent {
     /// Handshake done, catalogue complete.

@@ -22,7 +22,14 @@ const MAX_REASON: usize = 1024;
 
 impl Session {
     /// A request of the server's own.
-    pub(super) fn request(&mut self, line: &Bytes, id: RequestId, method: &str, params: Option<&RawValue>) {
+    pub(super) fn request(
+        &mut self,
+        line: &Bytes,
+        id: RequestId,
+        method: &str,
+        params: Option<&RawValue>,
+        now: Instant,
+    ) {
         // A server of 2026-07-28 does not ask in the middle of a call.
         let features = if self.era == ServerEra::Legacy { self.features } else { ClientFeatures::default() };
         let wanted = Feature::of(method, params).filter(|feature| feature.is_in(features));
@@ -41,7 +48,7 @@ impl Session {
             }
             Owner::Nobody if feature == Feature::Roots => {
                 // Who asks a shared server's clients for the roots at its start goes on without any.
-                let deferred = self.deferred.as_mut().is_some_and(|deferred| deferred.hold(id.clone(), Instant::now()));
+                let deferred = self.deferred.as_mut().is_some_and(|deferred| deferred.hold(id.clone(), now));
                 if !deferred {
                     self.answer_no_roots(&id);
                 }
@@ -55,7 +62,7 @@ impl Session {
                 ),
             ),
         };
-        if self.noise.may_log(Instant::now()) {
+        if self.noise.may_log(now) {
             warn!(self.log, "request of the server was refused"; "method" => feature.method(), "reason" => &*refusal.1,
                 "line_bytes" => line.len());
         }
