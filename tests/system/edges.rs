@@ -1,5 +1,7 @@
 //! Who may depend on whom (docs/ARCHITECTURE.md). A wrong edge is a wrong design, so it fails here and not in a review.
 
+mod imports;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
@@ -8,6 +10,8 @@ use std::{
 };
 
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package, PackageId};
+
+use self::imports::Imports;
 
 /// Which of our libraries each of our packages may use.
 const EDGES: &[(&str, &[&str])] = &[
@@ -20,6 +24,44 @@ const EDGES: &[(&str, &[&str])] = &[
     ("mcproxy-bench", &["mcproxy-ipc"]),
     ("mcproxy-fixture", &[]),
     ("mcproxy-fuzz", &["mcproxy-ipc", "mcproxy-mcp", "mcproxy-config"]),
+];
+
+/// The folders of the gateway, each of which uses only those below it (docs/decisions/0125).
+const LAYERS: &[&str] = &[
+    "http",
+    "background",
+    "dialect",
+    "call",
+    "downstream",
+    "notify",
+    "state",
+    "sessions",
+    "upstream",
+    "builtin",
+    "base",
+    "catalogue",
+    "rewrite",
+];
+
+/// The roots of our programs and libraries. (The command line is a part of the first.)
+const ROOTS: &[&str] = &[
+    "src/lib.rs",
+    "supervisor/src/main.rs",
+    "worker/src/main.rs",
+    "crates/ipc/src/lib.rs",
+    "crates/mcp/src/lib.rs",
+    "crates/config/src/lib.rs",
+];
+
+/// More files than this must not use each other in a circle.
+const LARGEST_CIRCLE: usize = 3;
+
+/// Circles that are larger and still to be cut: a root, and the files. One that is gone has to go from here, too.
+const CIRCLES: &[(&str, &[&str])] = &[
+    ("supervisor/src/main.rs", &["context", "server/mod", "server/snapshot", "server/worker", "server/workers"]),
+    ("worker/src/main.rs", &["instances/host", "instances/list_waits", "instances/mod", "instances/parked"]),
+    ("worker/src/main.rs", &["runner/installing", "runner/mod", "runner/stage", "runner/wait"]),
+    ("crates/config/src/lib.rs", &["config", "dialect/names", "gateway", "servers"]),
 ];
 
 /// The workspace as cargo resolves it for this machine, so that no package of another system has to be fetched.
@@ -146,4 +188,44 @@ fn the_gateway_does_not_know_the_configuration_file() {
         let found = sources_that_name(file, "mcproxy_config");
         assert!(found.is_empty(), "{found:?}");
     }
+}
+
+fn imports_of(root: &str) -> Imports {
+    Imports::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join(root))
+}
+
+#[test]
+fn no_more_than_three_files_of_a_crate_use_each_other_in_a_circle() {
+    let mut found: Vec<(&str, Vec<String>)> = Vec::new();
+    for root in ROOTS {
+        let imports = imports_of(root);
+        let circles = imports.circles().into_iter().filter(|circle| circle.len() > LARGEST_CIRCLE);
+        found.extend(circles.map(|circle| (*root, circle.into_iter().map(str::to_owned).collect())));
+    }
+    let known: Vec<(&str, Vec<String>)> =
+        CIRCLES.iter().map(|(root, files)| (*root, files.iter().map(|file| (*file).to_owned()).collect())).collect();
+    assert_eq!(found, known, "circles that are there, and those that are known");
+}
+
+#[test]
+fn the_layers_of_the_gateway_use_only_those_below() {
+    let imports = imports_of("src/lib.rs");
+    let layer_of = |file: &str| {
+        let folder = file.strip_prefix("gateway/")?.split_once('/')?.0;
+        Some(LAYERS.iter().position(|layer| *layer == folder).unwrap_or_else(|| panic!("{file} is in no layer")))
+    };
+    let mut arrows = 0;
+    for (file, used) in &imports.files {
+        let Some(layer) = layer_of(file) else { continue };
+        for other in used {
+            if let Some(below) = layer_of(other) {
+                arrows += usize::from(below > layer);
+                assert!(below >= layer, "{file} uses {other}, which is in a layer above it");
+            }
+            assert!(other != "gateway/mod", "{file} uses what starts the whole gateway");
+        }
+    }
+    assert!(arrows > 100, "the sources have not been understood: {arrows}");
+    let at_top = |file: &&String| file.starts_with("gateway/") && layer_of(file).is_none();
+    assert_eq!(imports.files.keys().filter(at_top).collect::<Vec<_>>(), ["gateway/mod"], "each file is in a layer");
 }

@@ -3,8 +3,6 @@
 
 pub(crate) mod render;
 
-pub(crate) use crate::gateway::call::builtin_tools::run;
-
 use mcproxy_ipc::{ServerName, ToolRules};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::json;

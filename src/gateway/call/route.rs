@@ -8,6 +8,7 @@ use mcproxy_mcp::{
 };
 
 use super::{
+    builtin_tools,
     forward::{Forward, wait_for},
     incoming::required,
     request_context::Exchange,
@@ -36,7 +37,7 @@ pub(crate) async fn tool(exchange: &Exchange, mut params: RawObject<'_>) -> Opti
             Scope::Server(own) if own.as_str() == builtin::NAME => true,
             scope => exchange.gateway.fleet.shows(scope, server),
         };
-        return Some(builtin::run(&exchange.gateway, &exchange.view(), shows, &name, arguments).await);
+        return Some(builtin_tools::run(&exchange.gateway, &exchange.view(), shows, &name, arguments).await);
     }
     let own = json_string(&name);
     params.set("name", &own);
