@@ -6,14 +6,14 @@ use mcproxy_mcp::{ClientCapabilities, ProtocolVersion};
 use crate::{
     gateway::{
         base::{client_info::Client, scope::Scope},
-        sessions::session_id::{MAX_ID, Pass, SALT, Seal},
+        sessions::session_id::{MAX_ID, SALT, SessionClaims, SessionIdCodec},
     },
     split_choice,
 };
 
 /// An even first byte: the rest is an id. An odd one: the rest says what is sealed and which bit is flipped.
 pub(crate) fn target(data: &[u8]) {
-    let seal = Seal::new(&SealKey::new([7; 32]));
+    let seal = SessionIdCodec::new(&SealKey::new([7; 32]));
     let (choice, rest) = split_choice(data);
     if choice.is_multiple_of(2) {
         let Ok(id) = std::str::from_utf8(rest) else { return };
@@ -22,7 +22,7 @@ pub(crate) fn target(data: &[u8]) {
     }
     let byte = |at: usize| rest.get(at).copied().unwrap_or_default();
     let text = String::from_utf8_lossy(rest.get(8..).unwrap_or_default());
-    let pass = Pass {
+    let pass = SessionClaims {
         key: SessionKey([byte(0); 16]),
         version: ProtocolVersion::ALL[usize::from(byte(1)) % ProtocolVersion::ALL.len()],
         gateway: Generation(u64::from(byte(2))),

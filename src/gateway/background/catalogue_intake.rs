@@ -15,11 +15,11 @@ use slog::{Logger, warn};
 use tokio::time::{sleep, sleep_until};
 
 use crate::gateway::{
-    base::{offload::offload, throttle::Pace},
+    base::{offload::offload, throttle::Throttle},
     catalogue::{CatalogueWarning, ServerCatalogue},
     notify::{list_changed, subscriptions},
     state::Gateway,
-    upstream::{connection::Link, servers::Offer},
+    upstream::{connection::WorkerConnection, servers::Offer},
 };
 
 /// Bytes of a catalogue up to which it is read at once, where it comes: that takes less than a millisecond.
@@ -27,14 +27,14 @@ const SMALL: usize = 64 * 1024;
 /// Bytes of catalogues of single sessions that may wait to be read; one more is read at once.
 const WAITING: usize = 32 << 20;
 
-/// All of one link.
-pub(crate) struct Intake {
+/// All of one connection.
+pub(crate) struct CatalogueIntake {
     gateway: Rc<Gateway>,
     server: ServerName,
-    link: Rc<Link>,
+    connection: Rc<WorkerConnection>,
     log: Logger,
     waiting: RefCell<Waiting>,
-    pace: Cell<Pace>,
+    pace: Cell<Throttle>,
 }
 
 /// What was said and is not in force yet.
@@ -56,18 +56,23 @@ enum Next {
     Own(SessionKey, Bytes),
 }
 
-impl Intake {
+impl CatalogueIntake {
     /// Nothing was said yet.
-    pub(crate) fn new(gateway: &Rc<Gateway>, server: &ServerName, link: &Rc<Link>, log: &Logger) -> Rc<Self> {
-        let (gateway, server, link, log) = (gateway.clone(), server.clone(), link.clone(), log.clone());
-        Rc::new(Self { gateway, server, link, log, waiting: RefCell::default(), pace: Cell::default() })
+    pub(crate) fn new(
+        gateway: &Rc<Gateway>,
+        server: &ServerName,
+        connection: &Rc<WorkerConnection>,
+        log: &Logger,
+    ) -> Rc<Self> {
+        let (gateway, server, connection, log) = (gateway.clone(), server.clone(), connection.clone(), log.clone());
+        Rc::new(Self { gateway, server, connection, log, waiting: RefCell::default(), pace: Cell::default() })
     }
 
     /// The server offers this to all. What waits to be read is out of date by that.
     pub(crate) fn catalogue(self: &Rc<Self>, payload: Bytes) {
         let now = Instant::now();
         if !self.is_busy() && payload.len() <= SMALL && self.pace.get().due(now) <= now {
-            if let Some(rules) = self.gateway.fleet.rules(&self.server) {
+            if let Some(rules) = self.gateway.servers.rules(&self.server) {
                 self.take_over(Offer::read(&self.server, &rules, payload));
             }
             return self.was(Duration::ZERO, false);
@@ -83,7 +88,7 @@ impl Intake {
             return;
         }
         let waiting: usize = self.waiting.borrow().own.values().map(Bytes::len).sum();
-        let is_short = payload.len() <= SMALL || self.gateway.fleet.knows_own(&self.server, &payload);
+        let is_short = payload.len() <= SMALL || self.gateway.servers.knows_own(&self.server, &payload);
         if (is_short && !self.is_busy()) || waiting + payload.len() > WAITING {
             return self.take_over_own(session, payload, None);
         }
@@ -109,7 +114,7 @@ impl Intake {
 
     fn begin(self: &Rc<Self>) {
         if !std::mem::replace(&mut self.waiting.borrow_mut().busy, true) {
-            self.link.begin_intake();
+            self.connection.begin_intake();
             tokio::task::spawn_local(self.clone().run());
         }
     }
@@ -129,7 +134,7 @@ impl Intake {
         for (kind, only) in announced {
             list_changed::list_changed(&self.gateway, &self.server, kind, only);
         }
-        self.link.end_intake();
+        self.connection.end_intake();
     }
 
     fn next(&self) -> Option<Next> {
@@ -150,7 +155,7 @@ impl Intake {
         let Some(payload) = self.waiting.borrow_mut().shared.take() else { return };
         let mut cost = Duration::ZERO;
         // Other rules may be in force when it has been read.
-        while let Some(rules) = self.gateway.fleet.rules(&self.server) {
+        while let Some(rules) = self.gateway.servers.rules(&self.server) {
             let (server, used, payload) = (self.server.clone(), rules.clone(), payload.clone());
             let read = offload(move || {
                 let begun = Instant::now();
@@ -160,7 +165,7 @@ impl Intake {
                 cost += took;
                 read
             });
-            if self.gateway.fleet.rules(&self.server).is_none_or(|now| now == rules) {
+            if self.gateway.servers.rules(&self.server).is_none_or(|now| now == rules) {
                 if let Some(read) = read {
                     self.take_over(read);
                 }
@@ -179,7 +184,7 @@ impl Intake {
     fn take_over(&self, read: Result<(Offer, Vec<CatalogueWarning>), ObjectError>) {
         match read {
             Ok((offer, warnings)) => {
-                if self.gateway.fleet.set_offer(&self.server, &self.link, offer) {
+                if self.gateway.servers.set_offer(&self.server, &self.connection, offer) {
                     for warning in warnings {
                         warn!(self.log, "catalogue"; "warning" => %warning);
                     }
@@ -192,8 +197,8 @@ impl Intake {
 
     async fn read_own(&self, session: SessionKey, payload: Bytes) {
         let begun = Instant::now();
-        let rules = self.gateway.fleet.rules(&self.server).unwrap_or_default();
-        if self.gateway.fleet.knows_own(&self.server, &payload) {
+        let rules = self.gateway.servers.rules(&self.server).unwrap_or_default();
+        if self.gateway.servers.knows_own(&self.server, &payload) {
             return self.take_over_own(session, payload, None);
         }
         let (server, used, bytes) = (self.server.clone(), rules.clone(), payload.clone());
@@ -212,7 +217,7 @@ impl Intake {
         if !self.gateway.sessions.concerns(session) {
             return;
         }
-        match self.gateway.fleet.set_own(&self.server, &self.link, session, payload, read) {
+        match self.gateway.servers.set_own(&self.server, &self.connection, session, payload, read) {
             Ok(()) => list_changed::own_lists(&self.gateway, session),
             Err(error) => warn!(self.log, "a session is shown what all are"; "error" => #error),
         }

@@ -20,11 +20,11 @@ pub(super) async fn follow(gateway: Rc<Gateway>) {
     loop {
         look.tick().await;
         if Instant::now() >= end {
-            gateway.fleet.abandon_calls();
-            gateway.sessions.all().iter().for_each(|session| session.questions.drop_all());
+            gateway.servers.abandon_calls();
+            gateway.sessions.all().iter().for_each(|session| session.client_requests.drop_all());
         }
         // A call of a 2024-11-05 client is answered on its session's stream.
-        for session in gateway.sessions.all().iter().filter(|session| session.calls.is_empty()) {
+        for session in gateway.sessions.all().iter().filter(|session| session.pending_requests.is_empty()) {
             session.close_stream();
         }
         gateway.listeners.finish();

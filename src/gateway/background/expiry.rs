@@ -26,9 +26,9 @@ pub(super) async fn sweep(gateway: Rc<Gateway>) {
         if let Some(moment) = now.checked_sub(REPLAY_TIME) {
             gateway.sessions.all().iter().for_each(|session| session.tidy_streams(moment));
         }
-        gateway.archive.tidy();
-        gateway.tickets.tidy(now);
-        let lost = gateway.sessions.heirs.expire(max_idle, now);
+        gateway.replay_budget.tidy();
+        gateway.request_states.tidy(now);
+        let lost = gateway.sessions.restorable.expire(max_idle, now);
         if !lost.is_empty() {
             debug!(gateway.log, "sessions of earlier gateways are given up"; "count" => lost.len());
             lifetime::forget(&gateway, &lost);
@@ -39,16 +39,16 @@ pub(super) async fn sweep(gateway: Rc<Gateway>) {
 
 /// Learns which sessions earlier gateways left, a part after the other. Nobody waits for that: of one that comes back before,
 /// the supervisor is asked, and it is known whom to give up when they do not.
-pub(super) async fn learn_heirs(gateway: Rc<Gateway>) {
+pub(super) async fn learn_restorable(gateway: Rc<Gateway>) {
     let mut after = None;
     loop {
-        let Some((keys, more)) = gateway.supervisor.heirs(after).await else {
+        let Some((keys, more)) = gateway.supervisor.restorable(after).await else {
             return warn!(gateway.log, "the supervisor does not say which sessions earlier gateways left");
         };
-        gateway.sessions.heirs.await_these(&keys);
+        gateway.sessions.restorable.await_these(&keys);
         after = keys.last().copied().or(after);
         if !more {
-            return gateway.sessions.heirs.are_all_known();
+            return gateway.sessions.restorable.are_all_known();
         }
     }
 }

@@ -29,8 +29,8 @@ pub(crate) fn start(supervisor: Supervisor, log: Logger) -> Rc<Gateway> {
     tokio::task::spawn_local(list_changed::run(gateway.clone()));
     tokio::task::spawn_local(broadcast::run(gateway.clone()));
     tokio::task::spawn_local(expiry::sweep(gateway.clone()));
-    tokio::task::spawn_local(expiry::learn_heirs(gateway.clone()));
+    tokio::task::spawn_local(expiry::learn_restorable(gateway.clone()));
     let patient = gateway.clone();
-    tokio::task::spawn_local(async move { patient.patience.run().await });
+    tokio::task::spawn_local(async move { patient.response_timer.run().await });
     gateway
 }

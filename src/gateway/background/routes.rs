@@ -19,7 +19,7 @@ use crate::gateway::{
 /// Takes over what the supervisor says of servers at this moment.
 pub(super) fn take(gateway: &Rc<Gateway>) {
     let routes = gateway.supervisor.routes.clone().borrow_and_update().clone();
-    let Applied { connect, read } = gateway.fleet.apply(routes);
+    let Applied { connect, read } = gateway.servers.apply(routes);
     for route in connect {
         tokio::task::spawn_local(workers::follow(gateway.clone(), route));
     }
@@ -27,9 +27,9 @@ pub(super) fn take(gateway: &Rc<Gateway>) {
         tokio::task::spawn_local(look_up(gateway.clone(), route));
     }
     // Between here and there no call can begin: all of it is this thread's.
-    for server in gateway.fleet.resting() {
+    for server in gateway.servers.resting() {
         if !subscriptions::has_any(gateway, &server) {
-            gateway.fleet.leave(&server);
+            gateway.servers.leave(&server);
         }
     }
     gateway.forget_removed_servers();
@@ -38,12 +38,12 @@ pub(super) fn take(gateway: &Rc<Gateway>) {
 
 /// Starts servers at rest without a call: to learn what they offer, and to hear what clients subscribed to.
 fn wake_for_ourselves(gateway: &Gateway) {
-    for server in gateway.fleet.unknown() {
-        gateway.fleet.wake(&server, &gateway.supervisor);
+    for server in gateway.servers.unknown() {
+        gateway.servers.wake(&server, &gateway.supervisor);
     }
-    for server in gateway.fleet.asleep() {
+    for server in gateway.servers.asleep() {
         if subscriptions::has_any(gateway, &server) {
-            gateway.fleet.wake(&server, &gateway.supervisor);
+            gateway.servers.wake(&server, &gateway.supervisor);
         }
     }
 }
@@ -51,7 +51,7 @@ fn wake_for_ourselves(gateway: &Gateway) {
 /// Reads what a server offered when it last ran.
 async fn look_up(gateway: Rc<Gateway>, route: Route) {
     let Some(key) = route.catalogue else { return };
-    let Some(rules) = gateway.fleet.rules(&route.server) else { return };
+    let Some(rules) = gateway.servers.rules(&route.server) else { return };
     let file = gateway.settings().catalogues.as_ref().map(|dir| dir.join(key.file_name(&route.server)));
     let server = route.server.clone();
     let look = move || -> Result<Option<Offer>, String> {
@@ -68,7 +68,7 @@ async fn look_up(gateway: Rc<Gateway>, route: Route) {
         }
         Err(_) => None,
     };
-    gateway.fleet.set_kept(&route.server, key, offer);
+    gateway.servers.set_kept(&route.server, key, offer);
     wake_for_ourselves(&gateway);
 }
 

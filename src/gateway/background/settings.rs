@@ -12,8 +12,8 @@ pub(super) async fn follow(gateway: Rc<Gateway>) {
     let mut settings = gateway.supervisor.settings.clone();
     while settings.changed().await.is_ok() {
         let new = Rc::new(settings.borrow_and_update().clone());
-        gateway.fleet.set_groups(&new.groups);
-        gateway.archive.set_bound(new.replay_total);
+        gateway.servers.set_groups(&new.groups);
+        gateway.replay_budget.set_bound(new.replay_total);
         gateway.budget.set_total(new.total_buffered);
         let before = gateway.set_settings(new.clone());
         info!(gateway.log, "settings changed");
@@ -32,7 +32,7 @@ fn end_revoked(gateway: &Rc<Gateway>, before: Option<&[TokenHash]>, now: Option<
         gateway.sessions.close(session.id());
         lifetime::release(gateway, session);
     }
-    let given_up = gateway.tickets.give_up(is_revoked);
+    let given_up = gateway.request_states.give_up(is_revoked);
     info!(gateway.log, "other tokens are in force"; "sessions_ended" => ended.len(), "calls_given_up" => given_up);
     gateway.tokens_changed.notify_one();
 }

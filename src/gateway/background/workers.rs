@@ -5,11 +5,11 @@ use std::{rc::Rc, time::Duration};
 use mcproxy_ipc::Route;
 use slog::{debug, o, warn};
 
-use super::catalogue_intake::Intake;
+use super::catalogue_intake::CatalogueIntake;
 use crate::gateway::{
     notify::{custom_notifications, elicitation_complete, log, subscriptions, task_status},
     state::Gateway,
-    upstream::connection::{Link, News},
+    upstream::connection::{WorkerConnection, WorkerEvent},
 };
 
 /// First and longest pause between attempts to reach a worker that the supervisor calls ready.
@@ -20,50 +20,55 @@ pub(super) async fn follow(gateway: Rc<Gateway>, route: Route) {
     let Route { server, generation, .. } = route.clone();
     let log = gateway.log.new(o!("server" => server.to_string(), "generation" => generation.0));
     let mut pause = RECONNECT.0;
-    let mut changes = gateway.fleet.watch();
-    while gateway.fleet.wants_link(&server, generation) {
-        if gateway.fleet.rests(&server) {
+    let mut changes = gateway.servers.watch();
+    while gateway.servers.wants_connection(&server, generation) {
+        if gateway.servers.rests(&server) {
             // It was left and ends, unless a call reached it before.
             if changes.changed().await.is_err() {
                 return;
             }
             continue;
         }
-        match Link::open(&route, &gateway.supervisor, gateway.metrics.server(server.as_str()), gateway.budget.clone())
-            .await
+        match WorkerConnection::open(
+            &route,
+            &gateway.supervisor,
+            gateway.metrics.server(server.as_str()),
+            gateway.budget.clone(),
+        )
+        .await
         {
-            Ok((link, receiver)) => {
-                if !gateway.fleet.attach(&server, link.clone()) {
+            Ok((connection, receiver)) => {
+                if !gateway.servers.attach(&server, connection.clone()) {
                     return;
                 }
                 pause = RECONNECT.0;
                 let of = gateway.clone();
-                let (name, intake) = (server.clone(), Intake::new(&gateway, &server, &link, &log));
-                let end = link
+                let (name, intake) = (server.clone(), CatalogueIntake::new(&gateway, &server, &connection, &log));
+                let end = connection
                     .clone()
                     .read(receiver, move |news| match news {
-                        News::Catalogue(payload) => intake.catalogue(payload),
-                        News::ListChanged(kind, only) => intake.list_changed(kind, only),
-                        News::Notification(method, params, only) => {
+                        WorkerEvent::Catalogue(payload) => intake.catalogue(payload),
+                        WorkerEvent::ListChanged(kind, only) => intake.list_changed(kind, only),
+                        WorkerEvent::Notification(method, params, only) => {
                             custom_notifications::to_clients(&of, &name, &method, &params, only);
                         }
-                        News::OwnCatalogue(payload, session) => intake.own(session, payload),
-                        News::LikelyLog(params, caller) => {
+                        WorkerEvent::OwnCatalogue(payload, session) => intake.own(session, payload),
+                        WorkerEvent::LikelyLog(params, caller) => {
                             log::log_message(&of, &name, &params, caller);
                         }
-                        News::Log(params, None) => log::log_message(&of, &name, &params, None),
-                        News::Log(params, Some(session)) => {
+                        WorkerEvent::Log(params, None) => log::log_message(&of, &name, &params, None),
+                        WorkerEvent::Log(params, Some(session)) => {
                             log::log_to_one(&of, &name, session, &params);
                         }
-                        News::PageDone(params, only) => elicitation_complete::done(&of, &name, &params, only),
-                        News::Updated(params, only) => subscriptions::updated(&of, &name, &params, only),
-                        News::TaskChanged(params, only) => task_status::changed(&of, &name, &params, only),
+                        WorkerEvent::PageDone(params, only) => elicitation_complete::done(&of, &name, &params, only),
+                        WorkerEvent::Updated(params, only) => subscriptions::updated(&of, &name, &params, only),
+                        WorkerEvent::TaskChanged(params, only) => task_status::changed(&of, &name, &params, only),
                     })
                     .await;
                 if let Err(error) = end {
                     warn!(log, "the connection to the worker failed"; "error" => #error);
                 }
-                gateway.fleet.detach(&server, &link);
+                gateway.servers.detach(&server, &connection);
             }
             Err(error) => debug!(log, "the worker cannot be reached yet"; "error" => #error),
         }

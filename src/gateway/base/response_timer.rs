@@ -23,12 +23,12 @@ const LOOK: Duration = Duration::from_millis(50);
 /// Ends the wait of requests that take long. One clock for all of them: most are answered at once, and a timer each would
 /// cost more than the rest of their wait.
 #[derive(Default)]
-pub(crate) struct Patience {
+pub(crate) struct ResponseTimer {
     waiting: RefCell<Vec<(Instant, Weak<Queue<Bytes>>)>>,
     begun: Notify,
 }
 
-impl Patience {
+impl ResponseTimer {
     /// A request began whose related messages will be waited for, and the response begins then at the latest.
     pub(crate) fn begin(&self, related: &Rc<Queue<Bytes>>, end: Instant) {
         let mut waiting = self.waiting.borrow_mut();
@@ -71,18 +71,18 @@ mod tests {
 
     #[tokio::test]
     async fn only_those_who_still_wait_are_told_and_only_when_their_time_is_up() {
-        let patience = Patience::default();
+        let timer = ResponseTimer::default();
         let start = Instant::now();
         let (early, gone, late) = (related(), related(), related());
-        patience.begin(&late, start + 2 * OF_SESSIONS);
-        patience.begin(&early, start + OF_SESSIONS);
-        patience.begin(&gone, start + OF_SESSIONS);
+        timer.begin(&late, start + 2 * OF_SESSIONS);
+        timer.begin(&early, start + OF_SESSIONS);
+        timer.begin(&gone, start + OF_SESSIONS);
         drop(gone);
-        patience.look(start + OF_SESSIONS);
+        timer.look(start + OF_SESSIONS);
         tokio::time::timeout(Duration::from_secs(5), early.ready()).await.expect("its time is up");
-        assert_eq!(patience.waiting.borrow().len(), 1);
-        patience.look(start + 2 * OF_SESSIONS);
+        assert_eq!(timer.waiting.borrow().len(), 1);
+        timer.look(start + 2 * OF_SESSIONS);
         tokio::time::timeout(Duration::from_secs(5), late.ready()).await.expect("its time is up");
-        assert!(patience.waiting.borrow().is_empty());
+        assert!(timer.waiting.borrow().is_empty());
     }
 }

@@ -12,11 +12,11 @@ pub(crate) const DELIVERY: usize = 8;
 /// Long walks over sessions on the HTTP thread, cut into slices: between two of them all that has become ready goes first, calls and
 /// their answers above all.
 #[derive(Debug, Default)]
-pub(crate) struct Slices {
+pub(crate) struct Yielder {
     done: usize,
 }
 
-impl Slices {
+impl Yielder {
     /// So much was done; gives way if it was enough for one time.
     pub(crate) async fn did(&mut self, work: usize) {
         self.done += work;

@@ -74,7 +74,7 @@ impl<T: Clone> Prepared<T> {
 
 /// What is prepared.
 #[derive(Debug, Default)]
-pub(crate) struct Observed {
+pub(crate) struct StatusCache {
     /// The last answer of the supervisor; none if it gave none.
     report: Prepared<Option<Rc<StatusReport>>>,
     /// How many answers there were.
@@ -84,7 +84,7 @@ pub(crate) struct Observed {
     metrics: Prepared<Bytes>,
 }
 
-impl Observed {
+impl StatusCache {
     /// What the supervisor knows of all processes; `None`: it does not answer.
     pub(crate) async fn report(self: &Rc<Self>, supervisor: &Supervisor) -> Option<Rc<StatusReport>> {
         let (observed, supervisor) = (self.clone(), supervisor.clone());

@@ -21,7 +21,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 /// Questions that may wait; each belongs to a request of a client.
 const QUESTIONS: usize = 64;
-/// News of sessions that may wait; a supervisor that takes none for so long keeps less for the next gateway.
+/// WorkerEvent of sessions that may wait; a supervisor that takes none for so long keeps less for the next gateway.
 const NEWS: usize = 4096;
 /// Bytes of notes that may wait; the same. A note that finds no room is left out, the one before it counts.
 const KEEPING: usize = 4 * 1024 * 1024;
@@ -147,7 +147,7 @@ impl Supervisor {
     }
 
     /// Which sessions earlier gateways left, those after `after` in the order of their keys, and whether there are more.
-    pub(crate) async fn heirs(&self, after: Option<SessionKey>) -> Option<(Vec<SessionKey>, bool)> {
+    pub(crate) async fn restorable(&self, after: Option<SessionKey>) -> Option<(Vec<SessionKey>, bool)> {
         match self.ask(Question::Heirs { after }).await? {
             Answer::Heirs { keys, more } => Some((keys, more)),
             _ => None,

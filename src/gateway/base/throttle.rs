@@ -17,18 +17,18 @@ const LONGEST_REST: Duration = Duration::from_secs(5);
 
 /// The pace of one server.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Pace {
+pub(crate) struct Throttle {
     gap: Duration,
     due: Option<Instant>,
 }
 
-impl Default for Pace {
+impl Default for Throttle {
     fn default() -> Self {
         Self { gap: SHORTEST, due: None }
     }
 }
 
-impl Pace {
+impl Throttle {
     /// When the next may be: now, or when the gap after the last one is over.
     pub(crate) fn due(&self, now: Instant) -> Instant {
         self.due.map_or(now, |due| due.max(now))
@@ -57,7 +57,7 @@ mod tests {
 
     #[test]
     fn what_is_said_now_and_then_has_no_delay_and_a_flood_has_ever_more() {
-        let (mut pace, mut now) = (Pace::default(), Instant::now());
+        let (mut pace, mut now) = (Throttle::default(), Instant::now());
         for _ in 0..5 {
             assert_eq!(pace.due(now), now);
             pace.was(now, Duration::ZERO, false);
@@ -76,7 +76,7 @@ mod tests {
 
     #[test]
     fn what_costs_much_leaves_the_more_time_to_others() {
-        let (mut pace, now) = (Pace::default(), Instant::now());
+        let (mut pace, now) = (Throttle::default(), Instant::now());
         pace.was(now, Duration::from_millis(200), false);
         assert_eq!(pace.due(now), now + Duration::from_millis(1620));
         pace.was(now, CHEAP, false);

@@ -1,4 +1,4 @@
-//! Calls of the built-in server's tools.
+//! PendingRequests of the built-in server's tools.
 
 use std::rc::Rc;
 
@@ -28,7 +28,7 @@ pub(crate) async fn run(
 ) -> Reply {
     const BUSY: &str = "the supervisor does not answer; try again in a moment";
     let result = match plan(tool, arguments) {
-        Plan::AskStatus => match gateway.observed.report(&gateway.supervisor).await {
+        Plan::AskStatus => match gateway.status_cache.report(&gateway.supervisor).await {
             Some(report) if report.servers.iter().all(|server| shows(&server.name)) => render_status(&report),
             Some(report) => {
                 let mut shown = (*report).clone();

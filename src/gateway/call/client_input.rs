@@ -11,8 +11,8 @@ use slog::warn;
 use tokio::time::{sleep, timeout};
 
 use super::{
-    input_requests::{Wanted, Wish, to_answers, to_responses},
-    request_context::Exchange,
+    input_requests::{InputRequest, InputRequests, to_answers, to_responses},
+    request_context::RequestContext,
 };
 use crate::gateway::{
     base::{
@@ -21,7 +21,7 @@ use crate::gateway::{
     },
     downstream::retry::Retry,
     sessions::{client_requests::Response, session::Session},
-    upstream::connection::{Call, Continuation, Need, Park, ParkNews},
+    upstream::connection::{Call, Continuation, InputRequired, ParkedCall, ParkedEvent},
 };
 
 /// How often a server that forgets its calls may ask within one.
@@ -33,7 +33,7 @@ const PACE: Duration = Duration::from_secs(1);
 
 /// Why a call does not go on.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Stuck {
+pub(crate) enum InputError {
     /// The client gave the call up.
     #[error("the client gave the call up")]
     Cancelled,
@@ -80,30 +80,35 @@ pub(crate) enum Next {
 }
 
 /// One call and its rounds of questions.
-pub(crate) struct Asking<'a> {
-    exchange: &'a Exchange,
+pub(crate) struct ClientInput<'a> {
+    exchange: &'a RequestContext,
     session: &'a Session,
     server: &'a ServerName,
     rounds: u32,
     time: Duration,
 }
 
-impl<'a> Asking<'a> {
+impl<'a> ClientInput<'a> {
     /// `time`: what the client has for each round.
-    pub(crate) fn new(exchange: &'a Exchange, session: &'a Session, server: &'a ServerName, time: Duration) -> Self {
+    pub(crate) fn new(
+        exchange: &'a RequestContext,
+        session: &'a Session,
+        server: &'a ServerName,
+        time: Duration,
+    ) -> Self {
         Self { exchange, session, server, rounds: 0, time }
     }
 
     /// Asks the client for what the server needs, and says how the call goes on. Dropping a parked call gives it up.
-    pub(crate) async fn round(&mut self, need: Need, context: CallContext) -> Result<Next, Stuck> {
-        let wish = Wish::read(&need.payload).ok_or(Stuck::Unreadable)?;
+    pub(crate) async fn round(&mut self, need: InputRequired, context: CallContext) -> Result<Next, InputError> {
+        let wish = InputRequests::read(&need.payload).ok_or(InputError::Unreadable)?;
         self.rounds += 1;
         let most = match need.continuation {
             Continuation::Parked(_) => ROUNDS_PARKED,
             Continuation::Again => ROUNDS_AGAIN,
         };
         if self.rounds > most {
-            return Err(Stuck::Endless(most));
+            return Err(InputError::Endless(most));
         }
         // What is asked is kept once more, and written out for the client.
         let _room = self.exchange.gateway.budget.take(Purpose::Questions, 2 * need.payload.len())?;
@@ -112,14 +117,14 @@ impl<'a> Asking<'a> {
                 let answers = self.ask_parked(&wish.wanted, &park).await?;
                 let answers = to_answers(&answers);
                 if answers.len() > MAX_PAYLOAD {
-                    return Err(Stuck::TooLarge(answers.len()));
+                    return Err(InputError::TooLarge(answers.len()));
                 }
                 Ok(park.resume(&answers, context).await.map_or(Next::Lost, Next::Resumed))
             }
             Continuation::Again => {
                 let features = self.session.features();
                 if let Some(wanted) = wish.wanted.iter().find(|wanted| !wanted.is_in(features)) {
-                    return Err(Stuck::Missing(wanted.method.clone()));
+                    return Err(InputError::Missing(wanted.method.clone()));
                 }
                 let answers = self.ask_all(&wish.wanted).await?;
                 if answers.is_empty() {
@@ -129,7 +134,7 @@ impl<'a> Asking<'a> {
                     };
                     self.unless_cancelled(pause).await?;
                 }
-                let responses = to_responses(&answers).map_err(Stuck::Refused)?;
+                let responses = to_responses(&answers).map_err(InputError::Refused)?;
                 let state = wish.state.and_then(|json| mcproxy_mcp::RawValue::from_string(json).ok());
                 Ok(Next::Again(Retry::of((!answers.is_empty()).then_some(responses), state)))
             }
@@ -137,14 +142,14 @@ impl<'a> Asking<'a> {
     }
 
     /// Everything at once; the answers are in the order of the questions.
-    async fn ask_all(&self, wanted: &[Wanted]) -> Result<Vec<(String, Response)>, Stuck> {
+    async fn ask_all(&self, wanted: &[InputRequest]) -> Result<Vec<(String, Response)>, InputError> {
         // It has forgotten the call, so it is told as its user would: not now.
         let cancel = |_: &NoWebPage| Response::Result(Bytes::from_static(br#"{"action":"cancel"}"#));
         let asked: Vec<Question<'_>> =
             wanted.iter().map(|wanted| self.ask(wanted, cancel)).collect::<Result<_, _>>()?;
         let answers = join_all(asked.into_iter().map(Question::answer));
         let answers = self
-            .unless_cancelled(async { timeout(self.time, answers).await.map_err(|_| Stuck::Late) })
+            .unless_cancelled(async { timeout(self.time, answers).await.map_err(|_| InputError::Late) })
             .await?
             .into_iter()
             .collect::<Result<Vec<_>, _>>()?;
@@ -153,14 +158,18 @@ impl<'a> Asking<'a> {
 
     /// The same for a server that waits within the call, and may stop to: what it takes back the client is told of, and once
     /// it has answered the call nothing is waited for.
-    async fn ask_parked(&self, wanted: &[Wanted], park: &Park) -> Result<Vec<(String, Response)>, Stuck> {
+    async fn ask_parked(
+        &self,
+        wanted: &[InputRequest],
+        park: &ParkedCall,
+    ) -> Result<Vec<(String, Response)>, InputError> {
         let refuse = |page: &NoWebPage| error_of(ErrorCode::INVALID_PARAMS, &page.to_string());
         let asked: Vec<Question<'_>> =
             wanted.iter().map(|wanted| self.ask(wanted, refuse)).collect::<Result<_, _>>()?;
         let ids: Vec<Option<RequestId>> = asked.iter().map(|question| question.id.clone()).collect();
         for (wanted, id) in wanted.iter().zip(&ids) {
             if let Some(id) = id {
-                self.session.questions.watch(id, park.reporter(&wanted.key));
+                self.session.client_requests.watch(id, park.reporter(&wanted.key));
             }
         }
         let mut withdrawn = vec![false; ids.len()];
@@ -170,17 +179,17 @@ impl<'a> Asking<'a> {
             loop {
                 let news = tokio::select! {
                     biased;
-                    answers = &mut answers => return answers.map(Some).map_err(|_| Stuck::Late),
+                    answers = &mut answers => return answers.map(Some).map_err(|_| InputError::Late),
                     news = park.news() => news,
                 };
                 let (key, reason) = match news {
                     // What is open is taken back with the questions.
-                    ParkNews::Done => return Ok(None),
-                    ParkNews::Withdrawn { key, reason } => (key, reason),
+                    ParkedEvent::Done => return Ok(None),
+                    ParkedEvent::Withdrawn { key, reason } => (key, reason),
                 };
                 let Some(at) = wanted.iter().position(|wanted| wanted.key == key) else { continue };
                 withdrawn[at] = true;
-                if let Some(id) = ids[at].as_ref().filter(|id| self.session.questions.take_back(id)) {
+                if let Some(id) = ids[at].as_ref().filter(|id| self.session.client_requests.take_back(id)) {
                     self.exchange.related.push_last(cancelled(id, reason.as_deref()));
                 }
             }
@@ -191,8 +200,8 @@ impl<'a> Asking<'a> {
     }
 
     /// `refuse`: what the server is told instead of an answer when it wants a page visited that is none of the web.
-    fn ask(&self, wanted: &Wanted, refuse: impl Fn(&NoWebPage) -> Response) -> Result<Question<'_>, Stuck> {
-        let answered = |known| Ok(Question { asking: self, id: None, answer: None, known: Some(known) });
+    fn ask(&self, wanted: &InputRequest, refuse: impl Fn(&NoWebPage) -> Response) -> Result<Question<'_>, InputError> {
+        let answered = |known| Ok(Question { input: self, id: None, answer: None, known: Some(known) });
         if !wanted.is_in(self.session.features()) {
             let why = "the client has not declared that capability";
             return answered(error_of(ErrorCode::METHOD_NOT_FOUND, why));
@@ -202,16 +211,16 @@ impl<'a> Asking<'a> {
                 "reason" => %page);
             return answered(refuse(&page));
         }
-        let (id, answer) = self.session.ask().ok_or(Stuck::Gone)?;
+        let (id, answer) = self.session.ask().ok_or(InputError::Gone)?;
         if let Some(page) = wanted.page_id() {
-            self.exchange.gateway.pages.remember(self.server, &page, self.session.key());
+            self.exchange.gateway.url_elicitations.remember(self.server, &page, self.session.key());
         }
         // Bounded by what a worker passes on at once; it must not be dropped like progress.
         self.exchange.related.push_last(wanted.to_request(&id));
-        Ok(Question { asking: self, id: Some(id), answer: Some(answer), known: None })
+        Ok(Question { input: self, id: Some(id), answer: Some(answer), known: None })
     }
 
-    async fn unless_cancelled<T>(&self, work: impl Future<Output = Result<T, Stuck>>) -> Result<T, Stuck> {
+    async fn unless_cancelled<T>(&self, work: impl Future<Output = Result<T, InputError>>) -> Result<T, InputError> {
         let cancelled = self.exchange.may_be_cancelled();
         let over = async {
             match &cancelled {
@@ -221,7 +230,7 @@ impl<'a> Asking<'a> {
         };
         tokio::select! {
             biased;
-            () = over => Err(Stuck::Cancelled),
+            () = over => Err(InputError::Cancelled),
             result = work => result,
         }
     }
@@ -233,29 +242,29 @@ fn error_of(code: ErrorCode, why: &str) -> Response {
 
 /// A question on its way; dropped without an answer, it is taken back.
 struct Question<'a> {
-    asking: &'a Asking<'a>,
+    input: &'a ClientInput<'a>,
     id: Option<RequestId>,
     answer: Option<tokio::sync::oneshot::Receiver<Response>>,
     known: Option<Response>,
 }
 
 impl Question<'_> {
-    async fn answer(mut self) -> Result<Response, Stuck> {
+    async fn answer(mut self) -> Result<Response, InputError> {
         if let Some(known) = self.known.take() {
             return Ok(known);
         }
-        let Some(answer) = &mut self.answer else { return Err(Stuck::Gone) };
+        let Some(answer) = &mut self.answer else { return Err(InputError::Gone) };
         let answer = answer.await;
         self.id = None;
-        answer.map_err(|_| Stuck::Gone)
+        answer.map_err(|_| InputError::Gone)
     }
 }
 
 impl Drop for Question<'_> {
     fn drop(&mut self) {
         let Some(id) = &self.id else { return };
-        if self.asking.session.questions.take_back(id) {
-            self.asking.exchange.related.push_last(cancelled(id, Some("the call goes on without it")));
+        if self.input.session.client_requests.take_back(id) {
+            self.input.exchange.related.push_last(cancelled(id, Some("the call goes on without it")));
         }
     }
 }

@@ -18,7 +18,7 @@ const MAX_REQUESTS: usize = 64;
 
 /// One thing that a server wants.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Wanted {
+pub(crate) struct InputRequest {
     /// The server's name for it.
     pub(crate) key: String,
     /// The MCP method.
@@ -28,13 +28,13 @@ pub(crate) struct Wanted {
 
 /// All that a server wants before it goes on.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Wish {
-    pub(crate) wanted: Vec<Wanted>,
+pub(crate) struct InputRequests {
+    pub(crate) wanted: Vec<InputRequest>,
     /// To be given back as it is: JSON.
     pub(crate) state: Option<String>,
 }
 
-impl Wish {
+impl InputRequests {
     /// Reads the payload of a `NeedsInput`. `None`: it is not what it should be.
     pub(crate) fn read(payload: &[u8]) -> Option<Self> {
         let object = RawObject::from_slice(payload).ok()?;
@@ -51,14 +51,14 @@ impl Wish {
             let method = request.get_string("method")?.into_owned();
             let params = request.get("params").map_or("{}", RawValue::get);
             object_body(params)?;
-            wanted.push(Wanted { key: key.to_owned(), method, params: params.to_owned() });
+            wanted.push(InputRequest { key: key.to_owned(), method, params: params.to_owned() });
         }
         let state = object.get("requestState").map(|raw| raw.get().to_owned());
         Some(Self { wanted, state })
     }
 }
 
-impl Wanted {
+impl InputRequest {
     /// Whether a client of these features can give it.
     pub(crate) fn is_in(&self, features: ClientCapabilities) -> bool {
         match self.method.as_str() {
@@ -148,8 +148,8 @@ mod tests {
         Client::read(&RawObject::from_text(&text).expect("an object")).features
     }
 
-    fn wanted(method: &str, params: &str) -> Wanted {
-        Wanted { key: "k".into(), method: method.into(), params: params.into() }
+    fn wanted(method: &str, params: &str) -> InputRequest {
+        InputRequest { key: "k".into(), method: method.into(), params: params.into() }
     }
 
     #[test]
@@ -200,7 +200,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_payload_is_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-            let _ = Wish::read(&bytes);
+            let _ = InputRequests::read(&bytes);
         }
 
         #[test]
@@ -209,7 +209,7 @@ mod tests {
                 format!("{}:{{\"method\":\"roots/list\",{breaks}\"params\":{{{breaks}}}}}", json_string(key).get())
             }).collect();
             let payload = format!("{{\"inputRequests\":{{{}}},\"requestState\":\"s\"}}", members.join(","));
-            let wish = Wish::read(payload.as_bytes()).expect("it is well formed");
+            let wish = InputRequests::read(payload.as_bytes()).expect("it is well formed");
             prop_assert_eq!(wish.wanted.len(), keys.len());
             for wanted in wish.wanted {
                 let request = wanted.to_request(&RequestId::from(1));

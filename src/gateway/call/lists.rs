@@ -8,7 +8,7 @@ use mcproxy_ipc::data::CallContext;
 use mcproxy_mcp::{ErrorCode, ErrorObject, RawObject};
 use tokio::time::timeout;
 
-use super::{incoming::required, request_context::Exchange};
+use super::{incoming::required, request_context::RequestContext};
 use crate::gateway::{
     base::offload::offload,
     catalogue::{ListKind, Preparation, Readers, View},
@@ -18,7 +18,7 @@ use crate::gateway::{
 /// The page that the params ask for, and the view it is of. Waits for servers that have never run, for as long as it is
 /// configured.
 pub(crate) async fn page(
-    exchange: &Exchange,
+    exchange: &RequestContext,
     kind: ListKind,
     params: &RawObject<'_>,
 ) -> Result<(Rc<View>, Bytes), ErrorObject> {
@@ -29,14 +29,14 @@ pub(crate) async fn page(
         Some(_) => Some(required(params, "cursor")?),
     };
     let gateway = &exchange.gateway;
-    gateway.fleet.settled(exchange.scope(), gateway.settings().list_wait).await;
+    gateway.servers.settled(exchange.scope(), gateway.settings().list_wait).await;
     meet(exchange).await;
     // Who turns pages goes on in the list that was begun.
     if cursor.is_none() {
         check(exchange, kind).await;
     }
     let view = exchange.view();
-    let readers = if exchange.caller.session().is_some() { Readers::Sessions } else { Readers::Visitors };
+    let readers = if exchange.caller.session().is_some() { Readers::Sessions } else { Readers::Stateless };
     prepare(gateway, &view, kind, readers).await;
     let page = view.list(kind, cursor.as_deref(), readers);
     page.map(|page| (view, page)).map_err(|error| ErrorObject::new(ErrorCode::INVALID_PARAMS, error))
@@ -66,33 +66,33 @@ async fn prepare(gateway: &Rc<Gateway>, view: &Rc<View>, kind: ListKind, readers
 
 /// Lets workers look whether their servers' lists are too old. What the gateway knows is the answer all the same, but for
 /// servers that said themselves for how long it is true: those are waited for, for a moment.
-async fn check(exchange: &Exchange, kind: ListKind) {
-    let fleet = &exchange.gateway.fleet;
+async fn check(exchange: &RequestContext, kind: ListKind) {
+    let servers = &exchange.gateway.servers;
     let mut waited_for = Vec::new();
-    for (server, link) in fleet.links(exchange.scope()) {
-        let session = link.is_per_session().then(|| exchange.caller.key());
-        link.check_list(kind, session);
-        if session.is_none() && fleet.states_ttl(&server, kind) {
-            waited_for.push(link);
+    for (server, connection) in servers.connections(exchange.scope()) {
+        let session = connection.is_per_session().then(|| exchange.caller.key());
+        connection.check_list(kind, session);
+        if session.is_none() && servers.states_ttl(&server, kind) {
+            waited_for.push(connection);
         }
     }
-    for link in waited_for {
-        link.list_checked(kind).await;
+    for connection in waited_for {
+        connection.list_checked(kind).await;
     }
 }
 
 /// Lets the client of a session see what instances of its own offer. An instance is started if none of a client like this was
 /// heard of; that takes no longer than lists may wait for servers.
-async fn meet(exchange: &Exchange) {
-    let Exchange { gateway, caller, .. } = exchange;
+async fn meet(exchange: &RequestContext) {
+    let RequestContext { gateway, caller, .. } = exchange;
     let Some(session) = caller.session() else { return };
-    let unmet = gateway.fleet.unmet(exchange.scope(), session.key());
+    let unmet = gateway.servers.unmet(exchange.scope(), session.key());
     if unmet.is_empty() {
         return;
     }
     let _meeting = session.meet();
-    let meetings = unmet.iter().map(|(_, link)| {
-        link.meet(CallContext {
+    let meetings = unmet.iter().map(|(_, connection)| {
+        connection.meet(CallContext {
             client_capabilities: Some(caller.capabilities()),
             client_info: caller.info(),
             principal: caller.principal().map(str::to_owned),
@@ -105,6 +105,6 @@ async fn meet(exchange: &Exchange) {
     let _ = timeout(gateway.settings().list_wait, join_all(meetings)).await;
     // It may have ended meanwhile, and then nobody would forget this.
     if !session.is_over() {
-        unmet.iter().for_each(|(server, _)| gateway.fleet.meets(server, session.key()));
+        unmet.iter().for_each(|(server, _)| gateway.servers.meets(server, session.key()));
     }
 }

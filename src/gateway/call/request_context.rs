@@ -20,9 +20,9 @@ use crate::gateway::{
         scope::Scope,
     },
     catalogue::View,
-    downstream::{Caller, stateless_client::Visitor},
+    downstream::{Downstream, stateless_client::StatelessClient},
     rewrite::Naming,
-    sessions::{pending_requests::CallRefused, session::Session},
+    sessions::{pending_requests::RequestRefused, session::Session},
     state::Gateway,
     upstream::connection::CallHandle,
 };
@@ -44,9 +44,9 @@ pub(crate) fn related() -> Related {
 
 /// One request under way: for whom it is, and where its client may be told something before the answer. Within a
 /// session it occupies its id until it is dropped; without one, dropping it gives it up.
-pub(crate) struct Exchange {
+pub(crate) struct RequestContext {
     pub(crate) gateway: Rc<Gateway>,
-    pub(crate) caller: Caller,
+    pub(crate) caller: Downstream,
     pub(crate) related: Related,
     /// How far its client knows it to be.
     pub(crate) progress: Progress,
@@ -57,7 +57,7 @@ pub(crate) struct Exchange {
     _room: Held,
 }
 
-impl Exchange {
+impl RequestContext {
     /// A request within a session, which takes up its id.
     pub(crate) fn begin(
         gateway: Rc<Gateway>,
@@ -65,25 +65,25 @@ impl Exchange {
         related: Related,
         request: &Request,
         now: Instant,
-    ) -> Result<Self, CallRefused> {
+    ) -> Result<Self, RequestRefused> {
         session.touch(now);
         let room = gateway.budget.take(Purpose::Requests, REQUEST + request.params.len())?;
         let id = &request.id;
-        session.calls.begin(id, gateway.max_calls())?;
-        let (caller, progress) = (Caller::Session(session), Progress::default());
+        session.pending_requests.begin(id, gateway.max_calls())?;
+        let (caller, progress) = (Downstream::Session(session), Progress::default());
         Ok(Self { gateway, caller, related, progress, begun: now, id: id.clone(), _room: room })
     }
 
     /// A request that stands for itself.
-    pub(crate) fn visit(
+    pub(crate) fn begin_stateless(
         gateway: Rc<Gateway>,
-        visitor: Visitor,
+        client: StatelessClient,
         related: Related,
         request: &Request,
         now: Instant,
     ) -> Result<Self, Full> {
         let room = gateway.budget.take(Purpose::Requests, REQUEST + request.params.len())?;
-        let (caller, progress) = (Caller::Visitor(visitor), Progress::default());
+        let (caller, progress) = (Downstream::Stateless(client), Progress::default());
         Ok(Self { gateway, caller, related, progress, begun: now, id: request.id.clone(), _room: room })
     }
 
@@ -96,11 +96,11 @@ impl Exchange {
 
     /// What the client sees at this moment.
     pub(crate) fn view(&self) -> Rc<View> {
-        let fleet = &self.gateway.fleet;
+        let servers = &self.gateway.servers;
         match self.caller.session() {
-            Some(session) => fleet.view_of(self.scope(), session.key()),
+            Some(session) => servers.view_of(self.scope(), session.key()),
             // Lists must not depend on who asks (2026-07-28, caching).
-            None => fleet.view(self.scope()),
+            None => servers.view(self.scope()),
         }
     }
 
@@ -127,7 +127,7 @@ impl Exchange {
     /// Rung when the client gives the request up; for the time that no server has it. Without a session there is nobody
     /// who could.
     pub(crate) fn may_be_cancelled(&self) -> Option<Rc<Notify>> {
-        self.caller.session().map(|session| session.calls.rest(&self.id))
+        self.caller.session().map(|session| session.pending_requests.rest(&self.id))
     }
 
     /// Tells the client something before the answer. A large message that finds no room is dropped, as one is that comes while too
@@ -152,7 +152,7 @@ impl Exchange {
     }
 }
 
-impl Drop for Exchange {
+impl Drop for RequestContext {
     fn drop(&mut self) {
         self.caller.end_call(&self.id);
     }

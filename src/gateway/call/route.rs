@@ -11,20 +11,20 @@ use super::{
     builtin_tools,
     forward::{Forward, wait_for},
     incoming::required,
-    request_context::Exchange,
+    request_context::RequestContext,
     tasks,
 };
 use crate::gateway::{
     base::{reply::Reply, scope::Scope},
     builtin,
     catalogue::ListKind,
-    downstream::Caller,
+    downstream::Downstream,
     rewrite::{self, Naming},
     sessions::session::Session,
 };
 
 /// `tools/call`
-pub(crate) async fn tool(exchange: &Exchange, mut params: RawObject<'_>) -> Option<Reply> {
+pub(crate) async fn tool(exchange: &RequestContext, mut params: RawObject<'_>) -> Option<Reply> {
     drop_null_arguments(&mut params);
     let (server, name) = match find(exchange, ListKind::Tools, &params).await {
         Ok(target) => target,
@@ -35,7 +35,7 @@ pub(crate) async fn tool(exchange: &Exchange, mut params: RawObject<'_>) -> Opti
         // At its own endpoint it speaks of all.
         let shows = |server: &ServerName| match exchange.scope() {
             Scope::Server(own) if own.as_str() == builtin::NAME => true,
-            scope => exchange.gateway.fleet.shows(scope, server),
+            scope => exchange.gateway.servers.shows(scope, server),
         };
         return Some(builtin_tools::run(&exchange.gateway, &exchange.view(), shows, &name, arguments).await);
     }
@@ -61,7 +61,7 @@ pub(crate) async fn tool(exchange: &Exchange, mut params: RawObject<'_>) -> Opti
 }
 
 /// `prompts/get`
-pub(crate) async fn prompt(exchange: &Exchange, mut params: RawObject<'_>) -> Option<Reply> {
+pub(crate) async fn prompt(exchange: &RequestContext, mut params: RawObject<'_>) -> Option<Reply> {
     drop_null_arguments(&mut params);
     let (server, name) = match find(exchange, ListKind::Prompts, &params).await {
         Ok(target) => target,
@@ -87,7 +87,7 @@ fn drop_null_arguments(params: &mut RawObject<'_>) {
 }
 
 /// `resources/read`
-pub(crate) async fn read(exchange: &Exchange, mut params: RawObject<'_>) -> Option<Reply> {
+pub(crate) async fn read(exchange: &RequestContext, mut params: RawObject<'_>) -> Option<Reply> {
     let (server, uri) = match resource(exchange, &params) {
         Ok(target) => target,
         Err(error) => return Some(error.into()),
@@ -102,7 +102,7 @@ pub(crate) async fn read(exchange: &Exchange, mut params: RawObject<'_>) -> Opti
 }
 
 /// `completion/complete`
-pub(crate) async fn complete(exchange: &Exchange, mut params: RawObject<'_>) -> Option<Reply> {
+pub(crate) async fn complete(exchange: &RequestContext, mut params: RawObject<'_>) -> Option<Reply> {
     let view = exchange.view();
     let prompt = |name: &str| match view.prompt(name) {
         Some(target) => Some((target.server.clone(), target.name.to_owned())),
@@ -118,7 +118,7 @@ pub(crate) async fn complete(exchange: &Exchange, mut params: RawObject<'_>) -> 
 }
 
 /// `tasks/get`, `tasks/update`, `tasks/cancel` (the tasks extension of 2026-07-28, and tasks of 2025-11-25) and `tasks/result`
-pub(crate) async fn task(exchange: &Exchange, method: &'static str, mut params: RawObject<'_>) -> Option<Reply> {
+pub(crate) async fn task(exchange: &RequestContext, method: &'static str, mut params: RawObject<'_>) -> Option<Reply> {
     let id = match required(&params, "taskId") {
         Ok(id) => id,
         Err(error) => return Some(error.into()),
@@ -133,7 +133,7 @@ pub(crate) async fn task(exchange: &Exchange, method: &'static str, mut params: 
 }
 
 /// Which server a task belongs to, if it has tasks, and the task's id there.
-pub(crate) fn task_named<'i>(exchange: &Exchange, id: &'i str) -> Option<(ServerName, &'i str)> {
+pub(crate) fn task_named<'i>(exchange: &RequestContext, id: &'i str) -> Option<(ServerName, &'i str)> {
     let (server, own) = match exchange.naming() {
         Naming::Own => (known_server(exchange, None)?, id),
         Naming::Qualified => {
@@ -148,14 +148,18 @@ pub(crate) fn task_named<'i>(exchange: &Exchange, id: &'i str) -> Option<(Server
 
 /// A method that no revision knows: it goes to the one server of the endpoint that declares the extension it belongs to,
 /// with its params as they are. `Err`: there is no such server, or several. `Ok(None)`: the client cancelled the call.
-pub(crate) async fn foreign(exchange: &Exchange, method: &str, params: RawObject<'_>) -> Result<Option<Reply>, ()> {
+pub(crate) async fn foreign(
+    exchange: &RequestContext,
+    method: &str,
+    params: RawObject<'_>,
+) -> Result<Option<Reply>, ()> {
     let server = exchange.view().owner_of(method).cloned().ok_or(())?;
     Ok(Forward::new(exchange, method.to_owned(), server, params).run(rewrite::unchanged).await)
 }
 
 /// A method that names what is listened to and nothing else.
 pub(crate) async fn subscription(
-    exchange: &Exchange,
+    exchange: &RequestContext,
     method: &'static str,
     server: &ServerName,
     subject: &Subject,
@@ -166,12 +170,12 @@ pub(crate) async fn subscription(
 }
 
 /// Which server the resource belongs to that the params name, and its URI there.
-pub(crate) fn resource(exchange: &Exchange, params: &RawObject<'_>) -> Result<(ServerName, String), ErrorObject> {
+pub(crate) fn resource(exchange: &RequestContext, params: &RawObject<'_>) -> Result<(ServerName, String), ErrorObject> {
     resource_named(exchange, &required(params, "uri")?)
 }
 
 /// The same of a resource.
-pub(crate) fn resource_named(exchange: &Exchange, uri: &str) -> Result<(ServerName, String), ErrorObject> {
+pub(crate) fn resource_named(exchange: &RequestContext, uri: &str) -> Result<(ServerName, String), ErrorObject> {
     if let Some(target) = exchange.view().resource(uri) {
         return Ok(target);
     }
@@ -188,7 +192,7 @@ pub(crate) fn resource_named(exchange: &Exchange, uri: &str) -> Result<(ServerNa
 }
 
 /// The `_meta` of a request with the server's own URIs, where it refers to resources.
-fn own_meta(exchange: &Exchange, server: &ServerName, params: &RawObject<'_>) -> Option<Box<RawValue>> {
+fn own_meta(exchange: &RequestContext, server: &ServerName, params: &RawObject<'_>) -> Option<Box<RawValue>> {
     match exchange.naming() {
         Naming::Own => None,
         Naming::Qualified => rewrite::own_meta(server.as_str(), params.get("_meta")?),
@@ -198,7 +202,7 @@ fn own_meta(exchange: &Exchange, server: &ServerName, params: &RawObject<'_>) ->
 /// Which server a tool or prompt belongs to, and its name there; waits for the server if it is starting. What a server has
 /// not listed it may know all the same.
 async fn find(
-    exchange: &Exchange,
+    exchange: &RequestContext,
     kind: ListKind,
     params: &RawObject<'_>,
 ) -> Result<(ServerName, String), ErrorObject> {
@@ -212,8 +216,8 @@ async fn find(
         let view = exchange.view();
         let target = if kind == ListKind::Tools { view.tool(&name) } else { view.prompt(&name) }?;
         let agreed = match &exchange.caller {
-            Caller::Visitor(visitor) => visitor.param_headers().check(target.mirrored, params.get("arguments")),
-            Caller::Session(_) => Ok(()),
+            Downstream::Stateless(client) => client.param_headers().check(target.mirrored, params.get("arguments")),
+            Downstream::Session(_) => Ok(()),
         };
         Some(agreed.map(|()| (target.server.clone(), target.name.to_owned())))
     };
@@ -231,7 +235,7 @@ async fn find(
 
 /// The server that a name points to, though it is in no list, and what it is called there. Its tool rules hold as for what is
 /// listed.
-fn unlisted(exchange: &Exchange, kind: ListKind, name: &str) -> Option<(ServerName, String)> {
+fn unlisted(exchange: &RequestContext, kind: ListKind, name: &str) -> Option<(ServerName, String)> {
     let (server, shown) = match exchange.naming() {
         Naming::Own => (known_server(exchange, None)?, name),
         Naming::Qualified => {
@@ -239,23 +243,23 @@ fn unlisted(exchange: &Exchange, kind: ListKind, name: &str) -> Option<(ServerNa
             (known_server(exchange, Some(server))?, shown)
         }
     };
-    let own = exchange.gateway.fleet.unlisted(&server, kind, shown)?;
+    let own = exchange.gateway.servers.unlisted(&server, kind, shown)?;
     Some((server, own))
 }
 
 /// The server of that name, or the only one of the endpoint, if it is configured and shown there.
-fn known_server(exchange: &Exchange, name: Option<&str>) -> Option<ServerName> {
+fn known_server(exchange: &RequestContext, name: Option<&str>) -> Option<ServerName> {
     let scope = exchange.scope();
     let name = match (scope, name) {
         (_, Some(name)) => ServerName::try_from(name).ok()?,
         (Scope::Server(server), None) => server.clone(),
         (Scope::All | Scope::Group(_), None) => return None,
     };
-    let fleet = &exchange.gateway.fleet;
-    (fleet.shows(scope, &name) && fleet.route(name.as_str()).is_some()).then_some(name)
+    let servers = &exchange.gateway.servers;
+    (servers.shows(scope, &name) && servers.route(name.as_str()).is_some()).then_some(name)
 }
 
-fn unknown_name(exchange: &Exchange, kind: ListKind, name: &str) -> ErrorObject {
+fn unknown_name(exchange: &RequestContext, kind: ListKind, name: &str) -> ErrorObject {
     let shown: String = name.chars().take(128).collect();
     let message = match kind {
         ListKind::Tools => match exchange.view().nearest_tool(name) {

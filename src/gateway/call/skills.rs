@@ -8,7 +8,7 @@ use mcproxy_ipc::ServerName;
 use mcproxy_mcp::{ErrorCode, ErrorObject, RawArray, RawObject, RawValue, json_string, method};
 use tokio::time::timeout;
 
-use super::{forward::Forward, request_context::Exchange, route};
+use super::{forward::Forward, request_context::RequestContext, route};
 use crate::gateway::{
     base::reply::Reply,
     catalogue::CacheHints,
@@ -34,7 +34,7 @@ pub(crate) fn is_cacheable(name: &str) -> bool {
 }
 
 /// Answers one of its methods. `None`: the client cancelled the call.
-pub(crate) async fn answer(exchange: &Exchange, of: &str, params: RawObject<'_>) -> Option<Reply> {
+pub(crate) async fn answer(exchange: &RequestContext, of: &str, params: RawObject<'_>) -> Option<Reply> {
     match of {
         method::SKILLS_LIST if exchange.naming() == Naming::Qualified => Some(list(exchange, &params).await),
         method::SKILLS_LIST => {
@@ -46,7 +46,7 @@ pub(crate) async fn answer(exchange: &Exchange, of: &str, params: RawObject<'_>)
     }
 }
 
-async fn by_uri(exchange: &Exchange, of: &'static str, mut params: RawObject<'_>) -> Option<Reply> {
+async fn by_uri(exchange: &RequestContext, of: &'static str, mut params: RawObject<'_>) -> Option<Reply> {
     let (server, uri) = match route::resource(exchange, &params) {
         Ok(target) => target,
         // The extension has one code for all that is not there.
@@ -91,7 +91,7 @@ impl Room {
 }
 
 /// All skills in one page: whoever does not turn pages sees them all. Servers that are down are left out, unless all are.
-async fn list(exchange: &Exchange, params: &RawObject<'_>) -> Reply {
+async fn list(exchange: &RequestContext, params: &RawObject<'_>) -> Reply {
     if params.get("cursor").is_some_and(|cursor| cursor.get() != "null") {
         return ErrorObject::new(ErrorCode::INVALID_PARAMS, "this list has one page and no cursors").into();
     }
@@ -115,7 +115,7 @@ fn late(server: &ServerName) -> Reply {
 }
 
 /// Turns the pages of one server, while there is room.
-async fn read(exchange: &Exchange, server: &ServerName, meta: &RawValue, room: &Room) -> Result<Shelf, Reply> {
+async fn read(exchange: &RequestContext, server: &ServerName, meta: &RawValue, room: &Room) -> Result<Shelf, Reply> {
     let mut shelf = Shelf::default();
     let mut cursor: Option<Box<RawValue>> = None;
     for _ in 0..MAX_PAGES {

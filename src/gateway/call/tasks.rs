@@ -5,7 +5,7 @@ use bytes::Bytes;
 use mcproxy_ipc::ServerName;
 use mcproxy_mcp::{ErrorCode, ErrorObject, ProtocolVersion, RawObject};
 
-use super::request_context::Exchange;
+use super::request_context::RequestContext;
 use crate::gateway::{
     catalogue::View,
     sessions::{session::Session, tasks::TaskOwners},
@@ -32,7 +32,7 @@ pub(crate) fn may_be_asked_about(session: &Session, view: &View) -> bool {
 pub(crate) const CAPABILITY: &str = r#"{"list":{},"cancel":{},"requests":{"tools":{"call":{}}}}"#;
 
 /// Whether a call may be made as a task at this server. Elsewhere the wish is left unheard, as the revision wants it.
-pub(crate) fn may_run(exchange: &Exchange, server: &ServerName) -> bool {
+pub(crate) fn may_run(exchange: &RequestContext, server: &ServerName) -> bool {
     let view = exchange.view();
     exchange.caller.session().is_some_and(|session| are_offered(session, &view)) && view.runs_tasks_of(server)
 }

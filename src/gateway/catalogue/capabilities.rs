@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use mcproxy_mcp::{RawObject, json_string, method};
 
-use super::{server::Servers, text::visible};
+use super::{server::Parts, text::visible};
 use crate::gateway::rewrite::Naming;
 
 /// Longest instructions of a scope with many servers, in bytes: they go into every conversation.
@@ -14,7 +14,7 @@ const MAX_INSTRUCTIONS: usize = 16 * 1024;
 const MAX_UNION: usize = 256 * 1024;
 
 /// The capabilities of a scope, as a JSON object.
-pub(super) fn merge(naming: Naming, servers: &Servers) -> String {
+pub(super) fn merge(naming: Naming, servers: &Parts) -> String {
     match (naming, servers) {
         (Naming::Own, [(_, catalogue)]) => own(&catalogue.capabilities()),
         // Of one server that is not there yet nothing is known, so nothing is ruled out.
@@ -36,7 +36,7 @@ fn own(declared: &RawObject<'_>) -> String {
 }
 
 /// What many servers can do together. Lists are announced even when they are empty: a server may come later.
-fn common(servers: &Servers) -> String {
+fn common(servers: &Parts) -> String {
     let any = |test: fn(&super::ServerCatalogue) -> bool| servers.iter().any(|(_, catalogue)| test(catalogue));
     let mut out = Members::default();
     out.add("tools", r#"{"listChanged":true}"#);
@@ -59,7 +59,7 @@ fn common(servers: &Servers) -> String {
 }
 
 /// The members of all servers' objects under a key, as far as there is room; the first server that has one counts.
-fn union(servers: &Servers, key: &str) -> Option<String> {
+fn union(servers: &Parts, key: &str) -> Option<String> {
     let declared: Vec<RawObject<'_>> = servers
         .iter()
         .filter_map(|(_, catalogue)| catalogue.capabilities().get(key).and_then(|raw| RawObject::from_raw(raw).ok()))
@@ -110,7 +110,7 @@ pub(super) fn of_sessions(capabilities: &str) -> Option<String> {
 }
 
 /// The instructions of a scope: the server's own, or a section per server in equal parts of the bound.
-pub(super) fn instructions(naming: Naming, servers: &Servers) -> Option<String> {
+pub(super) fn instructions(naming: Naming, servers: &Parts) -> Option<String> {
     let texts = || servers.iter().filter_map(|(server, catalogue)| Some((server, catalogue.instructions()?)));
     if naming == Naming::Own {
         return texts().next().map(|(_, text)| text.to_owned());

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use mcproxy_ipc::ServerName;
 
-use super::{CursorError, ListKind, Readers, cursor, entry::Entry, server::Servers};
+use super::{CursorError, ListKind, Readers, cursor, entry::Entry, server::Parts};
 use crate::gateway::rewrite::Naming;
 
 /// How much one answer to a list request holds.
@@ -31,13 +31,7 @@ pub(super) struct List {
 }
 
 impl List {
-    pub(super) fn build(
-        kind: ListKind,
-        naming: Naming,
-        servers: &Servers,
-        readers: Readers,
-        limits: PageLimits,
-    ) -> Self {
+    pub(super) fn build(kind: ListKind, naming: Naming, servers: &Parts, readers: Readers, limits: PageLimits) -> Self {
         let count: usize = servers.iter().map(|(_, catalogue)| catalogue.count(kind)).sum();
         if count <= limits.entries {
             let mut page = Page::begin(kind);
@@ -70,7 +64,7 @@ impl List {
     }
 
     /// The answer to a list request.
-    pub(super) fn answer(&self, naming: Naming, servers: &Servers, cursor: Option<&str>) -> Result<Bytes, CursorError> {
+    pub(super) fn answer(&self, naming: Naming, servers: &Parts, cursor: Option<&str>) -> Result<Bytes, CursorError> {
         let key = match cursor {
             None => None,
             Some(cursor) => cursor::decode(self.kind, cursor)?,
@@ -93,7 +87,7 @@ struct Sorted<'s> {
 }
 
 impl<'s> Sorted<'s> {
-    fn of(kind: ListKind, naming: Naming, servers: &'s Servers, readers: Readers) -> Self {
+    fn of(kind: ListKind, naming: Naming, servers: &'s Parts, readers: Readers) -> Self {
         let mut entries: Vec<_> = servers
             .iter()
             .flat_map(|(server, catalogue)| catalogue.entries(kind).iter().map(move |entry| (server, entry)))

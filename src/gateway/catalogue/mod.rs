@@ -38,5 +38,5 @@ pub(crate) enum Readers {
     /// Clients of revisions with `initialize`.
     Sessions,
     /// Those of 2026-07-28, where what a tool returns need not be an object (SEP-2106).
-    Visitors,
+    Stateless,
 }

@@ -15,7 +15,7 @@ use super::{CacheHints, CatalogueWarning, ListKind, Problem, declared, entry::En
 pub(crate) type Part = (ServerName, Arc<ServerCatalogue>);
 
 /// The servers of a view.
-pub(crate) type Servers = [Part];
+pub(crate) type Parts = [Part];
 
 /// One server's offer, read and prepared.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -191,7 +191,7 @@ fn one_odd_tool_does_not_make_clients_refuse_the_list() {
         all(&view, ListKind::Tools),
         r#"{"tools":[{"name":"a","inputSchema":{"type":"object"}},{"name":"b","inputSchema":{"type":"object"}},{"name":"c","inputSchema":{"type":"object","properties":{"x":{"description":"d"}}}},{"name":"f","inputSchema":{"type":"object"}}]}"#
     );
-    let newer = view.list(ListKind::Tools, None, Readers::Visitors).expect("a page");
+    let newer = view.list(ListKind::Tools, None, Readers::Stateless).expect("a page");
     assert!(String::from_utf8_lossy(&newer).contains(r#""outputSchema":{"type":"array"}"#), "{newer:?}");
     assert_eq!(warnings.len(), 9, "{warnings:?}");
     assert_eq!(all(&view, ListKind::Prompts), r#"{"prompts":[]}"#);
@@ -303,7 +303,7 @@ fn a_list_that_is_as_it_was_is_not_prepared_again_and_one_that_is_not_is() {
     let (tools, prompts) = (all(&before, ListKind::Tools), before.list(ListKind::Prompts, None, Readers::Sessions));
     assert!(before.is_of(&[kept.clone(), old]) && !before.is_of(&[kept.clone(), new.clone()]));
     let after = View::build_after(&before, &[kept, new]);
-    let again = after.list(ListKind::Prompts, None, Readers::Visitors).expect("a page");
+    let again = after.list(ListKind::Prompts, None, Readers::Stateless).expect("a page");
     assert_eq!(again.as_ptr(), prompts.expect("a page").as_ptr(), "the very same bytes");
     assert_eq!(all(&after, ListKind::Tools), tools.replace("s__a", "s__b"));
 }
@@ -316,7 +316,7 @@ fn a_large_list_can_be_put_together_elsewhere_once_and_is_the_same() {
     let (one, other) =
         (View::build(Naming::Qualified, std::slice::from_ref(&part)), View::build(Naming::Qualified, &[part]));
     let Preparation::Work(work) = one.prepare(ListKind::Tools, Readers::Sessions) else { panic!("it is large") };
-    assert!(matches!(one.prepare(ListKind::Tools, Readers::Visitors), Preparation::Begun));
+    assert!(matches!(one.prepare(ListKind::Tools, Readers::Stateless), Preparation::Begun));
     let list = std::thread::spawn(work).join().expect("a list");
     one.prepared(ListKind::Tools, list);
     assert!(matches!(one.prepare(ListKind::Tools, Readers::Sessions), Preparation::Done));

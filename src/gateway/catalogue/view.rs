@@ -15,7 +15,7 @@ use super::{
     CacheHints, CursorError, ListKind, Outline, Readers, ServerCatalogue, capabilities,
     entry::Entry,
     list::{List, PAGE, PageLimits, exposed},
-    server::{Part, Servers},
+    server::{Part, Parts},
 };
 use crate::gateway::rewrite::Naming;
 
@@ -27,7 +27,7 @@ const SMALL: usize = 128 * 1024;
 #[derive(Debug)]
 pub(crate) struct View {
     naming: Naming,
-    servers: Arc<Servers>,
+    servers: Arc<Parts>,
     places: HashMap<ServerName, usize>,
     limits: PageLimits,
     lists: [Place; 4],
@@ -92,12 +92,12 @@ pub(crate) struct Offered<'v> {
 
 impl View {
     /// Merges catalogues in the given order. With [`Naming::Own`] there is one server, or none yet.
-    pub(crate) fn build(naming: Naming, servers: &Servers) -> Self {
+    pub(crate) fn build(naming: Naming, servers: &Parts) -> Self {
         Self::build_in_pages(naming, servers, PAGE)
     }
 
     /// The same, of a scope that showed something else before: lists that are as they were need not be prepared again.
-    pub(crate) fn build_after(before: &Self, servers: &Servers) -> Self {
+    pub(crate) fn build_after(before: &Self, servers: &Parts) -> Self {
         let mut view = Self::build_in_pages(before.naming, servers, before.limits);
         for kind in ListKind::ALL.into_iter().filter(|kind| view.outline.agrees(before.outline, *kind)) {
             view.lists[kind as usize].list.clone_from(&before.lists[kind as usize].list);
@@ -108,7 +108,7 @@ impl View {
         view
     }
 
-    pub(super) fn build_in_pages(naming: Naming, servers: &Servers, limits: PageLimits) -> Self {
+    pub(super) fn build_in_pages(naming: Naming, servers: &Parts, limits: PageLimits) -> Self {
         let servers = match naming {
             Naming::Qualified => servers,
             Naming::Own => &servers[..servers.len().min(1)],
@@ -130,7 +130,7 @@ impl View {
     }
 
     /// Whether it is made of these very catalogues.
-    pub(crate) fn is_of(&self, servers: &Servers) -> bool {
+    pub(crate) fn is_of(&self, servers: &Parts) -> bool {
         let same = |((one, of_one), (other, of_other)): (&Part, &Part)| one == other && Arc::ptr_eq(of_one, of_other);
         self.servers.len() == servers.len() && self.servers.iter().zip(servers).all(same)
     }
@@ -169,8 +169,8 @@ impl View {
     /// Where a list is, or will be, and whose eyes it is for.
     fn place(&self, kind: ListKind, readers: Readers) -> (&Place, Readers) {
         match readers {
-            Readers::Visitors if kind == ListKind::Tools && self.has_newer_tools => (&self.newer_tools, readers),
-            Readers::Visitors | Readers::Sessions => (&self.lists[kind as usize], Readers::Sessions),
+            Readers::Stateless if kind == ListKind::Tools && self.has_newer_tools => (&self.newer_tools, readers),
+            Readers::Stateless | Readers::Sessions => (&self.lists[kind as usize], Readers::Sessions),
         }
     }
 

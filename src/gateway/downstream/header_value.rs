@@ -4,7 +4,7 @@ use mcproxy_mcp::{ErrorCode, ErrorObject};
 
 /// What a request's headers say under one name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Stated<'r> {
+pub(crate) enum HeaderValue<'r> {
     /// Nothing.
     Nothing,
     /// This.
@@ -16,14 +16,14 @@ pub(crate) enum Stated<'r> {
 /// Refuses a header that does not say what the body says; `read` turns its text into what it stands for.
 pub(crate) fn agree<'t>(
     name: &str,
-    header: Stated<'t>,
+    header: HeaderValue<'t>,
     body: &str,
     read: impl FnOnce(&'t str) -> Option<&'t str>,
 ) -> Result<(), ErrorObject> {
     let why = match header {
-        Stated::Nothing => "is missing".to_owned(),
-        Stated::Unclear => "is not one plain value".to_owned(),
-        Stated::Once(text) => match read(text) {
+        HeaderValue::Nothing => "is missing".to_owned(),
+        HeaderValue::Unclear => "is not one plain value".to_owned(),
+        HeaderValue::Once(text) => match read(text) {
             Some(meant) if meant == body => return Ok(()),
             Some(meant) => format!("says {:?}, but the body says {:?}", shown(meant), shown(body)),
             None => "is not properly encoded".to_owned(),

@@ -14,7 +14,7 @@ use std::{rc::Rc, time::Instant};
 use mcproxy_ipc::SessionKey;
 use mcproxy_mcp::{Level, ProtocolVersion, RequestId};
 
-use self::stateless_client::Visitor;
+use self::stateless_client::StatelessClient;
 use crate::gateway::{
     base::{principal::key_of, scope::Scope},
     sessions::session::{Session, short},
@@ -22,19 +22,19 @@ use crate::gateway::{
 };
 
 /// Who a request comes from.
-pub(crate) enum Caller {
+pub(crate) enum Downstream {
     /// A client that began with `initialize`.
     Session(Rc<Session>),
     /// A client of 2026-07-28, whose every request stands for itself.
-    Visitor(Visitor),
+    Stateless(StatelessClient),
 }
 
-impl Caller {
+impl Downstream {
     /// What it sees.
     pub(crate) fn scope(&self) -> &Scope {
         match self {
             Self::Session(session) => session.scope(),
-            Self::Visitor(visitor) => visitor.scope(),
+            Self::Stateless(client) => client.scope(),
         }
     }
 
@@ -42,7 +42,7 @@ impl Caller {
     pub(crate) fn principal(&self) -> Option<&str> {
         match self {
             Self::Session(session) => session.principal(),
-            Self::Visitor(visitor) => visitor.principal(),
+            Self::Stateless(client) => client.principal(),
         }
     }
 
@@ -50,7 +50,7 @@ impl Caller {
     pub(crate) fn version(&self) -> ProtocolVersion {
         match self {
             Self::Session(session) => session.version(),
-            Self::Visitor(_) => ProtocolVersion::V2026_07_28,
+            Self::Stateless(_) => ProtocolVersion::V2026_07_28,
         }
     }
 
@@ -58,7 +58,7 @@ impl Caller {
     pub(crate) fn key(&self) -> SessionKey {
         match self {
             Self::Session(session) => session.key(),
-            Self::Visitor(visitor) => visitor.key(),
+            Self::Stateless(client) => client.key(),
         }
     }
 
@@ -75,7 +75,7 @@ impl Caller {
     pub(crate) fn level(&self) -> Option<Level> {
         match self {
             Self::Session(session) => session.level(),
-            Self::Visitor(visitor) => visitor.level(),
+            Self::Stateless(client) => client.level(),
         }
     }
 
@@ -85,7 +85,7 @@ impl Caller {
             // With no wish stated, a server's default is what the client gets.
             Self::Session(session) => level >= session.level().unwrap_or(Level::Debug),
             // With no wish stated, nothing (2026-07-28, logging).
-            Self::Visitor(visitor) => visitor.level().is_some_and(|wanted| level >= wanted),
+            Self::Stateless(client) => client.level().is_some_and(|wanted| level >= wanted),
         }
     }
 
@@ -93,7 +93,7 @@ impl Caller {
     pub(crate) fn capabilities(&self) -> String {
         match self {
             Self::Session(session) => session.declaration().capabilities.to_string(),
-            Self::Visitor(visitor) => visitor.capabilities().to_owned(),
+            Self::Stateless(client) => client.capabilities().to_owned(),
         }
     }
 
@@ -106,7 +106,7 @@ impl Caller {
     pub(crate) fn session(&self) -> Option<&Rc<Session>> {
         match self {
             Self::Session(session) => Some(session),
-            Self::Visitor(_) => None,
+            Self::Stateless(_) => None,
         }
     }
 
@@ -114,7 +114,7 @@ impl Caller {
     pub(crate) fn in_log(&self) -> &str {
         match self {
             Self::Session(session) => short(session.id()),
-            Self::Visitor(_) => "none",
+            Self::Stateless(_) => "none",
         }
     }
 
@@ -128,25 +128,25 @@ impl Caller {
     /// Whether it gave this request up before that reached a server.
     pub(crate) fn is_cancelled(&self, id: &RequestId) -> bool {
         match self {
-            Self::Session(session) => session.calls.is_cancelled(id),
-            // A visitor gives up by leaving, and then nobody is there to ask.
-            Self::Visitor(_) => false,
+            Self::Session(session) => session.pending_requests.is_cancelled(id),
+            // A client gives up by leaving, and then nobody is there to ask.
+            Self::Stateless(_) => false,
         }
     }
 
     /// From now on a cancellation of the request reaches the server.
     pub(crate) fn attach_call(&self, id: &RequestId, handle: CallHandle) {
         match self {
-            Self::Session(session) => session.calls.attach(id, handle),
-            Self::Visitor(visitor) => visitor.attach_call(handle),
+            Self::Session(session) => session.pending_requests.attach(id, handle),
+            Self::Stateless(client) => client.attach_call(handle),
         }
     }
 
     /// The request is answered, or nobody waits for it any more.
     pub(crate) fn end_call(&self, id: &RequestId) {
         match self {
-            Self::Session(session) => session.calls.end(id),
-            Self::Visitor(visitor) => visitor.end_call(),
+            Self::Session(session) => session.pending_requests.end(id),
+            Self::Stateless(client) => client.end_call(),
         }
     }
 }

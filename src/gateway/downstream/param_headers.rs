@@ -9,7 +9,7 @@ use mcproxy_mcp::{
 };
 
 use super::{
-    header_value::{Stated, agree},
+    header_value::{HeaderValue, agree},
     json_number::same_number,
 };
 
@@ -34,8 +34,8 @@ impl ParamHeaders {
             let value = arguments.and_then(|arguments| param.value_in(arguments)).filter(|value| is_plain(value));
             let stated = self.stated(name);
             match (value, stated) {
-                (None, Stated::Nothing) => {}
-                (None, Stated::Once(_) | Stated::Unclear) => {
+                (None, HeaderValue::Nothing) => {}
+                (None, HeaderValue::Once(_) | HeaderValue::Unclear) => {
                     let message = format_args!("the {name} header repeats an argument that the call does not have");
                     return Err(ErrorObject::new(ErrorCode::HEADER_MISMATCH, message));
                 }
@@ -45,12 +45,12 @@ impl ParamHeaders {
         Ok(())
     }
 
-    fn stated(&self, name: &str) -> Stated<'_> {
+    fn stated(&self, name: &str) -> HeaderValue<'_> {
         let mut found = self.0.iter().filter(|(header, _)| header.eq_ignore_ascii_case(name)).map(|(_, value)| value);
         match (found.next(), found.next()) {
-            (None, _) => Stated::Nothing,
-            (Some(Some(value)), None) => Stated::Once(value),
-            (Some(_), _) => Stated::Unclear,
+            (None, _) => HeaderValue::Nothing,
+            (Some(Some(value)), None) => HeaderValue::Once(value),
+            (Some(_), _) => HeaderValue::Unclear,
         }
     }
 }
@@ -60,10 +60,10 @@ fn is_plain(value: &RawValue) -> bool {
     !value.get().starts_with(['{', '['])
 }
 
-fn repeats(name: &str, stated: Stated<'_>, value: &RawValue) -> Result<(), ErrorObject> {
+fn repeats(name: &str, stated: HeaderValue<'_>, value: &RawValue) -> Result<(), ErrorObject> {
     let said = match stated {
-        Stated::Once(text) => header_value::decode(text),
-        Stated::Nothing | Stated::Unclear => None,
+        HeaderValue::Once(text) => header_value::decode(text),
+        HeaderValue::Nothing | HeaderValue::Unclear => None,
     };
     let body = match serde_json::from_str::<String>(value.get()) {
         Ok(text) => Cow::Owned(text),

@@ -7,7 +7,7 @@ use memchr::memmem::Finder;
 
 /// What is said of the client.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Claim {
+pub(crate) struct RequestMeta {
     /// The version that the request is made in, which may be any text.
     pub(crate) version: Box<str>,
     /// What the client can be asked for, as a JSON object.
@@ -24,23 +24,23 @@ static VERSION_KEY: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"/
 const OURS: [&str; 3] = [meta::PROTOCOL_VERSION, meta::CLIENT_CAPABILITIES, meta::LOG_LEVEL];
 
 /// Leaves in a `_meta` what is for the server.
-pub(crate) fn take_claim(meta: &mut RawObject<'_>) {
+pub(crate) fn take_request_meta(meta: &mut RawObject<'_>) {
     for key in OURS {
         meta.remove(key);
     }
 }
 
 /// Whether a body may hold a request of this dialect. Without a parse, since every request of the others comes by here.
-pub(crate) fn may_hold_claim(body: &[u8]) -> bool {
+pub(crate) fn may_hold_request_meta(body: &[u8]) -> bool {
     VERSION_KEY.find(body).is_some()
 }
 
 /// Whether the `_meta` of a request says that it is of this dialect.
-pub(crate) fn is_claimed(meta: Option<&RawObject<'_>>) -> bool {
+pub(crate) fn is_stateless(meta: Option<&RawObject<'_>>) -> bool {
     meta.is_some_and(|meta| meta.get(meta::PROTOCOL_VERSION).is_some())
 }
 
-impl Claim {
+impl RequestMeta {
     /// Reads the `_meta` of a request; whatever is missing or wrong makes the request malformed.
     pub(crate) fn read(meta: Option<&RawObject<'_>>) -> Result<Self, ErrorObject> {
         let meta = meta.ok_or_else(|| wrong("`params._meta` must be an object"))?;
@@ -77,22 +77,22 @@ fn wrong(message: &str) -> ErrorObject {
 mod tests {
     use super::*;
 
-    fn read(meta: &str) -> Result<Claim, ErrorObject> {
-        Claim::read(RawObject::from_text(meta).ok().as_ref())
+    fn read(meta: &str) -> Result<RequestMeta, ErrorObject> {
+        RequestMeta::read(RawObject::from_text(meta).ok().as_ref())
     }
 
     #[test]
     fn a_claim_is_complete_or_refused() {
-        let claim = read(
+        let meta_of_request = read(
             r#"{"io.modelcontextprotocol/protocolVersion":"2026-07-28",
                 "io.modelcontextprotocol/clientCapabilities":{"elicitation":{}},"io.modelcontextprotocol/logLevel":"error"}"#,
         );
-        let expected = Claim {
+        let expected = RequestMeta {
             version: "2026-07-28".into(),
             capabilities: r#"{"elicitation":{}}"#.into(),
             level: Some(Level::Error),
         };
-        assert_eq!(claim, Ok(expected));
+        assert_eq!(meta_of_request, Ok(expected));
         for meta in [
             "3",
             "{}",
@@ -105,13 +105,13 @@ mod tests {
         ] {
             assert_eq!(read(meta).expect_err(meta).code, ErrorCode::INVALID_PARAMS, "{meta}");
         }
-        assert!(Claim::read(None).is_err());
+        assert!(RequestMeta::read(None).is_err());
     }
 
     #[test]
     fn a_body_that_holds_a_claim_is_looked_at_however_its_key_is_written() {
-        assert!(may_hold_claim(br#"{"_meta":{"io.modelcontextprotocol/protocolVersion":"x"}}"#));
-        assert!(may_hold_claim(br#"{"_meta":{"io.modelcontextprotocol\/protocolVersion":"x"}}"#));
-        assert!(!may_hold_claim(br#"{"method":"initialize","params":{"protocolVersion":"2025-11-25"}}"#));
+        assert!(may_hold_request_meta(br#"{"_meta":{"io.modelcontextprotocol/protocolVersion":"x"}}"#));
+        assert!(may_hold_request_meta(br#"{"_meta":{"io.modelcontextprotocol\/protocolVersion":"x"}}"#));
+        assert!(!may_hold_request_meta(br#"{"method":"initialize","params":{"protocolVersion":"2025-11-25"}}"#));
     }
 }

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use mcproxy_ipc::SessionKey;
 use mcproxy_mcp::{ClientCapabilities, Level, RawObject};
 
-use super::{param_headers::ParamHeaders, request_meta::Claim};
+use super::{param_headers::ParamHeaders, request_meta::RequestMeta};
 use crate::gateway::{
     base::{principal::key_of, scope::Scope},
     upstream::connection::CallHandle,
@@ -15,18 +15,23 @@ use crate::gateway::{
 const LEFT: &str = "the client closed the stream of its request";
 
 /// A client for the time of one request: all that is known of it came with that request.
-pub(crate) struct Visitor {
+pub(crate) struct StatelessClient {
     scope: Scope,
     principal: Option<String>,
-    claim: Claim,
+    meta_of_request: RequestMeta,
     params: ParamHeaders,
     calls: RefCell<Vec<CallHandle>>,
 }
 
-impl Visitor {
+impl StatelessClient {
     /// Somebody who calls at this endpoint and says this of itself.
-    pub(crate) fn new(scope: Scope, principal: Option<String>, claim: Claim, params: ParamHeaders) -> Self {
-        Self { scope, principal, claim, params, calls: RefCell::default() }
+    pub(crate) fn new(
+        scope: Scope,
+        principal: Option<String>,
+        meta_of_request: RequestMeta,
+        params: ParamHeaders,
+    ) -> Self {
+        Self { scope, principal, meta_of_request, params, calls: RefCell::default() }
     }
 
     /// What its request says in headers of the arguments of the tool that it calls.
@@ -46,12 +51,12 @@ impl Visitor {
 
     /// How much it wants to hear while its request is worked on.
     pub(crate) fn level(&self) -> Option<Level> {
-        self.claim.level
+        self.meta_of_request.level
     }
 
     /// What it can be asked for, as a JSON object.
     pub(crate) fn capabilities(&self) -> &str {
-        &self.claim.capabilities
+        &self.meta_of_request.capabilities
     }
 
     /// Whether it can show its user a page.

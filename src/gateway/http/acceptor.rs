@@ -20,7 +20,7 @@ use tokio::{
 };
 
 use super::{
-    connection::{Client, Clock, Connection, Patience},
+    connection::{Client, Clock, Connection, ConnectionTimeouts},
     socket_options,
 };
 use crate::gateway::base::{budget::Budget, supervisor::Supervisor};
@@ -37,7 +37,7 @@ const FAREWELL: Duration = Duration::from_millis(500);
 const COMPLAINT: Duration = Duration::from_secs(10);
 
 /// Everybody who is connected.
-pub(super) struct Guests {
+pub(super) struct ConnectionSet {
     all: RefCell<HashMap<u64, Rc<Connection>>>,
     next: Cell<u64>,
     clock: Rc<Clock>,
@@ -46,7 +46,7 @@ pub(super) struct Guests {
     budget: Budget,
 }
 
-impl Guests {
+impl ConnectionSet {
     pub(super) fn new(budget: Budget) -> Rc<Self> {
         Rc::new(Self {
             all: RefCell::default(),
@@ -77,11 +77,11 @@ impl Guests {
         let number = self.next.get();
         self.next.set(number + 1);
         self.all.borrow_mut().insert(number, connection.clone());
-        let guests = self.clone();
+        let connections = self.clone();
         tokio::task::spawn_local(async move {
             connection.carry(dispatcher).await;
-            guests.all.borrow_mut().remove(&number);
-            guests.left.notify_one();
+            connections.all.borrow_mut().remove(&number);
+            connections.left.notify_one();
         });
     }
 
@@ -89,8 +89,8 @@ impl Guests {
         let now = Instant::now();
         self.clock.set(now);
         // Their times are those of the look before, at worst.
-        let patience = Patience { head: limits.head_timeout + LOOK, rest: KEEP_ALIVE + LOOK };
-        self.all.borrow().values().for_each(|connection| connection.check(patience, now));
+        let timeouts = ConnectionTimeouts { head: limits.head_timeout + LOOK, rest: KEEP_ALIVE + LOOK };
+        self.all.borrow().values().for_each(|connection| connection.check(timeouts, now));
     }
 
     /// Other tokens are in force.
@@ -110,7 +110,7 @@ impl Guests {
 pub(super) async fn serve<S>(
     listener: StdListener,
     build: impl AsyncFn(&ConnectionLimits) -> io::Result<S>,
-    guests: Rc<Guests>,
+    connections: Rc<ConnectionSet>,
     supervisor: Supervisor,
     log: Logger,
 ) -> io::Result<()>
@@ -129,10 +129,10 @@ where
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut complained: Option<Instant> = None;
     loop {
-        let count = guests.count();
+        let count = connections.count();
         tokio::select! {
             accepted = listener.accept(), if count < at_once => match accepted {
-                Ok((stream, _)) => guests.admit(stream, &http),
+                Ok((stream, _)) => connections.admit(stream, &http),
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
                     if complained.is_none_or(|at| at.elapsed() >= COMPLAINT) {
@@ -142,8 +142,8 @@ where
                     sleep(PAUSE).await;
                 }
             },
-            () = guests.left.notified(), if count >= at_once => {}
-            _ = look.tick() => guests.look(&limits),
+            () = connections.left.notified(), if count >= at_once => {}
+            _ = look.tick() => connections.look(&limits),
             Ok(()) = settings.changed() => {
                 let new = settings.borrow_and_update().connections;
                 if new != limits {
@@ -157,7 +157,7 @@ where
                 let Some(new) = elsewhere.borrow_and_update().clone() else { continue };
                 // Who waits to be accepted has been promised nothing else.
                 while let Some(Ok((stream, _))) = listener.accept().now_or_never() {
-                    guests.admit(stream, &http);
+                    connections.admit(stream, &http);
                 }
                 let new = new.try_clone()?;
                 socket_options::inherit(&new, &limits)?;
@@ -168,11 +168,11 @@ where
         }
     }
     drop(listener);
-    guests.drain();
-    while guests.count() > 0 {
+    connections.drain();
+    while connections.count() > 0 {
         tokio::select! {
-            () = guests.left.notified() => {}
-            _ = look.tick() => guests.look(&limits),
+            () = connections.left.notified() => {}
+            _ = look.tick() => connections.look(&limits),
         }
     }
     Ok(())

@@ -8,8 +8,8 @@ use bytes::Bytes;
 use mcproxy_ipc::ServerState;
 use serde::{Deserialize, Serialize};
 
-use super::{Shared, error::Refusal, metrics_page};
-use crate::gateway::{base::access, state::Gateway, upstream::servers::Fleet};
+use super::{Shared, error::HttpError, metrics_page};
+use crate::gateway::{base::access, state::Gateway, upstream::servers::Servers};
 
 /// `GET /healthz`: this process answers.
 pub(super) async fn healthz() -> HttpResponse {
@@ -41,19 +41,19 @@ pub(super) async fn readyz(
     request: HttpRequest,
     Shared(gateway): Shared,
     query: Query<Require>,
-) -> Result<HttpResponse, Refusal> {
+) -> Result<HttpResponse, HttpError> {
     let authorization = request.headers().get(header::AUTHORIZATION).map(|value| value.to_str().unwrap_or("?"));
     let settings = gateway.settings();
     let known = access::token(authorization, settings.tokens.as_deref());
-    let fleet = &gateway.fleet;
+    let servers = &gateway.servers;
     let (ready, waiting) = match (&query.require, known) {
-        (Some(_), Err(error)) => return Err(Refusal::unauthorized(error)),
-        (None, Err(_)) => (fleet.is_ready(), None),
-        (None, Ok(_)) if fleet.is_ready() => (true, Some(Vec::new())),
+        (Some(_), Err(error)) => return Err(HttpError::unauthorized(error)),
+        (None, Err(_)) => (servers.is_ready(), None),
+        (None, Ok(_)) if servers.is_ready() => (true, Some(Vec::new())),
         (required, Ok(_)) => {
             let waiting = match required {
-                Some(list) => waiting_of(fleet, list.split(',').map(str::trim).filter(|name| !name.is_empty())),
-                None => waiting_of(fleet, fleet.wanted().iter().map(|name| name.as_str())),
+                Some(list) => waiting_of(servers, list.split(',').map(str::trim).filter(|name| !name.is_empty())),
+                None => waiting_of(servers, servers.wanted().iter().map(|name| name.as_str())),
             };
             (waiting.is_empty(), Some(waiting))
         }
@@ -62,11 +62,11 @@ pub(super) async fn readyz(
     Ok(response.json(Readiness { ready, waiting }))
 }
 
-fn waiting_of<'n>(fleet: &Fleet, names: impl Iterator<Item = &'n str>) -> Vec<Waiting> {
-    let missing = names.filter(|name| !fleet.answers(name));
+fn waiting_of<'n>(servers: &Servers, names: impl Iterator<Item = &'n str>) -> Vec<Waiting> {
+    let missing = names.filter(|name| !servers.answers(name));
     missing
         .map(|name| {
-            let state = match fleet.state_of(name) {
+            let state = match servers.state_of(name) {
                 // Its worker is ready, and we have not read its catalogue yet.
                 Some(ServerState::Ready) => ServerState::Starting.as_str(),
                 state => state.map_or("unknown", ServerState::as_str),
@@ -78,7 +78,7 @@ fn waiting_of<'n>(fleet: &Fleet, names: impl Iterator<Item = &'n str>) -> Vec<Wa
 
 /// `GET /health`: everything that is known, as JSON in the form of [`StatusView`](crate::status_view::StatusView).
 pub(super) async fn health(Shared(gateway): Shared) -> HttpResponse {
-    match gateway.observed.health(&gateway.supervisor).await {
+    match gateway.status_cache.health(&gateway.supervisor).await {
         Some(page) => HttpResponse::Ok().content_type(header::ContentType::json()).body(page),
         None => HttpResponse::ServiceUnavailable().body("the supervisor did not answer\n"),
     }
@@ -96,10 +96,10 @@ async fn prepared_metrics(gateway: &Rc<Gateway>) -> Bytes {
     let gateway = gateway.clone();
     let work = async move {
         let render = async || {
-            let report = gateway.observed.report(&gateway.supervisor).await;
+            let report = gateway.status_cache.report(&gateway.supervisor).await;
             Bytes::from(metrics_page::render(&gateway, report.as_deref()))
         };
-        gateway.observed.metrics(render).await
+        gateway.status_cache.metrics(render).await
     };
     // It is for all who ask, so it goes on when the one who asked first has left.
     tokio::task::spawn_local(work).await.unwrap_or_default()

@@ -24,7 +24,7 @@ use super::{
     answering::{Answering, Asked},
     body, cors,
     endpoint::Principal,
-    error::Refusal,
+    error::HttpError,
     path,
 };
 use crate::gateway::{base::access, state::Gateway};
@@ -47,18 +47,18 @@ const SINGLE: [&str; 8] = [
 ];
 
 /// The application behind the guard. Not a middleware of it: those box what passes, twice for each request.
-pub(super) struct Guarded<S> {
+pub(super) struct AuthService<S> {
     app: S,
     gateway: Rc<Gateway>,
 }
 
-impl<S> Guarded<S> {
+impl<S> AuthService<S> {
     pub(super) fn new(app: S, gateway: Rc<Gateway>) -> Self {
         Self { app, gateway }
     }
 }
 
-impl<S> Service<Request> for Guarded<S>
+impl<S> Service<Request> for AuthService<S>
 where
     S: Service<Request, Response = ServiceResponse, Error = Error>,
     S::Future: Unpin,
@@ -143,9 +143,9 @@ fn doubled(headers: &HeaderMap) -> Option<&HeaderName> {
     headers.keys().find(|name| SINGLE.contains(&name.as_str()) && headers.get_all(*name).count() > 1)
 }
 
-fn admit(request: &Request, may_call: bool, gateway: &Gateway) -> Result<Admitted, Refusal> {
+fn admit(request: &Request, may_call: bool, gateway: &Gateway) -> Result<Admitted, HttpError> {
     if let Some(name) = doubled(request.headers()) {
-        return Err(Refusal::bad_request(format_args!("the request has more than one {name} header")));
+        return Err(HttpError::bad_request(format_args!("the request has more than one {name} header")));
     }
     let settings = gateway.settings();
     let text = |name: HeaderName| request.headers().get(name).map(|v| v.to_str().unwrap_or("?"));
@@ -153,7 +153,7 @@ fn admit(request: &Request, may_call: bool, gateway: &Gateway) -> Result<Admitte
     let may_lack_host = request.version() < Version::HTTP_11 && !request.headers().contains_key(header::HOST);
     if !(may_lack_host || access::host_allowed(text(header::HOST), &settings.allowed_hosts)) {
         let host = text(header::HOST).unwrap_or("(none)");
-        return Err(Refusal::new(
+        return Err(HttpError::new(
             StatusCode::FORBIDDEN,
             ErrorCode::INVALID_REQUEST,
             format_args!("the Host header {host:?} is not allowed here; add it to `allowedHosts`"),
@@ -162,7 +162,7 @@ fn admit(request: &Request, may_call: bool, gateway: &Gateway) -> Result<Admitte
     // An absolute target says the host, whatever the header says (RFC 9112 §3.2.2).
     let target = request.uri().authority();
     if target.is_some_and(|target| !access::host_allowed(Some(target.as_str()), &settings.allowed_hosts)) {
-        return Err(Refusal::new(
+        return Err(HttpError::new(
             StatusCode::FORBIDDEN,
             ErrorCode::INVALID_REQUEST,
             "the host in the request's target is not allowed here; add it to `allowedHosts`",
@@ -170,7 +170,7 @@ fn admit(request: &Request, may_call: bool, gateway: &Gateway) -> Result<Admitte
     }
     if !may_call {
         let origin = text(header::ORIGIN).unwrap_or_default();
-        return Err(Refusal::new(
+        return Err(HttpError::new(
             StatusCode::FORBIDDEN,
             ErrorCode::INVALID_REQUEST,
             format_args!("the Origin header {origin:?} is not allowed here; add it to `allowedOrigins`"),
@@ -187,6 +187,6 @@ fn admit(request: &Request, may_call: bool, gateway: &Gateway) -> Result<Admitte
     }
     match access::token(text(header::AUTHORIZATION), settings.tokens.as_deref()) {
         Ok(token) => Ok(Admitted::By(Some(Admission::new(settings, token)))),
-        Err(error) => Err(Refusal::unauthorized(error)),
+        Err(error) => Err(HttpError::unauthorized(error)),
     }
 }

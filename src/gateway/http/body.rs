@@ -26,7 +26,7 @@ use tokio::time::timeout_at;
 
 use super::{
     body_buffer::{Arriving, NoRoom},
-    error::Refusal,
+    error::HttpError,
 };
 use crate::gateway::state::Gateway;
 
@@ -79,7 +79,7 @@ pub(super) async fn read(
     mut payload: web::Payload,
     gateway: &Gateway,
     bound: impl AsyncFnOnce() -> Bound,
-) -> Result<Bytes, Refusal> {
+) -> Result<Bytes, HttpError> {
     let settings = gateway.settings();
     check_head(request.headers(), &settings)?;
     let body = match soon(&mut payload, Limit::new(Bound::Any, &settings)).await? {
@@ -94,7 +94,7 @@ pub(super) async fn read(
     };
     if is_deeper_than(&body, settings.max_depth) {
         let max = settings.max_depth;
-        return Err(Refusal::bad_request(format_args!("nested in more than {max} levels (limits.maxDepth)")));
+        return Err(HttpError::bad_request(format_args!("nested in more than {max} levels (limits.maxDepth)")));
     }
     Ok(body)
 }
@@ -123,11 +123,11 @@ impl Limit {
 }
 
 /// Refuses a body for what the head says of it, before any of it is read.
-pub(super) fn check_head(headers: &HeaderMap, settings: &GatewaySettings) -> Result<(), Refusal> {
+pub(super) fn check_head(headers: &HeaderMap, settings: &GatewaySettings) -> Result<(), HttpError> {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let mime = text(header::CONTENT_TYPE).split(';').next().unwrap_or_default().trim();
     if !mime.eq_ignore_ascii_case("application/json") {
-        return Err(Refusal::new(
+        return Err(HttpError::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             ErrorCode::INVALID_REQUEST,
             "the Content-Type must be application/json",
@@ -136,7 +136,7 @@ pub(super) fn check_head(headers: &HeaderMap, settings: &GatewaySettings) -> Res
     // RFC 9110 §8.4: it would have to be taken off before the body can be read.
     let codings = headers.get_all(header::CONTENT_ENCODING).map(|value| value.to_str().unwrap_or("?"));
     if let Some(coding) = codings.flat_map(|list| list.split(',')).map(str::trim).find(|coding| !is_identity(coding)) {
-        return Err(Refusal::unsupported_coding(coding));
+        return Err(HttpError::unsupported_coding(coding));
     }
     let max = settings.max_body_bytes;
     if stated_length(headers).is_some_and(|stated| stated > max as u64) {
@@ -248,7 +248,7 @@ fn is_slow(arrived: usize, within: Duration, rate: u64) -> bool {
     (arrived as u128) < u128::from(rate).saturating_mul(within.as_millis()) / 1000
 }
 
-impl From<Trouble> for Refusal {
+impl From<Trouble> for HttpError {
     fn from(trouble: Trouble) -> Self {
         let (status, code) = match trouble {
             Trouble::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::INVALID_REQUEST),

@@ -56,7 +56,7 @@ enum Phase {
 
 /// How long a client may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Patience {
+pub(super) struct ConnectionTimeouts {
     /// For the head of a request.
     pub(super) head: Duration,
     /// For its next request, or ours for something to say.
@@ -175,7 +175,7 @@ impl Connection {
     }
 
     /// Gives the connection up if the client has taken longer than it may, or may stay no longer.
-    pub(super) fn check(&self, patience: Patience, now: Instant) {
+    pub(super) fn check(&self, timeouts: ConnectionTimeouts, now: Instant) {
         if self.over_by.get().is_some_and(|by| by <= now) {
             self.given_up.set(true);
             return self.wake();
@@ -183,8 +183,8 @@ impl Connection {
         let limit = match self.phase.get() {
             Phase::Request => return,
             // The head of a request behind others that are not answered is in no hurry.
-            Phase::Resting if self.waiting.get() == 0 && self.framing.borrow().is_in_head() => patience.head,
-            Phase::Resting | Phase::Streaming => patience.rest,
+            Phase::Resting if self.waiting.get() == 0 && self.framing.borrow().is_in_head() => timeouts.head,
+            Phase::Resting | Phase::Streaming => timeouts.rest,
         };
         if self.phase.get() == Phase::Streaming && self.is_quiet() && !self.outgoing.is_blocked() {
             self.wake();

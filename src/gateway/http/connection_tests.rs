@@ -2,7 +2,8 @@
 
 use super::*;
 
-const PATIENCE: Patience = Patience { head: Duration::from_secs(10), rest: Duration::from_secs(60) };
+const PATIENCE: ConnectionTimeouts =
+    ConnectionTimeouts { head: Duration::from_secs(10), rest: Duration::from_secs(60) };
 
 struct Scene {
     start: Instant,

@@ -11,10 +11,10 @@ use mcproxy_ipc::ServerName;
 use mcproxy_mcp::ErrorCode;
 use slog::{info, warn};
 
-use super::error::Refusal;
+use super::error::HttpError;
 use crate::gateway::{
     base::scope::Scope,
-    dialect::session::{lifetime, methods::Hello},
+    dialect::session::{lifetime, methods::InitializeParams},
     sessions::{
         registry::{Limits, Opened},
         session::{Session, short},
@@ -27,26 +27,26 @@ use crate::gateway::{
 pub(super) struct Principal(pub(super) Option<String>);
 
 /// Where a request arrived and for whom: the state, the endpoint, the caller.
-pub(super) struct Place {
+pub(super) struct Endpoint {
     pub(super) gateway: Rc<Gateway>,
     pub(super) scope: Scope,
     pub(super) principal: Option<String>,
 }
 
-impl Place {
-    fn of(request: &HttpRequest) -> Result<Self, Refusal> {
+impl Endpoint {
+    fn of(request: &HttpRequest) -> Result<Self, HttpError> {
         let gateway = request.app_data::<Rc<Gateway>>().expect("every App of ours is given its Gateway").clone();
         let path = request.match_info();
         let scope = match (path.get("server"), path.get("group")) {
             (Some(server), _) => match ServerName::try_from(server) {
                 Ok(name) => Scope::Server(name),
-                Err(error) => return Err(Refusal::new(StatusCode::NOT_FOUND, ErrorCode::INVALID_REQUEST, error)),
+                Err(error) => return Err(HttpError::new(StatusCode::NOT_FOUND, ErrorCode::INVALID_REQUEST, error)),
             },
             (None, Some(group)) => Scope::Group(group.to_owned()),
             (None, None) => Scope::All,
         };
-        if !gateway.fleet.has(&scope) {
-            return Err(Refusal::new(
+        if !gateway.servers.has(&scope) {
+            return Err(HttpError::new(
                 StatusCode::NOT_FOUND,
                 ErrorCode::INVALID_REQUEST,
                 format_args!("{scope} is not configured"),
@@ -57,7 +57,7 @@ impl Place {
     }
 
     /// The session of that id, if it was opened here by this caller: one that we know, or one of an earlier gateway.
-    pub(super) async fn session(&self, id: &str) -> Result<Option<Rc<Session>>, Refusal> {
+    pub(super) async fn session(&self, id: &str) -> Result<Option<Rc<Session>>, HttpError> {
         let sessions = &self.gateway.sessions;
         match sessions.get(id) {
             Some(session) if session.scope() != &self.scope => Ok(None),
@@ -67,7 +67,7 @@ impl Place {
                 Ok(None)
             }
             Some(session) => Ok(Some(session)),
-            None if sessions.heirs.are_awaited() => Box::pin(self.take_up(id)).await,
+            None if sessions.restorable.are_awaited() => Box::pin(self.take_up(id)).await,
             None => Ok(None),
         }
     }
@@ -85,7 +85,7 @@ impl Place {
     }
 
     /// An earlier gateway may have opened it.
-    async fn take_up(&self, id: &str) -> Result<Option<Rc<Session>>, Refusal> {
+    async fn take_up(&self, id: &str) -> Result<Option<Rc<Session>>, HttpError> {
         let Self { gateway, scope, principal } = self;
         let principal = principal.as_deref();
         let Some(pass) = gateway.sessions.pass(id, scope, principal) else { return Ok(None) };
@@ -97,7 +97,7 @@ impl Place {
         let limits = Limits::of(&gateway.settings());
         let taken = gateway.sessions.take_up(id, pass, (scope, principal), left, limits, Instant::now());
         let Some(taken) = taken else { return Ok(None) };
-        let (opened, note) = taken.map_err(Refusal::busy)?;
+        let (opened, note) = taken.map_err(HttpError::busy)?;
         let session = self.opened(opened);
         info!(gateway.log, "session taken over from an earlier gateway"; "session" => short(session.id()),
             "scope" => %scope, "version" => %session.version(), "client" => %session.client());
@@ -106,23 +106,23 @@ impl Place {
     }
 
     /// Opens a session for this caller.
-    pub(super) fn open_session(&self, hello: Hello) -> Result<Rc<Session>, Refusal> {
-        let Hello { version, client, declaration } = hello;
+    pub(super) fn open_session(&self, hello: InitializeParams) -> Result<Rc<Session>, HttpError> {
+        let InitializeParams { version, client, declaration } = hello;
         let (scope, principal) = (self.scope.clone(), self.principal.clone());
         let limits = Limits::of(&self.gateway.settings());
         let opened = self.gateway.sessions.open(scope, principal, version, client, limits, Instant::now());
-        let session = self.opened(opened.map_err(Refusal::busy)?);
+        let session = self.opened(opened.map_err(HttpError::busy)?);
         session.set_declaration(declaration);
         lifetime::remember(&self.gateway, &session);
         Ok(session)
     }
 
     /// Opens a session that ends with its stream.
-    pub(super) fn open_stream_session(&self) -> Result<Rc<Session>, Refusal> {
+    pub(super) fn open_stream_session(&self) -> Result<Rc<Session>, HttpError> {
         let (scope, principal) = (self.scope.clone(), self.principal.clone());
         let limits = Limits::of(&self.gateway.settings());
         let opened = self.gateway.sessions.open_with_stream(scope, principal, limits, Instant::now());
-        Ok(self.opened(opened.map_err(Refusal::busy)?))
+        Ok(self.opened(opened.map_err(HttpError::busy)?))
     }
 
     fn opened(&self, (session, evicted): Opened) -> Rc<Session> {
@@ -133,8 +133,8 @@ impl Place {
     }
 }
 
-impl FromRequest for Place {
-    type Error = Refusal;
+impl FromRequest for Endpoint {
+    type Error = HttpError;
     type Future = Ready<Result<Self, Self::Error>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {

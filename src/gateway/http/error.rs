@@ -15,7 +15,7 @@ use crate::gateway::base::access::AuthError;
 
 /// A request that was not taken up: an HTTP status with a JSON-RPC error in the body.
 #[derive(Debug)]
-pub(super) struct Refusal {
+pub(super) struct HttpError {
     status: StatusCode,
     code: ErrorCode,
     message: String,
@@ -25,7 +25,7 @@ pub(super) struct Refusal {
     header: Option<(HeaderName, &'static str)>,
 }
 
-impl Refusal {
+impl HttpError {
     /// A refusal that says what to do instead.
     pub(super) fn new(status: StatusCode, code: ErrorCode, message: impl fmt::Display) -> Self {
         Self { status, code, message: message.to_string(), id: None, header: None }
@@ -63,20 +63,20 @@ impl Refusal {
     }
 }
 
-impl From<EnvelopeError> for Refusal {
+impl From<EnvelopeError> for HttpError {
     fn from(error: EnvelopeError) -> Self {
         let refusal = Self::new(StatusCode::BAD_REQUEST, error.code(), &error);
         Self { id: error.id().cloned(), ..refusal }
     }
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for HttpError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)
     }
 }
 
-impl ResponseError for Refusal {
+impl ResponseError for HttpError {
     fn status_code(&self) -> StatusCode {
         self.status
     }

@@ -15,8 +15,8 @@ use slog::{info, warn};
 
 use super::{
     body,
-    endpoint::Place,
-    error::Refusal,
+    endpoint::Endpoint,
+    error::HttpError,
     sse::{self, Frame},
 };
 use crate::gateway::{
@@ -36,13 +36,13 @@ pub(super) struct Query {
 }
 
 /// `GET /sse`
-pub(super) async fn get(request: HttpRequest, place: Place) -> Result<HttpResponse, Refusal> {
-    let session = place.open_stream_session()?;
-    let Place { gateway, scope, .. } = place;
+pub(super) async fn get(request: HttpRequest, endpoint: Endpoint) -> Result<HttpResponse, HttpError> {
+    let session = endpoint.open_stream_session()?;
+    let Endpoint { gateway, scope, .. } = endpoint;
     let budget = gateway.budget.clone();
     info!(log_for(&gateway.log, session.principal()), "session opened"; "session" => short(session.id()), "scope" => %scope,
         "version" => "HTTP+SSE, agreed on at initialize");
-    let first = stream::iter([Frame::Endpoint(endpoint(session.id()))]);
+    let first = stream::iter([Frame::Endpoint(post_target(session.id()))]);
     let mail = session.open_stream(&budget);
     let rest = Reading { gateway, session, mail }.map(|message| Frame::Message(message.into()));
     Ok(sse::frames(&request, &budget, first.chain(rest)))
@@ -72,12 +72,12 @@ impl Drop for Reading {
 
 /// Where the client is to post: a reference to the URL of the stream itself, so that it holds under any prefix that a reverse proxy
 /// puts before it (docs/decisions/0095).
-fn endpoint(session: &str) -> String {
+fn post_target(session: &str) -> String {
     format!("?session_id={session}")
 }
 
 /// `HEAD /sse`: what `GET` would begin with, and no stream.
-pub(super) async fn head(_: Place) -> HttpResponse {
+pub(super) async fn head(_: Endpoint) -> HttpResponse {
     sse::head()
 }
 
@@ -90,16 +90,16 @@ pub(super) fn names_session(context: &GuardContext<'_>) -> bool {
 /// `POST /sse?session_id=…`, or at `/messages`: accepted here, answered on the stream.
 pub(super) async fn post(
     request: HttpRequest,
-    place: Place,
+    endpoint: Endpoint,
     query: Option<web::Query<Query>>,
     payload: web::Payload,
-) -> Result<HttpResponse, Refusal> {
-    let known = query.and_then(|q| place.stream_session(&q.session_id));
+) -> Result<HttpResponse, HttpError> {
+    let known = query.and_then(|q| endpoint.stream_session(&q.session_id));
     let session = known.filter(|s| s.has_stream()).ok_or_else(|| {
         let message = "the session is unknown or has ended; open /sse again";
-        Refusal::new(StatusCode::NOT_FOUND, ErrorCode::INVALID_REQUEST, message)
+        HttpError::new(StatusCode::NOT_FOUND, ErrorCode::INVALID_REQUEST, message)
     })?;
-    let gateway = place.gateway;
+    let gateway = endpoint.gateway;
     let body = body::read(&request, payload, &gateway, async || body::Bound::Any).await?;
     let message = Incoming::of(parse(&body)?, &body);
     match message {

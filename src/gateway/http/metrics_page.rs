@@ -51,7 +51,7 @@ pub(super) fn render(gateway: &Gateway, report: Option<&StatusReport>) -> String
 fn of_servers(gateway: &Gateway, registry: &mut Registry) {
     let states: Family<StateLabels, Gauge> = Family::default();
     let generations: Family<ServerLabel, Gauge> = Family::default();
-    for route in gateway.fleet.routes() {
+    for route in gateway.servers.routes() {
         let server = route.server.to_string();
         generations.get_or_create(&ServerLabel { server: server.clone() }).set(gauged(route.generation.0));
         for state in ServerState::ALL {
@@ -63,7 +63,7 @@ fn of_servers(gateway: &Gateway, registry: &mut Registry) {
     registry.register("server_generation", "Incarnation of a server; grows with each start", generations);
     let in_flight: Family<ServerLabel, Gauge> = Family::default();
     let queued: Family<ServerLabel, Gauge> = Family::default();
-    for (server, load) in gateway.fleet.load() {
+    for (server, load) in gateway.servers.load() {
         let label = ServerLabel { server: server.to_string() };
         in_flight.get_or_create(&label).set(gauged(load.calls));
         queued.get_or_create(&label).set(gauged(load.queued_bytes));
@@ -87,7 +87,7 @@ fn of_clients(gateway: &Gateway, registry: &mut Registry) {
     registry.register("sessions", "Sessions that are open", gauge(gateway.sessions.len()));
     let streams = gateway.sessions.all().iter().map(|session| session.streams_read()).sum();
     registry.register("streams", "Streams of sessions that a client reads", gauge(streams));
-    let kept = gateway.archive.bytes();
+    let kept = gateway.replay_budget.bytes();
     registry.register("streams_kept_bytes", "What streams keep for clients that come back", gauge(kept));
     registry.register("sessions_opened", "Sessions ever opened", counter(gateway.sessions.opened()));
     let help = "Log records of the gateway that found no room on their way to the supervisor";

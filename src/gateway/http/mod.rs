@@ -52,7 +52,7 @@ use tokio::{
     sync::oneshot,
 };
 
-use self::{acceptor::Guests, auth_service::Guarded, connection::Client};
+use self::{acceptor::ConnectionSet, auth_service::AuthService, connection::Client};
 use crate::gateway::{background, base::supervisor::Supervisor, state::Gateway};
 
 /// Starts the HTTP server on one thread of its own. Tells how it ended: after a drain, or because it could not serve.
@@ -74,17 +74,18 @@ pub(super) fn serve(
 /// All that clients touch lives here, on the thread that serves.
 async fn answer(listener: TcpListener, supervisor: Supervisor, log: Logger) -> io::Result<()> {
     let gateway = background::start(supervisor.clone(), log.clone());
-    let guests = Guests::new(gateway.budget.clone());
-    tokio::task::spawn_local(see_off(gateway.clone(), guests.clone()));
-    let build = async |limits: &ConnectionLimits| http(gateway.clone(), guests.draining(), limits.head_timeout).await;
-    acceptor::serve(listener, build, guests.clone(), supervisor, log).await
+    let connections = ConnectionSet::new(gateway.budget.clone());
+    tokio::task::spawn_local(see_off(gateway.clone(), connections.clone()));
+    let build =
+        async |limits: &ConnectionLimits| http(gateway.clone(), connections.draining(), limits.head_timeout).await;
+    acceptor::serve(listener, build, connections.clone(), supervisor, log).await
 }
 
 /// When other tokens are in force, sees those off who were let in by one that is gone. Lives as long as the process.
-async fn see_off(gateway: Rc<Gateway>, guests: Rc<Guests>) {
+async fn see_off(gateway: Rc<Gateway>, connections: Rc<ConnectionSet>) {
     loop {
         gateway.tokens_changed.notified().await;
-        guests.look_at_admissions(&gateway.settings());
+        connections.look_at_admissions(&gateway.settings());
     }
 }
 
@@ -99,7 +100,7 @@ async fn http(
         let gateway = gateway.clone();
         let app = App::new().app_data(gateway.clone()).configure(routes).default_service(web::to(not_found));
         let app = map_config(app.into_factory(), |()| AppConfig::default()).new_service(());
-        async move { Ok::<_, ()>(Guarded::new(app.await?, gateway)) }
+        async move { Ok::<_, ()>(AuthService::new(app.await?, gateway)) }
     });
     let http = HttpService::build()
         // How long an unused connection is kept is for the door to say: a timer for each request costs each call.

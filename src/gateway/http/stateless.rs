@@ -13,7 +13,7 @@ use bytes::Bytes;
 use futures_util::{Stream, stream};
 use mcproxy_mcp::{ErrorCode, ErrorObject, Message, ProtocolVersion, RawArray, RawObject, RequestId, method, parse};
 
-use super::{endpoint::Place, error::Refusal, json_body, sse};
+use super::{endpoint::Endpoint, error::HttpError, json_body, sse};
 use crate::gateway::{
     base::{
         budget::{Held, Purpose},
@@ -24,7 +24,7 @@ use crate::gateway::{
     },
     call::{
         incoming::{Incoming, Request, read_params},
-        request_context::{self, Exchange, Related},
+        request_context::{self, Related, RequestContext},
         skills,
     },
     dialect::stateless::{
@@ -32,7 +32,9 @@ use crate::gateway::{
         methods, response,
         validate::{self, Repeating},
     },
-    downstream::{header_value::Stated, param_headers::ParamHeaders, request_meta, stateless_client::Visitor},
+    downstream::{
+        header_value::HeaderValue, param_headers::ParamHeaders, request_meta, stateless_client::StatelessClient,
+    },
     notify::custom_notifications,
     state::Gateway,
 };
@@ -53,12 +55,16 @@ struct Answered {
 
 /// Whether a POST may be of this dialect; the others pay for no more than this.
 pub(super) fn may_concern(request: &HttpRequest, body: &[u8]) -> bool {
-    names_this_version(request) || request_meta::may_hold_claim(body)
+    names_this_version(request) || request_meta::may_hold_request_meta(body)
 }
 
 /// Refuses what does not exist in this dialect: streams and sessions to be deleted.
-pub(super) fn refuse_method(request: &HttpRequest) -> Result<(), Refusal> {
-    if names_this_version(request) { Err(Refusal::post_only("2026-07-28 has no sessions: POST only")) } else { Ok(()) }
+pub(super) fn refuse_method(request: &HttpRequest) -> Result<(), HttpError> {
+    if names_this_version(request) {
+        Err(HttpError::post_only("2026-07-28 has no sessions: POST only"))
+    } else {
+        Ok(())
+    }
 }
 
 pub(super) fn names_this_version(request: &HttpRequest) -> bool {
@@ -67,7 +73,11 @@ pub(super) fn names_this_version(request: &HttpRequest) -> bool {
 }
 
 /// Answers a POST of this dialect; `None`: it is of another.
-pub(super) async fn post(request: &HttpRequest, place: &Place, body: &Bytes) -> Result<Option<HttpResponse>, Refusal> {
+pub(super) async fn post(
+    request: &HttpRequest,
+    endpoint: &Endpoint,
+    body: &Bytes,
+) -> Result<Option<HttpResponse>, HttpError> {
     if body.trim_ascii_start().starts_with(b"[") {
         return batch(body).map(|()| None);
     }
@@ -77,36 +87,36 @@ pub(super) async fn post(request: &HttpRequest, place: &Place, body: &Bytes) -> 
             let claimed = params.and_then(|raw| RawObject::from_raw(raw).ok()).is_some_and(|params| claims(&params));
             // There is none of the protocol that means anything here: who cancels closes the stream.
             if (named || claimed) && method::is_custom_notification(&method) {
-                let (gateway, key) = (&place.gateway, key_of(place.principal.as_deref()));
+                let (gateway, key) = (&endpoint.gateway, key_of(endpoint.principal.as_deref()));
                 let params = params.map_or(&[][..], |raw| raw.get().as_bytes());
-                custom_notifications::to_server(gateway, &place.scope, key, &method, params);
+                custom_notifications::to_server(gateway, &endpoint.scope, key, &method, params);
             }
             Ok((named || claimed).then(|| HttpResponse::Accepted().finish()))
         }
-        Message::Response { .. } if named => Err(Refusal::bad_request("2026-07-28 has no responses of clients")),
+        Message::Response { .. } if named => Err(HttpError::bad_request("2026-07-28 has no responses of clients")),
         Message::Response { .. } => Ok(None),
         message @ Message::Request { .. } => {
             let Incoming::Request(incoming) = Incoming::of(message, body) else { return Ok(None) };
             let params = match read_params(&incoming.params) {
                 Ok(params) => params,
-                Err(error) => return Ok(named.then(|| refused(request, place, &incoming.id, error))),
+                Err(error) => return Ok(named.then(|| refused(request, endpoint, &incoming.id, error))),
             };
             let meta = params.get_object("_meta");
-            match (request_meta::is_claimed(meta.as_ref()), named) {
+            match (request_meta::is_stateless(meta.as_ref()), named) {
                 (false, false) => Ok(None),
                 (false, true) if incoming.method == method::INITIALIZE => {
                     let message = "the Mcp-Protocol-Version header names a version that has no `initialize`";
                     let error = ErrorObject::new(ErrorCode::HEADER_MISMATCH, message);
-                    Ok(Some(refused(request, place, &incoming.id, error)))
+                    Ok(Some(refused(request, endpoint, &incoming.id, error)))
                 }
-                _ => Ok(Some(request_of(request, place, &incoming, &params, meta.as_ref()).await)),
+                _ => Ok(Some(request_of(request, endpoint, &incoming, &params, meta.as_ref()).await)),
             }
         }
     }
 }
 
 /// Batches belong to sessions, and no request of this dialect may be among one.
-fn batch(body: &[u8]) -> Result<(), Refusal> {
+fn batch(body: &[u8]) -> Result<(), HttpError> {
     let text = std::str::from_utf8(body).unwrap_or_default();
     let claimed = |element: &&mcproxy_mcp::RawValue| {
         let message = RawObject::from_raw(element).ok();
@@ -114,31 +124,31 @@ fn batch(body: &[u8]) -> Result<(), Refusal> {
     };
     match RawArray::from_text(text) {
         Ok(RawArray(elements)) if elements.iter().any(claimed) => {
-            Err(Refusal::bad_request("2026-07-28 has no batches"))
+            Err(HttpError::bad_request("2026-07-28 has no batches"))
         }
         _ => Ok(()),
     }
 }
 
 fn claims(params: &RawObject<'_>) -> bool {
-    request_meta::is_claimed(params.get_object("_meta").as_ref())
+    request_meta::is_stateless(params.get_object("_meta").as_ref())
 }
 
 async fn request_of(
     request: &HttpRequest,
-    place: &Place,
+    endpoint: &Endpoint,
     incoming: &Request,
     params: &RawObject<'_>,
     meta: Option<&RawObject<'_>>,
 ) -> HttpResponse {
     let extended = |method: &str| {
-        let view = place.gateway.fleet.view(&place.scope);
+        let view = endpoint.gateway.servers.view(&endpoint.scope);
         view.owner_of(method).is_some() || (skills::is_method(method) && view.has_skills())
     };
     let stated = |which| stated(request.headers(), header_of(which));
-    let claim = match validate::climb(stated, extended, &incoming.method, params, meta) {
-        Ok(claim) => claim,
-        Err(error) => return refused(request, place, &incoming.id, error),
+    let meta_of_request = match validate::climb(stated, extended, &incoming.method, params, meta) {
+        Ok(meta_of_request) => meta_of_request,
+        Err(error) => return refused(request, endpoint, &incoming.id, error),
     };
     let params_of_tool = match &*incoming.method {
         method::TOOLS_CALL => {
@@ -147,30 +157,37 @@ async fn request_of(
         }
         _ => ParamHeaders::default(),
     };
-    let visitor = Visitor::new(place.scope.clone(), place.principal.clone(), claim, params_of_tool);
+    let client =
+        StatelessClient::new(endpoint.scope.clone(), endpoint.principal.clone(), meta_of_request, params_of_tool);
     let related = request_context::related();
     if incoming.method == method::LISTEN {
-        let exchange = match Exchange::visit(place.gateway.clone(), visitor, related, incoming, Instant::now()) {
+        let exchange = match RequestContext::begin_stateless(
+            endpoint.gateway.clone(),
+            client,
+            related,
+            incoming,
+            Instant::now(),
+        ) {
             Ok(exchange) => exchange,
             Err(full) => {
-                return refused(request, place, &incoming.id, ErrorObject::new(ErrorCode::INTERNAL_ERROR, full));
+                return refused(request, endpoint, &incoming.id, ErrorObject::new(ErrorCode::INTERNAL_ERROR, full));
             }
         };
-        let budget = &place.gateway.budget;
+        let budget = &endpoint.gateway.budget;
         // What it listens to is kept for as long as it listens.
         let room = match budget.take(Purpose::Subscriptions, incoming.params.len()) {
             Ok(room) => room,
             Err(full) => {
-                return refused(request, place, &incoming.id, ErrorObject::new(ErrorCode::INTERNAL_ERROR, full));
+                return refused(request, endpoint, &incoming.id, ErrorObject::new(ErrorCode::INTERNAL_ERROR, full));
             }
         };
         return match Listening::begin(&exchange, params).await {
             Ok(listening) => sse::answer(request, budget, heard(listening, room)),
-            Err(error) => refused(request, place, &incoming.id, error),
+            Err(error) => refused(request, endpoint, &incoming.id, error),
         };
     }
-    let pending = Box::pin(work(place.gateway.clone(), visitor, incoming.clone(), related.clone()));
-    respond(request, &place.gateway, pending, related).await
+    let pending = Box::pin(work(endpoint.gateway.clone(), client, incoming.clone(), related.clone()));
+    respond(request, &endpoint.gateway, pending, related).await
 }
 
 fn header_of(which: Repeating) -> &'static HeaderName {
@@ -181,17 +198,17 @@ fn header_of(which: Repeating) -> &'static HeaderName {
     }
 }
 
-fn stated<'r>(headers: &'r HeaderMap, name: &HeaderName) -> Stated<'r> {
+fn stated<'r>(headers: &'r HeaderMap, name: &HeaderName) -> HeaderValue<'r> {
     let mut values = headers.get_all(name);
     match (values.next(), values.next()) {
-        (None, _) => Stated::Nothing,
-        (Some(value), None) => value.to_str().map_or(Stated::Unclear, Stated::Once),
-        (Some(_), Some(_)) => Stated::Unclear,
+        (None, _) => HeaderValue::Nothing,
+        (Some(value), None) => value.to_str().map_or(HeaderValue::Unclear, HeaderValue::Once),
+        (Some(_), Some(_)) => HeaderValue::Unclear,
     }
 }
 
-async fn work(gateway: Rc<Gateway>, visitor: Visitor, request: Request, related: Related) -> Answered {
-    let exchange = Exchange::visit(gateway, visitor, related, &request, Instant::now());
+async fn work(gateway: Rc<Gateway>, client: StatelessClient, request: Request, related: Related) -> Answered {
+    let exchange = RequestContext::begin_stateless(gateway, client, related, &request, Instant::now());
     let reply = match (exchange, read_params(&request.params)) {
         (Ok(exchange), Ok(params)) => methods::answer(&exchange, &request.method, params).await,
         (Ok(_), Err(error)) => error.into(),
@@ -209,7 +226,7 @@ async fn work(gateway: Rc<Gateway>, visitor: Visitor, request: Request, related:
 /// Sends the answer as JSON if it comes soon and alone, else as a stream of what precedes it and then the answer. A client
 /// that leaves drops what is pending, and with it the call.
 async fn respond(request: &HttpRequest, gateway: &Gateway, mut pending: Pending, related: Related) -> HttpResponse {
-    gateway.patience.begin(&related, Instant::now() + response_timer::WITHOUT_SESSION);
+    gateway.response_timer.begin(&related, Instant::now() + response_timer::WITHOUT_SESSION);
     let begun = tokio::select! {
         biased;
         answered = &mut pending => match answered {
@@ -264,11 +281,11 @@ fn heard(listening: Listening, room: Held) -> impl Stream<Item = Pieces> {
 }
 
 /// A request that did not get past the ladder.
-fn refused(request: &HttpRequest, place: &Place, id: &RequestId, error: ErrorObject) -> HttpResponse {
+fn refused(request: &HttpRequest, endpoint: &Endpoint, id: &RequestId, error: ErrorObject) -> HttpResponse {
     let status = match error.code {
         ErrorCode::METHOD_NOT_FOUND => StatusCode::NOT_FOUND,
         ErrorCode::INTERNAL_ERROR => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::BAD_REQUEST,
     };
-    json_body::json(request, &place.gateway.budget, status, Reply::from(error).into_response(id))
+    json_body::json(request, &endpoint.gateway.budget, status, Reply::from(error).into_response(id))
 }

@@ -26,8 +26,8 @@ use slog::info;
 
 use super::{
     body,
-    endpoint::Place,
-    error::Refusal,
+    endpoint::Endpoint,
+    error::HttpError,
     json_body, sse,
     stateless::{self, VERSION},
 };
@@ -39,7 +39,7 @@ use crate::gateway::{
     },
     dialect::session::{
         lifetime,
-        methods::{self, Hello},
+        methods::{self, InitializeParams},
     },
     sessions::{
         event_id::{EventId, StreamKind},
@@ -56,24 +56,28 @@ static LAST_EVENT: HeaderName = HeaderName::from_static("last-event-id");
 const COME_BACK: Duration = Duration::from_secs(10);
 /// Most messages in a batch.
 const MAX_BATCH: usize = 100;
-/// Most bytes of all answers to a batch: what is beyond gets an error in its place.
+/// Most bytes of all answers to a batch: what is beyond gets an error in its endpoint.
 const BATCH_BYTES: usize = 64 * 1024 * 1024;
 
 /// The answer to one POST, still to come. `None`: everything in it was cancelled or needs no answer.
 type Pending = Pin<Box<dyn Future<Output = Option<Pieces>>>>;
 
 /// `POST /mcp`
-pub(super) async fn post(request: HttpRequest, place: Place, payload: web::Payload) -> Result<HttpResponse, Refusal> {
+pub(super) async fn post(
+    request: HttpRequest,
+    endpoint: Endpoint,
+    payload: web::Payload,
+) -> Result<HttpResponse, HttpError> {
     check_accept(&request, &["application/json", "text/event-stream"])?;
-    let body = body::read(&request, payload, &place.gateway, async || body_bound(&request, &place).await).await?;
+    let body = body::read(&request, payload, &endpoint.gateway, async || body_bound(&request, &endpoint).await).await?;
     if stateless::may_concern(&request, &body)
-        && let Some(response) = Box::pin(stateless::post(&request, &place, &body)).await?
+        && let Some(response) = Box::pin(stateless::post(&request, &endpoint, &body)).await?
     {
         return Ok(response);
     }
     if body.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'[') {
         check_version(&request)?;
-        return batch(&request, &place, &body).await;
+        return batch(&request, &endpoint, &body).await;
     }
     let incoming = Incoming::of(parse(&body)?, &body);
     // The header repeats what `initialize` has agreed on; before that there is nothing to repeat.
@@ -81,33 +85,33 @@ pub(super) async fn post(request: HttpRequest, place: Place, payload: web::Paylo
         check_version(&request)?;
     }
     match incoming {
-        Incoming::Request(r) if r.method == method::INITIALIZE => initialize(&request, &place, &r).await,
+        Incoming::Request(r) if r.method == method::INITIALIZE => initialize(&request, &endpoint, &r).await,
         Incoming::Request(r) if r.method == method::PING && header(&request, &SESSION).is_none() => {
-            Ok(json(&request, &place.gateway, Reply::from("{}").into_response(&r.id)))
+            Ok(json(&request, &endpoint.gateway, Reply::from("{}").into_response(&r.id)))
         }
         Incoming::Request(r) => {
-            let session = find_session(&request, &place).await?;
+            let session = find_session(&request, &endpoint).await?;
             let related = request_context::related();
             let id = Some(r.id.clone());
-            let pending = Box::pin(methods::answer(place.gateway.clone(), session.clone(), r, related.clone()));
-            Ok(respond(&request, &place.gateway, &session, pending, related, id).await)
+            let pending = Box::pin(methods::answer(endpoint.gateway.clone(), session.clone(), r, related.clone()));
+            Ok(respond(&request, &endpoint.gateway, &session, pending, related, id).await)
         }
         Incoming::Notification { method, params } => {
-            let session = find_session(&request, &place).await?;
-            methods::notice(&place.gateway, &session, &method, &params);
+            let session = find_session(&request, &endpoint).await?;
+            methods::notice(&endpoint.gateway, &session, &method, &params);
             Ok(HttpResponse::Accepted().finish())
         }
         Incoming::Response { id, response } => {
-            methods::answered(&*find_session(&request, &place).await?, &id, response);
+            methods::answered(&*find_session(&request, &endpoint).await?, &id, response);
             Ok(HttpResponse::Accepted().finish())
         }
     }
 }
 
 /// What is of a session that is there, or says that it is of none, may be large; else it can only be what opens a session.
-async fn body_bound(request: &HttpRequest, place: &Place) -> body::Bound {
+async fn body_bound(request: &HttpRequest, endpoint: &Endpoint) -> body::Bound {
     let known = match header(request, &SESSION) {
-        Some(id) => matches!(place.session(id).await, Ok(Some(_))),
+        Some(id) => matches!(endpoint.session(id).await, Ok(Some(_))),
         None => false,
     };
     match known || stateless::names_this_version(request) {
@@ -117,15 +121,15 @@ async fn body_bound(request: &HttpRequest, place: &Place) -> body::Bound {
 }
 
 /// Opens a session and answers at once, whatever the servers do.
-async fn initialize(http: &HttpRequest, place: &Place, request: &Request) -> Result<HttpResponse, Refusal> {
-    let gateway = &place.gateway;
-    let hello = match read_params(&request.params).and_then(|params| Hello::read(&params)) {
+async fn initialize(http: &HttpRequest, endpoint: &Endpoint, request: &Request) -> Result<HttpResponse, HttpError> {
+    let gateway = &endpoint.gateway;
+    let hello = match read_params(&request.params).and_then(|params| InitializeParams::read(&params)) {
         Ok(hello) => hello,
         Err(error) => return Ok(json(http, gateway, Reply::from(error).into_response(&request.id))),
     };
-    gateway.fleet.looked_up(&place.scope).await;
-    let session = place.open_session(hello)?;
-    info!(log_for(&gateway.log, session.principal()), "session opened"; "session" => short(session.id()), "scope" => %place.scope,
+    gateway.servers.looked_up(&endpoint.scope).await;
+    let session = endpoint.open_session(hello)?;
+    info!(log_for(&gateway.log, session.principal()), "session opened"; "session" => short(session.id()), "scope" => %endpoint.scope,
         "version" => %session.version(), "client" => %session.client());
     let mut response = json(http, gateway, methods::welcome(gateway, &session).into_response(&request.id));
     let id = HeaderValue::from_str(session.id()).expect("session ids are ASCII");
@@ -144,7 +148,7 @@ async fn respond(
     related: Related,
     id: Option<RequestId>,
 ) -> HttpResponse {
-    gateway.patience.begin(&related, Instant::now() + response_timer::OF_SESSIONS);
+    gateway.response_timer.begin(&related, Instant::now() + response_timer::OF_SESSIONS);
     tokio::select! {
         biased;
         answer = &mut pending => match answer {
@@ -156,7 +160,7 @@ async fn respond(
         () = related.ready() => {}
     }
     let settings = gateway.settings();
-    let stream = session.answer_by_stream(&gateway.archive, bounds(&settings));
+    let stream = session.answer_by_stream(&gateway.replay_budget, bounds(&settings));
     let can_come_back = session.can_come_back();
     let reader = stream.read(0, can_come_back, stream_time(session, &settings));
     tokio::task::spawn_local(carry(gateway.clone(), pending, related, stream, id));
@@ -197,16 +201,16 @@ fn stream_time(session: &Session, settings: &GatewaySettings) -> Option<Duration
 }
 
 /// JSON-RPC batches exist on 2025-03-26 only.
-async fn batch(request: &HttpRequest, place: &Place, body: &Bytes) -> Result<HttpResponse, Refusal> {
-    let unreadable = |why: &dyn std::fmt::Display| Refusal::new(StatusCode::BAD_REQUEST, ErrorCode::PARSE_ERROR, why);
+async fn batch(request: &HttpRequest, endpoint: &Endpoint, body: &Bytes) -> Result<HttpResponse, HttpError> {
+    let unreadable = |why: &dyn std::fmt::Display| HttpError::new(StatusCode::BAD_REQUEST, ErrorCode::PARSE_ERROR, why);
     let text = std::str::from_utf8(body).map_err(|_| unreadable(&"the body is not UTF-8"))?;
     let elements = RawArray::from_text(text).map_err(|error| unreadable(&error))?.0;
     if elements.is_empty() || elements.len() > MAX_BATCH {
-        return Err(Refusal::bad_request(format_args!("a batch holds 1 to {MAX_BATCH} messages")));
+        return Err(HttpError::bad_request(format_args!("a batch holds 1 to {MAX_BATCH} messages")));
     }
-    let session = find_session(request, place).await?;
+    let session = find_session(request, endpoint).await?;
     if session.version() != ProtocolVersion::V2025_03_26 {
-        return Err(Refusal::bad_request("batches exist on protocol version 2025-03-26 only"));
+        return Err(HttpError::bad_request("batches exist on protocol version 2025-03-26 only"));
     }
     let related = request_context::related();
     let room = Rc::new(Cell::new(BATCH_BYTES));
@@ -219,11 +223,11 @@ async fn batch(request: &HttpRequest, place: &Place, body: &Bytes) -> Result<Htt
             Ok(message) => match Incoming::of(message, body) {
                 Incoming::Request(r) => {
                     let id = r.id.clone();
-                    let answer = methods::answer(place.gateway.clone(), session.clone(), r, related.clone());
+                    let answer = methods::answer(endpoint.gateway.clone(), session.clone(), r, related.clone());
                     answers.push(Box::pin(within(room.clone(), id, answer)));
                 }
                 Incoming::Notification { method, params } => {
-                    methods::notice(&place.gateway, &session, &method, &params)
+                    methods::notice(&endpoint.gateway, &session, &method, &params)
                 }
                 Incoming::Response { id, response } => methods::answered(&session, &id, response),
             },
@@ -242,7 +246,7 @@ async fn batch(request: &HttpRequest, place: &Place, body: &Bytes) -> Result<Htt
         let answers: Vec<Pieces> = join_all(answers).await.into_iter().flatten().collect();
         (!answers.is_empty()).then(|| Pieces::array(answers))
     });
-    Ok(respond(request, &place.gateway, &session, all, related, None).await)
+    Ok(respond(request, &endpoint.gateway, &session, all, related, None).await)
 }
 
 /// The answer to one request of a batch, or an error where there is no room for it.
@@ -267,68 +271,68 @@ fn error(id: &RequestId, why: &str) -> Pieces {
 }
 
 /// `GET /mcp`: the stream for messages that belong to no request, or the rest of a stream that broke off.
-pub(super) async fn get(request: HttpRequest, place: Place) -> Result<HttpResponse, Refusal> {
+pub(super) async fn get(request: HttpRequest, endpoint: Endpoint) -> Result<HttpResponse, HttpError> {
     stateless::refuse_method(&request)?;
     check_accept(&request, &["text/event-stream"])?;
     check_version(&request)?;
-    let session = find_session(&request, &place).await?;
+    let session = find_session(&request, &endpoint).await?;
     session.touch(Instant::now());
-    let settings = place.gateway.settings();
+    let settings = endpoint.gateway.settings();
     let reader = match last_event(&request)? {
         Some(id) if id.stream.kind() == StreamKind::Answering => {
             session.read_on(id, stream_time(&session, &settings).map(|time| time.max(COME_BACK))).ok_or_else(|| {
-                Refusal::bad_request(format_args!(
+                HttpError::bad_request(format_args!(
                     "there is nothing to resume after event {id}: its call was lost with an earlier gateway, or the stream \
                      is no longer kept (limits.replayEvents, limits.replayBytes, limits.replayTotal)"
                 ))
             })?
         }
-        after => session.listen(&place.gateway.archive, bounds(&settings), after),
+        after => session.listen(&endpoint.gateway.replay_budget, bounds(&settings), after),
     };
-    Ok(sse::replay(&request, &place.gateway.budget, reader, session.can_come_back()))
+    Ok(sse::replay(&request, &endpoint.gateway.budget, reader, session.can_come_back()))
 }
 
 /// `HEAD /mcp`: what `GET` would begin with, and no stream.
-pub(super) async fn head(request: HttpRequest, place: Place) -> Result<HttpResponse, Refusal> {
+pub(super) async fn head(request: HttpRequest, endpoint: Endpoint) -> Result<HttpResponse, HttpError> {
     stateless::refuse_method(&request)?;
     check_accept(&request, &["text/event-stream"])?;
     check_version(&request)?;
-    find_session(&request, &place).await?;
+    find_session(&request, &endpoint).await?;
     Ok(sse::head())
 }
 
 /// Where the client wants to go on.
-fn last_event(request: &HttpRequest) -> Result<Option<EventId>, Refusal> {
+fn last_event(request: &HttpRequest) -> Result<Option<EventId>, HttpError> {
     match header(request, &LAST_EVENT).filter(|text| !text.is_empty()) {
         None => Ok(None),
         Some(text) => EventId::parse(text)
             .map(Some)
-            .ok_or_else(|| Refusal::bad_request(format_args!("the Last-Event-ID {text:?} is none of ours"))),
+            .ok_or_else(|| HttpError::bad_request(format_args!("the Last-Event-ID {text:?} is none of ours"))),
     }
 }
 
 /// `DELETE /mcp`: the client leaves.
-pub(super) async fn delete(request: HttpRequest, place: Place) -> Result<HttpResponse, Refusal> {
+pub(super) async fn delete(request: HttpRequest, endpoint: Endpoint) -> Result<HttpResponse, HttpError> {
     stateless::refuse_method(&request)?;
-    let session = find_session(&request, &place).await?;
-    place.gateway.sessions.close(session.id());
-    lifetime::release(&place.gateway, &session);
+    let session = find_session(&request, &endpoint).await?;
+    endpoint.gateway.sessions.close(session.id());
+    lifetime::release(&endpoint.gateway, &session);
     Ok(HttpResponse::NoContent().finish())
 }
 
-async fn find_session(request: &HttpRequest, place: &Place) -> Result<Rc<Session>, Refusal> {
+async fn find_session(request: &HttpRequest, endpoint: &Endpoint) -> Result<Rc<Session>, HttpError> {
     let id = header(request, &SESSION)
-        .ok_or_else(|| Refusal::bad_request("an Mcp-Session-Id header is required; send initialize first"))?;
-    place.session(id).await?.filter(|session| !session.ends_with_its_stream()).ok_or_else(|| {
+        .ok_or_else(|| HttpError::bad_request("an Mcp-Session-Id header is required; send initialize first"))?;
+    endpoint.session(id).await?.filter(|session| !session.ends_with_its_stream()).ok_or_else(|| {
         let message = "the session is unknown or has expired; send initialize again";
-        Refusal::new(StatusCode::NOT_FOUND, ErrorCode::INVALID_REQUEST, message)
+        HttpError::new(StatusCode::NOT_FOUND, ErrorCode::INVALID_REQUEST, message)
     })
 }
 
 /// A stated version must be one that we speak; without one the session's own holds.
-fn check_version(request: &HttpRequest) -> Result<(), Refusal> {
+fn check_version(request: &HttpRequest) -> Result<(), HttpError> {
     match header(request, &VERSION) {
-        Some(text) if ProtocolVersion::parse(text).is_none() => Err(Refusal::bad_request(format_args!(
+        Some(text) if ProtocolVersion::parse(text).is_none() => Err(HttpError::bad_request(format_args!(
             "the MCP-Protocol-Version {text:?} is not supported; supported: {}",
             ProtocolVersion::WITH_INITIALIZE.map(ProtocolVersion::as_str).join(", ")
         ))),
@@ -345,7 +349,7 @@ fn header<'r>(request: &'r HttpRequest, name: &HeaderName) -> Option<&'r str> {
 const USUAL_ACCEPT: &[u8] = b"application/json, text/event-stream";
 
 /// The client must take all of these media types; a client that names none takes everything.
-fn check_accept(request: &HttpRequest, needed: &[&str]) -> Result<(), Refusal> {
+fn check_accept(request: &HttpRequest, needed: &[&str]) -> Result<(), HttpError> {
     if request.headers().get(header::ACCEPT).is_some_and(|value| value.as_bytes() == USUAL_ACCEPT) {
         return Ok(());
     }
@@ -368,7 +372,7 @@ fn check_accept(request: &HttpRequest, needed: &[&str]) -> Result<(), Refusal> {
         return Ok(());
     }
     let message = format!("the client must accept {}", needed.join(" and "));
-    Err(Refusal::new(StatusCode::NOT_ACCEPTABLE, ErrorCode::INVALID_REQUEST, message))
+    Err(HttpError::new(StatusCode::NOT_ACCEPTABLE, ErrorCode::INVALID_REQUEST, message))
 }
 
 fn json(request: &HttpRequest, gateway: &Gateway, answer: Pieces) -> HttpResponse {

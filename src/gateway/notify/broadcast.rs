@@ -15,7 +15,7 @@ use tokio::time::sleep_until;
 use crate::gateway::{
     base::{
         budget::Purpose,
-        slices::{DELIVERY, LOOK, Slices},
+        slices::{DELIVERY, LOOK, Yielder},
     },
     rewrite::{self, Naming},
     sessions::{
@@ -23,7 +23,7 @@ use crate::gateway::{
         session::Session,
         subscribers::Subscriber,
     },
-    state::{Gateway, broadcasts::Said},
+    state::{Gateway, broadcasts::Broadcast},
 };
 
 /// Between two batches, at least.
@@ -38,41 +38,41 @@ const ROUND: usize = 32;
 const LARGE: usize = 64 * 1024;
 
 /// A server says something to all whom it concerns.
-pub(crate) fn say(gateway: &Gateway, server: &ServerName, said: Said) {
+pub(crate) fn say(gateway: &Gateway, server: &ServerName, said: Broadcast) {
     let listeners = listeners(gateway, server, &said);
-    if listeners > 0 && !gateway.fanout.say(&gateway.budget, server, said, listeners) {
+    if listeners > 0 && !gateway.broadcasts.say(&gateway.budget, server, said, listeners) {
         gateway.metrics.dropped(server.as_str());
     }
 }
 
 /// How many it goes to, at most.
-fn listeners(gateway: &Gateway, server: &ServerName, said: &Said) -> usize {
+fn listeners(gateway: &Gateway, server: &ServerName, said: &Broadcast) -> usize {
     match said {
-        Said::Log { level, .. } => gateway.sessions.hearing(*level),
-        Said::Notification { .. } => gateway.sessions.len(),
-        Said::Updated { uri, .. } => gateway.subscribers.count(server, uri),
+        Broadcast::Log { level, .. } => gateway.sessions.hearing(*level),
+        Broadcast::Notification { .. } => gateway.sessions.len(),
+        Broadcast::Updated { uri, .. } => gateway.subscribers.count(server, uri),
         // The session that made it, and who listens to it.
-        Said::Task { .. } => 1,
+        Broadcast::Task { .. } => 1,
     }
 }
 
 /// Sends the batches, for the life of the process.
 pub(crate) async fn run(gateway: Rc<Gateway>) {
-    let fanout = &gateway.fanout;
+    let broadcasts = &gateway.broadcasts;
     let mut next = Instant::now();
     loop {
         let now = Instant::now();
-        match fanout.due(now) {
-            None => fanout.work().await,
+        match broadcasts.due(now) {
+            None => broadcasts.work().await,
             Some(due) if due.max(next) > now => {
                 // Something may come that is due before the word of a loss.
                 tokio::select! {
                     () = sleep_until(due.max(next).into()) => {}
-                    () = fanout.work(), if due > next => {}
+                    () = broadcasts.work(), if due > next => {}
                 }
             }
             Some(_) => {
-                all(&gateway, fanout.take(now)).await;
+                all(&gateway, broadcasts.take(now)).await;
                 let done = Instant::now();
                 next = done + BATCH.max((REST * done.duration_since(now)).min(LONGEST_REST));
             }
@@ -81,12 +81,12 @@ pub(crate) async fn run(gateway: Rc<Gateway>) {
 }
 
 /// Sends a batch, in rounds: between two of them clients have read the first.
-async fn all(gateway: &Gateway, batch: Vec<(ServerName, Vec<Said>)>) {
+async fn all(gateway: &Gateway, batch: Vec<(ServerName, Vec<Broadcast>)>) {
     let rounds = batch.iter().map(|(_, said)| said.len().div_ceil(ROUND)).max().unwrap_or_default();
-    let mut slices = Slices::default();
+    let mut slices = Yielder::default();
     for round in 0..rounds {
-        let of_round = |said: &'_ [Said]| said.len().min(ROUND * round)..said.len().min(ROUND * (round + 1));
-        let part: Vec<(&ServerName, &[Said])> = batch
+        let of_round = |said: &'_ [Broadcast]| said.len().min(ROUND * round)..said.len().min(ROUND * (round + 1));
+        let part: Vec<(&ServerName, &[Broadcast])> = batch
             .iter()
             .map(|(server, said)| (server, &said[of_round(said)]))
             .filter(|(_, said)| !said.is_empty())
@@ -95,9 +95,9 @@ async fn all(gateway: &Gateway, batch: Vec<(ServerName, Vec<Said>)>) {
         for (server, said) in &part {
             for said in *said {
                 match said {
-                    Said::Updated { uri, params } => updated(gateway, server, uri, params, &mut slices).await,
-                    Said::Task { id, params } => task(gateway, server, id, params, None),
-                    Said::Log { .. } | Said::Notification { .. } => {}
+                    Broadcast::Updated { uri, params } => updated(gateway, server, uri, params, &mut slices).await,
+                    Broadcast::Task { id, params } => task(gateway, server, id, params, None),
+                    Broadcast::Log { .. } | Broadcast::Notification { .. } => {}
                 }
             }
         }
@@ -105,10 +105,10 @@ async fn all(gateway: &Gateway, batch: Vec<(ServerName, Vec<Said>)>) {
 }
 
 /// What is for everybody goes to one session after the other, of all servers at once: each connection wakes once for it.
-async fn broadcast(gateway: &Gateway, part: &[(&ServerName, &[Said])], slices: &mut Slices) {
+async fn broadcast(gateway: &Gateway, part: &[(&ServerName, &[Broadcast])], slices: &mut Yielder) {
     let all = || part.iter().flat_map(|(_, said)| *said);
-    let for_all = all().any(|said| matches!(said, Said::Notification { .. }));
-    if !for_all && !all().any(|said| matches!(said, Said::Log { .. })) {
+    let for_all = all().any(|said| matches!(said, Broadcast::Notification { .. }));
+    if !for_all && !all().any(|said| matches!(said, Broadcast::Log { .. })) {
         return;
     }
     // Keys, and not the sessions: a walk over all of those is long.
@@ -120,20 +120,20 @@ async fn broadcast(gateway: &Gateway, part: &[(&ServerName, &[Said])], slices: &
 }
 
 /// Tells one session; whether there was something for it.
-fn tell(gateway: &Gateway, session: &Session, part: &[(&ServerName, &[Said])]) -> bool {
+fn tell(gateway: &Gateway, session: &Session, part: &[(&ServerName, &[Broadcast])]) -> bool {
     let mut heard = false;
-    for (server, said) in part.iter().filter(|(server, _)| gateway.fleet.shows(session.scope(), server)) {
+    for (server, said) in part.iter().filter(|(server, _)| gateway.servers.shows(session.scope(), server)) {
         for said in *said {
             let (message, level) = match said {
-                Said::Log { level, message, except } => {
+                Broadcast::Log { level, message, except } => {
                     let hears = session.level().is_some_and(|wanted| *level >= wanted);
                     if !hears || *except == Some(session.key()) {
                         continue;
                     }
                     (message, *level)
                 }
-                Said::Notification { message } => (message, Level::Warning),
-                Said::Updated { .. } | Said::Task { .. } => continue,
+                Broadcast::Notification { message } => (message, Level::Warning),
+                Broadcast::Updated { .. } | Broadcast::Task { .. } => continue,
             };
             let notice = Notice { server: (*server).clone(), message: message.clone(), topic: None, level };
             heard |= session.notice(notice);
@@ -143,7 +143,7 @@ fn tell(gateway: &Gateway, session: &Session, part: &[(&ServerName, &[Said])]) -
 }
 
 /// Tells those who subscribed to a resource that it changed, under the URI that they know.
-async fn updated(gateway: &Gateway, server: &ServerName, uri: &str, params: &Bytes, slices: &mut Slices) {
+async fn updated(gateway: &Gateway, server: &ServerName, uri: &str, params: &Bytes, slices: &mut Yielder) {
     let subject = Subject::Resource(uri.to_owned());
     // Those of one kind hear the same bytes.
     let mut written = Vec::new();
@@ -220,7 +220,7 @@ pub(crate) fn task(gateway: &Gateway, server: &ServerName, id: &str, params: &By
     for session in sessions {
         let naming = session.scope().naming();
         let known = if naming == Naming::Qualified { &*qualified } else { id };
-        if gateway.fleet.shows(session.scope(), server) && session.tasks.has(known) {
+        if gateway.servers.shows(session.scope(), server) && session.tasks.has(known) {
             let params = rewrite::task_result(naming, server.as_str(), text, session.version());
             let mut message = Vec::new();
             write_notification(&mut message, method::TASK_STATUS, &one_line(&params));

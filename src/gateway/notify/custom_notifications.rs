@@ -10,20 +10,20 @@ use super::broadcast;
 use crate::gateway::{
     base::{budget::Purpose, scope::Scope},
     sessions::notice::Notice,
-    state::{Gateway, broadcasts::Said},
+    state::{Gateway, broadcasts::Broadcast},
     upstream::servers::Destination,
 };
 
 /// Passes a client's notification on: to the server that declares the extension it is named after, or to the only one of the
 /// endpoint. With several that could be meant, nobody is told what may concern somebody else. It wakes no server.
 pub(crate) fn to_server(gateway: &Gateway, scope: &Scope, client: SessionKey, method: &str, params: &[u8]) {
-    let owner = || gateway.fleet.view(scope).owner_of_notification(method).cloned();
-    let Some(server) = gateway.fleet.only(scope).or_else(owner) else {
+    let owner = || gateway.servers.view(scope).owner_of_notification(method).cloned();
+    let Some(server) = gateway.servers.only(scope).or_else(owner) else {
         return debug!(gateway.log, "notification of a client is for no server of its endpoint"; "method" => method);
     };
-    if let Destination::Link(link) = gateway.fleet.destination(server.as_str()) {
-        let session = link.is_per_session().then_some(client);
-        link.hint(GatewayToWorker::Notify { method: method.to_owned(), session }, params.to_vec());
+    if let Destination::Connected(connection) = gateway.servers.destination(server.as_str()) {
+        let session = connection.is_per_session().then_some(client);
+        connection.hint(GatewayToWorker::Notify { method: method.to_owned(), session }, params.to_vec());
     }
 }
 
@@ -38,13 +38,13 @@ pub(crate) fn to_clients(
     let message = message(method, params);
     match only {
         Some(key) => {
-            if let Some(session) = gateway.sessions.by_key(key).filter(|s| gateway.fleet.shows(s.scope(), server))
+            if let Some(session) = gateway.sessions.by_key(key).filter(|s| gateway.servers.shows(s.scope(), server))
                 && let Ok(message) = gateway.budget.guard_large(Purpose::Streams, message)
             {
                 session.notice(Notice { server: server.clone(), message, topic: None, level: Level::Warning });
             }
         }
-        None => broadcast::say(gateway, server, Said::Notification { message }),
+        None => broadcast::say(gateway, server, Broadcast::Notification { message }),
     }
 }
 

@@ -15,7 +15,7 @@ use crate::gateway::{
 pub(crate) fn done(gateway: &Gateway, server: &ServerName, params: &Bytes, only: Option<SessionKey>) {
     let Ok(text) = std::str::from_utf8(params) else { return };
     let Some(id) = RawObject::from_text(text).ok().and_then(|params| params.get_string(PAGE_ID)) else { return };
-    let key = gateway.pages.take(server, &id).filter(|key| only.is_none_or(|only| only == *key));
+    let key = gateway.url_elicitations.take(server, &id).filter(|key| only.is_none_or(|only| only == *key));
     if let Some(session) = key.and_then(|key| gateway.sessions.by_key(key)) {
         tell(&session, server, text);
     }

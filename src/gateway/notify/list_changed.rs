@@ -13,10 +13,10 @@ use tokio::time::sleep_until;
 use crate::gateway::{
     base::{
         scope::Scope,
-        slices::{DELIVERY, LOOK, Slices},
+        slices::{DELIVERY, LOOK, Yielder},
     },
     catalogue::{Changes, ListKind},
-    state::{Gateway, list_changes::Announcement},
+    state::{Gateway, list_changes::ListChange},
 };
 
 /// Changes within this time are announced once.
@@ -25,22 +25,22 @@ const DEBOUNCE: Duration = Duration::from_millis(200);
 /// A server announced that a list has changed. Those who listen hear that even if it looks as before: it is the server's
 /// word.
 pub(crate) fn list_changed(gateway: &Gateway, server: &ServerName, kind: ListKind, only: Option<SessionKey>) {
-    gateway.announced.add(Announcement { server: server.clone(), only, kind });
-    gateway.fleet.nudge();
+    gateway.list_changes.add(ListChange { server: server.clone(), only, kind });
+    gateway.servers.nudge();
 }
 
 /// What was announced to a client of this endpoint.
-fn announced_to(gateway: &Gateway, all: &[Announcement], scope: &Scope, key: SessionKey) -> Changes {
-    let concerns = |a: &&Announcement| a.only.is_none_or(|only| only == key) && gateway.fleet.shows(scope, &a.server);
+fn announced_to(gateway: &Gateway, all: &[ListChange], scope: &Scope, key: SessionKey) -> Changes {
+    let concerns = |a: &&ListChange| a.only.is_none_or(|only| only == key) && gateway.servers.shows(scope, &a.server);
     all.iter().filter(concerns).fold(Changes::default(), |changes, a| changes.with(a.kind))
 }
 
 /// Watches all changes and tells every session and listener which of its lists differ from what they were, or are said to.
 pub(crate) async fn run(gateway: Rc<Gateway>) {
-    let mut changes = gateway.fleet.watch();
+    let mut changes = gateway.servers.watch();
     let mut told = HashMap::new();
     loop {
-        let held_back = gateway.announced.due(Instant::now());
+        let held_back = gateway.list_changes.due(Instant::now());
         let time = async {
             match held_back {
                 Some(due) => sleep_until(due.into()).await,
@@ -53,18 +53,18 @@ pub(crate) async fn run(gateway: Rc<Gateway>) {
         }
         tokio::time::sleep(DEBOUNCE).await;
         changes.mark_unchanged();
-        let announced = gateway.announced.take(Instant::now());
+        let announced = gateway.list_changes.take(Instant::now());
         tell_supervisor(&gateway, &mut told);
         tell_clients(&gateway, &announced).await;
     }
 }
 
 /// Tells everybody whom it concerns, a few at a time.
-async fn tell_clients(gateway: &Gateway, announced: &[Announcement]) {
-    let mut slices = Slices::default();
+async fn tell_clients(gateway: &Gateway, announced: &[ListChange]) {
+    let mut slices = Yielder::default();
     for key in gateway.sessions.keys() {
         let Some(session) = gateway.sessions.by_key(key) else { continue };
-        let now = gateway.fleet.view_of(session.scope(), key).outline();
+        let now = gateway.servers.view_of(session.scope(), key).outline();
         // Before `initialize` there is nothing that could have changed for a client.
         let told = session.replace_lists(now).is_some_and(|before| {
             let said = announced_to(gateway, announced, session.scope(), key);
@@ -74,9 +74,9 @@ async fn tell_clients(gateway: &Gateway, announced: &[Announcement]) {
         slices.did(if told { DELIVERY } else { LOOK }).await;
     }
     for listener in gateway.listeners.all() {
-        let told = if gateway.fleet.has(listener.scope()) {
+        let told = if gateway.servers.has(listener.scope()) {
             let said = announced_to(gateway, announced, listener.scope(), listener.key());
-            listener.look_at(gateway.fleet.view(listener.scope()).outline(), said)
+            listener.look_at(gateway.servers.view(listener.scope()).outline(), said)
         } else {
             listener.finish(); // its endpoint is not configured any more
             true
@@ -87,7 +87,7 @@ async fn tell_clients(gateway: &Gateway, announced: &[Announcement]) {
 
 /// Tells the supervisor how much of each server's offer clients see, where that differs from what it was told.
 fn tell_supervisor(gateway: &Gateway, told: &mut HashMap<ServerName, CatalogueCounts>) {
-    let shown = gateway.fleet.shown();
+    let shown = gateway.servers.shown();
     told.retain(|server, _| shown.iter().any(|(name, _)| name == server));
     for (server, counts) in shown {
         if told.get(&server) != Some(&counts) && gateway.supervisor.shown(&server, counts) {
@@ -101,8 +101,8 @@ pub(crate) fn own_lists(gateway: &Gateway, session: SessionKey) {
     match gateway.sessions.by_key(session).filter(|session| session.is_meeting()) {
         // It is about to see them.
         Some(session) => {
-            session.replace_lists(gateway.fleet.view_of(session.scope(), session.key()).outline());
+            session.replace_lists(gateway.servers.view_of(session.scope(), session.key()).outline());
         }
-        None => gateway.fleet.nudge(),
+        None => gateway.servers.nudge(),
     }
 }

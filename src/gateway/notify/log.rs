@@ -8,7 +8,7 @@ use super::broadcast;
 use crate::gateway::{
     base::budget::Purpose,
     sessions::notice::Notice,
-    state::{Gateway, broadcasts::Said},
+    state::{Gateway, broadcasts::Broadcast},
 };
 
 /// Passes a server's log line on to every session that asked for lines of its level, but for the one that gets it with its
@@ -17,7 +17,7 @@ pub(crate) fn log_message(gateway: &Gateway, server: &ServerName, params: &Bytes
     let level = Level::of_message(params);
     if gateway.sessions.hearing(level) > 0 {
         let message = log_notification(params);
-        broadcast::say(gateway, server, Said::Log { level, message, except });
+        broadcast::say(gateway, server, Broadcast::Log { level, message, except });
     }
 }
 

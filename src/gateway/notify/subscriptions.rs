@@ -9,13 +9,13 @@ use mcproxy_mcp::{RawObject, Subject, method};
 use super::broadcast;
 use crate::gateway::{
     sessions::{listener::Listener, session::Session, subscribers::Subscriber},
-    state::{Gateway, broadcasts::Said},
+    state::{Gateway, broadcasts::Broadcast},
     upstream::servers::Destination,
 };
 
 /// Whether anybody holds this subscription at the same process of the server.
 pub(crate) fn is_held(gateway: &Gateway, server: &ServerName, subject: &Subject) -> bool {
-    !gateway.fleet.is_per_session(server) && gateway.subscribers.are_there(server, subject)
+    !gateway.servers.is_per_session(server) && gateway.subscribers.are_there(server, subject)
 }
 
 /// Whether anybody holds a subscription at this server.
@@ -42,8 +42,8 @@ pub(crate) fn remove(gateway: &Gateway, session: &Session, server: &ServerName, 
 
 /// Starts a server at rest that somebody has begun to listen to.
 pub(crate) fn wake_for_listeners(gateway: &Gateway, server: &ServerName) {
-    if matches!(gateway.fleet.destination(server.as_str()), Destination::Asleep) {
-        gateway.fleet.wake(server, &gateway.supervisor);
+    if matches!(gateway.servers.destination(server.as_str()), Destination::Asleep) {
+        gateway.servers.wake(server, &gateway.supervisor);
     }
 }
 
@@ -60,8 +60,8 @@ fn spawn_tell_one(
     subject: &Subject,
     of: Option<SessionKey>,
 ) {
-    if let Destination::Link(link) = gateway.fleet.destination(server.as_str()) {
-        tokio::task::spawn_local(link.tell(method, subject.params(), of));
+    if let Destination::Connected(connection) = gateway.servers.destination(server.as_str()) {
+        tokio::task::spawn_local(connection.tell(method, subject.params(), of));
     }
 }
 
@@ -71,7 +71,7 @@ pub(crate) fn release(gateway: &Gateway, session: &Session) {
         remove(gateway, session, &server, &uri);
         let subject = Subject::Resource(uri);
         // An instance of its own ends with the session.
-        if !gateway.fleet.is_per_session(&server) && !is_held(gateway, &server, &subject) {
+        if !gateway.servers.is_per_session(&server) && !is_held(gateway, &server, &subject) {
             spawn_tell(gateway, &server, method::RESOURCES_UNSUBSCRIBE, &subject);
         }
     }
@@ -81,7 +81,7 @@ pub(crate) fn release(gateway: &Gateway, session: &Session) {
 pub(crate) fn release_listener(gateway: &Gateway, listener: &Rc<Listener>) {
     for (server, subject) in listener.subscriptions() {
         gateway.subscribers.remove(&server, &subject, &Subscriber::listener(listener));
-        if gateway.fleet.is_per_session(&server) {
+        if gateway.servers.is_per_session(&server) {
             if !others_hold(gateway, listener, &server, &subject) {
                 spawn_tell_one(gateway, &server, method::RESOURCES_UNSUBSCRIBE, &subject, Some(listener.key()));
             }
@@ -96,7 +96,7 @@ pub(crate) fn resume(gateway: &Gateway, session: &Session, subscriptions: Vec<(S
     for (server, uri) in subscriptions {
         let subject = Subject::Resource(uri.clone());
         let held = is_held(gateway, &server, &subject);
-        let own = gateway.fleet.is_per_session(&server);
+        let own = gateway.servers.is_per_session(&server);
         if add(gateway, session, &server, &uri) && !held && !own {
             spawn_tell(gateway, &server, method::RESOURCES_SUBSCRIBE, &subject);
         }
@@ -105,7 +105,7 @@ pub(crate) fn resume(gateway: &Gateway, session: &Session, subscriptions: Vec<(S
 
 /// A new incarnation of a server knows of no subscription yet. Instances of sessions are told by their worker.
 pub(crate) fn renew(gateway: &Gateway, server: &ServerName) {
-    if gateway.fleet.is_per_session(server) {
+    if gateway.servers.is_per_session(server) {
         return;
     }
     for subject in gateway.subscribers.subjects(server) {
@@ -119,7 +119,7 @@ pub(crate) fn updated(gateway: &Gateway, server: &ServerName, params: &Bytes, on
     let Ok(text) = std::str::from_utf8(params) else { return };
     let Some(uri) = RawObject::from_text(text).ok().and_then(|object| object.get_string("uri")) else { return };
     let Some(key) = only else {
-        let said = Said::Updated { uri: uri.into_owned(), params: params.clone() };
+        let said = Broadcast::Updated { uri: uri.into_owned(), params: params.clone() };
         return broadcast::say(gateway, server, said);
     };
     let subject = Subject::Resource(uri.clone().into_owned());

@@ -8,7 +8,7 @@ use slog::warn;
 use super::broadcast::{self, task};
 use crate::gateway::{
     base::web_pages,
-    state::{Gateway, broadcasts::Said},
+    state::{Gateway, broadcasts::Broadcast},
 };
 
 /// A task stands otherwise: tells those who listen to it, or those of them whose instance said so, and the session that made
@@ -21,6 +21,6 @@ pub(crate) fn changed(gateway: &Gateway, server: &ServerName, params: &Bytes, on
     }
     match only {
         Some(_) => task(gateway, server, &id, params, only),
-        None => broadcast::say(gateway, server, Said::Task { id: id.into_owned(), params: params.clone() }),
+        None => broadcast::say(gateway, server, Broadcast::Task { id: id.into_owned(), params: params.clone() }),
     }
 }

@@ -1,7 +1,7 @@
 //! What passes between a client and one server is changed only where the common endpoint's names or the client's
 //! protocol version ask for it; every other byte stays.
 
-pub(crate) mod down;
+pub(crate) mod downgrade;
 mod inbound;
 mod naming;
 mod outbound;

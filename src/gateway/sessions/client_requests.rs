@@ -6,7 +6,7 @@ use bytes::Bytes;
 use mcproxy_mcp::{RawObject, RequestId, meta};
 use tokio::sync::oneshot;
 
-use crate::gateway::upstream::connection::Reporter;
+use crate::gateway::upstream::connection::ProgressReporter;
 
 /// Most questions of servers that one client may have before it.
 const MAX_QUESTIONS: usize = 1024;
@@ -22,15 +22,15 @@ pub(crate) enum Response {
 
 /// All of one client.
 #[derive(Default)]
-pub(crate) struct Questions(RefCell<HashMap<RequestId, Question>>);
+pub(crate) struct ClientRequests(RefCell<HashMap<RequestId, ClientRequest>>);
 
-struct Question {
+struct ClientRequest {
     answer: oneshot::Sender<Response>,
     /// Who hears how far the client is.
-    reporter: Option<Reporter>,
+    reporter: Option<ProgressReporter>,
 }
 
-impl Questions {
+impl ClientRequests {
     /// Takes up a question: under which id, and where the answer will be. `None`: there are too many.
     pub(super) fn ask(&self) -> Option<(RequestId, oneshot::Receiver<Response>)> {
         let mut questions = self.0.borrow_mut();
@@ -43,7 +43,7 @@ impl Questions {
         let text = mcproxy_mcp::json_string(&format!("ask-{:016x}", u64::from_be_bytes(number)));
         let id = RequestId::from_raw(&text).ok()?;
         let (sender, receiver) = oneshot::channel();
-        questions.insert(id.clone(), Question { answer: sender, reporter: None });
+        questions.insert(id.clone(), ClientRequest { answer: sender, reporter: None });
         Some((id, receiver))
     }
 
@@ -56,7 +56,7 @@ impl Questions {
     }
 
     /// From now on the client's progress with this question is reported there.
-    pub(crate) fn watch(&self, id: &RequestId, reporter: Reporter) {
+    pub(crate) fn watch(&self, id: &RequestId, reporter: ProgressReporter) {
         if let Some(question) = self.0.borrow_mut().get_mut(id) {
             question.reporter = Some(reporter);
         }

@@ -13,7 +13,7 @@ use crate::gateway::{base::budget::Full, upstream::connection::CallHandle};
 
 /// Why a request is not taken up.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum CallRefused {
+pub(crate) enum RequestRefused {
     /// Two answers under one id could not be told apart.
     #[error("the id {0} is in use by a request that is not answered yet")]
     IdInUse(RequestId),
@@ -25,7 +25,7 @@ pub(crate) enum CallRefused {
     NoRoom(#[from] Full),
 }
 
-impl CallRefused {
+impl RequestRefused {
     /// The code of the error that says so.
     pub(crate) fn code(&self) -> ErrorCode {
         match self {
@@ -37,7 +37,7 @@ impl CallRefused {
 
 /// All of one session.
 #[derive(Default)]
-pub(crate) struct Calls(RefCell<HashMap<RequestId, CallState>>);
+pub(crate) struct PendingRequests(RefCell<HashMap<RequestId, CallState>>);
 
 /// How far a request has come.
 enum CallState {
@@ -105,15 +105,15 @@ impl CallState {
     }
 }
 
-impl Calls {
+impl PendingRequests {
     /// Takes up a request id, while fewer than `limit` are taken.
-    pub(crate) fn begin(&self, id: &RequestId, limit: usize) -> Result<(), CallRefused> {
+    pub(crate) fn begin(&self, id: &RequestId, limit: usize) -> Result<(), RequestRefused> {
         let mut calls = self.0.borrow_mut();
         if calls.len() >= limit {
-            return Err(CallRefused::TooMany(limit));
+            return Err(RequestRefused::TooMany(limit));
         }
         match calls.entry(id.clone()) {
-            Entry::Occupied(_) => Err(CallRefused::IdInUse(id.clone())),
+            Entry::Occupied(_) => Err(RequestRefused::IdInUse(id.clone())),
             Entry::Vacant(free) => {
                 free.insert(CallState::Waiting);
                 Ok(())
@@ -181,7 +181,7 @@ mod tests {
     #[test]
     fn a_request_that_is_with_several_servers_is_given_up_at_all_of_them() {
         let id = RequestId::from_raw(&mcproxy_mcp::json_string("7")).expect("an id");
-        let calls = Calls::default();
+        let calls = PendingRequests::default();
         calls.begin(&id, 1).expect("room");
         let over = calls.rest(&id);
         drop(over);

@@ -12,10 +12,10 @@ use mcproxy_ipc::{Generation, Left, SessionKey, control::GatewaySettings};
 use mcproxy_mcp::{Level, OwnKeyMap, ProtocolVersion};
 
 use super::{
-    restore::Heirs,
+    restore::RestorableSessions,
     session::{Identity, Life, Session},
-    session_id::{Pass, SALT, Seal},
-    snapshot::Note,
+    session_id::{SALT, SessionClaims, SessionIdCodec},
+    snapshot::SessionSnapshot,
 };
 use crate::gateway::base::{client_info::Client, scope::Scope, supervisor::Inheritance};
 
@@ -61,10 +61,10 @@ pub(crate) struct Sessions {
     hearing: RefCell<(OwnKeyMap<SessionKey, Level>, [usize; Level::COUNT])>,
     /// How many each principal has.
     held: RefCell<HashMap<Box<str>, usize>>,
-    seal: Seal,
+    seal: SessionIdCodec,
     generation: Generation,
     /// Those of earlier gateways.
-    pub(crate) heirs: Heirs,
+    pub(crate) restorable: RestorableSessions,
     opened: Cell<u64>,
 }
 
@@ -77,9 +77,9 @@ impl Sessions {
             by_key: RefCell::default(),
             hearing: RefCell::default(),
             held: RefCell::default(),
-            seal: Seal::new(&seal),
+            seal: SessionIdCodec::new(&seal),
             generation,
-            heirs: Heirs::new(generation, (now, wall_clock())),
+            restorable: RestorableSessions::new(generation, (now, wall_clock())),
             opened: Cell::new(0),
         }
     }
@@ -97,7 +97,7 @@ impl Sessions {
     ) -> Result<Opened, OpenError> {
         let key = SessionKey(random().ok_or(OpenError::Random)?);
         let salt: [u8; SALT] = random().ok_or(OpenError::Random)?;
-        let pass = Pass { key, version, gateway: self.generation, issued: wall_clock(), client };
+        let pass = SessionClaims { key, version, gateway: self.generation, issued: wall_clock(), client };
         let id = self.seal.seal(&pass, salt, &scope, principal.as_deref());
         let identity = Identity { id, key, scope, principal, client: pass.client, life: Life::Durable };
         self.add(identity, version, limits, now)
@@ -123,26 +123,26 @@ impl Sessions {
     }
 
     /// What the id of a session says that an earlier gateway opened for this caller; `None` when it is none that may be taken up.
-    pub(crate) fn pass(&self, id: &str, scope: &Scope, principal: Option<&str>) -> Option<Pass> {
-        self.seal.open(id, scope, principal).filter(|pass| self.heirs.may_come(pass))
+    pub(crate) fn pass(&self, id: &str, scope: &Scope, principal: Option<&str>) -> Option<SessionClaims> {
+        self.seal.open(id, scope, principal).filter(|pass| self.restorable.may_come(pass))
     }
 
     /// Takes up a session of an earlier gateway, of which `left` is known; `None` when there is no such session any more.
     pub(crate) fn take_up(
         &self,
         id: &str,
-        pass: Pass,
+        pass: SessionClaims,
         (scope, principal): (&Scope, Option<&str>),
         left: Option<Left>,
         limits: Limits,
         now: Instant,
-    ) -> Option<Result<(Opened, Note), OpenError>> {
-        let note = self.heirs.note(&pass, left)?;
-        let Pass { key, version, client, .. } = pass;
+    ) -> Option<Result<(Opened, SessionSnapshot), OpenError>> {
+        let note = self.restorable.note(&pass, left)?;
+        let SessionClaims { key, version, client, .. } = pass;
         let (scope, principal) = (scope.clone(), principal.map(str::to_owned));
         let identity = Identity { id: id.into(), key, scope, principal, client, life: Life::Durable };
         Some(self.add(identity, version, limits, now).map(|opened| {
-            self.heirs.take(key);
+            self.restorable.take(key);
             (opened, note)
         }))
     }
@@ -198,7 +198,7 @@ impl Sessions {
 
     /// Whether there is such a session, or it may still come back; what is said of others is of no use.
     pub(crate) fn concerns(&self, key: SessionKey) -> bool {
-        self.by_key.borrow().contains_key(&key) || self.heirs.may_return(key)
+        self.by_key.borrow().contains_key(&key) || self.restorable.may_return(key)
     }
 
     /// Forgets one.
@@ -396,8 +396,8 @@ mod tests {
     fn a_session_is_known_by_its_key_until_it_ends_and_before_it_returns() {
         let left = SessionKey([7; 16]);
         let sessions = gateway(2);
-        sessions.heirs.await_these(&[left]);
-        sessions.heirs.are_all_known();
+        sessions.restorable.await_these(&[left]);
+        sessions.restorable.are_all_known();
         let now = Instant::now();
         let session = open(&sessions, None, Limits { all: 9, per_token: 9 }, now).expect("room");
         assert!(

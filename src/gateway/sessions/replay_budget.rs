@@ -16,7 +16,7 @@ use super::{
 };
 
 /// Opens streams and bounds what all of them keep together.
-pub(crate) struct Archive {
+pub(crate) struct ReplayBudget {
     gateway: Generation,
     opened: Cell<u64>,
     bytes: Cell<usize>,
@@ -25,7 +25,7 @@ pub(crate) struct Archive {
     left: RefCell<VecDeque<Weak<Stream>>>,
 }
 
-impl Archive {
+impl ReplayBudget {
     /// Of the gateway of that number.
     pub(crate) fn new(gateway: Generation) -> Rc<Self> {
         let (opened, bytes, bound) = (Cell::new(0), Cell::new(0), Cell::new(usize::MAX));

@@ -15,7 +15,7 @@ pub(crate) struct Bounds {
 
 /// The last events of a stream, numbered from 1.
 #[derive(Debug, Default)]
-pub(crate) struct Tape {
+pub(crate) struct ReplayBuffer {
     /// Each with the bytes that were ever said up to its end.
     kept: VecDeque<(Bytes, u64)>,
     /// How many there ever were.
@@ -24,9 +24,9 @@ pub(crate) struct Tape {
     bytes_said: u64,
 }
 
-/// What a tape has under a number.
+/// What a buffer has under a number.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Heard {
+pub(crate) enum Lookup {
     /// This.
     Event(Bytes),
     /// Nothing any more.
@@ -38,7 +38,7 @@ pub(crate) enum Heard {
     NotYet,
 }
 
-impl Tape {
+impl ReplayBuffer {
     /// Adds an event.
     pub(crate) fn push(&mut self, message: Bytes) {
         self.bytes += message.len();
@@ -69,11 +69,11 @@ impl Tape {
     }
 
     /// The event of that number.
-    pub(crate) fn get(&self, number: u64) -> Heard {
+    pub(crate) fn get(&self, number: u64) -> Lookup {
         let oldest = self.oldest();
         match number.checked_sub(oldest).map(|at| usize::try_from(at).unwrap_or(usize::MAX)) {
-            None => Heard::Gone { oldest },
-            Some(at) => self.kept.get(at).map_or(Heard::NotYet, |(message, _)| Heard::Event(message.clone())),
+            None => Lookup::Gone { oldest },
+            Some(at) => self.kept.get(at).map_or(Lookup::NotYet, |(message, _)| Lookup::Event(message.clone())),
         }
     }
 
@@ -119,31 +119,31 @@ mod tests {
         fn what_is_kept_is_the_newest_and_within_its_bounds(
             sizes in prop::collection::vec(0usize..50, 0..200), events in 1usize..20, bytes in 1usize..300, spare: bool
         ) {
-            let mut tape = Tape::default();
+            let mut buffer = ReplayBuffer::default();
             for (at, size) in sizes.iter().enumerate() {
-                tape.push(vec![at as u8; *size].into());
-                tape.trim(events, bytes, spare);
-                prop_assert!(tape.kept.len() <= events);
-                prop_assert!(tape.bytes <= bytes || (spare && tape.kept.len() == 1));
-                prop_assert_eq!(tape.bytes, tape.kept.iter().map(|(message, _)| message.len()).sum::<usize>());
+                buffer.push(vec![at as u8; *size].into());
+                buffer.trim(events, bytes, spare);
+                prop_assert!(buffer.kept.len() <= events);
+                prop_assert!(buffer.bytes <= bytes || (spare && buffer.kept.len() == 1));
+                prop_assert_eq!(buffer.bytes, buffer.kept.iter().map(|(message, _)| message.len()).sum::<usize>());
             }
-            let oldest = tape.next() - tape.kept.len() as u64;
+            let oldest = buffer.next() - buffer.kept.len() as u64;
             for (at, size) in sizes.iter().enumerate() {
                 let number = at as u64 + 1;
-                let heard = tape.get(number);
+                let heard = buffer.get(number);
                 if number < oldest {
-                    prop_assert_eq!(heard, Heard::Gone { oldest });
+                    prop_assert_eq!(heard, Lookup::Gone { oldest });
                 } else {
-                    prop_assert_eq!(heard, Heard::Event(vec![at as u8; *size].into()));
+                    prop_assert_eq!(heard, Lookup::Event(vec![at as u8; *size].into()));
                 }
-                let from = sizes[at.max(sizes.len() - tape.kept.len())..].iter().sum::<usize>();
-                prop_assert_eq!(tape.bytes_from(number), from);
+                let from = sizes[at.max(sizes.len() - buffer.kept.len())..].iter().sum::<usize>();
+                prop_assert_eq!(buffer.bytes_from(number), from);
             }
-            prop_assert_eq!(tape.get(tape.next()), Heard::NotYet);
-            prop_assert_eq!(tape.get(u64::MAX), Heard::NotYet);
-            prop_assert_eq!((tape.bytes_from(tape.next()), tape.bytes_from(u64::MAX)), (0, 0));
-            tape.forget_before(tape.next());
-            prop_assert!(tape.is_empty() && tape.bytes == 0);
+            prop_assert_eq!(buffer.get(buffer.next()), Lookup::NotYet);
+            prop_assert_eq!(buffer.get(u64::MAX), Lookup::NotYet);
+            prop_assert_eq!((buffer.bytes_from(buffer.next()), buffer.bytes_from(u64::MAX)), (0, 0));
+            buffer.forget_before(buffer.next());
+            prop_assert!(buffer.is_empty() && buffer.bytes == 0);
         }
     }
 }

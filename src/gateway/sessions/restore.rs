@@ -8,7 +8,7 @@ use std::{
 
 use mcproxy_ipc::{Generation, Left, SessionKey};
 
-use super::{session_id::Pass, snapshot::Note};
+use super::{session_id::SessionClaims, snapshot::SessionSnapshot};
 
 /// A session that was opened so shortly before its gateway's end may have left no note; it is taken up all the same.
 const UNNOTED: Duration = Duration::from_secs(10);
@@ -17,7 +17,7 @@ const MAX_UNNOTED: usize = 65_536;
 
 /// What is known here of a session of an earlier gateway.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Heir {
+enum RestoreState {
     /// It left a note, and may come back.
     Awaited,
     /// It was taken up here.
@@ -26,11 +26,11 @@ enum Heir {
 
 /// The sessions of earlier gateways: which of them this one may take up. Each is taken up once; what has not come back
 /// within `limits.sessionIdle` was idle for at least so long, and is over. Their notes are with the supervisor until they come.
-pub(crate) struct Heirs {
+pub(crate) struct RestorableSessions {
     generation: Generation,
     /// When this gateway began; in milliseconds since 1970 as well.
     begun: (Instant, u64),
-    known: RefCell<HashMap<SessionKey, Heir>>,
+    known: RefCell<HashMap<SessionKey, RestoreState>>,
     /// All that left a note are known.
     complete: Cell<bool>,
     /// How many were taken up without a note.
@@ -38,7 +38,7 @@ pub(crate) struct Heirs {
     closed: Cell<bool>,
 }
 
-impl Heirs {
+impl RestorableSessions {
     /// `generation` is this gateway's own.
     pub(crate) fn new(generation: Generation, begun: (Instant, u64)) -> Self {
         Self {
@@ -55,7 +55,7 @@ impl Heirs {
     pub(crate) fn await_these(&self, keys: &[SessionKey]) {
         let mut known = self.known.borrow_mut();
         keys.iter().for_each(|key| {
-            known.entry(*key).or_insert(Heir::Awaited);
+            known.entry(*key).or_insert(RestoreState::Awaited);
         });
     }
 
@@ -70,25 +70,25 @@ impl Heirs {
     }
 
     /// Whether a session may be taken up, as far as that is known here. Our own are known while they live.
-    pub(crate) fn may_come(&self, pass: &Pass) -> bool {
-        let is_taken = || self.known.borrow().get(&pass.key) == Some(&Heir::Taken);
+    pub(crate) fn may_come(&self, pass: &SessionClaims) -> bool {
+        let is_taken = || self.known.borrow().get(&pass.key) == Some(&RestoreState::Taken);
         !self.closed.get() && pass.gateway < self.generation && !is_taken()
     }
 
     /// The note of a session that may be taken up, of which the supervisor says this; `None`: it says nothing, and the session
     /// goes on without its note.
-    pub(crate) fn note(&self, pass: &Pass, left: Option<Left>) -> Option<Note> {
+    pub(crate) fn note(&self, pass: &SessionClaims, left: Option<Left>) -> Option<SessionSnapshot> {
         if !self.may_come(pass) {
             return None;
         }
         let is_awaited = || self.known.borrow().contains_key(&pass.key);
         match left {
-            Some(Left::Note(note)) => Some(Note::from_bytes(&note)),
+            Some(Left::Note(note)) => Some(SessionSnapshot::from_bytes(&note)),
             Some(Left::Ended) => None,
-            None if is_awaited() || !self.complete.get() => Some(Note::default()),
+            None if is_awaited() || !self.complete.get() => Some(SessionSnapshot::default()),
             Some(Left::Nothing) | None => {
                 let age = Duration::from_millis(self.begun.1.saturating_sub(pass.issued));
-                (age <= UNNOTED && self.unnoted.get() < MAX_UNNOTED).then(Note::default)
+                (age <= UNNOTED && self.unnoted.get() < MAX_UNNOTED).then(SessionSnapshot::default)
             }
         }
     }
@@ -96,12 +96,12 @@ impl Heirs {
     /// Whether a session of that name left a note, or may have, and has neither come back nor ended.
     pub(crate) fn may_return(&self, key: SessionKey) -> bool {
         let known = self.known.borrow().get(&key).copied();
-        !self.closed.get() && known.map_or(!self.complete.get(), |heir| heir == Heir::Awaited)
+        !self.closed.get() && known.map_or(!self.complete.get(), |heir| heir == RestoreState::Awaited)
     }
 
     /// It was taken up; that happens once.
     pub(crate) fn take(&self, key: SessionKey) {
-        if self.known.borrow_mut().insert(key, Heir::Taken).is_none() {
+        if self.known.borrow_mut().insert(key, RestoreState::Taken).is_none() {
             self.unnoted.set(self.unnoted.get() + 1);
         }
     }
@@ -113,7 +113,7 @@ impl Heirs {
         }
         self.closed.set(true);
         let known = std::mem::take(&mut *self.known.borrow_mut());
-        known.into_iter().filter_map(|(key, heir)| (heir == Heir::Awaited).then_some(key)).collect()
+        known.into_iter().filter_map(|(key, heir)| (heir == RestoreState::Awaited).then_some(key)).collect()
     }
 }
 
@@ -124,31 +124,31 @@ mod tests {
 
     const BEGUN: u64 = 1_000_000;
 
-    fn heirs(begun: Instant) -> Heirs {
-        Heirs::new(Generation(2), (begun, BEGUN))
+    fn restorable(begun: Instant) -> RestorableSessions {
+        RestorableSessions::new(Generation(2), (begun, BEGUN))
     }
 
     fn key(n: u8) -> SessionKey {
         SessionKey([n; 16])
     }
 
-    fn pass(n: u8, gateway: u64, issued: u64) -> Pass {
+    fn pass(n: u8, gateway: u64, issued: u64) -> SessionClaims {
         let (key, gateway) = (key(n), Generation(gateway));
-        Pass { key, version: mcproxy_mcp::LATEST, gateway, issued, client: Client::default() }
+        SessionClaims { key, version: mcproxy_mcp::LATEST, gateway, issued, client: Client::default() }
     }
 
     #[test]
     fn a_noted_session_is_taken_up_once_and_an_ended_one_never() {
-        let heirs = heirs(Instant::now());
+        let restorable = restorable(Instant::now());
         let (old, empty) = (pass(1, 1, 0), || Some(Left::Note(Vec::new())));
-        assert_eq!(heirs.note(&old, empty()), Some(Note::default()));
-        heirs.take(old.key);
-        assert_eq!(heirs.note(&old, empty()), None, "a client that deletes it afterwards must not find it again");
-        heirs.await_these(&[key(1)]);
-        assert_eq!(heirs.note(&old, empty()), None, "nor when it is named late");
-        assert_eq!(heirs.note(&pass(2, 1, BEGUN), Some(Left::Ended)), None, "it ended before");
+        assert_eq!(restorable.note(&old, empty()), Some(SessionSnapshot::default()));
+        restorable.take(old.key);
+        assert_eq!(restorable.note(&old, empty()), None, "a client that deletes it afterwards must not find it again");
+        restorable.await_these(&[key(1)]);
+        assert_eq!(restorable.note(&old, empty()), None, "nor when it is named late");
+        assert_eq!(restorable.note(&pass(2, 1, BEGUN), Some(Left::Ended)), None, "it ended before");
         assert_eq!(
-            heirs.note(&pass(3, 1, 0), Some(Left::Nothing)),
+            restorable.note(&pass(3, 1, 0), Some(Left::Nothing)),
             None,
             "it is old and has no note: it ended long ago"
         );
@@ -156,45 +156,49 @@ mod tests {
 
     #[test]
     fn a_session_of_the_last_moment_needs_no_note_but_our_own_are_never_taken_up() {
-        let heirs = heirs(Instant::now());
+        let restorable = restorable(Instant::now());
         let nothing = || Some(Left::Nothing);
         let late = pass(1, 1, BEGUN - 5_000);
-        assert_eq!(heirs.note(&late, nothing()), Some(Note::default()));
-        heirs.take(late.key);
-        assert_eq!(heirs.note(&late, nothing()), None);
-        assert_eq!(heirs.note(&pass(2, 2, BEGUN), nothing()), None, "it is ours, and ended");
-        assert_eq!(heirs.note(&pass(3, 1, BEGUN - 11_000), nothing()), None);
+        assert_eq!(restorable.note(&late, nothing()), Some(SessionSnapshot::default()));
+        restorable.take(late.key);
+        assert_eq!(restorable.note(&late, nothing()), None);
+        assert_eq!(restorable.note(&pass(2, 2, BEGUN), nothing()), None, "it is ours, and ended");
+        assert_eq!(restorable.note(&pass(3, 1, BEGUN - 11_000), nothing()), None);
     }
 
     #[test]
     fn a_session_goes_on_without_its_note_when_the_supervisor_is_silent() {
-        let heirs = heirs(Instant::now());
-        heirs.await_these(&[key(1)]);
-        assert_eq!(heirs.note(&pass(1, 1, 0), None), Some(Note::default()));
-        assert_eq!(heirs.note(&pass(2, 1, 0), None), Some(Note::default()), "it may be one of the others");
-        heirs.are_all_known();
-        assert_eq!(heirs.note(&pass(2, 1, 0), None), None, "it is none of them");
+        let restorable = restorable(Instant::now());
+        restorable.await_these(&[key(1)]);
+        assert_eq!(restorable.note(&pass(1, 1, 0), None), Some(SessionSnapshot::default()));
+        assert_eq!(
+            restorable.note(&pass(2, 1, 0), None),
+            Some(SessionSnapshot::default()),
+            "it may be one of the others"
+        );
+        restorable.are_all_known();
+        assert_eq!(restorable.note(&pass(2, 1, 0), None), None, "it is none of them");
     }
 
     #[test]
     fn until_all_are_known_any_may_return() {
-        let heirs = heirs(Instant::now());
-        heirs.await_these(&[key(1)]);
-        assert!(heirs.may_return(key(1)) && heirs.may_return(key(2)));
-        heirs.are_all_known();
-        assert!(heirs.may_return(key(1)) && !heirs.may_return(key(2)));
+        let restorable = restorable(Instant::now());
+        restorable.await_these(&[key(1)]);
+        assert!(restorable.may_return(key(1)) && restorable.may_return(key(2)));
+        restorable.are_all_known();
+        assert!(restorable.may_return(key(1)) && !restorable.may_return(key(2)));
     }
 
     #[test]
     fn who_does_not_come_back_in_time_is_given_up() {
         let begun = Instant::now();
-        let heirs = heirs(begun);
-        heirs.await_these(&[key(1), key(2)]);
-        heirs.take(key(2));
+        let restorable = restorable(begun);
+        restorable.await_these(&[key(1), key(2)]);
+        restorable.take(key(2));
         let (idle, second) = (Duration::from_secs(60), Duration::from_secs(1));
-        assert!(heirs.expire(idle, begun + idle).is_empty() && heirs.are_awaited());
-        assert_eq!(heirs.expire(idle, begun + idle + second), [key(1)]);
-        assert!(!heirs.are_awaited() && heirs.note(&pass(1, 1, BEGUN), Some(Left::Nothing)).is_none());
-        assert!(heirs.expire(idle, begun + 9 * idle).is_empty());
+        assert!(restorable.expire(idle, begun + idle).is_empty() && restorable.are_awaited());
+        assert_eq!(restorable.expire(idle, begun + idle + second), [key(1)]);
+        assert!(!restorable.are_awaited() && restorable.note(&pass(1, 1, BEGUN), Some(Left::Nothing)).is_none());
+        assert!(restorable.expire(idle, begun + 9 * idle).is_empty());
     }
 }

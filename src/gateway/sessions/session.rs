@@ -13,14 +13,14 @@ use mcproxy_mcp::{ClientCapabilities, Level, ProtocolVersion, RequestId};
 use tokio::sync::oneshot;
 
 use super::{
-    client_requests::{Questions, Response},
+    client_requests::{ClientRequests, Response},
     event_id::EventId,
     mailbox::{Mail, Mailbox},
     notice::Notice,
-    pending_requests::Calls,
-    replay_budget::Archive,
+    pending_requests::PendingRequests,
+    replay_budget::ReplayBudget,
     replay_buffer::Bounds,
-    snapshot::Note,
+    snapshot::SessionSnapshot,
     stream::{Reader, Stream},
     streams::{Listened, Streams},
     tasks::Tasks,
@@ -48,13 +48,13 @@ pub(crate) struct Session {
     version: Cell<ProtocolVersion>,
     level: Cell<Option<Level>>,
     /// What it waits for.
-    pub(crate) calls: Calls,
+    pub(crate) pending_requests: PendingRequests,
     /// What its client can be asked for.
     features: Cell<ClientCapabilities>,
     /// What servers are told of it, once somebody asks.
     declaration: RefCell<Option<Rc<Declaration>>>,
     /// What it was asked and has not answered.
-    pub(crate) questions: Questions,
+    pub(crate) client_requests: ClientRequests,
     /// The tasks that it made (2025-11-25).
     pub(crate) tasks: Tasks,
     subscriptions: RefCell<HashMap<(ServerName, String), Held>>,
@@ -102,11 +102,11 @@ impl Session {
         Self {
             features: Cell::new(identity.client.features),
             declaration: RefCell::default(),
-            questions: Questions::default(),
+            client_requests: ClientRequests::default(),
             identity,
             version: Cell::new(version),
             level: Cell::new(None),
-            calls: Calls::default(),
+            pending_requests: PendingRequests::default(),
             tasks: Tasks::default(),
             subscriptions: RefCell::default(),
             stream: RefCell::default(),
@@ -150,13 +150,13 @@ impl Session {
     }
 
     /// What is to be kept of it for the next gateway, while it lives.
-    pub(crate) fn note(&self) -> Option<Note> {
+    pub(crate) fn note(&self) -> Option<SessionSnapshot> {
         let keep = self.identity.life == Life::Durable && !self.over.get();
         keep.then(|| {
             let declaration = self.declaration();
             // The session's id says the rest.
             let is_more = *declaration != Declaration::of(self.client());
-            Note {
+            SessionSnapshot {
                 level: self.level.get(),
                 subscriptions: self.subscriptions(),
                 declaration: is_more.then(|| Declaration::clone(&declaration)),
@@ -221,7 +221,7 @@ impl Session {
 
     /// For how long nothing happened; zero while a stream is open or a call under way.
     pub(crate) fn idle(&self, now: Instant) -> Duration {
-        if self.streams_read() > 0 || !self.calls.is_empty() {
+        if self.streams_read() > 0 || !self.pending_requests.is_empty() {
             return Duration::ZERO;
         }
         let used = self.last_used.get();
@@ -231,8 +231,8 @@ impl Session {
     // --- its streams ------------------------------------------------------------------------------------------------
 
     /// Lets its client listen to what belongs to no request, after that event if it is still known.
-    pub(crate) fn listen(&self, archive: &Rc<Archive>, bounds: Bounds, after: Option<EventId>) -> Reader {
-        let Listened { mut reader, lost } = self.streams.listen(archive, bounds, after, self.can_come_back());
+    pub(crate) fn listen(&self, replay_budget: &Rc<ReplayBudget>, bounds: Bounds, after: Option<EventId>) -> Reader {
+        let Listened { mut reader, lost } = self.streams.listen(replay_budget, bounds, after, self.can_come_back());
         let missed = self.missed.take();
         self.announce(if lost { Changes::ALL } else { missed });
         // What is said here may push out what was to be read.
@@ -243,8 +243,8 @@ impl Session {
     }
 
     /// Opens a stream for what precedes the answer of a call, and the answer.
-    pub(crate) fn answer_by_stream(&self, archive: &Rc<Archive>, bounds: Bounds) -> Rc<Stream> {
-        self.streams.answer(archive, bounds)
+    pub(crate) fn answer_by_stream(&self, replay_budget: &Rc<ReplayBudget>, bounds: Bounds) -> Rc<Stream> {
+        self.streams.answer(replay_budget, bounds)
     }
 
     /// Reads on in such a stream; `None`: it is not kept any more, or never was.
@@ -367,14 +367,14 @@ impl Session {
 
     /// The client is gone: nobody waits for its calls, and nobody answers.
     pub(crate) fn cancel_all(&self, reason: &str) {
-        self.calls.cancel_all(reason);
-        self.questions.drop_all();
+        self.pending_requests.cancel_all(reason);
+        self.client_requests.drop_all();
     }
 
     /// Takes up a question to the client: under which id, and where the answer will be. `None`: it has too many, or is
     /// gone.
     pub(crate) fn ask(&self) -> Option<(RequestId, oneshot::Receiver<Response>)> {
-        if self.over.get() { None } else { self.questions.ask() }
+        if self.over.get() { None } else { self.client_requests.ask() }
     }
 
     // --- its subscriptions ------------------------------------------------------------------------------------------

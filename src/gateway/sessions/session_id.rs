@@ -28,7 +28,7 @@ const TAG: usize = 16;
 
 /// What an id stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Pass {
+pub(crate) struct SessionClaims {
     /// Which session.
     pub(crate) key: SessionKey,
     /// What was negotiated.
@@ -42,16 +42,22 @@ pub(crate) struct Pass {
 }
 
 /// Makes ids and reads them.
-pub(crate) struct Seal(XChaCha20Poly1305);
+pub(crate) struct SessionIdCodec(XChaCha20Poly1305);
 
-impl Seal {
+impl SessionIdCodec {
     /// With the supervisor's key.
     pub(crate) fn new(key: &SealKey) -> Self {
         Self(XChaCha20Poly1305::new(key.expose().into()))
     }
 
     /// The id of a session of this caller at this endpoint; `salt` is random.
-    pub(crate) fn seal(&self, pass: &Pass, salt: [u8; SALT], scope: &Scope, principal: Option<&str>) -> Box<str> {
+    pub(crate) fn seal(
+        &self,
+        pass: &SessionClaims,
+        salt: [u8; SALT],
+        scope: &Scope,
+        principal: Option<&str>,
+    ) -> Box<str> {
         let mut nonce = [0; NONCE];
         nonce[..KEY].copy_from_slice(&pass.key.0);
         nonce[KEY..].copy_from_slice(&salt);
@@ -65,7 +71,7 @@ impl Seal {
     }
 
     /// What an id stands for, if it was sealed with our key for this caller and endpoint.
-    pub(crate) fn open(&self, id: &str, scope: &Scope, principal: Option<&str>) -> Option<Pass> {
+    pub(crate) fn open(&self, id: &str, scope: &Scope, principal: Option<&str>) -> Option<SessionClaims> {
         if id.len() > MAX_ID {
             return None;
         }
@@ -99,8 +105,8 @@ fn bound_to(scope: &Scope, principal: Option<&str>) -> Vec<u8> {
     out
 }
 
-fn write(pass: &Pass) -> Vec<u8> {
-    let Pass { version, gateway, issued, client, .. } = pass;
+fn write(pass: &SessionClaims) -> Vec<u8> {
+    let SessionClaims { version, gateway, issued, client, .. } = pass;
     let mut out = vec![code(*version)];
     out.extend_from_slice(&gateway.0.to_be_bytes());
     out.extend_from_slice(&issued.to_be_bytes());
@@ -112,14 +118,14 @@ fn write(pass: &Pass) -> Vec<u8> {
     out
 }
 
-fn read(key: SessionKey, text: &[u8]) -> Option<Pass> {
+fn read(key: SessionKey, text: &[u8]) -> Option<SessionClaims> {
     let (version, text) = text.split_first()?;
     let (gateway, text) = text.split_first_chunk()?;
     let (issued, text) = text.split_first_chunk()?;
     let (features, text) = text.split_first_chunk()?;
     let (name, text) = text.split_first()?;
     let (name, own_version) = text.split_at_checked(usize::from(*name))?;
-    Some(Pass {
+    Some(SessionClaims {
         key,
         version: ProtocolVersion::ALL.into_iter().find(|known| code(*known) == *version)?,
         gateway: Generation(u64::from_be_bytes(*gateway)),
@@ -149,12 +155,12 @@ mod tests {
 
     use super::*;
 
-    fn seal() -> Seal {
-        Seal::new(&SealKey::new([9; 32]))
+    fn seal() -> SessionIdCodec {
+        SessionIdCodec::new(&SealKey::new([9; 32]))
     }
 
-    fn pass() -> Pass {
-        Pass {
+    fn pass() -> SessionClaims {
+        SessionClaims {
             key: SessionKey([3; 16]),
             version: mcproxy_mcp::LATEST,
             gateway: Generation(1),
@@ -183,7 +189,11 @@ mod tests {
         ] {
             assert_eq!(seal.open(&id, &scope, principal), None, "{scope} {principal:?}");
         }
-        assert_eq!(Seal::new(&SealKey::new([8; 32])).open(&id, &group("g"), Some("ann")), None, "another key");
+        assert_eq!(
+            SessionIdCodec::new(&SealKey::new([8; 32])).open(&id, &group("g"), Some("ann")),
+            None,
+            "another key"
+        );
     }
 
     #[test]
@@ -201,7 +211,7 @@ mod tests {
         ) {
             let client = Client { name: name.into(), version: own_version.into(), features: ClientCapabilities(features) };
             let version = ProtocolVersion::ALL[version];
-            let pass = Pass { key: SessionKey(key), version, gateway: Generation(gateway), issued, client };
+            let pass = SessionClaims { key: SessionKey(key), version, gateway: Generation(gateway), issued, client };
             let id = seal().seal(&pass, salt, &Scope::All, principal.as_deref());
             prop_assert!(id.len() <= MAX_ID && id.bytes().all(|byte| byte.is_ascii_graphic()), "{}", id);
             prop_assert_eq!(seal().open(&id, &Scope::All, principal.as_deref()), Some(pass));

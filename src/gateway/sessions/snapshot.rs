@@ -8,7 +8,7 @@ use crate::gateway::base::client_declaration::Declaration;
 
 /// What of a session changes after `initialize`, for the next gateway. The supervisor keeps it unread.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Note {
+pub(crate) struct SessionSnapshot {
     /// How much it wants to hear.
     pub(crate) level: Option<Level>,
     /// The resources it wants to hear of.
@@ -29,7 +29,7 @@ struct Written {
     subscriptions: Vec<(ServerName, String)>,
 }
 
-impl Note {
+impl SessionSnapshot {
     /// As bytes: none when there is nothing to say, and never more than the supervisor takes; subscriptions that do not
     /// fit are left out.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
@@ -80,9 +80,9 @@ mod tests {
 
     #[test]
     fn nothing_to_say_costs_nothing_and_nonsense_says_nothing() {
-        assert!(Note::default().to_bytes().is_empty());
+        assert!(SessionSnapshot::default().to_bytes().is_empty());
         for bytes in [&b""[..], b"{", b"[]", b"{\"level\":3}", b"\xff"] {
-            assert_eq!(Note::from_bytes(bytes), Note::default());
+            assert_eq!(SessionSnapshot::from_bytes(bytes), SessionSnapshot::default());
         }
     }
 
@@ -92,10 +92,10 @@ mod tests {
             let server: ServerName = "a".try_into().expect("a name");
             let subscriptions: Vec<_> = uris.into_iter().map(|uri| (server.clone(), uri)).collect();
             let declaration = Declaration { capabilities: r#"{"sampling":{}}"#.into(), info: r#"{"name":"ü"}"#.into() };
-            let note = Note { level: level.then_some(Level::Error), subscriptions, declaration: Some(declaration) };
+            let note = SessionSnapshot { level: level.then_some(Level::Error), subscriptions, declaration: Some(declaration) };
             let bytes = note.to_bytes();
             prop_assert!(bytes.len() <= MAX_NOTE);
-            let read = Note::from_bytes(&bytes);
+            let read = SessionSnapshot::from_bytes(&bytes);
             prop_assert_eq!((read.level, &read.declaration), (note.level, &note.declaration));
             let all: usize = note.subscriptions.iter().map(|subscription| size(subscription) + 1).sum();
             if all + 128 <= MAX_NOTE {

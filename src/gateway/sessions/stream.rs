@@ -14,8 +14,8 @@ use tokio::time::{Sleep, sleep};
 use super::{
     event_id::{EventId, StreamKind, StreamName},
     notice::Notice,
-    replay_budget::Archive,
-    replay_buffer::{Bounds, Heard, Tape},
+    replay_budget::ReplayBudget,
+    replay_buffer::{Bounds, Lookup, ReplayBuffer},
     shares::{Shares, Verdict},
 };
 
@@ -23,8 +23,8 @@ use super::{
 pub(crate) struct Stream {
     name: StreamName,
     bounds: Bounds,
-    archive: Rc<Archive>,
-    tape: RefCell<Tape>,
+    replay_budget: Rc<ReplayBudget>,
+    buffer: RefCell<ReplayBuffer>,
     /// No more events come.
     ended: Cell<bool>,
     /// The number of the reader; a second one takes over from the first.
@@ -51,13 +51,13 @@ pub(crate) enum Event {
 }
 
 impl Stream {
-    /// Use [`Archive::open`].
-    pub(super) fn new(name: StreamName, bounds: Bounds, archive: Rc<Archive>, now: Instant) -> Self {
+    /// Use [`ReplayBudget::open`].
+    pub(super) fn new(name: StreamName, bounds: Bounds, replay_budget: Rc<ReplayBudget>, now: Instant) -> Self {
         Self {
             name,
             bounds,
-            archive,
-            tape: RefCell::default(),
+            replay_budget,
+            buffer: RefCell::default(),
             ended: Cell::new(false),
             reader: Cell::new(None),
             readers: Cell::new(0),
@@ -86,7 +86,7 @@ impl Stream {
 
     /// Whether it has said something that nobody read.
     pub(crate) fn has_unread(&self) -> bool {
-        self.read_to.get() < self.tape.borrow().next()
+        self.read_to.get() < self.buffer.borrow().next()
     }
 
     /// When its last reader left.
@@ -106,8 +106,8 @@ impl Stream {
 
     /// Says something.
     pub(crate) fn push(&self, message: Bytes) {
-        self.change(|tape| tape.push(message));
-        self.archive.keep_within_bounds(self);
+        self.change(|buffer| buffer.push(message));
+        self.replay_budget.keep_within_bounds(self);
         self.wake();
     }
 
@@ -115,13 +115,13 @@ impl Stream {
     pub(crate) fn notice(&self, notice: Notice) {
         let bytes = notice.message.len();
         // What was read is kept for who comes back. What was not goes before.
-        if !self.archive.has_room(bytes) && self.has_reader() {
+        if !self.replay_budget.has_room(bytes) && self.has_reader() {
             self.forget_read();
         }
         let (number, unread) = self.unread();
         let mut shares = self.shares.borrow_mut();
-        shares.read_to(self.read_to.get().max(self.tape.borrow().oldest()));
-        if unread.events > 0 && !self.archive.has_room(bytes) {
+        shares.read_to(self.read_to.get().max(self.buffer.borrow().oldest()));
+        if unread.events > 0 && !self.replay_budget.has_room(bytes) {
             return shares.lose(&notice);
         }
         let verdict = shares.admit(&notice, number, unread, self.bounds);
@@ -133,16 +133,16 @@ impl Stream {
 
     /// The number of the next event, and what was not read of those before.
     fn unread(&self) -> (u64, Bounds) {
-        let tape = self.tape.borrow();
-        let from = self.read_to.get().max(tape.oldest());
-        let events = usize::try_from(tape.next() - from).unwrap_or(usize::MAX);
-        (tape.next(), Bounds { events, bytes: tape.bytes_from(from) })
+        let buffer = self.buffer.borrow();
+        let from = self.read_to.get().max(buffer.oldest());
+        let events = usize::try_from(buffer.next() - from).unwrap_or(usize::MAX);
+        (buffer.next(), Bounds { events, bytes: buffer.bytes_from(from) })
     }
 
     /// A reader who has read everything is told what was dropped before it got here.
     fn tell_lost(&self) {
         let lost = self.shares.borrow_mut().take_lost();
-        lost.into_iter().for_each(|message| self.change(|tape| tape.push(message)));
+        lost.into_iter().for_each(|message| self.change(|buffer| buffer.push(message)));
     }
 
     /// There is nothing more to say.
@@ -158,12 +158,12 @@ impl Stream {
     /// with; after `time` the reader ends where nothing waits for it. `None`: there is nothing to read on with.
     pub(crate) fn read(self: &Rc<Self>, after: u64, prime: bool, time: Option<Duration>) -> Option<Reader> {
         let mut at = after.checked_add(1)?;
-        let tape = self.tape.borrow();
-        let answer_is_gone = self.ended.get() && at < tape.next() && tape.is_empty();
-        if at > tape.next() || answer_is_gone {
+        let buffer = self.buffer.borrow();
+        let answer_is_gone = self.ended.get() && at < buffer.next() && buffer.is_empty();
+        if at > buffer.next() || answer_is_gone {
             return None;
         }
-        if let Heard::Gone { oldest } = tape.get(at) {
+        if let Lookup::Gone { oldest } = buffer.get(at) {
             self.lagged.set(true);
             at = oldest;
         }
@@ -187,9 +187,9 @@ impl Stream {
 
     /// Keeps nothing of what was read.
     fn forget_read(&self) {
-        let before = self.tape.borrow().bytes();
-        self.tape.borrow_mut().forget_before(self.read_to.get());
-        self.archive.account(before, self.tape.borrow().bytes());
+        let before = self.buffer.borrow().bytes();
+        self.buffer.borrow_mut().forget_before(self.read_to.get());
+        self.replay_budget.account(before, self.buffer.borrow().bytes());
     }
 
     fn leave(self: &Rc<Self>, number: u64) {
@@ -197,23 +197,23 @@ impl Stream {
             self.reader.set(None);
             self.left.set(Instant::now());
             self.tape_trimmed(self.bounds.events, self.bounds.bytes, false);
-            self.archive.left(self);
+            self.replay_budget.left(self);
         }
     }
 
-    fn change(&self, change: impl FnOnce(&mut Tape)) {
-        let before = self.tape.borrow().bytes();
-        change(&mut self.tape.borrow_mut());
+    fn change(&self, change: impl FnOnce(&mut ReplayBuffer)) {
+        let before = self.buffer.borrow().bytes();
+        change(&mut self.buffer.borrow_mut());
         // A reader gets the last event whatever its size.
         let keep_last = self.has_reader();
-        self.tape.borrow_mut().trim(self.bounds.events, self.bounds.bytes, keep_last);
-        self.archive.account(before, self.tape.borrow().bytes());
+        self.buffer.borrow_mut().trim(self.bounds.events, self.bounds.bytes, keep_last);
+        self.replay_budget.account(before, self.buffer.borrow().bytes());
     }
 
     fn tape_trimmed(&self, events: usize, bytes: usize, keep_last: bool) {
-        let before = self.tape.borrow().bytes();
-        self.tape.borrow_mut().trim(events, bytes, keep_last);
-        self.archive.account(before, self.tape.borrow().bytes());
+        let before = self.buffer.borrow().bytes();
+        self.buffer.borrow_mut().trim(events, bytes, keep_last);
+        self.replay_budget.account(before, self.buffer.borrow().bytes());
     }
 
     fn wake(&self) {
@@ -225,7 +225,7 @@ impl Stream {
 
 impl Drop for Stream {
     fn drop(&mut self) {
-        self.archive.account(self.tape.borrow().bytes(), 0);
+        self.replay_budget.account(self.buffer.borrow().bytes(), 0);
     }
 }
 
@@ -244,12 +244,12 @@ pub(crate) struct Reader {
 impl Reader {
     /// Skips what is not there any more; whether there was such.
     pub(crate) fn catch_up(&mut self) -> bool {
-        match self.stream.tape.borrow().get(self.at) {
-            Heard::Gone { oldest } => {
+        match self.stream.buffer.borrow().get(self.at) {
+            Lookup::Gone { oldest } => {
                 self.at = oldest;
                 true
             }
-            Heard::Event(_) | Heard::NotYet => false,
+            Lookup::Event(_) | Lookup::NotYet => false,
         }
     }
 
@@ -262,13 +262,13 @@ impl Reader {
         if std::mem::take(&mut self.prime) {
             return Poll::Ready(Some(Event::Prime(stream.name.event(0))));
         }
-        let mut tape = stream.tape.borrow();
-        if self.at >= tape.next() && stream.shares.borrow().has_lost() {
-            drop(tape);
+        let mut buffer = stream.buffer.borrow();
+        if self.at >= buffer.next() && stream.shares.borrow().has_lost() {
+            drop(buffer);
             stream.tell_lost();
-            tape = stream.tape.borrow();
+            buffer = stream.buffer.borrow();
         }
-        if let Heard::Gone { oldest } = tape.get(self.at) {
+        if let Lookup::Gone { oldest } = buffer.get(self.at) {
             // Of a call its client misses progress, nothing else. What belongs to no call could have been anything.
             if stream.name.kind() == StreamKind::Listening {
                 stream.lagged.set(true);
@@ -279,15 +279,15 @@ impl Reader {
             self.at = oldest;
         }
         self.fresh = false;
-        match tape.get(self.at) {
-            Heard::Event(message) => {
+        match buffer.get(self.at) {
+            Lookup::Event(message) => {
                 let id = stream.name.event(self.at);
                 self.at += 1;
                 stream.read_to.set(self.at);
                 Poll::Ready(Some(Event::Message(id, message)))
             }
-            Heard::Gone { .. } | Heard::NotYet if stream.ended.get() => Poll::Ready(None),
-            Heard::Gone { .. } | Heard::NotYet => {
+            Lookup::Gone { .. } | Lookup::NotYet if stream.ended.get() => Poll::Ready(None),
+            Lookup::Gone { .. } | Lookup::NotYet => {
                 if let Some(time) = &mut self.time
                     && time.as_mut().poll(context).is_ready()
                 {
@@ -324,8 +324,8 @@ mod tests {
 
     const BOUNDS: Bounds = Bounds { events: 8, bytes: 400 };
 
-    fn open(archive: &Rc<Archive>, kind: StreamKind) -> Rc<Stream> {
-        archive.open(kind, BOUNDS)
+    fn open(replay_budget: &Rc<ReplayBudget>, kind: StreamKind) -> Rc<Stream> {
+        replay_budget.open(kind, BOUNDS)
     }
 
     /// All that can be read now, and whether that is the end.
@@ -343,18 +343,18 @@ mod tests {
 
     #[test]
     fn an_answer_of_any_size_reaches_a_reader_that_is_there_and_is_not_kept_for_one_that_is_not() {
-        let archive = Archive::new(Generation(1));
+        let replay_budget = ReplayBudget::new(Generation(1));
         let answer = Bytes::from(vec![b'x'; 1000]);
-        let stream = open(&archive, StreamKind::Answering);
+        let stream = open(&replay_budget, StreamKind::Answering);
         let mut reader = stream.read(0, true, None).expect("its beginning");
         (0..20).for_each(|_| stream.push(Bytes::from_static(b"progress")));
         stream.push(answer.clone());
         stream.end();
         assert_eq!(drain(&mut reader), (vec![(21, answer.clone())], true));
         drop(reader);
-        assert_eq!(archive.bytes(), 0, "too large to be kept");
+        assert_eq!(replay_budget.bytes(), 0, "too large to be kept");
         assert!(stream.read(0, false, None).is_none(), "and that is said");
-        let away = open(&archive, StreamKind::Answering);
+        let away = open(&replay_budget, StreamKind::Answering);
         drop(away.read(0, true, None));
         away.push(answer);
         away.end();
@@ -363,7 +363,7 @@ mod tests {
 
     #[test]
     fn a_listener_that_falls_behind_is_cut_off_and_goes_on_with_what_is_there() {
-        let stream = open(&Archive::new(Generation(1)), StreamKind::Listening);
+        let stream = open(&ReplayBudget::new(Generation(1)), StreamKind::Listening);
         let mut reader = stream.read(0, true, None).expect("its beginning");
         assert_eq!(drain(&mut reader), (vec![], false));
         (0..9).for_each(|_| stream.push(Bytes::from_static(b"news")));
@@ -379,20 +379,20 @@ mod tests {
 
     #[test]
     fn all_streams_together_keep_no_more_than_the_bound_and_the_longest_left_go_first() {
-        let archive = Archive::new(Generation(1));
-        archive.set_bound(500);
-        let streams: Vec<_> = (0..3).map(|_| open(&archive, StreamKind::Answering)).collect();
+        let replay_budget = ReplayBudget::new(Generation(1));
+        replay_budget.set_bound(500);
+        let streams: Vec<_> = (0..3).map(|_| open(&replay_budget, StreamKind::Answering)).collect();
         for stream in &streams {
             drop(stream.read(0, true, None));
             stream.push(Bytes::from(vec![b'x'; 200]));
             stream.end();
-            assert!(archive.bytes() <= 500);
+            assert!(replay_budget.bytes() <= 500);
         }
         assert!(streams[0].read(0, false, None).is_none(), "it was left first");
         assert!(streams[1].read(0, false, None).is_some() && streams[2].read(0, false, None).is_some());
         drop(streams);
-        archive.tidy();
-        assert_eq!(archive.bytes(), 0);
+        replay_budget.tidy();
+        assert_eq!(replay_budget.bytes(), 0);
     }
 
     #[derive(Debug, Clone)]
@@ -412,8 +412,8 @@ mod tests {
         fn however_a_reader_comes_and_goes_it_hears_each_event_at_most_once_in_order_and_the_answer(
             steps in prop::collection::vec(step(), 0..80)
         ) {
-            let archive = Archive::new(Generation(1));
-            let stream = open(&archive, StreamKind::Answering);
+            let replay_budget = ReplayBudget::new(Generation(1));
+            let stream = open(&replay_budget, StreamKind::Answering);
             let mut reader = stream.read(0, true, None);
             let (mut said, mut heard) = (0u64, Vec::new());
             for step in steps {
@@ -426,7 +426,7 @@ mod tests {
                     Step::Leave => reader = None,
                     Step::ComeBack => reader = stream.read(heard.last().map_or(0, |(number, _)| *number), false, None),
                 }
-                prop_assert!(archive.bytes() <= BOUNDS.bytes);
+                prop_assert!(replay_budget.bytes() <= BOUNDS.bytes);
             }
             stream.push((said + 1).to_string().into());
             stream.end();

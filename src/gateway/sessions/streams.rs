@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     event_id::{EventId, StreamKind},
-    replay_budget::Archive,
+    replay_budget::ReplayBudget,
     replay_buffer::Bounds,
     stream::{Reader, Stream},
 };
@@ -37,7 +37,7 @@ impl Streams {
     /// read until now ends (MCP allows us one).
     pub(crate) fn listen(
         &self,
-        archive: &Rc<Archive>,
+        replay_budget: &Rc<ReplayBudget>,
         bounds: Bounds,
         after: Option<EventId>,
         prime: bool,
@@ -54,7 +54,7 @@ impl Streams {
                 old.end();
                 old.take_lag() || old.has_unread()
             });
-        let stream = archive.open(StreamKind::Listening, bounds);
+        let stream = replay_budget.open(StreamKind::Listening, bounds);
         let reader = stream.read(0, prime, None).expect("a new stream is read from its beginning");
         *self.listening.borrow_mut() = Some(stream);
         Listened { reader, lost }
@@ -66,7 +66,7 @@ impl Streams {
     }
 
     /// Opens a stream for a call.
-    pub(crate) fn answer(&self, archive: &Rc<Archive>, bounds: Bounds) -> Rc<Stream> {
+    pub(crate) fn answer(&self, replay_budget: &Rc<ReplayBudget>, bounds: Bounds) -> Rc<Stream> {
         let mut answering = self.answering.borrow_mut();
         let answered = answering.iter().filter(|stream| stream.is_over());
         if answered.count() >= MAX_ANSWERED
@@ -74,7 +74,7 @@ impl Streams {
         {
             answering.remove(oldest);
         }
-        let stream = archive.open(StreamKind::Answering, bounds);
+        let stream = replay_budget.open(StreamKind::Answering, bounds);
         answering.push(stream.clone());
         stream
     }

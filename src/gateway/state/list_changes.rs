@@ -8,22 +8,22 @@ use std::{
 
 use mcproxy_ipc::{ServerName, SessionKey};
 
-use crate::gateway::{base::throttle::Pace, catalogue::ListKind};
+use crate::gateway::{base::throttle::Throttle, catalogue::ListKind};
 
 /// What servers announced and clients were not told yet: at most one entry for each server, session and kind of list. A server that
 /// announces again and again is heard ever less often.
 #[derive(Default)]
-pub(crate) struct Announced(RefCell<Waiting>);
+pub(crate) struct ListChanges(RefCell<Waiting>);
 
 #[derive(Default)]
 struct Waiting {
-    all: Vec<Announcement>,
-    paces: HashMap<ServerName, Pace>,
+    all: Vec<ListChange>,
+    paces: HashMap<ServerName, Throttle>,
 }
 
 /// A server announced that one of its lists has changed.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Announcement {
+pub(crate) struct ListChange {
     /// Which server.
     pub(crate) server: ServerName,
     /// For this session only.
@@ -32,9 +32,9 @@ pub(crate) struct Announcement {
     pub(crate) kind: ListKind,
 }
 
-impl Announced {
+impl ListChanges {
     /// One more.
-    pub(crate) fn add(&self, announcement: Announcement) {
+    pub(crate) fn add(&self, announcement: ListChange) {
         let all = &mut self.0.borrow_mut().all;
         if !all.contains(&announcement) {
             all.push(announcement);
@@ -42,10 +42,10 @@ impl Announced {
     }
 
     /// Those whose time has come.
-    pub(crate) fn take(&self, now: Instant) -> Vec<Announcement> {
+    pub(crate) fn take(&self, now: Instant) -> Vec<ListChange> {
         let Waiting { all, paces } = &mut *self.0.borrow_mut();
         paces.retain(|_, pace| !pace.is_at_rest(now));
-        let is_due = |a: &mut Announcement| paces.get(&a.server).is_none_or(|pace| pace.due(now) <= now);
+        let is_due = |a: &mut ListChange| paces.get(&a.server).is_none_or(|pace| pace.due(now) <= now);
         let due: Vec<_> = all.extract_if(.., is_due).collect();
         let mut servers: Vec<&ServerName> = due.iter().map(|a| &a.server).collect();
         servers.sort_unstable();

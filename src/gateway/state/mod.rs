@@ -11,34 +11,39 @@ use mcproxy_ipc::{LogLevel, control::GatewaySettings};
 use slog::Logger;
 use tokio::sync::Notify;
 
-use self::{broadcasts::Fanout, list_changes::Announced, request_state::Tickets, url_elicitations::Pages};
+use self::{
+    broadcasts::Broadcasts, list_changes::ListChanges, request_state::RequestStateStore,
+    url_elicitations::UrlElicitations,
+};
 use crate::gateway::{
     base::{
-        budget::Budget, metrics::Metrics, response_timer::Patience, status_cache::Observed, supervisor::Supervisor,
+        budget::Budget, metrics::Metrics, response_timer::ResponseTimer, status_cache::StatusCache,
+        supervisor::Supervisor,
     },
     sessions::{
-        listeners::Listeners, registry::Sessions, replay_budget::Archive, subscribers::Subscribers, tasks::TaskOwners,
+        listeners::Listeners, registry::Sessions, replay_budget::ReplayBudget, subscribers::Subscribers,
+        tasks::TaskOwners,
     },
-    upstream::{connection::Continuation, servers::Fleet},
+    upstream::{connection::Continuation, servers::Servers},
 };
 
 /// What the HTTP thread knows. One value, shared by `Rc`, for the life of the process.
 pub(crate) struct Gateway {
     settings: RefCell<Rc<GatewaySettings>>,
     /// All servers.
-    pub(crate) fleet: Fleet,
+    pub(crate) servers: Servers,
     /// All clients of the initialize era.
     pub(crate) sessions: Sessions,
     /// Clients of 2026-07-28 that listen.
     pub(crate) listeners: Listeners,
     /// Calls that wait for clients of 2026-07-28 to come back.
-    pub(crate) tickets: Tickets<Continuation>,
-    /// Pages that users of sessions were asked to visit.
-    pub(crate) pages: Pages,
+    pub(crate) request_states: RequestStateStore<Continuation>,
+    /// UrlElicitations that users of sessions were asked to visit.
+    pub(crate) url_elicitations: UrlElicitations,
     /// Which servers announced changes of their lists, until clients are told.
-    pub(crate) announced: Announced,
+    pub(crate) list_changes: ListChanges,
     /// What servers say to all who listen, on its way.
-    pub(crate) fanout: Fanout,
+    pub(crate) broadcasts: Broadcasts,
     /// Who listens to what.
     pub(crate) subscribers: Subscribers,
     /// Whose tasks are whose.
@@ -46,17 +51,17 @@ pub(crate) struct Gateway {
     /// Rung whenever a large list has been put together.
     pub(crate) lists_prepared: Notify,
     /// What streams of sessions said lately.
-    pub(crate) archive: Rc<Archive>,
+    pub(crate) replay_budget: Rc<ReplayBudget>,
     /// What clients and servers make this thread hold.
     pub(crate) budget: Budget,
     /// For questions about processes and logs.
     pub(crate) supervisor: Supervisor,
     /// Ends the wait of requests that take long.
-    pub(crate) patience: Patience,
+    pub(crate) response_timer: ResponseTimer,
     /// What is counted.
     pub(crate) metrics: Metrics,
     /// What monitors read.
-    pub(crate) observed: Rc<Observed>,
+    pub(crate) status_cache: Rc<StatusCache>,
     /// Rung when other tokens are in force, or none: who was let in by one that is gone has to go.
     pub(crate) tokens_changed: Notify,
     /// Identity is in it.
@@ -71,26 +76,26 @@ impl Gateway {
         let gateway = Self {
             budget: Budget::new(settings.total_buffered),
             settings: RefCell::new(settings),
-            fleet: Fleet::new(),
-            archive: Archive::new(inheritance.generation),
+            servers: Servers::new(),
+            replay_budget: ReplayBudget::new(inheritance.generation),
             listeners: Listeners::default(),
             sessions: Sessions::new(inheritance, Instant::now()),
-            tickets: Tickets::new(),
-            pages: Pages::default(),
-            announced: Announced::default(),
-            fanout: Fanout::default(),
+            request_states: RequestStateStore::new(),
+            url_elicitations: UrlElicitations::default(),
+            list_changes: ListChanges::default(),
+            broadcasts: Broadcasts::default(),
             subscribers: Subscribers::default(),
             task_owners: TaskOwners::default(),
             lists_prepared: Notify::new(),
             supervisor,
-            patience: Patience::default(),
+            response_timer: ResponseTimer::default(),
             metrics: Metrics::new(),
-            observed: Rc::default(),
+            status_cache: Rc::default(),
             tokens_changed: Notify::new(),
             log,
         };
-        gateway.fleet.set_groups(&gateway.settings().groups);
-        gateway.archive.set_bound(gateway.settings().replay_total);
+        gateway.servers.set_groups(&gateway.settings().groups);
+        gateway.replay_budget.set_bound(gateway.settings().replay_total);
         gateway
     }
 
@@ -116,6 +121,6 @@ impl Gateway {
 
     /// What is counted of servers ends with them, or with their last call.
     pub(crate) fn forget_removed_servers(&self) {
-        self.metrics.forget(|server| self.fleet.concerns(server));
+        self.metrics.forget(|server| self.servers.concerns(server));
     }
 }

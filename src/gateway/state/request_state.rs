@@ -57,7 +57,7 @@ struct Waiting<P> {
 
 /// What somebody gets who shows a ticket.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Shown<P> {
+pub(crate) enum Redeemed<P> {
     /// The call, and the payload that it goes on with. The ticket is used up.
     Complete(P, Bytes),
     /// Something that the server asked for is missing; this was asked for. The ticket is still good.
@@ -68,9 +68,9 @@ pub(crate) enum Shown<P> {
 
 /// All that are out. `P`: what goes on with the answers.
 #[derive(Debug)]
-pub(crate) struct Tickets<P>(RefCell<HashMap<Box<str>, Waiting<P>>>);
+pub(crate) struct RequestStateStore<P>(RefCell<HashMap<Box<str>, Waiting<P>>>);
 
-impl<P> Tickets<P> {
+impl<P> RequestStateStore<P> {
     /// None are out.
     pub(crate) fn new() -> Self {
         Self(RefCell::default())
@@ -105,26 +105,26 @@ impl<P> Tickets<P> {
 
     /// Somebody comes back with these answers, by the keys of what was asked for. `is_done`: no answer is waited for any
     /// more.
-    pub(crate) fn show(
+    pub(crate) fn redeem(
         &self,
         ticket: &str,
         purpose: &Purpose,
         answers: &RawObject<'_>,
         is_done: impl Fn(&P) -> bool,
         now: Instant,
-    ) -> Shown<P> {
+    ) -> Redeemed<P> {
         self.tidy(now);
         let mut all = self.0.borrow_mut();
         let Some(waiting) = all.get(ticket).filter(|waiting| waiting.purpose == *purpose) else {
-            return Shown::Unknown;
+            return Redeemed::Unknown;
         };
         let nothing = || is_done(&waiting.park).then(|| Bytes::from_static(b"{}"));
         let Some(payload) = payload_of(&waiting.wanted, answers).or_else(nothing) else {
-            return Shown::Incomplete(waiting.wanted.clone());
+            return Redeemed::Incomplete(waiting.wanted.clone());
         };
         match all.remove(ticket) {
-            Some(waiting) => Shown::Complete(waiting.park, payload),
-            None => Shown::Unknown,
+            Some(waiting) => Redeemed::Complete(waiting.park, payload),
+            None => Redeemed::Unknown,
         }
     }
 
@@ -165,7 +165,7 @@ mod tests {
 
     #[test]
     fn a_ticket_is_good_once_and_for_one_request_of_one_caller() {
-        let (tickets, now) = (Tickets::new(), Instant::now());
+        let (tickets, now) = (RequestStateStore::new(), Instant::now());
         let mine = purpose(Some("ann"), r#"{"name":"t"}"#);
         let ticket = tickets.issue(7, Bytes::from_static(WANTED), mine.clone(), now + TIME, now).expect("a ticket");
         let all = answers(r#"{"b":{"action":"accept"},"a":{"roots":[]},"more":1}"#);
@@ -176,51 +176,52 @@ mod tests {
             ("another", mine.clone()),
             ("", mine.clone()),
         ] {
-            assert_eq!(tickets.show(shown, &by, &all, |_| true, now), Shown::Unknown);
+            assert_eq!(tickets.redeem(shown, &by, &all, |_| true, now), Redeemed::Unknown);
         }
         let mine = purpose(Some("ann"), r#"{ "name":"t" }"#);
         let part = answers(r#"{"a":{"roots":[]}}"#);
-        assert_eq!(tickets.show(&ticket, &mine, &part, |_| false, now), Shown::Incomplete(WANTED.into()));
+        assert_eq!(tickets.redeem(&ticket, &mine, &part, |_| false, now), Redeemed::Incomplete(WANTED.into()));
         let payload = r#"{"a":{"result":{"roots":[]}},"b":{"result":{"action":"accept"}}}"#;
-        assert_eq!(tickets.show(&ticket, &mine, &all, |_| false, now), Shown::Complete(7, payload.into()));
-        assert_eq!(tickets.show(&ticket, &mine, &all, |_| false, now), Shown::Unknown, "it is used up");
+        assert_eq!(tickets.redeem(&ticket, &mine, &all, |_| false, now), Redeemed::Complete(7, payload.into()));
+        assert_eq!(tickets.redeem(&ticket, &mine, &all, |_| false, now), Redeemed::Unknown, "it is used up");
     }
 
     #[test]
     fn a_call_that_is_over_meanwhile_needs_no_answers() {
-        let (tickets, now) = (Tickets::new(), Instant::now());
+        let (tickets, now) = (RequestStateStore::new(), Instant::now());
         let ticket = tickets.issue(7, Bytes::from_static(WANTED), purpose(None, "{}"), now + TIME, now).expect("one");
-        let show = |is_done: bool| tickets.show(&ticket, &purpose(None, "{}"), &answers("{}"), |_| is_done, now);
-        assert_eq!(show(false), Shown::Incomplete(WANTED.into()));
-        assert_eq!(show(true), Shown::Complete(7, Bytes::from_static(b"{}")));
-        assert_eq!(show(true), Shown::Unknown, "good once");
+        let show = |is_done: bool| tickets.redeem(&ticket, &purpose(None, "{}"), &answers("{}"), |_| is_done, now);
+        assert_eq!(show(false), Redeemed::Incomplete(WANTED.into()));
+        assert_eq!(show(true), Redeemed::Complete(7, Bytes::from_static(b"{}")));
+        assert_eq!(show(true), Redeemed::Unknown, "good once");
     }
 
     #[test]
     fn the_calls_of_one_caller_are_given_up_and_no_others() {
-        let (tickets, now) = (Tickets::new(), Instant::now());
+        let (tickets, now) = (RequestStateStore::new(), Instant::now());
         let issue = |principal| {
             let ticket = tickets.issue((), Bytes::from_static(b"{}"), purpose(principal, "{}"), now + TIME, now);
             ticket.expect("a ticket")
         };
         let (ann, bob) = (issue(Some("ann")), issue(Some("bob")));
         assert_eq!(tickets.give_up(|principal| principal == Some("ann")), 1);
-        let show = |ticket: &str, who| tickets.show(ticket, &purpose(who, "{}"), &answers("{}"), |()| true, now);
-        assert_eq!(show(&ann, Some("ann")), Shown::Unknown);
-        assert!(matches!(show(&bob, Some("bob")), Shown::Complete((), _)));
+        let show = |ticket: &str, who| tickets.redeem(ticket, &purpose(who, "{}"), &answers("{}"), |()| true, now);
+        assert_eq!(show(&ann, Some("ann")), Redeemed::Unknown);
+        assert!(matches!(show(&bob, Some("bob")), Redeemed::Complete((), _)));
     }
 
     #[test]
     fn a_ticket_has_its_time_and_there_are_not_too_many() {
-        let (tickets, now) = (Tickets::new(), Instant::now());
+        let (tickets, now) = (RequestStateStore::new(), Instant::now());
         let issue = || tickets.issue((), Bytes::from_static(b"{}"), purpose(None, "{}"), now + TIME, now);
         let first = issue().expect("a ticket");
         (1..MAX_TICKETS).for_each(|_| assert!(issue().is_some()));
         assert_eq!(issue(), None);
-        let show = |ticket: &str, at| tickets.show(ticket, &purpose(None, "{}"), &RawObject::default(), |()| false, at);
-        assert!(matches!(show(&first, now + TIME - Duration::from_nanos(1)), Shown::Complete((), _)));
+        let show =
+            |ticket: &str, at| tickets.redeem(ticket, &purpose(None, "{}"), &RawObject::default(), |()| false, at);
+        assert!(matches!(show(&first, now + TIME - Duration::from_nanos(1)), Redeemed::Complete((), _)));
         let second = issue().expect("there is room again");
-        assert_eq!(show(&second, now + TIME), Shown::Unknown);
+        assert_eq!(show(&second, now + TIME), Redeemed::Unknown);
         assert_eq!(tickets.0.borrow().len(), 0);
     }
 }

@@ -1,4 +1,4 @@
-//! Pages that users of sessions were asked to visit: whom to tell when one has served its purpose (2025-11-25, elicitation,
+//! UrlElicitations that users of sessions were asked to visit: whom to tell when one has served its purpose (2025-11-25, elicitation,
 //! completion notifications).
 
 use std::{cell::RefCell, collections::VecDeque};
@@ -14,7 +14,7 @@ const MAX_PAGES: usize = 1024;
 const MAX_ID: usize = 256;
 
 #[derive(Debug)]
-struct Page {
+struct UrlElicitation {
     server: ServerName,
     id: Box<str>,
     session: SessionKey,
@@ -22,9 +22,9 @@ struct Page {
 
 /// All of them.
 #[derive(Debug, Default)]
-pub(crate) struct Pages(RefCell<VecDeque<Page>>);
+pub(crate) struct UrlElicitations(RefCell<VecDeque<UrlElicitation>>);
 
-impl Pages {
+impl UrlElicitations {
     /// A session was asked to let its user visit this page of a server.
     pub(crate) fn remember(&self, server: &ServerName, id: &str, session: SessionKey) {
         if id.len() > MAX_ID {
@@ -35,7 +35,7 @@ impl Pages {
         if pages.len() == MAX_PAGES {
             pages.pop_front();
         }
-        pages.push_back(Page { server: server.clone(), id: id.into(), session });
+        pages.push_back(UrlElicitation { server: server.clone(), id: id.into(), session });
     }
 
     /// The same for all pages that an error of the server names (URL elicitation required).
@@ -61,7 +61,7 @@ mod tests {
 
     #[test]
     fn the_last_one_asked_is_told_once_and_the_oldest_pages_are_forgotten() {
-        let (pages, a, b) = (Pages::default(), server("a"), server("b"));
+        let (pages, a, b) = (UrlElicitations::default(), server("a"), server("b"));
         let key = |n: u8| SessionKey([n; 16]);
         pages.remember(&a, "p", key(1));
         pages.remember(&b, "p", key(2));
@@ -77,7 +77,7 @@ mod tests {
 
     #[test]
     fn pages_are_named_by_the_error_that_wants_them_visited() {
-        let (pages, a, key) = (Pages::default(), server("a"), SessionKey([1; 16]));
+        let (pages, a, key) = (UrlElicitations::default(), server("a"), SessionKey([1; 16]));
         let error = |code: i64| {
             format!(
                 r#"{{"code":{code},"message":"-32042","data":{{"elicitations":[{{"elicitationId":"x"}},{{}},3]}}}}"#

@@ -17,7 +17,7 @@ const ROOM: usize = 1024 * 1024;
 
 /// Frames on their way to a worker. Under load they are gathered, so that one write takes many; a frame that is alone is
 /// written at once, without a turn of the task that writes the others.
-pub(crate) struct Outbox {
+pub(crate) struct FrameWriter {
     /// `None` once it is closed, which the worker sees as the end of the connection.
     sender: RefCell<Option<Sender<GatewayToWorker>>>,
     /// There is something to write.
@@ -31,10 +31,10 @@ pub(crate) struct Outbox {
     held: RefCell<Held>,
 }
 
-impl Outbox {
+impl FrameWriter {
     /// Its task ends when it is closed or the connection fails.
     pub(crate) fn open(sender: Sender<GatewayToWorker>, budget: Budget) -> Rc<Self> {
-        let outbox = Rc::new(Self {
+        let writer = Rc::new(Self {
             sender: RefCell::new(Some(sender)),
             work: Notify::new(),
             room: Notify::new(),
@@ -42,8 +42,8 @@ impl Outbox {
             held: RefCell::new(budget.nothing(Purpose::Requests)),
             budget,
         });
-        tokio::task::spawn_local(outbox.clone().run());
-        outbox
+        tokio::task::spawn_local(writer.clone().run());
+        writer
     }
 
     /// Sends a frame; `false` when the worker is gone. `alone`: nothing else is likely to be sent in this turn.

@@ -17,7 +17,7 @@ use crate::{
         endpoint::{Endpoint, EndpointError},
         modern::{self, ClientMeta, ResultKind, empty},
     },
-    gateway::rewrite::down::{self, Lowered},
+    gateway::rewrite::downgrade::{self, Downgraded},
 };
 
 /// So often a request is made again for what the server wants first.
@@ -125,7 +125,7 @@ impl Emulation {
             if ResultKind::of(&object) != ResultKind::InputRequired {
                 let usable = (of == method::TOOLS_LIST).then(|| self.stateless.usable(relay, result));
                 return Ok(EmulatedAnswer::Result(
-                    down::result(usable.as_deref().unwrap_or(result).get()).into_owned(),
+                    downgrade::result(usable.as_deref().unwrap_or(result).get()).into_owned(),
                 ));
             }
             let asked = object.get_object("inputRequests").unwrap_or_default();
@@ -177,9 +177,9 @@ enum EmulatedAnswer {
 impl EmulatedAnswer {
     /// An error of the server, in terms that the client knows.
     fn failed(of: &str, error: &str) -> Self {
-        match down::error(of, error) {
-            Lowered::Error(error) => Self::Error(error.into_owned()),
-            Lowered::Result(result) => Self::Result(result),
+        match downgrade::error(of, error) {
+            Downgraded::Error(error) => Self::Error(error.into_owned()),
+            Downgraded::Result(result) => Self::Result(result),
         }
     }
 

@@ -12,36 +12,36 @@ use mcproxy_mcp::{ErrorCode, ErrorObject, json_string, method};
 use super::{Forward, NotSent, wait_ready::unavailable};
 use crate::gateway::{
     base::{metrics::Outcome, reply::Reply},
-    call::client_input::{Asking, Next, Stuck},
+    call::client_input::{ClientInput, InputError, Next},
     downstream::{
         input_required::{self, input_required},
         missing_capability,
         retry::Retry,
-        stateless_client::Visitor,
+        stateless_client::StatelessClient,
     },
     sessions::session::Session,
-    state::request_state::{Purpose, Shown},
+    state::request_state::{Purpose, Redeemed},
     upstream::{
-        connection::{Answer, Call, Continuation, Link, Need, Turn},
+        connection::{Answer, Call, CallOutcome, Continuation, InputRequired, WorkerConnection},
         servers::Destination,
     },
 };
 
 impl Forward<'_> {
     /// What servers of the initialize era answer that 2026-07-28 has other words for.
-    pub(super) fn for_visitor(
+    pub(super) fn for_client(
         &self,
-        visitor: &Visitor,
-        link: &Link,
+        client: &StatelessClient,
+        connection: &WorkerConnection,
         outcome: Outcome,
         reply: Reply,
     ) -> (Outcome, Option<Reply>) {
-        let traits = link.traits();
+        let traits = connection.traits();
         if traits.era == ServerEra::Legacy
             && let Reply::Error(error) = &reply
             && let Some(wanted) = input_required::pages_wanted(error)
         {
-            return match visitor.can_open_pages() {
+            return match client.can_open_pages() {
                 // The server forgot the call, so it is made again.
                 true => self.send_away_for(wanted, Continuation::Again),
                 false => (Outcome::Error, Some(missing_capability::cannot_open_pages(error).into())),
@@ -55,11 +55,11 @@ impl Forward<'_> {
     }
 
     /// A client without a session is told what is wanted, and comes back with it.
-    pub(super) fn send_away(&self, need: Need) -> (Outcome, Option<Reply>) {
+    pub(super) fn send_away(&self, need: InputRequired) -> (Outcome, Option<Reply>) {
         match need.continuation {
             Continuation::Again => match input_required(&need.payload, None) {
                 Some(reply) => (Outcome::Result, Some(reply)),
-                None => (Outcome::Error, Some(self.stuck(&Stuck::Unreadable))),
+                None => (Outcome::Error, Some(self.stuck(&InputError::Unreadable))),
             },
             parked @ Continuation::Parked(_) => self.send_away_for(need.payload, parked),
         }
@@ -69,39 +69,39 @@ impl Forward<'_> {
     fn send_away_for(&self, wanted: Bytes, continuation: Continuation) -> (Outcome, Option<Reply>) {
         let now = Instant::now();
         let gateway = &self.exchange.gateway;
-        let time = gateway.fleet.timeouts(self.server.as_str()).map_or(Duration::ZERO, |times| times.input);
-        let ticket = gateway.tickets.issue(continuation, wanted.clone(), self.purpose(), now + time, now);
+        let time = gateway.servers.timeouts(self.server.as_str()).map_or(Duration::ZERO, |times| times.input);
+        let ticket = gateway.request_states.issue(continuation, wanted.clone(), self.purpose(), now + time, now);
         match ticket.as_deref().and_then(|ticket| input_required(&wanted, Some(ticket))) {
             Some(reply) => (Outcome::Result, Some(reply)),
-            None => (Outcome::Error, Some(self.stuck(&Stuck::Crowded))),
+            None => (Outcome::Error, Some(self.stuck(&InputError::Crowded))),
         }
     }
 
     /// The call that a client goes on with, having brought what the server wanted.
-    pub(super) async fn come_back(&self, link: &Rc<Link>, retry: &Retry) -> Result<Call, Reply> {
-        let tickets = &self.exchange.gateway.tickets;
+    pub(super) async fn come_back(&self, connection: &Rc<WorkerConnection>, retry: &Retry) -> Result<Call, Reply> {
+        let request_states = &self.exchange.gateway.request_states;
         let state = retry.state().unwrap_or_default();
         let is_done = |continuation: &Continuation| match continuation {
             Continuation::Parked(park) => park.is_done(),
             Continuation::Again => false,
         };
-        match tickets.show(&state, &self.purpose(), &retry.responses(), is_done, Instant::now()) {
-            Shown::Complete(Continuation::Parked(park), answers) => {
-                park.resume(&answers, self.context(link)).await.ok_or_else(|| self.no_such_state())
+        match request_states.redeem(&state, &self.purpose(), &retry.responses(), is_done, Instant::now()) {
+            Redeemed::Complete(Continuation::Parked(park), answers) => {
+                park.resume(&answers, self.context(connection)).await.ok_or_else(|| self.no_such_state())
             }
-            Shown::Complete(Continuation::Again, answers) if input_required::agreed(&answers) => {
-                match self.hand_over(link.clone(), None).await {
+            Redeemed::Complete(Continuation::Again, answers) if input_required::agreed(&answers) => {
+                match self.hand_over(connection.clone(), None).await {
                     Ok((_, call)) => Ok(call),
                     Err(NotSent::Unavailable(error)) => Err(error.into()),
                     Err(NotSent::Unseen(_)) => Err(unavailable(&self.server, "worker_gone", None).into()),
-                    Err(NotSent::Cancelled) => Err(self.stuck(&Stuck::Cancelled)),
+                    Err(NotSent::Cancelled) => Err(self.stuck(&InputError::Cancelled)),
                 }
             }
-            Shown::Complete(Continuation::Again, _) => Err(self.stuck(&Stuck::Declined)),
-            Shown::Incomplete(wanted) => {
+            Redeemed::Complete(Continuation::Again, _) => Err(self.stuck(&InputError::Declined)),
+            Redeemed::Incomplete(wanted) => {
                 Err(input_required(&wanted, Some(&state)).unwrap_or_else(|| self.no_such_state()))
             }
-            Shown::Unknown => Err(self.no_such_state()),
+            Redeemed::Unknown => Err(self.no_such_state()),
         }
     }
 
@@ -119,30 +119,35 @@ impl Forward<'_> {
     }
 
     /// Asks the client for what the server needs, as often as it needs something.
-    pub(super) async fn ask(&self, mut link: Rc<Link>, session: &Session, mut need: Need) -> Result<Answer, Stuck> {
-        let fleet = &self.exchange.gateway.fleet;
-        let time = fleet.timeouts(self.server.as_str()).map_or(Duration::ZERO, |timeouts| timeouts.input);
-        let mut asking = Asking::new(self.exchange, session, &self.server, time);
+    pub(super) async fn ask(
+        &self,
+        mut connection: Rc<WorkerConnection>,
+        session: &Session,
+        mut need: InputRequired,
+    ) -> Result<Answer, InputError> {
+        let servers = &self.exchange.gateway.servers;
+        let time = servers.timeouts(self.server.as_str()).map_or(Duration::ZERO, |timeouts| timeouts.input);
+        let mut input = ClientInput::new(self.exchange, session, &self.server, time);
         loop {
-            let call = match asking.round(need, self.context(&link)).await? {
+            let call = match input.round(need, self.context(&connection)).await? {
                 Next::Resumed(call) => Some(call),
                 Next::Lost => None,
                 Next::Again(retry) => {
                     self.exchange.progress.begin_run();
                     // It is a call like any other, so it goes where calls go now.
-                    if let Destination::Link(now) = fleet.destination(self.server.as_str()) {
-                        link = now;
+                    if let Destination::Connected(now) = servers.destination(self.server.as_str()) {
+                        connection = now;
                     }
                     let (payload, _) = self.payload_with(Some(&retry));
                     if payload.len() > MAX_PAYLOAD {
-                        return Err(Stuck::TooLarge(payload.len()));
+                        return Err(InputError::TooLarge(payload.len()));
                     }
-                    match self.hand_over(link.clone(), Some(&retry)).await {
+                    match self.hand_over(connection.clone(), Some(&retry)).await {
                         Ok((now, call)) => {
-                            link = now;
+                            connection = now;
                             Some(call)
                         }
-                        Err(NotSent::Cancelled) => return Err(Stuck::Cancelled),
+                        Err(NotSent::Cancelled) => return Err(InputError::Cancelled),
                         Err(NotSent::Unavailable(_) | NotSent::Unseen(_)) => None,
                     }
                 }
@@ -150,18 +155,18 @@ impl Forward<'_> {
             let Some(call) = call else { return Ok(Answer::Lost) };
             if self.exchange.is_cancelled() {
                 call.handle().cancel(None);
-                return Err(Stuck::Cancelled);
+                return Err(InputError::Cancelled);
             }
             self.exchange.attach(call.handle());
             match call.wait(|event| self.pass_on(event)).await {
-                Turn::NeedsInput(more) => need = more,
-                Turn::Over(answer) => return Ok(answer),
+                CallOutcome::NeedsInput(more) => need = more,
+                CallOutcome::Over(answer) => return Ok(answer),
             }
         }
     }
 
     /// The answer to a call that does not go on: what a tool answers that failed, as a server would have to.
-    pub(super) fn stuck(&self, stuck: &Stuck) -> Reply {
+    pub(super) fn stuck(&self, stuck: &InputError) -> Reply {
         let message = format!("server `{}` cannot go on: {stuck}", self.server);
         if self.method == method::TOOLS_CALL {
             let text = json_string(&message);

@@ -25,11 +25,11 @@ use crate::gateway::{
         reply::Reply,
         web_pages::{self, NoWebPage},
     },
-    call::{client_input::Stuck, progress, request_context::Exchange, tasks},
-    downstream::{Caller, request_meta, retry::Retry},
+    call::{client_input::InputError, progress, request_context::RequestContext, tasks},
+    downstream::{Downstream, request_meta, retry::Retry},
     notify::{custom_notifications, log::log_notification},
-    rewrite::{self, ResultRewrite, down::Lowered},
-    upstream::connection::{Answer, Call, CallEvent, CancelOnDrop, HasPlaces as _, Link, Turn},
+    rewrite::{self, ResultRewrite, downgrade::Downgraded},
+    upstream::connection::{Answer, Call, CallEvent, CallOutcome, CancelOnDrop, HasSlots as _, WorkerConnection},
 };
 
 /// A call goes to so many incarnations at most, all but the last of which ended before they were told of it.
@@ -39,7 +39,7 @@ const PAYLOAD: usize = 512;
 
 /// One call on its way to one server.
 pub(crate) struct Forward<'a> {
-    exchange: &'a Exchange,
+    exchange: &'a RequestContext,
     method: Cow<'static, str>,
     server: ServerName,
     /// The tool's or prompt's own name there, for the log.
@@ -58,7 +58,7 @@ pub(crate) struct Forward<'a> {
 impl<'a> Forward<'a> {
     /// `params` are the client's, with the server's own name or URI in place.
     pub(crate) fn new(
-        exchange: &'a Exchange,
+        exchange: &'a RequestContext,
         method: impl Into<Cow<'static, str>>,
         server: ServerName,
         mut params: RawObject<'_>,
@@ -69,9 +69,9 @@ impl<'a> Forward<'a> {
             .remove("progressToken")
             .filter(|token| token.get().starts_with(|c: char| c == '"' || c == '-' || c.is_ascii_digit()));
         let retry = match &exchange.caller {
-            Caller::Session(_) => None,
-            Caller::Visitor(_) => {
-                request_meta::take_claim(&mut meta);
+            Downstream::Session(_) => None,
+            Downstream::Stateless(_) => {
+                request_meta::take_request_meta(&mut meta);
                 Retry::take(&mut params)
             }
         };
@@ -128,35 +128,35 @@ impl<'a> Forward<'a> {
 
     /// `None`: nobody has seen the call.
     async fn attempt_once(&self, rewrite: ResultRewrite) -> Option<(Outcome, Option<Reply>)> {
-        let link = match self.link().await {
-            Ok(link) => link,
+        let connection = match self.connection().await {
+            Ok(connection) => connection,
             Err(error) => return Some(self.turned_away(error)),
         };
         if self.exchange.is_cancelled() {
             return Some((Outcome::Cancelled, None));
         }
-        if let Caller::Visitor(visitor) = &self.exchange.caller
-            && let Some(level) = visitor.level()
+        if let Downstream::Stateless(client) = &self.exchange.caller
+            && let Some(level) = client.level()
         {
-            link.ensure_log_level(level).await;
+            connection.ensure_log_level(level).await;
         }
-        let (link, call) = match &self.retry {
+        let (connection, call) = match &self.retry {
             // A server of its own era knows what it asked for.
-            Some(retry) if retry.has_state() && link.traits().era == ServerEra::Legacy => {
-                match Box::pin(self.come_back(&link, retry)).await {
-                    Ok(call) => (link, call),
+            Some(retry) if retry.has_state() && connection.traits().era == ServerEra::Legacy => {
+                match Box::pin(self.come_back(&connection, retry)).await {
+                    Ok(call) => (connection, call),
                     Err(reply) => return Some((Outcome::Error, Some(reply))),
                 }
             }
             retry => {
                 // Only a server of 2026-07-28 knows what a client brings.
-                let retry = retry.as_ref().filter(|_| link.traits().era == ServerEra::Modern);
-                match self.hand_over(link, retry).await {
+                let retry = retry.as_ref().filter(|_| connection.traits().era == ServerEra::Modern);
+                match self.hand_over(connection, retry).await {
                     Ok(handed) => handed,
                     Err(NotSent::Cancelled) => return Some((Outcome::Cancelled, None)),
                     Err(NotSent::Unavailable(error)) => return Some(self.turned_away(error)),
-                    Err(NotSent::Unseen(link)) => {
-                        self.unsent(&link);
+                    Err(NotSent::Unseen(connection)) => {
+                        self.unsent(&connection);
                         return None;
                     }
                 }
@@ -165,11 +165,11 @@ impl<'a> Forward<'a> {
         self.exchange.attach(call.handle());
         let _cancel = self.until_dropped.then(|| CancelOnDrop::new(call.handle()));
         let (outcome, reply) = match call.wait(|event| self.pass_on(event)).await {
-            Turn::NeedsInput(need) => match self.exchange.caller.session() {
+            CallOutcome::NeedsInput(need) => match self.exchange.caller.session() {
                 // In a box of its own: calls that never need it must not carry its state.
-                Some(session) => match Box::pin(self.ask(link.clone(), session, need)).await {
+                Some(session) => match Box::pin(self.ask(connection.clone(), session, need)).await {
                     Ok(answer) => self.answered(answer, rewrite),
-                    Err(Stuck::Cancelled) => (Outcome::Cancelled, None),
+                    Err(InputError::Cancelled) => (Outcome::Cancelled, None),
                     Err(stuck) => (Outcome::Error, Some(self.stuck(&stuck))),
                 },
                 None => match web_pages::of_input_requests(&need.payload) {
@@ -178,64 +178,68 @@ impl<'a> Forward<'a> {
                     None => self.send_away(need),
                 },
             },
-            Turn::Over(Answer::Unsent) if !self.is_resumption(&link) => {
-                self.unsent(&link);
+            CallOutcome::Over(Answer::Unsent) if !self.is_resumption(&connection) => {
+                self.unsent(&connection);
                 return None;
             }
-            Turn::Over(answer) => self.answered(answer, rewrite),
+            CallOutcome::Over(answer) => self.answered(answer, rewrite),
         };
         let (outcome, reply) = match (&self.exchange.caller, reply) {
-            (Caller::Visitor(visitor), Some(reply)) => self.for_visitor(visitor, &link, outcome, reply),
-            (Caller::Session(session), reply) => {
+            (Downstream::Stateless(client), Some(reply)) => self.for_client(client, &connection, outcome, reply),
+            (Downstream::Session(session), reply) => {
                 if let Some(Reply::Error(error)) = &reply {
-                    self.exchange.gateway.pages.remember_refusal(&self.server, error, session.key());
+                    self.exchange.gateway.url_elicitations.remember_refusal(&self.server, error, session.key());
                 }
                 (outcome, reply)
             }
-            (Caller::Visitor(_), None) => (outcome, None),
+            (Downstream::Stateless(_), None) => (outcome, None),
         };
-        link.metrics().ended(outcome, self.exchange.elapsed());
+        connection.metrics().ended(outcome, self.exchange.elapsed());
         Some((outcome, reply))
     }
 
     /// Whether it goes on with what a server of before 2026-07-28 asked: that server's end is the end of it.
-    fn is_resumption(&self, link: &Link) -> bool {
-        self.retry.as_ref().is_some_and(Retry::has_state) && link.traits().era == ServerEra::Legacy
+    fn is_resumption(&self, connection: &WorkerConnection) -> bool {
+        self.retry.as_ref().is_some_and(Retry::has_state) && connection.traits().era == ServerEra::Legacy
     }
 
-    /// The server behind this link has ended. (Of one with an instance for each session it is one of them, and the worker has
+    /// The server behind this connection has ended. (Of one with an instance for each session it is one of them, and the worker has
     /// another for the next call.)
-    fn unsent(&self, link: &Rc<Link>) {
-        if !link.is_per_session() {
-            self.exchange.gateway.fleet.ended(&self.server, link);
+    fn unsent(&self, connection: &Rc<WorkerConnection>) {
+        if !connection.is_per_session() {
+            self.exchange.gateway.servers.ended(&self.server, connection);
         }
     }
 
-    /// The link that calls go to at this moment; waits for a server that is starting.
-    async fn link(&self) -> Result<Rc<Link>, ErrorObject> {
+    /// The connection that calls go to at this moment; waits for a server that is starting.
+    async fn connection(&self) -> Result<Rc<WorkerConnection>, ErrorObject> {
         wait_for(self.exchange, &self.server, self.progress_token.as_deref()).await
     }
 
     /// Hands the call over, at once where there is a place for it, else when it is its turn; and where calls go then, which may be
-    /// another link. `retry`: what the client brings.
-    async fn hand_over(&self, mut link: Rc<Link>, retry: Option<&Retry>) -> Result<(Rc<Link>, Call), NotSent> {
-        while !link.has_place() {
+    /// another connection. `retry`: what the client brings.
+    async fn hand_over(
+        &self,
+        mut connection: Rc<WorkerConnection>,
+        retry: Option<&Retry>,
+    ) -> Result<(Rc<WorkerConnection>, Call), NotSent> {
+        while !connection.has_place() {
             // In a box of its own: calls that never wait must not carry its state.
-            match Box::pin(self.wait_for_place(&link)).await {
+            match Box::pin(self.wait_for_place(&connection)).await {
                 Ok(promise) => {
                     promise.take();
                     break;
                 }
-                Err(NotPlaced::Moved) => link = self.link().await.map_err(NotSent::Unavailable)?,
+                Err(NotPlaced::Moved) => connection = self.connection().await.map_err(NotSent::Unavailable)?,
                 Err(NotPlaced::Cancelled) => return Err(NotSent::Cancelled),
                 Err(NotPlaced::Refused(error)) => return Err(NotSent::Unavailable(error)),
             }
         }
         let (payload, meta_at) = self.payload_with(retry);
-        let call = link.call(self.method.clone(), &payload, meta_at, self.context(&link)).await;
+        let call = connection.call(self.method.clone(), &payload, meta_at, self.context(&connection)).await;
         match call {
-            Some(call) => Ok((link, call)),
-            None => Err(NotSent::Unseen(link)),
+            Some(call) => Ok((connection, call)),
+            None => Err(NotSent::Unseen(connection)),
         }
     }
 
@@ -273,26 +277,26 @@ impl<'a> Forward<'a> {
     }
 
     /// What the server may know of the caller.
-    fn context(&self, link: &Link) -> CallContext {
+    fn context(&self, connection: &WorkerConnection) -> CallContext {
         let caller = &self.exchange.caller;
         let mut context = CallContext {
             wants_progress: self.progress_token.is_some(),
             principal: caller.principal().map(str::to_owned),
             ..CallContext::default()
         };
-        if link.is_per_session() {
+        if connection.is_per_session() {
             context.session = Some(caller.key());
         }
         // A server that all share was told the level that suffices for all; one of 2026-07-28 hears it with each call.
-        if link.is_per_session() || link.traits().era == ServerEra::Modern || caller.session().is_none() {
+        if connection.is_per_session() || connection.traits().era == ServerEra::Modern || caller.session().is_none() {
             context.log_level = caller.level().map(|level| level.as_str().to_owned());
         }
         context.client = caller.session().map(|session| session.key());
-        if link.traits().asks || link.is_per_session() {
+        if connection.traits().asks || connection.is_per_session() {
             context.client_capabilities = Some(caller.capabilities());
         }
         // One of before that learned once, from MCProxy, with whom it talks.
-        if link.is_per_session() || link.traits().era == ServerEra::Modern {
+        if connection.is_per_session() || connection.traits().era == ServerEra::Modern {
             context.client_info = caller.info();
         }
         context
@@ -387,10 +391,10 @@ impl<'a> Forward<'a> {
     /// An error of a server of 2026-07-28, for a client of before that.
     fn lowered_error(&self, error: Bytes) -> Reply {
         let Ok(text) = std::str::from_utf8(&error) else { return Reply::Error(error) };
-        match rewrite::down::error(&self.method, text) {
-            Lowered::Error(Cow::Borrowed(_)) => Reply::Error(error),
-            Lowered::Error(Cow::Owned(text)) => Reply::Error(text.into()),
-            Lowered::Result(text) => Reply::Result(text.into()),
+        match rewrite::downgrade::error(&self.method, text) {
+            Downgraded::Error(Cow::Borrowed(_)) => Reply::Error(error),
+            Downgraded::Error(Cow::Owned(text)) => Reply::Error(text.into()),
+            Downgraded::Result(text) => Reply::Result(text.into()),
         }
     }
 
@@ -406,7 +410,7 @@ impl<'a> Forward<'a> {
     /// Makes a result of 2026-07-28 one of before that.
     fn lowered(&self, result: Bytes) -> Result<Bytes, Full> {
         let Ok(text) = std::str::from_utf8(&result) else { return Ok(result) };
-        match rewrite::down::result(text) {
+        match rewrite::downgrade::result(text) {
             Cow::Borrowed(_) => Ok(result),
             Cow::Owned(text) => self.rewritten(text),
         }
@@ -424,8 +428,8 @@ enum NotSent {
     Cancelled,
     /// There is no server for it, or it has too many calls.
     Unavailable(ErrorObject),
-    /// The worker behind this link is gone, and has not seen it.
-    Unseen(Rc<Link>),
+    /// The worker behind this connection is gone, and has not seen it.
+    Unseen(Rc<WorkerConnection>),
 }
 
 /// Why a call that was handed over has no answer of the server's.

@@ -8,9 +8,9 @@ use tokio::time::{Interval, MissedTickBehavior, interval, sleep, timeout_at};
 
 use super::Forward;
 use crate::gateway::{
-    call::request_context::Exchange,
+    call::request_context::RequestContext,
     upstream::{
-        connection::{Link, NoPlace, Promise},
+        connection::{NoSlot, SlotReservation, WorkerConnection},
         servers::Destination,
     },
 };
@@ -18,26 +18,26 @@ use crate::gateway::{
 /// How often a client that asked for progress hears that we are alive.
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
 
-/// The link to a server; waits for one that is starting, for as long as a call may take without a sign of life.
+/// The connection to a server; waits for one that is starting, for as long as a call may take without a sign of life.
 pub(crate) async fn wait_for(
-    exchange: &Exchange,
+    exchange: &RequestContext,
     server: &ServerName,
     token: Option<&RawValue>,
-) -> Result<Rc<Link>, ErrorObject> {
-    let fleet = &exchange.gateway.fleet;
-    if let Destination::Link(link) = fleet.destination(server.as_str()) {
-        return Ok(link);
+) -> Result<Rc<WorkerConnection>, ErrorObject> {
+    let servers = &exchange.gateway.servers;
+    if let Destination::Connected(connection) = servers.destination(server.as_str()) {
+        return Ok(connection);
     }
     let _waiting = exchange.gateway.metrics.waiting(server.as_str());
     let begun = tokio::time::Instant::now();
-    let wait = fleet.timeouts(server.as_str()).map_or(Duration::ZERO, |timeouts| timeouts.idle);
-    let mut changes = fleet.watch();
+    let wait = servers.timeouts(server.as_str()).map_or(Duration::ZERO, |timeouts| timeouts.idle);
+    let mut changes = servers.watch();
     let mut tick = keep_alive().await;
     loop {
-        match fleet.destination(server.as_str()) {
-            Destination::Link(link) => return Ok(link),
+        match servers.destination(server.as_str()) {
+            Destination::Connected(connection) => return Ok(connection),
             Destination::Starting => {}
-            Destination::Asleep => fleet.wake(server, &exchange.gateway.supervisor),
+            Destination::Asleep => servers.wake(server, &exchange.gateway.supervisor),
             Destination::Down { state, why } => return Err(unavailable(server, state.as_str(), Some((state, why)))),
             Destination::Unknown => return Err(unavailable(server, "unknown", None)),
         }
@@ -48,7 +48,7 @@ pub(crate) async fn wait_for(
                 }
             }
             _ = tick.tick() => {
-                fleet.forget_wake(server);
+                servers.forget_wake(server);
                 if let Some(token) = token {
                     let message = json_string(&format!("server `{server}` is starting"));
                     exchange.sign_of_life(token, message.get());
@@ -79,14 +79,20 @@ pub(super) enum NotPlaced {
 impl Forward<'_> {
     /// The call waits until its server takes one more, for as long as a call may take without a sign of life. Callers take
     /// turns, so that one with many calls delays the others by no more than one of them.
-    pub(super) async fn wait_for_place(&self, link: &Rc<Link>) -> Result<Promise<Link>, NotPlaced> {
+    pub(super) async fn wait_for_place(
+        &self,
+        connection: &Rc<WorkerConnection>,
+    ) -> Result<SlotReservation<WorkerConnection>, NotPlaced> {
         let Self { exchange, server, .. } = self;
         let caller = &exchange.caller;
-        let refused = |why: NoPlace| match why {
-            NoPlace::Moved => NotPlaced::Moved,
-            why => NotPlaced::Refused(self.crowded(link, &format!("in flight (limits.maxConcurrent), and {why}"))),
+        let refused = |why: NoSlot| match why {
+            NoSlot::Moved => NotPlaced::Moved,
+            why => {
+                NotPlaced::Refused(self.crowded(connection, &format!("in flight (limits.maxConcurrent), and {why}")))
+            }
         };
-        let mut line = link.line_up(caller.party(), caller.session().map(|session| session.key())).map_err(refused)?;
+        let mut line =
+            connection.line_up(caller.party(), caller.session().map(|session| session.key())).map_err(refused)?;
         let _waiting = exchange.gateway.metrics.waiting(server.as_str());
         let cancelled = exchange.may_be_cancelled();
         let given_up = async {
@@ -106,21 +112,21 @@ impl Forward<'_> {
                 }
             }
         };
-        let wait = exchange.gateway.fleet.timeouts(server.as_str()).map_or(Duration::ZERO, |timeouts| timeouts.idle);
+        let wait = exchange.gateway.servers.timeouts(server.as_str()).map_or(Duration::ZERO, |timeouts| timeouts.idle);
         tokio::select! {
             biased;
             place = line.place() => place.map_err(refused),
             () = given_up => Err(NotPlaced::Cancelled),
             () = sleep(wait) => {
                 let what = "in flight (limits.maxConcurrent) for as long as a call may wait (timeout)";
-                Err(NotPlaced::Refused(self.crowded(link, what)))
+                Err(NotPlaced::Refused(self.crowded(connection, what)))
             }
             () = signs => unreachable!("it has no end"),
         }
     }
 
-    fn crowded(&self, link: &Link, what: &str) -> ErrorObject {
-        let (server, places) = (&self.server, link.places());
+    fn crowded(&self, connection: &WorkerConnection, what: &str) -> ErrorObject {
+        let (server, places) = (&self.server, connection.places());
         let message = format!("all calls that server `{server}` takes at once ({places}) are {what}");
         ErrorObject::about_server(ErrorCode::SERVER_UNAVAILABLE, message, server.as_str(), "too_many_calls")
     }

@@ -11,7 +11,7 @@ use crate::gateway::{
     notify::subscriptions,
     sessions::{
         session::{Session, short},
-        snapshot::Note,
+        snapshot::SessionSnapshot,
     },
     state::Gateway,
 };
@@ -27,7 +27,7 @@ pub(crate) fn remember(gateway: &Gateway, session: &Session) {
 
 /// A session of an earlier gateway goes on here. What changed meanwhile is not known, so its client is told to look
 /// at everything again.
-pub(crate) fn resume(gateway: &Gateway, session: &Rc<Session>, note: Note) {
+pub(crate) fn resume(gateway: &Gateway, session: &Rc<Session>, note: SessionSnapshot) {
     if let Some(level) = note.level {
         gateway.sessions.set_level(session, level);
     }
@@ -35,7 +35,7 @@ pub(crate) fn resume(gateway: &Gateway, session: &Rc<Session>, note: Note) {
         session.set_declaration(declaration);
     }
     subscriptions::resume(gateway, session, note.subscriptions);
-    session.begin_lists(gateway.fleet.view(session.scope()).outline());
+    session.begin_lists(gateway.servers.view(session.scope()).outline());
     session.announce(Changes::ALL);
     remember(gateway, session);
 }
@@ -63,8 +63,10 @@ pub(crate) fn release(gateway: &Rc<Gateway>, session: &Rc<Session>) {
 
 /// Their instances at servers that have one for each session are not needed any more.
 pub(crate) fn release_instances(gateway: &Gateway, scope: &Scope, keys: &[SessionKey]) {
-    keys.iter().for_each(|key| gateway.fleet.release(*key));
-    for (_, link) in gateway.fleet.links(scope).iter().filter(|(_, link)| link.is_per_session()) {
-        keys.iter().for_each(|key| link.release(*key));
+    keys.iter().for_each(|key| gateway.servers.release(*key));
+    for (_, connection) in
+        gateway.servers.connections(scope).iter().filter(|(_, connection)| connection.is_per_session())
+    {
+        keys.iter().for_each(|key| connection.release(*key));
     }
 }

@@ -13,7 +13,7 @@ use crate::gateway::{
     call::{
         incoming::{Request, read_params, required},
         lists,
-        request_context::{Exchange, Related},
+        request_context::{Related, RequestContext},
         route, skills, tasks,
     },
     catalogue::{ListKind, View},
@@ -29,14 +29,14 @@ pub(crate) async fn answer(
     request: Request,
     related: Related,
 ) -> Option<Pieces> {
-    let reply = match Exchange::begin(gateway, session.clone(), related, &request, Instant::now()) {
+    let reply = match RequestContext::begin(gateway, session.clone(), related, &request, Instant::now()) {
         Ok(exchange) => reply(&exchange, &session, &request).await?,
         Err(refused) => ErrorObject::new(refused.code(), refused).into(),
     };
     Some(reply.into_response(&request.id))
 }
 
-async fn reply(exchange: &Exchange, session: &Rc<Session>, request: &Request) -> Option<Reply> {
+async fn reply(exchange: &RequestContext, session: &Rc<Session>, request: &Request) -> Option<Reply> {
     let params = match read_params(&request.params) {
         Ok(params) => params,
         Err(error) => return Some(error.into()),
@@ -81,12 +81,12 @@ async fn reply(exchange: &Exchange, session: &Rc<Session>, request: &Request) ->
     Some(done.unwrap_or_else(Reply::from))
 }
 
-fn has_tasks(exchange: &Exchange, session: &Session) -> bool {
+fn has_tasks(exchange: &RequestContext, session: &Session) -> bool {
     tasks::may_be_asked_about(session, &exchange.view())
 }
 
 /// What a client begins with.
-pub(crate) struct Hello {
+pub(crate) struct InitializeParams {
     /// What it will be spoken to in.
     pub(crate) version: ProtocolVersion,
     /// What it says of itself.
@@ -95,7 +95,7 @@ pub(crate) struct Hello {
     pub(crate) declaration: Declaration,
 }
 
-impl Hello {
+impl InitializeParams {
     /// Reads the params of `initialize`.
     pub(crate) fn read(params: &RawObject<'_>) -> Result<Self, ErrorObject> {
         let version = ProtocolVersion::negotiate(&required(params, "protocolVersion")?);
@@ -124,7 +124,7 @@ pub(crate) fn welcome(gateway: &Gateway, session: &Session) -> Reply {
         #[serde(skip_serializing_if = "Option::is_none")]
         instructions: Option<&'a str>,
     }
-    let view = gateway.fleet.view(session.scope());
+    let view = gateway.servers.view(session.scope());
     session.begin_lists(view.outline());
     let capabilities =
         RawValue::from_string(view.session_capabilities().to_owned()).expect("a view's capabilities are JSON");
@@ -146,37 +146,41 @@ pub(crate) fn welcome(gateway: &Gateway, session: &Session) -> Reply {
 }
 
 /// The 2024-11-05 transport opens the session before it says who it is; elsewhere this is a client that repeats itself.
-async fn initialize(exchange: &Exchange, session: &Session, params: &RawObject<'_>) -> Result<Reply, ErrorObject> {
-    let Hello { version, client, declaration } = Hello::read(params)?;
+async fn initialize(
+    exchange: &RequestContext,
+    session: &Session,
+    params: &RawObject<'_>,
+) -> Result<Reply, ErrorObject> {
+    let InitializeParams { version, client, declaration } = InitializeParams::read(params)?;
     session.set_version(version);
     session.set_features(client.features);
     session.set_declaration(declaration);
-    exchange.gateway.fleet.looked_up(session.scope()).await;
+    exchange.gateway.servers.looked_up(session.scope()).await;
     Ok(welcome(&exchange.gateway, session))
 }
 
-fn set_level(exchange: &Exchange, session: &Rc<Session>, params: &RawObject<'_>) -> Result<Reply, ErrorObject> {
+fn set_level(exchange: &RequestContext, session: &Rc<Session>, params: &RawObject<'_>) -> Result<Reply, ErrorObject> {
     let text = required(params, "level")?;
     let level = Level::parse(&text)
         .ok_or_else(|| ErrorObject::new(ErrorCode::INVALID_PARAMS, format_args!("there is no log level {text:?}")))?;
     exchange.gateway.sessions.set_level(session, level);
     lifetime::remember(&exchange.gateway, session);
     // A shared server hears the most verbose wish; each session is filtered by its own.
-    let Gateway { fleet, sessions, .. } = &*exchange.gateway;
-    for (server, link) in fleet.links(session.scope()) {
-        if link.is_per_session() {
+    let Gateway { servers, sessions, .. } = &*exchange.gateway;
+    for (server, connection) in servers.connections(session.scope()) {
+        if connection.is_per_session() {
             let params = format!("{{\"level\":{}}}", json_string(level.as_str()).get());
-            tokio::task::spawn_local(link.tell(method::SET_LEVEL, params, Some(session.key())));
+            tokio::task::spawn_local(connection.tell(method::SET_LEVEL, params, Some(session.key())));
             continue;
         }
         let wishes = sessions.all();
-        let wish = wishes.iter().filter(|s| fleet.shows(s.scope(), &server)).filter_map(|s| s.level()).min();
-        tokio::task::spawn_local(link.tell_level(wish.unwrap_or(level)));
+        let wish = wishes.iter().filter(|s| servers.shows(s.scope(), &server)).filter_map(|s| s.level()).min();
+        tokio::task::spawn_local(connection.tell_level(wish.unwrap_or(level)));
     }
     Ok("{}".into())
 }
 
-async fn subscribe(exchange: &Exchange, session: &Session, params: &RawObject<'_>) -> Reply {
+async fn subscribe(exchange: &RequestContext, session: &Session, params: &RawObject<'_>) -> Reply {
     let (server, uri) = match route::resource(exchange, params) {
         Ok(target) => target,
         Err(error) => return error.into(),
@@ -207,7 +211,7 @@ async fn subscribe(exchange: &Exchange, session: &Session, params: &RawObject<'_
     }
 }
 
-async fn unsubscribe(exchange: &Exchange, session: &Session, params: &RawObject<'_>) -> Reply {
+async fn unsubscribe(exchange: &RequestContext, session: &Session, params: &RawObject<'_>) -> Reply {
     let (server, uri) = match route::resource(exchange, params) {
         Ok(target) => target,
         Err(error) => return error.into(),
@@ -225,7 +229,7 @@ async fn unsubscribe(exchange: &Exchange, session: &Session, params: &RawObject<
 /// Takes in the answer to a question of ours.
 pub(crate) fn answered(session: &Session, id: &RequestId, response: Response) {
     session.touch(Instant::now());
-    session.questions.answered(id, response);
+    session.client_requests.answered(id, response);
 }
 
 /// Takes note of a notification.
@@ -235,20 +239,20 @@ pub(crate) fn notice(gateway: &Gateway, session: &Session, notification: &str, p
         && let Ok(params) = read_params(params)
         && let Some(id) = params.get("requestId").and_then(|raw| RequestId::from_raw(raw).ok())
     {
-        session.calls.cancel(&id, params.get_string("reason").map(|r| r.chars().take(1024).collect()));
+        session.pending_requests.cancel(&id, params.get_string("reason").map(|r| r.chars().take(1024).collect()));
     }
     if notification == method::ROOTS_CHANGED {
         // That is all that a server which others share could be told, and it would ask one of them.
-        for (_, link) in gateway.fleet.links(session.scope()) {
-            if link.is_per_session() {
-                link.roots_changed(session.key());
+        for (_, connection) in gateway.servers.connections(session.scope()) {
+            if connection.is_per_session() {
+                connection.roots_changed(session.key());
             }
         }
     }
     if notification == method::PROGRESS
         && let Ok(params) = read_params(params)
     {
-        session.questions.progress(params);
+        session.client_requests.progress(params);
     }
     if method::is_custom_notification(notification) {
         custom_notifications::to_server(gateway, session.scope(), session.key(), notification, params);

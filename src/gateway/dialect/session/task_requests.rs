@@ -6,7 +6,7 @@ use mcproxy_mcp::{ErrorCode, RawObject, json_string, method};
 
 use crate::gateway::{
     base::reply::Reply,
-    call::{incoming::required, request_context::Exchange, route, tasks::no_such_task},
+    call::{incoming::required, request_context::RequestContext, route, tasks::no_such_task},
     sessions::session::Session,
 };
 
@@ -17,7 +17,7 @@ const MAX_LIST: usize = 4 * 1024 * 1024;
 
 /// Answers a request about tasks. `None`: the client cancelled it.
 pub(crate) async fn answer(
-    exchange: &Exchange,
+    exchange: &RequestContext,
     session: &Session,
     of: &'static str,
     params: RawObject<'_>,
@@ -33,7 +33,7 @@ pub(crate) async fn answer(
 }
 
 /// All tasks of the session that their servers still know.
-async fn list(exchange: &Exchange, session: &Session) -> Reply {
+async fn list(exchange: &RequestContext, session: &Session) -> Reply {
     let ids = session.tasks.all();
     let ask = async |id: &str| {
         let id = json_string(id);

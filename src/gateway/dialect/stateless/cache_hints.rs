@@ -2,7 +2,7 @@
 
 use crate::gateway::{
     builtin,
-    call::request_context::Exchange,
+    call::request_context::RequestContext,
     catalogue::{CacheHints, ListKind, View},
 };
 
@@ -13,7 +13,7 @@ pub(super) struct Caching(CacheHints);
 impl Caching {
     /// For every page of a list of this view: what the strictest of its servers says. Servers of the initialize era say
     /// nothing, and for them the configuration does. With authentication nothing is for everyone.
-    pub(super) fn of(exchange: &Exchange, view: &View, kind: ListKind) -> Self {
+    pub(super) fn of(exchange: &RequestContext, view: &View, kind: ListKind) -> Self {
         let settings = exchange.gateway.settings();
         let ours = CacheHints { ttl_ms: settings.list_ttl_ms, private: settings.tokens.is_some() };
         Self(view.hints(kind, ours, builtin::NAME))

@@ -13,7 +13,7 @@ use serde_json::json;
 
 use crate::gateway::{
     base::reply::Reply,
-    call::{request_context::Exchange, route},
+    call::{request_context::RequestContext, route},
     catalogue::{Changes, View},
     notify::subscriptions,
     sessions::{listen_filter::Filter, listener::Listener, mailbox::Mail, subscribers::Subscriber},
@@ -33,7 +33,7 @@ pub(crate) struct Listening {
 
 impl Listening {
     /// Begins to listen. What servers do not offer or refuse is left out of the acknowledgment, which is the first message.
-    pub(crate) async fn begin(exchange: &Exchange, params: &RawObject<'_>) -> Result<Self, ErrorObject> {
+    pub(crate) async fn begin(exchange: &RequestContext, params: &RawObject<'_>) -> Result<Self, ErrorObject> {
         let wish = Filter::read(params)?;
         if wish.tasks.as_ref().is_some_and(|ids| !ids.is_empty()) {
             takes_tasks(&exchange.caller.capabilities())?;
@@ -67,7 +67,7 @@ impl Listening {
     /// Which of these, as the client knows them, can be listened to; from then on they are.
     async fn subscribe(
         &self,
-        exchange: &Exchange,
+        exchange: &RequestContext,
         wish: Option<Vec<String>>,
         find: impl Fn(&str) -> Option<(ServerName, Subject)>,
     ) -> Option<Vec<String>> {
@@ -81,13 +81,13 @@ impl Listening {
     }
 
     /// Whether this can be listened to; from then on it is.
-    async fn subscribe_to(&self, exchange: &Exchange, server: ServerName, subject: Subject) -> bool {
+    async fn subscribe_to(&self, exchange: &RequestContext, server: ServerName, subject: Subject) -> bool {
         let gateway = &self.gateway;
         let held = subscriptions::is_held(gateway, &server, &subject);
         self.listener.add(server.clone(), subject.clone());
         gateway.subscribers.add(&server, &subject, Subscriber::listener(&self.listener));
         // A server that is not there yet is told when it is.
-        if held || !matches!(gateway.fleet.destination(server.as_str()), Destination::Link(_)) {
+        if held || !matches!(gateway.servers.destination(server.as_str()), Destination::Connected(_)) {
             subscriptions::wake_for_listeners(gateway, &server);
             return true;
         }

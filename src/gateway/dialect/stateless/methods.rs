@@ -5,18 +5,18 @@ use mcproxy_mcp::{ErrorCode, ErrorObject, ProtocolVersion, RawObject, json_strin
 use super::{cache_hints::Caching, method_names::list_of};
 use crate::gateway::{
     base::reply::Reply,
-    call::{lists, request_context::Exchange, route, skills},
+    call::{lists, request_context::RequestContext, route, skills},
     catalogue::ListKind,
 };
 
 /// Answers a request that got past the [ladder](super::climb).
-pub(crate) async fn answer(exchange: &Exchange, method: &str, params: RawObject<'_>) -> Reply {
+pub(crate) async fn answer(exchange: &RequestContext, method: &str, params: RawObject<'_>) -> Reply {
     if let Some(kind) = list_of(method) {
         return list(exchange, kind, &params).await.unwrap_or_else(Reply::from);
     }
     let done = match method {
         method::DISCOVER => {
-            exchange.gateway.fleet.looked_up(exchange.scope()).await;
+            exchange.gateway.servers.looked_up(exchange.scope()).await;
             Some(discover(exchange))
         }
         method::TOOLS_CALL => route::tool(exchange, params).await,
@@ -36,7 +36,7 @@ pub(crate) async fn answer(exchange: &Exchange, method: &str, params: RawObject<
 }
 
 /// Versions, capabilities and instructions, from what is known at this moment: it never waits for a server.
-fn discover(exchange: &Exchange) -> Reply {
+fn discover(exchange: &RequestContext) -> Reply {
     let view = exchange.view();
     let versions = ProtocolVersion::ALL.map(|version| json_string(version.as_str()).get().to_owned()).join(",");
     let mut out = format!("{{\"supportedVersions\":[{versions}],\"capabilities\":{}", view.capabilities());
@@ -54,7 +54,7 @@ fn discover(exchange: &Exchange) -> Reply {
     Reply::Result(out.into())
 }
 
-async fn list(exchange: &Exchange, kind: ListKind, params: &RawObject<'_>) -> Result<Reply, ErrorObject> {
+async fn list(exchange: &RequestContext, kind: ListKind, params: &RawObject<'_>) -> Result<Reply, ErrorObject> {
     let (view, page) = lists::page(exchange, kind, params).await?;
     let caching = Caching::of(exchange, &view, kind);
     let before = format!("{{{},{},", caching.members(), own_meta());

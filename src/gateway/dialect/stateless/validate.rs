@@ -6,8 +6,8 @@ use mcproxy_mcp::{ErrorCode, ErrorObject, ProtocolVersion, RawObject, header_val
 
 use super::method_names;
 use crate::gateway::downstream::{
-    header_value::{Stated, agree, shown},
-    request_meta::Claim,
+    header_value::{HeaderValue, agree, shown},
+    request_meta::RequestMeta,
 };
 
 /// The headers that repeat what every body says.
@@ -35,23 +35,23 @@ impl Repeating {
 /// What the request says of itself, or why it is refused. `header`: what its headers say. `extended`: whether a method that no
 /// revision knows is some server's. `meta` is the `_meta` of its params.
 pub(crate) fn climb<'r>(
-    header: impl Fn(Repeating) -> Stated<'r>,
+    header: impl Fn(Repeating) -> HeaderValue<'r>,
     extended: impl FnOnce(&str) -> bool,
     method: &str,
     params: &RawObject<'_>,
     meta: Option<&RawObject<'_>>,
-) -> Result<Claim, ErrorObject> {
+) -> Result<RequestMeta, ErrorObject> {
     use Repeating::{Method, Name, Version};
-    let claim = Claim::read(meta)?;
-    agree(Version.name(), header(Version), &claim.version, Some)?;
-    if *claim.version != *ProtocolVersion::V2026_07_28.as_str() {
-        return Err(unsupported(&claim.version));
+    let meta_of_request = RequestMeta::read(meta)?;
+    agree(Version.name(), header(Version), &meta_of_request.version, Some)?;
+    if *meta_of_request.version != *ProtocolVersion::V2026_07_28.as_str() {
+        return Err(unsupported(&meta_of_request.version));
     }
     agree(Method.name(), header(Method), method, Some)?;
     if let Some(name) = method::subject_of(method).and_then(|key| params.get_string(key)) {
         let said = header(Name);
         let decoded = match said {
-            Stated::Once(text) => header_value::decode(text),
+            HeaderValue::Once(text) => header_value::decode(text),
             _ => None,
         };
         agree(Name.name(), said, &name, |_| decoded.as_deref())?;
@@ -62,7 +62,7 @@ pub(crate) fn climb<'r>(
             format_args!("there is no method {:?}", shown(method)),
         ));
     }
-    Ok(claim)
+    Ok(meta_of_request)
 }
 
 fn unsupported(version: &str) -> ErrorObject {
@@ -86,14 +86,14 @@ mod tests {
     const NAME: &str = "Mcp-Name";
     const META: &str = r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}"#;
 
-    fn climbed(headers: &[(&str, &str)], method: &str, params: &str) -> Result<Claim, ErrorCode> {
+    fn climbed(headers: &[(&str, &str)], method: &str, params: &str) -> Result<RequestMeta, ErrorCode> {
         let header = |which: Repeating| {
             let mut found =
                 headers.iter().filter(|(key, _)| key.eq_ignore_ascii_case(which.name())).map(|(_, value)| *value);
             match (found.next(), found.next()) {
-                (None, _) => Stated::Nothing,
-                (Some(value), None) => Stated::Once(value),
-                (Some(_), Some(_)) => Stated::Unclear,
+                (None, _) => HeaderValue::Nothing,
+                (Some(value), None) => HeaderValue::Once(value),
+                (Some(_), Some(_)) => HeaderValue::Unclear,
             }
         };
         let params = RawObject::from_text(params).expect("an object");
@@ -145,7 +145,7 @@ mod tests {
         let params = format!("{{{META}}}").replace("2026-07-28", "2025-11-25");
         let params = RawObject::from_text(&params).expect("an object");
         let meta = params.get_object("_meta");
-        let error = climb(|_| Stated::Once("2025-11-25"), |_| false, "tools/list", &params, meta.as_ref())
+        let error = climb(|_| HeaderValue::Once("2025-11-25"), |_| false, "tools/list", &params, meta.as_ref())
             .expect_err("it has sessions");
         let data = error.data.expect("data");
         assert_eq!(data["requested"], "2025-11-25");
@@ -157,7 +157,7 @@ mod tests {
         fn any_request_gets_past_or_is_refused(method in "\\PC{0,12}", header in "\\PC{0,12}", meta in "(_meta|x)") {
             let params = format!(r#"{{"{meta}":{{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{{}}}}}}"#);
             let params = RawObject::from_text(&params).expect("an object");
-            let _ = climb(|_| Stated::Once(&header), |_| false, &method, &params, params.get_object("_meta").as_ref());
+            let _ = climb(|_| HeaderValue::Once(&header), |_| false, &method, &params, params.get_object("_meta").as_ref());
         }
     }
 }

@@ -39,7 +39,7 @@ const FLOOD: &str = "it sends more than can be passed on to all who listen";
 
 /// Something that a server said.
 #[derive(Debug)]
-pub(crate) enum Said {
+pub(crate) enum Broadcast {
     /// A log line, for all who want to hear lines of its level, but for the session that heard it with its call.
     Log { level: Level, message: Bytes, except: Option<SessionKey> },
     /// A notification that no specification names, for all sessions.
@@ -52,7 +52,7 @@ pub(crate) enum Said {
 
 /// What waits for the next batch.
 #[derive(Default)]
-pub(crate) struct Fanout {
+pub(crate) struct Broadcasts {
     servers: RefCell<IndexMap<ServerName, Outgoing>>,
     work: Notify,
 }
@@ -60,7 +60,7 @@ pub(crate) struct Fanout {
 /// What waits of one server.
 struct Outgoing {
     rate: Rate,
-    said: Vec<Said>,
+    said: Vec<Broadcast>,
     bytes: usize,
     lost: Lost,
     /// When its loss was told last.
@@ -69,7 +69,7 @@ struct Outgoing {
     heard: Instant,
 }
 
-impl Said {
+impl Broadcast {
     fn bytes(&self) -> usize {
         match self {
             Self::Log { message, .. } | Self::Notification { message } => message.len(),
@@ -114,7 +114,7 @@ impl Outgoing {
     }
 
     /// `false`: it is too much.
-    fn add(&mut self, said: Said, listeners: usize, now: Instant) -> bool {
+    fn add(&mut self, said: Broadcast, listeners: usize, now: Instant) -> bool {
         self.heard = now;
         let bytes = said.bytes();
         let crowded = self.said.len() >= CROWDED;
@@ -135,13 +135,13 @@ impl Outgoing {
     }
 
     /// What goes out now, with word of what does not.
-    fn take(&mut self, server: &ServerName, now: Instant) -> Vec<Said> {
+    fn take(&mut self, server: &ServerName, now: Instant) -> Vec<Broadcast> {
         self.bytes = 0;
         let mut said = std::mem::take(&mut self.said);
         if self.tells_at().is_some_and(|at| at <= now) {
             let lost = std::mem::take(&mut self.lost);
             self.told = Some(now);
-            said.push(Said::Log { level: lost.level(), message: lost.notification(server, FLOOD), except: None });
+            said.push(Broadcast::Log { level: lost.level(), message: lost.notification(server, FLOOD), except: None });
         }
         said
     }
@@ -157,9 +157,9 @@ impl Outgoing {
     }
 }
 
-impl Fanout {
+impl Broadcasts {
     /// A server says something to so many; `false`: it is more than can be passed on.
-    pub(crate) fn say(&self, budget: &Budget, server: &ServerName, said: Said, listeners: usize) -> bool {
+    pub(crate) fn say(&self, budget: &Budget, server: &ServerName, said: Broadcast, listeners: usize) -> bool {
         let now = Instant::now();
         let mut servers = self.servers.borrow_mut();
         if !servers.contains_key(server) {
@@ -190,7 +190,7 @@ impl Fanout {
     }
 
     /// What is to be sent now.
-    pub(crate) fn take(&self, now: Instant) -> Vec<(ServerName, Vec<Said>)> {
+    pub(crate) fn take(&self, now: Instant) -> Vec<(ServerName, Vec<Broadcast>)> {
         let mut servers = self.servers.borrow_mut();
         servers.retain(|_, outgoing| !outgoing.is_idle(now));
         let said = servers.iter_mut().map(|(server, outgoing)| (server.clone(), outgoing.take(server, now)));
@@ -202,13 +202,13 @@ impl Fanout {
 mod tests {
     use super::*;
 
-    fn log(n: usize) -> Said {
-        Said::Log { level: Level::Info, message: format!("{n}").into(), except: None }
+    fn log(n: usize) -> Broadcast {
+        Broadcast::Log { level: Level::Info, message: format!("{n}").into(), except: None }
     }
 
-    fn text(said: &Said) -> String {
+    fn text(said: &Broadcast) -> String {
         match said {
-            Said::Log { message, .. } => String::from_utf8(message.to_vec()).expect("text"),
+            Broadcast::Log { message, .. } => String::from_utf8(message.to_vec()).expect("text"),
             other => format!("{other:?}"),
         }
     }
@@ -235,12 +235,12 @@ mod tests {
         let mut outgoing = Outgoing::new(now);
         for n in 0..10_000 {
             let uri = if n % 2 == 0 { "x" } else { "y" };
-            outgoing.add(Said::Updated { uri: uri.into(), params: n.to_string().into() }, 1000, now);
+            outgoing.add(Broadcast::Updated { uri: uri.into(), params: n.to_string().into() }, 1000, now);
         }
         let said = outgoing.take(&server, now);
         assert_eq!(said.len(), CROWDED);
         assert!(
-            matches!(&said[CROWDED - 2..], [Said::Updated { params: x, .. }, Said::Updated { params: y, .. }] if x == "9998" && y == "9999")
+            matches!(&said[CROWDED - 2..], [Broadcast::Updated { params: x, .. }, Broadcast::Updated { params: y, .. }] if x == "9998" && y == "9999")
         );
     }
 
@@ -250,7 +250,7 @@ mod tests {
         let mut outgoing = Outgoing::new(now);
         assert_eq!((0..2 * WAITING).filter(|n| outgoing.add(log(*n), 1, now)).count(), WAITING);
         assert_eq!(outgoing.take(&server, now).len(), WAITING + 1);
-        let large = || Said::Notification { message: vec![b'x'; WAITING_BYTES / 2 + 1].into() };
+        let large = || Broadcast::Notification { message: vec![b'x'; WAITING_BYTES / 2 + 1].into() };
         assert_eq!((0..3).filter(|_| outgoing.add(large(), 1, now)).count(), 1);
         assert_eq!(outgoing.said.len(), 1);
     }

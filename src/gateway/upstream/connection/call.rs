@@ -5,7 +5,7 @@ use std::rc::Rc;
 use bytes::Bytes;
 use mcproxy_ipc::data::{GatewayToWorker, ServerEra};
 
-use super::{Link, Park};
+use super::{ParkedCall, WorkerConnection};
 use crate::gateway::base::queue::Queue;
 
 /// Progress and log events of one call that may wait for its client; beyond it they are dropped.
@@ -28,9 +28,9 @@ pub(crate) enum CallEvent {
 
 /// What comes of a call, for now or for good.
 #[derive(Debug)]
-pub(crate) enum Turn {
+pub(crate) enum CallOutcome {
     /// The server wants something from the client first.
-    NeedsInput(Need),
+    NeedsInput(InputRequired),
     /// It is over.
     Over(Answer),
 }
@@ -54,7 +54,7 @@ pub(crate) enum Answer {
 
 /// What a server wants before it goes on with a call.
 #[derive(Debug)]
-pub(crate) struct Need {
+pub(crate) struct InputRequired {
     /// `inputRequests` and `requestState`, as in `NeedsInput`.
     pub(crate) payload: Bytes,
     /// How it goes on.
@@ -65,7 +65,7 @@ pub(crate) struct Need {
 #[derive(Debug)]
 pub(crate) enum Continuation {
     /// The worker keeps it.
-    Parked(Park),
+    Parked(ParkedCall),
     /// It is made again, with the answers among its params.
     Again,
 }
@@ -74,7 +74,7 @@ pub(crate) enum Continuation {
 pub(super) enum Step {
     Event(CallEvent),
     /// Nothing comes after it.
-    Turn(Turn),
+    CallOutcome(CallOutcome),
 }
 
 impl Step {
@@ -87,7 +87,7 @@ impl Step {
                 | CallEvent::Notification(_, params)
                 | CallEvent::Log(params),
             ) => params.len(),
-            Self::Turn(_) => 0,
+            Self::CallOutcome(_) => 0,
         }
     }
 }
@@ -102,7 +102,7 @@ pub(crate) struct Call {
 /// What is needed to cancel a call.
 #[derive(Clone)]
 pub(crate) struct CallHandle {
-    pub(super) link: Rc<Link>,
+    pub(super) connection: Rc<WorkerConnection>,
     pub(super) id: u64,
 }
 
@@ -113,11 +113,11 @@ impl Call {
     }
 
     /// What comes of it; `on_event` sees everything that came before that, in order.
-    pub(crate) async fn wait(self, mut on_event: impl FnMut(CallEvent)) -> Turn {
+    pub(crate) async fn wait(self, mut on_event: impl FnMut(CallEvent)) -> CallOutcome {
         loop {
             match self.steps.next().await {
                 Step::Event(event) => on_event(event),
-                Step::Turn(turn) => return turn,
+                Step::CallOutcome(turn) => return turn,
             }
         }
     }
@@ -141,23 +141,23 @@ impl Drop for CancelOnDrop {
 impl CallHandle {
     /// Whether its answer is still awaited.
     pub(crate) fn is_under_way(&self) -> bool {
-        self.link.waiters.borrow().get(self.id).is_some()
+        self.connection.waiters.borrow().get(self.id).is_some()
     }
 
     /// Tells the server that nobody wants the answer any more, and frees the slot.
     pub(crate) fn cancel(&self, reason: Option<String>) {
-        let waiter = self.link.waiters.borrow_mut().remove(self.id);
+        let waiter = self.connection.waiters.borrow_mut().remove(self.id);
         if let Some(waiter) = waiter {
-            waiter.steps.push_last(Step::Turn(Turn::Over(Answer::Cancelled)));
-            let link = self.link.clone();
+            waiter.steps.push_last(Step::CallOutcome(CallOutcome::Over(Answer::Cancelled)));
+            let connection = self.connection.clone();
             let id = self.id;
             // The worker does not know yet that its place is free.
-            link.places.hold();
+            connection.places.hold();
             tokio::task::spawn_local(async move {
                 // A worker that is gone needs no cancellation.
-                link.outbox.send(&GatewayToWorker::Cancel { id, reason }, &[], false).await;
-                link.places.let_go();
-                link.after_a_call();
+                connection.writer.send(&GatewayToWorker::Cancel { id, reason }, &[], false).await;
+                connection.places.let_go();
+                connection.after_a_call();
             });
         }
     }

@@ -1,4 +1,4 @@
-//! The calls of one link that wait for their answers, and whose they are: each log line and notification of a server asks whether
+//! The calls of one connection that wait for their answers, and whose they are: each log line and notification of a server asks whether
 //! that is clear, so it is counted and not searched for.
 
 use std::rc::Rc;
@@ -14,20 +14,20 @@ const SLACK: usize = 16;
 /// Who waits for what comes of a call.
 pub(super) struct Waiter<S> {
     pub(super) steps: Rc<Queue<S>>,
-    pub(super) asker: Asker,
+    pub(super) asker: CallOwner,
 }
 
 /// Whose call it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Asker {
+pub(super) enum CallOwner {
     /// Of this session, if it is of one.
     Client(Option<SessionKey>),
     /// Nothing that happens in it concerns a client.
     Ourselves,
 }
 
-/// All of one link. `S`: what happens to a call.
-pub(super) struct UnderWay<S> {
+/// All of one connection. `S`: what happens to a call.
+pub(super) struct InFlight<S> {
     waiters: OwnKeyMap<u64, Waiter<S>>,
     /// How many calls of clients there are of each session, and of none.
     of_sessions: OwnKeyMap<Option<SessionKey>, usize>,
@@ -35,16 +35,16 @@ pub(super) struct UnderWay<S> {
     order: Vec<u64>,
 }
 
-impl<S> Default for UnderWay<S> {
+impl<S> Default for InFlight<S> {
     fn default() -> Self {
         Self { waiters: OwnKeyMap::default(), of_sessions: OwnKeyMap::default(), order: Vec::new() }
     }
 }
 
-impl<S> UnderWay<S> {
+impl<S> InFlight<S> {
     /// `id` is greater than all before.
     pub(super) fn insert(&mut self, id: u64, waiter: Waiter<S>) {
-        if let Asker::Client(session) = waiter.asker {
+        if let CallOwner::Client(session) = waiter.asker {
             *self.of_sessions.entry(session).or_default() += 1;
             self.order.push(id);
         }
@@ -53,7 +53,7 @@ impl<S> UnderWay<S> {
 
     pub(super) fn remove(&mut self, id: u64) -> Option<Waiter<S>> {
         let waiter = self.waiters.remove(&id)?;
-        if let Asker::Client(session) = waiter.asker {
+        if let CallOwner::Client(session) = waiter.asker {
             match self.of_sessions.get_mut(&session) {
                 Some(count) if *count > 1 => *count -= 1,
                 Some(_) | None => {
@@ -99,27 +99,27 @@ mod tests {
 
     use super::*;
 
-    fn waiter(asker: Asker) -> Waiter<()> {
+    fn waiter(asker: CallOwner) -> Waiter<()> {
         Waiter { steps: Rc::new(Queue::new(1, 1, |()| 0)), asker }
     }
 
     /// What it is by looking at all calls.
-    fn searched(under_way: &UnderWay<()>) -> Option<u64> {
+    fn searched(under_way: &InFlight<()>) -> Option<u64> {
         let calls = || {
             under_way.waiters.iter().filter_map(|(id, waiter)| match waiter.asker {
-                Asker::Client(session) => Some((*id, session)),
-                Asker::Ourselves => None,
+                CallOwner::Client(session) => Some((*id, session)),
+                CallOwner::Ourselves => None,
             })
         };
         let (last, session) = calls().max_by_key(|(id, _)| *id)?;
         calls().all(|(id, of)| id == last || (of.is_some() && of == session)).then_some(last)
     }
 
-    fn asker() -> impl Strategy<Value = Asker> {
+    fn asker() -> impl Strategy<Value = CallOwner> {
         prop_oneof![
-            Just(Asker::Ourselves),
-            Just(Asker::Client(None)),
-            (0..2_u8).prop_map(|n| Asker::Client(Some(SessionKey([n; 16])))),
+            Just(CallOwner::Ourselves),
+            Just(CallOwner::Client(None)),
+            (0..2_u8).prop_map(|n| CallOwner::Client(Some(SessionKey([n; 16])))),
         ]
     }
 
@@ -132,7 +132,7 @@ mod tests {
                 (0..1_000_usize).prop_map(Err),
             ], 0..200),
         ) {
-            let mut under_way = UnderWay::default();
+            let mut under_way = InFlight::default();
             for (id, step) in (1_u64..).zip(steps) {
                 match step {
                     Ok(asker) => under_way.insert(id, waiter(asker)),
@@ -151,10 +151,10 @@ mod tests {
 
     #[test]
     fn one_call_that_takes_long_keeps_nothing_of_those_that_came_and_went() {
-        let mut under_way = UnderWay::default();
-        under_way.insert(1, waiter(Asker::Client(None)));
+        let mut under_way = InFlight::default();
+        under_way.insert(1, waiter(CallOwner::Client(None)));
         for id in 2..1_000 {
-            under_way.insert(id, waiter(Asker::Client(None)));
+            under_way.insert(id, waiter(CallOwner::Client(None)));
             under_way.remove(id - 1).filter(|_| id > 2);
         }
         assert!(under_way.order.len() < 64, "{}", under_way.order.len());

@@ -21,10 +21,10 @@ pub(super) const PATIENCE: Duration = Duration::from_millis(500);
 /// So many sessions are remembered before those that asked longer ago than that are forgotten.
 const SESSIONS: usize = 64;
 
-/// All of one link.
+/// All of one connection.
 #[derive(Default)]
-pub(super) struct Checks {
-    lists: RefCell<[Check; 4]>,
+pub(super) struct ListChecks {
+    lists: RefCell<[ListCheck; 4]>,
     /// When a worker was last asked about the lists of single sessions, of those that asked within the last [`PACE`] and no more
     /// others than that.
     of_sessions: RefCell<OwnKeyMap<SessionKey, [Option<Instant>; 4]>>,
@@ -35,18 +35,18 @@ pub(super) struct Checks {
 }
 
 #[derive(Debug, Clone, Copy, Default)]
-struct Check {
+struct ListCheck {
     sent: Option<Instant>,
     open: bool,
 }
 
-impl Checks {
+impl ListChecks {
     /// Whether the worker is to be asked now, and from now on was.
     pub(super) fn begin(&self, kind: ListKind, now: Instant) -> bool {
         let check = &mut self.lists.borrow_mut()[kind as usize];
         let is_due = !check.open && check.sent.is_none_or(|sent| sent + PACE <= now);
         if is_due {
-            *check = Check { sent: Some(now), open: true };
+            *check = ListCheck { sent: Some(now), open: true };
         }
         is_due
     }
@@ -91,7 +91,7 @@ mod tests {
 
     #[test]
     fn a_worker_is_asked_about_a_list_once_at_a_time_and_not_too_often() {
-        let (checks, now) = (Checks::default(), Instant::now());
+        let (checks, now) = (ListChecks::default(), Instant::now());
         assert!(checks.begin(ListKind::Tools, now) && checks.begin(ListKind::Prompts, now));
         assert!(!checks.begin(ListKind::Tools, now + 10 * PACE), "it has not answered");
         assert_eq!(checks.open_since(ListKind::Tools), Some(now));
@@ -103,7 +103,7 @@ mod tests {
 
     #[test]
     fn a_worker_is_not_asked_too_often_about_the_list_of_one_session_either() {
-        let (checks, now) = (Checks::default(), Instant::now());
+        let (checks, now) = (ListChecks::default(), Instant::now());
         let session = |n: u32| SessionKey(u128::from(n).to_be_bytes());
         let due = |n, kind, now| checks.begin_for(session(n), kind, now);
         assert!(due(1, ListKind::Tools, now) && due(1, ListKind::Prompts, now) && due(2, ListKind::Tools, now));

@@ -29,16 +29,16 @@ use tokio::{
 };
 
 pub(crate) use self::{
-    call::{Answer, Call, CallEvent, CallHandle, CancelOnDrop, Continuation, Need, Turn},
-    parked::{Park, ParkNews, Reporter},
-    slots::{HasPlaces, NoPlace, Promise},
+    call::{Answer, Call, CallEvent, CallHandle, CallOutcome, CancelOnDrop, Continuation, InputRequired},
+    parked::{ParkedCall, ParkedEvent, ProgressReporter},
+    slots::{HasSlots, NoSlot, SlotReservation},
 };
 use self::{
     call::{EVENT_BYTES, EVENTS, Step},
-    in_flight::{Asker, UnderWay, Waiter},
-    list_checks::{Checks, PATIENCE},
-    parked::ParkState,
-    slots::{InLine, Places},
+    in_flight::{CallOwner, InFlight, Waiter},
+    list_checks::{ListChecks, PATIENCE},
+    parked::ParkedState,
+    slots::{CallSlots, QueuedCall},
 };
 use crate::gateway::{
     base::{
@@ -47,12 +47,12 @@ use crate::gateway::{
         queue::Queue,
         supervisor::{ConnectError, Supervisor},
     },
-    upstream::writer::Outbox,
+    upstream::writer::FrameWriter,
 };
 
-/// Why there is no link.
+/// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum LinkError {
+pub(crate) enum ConnectionError {
     /// The supervisor made none.
     #[error(transparent)]
     Connect(#[from] ConnectError),
@@ -63,7 +63,7 @@ pub(crate) enum LinkError {
 
 /// What the worker says that belongs to no single call.
 #[derive(Debug)]
-pub(crate) enum News {
+pub(crate) enum WorkerEvent {
     /// The offer changed.
     Catalogue(Bytes),
     /// The server announced that a list has changed; for one session only when the server has an instance for each.
@@ -93,7 +93,7 @@ const HINTS: usize = 256 * 1024;
 /// So much of what is no answer is taken from one worker before others have their turn.
 const AT_ONCE: usize = 32;
 
-/// How busy a link is.
+/// How busy a connection is.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Load {
     /// Calls that wait for an answer.
@@ -109,21 +109,21 @@ impl Load {
     }
 }
 
-/// The sending side of the connection. Its reading side is [`Link::read`], one task per link.
-pub(crate) struct Link {
+/// The sending side of the connection. Its reading side is [`WorkerConnection::read`], one task per connection.
+pub(crate) struct WorkerConnection {
     generation: Generation,
     per_session: bool,
     traits: Cell<ServerTraits>,
     /// The level of log lines that the server was last asked for.
     told_level: Cell<Option<Level>>,
-    outbox: Rc<Outbox>,
+    writer: Rc<FrameWriter>,
     next_id: Cell<u64>,
-    waiters: RefCell<UnderWay<Step>>,
-    checks: Checks,
+    waiters: RefCell<InFlight<Step>>,
+    checks: ListChecks,
     /// Calls that wait for their clients, at the worker.
-    parked: RefCell<HashMap<u64, Rc<ParkState>>>,
+    parked: RefCell<HashMap<u64, Rc<ParkedState>>>,
     /// How many calls may be there, and who waits.
-    places: Places,
+    places: CallSlots,
     /// What it offers is on its way into force.
     intake: Cell<bool>,
     /// Rung when it is.
@@ -134,35 +134,35 @@ pub(crate) struct Link {
     budget: Budget,
 }
 
-impl Link {
-    /// Gets a connection to a worker. The second part is for [`Link::read`].
+impl WorkerConnection {
+    /// Gets a connection to a worker. The second part is for [`WorkerConnection::read`].
     pub(crate) async fn open(
         route: &Route,
         supervisor: &Supervisor,
         metrics: ServerMetrics,
         budget: Budget,
-    ) -> Result<(Rc<Self>, Receiver<WorkerToGateway>), LinkError> {
+    ) -> Result<(Rc<Self>, Receiver<WorkerToGateway>), ConnectionError> {
         let end = supervisor.connect(route.server.clone(), route.generation).await?;
-        let (receiver, sender) = end.open().map_err(LinkError::Pipes)?;
-        let link = Self {
+        let (receiver, sender) = end.open().map_err(ConnectionError::Pipes)?;
+        let connection = Self {
             generation: route.generation,
             per_session: route.per_session,
             traits: Cell::default(),
             told_level: Cell::default(),
-            outbox: Outbox::open(sender, budget.clone()),
+            writer: FrameWriter::open(sender, budget.clone()),
             budget,
             next_id: Cell::new(1),
             waiters: RefCell::default(),
-            checks: Checks::default(),
+            checks: ListChecks::default(),
             parked: RefCell::default(),
             // Of instances each has places of its own, and the worker knows which.
-            places: Places::new((!route.per_session).then_some(route.concurrent_calls)),
+            places: CallSlots::new((!route.per_session).then_some(route.concurrent_calls)),
             intake: Cell::new(false),
             taken_in: Notify::new(),
             retired: Cell::new(false),
             metrics,
         };
-        Ok((Rc::new(link), receiver))
+        Ok((Rc::new(connection), receiver))
     }
 
     /// A call of our own that nobody waits for: a server that refuses it loses nothing.
@@ -170,19 +170,19 @@ impl Link {
         let context = CallContext { session, ..CallContext::default() };
         let (id, meta_at) = (self.mint(), params.len());
         let message = GatewayToWorker::Call { id, method: method.into(), meta_at, context };
-        if let Some(call) = self.send(id, message, params.as_bytes(), Asker::Ourselves).await {
+        if let Some(call) = self.send(id, message, params.as_bytes(), CallOwner::Ourselves).await {
             call.wait(|_| ()).await;
         }
     }
 
     /// Something that is lost when the worker does not keep up, and is no call.
     pub(crate) fn hint(self: &Rc<Self>, message: GatewayToWorker, payload: Vec<u8>) {
-        if self.outbox.queued() > HINTS {
+        if self.writer.queued() > HINTS {
             return;
         }
-        let link = self.clone();
+        let connection = self.clone();
         tokio::task::spawn_local(async move {
-            link.outbox.send(&message, &payload, false).await;
+            connection.writer.send(&message, &payload, false).await;
         });
     }
 
@@ -227,9 +227,9 @@ impl Link {
     /// A session is about to list what the server offers. Whether the worker knows what it has to show, and has shown it.
     pub(crate) async fn meet(self: &Rc<Self>, context: CallContext) -> bool {
         let id = self.mint();
-        match self.send(id, GatewayToWorker::Meet { id, context }, &[], Asker::Ourselves).await {
+        match self.send(id, GatewayToWorker::Meet { id, context }, &[], CallOwner::Ourselves).await {
             Some(call) => {
-                let shown = matches!(call.wait(|_| ()).await, Turn::Over(Answer::Result(..)));
+                let shown = matches!(call.wait(|_| ()).await, CallOutcome::Over(Answer::Result(..)));
                 self.taken_in().await;
                 shown
             }
@@ -270,11 +270,11 @@ impl Link {
         if !is_due {
             return;
         }
-        let link = self.clone();
+        let connection = self.clone();
         tokio::task::spawn_local(async move {
             let message = GatewayToWorker::CheckList { method: kind.method().into(), session };
             // With a worker that is gone so is its list.
-            link.outbox.send(&message, &[], false).await;
+            connection.writer.send(&message, &[], false).await;
         });
     }
 
@@ -295,19 +295,19 @@ impl Link {
 
     /// The client of a session works in other directories than before: for its instance there.
     pub(crate) fn roots_changed(self: &Rc<Self>, session: SessionKey) {
-        let link = self.clone();
+        let connection = self.clone();
         tokio::task::spawn_local(async move {
             // A worker that is gone asks anew when it comes back.
-            link.outbox.send(&GatewayToWorker::RootsChanged { session }, &[], false).await;
+            connection.writer.send(&GatewayToWorker::RootsChanged { session }, &[], false).await;
         });
     }
 
     /// A session is over, and its instance there with it.
     pub(crate) fn release(self: &Rc<Self>, session: SessionKey) {
-        let link = self.clone();
+        let connection = self.clone();
         tokio::task::spawn_local(async move {
             // With a worker that is gone its instances are as well.
-            link.outbox.send(&GatewayToWorker::Release { session }, &[], false).await;
+            connection.writer.send(&GatewayToWorker::Release { session }, &[], false).await;
         });
     }
 
@@ -318,7 +318,7 @@ impl Link {
 
     /// What is under way at this moment.
     pub(crate) fn load(&self) -> Load {
-        Load { calls: self.waiters.borrow().len(), queued_bytes: self.outbox.queued() }
+        Load { calls: self.waiters.borrow().len(), queued_bytes: self.writer.queued() }
     }
 
     /// Hands a call to the worker. `payload`: the params without `_meta`, and from `meta_at` on the `_meta`, as the data
@@ -333,7 +333,7 @@ impl Link {
         let id = self.mint();
         let client = context.client;
         let message = GatewayToWorker::Call { id, method: method.into(), meta_at, context };
-        self.send(id, message, payload, Asker::Client(client)).await
+        self.send(id, message, payload, CallOwner::Client(client)).await
     }
 
     /// How many calls it takes at once.
@@ -346,15 +346,15 @@ impl Link {
         self: &Rc<Self>,
         caller: SessionKey,
         session: Option<SessionKey>,
-    ) -> Result<InLine<Self>, NoPlace> {
+    ) -> Result<QueuedCall<Self>, NoSlot> {
         if self.retired.get() || self.is_closed() {
-            return Err(NoPlace::Moved);
+            return Err(NoSlot::Moved);
         }
         // It would wait for itself.
         if session.is_some_and(|session| self.all_wait_for(session)) {
-            return Err(NoPlace::OwnInput);
+            return Err(NoSlot::OwnInput);
         }
-        InLine::join(self, caller)
+        QueuedCall::join(self, caller)
     }
 
     /// Whether every call there waits for the client of this session.
@@ -369,26 +369,32 @@ impl Link {
         id
     }
 
-    async fn send(self: &Rc<Self>, id: u64, message: GatewayToWorker, payload: &[u8], asker: Asker) -> Option<Call> {
+    async fn send(
+        self: &Rc<Self>,
+        id: u64,
+        message: GatewayToWorker,
+        payload: &[u8],
+        asker: CallOwner,
+    ) -> Option<Call> {
         let steps = Rc::new(Queue::new(EVENTS, EVENT_BYTES, Step::size));
         let alone = {
             let mut waiters = self.waiters.borrow_mut();
             waiters.insert(id, Waiter { steps: steps.clone(), asker });
             waiters.len() == 1
         };
-        if !self.outbox.send(&message, payload, alone).await {
+        if !self.writer.send(&message, payload, alone).await {
             self.waiters.borrow_mut().remove(id);
             self.after_a_call();
             return None;
         }
-        Some(Call { handle: CallHandle { link: self.clone(), id }, steps })
+        Some(Call { handle: CallHandle { connection: self.clone(), id }, steps })
     }
 
     /// Reads what the worker says until it goes away; then every call that still waits is lost.
     pub(crate) async fn read(
         self: Rc<Self>,
         mut receiver: Receiver<WorkerToGateway>,
-        mut on_news: impl FnMut(News),
+        mut on_news: impl FnMut(WorkerEvent),
     ) -> Result<(), FrameError> {
         let mut news = 0;
         let end = loop {
@@ -405,17 +411,17 @@ impl Link {
                 Err(error) => break Err(error),
             }
         };
-        self.outbox.close();
+        self.writer.close();
         self.settle_all(|| Answer::Lost);
         self.places.send_away_waiting();
         end
     }
 
-    fn receive(self: &Rc<Self>, message: WorkerToGateway, payload: Bytes, on_news: &mut impl FnMut(News)) {
+    fn receive(self: &Rc<Self>, message: WorkerToGateway, payload: Bytes, on_news: &mut impl FnMut(WorkerEvent)) {
         match message {
             WorkerToGateway::Done { id, outcome, era } => self.settle(
                 id,
-                Turn::Over(match outcome {
+                CallOutcome::Over(match outcome {
                     Outcome::Result => Answer::Result(payload, era),
                     Outcome::Error => Answer::Error(payload, era),
                     Outcome::Unsent => Answer::Unsent,
@@ -425,11 +431,11 @@ impl Link {
                 let continuation = match resumption {
                     Resumption::Parked { handle } => {
                         let of = self.waiters.borrow().get(id).map(|waiter| waiter.asker);
-                        Continuation::Parked(Park::new(self, handle, of))
+                        Continuation::Parked(ParkedCall::new(self, handle, of))
                     }
                     Resumption::Again => Continuation::Again,
                 };
-                self.settle(id, Turn::NeedsInput(Need { payload, continuation }));
+                self.settle(id, CallOutcome::NeedsInput(InputRequired { payload, continuation }));
             }
             WorkerToGateway::Progress { id } => {
                 self.report(id, CallEvent::Progress(payload));
@@ -438,9 +444,9 @@ impl Link {
                 self.report(id, CallEvent::Starting(payload));
             }
             WorkerToGateway::Withdrawn { handle, key, reason } => {
-                self.park_says(handle, ParkNews::Withdrawn { key, reason });
+                self.park_says(handle, ParkedEvent::Withdrawn { key, reason });
             }
-            WorkerToGateway::ParkedDone { handle } => self.park_says(handle, ParkNews::Done),
+            WorkerToGateway::ParkedDone { handle } => self.park_says(handle, ParkedEvent::Done),
             WorkerToGateway::Notification { method, id, session } => {
                 // With exactly one call under way there is no doubt whose it is.
                 let call =
@@ -448,22 +454,24 @@ impl Link {
                 let sent =
                     call.is_some_and(|id| self.report(id, CallEvent::Notification(method.clone(), payload.clone())));
                 if !sent {
-                    on_news(News::Notification(method, payload, session));
+                    on_news(WorkerEvent::Notification(method, payload, session));
                 }
             }
             WorkerToGateway::Log { id: Some(id), .. } => {
                 self.report(id, CallEvent::Log(payload));
             }
-            WorkerToGateway::Log { id: None, session: Some(session) } => on_news(News::Log(payload, Some(session))),
+            WorkerToGateway::Log { id: None, session: Some(session) } => {
+                on_news(WorkerEvent::Log(payload, Some(session)))
+            }
             WorkerToGateway::Log { id: None, session: None } => match self.only_call() {
-                // A log line carries no link to a call; with one under way, or those of one session, it is clear whose it is.
+                // A log line carries no connection to a call; with one under way, or those of one session, it is clear whose it is.
                 // Others hear it, too, and not through that call's queue, which may be full.
                 Some(id) => {
                     let caller = self.caller(id);
                     self.report(id, CallEvent::Log(payload.clone()));
-                    on_news(News::LikelyLog(payload, caller));
+                    on_news(WorkerEvent::LikelyLog(payload, caller));
                 }
-                None => on_news(News::Log(payload, None)),
+                None => on_news(WorkerEvent::Log(payload, None)),
             },
             WorkerToGateway::ListChecked { method } => {
                 if let Some(kind) = ListKind::of_method(&method) {
@@ -472,17 +480,17 @@ impl Link {
             }
             WorkerToGateway::ListChanged { method, session } => {
                 if let Some(kind) = ListKind::of_method(&method) {
-                    on_news(News::ListChanged(kind, session));
+                    on_news(WorkerEvent::ListChanged(kind, session));
                 }
             }
-            WorkerToGateway::Updated { session } => on_news(News::Updated(payload, session)),
-            WorkerToGateway::TaskChanged { session } => on_news(News::TaskChanged(payload, session)),
-            WorkerToGateway::PageDone { session } => on_news(News::PageDone(payload, session)),
+            WorkerToGateway::Updated { session } => on_news(WorkerEvent::Updated(payload, session)),
+            WorkerToGateway::TaskChanged { session } => on_news(WorkerEvent::TaskChanged(payload, session)),
+            WorkerToGateway::PageDone { session } => on_news(WorkerEvent::PageDone(payload, session)),
             WorkerToGateway::Catalogue { traits, session, .. } => {
                 self.traits.set(traits);
                 on_news(match session {
-                    Some(session) => News::OwnCatalogue(payload, session),
-                    None => News::Catalogue(payload),
+                    Some(session) => WorkerEvent::OwnCatalogue(payload, session),
+                    None => WorkerEvent::Catalogue(payload),
                 });
             }
         }
@@ -498,10 +506,10 @@ impl Link {
 
     /// Whether nothing can be sent there any more.
     fn is_closed(&self) -> bool {
-        self.outbox.is_closed()
+        self.writer.is_closed()
     }
 
-    /// A call is over, or was none: its place is free, and a link that was only kept for it is closed.
+    /// A call is over, or was none: its place is free, and a connection that was only kept for it is closed.
     fn after_a_call(&self) {
         self.give_places();
         self.close_if_over();
@@ -509,7 +517,7 @@ impl Link {
 
     fn close_if_over(&self) {
         if self.retired.get() && self.waiters.borrow().is_empty() && self.parked.borrow().is_empty() {
-            self.outbox.close();
+            self.writer.close();
         }
     }
 
@@ -521,16 +529,16 @@ impl Link {
     fn settle_all(&self, answer: impl Fn() -> Answer) {
         let all = self.waiters.take();
         for waiter in all.into_waiters() {
-            waiter.steps.push_last(Step::Turn(Turn::Over(answer())));
+            waiter.steps.push_last(Step::CallOutcome(CallOutcome::Over(answer())));
         }
         self.after_a_call();
     }
 
-    fn settle(&self, id: u64, turn: Turn) {
+    fn settle(&self, id: u64, turn: CallOutcome) {
         // Without a waiter: a call that was cancelled while its answer was on the way.
         let waiter = self.waiters.borrow_mut().remove(id);
         if let Some(Waiter { steps, .. }) = waiter {
-            steps.push_last(Step::Turn(turn));
+            steps.push_last(Step::CallOutcome(turn));
             self.after_a_call();
         }
     }
@@ -542,7 +550,7 @@ impl Link {
         waiter.inspect(|waiter| waiter.steps.push(Step::Event(event))).is_some()
     }
 
-    fn park_says(&self, handle: u64, news: ParkNews) {
+    fn park_says(&self, handle: u64, news: ParkedEvent) {
         if let Some(state) = self.parked.borrow().get(&handle) {
             state.say(news);
         }
@@ -551,8 +559,8 @@ impl Link {
     /// Which session waits for a call.
     fn caller(&self, id: u64) -> Option<SessionKey> {
         match self.waiters.borrow().get(id)?.asker {
-            Asker::Client(session) => session,
-            Asker::Ourselves => None,
+            CallOwner::Client(session) => session,
+            CallOwner::Ourselves => None,
         }
     }
 
@@ -562,8 +570,8 @@ impl Link {
     }
 }
 
-impl HasPlaces for Link {
-    fn line(&self) -> &Places {
+impl HasSlots for WorkerConnection {
+    fn line(&self) -> &CallSlots {
         &self.places
     }
 
@@ -572,8 +580,8 @@ impl HasPlaces for Link {
     }
 }
 
-impl Drop for Link {
+impl Drop for WorkerConnection {
     fn drop(&mut self) {
-        self.outbox.close();
+        self.writer.close();
     }
 }

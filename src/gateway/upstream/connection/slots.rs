@@ -17,7 +17,7 @@ pub(crate) const WAITING: Bounds = Bounds { of_party: 256, of_all: 1024 };
 
 /// Why a call gets no place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum NoPlace {
+pub(crate) enum NoSlot {
     /// Its caller has too many waiting.
     #[error("{0} more of this client wait already")]
     TooManyOfCaller(usize),
@@ -32,8 +32,8 @@ pub(crate) enum NoPlace {
     Moved,
 }
 
-/// All of one link.
-pub(crate) struct Places {
+/// All of one connection.
+pub(crate) struct CallSlots {
     limit: usize,
     /// Given to calls that waited, and not taken yet; or given up by calls of which the worker does not know that yet.
     held: Cell<usize>,
@@ -43,13 +43,13 @@ pub(crate) struct Places {
 /// One that waits.
 #[derive(Default)]
 struct Waiting {
-    outcome: Cell<Option<Result<(), NoPlace>>>,
+    outcome: Cell<Option<Result<(), NoSlot>>>,
     decided: Notify,
 }
 
 /// A place in the line; dropping it leaves the line.
-pub(crate) struct InLine<L: HasPlaces> {
-    link: Rc<L>,
+pub(crate) struct QueuedCall<L: HasSlots> {
+    connection: Rc<L>,
     caller: SessionKey,
     number: u64,
     waiting: Rc<Waiting>,
@@ -57,9 +57,9 @@ pub(crate) struct InLine<L: HasPlaces> {
 
 /// A place at the worker, until it is taken or dropped.
 #[must_use]
-pub(crate) struct Promise<L: HasPlaces>(Option<Rc<L>>);
+pub(crate) struct SlotReservation<L: HasSlots>(Option<Rc<L>>);
 
-impl Places {
+impl CallSlots {
     /// `None`: the worker sees to it.
     pub(super) fn new(limit: Option<usize>) -> Self {
         let line = RefCell::new(FairQueue::new(WAITING));
@@ -74,7 +74,7 @@ impl Places {
     /// Those who wait here have to look where calls go now.
     pub(super) fn send_away_waiting(&self) {
         let all = self.line.borrow_mut().take_all();
-        all.for_each(|waiting| waiting.decide(Err(NoPlace::Moved)));
+        all.for_each(|waiting| waiting.decide(Err(NoSlot::Moved)));
     }
 
     /// One place more is not free, though no call of ours is under way there.
@@ -88,17 +88,17 @@ impl Places {
     }
 }
 
-/// What has places: a link to a worker.
-pub(crate) trait HasPlaces {
+/// What has places: a connection to a worker.
+pub(crate) trait HasSlots {
     /// Its places and their line.
-    fn line(&self) -> &Places;
+    fn line(&self) -> &CallSlots;
 
     /// How many calls are under way there, or kept there for their clients.
     fn taken(&self) -> usize;
 
     /// How many calls more may be handed over at this moment.
     fn free_places(&self) -> usize {
-        let Places { limit, held, .. } = self.line();
+        let CallSlots { limit, held, .. } = self.line();
         limit.saturating_sub(self.taken() + held.get())
     }
 
@@ -118,35 +118,35 @@ pub(crate) trait HasPlaces {
 }
 
 impl Waiting {
-    fn decide(&self, outcome: Result<(), NoPlace>) {
+    fn decide(&self, outcome: Result<(), NoSlot>) {
         self.outcome.set(Some(outcome));
         self.decided.notify_one();
     }
 }
 
-impl<L: HasPlaces> InLine<L> {
+impl<L: HasSlots> QueuedCall<L> {
     /// Takes a place in the line as one of the calls of this caller.
-    pub(super) fn join(link: &Rc<L>, caller: SessionKey) -> Result<Self, NoPlace> {
+    pub(super) fn join(connection: &Rc<L>, caller: SessionKey) -> Result<Self, NoSlot> {
         let waiting = Rc::<Waiting>::default();
-        let joined = link.line().line.borrow_mut().join(caller, waiting.clone());
+        let joined = connection.line().line.borrow_mut().join(caller, waiting.clone());
         let Joined { number, displaced } = joined.map_err(|full| match full {
-            Full::Party(count) => NoPlace::TooManyOfCaller(count),
-            Full::All(count) => NoPlace::TooMany(count),
+            Full::Party(count) => NoSlot::TooManyOfCaller(count),
+            Full::All(count) => NoSlot::TooMany(count),
         })?;
         if let Some(displaced) = displaced {
-            displaced.decide(Err(NoPlace::TooMany(WAITING.of_all)));
+            displaced.decide(Err(NoSlot::TooMany(WAITING.of_all)));
         }
-        Ok(Self { link: link.clone(), caller, number, waiting })
+        Ok(Self { connection: connection.clone(), caller, number, waiting })
     }
 
     /// Waits for a place. Cancel safe.
-    pub(crate) async fn place(&mut self) -> Result<Promise<L>, NoPlace> {
+    pub(crate) async fn place(&mut self) -> Result<SlotReservation<L>, NoSlot> {
         loop {
             match self.waiting.outcome.get() {
                 Some(Ok(())) => {
                     // From now on the promise holds it.
                     self.waiting.outcome.set(None);
-                    return Ok(Promise(Some(self.link.clone())));
+                    return Ok(SlotReservation(Some(self.connection.clone())));
                 }
                 Some(Err(why)) => return Err(why),
                 None => self.waiting.decided.notified().await,
@@ -155,32 +155,32 @@ impl<L: HasPlaces> InLine<L> {
     }
 }
 
-impl<L: HasPlaces> Drop for InLine<L> {
+impl<L: HasSlots> Drop for QueuedCall<L> {
     fn drop(&mut self) {
         match self.waiting.outcome.take() {
-            Some(Ok(())) => drop(Promise(Some(self.link.clone()))),
+            Some(Ok(())) => drop(SlotReservation(Some(self.connection.clone()))),
             Some(Err(_)) => {}
             None => {
-                self.link.line().line.borrow_mut().leave(&self.caller, self.number);
+                self.connection.line().line.borrow_mut().leave(&self.caller, self.number);
             }
         }
     }
 }
 
-impl<L: HasPlaces> Promise<L> {
+impl<L: HasSlots> SlotReservation<L> {
     /// The call is handed over now, without another wait in between.
     pub(crate) fn take(mut self) {
-        if let Some(link) = self.0.take() {
-            link.line().let_go();
+        if let Some(connection) = self.0.take() {
+            connection.line().let_go();
         }
     }
 }
 
-impl<L: HasPlaces> Drop for Promise<L> {
+impl<L: HasSlots> Drop for SlotReservation<L> {
     fn drop(&mut self) {
-        if let Some(link) = self.0.take() {
-            link.line().let_go();
-            link.give_places();
+        if let Some(connection) = self.0.take() {
+            connection.line().let_go();
+            connection.give_places();
         }
     }
 }

@@ -1,4 +1,4 @@
-//! All servers as the gateway sees them: where each stands, the link to its worker, what it offers, and the merged views
+//! All servers as the gateway sees them: where each stands, the connection to its worker, what it offers, and the merged views
 //! of that.
 
 use std::{
@@ -30,7 +30,7 @@ use crate::gateway::{
     base::{scope::Scope, supervisor::Supervisor},
     builtin,
     catalogue::{ListKind, Part, ServerCatalogue, View, unlisted_name},
-    upstream::connection::{Link, Load},
+    upstream::connection::{Load, WorkerConnection},
 };
 
 /// Longest that a client waits for what servers offered last to be looked up; a disk that is slower has to be waited for by
@@ -47,11 +47,11 @@ pub(crate) struct Applied {
 }
 
 /// All servers. Lives on the HTTP thread; nothing else touches it.
-pub(crate) struct Fleet {
+pub(crate) struct Servers {
     servers: RefCell<IndexMap<ServerName, Server>>,
     groups: RefCell<Vec<Group>>,
     /// Links that were let go while calls were under way on them.
-    leaving: RefCell<Vec<(ServerName, Weak<Link>)>>,
+    leaving: RefCell<Vec<(ServerName, Weak<WorkerConnection>)>>,
     builtin: (ServerName, Arc<ServerCatalogue>),
     views: RefCell<HashMap<Scope, (u64, Rc<View>)>>,
     /// What instances of single sessions offer.
@@ -62,7 +62,7 @@ pub(crate) struct Fleet {
     changed: watch::Sender<u64>,
 }
 
-impl Fleet {
+impl Servers {
     /// No servers but the built-in one.
     pub(crate) fn new() -> Self {
         Self {
@@ -83,7 +83,7 @@ impl Fleet {
         self.changed.send_replace(self.revision.get());
     }
 
-    /// Tells of every change: states, links, catalogues, groups.
+    /// Tells of every change: states, connections, catalogues, groups.
     pub(crate) fn watch(&self) -> watch::Receiver<u64> {
         self.changed.subscribe()
     }
@@ -101,7 +101,7 @@ impl Fleet {
     }
 
     /// Takes over the supervisor's view of all servers and says what is to be done about it. A new
-    /// incarnation beside one that serves takes over when it has said what it offers; until then the old one goes on. A link
+    /// incarnation beside one that serves takes over when it has said what it offers; until then the old one goes on. A connection
     /// that is let go takes no new calls; those under way end on it.
     pub(crate) fn apply(&self, routes: Vec<Route>) -> Applied {
         let mut servers = self.servers.borrow_mut();
@@ -137,23 +137,23 @@ impl Fleet {
 
     /// A worker of this incarnation answered; `false` when it is no longer wanted. It takes calls once it has said what it
     /// offers.
-    pub(crate) fn attach(&self, server: &ServerName, link: Rc<Link>) -> bool {
+    pub(crate) fn attach(&self, server: &ServerName, connection: Rc<WorkerConnection>) -> bool {
         let mut servers = self.servers.borrow_mut();
         match servers.get_mut(server) {
-            Some(s) if s.wants_link(link.generation()) => {
-                s.next = Some(link);
+            Some(s) if s.wants_connection(connection.generation()) => {
+                s.next = Some(connection);
                 true
             }
             _ => false,
         }
     }
 
-    /// A link ended: what was offered over it goes with it.
-    pub(crate) fn detach(&self, server: &ServerName, link: &Rc<Link>) {
+    /// A connection ended: what was offered over it goes with it.
+    pub(crate) fn detach(&self, server: &ServerName, connection: &Rc<WorkerConnection>) {
         let mut servers = self.servers.borrow_mut();
         let Some(s) = servers.get_mut(server) else { return };
-        s.next.take_if(|next| Rc::ptr_eq(next, link));
-        if s.serving.as_ref().is_some_and(|serving| Rc::ptr_eq(&serving.link, link)) {
+        s.next.take_if(|next| Rc::ptr_eq(next, connection));
+        if s.serving.as_ref().is_some_and(|serving| Rc::ptr_eq(&serving.connection, connection)) {
             s.cease();
             self.own.borrow_mut().forget(server);
             drop(servers);
@@ -161,21 +161,22 @@ impl Fleet {
         }
     }
 
-    /// The server behind a link has ended: calls wait for the next incarnation from now on, and those under way end on it.
-    pub(crate) fn ended(&self, server: &ServerName, link: &Rc<Link>) {
+    /// The server behind a connection has ended: calls wait for the next incarnation from now on, and those under way end on it.
+    pub(crate) fn ended(&self, server: &ServerName, connection: &Rc<WorkerConnection>) {
         let mut servers = self.servers.borrow_mut();
-        let is_it = |s: &&mut Server| s.serving.as_ref().is_some_and(|serving| Rc::ptr_eq(&serving.link, link));
+        let is_it =
+            |s: &&mut Server| s.serving.as_ref().is_some_and(|serving| Rc::ptr_eq(&serving.connection, connection));
         let Some(s) = servers.get_mut(server).filter(is_it) else { return };
-        let link = s.cease();
+        let connection = s.cease();
         self.own.borrow_mut().forget(server);
-        self.let_go(server, link);
+        self.let_go(server, connection);
         drop(servers);
         self.bump();
     }
 
     /// Whether the connection to this incarnation is still wanted and missing.
-    pub(crate) fn wants_link(&self, server: &ServerName, generation: Generation) -> bool {
-        self.servers.borrow().get(server).is_some_and(|s| s.wants_link(generation))
+    pub(crate) fn wants_connection(&self, server: &ServerName, generation: Generation) -> bool {
+        self.servers.borrow().get(server).is_some_and(|s| s.wants_connection(generation))
     }
 
     /// Which tools of a server are shown, and how; `None`: it is not configured any more.
@@ -183,14 +184,14 @@ impl Fleet {
         self.servers.borrow().get(server).map(|s| s.route.tools.clone())
     }
 
-    /// A server's offer arrived or changed; `false`: nobody waits for it on this link. With its first, a link takes over from the one
+    /// A server's offer arrived or changed; `false`: nobody waits for it on this connection. With its first, a connection takes over from the one
     /// before.
-    pub(crate) fn set_offer(&self, server: &ServerName, link: &Rc<Link>, offer: Offer) -> bool {
+    pub(crate) fn set_offer(&self, server: &ServerName, connection: &Rc<WorkerConnection>, offer: Offer) -> bool {
         let mut servers = self.servers.borrow_mut();
-        let Some(s) = servers.get_mut(server).filter(|s| s.holds(link)) else { return false };
-        s.next.take_if(|next| Rc::ptr_eq(next, link));
-        let before = s.serving.replace(Serving { link: link.clone(), offer });
-        let replaced = before.map(|before| before.link).filter(|before| !Rc::ptr_eq(before, link));
+        let Some(s) = servers.get_mut(server).filter(|s| s.holds(connection)) else { return false };
+        s.next.take_if(|next| Rc::ptr_eq(next, connection));
+        let before = s.serving.replace(Serving { connection: connection.clone(), offer });
+        let replaced = before.map(|before| before.connection).filter(|before| !Rc::ptr_eq(before, connection));
         if replaced.is_some() {
             self.own.borrow_mut().forget(server);
         }
@@ -221,7 +222,7 @@ impl Fleet {
 
     /// Servers whose worker has nothing to do, as we see it, too: no call for it is under way.
     pub(crate) fn resting(&self) -> Vec<ServerName> {
-        let idle = |s: &Server| s.serving.as_ref().is_some_and(|serving| serving.link.load().calls == 0);
+        let idle = |s: &Server| s.serving.as_ref().is_some_and(|serving| serving.connection.load().calls == 0);
         self.names(|s| s.route.need == Need::Resting && idle(s))
     }
 
@@ -269,19 +270,19 @@ impl Fleet {
 
     fn retire(&self, server: &mut Server) {
         self.let_go(&server.route.server, server.next.take());
-        let link = server.cease();
-        if link.is_some() {
+        let connection = server.cease();
+        if connection.is_some() {
             self.own.borrow_mut().forget(&server.route.server);
         }
-        self.let_go(&server.route.server, link);
+        self.let_go(&server.route.server, connection);
     }
 
-    fn let_go(&self, server: &ServerName, link: Option<Rc<Link>>) {
+    fn let_go(&self, server: &ServerName, connection: Option<Rc<WorkerConnection>>) {
         let mut leaving = self.leaving.borrow_mut();
-        leaving.retain(|(_, link)| link.upgrade().is_some_and(|link| link.load().calls > 0));
-        if let Some(link) = link {
-            link.retire();
-            leaving.push((server.clone(), Rc::downgrade(&link)));
+        leaving.retain(|(_, connection)| connection.upgrade().is_some_and(|connection| connection.load().calls > 0));
+        if let Some(connection) = connection {
+            connection.retire();
+            leaving.push((server.clone(), Rc::downgrade(&connection)));
         }
     }
 
@@ -292,9 +293,11 @@ impl Fleet {
 
     /// Whether a server is configured, or calls are under way that it got before it was removed.
     pub(crate) fn concerns(&self, server: &str) -> bool {
-        let is_busy = |link: &Weak<Link>| link.upgrade().is_some_and(|link| link.load().calls > 0);
+        let is_busy = |connection: &Weak<WorkerConnection>| {
+            connection.upgrade().is_some_and(|connection| connection.load().calls > 0)
+        };
         self.servers.borrow().contains_key(server)
-            || self.leaving.borrow().iter().any(|(of, link)| of.as_str() == server && is_busy(link))
+            || self.leaving.borrow().iter().any(|(of, connection)| of.as_str() == server && is_busy(connection))
     }
 
     /// What the supervisor says of all servers.
@@ -302,32 +305,32 @@ impl Fleet {
         self.servers.borrow().values().map(|s| s.route.clone()).collect()
     }
 
-    /// Every server with what is under way on its links.
+    /// Every server with what is under way on its connections.
     pub(crate) fn load(&self) -> Vec<(ServerName, Load)> {
         let leaving = self.leaving.borrow();
         let load = |(name, s): (&ServerName, &Server)| {
-            let left = leaving.iter().filter(|(of, _)| of == name).filter_map(|(_, link)| link.upgrade());
-            let links = left.chain(s.serving.as_ref().map(|serving| serving.link.clone()));
-            (name.clone(), links.map(|link| link.load()).fold(Load::default(), Load::and))
+            let left = leaving.iter().filter(|(of, _)| of == name).filter_map(|(_, connection)| connection.upgrade());
+            let connections = left.chain(s.serving.as_ref().map(|serving| serving.connection.clone()));
+            (name.clone(), connections.map(|connection| connection.load()).fold(Load::default(), Load::and))
         };
         self.servers.borrow().iter().map(load).collect()
     }
 
     /// Gives up all calls that are under way.
     pub(crate) fn abandon_calls(&self) {
-        let left = self.leaving.borrow().iter().filter_map(|(_, link)| link.upgrade()).collect::<Vec<_>>();
-        for link in self.links(&Scope::All).into_iter().map(|(_, link)| link).chain(left) {
-            link.abandon();
+        let left = self.leaving.borrow().iter().filter_map(|(_, connection)| connection.upgrade()).collect::<Vec<_>>();
+        for connection in self.connections(&Scope::All).into_iter().map(|(_, connection)| connection).chain(left) {
+            connection.abandon();
         }
     }
 
     /// Links that take calls.
-    pub(crate) fn links(&self, scope: &Scope) -> Vec<(ServerName, Rc<Link>)> {
+    pub(crate) fn connections(&self, scope: &Scope) -> Vec<(ServerName, Rc<WorkerConnection>)> {
         let servers = self.servers.borrow();
         servers
             .iter()
             .filter(|(name, _)| self.shows(scope, name))
-            .filter_map(|(name, s)| Some((name.clone(), s.serving.as_ref()?.link.clone())))
+            .filter_map(|(name, s)| Some((name.clone(), s.serving.as_ref()?.connection.clone())))
             .collect()
     }
 
@@ -474,13 +477,14 @@ impl Fleet {
     pub(crate) fn set_own(
         &self,
         server: &ServerName,
-        link: &Rc<Link>,
+        connection: &Rc<WorkerConnection>,
         session: SessionKey,
         payload: Bytes,
         read: Option<(ToolRules, Result<ServerCatalogue, ObjectError>)>,
     ) -> Result<(), OwnError> {
         let servers = self.servers.borrow();
-        let serving = |s: &&Server| s.serving.as_ref().is_some_and(|serving| Rc::ptr_eq(&serving.link, link));
+        let serving =
+            |s: &&Server| s.serving.as_ref().is_some_and(|serving| Rc::ptr_eq(&serving.connection, connection));
         match servers.get(server).filter(serving) {
             Some(s) => {
                 let read = read.filter(|(rules, _)| *rules == s.route.tools).map(|(_, read)| read);
@@ -491,11 +495,11 @@ impl Fleet {
     }
 
     /// Servers with an instance for each session that were not asked yet what they show this one.
-    pub(crate) fn unmet(&self, scope: &Scope, session: SessionKey) -> Vec<(ServerName, Rc<Link>)> {
-        let mut links = self.links(scope);
+    pub(crate) fn unmet(&self, scope: &Scope, session: SessionKey) -> Vec<(ServerName, Rc<WorkerConnection>)> {
+        let mut connections = self.connections(scope);
         let own = self.own.borrow();
-        links.retain(|(server, link)| link.is_per_session() && !own.has_met(server, session));
-        links
+        connections.retain(|(server, connection)| connection.is_per_session() && !own.has_met(server, session));
+        connections
     }
 
     /// One was asked.

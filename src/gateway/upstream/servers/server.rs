@@ -8,13 +8,13 @@ use mcproxy_mcp::ObjectError;
 
 use crate::gateway::{
     catalogue::{CatalogueWarning, ServerCatalogue},
-    upstream::connection::Link,
+    upstream::connection::WorkerConnection,
 };
 
 /// Where a call for a server can go at this moment.
 pub(crate) enum Destination {
     /// Its worker is there.
-    Link(Rc<Link>),
+    Connected(Rc<WorkerConnection>),
     /// It is on its way; a call may wait.
     Starting,
     /// It is at rest; a call wakes it and may wait.
@@ -37,8 +37,8 @@ pub(super) struct Server {
     pub(super) before: Option<Route>,
     /// Where its calls go.
     pub(super) serving: Option<Serving>,
-    /// The link to the current incarnation, until that has said what it offers.
-    pub(super) next: Option<Rc<Link>>,
+    /// The connection to the current incarnation, until that has said what it offers.
+    pub(super) next: Option<Rc<WorkerConnection>>,
     /// What it offered last, while it is not there to say so.
     pub(super) kept: Option<Offer>,
     /// That is being read from this file.
@@ -47,9 +47,9 @@ pub(super) struct Server {
     pub(super) woken: bool,
 }
 
-/// A link that takes calls.
+/// A connection that takes calls.
 pub(super) struct Serving {
-    pub(super) link: Rc<Link>,
+    pub(super) connection: Rc<WorkerConnection>,
     pub(super) offer: Offer,
 }
 
@@ -78,7 +78,7 @@ impl Server {
 
     /// The supervisor says something else of it.
     pub(super) fn told(self, route: Route) -> Self {
-        // Of another command nothing is known until it has run. (A link of the old one may go on.)
+        // Of another command nothing is known until it has run. (A connection of the old one may go on.)
         let same = self.route.catalogue == route.catalogue;
         let (kept, reading) = if same { (self.kept, self.reading) } else { (None, None) };
         let woken = self.woken && self.route == route;
@@ -99,23 +99,23 @@ impl Server {
         self.before.as_ref().is_some_and(|before| before.is_ready() && before.generation == self.route.generation)
     }
 
-    pub(super) fn holds(&self, link: &Rc<Link>) -> bool {
-        let serving = self.serving.as_ref().map(|serving| &serving.link);
-        serving.into_iter().chain(&self.next).any(|held| Rc::ptr_eq(held, link))
+    pub(super) fn holds(&self, connection: &Rc<WorkerConnection>) -> bool {
+        let serving = self.serving.as_ref().map(|serving| &serving.connection);
+        serving.into_iter().chain(&self.next).any(|held| Rc::ptr_eq(held, connection))
     }
 
-    pub(super) fn wants_link(&self, generation: Generation) -> bool {
-        let serving = self.serving.as_ref().map(|serving| &serving.link);
+    pub(super) fn wants_connection(&self, generation: Generation) -> bool {
+        let serving = self.serving.as_ref().map(|serving| &serving.connection);
         self.route.is_ready()
             && self.route.generation == generation
             && serving.into_iter().chain(&self.next).all(|held| held.generation() != generation)
     }
 
-    /// Takes the link that takes its calls away. What was offered over it is what the server offered last.
-    pub(super) fn cease(&mut self) -> Option<Rc<Link>> {
-        let Serving { link, offer } = self.serving.take()?;
+    /// Takes the connection that takes its calls away. What was offered over it is what the server offered last.
+    pub(super) fn cease(&mut self) -> Option<Rc<WorkerConnection>> {
+        let Serving { connection, offer } = self.serving.take()?;
         self.kept = Some(offer);
-        Some(link)
+        Some(connection)
     }
 
     /// Prepares its offer again if other rules are in force.
@@ -171,13 +171,13 @@ impl Server {
             self.route.state,
             ServerState::Idle | ServerState::Starting | ServerState::Ready | ServerState::Stopping
         );
-        (on_call && state) || matches!(self.destination(), Destination::Link(_))
+        (on_call && state) || matches!(self.destination(), Destination::Connected(_))
     }
 
     /// Where a call goes.
     pub(super) fn destination(&self) -> Destination {
         match (self.route.state, &self.serving, self.route.need) {
-            (ServerState::Ready, Some(serving), _) => Destination::Link(serving.link.clone()),
+            (ServerState::Ready, Some(serving), _) => Destination::Connected(serving.connection.clone()),
             (_, _, Need::Asleep | Need::Resting) => Destination::Asleep,
             (ServerState::Ready | ServerState::Starting, _, _) => Destination::Starting,
             (ServerState::Stopped, _, _) if !self.route.settled => Destination::Starting,

@@ -17,7 +17,7 @@ const NEWER_CODES: [ErrorCode; 3] =
 
 /// What an error of such a server becomes.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Lowered<'r> {
+pub(crate) enum Downgraded<'r> {
     /// Still an error.
     Error(Cow<'r, str>),
     /// The result of a tool that could not do its work.
@@ -50,9 +50,9 @@ pub(crate) fn result(raw: &str) -> Cow<'_, str> {
 }
 
 /// An error in terms of earlier revisions: no codes that they do not have, and -32002 for a resource that is not there.
-pub(crate) fn error<'r>(of: &str, raw: &'r str) -> Lowered<'r> {
-    let Ok(object) = RawObject::from_text(raw) else { return Lowered::Error(Cow::Borrowed(raw)) };
-    let Some(code) = object.get("code") else { return Lowered::Error(Cow::Borrowed(raw)) };
+pub(crate) fn error<'r>(of: &str, raw: &'r str) -> Downgraded<'r> {
+    let Ok(object) = RawObject::from_text(raw) else { return Downgraded::Error(Cow::Borrowed(raw)) };
+    let Some(code) = object.get("code") else { return Downgraded::Error(Cow::Borrowed(raw)) };
     let mut edits = Splices::of(raw);
     match code.get().parse().map(ErrorCode) {
         Ok(ErrorCode::MISSING_CLIENT_CAPABILITY) if of == method::TOOLS_CALL => {
@@ -63,7 +63,7 @@ pub(crate) fn error<'r>(of: &str, raw: &'r str) -> Lowered<'r> {
             let text = format!("this tool needs something that the client has not declared: {message}{missing}");
             let text = json_string(&text);
             let content = format!("[{{\"type\":\"text\",\"text\":{}}}]", text.get());
-            return Lowered::Result(format!("{{\"content\":{content},\"isError\":true}}"));
+            return Downgraded::Result(format!("{{\"content\":{content},\"isError\":true}}"));
         }
         Ok(known) if NEWER_CODES.contains(&known) => edits.replace(code, ErrorCode::INTERNAL_ERROR.0.to_string()),
         Ok(ErrorCode::INVALID_PARAMS) if of == method::RESOURCES_READ && names_a_resource(&object) => {
@@ -71,7 +71,7 @@ pub(crate) fn error<'r>(of: &str, raw: &'r str) -> Lowered<'r> {
         }
         _ => {}
     }
-    Lowered::Error(edits.finish())
+    Downgraded::Error(edits.finish())
 }
 
 /// Whether `data` says which resource an error is about, as it does when that is not there.
@@ -112,10 +112,10 @@ mod tests {
     fn a_resource_that_is_not_there_has_the_code_of_its_time() {
         let raw = r#"{"code":-32602,"message":"Not found","data":{"uri":"a:b"}}"#;
         let expected = raw.replace("-32602", "-32002");
-        assert_eq!(error(method::RESOURCES_READ, raw), Lowered::Error(expected.into()));
-        assert_eq!(error(method::TOOLS_CALL, raw), Lowered::Error(raw.into()));
+        assert_eq!(error(method::RESOURCES_READ, raw), Downgraded::Error(expected.into()));
+        assert_eq!(error(method::TOOLS_CALL, raw), Downgraded::Error(raw.into()));
         let other = r#"{"code":-32602,"message":"uri is missing"}"#;
-        assert_eq!(error(method::RESOURCES_READ, other), Lowered::Error(other.into()));
+        assert_eq!(error(method::RESOURCES_READ, other), Downgraded::Error(other.into()));
     }
 
     #[test]
@@ -123,10 +123,10 @@ mod tests {
         for code in [-32020, -32021, -32022] {
             let raw = format!(r#"{{"code":{code},"message":"m"}}"#);
             let lowered = error(method::PROMPTS_GET, &raw);
-            assert_eq!(lowered, Lowered::Error(r#"{"code":-32603,"message":"m"}"#.into()));
+            assert_eq!(lowered, Downgraded::Error(r#"{"code":-32603,"message":"m"}"#.into()));
         }
         let raw = r#"{"code":-32021,"message":"m","data":{"requiredCapabilities":{"sampling":{}}}}"#;
-        let Lowered::Result(result) = error(method::TOOLS_CALL, raw) else { panic!("an error") };
+        let Downgraded::Result(result) = error(method::TOOLS_CALL, raw) else { panic!("an error") };
         assert!(result.contains("sampling") && result.contains(r#""isError":true"#), "{result}");
     }
 
