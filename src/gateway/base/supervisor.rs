@@ -21,7 +21,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 /// Questions that may wait; each belongs to a request of a client.
 const QUESTIONS: usize = 64;
-/// WorkerEvent of sessions that may wait; a supervisor that takes none for so long keeps less for the next gateway.
+/// News of sessions that may wait; a supervisor that takes none for so long keeps less for the next gateway.
 const NEWS: usize = 4096;
 /// Bytes of notes that may wait; the same. A note that finds no room is left out, the one before it counts.
 const KEEPING: usize = 4 * 1024 * 1024;

@@ -1,4 +1,4 @@
-//! PendingRequests of the built-in server's tools.
+//! Calls of the built-in server's tools.
 
 use std::rc::Rc;
 

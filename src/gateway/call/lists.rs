@@ -36,7 +36,7 @@ pub(crate) async fn page(
         check(exchange, kind).await;
     }
     let view = exchange.view();
-    let readers = if exchange.caller.session().is_some() { Readers::Sessions } else { Readers::Stateless };
+    let readers = exchange.downstream.readers();
     prepare(gateway, &view, kind, readers).await;
     let page = view.list(kind, cursor.as_deref(), readers);
     page.map(|page| (view, page)).map_err(|error| ErrorObject::new(ErrorCode::INVALID_PARAMS, error))
@@ -70,7 +70,7 @@ async fn check(exchange: &RequestContext, kind: ListKind) {
     let servers = &exchange.gateway.servers;
     let mut waited_for = Vec::new();
     for (server, connection) in servers.connections(exchange.scope()) {
-        let session = connection.is_per_session().then(|| exchange.caller.key());
+        let session = connection.is_per_session().then(|| exchange.downstream.key());
         connection.check_list(kind, session);
         if session.is_none() && servers.states_ttl(&server, kind) {
             waited_for.push(connection);
@@ -84,8 +84,8 @@ async fn check(exchange: &RequestContext, kind: ListKind) {
 /// Lets the client of a session see what instances of its own offer. An instance is started if none of a client like this was
 /// heard of; that takes no longer than lists may wait for servers.
 async fn meet(exchange: &RequestContext) {
-    let RequestContext { gateway, caller, .. } = exchange;
-    let Some(session) = caller.session() else { return };
+    let RequestContext { gateway, downstream, .. } = exchange;
+    let Some(session) = downstream.session() else { return };
     let unmet = gateway.servers.unmet(exchange.scope(), session.key());
     if unmet.is_empty() {
         return;
@@ -93,9 +93,9 @@ async fn meet(exchange: &RequestContext) {
     let _meeting = session.meet();
     let meetings = unmet.iter().map(|(_, connection)| {
         connection.meet(CallContext {
-            client_capabilities: Some(caller.capabilities()),
-            client_info: caller.info(),
-            principal: caller.principal().map(str::to_owned),
+            client_capabilities: Some(downstream.capabilities()),
+            client_info: downstream.info(),
+            principal: downstream.principal().map(str::to_owned),
             session: Some(session.key()),
             client: Some(session.key()),
             ..CallContext::default()

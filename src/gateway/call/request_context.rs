@@ -46,7 +46,7 @@ pub(crate) fn related() -> Related {
 /// session it occupies its id until it is dropped; without one, dropping it gives it up.
 pub(crate) struct RequestContext {
     pub(crate) gateway: Rc<Gateway>,
-    pub(crate) caller: Downstream,
+    pub(crate) downstream: Downstream,
     pub(crate) related: Related,
     /// How far its client knows it to be.
     pub(crate) progress: Progress,
@@ -70,8 +70,8 @@ impl RequestContext {
         let room = gateway.budget.take(Purpose::Requests, REQUEST + request.params.len())?;
         let id = &request.id;
         session.pending_requests.begin(id, gateway.max_calls())?;
-        let (caller, progress) = (Downstream::Session(session), Progress::default());
-        Ok(Self { gateway, caller, related, progress, begun: now, id: id.clone(), _room: room })
+        let (downstream, progress) = (Downstream::Session(session), Progress::default());
+        Ok(Self { gateway, downstream, related, progress, begun: now, id: id.clone(), _room: room })
     }
 
     /// A request that stands for itself.
@@ -83,30 +83,29 @@ impl RequestContext {
         now: Instant,
     ) -> Result<Self, Full> {
         let room = gateway.budget.take(Purpose::Requests, REQUEST + request.params.len())?;
-        let (caller, progress) = (Downstream::Stateless(client), Progress::default());
-        Ok(Self { gateway, caller, related, progress, begun: now, id: request.id.clone(), _room: room })
+        let (downstream, progress) = (Downstream::Stateless(client), Progress::default());
+        Ok(Self { gateway, downstream, related, progress, begun: now, id: request.id.clone(), _room: room })
     }
 
     /// Its time so far.
     pub(crate) fn elapsed(&self) -> Duration {
         let now = Instant::now();
-        self.caller.touch(now);
+        self.downstream.touch(now);
         now.duration_since(self.begun)
     }
 
     /// What the client sees at this moment.
     pub(crate) fn view(&self) -> Rc<View> {
         let servers = &self.gateway.servers;
-        match self.caller.session() {
-            Some(session) => servers.view_of(self.scope(), session.key()),
-            // Lists must not depend on who asks (2026-07-28, caching).
+        match self.downstream.own_lists() {
+            Some(session) => servers.view_of(self.scope(), session),
             None => servers.view(self.scope()),
         }
     }
 
     /// What the client's endpoint shows.
     pub(crate) fn scope(&self) -> &Scope {
-        self.caller.scope()
+        self.downstream.scope()
     }
 
     /// The request's id.
@@ -121,13 +120,13 @@ impl RequestContext {
 
     /// Whether the client gave the request up before it reached a server.
     pub(crate) fn is_cancelled(&self) -> bool {
-        self.caller.is_cancelled(&self.id)
+        self.downstream.is_cancelled(&self.id)
     }
 
     /// Rung when the client gives the request up; for the time that no server has it. Without a session there is nobody
     /// who could.
     pub(crate) fn may_be_cancelled(&self) -> Option<Rc<Notify>> {
-        self.caller.session().map(|session| session.pending_requests.rest(&self.id))
+        self.downstream.cancellation(&self.id)
     }
 
     /// Tells the client something before the answer. A large message that finds no room is dropped, as one is that comes while too
@@ -148,12 +147,12 @@ impl RequestContext {
 
     /// From now on a cancellation reaches the server.
     pub(crate) fn attach(&self, handle: CallHandle) {
-        self.caller.attach_call(&self.id, handle);
+        self.downstream.attach_call(&self.id, handle);
     }
 }
 
 impl Drop for RequestContext {
     fn drop(&mut self) {
-        self.caller.end_call(&self.id);
+        self.downstream.end_call(&self.id);
     }
 }

@@ -18,7 +18,6 @@ use crate::gateway::{
     base::{reply::Reply, scope::Scope},
     builtin,
     catalogue::ListKind,
-    downstream::Downstream,
     rewrite::{self, Naming},
     sessions::session::Session,
 };
@@ -46,7 +45,7 @@ pub(crate) async fn tool(exchange: &RequestContext, mut params: RawObject<'_>) -
         params.set("_meta", meta);
     }
     if params.get("task").is_some()
-        && let Some(session) = exchange.caller.session().filter(|_| tasks::may_run(exchange, &server))
+        && let Some(session) = exchange.downstream.session().filter(|_| tasks::may_run(exchange, &server))
     {
         let call = Forward::new(exchange, method::TOOLS_CALL, server.clone(), params).named(name);
         let reply = call.run(rewrite::created_task).await;
@@ -142,7 +141,7 @@ pub(crate) fn task_named<'i>(exchange: &RequestContext, id: &'i str) -> Option<(
         }
     };
     // A session has made the tasks that it asks for.
-    let has_tasks = exchange.caller.session().is_some() || exchange.view().has_tasks(&server);
+    let has_tasks = exchange.downstream.owns_tasks() || exchange.view().has_tasks(&server);
     has_tasks.then_some((server, own))
 }
 
@@ -209,16 +208,13 @@ async fn find(
     let name = required(params, "name")?;
     // In 2026-07-28 it is the server that decides on a task, and the word means nothing any more.
     let offered = |session: &Rc<Session>| tasks::may_be_asked_about(session, &exchange.view());
-    if params.get("task").is_some() && exchange.caller.session().is_some_and(|session| !offered(session)) {
+    if params.get("task").is_some() && exchange.downstream.session().is_some_and(|session| !offered(session)) {
         return Err(ErrorObject::new(ErrorCode::INVALID_PARAMS, "tasks are not supported here"));
     }
     let look_up = || {
         let view = exchange.view();
         let target = if kind == ListKind::Tools { view.tool(&name) } else { view.prompt(&name) }?;
-        let agreed = match &exchange.caller {
-            Downstream::Stateless(client) => client.param_headers().check(target.mirrored, params.get("arguments")),
-            Downstream::Session(_) => Ok(()),
-        };
+        let agreed = exchange.downstream.check_headers(target.mirrored, params.get("arguments"));
         Some(agreed.map(|()| (target.server.clone(), target.name.to_owned())))
     };
     if let Some(found) = look_up() {

@@ -105,8 +105,8 @@ async fn list(exchange: &RequestContext, params: &RawObject<'_>) -> Reply {
         read.unwrap_or_else(|_| Err(late(server)))
     }))
     .await;
-    let private = exchange.caller.principal().is_some();
-    merge(shelves, private, exchange.caller.session().is_none())
+    let private = exchange.downstream.principal().is_some();
+    merge(shelves, private, exchange.downstream.reads_cache_hints())
 }
 
 fn late(server: &ServerName) -> Reply {

@@ -34,7 +34,7 @@ pub(crate) const CAPABILITY: &str = r#"{"list":{},"cancel":{},"requests":{"tools
 /// Whether a call may be made as a task at this server. Elsewhere the wish is left unheard, as the revision wants it.
 pub(crate) fn may_run(exchange: &RequestContext, server: &ServerName) -> bool {
     let view = exchange.view();
-    exchange.caller.session().is_some_and(|session| are_offered(session, &view)) && view.runs_tasks_of(server)
+    exchange.downstream.session().is_some_and(|session| are_offered(session, &view)) && view.runs_tasks_of(server)
 }
 
 /// Takes note of a task that a call came to. An error for one whose id is too long to be kept.

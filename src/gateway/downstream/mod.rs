@@ -1,4 +1,5 @@
-//! The client of a request, as a call sees it, whatever dialect it speaks.
+//! The client of a request, as a call sees it: everything in a call that depends on the client's dialect, or on the server's era, is
+//! decided here, and the call does what is decided.
 
 pub(crate) mod header_value;
 pub(crate) mod input_required;
@@ -11,14 +12,20 @@ pub(crate) mod stateless_client;
 
 use std::{rc::Rc, time::Instant};
 
-use mcproxy_ipc::SessionKey;
-use mcproxy_mcp::{Level, ProtocolVersion, RequestId};
+use bytes::Bytes;
+use mcproxy_ipc::{
+    SessionKey,
+    data::{CallContext, ServerEra, ServerTraits},
+};
+use mcproxy_mcp::{ErrorObject, Level, ProtocolVersion, RawObject, RawValue, RequestId, mirrored::MirroredParam};
+use tokio::sync::Notify;
 
-use self::stateless_client::StatelessClient;
+use self::{retry::Retry, stateless_client::StatelessClient};
 use crate::gateway::{
-    base::{principal::key_of, scope::Scope},
+    base::{principal::key_of, reply::Reply, scope::Scope},
+    catalogue::Readers,
     sessions::session::{Session, short},
-    upstream::connection::CallHandle,
+    upstream::connection::{CallHandle, WorkerConnection},
 };
 
 /// Who a request comes from.
@@ -29,7 +36,141 @@ pub(crate) enum Downstream {
     Stateless(StatelessClient),
 }
 
+/// How a call goes on whose server wants something of the client first.
+pub(crate) enum InputRoute<'d> {
+    /// The client is asked, while the call waits.
+    Ask(&'d Rc<Session>),
+    /// The client is sent away with what is wanted, and comes back with it.
+    SendAway,
+}
+
+/// What is made of a call's reply for its client.
+pub(crate) enum Ending {
+    /// The client gets it.
+    Unchanged,
+    /// It does, and its user may be asked there to visit pages: the session is told when they have served their purpose.
+    NoteRefusal(SessionKey),
+    /// The server wants these pages visited first (the payload of a `NeedsInput`), and has forgotten the call.
+    AskForPages(Bytes),
+    /// It gets this instead.
+    Error(ErrorObject),
+}
+
 impl Downstream {
+    /// Takes out of a request what it says to us and not to its server; and what its client brings that makes it once more.
+    pub(crate) fn take_own(&self, params: &mut RawObject<'_>, meta: &mut RawObject<'_>) -> Option<Retry> {
+        match self {
+            Self::Session(_) => None,
+            Self::Stateless(_) => {
+                request_meta::take_request_meta(meta);
+                Retry::take(params)
+            }
+        }
+    }
+
+    /// Refuses a call whose headers say something else than its arguments.
+    pub(crate) fn check_headers(
+        &self,
+        mirrored: &[MirroredParam],
+        arguments: Option<&RawValue>,
+    ) -> Result<(), ErrorObject> {
+        match self {
+            Self::Session(_) => Ok(()),
+            Self::Stateless(client) => client.param_headers().check(mirrored, arguments),
+        }
+    }
+
+    /// The level of log lines that a server which all share has to be asked for before this call. The wish of a session was
+    /// passed on when it was stated.
+    pub(crate) fn level_before_call(&self) -> Option<Level> {
+        match self {
+            Self::Session(_) => None,
+            Self::Stateless(client) => client.level(),
+        }
+    }
+
+    /// What a server may know of the client of a call.
+    pub(crate) fn call_context(&self, connection: &WorkerConnection, wants_progress: bool) -> CallContext {
+        let per_session = connection.is_per_session();
+        let ServerTraits { era, asks } = connection.traits();
+        let mut context = CallContext {
+            wants_progress,
+            principal: self.principal().map(str::to_owned),
+            client: self.session().map(|session| session.key()),
+            ..CallContext::default()
+        };
+        if per_session {
+            context.session = Some(self.key());
+        }
+        // A server that all share was told the level that suffices for all; one of 2026-07-28 hears it with each call.
+        if per_session || era == ServerEra::Modern || self.level_before_call().is_some() {
+            context.log_level = self.level().map(|level| level.as_str().to_owned());
+        }
+        if asks || per_session {
+            context.client_capabilities = Some(self.capabilities());
+        }
+        // One of before that learned once, from MCProxy, with whom it talks.
+        if per_session || era == ServerEra::Modern {
+            context.client_info = self.info();
+        }
+        context
+    }
+
+    /// How it is asked for something.
+    pub(crate) fn input_route(&self) -> InputRoute<'_> {
+        match self {
+            Self::Session(session) => InputRoute::Ask(session),
+            Self::Stateless(_) => InputRoute::SendAway,
+        }
+    }
+
+    /// Whether what a server of this era answers has to be put in older words for it. (Of a server of both eras, the instance
+    /// of each session has its own.)
+    pub(crate) fn needs_downgrade(&self, server: ServerEra) -> bool {
+        match self {
+            Self::Session(_) => server == ServerEra::Modern,
+            Self::Stateless(_) => false,
+        }
+    }
+
+    /// What is made of a reply that is all but ready. Servers of the initialize era answer some things that 2026-07-28 has other
+    /// words for.
+    pub(crate) fn ending(&self, server: ServerTraits, reply: &Reply) -> Ending {
+        match (self, reply) {
+            (Self::Session(session), Reply::Error(_)) => Ending::NoteRefusal(session.key()),
+            (Self::Session(_), _) => Ending::Unchanged,
+            (Self::Stateless(client), reply) => client.ending(server, reply),
+        }
+    }
+
+    /// In which form it reads lists.
+    pub(crate) fn readers(&self) -> Readers {
+        match self {
+            Self::Session(_) => Readers::Sessions,
+            Self::Stateless(_) => Readers::Stateless,
+        }
+    }
+
+    /// Whether it is told for how long a result is true.
+    pub(crate) fn reads_cache_hints(&self) -> bool {
+        matches!(self, Self::Stateless(_))
+    }
+
+    /// Whether it may only ask for tasks that it made; else for all that there are.
+    pub(crate) fn owns_tasks(&self) -> bool {
+        matches!(self, Self::Session(_))
+    }
+
+    /// Whose own instances add to the lists that it sees. Lists must not depend on who asks in 2026-07-28 (caching).
+    pub(crate) fn own_lists(&self) -> Option<SessionKey> {
+        self.session().map(|session| session.key())
+    }
+
+    /// Rung when the client gives up a request that no server has at this moment. Without a session there is nobody who could.
+    pub(crate) fn cancellation(&self, id: &RequestId) -> Option<Rc<Notify>> {
+        self.session().map(|session| session.pending_requests.rest(id))
+    }
+
     /// What it sees.
     pub(crate) fn scope(&self) -> &Scope {
         match self {

@@ -1,5 +1,6 @@
 //! What a request that is made once more brings along: `inputResponses` and `requestState`.
 
+use mcproxy_ipc::data::{ServerEra, ServerTraits};
 use mcproxy_mcp::{RawObject, RawValue};
 
 /// Under these names a client brings what it was asked for (2026-07-28, multi round-trip requests).
@@ -13,7 +14,37 @@ pub(crate) struct Retry {
     state: Option<Box<RawValue>>,
 }
 
+/// What becomes of a retry at one server.
+#[derive(Debug)]
+pub(crate) enum RetryUse<'r> {
+    /// The gateway made its state, and goes on with the call that waits under it: a server of before 2026-07-28 knows no such thing.
+    Redeem(&'r Retry),
+    /// The server made it, or knows what it is.
+    PassOn(&'r Retry),
+    /// There is nothing that the server could do with it.
+    Nothing,
+}
+
+impl<'r> RetryUse<'r> {
+    /// What the server is given of it.
+    pub(crate) fn passed_on(self) -> Option<&'r Retry> {
+        match self {
+            Self::PassOn(retry) => Some(retry),
+            Self::Redeem(_) | Self::Nothing => None,
+        }
+    }
+}
+
 impl Retry {
+    /// What becomes of what a client brings, if anything, at this server.
+    pub(crate) fn at(retry: Option<&Self>, server: ServerTraits) -> RetryUse<'_> {
+        match (retry, server.era) {
+            (Some(retry), ServerEra::Modern) => RetryUse::PassOn(retry),
+            (Some(retry), ServerEra::Legacy) if retry.state.is_some() => RetryUse::Redeem(retry),
+            (Some(_) | None, _) => RetryUse::Nothing,
+        }
+    }
+
     /// What a client was asked for in our own words.
     pub(crate) fn of(responses: Option<Box<RawValue>>, state: Option<Box<RawValue>>) -> Self {
         Self { responses, state }
@@ -27,11 +58,6 @@ impl Retry {
     /// What it brings, by the keys under which it was asked for.
     pub(crate) fn responses(&self) -> RawObject<'_> {
         self.responses.as_ref().and_then(|raw| RawObject::from_raw(raw).ok()).unwrap_or_default()
-    }
-
-    /// Whether it claims to go on with a request.
-    pub(crate) fn has_state(&self) -> bool {
-        self.state.is_some()
     }
 
     /// Takes it out of the params, which then are those of the first time.

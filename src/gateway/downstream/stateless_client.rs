@@ -2,12 +2,15 @@
 
 use std::cell::RefCell;
 
-use mcproxy_ipc::SessionKey;
+use mcproxy_ipc::{
+    SessionKey,
+    data::{ServerEra, ServerTraits},
+};
 use mcproxy_mcp::{ClientCapabilities, Level, RawObject};
 
-use super::{param_headers::ParamHeaders, request_meta::RequestMeta};
+use super::{Ending, input_required, missing_capability, param_headers::ParamHeaders, request_meta::RequestMeta};
 use crate::gateway::{
-    base::{principal::key_of, scope::Scope},
+    base::{principal::key_of, reply::Reply, scope::Scope},
     upstream::connection::CallHandle,
 };
 
@@ -60,9 +63,25 @@ impl StatelessClient {
     }
 
     /// Whether it can show its user a page.
-    pub(crate) fn can_open_pages(&self) -> bool {
+    fn can_open_pages(&self) -> bool {
         RawObject::from_text(self.capabilities())
             .is_ok_and(|capabilities| ClientCapabilities::read(&capabilities).has_pages())
+    }
+
+    /// See [`Downstream::ending`](super::Downstream::ending).
+    pub(super) fn ending(&self, server: ServerTraits, reply: &Reply) -> Ending {
+        if server.era == ServerEra::Legacy
+            && let Reply::Error(error) = reply
+            && let Some(wanted) = input_required::pages_wanted(error)
+        {
+            return match self.can_open_pages() {
+                true => Ending::AskForPages(wanted),
+                false => Ending::Error(missing_capability::cannot_open_pages(error)),
+            };
+        }
+        // Only who may ask can have been refused.
+        let missing = server.asks.then(|| missing_capability::missing_capability(reply)).flatten();
+        missing.map_or(Ending::Unchanged, Ending::Error)
     }
 
     /// Whose instance it calls, of a server that has one for each session: requests of the same principal share one, and so

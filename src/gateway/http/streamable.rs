@@ -56,7 +56,7 @@ static LAST_EVENT: HeaderName = HeaderName::from_static("last-event-id");
 const COME_BACK: Duration = Duration::from_secs(10);
 /// Most messages in a batch.
 const MAX_BATCH: usize = 100;
-/// Most bytes of all answers to a batch: what is beyond gets an error in its endpoint.
+/// Most bytes of all answers to a batch: what is beyond gets an error in its place.
 const BATCH_BYTES: usize = 64 * 1024 * 1024;
 
 /// The answer to one POST, still to come. `None`: everything in it was cancelled or needs no answer.

@@ -38,7 +38,7 @@ pub(crate) struct Gateway {
     pub(crate) listeners: Listeners,
     /// Calls that wait for clients of 2026-07-28 to come back.
     pub(crate) request_states: RequestStateStore<Continuation>,
-    /// UrlElicitations that users of sessions were asked to visit.
+    /// Pages that users of sessions were asked to visit.
     pub(crate) url_elicitations: UrlElicitations,
     /// Which servers announced changes of their lists, until clients are told.
     pub(crate) list_changes: ListChanges,

@@ -1,4 +1,4 @@
-//! UrlElicitations that users of sessions were asked to visit: whom to tell when one has served its purpose (2025-11-25, elicitation,
+//! Pages that users of sessions were asked to visit: whom to tell when one has served its purpose (2025-11-25, elicitation,
 //! completion notifications).
 
 use std::{cell::RefCell, collections::VecDeque};

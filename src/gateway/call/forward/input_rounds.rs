@@ -6,7 +6,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use mcproxy_ipc::{data::ServerEra, frame::MAX_PAYLOAD};
+use mcproxy_ipc::frame::MAX_PAYLOAD;
 use mcproxy_mcp::{ErrorCode, ErrorObject, json_string, method};
 
 use super::{Forward, NotSent, wait_ready::unavailable};
@@ -14,10 +14,9 @@ use crate::gateway::{
     base::{metrics::Outcome, reply::Reply},
     call::client_input::{ClientInput, InputError, Next},
     downstream::{
+        Ending,
         input_required::{self, input_required},
-        missing_capability,
         retry::Retry,
-        stateless_client::StatelessClient,
     },
     sessions::session::Session,
     state::request_state::{Purpose, Redeemed},
@@ -28,29 +27,24 @@ use crate::gateway::{
 };
 
 impl Forward<'_> {
-    /// What servers of the initialize era answer that 2026-07-28 has other words for.
-    pub(super) fn for_client(
+    /// What the client gets of a reply.
+    pub(super) fn ended(
         &self,
-        client: &StatelessClient,
         connection: &WorkerConnection,
         outcome: Outcome,
         reply: Reply,
     ) -> (Outcome, Option<Reply>) {
-        let traits = connection.traits();
-        if traits.era == ServerEra::Legacy
-            && let Reply::Error(error) = &reply
-            && let Some(wanted) = input_required::pages_wanted(error)
-        {
-            return match client.can_open_pages() {
-                // The server forgot the call, so it is made again.
-                true => self.send_away_for(wanted, Continuation::Again),
-                false => (Outcome::Error, Some(missing_capability::cannot_open_pages(error).into())),
-            };
-        }
-        // Only who may ask can have been refused.
-        match traits.asks.then(|| missing_capability::missing_capability(&reply)).flatten() {
-            Some(missing) => (Outcome::Error, Some(missing.into())),
-            None => (outcome, Some(reply)),
+        match self.exchange.downstream.ending(connection.traits(), &reply) {
+            Ending::Unchanged => (outcome, Some(reply)),
+            Ending::NoteRefusal(session) => {
+                if let Reply::Error(error) = &reply {
+                    self.exchange.gateway.url_elicitations.remember_refusal(&self.server, error, session);
+                }
+                (outcome, Some(reply))
+            }
+            // The server forgot the call, so it is made again.
+            Ending::AskForPages(wanted) => self.send_away_for(wanted, Continuation::Again),
+            Ending::Error(error) => (Outcome::Error, Some(error.into())),
         }
     }
 
@@ -113,9 +107,9 @@ impl Forward<'_> {
 
     /// Which request this is, whoever makes it once more.
     fn purpose(&self) -> Purpose {
-        let caller = &self.exchange.caller;
+        let downstream = &self.exchange.downstream;
         let params = &self.payload[..self.meta_at];
-        Purpose::new(caller.scope(), caller.principal(), &self.server, &self.method, params)
+        Purpose::new(downstream.scope(), downstream.principal(), &self.server, &self.method, params)
     }
 
     /// Asks the client for what the server needs, as often as it needs something.

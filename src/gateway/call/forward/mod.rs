@@ -7,10 +7,7 @@ mod wait_ready;
 use std::{borrow::Cow, rc::Rc};
 
 use bytes::Bytes;
-use mcproxy_ipc::{
-    ServerName,
-    data::{CallContext, ServerEra},
-};
+use mcproxy_ipc::{ServerName, data::CallContext};
 use mcproxy_mcp::{ErrorCode, ErrorObject, Level, RawObject, RawValue};
 use slog::{Drain as _, debug, info, o, warn};
 
@@ -26,7 +23,10 @@ use crate::gateway::{
         web_pages::{self, NoWebPage},
     },
     call::{client_input::InputError, progress, request_context::RequestContext, tasks},
-    downstream::{Downstream, request_meta, retry::Retry},
+    downstream::{
+        InputRoute,
+        retry::{Retry, RetryUse},
+    },
     notify::{custom_notifications, log::log_notification},
     rewrite::{self, ResultRewrite, downgrade::Downgraded},
     upstream::connection::{Answer, Call, CallEvent, CallOutcome, CancelOnDrop, HasSlots as _, WorkerConnection},
@@ -68,13 +68,7 @@ impl<'a> Forward<'a> {
         let token = meta
             .remove("progressToken")
             .filter(|token| token.get().starts_with(|c: char| c == '"' || c == '-' || c.is_ascii_digit()));
-        let retry = match &exchange.caller {
-            Downstream::Session(_) => None,
-            Downstream::Stateless(_) => {
-                request_meta::take_request_meta(&mut meta);
-                Retry::take(&mut params)
-            }
-        };
+        let retry = exchange.downstream.take_own(&mut params, &mut meta);
         if params.get("task").is_some() && !tasks::may_run(exchange, &server) {
             params.remove("task");
         }
@@ -135,23 +129,16 @@ impl<'a> Forward<'a> {
         if self.exchange.is_cancelled() {
             return Some((Outcome::Cancelled, None));
         }
-        if let Downstream::Stateless(client) = &self.exchange.caller
-            && let Some(level) = client.level()
-        {
+        if let Some(level) = self.exchange.downstream.level_before_call() {
             connection.ensure_log_level(level).await;
         }
-        let (connection, call) = match &self.retry {
-            // A server of its own era knows what it asked for.
-            Some(retry) if retry.has_state() && connection.traits().era == ServerEra::Legacy => {
-                match Box::pin(self.come_back(&connection, retry)).await {
-                    Ok(call) => (connection, call),
-                    Err(reply) => return Some((Outcome::Error, Some(reply))),
-                }
-            }
-            retry => {
-                // Only a server of 2026-07-28 knows what a client brings.
-                let retry = retry.as_ref().filter(|_| connection.traits().era == ServerEra::Modern);
-                match self.hand_over(connection, retry).await {
+        let (connection, call) = match Retry::at(self.retry.as_ref(), connection.traits()) {
+            RetryUse::Redeem(retry) => match Box::pin(self.come_back(&connection, retry)).await {
+                Ok(call) => (connection, call),
+                Err(reply) => return Some((Outcome::Error, Some(reply))),
+            },
+            retry @ (RetryUse::PassOn(_) | RetryUse::Nothing) => {
+                match self.hand_over(connection, retry.passed_on()).await {
                     Ok(handed) => handed,
                     Err(NotSent::Cancelled) => return Some((Outcome::Cancelled, None)),
                     Err(NotSent::Unavailable(error)) => return Some(self.turned_away(error)),
@@ -165,14 +152,14 @@ impl<'a> Forward<'a> {
         self.exchange.attach(call.handle());
         let _cancel = self.until_dropped.then(|| CancelOnDrop::new(call.handle()));
         let (outcome, reply) = match call.wait(|event| self.pass_on(event)).await {
-            CallOutcome::NeedsInput(need) => match self.exchange.caller.session() {
+            CallOutcome::NeedsInput(need) => match self.exchange.downstream.input_route() {
                 // In a box of its own: calls that never need it must not carry its state.
-                Some(session) => match Box::pin(self.ask(connection.clone(), session, need)).await {
+                InputRoute::Ask(session) => match Box::pin(self.ask(connection.clone(), session, need)).await {
                     Ok(answer) => self.answered(answer, rewrite),
                     Err(InputError::Cancelled) => (Outcome::Cancelled, None),
                     Err(stuck) => (Outcome::Error, Some(self.stuck(&stuck))),
                 },
-                None => match web_pages::of_input_requests(&need.payload) {
+                InputRoute::SendAway => match web_pages::of_input_requests(&need.payload) {
                     // Dropping what was asked tells the server that the call is given up.
                     Some(page) => (Outcome::Error, Some(self.no_web_page(&page))),
                     None => self.send_away(need),
@@ -184,15 +171,9 @@ impl<'a> Forward<'a> {
             }
             CallOutcome::Over(answer) => self.answered(answer, rewrite),
         };
-        let (outcome, reply) = match (&self.exchange.caller, reply) {
-            (Downstream::Stateless(client), Some(reply)) => self.for_client(client, &connection, outcome, reply),
-            (Downstream::Session(session), reply) => {
-                if let Some(Reply::Error(error)) = &reply {
-                    self.exchange.gateway.url_elicitations.remember_refusal(&self.server, error, session.key());
-                }
-                (outcome, reply)
-            }
-            (Downstream::Stateless(_), None) => (outcome, None),
+        let (outcome, reply) = match reply {
+            Some(reply) => self.ended(&connection, outcome, reply),
+            None => (outcome, None),
         };
         connection.metrics().ended(outcome, self.exchange.elapsed());
         Some((outcome, reply))
@@ -200,7 +181,7 @@ impl<'a> Forward<'a> {
 
     /// Whether it goes on with what a server of before 2026-07-28 asked: that server's end is the end of it.
     fn is_resumption(&self, connection: &WorkerConnection) -> bool {
-        self.retry.as_ref().is_some_and(Retry::has_state) && connection.traits().era == ServerEra::Legacy
+        matches!(Retry::at(self.retry.as_ref(), connection.traits()), RetryUse::Redeem(_))
     }
 
     /// The server behind this connection has ended. (Of one with an instance for each session it is one of them, and the worker has
@@ -244,8 +225,7 @@ impl<'a> Forward<'a> {
     }
 
     fn answered(&self, answer: Answer, rewrite: ResultRewrite) -> (Outcome, Option<Reply>) {
-        // Of a server of both eras, each session's instance has its own.
-        let lower = |era| era == ServerEra::Modern && self.exchange.caller.session().is_some();
+        let lower = |era| self.exchange.downstream.needs_downgrade(era);
         let (outcome, reply) = match answer {
             Answer::Result(result, era) => {
                 // What a task waits for is part of what is told of it (2026-07-28).
@@ -276,30 +256,9 @@ impl<'a> Forward<'a> {
         }
     }
 
-    /// What the server may know of the caller.
+    /// What the server may know of the downstream.
     fn context(&self, connection: &WorkerConnection) -> CallContext {
-        let caller = &self.exchange.caller;
-        let mut context = CallContext {
-            wants_progress: self.progress_token.is_some(),
-            principal: caller.principal().map(str::to_owned),
-            ..CallContext::default()
-        };
-        if connection.is_per_session() {
-            context.session = Some(caller.key());
-        }
-        // A server that all share was told the level that suffices for all; one of 2026-07-28 hears it with each call.
-        if connection.is_per_session() || connection.traits().era == ServerEra::Modern || caller.session().is_none() {
-            context.log_level = caller.level().map(|level| level.as_str().to_owned());
-        }
-        context.client = caller.session().map(|session| session.key());
-        if connection.traits().asks || connection.is_per_session() {
-            context.client_capabilities = Some(caller.capabilities());
-        }
-        // One of before that learned once, from MCProxy, with whom it talks.
-        if connection.is_per_session() || connection.traits().era == ServerEra::Modern {
-            context.client_info = caller.info();
-        }
-        context
+        self.exchange.downstream.call_context(connection, self.progress_token.is_some())
     }
 
     /// The payload, and where its `_meta` begins: what a server of 2026-07-28 asked a client to bring is part of it.
@@ -333,10 +292,10 @@ impl<'a> Forward<'a> {
         };
         let Some(level) = gateway.call_level().filter(|level| gateway.log.is_enabled(*level)) else { return };
         let facts = o!("server" => self.server.to_string(), "method" => self.method.to_string(), "name" => self.name.clone(),
-            "session" => self.exchange.caller.in_log().to_owned(), "request_bytes" => self.payload.len(),
+            "session" => self.exchange.downstream.in_log().to_owned(), "request_bytes" => self.payload.len(),
             "response_bytes" => reply.map_or(0, Reply::len), "outcome" => outcome.as_str(), "reason" => reason,
             "duration_us" => self.exchange.elapsed().as_micros() as u64);
-        let log = log_for(&gateway.log, self.exchange.caller.principal()).new(facts);
+        let log = log_for(&gateway.log, self.exchange.downstream.principal()).new(facts);
         if level == slog::Level::Info { info!(log, "call") } else { debug!(log, "call") }
     }
 
@@ -383,7 +342,7 @@ impl<'a> Forward<'a> {
     }
 
     fn pass_on_log(&self, params: &Bytes) {
-        if self.exchange.caller.hears(Level::of_message(params)) {
+        if self.exchange.downstream.hears(Level::of_message(params)) {
             self.exchange.tell(log_notification(params));
         }
     }
@@ -401,7 +360,7 @@ impl<'a> Forward<'a> {
     /// Puts the names and URIs of an answer under the client's naming and version; mostly that changes nothing.
     fn outbound(&self, answer: Bytes, rewrite: ResultRewrite) -> Result<Bytes, Full> {
         let Ok(text) = std::str::from_utf8(&answer) else { return Ok(answer) };
-        match rewrite(self.exchange.naming(), self.server.as_str(), text, self.exchange.caller.version()) {
+        match rewrite(self.exchange.naming(), self.server.as_str(), text, self.exchange.downstream.version()) {
             Cow::Borrowed(_) => Ok(answer),
             Cow::Owned(text) => self.rewritten(text),
         }

@@ -84,15 +84,16 @@ impl Forward<'_> {
         connection: &Rc<WorkerConnection>,
     ) -> Result<SlotReservation<WorkerConnection>, NotPlaced> {
         let Self { exchange, server, .. } = self;
-        let caller = &exchange.caller;
+        let downstream = &exchange.downstream;
         let refused = |why: NoSlot| match why {
             NoSlot::Moved => NotPlaced::Moved,
             why => {
                 NotPlaced::Refused(self.crowded(connection, &format!("in flight (limits.maxConcurrent), and {why}")))
             }
         };
-        let mut line =
-            connection.line_up(caller.party(), caller.session().map(|session| session.key())).map_err(refused)?;
+        let mut line = connection
+            .line_up(downstream.party(), downstream.session().map(|session| session.key()))
+            .map_err(refused)?;
         let _waiting = exchange.gateway.metrics.waiting(server.as_str());
         let cancelled = exchange.may_be_cancelled();
         let given_up = async {

@@ -36,11 +36,11 @@ impl Listening {
     pub(crate) async fn begin(exchange: &RequestContext, params: &RawObject<'_>) -> Result<Self, ErrorObject> {
         let wish = Filter::read(params)?;
         if wish.tasks.as_ref().is_some_and(|ids| !ids.is_empty()) {
-            takes_tasks(&exchange.caller.capabilities())?;
+            takes_tasks(&exchange.downstream.capabilities())?;
         }
         let (gateway, view) = (exchange.gateway.clone(), exchange.view());
         let lists = offered(&view, wish.lists);
-        let (scope, key) = (exchange.scope().clone(), exchange.caller.key());
+        let (scope, key) = (exchange.scope().clone(), exchange.downstream.key());
         let (listener, mail) = {
             let (id, seen) = (exchange.id().clone(), view.outline());
             Listener::new(id, scope, key, lists, seen, &gateway.budget)

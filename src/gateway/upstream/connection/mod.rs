@@ -464,7 +464,7 @@ impl WorkerConnection {
                 on_news(WorkerEvent::Log(payload, Some(session)))
             }
             WorkerToGateway::Log { id: None, session: None } => match self.only_call() {
-                // A log line carries no connection to a call; with one under way, or those of one session, it is clear whose it is.
+                // A log line carries nothing that leads to a call; with one under way, or those of one session, it is clear whose it is.
                 // Others hear it, too, and not through that call's queue, which may be full.
                 Some(id) => {
                     let caller = self.caller(id);
