@@ -88,7 +88,7 @@ pub(super) async fn read(
         Soon::Part(pieces) => {
             let stated = stated_length(request.headers()).and_then(|length| usize::try_from(length).ok());
             let limit = Limit::new(bound().await, &settings);
-            let arriving = Arriving::begin(&gateway.budget, stated);
+            let arriving = Arriving::begin(&gateway.budget, stated).map_err(Trouble::NoRoom)?;
             in_time(gather(payload, limit, pieces, &arriving), &arriving, &settings.connections).await?
         }
     };
