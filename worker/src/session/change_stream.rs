@@ -25,7 +25,7 @@ struct WaitingCall {
 
 /// A request that a server has, and those that wait for it to be acknowledged.
 #[derive(Debug)]
-struct Opening {
+struct PendingStream {
     id: u64,
     waiting: Vec<WaitingCall>,
 }
@@ -38,7 +38,7 @@ pub(super) struct ChangeStream {
     /// The acknowledged stream.
     current: Option<u64>,
     /// The one that will replace it.
-    opening: Option<Opening>,
+    opening: Option<PendingStream>,
     /// Calls whose subjects are not in `opening` yet.
     waiting: Vec<WaitingCall>,
     /// Something else is wanted than what was asked for last.
@@ -97,7 +97,7 @@ impl ChangeStream {
         }
         self.changed = false;
         let id = id();
-        self.opening = Some(Opening { id, waiting: std::mem::take(&mut self.waiting) });
+        self.opening = Some(PendingStream { id, waiting: std::mem::take(&mut self.waiting) });
         Some(id)
     }
 

@@ -96,7 +96,8 @@ impl Session {
 
     /// What `clientFeatures` does not list, a server of 2026-07-28 is not told of. (One of before was told in `initialize`.)
     fn bound(&self, context: &mut CallContext) {
-        if let (ServerEra::Modern, Some(listed), Some(can)) = (self.era, self.listed, &mut context.client_capabilities)
+        if let (ServerEra::Modern, Some(listed), Some(can)) =
+            (self.era, self.terms.listed, &mut context.client_capabilities)
         {
             *can = allowed(can, listed);
         }
@@ -120,7 +121,7 @@ impl Session {
             return Err(self.about(ErrorCode::SERVER_UNAVAILABLE, message, "not_ready"));
         }
         self.used(now);
-        let upstream = self.mint();
+        let upstream = self.requests.next_number();
         if !self.calls.open(upstream, id, context.wants_progress, Addressee::of(context), now) {
             let message =
                 format!("too many calls of this server are in flight (limits.maxConcurrent: {})", self.calls.limit());
@@ -163,10 +164,10 @@ impl Session {
     }
 
     pub(super) fn push_catalogue(&mut self) {
-        let payload = if self.linked { self.catalogue.to_json() } else { Bytes::new() };
-        let asks = self.era == ServerEra::Modern || !self.features.is_empty();
+        let payload = if self.linked { self.lists.catalogue.to_json() } else { Bytes::new() };
+        let asks = self.era == ServerEra::Modern || !self.terms.features.is_empty();
         let traits = ServerTraits { era: self.era, asks };
-        self.tell(WorkerToGateway::Catalogue { revision: self.revision, session: None, traits }, payload);
+        self.tell(WorkerToGateway::Catalogue { revision: self.lists.revision, session: None, traits }, payload);
     }
 
     pub(super) fn fail(&mut self, call: u64, error: &ErrorObject) {

@@ -13,7 +13,7 @@ use mcproxy_mcp::{
 };
 use slog::{debug, warn};
 
-use super::{OwnRequest, Session, SessionEvent, SessionPhase, answer, noise::LOGGED, oversize};
+use super::{Session, SessionEvent, SessionPhase, answer, noise::LOGGED, oversize, own_requests::OwnRequest};
 use crate::{
     dialect::{legacy, modern},
     lines::{ServerLine, printable},
@@ -98,7 +98,7 @@ impl Session {
         if let Some(call) = upstream.and_then(|id| self.close_unread(id)) {
             self.used(now);
             self.fail(call, &ErrorObject::new(ErrorCode::INTERNAL_ERROR, answer::complaint(bytes, error)));
-        } else if self.asked.iter().any(|(id, asked)| Some(*id) == known && matches!(asked, OwnRequest::Initialize)) {
+        } else if known.is_some_and(|id| self.requests.is_initialize(id)) {
             self.cannot_speak(answer::complaint(bytes, error));
         } else {
             self.page_unreadable(known, &answer::complaint(bytes, error), now);
@@ -146,8 +146,7 @@ impl Session {
             };
             return self.tell(message, payload);
         }
-        let at = self.asked.iter().position(|(asked, what)| *asked == upstream && !matches!(what, OwnRequest::Probe));
-        let Some(at) = at else {
+        let Some(asked) = self.requests.take(upstream) else {
             if let Some(number) = self.only_question() {
                 return self.answered(number, outcome, now);
             }
@@ -157,7 +156,7 @@ impl Session {
             }
             return;
         };
-        match self.asked.swap_remove(at).1 {
+        match asked {
             // Whatever it says, it lives.
             OwnRequest::Ping => {}
             OwnRequest::Initialize => self.greeted(outcome, now),
@@ -190,9 +189,9 @@ impl Session {
                 self.tell(WorkerToGateway::TaskChanged { session: None }, untagged(payload()));
             }
             method::ELICITATION_COMPLETE => self.tell(WorkerToGateway::PageDone { session: None }, payload()),
-            method::TOOLS_CHANGED => self.changed(&[ListKind::Tools], now),
-            method::PROMPTS_CHANGED => self.changed(&[ListKind::Prompts], now),
-            method::RESOURCES_CHANGED => self.changed(&[ListKind::Resources, ListKind::Templates], now),
+            method::TOOLS_CHANGED => self.lists.changed(&[ListKind::Tools], now),
+            method::PROMPTS_CHANGED => self.lists.changed(&[ListKind::Prompts], now),
+            method::RESOURCES_CHANGED => self.lists.changed(&[ListKind::Resources, ListKind::Templates], now),
             method::LISTEN_ACKNOWLEDGED => self.listen_acknowledged(params, now),
             method::CANCELLED if self.era == ServerEra::Modern => self.listen_given_up(params, now),
             method::CANCELLED => self.withdrawn(params),

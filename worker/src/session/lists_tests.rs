@@ -6,7 +6,7 @@ use bytes::Bytes;
 use mcproxy_ipc::data::{GatewayToWorker, WorkerToGateway};
 
 use super::{
-    lists::DEBOUNCE,
+    list_state::DEBOUNCE,
     tests::{discard, say, serving, spec, told, written},
     *,
 };
@@ -115,7 +115,7 @@ fn a_list_that_cannot_be_read_any_more_is_reported_and_not_asked_for_at_every_ch
         check(&mut session, later);
         assert!(!is_asked(&mut session), "its pause is not over");
     }
-    assert_eq!(session.catalogue.counts().tools, 1, "what was known stays");
+    assert_eq!(session.lists.catalogue.counts().tools, 1, "what was known stays");
 }
 
 #[test]

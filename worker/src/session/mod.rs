@@ -6,6 +6,7 @@ mod asks;
 mod calls;
 mod catalogue;
 mod change_stream;
+mod client_terms;
 mod deferred;
 mod flood;
 mod freshness;
@@ -13,15 +14,18 @@ mod gateway;
 mod health;
 mod idle;
 mod input;
+mod list_state;
 mod lists;
 #[cfg(test)]
 mod lists_tests;
 mod noise;
 mod opening;
+mod opening_state;
 #[cfg(test)]
 mod opening_tests;
 mod output;
 mod oversize;
+mod own_requests;
 mod parks;
 mod probe;
 #[cfg(test)]
@@ -38,12 +42,9 @@ mod tasks_tests;
 #[cfg(test)]
 pub(crate) mod tests;
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use mcproxy_ipc::{
-    ClientDeclaration, ClientFeatures, EndReason, Instances, ServerDescription, ServerLimits, WorkerSpec,
-    data::ServerEra,
-};
+use mcproxy_ipc::{EndReason, Instances, ServerLimits, WorkerSpec, data::ServerEra};
 use mcproxy_mcp::{ErrorCode, ErrorObject};
 use slog::{Logger, debug};
 
@@ -55,22 +56,20 @@ pub(crate) use self::{
 };
 use self::{
     calls::CallTable,
-    catalogue::{Catalogue, Gathering},
     change_stream::ChangeStream,
+    client_terms::ClientTerms,
     deferred::Deferred,
     flood::Flood,
-    freshness::Freshness,
     health::{Diagnosis, Health, Work},
-    lists::ListWork,
+    list_state::Lists,
     noise::Noise,
+    opening_state::Opening,
+    own_requests::{OwnRequest, OwnRequests},
     parks::Parks,
-    probe::Probe,
     tasks::ToolTasks,
 };
-use crate::dialect::{self, legacy};
+use crate::dialect;
 
-/// New lists that a server may announce while it starts.
-const ROUNDS_BEFORE_READY: u32 = 2;
 /// How much of stderr a caller sees when the server ends.
 pub(crate) const TAIL_IN_ERRORS: usize = 2 * 1024;
 
@@ -87,45 +86,20 @@ enum SessionPhase {
     Ending,
 }
 
-/// A request of our own that the server has not answered.
-#[derive(Debug)]
-enum OwnRequest {
-    /// What it speaks; under an id that is a text.
-    Probe,
-    Initialize,
-    Page {
-        gathering: Gathering,
-        until: Instant,
-    },
-    Ping,
-    /// To tell what changes; answered when that is over.
-    Listen,
-}
-
 /// The conversation with one server.
 pub(crate) struct Session {
     server: String,
     limits: ServerLimits,
     log: Logger,
     phase: SessionPhase,
-    start_timeout: Duration,
-    probe: Probe,
-    /// What the server said to the probe, until that counts.
-    discovery: Option<Box<str>>,
+    opening: Opening,
     /// What it speaks, once that is known.
     era: ServerEra,
     change_stream: ChangeStream,
-    next_id: u64,
-    asked: Vec<(u64, OwnRequest)>,
+    requests: OwnRequests,
+    lists: Lists,
+    terms: ClientTerms,
     calls: CallTable,
-    /// What the server may ask clients for.
-    features: ClientFeatures,
-    /// What one that begins with `initialize` is told there.
-    client: ClientDeclaration,
-    /// Extensions that clients are said to have.
-    extensions: Vec<String>,
-    /// The same as it is configured, of a server that all share.
-    listed: Option<ClientFeatures>,
     /// What an instance of one client asks outside of calls is for that client as well.
     deferred: Option<Deferred>,
     parks: Parks,
@@ -135,17 +109,6 @@ pub(crate) struct Session {
     idle: Option<Idle>,
     noise: Noise,
     flood: Flood,
-    catalogue: Catalogue,
-    description: Option<ServerDescription>,
-    revision: u64,
-    freshness: Freshness,
-    list_work: [ListWork; 4],
-    /// When to ask for the lists that the server said have changed.
-    refresh_at: Option<Instant>,
-    /// How often lists may change under our hands before the server counts as ready all the same.
-    rounds_before_ready: u32,
-    /// It declares no list at all, and is asked for all of them all the same.
-    declares_nothing: bool,
     linked: bool,
     /// The server's process has ended, and nothing can be written to it any more.
     gone: bool,
@@ -157,25 +120,19 @@ pub(crate) struct Session {
 impl Session {
     /// Opens the conversation. `linked`: somebody reads `out.gateway` already.
     pub(crate) fn new(spec: &WorkerSpec, linked: bool, log: Logger, now: Instant) -> Self {
-        let features = spec.features.unwrap_or_default();
-        let (probe, first) = Probe::begin(spec.era, now);
+        let (opening, first) = Opening::begin(spec.era, spec.start_timeout, now);
         let mut session = Self {
             server: spec.server.to_string(),
             limits: spec.limits,
             log,
-            phase: SessionPhase::Opening { until: now + spec.start_timeout },
-            start_timeout: spec.start_timeout,
-            probe,
-            discovery: None,
+            phase: SessionPhase::Opening { until: opening.until(now) },
+            opening,
             era: ServerEra::default(),
             change_stream: ChangeStream::default(),
-            next_id: 0,
-            asked: Vec::new(),
+            requests: OwnRequests::default(),
+            lists: Lists::new(spec.list_ttl),
+            terms: ClientTerms::new(spec),
             calls: CallTable::new(spec.limits.concurrent_calls, spec.timeouts),
-            features,
-            client: spec.client.clone().unwrap_or_else(|| legacy::declaration(features, &spec.extensions)),
-            extensions: spec.extensions.clone(),
-            listed: spec.features.filter(|_| spec.instances != Instances::SingleClient),
             deferred: (spec.instances == Instances::SingleClient).then(Deferred::default),
             parks: Parks::default(),
             tasks: ToolTasks::default(),
@@ -183,14 +140,6 @@ impl Session {
             idle: spec.idle_timeout.map(|after| Idle::new(after, now)),
             noise: Noise::new(spec.limits.garbage_lines, now),
             flood: Flood::new(now),
-            catalogue: Catalogue::default(),
-            description: None,
-            revision: 0,
-            freshness: Freshness::new(spec.list_ttl),
-            list_work: Default::default(),
-            refresh_at: None,
-            rounds_before_ready: ROUNDS_BEFORE_READY,
-            declares_nothing: false,
             linked,
             gone: false,
             answers: 0,
@@ -215,14 +164,15 @@ impl Session {
             SessionPhase::Opening { until } | SessionPhase::Listing { until } => {
                 self.answer_deferred(now);
                 if now >= until && !self.give_up_late_lists(now) {
-                    let unanswered =
-                        matches!(self.phase, SessionPhase::Opening { .. }).then(|| self.probe.unanswered()).flatten();
+                    let unanswered = matches!(self.phase, SessionPhase::Opening { .. })
+                        .then(|| self.opening.probe.unanswered())
+                        .flatten();
                     self.out
                         .events
                         .push(SessionEvent::Broken(unanswered.map_or(EndReason::StartTimeout, EndReason::Handshake)));
                     self.phase = SessionPhase::Ending;
                 } else if matches!(self.phase, SessionPhase::Opening { .. }) {
-                    let next = self.probe.tick(now);
+                    let next = self.opening.probe.tick(now);
                     self.find_out(next);
                 } else {
                     self.expire_undeclared(now);
@@ -237,10 +187,10 @@ impl Session {
                 }
                 self.expire_pages(now);
                 self.tell_of_flood(now);
-                if self.refresh_at.is_some_and(|at| now >= at) {
+                if self.lists.is_refresh_due(now) {
                     self.refresh(now);
                 }
-                if self.freshness.deadline().is_some_and(|at| now >= at) {
+                if self.lists.freshness.deadline().is_some_and(|at| now >= at) {
                     self.refresh_wanted(now);
                 }
                 if self.change_stream.deadline().is_some_and(|at| now >= at) {
@@ -276,13 +226,14 @@ impl Session {
     pub(crate) fn deadline(&self) -> Option<Instant> {
         match self.phase {
             SessionPhase::Opening { until } | SessionPhase::Listing { until } => {
-                let quiet = self.probe.deadline().filter(|_| matches!(self.phase, SessionPhase::Opening { .. }));
+                let quiet =
+                    self.opening.probe.deadline().filter(|_| matches!(self.phase, SessionPhase::Opening { .. }));
                 let deferred = self.deferred.as_ref().and_then(Deferred::deadline);
-                let pages = self.page_deadlines().filter(|_| self.declares_nothing);
+                let pages = self.requests.page_deadlines().filter(|_| self.lists.declares_nothing);
                 [deferred, quiet, Some(until)].into_iter().flatten().chain(pages).min()
             }
             SessionPhase::Serving => {
-                let pages = self.page_deadlines();
+                let pages = self.requests.page_deadlines();
                 let idle = self.idle.as_ref().filter(|_| self.linked).map(Idle::deadline);
                 let deferred_calls = self.deferred.as_ref().and_then(Deferred::next_call);
                 let others = [
@@ -290,13 +241,11 @@ impl Session {
                     self.calls.deadline(),
                     self.tasks.deadline(),
                     self.parks.deadline(),
-                    self.refresh_at,
-                    self.freshness.deadline(),
                     self.change_stream.deadline(),
                     self.flood.deadline(),
                     idle,
                 ];
-                let others = others.into_iter().flatten();
+                let others = others.into_iter().chain(self.lists.deadlines()).flatten();
                 pages.chain(others).chain([self.health.deadline()]).min()
             }
             SessionPhase::Ending => None,
@@ -312,7 +261,7 @@ impl Session {
     pub(crate) fn end(&mut self, reason: &EndReason, stderr_tail: &str) {
         self.abandon_all("the server is being stopped");
         self.phase = SessionPhase::Ending;
-        self.asked.clear();
+        self.requests.clear();
         let (message, why) = match reason {
             EndReason::Stopped => (format!("server `{}` was stopped during the call", self.server), "server_stopped"),
             reason => (format!("server `{}` ended during the call: {reason}", self.server), "server_exited"),
@@ -351,9 +300,8 @@ impl Session {
         match self.health.check(work, now) {
             Diagnosis::Fine => {}
             Diagnosis::Ask => {
-                let id = self.mint();
-                self.asked.retain(|(_, asked)| !matches!(asked, OwnRequest::Ping));
-                self.asked.push((id, OwnRequest::Ping));
+                self.requests.forget_pings();
+                let id = self.requests.open(OwnRequest::Ping);
                 dialect::ping(self.era, &mut self.out.server, id);
             }
             Diagnosis::Dead => {
@@ -361,11 +309,6 @@ impl Session {
                 self.phase = SessionPhase::Ending;
             }
         }
-    }
-
-    fn mint(&mut self) -> u64 {
-        self.next_id += 1;
-        self.next_id
     }
 
     fn about(&self, code: ErrorCode, message: String, reason: &str) -> ErrorObject {

@@ -7,11 +7,11 @@ use mcproxy_mcp::{ListKind, Outcome, ProtocolVersion, RawObject, RawValue, metho
 use slog::debug;
 
 use super::{
-    OwnRequest, ROUNDS_BEFORE_READY, Session, SessionEvent, SessionPhase,
+    Session, SessionEvent, SessionPhase,
     answer::error_code,
-    catalogue::Catalogue,
     change_stream::ChangeStream,
     deferred::Deferred,
+    own_requests::OwnRequest,
     question::{ProbeAnswer, ProbeRefusal, ProbeStep},
     silence::Look,
 };
@@ -28,31 +28,28 @@ impl Session {
     /// [`Session::begin_again`] goes on with another process of it.
     pub(crate) fn excuses_an_end(&self) -> bool {
         match self.phase {
-            SessionPhase::Opening { .. } | SessionPhase::Listing { .. } => self.probe.excuses_an_end(),
-            SessionPhase::Ending => self.probe.is_spoiled(),
+            SessionPhase::Opening { .. } | SessionPhase::Listing { .. } => self.opening.probe.excuses_an_end(),
+            SessionPhase::Ending => self.opening.probe.is_spoiled(),
             SessionPhase::Serving => false,
         }
     }
 
     /// Goes on with a new process of the server, which was not asked anything yet and has the whole time of a start.
     pub(crate) fn begin_again(&mut self, now: Instant) {
-        self.phase = SessionPhase::Opening { until: now + self.start_timeout };
+        self.phase = SessionPhase::Opening { until: self.opening.until(now) };
         self.forget_process();
-        let (probe, next) = self.probe.begin_again(now);
-        self.probe = probe;
+        let (probe, next) = self.opening.probe.begin_again(now);
+        self.opening.probe = probe;
         self.find_out(next);
     }
 
     /// Nothing that the last process said counts for the next one.
     fn forget_process(&mut self) {
-        self.asked.clear();
+        self.requests.clear();
         self.out.server.clear();
-        (self.discovery, self.description) = (None, None);
-        self.catalogue = Catalogue::default();
+        self.opening.forget();
+        self.lists.forget();
         self.change_stream = ChangeStream::default();
-        (self.list_work, self.refresh_at) = (Default::default(), None);
-        self.freshness.forget();
-        self.rounds_before_ready = ROUNDS_BEFORE_READY;
         self.deferred = self.deferred.take().map(|_| Deferred::default());
         self.answers = 0;
         self.gone = false;
@@ -60,33 +57,33 @@ impl Session {
 
     /// Whether it matters that the server has read all that was written to it; then that is to be told.
     pub(crate) fn waits_for_reading(&self) -> bool {
-        matches!(self.phase, SessionPhase::Opening { .. }) && self.probe.waits_for_reading()
+        matches!(self.phase, SessionPhase::Opening { .. }) && self.opening.probe.waits_for_reading()
     }
 
     /// It has.
     pub(crate) fn has_read(&mut self, now: Instant) {
-        self.probe.has_read(now);
+        self.opening.probe.has_read(now);
     }
 
     /// What is to be looked at now.
     pub(crate) fn look(&self, now: Instant) -> Look {
-        if matches!(self.phase, SessionPhase::Opening { .. }) { self.probe.look(now) } else { Look::No }
+        if matches!(self.phase, SessionPhase::Opening { .. }) { self.opening.probe.look(now) } else { Look::No }
     }
 
     /// What the processes of the server have done up to now.
     pub(crate) fn looked_at(&mut self, activity: Activity, now: Instant) {
-        self.probe.looked_at(activity, now);
+        self.opening.probe.looked_at(activity, now);
     }
 
     /// Whether the server is asked what it speaks, has read that, and nothing is decided: what it writes to stderr meanwhile
     /// is about the question.
     pub(crate) fn is_asking(&self) -> bool {
-        matches!(self.phase, SessionPhase::Opening { .. }) && self.probe.is_asking()
+        matches!(self.phase, SessionPhase::Opening { .. }) && self.opening.probe.is_asking()
     }
 
     /// How it was found out what the server speaks, as far as it was.
     pub(crate) fn story(&self) -> String {
-        self.probe.story()
+        self.opening.probe.story()
     }
 
     /// Whether it goes on with this process.
@@ -98,8 +95,8 @@ impl Session {
     pub(crate) fn begin_afresh(&mut self, until: Instant, now: Instant) {
         self.forget_process();
         self.phase = SessionPhase::Opening { until };
-        let (probe, next) = self.probe.begin_afresh(now);
-        self.probe = probe;
+        let (probe, next) = self.opening.probe.begin_afresh(now);
+        self.opening.probe = probe;
         self.find_out(next);
     }
 
@@ -109,14 +106,12 @@ impl Session {
             // With what it said, its answer goes on.
             ProbeStep::Wait | ProbeStep::Speaks(_) => {}
             ProbeStep::Discover => {
-                let id = self.mint();
-                self.asked.push((id, OwnRequest::Probe));
+                let id = self.requests.open(OwnRequest::Probe);
                 modern::probe(&mut self.out.server, id);
             }
             ProbeStep::Initialize => {
-                let id = self.mint();
-                self.asked.push((id, OwnRequest::Initialize));
-                legacy::initialize(&mut self.out.server, id, &self.client);
+                let id = self.requests.open(OwnRequest::Initialize);
+                legacy::initialize(&mut self.out.server, id, &self.terms.declaration);
             }
             ProbeStep::StartAgain => {
                 self.phase = SessionPhase::Ending;
@@ -138,22 +133,19 @@ impl Session {
 
     /// Whether this is the number of a `server/discover` that is open.
     pub(super) fn is_probe(&self, number: u64) -> bool {
-        self.asked.iter().any(|(id, asked)| *id == number && matches!(asked, OwnRequest::Probe))
+        self.requests.is_probe(number)
     }
 
     /// The one question that is open, while it is not known what the server speaks: any answer is to that.
     pub(super) fn only_question(&self) -> Option<u64> {
-        match (&self.phase, &self.asked[..]) {
-            (SessionPhase::Opening { .. }, [(number, OwnRequest::Probe | OwnRequest::Initialize)]) => Some(*number),
-            _ => None,
-        }
+        self.requests.only_question().filter(|_| matches!(self.phase, SessionPhase::Opening { .. }))
     }
 
     /// The server answered one of the questions.
     pub(super) fn answered(&mut self, number: u64, outcome: Outcome<'_>, now: Instant) {
-        match self.asked.iter().position(|(id, _)| *id == number).map(|at| self.asked.swap_remove(at)) {
-            Some((_, OwnRequest::Probe)) => self.discovered(outcome, now),
-            Some((_, OwnRequest::Initialize)) => self.greeted(outcome, now),
+        match self.requests.take_question(number) {
+            Some(OwnRequest::Probe) => self.discovered(outcome, now),
+            Some(OwnRequest::Initialize) => self.greeted(outcome, now),
             Some(_) | None => {}
         }
     }
@@ -166,12 +158,12 @@ impl Session {
         let heard = match outcome {
             Outcome::Result(result) => {
                 let object = RawObject::from_raw(result).unwrap_or_default();
-                self.discovery = Some(result.get().into());
+                self.opening.discovery = Some(result.get().into());
                 ProbeAnswer::Discovered(modern::versions(object.get("supportedVersions")))
             }
             Outcome::Error(error) => ProbeAnswer::DiscoverRefused(refusal(error)),
         };
-        match self.probe.heard(heard) {
+        match self.opening.probe.heard(heard) {
             ProbeStep::Speaks(_) => self.begin_modern(until, now),
             next => self.find_out(next),
         }
@@ -198,13 +190,13 @@ impl Session {
         let SessionPhase::Opening { until } = self.phase else { return };
         match outcome {
             Outcome::Result(result) => match legacy::read_greeting(result) {
-                Ok(greeting) => match self.probe.heard(ProbeAnswer::Greeted) {
+                Ok(greeting) => match self.opening.probe.heard(ProbeAnswer::Greeted) {
                     ProbeStep::Speaks(_) => self.begin_legacy(&greeting, until, now),
                     next => self.find_out(next),
                 },
                 Err(why) => self.cannot_speak(why),
             },
-            Outcome::Error(error) => match self.probe.heard(ProbeAnswer::GreetingRefused(refusal(error))) {
+            Outcome::Error(error) => match self.opening.probe.heard(ProbeAnswer::GreetingRefused(refusal(error))) {
                 ProbeStep::Speaks(_) => self.begin_modern(until, now),
                 next => self.find_out(next),
             },
@@ -219,7 +211,7 @@ impl Session {
     }
 
     fn begin_modern(&mut self, until: Instant, now: Instant) {
-        let discovery = self.discovery.take().unwrap_or_default();
+        let discovery = self.opening.discovery.take().unwrap_or_default();
         let about = modern::read_discovery(&discovery);
         self.meet(ServerEra::Modern, modern::VERSION, &about);
         self.phase = SessionPhase::Listing { until };
@@ -232,30 +224,30 @@ impl Session {
     /// It is known what the server speaks, and who it is.
     fn meet(&mut self, era: ServerEra, version: ProtocolVersion, about: &Introduction<'_>) {
         self.era = era;
-        self.catalogue.set_identity(about.info_json, about.capabilities_json, about.instructions_json);
+        self.lists.catalogue.set_identity(about.info_json, about.capabilities_json, about.instructions_json);
         // A late answer to `server/discover` says what is spoken at the next start.
-        self.asked.retain(|(_, asked)| era == ServerEra::Legacy && matches!(asked, OwnRequest::Probe));
-        let probe = self.probe.story();
+        self.requests.forget_questions(era == ServerEra::Legacy);
+        let probe = self.opening.probe.story();
         debug!(self.log, "server's era is known"; "era" => era.as_str(), "version" => version.as_str(), "because" => &probe);
-        self.description = Some(ServerDescription {
+        self.opening.description = Some(ServerDescription {
             era,
-            evidence: self.probe.evidence(),
+            evidence: self.opening.probe.evidence(),
             probe,
             protocol_version: version.as_str().to_owned(),
             name: about.name.clone(),
             version: about.server_version.clone(),
-            counts: self.catalogue.counts(),
+            counts: self.lists.catalogue.counts(),
         });
     }
 
     fn list_all(&mut self, capabilities: &RawObject<'_>, now: Instant) {
         self.declare_lists(capabilities);
-        self.declares_nothing = !ListKind::ALL.into_iter().any(|kind| self.freshness.is_declared(kind));
-        if self.declares_nothing {
-            self.catalogue.declares_nothing();
+        self.lists.declares_nothing = !ListKind::ALL.into_iter().any(|kind| self.lists.freshness.is_declared(kind));
+        if self.lists.declares_nothing {
+            self.lists.catalogue.declares_nothing();
         }
         for kind in ListKind::ALL {
-            if self.declares_nothing || self.freshness.is_declared(kind) {
+            if self.lists.declares_nothing || self.lists.freshness.is_declared(kind) {
                 self.gather(kind, now);
             }
         }
@@ -265,22 +257,21 @@ impl Session {
     /// Servers that register tools once they are initialized announce that while the first lists are on their way; what
     /// they announced then belongs to the first catalogue, because many clients ask only once.
     pub(super) fn ready_when_listed(&mut self, now: Instant) {
-        if self.is_listing_any() {
+        if self.requests.is_listing_any() {
             return;
         }
-        if self.has_stale_lists() && self.rounds_before_ready > 0 {
-            self.rounds_before_ready -= 1;
+        if self.lists.takes_another_round() {
             return self.refresh(now);
         }
-        let Some(mut description) = self.description.take() else { return };
-        description.counts = self.catalogue.counts();
+        let Some(mut description) = self.opening.description.take() else { return };
+        description.counts = self.lists.catalogue.counts();
         // A late answer may have come meanwhile.
-        (description.evidence, description.probe) = (self.probe.evidence(), self.probe.story());
+        (description.evidence, description.probe) = (self.opening.probe.evidence(), self.opening.probe.story());
         self.phase = SessionPhase::Serving;
-        self.revision += 1;
+        self.lists.revision += 1;
         self.push_catalogue();
         self.out.events.push(SessionEvent::Ready(description));
-        let failures = self.freshness.failures(now);
+        let failures = self.lists.freshness.failures(now);
         if !failures.is_empty() {
             self.out.events.push(SessionEvent::ListFailures(failures));
         }

@@ -1,5 +1,7 @@
 //! The promises of the first words with a server that is lax in what it answers.
 
+use std::time::Duration;
+
 use mcproxy_ipc::EraRule;
 
 use super::{

@@ -3,10 +3,7 @@
 use std::{borrow::Cow, time::Instant};
 
 use bytes::Bytes;
-use mcproxy_ipc::{
-    ClientFeatures,
-    data::{CallContext, Outcome, Resumption, ServerEra, WorkerToGateway},
-};
+use mcproxy_ipc::data::{CallContext, Outcome, Resumption, WorkerToGateway};
 use mcproxy_mcp::{ErrorCode, ErrorObject, RawObject, RawValue, RequestId, object_body, undeclared};
 use slog::{debug, warn};
 
@@ -30,8 +27,7 @@ impl Session {
         params: Option<&RawValue>,
         now: Instant,
     ) {
-        // A server of 2026-07-28 does not ask in the middle of a call.
-        let features = if self.era == ServerEra::Legacy { self.features } else { ClientFeatures::default() };
+        let features = self.terms.askable(self.era);
         let wanted = Feature::of(method, params).filter(|feature| feature.is_in(features));
         let Some(feature) = wanted else { return self.answer(|out| legacy::answer(out, &id, method)) };
         let refusal = match owner(self.calls.candidates(), self.parks.candidates()) {
@@ -115,7 +111,7 @@ impl Session {
 
     /// The client works in other directories than before.
     pub(super) fn tell_roots_changed(&mut self) {
-        if self.era == ServerEra::Legacy && self.features.roots_changed && matches!(self.phase, SessionPhase::Serving) {
+        if self.terms.askable(self.era).roots_changed && matches!(self.phase, SessionPhase::Serving) {
             legacy::roots_changed(&mut self.out.server);
         }
     }

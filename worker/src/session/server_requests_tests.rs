@@ -7,7 +7,7 @@ use std::{
 
 use bytes::Bytes;
 use mcproxy_ipc::{
-    SessionKey,
+    ClientFeatures, SessionKey,
     data::{CallContext, GatewayToWorker, Resumption, WorkerToGateway},
 };
 use proptest::prelude::*;

@@ -54,10 +54,7 @@ impl Session {
 
     /// Opens a stream if something else is wanted than what the last one was for.
     pub(super) fn renew_change_stream(&mut self, now: Instant) {
-        let next = self.next_id + 1;
-        if let Some(id) = self.change_stream.due(|| next, now) {
-            self.next_id = next;
-            self.asked.push((id, OwnRequest::Listen));
+        if let Some(id) = self.change_stream.due(|| self.requests.open(OwnRequest::Listen), now) {
             let (announcements, subjects) = self.change_stream.filter();
             modern::listen(&mut self.out.server, id, announcements, subjects);
         }
@@ -89,7 +86,7 @@ impl Session {
         }
         if let Some(replaced) = acknowledged.replaced {
             legacy::cancel(&mut self.out.server, replaced, Some("another stream takes its place"));
-            self.asked.retain(|(asked, _)| *asked != replaced);
+            self.requests.forget(replaced);
         }
         self.renew_change_stream(now);
     }
@@ -128,7 +125,7 @@ impl Session {
         let params = params.and_then(|raw| RawObject::from_raw(raw).ok()).unwrap_or_default();
         let id = params.get("requestId").and_then(|raw| RequestId::from_raw(raw).ok()).and_then(|id| id.as_u64());
         if let Some(id) = id.filter(|id| self.change_stream.has(*id)) {
-            self.asked.retain(|(asked, _)| *asked != id);
+            self.requests.forget(id);
             self.change_stream.ended(id, false, now);
             self.renew_change_stream(now);
         }

@@ -115,7 +115,7 @@ impl Session {
     /// The params of a call as they are to be sent, when it can only be made as a task. What the caller itself wants as one
     /// stays as it is.
     pub(super) fn as_task(&self, of: &str, params: &[u8]) -> Option<Vec<u8>> {
-        let only_tasks = self.catalogue.only_tasks();
+        let only_tasks = self.lists.catalogue.only_tasks();
         if only_tasks.is_empty() || of != method::TOOLS_CALL || self.era != ServerEra::Legacy || self.tasks.is_full() {
             return None;
         }
@@ -173,7 +173,7 @@ impl Session {
     }
 
     fn task_created(&mut self, creator: u64, task: Box<str>, poll: Duration, now: Instant) {
-        let upstream = self.mint();
+        let upstream = self.requests.next_number();
         let is_waiting = self.parks.rename(creator, upstream);
         if !self.calls.rename(creator, upstream) && !is_waiting {
             // The caller is gone since.
@@ -201,7 +201,7 @@ impl Session {
 
     /// Whatever the server answers, nothing follows from it.
     fn give_up_task(&mut self, task: &str) {
-        let id = self.mint();
+        let id = self.requests.next_number();
         let params = format!("{{\"taskId\":{}}}", json_string(task).get());
         legacy::request(&mut self.out.server, id, method::TASKS_CANCEL, &params);
     }
@@ -218,10 +218,10 @@ impl Session {
             }
             running.next = now + running.poll;
             if running.asked.is_none() {
-                self.next_id += 1;
-                running.asked = Some(self.next_id);
+                let id = self.requests.next_number();
+                running.asked = Some(id);
                 let params = format!("{{\"taskId\":{}}}", json_string(&running.task).get());
-                legacy::request(&mut self.out.server, self.next_id, method::TASKS_GET, &params);
+                legacy::request(&mut self.out.server, id, method::TASKS_GET, &params);
             }
         }
     }

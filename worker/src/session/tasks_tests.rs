@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use mcproxy_ipc::data::{CallContext, GatewayToWorker, Outcome, Resumption, ServerEra, WorkerToGateway};
 
-use super::{OwnRequest, Session, tests::*};
+use super::{Session, tests::*};
 
 /// A server with a tool that can only be run as a task.
 fn slow(now: Instant) -> Session {
@@ -147,8 +147,8 @@ fn a_server_that_says_nothing_of_its_tasks_leaves_nothing_behind() {
     assert_eq!(lines.matches("tasks/get").count(), 1, "one question at a time: {lines}");
     assert_eq!(lines.matches("tasks/cancel").count(), 1, "{lines}");
     assert!(session.tasks.is_empty());
-    let is_ours = |asked: &OwnRequest| !matches!(asked, OwnRequest::Ping);
-    assert_eq!(session.asked.iter().filter(|(_, asked)| is_ours(asked)).count(), 0);
+
+    assert_eq!(session.requests.count(), 0);
 }
 
 #[test]
@@ -187,7 +187,7 @@ fn a_call_that_waits_for_its_client_keeps_its_task() {
     // The server asks, and makes the task before or after the client is told.
     for is_told_first in [true, false] {
         let mut session = slow(start);
-        session.features.form = true;
+        session.terms.features.form = true;
         let context =
             CallContext { client_capabilities: Some(r#"{"elicitation":{}}"#.into()), ..CallContext::default() };
         let params = r#"{"name":"slow"}"#;

@@ -12,7 +12,7 @@ use mcproxy_ipc::{
 };
 use proptest::prelude::*;
 
-use super::{lists::DEBOUNCE, *};
+use super::{list_state::DEBOUNCE, *};
 use crate::lines::ServerLine;
 
 /// A spec for tests.
