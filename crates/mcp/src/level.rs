@@ -36,6 +36,11 @@ impl Level {
         (Self::Emergency, "emergency"),
     ];
 
+    /// All of them, the most verbose first.
+    pub fn all() -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter().map(|(level, _)| level)
+    }
+
     /// The level of that name.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.iter().find(|(_, name)| *name == text).map(|(level, _)| *level)

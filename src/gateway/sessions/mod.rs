@@ -7,6 +7,7 @@ pub(crate) mod event_id;
 pub(crate) mod listen_filter;
 pub(crate) mod listener;
 pub(crate) mod listeners;
+pub(crate) mod log_listeners;
 pub(crate) mod mailbox;
 pub(crate) mod notice;
 pub(crate) mod pending_requests;

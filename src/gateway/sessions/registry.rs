@@ -12,6 +12,7 @@ use mcproxy_ipc::{Generation, Left, SessionKey, control::GatewaySettings};
 use mcproxy_mcp::{Level, OwnKeyMap, ProtocolVersion};
 
 use super::{
+    log_listeners::LogListeners,
     restore::RestorableSessions,
     session::{Identity, Life, Session},
     session_id::{SALT, SessionClaims, SessionIdCodec},
@@ -57,8 +58,8 @@ pub(crate) struct Sessions {
     all: RefCell<OwnKeyMap<Box<str>, Rc<Session>>>,
     /// The same by their names among ourselves.
     by_key: RefCell<OwnKeyMap<SessionKey, Rc<Session>>>,
-    /// Those that want to hear log lines, from which level on, and how many of each level there are.
-    hearing: RefCell<(OwnKeyMap<SessionKey, Level>, [usize; Level::COUNT])>,
+    /// Those that want to hear log lines.
+    hearing: RefCell<LogListeners>,
     /// How many each principal has.
     held: RefCell<HashMap<Box<str>, usize>>,
     seal: SessionIdCodec,
@@ -205,7 +206,7 @@ impl Sessions {
     pub(crate) fn close(&self, id: &str) -> Option<Rc<Session>> {
         let session = self.all.borrow_mut().remove(id)?;
         self.by_key.borrow_mut().remove(&session.key());
-        self.hears(session.key(), None);
+        self.hearing.borrow_mut().set(session.key(), session.scope(), None);
         if let Some(principal) = session.principal() {
             let mut held = self.held.borrow_mut();
             match held.get_mut(principal) {
@@ -232,32 +233,23 @@ impl Sessions {
         session.set_level(level);
         // One that is over is not told anything.
         if self.by_key.borrow().contains_key(&session.key()) {
-            self.hears(session.key(), Some(level));
-        }
-    }
-
-    fn hears(&self, key: SessionKey, level: Option<Level>) {
-        let (hearing, counts) = &mut *self.hearing.borrow_mut();
-        let before = match level {
-            Some(level) => {
-                counts[level as usize] += 1;
-                hearing.insert(key, level)
-            }
-            None => hearing.remove(&key),
-        };
-        if let Some(before) = before {
-            counts[before as usize] -= 1;
+            self.hearing.borrow_mut().set(session.key(), session.scope(), Some(level));
         }
     }
 
     /// How many want to hear a log line of this level.
     pub(crate) fn hearing(&self, level: Level) -> usize {
-        self.hearing.borrow().1.iter().take(level as usize + 1).sum()
+        self.hearing.borrow().count(level)
+    }
+
+    /// The most verbose wish of sessions at these endpoints.
+    pub(crate) fn most_verbose(&self, concerns: impl Fn(&Scope) -> bool) -> Option<Level> {
+        self.hearing.borrow().most_verbose(concerns)
     }
 
     /// Those that want to hear log lines of some level.
     pub(crate) fn hearing_keys(&self) -> Vec<SessionKey> {
-        self.hearing.borrow().0.keys().copied().collect()
+        self.hearing.borrow().keys()
     }
 
     /// All of them by their names among ourselves, for walks that others may interrupt.

@@ -173,8 +173,7 @@ fn set_level(exchange: &RequestContext, session: &Rc<Session>, params: &RawObjec
             tokio::task::spawn_local(connection.tell(method::SET_LEVEL, params, Some(session.key())));
             continue;
         }
-        let wishes = sessions.all();
-        let wish = wishes.iter().filter(|s| servers.shows(s.scope(), &server)).filter_map(|s| s.level()).min();
+        let wish = sessions.most_verbose(|scope| servers.shows(scope, &server));
         tokio::task::spawn_local(connection.tell_level(wish.unwrap_or(level)));
     }
     Ok("{}".into())
