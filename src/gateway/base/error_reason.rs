@@ -36,17 +36,24 @@ pub(crate) fn all() -> impl Iterator<Item = &'static str> {
     OURS.into_iter().chain([SERVER, OTHER])
 }
 
-/// Why a call failed, in one word, for counters and the log. `error`: the JSON-RPC error object that the client gets.
-pub(crate) fn of_error(error: &[u8]) -> &'static str {
-    let Ok(object) = RawObject::from_slice(error) else { return SERVER };
+/// The code of an error, and why the call failed, in one word, for counters and the log. `error`: the JSON-RPC error object that the
+/// client gets.
+pub(super) fn of_error(error: &[u8]) -> (Option<ErrorCode>, &'static str) {
+    let Ok(object) = RawObject::from_slice(error) else { return (None, SERVER) };
     let code = object.get("code").and_then(|code| code.get().parse().ok()).map(ErrorCode);
+    let data = object.get_object("data");
+    let said = data.as_ref().and_then(|data| data.get_string("reason"));
+    (code, of(code, said.as_deref()))
+}
+
+/// The same of what such an error says.
+pub(super) fn of(code: Option<ErrorCode>, said: Option<&str>) -> &'static str {
     let is_ours = matches!(
         code,
         Some(ErrorCode::TIMEOUT | ErrorCode::SERVER_UNAVAILABLE | ErrorCode::SERVER_ENDED | ErrorCode::INTERNAL_ERROR)
     );
-    let reason = object.get_object("data").and_then(|data| data.get_string("reason").map(|reason| reason.into_owned()));
-    match (is_ours, reason, code) {
-        (true, Some(reason), _) => OURS.into_iter().find(|known| *known == reason).unwrap_or(OTHER),
+    match (is_ours, said, code) {
+        (true, Some(said), _) => OURS.into_iter().find(|known| *known == said).unwrap_or(OTHER),
         // Any server may fail inside; our own errors say why.
         (true, None, Some(ErrorCode::INTERNAL_ERROR)) | (false, ..) => SERVER,
         (true, None, _) => OTHER,
@@ -58,10 +65,16 @@ mod tests {
     use mcproxy_mcp::ErrorObject;
 
     use super::*;
+    use crate::gateway::base::reply::Reply;
 
     #[test]
     fn our_reasons_are_told_from_a_servers_words_and_nobody_invents_new_ones() {
-        let of = |error: ErrorObject| of_error(error.to_raw().get().as_bytes());
+        let of = |error: ErrorObject| {
+            let read = of_error(error.to_raw().get().as_bytes());
+            let Reply::Error(made) = Reply::from(error.clone()) else { panic!("an error") };
+            assert_eq!(read, (made.code, made.reason), "{error:?}");
+            read.1
+        };
         assert_eq!(of(ErrorObject::about_server(ErrorCode::TIMEOUT, "late", "a", "timeout")), "timeout");
         assert_eq!(
             of(ErrorObject::about_server(ErrorCode::SERVER_ENDED, "gone", "a", "server_exited")),
@@ -72,6 +85,6 @@ mod tests {
         assert_eq!(of(ErrorObject::new(ErrorCode::INVALID_PARAMS, "no such tool")), "server");
         assert_eq!(of(ErrorObject::new(ErrorCode::INTERNAL_ERROR, "bug")), "server");
         assert_eq!(of(ErrorObject::new(ErrorCode(7), "odd").with("reason", "timeout")), "server");
-        assert_eq!(of_error(b"\"not an object\""), "server");
+        assert_eq!(of_error(b"\"not an object\""), (None, "server"));
     }
 }

@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use mcproxy_mcp::{ErrorCode, ErrorObject, RawObject, RequestId, write_error_response, write_response};
+use mcproxy_mcp::{ErrorCode, ErrorObject, RequestId, write_error_response, write_response};
 
-use super::pieces::Pieces;
+use super::{error_reason, pieces::Pieces};
 
 /// A result of more bytes than this is not copied into its response.
 const COPIED: usize = 16 * 1024;
@@ -18,22 +18,49 @@ pub(crate) enum Reply {
     /// which all who ask share.
     Page(Bytes, Bytes),
     /// `error`
-    Error(Bytes),
+    Error(ReplyError),
+}
+
+/// An error, of which what is asked more than once is read once.
+#[derive(Debug)]
+pub(crate) struct ReplyError {
+    /// Its code; `None`: it has none that can be read.
+    pub(crate) code: Option<ErrorCode>,
+    /// Why the call failed, in one word, for counters and the log.
+    pub(crate) reason: &'static str,
+    /// The whole error object.
+    pub(crate) raw: Bytes,
+}
+
+impl ReplyError {
+    /// Of an error object.
+    pub(crate) fn read(raw: Bytes) -> Self {
+        let (code, reason) = error_reason::of_error(&raw);
+        Self { code, reason, raw }
+    }
 }
 
 impl Reply {
     /// How many bytes of JSON it is.
     pub(crate) fn len(&self) -> usize {
         match self {
-            Self::Result(text) | Self::Error(text) => text.len(),
+            Self::Result(text) => text.len(),
+            Self::Error(error) => error.raw.len(),
             Self::Page(before, page) => before.len() + page.len(),
         }
     }
 
+    /// The error of a server, or one of ours about it.
+    pub(crate) fn error(raw: Bytes) -> Self {
+        Self::Error(ReplyError::read(raw))
+    }
+
     /// The code of an error.
     pub(crate) fn code(&self) -> Option<ErrorCode> {
-        let Self::Error(text) = self else { return None };
-        RawObject::from_slice(text).ok()?.get("code")?.get().parse().ok().map(ErrorCode)
+        match self {
+            Self::Error(error) => error.code,
+            Self::Result(_) | Self::Page(..) => None,
+        }
     }
 
     /// A whole JSON-RPC response.
@@ -54,7 +81,7 @@ impl Reply {
                 out.extend_from_slice(&page);
                 out.push(b'}');
             }
-            Self::Error(text) => write_error_response(&mut out, Some(id), &readable(&text)),
+            Self::Error(error) => write_error_response(&mut out, Some(id), &readable(&error.raw)),
         }
         out.into()
     }
@@ -74,7 +101,9 @@ fn readable(text: &Bytes) -> Cow<'_, str> {
 
 impl From<ErrorObject> for Reply {
     fn from(error: ErrorObject) -> Self {
-        Self::Error(Bytes::from(error.to_raw().get().to_owned()))
+        let raw = Bytes::from(error.to_raw().get().to_owned());
+        let said = error.data.as_ref().and_then(|data| data["reason"].as_str());
+        Self::Error(ReplyError { code: Some(error.code), reason: error_reason::of(Some(error.code), said), raw })
     }
 }
 

@@ -217,7 +217,8 @@ mod tests {
 
     fn text(reply: Reply) -> String {
         match reply {
-            Reply::Result(text) | Reply::Error(text) => String::from_utf8_lossy(&text).into_owned(),
+            Reply::Result(text) => String::from_utf8_lossy(&text).into_owned(),
+            Reply::Error(error) => String::from_utf8_lossy(&error.raw).into_owned(),
             Reply::Page(..) => panic!("no page of a list"),
         }
     }

@@ -9,7 +9,11 @@ use crate::gateway::base::reply::Reply;
 /// found; `None`: it went well, or failed for another reason. A server of the initialize era does not know that error, but one
 /// that cannot do without an answer repeats the refusal that it got.
 pub(crate) fn missing_capability(reply: &Reply) -> Option<ErrorObject> {
-    let (Reply::Result(text) | Reply::Error(text)) = reply else { return None };
+    let text = match reply {
+        Reply::Result(text) => text,
+        Reply::Error(error) => &error.raw,
+        Reply::Page(..) => return None,
+    };
     let names = refused_in(text);
     if names.is_empty() {
         return None;
@@ -70,11 +74,11 @@ mod tests {
             json!({"requiredCapabilities": {"sampling": {}, "elicitation": {"url": {}}}}),
         ));
         let error = json!({"code": -32603, "message": words}).to_string();
-        assert_eq!(of(Reply::Error(error.into())), expected);
+        assert_eq!(of(Reply::error(error.into())), expected);
         let result = |is_error: bool| json!({"isError": is_error, "content": [{"type": "image"}, {"type": "text", "text": words}]});
         assert_eq!(of(Reply::Result(result(true).to_string().into())), expected);
         assert_eq!(of(Reply::Result(result(false).to_string().into())), None, "it got by without");
         let other = r#"{"code":-32603,"message":"out of paper"}"#;
-        assert_eq!(of(Reply::Error(other.into())), None);
+        assert_eq!(of(Reply::error(other.into())), None);
     }
 }

@@ -17,7 +17,9 @@ use mcproxy_ipc::{
     SessionKey,
     data::{CallContext, ServerEra, ServerTraits},
 };
-use mcproxy_mcp::{ErrorObject, Level, ProtocolVersion, RawObject, RawValue, RequestId, mirrored::MirroredParam};
+use mcproxy_mcp::{
+    ErrorCode, ErrorObject, Level, ProtocolVersion, RawObject, RawValue, RequestId, mirrored::MirroredParam,
+};
 use tokio::sync::Notify;
 
 use self::{retry::Retry, stateless_client::StatelessClient};
@@ -137,7 +139,11 @@ impl Downstream {
     /// words for.
     pub(crate) fn ending(&self, server: ServerTraits, reply: &Reply) -> Ending {
         match (self, reply) {
-            (Self::Session(session), Reply::Error(_)) => Ending::NoteRefusal(session.key()),
+            (Self::Session(session), Reply::Error(error))
+                if error.code == Some(ErrorCode::URL_ELICITATION_REQUIRED) =>
+            {
+                Ending::NoteRefusal(session.key())
+            }
             (Self::Session(_), _) => Ending::Unchanged,
             (Self::Stateless(client), reply) => client.ending(server, reply),
         }

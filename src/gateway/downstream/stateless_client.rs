@@ -6,7 +6,7 @@ use mcproxy_ipc::{
     SessionKey,
     data::{ServerEra, ServerTraits},
 };
-use mcproxy_mcp::{ClientCapabilities, Level, RawObject};
+use mcproxy_mcp::{ClientCapabilities, ErrorCode, Level, RawObject};
 
 use super::{Ending, input_required, missing_capability, param_headers::ParamHeaders, request_meta::RequestMeta};
 use crate::gateway::{
@@ -72,11 +72,12 @@ impl StatelessClient {
     pub(super) fn ending(&self, server: ServerTraits, reply: &Reply) -> Ending {
         if server.era == ServerEra::Legacy
             && let Reply::Error(error) = reply
-            && let Some(wanted) = input_required::pages_wanted(error)
+            && error.code == Some(ErrorCode::URL_ELICITATION_REQUIRED)
+            && let Some(wanted) = input_required::pages_wanted(&error.raw)
         {
             return match self.can_open_pages() {
                 true => Ending::AskForPages(wanted),
-                false => Ending::Error(missing_capability::cannot_open_pages(error)),
+                false => Ending::Error(missing_capability::cannot_open_pages(&error.raw)),
             };
         }
         // Only who may ask can have been refused.

@@ -38,7 +38,7 @@ impl Forward<'_> {
             Ending::Unchanged => (outcome, Some(reply)),
             Ending::NoteRefusal(session) => {
                 if let Reply::Error(error) = &reply {
-                    self.exchange.gateway.url_elicitations.remember_refusal(&self.server, error, session);
+                    self.exchange.gateway.url_elicitations.remember_refusal(&self.server, &error.raw, session);
                 }
                 (outcome, Some(reply))
             }

@@ -16,7 +16,6 @@ use self::wait_ready::{NotPlaced, unavailable};
 use crate::gateway::{
     base::{
         budget::{Full, Purpose},
-        error_reason,
         metrics::Outcome,
         principal::log_for,
         reply::Reply,
@@ -243,7 +242,7 @@ impl<'a> Forward<'a> {
                     return (Outcome::Error, Some(self.no_web_page(&page)));
                 }
                 let error = self.outbound(error, rewrite::error);
-                let lowered = |error| if lower(era) { self.lowered_error(error) } else { Reply::Error(error) };
+                let lowered = |error| if lower(era) { self.lowered_error(error) } else { Reply::error(error) };
                 (Outcome::Error, error.map(lowered))
             }
             Answer::Cancelled => return (Outcome::Cancelled, None),
@@ -284,9 +283,8 @@ impl<'a> Forward<'a> {
         let gateway = &self.exchange.gateway;
         let reason = match reply {
             Some(Reply::Error(error)) => {
-                let reason = error_reason::of_error(error);
-                gateway.metrics.failed(self.server.as_str(), reason);
-                reason
+                gateway.metrics.failed(self.server.as_str(), error.reason);
+                error.reason
             }
             Some(Reply::Result(_) | Reply::Page(..)) | None => "",
         };
@@ -349,10 +347,10 @@ impl<'a> Forward<'a> {
 
     /// An error of a server of 2026-07-28, for a client of before that.
     fn lowered_error(&self, error: Bytes) -> Reply {
-        let Ok(text) = std::str::from_utf8(&error) else { return Reply::Error(error) };
+        let Ok(text) = std::str::from_utf8(&error) else { return Reply::error(error) };
         match rewrite::downgrade::error(&self.method, text) {
-            Downgraded::Error(Cow::Borrowed(_)) => Reply::Error(error),
-            Downgraded::Error(Cow::Owned(text)) => Reply::Error(text.into()),
+            Downgraded::Error(Cow::Borrowed(_)) => Reply::error(error),
+            Downgraded::Error(Cow::Owned(text)) => Reply::error(text.into()),
             Downgraded::Result(text) => Reply::Result(text.into()),
         }
     }

@@ -1,6 +1,6 @@
 //! Answers of servers of either era as this dialect has them.
 
-use std::sync::LazyLock;
+use std::{borrow::Cow, sync::LazyLock};
 
 use bytes::Bytes;
 use mcproxy_mcp::{ErrorCode, RawObject, RequestId, write_error_response};
@@ -9,7 +9,7 @@ use memchr::memmem::Finder;
 use crate::gateway::{
     base::{
         pieces::Pieces,
-        reply::{Reply, begin_result},
+        reply::{Reply, ReplyError, begin_result},
     },
     rewrite::Splices,
 };
@@ -27,7 +27,7 @@ pub(crate) fn response(id: &RequestId, reply: Reply, cacheable: bool) -> Pieces 
     let (before, result) = match &reply {
         Reply::Error(error) => {
             let mut out = Vec::with_capacity(reply.len() + id.as_json().len() + 128);
-            write_error_response(&mut out, Some(id), &modern_code(&String::from_utf8_lossy(error)));
+            write_error_response(&mut out, Some(id), &modern_code(error));
             return out.into();
         }
         Reply::Page(before, page) => (before.clone(), page.clone()),
@@ -89,15 +89,18 @@ fn has(object: &[u8], member: &Finder<'_>) -> bool {
 }
 
 /// A resource that is not there had a code of its own up to 2025-11-25.
-fn modern_code(error: &str) -> String {
-    let mut edits = Splices::of(error);
-    if let Ok(object) = RawObject::from_text(error)
+fn modern_code(error: &ReplyError) -> Cow<'_, str> {
+    let text = String::from_utf8_lossy(&error.raw);
+    if error.code != Some(ErrorCode::RESOURCE_NOT_FOUND) {
+        return text;
+    }
+    let mut edits = Splices::of(&text);
+    if let Ok(object) = RawObject::from_text(&text)
         && let Some(code) = object.get("code")
-        && code.get().parse() == Ok(ErrorCode::RESOURCE_NOT_FOUND.0)
     {
         edits.replace(code, ErrorCode::INVALID_PARAMS.0.to_string());
     }
-    edits.finish().into_owned()
+    Cow::Owned(edits.finish().into_owned())
 }
 
 #[cfg(test)]
@@ -130,7 +133,7 @@ mod tests {
 
     #[test]
     fn a_missing_resource_has_the_new_code() {
-        let reply = Reply::Error(r#"{"code":-32002,"message":"gone","data":{"uri":"a"}}"#.into());
+        let reply = Reply::error(r#"{"code":-32002,"message":"gone","data":{"uri":"a"}}"#.into());
         let text = response(&RequestId::from(1), reply, false).join(&Budget::new(1 << 20), None);
         assert_eq!(text, r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32602,"message":"gone","data":{"uri":"a"}}}"#);
     }
