@@ -1,3 +1,5 @@
+//! Where commands write.
+
 use std::{
     fmt,
     io::{self, IsTerminal, Read, Write},

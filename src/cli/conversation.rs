@@ -1,3 +1,5 @@
+//! The response stream of one request, resumed when it breaks.
+
 use std::time::{Duration, Instant};
 
 use super::endpoint::{Endpoint, EndpointError, MessageStream, SessionHeaders};

@@ -1,3 +1,5 @@
+//! An MCP endpoint over HTTP: requests, responses and their errors.
+
 use std::{collections::VecDeque, time::Duration};
 
 use actix_web::http::{
@@ -130,7 +132,7 @@ pub(crate) struct Endpoint {
 }
 
 /// What came of a POST.
-pub(crate) enum Reply {
+pub(crate) enum HttpReply {
     /// A notification or response was taken in.
     Accepted,
     /// Messages; for a request the last of them is its answer.
@@ -152,18 +154,22 @@ impl Endpoint {
         let url = if path.is_empty() { format!("http://{host}/mcp") } else { url.to_owned() };
         // No limit on connections: each answer in flight may be a stream that holds one.
         let connector = Connector::new().timeout(CONNECT_TIMEOUT).conn_keep_alive(KEEP_ALIVE).limit(0);
-        // A redirect could carry the token to somebody else.
+        // A redirect could carry the token to another host.
         let client = Client::builder().connector(connector).disable_timeout().disable_redirects().finish();
         Ok(Self { client, url, token })
     }
 
     /// Sends one message. The status of the answer decides what follows; no retry is made here.
-    pub(crate) async fn post(&self, key: &SessionHeaders, body: impl Into<Bytes>) -> Result<Reply, EndpointError> {
+    pub(crate) async fn post(&self, key: &SessionHeaders, body: impl Into<Bytes>) -> Result<HttpReply, EndpointError> {
         self.send(self.with_headers(self.client.post(&self.url), key), body.into()).await
     }
 
     /// The same for a message that stands for itself, with headers of its own.
-    pub(crate) async fn post_with(&self, headers: &[(String, String)], body: Vec<u8>) -> Result<Reply, EndpointError> {
+    pub(crate) async fn post_with(
+        &self,
+        headers: &[(String, String)],
+        body: Vec<u8>,
+    ) -> Result<HttpReply, EndpointError> {
         let mut request = self.with_headers(self.client.post(&self.url), &SessionHeaders::default());
         for (name, value) in headers {
             request = request.insert_header((name.as_str(), value.as_str()));
@@ -171,15 +177,15 @@ impl Endpoint {
         self.send(request, body.into()).await
     }
 
-    async fn send(&self, request: ClientRequest, body: Bytes) -> Result<Reply, EndpointError> {
+    async fn send(&self, request: ClientRequest, body: Bytes) -> Result<HttpReply, EndpointError> {
         let request = request
             .insert_header((ACCEPT, "application/json, text/event-stream"))
             .insert_header((CONTENT_TYPE, "application/json"));
         let response = self.check(request.send_body(body).await).await?;
         if response.status() == StatusCode::ACCEPTED || response.status() == StatusCode::NO_CONTENT {
-            return Ok(Reply::Accepted);
+            return Ok(HttpReply::Accepted);
         }
-        Ok(Reply::Messages(Box::new(MessageStream::new(response)?)))
+        Ok(HttpReply::Messages(Box::new(MessageStream::new(response)?)))
     }
 
     /// Opens a stream of what the server says by itself, or continues one after the event `after`.

@@ -1,3 +1,5 @@
+//! Why a command failed.
+
 use std::{io, path::PathBuf};
 
 use mcproxy_ipc::{FrameError, HelloError};
@@ -77,7 +79,7 @@ impl CliError {
         }
     }
 
-    /// Whether whoever read our output has left, which is no failure (`mcproxy logs -f | head`).
+    /// Whether the reader of our output has left, which is no failure (`mcproxy logs -f | head`).
     pub(crate) fn is_closed_output(&self) -> bool {
         matches!(self, Self::Output(e) if e.kind() == io::ErrorKind::BrokenPipe)
     }

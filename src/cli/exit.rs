@@ -1,3 +1,5 @@
+//! Exit codes.
+
 use std::process::ExitCode;
 
 /// How a command ended, for scripts (`sysexits.h`).
@@ -13,7 +15,7 @@ pub enum Exit {
     Unavailable,
     /// The other side does not speak the protocol that we speak.
     Protocol,
-    /// The token is missing or wrong, or the socket is somebody else's.
+    /// The token is missing or wrong, or the socket belongs to another user.
     Permission,
     /// The configuration has mistakes.
     Config,

@@ -6,7 +6,7 @@ use mcproxy_mcp::{
 };
 
 use super::{
-    endpoint::{Endpoint, EndpointError, MessageStream, Reply},
+    endpoint::{Endpoint, EndpointError, HttpReply, MessageStream},
     mirror::Mirror,
 };
 
@@ -97,8 +97,8 @@ pub(crate) async fn post(
     let mut body = Vec::new();
     write_request(&mut body, id, method, params.get());
     match endpoint.post_with(&headers, body).await? {
-        Reply::Messages(stream) => Ok(*stream),
-        Reply::Accepted => Err(EndpointError::NoAnswer),
+        HttpReply::Messages(stream) => Ok(*stream),
+        HttpReply::Accepted => Err(EndpointError::NoAnswer),
     }
 }
 

@@ -1,3 +1,5 @@
+//! JSON, indented for people.
+
 /// JSON, indented. Works on the text, so that big numbers, lone surrogates and key order stay as they are.
 pub(crate) fn indent(json: &str) -> String {
     let mut text = String::with_capacity(json.len() * 2);

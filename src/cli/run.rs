@@ -1,3 +1,5 @@
+//! From the command line to the exit code.
+
 use std::{error::Error, ffi::OsString};
 
 use clap::Parser;
@@ -50,7 +52,7 @@ async fn dispatch(cli: Cli, console: &mut Console) -> Result<Exit, CliError> {
             tools.run(endpoint, supervisor, console).await
         }
         Command::Call { tool, args, timeout } => {
-            let call = commands::call::Call { tool, args, timeout: std::time::Duration::from_secs(timeout) };
+            let call = commands::call::CallArgs { tool, args, timeout: std::time::Duration::from_secs(timeout) };
             let endpoint = endpoint(&global, &supervisor).await?;
             call.run(endpoint, json, console).await
         }

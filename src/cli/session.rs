@@ -1,3 +1,5 @@
+//! An MCP client of the first era: a session, and requests within it.
+
 use std::time::Duration;
 
 use mcproxy_mcp::{
@@ -8,7 +10,7 @@ use tokio::time::timeout;
 
 use super::{
     conversation::Conversation,
-    endpoint::{Endpoint, EndpointError, Reply, SessionHeaders},
+    endpoint::{Endpoint, EndpointError, HttpReply, SessionHeaders},
     error::CliError,
     mirror::{BadTool, Mirror, name_of},
     modern::{self, ClientMeta, ResultKind, code_of, may_be_modern},
@@ -116,7 +118,7 @@ impl Session {
         };
         let mut body = Vec::new();
         write_request(&mut body, &id, method, params);
-        let Reply::Messages(stream) = self.endpoint.post(key, body).await? else {
+        let HttpReply::Messages(stream) = self.endpoint.post(key, body).await? else {
             return Err(EndpointError::NoAnswer.into());
         };
         let mut conversation = Conversation::new(self.endpoint.clone(), key.clone(), *stream);

@@ -1,3 +1,5 @@
+//! Server-sent events, read.
+
 use std::time::Duration;
 
 use memchr::memchr2;

@@ -1,3 +1,5 @@
+//! The connection of `mcproxy` to the supervisor.
+
 use std::{
     io,
     path::{Path, PathBuf},
@@ -95,7 +97,7 @@ impl SupervisorClient {
                 Ok(connection) => {
                     let uid = connection.peer().uid;
                     let ours = rustix::process::geteuid().as_raw();
-                    // `/tmp` is open to all: somebody else could pose as our supervisor.
+                    // `/tmp` is open to all: another user could pose as our supervisor.
                     return match uid {
                         Some(uid) if uid != ours && uid != 0 && ours != 0 => {
                             Err(CliError::ForeignSupervisor { path: path.clone(), uid })

@@ -1,3 +1,5 @@
+//! Tables for people.
+
 use std::{
     borrow::Cow,
     io::{self, Write},

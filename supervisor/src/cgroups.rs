@@ -21,7 +21,7 @@ pub(crate) enum CgroupsError {
     /// None at all, or none of version 2.
     #[error("no cgroup hierarchy of version 2 is mounted")]
     NoHierarchy,
-    /// Somebody else divides it.
+    /// Another program divides it.
     #[error("{} is not delegated to us", path.display())]
     NotDelegated { path: PathBuf },
     /// Before Linux 5.14.
@@ -92,7 +92,7 @@ impl Cgroup {
 impl Drop for Cgroup {
     fn drop(&mut self) {
         let _ = fs::write(self.path.join("cgroup.kill"), "1");
-        // In vain while somebody in it is still going; then it is done at the end.
+        // In vain while a process in it is still ending; then it is done at the end.
         let _ = fs::remove_dir(&self.path);
     }
 }

@@ -57,7 +57,7 @@ impl ConfigReading {
         Self { fingerprint: Fingerprint::of(Err(&problems)), config: Err(problems) }
     }
 
-    /// At the start, before there is anything that could be held up. Whoever started us is told in time all the same.
+    /// At the start, before there is anything that could be held up. The program that started us is told in time all the same.
     pub(crate) fn first(path: &Path) -> Self {
         let (to, read) = mpsc::channel();
         let file = path.to_owned();

@@ -18,7 +18,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-/// Quiet for so long: whoever writes has finished.
+/// After so long without a change the writer has finished.
 const DEBOUNCE: Duration = Duration::from_millis(300);
 /// A file that is written for ever is read after so long.
 const LONGEST_DEBOUNCE: Duration = Duration::from_secs(2);
@@ -130,7 +130,7 @@ impl ConfigWatch {
         (watch, error)
     }
 
-    /// Waits until the file may have changed and whoever did it seems to be finished. Cancel safe.
+    /// Waits until the file may have changed and its writer seems to have finished. Cancel safe.
     pub(crate) async fn changed(&mut self) {
         loop {
             tokio::select! {

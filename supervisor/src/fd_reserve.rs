@@ -1,4 +1,4 @@
-//! Descriptors that are kept for when there are no others: what a dead worker left behind has to be found and ended then, too.
+//! Spare file descriptors: when none are left, the supervisor still has to find and end what a dead worker left behind.
 
 use std::{
     fs::File,

@@ -7,7 +7,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 /// Longest line; a longer one is cut into several.
 const MAX_LINE: usize = 8 * 1024;
 
-/// Reads lines; whoever writes without a line break cannot make it grow.
+/// Reads lines; a writer that sends no line break cannot make it grow.
 #[derive(Debug)]
 pub(crate) struct Lines<R> {
     io: R,

@@ -13,7 +13,7 @@ const BACKLOG: i32 = 1024;
 /// Why the port is not ours.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BindError {
-    /// Somebody else has it.
+    /// Another process listens there.
     #[error(
         "cannot listen on {0}: the address is already in use (by another MCProxy or MetaMCP?); choose another with --port or `listen`"
     )]

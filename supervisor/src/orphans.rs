@@ -3,7 +3,7 @@
 //! not start ourselves has to go, however well it hid: no mark, group or session needs to tell whose it was.
 //!
 //! Only processes below us are ever touched, and none that live below a worker of ours: a wrong or reused process id can
-//! never lead to somebody else's process. The exception is the start, when an earlier supervisor may have been killed.
+//! never lead to a process of another program. The exception is the start, when an earlier supervisor may have been killed.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -25,7 +25,7 @@ const KEEPERS: [&str; 2] = ["mcproxy-supervi", "mcproxy-worker"];
 /// Those that a supervisor starts.
 const STARTED: [&str; 2] = ["mcproxy-worker", "mcproxy-gateway"];
 
-/// Collects the zombies that were adopted. Never those that somebody of us waits for.
+/// Collects the zombies that were adopted. Never those that a task of ours waits for.
 pub(crate) fn reap(children: &Children) {
     processes::reap(|pid| children.contains(pid));
 }

@@ -44,7 +44,7 @@ impl Cause {
         }
     }
 
-    /// Whether somebody asked for it, who then also wants what failed to be tried again.
+    /// Whether a person asked for it, who then also wants what failed to be tried again.
     fn is_wish(&self) -> bool {
         matches!(self, Self::Hangup | Self::Operator(_))
     }
@@ -82,10 +82,10 @@ impl Supervisor {
         }
     }
 
-    /// Puts in force what the file says. What comes of it is logged, and told to whoever waits for it.
+    /// Puts in force what the file says. The outcome is logged, and told to the operator that waits for it.
     pub(super) async fn take(&mut self, reading: ConfigReading) {
         if let Some(cause) = self.causes.pop_front() {
-            // News of the watch often are none.
+            // The watch often reports a file that has not changed.
             if matches!(cause, Cause::FileChanged) && reading.fingerprint == self.fingerprint {
                 debug!(self.context.log, "configuration touched, not changed");
             } else {

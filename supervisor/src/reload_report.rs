@@ -1,4 +1,4 @@
-//! What came of a reload: waits until the servers that it concerns have found their new state, and says it in sentences.
+//! The outcome of a reload: waits until the servers that it changes have settled, and reports each in a sentence.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use tokio::{
 
 use crate::server::{ChangeState, ServerHandle, Snapshot};
 
-/// Whoever asked does not wait longer, whatever `startTimeout` says.
+/// The operator does not wait longer than that, whatever `startTimeout` says.
 const LONGEST_WAIT: Duration = Duration::from_secs(45);
 /// Beyond `startTimeout`, for the word of the worker that it is over.
 const MARGIN: Duration = Duration::from_secs(5);

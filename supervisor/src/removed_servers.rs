@@ -1,7 +1,7 @@
 //! Servers that were removed from the file: their tasks until they end, and the last number that each gave an incarnation.
 //!
-//! A server that is added again goes on with its numbers. Who has seen one incarnation of `time` never takes a later one for
-//! it, or for an earlier one: not the log's reader, not the gateway, not a socket's name.
+//! A server that is added again goes on with its numbers, so no reader of the log, and not the gateway, mistakes one generation of
+//! it for another.
 
 use std::collections::VecDeque;
 

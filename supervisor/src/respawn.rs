@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use crate::backoff::{Backoff, BackoffPolicy, Jitter};
 
-/// Whoever served as long as this was well: what ended it is over, or comes again so seldom that no delay is needed.
+/// A gateway that served as long as this was well: what ended it is over, or comes again so seldom that no delay is needed.
 const WELL_AFTER: Duration = Duration::from_secs(1);
 
 /// What ends it soon may come again at once, so there is some delay; but clients wait for it in the port's queue.

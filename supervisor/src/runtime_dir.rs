@@ -25,7 +25,7 @@ pub(crate) enum RuntimeDirError {
     /// Another supervisor holds the lock.
     #[error("already running (pid {pid}) in {}", dir.display())]
     AlreadyRunning { pid: String, dir: PathBuf },
-    /// Somebody else could have put things there.
+    /// Another user could have put things there.
     #[error("{} {problem}; use {flag} to choose another directory", path.display())]
     Untrusted { path: PathBuf, problem: String, flag: &'static str },
     /// The socket's path would not fit.

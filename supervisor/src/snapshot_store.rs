@@ -1,5 +1,5 @@
-//! What one gateway leaves to the next, session by session. The supervisor keeps the bytes and never looks into them; a gateway
-//! asks for what it needs, when it needs it (`docs/decisions/0121`).
+//! The snapshots of sessions that one gateway leaves to the next. The supervisor keeps the bytes and never looks into them; a gateway
+//! asks for a snapshot when its session comes back (`docs/decisions/0121`).
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
@@ -9,10 +9,10 @@ use std::{
 
 use mcproxy_ipc::{Left, MAX_NOTE, SessionKey};
 
-/// Most bytes of all keepsakes, with what each costs besides its note. Beyond it the notes that were left longest ago are dropped
-/// (their sessions go on poorer), and after all of them the sessions.
+/// Most bytes of all snapshots, with what each costs besides its bytes. Beyond it the store drops the bytes of the oldest snapshots
+/// first (their sessions go on without them), and after all of those the sessions.
 const MAX_BYTES: usize = 32 * 1024 * 1024;
-/// What a keepsake costs besides its note: its places in two trees.
+/// What a snapshot costs besides its bytes: its places in two trees.
 const COST: usize = 160;
 /// So long it is remembered that a session ended: beyond that the next gateway would need a note to take it up.
 const ENDED_FOR: Duration = Duration::from_secs(60);
@@ -29,7 +29,7 @@ struct StoredSnapshot {
     number: u64,
 }
 
-/// The keepsakes of all sessions that live, and the names of those that ended a moment ago.
+/// The snapshots of all live sessions, and the keys of those that ended a moment ago.
 #[derive(Debug, Default)]
 pub(crate) struct SnapshotStore {
     kept: BTreeMap<SessionKey, StoredSnapshot>,

@@ -1,4 +1,4 @@
-//! The status of everything, collected when somebody asks.
+//! The status of everything, collected on request.
 
 use std::{
     collections::{HashMap, HashSet},

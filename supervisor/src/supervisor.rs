@@ -275,7 +275,7 @@ impl Supervisor {
         })
     }
 
-    /// Runs until somebody wants it to end.
+    /// Runs until a signal or an operator ends it.
     pub(crate) async fn run(mut self) -> Ending {
         let mut gateway = self.context.gateway.clone();
         loop {

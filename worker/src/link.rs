@@ -109,7 +109,7 @@ impl ToGateway {
                         return Pumped::Closed;
                     }
                 }
-                // Whoever goes on waiting does so with `room`, which leaves its own waker.
+                // The runner goes on waiting with `room`, which leaves a waker of its own.
                 match sender.poll_write(&mut Context::from_waker(Waker::noop())) {
                     Poll::Ready(Err(_)) => Pumped::Closed,
                     Poll::Ready(Ok(())) if messages.is_empty() => Pumped::All,

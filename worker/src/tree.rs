@@ -12,7 +12,7 @@ use mcproxy_ipc::{Swept, environment::INSTANCE, processes, sweep};
 use rustix::process::{getpid, set_child_subreaper};
 use tokio::signal::unix::{SignalKind, signal};
 
-/// The leading processes of servers, which somebody waits for. All others below this process were adopted, or will be when
+/// The leading processes of servers, which their runners wait for. All others below this process were adopted, or will be when
 /// their parents end. Shared with the task that collects zombies; never locked across an await.
 #[derive(Debug, Clone)]
 pub(crate) struct Tree(Arc<Mutex<BTreeSet<u32>>>);
@@ -33,7 +33,7 @@ impl Tree {
         Ok(tree)
     }
 
-    /// A server was started; somebody waits for its leading process.
+    /// A server was started; its runner waits for its leading process.
     pub(crate) fn insert(&self, leader: u32) {
         self.lock().insert(leader);
     }

@@ -29,7 +29,7 @@ impl Activity {
 
     /// Of everything below `root`, which itself does not count.
     pub fn below(root: u32) -> Self {
-        // What has ended is in the account of whoever waited for it.
+        // What has ended is in the account of the process that waited for it.
         let mut sum = Self { cpu: read(root).map_or(Duration::ZERO, |own| own.of_children), runnable: false };
         for process in processes::below(root, |_| false) {
             if let Some(one) = read(process.pid) {

@@ -1,3 +1,5 @@
+//! The name of the file that caches a server's catalogue.
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};

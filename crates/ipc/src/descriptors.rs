@@ -2,7 +2,7 @@
 //!
 //! A descriptor is attached to the first byte of the frame that it belongs to. The kernel never reads past the bytes of one
 //! such attachment together with the next one, and a descriptor is lost only to who reads its bytes without asking for it.
-//! So whoever may be sent one reads with [`DescriptorHalf`] always, and takes what came in the order of the messages.
+//! So a process that may be sent one always reads with [`DescriptorHalf`], and takes what came in the order of the messages.
 
 use std::{
     collections::VecDeque,

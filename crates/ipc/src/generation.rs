@@ -1,3 +1,5 @@
+//! The number of one run of a server.
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};

@@ -1,3 +1,5 @@
+//! One direction of a connection.
+
 use std::{
     io,
     os::fd::{AsFd, OwnedFd},

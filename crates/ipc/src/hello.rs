@@ -1,3 +1,5 @@
+//! The first frame of a connection, and the answer to it.
+
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};

@@ -135,7 +135,7 @@ impl DroppedRecords {
     }
 }
 
-/// The least serious level that is sent; whoever knows better than the drain changes it.
+/// The least serious level that is sent; it can be changed while the drain is in use.
 #[derive(Debug, Clone)]
 pub struct LogThreshold(Arc<AtomicUsize>);
 
@@ -157,7 +157,7 @@ impl LogThreshold {
 }
 
 impl ControlDrain {
-    /// Queues into `queue`; whoever holds the other end writes to the control socket.
+    /// Queues into `queue`; the holder of its other end writes to the control socket.
     pub fn new(queue: mpsc::Sender<LogRecord>) -> Self {
         let threshold = LogThreshold::new(LogLevel::Trace);
         Self { queue, dropped: AtomicU64::new(0), dropped_ever: DroppedRecords::default(), threshold }

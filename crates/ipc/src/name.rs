@@ -1,3 +1,5 @@
+//! Names of servers.
+
 use std::{fmt, sync::Arc};
 
 use serde::{Deserialize, Serialize};

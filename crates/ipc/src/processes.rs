@@ -62,7 +62,7 @@ fn listed_children(parent: u32) -> io::Result<Vec<u32>> {
     Ok(children)
 }
 
-/// Collects our own children that have ended, those left out that somebody waits for.
+/// Collects our own children that have ended, except those that a caller waits for.
 pub fn reap(is_waited_for: impl Fn(u32) -> bool) {
     for pid in children(std::process::id()) {
         if !is_waited_for(pid)

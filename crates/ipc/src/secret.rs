@@ -1,3 +1,5 @@
+//! Texts that no log and no debug output shows.
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};

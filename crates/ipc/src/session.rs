@@ -1,3 +1,5 @@
+//! Keys of sessions, and what outlives a gateway's process of them.
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};

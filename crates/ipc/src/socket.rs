@@ -1,3 +1,5 @@
+//! The operators' socket: its path, connections to it and the process at their other end.
+
 use std::{
     io,
     os::unix::fs::{FileTypeExt, PermissionsExt},

@@ -1,3 +1,5 @@
+//! What the supervisor tells a worker of its server.
+
 use std::{path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};

@@ -1,3 +1,5 @@
+//! States of a server, and the route to it that the gateway is told.
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};

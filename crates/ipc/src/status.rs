@@ -1,3 +1,5 @@
+//! The status report.
+
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};

@@ -11,7 +11,7 @@ use crate::processes::{Process, to_pid};
 
 /// From a kill to the next look.
 const PAUSE: Duration = Duration::from_millis(5);
-/// So many looks may find somebody new before those that are known are killed nevertheless.
+/// So many scans may find new processes before the known ones are killed nevertheless.
 const CHASES: u32 = 200;
 /// So many times all are killed, at most: one in an uninterruptible wait is left behind after about a second.
 const KILLS: u32 = 200;
@@ -68,7 +68,7 @@ enum SweepStep {
 struct Sweep {
     stopped: BTreeSet<u32>,
     killed: BTreeSet<u32>,
-    /// How often somebody new was stopped.
+    /// How many scans stopped a new process.
     chases: u32,
     /// How often all were killed.
     kills: u32,

@@ -1,3 +1,5 @@
+//! The JSON-RPC envelope: requests, notifications and responses, read shallowly.
+
 use std::borrow::Cow;
 
 use serde_json::value::RawValue;

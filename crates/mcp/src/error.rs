@@ -1,3 +1,5 @@
+//! Error codes and error objects.
+
 use std::fmt::Display;
 
 use serde::Serialize;

@@ -1,3 +1,5 @@
+//! Log levels of MCP.
+
 use crate::RawObject;
 
 /// A log level of MCP (RFC 5424 severities, MCP logging), least severe first.

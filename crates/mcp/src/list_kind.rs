@@ -1,3 +1,5 @@
+//! The four lists of a server.
+
 use crate::method;
 
 /// The four lists of a server. Gateway and worker go over them in this order.

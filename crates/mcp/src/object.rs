@@ -1,3 +1,5 @@
+//! Shallow JSON: objects and arrays whose members stay the bytes that the peer sent.
+
 use std::{borrow::Cow, fmt};
 
 use serde::{

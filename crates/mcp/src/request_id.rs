@@ -1,3 +1,5 @@
+//! Ids of JSON-RPC requests.
+
 use std::{fmt, sync::Arc};
 
 use serde_json::value::RawValue;

@@ -1,3 +1,5 @@
+//! Protocol versions.
+
 use std::fmt;
 
 /// A revision of MCP, oldest first.

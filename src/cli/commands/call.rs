@@ -1,3 +1,5 @@
+//! `mcproxy call`.
+
 use std::{
     borrow::Cow,
     cell::RefCell,
@@ -28,13 +30,13 @@ const MAX_ARGS: u64 = 16 * 1024 * 1024;
 const OWN_CODES: std::ops::RangeInclusive<i64> = 31001..=31003;
 
 /// What is to be called.
-pub(crate) struct Call {
+pub(crate) struct CallArgs {
     pub(crate) tool: String,
     pub(crate) args: String,
     pub(crate) timeout: Duration,
 }
 
-impl Call {
+impl CallArgs {
     /// Calls, and prints what the tool answers.
     pub(crate) async fn run(self, endpoint: Endpoint, json: bool, console: &mut Console) -> Result<Exit, CliError> {
         let arguments = self.arguments(&mut console.input)?;
@@ -180,7 +182,7 @@ mod tests {
     use super::*;
 
     fn arguments(args: &str, input: &str) -> Result<String, CliError> {
-        let call = Call { tool: String::new(), args: args.into(), timeout: QUIET };
+        let call = CallArgs { tool: String::new(), args: args.into(), timeout: QUIET };
         call.arguments(&mut input.as_bytes())
     }
 

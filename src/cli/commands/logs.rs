@@ -1,3 +1,5 @@
+//! `mcproxy logs`.
+
 use mcproxy_ipc::{
     LogLine, LogSource,
     control::{OperatorToSupervisor, SupervisorToOperator},

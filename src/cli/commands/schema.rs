@@ -1,3 +1,5 @@
+//! `mcproxy schema`.
+
 use crate::cli::{console::Console, error::CliError, exit::Exit};
 
 /// Prints the JSON Schema of the configuration file.

@@ -1,3 +1,5 @@
+//! `mcproxy status`.
+
 use std::io::{self, Write};
 
 use mcproxy_ipc::{ChangeStatus, ListFailure, ProcessStatus, ServerStatus, StartStatus, StatusReport};

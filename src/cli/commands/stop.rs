@@ -1,3 +1,5 @@
+//! `mcproxy stop`.
+
 use std::time::Duration;
 
 use mcproxy_ipc::control::OperatorToSupervisor;

@@ -1,3 +1,5 @@
+//! `mcproxy tools`.
+
 use mcproxy_ipc::ServerState;
 use mcproxy_mcp::{RawObject, RawValue, method, one_line as one_json_line, split_name};
 

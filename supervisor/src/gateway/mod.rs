@@ -47,7 +47,7 @@ const QUEUE: usize = 32;
 /// That there is no room for all notes is said once in this time.
 const COMPLAINT: Duration = Duration::from_secs(60);
 
-type GatewayLink = ChildLink<GatewayToSupervisor, SupervisorToGateway>;
+type GatewayConnection = ChildLink<GatewayToSupervisor, SupervisorToGateway>;
 
 /// The task's state.
 pub(crate) struct GatewayTask {
@@ -58,7 +58,7 @@ pub(crate) struct GatewayTask {
     settings: GatewaySettings,
     snapshot: watch::Sender<GatewaySnapshot>,
     child: Option<Child>,
-    link: GatewayLink,
+    link: GatewayConnection,
     /// What each gateway is given that the one before had.
     seal: SealKey,
     snapshots: SnapshotStore,
@@ -424,7 +424,7 @@ impl GatewayTask {
     }
 }
 
-async fn next_event(child: &mut Option<Child>, link: &mut GatewayLink) -> GatewayEvent {
+async fn next_event(child: &mut Option<Child>, link: &mut GatewayConnection) -> GatewayEvent {
     let child = async {
         match child {
             Some(child) => child.next().await,

@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 use mcproxy_config::{OnChange, Start};
 use mcproxy_ipc::{EndReason, Generation};
 
-use super::{Action, EXIT_LIMIT, Event, KILL_AGAIN, LifecyclePlan, STOP_LIMIT, State, StopReason, Wanted};
+use super::{
+    Action, DesiredState, EXIT_LIMIT, KILL_AGAIN, LifecyclePlan, MachineEvent, MachineState, STOP_LIMIT, StopReason,
+};
 use crate::{
     backoff::{Backoff, Jitter},
     start_queue::StartRank,
@@ -21,8 +23,8 @@ use swap::Swap;
 /// One server's state and what decides its next.
 #[derive(Debug)]
 pub(crate) struct Lifecycle {
-    wanted: Wanted,
-    state: State,
+    wanted: DesiredState,
+    state: MachineState,
     generation: Generation,
     /// The last number that an incarnation was given.
     last: Generation,
@@ -35,7 +37,7 @@ pub(crate) struct Lifecycle {
     failed: bool,
     /// That was the first failure of a server that had been ready: it is started again at once.
     returning: bool,
-    /// Somebody called it while it was on its way to rest.
+    /// A client called it while it was on its way to rest.
     woken: bool,
     /// The next start is the first since it was at rest, which is no restart.
     fresh: bool,
@@ -48,8 +50,8 @@ impl Lifecycle {
     /// Stopped and not wanted. `last` is the last incarnation that there was.
     pub(crate) fn new(plan: LifecyclePlan, last: Generation, jitter: Jitter) -> Self {
         Self {
-            wanted: Wanted::Down,
-            state: State::Stopped,
+            wanted: DesiredState::Down,
+            state: MachineState::Stopped,
             generation: last,
             last,
             swap: Swap::default(),
@@ -72,12 +74,12 @@ impl Lifecycle {
     }
 
     /// Whether it should be running.
-    pub(crate) fn wanted(&self) -> Wanted {
+    pub(crate) fn wanted(&self) -> DesiredState {
         self.wanted
     }
 
     /// Where it stands.
-    pub(crate) fn state(&self) -> &State {
+    pub(crate) fn state(&self) -> &MachineState {
         &self.state
     }
 
@@ -104,44 +106,44 @@ impl Lifecycle {
     /// Whether it is being started again without a delay: calls wait for it, and what it offered stays listed.
     pub(crate) fn returns(&self) -> bool {
         let is_on_its_way = match &self.state {
-            State::Stopping { why: StopReason::Renew, .. } => true,
-            State::Stopping { why: StopReason::Fault { .. }, .. } | State::Queued | State::Starting { .. } => {
-                self.returning
-            }
-            State::Stopping { why: StopReason::Unwanted | StopReason::Rest, .. }
-            | State::Stopped
-            | State::Idle
-            | State::Ready { .. }
-            | State::Resting { .. }
-            | State::Backoff { .. }
-            | State::Blocked
-            | State::Failed => false,
+            MachineState::Stopping { why: StopReason::Renew, .. } => true,
+            MachineState::Stopping { why: StopReason::Fault { .. }, .. }
+            | MachineState::Queued
+            | MachineState::Starting { .. } => self.returning,
+            MachineState::Stopping { why: StopReason::Unwanted | StopReason::Rest, .. }
+            | MachineState::Stopped
+            | MachineState::Idle
+            | MachineState::Ready { .. }
+            | MachineState::Resting { .. }
+            | MachineState::Backoff { .. }
+            | MachineState::Blocked
+            | MachineState::Failed => false,
         };
-        is_on_its_way && self.wanted == Wanted::Up && self.plan.blocked.is_none()
+        is_on_its_way && self.wanted == DesiredState::Up && self.plan.blocked.is_none()
     }
 
     /// Whether it occupies a start slot, or waits for one.
     pub(crate) fn needs_slot(&self) -> bool {
-        matches!(self.state, State::Queued | State::Starting { .. }) || self.swap.needs_slot()
+        matches!(self.state, MachineState::Queued | MachineState::Starting { .. }) || self.swap.needs_slot()
     }
 
     /// The incarnation that is being started.
     pub(crate) fn starting(&self) -> Option<Generation> {
         match self.state {
-            State::Starting { .. } => Some(self.generation),
-            State::Stopped
-            | State::Idle
-            | State::Queued
-            | State::Ready { .. }
-            | State::Resting { .. }
-            | State::Stopping { .. }
-            | State::Backoff { .. }
-            | State::Blocked
-            | State::Failed => self.swap.starting(),
+            MachineState::Starting { .. } => Some(self.generation),
+            MachineState::Stopped
+            | MachineState::Idle
+            | MachineState::Queued
+            | MachineState::Ready { .. }
+            | MachineState::Resting { .. }
+            | MachineState::Stopping { .. }
+            | MachineState::Backoff { .. }
+            | MachineState::Blocked
+            | MachineState::Failed => self.swap.starting(),
         }
     }
 
-    /// When a [`Event::Tick`] is due.
+    /// When a [`MachineEvent::Tick`] is due.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.own_deadline().into_iter().chain(self.swap.deadline()).min()
     }
@@ -149,15 +151,20 @@ impl Lifecycle {
     /// That of the current incarnation alone.
     fn own_deadline(&self) -> Option<Instant> {
         match self.state {
-            State::Starting { deadline, .. } => Some(deadline),
-            State::Stopping { kill_at, .. } => Some(kill_at),
-            State::Backoff { until } | State::Resting { until, .. } => Some(until),
-            State::Stopped | State::Idle | State::Queued | State::Ready { .. } | State::Blocked | State::Failed => None,
+            MachineState::Starting { deadline, .. } => Some(deadline),
+            MachineState::Stopping { kill_at, .. } => Some(kill_at),
+            MachineState::Backoff { until } | MachineState::Resting { until, .. } => Some(until),
+            MachineState::Stopped
+            | MachineState::Idle
+            | MachineState::Queued
+            | MachineState::Ready { .. }
+            | MachineState::Blocked
+            | MachineState::Failed => None,
         }
     }
 
     /// What follows from one event.
-    pub(crate) fn step(&mut self, event: Event, now: Instant) -> Vec<Action> {
+    pub(crate) fn step(&mut self, event: MachineEvent, now: Instant) -> Vec<Action> {
         let mut actions = Vec::new();
         let out = &mut actions;
         if !self.swap_event(&event, now, out) {
@@ -167,66 +174,76 @@ impl Lifecycle {
         actions
     }
 
-    fn own_event(&mut self, event: Event, now: Instant, out: &mut Vec<Action>) {
+    fn own_event(&mut self, event: MachineEvent, now: Instant, out: &mut Vec<Action>) {
         match event {
-            Event::Want(wanted) => self.want(wanted, now, out),
-            Event::Planned { plan, renew } => self.planned(plan, renew, now, out),
-            Event::Restart => self.restart(now, out),
-            Event::Wake => self.wake(out),
-            Event::SlotGranted => self.slot_granted(now, out),
-            Event::CannotLaunch(reason) => self.cannot_launch(&reason, now, out),
-            Event::Kill => self.kill(now, out),
-            Event::Tick => self.tick(now, out),
-            // News of an earlier worker.
-            Event::NotSpawned(of, _)
-            | Event::StartedAgain(of)
-            | Event::Installing(of)
-            | Event::BecameReady(of)
-            | Event::NothingToDo(of)
-            | Event::Work(of)
-            | Event::Ended(of, _)
-            | Event::Exited(of)
+            MachineEvent::Want(wanted) => self.want(wanted, now, out),
+            MachineEvent::Planned { plan, renew } => self.planned(plan, renew, now, out),
+            MachineEvent::Restart => self.restart(now, out),
+            MachineEvent::Wake => self.wake(out),
+            MachineEvent::SlotGranted => self.slot_granted(now, out),
+            MachineEvent::CannotLaunch(reason) => self.cannot_launch(&reason, now, out),
+            MachineEvent::Kill => self.kill(now, out),
+            MachineEvent::Tick => self.tick(now, out),
+            // An event of an earlier worker.
+            MachineEvent::NotSpawned(of, _)
+            | MachineEvent::StartedAgain(of)
+            | MachineEvent::Installing(of)
+            | MachineEvent::BecameReady(of)
+            | MachineEvent::NothingToDo(of)
+            | MachineEvent::Work(of)
+            | MachineEvent::Ended(of, _)
+            | MachineEvent::Exited(of)
                 if of != self.generation => {}
-            Event::NotSpawned(_, reason) => self.gone(Some(EndReason::Worker(reason)), now, out),
-            Event::StartedAgain(_) => self.started_again(now),
-            Event::Installing(_) => self.installing(now),
-            Event::BecameReady(_) => self.became_ready(now, out),
-            Event::NothingToDo(_) => self.nothing_to_do(now),
-            Event::Work(_) => self.work(),
-            Event::Ended(_, reason) => self.ended(reason, now, out),
-            Event::Exited(_) => self.gone(None, now, out),
+            MachineEvent::NotSpawned(_, reason) => self.gone(Some(EndReason::Worker(reason)), now, out),
+            MachineEvent::StartedAgain(_) => self.started_again(now),
+            MachineEvent::Installing(_) => self.installing(now),
+            MachineEvent::BecameReady(_) => self.became_ready(now, out),
+            MachineEvent::NothingToDo(_) => self.nothing_to_do(now),
+            MachineEvent::Work(_) => self.work(),
+            MachineEvent::Ended(_, reason) => self.ended(reason, now, out),
+            MachineEvent::Exited(_) => self.gone(None, now, out),
         }
     }
 
-    fn want(&mut self, wanted: Wanted, now: Instant, out: &mut Vec<Action>) {
+    fn want(&mut self, wanted: DesiredState, now: Instant, out: &mut Vec<Action>) {
         self.wanted = wanted;
         match (&self.state, wanted) {
-            (State::Stopped, Wanted::Up) => match self.plan.start {
+            (MachineState::Stopped, DesiredState::Up) => match self.plan.start {
                 Start::Eager => self.start("wanted", out),
                 Start::Lazy { .. } => self.rest("wanted; started by its first call", out),
             },
             // It was lazy when it came to rest.
-            (State::Idle, Wanted::Up) if self.plan.start == Start::Eager => self.start("wanted", out),
-            (State::Idle | State::Queued | State::Backoff { .. } | State::Blocked | State::Failed, Wanted::Down) => {
-                self.enter(State::Stopped, "not wanted", out);
+            (MachineState::Idle, DesiredState::Up) if self.plan.start == Start::Eager => self.start("wanted", out),
+            (
+                MachineState::Idle
+                | MachineState::Queued
+                | MachineState::Backoff { .. }
+                | MachineState::Blocked
+                | MachineState::Failed,
+                DesiredState::Down,
+            ) => {
+                self.enter(MachineState::Stopped, "not wanted", out);
             }
-            (State::Starting { .. } | State::Ready { .. } | State::Resting { .. }, Wanted::Down) => {
+            (
+                MachineState::Starting { .. } | MachineState::Ready { .. } | MachineState::Resting { .. },
+                DesiredState::Down,
+            ) => {
                 self.stop(StopReason::Unwanted, "not wanted", now, out);
             }
             (
-                State::Idle
-                | State::Queued
-                | State::Starting { .. }
-                | State::Ready { .. }
-                | State::Resting { .. }
-                | State::Backoff { .. }
-                | State::Blocked
-                | State::Failed
-                | State::Stopping { .. },
-                Wanted::Up,
+                MachineState::Idle
+                | MachineState::Queued
+                | MachineState::Starting { .. }
+                | MachineState::Ready { .. }
+                | MachineState::Resting { .. }
+                | MachineState::Backoff { .. }
+                | MachineState::Blocked
+                | MachineState::Failed
+                | MachineState::Stopping { .. },
+                DesiredState::Up,
             )
-            | (State::Stopping { .. }, Wanted::Down) => {}
-            (State::Stopped, Wanted::Down) => self.settled = true,
+            | (MachineState::Stopping { .. }, DesiredState::Down) => {}
+            (MachineState::Stopped, DesiredState::Down) => self.settled = true,
         }
     }
 
@@ -246,55 +263,59 @@ impl Lifecycle {
             return;
         }
         match &self.state {
-            State::Starting { .. } | State::Ready { .. } | State::Resting { .. } => {
+            MachineState::Starting { .. } | MachineState::Ready { .. } | MachineState::Resting { .. } => {
                 self.stop(StopReason::Renew, "its configuration changed", now, out);
             }
-            State::Stopping { kill_at, why: StopReason::Fault { .. } } => {
-                self.state = State::Stopping { kill_at: *kill_at, why: StopReason::Renew };
+            MachineState::Stopping { kill_at, why: StopReason::Fault { .. } } => {
+                self.state = MachineState::Stopping { kill_at: *kill_at, why: StopReason::Renew };
             }
             // It may be blocked now.
-            State::Idle => self.rest("its configuration changed", out),
-            State::Queued | State::Backoff { .. } | State::Blocked | State::Failed => {
+            MachineState::Idle => self.rest("its configuration changed", out),
+            MachineState::Queued | MachineState::Backoff { .. } | MachineState::Blocked | MachineState::Failed => {
                 self.start("its configuration changed", out);
             }
-            State::Stopped
-            | State::Stopping { why: StopReason::Unwanted | StopReason::Renew | StopReason::Rest, .. } => {}
+            MachineState::Stopped
+            | MachineState::Stopping { why: StopReason::Unwanted | StopReason::Renew | StopReason::Rest, .. } => {}
         }
     }
 
     fn restart(&mut self, now: Instant, out: &mut Vec<Action>) {
-        if self.wanted == Wanted::Down {
+        if self.wanted == DesiredState::Down {
             return;
         }
         self.backoff.reset();
         self.rank = StartRank::Wanted;
         self.forget_attempt();
         match &self.state {
-            State::Starting { .. } | State::Ready { .. } | State::Resting { .. } => {
+            MachineState::Starting { .. } | MachineState::Ready { .. } | MachineState::Resting { .. } => {
                 self.stop(StopReason::Renew, "restarted by hand", now, out);
             }
-            State::Stopping { kill_at, .. } => {
-                self.state = State::Stopping { kill_at: *kill_at, why: StopReason::Renew };
+            MachineState::Stopping { kill_at, .. } => {
+                self.state = MachineState::Stopping { kill_at: *kill_at, why: StopReason::Renew };
             }
-            State::Stopped | State::Idle | State::Backoff { .. } | State::Blocked | State::Failed => {
+            MachineState::Stopped
+            | MachineState::Idle
+            | MachineState::Backoff { .. }
+            | MachineState::Blocked
+            | MachineState::Failed => {
                 self.start("restarted by hand", out);
             }
             // It goes before those that nobody asked for.
-            State::Queued => out.push(Action::RequestSlot(self.rank)),
+            MachineState::Queued => out.push(Action::RequestSlot(self.rank)),
         }
     }
 
     fn ended(&mut self, reason: EndReason, now: Instant, out: &mut Vec<Action>) {
         match self.state {
             // Let go of by the gateway it ends by itself, as does one whose end somebody wished for who may.
-            State::Resting { .. } | State::Ready { .. }
+            MachineState::Resting { .. } | MachineState::Ready { .. }
                 if reason == EndReason::Stopped && self.plan.start != Start::Eager =>
             {
                 out.push(Action::Stop(self.generation));
-                let state = State::Stopping { kill_at: now + EXIT_LIMIT, why: StopReason::Rest };
+                let state = MachineState::Stopping { kill_at: now + EXIT_LIMIT, why: StopReason::Rest };
                 self.enter(state, "nobody has called it for idleTimeout", out);
             }
-            State::Starting { .. } | State::Ready { .. } | State::Resting { .. } => {
+            MachineState::Starting { .. } | MachineState::Ready { .. } | MachineState::Resting { .. } => {
                 self.failed = true;
                 // One that does not answer cannot be asked to go.
                 let limit = match reason {
@@ -307,46 +328,51 @@ impl Lifecycle {
                 let why = StopReason::Fault { reason, healthy_for };
                 let of = self.generation;
                 out.push(if limit.is_zero() { Action::Kill(of) } else { Action::Stop(of) });
-                self.enter(State::Stopping { kill_at: now + limit.max(KILL_AGAIN), why }, &text, out);
+                self.enter(MachineState::Stopping { kill_at: now + limit.max(KILL_AGAIN), why }, &text, out);
             }
-            State::Stopping { .. }
-            | State::Stopped
-            | State::Idle
-            | State::Queued
-            | State::Backoff { .. }
-            | State::Blocked
-            | State::Failed => {}
+            MachineState::Stopping { .. }
+            | MachineState::Stopped
+            | MachineState::Idle
+            | MachineState::Queued
+            | MachineState::Backoff { .. }
+            | MachineState::Blocked
+            | MachineState::Failed => {}
         }
     }
 
     /// The worker's process is gone, or never was.
     fn gone(&mut self, reason: Option<EndReason>, now: Instant, out: &mut Vec<Action>) {
         let why = match &self.state {
-            State::Starting { .. } | State::Ready { .. } | State::Resting { .. } => {
+            MachineState::Starting { .. } | MachineState::Ready { .. } | MachineState::Resting { .. } => {
                 let silent = || EndReason::Worker("it ended without a word".to_owned());
                 StopReason::Fault { reason: reason.unwrap_or_else(silent), healthy_for: self.healthy_for(now) }
             }
-            State::Stopping { why, .. } => why.clone(),
-            State::Stopped | State::Idle | State::Queued | State::Backoff { .. } | State::Blocked | State::Failed => {
+            MachineState::Stopping { why, .. } => why.clone(),
+            MachineState::Stopped
+            | MachineState::Idle
+            | MachineState::Queued
+            | MachineState::Backoff { .. }
+            | MachineState::Blocked
+            | MachineState::Failed => {
                 return;
             }
         };
         match (self.wanted, why) {
-            (Wanted::Down, _) => self.enter(State::Stopped, "ended", out),
-            (Wanted::Up, StopReason::Rest) if self.woken || self.plan.start == Start::Eager => {
+            (DesiredState::Down, _) => self.enter(MachineState::Stopped, "ended", out),
+            (DesiredState::Up, StopReason::Rest) if self.woken || self.plan.start == Start::Eager => {
                 self.fresh = true;
                 self.start("called", out);
             }
-            (Wanted::Up, StopReason::Rest) => self.rest("ended; started by its next call", out),
-            (Wanted::Up, StopReason::Renew | StopReason::Unwanted) => self.start("ended; wanted again", out),
-            (Wanted::Up, StopReason::Fault { reason, healthy_for }) => self.fail(&reason, healthy_for, now, out),
+            (DesiredState::Up, StopReason::Rest) => self.rest("ended; started by its next call", out),
+            (DesiredState::Up, StopReason::Renew | StopReason::Unwanted) => self.start("ended; wanted again", out),
+            (DesiredState::Up, StopReason::Fault { reason, healthy_for }) => self.fail(&reason, healthy_for, now, out),
         }
     }
 
     fn fail(&mut self, reason: &EndReason, healthy_for: Option<Duration>, now: Instant, out: &mut Vec<Action>) {
         let policy = self.plan.backoff;
         let delay = match reason {
-            // It heals when somebody installs the program, not by trying every second.
+            // It heals when a person installs the program, not by trying every second.
             EndReason::CommandNotFound { .. } => self.backoff.after_lasting_failure(&policy),
             EndReason::Stopped
             | EndReason::Spawn(_)
@@ -367,28 +393,28 @@ impl Lifecycle {
                 Start::Eager => self.start(&reason.to_string(), out),
                 Start::Lazy { .. } => self.rest(&reason.to_string(), out),
             },
-            Some(delay) => self.enter(State::Backoff { until: now + delay }, &reason.to_string(), out),
-            None => self.enter(State::Failed, &format!("{reason}; no restarts left"), out),
+            Some(delay) => self.enter(MachineState::Backoff { until: now + delay }, &reason.to_string(), out),
+            None => self.enter(MachineState::Failed, &format!("{reason}; no restarts left"), out),
         }
     }
 
     fn kill(&mut self, now: Instant, out: &mut Vec<Action>) {
-        self.want(Wanted::Down, now, out);
+        self.want(DesiredState::Down, now, out);
         self.kill_others(now, out);
         match &self.state {
-            State::Stopping { why, .. } => {
-                self.state = State::Stopping { kill_at: now + KILL_AGAIN, why: why.clone() };
+            MachineState::Stopping { why, .. } => {
+                self.state = MachineState::Stopping { kill_at: now + KILL_AGAIN, why: why.clone() };
                 out.push(Action::Kill(self.generation));
             }
-            State::Stopped
-            | State::Idle
-            | State::Queued
-            | State::Starting { .. }
-            | State::Ready { .. }
-            | State::Resting { .. }
-            | State::Backoff { .. }
-            | State::Blocked
-            | State::Failed => {}
+            MachineState::Stopped
+            | MachineState::Idle
+            | MachineState::Queued
+            | MachineState::Starting { .. }
+            | MachineState::Ready { .. }
+            | MachineState::Resting { .. }
+            | MachineState::Backoff { .. }
+            | MachineState::Blocked
+            | MachineState::Failed => {}
         }
     }
 
@@ -398,43 +424,50 @@ impl Lifecycle {
             return;
         }
         match &self.state {
-            State::Starting { .. } => self.ended(EndReason::StartTimeout, now, out),
-            State::Stopping { why, .. } => {
-                self.state = State::Stopping { kill_at: now + KILL_AGAIN, why: why.clone() };
+            MachineState::Starting { .. } => self.ended(EndReason::StartTimeout, now, out),
+            MachineState::Stopping { why, .. } => {
+                self.state = MachineState::Stopping { kill_at: now + KILL_AGAIN, why: why.clone() };
                 out.push(Action::Kill(self.generation));
             }
-            State::Backoff { .. } => match self.plan.start {
+            MachineState::Backoff { .. } => match self.plan.start {
                 Start::Eager => self.start("the delay is over", out),
                 Start::Lazy { .. } => self.rest("the delay is over; started by its next call", out),
             },
             // Nobody let go of it.
-            State::Resting { .. } => self.work(),
-            State::Stopped | State::Idle | State::Queued | State::Ready { .. } | State::Blocked | State::Failed => {}
+            MachineState::Resting { .. } => self.work(),
+            MachineState::Stopped
+            | MachineState::Idle
+            | MachineState::Queued
+            | MachineState::Ready { .. }
+            | MachineState::Blocked
+            | MachineState::Failed => {}
         }
     }
 
     /// From a state with a process.
     fn stop(&mut self, why: StopReason, reason: &str, now: Instant, out: &mut Vec<Action>) {
         out.push(Action::Stop(self.generation));
-        self.enter(State::Stopping { kill_at: now + STOP_LIMIT, why }, reason, out);
+        self.enter(MachineState::Stopping { kill_at: now + STOP_LIMIT, why }, reason, out);
     }
 
     /// For how long it has been ready, if it is.
     fn healthy_for(&self, now: Instant) -> Option<Duration> {
         match self.state {
-            State::Ready { since } | State::Resting { since, .. } => Some(now.saturating_duration_since(since)),
-            State::Stopped
-            | State::Idle
-            | State::Queued
-            | State::Starting { .. }
-            | State::Stopping { .. }
-            | State::Backoff { .. }
-            | State::Blocked
-            | State::Failed => None,
+            MachineState::Ready { since } | MachineState::Resting { since, .. } => {
+                Some(now.saturating_duration_since(since))
+            }
+            MachineState::Stopped
+            | MachineState::Idle
+            | MachineState::Queued
+            | MachineState::Starting { .. }
+            | MachineState::Stopping { .. }
+            | MachineState::Backoff { .. }
+            | MachineState::Blocked
+            | MachineState::Failed => None,
         }
     }
 
-    fn enter(&mut self, state: State, reason: &str, out: &mut Vec<Action>) {
+    fn enter(&mut self, state: MachineState, reason: &str, out: &mut Vec<Action>) {
         let from = self.state.public();
         let to = state.public();
         self.state = state;

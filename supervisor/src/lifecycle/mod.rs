@@ -16,7 +16,7 @@
 //! While a server is Ready, a changed configuration may be tried by a *successor* beside it; earlier incarnations that are on
 //! their way out are *retiring* (`machine/swap.rs`). The state is that of the current incarnation.
 //!
-//! A *lazy* server that is wanted is Idle until somebody calls it, and again when nobody has for a while (`docs/decisions/0036`).
+//! A *lazy* server that is wanted is Idle until a client calls it, and again when none has for a while (`docs/decisions/0036`).
 //! Resting is the moment in between: its worker has nothing to do, the gateway may let go of it, and if that happens it
 //! ends. To the others a resting server is ready.
 //!
@@ -54,7 +54,7 @@ pub(crate) const REST_LIMIT: Duration = Duration::from_secs(30);
 
 /// Whether a server should be running.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Wanted {
+pub(crate) enum DesiredState {
     /// Yes.
     Up,
     /// No.
@@ -63,7 +63,7 @@ pub(crate) enum Wanted {
 
 /// Where a server stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum State {
+pub(crate) enum MachineState {
     /// Not wanted, not running.
     Stopped,
     /// Wanted and not running, because nobody has called it (lazily started servers only).
@@ -95,9 +95,9 @@ pub(crate) enum State {
 pub(crate) enum StopReason {
     /// Nobody wants the server.
     Unwanted,
-    /// Nobody needs it at present: no delay, and no start before somebody does.
+    /// No call needs it at present: no delay, and no start before one does.
     Rest,
-    /// Somebody wants it anew: no delay.
+    /// An operator, or the configuration, wants it started anew: no delay.
     Renew,
     /// It failed: a delay, unless it is spared. How long it had been ready, if it was.
     Fault { reason: EndReason, healthy_for: Option<Duration> },
@@ -141,16 +141,16 @@ pub(crate) enum Change {
     Failed(String),
 }
 
-/// News from outside.
+/// What happened outside of the machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Event {
+pub(crate) enum MachineEvent {
     /// The server should (not) run.
-    Want(Wanted),
+    Want(DesiredState),
     /// Another configuration. With `renew` a running worker does not fit it any more.
     Planned { plan: LifecyclePlan, renew: bool },
     /// A person wants it started anew, now.
     Restart,
-    /// Somebody calls a server that is not running because nobody had.
+    /// A client calls a server that is not running because none had.
     Wake,
     /// The worker has had nothing to do for a while.
     NothingToDo(Generation),
@@ -198,7 +198,7 @@ pub(crate) enum Action {
     Moved { from: ServerState, to: ServerState, reason: String },
 }
 
-impl State {
+impl MachineState {
     /// The word for it that others see.
     pub(crate) fn public(&self) -> ServerState {
         match self {

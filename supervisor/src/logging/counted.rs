@@ -70,7 +70,7 @@ mod tests {
     use super::*;
     use crate::logging::{Logging, syslog::Syslog};
 
-    /// Holds up the thread until somebody lets it go on.
+    /// Holds up the thread until the test lets it go on.
     struct Gate(mpsc::Receiver<()>, mpsc::Sender<String>);
 
     impl Drain for Gate {

@@ -28,7 +28,7 @@ use crate::{
     backoff::Jitter,
     bounded_text::{MAX_REASON, cut},
     context::{Context, sleep_until},
-    lifecycle::{Action, Event, Lifecycle, State, StopReason, Wanted},
+    lifecycle::{Action, DesiredState, Lifecycle, MachineEvent, MachineState, StopReason},
     log_ring::now_ms,
     logging::{one_line, printable},
     orphans,
@@ -98,24 +98,24 @@ impl Actor {
             self.lifecycle.follow(last);
         }
         self.want_as_configured();
-        while !(self.leaving && *self.lifecycle.state() == State::Stopped && self.lifecycle.is_alone()) {
+        while !(self.leaving && *self.lifecycle.state() == MachineState::Stopped && self.lifecycle.is_alone()) {
             let look = self.slot.due();
             tokio::select! {
                 command = commands.recv() => self.command(command.unwrap_or(ServerCommand::Leave)).await,
                 granted = self.slot.granted() => match granted {
                     Ok(place) => {
                         self.slot = Slot::Held(place, StartPlace::taken(Instant::now()));
-                        self.step(Event::SlotGranted);
+                        self.step(MachineEvent::SlotGranted);
                     }
                     Err(reason) => {
                         self.slot = Slot::None;
-                        self.step(Event::CannotLaunch(reason));
+                        self.step(MachineEvent::CannotLaunch(reason));
                     }
                 },
                 () = sleep_until(look) => self.look_at_start(),
                 () = sleep_until(self.throttle.due()) => self.publish(),
                 (generation, news) = self.workers.next() => self.news(generation, news).await,
-                () = sleep_until(self.lifecycle.deadline()) => self.step(Event::Tick),
+                () = sleep_until(self.lifecycle.deadline()) => self.step(MachineEvent::Tick),
             }
         }
     }
@@ -128,7 +128,7 @@ impl Actor {
                     self.known_catalogue = KnownCatalogue::kept(&self.config, self.context.catalogues.as_deref());
                 }
                 let plan = plan(&self.config);
-                self.step(Event::Planned { plan, renew });
+                self.step(MachineEvent::Planned { plan, renew });
                 self.want_as_configured();
                 self.publish();
                 // Who asked may have left.
@@ -136,10 +136,10 @@ impl Actor {
             }
             ServerCommand::Restart(reply) => {
                 // Who asked may have left.
-                let _ = reply.send(self.lifecycle.wanted() == Wanted::Up);
-                self.step(Event::Restart);
+                let _ = reply.send(self.lifecycle.wanted() == DesiredState::Up);
+                self.step(MachineEvent::Restart);
             }
-            ServerCommand::Wake => self.step(Event::Wake),
+            ServerCommand::Wake => self.step(MachineEvent::Wake),
             ServerCommand::Shown(counts) => {
                 self.known_catalogue.shown = Some(counts);
                 self.publish();
@@ -154,11 +154,11 @@ impl Actor {
             }
             ServerCommand::Leave => {
                 self.leaving = true;
-                self.step(Event::Want(Wanted::Down));
+                self.step(MachineEvent::Want(DesiredState::Down));
             }
             ServerCommand::Kill => {
                 self.leaving = true;
-                self.step(Event::Kill);
+                self.step(MachineEvent::Kill);
             }
         }
     }
@@ -181,8 +181,8 @@ impl Actor {
         match news {
             WorkerEvent::Hello => self.attach(generation),
             WorkerEvent::Said(message) => self.said(generation, message),
-            WorkerEvent::Silent => self.step(Event::Ended(generation, EndReason::Unresponsive)),
-            WorkerEvent::Lost(why) => self.step(Event::Ended(generation, EndReason::Worker(why))),
+            WorkerEvent::Silent => self.step(MachineEvent::Ended(generation, EndReason::Unresponsive)),
+            WorkerEvent::Lost(why) => self.step(MachineEvent::Ended(generation, EndReason::Worker(why))),
             WorkerEvent::Line(line) => {
                 self.history.worker_line(generation, &line);
                 let log = self.log_of(generation);
@@ -208,9 +208,9 @@ impl Actor {
                 self.known_catalogue.ran(&description, &self.log);
                 worker.description = Some(description);
                 self.cache_cleared = false;
-                self.step(Event::BecameReady(generation));
+                self.step(MachineEvent::BecameReady(generation));
             }
-            WorkerToSupervisor::StartedAgain => self.step(Event::StartedAgain(generation)),
+            WorkerToSupervisor::StartedAgain => self.step(MachineEvent::StartedAgain(generation)),
             WorkerToSupervisor::EraLearned(era) => {
                 if let Some(description) = &worker.description {
                     self.known_catalogue.learned(era, description, &self.log);
@@ -218,7 +218,7 @@ impl Actor {
             }
             WorkerToSupervisor::Installing => {
                 worker.installing = Some(Instant::now());
-                self.react(Event::Installing(generation));
+                self.react(MachineEvent::Installing(generation));
                 self.publish_soon();
             }
             WorkerToSupervisor::CacheCleared => self.cache_cleared = true,
@@ -245,10 +245,10 @@ impl Actor {
             }
             WorkerToSupervisor::Ended(ended) => {
                 self.history.ended(generation, &ended);
-                self.step(Event::Ended(generation, ended.reason));
+                self.step(MachineEvent::Ended(generation, ended.reason));
             }
-            WorkerToSupervisor::NothingToDo => self.step(Event::NothingToDo(generation)),
-            WorkerToSupervisor::Work => self.step(Event::Work(generation)),
+            WorkerToSupervisor::NothingToDo => self.step(MachineEvent::NothingToDo(generation)),
+            WorkerToSupervisor::Work => self.step(MachineEvent::Work(generation)),
             // Answered where the pings are counted.
             WorkerToSupervisor::Pong(_) => {}
         }
@@ -267,9 +267,12 @@ impl Actor {
         debug!(log, "worker exited"; "status" => %status);
         self.workers.remove(generation); // and with it whatever is in its cgroup
         if self.lifecycle.counts_on(generation) {
-            self.step(Event::Ended(generation, EndReason::Worker(format!("it ended without a word ({status})"))));
+            self.step(MachineEvent::Ended(
+                generation,
+                EndReason::Worker(format!("it ended without a word ({status})")),
+            ));
         }
-        self.step(Event::Exited(generation));
+        self.step(MachineEvent::Exited(generation));
     }
 
     /// The logger of an incarnation.
@@ -278,16 +281,16 @@ impl Actor {
     }
 
     fn want_as_configured(&mut self) {
-        let wanted = if self.config.enabled && !self.leaving { Wanted::Up } else { Wanted::Down };
-        self.step(Event::Want(wanted));
+        let wanted = if self.config.enabled && !self.leaving { DesiredState::Up } else { DesiredState::Down };
+        self.step(MachineEvent::Want(wanted));
     }
 
-    fn step(&mut self, event: Event) {
+    fn step(&mut self, event: MachineEvent) {
         self.react(event);
         self.publish();
     }
 
-    fn react(&mut self, event: Event) {
+    fn react(&mut self, event: MachineEvent) {
         let actions = self.lifecycle.step(event, Instant::now());
         for action in actions {
             self.act(action);
@@ -339,7 +342,7 @@ impl Actor {
                 debug!(log, "worker spawned"; "pid" => worker.pid());
                 self.workers.add(worker);
             }
-            Err(error) => self.step(Event::NotSpawned(generation, format!("cannot start the worker: {error}"))),
+            Err(error) => self.step(MachineEvent::NotSpawned(generation, format!("cannot start the worker: {error}"))),
         }
     }
 
@@ -362,13 +365,13 @@ impl Actor {
         let generation = self.lifecycle.generation();
         let state = self.lifecycle.state().clone();
         let worker = self.workers.get(generation);
-        if matches!(state, State::Stopping { why: StopReason::Rest, .. }) {
+        if matches!(state, MachineState::Stopping { why: StopReason::Rest, .. }) {
             self.known_catalogue.description = worker.and_then(|worker| worker.description.clone());
         }
         let mut told = reason.clone();
         let (level, message, mut facts) = match state {
-            State::Queued | State::Starting { .. } => (LogLevel::Info, "server is starting", vec![]),
-            State::Ready { .. } | State::Resting { .. } => {
+            MachineState::Queued | MachineState::Starting { .. } => (LogLevel::Info, "server is starting", vec![]),
+            MachineState::Ready { .. } | MachineState::Resting { .. } => {
                 self.history.last_error = None;
                 let start = worker.map(|worker| now.saturating_duration_since(worker.spawned));
                 let ms = start.unwrap_or_default().as_millis().to_string();
@@ -377,7 +380,7 @@ impl Actor {
                     .map_or(0, |description| description.counts.tools);
                 (LogLevel::Info, "server is ready", vec![("tools", tools.to_string()), ("start_ms", ms)])
             }
-            State::Stopping { why: StopReason::Fault { .. }, .. } => {
+            MachineState::Stopping { why: StopReason::Fault { .. }, .. } => {
                 told = self.history.failed(generation, &reason);
                 if self.lifecycle.returns() {
                     let error = self.history.last_error.clone().unwrap_or_default();
@@ -387,22 +390,22 @@ impl Actor {
                     (LogLevel::Debug, "server is being cleared away", vec![])
                 }
             }
-            State::Stopping { why: StopReason::Unwanted | StopReason::Renew | StopReason::Rest, .. } => {
+            MachineState::Stopping { why: StopReason::Unwanted | StopReason::Renew | StopReason::Rest, .. } => {
                 (LogLevel::Info, "server is stopping", vec![])
             }
-            State::Stopped => (LogLevel::Info, "server is stopped", vec![]),
-            State::Idle => (LogLevel::Info, "server is at rest", vec![]),
-            State::Backoff { until } => {
+            MachineState::Stopped => (LogLevel::Info, "server is stopped", vec![]),
+            MachineState::Idle => (LogLevel::Info, "server is at rest", vec![]),
+            MachineState::Backoff { until } => {
                 told = self.history.failed(generation, &reason);
                 let delay = until.saturating_duration_since(now).as_millis().to_string();
                 let error = self.history.last_error.clone().unwrap_or_default();
                 (LogLevel::Warn, "server failed and will be started again", vec![("delay_ms", delay), ("error", error)])
             }
-            State::Blocked => {
+            MachineState::Blocked => {
                 told = self.history.failed(generation, &reason);
                 (LogLevel::Warn, "server is blocked", vec![])
             }
-            State::Failed => {
+            MachineState::Failed => {
                 told = self.history.failed(generation, &reason);
                 let error = self.history.last_error.clone().unwrap_or_default();
                 (LogLevel::Error, "server failed and will not be started again", vec![("error", error)])

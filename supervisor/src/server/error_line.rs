@@ -1,4 +1,4 @@
-//! Which of a server's last lines on stderr says why it ended.
+//! The line of a server's stderr that says best why it ended.
 
 use std::borrow::Cow;
 

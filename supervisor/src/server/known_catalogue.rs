@@ -1,5 +1,5 @@
-//! What is known of a server beyond the life of its processes: what it offers, and which era of MCP it speaks. The offer
-//! itself passes by the supervisor.
+//! What is known of a server while it does not run: whether its catalogue is cached, and which era of MCP it speaks. The catalogue
+//! itself does not pass through the supervisor.
 
 use std::{
     fs,
@@ -82,7 +82,7 @@ impl KnownCatalogue {
     }
 }
 
-/// What a server turned out to speak.
+/// The era that a server turned out to speak.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct EraVerdict {
     era: ServerEra,

@@ -33,7 +33,7 @@ pub(crate) enum ServerCommand {
     Configure { config: Box<ServerConfig>, renew: bool, reply: oneshot::Sender<()> },
     /// Start anew, now. Answered with whether that makes sense.
     Restart(oneshot::Sender<bool>),
-    /// Somebody calls it; of use for a server that is started by its calls.
+    /// A client calls it; of use for a server that is started by its calls.
     Wake,
     /// So much of its offer clients see.
     Shown(CatalogueCounts),

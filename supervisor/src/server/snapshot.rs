@@ -9,7 +9,7 @@ use mcproxy_ipc::{
 };
 
 use super::{history::History, known_catalogue::KnownCatalogue, worker::Worker, workers::Workers};
-use crate::lifecycle::{Change, Lifecycle, State, StopReason, Wanted};
+use crate::lifecycle::{Change, DesiredState, Lifecycle, MachineState, StopReason};
 
 /// How others see a server.
 #[derive(Debug, Clone)]
@@ -131,8 +131,8 @@ pub(super) fn snapshot_of(
         last_line: worker.and_then(|worker| worker.last_line.clone()),
     };
     let state = lifecycle.state();
-    let ready = matches!(state, State::Ready { .. } | State::Resting { .. });
-    let at_rest = matches!(state, State::Idle | State::Stopping { why: StopReason::Rest, .. });
+    let ready = matches!(state, MachineState::Ready { .. } | MachineState::Resting { .. });
+    let at_rest = matches!(state, MachineState::Idle | MachineState::Stopping { why: StopReason::Rest, .. });
     let route = Route {
         server: config.name.clone(),
         state: state.public(),
@@ -152,20 +152,20 @@ pub(super) fn snapshot_of(
         stale: known_catalogue.known && route.listed && !ready,
         route,
         last_generation: lifecycle.last_generation(),
-        wanted: lifecycle.wanted() == Wanted::Up,
+        wanted: lifecycle.wanted() == DesiredState::Up,
         since,
         restarts: lifecycle.restarts(),
         retry_at: match state {
-            State::Backoff { until } => Some(*until),
-            State::Stopped
-            | State::Idle
-            | State::Queued
-            | State::Starting { .. }
-            | State::Ready { .. }
-            | State::Resting { .. }
-            | State::Stopping { .. }
-            | State::Blocked
-            | State::Failed => None,
+            MachineState::Backoff { until } => Some(*until),
+            MachineState::Stopped
+            | MachineState::Idle
+            | MachineState::Queued
+            | MachineState::Starting { .. }
+            | MachineState::Ready { .. }
+            | MachineState::Resting { .. }
+            | MachineState::Stopping { .. }
+            | MachineState::Blocked
+            | MachineState::Failed => None,
         },
         description: if at_rest {
             known_catalogue.description.clone()
@@ -174,7 +174,7 @@ pub(super) fn snapshot_of(
         }
         .map(|about| ServerDescription { counts: known_catalogue.shown.unwrap_or(about.counts), ..about }),
         list_failures: worker.and_then(|worker| worker.list_failures.clone()).filter(|_| ready),
-        start: matches!(state, State::Queued | State::Starting { .. }).then(|| start(worker)),
+        start: matches!(state, MachineState::Queued | MachineState::Starting { .. }).then(|| start(worker)),
         change: match lifecycle.change() {
             Change::None => None,
             Change::Starting(next) => Some(ChangeState::Starting(start(next.and_then(|next| workers.get(next))))),

@@ -12,7 +12,7 @@ use crate::{
     session::Idle,
 };
 
-/// News, or frames, that are taken before anything is written.
+/// Events, or frames, that are taken before anything is written.
 const PER_TURN: usize = 64;
 
 impl InstanceHost {

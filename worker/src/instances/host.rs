@@ -38,7 +38,7 @@ use crate::{
     tree::Tree,
 };
 
-/// News of instances that wait for the host; it reads none while the gateway reads none.
+/// Events of instances that wait for the host, which reads none while the gateway reads none.
 const EVENTS: usize = 64;
 /// Bytes of calls that no instance has read yet, in units of [`UNIT`]: one of the largest always fits.
 const ROOM: usize = MAX_PAYLOAD / UNIT + 1;

@@ -1,4 +1,4 @@
-//! One instance: an incarnation with the host at the other end of its link.
+//! The handle of one instance: a runner whose gateway link leads to the host.
 
 use std::{cell::Cell, rc::Rc, time::Duration};
 

@@ -1,3 +1,5 @@
+//! The promises of the pool of instances.
+
 use std::{
     collections::{BTreeMap, HashMap},
     rc::Rc,

@@ -40,7 +40,7 @@ pub(crate) struct Expired {
     pub(crate) total: bool,
 }
 
-/// All calls in flight, by the id of the request to the server. A call leaves the table once, whoever answers it.
+/// All calls in flight, by the id of the request to the server. Each call leaves the table exactly once, with its answer.
 #[derive(Debug)]
 pub(crate) struct CallTable {
     pending: OwnKeyMap<u64, PendingCall>,

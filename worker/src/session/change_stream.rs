@@ -17,7 +17,7 @@ const MAX_SUBJECTS: usize = 10_000;
 
 /// A call that wants something listened to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct WaitingCall {
+struct PendingSubscription {
     /// As a request to the server.
     call: u64,
     subject: Subject,
@@ -27,7 +27,7 @@ struct WaitingCall {
 #[derive(Debug)]
 struct PendingStream {
     id: u64,
-    waiting: Vec<WaitingCall>,
+    waiting: Vec<PendingSubscription>,
 }
 
 /// What a server is listened to for.
@@ -40,7 +40,7 @@ pub(super) struct ChangeStream {
     /// The one that will replace it.
     opening: Option<PendingStream>,
     /// Calls whose subjects are not in `opening` yet.
-    waiting: Vec<WaitingCall>,
+    waiting: Vec<PendingSubscription>,
     /// Something else is wanted than what was asked for last.
     changed: bool,
     /// The server knows no such method.
@@ -80,7 +80,7 @@ impl ChangeStream {
             return Err("too many resources and tasks of this server are listened to (10000)");
         }
         self.changed |= self.subjects.insert(subject.clone()) || self.current.is_none();
-        self.waiting.push(WaitingCall { call, subject });
+        self.waiting.push(PendingSubscription { call, subject });
         Ok(())
     }
 
@@ -116,7 +116,7 @@ impl ChangeStream {
     pub(super) fn acknowledged(&mut self, id: u64, honoured: Option<&[Subject]>) -> Acknowledged {
         let Some(opening) = self.opening.take_if(|opening| opening.id == id) else { return Acknowledged::default() };
         let replaced = self.current.replace(id);
-        let is_honoured = |waiting: &WaitingCall| honoured.is_none_or(|all| all.contains(&waiting.subject));
+        let is_honoured = |waiting: &PendingSubscription| honoured.is_none_or(|all| all.contains(&waiting.subject));
         let (done, left_out): (Vec<_>, Vec<_>) = opening.waiting.into_iter().partition(is_honoured);
         for waiting in &left_out {
             self.subjects.remove(&waiting.subject);
@@ -143,7 +143,7 @@ impl ChangeStream {
 
     /// A stream was refused, which may be for one task that the server does not know any more: what else is listened to is
     /// not lost with it. The new tasks go first, all others if there are none.
-    fn drop_tasks(&mut self, waiting: &[WaitingCall]) {
+    fn drop_tasks(&mut self, waiting: &[PendingSubscription]) {
         let is_new = |subject: &Subject| waiting.iter().any(|waiting| waiting.subject == *subject);
         let is_task = |subject: &Subject| matches!(subject, Subject::Task(_));
         let any_new = waiting.iter().any(|waiting| is_task(&waiting.subject));
@@ -161,7 +161,7 @@ impl ChangeStream {
     }
 }
 
-fn calls(waiting: Vec<WaitingCall>) -> Vec<u64> {
+fn calls(waiting: Vec<PendingSubscription>) -> Vec<u64> {
     waiting.into_iter().map(|waiting| waiting.call).collect()
 }
 

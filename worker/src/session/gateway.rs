@@ -15,7 +15,7 @@ use super::{
     asks::{Addressee, Feature, allowed},
     deferred::Deferred,
     idle::Idle,
-    subscribe::Emulation,
+    subscribe::EmulationOutcome,
 };
 use crate::dialect::{self, legacy};
 
@@ -129,18 +129,18 @@ impl Session {
         }
         if self.era == ServerEra::Modern {
             match self.emulate(upstream, method, params) {
-                Emulation::NotEmulated => {}
-                Emulation::Later => {
+                EmulationOutcome::NotEmulated => {}
+                EmulationOutcome::Later => {
                     self.renew_change_stream(now);
                     return Ok(());
                 }
-                Emulation::Done => {
+                EmulationOutcome::Done => {
                     self.calls.close(upstream);
                     self.renew_change_stream(now);
                     self.done(id);
                     return Ok(());
                 }
-                Emulation::Refused(error) => {
+                EmulationOutcome::Refused(error) => {
                     self.calls.close(upstream);
                     return Err(error);
                 }

@@ -32,7 +32,7 @@ pub(crate) enum Work {
 }
 
 /// Watches over a server. One that is silent while calls are in flight is asked as well, but has longer to answer: a call's
-/// timeout more. Otherwise a server that hangs would live for as long as somebody goes on calling it.
+/// timeout more. Otherwise a server that hangs would live for as long as clients go on calling it.
 #[derive(Debug)]
 pub(crate) struct Health {
     /// How long a call may take without a sign of life.

@@ -118,7 +118,7 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// Opens the conversation. `linked`: somebody reads `out.gateway` already.
+    /// Opens the conversation. `linked`: there is a gateway that reads `out.gateway`.
     pub(crate) fn new(spec: &WorkerSpec, linked: bool, log: Logger, now: Instant) -> Self {
         let (opening, first) = Opening::begin(spec.era, spec.start_timeout, now);
         let mut session = Self {

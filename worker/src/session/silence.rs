@@ -21,7 +21,7 @@ const BOTH: Duration = Duration::from_secs(20);
 const LOOK: Duration = Duration::from_millis(200);
 /// How long it may work and not be taken for silent.
 const WORK: Duration = Duration::from_secs(30);
-/// Whoever uses less than this part of a processor does not work.
+/// A process that uses less than this part of a processor does not work.
 const IDLE_SHARE: u32 = 20;
 
 /// Where the questions stand, as far as silence is concerned.

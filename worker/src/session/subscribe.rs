@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// What became of a call that the server does not know in this era.
-pub(super) enum Emulation {
+pub(super) enum EmulationOutcome {
     /// It has its answer.
     Done,
     /// It gets one when the server has taken note.
@@ -30,25 +30,25 @@ impl Session {
     }
 
     /// Does what sessions of the other era ask a server to keep in mind. `upstream` is the number of the call here.
-    pub(super) fn emulate(&mut self, upstream: u64, of: &str, params: &[u8]) -> Emulation {
+    pub(super) fn emulate(&mut self, upstream: u64, of: &str, params: &[u8]) -> EmulationOutcome {
         let params = RawObject::from_slice(params).unwrap_or_default();
         match of {
             // Each call carries the level of its own client.
-            method::SET_LEVEL => Emulation::Done,
+            method::SET_LEVEL => EmulationOutcome::Done,
             method::RESOURCES_SUBSCRIBE | method::RESOURCES_UNSUBSCRIBE => {
                 let Some(subject) = Subject::read(&params) else {
-                    return Emulation::Refused(ErrorObject::new(ErrorCode::INVALID_PARAMS, "`uri` is missing"));
+                    return EmulationOutcome::Refused(ErrorObject::new(ErrorCode::INVALID_PARAMS, "`uri` is missing"));
                 };
                 if of == method::RESOURCES_UNSUBSCRIBE {
                     self.change_stream.unsubscribe(&subject);
-                    return Emulation::Done;
+                    return EmulationOutcome::Done;
                 }
                 match self.change_stream.subscribe(subject, upstream) {
-                    Ok(()) => Emulation::Later,
-                    Err(why) => Emulation::Refused(ErrorObject::new(ErrorCode::METHOD_NOT_FOUND, why)),
+                    Ok(()) => EmulationOutcome::Later,
+                    Err(why) => EmulationOutcome::Refused(ErrorObject::new(ErrorCode::METHOD_NOT_FOUND, why)),
                 }
             }
-            _ => Emulation::NotEmulated,
+            _ => EmulationOutcome::NotEmulated,
         }
     }
 

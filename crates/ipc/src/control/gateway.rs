@@ -1,3 +1,5 @@
+//! Control messages between supervisor and gateway.
+
 use std::{fmt, path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
@@ -147,7 +149,7 @@ pub enum GatewayToSupervisor {
     Log(LogRecord),
     /// Answer to `Ping`.
     Pong(u64),
-    /// Somebody calls this server, which is started by its calls. For any other server it says nothing.
+    /// A client calls this server, which is started by its calls. The supervisor ignores it for any other server.
     Wake(ServerName),
     /// A new connection to this incarnation's worker is wanted.
     Connect {

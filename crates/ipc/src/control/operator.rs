@@ -1,3 +1,5 @@
+//! Control messages between supervisor and `mcproxy`.
+
 use serde::{Deserialize, Serialize};
 
 use crate::{LogLine, ServerName, StatusReport};

@@ -1,3 +1,5 @@
+//! Control messages between supervisor and worker.
+
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};

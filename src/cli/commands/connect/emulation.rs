@@ -1,3 +1,5 @@
+//! A session for a client that begins with `initialize`, where the endpoint speaks 2026-07-28 and has none.
+
 use std::cell::{Cell, RefCell};
 
 use mcproxy_mcp::{

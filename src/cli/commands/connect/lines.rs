@@ -1,3 +1,5 @@
+//! Stdin of `mcproxy connect`: lines, read by a thread of its own.
+
 use std::io::{BufRead, BufReader, Read};
 
 use tokio::sync::mpsc;

@@ -1,3 +1,5 @@
+//! The session at the endpoint.
+
 use crate::cli::endpoint::SessionHeaders;
 
 /// The session at the other end, as far as there is one.

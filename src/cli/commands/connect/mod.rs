@@ -141,7 +141,7 @@ struct OpenRequest {
 enum RequestMode {
     /// Within the session.
     Session,
-    /// For itself: whoever closes its connection gives it up.
+    /// For itself: closing its connection gives it up.
     Alone,
     /// The same, and it is answered only in the end.
     Listens,

@@ -1,3 +1,5 @@
+//! Questions of a server of 2026-07-28 that the client has not answered.
+
 use std::{cell::RefCell, collections::HashMap, time::Duration};
 
 use mcproxy_mcp::{Outcome, RawObject, RawValue, RequestId, json_string, method, write_request};
@@ -15,10 +17,10 @@ const MAX_QUESTIONS: usize = 64;
 
 /// What the client was asked in the name of a server of 2026-07-28, which says with a result what it needs.
 #[derive(Debug, Default)]
-pub(super) struct OpenQuestions(RefCell<Questions>);
+pub(super) struct OpenQuestions(RefCell<QuestionTable>);
 
 #[derive(Debug, Default)]
-struct Questions {
+struct QuestionTable {
     last: u64,
     waiting: HashMap<RequestId, oneshot::Sender<Result<Box<RawValue>, String>>>,
 }

@@ -1,3 +1,5 @@
+//! Stdout of `mcproxy connect`: lines, written by a thread of its own.
+
 use std::{io::Write, time::Duration};
 
 use mcproxy_mcp::one_line;

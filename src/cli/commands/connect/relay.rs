@@ -1,3 +1,5 @@
+//! Messages between the client and a session at the endpoint, which is opened anew when the endpoint forgets it.
+
 use std::{cell::RefCell, io::Write, time::Duration};
 
 use mcproxy_mcp::{
@@ -11,7 +13,7 @@ use tokio::{
 use super::{failure, link::SessionLink, output::LineWriter};
 use crate::cli::{
     conversation::Conversation,
-    endpoint::{Endpoint, EndpointError, MessageStream, Reply, SessionHeaders},
+    endpoint::{Endpoint, EndpointError, HttpReply, MessageStream, SessionHeaders},
 };
 
 /// So long a gateway that is not there may be away, for example while it is being restarted.
@@ -41,7 +43,7 @@ impl Relay {
         let _ = writeln!(self.err.borrow_mut(), "mcproxy connect: {text}");
     }
 
-    /// News of the session.
+    /// Changes of the session.
     pub(super) fn links(&self) -> watch::Receiver<SessionLink> {
         self.link.subscribe()
     }
@@ -68,7 +70,7 @@ impl Relay {
 
     async fn try_request(&self, id: &RequestId, text: &[u8]) -> Result<(), EndpointError> {
         let (key, reply) = self.post(text).await?;
-        let Reply::Messages(stream) = reply else { return Err(EndpointError::NoAnswer) };
+        let HttpReply::Messages(stream) = reply else { return Err(EndpointError::NoAnswer) };
         let mut conversation = Conversation::new(self.endpoint.clone(), key, *stream);
         loop {
             let message = conversation.next().await?;
@@ -85,8 +87,8 @@ impl Relay {
     /// Sends a notification or a response.
     pub(super) async fn tell(&self, text: Vec<u8>) {
         match self.post(&text).await {
-            Ok((_, Reply::Accepted)) => {}
-            Ok((_, Reply::Messages(stream))) => self.pass_on(*stream).await,
+            Ok((_, HttpReply::Accepted)) => {}
+            Ok((_, HttpReply::Messages(stream))) => self.pass_on(*stream).await,
             Err(error) => self.remark(&failure::chain(&error)),
         }
     }
@@ -112,7 +114,7 @@ impl Relay {
 
     /// Sends a message on the current session. When the other side has forgotten the session, the message was not
     /// accepted, so it is sent once more on a new one.
-    async fn post(&self, text: &[u8]) -> Result<(SessionHeaders, Reply), EndpointError> {
+    async fn post(&self, text: &[u8]) -> Result<(SessionHeaders, HttpReply), EndpointError> {
         let link = self.link.borrow().clone();
         match self.post_patiently(&link.key, text).await {
             Err(error) if is_lost(&error) && link.can_be_lost() => {
@@ -125,15 +127,15 @@ impl Relay {
         }
     }
 
-    async fn post_patiently(&self, key: &SessionHeaders, text: &[u8]) -> Result<Reply, EndpointError> {
+    async fn post_patiently(&self, key: &SessionHeaders, text: &[u8]) -> Result<HttpReply, EndpointError> {
         self.patiently(async || self.endpoint.post(key, text.to_vec()).await).await
     }
 
     /// A connection that was refused has carried nothing, so the message can be tried again.
     pub(super) async fn patiently(
         &self,
-        post: impl AsyncFn() -> Result<Reply, EndpointError>,
-    ) -> Result<Reply, EndpointError> {
+        post: impl AsyncFn() -> Result<HttpReply, EndpointError>,
+    ) -> Result<HttpReply, EndpointError> {
         let give_up = Instant::now() + PATIENCE;
         let mut wait = FIRST_RETRY;
         loop {
@@ -145,7 +147,7 @@ impl Relay {
         }
     }
 
-    /// Replaces the session of this generation, unless somebody has done so already.
+    /// Replaces the session of this generation, unless another request has done so already.
     pub(super) async fn renew(&self, generation: u64) -> Result<(), EndpointError> {
         let _turn = self.renewing.lock().await;
         let link = self.link.borrow().clone();
@@ -179,7 +181,7 @@ impl Relay {
         text: Vec<u8>,
     ) -> Result<(SessionHeaders, String), EndpointError> {
         let none = SessionHeaders::default();
-        let Reply::Messages(stream) = self.post_patiently(&none, &text).await? else {
+        let HttpReply::Messages(stream) = self.post_patiently(&none, &text).await? else {
             return Err(EndpointError::NoAnswer);
         };
         let mut key = SessionHeaders { id: stream.session().map(str::to_owned), version: None };

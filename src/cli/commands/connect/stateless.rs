@@ -8,7 +8,7 @@ use mcproxy_mcp::{
 
 use super::relay::{MessageKind, Relay};
 use crate::cli::{
-    endpoint::{EndpointError, MessageStream, Reply},
+    endpoint::{EndpointError, HttpReply, MessageStream},
     mirror::{Mirror, without},
     modern::is_mismatch,
 };
@@ -101,8 +101,8 @@ impl Stateless {
     ) -> Result<MessageStream, EndpointError> {
         let headers = self.0.borrow().headers(method, params);
         match relay.patiently(async || relay.endpoint.post_with(&headers, text.to_vec()).await).await? {
-            Reply::Messages(stream) => Ok(*stream),
-            Reply::Accepted => Err(EndpointError::NoAnswer),
+            HttpReply::Messages(stream) => Ok(*stream),
+            HttpReply::Accepted => Err(EndpointError::NoAnswer),
         }
     }
 

@@ -1,3 +1,5 @@
+//! The stream on which a server sends messages that answer no request.
+
 use std::{rc::Rc, time::Duration};
 
 use super::{

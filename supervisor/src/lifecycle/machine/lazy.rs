@@ -5,7 +5,7 @@ use std::time::Instant;
 use mcproxy_config::Start;
 use mcproxy_ipc::Need;
 
-use super::{Action, Lifecycle, State, StopReason, Wanted};
+use super::{Action, DesiredState, Lifecycle, MachineState, StopReason};
 use crate::{lifecycle::REST_LIMIT, start_queue::StartRank};
 
 impl Lifecycle {
@@ -13,22 +13,22 @@ impl Lifecycle {
     pub(crate) fn need(&self) -> Need {
         match (&self.state, self.plan.start, self.wanted) {
             (_, Start::Eager, _) => Need::Always,
-            (State::Resting { .. }, Start::Lazy { .. }, _) => Need::Resting,
+            (MachineState::Resting { .. }, Start::Lazy { .. }, _) => Need::Resting,
             (
-                State::Idle | State::Stopping { why: StopReason::Rest | StopReason::Renew, .. },
+                MachineState::Idle | MachineState::Stopping { why: StopReason::Rest | StopReason::Renew, .. },
                 Start::Lazy { .. },
-                Wanted::Up,
+                DesiredState::Up,
             ) => Need::Asleep,
             (
-                State::Stopped
-                | State::Idle
-                | State::Queued
-                | State::Starting { .. }
-                | State::Ready { .. }
-                | State::Stopping { .. }
-                | State::Backoff { .. }
-                | State::Blocked
-                | State::Failed,
+                MachineState::Stopped
+                | MachineState::Idle
+                | MachineState::Queued
+                | MachineState::Starting { .. }
+                | MachineState::Ready { .. }
+                | MachineState::Stopping { .. }
+                | MachineState::Backoff { .. }
+                | MachineState::Blocked
+                | MachineState::Failed,
                 Start::Lazy { .. },
                 _,
             ) => Need::OnCall,
@@ -43,37 +43,39 @@ impl Lifecycle {
             Start::Lazy { .. } => true,
         };
         match (&self.state, self.wanted) {
-            (_, Wanted::Down) => false,
+            (_, DesiredState::Down) => false,
             (
-                State::Idle
-                | State::Queued
-                | State::Starting { .. }
-                | State::Ready { .. }
-                | State::Resting { .. }
-                | State::Stopping { .. }
-                | State::Backoff { .. },
-                Wanted::Up,
+                MachineState::Idle
+                | MachineState::Queued
+                | MachineState::Starting { .. }
+                | MachineState::Ready { .. }
+                | MachineState::Resting { .. }
+                | MachineState::Stopping { .. }
+                | MachineState::Backoff { .. },
+                DesiredState::Up,
             ) => hopeful,
-            (State::Stopped | State::Blocked | State::Failed, Wanted::Up) => false,
+            (MachineState::Stopped | MachineState::Blocked | MachineState::Failed, DesiredState::Up) => false,
         }
     }
 
     /// Of servers that are started by calls only: a caller cannot cut a delay short or start what is not wanted.
     pub(super) fn wake(&mut self, out: &mut Vec<Action>) {
         match &self.state {
-            State::Idle => {
+            MachineState::Idle => {
                 self.rank = StartRank::Wanted;
                 self.start("called", out);
             }
-            State::Resting { .. } | State::Stopping { why: StopReason::Rest, .. } => self.woken = true,
-            State::Stopped
-            | State::Queued
-            | State::Starting { .. }
-            | State::Ready { .. }
-            | State::Stopping { why: StopReason::Unwanted | StopReason::Renew | StopReason::Fault { .. }, .. }
-            | State::Backoff { .. }
-            | State::Blocked
-            | State::Failed => {}
+            MachineState::Resting { .. } | MachineState::Stopping { why: StopReason::Rest, .. } => self.woken = true,
+            MachineState::Stopped
+            | MachineState::Queued
+            | MachineState::Starting { .. }
+            | MachineState::Ready { .. }
+            | MachineState::Stopping {
+                why: StopReason::Unwanted | StopReason::Renew | StopReason::Fault { .. }, ..
+            }
+            | MachineState::Backoff { .. }
+            | MachineState::Blocked
+            | MachineState::Failed => {}
         }
     }
 
@@ -82,41 +84,41 @@ impl Lifecycle {
             return; // the one that serves has to stay until it is known what comes of that
         }
         match (&self.state, self.plan.start) {
-            (State::Ready { since } | State::Resting { since, .. }, Start::Lazy { .. }) => {
+            (MachineState::Ready { since } | MachineState::Resting { since, .. }, Start::Lazy { .. }) => {
                 // Both are "ready" to the others.
-                self.state = State::Resting { since: *since, until: now + REST_LIMIT };
+                self.state = MachineState::Resting { since: *since, until: now + REST_LIMIT };
             }
             (
-                State::Stopped
-                | State::Idle
-                | State::Queued
-                | State::Starting { .. }
-                | State::Ready { .. }
-                | State::Resting { .. }
-                | State::Stopping { .. }
-                | State::Backoff { .. }
-                | State::Blocked
-                | State::Failed,
+                MachineState::Stopped
+                | MachineState::Idle
+                | MachineState::Queued
+                | MachineState::Starting { .. }
+                | MachineState::Ready { .. }
+                | MachineState::Resting { .. }
+                | MachineState::Stopping { .. }
+                | MachineState::Backoff { .. }
+                | MachineState::Blocked
+                | MachineState::Failed,
                 _,
             ) => {}
         }
     }
 
     pub(super) fn work(&mut self) {
-        if let State::Resting { since, .. } = self.state {
+        if let MachineState::Resting { since, .. } = self.state {
             self.woken = false;
-            self.state = State::Ready { since };
+            self.state = MachineState::Ready { since };
         }
     }
 
-    /// From a state without a process: until somebody needs it.
+    /// From a state without a process: until a call needs it.
     pub(super) fn rest(&mut self, reason: &str, out: &mut Vec<Action>) {
         (self.woken, self.returning) = (false, false);
         match self.plan.blocked {
             Some(_) => self.start(reason, out),
             None => {
                 self.fresh = !self.failed;
-                self.enter(State::Idle, reason, out);
+                self.enter(MachineState::Idle, reason, out);
             }
         }
     }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use mcproxy_config::OnChange;
 use mcproxy_ipc::{EndReason, Generation};
 
-use super::{Action, Event, Lifecycle, State, StopReason, Wanted};
+use super::{Action, DesiredState, Lifecycle, MachineEvent, MachineState, StopReason};
 use crate::{
     lifecycle::{Change, EXIT_LIMIT, KILL_AGAIN, STOP_LIMIT, extended, start_limits},
     start_queue::StartRank,
@@ -102,7 +102,10 @@ impl Lifecycle {
     /// Whether the worker of this incarnation is expected to live.
     pub(crate) fn counts_on(&self, generation: Generation) -> bool {
         let current = self.generation == generation
-            && matches!(self.state, State::Starting { .. } | State::Ready { .. } | State::Resting { .. });
+            && matches!(
+                self.state,
+                MachineState::Starting { .. } | MachineState::Ready { .. } | MachineState::Resting { .. }
+            );
         current || self.swap.starts(generation)
     }
 
@@ -117,36 +120,36 @@ impl Lifecycle {
     }
 
     /// Takes what concerns another incarnation than the current one; false: it does not.
-    pub(super) fn swap_event(&mut self, event: &Event, now: Instant, out: &mut Vec<Action>) -> bool {
+    pub(super) fn swap_event(&mut self, event: &MachineEvent, now: Instant, out: &mut Vec<Action>) -> bool {
         match event {
-            Event::SlotGranted => self.successor_slot(now, out),
-            Event::CannotLaunch(reason) => self.successor_cannot(reason, out),
-            Event::StartedAgain(of) if self.swap.starts(*of) => {
+            MachineEvent::SlotGranted => self.successor_slot(now, out),
+            MachineEvent::CannotLaunch(reason) => self.successor_cannot(reason, out),
+            MachineEvent::StartedAgain(of) if self.swap.starts(*of) => {
                 let (deadline, latest) = start_limits(self.plan.start_timeout, now);
                 self.swap.successor = Some(Successor::Starting { generation: *of, deadline, latest });
                 true
             }
-            Event::Installing(of) if self.swap.starts(*of) => self.successor_installs(now),
-            Event::BecameReady(of) if self.swap.starts(*of) => self.take_over(*of, now, out),
-            Event::NotSpawned(of, reason) if self.swap.starts(*of) => {
+            MachineEvent::Installing(of) if self.swap.starts(*of) => self.successor_installs(now),
+            MachineEvent::BecameReady(of) if self.swap.starts(*of) => self.take_over(*of, now, out),
+            MachineEvent::NotSpawned(of, reason) if self.swap.starts(*of) => {
                 self.swap_failed(*of, reason.clone(), out);
                 true
             }
-            Event::Ended(of, reason) if self.swap.starts(*of) => {
+            MachineEvent::Ended(of, reason) if self.swap.starts(*of) => {
                 self.end_successor(*of, reason, now, out);
                 true
             }
-            Event::Exited(of) if self.swap.starts(*of) => {
+            MachineEvent::Exited(of) if self.swap.starts(*of) => {
                 self.swap_failed(*of, "its worker ended without a word".to_owned(), out);
                 true
             }
-            Event::Ended(of, _) => {
+            MachineEvent::Ended(of, _) => {
                 let Some(old) = self.swap.retiring.iter_mut().find(|old| old.generation == *of) else { return false };
                 old.draining = false;
                 old.kill_at = old.kill_at.min(now + EXIT_LIMIT);
                 true
             }
-            Event::Exited(of) => self.retired(*of, out),
+            MachineEvent::Exited(of) => self.retired(*of, out),
             _ => false,
         }
     }
@@ -157,7 +160,7 @@ impl Lifecycle {
         if self.plan.on_change == OnChange::Restart {
             self.swap.hurry(usize::MAX, now, out);
         }
-        if !matches!(self.state, State::Ready { .. }) || self.plan.on_change == OnChange::Restart {
+        if !matches!(self.state, MachineState::Ready { .. }) || self.plan.on_change == OnChange::Restart {
             return false;
         }
         if let Some(blocked) = self.plan.blocked.clone() {
@@ -193,26 +196,27 @@ impl Lifecycle {
 
     /// What must hold after every event: nothing is tried beside a server that is not ready, and nothing unwanted runs on.
     pub(super) fn settle_swap(&mut self, now: Instant, out: &mut Vec<Action>) {
-        if self.wanted == Wanted::Down {
+        if self.wanted == DesiredState::Down {
             self.swap.failure = None;
             self.drop_successor(now, out);
             self.swap.hurry(usize::MAX, now, out);
         }
         match (&self.state, self.swap.successor.is_some()) {
-            (State::Ready { .. } | State::Resting { .. }, _) | (_, false) => {}
+            (MachineState::Ready { .. } | MachineState::Resting { .. }, _) | (_, false) => {}
             // A person, or the configuration, wants it otherwise.
-            (State::Stopping { why: StopReason::Unwanted | StopReason::Renew, .. }, true) => {
+            (MachineState::Stopping { why: StopReason::Unwanted | StopReason::Renew, .. }, true) => {
                 self.drop_successor(now, out)
             }
-            (State::Stopping { kill_at, .. }, true) => {
+            (MachineState::Stopping { kill_at, .. }, true) => {
                 let old = Retiring { generation: self.generation, draining: false, kill_at: *kill_at };
                 self.swap.retiring.push(old);
                 self.promote(out);
             }
-            (State::Stopped | State::Idle | State::Queued | State::Starting { .. }, true) => {
-                self.drop_successor(now, out)
-            }
-            (State::Backoff { .. } | State::Blocked | State::Failed, true) => self.promote(out),
+            (
+                MachineState::Stopped | MachineState::Idle | MachineState::Queued | MachineState::Starting { .. },
+                true,
+            ) => self.drop_successor(now, out),
+            (MachineState::Backoff { .. } | MachineState::Blocked | MachineState::Failed, true) => self.promote(out),
         }
     }
 
@@ -240,7 +244,7 @@ impl Lifecycle {
         }
     }
 
-    /// It is well again without a swap, or somebody begins anew: an earlier attempt is no news any more.
+    /// It is well again without a swap, or an operator begins anew: an earlier attempt does not matter any more.
     pub(super) fn forget_attempt(&mut self) {
         self.swap.failure = None;
     }
@@ -273,7 +277,7 @@ impl Lifecycle {
         let grace = self.plan.drain;
         self.swap.successor = None;
         self.swap.retiring.push(Retiring { generation: old, draining: true, kill_at: now + grace + STOP_LIMIT });
-        self.enter(State::Ready { since: now }, "its configuration changed; the new incarnation took over", out);
+        self.enter(MachineState::Ready { since: now }, "its configuration changed; the new incarnation took over", out);
         out.push(Action::Drain(old, grace));
         true
     }
@@ -309,11 +313,11 @@ impl Lifecycle {
         match self.swap.successor.take() {
             Some(Successor::Starting { generation, deadline, latest }) => {
                 self.generation = generation;
-                self.enter(State::Starting { deadline, latest }, reason, out);
+                self.enter(MachineState::Starting { deadline, latest }, reason, out);
             }
-            Some(Successor::Queued) => self.enter(State::Queued, reason, out),
+            Some(Successor::Queued) => self.enter(MachineState::Queued, reason, out),
             Some(Successor::Waiting) => {
-                self.enter(State::Queued, reason, out);
+                self.enter(MachineState::Queued, reason, out);
                 out.push(Action::RequestSlot(StartRank::Wanted));
             }
             None => {}
@@ -330,7 +334,7 @@ impl Lifecycle {
             self.swap.successor = Some(Successor::Queued);
             out.push(Action::RequestSlot(StartRank::Wanted));
         }
-        if self.swap.held && self.swap.retiring.is_empty() && self.state == State::Queued {
+        if self.swap.held && self.swap.retiring.is_empty() && self.state == MachineState::Queued {
             self.swap.held = false;
             out.push(Action::RequestSlot(StartRank::Wanted));
         }

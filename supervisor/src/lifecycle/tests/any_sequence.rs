@@ -63,63 +63,63 @@ proptest! {
             let last = world.last;
             let of = |before: u64| Generation(last.0.saturating_sub(before));
             let event = match step {
-                Step::Want(up) => Event::Want(if up { Wanted::Up } else { Wanted::Down }),
+                Step::Want(up) => MachineEvent::Want(if up { DesiredState::Up } else { DesiredState::Down }),
                 Step::Replan { blocked, renew, alone: once, lazy: lazily } => {
                     let plan = LifecyclePlan { start: if lazily { lazy().start } else { Start::Eager }, ..plan() };
                     let plan = if once { LifecyclePlan { on_change: OnChange::Restart, ..plan } } else { plan };
                     let plan = LifecyclePlan { blocked: blocked.then(|| "X is not set".to_owned()), ..plan };
-                    Event::Planned { plan, renew: renew || blocked }
+                    MachineEvent::Planned { plan, renew: renew || blocked }
                 }
-                Step::Wake => Event::Wake,
-                Step::NothingToDo { of: before } => Event::NothingToDo(of(before)),
-                Step::Work { of: before } => Event::Work(of(before)),
-                Step::Left { of: before } => Event::Ended(of(before), EndReason::Stopped),
-                Step::Restart => Event::Restart,
-                Step::Slot => Event::SlotGranted,
-                Step::Missing => Event::CannotLaunch(EndReason::CommandNotFound { program: "npx".to_owned() }),
+                Step::Wake => MachineEvent::Wake,
+                Step::NothingToDo { of: before } => MachineEvent::NothingToDo(of(before)),
+                Step::Work { of: before } => MachineEvent::Work(of(before)),
+                Step::Left { of: before } => MachineEvent::Ended(of(before), EndReason::Stopped),
+                Step::Restart => MachineEvent::Restart,
+                Step::Slot => MachineEvent::SlotGranted,
+                Step::Missing => MachineEvent::CannotLaunch(EndReason::CommandNotFound { program: "npx".to_owned() }),
                 // The shell says this only of a worker that it has just spawned.
                 Step::NotSpawned if !world.is_starting(last) => continue,
-                Step::NotSpawned => Event::NotSpawned(last, "no more processes".to_owned()),
-                Step::StartedAgain { of: before } => Event::StartedAgain(of(before)),
-                Step::Installing { of: before } => Event::Installing(of(before)),
-                Step::Ready { of: before } => Event::BecameReady(of(before)),
+                Step::NotSpawned => MachineEvent::NotSpawned(last, "no more processes".to_owned()),
+                Step::StartedAgain { of: before } => MachineEvent::StartedAgain(of(before)),
+                Step::Installing { of: before } => MachineEvent::Installing(of(before)),
+                Step::Ready { of: before } => MachineEvent::BecameReady(of(before)),
                 Step::Ended { of: before, missing } => {
                     let reason = if missing {
                         EndReason::CommandNotFound { program: "npx".to_owned() }
                     } else {
                         EndReason::Unresponsive
                     };
-                    Event::Ended(of(before), reason)
+                    MachineEvent::Ended(of(before), reason)
                 }
-                Step::Exited { of: before } => Event::Exited(of(before)),
-                Step::Kill => Event::Kill,
+                Step::Exited { of: before } => MachineEvent::Exited(of(before)),
+                Step::Kill => MachineEvent::Kill,
                 Step::Pass(seconds) => {
                     world.now += Duration::from_secs(seconds);
-                    Event::Tick
+                    MachineEvent::Tick
                 }
             };
             world.feed(event.clone());
             prop_assert_eq!(
                 world.state() == ServerState::Ready,
-                matches!(world.machine.state(), State::Ready { .. } | State::Resting { .. })
+                matches!(world.machine.state(), MachineState::Ready { .. } | MachineState::Resting { .. })
             );
             // The shell says this after every change of plan.
-            if let Event::Planned { .. } = event {
-                world.feed(Event::Want(world.machine.wanted()));
+            if let MachineEvent::Planned { .. } = event {
+                world.feed(MachineEvent::Want(world.machine.wanted()));
             }
-            if *world.machine.state() == State::Idle {
+            if *world.machine.state() == MachineState::Idle {
                 prop_assert_eq!(world.machine.need(), Need::Asleep, "at rest, and no call would wake it");
                 prop_assert!(world.machine.listed());
             }
         }
         // From anywhere: not wanted leads to Stopped once the processes are gone, and time alone gets them killed.
-        world.feed(Event::Want(Wanted::Down));
+        world.feed(MachineEvent::Want(DesiredState::Down));
         world.killed.clear();
         world.now += STOP_LIMIT;
-        world.feed(Event::Tick);
+        world.feed(MachineEvent::Tick);
         prop_assert_eq!(&world.killed, &world.live);
         for generation in world.live.clone() {
-            world.feed(Event::Exited(generation));
+            world.feed(MachineEvent::Exited(generation));
         }
         prop_assert!(world.machine.is_alone());
         prop_assert_eq!(world.state(), ServerState::Stopped);

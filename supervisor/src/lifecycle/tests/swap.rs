@@ -13,13 +13,13 @@ fn a_changed_server_is_replaced_only_by_one_that_is_ready() {
     world.ready();
     let (old, new) = (Generation(1), Generation(2));
     assert_eq!(world.change(plan()), [Action::RequestSlot(StartRank::Wanted)]);
-    assert_eq!(world.feed(Event::SlotGranted), [Action::Spawn(new)]);
+    assert_eq!(world.feed(MachineEvent::SlotGranted), [Action::Spawn(new)]);
     assert_eq!((world.state(), world.generation()), (ServerState::Ready, old));
-    let actions = world.feed(Event::BecameReady(new));
+    let actions = world.feed(MachineEvent::BecameReady(new));
     assert!(actions.contains(&Action::Drain(old, GRACE)), "{actions:?}");
     assert_eq!((world.state(), world.generation(), world.machine.change()), (ServerState::Ready, new, Change::None));
-    world.feed(Event::Ended(old, EndReason::Stopped));
-    world.feed(Event::Exited(old));
+    world.feed(MachineEvent::Ended(old, EndReason::Stopped));
+    world.feed(MachineEvent::Exited(old));
     assert_eq!((world.state(), world.machine.restarts()), (ServerState::Ready, 0));
 }
 
@@ -28,11 +28,11 @@ fn a_change_that_does_not_work_leaves_the_old_one_in_force_and_is_not_tried_agai
     let mut world = World::new(plan());
     world.ready();
     world.change(plan());
-    world.feed(Event::SlotGranted);
+    world.feed(MachineEvent::SlotGranted);
     world.now += Duration::from_secs(70);
-    let actions = world.feed(Event::Tick);
+    let actions = world.feed(MachineEvent::Tick);
     assert!(matches!(&actions[..], [Action::Stop(Generation(2)), Action::ChangeFailed { .. }]), "{actions:?}");
-    world.feed(Event::Exited(Generation(2)));
+    world.feed(MachineEvent::Exited(Generation(2)));
     assert_eq!((world.state(), world.generation()), (ServerState::Ready, Generation(1)));
     assert_eq!(world.machine.deadline(), None);
     assert!(matches!(world.machine.change(), Change::Failed(_)));
@@ -45,11 +45,11 @@ fn a_successor_becomes_the_current_one_when_the_old_one_fails_meanwhile() {
     let mut world = World::new(plan());
     world.ready();
     world.change(plan());
-    world.feed(Event::SlotGranted);
-    world.feed(Event::Ended(Generation(1), EndReason::StdoutClosed));
+    world.feed(MachineEvent::SlotGranted);
+    world.feed(MachineEvent::Ended(Generation(1), EndReason::StdoutClosed));
     assert_eq!((world.state(), world.generation()), (ServerState::Starting, Generation(2)));
-    world.feed(Event::Exited(Generation(1)));
-    world.feed(Event::BecameReady(Generation(2)));
+    world.feed(MachineEvent::Exited(Generation(1)));
+    world.feed(MachineEvent::BecameReady(Generation(2)));
     assert_eq!((world.state(), world.machine.is_alone()), (ServerState::Ready, true));
 }
 
@@ -59,8 +59,8 @@ fn a_server_that_cannot_exist_twice_ends_before_its_successor_begins() {
     world.ready();
     let actions = world.change(alone());
     assert!(actions.contains(&Action::Stop(Generation(1))), "{actions:?}");
-    assert_eq!(world.feed(Event::SlotGranted), []);
-    let actions = world.feed(Event::Exited(Generation(1)));
+    assert_eq!(world.feed(MachineEvent::SlotGranted), []);
+    let actions = world.feed(MachineEvent::Exited(Generation(1)));
     assert!(actions.contains(&Action::RequestSlot(StartRank::Wanted)), "{actions:?}");
 }
 
@@ -69,10 +69,10 @@ fn an_old_incarnation_that_does_not_go_is_killed() {
     let mut world = World::new(plan());
     world.ready();
     world.change(plan());
-    world.feed(Event::SlotGranted);
-    world.feed(Event::BecameReady(Generation(2)));
+    world.feed(MachineEvent::SlotGranted);
+    world.feed(MachineEvent::BecameReady(Generation(2)));
     world.now += GRACE + STOP_LIMIT;
-    assert_eq!(world.feed(Event::Tick), [Action::Kill(Generation(1))]);
+    assert_eq!(world.feed(MachineEvent::Tick), [Action::Kill(Generation(1))]);
 }
 
 #[test]
@@ -81,9 +81,9 @@ fn whoever_changes_faster_than_old_ones_go_waits_for_them() {
     world.ready();
     for new in 2..=3 {
         world.change(plan());
-        world.feed(Event::SlotGranted);
-        world.feed(Event::BecameReady(Generation(new)));
+        world.feed(MachineEvent::SlotGranted);
+        world.feed(MachineEvent::BecameReady(Generation(new)));
     }
     assert_eq!(world.change(plan()), [Action::Stop(Generation(1))], "two are on their way out");
-    assert_eq!(world.feed(Event::Exited(Generation(1))), [Action::RequestSlot(StartRank::Wanted)]);
+    assert_eq!(world.feed(MachineEvent::Exited(Generation(1))), [Action::RequestSlot(StartRank::Wanted)]);
 }

@@ -46,7 +46,7 @@ pub(super) struct World {
     pub(super) last: Generation,
     pub(super) killed: BTreeSet<Generation>,
     pub(super) plan: LifecyclePlan,
-    /// Somebody has called since the machine came to rest.
+    /// A client has called since the machine came to rest.
     pub(super) called: bool,
 }
 
@@ -58,18 +58,18 @@ impl World {
     }
 
     /// Feeds one event, plays the shell, and checks what must hold after every step.
-    pub(super) fn feed(&mut self, event: Event) -> Vec<Action> {
-        if let Event::Exited(g) | Event::NotSpawned(g, _) = &event {
+    pub(super) fn feed(&mut self, event: MachineEvent) -> Vec<Action> {
+        if let MachineEvent::Exited(g) | MachineEvent::NotSpawned(g, _) = &event {
             self.live.remove(g);
         }
-        if let Event::Planned { plan, .. } = &event {
+        if let MachineEvent::Planned { plan, .. } = &event {
             self.plan = plan.clone();
         }
-        let ready = matches!(self.machine.state(), State::Ready { .. });
-        let (before, restart) = (self.generation(), matches!(event, Event::Restart));
-        let says_ready = matches!(event, Event::BecameReady(_));
-        let rested = *self.machine.state() == State::Idle;
-        self.called |= event == Event::Wake;
+        let ready = matches!(self.machine.state(), MachineState::Ready { .. });
+        let (before, restart) = (self.generation(), matches!(event, MachineEvent::Restart));
+        let says_ready = matches!(event, MachineEvent::BecameReady(_));
+        let rested = *self.machine.state() == MachineState::Idle;
+        self.called |= event == MachineEvent::Wake;
         let actions = self.machine.step(event, self.now);
         for action in &actions {
             match action {
@@ -82,7 +82,7 @@ impl World {
                     if self.plan.on_change == OnChange::Restart {
                         assert!(self.live.is_empty(), "it exists twice");
                     }
-                    assert_eq!(self.machine.wanted(), Wanted::Up, "an unwanted worker");
+                    assert_eq!(self.machine.wanted(), DesiredState::Up, "an unwanted worker");
                     assert_eq!(self.plan.blocked, None, "a blocked worker");
                     self.last = *generation;
                     self.live.insert(*generation);
@@ -95,55 +95,61 @@ impl World {
                 Action::RequestSlot(_) | Action::Moved { .. } | Action::ChangeFailed { .. } => {}
             }
         }
-        if *self.machine.state() == State::Idle {
+        if *self.machine.state() == MachineState::Idle {
             self.called = false;
-        } else if rested && self.machine.wanted() == Wanted::Up && self.machine.need() != Need::Always {
-            let blocked = *self.machine.state() == State::Blocked;
+        } else if rested && self.machine.wanted() == DesiredState::Up && self.machine.need() != Need::Always {
+            let blocked = *self.machine.state() == MachineState::Blocked;
             assert!(self.called || restart || blocked, "started for nobody: {:?}", self.machine.state());
         }
         // The current one, its successor, and those on their way out.
         assert!(self.live.len() <= 2 + MAX_RETIRING, "too many: {:?}", self.live);
         if ready && self.generation() != before {
-            assert!(says_ready || !matches!(self.machine.state(), State::Ready { .. }), "routed to what is not ready");
+            assert!(
+                says_ready || !matches!(self.machine.state(), MachineState::Ready { .. }),
+                "routed to what is not ready"
+            );
         }
         assert!(self.generation() >= before && !(restart && ready && self.machine.change() != Change::None));
         let alive = matches!(
             self.machine.state(),
-            State::Starting { .. } | State::Ready { .. } | State::Resting { .. } | State::Stopping { .. }
+            MachineState::Starting { .. }
+                | MachineState::Ready { .. }
+                | MachineState::Resting { .. }
+                | MachineState::Stopping { .. }
         );
         // One that failed while its successor waited for its turn is on its way out, and the successor has no number yet.
         let here = self.live.contains(&self.generation()) && (alive || self.machine.is_alone());
         assert_eq!(alive, here, "state and process disagree: {:?}", self.machine.state());
         let others = self.live.len() - usize::from(alive);
-        if others > 0 || (alive && !matches!(self.machine.state(), State::Ready { .. })) {
+        if others > 0 || (alive && !matches!(self.machine.state(), MachineState::Ready { .. })) {
             assert!(self.machine.deadline().is_some(), "a wait without end: {:?}", self.machine.state());
         }
         let successor = match self.machine.change() {
             Change::Starting(next) => {
-                assert!(matches!(self.machine.state(), State::Ready { .. }), "a successor of nothing");
+                assert!(matches!(self.machine.state(), MachineState::Ready { .. }), "a successor of nothing");
                 usize::from(next.is_some())
             }
             Change::None | Change::Failed(_) => 0,
         };
         assert_eq!(self.machine.is_alone(), others == successor);
-        if let State::Backoff { until } = self.machine.state() {
+        if let MachineState::Backoff { until } = self.machine.state() {
             assert!(*until - self.now <= POLICY.max.mul_f64(1.0 + JITTER));
         }
-        if self.machine.wanted() == Wanted::Down {
+        if self.machine.wanted() == DesiredState::Down {
             let state = self.machine.state();
-            assert!(matches!(state, State::Stopped | State::Stopping { .. }), "unwanted and {state:?}");
+            assert!(matches!(state, MachineState::Stopped | MachineState::Stopping { .. }), "unwanted and {state:?}");
         }
         actions
     }
 
     pub(super) fn is_starting(&self, generation: Generation) -> bool {
-        let current = matches!(self.machine.state(), State::Starting { .. }) && self.generation() == generation;
+        let current = matches!(self.machine.state(), MachineState::Starting { .. }) && self.generation() == generation;
         current || self.machine.change() == Change::Starting(Some(generation))
     }
 
     /// A change of the configuration that needs another worker.
     pub(super) fn change(&mut self, plan: LifecyclePlan) -> Vec<Action> {
-        self.feed(Event::Planned { plan, renew: true })
+        self.feed(MachineEvent::Planned { plan, renew: true })
     }
 
     pub(super) fn generation(&self) -> Generation {
@@ -151,14 +157,14 @@ impl World {
     }
 
     pub(super) fn start(&mut self) {
-        self.feed(Event::Want(Wanted::Up));
-        self.feed(Event::SlotGranted);
+        self.feed(MachineEvent::Want(DesiredState::Up));
+        self.feed(MachineEvent::SlotGranted);
     }
 
     pub(super) fn ready(&mut self) {
         self.start();
         let generation = self.generation();
-        self.feed(Event::BecameReady(generation));
+        self.feed(MachineEvent::BecameReady(generation));
     }
 
     pub(super) fn state(&self) -> ServerState {
