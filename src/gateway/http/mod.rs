@@ -16,6 +16,7 @@ mod json_body;
 mod legacy_sse;
 mod metrics_page;
 mod path;
+mod responder;
 mod socket_options;
 mod sse;
 mod stateless;

@@ -13,7 +13,13 @@ use bytes::Bytes;
 use futures_util::{Stream, stream};
 use mcproxy_mcp::{ErrorCode, ErrorObject, Message, ProtocolVersion, RawArray, RawObject, RequestId, method, parse};
 
-use super::{endpoint::Endpoint, error::HttpError, json_body, sse};
+use super::{
+    endpoint::Endpoint,
+    error::HttpError,
+    json_body,
+    responder::{Beginning, beginning},
+    sse,
+};
 use crate::gateway::{
     base::{
         budget::{Held, Purpose},
@@ -226,16 +232,11 @@ async fn work(gateway: Rc<Gateway>, client: StatelessClient, request: Request, r
 /// Sends the answer as JSON if it comes soon and alone, else as a stream of what precedes it and then the answer. A client
 /// that leaves drops what is pending, and with it the call.
 async fn respond(request: &HttpRequest, gateway: &Gateway, mut pending: Pending, related: Related) -> HttpResponse {
-    gateway.response_timer.begin(&related, Instant::now() + response_timer::WITHOUT_SESSION);
-    let begun = tokio::select! {
-        biased;
-        answered = &mut pending => match answered {
-            Answered { status, text } if related.is_empty() => {
-                return json_body::json(request, &gateway.budget, status, text);
-            }
-            Answered { text, .. } => Course::Answered(related, text),
-        },
-        () = related.ready() => Course::Pending(related, pending),
+    let wait = response_timer::WITHOUT_SESSION;
+    let begun = match beginning(&gateway.response_timer, &related, wait, &mut pending).await {
+        Beginning::Json(Answered { status, text }) => return json_body::json(request, &gateway.budget, status, text),
+        Beginning::Stream(Some(answered)) => Course::Answered(related, answered.text),
+        Beginning::Stream(None) => Course::Pending(related, pending),
     };
     sse::answer(request, &gateway.budget, messages(begun))
 }

@@ -28,7 +28,9 @@ use super::{
     body,
     endpoint::Endpoint,
     error::HttpError,
-    json_body, sse,
+    json_body,
+    responder::{Beginning, beginning},
+    sse,
     stateless::{self, VERSION},
 };
 use crate::gateway::{
@@ -148,16 +150,12 @@ async fn respond(
     related: Related,
     id: Option<RequestId>,
 ) -> HttpResponse {
-    gateway.response_timer.begin(&related, Instant::now() + response_timer::OF_SESSIONS);
-    tokio::select! {
-        biased;
-        answer = &mut pending => match answer {
-            Some(answer) if related.is_empty() => return json(request, gateway, answer),
-            // Cancelled: the client wants no answer, but HTTP owes one.
-            None if related.is_empty() => return HttpResponse::Accepted().finish(),
-            answer => pending = Box::pin(std::future::ready(answer)),
-        },
-        () = related.ready() => {}
+    match beginning(&gateway.response_timer, &related, response_timer::OF_SESSIONS, &mut pending).await {
+        Beginning::Json(Some(answer)) => return json(request, gateway, answer),
+        // Cancelled: the client wants no answer, but HTTP owes one.
+        Beginning::Json(None) => return HttpResponse::Accepted().finish(),
+        Beginning::Stream(Some(answer)) => pending = Box::pin(std::future::ready(answer)),
+        Beginning::Stream(None) => {}
     }
     let settings = gateway.settings();
     let stream = session.answer_by_stream(&gateway.replay_budget, bounds(&settings));
