@@ -1,4 +1,4 @@
-//! The headers that repeat arguments of a tool: the last rung of the [ladder](super::climb), which is climbed when the tool
+//! The headers that repeat arguments of a tool: the last check of `dialect/stateless/validate.rs`, which is made when the tool
 //! that is called has been found.
 
 use std::borrow::Cow;

@@ -34,7 +34,7 @@ const OPEN: [&str; 2] = ["/healthz", "/readyz"];
 
 /// Headers that say who calls, where, or what: with two of one, who looked at the first and who looks at the last would not mean
 /// the same (RFC 9110 §5.3). Others may be lists. (A second `Content-Length` is refused while the head is read.) The headers by which
-/// 2026-07-28 repeats what the body says have an error of their own for that, see `stateless::climb`.
+/// 2026-07-28 repeats what the body says have an error of their own for that, see `dialect/stateless/validate.rs`.
 const SINGLE: [&str; 8] = [
     "authorization",
     "host",

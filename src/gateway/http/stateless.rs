@@ -152,7 +152,7 @@ async fn request_of(
         view.owner_of(method).is_some() || (skills::is_method(method) && view.has_skills())
     };
     let stated = |which| stated(request.headers(), header_of(which));
-    let meta_of_request = match validate::climb(stated, extended, &incoming.method, params, meta) {
+    let meta_of_request = match validate::validate(stated, extended, &incoming.method, params, meta) {
         Ok(meta_of_request) => meta_of_request,
         Err(error) => return refused(request, endpoint, &incoming.id, error),
     };
@@ -281,7 +281,7 @@ fn heard(listening: Listening, room: Held) -> impl Stream<Item = Pieces> {
     })
 }
 
-/// A request that did not get past the ladder.
+/// A request that is not valid.
 fn refused(request: &HttpRequest, endpoint: &Endpoint, id: &RequestId, error: ErrorObject) -> HttpResponse {
     let status = match error.code {
         ErrorCode::METHOD_NOT_FOUND => StatusCode::NOT_FOUND,

@@ -9,7 +9,7 @@ use crate::gateway::{
     catalogue::ListKind,
 };
 
-/// Answers a request that got past the [ladder](super::climb).
+/// Answers a request that is valid, see [`super::validate`].
 pub(crate) async fn answer(exchange: &RequestContext, method: &str, params: RawObject<'_>) -> Reply {
     if let Some(kind) = list_of(method) {
         return list(exchange, kind, &params).await.unwrap_or_else(Reply::from);

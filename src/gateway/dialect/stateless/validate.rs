@@ -1,6 +1,6 @@
 //! What a request of this dialect must get past, in this order, before anything is done for it (2026-07-28, transports,
-//! server validation). Whoever only looks at headers must not see another request than we do. The last rung, headers that
-//! repeat arguments, needs the tool that is called, see [`super::ParamHeaders`].
+//! server validation). Whoever only looks at headers must not see another request than we do. The last check, of headers that
+//! repeat arguments, needs the tool that is called, is in `downstream/param_headers.rs`.
 
 use mcproxy_mcp::{ErrorCode, ErrorObject, ProtocolVersion, RawObject, header_value, method};
 
@@ -34,7 +34,7 @@ impl Repeating {
 
 /// What the request says of itself, or why it is refused. `header`: what its headers say. `extended`: whether a method that no
 /// revision knows is some server's. `meta` is the `_meta` of its params.
-pub(crate) fn climb<'r>(
+pub(crate) fn validate<'r>(
     header: impl Fn(Repeating) -> HeaderValue<'r>,
     extended: impl FnOnce(&str) -> bool,
     method: &str,
@@ -98,7 +98,7 @@ mod tests {
         };
         let params = RawObject::from_text(params).expect("an object");
         let meta = params.get_object("_meta");
-        climb(header, |_| false, method, &params, meta.as_ref()).map_err(|error| error.code)
+        validate(header, |_| false, method, &params, meta.as_ref()).map_err(|error| error.code)
     }
 
     #[test]
@@ -145,7 +145,7 @@ mod tests {
         let params = format!("{{{META}}}").replace("2026-07-28", "2025-11-25");
         let params = RawObject::from_text(&params).expect("an object");
         let meta = params.get_object("_meta");
-        let error = climb(|_| HeaderValue::Once("2025-11-25"), |_| false, "tools/list", &params, meta.as_ref())
+        let error = validate(|_| HeaderValue::Once("2025-11-25"), |_| false, "tools/list", &params, meta.as_ref())
             .expect_err("it has sessions");
         let data = error.data.expect("data");
         assert_eq!(data["requested"], "2025-11-25");
@@ -157,7 +157,7 @@ mod tests {
         fn any_request_gets_past_or_is_refused(method in "\\PC{0,12}", header in "\\PC{0,12}", meta in "(_meta|x)") {
             let params = format!(r#"{{"{meta}":{{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{{}}}}}}"#);
             let params = RawObject::from_text(&params).expect("an object");
-            let _ = climb(|_| HeaderValue::Once(&header), |_| false, &method, &params, params.get_object("_meta").as_ref());
+            let _ = validate(|_| HeaderValue::Once(&header), |_| false, &method, &params, params.get_object("_meta").as_ref());
         }
     }
 }
