@@ -81,7 +81,7 @@ pub(crate) enum Next {
 
 /// One call and its rounds of questions.
 pub(crate) struct ClientInput<'a> {
-    exchange: &'a RequestContext,
+    context: &'a RequestContext,
     session: &'a Session,
     server: &'a ServerName,
     rounds: u32,
@@ -91,16 +91,16 @@ pub(crate) struct ClientInput<'a> {
 impl<'a> ClientInput<'a> {
     /// `time`: what the client has for each round.
     pub(crate) fn new(
-        exchange: &'a RequestContext,
+        context: &'a RequestContext,
         session: &'a Session,
         server: &'a ServerName,
         time: Duration,
     ) -> Self {
-        Self { exchange, session, server, rounds: 0, time }
+        Self { context, session, server, rounds: 0, time }
     }
 
     /// Asks the client for what the server needs, and says how the call goes on. Dropping a parked call gives it up.
-    pub(crate) async fn round(&mut self, need: InputRequired, context: CallContext) -> Result<Next, InputError> {
+    pub(crate) async fn round(&mut self, need: InputRequired, call_context: CallContext) -> Result<Next, InputError> {
         let wish = InputRequests::read(&need.payload).ok_or(InputError::Unreadable)?;
         self.rounds += 1;
         let most = match need.continuation {
@@ -111,7 +111,7 @@ impl<'a> ClientInput<'a> {
             return Err(InputError::Endless(most));
         }
         // What is asked is kept once more, and written out for the client.
-        let _room = self.exchange.gateway.budget.take(Purpose::Questions, 2 * need.payload.len())?;
+        let _room = self.context.gateway.budget.take(Purpose::Questions, 2 * need.payload.len())?;
         match need.continuation {
             Continuation::Parked(park) => {
                 let answers = self.ask_parked(&wish.wanted, &park).await?;
@@ -119,7 +119,7 @@ impl<'a> ClientInput<'a> {
                 if answers.len() > MAX_PAYLOAD {
                     return Err(InputError::TooLarge(answers.len()));
                 }
-                Ok(park.resume(&answers, context).await.map_or(Next::Lost, Next::Resumed))
+                Ok(park.resume(&answers, call_context).await.map_or(Next::Lost, Next::Resumed))
             }
             Continuation::Again => {
                 let features = self.session.features();
@@ -190,7 +190,7 @@ impl<'a> ClientInput<'a> {
                 let Some(at) = wanted.iter().position(|wanted| wanted.key == key) else { continue };
                 withdrawn[at] = true;
                 if let Some(id) = ids[at].as_ref().filter(|id| self.session.client_requests.take_back(id)) {
-                    self.exchange.related.push_last(cancelled(id, reason.as_deref()));
+                    self.context.related.push_last(cancelled(id, reason.as_deref()));
                 }
             }
         };
@@ -207,21 +207,21 @@ impl<'a> ClientInput<'a> {
             return answered(error_of(ErrorCode::METHOD_NOT_FOUND, why));
         }
         if let Some(page) = wanted.no_web_page() {
-            warn!(self.exchange.gateway.log, "a question of a server is refused"; "server" => %self.server,
+            warn!(self.context.gateway.log, "a question of a server is refused"; "server" => %self.server,
                 "reason" => %page);
             return answered(refuse(&page));
         }
         let (id, answer) = self.session.ask().ok_or(InputError::Gone)?;
         if let Some(page) = wanted.page_id() {
-            self.exchange.gateway.url_elicitations.remember(self.server, &page, self.session.key());
+            self.context.gateway.url_elicitations.remember(self.server, &page, self.session.key());
         }
         // Bounded by what a worker passes on at once; it must not be dropped like progress.
-        self.exchange.related.push_last(wanted.to_request(&id));
+        self.context.related.push_last(wanted.to_request(&id));
         Ok(Question { input: self, id: Some(id), answer: Some(answer), known: None })
     }
 
     async fn unless_cancelled<T>(&self, work: impl Future<Output = Result<T, InputError>>) -> Result<T, InputError> {
-        let cancelled = self.exchange.may_be_cancelled();
+        let cancelled = self.context.may_be_cancelled();
         let over = async {
             match &cancelled {
                 Some(cancelled) => cancelled.notified().await,
@@ -264,7 +264,7 @@ impl Drop for Question<'_> {
     fn drop(&mut self) {
         let Some(id) = &self.id else { return };
         if self.input.session.client_requests.take_back(id) {
-            self.input.exchange.related.push_last(cancelled(id, Some("the call goes on without it")));
+            self.input.context.related.push_last(cancelled(id, Some("the call goes on without it")));
         }
     }
 }

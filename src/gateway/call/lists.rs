@@ -18,7 +18,7 @@ use crate::gateway::{
 /// The page that the params ask for, and the view it is of. Waits for servers that have never run, for as long as it is
 /// configured.
 pub(crate) async fn page(
-    exchange: &RequestContext,
+    context: &RequestContext,
     kind: ListKind,
     params: &RawObject<'_>,
 ) -> Result<(Rc<View>, Bytes), ErrorObject> {
@@ -28,15 +28,15 @@ pub(crate) async fn page(
         Some(cursor) if cursor.get() == "null" => None,
         Some(_) => Some(required(params, "cursor")?),
     };
-    let gateway = &exchange.gateway;
-    gateway.servers.settled(exchange.scope(), gateway.settings().list_wait).await;
-    meet(exchange).await;
+    let gateway = &context.gateway;
+    gateway.servers.settled(context.scope(), gateway.settings().list_wait).await;
+    meet(context).await;
     // Who turns pages goes on in the list that was begun.
     if cursor.is_none() {
-        check(exchange, kind).await;
+        check(context, kind).await;
     }
-    let view = exchange.view();
-    let readers = exchange.downstream.readers();
+    let view = context.view();
+    let readers = context.downstream.readers();
     prepare(gateway, &view, kind, readers).await;
     let page = view.list(kind, cursor.as_deref(), readers);
     page.map(|page| (view, page)).map_err(|error| ErrorObject::new(ErrorCode::INVALID_PARAMS, error))
@@ -66,11 +66,11 @@ async fn prepare(gateway: &Rc<Gateway>, view: &Rc<View>, kind: ListKind, readers
 
 /// Lets workers look whether their servers' lists are too old. What the gateway knows is the answer all the same, but for
 /// servers that said themselves for how long it is true: those are waited for, for a moment.
-async fn check(exchange: &RequestContext, kind: ListKind) {
-    let servers = &exchange.gateway.servers;
+async fn check(context: &RequestContext, kind: ListKind) {
+    let servers = &context.gateway.servers;
     let mut waited_for = Vec::new();
-    for (server, connection) in servers.connections(exchange.scope()) {
-        let session = connection.is_per_session().then(|| exchange.downstream.key());
+    for (server, connection) in servers.connections(context.scope()) {
+        let session = connection.is_per_session().then(|| context.downstream.key());
         connection.check_list(kind, session);
         if session.is_none() && servers.states_ttl(&server, kind) {
             waited_for.push(connection);
@@ -83,10 +83,10 @@ async fn check(exchange: &RequestContext, kind: ListKind) {
 
 /// Lets the client of a session see what instances of its own offer. An instance is started if none of a client like this was
 /// heard of; that takes no longer than lists may wait for servers.
-async fn meet(exchange: &RequestContext) {
-    let RequestContext { gateway, downstream, .. } = exchange;
+async fn meet(context: &RequestContext) {
+    let RequestContext { gateway, downstream, .. } = context;
     let Some(session) = downstream.session() else { return };
-    let unmet = gateway.servers.unmet(exchange.scope(), session.key());
+    let unmet = gateway.servers.unmet(context.scope(), session.key());
     if unmet.is_empty() {
         return;
     }

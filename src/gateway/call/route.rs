@@ -23,56 +23,56 @@ use crate::gateway::{
 };
 
 /// `tools/call`
-pub(crate) async fn tool(exchange: &RequestContext, mut params: RawObject<'_>) -> Option<Reply> {
+pub(crate) async fn tool(context: &RequestContext, mut params: RawObject<'_>) -> Option<Reply> {
     drop_null_arguments(&mut params);
-    let (server, name) = match find(exchange, ListKind::Tools, &params).await {
+    let (server, name) = match find(context, ListKind::Tools, &params).await {
         Ok(target) => target,
         Err(error) => return Some(error.into()),
     };
     if server.as_str() == builtin::NAME {
         let arguments = params.get("arguments").map(RawValue::get);
         // At its own endpoint it speaks of all.
-        let shows = |server: &ServerName| match exchange.scope() {
+        let shows = |server: &ServerName| match context.scope() {
             Scope::Server(own) if own.as_str() == builtin::NAME => true,
-            scope => exchange.gateway.servers.shows(scope, server),
+            scope => context.gateway.servers.shows(scope, server),
         };
-        return Some(builtin_tools::run(&exchange.gateway, &exchange.view(), shows, &name, arguments).await);
+        return Some(builtin_tools::run(&context.gateway, &context.view(), shows, &name, arguments).await);
     }
     let own = json_string(&name);
     params.set("name", &own);
-    let meta = own_meta(exchange, &server, &params);
+    let meta = own_meta(context, &server, &params);
     if let Some(meta) = &meta {
         params.set("_meta", meta);
     }
     if params.get("task").is_some()
-        && let Some(session) = exchange.downstream.session().filter(|_| tasks::may_run(exchange, &server))
+        && let Some(session) = context.downstream.session().filter(|_| tasks::may_run(context, &server))
     {
-        let call = Forward::new(exchange, method::TOOLS_CALL, server.clone(), params).named(name);
+        let call = Forward::new(context, method::TOOLS_CALL, server.clone(), params).named(name);
         let reply = call.run(rewrite::created_task).await;
         if let Some(Reply::Result(result)) = &reply
-            && let Err(error) = tasks::remember(&exchange.gateway.task_owners, session, &server, result)
+            && let Err(error) = tasks::remember(&context.gateway.task_owners, session, &server, result)
         {
             return Some(error.into());
         }
         return reply;
     }
-    Forward::new(exchange, method::TOOLS_CALL, server, params).named(name).run(rewrite::call_result).await
+    Forward::new(context, method::TOOLS_CALL, server, params).named(name).run(rewrite::call_result).await
 }
 
 /// `prompts/get`
-pub(crate) async fn prompt(exchange: &RequestContext, mut params: RawObject<'_>) -> Option<Reply> {
+pub(crate) async fn prompt(context: &RequestContext, mut params: RawObject<'_>) -> Option<Reply> {
     drop_null_arguments(&mut params);
-    let (server, name) = match find(exchange, ListKind::Prompts, &params).await {
+    let (server, name) = match find(context, ListKind::Prompts, &params).await {
         Ok(target) => target,
         Err(error) => return Some(error.into()),
     };
     let own = json_string(&name);
     params.set("name", &own);
-    let meta = own_meta(exchange, &server, &params);
+    let meta = own_meta(context, &server, &params);
     if let Some(meta) = &meta {
         params.set("_meta", meta);
     }
-    Forward::new(exchange, method::PROMPTS_GET, server, params).named(name).run(rewrite::prompt_result).await
+    Forward::new(context, method::PROMPTS_GET, server, params).named(name).run(rewrite::prompt_result).await
 }
 
 /// Some clients write all members that they know of, and servers refuse arguments that are no object. (`_meta` travels apart, and
@@ -86,103 +86,103 @@ fn drop_null_arguments(params: &mut RawObject<'_>) {
 }
 
 /// `resources/read`
-pub(crate) async fn read(exchange: &RequestContext, mut params: RawObject<'_>) -> Option<Reply> {
-    let (server, uri) = match resource(exchange, &params) {
+pub(crate) async fn read(context: &RequestContext, mut params: RawObject<'_>) -> Option<Reply> {
+    let (server, uri) = match resource(context, &params) {
         Ok(target) => target,
         Err(error) => return Some(error.into()),
     };
     let own = json_string(&uri);
     params.set("uri", &own);
-    let meta = own_meta(exchange, &server, &params);
+    let meta = own_meta(context, &server, &params);
     if let Some(meta) = &meta {
         params.set("_meta", meta);
     }
-    Forward::new(exchange, method::RESOURCES_READ, server, params).run(rewrite::read_result).await
+    Forward::new(context, method::RESOURCES_READ, server, params).run(rewrite::read_result).await
 }
 
 /// `completion/complete`
-pub(crate) async fn complete(exchange: &RequestContext, mut params: RawObject<'_>) -> Option<Reply> {
-    let view = exchange.view();
+pub(crate) async fn complete(context: &RequestContext, mut params: RawObject<'_>) -> Option<Reply> {
+    let view = context.view();
     let prompt = |name: &str| match view.prompt(name) {
         Some(target) => Some((target.server.clone(), target.name.to_owned())),
-        None => unlisted(exchange, ListKind::Prompts, name),
+        None => unlisted(context, ListKind::Prompts, name),
     };
-    let resource = |uri: &str| resource_named(exchange, uri).ok();
+    let resource = |uri: &str| resource_named(context, uri).ok();
     let (server, reference) = match rewrite::completion_ref(&params, prompt, resource) {
         Ok(target) => target,
         Err(error) => return Some(error.into()),
     };
     params.set("ref", &reference);
-    Forward::new(exchange, method::COMPLETE, server, params).run(rewrite::unchanged).await
+    Forward::new(context, method::COMPLETE, server, params).run(rewrite::unchanged).await
 }
 
 /// `tasks/get`, `tasks/update`, `tasks/cancel` (the tasks extension of 2026-07-28, and tasks of 2025-11-25) and `tasks/result`
-pub(crate) async fn task(exchange: &RequestContext, method: &'static str, mut params: RawObject<'_>) -> Option<Reply> {
+pub(crate) async fn task(context: &RequestContext, method: &'static str, mut params: RawObject<'_>) -> Option<Reply> {
     let id = match required(&params, "taskId") {
         Ok(id) => id,
         Err(error) => return Some(error.into()),
     };
-    let Some((server, own)) = task_named(exchange, &id) else {
+    let Some((server, own)) = task_named(context, &id) else {
         return Some(tasks::no_such_task(&id).into());
     };
     let own = json_string(own);
     params.set("taskId", &own);
     let rewrite = if method == method::TASKS_RESULT { rewrite::task_outcome } else { rewrite::task_result };
-    Forward::new(exchange, method, server, params).run(rewrite).await
+    Forward::new(context, method, server, params).run(rewrite).await
 }
 
 /// Which server a task belongs to, if it has tasks, and the task's id there.
-pub(crate) fn task_named<'i>(exchange: &RequestContext, id: &'i str) -> Option<(ServerName, &'i str)> {
-    let (server, own) = match exchange.naming() {
-        Naming::Own => (known_server(exchange, None)?, id),
+pub(crate) fn task_named<'i>(context: &RequestContext, id: &'i str) -> Option<(ServerName, &'i str)> {
+    let (server, own) = match context.naming() {
+        Naming::Own => (known_server(context, None)?, id),
         Naming::Qualified => {
             let (server, own) = split_task(id)?;
-            (known_server(exchange, Some(server))?, own)
+            (known_server(context, Some(server))?, own)
         }
     };
     // A session has made the tasks that it asks for.
-    let has_tasks = exchange.downstream.owns_tasks() || exchange.view().has_tasks(&server);
+    let has_tasks = context.downstream.owns_tasks() || context.view().has_tasks(&server);
     has_tasks.then_some((server, own))
 }
 
 /// A method that no revision knows: it goes to the one server of the endpoint that declares the extension it belongs to,
 /// with its params as they are. `Err`: there is no such server, or several. `Ok(None)`: the client cancelled the call.
 pub(crate) async fn foreign(
-    exchange: &RequestContext,
+    context: &RequestContext,
     method: &str,
     params: RawObject<'_>,
 ) -> Result<Option<Reply>, ()> {
-    let server = exchange.view().owner_of(method).cloned().ok_or(())?;
-    Ok(Forward::new(exchange, method.to_owned(), server, params).run(rewrite::unchanged).await)
+    let server = context.view().owner_of(method).cloned().ok_or(())?;
+    Ok(Forward::new(context, method.to_owned(), server, params).run(rewrite::unchanged).await)
 }
 
 /// A method that names what is listened to and nothing else.
 pub(crate) async fn subscription(
-    exchange: &RequestContext,
+    context: &RequestContext,
     method: &'static str,
     server: &ServerName,
     subject: &Subject,
 ) -> Option<Reply> {
     let params = subject.params();
     let params = RawObject::from_text(&params).unwrap_or_default();
-    Forward::new(exchange, method, server.clone(), params).run(rewrite::unchanged).await
+    Forward::new(context, method, server.clone(), params).run(rewrite::unchanged).await
 }
 
 /// Which server the resource belongs to that the params name, and its URI there.
-pub(crate) fn resource(exchange: &RequestContext, params: &RawObject<'_>) -> Result<(ServerName, String), ErrorObject> {
-    resource_named(exchange, &required(params, "uri")?)
+pub(crate) fn resource(context: &RequestContext, params: &RawObject<'_>) -> Result<(ServerName, String), ErrorObject> {
+    resource_named(context, &required(params, "uri")?)
 }
 
 /// The same of a resource.
-pub(crate) fn resource_named(exchange: &RequestContext, uri: &str) -> Result<(ServerName, String), ErrorObject> {
-    if let Some(target) = exchange.view().resource(uri) {
+pub(crate) fn resource_named(context: &RequestContext, uri: &str) -> Result<(ServerName, String), ErrorObject> {
+    if let Some(target) = context.view().resource(uri) {
         return Ok(target);
     }
     // Not shown at this moment: the server may be starting, or down with an error worth telling.
-    let target = match exchange.naming() {
-        Naming::Own => known_server(exchange, None).map(|server| (server, uri.to_owned())),
+    let target = match context.naming() {
+        Naming::Own => known_server(context, None).map(|server| (server, uri.to_owned())),
         Naming::Qualified => {
-            split_uri(uri).and_then(|(server, own)| Some((known_server(exchange, Some(&*server))?, own)))
+            split_uri(uri).and_then(|(server, own)| Some((known_server(context, Some(&*server))?, own)))
         }
     };
     target.ok_or_else(|| {
@@ -191,8 +191,8 @@ pub(crate) fn resource_named(exchange: &RequestContext, uri: &str) -> Result<(Se
 }
 
 /// The `_meta` of a request with the server's own URIs, where it refers to resources.
-fn own_meta(exchange: &RequestContext, server: &ServerName, params: &RawObject<'_>) -> Option<Box<RawValue>> {
-    match exchange.naming() {
+fn own_meta(context: &RequestContext, server: &ServerName, params: &RawObject<'_>) -> Option<Box<RawValue>> {
+    match context.naming() {
         Naming::Own => None,
         Naming::Qualified => rewrite::own_meta(server.as_str(), params.get("_meta")?),
     }
@@ -201,64 +201,64 @@ fn own_meta(exchange: &RequestContext, server: &ServerName, params: &RawObject<'
 /// Which server a tool or prompt belongs to, and its name there; waits for the server if it is starting. What a server has
 /// not listed it may know all the same.
 async fn find(
-    exchange: &RequestContext,
+    context: &RequestContext,
     kind: ListKind,
     params: &RawObject<'_>,
 ) -> Result<(ServerName, String), ErrorObject> {
     let name = required(params, "name")?;
     // In 2026-07-28 it is the server that decides on a task, and the word means nothing any more.
-    let offered = |session: &Rc<Session>| tasks::may_be_asked_about(session, &exchange.view());
-    if params.get("task").is_some() && exchange.downstream.session().is_some_and(|session| !offered(session)) {
+    let offered = |session: &Rc<Session>| tasks::may_be_asked_about(session, &context.view());
+    if params.get("task").is_some() && context.downstream.session().is_some_and(|session| !offered(session)) {
         return Err(ErrorObject::new(ErrorCode::INVALID_PARAMS, "tasks are not supported here"));
     }
     let look_up = || {
-        let view = exchange.view();
+        let view = context.view();
         let target = if kind == ListKind::Tools { view.tool(&name) } else { view.prompt(&name) }?;
-        let agreed = exchange.downstream.check_headers(target.mirrored, params.get("arguments"));
+        let agreed = context.downstream.check_headers(target.mirrored, params.get("arguments"));
         Some(agreed.map(|()| (target.server.clone(), target.name.to_owned())))
     };
     if let Some(found) = look_up() {
         return found;
     }
     // Not shown at this moment. If its server is known, that server's state is the answer.
-    let Some((server, own)) = unlisted(exchange, kind, &name) else {
-        return Err(unknown_name(exchange, kind, &name));
+    let Some((server, own)) = unlisted(context, kind, &name) else {
+        return Err(unknown_name(context, kind, &name));
     };
     let token = params.get_object("_meta").and_then(|meta| meta.get("progressToken"));
-    wait_for(exchange, &server, token).await?;
+    wait_for(context, &server, token).await?;
     look_up().unwrap_or(Ok((server, own)))
 }
 
 /// The server that a name points to, though it is in no list, and what it is called there. Its tool rules hold as for what is
 /// listed.
-fn unlisted(exchange: &RequestContext, kind: ListKind, name: &str) -> Option<(ServerName, String)> {
-    let (server, shown) = match exchange.naming() {
-        Naming::Own => (known_server(exchange, None)?, name),
+fn unlisted(context: &RequestContext, kind: ListKind, name: &str) -> Option<(ServerName, String)> {
+    let (server, shown) = match context.naming() {
+        Naming::Own => (known_server(context, None)?, name),
         Naming::Qualified => {
             let (server, shown) = split_name(name)?;
-            (known_server(exchange, Some(server))?, shown)
+            (known_server(context, Some(server))?, shown)
         }
     };
-    let own = exchange.gateway.servers.unlisted(&server, kind, shown)?;
+    let own = context.gateway.servers.unlisted(&server, kind, shown)?;
     Some((server, own))
 }
 
 /// The server of that name, or the only one of the endpoint, if it is configured and shown there.
-fn known_server(exchange: &RequestContext, name: Option<&str>) -> Option<ServerName> {
-    let scope = exchange.scope();
+fn known_server(context: &RequestContext, name: Option<&str>) -> Option<ServerName> {
+    let scope = context.scope();
     let name = match (scope, name) {
         (_, Some(name)) => ServerName::try_from(name).ok()?,
         (Scope::Server(server), None) => server.clone(),
         (Scope::All | Scope::Group(_), None) => return None,
     };
-    let servers = &exchange.gateway.servers;
+    let servers = &context.gateway.servers;
     (servers.shows(scope, &name) && servers.route(name.as_str()).is_some()).then_some(name)
 }
 
-fn unknown_name(exchange: &RequestContext, kind: ListKind, name: &str) -> ErrorObject {
+fn unknown_name(context: &RequestContext, kind: ListKind, name: &str) -> ErrorObject {
     let shown: String = name.chars().take(128).collect();
     let message = match kind {
-        ListKind::Tools => match exchange.view().nearest_tool(name) {
+        ListKind::Tools => match context.view().nearest_tool(name) {
             Some(near) => format!("Unknown tool: {shown}; did you mean {near}?"),
             None => format!("Unknown tool: {shown}"),
         },

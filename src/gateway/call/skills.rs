@@ -34,27 +34,27 @@ pub(crate) fn is_cacheable(name: &str) -> bool {
 }
 
 /// Answers one of its methods. `None`: the client cancelled the call.
-pub(crate) async fn answer(exchange: &RequestContext, of: &str, params: RawObject<'_>) -> Option<Reply> {
+pub(crate) async fn answer(context: &RequestContext, of: &str, params: RawObject<'_>) -> Option<Reply> {
     match of {
-        method::SKILLS_LIST if exchange.naming() == Naming::Qualified => Some(list(exchange, &params).await),
+        method::SKILLS_LIST if context.naming() == Naming::Qualified => Some(list(context, &params).await),
         method::SKILLS_LIST => {
-            let server = exchange.view().skill_servers().into_iter().next()?;
-            Forward::new(exchange, method::SKILLS_LIST, server, params).run(rewrite::skill_result).await
+            let server = context.view().skill_servers().into_iter().next()?;
+            Forward::new(context, method::SKILLS_LIST, server, params).run(rewrite::skill_result).await
         }
-        method::SKILLS_GET => by_uri(exchange, method::SKILLS_GET, params).await,
-        _ => by_uri(exchange, method::DIRECTORY_READ, params).await,
+        method::SKILLS_GET => by_uri(context, method::SKILLS_GET, params).await,
+        _ => by_uri(context, method::DIRECTORY_READ, params).await,
     }
 }
 
-async fn by_uri(exchange: &RequestContext, of: &'static str, mut params: RawObject<'_>) -> Option<Reply> {
-    let (server, uri) = match route::resource(exchange, &params) {
+async fn by_uri(context: &RequestContext, of: &'static str, mut params: RawObject<'_>) -> Option<Reply> {
+    let (server, uri) = match route::resource(context, &params) {
         Ok(target) => target,
         // The extension has one code for all that is not there.
         Err(error) => return Some(ErrorObject { code: ErrorCode::INVALID_PARAMS, ..error }.into()),
     };
     let own = json_string(&uri);
     params.set("uri", &own);
-    Forward::new(exchange, of, server, params).run(rewrite::skill_result).await
+    Forward::new(context, of, server, params).run(rewrite::skill_result).await
 }
 
 /// The skills of one server.
@@ -91,22 +91,22 @@ impl Room {
 }
 
 /// All skills in one page: whoever does not turn pages sees them all. Servers that are down are left out, unless all are.
-async fn list(exchange: &RequestContext, params: &RawObject<'_>) -> Reply {
+async fn list(context: &RequestContext, params: &RawObject<'_>) -> Reply {
     if params.get("cursor").is_some_and(|cursor| cursor.get() != "null") {
         return ErrorObject::new(ErrorCode::INVALID_PARAMS, "this list has one page and no cursors").into();
     }
     let mut meta = params.get_object("_meta").unwrap_or_default();
     meta.remove("progressToken");
     let meta = meta.to_raw();
-    let servers = exchange.view().skill_servers();
+    let servers = context.view().skill_servers();
     let room = Room::new(MAX_BYTES);
     let shelves = join_all(servers.iter().map(async |server| {
-        let read = timeout(SERVER_TIMEOUT, read(exchange, server, &meta, &room)).await;
+        let read = timeout(SERVER_TIMEOUT, read(context, server, &meta, &room)).await;
         read.unwrap_or_else(|_| Err(late(server)))
     }))
     .await;
-    let private = exchange.downstream.principal().is_some();
-    merge(shelves, private, exchange.downstream.reads_cache_hints())
+    let private = context.downstream.principal().is_some();
+    merge(shelves, private, context.downstream.reads_cache_hints())
 }
 
 fn late(server: &ServerName) -> Reply {
@@ -115,7 +115,7 @@ fn late(server: &ServerName) -> Reply {
 }
 
 /// Turns the pages of one server, while there is room.
-async fn read(exchange: &RequestContext, server: &ServerName, meta: &RawValue, room: &Room) -> Result<Shelf, Reply> {
+async fn read(context: &RequestContext, server: &ServerName, meta: &RawValue, room: &Room) -> Result<Shelf, Reply> {
     let mut shelf = Shelf::default();
     let mut cursor: Option<Box<RawValue>> = None;
     for _ in 0..MAX_PAGES {
@@ -124,7 +124,7 @@ async fn read(exchange: &RequestContext, server: &ServerName, meta: &RawValue, r
         if let Some(cursor) = &cursor {
             params.set("cursor", cursor);
         }
-        let call = Forward::new(exchange, method::SKILLS_LIST, server.clone(), params).until_dropped();
+        let call = Forward::new(context, method::SKILLS_LIST, server.clone(), params).until_dropped();
         let page = match call.run(rewrite::skill_result).await {
             Some(Reply::Result(page)) => page,
             Some(error) => return Err(error),

@@ -32,9 +32,9 @@ pub(crate) fn may_be_asked_about(session: &Session, view: &View) -> bool {
 pub(crate) const CAPABILITY: &str = r#"{"list":{},"cancel":{},"requests":{"tools":{"call":{}}}}"#;
 
 /// Whether a call may be made as a task at this server. Elsewhere the wish is left unheard, as the revision wants it.
-pub(crate) fn may_run(exchange: &RequestContext, server: &ServerName) -> bool {
-    let view = exchange.view();
-    exchange.downstream.session().is_some_and(|session| are_offered(session, &view)) && view.runs_tasks_of(server)
+pub(crate) fn may_run(context: &RequestContext, server: &ServerName) -> bool {
+    let view = context.view();
+    context.downstream.session().is_some_and(|session| are_offered(session, &view)) && view.runs_tasks_of(server)
 }
 
 /// Takes note of a task that a call came to. An error for one whose id is too long to be kept.

@@ -167,14 +167,14 @@ async fn request_of(
         StatelessClient::new(endpoint.scope.clone(), endpoint.principal.clone(), meta_of_request, params_of_tool);
     let related = request_context::related();
     if incoming.method == method::LISTEN {
-        let exchange = match RequestContext::begin_stateless(
+        let context = match RequestContext::begin_stateless(
             endpoint.gateway.clone(),
             client,
             related,
             incoming,
             Instant::now(),
         ) {
-            Ok(exchange) => exchange,
+            Ok(context) => context,
             Err(full) => {
                 return refused(request, endpoint, &incoming.id, ErrorObject::new(ErrorCode::INTERNAL_ERROR, full));
             }
@@ -187,7 +187,7 @@ async fn request_of(
                 return refused(request, endpoint, &incoming.id, ErrorObject::new(ErrorCode::INTERNAL_ERROR, full));
             }
         };
-        return match Listening::begin(&exchange, params).await {
+        return match Listening::begin(&context, params).await {
             Ok(listening) => sse::answer(request, budget, heard(listening, room)),
             Err(error) => refused(request, endpoint, &incoming.id, error),
         };
@@ -214,9 +214,9 @@ fn stated<'r>(headers: &'r HeaderMap, name: &HeaderName) -> HeaderValue<'r> {
 }
 
 async fn work(gateway: Rc<Gateway>, client: StatelessClient, request: Request, related: Related) -> Answered {
-    let exchange = RequestContext::begin_stateless(gateway, client, related, &request, Instant::now());
-    let reply = match (exchange, read_params(&request.params)) {
-        (Ok(exchange), Ok(params)) => methods::answer(&exchange, &request.method, params).await,
+    let context = RequestContext::begin_stateless(gateway, client, related, &request, Instant::now());
+    let reply = match (context, read_params(&request.params)) {
+        (Ok(context), Ok(params)) => methods::answer(&context, &request.method, params).await,
         (Ok(_), Err(error)) => error.into(),
         (Err(full), _) => ErrorObject::new(ErrorCode::INTERNAL_ERROR, full).into(),
     };

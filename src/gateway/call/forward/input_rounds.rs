@@ -34,11 +34,11 @@ impl Forward<'_> {
         outcome: Outcome,
         reply: Reply,
     ) -> (Outcome, Option<Reply>) {
-        match self.exchange.downstream.ending(connection.traits(), &reply) {
+        match self.context.downstream.ending(connection.traits(), &reply) {
             Ending::Unchanged => (outcome, Some(reply)),
             Ending::NoteRefusal(session) => {
                 if let Reply::Error(error) = &reply {
-                    self.exchange.gateway.url_elicitations.remember_refusal(&self.server, &error.raw, session);
+                    self.context.gateway.url_elicitations.remember_refusal(&self.server, &error.raw, session);
                 }
                 (outcome, Some(reply))
             }
@@ -62,7 +62,7 @@ impl Forward<'_> {
     /// The same, under a ticket of ours.
     fn send_away_for(&self, wanted: Bytes, continuation: Continuation) -> (Outcome, Option<Reply>) {
         let now = Instant::now();
-        let gateway = &self.exchange.gateway;
+        let gateway = &self.context.gateway;
         let time = gateway.servers.timeouts(self.server.as_str()).map_or(Duration::ZERO, |times| times.input);
         let ticket = gateway.request_states.issue(continuation, wanted.clone(), self.purpose(), now + time, now);
         match ticket.as_deref().and_then(|ticket| input_required(&wanted, Some(ticket))) {
@@ -73,7 +73,7 @@ impl Forward<'_> {
 
     /// The call that a client goes on with, having brought what the server wanted.
     pub(super) async fn come_back(&self, connection: &Rc<WorkerConnection>, retry: &Retry) -> Result<Call, Reply> {
-        let request_states = &self.exchange.gateway.request_states;
+        let request_states = &self.context.gateway.request_states;
         let state = retry.state().unwrap_or_default();
         let is_done = |continuation: &Continuation| match continuation {
             Continuation::Parked(park) => park.is_done(),
@@ -81,7 +81,7 @@ impl Forward<'_> {
         };
         match request_states.redeem(&state, &self.purpose(), &retry.responses(), is_done, Instant::now()) {
             Redeemed::Complete(Continuation::Parked(park), answers) => {
-                park.resume(&answers, self.context(connection)).await.ok_or_else(|| self.no_such_state())
+                park.resume(&answers, self.call_context(connection)).await.ok_or_else(|| self.no_such_state())
             }
             Redeemed::Complete(Continuation::Again, answers) if input_required::agreed(&answers) => {
                 match self.hand_over(connection.clone(), None).await {
@@ -107,7 +107,7 @@ impl Forward<'_> {
 
     /// Which request this is, whoever makes it once more.
     fn purpose(&self) -> Purpose {
-        let downstream = &self.exchange.downstream;
+        let downstream = &self.context.downstream;
         let params = &self.payload[..self.meta_at];
         Purpose::new(downstream.scope(), downstream.principal(), &self.server, &self.method, params)
     }
@@ -119,15 +119,15 @@ impl Forward<'_> {
         session: &Session,
         mut need: InputRequired,
     ) -> Result<Answer, InputError> {
-        let servers = &self.exchange.gateway.servers;
+        let servers = &self.context.gateway.servers;
         let time = servers.timeouts(self.server.as_str()).map_or(Duration::ZERO, |timeouts| timeouts.input);
-        let mut input = ClientInput::new(self.exchange, session, &self.server, time);
+        let mut input = ClientInput::new(self.context, session, &self.server, time);
         loop {
-            let call = match input.round(need, self.context(&connection)).await? {
+            let call = match input.round(need, self.call_context(&connection)).await? {
                 Next::Resumed(call) => Some(call),
                 Next::Lost => None,
                 Next::Again(retry) => {
-                    self.exchange.progress.begin_run();
+                    self.context.progress.begin_run();
                     // It is a call like any other, so it goes where calls go now.
                     if let Destination::Connected(now) = servers.destination(self.server.as_str()) {
                         connection = now;
@@ -147,11 +147,11 @@ impl Forward<'_> {
                 }
             };
             let Some(call) = call else { return Ok(Answer::Lost) };
-            if self.exchange.is_cancelled() {
+            if self.context.is_cancelled() {
                 call.handle().cancel(None);
                 return Err(InputError::Cancelled);
             }
-            self.exchange.attach(call.handle());
+            self.context.attach(call.handle());
             match call.wait(|event| self.pass_on(event)).await {
                 CallOutcome::NeedsInput(more) => need = more,
                 CallOutcome::Over(answer) => return Ok(answer),

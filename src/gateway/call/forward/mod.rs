@@ -38,7 +38,7 @@ const PAYLOAD: usize = 512;
 
 /// One call on its way to one server.
 pub(crate) struct Forward<'a> {
-    exchange: &'a RequestContext,
+    context: &'a RequestContext,
     method: Cow<'static, str>,
     server: ServerName,
     /// The tool's or prompt's own name there, for the log.
@@ -57,7 +57,7 @@ pub(crate) struct Forward<'a> {
 impl<'a> Forward<'a> {
     /// `params` are the client's, with the server's own name or URI in place.
     pub(crate) fn new(
-        exchange: &'a RequestContext,
+        context: &'a RequestContext,
         method: impl Into<Cow<'static, str>>,
         server: ServerName,
         mut params: RawObject<'_>,
@@ -67,12 +67,12 @@ impl<'a> Forward<'a> {
         let token = meta
             .remove("progressToken")
             .filter(|token| token.get().starts_with(|c: char| c == '"' || c == '-' || c.is_ascii_digit()));
-        let retry = exchange.downstream.take_own(&mut params, &mut meta);
-        if params.get("task").is_some() && !tasks::may_run(exchange, &server) {
+        let retry = context.downstream.take_own(&mut params, &mut meta);
+        if params.get("task").is_some() && !tasks::may_run(context, &server) {
             params.remove("task");
         }
         let mut forward = Self {
-            exchange,
+            context,
             method: method.into(),
             server,
             name: String::new(),
@@ -125,10 +125,10 @@ impl<'a> Forward<'a> {
             Ok(connection) => connection,
             Err(error) => return Some(self.turned_away(error)),
         };
-        if self.exchange.is_cancelled() {
+        if self.context.is_cancelled() {
             return Some((Outcome::Cancelled, None));
         }
-        if let Some(level) = self.exchange.downstream.level_before_call() {
+        if let Some(level) = self.context.downstream.level_before_call() {
             connection.ensure_log_level(level).await;
         }
         let (connection, call) = match Retry::at(self.retry.as_ref(), connection.traits()) {
@@ -148,10 +148,10 @@ impl<'a> Forward<'a> {
                 }
             }
         };
-        self.exchange.attach(call.handle());
+        self.context.attach(call.handle());
         let _cancel = self.until_dropped.then(|| CancelOnDrop::new(call.handle()));
         let (outcome, reply) = match call.wait(|event| self.pass_on(event)).await {
-            CallOutcome::NeedsInput(need) => match self.exchange.downstream.input_route() {
+            CallOutcome::NeedsInput(need) => match self.context.downstream.input_route() {
                 // In a box of its own: calls that never need it must not carry its state.
                 InputRoute::Ask(session) => match Box::pin(self.ask(connection.clone(), session, need)).await {
                     Ok(answer) => self.answered(answer, rewrite),
@@ -174,7 +174,7 @@ impl<'a> Forward<'a> {
             Some(reply) => self.ended(&connection, outcome, reply),
             None => (outcome, None),
         };
-        connection.metrics().ended(outcome, self.exchange.elapsed());
+        connection.metrics().ended(outcome, self.context.elapsed());
         Some((outcome, reply))
     }
 
@@ -187,13 +187,13 @@ impl<'a> Forward<'a> {
     /// another for the next call.)
     fn unsent(&self, connection: &Rc<WorkerConnection>) {
         if !connection.is_per_session() {
-            self.exchange.gateway.servers.ended(&self.server, connection);
+            self.context.gateway.servers.ended(&self.server, connection);
         }
     }
 
     /// The connection that calls go to at this moment; waits for a server that is starting.
     async fn connection(&self) -> Result<Rc<WorkerConnection>, ErrorObject> {
-        wait_for(self.exchange, &self.server, self.progress_token.as_deref()).await
+        wait_for(self.context, &self.server, self.progress_token.as_deref()).await
     }
 
     /// Hands the call over, at once where there is a place for it, else when it is its turn; and where calls go then, which may be
@@ -216,7 +216,7 @@ impl<'a> Forward<'a> {
             }
         }
         let (payload, meta_at) = self.payload_with(retry);
-        let call = connection.call(self.method.clone(), &payload, meta_at, self.context(&connection)).await;
+        let call = connection.call(self.method.clone(), &payload, meta_at, self.call_context(&connection)).await;
         match call {
             Some(call) => Ok((connection, call)),
             None => Err(NotSent::Unseen(connection)),
@@ -224,7 +224,7 @@ impl<'a> Forward<'a> {
     }
 
     fn answered(&self, answer: Answer, rewrite: ResultRewrite) -> (Outcome, Option<Reply>) {
-        let lower = |era| self.exchange.downstream.needs_downgrade(era);
+        let lower = |era| self.context.downstream.needs_downgrade(era);
         let (outcome, reply) = match answer {
             Answer::Result(result, era) => {
                 // What a task waits for is part of what is told of it (2026-07-28).
@@ -256,8 +256,8 @@ impl<'a> Forward<'a> {
     }
 
     /// What the server may know of the downstream.
-    fn context(&self, connection: &WorkerConnection) -> CallContext {
-        self.exchange.downstream.call_context(connection, self.progress_token.is_some())
+    fn call_context(&self, connection: &WorkerConnection) -> CallContext {
+        self.context.downstream.call_context(connection, self.progress_token.is_some())
     }
 
     /// The payload, and where its `_meta` begins: what a server of 2026-07-28 asked a client to bring is part of it.
@@ -274,13 +274,13 @@ impl<'a> Forward<'a> {
     }
 
     fn turned_away(&self, error: ErrorObject) -> (Outcome, Option<Reply>) {
-        self.exchange.gateway.metrics.turned_away(self.server.as_str());
+        self.context.gateway.metrics.turned_away(self.server.as_str());
         (Outcome::Unavailable, Some(error.into()))
     }
 
     /// One record for each call, at the level that `logging.calls` names: what was called and how it went, never what was said.
     fn log(&self, outcome: Outcome, reply: Option<&Reply>) {
-        let gateway = &self.exchange.gateway;
+        let gateway = &self.context.gateway;
         let reason = match reply {
             Some(Reply::Error(error)) => {
                 gateway.metrics.failed(self.server.as_str(), error.reason);
@@ -290,16 +290,16 @@ impl<'a> Forward<'a> {
         };
         let Some(level) = gateway.call_level().filter(|level| gateway.log.is_enabled(*level)) else { return };
         let facts = o!("server" => self.server.to_string(), "method" => self.method.to_string(), "name" => self.name.clone(),
-            "session" => self.exchange.downstream.in_log().to_owned(), "request_bytes" => self.payload.len(),
+            "session" => self.context.downstream.in_log().to_owned(), "request_bytes" => self.payload.len(),
             "response_bytes" => reply.map_or(0, Reply::len), "outcome" => outcome.as_str(), "reason" => reason,
-            "duration_us" => self.exchange.elapsed().as_micros() as u64);
-        let log = log_for(&gateway.log, self.exchange.downstream.principal()).new(facts);
+            "duration_us" => self.context.elapsed().as_micros() as u64);
+        let log = log_for(&gateway.log, self.context.downstream.principal()).new(facts);
         if level == slog::Level::Info { info!(log, "call") } else { debug!(log, "call") }
     }
 
     /// The server asks for a visit that no client is asked for.
     fn no_web_page(&self, page: &NoWebPage) -> Reply {
-        warn!(self.exchange.gateway.log, "a call is refused for what its server asks"; "server" => %self.server,
+        warn!(self.context.gateway.log, "a call is refused for what its server asks"; "server" => %self.server,
             "reason" => %page);
         page.to_error(self.server.as_str()).into()
     }
@@ -321,27 +321,27 @@ impl<'a> Forward<'a> {
     fn pass_on(&self, event: CallEvent) {
         match event {
             CallEvent::Progress(params) => {
-                let token = self.progress_token.as_deref().filter(|_| self.exchange.progress.admits(&params));
+                let token = self.progress_token.as_deref().filter(|_| self.context.progress.admits(&params));
                 if let Some(token) = token {
                     let params = String::from_utf8_lossy(&params);
-                    self.exchange.tell(progress::notification(token, &params));
+                    self.context.tell(progress::notification(token, &params));
                 }
             }
             CallEvent::Starting(message) => {
                 if let (Some(token), Ok(message)) = (self.progress_token.as_deref(), std::str::from_utf8(&message)) {
-                    self.exchange.sign_of_life(token, message);
+                    self.context.sign_of_life(token, message);
                 }
             }
             CallEvent::Notification(method, params) => {
-                self.exchange.tell(custom_notifications::message(&method, &params))
+                self.context.tell(custom_notifications::message(&method, &params))
             }
             CallEvent::Log(params) => self.pass_on_log(&params),
         }
     }
 
     fn pass_on_log(&self, params: &Bytes) {
-        if self.exchange.downstream.hears(Level::of_message(params)) {
-            self.exchange.tell(log_notification(params));
+        if self.context.downstream.hears(Level::of_message(params)) {
+            self.context.tell(log_notification(params));
         }
     }
 
@@ -358,7 +358,7 @@ impl<'a> Forward<'a> {
     /// Puts the names and URIs of an answer under the client's naming and version; mostly that changes nothing.
     fn outbound(&self, answer: Bytes, rewrite: ResultRewrite) -> Result<Bytes, Full> {
         let Ok(text) = std::str::from_utf8(&answer) else { return Ok(answer) };
-        match rewrite(self.exchange.naming(), self.server.as_str(), text, self.exchange.downstream.version()) {
+        match rewrite(self.context.naming(), self.server.as_str(), text, self.context.downstream.version()) {
             Cow::Borrowed(_) => Ok(answer),
             Cow::Owned(text) => self.rewritten(text),
         }
@@ -375,7 +375,7 @@ impl<'a> Forward<'a> {
 
     /// An answer that is not the one that the worker sent, and so not counted with it.
     fn rewritten(&self, text: String) -> Result<Bytes, Full> {
-        self.exchange.gateway.budget.guard_large(Purpose::Answers, text.into())
+        self.context.gateway.budget.guard_large(Purpose::Answers, text.into())
     }
 }
 

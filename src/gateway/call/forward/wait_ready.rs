@@ -20,15 +20,15 @@ const KEEP_ALIVE: Duration = Duration::from_secs(5);
 
 /// The connection to a server; waits for one that is starting, for as long as a call may take without a sign of life.
 pub(crate) async fn wait_for(
-    exchange: &RequestContext,
+    context: &RequestContext,
     server: &ServerName,
     token: Option<&RawValue>,
 ) -> Result<Rc<WorkerConnection>, ErrorObject> {
-    let servers = &exchange.gateway.servers;
+    let servers = &context.gateway.servers;
     if let Destination::Connected(connection) = servers.destination(server.as_str()) {
         return Ok(connection);
     }
-    let _waiting = exchange.gateway.metrics.waiting(server.as_str());
+    let _waiting = context.gateway.metrics.waiting(server.as_str());
     let begun = tokio::time::Instant::now();
     let wait = servers.timeouts(server.as_str()).map_or(Duration::ZERO, |timeouts| timeouts.idle);
     let mut changes = servers.watch();
@@ -37,7 +37,7 @@ pub(crate) async fn wait_for(
         match servers.destination(server.as_str()) {
             Destination::Connected(connection) => return Ok(connection),
             Destination::Starting => {}
-            Destination::Asleep => servers.wake(server, &exchange.gateway.supervisor),
+            Destination::Asleep => servers.wake(server, &context.gateway.supervisor),
             Destination::Down { state, why } => return Err(unavailable(server, state.as_str(), Some((state, why)))),
             Destination::Unknown => return Err(unavailable(server, "unknown", None)),
         }
@@ -51,7 +51,7 @@ pub(crate) async fn wait_for(
                 servers.forget_wake(server);
                 if let Some(token) = token {
                     let message = json_string(&format!("server `{server}` is starting"));
-                    exchange.sign_of_life(token, message.get());
+                    context.sign_of_life(token, message.get());
                 }
             },
         }
@@ -83,8 +83,8 @@ impl Forward<'_> {
         &self,
         connection: &Rc<WorkerConnection>,
     ) -> Result<SlotReservation<WorkerConnection>, NotPlaced> {
-        let Self { exchange, server, .. } = self;
-        let downstream = &exchange.downstream;
+        let Self { context, server, .. } = self;
+        let downstream = &context.downstream;
         let refused = |why: NoSlot| match why {
             NoSlot::Moved => NotPlaced::Moved,
             why => {
@@ -94,8 +94,8 @@ impl Forward<'_> {
         let mut line = connection
             .line_up(downstream.party(), downstream.session().map(|session| session.key()))
             .map_err(refused)?;
-        let _waiting = exchange.gateway.metrics.waiting(server.as_str());
-        let cancelled = exchange.may_be_cancelled();
+        let _waiting = context.gateway.metrics.waiting(server.as_str());
+        let cancelled = context.may_be_cancelled();
         let given_up = async {
             match &cancelled {
                 Some(cancelled) => cancelled.notified().await,
@@ -109,11 +109,11 @@ impl Forward<'_> {
                 if let Some(token) = self.progress_token.as_deref() {
                     let message =
                         json_string(&format!("server `{server}` has as many calls as it takes; this one waits"));
-                    exchange.sign_of_life(token, message.get());
+                    context.sign_of_life(token, message.get());
                 }
             }
         };
-        let wait = exchange.gateway.servers.timeouts(server.as_str()).map_or(Duration::ZERO, |timeouts| timeouts.idle);
+        let wait = context.gateway.servers.timeouts(server.as_str()).map_or(Duration::ZERO, |timeouts| timeouts.idle);
         tokio::select! {
             biased;
             place = line.place() => place.map_err(refused),

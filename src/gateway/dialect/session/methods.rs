@@ -30,48 +30,48 @@ pub(crate) async fn answer(
     related: Related,
 ) -> Option<Pieces> {
     let reply = match RequestContext::begin(gateway, session.clone(), related, &request, Instant::now()) {
-        Ok(exchange) => reply(&exchange, &session, &request).await?,
+        Ok(context) => reply(&context, &session, &request).await?,
         Err(refused) => ErrorObject::new(refused.code(), refused).into(),
     };
     Some(reply.into_response(&request.id))
 }
 
-async fn reply(exchange: &RequestContext, session: &Rc<Session>, request: &Request) -> Option<Reply> {
+async fn reply(context: &RequestContext, session: &Rc<Session>, request: &Request) -> Option<Reply> {
     let params = match read_params(&request.params) {
         Ok(params) => params,
         Err(error) => return Some(error.into()),
     };
     let page = |(_, page): (Rc<View>, Bytes)| Reply::Page(Bytes::new(), page);
     let done = match request.method.as_str() {
-        method::TOOLS_CALL => return route::tool(exchange, params).await,
-        method::PROMPTS_GET => return route::prompt(exchange, params).await,
-        method::RESOURCES_READ => return route::read(exchange, params).await,
-        method::COMPLETE => return route::complete(exchange, params).await,
-        method::TOOLS_LIST => lists::page(exchange, ListKind::Tools, &params).await.map(page),
-        method::PROMPTS_LIST => lists::page(exchange, ListKind::Prompts, &params).await.map(page),
-        method::RESOURCES_LIST => lists::page(exchange, ListKind::Resources, &params).await.map(page),
-        method::TEMPLATES_LIST => lists::page(exchange, ListKind::Templates, &params).await.map(page),
-        method::RESOURCES_SUBSCRIBE => return Some(subscribe(exchange, session, &params).await),
-        method::RESOURCES_UNSUBSCRIBE => return Some(unsubscribe(exchange, session, &params).await),
-        method::SET_LEVEL => set_level(exchange, session, &params),
+        method::TOOLS_CALL => return route::tool(context, params).await,
+        method::PROMPTS_GET => return route::prompt(context, params).await,
+        method::RESOURCES_READ => return route::read(context, params).await,
+        method::COMPLETE => return route::complete(context, params).await,
+        method::TOOLS_LIST => lists::page(context, ListKind::Tools, &params).await.map(page),
+        method::PROMPTS_LIST => lists::page(context, ListKind::Prompts, &params).await.map(page),
+        method::RESOURCES_LIST => lists::page(context, ListKind::Resources, &params).await.map(page),
+        method::TEMPLATES_LIST => lists::page(context, ListKind::Templates, &params).await.map(page),
+        method::RESOURCES_SUBSCRIBE => return Some(subscribe(context, session, &params).await),
+        method::RESOURCES_UNSUBSCRIBE => return Some(unsubscribe(context, session, &params).await),
+        method::SET_LEVEL => set_level(context, session, &params),
         method::PING => Ok("{}".into()),
-        method::INITIALIZE => initialize(exchange, session, &params).await,
-        method::TASKS_GET if has_tasks(exchange, session) => {
-            return task_requests::answer(exchange, session, method::TASKS_GET, params).await;
+        method::INITIALIZE => initialize(context, session, &params).await,
+        method::TASKS_GET if has_tasks(context, session) => {
+            return task_requests::answer(context, session, method::TASKS_GET, params).await;
         }
-        method::TASKS_RESULT if has_tasks(exchange, session) => {
-            return task_requests::answer(exchange, session, method::TASKS_RESULT, params).await;
+        method::TASKS_RESULT if has_tasks(context, session) => {
+            return task_requests::answer(context, session, method::TASKS_RESULT, params).await;
         }
-        method::TASKS_CANCEL if has_tasks(exchange, session) => {
-            return task_requests::answer(exchange, session, method::TASKS_CANCEL, params).await;
+        method::TASKS_CANCEL if has_tasks(context, session) => {
+            return task_requests::answer(context, session, method::TASKS_CANCEL, params).await;
         }
-        method::TASKS_LIST if has_tasks(exchange, session) => {
-            return task_requests::answer(exchange, session, method::TASKS_LIST, params).await;
+        method::TASKS_LIST if has_tasks(context, session) => {
+            return task_requests::answer(context, session, method::TASKS_LIST, params).await;
         }
-        known if skills::is_method(known) && exchange.view().has_skills() => {
-            return skills::answer(exchange, known, params).await;
+        known if skills::is_method(known) && context.view().has_skills() => {
+            return skills::answer(context, known, params).await;
         }
-        unknown => match route::foreign(exchange, unknown, params).await {
+        unknown => match route::foreign(context, unknown, params).await {
             Ok(reply) => return reply,
             Err(()) => {
                 Err(ErrorObject::new(ErrorCode::METHOD_NOT_FOUND, format_args!("there is no method {unknown:?}")))
@@ -81,8 +81,8 @@ async fn reply(exchange: &RequestContext, session: &Rc<Session>, request: &Reque
     Some(done.unwrap_or_else(Reply::from))
 }
 
-fn has_tasks(exchange: &RequestContext, session: &Session) -> bool {
-    tasks::may_be_asked_about(session, &exchange.view())
+fn has_tasks(context: &RequestContext, session: &Session) -> bool {
+    tasks::may_be_asked_about(session, &context.view())
 }
 
 /// What a client begins with.
@@ -146,27 +146,23 @@ pub(crate) fn welcome(gateway: &Gateway, session: &Session) -> Reply {
 }
 
 /// The 2024-11-05 transport opens the session before it says who it is; elsewhere this is a client that repeats itself.
-async fn initialize(
-    exchange: &RequestContext,
-    session: &Session,
-    params: &RawObject<'_>,
-) -> Result<Reply, ErrorObject> {
+async fn initialize(context: &RequestContext, session: &Session, params: &RawObject<'_>) -> Result<Reply, ErrorObject> {
     let InitializeParams { version, client, declaration } = InitializeParams::read(params)?;
     session.set_version(version);
     session.set_features(client.features);
     session.set_declaration(declaration);
-    exchange.gateway.servers.looked_up(session.scope()).await;
-    Ok(welcome(&exchange.gateway, session))
+    context.gateway.servers.looked_up(session.scope()).await;
+    Ok(welcome(&context.gateway, session))
 }
 
-fn set_level(exchange: &RequestContext, session: &Rc<Session>, params: &RawObject<'_>) -> Result<Reply, ErrorObject> {
+fn set_level(context: &RequestContext, session: &Rc<Session>, params: &RawObject<'_>) -> Result<Reply, ErrorObject> {
     let text = required(params, "level")?;
     let level = Level::parse(&text)
         .ok_or_else(|| ErrorObject::new(ErrorCode::INVALID_PARAMS, format_args!("there is no log level {text:?}")))?;
-    exchange.gateway.sessions.set_level(session, level);
-    lifetime::remember(&exchange.gateway, session);
+    context.gateway.sessions.set_level(session, level);
+    lifetime::remember(&context.gateway, session);
     // A shared server hears the most verbose wish; each session is filtered by its own.
-    let Gateway { servers, sessions, .. } = &*exchange.gateway;
+    let Gateway { servers, sessions, .. } = &*context.gateway;
     for (server, connection) in servers.connections(session.scope()) {
         if connection.is_per_session() {
             let params = format!("{{\"level\":{}}}", json_string(level.as_str()).get());
@@ -179,14 +175,14 @@ fn set_level(exchange: &RequestContext, session: &Rc<Session>, params: &RawObjec
     Ok("{}".into())
 }
 
-async fn subscribe(exchange: &RequestContext, session: &Session, params: &RawObject<'_>) -> Reply {
-    let (server, uri) = match route::resource(exchange, params) {
+async fn subscribe(context: &RequestContext, session: &Session, params: &RawObject<'_>) -> Reply {
+    let (server, uri) = match route::resource(context, params) {
         Ok(target) => target,
         Err(error) => return error.into(),
     };
     let subject = Subject::Resource(uri.clone());
-    let held = subscriptions::is_held(&exchange.gateway, &server, &subject);
-    if !subscriptions::add(&exchange.gateway, session, &server, &uri) {
+    let held = subscriptions::is_held(&context.gateway, &server, &subject);
+    if !subscriptions::add(&context.gateway, session, &server, &uri) {
         return ErrorObject::new(
             ErrorCode::INVALID_PARAMS,
             "too many subscriptions in this session, or of all (limits.totalBuffered), or a URI of more than 8 KiB",
@@ -194,34 +190,34 @@ async fn subscribe(exchange: &RequestContext, session: &Session, params: &RawObj
         .into();
     }
     if held {
-        lifetime::remember(&exchange.gateway, session);
+        lifetime::remember(&context.gateway, session);
         return "{}".into();
     }
-    match route::subscription(exchange, method::RESOURCES_SUBSCRIBE, &server, &subject).await {
+    match route::subscription(context, method::RESOURCES_SUBSCRIBE, &server, &subject).await {
         Some(reply @ Reply::Result(_)) => {
-            lifetime::remember(&exchange.gateway, session);
+            lifetime::remember(&context.gateway, session);
             reply
         }
         Some(error) => {
-            subscriptions::remove(&exchange.gateway, session, &server, &uri);
+            subscriptions::remove(&context.gateway, session, &server, &uri);
             error
         }
         None => "{}".into(),
     }
 }
 
-async fn unsubscribe(exchange: &RequestContext, session: &Session, params: &RawObject<'_>) -> Reply {
-    let (server, uri) = match route::resource(exchange, params) {
+async fn unsubscribe(context: &RequestContext, session: &Session, params: &RawObject<'_>) -> Reply {
+    let (server, uri) = match route::resource(context, params) {
         Ok(target) => target,
         Err(error) => return error.into(),
     };
-    let had = subscriptions::remove(&exchange.gateway, session, &server, &uri);
-    lifetime::remember(&exchange.gateway, session);
+    let had = subscriptions::remove(&context.gateway, session, &server, &uri);
+    lifetime::remember(&context.gateway, session);
     let subject = Subject::Resource(uri);
-    if !had || subscriptions::is_held(&exchange.gateway, &server, &subject) {
+    if !had || subscriptions::is_held(&context.gateway, &server, &subject) {
         return "{}".into();
     }
-    let reply = route::subscription(exchange, method::RESOURCES_UNSUBSCRIBE, &server, &subject).await;
+    let reply = route::subscription(context, method::RESOURCES_UNSUBSCRIBE, &server, &subject).await;
     reply.unwrap_or_else(|| "{}".into())
 }
 

@@ -17,29 +17,29 @@ const MAX_LIST: usize = 4 * 1024 * 1024;
 
 /// Answers a request about tasks. `None`: the client cancelled it.
 pub(crate) async fn answer(
-    exchange: &RequestContext,
+    context: &RequestContext,
     session: &Session,
     of: &'static str,
     params: RawObject<'_>,
 ) -> Option<Reply> {
     if of == method::TASKS_LIST {
-        return Some(list(exchange, session).await);
+        return Some(list(context, session).await);
     }
     match required(&params, "taskId") {
-        Ok(id) if session.tasks.has(&id) => route::task(exchange, of, params).await,
+        Ok(id) if session.tasks.has(&id) => route::task(context, of, params).await,
         Ok(id) => Some(no_such_task(&id).into()),
         Err(error) => Some(error.into()),
     }
 }
 
 /// All tasks of the session that their servers still know.
-async fn list(exchange: &RequestContext, session: &Session) -> Reply {
+async fn list(context: &RequestContext, session: &Session) -> Reply {
     let ids = session.tasks.all();
     let ask = async |id: &str| {
         let id = json_string(id);
         let mut params = RawObject::default();
         params.set("taskId", &id);
-        route::task(exchange, method::TASKS_GET, params).await
+        route::task(context, method::TASKS_GET, params).await
     };
     let mut tasks = List::new();
     // The latest first: those are asked for where there is no room for all.
@@ -50,12 +50,12 @@ async fn list(exchange: &RequestContext, session: &Session) -> Reply {
                 Some(Reply::Result(task)) => tasks.add(&task),
                 Some(error @ Reply::Error(_)) if error.code() == Some(ErrorCode::INVALID_PARAMS) => {
                     session.tasks.forget(id);
-                    exchange.gateway.task_owners.remove(id, session.key());
+                    context.gateway.task_owners.remove(id, session.key());
                 }
                 Some(Reply::Error(_) | Reply::Page(..)) | None => {}
             }
         }
-        if tasks.is_full() || exchange.is_cancelled() {
+        if tasks.is_full() || context.is_cancelled() {
             break;
         }
     }

@@ -33,47 +33,47 @@ pub(crate) struct Listening {
 
 impl Listening {
     /// Begins to listen. What servers do not offer or refuse is left out of the acknowledgment, which is the first message.
-    pub(crate) async fn begin(exchange: &RequestContext, params: &RawObject<'_>) -> Result<Self, ErrorObject> {
+    pub(crate) async fn begin(context: &RequestContext, params: &RawObject<'_>) -> Result<Self, ErrorObject> {
         let wish = Filter::read(params)?;
         if wish.tasks.as_ref().is_some_and(|ids| !ids.is_empty()) {
-            takes_tasks(&exchange.downstream.capabilities())?;
+            takes_tasks(&context.downstream.capabilities())?;
         }
-        let (gateway, view) = (exchange.gateway.clone(), exchange.view());
+        let (gateway, view) = (context.gateway.clone(), context.view());
         let lists = offered(&view, wish.lists);
-        let (scope, key) = (exchange.scope().clone(), exchange.downstream.key());
+        let (scope, key) = (context.scope().clone(), context.downstream.key());
         let (listener, mail) = {
-            let (id, seen) = (exchange.id().clone(), view.outline());
+            let (id, seen) = (context.id().clone(), view.outline());
             Listener::new(id, scope, key, lists, seen, &gateway.budget)
         };
         gateway.listeners.add(listener.clone());
         let listening = Self { gateway, listener, mail };
-        let resource = |uri: &str| match route::resource_named(exchange, uri) {
+        let resource = |uri: &str| match route::resource_named(context, uri) {
             Ok((server, own)) => {
-                (exchange.view().subscribes(&server) != Some(false)).then_some((server, Subject::Resource(own)))
+                (context.view().subscribes(&server) != Some(false)).then_some((server, Subject::Resource(own)))
             }
             Err(_) => None,
         };
         let task =
-            |id: &str| route::task_named(exchange, id).map(|(server, own)| (server, Subject::Task(own.to_owned())));
+            |id: &str| route::task_named(context, id).map(|(server, own)| (server, Subject::Task(own.to_owned())));
         let (resources, tasks) = join(
-            listening.subscribe(exchange, wish.resources, resource),
-            listening.subscribe(exchange, wish.tasks, task),
+            listening.subscribe(context, wish.resources, resource),
+            listening.subscribe(context, wish.tasks, task),
         )
         .await;
-        listening.listener.acknowledge(&Filter { lists, resources, tasks }, exchange.view().outline());
+        listening.listener.acknowledge(&Filter { lists, resources, tasks }, context.view().outline());
         Ok(listening)
     }
 
     /// Which of these, as the client knows them, can be listened to; from then on they are.
     async fn subscribe(
         &self,
-        exchange: &RequestContext,
+        context: &RequestContext,
         wish: Option<Vec<String>>,
         find: impl Fn(&str) -> Option<(ServerName, Subject)>,
     ) -> Option<Vec<String>> {
         let wish = wish?;
         let honoured = join_all(wish.iter().map(async |name| match find(name) {
-            Some((server, subject)) => self.subscribe_to(exchange, server, subject).await,
+            Some((server, subject)) => self.subscribe_to(context, server, subject).await,
             None => false,
         }))
         .await;
@@ -81,7 +81,7 @@ impl Listening {
     }
 
     /// Whether this can be listened to; from then on it is.
-    async fn subscribe_to(&self, exchange: &RequestContext, server: ServerName, subject: Subject) -> bool {
+    async fn subscribe_to(&self, context: &RequestContext, server: ServerName, subject: Subject) -> bool {
         let gateway = &self.gateway;
         let held = subscriptions::is_held(gateway, &server, &subject);
         self.listener.add(server.clone(), subject.clone());
@@ -91,7 +91,7 @@ impl Listening {
             subscriptions::wake_for_listeners(gateway, &server);
             return true;
         }
-        let told = route::subscription(exchange, method::RESOURCES_SUBSCRIBE, &server, &subject);
+        let told = route::subscription(context, method::RESOURCES_SUBSCRIBE, &server, &subject);
         let refused = matches!(tokio::time::timeout(PATIENCE, told).await, Ok(Some(Reply::Error(_))));
         if refused {
             self.listener.remove(&server, &subject);

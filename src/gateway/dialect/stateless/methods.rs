@@ -10,34 +10,34 @@ use crate::gateway::{
 };
 
 /// Answers a request that is valid, see [`super::validate`].
-pub(crate) async fn answer(exchange: &RequestContext, method: &str, params: RawObject<'_>) -> Reply {
+pub(crate) async fn answer(context: &RequestContext, method: &str, params: RawObject<'_>) -> Reply {
     if let Some(kind) = list_of(method) {
-        return list(exchange, kind, &params).await.unwrap_or_else(Reply::from);
+        return list(context, kind, &params).await.unwrap_or_else(Reply::from);
     }
     let done = match method {
         method::DISCOVER => {
-            exchange.gateway.servers.looked_up(exchange.scope()).await;
-            Some(discover(exchange))
+            context.gateway.servers.looked_up(context.scope()).await;
+            Some(discover(context))
         }
-        method::TOOLS_CALL => route::tool(exchange, params).await,
-        method::PROMPTS_GET => route::prompt(exchange, params).await,
-        method::RESOURCES_READ => route::read(exchange, params).await,
-        method::COMPLETE => route::complete(exchange, params).await,
-        method::TASKS_GET => route::task(exchange, method::TASKS_GET, params).await,
-        method::TASKS_UPDATE => route::task(exchange, method::TASKS_UPDATE, params).await,
-        method::TASKS_CANCEL => route::task(exchange, method::TASKS_CANCEL, params).await,
-        known if skills::is_method(known) && exchange.view().has_skills() => {
-            skills::answer(exchange, known, params).await
+        method::TOOLS_CALL => route::tool(context, params).await,
+        method::PROMPTS_GET => route::prompt(context, params).await,
+        method::RESOURCES_READ => route::read(context, params).await,
+        method::COMPLETE => route::complete(context, params).await,
+        method::TASKS_GET => route::task(context, method::TASKS_GET, params).await,
+        method::TASKS_UPDATE => route::task(context, method::TASKS_UPDATE, params).await,
+        method::TASKS_CANCEL => route::task(context, method::TASKS_CANCEL, params).await,
+        known if skills::is_method(known) && context.view().has_skills() => {
+            skills::answer(context, known, params).await
         }
-        unknown => route::foreign(exchange, unknown, params).await.unwrap_or_default(),
+        unknown => route::foreign(context, unknown, params).await.unwrap_or_default(),
     };
     // Who cancels closes the stream, and is not there to be answered.
     done.unwrap_or_else(|| ErrorObject::new(ErrorCode::INTERNAL_ERROR, "there is no answer to this request").into())
 }
 
 /// Versions, capabilities and instructions, from what is known at this moment: it never waits for a server.
-fn discover(exchange: &RequestContext) -> Reply {
-    let view = exchange.view();
+fn discover(context: &RequestContext) -> Reply {
+    let view = context.view();
     let versions = ProtocolVersion::ALL.map(|version| json_string(version.as_str()).get().to_owned()).join(",");
     let mut out = format!("{{\"supportedVersions\":[{versions}],\"capabilities\":{}", view.capabilities());
     if let Some(instructions) = view.instructions() {
@@ -45,7 +45,7 @@ fn discover(exchange: &RequestContext) -> Reply {
         out.push_str(json_string(instructions).get());
     }
     // What it says changes when any list does.
-    let caching = ListKind::ALL.map(|kind| Caching::of(exchange, &view, kind)).into_iter().reduce(Caching::and);
+    let caching = ListKind::ALL.map(|kind| Caching::of(context, &view, kind)).into_iter().reduce(Caching::and);
     out.push(',');
     out.push_str(&caching.expect("there are four lists").members());
     out.push(',');
@@ -54,9 +54,9 @@ fn discover(exchange: &RequestContext) -> Reply {
     Reply::Result(out.into())
 }
 
-async fn list(exchange: &RequestContext, kind: ListKind, params: &RawObject<'_>) -> Result<Reply, ErrorObject> {
-    let (view, page) = lists::page(exchange, kind, params).await?;
-    let caching = Caching::of(exchange, &view, kind);
+async fn list(context: &RequestContext, kind: ListKind, params: &RawObject<'_>) -> Result<Reply, ErrorObject> {
+    let (view, page) = lists::page(context, kind, params).await?;
+    let caching = Caching::of(context, &view, kind);
     let before = format!("{{{},{},", caching.members(), own_meta());
     // A page is an object with at least one member.
     Ok(Reply::Page(before.into(), page.slice(1..)))
