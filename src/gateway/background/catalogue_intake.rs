@@ -219,7 +219,7 @@ impl CatalogueIntake {
         }
         match self.gateway.servers.set_own(&self.server, &self.connection, session, payload, read) {
             Ok(()) => list_changed::own_lists(&self.gateway, session),
-            Err(error) => warn!(self.log, "a session is shown what all are"; "error" => #error),
+            Err(error) => warn!(self.log, "session gets the shared catalogue"; "error" => #error),
         }
     }
 }

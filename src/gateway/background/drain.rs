@@ -7,18 +7,18 @@ use std::{
 
 use crate::gateway::state::Gateway;
 
-/// How often it is looked, while draining, who has all its answers.
-const DRAIN_LOOK: Duration = Duration::from_millis(50);
+/// How often a drain checks which sessions have all their answers.
+const CHECK_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Streams without an end would hold up a graceful stop; clients open them again at the next gateway.
 pub(super) async fn follow(gateway: Rc<Gateway>) {
     let mut drain = gateway.supervisor.drain.clone();
     let Ok(grace) = drain.wait_for(Option::is_some).await.map(|grace| grace.unwrap_or_default()) else { return };
     let end = Instant::now() + grace;
-    let mut look = tokio::time::interval(DRAIN_LOOK);
+    let mut check = tokio::time::interval(CHECK_INTERVAL);
     // Until the process ends.
     loop {
-        look.tick().await;
+        check.tick().await;
         if Instant::now() >= end {
             gateway.servers.abandon_calls();
             gateway.sessions.all().iter().for_each(|session| session.client_requests.drop_all());

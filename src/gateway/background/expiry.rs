@@ -9,12 +9,12 @@ use slog::{debug, warn};
 
 use crate::gateway::{base::scope::Scope, dialect::session::lifetime, sessions::session::short, state::Gateway};
 
-/// How often expired sessions are looked for, at least and at most.
+/// Longest and shortest interval between two searches for expired sessions.
 const SWEEP: (Duration, Duration) = (Duration::from_secs(15), Duration::from_secs(1));
-/// So long the stream of an answered call is kept for a client that was cut off.
+/// How long the stream of an answered call is kept for a client that lost its connection.
 const REPLAY_TIME: Duration = Duration::from_secs(300);
 
-/// Looks for sessions, streams and waiting calls whose time is over.
+/// Ends sessions, streams and parked calls that have expired.
 pub(super) async fn sweep(gateway: Rc<Gateway>) {
     loop {
         tokio::time::sleep((gateway.settings().session_idle / 4).clamp(SWEEP.1, SWEEP.0)).await;
@@ -30,20 +30,20 @@ pub(super) async fn sweep(gateway: Rc<Gateway>) {
         gateway.request_states.tidy(now);
         let lost = gateway.sessions.restorable.expire(max_idle, now);
         if !lost.is_empty() {
-            debug!(gateway.log, "sessions of earlier gateways are given up"; "count" => lost.len());
+            debug!(gateway.log, "restorable sessions expired"; "count" => lost.len());
             lifetime::forget(&gateway, &lost);
             lifetime::release_instances(&gateway, &Scope::All, &lost);
         }
     }
 }
 
-/// Learns which sessions earlier gateways left, a part after the other. Nobody waits for that: of one that comes back before,
-/// the supervisor is asked, and it is known whom to give up when they do not.
+/// Loads the keys of restorable sessions in the background. A session that returns earlier is looked up at the supervisor; keys
+/// that never return are released after `limits.sessionIdle`.
 pub(super) async fn learn_restorable(gateway: Rc<Gateway>) {
     let mut after = None;
     loop {
         let Some((keys, more)) = gateway.supervisor.restorable(after).await else {
-            return warn!(gateway.log, "the supervisor does not say which sessions earlier gateways left");
+            return warn!(gateway.log, "cannot load the keys of restorable sessions: the supervisor does not answer");
         };
         gateway.sessions.restorable.await_these(&keys);
         after = keys.last().copied().or(after);

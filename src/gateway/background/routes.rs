@@ -48,7 +48,7 @@ fn wake_for_ourselves(gateway: &Gateway) {
     }
 }
 
-/// Reads what a server offered when it last ran.
+/// Reads the cached catalogue of a server.
 async fn look_up(gateway: Rc<Gateway>, route: Route) {
     let Some(key) = route.catalogue else { return };
     let Some(rules) = gateway.servers.rules(&route.server) else { return };
@@ -63,7 +63,7 @@ async fn look_up(gateway: Rc<Gateway>, route: Route) {
     let offer = match on_disk(look).await {
         Ok(Ok(offer)) => offer,
         Ok(Err(error)) => {
-            warn!(gateway.log, "what a server offered last cannot be read"; "server" => %route.server, "error" => error);
+            warn!(gateway.log, "cannot read the cached catalogue"; "server" => %route.server, "error" => error);
             None
         }
         Err(_) => None,

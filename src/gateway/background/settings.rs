@@ -23,8 +23,8 @@ pub(super) async fn follow(gateway: Rc<Gateway>) {
     }
 }
 
-/// Ends what clients have here by tokens that are gone: their sessions, with calls and streams, and calls that wait for
-/// them. What else they have under way ends with its connection.
+/// Ends the sessions of clients whose tokens were removed, with their calls and streams, and the calls that are parked for those
+/// clients. Their other requests end with their connections.
 fn end_revoked(gateway: &Rc<Gateway>, before: Option<&[TokenHash]>, now: Option<&[TokenHash]>) {
     let is_revoked = |principal: Option<&str>| access::is_revoked(principal, before, now);
     let ended: Vec<_> = gateway.sessions.all().into_iter().filter(|session| is_revoked(session.principal())).collect();
@@ -33,6 +33,6 @@ fn end_revoked(gateway: &Rc<Gateway>, before: Option<&[TokenHash]>, now: Option<
         lifetime::release(gateway, session);
     }
     let given_up = gateway.request_states.give_up(is_revoked);
-    info!(gateway.log, "other tokens are in force"; "sessions_ended" => ended.len(), "calls_given_up" => given_up);
+    info!(gateway.log, "tokens changed"; "sessions_ended" => ended.len(), "calls_given_up" => given_up);
     gateway.tokens_changed.notify_one();
 }

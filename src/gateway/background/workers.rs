@@ -15,7 +15,7 @@ use crate::gateway::{
 /// First and longest pause between attempts to reach a worker that the supervisor calls ready.
 const RECONNECT: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
 
-/// Keeps the connection to one incarnation of a server for as long as the supervisor calls it ready.
+/// Keeps the connection to one generation of a server for as long as the supervisor calls it ready.
 pub(super) async fn follow(gateway: Rc<Gateway>, route: Route) {
     let Route { server, generation, .. } = route.clone();
     let log = gateway.log.new(o!("server" => server.to_string(), "generation" => generation.0));

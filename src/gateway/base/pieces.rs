@@ -9,7 +9,7 @@ use super::budget::{Budget, Purpose, SMALL};
 #[derive(Debug, Clone)]
 pub(crate) struct Pieces {
     pieces: Kind,
-    /// How many bytes of it are nobody else's.
+    /// How many of its bytes are not shared with other messages.
     own: usize,
 }
 

@@ -1,4 +1,4 @@
-//! What the gateway makes of the name of a token: whose instances and turns are whose, and who is named in the log.
+//! What the gateway derives from the name of a token: the key of instances and turns, and the principal in the log.
 
 use mcproxy_ipc::SessionKey;
 use sha2::{Digest, Sha256};

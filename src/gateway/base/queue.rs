@@ -17,7 +17,7 @@ pub(crate) struct Queue<T> {
     most_bytes: usize,
     size: fn(&T) -> usize,
     news: Notify,
-    /// Who waits with [`Queue::ready`] is to go on, item or not.
+    /// Whether [`Queue::ready`] returns even without an item.
     hurried: Cell<bool>,
 }
 

@@ -17,8 +17,8 @@ pub(crate) const OF_SESSIONS: Duration = Duration::from_millis(250);
 /// The same without a session. Nobody comes back there, and only what has not begun can still have the status of an error (-32021,
 /// found while an instance of the server starts). Proxies and clients wait longer than that for the first byte.
 pub(crate) const WITHOUT_SESSION: Duration = Duration::from_secs(10);
-/// How often it is looked whose time is up.
-const LOOK: Duration = Duration::from_millis(50);
+/// How often the timer checks for expired waits.
+const CHECK_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Ends the wait of requests that take long. One clock for all of them: most are answered at once, and a timer each would
 /// cost more than the rest of their wait.
@@ -44,12 +44,12 @@ impl ResponseTimer {
             if self.waiting.borrow().is_empty() {
                 self.begun.notified().await;
             }
-            tokio::time::sleep(LOOK).await;
-            self.look(Instant::now());
+            tokio::time::sleep(CHECK_INTERVAL).await;
+            self.check(Instant::now());
         }
     }
 
-    fn look(&self, now: Instant) {
+    fn check(&self, now: Instant) {
         self.waiting.borrow_mut().retain(|(end, related)| match related.upgrade() {
             Some(related) if now >= *end => {
                 related.hurry();
@@ -78,10 +78,10 @@ mod tests {
         timer.begin(&early, start + OF_SESSIONS);
         timer.begin(&gone, start + OF_SESSIONS);
         drop(gone);
-        timer.look(start + OF_SESSIONS);
+        timer.check(start + OF_SESSIONS);
         tokio::time::timeout(Duration::from_secs(5), early.ready()).await.expect("its time is up");
         assert_eq!(timer.waiting.borrow().len(), 1);
-        timer.look(start + 2 * OF_SESSIONS);
+        timer.check(start + 2 * OF_SESSIONS);
         tokio::time::timeout(Duration::from_secs(5), late.ready()).await.expect("its time is up");
         assert!(timer.waiting.borrow().is_empty());
     }

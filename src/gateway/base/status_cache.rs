@@ -18,7 +18,7 @@ use tokio::sync::Mutex;
 use super::supervisor::Supervisor;
 use crate::status_view::StatusView;
 
-/// So often something is prepared anew within [`WINDOW`]; who asks beyond it gets what was prepared last.
+/// How often a value is prepared anew within [`WINDOW`]; further requests get the last one.
 const TIMES: usize = 4;
 const WINDOW: Duration = Duration::from_secs(1);
 
@@ -40,7 +40,7 @@ impl Pace {
     }
 }
 
-/// Something that is prepared anew now and then. While somebody prepares it, others get what was prepared within the last
+/// A value that is prepared anew now and then. While one request prepares it, others get what was prepared within the last
 /// [`WINDOW`], or wait for it.
 #[derive(Debug, Default)]
 struct Prepared<T> {

@@ -70,7 +70,7 @@ pub(crate) enum ConnectError {
     Silent,
 }
 
-/// Who waits for a connection to which incarnation.
+/// A request for a connection to one generation of a server, and where to send it.
 struct Wanted {
     server: ServerName,
     generation: Generation,
@@ -79,8 +79,8 @@ struct Wanted {
 
 type Incoming = Receiver<SupervisorToGateway, DescriptorHalf>;
 
-/// What outlives a gateway's process.
-pub(crate) struct Inheritance {
+/// What one gateway's process passes to the next through the supervisor.
+pub(crate) struct RestoreState {
     /// What session ids are sealed with.
     pub(crate) seal: SealKey,
     /// Which gateway this is.
@@ -95,7 +95,7 @@ pub(crate) struct Supervisor {
     /// Places for those.
     connects: Arc<Semaphore>,
     news: mpsc::Sender<GatewayToSupervisor>,
-    inheritance: Arc<Mutex<Option<Inheritance>>>,
+    restore_state: Arc<Mutex<Option<RestoreState>>>,
     /// Places for questions about sessions that come back.
     recalls: Arc<Semaphore>,
     /// Bytes of notes on their way.
@@ -117,12 +117,12 @@ impl Supervisor {
         self.dropped.count()
     }
 
-    /// What earlier gateways left; there is one heir.
-    pub(crate) fn inherit(&self) -> Option<Inheritance> {
-        self.inheritance.lock().unwrap_or_else(PoisonError::into_inner).take()
+    /// The restore state of earlier gateways; can be taken once.
+    pub(crate) fn take_restore_state(&self) -> Option<RestoreState> {
+        self.restore_state.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    /// Leaves a note about a session for the next gateway; `false`: the supervisor takes none now.
+    /// Stores the snapshot of a session at the supervisor for the next gateway; `false`: the queue is full.
     pub(crate) fn keep(&self, key: SessionKey, note: Vec<u8>) -> bool {
         let size = note.len();
         if self.keeping.fetch_add(size, Ordering::Relaxed) + size <= KEEPING
@@ -154,7 +154,7 @@ impl Supervisor {
         }
     }
 
-    /// The next gateway must not take these up; `false`: the supervisor was not told of all.
+    /// Tells the supervisor that these sessions have ended and must not be restored; `false`: not all were reported.
     pub(crate) fn forget(&self, keys: &[SessionKey]) -> bool {
         let tell = |part: &[SessionKey]| self.news.try_send(GatewayToSupervisor::Forget(part.to_vec())).is_ok();
         keys.chunks(FORGET).all(tell)
@@ -170,8 +170,8 @@ impl Supervisor {
         self.news.try_send(GatewayToSupervisor::Shown { server: server.clone(), counts }).is_ok()
     }
 
-    /// A new connection to the worker of one incarnation. The supervisor makes it and gives the worker the other end, so there
-    /// is no doubt who that is.
+    /// A new connection to the worker of one generation. The supervisor makes it and hands the other end to that worker, so the
+    /// gateway needs no proof who is at it.
     pub(crate) async fn connect(&self, server: ServerName, generation: Generation) -> Result<DataEnd, ConnectError> {
         let _place = self.connects.acquire().await.map_err(|_| ConnectError::Silent)?;
         let (to, made) = oneshot::channel();
@@ -220,7 +220,7 @@ impl Connection {
         let (mut receiver, sender) = connection.introduce().await?;
         let SupervisorToGateway::Listen = next(&mut receiver).await? else { return Err(ControlError::Order) };
         let first_listener = listening(&mut receiver)?;
-        let inheritance = inherit(&mut receiver).await?;
+        let restore_state = receive_restore_state(&mut receiver).await?;
         let SupervisorToGateway::Configure(first_settings) = next(&mut receiver).await? else {
             return Err(ControlError::Order);
         };
@@ -241,7 +241,7 @@ impl Connection {
             wanted: wanted_to,
             connects: Arc::new(Semaphore::new(CONNECTS)),
             news: news_to,
-            inheritance: Arc::new(Mutex::new(Some(inheritance))),
+            restore_state: Arc::new(Mutex::new(Some(restore_state))),
             recalls: Arc::new(Semaphore::new(RECALLS)),
             keeping: keeping.clone(),
             settings: settings_seen,
@@ -296,7 +296,7 @@ impl Connection {
                     Ok(SupervisorToGateway::Connected { id }) => {
                         let end = receiver.descriptors().map(DataEnd::from_descriptors);
                         if let Some(to) = connecting.remove(&id) {
-                            // Who asked may have given up: dropped, it ends at the worker, too.
+                            // The asking task may have given up: the dropped end closes the connection at the worker, too.
                             let _ = to.send(end.map_err(|error| ConnectError::Refused(error.to_string())));
                         }
                         continue;
@@ -310,7 +310,7 @@ impl Connection {
                     Ok(SupervisorToGateway::Drain { grace }) => { drain.send_replace(Some(grace)); continue }
                     Ok(SupervisorToGateway::Answer { id, answer }) => {
                         if let Some(to) = waiting.remove(&id) {
-                            let _ = to.send(*answer); // who asked may have given up
+                            let _ = to.send(*answer); // the asking task may have given up
                         }
                         continue;
                     }
@@ -360,9 +360,9 @@ fn listening(receiver: &mut Incoming) -> Result<TcpListener, ControlError> {
     Ok(listener)
 }
 
-async fn inherit(receiver: &mut Incoming) -> Result<Inheritance, ControlError> {
+async fn receive_restore_state(receiver: &mut Incoming) -> Result<RestoreState, ControlError> {
     let SupervisorToGateway::Inherit { seal, generation } = next(receiver).await? else {
         return Err(ControlError::Order);
     };
-    Ok(Inheritance { seal, generation })
+    Ok(RestoreState { seal, generation })
 }

@@ -1,18 +1,17 @@
-//! How often something that servers may say at any time has consequences: at once where it is said now and then, ever less often
-//! where it is said again and again. Pure.
+//! How often the announcements of a server cause an update: at once if they are rare, and less often the more it sends. Pure.
 
 use std::time::{Duration, Instant};
 
-/// After one that came in a quiet time.
+/// Shortest gap between two updates.
 const SHORTEST: Duration = Duration::from_millis(25);
-/// However often it is said.
+/// Longest gap, however often the server announces.
 const LONGEST: Duration = Duration::from_secs(1);
-/// What it may cost without consequence.
+/// Updates cheaper than this need no rest.
 const CHEAP: Duration = Duration::from_millis(20);
-/// So many times what it costs beyond that is left free after it, so that no server takes more than about a tenth of a processor with
-/// it.
+/// The rest after an update, as a multiple of its cost beyond [`CHEAP`]: so no server takes more than about a tenth of a processor
+/// with its updates.
 const REST: u32 = 9;
-/// However much it costs.
+/// Longest rest, however expensive the update.
 const LONGEST_REST: Duration = Duration::from_secs(5);
 
 /// The pace of one server.
@@ -29,23 +28,23 @@ impl Default for Throttle {
 }
 
 impl Throttle {
-    /// When the next may be: now, or when the gap after the last one is over.
+    /// When the next update may run: now, or when the gap after the last one is over.
     pub(crate) fn due(&self, now: Instant) -> Instant {
         self.due.map_or(now, |due| due.max(now))
     }
 
-    /// It was, and cost so much. `held`: it came too early, and had to wait.
+    /// Records an update and its cost. `held`: it was announced too early and had to wait.
     pub(crate) fn was(&mut self, now: Instant, cost: Duration, held: bool) {
         self.gap = if held { 2 * self.gap } else { self.gap / 2 }.clamp(SHORTEST, LONGEST);
         self.due = Some(now + self.gap.max((REST * cost.saturating_sub(CHEAP)).min(LONGEST_REST)));
     }
 
-    /// Whether nothing has been said yet.
+    /// Whether no update has run yet.
     pub(crate) fn is_fresh(&self) -> bool {
         self.due.is_none()
     }
 
-    /// Whether it is as if nothing had been said for long.
+    /// Whether the last update is so long ago that the gaps have no effect any more.
     pub(crate) fn is_at_rest(&self, now: Instant) -> bool {
         self.due.is_none_or(|due| due + LONGEST < now)
     }

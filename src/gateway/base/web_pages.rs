@@ -7,7 +7,7 @@ use bytes::Bytes;
 use mcproxy_mcp::{ErrorCode, ErrorObject, RawObject, RawValue, method, required_elicitations};
 use memchr::memmem;
 
-/// The member by which a server of the initialize era names a page that it wants visited; 2026-07-28 has no such name.
+/// The member by which a server of the legacy era names a page that it wants visited; 2026-07-28 has no such name.
 pub(crate) const PAGE_ID: &str = "elicitationId";
 /// Longest part of a URL that is shown for what it is.
 const SHOWN: usize = 40;

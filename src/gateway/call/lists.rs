@@ -31,7 +31,7 @@ pub(crate) async fn page(
     let gateway = &context.gateway;
     gateway.servers.settled(context.scope(), gateway.settings().list_wait).await;
     meet(context).await;
-    // Who turns pages goes on in the list that was begun.
+    // Further pages come from the list that the client began to read.
     if cursor.is_none() {
         check(context, kind).await;
     }
@@ -51,7 +51,7 @@ async fn prepare(gateway: &Rc<Gateway>, view: &Rc<View>, kind: ListKind, readers
             Preparation::Begun => prepared.await,
             Preparation::Work(work) => {
                 let (gateway, view) = (gateway.clone(), view.clone());
-                // Who asked first may leave.
+                // The client that asked first may leave.
                 tokio::task::spawn_local(async move {
                     if let Some(list) = offload(work).await {
                         view.prepared(kind, list);
@@ -103,7 +103,7 @@ async fn meet(context: &RequestContext) {
     });
     // What comes too late is announced.
     let _ = timeout(gateway.settings().list_wait, join_all(meetings)).await;
-    // It may have ended meanwhile, and then nobody would forget this.
+    // The session may have ended meanwhile; then nothing else would remove this.
     if !session.is_over() {
         unmet.iter().for_each(|(server, _)| gateway.servers.meets(server, session.key()));
     }

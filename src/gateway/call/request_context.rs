@@ -123,8 +123,7 @@ impl RequestContext {
         self.downstream.is_cancelled(&self.id)
     }
 
-    /// Rung when the client gives the request up; for the time that no server has it. Without a session there is nobody
-    /// who could.
+    /// Notified when the client cancels the request while no server has it. Only a session can cancel.
     pub(crate) fn may_be_cancelled(&self) -> Option<Rc<Notify>> {
         self.downstream.cancellation(&self.id)
     }

@@ -147,7 +147,7 @@ pub(crate) fn task_named<'i>(context: &RequestContext, id: &'i str) -> Option<(S
 
 /// A method that no revision knows: it goes to the one server of the endpoint that declares the extension it belongs to,
 /// with its params as they are. `Err`: there is no such server, or several. `Ok(None)`: the client cancelled the call.
-pub(crate) async fn foreign(
+pub(crate) async fn extension_method(
     context: &RequestContext,
     method: &str,
     params: RawObject<'_>,

@@ -20,7 +20,7 @@ const MAX_PAGES: usize = 100;
 /// Most bytes of all entries together, from the first page that is read on; skills that find no room are left out, and the list
 /// is then true for no time.
 const MAX_BYTES: usize = 16 * 1024 * 1024;
-/// So long one server may take, its start included: the others' skills do not wait longer for it.
+/// How long one server may take, its start included; the list does not wait longer for it.
 const SERVER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Whether a method is of this extension.

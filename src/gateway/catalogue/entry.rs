@@ -154,7 +154,7 @@ impl Entry {
         &self.mirrored
     }
 
-    /// Its description; read only when somebody searches.
+    /// Its description; read only for a search.
     pub(super) fn description(&self) -> Option<Cow<'_, str>> {
         RawObject::from_text(&self.text).ok()?.get_string("description")
     }
@@ -175,14 +175,14 @@ impl Entry {
 
     /// The JSON that these clients see.
     pub(super) fn json(&self, kind: ListKind, naming: Naming, server: &str, readers: Readers) -> Cow<'_, str> {
-        let lowered = self.newer && readers == Readers::Sessions;
+        let downgraded = self.newer && readers == Readers::Sessions;
         // Some clients refuse the whole list for one that is no URI, whoever else's it is.
         let foreign = kind == ListKind::Resources && !is_uri(&self.shown);
-        if naming == Naming::Own && !lowered && !foreign {
+        if naming == Naming::Own && !downgraded && !foreign {
             return Cow::Borrowed(&self.text);
         }
         let mut edits = Splices::of(&self.text);
-        if lowered && let Ok(object) = RawObject::from_text(&self.text) {
+        if downgraded && let Ok(object) = RawObject::from_text(&self.text) {
             edits.retain(&self.text, &object, |key| key != OUTPUT);
         }
         if naming == Naming::Own && !foreign {

@@ -32,7 +32,7 @@ pub(crate) use self::view::{Offered, Preparation, View};
 pub(crate) use self::warning::{CatalogueWarning, Problem};
 pub(crate) use mcproxy_mcp::{CacheHints, ListKind};
 
-/// Who reads a list.
+/// The readers of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Readers {
     /// Clients of revisions with `initialize`.

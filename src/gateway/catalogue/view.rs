@@ -23,7 +23,7 @@ use crate::gateway::rewrite::Naming;
 const SMALL: usize = 128 * 1024;
 
 /// What one scope shows: the catalogues of its servers merged. Where a call goes is known at once; answers to list requests are
-/// prepared when somebody asks for them.
+/// prepared when a client first asks for them.
 #[derive(Debug)]
 pub(crate) struct View {
     naming: Naming,
@@ -50,7 +50,7 @@ struct Place {
 pub(crate) enum Preparation<W> {
     /// Nothing.
     Done,
-    /// Somebody does it.
+    /// A task prepares it.
     Begun,
     /// This, and then [`View::prepared`]; on whichever thread.
     Work(W),

@@ -15,7 +15,7 @@ pub(crate) struct CatalogueWarning {
     pub(crate) name: String,
     /// What is wrong, and what was done.
     pub(crate) problem: Problem,
-    /// So many further entries had the same mended.
+    /// The number of further entries that were mended in the same way.
     pub(crate) more: usize,
 }
 

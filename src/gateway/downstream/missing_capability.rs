@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use crate::gateway::base::reply::Reply;
 
 /// The error that such a call is to have (2026-07-28, missing required client capability), in the words that the server
-/// found; `None`: it went well, or failed for another reason. A server of the initialize era does not know that error, but one
+/// found; `None`: it went well, or failed for another reason. A server of the legacy era does not know that error, but one
 /// that cannot do without an answer repeats the refusal that it got.
 pub(crate) fn missing_capability(reply: &Reply) -> Option<ErrorObject> {
     let text = match reply {

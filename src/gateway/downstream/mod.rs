@@ -30,7 +30,7 @@ use crate::gateway::{
     upstream::connection::{CallHandle, WorkerConnection},
 };
 
-/// Who a request comes from.
+/// The client of a request.
 pub(crate) enum Downstream {
     /// A client that began with `initialize`.
     Session(Rc<Session>),
@@ -135,7 +135,7 @@ impl Downstream {
         }
     }
 
-    /// What is made of a reply that is all but ready. Servers of the initialize era answer some things that 2026-07-28 has other
+    /// What is made of a reply that is all but ready. Servers of the legacy era answer some things that 2026-07-28 has other
     /// words for.
     pub(crate) fn ending(&self, server: ServerTraits, reply: &Reply) -> Ending {
         match (self, reply) {
@@ -167,12 +167,12 @@ impl Downstream {
         matches!(self, Self::Session(_))
     }
 
-    /// Whose own instances add to the lists that it sees. Lists must not depend on who asks in 2026-07-28 (caching).
+    /// The session whose own instances add to the lists that the client sees. In 2026-07-28 lists must not depend on the client (caching).
     pub(crate) fn own_lists(&self) -> Option<SessionKey> {
         self.session().map(|session| session.key())
     }
 
-    /// Rung when the client gives up a request that no server has at this moment. Without a session there is nobody who could.
+    /// Notified when the client cancels a request that no server has at this moment. Only a session can cancel.
     pub(crate) fn cancellation(&self, id: &RequestId) -> Option<Rc<Notify>> {
         self.session().map(|session| session.pending_requests.rest(id))
     }
@@ -185,7 +185,7 @@ impl Downstream {
         }
     }
 
-    /// Who it is, when there is authentication.
+    /// Its principal, if there is authentication.
     pub(crate) fn principal(&self) -> Option<&str> {
         match self {
             Self::Session(session) => session.principal(),
@@ -276,7 +276,7 @@ impl Downstream {
     pub(crate) fn is_cancelled(&self, id: &RequestId) -> bool {
         match self {
             Self::Session(session) => session.pending_requests.is_cancelled(id),
-            // A client gives up by leaving, and then nobody is there to ask.
+            // A client of this dialect cancels by closing the stream; then it cannot be asked.
             Self::Stateless(_) => false,
         }
     }
@@ -289,7 +289,7 @@ impl Downstream {
         }
     }
 
-    /// The request is answered, or nobody waits for it any more.
+    /// The request is answered or cancelled.
     pub(crate) fn end_call(&self, id: &RequestId) {
         match self {
             Self::Session(session) => session.pending_requests.end(id),

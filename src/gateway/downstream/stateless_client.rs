@@ -1,4 +1,4 @@
-//! Who makes a request that stands for itself, as far as what is behind the dialect needs to know.
+//! The client of one request of 2026-07-28, as far as a call has to know it.
 
 use std::cell::RefCell;
 
@@ -27,7 +27,7 @@ pub(crate) struct StatelessClient {
 }
 
 impl StatelessClient {
-    /// Somebody who calls at this endpoint and says this of itself.
+    /// A client at this endpoint that declares this of itself.
     pub(crate) fn new(
         scope: Scope,
         principal: Option<String>,
@@ -47,7 +47,7 @@ impl StatelessClient {
         &self.scope
     }
 
-    /// Who it is, when there is authentication.
+    /// Its principal, if there is authentication.
     pub(crate) fn principal(&self) -> Option<&str> {
         self.principal.as_deref()
     }
@@ -80,7 +80,7 @@ impl StatelessClient {
                 false => Ending::Error(missing_capability::cannot_open_pages(&error.raw)),
             };
         }
-        // Only who may ask can have been refused.
+        // Only a server that may ask can have been refused.
         let missing = server.asks.then(|| missing_capability::missing_capability(reply)).flatten();
         missing.map_or(Ending::Unchanged, Ending::Error)
     }

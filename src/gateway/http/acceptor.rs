@@ -1,4 +1,4 @@
-//! Lets clients in: accepts connections, keeps count of them, and sees them off.
+//! Accepts the connections of clients, counts them, checks their timeouts and closes them.
 
 use std::{
     cell::{Cell, RefCell},
@@ -25,18 +25,18 @@ use super::{
 };
 use crate::gateway::base::{budget::Budget, supervisor::Supervisor};
 
-/// A connection on which nothing is said is kept for so long. Streams say a comment more often.
+/// How long an idle connection is kept. Event streams send a comment more often.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
-/// How often all connections are looked at.
-const LOOK: Duration = Duration::from_millis(500);
-/// Until accepting is tried again when it is impossible (no descriptors left, say).
-const PAUSE: Duration = Duration::from_millis(100);
-/// Who was let in by a token that is gone has so long to be answered in order.
-const FAREWELL: Duration = Duration::from_millis(500);
-/// That it is impossible is said once in this time.
-const COMPLAINT: Duration = Duration::from_secs(10);
+/// How often the timeouts of all connections are checked.
+const CHECK_INTERVAL: Duration = Duration::from_millis(500);
+/// How long to wait after a failed accept (no descriptors left, for example).
+const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
+/// How long a request may still run after its token was removed from the configuration.
+const REVOCATION_GRACE: Duration = Duration::from_millis(500);
+/// Log the accept failure at most once per interval.
+const ACCEPT_WARNING_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Everybody who is connected.
+/// All connections that are open.
 pub(super) struct ConnectionSet {
     all: RefCell<HashMap<u64, Rc<Connection>>>,
     next: Cell<u64>,
@@ -85,18 +85,19 @@ impl ConnectionSet {
         });
     }
 
-    fn look(&self, limits: &ConnectionLimits) {
+    fn check_timeouts(&self, limits: &ConnectionLimits) {
         let now = Instant::now();
         self.clock.set(now);
-        // Their times are those of the look before, at worst.
-        let timeouts = ConnectionTimeouts { head: limits.head_timeout + LOOK, rest: KEEP_ALIVE + LOOK };
+        // The connections took their times from the clock, which may be one interval old.
+        let timeouts =
+            ConnectionTimeouts { head: limits.head_timeout + CHECK_INTERVAL, rest: KEEP_ALIVE + CHECK_INTERVAL };
         self.all.borrow().values().for_each(|connection| connection.check(timeouts, now));
     }
 
-    /// Other tokens are in force.
-    pub(super) fn look_at_admissions(&self, settings: &GatewaySettings) {
-        let by = Instant::now() + FAREWELL;
-        self.all.borrow().values().for_each(|connection| connection.look_at_admission(settings, by));
+    /// Closes the connections whose token is not configured any more, once their requests had time to end.
+    pub(super) fn recheck_admissions(&self, settings: &GatewaySettings) {
+        let by = Instant::now() + REVOCATION_GRACE;
+        self.all.borrow().values().for_each(|connection| connection.recheck_admission(settings, by));
     }
 
     fn drain(&self) {
@@ -105,8 +106,8 @@ impl ConnectionSet {
     }
 }
 
-/// Accepts connections, which the service that `build` makes serves, until the supervisor wants the gateway to go, then waits until all are over. The
-/// supervisor knows how long that may take, and ends what exceeds it.
+/// Accepts connections and serves them with the service that `build` returns. When the supervisor asks for a drain, stops accepting
+/// and waits until all connections are closed; the supervisor kills a gateway that takes too long.
 pub(super) async fn serve<S>(
     listener: StdListener,
     build: impl AsyncFn(&ConnectionLimits) -> io::Result<S>,
@@ -119,15 +120,15 @@ where
     S::Future: 'static,
 {
     let (mut settings, mut drain) = (supervisor.settings.clone(), supervisor.drain.clone());
-    let mut elsewhere = supervisor.listener.clone();
+    let mut new_listener = supervisor.listener.clone();
     let mut limits = settings.borrow_and_update().connections;
     let mut at_once = socket_options::at_once(&limits, &log)?;
     socket_options::inherit(&listener, &limits)?;
     let mut listener = TcpListener::from_std(listener)?;
     let mut http = build(&limits).await?;
-    let mut look = interval(LOOK);
-    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut complained: Option<Instant> = None;
+    let mut check = interval(CHECK_INTERVAL);
+    check.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut last_warning: Option<Instant> = None;
     loop {
         let count = connections.count();
         tokio::select! {
@@ -135,15 +136,15 @@ where
                 Ok((stream, _)) => connections.admit(stream, &http),
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
-                    if complained.is_none_or(|at| at.elapsed() >= COMPLAINT) {
-                        complained = Some(Instant::now());
+                    if last_warning.is_none_or(|at| at.elapsed() >= ACCEPT_WARNING_INTERVAL) {
+                        last_warning = Some(Instant::now());
                         warn!(log, "cannot accept connections"; "error" => %error, "connections" => count);
                     }
-                    sleep(PAUSE).await;
+                    sleep(ACCEPT_RETRY_DELAY).await;
                 }
             },
             () = connections.left.notified(), if count >= at_once => {}
-            _ = look.tick() => connections.look(&limits),
+            _ = check.tick() => connections.check_timeouts(&limits),
             Ok(()) = settings.changed() => {
                 let new = settings.borrow_and_update().connections;
                 if new != limits {
@@ -153,16 +154,16 @@ where
                     http = build(&limits).await?;
                 }
             }
-            Ok(()) = elsewhere.changed() => {
-                let Some(new) = elsewhere.borrow_and_update().clone() else { continue };
-                // Who waits to be accepted has been promised nothing else.
+            Ok(()) = new_listener.changed() => {
+                let Some(new) = new_listener.borrow_and_update().clone() else { continue };
+                // Clients whose connections are already queued at the old address are still served.
                 while let Some(Ok((stream, _))) = listener.accept().now_or_never() {
                     connections.admit(stream, &http);
                 }
                 let new = new.try_clone()?;
                 socket_options::inherit(&new, &limits)?;
                 listener = TcpListener::from_std(new)?;
-                info!(log, "accepting elsewhere"; "address" => %listener.local_addr()?);
+                info!(log, "listening on a new address"; "address" => %listener.local_addr()?);
             }
             _ = drain.wait_for(Option::is_some) => break,
         }
@@ -172,13 +173,13 @@ where
     while connections.count() > 0 {
         tokio::select! {
             () = connections.left.notified() => {}
-            _ = look.tick() => connections.look(&limits),
+            _ = check.tick() => connections.check_timeouts(&limits),
         }
     }
     Ok(())
 }
 
-/// The client went away while it waited; the next one can be accepted at once (accept(2)).
+/// Whether the error concerns one client that disconnected while it waited; the next one can be accepted at once (accept(2)).
 fn is_of_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)

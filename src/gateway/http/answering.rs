@@ -32,7 +32,7 @@ impl Asked {
         Self { connection, version: request.version(), page }
     }
 
-    /// It was let in.
+    /// The request was admitted.
     pub(super) fn admitted(&self, admission: Admission) {
         if let Some(connection) = &self.connection {
             connection.admitted(admission);

@@ -32,8 +32,8 @@ use crate::gateway::state::Gateway;
 
 /// A body that takes longer than this has to keep up the least rate.
 const RATE_AFTER: Duration = Duration::from_secs(5);
-/// How often it is looked whether it does.
-const LOOK: Duration = Duration::from_secs(1);
+/// How often the rate is checked.
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// The largest body of a request that belongs to no session, in bytes: what opens one is small. A larger one is refused when
 /// so much of it has come.
 const WITHOUT_SESSION: usize = 256 * 1024;
@@ -43,7 +43,7 @@ const WITHOUT_SESSION: usize = 256 * 1024;
 pub(super) enum Bound {
     /// As large as any.
     Any,
-    /// It is of no session that we know, and says nothing of being none of any.
+    /// The request names no known session and does not declare version 2026-07-28.
     WithoutSession,
 }
 
@@ -228,9 +228,9 @@ async fn in_time(
     let mut body = pin!(body);
     let begun = Instant::now();
     let end = begun + limits.body_timeout;
-    let mut look = begun + RATE_AFTER;
+    let mut next_check = begun + RATE_AFTER;
     loop {
-        if let Ok(body) = timeout_at(look.min(end).into(), body.as_mut()).await {
+        if let Ok(body) = timeout_at(next_check.min(end).into(), body.as_mut()).await {
             return body;
         }
         let now = Instant::now();
@@ -240,7 +240,7 @@ async fn in_time(
         if is_slow(arriving.arrived(), now - begun, limits.body_rate) {
             return Err(Trouble::Slow(limits.body_rate));
         }
-        look = now + LOOK;
+        next_check = now + CHECK_INTERVAL;
     }
 }
 

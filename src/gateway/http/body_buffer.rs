@@ -26,7 +26,7 @@ const BUFFERS: usize = 16 * 1024;
 fn cost(block: usize) -> usize {
     block + block / 4
 }
-/// So long a body is not asked to give way: its speed is not known yet.
+/// How long a body is never aborted for others: its speed is not known yet.
 const YOUNG: Duration = Duration::from_secs(1);
 
 /// Why a body finds no room.

@@ -157,24 +157,24 @@ impl Connection {
         .await;
     }
 
-    /// Has its task look around.
+    /// Wakes its task.
     pub(super) fn wake(&self) {
         self.task.get().inspect(|task| task.wake_by_ref());
     }
 
-    /// The request that is under way was let in.
+    /// Records the admission of the request that is under way.
     pub(super) fn admitted(&self, admission: Admission) {
         *self.admission.borrow_mut() = Some(admission);
     }
 
-    /// Other tokens are in force: who was let in by one that is gone has until then to be answered.
-    pub(super) fn look_at_admission(&self, settings: &GatewaySettings, by: Instant) {
+    /// After a change of tokens: if its token was removed, closes the connection at that time.
+    pub(super) fn recheck_admission(&self, settings: &GatewaySettings, by: Instant) {
         if self.admission.borrow().as_ref().is_some_and(|admission| !admission.holds(settings)) {
             self.over_by.set(Some(by));
         }
     }
 
-    /// Gives the connection up if the client has taken longer than it may, or may stay no longer.
+    /// Closes the connection if the client exceeded a timeout or its token was removed.
     pub(super) fn check(&self, timeouts: ConnectionTimeouts, now: Instant) {
         if self.over_by.get().is_some_and(|by| by <= now) {
             self.given_up.set(true);

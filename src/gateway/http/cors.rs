@@ -1,4 +1,4 @@
-//! What pages of other origins may read (Fetch standard, CORS protocol). Only origins that the guard let in get here.
+//! What pages of other origins may read (Fetch standard, CORS protocol). The auth service has already refused all other origins.
 
 use actix_web::{
     HttpResponse,

@@ -1,4 +1,4 @@
-//! The endpoint that a request is for: which servers it shows, who asks, and the sessions of both.
+//! The endpoint that a request is for: its servers, its principal, and the sessions of both.
 
 use std::{
     future::{Ready, ready},
@@ -22,7 +22,7 @@ use crate::gateway::{
     state::Gateway,
 };
 
-/// Who is calling, as the guard found out.
+/// The caller, as the auth service identified it.
 #[derive(Clone)]
 pub(super) struct Principal(pub(super) Option<String>);
 
@@ -62,7 +62,7 @@ impl Endpoint {
         match sessions.get(id) {
             Some(session) if session.scope() != &self.scope => Ok(None),
             Some(session) if session.principal() != self.principal.as_deref() => {
-                warn!(self.gateway.log, "somebody else's session was presented"; "session" => short(id),
+                warn!(self.gateway.log, "client presented a session of another principal"; "session" => short(id),
                     "principal" => &self.principal);
                 Ok(None)
             }
@@ -77,7 +77,7 @@ impl Endpoint {
     pub(super) fn stream_session(&self, id: &str) -> Option<Rc<Session>> {
         let session = self.gateway.sessions.get(id)?;
         if session.principal() != self.principal.as_deref() {
-            warn!(self.gateway.log, "somebody else's session was presented"; "session" => short(id),
+            warn!(self.gateway.log, "client presented a session of another principal"; "session" => short(id),
                 "principal" => &self.principal);
             return None;
         }

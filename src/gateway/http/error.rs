@@ -13,7 +13,7 @@ use mcproxy_mcp::{EnvelopeError, ErrorCode, RequestId, error_object, write_error
 
 use crate::gateway::base::access::AuthError;
 
-/// A request that was not taken up: an HTTP status with a JSON-RPC error in the body.
+/// A request that was refused: an HTTP status with a JSON-RPC error in the body.
 #[derive(Debug)]
 pub(super) struct HttpError {
     status: StatusCode,

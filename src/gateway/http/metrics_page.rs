@@ -60,7 +60,7 @@ fn of_servers(gateway: &Gateway, registry: &mut Registry) {
         }
     }
     registry.register("server_state", "1 for the state that a server is in", states);
-    registry.register("server_generation", "Incarnation of a server; grows with each start", generations);
+    registry.register("server_generation", "Generation of a server; grows with each start", generations);
     let in_flight: Family<ServerLabel, Gauge> = Family::default();
     let queued: Family<ServerLabel, Gauge> = Family::default();
     for (server, load) in gateway.servers.load() {

@@ -1,4 +1,4 @@
-//! The HTTP surface: which path is what, and what every request passes before anything else looks at it.
+//! The HTTP server: its thread, its routes and its application.
 
 mod acceptor;
 mod admin;
@@ -72,25 +72,25 @@ pub(super) fn serve(
     Ok(ended)
 }
 
-/// All that clients touch lives here, on the thread that serves.
+/// Runs the gateway: all state that clients touch belongs to this thread.
 async fn answer(listener: TcpListener, supervisor: Supervisor, log: Logger) -> io::Result<()> {
     let gateway = background::start(supervisor.clone(), log.clone());
     let connections = ConnectionSet::new(gateway.budget.clone());
-    tokio::task::spawn_local(see_off(gateway.clone(), connections.clone()));
+    tokio::task::spawn_local(close_revoked(gateway.clone(), connections.clone()));
     let build =
         async |limits: &ConnectionLimits| http(gateway.clone(), connections.draining(), limits.head_timeout).await;
     acceptor::serve(listener, build, connections.clone(), supervisor, log).await
 }
 
-/// When other tokens are in force, sees those off who were let in by one that is gone. Lives as long as the process.
-async fn see_off(gateway: Rc<Gateway>, connections: Rc<ConnectionSet>) {
+/// After a change of tokens, closes the connections that were admitted by a removed token. Runs as long as the process.
+async fn close_revoked(gateway: Rc<Gateway>, connections: Rc<ConnectionSet>) {
     loop {
         gateway.tokens_changed.notified().await;
-        connections.look_at_admissions(&gateway.settings());
+        connections.recheck_admissions(&gateway.settings());
     }
 }
 
-/// What speaks HTTP on a connection.
+/// The service that speaks HTTP on each connection.
 async fn http(
     gateway: Rc<Gateway>,
     draining: Rc<Cell<bool>>,
@@ -104,16 +104,16 @@ async fn http(
         async move { Ok::<_, ()>(AuthService::new(app.await?, gateway)) }
     });
     let http = HttpService::build()
-        // How long an unused connection is kept is for the door to say: a timer for each request costs each call.
+        // The acceptor closes idle connections: a timer for each request would cost every call.
         .keep_alive(KeepAlive::Os)
-        // Of the first request of a connection, which is told why; the door watches over the others.
+        // For the first request of a connection, which gets an error response; the acceptor checks later ones.
         .client_request_timeout(head_timeout)
-        // A client that closed its side has left. Otherwise its stream, and all that hangs on it, would live on.
+        // A client that closed its side has disconnected. Otherwise its stream and everything that it holds would stay.
         .h1_allow_half_closed(false)
         .expect(expecting)
         .graceful_shutdown_signal(move || {
             let draining = draining.clone();
-            // The door wakes every connection when this has become true.
+            // The acceptor wakes every connection when this becomes true.
             poll_fn(move |_| if draining.get() { Poll::Ready(()) } else { Poll::Pending })
         })
         .on_connect_ext(|client: &Client, data| {
@@ -155,7 +155,7 @@ fn routes(config: &mut web::ServiceConfig) {
         .service(read_only("/metrics").route(web::get().to(admin::metrics)).route(web::head().to(admin::metrics)));
 }
 
-/// What there is at a path; `methods` is told to who asks for another one, or for all.
+/// A resource at a path; `methods` is the `Allow` header for other methods and for `OPTIONS`.
 fn resource(path: String, methods: &'static str) -> actix_web::Resource {
     web::resource(path).default_service(web::to(move |method: Method| async move {
         let mut answer = match method {

@@ -14,7 +14,7 @@ use slog::{Logger, warn};
 const SEND_BUFFER: usize = 128 * 1024;
 /// Descriptors that connections leave for all else: the supervisor, the workers, and ourselves.
 const RESERVED: usize = 256;
-/// So many connections there are in any case.
+/// The least number of connections, whatever the limits of the system.
 const FEWEST: usize = 8;
 
 /// Sets what accepted connections inherit. A client that takes nothing, whether it does not read or is not there any more,

@@ -179,7 +179,7 @@ impl<S: Stream<Item = Event>> Events<S> {
                     }
                 }
                 Poll::Ready(None) => return Poll::Ready(None),
-                // Its client learns at once that it is there. The door wakes us when it has been quiet for long.
+                // Its client learns at once that it is there. The acceptor wakes us when it has been quiet for long.
                 Poll::Pending if !self.begun || self.is_quiet() => return Poll::Ready(Some(COMMENT)),
                 Poll::Pending => return Poll::Pending,
             }

@@ -91,7 +91,7 @@ pub(super) async fn post(
     match parse(body)? {
         Message::Notification { method, params } => {
             let claimed = params.and_then(|raw| RawObject::from_raw(raw).ok()).is_some_and(|params| claims(&params));
-            // There is none of the protocol that means anything here: who cancels closes the stream.
+            // No notification of the protocol means anything here: a client cancels by closing the stream.
             if (named || claimed) && method::is_custom_notification(&method) {
                 let (gateway, key) = (&endpoint.gateway, key_of(endpoint.principal.as_deref()));
                 let params = params.map_or(&[][..], |raw| raw.get().as_bytes());

@@ -54,7 +54,7 @@ use crate::gateway::{
 
 static SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
 static LAST_EVENT: HeaderName = HeaderName::from_static("last-event-id");
-/// Who comes back for the rest of a stream is not sent away again before this time.
+/// A client that resumes a stream is not disconnected again before this time.
 const COME_BACK: Duration = Duration::from_secs(10);
 /// Most messages in a batch.
 const MAX_BATCH: usize = 100;

@@ -12,7 +12,7 @@ use crate::gateway::base::budget::{Budget, Held, Offer, Purpose};
 
 /// An answer goes to the HTTP library, which copies it, in slices of so many bytes.
 pub(super) const SLICE: usize = 16 * 1024;
-/// So long a client is not asked to give way: how fast it reads is not known yet.
+/// How long a client is never disconnected for others: its reading speed is not known yet.
 const YOUNG: Duration = Duration::from_millis(500);
 
 /// Of one connection.

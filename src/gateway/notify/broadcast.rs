@@ -28,7 +28,7 @@ use crate::gateway::{
 
 /// Between two batches, at least.
 const BATCH: Duration = Duration::from_millis(50);
-/// So many times what a batch took is left to others before the next, so that batches never take more than a ninth of the thread.
+/// The rest after a batch, as a multiple of its time: batches never take more than a ninth of the thread.
 const REST: u32 = 8;
 /// However long a batch took.
 const LONGEST_REST: Duration = Duration::from_millis(500);
@@ -51,7 +51,7 @@ fn listeners(gateway: &Gateway, server: &ServerName, said: &Broadcast) -> usize 
         Broadcast::Log { level, .. } => gateway.sessions.hearing(*level),
         Broadcast::Notification { .. } => gateway.sessions.len(),
         Broadcast::Updated { uri, .. } => gateway.subscribers.count(server, uri),
-        // The session that made it, and who listens to it.
+        // The session that created it, and its listeners.
         Broadcast::Task { .. } => 1,
     }
 }

@@ -15,7 +15,7 @@ use crate::gateway::{
 };
 
 /// Passes a client's notification on: to the server that declares the extension it is named after, or to the only one of the
-/// endpoint. With several that could be meant, nobody is told what may concern somebody else. It wakes no server.
+/// endpoint. If several servers could be meant, none is told: it may concern another one. It wakes no server.
 pub(crate) fn to_server(gateway: &Gateway, scope: &Scope, client: SessionKey, method: &str, params: &[u8]) {
     let owner = || gateway.servers.view(scope).owner_of_notification(method).cloned();
     let Some(server) = gateway.servers.only(scope).or_else(owner) else {

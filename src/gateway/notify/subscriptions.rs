@@ -33,21 +33,21 @@ pub(crate) fn add(gateway: &Gateway, session: &Session, server: &ServerName, uri
     added
 }
 
-/// It does not any more; whether it did.
+/// Removes a subscription of a session; `false`: it had none.
 pub(crate) fn remove(gateway: &Gateway, session: &Session, server: &ServerName, uri: &str) -> bool {
     let subject = Subject::Resource(uri.to_owned());
     gateway.subscribers.remove(server, &subject, &Subscriber::Session(session.key()));
     session.unsubscribe(server, uri)
 }
 
-/// Starts a server at rest that somebody has begun to listen to.
+/// Starts a server at rest for its first listener.
 pub(crate) fn wake_for_listeners(gateway: &Gateway, server: &ServerName) {
     if matches!(gateway.servers.destination(server.as_str()), Destination::Asleep) {
         gateway.servers.wake(server, &gateway.supervisor);
     }
 }
 
-/// Tells a server to begin or to stop; the answer goes to nobody.
+/// Subscribes or unsubscribes at a server; the answer is ignored.
 fn spawn_tell(gateway: &Gateway, server: &ServerName, method: &'static str, subject: &Subject) {
     spawn_tell_one(gateway, server, method, subject, None);
 }
@@ -65,7 +65,7 @@ fn spawn_tell_one(
     }
 }
 
-/// A session is over: servers stop what nobody else wants.
+/// A session is over: unsubscribes at servers from what no other client wants.
 pub(crate) fn release(gateway: &Gateway, session: &Session) {
     for (server, uri) in session.subscriptions() {
         remove(gateway, session, &server, &uri);
@@ -77,7 +77,7 @@ pub(crate) fn release(gateway: &Gateway, session: &Session) {
     }
 }
 
-/// A listener left: servers stop what nobody else wants. Its instances are those of its principal, and stay.
+/// A listener left: unsubscribes at servers from what no other client wants. Its instances belong to its principal, and stay.
 pub(crate) fn release_listener(gateway: &Gateway, listener: &Rc<Listener>) {
     for (server, subject) in listener.subscriptions() {
         gateway.subscribers.remove(&server, &subject, &Subscriber::listener(listener));
@@ -91,7 +91,7 @@ pub(crate) fn release_listener(gateway: &Gateway, listener: &Rc<Listener>) {
     }
 }
 
-/// A session of an earlier gateway goes on: servers are told once more, since nobody knows whether they still remember.
+/// A session of an earlier gateway was restored: subscribes again at servers, which may have forgotten.
 pub(crate) fn resume(gateway: &Gateway, session: &Session, subscriptions: Vec<(ServerName, String)>) {
     for (server, uri) in subscriptions {
         let subject = Subject::Resource(uri.clone());
@@ -103,7 +103,7 @@ pub(crate) fn resume(gateway: &Gateway, session: &Session, subscriptions: Vec<(S
     }
 }
 
-/// A new incarnation of a server knows of no subscription yet. Instances of sessions are told by their worker.
+/// A new generation of a server knows of no subscription yet. Instances of sessions are told by their worker.
 pub(crate) fn renew(gateway: &Gateway, server: &ServerName) {
     if gateway.servers.is_per_session(server) {
         return;
@@ -140,7 +140,7 @@ pub(crate) fn updated(gateway: &Gateway, server: &ServerName, params: &Bytes, on
     }
 }
 
-/// Whether somebody else of the same principal listens to this.
+/// Whether another listener of the same principal listens to this.
 fn others_hold(gateway: &Gateway, of: &Listener, server: &ServerName, subject: &Subject) -> bool {
     gateway.subscribers.of(server, subject).into_iter().any(|subscriber| match subscriber {
         Subscriber::Listener(other) => {

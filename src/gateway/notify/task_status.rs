@@ -1,4 +1,4 @@
-//! Tells those who listen to a task, and the session that made it, how it stands.
+//! Sends the status of a task to its listeners and to the session that created it.
 
 use bytes::Bytes;
 use mcproxy_ipc::{ServerName, SessionKey};
@@ -11,8 +11,8 @@ use crate::gateway::{
     state::{Gateway, broadcasts::Broadcast},
 };
 
-/// A task stands otherwise: tells those who listen to it, or those of them whose instance said so, and the session that made
-/// it, under the id that they know.
+/// The status of a task changed: tells its listeners (or only those whose instance reported it) and the session that created it,
+/// each under the id that it knows.
 pub(crate) fn changed(gateway: &Gateway, server: &ServerName, params: &Bytes, only: Option<SessionKey>) {
     let Ok(text) = std::str::from_utf8(params) else { return };
     let Some(id) = RawObject::from_text(text).ok().and_then(|object| object.get_string("taskId")) else { return };

@@ -122,8 +122,8 @@ mod tests {
     fn codes_of_another_era_do_not_reach_a_client() {
         for code in [-32020, -32021, -32022] {
             let raw = format!(r#"{{"code":{code},"message":"m"}}"#);
-            let lowered = error(method::PROMPTS_GET, &raw);
-            assert_eq!(lowered, Downgraded::Error(r#"{"code":-32603,"message":"m"}"#.into()));
+            let downgraded = error(method::PROMPTS_GET, &raw);
+            assert_eq!(downgraded, Downgraded::Error(r#"{"code":-32603,"message":"m"}"#.into()));
         }
         let raw = r#"{"code":-32021,"message":"m","data":{"requiredCapabilities":{"sampling":{}}}}"#;
         let Downgraded::Result(result) = error(method::TOOLS_CALL, raw) else { panic!("an error") };

@@ -26,7 +26,7 @@ pub(crate) struct ClientRequests(RefCell<HashMap<RequestId, ClientRequest>>);
 
 struct ClientRequest {
     answer: oneshot::Sender<Response>,
-    /// Who hears how far the client is.
+    /// Where the client's progress reports go.
     reporter: Option<ProgressReporter>,
 }
 
@@ -51,7 +51,7 @@ impl ClientRequests {
     pub(crate) fn answered(&self, id: &RequestId, response: Response) {
         let asked = self.0.borrow_mut().remove(id);
         if let Some(asked) = asked {
-            let _ = asked.answer.send(response); // nobody waits for it any more
+            let _ = asked.answer.send(response); // the call may have ended
         }
     }
 

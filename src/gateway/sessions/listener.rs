@@ -27,7 +27,7 @@ use crate::gateway::{
     rewrite,
 };
 
-/// So many times as many messages may wait as there are things to hear of: one server has a quarter of the room.
+/// Queue capacity per subscribed subject. One server may use a quarter of a queue, so four leave room for one message per subject.
 const SUBJECT_ROOM: usize = 4;
 /// Bytes of what became of tasks that may wait for the acknowledgment; the rest is not told.
 const EARLY: usize = 1 << 20;
@@ -142,7 +142,7 @@ impl Listener {
         self.say(Notice { server: server.clone(), message, topic, level: Level::Warning });
     }
 
-    /// A task of its stands otherwise; `params` are the server's.
+    /// The status of a task changed; `params` are the server's.
     pub(crate) fn task_changed(&self, server: &ServerName, id: &str, params: &str) {
         let version = ProtocolVersion::V2026_07_28;
         let params = rewrite::task_result(self.scope.naming(), server.as_str(), params, version);

@@ -4,7 +4,7 @@ use std::{cell::RefCell, rc::Rc};
 
 use super::listener::Listener;
 
-/// All who listen.
+/// All listeners.
 #[derive(Default)]
 pub(crate) struct Listeners(RefCell<Vec<Rc<Listener>>>);
 

@@ -89,12 +89,12 @@ impl Mailbox {
         (mailbox.clone(), Mail(mailbox))
     }
 
-    /// Whether somebody reads what is said here.
+    /// Whether it has a reader.
     pub(crate) fn is_open(&self) -> bool {
         self.state.borrow().end == End::Open
     }
 
-    /// Says something where there is room for it; whether somebody reads here at all. `bounds`: for what may be dropped.
+    /// Adds a notice if there is room for it; returns whether there is a reader. `bounds`: for notices that may be dropped.
     pub(crate) fn notice_within(&self, notice: Notice, bounds: Bounds) -> bool {
         let mut state = self.state.borrow_mut();
         if state.end != End::Open {
@@ -123,7 +123,7 @@ impl Mailbox {
     pub(crate) fn answer(&self, message: Bytes) -> bool {
         let mut state = self.state.borrow_mut();
         if state.end != End::Open {
-            return true; // who is not there misses nothing
+            return true; // without a reader nothing is lost
         }
         let fits = |state: &State| state.items.is_empty() || state.bytes + message.len() <= ANSWERS;
         while !fits(&state) || self.budget.grow(&mut state.held, small(&message)).is_err() {
@@ -137,7 +137,7 @@ impl Mailbox {
         true
     }
 
-    /// Waits until what precedes an answer finds room, or nobody reads it.
+    /// Waits until there is room for what precedes an answer, or the reader is gone.
     pub(crate) async fn has_room(&self) {
         loop {
             let room = self.room.notified();

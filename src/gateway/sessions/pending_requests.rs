@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 
 use crate::gateway::{base::budget::Full, upstream::connection::CallHandle};
 
-/// Why a request is not taken up.
+/// Why a request is refused.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RequestRefused {
     /// Two answers under one id could not be told apart.

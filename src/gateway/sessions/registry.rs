@@ -1,4 +1,4 @@
-//! All sessions, by id and by key, with their limits; those of earlier gateways are taken up here.
+//! All sessions, by id and by key, with their limits; restores those of earlier gateways.
 
 use std::{
     cell::{Cell, RefCell},
@@ -18,7 +18,7 @@ use super::{
     session_id::{SALT, SessionClaims, SessionIdCodec},
     snapshot::SessionSnapshot,
 };
-use crate::gateway::base::{client_info::Client, scope::Scope, supervisor::Inheritance};
+use crate::gateway::base::{client_info::Client, scope::Scope, supervisor::RestoreState};
 
 /// Why no session was opened.
 #[derive(Debug, thiserror::Error)]
@@ -53,7 +53,7 @@ impl Limits {
 /// A new session, and the one that made room for it.
 pub(crate) type Opened = (Rc<Session>, Option<Rc<Session>>);
 
-/// All sessions of the initialize era.
+/// All sessions of the legacy era.
 pub(crate) struct Sessions {
     all: RefCell<OwnKeyMap<Box<str>, Rc<Session>>>,
     /// The same by their names among ourselves.
@@ -71,8 +71,8 @@ pub(crate) struct Sessions {
 
 impl Sessions {
     /// None yet, but those of earlier gateways may come back.
-    pub(crate) fn new(inheritance: Inheritance, now: Instant) -> Self {
-        let Inheritance { seal, generation } = inheritance;
+    pub(crate) fn new(restore_state: RestoreState, now: Instant) -> Self {
+        let RestoreState { seal, generation } = restore_state;
         Self {
             all: RefCell::default(),
             by_key: RefCell::default(),
@@ -252,7 +252,7 @@ impl Sessions {
         self.hearing.borrow().keys()
     }
 
-    /// All of them by their names among ourselves, for walks that others may interrupt.
+    /// The keys of all sessions, for walks that are interrupted by other work.
     pub(crate) fn keys(&self) -> Vec<SessionKey> {
         self.by_key.borrow().keys().copied().collect()
     }
@@ -295,7 +295,7 @@ mod tests {
 
     fn gateway(generation: u64) -> Sessions {
         let (seal, generation) = (SealKey::new([1; 32]), Generation(generation));
-        Sessions::new(Inheritance { seal, generation }, Instant::now())
+        Sessions::new(RestoreState { seal, generation }, Instant::now())
     }
 
     fn open(sessions: &Sessions, who: Option<&str>, limits: Limits, now: Instant) -> Result<Rc<Session>, OpenError> {

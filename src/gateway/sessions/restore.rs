@@ -1,4 +1,4 @@
-//! Which sessions of earlier gateways may be taken up.
+//! Which sessions of earlier gateways may be restored.
 
 use std::{
     cell::{Cell, RefCell},
@@ -10,30 +10,30 @@ use mcproxy_ipc::{Generation, Left, SessionKey};
 
 use super::{session_id::SessionClaims, snapshot::SessionSnapshot};
 
-/// A session that was opened so shortly before its gateway's end may have left no note; it is taken up all the same.
+/// A session that was opened so shortly before its gateway ended may have left no snapshot; it is restored all the same.
 const UNNOTED: Duration = Duration::from_secs(10);
-/// So many of those at most.
+/// The most sessions that are restored without a snapshot.
 const MAX_UNNOTED: usize = 65_536;
 
-/// What is known here of a session of an earlier gateway.
+/// What this gateway knows of a session of an earlier one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum RestoreState {
-    /// It left a note, and may come back.
+enum KeyState {
+    /// The supervisor has its snapshot, and it may return.
     Awaited,
-    /// It was taken up here.
+    /// It was restored here.
     Taken,
 }
 
-/// The sessions of earlier gateways: which of them this one may take up. Each is taken up once; what has not come back
-/// within `limits.sessionIdle` was idle for at least so long, and is over. Their notes are with the supervisor until they come.
+/// The sessions of earlier gateways that this one may restore, each once. A session that has not returned within
+/// `limits.sessionIdle` has expired. The supervisor keeps their snapshots until they return.
 pub(crate) struct RestorableSessions {
     generation: Generation,
     /// When this gateway began; in milliseconds since 1970 as well.
     begun: (Instant, u64),
-    known: RefCell<HashMap<SessionKey, RestoreState>>,
-    /// All that left a note are known.
+    known: RefCell<HashMap<SessionKey, KeyState>>,
+    /// Whether the keys of all snapshots are loaded.
     complete: Cell<bool>,
-    /// How many were taken up without a note.
+    /// How many were restored without a snapshot.
     unnoted: Cell<usize>,
     closed: Cell<bool>,
 }
@@ -55,7 +55,7 @@ impl RestorableSessions {
     pub(crate) fn await_these(&self, keys: &[SessionKey]) {
         let mut known = self.known.borrow_mut();
         keys.iter().for_each(|key| {
-            known.entry(*key).or_insert(RestoreState::Awaited);
+            known.entry(*key).or_insert(KeyState::Awaited);
         });
     }
 
@@ -71,7 +71,7 @@ impl RestorableSessions {
 
     /// Whether a session may be taken up, as far as that is known here. Our own are known while they live.
     pub(crate) fn may_come(&self, pass: &SessionClaims) -> bool {
-        let is_taken = || self.known.borrow().get(&pass.key) == Some(&RestoreState::Taken);
+        let is_taken = || self.known.borrow().get(&pass.key) == Some(&KeyState::Taken);
         !self.closed.get() && pass.gateway < self.generation && !is_taken()
     }
 
@@ -96,24 +96,24 @@ impl RestorableSessions {
     /// Whether a session of that name left a note, or may have, and has neither come back nor ended.
     pub(crate) fn may_return(&self, key: SessionKey) -> bool {
         let known = self.known.borrow().get(&key).copied();
-        !self.closed.get() && known.map_or(!self.complete.get(), |heir| heir == RestoreState::Awaited)
+        !self.closed.get() && known.map_or(!self.complete.get(), |state| state == KeyState::Awaited)
     }
 
-    /// It was taken up; that happens once.
+    /// Records that it was restored; that happens once.
     pub(crate) fn take(&self, key: SessionKey) {
-        if self.known.borrow_mut().insert(key, RestoreState::Taken).is_none() {
+        if self.known.borrow_mut().insert(key, KeyState::Taken).is_none() {
             self.unnoted.set(self.unnoted.get() + 1);
         }
     }
 
-    /// Gives up, once `max_idle` has passed, on those who have not come back, and names them.
+    /// Removes and returns the keys of sessions that have not returned, once `max_idle` has passed.
     pub(crate) fn expire(&self, max_idle: Duration, now: Instant) -> Vec<SessionKey> {
         if self.closed.get() || now.duration_since(self.begun.0) <= max_idle {
             return Vec::new();
         }
         self.closed.set(true);
         let known = std::mem::take(&mut *self.known.borrow_mut());
-        known.into_iter().filter_map(|(key, heir)| (heir == RestoreState::Awaited).then_some(key)).collect()
+        known.into_iter().filter_map(|(key, state)| (state == KeyState::Awaited).then_some(key)).collect()
     }
 }
 

@@ -42,7 +42,7 @@ const MAX_URI: usize = 8 * 1024;
 /// What a subscription costs besides its URI, in bytes.
 const SUBSCRIPTION: usize = 128;
 
-/// One client of the initialize era, from `initialize` (or `GET /sse`) until it leaves or is forgotten.
+/// One client of the legacy era, from `initialize` (or `GET /sse`) until it leaves or is forgotten.
 pub(crate) struct Session {
     identity: Identity,
     version: Cell<ProtocolVersion>,
@@ -51,7 +51,7 @@ pub(crate) struct Session {
     pub(crate) pending_requests: PendingRequests,
     /// What its client can be asked for.
     features: Cell<ClientCapabilities>,
-    /// What servers are told of it, once somebody asks.
+    /// What servers are told of its client; built when it is first needed.
     declaration: RefCell<Option<Rc<Declaration>>>,
     /// What it was asked and has not answered.
     pub(crate) client_requests: ClientRequests,
@@ -80,7 +80,7 @@ pub(crate) struct Identity {
     pub(crate) key: SessionKey,
     /// What it sees.
     pub(crate) scope: Scope,
-    /// Who opened it; nobody else may use it.
+    /// The principal that opened it; no other may use it.
     pub(crate) principal: Option<String>,
     /// What the client said of itself.
     pub(crate) client: Client,
@@ -124,7 +124,7 @@ impl Session {
         &self.identity.id
     }
 
-    /// Its name among ourselves: the same over the ends of gateways, and no secret.
+    /// Its session key.
     pub(crate) fn key(&self) -> SessionKey {
         self.identity.key
     }
@@ -134,7 +134,7 @@ impl Session {
         &self.identity.scope
     }
 
-    /// Who opened it; nobody else may use it.
+    /// The principal that opened it; no other may use it.
     pub(crate) fn principal(&self) -> Option<&str> {
         self.identity.principal.as_deref()
     }
@@ -271,13 +271,13 @@ impl Session {
         mail
     }
 
-    /// Whether somebody listens to what belongs to no request.
+    /// Whether its client reads a stream for messages that belong to no request.
     pub(crate) fn has_stream(&self) -> bool {
         self.stream.borrow().as_ref().is_some_and(|stream| stream.is_open())
             || self.streams.listening().is_some_and(|stream| stream.has_reader())
     }
 
-    /// How many of its streams somebody reads.
+    /// How many of its streams have a reader.
     pub(crate) fn streams_read(&self) -> usize {
         let one = self.stream.borrow().as_ref().is_some_and(|stream| stream.is_open());
         usize::from(one) + self.streams.read()
@@ -297,7 +297,7 @@ impl Session {
         self.streams.end();
     }
 
-    /// Puts a message on the stream for what belongs to no request, where there is room for it; whether somebody listens. A client
+    /// Puts a message on the stream for what belongs to no request, if there is room for it; returns whether that stream has a reader. A client
     /// that was cut off finds it there when it comes back, within the bounds of the stream; one that never listened does not.
     pub(crate) fn notice(&self, notice: Notice) -> bool {
         if let Some(stream) = self.streams.listening() {
@@ -365,7 +365,7 @@ impl Session {
 
     // --- its calls and questions ------------------------------------------------------------------------------------
 
-    /// The client is gone: nobody waits for its calls, and nobody answers.
+    /// The client is gone: its calls are cancelled and its questions dropped.
     pub(crate) fn cancel_all(&self, reason: &str) {
         self.pending_requests.cancel_all(reason);
         self.client_requests.drop_all();

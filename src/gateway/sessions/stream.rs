@@ -31,13 +31,13 @@ pub(crate) struct Stream {
     reader: Cell<Option<u64>>,
     readers: Cell<u64>,
     waker: RefCell<Option<Waker>>,
-    /// Since when nobody reads it.
+    /// Since when it has no reader.
     left: Cell<Instant>,
     /// A reader was too slow, and missed something that will not be said again.
     lagged: Cell<bool>,
     /// The number of the event that is to be read next.
     read_to: Cell<u64>,
-    /// Whose that is which was not read, as far as it may be dropped.
+    /// The servers of unread notices, which may be dropped.
     shares: RefCell<Shares>,
 }
 
@@ -74,7 +74,7 @@ impl Stream {
         self.name
     }
 
-    /// Whether somebody reads it.
+    /// Whether it has a reader.
     pub(crate) fn has_reader(&self) -> bool {
         self.reader.get().is_some()
     }
@@ -84,7 +84,7 @@ impl Stream {
         self.lagged.take()
     }
 
-    /// Whether it has said something that nobody read.
+    /// Whether it holds events that no reader has taken.
     pub(crate) fn has_unread(&self) -> bool {
         self.read_to.get() < self.buffer.borrow().next()
     }
@@ -94,12 +94,12 @@ impl Stream {
         self.left.get()
     }
 
-    /// Whether it says no more, and nobody reads it.
+    /// Whether it has ended and has no reader.
     pub(crate) fn is_over(&self) -> bool {
         self.ended.get() && !self.has_reader()
     }
 
-    /// Whether it is over, and nobody has come for it since that moment.
+    /// Whether it has ended and had no reader since that moment.
     pub(crate) fn is_left_since(&self, moment: Instant) -> bool {
         self.is_over() && self.left.get() <= moment
     }
@@ -114,7 +114,7 @@ impl Stream {
     /// Says something where there is room for it: no server takes that of the others, or costs a reader its stream.
     pub(crate) fn notice(&self, notice: Notice) {
         let bytes = notice.message.len();
-        // What was read is kept for who comes back. What was not goes before.
+        // Events that were read are kept for a reader that reconnects. Unread ones take precedence.
         if !self.replay_budget.has_room(bytes) && self.has_reader() {
             self.forget_read();
         }

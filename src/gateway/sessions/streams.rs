@@ -85,14 +85,14 @@ impl Streams {
         stream.read(after.number, false, time)
     }
 
-    /// How many of them somebody reads.
+    /// How many of them have a reader.
     pub(crate) fn read(&self) -> usize {
         let answering = self.answering.borrow();
         let listening = self.listening.borrow();
         answering.iter().chain(listening.as_ref()).filter(|stream| stream.has_reader()).count()
     }
 
-    /// When somebody last stopped to read.
+    /// When a reader last left.
     pub(crate) fn last_left(&self) -> Option<Instant> {
         let answering = self.answering.borrow();
         let listening = self.listening.borrow();

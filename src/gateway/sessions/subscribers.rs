@@ -1,4 +1,4 @@
-//! Who listens to what: found by the resource or task, so that nobody who does not listen is looked at.
+//! The index of subscriptions by server and subject (resource or task), so that a notification costs its subscribers only.
 
 use std::{
     cell::RefCell,
@@ -11,7 +11,7 @@ use mcproxy_mcp::Subject;
 
 use super::listener::Listener;
 
-/// One who listens.
+/// A subscriber to a subject.
 #[derive(Clone)]
 pub(crate) enum Subscriber {
     /// A session, to a resource.
@@ -37,12 +37,12 @@ impl Subscriber {
 
 type Subjects = HashMap<Subject, Vec<Subscriber>>;
 
-/// All of them, by server and subject.
+/// All subscribers, by server and subject.
 #[derive(Default)]
 pub(crate) struct Subscribers(RefCell<HashMap<ServerName, Subjects>>);
 
 impl Subscribers {
-    /// Somebody begins to listen.
+    /// Adds a subscriber.
     pub(crate) fn add(&self, server: &ServerName, subject: &Subject, subscriber: Subscriber) {
         let mut all = self.0.borrow_mut();
         let subjects = all.entry(server.clone()).or_default();
@@ -52,7 +52,7 @@ impl Subscribers {
         }
     }
 
-    /// Somebody stops.
+    /// Removes a subscriber.
     pub(crate) fn remove(&self, server: &ServerName, subject: &Subject, subscriber: &Subscriber) {
         let mut all = self.0.borrow_mut();
         let Some(subjects) = all.get_mut(server) else { return };
@@ -67,30 +67,30 @@ impl Subscribers {
         }
     }
 
-    /// Those who listen to this.
+    /// The subscribers of this subject.
     pub(crate) fn of(&self, server: &ServerName, subject: &Subject) -> Vec<Subscriber> {
         let all = self.0.borrow();
         all.get(server).and_then(|subjects| subjects.get(subject)).cloned().unwrap_or_default()
     }
 
-    /// How many listen to a resource.
+    /// The number of subscribers of a resource.
     pub(crate) fn count(&self, server: &ServerName, uri: &str) -> usize {
         let all = self.0.borrow();
         let Some(subjects) = all.get(server) else { return 0 };
         subjects.get(&Subject::Resource(uri.to_owned())).map_or(0, Vec::len)
     }
 
-    /// Whether somebody listens to this.
+    /// Whether this subject has a subscriber.
     pub(crate) fn are_there(&self, server: &ServerName, subject: &Subject) -> bool {
         self.0.borrow().get(server).is_some_and(|subjects| subjects.contains_key(subject))
     }
 
-    /// Whether somebody listens to anything of this server.
+    /// Whether any subject of this server has a subscriber.
     pub(crate) fn has_any(&self, server: &ServerName) -> bool {
         self.0.borrow().contains_key(server)
     }
 
-    /// All that is listened to at a server.
+    /// The subjects of a server that have subscribers.
     pub(crate) fn subjects(&self, server: &ServerName) -> Vec<Subject> {
         let all = self.0.borrow();
         all.get(server).map(|subjects| subjects.keys().cloned().collect()).unwrap_or_default()

@@ -32,7 +32,7 @@ pub(crate) struct Gateway {
     settings: RefCell<Rc<GatewaySettings>>,
     /// All servers.
     pub(crate) servers: Servers,
-    /// All clients of the initialize era.
+    /// All clients of the legacy era.
     pub(crate) sessions: Sessions,
     /// Clients of 2026-07-28 that listen.
     pub(crate) listeners: Listeners,
@@ -42,9 +42,9 @@ pub(crate) struct Gateway {
     pub(crate) url_elicitations: UrlElicitations,
     /// Which servers announced changes of their lists, until clients are told.
     pub(crate) list_changes: ListChanges,
-    /// What servers say to all who listen, on its way.
+    /// Notifications of servers that wait to be sent to all their readers.
     pub(crate) broadcasts: Broadcasts,
-    /// Who listens to what.
+    /// The index of subscriptions.
     pub(crate) subscribers: Subscribers,
     /// Whose tasks are whose.
     pub(crate) task_owners: TaskOwners,
@@ -62,7 +62,7 @@ pub(crate) struct Gateway {
     pub(crate) metrics: Metrics,
     /// What monitors read.
     pub(crate) status_cache: Rc<StatusCache>,
-    /// Rung when other tokens are in force, or none: who was let in by one that is gone has to go.
+    /// Notified after a change of tokens: connections that were admitted by a removed token have to be closed.
     pub(crate) tokens_changed: Notify,
     /// Identity is in it.
     pub(crate) log: Logger,
@@ -72,14 +72,14 @@ impl Gateway {
     /// With the settings of this moment, and no servers yet. Must be called on the HTTP thread.
     pub(crate) fn new(supervisor: Supervisor, log: Logger) -> Self {
         let settings = Rc::new(supervisor.settings.borrow().clone());
-        let inheritance = supervisor.inherit().expect("there is one HTTP thread");
+        let restore_state = supervisor.take_restore_state().expect("there is one HTTP thread");
         let gateway = Self {
             budget: Budget::new(settings.total_buffered),
             settings: RefCell::new(settings),
             servers: Servers::new(),
-            replay_budget: ReplayBudget::new(inheritance.generation),
+            replay_budget: ReplayBudget::new(restore_state.generation),
             listeners: Listeners::default(),
-            sessions: Sessions::new(inheritance, Instant::now()),
+            sessions: Sessions::new(restore_state, Instant::now()),
             request_states: RequestStateStore::new(),
             url_elicitations: UrlElicitations::default(),
             list_changes: ListChanges::default(),

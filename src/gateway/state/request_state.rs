@@ -1,5 +1,5 @@
-//! Calls that wait for clients without a session: each has a ticket, which the client shows when it comes back with what
-//! the server asked for (2026-07-28, multi round-trip requests).
+//! Parked calls of clients without a session. Each has a `requestState`, which the client sends back together with what the server
+//! asked for (2026-07-28, multi round-trip requests).
 
 use std::{cell::RefCell, collections::HashMap, time::Instant};
 
@@ -10,12 +10,12 @@ use mcproxy_mcp::{RawObject, json_string};
 
 use crate::gateway::base::{json_digest::digest, scope::Scope};
 
-/// Calls that may wait at once. Each occupies its server.
-const MAX_TICKETS: usize = 1024;
-/// Random bytes of a ticket.
+/// Calls that may be parked at once. Each occupies its server.
+const MAX_REQUEST_STATES: usize = 1024;
+/// Random bytes of a request state.
 const SECRET: usize = 24;
 
-/// Which request a ticket is for: it is good for no other.
+/// The request that a request state belongs to: it is valid for no other.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Purpose {
     scope: Scope,
@@ -45,7 +45,7 @@ impl Purpose {
     }
 }
 
-/// What is kept for a ticket.
+/// A parked call, stored under its request state.
 #[derive(Debug)]
 struct Waiting<P> {
     park: P,
@@ -55,28 +55,28 @@ struct Waiting<P> {
     until: Instant,
 }
 
-/// What somebody gets who shows a ticket.
+/// The result of a request that sends a request state back.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Redeemed<P> {
-    /// The call, and the payload that it goes on with. The ticket is used up.
+    /// The call, and the payload that it goes on with. The request state is used up.
     Complete(P, Bytes),
-    /// Something that the server asked for is missing; this was asked for. The ticket is still good.
+    /// An answer is missing; these are the server's requests. The request state is still valid.
     Incomplete(Bytes),
-    /// No such ticket: it was used, is too old, is another's, or never was one.
+    /// No such request state: it was used, has expired, belongs to another principal or request, or never existed.
     Unknown,
 }
 
-/// All that are out. `P`: what goes on with the answers.
+/// All parked calls of clients without a session. `P`: the call that continues with the answers.
 #[derive(Debug)]
 pub(crate) struct RequestStateStore<P>(RefCell<HashMap<Box<str>, Waiting<P>>>);
 
 impl<P> RequestStateStore<P> {
-    /// None are out.
+    /// An empty store.
     pub(crate) fn new() -> Self {
         Self(RefCell::default())
     }
 
-    /// Hands out a ticket that is good once, until then. `None`: too many are out.
+    /// Parks a call until then; the request state is valid once. `None`: too many calls are parked.
     pub(crate) fn issue(
         &self,
         park: P,
@@ -87,15 +87,15 @@ impl<P> RequestStateStore<P> {
     ) -> Option<Box<str>> {
         self.tidy(now);
         let mut secret = [0; SECRET];
-        if self.0.borrow().len() >= MAX_TICKETS || getrandom::fill(&mut secret).is_err() {
+        if self.0.borrow().len() >= MAX_REQUEST_STATES || getrandom::fill(&mut secret).is_err() {
             return None;
         }
-        let ticket: Box<str> = BASE64_URL_SAFE_NO_PAD.encode(secret).into();
-        self.0.borrow_mut().insert(ticket.clone(), Waiting { park, wanted, purpose, until });
-        Some(ticket)
+        let state: Box<str> = BASE64_URL_SAFE_NO_PAD.encode(secret).into();
+        self.0.borrow_mut().insert(state.clone(), Waiting { park, wanted, purpose, until });
+        Some(state)
     }
 
-    /// Gives up the calls of those callers, and says how many they were.
+    /// Drops the parked calls of those principals and returns their number.
     pub(crate) fn give_up(&self, of: impl Fn(Option<&str>) -> bool) -> usize {
         // Dropping a call may come back here.
         let gone: Vec<_> =
@@ -103,11 +103,11 @@ impl<P> RequestStateStore<P> {
         gone.len()
     }
 
-    /// Somebody comes back with these answers, by the keys of what was asked for. `is_done`: no answer is waited for any
-    /// more.
+    /// Continues a parked call with the client's answers, by the keys of the server's requests. `is_done`: whether the call does not
+    /// wait for an answer any more.
     pub(crate) fn redeem(
         &self,
-        ticket: &str,
+        state: &str,
         purpose: &Purpose,
         answers: &RawObject<'_>,
         is_done: impl Fn(&P) -> bool,
@@ -115,20 +115,20 @@ impl<P> RequestStateStore<P> {
     ) -> Redeemed<P> {
         self.tidy(now);
         let mut all = self.0.borrow_mut();
-        let Some(waiting) = all.get(ticket).filter(|waiting| waiting.purpose == *purpose) else {
+        let Some(waiting) = all.get(state).filter(|waiting| waiting.purpose == *purpose) else {
             return Redeemed::Unknown;
         };
         let nothing = || is_done(&waiting.park).then(|| Bytes::from_static(b"{}"));
         let Some(payload) = payload_of(&waiting.wanted, answers).or_else(nothing) else {
             return Redeemed::Incomplete(waiting.wanted.clone());
         };
-        match all.remove(ticket) {
+        match all.remove(state) {
             Some(waiting) => Redeemed::Complete(waiting.park, payload),
             None => Redeemed::Unknown,
         }
     }
 
-    /// Gives up the calls that nobody came back for.
+    /// Drops the calls whose client did not come back in time.
     pub(crate) fn tidy(&self, now: Instant) {
         self.0.borrow_mut().retain(|_, waiting| waiting.until > now);
     }
@@ -165,32 +165,36 @@ mod tests {
 
     #[test]
     fn a_ticket_is_good_once_and_for_one_request_of_one_caller() {
-        let (tickets, now) = (RequestStateStore::new(), Instant::now());
+        let (request_states, now) = (RequestStateStore::new(), Instant::now());
         let mine = purpose(Some("ann"), r#"{"name":"t"}"#);
-        let ticket = tickets.issue(7, Bytes::from_static(WANTED), mine.clone(), now + TIME, now).expect("a ticket");
+        let state = request_states
+            .issue(7, Bytes::from_static(WANTED), mine.clone(), now + TIME, now)
+            .expect("a request state");
         let all = answers(r#"{"b":{"action":"accept"},"a":{"roots":[]},"more":1}"#);
         for (shown, by) in [
-            (&*ticket, purpose(Some("bob"), r#"{"name":"t"}"#)),
-            (&*ticket, purpose(None, r#"{"name":"t"}"#)),
-            (&*ticket, purpose(Some("ann"), r#"{"name":"u"}"#)),
+            (&*state, purpose(Some("bob"), r#"{"name":"t"}"#)),
+            (&*state, purpose(None, r#"{"name":"t"}"#)),
+            (&*state, purpose(Some("ann"), r#"{"name":"u"}"#)),
             ("another", mine.clone()),
             ("", mine.clone()),
         ] {
-            assert_eq!(tickets.redeem(shown, &by, &all, |_| true, now), Redeemed::Unknown);
+            assert_eq!(request_states.redeem(shown, &by, &all, |_| true, now), Redeemed::Unknown);
         }
         let mine = purpose(Some("ann"), r#"{ "name":"t" }"#);
         let part = answers(r#"{"a":{"roots":[]}}"#);
-        assert_eq!(tickets.redeem(&ticket, &mine, &part, |_| false, now), Redeemed::Incomplete(WANTED.into()));
+        assert_eq!(request_states.redeem(&state, &mine, &part, |_| false, now), Redeemed::Incomplete(WANTED.into()));
         let payload = r#"{"a":{"result":{"roots":[]}},"b":{"result":{"action":"accept"}}}"#;
-        assert_eq!(tickets.redeem(&ticket, &mine, &all, |_| false, now), Redeemed::Complete(7, payload.into()));
-        assert_eq!(tickets.redeem(&ticket, &mine, &all, |_| false, now), Redeemed::Unknown, "it is used up");
+        assert_eq!(request_states.redeem(&state, &mine, &all, |_| false, now), Redeemed::Complete(7, payload.into()));
+        assert_eq!(request_states.redeem(&state, &mine, &all, |_| false, now), Redeemed::Unknown, "it is used up");
     }
 
     #[test]
     fn a_call_that_is_over_meanwhile_needs_no_answers() {
-        let (tickets, now) = (RequestStateStore::new(), Instant::now());
-        let ticket = tickets.issue(7, Bytes::from_static(WANTED), purpose(None, "{}"), now + TIME, now).expect("one");
-        let show = |is_done: bool| tickets.redeem(&ticket, &purpose(None, "{}"), &answers("{}"), |_| is_done, now);
+        let (request_states, now) = (RequestStateStore::new(), Instant::now());
+        let state =
+            request_states.issue(7, Bytes::from_static(WANTED), purpose(None, "{}"), now + TIME, now).expect("one");
+        let show =
+            |is_done: bool| request_states.redeem(&state, &purpose(None, "{}"), &answers("{}"), |_| is_done, now);
         assert_eq!(show(false), Redeemed::Incomplete(WANTED.into()));
         assert_eq!(show(true), Redeemed::Complete(7, Bytes::from_static(b"{}")));
         assert_eq!(show(true), Redeemed::Unknown, "good once");
@@ -198,30 +202,30 @@ mod tests {
 
     #[test]
     fn the_calls_of_one_caller_are_given_up_and_no_others() {
-        let (tickets, now) = (RequestStateStore::new(), Instant::now());
+        let (request_states, now) = (RequestStateStore::new(), Instant::now());
         let issue = |principal| {
-            let ticket = tickets.issue((), Bytes::from_static(b"{}"), purpose(principal, "{}"), now + TIME, now);
-            ticket.expect("a ticket")
+            let state = request_states.issue((), Bytes::from_static(b"{}"), purpose(principal, "{}"), now + TIME, now);
+            state.expect("a request state")
         };
         let (ann, bob) = (issue(Some("ann")), issue(Some("bob")));
-        assert_eq!(tickets.give_up(|principal| principal == Some("ann")), 1);
-        let show = |ticket: &str, who| tickets.redeem(ticket, &purpose(who, "{}"), &answers("{}"), |()| true, now);
+        assert_eq!(request_states.give_up(|principal| principal == Some("ann")), 1);
+        let show = |state: &str, who| request_states.redeem(state, &purpose(who, "{}"), &answers("{}"), |()| true, now);
         assert_eq!(show(&ann, Some("ann")), Redeemed::Unknown);
         assert!(matches!(show(&bob, Some("bob")), Redeemed::Complete((), _)));
     }
 
     #[test]
     fn a_ticket_has_its_time_and_there_are_not_too_many() {
-        let (tickets, now) = (RequestStateStore::new(), Instant::now());
-        let issue = || tickets.issue((), Bytes::from_static(b"{}"), purpose(None, "{}"), now + TIME, now);
-        let first = issue().expect("a ticket");
-        (1..MAX_TICKETS).for_each(|_| assert!(issue().is_some()));
+        let (request_states, now) = (RequestStateStore::new(), Instant::now());
+        let issue = || request_states.issue((), Bytes::from_static(b"{}"), purpose(None, "{}"), now + TIME, now);
+        let first = issue().expect("a request state");
+        (1..MAX_REQUEST_STATES).for_each(|_| assert!(issue().is_some()));
         assert_eq!(issue(), None);
         let show =
-            |ticket: &str, at| tickets.redeem(ticket, &purpose(None, "{}"), &RawObject::default(), |()| false, at);
+            |state: &str, at| request_states.redeem(state, &purpose(None, "{}"), &RawObject::default(), |()| false, at);
         assert!(matches!(show(&first, now + TIME - Duration::from_nanos(1)), Redeemed::Complete((), _)));
         let second = issue().expect("there is room again");
         assert_eq!(show(&second, now + TIME), Redeemed::Unknown);
-        assert_eq!(tickets.0.borrow().len(), 0);
+        assert_eq!(request_states.0.borrow().len(), 0);
     }
 }

@@ -1,38 +1,38 @@
-//! A waiting line in which parties take turns: one that has a thousand waiting is served as often as one that has a single one.
+//! A queue in which parties take turns: a party with a thousand items is served as often as a party with one.
 //! Pure.
 
 use std::collections::VecDeque;
 
-/// How many may wait.
+/// How many items may wait.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Bounds {
-    /// Of one party; one more is refused.
+    /// Items of one party; one more is refused.
     pub(crate) of_party: usize,
-    /// Of all; one more takes the place of the newest of the party with the most, unless that is its own.
+    /// Items of all parties; one more displaces the newest item of the party with the most, unless that is its own.
     pub(crate) of_all: usize,
 }
 
-/// Why one may not wait.
+/// Why an item is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Full {
-    /// So many of its party do.
+    /// Its party has this many items already.
     Party(usize),
-    /// So many do.
+    /// The queue has this many items already.
     All(usize),
 }
 
-/// Its number in the line, and the one that lost its place to it.
+/// The number of a new item, and the item that it displaced.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Joined<T> {
     pub(crate) number: u64,
     pub(crate) displaced: Option<T>,
 }
 
-/// The line.
+/// A queue of items `T` by party `K`.
 #[derive(Debug)]
 pub(crate) struct FairQueue<K, T> {
     bounds: Bounds,
-    /// Those with somebody waiting, in the order of their turns.
+    /// Parties with at least one item, in the order of their turns.
     parties: VecDeque<Party<K, T>>,
     waiting: usize,
     last: u64,
@@ -45,17 +45,17 @@ struct Party<K, T> {
 }
 
 impl<K: PartialEq, T> FairQueue<K, T> {
-    /// An empty one.
+    /// An empty queue.
     pub(crate) fn new(bounds: Bounds) -> Self {
         Self { bounds, parties: VecDeque::new(), waiting: 0, last: 0 }
     }
 
-    /// Whether nobody waits.
+    /// Whether no item waits.
     pub(crate) fn is_empty(&self) -> bool {
         self.waiting == 0
     }
 
-    /// Lets one more wait. A party that had nobody waiting has its turn after all others.
+    /// Adds an item. A party that had none has its turn after all others.
     pub(crate) fn join(&mut self, key: K, item: T) -> Result<Joined<T>, Full> {
         let at = self.parties.iter().position(|party| party.key == key);
         let own = at.map_or(0, |at| self.parties[at].waiting.len());
@@ -73,7 +73,7 @@ impl<K: PartialEq, T> FairQueue<K, T> {
         Ok(Joined { number: self.last, displaced })
     }
 
-    /// Takes the newest of the party that has the most, for one of a party that has so many.
+    /// Removes the newest item of the party that has the most, for an item of a party that has `own` items.
     fn displace(&mut self, own: usize) -> Result<T, Full> {
         let full = Full::All(self.waiting);
         let most = self.parties.iter_mut().max_by_key(|party| party.waiting.len()).ok_or(full)?;
@@ -86,7 +86,7 @@ impl<K: PartialEq, T> FairQueue<K, T> {
         Ok(item)
     }
 
-    /// Whose turn it is; its party goes behind all others.
+    /// Takes the item whose turn it is; its party goes behind all others.
     pub(crate) fn next(&mut self) -> Option<T> {
         let mut party = self.parties.pop_front()?;
         let (_, item) = party.waiting.pop_front()?;
@@ -97,7 +97,7 @@ impl<K: PartialEq, T> FairQueue<K, T> {
         Some(item)
     }
 
-    /// One does not want to wait any longer.
+    /// Removes an item that does not wait any longer.
     pub(crate) fn leave(&mut self, key: &K, number: u64) -> Option<T> {
         let at = self.parties.iter().position(|party| party.key == *key)?;
         let party = &mut self.parties[at];
@@ -110,7 +110,7 @@ impl<K: PartialEq, T> FairQueue<K, T> {
         Some(item)
     }
 
-    /// Everybody who waits, and nobody does any more.
+    /// Removes and returns all items.
     pub(crate) fn take_all(&mut self) -> impl Iterator<Item = T> + use<K, T> {
         self.waiting = 0;
         std::mem::take(&mut self.parties).into_iter().flat_map(|party| party.waiting).map(|(_, item)| item)

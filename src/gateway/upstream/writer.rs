@@ -84,7 +84,7 @@ impl FrameWriter {
         self.sender.borrow().is_none()
     }
 
-    /// No more frames; who waits for room learns that there will be none.
+    /// Takes no more frames; calls that wait for room get an error.
     pub(crate) fn close(&self) {
         self.sender.replace(None);
         self.count(0);

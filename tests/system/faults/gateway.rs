@@ -149,7 +149,7 @@ async fn the_next_gateway_knows_a_session_for_its_own_caller_and_endpoint_only()
         }
         next_gateway(&proxy).await;
     }
-    assert!(proxy.log().contains("somebody else's session was presented"));
+    assert!(proxy.log().contains("client presented a session of another principal"));
 }
 
 #[tokio::test]

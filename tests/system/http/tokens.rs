@@ -86,7 +86,7 @@ async fn what_a_token_opened_ends_when_it_leaves_the_configuration() {
         let mut ann_hears = ann.stream().await;
         proxy.write_config(&after.to_string());
         let begun = Instant::now();
-        proxy.logged(&["other tokens are in force"]).await;
+        proxy.logged(&["tokens changed"]).await;
         within(how, GONE, bob.over()).await;
         assert!(begun.elapsed() < Duration::from_secs(10), "{how}: {:?}", begun.elapsed());
         if how != "needed no more" {
@@ -103,7 +103,7 @@ async fn what_was_opened_without_a_token_ends_when_one_is_needed() {
     let session = proxy.session().await;
     let mut stream = session.stream().await;
     proxy.write_config(&config(&[("ann", ANN)]).to_string());
-    proxy.logged(&["other tokens are in force"]).await;
+    proxy.logged(&["tokens changed"]).await;
     within("the stream ends", GONE, async { while stream.event().await.is_some() {} }).await;
     assert_eq!(session.post(PING).await.status, 401);
 }

@@ -59,13 +59,13 @@ impl Forward<'_> {
         }
     }
 
-    /// The same, under a ticket of ours.
+    /// The same, with a request state of our own.
     fn send_away_for(&self, wanted: Bytes, continuation: Continuation) -> (Outcome, Option<Reply>) {
         let now = Instant::now();
         let gateway = &self.context.gateway;
         let time = gateway.servers.timeouts(self.server.as_str()).map_or(Duration::ZERO, |times| times.input);
-        let ticket = gateway.request_states.issue(continuation, wanted.clone(), self.purpose(), now + time, now);
-        match ticket.as_deref().and_then(|ticket| input_required(&wanted, Some(ticket))) {
+        let state = gateway.request_states.issue(continuation, wanted.clone(), self.purpose(), now + time, now);
+        match state.as_deref().and_then(|state| input_required(&wanted, Some(state))) {
             Some(reply) => (Outcome::Result, Some(reply)),
             None => (Outcome::Error, Some(self.stuck(&InputError::Crowded))),
         }

@@ -31,7 +31,7 @@ use crate::gateway::{
     upstream::connection::{Answer, Call, CallEvent, CallOutcome, CancelOnDrop, HasSlots as _, WorkerConnection},
 };
 
-/// A call goes to so many incarnations at most, all but the last of which ended before they were told of it.
+/// The most generations of a server that one call is sent to; all but the last ended before they received it.
 const TRIES: u32 = 3;
 /// Room for what most calls send.
 const PAYLOAD: usize = 512;
@@ -107,7 +107,7 @@ impl<'a> Forward<'a> {
         reply
     }
 
-    /// Tries again with the next incarnation while the one before ended before it was told of the call. What was written to a
+    /// Tries again with the next generation while the one before ended before it was told of the call. What was written to a
     /// server is never sent again.
     async fn attempt(&self, rewrite: ResultRewrite) -> (Outcome, Option<Reply>) {
         for _ in 1..TRIES {
@@ -119,7 +119,7 @@ impl<'a> Forward<'a> {
         self.attempt_once(rewrite).await.unwrap_or_else(gone)
     }
 
-    /// `None`: nobody has seen the call.
+    /// `None`: no server has received the call.
     async fn attempt_once(&self, rewrite: ResultRewrite) -> Option<(Outcome, Option<Reply>)> {
         let connection = match self.connection().await {
             Ok(connection) => connection,
@@ -224,7 +224,7 @@ impl<'a> Forward<'a> {
     }
 
     fn answered(&self, answer: Answer, rewrite: ResultRewrite) -> (Outcome, Option<Reply>) {
-        let lower = |era| self.context.downstream.needs_downgrade(era);
+        let needs_downgrade = |era| self.context.downstream.needs_downgrade(era);
         let (outcome, reply) = match answer {
             Answer::Result(result, era) => {
                 // What a task waits for is part of what is told of it (2026-07-28).
@@ -234,7 +234,8 @@ impl<'a> Forward<'a> {
                     return (Outcome::Error, Some(self.no_web_page(&page)));
                 }
                 let result = self.outbound(result, rewrite);
-                let result = if lower(era) { result.and_then(|result| self.lowered(result)) } else { result };
+                let result =
+                    if needs_downgrade(era) { result.and_then(|result| self.downgraded(result)) } else { result };
                 (Outcome::Result, result.map(Reply::Result))
             }
             Answer::Error(error, era) => {
@@ -242,8 +243,9 @@ impl<'a> Forward<'a> {
                     return (Outcome::Error, Some(self.no_web_page(&page)));
                 }
                 let error = self.outbound(error, rewrite::error);
-                let lowered = |error| if lower(era) { self.lowered_error(error) } else { Reply::error(error) };
-                (Outcome::Error, error.map(lowered))
+                let downgraded =
+                    |error| if needs_downgrade(era) { self.downgraded_error(error) } else { Reply::error(error) };
+                (Outcome::Error, error.map(downgraded))
             }
             Answer::Cancelled => return (Outcome::Cancelled, None),
             Answer::Abandoned => (Outcome::Lost, Ok(self.failed(Failure::Stopping))),
@@ -346,7 +348,7 @@ impl<'a> Forward<'a> {
     }
 
     /// An error of a server of 2026-07-28, for a client of before that.
-    fn lowered_error(&self, error: Bytes) -> Reply {
+    fn downgraded_error(&self, error: Bytes) -> Reply {
         let Ok(text) = std::str::from_utf8(&error) else { return Reply::error(error) };
         match rewrite::downgrade::error(&self.method, text) {
             Downgraded::Error(Cow::Borrowed(_)) => Reply::error(error),
@@ -365,7 +367,7 @@ impl<'a> Forward<'a> {
     }
 
     /// Makes a result of 2026-07-28 one of before that.
-    fn lowered(&self, result: Bytes) -> Result<Bytes, Full> {
+    fn downgraded(&self, result: Bytes) -> Result<Bytes, Full> {
         let Ok(text) = std::str::from_utf8(&result) else { return Ok(result) };
         match rewrite::downgrade::result(text) {
             Cow::Borrowed(_) => Ok(result),

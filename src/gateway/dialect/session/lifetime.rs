@@ -1,4 +1,4 @@
-//! How a session goes on at another gateway, and how it ends.
+//! Stores sessions for the next gateway, restores those of an earlier one, and ends sessions.
 
 use std::rc::Rc;
 
@@ -16,12 +16,12 @@ use crate::gateway::{
     state::Gateway,
 };
 
-/// The next gateway is to find this session as it is now.
+/// Stores the session as it is now for the next gateway.
 pub(crate) fn remember(gateway: &Gateway, session: &Session) {
     if let Some(note) = session.note()
         && !gateway.supervisor.keep(session.key(), note.to_bytes())
     {
-        debug!(gateway.log, "the supervisor keeps nothing now"; "session" => short(session.id()));
+        debug!(gateway.log, "session snapshot not stored: supervisor queue is full"; "session" => short(session.id()));
     }
 }
 
@@ -40,10 +40,10 @@ pub(crate) fn resume(gateway: &Gateway, session: &Rc<Session>, note: SessionSnap
     remember(gateway, session);
 }
 
-/// The next gateway must not take these up.
+/// Tells the supervisor that these sessions have ended and must not be restored.
 pub(crate) fn forget(gateway: &Gateway, keys: &[SessionKey]) {
     if !gateway.supervisor.forget(keys) {
-        debug!(gateway.log, "the supervisor keeps nothing now"; "count" => keys.len());
+        debug!(gateway.log, "ended sessions not reported to the supervisor"; "count" => keys.len());
     }
 }
 

@@ -1,4 +1,4 @@
-//! What each method of the initialize era does, whatever transport it came by.
+//! What each method of the legacy era does, whatever transport it came by.
 
 use std::{rc::Rc, time::Instant};
 
@@ -71,7 +71,7 @@ async fn reply(context: &RequestContext, session: &Rc<Session>, request: &Reques
         known if skills::is_method(known) && context.view().has_skills() => {
             return skills::answer(context, known, params).await;
         }
-        unknown => match route::foreign(context, unknown, params).await {
+        unknown => match route::extension_method(context, unknown, params).await {
             Ok(reply) => return reply,
             Err(()) => {
                 Err(ErrorObject::new(ErrorCode::METHOD_NOT_FOUND, format_args!("there is no method {unknown:?}")))

@@ -10,7 +10,7 @@ use crate::gateway::{
     sessions::session::Session,
 };
 
-/// So many servers are asked at a time for what became of a session's tasks.
+/// How many tasks of a session are asked about at a time.
 const ASKED_AT_ONCE: usize = 8;
 /// Bytes after which a list of tasks takes in no more of them.
 const MAX_LIST: usize = 4 * 1024 * 1024;

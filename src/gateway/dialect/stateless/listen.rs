@@ -1,4 +1,4 @@
-//! How listening begins and ends: what is acknowledged, what servers are asked to tell, and all who listen.
+//! `subscriptions/listen`: which subscriptions the gateway acknowledges and passes on to servers, and how a listener ends.
 
 use std::{rc::Rc, time::Duration};
 
@@ -21,10 +21,10 @@ use crate::gateway::{
     upstream::servers::Destination,
 };
 
-/// So long the acknowledgment waits for servers to take subscriptions; those that take longer are honoured unheard.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// The acknowledgment waits this long for servers to confirm subscriptions; later ones are acknowledged unconfirmed.
+const CONFIRM_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The stream of one listener. Dropping it ends the listening: servers stop what nobody else wants.
+/// The stream of one listener. Dropping it ends the subscriptions: the gateway unsubscribes at servers from what no other client wants.
 pub(crate) struct Listening {
     gateway: Rc<Gateway>,
     listener: Rc<Listener>,
@@ -92,7 +92,7 @@ impl Listening {
             return true;
         }
         let told = route::subscription(context, method::RESOURCES_SUBSCRIBE, &server, &subject);
-        let refused = matches!(tokio::time::timeout(PATIENCE, told).await, Ok(Some(Reply::Error(_))));
+        let refused = matches!(tokio::time::timeout(CONFIRM_TIMEOUT, told).await, Ok(Some(Reply::Error(_))));
         if refused {
             self.listener.remove(&server, &subject);
             gateway.subscribers.remove(&server, &subject, &Subscriber::listener(&self.listener));

@@ -29,9 +29,9 @@ pub(crate) async fn answer(context: &RequestContext, method: &str, params: RawOb
         known if skills::is_method(known) && context.view().has_skills() => {
             skills::answer(context, known, params).await
         }
-        unknown => route::foreign(context, unknown, params).await.unwrap_or_default(),
+        unknown => route::extension_method(context, unknown, params).await.unwrap_or_default(),
     };
-    // Who cancels closes the stream, and is not there to be answered.
+    // A client cancels by closing the stream; then there is no response.
     done.unwrap_or_else(|| ErrorObject::new(ErrorCode::INTERNAL_ERROR, "there is no answer to this request").into())
 }
 

@@ -46,7 +46,7 @@ pub(crate) enum Broadcast {
     Notification { message: Bytes },
     /// A resource changed, with the server's params.
     Updated { uri: String, params: Bytes },
-    /// A task stands otherwise, with the server's params.
+    /// The status of a task changed, with the server's params.
     Task { id: String, params: Bytes },
 }
 

@@ -46,7 +46,7 @@ pub(crate) enum Answer {
     Cancelled,
     /// The worker went away without a word.
     Lost,
-    /// The server had ended before it was told of the call, which another incarnation may have.
+    /// The server had ended before it was told of the call, which another generation may have.
     Unsent,
     /// We are being stopped and do not wait any longer.
     Abandoned,
@@ -70,7 +70,7 @@ pub(crate) enum Continuation {
     Again,
 }
 
-/// What happens to one call, on its way to the one who waits for it.
+/// One event of a call, queued for the task that waits for the call.
 pub(super) enum Step {
     Event(CallEvent),
     /// Nothing comes after it.
@@ -93,7 +93,7 @@ impl Step {
 }
 
 /// A call that was handed to the worker. Dropping it gives up the answer but does not cancel the call: in the
-/// initialize era a disconnect is not a cancellation (MCP 2025-11-25, transports).
+/// legacy era a disconnect is not a cancellation (MCP 2025-11-25, transports).
 pub(crate) struct Call {
     pub(super) handle: CallHandle,
     pub(super) steps: Rc<Queue<Step>>,
@@ -144,7 +144,7 @@ impl CallHandle {
         self.connection.waiters.borrow().get(self.id).is_some()
     }
 
-    /// Tells the server that nobody wants the answer any more, and frees the slot.
+    /// Cancels the call at the server, and frees the slot.
     pub(crate) fn cancel(&self, reason: Option<String>) {
         let waiter = self.connection.waiters.borrow_mut().remove(self.id);
         if let Some(waiter) = waiter {

@@ -11,7 +11,7 @@ use crate::gateway::base::queue::Queue;
 /// So many ids of calls that are over may be kept beside as many as there are calls, before they are cleared away.
 const SLACK: usize = 16;
 
-/// Who waits for what comes of a call.
+/// The waiter of a call and its owner.
 pub(super) struct Waiter<S> {
     pub(super) steps: Rc<Queue<S>>,
     pub(super) asker: CallOwner,

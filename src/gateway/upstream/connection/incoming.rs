@@ -12,13 +12,14 @@ use tokio::time::{Instant, sleep};
 
 use crate::gateway::base::budget::{Budget, Full, Held, Purpose};
 
-/// So long a large message waits for room, which clients make that take their answers, or do not. Meanwhile its worker waits.
-const PATIENCE: Duration = Duration::from_secs(1);
-/// How often it is looked whether there is room.
-const LOOK: Duration = Duration::from_millis(50);
+/// How long a large message waits for room in the budget, which clients make by reading their answers. Meanwhile the gateway reads
+/// nothing from its worker.
+const ROOM_TIMEOUT: Duration = Duration::from_secs(1);
+/// How often the budget is checked for room.
+const CHECK_INTERVAL: Duration = Duration::from_millis(50);
 
-/// The next message. A large one for which there is no room is replaced by the error that its caller gets, or left out where
-/// nobody waits for it.
+/// The next message. A large one for which there is no room is replaced by an error for its caller, or dropped if it answers
+/// no call.
 pub(super) async fn next(
     receiver: &mut Receiver<WorkerToGateway>,
     budget: &Budget,
@@ -56,12 +57,12 @@ pub(super) async fn next(
 }
 
 async fn room(budget: &Budget, length: usize) -> Result<Held, Full> {
-    let end = Instant::now() + PATIENCE;
+    let end = Instant::now() + ROOM_TIMEOUT;
     loop {
         match budget.take(Purpose::Frames, length) {
             // What clients are about to take, or will lose, makes room soon. Nothing else does.
             Err(full) if Instant::now() >= end || !budget.may_have_room(length) => return Err(full),
-            Err(_) => sleep(LOOK).await,
+            Err(_) => sleep(CHECK_INTERVAL).await,
             Ok(held) => return Ok(held),
         }
     }

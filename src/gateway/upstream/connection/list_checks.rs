@@ -14,9 +14,9 @@ use tokio::{
 
 /// A worker is asked about one list, of all or of one session, no more often than that.
 const PACE: Duration = Duration::from_millis(100);
-/// So long a client waits for a list that its server says is true no longer. A server that takes longer is not waited for
-/// again until it has answered.
-pub(super) const PATIENCE: Duration = Duration::from_millis(500);
+/// How long a client waits for a list that its server has announced as changed. The gateway does not wait again for a server that
+/// took longer until it has answered.
+pub(super) const CHECK_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// So many sessions are remembered before those that asked longer ago than that are forgotten.
 const SESSIONS: usize = 64;

@@ -36,7 +36,7 @@ pub(crate) use self::{
 use self::{
     call::{EVENT_BYTES, EVENTS, Step},
     in_flight::{CallOwner, InFlight, Waiter},
-    list_checks::{ListChecks, PATIENCE},
+    list_checks::{CHECK_TIMEOUT, ListChecks},
     parked::ParkedState,
     slots::{CallSlots, QueuedCall},
 };
@@ -79,18 +79,18 @@ pub(crate) enum WorkerEvent {
     LikelyLog(Bytes, Option<SessionKey>),
     /// A subscribed resource changed; the same.
     Updated(Bytes, Option<SessionKey>),
-    /// A task stands otherwise; the same.
+    /// The status of a task changed; the same.
     TaskChanged(Bytes, Option<SessionKey>),
     /// A page that a user was asked to visit has served its purpose; the same.
     PageDone(Bytes, Option<SessionKey>),
 }
 
-/// So long a call waits for its server to take note of a log level.
+/// How long a call waits for its server to confirm a log level.
 const TELLING: Duration = Duration::from_secs(1);
-/// Bytes that may wait for the worker while what may be lost is still added to them.
+/// Hints (messages that may be lost) are dropped while more bytes than this wait for the worker.
 const HINTS: usize = 256 * 1024;
 
-/// So much of what is no answer is taken from one worker before others have their turn.
+/// Most messages other than answers that are taken from one worker before other tasks run.
 const AT_ONCE: usize = 32;
 
 /// How busy a connection is.
@@ -122,7 +122,7 @@ pub(crate) struct WorkerConnection {
     checks: ListChecks,
     /// Calls that wait for their clients, at the worker.
     parked: RefCell<HashMap<u64, Rc<ParkedState>>>,
-    /// How many calls may be there, and who waits.
+    /// The calls that may be at the worker at once, and those that wait.
     places: CallSlots,
     /// What it offers is on its way into force.
     intake: Cell<bool>,
@@ -165,7 +165,7 @@ impl WorkerConnection {
         Ok((Rc::new(connection), receiver))
     }
 
-    /// A call of our own that nobody waits for: a server that refuses it loses nothing.
+    /// A call of the gateway's own whose answer is ignored.
     pub(crate) async fn tell(self: Rc<Self>, method: &'static str, params: String, session: Option<SessionKey>) {
         let context = CallContext { session, ..CallContext::default() };
         let (id, meta_at) = (self.mint(), params.len());
@@ -186,7 +186,7 @@ impl WorkerConnection {
         });
     }
 
-    /// Which incarnation this leads to.
+    /// The generation of the worker at the other end.
     pub(crate) fn generation(&self) -> Generation {
         self.generation
     }
@@ -284,10 +284,10 @@ impl WorkerConnection {
             let answered = self.checks.answered();
             let Some(since) = self.checks.open_since(kind) else {
                 // What it answered may be on its way into force.
-                let _ = timeout(PATIENCE, self.taken_in()).await;
+                let _ = timeout(CHECK_TIMEOUT, self.taken_in()).await;
                 return;
             };
-            if timeout_at(since + PATIENCE, answered).await.is_err() {
+            if timeout_at(since + CHECK_TIMEOUT, answered).await.is_err() {
                 return;
             }
         }
@@ -543,7 +543,7 @@ impl WorkerConnection {
         }
     }
 
-    /// Whether somebody waits for that call.
+    /// Passes an event on to the call's waiter; `false`: nothing waits for that call.
     fn report(&self, id: u64, event: CallEvent) -> bool {
         let waiters = self.waiters.borrow();
         let waiter = waiters.get(id);

@@ -26,7 +26,7 @@ pub(crate) struct ParkedCall {
 /// What the server did meanwhile.
 pub(super) struct ParkedState {
     done: Cell<bool>,
-    /// Whose call it is; `None`: nobody waited for it any more.
+    /// The owner of the call; `None`: its request had ended.
     of: Option<CallOwner>,
     news: Queue<ParkedEvent>,
 }

@@ -1,4 +1,4 @@
-//! How many calls a worker takes at once, and who comes next where they are all under way (`docs/decisions/0110`).
+//! How many calls a worker takes at once, and which waiting call gets the next free slot (`docs/decisions/0110`).
 //!
 //! The worker counts, too, and refuses what is too much for it. Here one call more waits instead, and callers take turns.
 
@@ -27,7 +27,7 @@ pub(crate) enum NoSlot {
     /// All of them wait for the very client that calls.
     #[error("they wait for this client")]
     OwnInput,
-    /// Calls go elsewhere now: to another incarnation of the server, or nowhere.
+    /// Calls go elsewhere now: to another generation of the server, or nowhere.
     #[error("the worker is gone")]
     Moved,
 }
@@ -71,7 +71,7 @@ impl CallSlots {
         self.limit
     }
 
-    /// Those who wait here have to look where calls go now.
+    /// Calls that wait here have to look up their destination again.
     pub(super) fn send_away_waiting(&self) {
         let all = self.line.borrow_mut().take_all();
         all.for_each(|waiting| waiting.decide(Err(NoSlot::Moved)));

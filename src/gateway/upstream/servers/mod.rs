@@ -101,7 +101,7 @@ impl Servers {
     }
 
     /// Takes over the supervisor's view of all servers and says what is to be done about it. A new
-    /// incarnation beside one that serves takes over when it has said what it offers; until then the old one goes on. A connection
+    /// generation beside one that serves takes over when it has said what it offers; until then the old one goes on. A connection
     /// that is let go takes no new calls; those under way end on it.
     pub(crate) fn apply(&self, routes: Vec<Route>) -> Applied {
         let mut servers = self.servers.borrow_mut();
@@ -135,7 +135,7 @@ impl Servers {
         applied
     }
 
-    /// A worker of this incarnation answered; `false` when it is no longer wanted. It takes calls once it has said what it
+    /// A worker of this generation answered; `false` when it is no longer wanted. It takes calls once it has said what it
     /// offers.
     pub(crate) fn attach(&self, server: &ServerName, connection: Rc<WorkerConnection>) -> bool {
         let mut servers = self.servers.borrow_mut();
@@ -161,7 +161,7 @@ impl Servers {
         }
     }
 
-    /// The server behind a connection has ended: calls wait for the next incarnation from now on, and those under way end on it.
+    /// The server behind a connection has ended: calls wait for the next generation from now on, and those under way end on it.
     pub(crate) fn ended(&self, server: &ServerName, connection: &Rc<WorkerConnection>) {
         let mut servers = self.servers.borrow_mut();
         let is_it =
@@ -174,7 +174,7 @@ impl Servers {
         self.bump();
     }
 
-    /// Whether the connection to this incarnation is still wanted and missing.
+    /// Whether the connection to this generation is still wanted and missing.
     pub(crate) fn wants_connection(&self, server: &ServerName, generation: Generation) -> bool {
         self.servers.borrow().get(server).is_some_and(|s| s.wants_connection(generation))
     }

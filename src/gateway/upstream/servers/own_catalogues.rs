@@ -35,14 +35,14 @@ pub(super) struct OwnOffer {
 /// The offers of one session, by server.
 pub(super) type Own = Vec<(ServerName, Rc<OwnOffer>)>;
 
-/// Why a session is shown what all are.
+/// Why a session gets the shared catalogue and not that of its own instance.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum OwnError {
     /// The catalogue cannot be read.
     #[error("cannot read the catalogue of an instance")]
     Unreadable(#[from] ObjectError),
     /// There are too many.
-    #[error("its instances offer too many different things; a session is shown what the server offers to all")]
+    #[error("its instances offer too many different catalogues")]
     TooMany,
 }
 

@@ -37,7 +37,7 @@ pub(super) struct Server {
     pub(super) before: Option<Route>,
     /// Where its calls go.
     pub(super) serving: Option<Serving>,
-    /// The connection to the current incarnation, until that has said what it offers.
+    /// The connection to the current generation, until that has said what it offers.
     pub(super) next: Option<Rc<WorkerConnection>>,
     /// What it offered last, while it is not there to say so.
     pub(super) kept: Option<Offer>,
@@ -94,7 +94,7 @@ impl Server {
         new && self.reading.is_some()
     }
 
-    /// Whether the current incarnation is the one that was ready before.
+    /// Whether the current generation is the one that was ready before.
     pub(super) fn is_known(&self) -> bool {
         self.before.as_ref().is_some_and(|before| before.is_ready() && before.generation == self.route.generation)
     }
