@@ -236,6 +236,43 @@ fn files_that_the_documents_name_exist() {
     assert!(wrong.is_empty(), "documents name what is not there:\n{}", wrong.join("\n"));
 }
 
+/// Every Rust source of the programs, without comments.
+fn sources() -> String {
+    let mut folders: Vec<PathBuf> = ["src", "crates", "supervisor", "worker"].map(|folder| root().join(folder)).into();
+    let mut text = String::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).expect("a folder").flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let source = read(&path);
+                let code = source.lines().filter(|line| !line.trim_start().starts_with("//"));
+                code.for_each(|line| text.extend([line, "\n"]));
+            }
+        }
+    }
+    text
+}
+
+/// Whether a word is written as a type or as a name of several words is in Rust.
+fn is_rust_name(word: &str) -> bool {
+    let is_type = word.starts_with(|c: char| c.is_ascii_uppercase()) && word.contains(|c: char| c.is_ascii_lowercase());
+    let is_name = word.starts_with(|c: char| c.is_ascii_lowercase()) && word.contains('_');
+    word.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') && (is_type || is_name)
+}
+
+#[test]
+fn types_and_modules_that_the_glossary_names_exist() {
+    let sources = sources();
+    let words: BTreeSet<&str> = sources.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').collect();
+    let names: BTreeSet<String> =
+        code(&read(&root().join("docs/glossary.md"))).into_iter().filter(|word| is_rust_name(word)).collect();
+    assert!(names.len() > 20, "only {names:?} were found: the glossary is read wrongly");
+    let gone: Vec<_> = names.iter().filter(|name| !words.contains(name.as_str())).collect();
+    assert!(gone.is_empty(), "docs/glossary.md names what the sources do not: {gone:?}");
+}
+
 #[tokio::test]
 async fn the_page_about_metrics_names_what_the_gateway_counts_and_nothing_else() {
     let proxy = Proxy::start(json!({"servers": [fixture("a", &[])]})).await;
