@@ -27,7 +27,7 @@ const SMALL: usize = 64 * 1024;
 /// Bytes of catalogues of single sessions that may wait to be read; one more is read at once.
 const WAITING: usize = 32 << 20;
 
-/// All of one connection.
+/// The catalogues of one connection.
 pub(crate) struct CatalogueIntake {
     gateway: Rc<Gateway>,
     server: ServerName,
@@ -37,12 +37,12 @@ pub(crate) struct CatalogueIntake {
     pace: Cell<Throttle>,
 }
 
-/// What was said and is not in force yet.
+/// Catalogues that are not taken in yet.
 #[derive(Default)]
 struct Waiting {
     /// Something is being read, or waits for its time.
     busy: bool,
-    /// The newest that is for all.
+    /// The newest shared catalogue.
     shared: Option<Bytes>,
     /// The newest of each session that has an instance of its own.
     own: IndexMap<SessionKey, Bytes>,
@@ -50,14 +50,14 @@ struct Waiting {
     announced: Vec<(ListKind, Option<SessionKey>)>,
 }
 
-/// What is read next.
+/// The catalogue that is read next.
 enum Next {
     Shared,
     Own(SessionKey, Bytes),
 }
 
 impl CatalogueIntake {
-    /// Nothing was said yet.
+    /// No catalogue waits.
     pub(crate) fn new(
         gateway: &Rc<Gateway>,
         server: &ServerName,

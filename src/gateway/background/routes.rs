@@ -72,7 +72,7 @@ async fn look_up(gateway: Rc<Gateway>, route: Route) {
     wake_for_ourselves(&gateway);
 }
 
-/// Takes over what it says from then on.
+/// Follows the routes of the supervisor.
 pub(super) async fn follow(gateway: Rc<Gateway>) {
     let mut routes = gateway.supervisor.routes.clone();
     while routes.changed().await.is_ok() {

@@ -29,7 +29,7 @@ const KEEPING: usize = 4 * 1024 * 1024;
 const RECALLS: usize = 32;
 /// Longest that a session which comes back waits for its note.
 const RECALL: Duration = Duration::from_secs(1);
-/// Ended sessions that are told at once.
+/// The most ended sessions in one message.
 const FORGET: usize = 4096;
 /// Connections to workers that are asked for at once: however many servers there are, their answers fit into the queue of the
 /// supervisor, which ends a gateway that does not read.
@@ -92,19 +92,19 @@ pub(crate) struct RestoreState {
 pub(crate) struct Supervisor {
     questions: mpsc::Sender<(Question, oneshot::Sender<Answer>)>,
     wanted: mpsc::Sender<Wanted>,
-    /// Places for those.
+    /// Limits the open requests for connections.
     connects: Arc<Semaphore>,
     news: mpsc::Sender<GatewayToSupervisor>,
     restore_state: Arc<Mutex<Option<RestoreState>>>,
-    /// Places for questions about sessions that come back.
+    /// Limits the open questions about sessions that return.
     recalls: Arc<Semaphore>,
-    /// Bytes of notes on their way.
+    /// Bytes of snapshots on their way.
     keeping: Arc<AtomicUsize>,
     /// The settings in force.
     pub(crate) settings: watch::Receiver<GatewaySettings>,
     /// Every server, in the order of the file.
     pub(crate) routes: watch::Receiver<Vec<Route>>,
-    /// Where to accept clients from now on, instead of where we began.
+    /// The listener that replaces the first one, after a change of the address.
     pub(crate) listener: watch::Receiver<Option<Arc<TcpListener>>>,
     /// How long to finish in, once the supervisor wants us to go.
     pub(crate) drain: watch::Receiver<Option<Duration>>,
@@ -134,7 +134,8 @@ impl Supervisor {
         false
     }
 
-    /// What earlier gateways left of a session; `None`: the supervisor does not say, and the session goes on by its id alone.
+    /// What the supervisor keeps of a session of an earlier gateway; `None`: it does not answer, and the session is restored by its
+    /// id alone.
     pub(crate) async fn recall(&self, key: SessionKey) -> Option<Left> {
         let recalled = async {
             let _place = self.recalls.acquire().await.ok()?;

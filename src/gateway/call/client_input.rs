@@ -69,7 +69,7 @@ pub(crate) enum InputError {
     NoRoom(#[from] Full),
 }
 
-/// How a call goes on.
+/// How a call continues.
 pub(crate) enum Next {
     /// The server has it again.
     Resumed(Call),

@@ -16,21 +16,21 @@ pub(crate) struct Request {
     pub(crate) params: Bytes,
 }
 
-/// What a client sends.
+/// A message of a client.
 #[derive(Debug, Clone)]
 pub(crate) enum Incoming {
-    /// Wants an answer.
+    /// A request.
     Request(Request),
-    /// Wants none.
+    /// A notification.
     Notification {
-        /// What it tells.
+        /// Its method.
         method: String,
         /// As in [`Request`].
         params: Bytes,
     },
-    /// Answers a request of ours.
+    /// The response to a request of the gateway.
     Response {
-        /// The id that we gave.
+        /// The id that the gateway gave.
         id: RequestId,
         /// What it says.
         response: Response,

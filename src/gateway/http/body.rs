@@ -41,24 +41,24 @@ const WITHOUT_SESSION: usize = 256 * 1024;
 /// How large a body may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Bound {
-    /// As large as any.
+    /// `limits.maxBody`.
     Any,
     /// The request names no known session and does not declare version 2026-07-28.
     WithoutSession,
 }
 
-/// Why there is no whole body.
+/// Why a body was not read.
 #[derive(Debug, thiserror::Error)]
 enum Trouble {
-    /// No more than the bound was kept of it.
+    /// It is larger than `limits.maxBody`.
     #[error("the body is larger than {0} bytes (limits.maxBody)")]
     TooLarge(usize),
-    /// The same of a smaller bound.
+    /// It is larger than a request without a session may be.
     #[error(
         "a body of more than {WITHOUT_SESSION} bytes needs a session: send initialize first, and the Mcp-Session-Id with it"
     )]
     NoSession,
-    /// It broke off, or its framing is wrong.
+    /// It ended early, or its framing is wrong.
     #[error("cannot read the body: {0}")]
     Broken(PayloadError),
     /// actix itself never times out a body that drips.
@@ -67,7 +67,7 @@ enum Trouble {
     /// It would hold its connection for as long as it is allowed to, for nothing.
     #[error("the body arrives at less than {0} bytes a second (limits.minBodyRate)")]
     Slow(u64),
-    /// All bodies together take too much.
+    /// There is no room for it in the budget.
     #[error(transparent)]
     NoRoom(#[from] NoRoom),
 }
@@ -153,7 +153,7 @@ fn is_identity(coding: &str) -> bool {
     coding.is_empty() || coding.eq_ignore_ascii_case("identity")
 }
 
-/// What is there of a body without waiting.
+/// The part of a body that has arrived already.
 enum Soon {
     /// All of it.
     Whole(Bytes),

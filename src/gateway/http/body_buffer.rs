@@ -32,7 +32,7 @@ const YOUNG: Duration = Duration::from_secs(1);
 /// Why a body finds no room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum NoRoom {
-    /// There is none.
+    /// The budget is exhausted.
     #[error(transparent)]
     Full(#[from] Full),
     /// There was, and it is needed for faster ones.
@@ -42,10 +42,10 @@ pub(super) enum NoRoom {
     GaveWay,
 }
 
-/// One body.
+/// The buffer of one body.
 pub(super) struct Arriving {
     budget: Budget,
-    /// Its length, if it said so.
+    /// Its length, if the client declared it.
     stated: Option<usize>,
     begun: Instant,
     arrived: Cell<usize>,
@@ -57,7 +57,7 @@ pub(super) struct Arriving {
 #[derive(Default)]
 struct Room {
     blocks: Vec<Vec<u8>>,
-    /// What all of them can take.
+    /// The capacity of all blocks.
     capacity: usize,
     held: Option<Held>,
 }
@@ -79,7 +79,7 @@ impl Arriving {
         Ok(arriving)
     }
 
-    /// How much has come.
+    /// How many bytes have arrived.
     pub(super) fn arrived(&self) -> usize {
         self.arrived.get()
     }

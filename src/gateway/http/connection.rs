@@ -28,7 +28,7 @@ const HEAD_FREE: usize = 16 * 1024;
 /// A stream that has said nothing for so long says a comment, so that proxies keep it and a vanished client is noticed.
 pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
-/// The time as of the last look at all connections. Reading it costs no call.
+/// The time of the last check of all connections. Reading it costs no system call.
 #[derive(Debug)]
 pub(super) struct Clock(Cell<Instant>);
 
@@ -42,7 +42,7 @@ impl Clock {
     }
 }
 
-/// What a connection is busy with.
+/// What a connection is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     /// Nothing is owed to the client, or an answer is on its way.
@@ -132,7 +132,7 @@ impl Connection {
         }
     }
 
-    /// The time as of the last look at all connections.
+    /// The time of the last check of all connections.
     pub(super) fn now(&self) -> Instant {
         self.clock.0.get()
     }
@@ -142,7 +142,7 @@ impl Connection {
         self.now().saturating_duration_since(self.since.get()) >= KEEP_ALIVE
     }
 
-    /// Drives the connection until it is over, or given up.
+    /// Drives the connection until it has ended or is closed for a timeout.
     pub(super) async fn carry(&self, dispatcher: impl Future) {
         let mut dispatcher = pin!(dispatcher);
         poll_fn(|cx| {

@@ -70,7 +70,7 @@ pub(super) fn answer(
     frames(request, budget, messages.map(Frame::Message))
 }
 
-/// A response that carries a stream that can be taken up again. `retry`: its client learns when to come back.
+/// A response with a stream that the client can resume. `retry`: whether the client is told when to reconnect.
 pub(super) fn replay(request: &HttpRequest, budget: &Budget, reader: Reader, retry: bool) -> HttpResponse {
     let event = |event| match event {
         stream::Event::Prime(id) => Event { id: Some(id), kind: "", data: None },

@@ -15,19 +15,19 @@ pub(super) const SLICE: usize = 16 * 1024;
 /// How long a client is never disconnected for others: its reading speed is not known yet.
 const YOUNG: Duration = Duration::from_millis(500);
 
-/// Of one connection.
+/// The write queue of one connection.
 #[derive(Debug, Default)]
 pub(super) struct Outgoing {
-    /// What the library has not been given yet.
+    /// What was not handed to the library yet.
     parts: RefCell<VecDeque<Bytes>>,
     /// How many bytes of them would be given back.
     own: Cell<usize>,
-    /// What it was given and cannot write.
+    /// What the library has and cannot write.
     blocked: RefCell<Option<Held>>,
     /// Since when the client has been owed something, and how much it has taken since.
     since: Cell<Option<Instant>>,
     taken: Cell<usize>,
-    /// The budget knows of it.
+    /// Whether the budget was told of this queue.
     known: Cell<bool>,
 }
 
@@ -65,7 +65,7 @@ impl Outgoing {
         }
     }
 
-    /// The client has taken so much.
+    /// The client has taken this many bytes.
     pub(super) fn taken(&self, bytes: usize) {
         self.taken.set(self.taken.get().saturating_add(bytes));
     }
@@ -75,7 +75,7 @@ impl Outgoing {
         self.blocked.borrow().is_some()
     }
 
-    /// How much waits in the library.
+    /// How many bytes wait in the library.
     pub(super) fn blocked(&self) -> usize {
         self.blocked.borrow().as_ref().map_or(0, Held::bytes)
     }
@@ -100,7 +100,7 @@ impl Outgoing {
         was_blocked
     }
 
-    /// What could be given back.
+    /// How many bytes would be freed.
     pub(super) fn offer(&self, now: Instant) -> Option<Offer> {
         let age = now.checked_duration_since(self.since.get()?).filter(|age| *age >= YOUNG)?;
         let bytes = self.own.get() + self.blocked.try_borrow().ok()?.as_ref().map_or(0, Held::bytes);
@@ -108,7 +108,7 @@ impl Outgoing {
         (bytes > 0).then_some(Offer { pace, bytes })
     }
 
-    /// Nothing of it will be written.
+    /// Drops everything: nothing will be written any more.
     pub(super) fn clear(&self) {
         self.parts.borrow_mut().clear();
         self.own.set(0);

@@ -26,18 +26,18 @@ use crate::gateway::{
     state::{Gateway, broadcasts::Broadcast},
 };
 
-/// Between two batches, at least.
+/// The shortest gap between two batches.
 const BATCH: Duration = Duration::from_millis(50);
 /// The rest after a batch, as a multiple of its time: batches never take more than a ninth of the thread.
 const REST: u32 = 8;
-/// However long a batch took.
+/// The longest rest, however long a batch took.
 const LONGEST_REST: Duration = Duration::from_millis(500);
 /// Messages of one server that one client gets before the others get theirs.
 const ROUND: usize = 32;
 /// Bytes of a notification that a resource changed beyond which it says no more than which.
 const LARGE: usize = 64 * 1024;
 
-/// A server says something to all whom it concerns.
+/// Queues a message of a server for all its readers.
 pub(crate) fn say(gateway: &Gateway, server: &ServerName, said: Broadcast) {
     let listeners = listeners(gateway, server, &said);
     if listeners > 0 && !gateway.broadcasts.say(&gateway.budget, server, said, listeners) {
@@ -45,7 +45,7 @@ pub(crate) fn say(gateway: &Gateway, server: &ServerName, said: Broadcast) {
     }
 }
 
-/// How many it goes to, at most.
+/// The most readers that a broadcast may have.
 fn listeners(gateway: &Gateway, server: &ServerName, said: &Broadcast) -> usize {
     match said {
         Broadcast::Log { level, .. } => gateway.sessions.hearing(*level),

@@ -20,7 +20,7 @@ pub(crate) enum Response {
     Error(Bytes),
 }
 
-/// All of one client.
+/// The open requests to one client.
 #[derive(Default)]
 pub(crate) struct ClientRequests(RefCell<HashMap<RequestId, ClientRequest>>);
 

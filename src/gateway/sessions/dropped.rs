@@ -4,14 +4,14 @@ use bytes::Bytes;
 use mcproxy_ipc::ServerName;
 use mcproxy_mcp::{Level, json_string, method, write_notification};
 
-/// What our own log lines call us.
+/// The `logger` of log messages of our own.
 const LOGGER: &str = "mcproxy";
 
-/// Messages of one server that were dropped, until those who missed them are told.
+/// Messages of one server that were dropped, until the clients that missed them are told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Lost {
     count: u64,
-    /// Of the most severe, so that all are told who would have heard one.
+    /// The most severe level, so that every client that would have received one is told.
     level: Level,
     /// Whether one said that something changed.
     changes: bool,
@@ -24,7 +24,7 @@ impl Default for Lost {
 }
 
 impl Lost {
-    /// One more, of this level.
+    /// Counts one more, of this level.
     pub(crate) fn add(&mut self, level: Level) {
         self.count += 1;
         self.level = self.level.max(level);

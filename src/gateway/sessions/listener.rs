@@ -32,7 +32,7 @@ const SUBJECT_ROOM: usize = 4;
 /// Bytes of what became of tasks that may wait for the acknowledgment; the rest is not told.
 const EARLY: usize = 1 << 20;
 
-/// One `subscriptions/listen` under way: what it is told of, and its stream.
+/// One `subscriptions/listen` request: its subscriptions and its stream.
 pub(crate) struct Listener {
     id: RequestId,
     scope: Scope,
@@ -43,7 +43,7 @@ pub(crate) struct Listener {
     early: RefCell<Vec<Notice>>,
     /// What its lists were when it was last told about them.
     seen: Cell<Outline>,
-    /// Nothing is said before it.
+    /// Whether the acknowledgment was sent; nothing is sent before it.
     acknowledged: Cell<bool>,
     stream: Rc<Mailbox>,
 }
@@ -83,27 +83,27 @@ impl Listener {
         self.key
     }
 
-    /// It is to hear of this.
+    /// Adds a subject.
     pub(crate) fn add(&self, server: ServerName, subject: Subject) {
         self.subjects.borrow_mut().insert((server, subject));
     }
 
-    /// It will not hear of this: its server refuses.
+    /// Removes a subject whose server refuses the subscription.
     pub(crate) fn remove(&self, server: &ServerName, subject: &Subject) {
         self.subjects.borrow_mut().remove(&(server.clone(), subject.clone()));
     }
 
-    /// Whether it is to hear of this.
+    /// Whether it is subscribed to a subject.
     pub(crate) fn is_subscribed(&self, server: &ServerName, subject: &Subject) -> bool {
         self.subjects.borrow().contains(&(server.clone(), subject.clone()))
     }
 
-    /// All that it is to hear of, of lists apart.
+    /// Its subjects; lists apart.
     pub(crate) fn subscriptions(&self) -> Vec<(ServerName, Subject)> {
         self.subjects.borrow().iter().cloned().collect()
     }
 
-    /// Says what it will hear of; everything else is said after that.
+    /// Sends the acknowledgment; all other messages follow it.
     pub(crate) fn acknowledge(&self, honoured: &Filter, seen: Outline) {
         self.seen.set(seen);
         self.acknowledged.set(true);

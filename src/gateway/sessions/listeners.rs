@@ -9,7 +9,7 @@ use super::listener::Listener;
 pub(crate) struct Listeners(RefCell<Vec<Rc<Listener>>>);
 
 impl Listeners {
-    /// A snapshot of all of them, so that none is borrowed while they are told something.
+    /// A copy of the list, so that it is not borrowed while messages are sent.
     pub(crate) fn all(&self) -> Vec<Rc<Listener>> {
         self.0.borrow().clone()
     }
@@ -19,12 +19,12 @@ impl Listeners {
         self.all().iter().for_each(|listener| listener.finish());
     }
 
-    /// One more.
+    /// Adds a listener.
     pub(crate) fn add(&self, listener: Rc<Listener>) {
         self.0.borrow_mut().push(listener);
     }
 
-    /// It stopped.
+    /// Removes a listener.
     pub(crate) fn remove(&self, listener: &Rc<Listener>) {
         self.0.borrow_mut().retain(|other| !Rc::ptr_eq(other, listener));
     }

@@ -11,7 +11,7 @@ use crate::gateway::base::scope::Scope;
 /// How many sessions hear each level, and those above it.
 type Counts = [usize; Level::COUNT];
 
-/// All of them.
+/// The sessions that read log lines, by endpoint and level.
 #[derive(Debug, Default)]
 pub(crate) struct LogListeners {
     by_session: OwnKeyMap<SessionKey, Level>,
@@ -40,7 +40,7 @@ impl LogListeners {
         }
     }
 
-    /// How many hear a line of this level.
+    /// How many sessions read lines of this level.
     pub(crate) fn count(&self, level: Level) -> usize {
         self.by_scope.values().flat_map(|counts| counts.iter().take(level as usize + 1)).sum()
     }
@@ -51,7 +51,7 @@ impl LogListeners {
         self.by_scope.iter().filter(|(scope, _)| concerns(scope)).filter_map(|(_, counts)| of_scope(counts)).min()
     }
 
-    /// All that hear lines of some level.
+    /// All sessions that read lines of some level.
     pub(crate) fn keys(&self) -> Vec<SessionKey> {
         self.by_session.keys().copied().collect()
     }

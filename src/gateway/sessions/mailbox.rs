@@ -50,21 +50,21 @@ struct State {
     end: End,
 }
 
-/// How long there is something to read.
+/// Whether the mailbox is open.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 enum End {
-    /// More may come.
+    /// Messages may still be added.
     #[default]
     Open,
-    /// What is there is the last.
+    /// No message will be added; the queued ones are still read.
     Ended,
-    /// Nobody reads it any more, or may.
+    /// The reader is gone or was removed.
     Gone,
 }
 
 struct Item {
     message: Bytes,
-    /// Present where it may be dropped.
+    /// Present if the message may be dropped.
     of: Option<(ServerName, Level)>,
 }
 
@@ -184,7 +184,7 @@ impl State {
         self.wake();
     }
 
-    /// The same thing, as it is now.
+    /// Replaces an older message about the same topic.
     fn replace(&mut self, number: u64, message: Bytes) {
         let at = number.checked_sub(self.first).and_then(|at| usize::try_from(at).ok());
         // It is not made larger: its share knows its size.

@@ -12,7 +12,7 @@ use crate::gateway::builtin;
 /// occasion of it.
 #[derive(Debug, Clone)]
 pub(crate) struct Notice {
-    /// Whose it is.
+    /// The server that sent it.
     pub(crate) server: ServerName,
     /// The whole message; the same bytes for all who hear it.
     pub(crate) message: Bytes,

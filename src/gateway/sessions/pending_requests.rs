@@ -20,7 +20,7 @@ pub(crate) enum RequestRefused {
     /// One client must not use up what is there for all.
     #[error("{0} requests of this session are not answered yet (limits.maxCalls)")]
     TooMany(usize),
-    /// All requests together take too much.
+    /// There is no room for it in the budget.
     #[error(transparent)]
     NoRoom(#[from] Full),
 }
@@ -35,7 +35,7 @@ impl RequestRefused {
     }
 }
 
-/// All of one session.
+/// The pending requests of one session.
 #[derive(Default)]
 pub(crate) struct PendingRequests(RefCell<HashMap<RequestId, CallState>>);
 
@@ -43,7 +43,7 @@ pub(crate) struct PendingRequests(RefCell<HashMap<RequestId, CallState>>);
 enum CallState {
     /// It has not reached a server yet.
     Waiting,
-    /// It was given up.
+    /// The client cancelled it.
     Cancelled,
     /// It is with one server.
     With(Party),
@@ -60,7 +60,7 @@ enum Party {
 }
 
 impl Party {
-    /// Whether anything is still to come of it.
+    /// Whether an answer is still to come.
     fn is_open(&self) -> bool {
         match self {
             Self::Running(handle) => handle.is_under_way(),
@@ -138,7 +138,7 @@ impl PendingRequests {
         cancelled
     }
 
-    /// Whether the client gave the request up.
+    /// Whether the client cancelled the request.
     pub(crate) fn is_cancelled(&self, id: &RequestId) -> bool {
         matches!(self.0.borrow().get(id), Some(CallState::Cancelled))
     }
@@ -153,14 +153,14 @@ impl PendingRequests {
         self.0.borrow_mut().remove(id);
     }
 
-    /// The client gave a request up.
+    /// The client cancelled a request.
     pub(crate) fn cancel(&self, id: &RequestId, reason: Option<String>) {
         if let Some(state) = self.0.borrow_mut().get_mut(id) {
             state.cancel(reason.as_deref());
         }
     }
 
-    /// The client gave all of them up.
+    /// Cancels all requests.
     pub(super) fn cancel_all(&self, reason: &str) {
         for state in self.0.borrow_mut().values_mut() {
             state.cancel(Some(reason));

@@ -44,7 +44,7 @@ pub(crate) struct Limits {
 }
 
 impl Limits {
-    /// Those in force.
+    /// The limits of these settings.
     pub(crate) fn of(settings: &GatewaySettings) -> Self {
         Self { all: settings.max_sessions, per_token: settings.max_sessions_per_token }
     }
@@ -56,15 +56,15 @@ pub(crate) type Opened = (Rc<Session>, Option<Rc<Session>>);
 /// All sessions of the legacy era.
 pub(crate) struct Sessions {
     all: RefCell<OwnKeyMap<Box<str>, Rc<Session>>>,
-    /// The same by their names among ourselves.
+    /// The same by their keys.
     by_key: RefCell<OwnKeyMap<SessionKey, Rc<Session>>>,
-    /// Those that want to hear log lines.
+    /// Those that read log lines.
     hearing: RefCell<LogListeners>,
     /// How many each principal has.
     held: RefCell<HashMap<Box<str>, usize>>,
     seal: SessionIdCodec,
     generation: Generation,
-    /// Those of earlier gateways.
+    /// The sessions of earlier gateways.
     pub(crate) restorable: RestorableSessions,
     opened: Cell<u64>,
 }
@@ -85,8 +85,8 @@ impl Sessions {
         }
     }
 
-    /// Opens one that the next gateway can take up. At a limit the one that was idle for longest makes room; with none
-    /// idle there is no room.
+    /// Opens a session that the next gateway can restore. At a limit the session that was idle for longest is closed; if none is
+    /// idle, the new one is refused.
     pub(crate) fn open(
         &self,
         scope: Scope,
@@ -104,7 +104,7 @@ impl Sessions {
         self.add(identity, version, limits, now)
     }
 
-    /// Opens one that lives as long as its stream (2024-11-05), with the same limits.
+    /// Opens a session that lives as long as its stream (2024-11-05), with the same limits.
     pub(crate) fn open_with_stream(
         &self,
         scope: Scope,
@@ -123,12 +123,12 @@ impl Sessions {
         self.add(identity, ProtocolVersion::V2024_11_05, limits, now)
     }
 
-    /// What the id of a session says that an earlier gateway opened for this caller; `None` when it is none that may be taken up.
+    /// The claims of a session id that an earlier gateway issued to this caller; `None`: it may not be restored.
     pub(crate) fn pass(&self, id: &str, scope: &Scope, principal: Option<&str>) -> Option<SessionClaims> {
         self.seal.open(id, scope, principal).filter(|pass| self.restorable.may_come(pass))
     }
 
-    /// Takes up a session of an earlier gateway, of which `left` is known; `None` when there is no such session any more.
+    /// Restores a session of an earlier gateway with what it `left` at the supervisor; `None`: there is no such session any more.
     pub(crate) fn take_up(
         &self,
         id: &str,
@@ -187,7 +187,7 @@ impl Sessions {
         victim.and_then(|victim| self.close(victim.id())).map(Some).ok_or(full)
     }
 
-    /// The session of that id, whoever asks.
+    /// The session of that id, for any principal.
     pub(crate) fn get(&self, id: &str) -> Option<Rc<Session>> {
         self.all.borrow().get(id).cloned()
     }
@@ -202,7 +202,7 @@ impl Sessions {
         self.by_key.borrow().contains_key(&key) || self.restorable.may_return(key)
     }
 
-    /// Forgets one.
+    /// Removes a session.
     pub(crate) fn close(&self, id: &str) -> Option<Rc<Session>> {
         let session = self.all.borrow_mut().remove(id)?;
         self.by_key.borrow_mut().remove(&session.key());
@@ -257,7 +257,7 @@ impl Sessions {
         self.by_key.borrow().keys().copied().collect()
     }
 
-    /// A snapshot of all of them, so that none is borrowed while they are told something.
+    /// A copy of the list, so that it is not borrowed while messages are sent.
     pub(crate) fn all(&self) -> Vec<Rc<Session>> {
         self.all.borrow().values().cloned().collect()
     }
@@ -303,7 +303,7 @@ mod tests {
         sessions.open(Scope::All, who.map(str::to_owned), version, client, limits, now).map(|(session, _)| session)
     }
 
-    /// Of one that left a note.
+    /// A session that left a snapshot.
     fn take_up(sessions: &Sessions, id: &str, scope: &Scope, who: Option<&str>) -> Option<Rc<Session>> {
         let pass = sessions.pass(id, scope, who)?;
         let left = Some(Left::Note(br#"{"level":"error"}"#.to_vec()));

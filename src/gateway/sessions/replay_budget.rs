@@ -26,7 +26,7 @@ pub(crate) struct ReplayBudget {
 }
 
 impl ReplayBudget {
-    /// Of the gateway of that number.
+    /// The budget of the gateway of that generation.
     pub(crate) fn new(gateway: Generation) -> Rc<Self> {
         let (opened, bytes, bound) = (Cell::new(0), Cell::new(0), Cell::new(usize::MAX));
         Rc::new(Self { gateway, opened, bytes, bound, left: RefCell::default() })
@@ -44,7 +44,7 @@ impl ReplayBudget {
         Rc::new(Stream::new(name, bounds, self.clone(), Instant::now()))
     }
 
-    /// What all streams keep.
+    /// The bytes that all streams keep.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes.get()
     }
@@ -54,7 +54,7 @@ impl ReplayBudget {
         self.bytes.get() + bytes <= self.bound.get() || !self.left.borrow().is_empty()
     }
 
-    /// Nobody reads it now.
+    /// The stream has no reader now.
     pub(super) fn left(&self, stream: &Rc<Stream>) {
         self.left.borrow_mut().push_back(Rc::downgrade(stream));
     }
@@ -64,7 +64,7 @@ impl ReplayBudget {
         self.left.borrow_mut().retain(|stream| stream.strong_count() > 0);
     }
 
-    /// What a stream keeps has changed.
+    /// The size of what a stream keeps has changed.
     pub(super) fn account(&self, before: usize, after: usize) {
         self.bytes.set(self.bytes.get() - before + after);
     }

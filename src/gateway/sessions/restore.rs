@@ -51,7 +51,7 @@ impl RestorableSessions {
         }
     }
 
-    /// These left a note.
+    /// Adds keys of which the supervisor has snapshots.
     pub(crate) fn await_these(&self, keys: &[SessionKey]) {
         let mut known = self.known.borrow_mut();
         keys.iter().for_each(|key| {
@@ -59,24 +59,24 @@ impl RestorableSessions {
         });
     }
 
-    /// There are no others.
+    /// All keys are loaded.
     pub(crate) fn are_all_known(&self) {
         self.complete.set(true);
     }
 
-    /// Whether anybody may still come back.
+    /// Whether a session may still return.
     pub(crate) fn are_awaited(&self) -> bool {
         !self.closed.get()
     }
 
-    /// Whether a session may be taken up, as far as that is known here. Our own are known while they live.
+    /// Whether a session may be restored, as far as this gateway knows. Its own sessions are in the registry while they live.
     pub(crate) fn may_come(&self, pass: &SessionClaims) -> bool {
         let is_taken = || self.known.borrow().get(&pass.key) == Some(&KeyState::Taken);
         !self.closed.get() && pass.gateway < self.generation && !is_taken()
     }
 
-    /// The note of a session that may be taken up, of which the supervisor says this; `None`: it says nothing, and the session
-    /// goes on without its note.
+    /// The snapshot of a session that may be restored, from the supervisor's answer. If the supervisor did not answer, the session is
+    /// restored without its snapshot.
     pub(crate) fn note(&self, pass: &SessionClaims, left: Option<Left>) -> Option<SessionSnapshot> {
         if !self.may_come(pass) {
             return None;

@@ -42,23 +42,23 @@ const MAX_URI: usize = 8 * 1024;
 /// What a subscription costs besides its URI, in bytes.
 const SUBSCRIPTION: usize = 128;
 
-/// One client of the legacy era, from `initialize` (or `GET /sse`) until it leaves or is forgotten.
+/// The session of one client of the legacy era, from `initialize` (or `GET /sse`) until it is deleted or expires.
 pub(crate) struct Session {
     identity: Identity,
     version: Cell<ProtocolVersion>,
     level: Cell<Option<Level>>,
-    /// What it waits for.
+    /// The requests of its client that have no answer yet.
     pub(crate) pending_requests: PendingRequests,
     /// What its client can be asked for.
     features: Cell<ClientCapabilities>,
     /// What servers are told of its client; built when it is first needed.
     declaration: RefCell<Option<Rc<Declaration>>>,
-    /// What it was asked and has not answered.
+    /// The requests to its client that have no answer yet.
     pub(crate) client_requests: ClientRequests,
     /// The tasks that it made (2025-11-25).
     pub(crate) tasks: Tasks,
     subscriptions: RefCell<HashMap<(ServerName, String), Held>>,
-    /// Of 2024-11-05.
+    /// The one stream of 2024-11-05.
     stream: RefCell<Option<Rc<Mailbox>>>,
     missed: Cell<Changes>,
     /// What its lists were when it was last told about them.
@@ -66,29 +66,29 @@ pub(crate) struct Session {
     /// How many of its requests wait to know what instances of its own offer; it is told that its lists are other than before
     /// by the answers.
     meetings: Cell<u32>,
-    /// Of Streamable HTTP.
+    /// The streams of Streamable HTTP.
     streams: Streams,
     last_used: Cell<Instant>,
     over: Cell<bool>,
 }
 
-/// Which session it is, and whose.
+/// The parts of a session that never change.
 pub(crate) struct Identity {
-    /// Its unguessable name.
+    /// Its id, which cannot be guessed.
     pub(crate) id: Box<str>,
-    /// Its name among ourselves.
+    /// Its session key.
     pub(crate) key: SessionKey,
-    /// What it sees.
+    /// The scope of its endpoint.
     pub(crate) scope: Scope,
     /// The principal that opened it; no other may use it.
     pub(crate) principal: Option<String>,
-    /// What the client said of itself.
+    /// Name and version of its client.
     pub(crate) client: Client,
     /// What ends it.
     pub(crate) life: Life,
 }
 
-/// What a session lives through.
+/// How a session ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Life {
     /// Streamable HTTP: until it is deleted or idle for too long, over the ends of gateways.
@@ -119,7 +119,7 @@ impl Session {
         }
     }
 
-    /// Its unguessable name.
+    /// Its id, which cannot be guessed.
     pub(crate) fn id(&self) -> &str {
         &self.identity.id
     }
@@ -129,7 +129,7 @@ impl Session {
         self.identity.key
     }
 
-    /// What it sees.
+    /// The scope of its endpoint.
     pub(crate) fn scope(&self) -> &Scope {
         &self.identity.scope
     }
@@ -139,7 +139,7 @@ impl Session {
         self.identity.principal.as_deref()
     }
 
-    /// What the client said of itself.
+    /// Name and version of its client.
     pub(crate) fn client(&self) -> &Client {
         &self.identity.client
     }
@@ -214,12 +214,12 @@ impl Session {
         self.level.set(Some(level));
     }
 
-    /// It is alive.
+    /// Records that its client is active.
     pub(crate) fn touch(&self, now: Instant) {
         self.last_used.set(now);
     }
 
-    /// For how long nothing happened; zero while a stream is open or a call under way.
+    /// How long it has been idle; zero while a stream is open or a call under way.
     pub(crate) fn idle(&self, now: Instant) -> Duration {
         if self.streams_read() > 0 || !self.pending_requests.is_empty() {
             return Duration::ZERO;
@@ -322,7 +322,7 @@ impl Session {
         self.stream.borrow().as_ref().is_none_or(|stream| stream.answer(message))
     }
 
-    /// The client said `initialize`, and this is what its lists look like.
+    /// Records the outline of the lists that the client sees from `initialize` on.
     pub(crate) fn begin_lists(&self, outline: Outline) {
         self.seen.set(Some(outline));
     }
@@ -397,7 +397,7 @@ impl Session {
         self.subscriptions.borrow_mut().remove(&(server.clone(), uri.to_owned())).is_some()
     }
 
-    /// Whether it wants to hear of this resource.
+    /// Whether it is subscribed to this resource.
     pub(crate) fn is_subscribed(&self, server: &ServerName, uri: &str) -> bool {
         self.subscriptions.borrow().contains_key(&(server.clone(), uri.to_owned()))
     }

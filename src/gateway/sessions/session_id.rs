@@ -26,22 +26,22 @@ const KEY: usize = 16;
 const NONCE: usize = KEY + SALT;
 const TAG: usize = 16;
 
-/// What an id stands for.
+/// The content of a session id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SessionClaims {
-    /// Which session.
+    /// The key of the session.
     pub(crate) key: SessionKey,
-    /// What was negotiated.
+    /// The negotiated version.
     pub(crate) version: ProtocolVersion,
-    /// Which gateway opened the session.
+    /// The generation of the gateway that opened the session.
     pub(crate) gateway: Generation,
-    /// When, in milliseconds since 1970.
+    /// When it was opened, in milliseconds since 1970.
     pub(crate) issued: u64,
     /// What the client said of itself.
     pub(crate) client: Client,
 }
 
-/// Makes ids and reads them.
+/// Encrypts and decrypts session ids.
 pub(crate) struct SessionIdCodec(XChaCha20Poly1305);
 
 impl SessionIdCodec {
@@ -89,7 +89,7 @@ impl SessionIdCodec {
     }
 }
 
-/// What an id is good for, unambiguously.
+/// Endpoint and principal of an id, encoded unambiguously.
 fn bound_to(scope: &Scope, principal: Option<&str>) -> Vec<u8> {
     let mut out = vec![FORMAT];
     let (kind, name) = match scope {

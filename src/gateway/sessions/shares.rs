@@ -35,7 +35,7 @@ struct Unread {
     topic: Option<u64>,
 }
 
-/// What becomes of a message.
+/// What happens to a new message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// It joins the queue.

@@ -9,9 +9,9 @@ use crate::gateway::base::client_declaration::Declaration;
 /// What of a session changes after `initialize`, for the next gateway. The supervisor keeps it unread.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct SessionSnapshot {
-    /// How much it wants to hear.
+    /// Its log level.
     pub(crate) level: Option<Level>,
-    /// The resources it wants to hear of.
+    /// The resources that it is subscribed to.
     pub(crate) subscriptions: Vec<(ServerName, String)>,
     /// What servers are told of its client, where that is more than the session's id says.
     pub(crate) declaration: Option<Declaration>,

@@ -57,7 +57,7 @@ impl Tasks {
 pub(crate) struct TaskOwners(RefCell<HashMap<Box<str>, Vec<SessionKey>>>);
 
 impl TaskOwners {
-    /// A session made it.
+    /// A session created a task.
     pub(crate) fn add(&self, id: &str, session: SessionKey) {
         let mut all = self.0.borrow_mut();
         let owners = all.entry(id.into()).or_default();

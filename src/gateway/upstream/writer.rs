@@ -20,9 +20,9 @@ const ROOM: usize = 1024 * 1024;
 pub(crate) struct FrameWriter {
     /// `None` once it is closed, which the worker sees as the end of the connection.
     sender: RefCell<Option<Sender<GatewayToWorker>>>,
-    /// There is something to write.
+    /// Notified when there is something to write.
     work: Notify,
-    /// There is room again, or never will be.
+    /// Notified when there is room again, or the writer is closed.
     room: Notify,
     /// It was closed while something waited to be written.
     over: Notify,

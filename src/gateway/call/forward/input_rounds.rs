@@ -48,7 +48,7 @@ impl Forward<'_> {
         }
     }
 
-    /// A client without a session is told what is wanted, and comes back with it.
+    /// Answers a client without a session with the server's requests; the client sends the request again with its answers.
     pub(super) fn send_away(&self, need: InputRequired) -> (Outcome, Option<Reply>) {
         match need.continuation {
             Continuation::Again => match input_required(&need.payload, None) {
@@ -71,7 +71,7 @@ impl Forward<'_> {
         }
     }
 
-    /// The call that a client goes on with, having brought what the server wanted.
+    /// Continues the call of a client that came back with the answers.
     pub(super) async fn come_back(&self, connection: &Rc<WorkerConnection>, retry: &Retry) -> Result<Call, Reply> {
         let request_states = &self.context.gateway.request_states;
         let state = retry.state().unwrap_or_default();

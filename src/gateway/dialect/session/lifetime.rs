@@ -25,8 +25,7 @@ pub(crate) fn remember(gateway: &Gateway, session: &Session) {
     }
 }
 
-/// A session of an earlier gateway goes on here. What changed meanwhile is not known, so its client is told to look
-/// at everything again.
+/// Restores a session of an earlier gateway. What changed meanwhile is not known, so its client is told to reload all lists.
 pub(crate) fn resume(gateway: &Gateway, session: &Rc<Session>, note: SessionSnapshot) {
     if let Some(level) = note.level {
         gateway.sessions.set_level(session, level);
@@ -47,7 +46,7 @@ pub(crate) fn forget(gateway: &Gateway, keys: &[SessionKey]) {
     }
 }
 
-/// A session is over: its calls, subscriptions and instances are given up.
+/// Ends a session with its calls, subscriptions and instances.
 pub(crate) fn release(gateway: &Rc<Gateway>, session: &Rc<Session>) {
     if session.end() {
         forget(gateway, &[session.key()]);

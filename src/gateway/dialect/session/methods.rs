@@ -85,11 +85,11 @@ fn has_tasks(context: &RequestContext, session: &Session) -> bool {
     tasks::may_be_asked_about(session, &context.view())
 }
 
-/// What a client begins with.
+/// The params of `initialize`.
 pub(crate) struct InitializeParams {
-    /// What it will be spoken to in.
+    /// The negotiated version.
     pub(crate) version: ProtocolVersion,
-    /// What it says of itself.
+    /// Name and version of the client.
     pub(crate) client: Client,
     /// The same, as servers are told.
     pub(crate) declaration: Declaration,

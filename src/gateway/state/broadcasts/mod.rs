@@ -28,7 +28,7 @@ const WAITING: usize = 1024;
 const WAITING_BYTES: usize = 16 << 20;
 /// A server that has said nothing for so long may say as much as one that never did.
 const FORGET: Duration = Duration::from_secs(2);
-/// Those who missed messages are told at most so often.
+/// Clients that missed messages are told at most once per interval.
 const TELL: Duration = Duration::from_secs(1);
 
 /// With so many of them waiting, what is said again takes the place of what was said before.
@@ -146,7 +146,7 @@ impl Outgoing {
         said
     }
 
-    /// When its loss is told.
+    /// When clients are told of the loss.
     fn tells_at(&self) -> Option<Instant> {
         (!self.lost.is_none()).then(|| self.told.map_or(self.heard, |told| told + TELL))
     }

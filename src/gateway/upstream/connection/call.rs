@@ -31,7 +31,7 @@ pub(crate) enum CallEvent {
 pub(crate) enum CallOutcome {
     /// The server wants something from the client first.
     NeedsInput(InputRequired),
-    /// It is over.
+    /// The call has ended.
     Over(Answer),
 }
 
@@ -44,7 +44,7 @@ pub(crate) enum Answer {
     Error(Bytes, ServerEra),
     /// The client gave the call up and wants no answer.
     Cancelled,
-    /// The worker went away without a word.
+    /// The worker ended without an answer.
     Lost,
     /// The server had ended before it was told of the call, which another generation may have.
     Unsent,
@@ -57,14 +57,14 @@ pub(crate) enum Answer {
 pub(crate) struct InputRequired {
     /// `inputRequests` and `requestState`, as in `NeedsInput`.
     pub(crate) payload: Bytes,
-    /// How it goes on.
+    /// How the call continues.
     pub(crate) continuation: Continuation,
 }
 
-/// How a call goes on that needs input.
+/// How a call that needs input continues.
 #[derive(Debug)]
 pub(crate) enum Continuation {
-    /// The worker keeps it.
+    /// The worker has parked it.
     Parked(ParkedCall),
     /// It is made again, with the answers among its params.
     Again,
@@ -73,7 +73,7 @@ pub(crate) enum Continuation {
 /// One event of a call, queued for the task that waits for the call.
 pub(super) enum Step {
     Event(CallEvent),
-    /// Nothing comes after it.
+    /// The end of the call; nothing comes after it.
     CallOutcome(CallOutcome),
 }
 
@@ -92,7 +92,7 @@ impl Step {
     }
 }
 
-/// A call that was handed to the worker. Dropping it gives up the answer but does not cancel the call: in the
+/// A call that was handed to the worker. Dropping it discards the answer but does not cancel the call: in the
 /// legacy era a disconnect is not a cancellation (MCP 2025-11-25, transports).
 pub(crate) struct Call {
     pub(super) handle: CallHandle,

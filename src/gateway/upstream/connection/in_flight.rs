@@ -17,10 +17,10 @@ pub(super) struct Waiter<S> {
     pub(super) asker: CallOwner,
 }
 
-/// Whose call it is.
+/// The owner of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum CallOwner {
-    /// Of this session, if it is of one.
+    /// The session, if it belongs to one.
     Client(Option<SessionKey>),
     /// Nothing that happens in it concerns a client.
     Ourselves,
@@ -42,7 +42,7 @@ impl<S> Default for InFlight<S> {
 }
 
 impl<S> InFlight<S> {
-    /// `id` is greater than all before.
+    /// Adds a call; `id` has to be greater than all before.
     pub(super) fn insert(&mut self, id: u64, waiter: Waiter<S>) {
         if let CallOwner::Client(session) = waiter.asker {
             *self.of_sessions.entry(session).or_default() += 1;

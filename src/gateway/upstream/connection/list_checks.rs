@@ -21,7 +21,7 @@ pub(super) const CHECK_TIMEOUT: Duration = Duration::from_millis(500);
 /// So many sessions are remembered before those that asked longer ago than that are forgotten.
 const SESSIONS: usize = 64;
 
-/// All of one connection.
+/// The list checks of one connection.
 #[derive(Default)]
 pub(super) struct ListChecks {
     lists: RefCell<[ListCheck; 4]>,
@@ -30,7 +30,7 @@ pub(super) struct ListChecks {
     of_sessions: RefCell<OwnKeyMap<SessionKey, [Option<Instant>; 4]>>,
     /// With so many of them it is time to forget some.
     many: Cell<usize>,
-    /// Rung with every answer.
+    /// Notified with every answer.
     answered: Notify,
 }
 
@@ -73,7 +73,7 @@ impl ListChecks {
         self.answered.notify_waiters();
     }
 
-    /// Rung with the next answer.
+    /// Notified with the next answer.
     pub(super) fn answered(&self) -> Notified<'_> {
         self.answered.notified()
     }

@@ -103,7 +103,7 @@ pub(crate) struct Load {
 }
 
 impl Load {
-    /// Both together.
+    /// The sum of both.
     pub(crate) fn and(self, other: Self) -> Self {
         Self { calls: self.calls + other.calls, queued_bytes: self.queued_bytes + other.queued_bytes }
     }
@@ -124,9 +124,9 @@ pub(crate) struct WorkerConnection {
     parked: RefCell<HashMap<u64, Rc<ParkedState>>>,
     /// The calls that may be at the worker at once, and those that wait.
     places: CallSlots,
-    /// What it offers is on its way into force.
+    /// Whether a catalogue of it is being taken in.
     intake: Cell<bool>,
-    /// Rung when it is.
+    /// Notified when a catalogue has been taken in.
     taken_in: Notify,
     /// Takes no new calls; closes when those under way have their answers.
     retired: Cell<bool>,
@@ -237,12 +237,12 @@ impl WorkerConnection {
         }
     }
 
-    /// What it offers is being read.
+    /// A catalogue of it is being taken in.
     pub(crate) fn begin_intake(&self) {
         self.intake.set(true);
     }
 
-    /// All that it said so far is in force.
+    /// All its catalogues so far have been taken in.
     pub(crate) fn end_intake(&self) {
         self.intake.set(false);
         self.taken_in.notify_waiters();
@@ -311,12 +311,12 @@ impl WorkerConnection {
         });
     }
 
-    /// Where its calls are counted.
+    /// The counters of its calls.
     pub(crate) fn metrics(&self) -> &ServerMetrics {
         &self.metrics
     }
 
-    /// What is under way at this moment.
+    /// Its present load.
     pub(crate) fn load(&self) -> Load {
         Load { calls: self.waiters.borrow().len(), queued_bytes: self.writer.queued() }
     }
@@ -496,7 +496,7 @@ impl WorkerConnection {
         }
     }
 
-    /// Nobody sends calls here any more. What is under way goes on; then the connection is closed, which tells a worker
+    /// Takes no new calls. Those under way continue; then the connection is closed, which tells a worker
     /// that drains that it may end.
     pub(crate) fn retire(&self) {
         self.retired.set(true);
@@ -556,7 +556,7 @@ impl WorkerConnection {
         }
     }
 
-    /// Which session waits for a call.
+    /// The session that waits for a call.
     fn caller(&self, id: u64) -> Option<SessionKey> {
         match self.waiters.borrow().get(id)?.asker {
             CallOwner::Client(session) => session,

@@ -23,7 +23,7 @@ pub(crate) struct ParkedCall {
     state: Rc<ParkedState>,
 }
 
-/// What the server did meanwhile.
+/// What the server did while the call was parked.
 pub(super) struct ParkedState {
     done: Cell<bool>,
     /// The owner of the call; `None`: its request had ended.
@@ -31,16 +31,16 @@ pub(super) struct ParkedState {
     news: Queue<ParkedEvent>,
 }
 
-/// One thing that it did.
+/// One event of a parked call.
 #[derive(Debug)]
 pub(crate) enum ParkedEvent {
     /// It answered the call: resumed, the call ends at once.
     Done,
-    /// It does not want this answer any more.
+    /// The server withdrew one of its requests.
     Withdrawn {
-        /// Which one.
+        /// The key of that request.
         key: String,
-        /// The server's words.
+        /// The reason that the server gave.
         reason: Option<String>,
     },
 }
@@ -109,7 +109,7 @@ impl ParkedState {
         self.of == Some(CallOwner::Client(Some(session)))
     }
 
-    /// The server did something.
+    /// Records an event.
     pub(super) fn say(&self, news: ParkedEvent) {
         self.done.set(self.done.get() || matches!(news, ParkedEvent::Done));
         self.news.push(news);

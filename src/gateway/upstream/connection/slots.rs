@@ -15,13 +15,13 @@ use crate::gateway::upstream::fair_queue::{Bounds, FairQueue, Full, Joined};
 /// Calls of one caller, and of all, that may wait for a place at one server; one more is refused with error 31002.
 pub(crate) const WAITING: Bounds = Bounds { of_party: 256, of_all: 1024 };
 
-/// Why a call gets no place.
+/// Why a call gets no slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum NoSlot {
-    /// Its caller has too many waiting.
+    /// Too many calls of its party wait.
     #[error("{0} more of this client wait already")]
     TooManyOfCaller(usize),
-    /// Too many wait.
+    /// Too many calls wait.
     #[error("{0} more wait already")]
     TooMany(usize),
     /// All of them wait for the very client that calls.
@@ -32,7 +32,7 @@ pub(crate) enum NoSlot {
     Moved,
 }
 
-/// All of one connection.
+/// The call slots of one connection.
 pub(crate) struct CallSlots {
     limit: usize,
     /// Given to calls that waited, and not taken yet; or given up by calls of which the worker does not know that yet.
@@ -40,7 +40,7 @@ pub(crate) struct CallSlots {
     line: RefCell<FairQueue<SessionKey, Rc<Waiting>>>,
 }
 
-/// One that waits.
+/// A call that waits for a slot.
 #[derive(Default)]
 struct Waiting {
     outcome: Cell<Option<Result<(), NoSlot>>>,
@@ -60,7 +60,7 @@ pub(crate) struct QueuedCall<L: HasSlots> {
 pub(crate) struct SlotReservation<L: HasSlots>(Option<Rc<L>>);
 
 impl CallSlots {
-    /// `None`: the worker sees to it.
+    /// `None`: the worker limits its calls itself.
     pub(super) fn new(limit: Option<usize>) -> Self {
         let line = RefCell::new(FairQueue::new(WAITING));
         Self { limit: limit.unwrap_or(usize::MAX), held: Cell::new(0), line }
@@ -90,7 +90,7 @@ impl CallSlots {
 
 /// What has places: a connection to a worker.
 pub(crate) trait HasSlots {
-    /// Its places and their line.
+    /// Its call slots.
     fn line(&self) -> &CallSlots;
 
     /// How many calls are under way there, or kept there for their clients.
@@ -139,7 +139,7 @@ impl<L: HasSlots> QueuedCall<L> {
         Ok(Self { connection: connection.clone(), caller, number, waiting })
     }
 
-    /// Waits for a place. Cancel safe.
+    /// Waits for a slot. Cancel safe.
     pub(crate) async fn place(&mut self) -> Result<SlotReservation<L>, NoSlot> {
         loop {
             match self.waiting.outcome.get() {

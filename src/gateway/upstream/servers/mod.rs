@@ -88,7 +88,7 @@ impl Servers {
         self.changed.subscribe()
     }
 
-    /// Those who watch look again, though nothing here has changed.
+    /// Wakes the watchers although nothing here has changed.
     pub(crate) fn nudge(&self) {
         self.changed.send_replace(self.revision.get());
     }
@@ -286,7 +286,7 @@ impl Servers {
         }
     }
 
-    /// What the supervisor says of a server.
+    /// The route of one server.
     pub(crate) fn route(&self, server: &str) -> Option<Route> {
         self.servers.borrow().get(server).map(|s| s.route.clone())
     }
@@ -300,7 +300,7 @@ impl Servers {
             || self.leaving.borrow().iter().any(|(of, connection)| of.as_str() == server && is_busy(connection))
     }
 
-    /// What the supervisor says of all servers.
+    /// The routes of all servers.
     pub(crate) fn routes(&self) -> Vec<Route> {
         self.servers.borrow().values().map(|s| s.route.clone()).collect()
     }
@@ -316,7 +316,7 @@ impl Servers {
         self.servers.borrow().iter().map(load).collect()
     }
 
-    /// Gives up all calls that are under way.
+    /// Abandons all calls that are under way.
     pub(crate) fn abandon_calls(&self) {
         let left = self.leaving.borrow().iter().filter_map(|(_, connection)| connection.upgrade()).collect::<Vec<_>>();
         for connection in self.connections(&Scope::All).into_iter().map(|(_, connection)| connection).chain(left) {
@@ -324,7 +324,7 @@ impl Servers {
         }
     }
 
-    /// Links that take calls.
+    /// Connections that take calls.
     pub(crate) fn connections(&self, scope: &Scope) -> Vec<(ServerName, Rc<WorkerConnection>)> {
         let servers = self.servers.borrow();
         servers
@@ -363,7 +363,7 @@ impl Servers {
         self.servers.borrow().get(server).and_then(Server::listed).is_some_and(|offer| offer.hints(kind).is_some())
     }
 
-    /// Where a call goes.
+    /// The destination of a call.
     pub(crate) fn destination(&self, server: &str) -> Destination {
         let servers = self.servers.borrow();
         servers.get(server).map_or(Destination::Unknown, Server::destination)
@@ -502,7 +502,7 @@ impl Servers {
         connections
     }
 
-    /// One was asked.
+    /// Records that a session was shown what its instance of this server offers.
     pub(crate) fn meets(&self, server: &ServerName, session: SessionKey) {
         self.own.borrow_mut().meets(server, session);
     }

@@ -23,10 +23,10 @@ const BYTES: usize = 32 << 20;
 const VIEWS: usize = 64;
 const VIEWS_BYTES: usize = 32 << 20;
 
-/// A catalogue that is not for all.
+/// The catalogue of single instances.
 #[derive(Debug)]
 pub(super) struct OwnOffer {
-    /// No two have the same.
+    /// A unique number.
     id: u64,
     payload: Bytes,
     pub(super) catalogue: Arc<ServerCatalogue>,
@@ -41,7 +41,7 @@ pub(crate) enum OwnError {
     /// The catalogue cannot be read.
     #[error("cannot read the catalogue of an instance")]
     Unreadable(#[from] ObjectError),
-    /// There are too many.
+    /// The instances of the server offer too many different catalogues.
     #[error("its instances offer too many different catalogues")]
     TooMany,
 }
@@ -54,7 +54,7 @@ struct Prepared {
     view: Rc<View>,
 }
 
-/// All of them.
+/// The catalogues of all instances of their own.
 #[derive(Default)]
 pub(super) struct OwnOffers {
     by_session: HashMap<SessionKey, Own>,
@@ -161,7 +161,7 @@ impl OwnOffers {
         self.met.get(&session).is_some_and(|met| met.contains(server))
     }
 
-    /// It was.
+    /// Records that a session was shown what its instance of this server offers.
     pub(super) fn meets(&mut self, server: &ServerName, session: SessionKey) {
         if !self.has_met(server, session) {
             self.met.entry(session).or_default().push(server.clone());
@@ -183,7 +183,7 @@ impl OwnOffers {
         self.views.iter().find(is_it).map(|known| known.view.clone())
     }
 
-    /// Keeps lists for the next who asks.
+    /// Stores prepared lists.
     pub(super) fn keep_view(&mut self, scope: &Scope, own: &Own, revision: u64, view: &Rc<View>) {
         self.views.retain(|known| known.revision == revision);
         let ids = own.iter().map(|(_, offer)| offer.id).collect();

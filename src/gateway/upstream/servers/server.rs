@@ -13,9 +13,9 @@ use crate::gateway::{
 
 /// Where a call for a server can go at this moment.
 pub(crate) enum Destination {
-    /// Its worker is there.
+    /// Its worker is connected.
     Connected(Rc<WorkerConnection>),
-    /// It is on its way; a call may wait.
+    /// It is starting; a call may wait.
     Starting,
     /// It is at rest; a call wakes it and may wait.
     Asleep,
@@ -35,7 +35,7 @@ pub(super) struct Server {
     pub(super) route: Route,
     /// What the supervisor said of it before that.
     pub(super) before: Option<Route>,
-    /// Where its calls go.
+    /// The destination of its calls.
     pub(super) serving: Option<Serving>,
     /// The connection to the current generation, until that has said what it offers.
     pub(super) next: Option<Rc<WorkerConnection>>,
@@ -174,7 +174,7 @@ impl Server {
         (on_call && state) || matches!(self.destination(), Destination::Connected(_))
     }
 
-    /// Where a call goes.
+    /// The destination of a call.
     pub(super) fn destination(&self) -> Destination {
         match (self.route.state, &self.serving, self.route.need) {
             (ServerState::Ready, Some(serving), _) => Destination::Connected(serving.connection.clone()),
