@@ -1,4 +1,4 @@
-//! An MCP client of the first era: a session, and requests within it.
+//! An MCP client of the legacy era: a session, and requests within it.
 
 use std::time::Duration;
 
@@ -52,7 +52,7 @@ struct Modern {
 }
 
 impl Session {
-    /// Shakes hands. The first era is tried first, because every gateway and nearly every server speaks it; one that
+    /// Shakes hands. The legacy era is tried first, because every gateway and nearly every server speaks it; one that
     /// refuses it is asked whether it speaks 2026-07-28 (docs/decisions/0103).
     pub(crate) async fn open(endpoint: Endpoint) -> Result<Self, CliError> {
         let refusal = match Self::initialize(endpoint.clone()).await {

@@ -1,4 +1,4 @@
-//! What a client of the initialize era sees of servers of that era, method by method.
+//! What a client of the legacy era sees of servers of that era, method by method.
 
 mod asks;
 mod asks_sse;

@@ -70,7 +70,7 @@ async fn servers_that_refuse_the_question_are_initialized_on_the_same_process() 
     }
 }
 
-/// The other side of it: who knows the question is asked nothing of the first era.
+/// The other side of it: who knows the question is asked nothing of the legacy era.
 #[tokio::test]
 async fn servers_that_know_the_question_never_see_initialize() {
     let Some(real) = Real::with(&PARTS) else { return };
@@ -86,7 +86,7 @@ async fn servers_that_know_the_question_never_see_initialize() {
     }
 }
 
-/// P05, P06: a server that is late finds both questions waiting. One that answers both has made itself one of the first era
+/// P05, P06: a server that is late finds both questions waiting. One that answers both has made itself one of the legacy era
 /// by that, and is started once more; one that knows only 2026-07-28 refuses the second.
 #[tokio::test]
 async fn servers_that_are_late_are_asked_both_and_spoken_to_in_2026_07_28() {

@@ -1,4 +1,4 @@
-//! Servers of the initialize era that ask for something, and clients that come back with it.
+//! Servers of the legacy era that ask for something, and clients that come back with it.
 
 use rustix::process::Signal;
 use serde_json::{Value, json};

@@ -169,7 +169,7 @@ impl Session {
         }
     }
 
-    /// It serves in the first era already: the answer counts for its next start.
+    /// It serves in the legacy era already: the answer counts for its next start.
     fn discovered_too_late(&mut self, outcome: Outcome<'_>) {
         let versions = match outcome {
             Outcome::Result(result) => {

@@ -11,7 +11,7 @@ use super::catalogue::Gathering;
 pub(super) enum OwnRequest {
     /// What the server speaks; under an id that is a text.
     Probe,
-    /// The same, of a server of the first era.
+    /// The same, of a server of the legacy era.
     Initialize,
     /// A page of a list.
     Page { gathering: Gathering, until: Instant },
@@ -82,7 +82,7 @@ impl OwnRequests {
         self.open.retain(|(_, request)| !matches!(request, OwnRequest::Ping));
     }
 
-    /// Forgets all questions but the probe of a server of the first era: a late answer to that says what is spoken at its next start.
+    /// Forgets all questions but the probe of a server of the legacy era: a late answer to that says what is spoken at its next start.
     pub(super) fn forget_questions(&mut self, keeps_probe: bool) {
         self.open.retain(|(_, request)| keeps_probe && matches!(request, OwnRequest::Probe));
     }

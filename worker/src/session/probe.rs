@@ -3,7 +3,7 @@
 //! A new server is asked `server/discover` and nothing else, because the first request fixes the era of many servers even
 //! when it fails. A server that refuses it is asked `initialize` on the same process; one that read it and is silent is asked
 //! `initialize` behind it. A process that the question has spoiled (it ended, it is of no use any more, or it is fixed to the
-//! first era although the server speaks 2026-07-28) is replaced by the shell, once within a run.
+//! legacy era although the server speaks 2026-07-28) is replaced by the shell, once within a run.
 
 use std::time::Instant;
 
