@@ -61,7 +61,6 @@ const CIRCLES: &[(&str, &[&str])] = &[
     ("supervisor/src/main.rs", &["context", "server/mod", "server/snapshot", "server/worker", "server/workers"]),
     ("worker/src/main.rs", &["instances/host", "instances/list_waits", "instances/mod", "instances/parked"]),
     ("worker/src/main.rs", &["runner/installing", "runner/mod", "runner/stage", "runner/wait"]),
-    ("crates/config/src/lib.rs", &["config", "dialect/names", "gateway", "servers"]),
 ];
 
 /// The workspace as cargo resolves it for this machine, so that no package of another system has to be fetched.

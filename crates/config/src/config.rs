@@ -22,9 +22,6 @@ use crate::text::{self, MAX_FILE};
 use crate::tree::{self, Node};
 use crate::{listen, schema};
 
-/// The name of the built-in server.
-pub const RESERVED_NAME: &str = "mcproxy";
-
 /// A configuration in which everything has been checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {

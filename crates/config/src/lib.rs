@@ -40,7 +40,8 @@ mod size;
 mod text;
 mod tree;
 
-pub use config::{Config, Exposed, LoadError, RESERVED_NAME};
+pub use config::{Config, Exposed, LoadError};
+pub use dialect::RESERVED_NAME;
 pub use diff::{ConfigDiff, ServerChange, diff};
 pub use listen::{ListenError, parse_host};
 pub use nearest::nearest;

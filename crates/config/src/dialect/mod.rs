@@ -24,6 +24,7 @@ mod values;
 pub(crate) use containers::{ServerEntry, take_entries};
 pub(crate) use entry::translate;
 pub(crate) use keys::{Stranger, of_entry, of_file};
+pub use names::RESERVED_NAME;
 pub(crate) use names::{assign, directory};
 
 use crate::tree::{Node, TreeMember, TreeValue};

@@ -6,8 +6,10 @@ use mcproxy_ipc::ServerName;
 use sha2::{Digest, Sha256};
 
 use super::ServerEntry;
-use crate::config::RESERVED_NAME;
 use crate::problem::printable;
+
+/// The name of the built-in server.
+pub const RESERVED_NAME: &str = "mcproxy";
 
 /// The longest that a safe form may be, so that a number still fits behind it.
 const LONGEST: usize = 36;
