@@ -19,7 +19,8 @@ use super::{
     known_catalogue::KnownCatalogue,
     plan,
     slot::Slot,
-    snapshot::{Snapshot, snapshot_of},
+    snapshot::Snapshot,
+    take_snapshot::take_snapshot,
     throttle::Throttle,
     worker::{Worker, WorkerEvent},
     workers::Workers,
@@ -69,7 +70,7 @@ pub(crate) fn spawn(
     let since = Instant::now();
     let (workers, known_catalogue) = (Workers::default(), KnownCatalogue::kept(&config, context.catalogues.as_deref()));
     let (snapshot, seen) =
-        watch::channel(snapshot_of(&config, &lifecycle, since, &workers, &known_catalogue, &history));
+        watch::channel(take_snapshot(&config, &lifecycle, since, &workers, &known_catalogue, &history));
     let actor = Actor {
         log: context.log.new(o!("server" => name.to_string())),
         context: context.clone(),
@@ -428,7 +429,8 @@ impl Actor {
     fn publish(&mut self) {
         self.throttle.told(Instant::now());
         let config = &self.config;
-        let new = snapshot_of(config, &self.lifecycle, self.since, &self.workers, &self.known_catalogue, &self.history);
+        let new =
+            take_snapshot(config, &self.lifecycle, self.since, &self.workers, &self.known_catalogue, &self.history);
         let rerouted = self.snapshot.borrow().route != new.route;
         self.snapshot.send_replace(new);
         if rerouted {

@@ -6,6 +6,7 @@ mod history;
 mod known_catalogue;
 mod slot;
 mod snapshot;
+mod take_snapshot;
 mod throttle;
 mod worker;
 mod workers;
