@@ -19,13 +19,13 @@ use tokio::{
 };
 
 use super::{
-    HostPorts,
     client_profile::{ClientProfile, Eras},
     instance_handle::{self, InstanceHandle, InstanceReport},
     list_waits::ListWait,
     offers::Offers,
     parked::Parked,
     pool::{InstanceEnd, Number, Pool, PoolAction},
+    ports::HostPorts,
     subscription_memory::SubscriptionMemory,
     waiting::WaitingCalls,
 };

@@ -24,25 +24,14 @@ mod parked;
 mod pool;
 #[cfg(test)]
 mod pool_tests;
+mod ports;
 mod subscription_memory;
 mod waiting;
 
-use mcproxy_ipc::{Ended, InstanceRules, LogRecord, WorkerSpec, control::WorkerToSupervisor};
-use slog::Logger;
-use tokio::{sync::mpsc, task::LocalSet};
+use mcproxy_ipc::{Ended, InstanceRules, WorkerSpec};
+use tokio::task::LocalSet;
 
-use crate::{runner::Order, tree::Tree};
-
-/// How the host is connected to the rest.
-pub(crate) struct HostPorts {
-    /// The sending half keeps it open.
-    pub(crate) orders: (mpsc::Sender<Order>, mpsc::Receiver<Order>),
-    pub(crate) reports: mpsc::Sender<WorkerToSupervisor>,
-    /// Where the lines that instances write to stderr go.
-    pub(crate) records: mpsc::Sender<LogRecord>,
-    pub(crate) tree: Tree,
-    pub(crate) log: Logger,
-}
+pub(crate) use self::ports::HostPorts;
 
 /// Runs instances of the server until it is told to stop or cannot go on, and leaves nothing of them behind.
 pub(crate) async fn run(spec: WorkerSpec, rules: InstanceRules, ports: HostPorts) -> Ended {

@@ -1,0 +1,18 @@
+//! How the host of all instances is connected to the rest of the worker.
+
+use mcproxy_ipc::{LogRecord, control::WorkerToSupervisor};
+use slog::Logger;
+use tokio::sync::mpsc;
+
+use crate::{runner::Order, tree::Tree};
+
+/// How the host is connected to the rest.
+pub(crate) struct HostPorts {
+    /// The sending half keeps it open.
+    pub(crate) orders: (mpsc::Sender<Order>, mpsc::Receiver<Order>),
+    pub(crate) reports: mpsc::Sender<WorkerToSupervisor>,
+    /// Where the lines that instances write to stderr go.
+    pub(crate) records: mpsc::Sender<LogRecord>,
+    pub(crate) tree: Tree,
+    pub(crate) log: Logger,
+}
