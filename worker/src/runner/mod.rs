@@ -6,6 +6,7 @@
 //! Backpressure: while the gateway does not take messages, the server's stdout is not read; while the server does not
 //! read its stdin, the gateway's calls are not read. Neither stops the other direction, timeouts or the supervisor.
 
+mod ending;
 mod finish;
 mod installing;
 mod messages;
