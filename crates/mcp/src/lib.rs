@@ -43,7 +43,8 @@ pub use subject::Subject;
 pub use url_elicitation::required_elicitations;
 pub use version::{LATEST, ProtocolVersion};
 pub use write::{
-    json_string, object_body, one_line, write_error_response, write_notification, write_request, write_response,
+    ObjectBuilder, json_string, object_body, one_line, write_error_response, write_notification, write_request,
+    write_response,
 };
 
 pub use serde_json::value::RawValue;

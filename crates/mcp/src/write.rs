@@ -77,6 +77,39 @@ fn push_method_and_params(out: &mut Vec<u8>, method: &str, params: &str) {
     out.push(b'}');
 }
 
+/// The text of a JSON object under construction, from members whose values are JSON already.
+#[derive(Debug, Default)]
+pub struct ObjectBuilder(String);
+
+impl ObjectBuilder {
+    /// One more member; its key must be a new one.
+    pub fn add(&mut self, key: &str, json: &str) {
+        self.0.push(if self.0.is_empty() { '{' } else { ',' });
+        self.0.push_str(json_string(key).get());
+        self.0.push(':');
+        self.0.push_str(json);
+    }
+
+    /// No member was added.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The bytes so far.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The whole object.
+    pub fn finish(mut self) -> String {
+        if self.0.is_empty() {
+            self.0.push('{');
+        }
+        self.0.push('}');
+        self.0
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -105,5 +138,15 @@ mod tests {
         assert_eq!(object_body(" { \"a\":1 } "), Some("\"a\":1"));
         assert_eq!(object_body("{}"), Some(""));
         assert_eq!(object_body("[]"), None);
+    }
+
+    #[test]
+    fn an_object_is_built_from_members_as_they_are() {
+        let mut built = ObjectBuilder::default();
+        assert!(built.is_empty());
+        built.add("a\"b", "[1, 2]");
+        built.add("c", "{}");
+        assert_eq!(built.finish(), r#"{"a\"b":[1, 2],"c":{}}"#);
+        assert_eq!(ObjectBuilder::default().finish(), "{}");
     }
 }

@@ -3,7 +3,7 @@
 //! Servers are strict about what they are told, and refuse to start for one wrong member; so what has not the type that the
 //! specification gives it is left out, and everything else stays as the client wrote it.
 
-use mcproxy_mcp::{RawObject, RawValue, json_string, one_line};
+use mcproxy_mcp::{ObjectBuilder, RawObject, RawValue, json_string, one_line};
 
 use super::client_info::Client;
 
@@ -48,7 +48,7 @@ impl Declaration {
 /// The members that are objects. Tasks are left out: a server that hears of them makes its
 /// requests as tasks, which MCProxy does not carry to clients.
 fn capabilities(object: &RawObject<'_>) -> String {
-    let mut members = Members::default();
+    let mut members = ObjectBuilder::default();
     for (key, value) in object.iter().filter(|(key, _)| *key != "tasks") {
         let Ok(group) = RawObject::from_raw(value) else { continue };
         let fits = |(part, value): &(&str, &RawValue)| match (key, *part) {
@@ -56,7 +56,7 @@ fn capabilities(object: &RawObject<'_>) -> String {
             ("roots" | "sampling" | "elicitation" | "experimental" | "extensions", _) => is_object(value),
             _ => true,
         };
-        members.add(key, &Members::of(group.iter().filter(fits)));
+        members.add(key, &object_of(group.iter().filter(fits)));
     }
     members.finish()
 }
@@ -70,7 +70,7 @@ fn info(object: &RawObject<'_>) -> Option<String> {
         "icons" => value.get().starts_with('['),
         _ => value.get() != "null",
     };
-    (named("name") && named("version")).then(|| Members::of(object.iter().filter(fits)))
+    (named("name") && named("version")).then(|| object_of(object.iter().filter(fits)))
 }
 
 fn is_object(raw: &RawValue) -> bool {
@@ -81,24 +81,11 @@ fn is_bool(raw: &RawValue) -> bool {
     matches!(raw.get(), "true" | "false")
 }
 
-/// A JSON object under construction.
-#[derive(Default)]
-struct Members(Vec<String>);
-
-impl Members {
-    fn of<'a>(members: impl Iterator<Item = (&'a str, &'a RawValue)>) -> String {
-        let mut all = Self::default();
-        members.for_each(|(key, value)| all.add(key, value.get()));
-        all.finish()
-    }
-
-    fn add(&mut self, key: &str, value: &str) {
-        self.0.push(format!("{}:{}", json_string(key).get(), one_line(value)));
-    }
-
-    fn finish(self) -> String {
-        format!("{{{}}}", self.0.join(","))
-    }
+/// An object of these members, each on one line.
+fn object_of<'a>(members: impl Iterator<Item = (&'a str, &'a RawValue)>) -> String {
+    let mut object = ObjectBuilder::default();
+    members.for_each(|(key, value)| object.add(key, &one_line(value.get())));
+    object.finish()
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use mcproxy_mcp::{RawObject, json_string, method};
+use mcproxy_mcp::{ObjectBuilder, RawObject, method};
 
 use super::{server::Parts, text::visible};
 use crate::gateway::rewrite::Naming;
@@ -24,7 +24,7 @@ pub(super) fn merge(naming: Naming, servers: &Parts) -> String {
 
 /// The declaration of one server. Changes of its lists are always announced, and tasks are not offered.
 fn own(declared: &RawObject<'_>) -> String {
-    let mut out = Members::default();
+    let mut out = ObjectBuilder::default();
     for (key, value) in declared.iter().filter(|(key, _)| *key != "tasks") {
         if matches!(key, "tools" | "prompts" | "resources") {
             out.add(key, &with_list_changed(RawObject::from_raw(value).unwrap_or_default()));
@@ -38,7 +38,7 @@ fn own(declared: &RawObject<'_>) -> String {
 /// What many servers can do together. Lists are announced even when they are empty: a server may come later.
 fn common(servers: &Parts) -> String {
     let any = |test: fn(&super::ServerCatalogue) -> bool| servers.iter().any(|(_, catalogue)| test(catalogue));
-    let mut out = Members::default();
+    let mut out = ObjectBuilder::default();
     out.add("tools", r#"{"listChanged":true}"#);
     out.add("prompts", r#"{"listChanged":true}"#);
     let subscribe = any(super::ServerCatalogue::subscribes);
@@ -65,9 +65,9 @@ fn union(servers: &Parts, key: &str) -> Option<String> {
         .filter_map(|(_, catalogue)| catalogue.capabilities().get(key).and_then(|raw| RawObject::from_raw(raw).ok()))
         .collect();
     let mut seen = std::collections::HashSet::new();
-    let mut out = Members::default();
+    let mut out = ObjectBuilder::default();
     for (name, value) in declared.iter().flat_map(RawObject::iter) {
-        if out.0.len() + value.get().len() <= MAX_UNION && seen.insert(name) {
+        if out.len() + value.get().len() <= MAX_UNION && seen.insert(name) {
             let reads = name == method::SKILLS_EXTENSION && declared.iter().any(reads_directories);
             out.add(name, if reads { r#"{"directoryRead":true}"# } else { value.get() });
         }
@@ -82,7 +82,7 @@ fn reads_directories(extensions: &RawObject<'_>) -> bool {
 }
 
 fn with_list_changed(declared: RawObject<'_>) -> String {
-    let mut out = Members::default();
+    let mut out = ObjectBuilder::default();
     for (key, value) in declared.iter().filter(|(key, _)| *key != "listChanged") {
         out.add(key, value.get());
     }
@@ -95,15 +95,15 @@ pub(super) fn of_sessions(capabilities: &str) -> Option<String> {
     let object = RawObject::from_text(capabilities).ok()?;
     let extensions = object.get_object("extensions")?;
     extensions.get(method::TASKS_EXTENSION)?;
-    let mut rest = Members::default();
+    let mut rest = ObjectBuilder::default();
     for (key, value) in extensions.iter().filter(|(key, _)| *key != method::TASKS_EXTENSION) {
         rest.add(key, value.get());
     }
-    let mut out = Members::default();
+    let mut out = ObjectBuilder::default();
     for (key, value) in object.iter().filter(|(key, _)| *key != "extensions") {
         out.add(key, value.get());
     }
-    if !rest.0.is_empty() {
+    if !rest.is_empty() {
         out.add("extensions", &rest.finish());
     }
     Some(out.finish())
@@ -132,25 +132,4 @@ pub(super) fn instructions(naming: Naming, servers: &Parts) -> Option<String> {
         let _ = write!(out, "{gap}{}{cut}", &section[..end]);
     }
     (!out.is_empty()).then_some(out)
-}
-
-/// A JSON object under construction.
-#[derive(Default)]
-struct Members(String);
-
-impl Members {
-    fn add(&mut self, key: &str, json: &str) {
-        self.0.push(if self.0.is_empty() { '{' } else { ',' });
-        self.0.push_str(json_string(key).get());
-        self.0.push(':');
-        self.0.push_str(json);
-    }
-
-    fn finish(mut self) -> String {
-        if self.0.is_empty() {
-            self.0.push('{');
-        }
-        self.0.push('}');
-        self.0
-    }
 }
