@@ -26,8 +26,8 @@ use mcproxy_ipc::log::ControlDrain;
 use slog::{Drain, Logger, o};
 use tokio::sync::{mpsc, oneshot};
 
-use self::base::supervisor::Connection;
 pub use self::base::supervisor::ControlError;
+use self::base::supervisor::SupervisorConnection;
 pub(crate) use crate::gateway::catalogue::glob;
 
 /// Log records that may wait for the control connection; beyond it they are dropped and counted.
@@ -50,7 +50,7 @@ pub async fn run() -> Result<(), GatewayError> {
     let drain = ControlDrain::new(logs_to);
     let drained = (drain.threshold(), drain.dropped_records());
     let log = Logger::root(drain.fuse(), o!());
-    let (connection, supervisor, listener) = Connection::open(logs, drained).await?;
+    let (connection, supervisor, listener) = SupervisorConnection::open(logs, drained).await?;
     let mut server = http::serve(listener, supervisor.clone(), &log).map_err(GatewayError::Http)?;
     let mut control = pin!(connection.serve());
     let mut drain = supervisor.drain.clone();

@@ -59,7 +59,7 @@ use crate::{
     logging::Logging,
     runtime_dir::{RuntimeDir, RuntimeDirError},
     state_dir::StateDir,
-    supervisor::{Ending, Supervisor, SupervisorParts},
+    supervisor::{ShutdownOutcome, Supervisor, SupervisorParts},
 };
 
 const USAGE: u8 = 64;
@@ -135,12 +135,12 @@ fn run(args: Args) -> Result<ExitCode, (u8, String)> {
     let end = serve(prepared).map_err(os);
     logging.finish();
     Ok(match end? {
-        Ending::Drained => ExitCode::SUCCESS,
-        Ending::Cut(signal) => u8::try_from(128 + signal).map_or(ExitCode::FAILURE, ExitCode::from),
+        ShutdownOutcome::Drained => ExitCode::SUCCESS,
+        ShutdownOutcome::Cut(signal) => u8::try_from(128 + signal).map_or(ExitCode::FAILURE, ExitCode::from),
     })
 }
 
-fn serve(prepared: SupervisorParts) -> anyhow::Result<Ending> {
+fn serve(prepared: SupervisorParts) -> anyhow::Result<ShutdownOutcome> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start the runtime")?;
     let end =

@@ -72,7 +72,7 @@ pub(crate) struct SupervisorParts {
 
 /// Why it ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ending {
+pub(crate) enum ShutdownOutcome {
     /// Everything was drained.
     Drained,
     /// A second signal of this number.
@@ -276,7 +276,7 @@ impl Supervisor {
     }
 
     /// Runs until a signal or an operator ends it.
-    pub(crate) async fn run(mut self) -> Ending {
+    pub(crate) async fn run(mut self) -> ShutdownOutcome {
         let mut gateway = self.context.gateway.clone();
         loop {
             tokio::select! {
@@ -313,7 +313,7 @@ impl Supervisor {
     }
 
     /// Calls in flight first, then all servers at once; a second signal, or the end of the grace, cuts it short.
-    async fn drain(mut self) -> Ending {
+    async fn drain(mut self) -> ShutdownOutcome {
         self.service_manager.stopping();
         if let Some(quiet) = &self.quiet {
             quiet.set(false);
@@ -348,8 +348,8 @@ impl Supervisor {
         orphans::reap(&self.context.children);
         info!(self.context.log, "stopped");
         match cut {
-            None | Some(0) => Ending::Drained,
-            Some(number) => Ending::Cut(number),
+            None | Some(0) => ShutdownOutcome::Drained,
+            Some(number) => ShutdownOutcome::Cut(number),
         }
     }
 

@@ -10,7 +10,7 @@ use mcproxy_ipc::regular_file::{self, Links};
 
 use crate::dialect::{self, Source};
 use crate::gateway;
-use crate::interpolate::{Lookup, WORKSPACE};
+use crate::interpolate::{EnvLookup, WORKSPACE};
 use crate::problem::Problems;
 use crate::raw::RawConfig;
 use crate::report::{NOT_READABLE, Report};
@@ -69,7 +69,7 @@ impl Config {
         let text = text::without_mark(text);
         text::check_size(text)?;
         let mut report = Report::default();
-        let source = Source { text, lookup: env as Lookup<'_> };
+        let source = Source { text, lookup: env as EnvLookup<'_> };
         let root = tree::parse(text, source.lookup, &mut report);
         let config = root.as_ref().and_then(|root| read(root, source, &mut report));
         let refused = report.is_refused();

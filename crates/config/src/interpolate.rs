@@ -3,7 +3,7 @@
 
 use mcproxy_ipc::environment::is_passed_on;
 
-/// The name under which a [`Lookup`] knows the directory that editors call the workspace folder.
+/// The name under which an [`EnvLookup`] knows the directory that editors call the workspace folder.
 pub(crate) const WORKSPACE: &str = "workspaceFolder";
 
 /// What a string of the file became.
@@ -41,10 +41,10 @@ pub(crate) enum SyntaxError {
 }
 
 /// Looks a variable up; the pure code never reads the environment itself.
-pub(crate) type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
+pub(crate) type EnvLookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// Replaces every reference in `text`. As in a shell, a default also stands in for an empty variable.
-pub(crate) fn expand(text: &str, lookup: Lookup<'_>) -> Expanded {
+pub(crate) fn expand(text: &str, lookup: EnvLookup<'_>) -> Expanded {
     let mut out = String::with_capacity(text.len());
     let (mut rest, mut replaced, mut lacks, mut values) = (text, false, Vec::new(), Vec::new());
     while let Some(start) = rest.find("${") {
@@ -95,7 +95,7 @@ impl Resolved {
 }
 
 /// The value of what stands between the braces.
-fn resolve(reference: &str, lookup: Lookup<'_>) -> Result<Resolved, Lack> {
+fn resolve(reference: &str, lookup: EnvLookup<'_>) -> Result<Resolved, Lack> {
     let (name, default) = match reference.split_once(":-") {
         Some((name, default)) => (name, Some(default)),
         None => (reference, None),

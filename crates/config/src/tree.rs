@@ -9,7 +9,7 @@ use jsonc_parser::{CollectOptions, ParseOptions, parse_to_ast};
 use serde_json::Number;
 use serde_json::value::RawValue;
 
-use crate::interpolate::{Expanded, Lack, Lookup, expand};
+use crate::interpolate::{EnvLookup, Expanded, Lack, expand};
 use crate::report::Report;
 
 /// The deepest nesting that is read; the configuration never needs more.
@@ -173,7 +173,7 @@ impl Node {
 
 impl ConfigText {
     /// What is written, with its references replaced.
-    pub(crate) fn new(written: String, lookup: Lookup<'_>) -> Self {
+    pub(crate) fn new(written: String, lookup: EnvLookup<'_>) -> Self {
         let expanded = expand(&written, lookup);
         Self { written, expanded }
     }
@@ -194,7 +194,7 @@ impl ConfigText {
 
 /// JSON, with comments and trailing commas, to a tree. A syntax error ends it. Of equal keys the first counts; all are kept, for the
 /// shape to find.
-pub(crate) fn parse(text: &str, lookup: Lookup<'_>, report: &mut Report) -> Option<Node> {
+pub(crate) fn parse(text: &str, lookup: EnvLookup<'_>, report: &mut Report) -> Option<Node> {
     let options = ParseOptions {
         allow_comments: true,
         allow_loose_object_property_names: false,
@@ -244,7 +244,7 @@ fn lower_first(text: &str) -> String {
 
 struct Builder<'a> {
     text: &'a str,
-    lookup: Lookup<'a>,
+    lookup: EnvLookup<'a>,
     /// The first thing that the parser forgives and we do not.
     mistake: Option<(usize, String)>,
 }

@@ -13,13 +13,13 @@ use std::rc::Rc;
 use slog::Logger;
 
 use crate::gateway::{
-    base::supervisor::Supervisor,
+    base::supervisor::SupervisorHandle,
     notify::{broadcast, list_changed},
     state::Gateway,
 };
 
 /// Takes over settings and servers and starts the tasks that follow them. Must be called on the HTTP thread.
-pub(crate) fn start(supervisor: Supervisor, log: Logger) -> Rc<Gateway> {
+pub(crate) fn start(supervisor: SupervisorHandle, log: Logger) -> Rc<Gateway> {
     let gateway = Rc::new(Gateway::new(supervisor, log));
     routes::take(&gateway);
     // These tasks live as long as the process; a panic in one aborts it, and the supervisor starts a new gateway.

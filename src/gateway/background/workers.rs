@@ -9,7 +9,7 @@ use super::catalogue_intake::CatalogueIntake;
 use crate::gateway::{
     notify::{custom_notifications, elicitation_complete, log, subscriptions, task_status},
     state::Gateway,
-    upstream::connection::{WorkerConnection, WorkerEvent},
+    upstream::connection::{UpstreamEvent, WorkerConnection},
 };
 
 /// First and longest pause between attempts to reach a worker that the supervisor calls ready.
@@ -47,22 +47,22 @@ pub(super) async fn follow(gateway: Rc<Gateway>, route: Route) {
                 let end = connection
                     .clone()
                     .read(receiver, move |news| match news {
-                        WorkerEvent::Catalogue(payload) => intake.catalogue(payload),
-                        WorkerEvent::ListChanged(kind, only) => intake.list_changed(kind, only),
-                        WorkerEvent::Notification(method, params, only) => {
+                        UpstreamEvent::Catalogue(payload) => intake.catalogue(payload),
+                        UpstreamEvent::ListChanged(kind, only) => intake.list_changed(kind, only),
+                        UpstreamEvent::Notification(method, params, only) => {
                             custom_notifications::to_clients(&of, &name, &method, &params, only);
                         }
-                        WorkerEvent::OwnCatalogue(payload, session) => intake.own(session, payload),
-                        WorkerEvent::LikelyLog(params, caller) => {
+                        UpstreamEvent::OwnCatalogue(payload, session) => intake.own(session, payload),
+                        UpstreamEvent::LikelyLog(params, caller) => {
                             log::log_message(&of, &name, &params, caller);
                         }
-                        WorkerEvent::Log(params, None) => log::log_message(&of, &name, &params, None),
-                        WorkerEvent::Log(params, Some(session)) => {
+                        UpstreamEvent::Log(params, None) => log::log_message(&of, &name, &params, None),
+                        UpstreamEvent::Log(params, Some(session)) => {
                             log::log_to_one(&of, &name, session, &params);
                         }
-                        WorkerEvent::PageDone(params, only) => elicitation_complete::done(&of, &name, &params, only),
-                        WorkerEvent::Updated(params, only) => subscriptions::updated(&of, &name, &params, only),
-                        WorkerEvent::TaskChanged(params, only) => task_status::changed(&of, &name, &params, only),
+                        UpstreamEvent::PageDone(params, only) => elicitation_complete::done(&of, &name, &params, only),
+                        UpstreamEvent::Updated(params, only) => subscriptions::updated(&of, &name, &params, only),
+                        UpstreamEvent::TaskChanged(params, only) => task_status::changed(&of, &name, &params, only),
                     })
                     .await;
                 if let Err(error) = end {

@@ -15,7 +15,7 @@ use mcproxy_ipc::{
 };
 use tokio::sync::Mutex;
 
-use super::supervisor::Supervisor;
+use super::supervisor::SupervisorHandle;
 use crate::status_view::StatusView;
 
 /// How often a value is prepared anew within [`WINDOW`]; further requests get the last one.
@@ -86,7 +86,7 @@ pub(crate) struct StatusCache {
 
 impl StatusCache {
     /// What the supervisor knows of all processes; `None`: it does not answer.
-    pub(crate) async fn report(self: &Rc<Self>, supervisor: &Supervisor) -> Option<Rc<StatusReport>> {
+    pub(crate) async fn report(self: &Rc<Self>, supervisor: &SupervisorHandle) -> Option<Rc<StatusReport>> {
         let (observed, supervisor) = (self.clone(), supervisor.clone());
         let work = async move {
             let ask = async || {
@@ -104,7 +104,7 @@ impl StatusCache {
     }
 
     /// The same as JSON in the form of [`StatusView`].
-    pub(crate) async fn health(self: &Rc<Self>, supervisor: &Supervisor) -> Option<Bytes> {
+    pub(crate) async fn health(self: &Rc<Self>, supervisor: &SupervisorHandle) -> Option<Bytes> {
         let report = self.report(supervisor).await?;
         let number = self.asked.get();
         if let Some((of, page)) = &*self.health.borrow()

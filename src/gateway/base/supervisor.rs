@@ -89,7 +89,7 @@ pub(crate) struct RestoreState {
 
 /// What the rest of the gateway sees of the supervisor.
 #[derive(Clone)]
-pub(crate) struct Supervisor {
+pub(crate) struct SupervisorHandle {
     questions: mpsc::Sender<(Question, oneshot::Sender<Answer>)>,
     wanted: mpsc::Sender<Wanted>,
     /// Limits the open requests for connections.
@@ -111,7 +111,7 @@ pub(crate) struct Supervisor {
     dropped: DroppedRecords,
 }
 
-impl Supervisor {
+impl SupervisorHandle {
     /// How many log records found no room on their way to it.
     pub(crate) fn dropped_records(&self) -> u64 {
         self.dropped.count()
@@ -194,8 +194,8 @@ impl Supervisor {
     }
 }
 
-/// The connection itself. [`Connection::serve`] is its task.
-pub(crate) struct Connection {
+/// The connection itself. [`SupervisorConnection::serve`] is its task.
+pub(crate) struct SupervisorConnection {
     receiver: Incoming,
     sender: Sender<GatewayToSupervisor>,
     questions: mpsc::Receiver<(Question, oneshot::Sender<Answer>)>,
@@ -210,13 +210,13 @@ pub(crate) struct Connection {
     drain: watch::Sender<Option<Duration>>,
 }
 
-impl Connection {
+impl SupervisorConnection {
     /// Takes over the connection that is standard input, says hello and waits for what belongs to the start: where to listen, the
     /// first settings and routes.
     pub(crate) async fn open(
         logs: mpsc::Receiver<LogRecord>,
         (threshold, dropped): (LogThreshold, DroppedRecords),
-    ) -> Result<(Self, Supervisor, TcpListener), ControlError> {
+    ) -> Result<(Self, SupervisorHandle, TcpListener), ControlError> {
         let connection = Inherited::from_stdin().map_err(ControlError::Connect)?;
         let (mut receiver, sender) = connection.introduce().await?;
         let SupervisorToGateway::Listen = next(&mut receiver).await? else { return Err(ControlError::Order) };
@@ -237,7 +237,7 @@ impl Connection {
         let (listener, listener_seen) = watch::channel(None);
         let (drain, drain_seen) = watch::channel(None);
         let keeping = Arc::<AtomicUsize>::default();
-        let supervisor = Supervisor {
+        let supervisor = SupervisorHandle {
             questions: questions_to,
             wanted: wanted_to,
             connects: Arc::new(Semaphore::new(CONNECTS)),

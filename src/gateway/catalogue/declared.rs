@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use mcproxy_mcp::{RawObject, RawValue, i_json};
 
 use super::{
-    Problem, check,
+    CatalogueProblem, check,
     text::{decode, visible},
     warning::Warnings,
 };
@@ -24,13 +24,13 @@ const SUBJECT: &str = "capabilities";
 pub(super) fn capabilities(raw: Option<&RawValue>, warnings: &mut Warnings<'_>) -> String {
     let Some(raw) = raw.filter(|raw| raw.get() != "null") else { return "{}".to_owned() };
     if !raw.get().starts_with('{') {
-        warnings.add(None, SUBJECT, Problem::NotAnObject("it is taken for an empty one".to_owned()));
+        warnings.add(None, SUBJECT, CatalogueProblem::NotAnObject("it is taken for an empty one".to_owned()));
         return "{}".to_owned();
     }
     let (json, repaired) = check::as_i_json(raw.get());
     let (json, mended) = check::capabilities(&json);
     for mended in repaired.into_iter().chain(mended) {
-        warnings.add(None, SUBJECT, Problem::Mended(mended));
+        warnings.add(None, SUBJECT, CatalogueProblem::Mended(mended));
     }
     bounded(&json, warnings).unwrap_or_else(|| json.into_owned())
 }
@@ -66,8 +66,8 @@ fn bounded(json: &str, warnings: &mut Warnings<'_>) -> Option<String> {
     }
 }
 
-fn too_large(pointer: String, bytes: usize) -> Problem {
-    Problem::TooLarge { pointer, bytes, limit: MAX_MEMBER }
+fn too_large(pointer: String, bytes: usize) -> CatalogueProblem {
+    CatalogueProblem::TooLarge { pointer, bytes, limit: MAX_MEMBER }
 }
 
 /// The instructions of a server, without hidden characters and bounded.
@@ -79,7 +79,7 @@ pub(super) fn instructions(raw: Option<&RawValue>, warnings: &mut Warnings<'_>) 
         let bytes = text.len();
         text.truncate(text.floor_char_boundary(MAX_INSTRUCTIONS));
         text.push('…');
-        warnings.add(None, "instructions", Problem::Cut { bytes, limit: MAX_INSTRUCTIONS });
+        warnings.add(None, "instructions", CatalogueProblem::Cut { bytes, limit: MAX_INSTRUCTIONS });
     }
     (!text.trim().is_empty()).then_some(text)
 }

@@ -14,7 +14,7 @@ use super::{
     check::{self, Mended},
     glob,
     text::{self, MAX_NAME, MAX_URI},
-    warning::{Problem, Warnings},
+    warning::{CatalogueProblem, Warnings},
 };
 use crate::gateway::rewrite::{Naming, Splices, span, ui_refs_of};
 
@@ -48,40 +48,40 @@ impl Entry {
         let object = match RawObject::from_text(&json) {
             Ok(object) => object,
             Err(e) => {
-                warnings.add(kind, "?", Problem::NotAnObject(e.to_string()));
+                warnings.add(kind, "?", CatalogueProblem::NotAnObject(e.to_string()));
                 return None;
             }
         };
         let field = kind.name_field();
         let Some(own) = object.get_string(field) else {
-            warnings.add(kind, "?", Problem::Nameless(field));
+            warnings.add(kind, "?", CatalogueProblem::Nameless(field));
             return None;
         };
         if let Err(why) = check_name(kind, &own) {
-            warnings.add(kind, &own, Problem::BadName(why));
+            warnings.add(kind, &own, CatalogueProblem::BadName(why));
             return None;
         }
         // Two readers would call it by two names.
         if let Some(twice) = repaired.iter().find(|mended| mended.pointer.strip_prefix('/') == Some(field)) {
-            warnings.add(kind, &own, Problem::Unfit(twice.clone()));
+            warnings.add(kind, &own, CatalogueProblem::Unfit(twice.clone()));
             return None;
         }
         if kind == ListKind::Tools && !permitted(rules, &own) {
             return None;
         }
         if kind == ListKind::Tools && needs_tasks(&object) {
-            warnings.add(kind, &own, Problem::NeedsTasks);
+            warnings.add(kind, &own, CatalogueProblem::NeedsTasks);
             return None;
         }
         let (json, mended) = match check::entry(kind, &json) {
             Ok(checked) => checked,
             Err(unfit) => {
-                warnings.add(kind, &own, Problem::Unfit(unfit));
+                warnings.add(kind, &own, CatalogueProblem::Unfit(unfit));
                 return None;
             }
         };
         for mended in repaired.into_iter().chain(mended) {
-            warnings.add(kind, &own, Problem::Mended(mended));
+            warnings.add(kind, &own, CatalogueProblem::Mended(mended));
         }
         Self::read_checked(kind, &own, &json, rules, warnings)
     }
@@ -101,7 +101,7 @@ impl Entry {
         if kind == ListKind::Tools {
             if let Some(new) = lookup(&rules.rename, own) {
                 if let Err(why) = check_name(kind, new) {
-                    warnings.add(kind, own, Problem::BadRename(new.to_owned(), why));
+                    warnings.add(kind, own, CatalogueProblem::BadRename(new.to_owned(), why));
                     return None;
                 }
                 edits.replace(object.get(kind.name_field())?, json_string(new).get().to_owned());
@@ -206,9 +206,9 @@ impl Entry {
         let exposed = self.qualified(kind, warnings.server.as_str());
         let length = exposed.chars().count();
         if !exposed.bytes().all(plain) {
-            warnings.add(kind, &self.shown, Problem::OddName);
+            warnings.add(kind, &self.shown, CatalogueProblem::OddName);
         } else if length > CLIENT_NAME {
-            warnings.add(kind, &self.shown, Problem::LongName { exposed, length });
+            warnings.add(kind, &self.shown, CatalogueProblem::LongName { exposed, length });
         }
     }
 }
@@ -264,7 +264,7 @@ fn output_schema(text: &str, tool: &RawObject<'_>, edits: &mut Splices<'_>, name
     edits.retain(text, tool, |key| key != OUTPUT);
     let pointer = format!("/{OUTPUT}{pointer}");
     let done = "the outputSchema was left out, or clients would refuse the whole list";
-    warnings.add(ListKind::Tools, name, Problem::Mended(Mended { pointer, why: why.into(), done }));
+    warnings.add(ListKind::Tools, name, CatalogueProblem::Mended(Mended { pointer, why: why.into(), done }));
 }
 
 /// Which arguments of a tool its calls repeat in headers. An annotation that breaks the rules would cost the tool, since
@@ -278,7 +278,7 @@ fn headers_of(
     let Some(schema) = object.get("inputSchema") else { return Vec::new() };
     let (params, bad) = mirrored_params(schema);
     for annotation in bad {
-        warnings.add(ListKind::Tools, name, Problem::BadHeader(annotation.why));
+        warnings.add(ListKind::Tools, name, CatalogueProblem::BadHeader(annotation.why));
         if let Ok(members) = RawObject::from_raw(annotation.schema) {
             edits.retain(annotation.schema.get(), &members, |key| key != ANNOTATION);
         }
@@ -291,7 +291,7 @@ fn remove_hidden(kind: ListKind, text: &str, edits: &mut Splices<'_>, name: &str
     let keys: &[&str] = if kind.has_uris() { &["name", "title", "description"] } else { &["title", "description"] };
     let hidden = text::hidden_in(text, keys);
     if !hidden.is_empty() {
-        warnings.add(kind, name, Problem::HiddenCharacters);
+        warnings.add(kind, name, CatalogueProblem::HiddenCharacters);
     }
     for (range, with) in hidden {
         edits.replace_range(range, with);

@@ -25,11 +25,11 @@ mod tests;
 pub(crate) use self::changes::Changes;
 pub(crate) use self::cursor::CursorError;
 pub(crate) use self::outline::Outline;
-pub(crate) use self::server::{Part, ServerCatalogue};
+pub(crate) use self::server::{NamedCatalogue, ServerCatalogue};
 pub(crate) use self::text::{first_line, visible};
 pub(crate) use self::unlisted::unlisted_name;
 pub(crate) use self::view::{Offered, Preparation, View};
-pub(crate) use self::warning::{CatalogueWarning, Problem};
+pub(crate) use self::warning::{CatalogueProblem, CatalogueWarning};
 pub(crate) use mcproxy_mcp::{CacheHints, ListKind};
 
 /// The readers of a list.

@@ -9,13 +9,15 @@ use mcproxy_ipc::{CatalogueCounts, ServerName, ToolRules};
 use mcproxy_mcp::{ObjectError, RawArray, RawObject, RawValue, is_uri, method, one_line, qualify_uri, split_uri};
 use url::Url;
 
-use super::{CacheHints, CatalogueWarning, ListKind, Problem, declared, entry::Entry, outline, warning::Warnings};
+use super::{
+    CacheHints, CatalogueProblem, CatalogueWarning, ListKind, declared, entry::Entry, outline, warning::Warnings,
+};
 
 /// One server of a view.
-pub(crate) type Part = (ServerName, Arc<ServerCatalogue>);
+pub(crate) type NamedCatalogue = (ServerName, Arc<ServerCatalogue>);
 
 /// The servers of a view.
-pub(crate) type Parts = [Part];
+pub(crate) type Parts = [NamedCatalogue];
 
 /// One server's offer, read and prepared.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -196,7 +198,7 @@ impl Entries {
             Some(raw) => match RawArray::from_raw(raw) {
                 Ok(RawArray(elements)) => elements,
                 Err(_) => {
-                    warnings.add(kind, kind.member(), Problem::NotAList);
+                    warnings.add(kind, kind.member(), CatalogueProblem::NotAList);
                     return Self::default();
                 }
             },
@@ -208,12 +210,12 @@ impl Entries {
             let Some(entry) = Entry::read(kind, raw, rules, warnings) else { continue };
             let renamed = entry.own() != &*entry.shown;
             if !own_names.insert(Box::<str>::from(entry.own())) {
-                warnings.add(kind, entry.own(), Problem::Duplicate);
+                warnings.add(kind, entry.own(), CatalogueProblem::Duplicate);
             } else if !shown_names.insert(entry.shown.clone()) {
                 let problem = if renamed {
-                    Problem::BadRename(entry.shown.to_string(), "is the name of another tool")
+                    CatalogueProblem::BadRename(entry.shown.to_string(), "is the name of another tool")
                 } else {
-                    Problem::Taken
+                    CatalogueProblem::Taken
                 };
                 warnings.add(kind, entry.own(), problem);
             } else {

@@ -15,7 +15,7 @@ use super::{
     CacheHints, CursorError, ListKind, Outline, Readers, ServerCatalogue, capabilities,
     entry::Entry,
     list::{List, PAGE, PageLimits, exposed},
-    server::{Part, Parts},
+    server::{NamedCatalogue, Parts},
 };
 use crate::gateway::rewrite::Naming;
 
@@ -131,7 +131,9 @@ impl View {
 
     /// Whether it is made of these very catalogues.
     pub(crate) fn is_of(&self, servers: &Parts) -> bool {
-        let same = |((one, of_one), (other, of_other)): (&Part, &Part)| one == other && Arc::ptr_eq(of_one, of_other);
+        let same = |((one, of_one), (other, of_other)): (&NamedCatalogue, &NamedCatalogue)| {
+            one == other && Arc::ptr_eq(of_one, of_other)
+        };
         self.servers.len() == servers.len() && self.servers.iter().zip(servers).all(same)
     }
 

@@ -14,14 +14,14 @@ pub(crate) struct CatalogueWarning {
     /// Its name or URI, shortened and with hidden characters escaped.
     pub(crate) name: String,
     /// What is wrong, and what was done.
-    pub(crate) problem: Problem,
+    pub(crate) problem: CatalogueProblem,
     /// The number of further entries that were mended in the same way.
     pub(crate) more: usize,
 }
 
 /// What is wrong with an entry.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Problem {
+pub(crate) enum CatalogueProblem {
     /// The whole list is unusable.
     #[error("the list is not an array; it is shown as empty")]
     NotAList,
@@ -124,11 +124,11 @@ impl<'a> Warnings<'a> {
         Self { server, list: Vec::new(), more: 0 }
     }
 
-    pub(super) fn add(&mut self, kind: impl Into<Option<ListKind>>, name: &str, problem: Problem) {
+    pub(super) fn add(&mut self, kind: impl Into<Option<ListKind>>, name: &str, problem: CatalogueProblem) {
         let kind = kind.into();
         // What a server's library does wrong it does everywhere.
         let same = |other: &&mut CatalogueWarning| other.kind == kind && other.problem == problem;
-        if matches!(problem, Problem::Mended(_))
+        if matches!(problem, CatalogueProblem::Mended(_))
             && let Some(known) = self.list.iter_mut().find(same)
         {
             known.more += 1;
@@ -144,7 +144,7 @@ impl<'a> Warnings<'a> {
 
     pub(super) fn finish(mut self) -> Vec<CatalogueWarning> {
         if self.more > 0 {
-            let problem = Problem::More(self.more);
+            let problem = CatalogueProblem::More(self.more);
             self.list.push(CatalogueWarning { kind: None, name: "…".into(), problem, more: 0 });
         }
         self.list

@@ -23,7 +23,7 @@ use super::{
     connection::{Client, Clock, Connection, ConnectionTimeouts},
     socket_options,
 };
-use crate::gateway::base::{budget::Budget, supervisor::Supervisor};
+use crate::gateway::base::{budget::Budget, supervisor::SupervisorHandle};
 
 /// How long an idle connection is kept. Event streams send a comment more often.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
@@ -112,7 +112,7 @@ pub(super) async fn serve<S>(
     listener: StdListener,
     build: impl AsyncFn(&ConnectionLimits) -> io::Result<S>,
     connections: Rc<ConnectionSet>,
-    supervisor: Supervisor,
+    supervisor: SupervisorHandle,
     log: Logger,
 ) -> io::Result<()>
 where

@@ -54,12 +54,12 @@ use tokio::{
 };
 
 use self::{acceptor::ConnectionSet, auth_service::AuthService, connection::Client};
-use crate::gateway::{background, base::supervisor::Supervisor, state::Gateway};
+use crate::gateway::{background, base::supervisor::SupervisorHandle, state::Gateway};
 
 /// Starts the HTTP server on one thread of its own. Tells how it ended: after a drain, or because it could not serve.
 pub(super) fn serve(
     listener: TcpListener,
-    supervisor: Supervisor,
+    supervisor: SupervisorHandle,
     log: &Logger,
 ) -> io::Result<oneshot::Receiver<io::Result<()>>> {
     let (end, ended) = oneshot::channel();
@@ -73,7 +73,7 @@ pub(super) fn serve(
 }
 
 /// Runs the gateway: all state that clients touch belongs to this thread.
-async fn answer(listener: TcpListener, supervisor: Supervisor, log: Logger) -> io::Result<()> {
+async fn answer(listener: TcpListener, supervisor: SupervisorHandle, log: Logger) -> io::Result<()> {
     let gateway = background::start(supervisor.clone(), log.clone());
     let connections = ConnectionSet::new(gateway.budget.clone());
     tokio::task::spawn_local(close_revoked(gateway.clone(), connections.clone()));

@@ -18,7 +18,7 @@ use self::{
 use crate::gateway::{
     base::{
         budget::Budget, metrics::Metrics, response_timer::ResponseTimer, status_cache::StatusCache,
-        supervisor::Supervisor,
+        supervisor::SupervisorHandle,
     },
     sessions::{
         listeners::Listeners, registry::Sessions, replay_budget::ReplayBudget, subscribers::Subscribers,
@@ -55,7 +55,7 @@ pub(crate) struct Gateway {
     /// What clients and servers make this thread hold.
     pub(crate) budget: Budget,
     /// For questions about processes and logs.
-    pub(crate) supervisor: Supervisor,
+    pub(crate) supervisor: SupervisorHandle,
     /// Ends the wait of requests that take long.
     pub(crate) response_timer: ResponseTimer,
     /// What is counted.
@@ -70,7 +70,7 @@ pub(crate) struct Gateway {
 
 impl Gateway {
     /// With the settings of this moment, and no servers yet. Must be called on the HTTP thread.
-    pub(crate) fn new(supervisor: Supervisor, log: Logger) -> Self {
+    pub(crate) fn new(supervisor: SupervisorHandle, log: Logger) -> Self {
         let settings = Rc::new(supervisor.settings.borrow().clone());
         let restore_state = supervisor.take_restore_state().expect("there is one HTTP thread");
         let gateway = Self {

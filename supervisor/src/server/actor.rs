@@ -21,7 +21,7 @@ use super::{
     slot::Slot,
     snapshot::Snapshot,
     take_snapshot::take_snapshot,
-    throttle::Throttle,
+    throttle::PublishThrottle,
     worker::{Worker, WorkerEvent},
     workers::Workers,
 };
@@ -52,7 +52,7 @@ struct Actor {
     /// A broken entry of a package cache was removed for it, and it has not been ready since.
     cache_cleared: bool,
     snapshot: watch::Sender<Snapshot>,
-    throttle: Throttle,
+    throttle: PublishThrottle,
     leaving: bool,
 }
 
@@ -83,7 +83,7 @@ pub(crate) fn spawn(
         history,
         cache_cleared: false,
         snapshot,
-        throttle: Throttle::default(),
+        throttle: PublishThrottle::default(),
         leaving: false,
     };
     tasks.spawn(actor.run(queue, before.task));

@@ -7,12 +7,12 @@ const APART: Duration = Duration::from_secs(1);
 
 /// When they were told last, and whether there is something that they have not been told.
 #[derive(Debug, Default)]
-pub(super) struct Throttle {
+pub(super) struct PublishThrottle {
     told: Option<Instant>,
     waits: bool,
 }
 
-impl Throttle {
+impl PublishThrottle {
     /// There is news that can wait. True: it need not.
     pub(super) fn may_tell(&mut self, now: Instant) -> bool {
         self.waits = self.told.is_some_and(|told| now.saturating_duration_since(told) < APART);
@@ -37,7 +37,7 @@ mod tests {
     #[test]
     fn news_in_quick_succession_is_told_once_a_second_and_the_last_of_it_always() {
         let begun = Instant::now();
-        let (mut throttle, mut told) = (Throttle::default(), 0);
+        let (mut throttle, mut told) = (PublishThrottle::default(), 0);
         for ms in 0..3500 {
             let now = begun + Duration::from_millis(ms);
             if ms < 3200 && throttle.may_tell(now) || throttle.due().is_some_and(|due| due <= now) {

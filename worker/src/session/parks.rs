@@ -49,7 +49,7 @@ impl Ask {
 
 /// A call that waits for its client.
 #[derive(Debug)]
-pub(super) struct ParkedCall {
+pub(super) struct AwaitingCall {
     /// The request to the server.
     pub(super) upstream: u64,
     /// What the client was asked, by key.
@@ -67,7 +67,7 @@ pub(super) struct Parks {
     fresh: Vec<(u64, Ask)>,
     /// Until then what is asked is gathered.
     ripe_at: Option<Instant>,
-    parked: BTreeMap<u64, ParkedCall>,
+    parked: BTreeMap<u64, AwaitingCall>,
     last_handle: u64,
     last_key: u64,
     bytes: usize,
@@ -135,12 +135,12 @@ impl Parks {
         let members: Vec<String> = asks.iter().map(|(key, ask)| member(key, ask)).collect();
         let payload = format!("{{\"inputRequests\":{{{}}}}}", members.join(","));
         self.last_handle += 1;
-        self.parked.insert(self.last_handle, ParkedCall { upstream, asks, suspended, over: None, until });
+        self.parked.insert(self.last_handle, AwaitingCall { upstream, asks, suspended, over: None, until });
         (self.last_handle, payload.into())
     }
 
     /// Takes out a call that goes on or is given up.
-    pub(super) fn take(&mut self, handle: u64) -> Option<ParkedCall> {
+    pub(super) fn take(&mut self, handle: u64) -> Option<AwaitingCall> {
         let park = self.parked.remove(&handle)?;
         self.bytes -= park.asks.iter().map(|(_, ask)| ask.size()).sum::<usize>();
         self.bytes -= park.over.as_ref().map_or(0, |(_, payload)| payload.len());
@@ -150,7 +150,7 @@ impl Parks {
     /// Another request to the server answers this call from now on. Whether it waits for its client.
     pub(super) fn rename(&mut self, upstream: u64, to: u64) -> bool {
         self.fresh.iter_mut().filter(|(of, _)| *of == upstream).for_each(|(of, _)| *of = to);
-        let waits = |park: &&mut ParkedCall| park.upstream == upstream && park.over.is_none();
+        let waits = |park: &&mut AwaitingCall| park.upstream == upstream && park.over.is_none();
         self.parked.values_mut().find(waits).map(|park| park.upstream = to).is_some()
     }
 
@@ -166,7 +166,7 @@ impl Parks {
     /// The server answered a call without waiting for what it had asked: under which handle the answer is kept. `None`: no
     /// such call waits. `Err`: its answer is too large to be kept, and an error has to be.
     pub(super) fn finish(&mut self, upstream: u64, outcome: Outcome, payload: Bytes) -> Option<Result<u64, TooLarge>> {
-        let is_meant = |(_, park): &(&u64, &mut ParkedCall)| park.upstream == upstream && park.over.is_none();
+        let is_meant = |(_, park): &(&u64, &mut AwaitingCall)| park.upstream == upstream && park.over.is_none();
         let (handle, park) = self.parked.iter_mut().find(is_meant)?;
         if self.bytes + payload.len() > MAX_BYTES {
             return Some(Err(TooLarge));

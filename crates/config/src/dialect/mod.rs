@@ -35,7 +35,7 @@ pub(crate) struct Source<'a> {
     /// The whole text, for numbers as they are written.
     pub(crate) text: &'a str,
     /// The environment.
-    pub(crate) lookup: crate::interpolate::Lookup<'a>,
+    pub(crate) lookup: crate::interpolate::EnvLookup<'a>,
 }
 
 /// A value that stands for another one of the file, at its place.

@@ -60,7 +60,7 @@ pub(crate) async fn run(endpoint: Endpoint, console: &mut Console) -> Result<Exi
     let (output, writer) = output::write(out);
     let relay = Rc::new(Relay::new(endpoint, output.clone(), err));
     let mut terminated = signal(SignalKind::terminate())?;
-    let mut desk = PendingRequests {
+    let mut relayed = RelayedRequests {
         relay: relay.clone(),
         stateless: Rc::default(),
         output: output.clone(),
@@ -74,22 +74,22 @@ pub(crate) async fn run(endpoint: Endpoint, console: &mut Console) -> Result<Exi
             line = lines.recv() => match line {
                 // Taking it may wait for the gateway or for the client: neither may keep us from ending.
                 Some(line) => tokio::select! {
-                    () = desk.take(line) => {}
+                    () = relayed.take(line) => {}
                     () = output.closed() => break false,
                     _ = terminated.recv() => break false,
                     _ = tokio::signal::ctrl_c() => break false,
                 },
                 None => break true,
             },
-            Some(done) = desk.requests.join_next(), if !desk.requests.is_empty() => desk.forget(done),
+            Some(done) = relayed.requests.join_next(), if !relayed.requests.is_empty() => relayed.forget(done),
             () = output.closed() => break false,
             _ = terminated.recv() => break false,
             _ = tokio::signal::ctrl_c() => break false,
         }
     };
     if drain {
-        desk.stop_listening();
-        let rest = async { while desk.requests.join_next().await.is_some() {} };
+        relayed.stop_listening();
+        let rest = async { while relayed.requests.join_next().await.is_some() {} };
         tokio::select! {
             _ = timeout(DRAIN_TIMEOUT, rest) => {}
             () = output.closed() => {}
@@ -97,10 +97,10 @@ pub(crate) async fn run(endpoint: Endpoint, console: &mut Console) -> Result<Exi
             _ = tokio::signal::ctrl_c() => {}
         }
     }
-    desk.requests.shutdown().await;
+    relayed.requests.shutdown().await;
     listening.abort();
     relay.close().await;
-    drop((desk, relay, output));
+    drop((relayed, relay, output));
     // The stream's task holds the last sender until it has seen that it is over.
     let _ = listening.await;
     writer.finish().await;
@@ -108,7 +108,7 @@ pub(crate) async fn run(endpoint: Endpoint, console: &mut Console) -> Result<Exi
 }
 
 /// What came from the client and is not yet answered.
-struct PendingRequests {
+struct RelayedRequests {
     relay: Rc<Relay>,
     stateless: Rc<Stateless>,
     output: LineWriter,
@@ -149,7 +149,7 @@ enum RequestMode {
     Emulated,
 }
 
-impl PendingRequests {
+impl RelayedRequests {
     async fn take(&mut self, line: ClientLine) {
         let text = match line {
             ClientLine::Text(text) => text,

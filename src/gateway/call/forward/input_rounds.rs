@@ -21,7 +21,7 @@ use crate::gateway::{
     sessions::session::Session,
     state::request_state::{Purpose, Redeemed},
     upstream::{
-        connection::{Answer, Call, CallOutcome, Continuation, InputRequired, WorkerConnection},
+        connection::{Call, CallEnd, CallOutcome, Continuation, InputRequired, WorkerConnection},
         servers::Destination,
     },
 };
@@ -118,7 +118,7 @@ impl Forward<'_> {
         mut connection: Rc<WorkerConnection>,
         session: &Session,
         mut need: InputRequired,
-    ) -> Result<Answer, InputError> {
+    ) -> Result<CallEnd, InputError> {
         let servers = &self.context.gateway.servers;
         let time = servers.timeouts(self.server.as_str()).map_or(Duration::ZERO, |timeouts| timeouts.input);
         let mut input = ClientInput::new(self.context, session, &self.server, time);
@@ -146,7 +146,7 @@ impl Forward<'_> {
                     }
                 }
             };
-            let Some(call) = call else { return Ok(Answer::Lost) };
+            let Some(call) = call else { return Ok(CallEnd::Lost) };
             if self.context.is_cancelled() {
                 call.handle().cancel(None);
                 return Err(InputError::Cancelled);

@@ -28,7 +28,7 @@ use crate::gateway::{
     },
     notify::{custom_notifications, log::log_notification},
     rewrite::{self, ResultRewrite, downgrade::Downgraded},
-    upstream::connection::{Answer, Call, CallEvent, CallOutcome, CancelOnDrop, HasSlots as _, WorkerConnection},
+    upstream::connection::{Call, CallEnd, CallEvent, CallOutcome, CancelOnDrop, HasSlots as _, WorkerConnection},
 };
 
 /// The most generations of a server that one call is sent to; all but the last ended before they received it.
@@ -164,7 +164,7 @@ impl<'a> Forward<'a> {
                     None => self.send_away(need),
                 },
             },
-            CallOutcome::Over(Answer::Unsent) if !self.is_resumption(&connection) => {
+            CallOutcome::Over(CallEnd::Unsent) if !self.is_resumption(&connection) => {
                 self.unsent(&connection);
                 return None;
             }
@@ -223,10 +223,10 @@ impl<'a> Forward<'a> {
         }
     }
 
-    fn answered(&self, answer: Answer, rewrite: ResultRewrite) -> (Outcome, Option<Reply>) {
+    fn answered(&self, answer: CallEnd, rewrite: ResultRewrite) -> (Outcome, Option<Reply>) {
         let needs_downgrade = |era| self.context.downstream.needs_downgrade(era);
         let (outcome, reply) = match answer {
-            Answer::Result(result, era) => {
+            CallEnd::Result(result, era) => {
                 // What a task waits for is part of what is told of it (2026-07-28).
                 let of_task =
                     self.method.starts_with("tasks/").then(|| web_pages::of_input_requests(&result)).flatten();
@@ -238,7 +238,7 @@ impl<'a> Forward<'a> {
                     if needs_downgrade(era) { result.and_then(|result| self.downgraded(result)) } else { result };
                 (Outcome::Result, result.map(Reply::Result))
             }
-            Answer::Error(error, era) => {
+            CallEnd::Error(error, era) => {
                 if let Some(page) = web_pages::of_error(&error) {
                     return (Outcome::Error, Some(self.no_web_page(&page)));
                 }
@@ -247,9 +247,9 @@ impl<'a> Forward<'a> {
                     |error| if needs_downgrade(era) { self.downgraded_error(error) } else { Reply::error(error) };
                 (Outcome::Error, error.map(downgraded))
             }
-            Answer::Cancelled => return (Outcome::Cancelled, None),
-            Answer::Abandoned => (Outcome::Lost, Ok(self.failed(Failure::Stopping))),
-            Answer::Lost | Answer::Unsent => (Outcome::Lost, Ok(self.failed(Failure::WorkerEnded))),
+            CallEnd::Cancelled => return (Outcome::Cancelled, None),
+            CallEnd::Abandoned => (Outcome::Lost, Ok(self.failed(Failure::Stopping))),
+            CallEnd::Lost | CallEnd::Unsent => (Outcome::Lost, Ok(self.failed(Failure::WorkerEnded))),
         };
         match reply {
             Ok(reply) => (outcome, Some(reply)),

@@ -32,12 +32,12 @@ pub(crate) enum CallOutcome {
     /// The server wants something from the client first.
     NeedsInput(InputRequired),
     /// The call has ended.
-    Over(Answer),
+    Over(CallEnd),
 }
 
 /// How a call ended.
 #[derive(Debug)]
-pub(crate) enum Answer {
+pub(crate) enum CallEnd {
     /// The server's result, and of which era it is.
     Result(Bytes, ServerEra),
     /// An error object: the server's, of that era, or the worker's about it.
@@ -148,7 +148,7 @@ impl CallHandle {
     pub(crate) fn cancel(&self, reason: Option<String>) {
         let waiter = self.connection.waiters.borrow_mut().remove(self.id);
         if let Some(waiter) = waiter {
-            waiter.steps.push_last(Step::CallOutcome(CallOutcome::Over(Answer::Cancelled)));
+            waiter.steps.push_last(Step::CallOutcome(CallOutcome::Over(CallEnd::Cancelled)));
             let connection = self.connection.clone();
             let id = self.id;
             // The worker does not know yet that its place is free.

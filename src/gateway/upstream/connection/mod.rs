@@ -29,7 +29,7 @@ use tokio::{
 };
 
 pub(crate) use self::{
-    call::{Answer, Call, CallEvent, CallHandle, CallOutcome, CancelOnDrop, Continuation, InputRequired},
+    call::{Call, CallEnd, CallEvent, CallHandle, CallOutcome, CancelOnDrop, Continuation, InputRequired},
     parked::{ParkedCall, ParkedEvent, ProgressReporter},
     slots::{HasSlots, NoSlot, SlotReservation},
 };
@@ -45,7 +45,7 @@ use crate::gateway::{
         budget::Budget,
         metrics::ServerMetrics,
         queue::Queue,
-        supervisor::{ConnectError, Supervisor},
+        supervisor::{ConnectError, SupervisorHandle},
     },
     upstream::writer::FrameWriter,
 };
@@ -63,7 +63,7 @@ pub(crate) enum ConnectionError {
 
 /// What the worker says that belongs to no single call.
 #[derive(Debug)]
-pub(crate) enum WorkerEvent {
+pub(crate) enum UpstreamEvent {
     /// The offer changed.
     Catalogue(Bytes),
     /// The server announced that a list has changed; for one session only when the server has an instance for each.
@@ -138,7 +138,7 @@ impl WorkerConnection {
     /// Gets a connection to a worker. The second part is for [`WorkerConnection::read`].
     pub(crate) async fn open(
         route: &Route,
-        supervisor: &Supervisor,
+        supervisor: &SupervisorHandle,
         metrics: ServerMetrics,
         budget: Budget,
     ) -> Result<(Rc<Self>, Receiver<WorkerToGateway>), ConnectionError> {
@@ -229,7 +229,7 @@ impl WorkerConnection {
         let id = self.mint();
         match self.send(id, GatewayToWorker::Meet { id, context }, &[], CallOwner::Ourselves).await {
             Some(call) => {
-                let shown = matches!(call.wait(|_| ()).await, CallOutcome::Over(Answer::Result(..)));
+                let shown = matches!(call.wait(|_| ()).await, CallOutcome::Over(CallEnd::Result(..)));
                 self.taken_in().await;
                 shown
             }
@@ -394,7 +394,7 @@ impl WorkerConnection {
     pub(crate) async fn read(
         self: Rc<Self>,
         mut receiver: Receiver<WorkerToGateway>,
-        mut on_news: impl FnMut(WorkerEvent),
+        mut on_news: impl FnMut(UpstreamEvent),
     ) -> Result<(), FrameError> {
         let mut news = 0;
         let end = loop {
@@ -412,19 +412,19 @@ impl WorkerConnection {
             }
         };
         self.writer.close();
-        self.settle_all(|| Answer::Lost);
+        self.settle_all(|| CallEnd::Lost);
         self.places.send_away_waiting();
         end
     }
 
-    fn receive(self: &Rc<Self>, message: WorkerToGateway, payload: Bytes, on_news: &mut impl FnMut(WorkerEvent)) {
+    fn receive(self: &Rc<Self>, message: WorkerToGateway, payload: Bytes, on_news: &mut impl FnMut(UpstreamEvent)) {
         match message {
             WorkerToGateway::Done { id, outcome, era } => self.settle(
                 id,
                 CallOutcome::Over(match outcome {
-                    Outcome::Result => Answer::Result(payload, era),
-                    Outcome::Error => Answer::Error(payload, era),
-                    Outcome::Unsent => Answer::Unsent,
+                    Outcome::Result => CallEnd::Result(payload, era),
+                    Outcome::Error => CallEnd::Error(payload, era),
+                    Outcome::Unsent => CallEnd::Unsent,
                 }),
             ),
             WorkerToGateway::NeedsInput { id, resumption } => {
@@ -454,14 +454,14 @@ impl WorkerConnection {
                 let sent =
                     call.is_some_and(|id| self.report(id, CallEvent::Notification(method.clone(), payload.clone())));
                 if !sent {
-                    on_news(WorkerEvent::Notification(method, payload, session));
+                    on_news(UpstreamEvent::Notification(method, payload, session));
                 }
             }
             WorkerToGateway::Log { id: Some(id), .. } => {
                 self.report(id, CallEvent::Log(payload));
             }
             WorkerToGateway::Log { id: None, session: Some(session) } => {
-                on_news(WorkerEvent::Log(payload, Some(session)))
+                on_news(UpstreamEvent::Log(payload, Some(session)))
             }
             WorkerToGateway::Log { id: None, session: None } => match self.only_call() {
                 // A log line carries nothing that leads to a call; with one under way, or those of one session, it is clear whose it is.
@@ -469,9 +469,9 @@ impl WorkerConnection {
                 Some(id) => {
                     let caller = self.caller(id);
                     self.report(id, CallEvent::Log(payload.clone()));
-                    on_news(WorkerEvent::LikelyLog(payload, caller));
+                    on_news(UpstreamEvent::LikelyLog(payload, caller));
                 }
-                None => on_news(WorkerEvent::Log(payload, None)),
+                None => on_news(UpstreamEvent::Log(payload, None)),
             },
             WorkerToGateway::ListChecked { method } => {
                 if let Some(kind) = ListKind::of_method(&method) {
@@ -480,17 +480,17 @@ impl WorkerConnection {
             }
             WorkerToGateway::ListChanged { method, session } => {
                 if let Some(kind) = ListKind::of_method(&method) {
-                    on_news(WorkerEvent::ListChanged(kind, session));
+                    on_news(UpstreamEvent::ListChanged(kind, session));
                 }
             }
-            WorkerToGateway::Updated { session } => on_news(WorkerEvent::Updated(payload, session)),
-            WorkerToGateway::TaskChanged { session } => on_news(WorkerEvent::TaskChanged(payload, session)),
-            WorkerToGateway::PageDone { session } => on_news(WorkerEvent::PageDone(payload, session)),
+            WorkerToGateway::Updated { session } => on_news(UpstreamEvent::Updated(payload, session)),
+            WorkerToGateway::TaskChanged { session } => on_news(UpstreamEvent::TaskChanged(payload, session)),
+            WorkerToGateway::PageDone { session } => on_news(UpstreamEvent::PageDone(payload, session)),
             WorkerToGateway::Catalogue { traits, session, .. } => {
                 self.traits.set(traits);
                 on_news(match session {
-                    Some(session) => WorkerEvent::OwnCatalogue(payload, session),
-                    None => WorkerEvent::Catalogue(payload),
+                    Some(session) => UpstreamEvent::OwnCatalogue(payload, session),
+                    None => UpstreamEvent::Catalogue(payload),
                 });
             }
         }
@@ -523,10 +523,10 @@ impl WorkerConnection {
 
     /// Gives every call under way up: the time to finish in is over.
     pub(crate) fn abandon(&self) {
-        self.settle_all(|| Answer::Abandoned);
+        self.settle_all(|| CallEnd::Abandoned);
     }
 
-    fn settle_all(&self, answer: impl Fn() -> Answer) {
+    fn settle_all(&self, answer: impl Fn() -> CallEnd) {
         let all = self.waiters.take();
         for waiter in all.into_waiters() {
             waiter.steps.push_last(Step::CallOutcome(CallOutcome::Over(answer())));

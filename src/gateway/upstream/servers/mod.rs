@@ -27,9 +27,9 @@ use self::{
     server::{Server, Serving},
 };
 use crate::gateway::{
-    base::{scope::Scope, supervisor::Supervisor},
+    base::{scope::Scope, supervisor::SupervisorHandle},
     builtin,
-    catalogue::{ListKind, Part, ServerCatalogue, View, unlisted_name},
+    catalogue::{ListKind, NamedCatalogue, ServerCatalogue, View, unlisted_name},
     upstream::connection::{Load, WorkerConnection},
 };
 
@@ -257,7 +257,7 @@ impl Servers {
     }
 
     /// Asks the supervisor to start a server that is at rest; once for each rest.
-    pub(crate) fn wake(&self, server: &ServerName, supervisor: &Supervisor) {
+    pub(crate) fn wake(&self, server: &ServerName, supervisor: &SupervisorHandle) {
         if let Some(s) = self.servers.borrow_mut().get_mut(server).filter(|s| !s.woken) {
             s.woken = supervisor.wake(server);
         }
@@ -453,9 +453,9 @@ impl Servers {
     }
 
     /// The catalogues that an endpoint shows.
-    fn parts(&self, scope: &Scope, own: &Own) -> Vec<Part> {
+    fn parts(&self, scope: &Scope, own: &Own) -> Vec<NamedCatalogue> {
         let own_of = |name: &ServerName| own.iter().find(|(server, _)| server == name).map(|(_, own)| &own.catalogue);
-        let mut parts: Vec<Part> = self
+        let mut parts: Vec<NamedCatalogue> = self
             .servers
             .borrow()
             .iter()
