@@ -33,13 +33,13 @@ pub(crate) struct CatalogueIntake {
     server: ServerName,
     connection: Rc<WorkerConnection>,
     log: Logger,
-    waiting: RefCell<Waiting>,
+    waiting: RefCell<PendingCatalogues>,
     pace: Cell<Throttle>,
 }
 
 /// Catalogues that are not taken in yet.
 #[derive(Default)]
-struct Waiting {
+struct PendingCatalogues {
     /// Something is being read, or waits for its time.
     busy: bool,
     /// The newest shared catalogue.
@@ -51,7 +51,7 @@ struct Waiting {
 }
 
 /// The catalogue that is read next.
-enum Next {
+enum NextCatalogue {
     Shared,
     Own(SessionKey, Bytes),
 }
@@ -122,8 +122,8 @@ impl CatalogueIntake {
     async fn run(self: Rc<Self>) {
         while let Some(next) = self.next() {
             match next {
-                Next::Shared => self.read_shared().await,
-                Next::Own(session, payload) => self.read_own(session, payload).await,
+                NextCatalogue::Shared => self.read_shared().await,
+                NextCatalogue::Own(session, payload) => self.read_own(session, payload).await,
             }
         }
         let announced = {
@@ -137,12 +137,12 @@ impl CatalogueIntake {
         self.connection.end_intake();
     }
 
-    fn next(&self) -> Option<Next> {
+    fn next(&self) -> Option<NextCatalogue> {
         let mut waiting = self.waiting.borrow_mut();
         if waiting.shared.is_some() {
-            return Some(Next::Shared);
+            return Some(NextCatalogue::Shared);
         }
-        waiting.own.shift_remove_index(0).map(|(session, payload)| Next::Own(session, payload))
+        waiting.own.shift_remove_index(0).map(|(session, payload)| NextCatalogue::Own(session, payload))
     }
 
     async fn read_shared(&self) {

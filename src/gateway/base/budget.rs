@@ -103,7 +103,7 @@ pub(crate) struct Full {
 
 /// What a holder could give back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Offer {
+pub(crate) struct Reclaimable {
     /// How fast its client goes, in bytes a second since it began: the slowest gives way first.
     pub(crate) pace: u64,
     /// What it holds, in bytes.
@@ -113,7 +113,7 @@ pub(crate) struct Offer {
 /// A holder that can give back what it holds before its time: a client that takes its answer slowly, or sends its body slowly.
 pub(crate) trait Yielding {
     /// What it could give back. `None`: nothing, or it began a moment ago.
-    fn offer(&self, now: Instant) -> Option<Offer>;
+    fn offer(&self, now: Instant) -> Option<Reclaimable>;
 
     /// Gives back all of it, at once.
     fn give_way(&self);
@@ -165,7 +165,7 @@ impl Holders {
     }
 
     /// Those that could give way now.
-    fn offers(&self, now: Instant) -> Vec<(Offer, Rc<dyn Yielding>)> {
+    fn offers(&self, now: Instant) -> Vec<(Reclaimable, Rc<dyn Yielding>)> {
         let mut all = self.0.borrow_mut();
         all.retain(|holder| holder.strong_count() > 0);
         all.iter().filter_map(Weak::upgrade).filter_map(|holder| Some((holder.offer(now)?, holder))).collect()
@@ -174,9 +174,9 @@ impl Holders {
 
 /// The handle to the account.
 #[derive(Clone)]
-pub(crate) struct Budget(Rc<Shared>);
+pub(crate) struct Budget(Rc<BudgetState>);
 
-struct Shared {
+struct BudgetState {
     ledger: &'static Ledger,
     /// Clients that have an answer to take.
     readers: Holders,
@@ -201,7 +201,7 @@ impl Budget {
             held: Default::default(),
             refused: Default::default(),
         };
-        Self(Rc::new(Shared {
+        Self(Rc::new(BudgetState {
             ledger: Box::leak(Box::new(ledger)),
             readers: Holders::default(),
             writers: Holders::default(),
@@ -292,7 +292,7 @@ impl Budget {
     }
 
     fn make_room(&self, purpose: Purpose, more: usize) -> bool {
-        let Shared { ledger, readers, writers, gave_way, fruitless } = &*self.0;
+        let BudgetState { ledger, readers, writers, gave_way, fruitless } = &*self.0;
         let total = self.total();
         if more > purpose.share(total).min(purpose.ceiling(more, total)) {
             return false;
@@ -432,9 +432,9 @@ mod tests {
     }
 
     impl Yielding for Client {
-        fn offer(&self, _: Instant) -> Option<Offer> {
+        fn offer(&self, _: Instant) -> Option<Reclaimable> {
             let bytes = self.held.borrow().as_ref()?.bytes();
-            Some(Offer { pace: self.pace?, bytes })
+            Some(Reclaimable { pace: self.pace?, bytes })
         }
 
         fn give_way(&self) {

@@ -8,16 +8,16 @@ use sha2::{Digest, Sha256};
 /// The digest of a JSON text. Numbers are compared as they are written. What is no JSON gets some digest, too.
 pub(crate) fn digest(json: &[u8]) -> [u8; 32] {
     let mut hash = Sha256::new();
-    Reader { text: json, at: 0 }.value(&mut hash);
+    JsonReader { text: json, at: 0 }.value(&mut hash);
     hash.finalize().into()
 }
 
-struct Reader<'a> {
+struct JsonReader<'a> {
     text: &'a [u8],
     at: usize,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> JsonReader<'a> {
     fn value(&mut self, hash: &mut Sha256) {
         match self.next() {
             Some(b'{') => self.object(hash),

@@ -16,7 +16,7 @@ const BUCKETS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct CallLabels {
     server: String,
-    outcome: Outcome,
+    outcome: OutcomeLabel,
 }
 
 /// Which server something was counted of.
@@ -34,7 +34,7 @@ struct ErrorLabels {
 
 /// How a call ended, for the counter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Outcome {
+pub(crate) enum OutcomeLabel {
     /// With a result.
     Result,
     /// With the server's error.
@@ -47,7 +47,7 @@ pub(crate) enum Outcome {
     Unavailable,
 }
 
-impl Outcome {
+impl OutcomeLabel {
     const ALL: [Self; 5] = [Self::Result, Self::Error, Self::Cancelled, Self::Lost, Self::Unavailable];
 
     /// The word for it in counters and the log.
@@ -62,7 +62,7 @@ impl Outcome {
     }
 }
 
-impl EncodeLabelValue for Outcome {
+impl EncodeLabelValue for OutcomeLabel {
     fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), std::fmt::Error> {
         encoder.write_str(self.as_str())
     }
@@ -80,9 +80,9 @@ pub(crate) struct Metrics {
 }
 
 /// A call that waits for its server to start, or for a place there; counted until it is dropped.
-pub(crate) struct Waiting(Gauge);
+pub(crate) struct CountedWait(Gauge);
 
-impl Drop for Waiting {
+impl Drop for CountedWait {
     fn drop(&mut self) {
         self.0.dec();
     }
@@ -120,7 +120,7 @@ impl Metrics {
             let stays = is_there(name);
             if !stays {
                 let server = name.to_string();
-                for outcome in Outcome::ALL {
+                for outcome in OutcomeLabel::ALL {
                     self.calls.remove(&CallLabels { server: server.clone(), outcome });
                 }
                 for reason in error_reason::all() {
@@ -161,7 +161,8 @@ impl Metrics {
         // A page that lacks what has not happened yet cannot be told from one that does not know of it.
         drop(self.waiting.get_or_create(&ServerLabel { server: server.to_owned() }));
         ServerMetrics {
-            outcomes: [Outcome::Result, Outcome::Error, Outcome::Cancelled, Outcome::Lost].map(counter),
+            outcomes: [OutcomeLabel::Result, OutcomeLabel::Error, OutcomeLabel::Cancelled, OutcomeLabel::Lost]
+                .map(counter),
             duration: self.duration.get_or_create(&ServerLabel { server: server.to_owned() }).clone(),
         }
     }
@@ -169,7 +170,7 @@ impl Metrics {
     /// A call found no server.
     pub(crate) fn turned_away(&self, server: &str) {
         self.counts(server);
-        let labels = CallLabels { server: server.to_owned(), outcome: Outcome::Unavailable };
+        let labels = CallLabels { server: server.to_owned(), outcome: OutcomeLabel::Unavailable };
         self.calls.get_or_create(&labels).inc();
     }
 
@@ -186,17 +187,17 @@ impl Metrics {
     }
 
     /// A call waits for its server to start, or for a place there.
-    pub(crate) fn waiting(&self, server: &str) -> Waiting {
+    pub(crate) fn waiting(&self, server: &str) -> CountedWait {
         self.counts(server);
         let gauge = self.waiting.get_or_create(&ServerLabel { server: server.to_owned() }).clone();
         gauge.inc();
-        Waiting(gauge)
+        CountedWait(gauge)
     }
 }
 
 impl ServerMetrics {
     /// A call that was handed over ended.
-    pub(crate) fn ended(&self, outcome: Outcome, took: Duration) {
+    pub(crate) fn ended(&self, outcome: OutcomeLabel, took: Duration) {
         if let Some(counter) = self.outcomes.get(outcome as usize) {
             counter.inc();
         }
@@ -224,7 +225,7 @@ mod tests {
             page
         };
         for server in ["a", "b"] {
-            metrics.server(server).ended(Outcome::Lost, Duration::from_millis(1));
+            metrics.server(server).ended(OutcomeLabel::Lost, Duration::from_millis(1));
             metrics.turned_away(server);
             error_reason::all().for_each(|reason| metrics.failed(server, reason));
             drop(metrics.waiting(server));

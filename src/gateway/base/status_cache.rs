@@ -43,12 +43,12 @@ impl Pace {
 /// A value that is prepared anew now and then. While one request prepares it, others get what was prepared within the last
 /// [`WINDOW`], or wait for it.
 #[derive(Debug, Default)]
-struct Prepared<T> {
+struct Refreshed<T> {
     turn: Mutex<Pace>,
     last: RefCell<Option<(Instant, T)>>,
 }
 
-impl<T: Clone> Prepared<T> {
+impl<T: Clone> Refreshed<T> {
     async fn get(&self, prepare: impl AsyncFnOnce() -> T) -> T {
         let last = || self.last.borrow().clone();
         let mut pace = match (self.turn.try_lock(), last()) {
@@ -76,12 +76,12 @@ impl<T: Clone> Prepared<T> {
 #[derive(Debug, Default)]
 pub(crate) struct StatusCache {
     /// The last answer of the supervisor; none if it gave none.
-    report: Prepared<Option<Rc<StatusReport>>>,
+    report: Refreshed<Option<Rc<StatusReport>>>,
     /// How many answers there were.
     asked: Cell<u64>,
     /// For the answer of that number.
     health: RefCell<Option<(u64, Bytes)>>,
-    metrics: Prepared<Bytes>,
+    metrics: Refreshed<Bytes>,
 }
 
 impl StatusCache {
@@ -138,7 +138,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_asks_while_another_is_answered_gets_the_last_answer_and_the_first_ones_wait() {
-        let (prepared, gate) = (Prepared::<u32>::default(), tokio::sync::Notify::new());
+        let (prepared, gate) = (Refreshed::<u32>::default(), tokio::sync::Notify::new());
         let slow = async || {
             gate.notified().await;
             1

@@ -77,7 +77,7 @@ struct Wanted {
     to: oneshot::Sender<Result<DataEnd, ConnectError>>,
 }
 
-type Incoming = Receiver<SupervisorToGateway, DescriptorHalf>;
+type SupervisorReceiver = Receiver<SupervisorToGateway, DescriptorHalf>;
 
 /// What one gateway's process passes to the next through the supervisor.
 pub(crate) struct RestoreState {
@@ -196,7 +196,7 @@ impl SupervisorHandle {
 
 /// The connection itself. [`SupervisorConnection::serve`] is its task.
 pub(crate) struct SupervisorConnection {
-    receiver: Incoming,
+    receiver: SupervisorReceiver,
     sender: Sender<GatewayToSupervisor>,
     questions: mpsc::Receiver<(Question, oneshot::Sender<Answer>)>,
     wanted: mpsc::Receiver<Wanted>,
@@ -349,19 +349,19 @@ impl SupervisorConnection {
     }
 }
 
-async fn next(receiver: &mut Incoming) -> Result<SupervisorToGateway, ControlError> {
+async fn next(receiver: &mut SupervisorReceiver) -> Result<SupervisorToGateway, ControlError> {
     receiver.next().await?.map(|(message, _)| message).ok_or(ControlError::Closed)
 }
 
 /// The socket that came with `Listen`.
-fn listening(receiver: &mut Incoming) -> Result<TcpListener, ControlError> {
+fn listening(receiver: &mut SupervisorReceiver) -> Result<TcpListener, ControlError> {
     let [socket] = receiver.descriptors().map_err(ControlError::Listener)?;
     let listener = TcpListener::from(socket);
     listener.set_nonblocking(true).map_err(ControlError::Listener)?;
     Ok(listener)
 }
 
-async fn receive_restore_state(receiver: &mut Incoming) -> Result<RestoreState, ControlError> {
+async fn receive_restore_state(receiver: &mut SupervisorReceiver) -> Result<RestoreState, ControlError> {
     let SupervisorToGateway::Inherit { seal, generation } = next(receiver).await? else {
         return Err(ControlError::Order);
     };

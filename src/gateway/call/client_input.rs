@@ -145,9 +145,9 @@ impl<'a> ClientInput<'a> {
     async fn ask_all(&self, wanted: &[InputRequest]) -> Result<Vec<(String, Response)>, InputError> {
         // It has forgotten the call, so it is told as its user would: not now.
         let cancel = |_: &NoWebPage| Response::Result(Bytes::from_static(br#"{"action":"cancel"}"#));
-        let asked: Vec<Question<'_>> =
+        let asked: Vec<ClientQuestion<'_>> =
             wanted.iter().map(|wanted| self.ask(wanted, cancel)).collect::<Result<_, _>>()?;
-        let answers = join_all(asked.into_iter().map(Question::answer));
+        let answers = join_all(asked.into_iter().map(ClientQuestion::answer));
         let answers = self
             .unless_cancelled(async { timeout(self.time, answers).await.map_err(|_| InputError::Late) })
             .await?
@@ -164,7 +164,7 @@ impl<'a> ClientInput<'a> {
         park: &ParkedCall,
     ) -> Result<Vec<(String, Response)>, InputError> {
         let refuse = |page: &NoWebPage| error_of(ErrorCode::INVALID_PARAMS, &page.to_string());
-        let asked: Vec<Question<'_>> =
+        let asked: Vec<ClientQuestion<'_>> =
             wanted.iter().map(|wanted| self.ask(wanted, refuse)).collect::<Result<_, _>>()?;
         let ids: Vec<Option<RequestId>> = asked.iter().map(|question| question.id.clone()).collect();
         for (wanted, id) in wanted.iter().zip(&ids) {
@@ -173,7 +173,7 @@ impl<'a> ClientInput<'a> {
             }
         }
         let mut withdrawn = vec![false; ids.len()];
-        let answers = join_all(asked.into_iter().map(Question::answer));
+        let answers = join_all(asked.into_iter().map(ClientQuestion::answer));
         let work = async {
             let mut answers = pin!(timeout(self.time, answers));
             loop {
@@ -200,8 +200,12 @@ impl<'a> ClientInput<'a> {
     }
 
     /// `refuse`: what the server is told instead of an answer when it wants a page visited that is none of the web.
-    fn ask(&self, wanted: &InputRequest, refuse: impl Fn(&NoWebPage) -> Response) -> Result<Question<'_>, InputError> {
-        let answered = |known| Ok(Question { input: self, id: None, answer: None, known: Some(known) });
+    fn ask(
+        &self,
+        wanted: &InputRequest,
+        refuse: impl Fn(&NoWebPage) -> Response,
+    ) -> Result<ClientQuestion<'_>, InputError> {
+        let answered = |known| Ok(ClientQuestion { input: self, id: None, answer: None, known: Some(known) });
         if !wanted.is_in(self.session.features()) {
             let why = "the client has not declared that capability";
             return answered(error_of(ErrorCode::METHOD_NOT_FOUND, why));
@@ -217,7 +221,7 @@ impl<'a> ClientInput<'a> {
         }
         // Bounded by what a worker passes on at once; it must not be dropped like progress.
         self.context.related.push_last(wanted.to_request(&id));
-        Ok(Question { input: self, id: Some(id), answer: Some(answer), known: None })
+        Ok(ClientQuestion { input: self, id: Some(id), answer: Some(answer), known: None })
     }
 
     async fn unless_cancelled<T>(&self, work: impl Future<Output = Result<T, InputError>>) -> Result<T, InputError> {
@@ -241,14 +245,14 @@ fn error_of(code: ErrorCode, why: &str) -> Response {
 }
 
 /// A question on its way; dropped without an answer, it is taken back.
-struct Question<'a> {
+struct ClientQuestion<'a> {
     input: &'a ClientInput<'a>,
     id: Option<RequestId>,
     answer: Option<tokio::sync::oneshot::Receiver<Response>>,
     known: Option<Response>,
 }
 
-impl Question<'_> {
+impl ClientQuestion<'_> {
     async fn answer(mut self) -> Result<Response, InputError> {
         if let Some(known) = self.known.take() {
             return Ok(known);
@@ -260,7 +264,7 @@ impl Question<'_> {
     }
 }
 
-impl Drop for Question<'_> {
+impl Drop for ClientQuestion<'_> {
     fn drop(&mut self) {
         let Some(id) = &self.id else { return };
         if self.input.session.client_requests.take_back(id) {

@@ -70,9 +70,9 @@ struct Shelf {
 
 /// The bytes that skills may still take, of all servers together.
 #[derive(Debug)]
-struct Room(Cell<usize>);
+struct SkillBudget(Cell<usize>);
 
-impl Room {
+impl SkillBudget {
     fn new(bytes: usize) -> Self {
         Self(Cell::new(bytes))
     }
@@ -99,7 +99,7 @@ async fn list(context: &RequestContext, params: &RawObject<'_>) -> Reply {
     meta.remove("progressToken");
     let meta = meta.to_raw();
     let servers = context.view().skill_servers();
-    let room = Room::new(MAX_BYTES);
+    let room = SkillBudget::new(MAX_BYTES);
     let shelves = join_all(servers.iter().map(async |server| {
         let read = timeout(SERVER_TIMEOUT, read(context, server, &meta, &room)).await;
         read.unwrap_or_else(|_| Err(late(server)))
@@ -115,7 +115,12 @@ fn late(server: &ServerName) -> Reply {
 }
 
 /// Turns the pages of one server, while there is room.
-async fn read(context: &RequestContext, server: &ServerName, meta: &RawValue, room: &Room) -> Result<Shelf, Reply> {
+async fn read(
+    context: &RequestContext,
+    server: &ServerName,
+    meta: &RawValue,
+    room: &SkillBudget,
+) -> Result<Shelf, Reply> {
     let mut shelf = Shelf::default();
     let mut cursor: Option<Box<RawValue>> = None;
     for _ in 0..MAX_PAGES {
@@ -144,7 +149,7 @@ async fn read(context: &RequestContext, server: &ServerName, meta: &RawValue, ro
 
 impl Shelf {
     /// Takes in a page, as far as there is room; says where the next one begins.
-    fn add(&mut self, page: &RawObject<'_>, room: &Room) -> Option<Box<RawValue>> {
+    fn add(&mut self, page: &RawObject<'_>, room: &SkillBudget) -> Option<Box<RawValue>> {
         // A server that says nothing promises nothing.
         let said = CacheHints::read(page).unwrap_or(CacheHints { ttl_ms: 0, private: true });
         self.hints = Some(self.hints.map_or(said, |before| before.and(said)));
@@ -204,10 +209,10 @@ mod tests {
     use super::*;
 
     fn shelf(pages: &[&str]) -> Result<Shelf, Reply> {
-        shelf_in(&Room::new(MAX_BYTES), pages)
+        shelf_in(&SkillBudget::new(MAX_BYTES), pages)
     }
 
-    fn shelf_in(room: &Room, pages: &[&str]) -> Result<Shelf, Reply> {
+    fn shelf_in(room: &SkillBudget, pages: &[&str]) -> Result<Shelf, Reply> {
         let mut shelf = Shelf::default();
         for page in pages {
             shelf.add(&RawObject::from_text(page).expect("an object"), room);
@@ -241,7 +246,7 @@ mod tests {
 
     #[test]
     fn no_more_is_held_of_all_servers_together_than_there_is_room_for_and_such_a_list_is_true_for_no_time() {
-        let room = Room::new(2 * r#"{"n":1},"#.len());
+        let room = SkillBudget::new(2 * r#"{"n":1},"#.len());
         let page = r#"{"skills":[{"n":1}],"ttlMs":5,"cacheScope":"public","nextCursor":"2"}"#;
         let (a, b) = (shelf_in(&room, &[page]), shelf_in(&room, &[page, page]));
         assert!(room.is_spent());

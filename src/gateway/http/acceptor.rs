@@ -20,7 +20,7 @@ use tokio::{
 };
 
 use super::{
-    connection::{Client, Clock, Connection, ConnectionTimeouts},
+    connection::{ClientSocket, Clock, Connection, ConnectionTimeouts},
     socket_options,
 };
 use crate::gateway::base::{budget::Budget, supervisor::SupervisorHandle};
@@ -69,11 +69,11 @@ impl ConnectionSet {
 
     fn admit<S>(self: &Rc<Self>, stream: TcpStream, http: &S)
     where
-        S: Service<(Client, Option<SocketAddr>)>,
+        S: Service<(ClientSocket, Option<SocketAddr>)>,
         S::Future: 'static,
     {
         let connection = Rc::new(Connection::new(self.clock.clone(), self.budget.clone()));
-        let dispatcher = http.call((Client::new(stream, connection.clone()), None));
+        let dispatcher = http.call((ClientSocket::new(stream, connection.clone()), None));
         let number = self.next.get();
         self.next.set(number + 1);
         self.all.borrow_mut().insert(number, connection.clone());
@@ -116,7 +116,7 @@ pub(super) async fn serve<S>(
     log: Logger,
 ) -> io::Result<()>
 where
-    S: Service<(Client, Option<SocketAddr>)>,
+    S: Service<(ClientSocket, Option<SocketAddr>)>,
     S::Future: 'static,
 {
     let (mut settings, mut drain) = (supervisor.settings.clone(), supervisor.drain.clone());

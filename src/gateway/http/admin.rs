@@ -26,11 +26,11 @@ struct Readiness {
     ready: bool,
     /// Only for those who may know which servers there are.
     #[serde(skip_serializing_if = "Option::is_none")]
-    waiting: Option<Vec<Waiting>>,
+    waiting: Option<Vec<UnreadyServer>>,
 }
 
 #[derive(Serialize)]
-struct Waiting {
+struct UnreadyServer {
     server: String,
     state: &'static str,
 }
@@ -62,7 +62,7 @@ pub(super) async fn readyz(
     Ok(response.json(Readiness { ready, waiting }))
 }
 
-fn waiting_of<'n>(servers: &Servers, names: impl Iterator<Item = &'n str>) -> Vec<Waiting> {
+fn waiting_of<'n>(servers: &Servers, names: impl Iterator<Item = &'n str>) -> Vec<UnreadyServer> {
     let missing = names.filter(|name| !servers.answers(name));
     missing
         .map(|name| {
@@ -71,7 +71,7 @@ fn waiting_of<'n>(servers: &Servers, names: impl Iterator<Item = &'n str>) -> Ve
                 Some(ServerState::Ready) => ServerState::Starting.as_str(),
                 state => state.map_or("unknown", ServerState::as_str),
             };
-            Waiting { server: name.to_owned(), state }
+            UnreadyServer { server: name.to_owned(), state }
         })
         .collect()
 }

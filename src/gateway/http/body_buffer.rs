@@ -9,7 +9,7 @@ use std::{
 
 use bytes::Bytes;
 
-use crate::gateway::base::budget::{Budget, Full, Held, Offer, Purpose, Yielding};
+use crate::gateway::base::budget::{Budget, Full, Held, Purpose, Reclaimable, Yielding};
 
 /// The first block of a body, in bytes; each further one is as large as all before it, up to [`BLOCK`]. Blocks of few sizes leave no
 /// holes in memory, as one does that grows.
@@ -149,10 +149,10 @@ impl Arriving {
 }
 
 impl Yielding for Arriving {
-    fn offer(&self, now: Instant) -> Option<Offer> {
+    fn offer(&self, now: Instant) -> Option<Reclaimable> {
         let bytes = self.room.try_borrow().ok()?.held.as_ref()?.bytes();
         let age = now.checked_duration_since(self.begun).filter(|age| *age >= YOUNG)?;
-        Some(Offer { pace: (self.arrived() as u64).saturating_mul(1000) / age.as_millis().max(1) as u64, bytes })
+        Some(Reclaimable { pace: (self.arrived() as u64).saturating_mul(1000) / age.as_millis().max(1) as u64, bytes })
     }
 
     fn give_way(&self) {

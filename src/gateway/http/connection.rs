@@ -18,7 +18,7 @@ use tokio::{
 };
 
 use super::{admission::Admission, framing::Framing, write_queue::Outgoing};
-use crate::gateway::base::budget::{Budget, Held, Offer, Purpose, Yielding};
+use crate::gateway::base::budget::{Budget, Held, Purpose, Reclaimable, Yielding};
 
 /// What is read of a client in one turn, in bytes: so much of what it sends lies in the HTTP library at most, besides what is
 /// there of a head.
@@ -312,7 +312,7 @@ impl Connection {
 }
 
 impl Yielding for Connection {
-    fn offer(&self, now: Instant) -> Option<Offer> {
+    fn offer(&self, now: Instant) -> Option<Reclaimable> {
         self.outgoing.offer(now)
     }
 
@@ -323,12 +323,12 @@ impl Yielding for Connection {
 }
 
 /// The client's socket.
-pub(super) struct Client {
+pub(super) struct ClientSocket {
     stream: TcpStream,
     connection: Rc<Connection>,
 }
 
-impl Client {
+impl ClientSocket {
     pub(super) fn new(stream: TcpStream, connection: Rc<Connection>) -> Self {
         Self { stream, connection }
     }
@@ -338,7 +338,7 @@ impl Client {
     }
 }
 
-impl AsyncRead for Client {
+impl AsyncRead for ClientSocket {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if self.connection.is_ahead() {
             return Poll::Pending;
@@ -352,7 +352,7 @@ impl AsyncRead for Client {
     }
 }
 
-impl AsyncWrite for Client {
+impl AsyncWrite for ClientSocket {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
         match written {

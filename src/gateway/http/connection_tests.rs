@@ -177,7 +177,7 @@ fn what_a_client_does_not_take_counts_and_it_is_not_read_meanwhile() {
     assert_eq!(connection.budget.held(Purpose::Sockets), 700);
     assert!(connection.is_ahead());
     let later = Instant::now() + Duration::from_secs(10);
-    assert_eq!(connection.offer(later), Some(Offer { pace: 0, bytes: 700 }));
+    assert_eq!(connection.offer(later), Some(Reclaimable { pace: 0, bytes: 700 }));
     connection.written(50_000);
     assert_eq!(connection.offer(later).expect("owed").pace / 1000, 5);
     connection.flushed();

@@ -14,7 +14,7 @@ const BLOT: u8 = b'-';
 
 /// How far a connection's bytes have come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
+enum FramingPosition {
     /// No request has begun since the last one.
     Between,
     /// In the head of a request, and what it has said so far of its body.
@@ -67,16 +67,16 @@ enum Digits {
 
 /// Follows the requests of one connection.
 #[derive(Debug)]
-pub(crate) struct Framing(State);
+pub(crate) struct Framing(FramingPosition);
 
 impl Framing {
     pub(crate) fn new() -> Self {
-        Self(State::Between)
+        Self(FramingPosition::Between)
     }
 
     /// Whether a head has begun that is not complete.
     pub(crate) fn is_in_head(&self) -> bool {
-        matches!(self.0, State::Head(..))
+        matches!(self.0, FramingPosition::Head(..))
     }
 
     /// Takes the next bytes of the client, without what asks for another protocol; says how many heads they complete.
@@ -84,26 +84,28 @@ impl Framing {
         let mut heads = 0;
         while let Some(&first) = bytes.first() {
             let (state, taken) = match self.0 {
-                State::Between if matches!(first, b'\r' | b'\n') => (State::Between, 1),
+                FramingPosition::Between if matches!(first, b'\r' | b'\n') => (FramingPosition::Between, 1),
                 // The request line: what it says is for the library.
-                State::Between => (State::Head(Line::Rest, Body::Length(0)), 0),
-                State::Head(line, body) => {
+                FramingPosition::Between => (FramingPosition::Head(Line::Rest, Body::Length(0)), 0),
+                FramingPosition::Head(line, body) => {
                     let (state, taken) = head(line, body, bytes);
-                    heads += u32::from(!matches!(state, State::Head(..)));
+                    heads += u32::from(!matches!(state, FramingPosition::Head(..)));
                     (state, taken)
                 }
-                State::Content(missing) => match skip(missing, bytes) {
-                    (0, taken) => (State::Between, taken),
-                    (missing, taken) => (State::Content(missing), taken),
+                FramingPosition::Content(missing) => match skip(missing, bytes) {
+                    (0, taken) => (FramingPosition::Between, taken),
+                    (missing, taken) => (FramingPosition::Content(missing), taken),
                 },
-                State::Chunk(missing) => match skip(missing, bytes) {
-                    (0, taken) => (State::ChunkSize(Digits::More(0)), taken),
-                    (missing, taken) => (State::Chunk(missing), taken),
+                FramingPosition::Chunk(missing) => match skip(missing, bytes) {
+                    (0, taken) => (FramingPosition::ChunkSize(Digits::More(0)), taken),
+                    (missing, taken) => (FramingPosition::Chunk(missing), taken),
                 },
-                State::ChunkSize(digits) => (chunk_size(digits, first), 1),
-                State::Trailer { empty: true } if first == b'\n' => (State::Between, 1),
-                State::Trailer { empty } => (State::Trailer { empty: first == b'\n' || (empty && first == b'\r') }, 1),
-                State::Unreadable => return heads,
+                FramingPosition::ChunkSize(digits) => (chunk_size(digits, first), 1),
+                FramingPosition::Trailer { empty: true } if first == b'\n' => (FramingPosition::Between, 1),
+                FramingPosition::Trailer { empty } => {
+                    (FramingPosition::Trailer { empty: first == b'\n' || (empty && first == b'\r') }, 1)
+                }
+                FramingPosition::Unreadable => return heads,
             };
             self.0 = state;
             bytes = &mut bytes[taken..];
@@ -119,12 +121,12 @@ fn skip(missing: u64, bytes: &[u8]) -> (u64, usize) {
 }
 
 /// The state after the next bytes of a head, and how many were taken.
-fn head(line: Line, body: Body, bytes: &mut [u8]) -> (State, usize) {
+fn head(line: Line, body: Body, bytes: &mut [u8]) -> (FramingPosition, usize) {
     let byte = bytes[0];
     if line == Line::Rest {
         return match memchr(b'\n', bytes) {
-            Some(end) => (State::Head(Line::Empty, body), end + 1),
-            None => (State::Head(Line::Rest, body), bytes.len()),
+            Some(end) => (FramingPosition::Head(Line::Empty, body), end + 1),
+            None => (FramingPosition::Head(Line::Rest, body), bytes.len()),
         };
     }
     let (line, body) = match (line, byte) {
@@ -158,11 +160,11 @@ fn head(line: Line, body: Body, bytes: &mut [u8]) -> (State, usize) {
         },
         (Line::Rest, _) => (Line::Rest, body),
     };
-    (State::Head(line, body), 1)
+    (FramingPosition::Head(line, body), 1)
 }
 
 /// The state behind a name, or behind the line when it has none; within it only when it is not there as a whole.
-fn name_at(bytes: &[u8], body: Body) -> (State, usize) {
+fn name_at(bytes: &[u8], body: Body) -> (FramingPosition, usize) {
     let mut name = [0; LONGEST_NAME];
     let near = &bytes[..bytes.len().min(LONGEST_NAME + 1)];
     match memchr2(b':', b'\n', near) {
@@ -170,11 +172,11 @@ fn name_at(bytes: &[u8], body: Body) -> (State, usize) {
             name[..end].copy_from_slice(&bytes[..end]);
             name.make_ascii_lowercase();
             let (line, body) = value_of(&name[..end], body);
-            (State::Head(line, body), end + 1)
+            (FramingPosition::Head(line, body), end + 1)
         }
-        Some(end) => (State::Head(Line::Empty, body), end + 1),
-        None if near.len() > LONGEST_NAME => (State::Head(Line::Rest, body), near.len()),
-        None => (State::Head(Line::Name(name, 0), body), 0),
+        Some(end) => (FramingPosition::Head(Line::Empty, body), end + 1),
+        None if near.len() > LONGEST_NAME => (FramingPosition::Head(Line::Rest, body), near.len()),
+        None => (FramingPosition::Head(Line::Name(name, 0), body), 0),
     }
 }
 
@@ -201,23 +203,23 @@ fn with_digit(body: Body, byte: u8) -> Body {
     }
 }
 
-fn after_head(body: Body) -> State {
+fn after_head(body: Body) -> FramingPosition {
     match body {
-        Body::Length(0) => State::Between,
-        Body::Length(length) => State::Content(length),
-        Body::Chunked => State::ChunkSize(Digits::More(0)),
-        Body::Unreadable => State::Unreadable,
+        Body::Length(0) => FramingPosition::Between,
+        Body::Length(length) => FramingPosition::Content(length),
+        Body::Chunked => FramingPosition::ChunkSize(Digits::More(0)),
+        Body::Unreadable => FramingPosition::Unreadable,
     }
 }
 
-fn chunk_size(digits: Digits, byte: u8) -> State {
+fn chunk_size(digits: Digits, byte: u8) -> FramingPosition {
     let digits = match (digits, byte) {
-        (Digits::More(0) | Digits::Complete(0), b'\n') => return State::Trailer { empty: true },
+        (Digits::More(0) | Digits::Complete(0), b'\n') => return FramingPosition::Trailer { empty: true },
         // The end of its own line belongs to a chunk.
         (Digits::More(size) | Digits::Complete(size), b'\n') => {
-            return size.checked_add(2).map_or(State::Unreadable, State::Chunk);
+            return size.checked_add(2).map_or(FramingPosition::Unreadable, FramingPosition::Chunk);
         }
-        (Digits::TooMany, _) => return State::Unreadable,
+        (Digits::TooMany, _) => return FramingPosition::Unreadable,
         (Digits::More(size), _) => match char::from(byte).to_digit(16) {
             Some(digit) => {
                 let more = size.checked_mul(16).map(|size| size + u64::from(digit));
@@ -227,7 +229,7 @@ fn chunk_size(digits: Digits, byte: u8) -> State {
         },
         (Digits::Complete(size), _) => Digits::Complete(size),
     };
-    State::ChunkSize(digits)
+    FramingPosition::ChunkSize(digits)
 }
 
 #[cfg(test)]

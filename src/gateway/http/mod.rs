@@ -53,7 +53,7 @@ use tokio::{
     sync::oneshot,
 };
 
-use self::{acceptor::ConnectionSet, auth_service::AuthService, connection::Client};
+use self::{acceptor::ConnectionSet, auth_service::AuthService, connection::ClientSocket};
 use crate::gateway::{background, base::supervisor::SupervisorHandle, state::Gateway};
 
 /// Starts the HTTP server on one thread of its own. Tells how it ended: after a drain, or because it could not serve.
@@ -95,7 +95,7 @@ async fn http(
     gateway: Rc<Gateway>,
     draining: Rc<Cell<bool>>,
     head_timeout: Duration,
-) -> io::Result<impl Service<(Client, Option<SocketAddr>), Future: 'static>> {
+) -> io::Result<impl Service<(ClientSocket, Option<SocketAddr>), Future: 'static>> {
     let expecting = auth_service::expecting(gateway.clone());
     let app = fn_factory(move || {
         let gateway = gateway.clone();
@@ -116,7 +116,7 @@ async fn http(
             // The acceptor wakes every connection when this becomes true.
             poll_fn(move |_| if draining.get() { Poll::Ready(()) } else { Poll::Pending })
         })
-        .on_connect_ext(|client: &Client, data| {
+        .on_connect_ext(|client: &ClientSocket, data| {
             data.insert(client.connection().clone());
         })
         .h1(app);

@@ -43,7 +43,7 @@ pub(super) enum Frame {
     Endpoint(String),
 }
 
-impl From<Frame> for Event {
+impl From<Frame> for SseEvent {
     fn from(frame: Frame) -> Self {
         match frame {
             Frame::Message(message) => Self { id: None, kind: "message", data: Some(message) },
@@ -58,7 +58,7 @@ pub(super) fn frames(
     budget: &Budget,
     frames: impl Stream<Item = Frame> + 'static,
 ) -> HttpResponse {
-    carry(request, budget, frames.map(Event::from), None)
+    carry(request, budget, frames.map(SseEvent::from), None)
 }
 
 /// A response that carries these messages, the last of which is the answer. A client that leaves drops them.
@@ -73,8 +73,8 @@ pub(super) fn answer(
 /// A response with a stream that the client can resume. `retry`: whether the client is told when to reconnect.
 pub(super) fn replay(request: &HttpRequest, budget: &Budget, reader: Reader, retry: bool) -> HttpResponse {
     let event = |event| match event {
-        stream::Event::Prime(id) => Event { id: Some(id), kind: "", data: None },
-        stream::Event::Message(id, json) => Event { id: Some(id), kind: "message", data: Some(json.into()) },
+        stream::Event::Prime(id) => SseEvent { id: Some(id), kind: "", data: None },
+        stream::Event::Message(id, json) => SseEvent { id: Some(id), kind: "message", data: Some(json.into()) },
     };
     carry(request, budget, reader.map(event), retry.then_some(RETRY))
 }
@@ -89,7 +89,7 @@ pub(super) fn head() -> HttpResponse {
 fn carry(
     request: &HttpRequest,
     budget: &Budget,
-    events: impl Stream<Item = Event> + 'static,
+    events: impl Stream<Item = SseEvent> + 'static,
     retry: Option<Duration>,
 ) -> HttpResponse {
     let connection = Connection::of(request, budget);
@@ -105,14 +105,14 @@ fn carry(
 }
 
 /// One event.
-struct Event {
+struct SseEvent {
     id: Option<EventId>,
     /// Its name; without one there is none.
     kind: &'static str,
     data: Option<Pieces>,
 }
 
-impl Event {
+impl SseEvent {
     /// Writes it, a large one by way of what its connection owes. `None`: it cannot be written.
     fn write(self, connection: &Rc<Connection>) -> Option<Bytes> {
         let (length, own) = self.data.as_ref().map_or((0, 0), |data| (data.len(), data.own()));
@@ -163,7 +163,7 @@ struct Events<S> {
     begun: bool,
 }
 
-impl<S: Stream<Item = Event>> Events<S> {
+impl<S: Stream<Item = SseEvent>> Events<S> {
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         if let Some(rest) = self.connection.outgoing().next() {
             return Poll::Ready(Some(rest));
@@ -191,7 +191,7 @@ impl<S: Stream<Item = Event>> Events<S> {
     }
 }
 
-impl<S: Stream<Item = Event>> MessageBody for Events<S> {
+impl<S: Stream<Item = SseEvent>> MessageBody for Events<S> {
     type Error = std::convert::Infallible;
 
     fn size(&self) -> BodySize {

@@ -62,7 +62,7 @@ const MAX_BATCH: usize = 100;
 const BATCH_BYTES: usize = 64 * 1024 * 1024;
 
 /// The answer to one POST, still to come. `None`: everything in it was cancelled or needs no answer.
-type Pending = Pin<Box<dyn Future<Output = Option<Pieces>>>>;
+type PendingAnswers = Pin<Box<dyn Future<Output = Option<Pieces>>>>;
 
 /// `POST /mcp`
 pub(super) async fn post(
@@ -146,7 +146,7 @@ async fn respond(
     request: &HttpRequest,
     gateway: &Rc<Gateway>,
     session: &Session,
-    mut pending: Pending,
+    mut pending: PendingAnswers,
     related: Related,
     id: Option<RequestId>,
 ) -> HttpResponse {
@@ -168,7 +168,7 @@ async fn respond(
 /// Puts a call on its stream, whoever reads it.
 async fn carry(
     gateway: Rc<Gateway>,
-    mut pending: Pending,
+    mut pending: PendingAnswers,
     related: Related,
     stream: Rc<Stream>,
     id: Option<RequestId>,
@@ -212,7 +212,7 @@ async fn batch(request: &HttpRequest, endpoint: &Endpoint, body: &Bytes) -> Resu
     }
     let related = request_context::related();
     let room = Rc::new(Cell::new(BATCH_BYTES));
-    let mut answers: Vec<Pending> = Vec::new();
+    let mut answers: Vec<PendingAnswers> = Vec::new();
     for element in elements {
         match parse(element.get().as_bytes()) {
             Ok(Message::Request { id, method, .. }) if method == method::INITIALIZE => {
@@ -240,7 +240,7 @@ async fn batch(request: &HttpRequest, endpoint: &Endpoint, body: &Bytes) -> Resu
     if answers.is_empty() {
         return Ok(HttpResponse::Accepted().finish());
     }
-    let all: Pending = Box::pin(async move {
+    let all: PendingAnswers = Box::pin(async move {
         let answers: Vec<Pieces> = join_all(answers).await.into_iter().flatten().collect();
         (!answers.is_empty()).then(|| Pieces::array(answers))
     });

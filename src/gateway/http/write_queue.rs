@@ -8,7 +8,7 @@ use std::{
 
 use bytes::Bytes;
 
-use crate::gateway::base::budget::{Budget, Held, Offer, Purpose};
+use crate::gateway::base::budget::{Budget, Held, Purpose, Reclaimable};
 
 /// An answer goes to the HTTP library, which copies it, in slices of so many bytes.
 pub(super) const SLICE: usize = 16 * 1024;
@@ -101,11 +101,11 @@ impl Outgoing {
     }
 
     /// How many bytes would be freed.
-    pub(super) fn offer(&self, now: Instant) -> Option<Offer> {
+    pub(super) fn offer(&self, now: Instant) -> Option<Reclaimable> {
         let age = now.checked_duration_since(self.since.get()?).filter(|age| *age >= YOUNG)?;
         let bytes = self.own.get() + self.blocked.try_borrow().ok()?.as_ref().map_or(0, Held::bytes);
         let pace = (self.taken.get() as u64).saturating_mul(1000) / age.as_millis().max(1) as u64;
-        (bytes > 0).then_some(Offer { pace, bytes })
+        (bytes > 0).then_some(Reclaimable { pace, bytes })
     }
 
     /// Drops everything: nothing will be written any more.

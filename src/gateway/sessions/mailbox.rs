@@ -18,7 +18,7 @@ use tokio::sync::Notify;
 use super::{
     notice::Notice,
     replay_buffer::Bounds,
-    shares::{Shares, Verdict},
+    shares::{NoticeOutcome, Shares},
 };
 use crate::gateway::base::budget::{Budget, Held, Purpose, SMALL};
 
@@ -33,12 +33,12 @@ pub(crate) struct Mailbox {
     /// Whether its client may be told in a log line what was dropped.
     tells: bool,
     budget: Budget,
-    state: RefCell<State>,
+    state: RefCell<MailQueue>,
     /// Rung when something was read, or never will be.
     room: Notify,
 }
 
-struct State {
+struct MailQueue {
     items: VecDeque<Item>,
     /// The number of the first of them.
     first: u64,
@@ -74,7 +74,7 @@ pub(crate) struct Mail(Rc<Mailbox>);
 impl Mailbox {
     /// `purpose`: for whom it is; only a session may be told in a log line what was dropped.
     pub(crate) fn new(budget: &Budget, purpose: Purpose) -> (Rc<Self>, Mail) {
-        let state = State {
+        let state = MailQueue {
             items: VecDeque::new(),
             first: 0,
             bytes: 0,
@@ -103,12 +103,12 @@ impl Mailbox {
         let number = state.first + state.items.len() as u64;
         let unread = Bounds { events: state.items.len(), bytes: state.bytes };
         match state.shares.admit(&notice, number, unread, bounds) {
-            Verdict::Admitted if self.budget.grow(&mut state.held, small(&notice.message)).is_err() => {
+            NoticeOutcome::Admitted if self.budget.grow(&mut state.held, small(&notice.message)).is_err() => {
                 state.shares.give_way(&notice.server, number, notice.level);
             }
-            Verdict::Admitted => state.push(notice.message, Some((notice.server, notice.level))),
-            Verdict::Said(number) => state.replace(number, notice.message),
-            Verdict::Lost => {}
+            NoticeOutcome::Admitted => state.push(notice.message, Some((notice.server, notice.level))),
+            NoticeOutcome::Said(number) => state.replace(number, notice.message),
+            NoticeOutcome::Lost => {}
         }
         true
     }
@@ -125,7 +125,7 @@ impl Mailbox {
         if state.end != End::Open {
             return true; // without a reader nothing is lost
         }
-        let fits = |state: &State| state.items.is_empty() || state.bytes + message.len() <= ANSWERS;
+        let fits = |state: &MailQueue| state.items.is_empty() || state.bytes + message.len() <= ANSWERS;
         while !fits(&state) || self.budget.grow(&mut state.held, small(&message)).is_err() {
             if !state.drop_one() {
                 drop(state);
@@ -177,7 +177,7 @@ impl Mailbox {
     }
 }
 
-impl State {
+impl MailQueue {
     fn push(&mut self, message: Bytes, of: Option<(ServerName, Level)>) {
         self.bytes += message.len();
         self.items.push_back(Item { message, of });

@@ -37,7 +37,7 @@ struct Unread {
 
 /// What happens to a new message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum NoticeOutcome {
     /// It joins the queue.
     Admitted,
     /// The client will read as much in the message of that number.
@@ -48,13 +48,13 @@ pub(crate) enum Verdict {
 
 impl Shares {
     /// Decides on a message that would have that number. `unread`: what waits now, of servers and other messages; `bounds`: what may.
-    pub(crate) fn admit(&mut self, notice: &Notice, number: u64, unread: Bounds, bounds: Bounds) -> Verdict {
+    pub(crate) fn admit(&mut self, notice: &Notice, number: u64, unread: Bounds, bounds: Bounds) -> NoticeOutcome {
         let share = self.of(&notice.server);
         let is_crowded = share.unread.len() >= bounds.events / SHARE / 2;
         let mut said =
             share.unread.iter().filter(|unread| is_crowded && notice.topic.is_some() && unread.topic == notice.topic);
         if let Some(unread) = said.next() {
-            return Verdict::Said(unread.number);
+            return NoticeOutcome::Said(unread.number);
         }
         let bytes = notice.message.len();
         let room = if share.unread.is_empty() {
@@ -69,11 +69,11 @@ impl Shares {
         };
         if !room {
             share.lose(notice);
-            return Verdict::Lost;
+            return NoticeOutcome::Lost;
         }
         share.bytes += bytes;
         share.unread.push_back(Unread { number, bytes, topic: notice.topic });
-        Verdict::Admitted
+        NoticeOutcome::Admitted
     }
 
     /// Everything before that number was read, or is gone.
@@ -164,10 +164,10 @@ mod tests {
     }
 
     impl Queue {
-        fn say(&mut self, notice: &Notice) -> Verdict {
+        fn say(&mut self, notice: &Notice) -> NoticeOutcome {
             let unread = Bounds { events: self.unread.len(), bytes: self.unread.iter().sum() };
             let verdict = self.shares.admit(notice, self.unread.len() as u64, unread, BOUNDS);
-            if verdict == Verdict::Admitted {
+            if verdict == NoticeOutcome::Admitted {
                 self.unread.push(notice.message.len());
             }
             verdict
@@ -177,9 +177,9 @@ mod tests {
     #[test]
     fn a_server_that_says_much_leaves_room_for_the_others_and_its_loss_is_told_once() {
         let mut queue = Queue::default();
-        let loud = (0..100).filter(|_| queue.say(&notice("a", 10, None)) == Verdict::Admitted).count();
+        let loud = (0..100).filter(|_| queue.say(&notice("a", 10, None)) == NoticeOutcome::Admitted).count();
         assert_eq!(loud, BOUNDS.events / SHARE);
-        assert!((0..10).all(|_| queue.say(&notice("b", 10, None)) == Verdict::Admitted));
+        assert!((0..10).all(|_| queue.say(&notice("b", 10, None)) == NoticeOutcome::Admitted));
         let told = queue.shares.take_lost();
         assert_eq!(told.len(), 1);
         let text = std::str::from_utf8(&told[0]).expect("text");
@@ -208,27 +208,31 @@ mod tests {
                 queue.say(&notice(server, 10, None));
             });
         }
-        assert_eq!(queue.say(&notice("quiet", 10, None)), Verdict::Admitted);
-        assert_eq!(queue.say(&notice("loud", 10_000, None)), Verdict::Lost);
+        assert_eq!(queue.say(&notice("quiet", 10, None)), NoticeOutcome::Admitted);
+        assert_eq!(queue.say(&notice("loud", 10_000, None)), NoticeOutcome::Lost);
     }
 
     #[test]
     fn where_a_server_has_much_unread_what_is_said_already_is_not_said_twice() {
         let mut queue = Queue::default();
         for topic in 0..8 {
-            assert_eq!(queue.say(&notice("a", 10, Some(7 + topic % 2))), Verdict::Admitted, "there is room enough");
+            assert_eq!(
+                queue.say(&notice("a", 10, Some(7 + topic % 2))),
+                NoticeOutcome::Admitted,
+                "there is room enough"
+            );
         }
-        assert_eq!(queue.say(&notice("a", 10, Some(7))), Verdict::Said(0));
-        assert_eq!(queue.say(&notice("a", 10, Some(9))), Verdict::Admitted);
+        assert_eq!(queue.say(&notice("a", 10, Some(7))), NoticeOutcome::Said(0));
+        assert_eq!(queue.say(&notice("a", 10, Some(9))), NoticeOutcome::Admitted);
         queue.shares.read_to(8);
-        assert_eq!(queue.say(&notice("a", 10, Some(7))), Verdict::Admitted);
+        assert_eq!(queue.say(&notice("a", 10, Some(7))), NoticeOutcome::Admitted);
     }
 
     #[test]
     fn one_message_however_large_finds_room_where_nothing_waits() {
         let mut queue = Queue::default();
-        assert_eq!(queue.say(&notice("a", 1_000_000, None)), Verdict::Admitted);
-        assert_eq!(queue.say(&notice("b", 10, None)), Verdict::Lost);
+        assert_eq!(queue.say(&notice("a", 1_000_000, None)), NoticeOutcome::Admitted);
+        assert_eq!(queue.say(&notice("b", 10, None)), NoticeOutcome::Lost);
     }
 
     proptest! {
@@ -239,7 +243,7 @@ mod tests {
             let mut queue = Queue::default();
             let (mut admitted, total) = (0_u64, said.len() as u64);
             for (server, bytes) in said {
-                admitted += u64::from(queue.say(&notice(&format!("s{server}"), bytes, None)) == Verdict::Admitted);
+                admitted += u64::from(queue.say(&notice(&format!("s{server}"), bytes, None)) == NoticeOutcome::Admitted);
                 prop_assert!(queue.unread.len() <= BOUNDS.events);
                 prop_assert!(queue.unread.iter().sum::<usize>() <= BOUNDS.bytes);
             }

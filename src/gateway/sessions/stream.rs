@@ -16,7 +16,7 @@ use super::{
     notice::Notice,
     replay_budget::ReplayBudget,
     replay_buffer::{Bounds, Lookup, ReplayBuffer},
-    shares::{Shares, Verdict},
+    shares::{NoticeOutcome, Shares},
 };
 
 /// One stream: what it said lately, and at most one reader.
@@ -126,7 +126,7 @@ impl Stream {
         }
         let verdict = shares.admit(&notice, number, unread, self.bounds);
         drop(shares);
-        if verdict == Verdict::Admitted {
+        if verdict == NoticeOutcome::Admitted {
             self.push(notice.message);
         }
     }

@@ -13,10 +13,10 @@ use crate::gateway::{base::throttle::Throttle, catalogue::ListKind};
 /// What servers announced and clients were not told yet: at most one entry for each server, session and kind of list. A server that
 /// announces again and again is heard ever less often.
 #[derive(Default)]
-pub(crate) struct ListChanges(RefCell<Waiting>);
+pub(crate) struct ListChanges(RefCell<PendingChanges>);
 
 #[derive(Default)]
-struct Waiting {
+struct PendingChanges {
     all: Vec<ListChange>,
     paces: HashMap<ServerName, Throttle>,
 }
@@ -43,7 +43,7 @@ impl ListChanges {
 
     /// Those whose time has come.
     pub(crate) fn take(&self, now: Instant) -> Vec<ListChange> {
-        let Waiting { all, paces } = &mut *self.0.borrow_mut();
+        let PendingChanges { all, paces } = &mut *self.0.borrow_mut();
         paces.retain(|_, pace| !pace.is_at_rest(now));
         let is_due = |a: &mut ListChange| paces.get(&a.server).is_none_or(|pace| pace.due(now) <= now);
         let due: Vec<_> = all.extract_if(.., is_due).collect();
@@ -60,7 +60,7 @@ impl ListChanges {
 
     /// When the time of the next has come.
     pub(crate) fn due(&self, now: Instant) -> Option<Instant> {
-        let Waiting { all, paces } = &*self.0.borrow();
+        let PendingChanges { all, paces } = &*self.0.borrow();
         all.iter().map(|a| paces.get(&a.server).map_or(now, |pace| pace.due(now))).min()
     }
 }

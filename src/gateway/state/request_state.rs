@@ -17,7 +17,7 @@ const SECRET: usize = 24;
 
 /// The request that a request state belongs to: it is valid for no other.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Purpose {
+pub(crate) struct RequestBinding {
     scope: Scope,
     principal: Option<String>,
     server: ServerName,
@@ -25,7 +25,7 @@ pub(crate) struct Purpose {
     params: [u8; 32],
 }
 
-impl Purpose {
+impl RequestBinding {
     /// `params`: those that go to the server, however they are written.
     pub(crate) fn new(
         scope: &Scope,
@@ -47,11 +47,11 @@ impl Purpose {
 
 /// A parked call, stored under its request state.
 #[derive(Debug)]
-struct Waiting<P> {
+struct IssuedState<P> {
     park: P,
     /// What the server asked for.
     wanted: Bytes,
-    purpose: Purpose,
+    binding: RequestBinding,
     until: Instant,
 }
 
@@ -68,7 +68,7 @@ pub(crate) enum Redeemed<P> {
 
 /// All parked calls of clients without a session. `P`: the call that continues with the answers.
 #[derive(Debug)]
-pub(crate) struct RequestStateStore<P>(RefCell<HashMap<Box<str>, Waiting<P>>>);
+pub(crate) struct RequestStateStore<P>(RefCell<HashMap<Box<str>, IssuedState<P>>>);
 
 impl<P> RequestStateStore<P> {
     /// An empty store.
@@ -81,7 +81,7 @@ impl<P> RequestStateStore<P> {
         &self,
         park: P,
         wanted: Bytes,
-        purpose: Purpose,
+        binding: RequestBinding,
         until: Instant,
         now: Instant,
     ) -> Option<Box<str>> {
@@ -91,7 +91,7 @@ impl<P> RequestStateStore<P> {
             return None;
         }
         let state: Box<str> = BASE64_URL_SAFE_NO_PAD.encode(secret).into();
-        self.0.borrow_mut().insert(state.clone(), Waiting { park, wanted, purpose, until });
+        self.0.borrow_mut().insert(state.clone(), IssuedState { park, wanted, binding, until });
         Some(state)
     }
 
@@ -99,7 +99,7 @@ impl<P> RequestStateStore<P> {
     pub(crate) fn give_up(&self, of: impl Fn(Option<&str>) -> bool) -> usize {
         // Dropping a call may come back here.
         let gone: Vec<_> =
-            self.0.borrow_mut().extract_if(|_, waiting| of(waiting.purpose.principal.as_deref())).collect();
+            self.0.borrow_mut().extract_if(|_, waiting| of(waiting.binding.principal.as_deref())).collect();
         gone.len()
     }
 
@@ -108,14 +108,14 @@ impl<P> RequestStateStore<P> {
     pub(crate) fn redeem(
         &self,
         state: &str,
-        purpose: &Purpose,
+        binding: &RequestBinding,
         answers: &RawObject<'_>,
         is_done: impl Fn(&P) -> bool,
         now: Instant,
     ) -> Redeemed<P> {
         self.tidy(now);
         let mut all = self.0.borrow_mut();
-        let Some(waiting) = all.get(state).filter(|waiting| waiting.purpose == *purpose) else {
+        let Some(waiting) = all.get(state).filter(|waiting| waiting.binding == *binding) else {
             return Redeemed::Unknown;
         };
         let nothing = || is_done(&waiting.park).then(|| Bytes::from_static(b"{}"));
@@ -154,9 +154,9 @@ mod tests {
     const WANTED: &[u8] = br#"{"inputRequests":{"a":{"method":"roots/list"},"b":{"method":"elicitation/create"}}}"#;
     const TIME: Duration = Duration::from_secs(600);
 
-    fn purpose(principal: Option<&str>, params: &str) -> Purpose {
+    fn binding(principal: Option<&str>, params: &str) -> RequestBinding {
         let server = ServerName::try_from("s").expect("a name");
-        Purpose::new(&Scope::All, principal, &server, "tools/call", params.as_bytes())
+        RequestBinding::new(&Scope::All, principal, &server, "tools/call", params.as_bytes())
     }
 
     fn answers(text: &str) -> RawObject<'_> {
@@ -166,21 +166,21 @@ mod tests {
     #[test]
     fn a_ticket_is_good_once_and_for_one_request_of_one_caller() {
         let (request_states, now) = (RequestStateStore::new(), Instant::now());
-        let mine = purpose(Some("ann"), r#"{"name":"t"}"#);
+        let mine = binding(Some("ann"), r#"{"name":"t"}"#);
         let state = request_states
             .issue(7, Bytes::from_static(WANTED), mine.clone(), now + TIME, now)
             .expect("a request state");
         let all = answers(r#"{"b":{"action":"accept"},"a":{"roots":[]},"more":1}"#);
         for (shown, by) in [
-            (&*state, purpose(Some("bob"), r#"{"name":"t"}"#)),
-            (&*state, purpose(None, r#"{"name":"t"}"#)),
-            (&*state, purpose(Some("ann"), r#"{"name":"u"}"#)),
+            (&*state, binding(Some("bob"), r#"{"name":"t"}"#)),
+            (&*state, binding(None, r#"{"name":"t"}"#)),
+            (&*state, binding(Some("ann"), r#"{"name":"u"}"#)),
             ("another", mine.clone()),
             ("", mine.clone()),
         ] {
             assert_eq!(request_states.redeem(shown, &by, &all, |_| true, now), Redeemed::Unknown);
         }
-        let mine = purpose(Some("ann"), r#"{ "name":"t" }"#);
+        let mine = binding(Some("ann"), r#"{ "name":"t" }"#);
         let part = answers(r#"{"a":{"roots":[]}}"#);
         assert_eq!(request_states.redeem(&state, &mine, &part, |_| false, now), Redeemed::Incomplete(WANTED.into()));
         let payload = r#"{"a":{"result":{"roots":[]}},"b":{"result":{"action":"accept"}}}"#;
@@ -192,9 +192,9 @@ mod tests {
     fn a_call_that_is_over_meanwhile_needs_no_answers() {
         let (request_states, now) = (RequestStateStore::new(), Instant::now());
         let state =
-            request_states.issue(7, Bytes::from_static(WANTED), purpose(None, "{}"), now + TIME, now).expect("one");
+            request_states.issue(7, Bytes::from_static(WANTED), binding(None, "{}"), now + TIME, now).expect("one");
         let show =
-            |is_done: bool| request_states.redeem(&state, &purpose(None, "{}"), &answers("{}"), |_| is_done, now);
+            |is_done: bool| request_states.redeem(&state, &binding(None, "{}"), &answers("{}"), |_| is_done, now);
         assert_eq!(show(false), Redeemed::Incomplete(WANTED.into()));
         assert_eq!(show(true), Redeemed::Complete(7, Bytes::from_static(b"{}")));
         assert_eq!(show(true), Redeemed::Unknown, "good once");
@@ -204,12 +204,12 @@ mod tests {
     fn the_calls_of_one_caller_are_given_up_and_no_others() {
         let (request_states, now) = (RequestStateStore::new(), Instant::now());
         let issue = |principal| {
-            let state = request_states.issue((), Bytes::from_static(b"{}"), purpose(principal, "{}"), now + TIME, now);
+            let state = request_states.issue((), Bytes::from_static(b"{}"), binding(principal, "{}"), now + TIME, now);
             state.expect("a request state")
         };
         let (ann, bob) = (issue(Some("ann")), issue(Some("bob")));
         assert_eq!(request_states.give_up(|principal| principal == Some("ann")), 1);
-        let show = |state: &str, who| request_states.redeem(state, &purpose(who, "{}"), &answers("{}"), |()| true, now);
+        let show = |state: &str, who| request_states.redeem(state, &binding(who, "{}"), &answers("{}"), |()| true, now);
         assert_eq!(show(&ann, Some("ann")), Redeemed::Unknown);
         assert!(matches!(show(&bob, Some("bob")), Redeemed::Complete((), _)));
     }
@@ -217,12 +217,12 @@ mod tests {
     #[test]
     fn a_ticket_has_its_time_and_there_are_not_too_many() {
         let (request_states, now) = (RequestStateStore::new(), Instant::now());
-        let issue = || request_states.issue((), Bytes::from_static(b"{}"), purpose(None, "{}"), now + TIME, now);
+        let issue = || request_states.issue((), Bytes::from_static(b"{}"), binding(None, "{}"), now + TIME, now);
         let first = issue().expect("a request state");
         (1..MAX_REQUEST_STATES).for_each(|_| assert!(issue().is_some()));
         assert_eq!(issue(), None);
         let show =
-            |state: &str, at| request_states.redeem(state, &purpose(None, "{}"), &RawObject::default(), |()| false, at);
+            |state: &str, at| request_states.redeem(state, &binding(None, "{}"), &RawObject::default(), |()| false, at);
         assert!(matches!(show(&first, now + TIME - Duration::from_nanos(1)), Redeemed::Complete((), _)));
         let second = issue().expect("there is room again");
         assert_eq!(show(&second, now + TIME), Redeemed::Unknown);

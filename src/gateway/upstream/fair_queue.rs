@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 /// How many items may wait.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Bounds {
+pub(crate) struct QueueBounds {
     /// Items of one party; one more is refused.
     pub(crate) of_party: usize,
     /// Items of all parties; one more displaces the newest item of the party with the most, unless that is its own.
@@ -14,7 +14,7 @@ pub(crate) struct Bounds {
 
 /// Why an item is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Full {
+pub(crate) enum QueueFull {
     /// Its party has this many items already.
     Party(usize),
     /// The queue has this many items already.
@@ -31,22 +31,22 @@ pub(crate) struct Joined<T> {
 /// A queue of items `T` by party `K`.
 #[derive(Debug)]
 pub(crate) struct FairQueue<K, T> {
-    bounds: Bounds,
+    bounds: QueueBounds,
     /// Parties with at least one item, in the order of their turns.
-    parties: VecDeque<Party<K, T>>,
+    parties: VecDeque<PartyQueue<K, T>>,
     waiting: usize,
     last: u64,
 }
 
 #[derive(Debug)]
-struct Party<K, T> {
+struct PartyQueue<K, T> {
     key: K,
     waiting: VecDeque<(u64, T)>,
 }
 
 impl<K: PartialEq, T> FairQueue<K, T> {
     /// An empty queue.
-    pub(crate) fn new(bounds: Bounds) -> Self {
+    pub(crate) fn new(bounds: QueueBounds) -> Self {
         Self { bounds, parties: VecDeque::new(), waiting: 0, last: 0 }
     }
 
@@ -56,11 +56,11 @@ impl<K: PartialEq, T> FairQueue<K, T> {
     }
 
     /// Adds an item. A party that had none has its turn after all others.
-    pub(crate) fn join(&mut self, key: K, item: T) -> Result<Joined<T>, Full> {
+    pub(crate) fn join(&mut self, key: K, item: T) -> Result<Joined<T>, QueueFull> {
         let at = self.parties.iter().position(|party| party.key == key);
         let own = at.map_or(0, |at| self.parties[at].waiting.len());
         if own >= self.bounds.of_party {
-            return Err(Full::Party(own));
+            return Err(QueueFull::Party(own));
         }
         let displaced = if self.waiting < self.bounds.of_all { None } else { Some(self.displace(own)?) };
         self.last += 1;
@@ -68,14 +68,14 @@ impl<K: PartialEq, T> FairQueue<K, T> {
         let waits = (self.last, item);
         match self.parties.iter_mut().find(|party| party.key == key) {
             Some(party) => party.waiting.push_back(waits),
-            None => self.parties.push_back(Party { key, waiting: VecDeque::from([waits]) }),
+            None => self.parties.push_back(PartyQueue { key, waiting: VecDeque::from([waits]) }),
         }
         Ok(Joined { number: self.last, displaced })
     }
 
     /// Removes the newest item of the party that has the most, for an item of a party that has `own` items.
-    fn displace(&mut self, own: usize) -> Result<T, Full> {
-        let full = Full::All(self.waiting);
+    fn displace(&mut self, own: usize) -> Result<T, QueueFull> {
+        let full = QueueFull::All(self.waiting);
         let most = self.parties.iter_mut().max_by_key(|party| party.waiting.len()).ok_or(full)?;
         // Its own number grows by one, and it must not be as large as what it takes from.
         if most.waiting.len() <= own + 1 {
@@ -126,7 +126,7 @@ mod tests {
     use super::*;
 
     const PARTIES: usize = 5;
-    const ROOMY: Bounds = Bounds { of_party: 1000, of_all: 10_000 };
+    const ROOMY: QueueBounds = QueueBounds { of_party: 1000, of_all: 10_000 };
 
     #[test]
     fn parties_take_turns_and_each_keeps_its_own_order() {
@@ -141,12 +141,12 @@ mod tests {
 
     #[test]
     fn where_the_line_is_full_the_party_with_the_most_makes_room_for_one_with_fewer() {
-        let mut line = FairQueue::new(Bounds { of_party: 4, of_all: 4 });
+        let mut line = FairQueue::new(QueueBounds { of_party: 4, of_all: 4 });
         (1..=4).for_each(|item| assert_eq!(line.join("ann", item).expect("room").displaced, None));
-        assert_eq!(line.join("ann", 5), Err(Full::Party(4)));
+        assert_eq!(line.join("ann", 5), Err(QueueFull::Party(4)));
         assert_eq!(line.join("bob", 6).expect("room").displaced, Some(4));
         assert_eq!(line.join("bob", 7).expect("room").displaced, Some(3));
-        assert_eq!(line.join("bob", 8), Err(Full::All(4)), "they have as many");
+        assert_eq!(line.join("bob", 8), Err(QueueFull::All(4)), "they have as many");
         let left: Vec<i32> = line.take_all().collect();
         assert_eq!((left, line.is_empty()), (vec![1, 2, 6, 7], true));
     }
@@ -171,7 +171,7 @@ mod tests {
         fn nobody_who_waits_is_passed_over_more_often_than_there_are_parties(
             steps in prop::collection::vec(step(), 0..300), of_party in 1_usize..20, of_all in 1_usize..40,
         ) {
-            let mut line = FairQueue::new(Bounds { of_party, of_all });
+            let mut line = FairQueue::new(QueueBounds { of_party, of_all });
             // Who waits, by party; and how often a party with somebody waiting was passed over since its last turn.
             let mut waiting: Vec<(u8, u64)> = Vec::new();
             let mut passed: HashMap<u8, usize> = HashMap::new();
@@ -190,8 +190,8 @@ mod tests {
                                 }
                                 waiting.push((party, named));
                             }
-                            Err(Full::Party(count)) => prop_assert_eq!((own, count), (of_party, of_party)),
-                            Err(Full::All(count)) => prop_assert_eq!((waiting.len(), count), (of_all, of_all)),
+                            Err(QueueFull::Party(count)) => prop_assert_eq!((own, count), (of_party, of_party)),
+                            Err(QueueFull::All(count)) => prop_assert_eq!((waiting.len(), count), (of_all, of_all)),
                         }
                     }
                     Step::Leave(at) if !waiting.is_empty() => {

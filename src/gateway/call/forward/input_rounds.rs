@@ -11,7 +11,7 @@ use mcproxy_mcp::{ErrorCode, ErrorObject, json_string, method};
 
 use super::{Forward, NotSent, wait_ready::unavailable};
 use crate::gateway::{
-    base::{metrics::Outcome, reply::Reply},
+    base::{metrics::OutcomeLabel, reply::Reply},
     call::client_input::{ClientInput, InputError, Next},
     downstream::{
         Ending,
@@ -19,7 +19,7 @@ use crate::gateway::{
         retry::Retry,
     },
     sessions::session::Session,
-    state::request_state::{Purpose, Redeemed},
+    state::request_state::{Redeemed, RequestBinding},
     upstream::{
         connection::{Call, CallEnd, CallOutcome, Continuation, InputRequired, WorkerConnection},
         servers::Destination,
@@ -31,9 +31,9 @@ impl Forward<'_> {
     pub(super) fn ended(
         &self,
         connection: &WorkerConnection,
-        outcome: Outcome,
+        outcome: OutcomeLabel,
         reply: Reply,
-    ) -> (Outcome, Option<Reply>) {
+    ) -> (OutcomeLabel, Option<Reply>) {
         match self.context.downstream.ending(connection.traits(), &reply) {
             Ending::Unchanged => (outcome, Some(reply)),
             Ending::NoteRefusal(session) => {
@@ -44,30 +44,30 @@ impl Forward<'_> {
             }
             // The server forgot the call, so it is made again.
             Ending::AskForPages(wanted) => self.send_away_for(wanted, Continuation::Again),
-            Ending::Error(error) => (Outcome::Error, Some(error.into())),
+            Ending::Error(error) => (OutcomeLabel::Error, Some(error.into())),
         }
     }
 
     /// Answers a client without a session with the server's requests; the client sends the request again with its answers.
-    pub(super) fn send_away(&self, need: InputRequired) -> (Outcome, Option<Reply>) {
+    pub(super) fn send_away(&self, need: InputRequired) -> (OutcomeLabel, Option<Reply>) {
         match need.continuation {
             Continuation::Again => match input_required(&need.payload, None) {
-                Some(reply) => (Outcome::Result, Some(reply)),
-                None => (Outcome::Error, Some(self.stuck(&InputError::Unreadable))),
+                Some(reply) => (OutcomeLabel::Result, Some(reply)),
+                None => (OutcomeLabel::Error, Some(self.stuck(&InputError::Unreadable))),
             },
             parked @ Continuation::Parked(_) => self.send_away_for(need.payload, parked),
         }
     }
 
     /// The same, with a request state of our own.
-    fn send_away_for(&self, wanted: Bytes, continuation: Continuation) -> (Outcome, Option<Reply>) {
+    fn send_away_for(&self, wanted: Bytes, continuation: Continuation) -> (OutcomeLabel, Option<Reply>) {
         let now = Instant::now();
         let gateway = &self.context.gateway;
         let time = gateway.servers.timeouts(self.server.as_str()).map_or(Duration::ZERO, |times| times.input);
-        let state = gateway.request_states.issue(continuation, wanted.clone(), self.purpose(), now + time, now);
+        let state = gateway.request_states.issue(continuation, wanted.clone(), self.binding(), now + time, now);
         match state.as_deref().and_then(|state| input_required(&wanted, Some(state))) {
-            Some(reply) => (Outcome::Result, Some(reply)),
-            None => (Outcome::Error, Some(self.stuck(&InputError::Crowded))),
+            Some(reply) => (OutcomeLabel::Result, Some(reply)),
+            None => (OutcomeLabel::Error, Some(self.stuck(&InputError::Crowded))),
         }
     }
 
@@ -79,7 +79,7 @@ impl Forward<'_> {
             Continuation::Parked(park) => park.is_done(),
             Continuation::Again => false,
         };
-        match request_states.redeem(&state, &self.purpose(), &retry.responses(), is_done, Instant::now()) {
+        match request_states.redeem(&state, &self.binding(), &retry.responses(), is_done, Instant::now()) {
             Redeemed::Complete(Continuation::Parked(park), answers) => {
                 park.resume(&answers, self.call_context(connection)).await.ok_or_else(|| self.no_such_state())
             }
@@ -106,10 +106,10 @@ impl Forward<'_> {
     }
 
     /// Which request this is, whoever makes it once more.
-    fn purpose(&self) -> Purpose {
+    fn binding(&self) -> RequestBinding {
         let downstream = &self.context.downstream;
         let params = &self.payload[..self.meta_at];
-        Purpose::new(downstream.scope(), downstream.principal(), &self.server, &self.method, params)
+        RequestBinding::new(downstream.scope(), downstream.principal(), &self.server, &self.method, params)
     }
 
     /// Asks the client for what the server needs, as often as it needs something.

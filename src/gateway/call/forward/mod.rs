@@ -16,7 +16,7 @@ use self::wait_ready::{NotPlaced, unavailable};
 use crate::gateway::{
     base::{
         budget::{Full, Purpose},
-        metrics::Outcome,
+        metrics::OutcomeLabel,
         principal::log_for,
         reply::Reply,
         web_pages::{self, NoWebPage},
@@ -109,7 +109,7 @@ impl<'a> Forward<'a> {
 
     /// Tries again with the next generation while the one before ended before it was told of the call. What was written to a
     /// server is never sent again.
-    async fn attempt(&self, rewrite: ResultRewrite) -> (Outcome, Option<Reply>) {
+    async fn attempt(&self, rewrite: ResultRewrite) -> (OutcomeLabel, Option<Reply>) {
         for _ in 1..TRIES {
             if let Some(end) = self.attempt_once(rewrite).await {
                 return end;
@@ -120,13 +120,13 @@ impl<'a> Forward<'a> {
     }
 
     /// `None`: no server has received the call.
-    async fn attempt_once(&self, rewrite: ResultRewrite) -> Option<(Outcome, Option<Reply>)> {
+    async fn attempt_once(&self, rewrite: ResultRewrite) -> Option<(OutcomeLabel, Option<Reply>)> {
         let connection = match self.connection().await {
             Ok(connection) => connection,
             Err(error) => return Some(self.turned_away(error)),
         };
         if self.context.is_cancelled() {
-            return Some((Outcome::Cancelled, None));
+            return Some((OutcomeLabel::Cancelled, None));
         }
         if let Some(level) = self.context.downstream.level_before_call() {
             connection.ensure_log_level(level).await;
@@ -134,12 +134,12 @@ impl<'a> Forward<'a> {
         let (connection, call) = match Retry::at(self.retry.as_ref(), connection.traits()) {
             RetryUse::Redeem(retry) => match Box::pin(self.come_back(&connection, retry)).await {
                 Ok(call) => (connection, call),
-                Err(reply) => return Some((Outcome::Error, Some(reply))),
+                Err(reply) => return Some((OutcomeLabel::Error, Some(reply))),
             },
             retry @ (RetryUse::PassOn(_) | RetryUse::Nothing) => {
                 match self.hand_over(connection, retry.passed_on()).await {
                     Ok(handed) => handed,
-                    Err(NotSent::Cancelled) => return Some((Outcome::Cancelled, None)),
+                    Err(NotSent::Cancelled) => return Some((OutcomeLabel::Cancelled, None)),
                     Err(NotSent::Unavailable(error)) => return Some(self.turned_away(error)),
                     Err(NotSent::Unseen(connection)) => {
                         self.unsent(&connection);
@@ -155,12 +155,12 @@ impl<'a> Forward<'a> {
                 // In a box of its own: calls that never need it must not carry its state.
                 InputRoute::Ask(session) => match Box::pin(self.ask(connection.clone(), session, need)).await {
                     Ok(answer) => self.answered(answer, rewrite),
-                    Err(InputError::Cancelled) => (Outcome::Cancelled, None),
-                    Err(stuck) => (Outcome::Error, Some(self.stuck(&stuck))),
+                    Err(InputError::Cancelled) => (OutcomeLabel::Cancelled, None),
+                    Err(stuck) => (OutcomeLabel::Error, Some(self.stuck(&stuck))),
                 },
                 InputRoute::SendAway => match web_pages::of_input_requests(&need.payload) {
                     // Dropping what was asked tells the server that the call is given up.
-                    Some(page) => (Outcome::Error, Some(self.no_web_page(&page))),
+                    Some(page) => (OutcomeLabel::Error, Some(self.no_web_page(&page))),
                     None => self.send_away(need),
                 },
             },
@@ -223,7 +223,7 @@ impl<'a> Forward<'a> {
         }
     }
 
-    fn answered(&self, answer: CallEnd, rewrite: ResultRewrite) -> (Outcome, Option<Reply>) {
+    fn answered(&self, answer: CallEnd, rewrite: ResultRewrite) -> (OutcomeLabel, Option<Reply>) {
         let needs_downgrade = |era| self.context.downstream.needs_downgrade(era);
         let (outcome, reply) = match answer {
             CallEnd::Result(result, era) => {
@@ -231,29 +231,29 @@ impl<'a> Forward<'a> {
                 let of_task =
                     self.method.starts_with("tasks/").then(|| web_pages::of_input_requests(&result)).flatten();
                 if let Some(page) = of_task {
-                    return (Outcome::Error, Some(self.no_web_page(&page)));
+                    return (OutcomeLabel::Error, Some(self.no_web_page(&page)));
                 }
                 let result = self.outbound(result, rewrite);
                 let result =
                     if needs_downgrade(era) { result.and_then(|result| self.downgraded(result)) } else { result };
-                (Outcome::Result, result.map(Reply::Result))
+                (OutcomeLabel::Result, result.map(Reply::Result))
             }
             CallEnd::Error(error, era) => {
                 if let Some(page) = web_pages::of_error(&error) {
-                    return (Outcome::Error, Some(self.no_web_page(&page)));
+                    return (OutcomeLabel::Error, Some(self.no_web_page(&page)));
                 }
                 let error = self.outbound(error, rewrite::error);
                 let downgraded =
                     |error| if needs_downgrade(era) { self.downgraded_error(error) } else { Reply::error(error) };
-                (Outcome::Error, error.map(downgraded))
+                (OutcomeLabel::Error, error.map(downgraded))
             }
-            CallEnd::Cancelled => return (Outcome::Cancelled, None),
-            CallEnd::Abandoned => (Outcome::Lost, Ok(self.failed(Failure::Stopping))),
-            CallEnd::Lost | CallEnd::Unsent => (Outcome::Lost, Ok(self.failed(Failure::WorkerEnded))),
+            CallEnd::Cancelled => return (OutcomeLabel::Cancelled, None),
+            CallEnd::Abandoned => (OutcomeLabel::Lost, Ok(self.failed(Failure::Stopping))),
+            CallEnd::Lost | CallEnd::Unsent => (OutcomeLabel::Lost, Ok(self.failed(Failure::WorkerEnded))),
         };
         match reply {
             Ok(reply) => (outcome, Some(reply)),
-            Err(full) => (Outcome::Error, Some(ErrorObject::new(ErrorCode::INTERNAL_ERROR, full).into())),
+            Err(full) => (OutcomeLabel::Error, Some(ErrorObject::new(ErrorCode::INTERNAL_ERROR, full).into())),
         }
     }
 
@@ -275,13 +275,13 @@ impl<'a> Forward<'a> {
         }
     }
 
-    fn turned_away(&self, error: ErrorObject) -> (Outcome, Option<Reply>) {
+    fn turned_away(&self, error: ErrorObject) -> (OutcomeLabel, Option<Reply>) {
         self.context.gateway.metrics.turned_away(self.server.as_str());
-        (Outcome::Unavailable, Some(error.into()))
+        (OutcomeLabel::Unavailable, Some(error.into()))
     }
 
     /// One record for each call, at the level that `logging.calls` names: what was called and how it went, never what was said.
-    fn log(&self, outcome: Outcome, reply: Option<&Reply>) {
+    fn log(&self, outcome: OutcomeLabel, reply: Option<&Reply>) {
         let gateway = &self.context.gateway;
         let reason = match reply {
             Some(Reply::Error(error)) => {

@@ -84,16 +84,16 @@ pub(super) fn capabilities(json: &str) -> (Cow<'_, str>, Vec<Mended>) {
 }
 
 fn object<'t>(json: &'t str, members: &'static [Member]) -> Result<(Cow<'t, str>, Vec<Mended>), Mended> {
-    let mut check = Check { edits: Splices::of(json), pointer: String::new(), mended: Vec::new() };
+    let mut check = EntryCheck { edits: Splices::of(json), pointer: String::new(), mended: Vec::new() };
     match check.value(json, &Shape::Object(members)) {
-        Verdict::Fits => Ok((check.edits.finish(), check.mended)),
-        Verdict::Becomes(other) => Ok((other, check.mended)),
-        Verdict::Goes(fatal) => Err(fatal),
+        ValueCheck::Fits => Ok((check.edits.finish(), check.mended)),
+        ValueCheck::Becomes(other) => Ok((other, check.mended)),
+        ValueCheck::Goes(fatal) => Err(fatal),
     }
 }
 
 /// What becomes of a value.
-enum Verdict {
+enum ValueCheck {
     /// It stays, perhaps with edits inside.
     Fits,
     /// Something else stands in its place.
@@ -102,15 +102,15 @@ enum Verdict {
     Goes(Mended),
 }
 
-struct Check<'t> {
+struct EntryCheck<'t> {
     edits: Splices<'t>,
     /// Where the value stands that is looked at.
     pointer: String,
     mended: Vec<Mended>,
 }
 
-impl<'t> Check<'t> {
-    fn value(&mut self, raw: &'t str, shape: &Shape) -> Verdict {
+impl<'t> EntryCheck<'t> {
+    fn value(&mut self, raw: &'t str, shape: &Shape) -> ValueCheck {
         let string = || text::decode(raw);
         let fits = match shape {
             Shape::Text => raw.starts_with('"'),
@@ -125,12 +125,12 @@ impl<'t> Check<'t> {
             Shape::Schema => return self.schema(raw),
             Shape::ObjectType => return self.object_type(raw),
         };
-        if fits { Verdict::Fits } else { self.goes(shape) }
+        if fits { ValueCheck::Fits } else { self.goes(shape) }
     }
 
-    fn goes(&self, shape: &Shape) -> Verdict {
+    fn goes(&self, shape: &Shape) -> ValueCheck {
         let why = format!("is not {}", shape.noun()).into();
-        Verdict::Goes(Mended { pointer: self.pointer.clone(), why, done: LEFT_OUT })
+        ValueCheck::Goes(Mended { pointer: self.pointer.clone(), why, done: LEFT_OUT })
     }
 
     /// One entry may be wrong in a million places.
@@ -141,12 +141,12 @@ impl<'t> Check<'t> {
         }
     }
 
-    fn becomes(&mut self, why: &'static str, done: &'static str, other: impl Into<Cow<'static, str>>) -> Verdict {
+    fn becomes(&mut self, why: &'static str, done: &'static str, other: impl Into<Cow<'static, str>>) -> ValueCheck {
         self.tell(Mended { pointer: self.pointer.clone(), why: why.into(), done });
-        Verdict::Becomes(other.into())
+        ValueCheck::Becomes(other.into())
     }
 
-    fn members(&mut self, raw: &'t str, shape: &Shape, members: &'static [Member]) -> Verdict {
+    fn members(&mut self, raw: &'t str, shape: &Shape, members: &'static [Member]) -> ValueCheck {
         if is_empty_array(raw) {
             // PHP writes an empty object so.
             return match added_to_nothing(members) {
@@ -175,17 +175,17 @@ impl<'t> Check<'t> {
                 (Some(value), _) => self.within(member.key, |check| check.value(value, &member.shape)),
             };
             match verdict {
-                Verdict::Fits => {}
-                Verdict::Becomes(other) => {
+                ValueCheck::Fits => {}
+                ValueCheck::Becomes(other) => {
                     if let Some(value) = object.get(member.key) {
                         self.edits.replace(value, other.into_owned());
                     }
                 }
-                Verdict::Goes(fatal) if member.absent != Absent::Fine && found != Some("null") => {
-                    return Verdict::Goes(fatal);
+                ValueCheck::Goes(fatal) if member.absent != Absent::Fine && found != Some("null") => {
+                    return ValueCheck::Goes(fatal);
                 }
-                Verdict::Goes(fatal) if member.absent == Absent::Fatal => return Verdict::Goes(fatal),
-                Verdict::Goes(why) => {
+                ValueCheck::Goes(fatal) if member.absent == Absent::Fatal => return ValueCheck::Goes(fatal),
+                ValueCheck::Goes(why) => {
                     gone.push(member.key);
                     // Many servers write null for what they do not have.
                     if found != Some("null") || !self.pointer.is_empty() {
@@ -197,11 +197,11 @@ impl<'t> Check<'t> {
         self.edit_members(raw, &object, &gone, &added)
     }
 
-    fn edit_members(&mut self, raw: &'t str, object: &RawObject<'t>, gone: &[&str], added: &[String; 2]) -> Verdict {
+    fn edit_members(&mut self, raw: &'t str, object: &RawObject<'t>, gone: &[&str], added: &[String; 2]) -> ValueCheck {
         let [first, last] = added;
         if object.iter().all(|(key, _)| gone.contains(&key)) && !(first.is_empty() && last.is_empty()) {
             let comma = if first.is_empty() || last.is_empty() { "" } else { "," };
-            return Verdict::Becomes(format!("{{{first}{comma}{last}}}").into());
+            return ValueCheck::Becomes(format!("{{{first}{comma}{last}}}").into());
         }
         if !first.is_empty() {
             self.edits.insert_in(raw, &format!("{first},"));
@@ -212,10 +212,10 @@ impl<'t> Check<'t> {
         if !last.is_empty() {
             self.edits.insert_last(object, &format!(",{last}"));
         }
-        Verdict::Fits
+        ValueCheck::Fits
     }
 
-    fn map(&mut self, raw: &'t str, shape: &Shape, values: &'static Shape) -> Verdict {
+    fn map(&mut self, raw: &'t str, shape: &Shape, values: &'static Shape) -> ValueCheck {
         if is_empty_array(raw) {
             return self.becomes("is an empty array", "it is taken for an empty object", "{}");
         }
@@ -223,9 +223,9 @@ impl<'t> Check<'t> {
         let mut gone: Vec<&str> = Vec::new();
         for (key, value) in object.iter() {
             match self.within(key, |check| check.value(value.get(), values)) {
-                Verdict::Fits => {}
-                Verdict::Becomes(other) => self.edits.replace(value, other.into_owned()),
-                Verdict::Goes(why) => {
+                ValueCheck::Fits => {}
+                ValueCheck::Becomes(other) => self.edits.replace(value, other.into_owned()),
+                ValueCheck::Goes(why) => {
                     gone.push(key);
                     self.tell(why);
                 }
@@ -235,10 +235,10 @@ impl<'t> Check<'t> {
             gone.sort_unstable();
             self.edits.retain(raw, &object, |key| gone.binary_search(&key).is_err());
         }
-        Verdict::Fits
+        ValueCheck::Fits
     }
 
-    fn list(&mut self, raw: &'t str, shape: &Shape, elements: &'static Shape) -> Verdict {
+    fn list(&mut self, raw: &'t str, shape: &Shape, elements: &'static Shape) -> ValueCheck {
         if matches!(elements, Shape::Text) && raw.starts_with('"') {
             // Icons had their sizes so in a draft.
             return self.becomes("is one string", "it is taken for an array of one", format!("[{raw}]"));
@@ -247,9 +247,9 @@ impl<'t> Check<'t> {
         let mut keep = vec![true; found.len()];
         for (at, element) in found.iter().enumerate() {
             match self.within(&at.to_string(), |check| check.value(element.get(), elements)) {
-                Verdict::Fits => {}
-                Verdict::Becomes(other) => self.edits.replace(element, other.into_owned()),
-                Verdict::Goes(why) => {
+                ValueCheck::Fits => {}
+                ValueCheck::Becomes(other) => self.edits.replace(element, other.into_owned()),
+                ValueCheck::Goes(why) => {
                     keep[at] = false;
                     self.tell(why);
                 }
@@ -258,13 +258,13 @@ impl<'t> Check<'t> {
         if keep.contains(&false) {
             self.edits.retain_elements(raw, &found, |at| keep[at]);
         }
-        Verdict::Fits
+        ValueCheck::Fits
     }
 
     /// `true` allows everything and `false` nothing (JSON Schema 2020-12, 4.3.2); both can be said with an object.
-    fn schema(&mut self, raw: &str) -> Verdict {
+    fn schema(&mut self, raw: &str) -> ValueCheck {
         match raw {
-            _ if raw.starts_with('{') => Verdict::Fits,
+            _ if raw.starts_with('{') => ValueCheck::Fits,
             "true" => self.becomes("is `true`, which some clients refuse", "it is shown as `{}`", "{}"),
             "false" => {
                 self.becomes("is `false`, which some clients refuse", "it is shown as `{\"not\":{}}`", "{\"not\":{}}")
@@ -273,10 +273,10 @@ impl<'t> Check<'t> {
         }
     }
 
-    fn object_type(&mut self, raw: &str) -> Verdict {
+    fn object_type(&mut self, raw: &str) -> ValueCheck {
         const OBJECT: &str = r#""object""#;
         if text::decode(raw).as_deref() == Some("object") {
-            return Verdict::Fits;
+            return ValueCheck::Fits;
         }
         let types = RawArray::from_text(raw).unwrap_or_default().0;
         if types.iter().any(|one| one.get() == OBJECT) {

@@ -41,7 +41,7 @@ async fn list(context: &RequestContext, session: &Session) -> Reply {
         params.set("taskId", &id);
         route::task(context, method::TASKS_GET, params).await
     };
-    let mut tasks = List::new();
+    let mut tasks = TaskList::new();
     // The latest first: those are asked for where there is no room for all.
     for ids in ids.rchunks(ASKED_AT_ONCE) {
         let replies = join_all(ids.iter().map(|id| ask(id))).await;
@@ -63,9 +63,9 @@ async fn list(context: &RequestContext, session: &Session) -> Reply {
 }
 
 /// The result of a list request under construction.
-struct List(Vec<u8>);
+struct TaskList(Vec<u8>);
 
-impl List {
+impl TaskList {
     fn new() -> Self {
         Self(b"{\"tasks\":[".to_vec())
     }
@@ -96,14 +96,14 @@ mod tests {
 
     #[test]
     fn the_list_of_tasks_ends_where_it_is_long_enough() {
-        let mut list = List::new();
+        let mut list = TaskList::new();
         list.add(b"{}");
         list.add(&vec![b' '; MAX_LIST]);
         assert!(list.is_full());
         let length = list.0.len();
         list.add(b"{}");
         assert_eq!(list.0.len(), length);
-        let mut short = List::new();
+        let mut short = TaskList::new();
         short.add(b"1");
         short.add(b"2");
         assert!(matches!(short.finish(), Reply::Result(text) if text == r#"{"tasks":[1,2]}"#));

@@ -53,12 +53,12 @@ pub(crate) enum Broadcast {
 /// What waits for the next batch.
 #[derive(Default)]
 pub(crate) struct Broadcasts {
-    servers: RefCell<IndexMap<ServerName, Outgoing>>,
+    servers: RefCell<IndexMap<ServerName, ServerBacklog>>,
     work: Notify,
 }
 
 /// What waits of one server.
-struct Outgoing {
+struct ServerBacklog {
     rate: Rate,
     said: Vec<Broadcast>,
     bytes: usize,
@@ -108,7 +108,7 @@ impl Broadcast {
     }
 }
 
-impl Outgoing {
+impl ServerBacklog {
     fn new(now: Instant) -> Self {
         Self { rate: Rate::new(now), said: Vec::new(), bytes: 0, lost: Lost::default(), told: None, heard: now }
     }
@@ -163,7 +163,7 @@ impl Broadcasts {
         let now = Instant::now();
         let mut servers = self.servers.borrow_mut();
         if !servers.contains_key(server) {
-            servers.insert(server.clone(), Outgoing::new(now));
+            servers.insert(server.clone(), ServerBacklog::new(now));
         }
         let Some(outgoing) = servers.get_mut(server) else { return true };
         let level = said.level();
@@ -185,7 +185,7 @@ impl Broadcasts {
 
     /// When there is something to do.
     pub(crate) fn due(&self, now: Instant) -> Option<Instant> {
-        let of = |outgoing: &Outgoing| if outgoing.said.is_empty() { outgoing.tells_at() } else { Some(now) };
+        let of = |outgoing: &ServerBacklog| if outgoing.said.is_empty() { outgoing.tells_at() } else { Some(now) };
         self.servers.borrow().values().filter_map(of).min()
     }
 
@@ -216,7 +216,7 @@ mod tests {
     #[test]
     fn a_flood_to_many_is_cut_to_its_rate_the_newest_first_and_the_rest_is_counted_and_told_once() {
         let (server, now) = (ServerName::try_from("a").expect("a name"), Instant::now());
-        let mut outgoing = Outgoing::new(now);
+        let mut outgoing = ServerBacklog::new(now);
         assert_eq!((0..1000).filter(|n| outgoing.add(log(*n), 1000, now)).count(), 100);
         let said = outgoing.take(&server, now);
         assert_eq!((said.len(), text(&said[0]), text(&said[99])), (101, "0".to_owned(), "99".to_owned()));
@@ -232,7 +232,7 @@ mod tests {
     #[test]
     fn a_resource_that_changes_again_and_again_is_told_once_a_batch_with_the_newest() {
         let (server, now) = (ServerName::try_from("a").expect("a name"), Instant::now());
-        let mut outgoing = Outgoing::new(now);
+        let mut outgoing = ServerBacklog::new(now);
         for n in 0..10_000 {
             let uri = if n % 2 == 0 { "x" } else { "y" };
             outgoing.add(Broadcast::Updated { uri: uri.into(), params: n.to_string().into() }, 1000, now);
@@ -247,7 +247,7 @@ mod tests {
     #[test]
     fn what_waits_for_the_next_batch_is_bounded_however_few_listen() {
         let (server, now) = (ServerName::try_from("a").expect("a name"), Instant::now());
-        let mut outgoing = Outgoing::new(now);
+        let mut outgoing = ServerBacklog::new(now);
         assert_eq!((0..2 * WAITING).filter(|n| outgoing.add(log(*n), 1, now)).count(), WAITING);
         assert_eq!(outgoing.take(&server, now).len(), WAITING + 1);
         let large = || Broadcast::Notification { message: vec![b'x'; WAITING_BYTES / 2 + 1].into() };

@@ -10,10 +10,10 @@ use std::{
 use mcproxy_ipc::SessionKey;
 use tokio::sync::Notify;
 
-use crate::gateway::upstream::fair_queue::{Bounds, FairQueue, Full, Joined};
+use crate::gateway::upstream::fair_queue::{FairQueue, Joined, QueueBounds, QueueFull};
 
 /// Calls of one caller, and of all, that may wait for a place at one server; one more is refused with error 31002.
-pub(crate) const WAITING: Bounds = Bounds { of_party: 256, of_all: 1024 };
+pub(crate) const WAITING: QueueBounds = QueueBounds { of_party: 256, of_all: 1024 };
 
 /// Why a call gets no slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -37,12 +37,12 @@ pub(crate) struct CallSlots {
     limit: usize,
     /// Given to calls that waited, and not taken yet; or given up by calls of which the worker does not know that yet.
     held: Cell<usize>,
-    line: RefCell<FairQueue<SessionKey, Rc<Waiting>>>,
+    line: RefCell<FairQueue<SessionKey, Rc<SlotWait>>>,
 }
 
 /// A call that waits for a slot.
 #[derive(Default)]
-struct Waiting {
+struct SlotWait {
     outcome: Cell<Option<Result<(), NoSlot>>>,
     decided: Notify,
 }
@@ -52,7 +52,7 @@ pub(crate) struct QueuedCall<L: HasSlots> {
     connection: Rc<L>,
     caller: SessionKey,
     number: u64,
-    waiting: Rc<Waiting>,
+    waiting: Rc<SlotWait>,
 }
 
 /// A place at the worker, until it is taken or dropped.
@@ -117,7 +117,7 @@ pub(crate) trait HasSlots {
     }
 }
 
-impl Waiting {
+impl SlotWait {
     fn decide(&self, outcome: Result<(), NoSlot>) {
         self.outcome.set(Some(outcome));
         self.decided.notify_one();
@@ -127,11 +127,11 @@ impl Waiting {
 impl<L: HasSlots> QueuedCall<L> {
     /// Takes a place in the line as one of the calls of this caller.
     pub(super) fn join(connection: &Rc<L>, caller: SessionKey) -> Result<Self, NoSlot> {
-        let waiting = Rc::<Waiting>::default();
+        let waiting = Rc::<SlotWait>::default();
         let joined = connection.line().line.borrow_mut().join(caller, waiting.clone());
         let Joined { number, displaced } = joined.map_err(|full| match full {
-            Full::Party(count) => NoSlot::TooManyOfCaller(count),
-            Full::All(count) => NoSlot::TooMany(count),
+            QueueFull::Party(count) => NoSlot::TooManyOfCaller(count),
+            QueueFull::All(count) => NoSlot::TooMany(count),
         })?;
         if let Some(displaced) = displaced {
             displaced.decide(Err(NoSlot::TooMany(WAITING.of_all)));

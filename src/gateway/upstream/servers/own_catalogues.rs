@@ -47,7 +47,7 @@ pub(crate) enum OwnError {
 }
 
 /// Lists that were prepared, for which servers' offers.
-struct Prepared {
+struct PreparedView {
     scope: Scope,
     ids: Vec<u64>,
     revision: u64,
@@ -61,7 +61,7 @@ pub(super) struct OwnOffers {
     known: Vec<(ServerName, Weak<OwnOffer>)>,
     /// Servers of which a session was shown what its instance offers, or that this is not known.
     met: HashMap<SessionKey, Vec<ServerName>>,
-    views: VecDeque<Prepared>,
+    views: VecDeque<PreparedView>,
     last: u64,
 }
 
@@ -177,7 +177,7 @@ impl OwnOffers {
     /// Lists that were prepared for these offers.
     pub(super) fn view(&self, scope: &Scope, own: &Own, revision: u64) -> Option<Rc<View>> {
         let ids = || own.iter().map(|(_, offer)| offer.id);
-        let is_it = |known: &&Prepared| {
+        let is_it = |known: &&PreparedView| {
             known.revision == revision && known.scope == *scope && known.ids.iter().copied().eq(ids())
         };
         self.views.iter().find(is_it).map(|known| known.view.clone())
@@ -187,7 +187,7 @@ impl OwnOffers {
     pub(super) fn keep_view(&mut self, scope: &Scope, own: &Own, revision: u64, view: &Rc<View>) {
         self.views.retain(|known| known.revision == revision);
         let ids = own.iter().map(|(_, offer)| offer.id).collect();
-        self.views.push_back(Prepared { scope: scope.clone(), ids, revision, view: view.clone() });
+        self.views.push_back(PreparedView { scope: scope.clone(), ids, revision, view: view.clone() });
         let mut bytes: usize = self.views.iter().map(|known| known.view.bytes()).sum();
         while self.views.len() > VIEWS || (bytes > VIEWS_BYTES && self.views.len() > 1) {
             bytes -= self.views.pop_front().map_or(0, |known| known.view.bytes());
