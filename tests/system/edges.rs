@@ -53,6 +53,26 @@ const ROOTS: &[&str] = &[
     "crates/config/src/lib.rs",
 ];
 
+/// The roots of programs that are one file around one of the libraries.
+const THIN_ROOTS: &[&str] = &["src/bin/mcproxy.rs", "src/bin/mcproxy-gateway.rs"];
+
+/// Names that more than one type may have, and why. All others are there once, so that a search finds what was meant.
+const SHARED_NAMES: &[(&str, &str)] = &[
+    ("Args", "the command line of a program, once for each program"),
+    ("Connection", "of HTTP in the gateway; of the control socket in the library that all processes share"),
+    ("Endpoint", "the two sides of an MCP endpoint: the gateway's, and the URL that the command line speaks to"),
+    ("Listener", "of `subscriptions/listen` in the gateway; a listening socket in the library"),
+    ("Logs", "what `mcproxy logs` and the built-in tool `logs` are asked for"),
+    ("Outcome", "of a JSON-RPC response; of a call on the data connection, which knows calls that were never sent"),
+    (
+        "Session",
+        "MCP's word: the gateway's with a client, the worker's with a server, the command line's with a gateway",
+    ),
+];
+
+/// Of so many names the requirement speaks.
+const MOST_SHARED_NAMES: usize = 20;
+
 /// More files than this must not use each other in a circle.
 const LARGEST_CIRCLE: usize = 3;
 
@@ -193,6 +213,25 @@ fn no_more_than_three_files_of_a_crate_use_each_other_in_a_circle() {
         let circles: Vec<_> = imports.circles().into_iter().filter(|circle| circle.len() > LARGEST_CIRCLE).collect();
         assert!(circles.is_empty(), "{root}: {circles:?}");
     }
+}
+
+#[test]
+fn a_type_has_a_name_of_its_own_or_a_reason_why_not() {
+    let mut places: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for root in ROOTS.iter().chain(THIN_ROOTS) {
+        for (file, types) in imports_of(root).types {
+            types.into_iter().for_each(|name| places.entry(name).or_default().push(format!("{root}: {file}")));
+        }
+    }
+    assert!(places.len() > 500, "the sources have not been understood: {}", places.len());
+    let shared: BTreeMap<&str, &Vec<String>> =
+        places.iter().filter(|(_, places)| places.len() > 1).map(|(name, places)| (name.as_str(), places)).collect();
+    let allowed: BTreeSet<&str> = SHARED_NAMES.iter().map(|(name, _)| *name).collect();
+    let new: Vec<_> = shared.iter().filter(|(name, _)| !allowed.contains(*name)).collect();
+    assert!(new.is_empty(), "each of these names has several types; give them names that say more: {new:#?}");
+    let stale: Vec<_> = allowed.iter().filter(|name| !shared.contains_key(*name)).collect();
+    assert!(stale.is_empty(), "these names have one type, or none: take them from SHARED_NAMES: {stale:?}");
+    assert!(allowed.len() <= MOST_SHARED_NAMES);
 }
 
 #[test]

@@ -23,12 +23,16 @@ const MOST_REEXPORTS: usize = 16;
 pub(crate) struct Imports {
     /// By file, relative to the folder of the crate's root, without the ending: `gateway/state/mod`.
     pub(crate) files: BTreeMap<String, BTreeSet<String>>,
+    /// The types that each file defines, in the same way.
+    pub(crate) types: BTreeMap<String, BTreeSet<String>>,
 }
 
 #[derive(Debug, Default)]
 struct Module {
     file: String,
     defined: BTreeSet<String>,
+    /// Those of them that are types, and types within functions.
+    types: BTreeSet<String>,
     /// What `use` brings in, by the name that it has here.
     imported: BTreeMap<String, Import>,
     /// Modules of which all is brought in.
@@ -57,7 +61,9 @@ impl Imports {
 
     fn of(modules: &Modules) -> Self {
         let mut files: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        let mut types: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for (at, module) in modules {
+            types.entry(module.file.clone()).or_default().extend(module.types.iter().cloned());
             let used = files.entry(module.file.clone()).or_default();
             let imports = module.imported.values().chain(&module.globs);
             let paths =
@@ -72,7 +78,7 @@ impl Imports {
                 }
             }
         }
-        Self { files }
+        Self { files, types }
     }
 
     /// The circles, each sorted, the largest first: files that use each other, directly or by way of others.
@@ -179,6 +185,13 @@ impl<'ast> Visit<'ast> for Paths<'_> {
         visit::visit_path(self, path);
     }
 
+    fn visit_item(&mut self, item: &'ast Item) {
+        if !is_of_tests(attributes(item)) {
+            self.module.types.extend(type_of(item));
+            visit::visit_item(self, item);
+        }
+    }
+
     // `pub(super)` uses nothing.
     fn visit_visibility(&mut self, _: &'ast Visibility) {}
 
@@ -266,6 +279,12 @@ fn defined_by(item: &Item) -> Option<String> {
     })
 }
 
+/// The type that an item defines: what a reader finds who searches for the name.
+fn type_of(item: &Item) -> Option<String> {
+    let is_type = matches!(item, Item::Enum(_) | Item::Struct(_) | Item::Trait(_) | Item::Type(_) | Item::Union(_));
+    defined_by(item).filter(|_| is_type)
+}
+
 fn attributes(item: &Item) -> &[Attribute] {
     match item {
         Item::Const(item) => &item.attrs,
@@ -335,6 +354,20 @@ mod tests {
         ]);
         assert!(used(&imports, "a").is_empty());
         assert_eq!(used(&imports, "b"), ["c"]);
+    }
+
+    #[test]
+    fn types_are_found_by_file_with_those_in_functions_and_without_those_of_tests() {
+        let imports = imports(&[
+            ("lib.rs", "mod a; type L = u8;"),
+            (
+                "a.rs",
+                "pub(crate) enum E { V } fn f() { struct Inner; } impl E { fn g() { enum InMethod {} } } \
+                 #[cfg(test)] mod tests { struct T; } mod inner { trait Deep { type Associated; } }",
+            ),
+        ]);
+        assert_eq!(imports.types["lib"].iter().collect::<Vec<_>>(), ["L"]);
+        assert_eq!(imports.types["a"].iter().collect::<Vec<_>>(), ["Deep", "E", "InMethod", "Inner"]);
     }
 
     #[test]
