@@ -7,25 +7,25 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mcproxy_ipc::{Left, MAX_NOTE, SessionKey};
+use mcproxy_ipc::{MAX_SNAPSHOT, SessionKey, StoredSession};
 
 /// Most bytes of all snapshots, with what each costs besides its bytes. Beyond it the store drops the bytes of the oldest snapshots
 /// first (their sessions go on without them), and after all of those the sessions.
 const MAX_BYTES: usize = 32 * 1024 * 1024;
 /// What a snapshot costs besides its bytes: its places in two trees.
 const COST: usize = 160;
-/// So long it is remembered that a session ended: beyond that the next gateway would need a note to take it up.
+/// How long the keys of ended sessions are kept: after that the next gateway would need a snapshot to restore one.
 const ENDED_FOR: Duration = Duration::from_secs(60);
-/// So many of those at most.
+/// Most of those keys.
 const MAX_ENDED: usize = 4096;
-/// One message to a gateway names so many sessions: 64 KiB.
+/// Most session keys in one message to a gateway: 64 KiB.
 pub(crate) const NAMES: usize = 4096;
 
-/// One session's.
+/// The snapshot of one session.
 #[derive(Debug)]
 struct StoredSnapshot {
-    note: Vec<u8>,
-    /// Grows with each note of all sessions.
+    snapshot: Vec<u8>,
+    /// Grows with each snapshot of all sessions.
     number: u64,
 }
 
@@ -33,7 +33,7 @@ struct StoredSnapshot {
 #[derive(Debug, Default)]
 pub(crate) struct SnapshotStore {
     kept: BTreeMap<SessionKey, StoredSnapshot>,
-    /// Those with something in their note, and those without, by their numbers.
+    /// Sessions with a snapshot, and those whose snapshot is empty, by their numbers.
     noted: BTreeMap<u64, SessionKey>,
     bare: BTreeMap<u64, SessionKey>,
     last: u64,
@@ -45,20 +45,20 @@ pub(crate) struct SnapshotStore {
 }
 
 impl SnapshotStore {
-    /// Keeps a note in place of an earlier one. Beyond the bound older ones make room. `false`: something was left out.
-    pub(crate) fn keep(&mut self, key: SessionKey, mut note: Vec<u8>) -> bool {
+    /// Stores a snapshot in place of an earlier one. Beyond the bound older ones are dropped. `false`: something was dropped.
+    pub(crate) fn store(&mut self, key: SessionKey, mut snapshot: Vec<u8>) -> bool {
         self.drop_kept(&key);
         let before = self.left_out;
-        if note.len() > MAX_NOTE {
-            note = Vec::new();
+        if snapshot.len() > MAX_SNAPSHOT {
+            snapshot = Vec::new();
             self.left_out += 1;
         }
-        self.make_room(COST + note.len());
-        self.bytes += COST + note.len();
+        self.make_room(COST + snapshot.len());
+        self.bytes += COST + snapshot.len();
         self.last += 1;
-        let of_its_kind = if note.is_empty() { &mut self.bare } else { &mut self.noted };
+        let of_its_kind = if snapshot.is_empty() { &mut self.bare } else { &mut self.noted };
         of_its_kind.insert(self.last, key);
-        self.kept.insert(key, StoredSnapshot { note, number: self.last });
+        self.kept.insert(key, StoredSnapshot { snapshot, number: self.last });
         self.left_out == before
     }
 
@@ -75,12 +75,12 @@ impl SnapshotStore {
         }
     }
 
-    /// What was left of one session.
-    pub(crate) fn of(&self, key: &SessionKey, now: Instant) -> Left {
+    /// What the store knows of one session.
+    pub(crate) fn of(&self, key: &SessionKey, now: Instant) -> StoredSession {
         match (self.kept.get(key), self.ended_at.get(key)) {
-            (Some(kept), _) => Left::Note(kept.note.clone()),
-            (None, Some(at)) if now.saturating_duration_since(*at) <= ENDED_FOR => Left::Ended,
-            (None, _) => Left::Nothing,
+            (Some(kept), _) => StoredSession::Snapshot(kept.snapshot.clone()),
+            (None, Some(at)) if now.saturating_duration_since(*at) <= ENDED_FOR => StoredSession::Ended,
+            (None, _) => StoredSession::Unknown,
         }
     }
 
@@ -92,7 +92,7 @@ impl SnapshotStore {
         (names, rest.next().is_some())
     }
 
-    /// How many notes and sessions were left out for want of room.
+    /// How many snapshots and sessions were dropped for want of room.
     pub(crate) fn left_out(&self) -> u64 {
         self.left_out
     }
@@ -101,8 +101,8 @@ impl SnapshotStore {
         while self.bytes + size > MAX_BYTES {
             if let Some((number, key)) = self.noted.pop_first() {
                 self.bare.insert(number, key);
-                let note = self.kept.get_mut(&key).map(|kept| std::mem::take(&mut kept.note));
-                self.bytes -= note.map_or(0, |note| note.len());
+                let snapshot = self.kept.get_mut(&key).map(|kept| std::mem::take(&mut kept.snapshot));
+                self.bytes -= snapshot.map_or(0, |snapshot| snapshot.len());
             } else if let Some((_, key)) = self.bare.pop_first() {
                 self.kept.remove(&key);
                 self.bytes -= COST;
@@ -115,7 +115,7 @@ impl SnapshotStore {
 
     fn drop_kept(&mut self, key: &SessionKey) {
         if let Some(old) = self.kept.remove(key) {
-            self.bytes -= COST + old.note.len();
+            self.bytes -= COST + old.snapshot.len();
             self.noted.remove(&old.number);
             self.bare.remove(&old.number);
         }
@@ -164,41 +164,45 @@ mod tests {
     fn an_ended_session_is_named_for_a_minute_and_its_note_is_gone() {
         let mut snapshots = SnapshotStore::default();
         let now = Instant::now();
-        assert!(snapshots.keep(key(1), b"old".to_vec()) && snapshots.keep(key(1), b"new".to_vec()));
-        assert!(snapshots.keep(key(2), Vec::new()));
-        assert_eq!(snapshots.of(&key(1), now), Left::Note(b"new".to_vec()));
+        assert!(snapshots.store(key(1), b"old".to_vec()) && snapshots.store(key(1), b"new".to_vec()));
+        assert!(snapshots.store(key(2), Vec::new()));
+        assert_eq!(snapshots.of(&key(1), now), StoredSession::Snapshot(b"new".to_vec()));
         snapshots.forget(vec![key(1)], now);
-        assert_eq!(snapshots.of(&key(1), now), Left::Ended);
-        assert_eq!(snapshots.of(&key(1), now + ENDED_FOR + Duration::from_secs(1)), Left::Nothing);
-        assert_eq!((snapshots.of(&key(2), now), all(&snapshots)), (Left::Note(Vec::new()), vec![key(2)]));
+        assert_eq!(snapshots.of(&key(1), now), StoredSession::Ended);
+        assert_eq!(snapshots.of(&key(1), now + ENDED_FOR + Duration::from_secs(1)), StoredSession::Unknown);
+        assert_eq!((snapshots.of(&key(2), now), all(&snapshots)), (StoredSession::Snapshot(Vec::new()), vec![key(2)]));
     }
 
     #[test]
     fn at_the_bound_the_oldest_notes_go_and_after_all_of_them_the_oldest_sessions() {
         let (mut snapshots, now) = (SnapshotStore::default(), Instant::now());
-        let fit = u32::try_from(MAX_BYTES / (COST + MAX_NOTE)).expect("few");
+        let fit = u32::try_from(MAX_BYTES / (COST + MAX_SNAPSHOT)).expect("few");
         for number in 0..fit {
-            assert!(snapshots.keep(key(number), vec![7; MAX_NOTE]));
+            assert!(snapshots.store(key(number), vec![7; MAX_SNAPSHOT]));
         }
-        assert!(snapshots.keep(key(1), vec![8; MAX_NOTE]), "in place of an earlier one");
-        assert!(!snapshots.keep(key(fit), vec![9; MAX_NOTE]) && snapshots.left_out() > 0);
-        assert_eq!(snapshots.of(&key(0), now), Left::Note(Vec::new()), "it goes on without its note");
-        assert_eq!(snapshots.of(&key(1), now), Left::Note(vec![8; MAX_NOTE]), "it was used later");
-        assert_eq!(snapshots.of(&key(fit), now), Left::Note(vec![9; MAX_NOTE]), "the newest is kept whole");
+        assert!(snapshots.store(key(1), vec![8; MAX_SNAPSHOT]), "in place of an earlier one");
+        assert!(!snapshots.store(key(fit), vec![9; MAX_SNAPSHOT]) && snapshots.left_out() > 0);
+        assert_eq!(snapshots.of(&key(0), now), StoredSession::Snapshot(Vec::new()), "it goes on without its snapshot");
+        assert_eq!(snapshots.of(&key(1), now), StoredSession::Snapshot(vec![8; MAX_SNAPSHOT]), "it was used later");
+        assert_eq!(
+            snapshots.of(&key(fit), now),
+            StoredSession::Snapshot(vec![9; MAX_SNAPSHOT]),
+            "the newest is kept whole"
+        );
         let many = u32::try_from(MAX_BYTES / COST).expect("few") + 100;
         (0..many).for_each(|number| {
-            snapshots.keep(key(1_000_000 + number), Vec::new());
+            snapshots.store(key(1_000_000 + number), Vec::new());
         });
         assert!(snapshots.bytes <= MAX_BYTES);
-        assert_eq!(snapshots.of(&key(0), now), Left::Nothing);
+        assert_eq!(snapshots.of(&key(0), now), StoredSession::Unknown);
         assert_eq!(all(&snapshots).len(), MAX_BYTES / COST);
     }
 
     #[test]
     fn a_note_that_is_too_long_is_none() {
         let (mut snapshots, now) = (SnapshotStore::default(), Instant::now());
-        assert!(!snapshots.keep(key(1), vec![0; MAX_NOTE + 1]));
-        assert_eq!(snapshots.of(&key(1), now), Left::Note(Vec::new()));
+        assert!(!snapshots.store(key(1), vec![0; MAX_SNAPSHOT + 1]));
+        assert_eq!(snapshots.of(&key(1), now), StoredSession::Snapshot(Vec::new()));
     }
 
     proptest! {
@@ -213,8 +217,8 @@ mod tests {
                     snapshots.forget(vec![key(number)], now);
                     model.remove(&key(number));
                 } else {
-                    snapshots.keep(key(number), vec![1; size]);
-                    model.insert(key(number), if size <= MAX_NOTE { size } else { 0 });
+                    snapshots.store(key(number), vec![1; size]);
+                    model.insert(key(number), if size <= MAX_SNAPSHOT { size } else { 0 });
                 }
             }
             let bytes: usize = model.values().map(|size| COST + size).sum();
@@ -222,7 +226,7 @@ mod tests {
             prop_assert_eq!(snapshots.noted.len() + snapshots.bare.len(), model.len());
             prop_assert_eq!(all(&snapshots), model.keys().copied().collect::<Vec<_>>());
             for (key, size) in model {
-                prop_assert_eq!(snapshots.of(&key, now), Left::Note(vec![1; size]));
+                prop_assert_eq!(snapshots.of(&key, now), StoredSession::Snapshot(vec![1; size]));
             }
         }
     }

@@ -62,7 +62,7 @@ pub use pipes::DataEnd;
 pub use program::find_program;
 pub use runtime_dir::{RUNTIME_DIR_VARIABLE, default_runtime_dir, runtime_dirs, supervisor_socket};
 pub use secret::Secret;
-pub use session::{Left, MAX_NOTE, SealKey, SessionKey};
+pub use session::{MAX_SNAPSHOT, SealKey, SessionKey, StoredSession};
 pub use socket::{Connection, Listener, Peer, connect};
 pub use spec::{
     CallTimeouts, ClientDeclaration, ClientFeatures, EraEvidence, EraRule, INSTALL_LIMIT, InstanceRules, Instances,

@@ -4,8 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// The most bytes that a gateway may leave with the supervisor for one session.
-pub const MAX_NOTE: usize = 16 * 1024;
+/// Most bytes of the snapshot of one session.
+pub const MAX_SNAPSHOT: usize = 16 * 1024;
 
 /// Which session of a client this is. It outlives the gateway's process, and is no secret: nobody gets in with it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -60,15 +60,15 @@ impl fmt::Debug for SealKey {
     }
 }
 
-/// What earlier gateways left of one session.
+/// What the supervisor keeps of one session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Left {
-    /// It lives; at most [`MAX_NOTE`] bytes, and only gateways know what they say.
-    Note(Vec<u8>),
-    /// It ended a moment ago and must not come back.
+pub enum StoredSession {
+    /// It lives; its snapshot has at most [`MAX_SNAPSHOT`] bytes, which only gateways can read.
+    Snapshot(Vec<u8>),
+    /// It ended a moment ago and must not be restored.
     Ended,
-    /// Nothing is known of it.
-    Nothing,
+    /// The supervisor knows nothing of it.
+    Unknown,
 }
 
 #[cfg(test)]

@@ -12,8 +12,8 @@ use std::{
 };
 
 use mcproxy_ipc::{
-    CatalogueCounts, DataEnd, DescriptorHalf, FrameError, Generation, Inherited, Left, LogRecord, Receiver, Route,
-    SealKey, Sender, ServerName, SessionKey,
+    CatalogueCounts, DataEnd, DescriptorHalf, FrameError, Generation, Inherited, LogRecord, Receiver, Route, SealKey,
+    Sender, ServerName, SessionKey, StoredSession,
     control::{Answer, GatewaySettings, GatewayToSupervisor, Question, SupervisorToGateway},
     log::{DroppedRecords, LogThreshold},
 };
@@ -23,12 +23,12 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 const QUESTIONS: usize = 64;
 /// News of sessions that may wait; a supervisor that takes none for so long keeps less for the next gateway.
 const NEWS: usize = 4096;
-/// Bytes of notes that may wait; the same. A note that finds no room is left out, the one before it counts.
-const KEEPING: usize = 4 * 1024 * 1024;
-/// Questions about sessions that come back, at once: each answer is a note, and they must not fill the supervisor's queue.
-const RECALLS: usize = 32;
-/// Longest that a session which comes back waits for its note.
-const RECALL: Duration = Duration::from_secs(1);
+/// Bytes of snapshots that may wait; the same. A snapshot that finds no room is not stored; the one before it stays.
+const SNAPSHOT_BYTES: usize = 4 * 1024 * 1024;
+/// Questions about sessions that come back, at once: each answer is a snapshot, and they must not fill the supervisor's queue.
+const STORED_SESSION_QUESTIONS: usize = 32;
+/// Longest that a session which returns waits for its snapshot.
+const STORED_SESSION_TIMEOUT: Duration = Duration::from_secs(1);
 /// The most ended sessions in one message.
 const FORGET: usize = 4096;
 /// Connections to workers that are asked for at once: however many servers there are, their answers fit into the queue of the
@@ -97,9 +97,9 @@ pub(crate) struct SupervisorHandle {
     news: mpsc::Sender<GatewayToSupervisor>,
     restore_state: Arc<Mutex<Option<RestoreState>>>,
     /// Limits the open questions about sessions that return.
-    recalls: Arc<Semaphore>,
+    stored_session_questions: Arc<Semaphore>,
     /// Bytes of snapshots on their way.
-    keeping: Arc<AtomicUsize>,
+    snapshot_bytes: Arc<AtomicUsize>,
     /// The settings in force.
     pub(crate) settings: watch::Receiver<GatewaySettings>,
     /// Every server, in the order of the file.
@@ -123,34 +123,34 @@ impl SupervisorHandle {
     }
 
     /// Stores the snapshot of a session at the supervisor for the next gateway; `false`: the queue is full.
-    pub(crate) fn keep(&self, key: SessionKey, note: Vec<u8>) -> bool {
-        let size = note.len();
-        if self.keeping.fetch_add(size, Ordering::Relaxed) + size <= KEEPING
-            && self.news.try_send(GatewayToSupervisor::Keep { key, note }).is_ok()
+    pub(crate) fn store_snapshot(&self, key: SessionKey, snapshot: Vec<u8>) -> bool {
+        let size = snapshot.len();
+        if self.snapshot_bytes.fetch_add(size, Ordering::Relaxed) + size <= SNAPSHOT_BYTES
+            && self.news.try_send(GatewayToSupervisor::StoreSnapshot { key, snapshot }).is_ok()
         {
             return true;
         }
-        self.keeping.fetch_sub(size, Ordering::Relaxed);
+        self.snapshot_bytes.fetch_sub(size, Ordering::Relaxed);
         false
     }
 
     /// What the supervisor keeps of a session of an earlier gateway; `None`: it does not answer, and the session is restored by its
     /// id alone.
-    pub(crate) async fn recall(&self, key: SessionKey) -> Option<Left> {
-        let recalled = async {
-            let _place = self.recalls.acquire().await.ok()?;
-            self.ask(Question::Left(key)).await
+    pub(crate) async fn stored_session(&self, key: SessionKey) -> Option<StoredSession> {
+        let answer = async {
+            let _place = self.stored_session_questions.acquire().await.ok()?;
+            self.ask(Question::StoredSession(key)).await
         };
-        match tokio::time::timeout(RECALL, recalled).await.ok()?? {
-            Answer::Left(left) => Some(left),
+        match tokio::time::timeout(STORED_SESSION_TIMEOUT, answer).await.ok()?? {
+            Answer::StoredSession(left) => Some(left),
             _ => None,
         }
     }
 
     /// Which sessions earlier gateways left, those after `after` in the order of their keys, and whether there are more.
     pub(crate) async fn restorable(&self, after: Option<SessionKey>) -> Option<(Vec<SessionKey>, bool)> {
-        match self.ask(Question::Heirs { after }).await? {
-            Answer::Heirs { keys, more } => Some((keys, more)),
+        match self.ask(Question::SessionKeys { after }).await? {
+            Answer::SessionKeys { keys, more } => Some((keys, more)),
             _ => None,
         }
     }
@@ -201,7 +201,7 @@ pub(crate) struct SupervisorConnection {
     questions: mpsc::Receiver<(Question, oneshot::Sender<Answer>)>,
     wanted: mpsc::Receiver<Wanted>,
     news: mpsc::Receiver<GatewayToSupervisor>,
-    keeping: Arc<AtomicUsize>,
+    snapshot_bytes: Arc<AtomicUsize>,
     logs: mpsc::Receiver<LogRecord>,
     threshold: LogThreshold,
     settings: watch::Sender<GatewaySettings>,
@@ -236,15 +236,15 @@ impl SupervisorConnection {
         let (routes, routes_seen) = watch::channel(first_routes);
         let (listener, listener_seen) = watch::channel(None);
         let (drain, drain_seen) = watch::channel(None);
-        let keeping = Arc::<AtomicUsize>::default();
+        let snapshot_bytes = Arc::<AtomicUsize>::default();
         let supervisor = SupervisorHandle {
             questions: questions_to,
             wanted: wanted_to,
             connects: Arc::new(Semaphore::new(CONNECTS)),
             news: news_to,
             restore_state: Arc::new(Mutex::new(Some(restore_state))),
-            recalls: Arc::new(Semaphore::new(RECALLS)),
-            keeping: keeping.clone(),
+            stored_session_questions: Arc::new(Semaphore::new(STORED_SESSION_QUESTIONS)),
+            snapshot_bytes: snapshot_bytes.clone(),
             settings: settings_seen,
             routes: routes_seen,
             listener: listener_seen,
@@ -257,7 +257,7 @@ impl SupervisorConnection {
             questions,
             wanted,
             news,
-            keeping,
+            snapshot_bytes,
             logs,
             threshold,
             settings,
@@ -270,7 +270,7 @@ impl SupervisorConnection {
 
     /// Serves the connection until it ends, which means the end of the gateway.
     pub(crate) async fn serve(self) -> ControlError {
-        let Self { mut receiver, sender, mut questions, mut wanted, mut news, keeping, mut logs, .. } = self;
+        let Self { mut receiver, sender, mut questions, mut wanted, mut news, snapshot_bytes, mut logs, .. } = self;
         let Self { threshold, settings, routes, listener, drain, .. } = self;
         let (out, queue) = mpsc::channel(QUEUE);
         let writer = tokio::spawn(sender.drain(queue));
@@ -317,12 +317,12 @@ impl SupervisorConnection {
                     }
                     Ok(SupervisorToGateway::Ping(number)) => GatewayToSupervisor::Pong(number),
                     // It belongs to the start.
-                    Ok(SupervisorToGateway::Inherit { .. }) => break ControlError::Order,
+                    Ok(SupervisorToGateway::RestoreState { .. }) => break ControlError::Order,
                     Err(error) => break error,
                 },
                 Some(message) = news.recv() => {
-                    if let GatewayToSupervisor::Keep { note, .. } = &message {
-                        keeping.fetch_sub(note.len(), Ordering::Relaxed);
+                    if let GatewayToSupervisor::StoreSnapshot { snapshot, .. } = &message {
+                        snapshot_bytes.fetch_sub(snapshot.len(), Ordering::Relaxed);
                     }
                     message
                 }
@@ -362,7 +362,7 @@ fn listening(receiver: &mut SupervisorReceiver) -> Result<TcpListener, ControlEr
 }
 
 async fn receive_restore_state(receiver: &mut SupervisorReceiver) -> Result<RestoreState, ControlError> {
-    let SupervisorToGateway::Inherit { seal, generation } = next(receiver).await? else {
+    let SupervisorToGateway::RestoreState { seal, generation } = next(receiver).await? else {
         return Err(ControlError::Order);
     };
     Ok(RestoreState { seal, generation })

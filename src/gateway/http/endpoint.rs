@@ -88,20 +88,20 @@ impl Endpoint {
     async fn take_up(&self, id: &str) -> Result<Option<Rc<Session>>, HttpError> {
         let Self { gateway, scope, principal } = self;
         let principal = principal.as_deref();
-        let Some(pass) = gateway.sessions.pass(id, scope, principal) else { return Ok(None) };
-        let left = gateway.supervisor.recall(pass.key).await;
+        let Some(claims) = gateway.sessions.claims(id, scope, principal) else { return Ok(None) };
+        let left = gateway.supervisor.stored_session(claims.key).await;
         // Another request of it may have been faster. It is this caller's: the id would not have opened for others.
         if let Some(session) = gateway.sessions.get(id) {
             return Ok(Some(session));
         }
         let limits = Limits::of(&gateway.settings());
-        let taken = gateway.sessions.take_up(id, pass, (scope, principal), left, limits, Instant::now());
+        let taken = gateway.sessions.restore(id, claims, (scope, principal), left, limits, Instant::now());
         let Some(taken) = taken else { return Ok(None) };
-        let (opened, note) = taken.map_err(HttpError::busy)?;
+        let (opened, snapshot) = taken.map_err(HttpError::busy)?;
         let session = self.opened(opened);
         info!(gateway.log, "session taken over from an earlier gateway"; "session" => short(session.id()),
             "scope" => %scope, "version" => %session.version(), "client" => %session.client());
-        lifetime::resume(gateway, &session, note);
+        lifetime::resume(gateway, &session, snapshot);
         Ok(Some(session))
     }
 

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use mcproxy_ipc::{Generation, Left, SessionKey, control::GatewaySettings};
+use mcproxy_ipc::{Generation, SessionKey, StoredSession, control::GatewaySettings};
 use mcproxy_mcp::{Level, OwnKeyMap, ProtocolVersion};
 
 use super::{
@@ -98,9 +98,9 @@ impl Sessions {
     ) -> Result<Opened, OpenError> {
         let key = SessionKey(random().ok_or(OpenError::Random)?);
         let salt: [u8; SALT] = random().ok_or(OpenError::Random)?;
-        let pass = SessionClaims { key, version, gateway: self.generation, issued: wall_clock(), client };
-        let id = self.seal.seal(&pass, salt, &scope, principal.as_deref());
-        let identity = Identity { id, key, scope, principal, client: pass.client, life: Life::Durable };
+        let claims = SessionClaims { key, version, gateway: self.generation, issued: wall_clock(), client };
+        let id = self.seal.seal(&claims, salt, &scope, principal.as_deref());
+        let identity = Identity { id, key, scope, principal, client: claims.client, life: Life::Durable };
         self.add(identity, version, limits, now)
     }
 
@@ -124,27 +124,27 @@ impl Sessions {
     }
 
     /// The claims of a session id that an earlier gateway issued to this caller; `None`: it may not be restored.
-    pub(crate) fn pass(&self, id: &str, scope: &Scope, principal: Option<&str>) -> Option<SessionClaims> {
-        self.seal.open(id, scope, principal).filter(|pass| self.restorable.may_come(pass))
+    pub(crate) fn claims(&self, id: &str, scope: &Scope, principal: Option<&str>) -> Option<SessionClaims> {
+        self.seal.open(id, scope, principal).filter(|claims| self.restorable.may_be_restored(claims))
     }
 
     /// Restores a session of an earlier gateway with what it `left` at the supervisor; `None`: there is no such session any more.
-    pub(crate) fn take_up(
+    pub(crate) fn restore(
         &self,
         id: &str,
-        pass: SessionClaims,
+        claims: SessionClaims,
         (scope, principal): (&Scope, Option<&str>),
-        left: Option<Left>,
+        left: Option<StoredSession>,
         limits: Limits,
         now: Instant,
     ) -> Option<Result<(Opened, SessionSnapshot), OpenError>> {
-        let note = self.restorable.note(&pass, left)?;
-        let SessionClaims { key, version, client, .. } = pass;
+        let snapshot = self.restorable.snapshot(&claims, left)?;
+        let SessionClaims { key, version, client, .. } = claims;
         let (scope, principal) = (scope.clone(), principal.map(str::to_owned));
         let identity = Identity { id: id.into(), key, scope, principal, client, life: Life::Durable };
         Some(self.add(identity, version, limits, now).map(|opened| {
-            self.restorable.take(key);
-            (opened, note)
+            self.restorable.restored(key);
+            (opened, snapshot)
         }))
     }
 
@@ -304,10 +304,10 @@ mod tests {
     }
 
     /// A session that left a snapshot.
-    fn take_up(sessions: &Sessions, id: &str, scope: &Scope, who: Option<&str>) -> Option<Rc<Session>> {
-        let pass = sessions.pass(id, scope, who)?;
-        let left = Some(Left::Note(br#"{"level":"error"}"#.to_vec()));
-        let taken = sessions.take_up(id, pass, (scope, who), left, ROOMY, Instant::now())?;
+    fn restore(sessions: &Sessions, id: &str, scope: &Scope, who: Option<&str>) -> Option<Rc<Session>> {
+        let claims = sessions.claims(id, scope, who)?;
+        let left = Some(StoredSession::Snapshot(br#"{"level":"error"}"#.to_vec()));
+        let taken = sessions.restore(id, claims, (scope, who), left, ROOMY, Instant::now())?;
         Some(taken.expect("room").0.0)
     }
 
@@ -354,19 +354,19 @@ mod tests {
         let session = open(&before, Some("ann"), ROOMY, Instant::now()).expect("room");
         let after = gateway(2);
         for (scope, who) in [(Scope::All, Some("bob")), (Scope::All, None), (Scope::Group("g".into()), Some("ann"))] {
-            assert!(take_up(&after, session.id(), &scope, who).is_none());
+            assert!(restore(&after, session.id(), &scope, who).is_none());
         }
-        let taken = take_up(&after, session.id(), &Scope::All, Some("ann")).expect("it is the same session");
+        let taken = restore(&after, session.id(), &Scope::All, Some("ann")).expect("it is the same session");
         assert_eq!((taken.id(), taken.key(), taken.version()), (session.id(), session.key(), session.version()));
         after.close(taken.id());
-        assert!(take_up(&after, session.id(), &Scope::All, Some("ann")).is_none(), "it ended meanwhile");
+        assert!(restore(&after, session.id(), &Scope::All, Some("ann")).is_none(), "it ended meanwhile");
         let full = Limits { all: 0, per_token: 1 };
         let after = gateway(2);
-        let pass = after.pass(session.id(), &Scope::All, Some("ann")).expect("it is good");
-        let left = Some(Left::Note(Vec::new()));
-        let none = after.take_up(session.id(), pass, (&Scope::All, Some("ann")), left, full, Instant::now());
+        let claims = after.claims(session.id(), &Scope::All, Some("ann")).expect("it is good");
+        let left = Some(StoredSession::Snapshot(Vec::new()));
+        let none = after.restore(session.id(), claims, (&Scope::All, Some("ann")), left, full, Instant::now());
         assert!(matches!(none, Some(Err(OpenError::Full(0)))));
-        assert!(take_up(&after, session.id(), &Scope::All, Some("ann")).is_some(), "there was no room, now there is");
+        assert!(restore(&after, session.id(), &Scope::All, Some("ann")).is_some(), "there was no room, now there is");
     }
 
     #[test]
@@ -400,10 +400,10 @@ mod tests {
     }
 
     #[test]
-    fn a_gateway_does_not_take_up_its_own_sessions_once_they_ended() {
+    fn a_gateway_does_not_restore_its_own_sessions_once_they_ended() {
         let sessions = gateway(1);
         let session = open(&sessions, None, ROOMY, Instant::now()).expect("room");
         sessions.close(session.id());
-        assert!(take_up(&sessions, session.id(), &Scope::All, None).is_none());
+        assert!(restore(&sessions, session.id(), &Scope::All, None).is_none());
     }
 }

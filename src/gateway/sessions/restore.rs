@@ -6,14 +6,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mcproxy_ipc::{Generation, Left, SessionKey};
+use mcproxy_ipc::{Generation, SessionKey, StoredSession};
 
 use super::{session_id::SessionClaims, snapshot::SessionSnapshot};
 
 /// A session that was opened so shortly before its gateway ended may have left no snapshot; it is restored all the same.
-const UNNOTED: Duration = Duration::from_secs(10);
+const WITHOUT_SNAPSHOT: Duration = Duration::from_secs(10);
 /// The most sessions that are restored without a snapshot.
-const MAX_UNNOTED: usize = 65_536;
+const MAX_WITHOUT_SNAPSHOT: usize = 65_536;
 
 /// What this gateway knows of a session of an earlier one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,7 +34,7 @@ pub(crate) struct RestorableSessions {
     /// Whether the keys of all snapshots are loaded.
     complete: Cell<bool>,
     /// How many were restored without a snapshot.
-    unnoted: Cell<usize>,
+    without_snapshot: Cell<usize>,
     closed: Cell<bool>,
 }
 
@@ -46,7 +46,7 @@ impl RestorableSessions {
             begun,
             known: RefCell::default(),
             complete: Cell::new(false),
-            unnoted: Cell::new(0),
+            without_snapshot: Cell::new(0),
             closed: Cell::new(false),
         }
     }
@@ -70,39 +70,40 @@ impl RestorableSessions {
     }
 
     /// Whether a session may be restored, as far as this gateway knows. Its own sessions are in the registry while they live.
-    pub(crate) fn may_come(&self, pass: &SessionClaims) -> bool {
-        let is_taken = || self.known.borrow().get(&pass.key) == Some(&KeyState::Taken);
-        !self.closed.get() && pass.gateway < self.generation && !is_taken()
+    pub(crate) fn may_be_restored(&self, claims: &SessionClaims) -> bool {
+        let is_taken = || self.known.borrow().get(&claims.key) == Some(&KeyState::Taken);
+        !self.closed.get() && claims.gateway < self.generation && !is_taken()
     }
 
     /// The snapshot of a session that may be restored, from the supervisor's answer. If the supervisor did not answer, the session is
     /// restored without its snapshot.
-    pub(crate) fn note(&self, pass: &SessionClaims, left: Option<Left>) -> Option<SessionSnapshot> {
-        if !self.may_come(pass) {
+    pub(crate) fn snapshot(&self, claims: &SessionClaims, left: Option<StoredSession>) -> Option<SessionSnapshot> {
+        if !self.may_be_restored(claims) {
             return None;
         }
-        let is_awaited = || self.known.borrow().contains_key(&pass.key);
+        let is_awaited = || self.known.borrow().contains_key(&claims.key);
         match left {
-            Some(Left::Note(note)) => Some(SessionSnapshot::from_bytes(&note)),
-            Some(Left::Ended) => None,
+            Some(StoredSession::Snapshot(snapshot)) => Some(SessionSnapshot::from_bytes(&snapshot)),
+            Some(StoredSession::Ended) => None,
             None if is_awaited() || !self.complete.get() => Some(SessionSnapshot::default()),
-            Some(Left::Nothing) | None => {
-                let age = Duration::from_millis(self.begun.1.saturating_sub(pass.issued));
-                (age <= UNNOTED && self.unnoted.get() < MAX_UNNOTED).then(SessionSnapshot::default)
+            Some(StoredSession::Unknown) | None => {
+                let age = Duration::from_millis(self.begun.1.saturating_sub(claims.issued));
+                (age <= WITHOUT_SNAPSHOT && self.without_snapshot.get() < MAX_WITHOUT_SNAPSHOT)
+                    .then(SessionSnapshot::default)
             }
         }
     }
 
-    /// Whether a session of that name left a note, or may have, and has neither come back nor ended.
+    /// Whether a session with that key has a snapshot, or may have, and has neither returned nor ended.
     pub(crate) fn may_return(&self, key: SessionKey) -> bool {
         let known = self.known.borrow().get(&key).copied();
         !self.closed.get() && known.map_or(!self.complete.get(), |state| state == KeyState::Awaited)
     }
 
     /// Records that it was restored; that happens once.
-    pub(crate) fn take(&self, key: SessionKey) {
+    pub(crate) fn restored(&self, key: SessionKey) {
         if self.known.borrow_mut().insert(key, KeyState::Taken).is_none() {
-            self.unnoted.set(self.unnoted.get() + 1);
+            self.without_snapshot.set(self.without_snapshot.get() + 1);
         }
     }
 
@@ -132,7 +133,7 @@ mod tests {
         SessionKey([n; 16])
     }
 
-    fn pass(n: u8, gateway: u64, issued: u64) -> SessionClaims {
+    fn claims(n: u8, gateway: u64, issued: u64) -> SessionClaims {
         let (key, gateway) = (key(n), Generation(gateway));
         SessionClaims { key, version: mcproxy_mcp::LATEST, gateway, issued, client: Client::default() }
     }
@@ -140,44 +141,48 @@ mod tests {
     #[test]
     fn a_noted_session_is_taken_up_once_and_an_ended_one_never() {
         let restorable = restorable(Instant::now());
-        let (old, empty) = (pass(1, 1, 0), || Some(Left::Note(Vec::new())));
-        assert_eq!(restorable.note(&old, empty()), Some(SessionSnapshot::default()));
-        restorable.take(old.key);
-        assert_eq!(restorable.note(&old, empty()), None, "a client that deletes it afterwards must not find it again");
-        restorable.await_these(&[key(1)]);
-        assert_eq!(restorable.note(&old, empty()), None, "nor when it is named late");
-        assert_eq!(restorable.note(&pass(2, 1, BEGUN), Some(Left::Ended)), None, "it ended before");
+        let (old, empty) = (claims(1, 1, 0), || Some(StoredSession::Snapshot(Vec::new())));
+        assert_eq!(restorable.snapshot(&old, empty()), Some(SessionSnapshot::default()));
+        restorable.restored(old.key);
         assert_eq!(
-            restorable.note(&pass(3, 1, 0), Some(Left::Nothing)),
+            restorable.snapshot(&old, empty()),
             None,
-            "it is old and has no note: it ended long ago"
+            "a client that deletes it afterwards must not find it again"
+        );
+        restorable.await_these(&[key(1)]);
+        assert_eq!(restorable.snapshot(&old, empty()), None, "nor when it is named late");
+        assert_eq!(restorable.snapshot(&claims(2, 1, BEGUN), Some(StoredSession::Ended)), None, "it ended before");
+        assert_eq!(
+            restorable.snapshot(&claims(3, 1, 0), Some(StoredSession::Unknown)),
+            None,
+            "it is old and has no snapshot: it ended long ago"
         );
     }
 
     #[test]
     fn a_session_of_the_last_moment_needs_no_note_but_our_own_are_never_taken_up() {
         let restorable = restorable(Instant::now());
-        let nothing = || Some(Left::Nothing);
-        let late = pass(1, 1, BEGUN - 5_000);
-        assert_eq!(restorable.note(&late, nothing()), Some(SessionSnapshot::default()));
-        restorable.take(late.key);
-        assert_eq!(restorable.note(&late, nothing()), None);
-        assert_eq!(restorable.note(&pass(2, 2, BEGUN), nothing()), None, "it is ours, and ended");
-        assert_eq!(restorable.note(&pass(3, 1, BEGUN - 11_000), nothing()), None);
+        let nothing = || Some(StoredSession::Unknown);
+        let late = claims(1, 1, BEGUN - 5_000);
+        assert_eq!(restorable.snapshot(&late, nothing()), Some(SessionSnapshot::default()));
+        restorable.restored(late.key);
+        assert_eq!(restorable.snapshot(&late, nothing()), None);
+        assert_eq!(restorable.snapshot(&claims(2, 2, BEGUN), nothing()), None, "it is ours, and ended");
+        assert_eq!(restorable.snapshot(&claims(3, 1, BEGUN - 11_000), nothing()), None);
     }
 
     #[test]
     fn a_session_goes_on_without_its_note_when_the_supervisor_is_silent() {
         let restorable = restorable(Instant::now());
         restorable.await_these(&[key(1)]);
-        assert_eq!(restorable.note(&pass(1, 1, 0), None), Some(SessionSnapshot::default()));
+        assert_eq!(restorable.snapshot(&claims(1, 1, 0), None), Some(SessionSnapshot::default()));
         assert_eq!(
-            restorable.note(&pass(2, 1, 0), None),
+            restorable.snapshot(&claims(2, 1, 0), None),
             Some(SessionSnapshot::default()),
             "it may be one of the others"
         );
         restorable.are_all_known();
-        assert_eq!(restorable.note(&pass(2, 1, 0), None), None, "it is none of them");
+        assert_eq!(restorable.snapshot(&claims(2, 1, 0), None), None, "it is none of them");
     }
 
     #[test]
@@ -194,11 +199,14 @@ mod tests {
         let begun = Instant::now();
         let restorable = restorable(begun);
         restorable.await_these(&[key(1), key(2)]);
-        restorable.take(key(2));
+        restorable.restored(key(2));
         let (idle, second) = (Duration::from_secs(60), Duration::from_secs(1));
         assert!(restorable.expire(idle, begun + idle).is_empty() && restorable.are_awaited());
         assert_eq!(restorable.expire(idle, begun + idle + second), [key(1)]);
-        assert!(!restorable.are_awaited() && restorable.note(&pass(1, 1, BEGUN), Some(Left::Nothing)).is_none());
+        assert!(
+            !restorable.are_awaited()
+                && restorable.snapshot(&claims(1, 1, BEGUN), Some(StoredSession::Unknown)).is_none()
+        );
         assert!(restorable.expire(idle, begun + 9 * idle).is_empty());
     }
 }

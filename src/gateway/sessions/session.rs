@@ -150,7 +150,7 @@ impl Session {
     }
 
     /// What is to be kept of it for the next gateway, while it lives.
-    pub(crate) fn note(&self) -> Option<SessionSnapshot> {
+    pub(crate) fn snapshot(&self) -> Option<SessionSnapshot> {
         let keep = self.identity.life == Life::Durable && !self.over.get();
         keep.then(|| {
             let declaration = self.declaration();

@@ -53,15 +53,15 @@ impl SessionIdCodec {
     /// The id of a session of this caller at this endpoint; `salt` is random.
     pub(crate) fn seal(
         &self,
-        pass: &SessionClaims,
+        claims: &SessionClaims,
         salt: [u8; SALT],
         scope: &Scope,
         principal: Option<&str>,
     ) -> Box<str> {
         let mut nonce = [0; NONCE];
-        nonce[..KEY].copy_from_slice(&pass.key.0);
+        nonce[..KEY].copy_from_slice(&claims.key.0);
         nonce[KEY..].copy_from_slice(&salt);
-        let payload = Payload { msg: &write(pass), aad: &bound_to(scope, principal) };
+        let payload = Payload { msg: &write(claims), aad: &bound_to(scope, principal) };
         let sealed = self.0.encrypt(&XNonce::from(nonce), payload).expect("fails on messages of many gigabytes only");
         let mut bytes = Vec::with_capacity(1 + NONCE + sealed.len());
         bytes.push(FORMAT);
@@ -105,8 +105,8 @@ fn bound_to(scope: &Scope, principal: Option<&str>) -> Vec<u8> {
     out
 }
 
-fn write(pass: &SessionClaims) -> Vec<u8> {
-    let SessionClaims { version, gateway, issued, client, .. } = pass;
+fn write(claims: &SessionClaims) -> Vec<u8> {
+    let SessionClaims { version, gateway, issued, client, .. } = claims;
     let mut out = vec![code(*version)];
     out.extend_from_slice(&gateway.0.to_be_bytes());
     out.extend_from_slice(&issued.to_be_bytes());
@@ -159,7 +159,7 @@ mod tests {
         SessionIdCodec::new(&SealKey::new([9; 32]))
     }
 
-    fn pass() -> SessionClaims {
+    fn claims() -> SessionClaims {
         SessionClaims {
             key: SessionKey([3; 16]),
             version: mcproxy_mcp::LATEST,
@@ -176,8 +176,8 @@ mod tests {
     #[test]
     fn an_id_opens_for_its_caller_at_its_endpoint_only() {
         let seal = seal();
-        let id = seal.seal(&pass(), [1; SALT], &group("g"), Some("ann"));
-        assert_eq!(seal.open(&id, &group("g"), Some("ann")), Some(pass()));
+        let id = seal.seal(&claims(), [1; SALT], &group("g"), Some("ann"));
+        assert_eq!(seal.open(&id, &group("g"), Some("ann")), Some(claims()));
         let server = Scope::Server("g".try_into().expect("a name"));
         for (scope, principal) in [
             (group("g"), Some("bob")),
@@ -211,15 +211,15 @@ mod tests {
         ) {
             let client = Client { name: name.into(), version: own_version.into(), features: ClientCapabilities(features) };
             let version = ProtocolVersion::ALL[version];
-            let pass = SessionClaims { key: SessionKey(key), version, gateway: Generation(gateway), issued, client };
-            let id = seal().seal(&pass, salt, &Scope::All, principal.as_deref());
+            let claims = SessionClaims { key: SessionKey(key), version, gateway: Generation(gateway), issued, client };
+            let id = seal().seal(&claims, salt, &Scope::All, principal.as_deref());
             prop_assert!(id.len() <= MAX_ID && id.bytes().all(|byte| byte.is_ascii_graphic()), "{}", id);
-            prop_assert_eq!(seal().open(&id, &Scope::All, principal.as_deref()), Some(pass));
+            prop_assert_eq!(seal().open(&id, &Scope::All, principal.as_deref()), Some(claims));
         }
 
         #[test]
         fn an_id_with_any_bit_flipped_is_refused(at in any::<prop::sample::Index>(), bit in 0u8..7) {
-            let id = seal().seal(&pass(), [1; SALT], &Scope::All, None);
+            let id = seal().seal(&claims(), [1; SALT], &Scope::All, None);
             let mut bytes = id.as_bytes().to_vec();
             let at = at.index(bytes.len());
             bytes[at] ^= 1 << bit;

@@ -1,6 +1,6 @@
 //! What changes of a session after `initialize`, written for the next gateway.
 
-use mcproxy_ipc::{MAX_NOTE, ServerName};
+use mcproxy_ipc::{MAX_SNAPSHOT, ServerName};
 use mcproxy_mcp::{Level, RawValue};
 use serde::{Deserialize, Serialize};
 
@@ -44,7 +44,7 @@ impl SessionSnapshot {
             info: self.declaration.as_ref().and_then(|declaration| raw(&declaration.info)),
             subscriptions: Vec::new(),
         };
-        let mut room = MAX_NOTE.saturating_sub(size(&written) + r#","subscriptions":[]"#.len());
+        let mut room = MAX_SNAPSHOT.saturating_sub(size(&written) + r#","subscriptions":[]"#.len());
         for subscription in &self.subscriptions {
             let cost = size(subscription) + 1;
             if cost <= room {
@@ -92,16 +92,16 @@ mod tests {
             let server: ServerName = "a".try_into().expect("a name");
             let subscriptions: Vec<_> = uris.into_iter().map(|uri| (server.clone(), uri)).collect();
             let declaration = Declaration { capabilities: r#"{"sampling":{}}"#.into(), info: r#"{"name":"ü"}"#.into() };
-            let note = SessionSnapshot { level: level.then_some(Level::Error), subscriptions, declaration: Some(declaration) };
-            let bytes = note.to_bytes();
-            prop_assert!(bytes.len() <= MAX_NOTE);
+            let snapshot = SessionSnapshot { level: level.then_some(Level::Error), subscriptions, declaration: Some(declaration) };
+            let bytes = snapshot.to_bytes();
+            prop_assert!(bytes.len() <= MAX_SNAPSHOT);
             let read = SessionSnapshot::from_bytes(&bytes);
-            prop_assert_eq!((read.level, &read.declaration), (note.level, &note.declaration));
-            let all: usize = note.subscriptions.iter().map(|subscription| size(subscription) + 1).sum();
-            if all + 128 <= MAX_NOTE {
-                prop_assert_eq!(read.subscriptions, note.subscriptions);
+            prop_assert_eq!((read.level, &read.declaration), (snapshot.level, &snapshot.declaration));
+            let all: usize = snapshot.subscriptions.iter().map(|subscription| size(subscription) + 1).sum();
+            if all + 128 <= MAX_SNAPSHOT {
+                prop_assert_eq!(read.subscriptions, snapshot.subscriptions);
             } else {
-                prop_assert!(read.subscriptions.iter().all(|one| note.subscriptions.contains(one)));
+                prop_assert!(read.subscriptions.iter().all(|one| snapshot.subscriptions.contains(one)));
             }
         }
     }

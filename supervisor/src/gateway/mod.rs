@@ -44,8 +44,8 @@ const COALESCE: Duration = Duration::from_millis(5);
 /// Questions of the gateway that are being answered at once.
 const QUESTIONS: usize = 64;
 const QUEUE: usize = 32;
-/// That there is no room for all notes is said once in this time.
-const COMPLAINT: Duration = Duration::from_secs(60);
+/// The warning that there is no room for all snapshots is logged at most once per interval.
+const SNAPSHOT_WARNING_INTERVAL: Duration = Duration::from_secs(60);
 
 type GatewayConnection = ChildLink<GatewayToSupervisor, SupervisorToGateway>;
 
@@ -63,7 +63,7 @@ pub(crate) struct GatewayTask {
     seal: SealKey,
     snapshots: SnapshotStore,
     /// When it was said that they have no room.
-    complained: Option<Instant>,
+    last_snapshot_warning: Option<Instant>,
     /// Which gateway was spawned last.
     generation: Generation,
     respawn: Respawn,
@@ -103,7 +103,7 @@ impl GatewayTask {
             link: ChildLink::Closed,
             seal,
             snapshots: SnapshotStore::default(),
-            complained: None,
+            last_snapshot_warning: None,
             generation: Generation::default(),
             respawn: Respawn::new(Jitter::random()),
             serves_since: None,
@@ -201,7 +201,7 @@ impl GatewayTask {
             self.due = None;
         }
         self.tell_listener();
-        self.hand_down();
+        self.send_restore_state();
         self.tell(SupervisorToGateway::Configure(Box::new(self.settings.clone())));
         self.tell(SupervisorToGateway::Routes(self.routes()));
     }
@@ -226,10 +226,10 @@ impl GatewayTask {
         Ok(ours)
     }
 
-    /// Gives the gateway what the one before had. What that left of its sessions it asks for when they come back, so it serves at
-    /// once however much that is.
-    fn hand_down(&mut self) {
-        self.tell(SupervisorToGateway::Inherit { seal: self.seal.clone(), generation: self.generation });
+    /// Sends the gateway what it needs to restore sessions. It asks for their snapshots when they return, so it serves at once
+    /// however many there are.
+    fn send_restore_state(&mut self) {
+        self.tell(SupervisorToGateway::RestoreState { seal: self.seal.clone(), generation: self.generation });
     }
 
     fn heard(&mut self, news: LinkEvent<GatewayToSupervisor>) {
@@ -258,9 +258,9 @@ impl GatewayTask {
                     self.context.server(server.as_str()).map(|server| server.commands.try_send(ServerCommand::Wake));
             }
             LinkEvent::Message(GatewayToSupervisor::Ask { id, question }) => self.answer(id, question),
-            LinkEvent::Message(GatewayToSupervisor::Keep { key, note }) => {
-                if !self.snapshots.keep(key, note) {
-                    self.say_left_out();
+            LinkEvent::Message(GatewayToSupervisor::StoreSnapshot { key, snapshot }) => {
+                if !self.snapshots.store(key, snapshot) {
+                    self.report_dropped_snapshots();
                 }
             }
             LinkEvent::Message(GatewayToSupervisor::Forget(keys)) => self.snapshots.forget(keys, Instant::now()),
@@ -282,14 +282,13 @@ impl GatewayTask {
         }
     }
 
-    /// Says, not too often, that there is no room for all that sessions want kept.
-    fn say_left_out(&mut self) {
+    /// Logs, at most once per interval, that there is no room for all session snapshots.
+    fn report_dropped_snapshots(&mut self) {
         let (now, left_out) = (Instant::now(), self.snapshots.left_out());
         self.snapshot.send_modify(|snapshot| snapshot.notes_dropped = left_out);
-        if self.complained.is_none_or(|at| now.saturating_duration_since(at) >= COMPLAINT) {
-            self.complained = Some(now);
-            warn!(self.log, "no room for all that sessions want kept; those used longest ago go on without it after the next end \
-                of the gateway"; "left_out" => left_out);
+        if self.last_snapshot_warning.is_none_or(|at| now.saturating_duration_since(at) >= SNAPSHOT_WARNING_INTERVAL) {
+            self.last_snapshot_warning = Some(now);
+            warn!(self.log, "no room for all session snapshots; the sessions that were idle for longest lose theirs at the next end of the gateway"; "left_out" => left_out);
         }
     }
 
@@ -311,10 +310,10 @@ impl GatewayTask {
     /// Answers beside the task: collecting takes a moment, and heartbeats go on.
     fn answer(&mut self, id: u64, question: Question) {
         let known = match &question {
-            Question::Left(key) => Some(Answer::Left(self.snapshots.of(key, Instant::now()))),
-            Question::Heirs { after } => {
+            Question::StoredSession(key) => Some(Answer::StoredSession(self.snapshots.of(key, Instant::now()))),
+            Question::SessionKeys { after } => {
                 let (keys, more) = self.snapshots.names(*after);
-                Some(Answer::Heirs { keys, more })
+                Some(Answer::SessionKeys { keys, more })
             }
             Question::Status | Question::Logs { .. } => None,
         };
@@ -335,7 +334,7 @@ impl GatewayTask {
                     Some(server) => Answer::Logs(server.logs(lines).await),
                     None => Answer::UnknownServer,
                 },
-                Question::Left(_) | Question::Heirs { .. } => return, // answered above
+                Question::StoredSession(_) | Question::SessionKeys { .. } => return, // answered above
             };
             // The gateway may have ended meanwhile.
             let _ = out.send((SupervisorToGateway::Answer { id, answer: Box::new(answer) }, Vec::new())).await;

@@ -5,8 +5,8 @@ use std::{fmt, path::PathBuf, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    CatalogueCounts, Generation, Left, LogLevel, LogLine, LogRecord, Route, SealKey, ServerName, SessionKey,
-    StatusReport,
+    CatalogueCounts, Generation, LogLevel, LogLine, LogRecord, Route, SealKey, ServerName, SessionKey, StatusReport,
+    StoredSession,
 };
 
 /// What the gateway needs of the configuration; it never sees the file. `mcproxy-config` reads the file into it, and the supervisor
@@ -101,8 +101,8 @@ pub struct Group {
 pub enum SupervisorToGateway {
     /// First message, and again when there is another one: accept clients at this listening socket, its one descriptor.
     Listen,
-    /// Next message: what outlives a gateway's process.
-    Inherit {
+    /// Next message: what this gateway needs to restore the sessions of earlier ones.
+    RestoreState {
         /// What session ids are sealed with.
         seal: SealKey,
         /// Which gateway it is that reads this; grows by one with each.
@@ -174,14 +174,14 @@ pub enum GatewayToSupervisor {
         /// How many entries.
         counts: CatalogueCounts,
     },
-    /// To be kept for the next gateway, in place of what was kept for that session.
-    Keep {
+    /// Stores the snapshot of a session for the next gateway, in place of an earlier one.
+    StoreSnapshot {
         /// Which session.
         key: SessionKey,
-        /// At most [`crate::MAX_NOTE`] bytes.
-        note: Vec<u8>,
+        /// At most [`crate::MAX_SNAPSHOT`] bytes.
+        snapshot: Vec<u8>,
     },
-    /// These sessions ended: the next gateway must not take them up again.
+    /// These sessions ended: the next gateway must not restore them.
     Forget(Vec<SessionKey>),
 }
 
@@ -197,10 +197,10 @@ pub enum Question {
         /// At most so many.
         lines: usize,
     },
-    /// What earlier gateways left of a session that comes back.
-    Left(SessionKey),
-    /// Which sessions earlier gateways left, in parts.
-    Heirs {
+    /// What the supervisor keeps of a session that returns.
+    StoredSession(SessionKey),
+    /// The keys of the sessions that can be restored, in parts.
+    SessionKeys {
         /// The last of the part before.
         after: Option<SessionKey>,
     },
@@ -215,10 +215,10 @@ pub enum Answer {
     Logs(Vec<LogLine>),
     /// There is no such server.
     UnknownServer,
-    /// To `Left`.
-    Left(Left),
-    /// To `Heirs`, in the order of their keys.
-    Heirs {
+    /// To `StoredSession`.
+    StoredSession(StoredSession),
+    /// To `SessionKeys`, in ascending order.
+    SessionKeys {
         /// A part of them.
         keys: Vec<SessionKey>,
         /// There are more.

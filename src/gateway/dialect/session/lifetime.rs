@@ -18,22 +18,22 @@ use crate::gateway::{
 
 /// Stores the session as it is now for the next gateway.
 pub(crate) fn remember(gateway: &Gateway, session: &Session) {
-    if let Some(note) = session.note()
-        && !gateway.supervisor.keep(session.key(), note.to_bytes())
+    if let Some(snapshot) = session.snapshot()
+        && !gateway.supervisor.store_snapshot(session.key(), snapshot.to_bytes())
     {
         debug!(gateway.log, "session snapshot not stored: supervisor queue is full"; "session" => short(session.id()));
     }
 }
 
 /// Restores a session of an earlier gateway. What changed meanwhile is not known, so its client is told to reload all lists.
-pub(crate) fn resume(gateway: &Gateway, session: &Rc<Session>, note: SessionSnapshot) {
-    if let Some(level) = note.level {
+pub(crate) fn resume(gateway: &Gateway, session: &Rc<Session>, snapshot: SessionSnapshot) {
+    if let Some(level) = snapshot.level {
         gateway.sessions.set_level(session, level);
     }
-    if let Some(declaration) = note.declaration {
+    if let Some(declaration) = snapshot.declaration {
         session.set_declaration(declaration);
     }
-    subscriptions::resume(gateway, session, note.subscriptions);
+    subscriptions::resume(gateway, session, snapshot.subscriptions);
     session.begin_lists(gateway.servers.view(session.scope()).outline());
     session.announce(Changes::ALL);
     remember(gateway, session);
