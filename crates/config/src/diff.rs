@@ -1,6 +1,6 @@
 //! What a reload changes.
 
-use mcproxy_ipc::{ServerName, control::GatewaySettings};
+use mcproxy_ipc::{Generation, ServerName, control::GatewaySettings};
 
 use crate::config::Config;
 use crate::server::ServerConfig;
@@ -66,12 +66,8 @@ pub fn diff(old: &Config, new: &Config) -> ConfigDiff {
     }
 }
 
-/// Whether a worker that was started for the one serves the other as well.
+/// Whether a worker that was started for the one serves the other as well: it would be told the same.
 fn same_worker(old: &ServerConfig, new: &ServerConfig) -> bool {
-    fn told(server: &ServerConfig) -> impl PartialEq + '_ {
-        let ServerConfig { enabled, start_timeout, timeouts, features, start, era, limits, instances, .. } = *server;
-        let how = (start_timeout, timeouts, start.idle_timeout(), features, era);
-        (enabled, server.launch.clone(), how, &server.extensions, limits, instances)
-    }
-    told(old) == told(new)
+    let told = |server: &ServerConfig| server.worker_spec(Generation(0));
+    old.enabled == new.enabled && told(old) == told(new)
 }

@@ -172,6 +172,31 @@ fn a_diff_says_what_a_reload_must_touch() {
 }
 
 #[test]
+fn whatever_a_worker_is_told_needs_a_new_worker_when_it_changes() {
+    let entry = |more: &str| parse(&format!(r#"{{"servers":[{{"name":"a","command":"x"{more}}}]}}"#));
+    let needs = |more: &str| diff(&entry(""), &entry(more)).changed.first().map(|change| change.needs_new_worker);
+    for told in [
+        r#""args":["y"]"#,
+        r#""env":{"K":"v"}"#,
+        r#""cwd":"/tmp""#,
+        r#""timeout":5"#,
+        r#""startTimeout":5"#,
+        r#""listTtl":5"#,
+        r#""start":"lazy","idleTimeout":5"#,
+        r#""era":"legacy""#,
+        r#""clientFeatures":["roots"]"#,
+        r#""instances":"per-session""#,
+        r#""limits":{"maxLine":1048576}"#,
+        r#""enabled":false"#,
+    ] {
+        assert_eq!(needs(&format!(",{told}")), Some(true), "{told}");
+    }
+    for around in [r#""tools":{"deny":["*"]}"#, r#""restart":{"maxAttempts":3}"#] {
+        assert_eq!(needs(&format!(",{around}")), Some(false), "{around}");
+    }
+}
+
+#[test]
 fn a_server_is_eager_unless_it_says_otherwise_and_a_lazy_one_rests_after_five_minutes() {
     let config = parse(
         r#"{"servers":[{"name":"a","command":"x","idleTimeout":5},{"name":"b","command":"x","start":"lazy"},
