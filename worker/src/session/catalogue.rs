@@ -61,6 +61,11 @@ impl Catalogue {
         changed
     }
 
+    /// How long a list is, in bytes.
+    pub(crate) fn bytes_of(&self, kind: ListKind) -> usize {
+        self.entries[kind as usize].json.len()
+    }
+
     /// The tools that can only be run as a task.
     pub(crate) fn only_tasks(&self) -> &[Box<str>] {
         &self.entries[ListKind::Tools as usize].only_tasks
@@ -116,7 +121,7 @@ impl Catalogue {
     /// How many bytes a list of this kind may have beside the rest.
     fn room_for(&self, kind: ListKind, limits: &ServerLimits) -> usize {
         let others = ListKind::ALL.iter().filter(|other| **other != kind);
-        let taken: usize = others.map(|other| self.entries[*other as usize].json.len()).sum();
+        let taken: usize = others.map(|other| self.bytes_of(*other)).sum();
         limits.catalogue_bytes.saturating_sub(taken + self.identity.len() + self.capabilities.len())
     }
 }

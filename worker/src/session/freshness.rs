@@ -92,6 +92,11 @@ impl Freshness {
         list.failure.take().is_some()
     }
 
+    /// When a list was complete last.
+    pub(super) fn listed_at(&self, kind: ListKind) -> Option<Instant> {
+        self.lists[kind as usize].listed
+    }
+
     /// A list was refused, or not given in time. How often that has happened in a row, and after which pause the list is asked
     /// for again; `None`: it need not be, because the server does not declare it.
     pub(super) fn failed(&mut self, kind: ListKind, error: String, now: Instant) -> Option<(u32, Duration)> {

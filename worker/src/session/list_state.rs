@@ -10,6 +10,11 @@ use super::{catalogue::Catalogue, freshness::Freshness};
 pub(super) const DEBOUNCE: Duration = Duration::from_millis(200);
 /// Announcements of a list that is as it was are passed on no more often than that.
 const REPEATED: Duration = Duration::from_secs(1);
+/// How many bytes of lists that change again and again are read of a server in a second: a long list is asked for again only after
+/// the time that it takes at this rate. One that has not changed for so long is asked for at once.
+const REREAD_BYTES: u64 = 1024 * 1024;
+/// However long the list is.
+const LONGEST_REREAD: Duration = Duration::from_secs(10);
 /// New lists that a server may announce while it starts.
 const ROUNDS_BEFORE_READY: u32 = 2;
 
@@ -97,22 +102,37 @@ impl Lists {
     }
 
     /// The lists that are to be asked for because the server said that they have changed. One that is on its way is asked for after
-    /// that.
-    pub(super) fn take_changed(&mut self, is_listing: impl Fn(ListKind) -> bool, now: Instant) -> Vec<ListKind> {
+    /// that, and a long one after a pause; `serves`: the server is ready, so that nobody waits for its lists.
+    pub(super) fn take_changed(
+        &mut self,
+        is_listing: impl Fn(ListKind) -> bool,
+        serves: bool,
+        now: Instant,
+    ) -> Vec<ListKind> {
         self.refresh_at = None;
         let mut due = Vec::new();
         for kind in ListKind::ALL {
+            let next = match (is_listing(kind), self.rests_until(kind)) {
+                (true, _) => Some(now + DEBOUNCE),
+                (false, until) => until.filter(|until| serves && now < *until),
+            };
             let work = &mut self.work[kind as usize];
-            match (work.stale, is_listing(kind)) {
+            match (work.stale, next) {
                 (false, _) => {}
-                (true, true) => self.refresh_at = Some(now + DEBOUNCE),
-                (true, false) => {
+                (true, Some(next)) => self.refresh_at = Some(self.refresh_at.map_or(next, |at| at.min(next))),
+                (true, None) => {
                     (work.stale, work.announcing, work.wanted) = (false, true, false);
                     due.push(kind);
                 }
             }
         }
         due
+    }
+
+    /// Until when a list is not asked for again, because reading it costs so much.
+    fn rests_until(&self, kind: ListKind) -> Option<Instant> {
+        let millis = (self.catalogue.bytes_of(kind) as u64).saturating_mul(1000) / REREAD_BYTES;
+        Some(self.freshness.listed_at(kind)? + Duration::from_millis(millis).min(LONGEST_REREAD))
     }
 
     /// Notes the lists that were refused and may be asked for again.
@@ -158,17 +178,44 @@ impl Lists {
 
 #[cfg(test)]
 mod tests {
+    use mcproxy_ipc::ServerLimits;
+
     use super::*;
+    use crate::session::{
+        catalogue::{AfterPage, Gathering},
+        tests::spec,
+    };
 
     #[test]
     fn a_list_that_is_on_its_way_is_asked_for_again_after_that() {
         let (mut lists, now) = (Lists::new(None), Instant::now());
         lists.changed(&[ListKind::Tools, ListKind::Prompts], now);
         assert!(!lists.is_refresh_due(now) && lists.is_refresh_due(now + DEBOUNCE));
-        let due = lists.take_changed(|kind| kind == ListKind::Tools, now + DEBOUNCE);
+        let due = lists.take_changed(|kind| kind == ListKind::Tools, true, now + DEBOUNCE);
         assert_eq!(due, [ListKind::Prompts]);
         assert!(!lists.is_refresh_due(now + DEBOUNCE) && lists.is_refresh_due(now + 2 * DEBOUNCE));
-        assert_eq!(lists.take_changed(|_| false, now + 2 * DEBOUNCE), [ListKind::Tools]);
+        assert_eq!(lists.take_changed(|_| false, true, now + 2 * DEBOUNCE), [ListKind::Tools]);
+    }
+
+    #[test]
+    fn a_long_list_that_changes_again_and_again_is_read_at_a_bounded_rate() {
+        let (mut lists, now) = (Lists::new(None), Instant::now());
+        let limits = ServerLimits { catalogue_bytes: 8 << 20, ..spec().limits };
+        let mut gathering = Gathering::new(ListKind::Tools, &lists.catalogue, &limits);
+        let page = format!(r#"{{"tools":[{{"name":"a","description":"{}"}}]}}"#, "d".repeat(3 * REREAD_BYTES as usize));
+        assert_eq!(gathering.page(&serde_json::value::RawValue::from_string(page).expect("JSON")), AfterPage::Complete);
+        lists.catalogue.replace(gathering);
+        for kind in [ListKind::Tools, ListKind::Prompts] {
+            lists.freshness.listed(kind, None, now);
+        }
+        lists.changed(&[ListKind::Tools, ListKind::Prompts], now);
+        assert_eq!(lists.take_changed(|_| false, true, now + DEBOUNCE), [ListKind::Prompts], "a short one at once");
+        let [Some(later), _] = lists.deadlines() else { panic!("it is asked for later") };
+        assert!(later >= now + Duration::from_secs(3) && later < now + Duration::from_secs(4));
+        assert!(lists.take_changed(|_| false, true, later - DEBOUNCE).is_empty());
+        assert_eq!(lists.take_changed(|_| false, true, later), [ListKind::Tools]);
+        lists.changed(&[ListKind::Tools], now);
+        assert_eq!(lists.take_changed(|_| false, false, now), [ListKind::Tools], "a start does not wait");
     }
 
     #[test]
@@ -176,7 +223,7 @@ mod tests {
         let (mut lists, now) = (Lists::new(None), Instant::now());
         let mut announce = |changed: bool, at: Instant| {
             lists.changed(&[ListKind::Tools], at);
-            lists.take_changed(|_| false, at);
+            lists.take_changed(|_| false, true, at);
             lists.settled(ListKind::Tools, changed, true, at).announce
         };
         assert!(announce(false, now) && !announce(false, now + REPEATED / 2));

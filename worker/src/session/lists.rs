@@ -26,10 +26,12 @@ const PAGE_TIMEOUT: Duration = Duration::from_secs(30);
 /// methods that it does not know.
 const UNDECLARED_TOOLS: Duration = Duration::from_secs(5);
 const UNDECLARED_OTHERS: Duration = Duration::from_secs(2);
+
 impl Session {
     /// Asks for the lists that the server said have changed.
     pub(super) fn refresh(&mut self, now: Instant) {
-        for kind in self.lists.take_changed(|kind| self.requests.is_listing(kind), now) {
+        let serves = matches!(self.phase, SessionPhase::Serving);
+        for kind in self.lists.take_changed(|kind| self.requests.is_listing(kind), serves, now) {
             self.gather(kind, now);
         }
     }
