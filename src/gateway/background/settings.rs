@@ -2,10 +2,9 @@
 
 use std::rc::Rc;
 
-use mcproxy_ipc::control::TokenHash;
 use slog::info;
 
-use crate::gateway::{base::access, dialect::session::lifetime, state::Gateway};
+use crate::gateway::{base::auth::Auth, dialect::session::lifetime, state::Gateway};
 
 /// Puts new settings in force.
 pub(super) async fn follow(gateway: Rc<Gateway>) {
@@ -15,18 +14,20 @@ pub(super) async fn follow(gateway: Rc<Gateway>) {
         gateway.servers.set_groups(&new.groups);
         gateway.replay_budget.set_bound(new.replay_total);
         gateway.budget.set_total(new.total_buffered);
-        let before = gateway.set_settings(new.clone());
+        let before = gateway.auth();
+        gateway.set_settings(new);
         info!(gateway.log, "settings changed");
-        if before.tokens != new.tokens {
-            end_revoked(&gateway, before.tokens.as_deref(), new.tokens.as_deref());
+        if gateway.auth() != before {
+            end_revoked(&gateway, &before);
         }
     }
 }
 
-/// Ends the sessions of clients whose tokens were removed, with their calls and streams, and the calls that are parked for those
-/// clients. Their other requests end with their connections.
-fn end_revoked(gateway: &Rc<Gateway>, before: Option<&[TokenHash]>, now: Option<&[TokenHash]>) {
-    let is_revoked = |principal: Option<&str>| access::is_revoked(principal, before, now);
+/// Ends the sessions of revoked principals, with their calls and streams, and the calls that are parked for those principals. Their
+/// other requests end with their connections.
+fn end_revoked(gateway: &Rc<Gateway>, before: &Auth) {
+    let auth = gateway.auth();
+    let is_revoked = |principal: Option<&str>| auth.is_revoked(principal, before);
     let ended: Vec<_> = gateway.sessions.all().into_iter().filter(|session| is_revoked(session.principal())).collect();
     for session in &ended {
         gateway.sessions.close(session.id());
@@ -34,5 +35,5 @@ fn end_revoked(gateway: &Rc<Gateway>, before: Option<&[TokenHash]>, now: Option<
     }
     let given_up = gateway.request_states.give_up(is_revoked);
     info!(gateway.log, "tokens changed"; "sessions_ended" => ended.len(), "calls_given_up" => given_up);
-    gateway.tokens_changed.notify_one();
+    gateway.auth_changed.notify_one();
 }

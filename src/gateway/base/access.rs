@@ -1,37 +1,7 @@
-//! Who may talk to the gateway: decisions over the raw `Host`, `Origin` and `Authorization` headers, before anything else
-//! of a request is looked at (MCP transports, security warning; DNS rebinding).
+//! Which hosts and origins the gateway accepts requests for: decisions over the raw `Host` and `Origin` headers (MCP
+//! transports, security warning; DNS rebinding).
 
-use std::{
-    hint::black_box,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
-};
-
-use mcproxy_ipc::control::TokenHash;
-use sha2::{Digest, Sha256};
-
-/// Why a request has no principal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum AuthError {
-    /// No `Authorization` header.
-    #[error("this endpoint needs a bearer token, and none was given")]
-    Missing,
-    /// Another scheme, or no token in it.
-    #[error("the Authorization header is not `Bearer <token>`")]
-    Malformed,
-    /// Nobody has this token.
-    #[error("the bearer token was not accepted")]
-    Unknown,
-}
-
-impl AuthError {
-    /// The `WWW-Authenticate` header. Whoever gave no token, or something else, gets no error code (RFC 6750 §3.1).
-    pub(crate) fn challenge(self) -> &'static str {
-        match self {
-            Self::Missing | Self::Malformed => "Bearer",
-            Self::Unknown => r#"Bearer error="invalid_token", error_description="the token was not accepted""#,
-        }
-    }
-}
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Whether the raw `Host` header names this gateway. A page that rebinds its own name to a loopback address still sends
 /// that name here, so names count only when they are loopback names or configured; IP literals cannot be rebound.
@@ -77,40 +47,6 @@ fn as_browsers_write(origin: &str) -> &str {
         origin.strip_suffix(port).filter(|_| begins)
     });
     default.unwrap_or(origin)
-}
-
-/// Which token the request has. `tokens` is `None` without authentication; then it needs none.
-pub(crate) fn token(authorization: Option<&str>, tokens: Option<&[TokenHash]>) -> Result<Option<usize>, AuthError> {
-    let Some(tokens) = tokens else { return Ok(None) };
-    let header = authorization.ok_or(AuthError::Missing)?;
-    let (scheme, token) = header.trim().split_once(' ').ok_or(AuthError::Malformed)?;
-    let token = token.trim();
-    if !scheme.eq_ignore_ascii_case("bearer") || token.is_empty() {
-        return Err(AuthError::Malformed);
-    }
-    let digest: [u8; 32] = Sha256::digest(token.as_bytes()).into();
-    let mut found = None;
-    // Every token is compared to its end, so the time says nothing about which one was near.
-    for (at, known) in tokens.iter().enumerate() {
-        let difference = known.sha256.iter().zip(&digest).fold(0, |all, (a, b)| black_box(all | (a ^ b)));
-        if difference == 0 {
-            found = Some(at);
-        }
-    }
-    found.map(Some).ok_or(AuthError::Unknown)
-}
-
-/// Whether what a principal opened has to end when other tokens are in force: its token is gone, or is another one now. Nobody in
-/// particular is gone where tokens are needed, and everybody in particular where they are not: nobody could present them.
-pub(crate) fn is_revoked(principal: Option<&str>, before: Option<&[TokenHash]>, now: Option<&[TokenHash]>) -> bool {
-    match (principal, now) {
-        (None, now) => now.is_some(),
-        (Some(_), None) => true,
-        (Some(name), Some(now)) => {
-            let mut its_own = before.unwrap_or_default().iter().filter(|token| token.name == name).peekable();
-            its_own.peek().is_none() || !its_own.all(|token| now.contains(token))
-        }
-    }
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -280,44 +216,6 @@ mod tests {
         ] {
             assert!(!origin_allowed(Some(origin), &allowed), "{origin:?}");
         }
-    }
-
-    #[test]
-    fn a_token_names_its_owner_and_everything_else_is_refused() {
-        let hash = |name: &str, token: &str| TokenHash { name: name.into(), sha256: Sha256::digest(token).into() };
-        let tokens = [hash("ann", "s3cret"), hash("bob", "other")];
-        assert_eq!(token(Some("Bearer s3cret"), Some(&tokens)), Ok(Some(0)));
-        assert_eq!(token(Some("bearer  other "), Some(&tokens)), Ok(Some(1)));
-        assert_eq!(token(None, Some(&tokens)), Err(AuthError::Missing));
-        assert_eq!(token(Some("Basic s3cret"), Some(&tokens)), Err(AuthError::Malformed));
-        assert_eq!(token(Some("Bearer"), Some(&tokens)), Err(AuthError::Malformed));
-        assert_eq!(token(Some("Bearer s3cre"), Some(&tokens)), Err(AuthError::Unknown));
-        assert_eq!(token(Some("Bearer x"), Some(&[])), Err(AuthError::Unknown));
-        assert_eq!(token(None, None), Ok(None));
-    }
-
-    #[test]
-    fn what_a_token_opened_ends_when_it_goes_or_its_name_gets_another_value() {
-        let hash = |name: &str, token: &str| TokenHash { name: name.into(), sha256: Sha256::digest(token).into() };
-        let before = [hash("ann", "a"), hash("bob", "b")];
-        let revoked = |who, now: Option<&[TokenHash]>| is_revoked(who, Some(&before), now);
-        assert!(!revoked(Some("ann"), Some(&before)));
-        let without_bob = [hash("carol", "c"), hash("ann", "a")];
-        assert!(!revoked(Some("ann"), Some(&without_bob)) && revoked(Some("bob"), Some(&without_bob)));
-        let renewed = [hash("ann", "x"), hash("bob", "b")];
-        assert!(revoked(Some("ann"), Some(&renewed)) && !revoked(Some("bob"), Some(&renewed)));
-        let swapped = [hash("ann", "b"), hash("bob", "a")];
-        assert!(revoked(Some("ann"), Some(&swapped)) && revoked(Some("bob"), Some(&swapped)));
-        assert!(revoked(Some("ann"), None), "its session is nobody's where there are no tokens");
-        assert!(is_revoked(None, None, Some(&before)) && !is_revoked(None, None, None));
-    }
-
-    #[test]
-    fn a_wrong_token_is_told_from_a_missing_one() {
-        assert_eq!(AuthError::Missing.challenge(), "Bearer");
-        assert_eq!(AuthError::Malformed.challenge(), "Bearer");
-        assert!(AuthError::Unknown.challenge().starts_with("Bearer error=\"invalid_token\""));
-        assert_ne!(AuthError::Missing.to_string(), AuthError::Unknown.to_string());
     }
 
     proptest! {

@@ -1,6 +1,7 @@
 //! What the other layers share: the control connection, the budget, counters, queues and clocks, and small values.
 
 pub(crate) mod access;
+pub(crate) mod auth;
 pub(crate) mod budget;
 pub(crate) mod client_declaration;
 pub(crate) mod client_info;

@@ -11,7 +11,7 @@ use std::{
 
 use actix_service::Service;
 use futures_util::FutureExt;
-use mcproxy_ipc::control::{ConnectionLimits, GatewaySettings};
+use mcproxy_ipc::control::ConnectionLimits;
 use slog::{Logger, info, warn};
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -23,7 +23,7 @@ use super::{
     connection::{ClientSocket, Clock, Connection, ConnectionTimeouts},
     socket_options,
 };
-use crate::gateway::base::{budget::Budget, supervisor::SupervisorHandle};
+use crate::gateway::base::{auth::Auth, budget::Budget, supervisor::SupervisorHandle};
 
 /// How long an idle connection is kept. Event streams send a comment more often.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
@@ -31,7 +31,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 const CHECK_INTERVAL: Duration = Duration::from_millis(500);
 /// How long to wait after a failed accept (no descriptors left, for example).
 const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
-/// How long a request may still run after its token was removed from the configuration.
+/// How long a request may still run after its credentials were removed from the configuration.
 const REVOCATION_GRACE: Duration = Duration::from_millis(500);
 /// Log the accept failure at most once per interval.
 const ACCEPT_WARNING_INTERVAL: Duration = Duration::from_secs(10);
@@ -94,10 +94,10 @@ impl ConnectionSet {
         self.all.borrow().values().for_each(|connection| connection.check(timeouts, now));
     }
 
-    /// Closes the connections whose token is not configured any more, once their requests had time to end.
-    pub(super) fn recheck_admissions(&self, settings: &GatewaySettings) {
+    /// Closes the connections whose credentials are no longer accepted, once their requests had time to end.
+    pub(super) fn recheck_admissions(&self, auth: &Auth) {
         let by = Instant::now() + REVOCATION_GRACE;
-        self.all.borrow().values().for_each(|connection| connection.recheck_admission(settings, by));
+        self.all.borrow().values().for_each(|connection| connection.recheck_admission(auth, by));
     }
 
     fn drain(&self) {

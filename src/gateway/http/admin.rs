@@ -9,7 +9,7 @@ use mcproxy_ipc::ServerState;
 use serde::{Deserialize, Serialize};
 
 use super::{Shared, error::HttpError, metrics_page};
-use crate::gateway::{base::access, state::Gateway, upstream::servers::Servers};
+use crate::gateway::{state::Gateway, upstream::servers::Servers};
 
 /// `GET /healthz`: this process answers.
 pub(super) async fn healthz() -> HttpResponse {
@@ -35,18 +35,16 @@ struct UnreadyServer {
     state: &'static str,
 }
 
-/// `GET /readyz[?require=a,b]`: 200 once the required servers answer calls; without `require`, all that are wanted. Where there
-/// are tokens, which servers there are is told to those who have one; others learn whether all are ready.
+/// `GET /readyz[?require=a,b]`: 200 once the required servers answer calls; without `require`, all that are wanted. Where
+/// authentication is configured, only an authenticated client learns the names of servers; others learn whether all are ready.
 pub(super) async fn readyz(
     request: HttpRequest,
     Shared(gateway): Shared,
     query: Query<Require>,
 ) -> Result<HttpResponse, HttpError> {
-    let authorization = request.headers().get(header::AUTHORIZATION).map(|value| value.to_str().unwrap_or("?"));
-    let settings = gateway.settings();
-    let known = access::token(authorization, settings.tokens.as_deref());
+    let admission = gateway.auth().identify(request.headers());
     let servers = &gateway.servers;
-    let (ready, waiting) = match (&query.require, known) {
+    let (ready, waiting) = match (&query.require, admission) {
         (Some(_), Err(error)) => return Err(HttpError::unauthorized(error)),
         (None, Err(_)) => (servers.is_ready(), None),
         (None, Ok(_)) if servers.is_ready() => (true, Some(Vec::new())),

@@ -15,7 +15,8 @@ use actix_web::{
 };
 use bytes::Bytes;
 
-use super::{admission::Admission, connection::Connection, cors};
+use super::{connection::Connection, cors};
+use crate::gateway::base::auth::Admission;
 
 /// What is remembered of a request until it is answered.
 pub(super) struct Asked {

@@ -1,4 +1,4 @@
-//! What every request passes before anything else looks at it: `Host`, `Origin` and the bearer token.
+//! Checks `Host`, `Origin` and credentials of every request before any other code sees it.
 
 use std::{
     future::{Ready, ready},
@@ -20,31 +20,28 @@ use futures_util::future::Either;
 use mcproxy_mcp::ErrorCode;
 
 use super::{
-    admission::Admission,
     answering::{Answering, Asked},
     body, cors,
     endpoint::Principal,
     error::HttpError,
     path,
 };
-use crate::gateway::{base::access, state::Gateway};
+use crate::gateway::{
+    base::{
+        access,
+        auth::{self, Admission},
+    },
+    state::Gateway,
+};
 
-/// Paths that a monitor may read without a token: they say whether we live, nothing else.
+/// Paths that a monitor may read without credentials: without them they tell whether the gateway works, nothing else.
 const OPEN: [&str; 2] = ["/healthz", "/readyz"];
 
-/// Headers that say who calls, where, or what: with two of one, who looked at the first and who looks at the last would not mean
-/// the same (RFC 9110 §5.3). Others may be lists. (A second `Content-Length` is refused while the head is read.) The headers by which
-/// 2026-07-28 repeats what the body says have an error of their own for that, see `dialect/stateless/validate.rs`.
-const SINGLE: [&str; 8] = [
-    "authorization",
-    "host",
-    "origin",
-    "content-type",
-    "content-length",
-    "last-event-id",
-    "mcp-session-id",
-    "mcp-protocol-version",
-];
+/// Headers besides credentials that a request may have once. Of two, one program would read the first and another the last
+/// (RFC 9110 §5.3). Other headers may be lists. (A second `Content-Length` is refused while the head is read.) The headers in which
+/// 2026-07-28 repeats members of the body have their own error for that, see `dialect/stateless/validate.rs`.
+const SINGLE: [&str; 7] =
+    ["host", "origin", "content-type", "content-length", "last-event-id", "mcp-session-id", "mcp-protocol-version"];
 
 /// The application behind the guard. Not a middleware of it: those box what passes, twice for each request.
 pub(super) struct AuthService<S> {
@@ -140,7 +137,8 @@ fn doubled(headers: &HeaderMap) -> Option<&HeaderName> {
     if headers.len() == headers.len_keys() {
         return None;
     }
-    headers.keys().find(|name| SINGLE.contains(&name.as_str()) && headers.get_all(*name).count() > 1)
+    let is_single = |name: &HeaderName| auth::is_credential(name) || SINGLE.contains(&name.as_str());
+    headers.keys().find(|name| is_single(name) && headers.get_all(*name).count() > 1)
 }
 
 fn admit(request: &Request, may_call: bool, gateway: &Gateway) -> Result<Admitted, HttpError> {
@@ -181,12 +179,13 @@ fn admit(request: &Request, may_call: bool, gateway: &Gateway) -> Result<Admitte
     {
         return Ok(Admitted::Answered(answer));
     }
-    // Which methods a path has is no secret, and browsers ask without a token.
+    // Which methods a path has is no secret, and browsers ask without credentials.
     if OPEN.contains(&request.path()) || request.method() == Method::OPTIONS {
         return Ok(Admitted::By(None));
     }
-    match access::token(text(header::AUTHORIZATION), settings.tokens.as_deref()) {
-        Ok(token) => Ok(Admitted::By(Some(Admission::new(settings, token)))),
-        Err(error) => Err(HttpError::unauthorized(error)),
-    }
+    gateway
+        .auth()
+        .identify(request.headers())
+        .map(|admission| Admitted::By(Some(admission)))
+        .map_err(HttpError::unauthorized)
 }

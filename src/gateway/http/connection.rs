@@ -11,14 +11,16 @@ use std::{
 };
 
 use actix_web::HttpRequest;
-use mcproxy_ipc::control::GatewaySettings;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
 };
 
-use super::{admission::Admission, framing::Framing, write_queue::Outgoing};
-use crate::gateway::base::budget::{Budget, Held, Purpose, Reclaimable, Yielding};
+use super::{framing::Framing, write_queue::Outgoing};
+use crate::gateway::base::{
+    auth::{Admission, Auth},
+    budget::{Budget, Held, Purpose, Reclaimable, Yielding},
+};
 
 /// What is read of a client in one turn, in bytes: so much of what it sends lies in the HTTP library at most, besides what is
 /// there of a head.
@@ -167,9 +169,9 @@ impl Connection {
         *self.admission.borrow_mut() = Some(admission);
     }
 
-    /// After a change of tokens: if its token was removed, closes the connection at that time.
-    pub(super) fn recheck_admission(&self, settings: &GatewaySettings, by: Instant) {
-        if self.admission.borrow().as_ref().is_some_and(|admission| !admission.holds(settings)) {
+    /// If the credentials of its request are no longer accepted, closes the connection at that time.
+    pub(super) fn recheck_admission(&self, auth: &Auth, by: Instant) {
+        if self.admission.borrow().as_ref().is_some_and(|admission| !auth.still_admits(admission)) {
             self.over_by.set(Some(by));
         }
     }

@@ -11,7 +11,7 @@ use actix_web::{
 };
 use mcproxy_mcp::{EnvelopeError, ErrorCode, RequestId, error_object, write_error_response};
 
-use crate::gateway::base::access::AuthError;
+use crate::gateway::base::auth::AuthError;
 
 /// A request that was refused: an HTTP status with a JSON-RPC error in the body.
 #[derive(Debug)]
@@ -56,7 +56,7 @@ impl HttpError {
         Self { header: Some((header::RETRY_AFTER, "5")), ..refusal }
     }
 
-    /// 401: a token is missing or wrong.
+    /// 401: credentials are missing or wrong.
     pub(super) fn unauthorized(error: AuthError) -> Self {
         let refusal = Self::new(StatusCode::UNAUTHORIZED, ErrorCode::INVALID_REQUEST, error);
         Self { header: Some((header::WWW_AUTHENTICATE, error.challenge())), ..refusal }

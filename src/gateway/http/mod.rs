@@ -2,7 +2,6 @@
 
 mod acceptor;
 mod admin;
-mod admission;
 mod answering;
 mod auth_service;
 mod body;
@@ -82,11 +81,11 @@ async fn answer(listener: TcpListener, supervisor: SupervisorHandle, log: Logger
     acceptor::serve(listener, build, connections.clone(), supervisor, log).await
 }
 
-/// After a change of tokens, closes the connections that were admitted by a removed token. Runs as long as the process.
+/// Closes the connections whose credentials are no longer accepted, after each change of authentication. Runs as long as the process.
 async fn close_revoked(gateway: Rc<Gateway>, connections: Rc<ConnectionSet>) {
     loop {
-        gateway.tokens_changed.notified().await;
-        connections.recheck_admissions(&gateway.settings());
+        gateway.auth_changed.notified().await;
+        connections.recheck_admissions(&gateway.auth());
     }
 }
 

@@ -17,7 +17,7 @@ use self::{
 };
 use crate::gateway::{
     base::{
-        budget::Budget, metrics::Metrics, response_timer::ResponseTimer, status_cache::StatusCache,
+        auth::Auth, budget::Budget, metrics::Metrics, response_timer::ResponseTimer, status_cache::StatusCache,
         supervisor::SupervisorHandle,
     },
     sessions::{
@@ -30,6 +30,8 @@ use crate::gateway::{
 /// What the HTTP thread knows. One value, shared by `Rc`, for the life of the process.
 pub(crate) struct Gateway {
     settings: RefCell<Rc<GatewaySettings>>,
+    /// Follows the settings.
+    auth: RefCell<Auth>,
     /// All servers.
     pub(crate) servers: Servers,
     /// All clients of the legacy era.
@@ -62,8 +64,8 @@ pub(crate) struct Gateway {
     pub(crate) metrics: Metrics,
     /// What monitors read.
     pub(crate) status_cache: Rc<StatusCache>,
-    /// Notified after a change of tokens: connections that were admitted by a removed token have to be closed.
-    pub(crate) tokens_changed: Notify,
+    /// Notified when requests are authenticated in another way than before: connections whose admission no longer holds are closed.
+    pub(crate) auth_changed: Notify,
     /// Identity is in it.
     pub(crate) log: Logger,
 }
@@ -75,6 +77,7 @@ impl Gateway {
         let restore_state = supervisor.take_restore_state().expect("there is one HTTP thread");
         let gateway = Self {
             budget: Budget::new(settings.total_buffered),
+            auth: RefCell::new(Auth::of(&settings)),
             settings: RefCell::new(settings),
             servers: Servers::new(),
             replay_budget: ReplayBudget::new(restore_state.generation),
@@ -91,7 +94,7 @@ impl Gateway {
             response_timer: ResponseTimer::default(),
             metrics: Metrics::new(),
             status_cache: Rc::default(),
-            tokens_changed: Notify::new(),
+            auth_changed: Notify::new(),
             log,
         };
         gateway.servers.set_groups(&gateway.settings().groups);
@@ -104,9 +107,15 @@ impl Gateway {
         self.settings.borrow().clone()
     }
 
-    /// Puts others in force; those that were.
-    pub(crate) fn set_settings(&self, new: Rc<GatewaySettings>) -> Rc<GatewaySettings> {
-        self.settings.replace(new)
+    /// How requests are authenticated.
+    pub(crate) fn auth(&self) -> Auth {
+        self.auth.borrow().clone()
+    }
+
+    /// Puts other settings in force.
+    pub(crate) fn set_settings(&self, new: Rc<GatewaySettings>) {
+        self.auth.replace(Auth::of(&new));
+        self.settings.replace(new);
     }
 
     /// The level at which each call is logged, if at all.

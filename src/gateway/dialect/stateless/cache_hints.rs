@@ -1,4 +1,4 @@
-//! For how long an answer may be kept, and by whom, as it is written into it.
+//! The caching hints of a result: for how long a client may keep it, and whom it may show it to.
 
 use crate::gateway::{
     builtin,
@@ -6,16 +6,16 @@ use crate::gateway::{
     catalogue::{CacheHints, ListKind, View},
 };
 
-/// How long a client may take a result for true, and whom it may show it to (2026-07-28, caching).
+/// How long a client may cache a result, and whom it may show it to (2026-07-28, caching).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Caching(CacheHints);
 
 impl Caching {
-    /// For every page of a list of this view: what the strictest of its servers says. Servers of the initialize era say
-    /// nothing, and for them the configuration does. With authentication nothing is for everyone.
+    /// For every page of a list of this view: the hints of its strictest server. Servers of the initialize era give none; the
+    /// configuration stands in for theirs. With authentication every result is private.
     pub(super) fn of(exchange: &RequestContext, view: &View, kind: ListKind) -> Self {
-        let settings = exchange.gateway.settings();
-        let ours = CacheHints { ttl_ms: settings.list_ttl_ms, private: settings.tokens.is_some() };
+        let gateway = &exchange.gateway;
+        let ours = CacheHints { ttl_ms: gateway.settings().list_ttl_ms, private: !gateway.auth().is_open() };
         Self(view.hints(kind, ours, builtin::NAME))
     }
 
