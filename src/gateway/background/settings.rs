@@ -4,7 +4,11 @@ use std::rc::Rc;
 
 use slog::info;
 
-use crate::gateway::{base::auth::Auth, dialect::session::lifetime, state::Gateway};
+use crate::gateway::{
+    base::{auth::Auth, principal::Principal},
+    dialect::session::lifetime,
+    state::Gateway,
+};
 
 /// Puts new settings in force.
 pub(super) async fn follow(gateway: Rc<Gateway>) {
@@ -27,7 +31,7 @@ pub(super) async fn follow(gateway: Rc<Gateway>) {
 /// other requests end with their connections.
 fn end_revoked(gateway: &Rc<Gateway>, before: &Auth) {
     let auth = gateway.auth();
-    let is_revoked = |principal: Option<&str>| auth.is_revoked(principal, before);
+    let is_revoked = |principal: &Principal| auth.is_revoked(principal, before);
     let ended: Vec<_> = gateway.sessions.all().into_iter().filter(|session| is_revoked(session.principal())).collect();
     for session in &ended {
         gateway.sessions.close(session.id());

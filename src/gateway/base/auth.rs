@@ -7,6 +7,8 @@ use actix_web::http::header::{self, HeaderMap, HeaderName};
 use mcproxy_ipc::control::{GatewaySettings, TokenHash};
 use sha2::{Digest, Sha256};
 
+use super::principal::Principal;
+
 /// Why a request has no principal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum AuthError {
@@ -87,8 +89,8 @@ impl Auth {
 
     /// Whether a principal's sessions must end after a change from `before`. An anonymous session ends when tokens become
     /// required; a named one ends when tokens are no longer used, or its token was removed or replaced.
-    pub(crate) fn is_revoked(&self, principal: Option<&str>, before: &Self) -> bool {
-        match (principal, &self.tokens) {
+    pub(crate) fn is_revoked(&self, principal: &Principal, before: &Self) -> bool {
+        match (principal.name(), &self.tokens) {
             (None, now) => now.is_some(),
             (Some(_), None) => true,
             (Some(name), Some(now)) => {
@@ -108,9 +110,9 @@ pub(crate) struct Admission {
 }
 
 impl Admission {
-    /// The name of the principal; `None`: it is anonymous.
-    pub(crate) fn principal(&self) -> Option<&str> {
-        self.token().map(|token| token.name.as_str())
+    /// Who sent the request.
+    pub(crate) fn principal(&self) -> Principal {
+        Principal::of(self.token().map(|token| token.name.as_str()))
     }
 
     fn token(&self) -> Option<&TokenHash> {
@@ -151,9 +153,9 @@ mod tests {
     #[test]
     fn a_token_names_its_owner_and_everything_else_is_refused() {
         let auth = auth(&[("ann", "s3cret"), ("bob", "other")]);
-        let admitted = |text| identify(&auth, text).map(|admission| admission.principal().map(str::to_owned));
-        assert_eq!(admitted(Some("Bearer s3cret")), Ok(Some("ann".to_owned())));
-        assert_eq!(admitted(Some("bearer  other ")), Ok(Some("bob".to_owned())));
+        let admitted = |text| identify(&auth, text).map(|admission| admission.principal());
+        assert_eq!(admitted(Some("Bearer s3cret")), Ok(Principal::of(Some("ann"))));
+        assert_eq!(admitted(Some("bearer  other ")), Ok(Principal::of(Some("bob"))));
         assert_eq!(admitted(None), Err(AuthError::Missing));
         for malformed in ["Basic s3cret", "Bearer", "Bearer ", "", "Bearer s3cr\u{e9}t"] {
             assert_eq!(admitted(Some(malformed)), Err(AuthError::Malformed), "{malformed:?}");
@@ -165,7 +167,7 @@ mod tests {
     fn without_authentication_every_request_is_admitted_anonymously_and_with_no_token_none() {
         assert!(open().is_open() && !auth(&[]).is_open());
         for text in [None, Some("Bearer x"), Some("nonsense")] {
-            assert_eq!(identify(&open(), text).expect("admitted").principal(), None);
+            assert_eq!(identify(&open(), text).expect("admitted").principal(), Principal::default());
         }
         assert_eq!(identify(&auth(&[]), Some("Bearer x")).err(), Some(AuthError::Unknown));
     }
@@ -185,7 +187,7 @@ mod tests {
     #[test]
     fn what_a_token_opened_ends_when_it_goes_or_its_name_gets_another_value() {
         let before = auth(&[("ann", "a"), ("bob", "b")]);
-        let revoked = |who, now: &Auth| now.is_revoked(Some(who), &before);
+        let revoked = |who, now: &Auth| now.is_revoked(&Principal::of(Some(who)), &before);
         assert!(!revoked("ann", &before));
         let without_bob = auth(&[("carol", "c"), ("ann", "a")]);
         assert!(!revoked("ann", &without_bob) && revoked("bob", &without_bob));
@@ -194,7 +196,8 @@ mod tests {
         let swapped = auth(&[("ann", "b"), ("bob", "a")]);
         assert!(revoked("ann", &swapped) && revoked("bob", &swapped));
         assert!(revoked("ann", &open()), "its session is nobody's where there are no tokens");
-        assert!(before.is_revoked(None, &open()) && !open().is_revoked(None, &open()));
+        let anonymous = Principal::default();
+        assert!(before.is_revoked(&anonymous, &open()) && !open().is_revoked(&anonymous, &open()));
     }
 
     #[test]

@@ -95,7 +95,7 @@ async fn meet(context: &RequestContext) {
         connection.meet(CallContext {
             client_capabilities: Some(downstream.capabilities()),
             client_info: downstream.info(),
-            principal: downstream.principal().map(str::to_owned),
+            principal: downstream.principal().name().map(str::to_owned),
             session: Some(session.key()),
             client: Some(session.key()),
             ..CallContext::default()

@@ -105,7 +105,7 @@ async fn list(context: &RequestContext, params: &RawObject<'_>) -> Reply {
         read.unwrap_or_else(|_| Err(late(server)))
     }))
     .await;
-    let private = context.downstream.principal().is_some();
+    let private = !context.downstream.principal().is_anonymous();
     merge(shelves, private, context.downstream.reads_cache_hints())
 }
 

@@ -77,7 +77,7 @@ mod tests {
 
     use super::*;
     use crate::gateway::{
-        base::{client_info::Client, scope::Scope},
+        base::{client_info::Client, principal::Principal, scope::Scope},
         rewrite::Naming,
         sessions::{
             session::{Identity, Life},
@@ -90,7 +90,7 @@ mod tests {
             id: "s".into(),
             key: SessionKey([1; 16]),
             scope: Scope::All,
-            principal: None,
+            principal: Principal::default(),
             client: Client::default(),
             life: Life::Durable,
         };

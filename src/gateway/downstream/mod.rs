@@ -24,7 +24,7 @@ use tokio::sync::Notify;
 
 use self::{retry::Retry, stateless_client::StatelessClient};
 use crate::gateway::{
-    base::{principal::key_of, reply::Reply, scope::Scope},
+    base::{principal::Principal, reply::Reply, scope::Scope},
     catalogue::Readers,
     sessions::session::{Session, short},
     upstream::connection::{CallHandle, WorkerConnection},
@@ -97,7 +97,7 @@ impl Downstream {
         let ServerTraits { era, asks } = connection.traits();
         let mut context = CallContext {
             wants_progress,
-            principal: self.principal().map(str::to_owned),
+            principal: self.principal().name().map(str::to_owned),
             client: self.session().map(|session| session.key()),
             ..CallContext::default()
         };
@@ -185,8 +185,8 @@ impl Downstream {
         }
     }
 
-    /// Its principal, if there is authentication.
-    pub(crate) fn principal(&self) -> Option<&str> {
+    /// Its principal.
+    pub(crate) fn principal(&self) -> &Principal {
         match self {
             Self::Session(session) => session.principal(),
             Self::Stateless(client) => client.principal(),
@@ -212,10 +212,8 @@ impl Downstream {
     /// As whom it waits where callers take turns: its token, where there are tokens, else its session. Requests with neither
     /// wait as one: that they come from one address, or from several, says nothing behind a proxy and on one machine.
     pub(crate) fn party(&self) -> SessionKey {
-        match self.principal() {
-            Some(principal) => key_of(Some(principal)),
-            None => self.key(),
-        }
+        let principal = self.principal();
+        if principal.is_anonymous() { self.key() } else { principal.key() }
     }
 
     /// How much it wants to hear, once it said so.

@@ -10,7 +10,7 @@ use mcproxy_mcp::{ClientCapabilities, ErrorCode, Level, RawObject};
 
 use super::{Ending, input_required, missing_capability, param_headers::ParamHeaders, request_meta::RequestMeta};
 use crate::gateway::{
-    base::{principal::key_of, reply::Reply, scope::Scope},
+    base::{principal::Principal, reply::Reply, scope::Scope},
     upstream::connection::CallHandle,
 };
 
@@ -20,7 +20,7 @@ const LEFT: &str = "the client closed the stream of its request";
 /// A client for the time of one request: all that is known of it came with that request.
 pub(crate) struct StatelessClient {
     scope: Scope,
-    principal: Option<String>,
+    principal: Principal,
     meta_of_request: RequestMeta,
     params: ParamHeaders,
     calls: RefCell<Vec<CallHandle>>,
@@ -28,12 +28,7 @@ pub(crate) struct StatelessClient {
 
 impl StatelessClient {
     /// A client at this endpoint that declares this of itself.
-    pub(crate) fn new(
-        scope: Scope,
-        principal: Option<String>,
-        meta_of_request: RequestMeta,
-        params: ParamHeaders,
-    ) -> Self {
+    pub(crate) fn new(scope: Scope, principal: Principal, meta_of_request: RequestMeta, params: ParamHeaders) -> Self {
         Self { scope, principal, meta_of_request, params, calls: RefCell::default() }
     }
 
@@ -47,9 +42,9 @@ impl StatelessClient {
         &self.scope
     }
 
-    /// Its principal, if there is authentication.
-    pub(crate) fn principal(&self) -> Option<&str> {
-        self.principal.as_deref()
+    /// Its principal.
+    pub(crate) fn principal(&self) -> &Principal {
+        &self.principal
     }
 
     /// How much it wants to hear while its request is worked on.
@@ -88,7 +83,7 @@ impl StatelessClient {
     /// Whose instance it calls, of a server that has one for each session: requests of the same principal share one, and so
     /// do all without any.
     pub(crate) fn key(&self) -> SessionKey {
-        key_of(self.principal())
+        self.principal.key()
     }
 
     /// From now on its leaving reaches the server.

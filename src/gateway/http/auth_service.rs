@@ -22,7 +22,6 @@ use mcproxy_mcp::ErrorCode;
 use super::{
     answering::{Answering, Asked},
     body, cors,
-    endpoint::Principal,
     error::HttpError,
     path,
 };
@@ -76,8 +75,9 @@ where
         match admit(&request, may_call, &self.gateway) {
             Ok(Admitted::By(admission)) => {
                 if let Some(admission) = admission {
-                    if let Some(principal) = admission.principal() {
-                        request.extensions_mut().insert(Principal(Some(principal.to_owned())));
+                    let principal = admission.principal();
+                    if !principal.is_anonymous() {
+                        request.extensions_mut().insert(principal);
                     }
                     asked.admitted(admission);
                 }

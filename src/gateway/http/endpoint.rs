@@ -13,7 +13,7 @@ use slog::{info, warn};
 
 use super::error::HttpError;
 use crate::gateway::{
-    base::scope::Scope,
+    base::{principal::Principal, scope::Scope},
     dialect::session::{lifetime, methods::InitializeParams},
     sessions::{
         registry::{Limits, Opened},
@@ -22,15 +22,11 @@ use crate::gateway::{
     state::Gateway,
 };
 
-/// The caller, as the auth service identified it.
-#[derive(Clone)]
-pub(super) struct Principal(pub(super) Option<String>);
-
 /// Where a request arrived and for whom: the state, the endpoint, the caller.
 pub(super) struct Endpoint {
     pub(super) gateway: Rc<Gateway>,
     pub(super) scope: Scope,
-    pub(super) principal: Option<String>,
+    pub(super) principal: Principal,
 }
 
 impl Endpoint {
@@ -52,7 +48,7 @@ impl Endpoint {
                 format_args!("{scope} is not configured"),
             ));
         }
-        let principal = request.extensions().get::<Principal>().and_then(|p| p.0.clone());
+        let principal = request.extensions().get::<Principal>().cloned().unwrap_or_default();
         Ok(Self { gateway, scope, principal })
     }
 
@@ -61,9 +57,9 @@ impl Endpoint {
         let sessions = &self.gateway.sessions;
         match sessions.get(id) {
             Some(session) if session.scope() != &self.scope => Ok(None),
-            Some(session) if session.principal() != self.principal.as_deref() => {
+            Some(session) if session.principal() != &self.principal => {
                 warn!(self.gateway.log, "client presented a session of another principal"; "session" => short(id),
-                    "principal" => &self.principal);
+                    "principal" => self.principal.name());
                 Ok(None)
             }
             Some(session) => Ok(Some(session)),
@@ -76,9 +72,9 @@ impl Endpoint {
     /// clients know no more of the URL than its origin when they post.
     pub(super) fn stream_session(&self, id: &str) -> Option<Rc<Session>> {
         let session = self.gateway.sessions.get(id)?;
-        if session.principal() != self.principal.as_deref() {
+        if session.principal() != &self.principal {
             warn!(self.gateway.log, "client presented a session of another principal"; "session" => short(id),
-                "principal" => &self.principal);
+                "principal" => self.principal.name());
             return None;
         }
         session.ends_with_its_stream().then_some(session)
@@ -87,7 +83,6 @@ impl Endpoint {
     /// An earlier gateway may have opened it.
     async fn take_up(&self, id: &str) -> Result<Option<Rc<Session>>, HttpError> {
         let Self { gateway, scope, principal } = self;
-        let principal = principal.as_deref();
         let Some(claims) = gateway.sessions.claims(id, scope, principal) else { return Ok(None) };
         let left = gateway.supervisor.stored_session(claims.key).await;
         // Another request of it may have been faster. It is this caller's: the id would not have opened for others.

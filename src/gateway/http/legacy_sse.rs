@@ -20,7 +20,6 @@ use super::{
     sse::{self, Frame},
 };
 use crate::gateway::{
-    base::principal::log_for,
     call::{incoming::Incoming, request_context},
     dialect::session::{lifetime, methods},
     sessions::{
@@ -40,7 +39,7 @@ pub(super) async fn get(request: HttpRequest, endpoint: Endpoint) -> Result<Http
     let session = endpoint.open_stream_session()?;
     let Endpoint { gateway, scope, .. } = endpoint;
     let budget = gateway.budget.clone();
-    info!(log_for(&gateway.log, session.principal()), "session opened"; "session" => short(session.id()), "scope" => %scope,
+    info!(session.principal().log(&gateway.log), "session opened"; "session" => short(session.id()), "scope" => %scope,
         "version" => "HTTP+SSE, agreed on at initialize");
     let first = stream::iter([Frame::Endpoint(post_target(session.id()))]);
     let mail = session.open_stream(&budget);

@@ -24,7 +24,6 @@ use crate::gateway::{
     base::{
         budget::{Held, Purpose},
         pieces::Pieces,
-        principal::key_of,
         reply::Reply,
         response_timer,
     },
@@ -93,7 +92,7 @@ pub(super) async fn post(
             let claimed = params.and_then(|raw| RawObject::from_raw(raw).ok()).is_some_and(|params| claims(&params));
             // No notification of the protocol means anything here: a client cancels by closing the stream.
             if (named || claimed) && method::is_custom_notification(&method) {
-                let (gateway, key) = (&endpoint.gateway, key_of(endpoint.principal.as_deref()));
+                let (gateway, key) = (&endpoint.gateway, endpoint.principal.key());
                 let params = params.map_or(&[][..], |raw| raw.get().as_bytes());
                 custom_notifications::to_server(gateway, &endpoint.scope, key, &method, params);
             }

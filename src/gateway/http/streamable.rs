@@ -34,7 +34,7 @@ use super::{
     stateless::{self, VERSION},
 };
 use crate::gateway::{
-    base::{pieces::Pieces, principal::log_for, reply::Reply, response_timer},
+    base::{pieces::Pieces, reply::Reply, response_timer},
     call::{
         incoming::{Incoming, Request, read_params},
         request_context::{self, Related},
@@ -131,7 +131,7 @@ async fn initialize(http: &HttpRequest, endpoint: &Endpoint, request: &Request) 
     };
     gateway.servers.looked_up(&endpoint.scope).await;
     let session = endpoint.open_session(hello)?;
-    info!(log_for(&gateway.log, session.principal()), "session opened"; "session" => short(session.id()), "scope" => %endpoint.scope,
+    info!(session.principal().log(&gateway.log), "session opened"; "session" => short(session.id()), "scope" => %endpoint.scope,
         "version" => %session.version(), "client" => %session.client());
     let mut response = json(http, gateway, methods::welcome(gateway, &session).into_response(&request.id));
     let id = HeaderValue::from_str(session.id()).expect("session ids are ASCII");

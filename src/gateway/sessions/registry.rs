@@ -18,7 +18,7 @@ use super::{
     session_id::{SALT, SessionClaims, SessionIdCodec},
     snapshot::SessionSnapshot,
 };
-use crate::gateway::base::{client_info::Client, scope::Scope, supervisor::RestoreState};
+use crate::gateway::base::{client_info::Client, principal::Principal, scope::Scope, supervisor::RestoreState};
 
 /// Why no session was opened.
 #[derive(Debug, thiserror::Error)]
@@ -60,8 +60,8 @@ pub(crate) struct Sessions {
     by_key: RefCell<OwnKeyMap<SessionKey, Rc<Session>>>,
     /// Those that read log lines.
     hearing: RefCell<LogListeners>,
-    /// How many each principal has.
-    held: RefCell<HashMap<Box<str>, usize>>,
+    /// How many each principal with a name has.
+    held: RefCell<HashMap<Principal, usize>>,
     seal: SessionIdCodec,
     generation: Generation,
     /// The sessions of earlier gateways.
@@ -90,7 +90,7 @@ impl Sessions {
     pub(crate) fn open(
         &self,
         scope: Scope,
-        principal: Option<String>,
+        principal: Principal,
         version: ProtocolVersion,
         client: Client,
         limits: Limits,
@@ -99,7 +99,7 @@ impl Sessions {
         let key = SessionKey(random().ok_or(OpenError::Random)?);
         let salt: [u8; SALT] = random().ok_or(OpenError::Random)?;
         let claims = SessionClaims { key, version, gateway: self.generation, issued: wall_clock(), client };
-        let id = self.seal.seal(&claims, salt, &scope, principal.as_deref());
+        let id = self.seal.seal(&claims, salt, &scope, principal.name());
         let identity = Identity { id, key, scope, principal, client: claims.client, life: Life::Durable };
         self.add(identity, version, limits, now)
     }
@@ -108,7 +108,7 @@ impl Sessions {
     pub(crate) fn open_with_stream(
         &self,
         scope: Scope,
-        principal: Option<String>,
+        principal: Principal,
         limits: Limits,
         now: Instant,
     ) -> Result<Opened, OpenError> {
@@ -124,8 +124,8 @@ impl Sessions {
     }
 
     /// The claims of a session id that an earlier gateway issued to this caller; `None`: it may not be restored.
-    pub(crate) fn claims(&self, id: &str, scope: &Scope, principal: Option<&str>) -> Option<SessionClaims> {
-        self.seal.open(id, scope, principal).filter(|claims| self.restorable.may_be_restored(claims))
+    pub(crate) fn claims(&self, id: &str, scope: &Scope, principal: &Principal) -> Option<SessionClaims> {
+        self.seal.open(id, scope, principal.name()).filter(|claims| self.restorable.may_be_restored(claims))
     }
 
     /// Restores a session of an earlier gateway with what it `left` at the supervisor; `None`: there is no such session any more.
@@ -133,14 +133,14 @@ impl Sessions {
         &self,
         id: &str,
         claims: SessionClaims,
-        (scope, principal): (&Scope, Option<&str>),
+        (scope, principal): (&Scope, &Principal),
         left: Option<StoredSession>,
         limits: Limits,
         now: Instant,
     ) -> Option<Result<(Opened, SessionSnapshot), OpenError>> {
         let snapshot = self.restorable.snapshot(&claims, left)?;
         let SessionClaims { key, version, client, .. } = claims;
-        let (scope, principal) = (scope.clone(), principal.map(str::to_owned));
+        let (scope, principal) = (scope.clone(), principal.clone());
         let identity = Identity { id: id.into(), key, scope, principal, client, life: Life::Durable };
         Some(self.add(identity, version, limits, now).map(|opened| {
             self.restorable.restored(key);
@@ -155,10 +155,10 @@ impl Sessions {
         limits: Limits,
         now: Instant,
     ) -> Result<Opened, OpenError> {
-        let evicted = self.make_room(identity.principal.as_deref(), limits, now)?;
+        let evicted = self.make_room(&identity.principal, limits, now)?;
         let session = Rc::new(Session::new(identity, version, now));
-        if let Some(principal) = session.principal() {
-            *self.held.borrow_mut().entry(principal.into()).or_default() += 1;
+        if !session.principal().is_anonymous() {
+            *self.held.borrow_mut().entry(session.principal().clone()).or_default() += 1;
         }
         self.all.borrow_mut().insert(session.id().into(), session.clone());
         self.by_key.borrow_mut().insert(session.key(), session.clone());
@@ -167,21 +167,16 @@ impl Sessions {
     }
 
     /// Forgets the longest idle session where a limit is reached: one of the same token where it is the token's.
-    fn make_room(
-        &self,
-        principal: Option<&str>,
-        limits: Limits,
-        now: Instant,
-    ) -> Result<Option<Rc<Session>>, OpenError> {
-        let held = principal.and_then(|name| self.held.borrow().get(name).copied()).unwrap_or_default();
-        let (of, full) = match principal {
-            Some(name) if held >= limits.per_token => (Some(name), OpenError::TokenFull(limits.per_token)),
+    fn make_room(&self, principal: &Principal, limits: Limits, now: Instant) -> Result<Option<Rc<Session>>, OpenError> {
+        let held = self.held.borrow().get(principal).copied().unwrap_or_default();
+        let (of, full) = match principal.name() {
+            Some(_) if held >= limits.per_token => (Some(principal), OpenError::TokenFull(limits.per_token)),
             _ if self.len() >= limits.all => (None, OpenError::Full(limits.all)),
             _ => return Ok(None),
         };
         let victim = {
             let all = self.all.borrow();
-            let candidates = all.values().filter(|session| of.is_none() || session.principal() == of);
+            let candidates = all.values().filter(|session| of.is_none_or(|of| session.principal() == of));
             candidates.max_by_key(|session| session.idle(now)).filter(|session| !session.idle(now).is_zero()).cloned()
         };
         victim.and_then(|victim| self.close(victim.id())).map(Some).ok_or(full)
@@ -207,7 +202,8 @@ impl Sessions {
         let session = self.all.borrow_mut().remove(id)?;
         self.by_key.borrow_mut().remove(&session.key());
         self.hearing.borrow_mut().set(session.key(), session.scope(), None);
-        if let Some(principal) = session.principal() {
+        let principal = session.principal();
+        if !principal.is_anonymous() {
             let mut held = self.held.borrow_mut();
             match held.get_mut(principal) {
                 Some(count) if *count > 1 => *count -= 1,
@@ -300,14 +296,15 @@ mod tests {
 
     fn open(sessions: &Sessions, who: Option<&str>, limits: Limits, now: Instant) -> Result<Rc<Session>, OpenError> {
         let (version, client) = (mcproxy_mcp::LATEST, Client::default());
-        sessions.open(Scope::All, who.map(str::to_owned), version, client, limits, now).map(|(session, _)| session)
+        sessions.open(Scope::All, Principal::of(who), version, client, limits, now).map(|(session, _)| session)
     }
 
     /// A session that left a snapshot.
     fn restore(sessions: &Sessions, id: &str, scope: &Scope, who: Option<&str>) -> Option<Rc<Session>> {
-        let claims = sessions.claims(id, scope, who)?;
+        let who = Principal::of(who);
+        let claims = sessions.claims(id, scope, &who)?;
         let left = Some(StoredSession::Snapshot(br#"{"level":"error"}"#.to_vec()));
-        let taken = sessions.restore(id, claims, (scope, who), left, ROOMY, Instant::now())?;
+        let taken = sessions.restore(id, claims, (scope, &who), left, ROOMY, Instant::now())?;
         Some(taken.expect("room").0.0)
     }
 
@@ -362,9 +359,10 @@ mod tests {
         assert!(restore(&after, session.id(), &Scope::All, Some("ann")).is_none(), "it ended meanwhile");
         let full = Limits { all: 0, per_token: 1 };
         let after = gateway(2);
-        let claims = after.claims(session.id(), &Scope::All, Some("ann")).expect("it is good");
+        let ann = Principal::of(Some("ann"));
+        let claims = after.claims(session.id(), &Scope::All, &ann).expect("it is good");
         let left = Some(StoredSession::Snapshot(Vec::new()));
-        let none = after.restore(session.id(), claims, (&Scope::All, Some("ann")), left, full, Instant::now());
+        let none = after.restore(session.id(), claims, (&Scope::All, &ann), left, full, Instant::now());
         assert!(matches!(none, Some(Err(OpenError::Full(0)))));
         assert!(restore(&after, session.id(), &Scope::All, Some("ann")).is_some(), "there was no room, now there is");
     }

@@ -30,6 +30,7 @@ use crate::gateway::{
         budget::{Budget, Held, Purpose},
         client_declaration::Declaration,
         client_info::Client,
+        principal::Principal,
         scope::Scope,
     },
     catalogue::{Changes, Outline},
@@ -81,7 +82,7 @@ pub(crate) struct Identity {
     /// The scope of its endpoint.
     pub(crate) scope: Scope,
     /// The principal that opened it; no other may use it.
-    pub(crate) principal: Option<String>,
+    pub(crate) principal: Principal,
     /// Name and version of its client.
     pub(crate) client: Client,
     /// What ends it.
@@ -135,8 +136,8 @@ impl Session {
     }
 
     /// The principal that opened it; no other may use it.
-    pub(crate) fn principal(&self) -> Option<&str> {
-        self.identity.principal.as_deref()
+    pub(crate) fn principal(&self) -> &Principal {
+        &self.identity.principal
     }
 
     /// Name and version of its client.

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use mcproxy_ipc::ServerName;
 use mcproxy_mcp::{RawObject, json_string};
 
-use crate::gateway::base::{json_digest::digest, scope::Scope};
+use crate::gateway::base::{json_digest::digest, principal::Principal, scope::Scope};
 
 /// Calls that may be parked at once. Each occupies its server.
 const MAX_REQUEST_STATES: usize = 1024;
@@ -19,7 +19,7 @@ const SECRET: usize = 24;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RequestBinding {
     scope: Scope,
-    principal: Option<String>,
+    principal: Principal,
     server: ServerName,
     method: String,
     params: [u8; 32],
@@ -27,17 +27,10 @@ pub(crate) struct RequestBinding {
 
 impl RequestBinding {
     /// `params`: those that go to the server, however they are written.
-    pub(crate) fn new(
-        scope: &Scope,
-        principal: Option<&str>,
-        server: &ServerName,
-        method: &str,
-        params: &[u8],
-    ) -> Self {
-        let principal = principal.map(str::to_owned);
+    pub(crate) fn new(scope: &Scope, principal: &Principal, server: &ServerName, method: &str, params: &[u8]) -> Self {
         Self {
             scope: scope.clone(),
-            principal,
+            principal: principal.clone(),
             server: server.clone(),
             method: method.to_owned(),
             params: digest(params),
@@ -96,10 +89,9 @@ impl<P> RequestStateStore<P> {
     }
 
     /// Drops the parked calls of those principals and returns their number.
-    pub(crate) fn give_up(&self, of: impl Fn(Option<&str>) -> bool) -> usize {
+    pub(crate) fn give_up(&self, of: impl Fn(&Principal) -> bool) -> usize {
         // Dropping a call may come back here.
-        let gone: Vec<_> =
-            self.0.borrow_mut().extract_if(|_, waiting| of(waiting.binding.principal.as_deref())).collect();
+        let gone: Vec<_> = self.0.borrow_mut().extract_if(|_, waiting| of(&waiting.binding.principal)).collect();
         gone.len()
     }
 
@@ -156,7 +148,7 @@ mod tests {
 
     fn binding(principal: Option<&str>, params: &str) -> RequestBinding {
         let server = ServerName::try_from("s").expect("a name");
-        RequestBinding::new(&Scope::All, principal, &server, "tools/call", params.as_bytes())
+        RequestBinding::new(&Scope::All, &Principal::of(principal), &server, "tools/call", params.as_bytes())
     }
 
     fn answers(text: &str) -> RawObject<'_> {
@@ -208,7 +200,7 @@ mod tests {
             state.expect("a request state")
         };
         let (ann, bob) = (issue(Some("ann")), issue(Some("bob")));
-        assert_eq!(request_states.give_up(|principal| principal == Some("ann")), 1);
+        assert_eq!(request_states.give_up(|principal| principal.name() == Some("ann")), 1);
         let show = |state: &str, who| request_states.redeem(state, &binding(who, "{}"), &answers("{}"), |()| true, now);
         assert_eq!(show(&ann, Some("ann")), Redeemed::Unknown);
         assert!(matches!(show(&bob, Some("bob")), Redeemed::Complete((), _)));

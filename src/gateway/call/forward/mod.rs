@@ -17,7 +17,6 @@ use crate::gateway::{
     base::{
         budget::{Full, Purpose},
         metrics::OutcomeLabel,
-        principal::log_for,
         reply::Reply,
         web_pages::{self, NoWebPage},
     },
@@ -295,7 +294,7 @@ impl<'a> Forward<'a> {
             "session" => self.context.downstream.in_log().to_owned(), "request_bytes" => self.payload.len(),
             "response_bytes" => reply.map_or(0, Reply::len), "outcome" => outcome.as_str(), "reason" => reason,
             "duration_us" => self.context.elapsed().as_micros() as u64);
-        let log = log_for(&gateway.log, self.context.downstream.principal()).new(facts);
+        let log = self.context.downstream.principal().log(&gateway.log).new(facts);
         if level == slog::Level::Info { info!(log, "call") } else { debug!(log, "call") }
     }
 
