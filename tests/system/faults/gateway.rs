@@ -114,7 +114,7 @@ async fn a_session_that_was_idle_for_too_long_stays_dead_in_the_next_gateway() {
     let away = proxy.session().await;
     kill(gateway);
     gateway_after(&proxy, gateway).await;
-    proxy.logged(&["sessions of earlier gateways are given up"]).await;
+    proxy.logged(&["restorable sessions expired"]).await;
     assert_eq!(status_of(&proxy, "/mcp", &away.id, None).await, 404);
 }
 
