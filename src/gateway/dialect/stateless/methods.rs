@@ -2,11 +2,11 @@
 
 use mcproxy_mcp::{ErrorCode, ErrorObject, ProtocolVersion, RawObject, json_string, meta, method};
 
-use super::{cache_hints::Caching, method_names::list_of};
+use super::{cache_hints, method_names::list_of};
 use crate::gateway::{
     base::reply::Reply,
     call::{lists, request_context::RequestContext, route, skills},
-    catalogue::ListKind,
+    catalogue::{CacheHints, ListKind},
 };
 
 /// Answers a request that is valid, see [`super::validate`].
@@ -45,9 +45,10 @@ fn discover(context: &RequestContext) -> Reply {
         out.push_str(json_string(instructions).get());
     }
     // What it says changes when any list does.
-    let caching = ListKind::ALL.map(|kind| Caching::of(context, &view, kind)).into_iter().reduce(Caching::and);
+    let caching =
+        ListKind::ALL.map(|kind| cache_hints::of_list(context, &view, kind)).into_iter().reduce(CacheHints::and);
     out.push(',');
-    out.push_str(&caching.expect("there are four lists").members());
+    out.push_str(&caching.expect("there are four lists").to_members());
     out.push(',');
     out.push_str(&own_meta());
     out.push('}');
@@ -56,8 +57,8 @@ fn discover(context: &RequestContext) -> Reply {
 
 async fn list(context: &RequestContext, kind: ListKind, params: &RawObject<'_>) -> Result<Reply, ErrorObject> {
     let (view, page) = lists::page(context, kind, params).await?;
-    let caching = Caching::of(context, &view, kind);
-    let before = format!("{{{},{},", caching.members(), own_meta());
+    let caching = cache_hints::of_list(context, &view, kind);
+    let before = format!("{{{},{},", caching.to_members(), own_meta());
     // A page is an object with at least one member.
     Ok(Reply::Page(before.into(), page.slice(1..)))
 }
