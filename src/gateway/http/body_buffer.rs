@@ -109,10 +109,7 @@ impl Arriving {
                 let mut room = self.room.borrow_mut();
                 room.blocks.push(Vec::with_capacity(next));
                 room.capacity += next;
-                match &mut room.held {
-                    Some(held) => held.add(more),
-                    held @ None => *held = Some(more),
-                }
+                room.held.as_mut().expect("held from its beginning until it gives way").add(more);
             }
         }
     }
