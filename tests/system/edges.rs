@@ -15,12 +15,13 @@ use self::imports::Imports;
 
 /// Which of our libraries each of our packages may use.
 const EDGES: &[(&str, &[&str])] = &[
-    ("mcproxy-ipc", &[]),
+    ("mcproxy-confine", &[]),
+    ("mcproxy-ipc", &["mcproxy-confine"]),
     ("mcproxy-mcp", &[]),
-    ("mcproxy-config", &["mcproxy-ipc"]),
-    ("mcproxy-supervisor", &["mcproxy-ipc", "mcproxy-config"]),
-    ("mcproxy-worker", &["mcproxy-ipc", "mcproxy-mcp", "mcproxy-config"]),
-    ("mcproxy", &["mcproxy-ipc", "mcproxy-mcp", "mcproxy-config"]),
+    ("mcproxy-config", &["mcproxy-ipc", "mcproxy-confine"]),
+    ("mcproxy-supervisor", &["mcproxy-ipc", "mcproxy-config", "mcproxy-confine"]),
+    ("mcproxy-worker", &["mcproxy-ipc", "mcproxy-mcp", "mcproxy-config", "mcproxy-confine"]),
+    ("mcproxy", &["mcproxy-ipc", "mcproxy-mcp", "mcproxy-config", "mcproxy-confine"]),
     ("mcproxy-bench", &["mcproxy-ipc"]),
     ("mcproxy-fixture", &[]),
     ("mcproxy-fuzz", &["mcproxy-ipc", "mcproxy-mcp", "mcproxy-config"]),

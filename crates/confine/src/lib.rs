@@ -1,0 +1,16 @@
+//! What the kernel is asked to enforce on the processes of MCProxy (docs/decisions/0128): the user that each runs as, its
+//! capabilities, which files and ports it may use (Landlock), which system calls it may make (seccomp), and its limits.
+//!
+//! The types say what is wanted; they are plain data, which the configuration fills and control messages carry. A process asks
+//! the kernel for its own confinement and for nobody else's: the gateway and each worker when they begin, before they read
+//! anything of strangers, and the launcher before it becomes a server.
+
+mod degradation;
+mod hardening;
+mod identity;
+mod sandbox;
+
+pub use degradation::{Degradation, Protection};
+pub use hardening::Hardening;
+pub use identity::Identity;
+pub use sandbox::{Network, Reading, Sandbox};
