@@ -8,9 +8,11 @@
 mod degradation;
 mod hardening;
 mod identity;
+mod privileges;
 mod sandbox;
 
 pub use degradation::{Degradation, Protection};
 pub use hardening::Hardening;
 pub use identity::Identity;
+pub use privileges::take_identity;
 pub use sandbox::{Network, Reading, Sandbox};
