@@ -1,6 +1,6 @@
 //! The gateway process. Started by `mcproxy-supervisor`, never by hand.
 
-use std::{io::Write, path::PathBuf, process::ExitCode};
+use std::{ffi::OsString, io::Write, path::PathBuf, process::ExitCode};
 
 use clap::Parser;
 
@@ -14,6 +14,9 @@ struct Args {
     /// Whose gateway it is: the supervisor's socket, which is not called.
     #[arg(long)]
     socket: PathBuf,
+    /// The descriptor of the sealed order that says how to confine this process.
+    #[arg(long, hide = true)]
+    confinement: Option<OsString>,
 }
 
 fn main() -> ExitCode {

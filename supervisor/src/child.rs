@@ -7,11 +7,14 @@ use std::{
     process::{ExitStatus, Stdio},
 };
 
-use mcproxy_ipc::{ChildConnection, DUMPABLE_VARIABLE, environment::passed_on};
+use mcproxy_ipc::{ChildConnection, DUMPABLE_VARIABLE, SealedOrder, environment::passed_on};
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::process::{ChildStderr, Command};
 
 use crate::{children::Children, lines::Lines};
+
+/// Before the number of the descriptor in which a process of ours reads how to confine itself.
+const CONFINEMENT_FLAG: &str = "--confinement";
 
 /// Our other binaries: they lie beside this one.
 #[derive(Debug, Clone)]
@@ -57,12 +60,24 @@ pub(crate) enum ChildEvent {
 
 impl Child {
     /// Spawns `program` in a process group of its own, with a control connection to us as its standard input. To be called on
-    /// the main thread only: the parent-death signal of the child fires when the thread that forked it ends.
+    /// the main thread only: the parent-death signal of the child fires when the thread that forked it ends. It inherits `order`,
+    /// in which it reads how to confine itself.
     pub(crate) fn spawn(
         program: &Path,
         args: Vec<OsString>,
+        order: Option<SealedOrder>,
         children: &Children,
     ) -> io::Result<(Self, ChildConnection)> {
+        match order {
+            Some(order) => order.hand_on(|number| {
+                let order = [CONFINEMENT_FLAG.into(), number];
+                Self::spawn_with(program, args.into_iter().chain(order).collect(), children)
+            }),
+            None => Self::spawn_with(program, args, children),
+        }
+    }
+
+    fn spawn_with(program: &Path, args: Vec<OsString>, children: &Children) -> io::Result<(Self, ChildConnection)> {
         let (connection, theirs) = ChildConnection::pair()?;
         let mut process = Command::new(program)
             .args(args)

@@ -383,7 +383,7 @@ impl GatewayTask {
     fn start(&mut self) {
         // For `ps`, and for the next supervisor if this one is killed: it ends what carries the path of its own socket.
         let args = vec!["--socket".into(), self.context.paths.supervisor().into()];
-        match Child::spawn(&self.context.programs.gateway(), args, &self.context.children) {
+        match Child::spawn(&self.context.programs.gateway(), args, None, &self.context.children) {
             Ok((child, connection)) => {
                 self.link = ChildLink::awaited(connection, self.log.new(o!("pid" => child.pid())));
                 self.generation = self.generation.next();

@@ -85,7 +85,7 @@ impl Worker {
                 None
             }
         });
-        let (child, connection) = Child::spawn(&program, args, &context.children)?;
+        let (child, connection) = Child::spawn(&program, args, None, &context.children)?;
         let whose = o!("server" => server.to_string(), "generation" => generation.0, "pid" => child.pid());
         let link = ChildLink::awaited(connection, context.log.new(whose));
         let spawned = Instant::now();
