@@ -3,17 +3,17 @@
 use std::ffi::{OsStr, OsString};
 
 use mcproxy_ipc::{
-    WorkerSpec,
+    LaunchSpec, WorkerSpec,
     environment::{INSTANCE, passed_on},
 };
 
 /// The whole environment of a server, `own` being ours; later entries win.
 pub(crate) fn of_server(
-    spec: &WorkerSpec,
+    launch: &LaunchSpec,
     mark: &str,
     own: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Vec<(OsString, OsString)> {
-    let entry = spec.launch.env.iter().map(|(name, value)| (name.into(), value.expose().into()));
+    let entry = launch.env.iter().map(|(name, value)| (name.into(), value.expose().into()));
     passed_on(own).chain(entry).chain([(INSTANCE.into(), mark.into())]).collect()
 }
 
@@ -37,11 +37,12 @@ mod tests {
 
     #[test]
     fn a_server_sees_the_list_and_its_entry_and_nothing_else() {
-        let mut spec = spec();
-        spec.launch.env = vec![("HOME".into(), Secret::new("/elsewhere")), ("KEY".into(), Secret::new("v"))];
+        let spec = spec();
+        let mut launch = spec.reach.command().expect("a command").clone();
+        launch.env = vec![("HOME".into(), Secret::new("/elsewhere")), ("KEY".into(), Secret::new("v"))];
         let own = [("PATH", "/bin"), ("HOME", "/root"), ("GITHUB_TOKEN", "secret")];
         let own = own.map(|(name, value)| (name.into(), value.into()));
-        let environment = of_server(&spec, &mark(&spec, None), own);
+        let environment = of_server(&launch, &mark(&spec, None), own);
         assert_eq!(lookup(&environment, "PATH"), Some(OsStr::new("/bin")));
         assert_eq!(lookup(&environment, "HOME"), Some(OsStr::new("/elsewhere")));
         assert_eq!(lookup(&environment, "KEY"), Some(OsStr::new("v")));

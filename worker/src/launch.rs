@@ -15,7 +15,7 @@ use std::{
     process::{Child, Command, ExitCode, Stdio},
 };
 
-use mcproxy_ipc::{EndReason, WorkerSpec, find_program};
+use mcproxy_ipc::{EndReason, LaunchSpec, WorkerSpec, find_program};
 use rustix::process::{
     Pid, PidfdFlags, Signal, getppid, kill_process_group, pidfd_open, set_parent_process_death_signal,
 };
@@ -84,24 +84,29 @@ impl Drop for ServerProcess {
     }
 }
 
-/// Starts the server of `spec` in a process group of its own, below `tree`; `mark` goes into its environment.
-pub(crate) fn spawn(spec: &WorkerSpec, mark: &str, tree: &Tree) -> Result<StartedServer, EndReason> {
-    let environment = environment::of_server(spec, mark, std::env::vars_os());
-    let program = find_program(&spec.launch, environment::lookup(&environment, "PATH"))?;
+/// Starts the server of `spec` with this command, in a process group of its own, below `tree`; `mark` goes into its environment.
+pub(crate) fn spawn(
+    spec: &WorkerSpec,
+    launch: &LaunchSpec,
+    mark: &str,
+    tree: &Tree,
+) -> Result<StartedServer, EndReason> {
+    let environment = environment::of_server(launch, mark, std::env::vars_os());
+    let program = find_program(launch, environment::lookup(&environment, "PATH"))?;
     let mut command = Command::new("/proc/self/exe");
     command
         .arg0("mcproxy-worker")
         .args([LAUNCH_FLAG, &std::process::id().to_string()])
         .arg(spec.cgroup.as_deref().unwrap_or(Path::new("")))
         .arg(program)
-        .args(spec.launch.args.iter().map(|arg| arg.expose()))
+        .args(launch.args.iter().map(|arg| arg.expose()))
         .env_clear()
         .envs(environment)
         .process_group(0)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
-    if let Some(cwd) = &spec.launch.cwd {
+    if let Some(cwd) = &launch.cwd {
         command.current_dir(cwd);
     }
     let spawned = command.spawn().and_then(|child| pipes(child, tree));

@@ -1,7 +1,7 @@
-//! Which values of a server's entry are secrets: nobody says so, and what is masked without need makes a log unreadable.
+//! Which values of a server's entry are secrets: the entry does not say it, and what is masked without need makes a log unreadable.
 //! (`docs/decisions/0118-secrets-are-masked-in-what-servers-say.md`)
 
-use mcproxy_ipc::{LaunchSpec, environment::is_credential};
+use mcproxy_ipc::{Reach, environment::is_credential};
 
 use crate::mask::Mask;
 
@@ -30,11 +30,11 @@ const WORDS: [&str; 16] = [
 ];
 
 /// What masks what a server says.
-pub(crate) fn mask(launch: &LaunchSpec) -> Mask {
-    let of_env = launch.env.iter().map(|(name, value)| (name.as_str(), value.expose()));
-    let of_command = launch.looked_up.iter().map(|value| ("", value.expose()));
+pub(crate) fn mask(reach: &Reach) -> Mask {
+    let named = reach.named_values().iter().map(|(name, value)| (name.as_str(), value.expose()));
+    let looked_up = reach.looked_up().iter().map(|value| ("", value.expose()));
     let mut values = Vec::new();
-    for (name, value) in of_env.chain(of_command) {
+    for (name, value) in named.chain(looked_up) {
         if is_secret(name, value) {
             values.push(value.to_owned());
         }
@@ -90,7 +90,7 @@ fn password(value: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
-    use mcproxy_ipc::Secret;
+    use mcproxy_ipc::{LaunchSpec, Secret};
 
     use super::*;
 
@@ -126,14 +126,13 @@ mod tests {
 
     #[test]
     fn what_the_command_has_out_of_the_environment_is_masked_and_so_is_a_password_in_an_address() {
-        let launch = LaunchSpec {
+        let mask = mask(&Reach::Command(LaunchSpec {
             program: "server".into(),
             args: vec![Secret::new("--token=from-the-environment")],
             env: vec![("DATABASE_URL".into(), Secret::new("postgres://me:pa55word@host/db"))],
             cwd: None,
             looked_up: vec![Secret::new("from-the-environment")],
-        };
-        let mask = mask(&launch);
+        }));
         assert_eq!(mask.apply("started with --token=from-the-environment"), "started with --token=***");
         assert_eq!(mask.apply("no access for me with pa55word"), "no access for me with ***");
     }

@@ -53,7 +53,7 @@ async fn serve(spec: WorkerSpec, supervisor: Orders, sender: Sender<WorkerToSupe
     let (records, log_queue) = mpsc::channel(LOG_QUEUE);
     // No `server` or `generation` here: the supervisor knows whose records these are and adds them.
     let log = Logger::root(ControlDrain::new(records.clone()).fuse(), o!());
-    let writer = tokio::spawn(write(sender, report_queue, log_queue, secrets::mask(&spec.launch)));
+    let writer = tokio::spawn(write(sender, report_queue, log_queue, secrets::mask(&spec.reach)));
     let (order, run_orders) = mpsc::channel(4);
     let tree = Tree::become_subreaper().context("cannot become the reaper of the server's processes")?;
     let terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;

@@ -14,7 +14,7 @@ use crate::interpolate::{EnvLookup, WORKSPACE};
 use crate::problem::Problems;
 use crate::raw::RawConfig;
 use crate::report::{NOT_READABLE, Report};
-use crate::server::{Blocked, Launch, ServerConfig};
+use crate::server::{Blocked, ServerConfig};
 use crate::servers::{ServerEntries, told};
 use crate::shape::{ShapeCheck, ShapeLevel};
 use crate::size::{self, MAX_GATEWAY_BYTES, MAX_RULES_BYTES, MAX_SERVERS};
@@ -110,13 +110,13 @@ impl Config {
         };
         let mut config = Self::parse(text, &with_workspace).map_err(|problems| problems.in_file(path))?;
         config.problems = config.problems.in_file(path);
-        config.servers.iter_mut().for_each(|server| server.resolve_cwd(&base));
+        config.servers.iter_mut().for_each(|server| server.resolve_paths(&base));
         Ok(config)
     }
 
     /// The servers whose entries have mistakes. The others are in force all the same.
     pub fn mistaken(&self) -> impl Iterator<Item = &ServerConfig> {
-        self.servers.iter().filter(|server| matches!(server.launch, Launch::Blocked(Blocked::Mistake(_))))
+        self.servers.iter().filter(|server| matches!(server.reach, Err(Blocked::Mistake(_))))
     }
 
     /// The server of that name.

@@ -48,6 +48,6 @@ pub use nearest::nearest;
 pub use places::Places;
 pub use problem::{Problem, Problems, Severity};
 pub use schema::schema;
-pub use server::{Blocked, Era, Launch, OnChange, RestartPolicy, ServerConfig, Start};
+pub use server::{Blocked, Era, OnChange, RestartPolicy, ServerConfig, Start};
 pub use size::{MAX_GATEWAY_BYTES, MAX_RULES_BYTES, MAX_SERVER_BYTES, MAX_SERVERS};
 pub use text::MAX_FILE;

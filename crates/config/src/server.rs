@@ -3,17 +3,18 @@
 mod build;
 mod checks;
 mod package;
+mod reach;
 
 use std::path::Path;
 use std::time::Duration;
 
 use mcproxy_ipc::{
-    CallTimeouts, CatalogueKey, ClientFeatures, EraRule, Generation, Instances, LaunchSpec, ServerLimits, ServerName,
-    ToolRules, WorkerSpec, data::ServerEra,
+    CallTimeouts, CatalogueKey, ClientFeatures, EraRule, Generation, Instances, LaunchSpec, Reach, ServerLimits,
+    ServerName, ToolRules, WorkerSpec, data::ServerEra,
 };
 use sha2::{Digest, Sha256};
 
-pub(crate) use build::build;
+pub(crate) use self::{build::build, reach::texts};
 
 /// A server and all that is needed to run it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,8 +27,8 @@ pub struct ServerConfig {
     pub command: String,
     /// What the command runs, where it is a runner: a package, a script, an image; as written.
     pub package: Option<String>,
-    /// How to start it, or why that is impossible.
-    pub launch: Launch,
+    /// How it is reached; an error: why it is not, until its entry or the environment of MCProxy changes.
+    pub reach: Result<Reach, Blocked>,
     /// From the start of the command until it must be ready.
     pub start_timeout: Duration,
     /// When it is started.
@@ -52,15 +53,6 @@ pub struct ServerConfig {
     pub tools: ToolRules,
     /// What it may send or keep busy.
     pub limits: ServerLimits,
-}
-
-/// Whether a server can be started.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Launch {
-    /// With this command.
-    Ready(LaunchSpec),
-    /// Not until its entry or the environment of MCProxy changes.
-    Blocked(Blocked),
 }
 
 /// Why a server cannot be started as configured. Its text says what to do.
@@ -164,54 +156,54 @@ pub struct RestartPolicy {
 impl ServerConfig {
     /// What a worker is told to run one incarnation of this server.
     pub fn worker_spec(&self, generation: Generation) -> Result<WorkerSpec, Blocked> {
-        match &self.launch {
-            Launch::Blocked(blocked) => Err(blocked.clone()),
-            Launch::Ready(launch) => Ok(WorkerSpec {
-                server: self.name.clone(),
-                generation,
-                launch: launch.clone(),
-                start_timeout: self.start_timeout,
-                timeouts: self.timeouts,
-                features: self.features,
-                extensions: self.extensions.clone(),
-                client: None,
-                era: self.era.rule(None),
-                idle_timeout: self.start.idle_timeout(),
-                list_ttl: self.list_ttl,
-                limits: self.limits,
-                instances: self.instances,
-                cgroup: None,
-                catalogue_file: None,
-                may_clear_cache: true,
-            }),
-        }
+        Ok(WorkerSpec {
+            server: self.name.clone(),
+            generation,
+            reach: self.reach.clone()?,
+            start_timeout: self.start_timeout,
+            timeouts: self.timeouts,
+            features: self.features,
+            extensions: self.extensions.clone(),
+            client: None,
+            era: self.era.rule(None),
+            idle_timeout: self.start.idle_timeout(),
+            list_ttl: self.list_ttl,
+            limits: self.limits,
+            instances: self.instances,
+            cgroup: None,
+            catalogue_file: None,
+            may_clear_cache: true,
+        })
     }
 
-    /// What its kept catalogue belongs to; `None` while it cannot be started. The values of variables are no part of it:
-    /// they are renewed more often than they change what a server offers.
+    /// The command to start; `None` where there is none, or it cannot be started as configured.
+    pub fn launch_spec(&self) -> Option<&LaunchSpec> {
+        self.reach.as_ref().ok()?.command()
+    }
+
+    /// Why it cannot be started, if that is so.
+    pub fn blocked(&self) -> Option<&Blocked> {
+        self.reach.as_ref().err()
+    }
+
+    /// What its kept catalogue belongs to; `None` while it cannot be started.
     pub fn catalogue_key(&self) -> Option<CatalogueKey> {
-        let Launch::Ready(launch) = &self.launch else { return None };
         let mut digest = Sha256::new();
-        // With its length, so that no part can pass for two.
-        let mut part = |bytes: &[u8]| {
-            digest.update((bytes.len() as u64).to_be_bytes());
-            digest.update(bytes);
-        };
-        part(launch.program.as_bytes());
-        part(&launch.args.len().to_be_bytes());
-        launch.args.iter().for_each(|arg| part(arg.expose().as_bytes()));
-        launch.env.iter().for_each(|(name, _)| part(name.as_bytes()));
-        part(launch.cwd.as_deref().map_or(&[], |cwd| cwd.as_os_str().as_encoded_bytes()));
+        for part in self.reach.as_ref().ok()?.identity() {
+            // With its length, so that no part can pass for two.
+            digest.update((part.len() as u64).to_be_bytes());
+            digest.update(part);
+        }
         let digest: [u8; 32] = digest.finalize().into();
         let mut key = [0; 16];
         key.copy_from_slice(&digest[..16]);
         Some(CatalogueKey(key))
     }
 
-    /// Makes a relative working directory start from the directory of the file.
-    pub(crate) fn resolve_cwd(&mut self, base: &Path) {
-        if let Launch::Ready(LaunchSpec { cwd: Some(cwd), .. }) = &mut self.launch {
-            *cwd = base.join(&*cwd);
+    /// Makes relative paths start from the directory of the file.
+    pub(crate) fn resolve_paths(&mut self, base: &Path) {
+        if let Ok(reach) = &mut self.reach {
+            reach.resolve_paths(base);
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::interpolate::Lack;
 use crate::problem::printable;
 use crate::raw::RawServer;
 use crate::report::{NOT_READABLE, Report};
-use crate::server::{self, Blocked, Launch, ServerConfig};
+use crate::server::{self, Blocked, ServerConfig};
 use crate::shape::{ShapeCheck, ShapeLevel};
 use crate::text::position;
 use crate::tree::{Node, TreeValue};
@@ -68,7 +68,7 @@ impl EntryReader<'_> {
         if let Some((offset, message)) = own.first_error() {
             let (line, column) = position(self.source.text, offset);
             let pointer = printable(&self.root.pointer_to(offset));
-            server.launch = Launch::Blocked(Blocked::Mistake(format!("{line}:{column} {pointer}: {message}")));
+            server.reach = Err(Blocked::Mistake(format!("{line}:{column} {pointer}: {message}")));
         }
         report.merge(own);
         server

@@ -7,6 +7,7 @@ use mcproxy_ipc::{
 };
 
 use crate::raw::RawServer;
+use crate::server;
 
 /// The most servers.
 pub const MAX_SERVERS: usize = 1000;
@@ -24,9 +25,7 @@ fn text(text: &str) -> usize {
 
 /// Of one server, with its variables replaced.
 pub(crate) fn of_server(raw: &RawServer, rules: &ToolRules) -> usize {
-    let args: usize = raw.args.iter().map(|arg| text(arg)).sum();
-    let env: usize = raw.settings.env.iter().map(|(name, value)| text(name) + text(value)).sum();
-    text(&raw.command) + args + env + raw.settings.cwd.as_deref().map_or(0, text) + of_rules(rules)
+    server::texts(raw).map(text).sum::<usize>() + of_rules(rules)
 }
 
 /// Of one server's tool rules.

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use mcproxy_config::{Blocked, Config, Launch, ServerConfig, Severity};
+use mcproxy_config::{Blocked, Config, ServerConfig, Severity};
+use mcproxy_ipc::Reach;
 
 fn read(text: &str) -> Config {
     Config::parse(text, &|name| match name {
@@ -16,14 +17,14 @@ fn read(text: &str) -> Config {
 
 /// `name: command arguments`, or why it is blocked.
 fn shown(server: &ServerConfig) -> String {
-    match &server.launch {
-        Launch::Ready(launch) => {
+    match &server.reach {
+        Ok(Reach::Command(launch)) => {
             let env = launch.env.iter().map(|(name, value)| format!("{name}={} ", value.expose()));
             let args: String = launch.args.iter().map(|arg| format!(" {}", arg.expose())).collect();
             format!("{}: {}{}{args}", server.name, env.collect::<String>(), launch.program)
         }
-        Launch::Blocked(Blocked::Remote) => format!("{}: remote", server.name),
-        Launch::Blocked(blocked) => format!("{}: {blocked}", server.name),
+        Err(Blocked::Remote) => format!("{}: remote", server.name),
+        Err(blocked) => format!("{}: {blocked}", server.name),
     }
 }
 
@@ -242,7 +243,7 @@ fn a_filter_of_another_program_that_cannot_be_read_blocks_its_server() {
     ] {
         let config =
             read(&format!(r#"{{"mcpServers": {{"a": {{"command": "x", {entry}}}, "b": {{"command": "y"}}}}}}"#));
-        assert!(matches!(config.servers[0].launch, Launch::Blocked(Blocked::Mistake(_))), "{entry}");
+        assert!(matches!(config.servers[0].reach, Err(Blocked::Mistake(_))), "{entry}");
         assert_eq!(shown(&config.servers[1]), "b: y");
     }
 }
@@ -251,7 +252,7 @@ fn a_filter_of_another_program_that_cannot_be_read_blocks_its_server() {
 fn a_tilde_begins_a_path_in_command_and_directory_and_nowhere_else() {
     let text = r#"{"mcpServers": {"a": {"command": "~/bin/x", "cwd": "~", "args": ["~/y", "--dir=~/z", "a~b"]}}}"#;
     let config = read(text);
-    let Launch::Ready(launch) = &config.servers[0].launch else { panic!("{}", config.problems) };
+    let Some(launch) = config.servers[0].launch_spec() else { panic!("{}", config.problems) };
     assert_eq!((launch.program.as_str(), launch.cwd.as_deref()), ("/home/me/bin/x", Some("/home/me".as_ref())));
     warned(text, &["/mcpServers/a/args/0: `~` is not replaced", "/mcpServers/a/args/1: `~` is not replaced"]);
     let text = r#"{"mcpServers": {"a": {"command": "$HOME/bin/x", "args": ["$HOME", "pa$word", "$"]}}}"#;
@@ -313,7 +314,7 @@ fn an_entry_that_leads_back_to_mcproxy_is_blocked() {
     let text =
         r#"{"mcpServers": {"mcproxy": {"command": "/opt/mcproxy", "args": ["connect"]}, "a": {"command": "x"}}}"#;
     let config = read(text);
-    assert_eq!(config.servers[0].launch, Launch::Blocked(Blocked::Itself));
+    assert_eq!(config.servers[0].reach, Err(Blocked::Itself));
     assert_eq!(shown(&config.servers[1]), "a: x");
 }
 

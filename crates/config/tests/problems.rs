@@ -1,6 +1,6 @@
 //! Every mistake is located and explained, all of them at once, and none of them repeats a secret.
 
-use mcproxy_config::{Blocked, Config, Launch, Problem, Severity};
+use mcproxy_config::{Blocked, Config, Problem, Severity};
 
 fn problems(text: &str) -> Vec<Problem> {
     let found = match Config::parse(text, &|_| None) {
@@ -212,7 +212,7 @@ fn what_would_not_fit_into_a_message_between_our_processes_is_a_problem() {
     ] {
         let text = format!(r#"{{"servers":[{{"name":"a","command":"x",{members}}}]}}"#);
         let config = Config::parse(&text, &|_| Some(long.clone())).expect("it concerns one server");
-        assert!(matches!(config.servers[0].launch, Launch::Blocked(Blocked::Mistake(_))), "{}", config.problems);
+        assert!(matches!(config.servers[0].reach, Err(Blocked::Mistake(_))), "{}", config.problems);
         let found = config.problems.to_string();
         assert!(found.contains("/servers/0") && found.contains("more than the 262144 that fit"), "{found}");
         assert!(!found.contains("xxx"), "no values: {found}");

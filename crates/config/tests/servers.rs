@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use mcproxy_config::{Config, Era, Launch, ServerConfig, Start, diff};
+use mcproxy_config::{Config, Era, ServerConfig, Start, diff};
 use mcproxy_ipc::{Generation, LaunchSpec};
 
 fn parse(text: &str) -> Config {
@@ -16,10 +16,7 @@ fn parse_with(text: &str, env: &[(&str, &str)]) -> Config {
 }
 
 fn launch(server: &ServerConfig) -> &LaunchSpec {
-    match &server.launch {
-        Launch::Ready(launch) => launch,
-        Launch::Blocked(blocked) => panic!("{blocked}"),
-    }
+    server.launch_spec().unwrap_or_else(|| panic!("{:?}", server.blocked()))
 }
 
 fn names(config: &Config) -> Vec<&str> {
@@ -102,7 +99,7 @@ fn an_unset_variable_blocks_its_server_only_and_is_named() {
     let [a, b] = &config.servers[..] else { panic!("two servers") };
     let blocked = a.worker_spec(Generation::default()).expect_err("blocked");
     assert_eq!(blocked.to_string(), "environment variables A, B, C are not set");
-    assert_eq!(b.worker_spec(Generation::default()).expect("ready").launch.program, "x");
+    assert_eq!(launch(b).program, "x");
 }
 
 #[test]
@@ -110,8 +107,8 @@ fn an_unset_variable_of_the_defaults_blocks_those_who_inherit_it() {
     let config = parse(
         r#"{"defaults":{"env":{"K":"${A}"}},"mcpServers":{"a":{"command":"x"},"b":{"command":"x","env":{"K":"own"}}}}"#,
     );
-    assert!(matches!(&config.servers[0].launch, Launch::Blocked(b) if b.to_string().contains("A is not set")));
-    assert!(matches!(&config.servers[1].launch, Launch::Ready(_)));
+    assert!(config.servers[0].blocked().is_some_and(|why| why.to_string().contains("A is not set")));
+    assert!(config.servers[1].reach.is_ok());
 }
 
 #[test]

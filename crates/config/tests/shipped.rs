@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use mcproxy_config::{Config, Launch, schema};
+use mcproxy_config::{Config, schema};
 
 fn shipped(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(name)
@@ -28,7 +28,7 @@ fn the_shipped_configuration_is_valid_and_starts_three_servers() {
     let started: Vec<&str> = config
         .servers
         .iter()
-        .filter(|server| server.enabled && matches!(server.launch, Launch::Ready(_)))
+        .filter(|server| server.enabled && server.reach.is_ok())
         .map(|server| server.name.as_str())
         .collect();
     assert_eq!(started, ["playwright", "time", "everything"]);

@@ -33,6 +33,7 @@ pub mod package_runner;
 mod pipes;
 pub mod processes;
 mod program;
+mod reach;
 pub mod regular_file;
 mod runtime_dir;
 mod sealed;
@@ -61,6 +62,7 @@ pub use memory::{DUMPABLE_VARIABLE, keep_memory_private};
 pub use name::{NameError, ServerName};
 pub use pipes::DataEnd;
 pub use program::find_program;
+pub use reach::{LaunchSpec, Reach};
 pub use runtime_dir::{RUNTIME_DIR_VARIABLE, default_runtime_dir, runtime_dirs, supervisor_socket};
 pub use sealed::SealedOrder;
 pub use secret::Secret;
@@ -68,7 +70,7 @@ pub use session::{MAX_SNAPSHOT, SealKey, SessionKey, StoredSession};
 pub use socket::{Connection, Listener, Peer, connect};
 pub use spec::{
     CallTimeouts, ClientDeclaration, ClientFeatures, EraEvidence, EraRule, INSTALL_LIMIT, InstanceRules, Instances,
-    LaunchSpec, ServerLimits, ToolRules, WorkerSpec,
+    ServerLimits, ToolRules, WorkerSpec,
 };
 pub use state::{EndReason, Ended, Need, Route, ServerState};
 pub use state_dir::default_state_dir;

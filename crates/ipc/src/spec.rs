@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Generation, Secret, ServerName, data::ServerEra};
+use crate::{Generation, Reach, ServerName, data::ServerEra};
 
 /// However long a package runner installs what it starts: a start that is not over by then, or by `startTimeout` if that is
 /// longer, has failed.
@@ -17,8 +17,8 @@ pub struct WorkerSpec {
     pub server: ServerName,
     /// Which one.
     pub generation: Generation,
-    /// How to start the server's process.
-    pub launch: LaunchSpec,
+    /// How it is reached.
+    pub reach: Reach,
     /// From spawn to a complete catalogue.
     pub start_timeout: Duration,
     /// How long one call may take.
@@ -95,28 +95,6 @@ pub struct InstanceRules {
     pub prewarm: usize,
     /// Without a call of its session for so long, one is ended; `None`: only with its session.
     pub idle: Option<Duration>,
-}
-
-/// A command, never a shell line.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LaunchSpec {
-    /// Looked up in PATH unless it contains a `/`.
-    pub program: String,
-    /// Arguments; they may hold interpolated secrets.
-    pub args: Vec<Secret>,
-    /// What the server's entry lists; the worker adds its small allow-list (PATH, HOME, …) and nothing else.
-    pub env: Vec<(String, Secret)>,
-    /// Working directory; the worker's own when absent.
-    pub cwd: Option<PathBuf>,
-    /// What of the command and its arguments came out of MCProxy's environment: to be masked where the server says it.
-    pub looked_up: Vec<Secret>,
-}
-
-impl LaunchSpec {
-    /// The value of a variable that the server's entry sets.
-    pub fn variable(&self, name: &str) -> Option<&Secret> {
-        self.env.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value)
-    }
 }
 
 /// How long a call may take.

@@ -315,7 +315,7 @@ impl Actor {
     fn act(&mut self, action: Action) {
         match action {
             Action::RequestSlot(rank) => {
-                self.slot = Slot::wait(self.context.starts.clone(), self.config.launch.clone(), rank);
+                self.slot = Slot::wait(self.context.starts.clone(), self.config.launch_spec().cloned(), rank);
             }
             Action::Spawn(generation) => self.spawn_worker(generation),
             Action::Stop(of) => self.workers.get(of).into_iter().for_each(Worker::stop),

@@ -13,7 +13,7 @@ mod workers;
 
 use std::time::Duration;
 
-use mcproxy_config::{Launch, RestartPolicy, ServerConfig};
+use mcproxy_config::{RestartPolicy, ServerConfig};
 use mcproxy_ipc::{CatalogueCounts, DataEnd, Generation, LogLine, ServerName};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -85,10 +85,7 @@ impl ServerHandle {
 pub(crate) fn plan(config: &ServerConfig) -> LifecyclePlan {
     let RestartPolicy { initial_delay, max_delay, healthy_after, max_attempts } = config.restart;
     LifecyclePlan {
-        blocked: match &config.launch {
-            Launch::Ready(_) => None,
-            Launch::Blocked(blocked) => Some(blocked.to_string()),
-        },
+        blocked: config.blocked().map(ToString::to_string),
         start_timeout: config.start_timeout,
         on_change: config.on_change,
         drain: config.timeouts.total.min(DRAIN_LIMIT),

@@ -2,8 +2,7 @@
 
 use std::{ffi::OsString, future::Future, pin::Pin, time::Instant};
 
-use mcproxy_config::Launch;
-use mcproxy_ipc::{EndReason, disk::on_disk, find_program};
+use mcproxy_ipc::{EndReason, LaunchSpec, disk::on_disk, find_program};
 
 use crate::{
     start_place::StartPlace,
@@ -20,7 +19,7 @@ pub(super) enum Slot {
 
 impl Slot {
     /// Looks whether there is something to start, then waits for a place.
-    pub(super) fn wait(starts: StartQueue, launch: Launch, rank: StartRank) -> Self {
+    pub(super) fn wait(starts: StartQueue, launch: Option<LaunchSpec>, rank: StartRank) -> Self {
         Self::Waiting(Box::pin(async move {
             obstacle(launch).await?;
             Ok(starts.place(rank).await)
@@ -46,8 +45,8 @@ impl Slot {
 
 /// What is wrong with the command, as far as that can be seen without starting it. What may change until it is started is
 /// found by the worker.
-async fn obstacle(launch: Launch) -> Result<(), EndReason> {
-    let Launch::Ready(launch) = launch else { return Ok(()) };
+async fn obstacle(launch: Option<LaunchSpec>) -> Result<(), EndReason> {
+    let Some(launch) = launch else { return Ok(()) };
     let look = move || {
         let path = launch.variable("PATH").map(|path| path.expose().into());
         let path: Option<OsString> = path.or_else(|| std::env::var_os("PATH"));

@@ -99,7 +99,7 @@ fn prepare(wish: &ByHand) -> Result<(WorkerSpec, Mask), CannotRun> {
     let spec = server
         .worker_spec(Generation(0))
         .map_err(|blocked| CannotRun::Unavailable(format!("`{}` cannot be started: {blocked}", wish.server)))?;
-    let entry = spec.launch.env.iter().map(|(_, value)| value.expose().to_owned());
+    let entry = spec.reach.named_values().iter().map(|(_, value)| value.expose().to_owned());
     let mask = Mask::new(looked_up.into_inner().into_iter().chain(entry));
     Ok((spec, mask))
 }
@@ -133,7 +133,7 @@ struct HandRun {
 impl HandRun {
     async fn start(wish: ByHand, spec: WorkerSpec, mask: Mask) -> anyhow::Result<ExitCode> {
         let printer = Rc::new(Printer::new(mask));
-        printer.command(&spec);
+        printer.reach(&spec.reach);
         let (order, orders) = mpsc::channel(4);
         let (reports, report_queue) = mpsc::channel(64);
         let (link, gateway) = GatewayLink::local(1);

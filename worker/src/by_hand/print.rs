@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use mcproxy_ipc::{ServerDescription, WorkerSpec};
+use mcproxy_ipc::{Reach, ServerDescription};
 use mcproxy_mcp::{RawArray, RawObject};
 
 use crate::{lines::printable, mask::Mask};
@@ -56,21 +56,9 @@ impl Printer {
         let _ = writeln!(out, "{}", self.mask.apply(text)).and_then(|()| out.flush());
     }
 
-    /// How the server is started.
-    pub(crate) fn command(&self, spec: &WorkerSpec) {
-        let mut line = format!("$ {}", shown(&spec.launch.program));
-        for arg in &spec.launch.args {
-            line.push(' ');
-            line.push_str(&shown(arg.expose()));
-        }
-        self.note(&line);
-        if !spec.launch.env.is_empty() {
-            let names: Vec<&str> = spec.launch.env.iter().map(|(name, _)| name.as_str()).collect();
-            self.note(&format!("  with {}", names.join(", ")));
-        }
-        if let Some(cwd) = &spec.launch.cwd {
-            self.note(&format!("  in {}", cwd.display()));
-        }
+    /// How the server is reached.
+    pub(crate) fn reach(&self, reach: &Reach) {
+        reach.describe(shown).iter().for_each(|line| self.note(line));
     }
 
     pub(crate) fn server_stderr(&self, line: &str, dropped: u64) {

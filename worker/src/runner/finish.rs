@@ -6,18 +6,9 @@ use mcproxy_ipc::{EndReason, Ended};
 use tokio::task::JoinHandle;
 
 use super::{Runner, stage::RunStage};
-use crate::{
-    session::TAIL_IN_ERRORS,
-    stderr,
-    transport::{Leftovers, Transport},
-};
+use crate::{session::TAIL_IN_ERRORS, stderr, transport::Transport};
 
 impl<T: Transport> Runner<T> {
-    /// What the server will leave behind.
-    pub(super) fn leftovers(&self) -> Leftovers {
-        self.transport.leftovers(&self.spec)
-    }
-
     /// Takes in what is there already and nobody has looked at yet: answers count to the last, and calls are given back
     /// that the server was never told of.
     async fn read_what_is_left(&mut self) {

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mcproxy_ipc::{EndReason, WorkerSpec, control::WorkerToSupervisor};
+use mcproxy_ipc::{EndReason, LaunchSpec, WorkerSpec, control::WorkerToSupervisor};
 use slog::{Logger, info, warn};
 use tokio::{sync::mpsc, time::sleep};
 
@@ -29,10 +29,11 @@ pub(super) async fn wait_for_lock(
     reports: &mpsc::Sender<WorkerToSupervisor>,
     log: &Logger,
 ) -> Result<Option<InstallLock>, EndReason> {
-    let variable = variables(spec);
+    let Some(launch) = spec.reach.command() else { return Ok(None) };
+    let variable = variables(launch);
     let mut said: Option<Instant> = None;
     loop {
-        let again = match InstallLock::look(&spec.launch, &variable, until, Instant::now()) {
+        let again = match InstallLock::look(launch, &variable, until, Instant::now()) {
             LockWait::Over(lock) => return Ok(lock),
             LockWait::Again(again) => again,
         };
@@ -56,8 +57,8 @@ pub(super) async fn wait_for_lock(
 }
 
 /// The variables that name a cache, as the server finds them.
-fn variables(spec: &WorkerSpec) -> impl Fn(&str) -> Option<PathBuf> + use<> {
-    let environment = environment::of_server(spec, "", std::env::vars_os());
+fn variables(launch: &LaunchSpec) -> impl Fn(&str) -> Option<PathBuf> + use<> {
+    let environment = environment::of_server(launch, "", std::env::vars_os());
     move |name| install::as_path(environment::lookup(&environment, name))
 }
 
@@ -84,7 +85,8 @@ impl<T: Transport> Runner<T> {
         if !by_itself || !self.spec.may_clear_cache || !self.session.is_starting() {
             return None;
         }
-        install::broken_entry(&self.spec.launch, &self.stderr.tail(stderr::TAIL), &variables(&self.spec))
+        let launch = self.spec.reach.command()?;
+        install::broken_entry(launch, &self.stderr.tail(stderr::TAIL), &variables(launch))
     }
 
     /// Removes the broken entry, and starts the server again: its runner installs what is missing.
@@ -96,7 +98,7 @@ impl<T: Transport> Runner<T> {
             // With it ends its turn.
             let _ = watch.await;
         }
-        self.leftovers().sweep().await;
+        self.transport.clean_up(&self.spec).await;
         let path = entry.path();
         // Thousands of files take a while, and the supervisor's pings are answered meanwhile.
         let cleared = tokio::task::spawn_blocking(move || entry.clear()).await;

@@ -17,7 +17,7 @@ mod wait;
 
 use std::{cell::Cell, rc::Rc, time::Instant};
 
-use mcproxy_ipc::{EndReason, Ended, WorkerSpec, control::WorkerToSupervisor};
+use mcproxy_ipc::{EndReason, Ended, Reach, WorkerSpec, control::WorkerToSupervisor};
 use slog::{Logger, debug};
 use tokio::{sync::mpsc, task::JoinHandle};
 
@@ -53,19 +53,15 @@ pub(crate) async fn run(spec: WorkerSpec, mut ports: Ports) -> Ended {
         Ok(lock) => lock,
         Err(reason) => return nothing_said(reason),
     };
-    let place = (ports.tree.clone(), ports.instance);
-    let transport = match Stdio::start(&spec, place, ports.trace.take(), ports.log.clone()) {
-        Ok(transport) => transport,
-        Err(reason) => return nothing_said(reason),
-    };
-    let mut runner = Runner::new(spec, transport, ports);
-    runner.lock = lock;
-    runner.begun();
-    runner.serve(timer).await;
-    let leftovers = runner.leftovers();
-    let ended = runner.finish().await;
-    leftovers.sweep().await;
-    ended
+    match &spec.reach {
+        Reach::Command(launch) => {
+            let place = (ports.tree.clone(), ports.instance);
+            match Stdio::start(&spec, launch, place, ports.trace.take(), ports.log.clone()) {
+                Ok(transport) => Runner::new(spec, transport, ports).run(lock, timer).await,
+                Err(reason) => nothing_said(reason),
+            }
+        }
+    }
 }
 
 fn report(reports: &mpsc::Sender<WorkerToSupervisor>, log: &Logger, message: WorkerToSupervisor) {
@@ -117,7 +113,7 @@ impl<T: Transport> Runner<T> {
             suspicion: None,
             asking: false,
             hung_up: false,
-            stderr: Stderr::new(spec.limits.stderr_lines, secrets::mask(&spec.launch), ports.stderr, now),
+            stderr: Stderr::new(spec.limits.stderr_lines, secrets::mask(&spec.reach), ports.stderr, now),
             gateway: GatewayPort::new(ports.link),
             drained_by: None,
             catalogue_writer: spec.catalogue_file.clone().map(|file| CatalogueWriter::start(file, ports.log.clone())),
@@ -132,6 +128,17 @@ impl<T: Transport> Runner<T> {
             log: ports.log,
             spec,
         }
+    }
+
+    /// From the first message to the last report.
+    async fn run(mut self, lock: Option<InstallLock>, timer: Timer) -> Ended {
+        self.lock = lock;
+        self.begun();
+        self.serve(timer).await;
+        let clean_up = self.transport.clean_up(&self.spec);
+        let ended = self.finish().await;
+        clean_up.await;
+        ended
     }
 
     /// The server's process is there.

@@ -11,7 +11,7 @@ use crate::transport::Transport;
 impl<T: Transport> Runner<T> {
     /// Starts the server again.
     pub(super) async fn restart_after_probe(&mut self) {
-        self.leftovers().sweep().await;
+        self.transport.clean_up(&self.spec).await;
         let now = Instant::now();
         match self.transport.restart(&self.spec) {
             Ok(()) => {

@@ -7,7 +7,7 @@ use std::{
 
 use bytes::Bytes;
 use mcproxy_ipc::{
-    CallTimeouts, EraRule, Generation, Instances, LaunchSpec, ServerName,
+    CallTimeouts, EraRule, Generation, Instances, LaunchSpec, Reach, ServerName,
     data::{CallContext, GatewayToWorker, Outcome, WorkerToGateway},
 };
 use proptest::prelude::*;
@@ -20,13 +20,13 @@ pub(crate) fn spec() -> WorkerSpec {
     WorkerSpec {
         server: ServerName::try_from("fixture").expect("a name"),
         generation: Generation(3),
-        launch: LaunchSpec {
+        reach: Reach::Command(LaunchSpec {
             program: "fixture".into(),
             args: Vec::new(),
             env: Vec::new(),
             cwd: None,
             looked_up: Vec::new(),
-        },
+        }),
         start_timeout: Duration::from_secs(10),
         timeouts: CallTimeouts {
             idle: Duration::from_secs(30),

@@ -4,13 +4,14 @@
 //! break and without any other; a transport sends them as its own framing wants it. [`Stdio`] writes the buffer as it is. One that
 //! sends a message at a time takes it apart at the line breaks.
 //!
-//! To add a transport: implement [`Transport`] in a file of this folder, and start it in `runner::run`.
+//! To add a transport: implement [`Transport`] in a file of this folder, and start it in `runner::run` for its variant of
+//! [`mcproxy_ipc::Reach`].
 
 mod stdio;
 
 use mcproxy_ipc::{EndReason, WorkerSpec};
 
-pub(crate) use self::stdio::{Leftovers, Stdio};
+pub(crate) use self::stdio::Stdio;
 use crate::{lines::ServerLine, stop::StopStep};
 
 /// Which way a traced line went.
@@ -119,6 +120,6 @@ pub(crate) trait Transport {
     /// How the server ended, once it has.
     fn end(&mut self) -> EndReason;
 
-    /// What is to be removed when the transport is gone.
-    fn leftovers(&self, spec: &WorkerSpec) -> Leftovers;
+    /// Removes what the server leaves behind: to be awaited when the server has ended, also once the transport is gone.
+    fn clean_up(&self, spec: &WorkerSpec) -> impl Future<Output = ()> + use<Self>;
 }

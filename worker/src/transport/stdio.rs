@@ -1,9 +1,9 @@
 //! The stdio transport: a child process, lines on its stdin and stdout, diagnostics on its stderr.
 
-use std::{future::pending, io, path::PathBuf};
+use std::{future::pending, io};
 
 use bytes::BufMut;
-use mcproxy_ipc::{EndReason, WorkerSpec};
+use mcproxy_ipc::{EndReason, LaunchSpec, WorkerSpec};
 use rustix::{io::ioctl_fionread, process::Signal};
 use slog::{Logger, info};
 use tokio::{
@@ -31,6 +31,8 @@ const LARGE_BUFFER: usize = 256 * 1024;
 
 /// A server's process and our ends of its pipes.
 pub(crate) struct Stdio {
+    /// To start it again.
+    launch: LaunchSpec,
     process: ServerProcess,
     stdin: Option<Sender>,
     /// How much of the messages that are being sent is in the pipe.
@@ -51,24 +53,6 @@ pub(crate) struct Stdio {
     log: Logger,
 }
 
-/// What is needed to remove what a server leaves behind.
-pub(crate) struct Leftovers {
-    tree: Tree,
-    mark: String,
-    cgroup: Option<PathBuf>,
-    log: Logger,
-}
-
-impl Leftovers {
-    /// Removes it.
-    pub(crate) async fn sweep(self) {
-        let swept = self.tree.sweep(&self.mark, self.cgroup.as_deref()).await;
-        if swept.killed > 0 {
-            info!(self.log, "processes that the server left behind were killed"; "count" => swept.killed, "left" => swept.left);
-        }
-    }
-}
-
 impl Stdio {
     /// Starts the server's process.
     ///
@@ -76,14 +60,16 @@ impl Stdio {
     /// Why it cannot be started.
     pub(crate) fn start(
         spec: &WorkerSpec,
+        launch: &LaunchSpec,
         (tree, instance): (Tree, Option<u32>),
         trace: Option<Trace>,
         log: Logger,
     ) -> Result<Self, EndReason> {
         let StartedServer { process, stdin, stdout, stderr } =
-            launch::spawn(spec, &environment::mark(spec, instance), &tree)?;
+            launch::spawn(spec, launch, &environment::mark(spec, instance), &tree)?;
         let line_bytes = spec.limits.line_bytes + ENVELOPE;
         Ok(Self {
+            launch: launch.clone(),
             process,
             stdin: Some(stdin),
             written: 0,
@@ -124,7 +110,7 @@ impl Stdio {
 impl Transport for Stdio {
     fn restart(&mut self, spec: &WorkerSpec) -> Result<(), EndReason> {
         let StartedServer { process, stdin, stdout, stderr } =
-            launch::spawn(spec, &environment::mark(spec, self.instance), &self.tree)?;
+            launch::spawn(spec, &self.launch, &environment::mark(spec, self.instance), &self.tree)?;
         self.process = process;
         (self.stdin, self.stdout, self.stderr) = (Some(stdin), Some(stdout), Some(stderr));
         self.splitter = Splitter::new(self.line_bytes, KEEP);
@@ -255,9 +241,15 @@ impl Transport for Stdio {
         self.process.reap().unwrap_or(EndReason::Exited { code: None, signal: None })
     }
 
-    fn leftovers(&self, spec: &WorkerSpec) -> Leftovers {
-        let mark = environment::mark(spec, self.instance);
-        Leftovers { tree: self.tree.clone(), mark, cgroup: spec.cgroup.clone(), log: self.log.clone() }
+    fn clean_up(&self, spec: &WorkerSpec) -> impl Future<Output = ()> + use<> {
+        let (tree, log) = (self.tree.clone(), self.log.clone());
+        let (mark, cgroup) = (environment::mark(spec, self.instance), spec.cgroup.clone());
+        async move {
+            let swept = tree.sweep(&mark, cgroup.as_deref()).await;
+            if swept.killed > 0 {
+                info!(log, "processes that the server left behind were killed"; "count" => swept.killed, "left" => swept.left);
+            }
+        }
     }
 }
 

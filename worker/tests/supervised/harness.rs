@@ -8,7 +8,7 @@ use std::{
 
 use bytes::Bytes;
 use mcproxy_ipc::{
-    CallTimeouts, ChildConnection, DataEnd, Ended, EraRule, Generation, Instances, LaunchSpec, Receiver, Secret,
+    CallTimeouts, ChildConnection, DataEnd, Ended, EraRule, Generation, Instances, LaunchSpec, Reach, Receiver, Secret,
     Sender, ServerDescription, ServerLimits, ServerName, WorkerSpec,
     control::{SupervisorToWorker, WorkerToSupervisor},
     data::{CallContext, GatewayToWorker, Outcome, ServerEra, WorkerToGateway},
@@ -51,13 +51,13 @@ impl Worker {
         let mut spec = WorkerSpec {
             server,
             generation: Generation(5),
-            launch: LaunchSpec {
+            reach: Reach::Command(LaunchSpec {
                 program: program.display().to_string(),
                 args: args.iter().map(|arg| Secret::new(*arg)).collect(),
                 env: Vec::new(),
                 cwd: None,
                 looked_up: Vec::new(),
-            },
+            }),
             start_timeout: DEADLINE,
             timeouts: CallTimeouts { idle: DEADLINE, total: DEADLINE, input: DEADLINE },
             era: EraRule::Auto { known: Some(ServerEra::Legacy) },

@@ -1,16 +1,14 @@
 //! From an entry as it is written to its checked type.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::time::Duration;
 
-use mcproxy_ipc::{CallTimeouts, InstanceRules, Instances, LaunchSpec, Secret, ServerLimits, ServerName, ToolRules};
+use mcproxy_ipc::{CallTimeouts, InstanceRules, Instances, ServerLimits, ServerName, ToolRules};
 
 use super::checks::ServerChecks;
 use super::package;
-use super::{Blocked, Era, Launch, OnChange, RestartPolicy, ServerConfig, Start};
+use super::{Blocked, Era, OnChange, RestartPolicy, ServerConfig, Start, reach};
 use crate::client_features;
-use crate::interpolate::Expanded;
 use crate::raw::{RawEra, RawInstances, RawOnChange, RawServer, RawServerLimits, RawStart, RawTools};
 use crate::report::Report;
 use crate::size::{self, MAX_SERVER_BYTES};
@@ -27,9 +25,7 @@ pub(crate) fn build(
 ) -> ServerConfig {
     let mut checks = ServerChecks { node, report };
     let enabled = checks.enabled(&raw);
-    checks.kind(&raw.kind);
-    checks.command(&raw.command);
-    checks.launch_texts(&raw);
+    reach::check(&raw, &mut checks);
     checks.order("timeout", raw.settings.timeout, &["maxTimeout"], raw.settings.max_timeout);
     let restart = &raw.settings.restart;
     checks.order("initialDelay", restart.initial_delay, &["restart", "maxDelay"], restart.max_delay);
@@ -42,25 +38,15 @@ pub(crate) fn build(
     if let Some(message) = size::complaint("command, arguments, environment and tool rules", bytes, MAX_SERVER_BYTES) {
         checks.problem(&[], message);
     }
-    let command = node.get("command").and_then(Node::text).map_or_else(String::new, |text| text.written.clone());
+    let reach = blocked.map_or_else(|| Ok(reach::read(&raw, node)), Err);
     let settings = raw.settings;
     let (features, extensions) = settings.client_features.as_deref().map(client_features::read).unzip();
-    let launch = match blocked {
-        None => Launch::Ready(LaunchSpec {
-            program: raw.command,
-            args: raw.args.into_iter().map(Secret::new).collect(),
-            env: settings.env.into_iter().map(|(name, value)| (name, Secret::new(value))).collect(),
-            cwd: settings.cwd.map(PathBuf::from),
-            looked_up: looked_up(node),
-        }),
-        Some(blocked) => Launch::Blocked(blocked),
-    };
     ServerConfig {
         name,
         enabled,
-        command,
+        command: reach::written(node),
         package: package::of(node),
-        launch,
+        reach,
         start_timeout: Duration::from_secs_f64(settings.start_timeout),
         start: match settings.start {
             RawStart::Eager => Start::Eager,
@@ -100,19 +86,6 @@ pub(crate) fn build(
         tools,
         limits: server_limits(&settings.limits),
     }
-}
-
-/// What the command and its arguments have out of the environment. (All of `env` is known as what it is.)
-fn looked_up(node: &Node) -> Vec<Secret> {
-    let mut values = Vec::new();
-    for part in ["command", "args"].into_iter().filter_map(|key| node.get(key)) {
-        part.each_text(&mut |_, text| {
-            if let Expanded::Replaced(_, of) = &text.expanded {
-                values.extend(of.iter().map(Secret::new));
-            }
-        });
-    }
-    values
 }
 
 fn tool_rules(raw: &RawTools) -> ToolRules {

@@ -39,28 +39,6 @@ impl ServerChecks<'_> {
         }
     }
 
-    pub(super) fn kind(&mut self, kind: &str) {
-        if !kind.eq_ignore_ascii_case("stdio") {
-            self.problem(&["type"], "the only type is `stdio`");
-        }
-    }
-
-    pub(super) fn command(&mut self, command: &str) {
-        // A missing one has been reported.
-        if self.node.get("command").is_none() {
-            return;
-        }
-        let words: Vec<&str> = command.split_whitespace().collect();
-        match words[..] {
-            [] => self.problem(&["command"], "the command is empty"),
-            // A path may have spaces in it; a name that is looked up has none.
-            [program, ..] if !program.contains('/') && command.contains(char::is_whitespace) => {
-                self.problem(&["command"], "a command contains no spaces; write its arguments in `args`");
-            }
-            _ => {}
-        }
-    }
-
     /// Times as other programs write them. A number that is one of theirs is a very long time here.
     pub(super) fn milliseconds(&mut self, settings: &RawSettings) {
         let suspect = |seconds: f64| seconds >= 60_000.0 && seconds % 1000.0 == 0.0;
@@ -79,29 +57,6 @@ impl ServerChecks<'_> {
                 seconds / 1000.0
             );
             self.report.warn(node.span.start, message);
-        }
-    }
-
-    /// What the operating system cannot pass on.
-    pub(super) fn launch_texts(&mut self, raw: &RawServer) {
-        let node = self.node;
-        let nul = "a NUL character cannot be passed to a program";
-        let args = node.get("args").map(Node::elements).unwrap_or_default();
-        let env = node.get("env").map(Node::members).unwrap_or_default();
-        let single = [node.get("command"), node.get("cwd")].into_iter().flatten();
-        for text in args.iter().chain(env.iter().map(|member| &member.node)).chain(single) {
-            if text.text().is_some_and(|text| text.value().contains('\0')) {
-                self.report.add(text.span.start, nul);
-            }
-        }
-        for variable in env {
-            if variable.key.is_empty() || variable.key.contains(['=', '\0']) {
-                self.report
-                    .add(variable.key_span.start, "the name of an environment variable is not empty and has no `=`");
-            }
-        }
-        if raw.settings.cwd.as_deref() == Some("") {
-            self.problem(&["cwd"], "the working directory is empty; leave the key out instead");
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 
-use mcproxy_config::{Launch, ServerConfig};
+use mcproxy_config::ServerConfig;
 use mcproxy_ipc::{EndReason, LaunchSpec, find_program};
 
 use super::Finding;
@@ -20,7 +20,7 @@ impl Machine {
 
     /// What a server will miss.
     pub(super) fn look(&self, server: &ServerConfig) -> Vec<Finding> {
-        let Launch::Ready(launch) = &server.launch else { return Vec::new() };
+        let Some(launch) = server.launch_spec() else { return Vec::new() };
         if !server.enabled {
             return Vec::new();
         }

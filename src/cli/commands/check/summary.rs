@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use mcproxy_config::{Blocked, Config, Launch, Problem, ServerConfig, Severity};
+use mcproxy_config::{Blocked, Config, Problem, ServerConfig, Severity};
 use serde_json::{Value, json};
 
 use crate::cli::{
@@ -17,7 +17,7 @@ pub(super) fn text(file: &Path, config: &Config, console: &mut Console) -> Resul
     let enabled = config.servers.iter().filter(|s| s.enabled).count();
     let total = config.servers.len();
     let verdict = verdict(config);
-    let blocked = match config.servers.iter().filter(|server| server.enabled && blocked(server).is_some()).count() {
+    let blocked = match config.servers.iter().filter(|server| server.enabled && server.blocked().is_some()).count() {
         0 => String::new(),
         some => format!(", {some} blocked"),
     };
@@ -62,19 +62,12 @@ fn line(server: &ServerConfig) -> String {
         None => server.command.clone(),
     };
     let off = if server.enabled { None } else { Some("disabled".to_owned()) };
-    let blocked = blocked(server).map(|blocked| format!("blocked: {}", in_short(blocked)));
+    let blocked = server.blocked().map(|blocked| format!("blocked: {}", in_short(blocked)));
     let notes: Vec<String> = off.into_iter().chain(blocked).collect();
     match (runs.is_empty(), notes.is_empty()) {
         (_, true) => runs,
         (true, false) => format!("({})", notes.join("; ")),
         (false, false) => format!("{runs}  ({})", notes.join("; ")),
-    }
-}
-
-fn blocked(server: &ServerConfig) -> Option<&Blocked> {
-    match &server.launch {
-        Launch::Blocked(blocked) => Some(blocked),
-        Launch::Ready(_) => None,
     }
 }
 
@@ -91,7 +84,7 @@ fn in_short(blocked: &Blocked) -> String {
 
 pub(super) fn json(config: &Config, ok: bool) -> Value {
     let server = |server: &ServerConfig| {
-        let blocked = blocked(server);
+        let blocked = server.blocked();
         json!({
             "name": server.name,
             "enabled": server.enabled,
