@@ -1,8 +1,10 @@
 //! Checks `Host`, `Origin` and credentials of every request before any other code sees it.
 
 use std::{
+    fmt,
     future::{Ready, ready},
     rc::Rc,
+    time::Instant,
 };
 
 use actix_http::{HttpMessage, Request, Response};
@@ -18,6 +20,7 @@ use actix_web::{
 };
 use futures_util::future::Either;
 use mcproxy_mcp::ErrorCode;
+use slog::warn;
 
 use super::{
     answering::{Answering, Asked},
@@ -29,6 +32,7 @@ use crate::gateway::{
     base::{
         access,
         auth::{self, Admission},
+        refusals::RefusalReason,
     },
     state::Gateway,
 };
@@ -41,6 +45,9 @@ const OPEN: [&str; 2] = ["/healthz", "/readyz"];
 /// 2026-07-28 repeats members of the body have their own error for that, see `dialect/stateless/validate.rs`.
 const SINGLE: [&str; 7] =
     ["host", "origin", "content-type", "content-length", "last-event-id", "mcp-session-id", "mcp-protocol-version"];
+
+/// Of a path and of a message with a header of the client's, so much is logged.
+const LOGGED_CHARS: usize = 200;
 
 /// The application behind the guard. Not a middleware of it: those box what passes, twice for each request.
 pub(super) struct AuthService<S> {
@@ -84,7 +91,10 @@ where
                 Either::Right(Answering { asked, application: self.app.call(request) })
             }
             Ok(Admitted::Answered(answer)) => Either::Left(ready(Ok(asked.answer(answer)))),
-            Err(refusal) => Either::Left(ready(Ok(asked.answer(refusal.error_response())))),
+            Err(refusal) => {
+                refusal.record(&request, &self.gateway);
+                Either::Left(ready(Ok(asked.answer(refusal.error.error_response()))))
+            }
         }
     }
 }
@@ -101,7 +111,10 @@ pub(super) fn expecting(
                 body::check_head(request.headers(), &gateway.settings()).err()
             }
             Ok(_) => None,
-            Err(refusal) => Some(refusal),
+            Err(refusal) => {
+                refusal.record(&request, &gateway);
+                Some(refusal.error)
+            }
         };
         ready(match refused {
             None => Ok(request),
@@ -117,6 +130,29 @@ enum Admitted {
     By(Option<Admission>),
     /// That is answered already.
     Answered(HttpResponse),
+}
+
+/// A request that is refused for its head.
+struct Refusal {
+    reason: RefusalReason,
+    error: HttpError,
+}
+
+impl Refusal {
+    /// 403: it is addressed to a host, or comes from a page, that the configuration does not allow.
+    fn forbidden(reason: RefusalReason, message: impl fmt::Display) -> Self {
+        Self { reason, error: HttpError::new(StatusCode::FORBIDDEN, ErrorCode::INVALID_REQUEST, message) }
+    }
+
+    /// Counts it, and logs it unless one of its kind was logged just now.
+    fn record(&self, request: &Request, gateway: &Gateway) {
+        if let Some(unlogged) = gateway.refusals.count(self.reason, Instant::now()) {
+            let peer = request.peer_addr().map_or_else(String::new, |address| address.ip().to_string());
+            let cut = |text: &str| text.chars().take(LOGGED_CHARS).collect::<String>();
+            warn!(gateway.log, "request refused"; "reason" => self.reason.as_str(), "peer" => peer,
+                "path" => cut(request.path()), "error" => cut(&self.error.to_string()), "unlogged" => unlogged);
+        }
+    }
 }
 
 /// The origin of the page that a request is of, if such a page may call.
@@ -141,9 +177,10 @@ fn doubled(headers: &HeaderMap) -> Option<&HeaderName> {
     headers.keys().find(|name| is_single(name) && headers.get_all(*name).count() > 1)
 }
 
-fn admit(request: &Request, may_call: bool, gateway: &Gateway) -> Result<Admitted, HttpError> {
+fn admit(request: &Request, may_call: bool, gateway: &Gateway) -> Result<Admitted, Refusal> {
     if let Some(name) = doubled(request.headers()) {
-        return Err(HttpError::bad_request(format_args!("the request has more than one {name} header")));
+        let error = HttpError::bad_request(format_args!("the request has more than one {name} header"));
+        return Err(Refusal { reason: RefusalReason::DoubledHeader, error });
     }
     let settings = gateway.settings();
     let text = |name: HeaderName| request.headers().get(name).map(|v| v.to_str().unwrap_or("?"));
@@ -151,28 +188,19 @@ fn admit(request: &Request, may_call: bool, gateway: &Gateway) -> Result<Admitte
     let may_lack_host = request.version() < Version::HTTP_11 && !request.headers().contains_key(header::HOST);
     if !(may_lack_host || access::host_allowed(text(header::HOST), &settings.allowed_hosts)) {
         let host = text(header::HOST).unwrap_or("(none)");
-        return Err(HttpError::new(
-            StatusCode::FORBIDDEN,
-            ErrorCode::INVALID_REQUEST,
-            format_args!("the Host header {host:?} is not allowed here; add it to `allowedHosts`"),
-        ));
+        let message = format_args!("the Host header {host:?} is not allowed here; add it to `allowedHosts`");
+        return Err(Refusal::forbidden(RefusalReason::Host, message));
     }
     // An absolute target says the host, whatever the header says (RFC 9112 §3.2.2).
     let target = request.uri().authority();
     if target.is_some_and(|target| !access::host_allowed(Some(target.as_str()), &settings.allowed_hosts)) {
-        return Err(HttpError::new(
-            StatusCode::FORBIDDEN,
-            ErrorCode::INVALID_REQUEST,
-            "the host in the request's target is not allowed here; add it to `allowedHosts`",
-        ));
+        let message = "the host in the request's target is not allowed here; add it to `allowedHosts`";
+        return Err(Refusal::forbidden(RefusalReason::Host, message));
     }
     if !may_call {
         let origin = text(header::ORIGIN).unwrap_or_default();
-        return Err(HttpError::new(
-            StatusCode::FORBIDDEN,
-            ErrorCode::INVALID_REQUEST,
-            format_args!("the Origin header {origin:?} is not allowed here; add it to `allowedOrigins`"),
-        ));
+        let message = format_args!("the Origin header {origin:?} is not allowed here; add it to `allowedOrigins`");
+        return Err(Refusal::forbidden(RefusalReason::Origin, message));
     }
     if request.headers().contains_key(header::ORIGIN)
         && let Some(answer) = cors::preflight(request.method(), request.headers())
@@ -187,5 +215,5 @@ fn admit(request: &Request, may_call: bool, gateway: &Gateway) -> Result<Admitte
         .auth()
         .identify(request.headers())
         .map(|admission| Admitted::By(Some(admission)))
-        .map_err(HttpError::unauthorized)
+        .map_err(|error| Refusal { reason: RefusalReason::Credentials, error: HttpError::unauthorized(error) })
 }

@@ -36,6 +36,7 @@ pub(super) fn render(gateway: &Gateway, report: Option<&StatusReport>) -> String
     gateway.forget_removed_servers();
     let mut registry = Registry::with_prefix("mcproxy");
     gateway.metrics.register(&mut registry);
+    gateway.refusals.register(&mut registry);
     of_servers(gateway, &mut registry);
     of_clients(gateway, &mut registry);
     of_memory(gateway, &mut registry);

@@ -17,8 +17,8 @@ use self::{
 };
 use crate::gateway::{
     base::{
-        auth::Auth, budget::Budget, metrics::Metrics, response_timer::ResponseTimer, status_cache::StatusCache,
-        supervisor::SupervisorHandle,
+        auth::Auth, budget::Budget, metrics::Metrics, refusals::Refusals, response_timer::ResponseTimer,
+        status_cache::StatusCache, supervisor::SupervisorHandle,
     },
     sessions::{
         listeners::Listeners, registry::Sessions, replay_budget::ReplayBudget, subscribers::Subscribers,
@@ -62,6 +62,8 @@ pub(crate) struct Gateway {
     pub(crate) response_timer: ResponseTimer,
     /// What is counted.
     pub(crate) metrics: Metrics,
+    /// Requests that were refused for their head.
+    pub(crate) refusals: Refusals,
     /// What monitors read.
     pub(crate) status_cache: Rc<StatusCache>,
     /// Notified when requests are authenticated in another way than before: connections whose admission no longer holds are closed.
@@ -93,6 +95,7 @@ impl Gateway {
             supervisor,
             response_timer: ResponseTimer::default(),
             metrics: Metrics::new(),
+            refusals: Refusals::default(),
             status_cache: Rc::default(),
             auth_changed: Notify::new(),
             log,

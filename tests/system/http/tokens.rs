@@ -172,3 +172,31 @@ async fn a_header_that_says_who_where_or_what_may_be_there_once() {
         assert!(answer.starts_with("HTTP/1.1 400"), "{twice:?}: {answer}");
     }
 }
+
+#[tokio::test]
+async fn refused_requests_are_logged_once_a_second_and_all_of_them_counted() {
+    let proxy = start(config(&[("ann", ANN)])).await;
+    let http = Client::builder().no_proxy().build().expect("a client");
+    let refused = |http: Client, url: String, token: Option<&'static str>, host: Option<&'static str>| async move {
+        let mut request = http.get(url);
+        if let Some(token) = token {
+            request = request.bearer_auth(token);
+        }
+        if let Some(host) = host {
+            request = request.header(header::HOST, host);
+        }
+        request.send().await.expect("an answer").status().as_u16()
+    };
+    for _ in 0..5 {
+        assert_eq!(refused(http.clone(), proxy.url("/mcp"), None, None).await, 401);
+    }
+    assert_eq!(refused(http.clone(), proxy.url("/mcp"), Some("wrong-but-long-enough"), None).await, 401);
+    assert_eq!(refused(http.clone(), proxy.url("/mcp"), Some(ANN), Some("evil.example")).await, 403);
+    proxy.logged(&["request refused", "credentials", "needs a bearer token"]).await;
+    proxy.logged(&["request refused", "evil.example"]).await;
+    let page = client(ANN).get(proxy.url("/metrics")).send().await.expect("a page").text().await.expect("text");
+    assert!(page.contains("mcproxy_requests_refused_total{reason=\"credentials\"} 6"), "{page}");
+    assert!(page.contains("mcproxy_requests_refused_total{reason=\"host\"} 1"), "{page}");
+    let log = proxy.log();
+    assert!(!log.contains("wrong-but-long-enough"), "a token is never logged, a wrong one neither");
+}
