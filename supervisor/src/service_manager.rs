@@ -83,9 +83,11 @@ impl ServiceManager {
         }
     }
 
-    /// We end.
-    pub(crate) fn stopping(&self) {
-        say(&[NotifyState::Stopping]);
+    /// We end, which may take that long: systemd waits for it, whatever `TimeoutStopSec=` says.
+    pub(crate) fn stopping(&self, limit: Duration) {
+        let micros = u32::try_from(limit.as_micros()).unwrap_or(u32::MAX);
+        let status = "finishing calls in flight, then stopping servers";
+        say(&[NotifyState::Stopping, NotifyState::ExtendTimeoutUsec(micros), NotifyState::Status(status)]);
     }
 }
 

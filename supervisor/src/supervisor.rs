@@ -44,7 +44,7 @@ use crate::{
     terminal::Terminal,
 };
 
-/// What servers need to stop in order, after the gateway has finished with the calls in flight.
+/// What servers need to stop in order, after the calls in flight had all of `shutdownGrace`.
 const SERVERS_GRACE: Duration = Duration::from_secs(9);
 /// How long killed processes may take to go.
 const KILL_LIMIT: Duration = Duration::from_secs(3);
@@ -312,18 +312,18 @@ impl Supervisor {
         }
     }
 
-    /// Calls in flight first, then all servers at once; a second signal, or the end of the grace, cuts it short.
+    /// Calls in flight first, which have `shutdownGrace`, then all servers at once; a second signal, or the end of the time that
+    /// both may take, cuts it short.
     async fn drain(mut self) -> ShutdownOutcome {
-        self.service_manager.stopping();
+        let grace = self.config.shutdown_grace;
+        self.service_manager.stopping(grace + SERVERS_GRACE + KILL_LIMIT);
         if let Some(quiet) = &self.quiet {
             quiet.set(false);
         }
-        let grace = self.config.shutdown_grace;
-        let deadline = tokio::time::Instant::now() + grace;
-        let for_calls = grace.saturating_sub(SERVERS_GRACE).max(grace / 2);
+        let deadline = tokio::time::Instant::now() + grace + SERVERS_GRACE;
         let handles: Vec<ServerHandle> =
             self.directory.borrow().iter().chain(self.removed_servers.leaving()).cloned().collect();
-        let _ = self.gateway.send(GatewayCommand::Drain { grace: for_calls }).await;
+        let _ = self.gateway.send(GatewayCommand::Drain { grace }).await;
         let Self { gateway_task, servers, signals, context, .. } = &mut self;
         let in_order = async {
             while gateway_task.join_next().await.is_some() {}
@@ -337,7 +337,7 @@ impl Supervisor {
             () = in_order => None,
             number = signals.end(&context.children) => Some(number),
             () = sleep_until(deadline) => {
-                warn!(context.log, "the grace is over; what is left is killed"; "grace_ms" => grace.as_millis() as u64);
+                warn!(context.log, "servers did not stop in time; what is left is killed"; "grace_ms" => SERVERS_GRACE.as_millis() as u64);
                 Some(0)
             }
         };

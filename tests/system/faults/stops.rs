@@ -112,6 +112,24 @@ async fn an_sse_client_gets_its_answer_before_the_end_too() {
 }
 
 #[tokio::test]
+async fn a_call_in_flight_has_the_whole_grace_to_finish() {
+    let mut proxy = Proxy::start(json!({"servers": [fixture("a", &[])], "shutdownGrace": 8.0})).await;
+    let session = proxy.session().await;
+    // More than half of the grace, which is far from what the servers' own end may take.
+    let call = session.respond("tools/call", json!({"name": "a__slow", "arguments": {"ms": 6000}}));
+    let stop = async {
+        eventually("the call is under way", Duration::from_secs(5), async || {
+            proxy.get("/metrics").await.body.contains("mcproxy_calls_in_flight{server=\"a\"} 1").then_some(())
+        })
+        .await;
+        proxy.terminate();
+    };
+    let (response, ()) = tokio::join!(call, stop);
+    assert_eq!(response["result"]["content"][0]["text"], "slept 6000 ms", "{response}");
+    assert_eq!(proxy.exit_code(LADDER).await, Some(0));
+}
+
+#[tokio::test]
 async fn a_call_that_outlives_the_grace_gets_an_error() {
     let mut proxy = Proxy::start(json!({"servers": [fixture("a", &[])], "shutdownGrace": 1.0})).await;
     let session = proxy.session().await;
