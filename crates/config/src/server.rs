@@ -171,6 +171,7 @@ impl ServerConfig {
             limits: self.limits,
             instances: self.instances,
             cgroup: None,
+            confinement: Default::default(),
             catalogue_file: None,
             may_clear_cache: true,
         })

@@ -5,12 +5,14 @@
 //! the kernel for its own confinement and for nobody else's: the gateway and each worker when they begin, before they read
 //! anything of strangers, and the launcher before it becomes a server.
 
+mod confinement;
 mod degradation;
 mod hardening;
 mod identity;
 mod privileges;
 mod sandbox;
 
+pub use confinement::{Confinement, ResourceLimits, ServerConfinement};
 pub use degradation::{Degradation, Protection};
 pub use hardening::Hardening;
 pub use identity::Identity;

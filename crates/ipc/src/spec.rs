@@ -2,6 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use mcproxy_confine::ServerConfinement;
 use serde::{Deserialize, Serialize};
 
 use crate::{Generation, Reach, ServerName, data::ServerEra};
@@ -43,6 +44,8 @@ pub struct WorkerSpec {
     pub instances: Instances,
     /// The control group (version 2) that the server and all it starts belong in, where there is one.
     pub cgroup: Option<PathBuf>,
+    /// What the server may do. The supervisor adds where its own directories lie.
+    pub confinement: ServerConfinement,
     /// Where the catalogue is kept for the next start of everything; `None`: it is not.
     pub catalogue_file: Option<PathBuf>,
     /// Whether the worker may remove the entry of a package runner's cache that an interrupted installation left broken.

@@ -51,6 +51,7 @@ pub(crate) fn spec() -> WorkerSpec {
         },
         instances: Instances::Shared,
         cgroup: None,
+        confinement: Default::default(),
         idle_timeout: None,
         list_ttl: None,
         catalogue_file: None,

@@ -78,6 +78,7 @@ impl Worker {
             },
             instances: Instances::Shared,
             cgroup: None,
+            confinement: Default::default(),
             idle_timeout: None,
             list_ttl: None,
             catalogue_file: None,
