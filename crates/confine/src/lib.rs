@@ -11,6 +11,7 @@ mod hardening;
 mod identity;
 mod privileges;
 mod sandbox;
+mod user_capabilities;
 
 pub use confinement::{Confinement, ResourceLimits, ServerConfinement};
 pub use degradation::{Degradation, Protection};
@@ -18,3 +19,4 @@ pub use hardening::Hardening;
 pub use identity::Identity;
 pub use privileges::take_identity;
 pub use sandbox::{Network, Reading, Sandbox};
+pub use user_capabilities::{keep_user_capabilities, may_change_users};
