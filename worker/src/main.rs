@@ -27,6 +27,7 @@ mod session;
 mod stderr;
 mod stop;
 mod supervised;
+mod sweep;
 mod timer;
 mod transport;
 mod tree;
@@ -45,6 +46,7 @@ const SOFTWARE: u8 = 70;
 fn main() -> ExitCode {
     match args::parse(std::env::args_os().collect()) {
         Ok(Invocation::Launcher(args)) => launch::launcher(args.into_iter()),
+        Ok(Invocation::Sweep(order)) => finish(sweep::run(order.as_deref()).map_err(Into::into)),
         Ok(Invocation::Supervised) => finish(block_on(supervised::run()).map(|()| ExitCode::SUCCESS)),
         Ok(Invocation::ByHand(wish)) => finish(block_on(by_hand::run(wish))),
         Err(error) => {

@@ -101,6 +101,13 @@ pub fn proportional_bytes(pid: u32) -> Option<u64> {
     bytes_of(&fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?, "Pss:")
 }
 
+/// The user that a process runs as (its real id); `None` when it is gone.
+pub fn user(pid: u32) -> Option<u32> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let ids = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
+    ids.split_ascii_whitespace().next()?.parse().ok()
+}
+
 /// The value of a line like `VmRSS:      1234 kB`.
 fn bytes_of(text: &str, key: &str) -> Option<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix(key))?;
@@ -162,6 +169,7 @@ mod tests {
         assert_eq!(bytes_of("Rss:  9 kB\nPss:     12 kB\nPss_Dirty: 3 kB\n", "Pss:"), Some(12 * 1024));
         assert_eq!(environment(us, "PATH"), std::env::var("PATH").ok());
         assert!(!arguments(us).is_empty() && !name(us).is_empty());
+        assert_eq!((user(us), user(0)), (Some(rustix::process::getuid().as_raw()), None));
         assert!(started(us).is_some_and(|at| at > 0) && started(us) == started(us) && started(0).is_none());
     }
 
