@@ -296,6 +296,7 @@ mod tests {
             list_failures: Vec::new(),
             rss_bytes: 8192,
             last_error: Some("it exited".into()),
+            degraded: Vec::new(),
             events: vec![LifecycleEvent {
                 at_ms: 0,
                 generation: Generation(2),
@@ -310,6 +311,8 @@ mod tests {
             config_error: None,
             config_warnings: vec!["x:1:2  /inputs: warning: ignored".into()],
             listen: "0.0.0.0:12009".into(),
+            hardening: mcproxy_confine::Hardening::BestEffort,
+            degraded: Vec::new(),
             log_dropped: 0,
             notes_dropped: 0,
             supervisor: process,

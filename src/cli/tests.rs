@@ -97,6 +97,7 @@ fn status() -> SupervisorToOperator {
         list_failures: Vec::new(),
         rss_bytes: 0,
         last_error: None,
+        degraded: Vec::new(),
         events: Vec::new(),
     };
     SupervisorToOperator::Status(Box::new(StatusReport {
@@ -105,6 +106,8 @@ fn status() -> SupervisorToOperator {
         config_error: None,
         config_warnings: vec!["f.json:2:3  /inputs: warning: `inputs` is ignored".into()],
         listen: "127.0.0.1:1".into(),
+        hardening: mcproxy_confine::Hardening::BestEffort,
+        degraded: Vec::new(),
         log_dropped: 0,
         notes_dropped: 0,
         supervisor: ProcessStatus { pid: 1, uptime: Duration::ZERO, rss_bytes: 0, restarts: 0 },

@@ -3,6 +3,7 @@
 use std::{net::IpAddr, path::PathBuf};
 
 use clap::{Parser, ValueEnum};
+use mcproxy_confine::Hardening;
 use mcproxy_ipc::LogLevel;
 
 use crate::logging::{Format, LogTarget};
@@ -13,7 +14,7 @@ Exit codes:
   64   usage: the command line is wrong
   71   the operating system refused: the address is in use, the runtime directory is not ours, …
   75   a supervisor already runs in this runtime directory
-  78   the configuration is wrong; all its problems are printed
+  78   the configuration is wrong, and all its problems are printed; or `strict` hardening cannot be had here, and what is missing is
   130, 143   a second SIGINT or SIGTERM: everything was killed at once
 
 Signals:
@@ -50,6 +51,9 @@ pub(crate) struct Args {
     /// Log this level and the more serious ones, whatever the file says
     #[arg(long, value_name = "LEVEL")]
     log_level: Option<LevelFlag>,
+    /// Ask the kernel for this much, whatever `hardening` in the file says: all of it or not start, what this machine gives, nothing
+    #[arg(long, value_name = "LEVEL")]
+    hardening: Option<HardeningFlag>,
     /// Directory for sockets and the lock; `$MCPROXY_RUNTIME_DIR`, $XDG_RUNTIME_DIR/mcproxy, /run/mcproxy (root) or /tmp/mcproxy-UID
     #[arg(long, value_name = "DIR")]
     pub(crate) runtime_dir: Option<PathBuf>,
@@ -73,7 +77,23 @@ enum LevelFlag {
     Trace,
 }
 
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum HardeningFlag {
+    Strict,
+    BestEffort,
+    Off,
+}
+
 impl Args {
+    /// The level that wins over the file's.
+    pub(crate) fn hardening(&self) -> Option<Hardening> {
+        self.hardening.map(|level| match level {
+            HardeningFlag::Strict => Hardening::Strict,
+            HardeningFlag::BestEffort => Hardening::BestEffort,
+            HardeningFlag::Off => Hardening::Off,
+        })
+    }
+
     /// Where records go.
     pub(crate) fn log_target(&self) -> LogTarget {
         match self.log {

@@ -2,13 +2,14 @@
 
 use std::{path::PathBuf, sync::Arc, time::Instant};
 
+use mcproxy_confine::Hardening;
 use mcproxy_ipc::log::DroppedRecords;
 use slog::Logger;
 use tokio::sync::{Notify, watch};
 
 use crate::{
-    cgroups::Cgroups, child::Programs, children::Children, gateway::GatewaySnapshot, log_ring::Follow,
-    runtime_dir::Paths, server::ServerHandle, start_queue::StartQueue,
+    cgroups::Cgroups, child::Programs, children::Children, degradations::Degradations, gateway::GatewaySnapshot,
+    log_ring::Follow, runtime_dir::Paths, server::ServerHandle, start_queue::StartQueue,
 };
 
 /// What is in force, for status.
@@ -38,6 +39,10 @@ pub(crate) struct Context {
     pub(crate) paths: Paths,
     /// Our other binaries.
     pub(crate) programs: Programs,
+    /// How much of the confinement is wanted.
+    pub(crate) hardening: Hardening,
+    /// What of it cannot be had here.
+    pub(crate) degraded: Degradations,
     /// Cgroups for servers, where there are any.
     pub(crate) cgroups: Option<Arc<Cgroups>>,
     /// Where the catalogues of servers are kept; `None`: nowhere.

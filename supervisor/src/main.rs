@@ -19,6 +19,7 @@ mod config_problems;
 mod config_watch;
 mod context;
 mod control;
+mod degradations;
 mod fd_reserve;
 mod foreground;
 mod gateway;
@@ -31,6 +32,7 @@ mod log_ring;
 mod logging;
 mod operator;
 mod orphans;
+mod overrides;
 mod reload;
 mod reload_report;
 mod removed_servers;
@@ -57,6 +59,7 @@ use crate::{
     args::Args,
     config_file::{ConfigFile, ConfigReading},
     logging::Logging,
+    overrides::Overrides,
     runtime_dir::{RuntimeDir, RuntimeDirError},
     state_dir::StateDir,
     supervisor::{ShutdownOutcome, Supervisor, SupervisorParts},
@@ -92,7 +95,8 @@ fn main() -> ExitCode {
 fn run(args: Args) -> Result<ExitCode, (u8, String)> {
     let ConfigReading { fingerprint, config } = ConfigReading::first(&args.config);
     let mut config = config.map_err(|problems| (CONFIG, problems.join("\n")))?;
-    config.override_listen(args.host, args.port).map_err(|error| (CONFIG, error.to_string()))?;
+    let overrides = Overrides { host: args.host, port: args.port, hardening: args.hardening() };
+    overrides.apply(&mut config).map_err(|error| (CONFIG, error.to_string()))?;
     let dir = args.runtime_dir.clone().unwrap_or_else(mcproxy_ipc::default_runtime_dir);
     let runtime = RuntimeDir::open(&dir).map_err(|error| match error {
         RuntimeDirError::AlreadyRunning { .. } => (ALREADY_RUNNING, error.to_string()),
@@ -127,7 +131,7 @@ fn run(args: Args) -> Result<ExitCode, (u8, String)> {
         config,
         file: ConfigFile::new(args.config),
         fingerprint,
-        address: (args.host, args.port),
+        overrides,
         runtime,
         state,
         listener,

@@ -99,7 +99,7 @@ impl Supervisor {
 
     async fn put_in_force(&mut self, reading: ConfigReading, cause: Cause) {
         self.fingerprint = reading.fingerprint;
-        let (new, mistakes) = match self.with_our_address(reading.config) {
+        let (mut new, mistakes) = match self.with_our_flags(reading.config) {
             Ok(mut new) => {
                 let mistakes = config_problems::keep_earlier(&mut new, &self.config);
                 (new, mistakes.join("\n"))
@@ -118,7 +118,13 @@ impl Supervisor {
         }
         let said = describe(&changes);
         config_problems::log(&new.problems, &self.context.log);
-        let warnings = config_problems::told(&new.problems);
+        let mut warnings = config_problems::told(&new.problems);
+        warnings.extend(changes.needs_restart.iter().map(|key| read_at_start(key)));
+        // What runs is as it was started, and so is the next comparison.
+        (new.hardening, new.isolation) = (self.config.hardening, self.config.isolation);
+        for key in &changes.needs_restart {
+            warn!(self.context.log, "a changed key is in force after a restart of MCProxy"; "key" => *key);
+        }
         let error = (!mistakes.is_empty()).then(|| cut(mistakes.clone(), MAX_CONFIG_ERROR));
         self.overview.send_modify(|overview| {
             overview.config_error = error;
@@ -175,10 +181,9 @@ impl Supervisor {
         format!("the configuration was not changed:\n{problems}")
     }
 
-    fn with_our_address(&self, read: Result<Config, Vec<String>>) -> Result<Config, Vec<String>> {
+    fn with_our_flags(&self, read: Result<Config, Vec<String>>) -> Result<Config, Vec<String>> {
         let mut new = read?;
-        let (host, port) = self.address;
-        new.override_listen(host, port).map_err(|error| vec![error.to_string()])?;
+        self.overrides.apply(&mut new).map_err(|error| vec![error.to_string()])?;
         Ok(new)
     }
 
@@ -234,6 +239,11 @@ impl Supervisor {
     }
 }
 
+/// What a status shows until MCProxy is started again.
+fn read_at_start(key: &str) -> String {
+    format!("`{key}` has changed; it is read when MCProxy starts, so restart MCProxy to put it in force")
+}
+
 fn with_source(error: &dyn std::error::Error) -> String {
     match error.source() {
         Some(source) => format!("{error}: {source}"),
@@ -260,6 +270,7 @@ fn describe(changes: &ConfigDiff) -> String {
         flag(changes.gateway_changed, "gateway settings"),
         flag(changes.supervisor_changed, "logging or grace"),
         flag(changes.listen_changed, "`listen`"),
+        (!changes.needs_restart.is_empty()).then(|| format!("{} after a restart", changes.needs_restart.join(", "))),
     ];
     parts.into_iter().flatten().collect::<Vec<_>>().join("; ")
 }

@@ -38,6 +38,13 @@ pub(crate) fn sentences(changes: &ConfigDiff, listen: &str, servers: usize, trou
             format!("Clients are accepted at http://{listen}/mcp now; connections to the old address go on."),
         ),
         say(
+            !changes.needs_restart.is_empty(),
+            format!(
+                "Changes of `{}` are in force when MCProxy is started again.",
+                changes.needs_restart.join("` and `")
+            ),
+        ),
+        say(
             kept > 0,
             format!(
                 "{} left alone.",
@@ -81,6 +88,7 @@ mod tests {
             changed: vec![change("e", true), change("f", false)],
             listen_changed: true,
             gateway_changed: true,
+            needs_restart: vec!["hardening", "isolation"],
             ..ConfigDiff::default()
         };
         assert_eq!(
@@ -92,6 +100,7 @@ mod tests {
                 "f was changed without being started anew.",
                 "The settings of the gateway have changed and are in force.",
                 "Clients are accepted at http://127.0.0.1:12991/mcp now; connections to the old address go on.",
+                "Changes of `hardening` and `isolation` are in force when MCProxy is started again.",
                 "2 other servers were left alone.",
             ]
         );

@@ -24,6 +24,9 @@ const MAX_PROBES: usize = 64 * 1024;
 /// Lists of all servers that are refused, and the bytes of why.
 const MAX_LIST_FAILURES: usize = 512;
 const MAX_LIST_ERRORS: usize = 32 * 1024;
+/// The bytes of what single servers lack.
+const MAX_DEGRADED: usize = 64 * 1024;
+
 fn fit_start(start: StartStatus) -> StartStatus {
     StartStatus { last_line: start.last_line.map(|line| cut(line, MAX_WORD)), ..start }
 }
@@ -38,6 +41,13 @@ fn fit(mut status: ServerStatus, servers: usize) -> ServerStatus {
     status.list_failures.truncate((MAX_LIST_FAILURES / servers.max(1)).max(1));
     for failure in &mut status.list_failures {
         failure.error = cut(std::mem::take(&mut failure.error), MAX_LIST_ERRORS / 4 / servers.max(1));
+    }
+    let room = MAX_DEGRADED / servers.max(1);
+    status.degraded.truncate((room / MAX_WORD).max(1));
+    for missing in &mut status.degraded {
+        let each = (room / 4).max(MAX_WORD);
+        missing.reason = cut(std::mem::take(&mut missing.reason), each);
+        missing.help = cut(std::mem::take(&mut missing.help), each);
     }
     status.change = status.change.map(|change| match change {
         ChangeStatus::Failed(error) => ChangeStatus::Failed(cut(error, MAX_CHANGE_ERRORS / servers.max(1))),
@@ -77,6 +87,8 @@ pub(crate) async fn report(context: &Context) -> StatusReport {
         config_error: overview.config_error,
         config_warnings: overview.config_warnings,
         listen: overview.listen,
+        hardening: context.hardening,
+        degraded: context.degraded.list(),
         log_dropped: context.log_dropped.count(),
         notes_dropped: gateway.notes_dropped,
         supervisor: process(std::process::id(), overview.started, 0),
@@ -138,6 +150,7 @@ mod tests {
     use std::time::Duration;
 
     use mcproxy_config::{MAX_RULES_BYTES, MAX_SERVERS};
+    use mcproxy_confine::{Degradation, Protection};
     use mcproxy_ipc::{
         CallTimeouts, CatalogueCounts, CatalogueKey, Generation, InstanceCount, LifecycleEvent, ListFailure, Need,
         Route, ServerDescription, ServerName, ServerState, ToolRules,
@@ -176,6 +189,11 @@ mod tests {
         };
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
         assert!(runtime.block_on(exchange).is_some_and(|(read, _)| read == *message), "it comes back");
+    }
+
+    fn missing() -> Degradation {
+        let long = "x".repeat(2000);
+        Degradation { protection: Protection::SystemCalls, reason: long.clone(), help: long }
     }
 
     /// A server that has as much to tell as it can.
@@ -223,6 +241,7 @@ mod tests {
                 4
             ],
             last_error: Some(long()),
+            degraded: vec![missing(); 9],
             events: vec![event; 50],
         }
     }
@@ -237,6 +256,8 @@ mod tests {
                 config_error: Some(cut("problem\n".repeat(100_000), MAX_CONFIG_ERROR)),
                 config_warnings: vec!["w".repeat(MAX_CONFIG_ERROR / 100); 100],
                 listen: "127.0.0.1:12009".to_owned(),
+                hardening: mcproxy_confine::Hardening::BestEffort,
+                degraded: vec![missing(); 16],
                 log_dropped: 0,
                 notes_dropped: 0,
                 supervisor: process.clone(),

@@ -28,12 +28,15 @@ use crate::{
     config_problems,
     config_watch::ConfigWatch,
     context::{self, Context, Directory, Overview},
-    control, foreground,
+    control,
+    degradations::{self, Degradations},
+    foreground,
     gateway::{GatewayCommand, GatewaySnapshot, GatewayTask},
     log_ring,
     logging::Quiet,
     operator::OperatorRequest,
     orphans,
+    overrides::Overrides,
     reload::{Cause, gateway_settings},
     removed_servers::RemovedServers,
     runtime_dir::RuntimeDir,
@@ -62,8 +65,8 @@ pub(crate) struct SupervisorParts {
     pub(crate) config: Config,
     pub(crate) file: ConfigFile,
     pub(crate) fingerprint: Fingerprint,
-    /// Host and port of the command line, which win over the file's.
-    pub(crate) address: (Option<std::net::IpAddr>, Option<u16>),
+    /// What the command line says in the place of the file.
+    pub(crate) overrides: Overrides,
     pub(crate) runtime: RuntimeDir,
     /// Where what outlives us is kept, if there is a place.
     pub(crate) state: Option<StateDir>,
@@ -88,7 +91,7 @@ pub(crate) struct Supervisor {
     pub(super) causes: VecDeque<Cause>,
     pub(super) readings: JoinSet<ConfigReading>,
     pub(super) fingerprint: Fingerprint,
-    pub(super) address: (Option<std::net::IpAddr>, Option<u16>),
+    pub(super) overrides: Overrides,
     pub(super) fixed_level: Option<LogLevel>,
     pub(super) level: LogThreshold,
     pub(super) directory: watch::Sender<Directory>,
@@ -172,7 +175,7 @@ impl Supervisor {
             config,
             file,
             fingerprint,
-            address,
+            overrides,
             runtime,
             state,
             listener,
@@ -182,9 +185,13 @@ impl Supervisor {
         let signals = Signals::new()?;
         let control = Listener::bind(&runtime.paths().supervisor())?;
         let listen = listener.local_addr()?;
+        let degraded = Degradations::default();
         let cgroups = Cgroups::open(&runtime.paths().identity()?).await;
         if let Err(error) = &cgroups {
-            info!(log, "no cgroups for servers; their processes are found by their parents"; "degraded" => "cgroup", "error" => #error);
+            info!(log, "no cgroups for servers; their processes are found by their parents"; "error" => #error);
+            if config.hardening.is_on() {
+                degraded.add(degradations::no_cgroups(error), &log);
+            }
         }
         let mut control_task = JoinSet::new();
         let (directory, directory_seen) = watch::channel(Directory::from([]));
@@ -201,6 +208,8 @@ impl Supervisor {
             paths: runtime.paths().clone(),
             programs: Programs::beside_us()?,
             cgroups: cgroups.ok().map(Arc::new),
+            hardening: config.hardening,
+            degraded,
             catalogues: state.as_ref().map(|state| state.catalogues().to_owned()),
             children: Children::default(),
             log_dropped: dropped,
@@ -253,7 +262,7 @@ impl Supervisor {
             causes: VecDeque::new(),
             readings: JoinSet::new(),
             fingerprint,
-            address,
+            overrides,
             fixed_level,
             level,
             directory,

@@ -5,12 +5,14 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use mcproxy_confine::Hardening;
 use mcproxy_ipc::control::GatewaySettings;
 use mcproxy_ipc::regular_file::{self, Links};
 
 use crate::dialect::{self, Source};
 use crate::gateway;
 use crate::interpolate::{EnvLookup, WORKSPACE};
+use crate::isolation::{self, IsolationConfig};
 use crate::problem::Problems;
 use crate::raw::RawConfig;
 use crate::report::{NOT_READABLE, Report};
@@ -33,6 +35,10 @@ pub struct Config {
     pub states_auth: bool,
     /// What the gateway is told, and with it the least severe level that is logged; no server secret among it.
     pub gateway: GatewaySettings,
+    /// How much of the confinement is wanted.
+    pub hardening: Hardening,
+    /// The users that the gateway and the servers run as.
+    pub isolation: IsolationConfig,
     /// How long calls in flight get when everything stops.
     pub shutdown_grace: Duration,
     /// What is wrong with single servers, and what is not understood.
@@ -156,6 +162,9 @@ fn read(root: &Node, source: Source<'_>, report: &mut Report) -> Option<Config> 
     }
     report_lacks(&kept, report);
     let usable = ShapeCheck { root: &schema, report: &mut *report }.keep_all(&mut kept, &schema, ShapeLevel::File);
+    if let Some(defaults) = kept.get_mut("defaults") {
+        dialect::translate_settings(defaults, source);
+    }
     let defaults = kept.get("defaults").cloned();
     let servers = ServerEntries::read(entries, defaults.as_ref(), &schema, source, root, report);
     if !usable {
@@ -173,6 +182,14 @@ fn read(root: &Node, source: Source<'_>, report: &mut Report) -> Option<Config> 
     {
         report.add(listen_at, error.to_string());
     }
+    let isolation = isolation::check(&raw.isolation).unwrap_or_else(|message| {
+        let node = root.at(&["isolation", "uids"]).unwrap_or(root);
+        if !node.lacks_text() {
+            report.add(node.span.start, message);
+        }
+        IsolationConfig::default()
+    });
+    let hardening = raw.hardening.level();
     let states_auth = raw.gateway.auth.is_some();
     let shutdown_grace = Duration::from_secs_f64(raw.gateway.shutdown_grace);
     let gateway = gateway::check(raw.gateway, &kept, &servers, report);
@@ -185,7 +202,8 @@ fn read(root: &Node, source: Source<'_>, report: &mut Report) -> Option<Config> 
     {
         report.add(listen_at, error.to_string());
     }
-    Some(Config { servers, listen, states_auth, gateway, shutdown_grace, problems: Problems::default() })
+    let problems = Problems::default();
+    Some(Config { servers, listen, states_auth, gateway, hardening, isolation, shutdown_grace, problems })
 }
 
 /// The folder that an editor has open when it reads this file: above the folder in which it keeps its own files.
@@ -212,7 +230,8 @@ fn report_size(servers: &[ServerConfig], gateway: &GatewaySettings, at: usize, r
 /// What has no text outside the servers leaves nothing to block, so it is a mistake. In the defaults it blocks those who
 /// inherit it; keys of other programs are none of our business.
 fn report_lacks(root: &Node, report: &mut Report) {
-    let ours = ["listen", "auth", "allowedHosts", "allowedOrigins", "groups", "logging", "limits"];
+    let ours =
+        ["listen", "auth", "allowedHosts", "allowedOrigins", "groups", "logging", "limits", "hardening", "isolation"];
     for member in root.members().iter().filter(|member| ours.contains(&member.key.as_str())) {
         member.node.each_lack(&mut |node, lack| report.add(node.span.start, told(lack)));
     }

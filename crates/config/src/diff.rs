@@ -22,6 +22,8 @@ pub struct ConfigDiff {
     pub gateway_changed: bool,
     /// The log level or the grace at the end differs.
     pub supervisor_changed: bool,
+    /// Keys that differ and are read when MCProxy starts.
+    pub needs_restart: Vec<&'static str>,
 }
 
 /// A server whose entry differs.
@@ -54,7 +56,9 @@ pub fn diff(old: &Config, new: &Config) -> ConfigDiff {
         let old = old.server(new.name.as_str())?;
         (old != new).then(|| ServerChange { name: new.name.clone(), needs_new_worker: !same_worker(old, new) })
     });
+    let at_start = [("hardening", old.hardening != new.hardening), ("isolation", old.isolation != new.isolation)];
     ConfigDiff {
+        needs_restart: at_start.into_iter().filter_map(|(key, differs)| differs.then_some(key)).collect(),
         added: only(new, old),
         removed: only(old, new),
         changed: changed.collect(),
@@ -69,5 +73,5 @@ pub fn diff(old: &Config, new: &Config) -> ConfigDiff {
 /// Whether a worker that was started for the one serves the other as well: it would be told the same.
 fn same_worker(old: &ServerConfig, new: &ServerConfig) -> bool {
     let told = |server: &ServerConfig| server.worker_spec(Generation(0));
-    old.enabled == new.enabled && told(old) == told(new)
+    old.enabled == new.enabled && old.run_as == new.run_as && told(old) == told(new)
 }

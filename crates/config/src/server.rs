@@ -4,17 +4,19 @@ mod build;
 mod checks;
 mod package;
 mod reach;
+mod sandbox;
 
 use std::path::Path;
 use std::time::Duration;
 
+use mcproxy_confine::ServerConfinement;
 use mcproxy_ipc::{
     CallTimeouts, CatalogueKey, ClientFeatures, EraRule, Generation, Instances, LaunchSpec, Reach, ServerLimits,
     ServerName, ToolRules, WorkerSpec, data::ServerEra,
 };
 use sha2::{Digest, Sha256};
 
-pub(crate) use self::{build::build, reach::texts};
+pub(crate) use self::{build::build, reach::texts, sandbox::PATHS as SANDBOX_PATHS};
 
 /// A server and all that is needed to run it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,6 +55,10 @@ pub struct ServerConfig {
     pub tools: ToolRules,
     /// What it may send or keep busy.
     pub limits: ServerLimits,
+    /// What it may do, as far as its entry says.
+    pub confinement: ServerConfinement,
+    /// The account that it runs as; `None`: a user of its own where there are any, else the supervisor's.
+    pub run_as: Option<String>,
 }
 
 /// Why a server cannot be started as configured. Its text says what to do.
@@ -171,7 +177,7 @@ impl ServerConfig {
             limits: self.limits,
             instances: self.instances,
             cgroup: None,
-            confinement: Default::default(),
+            confinement: self.confinement.clone(),
             catalogue_file: None,
             may_clear_cache: true,
         })
@@ -203,6 +209,7 @@ impl ServerConfig {
 
     /// Makes relative paths start from the directory of the file.
     pub(crate) fn resolve_paths(&mut self, base: &Path) {
+        sandbox::resolve(&mut self.confinement.sandbox, base);
         if let Ok(reach) = &mut self.reach {
             reach.resolve_paths(base);
         }

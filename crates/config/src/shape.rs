@@ -131,11 +131,6 @@ impl<'a> ShapeCheck<'a> {
     fn stranger(&mut self, key: &str, offset: usize, known: &Json, level: ShapeLevel) -> Option<String> {
         let known = known.as_object().filter(|_| self.report.is_read());
         let known = known.into_iter().flat_map(|keys| keys.keys().map(String::as_str));
-        // Of a later version: who writes it relies on it.
-        if key == "sandbox" && level != ShapeLevel::File {
-            self.report.add(offset, "`sandbox` is not available in this version");
-            return None;
-        }
         let stranger = match level {
             ShapeLevel::File => dialect::of_file(key, known),
             ShapeLevel::Entry => dialect::of_entry(key, known),

@@ -6,7 +6,7 @@ use mcproxy_ipc::{
     control::{GatewaySettings, Group},
 };
 
-use crate::raw::RawServer;
+use crate::raw::{RawSandbox, RawSandboxObject, RawServer};
 use crate::server;
 
 /// The most servers.
@@ -25,7 +25,13 @@ fn text(text: &str) -> usize {
 
 /// Of one server, with its variables replaced.
 pub(crate) fn of_server(raw: &RawServer, rules: &ToolRules) -> usize {
-    server::texts(raw).map(text).sum::<usize>() + of_rules(rules)
+    let sandbox = match &raw.settings.sandbox {
+        Some(RawSandbox::Object(RawSandboxObject { read, write, deny, .. })) => {
+            read.iter().flatten().chain(write).chain(deny).map(|path| text(path)).sum()
+        }
+        Some(RawSandbox::Word(_)) | None => 0,
+    };
+    server::texts(raw).map(text).sum::<usize>() + sandbox + of_rules(rules)
 }
 
 /// Of one server's tool rules.

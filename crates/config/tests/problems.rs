@@ -87,9 +87,35 @@ fn a_duplicate_key_and_a_duplicate_name_are_problems() {
 }
 
 #[test]
-fn what_a_later_version_offers_is_not_called_a_typing_mistake() {
-    let message = about_server(r#""command":"x","sandbox":{}"#);
-    assert!(message.contains("not available in this version"), "{message}");
+fn a_mistake_in_what_a_server_may_do_is_a_problem_of_its_entry() {
+    let cases = [
+        (r#""sandbox":"strickt""#, "expected `strict`, `off` or an object"),
+        (r#""sandbox":{"wirte":["/x"]}"#, "unknown key `wirte`; did you mean `write`?"),
+        (r#""sandbox":{"nothing":[]}"#, "unknown key `nothing`"),
+        (r#""sandbox":{"write":"/x"}"#, "expected a list"),
+        (r#""sandbox":{"write":[""]}"#, "no path"),
+        (r#""sandbox":{"connect":[0]}"#, "between 1 and 65535"),
+        (r#""sandbox":{"connect":[443]},"network":"none""#, "no port to connect to"),
+        (r#""network":"off""#, "expected `full` or `none`"),
+        (r#""runAs":"a:b""#, "no name of a user"),
+        (r#""limits":{"cpu":0}"#, "between"),
+    ];
+    for (keys, expected) in cases {
+        let message = about_server(&format!(r#""command":"x",{keys}"#));
+        assert!(message.contains(expected), "{keys}: {message}");
+    }
+}
+
+#[test]
+fn a_level_or_a_range_that_cannot_be_read_refuses_the_file() {
+    for (text, expected) in [
+        (r#"{"hardening":"best effort"}"#, "1:14 /hardening: expected `strict`, `best-effort` or `off`"),
+        (r#"{"isolation":{"uids":"60000"}}"#, "1:22 /isolation/uids: write the range of user ids"),
+        (r#"{"isolation":{"uid":"off"}}"#, "unknown key `uid`; did you mean `uids`?"),
+    ] {
+        let found = lines(text).join(" ");
+        assert!(found.contains(expected), "{text}: {found}");
+    }
 }
 
 #[test]

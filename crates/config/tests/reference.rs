@@ -21,7 +21,8 @@ const MORE: &[(&str, &str)] = &[
 const SERVERS: [(&str, &str); 3] = [("Entry", "servers"), ("Server", "a server"), ("Settings", "settings of a server")];
 
 /// Words in a description that say what a number counts; the first of them in the text is meant.
-const UNITS: [&str; 6] = ["milliseconds", "bytes a second", "lines a minute", "lines a second", "seconds", "bytes"];
+const UNITS: [&str; 7] =
+    ["processors", "milliseconds", "bytes a second", "lines a minute", "lines a second", "seconds", "bytes"];
 
 struct Tables {
     schema: Value,

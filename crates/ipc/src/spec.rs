@@ -186,6 +186,8 @@ pub struct ServerLimits {
     pub memory_bytes: Option<u64>,
     /// Most processes of the server and all it started; the same.
     pub processes: Option<u64>,
+    /// Most processor time, in thousandths of one processor.
+    pub cpu_millis: Option<u32>,
     /// Most pages of one list.
     pub pages: usize,
     /// Lines a minute on stdout that are no messages; one more ends the server.

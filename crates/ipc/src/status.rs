@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use mcproxy_confine::{Degradation, Hardening};
 use serde::{Deserialize, Serialize};
 
 use crate::{EraEvidence, Generation, LogLevel, LogSource, ServerName, ServerState, data::ServerEra};
@@ -172,6 +173,8 @@ pub struct ServerStatus {
     pub rss_bytes: u64,
     /// Why it last failed, with the end of its stderr.
     pub last_error: Option<String>,
+    /// Protections that this server lacks and others have.
+    pub degraded: Vec<Degradation>,
     /// The last steps of its life, oldest first.
     pub events: Vec<LifecycleEvent>,
 }
@@ -189,6 +192,10 @@ pub struct StatusReport {
     pub config_warnings: Vec<String>,
     /// Where the gateway listens.
     pub listen: String,
+    /// How much of the confinement is wanted.
+    pub hardening: Hardening,
+    /// The protections that are missing for all.
+    pub degraded: Vec<Degradation>,
     /// Log records that the sink was too slow for.
     pub log_dropped: u64,
     /// What sessions wanted kept for the next gateway, and there was no room for.

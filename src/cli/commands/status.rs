@@ -244,6 +244,7 @@ mod tests {
             list_failures: Vec::new(),
             rss_bytes: 50 << 20,
             last_error: None,
+            degraded: Vec::new(),
             events: Vec::new(),
         }
     }
@@ -277,6 +278,8 @@ mod tests {
             config_error: None,
             config_warnings: Vec::new(),
             listen: "0.0.0.0:12009".into(),
+            hardening: mcproxy_confine::Hardening::BestEffort,
+            degraded: Vec::new(),
             log_dropped: 0,
             notes_dropped: 0,
             supervisor: process.clone(),

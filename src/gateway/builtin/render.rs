@@ -177,6 +177,7 @@ mod tests {
             list_failures: Vec::new(),
             rss_bytes: 0,
             last_error: Some("command not found: \u{1b}[31muvx".into()),
+            degraded: Vec::new(),
             events: Vec::new(),
         };
         let report = StatusReport {
@@ -185,6 +186,8 @@ mod tests {
             config_error: None,
             config_warnings: Vec::new(),
             listen: "x".into(),
+            hardening: mcproxy_confine::Hardening::BestEffort,
+            degraded: Vec::new(),
             log_dropped: 0,
             notes_dropped: 0,
             supervisor: process,

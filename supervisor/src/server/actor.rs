@@ -244,6 +244,10 @@ impl Actor {
                 worker.list_failures = Some((Instant::now(), failures));
                 self.publish();
             }
+            WorkerToSupervisor::Degraded(missing) => {
+                worker.degraded = missing;
+                self.publish();
+            }
             WorkerToSupervisor::Ended(ended) => {
                 self.history.ended(generation, &ended);
                 self.step(MachineEvent::Ended(generation, ended.reason));

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use mcproxy_confine::Degradation;
 use mcproxy_ipc::{
     ChangeStatus, Generation, InstanceCount, LifecycleEvent, ListFailure, Route, ServerDescription, ServerStatus,
     StartStatus,
@@ -31,6 +32,8 @@ pub(crate) struct Snapshot {
     pub(crate) server_pid: Option<u32>,
     pub(crate) instances: Option<InstanceCount>,
     pub(crate) last_error: Option<String>,
+    /// Protections that this server lacks.
+    pub(crate) degraded: Vec<Degradation>,
     pub(crate) events: Vec<LifecycleEvent>,
 }
 
@@ -94,6 +97,7 @@ impl Snapshot {
             instances: self.instances,
             rss_bytes,
             last_error: self.last_error.clone(),
+            degraded: self.degraded.clone(),
             events: self.events.clone(),
         }
     }

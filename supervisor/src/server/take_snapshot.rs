@@ -85,6 +85,7 @@ pub(super) fn take_snapshot(
         server_pid: worker.and_then(Worker::server_pid),
         instances: worker.and_then(Worker::instance_count),
         last_error: history.last_error.clone(),
+        degraded: worker.map(|worker| worker.degraded.clone()).unwrap_or_default(),
         events: history.events.iter().cloned().collect(),
     }
 }

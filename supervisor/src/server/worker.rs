@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use mcproxy_confine::Degradation;
 use mcproxy_ipc::{
     DataEnd, Generation, InstanceCount, ListFailure, RunningInstances, ServerDescription, ServerName, WorkerSpec,
     control::{SupervisorToWorker, WorkerToSupervisor},
@@ -37,6 +38,8 @@ pub(super) struct Worker {
     pub(super) last_line: Option<String>,
     /// The lists that the server does not give, and since when that is known.
     pub(super) list_failures: Option<(Instant, Vec<ListFailure>)>,
+    /// Protections that this server lacks.
+    pub(super) degraded: Vec<Degradation>,
     /// When it was last seen to install its server.
     pub(super) installing: Option<Instant>,
     /// The server's processes, where each session has its own.
@@ -98,6 +101,7 @@ impl Worker {
             description,
             last_line,
             list_failures,
+            degraded: Vec::new(),
             installing,
             instances,
             child,

@@ -29,6 +29,9 @@ const ANY_PORT: [&str; 2] = ["--port", "0"];
 /// How long an unused connection is kept for the next request.
 const POOL_IDLE: Duration = Duration::from_secs(5);
 
+/// Runs the tests at another level: those whose configuration has no `hardening` are started without any.
+const HARDENING_VARIABLE: &str = "MCPROXY_TEST_HARDENING";
+
 /// A whole MCProxy in a directory of its own. All its processes work in that directory or below, which is how they are found.
 pub(crate) struct Proxy {
     child: Child,
@@ -307,6 +310,12 @@ fn command_of(program: &Path, dir: &Path) -> std::process::Command {
     let mut command = std::process::Command::new(program);
     command.args(["--config", "mcp-servers.json", "--log", "--log-level", "debug"]);
     command.args(["--runtime-dir", "run", "--state-dir", "state"]).current_dir(dir).stdin(Stdio::null());
+    // Most tests are about something else, and what they break in a server's surroundings would be refused.
+    let text = fs::read_to_string(dir.join("mcp-servers.json")).unwrap_or_default();
+    let configured: Value = serde_json::from_str(&text).unwrap_or_default();
+    if configured.get("hardening").is_none() {
+        command.args(["--hardening", &std::env::var(HARDENING_VARIABLE).unwrap_or_else(|_| "off".to_owned())]);
+    }
     // Tests look into its processes, without being root most often.
     command.env(mcproxy_ipc::DUMPABLE_VARIABLE, "1");
     command

@@ -58,6 +58,8 @@ impl InstanceHost {
             WorkerToSupervisor::ListFailures(failures) if self.is_measure(number) => {
                 self.report(WorkerToSupervisor::ListFailures(failures));
             }
+            // The same for all of them.
+            WorkerToSupervisor::Degraded(missing) => self.report(WorkerToSupervisor::Degraded(missing)),
             WorkerToSupervisor::CacheCleared => {
                 self.spec.may_clear_cache = false;
                 self.report(WorkerToSupervisor::CacheCleared);

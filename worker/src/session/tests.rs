@@ -44,6 +44,7 @@ pub(crate) fn spec() -> WorkerSpec {
             concurrent_calls: 4,
             memory_bytes: None,
             processes: None,
+            cpu_millis: None,
             pages: 100,
             garbage_lines: 1000,
             stderr_lines: 200,

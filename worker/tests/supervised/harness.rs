@@ -71,6 +71,7 @@ impl Worker {
                 concurrent_calls: 200,
                 memory_bytes: None,
                 processes: None,
+                cpu_millis: None,
                 pages: 100,
                 garbage_lines: 1000,
                 stderr_lines: 200,

@@ -45,12 +45,30 @@ pub(crate) fn translate(entry: &mut ServerEntry, source: Source<'_>) {
         values::variables(node, source, &mut entry.report);
     }
     timeouts::convert(&mut entry.node, milliseconds, &mut entry.report);
+    strict_reading(&mut entry.node);
     texts::read(&mut entry.node, source, &mut entry.report);
     if leads_back(&entry.node) {
         let at = entry.node.get("command").map_or(entry.node.span.start, |node| node.span.start);
         entry.report.warn(at, Blocked::Itself.to_string());
         entry.blocked = Some(Blocked::Itself);
     }
+}
+
+/// What of it the settings in `defaults` need, too.
+pub(crate) fn translate_settings(settings: &mut Node, source: Source<'_>) {
+    strict_reading(settings);
+    texts::paths(settings, source);
+}
+
+/// `sandbox: "strict"` in words that what an entry and the defaults say besides can be merged with.
+fn strict_reading(settings: &mut Node) {
+    let Some(sandbox) = settings.get_mut("sandbox") else { return };
+    if word(sandbox) != Some("strict") {
+        return;
+    }
+    let span = sandbox.span.clone();
+    let nothing = Node { span: span.clone(), value: TreeValue::Array(Vec::new()) };
+    sandbox.value = TreeValue::Object(vec![TreeMember { key: "read".into(), key_span: span, node: nothing }]);
 }
 
 /// Continue writes all of a server below `transport`, old files of others below `config`.

@@ -22,7 +22,7 @@ mod timeouts;
 mod values;
 
 pub(crate) use containers::{ServerEntry, take_entries};
-pub(crate) use entry::translate;
+pub(crate) use entry::{translate, translate_settings};
 pub(crate) use keys::{Stranger, of_entry, of_file};
 pub use names::RESERVED_NAME;
 pub(crate) use names::{assign, directory};

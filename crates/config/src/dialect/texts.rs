@@ -3,18 +3,16 @@
 use super::Source;
 use crate::interpolate::{Expanded, WORKSPACE};
 use crate::report::Report;
+use crate::server::SANDBOX_PATHS;
 use crate::tree::{ConfigText, Node, TreeValue};
 
 /// Replaces `~` where it is a path's, and warns of what nobody will replace.
 pub(super) fn read(entry: &mut Node, source: Source<'_>, report: &mut Report) {
+    paths(entry, source);
     for key in ["command", "cwd"] {
-        let Some(node) = entry.get_mut(key) else { continue };
-        let at = node.span.start;
-        let TreeValue::String(text) = &mut node.value else { continue };
-        if let Some(rest) = below_home(&text.written) {
-            *text = home(text, rest, source);
+        if let Some((text, at)) = entry.get(key).and_then(|node| Some((node.text()?, node.span.start))) {
+            unreplaced_variable(text, at, report);
         }
-        unreplaced_variable(text, at, report);
     }
     for argument in entry.get("args").map(Node::elements).unwrap_or_default() {
         let Some(text) = argument.text() else { continue };
@@ -32,6 +30,29 @@ pub(super) fn read(entry: &mut Node, source: Source<'_>, report: &mut Report) {
         unreplaced_variable(text, variable.node.span.start, report);
     }
     workspace(entry, report);
+}
+
+/// Replaces `~` at the beginning of every path of a server or of the defaults.
+pub(super) fn paths(settings: &mut Node, source: Source<'_>) {
+    for key in ["command", "cwd"] {
+        if let Some(node) = settings.get_mut(key) {
+            path(node, source);
+        }
+    }
+    let Some(sandbox) = settings.get_mut("sandbox") else { return };
+    for key in SANDBOX_PATHS {
+        if let Some(Node { value: TreeValue::Array(paths), .. }) = sandbox.get_mut(key) {
+            paths.iter_mut().for_each(|node| path(node, source));
+        }
+    }
+}
+
+fn path(node: &mut Node, source: Source<'_>) {
+    if let TreeValue::String(text) = &mut node.value
+        && let Some(rest) = below_home(&text.written)
+    {
+        *text = home(text, rest, source);
+    }
 }
 
 /// What follows `~` in a path that begins there.

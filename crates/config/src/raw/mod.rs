@@ -2,6 +2,7 @@
 //! against that schema, so a key exists in one place only. Nothing here derives `Debug`: values may be secret.
 
 mod gateway;
+mod hardening;
 mod server;
 
 use std::collections::BTreeMap;
@@ -12,8 +13,10 @@ use serde::{Deserialize, Serialize};
 pub(crate) use gateway::{
     RawAuth, RawAuthMode, RawCallLevel, RawGateway, RawGatewayLimits, RawGroup, RawLevel, RawListen, RawToken,
 };
+pub(crate) use hardening::{RawHardening, RawIsolation};
 pub(crate) use server::{
-    RawEntry, RawEra, RawInstances, RawOnChange, RawServer, RawServerLimits, RawSettings, RawStart, RawTools,
+    RawEntry, RawEra, RawInstances, RawNetwork, RawOnChange, RawSandbox, RawSandboxObject, RawSandboxWord, RawServer,
+    RawServerLimits, RawSettings, RawStart, RawTools,
 };
 
 /// The MCP servers that MCProxy starts, and how it offers them.
@@ -32,6 +35,10 @@ pub(crate) struct RawConfig {
     /// Settings for all servers. A server's own settings win. `env` and other objects are merged key by key.
     #[schemars(extend("default" = {}))]
     pub(crate) defaults: RawSettings,
+    /// What the kernel is asked to enforce on the gateway, the workers and the servers: all of it, or MCProxy does not start (`strict`); what this machine gives (`best-effort`), with what is missing in `mcproxy status`; nothing (`off`). Read when MCProxy starts.
+    pub(crate) hardening: RawHardening,
+    /// The users that the gateway and the servers run as, where MCProxy is started as root. Read when MCProxy starts.
+    pub(crate) isolation: RawIsolation,
     #[serde(flatten)]
     pub(crate) gateway: RawGateway,
 }

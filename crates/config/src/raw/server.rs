@@ -95,8 +95,18 @@ pub(crate) struct RawSettings {
     pub(crate) restart: RawRestart,
     /// Which tools are offered, and under which names.
     pub(crate) tools: RawTools,
-    /// Bounds on what the server may send.
+    /// Bounds on what the server may send, and on what it may use.
     pub(crate) limits: RawServerLimits,
+    /// What the server may do with files, ports and namespaces. Without it: read what its user may but MCProxy's own files and the homes of other servers, and write below its HOME, its working directory and its TMPDIR. `strict`: also read only the system's directories, its own program and those three. `off`: no restriction. An object: the default and what it names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "RawSandbox")]
+    pub(crate) sandbox: Option<RawSandbox>,
+    /// What the server may reach over the network: all that the machine can, or nothing but itself (`none`).
+    pub(crate) network: RawNetwork,
+    /// The account that the server runs as, with its own HOME and groups, instead of a user of its own. Needs a supervisor that may change users (started as root).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    pub(crate) run_as: Option<String>,
 }
 
 impl Default for RawSettings {
@@ -121,6 +131,9 @@ impl Default for RawSettings {
             restart: RawRestart::default(),
             tools: RawTools::default(),
             limits: RawServerLimits::default(),
+            sandbox: None,
+            network: RawNetwork::Full,
+            run_as: None,
         }
     }
 }
@@ -202,7 +215,56 @@ pub(crate) struct RawTools {
     pub(crate) describe: BTreeMap<String, String>,
 }
 
-/// Bounds on what a server may send.
+/// What a server may do: a word, or what it may do besides.
+#[derive(Deserialize, Serialize, JsonSchema, Clone)]
+#[serde(untagged)]
+pub(crate) enum RawSandbox {
+    Word(RawSandboxWord),
+    Object(RawSandboxObject),
+}
+
+#[derive(Deserialize, Serialize, JsonSchema, Clone, Copy)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(inline)]
+pub(crate) enum RawSandboxWord {
+    Strict,
+    Off,
+}
+
+/// What a server may do besides, or not at all. Paths are relative to this file; a leading `~` is replaced.
+#[derive(Deserialize, Serialize, JsonSchema, Default, Clone)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct RawSandboxObject {
+    /// Files and directories that the server may read, besides the system's directories, its own program and what it may write. With this key, even empty, it may read nothing else, as with `strict`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Vec<String>")]
+    pub(crate) read: Option<Vec<String>>,
+    /// Files and directories that the server may write, besides its HOME, its working directory and its TMPDIR.
+    pub(crate) write: Vec<String>,
+    /// Files and directories that the server may neither read nor write.
+    pub(crate) deny: Vec<String>,
+    /// TCP ports that the server may connect to; an empty list: none. Without it: any. (Other protocols than TCP are not restricted.)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Vec<u16>", inner(range(min = 1, max = 65535)))]
+    pub(crate) connect: Option<Vec<u16>>,
+    /// TCP ports that the server may listen on; an empty list: none. Without it: any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Vec<u16>", inner(range(min = 1, max = 65535)))]
+    pub(crate) bind: Option<Vec<u16>>,
+    /// Whether the server may make namespaces (unshare(2)), which the own sandboxes of Chromium and bubblewrap need.
+    pub(crate) namespaces: bool,
+}
+
+/// What a server may reach over the network.
+#[derive(Deserialize, Serialize, JsonSchema, Clone, Copy)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(inline)]
+pub(crate) enum RawNetwork {
+    Full,
+    None,
+}
+
+/// Bounds on what a server may send and use.
 #[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct RawServerLimits {
@@ -224,6 +286,15 @@ pub(crate) struct RawServerLimits {
     /// The most processes, the server and all it starts together, before it is restarted. With `instances: per-session`: of each. `null`: any.
     #[schemars(range(min = 1, max = 4_194_304))]
     pub(crate) max_processes: Option<u64>,
+    /// The most processor time of the server and all it starts, in processors: 1.5 is one and a half. Needs cgroups. `null`: any.
+    #[schemars(range(min = 0.01, max = 4096))]
+    pub(crate) cpu: Option<f64>,
+    /// The largest file that the server may write, in bytes. `null`: any.
+    #[schemars(range(min = 0, max = 1_152_921_504_606_846_976_u64))]
+    pub(crate) max_file_size: Option<u64>,
+    /// The most files and sockets that each process of the server may have open. `null`: as many as MCProxy was given.
+    #[schemars(range(min = 16, max = 1_048_576))]
+    pub(crate) max_files: Option<u64>,
     /// The most pages of one list.
     #[schemars(range(min = 1, max = 100_000))]
     pub(crate) max_pages: u64,
@@ -247,6 +318,9 @@ impl Default for RawServerLimits {
             max_concurrent: 256,
             max_memory: None,
             max_processes: None,
+            cpu: None,
+            max_file_size: None,
+            max_files: None,
             max_pages: 100,
             max_garbage: 1000,
             max_stderr: 200,

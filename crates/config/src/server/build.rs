@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use mcproxy_confine::{ResourceLimits, ServerConfinement};
 use mcproxy_ipc::{CallTimeouts, InstanceRules, Instances, ServerLimits, ServerName, ToolRules};
 
 use super::checks::ServerChecks;
-use super::package;
 use super::{Blocked, Era, OnChange, RestartPolicy, ServerConfig, Start, reach};
+use super::{package, sandbox};
 use crate::client_features;
 use crate::raw::{RawEra, RawInstances, RawOnChange, RawServer, RawServerLimits, RawStart, RawTools};
 use crate::report::Report;
@@ -33,6 +34,7 @@ pub(crate) fn build(
     checks.spare_instances(&raw);
     checks.client_features();
     checks.tools(&raw.settings.tools);
+    checks.sandbox(&raw.settings);
     let tools = tool_rules(&raw.settings.tools);
     let bytes = size::of_server(&raw, &tools);
     if let Some(message) = size::complaint("command, arguments, environment and tool rules", bytes, MAX_SERVER_BYTES) {
@@ -40,6 +42,15 @@ pub(crate) fn build(
     }
     let reach = blocked.map_or_else(|| Ok(reach::read(&raw, node)), Err);
     let settings = raw.settings;
+    let confinement = ServerConfinement {
+        sandbox: sandbox::sandbox(&settings),
+        limits: ResourceLimits {
+            files: settings.limits.max_files,
+            file_bytes: settings.limits.max_file_size,
+            ..ResourceLimits::default()
+        },
+        ..ServerConfinement::default()
+    };
     let (features, extensions) = settings.client_features.as_deref().map(client_features::read).unzip();
     ServerConfig {
         name,
@@ -85,6 +96,8 @@ pub(crate) fn build(
         },
         tools,
         limits: server_limits(&settings.limits),
+        confinement,
+        run_as: settings.run_as,
     }
 }
 
@@ -108,6 +121,7 @@ fn server_limits(raw: &RawServerLimits) -> ServerLimits {
         concurrent_calls: size(raw.max_concurrent),
         memory_bytes: raw.max_memory,
         processes: raw.max_processes,
+        cpu_millis: raw.cpu.map(|processors| (processors * 1000.0).round() as u32),
         pages: size(raw.max_pages),
         garbage_lines: raw.max_garbage,
         stderr_lines: raw.max_stderr,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use mcproxy_confine::Degradation;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -45,6 +46,8 @@ pub enum WorkerToSupervisor {
     StartedAgain,
     /// Which era the server speaks was found out too late for this run; the next one is to begin with it.
     EraLearned(ServerEra),
+    /// Protections that this server lacks although they are wanted, and others may have; all of them, before it is ready.
+    Degraded(Vec<Degradation>),
     /// A package runner installs the server, or waits for another that does: the start takes longer. Again and again, for as
     /// long as that goes on.
     Installing,
