@@ -1,7 +1,9 @@
-//! What a client sends, taken out of the body that it came in.
+//! A client's message, taken out of the body that it came in, and the params of a request.
+
+use std::borrow::Cow;
 
 use bytes::Bytes;
-use mcproxy_mcp::{ErrorCode, ErrorObject, Message, Outcome, RawObject, RequestId};
+use mcproxy_mcp::{ErrorCode, ErrorObject, Message, Outcome, RawObject, RawValue, RequestId, meta};
 
 use crate::gateway::sessions::client_requests::Response;
 
@@ -40,9 +42,8 @@ pub(crate) enum Incoming {
 impl Incoming {
     /// Takes a parsed message over, sharing the body it was parsed from.
     pub(crate) fn of(message: Message<'_>, body: &Bytes) -> Self {
-        let share = |params: Option<&mcproxy_mcp::RawValue>| {
-            params.map_or_else(Bytes::new, |raw| body.slice_ref(raw.get().as_bytes()))
-        };
+        let share =
+            |params: Option<&RawValue>| params.map_or_else(Bytes::new, |raw| body.slice_ref(raw.get().as_bytes()));
         match message {
             Message::Request { id, method, params } => {
                 Self::Request(Request { id, method: method.into_owned(), params: share(params) })
@@ -61,18 +62,55 @@ impl Incoming {
     }
 }
 
-/// Reads `params` shallowly; absent ones are an empty object.
-pub(crate) fn read_params(params: &[u8]) -> Result<RawObject<'_>, ErrorObject> {
+/// The params of a request, read once: all that works on the request uses this.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Params<'a> {
+    /// The members but `_meta`.
+    pub(crate) members: RawObject<'a>,
+    /// The `_meta`, if it is an object.
+    pub(crate) meta: Option<RawObject<'a>>,
+}
+
+impl<'a> Params<'a> {
+    /// Reads the text of the params shallowly; absent ones are an empty object.
+    pub(crate) fn read(text: &'a [u8]) -> Result<Self, ErrorObject> {
+        let mut members = read_members(text)?;
+        let meta = members.remove("_meta").and_then(|raw| RawObject::from_raw(raw).ok());
+        Ok(Self { members, meta })
+    }
+
+    /// Params that the gateway writes itself.
+    pub(crate) fn of(members: RawObject<'a>) -> Self {
+        Self { members, meta: None }
+    }
+
+    /// A member that must be a string.
+    pub(crate) fn required(&self, key: &str) -> Result<Cow<'a, str>, ErrorObject> {
+        self.members
+            .get_string(key)
+            .ok_or_else(|| ErrorObject::new(ErrorCode::INVALID_PARAMS, format_args!("`params.{key}` must be a string")))
+    }
+
+    /// Replaces members of the `_meta`.
+    pub(crate) fn set_meta(&mut self, members: &'a [(&'static str, Box<RawValue>)]) {
+        if let Some(meta) = &mut self.meta {
+            members.iter().for_each(|(key, value)| meta.set(key, value));
+        }
+    }
+
+    /// The token under which the client wants to hear of progress: a string or a number (MCP, progress).
+    pub(crate) fn progress_token(&self) -> Option<&'a RawValue> {
+        let is_token =
+            |token: &&RawValue| token.get().starts_with(|c: char| c == '"' || c == '-' || c.is_ascii_digit());
+        self.meta.as_ref()?.get(meta::PROGRESS_TOKEN).filter(is_token)
+    }
+}
+
+/// Reads the text of params as one object.
+pub(crate) fn read_members(params: &[u8]) -> Result<RawObject<'_>, ErrorObject> {
     if params.is_empty() {
         return Ok(RawObject::default());
     }
     RawObject::from_slice(params)
         .map_err(|e| ErrorObject::new(ErrorCode::INVALID_PARAMS, format_args!("cannot read `params`: {e}")))
-}
-
-/// A string among the params that must be there.
-pub(crate) fn required<'a>(params: &RawObject<'a>, key: &str) -> Result<std::borrow::Cow<'a, str>, ErrorObject> {
-    params
-        .get_string(key)
-        .ok_or_else(|| ErrorObject::new(ErrorCode::INVALID_PARAMS, format_args!("`params.{key}` must be a string")))
 }

@@ -5,10 +5,10 @@ use std::rc::Rc;
 use bytes::Bytes;
 use futures_util::future::join_all;
 use mcproxy_ipc::data::CallContext;
-use mcproxy_mcp::{ErrorCode, ErrorObject, RawObject};
+use mcproxy_mcp::{ErrorCode, ErrorObject};
 use tokio::time::timeout;
 
-use super::{incoming::required, request_context::RequestContext};
+use super::{incoming::Params, request_context::RequestContext};
 use crate::gateway::{
     base::offload::offload,
     catalogue::{ListKind, Preparation, Readers, View},
@@ -20,13 +20,13 @@ use crate::gateway::{
 pub(crate) async fn page(
     context: &RequestContext,
     kind: ListKind,
-    params: &RawObject<'_>,
+    params: &Params<'_>,
 ) -> Result<(Rc<View>, Bytes), ErrorObject> {
-    let cursor = match params.get("cursor") {
+    let cursor = match params.members.get("cursor") {
         None => None,
         // Some clients write all members that they know of.
         Some(cursor) if cursor.get() == "null" => None,
-        Some(_) => Some(required(params, "cursor")?),
+        Some(_) => Some(params.required("cursor")?),
     };
     let gateway = &context.gateway;
     gateway.servers.settled(context.scope(), gateway.settings().list_wait).await;

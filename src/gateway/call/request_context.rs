@@ -15,14 +15,14 @@ use super::{
 };
 use crate::gateway::{
     base::{
-        budget::{Full, Held, Purpose},
+        budget::{Held, Purpose},
         queue::Queue,
         scope::Scope,
     },
     catalogue::View,
-    downstream::{Downstream, stateless_client::StatelessClient},
+    downstream::Downstream,
     rewrite::Naming,
-    sessions::{pending_requests::RequestRefused, session::Session},
+    sessions::pending_requests::RequestRefused,
     state::Gateway,
     upstream::connection::CallHandle,
 };
@@ -58,33 +58,19 @@ pub(crate) struct RequestContext {
 }
 
 impl RequestContext {
-    /// A request within a session, which takes up its id.
+    /// A request begins; within a session it takes up its id.
     pub(crate) fn begin(
         gateway: Rc<Gateway>,
-        session: Rc<Session>,
+        downstream: Downstream,
         related: Related,
         request: &Request,
         now: Instant,
     ) -> Result<Self, RequestRefused> {
-        session.touch(now);
+        downstream.touch(now);
         let room = gateway.budget.take(Purpose::Requests, REQUEST + request.params.len())?;
-        let id = &request.id;
-        session.pending_requests.begin(id, gateway.max_calls())?;
-        let (downstream, progress) = (Downstream::Session(session), Progress::default());
-        Ok(Self { gateway, downstream, related, progress, begun: now, id: id.clone(), _room: room })
-    }
-
-    /// A request that stands for itself.
-    pub(crate) fn begin_stateless(
-        gateway: Rc<Gateway>,
-        client: StatelessClient,
-        related: Related,
-        request: &Request,
-        now: Instant,
-    ) -> Result<Self, Full> {
-        let room = gateway.budget.take(Purpose::Requests, REQUEST + request.params.len())?;
-        let (downstream, progress) = (Downstream::Stateless(client), Progress::default());
-        Ok(Self { gateway, downstream, related, progress, begun: now, id: request.id.clone(), _room: room })
+        let id = request.id.clone();
+        downstream.begin_call(&id, gateway.max_calls())?;
+        Ok(Self { gateway, downstream, related, progress: Progress::default(), begun: now, id, _room: room })
     }
 
     /// Its time so far.

@@ -10,7 +10,7 @@ use mcproxy_mcp::{
 use super::{
     builtin_tools,
     forward::{Forward, wait_for},
-    incoming::required,
+    incoming::Params,
     request_context::RequestContext,
     tasks,
 };
@@ -23,14 +23,14 @@ use crate::gateway::{
 };
 
 /// `tools/call`
-pub(crate) async fn tool(context: &RequestContext, mut params: RawObject<'_>) -> Option<Reply> {
+pub(crate) async fn tool(context: &RequestContext, mut params: Params<'_>) -> Option<Reply> {
     drop_null_arguments(&mut params);
     let (server, name) = match find(context, ListKind::Tools, &params).await {
         Ok(target) => target,
         Err(error) => return Some(error.into()),
     };
     if server.as_str() == builtin::NAME {
-        let arguments = params.get("arguments").map(RawValue::get);
+        let arguments = params.members.get("arguments").map(RawValue::get);
         // At its own endpoint it speaks of all.
         let shows = |server: &ServerName| match context.scope() {
             Scope::Server(own) if own.as_str() == builtin::NAME => true,
@@ -39,12 +39,10 @@ pub(crate) async fn tool(context: &RequestContext, mut params: RawObject<'_>) ->
         return Some(builtin_tools::run(&context.gateway, &context.view(), shows, &name, arguments).await);
     }
     let own = json_string(&name);
-    params.set("name", &own);
-    let meta = own_meta(context, &server, &params);
-    if let Some(meta) = &meta {
-        params.set("_meta", meta);
-    }
-    if params.get("task").is_some()
+    params.members.set("name", &own);
+    let own_refs = own_refs(context, &server, &params);
+    params.set_meta(&own_refs);
+    if params.members.get("task").is_some()
         && let Some(session) = context.downstream.session().filter(|_| tasks::may_run(context, &server))
     {
         let call = Forward::new(context, method::TOOLS_CALL, server.clone(), params).named(name);
@@ -60,65 +58,61 @@ pub(crate) async fn tool(context: &RequestContext, mut params: RawObject<'_>) ->
 }
 
 /// `prompts/get`
-pub(crate) async fn prompt(context: &RequestContext, mut params: RawObject<'_>) -> Option<Reply> {
+pub(crate) async fn prompt(context: &RequestContext, mut params: Params<'_>) -> Option<Reply> {
     drop_null_arguments(&mut params);
     let (server, name) = match find(context, ListKind::Prompts, &params).await {
         Ok(target) => target,
         Err(error) => return Some(error.into()),
     };
     let own = json_string(&name);
-    params.set("name", &own);
-    let meta = own_meta(context, &server, &params);
-    if let Some(meta) = &meta {
-        params.set("_meta", meta);
-    }
+    params.members.set("name", &own);
+    let own_refs = own_refs(context, &server, &params);
+    params.set_meta(&own_refs);
     Forward::new(context, method::PROMPTS_GET, server, params).named(name).run(rewrite::prompt_result).await
 }
 
 /// Some clients write all members that they know of, and servers refuse arguments that are no object. (`_meta` travels apart, and
 /// only as an object.)
-fn drop_null_arguments(params: &mut RawObject<'_>) {
+fn drop_null_arguments(params: &mut Params<'_>) {
     for member in ["arguments", "task"] {
-        if params.get(member).is_some_and(|value| value.get() == "null") {
-            params.remove(member);
+        if params.members.get(member).is_some_and(|value| value.get() == "null") {
+            params.members.remove(member);
         }
     }
 }
 
 /// `resources/read`
-pub(crate) async fn read(context: &RequestContext, mut params: RawObject<'_>) -> Option<Reply> {
+pub(crate) async fn read(context: &RequestContext, mut params: Params<'_>) -> Option<Reply> {
     let (server, uri) = match resource(context, &params) {
         Ok(target) => target,
         Err(error) => return Some(error.into()),
     };
     let own = json_string(&uri);
-    params.set("uri", &own);
-    let meta = own_meta(context, &server, &params);
-    if let Some(meta) = &meta {
-        params.set("_meta", meta);
-    }
+    params.members.set("uri", &own);
+    let own_refs = own_refs(context, &server, &params);
+    params.set_meta(&own_refs);
     Forward::new(context, method::RESOURCES_READ, server, params).run(rewrite::read_result).await
 }
 
 /// `completion/complete`
-pub(crate) async fn complete(context: &RequestContext, mut params: RawObject<'_>) -> Option<Reply> {
+pub(crate) async fn complete(context: &RequestContext, mut params: Params<'_>) -> Option<Reply> {
     let view = context.view();
     let prompt = |name: &str| match view.prompt(name) {
         Some(target) => Some((target.server.clone(), target.name.to_owned())),
         None => unlisted(context, ListKind::Prompts, name),
     };
     let resource = |uri: &str| resource_named(context, uri).ok();
-    let (server, reference) = match rewrite::completion_ref(&params, prompt, resource) {
+    let (server, reference) = match rewrite::completion_ref(&params.members, prompt, resource) {
         Ok(target) => target,
         Err(error) => return Some(error.into()),
     };
-    params.set("ref", &reference);
+    params.members.set("ref", &reference);
     Forward::new(context, method::COMPLETE, server, params).run(rewrite::unchanged).await
 }
 
 /// `tasks/get`, `tasks/update`, `tasks/cancel` (the tasks extension of 2026-07-28, and tasks of 2025-11-25) and `tasks/result`
-pub(crate) async fn task(context: &RequestContext, method: &'static str, mut params: RawObject<'_>) -> Option<Reply> {
-    let id = match required(&params, "taskId") {
+pub(crate) async fn task(context: &RequestContext, method: &'static str, mut params: Params<'_>) -> Option<Reply> {
+    let id = match params.required("taskId") {
         Ok(id) => id,
         Err(error) => return Some(error.into()),
     };
@@ -126,7 +120,7 @@ pub(crate) async fn task(context: &RequestContext, method: &'static str, mut par
         return Some(tasks::no_such_task(&id).into());
     };
     let own = json_string(own);
-    params.set("taskId", &own);
+    params.members.set("taskId", &own);
     let rewrite = if method == method::TASKS_RESULT { rewrite::task_outcome } else { rewrite::task_result };
     Forward::new(context, method, server, params).run(rewrite).await
 }
@@ -150,7 +144,7 @@ pub(crate) fn task_named<'i>(context: &RequestContext, id: &'i str) -> Option<(S
 pub(crate) async fn extension_method(
     context: &RequestContext,
     method: &str,
-    params: RawObject<'_>,
+    params: Params<'_>,
 ) -> Result<Option<Reply>, ()> {
     let server = context.view().owner_of(method).cloned().ok_or(())?;
     Ok(Forward::new(context, method.to_owned(), server, params).run(rewrite::unchanged).await)
@@ -164,13 +158,13 @@ pub(crate) async fn subscription(
     subject: &Subject,
 ) -> Option<Reply> {
     let params = subject.params();
-    let params = RawObject::from_text(&params).unwrap_or_default();
+    let params = Params::of(RawObject::from_text(&params).unwrap_or_default());
     Forward::new(context, method, server.clone(), params).run(rewrite::unchanged).await
 }
 
 /// Which server the resource belongs to that the params name, and its URI there.
-pub(crate) fn resource(context: &RequestContext, params: &RawObject<'_>) -> Result<(ServerName, String), ErrorObject> {
-    resource_named(context, &required(params, "uri")?)
+pub(crate) fn resource(context: &RequestContext, params: &Params<'_>) -> Result<(ServerName, String), ErrorObject> {
+    resource_named(context, &params.required("uri")?)
 }
 
 /// The same of a resource.
@@ -190,11 +184,11 @@ pub(crate) fn resource_named(context: &RequestContext, uri: &str) -> Result<(Ser
     })
 }
 
-/// The `_meta` of a request with the server's own URIs, where it refers to resources.
-fn own_meta(context: &RequestContext, server: &ServerName, params: &RawObject<'_>) -> Option<Box<RawValue>> {
-    match context.naming() {
-        Naming::Own => None,
-        Naming::Qualified => rewrite::own_meta(server.as_str(), params.get("_meta")?),
+/// The members of a request's `_meta` that refer to resources, with the server's own URIs.
+fn own_refs(context: &RequestContext, server: &ServerName, params: &Params<'_>) -> Vec<(&'static str, Box<RawValue>)> {
+    match (&params.meta, context.naming()) {
+        (Some(meta), Naming::Qualified) => rewrite::own_refs(server.as_str(), meta),
+        (None, _) | (_, Naming::Own) => Vec::new(),
     }
 }
 
@@ -203,18 +197,18 @@ fn own_meta(context: &RequestContext, server: &ServerName, params: &RawObject<'_
 async fn find(
     context: &RequestContext,
     kind: ListKind,
-    params: &RawObject<'_>,
+    params: &Params<'_>,
 ) -> Result<(ServerName, String), ErrorObject> {
-    let name = required(params, "name")?;
+    let name = params.required("name")?;
     // In 2026-07-28 it is the server that decides on a task, and the word means nothing any more.
     let offered = |session: &Rc<Session>| tasks::may_be_asked_about(session, &context.view());
-    if params.get("task").is_some() && context.downstream.session().is_some_and(|session| !offered(session)) {
+    if params.members.get("task").is_some() && context.downstream.session().is_some_and(|session| !offered(session)) {
         return Err(ErrorObject::new(ErrorCode::INVALID_PARAMS, "tasks are not supported here"));
     }
     let look_up = || {
         let view = context.view();
         let target = if kind == ListKind::Tools { view.tool(&name) } else { view.prompt(&name) }?;
-        let agreed = context.downstream.check_headers(target.mirrored, params.get("arguments"));
+        let agreed = context.downstream.check_headers(target.mirrored, params.members.get("arguments"));
         Some(agreed.map(|()| (target.server.clone(), target.name.to_owned())))
     };
     if let Some(found) = look_up() {
@@ -224,8 +218,7 @@ async fn find(
     let Some((server, own)) = unlisted(context, kind, &name) else {
         return Err(unknown_name(context, kind, &name));
     };
-    let token = params.get_object("_meta").and_then(|meta| meta.get("progressToken"));
-    wait_for(context, &server, token).await?;
+    wait_for(context, &server, params.progress_token()).await?;
     look_up().unwrap_or(Ok((server, own)))
 }
 

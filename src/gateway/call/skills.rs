@@ -5,10 +5,10 @@ use std::{cell::Cell, fmt::Write as _, time::Duration};
 
 use futures_util::future::join_all;
 use mcproxy_ipc::ServerName;
-use mcproxy_mcp::{ErrorCode, ErrorObject, RawArray, RawObject, RawValue, json_string, method};
+use mcproxy_mcp::{ErrorCode, ErrorObject, RawArray, RawObject, RawValue, json_string, meta, method};
 use tokio::time::timeout;
 
-use super::{forward::Forward, request_context::RequestContext, route};
+use super::{forward::Forward, incoming::Params, request_context::RequestContext, route};
 use crate::gateway::{
     base::reply::Reply,
     catalogue::CacheHints,
@@ -34,7 +34,7 @@ pub(crate) fn is_cacheable(name: &str) -> bool {
 }
 
 /// Answers one of its methods. `None`: the client cancelled the call.
-pub(crate) async fn answer(context: &RequestContext, of: &str, params: RawObject<'_>) -> Option<Reply> {
+pub(crate) async fn answer(context: &RequestContext, of: &str, params: Params<'_>) -> Option<Reply> {
     match of {
         method::SKILLS_LIST if context.naming() == Naming::Qualified => Some(list(context, &params).await),
         method::SKILLS_LIST => {
@@ -46,14 +46,14 @@ pub(crate) async fn answer(context: &RequestContext, of: &str, params: RawObject
     }
 }
 
-async fn by_uri(context: &RequestContext, of: &'static str, mut params: RawObject<'_>) -> Option<Reply> {
+async fn by_uri(context: &RequestContext, of: &'static str, mut params: Params<'_>) -> Option<Reply> {
     let (server, uri) = match route::resource(context, &params) {
         Ok(target) => target,
         // The extension has one code for all that is not there.
         Err(error) => return Some(ErrorObject { code: ErrorCode::INVALID_PARAMS, ..error }.into()),
     };
     let own = json_string(&uri);
-    params.set("uri", &own);
+    params.members.set("uri", &own);
     Forward::new(context, of, server, params).run(rewrite::skill_result).await
 }
 
@@ -91,13 +91,12 @@ impl SkillBudget {
 }
 
 /// All skills in one page: whoever does not turn pages sees them all. Servers that are down are left out, unless all are.
-async fn list(context: &RequestContext, params: &RawObject<'_>) -> Reply {
-    if params.get("cursor").is_some_and(|cursor| cursor.get() != "null") {
+async fn list(context: &RequestContext, params: &Params<'_>) -> Reply {
+    if params.members.get("cursor").is_some_and(|cursor| cursor.get() != "null") {
         return ErrorObject::new(ErrorCode::INVALID_PARAMS, "this list has one page and no cursors").into();
     }
-    let mut meta = params.get_object("_meta").unwrap_or_default();
-    meta.remove("progressToken");
-    let meta = meta.to_raw();
+    let mut meta = params.meta.clone().unwrap_or_default();
+    meta.remove(meta::PROGRESS_TOKEN);
     let servers = context.view().skill_servers();
     let room = SkillBudget::new(MAX_BYTES);
     let shelves = join_all(servers.iter().map(async |server| {
@@ -118,16 +117,15 @@ fn late(server: &ServerName) -> Reply {
 async fn read(
     context: &RequestContext,
     server: &ServerName,
-    meta: &RawValue,
+    meta: &RawObject<'_>,
     room: &SkillBudget,
 ) -> Result<Shelf, Reply> {
     let mut shelf = Shelf::default();
     let mut cursor: Option<Box<RawValue>> = None;
     for _ in 0..MAX_PAGES {
-        let mut params = RawObject::default();
-        params.set("_meta", meta);
+        let mut params = Params { members: RawObject::default(), meta: Some(meta.clone()) };
         if let Some(cursor) = &cursor {
-            params.set("cursor", cursor);
+            params.members.set("cursor", cursor);
         }
         let call = Forward::new(context, method::SKILLS_LIST, server.clone(), params).until_dropped();
         let page = match call.run(rewrite::skill_result).await {

@@ -26,7 +26,10 @@ use self::{retry::Retry, stateless_client::StatelessClient};
 use crate::gateway::{
     base::{principal::Principal, reply::Reply, scope::Scope},
     catalogue::Readers,
-    sessions::session::{Session, short},
+    sessions::{
+        pending_requests::RequestRefused,
+        session::{Session, short},
+    },
     upstream::connection::{CallHandle, WorkerConnection},
 };
 
@@ -267,6 +270,14 @@ impl Downstream {
     pub(crate) fn touch(&self, now: Instant) {
         if let Self::Session(session) = self {
             session.touch(now);
+        }
+    }
+
+    /// A request begins. In a session no other may have its id, and there may not be too many.
+    pub(crate) fn begin_call(&self, id: &RequestId, limit: usize) -> Result<(), RequestRefused> {
+        match self {
+            Self::Session(session) => session.pending_requests.begin(id, limit),
+            Self::Stateless(_) => Ok(()),
         }
     }
 

@@ -1,9 +1,6 @@
 //! What a request of this dialect says of itself in its `_meta` (2026-07-28, basic, per-request protocol fields).
 
-use std::sync::LazyLock;
-
 use mcproxy_mcp::{ErrorCode, ErrorObject, Level, RawObject, RawValue, meta};
-use memchr::memmem::Finder;
 
 /// What is said of the client.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,9 +13,6 @@ pub(crate) struct RequestMeta {
     pub(crate) level: Option<Level>,
 }
 
-/// The end of the key that says the version, whether or not its slash is escaped.
-static VERSION_KEY: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"/protocolVersion\""));
-
 /// What a request says to us and not to the server that it goes to: the worker says it in its own way. Who makes the
 /// request, a server of this era may know, too.
 const OURS: [&str; 3] = [meta::PROTOCOL_VERSION, meta::CLIENT_CAPABILITIES, meta::LOG_LEVEL];
@@ -30,13 +24,8 @@ pub(crate) fn take_request_meta(meta: &mut RawObject<'_>) {
     }
 }
 
-/// Whether a body may hold a request of this dialect. Without a parse, since every request of the others comes by here.
-pub(crate) fn may_hold_request_meta(body: &[u8]) -> bool {
-    VERSION_KEY.find(body).is_some()
-}
-
-/// Whether the `_meta` of a request says that it is of this dialect.
-pub(crate) fn is_stateless(meta: Option<&RawObject<'_>>) -> bool {
+/// Whether the `_meta` of a request names the version that the request is made in, as those of this dialect do and no others.
+pub(crate) fn names_version(meta: Option<&RawObject<'_>>) -> bool {
     meta.is_some_and(|meta| meta.get(meta::PROTOCOL_VERSION).is_some())
 }
 
@@ -106,12 +95,5 @@ mod tests {
             assert_eq!(read(meta).expect_err(meta).code, ErrorCode::INVALID_PARAMS, "{meta}");
         }
         assert!(RequestMeta::read(None).is_err());
-    }
-
-    #[test]
-    fn a_body_that_holds_a_claim_is_looked_at_however_its_key_is_written() {
-        assert!(may_hold_request_meta(br#"{"_meta":{"io.modelcontextprotocol/protocolVersion":"x"}}"#));
-        assert!(may_hold_request_meta(br#"{"_meta":{"io.modelcontextprotocol\/protocolVersion":"x"}}"#));
-        assert!(!may_hold_request_meta(br#"{"method":"initialize","params":{"protocolVersion":"2025-11-25"}}"#));
     }
 }

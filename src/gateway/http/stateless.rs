@@ -1,6 +1,6 @@
 //! Streamable HTTP without sessions: 2026-07-28 (MCP transports).
 
-use std::{future::Future, pin::Pin, rc::Rc, time::Instant};
+use std::{future::Future, pin::Pin, time::Instant};
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -11,7 +11,7 @@ use actix_web::{
 };
 use bytes::Bytes;
 use futures_util::{Stream, stream};
-use mcproxy_mcp::{ErrorCode, ErrorObject, Message, ProtocolVersion, RawArray, RawObject, RequestId, method, parse};
+use mcproxy_mcp::{ErrorCode, ErrorObject, ProtocolVersion, RequestId, method, parse};
 
 use super::{
     endpoint::Endpoint,
@@ -28,7 +28,7 @@ use crate::gateway::{
         response_timer,
     },
     call::{
-        incoming::{Incoming, Request, read_params},
+        incoming::{Incoming, Params, Request},
         request_context::{self, Related, RequestContext},
         skills,
     },
@@ -38,7 +38,11 @@ use crate::gateway::{
         validate::{self, Repeating},
     },
     downstream::{
-        header_value::HeaderValue, param_headers::ParamHeaders, request_meta, stateless_client::StatelessClient,
+        Downstream,
+        header_value::HeaderValue,
+        param_headers::ParamHeaders,
+        request_meta::{self, RequestMeta},
+        stateless_client::StatelessClient,
     },
     notify::custom_notifications,
     state::Gateway,
@@ -58,11 +62,6 @@ struct Answered {
     text: Pieces,
 }
 
-/// Whether a POST may be of this dialect; the others pay for no more than this.
-pub(super) fn may_concern(request: &HttpRequest, body: &[u8]) -> bool {
-    names_this_version(request) || request_meta::may_hold_request_meta(body)
-}
-
 /// Refuses what does not exist in this dialect: streams and sessions to be deleted.
 pub(super) fn refuse_method(request: &HttpRequest) -> Result<(), HttpError> {
     if names_this_version(request) {
@@ -72,127 +71,117 @@ pub(super) fn refuse_method(request: &HttpRequest) -> Result<(), HttpError> {
     }
 }
 
+/// Whether a message is of this dialect: its header says so.
 pub(super) fn names_this_version(request: &HttpRequest) -> bool {
     let version = request.headers().get(&VERSION).map(header::HeaderValue::as_bytes);
     version == Some(ProtocolVersion::V2026_07_28.as_str().as_bytes())
 }
 
-/// Answers a POST of this dialect; `None`: it is of another.
-pub(super) async fn post(
-    request: &HttpRequest,
-    endpoint: &Endpoint,
-    body: &Bytes,
-) -> Result<Option<HttpResponse>, HttpError> {
+/// Answers a POST of this dialect.
+pub(super) async fn post(request: &HttpRequest, endpoint: Endpoint, body: &Bytes) -> Result<HttpResponse, HttpError> {
     if body.trim_ascii_start().starts_with(b"[") {
-        return batch(body).map(|()| None);
+        return Err(HttpError::bad_request("2026-07-28 has no batches"));
     }
-    let named = names_this_version(request);
-    match parse(body)? {
-        Message::Notification { method, params } => {
-            let claimed = params.and_then(|raw| RawObject::from_raw(raw).ok()).is_some_and(|params| claims(&params));
+    match Incoming::of(parse(body)?, body) {
+        Incoming::Notification { method, params } => {
             // No notification of the protocol means anything here: a client cancels by closing the stream.
-            if (named || claimed) && method::is_custom_notification(&method) {
+            if method::is_custom_notification(&method) {
                 let (gateway, key) = (&endpoint.gateway, endpoint.principal.key());
-                let params = params.map_or(&[][..], |raw| raw.get().as_bytes());
-                custom_notifications::to_server(gateway, &endpoint.scope, key, &method, params);
+                custom_notifications::to_server(gateway, &endpoint.scope, key, &method, &params);
             }
-            Ok((named || claimed).then(|| HttpResponse::Accepted().finish()))
+            Ok(HttpResponse::Accepted().finish())
         }
-        Message::Response { .. } if named => Err(HttpError::bad_request("2026-07-28 has no responses of clients")),
-        Message::Response { .. } => Ok(None),
-        message @ Message::Request { .. } => {
-            let Incoming::Request(incoming) = Incoming::of(message, body) else { return Ok(None) };
-            let params = match read_params(&incoming.params) {
-                Ok(params) => params,
-                Err(error) => return Ok(named.then(|| refused(request, endpoint, &incoming.id, error))),
-            };
-            let meta = params.get_object("_meta");
-            match (request_meta::is_stateless(meta.as_ref()), named) {
-                (false, false) => Ok(None),
-                (false, true) if incoming.method == method::INITIALIZE => {
-                    let message = "the Mcp-Protocol-Version header names a version that has no `initialize`";
-                    let error = ErrorObject::new(ErrorCode::HEADER_MISMATCH, message);
-                    Ok(Some(refused(request, endpoint, &incoming.id, error)))
-                }
-                _ => Ok(Some(request_of(request, endpoint, &incoming, &params, meta.as_ref()).await)),
-            }
+        Incoming::Response { .. } => Err(HttpError::bad_request("2026-07-28 has no responses of clients")),
+        Incoming::Request(incoming) if incoming.method == method::LISTEN => {
+            let gateway = endpoint.gateway.clone();
+            let listening = listen(request, endpoint, &incoming).await;
+            Ok(match listening {
+                Ok((listening, room)) => sse::answer(request, &gateway.budget, heard(listening, room)),
+                Err(error) => refused(request, &gateway, &incoming.id, error),
+            })
+        }
+        Incoming::Request(incoming) => {
+            let (gateway, related) = (endpoint.gateway.clone(), request_context::related());
+            let pending = Box::pin(answer(request.clone(), endpoint, incoming, related.clone()));
+            Ok(respond(request, &gateway, pending, related).await)
         }
     }
 }
 
-/// Batches belong to sessions, and no request of this dialect may be among one.
-fn batch(body: &[u8]) -> Result<(), HttpError> {
-    let text = std::str::from_utf8(body).unwrap_or_default();
-    let claimed = |element: &&mcproxy_mcp::RawValue| {
-        let message = RawObject::from_raw(element).ok();
-        message.and_then(|message| message.get_object("params")).is_some_and(|params| claims(&params))
-    };
-    match RawArray::from_text(text) {
-        Ok(RawArray(elements)) if elements.iter().any(claimed) => {
-            Err(HttpError::bad_request("2026-07-28 has no batches"))
-        }
-        _ => Ok(()),
-    }
+/// The answer to a request of no session whose body says that it is of this dialect, while its header does not. `None`: its body does
+/// not say so either.
+pub(super) fn refusal(request: &HttpRequest, endpoint: &Endpoint, incoming: &Request) -> Option<HttpResponse> {
+    let params = Params::read(&incoming.params).ok()?;
+    refusal_of(request, endpoint, incoming, &params)
 }
 
-fn claims(params: &RawObject<'_>) -> bool {
-    request_meta::is_stateless(params.get_object("_meta").as_ref())
-}
-
-async fn request_of(
+/// The same when the params are read.
+pub(super) fn refusal_of(
     request: &HttpRequest,
     endpoint: &Endpoint,
     incoming: &Request,
-    params: &RawObject<'_>,
-    meta: Option<&RawObject<'_>>,
-) -> HttpResponse {
+    params: &Params<'_>,
+) -> Option<HttpResponse> {
+    if !request_meta::names_version(params.meta.as_ref()) {
+        return None;
+    }
+    let error = checked(request, endpoint, incoming, params).err()?;
+    Some(refused(request, &endpoint.gateway, &incoming.id, error))
+}
+
+/// What a request says of itself, if all of it is as it has to be.
+fn checked(
+    request: &HttpRequest,
+    endpoint: &Endpoint,
+    incoming: &Request,
+    params: &Params<'_>,
+) -> Result<RequestMeta, ErrorObject> {
+    if incoming.method == method::INITIALIZE && !request_meta::names_version(params.meta.as_ref()) {
+        let message = "the Mcp-Protocol-Version header names a version that has no `initialize`";
+        return Err(ErrorObject::new(ErrorCode::HEADER_MISMATCH, message));
+    }
     let extended = |method: &str| {
         let view = endpoint.gateway.servers.view(&endpoint.scope);
         view.owner_of(method).is_some() || (skills::is_method(method) && view.has_skills())
     };
     let stated = |which| stated(request.headers(), header_of(which));
-    let meta_of_request = match validate::validate(stated, extended, &incoming.method, params, meta) {
-        Ok(meta_of_request) => meta_of_request,
-        Err(error) => return refused(request, endpoint, &incoming.id, error),
-    };
-    let params_of_tool = match &*incoming.method {
+    validate::validate(stated, extended, &incoming.method, params)
+}
+
+/// The client of a request that is as it has to be.
+fn client(
+    request: &HttpRequest,
+    endpoint: Endpoint,
+    incoming: &Request,
+    params: &Params<'_>,
+) -> Result<Downstream, ErrorObject> {
+    let meta = checked(request, &endpoint, incoming, params)?;
+    let arguments = match &*incoming.method {
         method::TOOLS_CALL => {
             let headers = request.headers().iter();
             ParamHeaders::of(headers.map(|(name, value)| (name.as_str(), value)), |value| value.to_str().ok())
         }
         _ => ParamHeaders::default(),
     };
-    let client =
-        StatelessClient::new(endpoint.scope.clone(), endpoint.principal.clone(), meta_of_request, params_of_tool);
-    let related = request_context::related();
-    if incoming.method == method::LISTEN {
-        let context = match RequestContext::begin_stateless(
-            endpoint.gateway.clone(),
-            client,
-            related,
-            incoming,
-            Instant::now(),
-        ) {
-            Ok(context) => context,
-            Err(full) => {
-                return refused(request, endpoint, &incoming.id, ErrorObject::new(ErrorCode::INTERNAL_ERROR, full));
-            }
-        };
-        let budget = &endpoint.gateway.budget;
-        // What it listens to is kept for as long as it listens.
-        let room = match budget.take(Purpose::Subscriptions, incoming.params.len()) {
-            Ok(room) => room,
-            Err(full) => {
-                return refused(request, endpoint, &incoming.id, ErrorObject::new(ErrorCode::INTERNAL_ERROR, full));
-            }
-        };
-        return match Listening::begin(&context, params).await {
-            Ok(listening) => sse::answer(request, budget, heard(listening, room)),
-            Err(error) => refused(request, endpoint, &incoming.id, error),
-        };
-    }
-    let pending = Box::pin(work(endpoint.gateway.clone(), client, incoming.clone(), related.clone()));
-    respond(request, &endpoint.gateway, pending, related).await
+    let Endpoint { scope, principal, .. } = endpoint;
+    Ok(Downstream::Stateless(StatelessClient::new(scope, principal, meta, arguments)))
+}
+
+/// Begins to listen, with room for what is listened to.
+async fn listen(
+    request: &HttpRequest,
+    endpoint: Endpoint,
+    incoming: &Request,
+) -> Result<(Listening, Held), ErrorObject> {
+    let gateway = endpoint.gateway.clone();
+    let params = Params::read(&incoming.params)?;
+    let client = client(request, endpoint, incoming, &params)?;
+    let full = |full: &dyn std::fmt::Display| ErrorObject::new(ErrorCode::INTERNAL_ERROR, full);
+    let context = RequestContext::begin(gateway.clone(), client, request_context::related(), incoming, Instant::now());
+    let context = context.map_err(|error| full(&error))?;
+    // What it listens to is kept for as long as it listens.
+    let room = gateway.budget.take(Purpose::Subscriptions, incoming.params.len()).map_err(|error| full(&error))?;
+    Ok((Listening::begin(&context, &params).await?, room))
 }
 
 fn header_of(which: Repeating) -> &'static HeaderName {
@@ -212,12 +201,24 @@ fn stated<'r>(headers: &'r HeaderMap, name: &HeaderName) -> HeaderValue<'r> {
     }
 }
 
-async fn work(gateway: Rc<Gateway>, client: StatelessClient, request: Request, related: Related) -> Answered {
-    let context = RequestContext::begin_stateless(gateway, client, related, &request, Instant::now());
-    let reply = match (context, read_params(&request.params)) {
-        (Ok(context), Ok(params)) => methods::answer(&context, &request.method, params).await,
-        (Ok(_), Err(error)) => error.into(),
-        (Err(full), _) => ErrorObject::new(ErrorCode::INTERNAL_ERROR, full).into(),
+/// Reads a request, and answers it if it is as it has to be.
+async fn answer(http: HttpRequest, endpoint: Endpoint, request: Request, related: Related) -> Answered {
+    let gateway = endpoint.gateway.clone();
+    let read = Params::read(&request.params).and_then(|params| {
+        let client = client(&http, endpoint, &request, &params)?;
+        Ok((params, client))
+    });
+    // Its response may be a stream that lasts.
+    drop(http);
+    let (params, client) = match read {
+        Ok(read) => read,
+        Err(error) => {
+            return Answered { status: status_of(&error), text: Reply::from(error).into_response(&request.id) };
+        }
+    };
+    let reply = match RequestContext::begin(gateway, client, related, &request, Instant::now()) {
+        Ok(context) => methods::answer(&context, &request.method, params).await,
+        Err(refused) => ErrorObject::new(refused.code(), refused).into(),
     };
     // Errors of servers are answers like others, but for what is wrong with the request itself.
     let status = match reply.code() {
@@ -280,12 +281,15 @@ fn heard(listening: Listening, room: Held) -> impl Stream<Item = Pieces> {
     })
 }
 
-/// A request that is not valid.
-fn refused(request: &HttpRequest, endpoint: &Endpoint, id: &RequestId, error: ErrorObject) -> HttpResponse {
-    let status = match error.code {
+/// The response to a request that is not as it has to be.
+fn refused(request: &HttpRequest, gateway: &Gateway, id: &RequestId, error: ErrorObject) -> HttpResponse {
+    json_body::json(request, &gateway.budget, status_of(&error), Reply::from(error).into_response(id))
+}
+
+fn status_of(error: &ErrorObject) -> StatusCode {
+    match error.code {
         ErrorCode::METHOD_NOT_FOUND => StatusCode::NOT_FOUND,
         ErrorCode::INTERNAL_ERROR => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::BAD_REQUEST,
-    };
-    json_body::json(request, &endpoint.gateway.budget, status, Reply::from(error).into_response(id))
+    }
 }

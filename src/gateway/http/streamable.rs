@@ -36,7 +36,7 @@ use super::{
 use crate::gateway::{
     base::{pieces::Pieces, reply::Reply, response_timer},
     call::{
-        incoming::{Incoming, Request, read_params},
+        incoming::{Incoming, Params, Request},
         request_context::{self, Related},
     },
     dialect::session::{
@@ -72,32 +72,28 @@ pub(super) async fn post(
 ) -> Result<HttpResponse, HttpError> {
     check_accept(&request, &["application/json", "text/event-stream"])?;
     let body = body::read(&request, payload, &endpoint.gateway, async || body_bound(&request, &endpoint).await).await?;
-    if stateless::may_concern(&request, &body)
-        && let Some(response) = Box::pin(stateless::post(&request, &endpoint, &body)).await?
-    {
-        return Ok(response);
+    if stateless::names_this_version(&request) {
+        return Box::pin(stateless::post(&request, endpoint, &body)).await;
     }
     if body.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'[') {
-        check_version(&request)?;
         return batch(&request, &endpoint, &body).await;
     }
-    let incoming = Incoming::of(parse(&body)?, &body);
-    // The header repeats what `initialize` has agreed on; before that there is nothing to repeat.
-    if !matches!(&incoming, Incoming::Request(r) if r.method == method::INITIALIZE) {
-        check_version(&request)?;
-    }
-    match incoming {
+    match Incoming::of(parse(&body)?, &body) {
         Incoming::Request(r) if r.method == method::INITIALIZE => initialize(&request, &endpoint, &r).await,
         Incoming::Request(r) if r.method == method::PING && header(&request, &SESSION).is_none() => {
+            check_version(&request)?;
             Ok(json(&request, &endpoint.gateway, Reply::from("{}").into_response(&r.id)))
         }
-        Incoming::Request(r) => {
-            let session = find_session(&request, &endpoint).await?;
-            let related = request_context::related();
-            let id = Some(r.id.clone());
-            let pending = Box::pin(methods::answer(endpoint.gateway.clone(), session.clone(), r, related.clone()));
-            Ok(respond(&request, &endpoint.gateway, &session, pending, related, id).await)
-        }
+        Incoming::Request(r) => match find_session(&request, &endpoint).await {
+            Ok(session) => {
+                let related = request_context::related();
+                let id = Some(r.id.clone());
+                let pending = Box::pin(methods::answer(endpoint.gateway.clone(), session.clone(), r, related.clone()));
+                Ok(respond(&request, &endpoint.gateway, &session, pending, related, id).await)
+            }
+            // A request of 2026-07-28 has no session.
+            Err(error) => stateless::refusal(&request, &endpoint, &r).ok_or(error),
+        },
         Incoming::Notification { method, params } => {
             let session = find_session(&request, &endpoint).await?;
             methods::notice(&endpoint.gateway, &session, &method, &params);
@@ -125,7 +121,14 @@ async fn body_bound(request: &HttpRequest, endpoint: &Endpoint) -> body::Bound {
 /// Opens a session and answers at once, whatever the servers do.
 async fn initialize(http: &HttpRequest, endpoint: &Endpoint, request: &Request) -> Result<HttpResponse, HttpError> {
     let gateway = &endpoint.gateway;
-    let hello = match read_params(&request.params).and_then(|params| InitializeParams::read(&params)) {
+    let hello = match Params::read(&request.params) {
+        Ok(params) => match stateless::refusal_of(http, endpoint, request, &params) {
+            Some(refusal) => return Ok(refusal),
+            None => InitializeParams::read(&params),
+        },
+        Err(error) => Err(error),
+    };
+    let hello = match hello {
         Ok(hello) => hello,
         Err(error) => return Ok(json(http, gateway, Reply::from(error).into_response(&request.id))),
     };
@@ -272,7 +275,6 @@ fn error(id: &RequestId, why: &str) -> Pieces {
 pub(super) async fn get(request: HttpRequest, endpoint: Endpoint) -> Result<HttpResponse, HttpError> {
     stateless::refuse_method(&request)?;
     check_accept(&request, &["text/event-stream"])?;
-    check_version(&request)?;
     let session = find_session(&request, &endpoint).await?;
     session.touch(Instant::now());
     let settings = endpoint.gateway.settings();
@@ -294,7 +296,6 @@ pub(super) async fn get(request: HttpRequest, endpoint: Endpoint) -> Result<Http
 pub(super) async fn head(request: HttpRequest, endpoint: Endpoint) -> Result<HttpResponse, HttpError> {
     stateless::refuse_method(&request)?;
     check_accept(&request, &["text/event-stream"])?;
-    check_version(&request)?;
     find_session(&request, &endpoint).await?;
     Ok(sse::head())
 }
@@ -318,7 +319,9 @@ pub(super) async fn delete(request: HttpRequest, endpoint: Endpoint) -> Result<H
     Ok(HttpResponse::NoContent().finish())
 }
 
+/// The session that a message is of. The version header repeats what `initialize` has agreed on.
 async fn find_session(request: &HttpRequest, endpoint: &Endpoint) -> Result<Rc<Session>, HttpError> {
+    check_version(request)?;
     let id = header(request, &SESSION)
         .ok_or_else(|| HttpError::bad_request("an Mcp-Session-Id header is required; send initialize first"))?;
     endpoint.session(id).await?.filter(|session| !session.ends_with_its_stream()).ok_or_else(|| {

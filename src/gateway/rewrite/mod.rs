@@ -15,4 +15,4 @@ pub(crate) use self::outbound::{
     task_result, unchanged, updated_params,
 };
 pub(crate) use self::splice::{Splices, span};
-pub(crate) use self::ui_refs::{of_meta as ui_refs_of, own_meta};
+pub(crate) use self::ui_refs::{of_meta as ui_refs_of, own_refs};

@@ -25,20 +25,20 @@ pub(super) fn may_be_in(raw: &str) -> bool {
     MARKS.iter().any(|mark| mark.find(raw.as_bytes()).is_some())
 }
 
-/// The `_meta` of a client's request with the references under the names of the server that it goes to; `None`: it holds
-/// none.
-pub(crate) fn own_meta(server: &str, meta: &RawValue) -> Option<Box<RawValue>> {
-    if !may_be_in(meta.get()) {
-        return None;
-    }
-    let mut edits = Splices::of(meta.get());
-    for reference in of_meta(&RawObject::from_raw(meta).ok()?) {
+/// The members of the `_meta` of a client's request that hold such references, with the URIs of the server that it goes to.
+pub(crate) fn own_refs(server: &str, meta: &RawObject<'_>) -> Vec<(&'static str, Box<RawValue>)> {
+    let own = |reference: &RawValue| {
         let uri: String = serde_json::from_str(reference.get()).ok()?;
-        if let Some((_, own)) = split_uri(&uri).filter(|(of, _)| of == server) {
-            edits.replace(reference, json_string(&own).get().to_owned());
-        }
-    }
-    RawValue::from_string(edits.finish().into_owned()).ok()
+        split_uri(&uri).filter(|(of, _)| of == server).map(|(_, own)| json_string(&own))
+    };
+    let nested = |ui: &RawValue| {
+        let reference = RawObject::from_raw(ui).ok()?.get(NESTED[1])?;
+        let mut edits = Splices::of(ui.get());
+        edits.replace(reference, own(reference)?.get().to_owned());
+        RawValue::from_string(edits.finish().into_owned()).ok()
+    };
+    let plain = PLAIN.into_iter().filter_map(|key| Some((key, own(meta.get(key)?)?)));
+    plain.chain(meta.get(NESTED[0]).and_then(nested).map(|ui| (NESTED[0], ui))).collect()
 }
 
 #[cfg(test)]
@@ -49,9 +49,13 @@ mod tests {
     fn references_of_a_request_become_the_servers_own_and_nothing_else_changes() {
         let meta = r#"{"a":1.50,"ui":{"resourceUri":"ui://srv+x/y","k":[ ]},"ui/resourceUri":"ui://other+x","openai/outputTemplate":"srv+a:b"}"#;
         let expected = r#"{"a":1.50,"ui":{"resourceUri":"ui://x/y","k":[ ]},"ui/resourceUri":"ui://other+x","openai/outputTemplate":"a:b"}"#;
-        let raw = |text: &str| RawValue::from_string(text.to_owned()).expect("JSON");
-        assert_eq!(own_meta("srv", &raw(meta)).expect("some").get(), expected);
-        assert!(own_meta("srv", &raw(r#"{"progressToken":1}"#)).is_none());
-        assert!(own_meta("srv", &raw(r#"["resourceUri"]"#)).is_none());
+        let refs = |meta: &RawObject<'_>| own_refs("srv", meta);
+        let mut object = RawObject::from_text(meta).expect("an object");
+        let own = refs(&object);
+        own.iter().for_each(|(key, value)| object.set(key, value));
+        assert_eq!(object.to_raw().get(), expected);
+        for nothing in [r#"{"progressToken":1}"#, r#"{"ui":["resourceUri"],"ui/resourceUri":7}"#, "{}"] {
+            assert!(refs(&RawObject::from_text(nothing).expect("an object")).is_empty(), "{nothing}");
+        }
     }
 }

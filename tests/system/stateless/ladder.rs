@@ -124,7 +124,9 @@ async fn h14_h15_batches_and_clients_that_take_no_streams_are_refused() {
     assert_eq!((answer.status.as_u16(), answer.code()), (400, -32600), "h14 {answer:?}");
     let old = crate::support::Session::of_version(&proxy.http, &proxy.url("/mcp"), "2025-03-26").await;
     let answer = old.post(&json!([{"jsonrpc": "2.0", "id": 1, "method": "ping"}, list]).to_string()).await;
-    assert_eq!((answer.status.as_u16(), answer.code()), (400, -32600), "h14 in a session {answer:?}");
+    let answers = answer.json();
+    assert_eq!((answer.status.as_u16(), &answers[0]["result"]), (200, &json!({})), "h14 in a session {answer:?}");
+    assert_eq!((&answers[1]["id"], &answers[1]["error"]["code"]), (&list["id"], &json!(-32020)), "{answer:?}");
     let request = proxy.http.post(proxy.url("/mcp")).header("content-type", "application/json");
     let request = request.header("accept", "application/json").header(VERSION, "2026-07-28");
     let answer = ask(request.header("mcp-method", "tools/list").body(list.to_string())).await;
@@ -140,6 +142,25 @@ async fn i04_i05_each_era_has_its_own_beginning() {
     assert_eq!((answer.status.as_u16(), answer.code()), (200, -32601), "i04 {answer:?}");
     let answer = ask(client.bare(&initialize("2025-11-25")).header(VERSION, "2026-07-28")).await;
     assert_eq!((answer.status.as_u16(), answer.code()), (400, -32020), "i05 {answer:?}");
+}
+
+#[tokio::test]
+async fn a_request_that_only_its_body_says_to_be_of_2026_07_28_is_refused_with_a_session_and_without_one() {
+    let proxy = Proxy::of(&["a"]).await;
+    let client = client_of(&proxy).await;
+    let session = proxy.session().await;
+    for (method, params) in [
+        ("tools/list", json!({})),
+        ("tools/call", json!({"name": "a__echo", "arguments": {"text": "x"}})),
+        ("initialize", json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {}})),
+    ] {
+        let request = client.request(method, params);
+        let alone = ask(client.bare(&request)).await;
+        assert_eq!((alone.status.as_u16(), alone.code()), (400, -32020), "{method} {alone:?}");
+        let answer = session.post(&request.to_string()).await;
+        assert_eq!((answer.code(), &answer.json()["id"]), (-32020, &request["id"]), "{method} {answer:?}");
+    }
+    assert_eq!(session.say("a__echo", json!({"text": "x"})).await, "x", "the session goes on");
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use std::{borrow::Cow, rc::Rc};
 
 use bytes::Bytes;
 use mcproxy_ipc::{ServerName, data::CallContext};
-use mcproxy_mcp::{ErrorCode, ErrorObject, Level, RawObject, RawValue};
+use mcproxy_mcp::{ErrorCode, ErrorObject, Level, RawValue, meta};
 use slog::{Drain as _, debug, info, o, warn};
 
 pub(crate) use self::wait_ready::wait_for;
@@ -20,7 +20,7 @@ use crate::gateway::{
         reply::Reply,
         web_pages::{self, NoWebPage},
     },
-    call::{client_input::InputError, progress, request_context::RequestContext, tasks},
+    call::{client_input::InputError, incoming::Params, progress, request_context::RequestContext, tasks},
     downstream::{
         InputRoute,
         retry::{Retry, RetryUse},
@@ -59,13 +59,12 @@ impl<'a> Forward<'a> {
         context: &'a RequestContext,
         method: impl Into<Cow<'static, str>>,
         server: ServerName,
-        mut params: RawObject<'_>,
+        params: Params<'_>,
     ) -> Self {
-        let mut meta = params.remove("_meta").and_then(|raw| RawObject::from_raw(raw).ok()).unwrap_or_default();
-        // A token is a string or a number (MCP, progress).
-        let token = meta
-            .remove("progressToken")
-            .filter(|token| token.get().starts_with(|c: char| c == '"' || c == '-' || c.is_ascii_digit()));
+        let token = params.progress_token();
+        let Params { members: mut params, meta } = params;
+        let mut meta = meta.unwrap_or_default();
+        meta.remove(meta::PROGRESS_TOKEN);
         let retry = context.downstream.take_own(&mut params, &mut meta);
         if params.get("task").is_some() && !tasks::may_run(context, &server) {
             params.remove("task");

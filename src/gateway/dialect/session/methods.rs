@@ -11,12 +11,13 @@ use super::{lifetime, task_requests};
 use crate::gateway::{
     base::{client_declaration::Declaration, client_info::Client, pieces::Pieces, reply::Reply},
     call::{
-        incoming::{Request, read_params, required},
+        incoming::{Params, Request, read_members},
         lists,
         request_context::{Related, RequestContext},
         route, skills, tasks,
     },
     catalogue::{ListKind, View},
+    downstream::{Downstream, request_meta},
     notify::{custom_notifications, subscriptions},
     sessions::{client_requests::Response, session::Session},
     state::Gateway,
@@ -29,7 +30,8 @@ pub(crate) async fn answer(
     request: Request,
     related: Related,
 ) -> Option<Pieces> {
-    let reply = match RequestContext::begin(gateway, session.clone(), related, &request, Instant::now()) {
+    let downstream = Downstream::Session(session.clone());
+    let reply = match RequestContext::begin(gateway, downstream, related, &request, Instant::now()) {
         Ok(context) => reply(&context, &session, &request).await?,
         Err(refused) => ErrorObject::new(refused.code(), refused).into(),
     };
@@ -37,7 +39,8 @@ pub(crate) async fn answer(
 }
 
 async fn reply(context: &RequestContext, session: &Rc<Session>, request: &Request) -> Option<Reply> {
-    let params = match read_params(&request.params) {
+    let params = match Params::read(&request.params) {
+        Ok(params) if request_meta::names_version(params.meta.as_ref()) => return Some(of_another_dialect().into()),
         Ok(params) => params,
         Err(error) => return Some(error.into()),
     };
@@ -81,6 +84,12 @@ async fn reply(context: &RequestContext, session: &Rc<Session>, request: &Reques
     Some(done.unwrap_or_else(Reply::from))
 }
 
+/// The headers of such a request, and the session, say something else than its body.
+fn of_another_dialect() -> ErrorObject {
+    let message = "the `_meta` of the request names its protocol version, as in 2026-07-28, but its Mcp-Protocol-Version header does not";
+    ErrorObject::new(ErrorCode::HEADER_MISMATCH, message)
+}
+
 fn has_tasks(context: &RequestContext, session: &Session) -> bool {
     tasks::may_be_asked_about(session, &context.view())
 }
@@ -97,10 +106,10 @@ pub(crate) struct InitializeParams {
 
 impl InitializeParams {
     /// Reads the params of `initialize`.
-    pub(crate) fn read(params: &RawObject<'_>) -> Result<Self, ErrorObject> {
-        let version = ProtocolVersion::negotiate(&required(params, "protocolVersion")?);
-        let client = Client::read(params);
-        let declaration = Declaration::read(params, &client);
+    pub(crate) fn read(params: &Params<'_>) -> Result<Self, ErrorObject> {
+        let version = ProtocolVersion::negotiate(&params.required("protocolVersion")?);
+        let client = Client::read(&params.members);
+        let declaration = Declaration::read(&params.members, &client);
         Ok(Self { version, client, declaration })
     }
 }
@@ -146,7 +155,7 @@ pub(crate) fn welcome(gateway: &Gateway, session: &Session) -> Reply {
 }
 
 /// The 2024-11-05 transport opens the session before it says who it is; elsewhere this is a client that repeats itself.
-async fn initialize(context: &RequestContext, session: &Session, params: &RawObject<'_>) -> Result<Reply, ErrorObject> {
+async fn initialize(context: &RequestContext, session: &Session, params: &Params<'_>) -> Result<Reply, ErrorObject> {
     let InitializeParams { version, client, declaration } = InitializeParams::read(params)?;
     session.set_version(version);
     session.set_features(client.features);
@@ -155,8 +164,8 @@ async fn initialize(context: &RequestContext, session: &Session, params: &RawObj
     Ok(welcome(&context.gateway, session))
 }
 
-fn set_level(context: &RequestContext, session: &Rc<Session>, params: &RawObject<'_>) -> Result<Reply, ErrorObject> {
-    let text = required(params, "level")?;
+fn set_level(context: &RequestContext, session: &Rc<Session>, params: &Params<'_>) -> Result<Reply, ErrorObject> {
+    let text = params.required("level")?;
     let level = Level::parse(&text)
         .ok_or_else(|| ErrorObject::new(ErrorCode::INVALID_PARAMS, format_args!("there is no log level {text:?}")))?;
     context.gateway.sessions.set_level(session, level);
@@ -175,7 +184,7 @@ fn set_level(context: &RequestContext, session: &Rc<Session>, params: &RawObject
     Ok("{}".into())
 }
 
-async fn subscribe(context: &RequestContext, session: &Session, params: &RawObject<'_>) -> Reply {
+async fn subscribe(context: &RequestContext, session: &Session, params: &Params<'_>) -> Reply {
     let (server, uri) = match route::resource(context, params) {
         Ok(target) => target,
         Err(error) => return error.into(),
@@ -206,7 +215,7 @@ async fn subscribe(context: &RequestContext, session: &Session, params: &RawObje
     }
 }
 
-async fn unsubscribe(context: &RequestContext, session: &Session, params: &RawObject<'_>) -> Reply {
+async fn unsubscribe(context: &RequestContext, session: &Session, params: &Params<'_>) -> Reply {
     let (server, uri) = match route::resource(context, params) {
         Ok(target) => target,
         Err(error) => return error.into(),
@@ -231,7 +240,7 @@ pub(crate) fn answered(session: &Session, id: &RequestId, response: Response) {
 pub(crate) fn notice(gateway: &Gateway, session: &Session, notification: &str, params: &[u8]) {
     session.touch(Instant::now());
     if notification == method::CANCELLED
-        && let Ok(params) = read_params(params)
+        && let Ok(params) = read_members(params)
         && let Some(id) = params.get("requestId").and_then(|raw| RequestId::from_raw(raw).ok())
     {
         session.pending_requests.cancel(&id, params.get_string("reason").map(|r| r.chars().take(1024).collect()));
@@ -245,7 +254,7 @@ pub(crate) fn notice(gateway: &Gateway, session: &Session, notification: &str, p
         }
     }
     if notification == method::PROGRESS
-        && let Ok(params) = read_params(params)
+        && let Ok(params) = read_members(params)
     {
         session.client_requests.progress(params);
     }

@@ -2,11 +2,11 @@
 //! server.
 
 use futures_util::future::join_all;
-use mcproxy_mcp::{ErrorCode, RawObject, json_string, method};
+use mcproxy_mcp::{ErrorCode, json_string, method};
 
 use crate::gateway::{
     base::reply::Reply,
-    call::{incoming::required, request_context::RequestContext, route, tasks::no_such_task},
+    call::{incoming::Params, request_context::RequestContext, route, tasks::no_such_task},
     sessions::session::Session,
 };
 
@@ -20,12 +20,12 @@ pub(crate) async fn answer(
     context: &RequestContext,
     session: &Session,
     of: &'static str,
-    params: RawObject<'_>,
+    params: Params<'_>,
 ) -> Option<Reply> {
     if of == method::TASKS_LIST {
         return Some(list(context, session).await);
     }
-    match required(&params, "taskId") {
+    match params.required("taskId") {
         Ok(id) if session.tasks.has(&id) => route::task(context, of, params).await,
         Ok(id) => Some(no_such_task(&id).into()),
         Err(error) => Some(error.into()),
@@ -37,8 +37,8 @@ async fn list(context: &RequestContext, session: &Session) -> Reply {
     let ids = session.tasks.all();
     let ask = async |id: &str| {
         let id = json_string(id);
-        let mut params = RawObject::default();
-        params.set("taskId", &id);
+        let mut params = Params::default();
+        params.members.set("taskId", &id);
         route::task(context, method::TASKS_GET, params).await
     };
     let mut tasks = TaskList::new();

@@ -13,7 +13,7 @@ use serde_json::json;
 
 use crate::gateway::{
     base::reply::Reply,
-    call::{request_context::RequestContext, route},
+    call::{incoming::Params, request_context::RequestContext, route},
     catalogue::{Changes, View},
     notify::subscriptions,
     sessions::{listen_filter::Filter, listener::Listener, mailbox::Mail, subscribers::Subscriber},
@@ -33,8 +33,8 @@ pub(crate) struct Listening {
 
 impl Listening {
     /// Begins to listen. What servers do not offer or refuse is left out of the acknowledgment, which is the first message.
-    pub(crate) async fn begin(context: &RequestContext, params: &RawObject<'_>) -> Result<Self, ErrorObject> {
-        let wish = Filter::read(params)?;
+    pub(crate) async fn begin(context: &RequestContext, params: &Params<'_>) -> Result<Self, ErrorObject> {
+        let wish = Filter::read(&params.members)?;
         if wish.tasks.as_ref().is_some_and(|ids| !ids.is_empty()) {
             takes_tasks(&context.downstream.capabilities())?;
         }

@@ -1,16 +1,16 @@
 //! What each method of this dialect does.
 
-use mcproxy_mcp::{ErrorCode, ErrorObject, ProtocolVersion, RawObject, json_string, meta, method};
+use mcproxy_mcp::{ErrorCode, ErrorObject, ProtocolVersion, json_string, meta, method};
 
 use super::{cache_hints, method_names::list_of};
 use crate::gateway::{
     base::reply::Reply,
-    call::{lists, request_context::RequestContext, route, skills},
+    call::{incoming::Params, lists, request_context::RequestContext, route, skills},
     catalogue::{CacheHints, ListKind},
 };
 
 /// Answers a request that is valid, see [`super::validate`].
-pub(crate) async fn answer(context: &RequestContext, method: &str, params: RawObject<'_>) -> Reply {
+pub(crate) async fn answer(context: &RequestContext, method: &str, params: Params<'_>) -> Reply {
     if let Some(kind) = list_of(method) {
         return list(context, kind, &params).await.unwrap_or_else(Reply::from);
     }
@@ -55,7 +55,7 @@ fn discover(context: &RequestContext) -> Reply {
     Reply::Result(out.into())
 }
 
-async fn list(context: &RequestContext, kind: ListKind, params: &RawObject<'_>) -> Result<Reply, ErrorObject> {
+async fn list(context: &RequestContext, kind: ListKind, params: &Params<'_>) -> Result<Reply, ErrorObject> {
     let (view, page) = lists::page(context, kind, params).await?;
     let caching = cache_hints::of_list(context, &view, kind);
     let before = format!("{{{},{},", caching.to_members(), own_meta());

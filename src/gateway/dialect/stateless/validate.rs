@@ -1,13 +1,16 @@
 //! What a request of this dialect must get past, in this order, before anything is done for it (2026-07-28, transports,
-//! server validation). Whoever only looks at headers must not see another request than we do. The last check, of headers that
+//! server validation). Who only looks at headers must not see another request than we do. The last check, of headers that
 //! repeat arguments, needs the tool that is called, is in `downstream/param_headers.rs`.
 
-use mcproxy_mcp::{ErrorCode, ErrorObject, ProtocolVersion, RawObject, header_value, method};
+use mcproxy_mcp::{ErrorCode, ErrorObject, ProtocolVersion, header_value, method};
 
 use super::method_names;
-use crate::gateway::downstream::{
-    header_value::{HeaderValue, agree, shown},
-    request_meta::RequestMeta,
+use crate::gateway::{
+    call::incoming::Params,
+    downstream::{
+        header_value::{HeaderValue, agree, shown},
+        request_meta::RequestMeta,
+    },
 };
 
 /// The headers that repeat what every body says.
@@ -33,22 +36,21 @@ impl Repeating {
 }
 
 /// What the request says of itself, or why it is refused. `header`: what its headers say. `extended`: whether a method that no
-/// revision knows is some server's. `meta` is the `_meta` of its params.
+/// revision knows is some server's.
 pub(crate) fn validate<'r>(
     header: impl Fn(Repeating) -> HeaderValue<'r>,
     extended: impl FnOnce(&str) -> bool,
     method: &str,
-    params: &RawObject<'_>,
-    meta: Option<&RawObject<'_>>,
+    params: &Params<'_>,
 ) -> Result<RequestMeta, ErrorObject> {
     use Repeating::{Method, Name, Version};
-    let meta_of_request = RequestMeta::read(meta)?;
+    let meta_of_request = RequestMeta::read(params.meta.as_ref())?;
     agree(Version.name(), header(Version), &meta_of_request.version, Some)?;
     if *meta_of_request.version != *ProtocolVersion::V2026_07_28.as_str() {
         return Err(unsupported(&meta_of_request.version));
     }
     agree(Method.name(), header(Method), method, Some)?;
-    if let Some(name) = method::subject_of(method).and_then(|key| params.get_string(key)) {
+    if let Some(name) = method::subject_of(method).and_then(|key| params.members.get_string(key)) {
         let said = header(Name);
         let decoded = match said {
             HeaderValue::Once(text) => header_value::decode(text),
@@ -96,9 +98,8 @@ mod tests {
                 (Some(_), Some(_)) => HeaderValue::Unclear,
             }
         };
-        let params = RawObject::from_text(params).expect("an object");
-        let meta = params.get_object("_meta");
-        validate(header, |_| false, method, &params, meta.as_ref()).map_err(|error| error.code)
+        let params = Params::read(params.as_bytes()).expect("an object");
+        validate(header, |_| false, method, &params).map_err(|error| error.code)
     }
 
     #[test]
@@ -143,9 +144,8 @@ mod tests {
     #[test]
     fn versions_that_are_spoken_are_named() {
         let params = format!("{{{META}}}").replace("2026-07-28", "2025-11-25");
-        let params = RawObject::from_text(&params).expect("an object");
-        let meta = params.get_object("_meta");
-        let error = validate(|_| HeaderValue::Once("2025-11-25"), |_| false, "tools/list", &params, meta.as_ref())
+        let params = Params::read(params.as_bytes()).expect("an object");
+        let error = validate(|_| HeaderValue::Once("2025-11-25"), |_| false, "tools/list", &params)
             .expect_err("it has sessions");
         let data = error.data.expect("data");
         assert_eq!(data["requested"], "2025-11-25");
@@ -156,8 +156,8 @@ mod tests {
         #[test]
         fn any_request_gets_past_or_is_refused(method in "\\PC{0,12}", header in "\\PC{0,12}", meta in "(_meta|x)") {
             let params = format!(r#"{{"{meta}":{{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{{}}}}}}"#);
-            let params = RawObject::from_text(&params).expect("an object");
-            let _ = validate(|_| HeaderValue::Once(&header), |_| false, &method, &params, params.get_object("_meta").as_ref());
+            let params = Params::read(params.as_bytes()).expect("an object");
+            let _ = validate(|_| HeaderValue::Once(&header), |_| false, &method, &params);
         }
     }
 }
