@@ -4,7 +4,6 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use futures_util::future::join_all;
-use mcproxy_ipc::data::CallContext;
 use mcproxy_mcp::{ErrorCode, ErrorObject};
 use tokio::time::timeout;
 
@@ -42,7 +41,7 @@ pub(crate) async fn page(
     page.map(|page| (view, page)).map_err(|error| ErrorObject::new(ErrorCode::INVALID_PARAMS, error))
 }
 
-/// Waits until a list is there, which may take another thread some time. It is put together once, whoever waits for it.
+/// Waits until a list is there, which may take another thread some time. It is put together once, however many requests wait for it.
 async fn prepare(gateway: &Rc<Gateway>, view: &Rc<View>, kind: ListKind, readers: Readers) {
     loop {
         let prepared = gateway.lists_prepared.notified();
@@ -85,26 +84,17 @@ async fn check(context: &RequestContext, kind: ListKind) {
 /// heard of; that takes no longer than lists may wait for servers.
 async fn meet(context: &RequestContext) {
     let RequestContext { gateway, downstream, .. } = context;
-    let Some(session) = downstream.session() else { return };
-    let unmet = gateway.servers.unmet(context.scope(), session.key());
+    let Some(session) = downstream.own_lists() else { return };
+    let unmet = gateway.servers.unmet(context.scope(), session);
     if unmet.is_empty() {
         return;
     }
-    let _meeting = session.meet();
-    let meetings = unmet.iter().map(|(_, connection)| {
-        connection.meet(CallContext {
-            client_capabilities: Some(downstream.capabilities()),
-            client_info: downstream.info(),
-            principal: downstream.principal().name().map(str::to_owned),
-            session: Some(session.key()),
-            client: Some(session.key()),
-            ..CallContext::default()
-        })
-    });
+    let _meeting = downstream.meet();
+    let meetings = unmet.iter().map(|(_, connection)| connection.meet(downstream.instance_context()));
     // What comes too late is announced.
     let _ = timeout(gateway.settings().list_wait, join_all(meetings)).await;
     // The session may have ended meanwhile; then nothing else would remove this.
-    if !session.is_over() {
-        unmet.iter().for_each(|(server, _)| gateway.servers.meets(server, session.key()));
+    if !downstream.is_over() {
+        unmet.iter().for_each(|(server, _)| gateway.servers.meets(server, session));
     }
 }

@@ -11,4 +11,3 @@ pub(crate) mod progress;
 pub(crate) mod request_context;
 pub(crate) mod route;
 pub(crate) mod skills;
-pub(crate) mod tasks;

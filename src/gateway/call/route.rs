@@ -1,7 +1,5 @@
 //! The methods that go to a server: which one, and under what name there.
 
-use std::rc::Rc;
-
 use mcproxy_ipc::ServerName;
 use mcproxy_mcp::{
     ErrorCode, ErrorObject, RawObject, RawValue, Subject, json_string, method, split_name, split_task, split_uri,
@@ -12,14 +10,13 @@ use super::{
     forward::{Forward, wait_for},
     incoming::Params,
     request_context::RequestContext,
-    tasks,
 };
 use crate::gateway::{
     base::{reply::Reply, scope::Scope},
     builtin,
     catalogue::ListKind,
-    rewrite::{self, Naming},
-    sessions::session::Session,
+    downstream::tasks::no_such_task,
+    rewrite::{self, Naming, ResultRewrite},
 };
 
 /// `tools/call`
@@ -42,19 +39,17 @@ pub(crate) async fn tool(context: &RequestContext, mut params: Params<'_>) -> Op
     params.members.set("name", &own);
     let own_refs = own_refs(context, &server, &params);
     params.set_meta(&own_refs);
-    if params.members.get("task").is_some()
-        && let Some(session) = context.downstream.session().filter(|_| tasks::may_run(context, &server))
+    let makes_task =
+        params.members.get("task").is_some() && context.downstream.makes_tasks_at(&server, &context.view());
+    let (rewrite, owner): (ResultRewrite, _) =
+        if makes_task { (rewrite::created_task, Some(server.clone())) } else { (rewrite::call_result, None) };
+    let reply = Forward::new(context, method::TOOLS_CALL, server, params).named(name).run(rewrite).await;
+    if let (Some(owner), Some(Reply::Result(result))) = (&owner, &reply)
+        && let Err(error) = context.downstream.remember_task(&context.gateway.task_owners, owner, result)
     {
-        let call = Forward::new(context, method::TOOLS_CALL, server.clone(), params).named(name);
-        let reply = call.run(rewrite::created_task).await;
-        if let Some(Reply::Result(result)) = &reply
-            && let Err(error) = tasks::remember(&context.gateway.task_owners, session, &server, result)
-        {
-            return Some(error.into());
-        }
-        return reply;
+        return Some(error.into());
     }
-    Forward::new(context, method::TOOLS_CALL, server, params).named(name).run(rewrite::call_result).await
+    reply
 }
 
 /// `prompts/get`
@@ -117,7 +112,7 @@ pub(crate) async fn task(context: &RequestContext, method: &'static str, mut par
         Err(error) => return Some(error.into()),
     };
     let Some((server, own)) = task_named(context, &id) else {
-        return Some(tasks::no_such_task(&id).into());
+        return Some(no_such_task(&id).into());
     };
     let own = json_string(own);
     params.members.set("taskId", &own);
@@ -200,9 +195,7 @@ async fn find(
     params: &Params<'_>,
 ) -> Result<(ServerName, String), ErrorObject> {
     let name = params.required("name")?;
-    // In 2026-07-28 it is the server that decides on a task, and the word means nothing any more.
-    let offered = |session: &Rc<Session>| tasks::may_be_asked_about(session, &context.view());
-    if params.members.get("task").is_some() && context.downstream.session().is_some_and(|session| !offered(session)) {
+    if params.members.get("task").is_some() && !context.downstream.may_want_task(&context.view()) {
         return Err(ErrorObject::new(ErrorCode::INVALID_PARAMS, "tasks are not supported here"));
     }
     let look_up = || {

@@ -9,12 +9,13 @@ pub(crate) mod param_headers;
 pub(crate) mod request_meta;
 pub(crate) mod retry;
 pub(crate) mod stateless_client;
+pub(crate) mod tasks;
 
 use std::{rc::Rc, time::Instant};
 
 use bytes::Bytes;
 use mcproxy_ipc::{
-    SessionKey,
+    ServerName, SessionKey,
     data::{CallContext, ServerEra, ServerTraits},
 };
 use mcproxy_mcp::{
@@ -25,10 +26,11 @@ use tokio::sync::Notify;
 use self::{retry::Retry, stateless_client::StatelessClient};
 use crate::gateway::{
     base::{principal::Principal, reply::Reply, scope::Scope},
-    catalogue::Readers,
+    catalogue::{Readers, View},
     sessions::{
         pending_requests::RequestRefused,
         session::{Session, short},
+        tasks::TaskOwners,
     },
     upstream::connection::{CallHandle, WorkerConnection},
 };
@@ -101,7 +103,7 @@ impl Downstream {
         let mut context = CallContext {
             wants_progress,
             principal: self.principal().name().map(str::to_owned),
-            client: self.session().map(|session| session.key()),
+            client: self.asked_session(),
             ..CallContext::default()
         };
         if per_session {
@@ -170,8 +172,65 @@ impl Downstream {
         matches!(self, Self::Session(_))
     }
 
+    /// Whether it may want a call to become a task: a session that was offered tasks. In 2026-07-28 the server decides on a task, and
+    /// the member means nothing any more.
+    pub(crate) fn may_want_task(&self, view: &View) -> bool {
+        match self {
+            Self::Session(session) => tasks::may_be_asked_about(session, view),
+            Self::Stateless(_) => true,
+        }
+    }
+
+    /// Whether a call of it may be made as a task at this server. Elsewhere the member is dropped, as 2025-11-25 wants it.
+    pub(crate) fn makes_tasks_at(&self, server: &ServerName, view: &View) -> bool {
+        match self {
+            Self::Session(session) => tasks::are_offered(session, view) && view.runs_tasks_of(server),
+            Self::Stateless(_) => false,
+        }
+    }
+
+    /// Remembers the task that a call of it has become. An error for one whose id is too long to be kept.
+    pub(crate) fn remember_task(
+        &self,
+        owners: &TaskOwners,
+        server: &ServerName,
+        result: &Bytes,
+    ) -> Result<(), ErrorObject> {
+        match self {
+            Self::Session(session) => tasks::remember(owners, session, server, result),
+            Self::Stateless(_) => Ok(()),
+        }
+    }
+
     /// The session whose own instances add to the lists that the client sees. In 2026-07-28 lists must not depend on the client (caching).
     pub(crate) fn own_lists(&self) -> Option<SessionKey> {
+        self.session().map(|session| session.key())
+    }
+
+    /// It waits, until the result is dropped, for what instances of its own offer.
+    pub(crate) fn meet(&self) -> Option<impl Drop + '_> {
+        self.session().map(|session| session.meet())
+    }
+
+    /// What an instance of its own may know of it before its first call.
+    pub(crate) fn instance_context(&self) -> CallContext {
+        CallContext {
+            client_capabilities: Some(self.capabilities()),
+            client_info: self.info(),
+            principal: self.principal().name().map(str::to_owned),
+            session: Some(self.key()),
+            client: self.asked_session(),
+            ..CallContext::default()
+        }
+    }
+
+    /// Whether it has left for good, as far as can be known.
+    pub(crate) fn is_over(&self) -> bool {
+        self.session().is_some_and(|session| session.is_over())
+    }
+
+    /// The session whose client servers may ask during its calls.
+    pub(crate) fn asked_session(&self) -> Option<SessionKey> {
         self.session().map(|session| session.key())
     }
 
@@ -251,7 +310,7 @@ impl Downstream {
     }
 
     /// The session, where there is one.
-    pub(crate) fn session(&self) -> Option<&Rc<Session>> {
+    fn session(&self) -> Option<&Rc<Session>> {
         match self {
             Self::Session(session) => Some(session),
             Self::Stateless(_) => None,

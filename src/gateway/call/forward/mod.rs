@@ -20,7 +20,7 @@ use crate::gateway::{
         reply::Reply,
         web_pages::{self, NoWebPage},
     },
-    call::{client_input::InputError, incoming::Params, progress, request_context::RequestContext, tasks},
+    call::{client_input::InputError, incoming::Params, progress, request_context::RequestContext},
     downstream::{
         InputRoute,
         retry::{Retry, RetryUse},
@@ -66,7 +66,7 @@ impl<'a> Forward<'a> {
         let mut meta = meta.unwrap_or_default();
         meta.remove(meta::PROGRESS_TOKEN);
         let retry = context.downstream.take_own(&mut params, &mut meta);
-        if params.get("task").is_some() && !tasks::may_run(context, &server) {
+        if params.get("task").is_some() && !context.downstream.makes_tasks_at(&server, &context.view()) {
             params.remove("task");
         }
         let mut forward = Self {

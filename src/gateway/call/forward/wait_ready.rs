@@ -91,9 +91,7 @@ impl Forward<'_> {
                 NotPlaced::Refused(self.crowded(connection, &format!("in flight (limits.maxConcurrent), and {why}")))
             }
         };
-        let mut line = connection
-            .line_up(downstream.party(), downstream.session().map(|session| session.key()))
-            .map_err(refused)?;
+        let mut line = connection.line_up(downstream.party(), downstream.asked_session()).map_err(refused)?;
         let _waiting = context.gateway.metrics.waiting(server.as_str());
         let cancelled = context.may_be_cancelled();
         let given_up = async {

@@ -6,7 +6,8 @@ use mcproxy_mcp::{ErrorCode, json_string, method};
 
 use crate::gateway::{
     base::reply::Reply,
-    call::{incoming::Params, request_context::RequestContext, route, tasks::no_such_task},
+    call::{incoming::Params, request_context::RequestContext, route},
+    downstream::tasks::no_such_task,
     sessions::session::Session,
 };
 

@@ -5,7 +5,6 @@ use bytes::Bytes;
 use mcproxy_ipc::ServerName;
 use mcproxy_mcp::{ErrorCode, ErrorObject, ProtocolVersion, RawObject};
 
-use super::request_context::RequestContext;
 use crate::gateway::{
     catalogue::View,
     sessions::{session::Session, tasks::TaskOwners},
@@ -13,6 +12,7 @@ use crate::gateway::{
 
 /// Longest id of a task, in bytes.
 const MAX_ID: usize = 1024;
+
 /// The error for a task that this caller does not have.
 pub(crate) fn no_such_task(id: &str) -> ErrorObject {
     ErrorObject::new(ErrorCode::INVALID_PARAMS, format_args!("there is no task {id:?}"))
@@ -28,14 +28,8 @@ pub(crate) fn may_be_asked_about(session: &Session, view: &View) -> bool {
     session.tasks.were_offered() || are_offered(session, view)
 }
 
-/// What such a session is told, among the capabilities.
+/// What a session that is offered tasks is told, among the capabilities.
 pub(crate) const CAPABILITY: &str = r#"{"list":{},"cancel":{},"requests":{"tools":{"call":{}}}}"#;
-
-/// Whether a call may be made as a task at this server. Elsewhere the wish is left unheard, as the revision wants it.
-pub(crate) fn may_run(context: &RequestContext, server: &ServerName) -> bool {
-    let view = context.view();
-    context.downstream.session().is_some_and(|session| are_offered(session, &view)) && view.runs_tasks_of(server)
-}
 
 /// Takes note of a task that a call came to. An error for one whose id is too long to be kept.
 pub(crate) fn remember(
