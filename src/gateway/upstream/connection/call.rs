@@ -1,17 +1,23 @@
-//! One call at a worker, and what comes of it.
+//! One call at a worker: how it is handed over, and what comes of it.
 
-use std::rc::Rc;
+use std::{borrow::Cow, rc::Rc};
 
 use bytes::Bytes;
-use mcproxy_ipc::data::{GatewayToWorker, ServerEra};
+use mcproxy_ipc::{
+    SessionKey,
+    data::{CallContext, GatewayToWorker, ServerEra},
+};
 
-use super::{ParkedCall, WorkerConnection};
+use super::{
+    ParkedCall, WorkerConnection,
+    in_flight::{CallOwner, Waiter},
+};
 use crate::gateway::base::queue::Queue;
 
 /// Progress and log events of one call that may wait for its client; beyond it they are dropped.
-pub(super) const EVENTS: usize = 64;
+const EVENTS: usize = 64;
 /// The same in bytes; what is larger than all of that finds room where nothing else waits.
-pub(super) const EVENT_BYTES: usize = 1024 * 1024;
+const EVENT_BYTES: usize = 1024 * 1024;
 
 /// What happens to one call before its answer.
 #[derive(Debug)]
@@ -79,7 +85,7 @@ pub(super) enum Step {
 
 impl Step {
     /// What it is, in bytes. An answer has room in any case.
-    pub(super) fn size(&self) -> usize {
+    fn size(&self) -> usize {
         match self {
             Self::Event(
                 CallEvent::Progress(params)
@@ -160,5 +166,101 @@ impl CallHandle {
                 connection.after_a_call();
             });
         }
+    }
+}
+
+impl WorkerConnection {
+    /// A call of the gateway's own whose answer is ignored.
+    pub(crate) async fn tell(self: Rc<Self>, method: &'static str, params: String, session: Option<SessionKey>) {
+        let context = CallContext { session, ..CallContext::default() };
+        let (id, meta_at) = (self.mint(), params.len());
+        let message = GatewayToWorker::Call { id, method: method.into(), meta_at, context };
+        if let Some(call) = self.send(id, message, params.as_bytes(), CallOwner::Ourselves).await {
+            call.wait(|_| ()).await;
+        }
+    }
+
+    /// Hands a call to the worker. `payload`: the params without `_meta`, and from `meta_at` on the `_meta`, as the data
+    /// plane wants them. `None` when the worker is gone: the call was not sent.
+    pub(crate) async fn call(
+        self: &Rc<Self>,
+        method: impl Into<Cow<'static, str>>,
+        payload: &[u8],
+        meta_at: usize,
+        context: CallContext,
+    ) -> Option<Call> {
+        let id = self.mint();
+        let client = context.client;
+        let message = GatewayToWorker::Call { id, method: method.into(), meta_at, context };
+        self.send(id, message, payload, CallOwner::Client(client)).await
+    }
+
+    pub(super) fn mint(&self) -> u64 {
+        let id = self.next_id.get();
+        self.next_id.set(id + 1);
+        id
+    }
+
+    pub(super) async fn send(
+        self: &Rc<Self>,
+        id: u64,
+        message: GatewayToWorker,
+        payload: &[u8],
+        asker: CallOwner,
+    ) -> Option<Call> {
+        let steps = Rc::new(Queue::new(EVENTS, EVENT_BYTES, Step::size));
+        let alone = {
+            let mut waiters = self.waiters.borrow_mut();
+            waiters.insert(id, Waiter { steps: steps.clone(), asker });
+            waiters.len() == 1
+        };
+        if !self.writer.send(&message, payload, alone).await {
+            self.waiters.borrow_mut().remove(id);
+            self.after_a_call();
+            return None;
+        }
+        Some(Call { handle: CallHandle { connection: self.clone(), id }, steps })
+    }
+
+    /// Gives every call under way up: the time to finish in is over.
+    pub(crate) fn abandon(&self) {
+        self.settle_all(|| CallEnd::Abandoned);
+    }
+
+    pub(super) fn settle_all(&self, answer: impl Fn() -> CallEnd) {
+        let all = self.waiters.take();
+        for waiter in all.into_waiters() {
+            waiter.steps.push_last(Step::CallOutcome(CallOutcome::Over(answer())));
+        }
+        self.after_a_call();
+    }
+
+    pub(super) fn settle(&self, id: u64, turn: CallOutcome) {
+        // Without a waiter: a call that was cancelled while its answer was on the way.
+        let waiter = self.waiters.borrow_mut().remove(id);
+        if let Some(Waiter { steps, .. }) = waiter {
+            steps.push_last(Step::CallOutcome(turn));
+            self.after_a_call();
+        }
+    }
+
+    /// Passes an event on to the call's waiter; `false`: nothing waits for that call.
+    pub(super) fn report(&self, id: u64, event: CallEvent) -> bool {
+        let waiters = self.waiters.borrow();
+        let waiter = waiters.get(id);
+        waiter.inspect(|waiter| waiter.steps.push(Step::Event(event))).is_some()
+    }
+
+    /// The session that waits for a call.
+    pub(super) fn caller(&self, id: u64) -> Option<SessionKey> {
+        match self.waiters.borrow().get(id)?.asker {
+            CallOwner::Client(session) => session,
+            CallOwner::Ourselves => None,
+        }
+    }
+
+    /// The only call of a client that is under way, or the last of those of one session if there are no others.
+    pub(super) fn only_call(&self) -> Option<u64> {
+        self.waiters.borrow().only_call()
     }
 }

@@ -1,15 +1,20 @@
-//! Messages of a worker on their way in, on the budget: a large one is read when there is room for it.
+//! Messages of a worker on their way in: read on the budget, a large one when there is room for it, and passed on to the call that each
+//! belongs to, or to those who listen.
 
-use std::time::Duration;
+use std::{rc::Rc, time::Duration};
 
 use bytes::Bytes;
 use mcproxy_ipc::{
-    FrameError, Part, Receiver,
-    data::{Outcome, ServerEra, WorkerToGateway},
+    FrameError, Part, Receiver, SessionKey,
+    data::{Outcome, Resumption, ServerEra, WorkerToGateway},
 };
-use mcproxy_mcp::{ErrorCode, ErrorObject};
-use tokio::time::{Instant, sleep};
+use mcproxy_mcp::{ErrorCode, ErrorObject, ListKind};
+use tokio::{
+    task::yield_now,
+    time::{Instant, sleep},
+};
 
+use super::{CallEnd, CallEvent, CallOutcome, Continuation, InputRequired, ParkedCall, ParkedEvent, WorkerConnection};
 use crate::gateway::base::budget::{Budget, Full, Held, Purpose};
 
 /// How long a large message waits for room in the budget, which clients make by reading their answers. Meanwhile the gateway reads
@@ -18,9 +23,150 @@ const ROOM_TIMEOUT: Duration = Duration::from_secs(1);
 /// How often the budget is checked for room.
 const CHECK_INTERVAL: Duration = Duration::from_millis(50);
 
+/// Most messages other than answers that are taken from one worker before other tasks run.
+const AT_ONCE: usize = 32;
+
+/// What the worker says that belongs to no single call.
+#[derive(Debug)]
+pub(crate) enum UpstreamEvent {
+    /// The offer changed.
+    Catalogue(Bytes),
+    /// The server announced that a list has changed; for one session only when the server has an instance for each.
+    ListChanged(ListKind, Option<SessionKey>),
+    /// A notification that no specification names, with its params; the same.
+    Notification(String, Bytes, Option<SessionKey>),
+    /// What the instance of one session offers; nothing when that is what all are offered.
+    OwnCatalogue(Bytes, SessionKey),
+    /// A log line that belongs to no call; for one session only when the server has an instance for each.
+    Log(Bytes, Option<SessionKey>),
+    /// A log line of a server that does not say which call it belongs to, while there was only one, of this session: that call hears
+    /// it apart.
+    LikelyLog(Bytes, Option<SessionKey>),
+    /// A subscribed resource changed; the same.
+    Updated(Bytes, Option<SessionKey>),
+    /// The status of a task changed; the same.
+    TaskChanged(Bytes, Option<SessionKey>),
+    /// A page that a user was asked to visit has served its purpose; the same.
+    PageDone(Bytes, Option<SessionKey>),
+}
+
+impl WorkerConnection {
+    /// Reads what the worker says until it goes away; then every call that still waits is lost.
+    pub(crate) async fn read(
+        self: Rc<Self>,
+        mut receiver: Receiver<WorkerToGateway>,
+        mut on_news: impl FnMut(UpstreamEvent),
+    ) -> Result<(), FrameError> {
+        let mut news = 0;
+        let end = loop {
+            match next(&mut receiver, &self.budget).await {
+                Ok(Some((message, payload))) => {
+                    news += usize::from(!matches!(message, WorkerToGateway::Done { .. }));
+                    self.receive(message, payload, &mut on_news);
+                    if news >= AT_ONCE {
+                        news = 0;
+                        yield_now().await;
+                    }
+                }
+                Ok(None) => break Ok(()),
+                Err(error) => break Err(error),
+            }
+        };
+        self.writer.close();
+        self.settle_all(|| CallEnd::Lost);
+        self.places.send_away_waiting();
+        end
+    }
+
+    fn receive(self: &Rc<Self>, message: WorkerToGateway, payload: Bytes, on_news: &mut impl FnMut(UpstreamEvent)) {
+        match message {
+            WorkerToGateway::Done { id, outcome, era } => self.settle(
+                id,
+                CallOutcome::Over(match outcome {
+                    Outcome::Result => CallEnd::Result(payload, era),
+                    Outcome::Error => CallEnd::Error(payload, era),
+                    Outcome::Unsent => CallEnd::Unsent,
+                }),
+            ),
+            WorkerToGateway::NeedsInput { id, resumption } => {
+                let continuation = match resumption {
+                    Resumption::Parked { handle } => {
+                        let of = self.waiters.borrow().get(id).map(|waiter| waiter.asker);
+                        Continuation::Parked(ParkedCall::new(self, handle, of))
+                    }
+                    Resumption::Again => Continuation::Again,
+                };
+                self.settle(id, CallOutcome::NeedsInput(InputRequired { payload, continuation }));
+            }
+            WorkerToGateway::Progress { id } => {
+                self.report(id, CallEvent::Progress(payload));
+            }
+            WorkerToGateway::Starting { id } => {
+                self.report(id, CallEvent::Starting(payload));
+            }
+            WorkerToGateway::Withdrawn { handle, key, reason } => {
+                self.park_says(handle, ParkedEvent::Withdrawn { key, reason });
+            }
+            WorkerToGateway::ParkedDone { handle } => self.park_says(handle, ParkedEvent::Done),
+            WorkerToGateway::Notification { method, id, session } => {
+                // With exactly one call under way there is no doubt whose it is.
+                let call =
+                    if session.is_some() { id } else { self.only_call().filter(|_| self.parked.borrow().is_empty()) };
+                let sent =
+                    call.is_some_and(|id| self.report(id, CallEvent::Notification(method.clone(), payload.clone())));
+                if !sent {
+                    on_news(UpstreamEvent::Notification(method, payload, session));
+                }
+            }
+            WorkerToGateway::Log { id: Some(id), .. } => {
+                self.report(id, CallEvent::Log(payload));
+            }
+            WorkerToGateway::Log { id: None, session: Some(session) } => {
+                on_news(UpstreamEvent::Log(payload, Some(session)))
+            }
+            WorkerToGateway::Log { id: None, session: None } => match self.only_call() {
+                // A log line carries nothing that leads to a call; with one under way, or those of one session, it is clear whose it is.
+                // Others hear it, too, and not through that call's queue, which may be full.
+                Some(id) => {
+                    let caller = self.caller(id);
+                    self.report(id, CallEvent::Log(payload.clone()));
+                    on_news(UpstreamEvent::LikelyLog(payload, caller));
+                }
+                None => on_news(UpstreamEvent::Log(payload, None)),
+            },
+            WorkerToGateway::ListChecked { method } => {
+                if let Some(kind) = ListKind::of_method(&method) {
+                    self.checks.answer(kind);
+                }
+            }
+            WorkerToGateway::ListChanged { method, session } => {
+                if let Some(kind) = ListKind::of_method(&method) {
+                    on_news(UpstreamEvent::ListChanged(kind, session));
+                }
+            }
+            WorkerToGateway::Updated { session } => on_news(UpstreamEvent::Updated(payload, session)),
+            WorkerToGateway::TaskChanged { session } => on_news(UpstreamEvent::TaskChanged(payload, session)),
+            WorkerToGateway::PageDone { session } => on_news(UpstreamEvent::PageDone(payload, session)),
+            WorkerToGateway::Catalogue { traits, session, .. } => {
+                self.traits.set(traits);
+                on_news(match session {
+                    Some(session) => UpstreamEvent::OwnCatalogue(payload, session),
+                    None => UpstreamEvent::Catalogue(payload),
+                });
+            }
+        }
+    }
+
+    fn park_says(&self, handle: u64, news: ParkedEvent) {
+        if let Some(state) = self.parked.borrow().get(&handle) {
+            state.say(news);
+        }
+    }
+}
+
 /// The next message. A large one for which there is no room is replaced by an error for its caller, or dropped if it answers
 /// no call.
-pub(super) async fn next(
+async fn next(
     receiver: &mut Receiver<WorkerToGateway>,
     budget: &Budget,
 ) -> Result<Option<(WorkerToGateway, Bytes)>, FrameError> {
