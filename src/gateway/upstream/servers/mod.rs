@@ -1,41 +1,35 @@
-//! All servers as the gateway sees them: where each stands, the connection to its worker, what it offers, and the merged views
-//! of that.
+//! All servers as the gateway sees them: where each stands, the connection to its worker, and what it offers.
 
 use std::{
     cell::{Cell, RefCell},
     collections::HashMap,
     rc::{Rc, Weak},
     sync::Arc,
-    time::Duration,
 };
 
-use bytes::Bytes;
 use indexmap::IndexMap;
 use mcproxy_ipc::{
-    CallTimeouts, CatalogueCounts, CatalogueKey, Generation, Need, Route, ServerName, ServerState, SessionKey,
-    ToolRules, control::Group,
+    CallTimeouts, CatalogueCounts, CatalogueKey, Generation, Route, ServerName, ServerState, ToolRules, control::Group,
 };
-use mcproxy_mcp::ObjectError;
-use tokio::{sync::watch, time::Instant};
+use tokio::sync::watch;
 
 mod own_catalogues;
+mod rest;
 mod server;
+mod settling;
+mod views;
 
 pub(crate) use self::server::{Destination, Offer};
 use self::{
-    own_catalogues::{Own, OwnError, OwnOffers},
+    own_catalogues::OwnOffers,
     server::{Server, Serving},
 };
 use crate::gateway::{
-    base::{scope::Scope, supervisor::SupervisorHandle},
+    base::scope::Scope,
     builtin,
-    catalogue::{ListKind, NamedCatalogue, ServerCatalogue, View, unlisted_name},
+    catalogue::{ListKind, ServerCatalogue, View, unlisted_name},
     upstream::connection::{Load, WorkerConnection},
 };
-
-/// Longest that a client waits for what servers offered last to be looked up; a disk that is slower has to be waited for by
-/// lists only.
-const LOOK_UP: Duration = Duration::from_millis(500);
 
 /// What follows from the supervisor's view.
 #[derive(Default)]
@@ -220,49 +214,6 @@ impl Servers {
         servers.iter().filter_map(|(name, server)| Some((name.clone(), server.listed()?.counts()))).collect()
     }
 
-    /// Servers whose worker has nothing to do, as we see it, too: no call for it is under way.
-    pub(crate) fn resting(&self) -> Vec<ServerName> {
-        let idle = |s: &Server| s.serving.as_ref().is_some_and(|serving| serving.connection.load().calls == 0);
-        self.names(|s| s.route.need == Need::Resting && idle(s))
-    }
-
-    /// Leaves the worker of a server, which ends it if nobody needs it.
-    pub(crate) fn leave(&self, server: &ServerName) {
-        if let Some(s) = self.servers.borrow_mut().get_mut(server) {
-            self.retire(s);
-        }
-        self.bump();
-    }
-
-    /// Whether a server's worker may be left, or was.
-    pub(crate) fn rests(&self, server: &ServerName) -> bool {
-        self.servers.borrow().get(server).is_some_and(|s| s.route.need == Need::Resting)
-    }
-
-    /// Servers at rest of which nobody knows what they offer.
-    pub(crate) fn unknown(&self) -> Vec<ServerName> {
-        self.names(Server::is_unknown)
-    }
-
-    /// Servers that a call would start.
-    pub(crate) fn asleep(&self) -> Vec<ServerName> {
-        self.names(|s| matches!(s.destination(), Destination::Asleep))
-    }
-
-    /// The supervisor may not have heard: it is to be asked again.
-    pub(crate) fn forget_wake(&self, server: &ServerName) {
-        if let Some(s) = self.servers.borrow_mut().get_mut(server) {
-            s.woken = false;
-        }
-    }
-
-    /// Asks the supervisor to start a server that is at rest; once for each rest.
-    pub(crate) fn wake(&self, server: &ServerName, supervisor: &SupervisorHandle) {
-        if let Some(s) = self.servers.borrow_mut().get_mut(server).filter(|s| !s.woken) {
-            s.woken = supervisor.wake(server);
-        }
-    }
-
     fn names(&self, wanted: impl Fn(&Server) -> bool) -> Vec<ServerName> {
         let servers = self.servers.borrow();
         servers.iter().filter(|(_, s)| wanted(s)).map(|(name, _)| name.clone()).collect()
@@ -416,127 +367,5 @@ impl Servers {
                     || self.groups.borrow().iter().any(|g| g.name == *name && g.servers.contains(server))
             }
         }
-    }
-
-    /// What an endpoint shows, merged; built once per change.
-    pub(crate) fn view(&self, scope: &Scope) -> Rc<View> {
-        let revision = self.revision.get();
-        if let Some((built, view)) = self.views.borrow().get(scope)
-            && *built == revision
-        {
-            return view.clone();
-        }
-        let parts = self.parts(scope, &Own::new());
-        let before = self.views.borrow_mut().remove(scope).map(|(_, view)| view);
-        let view = match before {
-            Some(view) if view.is_of(&parts) => view,
-            Some(before) => Rc::new(View::build_after(&before, &parts)),
-            None => Rc::new(View::build(scope.naming(), &parts)),
-        };
-        self.views.borrow_mut().insert(scope.clone(), (revision, view.clone()));
-        view
-    }
-
-    /// The same for one session, whose own instances may offer something else.
-    pub(crate) fn view_of(&self, scope: &Scope, session: SessionKey) -> Rc<View> {
-        let own = self.own.borrow().of(session, |server| self.shows(scope, server));
-        if own.is_empty() {
-            return self.view(scope);
-        }
-        let revision = self.revision.get();
-        let known = self.own.borrow().view(scope, &own, revision);
-        known.unwrap_or_else(|| {
-            let view = Rc::new(View::build(scope.naming(), &self.parts(scope, &own)));
-            self.own.borrow_mut().keep_view(scope, &own, revision, &view);
-            view
-        })
-    }
-
-    /// The catalogues that an endpoint shows.
-    fn parts(&self, scope: &Scope, own: &Own) -> Vec<NamedCatalogue> {
-        let own_of = |name: &ServerName| own.iter().find(|(server, _)| server == name).map(|(_, own)| &own.catalogue);
-        let mut parts: Vec<NamedCatalogue> = self
-            .servers
-            .borrow()
-            .iter()
-            .filter(|(name, _)| self.shows(scope, name))
-            .filter_map(|(name, s)| Some((name.clone(), own_of(name).or_else(|| s.listed())?.clone())))
-            .collect();
-        if self.shows(scope, &self.builtin.0) {
-            parts.push(self.builtin.clone());
-        }
-        parts
-    }
-
-    /// Whether a session's instance that offers this is no news: others do, or it offers what all are.
-    pub(crate) fn knows_own(&self, server: &ServerName, payload: &Bytes) -> bool {
-        payload.is_empty() || self.own.borrow().knows(server, payload)
-    }
-
-    /// The instance of a session offers this; nothing: what all are offered. `read`: what was read of it already, by which rules.
-    pub(crate) fn set_own(
-        &self,
-        server: &ServerName,
-        connection: &Rc<WorkerConnection>,
-        session: SessionKey,
-        payload: Bytes,
-        read: Option<(ToolRules, Result<ServerCatalogue, ObjectError>)>,
-    ) -> Result<(), OwnError> {
-        let servers = self.servers.borrow();
-        let serving =
-            |s: &&Server| s.serving.as_ref().is_some_and(|serving| Rc::ptr_eq(&serving.connection, connection));
-        match servers.get(server).filter(serving) {
-            Some(s) => {
-                let read = read.filter(|(rules, _)| *rules == s.route.tools).map(|(_, read)| read);
-                self.own.borrow_mut().set(server, &s.route.tools, session, payload, read)
-            }
-            None => Ok(()),
-        }
-    }
-
-    /// Servers with an instance for each session that were not asked yet what they show this one.
-    pub(crate) fn unmet(&self, scope: &Scope, session: SessionKey) -> Vec<(ServerName, Rc<WorkerConnection>)> {
-        let mut connections = self.connections(scope);
-        let own = self.own.borrow();
-        connections.retain(|(server, connection)| connection.is_per_session() && !own.has_met(server, session));
-        connections
-    }
-
-    /// Records that a session was shown what its instance of this server offers.
-    pub(crate) fn meets(&self, server: &ServerName, session: SessionKey) {
-        self.own.borrow_mut().meets(server, session);
-    }
-
-    /// A session is over.
-    pub(crate) fn release(&self, session: SessionKey) {
-        self.own.borrow_mut().release(session);
-    }
-
-    /// Waits until it is known of every server that the endpoint shows what it offers, or that it cannot be known: for a
-    /// server that never ran, until its first start has succeeded or failed.
-    pub(crate) async fn settled(&self, scope: &Scope, wait: Duration) {
-        let deadline = Instant::now() + wait;
-        let mut changes = self.watch();
-        while self.is_settling(scope) {
-            if tokio::time::timeout_at(deadline, changes.changed()).await.is_err() {
-                return;
-            }
-        }
-    }
-
-    /// Waits until what the servers of an endpoint offered last has been looked up, which takes no longer than a disk does.
-    /// A client that begins in that moment would be told at once that all its lists have changed.
-    pub(crate) async fn looked_up(&self, scope: &Scope) {
-        let deadline = Instant::now() + LOOK_UP;
-        let mut changes = self.watch();
-        while self.servers.borrow().iter().any(|(name, s)| s.reading.is_some() && self.shows(scope, name)) {
-            if tokio::time::timeout_at(deadline, changes.changed()).await.is_err() {
-                return;
-            }
-        }
-    }
-
-    fn is_settling(&self, scope: &Scope) -> bool {
-        self.servers.borrow().iter().filter(|(name, _)| self.shows(scope, name)).any(|(_, s)| s.is_settling())
     }
 }

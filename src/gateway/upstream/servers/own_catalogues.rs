@@ -11,9 +11,11 @@ use bytes::Bytes;
 use mcproxy_ipc::{ServerName, SessionKey, ToolRules};
 use mcproxy_mcp::ObjectError;
 
+use super::{Servers, server::Server};
 use crate::gateway::{
     base::scope::Scope,
     catalogue::{ServerCatalogue, View},
+    upstream::connection::WorkerConnection,
 };
 
 /// Different catalogues that the instances of one server may have, and their bytes. A session beyond is shown what all are.
@@ -192,6 +194,52 @@ impl OwnOffers {
         while self.views.len() > VIEWS || (bytes > VIEWS_BYTES && self.views.len() > 1) {
             bytes -= self.views.pop_front().map_or(0, |known| known.view.bytes());
         }
+    }
+}
+
+impl Servers {
+    /// Whether a session's instance that offers this is no news: others do, or it offers what all are.
+    pub(crate) fn knows_own(&self, server: &ServerName, payload: &Bytes) -> bool {
+        payload.is_empty() || self.own.borrow().knows(server, payload)
+    }
+
+    /// The instance of a session offers this; nothing: what all are offered. `read`: what was read of it already, by which rules.
+    pub(crate) fn set_own(
+        &self,
+        server: &ServerName,
+        connection: &Rc<WorkerConnection>,
+        session: SessionKey,
+        payload: Bytes,
+        read: Option<(ToolRules, Result<ServerCatalogue, ObjectError>)>,
+    ) -> Result<(), OwnError> {
+        let servers = self.servers.borrow();
+        let serving =
+            |s: &&Server| s.serving.as_ref().is_some_and(|serving| Rc::ptr_eq(&serving.connection, connection));
+        match servers.get(server).filter(serving) {
+            Some(s) => {
+                let read = read.filter(|(rules, _)| *rules == s.route.tools).map(|(_, read)| read);
+                self.own.borrow_mut().set(server, &s.route.tools, session, payload, read)
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Servers with an instance for each session that were not asked yet what they show this one.
+    pub(crate) fn unmet(&self, scope: &Scope, session: SessionKey) -> Vec<(ServerName, Rc<WorkerConnection>)> {
+        let mut connections = self.connections(scope);
+        let own = self.own.borrow();
+        connections.retain(|(server, connection)| connection.is_per_session() && !own.has_met(server, session));
+        connections
+    }
+
+    /// Records that a session was shown what its instance of this server offers.
+    pub(crate) fn meets(&self, server: &ServerName, session: SessionKey) {
+        self.own.borrow_mut().meets(server, session);
+    }
+
+    /// A session is over.
+    pub(crate) fn release(&self, session: SessionKey) {
+        self.own.borrow_mut().release(session);
     }
 }
 

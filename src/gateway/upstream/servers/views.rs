@@ -1,0 +1,63 @@
+//! What the endpoints show: the catalogues of their servers, merged.
+
+use std::rc::Rc;
+
+use mcproxy_ipc::{ServerName, SessionKey};
+
+use super::{Servers, own_catalogues::Own};
+use crate::gateway::{
+    base::scope::Scope,
+    catalogue::{NamedCatalogue, View},
+};
+
+impl Servers {
+    /// What an endpoint shows, merged; built once per change.
+    pub(crate) fn view(&self, scope: &Scope) -> Rc<View> {
+        let revision = self.revision.get();
+        if let Some((built, view)) = self.views.borrow().get(scope)
+            && *built == revision
+        {
+            return view.clone();
+        }
+        let parts = self.parts(scope, &Own::new());
+        let before = self.views.borrow_mut().remove(scope).map(|(_, view)| view);
+        let view = match before {
+            Some(view) if view.is_of(&parts) => view,
+            Some(before) => Rc::new(View::build_after(&before, &parts)),
+            None => Rc::new(View::build(scope.naming(), &parts)),
+        };
+        self.views.borrow_mut().insert(scope.clone(), (revision, view.clone()));
+        view
+    }
+
+    /// The same for one session, whose own instances may offer something else.
+    pub(crate) fn view_of(&self, scope: &Scope, session: SessionKey) -> Rc<View> {
+        let own = self.own.borrow().of(session, |server| self.shows(scope, server));
+        if own.is_empty() {
+            return self.view(scope);
+        }
+        let revision = self.revision.get();
+        let known = self.own.borrow().view(scope, &own, revision);
+        known.unwrap_or_else(|| {
+            let view = Rc::new(View::build(scope.naming(), &self.parts(scope, &own)));
+            self.own.borrow_mut().keep_view(scope, &own, revision, &view);
+            view
+        })
+    }
+
+    /// The catalogues that an endpoint shows.
+    fn parts(&self, scope: &Scope, own: &Own) -> Vec<NamedCatalogue> {
+        let own_of = |name: &ServerName| own.iter().find(|(server, _)| server == name).map(|(_, own)| &own.catalogue);
+        let mut parts: Vec<NamedCatalogue> = self
+            .servers
+            .borrow()
+            .iter()
+            .filter(|(name, _)| self.shows(scope, name))
+            .filter_map(|(name, s)| Some((name.clone(), own_of(name).or_else(|| s.listed())?.clone())))
+            .collect();
+        if self.shows(scope, &self.builtin.0) {
+            parts.push(self.builtin.clone());
+        }
+        parts
+    }
+}
