@@ -289,8 +289,7 @@ impl Downstream {
     /// Whether it is to be told a log line of this level that belongs to its call.
     pub(crate) fn hears(&self, level: Level) -> bool {
         match self {
-            // With no wish stated, a server's default is what the client gets.
-            Self::Session(session) => level >= session.level().unwrap_or(Level::Debug),
+            Self::Session(session) => session.hears(level),
             // With no wish stated, nothing (2026-07-28, logging).
             Self::Stateless(client) => client.level().is_some_and(|wanted| level >= wanted),
         }

@@ -11,7 +11,6 @@ mod cors;
 mod endpoint;
 mod error;
 mod framing;
-mod json_body;
 mod legacy_sse;
 mod metrics_page;
 mod path;

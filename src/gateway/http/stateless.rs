@@ -16,8 +16,7 @@ use mcproxy_mcp::{ErrorCode, ErrorObject, ProtocolVersion, RequestId, method, pa
 use super::{
     endpoint::Endpoint,
     error::HttpError,
-    json_body,
-    responder::{Beginning, beginning},
+    responder::{self, Beginning, beginning},
     sse,
 };
 use crate::gateway::{
@@ -234,7 +233,7 @@ async fn answer(http: HttpRequest, endpoint: Endpoint, request: Request, related
 async fn respond(request: &HttpRequest, gateway: &Gateway, mut pending: Pending, related: Related) -> HttpResponse {
     let wait = response_timer::WITHOUT_SESSION;
     let begun = match beginning(&gateway.response_timer, &related, wait, &mut pending).await {
-        Beginning::Json(Answered { status, text }) => return json_body::json(request, &gateway.budget, status, text),
+        Beginning::Json(Answered { status, text }) => return responder::json(request, &gateway.budget, status, text),
         Beginning::Stream(Some(answered)) => Course::Answered(related, answered.text),
         Beginning::Stream(None) => Course::Pending(related, pending),
     };
@@ -283,7 +282,7 @@ fn heard(listening: Listening, room: Held) -> impl Stream<Item = Pieces> {
 
 /// The response to a request that is not as it has to be.
 fn refused(request: &HttpRequest, gateway: &Gateway, id: &RequestId, error: ErrorObject) -> HttpResponse {
-    json_body::json(request, &gateway.budget, status_of(&error), Reply::from(error).into_response(id))
+    responder::json(request, &gateway.budget, status_of(&error), Reply::from(error).into_response(id))
 }
 
 fn status_of(error: &ErrorObject) -> StatusCode {

@@ -28,8 +28,7 @@ use super::{
     body,
     endpoint::Endpoint,
     error::HttpError,
-    json_body,
-    responder::{Beginning, beginning},
+    responder::{self, Beginning, beginning},
     sse,
     stateless::{self, VERSION},
 };
@@ -377,5 +376,5 @@ fn check_accept(request: &HttpRequest, needed: &[&str]) -> Result<(), HttpError>
 }
 
 fn json(request: &HttpRequest, gateway: &Gateway, answer: Pieces) -> HttpResponse {
-    json_body::json(request, &gateway.budget, StatusCode::OK, answer)
+    responder::json(request, &gateway.budget, StatusCode::OK, answer)
 }

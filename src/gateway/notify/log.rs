@@ -21,12 +21,11 @@ pub(crate) fn log_message(gateway: &Gateway, server: &ServerName, params: &Bytes
     }
 }
 
-/// Passes a log line of a session's own instance on to that session; with no wish stated, the server's default is what it
-/// gets.
+/// Passes a log line of a session's own instance on to that session.
 pub(crate) fn log_to_one(gateway: &Gateway, server: &ServerName, session: SessionKey, params: &Bytes) {
     let Some(session) = gateway.sessions.by_key(session) else { return };
     let level = Level::of_message(params);
-    if level >= session.level().unwrap_or(Level::Debug)
+    if session.hears(level)
         && let Ok(message) = gateway.budget.guard_large(Purpose::Streams, log_notification(params))
     {
         session.notice(Notice { server: server.clone(), message, topic: None, level });

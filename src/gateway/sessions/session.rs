@@ -211,6 +211,12 @@ impl Session {
         self.level.get()
     }
 
+    /// Whether the client is to be told a log line of this level. While it has not said how much it wants to hear, it gets a server's
+    /// default.
+    pub(crate) fn hears(&self, level: Level) -> bool {
+        level >= self.level().unwrap_or(Level::Debug)
+    }
+
     pub(crate) fn set_level(&self, level: Level) {
         self.level.set(Some(level));
     }

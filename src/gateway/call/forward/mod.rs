@@ -27,7 +27,10 @@ use crate::gateway::{
     },
     notify::{custom_notifications, log::log_notification},
     rewrite::{self, ResultRewrite, downgrade::Downgraded},
-    upstream::connection::{Call, CallEnd, CallEvent, CallOutcome, CancelOnDrop, HasSlots as _, WorkerConnection},
+    upstream::{
+        connection::{Call, CallEnd, CallEvent, CallOutcome, CancelOnDrop, HasSlots as _, WorkerConnection},
+        servers::Destination,
+    },
 };
 
 /// The most generations of a server that one call is sent to; all but the last ended before they received it.
@@ -191,7 +194,11 @@ impl<'a> Forward<'a> {
 
     /// The connection that calls go to at this moment; waits for a server that is starting.
     async fn connection(&self) -> Result<Rc<WorkerConnection>, ErrorObject> {
-        wait_for(self.context, &self.server, self.progress_token.as_deref()).await
+        if let Destination::Connected(connection) = self.context.gateway.servers.destination(self.server.as_str()) {
+            return Ok(connection);
+        }
+        // In a box of its own: calls that never wait must not carry its state.
+        Box::pin(wait_for(self.context, &self.server, self.progress_token.as_deref())).await
     }
 
     /// Hands the call over, at once where there is a place for it, else when it is its turn; and where calls go then, which may be
