@@ -11,10 +11,10 @@ use super::{
     table::cut,
 };
 
-/// What takes less than this is not commented on.
+/// A wait that takes less than this is not commented on.
 pub(crate) const QUIET: Duration = Duration::from_secs(1);
 
-/// What a command reads from and writes to; tests put buffers in.
+/// The input and output of a command; tests put buffers in.
 pub struct Console {
     /// Data.
     pub out: Box<dyn Write + Send>,
@@ -44,12 +44,12 @@ impl Console {
         }
     }
 
-    /// A line on stderr. Nobody may be reading it, which changes nothing. What others put into it moves no cursor.
+    /// A line on stderr. It may have no reader, which changes nothing. Control characters in it move no cursor.
     pub(crate) fn remark(&mut self, text: impl fmt::Display) {
         let _ = writeln!(self.err, "{}", printable(&text.to_string()));
     }
 
-    /// What is being waited for, as the last line of the terminal; an empty text takes it away. Elsewhere nothing.
+    /// Shows what is being waited for, as the last line of the terminal; an empty text takes it away. Elsewhere nothing.
     pub(crate) fn show_wait(&mut self, text: &str) {
         if self.err_is_terminal {
             let width = self.width.unwrap_or(80).saturating_sub(1);

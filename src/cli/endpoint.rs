@@ -76,7 +76,7 @@ fn describe(body: &str) -> String {
     let error = object.as_ref().and_then(|o| mcproxy_mcp::RawObject::from_raw(o.get("error")?).ok());
     match error.and_then(|e| e.get_string("message").map(|m| m.into_owned())) {
         Some(message) => format!(": {}", super::human::one_line(&message)),
-        // A page for a browser helps nobody here.
+        // A page for a browser is of no help here.
         None if body.trim().is_empty() || body.trim_start().starts_with('<') => String::new(),
         None => format!(": {}", super::table::cut(&super::human::one_line(body), Some(200))),
     }
@@ -116,7 +116,7 @@ impl EndpointError {
     }
 }
 
-/// What identifies a session on every request after `initialize` (MCP 2025-11-25, transports).
+/// The identity of a session on every request after `initialize` (MCP 2025-11-25, transports).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct SessionHeaders {
     pub(crate) id: Option<String>,
@@ -131,7 +131,7 @@ pub(crate) struct Endpoint {
     token: Option<String>,
 }
 
-/// What came of a POST.
+/// The outcome of a POST.
 pub(crate) enum HttpReply {
     /// A notification or response was taken in.
     Accepted,

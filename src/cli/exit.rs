@@ -7,7 +7,7 @@ use std::process::ExitCode;
 pub enum Exit {
     /// It did what was asked.
     Ok,
-    /// What was asked for was tried and failed: a tool's error, a refused restart.
+    /// The command was tried and failed: a tool's error, a refused restart.
     Failed,
     /// The command line is wrong, or names a server or tool that does not exist.
     Usage,

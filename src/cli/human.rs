@@ -59,7 +59,7 @@ pub(crate) fn printable(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// What follows the introducer of a control sequence: parameters, then one final byte (ECMA-48 §5.4).
+/// Skips the rest of a control sequence: parameters, then one final byte (ECMA-48 §5.4).
 fn skip_sequence(rest: &mut std::iter::Peekable<std::str::Chars<'_>>) {
     while rest.next_if(|c| matches!(c, ' '..='?')).is_some() {}
     rest.next_if(|c| matches!(c, '@'..='~'));

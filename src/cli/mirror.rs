@@ -1,4 +1,4 @@
-//! What a request of 2026-07-28 repeats in its HTTP headers (transports, standard headers and custom headers). Pure, but for
+//! The HTTP headers that repeat parts of a request of 2026-07-28 (transports, standard headers and custom headers). Pure, but for
 //! what is remembered of the tools.
 
 use std::{borrow::Cow, collections::HashMap, fmt};
@@ -22,7 +22,7 @@ pub(crate) struct Mirror(HashMap<Box<str>, Vec<MirroredParam>>);
 pub(crate) struct BadTool {
     /// Its name.
     pub(crate) name: String,
-    /// What its annotation is or does.
+    /// The defect of its annotation.
     why: &'static str,
 }
 
@@ -33,7 +33,7 @@ impl fmt::Display for BadTool {
     }
 }
 
-/// What a page of tools says.
+/// The content of a page of tools.
 #[derive(Debug, Default)]
 pub(crate) struct ToolsPage {
     /// Where the next one begins.

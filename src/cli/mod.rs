@@ -1,7 +1,7 @@
 //! The command line `mcproxy`, for people.
 //!
 //! `status`, `logs`, `restart`, `reload` and `stop` ask the supervisor over its control socket; `tools`, `call` and
-//! `connect` are ordinary MCP clients of the gateway over HTTP; `check` and `schema` need nobody.
+//! `connect` are ordinary MCP clients of the gateway over HTTP; `check` and `schema` need no other process.
 //! There is one file per command in `commands`; data goes to stdout, everything else to stderr.
 
 mod args;

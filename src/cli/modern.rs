@@ -63,7 +63,7 @@ pub(crate) fn may_be_modern(refusal: &EndpointError) -> bool {
     }
 }
 
-/// What `server/discover` says, if the other side speaks 2026-07-28.
+/// The result of `server/discover`, if the other side speaks 2026-07-28.
 pub(crate) async fn discover(endpoint: &Endpoint, claim: &ClientMeta) -> Option<Box<RawValue>> {
     let id = RequestId::from_raw(&json_string("mcproxy-discover")).ok()?;
     let params = claim.stamp(None);
@@ -113,7 +113,7 @@ pub(crate) fn is_mismatch(error: &EndpointError) -> bool {
     code_of(error) == Some(ErrorCode::HEADER_MISMATCH)
 }
 
-/// What a result of 2026-07-28 is.
+/// The kind of a result of 2026-07-28.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum ResultKind {
     /// The end.

@@ -13,7 +13,7 @@ use actix_web::{
 use mcproxy_mcp::header_value;
 use serde_json::{Value, json};
 
-/// What it was sent.
+/// The requests that it was sent.
 pub(crate) type Seen = Arc<Mutex<Vec<Value>>>;
 
 /// Its URL, and what it is sent from now on. It serves until the test's process ends.

@@ -1,4 +1,4 @@
-//! What a person who mistyped a name most likely meant.
+//! Suggestions for names that were mistyped.
 
 use mcproxy_config::nearest;
 use mcproxy_mcp::split_name;

@@ -28,7 +28,7 @@ const MAX_ROUNDS: usize = 1000;
 /// Wait before that.
 const PACE: Duration = Duration::from_secs(1);
 
-/// What `tools` and `call` speak through: an MCP session, or requests of 2026-07-28 where the other side speaks nothing
+/// The connection of `tools` and `call`: an MCP session, or requests of 2026-07-28 where the other side speaks nothing
 /// else. It announces no capabilities.
 pub(crate) struct Session {
     endpoint: Endpoint,
@@ -44,7 +44,7 @@ enum Dialect {
     Modern(Box<Modern>),
 }
 
-/// What is known from one request of 2026-07-28 to the next.
+/// State between one request of 2026-07-28 and the next.
 struct Modern {
     claim: ClientMeta,
     mirror: Mirror,
@@ -190,7 +190,7 @@ impl Session {
         }
     }
 
-    /// Tells the server that nobody waits for the last request any more. One without a session knows it from the
+    /// Tells the server that the last request is given up. One without a session knows it from the
     /// connection, which is closed.
     pub(crate) async fn cancel_last(&self, endpoint_reason: &str) {
         let Dialect::Legacy(key) = &self.dialect else { return };

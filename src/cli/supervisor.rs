@@ -73,7 +73,7 @@ impl SupervisorClient {
         Ok(receiver)
     }
 
-    /// Waits until nobody listens any more.
+    /// Waits until no process listens any more.
     pub(crate) async fn is_gone_within(&self, limit: Duration) -> bool {
         let gone = async {
             while self.connect().await.is_ok() {
@@ -93,7 +93,7 @@ impl SupervisorClient {
 
     async fn connect(&self) -> Result<mcproxy_ipc::Connection, CliError> {
         for path in &self.sockets {
-            match patiently(path).await {
+            match connect_with_retries(path).await {
                 Ok(connection) => {
                     let uid = connection.peer().uid;
                     let ours = rustix::process::geteuid().as_raw();
@@ -115,7 +115,7 @@ impl SupervisorClient {
 
 /// Calls the supervisor. While so many others wait to be let in that there is no room for one more (connect(2), EAGAIN), again and
 /// again.
-async fn patiently(path: &Path) -> io::Result<mcproxy_ipc::Connection> {
+async fn connect_with_retries(path: &Path) -> io::Result<mcproxy_ipc::Connection> {
     let begun = Instant::now();
     loop {
         match mcproxy_ipc::connect(path).await {

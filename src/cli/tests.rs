@@ -17,7 +17,7 @@ use mcproxy_ipc::{
 
 use super::{Console, Exit, run};
 
-/// What a command wrote.
+/// The output of a command.
 #[derive(Clone, Default)]
 struct Page(Arc<Mutex<Vec<u8>>>);
 

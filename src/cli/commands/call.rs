@@ -29,7 +29,7 @@ const MAX_ARGS: u64 = 16 * 1024 * 1024;
 /// Our own codes for a server that did not answer: the tool exists, there is no other name to propose.
 const OWN_CODES: std::ops::RangeInclusive<i64> = 31001..=31003;
 
-/// What is to be called.
+/// The tool or method to be called.
 pub(crate) struct CallArgs {
     pub(crate) tool: String,
     pub(crate) args: String,

@@ -1,4 +1,4 @@
-//! What a tool answered, for people.
+//! The result of a tool, for people.
 
 use std::io;
 

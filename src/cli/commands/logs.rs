@@ -11,7 +11,7 @@ use crate::{
     moment::moment,
 };
 
-/// What is to be printed.
+/// The lines to be printed.
 pub(crate) struct Logs {
     pub(crate) server: Option<String>,
     pub(crate) follow: bool,

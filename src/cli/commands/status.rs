@@ -115,7 +115,7 @@ fn state(server: &ServerStatus) -> String {
     note(server).map_or_else(|| server.state.to_string(), |note| format!("{} ({note})", server.state))
 }
 
-/// What is to be said of a state.
+/// The text for a state.
 fn note(server: &ServerStatus) -> Option<String> {
     Some(match (server.retry_in, &server.start, &server.change) {
         (Some(wait), _, _) => format!("retry in {}", duration(wait)),

@@ -1,5 +1,5 @@
 //! Catalogues on their way into force: what a worker says of its server's offer is read off the HTTP thread where it is long, in its
-//! order, and no more often than is good for everybody else (`docs/decisions/0111`).
+//! order, and no more often than is good for all other work (`docs/decisions/0111`).
 
 use std::{
     cell::{Cell, RefCell},

@@ -1,4 +1,4 @@
-//! What goes on in the HTTP thread without a request: it follows what the supervisor says (routes, settings, the drain), keeps the
+//! Work of the HTTP thread without a request: it follows what the supervisor says (routes, settings, the drain), keeps the
 //! connections to workers, expires sessions, and sends what waits for its time.
 
 mod catalogue_intake;
@@ -30,7 +30,7 @@ pub(crate) fn start(supervisor: SupervisorHandle, log: Logger) -> Rc<Gateway> {
     tokio::task::spawn_local(broadcast::run(gateway.clone()));
     tokio::task::spawn_local(expiry::sweep(gateway.clone()));
     tokio::task::spawn_local(expiry::learn_restorable(gateway.clone()));
-    let patient = gateway.clone();
-    tokio::task::spawn_local(async move { patient.response_timer.run().await });
+    let timer = gateway.clone();
+    tokio::task::spawn_local(async move { timer.response_timer.run().await });
     gateway
 }

@@ -46,7 +46,7 @@ pub(super) async fn follow(gateway: Rc<Gateway>, route: Route) {
                 let (name, intake) = (server.clone(), CatalogueIntake::new(&gateway, &server, &connection, &log));
                 let end = connection
                     .clone()
-                    .read(receiver, move |news| match news {
+                    .read(receiver, move |event| match event {
                         UpstreamEvent::Catalogue(payload) => intake.catalogue(payload),
                         UpstreamEvent::ListChanged(kind, only) => intake.list_changed(kind, only),
                         UpstreamEvent::Notification(method, params, only) => {

@@ -18,7 +18,7 @@ pub(crate) enum AuthError {
     /// Another scheme, or no token in it.
     #[error("the Authorization header is not `Bearer <token>`")]
     Malformed,
-    /// Nobody has this token.
+    /// The token is unknown.
     #[error("the bearer token was not accepted")]
     Unknown,
 }
@@ -46,7 +46,7 @@ pub(crate) struct Auth {
 }
 
 impl Auth {
-    /// What the settings ask for.
+    /// The scheme of the settings.
     pub(crate) fn of(settings: &GatewaySettings) -> Self {
         Self { tokens: settings.tokens.as_deref().map(Rc::from) }
     }

@@ -1,4 +1,4 @@
-//! What a client said of itself in `initialize`, whole, for the servers that it uses.
+//! A client's `capabilities` and `clientInfo` of `initialize`, whole, for the servers that it uses.
 //!
 //! Servers are strict about what they are told, and refuse to start for one wrong member; so what has not the type that the
 //! specification gives it is left out, and everything else stays as the client wrote it.
@@ -12,7 +12,7 @@ const MAX_CAPABILITIES: usize = 6 * 1024;
 /// The same of a client's name and what belongs to it.
 const MAX_INFO: usize = 2 * 1024;
 
-/// What servers are told of a client.
+/// The declaration of a client for servers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Declaration {
     /// Its capabilities, a JSON object on one line.
@@ -37,7 +37,7 @@ impl Declaration {
         }
     }
 
-    /// What is known of a client without its own words.
+    /// The declaration that follows from what is known of a client.
     pub(crate) fn of(client: &Client) -> Self {
         let (name, version) = (json_string(&client.name), json_string(&client.version));
         let info = format!("{{\"name\":{},\"version\":{}}}", name.get(), version.get());

@@ -1,4 +1,4 @@
-//! What a client says of itself in `initialize`: name, version, and what it can be asked for.
+//! A client's own description in `initialize`: name, version and capabilities.
 
 use std::fmt;
 
@@ -8,14 +8,14 @@ use mcproxy_mcp::{ClientCapabilities, RawObject};
 const MAX_NAME: usize = 64;
 const MAX_VERSION: usize = 32;
 
-/// What a client said of itself in `initialize`.
+/// A client's own description in `initialize`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Client {
-    /// What it calls itself, shortened.
+    /// Its name, shortened.
     pub(crate) name: Box<str>,
     /// The version of it, shortened.
     pub(crate) version: Box<str>,
-    /// What it can be asked for.
+    /// Its features.
     pub(crate) features: ClientCapabilities,
 }
 

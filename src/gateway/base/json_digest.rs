@@ -1,4 +1,4 @@
-//! What makes two requests the same one, however their JSON is written: a digest that the order of keys, white space and
+//! The digest that two requests share if they are the same one, however their JSON is written: the order of keys, white space and
 //! escapes do not change.
 
 use std::borrow::Cow;

@@ -1,4 +1,4 @@
-//! What is counted for Prometheus. Everything that can be read off the state at scrape time is not counted here, see `http/metrics_page.rs`.
+//! Counters for Prometheus. Everything that can be read off the state at scrape time is not counted here, see `http/metrics_page.rs`.
 
 use std::{cell::RefCell, collections::HashSet, fmt::Write as _, time::Duration};
 
@@ -106,7 +106,7 @@ impl Metrics {
         }
     }
 
-    /// Whoever counts something of a server says so, or it would stay for ever.
+    /// Notes that a server has counters, so that they go with it.
     fn counts(&self, server: &str) {
         let mut counted = self.counted.borrow_mut();
         if !counted.contains(server) {

@@ -1,4 +1,4 @@
-//! What the other layers share: the control connection, the budget, counters, queues and clocks, and small values.
+//! Pieces that the other layers share: the control connection, the budget, counters, queues and clocks, and small values.
 
 pub(crate) mod access;
 pub(crate) mod auth;

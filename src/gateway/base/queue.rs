@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 /// an `Rc`. Each call has two of them, which is why they are not channels.
 pub(crate) struct Queue<T> {
     items: RefCell<VecDeque<T>>,
-    /// What all of them are, in bytes.
+    /// The size of all of them, in bytes.
     bytes: Cell<usize>,
     bound: usize,
     most_bytes: usize,

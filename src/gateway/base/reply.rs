@@ -1,4 +1,4 @@
-//! What comes of a request, and the JSON-RPC response around it.
+//! The reply to a request, and the JSON-RPC response around it.
 
 use std::borrow::Cow;
 
@@ -10,7 +10,7 @@ use super::{error_reason, pieces::Pieces};
 /// A result of more bytes than this is not copied into its response.
 const COPIED: usize = 16 * 1024;
 
-/// What a request comes to: the text of a `result`, or of an `error`.
+/// The reply to a request: the text of a `result`, or of an `error`.
 pub(crate) enum Reply {
     /// `result`
     Result(Bytes),
@@ -87,7 +87,7 @@ impl Reply {
     }
 }
 
-/// What comes before a `result`.
+/// Writes the members before a `result`.
 pub(crate) fn begin_result(out: &mut Vec<u8>, id: &RequestId) {
     out.extend_from_slice(br#"{"jsonrpc":"2.0","id":"#);
     out.extend_from_slice(id.as_json().as_bytes());

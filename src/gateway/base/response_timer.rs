@@ -14,7 +14,7 @@ use super::queue::Queue;
 /// The response to a session's request begins as plain JSON if it is there within about this time, else as a stream: a client can
 /// come back for the rest of one.
 pub(crate) const OF_SESSIONS: Duration = Duration::from_millis(250);
-/// The same without a session. Nobody comes back there, and only what has not begun can still have the status of an error (-32021,
+/// The same without a session. No client comes back there, and only a response that has not begun can still have the status of an error (-32021,
 /// found while an instance of the server starts). Proxies and clients wait longer than that for the first byte.
 pub(crate) const WITHOUT_SESSION: Duration = Duration::from_secs(10);
 /// How often the timer checks for expired waits.

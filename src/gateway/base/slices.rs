@@ -5,7 +5,7 @@ use tokio::task::yield_now;
 /// So much is done before others have their turn: about 25 µs of work, a tenth of what a call takes that waits behind it.
 const SLICE: usize = 32;
 /// A session or listener that is looked at.
-pub(crate) const LOOK: usize = 1;
+pub(crate) const CHECK: usize = 1;
 /// A message for a client that reads: its connection wakes and writes.
 pub(crate) const DELIVERY: usize = 8;
 

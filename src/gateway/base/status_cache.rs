@@ -1,4 +1,4 @@
-//! What monitors read, prepared for all who ask: the supervisor is asked, and pages are written, so often and no more. One who
+//! Pages for monitors, prepared for all requests: the supervisor is asked, and pages are written, so often and no more. A monitor that
 //! asks now and then gets what is true at that moment; in a flood, what was true a moment ago.
 
 use std::{
@@ -72,7 +72,7 @@ impl<T: Clone> Refreshed<T> {
     }
 }
 
-/// What is prepared.
+/// The prepared pages.
 #[derive(Debug, Default)]
 pub(crate) struct StatusCache {
     /// The last answer of the supervisor; none if it gave none.
@@ -85,7 +85,7 @@ pub(crate) struct StatusCache {
 }
 
 impl StatusCache {
-    /// What the supervisor knows of all processes; `None`: it does not answer.
+    /// The supervisor's report on all processes; `None`: it does not answer.
     pub(crate) async fn report(self: &Rc<Self>, supervisor: &SupervisorHandle) -> Option<Rc<StatusReport>> {
         let (observed, supervisor) = (self.clone(), supervisor.clone());
         let work = async move {

@@ -21,8 +21,8 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 /// Questions that may wait; each belongs to a request of a client.
 const QUESTIONS: usize = 64;
-/// News of sessions that may wait; a supervisor that takes none for so long keeps less for the next gateway.
-const NEWS: usize = 4096;
+/// Notices about sessions that may wait; a supervisor that takes none for so long keeps less for the next gateway.
+const NOTICES: usize = 4096;
 /// Bytes of snapshots that may wait; the same. A snapshot that finds no room is not stored; the one before it stays.
 const SNAPSHOT_BYTES: usize = 4 * 1024 * 1024;
 /// Questions about sessions that come back, at once: each answer is a snapshot, and they must not fill the supervisor's queue.
@@ -79,22 +79,22 @@ struct Wanted {
 
 type SupervisorReceiver = Receiver<SupervisorToGateway, DescriptorHalf>;
 
-/// What one gateway's process passes to the next through the supervisor.
+/// The state that one gateway's process passes to the next through the supervisor.
 pub(crate) struct RestoreState {
-    /// What session ids are sealed with.
+    /// The key of session ids.
     pub(crate) seal: SealKey,
     /// Which gateway this is.
     pub(crate) generation: Generation,
 }
 
-/// What the rest of the gateway sees of the supervisor.
+/// The supervisor, as the rest of the gateway sees it.
 #[derive(Clone)]
 pub(crate) struct SupervisorHandle {
     questions: mpsc::Sender<(Question, oneshot::Sender<Answer>)>,
     wanted: mpsc::Sender<Wanted>,
     /// Limits the open requests for connections.
     connects: Arc<Semaphore>,
-    news: mpsc::Sender<GatewayToSupervisor>,
+    notices: mpsc::Sender<GatewayToSupervisor>,
     restore_state: Arc<Mutex<Option<RestoreState>>>,
     /// Limits the open questions about sessions that return.
     stored_session_questions: Arc<Semaphore>,
@@ -126,7 +126,7 @@ impl SupervisorHandle {
     pub(crate) fn store_snapshot(&self, key: SessionKey, snapshot: Vec<u8>) -> bool {
         let size = snapshot.len();
         if self.snapshot_bytes.fetch_add(size, Ordering::Relaxed) + size <= SNAPSHOT_BYTES
-            && self.news.try_send(GatewayToSupervisor::StoreSnapshot { key, snapshot }).is_ok()
+            && self.notices.try_send(GatewayToSupervisor::StoreSnapshot { key, snapshot }).is_ok()
         {
             return true;
         }
@@ -134,7 +134,7 @@ impl SupervisorHandle {
         false
     }
 
-    /// What the supervisor keeps of a session of an earlier gateway; `None`: it does not answer, and the session is restored by its
+    /// Asks for the snapshot of a session of an earlier gateway; `None`: the supervisor does not answer, and the session is restored by its
     /// id alone.
     pub(crate) async fn stored_session(&self, key: SessionKey) -> Option<StoredSession> {
         let answer = async {
@@ -157,18 +157,18 @@ impl SupervisorHandle {
 
     /// Tells the supervisor that these sessions have ended and must not be restored; `false`: not all were reported.
     pub(crate) fn forget(&self, keys: &[SessionKey]) -> bool {
-        let tell = |part: &[SessionKey]| self.news.try_send(GatewayToSupervisor::Forget(part.to_vec())).is_ok();
+        let tell = |part: &[SessionKey]| self.notices.try_send(GatewayToSupervisor::Forget(part.to_vec())).is_ok();
         keys.chunks(FORGET).all(tell)
     }
 
     /// Asks for a server at rest to be started; `false`: the supervisor was not told.
     pub(crate) fn wake(&self, server: &ServerName) -> bool {
-        self.news.try_send(GatewayToSupervisor::Wake(server.clone())).is_ok()
+        self.notices.try_send(GatewayToSupervisor::Wake(server.clone())).is_ok()
     }
 
     /// Says how much of a server's offer clients see; `false`: the supervisor was not told.
     pub(crate) fn shown(&self, server: &ServerName, counts: CatalogueCounts) -> bool {
-        self.news.try_send(GatewayToSupervisor::Shown { server: server.clone(), counts }).is_ok()
+        self.notices.try_send(GatewayToSupervisor::Shown { server: server.clone(), counts }).is_ok()
     }
 
     /// A new connection to the worker of one generation. The supervisor makes it and hands the other end to that worker, so the
@@ -200,7 +200,7 @@ pub(crate) struct SupervisorConnection {
     sender: Sender<GatewayToSupervisor>,
     questions: mpsc::Receiver<(Question, oneshot::Sender<Answer>)>,
     wanted: mpsc::Receiver<Wanted>,
-    news: mpsc::Receiver<GatewayToSupervisor>,
+    notices: mpsc::Receiver<GatewayToSupervisor>,
     snapshot_bytes: Arc<AtomicUsize>,
     logs: mpsc::Receiver<LogRecord>,
     threshold: LogThreshold,
@@ -231,7 +231,7 @@ impl SupervisorConnection {
         threshold.set(first_settings.log_level);
         let (questions_to, questions) = mpsc::channel(QUESTIONS);
         let (wanted_to, wanted) = mpsc::channel(QUESTIONS);
-        let (news_to, news) = mpsc::channel(NEWS);
+        let (notices_to, notices) = mpsc::channel(NOTICES);
         let (settings, settings_seen) = watch::channel(*first_settings);
         let (routes, routes_seen) = watch::channel(first_routes);
         let (listener, listener_seen) = watch::channel(None);
@@ -241,7 +241,7 @@ impl SupervisorConnection {
             questions: questions_to,
             wanted: wanted_to,
             connects: Arc::new(Semaphore::new(CONNECTS)),
-            news: news_to,
+            notices: notices_to,
             restore_state: Arc::new(Mutex::new(Some(restore_state))),
             stored_session_questions: Arc::new(Semaphore::new(STORED_SESSION_QUESTIONS)),
             snapshot_bytes: snapshot_bytes.clone(),
@@ -256,7 +256,7 @@ impl SupervisorConnection {
             sender,
             questions,
             wanted,
-            news,
+            notices,
             snapshot_bytes,
             logs,
             threshold,
@@ -270,7 +270,7 @@ impl SupervisorConnection {
 
     /// Serves the connection until it ends, which means the end of the gateway.
     pub(crate) async fn serve(self) -> ControlError {
-        let Self { mut receiver, sender, mut questions, mut wanted, mut news, snapshot_bytes, mut logs, .. } = self;
+        let Self { mut receiver, sender, mut questions, mut wanted, mut notices, snapshot_bytes, mut logs, .. } = self;
         let Self { threshold, settings, routes, listener, drain, .. } = self;
         let (out, queue) = mpsc::channel(QUEUE);
         let writer = tokio::spawn(sender.drain(queue));
@@ -320,7 +320,7 @@ impl SupervisorConnection {
                     Ok(SupervisorToGateway::RestoreState { .. }) => break ControlError::Order,
                     Err(error) => break error,
                 },
-                Some(message) = news.recv() => {
+                Some(message) = notices.recv() => {
                     if let GatewayToSupervisor::StoreSnapshot { snapshot, .. } = &message {
                         snapshot_bytes.fetch_sub(snapshot.len(), Ordering::Relaxed);
                     }

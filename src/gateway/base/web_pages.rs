@@ -12,7 +12,7 @@ pub(crate) const PAGE_ID: &str = "elicitationId";
 /// Longest part of a URL that is shown for what it is.
 const SHOWN: usize = 40;
 
-/// What a server asked for that no client is told: the beginning of a URL without control characters, up to its first colon.
+/// The refused page: the beginning of a URL without control characters, up to its first colon.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct NoWebPage(String);
 
@@ -46,7 +46,7 @@ fn is_of_the_web(url: &str) -> bool {
     })
 }
 
-/// What is wrong with the page of an `elicitation/create`, or of one element of the list in an error; `None`: nothing, or it is
+/// The defect of the page of an `elicitation/create`, or of one element of the list in an error; `None`: it has none, or it is
 /// no page. `unnamed`: what names no mode is one.
 fn of_params(params: &RawObject<'_>, unnamed: bool) -> Option<NoWebPage> {
     if !params.get_string("mode").map_or(unnamed, |mode| mode == "url") {
@@ -56,7 +56,7 @@ fn of_params(params: &RawObject<'_>, unnamed: bool) -> Option<NoWebPage> {
     (!is_of_the_web(&url)).then(|| NoWebPage::of(&url))
 }
 
-/// What is wrong with the page that one request of a server wants visited.
+/// The defect of the page that one request of a server wants visited.
 pub(crate) fn of_request(method: &str, params: &str) -> Option<NoWebPage> {
     let params = RawObject::from_text(params).ok().filter(|_| method == method::ELICITATION)?;
     of_params(&params, false)

@@ -17,7 +17,7 @@ const MAX_LINES: usize = 500;
 const DEFAULT_LIMIT: usize = 10;
 const MAX_LIMIT: usize = 50;
 
-/// What a call of a built-in tool needs.
+/// The work for a call of a built-in tool.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Plan {
     /// The status, from the supervisor.
@@ -110,7 +110,7 @@ pub(crate) fn catalogue() -> ServerCatalogue {
     catalogue
 }
 
-/// What to do for a call; `arguments` is the text of the member of that name.
+/// Plans the work for a call; `arguments` is the text of the member of that name.
 pub(crate) fn plan(tool: &str, arguments: Option<&str>) -> Plan {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]

@@ -58,10 +58,10 @@ pub(crate) enum InputError {
     /// Too many others wait.
     #[error("too many calls wait for their clients to come back")]
     Crowded,
-    /// What it wants cannot be read.
+    /// The server's requests cannot be read.
     #[error("what it asks for cannot be read")]
     Unreadable,
-    /// What the client answered does not fit into one message to the worker.
+    /// The client's answers do not fit into one message to the worker.
     #[error("the client's answers are {0} bytes together, more than the {MAX_PAYLOAD} that fit")]
     TooLarge(usize),
     /// All questions together take too much.
@@ -101,7 +101,7 @@ impl<'a> ClientInput<'a> {
 
     /// Asks the client for what the server needs, and says how the call goes on. Dropping a parked call gives it up.
     pub(crate) async fn round(&mut self, need: InputRequired, call_context: CallContext) -> Result<Next, InputError> {
-        let wish = InputRequests::read(&need.payload).ok_or(InputError::Unreadable)?;
+        let requests = InputRequests::read(&need.payload).ok_or(InputError::Unreadable)?;
         self.rounds += 1;
         let most = match need.continuation {
             Continuation::Parked(_) => ROUNDS_PARKED,
@@ -110,11 +110,11 @@ impl<'a> ClientInput<'a> {
         if self.rounds > most {
             return Err(InputError::Endless(most));
         }
-        // What is asked is kept once more, and written out for the client.
+        // The questions are kept once more, and written out for the client.
         let _room = self.context.gateway.budget.take(Purpose::Questions, 2 * need.payload.len())?;
         match need.continuation {
             Continuation::Parked(park) => {
-                let answers = self.ask_parked(&wish.wanted, &park).await?;
+                let answers = self.ask_parked(&requests.wanted, &park).await?;
                 let answers = to_answers(&answers);
                 if answers.len() > MAX_PAYLOAD {
                     return Err(InputError::TooLarge(answers.len()));
@@ -123,10 +123,10 @@ impl<'a> ClientInput<'a> {
             }
             Continuation::Again => {
                 let features = self.session.features();
-                if let Some(wanted) = wish.wanted.iter().find(|wanted| !wanted.is_in(features)) {
+                if let Some(wanted) = requests.wanted.iter().find(|wanted| !wanted.is_in(features)) {
                     return Err(InputError::Missing(wanted.method.clone()));
                 }
-                let answers = self.ask_all(&wish.wanted).await?;
+                let answers = self.ask_all(&requests.wanted).await?;
                 if answers.is_empty() {
                     let pause = async {
                         sleep(PACE).await;
@@ -135,7 +135,7 @@ impl<'a> ClientInput<'a> {
                     self.unless_cancelled(pause).await?;
                 }
                 let responses = to_responses(&answers).map_err(InputError::Refused)?;
-                let state = wish.state.and_then(|json| mcproxy_mcp::RawValue::from_string(json).ok());
+                let state = requests.state.and_then(|json| mcproxy_mcp::RawValue::from_string(json).ok());
                 Ok(Next::Again(Retry::of((!answers.is_empty()).then_some(responses), state)))
             }
         }
@@ -177,13 +177,13 @@ impl<'a> ClientInput<'a> {
         let work = async {
             let mut answers = pin!(timeout(self.time, answers));
             loop {
-                let news = tokio::select! {
+                let event = tokio::select! {
                     biased;
                     answers = &mut answers => return answers.map(Some).map_err(|_| InputError::Late),
-                    news = park.news() => news,
+                    event = park.next_event() => event,
                 };
-                let (key, reason) = match news {
-                    // What is open is taken back with the questions.
+                let (key, reason) = match event {
+                    // Dropping the questions withdraws those that are open.
                     ParkedEvent::Done => return Ok(None),
                     ParkedEvent::Withdrawn { key, reason } => (key, reason),
                 };

@@ -34,7 +34,7 @@ pub(crate) enum Incoming {
     Response {
         /// The id that the gateway gave.
         id: RequestId,
-        /// What it says.
+        /// Its content.
         response: Response,
     },
 }

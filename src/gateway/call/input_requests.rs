@@ -1,4 +1,4 @@
-//! What a server wants from the client of a call, and the answers on their way back. Pure.
+//! The requests of a server to the client of a call, and the answers on their way back. Pure.
 
 use std::borrow::Cow;
 
@@ -70,7 +70,7 @@ impl InputRequest {
         }
     }
 
-    /// What is wrong with the page that it wants visited, if it is one.
+    /// The defect of the page that it wants visited, if it is one.
     pub(crate) fn no_web_page(&self) -> Option<NoWebPage> {
         web_pages::of_request(&self.method, &self.params)
     }
@@ -209,9 +209,9 @@ mod tests {
                 format!("{}:{{\"method\":\"roots/list\",{breaks}\"params\":{{{breaks}}}}}", json_string(key).get())
             }).collect();
             let payload = format!("{{\"inputRequests\":{{{}}},\"requestState\":\"s\"}}", members.join(","));
-            let wish = InputRequests::read(payload.as_bytes()).expect("it is well formed");
-            prop_assert_eq!(wish.wanted.len(), keys.len());
-            for wanted in wish.wanted {
+            let requests = InputRequests::read(payload.as_bytes()).expect("it is well formed");
+            prop_assert_eq!(requests.wanted.len(), keys.len());
+            for wanted in requests.wanted {
                 let request = wanted.to_request(&RequestId::from(1));
                 prop_assert!(!request.contains(&b'\n'));
                 let is_request = matches!(parse(&request), Ok(Message::Request { .. }));

@@ -91,7 +91,7 @@ async fn meet(context: &RequestContext) {
     }
     let _meeting = downstream.meet();
     let meetings = unmet.iter().map(|(_, connection)| connection.meet(downstream.instance_context()));
-    // What comes too late is announced.
+    // A catalogue that comes too late is announced.
     let _ = timeout(gateway.settings().list_wait, join_all(meetings)).await;
     // The session may have ended meanwhile; then nothing else would remove this.
     if !downstream.is_over() {

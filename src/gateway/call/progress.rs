@@ -1,18 +1,18 @@
-//! The progress of one request as its client sees it: it only ever grows (MCP, progress), whoever reports it.
+//! The progress of one request as its client sees it: it only ever grows (MCP, progress), whether the server or the gateway reports it.
 
 use std::cell::Cell;
 
 use bytes::Bytes;
 use mcproxy_mcp::{RawObject, RawValue, meta, method, object_body, one_line, write_notification};
 
-/// What a request's client was told.
+/// The progress that a request's client was told.
 #[derive(Debug, Default)]
 pub(crate) struct Progress {
     /// Signs of life of our own so far.
     signs: Cell<u32>,
     /// The most that was reported.
     highest: Cell<Option<f64>>,
-    /// What the server reports must be more than that: it was reported before the server had the call, or had it again.
+    /// The server's reports must be more than that: it was reported before the server had the call, or had it again.
     floor: Cell<Option<f64>>,
 }
 

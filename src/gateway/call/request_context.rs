@@ -34,7 +34,7 @@ pub(crate) type Related = Rc<Queue<Bytes>>;
 const RELATED: usize = 64;
 /// The same in bytes; one that is larger finds room where nothing else waits, if it is on the budget.
 const RELATED_BYTES: usize = 1024 * 1024;
-/// What a request under way is taken to cost besides its body, and a copy of its params that goes to a server, in bytes.
+/// Estimated memory of a request under way besides its body, with a copy of its params that goes to a server, in bytes.
 const REQUEST: usize = 8 * 1024;
 
 /// An empty queue for one request, or for one batch.
@@ -80,7 +80,7 @@ impl RequestContext {
         now.duration_since(self.begun)
     }
 
-    /// What the client sees at this moment.
+    /// The client's view at this moment.
     pub(crate) fn view(&self) -> Rc<View> {
         let servers = &self.gateway.servers;
         match self.downstream.own_lists() {
@@ -89,7 +89,7 @@ impl RequestContext {
         }
     }
 
-    /// What the client's endpoint shows.
+    /// The scope of the client's endpoint.
     pub(crate) fn scope(&self) -> &Scope {
         self.downstream.scope()
     }

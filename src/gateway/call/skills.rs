@@ -90,7 +90,7 @@ impl SkillBudget {
     }
 }
 
-/// All skills in one page: whoever does not turn pages sees them all. Servers that are down are left out, unless all are.
+/// All skills in one page: a client that does not turn pages sees them all. Servers that are down are left out, unless all are.
 async fn list(context: &RequestContext, params: &Params<'_>) -> Reply {
     if params.members.get("cursor").is_some_and(|cursor| cursor.get() != "null") {
         return ErrorObject::new(ErrorCode::INVALID_PARAMS, "this list has one page and no cursors").into();
@@ -192,7 +192,7 @@ fn merge(shelves: Vec<Result<Shelf, Reply>>, private: bool, with_caching: bool) 
     }
     out.push(']');
     if with_caching {
-        // What is missing, of a server that is down or for lack of room, may be there the next time.
+        // Skills that are missing, of a server that is down or for lack of room, may be there the next time.
         let ttl = if partial || failure.is_some() { 0 } else { hints.map_or(0, |hints| hints.ttl_ms) };
         let scope = if private || hints.is_none_or(|hints| hints.private) { "private" } else { "public" };
         // Writing to a String cannot fail.

@@ -1,4 +1,4 @@
-//! What `initialize` says of a scope.
+//! The capabilities of a scope in `initialize`.
 
 use std::fmt::Write as _;
 
@@ -35,7 +35,7 @@ fn own(declared: &RawObject<'_>) -> String {
     out.finish()
 }
 
-/// What many servers can do together. Lists are announced even when they are empty: a server may come later.
+/// The merged capabilities of many servers. Lists are announced even when they are empty: a server may come later.
 fn common(servers: &Parts) -> String {
     let any = |test: fn(&super::ServerCatalogue) -> bool| servers.iter().any(|(_, catalogue)| test(catalogue));
     let mut out = ObjectBuilder::default();

@@ -14,7 +14,7 @@ pub(crate) struct Changes {
 }
 
 impl Changes {
-    /// Nothing is as it was, or nobody knows.
+    /// All lists changed, or it is not known which.
     pub(crate) const ALL: Self = Self { tools: true, prompts: true, resources: true };
 
     /// Those of both.

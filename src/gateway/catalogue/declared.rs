@@ -1,4 +1,4 @@
-//! What one server says of itself, made so that it cannot break `initialize` or `server/discover` of an endpoint that it
+//! A server's own description, made so that it cannot break `initialize` or `server/discover` of an endpoint that it
 //! shares with others.
 
 use std::borrow::Cow;

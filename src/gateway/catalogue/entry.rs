@@ -25,9 +25,9 @@ const OUTPUT: &str = "outputSchema";
 /// One tool, prompt, resource or template, ready to be shown under either naming.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Entry {
-    /// What clients of the server's own endpoint call it: its name after a rename, or its URI.
+    /// Its name at the server's own endpoint: the name after a rename, or the URI.
     pub(super) shown: Box<str>,
-    /// What the server calls it, when that is something else.
+    /// The server's name for it, when that is another.
     renamed_from: Option<Box<str>>,
     /// The entry as JSON.
     text: Box<str>,
@@ -144,7 +144,7 @@ impl Entry {
         &self.text
     }
 
-    /// What the server calls it.
+    /// The server's name for it.
     pub(super) fn own(&self) -> &str {
         self.renamed_from.as_deref().unwrap_or(&self.shown)
     }
@@ -176,7 +176,7 @@ impl Entry {
     /// The JSON that these clients see.
     pub(super) fn json(&self, kind: ListKind, naming: Naming, server: &str, readers: Readers) -> Cow<'_, str> {
         let downgraded = self.newer && readers == Readers::Sessions;
-        // Some clients refuse the whole list for one that is no URI, whoever else's it is.
+        // Some clients refuse the whole list for one that is no URI, whichever server it is of.
         let foreign = kind == ListKind::Resources && !is_uri(&self.shown);
         if naming == Naming::Own && !downgraded && !foreign {
             return Cow::Borrowed(&self.text);

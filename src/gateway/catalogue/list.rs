@@ -123,7 +123,7 @@ impl<'s> Sorted<'s> {
     }
 }
 
-/// What clients of a scope call an entry.
+/// The name of an entry for clients of a scope.
 pub(super) fn exposed(kind: ListKind, naming: Naming, server: &ServerName, entry: &Entry) -> String {
     match naming {
         Naming::Qualified => entry.qualified(kind, server.as_str()),

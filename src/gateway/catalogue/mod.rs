@@ -1,4 +1,4 @@
-//! What the servers offer, as clients see it.
+//! The catalogues of servers, as clients see them.
 //!
 //! A worker's `Catalogue` payload is read once into a [`ServerCatalogue`]: entries that would break or deceive a client
 //! are left out and reported, tool rules are applied, and everything else keeps its bytes. A [`View`] merges the

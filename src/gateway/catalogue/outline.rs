@@ -1,4 +1,4 @@
-//! What the lists of a view look like, without the lists: enough to say which of them differ from others.
+//! The outline of a view's lists, without the lists: enough to say which of them differ from others.
 
 use std::{
     hash::{BuildHasher, Hash, Hasher, RandomState},
@@ -29,7 +29,7 @@ impl Outline {
         self.0[kind as usize] == other.0[kind as usize]
     }
 
-    /// What clients have to be told who know those lists.
+    /// The changes that clients have to be told who know those lists.
     pub(crate) fn changes_since(self, before: Self) -> Changes {
         let differs = |kind: ListKind| !self.agrees(before, kind);
         Changes {
@@ -40,7 +40,7 @@ impl Outline {
     }
 }
 
-/// What one list of one server looks like.
+/// The outline of one list of one server.
 pub(super) fn look(entries: &[Entry]) -> u64 {
     let mut look = HASHER.build_hasher();
     entries.iter().for_each(|entry| entry.text().hash(&mut look));

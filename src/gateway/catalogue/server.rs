@@ -1,4 +1,4 @@
-//! What one server offers, read once and prepared.
+//! The catalogue of one server, read once and prepared.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -98,7 +98,7 @@ impl ServerCatalogue {
         extensions.is_some_and(|extensions| extensions.get(method::SKILLS_EXTENSION).is_some())
     }
 
-    /// What the server declared in `initialize`.
+    /// The server's own description in `initialize`.
     pub(crate) fn capabilities(&self) -> RawObject<'_> {
         RawObject::from_text(&self.capabilities).unwrap_or_default()
     }
@@ -129,7 +129,7 @@ impl ServerCatalogue {
         CatalogueCounts { tools, prompts, resources, templates }
     }
 
-    /// What a list looks like: two that differ look different.
+    /// The outline of a list: two lists that differ have different ones.
     pub(super) fn look(&self, kind: ListKind) -> u64 {
         self.list(kind).look
     }
@@ -182,9 +182,9 @@ struct Entries {
     entries: Vec<Entry>,
     /// Their places, sorted by name.
     by_name: Vec<usize>,
-    /// What they look like.
+    /// Their outline.
     look: u64,
-    /// What they take, in bytes.
+    /// Their size in bytes.
     bytes: usize,
     /// Not all clients may see all of them.
     newer: bool,
@@ -235,7 +235,7 @@ impl Entries {
     }
 }
 
-/// What clients make of resources' URIs that normalise them (the URL standard), where that is something else: at the
+/// Resources' URIs as clients write them that normalise URIs (the URL standard), where that is something else: at the
 /// server's own endpoint, and at common ones.
 fn normalised(server: &ServerName, resources: &[Entry]) -> HashMap<Box<str>, usize> {
     let mut known = HashMap::new();

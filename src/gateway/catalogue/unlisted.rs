@@ -7,7 +7,7 @@ use super::{
     entry::{check_name, lookup, permitted},
 };
 
-/// What the server calls what clients call `shown`, within the tool rules; `None`: they keep it from clients, or nothing can
+/// The server's name for what clients call `shown`, within the tool rules; `None`: they keep it from clients, or nothing can
 /// be called that.
 pub(crate) fn unlisted_name(kind: ListKind, shown: &str, rules: &ToolRules) -> Option<String> {
     check_name(kind, shown).ok()?;

@@ -22,7 +22,7 @@ use crate::gateway::rewrite::Naming;
 /// Bytes of a list up to which it is put together where it is asked for; beyond that another thread does it.
 const SMALL: usize = 128 * 1024;
 
-/// What one scope shows: the catalogues of its servers merged. Where a call goes is known at once; answers to list requests are
+/// The view of one scope: the catalogues of its servers, merged. Where a call goes is known at once; answers to list requests are
 /// prepared when a client first asks for them.
 #[derive(Debug)]
 pub(crate) struct View {
@@ -46,7 +46,7 @@ struct Place {
     begun: Cell<bool>,
 }
 
-/// What has to be done before [`View::list`] takes no time.
+/// The work that has to be done before [`View::list`] takes no time.
 pub(crate) enum Preparation<W> {
     /// Nothing.
     Done,
@@ -59,11 +59,11 @@ pub(crate) enum Preparation<W> {
 /// A list that was put together, and for whom.
 pub(crate) struct Prepared(Arc<List>, Readers);
 
-/// What a scope says of itself.
+/// The description of a scope for its clients.
 #[derive(Debug)]
 struct Words {
     capabilities: String,
-    /// What sessions are told instead, where that differs.
+    /// The same for sessions, where it differs.
     of_sessions: Option<String>,
     instructions: Option<String>,
 }
@@ -73,7 +73,7 @@ struct Words {
 pub(crate) struct Target<'v> {
     /// Whose it is.
     pub(crate) server: &'v ServerName,
-    /// What the server calls it.
+    /// The server's name for it.
     pub(crate) name: &'v str,
     /// Which arguments of it are repeated in headers.
     pub(crate) mirrored: &'v [MirroredParam],
@@ -82,7 +82,7 @@ pub(crate) struct Target<'v> {
 /// A tool as a search sees it.
 #[derive(Debug, Clone)]
 pub(crate) struct Offered<'v> {
-    /// What clients call it.
+    /// The clients' name for it.
     pub(crate) name: String,
     /// Whose it is.
     pub(crate) server: &'v ServerName,
@@ -137,7 +137,7 @@ impl View {
         self.servers.len() == servers.len() && self.servers.iter().zip(servers).all(same)
     }
 
-    /// What a large list needs to be put together.
+    /// The parts that a large list is put together from.
     pub(crate) fn prepare(
         &self,
         kind: ListKind,
@@ -248,7 +248,7 @@ impl View {
             .map(|(_, server, entry)| exposed(ListKind::Tools, self.naming, server, entry))
     }
 
-    /// What `initialize` announces, as a JSON object.
+    /// The capabilities for `initialize`, as a JSON object.
     pub(crate) fn capabilities(&self) -> &str {
         &self.words().capabilities
     }
@@ -299,12 +299,12 @@ impl View {
         self.servers.iter().any(|(_, catalogue)| catalogue.has_skills())
     }
 
-    /// What `initialize` tells the model.
+    /// The instructions for the model in `initialize`.
     pub(crate) fn instructions(&self) -> Option<&str> {
         self.words().instructions.as_deref()
     }
 
-    /// What its lists look like.
+    /// The outline of its lists.
     pub(crate) fn outline(&self) -> Outline {
         self.outline
     }

@@ -1,4 +1,4 @@
-//! What is said of entries that are left out or mended.
+//! Warnings about entries that are left out or mended.
 
 use std::fmt;
 
@@ -9,17 +9,17 @@ use super::{ListKind, check::Mended};
 /// Something about one entry of a server's catalogue that an operator may want to know.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct CatalogueWarning {
-    /// What kind of entry; `None`: what the server says of itself.
+    /// The kind of entry; `None`: the server's own description.
     pub(crate) kind: Option<ListKind>,
     /// Its name or URI, shortened and with hidden characters escaped.
     pub(crate) name: String,
-    /// What is wrong, and what was done.
+    /// The defect, and what was done.
     pub(crate) problem: CatalogueProblem,
     /// The number of further entries that were mended in the same way.
     pub(crate) more: usize,
 }
 
-/// What is wrong with an entry.
+/// The defect of an entry.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum CatalogueProblem {
     /// The whole list is unusable.
@@ -80,7 +80,7 @@ pub(crate) enum CatalogueProblem {
         pointer: String,
         /// Its length.
         bytes: usize,
-        /// What is allowed.
+        /// The most that is allowed.
         limit: usize,
     },
     /// It is over a bound.
@@ -88,7 +88,7 @@ pub(crate) enum CatalogueProblem {
     Cut {
         /// Its length.
         bytes: usize,
-        /// What is allowed.
+        /// The most that is allowed.
         limit: usize,
     },
     /// More of the same.
@@ -126,7 +126,7 @@ impl<'a> Warnings<'a> {
 
     pub(super) fn add(&mut self, kind: impl Into<Option<ListKind>>, name: &str, problem: CatalogueProblem) {
         let kind = kind.into();
-        // What a server's library does wrong it does everywhere.
+        // A server's library makes the same mistake everywhere.
         let same = |other: &&mut CatalogueWarning| other.kind == kind && other.problem == problem;
         if matches!(problem, CatalogueProblem::Mended(_))
             && let Some(known) = self.list.iter_mut().find(same)

@@ -2,14 +2,14 @@
 
 use mcproxy_mcp::{ErrorCode, ErrorObject};
 
-/// What a request's headers say under one name.
+/// The value of a request's headers under one name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum HeaderValue<'r> {
     /// Nothing.
     Nothing,
     /// This.
     Once(&'r str),
-    /// More than one thing, or something that is not text: whoever else reads it may see something else.
+    /// More than one thing, or something that is not text: another reader may see something else.
     Unclear,
 }
 

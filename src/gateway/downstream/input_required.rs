@@ -1,4 +1,4 @@
-//! What a client is sent away with when a server wants something of it (2026-07-28, multi round-trip requests).
+//! The result that sends a client away when a server wants something of it (2026-07-28, multi round-trip requests).
 
 use std::borrow::Cow;
 
@@ -27,7 +27,7 @@ pub(crate) fn input_required(need: &[u8], state: Option<&str>) -> Option<Reply> 
     Some(Reply::Result(out.into()))
 }
 
-/// What a server wants that refused a call until its user has visited pages (2025-11-25, elicitation, URL elicitation
+/// The pages that a server wants visited, which refused a call until then (2025-11-25, elicitation, URL elicitation
 /// required error), as the payload of a `NeedsInput`. `None`: the error says something else, or no page that can be visited.
 pub(crate) fn pages_wanted(error: &[u8]) -> Option<Bytes> {
     let pages = required_elicitations(error);

@@ -51,7 +51,7 @@ pub(crate) enum InputRoute<'d> {
     SendAway,
 }
 
-/// What is made of a call's reply for its client.
+/// The form in which a client gets the reply to its call.
 pub(crate) enum Ending {
     /// The client gets it.
     Unchanged,
@@ -96,7 +96,7 @@ impl Downstream {
         }
     }
 
-    /// What a server may know of the client of a call.
+    /// The facts about the client of a call that its server may know.
     pub(crate) fn call_context(&self, connection: &WorkerConnection, wants_progress: bool) -> CallContext {
         let per_session = connection.is_per_session();
         let ServerTraits { era, asks } = connection.traits();
@@ -140,7 +140,7 @@ impl Downstream {
         }
     }
 
-    /// What is made of a reply that is all but ready. Servers of the legacy era answer some things that 2026-07-28 has other
+    /// How a reply that is all but ready reaches the client. Servers of the legacy era answer some things that 2026-07-28 has other
     /// words for.
     pub(crate) fn ending(&self, server: ServerTraits, reply: &Reply) -> Ending {
         match (self, reply) {
@@ -212,7 +212,7 @@ impl Downstream {
         self.session().map(|session| session.meet())
     }
 
-    /// What an instance of its own may know of it before its first call.
+    /// The facts that an instance of its own may know before its first call.
     pub(crate) fn instance_context(&self) -> CallContext {
         CallContext {
             client_capabilities: Some(self.capabilities()),
@@ -239,7 +239,7 @@ impl Downstream {
         self.session().map(|session| session.pending_requests.rest(id))
     }
 
-    /// What it sees.
+    /// Its scope.
     pub(crate) fn scope(&self) -> &Scope {
         match self {
             Self::Session(session) => session.scope(),
@@ -255,7 +255,7 @@ impl Downstream {
         }
     }
 
-    /// What it is spoken to in.
+    /// The protocol version that it is spoken to in.
     pub(crate) fn version(&self) -> ProtocolVersion {
         match self {
             Self::Session(session) => session.version(),
@@ -295,7 +295,7 @@ impl Downstream {
         }
     }
 
-    /// What it can be asked for, as a JSON object.
+    /// Its capabilities, as a JSON object.
     pub(crate) fn capabilities(&self) -> String {
         match self {
             Self::Session(session) => session.declaration().capabilities.to_string(),
@@ -303,7 +303,7 @@ impl Downstream {
         }
     }
 
-    /// What it calls itself, as a JSON object, if it said so once for all its requests.
+    /// Its `clientInfo`, as a JSON object, if it stated it once for all its requests.
     pub(crate) fn info(&self) -> Option<String> {
         self.session().map(|session| session.declaration().info.to_string())
     }
@@ -316,7 +316,7 @@ impl Downstream {
         }
     }
 
-    /// What the log calls it.
+    /// Its name in the log.
     pub(crate) fn in_log(&self) -> &str {
         match self {
             Self::Session(session) => short(session.id()),

@@ -13,7 +13,7 @@ use super::{
     json_number::same_number,
 };
 
-/// What a request says in such headers; most say nothing.
+/// Such headers of a request; most have none.
 #[derive(Debug, Default)]
 pub(crate) struct ParamHeaders(Vec<(Box<str>, Option<Box<str>>)>);
 

@@ -1,19 +1,19 @@
-//! What a request of this dialect says of itself in its `_meta` (2026-07-28, basic, per-request protocol fields).
+//! The `_meta` of a request of this dialect (2026-07-28, basic, per-request protocol fields).
 
 use mcproxy_mcp::{ErrorCode, ErrorObject, Level, RawObject, RawValue, meta};
 
-/// What is said of the client.
+/// The fields about the request and its client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RequestMeta {
     /// The version that the request is made in, which may be any text.
     pub(crate) version: Box<str>,
-    /// What the client can be asked for, as a JSON object.
+    /// The client's capabilities, as a JSON object.
     pub(crate) capabilities: Box<str>,
     /// How much it wants to hear while the request is worked on.
     pub(crate) level: Option<Level>,
 }
 
-/// What a request says to us and not to the server that it goes to: the worker says it in its own way. Who makes the
+/// Keys for the gateway and not for the server that the request goes to: the worker writes its own. Who makes the
 /// request, a server of this era may know, too.
 const OURS: [&str; 3] = [meta::PROTOCOL_VERSION, meta::CLIENT_CAPABILITIES, meta::LOG_LEVEL];
 
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn a_claim_is_complete_or_refused() {
+    fn the_meta_of_a_request_is_complete_or_refused() {
         let meta_of_request = read(
             r#"{"io.modelcontextprotocol/protocolVersion":"2026-07-28",
                 "io.modelcontextprotocol/clientCapabilities":{"elicitation":{}},"io.modelcontextprotocol/logLevel":"error"}"#,

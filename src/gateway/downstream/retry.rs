@@ -1,4 +1,4 @@
-//! What a request that is made once more brings along: `inputResponses` and `requestState`.
+//! The members of a repeated request that the first one did not have: `inputResponses` and `requestState`.
 
 use mcproxy_ipc::data::{ServerEra, ServerTraits};
 use mcproxy_mcp::{RawObject, RawValue};
@@ -7,14 +7,14 @@ use mcproxy_mcp::{RawObject, RawValue};
 const RESPONSES: &str = "inputResponses";
 const STATE: &str = "requestState";
 
-/// What a client adds to a request that it makes once more because input was needed.
+/// The members that a client adds to a request that it repeats because input was needed.
 #[derive(Debug)]
 pub(crate) struct Retry {
     responses: Option<Box<RawValue>>,
     state: Option<Box<RawValue>>,
 }
 
-/// What becomes of a retry at one server.
+/// The use of a retry at one server.
 #[derive(Debug)]
 pub(crate) enum RetryUse<'r> {
     /// The gateway made its state, and goes on with the call that waits under it: a server of before 2026-07-28 knows no such thing.
@@ -26,7 +26,7 @@ pub(crate) enum RetryUse<'r> {
 }
 
 impl<'r> RetryUse<'r> {
-    /// What the server is given of it.
+    /// The part of it that the server is given.
     pub(crate) fn passed_on(self) -> Option<&'r Retry> {
         match self {
             Self::PassOn(retry) => Some(retry),
@@ -36,7 +36,7 @@ impl<'r> RetryUse<'r> {
 }
 
 impl Retry {
-    /// What becomes of what a client brings, if anything, at this server.
+    /// The use at this server of what a client brings, if anything.
     pub(crate) fn at(retry: Option<&Self>, server: ServerTraits) -> RetryUse<'_> {
         match (retry, server.era) {
             (Some(retry), ServerEra::Modern) => RetryUse::PassOn(retry),
@@ -45,7 +45,7 @@ impl Retry {
         }
     }
 
-    /// What a client was asked for in our own words.
+    /// A retry that the gateway makes of a client's answers.
     pub(crate) fn of(responses: Option<Box<RawValue>>, state: Option<Box<RawValue>>) -> Self {
         Self { responses, state }
     }
@@ -55,7 +55,7 @@ impl Retry {
         self.state.as_ref().and_then(|state| serde_json::from_str(state.get()).ok())
     }
 
-    /// What it brings, by the keys under which it was asked for.
+    /// Its responses, by the keys under which the client was asked.
     pub(crate) fn responses(&self) -> RawObject<'_> {
         self.responses.as_ref().and_then(|raw| RawObject::from_raw(raw).ok()).unwrap_or_default()
     }

@@ -14,7 +14,7 @@ use crate::gateway::{
     upstream::connection::CallHandle,
 };
 
-/// What the client of a cancelled call is said to have done.
+/// The reason for the cancellation that a server is told.
 const LEFT: &str = "the client closed the stream of its request";
 
 /// A client for the time of one request: all that is known of it came with that request.
@@ -32,12 +32,12 @@ impl StatelessClient {
         Self { scope, principal, meta_of_request, params, calls: RefCell::default() }
     }
 
-    /// What its request says in headers of the arguments of the tool that it calls.
+    /// The headers of its request that repeat arguments of the tool that it calls.
     pub(crate) fn param_headers(&self) -> &ParamHeaders {
         &self.params
     }
 
-    /// What it sees.
+    /// Its scope.
     pub(crate) fn scope(&self) -> &Scope {
         &self.scope
     }
@@ -52,7 +52,7 @@ impl StatelessClient {
         self.meta_of_request.level
     }
 
-    /// What it can be asked for, as a JSON object.
+    /// Its capabilities, as a JSON object.
     pub(crate) fn capabilities(&self) -> &str {
         &self.meta_of_request.capabilities
     }

@@ -1,5 +1,5 @@
 //! Which calls may make a task (2025-11-25), and what is remembered of those that did. A session knows the tasks that it made and no
-//! others, whoever else uses the same server.
+//! others, whichever clients use the same server.
 
 use bytes::Bytes;
 use mcproxy_ipc::ServerName;
@@ -28,7 +28,7 @@ pub(crate) fn may_be_asked_about(session: &Session, view: &View) -> bool {
     session.tasks.were_offered() || are_offered(session, view)
 }
 
-/// What a session that is offered tasks is told, among the capabilities.
+/// The capability of a session that is offered tasks.
 pub(crate) const CAPABILITY: &str = r#"{"list":{},"cancel":{},"requests":{"tools":{"call":{}}}}"#;
 
 /// Takes note of a task that a call came to. An error for one whose id is too long to be kept.

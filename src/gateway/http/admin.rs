@@ -1,4 +1,4 @@
-//! What monitors and people read: liveness, readiness, status, metrics.
+//! Pages for monitors and people: liveness, readiness, status, metrics.
 
 use std::rc::Rc;
 

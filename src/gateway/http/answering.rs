@@ -1,4 +1,4 @@
-//! An answer on its way out: what all of them have in common, whoever gave it.
+//! An answer on its way out: what all answers have in common.
 
 use std::{
     pin::Pin,
@@ -18,7 +18,7 @@ use bytes::Bytes;
 use super::{connection::Connection, cors};
 use crate::gateway::base::auth::Admission;
 
-/// What is remembered of a request until it is answered.
+/// The facts of a request that its answer depends on.
 pub(super) struct Asked {
     connection: Option<Rc<Connection>>,
     version: Version,

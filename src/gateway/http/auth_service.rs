@@ -99,7 +99,7 @@ where
     }
 }
 
-/// What becomes of a client that asks whether it may send its body (`Expect: 100-continue`, RFC 9110 §10.1.1): if its request will
+/// The answer to a client that asks whether it may send its body (`Expect: 100-continue`, RFC 9110 §10.1.1): if its request will
 /// be refused for what its head says, it learns so at once and keeps the body to itself.
 pub(super) fn expecting(
     gateway: Rc<Gateway>,
@@ -124,9 +124,9 @@ pub(super) fn expecting(
     .into_factory()
 }
 
-/// What comes of a request before anything of it is done.
+/// The verdict on a request before anything is done for it.
 enum Admitted {
-    /// The application answers it. `None`: everybody may ask that.
+    /// The application answers it. `None`: it needs no admission.
     By(Option<Admission>),
     /// That is answered already.
     Answered(HttpResponse),

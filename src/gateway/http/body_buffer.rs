@@ -16,13 +16,13 @@ use crate::gateway::base::budget::{Budget, Full, Held, Purpose, Reclaimable, Yie
 const FIRST: usize = 2 * 1024;
 /// The largest block.
 const BLOCK: usize = 64 * 1024;
-/// What a request whose body is arriving holds besides it, in bytes: its head, its task, and the buffers of its connection.
+/// Memory of a request whose body is arriving, besides the body, in bytes: its head, its task, and the buffers of its connection.
 /// Measured, as the rest here, with 500 to 8,000 bodies of 16 to 600 kB that never complete.
 const REQUEST: usize = 24 * 1024;
 /// A body larger than this fills the buffers of its connection as well, which hold about as much.
 const BUFFERS: usize = 16 * 1024;
 
-/// What a block costs: the allocator needs about a quarter more for blocks that come and go.
+/// The cost of a block: the allocator needs about a quarter more for blocks that come and go.
 fn cost(block: usize) -> usize {
     block + block / 4
 }
@@ -114,7 +114,7 @@ impl Arriving {
         }
     }
 
-    /// All of it has come: it holds its room until nobody refers to it.
+    /// All of it has come: it holds its room until the last reference to it is gone.
     pub(super) fn finish(&self) -> Bytes {
         let Room { mut blocks, held, .. } = self.room.take();
         let whole = match &mut blocks[..] {

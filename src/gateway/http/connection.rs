@@ -22,10 +22,10 @@ use crate::gateway::base::{
     budget::{Budget, Held, Purpose, Reclaimable, Yielding},
 };
 
-/// What is read of a client in one turn, in bytes: so much of what it sends lies in the HTTP library at most, besides what is
+/// Most bytes that are read of a client in one turn: so much of what it sends lies in the HTTP library at most, besides what is
 /// there of a head.
 const TURN: usize = 16 * 1024;
-/// What is read of a head before it counts, in bytes; the library takes no more than 128 KiB.
+/// Bytes of a head that may be read before it counts; the library takes no more than 128 KiB.
 const HEAD_FREE: usize = 16 * 1024;
 /// A stream that has said nothing for so long says a comment, so that proxies keep it and a vanished client is noticed.
 pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -44,7 +44,7 @@ impl Clock {
     }
 }
 
-/// What a connection is doing.
+/// The activity of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     /// Nothing is owed to the client, or an answer is on its way.
@@ -70,19 +70,19 @@ pub(super) struct ConnectionTimeouts {
 pub(super) struct Connection {
     clock: Rc<Clock>,
     phase: Cell<Phase>,
-    /// What the client has sent.
+    /// The framing of the bytes that the client has sent.
     framing: RefCell<Framing>,
     /// Requests that came while an earlier one was not answered.
     waiting: Cell<u32>,
     /// Of the phase, of the head that is not complete, or of the last byte that was ours.
     since: Cell<Instant>,
     given_up: Cell<bool>,
-    /// What let the request in that is under way, or the stream that is its answer.
+    /// The admission of the request that is under way, or of the stream that is its answer.
     admission: RefCell<Option<Admission>>,
     /// When it has to be over, because that does not hold any more.
     over_by: Cell<Option<Instant>>,
     task: OnceCell<Waker>,
-    /// What was read in this turn of its task.
+    /// Bytes that were read in this turn of its task.
     turn: Cell<usize>,
     /// Something of the client may be there that was not read.
     unread: Cell<bool>,
@@ -90,7 +90,7 @@ pub(super) struct Connection {
     head: Cell<usize>,
     head_held: RefCell<Option<Held>>,
     budget: Budget,
-    /// What the client has not taken yet.
+    /// Bytes that the client has not read yet.
     outgoing: Outgoing,
 }
 
@@ -122,7 +122,7 @@ impl Connection {
         request.conn_data::<Rc<Self>>().cloned().unwrap_or_else(detached)
     }
 
-    /// What the client has not taken yet.
+    /// Bytes that the client has not read yet.
     pub(super) fn outgoing(&self) -> &Outgoing {
         &self.outgoing
     }
@@ -285,7 +285,7 @@ impl Connection {
         }
     }
 
-    /// Whoever receives something is no stranger, and may take its time.
+    /// A client that receives something is no stranger, and may take its time.
     fn written(&self, bytes: usize) {
         self.since.set(self.clock.0.get());
         self.outgoing.taken(bytes);

@@ -2,7 +2,7 @@
 
 use super::*;
 
-const PATIENCE: ConnectionTimeouts =
+const TIMEOUTS: ConnectionTimeouts =
     ConnectionTimeouts { head: Duration::from_secs(10), rest: Duration::from_secs(60) };
 
 struct Scene {
@@ -21,7 +21,7 @@ impl Scene {
     fn at(&self, second: u64) -> &Connection {
         let now = self.start + Duration::from_secs(second);
         self.clock.set(now);
-        self.connection.check(PATIENCE, now);
+        self.connection.check(TIMEOUTS, now);
         &self.connection
     }
 

@@ -1,4 +1,4 @@
-//! What pages of other origins may read (Fetch standard, CORS protocol). The auth service has already refused all other origins.
+//! Headers that let pages of other origins read answers (Fetch standard, CORS protocol). The auth service has already refused all other origins.
 
 use actix_web::{
     HttpResponse,
@@ -10,12 +10,12 @@ use actix_web::{
 
 /// All methods that any path knows.
 const METHODS: &str = "GET, HEAD, POST, DELETE, OPTIONS";
-/// What a page that does not say which headers it will send is likely to send.
+/// Headers that a page is likely to send that does not say which.
 const HEADERS: &str = "Authorization, Content-Type, Accept, Mcp-Session-Id, Mcp-Protocol-Version, Mcp-Method, Mcp-Name, \
                        Last-Event-ID";
 /// Headers of answers that a page may read, beyond those that it always may.
 const EXPOSED: &str = "Mcp-Session-Id, Mcp-Protocol-Version, WWW-Authenticate, Retry-After, Allow, Accept-Encoding";
-/// What an answer to a preflight depends on.
+/// Headers that an answer to a preflight depends on.
 const VARY: &str = "Origin, Access-Control-Request-Method, Access-Control-Request-Headers";
 /// For so many seconds a browser need not ask again. An origin that is taken out of the configuration is refused all the same.
 const MAX_AGE: &str = "3600";

@@ -21,7 +21,7 @@ pub(super) struct HttpError {
     message: String,
     /// The request's id, where it could be read.
     id: Option<RequestId>,
-    /// What the status wants to be accompanied by.
+    /// The headers that belong to the status.
     header: Option<(HeaderName, &'static str)>,
 }
 

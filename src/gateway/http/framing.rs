@@ -48,7 +48,7 @@ enum Line {
     Rest,
 }
 
-/// What a head says of its body.
+/// The framing of a body, as its head states it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Body {
     Length(u64),
@@ -238,7 +238,7 @@ mod tests {
 
     use super::*;
 
-    /// What comes out of these bytes, the heads that were seen, and whether one is open, when they come in pieces of this size.
+    /// The bytes that come out of these, the heads that were seen, and whether one is open, when they come in pieces of this size.
     fn taken(text: &str, piece: usize) -> (String, u32, bool) {
         let mut bytes = text.as_bytes().to_vec();
         let mut framing = Framing::new();

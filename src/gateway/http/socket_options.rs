@@ -1,4 +1,4 @@
-//! What clients' connections may cost. All of it is set on the listening socket, from which accepted ones inherit it, so
+//! Socket options that bound the cost of clients' connections. All of them are set on the listening socket, from which accepted ones inherit them, so
 //! that no connection costs a system call for it.
 
 use std::{io, os::fd::AsFd};
@@ -10,7 +10,7 @@ use rustix::{
 };
 use slog::{Logger, warn};
 
-/// What the kernel may buffer for a client that does not read, in bytes.
+/// Most bytes that the kernel buffers for a client that does not read.
 const SEND_BUFFER: usize = 128 * 1024;
 /// Descriptors that connections leave for all else: the supervisor, the workers, and ourselves.
 const RESERVED: usize = 256;

@@ -31,7 +31,7 @@ use crate::gateway::{
 
 /// A client that was cut off comes back after so long.
 const RETRY: Duration = Duration::from_secs(1);
-/// What a stream says when it has nothing to say.
+/// The comment that keeps a silent stream alive.
 const COMMENT: Bytes = Bytes::from_static(b": keep-alive\n\n");
 const END: Bytes = Bytes::from_static(b"\n\n");
 
@@ -79,7 +79,7 @@ pub(super) fn replay(request: &HttpRequest, budget: &Budget, reader: Reader, ret
     carry(request, budget, reader.map(event), retry.then_some(RETRY))
 }
 
-/// What a stream begins with, without it.
+/// The head of a stream, without the stream.
 pub(super) fn head() -> HttpResponse {
     let head = HttpResponse::Ok().content_type("text/event-stream").finish();
     // It has no length, and must not say that it has none to give.

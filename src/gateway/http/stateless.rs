@@ -128,7 +128,7 @@ pub(super) fn refusal_of(
     Some(refused(request, &endpoint.gateway, &incoming.id, error))
 }
 
-/// What a request says of itself, if all of it is as it has to be.
+/// The `_meta` of a request, if the request is valid.
 fn checked(
     request: &HttpRequest,
     endpoint: &Endpoint,
@@ -178,7 +178,7 @@ async fn listen(
     let full = |full: &dyn std::fmt::Display| ErrorObject::new(ErrorCode::INTERNAL_ERROR, full);
     let context = RequestContext::begin(gateway.clone(), client, request_context::related(), incoming, Instant::now());
     let context = context.map_err(|error| full(&error))?;
-    // What it listens to is kept for as long as it listens.
+    // The subscriptions are kept for as long as it listens.
     let room = gateway.budget.take(Purpose::Subscriptions, incoming.params.len()).map_err(|error| full(&error))?;
     Ok((Listening::begin(&context, &params).await?, room))
 }
@@ -242,9 +242,9 @@ async fn respond(request: &HttpRequest, gateway: &Gateway, mut pending: Pending,
 
 /// How far a request is whose answer is a stream.
 enum Course {
-    /// What comes first goes out first.
+    /// No answer yet: messages go out as they come.
     Pending(Related, Pending),
-    /// What was said before the answer goes out before it.
+    /// The answer is there: messages before it go out first.
     Answered(Related, Pieces),
     /// There is nothing after the answer.
     Over,
@@ -272,7 +272,7 @@ fn messages(begun: Course) -> impl Stream<Item = Pieces> {
     })
 }
 
-/// What a listener hears, until it leaves or there is nothing more to hear.
+/// The messages to a listener, until it leaves or there are no more.
 fn heard(listening: Listening, room: Held) -> impl Stream<Item = Pieces> {
     stream::unfold((listening, room), |(mut listening, room)| async move {
         let message = listening.next().await?;

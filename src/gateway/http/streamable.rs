@@ -105,7 +105,7 @@ pub(super) async fn post(
     }
 }
 
-/// What is of a session that is there, or says that it is of none, may be large; else it can only be what opens a session.
+/// The bound of a body: any size for a known session and for a request that needs none; else only what opens a session, which is small.
 async fn body_bound(request: &HttpRequest, endpoint: &Endpoint) -> body::Bound {
     let known = match header(request, &SESSION) {
         Some(id) => matches!(endpoint.session(id).await, Ok(Some(_))),
@@ -167,7 +167,7 @@ async fn respond(
     sse::replay(request, &gateway.budget, reader.expect("a new stream is read from its beginning"), can_come_back)
 }
 
-/// Puts a call on its stream, whoever reads it.
+/// Puts a call on its stream, whether or not a client reads it.
 async fn carry(
     gateway: Rc<Gateway>,
     mut pending: PendingAnswers,
@@ -345,7 +345,7 @@ fn header<'r>(request: &'r HttpRequest, name: &HeaderName) -> Option<&'r str> {
     request.headers().get(name).map(|value| std::str::from_utf8(value.as_bytes()).unwrap_or(""))
 }
 
-/// What the SDKs send.
+/// The value that the SDKs send.
 const USUAL_ACCEPT: &[u8] = b"application/json, text/event-stream";
 
 /// The client must take all of these media types; a client that names none takes everything.

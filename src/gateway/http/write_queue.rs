@@ -1,4 +1,4 @@
-//! What a client is owed and has not taken.
+//! The bytes for a client that it has not read yet.
 
 use std::{
     cell::{Cell, RefCell},
@@ -18,11 +18,11 @@ const YOUNG: Duration = Duration::from_millis(500);
 /// The write queue of one connection.
 #[derive(Debug, Default)]
 pub(super) struct Outgoing {
-    /// What was not handed to the library yet.
+    /// Pieces that were not handed to the library yet.
     parts: RefCell<VecDeque<Bytes>>,
     /// How many bytes of them would be given back.
     own: Cell<usize>,
-    /// What the library has and cannot write.
+    /// Bytes that the library has and cannot write.
     blocked: RefCell<Option<Held>>,
     /// Since when the client has been owed something, and how much it has taken since.
     since: Cell<Option<Instant>>,
@@ -41,7 +41,7 @@ impl Outgoing {
         !self.known.replace(true)
     }
 
-    /// Puts more behind what there is; so many bytes of it are nobody else's.
+    /// Puts more behind what there is; so many bytes of it are held for this client only.
     pub(super) fn push(&self, parts: impl IntoIterator<Item = Bytes>, own: usize) {
         self.parts.borrow_mut().extend(parts);
         self.own.set(self.own.get() + own);

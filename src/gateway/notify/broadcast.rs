@@ -15,7 +15,7 @@ use tokio::time::sleep_until;
 use crate::gateway::{
     base::{
         budget::Purpose,
-        slices::{DELIVERY, LOOK, Yielder},
+        slices::{CHECK, DELIVERY, Yielder},
     },
     rewrite::{self, Naming},
     sessions::{
@@ -104,7 +104,7 @@ async fn all(gateway: &Gateway, batch: Vec<(ServerName, Vec<Broadcast>)>) {
     }
 }
 
-/// What is for everybody goes to one session after the other, of all servers at once: each connection wakes once for it.
+/// Messages for all go to one session after the other, of all servers at once: each connection wakes once for them.
 async fn broadcast(gateway: &Gateway, part: &[(&ServerName, &[Broadcast])], slices: &mut Yielder) {
     let all = || part.iter().flat_map(|(_, said)| *said);
     let for_all = all().any(|said| matches!(said, Broadcast::Notification { .. }));
@@ -115,7 +115,7 @@ async fn broadcast(gateway: &Gateway, part: &[(&ServerName, &[Broadcast])], slic
     let keys = if for_all { gateway.sessions.keys() } else { gateway.sessions.hearing_keys() };
     for key in keys {
         let heard = gateway.sessions.by_key(key).is_some_and(|session| tell(gateway, &session, part));
-        slices.did(if heard { DELIVERY } else { LOOK }).await;
+        slices.did(if heard { DELIVERY } else { CHECK }).await;
     }
 }
 
@@ -193,7 +193,7 @@ fn updated_message(naming: Naming, version: ProtocolVersion, server: &ServerName
     message.into()
 }
 
-/// What a server says of a resource that changed; where it is much, no more than which it is.
+/// The notification about a changed resource; if the server's params are large, only the URI.
 pub(crate) fn short<'p>(uri: &str, params: &'p Bytes) -> Cow<'p, str> {
     match std::str::from_utf8(params) {
         Ok(text) if text.len() <= LARGE => Cow::Borrowed(text),

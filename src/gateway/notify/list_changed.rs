@@ -13,7 +13,7 @@ use tokio::time::sleep_until;
 use crate::gateway::{
     base::{
         scope::Scope,
-        slices::{DELIVERY, LOOK, Yielder},
+        slices::{CHECK, DELIVERY, Yielder},
     },
     catalogue::{Changes, ListKind},
     state::{Gateway, list_changes::ListChange},
@@ -29,7 +29,7 @@ pub(crate) fn list_changed(gateway: &Gateway, server: &ServerName, kind: ListKin
     gateway.servers.nudge();
 }
 
-/// What was announced to a client of this endpoint.
+/// The changes that were announced to a client of this endpoint.
 fn announced_to(gateway: &Gateway, all: &[ListChange], scope: &Scope, key: SessionKey) -> Changes {
     let concerns = |a: &&ListChange| a.only.is_none_or(|only| only == key) && gateway.servers.shows(scope, &a.server);
     all.iter().filter(concerns).fold(Changes::default(), |changes, a| changes.with(a.kind))
@@ -59,7 +59,7 @@ pub(crate) async fn run(gateway: Rc<Gateway>) {
     }
 }
 
-/// Tells everybody whom it concerns, a few at a time.
+/// Tells all clients that it concerns, a few at a time.
 async fn tell_clients(gateway: &Gateway, announced: &[ListChange]) {
     let mut slices = Yielder::default();
     for key in gateway.sessions.keys() {
@@ -71,7 +71,7 @@ async fn tell_clients(gateway: &Gateway, announced: &[ListChange]) {
             session.announce(now.changes_since(before).or(said))
         });
         drop(session);
-        slices.did(if told { DELIVERY } else { LOOK }).await;
+        slices.did(if told { DELIVERY } else { CHECK }).await;
     }
     for listener in gateway.listeners.all() {
         let told = if gateway.servers.has(listener.scope()) {
@@ -81,7 +81,7 @@ async fn tell_clients(gateway: &Gateway, announced: &[ListChange]) {
             listener.finish(); // its endpoint is not configured any more
             true
         };
-        slices.did(if told { DELIVERY } else { LOOK }).await;
+        slices.did(if told { DELIVERY } else { CHECK }).await;
     }
 }
 

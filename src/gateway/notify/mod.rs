@@ -1,4 +1,4 @@
-//! What clients are told that belongs to no request of theirs.
+//! Notifications to clients that belong to no request of theirs.
 
 pub(crate) mod broadcast;
 pub(crate) mod custom_notifications;

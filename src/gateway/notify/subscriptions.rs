@@ -13,12 +13,12 @@ use crate::gateway::{
     upstream::servers::Destination,
 };
 
-/// Whether anybody holds this subscription at the same process of the server.
+/// Whether a client holds this subscription at the same process of the server.
 pub(crate) fn is_held(gateway: &Gateway, server: &ServerName, subject: &Subject) -> bool {
     !gateway.servers.is_per_session(server) && gateway.subscribers.are_there(server, subject)
 }
 
-/// Whether anybody holds a subscription at this server.
+/// Whether a client holds a subscription at this server.
 pub(crate) fn has_any(gateway: &Gateway, server: &ServerName) -> bool {
     gateway.subscribers.has_any(server)
 }

@@ -15,7 +15,7 @@ const COMPLETE: &str = r#"{"resultType":"complete","#;
 const NEWER_CODES: [ErrorCode; 3] =
     [ErrorCode::HEADER_MISMATCH, ErrorCode::MISSING_CLIENT_CAPABILITY, ErrorCode::UNSUPPORTED_VERSION];
 
-/// What an error of such a server becomes.
+/// The form of such a server's error for a client.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Downgraded<'r> {
     /// Still an error.

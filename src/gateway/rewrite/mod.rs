@@ -1,4 +1,4 @@
-//! What passes between a client and one server is changed only where the common endpoint's names or the client's
+//! Messages between a client and one server are changed only where the common endpoint's names or the client's
 //! protocol version ask for it; every other byte stays.
 
 pub(crate) mod downgrade;

@@ -25,7 +25,7 @@ pub(crate) fn read_result<'r>(naming: Naming, server: &str, raw: &'r str, versio
     Outbound { naming, server, version }.read_result(raw)
 }
 
-/// What comes of a call that is made as a task (2025-11-25): the task, or what the tool answers at once.
+/// The result of a call that is made as a task (2025-11-25): the task, or the tool's answer at once.
 pub(crate) fn created_task<'r>(naming: Naming, server: &str, raw: &'r str, version: ProtocolVersion) -> Cow<'r, str> {
     let outbound = Outbound { naming, server, version };
     let task = RawObject::from_text(raw).ok().and_then(|object| object.get_object("task"));
@@ -39,7 +39,7 @@ pub(crate) fn created_task<'r>(naming: Naming, server: &str, raw: &'r str, versi
     }
 }
 
-/// What came of a task: the result of its tool, which says in its `_meta` which task it is of.
+/// The outcome of a task: the result of its tool, which says in its `_meta` which task it is of.
 pub(crate) fn task_outcome<'r>(naming: Naming, server: &str, raw: &'r str, version: ProtocolVersion) -> Cow<'r, str> {
     let outbound = Outbound { naming, server, version };
     let result = outbound.call_result(raw);
@@ -87,7 +87,7 @@ pub(crate) fn unchanged<'r>(_: Naming, _: &str, raw: &'r str, _: ProtocolVersion
     Cow::Borrowed(raw)
 }
 
-/// What is known of the client that a result goes to, and of the server that it comes from.
+/// The client that a result goes to, and the server that it comes from, as far as a rewrite has to know them.
 struct Outbound<'a> {
     naming: Naming,
     server: &'a str,

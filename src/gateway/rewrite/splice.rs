@@ -104,7 +104,7 @@ impl<'a> Splices<'a> {
             String::with_capacity(self.text.len() + self.edits.iter().map(|(_, with)| with.len()).sum::<usize>());
         let mut at = 0;
         for (range, with) in &self.edits {
-            // What lies within an edit before it is gone already.
+            // Text within an earlier edit is gone already.
             let Some(between) = self.text.get(at..range.start) else { continue };
             out.push_str(between);
             out.push_str(with);

@@ -1,4 +1,4 @@
-//! What servers want of one client of a session: questions that it has not answered yet, under ids of ours.
+//! The requests of servers to one client of a session that it has not answered yet, under ids of ours.
 
 use std::{cell::RefCell, collections::HashMap};
 
@@ -11,7 +11,7 @@ use crate::gateway::upstream::connection::ProgressReporter;
 /// Most questions of servers that one client may have before it.
 const MAX_QUESTIONS: usize = 1024;
 
-/// What a client answered to one request.
+/// A client's answer to one request.
 #[derive(Debug, Clone)]
 pub(crate) enum Response {
     /// The `result`.

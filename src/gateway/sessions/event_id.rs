@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// What a stream is for.
+/// The purpose of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum StreamKind {
     /// Of one POST: what precedes the answer, and the answer.
@@ -34,7 +34,7 @@ impl StreamName {
         Self { kind, gateway, number }
     }
 
-    /// What it is for.
+    /// Its purpose.
     pub(crate) fn kind(self) -> StreamKind {
         self.kind
     }

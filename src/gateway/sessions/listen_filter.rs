@@ -1,4 +1,4 @@
-//! What a listener wants to hear, as it is written.
+//! The filter of a listener, as it is written.
 
 use mcproxy_mcp::{ErrorCode, ErrorObject, RawArray, RawObject, RawValue, json_string};
 use serde::Deserialize;
@@ -6,7 +6,7 @@ use serde::Deserialize;
 use super::session::MAX_SUBSCRIPTIONS;
 use crate::gateway::catalogue::Changes;
 
-/// What a listener wants to hear, or what of it is honoured (2026-07-28, subscriptions).
+/// The notifications that a listener asks for, or those of them that are honoured (2026-07-28, subscriptions).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Filter {
     /// Of which lists.

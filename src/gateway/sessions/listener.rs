@@ -39,9 +39,9 @@ pub(crate) struct Listener {
     key: SessionKey,
     wants: Changes,
     subjects: RefCell<HashSet<(ServerName, Subject)>>,
-    /// What became of its tasks before the acknowledgment, which may be all that there is to say of them.
+    /// Task notifications before the acknowledgment, which may be all that there are.
     early: RefCell<Vec<Notice>>,
-    /// What its lists were when it was last told about them.
+    /// Its lists at the last announcement.
     seen: Cell<Outline>,
     /// Whether the acknowledgment was sent; nothing is sent before it.
     acknowledged: Cell<bool>,
@@ -73,7 +73,7 @@ impl Listener {
         (Rc::new(listener), mail)
     }
 
-    /// What its endpoint shows.
+    /// The scope of its endpoint.
     pub(crate) fn scope(&self) -> &Scope {
         &self.scope
     }

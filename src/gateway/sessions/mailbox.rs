@@ -22,7 +22,7 @@ use super::{
 };
 use crate::gateway::base::budget::{Budget, Held, Purpose, SMALL};
 
-/// What may be dropped waits within these bounds; what is beyond is dropped and counted.
+/// Bounds of messages that may be dropped; those beyond are dropped and counted.
 pub(crate) const NOTICES: Bounds = Bounds { events: 256, bytes: 1 << 20 };
 /// Bytes of answers that may wait for one client to read them; where nothing else waits, one more whatever its size. A client that
 /// lets more of them pile up loses the stream.
@@ -194,7 +194,7 @@ impl MailQueue {
             let (before, after) = (small(&item.message), small(&message));
             self.bytes = self.bytes + message.len() - item.message.len();
             item.message = message;
-            // What was large and is small now is not worth another look at the budget.
+            // A queue that was large and is small now is not worth another look at the budget.
             let held = self.held.bytes();
             self.held.shrink_to(held - before.saturating_sub(after));
         }
@@ -242,7 +242,7 @@ impl MailQueue {
     }
 }
 
-/// What a message takes that is not on the budget by itself.
+/// The bytes of a message that is not on the budget by itself.
 fn small(message: &Bytes) -> usize {
     if message.len() <= SMALL { message.len() } else { 0 }
 }

@@ -16,7 +16,7 @@ pub(crate) struct Notice {
     pub(crate) server: ServerName,
     /// The whole message; the same bytes for all who hear it.
     pub(crate) message: Bytes,
-    /// What it says, where once is as good as twice: one that waits to be read makes another with the same superfluous.
+    /// Its topic, where once is as good as twice: one that waits to be read makes another with the same topic superfluous.
     pub(crate) topic: Option<u64>,
     /// How severe its loss would be.
     pub(crate) level: Level,
@@ -31,7 +31,7 @@ impl Notice {
     }
 }
 
-/// What a message says, for [`Notice::topic`].
+/// The topic of a message, for [`Notice::topic`].
 pub(crate) fn topic(of: impl Hash) -> u64 {
     let mut hash = DefaultHasher::new();
     of.hash(&mut hash);

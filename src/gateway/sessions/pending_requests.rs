@@ -64,7 +64,7 @@ impl Party {
     fn is_open(&self) -> bool {
         match self {
             Self::Running(handle) => handle.is_under_way(),
-            // Whoever rests holds it, too.
+            // The task that rests holds it, too.
             Self::Resting(cancelled) => Rc::strong_count(cancelled) > 1,
         }
     }

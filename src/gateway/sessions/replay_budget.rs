@@ -1,4 +1,4 @@
-//! What all streams of all sessions keep together for clients that come back.
+//! The memory of all streams of all sessions for clients that come back.
 
 use std::{
     cell::{Cell, RefCell},
@@ -49,7 +49,7 @@ impl ReplayBudget {
         self.bytes.get()
     }
 
-    /// Whether so much more is within the bound, as streams that nobody reads make room for it.
+    /// Whether so much more is within the bound, as streams without a reader make room for it.
     pub(super) fn has_room(&self, bytes: usize) -> bool {
         self.bytes.get() + bytes <= self.bound.get() || !self.left.borrow().is_empty()
     }
@@ -69,7 +69,7 @@ impl ReplayBudget {
         self.bytes.set(self.bytes.get() - before + after);
     }
 
-    /// Empties streams that nobody reads, and as the last resort this one, until all is within the bound.
+    /// Empties streams without a reader, and as the last resort this one, until all is within the bound.
     pub(super) fn keep_within_bounds(&self, current: &Stream) {
         while self.bytes.get() > self.bound.get() {
             let next = self.left.borrow_mut().pop_front();

@@ -24,7 +24,7 @@ pub(crate) struct ReplayBuffer {
     bytes_said: u64,
 }
 
-/// What a buffer has under a number.
+/// The content of a buffer under a number.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Lookup {
     /// This.
@@ -87,12 +87,12 @@ impl ReplayBuffer {
         self.kept.is_empty()
     }
 
-    /// What is kept, in bytes.
+    /// The size of the kept events, in bytes.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// What of that has this number or a later one, in bytes.
+    /// The size of those with this number or a later one, in bytes.
     pub(crate) fn bytes_from(&self, number: u64) -> usize {
         let before = number.checked_sub(self.oldest() + 1).and_then(|at| self.kept.get(usize::try_from(at).ok()?));
         match before {

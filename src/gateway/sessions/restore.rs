@@ -15,7 +15,7 @@ const WITHOUT_SNAPSHOT: Duration = Duration::from_secs(10);
 /// The most sessions that are restored without a snapshot.
 const MAX_WITHOUT_SNAPSHOT: usize = 65_536;
 
-/// What this gateway knows of a session of an earlier one.
+/// The knowledge of this gateway about a session of an earlier one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum KeyState {
     /// The supervisor has its snapshot, and it may return.

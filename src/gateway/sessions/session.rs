@@ -40,7 +40,7 @@ use crate::gateway::{
 pub(crate) const MAX_SUBSCRIPTIONS: usize = 1024;
 /// The longest URI of one, in bytes: no listed resource has a longer one.
 const MAX_URI: usize = 8 * 1024;
-/// What a subscription costs besides its URI, in bytes.
+/// The cost of a subscription besides its URI, in bytes.
 const SUBSCRIPTION: usize = 128;
 
 /// The session of one client of the legacy era, from `initialize` (or `GET /sse`) until it is deleted or expires.
@@ -50,9 +50,9 @@ pub(crate) struct Session {
     level: Cell<Option<Level>>,
     /// The requests of its client that have no answer yet.
     pub(crate) pending_requests: PendingRequests,
-    /// What its client can be asked for.
+    /// The features of its client.
     features: Cell<ClientCapabilities>,
-    /// What servers are told of its client; built when it is first needed.
+    /// The declaration of its client for servers; built when it is first needed.
     declaration: RefCell<Option<Rc<Declaration>>>,
     /// The requests to its client that have no answer yet.
     pub(crate) client_requests: ClientRequests,
@@ -62,7 +62,7 @@ pub(crate) struct Session {
     /// The one stream of 2024-11-05.
     stream: RefCell<Option<Rc<Mailbox>>>,
     missed: Cell<Changes>,
-    /// What its lists were when it was last told about them.
+    /// Its lists at the last announcement.
     seen: Cell<Option<Outline>>,
     /// How many of its requests wait to know what instances of its own offer; it is told that its lists are other than before
     /// by the answers.
@@ -85,7 +85,7 @@ pub(crate) struct Identity {
     pub(crate) principal: Principal,
     /// Name and version of its client.
     pub(crate) client: Client,
-    /// What ends it.
+    /// Its end condition.
     pub(crate) life: Life,
 }
 
@@ -150,7 +150,7 @@ impl Session {
         self.identity.life == Life::OfItsStream
     }
 
-    /// What is to be kept of it for the next gateway, while it lives.
+    /// Its snapshot for the next gateway, while it lives.
     pub(crate) fn snapshot(&self) -> Option<SessionSnapshot> {
         let keep = self.identity.life == Life::Durable && !self.over.get();
         keep.then(|| {
@@ -185,7 +185,7 @@ impl Session {
         self.version.set(version);
     }
 
-    /// What its client can be asked for.
+    /// The features of its client.
     pub(crate) fn features(&self) -> ClientCapabilities {
         self.features.get()
     }
@@ -195,7 +195,7 @@ impl Session {
         self.features.set(features);
     }
 
-    /// What servers are told of its client.
+    /// The declaration of its client for servers.
     pub(crate) fn declaration(&self) -> Rc<Declaration> {
         let mut declaration = self.declaration.borrow_mut();
         declaration.get_or_insert_with(|| Rc::new(Declaration::of(self.client()))).clone()
@@ -242,7 +242,7 @@ impl Session {
         let Listened { mut reader, lost } = self.streams.listen(replay_budget, bounds, after, self.can_come_back());
         let missed = self.missed.take();
         self.announce(if lost { Changes::ALL } else { missed });
-        // What is said here may push out what was to be read.
+        // A message here may push out one that was to be read.
         if reader.catch_up() && !lost {
             self.announce(Changes::ALL);
         }
@@ -334,7 +334,7 @@ impl Session {
         self.seen.set(Some(outline));
     }
 
-    /// What its lists looked like until now. `None` before `initialize`.
+    /// Its lists until now. `None` before `initialize`.
     pub(crate) fn replace_lists(&self, outline: Outline) -> Option<Outline> {
         let before = self.seen.get()?;
         self.seen.set(Some(outline));

@@ -18,7 +18,7 @@ use crate::gateway::base::{client_info::Client, scope::Scope};
 
 /// The longest id that is looked at.
 pub(crate) const MAX_ID: usize = 256;
-/// What the nonce adds to the session's key.
+/// Bytes that the nonce adds to the session's key.
 pub(crate) const SALT: usize = 8;
 
 const FORMAT: u8 = 1;
@@ -37,7 +37,7 @@ pub(crate) struct SessionClaims {
     pub(crate) gateway: Generation,
     /// When it was opened, in milliseconds since 1970.
     pub(crate) issued: u64,
-    /// What the client said of itself.
+    /// The client's own description.
     pub(crate) client: Client,
 }
 
@@ -70,7 +70,7 @@ impl SessionIdCodec {
         BASE64_URL_SAFE_NO_PAD.encode(bytes).into()
     }
 
-    /// What an id stands for, if it was sealed with our key for this caller and endpoint.
+    /// The claims of an id, if it was sealed with our key for this caller and endpoint.
     pub(crate) fn open(&self, id: &str, scope: &Scope, principal: Option<&str>) -> Option<SessionClaims> {
         if id.len() > MAX_ID {
             return None;

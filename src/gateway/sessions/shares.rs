@@ -1,4 +1,4 @@
-//! What of the messages that wait for one client to read them is whose: no server takes the room of the others. Pure.
+//! The shares of servers in the messages that wait for one client: no server takes the room of the others. Pure.
 
 use std::collections::VecDeque;
 
@@ -8,9 +8,9 @@ use mcproxy_mcp::{Level, method};
 
 use super::{dropped::Lost, notice::Notice, replay_buffer::Bounds};
 
-/// What one server may have of the whole queue: a quarter.
+/// The most that one server may have of the whole queue: a quarter.
 const SHARE: usize = 4;
-/// What all servers may have that have something in it already: three quarters. The rest is for one that has nothing.
+/// The most for all servers that have something in it already: three quarters. The rest is for one that has nothing.
 const FREE: usize = 4;
 
 /// Why it is told.
@@ -35,7 +35,7 @@ struct Unread {
     topic: Option<u64>,
 }
 
-/// What happens to a new message.
+/// The outcome for a new message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NoticeOutcome {
     /// It joins the queue.
@@ -102,7 +102,7 @@ impl Shares {
         self.of(&notice.server).lose(notice);
     }
 
-    /// What tells the client of what it missed, once it has read everything else.
+    /// The notice about what the client missed, once it has read everything else.
     pub(crate) fn take_lost(&mut self) -> Vec<Bytes> {
         let told = self.0.iter().filter(|share| !share.lost.is_none());
         let mut told: Vec<Bytes> = told.map(|share| share.lost.notification(&share.server, SLOW)).collect();

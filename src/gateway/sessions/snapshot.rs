@@ -1,4 +1,4 @@
-//! What changes of a session after `initialize`, written for the next gateway.
+//! The state of a session that changes after `initialize`, written for the next gateway.
 
 use mcproxy_ipc::{MAX_SNAPSHOT, ServerName};
 use mcproxy_mcp::{Level, RawValue};
@@ -6,14 +6,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::gateway::base::client_declaration::Declaration;
 
-/// What of a session changes after `initialize`, for the next gateway. The supervisor keeps it unread.
+/// The state of a session that changes after `initialize`, for the next gateway. The supervisor keeps it unread.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct SessionSnapshot {
     /// Its log level.
     pub(crate) level: Option<Level>,
     /// The resources that it is subscribed to.
     pub(crate) subscriptions: Vec<(ServerName, String)>,
-    /// What servers are told of its client, where that is more than the session's id says.
+    /// The declaration of its client, where that is more than the session's id says.
     pub(crate) declaration: Option<Declaration>,
 }
 

@@ -41,7 +41,7 @@ pub(crate) struct Stream {
     shares: RefCell<Shares>,
 }
 
-/// What a reader gets.
+/// An item for a reader.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Event {
     /// Nothing but an id to come back with.
@@ -69,7 +69,7 @@ impl Stream {
         }
     }
 
-    /// What its event ids begin with.
+    /// The beginning of its event ids.
     pub(crate) fn name(&self) -> StreamName {
         self.name
     }
@@ -154,7 +154,7 @@ impl Stream {
         self.wake();
     }
 
-    /// Reads on after the event of that number; whoever read it before is cut off. `prime` begins with an id to come back
+    /// Reads on after the event of that number; an earlier reader is cut off. `prime` begins with an id to come back
     /// with; after `time` the reader ends where nothing waits for it. `None`: there is nothing to read on with.
     pub(crate) fn read(self: &Rc<Self>, after: u64, prime: bool, time: Option<Duration>) -> Option<Reader> {
         let mut at = after.checked_add(1)?;

@@ -26,7 +26,7 @@ pub(crate) struct Streams {
 
 /// How a client begins to listen.
 pub(crate) struct Listened {
-    /// What it reads.
+    /// The stream that it reads.
     pub(crate) reader: Reader,
     /// It may have missed something that is not on the stream.
     pub(crate) lost: bool,

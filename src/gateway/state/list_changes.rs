@@ -1,4 +1,4 @@
-//! What servers announced of their lists, until clients are told.
+//! Changes of lists that servers announced, until clients are told.
 
 use std::{
     cell::RefCell,
@@ -10,7 +10,7 @@ use mcproxy_ipc::{ServerName, SessionKey};
 
 use crate::gateway::{base::throttle::Throttle, catalogue::ListKind};
 
-/// What servers announced and clients were not told yet: at most one entry for each server, session and kind of list. A server that
+/// Announced changes that clients were not told yet: at most one entry for each server, session and kind of list. A server that
 /// announces again and again is heard ever less often.
 #[derive(Default)]
 pub(crate) struct ListChanges(RefCell<PendingChanges>);

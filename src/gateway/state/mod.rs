@@ -27,7 +27,7 @@ use crate::gateway::{
     upstream::{connection::Continuation, servers::Servers},
 };
 
-/// What the HTTP thread knows. One value, shared by `Rc`, for the life of the process.
+/// The state of the HTTP thread. One value, shared by `Rc`, for the life of the process.
 pub(crate) struct Gateway {
     settings: RefCell<Rc<GatewaySettings>>,
     /// Follows the settings.
@@ -52,19 +52,19 @@ pub(crate) struct Gateway {
     pub(crate) task_owners: TaskOwners,
     /// Rung whenever a large list has been put together.
     pub(crate) lists_prepared: Notify,
-    /// What streams of sessions said lately.
+    /// The memory of the last events of sessions' streams.
     pub(crate) replay_budget: Rc<ReplayBudget>,
-    /// What clients and servers make this thread hold.
+    /// The memory that clients and servers make this thread hold.
     pub(crate) budget: Budget,
     /// For questions about processes and logs.
     pub(crate) supervisor: SupervisorHandle,
     /// Ends the wait of requests that take long.
     pub(crate) response_timer: ResponseTimer,
-    /// What is counted.
+    /// The counters.
     pub(crate) metrics: Metrics,
     /// Requests that were refused for their head.
     pub(crate) refusals: Refusals,
-    /// What monitors read.
+    /// The pages for monitors.
     pub(crate) status_cache: Rc<StatusCache>,
     /// Notified when requests are authenticated in another way than before: connections whose admission no longer holds are closed.
     pub(crate) auth_changed: Notify,
@@ -131,7 +131,7 @@ impl Gateway {
         self.settings.borrow().max_calls
     }
 
-    /// What is counted of servers ends with them, or with their last call.
+    /// Removes the counters of servers that are gone, with their last call.
     pub(crate) fn forget_removed_servers(&self) {
         self.metrics.forget(|server| self.servers.concerns(server));
     }

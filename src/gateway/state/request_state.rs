@@ -42,7 +42,7 @@ impl RequestBinding {
 #[derive(Debug)]
 struct IssuedState<P> {
     park: P,
-    /// What the server asked for.
+    /// The server's requests.
     wanted: Bytes,
     binding: RequestBinding,
     until: Instant,
@@ -126,7 +126,7 @@ impl<P> RequestStateStore<P> {
     }
 }
 
-/// What the server asked for with the answers in their places; `None` when one is missing.
+/// The answers in the places of the server's requests; `None` when one is missing.
 fn payload_of(wanted: &[u8], answers: &RawObject<'_>) -> Option<Bytes> {
     let wanted = RawObject::from_slice(wanted).ok()?;
     let requests = wanted.get_object("inputRequests").unwrap_or_default();

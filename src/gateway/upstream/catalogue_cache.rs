@@ -1,4 +1,4 @@
-//! What servers offered when they last ran, as their workers kept it in files (`docs/decisions/0035`).
+//! The last catalogues of servers, as their workers keep them in files (`docs/decisions/0035`).
 //!
 //! A file is a help and no more: one that is missing, too large or damaged is as good as none.
 

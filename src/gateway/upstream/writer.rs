@@ -1,4 +1,4 @@
-//! What is on its way to one worker: frames are written in batches, and their room is bounded.
+//! The frames on their way to one worker: written in batches, within a bound.
 
 use std::{
     cell::RefCell,
@@ -27,7 +27,7 @@ pub(crate) struct FrameWriter {
     /// It was closed while something waited to be written.
     over: Notify,
     budget: Budget,
-    /// What waits, if it is much. Its bound is [`ROOM`] and one frame.
+    /// The part of the budget for the bytes that wait, if they are many. Their bound is [`ROOM`] and one frame.
     held: RefCell<Held>,
 }
 

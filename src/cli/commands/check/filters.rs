@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::Finding;
 use crate::{cli::human::one_line, gateway::glob};
 
-/// What a worker kept of its server; the rest of it is of no use here.
+/// The kept catalogue of a server; the rest of it is of no use here.
 #[derive(Deserialize)]
 struct KeptCatalogue {
     #[serde(default)]

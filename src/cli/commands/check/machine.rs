@@ -18,7 +18,7 @@ impl Machine {
         Self { path: std::env::var_os("PATH") }
     }
 
-    /// What a server will miss.
+    /// A thing that a server will miss.
     pub(super) fn look(&self, server: &ServerConfig) -> Vec<Finding> {
         let Some(launch) = server.launch_spec() else { return Vec::new() };
         if !server.enabled {

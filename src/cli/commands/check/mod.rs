@@ -17,7 +17,7 @@ use crate::cli::{
     human::{one_line, wrapped},
 };
 
-/// What is to be checked, and how it is told.
+/// The subject of a check, and the form of its report.
 pub(crate) struct Check {
     pub(crate) file: PathBuf,
     /// Warnings count as well.
@@ -37,7 +37,7 @@ struct Finding {
 impl Check {
     /// Reads the file as the supervisor would, looks at this machine, and says what it found.
     pub(crate) fn run(self, console: &mut Console) -> Result<Exit, CliError> {
-        // What a person pipes in is waited for.
+        // Waits for input that a person pipes in.
         let content = match &self.file {
             stdin if stdin == Path::new("/dev/stdin") => Config::content_of(std::io::stdin().lock(), stdin),
             file => Config::content(file),

@@ -54,7 +54,7 @@ fn count(n: usize, noun: &str) -> String {
     if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
 }
 
-/// What a server runs, and why it does not.
+/// The command of a server, or why it has none.
 fn line(server: &ServerConfig) -> String {
     let runs = match &server.package {
         // Where it lies says less than what it runs.

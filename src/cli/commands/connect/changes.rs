@@ -1,4 +1,4 @@
-//! What changes at a server of 2026-07-28, told to a client that begins with `initialize`: one `subscriptions/listen` that
+//! Changes at a server of 2026-07-28, told to a client that begins with `initialize`: one `subscriptions/listen` that
 //! is opened anew whenever its filter changes or it ends.
 
 use std::{collections::BTreeSet, rc::Rc, time::Duration};
@@ -34,7 +34,7 @@ impl Kinds {
     }
 }
 
-/// What the client wants to hear of.
+/// The subscriptions of the client.
 #[derive(Debug, Clone, Default)]
 struct ChangeFilter {
     ready: bool,
@@ -81,7 +81,7 @@ impl ChangeSubscription {
     }
 }
 
-/// What is to be done when a stream is over.
+/// The next step when a stream is over.
 enum AfterStream {
     Again,
     /// The server has no such thing.
@@ -112,7 +112,7 @@ pub(super) async fn follow(relay: Rc<Relay>, emulation: Rc<Emulation>) {
     }
 }
 
-/// Listens until the stream ends. `missed`: these may have changed while nobody listened.
+/// Listens until the stream ends. `missed`: these may have changed while no stream was open.
 async fn listen(
     relay: &Relay,
     emulation: &Emulation,

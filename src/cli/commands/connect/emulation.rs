@@ -27,7 +27,7 @@ const MAX_ROUNDS: usize = 100;
 /// Wait before that, where it wants nothing but time.
 const PACE: std::time::Duration = std::time::Duration::from_secs(1);
 
-/// What a client that begins with `initialize` finds in the place of a session, where the other side speaks 2026-07-28 and
+/// The emulated session of a client that begins with `initialize`, where the other side speaks 2026-07-28 and
 /// has none.
 pub(super) struct Emulation {
     claim: RefCell<ClientMeta>,
@@ -164,13 +164,13 @@ impl Emulation {
         self.claim.borrow().stamp(Some(params))
     }
 
-    /// What knows the headers of its requests.
+    /// The part that knows the headers of its requests.
     pub(super) fn stateless(&self) -> &Stateless {
         &self.stateless
     }
 }
 
-/// What the client is answered.
+/// The answer to the client.
 enum EmulatedAnswer {
     Result(String),
     Error(String),
@@ -204,7 +204,7 @@ impl EmulatedAnswer {
     }
 }
 
-/// What `initialize` says of a server that has said it in `server/discover`.
+/// The result of `initialize` for a server that described itself in `server/discover`.
 fn introduction(version: ProtocolVersion, discovery: &RawObject<'_>) -> String {
     let info = discovery.get_object("_meta").and_then(|meta| meta.get(meta::SERVER_INFO)).map(ToOwned::to_owned);
     let info = info.unwrap_or_else(|| {

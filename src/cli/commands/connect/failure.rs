@@ -1,4 +1,4 @@
-//! What the client is told when HTTP fails.
+//! Errors for the client when HTTP fails.
 
 use std::error::Error;
 

@@ -16,7 +16,7 @@ pub(super) enum ClientLine {
     TooLong,
 }
 
-/// Reads lines until the end. The reading blocks, so it has a thread, which is left behind when nobody wants more.
+/// Reads lines until the end. The reading blocks, so it has a thread, which is left behind when no more lines are wanted.
 pub(super) fn read(input: Box<dyn Read + Send>) -> mpsc::Receiver<ClientLine> {
     // One line waits while one is being sent: each may be large.
     let (sender, receiver) = mpsc::channel(1);

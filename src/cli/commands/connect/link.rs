@@ -5,7 +5,7 @@ use crate::cli::endpoint::SessionHeaders;
 /// The session at the other end, as far as there is one.
 #[derive(Debug, Clone, Default)]
 pub(super) struct SessionLink {
-    /// What identifies it.
+    /// Its identity.
     pub(super) key: SessionHeaders,
     /// The client's `initialize`, to be repeated when the session is lost.
     pub(super) initialize: Option<Vec<u8>>,

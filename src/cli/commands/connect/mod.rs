@@ -51,7 +51,7 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 /// Longest wait for a notification to be taken in.
 const TELL_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Passes everything on until stdin ends, a signal comes or nobody reads stdout any more.
+/// Passes everything on until stdin ends, a signal comes or stdout has no reader any more.
 pub(crate) async fn run(endpoint: Endpoint, console: &mut Console) -> Result<Exit, CliError> {
     let input = std::mem::replace(&mut console.input, Box::new(io::empty()));
     let out = std::mem::replace(&mut console.out, Box::new(io::sink()));
@@ -107,7 +107,7 @@ pub(crate) async fn run(endpoint: Endpoint, console: &mut Console) -> Result<Exi
     Ok(Exit::Ok)
 }
 
-/// What came from the client and is not yet answered.
+/// Requests of the client that are not answered yet.
 struct RelayedRequests {
     relay: Rc<Relay>,
     stateless: Rc<Stateless>,
@@ -190,7 +190,7 @@ impl RelayedRequests {
             Ok(Message::Notification { method, params }) => {
                 let cancelled = (method == method::CANCELLED).then(|| cancelled_id(params?)).flatten();
                 let open = cancelled.and_then(|id| self.open.remove(&id));
-                // Beyond a session there is nobody to be told: closing the connection says it.
+                // Without a session the server is not told: closing the connection says it.
                 if self.emulation.is_none()
                     && open.as_ref().is_none_or(|open| open.mode == RequestMode::Session)
                     && !is_stateless(&method, params)
@@ -203,7 +203,7 @@ impl RelayedRequests {
                         None => self.relay.client_is_ready(),
                     }
                 }
-                // Nobody waits for the answer any more, and there need not be one.
+                // The answer is of no use any more, and there need not be one.
                 if let Some(open) = open {
                     open.task.abort();
                 }
@@ -235,7 +235,7 @@ impl RelayedRequests {
         self.open.insert(id, OpenRequest { task, mode });
     }
 
-    /// Nobody wants to hear of anything any more.
+    /// All subscriptions are over.
     fn stop_listening(&mut self) {
         for open in self.open.values().filter(|open| open.mode == RequestMode::Listens) {
             open.task.abort();

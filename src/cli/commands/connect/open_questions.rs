@@ -15,7 +15,7 @@ const INPUT_TIMEOUT: Duration = Duration::from_secs(600);
 /// Most questions of one round.
 const MAX_QUESTIONS: usize = 64;
 
-/// What the client was asked in the name of a server of 2026-07-28, which says with a result what it needs.
+/// The questions to the client in the name of a server of 2026-07-28, which says with a result what it needs.
 #[derive(Debug, Default)]
 pub(super) struct OpenQuestions(RefCell<QuestionTable>);
 

@@ -37,7 +37,7 @@ pub(super) fn write(mut out: Box<dyn Write + Send>) -> (LineWriter, Writer) {
 }
 
 impl LineWriter {
-    /// Queues one message. When the client is gone there is nobody to tell.
+    /// Queues one message. When the client is gone it is dropped.
     pub(super) async fn line(&self, message: &str) {
         let mut line = one_line(message.trim()).into_owned();
         line.push('\n');

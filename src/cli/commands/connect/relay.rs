@@ -16,8 +16,8 @@ use crate::cli::{
     endpoint::{Endpoint, EndpointError, HttpReply, MessageStream, SessionHeaders},
 };
 
-/// So long a gateway that is not there may be away, for example while it is being restarted.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a message is retried while the gateway refuses connections, for example during its restart.
+const RETRY_TIMEOUT: Duration = Duration::from_secs(10);
 const FIRST_RETRY: Duration = Duration::from_millis(100);
 pub(super) const INITIALIZE_TIMEOUT: Duration = Duration::from_secs(60);
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -116,27 +116,27 @@ impl Relay {
     /// accepted, so it is sent once more on a new one.
     async fn post(&self, text: &[u8]) -> Result<(SessionHeaders, HttpReply), EndpointError> {
         let link = self.link.borrow().clone();
-        match self.post_patiently(&link.key, text).await {
+        match self.post_with_retries(&link.key, text).await {
             Err(error) if is_lost(&error) && link.can_be_lost() => {
                 self.renew(link.generation).await?;
                 let key = self.link.borrow().key.clone();
-                let reply = self.post_patiently(&key, text).await?;
+                let reply = self.post_with_retries(&key, text).await?;
                 Ok((key, reply))
             }
             other => Ok((link.key, other?)),
         }
     }
 
-    async fn post_patiently(&self, key: &SessionHeaders, text: &[u8]) -> Result<HttpReply, EndpointError> {
-        self.patiently(async || self.endpoint.post(key, text.to_vec()).await).await
+    async fn post_with_retries(&self, key: &SessionHeaders, text: &[u8]) -> Result<HttpReply, EndpointError> {
+        self.with_retries(async || self.endpoint.post(key, text.to_vec()).await).await
     }
 
     /// A connection that was refused has carried nothing, so the message can be tried again.
-    pub(super) async fn patiently(
+    pub(super) async fn with_retries(
         &self,
         post: impl AsyncFn() -> Result<HttpReply, EndpointError>,
     ) -> Result<HttpReply, EndpointError> {
-        let give_up = Instant::now() + PATIENCE;
+        let give_up = Instant::now() + RETRY_TIMEOUT;
         let mut wait = FIRST_RETRY;
         loop {
             match post().await {
@@ -165,7 +165,7 @@ impl Relay {
         }
         let mut initialized = Vec::new();
         write_notification(&mut initialized, method::INITIALIZED, "");
-        self.post_patiently(&key, &initialized).await?;
+        self.post_with_retries(&key, &initialized).await?;
         self.remark("the other side had forgotten the session; opened a new one");
         self.link.send_modify(|link| {
             link.key = key;
@@ -181,7 +181,7 @@ impl Relay {
         text: Vec<u8>,
     ) -> Result<(SessionHeaders, String), EndpointError> {
         let none = SessionHeaders::default();
-        let HttpReply::Messages(stream) = self.post_patiently(&none, &text).await? else {
+        let HttpReply::Messages(stream) = self.post_with_retries(&none, &text).await? else {
             return Err(EndpointError::NoAnswer);
         };
         let mut key = SessionHeaders { id: stream.session().map(str::to_owned), version: None };
@@ -203,7 +203,7 @@ impl Relay {
     }
 }
 
-/// What a message is to the one who waits for the answer to a request.
+/// The meaning of a message for the request whose answer is awaited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum MessageKind {
     EmulatedAnswer,

@@ -16,7 +16,7 @@ use crate::cli::{
 /// Most pages of tools that are read to find out what calls have to repeat.
 const MAX_PAGES: usize = 100;
 
-/// What is remembered from one request to the next.
+/// State between one request and the next.
 #[derive(Debug, Default)]
 pub(super) struct Stateless(RefCell<Mirror>);
 
@@ -100,7 +100,7 @@ impl Stateless {
         text: &[u8],
     ) -> Result<MessageStream, EndpointError> {
         let headers = self.0.borrow().headers(method, params);
-        match relay.patiently(async || relay.endpoint.post_with(&headers, text.to_vec()).await).await? {
+        match relay.with_retries(async || relay.endpoint.post_with(&headers, text.to_vec()).await).await? {
             HttpReply::Messages(stream) => Ok(*stream),
             HttpReply::Accepted => Err(EndpointError::NoAnswer),
         }

@@ -12,7 +12,7 @@ use crate::cli::endpoint::EndpointError;
 const FIRST_RETRY: Duration = Duration::from_millis(500);
 const LONGEST_RETRY: Duration = Duration::from_secs(30);
 
-/// What is to be done when the stream is over.
+/// The next step when the stream is over.
 enum StreamStep {
     /// Come back; something was heard meanwhile.
     Reopen(Option<Duration>),

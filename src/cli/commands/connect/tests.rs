@@ -21,7 +21,7 @@ use crate::cli::{console::Console, endpoint::Endpoint, exit::Exit, modern_server
 
 const DEADLINE: Duration = Duration::from_secs(20);
 
-/// What the fake endpoint remembers.
+/// The memory of the fake endpoint.
 #[derive(Default)]
 struct Memory {
     sessions: HashSet<String>,
@@ -299,7 +299,7 @@ fn a_client_that_initializes_finds_a_session_at_a_server_that_has_none() {
     assert_eq!(called["io.modelcontextprotocol/logLevel"], "info");
     assert_eq!(called["io.modelcontextprotocol/clientCapabilities"], json!({"elicitation": {}}));
 
-    // What the server needs first is asked of the client, in the way of its time.
+    // The client is asked for what the server needs first, in the words of its revision.
     client.send(r#"{"jsonrpc":"2.0","id":5,"method":"tools/call","params":{"name":"ask"}}"#);
     let asked: Value = serde_json::from_str(&client.line()).expect("JSON");
     assert_eq!((&asked["method"], &asked["params"]), (&json!("elicitation/create"), &json!({"message": "well?"})));

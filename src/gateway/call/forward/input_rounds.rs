@@ -27,7 +27,7 @@ use crate::gateway::{
 };
 
 impl Forward<'_> {
-    /// What the client gets of a reply.
+    /// The reply in the form in which the client gets it.
     pub(super) fn ended(
         &self,
         connection: &WorkerConnection,
@@ -105,7 +105,7 @@ impl Forward<'_> {
             .into()
     }
 
-    /// Which request this is, whoever makes it once more.
+    /// Identifies this request, also when the client repeats it.
     fn binding(&self) -> RequestBinding {
         let downstream = &self.context.downstream;
         let params = &self.payload[..self.meta_at];

@@ -50,9 +50,9 @@ pub(crate) struct Forward<'a> {
     meta_at: usize,
     /// The client's token, as the client wrote it.
     progress_token: Option<Box<RawValue>>,
-    /// What a client brings that makes its request once more; of sessions there is none.
+    /// The additions of a client that repeats its request; of sessions there are none.
     retry: Option<Retry>,
-    /// Nobody waits for its answer once it is dropped.
+    /// Its answer is of no use once it is dropped.
     until_dropped: bool,
 }
 
@@ -232,7 +232,7 @@ impl<'a> Forward<'a> {
         let needs_downgrade = |era| self.context.downstream.needs_downgrade(era);
         let (outcome, reply) = match answer {
             CallEnd::Result(result, era) => {
-                // What a task waits for is part of what is told of it (2026-07-28).
+                // A task's status holds the requests that it waits for (2026-07-28).
                 let of_task =
                     self.method.starts_with("tasks/").then(|| web_pages::of_input_requests(&result)).flatten();
                 if let Some(page) = of_task {
@@ -262,7 +262,7 @@ impl<'a> Forward<'a> {
         }
     }
 
-    /// What the server may know of the downstream.
+    /// The facts about the client that the server may know.
     fn call_context(&self, connection: &WorkerConnection) -> CallContext {
         self.context.downstream.call_context(connection, self.progress_token.is_some())
     }
@@ -323,7 +323,7 @@ impl<'a> Forward<'a> {
         ErrorObject::about_server(ErrorCode::SERVER_ENDED, message, server.as_str(), reason).into()
     }
 
-    /// What happens before the answer goes to the request's own stream. A client that reads too slowly misses progress,
+    /// Passes an event before the answer on to the request's own stream. A client that reads too slowly misses progress,
     /// nothing else.
     fn pass_on(&self, event: CallEvent) {
         match event {

@@ -18,7 +18,7 @@ const MAX_ELSEWHERE: usize = 16;
 
 const TYPES: [&str; 7] = ["array", "boolean", "integer", "null", "number", "object", "string"];
 
-/// What the value of a keyword has to be.
+/// The required value of a keyword.
 #[derive(Clone, Copy)]
 enum Keyword {
     Schema,

@@ -1,4 +1,4 @@
-//! What a server lists or declares, made readable for every client: first as JSON ([`mcproxy_mcp::i_json`]), then member by
+//! A server's lists and declarations, made readable for every client: first as JSON ([`mcproxy_mcp::i_json`]), then member by
 //! member against what the SDKs accept ([`shape`]). What is wrong and not needed goes, what has an obvious right form gets
 //! it, and an entry that lacks what it needs is left out. All other bytes stay.
 
@@ -30,7 +30,7 @@ pub(crate) struct Mended {
     pub(crate) pointer: String,
     /// What, as the end of a sentence.
     pub(crate) why: Cow<'static, str>,
-    /// What was done, as a sentence.
+    /// The repair, as a sentence.
     pub(crate) done: &'static str,
 }
 
@@ -92,7 +92,7 @@ fn object<'t>(json: &'t str, members: &'static [Member]) -> Result<(Cow<'t, str>
     }
 }
 
-/// What becomes of a value.
+/// The verdict on a value.
 enum ValueCheck {
     /// It stays, perhaps with edits inside.
     Fits,
@@ -159,7 +159,7 @@ impl<'t> EntryCheck<'t> {
         let mut added = [String::new(), String::new()];
         for member in members {
             let found = object.get(member.key).map(RawValue::get);
-            // What is null is not there, for all but some clients.
+            // A null is the same as no member, for all but some clients.
             let verdict = match (found, member.absent) {
                 (None, absent) => {
                     if absent == Absent::Fatal {

@@ -1,9 +1,9 @@
-//! What the members of a list's entries have to be, as tables: for each the strictest of what the TypeScript SDK (1.x and
+//! The required members of a list's entries, as tables: for each the strictest of what the TypeScript SDK (1.x and
 //! 2.x), the Python SDK (1.x and 2.x) and rmcp accept. A client that refuses one entry refuses its whole list.
 
 use crate::gateway::catalogue::ListKind;
 
-/// What a JSON value has to be.
+/// The required shape of a JSON value.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Shape {
     /// A string.
@@ -38,7 +38,7 @@ pub(super) struct Member {
     pub(super) absent: Absent,
 }
 
-/// What it means that a member is not there, or had to go.
+/// The consequence of a member that is not there, or had to go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Absent {
     /// Nothing.
@@ -171,7 +171,7 @@ const ICON: &[Member] = &[
     may("theme", Shape::OneOf(&["light", "dark"])),
 ];
 
-/// What capabilities have to be (`initialize`, `server/discover`).
+/// The required shape of capabilities (`initialize`, `server/discover`).
 pub(super) const CAPABILITIES: &[Member] = &[
     may("experimental", Shape::Map(&Shape::Object(&[]))),
     may("extensions", Shape::Map(&Shape::Object(&[]))),

@@ -84,7 +84,7 @@ fn prompts_and_resources_are_mended_too() {
     assert_eq!(mended(ListKind::Resources, fine), Ok((fine.to_owned(), Vec::new())));
 }
 
-/// What the strictest client takes, said in another way than the tables do.
+/// The entries that the strictest client takes, said in another way than the tables do.
 fn strict(kind: ListKind, entry: &Value) -> Result<(), String> {
     let want = |ok: bool, what: &str| if ok { Ok(()) } else { Err(format!("{what}: {entry}")) };
     let text = |of: &Value, key: &str| of.get(key).is_none_or(Value::is_string);

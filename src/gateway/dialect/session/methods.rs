@@ -1,4 +1,4 @@
-//! What each method of the legacy era does, whatever transport it came by.
+//! The methods of the legacy era, the same for each transport.
 
 use std::{rc::Rc, time::Instant};
 

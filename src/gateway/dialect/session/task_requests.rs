@@ -1,4 +1,4 @@
-//! What a session asks about its tasks (2025-11-25): a client makes a task of a tool call and looks after it, under an id that names its
+//! Requests of a session about its tasks (2025-11-25): a client makes a task of a tool call and looks after it, under an id that names its
 //! server.
 
 use futures_util::future::join_all;

@@ -34,12 +34,12 @@ pub(crate) struct Listening {
 impl Listening {
     /// Begins to listen. What servers do not offer or refuse is left out of the acknowledgment, which is the first message.
     pub(crate) async fn begin(context: &RequestContext, params: &Params<'_>) -> Result<Self, ErrorObject> {
-        let wish = Filter::read(&params.members)?;
-        if wish.tasks.as_ref().is_some_and(|ids| !ids.is_empty()) {
+        let asked = Filter::read(&params.members)?;
+        if asked.tasks.as_ref().is_some_and(|ids| !ids.is_empty()) {
             takes_tasks(&context.downstream.capabilities())?;
         }
         let (gateway, view) = (context.gateway.clone(), context.view());
-        let lists = offered(&view, wish.lists);
+        let lists = offered(&view, asked.lists);
         let (scope, key) = (context.scope().clone(), context.downstream.key());
         let (listener, mail) = {
             let (id, seen) = (context.id().clone(), view.outline());
@@ -56,8 +56,8 @@ impl Listening {
         let task =
             |id: &str| route::task_named(context, id).map(|(server, own)| (server, Subject::Task(own.to_owned())));
         let (resources, tasks) = join(
-            listening.subscribe(context, wish.resources, resource),
-            listening.subscribe(context, wish.tasks, task),
+            listening.subscribe(context, asked.resources, resource),
+            listening.subscribe(context, asked.tasks, task),
         )
         .await;
         listening.listener.acknowledge(&Filter { lists, resources, tasks }, context.view().outline());
@@ -68,16 +68,16 @@ impl Listening {
     async fn subscribe(
         &self,
         context: &RequestContext,
-        wish: Option<Vec<String>>,
+        asked: Option<Vec<String>>,
         find: impl Fn(&str) -> Option<(ServerName, Subject)>,
     ) -> Option<Vec<String>> {
-        let wish = wish?;
-        let honoured = join_all(wish.iter().map(async |name| match find(name) {
+        let asked = asked?;
+        let honoured = join_all(asked.iter().map(async |name| match find(name) {
             Some((server, subject)) => self.subscribe_to(context, server, subject).await,
             None => false,
         }))
         .await;
-        Some(wish.into_iter().zip(honoured).filter(|(_, honoured)| *honoured).map(|(name, _)| name).collect())
+        Some(asked.into_iter().zip(honoured).filter(|(_, honoured)| *honoured).map(|(name, _)| name).collect())
     }
 
     /// Whether this can be listened to; from then on it is.
@@ -125,12 +125,12 @@ fn takes_tasks(capabilities: &str) -> Result<(), ErrorObject> {
 }
 
 /// The lists that there are at an endpoint at all.
-fn offered(view: &View, wish: Changes) -> Changes {
+fn offered(view: &View, asked: Changes) -> Changes {
     let capabilities = RawObject::from_text(view.capabilities()).unwrap_or_default();
     let has = |key: &str| capabilities.get(key).is_some();
     Changes {
-        tools: wish.tools && has("tools"),
-        prompts: wish.prompts && has("prompts"),
-        resources: wish.resources && has("resources"),
+        tools: asked.tools && has("tools"),
+        prompts: asked.prompts && has("prompts"),
+        resources: asked.resources && has("resources"),
     }
 }

@@ -1,4 +1,4 @@
-//! What each method of this dialect does.
+//! The methods of this dialect.
 
 use mcproxy_mcp::{ErrorCode, ErrorObject, ProtocolVersion, json_string, meta, method};
 
@@ -44,7 +44,7 @@ fn discover(context: &RequestContext) -> Reply {
         out.push_str(",\"instructions\":");
         out.push_str(json_string(instructions).get());
     }
-    // What it says changes when any list does.
+    // The result changes when any list does.
     let caching =
         ListKind::ALL.map(|kind| cache_hints::of_list(context, &view, kind)).into_iter().reduce(CacheHints::and);
     out.push(',');

@@ -1,4 +1,4 @@
-//! What a request of this dialect must get past, in this order, before anything is done for it (2026-07-28, transports,
+//! The checks of a request of this dialect, in this order, before anything is done for it (2026-07-28, transports,
 //! server validation). Who only looks at headers must not see another request than we do. The last check, of headers that
 //! repeat arguments, needs the tool that is called, is in `downstream/param_headers.rs`.
 
@@ -20,7 +20,7 @@ pub(crate) enum Repeating {
     Version,
     /// The method.
     Method,
-    /// What is called or read.
+    /// The name of what is called or read.
     Name,
 }
 
@@ -35,7 +35,7 @@ impl Repeating {
     }
 }
 
-/// What the request says of itself, or why it is refused. `header`: what its headers say. `extended`: whether a method that no
+/// Checks a request; returns its `_meta`, or why it is refused. `header`: the values of its headers. `extended`: whether a method that no
 /// revision knows is some server's.
 pub(crate) fn validate<'r>(
     header: impl Fn(Repeating) -> HeaderValue<'r>,
@@ -88,7 +88,7 @@ mod tests {
     const NAME: &str = "Mcp-Name";
     const META: &str = r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}"#;
 
-    fn climbed(headers: &[(&str, &str)], method: &str, params: &str) -> Result<RequestMeta, ErrorCode> {
+    fn validated(headers: &[(&str, &str)], method: &str, params: &str) -> Result<RequestMeta, ErrorCode> {
         let header = |which: Repeating| {
             let mut found =
                 headers.iter().filter(|(key, _)| key.eq_ignore_ascii_case(which.name())).map(|(_, value)| *value);
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn each_rung_refuses_what_is_its_own_and_those_before_it_come_first() {
+    fn each_check_refuses_what_is_its_own_and_those_before_it_come_first() {
         let bare = format!("{{{META}}}");
         let other = bare.replace("2026-07-28", "1900-01-01");
         let (version, list) = ((VERSION, "2026-07-28"), (METHOD, "tools/list"));
@@ -120,25 +120,25 @@ mod tests {
             (&[version, (METHOD, "nope")], "nope", &bare, ErrorCode::METHOD_NOT_FOUND),
         ];
         for (headers, method, params, code) in cases {
-            assert_eq!(climbed(headers, method, params), Err(code), "{headers:?} {method} {params}");
+            assert_eq!(validated(headers, method, params), Err(code), "{headers:?} {method} {params}");
         }
-        assert!(climbed(&[version, list], "tools/list", &bare).is_ok());
-        assert!(climbed(&[version, ("mcp-METHOD", "tools/list")], "tools/list", &bare).is_ok());
+        assert!(validated(&[version, list], "tools/list", &bare).is_ok());
+        assert!(validated(&[version, ("mcp-METHOD", "tools/list")], "tools/list", &bare).is_ok());
     }
 
     #[test]
     fn a_name_is_repeated_as_it_is_or_encoded() {
         let call = format!(r#"{{"name":"größe","uri":"x",{META}}}"#);
         let with = |name| [(VERSION, "2026-07-28"), (METHOD, "tools/call"), (NAME, name)];
-        assert!(climbed(&with("=?base64?Z3LDtsOfZQ==?="), "tools/call", &call).is_ok());
+        assert!(validated(&with("=?base64?Z3LDtsOfZQ==?="), "tools/call", &call).is_ok());
         for name in ["groesse", "=?base64?Z3LDtsOfZQ?=", "=?base64?eA==?=", "größe", "x"] {
-            assert_eq!(climbed(&with(name), "tools/call", &call), Err(ErrorCode::HEADER_MISMATCH), "{name}");
+            assert_eq!(validated(&with(name), "tools/call", &call), Err(ErrorCode::HEADER_MISMATCH), "{name}");
         }
-        assert_eq!(climbed(&with("x")[..2], "tools/call", &call), Err(ErrorCode::HEADER_MISMATCH));
+        assert_eq!(validated(&with("x")[..2], "tools/call", &call), Err(ErrorCode::HEADER_MISMATCH));
         let read = [(VERSION, "2026-07-28"), (METHOD, "resources/read"), (NAME, "x")];
-        assert!(climbed(&read, "resources/read", &call).is_ok());
-        // What names nothing is refused by what would be done for it.
-        assert!(climbed(&with("x"), "tools/call", &format!("{{{META}}}")).is_ok());
+        assert!(validated(&read, "resources/read", &call).is_ok());
+        // A request that names nothing is refused by the method itself.
+        assert!(validated(&with("x"), "tools/call", &format!("{{{META}}}")).is_ok());
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What servers say to all who listen, on its way to them: each line written once, sent in batches, within the rate of its server,
+//! Messages of servers to all who listen, on their way to them: each written once, sent in batches, within the rate of its server,
 //! and so that calls go first (`docs/decisions/0112`).
 //!
 //! The first thing that a server says after a quiet time goes out at once; what follows waits for the next batch. A batch is for all
@@ -34,7 +34,7 @@ const TELL: Duration = Duration::from_secs(1);
 /// With so many of them waiting, what is said again takes the place of what was said before.
 const CROWDED: usize = 16;
 
-/// Why messages were dropped before they were anybody's.
+/// Why messages were dropped before they were queued for a client.
 const FLOOD: &str = "it sends more than can be passed on to all who listen";
 
 /// Something that a server said.
@@ -50,14 +50,14 @@ pub(crate) enum Broadcast {
     Task { id: String, params: Bytes },
 }
 
-/// What waits for the next batch.
+/// The messages that wait for the next batch.
 #[derive(Default)]
 pub(crate) struct Broadcasts {
     servers: RefCell<IndexMap<ServerName, ServerBacklog>>,
     work: Notify,
 }
 
-/// What waits of one server.
+/// The waiting messages of one server.
 struct ServerBacklog {
     rate: Rate,
     said: Vec<Broadcast>,
@@ -93,7 +93,7 @@ impl Broadcast {
             Self::Notification { message } => {
                 Self::Notification { message: budget.guard_large(Purpose::Streams, message)? }
             }
-            // What they are made of is, and what is written of them is small.
+            // Their sources are on the budget, and what is written of them is small.
             Self::Updated { .. } | Self::Task { .. } => self,
         })
     }
@@ -134,7 +134,7 @@ impl ServerBacklog {
         admitted
     }
 
-    /// What goes out now, with word of what does not.
+    /// Takes the messages that go out now, with notices about those that do not.
     fn take(&mut self, server: &ServerName, now: Instant) -> Vec<Broadcast> {
         self.bytes = 0;
         let mut said = std::mem::take(&mut self.said);
@@ -189,7 +189,7 @@ impl Broadcasts {
         self.servers.borrow().values().filter_map(of).min()
     }
 
-    /// What is to be sent now.
+    /// The messages to be sent now.
     pub(crate) fn take(&self, now: Instant) -> Vec<(ServerName, Vec<Broadcast>)> {
         let mut servers = self.servers.borrow_mut();
         servers.retain(|_, outgoing| !outgoing.is_idle(now));

@@ -12,7 +12,7 @@ const BURST: f64 = 100_000.0;
 /// Bytes of one message that count as one delivery more.
 const UNIT: usize = 4096;
 
-/// What a message costs that goes to so many.
+/// The cost of a message that goes to so many.
 pub(super) fn cost(bytes: usize, listeners: usize) -> f64 {
     (listeners.max(1) as f64) * (1 + bytes / UNIT) as f64
 }

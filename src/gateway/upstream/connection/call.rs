@@ -19,7 +19,7 @@ const EVENTS: usize = 64;
 /// The same in bytes; what is larger than all of that finds room where nothing else waits.
 const EVENT_BYTES: usize = 1024 * 1024;
 
-/// What happens to one call before its answer.
+/// An event of one call before its answer.
 #[derive(Debug)]
 pub(crate) enum CallEvent {
     /// The params of a progress notification, without the token.
@@ -32,7 +32,7 @@ pub(crate) enum CallEvent {
     Log(Bytes),
 }
 
-/// What comes of a call, for now or for good.
+/// The outcome of a call, for now or for good.
 #[derive(Debug)]
 pub(crate) enum CallOutcome {
     /// The server wants something from the client first.
@@ -58,7 +58,7 @@ pub(crate) enum CallEnd {
     Abandoned,
 }
 
-/// What a server wants before it goes on with a call.
+/// The requests of a server that have to be answered before it goes on with a call.
 #[derive(Debug)]
 pub(crate) struct InputRequired {
     /// `inputRequests` and `requestState`, as in `NeedsInput`.
@@ -84,7 +84,7 @@ pub(super) enum Step {
 }
 
 impl Step {
-    /// What it is, in bytes. An answer has room in any case.
+    /// Its size in bytes. An answer has room in any case.
     fn size(&self) -> usize {
         match self {
             Self::Event(
@@ -105,7 +105,7 @@ pub(crate) struct Call {
     pub(super) steps: Rc<Queue<Step>>,
 }
 
-/// What is needed to cancel a call.
+/// A handle that cancels a call.
 #[derive(Clone)]
 pub(crate) struct CallHandle {
     pub(super) connection: Rc<WorkerConnection>,
@@ -113,17 +113,17 @@ pub(crate) struct CallHandle {
 }
 
 impl Call {
-    /// What is needed to cancel it.
+    /// The handle that cancels it.
     pub(crate) fn handle(&self) -> CallHandle {
         self.handle.clone()
     }
 
-    /// What comes of it; `on_event` sees everything that came before that, in order.
+    /// Waits for its outcome; `on_event` sees every event before that, in order.
     pub(crate) async fn wait(self, mut on_event: impl FnMut(CallEvent)) -> CallOutcome {
         loop {
             match self.steps.next().await {
                 Step::Event(event) => on_event(event),
-                Step::CallOutcome(turn) => return turn,
+                Step::CallOutcome(outcome) => return outcome,
             }
         }
     }
@@ -235,11 +235,11 @@ impl WorkerConnection {
         self.after_a_call();
     }
 
-    pub(super) fn settle(&self, id: u64, turn: CallOutcome) {
+    pub(super) fn settle(&self, id: u64, outcome: CallOutcome) {
         // Without a waiter: a call that was cancelled while its answer was on the way.
         let waiter = self.waiters.borrow_mut().remove(id);
         if let Some(Waiter { steps, .. }) = waiter {
-            steps.push_last(Step::CallOutcome(turn));
+            steps.push_last(Step::CallOutcome(outcome));
             self.after_a_call();
         }
     }

@@ -103,7 +103,7 @@ mod tests {
         Waiter { steps: Rc::new(Queue::new(1, 1, |()| 0)), asker }
     }
 
-    /// What it is by looking at all calls.
+    /// The same by a search of all calls.
     fn searched(under_way: &InFlight<()>) -> Option<u64> {
         let calls = || {
             under_way.waiters.iter().filter_map(|(id, waiter)| match waiter.asker {

@@ -26,7 +26,7 @@ const CHECK_INTERVAL: Duration = Duration::from_millis(50);
 /// Most messages other than answers that are taken from one worker before other tasks run.
 const AT_ONCE: usize = 32;
 
-/// What the worker says that belongs to no single call.
+/// A message of the worker that belongs to no single call.
 #[derive(Debug)]
 pub(crate) enum UpstreamEvent {
     /// The offer changed.
@@ -35,7 +35,7 @@ pub(crate) enum UpstreamEvent {
     ListChanged(ListKind, Option<SessionKey>),
     /// A notification that no specification names, with its params; the same.
     Notification(String, Bytes, Option<SessionKey>),
-    /// What the instance of one session offers; nothing when that is what all are offered.
+    /// The catalogue of the instance of one session; empty when it is the shared one.
     OwnCatalogue(Bytes, SessionKey),
     /// A log line that belongs to no call; for one session only when the server has an instance for each.
     Log(Bytes, Option<SessionKey>),
@@ -55,16 +55,16 @@ impl WorkerConnection {
     pub(crate) async fn read(
         self: Rc<Self>,
         mut receiver: Receiver<WorkerToGateway>,
-        mut on_news: impl FnMut(UpstreamEvent),
+        mut on_event: impl FnMut(UpstreamEvent),
     ) -> Result<(), FrameError> {
-        let mut news = 0;
+        let mut others = 0;
         let end = loop {
             match next(&mut receiver, &self.budget).await {
                 Ok(Some((message, payload))) => {
-                    news += usize::from(!matches!(message, WorkerToGateway::Done { .. }));
-                    self.receive(message, payload, &mut on_news);
-                    if news >= AT_ONCE {
-                        news = 0;
+                    others += usize::from(!matches!(message, WorkerToGateway::Done { .. }));
+                    self.receive(message, payload, &mut on_event);
+                    if others >= AT_ONCE {
+                        others = 0;
                         yield_now().await;
                     }
                 }
@@ -78,7 +78,7 @@ impl WorkerConnection {
         end
     }
 
-    fn receive(self: &Rc<Self>, message: WorkerToGateway, payload: Bytes, on_news: &mut impl FnMut(UpstreamEvent)) {
+    fn receive(self: &Rc<Self>, message: WorkerToGateway, payload: Bytes, on_event: &mut impl FnMut(UpstreamEvent)) {
         match message {
             WorkerToGateway::Done { id, outcome, era } => self.settle(
                 id,
@@ -105,9 +105,9 @@ impl WorkerConnection {
                 self.report(id, CallEvent::Starting(payload));
             }
             WorkerToGateway::Withdrawn { handle, key, reason } => {
-                self.park_says(handle, ParkedEvent::Withdrawn { key, reason });
+                self.record_parked(handle, ParkedEvent::Withdrawn { key, reason });
             }
-            WorkerToGateway::ParkedDone { handle } => self.park_says(handle, ParkedEvent::Done),
+            WorkerToGateway::ParkedDone { handle } => self.record_parked(handle, ParkedEvent::Done),
             WorkerToGateway::Notification { method, id, session } => {
                 // With exactly one call under way there is no doubt whose it is.
                 let call =
@@ -115,14 +115,14 @@ impl WorkerConnection {
                 let sent =
                     call.is_some_and(|id| self.report(id, CallEvent::Notification(method.clone(), payload.clone())));
                 if !sent {
-                    on_news(UpstreamEvent::Notification(method, payload, session));
+                    on_event(UpstreamEvent::Notification(method, payload, session));
                 }
             }
             WorkerToGateway::Log { id: Some(id), .. } => {
                 self.report(id, CallEvent::Log(payload));
             }
             WorkerToGateway::Log { id: None, session: Some(session) } => {
-                on_news(UpstreamEvent::Log(payload, Some(session)))
+                on_event(UpstreamEvent::Log(payload, Some(session)))
             }
             WorkerToGateway::Log { id: None, session: None } => match self.only_call() {
                 // A log line carries nothing that leads to a call; with one under way, or those of one session, it is clear whose it is.
@@ -130,9 +130,9 @@ impl WorkerConnection {
                 Some(id) => {
                     let caller = self.caller(id);
                     self.report(id, CallEvent::Log(payload.clone()));
-                    on_news(UpstreamEvent::LikelyLog(payload, caller));
+                    on_event(UpstreamEvent::LikelyLog(payload, caller));
                 }
-                None => on_news(UpstreamEvent::Log(payload, None)),
+                None => on_event(UpstreamEvent::Log(payload, None)),
             },
             WorkerToGateway::ListChecked { method } => {
                 if let Some(kind) = ListKind::of_method(&method) {
@@ -141,15 +141,15 @@ impl WorkerConnection {
             }
             WorkerToGateway::ListChanged { method, session } => {
                 if let Some(kind) = ListKind::of_method(&method) {
-                    on_news(UpstreamEvent::ListChanged(kind, session));
+                    on_event(UpstreamEvent::ListChanged(kind, session));
                 }
             }
-            WorkerToGateway::Updated { session } => on_news(UpstreamEvent::Updated(payload, session)),
-            WorkerToGateway::TaskChanged { session } => on_news(UpstreamEvent::TaskChanged(payload, session)),
-            WorkerToGateway::PageDone { session } => on_news(UpstreamEvent::PageDone(payload, session)),
+            WorkerToGateway::Updated { session } => on_event(UpstreamEvent::Updated(payload, session)),
+            WorkerToGateway::TaskChanged { session } => on_event(UpstreamEvent::TaskChanged(payload, session)),
+            WorkerToGateway::PageDone { session } => on_event(UpstreamEvent::PageDone(payload, session)),
             WorkerToGateway::Catalogue { traits, session, .. } => {
                 self.traits.set(traits);
-                on_news(match session {
+                on_event(match session {
                     Some(session) => UpstreamEvent::OwnCatalogue(payload, session),
                     None => UpstreamEvent::Catalogue(payload),
                 });
@@ -157,9 +157,9 @@ impl WorkerConnection {
         }
     }
 
-    fn park_says(&self, handle: u64, news: ParkedEvent) {
+    fn record_parked(&self, handle: u64, event: ParkedEvent) {
         if let Some(state) = self.parked.borrow().get(&handle) {
-            state.say(news);
+            state.record(event);
         }
     }
 }
@@ -173,12 +173,12 @@ async fn next(
     loop {
         let (message, held, payload) = match receiver.next_part().await? {
             None => return Ok(None),
-            // What a client is asked is kept until it has answered.
+            // The gateway keeps the questions for a client until it has answered.
             Some(Part::Whole(message @ WorkerToGateway::NeedsInput { .. }, payload)) => {
                 (message, budget.take(Purpose::Questions, payload.len()), payload)
             }
             Some(Part::Whole(message, payload)) => return Ok(Some((message, payload))),
-            // One for each server and each session that is told apart, and bounded by the worker: without it nobody could call.
+            // One for each server and each session that is told apart, and bounded by the worker: without it no call could be made.
             Some(Part::Large(message @ WorkerToGateway::Catalogue { .. }, _)) => {
                 return Ok(Some((message, receiver.payload(true).await?)));
             }
@@ -206,7 +206,7 @@ async fn room(budget: &Budget, length: usize) -> Result<Held, Full> {
     let end = Instant::now() + ROOM_TIMEOUT;
     loop {
         match budget.take(Purpose::Frames, length) {
-            // What clients are about to take, or will lose, makes room soon. Nothing else does.
+            // Only answers that clients are about to read, or will lose, make room soon.
             Err(full) if Instant::now() >= end || !budget.may_have_room(length) => return Err(full),
             Err(_) => sleep(CHECK_INTERVAL).await,
             Ok(held) => return Ok(held),
@@ -214,7 +214,7 @@ async fn room(budget: &Budget, length: usize) -> Result<Held, Full> {
     }
 }
 
-/// What is said in the place of a message that found no room.
+/// The message in place of one that found no room.
 fn instead(message: WorkerToGateway, full: Full) -> Option<(WorkerToGateway, Bytes)> {
     match message {
         WorkerToGateway::Done { id, .. } | WorkerToGateway::NeedsInput { id, .. } => {

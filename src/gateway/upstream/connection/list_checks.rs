@@ -113,7 +113,7 @@ impl WorkerConnection {
         loop {
             let answered = self.checks.answered();
             let Some(since) = self.checks.open_since(kind) else {
-                // What it answered may be on its way into force.
+                // The catalogue that it sent first may still be taken in.
                 let _ = timeout(CHECK_TIMEOUT, self.taken_in()).await;
                 return;
             };

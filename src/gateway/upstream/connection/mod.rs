@@ -50,15 +50,15 @@ pub(crate) enum ConnectionError {
     /// The supervisor made none.
     #[error(transparent)]
     Connect(#[from] ConnectError),
-    /// What it handed over cannot be used.
+    /// The pipes that it handed over cannot be used.
     #[error("cannot use the pipes to the worker")]
     Pipes(#[source] io::Error),
 }
 
 /// How long a call waits for its server to confirm a log level.
-const TELLING: Duration = Duration::from_secs(1);
+const LEVEL_TIMEOUT: Duration = Duration::from_secs(1);
 /// Hints (messages that may be lost) are dropped while more bytes than this wait for the worker.
-const HINTS: usize = 256 * 1024;
+const MAX_HINTS: usize = 256 * 1024;
 
 /// How busy a connection is.
 #[derive(Debug, Clone, Copy, Default)]
@@ -134,7 +134,7 @@ impl WorkerConnection {
 
     /// Something that is lost when the worker does not keep up, and is no call.
     pub(crate) fn hint(self: &Rc<Self>, message: GatewayToWorker, payload: Vec<u8>) {
-        if self.writer.queued() > HINTS {
+        if self.writer.queued() > MAX_HINTS {
             return;
         }
         let connection = self.clone();
@@ -153,7 +153,7 @@ impl WorkerConnection {
         self.per_session
     }
 
-    /// What its server is like, once it has said what it offers.
+    /// The traits of its server, once the first catalogue has come.
     pub(crate) fn traits(&self) -> ServerTraits {
         self.traits.get()
     }
@@ -177,7 +177,7 @@ impl WorkerConnection {
         let shared = !self.is_per_session() && self.traits().era == ServerEra::Legacy;
         if shared && self.told_level().is_none_or(|told| wanted < told) {
             // A server that does not answer this may answer the call.
-            let _ = timeout(TELLING, self.clone().tell_level(wanted)).await;
+            let _ = timeout(LEVEL_TIMEOUT, self.clone().tell_level(wanted)).await;
         }
     }
 

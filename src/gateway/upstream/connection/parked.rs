@@ -10,10 +10,10 @@ use mcproxy_ipc::{
 use super::{Call, CallOwner, WorkerConnection};
 use crate::gateway::base::queue::Queue;
 
-/// What a server says of a parked call that may wait to be heard: it takes back no more than it asked for, and answers once.
-const NEWS: usize = 64;
+/// The events of a parked call that may wait: a server takes back no more than it asked for, and answers once.
+const EVENTS: usize = 64;
 /// The same in bytes: keys are ours, and reasons are short.
-const NEWS_BYTES: usize = 256 * 1024;
+const EVENT_BYTES: usize = 256 * 1024;
 
 /// A call that a worker keeps until it is resumed. Dropping it gives it up.
 pub(crate) struct ParkedCall {
@@ -23,12 +23,12 @@ pub(crate) struct ParkedCall {
     state: Rc<ParkedState>,
 }
 
-/// What the server did while the call was parked.
+/// The events since the call was parked.
 pub(super) struct ParkedState {
     done: Cell<bool>,
     /// The owner of the call; `None`: its request had ended.
     of: Option<CallOwner>,
-    news: Queue<ParkedEvent>,
+    events: Queue<ParkedEvent>,
 }
 
 /// One event of a parked call.
@@ -71,8 +71,11 @@ impl ProgressReporter {
 
 impl ParkedCall {
     pub(super) fn new(connection: &Rc<WorkerConnection>, handle: u64, of: Option<CallOwner>) -> Self {
-        let state =
-            Rc::new(ParkedState { done: Cell::new(false), of, news: Queue::new(NEWS, NEWS_BYTES, ParkedEvent::size) });
+        let state = Rc::new(ParkedState {
+            done: Cell::new(false),
+            of,
+            events: Queue::new(EVENTS, EVENT_BYTES, ParkedEvent::size),
+        });
         connection.parked.borrow_mut().insert(handle, state.clone());
         Self { connection: connection.clone(), handle, resumed: false, state }
     }
@@ -82,9 +85,9 @@ impl ParkedCall {
         self.state.done.get()
     }
 
-    /// What the server does next, while its client is asked.
-    pub(crate) async fn news(&self) -> ParkedEvent {
-        self.state.news.next().await
+    /// The next event, while the client is asked.
+    pub(crate) async fn next_event(&self) -> ParkedEvent {
+        self.state.events.next().await
     }
 
     /// Where the client's reports on its work at one question go.
@@ -110,9 +113,9 @@ impl ParkedState {
     }
 
     /// Records an event.
-    pub(super) fn say(&self, news: ParkedEvent) {
-        self.done.set(self.done.get() || matches!(news, ParkedEvent::Done));
-        self.news.push(news);
+    pub(super) fn record(&self, event: ParkedEvent) {
+        self.done.set(self.done.get() || matches!(event, ParkedEvent::Done));
+        self.events.push(event);
     }
 }
 

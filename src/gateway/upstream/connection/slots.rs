@@ -89,7 +89,7 @@ impl CallSlots {
     }
 }
 
-/// What has places: a connection to a worker.
+/// A connection to a worker, as far as the line at it is concerned.
 pub(crate) trait HasSlots {
     /// Its call slots.
     fn line(&self) -> &CallSlots;

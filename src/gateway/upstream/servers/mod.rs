@@ -31,7 +31,7 @@ use crate::gateway::{
     upstream::connection::{Load, WorkerConnection},
 };
 
-/// What follows from the supervisor's view.
+/// The work that a new view of the supervisor asks for.
 #[derive(Default)]
 pub(crate) struct Applied {
     /// Servers whose worker is new: to be connected to.
@@ -48,7 +48,7 @@ pub(crate) struct Servers {
     leaving: RefCell<Vec<(ServerName, Weak<WorkerConnection>)>>,
     builtin: (ServerName, Arc<ServerCatalogue>),
     views: RefCell<HashMap<Scope, (u64, Rc<View>)>>,
-    /// What instances of single sessions offer.
+    /// The offers of instances of single sessions.
     own: RefCell<OwnOffers>,
     revision: Cell<u64>,
     /// Whether all that should answer calls did, at that revision.
@@ -178,7 +178,7 @@ impl Servers {
         self.servers.borrow().get(server).map(|s| s.route.tools.clone())
     }
 
-    /// A server's offer arrived or changed; `false`: nobody waits for it on this connection. With its first, a connection takes over from the one
+    /// A server's offer arrived or changed; `false`: this connection is not the server's any more. With its first, a connection takes over from the one
     /// before.
     pub(crate) fn set_offer(&self, server: &ServerName, connection: &Rc<WorkerConnection>, offer: Offer) -> bool {
         let mut servers = self.servers.borrow_mut();
@@ -195,12 +195,12 @@ impl Servers {
         true
     }
 
-    /// What a server offered last was looked up; `None`: nothing is known.
+    /// Takes in the last offer of a server, which was looked up; `None`: nothing is known.
     pub(crate) fn set_kept(&self, server: &ServerName, key: CatalogueKey, offer: Option<Offer>) {
         let mut servers = self.servers.borrow_mut();
         let Some(s) = servers.get_mut(server).filter(|s| s.reading == Some(key)) else { return };
         s.reading = None;
-        // What it said itself meanwhile is newer.
+        // An offer that came meanwhile is newer.
         if s.kept.is_none() {
             s.kept = offer;
         }
@@ -302,7 +302,7 @@ impl Servers {
         shown.next().filter(|_| shown.next().is_none()).cloned()
     }
 
-    /// What a server calls a tool or prompt that it has not listed and that a client names; `None`: its tool rules keep it
+    /// The server's own name of a tool or prompt that it has not listed and that a client names; `None`: its tool rules keep it
     /// from clients, or nothing can be called that.
     pub(crate) fn unlisted(&self, server: &ServerName, kind: ListKind, shown: &str) -> Option<String> {
         let servers = self.servers.borrow();

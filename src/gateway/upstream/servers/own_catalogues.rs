@@ -1,4 +1,4 @@
-//! What single sessions are offered by their own instances, where that is not what all are: their catalogues, and the lists
+//! The catalogues of instances of single sessions, where they differ from the shared one, and the lists
 //! that come of them. Equal catalogues are held once, and so are equal lists.
 
 use std::{

@@ -12,7 +12,7 @@ impl Servers {
         self.names(|s| s.route.need == Need::Resting && idle(s))
     }
 
-    /// Leaves the worker of a server, which ends it if nobody needs it.
+    /// Leaves the worker of a server, which ends it if no other process needs it.
     pub(crate) fn leave(&self, server: &ServerName) {
         if let Some(s) = self.servers.borrow_mut().get_mut(server) {
             self.retire(s);
@@ -25,7 +25,7 @@ impl Servers {
         self.servers.borrow().get(server).is_some_and(|s| s.route.need == Need::Resting)
     }
 
-    /// Servers at rest of which nobody knows what they offer.
+    /// Servers at rest whose catalogue is not known.
     pub(crate) fn unknown(&self) -> Vec<ServerName> {
         self.names(Server::is_unknown)
     }

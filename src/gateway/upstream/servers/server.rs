@@ -33,13 +33,13 @@ pub(crate) enum Destination {
 /// One configured server.
 pub(super) struct Server {
     pub(super) route: Route,
-    /// What the supervisor said of it before that.
+    /// The route before that.
     pub(super) before: Option<Route>,
     /// The destination of its calls.
     pub(super) serving: Option<Serving>,
     /// The connection to the current generation, until that has said what it offers.
     pub(super) next: Option<Rc<WorkerConnection>>,
-    /// What it offered last, while it is not there to say so.
+    /// Its last offer, while it does not run.
     pub(super) kept: Option<Offer>,
     /// That is being read from this file.
     pub(super) reading: Option<CatalogueKey>,
@@ -53,7 +53,7 @@ pub(super) struct Serving {
     pub(super) offer: Offer,
 }
 
-/// What a server offers: as it came, because its tool rules may change while it runs, and prepared.
+/// The offer of a server: as it came, because its tool rules may change while it runs, and prepared.
 pub(crate) struct Offer {
     payload: Bytes,
     catalogue: Arc<ServerCatalogue>,
@@ -131,7 +131,7 @@ impl Server {
         }
     }
 
-    /// What is listed of it: what it offers, or what it offered last if the supervisor has hope for it.
+    /// The catalogue that is listed: its present one, or its last one if the supervisor expects it back.
     pub(super) fn listed(&self) -> Option<&Arc<ServerCatalogue>> {
         let kept = self.kept.as_ref().filter(|_| self.route.listed);
         let offer = self.serving.as_ref().map(|serving| &serving.offer).or(kept);
@@ -144,7 +144,7 @@ impl Server {
             _ if self.listed().is_some() => false,
             _ if self.reading.is_some() => true,
             route if !route.settled || route.state == ServerState::Ready => true,
-            // A lazy server whose offer was lost is started to say it again; if that fails nobody waits for another try.
+            // A lazy server whose offer was lost is started to say it again; if that fails no list waits for another try.
             route => {
                 let on_its_way =
                     matches!(route.state, ServerState::Idle | ServerState::Starting | ServerState::Stopping);
@@ -164,7 +164,7 @@ impl Server {
         self.route.state != ServerState::Stopped || !self.route.settled
     }
 
-    /// Whether it is at rest, or would be if nobody called: a call starts it.
+    /// Whether it is at rest, or would be without calls: a call starts it.
     pub(super) fn is_well(&self) -> bool {
         let on_call = self.route.need != Need::Always && self.listed().is_some();
         let state = matches!(

@@ -1,4 +1,4 @@
-//! What the endpoints show: the catalogues of their servers, merged.
+//! The views of the endpoints: the catalogues of their servers, merged.
 
 use std::rc::Rc;
 
@@ -11,7 +11,7 @@ use crate::gateway::{
 };
 
 impl Servers {
-    /// What an endpoint shows, merged; built once per change.
+    /// The merged view of an endpoint; built once per change.
     pub(crate) fn view(&self, scope: &Scope) -> Rc<View> {
         let revision = self.revision.get();
         if let Some((built, view)) = self.views.borrow().get(scope)
