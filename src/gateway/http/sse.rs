@@ -25,7 +25,7 @@ use crate::gateway::{
     base::{budget::Budget, pieces::Pieces},
     sessions::{
         event_id::EventId,
-        stream::{self, Reader},
+        reader::{self, Reader},
     },
 };
 
@@ -73,8 +73,8 @@ pub(super) fn answer(
 /// A response with a stream that the client can resume. `retry`: whether the client is told when to reconnect.
 pub(super) fn replay(request: &HttpRequest, budget: &Budget, reader: Reader, retry: bool) -> HttpResponse {
     let event = |event| match event {
-        stream::Event::Prime(id) => SseEvent { id: Some(id), kind: "", data: None },
-        stream::Event::Message(id, json) => SseEvent { id: Some(id), kind: "message", data: Some(json.into()) },
+        reader::Event::Prime(id) => SseEvent { id: Some(id), kind: "", data: None },
+        reader::Event::Message(id, json) => SseEvent { id: Some(id), kind: "message", data: Some(json.into()) },
     };
     carry(request, budget, reader.map(event), retry.then_some(RETRY))
 }

@@ -11,6 +11,7 @@ pub(crate) mod log_listeners;
 pub(crate) mod mailbox;
 pub(crate) mod notice;
 pub(crate) mod pending_requests;
+pub(crate) mod reader;
 pub(crate) mod registry;
 pub(crate) mod replay_budget;
 pub(crate) mod replay_buffer;

@@ -18,10 +18,11 @@ use super::{
     mailbox::{Mail, Mailbox},
     notice::Notice,
     pending_requests::PendingRequests,
+    reader::Reader,
     replay_budget::ReplayBudget,
     replay_buffer::Bounds,
     snapshot::SessionSnapshot,
-    stream::{Reader, Stream},
+    stream::Stream,
     streams::{Listened, Streams},
     tasks::Tasks,
 };

@@ -2,18 +2,17 @@
 
 use std::{
     cell::{Cell, RefCell},
-    pin::Pin,
     rc::Rc,
-    task::{Context, Poll, Waker},
+    task::Waker,
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
-use tokio::time::{Sleep, sleep};
 
 use super::{
-    event_id::{EventId, StreamKind, StreamName},
+    event_id::{StreamKind, StreamName},
     notice::Notice,
+    reader::Reader,
     replay_budget::ReplayBudget,
     replay_buffer::{Bounds, Lookup, ReplayBuffer},
     shares::{NoticeOutcome, Shares},
@@ -24,30 +23,21 @@ pub(crate) struct Stream {
     name: StreamName,
     bounds: Bounds,
     replay_budget: Rc<ReplayBudget>,
-    buffer: RefCell<ReplayBuffer>,
+    pub(super) buffer: RefCell<ReplayBuffer>,
     /// No more events come.
-    ended: Cell<bool>,
+    pub(super) ended: Cell<bool>,
     /// The number of the reader; a second one takes over from the first.
-    reader: Cell<Option<u64>>,
+    pub(super) reader: Cell<Option<u64>>,
     readers: Cell<u64>,
-    waker: RefCell<Option<Waker>>,
+    pub(super) waker: RefCell<Option<Waker>>,
     /// Since when it has no reader.
     left: Cell<Instant>,
     /// A reader was too slow, and missed something that will not be said again.
-    lagged: Cell<bool>,
+    pub(super) lagged: Cell<bool>,
     /// The number of the event that is to be read next.
-    read_to: Cell<u64>,
+    pub(super) read_to: Cell<u64>,
     /// The servers of unread notices, which may be dropped.
-    shares: RefCell<Shares>,
-}
-
-/// An item for a reader.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Event {
-    /// Nothing but an id to come back with.
-    Prime(EventId),
-    /// A message.
-    Message(EventId, Bytes),
+    pub(super) shares: RefCell<Shares>,
 }
 
 impl Stream {
@@ -140,7 +130,7 @@ impl Stream {
     }
 
     /// A reader who has read everything is told what was dropped before it got here.
-    fn tell_lost(&self) {
+    pub(super) fn tell_lost(&self) {
         let lost = self.shares.borrow_mut().take_lost();
         lost.into_iter().for_each(|message| self.change(|buffer| buffer.push(message)));
     }
@@ -172,8 +162,7 @@ impl Stream {
         self.reader.set(Some(number));
         self.read_to.set(at);
         self.wake();
-        let time = time.map(|time| Box::pin(sleep(time)));
-        Some(Reader { stream: self.clone(), number, at, prime, fresh: true, time })
+        Some(Reader::new(self, number, at, prime, time))
     }
 
     /// Throws away all that is kept, but what a reader has still to read: of a stream that belongs to no call all of it, of others
@@ -181,7 +170,7 @@ impl Stream {
     pub(super) fn shrink(&self) {
         match (self.has_reader(), self.name.kind()) {
             (true, StreamKind::Listening) => self.forget_read(),
-            (has_reader, _) => self.tape_trimmed(0, 0, has_reader),
+            (has_reader, _) => self.trim_buffer(0, 0, has_reader),
         }
     }
 
@@ -192,11 +181,11 @@ impl Stream {
         self.replay_budget.account(before, self.buffer.borrow().bytes());
     }
 
-    fn leave(self: &Rc<Self>, number: u64) {
+    pub(super) fn leave(self: &Rc<Self>, number: u64) {
         if self.reader.get() == Some(number) {
             self.reader.set(None);
             self.left.set(Instant::now());
-            self.tape_trimmed(self.bounds.events, self.bounds.bytes, false);
+            self.trim_buffer(self.bounds.events, self.bounds.bytes, false);
             self.replay_budget.left(self);
         }
     }
@@ -210,7 +199,7 @@ impl Stream {
         self.replay_budget.account(before, self.buffer.borrow().bytes());
     }
 
-    fn tape_trimmed(&self, events: usize, bytes: usize, keep_last: bool) {
+    fn trim_buffer(&self, events: usize, bytes: usize, keep_last: bool) {
         let before = self.buffer.borrow().bytes();
         self.buffer.borrow_mut().trim(events, bytes, keep_last);
         self.replay_budget.account(before, self.buffer.borrow().bytes());
@@ -229,91 +218,6 @@ impl Drop for Stream {
     }
 }
 
-/// The reading end, for one HTTP response.
-pub(crate) struct Reader {
-    stream: Rc<Stream>,
-    number: u64,
-    /// The event to be read next.
-    at: u64,
-    prime: bool,
-    /// It has not begun to read, so it cannot have fallen behind.
-    fresh: bool,
-    time: Option<Pin<Box<Sleep>>>,
-}
-
-impl Reader {
-    /// Skips what is not there any more; whether there was such.
-    pub(crate) fn catch_up(&mut self) -> bool {
-        match self.stream.buffer.borrow().get(self.at) {
-            Lookup::Gone { oldest } => {
-                self.at = oldest;
-                true
-            }
-            Lookup::Event(_) | Lookup::NotYet => false,
-        }
-    }
-
-    /// The next event; `None` at the end of the stream, or of this reader's time with it.
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Event>> {
-        let stream = &self.stream;
-        if stream.reader.get() != Some(self.number) {
-            return Poll::Ready(None);
-        }
-        if std::mem::take(&mut self.prime) {
-            return Poll::Ready(Some(Event::Prime(stream.name.event(0))));
-        }
-        let mut buffer = stream.buffer.borrow();
-        if self.at >= buffer.next() && stream.shares.borrow().has_lost() {
-            drop(buffer);
-            stream.tell_lost();
-            buffer = stream.buffer.borrow();
-        }
-        if let Lookup::Gone { oldest } = buffer.get(self.at) {
-            // Of a call its client misses progress, nothing else. What belongs to no call could have been anything.
-            if stream.name.kind() == StreamKind::Listening {
-                stream.lagged.set(true);
-                if !self.fresh {
-                    return Poll::Ready(None);
-                }
-            }
-            self.at = oldest;
-        }
-        self.fresh = false;
-        match buffer.get(self.at) {
-            Lookup::Event(message) => {
-                let id = stream.name.event(self.at);
-                self.at += 1;
-                stream.read_to.set(self.at);
-                Poll::Ready(Some(Event::Message(id, message)))
-            }
-            Lookup::Gone { .. } | Lookup::NotYet if stream.ended.get() => Poll::Ready(None),
-            Lookup::Gone { .. } | Lookup::NotYet => {
-                if let Some(time) = &mut self.time
-                    && time.as_mut().poll(context).is_ready()
-                {
-                    return Poll::Ready(None);
-                }
-                *stream.waker.borrow_mut() = Some(context.waker().clone());
-                Poll::Pending
-            }
-        }
-    }
-}
-
-impl futures_util::Stream for Reader {
-    type Item = Event;
-
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Event>> {
-        self.poll(context)
-    }
-}
-
-impl Drop for Reader {
-    fn drop(&mut self) {
-        self.stream.leave(self.number);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use futures_util::{FutureExt, StreamExt};
@@ -321,6 +225,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::gateway::sessions::reader::Event;
 
     const BOUNDS: Bounds = Bounds { events: 8, bytes: 400 };
 
@@ -371,7 +276,7 @@ mod tests {
         assert!(stream.take_lag() && !stream.take_lag() && stream.has_unread());
         let mut again = stream.read(0, false, None).expect("the rest");
         assert!(stream.take_lag(), "something is missing");
-        stream.push(Bytes::from_static(b"what is said to whoever comes back must not turn him away"));
+        stream.push(Bytes::from_static(b"a message to a reader that came back must not cut it off"));
         assert!(again.catch_up() && !again.catch_up());
         let (heard, ended) = drain(&mut again);
         assert_eq!((heard.len(), heard[0].0, ended), (8, 3, false));

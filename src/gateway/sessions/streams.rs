@@ -8,9 +8,10 @@ use std::{
 
 use super::{
     event_id::{EventId, StreamKind},
+    reader::Reader,
     replay_budget::ReplayBudget,
     replay_buffer::Bounds,
-    stream::{Reader, Stream},
+    stream::Stream,
 };
 
 /// Most streams of answered calls that one session keeps.
