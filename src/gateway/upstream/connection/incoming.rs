@@ -5,7 +5,7 @@ use std::{rc::Rc, time::Duration};
 
 use bytes::Bytes;
 use mcproxy_ipc::{
-    FrameError, Part, Receiver, SessionKey,
+    FrameError, Part, Receiver,
     data::{Outcome, Resumption, ServerEra, WorkerToGateway},
 };
 use mcproxy_mcp::{ErrorCode, ErrorObject, ListKind};
@@ -14,7 +14,10 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use super::{CallEnd, CallEvent, CallOutcome, Continuation, InputRequired, ParkedCall, ParkedEvent, WorkerConnection};
+use super::{
+    CallEnd, CallEvent, CallOutcome, Continuation, InputRequired, ParkedCall, ParkedEvent, UpstreamEvent,
+    WorkerConnection,
+};
 use crate::gateway::base::budget::{Budget, Full, Held, Purpose};
 
 /// How long a large message waits for room in the budget, which clients make by reading their answers. Meanwhile the gateway reads
@@ -25,30 +28,6 @@ const CHECK_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Most messages other than answers that are taken from one worker before other tasks run.
 const AT_ONCE: usize = 32;
-
-/// A message of the worker that belongs to no single call.
-#[derive(Debug)]
-pub(crate) enum UpstreamEvent {
-    /// The offer changed.
-    Catalogue(Bytes),
-    /// The server announced that a list has changed; for one session only when the server has an instance for each.
-    ListChanged(ListKind, Option<SessionKey>),
-    /// A notification that no specification names, with its params; the same.
-    Notification(String, Bytes, Option<SessionKey>),
-    /// The catalogue of the instance of one session; empty when it is the shared one.
-    OwnCatalogue(Bytes, SessionKey),
-    /// A log line that belongs to no call; for one session only when the server has an instance for each.
-    Log(Bytes, Option<SessionKey>),
-    /// A log line of a server that does not say which call it belongs to, while there was only one, of this session: that call hears
-    /// it apart.
-    LikelyLog(Bytes, Option<SessionKey>),
-    /// A subscribed resource changed; the same.
-    Updated(Bytes, Option<SessionKey>),
-    /// The status of a task changed; the same.
-    TaskChanged(Bytes, Option<SessionKey>),
-    /// A page that a user was asked to visit has served its purpose; the same.
-    PageDone(Bytes, Option<SessionKey>),
-}
 
 impl WorkerConnection {
     /// Reads what the worker says until it goes away; then every call that still waits is lost.

@@ -2,24 +2,21 @@
 
 use std::{
     cell::{Cell, RefCell},
-    rc::Rc,
     time::Duration,
 };
 
-use mcproxy_ipc::{SessionKey, data::GatewayToWorker};
+use mcproxy_ipc::SessionKey;
 use mcproxy_mcp::{ListKind, OwnKeyMap};
 use tokio::{
     sync::{Notify, futures::Notified},
-    time::{Instant, timeout, timeout_at},
+    time::Instant,
 };
-
-use super::WorkerConnection;
 
 /// A worker is asked about one list, of all or of one session, no more often than that.
 const PACE: Duration = Duration::from_millis(100);
 /// How long a client waits for a list that its server has announced as changed. The gateway does not wait again for a server that
 /// took longer until it has answered.
-const CHECK_TIMEOUT: Duration = Duration::from_millis(500);
+pub(super) const CHECK_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// So many sessions are remembered before those that asked longer ago than that are forgotten.
 const SESSIONS: usize = 64;
@@ -85,42 +82,6 @@ impl ListChecks {
     pub(super) fn open_since(&self, kind: ListKind) -> Option<Instant> {
         let check = self.lists.borrow()[kind as usize];
         check.sent.filter(|_| check.open)
-    }
-}
-
-impl WorkerConnection {
-    /// A client asks for a list: the worker sees to it that it is not too old. Of one for all sessions it is asked once at a
-    /// time.
-    pub(crate) fn check_list(self: &Rc<Self>, kind: ListKind, session: Option<SessionKey>) {
-        let now = Instant::now();
-        let is_due = match session {
-            Some(session) => self.checks.begin_for(session, kind, now),
-            None => self.checks.begin(kind, now),
-        };
-        if !is_due {
-            return;
-        }
-        let connection = self.clone();
-        tokio::task::spawn_local(async move {
-            let message = GatewayToWorker::CheckList { method: kind.method().into(), session };
-            // With a worker that is gone so is its list.
-            connection.writer.send(&message, &[], false).await;
-        });
-    }
-
-    /// Waits until the worker has answered, for a moment.
-    pub(crate) async fn list_checked(&self, kind: ListKind) {
-        loop {
-            let answered = self.checks.answered();
-            let Some(since) = self.checks.open_since(kind) else {
-                // The catalogue that it sent first may still be taken in.
-                let _ = timeout(CHECK_TIMEOUT, self.taken_in()).await;
-                return;
-            };
-            if timeout_at(since + CHECK_TIMEOUT, answered).await.is_err() {
-                return;
-            }
-        }
     }
 }
 

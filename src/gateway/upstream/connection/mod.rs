@@ -4,8 +4,10 @@ mod call;
 mod in_flight;
 mod incoming;
 mod list_checks;
+mod lists;
 mod parked;
 mod slots;
+mod upstream_event;
 
 use std::{
     cell::{Cell, RefCell},
@@ -27,13 +29,13 @@ use self::{
     in_flight::{CallOwner, InFlight},
     list_checks::ListChecks,
     parked::ParkedState,
-    slots::CallSlots,
+    slots::{CallSlots, QueuedCall},
 };
 pub(crate) use self::{
     call::{Call, CallEnd, CallEvent, CallHandle, CallOutcome, CancelOnDrop, Continuation, InputRequired},
-    incoming::UpstreamEvent,
     parked::{ParkedCall, ParkedEvent, ProgressReporter},
     slots::{HasSlots, NoSlot, SlotReservation},
+    upstream_event::UpstreamEvent,
 };
 use crate::gateway::{
     base::{
@@ -194,28 +196,6 @@ impl WorkerConnection {
         }
     }
 
-    /// A catalogue of it is being taken in.
-    pub(crate) fn begin_intake(&self) {
-        self.intake.set(true);
-    }
-
-    /// All its catalogues so far have been taken in.
-    pub(crate) fn end_intake(&self) {
-        self.intake.set(false);
-        self.taken_in.notify_waiters();
-    }
-
-    /// Waits until all that it said so far of what it offers is in force.
-    pub(crate) async fn taken_in(&self) {
-        loop {
-            let taken_in = self.taken_in.notified();
-            if !self.intake.get() {
-                return;
-            }
-            taken_in.await;
-        }
-    }
-
     /// The client of a session works in other directories than before: for its instance there.
     pub(crate) fn roots_changed(self: &Rc<Self>, session: SessionKey) {
         let connection = self.clone();
@@ -267,6 +247,45 @@ impl WorkerConnection {
         if self.retired.get() && self.waiters.borrow().is_empty() && self.parked.borrow().is_empty() {
             self.writer.close();
         }
+    }
+}
+
+impl HasSlots for WorkerConnection {
+    fn line(&self) -> &CallSlots {
+        &self.places
+    }
+
+    fn taken(&self) -> usize {
+        self.waiters.borrow().len() + self.parked.borrow().len()
+    }
+}
+
+impl WorkerConnection {
+    /// How many calls it takes at once.
+    pub(crate) fn places(&self) -> usize {
+        self.places.limit()
+    }
+
+    /// Waits in line for a place, as one of the calls of this caller. `session`: whom its server would ask.
+    pub(crate) fn line_up(
+        self: &Rc<Self>,
+        caller: SessionKey,
+        session: Option<SessionKey>,
+    ) -> Result<QueuedCall<Self>, NoSlot> {
+        if self.retired.get() || self.is_closed() {
+            return Err(NoSlot::Moved);
+        }
+        // It would wait for itself.
+        if session.is_some_and(|session| self.all_wait_for(session)) {
+            return Err(NoSlot::OwnInput);
+        }
+        QueuedCall::join(self, caller)
+    }
+
+    /// Whether every call there waits for the client of this session.
+    fn all_wait_for(&self, session: SessionKey) -> bool {
+        let parked = self.parked.borrow();
+        self.waiters.borrow().is_empty() && parked.values().all(|parked| parked.is_of(session))
     }
 }
 

@@ -10,7 +10,6 @@ use std::{
 use mcproxy_ipc::SessionKey;
 use tokio::sync::Notify;
 
-use super::WorkerConnection;
 use crate::gateway::upstream::fair_queue::{FairQueue, Joined, QueueBounds, QueueFull};
 
 /// Calls of one caller, and of all, that may wait for a place at one server; one more is refused with error 31002.
@@ -183,44 +182,5 @@ impl<L: HasSlots> Drop for SlotReservation<L> {
             connection.line().let_go();
             connection.give_places();
         }
-    }
-}
-
-impl HasSlots for WorkerConnection {
-    fn line(&self) -> &CallSlots {
-        &self.places
-    }
-
-    fn taken(&self) -> usize {
-        self.waiters.borrow().len() + self.parked.borrow().len()
-    }
-}
-
-impl WorkerConnection {
-    /// How many calls it takes at once.
-    pub(crate) fn places(&self) -> usize {
-        self.places.limit()
-    }
-
-    /// Waits in line for a place, as one of the calls of this caller. `session`: whom its server would ask.
-    pub(crate) fn line_up(
-        self: &Rc<Self>,
-        caller: SessionKey,
-        session: Option<SessionKey>,
-    ) -> Result<QueuedCall<Self>, NoSlot> {
-        if self.retired.get() || self.is_closed() {
-            return Err(NoSlot::Moved);
-        }
-        // It would wait for itself.
-        if session.is_some_and(|session| self.all_wait_for(session)) {
-            return Err(NoSlot::OwnInput);
-        }
-        QueuedCall::join(self, caller)
-    }
-
-    /// Whether every call there waits for the client of this session.
-    fn all_wait_for(&self, session: SessionKey) -> bool {
-        let parked = self.parked.borrow();
-        self.waiters.borrow().is_empty() && parked.values().all(|parked| parked.is_of(session))
     }
 }
