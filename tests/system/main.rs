@@ -6,7 +6,6 @@
 
 mod support;
 
-mod bridge;
 mod chaos;
 mod cli;
 mod conformance;
@@ -17,10 +16,11 @@ mod faults;
 mod files;
 mod http;
 mod instances;
+mod legacy;
 mod limits;
-mod modern;
+mod modern_clients;
+mod modern_servers;
 mod people;
 mod real;
 mod reliability;
-mod stateless;
 mod zoo;

@@ -2,8 +2,8 @@
 
 mod calls;
 mod input;
-mod ladder;
 mod listen;
 mod lists;
 mod params;
 mod sdk;
+mod validation;
