@@ -16,7 +16,7 @@ const QUEUES: [&str; 4] = ["mpsc::channel(", "broadcast::channel(", "Semaphore::
 const COLLECTIONS: [&str; 8] =
     ["VecDeque<", "HashMap<", "HashSet<", "BTreeMap<", "BTreeSet<", "OwnKeyMap<", "RefCell<Vec<", "BytesMut"];
 /// What a constant is called that bounds something.
-const BOUNDS: [&str; 13] = [
+const BOUNDS: [&str; 14] = [
     "MAX",
     "MOST",
     "QUEUE",
@@ -27,6 +27,7 @@ const BOUNDS: [&str; 13] = [
     "LIMIT",
     "QUESTIONS",
     "NEWS",
+    "NOTICES",
     "EVENTS",
     "SESSIONS",
     "LONGEST",

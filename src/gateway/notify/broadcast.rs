@@ -155,7 +155,7 @@ async fn updated(gateway: &Gateway, server: &ServerName, uri: &str, params: &Byt
                 }
             }
             Subscriber::Session(key) => {
-                if let Some(session) = gateway.sessions.by_key(key).filter(|s| s.is_subscribed(server, uri)) {
+                if let Some(session) = gateway.sessions.by_key(key).filter(|s| s.subscriptions.has(server, uri)) {
                     let (naming, version) = (session.scope().naming(), session.version());
                     let known = written.iter().find(|(of, _)| *of == (naming, version));
                     let message = known.map(|(_, message): &(_, Bytes)| message.clone()).unwrap_or_else(|| {

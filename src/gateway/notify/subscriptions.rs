@@ -25,7 +25,7 @@ pub(crate) fn has_any(gateway: &Gateway, server: &ServerName) -> bool {
 
 /// A session subscribes to a resource; `false`: it has too many.
 pub(crate) fn add(gateway: &Gateway, session: &Session, server: &ServerName, uri: &str) -> bool {
-    let added = session.subscribe(&gateway.budget, server.clone(), uri.to_owned());
+    let added = session.subscriptions.add(&gateway.budget, server.clone(), uri.to_owned());
     if added {
         let subject = Subject::Resource(uri.to_owned());
         gateway.subscribers.add(server, &subject, Subscriber::Session(session.key()));
@@ -37,7 +37,7 @@ pub(crate) fn add(gateway: &Gateway, session: &Session, server: &ServerName, uri
 pub(crate) fn remove(gateway: &Gateway, session: &Session, server: &ServerName, uri: &str) -> bool {
     let subject = Subject::Resource(uri.to_owned());
     gateway.subscribers.remove(server, &subject, &Subscriber::Session(session.key()));
-    session.unsubscribe(server, uri)
+    session.subscriptions.remove(server, uri)
 }
 
 /// Starts a server at rest for its first listener.
@@ -67,7 +67,7 @@ fn spawn_tell_one(
 
 /// A session is over: unsubscribes at servers from what no other client wants.
 pub(crate) fn release(gateway: &Gateway, session: &Session) {
-    for (server, uri) in session.subscriptions() {
+    for (server, uri) in session.subscriptions.all() {
         remove(gateway, session, &server, &uri);
         let subject = Subject::Resource(uri);
         // An instance of its own ends with the session.

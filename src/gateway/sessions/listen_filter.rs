@@ -3,7 +3,7 @@
 use mcproxy_mcp::{ErrorCode, ErrorObject, RawArray, RawObject, RawValue, json_string};
 use serde::Deserialize;
 
-use super::session::MAX_SUBSCRIPTIONS;
+use super::resource_subscriptions::MAX_SUBSCRIPTIONS;
 use crate::gateway::catalogue::Changes;
 
 /// The notifications that a listener asks for, or those of them that are honoured (2026-07-28, subscriptions).

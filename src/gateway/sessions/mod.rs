@@ -15,6 +15,7 @@ pub(crate) mod reader;
 pub(crate) mod registry;
 pub(crate) mod replay_budget;
 pub(crate) mod replay_buffer;
+pub(crate) mod resource_subscriptions;
 pub(crate) mod restore;
 pub(crate) mod session;
 pub(crate) mod session_id;

@@ -2,13 +2,12 @@
 
 use std::{
     cell::{Cell, RefCell},
-    collections::HashMap,
     rc::Rc,
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
-use mcproxy_ipc::{ServerName, SessionKey};
+use mcproxy_ipc::SessionKey;
 use mcproxy_mcp::{ClientCapabilities, Level, ProtocolVersion, RequestId};
 use tokio::sync::oneshot;
 
@@ -21,6 +20,7 @@ use super::{
     reader::Reader,
     replay_budget::ReplayBudget,
     replay_buffer::Bounds,
+    resource_subscriptions::ResourceSubscriptions,
     snapshot::SessionSnapshot,
     stream::Stream,
     streams::{Listened, Streams},
@@ -28,7 +28,7 @@ use super::{
 };
 use crate::gateway::{
     base::{
-        budget::{Budget, Held, Purpose},
+        budget::{Budget, Purpose},
         client_declaration::Declaration,
         client_info::Client,
         principal::Principal,
@@ -36,13 +36,6 @@ use crate::gateway::{
     },
     catalogue::{Changes, Outline},
 };
-
-/// Most resources one session may subscribe to.
-pub(crate) const MAX_SUBSCRIPTIONS: usize = 1024;
-/// The longest URI of one, in bytes: no listed resource has a longer one.
-const MAX_URI: usize = 8 * 1024;
-/// The cost of a subscription besides its URI, in bytes.
-const SUBSCRIPTION: usize = 128;
 
 /// The session of one client of the legacy era, from `initialize` (or `GET /sse`) until it is deleted or expires.
 pub(crate) struct Session {
@@ -59,7 +52,7 @@ pub(crate) struct Session {
     pub(crate) client_requests: ClientRequests,
     /// The tasks that it made (2025-11-25).
     pub(crate) tasks: Tasks,
-    subscriptions: RefCell<HashMap<(ServerName, String), Held>>,
+    pub(crate) subscriptions: ResourceSubscriptions,
     /// The one stream of 2024-11-05.
     stream: RefCell<Option<Rc<Mailbox>>>,
     missed: Cell<Changes>,
@@ -110,7 +103,7 @@ impl Session {
             level: Cell::new(None),
             pending_requests: PendingRequests::default(),
             tasks: Tasks::default(),
-            subscriptions: RefCell::default(),
+            subscriptions: ResourceSubscriptions::default(),
             stream: RefCell::default(),
             missed: Cell::default(),
             seen: Cell::default(),
@@ -160,7 +153,7 @@ impl Session {
             let is_more = *declaration != Declaration::of(self.client());
             SessionSnapshot {
                 level: self.level.get(),
-                subscriptions: self.subscriptions(),
+                subscriptions: self.subscriptions.all(),
                 declaration: is_more.then(|| Declaration::clone(&declaration)),
             }
         })
@@ -383,36 +376,6 @@ impl Session {
     /// gone.
     pub(crate) fn ask(&self) -> Option<(RequestId, oneshot::Receiver<Response>)> {
         if self.over.get() { None } else { self.client_requests.ask() }
-    }
-
-    // --- its subscriptions ------------------------------------------------------------------------------------------
-
-    /// Remembers a subscription; `false` at the limit, or where all of them take too much.
-    pub(crate) fn subscribe(&self, budget: &Budget, server: ServerName, uri: String) -> bool {
-        let mut subscriptions = self.subscriptions.borrow_mut();
-        if subscriptions.len() >= MAX_SUBSCRIPTIONS || uri.len() > MAX_URI {
-            return false;
-        }
-        let room = budget.take(Purpose::Subscriptions, SUBSCRIPTION + uri.len());
-        room.is_ok_and(|room| {
-            subscriptions.insert((server, uri), room);
-            true
-        })
-    }
-
-    /// Forgets a subscription; whether there was one.
-    pub(crate) fn unsubscribe(&self, server: &ServerName, uri: &str) -> bool {
-        self.subscriptions.borrow_mut().remove(&(server.clone(), uri.to_owned())).is_some()
-    }
-
-    /// Whether it is subscribed to this resource.
-    pub(crate) fn is_subscribed(&self, server: &ServerName, uri: &str) -> bool {
-        self.subscriptions.borrow().contains_key(&(server.clone(), uri.to_owned()))
-    }
-
-    /// All of them.
-    pub(crate) fn subscriptions(&self) -> Vec<(ServerName, String)> {
-        self.subscriptions.borrow().keys().cloned().collect()
     }
 }
 
