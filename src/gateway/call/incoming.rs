@@ -114,3 +114,29 @@ pub(crate) fn read_members(params: &[u8]) -> Result<RawObject<'_>, ErrorObject> 
     RawObject::from_slice(params)
         .map_err(|e| ErrorObject::new(ErrorCode::INVALID_PARAMS, format_args!("cannot read `params`: {e}")))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_meta_of_a_request_is_read_apart_and_one_that_is_no_object_is_none() {
+        let text = br#"{"name":"x","_meta":{"progressToken":7,"a":1},"n":1.50}"#;
+        let params = Params::read(text).expect("an object");
+        assert_eq!(params.members.to_raw().get(), r#"{"name":"x","n":1.50}"#);
+        assert_eq!(params.progress_token().map(RawValue::get), Some("7"));
+        for (meta, token) in [
+            ("3", None),
+            ("null", None),
+            (r#"{"progressToken":{}}"#, None),
+            (r#"{"progressToken":"t"}"#, Some("\"t\"")),
+        ] {
+            let text = format!(r#"{{"_meta":{meta}}}"#);
+            let params = Params::read(text.as_bytes()).expect("an object");
+            assert!(params.members.is_empty(), "{meta}");
+            assert_eq!(params.progress_token().map(RawValue::get), token, "{meta}");
+        }
+        assert!(Params::read(b"").expect("none are an empty object").meta.is_none());
+        assert!(Params::read(b"[]").is_err() && Params::read(br#"{"a":1,"a":2}"#).is_err());
+    }
+}
