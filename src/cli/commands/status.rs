@@ -20,7 +20,7 @@ use crate::{
     status_view::{ServerView, StatusView, endpoint_url},
 };
 
-/// So many warnings of the configuration are shown; a table of servers follows.
+/// Warnings of the configuration that are shown; a table of servers follows.
 const MAX_WARNINGS: usize = 5;
 
 /// Shows how everything is, or all about one server.

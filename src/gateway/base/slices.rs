@@ -2,11 +2,11 @@
 
 use tokio::task::yield_now;
 
-/// So much is done before others have their turn: about 25 µs of work, a tenth of what a call takes that waits behind it.
+/// Work that is done before other tasks run: about 25 µs, a tenth of what a call takes that waits behind it.
 const SLICE: usize = 32;
-/// A session or listener that is looked at.
+/// The cost of a session or listener that is checked.
 pub(crate) const CHECK: usize = 1;
-/// A message for a client that reads: its connection wakes and writes.
+/// The cost of a message for a client that reads: its connection wakes and writes.
 pub(crate) const DELIVERY: usize = 8;
 
 /// Long walks over sessions on the HTTP thread, cut into slices: between two of them all that has become ready goes first, calls and
@@ -17,7 +17,7 @@ pub(crate) struct Yielder {
 }
 
 impl Yielder {
-    /// So much was done; gives way if it was enough for one time.
+    /// Counts work that was done; gives way if it was enough for one time.
     pub(crate) async fn did(&mut self, work: usize) {
         self.done += work;
         if self.done >= SLICE {

@@ -99,7 +99,7 @@ impl StatusCache {
             };
             observed.report.get(ask).await
         };
-        // It is for all who ask, so it goes on when the one who asked first has left.
+        // The page is for all requests, so the work goes on when the first client has left.
         tokio::task::spawn_local(work).await.ok().flatten()
     }
 

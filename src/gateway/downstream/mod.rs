@@ -87,7 +87,7 @@ impl Downstream {
         }
     }
 
-    /// The level of log lines that a server which all share has to be asked for before this call. The wish of a session was
+    /// The level of log lines that a server which all share has to be asked for before this call. The level of a session was
     /// passed on when it was stated.
     pub(crate) fn level_before_call(&self) -> Option<Level> {
         match self {
@@ -290,7 +290,7 @@ impl Downstream {
     pub(crate) fn hears(&self, level: Level) -> bool {
         match self {
             Self::Session(session) => session.hears(level),
-            // With no wish stated, nothing (2026-07-28, logging).
+            // Without a level it hears nothing (2026-07-28, logging).
             Self::Stateless(client) => client.level().is_some_and(|wanted| level >= wanted),
         }
     }
@@ -324,7 +324,7 @@ impl Downstream {
         }
     }
 
-    /// It is alive.
+    /// Notes that it is alive.
     pub(crate) fn touch(&self, now: Instant) {
         if let Self::Session(session) = self {
             session.touch(now);
@@ -356,7 +356,7 @@ impl Downstream {
         }
     }
 
-    /// The request is answered or cancelled.
+    /// Ends a request that is answered or cancelled.
     pub(crate) fn end_call(&self, id: &RequestId) {
         match self {
             Self::Session(session) => session.pending_requests.end(id),

@@ -99,6 +99,6 @@ async fn prepared_metrics(gateway: &Rc<Gateway>) -> Bytes {
         };
         gateway.status_cache.metrics(render).await
     };
-    // It is for all who ask, so it goes on when the one who asked first has left.
+    // The page is for all requests, so the work goes on when the first client has left.
     tokio::task::spawn_local(work).await.unwrap_or_default()
 }

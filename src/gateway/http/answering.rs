@@ -33,7 +33,7 @@ impl Asked {
         Self { connection, version: request.version(), page }
     }
 
-    /// The request was admitted.
+    /// Notes the admission of the request.
     pub(super) fn admitted(&self, admission: Admission) {
         if let Some(connection) = &self.connection {
             connection.admitted(admission);

@@ -80,7 +80,7 @@ impl Outgoing {
         self.blocked.borrow().as_ref().map_or(0, Held::bytes)
     }
 
-    /// So much waits in the library now; `more` was taken for it.
+    /// Sets how much waits in the library now; `more` was taken for it.
     pub(super) fn block(&self, budget: &Budget, more: Option<Held>, bytes: usize) {
         let mut blocked = self.blocked.borrow_mut();
         let held = blocked.get_or_insert_with(|| budget.nothing(Purpose::Sockets));

@@ -47,7 +47,7 @@ impl ClientRequests {
         Some((id, receiver))
     }
 
-    /// The client answered; to a question that it does not have it may have answered late.
+    /// Takes the client's answer in; it may be late, to a question that is gone.
     pub(crate) fn answered(&self, id: &RequestId, response: Response) {
         let asked = self.0.borrow_mut().remove(id);
         if let Some(asked) = asked {
@@ -74,12 +74,12 @@ impl ClientRequests {
         }
     }
 
-    /// A question is not to be answered any more; whether it was still open.
+    /// Takes a question back; returns whether it was still open.
     pub(crate) fn take_back(&self, id: &RequestId) -> bool {
         self.0.borrow_mut().remove(id).is_some()
     }
 
-    /// No question will be answered.
+    /// Drops all questions: none will be answered.
     pub(crate) fn drop_all(&self) {
         self.0.borrow_mut().clear();
     }

@@ -1,4 +1,4 @@
-//! Which sessions want to hear log lines, from which level on: counted by endpoint and level, so that neither a log line nor a new wish
+//! Which sessions want to hear log lines, from which level on: counted by endpoint and level, so that neither a log line nor a new level
 //! has to look at sessions that hear none. Pure.
 
 use std::collections::HashMap;
@@ -45,7 +45,7 @@ impl LogListeners {
         self.by_scope.values().flat_map(|counts| counts.iter().take(level as usize + 1)).sum()
     }
 
-    /// The most verbose wish at these endpoints.
+    /// The most verbose level that is asked for at these endpoints.
     pub(crate) fn most_verbose(&self, concerns: impl Fn(&Scope) -> bool) -> Option<Level> {
         let of_scope = |counts: &Counts| Level::all().find(|level| counts[*level as usize] > 0);
         self.by_scope.iter().filter(|(scope, _)| concerns(scope)).filter_map(|(_, counts)| of_scope(counts)).min()

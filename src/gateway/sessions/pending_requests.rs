@@ -47,7 +47,7 @@ enum CallState {
     Cancelled,
     /// It is with one server.
     With(Party),
-    /// It is with several, each of which is to hear of it when it is given up.
+    /// It is with several, each of which is told when it is given up.
     WithSeveral(Vec<Party>),
 }
 
@@ -87,7 +87,7 @@ impl CallState {
         }
     }
 
-    /// It is with this one now, beside those with whom it is not over.
+    /// Adds this server to those that have it.
     fn add(&mut self, party: Party) {
         *self = match std::mem::replace(self, Self::Waiting) {
             Self::Cancelled => {
@@ -148,12 +148,12 @@ impl PendingRequests {
         self.0.borrow().is_empty()
     }
 
-    /// The request is answered.
+    /// Ends an answered request.
     pub(crate) fn end(&self, id: &RequestId) {
         self.0.borrow_mut().remove(id);
     }
 
-    /// The client cancelled a request.
+    /// Cancels a request for its client.
     pub(crate) fn cancel(&self, id: &RequestId, reason: Option<String>) {
         if let Some(state) = self.0.borrow_mut().get_mut(id) {
             state.cancel(reason.as_deref());

@@ -238,7 +238,7 @@ impl Sessions {
         self.hearing.borrow().count(level)
     }
 
-    /// The most verbose wish of sessions at these endpoints.
+    /// The most verbose level that sessions ask for at these endpoints.
     pub(crate) fn most_verbose(&self, concerns: impl Fn(&Scope) -> bool) -> Option<Level> {
         self.hearing.borrow().most_verbose(concerns)
     }

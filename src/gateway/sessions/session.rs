@@ -159,7 +159,7 @@ impl Session {
         })
     }
 
-    /// It is over. Whether the next gateway has to be told.
+    /// Ends it; returns whether the next gateway has to be told.
     pub(crate) fn end(&self) -> bool {
         !self.over.replace(true) && self.identity.life == Life::Durable
     }

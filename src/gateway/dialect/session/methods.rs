@@ -170,7 +170,7 @@ fn set_level(context: &RequestContext, session: &Rc<Session>, params: &Params<'_
         .ok_or_else(|| ErrorObject::new(ErrorCode::INVALID_PARAMS, format_args!("there is no log level {text:?}")))?;
     context.gateway.sessions.set_level(session, level);
     lifetime::remember(&context.gateway, session);
-    // A shared server hears the most verbose wish; each session is filtered by its own.
+    // A shared server is asked for the most verbose level; each session is filtered by its own.
     let Gateway { servers, sessions, .. } = &*context.gateway;
     for (server, connection) in servers.connections(session.scope()) {
         if connection.is_per_session() {
@@ -178,8 +178,8 @@ fn set_level(context: &RequestContext, session: &Rc<Session>, params: &Params<'_
             tokio::task::spawn_local(connection.tell(method::SET_LEVEL, params, Some(session.key())));
             continue;
         }
-        let wish = sessions.most_verbose(|scope| servers.shows(scope, &server));
-        tokio::task::spawn_local(connection.tell_level(wish.unwrap_or(level)));
+        let level_of_all = sessions.most_verbose(|scope| servers.shows(scope, &server));
+        tokio::task::spawn_local(connection.tell_level(level_of_all.unwrap_or(level)));
     }
     Ok("{}".into())
 }

@@ -8,7 +8,7 @@ use mcproxy_mcp::OwnKeyMap;
 
 use crate::gateway::base::queue::Queue;
 
-/// So many ids of calls that are over may be kept beside as many as there are calls, before they are cleared away.
+/// Ids of calls that are over that may be kept, beside as many as there are calls, before they are cleared away.
 const SLACK: usize = 16;
 
 /// The waiter of a call and its owner.

@@ -18,7 +18,7 @@ const PACE: Duration = Duration::from_millis(100);
 /// took longer until it has answered.
 pub(super) const CHECK_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// So many sessions are remembered before those that asked longer ago than that are forgotten.
+/// Sessions that are remembered before those that asked longer ago than that are forgotten.
 const SESSIONS: usize = 64;
 
 /// The list checks of one connection.

@@ -9,12 +9,12 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::{WorkerConnection, list_checks::CHECK_TIMEOUT};
 
 impl WorkerConnection {
-    /// A catalogue of it is being taken in.
+    /// Begins the intake of a catalogue.
     pub(crate) fn begin_intake(&self) {
         self.intake.set(true);
     }
 
-    /// All its catalogues so far have been taken in.
+    /// Ends the intake: all its catalogues so far are in force.
     pub(crate) fn end_intake(&self) {
         self.intake.set(false);
         self.taken_in.notify_waiters();

@@ -173,7 +173,7 @@ impl WorkerConnection {
     }
 
     /// Before a call whose client wants to hear log lines of this level: a server that all share must not keep them to itself.
-    /// Sessions are filtered by their own wishes, so it is asked for more, never for less.
+    /// Sessions are filtered by their own levels, so it is asked for more, never for less.
     pub(crate) async fn ensure_log_level(self: &Rc<Self>, level: Level) {
         let wanted = level.min(Level::Info);
         let shared = !self.is_per_session() && self.traits().era == ServerEra::Legacy;
@@ -196,7 +196,7 @@ impl WorkerConnection {
         }
     }
 
-    /// The client of a session works in other directories than before: for its instance there.
+    /// Tells the instance of a session that its client works in other directories than before.
     pub(crate) fn roots_changed(self: &Rc<Self>, session: SessionKey) {
         let connection = self.clone();
         tokio::task::spawn_local(async move {
@@ -205,7 +205,7 @@ impl WorkerConnection {
         });
     }
 
-    /// A session is over, and its instance there with it.
+    /// Releases the instance of a session that is over.
     pub(crate) fn release(self: &Rc<Self>, session: SessionKey) {
         let connection = self.clone();
         tokio::task::spawn_local(async move {

@@ -77,12 +77,12 @@ impl CallSlots {
         all.for_each(|waiting| waiting.decide(Err(NoSlot::Moved)));
     }
 
-    /// One place more is not free, though no call of ours is under way there.
+    /// Holds one place more, though no call of ours is under way there.
     pub(super) fn hold(&self) {
         self.held.set(self.held.get() + 1);
     }
 
-    /// It is, or a call of ours is under way there.
+    /// Frees it again, or counts it as a call of ours that is under way there.
     pub(super) fn let_go(&self) {
         self.held.set(self.held.get() - 1);
     }

@@ -129,7 +129,7 @@ impl Servers {
         applied
     }
 
-    /// A worker of this generation answered; `false` when it is no longer wanted. It takes calls once it has said what it
+    /// Attaches the connection to a worker; `false` when its generation is no longer wanted. It takes calls once it has said what it
     /// offers.
     pub(crate) fn attach(&self, server: &ServerName, connection: Rc<WorkerConnection>) -> bool {
         let mut servers = self.servers.borrow_mut();
@@ -142,7 +142,7 @@ impl Servers {
         }
     }
 
-    /// A connection ended: what was offered over it goes with it.
+    /// Removes a connection that ended, with the offer that came over it.
     pub(crate) fn detach(&self, server: &ServerName, connection: &Rc<WorkerConnection>) {
         let mut servers = self.servers.borrow_mut();
         let Some(s) = servers.get_mut(server) else { return };
@@ -155,7 +155,7 @@ impl Servers {
         }
     }
 
-    /// The server behind a connection has ended: calls wait for the next generation from now on, and those under way end on it.
+    /// Notes that the server behind a connection has ended: calls wait for the next generation from now on, and those under way end on it.
     pub(crate) fn ended(&self, server: &ServerName, connection: &Rc<WorkerConnection>) {
         let mut servers = self.servers.borrow_mut();
         let is_it =

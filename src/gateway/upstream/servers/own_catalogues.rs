@@ -152,7 +152,7 @@ impl OwnOffers {
         self.met.values_mut().for_each(|met| met.retain(|of| of != server));
     }
 
-    /// A session is over.
+    /// Forgets a session that is over.
     pub(super) fn release(&mut self, session: SessionKey) {
         self.by_session.remove(&session);
         self.met.remove(&session);
@@ -237,7 +237,7 @@ impl Servers {
         self.own.borrow_mut().meets(server, session);
     }
 
-    /// A session is over.
+    /// Forgets a session that is over.
     pub(crate) fn release(&self, session: SessionKey) {
         self.own.borrow_mut().release(session);
     }

@@ -35,7 +35,7 @@ impl Servers {
         self.names(|s| matches!(s.destination(), Destination::Asleep))
     }
 
-    /// The supervisor may not have heard: it is to be asked again.
+    /// Lets the supervisor be asked again, which may not have heard.
     pub(crate) fn forget_wake(&self, server: &ServerName) {
         if let Some(s) = self.servers.borrow_mut().get_mut(server) {
             s.woken = false;

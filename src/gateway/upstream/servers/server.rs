@@ -41,7 +41,7 @@ pub(super) struct Server {
     pub(super) next: Option<Rc<WorkerConnection>>,
     /// Its last offer, while it does not run.
     pub(super) kept: Option<Offer>,
-    /// That is being read from this file.
+    /// The file that it is being read from.
     pub(super) reading: Option<CatalogueKey>,
     /// The supervisor was asked to start it, and has not said anything of it since.
     pub(super) woken: bool,
