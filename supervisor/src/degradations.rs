@@ -2,11 +2,9 @@
 
 use std::sync::Arc;
 
-use mcproxy_confine::{Degradation, Protection};
+use mcproxy_confine::Degradation;
 use slog::{Logger, warn};
 use tokio::sync::watch;
-
-use crate::cgroups::CgroupsError;
 
 /// The protections that are missing for all; what only one server lacks is in its own status.
 #[derive(Debug, Clone, Default)]
@@ -32,16 +30,4 @@ impl Degradations {
     pub(crate) fn list(&self) -> Vec<Degradation> {
         self.0.borrow().clone()
     }
-}
-
-/// What servers are without when their processes cannot be put into control groups.
-pub(crate) fn no_cgroups(error: &CgroupsError) -> Degradation {
-    let help = match error {
-        CgroupsError::NoHierarchy => "boot with cgroups of version 2 (systemd.unified_cgroup_hierarchy=1)",
-        CgroupsError::NotDelegated { .. } => "start MCProxy as a systemd service with Delegate=yes, as in deploy/",
-        CgroupsError::NoKill => "use Linux 5.14 or later",
-        CgroupsError::Io { .. } => "let MCProxy write to its control group, as Delegate=yes of systemd does",
-    };
-    let cause = std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
-    Degradation { protection: Protection::Cgroups, reason: format!("{error}{cause}"), help: help.to_owned() }
 }

@@ -8,6 +8,7 @@ use std::{
 };
 
 use mcproxy_config::Config;
+use mcproxy_confine::Degradation;
 use mcproxy_ipc::{
     Listener, LogLevel, SealKey,
     log::{DroppedRecords, LogThreshold},
@@ -21,7 +22,7 @@ use tokio::{
 };
 
 use crate::{
-    cgroups::Cgroups,
+    cgroups::{Cgroups, OwnCgroup},
     child::Programs,
     children::Children,
     config_file::{ConfigFile, ConfigReading, Fingerprint},
@@ -29,7 +30,7 @@ use crate::{
     config_watch::ConfigWatch,
     context::{self, Context, Directory, Overview},
     control,
-    degradations::{self, Degradations},
+    degradations::Degradations,
     foreground,
     gateway::{GatewayCommand, GatewaySnapshot, GatewayTask},
     log_ring,
@@ -186,12 +187,14 @@ impl Supervisor {
         let control = Listener::bind(&runtime.paths().supervisor())?;
         let listen = listener.local_addr()?;
         let degraded = Degradations::default();
-        let cgroups = Cgroups::open(&runtime.paths().identity()?).await;
-        if let Err(error) = &cgroups {
-            info!(log, "no cgroups for servers; their processes are found by their parents"; "error" => #error);
-            if config.hardening.is_on() {
-                degraded.add(degradations::no_cgroups(error), &log);
+        let hardened = config.hardening.is_on();
+        let (cgroups, lacking) = Cgroups::open(OwnCgroup::delegated(), &runtime.paths().identity()?, hardened).await;
+        match lacking {
+            Some(lacking) if hardened => degraded.add(lacking, &log),
+            Some(Degradation { reason, .. }) => {
+                info!(log, "no cgroups for servers; their processes are found by their parents"; "reason" => reason);
             }
+            None => {}
         }
         let mut control_task = JoinSet::new();
         let (directory, directory_seen) = watch::channel(Directory::from([]));
@@ -207,7 +210,7 @@ impl Supervisor {
             log: log.clone(),
             paths: runtime.paths().clone(),
             programs: Programs::beside_us()?,
-            cgroups: cgroups.ok().map(Arc::new),
+            cgroups: cgroups.map(Arc::new),
             hardening: config.hardening,
             degraded,
             catalogues: state.as_ref().map(|state| state.catalogues().to_owned()),

@@ -24,7 +24,7 @@ use tokio::{
     net::unix::pipe::{Receiver, Sender},
 };
 
-use crate::{environment, tree::Tree, watched::watched};
+use crate::{cgroup::ServerCgroup, environment, tree::Tree, watched::watched};
 
 /// How the launcher is told apart from a worker.
 pub(crate) const LAUNCH_FLAG: &str = "--launch";
@@ -133,7 +133,7 @@ pub(crate) fn launcher(mut args: impl Iterator<Item = OsString>) -> ExitCode {
         return ExitCode::from(64);
     };
     if !cgroup.is_empty()
-        && let Err(error) = std::fs::write(Path::new(&cgroup).join("cgroup.procs"), "0")
+        && let Err(error) = ServerCgroup::at(Path::new(&cgroup)).enter()
     {
         // The server's tree is ended without it, too; this line is found in the server's log.
         let _ = writeln!(io::stderr().lock(), "mcproxy-worker: cannot join {}: {error}", cgroup.display());

@@ -13,6 +13,7 @@
 mod args;
 mod by_hand;
 mod catalogue_writer;
+mod cgroup;
 mod dialect;
 mod environment;
 mod install;

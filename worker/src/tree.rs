@@ -3,14 +3,15 @@
 
 use std::{
     collections::BTreeSet,
-    fs, io,
-    path::Path,
+    io,
     sync::{Arc, Mutex, MutexGuard},
 };
 
 use mcproxy_ipc::{Swept, environment::INSTANCE, processes, sweep};
 use rustix::process::{getpid, set_child_subreaper};
 use tokio::signal::unix::{SignalKind, signal};
+
+use crate::cgroup::ServerCgroup;
 
 /// The leading processes of servers, which their runners wait for. All others below this process were adopted, or will be when
 /// their parents end. Shared with the task that collects zombies; never locked across an await.
@@ -46,12 +47,11 @@ impl Tree {
     /// Kills what a server left behind that was started with this mark: everything below this process, except servers that
     /// still run and what is below those. While there are such others, an orphan without the mark may be theirs, and is left
     /// until they have ended as well; when there are none, whatever is in their cgroup goes, too.
-    pub(crate) async fn sweep(&self, mark: &str, cgroup: Option<&Path>) -> Swept {
+    pub(crate) async fn sweep(&self, mark: &str, cgroup: Option<&ServerCgroup>) -> Swept {
         if let Some(cgroup) = cgroup
             && self.lock().is_empty()
         {
-            // What it does not reach is found below.
-            let _ = fs::write(cgroup.join("cgroup.kill"), "1");
+            cgroup.kill(); // what it does not reach is found below
         }
         let us = std::process::id();
         sweep(|| {

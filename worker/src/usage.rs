@@ -1,13 +1,18 @@
-//! What the server and all it started use, looked at twice a second where the configuration bounds it.
+//! What the server and all it started use, looked at again and again where the configuration bounds it and the kernel does not.
 
 use std::time::{Duration, Instant};
 
 use mcproxy_ipc::{ServerLimits, processes};
+use rustix::time::{ClockId, clock_gettime};
+use slog::{Logger, warn};
 use tokio::{sync::mpsc, time::sleep};
 
-use crate::runner::Order;
+use crate::{cgroup::ServerCgroup, runner::Order};
 
-const LOOK: Duration = Duration::from_millis(500);
+/// From one look to the next: so long that they take one part in so many of a processor's time, within bounds.
+const PART: u32 = 100;
+const SOONEST: Duration = Duration::from_millis(50);
+const LATEST: Duration = Duration::from_millis(500);
 /// While the sum of what is resident is above the bound, it is looked this often which of it is shared: that costs the kernel a
 /// walk over all pages.
 const CLOSE_LOOK: Duration = Duration::from_secs(2);
@@ -58,38 +63,89 @@ fn tree(root: u32) -> Vec<u32> {
     tree.into_iter().filter(|process| !process.zombie).map(|process| process.pid).collect()
 }
 
-/// Orders the end of the run when what is below `root` breaks a bound: this process, or the server's own where it is one of
-/// several. Never ends where there is no bound.
-pub(crate) async fn watch(root: u32, limits: ServerLimits, orders: mpsc::Sender<Order>) {
-    if limits.memory_bytes.is_none() && limits.processes.is_none() {
-        return std::future::pending().await;
-    }
-    let processes_only = ServerLimits { memory_bytes: None, ..limits };
-    let mut next_close = Instant::now();
-    loop {
-        sleep(LOOK).await;
-        let seen = TreeUsage::below(root);
-        let now = Instant::now();
-        let broken = match seen.breaks(&processes_only) {
-            Some(what) => Some(what),
-            None if seen.breaks(&limits).is_some() && next_close <= now => {
-                next_close = now + CLOSE_LOOK;
-                TreeUsage::closely(root).breaks(&limits)
+/// What is watched, and where it is reported.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    /// This process, or the server's own where it is one of several.
+    pub(crate) root: u32,
+    pub(crate) limits: ServerLimits,
+    /// Where the kernel bounds the same.
+    pub(crate) cgroup: Option<ServerCgroup>,
+    pub(crate) orders: mpsc::Sender<Order>,
+    pub(crate) log: Logger,
+}
+
+impl Watch {
+    /// Orders the end of the run when what is below the root breaks a bound. Never ends where there is nothing to watch.
+    pub(crate) async fn run(mut self) {
+        // The sum for all instances is bounded there, and each by looking.
+        let is_alone = self.root == std::process::id();
+        if is_alone && self.cgroup.as_ref().is_some_and(ServerCgroup::bounds_memory) {
+            self.limits.memory_bytes = None;
+        }
+        if self.limits.memory_bytes.is_none() && self.limits.processes.is_none() {
+            return std::future::pending().await;
+        }
+        let mut next_close = Instant::now();
+        let mut refused = self.cgroup.as_ref().map_or(0, ServerCgroup::refused_tasks);
+        loop {
+            let began = processor_time();
+            let broken = self.look(&mut next_close);
+            self.tell_refused(&mut refused);
+            if let Some(what) = broken {
+                // A run that is over uses nothing.
+                let _ = self.orders.send(Order::Exceeded(what)).await;
+                return;
             }
-            None => None,
-        };
-        if let Some(what) = broken {
-            // A run that is over uses nothing.
-            let _ = orders.send(Order::Exceeded(what)).await;
-            return;
+            sleep(pause(processor_time().saturating_sub(began))).await;
         }
     }
+
+    fn look(&self, next_close: &mut Instant) -> Option<String> {
+        let Self { root, limits, .. } = self;
+        let processes_only = ServerLimits { memory_bytes: None, ..*limits };
+        let seen = TreeUsage::below(*root);
+        let now = Instant::now();
+        match seen.breaks(&processes_only) {
+            Some(what) => Some(what),
+            None if seen.breaks(limits).is_some() && *next_close <= now => {
+                *next_close = now + CLOSE_LOOK;
+                TreeUsage::closely(*root).breaks(limits)
+            }
+            None => None,
+        }
+    }
+
+    /// Says so when the kernel begins to refuse the server another process.
+    fn tell_refused(&self, told: &mut u64) {
+        let refused = self.cgroup.as_ref().map_or(0, ServerCgroup::refused_tasks);
+        if *told == 0 && refused > 0 {
+            warn!(self.log, "the kernel refuses the server more processes and threads"; "limit" => "limits.maxProcesses");
+        }
+        *told = refused;
+    }
+}
+
+fn pause(cost: Duration) -> Duration {
+    (cost * PART).clamp(SOONEST, LATEST)
+}
+
+/// What this thread has used so far.
+fn processor_time() -> Duration {
+    Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::session::tests::spec;
+
+    #[test]
+    fn looks_are_frequent_and_take_a_small_part_of_the_time() {
+        assert_eq!(pause(Duration::from_micros(100)), SOONEST);
+        assert_eq!(pause(Duration::from_millis(2)), Duration::from_millis(200));
+        assert_eq!(pause(Duration::from_secs(1)), LATEST);
+    }
 
     #[test]
     fn a_bound_may_be_reached_and_not_exceeded() {

@@ -198,6 +198,21 @@ pub struct ServerLimits {
     pub write_timeout: Duration,
 }
 
+/// The kernel counts threads as processes, which `limits.maxProcesses` does not. A runtime with a thread for each processor
+/// must not be refused them, and a bomb is still stopped long before the machine is full; the worker looks at the exact number.
+const TASKS_PER_PROCESS: u64 = 32;
+const FEWEST_TASKS: u64 = 256;
+/// The kernel takes no larger number.
+const ALL_PIDS: u64 = 4 << 20;
+
+impl ServerLimits {
+    /// How many tasks, processes and threads, the kernel may allow so many copies of the server; `None`: any.
+    pub fn tasks(&self, copies: u64) -> Option<u64> {
+        let of_one = self.processes?.saturating_mul(TASKS_PER_PROCESS).max(FEWEST_TASKS);
+        Some(of_one.saturating_mul(copies).min(ALL_PIDS))
+    }
+}
+
 /// Which tools of a server are shown, and under what name. Patterns may contain `*`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ToolRules {

@@ -342,7 +342,7 @@ impl Actor {
                 &[("serving", old)],
             );
         }
-        match Worker::spawn(&self.context, &self.config.name, generation) {
+        match Worker::spawn(&self.context, &self.config, generation) {
             Ok(worker) => {
                 debug!(log, "worker spawned"; "pid" => worker.pid());
                 self.workers.add(worker);

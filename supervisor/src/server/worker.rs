@@ -7,9 +7,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use mcproxy_config::ServerConfig;
 use mcproxy_confine::Degradation;
 use mcproxy_ipc::{
-    DataEnd, Generation, InstanceCount, ListFailure, RunningInstances, ServerDescription, ServerName, WorkerSpec,
+    DataEnd, Generation, InstanceCount, ListFailure, RunningInstances, ServerDescription, WorkerSpec,
     control::{SupervisorToWorker, WorkerToSupervisor},
 };
 
@@ -68,7 +69,8 @@ pub(super) enum WorkerEvent {
 
 impl Worker {
     /// Spawns the worker; it is told what to run when it calls.
-    pub(super) fn spawn(context: &Context, server: &ServerName, generation: Generation) -> io::Result<Self> {
+    pub(super) fn spawn(context: &Context, config: &ServerConfig, generation: Generation) -> io::Result<Self> {
+        let server = &config.name;
         // For `ps`, and for the next supervisor if this one is killed: it ends what carries the path of its own socket.
         let args: Vec<OsString> = vec![
             "--supervised".into(),
@@ -80,17 +82,14 @@ impl Worker {
             context.paths.supervisor().into(),
         ];
         let program = context.programs.worker();
-        let cgroup = context.cgroups.as_ref().and_then(|cgroups| match cgroups.create(server, generation) {
-            Ok(cgroup) => Some(cgroup),
-            Err(error) => {
-                warn!(context.log, "no cgroup for this server; its processes are found by their parents";
-                    "server" => server.as_str(), "error" => #error);
-                None
-            }
-        });
+        let cgroup = new_cgroup(context, config, generation);
         let (child, connection) = Child::spawn(&program, args, None, &context.children)?;
         let whose = o!("server" => server.to_string(), "generation" => generation.0, "pid" => child.pid());
-        let link = ChildLink::awaited(connection, context.log.new(whose));
+        let log = context.log.new(whose);
+        if let Some(Err(error)) = cgroup.as_ref().map(|cgroup| cgroup.take_in(child.pid())) {
+            warn!(log, "the server will not get into its cgroup"; "error" => %error);
+        }
+        let link = ChildLink::awaited(connection, log);
         let spawned = Instant::now();
         let (server_pid, description, last_line, list_failures) = (None, None, None, None);
         let (installing, instances, lost) = (None, None, None);
@@ -129,7 +128,7 @@ impl Worker {
 
     /// Tells it what to run; to be done after its hello.
     pub(super) fn run(&mut self, mut spec: WorkerSpec) {
-        spec.cgroup = self.cgroup.as_ref().map(|cgroup| cgroup.path().to_owned());
+        spec.cgroup = self.cgroup.as_ref().map(|cgroup| cgroup.of_server().to_owned());
         self.link.open();
         self.link.send(SupervisorToWorker::Run(Box::new(spec)));
     }
@@ -200,5 +199,24 @@ impl Worker {
     /// What it still said before it went.
     pub(super) async fn last_words(&mut self) -> Vec<WorkerToSupervisor> {
         self.link.last_words().await
+    }
+}
+
+/// The cgroup of an incarnation with what bounds it, as far as they can be had.
+fn new_cgroup(context: &Context, config: &ServerConfig, generation: Generation) -> Option<Cgroup> {
+    let log = context.log.new(o!("server" => config.name.to_string(), "generation" => generation.0));
+    let created =
+        context.cgroups.as_ref()?.create((&config.name, generation), (&config.limits, &config.instances), None);
+    match created {
+        Ok((cgroup, refused)) => {
+            for error in refused {
+                warn!(log, "a limit of this server is not enforced by the kernel"; "error" => %error);
+            }
+            Some(cgroup)
+        }
+        Err(error) => {
+            warn!(log, "no cgroup for this server; its processes are found by their parents"; "error" => %error);
+            None
+        }
     }
 }

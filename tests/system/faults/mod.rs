@@ -7,6 +7,7 @@ mod config_files;
 mod crowding;
 mod descriptors;
 mod gateway;
+mod hogs;
 mod install;
 mod kills;
 mod limits;

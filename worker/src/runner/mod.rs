@@ -25,6 +25,7 @@ pub(crate) use self::ports::{Order, Ports};
 use self::{stage::RunStage, wait::Woke};
 use crate::{
     catalogue_writer::CatalogueWriter,
+    cgroup::ServerCgroup,
     install::{INSTALL_LIMIT, InstallLock},
     link::GatewayPort,
     secrets,
@@ -32,7 +33,7 @@ use crate::{
     stderr::Stderr,
     timer::Timer,
     transport::{Stdio, Transport, TransportEvent},
-    usage,
+    usage::Watch,
 };
 
 /// Bytes that wait for the server's stdin before the gateway has to wait as well.
@@ -146,8 +147,14 @@ impl<T: Transport> Runner<T> {
         let Some(pid) = self.transport.pid() else { return };
         report(&self.reports, &self.log, WorkerToSupervisor::Spawned { pid });
         let root = if self.instance.is_some() { pid } else { std::process::id() };
-        let watch = usage::watch(root, self.spec.limits, self.ports_orders.0.clone());
-        if let Some(before) = self.usage.replace(tokio::spawn(watch)) {
+        let watch = Watch {
+            root,
+            limits: self.spec.limits,
+            cgroup: self.spec.cgroup.as_deref().map(ServerCgroup::at),
+            orders: self.ports_orders.0.clone(),
+            log: self.log.clone(),
+        };
+        if let Some(before) = self.usage.replace(tokio::spawn(watch.run())) {
             before.abort();
         }
         self.watch_install(root);

@@ -13,6 +13,7 @@ use tokio::{
 
 use super::{Interest, LineDirection, Sent, SentRest, Trace, Transport, TransportEvent};
 use crate::{
+    cgroup::{MemoryKills, ServerCgroup},
     environment,
     launch::{self, ServerProcess, StartedServer},
     lines::{ServerLine, Splitter},
@@ -50,6 +51,7 @@ pub(crate) struct Stdio {
     tree: Tree,
     /// Which of several servers that run at once.
     instance: Option<u32>,
+    memory: MemoryKills,
     log: Logger,
 }
 
@@ -65,6 +67,7 @@ impl Stdio {
         trace: Option<Trace>,
         log: Logger,
     ) -> Result<Self, EndReason> {
+        let memory = MemoryKills::from_now_on(spec);
         let StartedServer { process, stdin, stdout, stderr } =
             launch::spawn(spec, launch, &environment::mark(spec, instance), &tree)?;
         let line_bytes = spec.limits.line_bytes + ENVELOPE;
@@ -83,6 +86,7 @@ impl Stdio {
             trace,
             tree,
             instance,
+            memory,
             log,
         })
     }
@@ -109,6 +113,7 @@ impl Stdio {
 
 impl Transport for Stdio {
     fn restart(&mut self, spec: &WorkerSpec) -> Result<(), EndReason> {
+        self.memory = MemoryKills::from_now_on(spec);
         let StartedServer { process, stdin, stdout, stderr } =
             launch::spawn(spec, &self.launch, &environment::mark(spec, self.instance), &self.tree)?;
         self.process = process;
@@ -238,14 +243,14 @@ impl Transport for Stdio {
     }
 
     fn end(&mut self) -> EndReason {
-        self.process.reap().unwrap_or(EndReason::Exited { code: None, signal: None })
+        self.memory.explain(self.process.reap().unwrap_or(EndReason::Exited { code: None, signal: None }))
     }
 
     fn clean_up(&self, spec: &WorkerSpec) -> impl Future<Output = ()> + use<> {
         let (tree, log) = (self.tree.clone(), self.log.clone());
-        let (mark, cgroup) = (environment::mark(spec, self.instance), spec.cgroup.clone());
+        let (mark, cgroup) = (environment::mark(spec, self.instance), spec.cgroup.as_deref().map(ServerCgroup::at));
         async move {
-            let swept = tree.sweep(&mark, cgroup.as_deref()).await;
+            let swept = tree.sweep(&mark, cgroup.as_ref()).await;
             if swept.killed > 0 {
                 info!(log, "processes that the server left behind were killed"; "count" => swept.killed, "left" => swept.left);
             }

@@ -1,0 +1,252 @@
+//! Control groups of version 2 (cgroups(7)) for the trees of servers: one for each incarnation, below our own cgroup, where
+//! that is ours to divide. What is in one can be killed at once, whoever its parent is and whatever user it became, and is
+//! found by the next start when all of us were killed. Where the controllers are ours as well, it bounds what its server uses.
+//! Without any, trees are found by their parents (`orphans`), and bounded by looking (the worker).
+//!
+//! ```text
+//! our own cgroup            as the service manager, the container or a person made it; without a process from now on
+//! └─ mcproxy-…              named for our runtime directory
+//!    ├─ main                supervisor, gateway, workers; only with controllers
+//!    ├─ time.1              server `time`, generation 1, with all that it starts
+//!    └─ git.2               where the server has a user of its own:
+//!       ├─ worker
+//!       └─ server           the user may move from `worker` to here, and nothing else
+//! ```
+
+mod bounds;
+mod controllers;
+mod own;
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use mcproxy_confine::{Degradation, Protection};
+use mcproxy_ipc::{Generation, Instances, ServerLimits, ServerName};
+
+pub(crate) use self::own::OwnCgroup;
+use self::{
+    bounds::bounds,
+    controllers::{Controllers, put},
+};
+
+/// How long killed leftovers may take to go.
+const GONE: Duration = Duration::from_secs(2);
+const LOOK: Duration = Duration::from_millis(10);
+
+/// Why there are no cgroups for servers, or none that bound them.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CgroupsError {
+    /// None at all, or none of version 2.
+    #[error("no cgroup hierarchy of version 2 is mounted")]
+    NoHierarchy,
+    /// Another program divides it.
+    #[error("{} is not delegated to MCProxy", path.display())]
+    NotDelegated { path: PathBuf },
+    /// Before Linux 5.14.
+    #[error("this kernel has no cgroup.kill")]
+    NoKill,
+    /// There are others, or they are in a hierarchy of version 1.
+    #[error("{} has none of the controllers memory, pids and cpu (but: {known})", path.display())]
+    NoControllers { path: PathBuf, known: String },
+    /// Where another process is, controllers cannot be divided.
+    #[error("process {pid} ({name}) is in {}, too", path.display())]
+    Shared { path: PathBuf, pid: String, name: String },
+    /// The operating system said no.
+    #[error("cannot {what} {}: {source}", path.display())]
+    Io { what: &'static str, path: PathBuf, source: io::Error },
+}
+
+impl CgroupsError {
+    /// What the operator can do about it.
+    fn help(&self) -> &'static str {
+        match self {
+            Self::NoHierarchy => "use a system with control groups of version 2",
+            Self::NotDelegated { .. } | Self::Io { .. } => {
+                "with systemd, write Delegate=yes into the unit; in a container, make /sys/fs/cgroup writable \
+                 (podman: --security-opt unmask=/sys/fs/cgroup)"
+            }
+            Self::NoKill => "use Linux 5.14 or later",
+            Self::NoControllers { .. } => {
+                "with systemd, write Delegate=yes into the unit; a controller that a hierarchy of version 1 holds \
+                 cannot be used"
+            }
+            Self::Shared { .. } => "start MCProxy as the only process of its unit, scope or container",
+        }
+    }
+
+    /// As users are told.
+    fn degradation(&self) -> Degradation {
+        Degradation { protection: Protection::Cgroups, reason: self.to_string(), help: self.help().to_owned() }
+    }
+}
+
+/// The directory of our cgroups. Removed at the end.
+#[derive(Debug)]
+pub(crate) struct Cgroups {
+    base: PathBuf,
+    controllers: Option<Controllers>,
+}
+
+/// The cgroup of one incarnation. Whatever is in it at the end is killed.
+#[derive(Debug)]
+pub(crate) struct Cgroup {
+    path: PathBuf,
+    of_server: PathBuf,
+    /// The worker's, where it is not in ours.
+    of_worker: Option<PathBuf>,
+}
+
+impl Cgroups {
+    /// Below our own cgroup, under a name that belongs to our runtime directory: what is there already is what an earlier
+    /// supervisor left, and is killed. With `bounded` they get controllers. To be called before anything else is started. Says
+    /// what cannot be had, too.
+    pub(crate) async fn open(
+        own: Result<OwnCgroup, CgroupsError>,
+        identity: &str,
+        bounded: bool,
+    ) -> (Option<Self>, Option<Degradation>) {
+        match Self::below(own, identity).await {
+            Ok((mut cgroups, home)) => {
+                let lacking = if bounded { cgroups.bound(&home) } else { None };
+                (Some(cgroups), lacking)
+            }
+            Err(error) => (None, Some(error.degradation())),
+        }
+    }
+
+    async fn below(own: Result<OwnCgroup, CgroupsError>, identity: &str) -> Result<(Self, PathBuf), CgroupsError> {
+        let own = own?;
+        let base = own.path.join(identity);
+        clear(&base).await?;
+        fs::create_dir(&base).map_err(io_error("create", &base))?;
+        let cgroups = Self { base, controllers: None };
+        if cgroups.base.join("cgroup.kill").exists() { Ok((cgroups, own.path)) } else { Err(CgroupsError::NoKill) }
+    }
+
+    fn bound(&mut self, home: &Path) -> Option<Degradation> {
+        match Controllers::enable(home, &self.base) {
+            Ok(controllers) => {
+                let missing = controllers.missing().join(", ");
+                self.controllers = Some(controllers);
+                (!missing.is_empty()).then(|| Degradation {
+                    protection: Protection::Cgroups,
+                    reason: format!("{} lacks controllers: {missing}", home.display()),
+                    help:
+                        "with systemd, write Delegate=yes into the unit; for services of users, also for user@.service"
+                            .to_owned(),
+                })
+            }
+            Err(error) => Some(error.degradation()),
+        }
+    }
+
+    /// A new one for this incarnation. `user` is the server's, where that is not ours. What of its limits cannot be written is
+    /// returned beside it.
+    pub(crate) fn create(
+        &self,
+        (server, generation): (&ServerName, Generation),
+        (limits, instances): (&ServerLimits, &Instances),
+        user: Option<u32>,
+    ) -> Result<(Cgroup, Vec<CgroupsError>), CgroupsError> {
+        let path = self.base.join(format!("{server}.{generation}"));
+        fs::create_dir(&path).map_err(io_error("create", &path))?;
+        let mut cgroup = Cgroup { of_server: path.clone(), of_worker: None, path };
+        if let Some(user) = user {
+            cgroup.divide(user, self.controllers.as_ref())?;
+        }
+        let Some(controllers) = &self.controllers else { return Ok((cgroup, Vec::new())) };
+        let bounds = bounds(limits, instances).into_iter().filter(|(controller, ..)| controllers.has(*controller));
+        let refused = bounds.filter_map(|(_, file, value)| {
+            let file = cgroup.of_server.join(file);
+            // Not every kernel accounts for swap.
+            if file.ends_with("memory.swap.max") && !file.exists() {
+                return None;
+            }
+            put(&file, &value).map_err(io_error("write", &file)).err()
+        });
+        let refused = refused.collect();
+        Ok((cgroup, refused))
+    }
+}
+
+impl Drop for Cgroups {
+    fn drop(&mut self) {
+        // Those that were not empty yet when their worker had ended.
+        remove_below(&self.base);
+        self.controllers = None;
+        let _ = fs::remove_dir(&self.base);
+    }
+}
+
+impl Cgroup {
+    /// The one that the server and all it starts belong in.
+    pub(crate) fn of_server(&self) -> &Path {
+        &self.of_server
+    }
+
+    /// A process may be moved by who may write to both ends and to what is above both: with a user of its own a server starts
+    /// in `worker`, from where this user may move to `server` and nowhere else, and may move nobody but its own processes.
+    fn divide(&mut self, user: u32, controllers: Option<&Controllers>) -> Result<(), CgroupsError> {
+        let (server, worker) = (self.path.join("server"), self.path.join("worker"));
+        for path in [&server, &worker] {
+            fs::create_dir(path).map_err(io_error("create", path))?;
+        }
+        if let Some(controllers) = controllers {
+            controllers.pass_on(&self.path)?;
+        }
+        for file in [self.path.join("cgroup.procs"), server.join("cgroup.procs"), server.join("cgroup.kill")] {
+            std::os::unix::fs::chown(&file, Some(user), None).map_err(io_error("give away", &file))?;
+        }
+        (self.of_server, self.of_worker) = (server, Some(worker));
+        Ok(())
+    }
+
+    /// Takes a worker in whose server has a user of its own; before it starts the server.
+    pub(crate) fn take_in(&self, worker: u32) -> Result<(), CgroupsError> {
+        let Some(path) = &self.of_worker else { return Ok(()) };
+        put(&path.join("cgroup.procs"), &worker.to_string()).map_err(io_error("move a worker to", path))
+    }
+}
+
+impl Drop for Cgroup {
+    fn drop(&mut self) {
+        let _ = fs::write(self.path.join("cgroup.kill"), "1");
+        // In vain while a process in it is still ending; then it is done at the end.
+        remove_below(&self.path);
+        let _ = fs::remove_dir(&self.path);
+    }
+}
+
+fn io_error(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> CgroupsError {
+    let path = path.to_owned();
+    move |source| CgroupsError::Io { what, path, source }
+}
+
+/// Kills what is in there and removes it.
+async fn clear(base: &Path) -> Result<(), CgroupsError> {
+    let until = tokio::time::Instant::now() + GONE;
+    while base.exists() {
+        // It holds for all cgroups below as well.
+        let _ = fs::write(base.join("cgroup.kill"), "1");
+        remove_below(base);
+        match fs::remove_dir(base) {
+            Err(source) if tokio::time::Instant::now() > until => return Err(io_error("remove", base)(source)),
+            Err(_) => tokio::time::sleep(LOOK).await,
+            Ok(()) => {}
+        }
+    }
+    Ok(())
+}
+
+/// Removes the cgroups below that one; those with a process stay.
+fn remove_below(base: &Path) {
+    for entry in fs::read_dir(base).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            remove_below(&entry.path());
+            let _ = fs::remove_dir(entry.path());
+        }
+    }
+}
