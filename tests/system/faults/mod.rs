@@ -4,6 +4,7 @@ mod answers;
 mod catalogues;
 mod clock;
 mod config_files;
+mod controllers;
 mod crowding;
 mod descriptors;
 mod gateway;

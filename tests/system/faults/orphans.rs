@@ -134,7 +134,7 @@ async fn a_tree_that_grows_again_when_it_is_cut_is_gone_with_a_killed_worker() {
 }
 
 /// The directory of a process's cgroup of version 2, if it is one of ours.
-fn cgroup_of(pid: u32) -> Option<std::path::PathBuf> {
+pub(super) fn cgroup_of(pid: u32) -> Option<std::path::PathBuf> {
     let own = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).expect("it runs");
     let inside = own.lines().find_map(|line| line.strip_prefix("0::"))?.to_owned();
     let mounts = std::fs::read_to_string("/proc/self/mountinfo").expect("mounts");

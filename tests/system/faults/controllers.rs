@@ -1,0 +1,131 @@
+//! Bounds that the kernel keeps, where the controllers of cgroups are delegated to MCProxy. A scope of systemd is such a place; on a
+//! machine without it these tests say so.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use rustix::process::Signal;
+use serde_json::{Value, json};
+
+use super::orphans::cgroup_of;
+use crate::support::{Proxy, ServerView, cannot, eventually, fixture, is_alive, signal};
+
+fn scope() -> Command {
+    let mut command = Command::new("systemd-run");
+    if !rustix::process::geteuid().is_root() {
+        command.arg("--user");
+    }
+    command.args(["--scope", "--quiet", "--collect", "--property", "Delegate=yes", "--"]);
+    command
+}
+
+/// The same command in a scope of its own.
+fn in_a_scope(command: &mut Command) {
+    let mut wrapped = scope();
+    wrapped
+        .args(["sh", "-c", "exec \"$@\" >>out/log.txt 2>&1", "sh"])
+        .arg(command.get_program())
+        .args(command.get_args());
+    wrapped.current_dir(command.get_current_dir().expect("a directory")).stdin(Stdio::null());
+    let wanted = command.get_envs().filter_map(|(name, value)| Some((name, value?)));
+    wrapped.envs(wanted);
+    *command = wrapped;
+}
+
+/// MCProxy with a server that is bounded and one that is not, if the memory and pids controllers can be had.
+async fn bounded(limits: Value) -> Option<Proxy> {
+    if !scope().arg("true").output().is_ok_and(|output| output.status.success()) {
+        cannot("no systemd that delegates a cgroup");
+        return None;
+    }
+    let mut hog = fixture("hog", &["--tool-name", "sh"]);
+    hog["limits"] = limits;
+    let config = json!({
+        "hardening": "best-effort", "servers": [hog, fixture("quiet", &[])],
+        "defaults": {"restart": {"initialDelay": 0.1}}
+    });
+    let proxy = Proxy::launch_with(config, in_a_scope).await;
+    proxy.until_ready().await;
+    let cgroup = cgroup_of(proxy.server("hog").await.pid());
+    if cgroup.is_none_or(|cgroup| !cgroup.join("memory.max").exists() || !cgroup.join("pids.max").exists()) {
+        cannot("the memory and pids controllers are not delegated");
+        return None;
+    }
+    Some(proxy)
+}
+
+fn read(cgroup: &Path, file: &str) -> String {
+    fs::read_to_string(cgroup.join(file)).expect("the kernel has it").trim().to_owned()
+}
+
+async fn cgroup_of_hog(proxy: &Proxy) -> PathBuf {
+    cgroup_of(proxy.server("hog").await.pid()).expect("a cgroup")
+}
+
+#[tokio::test]
+async fn what_bounds_a_server_is_in_its_own_cgroup_and_ours_goes_first() {
+    let Some(mut proxy) = bounded(json!({"maxMemory": 100 << 20, "maxProcesses": 10, "cpu": 0.5})).await else {
+        return;
+    };
+    let cgroup = cgroup_of_hog(&proxy).await;
+    let facts = ["memory.max", "memory.oom.group", "pids.max"].map(|file| read(&cgroup, file));
+    assert_eq!(facts, ["104857600", "1", "320"]);
+    let system = proxy.status().await;
+    let leaf = cgroup_of(proxy.pid()).expect("a cgroup");
+    for ours in [system.gateway_pid(), system.server("quiet").worker_pid.expect("a worker")] {
+        assert_eq!(cgroup_of(ours), Some(leaf.clone()));
+    }
+    if cgroup.join("cpu.max").exists() {
+        assert_eq!(
+            (read(&cgroup, "cpu.max"), read(&leaf, "cpu.weight")),
+            ("50000 100000".to_owned(), "1000".to_owned())
+        );
+    }
+    let unbounded = cgroup_of(system.server("quiet").pid()).expect("a cgroup");
+    assert_eq!(read(&unbounded, "memory.max"), "max");
+    proxy.terminate();
+    assert_eq!(proxy.exit_code(Duration::from_secs(30)).await, Some(0));
+    let base = leaf.parent().expect("above it");
+    assert!(!base.exists(), "{}", base.display());
+}
+
+#[tokio::test]
+async fn a_hog_below_the_leader_ends_with_its_whole_server_which_says_memory() {
+    let Some(proxy) = bounded(json!({"maxMemory": 100 << 20})).await else { return };
+    let (hog, quiet) = (proxy.server("hog").await, proxy.server("quiet").await);
+    let session = proxy.session().await;
+    // The server itself stays small.
+    let script = "x=$(head -c 300000000 /dev/zero | tr '\\0' a); echo ${#x}";
+    session.refuse("hog__sh", json!({"script": script})).await;
+    let again = |server: &ServerView| server.is_ready() && server.generation > hog.generation;
+    let after = proxy.server_until("ready again", "hog", again).await;
+    assert!(after.went_through("memory: limits.maxMemory allows 100 MiB, the kernel ended it"), "{after:?}");
+    assert!(!is_alive(hog.pid()));
+    let unharmed = proxy.server("quiet").await;
+    assert_eq!((unharmed.server_pid, unharmed.restarts), (quiet.server_pid, 0));
+}
+
+#[tokio::test]
+async fn a_fork_bomb_that_nobody_looks_at_is_stopped_by_the_kernel() {
+    let Some(proxy) = bounded(json!({"maxProcesses": 8})).await else { return };
+    let (hog, cgroup) = (proxy.server("hog").await, cgroup_of_hog(&proxy).await);
+    let worker = hog.worker_pid.expect("a worker");
+    let bomb = "NODE='[ $0 -gt 0 ] && { sh -c \"$NODE\" $(($0 - 1)) & sh -c \"$NODE\" $(($0 - 1)) & }; exec sleep 60'; \
+        export NODE; (sleep 0.5; exec setsid sh -c \"$NODE\" 9) </dev/null >/dev/null 2>&1 &";
+    proxy.session().await.say("hog__sh", json!({"script": bomb})).await;
+    signal(worker, Signal::STOP);
+    eventually("the kernel refuses it a process", Duration::from_secs(20), async || {
+        let tasks: u64 = read(&cgroup, "pids.current").parse().expect("a number");
+        assert!(tasks <= 256, "{tasks}");
+        (read(&cgroup, "pids.events") != "max 0").then_some(())
+    })
+    .await;
+    signal(worker, Signal::CONT);
+    let again = |server: &ServerView| server.is_ready() && server.generation > hog.generation;
+    proxy.server_until("ready again", "hog", again).await;
+    assert_eq!(proxy.session().await.say("quiet__echo", json!({"text": "alive"})).await, "alive");
+}
