@@ -7,16 +7,31 @@
 
 mod confinement;
 mod degradation;
+mod descriptors;
+mod domain;
 mod hardening;
 mod identity;
+mod kernel;
+mod limits;
+mod network;
+mod own_files;
 mod privileges;
 mod sandbox;
+mod server_files;
+mod syscalls;
+mod unsafe_calls;
 mod user_capabilities;
 
 pub use confinement::{Confinement, ResourceLimits, ServerConfinement};
 pub use degradation::{Degradation, Protection};
+pub use descriptors::close_on_exec;
+pub use domain::{Domain, FileRules};
 pub use hardening::Hardening;
 pub use identity::Identity;
+pub use kernel::{Kernel, Landlock};
+pub use network::leave_network;
 pub use privileges::take_identity;
 pub use sandbox::{Network, Reading, Sandbox};
+pub use server_files::ServerPlaces;
+pub use syscalls::servers::{ServerCalls, deny_to_servers};
 pub use user_capabilities::{keep_user_capabilities, may_change_users};

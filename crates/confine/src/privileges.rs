@@ -38,9 +38,15 @@ pub fn take_identity(identity: Option<&Identity>) -> io::Result<()> {
     if let Some(identity) = identity {
         become_user(identity)?;
     }
+    set_no_new_privs(true).map_err(doing("set no_new_privs"))?;
+    give_up_capabilities()
+}
+
+/// All capabilities, in every set.
+pub(crate) fn give_up_capabilities() -> io::Result<()> {
+    empty_bounding_set().map_err(doing("empty the bounding set of capabilities"))?;
     clear_ambient_capability_set().or_else(unknown_to_the_kernel).map_err(doing("clear the ambient capabilities"))?;
     set_capabilities(None, NO_CAPABILITIES).map_err(doing("give up all capabilities"))?;
-    set_no_new_privs(true).map_err(doing("set no_new_privs"))?;
     if capabilities(None)? != NO_CAPABILITIES {
         return Err(io::Error::other("capabilities are left after all were given up"));
     }
