@@ -114,8 +114,8 @@ async fn a_fork_bomb_that_nobody_looks_at_is_stopped_by_the_kernel() {
     let Some(proxy) = bounded(json!({"maxProcesses": 8})).await else { return };
     let (hog, cgroup) = (proxy.server("hog").await, cgroup_of_hog(&proxy).await);
     let worker = hog.worker_pid.expect("a worker");
-    let bomb = "NODE='[ $0 -gt 0 ] && { sh -c \"$NODE\" $(($0 - 1)) & sh -c \"$NODE\" $(($0 - 1)) & }; exec sleep 60'; \
-        export NODE; (sleep 0.5; exec setsid sh -c \"$NODE\" 9) </dev/null >/dev/null 2>&1 &";
+    let bomb = "n() { if [ $1 -gt 0 ]; then n $(($1 - 1)) & n $(($1 - 1)) & wait; else exec sleep 60; fi; }; \
+        (sleep 0.5; n 9) </dev/null >/dev/null 2>&1 &";
     proxy.session().await.say("hog__sh", json!({"script": bomb})).await;
     signal(worker, Signal::STOP);
     eventually("the kernel refuses it a process", Duration::from_secs(20), async || {
