@@ -3,7 +3,7 @@
 
 mod answer;
 mod asks;
-mod calls;
+mod call_table;
 mod catalogue;
 mod change_stream;
 mod client_terms;
@@ -55,7 +55,7 @@ pub(crate) use self::{
     silence::Look,
 };
 use self::{
-    calls::CallTable,
+    call_table::CallTable,
     change_stream::ChangeStream,
     client_terms::ClientTerms,
     deferred::Deferred,

@@ -11,7 +11,7 @@ use mcproxy_mcp::{RawObject, RawValue, RequestId, json_string, meta};
 
 use super::{
     asks::{Candidate, Feature},
-    calls::Suspended,
+    call_table::Suspended,
 };
 
 /// How long what a server asks is gathered.
@@ -237,7 +237,7 @@ mod tests {
     use mcproxy_ipc::CallTimeouts;
     use proptest::prelude::*;
 
-    use super::{super::calls::CallTable, *};
+    use super::{super::call_table::CallTable, *};
 
     const TIME: Duration = Duration::from_secs(9);
 
