@@ -19,7 +19,7 @@ impl<T: Transport> Runner<T> {
         for _ in 0..self.spec.limits.concurrent_calls {
             let Some(Ok(Some((message, payload)))) = self.gateway.next_now().await else { return };
             self.session.frame(message, &payload, now);
-            self.session.out.server.clear(); // nobody reads it any more
+            self.session.context.out.server.clear(); // nobody reads it any more
         }
     }
 
@@ -42,7 +42,7 @@ impl<T: Transport> Runner<T> {
         self.stderr.finish();
         self.session.end(&reason, &self.stderr.tail(TAIL_IN_ERRORS));
         self.session.sum_up();
-        self.gateway.flush(std::mem::take(&mut self.session.out.gateway)).await;
+        self.gateway.flush(std::mem::take(&mut self.session.context.out.gateway)).await;
         if let Some(catalogue_writer) = self.catalogue_writer.take() {
             catalogue_writer.finish().await;
         }

@@ -25,7 +25,7 @@ impl<T: Transport> Runner<T> {
         while !self.gateway.backpressured {
             let Some(message) = self.transport.next_message() else { break };
             self.session.line(message, now);
-            if self.session.out.gateway.len() >= FRAMES_PER_TURN {
+            if self.session.context.out.gateway.len() >= FRAMES_PER_TURN {
                 self.write_gateway();
             }
         }
@@ -35,7 +35,7 @@ impl<T: Transport> Runner<T> {
     pub(super) async fn take_frames(&mut self, message: GatewayToWorker, payload: &[u8], now: Instant) {
         self.session.frame(message, payload, now);
         for _ in 1..FRAMES_PER_TURN {
-            if self.transport.backlog(&self.session.out.server) >= BACKLOG {
+            if self.transport.backlog(&self.session.context.out.server) >= BACKLOG {
                 return;
             }
             match self.gateway.next_now().await {
@@ -52,7 +52,7 @@ impl<T: Transport> Runner<T> {
     }
 
     pub(super) fn write_server(&mut self, now: Instant) {
-        let sent = self.transport.send(&mut self.session.out.server);
+        let sent = self.transport.send(&mut self.session.context.out.server);
         if sent.moved {
             self.suspicion.take_if(|(_, reason)| *reason == EndReason::Unresponsive);
         }
@@ -66,7 +66,7 @@ impl<T: Transport> Runner<T> {
     }
 
     pub(super) fn write_gateway(&mut self) {
-        if self.gateway.pump(&mut self.session.out.gateway) == Some(Pumped::Closed) {
+        if self.gateway.pump(&mut self.session.context.out.gateway) == Some(Pumped::Closed) {
             self.unlink();
         }
     }
@@ -86,7 +86,7 @@ impl<T: Transport> Runner<T> {
         match self.session.look(now) {
             Look::No => {}
             Look::Reading => {
-                if self.transport.has_taken_all(&self.session.out.server) {
+                if self.transport.has_taken_all(&self.session.context.out.server) {
                     self.session.has_read(now);
                 }
             }

@@ -212,7 +212,7 @@ impl<T: Transport> Runner<T> {
     }
 
     fn heed_events(&mut self, now: Instant) {
-        for event in std::mem::take(&mut self.session.out.events) {
+        for event in std::mem::take(&mut self.session.context.out.events) {
             match event {
                 SessionEvent::Ready(description) => {
                     self.install.take().inspect(JoinHandle::abort);

@@ -25,7 +25,7 @@ impl<T: Transport> Runner<T> {
         if let Some(deadline) = deadline {
             timer.by(deadline);
         }
-        let backlog = self.transport.backlog(&self.session.out.server);
+        let backlog = self.transport.backlog(&self.session.context.out.server);
         let writing = self.gateway.is_writing();
         let GatewayPort { incoming, outgoing, backpressured } = &mut self.gateway;
         let interest = Interest {

@@ -5,25 +5,18 @@ use std::time::Instant;
 use bytes::Bytes;
 use mcproxy_ipc::{
     EndReason,
-    data::{Outcome, Resumption, ServerEra, WorkerToGateway},
+    data::{ServerEra, WorkerToGateway},
 };
 use mcproxy_mcp::{
-    EnvelopeError, ErrorCode, ErrorObject, ListKind, Message, RawArray, RawObject, RawValue, RequestId, meant_u64,
-    meta, method, parse,
+    EnvelopeError, ErrorCode, ErrorObject, ListKind, Message, RawArray, RawObject, RawValue, RequestId, method, parse,
 };
 use slog::{debug, warn};
 
-use super::{Session, SessionEvent, SessionPhase, answer, noise::LOGGED, oversize, own_requests::OwnRequest};
+use super::{Session, answer, noise::LOGGED, opening::is_echo, oversize, own_requests::OwnRequest};
 use crate::{
     dialect::{legacy, modern},
     lines::{ServerLine, printable},
 };
-
-/// Bytes of our own answers to a server's requests that may wait for it to read them; beyond it the server is ended. They are owed
-/// whatever waits there already, or two that wait for each other would wait for ever; so they need a bound of their own. What
-/// clients answer is not among them: no more frames are read while much waits, and a server that takes nothing of it is found out
-/// by its write timeout.
-const MAX_ANSWERS: usize = 1024 * 1024;
 
 impl Session {
     /// One line of the server's stdout.
@@ -53,14 +46,17 @@ impl Session {
         match parse(bytes) {
             Ok(Message::Response { id, outcome }) => self.response(line, &id, outcome, now),
             Ok(Message::Notification { method, params }) => self.notification(line, &method, params, now),
-            Ok(Message::Request { method, .. }) if self.is_echo(&method) => {
-                self.cannot_speak("it repeats what it is sent, as no MCP server does; is `command` right?".to_owned());
+            Ok(Message::Request { method, .. }) if is_echo(&self.context, &method) => {
+                self.context
+                    .cannot_speak("it repeats what it is sent, as no MCP server does; is `command` right?".to_owned());
             }
             Ok(Message::Request { id, method, params }) => match self.mended(&method, params, now) {
-                Some(mended) => self.request(line, id, &method, mended.as_deref().or(params), now),
+                Some(mended) => {
+                    self.calls.request(&mut self.context, line, id, &method, mended.as_deref().or(params), now);
+                }
                 None => {
                     let error = mcproxy_mcp::error_object(ErrorCode::INVALID_PARAMS, "no client can read these params");
-                    self.answer(|out| legacy::answer_error(out, &id, error.get()));
+                    self.context.answer(|out| legacy::answer_error(out, &id, error.get()));
                 }
             },
             Err(_) if self.is_answer_without_id(bytes, now) => {}
@@ -74,7 +70,7 @@ impl Session {
     /// An answer whose id is none (a server that cannot read the id of a request answers with `null`, JSON-RPC 2.0 §5), while
     /// only one question is open.
     fn is_answer_without_id(&mut self, bytes: &[u8], now: Instant) -> bool {
-        let Some(number) = self.only_question() else { return false };
+        let Some(number) = self.context.only_question() else { return false };
         let Ok(object) = RawObject::from_slice(bytes) else { return false };
         let error = object.get("error").filter(|error| error.get().starts_with('{'));
         let outcome = match (object.get("method"), object.get("result"), error) {
@@ -82,7 +78,7 @@ impl Session {
             (None, Some(result), None) => mcproxy_mcp::Outcome::Result(result),
             (Some(_), ..) | (None, None, None) => return false,
         };
-        self.answered(number, outcome, now);
+        self.answered_question(number, outcome, now);
         true
     }
 
@@ -94,64 +90,35 @@ impl Session {
             return;
         }
         let known = answer::id_of(bytes, error);
-        let upstream = known.or_else(|| self.calls.only().filter(|_| answer::looks_like_an_answer(bytes)));
-        if let Some(call) = upstream.and_then(|id| self.close_unread(id)) {
-            self.used(now);
-            self.fail(call, &ErrorObject::new(ErrorCode::INTERNAL_ERROR, answer::complaint(bytes, error)));
-        } else if known.is_some_and(|id| self.requests.is_initialize(id)) {
-            self.cannot_speak(answer::complaint(bytes, error));
+        let upstream = known.or_else(|| self.calls.table.only().filter(|_| answer::looks_like_an_answer(bytes)));
+        if let Some(call) = upstream.and_then(|id| self.calls.close_unread(&mut self.context, id, now)) {
+            self.context.fail(call, &ErrorObject::new(ErrorCode::INTERNAL_ERROR, answer::complaint(bytes, error)));
+        } else if known.is_some_and(|id| self.context.requests.is_initialize(id)) {
+            self.context.cannot_speak(answer::complaint(bytes, error));
         } else {
             self.page_unreadable(known, &answer::complaint(bytes, error), now);
-        }
-    }
-
-    /// The server answered a call with something that cannot be read.
-    fn close_unread(&mut self, upstream: u64) -> Option<u64> {
-        self.calls.close(upstream).inspect(|_| self.tasks.over(upstream))
-    }
-
-    /// So many bytes of our own answers to requests of the server were put behind those that waited before.
-    pub(super) fn count_answers(&mut self, waited: usize, bytes: usize) {
-        self.answers = self.answers.min(waited) + bytes;
-        if self.answers > MAX_ANSWERS {
-            self.phase = SessionPhase::Ending;
-            let what = "more than 1 MiB of answers to requests of its own that it does not read".to_owned();
-            self.out.events.push(SessionEvent::Broken(EndReason::Limit(what)));
         }
     }
 
     fn response(&mut self, line: &Bytes, id: &RequestId, outcome: mcproxy_mcp::Outcome<'_>, now: Instant) {
         // Some servers send a number back as a text.
         let Some(upstream) = id.meant_u64() else {
-            let probe = modern::probe_number(id).filter(|number| self.is_probe(*number));
-            return match probe.or_else(|| self.only_question()) {
-                Some(number) => self.answered(number, outcome, now),
+            let probe = modern::probe_number(id).filter(|number| self.context.requests.is_probe(*number));
+            return match probe.or_else(|| self.context.only_question()) {
+                Some(number) => self.answered_question(number, outcome, now),
                 None => self.unknown(id, now),
             };
         };
-        if !self.tasks.is_empty() && self.task_answered(upstream, line, outcome, now) {
+        if self.calls.answered(&mut self.context, upstream, line, outcome, now) {
             return;
         }
-        if let Some(call) = self.calls.close(upstream) {
-            self.used(now);
-            let (outcome, payload) = answer::for_client(line, outcome);
-            if payload.len() > self.limits.line_bytes {
-                return self.over_the_limit(call, payload.len());
-            }
-            let message = match outcome {
-                Outcome::Result if self.era == ServerEra::Modern && modern::needs_input(&payload) => {
-                    WorkerToGateway::NeedsInput { id: call, resumption: Resumption::Again }
-                }
-                outcome => WorkerToGateway::Done { id: call, outcome, era: self.era },
-            };
-            return self.tell(message, payload);
-        }
-        let Some(asked) = self.requests.take(upstream) else {
-            if let Some(number) = self.only_question() {
-                return self.answered(number, outcome, now);
+        let Some(asked) = self.context.requests.take(upstream) else {
+            if let Some(number) = self.context.only_question() {
+                return self.answered_question(number, outcome, now);
             }
             let (outcome, payload) = answer::for_client(line, outcome);
-            if self.parks.is_empty() || !self.over_meanwhile(upstream, outcome, payload) {
+            if self.calls.parks.is_empty() || !self.calls.over_meanwhile(&mut self.context, upstream, outcome, payload)
+            {
                 self.unknown(id, now);
             }
             return;
@@ -159,11 +126,20 @@ impl Session {
         match asked {
             // Whatever it says, it lives.
             OwnRequest::Ping => {}
-            OwnRequest::Initialize => self.greeted(outcome, now),
-            OwnRequest::Listen => self.listen_ended(upstream, outcome, now),
+            OwnRequest::Initialize => self.introduced(&asked, outcome, now),
+            OwnRequest::Listen => {
+                let knows_nothing =
+                    self.change_stream.listen_ended(&mut self.context, &mut self.calls, upstream, outcome, now);
+                if knows_nothing {
+                    self.lists.nothing_is_announced(self.context.era);
+                }
+            }
             // Its answer carries the other kind of id.
             OwnRequest::Probe => {}
-            OwnRequest::Page { gathering, .. } => self.page(gathering, outcome, now),
+            OwnRequest::Page { gathering, .. } => {
+                self.lists.page(&mut self.context, gathering, outcome, now);
+                self.ready_when_listed(now);
+            }
         }
     }
 
@@ -175,30 +151,31 @@ impl Session {
             (Some(raw), _) => Bytes::copy_from_slice(raw.get().as_bytes()),
             (None, None) => Bytes::from_static(b"{}"),
         };
-        // A sign of life counts, whether anybody hears of it or not.
+        // A sign of life counts, whether a client hears of it or not.
         let passed = is_for_clients(method).then(|| {
             let bytes = params.map_or(0, |raw| raw.get().len());
             self.flood.admits(bytes, params, now)
         });
+        let Self { context: cx, calls, lists, change_stream, .. } = self;
         match method {
-            method::PROGRESS => self.progress(params, passed != Some(false), now),
+            method::PROGRESS => calls.progress(cx, params, passed != Some(false), now),
             _ if passed == Some(false) => {}
-            method::LOG_MESSAGE => self.tell(WorkerToGateway::Log { id: None, session: None }, payload()),
-            method::RESOURCE_UPDATED => self.tell(WorkerToGateway::Updated { session: None }, untagged(payload())),
+            method::LOG_MESSAGE => cx.tell(WorkerToGateway::Log { id: None, session: None }, payload()),
+            method::RESOURCE_UPDATED => cx.tell(WorkerToGateway::Updated { session: None }, untagged(payload())),
             method::TASK_CHANGED | method::TASK_STATUS => {
-                self.tell(WorkerToGateway::TaskChanged { session: None }, untagged(payload()));
+                cx.tell(WorkerToGateway::TaskChanged { session: None }, untagged(payload()));
             }
-            method::ELICITATION_COMPLETE => self.tell(WorkerToGateway::PageDone { session: None }, payload()),
-            method::TOOLS_CHANGED => self.lists.changed(&[ListKind::Tools], now),
-            method::PROMPTS_CHANGED => self.lists.changed(&[ListKind::Prompts], now),
-            method::RESOURCES_CHANGED => self.lists.changed(&[ListKind::Resources, ListKind::Templates], now),
-            method::LISTEN_ACKNOWLEDGED => self.listen_acknowledged(params, now),
-            method::CANCELLED if self.era == ServerEra::Modern => self.listen_given_up(params, now),
-            method::CANCELLED => self.withdrawn(params),
+            method::ELICITATION_COMPLETE => cx.tell(WorkerToGateway::PageDone { session: None }, payload()),
+            method::TOOLS_CHANGED => lists.changed(&[ListKind::Tools], now),
+            method::PROMPTS_CHANGED => lists.changed(&[ListKind::Prompts], now),
+            method::RESOURCES_CHANGED => lists.changed(&[ListKind::Resources, ListKind::Templates], now),
+            method::LISTEN_ACKNOWLEDGED => change_stream.listen_acknowledged(cx, calls, params, now),
+            method::CANCELLED if cx.era == ServerEra::Modern => change_stream.listen_given_up(cx, calls, params, now),
+            method::CANCELLED => calls.withdrawn(cx, params),
             custom if method::is_custom_notification(custom) => {
                 let params = params.map_or_else(Bytes::new, |raw| line.slice_ref(raw.get().as_bytes()));
                 let message = WorkerToGateway::Notification { method: custom.to_owned(), id: None, session: None };
-                self.tell(message, params);
+                cx.tell(message, params);
             }
             _ => {}
         }
@@ -209,9 +186,9 @@ impl Session {
         match params.map(answer::mended).transpose() {
             Ok(mended) => Some(mended.flatten()),
             Err(why) => {
-                if self.noise.may_log(now) {
+                if self.context.noise.may_log(now) {
                     let method = printable(method.as_bytes(), LOGGED);
-                    warn!(self.log, "message of the server that no client can read was dropped"; "method" => method, "reason" => why);
+                    warn!(self.context.log, "message of the server that no client can read was dropped"; "method" => method, "reason" => why);
                 }
                 None
             }
@@ -220,22 +197,9 @@ impl Session {
 
     /// Clients are told what they missed.
     pub(super) fn tell_of_flood(&mut self, now: Instant) {
-        if let Some(params) = self.flood.tell(&self.server, now) {
-            warn!(self.log, "server sends more than can be passed on"; "dropped" => &params);
-            self.tell(WorkerToGateway::Log { id: None, session: None }, params.into());
-        }
-    }
-
-    fn progress(&mut self, params: Option<&RawValue>, passed: bool, now: Instant) {
-        let Some(mut params) = params.and_then(|raw| RawObject::from_raw(raw).ok()) else { return };
-        let token = params.remove(meta::PROGRESS_TOKEN).and_then(meant_u64);
-        let Some((call, wanted)) = token.and_then(|token| self.calls.progress(self.tasks.reported(token), now)) else {
-            return;
-        };
-        if wanted && passed {
-            let mut payload = Vec::new();
-            params.write(&mut payload);
-            self.tell(WorkerToGateway::Progress { id: call }, payload.into());
+        if let Some(params) = self.flood.tell(&self.context.server, now) {
+            warn!(self.context.log, "server sends more than can be passed on"; "dropped" => &params);
+            self.context.tell(WorkerToGateway::Log { id: None, session: None }, params.into());
         }
     }
 
@@ -244,17 +208,14 @@ impl Session {
         let upstream = known.or_else(|| {
             // What is no object, and a request or notification of that size, is not an answer to anything.
             let object = head.trim_ascii_start().starts_with(b"{");
-            self.calls.only().filter(|_| object && !oversize::names_a_method(head))
+            self.calls.table.only().filter(|_| object && !oversize::names_a_method(head))
         });
-        let call = upstream.and_then(|id| self.close_unread(id));
-        if self.noise.may_log(now) {
-            warn!(self.log, "line of the server is over the limit and was skipped"; "bytes" => len, "limit" => self.limits.line_bytes);
+        let call = upstream.and_then(|id| self.calls.close_unread(&mut self.context, id, now));
+        if self.context.noise.may_log(now) {
+            warn!(self.context.log, "line of the server is over the limit and was skipped"; "bytes" => len, "limit" => self.context.limits.line_bytes);
         }
         match call {
-            Some(call) => {
-                self.used(now);
-                self.over_the_limit(call, len);
-            }
+            Some(call) => self.context.over_the_limit(call, len),
             None => {
                 self.garbage(head, now);
                 self.page_unreadable(known, "a page is over the limit (limits.maxLine)", now);
@@ -262,29 +223,28 @@ impl Session {
         }
     }
 
-    fn over_the_limit(&mut self, call: u64, len: usize) {
-        let limit = self.limits.line_bytes;
-        let text = format!("the server's answer of {len} bytes is over the limit of {limit} (limits.maxLine)");
-        self.fail(call, &ErrorObject::new(ErrorCode::INTERNAL_ERROR, text));
+    /// The line may have been a page of a list.
+    fn page_unreadable(&mut self, id: Option<u64>, why: &str, now: Instant) {
+        self.lists.page_unreadable(&mut self.context, id, why, now);
+        self.ready_when_listed(now);
     }
 
     fn unknown(&mut self, id: &RequestId, now: Instant) {
-        self.noise.total_unknown += 1;
-        if self.noise.may_log(now) {
-            debug!(self.log, "answer to nothing that is in flight was dropped"; "id" => printable(id.as_json().as_bytes(), 40));
+        self.context.noise.total_unknown += 1;
+        if self.context.noise.may_log(now) {
+            debug!(self.context.log, "answer to nothing that is in flight was dropped"; "id" => printable(id.as_json().as_bytes(), 40));
         }
     }
 
     fn garbage(&mut self, bytes: &[u8], now: Instant) {
-        if self.noise.may_log(now) {
-            warn!(self.log, "server wrote something to stdout that is no message"; "line" => printable(bytes, LOGGED));
+        if self.context.noise.may_log(now) {
+            warn!(self.context.log, "server wrote something to stdout that is no message"; "line" => printable(bytes, LOGGED));
         }
-        if !self.noise.garbage(now) && !matches!(self.phase, SessionPhase::Ending) {
-            self.phase = SessionPhase::Ending;
-            let bearable = self.limits.garbage_lines;
+        if !self.context.noise.garbage(now) && !self.context.is_ending() {
+            let bearable = self.context.limits.garbage_lines;
             let what =
                 format!("more than {bearable} lines a minute on stdout that are no messages (limits.maxGarbage)");
-            self.out.events.push(SessionEvent::Broken(EndReason::Limit(what)));
+            self.context.broken(EndReason::Limit(what));
         }
     }
 }

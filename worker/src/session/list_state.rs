@@ -72,8 +72,8 @@ impl Lists {
         }
     }
 
-    /// Nothing counts that the last process of the server said.
-    pub(super) fn forget(&mut self) {
+    /// Nothing that the last process said counts for the next one.
+    pub(super) fn forget_process(&mut self) {
         self.catalogue = Catalogue::default();
         self.freshness.forget();
         (self.work, self.refresh_at) = (Default::default(), None);

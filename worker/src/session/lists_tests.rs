@@ -7,6 +7,7 @@ use mcproxy_ipc::data::{GatewayToWorker, WorkerToGateway};
 
 use super::{
     list_state::DEBOUNCE,
+    output::SessionOutput,
     tests::{discard, say, serving, spec, told, written},
     *,
 };
@@ -36,7 +37,7 @@ fn is_asked(session: &mut Session) -> bool {
 fn an_old_list_is_asked_for_in_the_background_and_once_at_a_time() {
     let start = Instant::now();
     let mut session = listed(Some(MINUTE), r#""result":{"tools":[]}"#, start);
-    session.out = SessionOutput::default();
+    session.context.out = SessionOutput::default();
     let checked = |messages: &[WorkerToGateway]| matches!(messages, [WorkerToGateway::ListChecked { .. }]);
     assert!(checked(&check(&mut session, start + MINUTE / 2)) && !is_asked(&mut session));
     let later = start + MINUTE;
@@ -56,7 +57,7 @@ fn an_old_list_is_asked_for_in_the_background_and_once_at_a_time() {
 fn a_list_whose_time_is_over_is_answered_when_the_server_has() {
     let start = Instant::now();
     let mut session = listed(None, r#""result":{"tools":[],"ttlMs":0,"cacheScope":"public"}"#, start);
-    session.out = SessionOutput::default();
+    session.context.out = SessionOutput::default();
     assert!(check(&mut session, start).is_empty() && is_asked(&mut session));
     say(&mut session, r#"{"jsonrpc":"2.0","id":3,"result":{"tools":[{"name":"a"}],"ttlMs":60000}}"#, start);
     let messages = told(&mut session);
@@ -69,12 +70,12 @@ fn a_list_whose_time_is_over_is_answered_when_the_server_has() {
 fn a_refused_list_is_asked_for_after_a_pause_and_reported_until_it_is_there() {
     let start = Instant::now();
     let mut session = listed(None, r#""error":{"code":-32603,"message":"no network"}"#, start);
-    let [SessionEvent::Ready(_), SessionEvent::ListFailures(failures)] = &session.out.events[..] else {
-        panic!("{:?}", session.out.events)
+    let [SessionEvent::Ready(_), SessionEvent::ListFailures(failures)] = &session.context.out.events[..] else {
+        panic!("{:?}", session.context.out.events)
     };
     assert!(failures[0].error.contains("no network") && failures[0].retry_in == Duration::from_secs(1), "{failures:?}");
     assert_eq!(session.catalogue_to_keep(), None, "what an earlier start has found stays");
-    session.out = SessionOutput::default();
+    session.context.out = SessionOutput::default();
     let again = session.deadline().expect("it is asked again");
     assert_eq!(again, start + Duration::from_secs(1));
     session.tick(false, again);
@@ -83,9 +84,11 @@ fn a_refused_list_is_asked_for_after_a_pause_and_reported_until_it_is_there() {
     let late = again + Duration::from_secs(30);
     session.tick(false, late);
     assert!(written(&mut session).contains(r#""requestId":3"#));
-    let [SessionEvent::ListFailures(failures)] = &session.out.events[..] else { panic!("{:?}", session.out.events) };
+    let [SessionEvent::ListFailures(failures)] = &session.context.out.events[..] else {
+        panic!("{:?}", session.context.out.events)
+    };
     assert_eq!((failures[0].attempts, failures[0].retry_in), (2, Duration::from_secs(2)));
-    session.out = SessionOutput::default();
+    session.context.out = SessionOutput::default();
     session.tick(false, late + Duration::from_secs(2));
     let lines = written(&mut session);
     let asked: serde_json::Value = lines
@@ -95,7 +98,7 @@ fn a_refused_list_is_asked_for_after_a_pause_and_reported_until_it_is_there() {
         .expect("it is asked again");
     let answer = format!(r#"{{"jsonrpc":"2.0","id":{},"result":{{"tools":[{{"name":"a"}}]}}}}"#, asked["id"]);
     say(&mut session, &answer, late);
-    assert!(session.out.events.contains(&SessionEvent::ListFailures(Vec::new())));
+    assert!(session.context.out.events.contains(&SessionEvent::ListFailures(Vec::new())));
     assert_eq!(session.catalogue_to_keep(), Some(session.catalogue()));
     assert!(matches!(told(&mut session)[..], [(WorkerToGateway::Catalogue { .. }, _)]));
 }
@@ -104,12 +107,14 @@ fn a_refused_list_is_asked_for_after_a_pause_and_reported_until_it_is_there() {
 fn a_list_that_cannot_be_read_any_more_is_reported_and_not_asked_for_at_every_check() {
     let start = Instant::now();
     let mut session = listed(Some(MINUTE), r#""result":{"tools":[{"name":"a"}]}"#, start);
-    session.out = SessionOutput::default();
+    session.context.out = SessionOutput::default();
     let later = start + MINUTE;
     check(&mut session, later);
     assert!(is_asked(&mut session));
     say(&mut session, r#"{"jsonrpc":"2.0","id":3,"result":{"tools":[NaN]}}"#, later);
-    let [SessionEvent::ListFailures(failures)] = &session.out.events[..] else { panic!("{:?}", session.out.events) };
+    let [SessionEvent::ListFailures(failures)] = &session.context.out.events[..] else {
+        panic!("{:?}", session.context.out.events)
+    };
     assert_eq!((&*failures[0].method, failures[0].attempts), ("tools/list", 1));
     for _ in 0..3 {
         check(&mut session, later);
@@ -125,10 +130,10 @@ fn a_server_that_gives_some_of_its_lists_is_ready_without_the_others() {
     let greeting = r#"{"jsonrpc":"2.0","id":1,"result":{"protocolVersion":"2025-06-18","capabilities":{"tools":{},"prompts":{}}}}"#;
     say(&mut session, greeting, start);
     say(&mut session, r#"{"jsonrpc":"2.0","id":2,"result":{"tools":[{"name":"a"}]}}"#, start);
-    assert!(session.out.events.is_empty());
+    assert!(session.context.out.events.is_empty());
     session.tick(false, start + spec().start_timeout);
-    let [SessionEvent::Ready(_), SessionEvent::ListFailures(failures)] = &session.out.events[..] else {
-        panic!("{:?}", session.out.events)
+    let [SessionEvent::Ready(_), SessionEvent::ListFailures(failures)] = &session.context.out.events[..] else {
+        panic!("{:?}", session.context.out.events)
     };
     assert_eq!(failures[0].method, "prompts/list");
 }
@@ -155,8 +160,8 @@ fn what_the_server_announces_is_passed_on_even_if_nothing_has_changed_but_not_to
 fn a_check_before_the_server_is_ready_is_answered_at_once() {
     let start = Instant::now();
     let mut session = Session::new(&spec(), true, discard(), start);
-    session.out.server.clear();
+    session.context.out.server.clear();
     let messages = check(&mut session, start);
     assert!(matches!(messages[..], [WorkerToGateway::ListChecked { .. }]), "{messages:?}");
-    assert_eq!(session.out.server, Bytes::new());
+    assert_eq!(session.context.out.server, Bytes::new());
 }

@@ -1,19 +1,20 @@
-//! From the first word to a complete catalogue.
+//! From the first word to lists that are complete: what is known of a server before it is ready.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use mcproxy_ipc::{Activity, EndReason, ServerDescription, data::ServerEra};
-use mcproxy_mcp::{ListKind, Outcome, ProtocolVersion, RawObject, RawValue, method};
+use mcproxy_ipc::{EraRule, ServerDescription, data::ServerEra};
+use mcproxy_mcp::{Outcome, ProtocolVersion, RawObject, RawValue, method};
 use slog::debug;
 
 use super::{
-    Session, SessionEvent, SessionPhase,
+    Session,
     answer::error_code,
-    change_stream::ChangeStream,
-    deferred::Deferred,
+    catalogue::Catalogue,
+    context::{SessionContext, SessionPhase},
+    output::SessionEvent,
     own_requests::OwnRequest,
+    probe::Probe,
     question::{ProbeAnswer, ProbeRefusal, ProbeStep},
-    silence::Look,
 };
 use crate::{
     dialect::{Introduction, legacy, modern},
@@ -23,258 +24,217 @@ use crate::{
 /// How much of an error is told on.
 const QUOTED: usize = 500;
 
-impl Session {
-    /// Whether the end of the server now may come of being asked what it speaks, or was wanted because of that: then
-    /// [`Session::begin_again`] goes on with another process of it.
-    pub(crate) fn excuses_an_end(&self) -> bool {
-        match self.phase {
-            SessionPhase::Opening { .. } | SessionPhase::Listing { .. } => self.opening.probe.excuses_an_end(),
-            SessionPhase::Ending => self.opening.probe.is_spoiled(),
-            SessionPhase::Serving => false,
-        }
+/// The opening of the conversation.
+pub(super) struct Opening {
+    pub(super) probe: Probe,
+    /// The server's answer to the probe, until that counts.
+    discovery: Option<Box<str>>,
+    /// How the server describes itself, until it is ready.
+    description: Option<ServerDescription>,
+    start_timeout: Duration,
+}
+
+/// It is known what the server speaks, from this.
+enum Introduced<'a> {
+    Legacy(legacy::Greeting<'a>),
+    /// Its answer to `server/discover`.
+    Modern(Box<str>),
+}
+
+impl Opening {
+    /// Begins, and says what is to be done first.
+    pub(super) fn begin(rule: EraRule, start_timeout: Duration, now: Instant) -> (Self, ProbeStep) {
+        let (probe, first) = Probe::begin(rule, now);
+        (Self { probe, discovery: None, description: None, start_timeout }, first)
     }
 
-    /// Goes on with a new process of the server, which was not asked anything yet and has the whole time of a start.
-    pub(crate) fn begin_again(&mut self, now: Instant) {
-        self.phase = SessionPhase::Opening { until: self.opening.until(now) };
-        self.forget_process();
-        let (probe, next) = self.opening.probe.begin_again(now);
-        self.opening.probe = probe;
-        self.find_out(next);
+    /// When a start that begins now has failed.
+    pub(super) fn until(&self, now: Instant) -> Instant {
+        now + self.start_timeout
     }
 
     /// Nothing that the last process said counts for the next one.
-    fn forget_process(&mut self) {
-        self.requests.clear();
-        self.out.server.clear();
-        self.opening.forget();
-        self.lists.forget();
-        self.change_stream = ChangeStream::default();
-        self.deferred = self.deferred.take().map(|_| Deferred::default());
-        self.answers = 0;
-        self.gone = false;
-    }
-
-    /// Whether it matters that the server has read all that was written to it; then that is to be told.
-    pub(crate) fn waits_for_reading(&self) -> bool {
-        matches!(self.phase, SessionPhase::Opening { .. }) && self.opening.probe.waits_for_reading()
-    }
-
-    /// It has.
-    pub(crate) fn has_read(&mut self, now: Instant) {
-        self.opening.probe.has_read(now);
-    }
-
-    /// What is to be looked at now.
-    pub(crate) fn look(&self, now: Instant) -> Look {
-        if matches!(self.phase, SessionPhase::Opening { .. }) { self.opening.probe.look(now) } else { Look::No }
-    }
-
-    /// What the processes of the server have done up to now.
-    pub(crate) fn looked_at(&mut self, activity: Activity, now: Instant) {
-        self.opening.probe.looked_at(activity, now);
-    }
-
-    /// Whether the server is asked what it speaks, has read that, and nothing is decided: what it writes to stderr meanwhile
-    /// is about the question.
-    pub(crate) fn is_asking(&self) -> bool {
-        matches!(self.phase, SessionPhase::Opening { .. }) && self.opening.probe.is_asking()
-    }
-
-    /// How it was found out what the server speaks, as far as it was.
-    pub(crate) fn story(&self) -> String {
-        self.opening.probe.story()
-    }
-
-    /// Whether it goes on with this process.
-    pub(crate) fn is_going_on(&self) -> bool {
-        !matches!(self.phase, SessionPhase::Ending)
-    }
-
-    /// Begins anew with a new process, as if there had been none: the one before said nothing of the server.
-    pub(crate) fn begin_afresh(&mut self, until: Instant, now: Instant) {
-        self.forget_process();
-        self.phase = SessionPhase::Opening { until };
-        let (probe, next) = self.opening.probe.begin_afresh(now);
-        self.opening.probe = probe;
-        self.find_out(next);
-    }
-
-    /// Does what the probe wants.
-    pub(super) fn find_out(&mut self, next: ProbeStep) {
-        match next {
-            // With what it said, its answer goes on.
-            ProbeStep::Wait | ProbeStep::Speaks(_) => {}
-            ProbeStep::Discover => {
-                let id = self.requests.open(OwnRequest::Probe);
-                modern::probe(&mut self.out.server, id);
-            }
-            ProbeStep::Initialize => {
-                let id = self.requests.open(OwnRequest::Initialize);
-                legacy::initialize(&mut self.out.server, id, &self.terms.declaration);
-            }
-            ProbeStep::StartAgain => {
-                self.phase = SessionPhase::Ending;
-                self.out.events.push(SessionEvent::StartAgain);
-            }
-            ProbeStep::Failed(why) => self.cannot_speak(why),
-        }
-    }
-
-    /// Whether a request of the server can only be our own, come back. Answered, it would be taken for the answer.
-    pub(super) fn is_echo(&self, method: &str) -> bool {
-        matches!(self.phase, SessionPhase::Opening { .. }) && [method::DISCOVER, method::INITIALIZE].contains(&method)
-    }
-
-    pub(super) fn cannot_speak(&mut self, why: String) {
-        self.phase = SessionPhase::Ending;
-        self.out.events.push(SessionEvent::Broken(EndReason::Handshake(why)));
-    }
-
-    /// Whether this is the number of a `server/discover` that is open.
-    pub(super) fn is_probe(&self, number: u64) -> bool {
-        self.requests.is_probe(number)
-    }
-
-    /// The one question that is open, while it is not known what the server speaks: any answer is to that.
-    pub(super) fn only_question(&self) -> Option<u64> {
-        self.requests.only_question().filter(|_| matches!(self.phase, SessionPhase::Opening { .. }))
-    }
-
-    /// The server answered one of the questions.
-    pub(super) fn answered(&mut self, number: u64, outcome: Outcome<'_>, now: Instant) {
-        match self.requests.take_question(number) {
-            Some(OwnRequest::Probe) => self.discovered(outcome, now),
-            Some(OwnRequest::Initialize) => self.greeted(outcome, now),
-            Some(_) | None => {}
-        }
+    pub(super) fn forget_process(&mut self) {
+        (self.discovery, self.description) = (None, None);
     }
 
     /// The server answered `server/discover`.
-    pub(super) fn discovered(&mut self, outcome: Outcome<'_>, now: Instant) {
-        let (SessionPhase::Opening { until } | SessionPhase::Listing { until }) = self.phase else {
-            return self.discovered_too_late(outcome);
-        };
+    fn discovered<'a>(&mut self, cx: &mut SessionContext, outcome: Outcome<'a>) -> Option<Introduced<'a>> {
+        if !cx.is_opening() && !cx.is_listing() {
+            discovered_too_late(cx, outcome);
+            return None;
+        }
         let heard = match outcome {
             Outcome::Result(result) => {
                 let object = RawObject::from_raw(result).unwrap_or_default();
-                self.opening.discovery = Some(result.get().into());
+                self.discovery = Some(result.get().into());
                 ProbeAnswer::Discovered(modern::versions(object.get("supportedVersions")))
             }
             Outcome::Error(error) => ProbeAnswer::DiscoverRefused(refusal(error)),
         };
-        match self.opening.probe.heard(heard) {
-            ProbeStep::Speaks(_) => self.begin_modern(until, now),
-            next => self.find_out(next),
-        }
-    }
-
-    /// It serves in the legacy era already: the answer counts for its next start.
-    fn discovered_too_late(&mut self, outcome: Outcome<'_>) {
-        let versions = match outcome {
-            Outcome::Result(result) => {
-                modern::versions(RawObject::from_raw(result).unwrap_or_default().get("supportedVersions"))
-            }
-            Outcome::Error(_) => Vec::new(),
-        };
-        if matches!(self.phase, SessionPhase::Serving) {
-            let modern = versions.iter().any(|version| version == modern::VERSION.as_str());
-            let era = if modern { ServerEra::Modern } else { ServerEra::Legacy };
-            debug!(self.log, "server/discover was answered after the server was ready"; "era" => era.as_str());
-            self.out.events.push(SessionEvent::EraLearned(era));
-        }
+        self.heard_modern(cx, heard)
     }
 
     /// The server answered `initialize`.
-    pub(super) fn greeted(&mut self, outcome: Outcome<'_>, now: Instant) {
-        let SessionPhase::Opening { until } = self.phase else { return };
+    fn greeted<'a>(&mut self, cx: &mut SessionContext, outcome: Outcome<'a>) -> Option<Introduced<'a>> {
+        if !cx.is_opening() {
+            return None;
+        }
         match outcome {
             Outcome::Result(result) => match legacy::read_greeting(result) {
-                Ok(greeting) => match self.opening.probe.heard(ProbeAnswer::Greeted) {
-                    ProbeStep::Speaks(_) => self.begin_legacy(&greeting, until, now),
-                    next => self.find_out(next),
+                Ok(greeting) => match self.probe.heard(ProbeAnswer::Greeted) {
+                    ProbeStep::Speaks(_) => return Some(Introduced::Legacy(greeting)),
+                    next => find_out(cx, next),
                 },
-                Err(why) => self.cannot_speak(why),
+                Err(why) => cx.cannot_speak(why),
             },
-            Outcome::Error(error) => match self.opening.probe.heard(ProbeAnswer::GreetingRefused(refusal(error))) {
-                ProbeStep::Speaks(_) => self.begin_modern(until, now),
-                next => self.find_out(next),
-            },
+            Outcome::Error(error) => return self.heard_modern(cx, ProbeAnswer::GreetingRefused(refusal(error))),
+        }
+        None
+    }
+
+    /// An answer from which a server can only be known to speak the modern era.
+    fn heard_modern<'a>(&mut self, cx: &mut SessionContext, heard: ProbeAnswer) -> Option<Introduced<'a>> {
+        match self.probe.heard(heard) {
+            ProbeStep::Speaks(_) => Some(Introduced::Modern(self.discovery.take().unwrap_or_default())),
+            next => {
+                find_out(cx, next);
+                None
+            }
         }
     }
 
-    fn begin_legacy(&mut self, greeting: &legacy::Greeting<'_>, until: Instant, now: Instant) {
-        self.meet(ServerEra::Legacy, greeting.version, &greeting.about);
-        self.phase = SessionPhase::Listing { until };
-        legacy::initialized(&mut self.out.server);
-        self.list_all(&greeting.about.capabilities, now);
-    }
-
-    fn begin_modern(&mut self, until: Instant, now: Instant) {
-        let discovery = self.opening.discovery.take().unwrap_or_default();
-        let about = modern::read_discovery(&discovery);
-        self.meet(ServerEra::Modern, modern::VERSION, &about);
-        self.phase = SessionPhase::Listing { until };
-        // Before the lists, so that no change falls between.
-        self.listen_for(&about.capabilities);
-        self.renew_change_stream(now);
-        self.list_all(&about.capabilities, now);
-    }
-
     /// It is known what the server speaks, and who it is.
-    fn meet(&mut self, era: ServerEra, version: ProtocolVersion, about: &Introduction<'_>) {
-        self.era = era;
-        self.lists.catalogue.set_identity(about.info_json, about.capabilities_json, about.instructions_json);
+    fn meet(
+        &mut self,
+        cx: &mut SessionContext,
+        catalogue: &mut Catalogue,
+        (era, version): (ServerEra, ProtocolVersion),
+        about: &Introduction<'_>,
+    ) {
+        cx.era = era;
+        catalogue.set_identity(about.info_json, about.capabilities_json, about.instructions_json);
         // A late answer to `server/discover` says what is spoken at the next start.
-        self.requests.forget_questions(era == ServerEra::Legacy);
-        let probe = self.opening.probe.story();
-        debug!(self.log, "server's era is known"; "era" => era.as_str(), "version" => version.as_str(), "because" => &probe);
-        self.opening.description = Some(ServerDescription {
+        cx.requests.forget_questions(era == ServerEra::Legacy);
+        let probe = self.probe.story();
+        debug!(cx.log, "server's era is known"; "era" => era.as_str(), "version" => version.as_str(), "because" => &probe);
+        self.description = Some(ServerDescription {
             era,
-            evidence: self.opening.probe.evidence(),
+            evidence: self.probe.evidence(),
             probe,
             protocol_version: version.as_str().to_owned(),
             name: about.name.clone(),
             version: about.server_version.clone(),
-            counts: self.lists.catalogue.counts(),
+            counts: catalogue.counts(),
         });
     }
 
-    fn list_all(&mut self, capabilities: &RawObject<'_>, now: Instant) {
-        self.declare_lists(capabilities);
-        self.lists.declares_nothing = !ListKind::ALL.into_iter().any(|kind| self.lists.freshness.is_declared(kind));
-        if self.lists.declares_nothing {
-            self.lists.catalogue.declares_nothing();
+    /// The server as it is now that its lists are complete.
+    fn take_description(&mut self, catalogue: &Catalogue) -> Option<ServerDescription> {
+        let mut description = self.description.take()?;
+        description.counts = catalogue.counts();
+        // A late answer may have come meanwhile.
+        (description.evidence, description.probe) = (self.probe.evidence(), self.probe.story());
+        Some(description)
+    }
+}
+
+impl Session {
+    /// The server answered one of the questions.
+    pub(super) fn answered_question(&mut self, number: u64, outcome: Outcome<'_>, now: Instant) {
+        if let Some(question) = self.context.requests.take_question(number) {
+            self.introduced(&question, outcome, now);
         }
-        for kind in ListKind::ALL {
-            if self.lists.declares_nothing || self.lists.freshness.is_declared(kind) {
-                self.gather(kind, now);
+    }
+
+    /// The same, of a question that is taken out.
+    pub(super) fn introduced(&mut self, question: &OwnRequest, outcome: Outcome<'_>, now: Instant) {
+        let introduced = match question {
+            OwnRequest::Probe => self.opening.discovered(&mut self.context, outcome),
+            OwnRequest::Initialize => self.opening.greeted(&mut self.context, outcome),
+            OwnRequest::Page { .. } | OwnRequest::Ping | OwnRequest::Listen => None,
+        };
+        if let Some(introduced) = introduced {
+            self.ask_for_lists(&introduced, now);
+        }
+    }
+
+    fn ask_for_lists(&mut self, introduced: &Introduced<'_>, now: Instant) {
+        let Self { context: cx, opening, lists, change_stream, calls, .. } = self;
+        let (SessionPhase::Opening { until } | SessionPhase::Listing { until }) = cx.phase else { return };
+        cx.phase = SessionPhase::Listing { until };
+        match introduced {
+            Introduced::Legacy(legacy::Greeting { version, about }) => {
+                opening.meet(cx, &mut lists.catalogue, (ServerEra::Legacy, *version), about);
+                legacy::initialized(&mut cx.out.server);
+                lists.ask_all(cx, &about.capabilities, now);
+            }
+            Introduced::Modern(discovery) => {
+                let about = modern::read_discovery(discovery);
+                opening.meet(cx, &mut lists.catalogue, (ServerEra::Modern, modern::VERSION), &about);
+                // Before the lists, so that no change falls between.
+                change_stream.want(&about.capabilities);
+                change_stream.renew(cx, calls, now);
+                lists.ask_all(cx, &about.capabilities, now);
             }
         }
         self.ready_when_listed(now);
     }
 
-    /// Servers that register tools once they are initialized announce that while the first lists are on their way; what
-    /// they announced then belongs to the first catalogue, because many clients ask only once.
+    /// A server whose lists are complete serves.
     pub(super) fn ready_when_listed(&mut self, now: Instant) {
-        if self.requests.is_listing_any() {
+        let Self { context: cx, opening, lists, .. } = self;
+        if !cx.is_listing() || !lists.are_complete(cx, now) {
             return;
         }
-        if self.lists.takes_another_round() {
-            return self.refresh(now);
+        let Some(description) = opening.take_description(&lists.catalogue) else { return };
+        cx.phase = SessionPhase::Serving;
+        lists.revision += 1;
+        lists.push(cx);
+        cx.out.events.push(SessionEvent::Ready(description));
+        lists.report_first_failures(cx, now);
+    }
+}
+
+/// Does what the probe wants.
+pub(super) fn find_out(cx: &mut SessionContext, next: ProbeStep) {
+    match next {
+        // With what it said, its answer goes on.
+        ProbeStep::Wait | ProbeStep::Speaks(_) => {}
+        ProbeStep::Discover => {
+            let id = cx.requests.open(OwnRequest::Probe);
+            modern::probe(&mut cx.out.server, id);
         }
-        let Some(mut description) = self.opening.description.take() else { return };
-        description.counts = self.lists.catalogue.counts();
-        // A late answer may have come meanwhile.
-        (description.evidence, description.probe) = (self.opening.probe.evidence(), self.opening.probe.story());
-        self.phase = SessionPhase::Serving;
-        self.lists.revision += 1;
-        self.push_catalogue();
-        self.out.events.push(SessionEvent::Ready(description));
-        let failures = self.lists.freshness.failures(now);
-        if !failures.is_empty() {
-            self.out.events.push(SessionEvent::ListFailures(failures));
+        ProbeStep::Initialize => {
+            let id = cx.requests.open(OwnRequest::Initialize);
+            legacy::initialize(&mut cx.out.server, id, &cx.terms.declaration);
         }
+        ProbeStep::StartAgain => {
+            cx.phase = SessionPhase::Ending;
+            cx.out.events.push(SessionEvent::StartAgain);
+        }
+        ProbeStep::Failed(why) => cx.cannot_speak(why),
+    }
+}
+
+/// Whether a request of the server can only be our own, come back. Answered, it would be taken for the answer.
+pub(super) fn is_echo(cx: &SessionContext, method: &str) -> bool {
+    cx.is_opening() && [method::DISCOVER, method::INITIALIZE].contains(&method)
+}
+
+/// It serves in the legacy era already: the answer counts for its next start.
+fn discovered_too_late(cx: &mut SessionContext, outcome: Outcome<'_>) {
+    let versions = match outcome {
+        Outcome::Result(result) => {
+            modern::versions(RawObject::from_raw(result).unwrap_or_default().get("supportedVersions"))
+        }
+        Outcome::Error(_) => Vec::new(),
+    };
+    if cx.is_serving() {
+        let modern = versions.iter().any(|version| version == modern::VERSION.as_str());
+        let era = if modern { ServerEra::Modern } else { ServerEra::Legacy };
+        debug!(cx.log, "server/discover was answered after the server was ready"; "era" => era.as_str());
+        cx.out.events.push(SessionEvent::EraLearned(era));
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mcproxy_ipc::EraRule;
+use mcproxy_ipc::{EraRule, data::ServerEra};
 
 use super::{
     tests::{discard, say, spec, written},
@@ -27,7 +27,7 @@ fn undeclared(now: Instant) -> Session {
 }
 
 fn ready(session: &Session) -> Option<usize> {
-    match &session.out.events[..] {
+    match &session.context.out.events[..] {
         [SessionEvent::Ready(description), ..] => Some(description.counts.tools),
         _ => None,
     }
@@ -46,7 +46,7 @@ fn a_server_that_declares_no_lists_is_asked_for_them_and_a_method_it_does_not_kn
             now,
         );
     }
-    assert_eq!((ready(&session), session.out.events.len()), (Some(1), 1), "nothing to report");
+    assert_eq!((ready(&session), session.context.out.events.len()), (Some(1), 1), "nothing to report");
 }
 
 #[test]
@@ -66,8 +66,8 @@ fn a_server_that_declares_nothing_and_refuses_its_tools_is_reported() {
     let mut session = undeclared(now);
     say(&mut session, r#"{"jsonrpc":"2.0","id":2,"error":{"code":-32603,"message":"no network"}}"#, now);
     session.tick(false, session.deadline().expect("it waits"));
-    let [SessionEvent::Ready(_), SessionEvent::ListFailures(failures)] = &session.out.events[..] else {
-        panic!("{:?}", session.out.events)
+    let [SessionEvent::Ready(_), SessionEvent::ListFailures(failures)] = &session.context.out.events[..] else {
+        panic!("{:?}", session.context.out.events)
     };
     assert!(failures[0].method == "tools/list" && failures[0].error.contains("no network"), "{failures:?}");
 }

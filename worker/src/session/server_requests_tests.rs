@@ -7,13 +7,13 @@ use std::{
 
 use bytes::Bytes;
 use mcproxy_ipc::{
-    ClientFeatures, SessionKey,
+    ClientFeatures, Instances, SessionKey,
     data::{CallContext, GatewayToWorker, Resumption, WorkerToGateway},
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{tests::spec, *};
+use super::{output::SessionOutput, tests::spec, *};
 use crate::lines::ServerLine;
 
 /// A session with a server that may ask for everything, and what was seen of both.
@@ -53,8 +53,8 @@ impl World {
         let greeting = json!({"protocolVersion": "2025-06-18", "capabilities": {"tools": {}}, "serverInfo": {"name": "f", "version": "1"}});
         world.say(&json!({"jsonrpc": "2.0", "id": 1, "result": greeting}));
         world.say(&json!({"jsonrpc": "2.0", "id": 2, "result": {"tools": [{"name": "a"}]}}));
-        assert!(matches!(world.session.phase, SessionPhase::Serving));
-        world.session.out = SessionOutput::default();
+        assert!(matches!(world.session.context.phase, SessionPhase::Serving));
+        world.session.context.out = SessionOutput::default();
         world
     }
 
@@ -101,7 +101,7 @@ impl World {
 
     /// Takes in what the server and the gateway are told, and holds it against what they may be told.
     fn look(&mut self) {
-        let written = String::from_utf8(std::mem::take(&mut self.session.out.server)).expect("UTF-8");
+        let written = String::from_utf8(std::mem::take(&mut self.session.context.out.server)).expect("UTF-8");
         for line in written.lines() {
             let message: Value = serde_json::from_str(line).expect("JSON");
             match (message["method"].as_str(), &message["id"]) {
@@ -121,7 +121,7 @@ impl World {
                 }
             }
         }
-        for (message, _) in std::mem::take(&mut self.session.out.gateway) {
+        for (message, _) in std::mem::take(&mut self.session.context.out.gateway) {
             match message {
                 WorkerToGateway::Done { id, .. } => assert!(self.calls.remove(&id), "one answer: {id}"),
                 WorkerToGateway::NeedsInput { id, resumption: Resumption::Parked { handle } } => {
@@ -255,7 +255,7 @@ proptest! {
                 StopStep::Resume(_) | StopStep::Abandon(_) => {}
             }
             world.look();
-            prop_assert!(matches!(world.session.phase, SessionPhase::Serving), "it would be given up");
+            prop_assert!(matches!(world.session.context.phase, SessionPhase::Serving), "it would be given up");
             world.session.health.heard(world.now);
         }
         // What is held waits for a call, and there is one when others have taken their time.
@@ -292,11 +292,11 @@ fn the_gateway_hears_what_a_server_takes_back_and_that_it_does_not_wait() {
     world.say(
         &json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": "s1", "reason": "why"}}),
     );
-    let told = std::mem::take(&mut world.session.out.gateway);
+    let told = std::mem::take(&mut world.session.context.out.gateway);
     let expected = WorkerToGateway::Withdrawn { handle, key: "r1".into(), reason: Some("why".into()) };
     assert!(matches!(told.as_slices().0, [(message, _)] if *message == expected), "{told:?}");
     world.say(&json!({"jsonrpc": "2.0", "id": upstream, "result": {}}));
-    let told = std::mem::take(&mut world.session.out.gateway);
+    let told = std::mem::take(&mut world.session.context.out.gateway);
     let expected = WorkerToGateway::ParkedDone { handle };
     assert!(matches!(told.as_slices().0, [(message, _)] if *message == expected), "{told:?}");
     world.withdrawn.insert(1);
@@ -318,7 +318,7 @@ fn progress_of_the_client_goes_to_the_server_under_its_own_token() {
         let message = GatewayToWorker::InputProgress { handle, key: key.into() };
         world.session.frame(message, br#"{"progress":1.50}"#, world.now);
     }
-    let written = String::from_utf8(std::mem::take(&mut world.session.out.server)).expect("UTF-8");
+    let written = String::from_utf8(std::mem::take(&mut world.session.context.out.server)).expect("UTF-8");
     let expected =
         r#"{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":"theirs","progress":1.50}}"#;
     assert_eq!(written.trim_end(), expected, "nobody wants to hear of the other");

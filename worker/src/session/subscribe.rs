@@ -5,7 +5,10 @@ use std::time::Instant;
 use mcproxy_mcp::{ErrorCode, ErrorObject, Outcome, RawObject, RawValue, RequestId, Subject, method};
 use slog::{debug, warn};
 
-use super::{OwnRequest, Session, answer::error_code, noise::LOGGED};
+use super::{
+    answer::error_code, calls::Calls, change_stream::ChangeStream, context::SessionContext, noise::LOGGED,
+    own_requests::OwnRequest,
+};
 use crate::{
     dialect::{legacy, modern},
     lines::printable,
@@ -23,12 +26,7 @@ pub(super) enum EmulationOutcome {
     NotEmulated,
 }
 
-impl Session {
-    /// Begins to listen for what the server says it can announce.
-    pub(super) fn listen_for(&mut self, capabilities: &RawObject<'_>) {
-        self.change_stream.want(capabilities);
-    }
-
+impl ChangeStream {
     /// Does what sessions of the other era ask a server to keep in mind. `upstream` is the number of the call here.
     pub(super) fn emulate(&mut self, upstream: u64, of: &str, params: &[u8]) -> EmulationOutcome {
         let params = RawObject::from_slice(params).unwrap_or_default();
@@ -40,10 +38,10 @@ impl Session {
                     return EmulationOutcome::Refused(ErrorObject::new(ErrorCode::INVALID_PARAMS, "`uri` is missing"));
                 };
                 if of == method::RESOURCES_UNSUBSCRIBE {
-                    self.change_stream.unsubscribe(&subject);
+                    self.unsubscribe(&subject);
                     return EmulationOutcome::Done;
                 }
-                match self.change_stream.subscribe(subject, upstream) {
+                match self.subscribe(subject, upstream) {
                     Ok(()) => EmulationOutcome::Later,
                     Err(why) => EmulationOutcome::Refused(ErrorObject::new(ErrorCode::METHOD_NOT_FOUND, why)),
                 }
@@ -53,81 +51,100 @@ impl Session {
     }
 
     /// Opens a stream if something else is wanted than what the last one was for.
-    pub(super) fn renew_change_stream(&mut self, now: Instant) {
-        if let Some(id) = self.change_stream.due(|| self.requests.open(OwnRequest::Listen), now) {
-            let (announcements, subjects) = self.change_stream.filter();
-            modern::listen(&mut self.out.server, id, announcements, subjects);
+    pub(super) fn renew(&mut self, cx: &mut SessionContext, calls: &mut Calls, now: Instant) {
+        if let Some(id) = self.due(|| cx.requests.open(OwnRequest::Listen), now) {
+            let (announcements, subjects) = self.filter();
+            modern::listen(&mut cx.out.server, id, announcements, subjects);
         }
-        for call in self.change_stream.take_settled() {
-            self.take_note(call);
-        }
-    }
-
-    fn take_note(&mut self, upstream: u64) {
-        if let Some(id) = self.calls.close(upstream) {
-            self.done(id);
+        for call in self.take_settled() {
+            take_note(cx, calls, call);
         }
     }
 
     /// The server took a request to listen.
-    pub(super) fn listen_acknowledged(&mut self, params: Option<&RawValue>, now: Instant) {
+    pub(super) fn listen_acknowledged(
+        &mut self,
+        cx: &mut SessionContext,
+        calls: &mut Calls,
+        params: Option<&RawValue>,
+        now: Instant,
+    ) {
         let params = params.and_then(|raw| RawObject::from_raw(raw).ok()).unwrap_or_default();
         let Some(id) = modern::subscription(&params) else { return };
         let honoured = params.get_object("notifications").map(|notifications| modern::honoured(&notifications));
-        let acknowledged = self.change_stream.acknowledged(id, honoured.as_deref());
+        let acknowledged = self.acknowledged(id, honoured.as_deref());
         for call in acknowledged.done {
-            self.take_note(call);
+            take_note(cx, calls, call);
         }
         for upstream in acknowledged.left_out {
-            if let Some(call) = self.calls.close(upstream) {
+            if let Some(call) = calls.table.close(upstream) {
                 let text = "the server does not tell when this resource changes";
-                self.fail(call, &ErrorObject::new(ErrorCode::INVALID_PARAMS, text));
+                cx.fail(call, &ErrorObject::new(ErrorCode::INVALID_PARAMS, text));
             }
         }
         if let Some(replaced) = acknowledged.replaced {
-            legacy::cancel(&mut self.out.server, replaced, Some("another stream takes its place"));
-            self.requests.forget(replaced);
+            legacy::cancel(&mut cx.out.server, replaced, Some("another stream takes its place"));
+            cx.requests.forget(replaced);
         }
-        self.renew_change_stream(now);
+        self.renew(cx, calls, now);
     }
 
-    /// The server ended a stream with an answer: a result when it is over, an error when it was never opened.
-    pub(super) fn listen_ended(&mut self, id: u64, outcome: Outcome<'_>, now: Instant) {
+    /// The server ended a stream with an answer: a result when it is over, an error when it was never opened. Whether the server
+    /// knows of no changes at all.
+    pub(super) fn listen_ended(
+        &mut self,
+        cx: &mut SessionContext,
+        calls: &mut Calls,
+        id: u64,
+        outcome: Outcome<'_>,
+        now: Instant,
+    ) -> bool {
         let (unknown, error) = match outcome {
             Outcome::Result(_) => (false, None),
             Outcome::Error(error) => (error_code(error) == Some(ErrorCode::METHOD_NOT_FOUND), Some(error)),
         };
         match error {
-            Some(_) if unknown => {
-                debug!(self.log, "server does not tell what changes"; "method" => method::LISTEN);
-                self.nothing_is_announced();
-            }
+            Some(_) if unknown => debug!(cx.log, "server does not tell what changes"; "method" => method::LISTEN),
             Some(error) => {
                 let error = printable(error.get().as_bytes(), LOGGED);
-                warn!(self.log, "server refused to tell what changes"; "method" => method::LISTEN, "error" => error);
+                warn!(cx.log, "server refused to tell what changes"; "method" => method::LISTEN, "error" => error);
             }
-            None => debug!(self.log, "server ended the stream of changes"),
+            None => debug!(cx.log, "server ended the stream of changes"),
         }
         let (code, text) = match unknown {
             true => (ErrorCode::METHOD_NOT_FOUND, "the server does not tell when a resource changes"),
             false => (ErrorCode::INTERNAL_ERROR, "the server does not tell when this resource changes at present"),
         };
-        for upstream in self.change_stream.ended(id, unknown, now) {
-            if let Some(call) = self.calls.close(upstream) {
-                self.fail(call, &ErrorObject::new(code, text));
+        for upstream in self.ended(id, unknown, now) {
+            if let Some(call) = calls.table.close(upstream) {
+                cx.fail(call, &ErrorObject::new(code, text));
             }
         }
-        self.renew_change_stream(now);
+        self.renew(cx, calls, now);
+        unknown
     }
 
     /// The server tears a stream down by the other way the specification knows.
-    pub(super) fn listen_given_up(&mut self, params: Option<&RawValue>, now: Instant) {
+    pub(super) fn listen_given_up(
+        &mut self,
+        cx: &mut SessionContext,
+        calls: &mut Calls,
+        params: Option<&RawValue>,
+        now: Instant,
+    ) {
         let params = params.and_then(|raw| RawObject::from_raw(raw).ok()).unwrap_or_default();
         let id = params.get("requestId").and_then(|raw| RequestId::from_raw(raw).ok()).and_then(|id| id.as_u64());
-        if let Some(id) = id.filter(|id| self.change_stream.has(*id)) {
-            self.requests.forget(id);
-            self.change_stream.ended(id, false, now);
-            self.renew_change_stream(now);
+        if let Some(id) = id.filter(|id| self.has(*id)) {
+            cx.requests.forget(id);
+            self.ended(id, false, now);
+            self.renew(cx, calls, now);
         }
+    }
+}
+
+/// The server listens: the call that wanted it is done.
+fn take_note(cx: &mut SessionContext, calls: &mut Calls, upstream: u64) {
+    if let Some(id) = calls.table.close(upstream) {
+        cx.done(id);
     }
 }

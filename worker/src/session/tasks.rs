@@ -7,7 +7,7 @@ use bytes::Bytes;
 use mcproxy_ipc::data::{Outcome as Answered, ServerEra, WorkerToGateway};
 use mcproxy_mcp::{Outcome, RawObject, RawValue, json_string, meta, method, object_body};
 
-use super::{Session, answer};
+use super::{answer, calls::Calls, context::SessionContext};
 use crate::dialect::legacy;
 
 /// Calls that may be made as tasks at once. Those that were given up before the server answered make room for others.
@@ -85,7 +85,8 @@ impl ToolTasks {
         self.0.len() >= MAX_TASKS && self.eldest_given_up().is_none()
     }
 
-    fn begin(&mut self, upstream: u64) {
+    /// The server is told to make a task of this call.
+    pub(super) fn begin(&mut self, upstream: u64) {
         if self.0.len() >= MAX_TASKS
             && let Some(eldest) = self.eldest_given_up()
         {
@@ -111,87 +112,95 @@ impl ToolTasks {
     }
 }
 
-impl Session {
+impl Calls {
     /// The params of a call as they are to be sent, when it can only be made as a task. What the caller itself wants as one
     /// stays as it is.
-    pub(super) fn as_task(&self, of: &str, params: &[u8]) -> Option<Vec<u8>> {
-        let only_tasks = self.lists.catalogue.only_tasks();
-        if only_tasks.is_empty() || of != method::TOOLS_CALL || self.era != ServerEra::Legacy || self.tasks.is_full() {
+    pub(super) fn as_task(&self, era: ServerEra, only_tasks: &[Box<str>], of: &str, params: &[u8]) -> Option<Vec<u8>> {
+        if only_tasks.is_empty() || of != method::TOOLS_CALL || era != ServerEra::Legacy || self.tasks.is_full() {
             return None;
         }
         let object = RawObject::from_slice(params).ok()?;
         let name = object.get_string("name")?;
         let body = object_body(std::str::from_utf8(params).ok()?)?;
         let is_one = object.get("task").is_none() && only_tasks.iter().any(|tool| **tool == *name);
-        let ttl = (self.calls.timeouts().total + SLACK).as_millis();
+        let ttl = (self.table.timeouts().total + SLACK).as_millis();
         is_one.then(|| format!("{{\"task\":{{\"ttl\":{ttl}}},{body}}}").into_bytes())
     }
 
-    /// The server is told to make a task of this call.
-    pub(super) fn task_begun(&mut self, upstream: u64) {
-        self.tasks.begin(upstream);
-    }
-
     /// An answer came; `true`: it was about a task, and nothing more is to be done with it.
-    pub(super) fn task_answered(&mut self, upstream: u64, line: &Bytes, outcome: Outcome<'_>, now: Instant) -> bool {
+    pub(super) fn task_answered(
+        &mut self,
+        cx: &mut SessionContext,
+        upstream: u64,
+        line: &Bytes,
+        outcome: Outcome<'_>,
+        now: Instant,
+    ) -> bool {
         if let Some(call) = self.tasks.looked_at(upstream) {
             // As long as the server says how the task stands, the call goes on, within its total time.
             if let Outcome::Result(_) = outcome {
-                self.calls.progress(call, now);
+                self.table.progress(call, now);
             }
             return true;
         }
         match (self.tasks.take(upstream), outcome) {
             (Some(TaskStage::Creating { .. }), Outcome::Result(result)) => match created(result) {
                 Some((task, poll)) => {
-                    self.task_created(upstream, task, poll, now);
+                    self.task_created(cx, upstream, task, poll, now);
                     true
                 }
                 // It was done at once after all.
                 None => false,
             },
-            (Some(TaskStage::RunningTask(_)), outcome) => self.task_done(upstream, line, outcome, now),
+            (Some(TaskStage::RunningTask(_)), outcome) => self.task_done(cx, upstream, line, outcome, now),
             (None | Some(_), _) => false,
         }
     }
 
-    fn task_done(&mut self, upstream: u64, line: &Bytes, outcome: Outcome<'_>, now: Instant) -> bool {
+    fn task_done(
+        &mut self,
+        cx: &mut SessionContext,
+        upstream: u64,
+        line: &Bytes,
+        outcome: Outcome<'_>,
+        now: Instant,
+    ) -> bool {
         let (outcome, mut payload) = answer::for_client(line, outcome);
         if outcome == Answered::Result
             && let Some(rest) = unrelated(&payload)
         {
             payload = rest;
         }
-        match self.calls.close(upstream) {
+        match self.table.close(upstream) {
             Some(call) => {
-                self.used(now);
-                self.tell(WorkerToGateway::Done { id: call, outcome, era: self.era }, payload);
+                self.used(cx, now);
+                cx.tell(WorkerToGateway::Done { id: call, outcome, era: cx.era }, payload);
                 true
             }
-            None => self.over_meanwhile(upstream, outcome, payload),
+            None => self.over_meanwhile(cx, upstream, outcome, payload),
         }
     }
 
-    fn task_created(&mut self, creator: u64, task: Box<str>, poll: Duration, now: Instant) {
-        let upstream = self.requests.next_number();
+    fn task_created(&mut self, cx: &mut SessionContext, creator: u64, task: Box<str>, poll: Duration, now: Instant) {
+        let upstream = cx.requests.next_number();
         let is_waiting = self.parks.rename(creator, upstream);
-        if !self.calls.rename(creator, upstream) && !is_waiting {
+        if !self.table.rename(creator, upstream) && !is_waiting {
             // The caller is gone since.
-            return self.give_up_task(&task);
+            return give_up_task(cx, &task);
         }
-        self.used(now);
+        self.used(cx, now);
         let params = format!("{{\"taskId\":{}}}", json_string(&task).get());
-        legacy::request(&mut self.out.server, upstream, method::TASKS_RESULT, &params);
+        legacy::request(&mut cx.out.server, upstream, method::TASKS_RESULT, &params);
         // A task that is worked on is a sign of life, so it is looked at before the call would run out of time.
-        let poll = poll.min(self.calls.timeouts().idle / 2).max(SHORTEST_POLL);
+        let poll = poll.min(self.table.timeouts().idle / 2).max(SHORTEST_POLL);
         let running = RunningTask { task, creator, poll, next: now + poll, asked: None };
         self.tasks.0.push((upstream, TaskStage::RunningTask(running)));
     }
 
     /// The caller does not wait for this call any more.
-    pub(super) fn task_cancelled(&mut self, upstream: u64) {
+    pub(super) fn task_cancelled(&mut self, cx: &mut SessionContext, upstream: u64) {
         match self.tasks.take(upstream) {
-            Some(TaskStage::RunningTask(running)) => self.give_up_task(&running.task),
+            Some(TaskStage::RunningTask(running)) => give_up_task(cx, &running.task),
             Some(TaskStage::Creating { .. }) => {
                 self.tasks.0.push((upstream, TaskStage::Creating { is_given_up: true }))
             }
@@ -199,15 +208,8 @@ impl Session {
         }
     }
 
-    /// Whatever the server answers, nothing follows from it.
-    fn give_up_task(&mut self, task: &str) {
-        let id = self.requests.next_number();
-        let params = format!("{{\"taskId\":{}}}", json_string(task).get());
-        legacy::request(&mut self.out.server, id, method::TASKS_CANCEL, &params);
-    }
-
     /// Looks at the tasks whose time it is, one question at a time.
-    pub(super) fn look_at_tasks(&mut self, now: Instant) {
+    pub(super) fn look_at_tasks(&mut self, cx: &mut SessionContext, now: Instant) {
         if self.tasks.deadline().is_none_or(|next| now < next) {
             return;
         }
@@ -218,13 +220,20 @@ impl Session {
             }
             running.next = now + running.poll;
             if running.asked.is_none() {
-                let id = self.requests.next_number();
+                let id = cx.requests.next_number();
                 running.asked = Some(id);
                 let params = format!("{{\"taskId\":{}}}", json_string(&running.task).get());
-                legacy::request(&mut self.out.server, id, method::TASKS_GET, &params);
+                legacy::request(&mut cx.out.server, id, method::TASKS_GET, &params);
             }
         }
     }
+}
+
+/// Whatever the server answers, nothing follows from it.
+fn give_up_task(cx: &mut SessionContext, task: &str) {
+    let id = cx.requests.next_number();
+    let params = format!("{{\"taskId\":{}}}", json_string(task).get());
+    legacy::request(&mut cx.out.server, id, method::TASKS_CANCEL, &params);
 }
 
 /// The id of the task that a result says was made, and how often it wants to be looked at.

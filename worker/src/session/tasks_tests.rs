@@ -42,7 +42,7 @@ fn a_tool_that_needs_a_task_is_called_like_any_other() {
     say(&mut session, &format!(r#"{{"jsonrpc":"2.0","id":4,"result":{result}}}"#), now);
     let done = WorkerToGateway::Done { id: 70, outcome: Outcome::Result, era: ServerEra::Legacy };
     assert_eq!(told(&mut session), [(done, r#"{"content":[],"_meta":{"x":1}}"#.to_owned())]);
-    assert_eq!(session.tasks.deadline(), None);
+    assert_eq!(session.calls.tasks.deadline(), None);
 }
 
 #[test]
@@ -101,7 +101,7 @@ fn a_task_goes_with_its_call_whether_it_is_there_already_or_not_yet() {
             say(&mut session, CREATED, now);
         }
         assert!(written(&mut session).contains(r#""method":"tasks/cancel","params":{"taskId":"t\"1"}"#), "{is_there}");
-        assert!(told(&mut session).is_empty() && session.tasks.deadline().is_none());
+        assert!(told(&mut session).is_empty() && session.calls.tasks.deadline().is_none());
     }
 }
 
@@ -146,9 +146,9 @@ fn a_server_that_says_nothing_of_its_tasks_leaves_nothing_behind() {
     let lines = written(&mut session);
     assert_eq!(lines.matches("tasks/get").count(), 1, "one question at a time: {lines}");
     assert_eq!(lines.matches("tasks/cancel").count(), 1, "{lines}");
-    assert!(session.tasks.is_empty());
+    assert!(session.calls.tasks.is_empty());
 
-    assert_eq!(session.requests.count(), 0);
+    assert_eq!(session.context.requests.count(), 0);
 }
 
 #[test]
@@ -157,7 +157,7 @@ fn an_answer_that_cannot_be_read_ends_the_task_of_its_call() {
     let mut session = working(now);
     say(&mut session, r#"{"jsonrpc":"2.0","id":4,"result":{"content":[NaN]}}"#, now);
     assert!(matches!(told(&mut session)[..], [(WorkerToGateway::Done { id: 70, .. }, _)]));
-    assert!(session.tasks.is_empty());
+    assert!(session.calls.tasks.is_empty());
 }
 
 #[test]
@@ -187,7 +187,7 @@ fn a_call_that_waits_for_its_client_keeps_its_task() {
     // The server asks, and makes the task before or after the client is told.
     for is_told_first in [true, false] {
         let mut session = slow(start);
-        session.terms.features.form = true;
+        session.context.terms.features.form = true;
         let context =
             CallContext { client_capabilities: Some(r#"{"elicitation":{}}"#.into()), ..CallContext::default() };
         let params = r#"{"name":"slow"}"#;

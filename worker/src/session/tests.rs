@@ -7,12 +7,12 @@ use std::{
 
 use bytes::Bytes;
 use mcproxy_ipc::{
-    CallTimeouts, EraRule, Generation, Instances, LaunchSpec, Reach, ServerName,
-    data::{CallContext, GatewayToWorker, Outcome, WorkerToGateway},
+    CallTimeouts, EraRule, Generation, Instances, LaunchSpec, Reach, ServerLimits, ServerName,
+    data::{CallContext, GatewayToWorker, Outcome, ServerEra, WorkerToGateway},
 };
 use proptest::prelude::*;
 
-use super::{list_state::DEBOUNCE, *};
+use super::{list_state::DEBOUNCE, output::SessionOutput, *};
 use crate::lines::ServerLine;
 
 /// A spec for tests.
@@ -72,7 +72,7 @@ pub(super) fn discard() -> Logger {
 pub(super) fn serving(now: Instant) -> Session {
     let greeting = r#"{"jsonrpc":"2.0","id":1,"result":{"protocolVersion":"2025-06-18","capabilities":{"tools":{}},"serverInfo":{"name":"f","version":"1"}}}"#;
     let mut session = ready(greeting, r#"{"jsonrpc":"2.0","id":2,"result":{"tools":[{"name":"a"}]}}"#, now);
-    session.out = SessionOutput::default();
+    session.context.out = SessionOutput::default();
     session
 }
 
@@ -81,7 +81,7 @@ pub(crate) fn ready(greeting: &str, tools: &str, now: Instant) -> Session {
     let mut session = Session::new(&spec(), true, discard(), now);
     say(&mut session, greeting, now);
     say(&mut session, tools, now);
-    assert!(matches!(session.out.events[..], [SessionEvent::Ready(_)]));
+    assert!(matches!(session.context.out.events[..], [SessionEvent::Ready(_)]));
     session
 }
 
@@ -95,11 +95,11 @@ pub(super) fn call(session: &mut Session, id: u64, now: Instant) {
 }
 
 pub(crate) fn written(session: &mut Session) -> String {
-    String::from_utf8(std::mem::take(&mut session.out.server)).expect("UTF-8")
+    String::from_utf8(std::mem::take(&mut session.context.out.server)).expect("UTF-8")
 }
 
 pub(crate) fn told(session: &mut Session) -> Vec<(WorkerToGateway, String)> {
-    session.out.gateway.drain(..).map(|(m, p)| (m, String::from_utf8(p.to_vec()).expect("UTF-8"))).collect()
+    session.context.out.gateway.drain(..).map(|(m, p)| (m, String::from_utf8(p.to_vec()).expect("UTF-8"))).collect()
 }
 
 #[test]
@@ -116,11 +116,11 @@ fn the_first_answers_make_a_server_ready_and_its_catalogue_is_the_first_message(
     for (id, list) in [(2, "tools"), (3, "resources")] {
         say(&mut session, &format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{"{list}":[{{}}]}}}}"#), now);
     }
-    assert_eq!(session.out.events, []);
+    assert_eq!(session.context.out.events, []);
     say(&mut session, r#"{"jsonrpc":"2.0","id":4,"error":{"code":-32601,"message":"no templates"}}"#, now);
-    let [SessionEvent::Ready(description)] = &session.out.events[..] else { panic!("not ready") };
+    let [SessionEvent::Ready(description)] = &session.context.out.events[..] else { panic!("not ready") };
     assert_eq!((description.counts.tools, description.counts.resources, description.counts.templates), (1, 1, 0));
-    assert!(session.out.gateway.is_empty(), "nobody is there yet");
+    assert!(session.context.out.gateway.is_empty(), "nobody is there yet");
     session.link_up(now);
     assert!(matches!(told(&mut session)[..], [(WorkerToGateway::Catalogue { revision: 1, .. }, _)]));
 }
@@ -132,12 +132,12 @@ fn what_a_server_announces_while_it_starts_is_in_its_first_catalogue() {
     let greeting = r#"{"jsonrpc":"2.0","id":1,"result":{"protocolVersion":"2025-06-18","capabilities":{"tools":{}}}}"#;
     say(&mut session, greeting, now);
     for id in 2..=4 {
-        assert_eq!(session.out.events, []);
+        assert_eq!(session.context.out.events, []);
         say(&mut session, r#"{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}"#, now);
         let tools = vec!["{}"; id].join(",");
         say(&mut session, &format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{"tools":[{tools}]}}}}"#), now);
     }
-    let [SessionEvent::Ready(description)] = &session.out.events[..] else {
+    let [SessionEvent::Ready(description)] = &session.context.out.events[..] else {
         panic!("waits for a server that never settles")
     };
     assert_eq!(description.counts.tools, 4);
@@ -149,9 +149,9 @@ fn a_server_that_is_not_ready_in_time_is_given_up() {
     let mut session = Session::new(&spec(), false, discard(), now);
     let until = session.deadline().expect("always one before ready");
     session.tick(false, until);
-    assert_eq!(session.out.events, [SessionEvent::Broken(EndReason::StartTimeout)]);
+    assert_eq!(session.context.out.events, [SessionEvent::Broken(EndReason::StartTimeout)]);
     say(&mut session, r#"{"jsonrpc":"2.0","id":1,"result":{"protocolVersion":"2024-11-05"}}"#, until);
-    assert_eq!(session.out.events.len(), 1, "a late greeting changes nothing");
+    assert_eq!(session.context.out.events.len(), 1, "a late greeting changes nothing");
 }
 
 #[test]
@@ -161,7 +161,7 @@ fn a_program_that_repeats_what_it_is_told_is_called_that_and_its_echoes_are_no_a
     let question = written(&mut session);
     say(&mut session, question.trim(), now);
     assert!(
-        matches!(&session.out.events[..], [SessionEvent::Broken(EndReason::Handshake(why))] if why.contains("repeats"))
+        matches!(&session.context.out.events[..], [SessionEvent::Broken(EndReason::Handshake(why))] if why.contains("repeats"))
     );
     assert_eq!(written(&mut session), "", "nothing that it could repeat as an answer");
 }
@@ -173,7 +173,7 @@ fn an_error_in_answer_to_initialize_is_a_failed_handshake() {
     say(&mut session, r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32603,"message":"too old"}}"#, now);
     say(&mut session, r#"{"jsonrpc":"2.0","id":"mcproxy-probe-2","error":{"code":-32601,"message":"unknown"}}"#, now);
     assert!(
-        matches!(&session.out.events[..], [SessionEvent::Broken(EndReason::Handshake(why))] if why.contains("too old"))
+        matches!(&session.context.out.events[..], [SessionEvent::Broken(EndReason::Handshake(why))] if why.contains("too old"))
     );
 }
 
@@ -309,7 +309,7 @@ fn changes_are_gathered_and_pushed_once_and_only_when_something_changed() {
         let catalogues =
             told.iter().filter(|(message, _)| matches!(message, WorkerToGateway::Catalogue { .. })).count();
         assert_eq!((catalogues, told.len()), (news, news + 1), "and the server's word is passed on: {told:?}");
-        assert_eq!(session.out.events.len(), news);
+        assert_eq!(session.context.out.events.len(), news);
     }
 }
 
@@ -370,12 +370,12 @@ proptest! {
         let (mut calls, mut waived, mut answers) = (0, HashSet::new(), HashMap::<u64, u32>::new());
         let mut alive = true;
         let mut collect = |session: &mut Session| {
-            for (message, _) in session.out.gateway.drain(..) {
+            for (message, _) in session.context.out.gateway.drain(..) {
                 if let WorkerToGateway::Done { id, .. } = message {
                     *answers.entry(id).or_default() += 1;
                 }
             }
-            session.out.events.drain(..).any(|event| matches!(event, SessionEvent::Broken(_)))
+            session.context.out.events.drain(..).any(|event| matches!(event, SessionEvent::Broken(_)))
         };
         for happening in happenings {
             if !alive {
@@ -438,10 +438,10 @@ fn a_server_that_reads_slowly_and_never_all_is_not_taken_for_one_that_does_not_r
     let mut session = serving(now);
     for _ in 0..300_000 {
         say(&mut session, r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#, now);
-        let waiting = session.out.server.len();
-        session.out.server.drain(..waiting.saturating_sub(1000)); // it reads all but the last
+        let waiting = session.context.out.server.len();
+        session.context.out.server.drain(..waiting.saturating_sub(1000)); // it reads all but the last
     }
-    assert_eq!(session.out.events, []);
+    assert_eq!(session.context.out.events, []);
 }
 
 #[test]
@@ -492,14 +492,18 @@ fn a_server_that_asks_and_does_not_read_the_answers_is_given_up() {
     let ping = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
     for _ in 0..50_000 {
         say(&mut session, ping, now);
-        session.out.server.clear(); // it reads
+        session.context.out.server.clear(); // it reads
     }
-    assert_eq!(session.out.events, []);
+    assert_eq!(session.context.out.events, []);
     for _ in 0..100_000 {
         say(&mut session, ping, now);
     }
-    assert!(matches!(session.out.events[..], [SessionEvent::Broken(EndReason::Limit(_))]), "{:?}", session.out.events);
-    assert!(session.out.server.len() < 2 << 20, "{} bytes wait for it", session.out.server.len());
+    assert!(
+        matches!(session.context.out.events[..], [SessionEvent::Broken(EndReason::Limit(_))]),
+        "{:?}",
+        session.context.out.events
+    );
+    assert!(session.context.out.server.len() < 2 << 20, "{} bytes wait for it", session.context.out.server.len());
 }
 
 #[test]
@@ -511,13 +515,15 @@ fn a_page_that_is_too_long_does_not_keep_a_server_from_becoming_ready() {
     say(&mut session, r#"{"jsonrpc":"2.0","id":2,"result":{"tools":[{}],"nextCursor":"2"}}"#, now);
     let head = Bytes::from_static(br#"{"jsonrpc":"2.0","id":3,"result":{"#);
     session.line(ServerLine::TooLong { head, tail: Bytes::new(), len: 2 << 20 }, now);
-    assert!(matches!(&session.out.events[..], [SessionEvent::Ready(description)] if description.counts.tools == 1));
+    assert!(
+        matches!(&session.context.out.events[..], [SessionEvent::Ready(description)] if description.counts.tools == 1)
+    );
 }
 
 /// As [`serving`], of a server that may be ended when nobody needs it.
 fn on_call(now: Instant) -> Session {
     let mut session = serving(now);
-    session.idle = Some(Idle::new(Duration::from_secs(5), now));
+    session.calls.idle = Some(Idle::new(Duration::from_secs(5), now));
     session
 }
 
@@ -529,13 +535,13 @@ fn a_server_nobody_calls_may_be_left_and_a_call_takes_that_back() {
     call(&mut session, 1, at(3));
     session.tick(false, at(5));
     session.tick(false, at(10));
-    assert_eq!(session.out.events, [], "a call is in flight");
+    assert_eq!(session.context.out.events, [], "a call is in flight");
     say(&mut session, r#"{"jsonrpc":"2.0","id":3,"result":{}}"#, at(11));
     session.tick(false, at(15));
-    assert_eq!(session.out.events, []);
+    assert_eq!(session.context.out.events, []);
     session.tick(false, at(16));
     call(&mut session, 2, at(17));
-    assert_eq!(session.out.events, [SessionEvent::NothingToDo, SessionEvent::Work]);
+    assert_eq!(session.context.out.events, [SessionEvent::NothingToDo, SessionEvent::Work]);
 }
 
 #[test]
@@ -545,13 +551,13 @@ fn only_a_gateway_that_leaves_a_server_with_nothing_to_do_ends_it() {
     let mut session = on_call(start);
     session.link_down();
     session.tick(false, at(100));
-    assert_eq!(session.out.events, [], "nobody could have called");
+    assert_eq!(session.context.out.events, [], "nobody could have called");
     session.link_up(at(100));
     session.link_up(at(101));
     session.tick(false, at(106));
     session.link_up(at(107));
-    assert_eq!(session.out.events, [SessionEvent::NothingToDo], "another gateway came");
+    assert_eq!(session.context.out.events, [SessionEvent::NothingToDo], "another gateway came");
     session.tick(false, at(112));
     session.link_down();
-    assert_eq!(session.out.events, [SessionEvent::NothingToDo, SessionEvent::NothingToDo, SessionEvent::Left]);
+    assert_eq!(session.context.out.events, [SessionEvent::NothingToDo, SessionEvent::NothingToDo, SessionEvent::Left]);
 }
