@@ -1,10 +1,10 @@
-//! Who a caller of the control socket is: an operator, or something that a server started. Every process of the user may call
+//! Tells whether a caller of the control socket is an operator, or something that a server started. Every process of the user may call
 //! there, so it is told by what it descends from. A server cannot leave its place: whatever it starts stays below its worker,
 //! which adopts what double-forks away (`docs/decisions/0045-every-worker-adopts-its-own.md`).
 
 use mcproxy_ipc::processes;
 
-/// Longer lines of ancestors are not followed. No operator has one; who makes one is taken for a server.
+/// Longer lines of ancestors are not followed. No operator has one; a process that makes one is taken for a server.
 const DEPTH: usize = 256;
 /// A line of ancestors that changes while it is read is read again so often. One that still changes belongs to something that
 /// forks without end, which is no operator.
@@ -17,7 +17,7 @@ pub(crate) enum CallerOrigin {
     Operator,
     /// Below the supervisor: a server, what one started, or a process of ours. With the process of ours that it is below.
     Ours(u32),
-    /// That cannot be said, so it is not trusted.
+    /// Its place is not known, so it is not trusted.
     Unclear,
 }
 
@@ -123,7 +123,7 @@ mod tests {
             })
         };
         assert_eq!(of(5, 10, restless), CallerOrigin::Unclear);
-        assert_eq!(of(5_000, 10, |pid| Some(pid - 1)), CallerOrigin::Unclear, "deeper than anybody");
+        assert_eq!(of(5_000, 10, |pid| Some(pid - 1)), CallerOrigin::Unclear, "deeper than any process");
     }
 
     #[test]

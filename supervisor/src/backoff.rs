@@ -30,7 +30,7 @@ impl Jitter {
     }
 }
 
-/// What follows when something ends by itself.
+/// The decision when something ends by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct BackoffPolicy {
     /// The first delay; doubled for each further failure in a row.

@@ -1,5 +1,6 @@
-//! Places for callers of the control socket who have not said yet what they want: who has one, and who gives it up when there is
-//! none left. Processes of ours do not call there, so all that is at stake is that a person's `mcproxy` gets through.
+//! Places for callers of the control socket who have not said yet what they want: which callers have one, and which give theirs
+//! up when there is none left. Processes of ours do not call there, so all that is at stake is that a person's `mcproxy` gets
+//! through.
 
 /// One of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,8 +22,8 @@ impl<K: Copy + PartialEq> Callers<K> {
         Self { waiting: Vec::new(), most }
     }
 
-    /// Who has to go before one more of that process may come, if anybody: of the process that has most places, with the new one,
-    /// the one that waits longest. A process that calls again and again loses places of its own.
+    /// The caller that has to go before one more of that process may come, if any: of the process that has most places, with the
+    /// new one, the one that waits longest. A process that calls again and again loses places of its own.
     pub(crate) fn make_room(&mut self, new: Option<u32>) -> Option<K> {
         if self.waiting.len() < self.most {
             return None;

@@ -7,12 +7,12 @@ use std::{
 
 use crate::fd_reserve::FdReserve;
 
-/// Who our own children are. Shared, and not a task's own, because it must be exact at the moment of a sweep: a worker that
+/// Our own children. Shared, and not a task's own, because it must be exact at the moment of a sweep: a worker that
 /// was spawned a moment ago must not be taken for an orphan. Never locked across an await.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Children {
     known: Arc<Mutex<BTreeSet<u32>>>,
-    /// For looking at those that nobody knows.
+    /// For looking at those that are not ours.
     pub(crate) reserve: FdReserve,
 }
 

@@ -15,7 +15,7 @@ use tokio::{sync::Semaphore, time::timeout};
 /// Longest wait for the content of the file. Beyond that the file counts as unreadable.
 pub(crate) const READ_LIMIT: Duration = Duration::from_secs(5);
 
-/// What a file holds, without holding it, or why it cannot be read.
+/// A digest of what a file holds, or why it cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Fingerprint(u64);
 
@@ -31,7 +31,7 @@ impl Fingerprint {
 #[derive(Debug)]
 pub(crate) struct ConfigReading {
     pub(crate) fingerprint: Fingerprint,
-    /// What it says, or what is wrong: every problem is one line.
+    /// The configuration in it, or its mistakes: every problem is one line.
     pub(crate) config: Result<Config, Vec<String>>,
 }
 
@@ -61,7 +61,7 @@ impl ConfigReading {
     pub(crate) fn first(path: &Path) -> Self {
         let (to, read) = mpsc::channel();
         let file = path.to_owned();
-        // Its answer may come when nobody waits any more.
+        // Its answer may come when no caller waits any more.
         thread::spawn(move || {
             let _ = to.send(Self::now(&file));
         });
@@ -97,7 +97,7 @@ impl ConfigFile {
         &self.path
     }
 
-    /// What it says now; an error after [`READ_LIMIT`].
+    /// The file as it is now; an error after [`READ_LIMIT`].
     pub(crate) async fn read(self) -> ConfigReading {
         let (path, turn) = (self.path.clone(), self.turn);
         let read = async {

@@ -20,7 +20,7 @@ pub(crate) fn log(problems: &Problems, log: &Logger) {
     }
 }
 
-/// What a status shows of them: one line each, as many as fit.
+/// The problems as a status shows them: one line each, as many as fit.
 pub(crate) fn told(problems: &Problems) -> Vec<String> {
     let mut room = MAX_CONFIG_ERROR;
     let fits = |line: &String| {

@@ -23,10 +23,10 @@ const DEBOUNCE: Duration = Duration::from_millis(300);
 /// A file that is written for ever is read after so long.
 const LONGEST_DEBOUNCE: Duration = Duration::from_secs(2);
 /// A change that the watch cannot see (behind a link into another directory, say) is in force within two seconds all the same.
-const LOOK: Duration = Duration::from_secs(1);
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A disk that takes longer to say whether the file is another one has something to be said about: the file is read, which fails.
-const LOOK_LIMIT: Duration = Duration::from_secs(5);
+const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Which file it is and whether it was written since: what events beside it leave as it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,7 +123,7 @@ impl ConfigWatch {
             file: file.to_owned(),
             events,
             pending: Some(PendingChange::since(now)),
-            look_at: now + LOOK,
+            look_at: now + CHECK_INTERVAL,
             looking: None,
             _watcher: watcher,
         };
@@ -136,7 +136,7 @@ impl ConfigWatch {
             tokio::select! {
                 Some(()) = self.events.recv() => self.look(),
                 () = sleep_until(self.look_at) => {
-                    self.look_at = Instant::now() + LOOK;
+                    self.look_at = Instant::now() + CHECK_INTERVAL;
                     self.look();
                 }
                 looked = looked(&mut self.looking) => match looked {
@@ -165,7 +165,7 @@ impl ConfigWatch {
             None => {
                 let file = self.file.clone();
                 let stamp = tokio::task::spawn_blocking(move || Stamp::of(&file));
-                self.looking = Some(Looking { stamp, until: Some(Instant::now() + LOOK_LIMIT), again: false });
+                self.looking = Some(Looking { stamp, until: Some(Instant::now() + CHECK_TIMEOUT), again: false });
             }
         }
     }
@@ -179,7 +179,7 @@ impl ConfigWatch {
     }
 }
 
-/// What a look found; `None`, once, when it takes too long.
+/// The result of a check; `None`, once, when it takes too long.
 async fn looked(looking: &mut Option<Looking>) -> Option<Option<Stamp>> {
     let Some(Looking { stamp, until, .. }) = looking else { return std::future::pending().await };
     let late = async {

@@ -1,4 +1,4 @@
-//! What the tasks share: names, limits, and snapshots of each other. No task sees another's state.
+//! The context that all tasks share: names, limits, and snapshots of each other. No task sees another's state.
 
 use std::{path::PathBuf, sync::Arc, time::Instant};
 
@@ -12,14 +12,14 @@ use crate::{
     log_ring::Follow, runtime_dir::Paths, server::ServerHandle, start_queue::StartQueue,
 };
 
-/// What is in force, for status.
+/// The configuration in force, for status.
 #[derive(Debug, Clone)]
 pub(crate) struct Overview {
     /// The configuration file.
     pub(crate) config_path: String,
     /// Why the file on disk is not the one in force.
     pub(crate) config_error: Option<String>,
-    /// What is wrong with single servers of the file, and what in it is not understood.
+    /// Mistakes in single servers of the file, and keys that are not understood.
     pub(crate) config_warnings: Vec<String>,
     /// Where the gateway listens.
     pub(crate) listen: String,
@@ -59,7 +59,7 @@ pub(crate) struct Context {
     pub(crate) routes_changed: Arc<Notify>,
     /// Every server.
     pub(crate) directory: watch::Receiver<Directory>,
-    /// What is in force.
+    /// The configuration in force.
     pub(crate) overview: watch::Receiver<Overview>,
     /// The gateway's process.
     pub(crate) gateway: watch::Receiver<GatewaySnapshot>,

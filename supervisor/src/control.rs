@@ -1,4 +1,4 @@
-//! The control socket. People's `mcproxy` calls here and nobody else: workers and the gateway inherit their connections, and what
+//! The control socket. Only people's `mcproxy` calls here: workers and the gateway inherit their connections, and what
 //! a server started is refused, because every process of the user can reach the path
 //! (`docs/decisions/0116-the-control-socket-is-for-operators.md`).
 
@@ -32,9 +32,9 @@ const REFUSED: usize = 16;
 const OPERATORS: usize = 64;
 /// How long a caller may take to say hello, and then to ask.
 const SILENCE: Duration = Duration::from_secs(1);
-/// That servers call is said at most once in this time; the others are counted.
+/// Calls of servers are logged at most once in this time; the others are counted.
 const COMPLAINT: Duration = Duration::from_secs(1);
-/// So long it is remembered where a process stands, so that one that calls without end costs little.
+/// The place of a process in the tree is remembered for so long, so that one that calls without end costs little.
 const REMEMBERED: Duration = Duration::from_secs(1);
 /// So many of those at most; then all are forgotten.
 const KNOWN: usize = 256;
@@ -152,7 +152,7 @@ impl Entrance {
         }
     }
 
-    /// Whose process of ours that is.
+    /// The server to which this process of ours belongs.
     fn server_of(&self, child: u32) -> Option<String> {
         let servers = self.context.servers();
         let server = servers.iter().find(|server| server.snapshot.borrow().worker_pid == Some(child));
@@ -211,7 +211,7 @@ impl Entrance {
         self.handles.insert(handle.id(), handle);
     }
 
-    /// The next one who has said what it wants; nothing when there is nobody at all. Cancel safe.
+    /// The next caller that has said what it wants; nothing when there is no caller at all. Cancel safe.
     async fn next(&mut self) -> Option<Operator> {
         loop {
             let (id, operator) = match self.tasks.join_next_with_id().await? {

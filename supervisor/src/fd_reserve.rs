@@ -27,7 +27,7 @@ impl FdReserve {
         let mut files = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         files.clear();
         let done = work();
-        // What cannot be had back now may be had the next time.
+        // A descriptor that cannot be had back now may be had the next time.
         files.extend((0..SPARE).map_while(|_| File::open("/dev/null").ok()));
         done
     }
@@ -43,7 +43,7 @@ mod tests {
         let kept = || reserve.0.lock().expect("one thread").len();
         assert_eq!(kept(), SPARE);
         let inside = reserve.with_reserve(|| reserve.0.try_lock().is_err());
-        assert!(inside, "nobody else can have it meanwhile");
+        assert!(inside, "no other task can have it meanwhile");
         assert_eq!(kept(), SPARE);
     }
 }

@@ -12,7 +12,7 @@ use crate::{
     server::Snapshot,
 };
 
-/// Nobody is kept waiting for the last lines longer; servers that are still starting are named.
+/// The person at the terminal does not wait longer for the last lines; servers that are still starting are named.
 const LONGEST: Duration = Duration::from_secs(60);
 
 /// Shows how the start goes; until that is over, records are held back.

@@ -7,7 +7,7 @@ pub(crate) const INTERVAL: Duration = Duration::from_secs(5);
 /// So many pings in a row may stay without an answer.
 pub(crate) const MISSES: u32 = 3;
 
-/// What is to be done when [`Heartbeat::deadline`] is reached.
+/// The step to take when [`Heartbeat::deadline`] is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Beat {
     /// Send a ping of this number.
@@ -35,7 +35,7 @@ impl Heartbeat {
         self.next
     }
 
-    /// What follows at the deadline.
+    /// The step to take at the deadline.
     pub(crate) fn beat(&mut self, now: Instant) -> Beat {
         // Counted from now: if it was us who slept, the peer is not to blame for more than one.
         self.next = now + INTERVAL;

@@ -42,7 +42,7 @@ pub(crate) enum ChildLink<In, Out> {
     Closed,
 }
 
-/// What a link brings up.
+/// An event of a link.
 #[derive(Debug)]
 pub(crate) enum LinkEvent<In> {
     /// The process is there, to be told what it is for ([`ChildLink::open`]).
@@ -121,7 +121,7 @@ impl<In: DeserializeOwned, Out: Serialize + Send + 'static> ChildLink<In, Out> {
         })
     }
 
-    /// What the peer still said before it went, in order.
+    /// The messages that the peer sent before it went, in order.
     pub(crate) async fn last_words(&mut self) -> Vec<In> {
         match std::mem::replace(self, Self::Closed) {
             Self::Open(link) => link.last_words().await,
@@ -173,7 +173,7 @@ impl<In: DeserializeOwned, Out: Serialize + Send + 'static> OpenLink<In, Out> {
         }
     }
 
-    /// What the peer still said before it went, in order.
+    /// The messages that the peer sent before it went, in order.
     async fn last_words(mut self) -> Vec<In> {
         const MOST: usize = 4096;
         // It is gone, so all of it lies in the socket already; who still holds the other end has nothing to say here.

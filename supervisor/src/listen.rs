@@ -60,7 +60,7 @@ pub(crate) fn bind_beside(address: SocketAddr, old: &TcpListener) -> Result<TcpL
 fn share(address: SocketAddr, old: &TcpListener) -> io::Result<TcpListener> {
     sockopt::set_socket_reuseport(old, true)?;
     let new = sharing(address);
-    // Nobody else is to take part of our clients.
+    // No other process is to take part of our clients.
     sockopt::set_socket_reuseport(old, false)?;
     new
 }
@@ -102,7 +102,7 @@ mod tests {
         let port = old.local_addr().expect("bound").port();
         let new = bind_beside(([0, 0, 0, 0], port).into(), &old).expect("beside the old one");
         drop(old);
-        let _client = TcpStream::connect(("127.0.0.1", port)).expect("somebody listens");
+        let _client = TcpStream::connect(("127.0.0.1", port)).expect("it listens");
         sockopt::socket_acceptconn(&new).expect("a listening socket");
         new.accept().expect("the client");
     }

@@ -106,7 +106,7 @@ fn run(args: Args) -> Result<ExitCode, (u8, String)> {
 
     let fixed_level = args.log_level();
     let logging = Logging::open(args.log_target(), fixed_level.unwrap_or(config.gateway.log_level));
-    // Who names a level wants the records.
+    // A person who names a level wants the records.
     let quiet = logging.quiet.clone().filter(|_| fixed_level.is_none());
     if let Some(quiet) = &quiet {
         quiet.set(true);

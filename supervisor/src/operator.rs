@@ -31,7 +31,7 @@ const MAX_FOLLOWERS: usize = 32;
 type In = Receiver<OperatorToSupervisor>;
 type Out = Sender<SupervisorToOperator>;
 
-/// What an operator may ask that concerns the whole supervisor.
+/// Requests of operators that concern the whole supervisor.
 #[derive(Debug)]
 pub(crate) enum OperatorRequest {
     /// Read the configuration again; answered with a sentence.

@@ -19,7 +19,7 @@ use crate::{
     supervisor::Supervisor,
 };
 
-/// Outcomes of reloads that are waited for at once; who asks faster is answered without one.
+/// Outcomes of reloads that are waited for at once; further requests are answered without one.
 const MAX_OUTCOMES: usize = 16;
 /// Causes of readings that wait; who comes then is told to come back.
 const MAX_CAUSES: usize = 16;
@@ -51,7 +51,7 @@ impl Cause {
 
     fn answer(self, outcome: Result<String, String>) {
         if let Self::Operator(reply) = self {
-            // Who asked may have left.
+            // The caller may have left.
             let _ = reply.send(outcome);
         }
     }
@@ -251,7 +251,7 @@ fn with_source(error: &dyn std::error::Error) -> String {
     }
 }
 
-/// What the gateway is told: what the file says, at the level in force, and where catalogues are kept.
+/// The settings for the gateway: those of the file, with the level in force and where catalogues are kept.
 pub(crate) fn gateway_settings(config: &Config, log_level: LogLevel, catalogues: Option<PathBuf>) -> GatewaySettings {
     GatewaySettings { log_level, catalogues, ..config.gateway.clone() }
 }

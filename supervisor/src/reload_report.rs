@@ -25,12 +25,12 @@ pub(crate) struct Touched {
     heard: Option<oneshot::Receiver<()>>,
 }
 
-/// What became of one server.
+/// The outcome for one server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Fate {
     /// It runs, or does not, as the file says.
     AsConfigured,
-    /// The old incarnation serves on; why the new one does not.
+    /// The old generation serves on; why the new one does not.
     Unchanged(String),
     /// It does not run, and why.
     Down(String),

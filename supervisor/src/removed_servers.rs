@@ -1,4 +1,4 @@
-//! Servers that were removed from the file: their tasks until they end, and the last number that each gave an incarnation.
+//! Servers that were removed from the file: their tasks until they end, and the last number that each gave a generation.
 //!
 //! A server that is added again goes on with its numbers, so no reader of the log, and not the gateway, mistakes one generation of
 //! it for another.
@@ -52,7 +52,7 @@ impl RemovedServers {
         });
     }
 
-    /// What a new task of this name follows.
+    /// The predecessor of a new task of this name.
     pub(crate) fn before(&mut self, name: &ServerName) -> Predecessor {
         self.look();
         Predecessor {

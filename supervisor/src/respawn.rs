@@ -16,7 +16,7 @@ use crate::backoff::{Backoff, BackoffPolicy, Jitter};
 /// A gateway that served as long as this was well: what ended it is over, or comes again so seldom that no delay is needed.
 const WELL_AFTER: Duration = Duration::from_secs(1);
 
-/// What ends it soon may come again at once, so there is some delay; but clients wait for it in the port's queue.
+/// The reason for its end may come again at once, so there is some delay; but clients wait for it in the port's queue.
 const SERVED_BRIEFLY: BackoffPolicy = BackoffPolicy {
     initial: Duration::from_millis(50),
     max: Duration::from_millis(500),
@@ -24,7 +24,7 @@ const SERVED_BRIEFLY: BackoffPolicy = BackoffPolicy {
     budget: None,
 };
 
-/// It cannot serve here at present, and trying costs everybody's time.
+/// It cannot serve here at present, and trying costs all others' time.
 const NEVER_SERVED: BackoffPolicy = BackoffPolicy {
     initial: Duration::from_millis(100),
     max: Duration::from_secs(5),

@@ -1,4 +1,4 @@
-//! What a reload has done, in sentences for the person who asked for it.
+//! The effects of a reload, in sentences for the person who asked for it.
 
 use mcproxy_config::ConfigDiff;
 use mcproxy_ipc::ServerName;

@@ -1,4 +1,4 @@
-//! What systemd is told of us (sd_notify(3)): when we serve, how things stand, that we live. Without `NOTIFY_SOCKET` nobody
+//! Reports to systemd (sd_notify(3)): when we serve, how things stand, that we live. Without `NOTIFY_SOCKET` no one
 //! listens, and nothing is said.
 
 use std::time::{Duration, Instant};
@@ -8,17 +8,17 @@ use sd_notify::NotifyState;
 
 use crate::{context::Context, gateway::GatewaySnapshot};
 
-/// How often the status is looked at when there is no watchdog.
-const LOOK: Duration = Duration::from_secs(5);
+/// Time between two checks of the status when there is no watchdog.
+const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 /// The gateway answers a ping every 5 s and is replaced after three without an answer. One that has answered nothing for
 /// so long, its replacements included, is a reason to start everything anew.
 const GATEWAY_SILENCE: Duration = Duration::from_secs(30);
 
 /// The service manager that started us, if one did.
 pub(crate) struct ServiceManager {
-    /// When the next look is due; never without a service manager.
+    /// When the next check is due; never without a service manager.
     next: Option<Instant>,
-    /// From one look to the next.
+    /// From one check to the next.
     pace: Duration,
     /// It restarts us when we do not report in time.
     watches: bool,
@@ -30,7 +30,8 @@ impl ServiceManager {
     /// The one that our environment names.
     pub(crate) fn of_environment(now: Instant) -> Self {
         let watchdog = sd_notify::watchdog_enabled();
-        let pace = watchdog.map_or(LOOK, |limit| (limit / 3).min(LOOK)).max(Duration::from_millis(10));
+        let pace =
+            watchdog.map_or(CHECK_INTERVAL, |limit| (limit / 3).min(CHECK_INTERVAL)).max(Duration::from_millis(10));
         let listens = std::env::var_os("NOTIFY_SOCKET").is_some();
         Self { next: listens.then_some(now), pace, watches: watchdog.is_some(), ready: false, status: String::new() }
     }

@@ -12,7 +12,7 @@ use mcproxy_ipc::{MAX_SNAPSHOT, SessionKey, StoredSession};
 /// Most bytes of all snapshots, with what each costs besides its bytes. Beyond it the store drops the bytes of the oldest snapshots
 /// first (their sessions go on without them), and after all of those the sessions.
 const MAX_BYTES: usize = 32 * 1024 * 1024;
-/// What a snapshot costs besides its bytes: its places in two trees.
+/// The cost of a snapshot besides its bytes: its places in two trees.
 const COST: usize = 160;
 /// How long the keys of ended sessions are kept: after that the next gateway would need a snapshot to restore one.
 const ENDED_FOR: Duration = Duration::from_secs(60);
@@ -75,7 +75,7 @@ impl SnapshotStore {
         }
     }
 
-    /// What the store knows of one session.
+    /// The store's record of one session.
     pub(crate) fn of(&self, key: &SessionKey, now: Instant) -> StoredSession {
         match (self.kept.get(key), self.ended_at.get(key)) {
             (Some(kept), _) => StoredSession::Snapshot(kept.snapshot.clone()),

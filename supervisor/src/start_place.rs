@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use mcproxy_ipc::Activity;
 
-/// How often it is looked.
-pub(crate) const LOOK: Duration = Duration::from_millis(500);
-/// Nobody is judged before: the worker has to start the server first.
+/// Time between two checks of what the server's processes do.
+pub(crate) const CHECK_INTERVAL: Duration = Duration::from_millis(500);
+/// No server is judged before: its worker has to start it first.
 const LEAST: Duration = Duration::from_secs(1);
 /// A start that has used so much of the processors is given its place no longer. It is processor time, not time: where many
 /// share the processors, each takes longer, and more starts at once would make it worse for all.
@@ -35,7 +35,7 @@ impl StartPlace {
 
     /// When to look next.
     pub(crate) fn due(&self) -> Instant {
-        self.seen.0 + LOOK
+        self.seen.0 + CHECK_INTERVAL
     }
 
     /// Whether the place should be given back.
@@ -61,8 +61,8 @@ mod tests {
         let begun = Instant::now();
         let (mut place, mut now, mut cpu) = (StartPlace::taken(begun), begun, Duration::ZERO);
         for (share, runnable) in shares {
-            now += LOOK;
-            cpu += LOOK.mul_f64(*share);
+            now += CHECK_INTERVAL;
+            cpu += CHECK_INTERVAL.mul_f64(*share);
             if place.is_over(Activity { cpu, runnable: *runnable }, now) {
                 return Some(now - begun);
             }
@@ -72,10 +72,10 @@ mod tests {
 
     #[test]
     fn a_silent_server_gives_its_place_back_after_a_second_and_a_busy_one_when_it_is_quiet() {
-        assert_eq!(held(&[(0.0, false); 9]), Some(2 * LOOK));
+        assert_eq!(held(&[(0.0, false); 9]), Some(2 * CHECK_INTERVAL));
         let mut shares = vec![(0.9, true); 5];
         shares.extend([(0.0, false); 9]);
-        assert_eq!(held(&shares), Some(7 * LOOK));
+        assert_eq!(held(&shares), Some(7 * CHECK_INTERVAL));
     }
 
     #[test]
@@ -85,8 +85,8 @@ mod tests {
 
     #[test]
     fn one_that_is_busy_for_ever_keeps_it_for_some_seconds_of_processor_time() {
-        assert_eq!(held(&[(2.0, true); 99]), Some(8 * LOOK));
-        assert_eq!(held(&[(1.0, true); 99]), Some(16 * LOOK));
+        assert_eq!(held(&[(2.0, true); 99]), Some(8 * CHECK_INTERVAL));
+        assert_eq!(held(&[(1.0, true); 99]), Some(16 * CHECK_INTERVAL));
         assert_eq!(held(&[(0.1, true); 99]), Some(LONGEST), "one that gets little of them");
     }
 

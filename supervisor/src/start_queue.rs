@@ -12,7 +12,7 @@ const PLACES: usize = 4;
 /// Requests on their way; each server has at most one that counts.
 const REQUESTS: usize = 64;
 
-/// Who goes before whom.
+/// The order of starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum StartRank {
     /// A first start, or one that a person, a call or a changed configuration wants.
@@ -38,7 +38,7 @@ struct SlotRequest {
 }
 
 impl StartQueue {
-    /// Starts the task that hands out the places; it ends when nobody can ask any more.
+    /// Starts the task that hands out the places; it ends when no task can ask any more.
     pub(crate) fn open(tasks: &mut JoinSet<()>) -> Self {
         let (asked, requests) = mpsc::channel(REQUESTS);
         tasks.spawn(hand_out(requests));
@@ -74,7 +74,7 @@ async fn hand_out(mut requests: mpsc::Receiver<SlotRequest>) {
         let Ok(permit) = permit else { return };
         waiting.retain(|waiting| !waiting.reply.is_closed());
         if let Some(next) = take_first(&mut waiting) {
-            // Who left meanwhile gives it back with this.
+            // A task that left meanwhile gives it back with this.
             let _ = next.reply.send(StartSlot(permit));
         }
     }
@@ -108,7 +108,7 @@ mod tests {
             let (queue, order) = (queue.clone(), order.clone());
             tasks.spawn(async move {
                 let place = queue.place(rank).await.expect("a place in the end");
-                order.send((number, rank)).await.expect("somebody counts");
+                order.send((number, rank)).await.expect("the receiver is there");
                 drop(place);
             });
             // One after the other, so that the order of their arrival is known.

@@ -31,7 +31,7 @@ fn fit_start(start: StartStatus) -> StartStatus {
     StartStatus { last_line: start.last_line.map(|line| cut(line, MAX_WORD)), ..start }
 }
 
-/// What a status may say of one of `servers`.
+/// The room in a status for one of `servers`.
 fn fit(mut status: ServerStatus, servers: usize) -> ServerStatus {
     status.events.drain(..status.events.len().saturating_sub(MAX_EVENTS / servers.max(1)));
     for event in &mut status.events {
@@ -129,7 +129,7 @@ impl MemoryUse {
         self.rss.get(&pid).copied().unwrap_or_default()
     }
 
-    /// What a server uses: its group and everything below its worker, the worker itself not included.
+    /// Memory and processes of a server: its group and everything below its worker, the worker itself not included.
     fn of_server(&self, worker: Option<u32>, server: Option<u32>) -> u64 {
         let Some(worker) = worker else { return 0 };
         let mut found: HashSet<u32> = HashSet::new();

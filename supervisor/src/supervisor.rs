@@ -48,12 +48,12 @@ use crate::{
     terminal::Terminal,
 };
 
-/// What servers need to stop in order, after the calls in flight had all of `shutdownGrace`.
+/// Time that servers need to stop in order, after the calls in flight had all of `shutdownGrace`.
 const SERVERS_GRACE: Duration = Duration::from_secs(9);
 /// How long killed processes may take to go.
 const KILL_LIMIT: Duration = Duration::from_secs(3);
 
-/// What `main` has prepared.
+/// Everything that `main` has prepared.
 pub(crate) struct SupervisorParts {
     pub(crate) log: slog::Logger,
     /// At a terminal: how the start goes is shown, and its records are held back until it is over.
@@ -154,7 +154,7 @@ impl Signals {
     }
 }
 
-/// What a signal asks for.
+/// The request that a signal stands for.
 enum SignalNews {
     /// To end; the number of the signal.
     Ending(i32),

@@ -72,7 +72,7 @@ impl Running {
 
     fn end(mut self) -> Option<i32> {
         let started = Instant::now();
-        // Nobody reads any more; it must not wait for that.
+        // No one reads any more; it must not wait for that.
         while started.elapsed() < LIMIT {
             if let Some(status) = self.child.try_wait().expect("ours") {
                 return status.code();

@@ -167,7 +167,7 @@ async fn what_an_earlier_supervisor_left_running_is_gone_before_another_copy_is_
     let left = first.pids("left", 2).await;
     first.process.kill().expect("ours");
     first.process.wait().expect("ours");
-    assert!(left.iter().all(|pid| test_kill_process(*pid).is_ok()), "nobody has ended them");
+    assert!(left.iter().all(|pid| test_kill_process(*pid).is_ok()), "they were not ended");
     let dir = std::mem::replace(&mut first.dir, tempfile::tempdir().expect("a temp dir"));
     let mut second = Installation::start_in(dir, body);
     let all = second.pids("left", 4).await;

@@ -44,7 +44,7 @@ impl CatalogueWriter {
 
     /// This is what the server offers now.
     pub(crate) fn keep(&self, catalogue: Bytes) {
-        // What no frame could carry nobody can use.
+        // No gateway can use what no frame can carry.
         if catalogue.len() <= MAX_PAYLOAD {
             self.latest.send_replace(catalogue);
         }
@@ -70,7 +70,7 @@ async fn run(file: PathBuf, mut new: watch::Receiver<Bytes>, mut closed: oneshot
             Ok(Err(error)) => warn!(log, "what the server offers cannot be kept for the next start"; "error" => %error),
             Err(error) => warn!(log, "what the server offers cannot be kept for the next start"; "error" => %error),
         }
-        // Who heard of the end must not ask again.
+        // A channel that has reported its end must not be polled again.
         if !closed.is_terminated() {
             let _ = timeout(PAUSE, &mut closed).await;
         }

@@ -1,4 +1,4 @@
-//! What a server finds in its environment: nothing but this list and what its entry says.
+//! The environment of a server: this list, the variables of its entry, and nothing else.
 
 use std::ffi::{OsStr, OsString};
 
@@ -17,7 +17,7 @@ pub(crate) fn of_server(
     passed_on(own).chain(entry).chain([(INSTANCE.into(), mark.into())]).collect()
 }
 
-/// What tells whose a process is that was started with it: the incarnation, and which of its instances.
+/// The mark in the environment of a server's processes: which generation they belong to, and which of its instances.
 pub(crate) fn mark(spec: &WorkerSpec, instance: Option<u32>) -> String {
     let number = instance.map(|number| format!(".{number}")).unwrap_or_default();
     format!("{}.{}{number}", spec.server, spec.generation)

@@ -4,9 +4,9 @@ use bytes::{Buf, Bytes, BytesMut};
 use mcproxy_ipc::is_unprintable;
 use memchr::memchr;
 
-/// What one read asks for when nothing large is under way; an idle worker holds no more than this.
+/// Bytes that one read asks for when no long line is under way; an idle worker holds no more than this.
 const CHUNK: usize = 8 * 1024;
-/// What one read asks for at most, while a long line comes in.
+/// Most bytes that one read asks for, while a long line comes in.
 const LARGE_CHUNK: usize = 256 * 1024;
 
 /// One line of a server.
@@ -99,7 +99,7 @@ impl Splitter {
         }
     }
 
-    /// What came after the last line end, when the stream is over.
+    /// The rest after the last line end, when the stream is over.
     pub(crate) fn finish(&mut self) -> Option<ServerLine> {
         let rest = self.buffer.split();
         self.scanned = 0;

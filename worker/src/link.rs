@@ -38,7 +38,7 @@ pub(crate) struct GatewayLink {
 pub(crate) struct Handed {
     pub(crate) message: GatewayToWorker,
     pub(crate) payload: Bytes,
-    /// What it takes of the room for messages that nobody has read yet.
+    /// Its part of the room for messages that were not read yet.
     pub(crate) room: Option<OwnedSemaphorePermit>,
 }
 
@@ -64,7 +64,7 @@ impl GatewayLink {
     }
 }
 
-/// What the gateway says.
+/// Messages of the gateway.
 pub(crate) enum FromGateway {
     Pipe(Receiver<GatewayToWorker>),
     Local(mpsc::Receiver<Handed>),
@@ -91,7 +91,7 @@ pub(crate) enum Pumped {
     Closed,
 }
 
-/// What is said to the gateway.
+/// Messages to the gateway.
 pub(crate) enum ToGateway {
     Pipe(Sender<WorkerToGateway>),
     Local(mpsc::Sender<Envelope>),
@@ -231,7 +231,7 @@ pub(crate) async fn room(outgoing: &mut Option<ToGateway>) {
     }
 }
 
-/// What a future has to say right now; `None` when it would wait.
+/// The result of a future if it is ready; `None` when it would wait.
 async fn poll_once<F: Future>(future: F) -> Option<F::Output> {
     let mut future = std::pin::pin!(future);
     poll_fn(|cx| {

@@ -1,4 +1,4 @@
-//! One incarnation of one MCP server: owns its stdio and speaks its dialect.
+//! One generation of one MCP server: owns its stdio and speaks its dialect.
 //!
 //! A worker starts a server, greets it, gathers what it offers, passes calls on and answers each of them exactly once,
 //! and reports how it ended; then it ends, too. What follows is the supervisor's to decide.
@@ -7,7 +7,7 @@
 //! It reads no configuration (unless it is run by hand) and speaks no HTTP.
 //!
 //! The way of a call: `link` (a frame of the gateway) → `session` (an id, timeouts) → `dialect` (a line) → the server's
-//! stdin; then its stdout → `lines` → `session` → `link`. `incarnation` is the loop around that; nothing on this way is
+//! stdin; then its stdout → `lines` → `session` → `link`. `runner` is the loop around that; nothing on this way is
 //! a task of its own. Where each session has an instance of its own, `instances` runs several of them. The process has one thread, because the kernel ties a parent-death signal to a thread.
 
 mod args;
@@ -51,7 +51,7 @@ fn main() -> ExitCode {
         Ok(Invocation::Supervised) => finish(block_on(supervised::run()).map(|()| ExitCode::SUCCESS)),
         Ok(Invocation::ByHand(wish)) => finish(block_on(by_hand::run(wish))),
         Err(error) => {
-            // Nobody is left to tell when the terminal is gone.
+            // There is no one left to tell when the terminal is gone.
             let _ = error.print();
             if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS }
         }

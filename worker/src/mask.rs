@@ -1,4 +1,4 @@
-//! What must not be seen: values that are shown as `***`, in one text or in a stream that arrives in pieces of any size.
+//! Masks secrets: values that are shown as `***`, in one text or in a stream that arrives in pieces of any size.
 
 use std::borrow::Cow;
 
@@ -8,7 +8,7 @@ use base64::{
 };
 use memchr::{memchr, memmem::Finder, memrchr};
 
-/// What stands in the place of a value.
+/// The text in the place of a value.
 const STARS: &str = "***";
 /// Shorter values, and shorter lines of values, are not masked: every second word would become `***`.
 const SHORTEST: usize = 4;
@@ -89,7 +89,7 @@ impl Veil {
         Self { mask, held: Vec::new() }
     }
 
-    /// What of the stream can be shown, now that this has come.
+    /// The part of the stream that can be shown, now that this has come.
     pub(crate) fn pass<'a>(&mut self, bytes: &'a [u8]) -> Cow<'a, [u8]> {
         if self.mask.is_empty() {
             return Cow::Borrowed(bytes);
@@ -113,7 +113,7 @@ impl Veil {
         Cow::Owned(out)
     }
 
-    /// What is left at the end of the stream. The beginning of a value is not shown either, unless it is a few bytes that anything
+    /// The rest at the end of the stream. The beginning of a value is not shown either, unless it is a few bytes that anything
     /// may end with.
     pub(crate) fn finish(&mut self) -> Vec<u8> {
         let held = std::mem::take(&mut self.held);

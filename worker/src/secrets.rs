@@ -7,7 +7,7 @@ use crate::mask::Mask;
 
 /// Shorter values are shown unless their variable says that they are secret.
 const SHORTEST: usize = 6;
-/// What a variable says that a secret lies at, and not in it.
+/// Words for variables that say where a secret lies, and do not hold it.
 const PLACES: [&str; 6] = ["path", "file", "dir", "directory", "folder", "name"];
 /// Words that are settings.
 const WORDS: [&str; 16] = [
@@ -29,7 +29,7 @@ const WORDS: [&str; 16] = [
     "production",
 ];
 
-/// What masks what a server says.
+/// The mask for the output of a server.
 pub(crate) fn mask(reach: &Reach) -> Mask {
     let named = reach.named_values().iter().map(|(name, value)| (name.as_str(), value.expose()));
     let looked_up = reach.looked_up().iter().map(|value| ("", value.expose()));

@@ -1,4 +1,4 @@
-//! What a server writes to stderr: a bounded rate of log lines, and the last of it for error messages.
+//! The stderr of a server: a bounded rate of log lines, and the last of it for error messages.
 
 use std::{
     collections::VecDeque,
@@ -155,7 +155,7 @@ impl Stderr {
         }
     }
 
-    /// What a process wrote that another one has replaced is no explanation of anything later.
+    /// The output of a process that was replaced explains nothing of what comes later.
     pub(crate) fn forget(&mut self) {
         self.finish();
         self.tail.clear();

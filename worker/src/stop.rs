@@ -9,7 +9,7 @@ const AFTER_TERM: Duration = Duration::from_secs(3);
 /// From SIGKILL until a process that still has not ended (in an uninterruptible wait) is left behind.
 const AFTER_KILL: Duration = Duration::from_secs(3);
 
-/// What to do to the server's process group.
+/// A step to end the server's process group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum StopStep {
     /// Close its stdin.
@@ -39,7 +39,7 @@ impl Ladder {
         Self { next: Some((now, StopStep::Terminate)) }
     }
 
-    /// Begins with SIGKILL, when there is nobody left whom the server could be of use to.
+    /// Begins with SIGKILL, when no client is left whom the server could be of use to.
     pub(crate) fn last(now: Instant) -> Self {
         Self { next: Some((now, StopStep::Kill)) }
     }

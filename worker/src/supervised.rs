@@ -29,10 +29,10 @@ use crate::{
 const LOG_QUEUE: usize = 256;
 /// Reports on their way; a run has a handful, and catalogue counts that may be dropped.
 const REPORT_QUEUE: usize = 64;
-/// How long the first order may take, and the last report.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// Longest wait for the first order, and for room for the last report.
+const CONTROL_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What the supervisor says, with descriptors among it.
+/// The supervisor's messages, with descriptors among them.
 type Orders = Receiver<SupervisorToWorker, DescriptorHalf>;
 
 /// The whole life of such a worker.
@@ -40,7 +40,7 @@ pub(crate) async fn run() -> anyhow::Result<()> {
     let connection = Inherited::from_stdin().context("started with --supervised, but not by a supervisor")?;
     keep_memory_private().context("cannot keep other processes out of this one's memory")?;
     let (mut orders, sender) = connection.introduce().await.context("cannot reach the supervisor")?;
-    let spec = match timeout(PATIENCE, orders.next()).await.context("the supervisor says nothing")?? {
+    let spec = match timeout(CONTROL_TIMEOUT, orders.next()).await.context("the supervisor says nothing")?? {
         Some((SupervisorToWorker::Run(spec), _)) => *spec,
         Some(_) => bail!("the supervisor's first message is not what to run"),
         None => bail!("the supervisor hung up"),
@@ -87,7 +87,7 @@ async fn serve(spec: WorkerSpec, supervisor: Orders, sender: Sender<WorkerToSupe
     say_last_word(&reports, ended).await;
     drop((reports, log));
     // A supervisor that does not read its last report learns it from the exit.
-    let _ = timeout(PATIENCE, writer).await;
+    let _ = timeout(CONTROL_TIMEOUT, writer).await;
     Ok(())
 }
 
@@ -132,7 +132,7 @@ async fn obey(
             _ = hangup.recv() => Some(Order::Stop),
         };
         if let Some(wanted) = wanted {
-            // The run takes its orders at all times, and when it is over nobody has to be told.
+            // The run takes its orders at all times, and when it is over there is no one to tell.
             let _ = order.send(wanted).await;
         }
     }
@@ -145,7 +145,7 @@ fn link(supervisor: &mut Orders) -> std::io::Result<GatewayLink> {
 
 async fn say_last_word(reports: &mpsc::Sender<WorkerToSupervisor>, ended: Ended) {
     // The same.
-    let _ = timeout(PATIENCE, reports.send(WorkerToSupervisor::Ended(ended))).await;
+    let _ = timeout(CONTROL_TIMEOUT, reports.send(WorkerToSupervisor::Ended(ended))).await;
 }
 
 /// What the server said is in records in other ways as well: lines on stdout that are none of its protocol, say.

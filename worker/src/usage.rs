@@ -13,9 +13,9 @@ use crate::{cgroup::ServerCgroup, runner::Order};
 const PART: u32 = 100;
 const SOONEST: Duration = Duration::from_millis(50);
 const LATEST: Duration = Duration::from_millis(500);
-/// While the sum of what is resident is above the bound, it is looked this often which of it is shared: that costs the kernel a
-/// walk over all pages.
-const CLOSE_LOOK: Duration = Duration::from_secs(2);
+/// Time between two exact measurements, while the sum of what is resident is above the bound: to find what of it is shared, the
+/// kernel walks over all pages.
+const EXACT_INTERVAL: Duration = Duration::from_secs(2);
 const MIB: u64 = 1024 * 1024;
 
 /// What a tree uses at one moment.
@@ -109,7 +109,7 @@ impl Watch {
         match seen.breaks(&processes_only) {
             Some(what) => Some(what),
             None if seen.breaks(limits).is_some() && *next_close <= now => {
-                *next_close = now + CLOSE_LOOK;
+                *next_close = now + EXACT_INTERVAL;
                 TreeUsage::closely(*root).breaks(limits)
             }
             None => None,

@@ -12,7 +12,7 @@ pub(crate) const MOST: usize = 64;
 /// Longest identifier of an extension.
 const LONGEST: usize = 200;
 
-/// What is wrong with a word.
+/// The complaint about a word.
 pub(crate) fn complaint(word: &str) -> Option<String> {
     if CAPABILITIES.contains(&word) || is_extension(word) {
         return None;

@@ -33,7 +33,7 @@ pub struct Config {
     pub listen: SocketAddr,
     /// `auth` is written out, if only as `none`: then every address may be listened at.
     pub states_auth: bool,
-    /// What the gateway is told, and with it the least severe level that is logged; no server secret among it.
+    /// The settings of the gateway, and with them the least severe level that is logged; no server's secret among them.
     pub gateway: GatewaySettings,
     /// How much of the confinement is wanted.
     pub hardening: Hardening,
@@ -41,7 +41,7 @@ pub struct Config {
     pub isolation: IsolationConfig,
     /// How long calls in flight get when everything stops.
     pub shutdown_grace: Duration,
-    /// What is wrong with single servers, and what is not understood.
+    /// Mistakes in single servers, and keys that are not understood.
     pub problems: Problems,
 }
 
@@ -103,7 +103,7 @@ impl Config {
         bounded(input).map_err(|source| LoadError::Read { path: path.to_owned(), source })
     }
 
-    /// What [`Config::load`] makes of the content of a file.
+    /// The part of [`Config::load`] after the file is read.
     pub fn of_file(bytes: &[u8], path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Self, LoadError> {
         let unreadable = |source| LoadError::Read { path: path.to_owned(), source };
         let text = text::decode(bytes).map_err(|problem| Problems::from(problem).in_file(path))?;
@@ -217,7 +217,7 @@ fn workspace(base: &Path) -> &Path {
     own.and_then(Path::parent).unwrap_or(base)
 }
 
-/// What each server alone cannot break.
+/// Rules that single servers cannot break.
 fn report_size(servers: &[ServerConfig], gateway: &GatewaySettings, at: usize, report: &mut Report) {
     let rules = servers.iter().map(|server| size::of_rules(&server.tools)).sum();
     let complaints = [
@@ -227,7 +227,7 @@ fn report_size(servers: &[ServerConfig], gateway: &GatewaySettings, at: usize, r
     complaints.into_iter().flatten().for_each(|complaint| report.add(at, complaint));
 }
 
-/// What has no text outside the servers leaves nothing to block, so it is a mistake. In the defaults it blocks those who
+/// A missing text outside the servers leaves nothing to block, so it is a mistake. In the defaults it blocks those who
 /// inherit it; keys of other programs are none of our business.
 fn report_lacks(root: &Node, report: &mut Report) {
     let ours =

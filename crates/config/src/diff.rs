@@ -1,4 +1,4 @@
-//! What a reload changes.
+//! The changes of a reload.
 
 use mcproxy_ipc::{Generation, ServerName, control::GatewaySettings};
 
@@ -18,7 +18,7 @@ pub struct ConfigDiff {
     pub reordered: bool,
     /// The address to listen on differs.
     pub listen_changed: bool,
-    /// What the gateway is told differs.
+    /// The settings of the gateway differ.
     pub gateway_changed: bool,
     /// The log level or the grace at the end differs.
     pub supervisor_changed: bool,
@@ -42,7 +42,7 @@ impl ConfigDiff {
     }
 }
 
-/// What leads from `old` to `new`.
+/// The changes that lead from `old` to `new`.
 pub fn diff(old: &Config, new: &Config) -> ConfigDiff {
     let only = |these: &Config, those: &Config| -> Vec<ServerName> {
         let missing = |server: &&ServerConfig| those.server(server.name.as_str()).is_none();

@@ -1,4 +1,4 @@
-//! What the file says to the gateway, checked.
+//! The settings of the gateway in the file, checked.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -17,14 +17,15 @@ use crate::server::ServerConfig;
 use crate::servers::ServerEntries;
 use crate::tree::{Node, TreeValue};
 
-/// What the gateway holds in all unless the file says otherwise.
+/// Bytes that the gateway holds in all unless the file says otherwise.
 const TOTAL_BUFFERED: usize = 128 << 20;
 /// How many messages of the largest size fit into what it holds: a call is there as its body and as what is sent on, and so is its
 /// answer.
 const MESSAGES_BUFFERED: usize = 4;
 
-/// What the gateway is told, but for what the file does not say: the level that counts where a flag names another one, and the
-/// directory of the catalogues. `root` is the whole tree; `servers` holds all servers of the file, and by the names that it uses for them.
+/// The settings of the gateway, but for those that the file does not know: the level that counts where a flag names another one,
+/// and the directory of the catalogues. `root` is the whole tree; `servers` holds all servers of the file, and by the names that
+/// it uses for them.
 pub(crate) fn check(raw: RawGateway, root: &Node, servers: &ServerEntries, report: &mut Report) -> GatewaySettings {
     let nothing = Node { span: 0..0, value: TreeValue::Null };
     let node = |key: &str| root.get(key).unwrap_or(&nothing);
@@ -93,7 +94,7 @@ fn level(raw: RawLevel) -> LogLevel {
     }
 }
 
-/// What may be held in all: enough for the largest message on each of its ways.
+/// Bytes that may be held in all: enough for the largest message on each of its ways.
 fn total_buffered(raw: &RawGatewayLimits, servers: &[ServerConfig], node: &Node, report: &mut Report) -> usize {
     let size = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
     let lines = servers.iter().map(|server| (server.limits.line_bytes, format!("limits.maxLine of `{}`", server.name)));
@@ -141,7 +142,7 @@ fn group_servers(
         }
         match known.get(name) {
             None => {
-                // What came from the environment may be secret.
+                // A value from the environment may be secret.
                 let shown = element.text().map(|text| text.written.as_str()).unwrap_or_default();
                 let mut names: Vec<&str> = known.keys().map(String::as_str).filter(|_| report.is_read()).collect();
                 names.sort_unstable();

@@ -6,7 +6,7 @@ use mcproxy_ipc::environment::is_passed_on;
 /// The name under which an [`EnvLookup`] knows the directory that editors call the workspace folder.
 pub(crate) const WORKSPACE: &str = "workspaceFolder";
 
-/// What a string of the file became.
+/// A string of the file, expanded.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Expanded {
     /// Nothing was replaced: the text is the author's own and may be shown.
@@ -81,7 +81,7 @@ pub(crate) fn expand(text: &str, lookup: EnvLookup<'_>) -> Expanded {
     }
 }
 
-/// What stands in the place of a reference.
+/// The value of a reference.
 struct Resolved {
     value: String,
     /// It is the value of a variable that servers do not see unless their entry says so.

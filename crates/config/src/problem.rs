@@ -1,4 +1,4 @@
-//! What is wrong with a configuration, and where.
+//! A mistake in a configuration, with its place.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -38,7 +38,7 @@ pub struct Problem {
     pub column: usize,
     /// JSON pointer to the value or key that is wrong; empty for the whole document.
     pub pointer: String,
-    /// What is wrong and what to write instead; never the value of a secret.
+    /// The mistake, and what to write instead; never the value of a secret.
     pub message: String,
 }
 

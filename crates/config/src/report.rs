@@ -8,7 +8,7 @@ use crate::tree::Node;
 pub(crate) const NOT_READABLE: &str =
     "this configuration has the right shape and still cannot be read; please report this";
 
-/// What is wrong so far with the file, or with one entry of it.
+/// The mistakes and warnings so far about the file, or about one entry of it.
 #[derive(Default)]
 pub(crate) struct Report {
     found: Vec<Found>,

@@ -27,7 +27,7 @@ pub struct ServerConfig {
     pub enabled: bool,
     /// The command as written in the file, for people; references in it are not replaced. Empty without one.
     pub command: String,
-    /// What the command runs, where it is a runner: a package, a script, an image; as written.
+    /// The package, script or image that the command runs, where the command is a runner; as written.
     pub package: Option<String>,
     /// How it is reached; an error: why it is not, until its entry or the environment of MCProxy changes.
     pub reach: Result<Reach, Blocked>,
@@ -37,7 +37,7 @@ pub struct ServerConfig {
     pub start: Start,
     /// How long a call may take.
     pub timeouts: CallTimeouts,
-    /// What it may ask its clients for, where that is said.
+    /// The features that it may ask its clients for, where the file says so.
     pub features: Option<ClientFeatures>,
     /// Extensions that it is told its clients have.
     pub extensions: Vec<String>,
@@ -47,13 +47,13 @@ pub struct ServerConfig {
     pub list_ttl: Option<Duration>,
     /// How sessions share it.
     pub instances: Instances,
-    /// What follows when it ends.
+    /// Its restarts.
     pub restart: RestartPolicy,
     /// How another configuration of it is put in force.
     pub on_change: OnChange,
     /// Which tools are offered, and how.
     pub tools: ToolRules,
-    /// What it may send or keep busy.
+    /// Bounds on its output and its calls.
     pub limits: ServerLimits,
     /// What it may do, as far as its entry says.
     pub confinement: ServerConfinement,
@@ -118,7 +118,7 @@ impl Start {
 /// Which revisions of MCP are spoken to a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Era {
-    /// What the server answers to.
+    /// Those that the server answers to.
     Auto,
     /// Those that begin with `initialize`.
     Legacy,
@@ -140,13 +140,13 @@ impl Era {
 /// How another configuration of a server is put in force.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnChange {
-    /// The new incarnation has to be ready before the old one is let go.
+    /// The new generation has to be ready before the old one is let go.
     Swap,
     /// The old one ends first: the server cannot exist twice.
     Restart,
 }
 
-/// What follows when a server ends.
+/// When a server that ended is restarted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RestartPolicy {
     /// Before the first restart; doubled for each further one.
@@ -160,7 +160,7 @@ pub struct RestartPolicy {
 }
 
 impl ServerConfig {
-    /// What a worker is told to run one incarnation of this server.
+    /// The order to a worker to run one generation of this server.
     pub fn worker_spec(&self, generation: Generation) -> Result<WorkerSpec, Blocked> {
         Ok(WorkerSpec {
             server: self.name.clone(),
@@ -193,7 +193,7 @@ impl ServerConfig {
         self.reach.as_ref().err()
     }
 
-    /// What its kept catalogue belongs to; `None` while it cannot be started.
+    /// The key of its kept catalogue; `None` while it cannot be started.
     pub fn catalogue_key(&self) -> Option<CatalogueKey> {
         let mut digest = Sha256::new();
         for part in self.reach.as_ref().ok()?.identity() {

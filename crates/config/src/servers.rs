@@ -22,7 +22,7 @@ pub(crate) struct ServerEntries {
     pub(crate) known: HashMap<String, ServerName>,
 }
 
-/// What is the same for every entry.
+/// Inputs that are the same for every entry.
 struct EntryReader<'a> {
     defaults: Option<&'a Node>,
     schema: &'a Json,
@@ -53,7 +53,7 @@ impl EntryReader<'_> {
     fn server(&self, mut entry: ServerEntry, name: ServerName, report: &mut Report) -> ServerConfig {
         dialect::translate(&mut entry, self.source);
         let ServerEntry { mut node, blocked, report: mut own, .. } = entry;
-        // What does not fit the schema is part of it, too.
+        // Keys that do not fit the schema are part of it, too.
         let blocked = blocked.or_else(|| self.lacking(&node, &mut own));
         let schema = &self.schema["$defs"]["Server"];
         // Otherwise nothing is left that could be wrong.

@@ -127,7 +127,7 @@ impl<'a> ShapeCheck<'a> {
         usable
     }
 
-    /// Reports a key that the schema does not have, or returns what to say of one that nobody knows.
+    /// Reports a key that the schema does not have, or returns what to say of one that no program is known to have.
     fn stranger(&mut self, key: &str, offset: usize, known: &Json, level: ShapeLevel) -> Option<String> {
         let known = known.as_object().filter(|_| self.report.is_read());
         let known = known.into_iter().flat_map(|keys| keys.keys().map(String::as_str));

@@ -1,5 +1,6 @@
-//! What has to fit into a message between the processes. A control message is at most 1 MiB and carries, besides the
-//! configuration, states and errors of all servers; what does not fit is a mistake in the file and not a broken connection.
+//! The parts of the file that have to fit into a message between the processes. A control message is at most 1 MiB and carries,
+//! besides the configuration, states and errors of all servers; what does not fit is a mistake in the file and not a broken
+//! connection.
 
 use mcproxy_ipc::{
     ToolRules,
@@ -50,7 +51,7 @@ pub(crate) fn of_gateway(settings: &GatewaySettings) -> usize {
     tokens + names.sum::<usize>() + settings.groups.iter().map(group).sum::<usize>()
 }
 
-/// What is wrong, if it is too much.
+/// The complaint, if it is too much.
 pub(crate) fn complaint(what: &str, bytes: usize, most: usize) -> Option<String> {
     (bytes > most).then(|| format!("{what} take {bytes} bytes, more than the {most} that fit"))
 }

@@ -22,7 +22,7 @@ pub(crate) struct Node {
     pub(crate) value: TreeValue,
 }
 
-/// What a value is.
+/// A value without its place.
 #[derive(Clone)]
 pub(crate) enum TreeValue {
     Null,
@@ -172,7 +172,7 @@ impl Node {
 }
 
 impl ConfigText {
-    /// What is written, with its references replaced.
+    /// The text, with its references replaced.
     pub(crate) fn new(written: String, lookup: EnvLookup<'_>) -> Self {
         let expanded = expand(&written, lookup);
         Self { written, expanded }
@@ -257,7 +257,7 @@ impl Builder<'_> {
             ast::Value::BooleanLit(literal) => TreeValue::Bool(literal.value),
             ast::Value::NumberLit(literal) => {
                 self.check_strict(span.clone());
-                // What no number can hold is out of every range, and is reported as such.
+                // A number that is too large for any type is out of every range, and is reported as such.
                 let number = literal.value.parse().ok().or(Number::from_f64(f64::MAX));
                 TreeValue::Number(number.unwrap_or(Number::from(u64::MAX)))
             }

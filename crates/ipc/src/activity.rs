@@ -7,7 +7,7 @@ use crate::processes;
 /// `USER_HZ`: the unit of times in `/proc/PID/stat`, 100 a second on every architecture that we are built for.
 const TICKS_PER_SECOND: u64 = 100;
 
-/// What a tree of processes did up to a moment.
+/// The activity of a tree of processes up to a moment.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Activity {
     /// Processor time of all of them, and of those that have ended.
@@ -29,7 +29,7 @@ impl Activity {
 
     /// Of everything below `root`, which itself does not count.
     pub fn below(root: u32) -> Self {
-        // What has ended is in the account of the process that waited for it.
+        // The time of a process that has ended is in the account of the one that waited for it.
         let mut sum = Self { cpu: read(root).map_or(Duration::ZERO, |own| own.of_children), runnable: false };
         for process in processes::below(root, |_| false) {
             if let Some(one) = read(process.pid) {

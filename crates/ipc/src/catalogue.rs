@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ServerName;
 
-/// What a kept catalogue belongs to: the command, its arguments, its directory and the names of its variables, as a digest,
+/// The key of a kept catalogue: the command, its arguments, its directory and the names of its variables, as a digest,
 /// because arguments may be secret. With another command a server is another one, whatever it is called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct CatalogueKey(pub [u8; 16]);

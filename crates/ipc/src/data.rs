@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::SessionKey;
 
-/// What the gateway says to a worker.
+/// A message of the gateway to a worker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum GatewayToWorker {
     /// A request for the server. Payload: the members of `params` as a JSON object without `_meta`, then (from byte
@@ -21,7 +21,7 @@ pub enum GatewayToWorker {
         method: Cow<'static, str>,
         /// Where the `_meta` object begins in the payload.
         meta_at: usize,
-        /// What the server may know of the caller.
+        /// The part of the caller's data that the server may know.
         context: CallContext,
     },
     /// The answers to a `NeedsInput` whose call is parked; the call goes on under the new `id`. Payload: a JSON object of
@@ -31,10 +31,10 @@ pub enum GatewayToWorker {
         id: u64,
         /// From [`Resumption::Parked`].
         handle: u64,
-        /// What the server may know of the caller from here on.
+        /// The same from here on: the caller may be another one.
         context: CallContext,
     },
-    /// Nobody will resume this parked call.
+    /// No client will resume this parked call.
     Abandon {
         /// From [`Resumption::Parked`].
         handle: u64,
@@ -89,18 +89,18 @@ pub enum GatewayToWorker {
     },
 }
 
-/// What a server may know of the caller of one call.
+/// The part of a caller's data that a server may know in one call.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CallContext {
     /// The client asked for progress; without it `Progress` is used for timeouts only and not passed on.
     pub wants_progress: bool,
     /// The client's capabilities as JSON, when the server's dialect has a place for them.
     pub client_capabilities: Option<String>,
-    /// What the client calls itself, as JSON, where it said that once for all its calls.
+    /// The client's `clientInfo` as JSON, where it said that once for all its calls.
     pub client_info: Option<String>,
     /// The log level that the client asked for.
     pub log_level: Option<String>,
-    /// Who calls, when there is authentication.
+    /// The principal that calls, when there is authentication.
     pub principal: Option<String>,
     /// Whose instance is called, of a server that has one for each session; `None` for one that all share.
     pub session: Option<SessionKey>,
@@ -109,10 +109,10 @@ pub struct CallContext {
     pub client: Option<SessionKey>,
 }
 
-/// What a worker says to the gateway.
+/// A message of a worker to the gateway.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum WorkerToGateway {
-    /// What the server offers; first message, and again whenever it changes. Payload: one JSON object with `serverInfo`,
+    /// The server's catalogue; first message, and again whenever it changes. Payload: one JSON object with `serverInfo`,
     /// `capabilities`, `instructions` (absent when the server has none) and the arrays `tools`, `prompts`, `resources`,
     /// `resourceTemplates`, each element as the server sent it. A server of 2026-07-28 may have said how long each list stays
     /// true: then `caching` is an object of list → `{"ttlMs": …, "cacheScope": …}`, the strictest of its pages.
@@ -122,7 +122,7 @@ pub enum WorkerToGateway {
         /// Of a server that has an instance for each session: only this session is offered that. An empty payload says that it
         /// is offered what all are. `None`: what all are offered whose own instance is not known to offer something else.
         session: Option<SessionKey>,
-        /// What the gateway must know of the server to prepare its calls.
+        /// Traits of the server that the gateway must know to prepare its calls.
         traits: ServerTraits,
     },
     /// The server does not want an answer to one input request of a parked call any more.
@@ -227,7 +227,7 @@ pub enum Resumption {
     Again,
 }
 
-/// What the gateway must know of a server to prepare its calls.
+/// Traits of a server that the gateway must know to prepare its calls.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServerTraits {
     /// Which era of MCP it speaks; of one that has an instance for each session and speaks both, the era in which requests
@@ -256,7 +256,7 @@ impl ServerEra {
         }
     }
 
-    /// What such a word means.
+    /// The era of such a word.
     pub fn parse(word: &str) -> Option<Self> {
         [Self::Legacy, Self::Modern].into_iter().find(|era| era.as_str() == word)
     }
@@ -268,14 +268,14 @@ impl fmt::Display for ServerEra {
     }
 }
 
-/// What the payload of `Done` is.
+/// The kind of the payload of `Done`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Outcome {
     /// A JSON-RPC `result`.
     Result,
     /// A JSON-RPC `error` object: the server's own words, or ours (31001 … 31003).
     Error,
-    /// The server had ended, or was being ended, before it was told of the call; the payload is empty. The next incarnation may
-    /// have it: nobody has seen it.
+    /// The server had ended, or was being ended, before it was told of the call; the payload is empty. The next generation may
+    /// have it: no server has seen it.
     Unsent,
 }

@@ -40,7 +40,7 @@ pub type Parcel<M> = (M, Vec<OwnedFd>);
 #[derive(Debug)]
 pub struct DescriptorHalf {
     socket: AsyncFd<OwnedFd>,
-    /// What came and was not taken yet: one entry for each message that had any, complete or not.
+    /// Descriptors that came and were not taken yet: one entry for each message that had any, complete or not.
     came: VecDeque<Vec<OwnedFd>>,
 }
 
@@ -62,7 +62,7 @@ impl AsyncRead for DescriptorHalf {
                     buf.advance(read);
                     if let Some(descriptors) = descriptors {
                         if this.came.len() >= WAITING {
-                            return Poll::Ready(Err(io::Error::other("more descriptors came than anybody takes")));
+                            return Poll::Ready(Err(io::Error::other("more descriptors came than any message has")));
                         }
                         this.came.push_back(descriptors);
                     }

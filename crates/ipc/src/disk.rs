@@ -11,15 +11,15 @@ use tokio::{
 
 /// So much of it is done at once, as long as none of it takes long.
 static PLACES: Semaphore = Semaphore::const_new(2);
-/// Who has waited for a place for so long goes on without: a disk that hangs must not hold up what lies on another.
-const PATIENCE: Duration = Duration::from_millis(50);
+/// Work that has waited for a place for so long goes on without one: a disk that hangs must not hold up what lies on another.
+const LONGEST_WAIT: Duration = Duration::from_millis(50);
 
 /// Does it, and says what came of it.
 ///
 /// # Errors
 /// It panicked, or everything ends.
 pub async fn on_disk<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, JoinError> {
-    let _place = timeout(PATIENCE, PLACES.acquire()).await;
+    let _place = timeout(LONGEST_WAIT, PLACES.acquire()).await;
     spawn_blocking(work).await
 }
 

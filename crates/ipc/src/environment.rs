@@ -1,11 +1,11 @@
-//! What the environment of a process of ours, and of a server, begins with.
+//! The variables that the environment of a process of ours, and of a server, begins with.
 
 use std::ffi::OsString;
 
-/// Carries the incarnation, so that the supervisor finds processes that left their group.
+/// Carries the generation, so that the supervisor finds processes that left their group.
 pub const INSTANCE: &str = "MCPROXY_INSTANCE";
 
-/// What our own processes and, through them, the servers take over of the supervisor's environment, each for a reason.
+/// The variables that our own processes and, through them, the servers take over from the supervisor, each for a reason.
 /// Everything else stays there: secrets for the configuration, most of all.
 const PASSED_ON: &[&str] = &[
     // who and where

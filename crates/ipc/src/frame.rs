@@ -29,7 +29,7 @@ pub const MAX_PAYLOAD: usize = 64 * 1024 * 1024;
 
 const MAGIC: [u8; 2] = *b"MP";
 const HEADER: usize = 12;
-/// What one read asks the socket for.
+/// Bytes that one read asks the socket for.
 const READ_CHUNK: usize = 16 * 1024;
 /// Frames written by one system call at most; bounds how long one queue may hold a socket.
 pub(crate) const BATCH: usize = 64;
@@ -43,7 +43,7 @@ pub enum FrameError {
     /// The peer was built from another version of MCProxy.
     #[error("the peer speaks wire version {theirs}, this binary speaks {ours}; restart both from the same build")]
     Version {
-        /// What the peer announced.
+        /// The version that the peer announced.
         theirs: u16,
         /// [`WIRE_VERSION`].
         ours: u16,
@@ -242,7 +242,7 @@ impl<M: DeserializeOwned, R: AsyncRead + Unpin> Receiver<M, R> {
 }
 
 impl<M, R> Receiver<M, R> {
-    /// What it reads from.
+    /// The stream that it reads from.
     pub(crate) fn io_mut(&mut self) -> &mut R {
         &mut self.io
     }
@@ -303,7 +303,7 @@ impl<M: Serialize, W: AsyncWrite + Unpin> Sender<M, W> {
         Poll::Ready(Ok(()))
     }
 
-    /// What it writes to, and what waits to be written.
+    /// The stream that it writes to, and the bytes that wait to be written.
     pub(crate) fn parts(&self) -> (&W, &[u8]) {
         (&self.io, &self.buffer)
     }

@@ -44,7 +44,7 @@ impl WriteHalf {
         Ok(Self { descriptor, blocked: None })
     }
 
-    /// What is written to.
+    /// The stream that is written to.
     pub(crate) fn descriptor(&self) -> &OwnedFd {
         &self.descriptor
     }

@@ -1,5 +1,5 @@
 //! The control connection of a process that the supervisor starts. It is a pair of sockets without a name, one of which the
-//! process has as its standard input from its first moment: who holds the other end is the supervisor, and nobody else can be
+//! process has as its standard input from its first moment: who holds the other end is the supervisor, and no other process can be
 //! there. A path would be open to every process of the user (`docs/decisions/0115-control-connections-are-inherited.md`).
 
 use std::{

@@ -1,7 +1,7 @@
 //! Small files of the state directory, each of which one process writes and another may read.
 //!
 //! They are a help, and nothing may depend on them: whatever lies in the place of one and is no file (a pipe, a device, a
-//! folder, a link) is an error at once, and never something to wait for. For the same reason nobody waits until the disk has
+//! folder, a link) is an error at once, and never something to wait for. For the same reason no caller waits until the disk has
 //! one: after a power failure it may be empty or old, and its reader takes that for none.
 
 use std::{

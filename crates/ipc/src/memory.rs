@@ -1,4 +1,4 @@
-//! What other processes of this user may see of one of ours.
+//! Keeps other processes of this user from reading the memory of ours.
 
 use std::{ffi::OsStr, io};
 
@@ -10,7 +10,8 @@ pub const DUMPABLE_VARIABLE: &str = "MCPROXY_DUMPABLE";
 /// Keeps other processes of the same user from reading this one's memory and environment, attaching to it (ptrace(2)) and opening
 /// its descriptors through `/proc/PID/fd`: servers run as the same user, and what they must not see is in here. What this process
 /// starts is not affected, because `exec` undoes it (`PR_SET_DUMPABLE`, prctl(2)). There are no core dumps either; root, and
-/// whoever has `CAP_SYS_PTRACE`, can do all of it still. Whoever starts MCProxy may wish otherwise ([`DUMPABLE_VARIABLE`]).
+/// a process with `CAP_SYS_PTRACE`, can do all of it still. The person who starts MCProxy may wish otherwise
+/// ([`DUMPABLE_VARIABLE`]).
 pub fn keep_memory_private() -> io::Result<()> {
     keep_private_unless(std::env::var_os(DUMPABLE_VARIABLE).as_deref())
 }

@@ -1,6 +1,6 @@
 //! The two pipes that calls travel on, between the gateway and one worker. A round trip through pipes costs about two thirds of
 //! one through a Unix socket. The supervisor makes them and hands each of the two its ends over the control connection that it
-//! inherited, so nobody else can hold one.
+//! inherited, so no other process can hold one.
 
 use std::{io, os::fd::OwnedFd};
 
@@ -13,11 +13,11 @@ use crate::{
     half::{ReadHalf, WriteHalf},
 };
 
-/// What the pipe towards the gateway holds, so that a large result takes few turns. The other one keeps the system's size
+/// Bytes that the pipe towards the gateway holds, so that a large result takes few turns. The other one keeps the system's size
 /// (64 KiB): all pipes of a user share one allowance (`pipe-user-pages-soft`, pipe(7)), and servers need theirs as well.
 const ANSWERS: usize = 256 * 1024;
 
-/// What one of the two gets: where it reads, and where it writes.
+/// The ends that one of the two gets: where it reads, and where it writes.
 #[derive(Debug)]
 pub struct DataEnd {
     read: OwnedFd,
@@ -40,7 +40,7 @@ impl DataEnd {
         vec![self.read, self.write]
     }
 
-    /// What was handed over.
+    /// The descriptors that were handed over.
     pub fn from_descriptors([read, write]: [OwnedFd; 2]) -> Self {
         Self { read, write }
     }

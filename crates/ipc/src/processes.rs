@@ -1,4 +1,4 @@
-//! What `/proc` says about the processes of this machine (proc(5)). Supervisor and worker both look after process trees.
+//! Reads what `/proc` says about the processes of this machine (proc(5)). Supervisor and worker both look after process trees.
 
 use std::{collections::HashSet, fs, io, path::Path};
 
@@ -9,7 +9,7 @@ use rustix::process::{Pid, WaitOptions, waitpid};
 pub struct Process {
     /// Its id.
     pub pid: u32,
-    /// Who started it, or adopted it.
+    /// Its parent: the process that started it, or adopted it.
     pub parent: u32,
     /// Its process group.
     pub group: u32,

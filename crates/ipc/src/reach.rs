@@ -33,14 +33,14 @@ impl Reach {
         }
     }
 
-    /// What else came out of MCProxy's environment: to be masked where the server says it.
+    /// Other values from MCProxy's environment: to be masked where the server says them.
     pub fn looked_up(&self) -> &[Secret] {
         match self {
             Self::Command(launch) => &launch.looked_up,
         }
     }
 
-    /// What makes the server this one and no other. The values of variables are no part of it: they are renewed more often
+    /// The parts that make the server this one and no other. The values of variables are no part of it: they are renewed more often
     /// than they change what a server offers.
     pub fn identity(&self) -> Vec<Cow<'_, [u8]>> {
         match self {
@@ -91,11 +91,11 @@ pub struct LaunchSpec {
     pub program: String,
     /// Arguments; they may hold interpolated secrets.
     pub args: Vec<Secret>,
-    /// What the server's entry lists; the worker adds its small allow-list (PATH, HOME, …) and nothing else.
+    /// The variables of the server's entry; the worker adds its small allow-list (PATH, HOME, …) and nothing else.
     pub env: Vec<(String, Secret)>,
     /// Working directory; the worker's own when absent.
     pub cwd: Option<PathBuf>,
-    /// What of the command and its arguments came out of MCProxy's environment: to be masked where the server says it.
+    /// Values from MCProxy's environment in the command and its arguments: to be masked where the server says them.
     pub looked_up: Vec<Secret>,
 }
 

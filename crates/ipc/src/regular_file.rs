@@ -9,7 +9,7 @@ use std::{
 
 use rustix::fs::OFlags;
 
-/// What is done about a symbolic link at the end of the path.
+/// Whether a symbolic link at the end of the path is followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Links {
     /// It is followed: people and Kubernetes put configurations behind links.

@@ -1,4 +1,4 @@
-//! Where supervisor and command line find each other when nobody says where.
+//! Where supervisor and command line find each other when neither is told where.
 
 use std::{
     ffi::OsString,
@@ -9,8 +9,8 @@ use std::{
 pub const RUNTIME_DIR_VARIABLE: &str = "MCPROXY_RUNTIME_DIR";
 
 /// The directory for sockets and the lock of this user's supervisor: `$MCPROXY_RUNTIME_DIR`, else
-/// `$XDG_RUNTIME_DIR/mcproxy`, else `/run/mcproxy` for root and `/tmp/mcproxy-$UID` for others. Whoever creates it has to
-/// check its owner and mode: `/tmp` belongs to everybody.
+/// `$XDG_RUNTIME_DIR/mcproxy`, else `/run/mcproxy` for root and `/tmp/mcproxy-$UID` for others. The process that creates it has to
+/// check its owner and mode: `/tmp` belongs to all users.
 pub fn default_runtime_dir() -> PathBuf {
     runtime_dirs().remove(0)
 }

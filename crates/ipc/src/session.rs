@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// Most bytes of the snapshot of one session.
 pub const MAX_SNAPSHOT: usize = 16 * 1024;
 
-/// Which session of a client this is. It outlives the gateway's process, and is no secret: nobody gets in with it.
+/// Which session of a client this is. It outlives the gateway's process, and is no secret: it lets no client in.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(from = "u128", into = "u128")]
 pub struct SessionKey(pub [u8; 16]);
@@ -37,7 +37,7 @@ impl fmt::Debug for SessionKey {
     }
 }
 
-/// What session ids are sealed with. The supervisor makes it at its start and keeps it; each gateway is given it.
+/// The key that session ids are sealed with. The supervisor makes it at its start and keeps it; each gateway is given it.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct SealKey([u8; 32]);
@@ -60,7 +60,7 @@ impl fmt::Debug for SealKey {
     }
 }
 
-/// What the supervisor keeps of one session.
+/// The supervisor's record of one session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum StoredSession {
     /// It lives; its snapshot has at most [`MAX_SNAPSHOT`] bytes, which only gateways can read.

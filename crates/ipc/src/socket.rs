@@ -15,7 +15,7 @@ use tokio::net::UnixStream;
 
 use crate::{FrameError, Hello, Receiver, Sender, Verdict, frame::encode_frame, half};
 
-/// Who is at the other end, as the kernel says (`SO_PEERCRED`, unix(7)).
+/// The process at the other end, as the kernel says (`SO_PEERCRED`, unix(7)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Peer {
     /// Its process.
@@ -32,7 +32,7 @@ pub struct Connection {
     peer: Peer,
 }
 
-/// The message type of a connection that has said no hello yet: nobody can make one.
+/// The message type of a connection that has said no hello yet: it has no value.
 #[derive(Debug, Serialize, serde::Deserialize)]
 pub(crate) enum Never {}
 
@@ -45,7 +45,7 @@ impl Connection {
         Ok(Self { receiver: Receiver::new(read, 0), sender: Sender::new(write), peer })
     }
 
-    /// Who is at the other end.
+    /// The process at the other end.
     pub fn peer(&self) -> Peer {
         self.peer
     }

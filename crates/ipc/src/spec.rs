@@ -1,4 +1,4 @@
-//! What the supervisor tells a worker of its server.
+//! The supervisor's order to a worker.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -11,12 +11,12 @@ use crate::{Generation, Reach, ServerName, data::ServerEra};
 /// longer, has failed.
 pub const INSTALL_LIMIT: Duration = Duration::from_secs(600);
 
-/// All that a worker is told: one incarnation of one server.
+/// All that a worker is told: one generation of one server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WorkerSpec {
-    /// Whose incarnation it is.
+    /// The server.
     pub server: ServerName,
-    /// Which one.
+    /// Which start of it.
     pub generation: Generation,
     /// How it is reached.
     pub reach: Reach,
@@ -24,12 +24,12 @@ pub struct WorkerSpec {
     pub start_timeout: Duration,
     /// How long one call may take.
     pub timeouts: CallTimeouts,
-    /// What the server may ask its clients for; `None`: nothing is said of that. Then one that all share may ask for nothing,
-    /// and an instance that one client has to itself for what this client can.
+    /// The features that the server may ask its clients for; `None`: nothing is said of that. Then one that all share may ask for
+    /// nothing, and an instance that one client has to itself for what this client can.
     pub features: Option<ClientFeatures>,
     /// Extensions that the server is told its clients have, by their identifiers; a client's own come with what it declares.
     pub extensions: Vec<String>,
-    /// What the server is told of its client when it starts; `None`: what the two before this come to.
+    /// The declaration of the client to the server when it starts; `None`: what the two before this come to.
     pub client: Option<ClientDeclaration>,
     /// How the worker begins with the server.
     pub era: EraRule,
@@ -38,7 +38,7 @@ pub struct WorkerSpec {
     /// The lists of a server that does not announce their changes are asked for again when a client asks and they are older
     /// than that; `None`: never.
     pub list_ttl: Option<Duration>,
-    /// What the worker accepts from the server.
+    /// Bounds on what the worker accepts from the server.
     pub limits: ServerLimits,
     /// How sessions share the server.
     pub instances: Instances,
@@ -57,23 +57,23 @@ pub struct WorkerSpec {
 pub enum EraRule {
     /// By what the server answers.
     Auto {
-        /// What it turned out to speak when it last ran; the worker begins with that.
+        /// The era that it spoke when it last ran; the worker begins with that.
         known: Option<ServerEra>,
     },
     /// It is spoken to in this era, and anything else is a failed start.
     Only(ServerEra),
 }
 
-/// What the era of a server was concluded from, which says what that is worth.
+/// The evidence for the era of a server, which says how reliable that is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum EraEvidence {
     /// Nothing: the configuration says so.
     Configuration,
-    /// What the server answered.
+    /// The server's answer.
     Answer,
-    /// That it ended when it was asked.
+    /// It ended when it was asked.
     End,
-    /// That it did not answer. This proves nothing, and is not remembered.
+    /// It did not answer. This proves nothing, and is not remembered.
     Silence,
 }
 
@@ -111,7 +111,7 @@ pub struct CallTimeouts {
     pub input: Duration,
 }
 
-/// What a server may ask its clients for.
+/// The features that a server may ask its clients for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClientFeatures {
     /// A completion of the client's model.
@@ -147,7 +147,7 @@ impl ClientFeatures {
         self == Self::default()
     }
 
-    /// What is left of these where only that may be asked for, which is as `clientFeatures` lists it.
+    /// The part of these that `clientFeatures` allows.
     #[must_use]
     pub fn within(self, listed: Self) -> Self {
         Self {
@@ -162,7 +162,7 @@ impl ClientFeatures {
     }
 }
 
-/// What one client said of itself, for a server that is told in `initialize`.
+/// A client's description of itself, for a server that is told in `initialize`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ClientDeclaration {
     /// Its `capabilities`, a JSON object.

@@ -62,7 +62,7 @@ impl fmt::Display for ServerState {
     }
 }
 
-/// What a server's life has to do with its calls.
+/// Whether calls start a server, or its lack of calls ends it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Need {
     /// Nothing: it runs whenever it can (`start: eager`).
@@ -76,14 +76,14 @@ pub enum Need {
     Resting,
 }
 
-/// What the gateway is told about one server.
+/// The state of one server, as the gateway is told.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Route {
     /// The server.
     pub server: ServerName,
     /// Where it stands.
     pub state: ServerState,
-    /// The incarnation that this is about.
+    /// The generation that this is about.
     pub generation: Generation,
     /// False until its first start has succeeded or failed: lists wait for it (`listWait`).
     pub settled: bool,
@@ -121,7 +121,7 @@ pub enum EndReason {
     Stopped,
     /// The program is not installed.
     CommandNotFound {
-        /// What was looked for.
+        /// The program that was looked for.
         program: String,
     },
     /// The process could not be started.

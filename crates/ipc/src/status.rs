@@ -7,12 +7,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::{EraEvidence, Generation, LogLevel, LogSource, ServerName, ServerState, data::ServerEra};
 
-/// What a server said about itself when it started.
+/// A server's description of itself when it started.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServerDescription {
     /// Which era of MCP is spoken to it.
     pub era: ServerEra,
-    /// What that was concluded from.
+    /// The evidence for that.
     pub evidence: EraEvidence,
     /// How that was found out, in words.
     pub probe: String,
@@ -22,7 +22,7 @@ pub struct ServerDescription {
     pub name: String,
     /// `serverInfo.version`.
     pub version: String,
-    /// What it offers.
+    /// The sizes of its lists.
     pub counts: CatalogueCounts,
 }
 
@@ -60,9 +60,9 @@ pub struct CatalogueCounts {
 pub struct ListFailure {
     /// The method that asks for it, such as `tools/list`.
     pub method: String,
-    /// What the server answered, or that it did not.
+    /// The server's answer, or that there was none.
     pub error: String,
-    /// How often it was asked in vain.
+    /// How many times it was asked in vain.
     pub attempts: u32,
     /// When it is asked again.
     pub retry_in: Duration,
@@ -95,7 +95,7 @@ pub struct ProcessStatus {
     pub uptime: Duration,
     /// Resident memory in bytes.
     pub rss_bytes: u64,
-    /// How often it was started again.
+    /// How many times it was started again.
     pub restarts: u64,
 }
 
@@ -104,7 +104,7 @@ pub struct ProcessStatus {
 pub struct LifecycleEvent {
     /// Milliseconds since the Unix epoch.
     pub at_ms: u64,
-    /// The incarnation.
+    /// The generation.
     pub generation: Generation,
     /// The state before.
     pub from: ServerState,
@@ -127,10 +127,10 @@ pub struct StartStatus {
     pub last_line: Option<String>,
 }
 
-/// A changed configuration of a server that is not in force, while the old incarnation serves.
+/// A changed configuration of a server that is not in force, while the old generation serves.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ChangeStatus {
-    /// A new incarnation is being started with it.
+    /// A new generation is being started with it.
     Starting(StartStatus),
     /// It was tried and does not work, for this reason.
     Failed(String),
@@ -145,23 +145,23 @@ pub struct ServerStatus {
     pub wanted: bool,
     /// Where it stands.
     pub state: ServerState,
-    /// The current incarnation.
+    /// The current generation.
     pub generation: Generation,
     /// In this state for so long.
     pub since: Duration,
-    /// How often it was started again.
+    /// How many times it was started again.
     pub restarts: u64,
     /// When waiting to be started again: how long still.
     pub retry_in: Option<Duration>,
     /// Its tools are listed as it offered them last; whether it still does is known when it is ready again.
     pub stale: bool,
-    /// What it said about itself, once ready; of a server at rest, what it said last.
+    /// Its description of itself, once ready; of a server at rest, the last one.
     pub description: Option<ServerDescription>,
     /// The lists that it declares and does not give.
     pub list_failures: Vec<ListFailure>,
     /// How its start goes, while it is starting.
     pub start: Option<StartStatus>,
-    /// What has become of a change of its configuration, while that is not in force.
+    /// The state of a change of its configuration, while that is not in force.
     pub change: Option<ChangeStatus>,
     /// The worker's process id.
     pub worker_pid: Option<u32>,
@@ -188,7 +188,7 @@ pub struct StatusReport {
     pub config_path: String,
     /// Problems of the file on disk when it is not the one in force.
     pub config_error: Option<String>,
-    /// What is wrong with single servers of the file in force, and what in it is not understood; one line each.
+    /// Mistakes in single servers of the file in force, and keys that are not understood; one line each.
     pub config_warnings: Vec<String>,
     /// Where the gateway listens.
     pub listen: String,
@@ -198,7 +198,7 @@ pub struct StatusReport {
     pub degraded: Vec<Degradation>,
     /// Log records that the sink was too slow for.
     pub log_dropped: u64,
-    /// What sessions wanted kept for the next gateway, and there was no room for.
+    /// Snapshots of sessions that there was no room for.
     pub notes_dropped: u64,
     /// The supervisor.
     pub supervisor: ProcessStatus,

@@ -1,7 +1,7 @@
 //! How a whole process tree is ended, even one that keeps forking.
 //!
 //! Killing as one goes makes room for those that fork meanwhile. So all are stopped first, look by look, until a look finds
-//! nobody new: a stopped process forks no more and still occupies its place under every bound on their number. Then all die.
+//! none new: a stopped process forks no more and still occupies its place under every bound on their number. Then all die.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -16,7 +16,7 @@ const CHASES: u32 = 200;
 /// So many times all are killed, at most: one in an uninterruptible wait is left behind after about a second.
 const KILLS: u32 = 200;
 
-/// What has become of a tree.
+/// The outcome for a tree.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Swept {
     /// How many processes were killed.
@@ -52,25 +52,25 @@ fn send(pids: &BTreeSet<u32>, signal: Signal) {
     }
 }
 
-/// What a look leads to.
+/// The step after a look.
 #[derive(Debug, PartialEq, Eq)]
 enum SweepStep {
     /// Stop these, and look again at once.
     Stop(BTreeSet<u32>),
     /// Kill these, and look again.
     Kill(BTreeSet<u32>),
-    /// Nobody is left, or nothing helps.
+    /// No process is left, or nothing helps.
     Done,
 }
 
-/// What is known of those that have to go.
+/// The processes that have to go.
 #[derive(Debug, Default)]
 struct Sweep {
     stopped: BTreeSet<u32>,
     killed: BTreeSet<u32>,
     /// How many scans stopped a new process.
     chases: u32,
-    /// How often all were killed.
+    /// How many times all were killed.
     kills: u32,
 }
 

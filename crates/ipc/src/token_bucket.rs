@@ -17,7 +17,7 @@ impl TokenBucket {
         Self { rate, burst, left: burst, at: now }
     }
 
-    /// What may be spent now; below zero where more than there was has been spent.
+    /// The tokens that may be spent now; below zero where more than there were have been spent.
     pub fn left(&mut self, now: Instant) -> f64 {
         let since = now.saturating_duration_since(self.at).as_secs_f64();
         (self.left, self.at) = ((self.left + since * self.rate).min(self.burst), now);

@@ -1,4 +1,4 @@
-//! What a result says of how long it stays true (2026-07-28, caching).
+//! The hints of a result about how long it stays true (2026-07-28, caching).
 
 use crate::RawObject;
 

@@ -1,8 +1,8 @@
-//! What a client can be asked for, read from the `capabilities` that it declares.
+//! The features of a client, read from the `capabilities` that it declares.
 
 use crate::RawObject;
 
-/// What a client declares that servers may ask it for. The bits travel in session ids.
+/// The features that a client declares. The bits travel in session ids.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ClientCapabilities(pub u16);
 

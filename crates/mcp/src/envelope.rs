@@ -13,14 +13,14 @@ pub enum Message<'a> {
     Request {
         /// The sender's id.
         id: RequestId,
-        /// What it asks for.
+        /// The method that it asks for.
         method: Cow<'a, str>,
         /// An object, when present.
         params: Option<&'a RawValue>,
     },
     /// Wants none.
     Notification {
-        /// What it tells.
+        /// The event that it tells of.
         method: Cow<'a, str>,
         /// An object, when present.
         params: Option<&'a RawValue>,
@@ -29,12 +29,12 @@ pub enum Message<'a> {
     Response {
         /// The id that we gave.
         id: RequestId,
-        /// What came of it.
+        /// Its outcome.
         outcome: Outcome<'a>,
     },
 }
 
-/// What came of a request.
+/// The outcome of a request.
 #[derive(Debug, Clone, Copy)]
 pub enum Outcome<'a> {
     /// The `result`.
@@ -79,7 +79,7 @@ pub enum EnvelopeError {
     /// An object, but no message.
     #[error("not a JSON-RPC 2.0 message: {why}")]
     Shape {
-        /// What is missing or wrong.
+        /// The member that is missing or wrong.
         why: String,
         /// The id, when there is a usable one, so that the error can be addressed.
         id: Option<RequestId>,

@@ -4,11 +4,11 @@ use std::borrow::Cow;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 
-/// What stands around a value that is encoded; their case matters.
+/// The marks around a value that is encoded; their case matters.
 const BEFORE: &str = "=?base64?";
 const AFTER: &str = "?=";
 
-/// What a header's value stands for. `None`: it stands for nothing.
+/// The text that a header's value stands for. `None`: it stands for nothing.
 pub fn decode(value: &str) -> Option<Cow<'_, str>> {
     match value.strip_prefix(BEFORE).and_then(|rest| rest.strip_suffix(AFTER)) {
         Some(inner) => {

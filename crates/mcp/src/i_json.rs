@@ -14,12 +14,12 @@ pub const MAX_LEVELS: usize = 120;
 const MAX_NUMBER: usize = 1000;
 /// Up to here every number is held by a double, whatever its digits are.
 const SHORT_NUMBER: usize = 15;
-/// What stands in the place of half a surrogate pair: as many bytes.
+/// The replacement for half a surrogate pair: as many bytes.
 const REPLACEMENT: &str = "\\ufffd";
 /// Most repairs of one value that are told of; all are made.
 const MAX_TOLD: usize = 20;
 
-/// What a reader cannot take.
+/// A value that a reader cannot take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FaultKind {
     /// More levels than [`MAX_LEVELS`].
@@ -47,7 +47,7 @@ impl fmt::Display for FaultKind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("what begins at byte {at} {kind}")]
 pub struct Fault {
-    /// What it is.
+    /// Its kind.
     pub kind: FaultKind,
     /// Where it begins, counted from 0.
     pub at: usize,
@@ -95,12 +95,12 @@ pub fn readable(json: &str) -> Result<Cow<'_, str>, Fault> {
     Ok(Cow::Owned(out))
 }
 
-/// What has to be edited in a JSON value so that every reader takes it.
+/// The edits to a JSON value after which every reader takes it.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Repairs {
-    /// What to put in which place. Of two that overlap the one that begins first counts.
+    /// The replacements with their places. Of two that overlap the one that begins first counts.
     pub edits: Vec<(Range<usize>, &'static str)>,
-    /// What was wrong where, as JSON pointers (RFC 6901); some of it, when there is a lot.
+    /// The places of the faults, as JSON pointers (RFC 6901); some of them, when there are many.
     pub told: Vec<(String, FaultKind)>,
 }
 

@@ -7,17 +7,17 @@ use crate::RawObject;
 pub enum Level {
     /// Detail for those who look for a mistake.
     Debug,
-    /// What happens.
+    /// An event.
     Info,
-    /// What happens and matters.
+    /// An event that matters.
     Notice,
-    /// What may become a mistake.
+    /// A sign of a mistake to come.
     Warning,
-    /// What failed.
+    /// A failure.
     Error,
     /// A part that failed.
     Critical,
-    /// What has to be done at once.
+    /// A fault that needs action at once.
     Alert,
     /// Nothing works.
     Emergency,

@@ -1,4 +1,4 @@
-//! What gateway and worker know of MCP in common: the JSON-RPC envelope, protocol versions, methods, error codes, and
+//! The knowledge of MCP that gateway and worker share: the JSON-RPC envelope, protocol versions, methods, error codes, and
 //! the rules that make the names of many servers unique at one endpoint.
 //!
 //! Payloads are never parsed into values here. A message is read as a shallow [`RawObject`]: its members stay the bytes

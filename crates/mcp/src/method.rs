@@ -4,11 +4,11 @@
 pub const INITIALIZE: &str = "initialize";
 /// The client has seen the answer to `initialize`.
 pub const INITIALIZED: &str = "notifications/initialized";
-/// What versions, capabilities and instructions there are (from 2026-07-28).
+/// Asks for versions, capabilities and instructions (from 2026-07-28).
 pub const DISCOVER: &str = "server/discover";
 /// A stream for changes (from 2026-07-28).
 pub const LISTEN: &str = "subscriptions/listen";
-/// What of it the client gets.
+/// Says which part of that the client gets.
 pub const LISTEN_ACKNOWLEDGED: &str = "notifications/subscriptions/acknowledged";
 /// Are you there.
 pub const PING: &str = "ping";
@@ -59,7 +59,7 @@ pub const ROOTS_CHANGED: &str = "notifications/roots/list_changed";
 /// A server wants to know the client's roots.
 pub const ROOTS_LIST: &str = "roots/list";
 
-/// What came of a task, once it is over (tasks of 2025-11-25).
+/// Asks for the result of a task, once it is over (tasks of 2025-11-25).
 pub const TASKS_RESULT: &str = "tasks/result";
 /// How a task stands (tasks of 2025-11-25, and the extension of 2026-07-28).
 pub const TASKS_GET: &str = "tasks/get";
@@ -69,7 +69,7 @@ pub const TASKS_LIST: &str = "tasks/list";
 pub const TASKS_UPDATE: &str = "tasks/update";
 /// Gives a task up.
 pub const TASKS_CANCEL: &str = "tasks/cancel";
-/// How a task stands now, for who listens to it (the extension of 2026-07-28).
+/// How a task stands now, for clients that listen to it (the extension of 2026-07-28).
 pub const TASK_CHANGED: &str = "notifications/tasks";
 /// The same, for the session that made it (tasks of 2025-11-25).
 pub const TASK_STATUS: &str = "notifications/tasks/status";
@@ -80,7 +80,7 @@ pub const TASKS_EXTENSION: &str = "io.modelcontextprotocol/tasks";
 pub const SKILLS_LIST: &str = "skills/list";
 /// One of them.
 pub const SKILLS_GET: &str = "skills/get";
-/// What is in a directory of resources.
+/// Lists a directory of resources.
 pub const DIRECTORY_READ: &str = "resources/directory/read";
 /// Under this name the extension stands among capabilities.
 pub const SKILLS_EXTENSION: &str = "io.modelcontextprotocol/skills";
@@ -88,8 +88,8 @@ pub const SKILLS_EXTENSION: &str = "io.modelcontextprotocol/skills";
 /// Longest name of a notification that travels.
 const MAX_NAME: usize = 256;
 
-/// Whether the protocol itself has methods that begin with the first word of this one, so that nobody else may name one like it. Its
-/// notifications are beside that: their first word is their own.
+/// Whether the protocol itself has methods that begin with the first word of this one, so that no extension may name one like it.
+/// Its notifications are beside that: their first word is their own.
 pub fn is_of_the_protocol(method: &str) -> bool {
     const FIRST_WORDS: [&str; 14] = [
         "",

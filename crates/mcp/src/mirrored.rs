@@ -4,9 +4,9 @@ use crate::{RawArray, RawObject, RawValue};
 
 /// The key of the annotation in a schema.
 pub const ANNOTATION: &str = "x-mcp-header";
-/// What the names of these headers begin with.
+/// The beginning of the names of these headers.
 pub const HEADER_PREFIX: &str = "Mcp-Param-";
-/// Levels of a schema that are looked at. What lies deeper is annotated for nobody.
+/// Levels of a schema that are looked at. What lies deeper is not annotated.
 const MAX_DEPTH: usize = 64;
 /// Keys whose values are schemas by name.
 const SCHEMAS_BY_NAME: [&str; 5] = ["$defs", "definitions", "dependencies", "dependentSchemas", "patternProperties"];
@@ -25,7 +25,7 @@ pub struct MirroredParam {
 pub struct BadAnnotation<'s> {
     /// The schema that holds it.
     pub schema: &'s RawValue,
-    /// What is wrong with it.
+    /// The fault.
     pub why: &'static str,
 }
 

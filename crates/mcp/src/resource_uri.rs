@@ -9,7 +9,7 @@ use std::borrow::Cow;
 const SEPARATOR: char = '+';
 /// Hosts know user-interface resources by their scheme, so it stays in front: `ui://{label}+rest`.
 const UI_SCHEME: &str = "ui://";
-/// What is no URI is carried percent-encoded behind this. A scheme does not begin with a dot, so no URI of a server's does.
+/// A text that is no URI is carried percent-encoded behind this. A scheme does not begin with a dot, so no URI of a server's does.
 const ENCODED: &str = ".raw:";
 /// Stands before names that do not begin with a letter.
 const LETTER: char = 's';

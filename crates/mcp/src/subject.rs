@@ -1,4 +1,4 @@
-//! What of a server is listened to one by one.
+//! The subjects of a server that are listened to one by one.
 
 use crate::{RawObject, json_string};
 
@@ -12,7 +12,7 @@ pub enum Subject {
 }
 
 impl Subject {
-    /// What a worker is told to listen to: the params of `resources/subscribe`, which has `taskId` for a task there.
+    /// The params for a worker that is to listen: those of `resources/subscribe`, which has `taskId` for a task there.
     pub fn params(&self) -> String {
         let (key, value) = match self {
             Self::Resource(uri) => ("uri", uri),

@@ -1,11 +1,11 @@
-//! What a server hears that asks for something which the client of a call did not declare, and how its words are known again
+//! The refusal for a server that asks for something which the client of a call did not declare, and how its words are known again
 //! in what it makes of them.
 
 use memchr::memmem;
 
 const WORDS: &str = "the client of this call has not declared `";
 
-/// What the server is told. `capability`: as in `clientFeatures`, for example `elicitation.url`.
+/// The text of the refusal. `capability`: as in `clientFeatures`, for example `elicitation.url`.
 pub fn refusal(capability: &str) -> String {
     format!("{WORDS}{capability}`")
 }

@@ -17,7 +17,7 @@ pub enum ProtocolVersion {
     V2026_07_28,
 }
 
-/// What is offered to a client that asks in `initialize` for a version we do not know.
+/// The version for a client that asks in `initialize` for one that we do not know.
 pub const LATEST: ProtocolVersion = ProtocolVersion::V2025_11_25;
 
 impl ProtocolVersion {

@@ -16,7 +16,7 @@ pub fn json_string(text: &str) -> Box<RawValue> {
     serde_json::value::to_raw_value(text).expect("a string is JSON")
 }
 
-/// What is between the braces of a JSON object's text, without white space around it: for joining objects as text.
+/// The text between the braces of a JSON object, without white space around it: for joining objects as text.
 /// `None` when the text is not an object in braces.
 pub fn object_body(object: &str) -> Option<&str> {
     Some(object.trim().strip_prefix('{')?.strip_suffix('}')?.trim())

@@ -53,13 +53,13 @@ type GatewayConnection = ChildLink<GatewayToSupervisor, SupervisorToGateway>;
 pub(crate) struct GatewayTask {
     context: Context,
     log: Logger,
-    /// `None` once nobody is to be accepted any more.
+    /// `None` once no connection is to be accepted any more.
     listener: Option<TcpListener>,
     settings: GatewaySettings,
     snapshot: watch::Sender<GatewaySnapshot>,
     child: Option<Child>,
     link: GatewayConnection,
-    /// What each gateway is given that the one before had.
+    /// State that each gateway takes over from the one before.
     seal: SealKey,
     snapshots: SnapshotStore,
     /// When it was said that they have no room.
@@ -206,7 +206,7 @@ impl GatewayTask {
         self.tell(SupervisorToGateway::Routes(self.routes()));
     }
 
-    /// Gives the gateway and the worker of one incarnation a new connection to each other.
+    /// Gives the gateway and the worker of one generation a new connection to each other.
     fn connect(&mut self, id: u64, server: &ServerName, generation: Generation) {
         if self.link.link().is_none() {
             return; // a last word
@@ -297,7 +297,7 @@ impl GatewayTask {
         emit(&self.log, record);
         if self.log.is_enabled(record.level.to_slog()) {
             let line = line(record);
-            // Nobody may be following.
+            // No one may be following.
             let _ = self.context.follow.send(Followed { owner: LogOwner::Gateway, line: line.clone() });
             self.ring.push(line);
         }

@@ -1,4 +1,4 @@
-//! What other tasks ask of the gateway's task, and what they see of the gateway's process.
+//! How other tasks reach the gateway's task, and what they see of the gateway's process.
 
 use std::{
     net::SocketAddr,
@@ -10,10 +10,10 @@ use tokio::sync::oneshot;
 
 use crate::listen::BindError;
 
-/// What others ask of the gateway's task.
+/// Requests of others to the gateway's task.
 #[derive(Debug)]
 pub(crate) enum GatewayCommand {
-    /// Clients are to be accepted at another address; who is connected stays. Answered with where that is.
+    /// Clients are to be accepted at another address; connected clients stay. Answered with where that is.
     Listen { address: SocketAddr, reply: oneshot::Sender<Result<SocketAddr, BindError>> },
     /// The last log lines of the gateway's process, and of those before it.
     Logs { lines: usize, reply: oneshot::Sender<Vec<LogLine>> },
@@ -30,10 +30,10 @@ pub(crate) enum GatewayCommand {
 pub(crate) struct GatewaySnapshot {
     /// Its process and since when it runs.
     pub(crate) running: Option<(u32, Instant)>,
-    /// How often it was started again.
+    /// How many times it was started again.
     pub(crate) restarts: u64,
     /// When it, or one before it, last said that it serves.
     pub(crate) answered: Option<Instant>,
-    /// What sessions wanted kept for the next one, and there was no room for.
+    /// Snapshots of sessions that there was no room for.
     pub(crate) notes_dropped: u64,
 }

@@ -26,7 +26,7 @@ pub(crate) struct Lifecycle {
     wanted: DesiredState,
     state: MachineState,
     generation: Generation,
-    /// The last number that an incarnation was given.
+    /// The last number that a generation was given.
     last: Generation,
     /// Incarnations besides the current one.
     swap: Swap,
@@ -47,7 +47,7 @@ pub(crate) struct Lifecycle {
 }
 
 impl Lifecycle {
-    /// Stopped and not wanted. `last` is the last incarnation that there was.
+    /// Stopped and not wanted. `last` is the last generation that there was.
     pub(crate) fn new(plan: LifecyclePlan, last: Generation, jitter: Jitter) -> Self {
         Self {
             wanted: DesiredState::Down,
@@ -83,12 +83,12 @@ impl Lifecycle {
         &self.state
     }
 
-    /// The current (or last) incarnation; 0 before the first.
+    /// The current (or last) generation; 0 before the first.
     pub(crate) fn generation(&self) -> Generation {
         self.generation
     }
 
-    /// The last number that an incarnation was given.
+    /// The last number that a generation was given.
     pub(crate) fn last_generation(&self) -> Generation {
         self.last
     }
@@ -98,7 +98,7 @@ impl Lifecycle {
         self.settled
     }
 
-    /// How often it was started again, not counting starts of a server at rest.
+    /// Restarts so far, not counting starts of a server at rest.
     pub(crate) fn restarts(&self) -> u64 {
         self.restarts
     }
@@ -127,7 +127,7 @@ impl Lifecycle {
         matches!(self.state, MachineState::Queued | MachineState::Starting { .. }) || self.swap.needs_slot()
     }
 
-    /// The incarnation that is being started.
+    /// The generation that is being started.
     pub(crate) fn starting(&self) -> Option<Generation> {
         match self.state {
             MachineState::Starting { .. } => Some(self.generation),
@@ -148,7 +148,7 @@ impl Lifecycle {
         self.own_deadline().into_iter().chain(self.swap.deadline()).min()
     }
 
-    /// That of the current incarnation alone.
+    /// That of the current generation alone.
     fn own_deadline(&self) -> Option<Instant> {
         match self.state {
             MachineState::Starting { deadline, .. } => Some(deadline),
@@ -163,7 +163,7 @@ impl Lifecycle {
         }
     }
 
-    /// What follows from one event.
+    /// The actions that follow from one event.
     pub(crate) fn step(&mut self, event: MachineEvent, now: Instant) -> Vec<Action> {
         let mut actions = Vec::new();
         let out = &mut actions;
@@ -249,7 +249,7 @@ impl Lifecycle {
 
     fn planned(&mut self, plan: LifecyclePlan, renew: bool, now: Instant, out: &mut Vec<Action>) {
         self.plan = plan;
-        // What must not exist twice is not tried beside itself any longer.
+        // A server that must not exist twice is not tried beside itself any longer.
         let tried_in_vain = self.plan.on_change == OnChange::Restart && self.change_is_tried();
         if !renew && !tried_in_vain {
             return;
@@ -300,14 +300,14 @@ impl Lifecycle {
             | MachineState::Failed => {
                 self.start("restarted by hand", out);
             }
-            // It goes before those that nobody asked for.
+            // It goes before those that were not asked for.
             MachineState::Queued => out.push(Action::RequestSlot(self.rank)),
         }
     }
 
     fn ended(&mut self, reason: EndReason, now: Instant, out: &mut Vec<Action>) {
         match self.state {
-            // Let go of by the gateway it ends by itself, as does one whose end somebody wished for who may.
+            // Let go of by the gateway it ends by itself, as does one whose end an operator asked for.
             MachineState::Resting { .. } | MachineState::Ready { .. }
                 if reason == EndReason::Stopped && self.plan.start != Start::Eager =>
             {
@@ -433,7 +433,7 @@ impl Lifecycle {
                 Start::Eager => self.start("the delay is over", out),
                 Start::Lazy { .. } => self.rest("the delay is over; started by its next call", out),
             },
-            // Nobody let go of it.
+            // The gateway did not let go of it.
             MachineState::Resting { .. } => self.work(),
             MachineState::Stopped
             | MachineState::Idle

@@ -13,8 +13,8 @@
 //! | Blocked  | no         | another configuration |
 //! | Failed   | no         | manual restart, another configuration |
 //!
-//! While a server is Ready, a changed configuration may be tried by a *successor* beside it; earlier incarnations that are on
-//! their way out are *retiring* (`machine/swap.rs`). The state is that of the current incarnation.
+//! While a server is Ready, a changed configuration may be tried by a *successor* beside it; earlier generations that are on
+//! their way out are *retiring* (`machine/swap.rs`). The state is that of the current generation.
 //!
 //! A *lazy* server that is wanted is Idle until a client calls it, and again when none has for a while (`docs/decisions/0036`).
 //! Resting is the moment in between: its worker has nothing to do, the gateway may let go of it, and if that happens it
@@ -45,7 +45,7 @@ pub(crate) const STOP_LIMIT: Duration = Duration::from_secs(7);
 pub(crate) const EXIT_LIMIT: Duration = Duration::from_secs(2);
 /// A kill is repeated at this distance until the process is gone.
 pub(crate) const KILL_AGAIN: Duration = Duration::from_secs(1);
-/// What a worker gets beyond `startTimeout` to report that the server missed it.
+/// Time that a worker gets beyond `startTimeout` to report that the server missed it.
 pub(crate) const START_MARGIN: Duration = Duration::from_secs(3);
 
 /// How long the gateway may take to let go of a worker that has nothing to do. Then it is as before; the worker will say so
@@ -66,7 +66,7 @@ pub(crate) enum DesiredState {
 pub(crate) enum MachineState {
     /// Not wanted, not running.
     Stopped,
-    /// Wanted and not running, because nobody has called it (lazily started servers only).
+    /// Wanted and not running, because no client has called it (lazily started servers only).
     Idle,
     /// Waits for one of the few start slots; no process yet.
     Queued,
@@ -93,7 +93,7 @@ pub(crate) enum MachineState {
 /// Why a worker is being ended, which decides what follows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum StopReason {
-    /// Nobody wants the server.
+    /// The server is not wanted.
     Unwanted,
     /// No call needs it at present: no delay, and no start before one does.
     Rest,
@@ -113,7 +113,7 @@ pub(crate) fn extended(deadline: Instant, latest: Instant, start_timeout: Durati
     deadline.max(start_limits(start_timeout, now).0).min(latest)
 }
 
-/// What the machine needs to know of the configuration.
+/// The part of the configuration that the machine needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct LifecyclePlan {
     /// `None` when it can be started, else why not.
@@ -122,26 +122,26 @@ pub(crate) struct LifecyclePlan {
     pub(crate) start_timeout: Duration,
     /// How another configuration is put in force.
     pub(crate) on_change: OnChange,
-    /// How long the calls of an incarnation that was replaced may go on.
+    /// How long the calls of a generation that was replaced may go on.
     pub(crate) drain: Duration,
-    /// What follows a failure.
+    /// The policy after a failure.
     pub(crate) backoff: BackoffPolicy,
     /// When it is started.
     pub(crate) start: Start,
 }
 
-/// What has become of a changed configuration.
+/// The state of a changed configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Change {
     /// It is in force, as far as the state says.
     None,
-    /// It is being tried beside the old one, by this incarnation once there is a place for its start.
+    /// It is being tried beside the old one, by this generation once there is a place for its start.
     Starting(Option<Generation>),
     /// It does not work; the old one is in force.
     Failed(String),
 }
 
-/// What happened outside of the machine.
+/// An event outside of the machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum MachineEvent {
     /// The server should (not) run.
@@ -158,7 +158,7 @@ pub(crate) enum MachineEvent {
     Work(Generation),
     /// A start slot is ours.
     SlotGranted,
-    /// What was to be started is not there, or is no program.
+    /// The program to start is not there, or is no program.
     CannotLaunch(EndReason),
     /// The worker could not be spawned.
     NotSpawned(Generation, String),
@@ -178,13 +178,13 @@ pub(crate) enum MachineEvent {
     Tick,
 }
 
-/// What the shell has to do.
+/// An action of the shell around the machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Action {
     /// See whether the program can be started at all, and ask for a start slot. (It is given back when nothing is queued or
     /// starting, or before that when the heavy part of the start is over.)
     RequestSlot(StartRank),
-    /// Spawn a worker for this incarnation.
+    /// Spawn a worker for this generation.
     Spawn(Generation),
     /// Tell a worker to end.
     Stop(Generation),
@@ -192,7 +192,7 @@ pub(crate) enum Action {
     Drain(Generation, Duration),
     /// SIGKILL a worker.
     Kill(Generation),
-    /// The changed configuration was tried and does not work; the old incarnation goes on.
+    /// The changed configuration was tried and does not work; the old generation goes on.
     ChangeFailed { generation: Generation, reason: String },
     /// The state changed.
     Moved { from: ServerState, to: ServerState, reason: String },

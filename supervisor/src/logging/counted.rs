@@ -1,5 +1,5 @@
 //! The bounded queue in front of the sink: what finds no room in it is dropped and counted, and the count is said with the
-//! next record that does. Nobody ever waits for a sink.
+//! next record that does. No task ever waits for a sink.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -1,4 +1,4 @@
-//! What servers write must not be able to move the cursor of the person who reads it.
+//! Escapes text of servers: it must not move the cursor of the person who reads it.
 
 use std::borrow::Cow;
 

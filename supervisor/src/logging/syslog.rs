@@ -1,5 +1,5 @@
 //! The only place that knows `slog-syslog`, which is old (docs/decisions). It is used from the log thread alone, so a
-//! syslog daemon that blocks delays nobody.
+//! syslog daemon that blocks delays no task.
 
 use std::{
     cell::{Cell, RefCell},

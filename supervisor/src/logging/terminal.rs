@@ -1,5 +1,6 @@
 //! Standard output that is a terminal. While everything starts, a person is shown one line for each server instead of records
-//! that wrap, and warnings as lines of the same kind; those lines come as records too, so that all that is written goes through one queue and nobody waits for it.
+//! that wrap, and warnings as lines of the same kind; those lines come as records too, so that all that is written goes through
+//! one queue and no task waits for it.
 
 use std::{
     fmt::{self, Write as _},

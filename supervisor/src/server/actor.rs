@@ -132,11 +132,11 @@ impl Actor {
                 self.step(MachineEvent::Planned { plan, renew });
                 self.want_as_configured();
                 self.publish();
-                // Who asked may have left.
+                // The caller may have left.
                 let _ = reply.send(());
             }
             ServerCommand::Restart(reply) => {
-                // Who asked may have left.
+                // The caller may have left.
                 let _ = reply.send(self.lifecycle.wanted() == DesiredState::Up);
                 self.step(MachineEvent::Restart);
             }
@@ -280,7 +280,7 @@ impl Actor {
         self.step(MachineEvent::Exited(generation));
     }
 
-    /// The logger of an incarnation.
+    /// The logger of a generation.
     fn log_of(&self, generation: Generation) -> Logger {
         self.log.new(o!("generation" => generation.0))
     }

@@ -43,13 +43,13 @@ fn rank(lines: &[&str], at: usize) -> Option<Rank> {
     }
 }
 
-/// What stands in a frame of lines (uv, Python's groups of exceptions) without that frame.
+/// The text in a frame of lines (uv, Python's groups of exceptions) without that frame.
 fn bare(line: &str) -> &str {
     let line = line.trim_start_matches(|c: char| c.is_whitespace() || "|+│╰╭─▶×✗✘❌".contains(c)).trim_end();
     npm(line).unwrap_or(line)
 }
 
-/// What npm says in a line of an error.
+/// The text of npm in a line of an error.
 fn npm(line: &str) -> Option<&str> {
     line.strip_prefix("npm ERR!").or_else(|| line.strip_prefix("npm error")).map(str::trim_start)
 }

@@ -1,4 +1,4 @@
-//! What is remembered of one server: its last steps, its log lines, its last error.
+//! The history of one server: its last steps, its log lines, its last error.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -16,16 +16,16 @@ use crate::{
 const MAX_EVENTS: usize = 50;
 /// So many lines of stderr go into an error.
 const TAIL_LINES: usize = 5;
-/// So many incarnations are remembered with the end of their stderr.
+/// So many generations are remembered with the end of their stderr.
 const MAX_TAILS: usize = 4;
 /// Of the line that says why, in bytes.
 const MAX_TELLING: usize = 300;
-/// What a program ends itself with that found itself broken (signal(7)).
+/// The signals with which a program ends itself when it finds itself broken (signal(7)).
 const SIGABRT: i32 = 6;
 /// And at most so many characters.
 const TAIL_CHARS: usize = 2000;
 
-/// How an incarnation ended.
+/// How a generation ended.
 #[derive(Debug, Default)]
 struct StderrTail {
     reason: Option<EndReason>,
@@ -45,7 +45,7 @@ pub(super) struct History {
     pub(super) last_error: Option<String>,
     /// Why the last change of its configuration came to nothing.
     pub(super) change_error: Option<String>,
-    /// How the last incarnations ended.
+    /// How the last generations ended.
     ends: BTreeMap<Generation, StderrTail>,
 }
 
@@ -63,7 +63,7 @@ impl History {
             return;
         }
         let line = line(record);
-        // Nobody may be following.
+        // No one may be following.
         let _ = self.follow.send(Followed { owner: LogOwner::Server(self.server.clone()), line: line.clone() });
         self.ring.push(line);
     }
@@ -75,7 +75,7 @@ impl History {
         self.record(log, &record);
     }
 
-    /// A new incarnation begins.
+    /// A new generation begins.
     pub(super) fn begin(&mut self, generation: Generation) {
         self.ends.insert(generation, StderrTail::default());
         while self.ends.len() > MAX_TAILS {
@@ -135,7 +135,7 @@ impl History {
 }
 
 impl StderrTail {
-    /// What a server said when it ended says more than that it ended; with another reason, what it said is beside it.
+    /// The last words of a server say more than that it ended; with another reason they are beside it.
     fn in_a_line(&self, reason: &str) -> String {
         let (Some(ended), Some(telling)) = (&self.reason, &self.telling) else { return reason.to_owned() };
         let Some(rest) = reason.strip_prefix(&ended.to_string()) else { return reason.to_owned() };

@@ -1,4 +1,4 @@
-//! What is known of a server while it does not run: whether its catalogue is cached, and which era of MCP it speaks. The catalogue
+//! Facts about a server while it does not run: whether its catalogue is cached, and which era of MCP it speaks. The catalogue
 //! itself does not pass through the supervisor.
 
 use std::{
@@ -16,12 +16,12 @@ use slog::{Logger, debug};
 /// Longest file with an era that is read, in bytes.
 const MAX_FILE: u64 = 1024;
 
-/// What is known of it.
+/// The facts about it.
 #[derive(Debug)]
 pub(super) struct KnownCatalogue {
-    /// What it said about itself before it came to rest.
+    /// Its description of itself before it came to rest.
     pub(super) description: Option<ServerDescription>,
-    /// What it is kept under.
+    /// The key that it is kept under.
     pub(super) key: Option<CatalogueKey>,
     /// Where its catalogue is kept.
     pub(super) file: Option<PathBuf>,
@@ -98,7 +98,7 @@ impl EraVerdict {
         Self { era, software: format!("{} {}", description.name, description.version) }
     }
 
-    /// What to hold true after a run. Another version of a server that was not asked may speak another era, so it is asked
+    /// The facts after a run. Another version of a server that was not asked may speak another era, so it is asked
     /// at its next start. (One that speaks 2026-07-28 is asked at each.)
     fn after(before: Option<&Self>, description: &ServerDescription) -> Option<Self> {
         let now = Self::of(description.era, description);
@@ -172,7 +172,7 @@ mod tests {
         assert_eq!(after(None, EraEvidence::Silence, ServerEra::Legacy), None);
         assert_eq!(after(Some(&modern), EraEvidence::Silence, ServerEra::Legacy), Some(modern.clone()));
         assert_eq!(after(Some(&modern), EraEvidence::Answer, ServerEra::Legacy), Some(legacy.clone()));
-        // What a person wrote down says nothing about the server.
+        // A configured era says nothing about the server.
         assert_eq!(after(None, EraEvidence::Configuration, ServerEra::Legacy), None);
         assert_eq!(after(Some(&modern), EraEvidence::Configuration, ServerEra::Legacy), Some(modern.clone()));
         // One end is an answer of a server of which nothing is known, and a doubt of one that spoke 2026-07-28.

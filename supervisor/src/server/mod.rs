@@ -24,10 +24,10 @@ pub(crate) use self::{
 
 use crate::{backoff::BackoffPolicy, lifecycle::LifecyclePlan};
 
-/// An incarnation that was replaced ends when its last call has; however long that may take, not later than this.
+/// A generation that was replaced ends when its last call has; however long that may take, not later than this.
 const DRAIN_LIMIT: Duration = Duration::from_secs(600);
 
-/// What others ask of a server's task.
+/// Requests of others to a server's task.
 #[derive(Debug)]
 pub(crate) enum ServerCommand {
     /// Another configuration; `renew` when a running worker does not fit it. Answered when the snapshot says what follows.
@@ -38,7 +38,7 @@ pub(crate) enum ServerCommand {
     Wake,
     /// So much of its offer clients see.
     Shown(CatalogueCounts),
-    /// The gateway wants a connection to the worker of this incarnation; here is the worker's end. Dropped if there is none.
+    /// The gateway wants a connection to the worker of this generation; here is the worker's end. Dropped if there is none.
     Serve { generation: Generation, end: DataEnd },
     /// The last log lines.
     Logs { lines: usize, reply: oneshot::Sender<Vec<LogLine>> },
@@ -48,10 +48,10 @@ pub(crate) enum ServerCommand {
     Kill,
 }
 
-/// What there was of a server's name before its task.
+/// The past of a server's name before its task.
 #[derive(Debug, Default)]
 pub(crate) struct Predecessor {
-    /// The last number that an incarnation was given.
+    /// The last number that a generation was given.
     pub(crate) last: Generation,
     /// A task that is being left and has to be gone first, so that there are never two copies of a server.
     pub(crate) task: Option<ServerHandle>,
@@ -81,7 +81,7 @@ impl ServerHandle {
     }
 }
 
-/// What the lifecycle machine needs of a server's configuration.
+/// The part of a server's configuration that the lifecycle machine needs.
 pub(crate) fn plan(config: &ServerConfig) -> LifecyclePlan {
     let RestartPolicy { initial_delay, max_delay, healthy_after, max_attempts } = config.restart;
     LifecyclePlan {

@@ -34,7 +34,7 @@ impl Slot {
         }
     }
 
-    /// What the wait has come to. Cancel safe.
+    /// The result of the wait. Cancel safe.
     pub(super) async fn granted(&mut self) -> Result<Option<StartSlot>, EndReason> {
         match self {
             Self::Waiting(place) => place.await,
@@ -43,7 +43,7 @@ impl Slot {
     }
 }
 
-/// What is wrong with the command, as far as that can be seen without starting it. What may change until it is started is
+/// The fault of the command, as far as it can be seen without starting it. A fault that appears before the start is
 /// found by the worker.
 async fn obstacle(launch: Option<LaunchSpec>) -> Result<(), EndReason> {
     let Some(launch) = launch else { return Ok(()) };

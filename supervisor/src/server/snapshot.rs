@@ -11,22 +11,22 @@ use mcproxy_ipc::{
 /// How others see a server.
 #[derive(Debug, Clone)]
 pub(crate) struct Snapshot {
-    /// What the gateway is told.
+    /// The route that the gateway is told.
     pub(crate) route: Route,
-    /// The last number that an incarnation was given. It may not have come to be the current one.
+    /// The last number that a generation was given. It may not have come to be the current one.
     pub(crate) last_generation: Generation,
     pub(crate) wanted: bool,
     pub(crate) since: Instant,
     pub(crate) restarts: u64,
     pub(crate) retry_at: Option<Instant>,
-    /// What is listed of it was not confirmed by the server yet, or not again.
+    /// The server has not confirmed its catalogue yet, or not again.
     pub(crate) stale: bool,
     pub(crate) description: Option<ServerDescription>,
     /// The lists that it does not give, and since when that is known.
     pub(crate) list_failures: Option<(Instant, Vec<ListFailure>)>,
     /// How its start goes, while it is starting.
     pub(crate) start: Option<StartProgress>,
-    /// What has become of a changed configuration, while that is not in force.
+    /// The state of a changed configuration, while that is not in force.
     pub(crate) change: Option<ChangeState>,
     pub(crate) worker_pid: Option<u32>,
     pub(crate) server_pid: Option<u32>,

@@ -1,4 +1,4 @@
-//! What a server's task says of itself at one moment, from all that it owns.
+//! How a server's task takes its snapshot, from all that it owns.
 
 use std::time::Instant;
 

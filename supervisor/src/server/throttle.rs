@@ -1,4 +1,4 @@
-//! How often others are told of what comes in quick succession.
+//! Bounds the rate at which others are told of what comes in quick succession.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! One incarnation's worker: its process and its control connection.
+//! One generation's worker: its process and its control connection.
 
 use std::{
     ffi::OsString,
@@ -33,7 +33,7 @@ pub(super) struct Worker {
     pub(super) spawned: Instant,
     /// The server's process, once the worker reported it.
     pub(super) server_pid: Option<u32>,
-    /// What the server said about itself when it was ready.
+    /// The server's description of itself when it was ready.
     pub(super) description: Option<ServerDescription>,
     /// The last line on stderr of a server that is not ready yet: what it is doing, most likely.
     pub(super) last_line: Option<String>,
@@ -53,7 +53,7 @@ pub(super) struct Worker {
     lost: Option<(Instant, String)>,
 }
 
-/// What a worker brings up.
+/// An event of a worker.
 #[derive(Debug)]
 pub(super) enum WorkerEvent {
     /// It is there and waits to be told what to run.
@@ -196,7 +196,7 @@ impl Worker {
         }
     }
 
-    /// What it still said before it went.
+    /// The messages that it sent before it went.
     pub(super) async fn last_words(&mut self) -> Vec<WorkerToSupervisor> {
         self.link.last_words().await
     }

@@ -1,4 +1,4 @@
-//! The workers of one server: the one whose incarnation is current, one that may follow it, and those on their way out.
+//! The workers of one server: the one whose generation is current, one that may follow it, and those on their way out.
 
 use std::{future::poll_fn, task::Poll};
 
@@ -16,7 +16,7 @@ impl Workers {
         self.0.push(worker);
     }
 
-    /// The worker of this incarnation.
+    /// The worker of this generation.
     pub(super) fn get(&self, generation: Generation) -> Option<&Worker> {
         self.0.iter().find(|worker| worker.generation == generation)
     }

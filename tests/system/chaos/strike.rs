@@ -38,7 +38,7 @@ const LONG_URI: usize = 8000;
 /// What must have happened before all is well again.
 #[derive(Debug)]
 enum Wish {
-    /// Another incarnation of that server.
+    /// Another generation of that server.
     After(String, u64),
     /// Another gateway.
     Gateway(u32),
@@ -402,7 +402,7 @@ fn tool(misdeed: Misdeed) -> (&'static str, Value) {
     }
 }
 
-/// Another incarnation than the one of before.
+/// Another generation than the one of before.
 fn another(server: usize, before: &SystemView) -> Wish {
     Wish::After(name(server), before.server(&name(server)).generation)
 }

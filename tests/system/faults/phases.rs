@@ -148,7 +148,7 @@ impl Scene {
     fn old_tree(&self) -> Vec<u32> {
         let hidden = daemons(&self.proxy, "a").into_iter().filter(|(_, of)| *of == self.server.pid());
         let mut tree: Vec<u32> = hidden.map(|(daemon, _)| daemon).collect();
-        assert_eq!(tree.len(), 1, "one daemon for each incarnation");
+        assert_eq!(tree.len(), 1, "one daemon for each generation");
         tree.extend([self.server.pid(), self.server.worker_pid.expect("a worker")]);
         tree
     }
@@ -183,7 +183,7 @@ impl Scene {
             (Victim::Gateway | Victim::Worker | Victim::Server, _) => {
                 self.gone(&old, &what).await;
                 self.proxy
-                    .server_until("another incarnation", "a", |server| {
+                    .server_until("another generation", "a", |server| {
                         server.generation > self.server.generation && server.server_pid.is_some()
                     })
                     .await;
@@ -223,7 +223,7 @@ impl Scene {
         .await;
     }
 
-    /// Nothing of this proxy is left, of no incarnation.
+    /// Nothing of this proxy is left, of no generation.
     async fn all_gone(&self, what: &str) {
         eventually(&format!("{what}: nothing is left"), GONE, async || {
             (processes_in(self.proxy.dir()).is_empty() && self.hidden().is_empty()).then_some(())

@@ -27,7 +27,7 @@ async fn suspended(proxy: &Proxy, pid: u32) {
     signal(pid, Signal::STOP);
     let session = proxy.session().await;
     assert_eq!(session.say("b__echo", json!({"text": "not me"})).await, "not me");
-    eventually("another incarnation is ready", NOTICED, async || {
+    eventually("another generation is ready", NOTICED, async || {
         let status = proxy.try_status().await?;
         let server = status.server("a");
         (server.is_ready() && server.generation > a.generation).then_some(())
@@ -61,7 +61,7 @@ async fn a_server_suspended_under_calls_is_found_out_and_each_call_gets_one_answ
     let suspended = ["old", "new"];
     suspended.iter().for_each(|name| signal(before.server(name).pid(), Signal::STOP));
     let mut calls: Vec<(usize, JoinHandle<String>)> = Vec::new();
-    eventually("other incarnations are ready", NOTICED, async || {
+    eventually("other generations are ready", NOTICED, async || {
         // Some are under way at any time.
         while calls.iter().filter(|(_, call)| !call.is_finished()).count() < 6 {
             let id = FIRST + calls.len();

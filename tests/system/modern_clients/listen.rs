@@ -97,7 +97,7 @@ async fn a_server_sees_the_first_and_the_last_who_listen_and_a_new_incarnation_i
     client.say("a__touch_resource", json!({})).await;
     second.notification("notifications/resources/updated").await;
     client.failure("tools/call", json!({"name": "a__crash", "arguments": {}})).await;
-    eventually("the next incarnation knows of it", DEADLINE, async || {
+    eventually("the next generation knows of it", DEADLINE, async || {
         let answer = client.ask("tools/call", json!({"name": "a__subscriptions", "arguments": {}})).await;
         answer.body.contains("fixture://watched").then_some(())
     })

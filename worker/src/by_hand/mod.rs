@@ -127,7 +127,7 @@ struct HandRun {
     reports: mpsc::Receiver<WorkerToSupervisor>,
     gateway: LocalEnd,
     started: Instant,
-    patience: Duration,
+    answer_timeout: Duration,
 }
 
 impl HandRun {
@@ -154,9 +154,9 @@ impl HandRun {
             given_up: Rc::default(),
             log: terminal_log(&printer),
         };
-        let patience = spec.timeouts.total + MARGIN;
+        let answer_timeout = spec.timeouts.total + MARGIN;
         let mut session =
-            Self { wish, printer, order, reports: report_queue, gateway, started: Instant::now(), patience };
+            Self { wish, printer, order, reports: report_queue, gateway, started: Instant::now(), answer_timeout };
         let mut run = std::pin::pin!(runner::run(spec, ports));
         let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for Ctrl-C")?;
         let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
@@ -247,7 +247,7 @@ impl HandRun {
         };
         // The run holds the other end; when it is over this future is dropped.
         let _ = self.gateway.calls.send(Handed { message: call, payload: Bytes::from(params), room: None }).await;
-        let answer = timeout(self.patience, self.answer(tool)).await;
+        let answer = timeout(self.answer_timeout, self.answer(tool)).await;
         answer.unwrap_or_else(|_| {
             self.printer.note("no answer");
             ExitCode::from(FAILED)

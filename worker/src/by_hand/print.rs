@@ -1,4 +1,4 @@
-//! What a person sees: results on stdout, everything else on stderr.
+//! Output for a person: results on stdout, everything else on stderr.
 
 use std::{
     io::{self, Write},
@@ -92,7 +92,7 @@ impl Printer {
         self.note(&format!("  known because: {}", printable(server.probe.as_bytes(), MAX_LINE)));
     }
 
-    /// What the server offers.
+    /// The server's catalogue.
     pub(crate) fn catalogue(&self, payload: &[u8]) {
         let Ok(catalogue) = RawObject::from_slice(payload) else { return };
         for (member, title, name) in [
@@ -138,7 +138,7 @@ impl Printer {
         !is_error
     }
 
-    /// The server wants something before it goes on, which nobody here can give.
+    /// The server wants something before it goes on, which cannot be given here.
     pub(crate) fn needs_input(&self, payload: &[u8]) {
         self.note(&format!("the server asks its client for something first: {}", printable(payload, MAX_LINE)));
     }

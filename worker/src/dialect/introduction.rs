@@ -1,11 +1,11 @@
-//! What a server says of itself when it is first spoken to; the same in both eras but for where its name stands.
+//! A server's description of itself at the start; the same in both eras but for where its name stands.
 
 use mcproxy_mcp::{RawObject, RawValue};
 
 /// Longest name or version that is told on, in characters.
 const MAX_NAME: usize = 200;
 
-/// What a server says of itself. What is missing, or is not what it should be, is taken for nothing.
+/// A server's description of itself. A member that is missing or of the wrong type counts as absent.
 #[derive(Debug)]
 pub(crate) struct Introduction<'a> {
     pub(crate) capabilities: RawObject<'a>,

@@ -13,7 +13,7 @@ use super::{
     line::{self, BadPayload, OWN_INFO, declared_extensions, end_line},
 };
 
-/// What a server says in answer to `initialize`.
+/// A server's answer to `initialize`.
 #[derive(Debug)]
 pub(crate) struct Greeting<'a> {
     pub(crate) version: ProtocolVersion,
@@ -30,7 +30,7 @@ pub(crate) fn initialize(out: &mut Vec<u8>, id: u64, client: &ClientDeclaration)
     end_line(out, start);
 }
 
-/// What a server is told that serves clients of whom nothing is known but this.
+/// The declaration to a server whose clients are known by nothing but this.
 pub(crate) fn declaration(features: ClientFeatures, extensions: &[String]) -> ClientDeclaration {
     ClientDeclaration { capabilities: capabilities(features, extensions), info: None }
 }
@@ -102,7 +102,7 @@ pub(crate) fn call(out: &mut Vec<u8>, id: u64, method: &str, params: &[u8], meta
     line::call(out, id, method, (params, meta), |_, _| ())
 }
 
-/// Tells the server that nobody waits for an answer any more.
+/// Tells the server that no client waits for an answer any more.
 pub(crate) fn cancel(out: &mut Vec<u8>, id: u64, reason: Option<&str>) {
     let start = out.len();
     let params = match reason {

@@ -15,14 +15,14 @@ use super::{
     line::{self, BadPayload, OWN_INFO, declared_extensions, end_line},
 };
 
-/// What is spoken here.
+/// The version that is spoken here.
 pub(crate) const VERSION: ProtocolVersion = ProtocolVersion::V2026_07_28;
 /// The id of the request that finds out the era is a text: a server that answers to anything else is known by that.
 const PROBE: &str = "mcproxy-probe-";
-/// What is declared in requests of our own: all that can be carried to clients. What a server lists is for all of them.
+/// The capabilities in requests of our own: all that can be carried to clients, because the lists of a server are for all of them.
 const OWN_CAPABILITIES: &str = r#"{"sampling":{},"elicitation":{"form":{},"url":{}},"roots":{}}"#;
 
-/// What a server is asked to tell of its own accord.
+/// The announcements that a server is asked for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Announcements {
     pub(crate) tools: bool,
@@ -168,7 +168,7 @@ pub(crate) fn texts(list: Option<&RawValue>, most: usize) -> Vec<String> {
     elements.into_iter().take(most).filter_map(|raw| serde_json::from_str(raw.get()).ok()).collect()
 }
 
-/// What a server says in its acknowledgment that it tells of.
+/// The subjects in a server's acknowledgment.
 pub(crate) fn honoured(notifications: &RawObject<'_>) -> Vec<Subject> {
     let all = |key: &str| texts(notifications.get(key), usize::MAX).into_iter();
     all("resourceSubscriptions").map(Subject::Resource).chain(all("taskIds").map(Subject::Task)).collect()

@@ -1,5 +1,5 @@
-//! What a server says of files that are missing or cut short, in the words of the runtimes and runners that say so. That a path
-//! is mentioned says nothing: the stack trace of any failure goes through the cache that its server was started from.
+//! A server's complaints about files that are missing or cut short, in the words of the runtimes and runners that say so. That a
+//! path is mentioned says nothing: the stack trace of any failure goes through the cache that its server was started from.
 
 use std::path::{Component, Path, PathBuf};
 

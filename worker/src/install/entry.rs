@@ -20,7 +20,7 @@ use super::{
     npx,
 };
 
-/// What is read of a package's description; a longer one counts as broken.
+/// The longest description of a package that is read; a longer one counts as broken.
 const MAX_DESCRIPTION: u64 = 1024 * 1024;
 
 /// A folder of a runner's cache: each folder in it is one entry, complete in itself and made again when it is missing.
@@ -68,7 +68,7 @@ fn stores(variable: &dyn Fn(&str) -> Option<PathBuf>) -> Vec<Store> {
     digests.chain([bunx]).collect()
 }
 
-/// What `npx` says of a package that has no command; of one that is not whole as well.
+/// The words of `npx` about a package that has no command, or is not whole.
 const NO_COMMAND: &str = "could not determine executable to run";
 
 /// The entry that a server of this command was started from and that its last words call broken: something below it is missing
@@ -82,7 +82,7 @@ pub(crate) fn broken_entry(
     let stores = stores(variable);
     let named = missing(stderr).iter().find_map(|path| {
         let entry = stores.iter().find_map(|store| store.holding(path))?;
-        // What another server was started from is not this one's to remove.
+        // An entry that another server was started from is not this one's to remove.
         own.as_ref().is_none_or(|own| *own == entry).then_some(entry)
     });
     named.or_else(|| own.filter(|own| own.lacks_its_command(launch, stderr)))

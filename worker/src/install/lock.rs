@@ -17,10 +17,10 @@ use rustix::fs::{FlockOperation, OFlags, flock};
 
 use super::entry::npx_entry;
 
-/// How often it is looked whether it is our turn.
-pub(super) const AGAIN: Duration = Duration::from_millis(250);
+/// Time between two attempts to take the lock.
+pub(super) const RETRY_INTERVAL: Duration = Duration::from_millis(250);
 
-/// A lock of npm that was not touched for so long belongs to nobody.
+/// The process that held a lock of npm is gone when the lock was not touched for so long.
 const LOCK_IS_STALE: Duration = Duration::from_secs(5);
 
 /// The turn, for as long as this exists.
@@ -54,9 +54,9 @@ impl InstallLock {
         // As npm does; what it cannot have either, it will say itself.
         let taken = fs::create_dir_all(&entry).and_then(|()| Self::take(&entry));
         match taken {
-            Ok(Some(_)) if npm_installs(&entry) => LockWait::Again(AGAIN),
+            Ok(Some(_)) if npm_installs(&entry) => LockWait::Again(RETRY_INTERVAL),
             Ok(Some(lock)) => LockWait::Over(Some(lock)),
-            Ok(None) => LockWait::Again(AGAIN),
+            Ok(None) => LockWait::Again(RETRY_INTERVAL),
             Err(_) => LockWait::Over(None),
         }
     }
@@ -117,9 +117,9 @@ mod tests {
         let now = Instant::now();
         let until = now + Duration::from_secs(60);
         let look = |at: Instant| InstallLock::look(&npx, &variable, until, at);
-        let LockWait::Over(Some(first)) = look(now) else { panic!("nobody else is there") };
+        let LockWait::Over(Some(first)) = look(now) else { panic!("no other start is there") };
         assert!(matches!(look(now), LockWait::Again(_)));
-        assert!(matches!(look(until), LockWait::Over(None)), "nobody waits for ever");
+        assert!(matches!(look(until), LockWait::Over(None)), "no start waits for ever");
         assert!(first.is_needed());
         let modules = first.entry.join("node_modules");
         fs::create_dir(&modules).expect("made");

@@ -22,5 +22,5 @@ pub(crate) use self::{
     watch::watch,
 };
 
-/// How often it is looked what an installation does.
-const LOOK: Duration = Duration::from_secs(1);
+/// Time between two checks of what an installation does.
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);

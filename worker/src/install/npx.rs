@@ -22,7 +22,7 @@ pub(super) fn package_names<'a>(program: &str, arguments: &[&'a str]) -> Vec<&'a
         .collect()
 }
 
-/// What is to be installed, in the order of the digest.
+/// The packages to install, in the order of the digest.
 fn packages<'a>(program: &str, arguments: &[&'a str]) -> Option<Vec<&'a str>> {
     let mut words = arguments.iter().copied();
     match program.rsplit('/').next()? {
@@ -57,7 +57,7 @@ fn packages<'a>(program: &str, arguments: &[&'a str]) -> Option<Vec<&'a str>> {
     if packages.is_empty() {
         packages.extend(command.filter(|command| !command.is_empty()));
     }
-    // What is on this machine already is not installed.
+    // A package that is on this machine already is not installed.
     let is_local = |package: &&str| package.starts_with(['.', '/', '~']);
     packages.sort_unstable();
     (!packages.is_empty() && !packages.iter().any(is_local)).then_some(packages)

@@ -1,7 +1,7 @@
 //! Which processes install packages. Told by the command line, because all these programs start others and are started by
 //! others: a shell, `env`, a wrapper script.
 
-/// What a process does when it writes.
+/// The work that a process does when it writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum PackageRunner {
     /// It downloads packages and unpacks them.
@@ -11,7 +11,7 @@ pub(super) enum PackageRunner {
 }
 
 impl PackageRunner {
-    /// What this command line is of, if it is of either.
+    /// The kind of this command line, if it is of either.
     pub(super) fn of(arguments: &[Vec<u8>]) -> Option<Self> {
         let words: Vec<&str> = arguments.iter().filter_map(|word| std::str::from_utf8(word).ok()).collect();
         // Node programs set a title, which replaces all words: `npm exec @modelcontextprotocol/server-everything`.

@@ -1,11 +1,11 @@
 //! Whether an installation goes on: what it has written so far goes in. Pure.
 
-/// What package runners write in less is a log, a lock, a note of what was looked up.
+/// Below this, package runners write a log, a lock, a note of what was looked up.
 const WRITTEN: u64 = 64 * 1024;
-/// What a container engine says while it fetches an image is far less than the image.
+/// A container engine reports far less of an image than it fetches.
 const HEARD: u64 = 2 * 1024;
 
-/// What the runners of one server have moved since they began, in bytes.
+/// The bytes that the runners of one server have moved since they began.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Moved {
     /// Written by those that install.

@@ -6,7 +6,7 @@ use mcproxy_ipc::processes;
 use tokio::{sync::mpsc, time::sleep};
 
 use super::{
-    InstallLock, LOOK,
+    CHECK_INTERVAL, InstallLock,
     package_runner::PackageRunner,
     progress::{InstallProgress, Moved},
 };
@@ -17,7 +17,7 @@ use crate::runner::Order;
 pub(crate) async fn watch(root: u32, mut lock: Option<InstallLock>, orders: mpsc::Sender<Order>) {
     let mut progress = InstallProgress::default();
     loop {
-        sleep(LOOK).await;
+        sleep(CHECK_INTERVAL).await;
         lock = lock.filter(InstallLock::is_needed);
         if progress.goes_on(moved(root)) && orders.send(Order::Installing).await.is_err() {
             return;
@@ -42,7 +42,7 @@ fn moved(root: u32) -> Moved {
     sum
 }
 
-/// What a process runs as. What npm has a package do when it is installed is part of that.
+/// The command that a process runs as. A script that npm runs for a package it installs is part of that.
 fn package_runner(pid: u32) -> Option<PackageRunner> {
     PackageRunner::of(&processes::arguments(pid)).or_else(|| {
         let step = processes::environment(pid, "npm_lifecycle_event")?;
@@ -57,7 +57,7 @@ struct Io {
     written: u64,
 }
 
-/// What a process, and those that it has waited for, have moved; nothing of one that is gone (proc_pid_io(5)).
+/// The bytes that a process, and those that it has waited for, have moved; none for one that is gone (proc_pid_io(5)).
 fn io(pid: u32) -> Io {
     parse(&fs::read_to_string(format!("/proc/{pid}/io")).unwrap_or_default())
 }

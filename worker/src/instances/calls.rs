@@ -1,4 +1,4 @@
-//! What the gateway says, and which instance it is for.
+//! Messages of the gateway, and which instance each is for.
 
 use std::{borrow::Cow, rc::Rc, time::Instant};
 
@@ -57,7 +57,7 @@ impl InstanceHost {
         }
     }
 
-    /// What a session's instance is to be like. Clients that are different each time are told apart when they are asked.
+    /// The profile that a session's instance has to have. Clients that are different each time are told apart when they are asked.
     pub(super) fn client_profile(&self, context: &CallContext) -> ClientProfile {
         match &context.client_capabilities {
             Some(capabilities) if context.client.is_some() => ClientProfile::Legacy(Rc::new(ClientDeclaration {
@@ -65,7 +65,7 @@ impl InstanceHost {
                     .spec
                     .features
                     .map_or_else(|| capabilities.clone(), |listed| allowed(capabilities, listed)),
-                // Spare instances are started before anybody knows whose they will be.
+                // Spare instances are started before it is known whose they will be.
                 info: context.client_info.clone().filter(|_| self.rules.prewarm == 0),
             })),
             Some(_) | None => ClientProfile::Modern,
@@ -157,7 +157,7 @@ impl InstanceHost {
         self.pool.begun(instance);
     }
 
-    /// What an instance has to be told before the call of a session, because an earlier one was.
+    /// Tells an instance, before the call of a session, what an earlier instance of the session was told.
     fn wishes(&mut self, instance: Number, session: SessionKey, call: &WaitingCall) -> Vec<Handed> {
         let Some(running) = self.running.get_mut(&instance) else { return Vec::new() };
         let mut wishes = Vec::new();
@@ -243,7 +243,7 @@ impl InstanceHost {
         }
     }
 
-    /// The gateway is gone, and nobody waits for its calls.
+    /// The gateway is gone, and no client waits for its calls.
     pub(super) fn give_up_calls(&mut self, now: Instant) {
         self.waiting.take_all();
         self.list_waits.clear();
@@ -302,7 +302,7 @@ impl InstanceHost {
         }
     }
 
-    /// What an instance that is gone left without an answer.
+    /// Answers what an instance that is gone left without an answer.
     pub(super) fn answer_for(&mut self, running: &RunningInstance, ended: &Ended) {
         for number in &running.flights {
             self.flights.remove(number);

@@ -1,4 +1,4 @@
-//! What an instance is to its session: in which era it is spoken to, and what it was told of its client. Pure.
+//! The profile of an instance: in which era it is spoken to, and what it was told of its client. Pure.
 //!
 //! A server of both eras is spoken to as its session's own client speaks: tools that ask in the middle of a call, and log
 //! lines, then come as they do without MCProxy (`docs/decisions/0083-instances-mirror-their-clients-era.md`).
@@ -7,10 +7,10 @@ use std::rc::Rc;
 
 use mcproxy_ipc::{ClientDeclaration, EraRule, data::ServerEra};
 
-/// What an instance is like, or is to be like.
+/// How an instance is spoken to, or has to be.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum ClientProfile {
-    /// It hears of its client with each call, so it may be anybody's.
+    /// It hears of its client with each call, so it may be any client's.
     Modern,
     /// It was told in `initialize`.
     Legacy(Rc<ClientDeclaration>),
@@ -25,13 +25,13 @@ impl ClientProfile {
     }
 }
 
-/// What is known of the eras that a server speaks, and what follows from it.
+/// The eras that a server is known to speak, and what follows from them.
 #[derive(Debug)]
 pub(crate) struct Eras {
     rule: EraRule,
     legacy: Option<bool>,
     modern: Option<bool>,
-    /// What is told where nobody in particular is the client: everything that a client may be able to do.
+    /// The declaration where no client in particular is meant: everything that a client may be able to do.
     full: Rc<ClientDeclaration>,
 }
 
@@ -47,7 +47,7 @@ impl Eras {
         Self { rule, legacy, modern, full: Rc::new(full) }
     }
 
-    /// What clients get whose requests stand for themselves, and what is listed for all.
+    /// The profile for clients whose requests stand for themselves, and for the lists that all see.
     pub(crate) fn common(&self) -> ClientProfile {
         self.fitting(&ClientProfile::Modern)
     }
@@ -71,7 +71,7 @@ impl Eras {
         }
     }
 
-    /// What a process is told in `initialize` that is to be like this.
+    /// The declaration in `initialize` for a process of this profile.
     pub(crate) fn told(&self, client_profile: &ClientProfile) -> Rc<ClientDeclaration> {
         match client_profile {
             ClientProfile::Modern => self.full.clone(),
@@ -84,7 +84,7 @@ impl Eras {
         match (client_profile, era) {
             (ClientProfile::Modern, ServerEra::Modern) => self.modern = Some(true),
             (ClientProfile::Legacy(_), ServerEra::Legacy) => self.legacy = Some(true),
-            // What it spoke once it speaks: one slow start is no reason to forget that.
+            // It still speaks an era that it once spoke: one slow start is no reason to forget that.
             (ClientProfile::Modern, ServerEra::Legacy) => {
                 self.legacy = Some(true);
                 self.modern.get_or_insert(false);

@@ -1,4 +1,4 @@
-//! How often the instances of a session ended by a fault, and how long its next one has to wait for that.
+//! How many instances of a session ended by a fault, and how long its next one has to wait for that.
 
 use std::{
     collections::HashMap,

@@ -39,7 +39,7 @@ impl InstanceHost {
         }
     }
 
-    /// What the server offers is kept for the next start of everything.
+    /// The catalogue is kept for the next start of everything.
     pub(super) fn keep(&self, catalogue: Bytes) {
         if let Some(catalogue_writer) = &self.catalogue_writer {
             catalogue_writer.keep(catalogue);
@@ -48,7 +48,7 @@ impl InstanceHost {
 
     pub(super) fn link_down(&mut self, now: Instant) {
         self.forget_gateway(now);
-        // As it was agreed: nobody calls, so nobody needs the server.
+        // As it was agreed: no client calls, so none needs the server.
         if self.idle.as_ref().is_some_and(Idle::is_said) {
             self.stop(EndReason::Stopped, String::new());
         }

@@ -53,13 +53,13 @@ pub(super) struct RunningInstance {
     pub(super) flights: BTreeSet<u64>,
     /// A session has called it: from then on it is no measure of what the server offers.
     pub(super) touched: bool,
-    /// What it offers, once it has said so.
+    /// Its catalogue, once it has sent one.
     pub(super) catalogue: Option<Bytes>,
     /// The log level it was told.
     pub(super) level: Option<String>,
 }
 
-/// What the server offers, and says of itself.
+/// The server's catalogue and description.
 #[derive(Default)]
 pub(super) struct SharedOffer {
     pub(super) catalogue: Option<Bytes>,
@@ -79,7 +79,7 @@ pub(super) struct InstanceHost {
     pub(super) waiting: WaitingCalls,
     pub(super) subscription_memory: SubscriptionMemory,
     pub(super) offer: SharedOffer,
-    /// What is offered to single sessions.
+    /// Offers to single sessions.
     pub(super) offers: Offers,
     /// Sessions that wait to know what they are offered.
     pub(super) list_waits: Vec<ListWait>,
@@ -238,7 +238,7 @@ impl InstanceHost {
     }
 
     fn start(&mut self, number: Number, client_profile: &ClientProfile) {
-        // What concerns the server as a whole is looked after here.
+        // The host looks after what concerns the server as a whole.
         let own = WorkerSpec { idle_timeout: None, catalogue_file: None, ..self.spec.clone() };
         let client = ClientDeclaration::clone(&self.pool.eras().told(client_profile));
         let spec = WorkerSpec {
@@ -315,7 +315,7 @@ impl InstanceHost {
     // --- the supervisor ---------------------------------------------------------------------------------------------
 
     pub(super) fn report(&self, message: WorkerToSupervisor) {
-        // As in an incarnation: what is dropped here is no matter.
+        // As in a run: what is dropped here is no matter.
         if self.reports.try_send(message).is_err() {
             debug!(self.log, "report dropped");
         }

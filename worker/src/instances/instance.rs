@@ -49,7 +49,7 @@ impl Instance {
         self.is_live() && self.owner.is_none()
     }
 
-    /// When nobody has used it for so long that it ends.
+    /// When it ends because its session has not used it.
     pub(super) fn idle_at(&self, idle: Option<Duration>) -> Option<Instant> {
         let is_somebodys = self.owner.is_some() || self.shown_to.is_some();
         let unused = self.phase == InstancePhase::Ready && is_somebodys && self.calls == 0;

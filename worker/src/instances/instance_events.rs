@@ -1,4 +1,4 @@
-//! What instances say, and whom it concerns.
+//! Messages of instances, and which session each concerns.
 
 use std::time::Instant;
 
@@ -64,7 +64,7 @@ impl InstanceHost {
                 self.spec.may_clear_cache = false;
                 self.report(WorkerToSupervisor::CacheCleared);
             }
-            // Log records and the last word take other ways, and the rest is not an incarnation's to say.
+            // Log records and the last word take other ways, and a run says nothing of the rest.
             WorkerToSupervisor::ListFailures(_)
             | WorkerToSupervisor::Instances(_)
             | WorkerToSupervisor::StartedAgain
@@ -139,7 +139,7 @@ impl InstanceHost {
             }
             // That is said here, of calls that have no instance.
             WorkerToGateway::Starting { .. } => {}
-            // What the gateway waits for is asked of one instance only.
+            // Only one instance is asked for what the gateway waits for.
             WorkerToGateway::ListChecked { .. } => self.tell(message, payload),
             WorkerToGateway::ListChanged { method, .. } => {
                 let session = self.pool.owner(number);
@@ -178,7 +178,7 @@ impl InstanceHost {
         flights.first().copied().filter(|_| flights.len() == 1)
     }
 
-    /// What an instance offers is for its session, and counts for others as long as no session has called it.
+    /// The catalogue of an instance is for its session, and counts for others as long as no session has called the instance.
     fn offers(&mut self, number: Number, payload: Bytes) {
         let others = self.running.values().filter_map(|running| running.catalogue.as_ref());
         let payload = self.offers.shared(payload, self.offer.catalogue.iter().chain(others));

@@ -19,7 +19,7 @@ const REPORTS: usize = 16;
 /// How long the last words of an instance may take to reach the host, which reads none while the gateway reads none.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
-/// What an instance has to say.
+/// A message of an instance.
 pub(super) enum InstanceEvent {
     /// To the gateway.
     Said(Envelope),

@@ -21,7 +21,7 @@ pub(super) struct ListWait {
     client_profile: ClientProfile,
 }
 
-/// What is known of what a session is offered.
+/// The state of a session's lists.
 enum Known {
     /// This; or nothing, and nothing will be.
     Now(Option<Bytes>),

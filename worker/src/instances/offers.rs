@@ -1,4 +1,4 @@
-//! What instances offer, where that is not the same for all: by what they were told of their clients, and by session. Equal
+//! The catalogues of instances, where they are not the same for all: by what they were told of their clients, and by session. Equal
 //! catalogues are held once. Pure.
 
 use std::collections::{HashMap, VecDeque};
@@ -19,7 +19,7 @@ const SESSIONS: usize = 4096;
 /// All that is remembered of them.
 #[derive(Debug, Default)]
 pub(super) struct Offers {
-    /// What an instance offered that no session had called yet, the one that was heard of last at the end.
+    /// The catalogues of instances that no session had called yet, the latest at the end.
     faces: VecDeque<(ClientProfile, Bytes)>,
     /// The digest of what the gateway was told that a session is offered, where that is not what all are. Catalogues
     /// themselves would outlive the instances that offered them.
@@ -33,7 +33,7 @@ impl Offers {
         others.chain(known).find(|known| **known == catalogue).cloned().unwrap_or(catalogue)
     }
 
-    /// An instance like this, that nobody has called, offers that.
+    /// An instance like this that no session has called offers that.
     pub(super) fn note(&mut self, client_profile: &ClientProfile, catalogue: Bytes) {
         self.faces.retain(|(known, _)| known != client_profile);
         self.faces.push_back((client_profile.clone(), catalogue));
@@ -43,12 +43,12 @@ impl Offers {
         }
     }
 
-    /// What an instance like this offers that nobody has called.
+    /// The catalogue of an instance like this before any session has called it.
     pub(super) fn of(&self, client_profile: &ClientProfile) -> Option<&Bytes> {
         self.faces.iter().find(|(known, _)| known == client_profile).map(|(_, catalogue)| catalogue)
     }
 
-    /// What the gateway has to be told of a session that is offered `own`, where all others are offered `common`: nothing,
+    /// The message to the gateway about a session that is offered `own`, where all others are offered `common`: nothing,
     /// the catalogue, or (empty) that it is the same as theirs.
     pub(super) fn tell(&mut self, session: SessionKey, own: &Bytes, common: Option<&Bytes>) -> Option<Bytes> {
         if common == Some(own) {

@@ -79,7 +79,7 @@ impl InstanceHost {
         self.flights.insert(number, instance);
     }
 
-    /// What an instance says of a call that waits, under the handle that the gateway knows.
+    /// A message of an instance about a call that waits, under the handle that the gateway knows.
     pub(super) fn of_parked(&mut self, instance: Number, theirs: u64, message: impl FnOnce(u64) -> WorkerToGateway) {
         if let Some(handle) = self.parked.of(instance, theirs) {
             self.tell(message(handle), Bytes::new());
@@ -96,7 +96,7 @@ impl InstanceHost {
         }
     }
 
-    /// Nobody will resume it.
+    /// No client will resume it.
     pub(super) fn abandon(&mut self, handle: u64, now: Instant) {
         let Some((instance, handle)) = self.parked.take(handle) else { return };
         self.pool.over(instance, now);

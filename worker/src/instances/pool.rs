@@ -25,7 +25,7 @@ const RETRY_MAX: Duration = Duration::from_secs(60);
 /// New sessions in a row that a spare instance may be no use for before another takes its place.
 const MISSES: u32 = 1;
 
-/// What is to be done.
+/// A step to take.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum PoolAction {
     /// Start this one, which is to be like this.
@@ -36,7 +36,7 @@ pub(crate) enum PoolAction {
     Stop(Number),
 }
 
-/// What a session can have.
+/// The answer to a session that needs an instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Placement {
     /// Its instance, which is ready.
@@ -63,7 +63,7 @@ pub(crate) struct Pool {
     instances: BTreeMap<Number, Instance>,
     /// Sessions without an instance that want one, the one that waits for longest first, and what it is to be like.
     wanting: VecDeque<(SessionKey, ClientProfile)>,
-    /// What new sessions are expected to want: the same as the last one.
+    /// The profile that new sessions are expected to want: that of the last one.
     expected: ClientProfile,
     eras: Eras,
     faults: Faults,
@@ -75,7 +75,7 @@ pub(crate) struct Pool {
 }
 
 impl Pool {
-    /// With the first instance, which everybody waits for, and what that is to be like.
+    /// With the first instance, which all calls wait for, and what that is to be like.
     pub(crate) fn new(rules: InstanceRules, eras: Eras, now: Instant) -> (Self, Number, ClientProfile) {
         let first = eras.common();
         let mut pool = Self {
@@ -103,7 +103,7 @@ impl Pool {
         actions: &mut Vec<PoolAction>,
     ) -> Placement {
         if self.owned_by(session).is_none() && self.wanting.iter().all(|(wanting, _)| *wanting != session) {
-            // First those go that are beyond their time, so that nobody is refused because of them.
+            // First those go that are beyond their time, so that no session is refused because of them.
             self.settle(now, actions);
             let taken = self.instances.values().filter(|i| i.is_live() && i.owner.is_some()).count();
             if self.closed || taken + self.wanting.len() >= self.rules.max {
@@ -122,7 +122,7 @@ impl Pool {
         }
     }
 
-    /// What has become due: instances for the sessions that want one, spare ones, the end of unused ones.
+    /// The steps that are due: instances for the sessions that want one, spare ones, the end of unused ones.
     pub(crate) fn settle(&mut self, now: Instant, actions: &mut Vec<PoolAction>) {
         if self.closed {
             return;
@@ -241,12 +241,12 @@ impl Pool {
         self.eras.correct(era);
     }
 
-    /// What is known of the eras that the server speaks.
+    /// The eras that the server is known to speak.
     pub(crate) fn eras(&self) -> &Eras {
         &self.eras
     }
 
-    /// What an instance is like.
+    /// The profile of an instance.
     pub(crate) fn client_profile(&self, number: Number) -> Option<&ClientProfile> {
         self.instances.get(&number).map(|instance| &instance.client_profile)
     }
@@ -306,7 +306,7 @@ impl Pool {
         }
     }
 
-    /// A session ended: nobody needs its instance, and nobody else may have it.
+    /// A session ended: it needs its instance no longer, and no other session may have it.
     pub(crate) fn release(&mut self, session: SessionKey, actions: &mut Vec<PoolAction>) {
         self.wanting.retain(|(wanting, _)| *wanting != session);
         self.faults.forget(&session);
@@ -314,7 +314,7 @@ impl Pool {
             instance.phase = InstancePhase::Ending;
             actions.push(PoolAction::Stop(number));
         }
-        // What it never called is of no use to it any more.
+        // An instance that it never called is of no use to it any more.
         let surplus = self.spares().saturating_sub(self.rules.prewarm);
         let shown = self.instances.iter_mut().filter(|(_, i)| i.shown_to == Some(session) && i.is_spare());
         for (number, instance) in shown.take(surplus) {

@@ -256,7 +256,7 @@ fn a_session_of_a_server_that_ends_at_initialize_gets_an_instance_of_the_other_e
     world.pool.learn(1, ServerEra::Modern);
     world.all_ready();
     assert_eq!(world.place(1), Placement::Wait);
-    assert_eq!(world.end(2), InstanceEnd::Fault { was_ready: true, owner: None }, "nobody is refused for that");
+    assert_eq!(world.end(2), InstanceEnd::Fault { was_ready: true, owner: None }, "no session is refused for that");
     world.settle();
     assert_eq!(world.owners.get(&1), Some(&session(1)), "the spare one is of use now");
 }
@@ -277,7 +277,7 @@ fn an_instance_that_a_session_was_shown_is_its_own_at_its_first_call_and_goes_wi
     assert_eq!(world.place(101), Placement::At(2));
     show(&mut world, 102);
     world.release(102);
-    assert_eq!(world.processes.get(&3), Some(&true), "nobody called it");
+    assert_eq!(world.processes.get(&3), Some(&true), "no session called it");
 }
 
 #[test]
@@ -347,7 +347,7 @@ fn step() -> impl Strategy<Value = StopStep> {
 
 proptest! {
     /// What `World` asserts after each step: never too many processes, none told to end twice, no session ever on an
-    /// instance that was another's. And nobody is forgotten.
+    /// instance that was another's. And no session is forgotten.
     #[test]
     fn whatever_happens_nobody_gets_anothers_instance_and_everybody_gets_one_at_last(
         max in 1..4usize,

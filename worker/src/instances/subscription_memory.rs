@@ -1,4 +1,4 @@
-//! What a session wants of whichever instance it has: subscriptions, which an instance that ended takes with it.
+//! The subscriptions of a session, which an instance that ends takes with it and the next one gets again.
 
 use std::collections::{BTreeSet, HashMap};
 

@@ -39,9 +39,9 @@ impl WaitingCall {
     }
 }
 
-/// What has become due.
+/// A wait that is over.
 pub(super) enum Due {
-    /// Nobody waits for this call any longer.
+    /// No client waits for this call any longer.
     Late { id: u64 },
     /// The client should hear that we live.
     Sign { id: u64 },
@@ -83,7 +83,7 @@ impl WaitingCalls {
         false
     }
 
-    /// What the time has made due.
+    /// The waits that are over.
     pub(super) fn due(&mut self, now: Instant) -> Vec<Due> {
         let mut due = Vec::new();
         self.0.retain(|_, calls| {

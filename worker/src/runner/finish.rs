@@ -9,8 +9,8 @@ use super::{Runner, stage::RunStage};
 use crate::{session::TAIL_IN_ERRORS, stderr, transport::Transport};
 
 impl<T: Transport> Runner<T> {
-    /// Takes in what is there already and nobody has looked at yet: answers count to the last, and calls are given back
-    /// that the server was never told of.
+    /// Takes in what has arrived and was not read yet: answers count to the last, and calls that the server was never told of are
+    /// given back.
     async fn read_what_is_left(&mut self) {
         let now = Instant::now();
         while let Some(message) = self.transport.next_message() {
@@ -19,7 +19,7 @@ impl<T: Transport> Runner<T> {
         for _ in 0..self.spec.limits.concurrent_calls {
             let Some(Ok(Some((message, payload)))) = self.gateway.next_now().await else { return };
             self.session.frame(message, &payload, now);
-            self.session.context.out.server.clear(); // nobody reads it any more
+            self.session.context.out.server.clear(); // the server is gone
         }
     }
 

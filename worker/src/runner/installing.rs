@@ -1,4 +1,4 @@
-//! What a run does about package runners: it waits for its turn to install, gives an installation that goes on more time, and
+//! How a run deals with package runners: it waits for its turn to install, gives an installation that goes on more time, and
 //! starts once more from a cache without the entry that was broken.
 
 use std::{
@@ -18,8 +18,8 @@ use crate::{
     transport::Transport,
 };
 
-/// How often the supervisor is told that the wait goes on.
-const SAY_AGAIN: Duration = Duration::from_secs(1);
+/// Time between two reports that the wait goes on.
+const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Waits until no other start installs the same package, or until then. An error: the run is to end before it has begun.
 pub(super) async fn wait_for_lock(
@@ -40,7 +40,7 @@ pub(super) async fn wait_for_lock(
         if said.is_none() {
             info!(log, "another start installs the same package; this one follows it");
         }
-        if said.is_none_or(|said| said.elapsed() >= SAY_AGAIN) {
+        if said.is_none_or(|said| said.elapsed() >= REPORT_INTERVAL) {
             said = Some(Instant::now());
             // Where the reports of a second are not read, one more is no matter.
             let _ = reports.try_send(WorkerToSupervisor::Installing);

@@ -1,4 +1,5 @@
-//! What a run passes on: messages between transport and session, frames between gateway and session, diagnostics to the log.
+//! The messages that a run passes on: messages between transport and session, frames between gateway and session, diagnostics to
+//! the log.
 
 use std::time::{Duration, Instant};
 
@@ -91,7 +92,7 @@ impl<T: Transport> Runner<T> {
                 }
             }
             Look::Activity => {
-                // What other instances do says nothing of this one.
+                // The activity of other instances says nothing of this one.
                 let own = self.transport.pid().filter(|_| self.instance.is_some());
                 let activity = own.map_or_else(|| Activity::below(std::process::id()), Activity::of);
                 self.session.looked_at(activity, now);

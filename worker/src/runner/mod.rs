@@ -185,7 +185,7 @@ impl<T: Transport> Runner<T> {
             let was_backpressured = self.gateway.backpressured;
             self.write_gateway();
             if was_backpressured && !self.gateway.backpressured {
-                continue; // lines that were left wake nobody
+                continue; // no event tells of lines that were left
             }
             match self.wait(&mut timer, now).await {
                 Woke::Order(Some(Order::Serve(link))) => {

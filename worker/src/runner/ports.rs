@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 
 use crate::{link::GatewayLink, stderr, transport::Trace, tree::Tree};
 
-/// What others want of a run.
+/// Orders of others to a run.
 pub(crate) enum Order {
     /// End it.
     Stop,

@@ -19,7 +19,7 @@ pub(super) enum RunStage {
         until: Instant,
         unasked: bool,
     },
-    /// That was its answer to being asked what it speaks: it is to be started once more.
+    /// It ended because it was asked what it speaks: it is started once more.
     RestartAfterProbe,
     /// Its last words call this entry of a package runner's cache broken.
     Broken {

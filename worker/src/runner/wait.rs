@@ -1,4 +1,4 @@
-//! What a run waits for.
+//! The events that a run waits for.
 
 use std::time::Instant;
 
@@ -9,7 +9,7 @@ use crate::{
     transport::{Interest, Transport, TransportEvent},
 };
 
-/// What ended a wait.
+/// The event that ended a wait.
 pub(super) enum Woke {
     Order(Option<Order>),
     Frame(GatewayFrame),

@@ -111,7 +111,7 @@ fn holds_an_outcome(line: &[u8]) -> bool {
     [&b"\"result\""[..], b"\"error\""].iter().any(|key| memchr::memmem::find(line, key).is_some())
 }
 
-/// What is wrong with an answer, for its client.
+/// The fault of an answer, for its client.
 pub(super) fn complaint(line: &[u8], error: &EnvelopeError) -> String {
     let why = match error {
         EnvelopeError::Object(ObjectError::Utf8(e)) => {

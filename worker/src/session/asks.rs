@@ -1,4 +1,4 @@
-//! What a server may ask a client for, and which call such a request belongs to. Pure.
+//! The features that a server may ask a client for, and which call such a request belongs to. Pure.
 
 use mcproxy_ipc::{ClientFeatures, SessionKey, data::CallContext};
 use mcproxy_mcp::{ClientCapabilities, RawObject, RawValue, json_string, method};
@@ -14,7 +14,7 @@ pub(crate) enum Feature {
     Roots,
 }
 
-/// An answer to a server that nobody gave it.
+/// An answer to a server in place of one that no client gave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Substitute {
     Result(&'static str),
@@ -22,7 +22,7 @@ pub(super) enum Substitute {
 }
 
 impl Feature {
-    /// What a request of the server asks for, if it is a request to a client.
+    /// The feature that a request of the server asks for, if it is a request to a client.
     pub(super) fn of(request: &str, params: Option<&RawValue>) -> Option<Self> {
         match request {
             method::SAMPLING => {
@@ -70,8 +70,8 @@ impl Feature {
         }
     }
 
-    /// What the server is told when the client will not answer any more.
-    pub(super) fn nobody_answers(self) -> Substitute {
+    /// The server's answer when the client will not give one any more.
+    pub(super) fn substitute(self) -> Substitute {
         match self {
             Self::Sampling | Self::SamplingTools => Substitute::Error(-1, "the client did not answer"),
             Self::Form | Self::Url => Substitute::Result(r#"{"action":"cancel"}"#),
@@ -102,7 +102,7 @@ pub(crate) fn allowed(capabilities: &str, listed: ClientFeatures) -> String {
     format!("{{{}}}", members.join(","))
 }
 
-/// What a client can be asked for, from its capabilities as JSON.
+/// The features of a client, from its capabilities as JSON.
 pub(crate) fn features_of(capabilities: &str) -> ClientFeatures {
     let declared = ClientCapabilities::read(&RawObject::from_text(capabilities).unwrap_or_default());
     ClientFeatures {
@@ -116,23 +116,23 @@ pub(crate) fn features_of(capabilities: &str) -> ClientFeatures {
     }
 }
 
-/// Whom a request of the server concerns.
+/// The call that a request of the server belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Owner {
     /// This call, whose client can be asked for that.
     Call(u64, ClientFeatures),
     /// No call is under way.
-    Nobody,
+    None,
     /// One of several, and nothing says which.
     Unclear,
 }
 
-/// Whom the server asks within a call.
+/// The client that the server asks within a call.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Addressee {
-    /// What the client can be asked for.
+    /// The features of the client.
     features: ClientFeatures,
-    /// Who it is, where there is authentication.
+    /// Its principal, where there is authentication.
     principal: Option<Box<str>>,
     /// Which session it is, if it is one.
     session: Option<SessionKey>,
@@ -149,7 +149,7 @@ impl Addressee {
         })
     }
 
-    /// What the client can be asked for.
+    /// The features of the client.
     pub(super) fn features(&self) -> ClientFeatures {
         self.features
     }
@@ -169,9 +169,9 @@ pub(crate) struct Candidate<'c> {
 
 /// A server's request carries no link to a call. (The metadata of a task would be one, but it is not looked at.)
 ///
-/// Who waits for an answer asks nothing in general, so a request belongs to the only call that runs, and calls that wait are
-/// no reason to doubt it, provided that an error would reach the same person: of one that waits for somebody else, it might
-/// be the second question. Where all calls are of one session, there is no doubt whom it concerns, and the call that began
+/// A server that waits for an answer asks nothing in general, so a request belongs to the only call that runs, and calls that
+/// wait are no reason to doubt it, provided that an error would reach the same person: of one that waits for another person, it
+/// might be the second question. Where all calls are of one session, there is no doubt whom it concerns, and the call that began
 /// last is as good as any.
 pub(super) fn owner<'c>(
     running: impl Iterator<Item = Candidate<'c>>,
@@ -179,7 +179,7 @@ pub(super) fn owner<'c>(
 ) -> Owner {
     let (running, waiting): (Vec<_>, Vec<_>) = (running.collect(), waiting.collect());
     let candidates = if running.is_empty() { &waiting } else { &running };
-    let Some(last) = candidates.iter().max_by_key(|call| call.upstream) else { return Owner::Nobody };
+    let Some(last) = candidates.iter().max_by_key(|call| call.upstream) else { return Owner::None };
     let all = || running.iter().chain(&waiting).map(|call| call.addressee);
     let is_only = candidates.len() == 1 && all().all(|other| other.principal == last.addressee.principal);
     let is_of_one = last.addressee.session.is_some() && all().all(|other| other.session == last.addressee.session);
@@ -236,7 +236,7 @@ mod tests {
         assert!(!Feature::SamplingTools.is_in(ClientFeatures { sampling: true, ..ClientFeatures::default() }));
     }
 
-    /// Whose calls run and wait: of a principal, 0 nobody in particular, and of a session, 0 none.
+    /// Whose calls run and wait: of a principal, 0 none in particular, and of a session, 0 none.
     fn owner_of(running: &[(u8, u8)], waiting: &[(u8, u8)]) -> Owner {
         let addressee = |(principal, session): &(u8, u8)| Addressee {
             features: ClientFeatures::default(),
@@ -260,7 +260,7 @@ mod tests {
 
     #[test]
     fn a_call_that_waits_for_its_client_keeps_nobody_else_of_the_same_name_from_being_asked() {
-        assert_eq!(owner_of(&[], &[]), Owner::Nobody);
+        assert_eq!(owner_of(&[], &[]), Owner::None);
         assert_eq!(owner_of(&[(0, 0)], &[]), Owner::Call(0, ClientFeatures::default()));
         assert_eq!(owner_of(&[(0, 0)], &[(0, 0), (0, 0)]), Owner::Call(0, ClientFeatures::default()));
         assert_eq!(owner_of(&[(1, 0)], &[(1, 0)]), Owner::Call(0, ClientFeatures::default()));
@@ -288,7 +288,7 @@ mod tests {
         ) {
             let all: Vec<(u8, u8)> = running.iter().chain(&waiting).copied().collect();
             match owner_of(&running, &waiting) {
-                Owner::Nobody => prop_assert!(all.is_empty()),
+                Owner::None => prop_assert!(all.is_empty()),
                 // Whichever call it really belongs to, its client has the name of the one that is asked, or is that one.
                 Owner::Call(found, _) => {
                     let (principal, session) = all[found as usize];

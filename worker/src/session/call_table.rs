@@ -12,7 +12,7 @@ use super::asks::{Addressee, Candidate, Feature};
 struct PendingCall {
     call: u64,
     wants_progress: bool,
-    /// Whom the server asks within it; nobody in a call of our own.
+    /// The client that the server asks within it; none in a call of our own.
     addressee: Option<Addressee>,
     idle_at: Instant,
     total_at: Instant,
@@ -23,9 +23,9 @@ struct PendingCall {
 pub(crate) struct Suspended {
     /// The gateway's number of it so far.
     pub(crate) call: u64,
-    /// Whom the server asks within it.
+    /// The client that the server asks within it.
     pub(crate) addressee: Addressee,
-    /// What is left of its time.
+    /// The rest of its time.
     left: Duration,
 }
 

@@ -20,7 +20,7 @@ pub(super) struct Calls {
     pub(super) table: CallTable,
     pub(super) parks: Parks,
     pub(super) tasks: ToolTasks,
-    /// What an instance of one client asks outside of calls is for that client as well.
+    /// Requests that an instance of one client makes outside of calls: they are for that client as well.
     pub(super) deferred: Option<Deferred>,
     /// Of a server that is ended when no client needs it.
     pub(super) idle: Option<Idle>,

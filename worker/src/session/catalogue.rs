@@ -1,4 +1,4 @@
-//! What a server offers: gathered page by page, kept as the bytes that it sent.
+//! The catalogue of a server: gathered page by page, kept as the bytes that it sent.
 
 use std::{ops::Range, time::Duration};
 
@@ -20,12 +20,12 @@ struct ListEntries {
     only_tasks: Vec<Box<str>>,
 }
 
-/// What a server offers at one time.
+/// All that a server offers at one time.
 #[derive(Debug, Default)]
 pub(crate) struct Catalogue {
     /// The members `serverInfo` and, when there are some, `instructions`, each followed by a comma.
     identity: String,
-    /// What the server declares, as the members of an object.
+    /// The capabilities that the server declares, as the members of an object.
     capabilities: String,
     /// It declares none of its lists: those that it has all the same are declared for it.
     declares_nothing: bool,
@@ -35,7 +35,7 @@ pub(crate) struct Catalogue {
 }
 
 impl Catalogue {
-    /// What the server said about itself at the start.
+    /// Takes in how the server describes itself.
     pub(crate) fn set_identity(&mut self, info: &str, capabilities: &str, instructions: Option<&str>) {
         self.identity = format!("\"serverInfo\":{info},");
         self.has_tasks = runs_tasks(capabilities).is_some();
@@ -126,7 +126,7 @@ impl Catalogue {
     }
 }
 
-/// What follows after a page.
+/// The step after a page.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum AfterPage {
     /// The page at this cursor (a JSON string).

@@ -1,4 +1,4 @@
-//! What a server of 2026-07-28 is asked to tell of its own accord: one `subscriptions/listen` at a time, opened anew when
+//! The changes that a server of 2026-07-28 is asked to report: one `subscriptions/listen` at a time, opened anew when
 //! something else is wanted. Pure: time is an argument.
 
 use std::{
@@ -30,7 +30,7 @@ struct PendingStream {
     waiting: Vec<PendingSubscription>,
 }
 
-/// What a server is listened to for.
+/// The changes that are listened for.
 #[derive(Debug, Default)]
 pub(super) struct ChangeStream {
     announcements: Announcements,
@@ -48,7 +48,7 @@ pub(super) struct ChangeStream {
     again_at: Option<Instant>,
 }
 
-/// What became of the calls that waited.
+/// The outcome of the calls that waited.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Acknowledged {
     /// They are answered now.
@@ -101,7 +101,7 @@ impl ChangeStream {
         Some(id)
     }
 
-    /// What to ask for.
+    /// The filter to ask for.
     pub(super) fn filter(&self) -> (Announcements, impl Iterator<Item = &Subject>) {
         (self.announcements, self.subjects.iter())
     }

@@ -1,4 +1,4 @@
-//! What a server is told of its clients, and what it may ask them for.
+//! The terms between a server and its clients: how they are declared to it, and what it may ask them for.
 
 use mcproxy_ipc::{ClientDeclaration, ClientFeatures, Instances, WorkerSpec, data::ServerEra};
 
@@ -7,11 +7,11 @@ use crate::dialect::legacy;
 /// The terms between one server and its clients.
 pub(super) struct ClientTerms {
     pub(super) features: ClientFeatures,
-    /// What a server that begins with `initialize` is told there.
+    /// The declaration in `initialize`.
     pub(super) declaration: ClientDeclaration,
     /// Extensions that clients are said to have.
     pub(super) extensions: Vec<String>,
-    /// What clients may be asked for as it is configured, of a server that all share.
+    /// The features that the configuration allows a server that all share.
     pub(super) listed: Option<ClientFeatures>,
 }
 
@@ -26,7 +26,8 @@ impl ClientTerms {
         }
     }
 
-    /// What a server of this era may ask for by requests of its own; one of 2026-07-28 does not ask in the middle of a call.
+    /// The features that a server of this era may ask for by requests of its own; one of 2026-07-28 does not ask in the middle of
+    /// a call.
     pub(super) fn askable(&self, era: ServerEra) -> ClientFeatures {
         if era == ServerEra::Legacy { self.features } else { ClientFeatures::default() }
     }

@@ -1,4 +1,5 @@
-//! What the parts of a session share: how far the conversation is, the requests of our own, and what goes out to both sides.
+//! The context that the parts of a session share: how far the conversation is, the requests of our own, and what goes out to both
+//! sides.
 
 use std::time::Instant;
 
@@ -39,13 +40,13 @@ pub(super) enum SessionPhase {
     Ending,
 }
 
-/// What the parts of a session share.
+/// The context that the parts of a session share.
 pub(crate) struct SessionContext {
     pub(super) server: String,
     pub(super) limits: ServerLimits,
     pub(super) log: Logger,
     pub(super) phase: SessionPhase,
-    /// What the server speaks, once that is known.
+    /// The era that the server speaks, once that is known.
     pub(super) era: ServerEra,
     pub(super) terms: ClientTerms,
     pub(super) requests: OwnRequests,

@@ -7,9 +7,9 @@ use mcproxy_mcp::RequestId;
 
 /// How long a server that starts may be kept waiting. Some list nothing before they have an answer.
 const START: Duration = Duration::from_secs(2);
-/// What a server does with an answer takes a moment, and nothing says when it is done with it.
+/// A server needs a moment to use an answer, and nothing says when it has.
 const SETTLE: Duration = Duration::from_millis(50);
-/// Most that wait; who asks more often is answered at once.
+/// Most requests that wait; further ones are answered at once.
 const MAX_HELD: usize = 8;
 
 /// All that wait.

@@ -1,4 +1,4 @@
-//! What a server says that is no answer, while it says more of it than anybody could read: the newest is dropped and counted here, in
+//! Notifications of a server that sends more of them than any client could read: the newest is dropped and counted here, in
 //! the process that belongs to this server alone, so that the gateway does not even have to look at it.
 
 use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@ const BYTE_BURST: f64 = 64e6;
 /// Clients are told of the loss after so long.
 const TELL: Duration = Duration::from_secs(1);
 
-/// What one server may still say, and what it said beyond that.
+/// How much one server may still send, and how much it sent beyond that.
 #[derive(Debug)]
 pub(super) struct Flood {
     messages: TokenBucket,

@@ -15,7 +15,7 @@ const RETRY_ON_DEMAND: Duration = Duration::from_secs(5);
 /// Whether a list is to be asked for again because a client wants it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Age {
-    /// What is known of it holds.
+    /// The known list holds.
     Fresh,
     /// It is to be asked for again, and what is known of it answers the client.
     Old,
@@ -227,7 +227,7 @@ mod tests {
         assert_eq!((&*failure.method, &*failure.error, failure.attempts), ("tools/list", "no network", 11));
         assert!(freshness.listed(TOOLS, None, now) && freshness.deadline().is_none());
         assert_eq!(freshness.failures(now), []);
-        assert_eq!(freshness.failed(ListKind::Prompts, "?".into(), now), None, "nobody misses it");
+        assert_eq!(freshness.failed(ListKind::Prompts, "?".into(), now), None, "no client misses it");
     }
 
     proptest! {

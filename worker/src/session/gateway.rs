@@ -81,7 +81,7 @@ impl Session {
         }
     }
 
-    /// What `clientFeatures` does not list, a server of 2026-07-28 is not told of. (One of before was told in `initialize`.)
+    /// Hides what `clientFeatures` does not list from a server of 2026-07-28. (An earlier one was told in `initialize`.)
     fn bound(&self, context: &mut CallContext) {
         if let (ServerEra::Modern, Some(listed), Some(can)) =
             (self.context.era, self.context.terms.listed, &mut context.client_capabilities)

@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 /// Silence after which a server is asked whether it lives.
 const QUIET: Duration = Duration::from_secs(30);
 /// How long it has for its answer.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PING_TIMEOUT: Duration = Duration::from_secs(10);
 /// Unanswered questions in a row that make it dead.
 const MISSES: u32 = 3;
 
-/// What is to be done about the health of a server.
+/// The next step of watching a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Diagnosis {
     /// Nothing.
@@ -20,14 +20,14 @@ pub(crate) enum Diagnosis {
     Dead,
 }
 
-/// What its silence can mean.
+/// The possible reason of its silence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Work {
     /// It has nothing to do.
     Idle,
     /// It has calls to answer. Many a server does one thing at a time and answers no ping meanwhile.
     CallTable,
-    /// Nobody reads what it says.
+    /// Its output is not being read.
     Unread,
 }
 
@@ -73,15 +73,15 @@ impl Health {
         }
         if self.misses == MISSES {
             // Also when its calls are over: it may not know that yet.
-            let patient_until = quiet_until + MISSES * PATIENCE + self.call_timeout;
-            if self.had_calls && now < patient_until {
-                self.next_check = patient_until;
+            let dead_at = quiet_until + MISSES * PING_TIMEOUT + self.call_timeout;
+            if self.had_calls && now < dead_at {
+                self.next_check = dead_at;
                 return Diagnosis::Fine;
             }
             return Diagnosis::Dead;
         }
         self.misses += 1;
-        self.next_check = now + PATIENCE;
+        self.next_check = now + PING_TIMEOUT;
         Diagnosis::Ask
     }
 

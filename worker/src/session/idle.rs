@@ -1,8 +1,8 @@
-//! Whether anybody needs the server. Pure: time is an argument.
+//! Whether any client needs the server. Pure: time is an argument.
 
 use std::time::{Duration, Instant};
 
-/// Notices that a server has had no call for a while. Only while the gateway is there: without it nobody can call.
+/// Notices that a server has had no call for a while. Only while the gateway is there: without it no client can call.
 #[derive(Debug)]
 pub(crate) struct Idle {
     after: Duration,
@@ -28,7 +28,7 @@ impl Idle {
         std::mem::take(&mut self.said)
     }
 
-    /// Whether it is to be said, or said again, that nobody needs the server. `busy`: a call is in flight.
+    /// Whether it is to be said, or said again, that no client needs the server. `busy`: a call is in flight.
     pub(crate) fn check(&mut self, busy: bool, now: Instant) -> bool {
         if now < self.deadline() {
             return false;

@@ -1,4 +1,4 @@
-//! What the server says, and what follows from it.
+//! Messages of the server, and which part of the session each is passed to.
 
 use std::time::Instant;
 
@@ -181,7 +181,7 @@ impl Session {
         }
     }
 
-    /// What stands in the place of params that not every client can read; `None`: they are of no use.
+    /// Replaces params that not every client can read; `None`: they are of no use.
     fn mended(&mut self, method: &str, params: Option<&RawValue>, now: Instant) -> Option<Option<Box<RawValue>>> {
         match params.map(answer::mended).transpose() {
             Ok(mended) => Some(mended.flatten()),
@@ -206,7 +206,7 @@ impl Session {
     fn too_long(&mut self, head: &[u8], tail: &[u8], len: usize, now: Instant) {
         let known = oversize::response_id(head, tail);
         let upstream = known.or_else(|| {
-            // What is no object, and a request or notification of that size, is not an answer to anything.
+            // A text that is no object, and a request or notification of that size, is not an answer to anything.
             let object = head.trim_ascii_start().starts_with(b"{");
             self.calls.table.only().filter(|_| object && !oversize::names_a_method(head))
         });

@@ -1,4 +1,4 @@
-//! What is known of the server's lists, and what is still to be done about each. Pure: time is an argument.
+//! The state of the server's lists, and the work that is left for each. Pure: time is an argument.
 
 use std::time::{Duration, Instant};
 
@@ -18,7 +18,7 @@ const LONGEST_REREAD: Duration = Duration::from_secs(10);
 /// New lists that a server may announce while it starts.
 const ROUNDS_BEFORE_READY: u32 = 2;
 
-/// What is still to be done about one list.
+/// The work that is left for one list.
 #[derive(Debug, Default)]
 struct ListWork {
     /// The server said that it has changed.
@@ -33,7 +33,7 @@ struct ListWork {
     repeated: Option<Instant>,
 }
 
-/// What follows when nothing more comes of the question for a list.
+/// Who is told when nothing more comes of the question for a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Settled {
     /// Clients are told that it has changed.
@@ -54,7 +54,7 @@ pub(super) struct Lists {
     work: [ListWork; 4],
     /// When to ask for the lists that the server said have changed.
     refresh_at: Option<Instant>,
-    /// How often lists may change under our hands before the server counts as ready all the same.
+    /// How many more times lists may change while they are read before the server counts as ready all the same.
     rounds_before_ready: u32,
 }
 
@@ -102,7 +102,7 @@ impl Lists {
     }
 
     /// The lists that are to be asked for because the server said that they have changed. One that is on its way is asked for after
-    /// that, and a long one after a pause; `serves`: the server is ready, so that nobody waits for its lists.
+    /// that, and a long one after a pause; `serves`: the server is ready, so that no start waits for its lists.
     pub(super) fn take_changed(
         &mut self,
         is_listing: impl Fn(ListKind) -> bool,

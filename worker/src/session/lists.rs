@@ -102,7 +102,7 @@ impl Lists {
                 }
                 AfterPage::NoList(why) => self.not_listed(cx, gathering, why.to_owned(), now),
             },
-            // Many servers declare resources and know no templates; only tools are what nobody declares in vain.
+            // Many servers declare resources and know no templates; only tools are never declared in vain.
             Outcome::Error(error)
                 if error_code(error) == Some(ErrorCode::METHOD_NOT_FOUND) && kind != ListKind::Tools =>
             {
@@ -273,7 +273,7 @@ impl Lists {
         cx.tell(WorkerToGateway::Catalogue { revision: self.revision, session: None, traits }, payload);
     }
 
-    /// What the server declares of its lists.
+    /// Notes which lists the server declares.
     fn declare(&mut self, capabilities: &RawObject<'_>) {
         for kind in ListKind::ALL {
             let capability = capabilities.get(kind.capability()).filter(|value| value.get() != "null");

@@ -80,7 +80,7 @@ fn a_refused_list_is_asked_for_after_a_pause_and_reported_until_it_is_there() {
     assert_eq!(again, start + Duration::from_secs(1));
     session.tick(false, again);
     assert!(is_asked(&mut session));
-    // Not in time is as good as refused, and the server is told that nobody waits.
+    // Not in time is as good as refused, and the server is told that no one waits.
     let late = again + Duration::from_secs(30);
     session.tick(false, late);
     assert!(written(&mut session).contains(r#""requestId":3"#));

@@ -173,7 +173,7 @@ impl Session {
         debug!(log, "session over"; "garbage_lines" => noise.total_garbage, "unknown_answers" => noise.total_unknown);
     }
 
-    /// What the server offers, in the form that is pushed to the gateway.
+    /// The server's catalogue, in the form that is pushed to the gateway.
     pub(crate) fn catalogue(&self) -> Bytes {
         self.lists.catalogue.to_json()
     }

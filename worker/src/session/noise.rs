@@ -1,4 +1,4 @@
-//! What a server says that it should not: counted, logged at a bounded rate, and too much at some point.
+//! Output of a server that it should not write: counted, logged at a bounded rate, and too much at some point.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! What comes out of a session.
+//! The output of a session.
 
 use std::collections::VecDeque;
 
@@ -8,7 +8,7 @@ use mcproxy_ipc::{
     data::{ServerEra, WorkerToGateway},
 };
 
-/// What a session wants done.
+/// Messages and events that a session wants passed on.
 #[derive(Debug, Default)]
 pub(crate) struct SessionOutput {
     /// Messages for the server, each ended by a line break and without any other: the transport sends them.
@@ -19,7 +19,7 @@ pub(crate) struct SessionOutput {
     pub(crate) events: Vec<SessionEvent>,
 }
 
-/// What a session tells the shell.
+/// An event that the session reports to its run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum SessionEvent {
     /// Handshake done, catalogue complete.

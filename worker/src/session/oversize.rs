@@ -1,4 +1,4 @@
-//! Whose answer a line was that is too long to be read. Only its two ends are known.
+//! Finds the request that a line which is too long to be read answers. Only its two ends are known.
 
 /// The id, when the line begins or ends the way known servers write a response: Python and Rust put the id first, the
 /// TypeScript SDK puts it last.

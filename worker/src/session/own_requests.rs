@@ -6,10 +6,10 @@ use mcproxy_mcp::ListKind;
 
 use super::catalogue::Gathering;
 
-/// What a request of our own asks.
+/// The question of a request of our own.
 #[derive(Debug)]
 pub(super) enum OwnRequest {
-    /// What the server speaks; under an id that is a text.
+    /// Which era the server speaks; under an id that is a text.
     Probe,
     /// The same, of a server of the legacy era.
     Initialize,

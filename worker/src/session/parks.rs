@@ -1,4 +1,4 @@
-//! What the server asked clients for, and the calls that wait for the answers. Pure: time is an argument.
+//! The server's requests to clients, and the calls that wait for the answers. Pure: time is an argument.
 
 use std::{
     collections::BTreeMap,
@@ -52,7 +52,7 @@ impl Ask {
 pub(super) struct AwaitingCall {
     /// The request to the server.
     pub(super) upstream: u64,
-    /// What the client was asked, by key.
+    /// The requests to the client, by key.
     pub(super) asks: Vec<(String, Ask)>,
     pub(super) suspended: Suspended,
     /// The server did not wait for the answers: what came of its call.
@@ -177,7 +177,7 @@ impl Parks {
         Some(Ok(*handle))
     }
 
-    /// What a call that waits was asked for under this key.
+    /// The request to the client of a waiting call under this key.
     pub(super) fn asked(&self, handle: u64, key: &str) -> Option<&Ask> {
         self.parked.get(&handle)?.asks.iter().find(|(of, _)| of == key).map(|(_, ask)| ask)
     }

@@ -47,7 +47,7 @@ pub(super) struct Probe {
     rule: EraRule,
     round: Round,
     discover: ProbeQuestion,
-    /// How often it was asked.
+    /// How many times the server was asked.
     discovers: u32,
     initialize: ProbeQuestion,
     /// `server/discover` was the first question.
@@ -57,11 +57,11 @@ pub(super) struct Probe {
     /// It is decided.
     spoken: Option<ServerEra>,
     silence: Silence,
-    /// What it said to `initialize`, while another answer is waited for.
+    /// The answer to `initialize`, while another answer is waited for.
     refused: Option<ProbeRefusal>,
     /// Why this process is of no use any more.
     spoiled: Option<&'static str>,
-    /// What the era of the second process is concluded from.
+    /// The evidence for the era of the second process.
     evidence: EraEvidence,
     /// How it was found out, for people.
     story: Vec<String>,
@@ -219,7 +219,7 @@ impl Probe {
                 ProbeStep::Speaks(ServerEra::Modern)
             }
             EraRule::Auto { .. } if self.discover == ProbeQuestion::Open => ProbeStep::Wait,
-            // What it said to an earlier one may have been about a moment in which it was not ready.
+            // An answer to an earlier one may have been about a moment in which the server was not ready.
             EraRule::Auto { .. } if unsupported && self.discovers < 2 => self.ask_discover(),
             EraRule::Auto { .. } if self.discovers == 0 && self.round == Round::First => self.ask_discover(),
             EraRule::Auto { .. } => self.unusable(),
@@ -231,12 +231,12 @@ impl Probe {
         self.silence.begins(now);
     }
 
-    /// What its processes have done up to now.
+    /// Takes in the activity of its processes up to now.
     pub(super) fn looked_at(&mut self, activity: Activity, now: Instant) {
         self.silence.looked_at(activity, now);
     }
 
-    /// What is to be looked at now.
+    /// The check that is due now.
     pub(super) fn look(&self, now: Instant) -> Look {
         match (self.waits_for_reading(), self.standing()) {
             (true, _) => Look::Reading,
@@ -253,7 +253,7 @@ impl Probe {
 
     /// Whether it matters that it has.
     pub(super) fn waits_for_reading(&self) -> bool {
-        !self.is_read() && (self.is_asking() || self.standing().patience().is_some())
+        !self.is_read() && (self.is_asking() || self.standing().time_limit().is_some())
     }
 
     /// Time has passed.
@@ -269,8 +269,8 @@ impl Probe {
         match standing {
             SilenceStage::Decided => ProbeStep::Wait,
             SilenceStage::OwnRequest | SilenceStage::KnownModernAsked => {
-                let patience = standing.patience().unwrap_or_default();
-                self.story.push(format!("server/discover was not answered for {} s", patience.as_secs()));
+                let limit = standing.time_limit().unwrap_or_default();
+                self.story.push(format!("server/discover was not answered for {} s", limit.as_secs()));
                 self.ask_initialize()
             }
             SilenceStage::BothAsked => self.start_again("it answered neither server/discover nor initialize"),
@@ -311,7 +311,7 @@ impl Probe {
         self.silence.deadline(self.standing()).map(|deadline| deadline.min(self.silence.next_look()))
     }
 
-    /// What to say of a server that was not ready in time, if the question may be the reason.
+    /// The complaint about a server that was not ready in time, if the question may be the reason.
     pub(super) fn unanswered(&self) -> Option<String> {
         let asked = self.is_asking() && self.is_read();
         let what =
@@ -333,7 +333,7 @@ impl Probe {
         }
     }
 
-    /// What that is worth.
+    /// The evidence for that.
     pub(super) fn evidence(&self) -> EraEvidence {
         match (self.rule, self.spoken) {
             (EraRule::Only(_), _) => EraEvidence::Configuration,

@@ -205,13 +205,13 @@ fn what_was_known_is_tried_first_and_corrected_by_answers_only() {
     let (mut probe, ..) = begun(KNOWN_LEGACY);
     assert_eq!(probe.heard(ProbeAnswer::Greeted), LEGACY);
     assert_eq!(probe.story(), "as it did before");
-    let patience = |rule| {
+    let waits = |rule| {
         let (mut probe, _, start) = begun(rule);
         probe.has_read(start);
         let ticks = (1..).map(|second| start + Duration::from_secs(second));
         ticks.into_iter().find(|now| probe.tick(*now) != ProbeStep::Wait).map(|now| now - start)
     };
-    assert!(patience(KNOWN_MODERN) > patience(AUTO), "it is worth waiting for");
+    assert!(waits(KNOWN_MODERN) > waits(AUTO), "it is worth waiting for");
 }
 
 #[test]

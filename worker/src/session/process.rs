@@ -1,4 +1,4 @@
-//! What a run asks of its session about the server's process, and tells it: whether it may end, begins anew, has read its questions.
+//! How a run and its session agree about the server's process: whether it may end, begins anew, has read its questions.
 
 use std::time::Instant;
 
@@ -81,12 +81,12 @@ impl Session {
         self.opening.probe.has_read(now);
     }
 
-    /// What is to be looked at now.
+    /// The check that is due now.
     pub(crate) fn look(&self, now: Instant) -> Look {
         self.open_probe().map_or(Look::No, |probe| probe.look(now))
     }
 
-    /// What the processes of the server have done up to now.
+    /// Takes in the activity of the server's processes up to now.
     pub(crate) fn looked_at(&mut self, activity: Activity, now: Instant) {
         self.opening.probe.looked_at(activity, now);
     }

@@ -1,8 +1,8 @@
-//! What is asked of a server to find out what it speaks, and what it answers.
+//! The two questions that find out what a server speaks, and their answers.
 
 use mcproxy_ipc::data::ServerEra;
 
-/// What a server answered to one of the two questions.
+/// The answer of a server to one of the two questions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum ProbeAnswer {
     /// To `server/discover`: these versions are spoken.
@@ -20,13 +20,13 @@ pub(super) enum ProbeAnswer {
 pub(super) struct ProbeRefusal {
     /// Its code.
     pub(super) code: i64,
-    /// What -32022 lists in `data.supported`; empty where it lists nothing.
+    /// The versions that -32022 lists in `data.supported`; empty where it lists none.
     pub(super) supported: Vec<String>,
     /// The error as text, for people.
     pub(super) text: String,
 }
 
-/// What is to be done next.
+/// The next step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum ProbeStep {
     /// Nothing; an answer or the time will tell.

@@ -44,15 +44,15 @@ impl Calls {
                     (ErrorCode::INTERNAL_ERROR, Cow::Borrowed("too much is asked at once"))
                 }
             }
-            Owner::Nobody if feature == Feature::Roots => {
-                // Who asks a shared server's clients for the roots at its start goes on without any.
+            Owner::None if feature == Feature::Roots => {
+                // A shared server that asks for the roots at its start goes on without any.
                 let deferred = self.deferred.as_mut().is_some_and(|deferred| deferred.hold(id.clone(), now));
                 if !deferred {
                     answer_no_roots(cx, &id);
                 }
                 return;
             }
-            Owner::Nobody => (ErrorCode::INTERNAL_ERROR, Cow::Borrowed("outside of calls there is nobody to ask")),
+            Owner::None => (ErrorCode::INTERNAL_ERROR, Cow::Borrowed("outside of calls there is no client to ask")),
             Owner::Unclear => (
                 ErrorCode::INTERNAL_ERROR,
                 Cow::Borrowed(
@@ -119,7 +119,7 @@ impl Calls {
                     cx.tell(WorkerToGateway::NeedsInput { id, resumption: Resumption::Parked { handle } }, payload);
                 }
                 // It is over meanwhile.
-                None => self.nobody_answers(cx, upstream, now),
+                None => self.answer_without_client(cx, upstream, now),
             }
         }
         for handle in self.parks.expired(now) {
@@ -166,7 +166,7 @@ impl Calls {
         }
     }
 
-    /// Nobody will resume this call.
+    /// No client will resume this call.
     pub(super) fn abandon(&mut self, cx: &mut SessionContext, handle: u64, reason: &str) {
         let Some(park) = self.parks.take(handle) else { return };
         self.table.forget_suspended();
@@ -233,8 +233,8 @@ impl Calls {
         }
     }
 
-    /// What was asked within a call that is over. Roots are still worth to be known; there will be another call.
-    fn nobody_answers(&mut self, cx: &mut SessionContext, upstream: u64, now: Instant) {
+    /// Deals with what was asked within a call that is over. Roots are still worth knowing; there will be another call.
+    fn answer_without_client(&mut self, cx: &mut SessionContext, upstream: u64, now: Instant) {
         for ask in self.parks.take_fresh(upstream) {
             let is_held = ask.feature == Feature::Roots
                 && self.deferred.as_mut().is_some_and(|deferred| deferred.hold(ask.id.clone(), now));
@@ -250,7 +250,7 @@ fn answer_no_roots(cx: &mut SessionContext, id: &RequestId) {
 }
 
 fn substitute(cx: &mut SessionContext, ask: &Ask) {
-    match ask.feature.nobody_answers() {
+    match ask.feature.substitute() {
         Substitute::Result(result) => cx.answer(|out| legacy::answer_result(out, &ask.id, result)),
         Substitute::Error(code, text) => {
             let error = mcproxy_mcp::error_object(ErrorCode(code), text);

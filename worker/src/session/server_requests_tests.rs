@@ -141,7 +141,7 @@ fn a_call_is_sent_when_the_roots_that_the_server_asked_for_before_are_known() {
     let mut world = World::new(Instances::SingleClient);
     world.ask("roots/list");
     world.call(None, None);
-    assert_eq!((world.requests.len(), world.asked.len()), (1, 1), "a call of our own is nobody's to be asked in");
+    assert_eq!((world.requests.len(), world.asked.len()), (1, 1), "no client can be asked in a call of our own");
     world.call(Some(1), ALL);
     assert_eq!((world.requests.len(), world.handles.len()), (1, 1), "its client is asked first");
     let handle = world.handles[0];
@@ -216,7 +216,7 @@ fn step() -> impl Strategy<Value = StopStep> {
 }
 
 proptest! {
-    /// What `World` asserts after each step; and in the end nobody is left without an answer.
+    /// What `World` asserts after each step; and in the end no request is left without an answer.
     #[test]
     fn every_question_and_every_call_is_answered_once(of_one: bool, steps in prop::collection::vec(step(), 0..60)) {
         let mut world = World::new(if of_one { Instances::SingleClient } else { Instances::Shared });
@@ -321,5 +321,5 @@ fn progress_of_the_client_goes_to_the_server_under_its_own_token() {
     let written = String::from_utf8(std::mem::take(&mut world.session.context.out.server)).expect("UTF-8");
     let expected =
         r#"{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":"theirs","progress":1.50}}"#;
-    assert_eq!(written.trim_end(), expected, "nobody wants to hear of the other");
+    assert_eq!(written.trim_end(), expected, "no client wants to hear of the other");
 }

@@ -17,8 +17,8 @@ const KNOWN_MODERN: Duration = Duration::from_secs(20);
 const INITIALIZE: Duration = Duration::from_secs(10);
 /// For an answer to either.
 const BOTH: Duration = Duration::from_secs(20);
-/// How often it is checked whether the server has read, and then what it does.
-const LOOK: Duration = Duration::from_millis(200);
+/// Time between two checks whether the server has read, and later of what it does.
+const CHECK_INTERVAL: Duration = Duration::from_millis(200);
 /// How long it may work and not be taken for silent.
 const WORK: Duration = Duration::from_secs(30);
 /// A process that uses less than this part of a processor does not work.
@@ -45,7 +45,7 @@ pub(super) enum SilenceStage {
 
 impl SilenceStage {
     /// How long the server may be silent; `None`: until its start is over.
-    pub(super) fn patience(self) -> Option<Duration> {
+    pub(super) fn time_limit(self) -> Option<Duration> {
         match self {
             Self::Decided => None,
             Self::OwnRequest | Self::TooLate => Some(DISCOVER),
@@ -56,14 +56,14 @@ impl SilenceStage {
     }
 }
 
-/// What the shell is to look at.
+/// A check that the session asks of its run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Look {
     /// Nothing at present.
     No,
     /// Whether the server has read all that was written to it.
     Reading,
-    /// What its processes do.
+    /// The activity of its processes.
     Activity,
 }
 
@@ -74,7 +74,7 @@ pub(super) struct Silence {
     read_at: Option<Instant>,
     /// Since when it says and does nothing.
     since: Option<Instant>,
-    /// What its processes had done when that was looked at last.
+    /// The activity of its processes at the last check.
     seen: Option<(Activity, Instant)>,
     look_at: Instant,
 }
@@ -102,7 +102,7 @@ impl Silence {
         self.since.is_some()
     }
 
-    /// What its processes have done up to now.
+    /// Takes in the activity of its processes up to now.
     pub(super) fn looked_at(&mut self, activity: Activity, now: Instant) {
         self.look(now);
         let works = match self.seen.replace((activity, now)) {
@@ -120,7 +120,7 @@ impl Silence {
     /// It was looked at.
     pub(super) fn look(&mut self, now: Instant) {
         if self.look_at <= now {
-            self.look_at = now + LOOK;
+            self.look_at = now + CHECK_INTERVAL;
         }
     }
 
@@ -131,7 +131,7 @@ impl Silence {
 
     /// When it has lasted too long.
     pub(super) fn deadline(&self, standing: SilenceStage) -> Option<Instant> {
-        Some(self.since? + standing.patience()?)
+        Some(self.since? + standing.time_limit()?)
     }
 }
 

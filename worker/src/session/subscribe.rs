@@ -14,7 +14,7 @@ use crate::{
     lines::printable,
 };
 
-/// What became of a call that the server does not know in this era.
+/// The outcome of a call that the server does not know in this era.
 pub(super) enum EmulationOutcome {
     /// It has its answer.
     Done,

@@ -12,11 +12,11 @@ use crate::dialect::legacy;
 
 /// Calls that may be made as tasks at once. Those that were given up before the server answered make room for others.
 const MAX_TASKS: usize = 4096;
-/// How often a task is looked at, unless the server says otherwise.
+/// Time between two checks of a task, unless the server says otherwise.
 const POLL: Duration = Duration::from_secs(5);
 /// However often the server wants it.
 const SHORTEST_POLL: Duration = Duration::from_millis(500);
-/// What a task's result should be kept for beyond the longest that the call may take.
+/// How much longer a task's result should be kept than the call may take at most.
 const SLACK: Duration = Duration::from_secs(60);
 
 /// Where a call stands that is made as a task.

@@ -120,7 +120,7 @@ fn the_first_answers_make_a_server_ready_and_its_catalogue_is_the_first_message(
     say(&mut session, r#"{"jsonrpc":"2.0","id":4,"error":{"code":-32601,"message":"no templates"}}"#, now);
     let [SessionEvent::Ready(description)] = &session.context.out.events[..] else { panic!("not ready") };
     assert_eq!((description.counts.tools, description.counts.resources, description.counts.templates), (1, 1, 0));
-    assert!(session.context.out.gateway.is_empty(), "nobody is there yet");
+    assert!(session.context.out.gateway.is_empty(), "no gateway is there yet");
     session.link_up(now);
     assert!(matches!(told(&mut session)[..], [(WorkerToGateway::Catalogue { revision: 1, .. }, _)]));
 }
@@ -520,7 +520,7 @@ fn a_page_that_is_too_long_does_not_keep_a_server_from_becoming_ready() {
     );
 }
 
-/// As [`serving`], of a server that may be ended when nobody needs it.
+/// As [`serving`], of a server that may be ended when no client needs it.
 fn on_call(now: Instant) -> Session {
     let mut session = serving(now);
     session.calls.idle = Some(Idle::new(Duration::from_secs(5), now));
@@ -551,7 +551,7 @@ fn only_a_gateway_that_leaves_a_server_with_nothing_to_do_ends_it() {
     let mut session = on_call(start);
     session.link_down();
     session.tick(false, at(100));
-    assert_eq!(session.context.out.events, [], "nobody could have called");
+    assert_eq!(session.context.out.events, [], "no client could have called");
     session.link_up(at(100));
     session.link_up(at(101));
     session.tick(false, at(106));

@@ -1,4 +1,4 @@
-//! What carries the messages of one server: below the session, which decides, and above the operating system.
+//! Transports carry the messages of one server: below the session, which decides, and above the operating system.
 //!
 //! Messages of JSON-RPC go in both directions, each as one line of text. The session writes them into a buffer, each ended by a line
 //! break and without any other; a transport sends them as its own framing wants it. [`Stdio`] writes the buffer as it is. One that
@@ -24,20 +24,20 @@ pub(crate) enum LineDirection {
 /// Sees every line of JSON-RPC.
 pub(crate) type Trace = Box<dyn FnMut(LineDirection, &[u8])>;
 
-/// What a wait for the transport may end with.
+/// The events that may end a wait for the transport.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Interest {
     /// Messages of the server.
     pub(crate) messages: bool,
     /// Room for more messages to the server.
     pub(crate) room: bool,
-    /// What the server says besides messages.
+    /// Diagnostics of the server: its output besides messages.
     pub(crate) diagnostics: bool,
     /// The end of the server.
     pub(crate) end: bool,
 }
 
-/// What happened to a transport.
+/// An event of a transport.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TransportEvent {
     /// Something of a message has arrived; [`Transport::next_message`] may have one.
@@ -52,16 +52,16 @@ pub(crate) enum TransportEvent {
     Ended,
 }
 
-/// What became of messages that were to be sent.
+/// The outcome of sending messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Sent {
     /// The server took some of them.
     pub(crate) moved: bool,
-    /// What is left.
+    /// The rest that was not sent.
     pub(crate) rest: SentRest,
 }
 
-/// What is left of messages that were to be sent.
+/// The rest of messages that were to be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SentRest {
     /// Nothing.
@@ -86,7 +86,7 @@ pub(crate) trait Transport {
     /// The next message that has arrived whole.
     fn next_message(&mut self) -> Option<ServerLine>;
 
-    /// What has arrived of a message that will not be completed, because the server sends no more.
+    /// The beginning of a message that will not be completed, because the server sends no more.
     fn last_message(&mut self) -> Option<ServerLine>;
 
     /// Sends what the server takes of these messages now. What is sent leaves the buffer once all of it is; so nothing but this may
@@ -105,7 +105,7 @@ pub(crate) trait Transport {
     /// Waits for the next of these events. Cancel safe.
     async fn event(&mut self, interest: Interest) -> TransportEvent;
 
-    /// What the server has said besides messages since this was asked last.
+    /// The diagnostics that have arrived since the last call.
     fn take_diagnostics(&mut self, take: impl FnOnce(&[u8]));
 
     /// The same, read now and not waited for; `false`: there is nothing.

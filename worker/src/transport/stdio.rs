@@ -21,11 +21,11 @@ use crate::{
     tree::Tree,
 };
 
-/// What a line may be longer than what it carries, in bytes: the rest of a JSON-RPC message around a result of the largest size.
+/// Bytes that a line may be longer than what it carries: the rest of a JSON-RPC message around a result of the largest size.
 const ENVELOPE: usize = 4 * 1024;
 /// Both ends of a line over the limit that are looked at.
 const KEEP: usize = 256;
-/// What one read of stderr takes at most.
+/// Most bytes of one read of stderr.
 const STDERR_CHUNK: usize = 8 * 1024;
 /// A buffer of messages that has become larger is given back to the allocator once it is empty.
 const LARGE_BUFFER: usize = 256 * 1024;
@@ -150,7 +150,7 @@ impl Transport for Stdio {
                     moved = true;
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    // What is written already must not pile up before a server that always has something to read.
+                    // Bytes that are written already must not pile up before a server that always has something to read.
                     if self.written > messages.len() / 2 {
                         messages.drain(..self.written);
                         (self.traced, self.written) = (messages.len(), 0);
@@ -175,7 +175,7 @@ impl Transport for Stdio {
         messages.len() - self.written
     }
 
-    /// What a dead process left unread stays in the pipe as long as our end is open.
+    /// Bytes that a dead process left unread stay in the pipe as long as our end is open.
     fn has_taken_any(&self) -> bool {
         match self.stdin.as_ref().map(ioctl_fionread) {
             Some(Ok(unread)) => unread < self.sent,

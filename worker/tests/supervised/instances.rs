@@ -109,7 +109,7 @@ fn what_an_instance_hid_goes_with_it_and_what_another_hid_stays() {
         eventually("it is gone", || !runs(ann)).await;
         assert_eq!(say(&mut gateway, BOB, 4, "echo", r#"{"text":"x"}"#).await, "x");
         assert!(runs(bob) && runs(hidden), "not what may be another's");
-        // With the last one nothing can be anybody else's.
+        // With the last one nothing can be another session's.
         gateway.to.send(&GatewayToWorker::Release { session: BOB }).await.expect("sent");
         eventually("both are gone", || !runs(bob) && !runs(hidden)).await;
     });

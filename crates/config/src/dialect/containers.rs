@@ -13,11 +13,11 @@ pub(crate) struct ServerEntry {
     pub(crate) name: Option<String>,
     /// Where its name is written, or would be.
     pub(crate) name_at: usize,
-    /// What is said of it. Always an object.
+    /// The entry. Always an object.
     pub(crate) node: Node,
     /// Why it cannot be started, as far as the entry is right.
     pub(crate) blocked: Option<Blocked>,
-    /// What is wrong with it.
+    /// Its mistakes and warnings.
     pub(crate) report: Report,
 }
 

@@ -1,9 +1,9 @@
-//! Keys that are not ours: those of other programs, by what they come to, and those that nobody knows.
+//! Keys that are not ours: those of other programs, by what they come to, and those that no program is known to have.
 
 use crate::nearest::{did_you_mean, typo_of};
 use crate::problem::printable;
 
-/// What a key of another program comes to in an entry.
+/// The meaning of another program's key in an entry.
 pub(super) enum Use {
     /// It is this key of ours.
     Means(&'static str),
@@ -127,17 +127,17 @@ const FILE: &[(&str, &str)] = &[
     ("comment", "it is not MCProxy's"),
 ];
 
-/// What is to be done with a key that the schema does not have.
+/// The treatment of a key that the schema does not have.
 pub(crate) enum Stranger {
     /// It is one of ours, mistyped, or a part of ours that is missing here: the file is refused.
     Mistake(String),
     /// It is another program's, and ignored, which is said.
     Known(String),
-    /// Nobody knows it; it is ignored, which is said, of many at once.
+    /// No program is known to have it. It is ignored, and one warning tells of all such keys.
     Unknown(String),
 }
 
-/// What a key of another program comes to, if it is known.
+/// The meaning of another program's key, if it is known.
 pub(super) fn in_entry(key: &str) -> Option<&'static Use> {
     ENTRY.iter().find(|(known, _)| *known == key).map(|(_, means)| means)
 }

@@ -9,7 +9,7 @@
 //!    `timeouts` in milliseconds, `texts` with `~` or `$HOME`.
 //! 4. `names`: safe ones for those that are none.
 //!
-//! What is not understood is left where it is, and the shape says so (`docs/decisions/0100`).
+//! Keys that are not understood are left where they are, and the shape says so (`docs/decisions/0100`).
 
 mod containers;
 mod entry;

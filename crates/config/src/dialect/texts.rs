@@ -6,7 +6,7 @@ use crate::report::Report;
 use crate::server::SANDBOX_PATHS;
 use crate::tree::{ConfigText, Node, TreeValue};
 
-/// Replaces `~` where it is a path's, and warns of what nobody will replace.
+/// Replaces `~` where it is a path's, and warns of what will not be replaced.
 pub(super) fn read(entry: &mut Node, source: Source<'_>, report: &mut Report) {
     paths(entry, source);
     for key in ["command", "cwd"] {
@@ -55,7 +55,7 @@ fn path(node: &mut Node, source: Source<'_>) {
     }
 }
 
-/// What follows `~` in a path that begins there.
+/// The part after `~` in a path that begins there.
 fn below_home(path: &str) -> Option<&str> {
     path.strip_prefix('~').filter(|rest| rest.is_empty() || rest.starts_with('/'))
 }

@@ -1,4 +1,4 @@
-//! What the schema cannot say about an entry.
+//! Checks of an entry that the schema cannot express.
 
 use std::collections::HashSet;
 
@@ -8,7 +8,7 @@ use crate::raw::{RawServer, RawSettings, RawTools};
 use crate::report::Report;
 use crate::tree::Node;
 
-/// What the schema cannot say about an entry.
+/// Checks of an entry that the schema cannot express.
 pub(super) struct ServerChecks<'a> {
     pub(super) node: &'a Node,
     pub(super) report: &'a mut Report,

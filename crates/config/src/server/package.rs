@@ -1,4 +1,4 @@
-//! What a command runs, for people who see `npx` in every line.
+//! The package that a command runs, for people who see `npx` in every line.
 
 use mcproxy_ipc::package_runner::NPX_FLAGS_WITH_VALUE;
 
@@ -94,7 +94,7 @@ fn run<'a>(program: &str, args: &[&'a str]) -> Option<&'a str> {
     }
 }
 
-/// What follows one of these words, which is the first that is no flag.
+/// The word after one of these words, which is the first that is no flag.
 fn behind<'a, 'b>(args: &'b [&'a str], words: &[&str]) -> Option<&'b [&'a str]> {
     let at = position(args)?;
     words.contains(&args[at]).then(|| &args[at + 1..])

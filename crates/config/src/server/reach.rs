@@ -33,7 +33,7 @@ pub(crate) fn texts(raw: &RawServer) -> impl Iterator<Item = &str> {
     [&raw.command].into_iter().chain(&raw.args).chain(env).chain(&raw.settings.cwd).map(String::as_str)
 }
 
-/// What the schema cannot say about it.
+/// Checks that the schema cannot express.
 pub(super) fn check(raw: &RawServer, checks: &mut ServerChecks<'_>) {
     if !raw.kind.eq_ignore_ascii_case("stdio") {
         checks.problem(&["type"], "the only type is `stdio`");
@@ -58,7 +58,7 @@ fn check_command(command: &str, checks: &mut ServerChecks<'_>) {
     }
 }
 
-/// What the operating system cannot pass on.
+/// Texts that the operating system cannot pass on.
 fn check_texts(raw: &RawServer, checks: &mut ServerChecks<'_>) {
     let node = checks.node;
     let nul = "a NUL character cannot be passed to a program";
@@ -82,7 +82,7 @@ fn check_texts(raw: &RawServer, checks: &mut ServerChecks<'_>) {
     }
 }
 
-/// What the command and its arguments have out of the environment. (All of `env` is known as what it is.)
+/// Values of the environment in the command and its arguments. (`env` holds such values anyway.)
 fn looked_up(node: &Node) -> Vec<Secret> {
     let mut values = Vec::new();
     for part in ["command", "args"].into_iter().filter_map(|key| node.get(key)) {

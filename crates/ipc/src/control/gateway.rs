@@ -9,8 +9,8 @@ use crate::{
     StoredSession,
 };
 
-/// What the gateway needs of the configuration; it never sees the file. `mcproxy-config` reads the file into it, and the supervisor
-/// puts in what the file does not say: the level in force and the directory of the catalogues.
+/// The part of the configuration that the gateway needs; it never sees the file. `mcproxy-config` reads the file into it, and the
+/// supervisor puts in what the file does not say: the level in force and the directory of the catalogues.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GatewaySettings {
     /// How long a list waits for servers in their first start.
@@ -49,7 +49,7 @@ pub struct GatewaySettings {
     pub max_calls: usize,
     /// Most levels of nesting in a request.
     pub max_depth: usize,
-    /// What a connection may cost.
+    /// Bounds on a connection.
     pub connections: ConnectionLimits,
     /// Less serious log records would be thrown away: they need not be sent.
     pub log_level: LogLevel,
@@ -96,14 +96,14 @@ pub struct Group {
     pub servers: Vec<ServerName>,
 }
 
-/// What the supervisor says to the gateway.
+/// A message of the supervisor to the gateway.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SupervisorToGateway {
     /// First message, and again when there is another one: accept clients at this listening socket, its one descriptor.
     Listen,
     /// Next message: what this gateway needs to restore the sessions of earlier ones.
     RestoreState {
-        /// What session ids are sealed with.
+        /// The key that session ids are sealed with.
         seal: SealKey,
         /// Which gateway it is that reads this; grows by one with each.
         generation: Generation,
@@ -140,7 +140,7 @@ pub enum SupervisorToGateway {
     },
 }
 
-/// What the gateway says to the supervisor.
+/// A message of the gateway to the supervisor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum GatewayToSupervisor {
     /// Accepting requests.
@@ -151,13 +151,13 @@ pub enum GatewayToSupervisor {
     Pong(u64),
     /// A client calls this server, which is started by its calls. The supervisor ignores it for any other server.
     Wake(ServerName),
-    /// A new connection to this incarnation's worker is wanted.
+    /// A new connection to this generation's worker is wanted.
     Connect {
         /// Number that the answer carries.
         id: u64,
         /// Which server.
         server: ServerName,
-        /// Which incarnation; another one is not connected to.
+        /// Which generation; another one is not connected to.
         generation: Generation,
     },
     /// A read-only question, for `/health` and the built-in server.
@@ -185,7 +185,7 @@ pub enum GatewayToSupervisor {
     Forget(Vec<SessionKey>),
 }
 
-/// What the gateway may ask. All of it is read-only.
+/// A question of the gateway. All of them are read-only.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Question {
     /// The status of everything.
@@ -197,7 +197,7 @@ pub enum Question {
         /// At most so many.
         lines: usize,
     },
-    /// What the supervisor keeps of a session that returns.
+    /// The stored snapshot of a session that returns.
     StoredSession(SessionKey),
     /// The keys of the sessions that can be restored, in parts.
     SessionKeys {

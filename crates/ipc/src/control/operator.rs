@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{LogLine, ServerName, StatusReport};
 
-/// What a person's `mcproxy` asks of the supervisor; one request per connection.
+/// A request of a person's `mcproxy` to the supervisor; one per connection.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum OperatorToSupervisor {
     /// The status of everything; answered by `Status`.
@@ -26,7 +26,7 @@ pub enum OperatorToSupervisor {
     Stop,
 }
 
-/// What the supervisor answers.
+/// An answer of the supervisor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SupervisorToOperator {
     /// To `Status`.

@@ -9,7 +9,7 @@ use crate::{
     CatalogueCounts, Ended, ListFailure, LogRecord, RunningInstances, ServerDescription, WorkerSpec, data::ServerEra,
 };
 
-/// What the supervisor says to a worker.
+/// A message of the supervisor to a worker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SupervisorToWorker {
     /// First message: what to run.
@@ -20,7 +20,7 @@ pub enum SupervisorToWorker {
     Ping(u64),
     /// Refuse new calls, answer the pending ones with an error, end the server (stdin, SIGTERM, SIGKILL), then say `Ended`.
     Stop,
-    /// Another incarnation takes over, or nobody needs this one: serve on, and end as with `Stop` once the gateway has let go
+    /// Another generation takes over, or no client needs this one: serve on, and end as with `Stop` once the gateway has let go
     /// of its connection, which it does when no call is in flight on it any more.
     Drain {
         /// At most so long; what is in flight then gets its one error.
@@ -28,7 +28,7 @@ pub enum SupervisorToWorker {
     },
 }
 
-/// What a worker says to the supervisor.
+/// A message of a worker to the supervisor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum WorkerToSupervisor {
     /// The server's process exists; it leads a process group of the same number.

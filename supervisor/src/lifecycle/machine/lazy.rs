@@ -1,4 +1,4 @@
-//! What calls have to do with a server's life.
+//! How calls start and end a server.
 
 use std::time::Instant;
 
@@ -9,7 +9,7 @@ use super::{Action, DesiredState, Lifecycle, MachineState, StopReason};
 use crate::{lifecycle::REST_LIMIT, start_queue::StartRank};
 
 impl Lifecycle {
-    /// What its life has to do with calls, for the gateway.
+    /// Whether calls can start or end it, for the gateway.
     pub(crate) fn need(&self) -> Need {
         match (&self.state, self.plan.start, self.wanted) {
             (_, Start::Eager, _) => Need::Always,

@@ -1,4 +1,4 @@
-//! Generation swap: a changed configuration is tried beside the incarnation that serves, which is let go only when the new
+//! Generation swap: a changed configuration is tried beside the generation that serves, which is let go only when the new
 //! one is ready (`docs/decisions/0020`).
 
 use std::time::{Duration, Instant};
@@ -12,19 +12,19 @@ use crate::{
     start_queue::StartRank,
 };
 
-/// So many earlier incarnations may be on their way out. Who changes a file faster than they go waits for them.
+/// So many earlier generations may be on their way out. A person who changes a file faster than they go waits for them.
 pub(crate) const MAX_RETIRING: usize = 2;
 
-/// What is there besides the current incarnation.
+/// The generations besides the current one.
 #[derive(Debug, Default)]
 pub(super) struct Swap {
-    /// The next incarnation. There is one only while the current one is ready.
+    /// The next generation. There is one only while the current one is ready.
     successor: Option<Successor>,
-    /// Former incarnations and failed successors whose processes are not gone yet.
+    /// Former generations and failed successors whose processes are not gone yet.
     retiring: Vec<Retiring>,
     /// Why the last attempt came to nothing.
     failure: Option<String>,
-    /// A start of the current incarnation waits until no other is left.
+    /// A start of the current generation waits until no other is left.
     held: bool,
 }
 
@@ -89,7 +89,7 @@ impl Swap {
 }
 
 impl Lifecycle {
-    /// What has become of the last change of the configuration, as far as there is something to tell.
+    /// The state of the last change of the configuration, as far as there is something to tell.
     pub(crate) fn change(&self) -> Change {
         match (&self.swap.successor, &self.swap.failure) {
             (Some(Successor::Starting { generation, .. }), _) => Change::Starting(Some(*generation)),
@@ -99,7 +99,7 @@ impl Lifecycle {
         }
     }
 
-    /// Whether the worker of this incarnation is expected to live.
+    /// Whether the worker of this generation is expected to live.
     pub(crate) fn counts_on(&self, generation: Generation) -> bool {
         let current = self.generation == generation
             && matches!(
@@ -109,17 +109,17 @@ impl Lifecycle {
         current || self.swap.starts(generation)
     }
 
-    /// Whether another incarnation may be about to take over.
+    /// Whether another generation may be about to take over.
     pub(super) fn change_is_tried(&self) -> bool {
         self.swap.successor.is_some()
     }
 
-    /// Whether every process is gone but those of the current incarnation.
+    /// Whether every process is gone but those of the current generation.
     pub(crate) fn is_alone(&self) -> bool {
         self.swap.retiring.is_empty()
     }
 
-    /// Takes what concerns another incarnation than the current one; false: it does not.
+    /// Takes what concerns another generation than the current one; false: it does not.
     pub(super) fn swap_event(&mut self, event: &MachineEvent, now: Instant, out: &mut Vec<Action>) -> bool {
         match event {
             MachineEvent::SlotGranted => self.successor_slot(now, out),
@@ -188,13 +188,13 @@ impl Lifecycle {
         self.swap.held
     }
 
-    /// The number of the next incarnation.
+    /// The number of the next generation.
     pub(super) fn issue(&mut self) -> Generation {
         self.last = self.last.next();
         self.last
     }
 
-    /// What must hold after every event: nothing is tried beside a server that is not ready, and nothing unwanted runs on.
+    /// Restores what must hold after every event: nothing is tried beside a server that is not ready, and nothing unwanted runs on.
     pub(super) fn settle_swap(&mut self, now: Instant, out: &mut Vec<Action>) {
         if self.wanted == DesiredState::Down {
             self.swap.failure = None;
@@ -220,7 +220,7 @@ impl Lifecycle {
         }
     }
 
-    /// SIGKILL for everything that is not the current incarnation.
+    /// SIGKILL for everything that is not the current generation.
     pub(super) fn kill_others(&mut self, now: Instant, out: &mut Vec<Action>) {
         self.drop_successor(now, out);
         for old in &mut self.swap.retiring {
@@ -277,7 +277,7 @@ impl Lifecycle {
         let grace = self.plan.drain;
         self.swap.successor = None;
         self.swap.retiring.push(Retiring { generation: old, draining: true, kill_at: now + grace + STOP_LIMIT });
-        self.enter(MachineState::Ready { since: now }, "its configuration changed; the new incarnation took over", out);
+        self.enter(MachineState::Ready { since: now }, "its configuration changed; the new generation took over", out);
         out.push(Action::Drain(old, grace));
         true
     }
@@ -307,9 +307,9 @@ impl Lifecycle {
         }
     }
 
-    /// The current incarnation failed meanwhile: the next one is the current one now.
+    /// The current generation failed meanwhile: the next one is the current one now.
     fn promote(&mut self, out: &mut Vec<Action>) {
-        let reason = "the old incarnation failed";
+        let reason = "the old generation failed";
         match self.swap.successor.take() {
             Some(Successor::Starting { generation, deadline, latest }) => {
                 self.generation = generation;

@@ -88,10 +88,10 @@ impl World {
                     self.live.insert(*generation);
                 }
                 Action::Kill(g) => {
-                    assert!(self.live.contains(g), "nobody to kill");
+                    assert!(self.live.contains(g), "there is none to kill");
                     self.killed.insert(*g);
                 }
-                Action::Stop(g) | Action::Drain(g, _) => assert!(self.live.contains(g), "nobody to stop"),
+                Action::Stop(g) | Action::Drain(g, _) => assert!(self.live.contains(g), "there is none to stop"),
                 Action::RequestSlot(_) | Action::Moved { .. } | Action::ChangeFailed { .. } => {}
             }
         }
@@ -99,7 +99,7 @@ impl World {
             self.called = false;
         } else if rested && self.machine.wanted() == DesiredState::Up && self.machine.need() != Need::Always {
             let blocked = *self.machine.state() == MachineState::Blocked;
-            assert!(self.called || restart || blocked, "started for nobody: {:?}", self.machine.state());
+            assert!(self.called || restart || blocked, "started without a reason: {:?}", self.machine.state());
         }
         // The current one, its successor, and those on their way out.
         assert!(self.live.len() <= 2 + MAX_RETIRING, "too many: {:?}", self.live);
