@@ -3,14 +3,15 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use mcproxy_ipc::data::{GatewayToWorker, WorkerToGateway};
+use mcproxy_ipc::data::{GatewayToWorker, Outcome, WorkerToGateway};
 
 use super::{
     list_state::DEBOUNCE,
     output::SessionOutput,
-    tests::{discard, say, serving, spec, told, written},
+    tests::{call, discard, say, serving, spec, told, written},
     *,
 };
+use crate::lines::ServerLine;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -164,4 +165,47 @@ fn a_check_before_the_server_is_ready_is_answered_at_once() {
     let messages = check(&mut session, start);
     assert!(matches!(messages[..], [WorkerToGateway::ListChecked { .. }]), "{messages:?}");
     assert_eq!(session.context.out.server, Bytes::new());
+}
+
+#[test]
+fn changes_are_gathered_and_pushed_once_and_only_when_something_changed() {
+    let now = Instant::now();
+    let mut session = serving(now);
+    let changed = r#"{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}"#;
+    for (id, name, news) in [(3, "a", 0), (4, "b", 1)] {
+        for _ in 0..4 {
+            say(&mut session, changed, now);
+        }
+        session.tick(false, now);
+        assert_eq!(written(&mut session), "", "debounced");
+        session.tick(false, now + DEBOUNCE);
+        assert_eq!(written(&mut session).lines().count(), 1);
+        say(&mut session, &format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{"tools":[{{"name":"{name}"}}]}}}}"#), now);
+        let told = told(&mut session);
+        let catalogues =
+            told.iter().filter(|(message, _)| matches!(message, WorkerToGateway::Catalogue { .. })).count();
+        assert_eq!((catalogues, told.len()), (news, news + 1), "and the server's word is passed on: {told:?}");
+        assert_eq!(session.context.out.events.len(), news);
+    }
+}
+
+/// A session that is asking for its tools again, with request 3.
+fn listing_again(now: Instant) -> Session {
+    let mut session = serving(now);
+    say(&mut session, r#"{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}"#, now);
+    session.tick(false, now + DEBOUNCE);
+    assert!(written(&mut session).contains(r#""id":3,"method":"tools/list""#));
+    session
+}
+
+#[test]
+fn a_page_that_is_too_long_does_not_cost_the_only_call_its_answer() {
+    let now = Instant::now();
+    let mut session = listing_again(now);
+    call(&mut session, 70, now);
+    let head = Bytes::from_static(br#"{"jsonrpc":"2.0","id":3,"result":{"#);
+    session.line(ServerLine::TooLong { head, tail: Bytes::new(), len: 2 << 20 }, now);
+    assert!(matches!(told(&mut session)[..], [(WorkerToGateway::ListChanged { .. }, _)]));
+    say(&mut session, r#"{"jsonrpc":"2.0","id":4,"result":{}}"#, now);
+    assert!(matches!(told(&mut session)[..], [(WorkerToGateway::Done { id: 70, outcome: Outcome::Result, .. }, _)]));
 }

@@ -5,6 +5,8 @@ mod answer;
 mod asks;
 mod call_table;
 mod calls;
+#[cfg(test)]
+mod calls_tests;
 mod catalogue;
 mod change_stream;
 mod client_terms;

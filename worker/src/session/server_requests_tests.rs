@@ -13,7 +13,11 @@ use mcproxy_ipc::{
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{output::SessionOutput, tests::spec, *};
+use super::{
+    output::SessionOutput,
+    tests::{say, serving, spec, written},
+    *,
+};
 use crate::lines::ServerLine;
 
 /// A session with a server that may ask for everything, and what was seen of both.
@@ -322,4 +326,47 @@ fn progress_of_the_client_goes_to_the_server_under_its_own_token() {
     let expected =
         r#"{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":"theirs","progress":1.50}}"#;
     assert_eq!(written.trim_end(), expected, "no client wants to hear of the other");
+}
+
+#[test]
+fn a_servers_own_requests_are_answered() {
+    let now = Instant::now();
+    let mut session = serving(now);
+    say(&mut session, r#"{"jsonrpc":"2.0","id":"p","method":"ping"}"#, now);
+    say(&mut session, r#"{"jsonrpc":"2.0","id":"r","method":"roots/list"}"#, now);
+    let lines = written(&mut session);
+    assert!(lines.contains(r#""id":"p","result":{}"#) && lines.contains("-32601"), "{lines}");
+}
+
+#[test]
+fn a_server_that_reads_slowly_and_never_all_is_not_taken_for_one_that_does_not_read() {
+    let now = Instant::now();
+    let mut session = serving(now);
+    for _ in 0..300_000 {
+        say(&mut session, r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#, now);
+        let waiting = session.context.out.server.len();
+        session.context.out.server.drain(..waiting.saturating_sub(1000)); // it reads all but the last
+    }
+    assert_eq!(session.context.out.events, []);
+}
+
+#[test]
+fn a_server_that_asks_and_does_not_read_the_answers_is_given_up() {
+    let now = Instant::now();
+    let mut session = serving(now);
+    let ping = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
+    for _ in 0..50_000 {
+        say(&mut session, ping, now);
+        session.context.out.server.clear(); // it reads
+    }
+    assert_eq!(session.context.out.events, []);
+    for _ in 0..100_000 {
+        say(&mut session, ping, now);
+    }
+    assert!(
+        matches!(session.context.out.events[..], [SessionEvent::Broken(EndReason::Limit(_))]),
+        "{:?}",
+        session.context.out.events
+    );
+    assert!(session.context.out.server.len() < 2 << 20, "{} bytes wait for it", session.context.out.server.len());
 }
