@@ -3,17 +3,18 @@
 mod drain;
 mod harness;
 mod instances;
+mod pressure;
 #[path = "../support/mod.rs"]
 mod support;
+mod trees;
 
 use std::{path::Path, time::Duration};
 
-use harness::{DEADLINE, Worker, eventually, kill, run, runs};
+use harness::{DEADLINE, Worker, kill, run, runs};
 use mcproxy_ipc::{
     EndReason,
     control::{SupervisorToWorker, WorkerToSupervisor},
     data::{GatewayToWorker, Outcome, WorkerToGateway},
-    processes,
 };
 use support::fixture;
 use tokio::time::timeout;
@@ -63,46 +64,6 @@ fn a_killed_server_costs_every_call_in_flight_one_error() {
         let ended = worker.ended().await;
         assert_eq!(ended.reason, EndReason::Exited { code: None, signal: Some(9) });
         assert!(ended.stderr_tail.contains("famous last words"));
-    });
-}
-
-#[test]
-fn the_server_dies_with_its_worker() {
-    let Some(fixture) = fixture() else { return };
-    run(async {
-        let mut worker = Worker::start(&fixture, &["--ignore-term"], |_| {}).await;
-        let (pid, _) = worker.ready().await;
-        kill(worker.process.id());
-        eventually("the server is dead", || !runs(pid)).await;
-        worker.process.wait().expect("waited");
-    });
-}
-
-#[test]
-fn a_worker_without_its_supervisor_stops_its_server_and_ends() {
-    let Some(fixture) = fixture() else { return };
-    run(async {
-        let mut worker = Worker::start(&fixture, &[], |_| {}).await;
-        let (pid, _) = worker.ready().await;
-        let Worker { mut process, from, to, dir: _dir } = worker;
-        drop((from, to));
-        eventually("the worker is gone", || process.try_wait().expect("waits").is_some()).await;
-        assert!(!runs(pid));
-    });
-}
-
-#[test]
-fn what_the_server_started_in_its_group_goes_with_it() {
-    let Some(fixture) = fixture() else { return };
-    run(async {
-        let mut worker = Worker::start(&fixture, &[], |_| {}).await;
-        let (pid, _) = worker.ready().await;
-        let mut gateway = worker.gateway().await;
-        let child: u32 = gateway.text(1, "child", "{}").await.trim().parse().expect("a pid");
-        assert!(runs(child));
-        kill(pid);
-        assert!(matches!(worker.ended().await.reason, EndReason::Exited { signal: Some(9), .. }));
-        eventually("the child is dead", || !runs(child)).await;
     });
 }
 
@@ -166,89 +127,6 @@ fn a_cancelled_call_is_cancelled_at_the_server_and_never_answered() {
         }
         worker.to.send(&SupervisorToWorker::Stop).await.expect("sent");
         worker.ended().await;
-    });
-}
-
-#[test]
-fn answers_over_the_limit_and_large_ones_below_it_are_told_apart() {
-    let Some(fixture) = fixture() else { return };
-    run(async {
-        let mut worker = Worker::start(&fixture, &[], |_| {}).await;
-        worker.ready().await;
-        let mut gateway = worker.gateway().await;
-        gateway.call(1, "hang", "{}").await;
-        gateway.call(2, "echo_size", r#"{"bytes":20000000,"tag":"t"}"#).await;
-        let (id, outcome, error) = gateway.done().await;
-        assert_eq!((id, outcome), (2, Outcome::Error), "{error}");
-        assert!(error.contains("over the limit"), "{error}");
-        assert_eq!(gateway.text(3, "echo_size", r#"{"bytes":3000000,"tag":"t"}"#).await.len(), 3_000_000);
-        worker.to.send(&SupervisorToWorker::Stop).await.expect("sent");
-        worker.ended().await;
-    });
-}
-
-#[test]
-fn a_gateway_that_does_not_read_stops_neither_itself_nor_the_worker() {
-    let Some(fixture) = fixture() else { return };
-    run(async {
-        let mut worker = Worker::start(&fixture, &[], |_| {}).await;
-        worker.ready().await;
-        let mut gateway = worker.gateway().await;
-        for id in 0..60 {
-            gateway.call(id, "echo_size", r#"{"bytes":3000000,"tag":"t"}"#).await;
-        }
-        worker.to.send(&SupervisorToWorker::Ping(9)).await.expect("sent");
-        assert_eq!(worker.report().await, Some(WorkerToSupervisor::Pong(9)));
-        for _ in 0..60 {
-            assert_eq!(gateway.done().await.1, Outcome::Result);
-        }
-        worker.to.send(&SupervisorToWorker::Stop).await.expect("sent");
-        worker.ended().await;
-    });
-}
-
-#[test]
-fn a_server_that_does_not_read_its_stdin_is_given_up_and_its_call_answered() {
-    run(async {
-        let greeting = r#"{"jsonrpc":"2.0","id":1,"result":{"protocolVersion":"2025-11-25","capabilities":{}}}"#;
-        let script = format!("read line; echo '{greeting}'; sleep 1000");
-        let mut worker = Worker::start(Path::new("sh"), &["-c", &script], |_| {}).await;
-        let (pid, _) = worker.ready().await;
-        let mut gateway = worker.gateway().await;
-        gateway.call(1, "x", &format!("{{\"a\":\"{}\"}}", "y".repeat(1 << 20))).await;
-        let (id, _, error) = gateway.done().await;
-        assert!(id == 1 && error.contains("31003"), "{error}");
-        assert_eq!(worker.ended().await.reason, EndReason::Unresponsive);
-        assert!(!runs(pid));
-    });
-}
-
-#[test]
-fn a_flood_on_stderr_delays_no_call_and_is_cut_in_the_log() {
-    let Some(fixture) = fixture() else { return };
-    run(async {
-        let mut worker = Worker::start(&fixture, &[], |_| {}).await;
-        worker.ready().await;
-        let mut gateway = worker.gateway().await;
-        gateway.call(1, "stderr_flood", r#"{"lines":200000}"#).await;
-        assert_eq!(gateway.done().await.1, Outcome::Result);
-        worker.to.send(&SupervisorToWorker::Stop).await.expect("sent");
-        let (mut logged, mut dropped) = (0, 0);
-        loop {
-            match timeout(DEADLINE, worker.from.next())
-                .await
-                .expect("in time")
-                .expect("a frame")
-                .expect("not the end")
-                .0
-            {
-                WorkerToSupervisor::Log(record) => (logged, dropped) = (logged + 1, dropped + record.dropped),
-                WorkerToSupervisor::Ended(_) => break,
-                _ => {}
-            }
-        }
-        assert!(logged < 20_000, "{logged} lines were logged");
-        assert!(dropped + logged >= 190_000, "{dropped} dropped, {logged} logged");
     });
 }
 
@@ -353,96 +231,5 @@ fn the_end_of_a_session_is_logged_once() {
             logged += usize::from(format!("{message:?}").contains("session over"));
         }
         assert_eq!(logged, 1);
-    });
-}
-
-#[test]
-fn a_leader_that_ended_is_noticed_though_its_child_floods_stdout() {
-    run(async {
-        let greeting = r#"{"jsonrpc":"2.0","id":1,"result":{"protocolVersion":"2025-11-25","capabilities":{}}}"#;
-        let flood = r#"{"jsonrpc":"2.0","method":"notifications/message","params":{}}"#;
-        let script = format!("read line; echo '{greeting}'; read line; yes '{flood}' & exec sleep 1000");
-        let mut worker = Worker::start(Path::new("sh"), &["-c", &script], |_| {}).await;
-        let (pid, _) = worker.ready().await;
-        let mut gateway = worker.gateway().await;
-        while !matches!(gateway.next().await, Some((WorkerToGateway::Log { .. }, _))) {}
-        drop(gateway); // from here on the flood is read as fast as it comes
-        kill(pid);
-        assert_eq!(worker.ended().await.reason, EndReason::Exited { code: None, signal: Some(9) });
-    });
-}
-
-#[test]
-fn a_daemon_that_hides_is_gone_with_its_server_before_the_last_word() {
-    let Some(fixture) = fixture() else { return };
-    run(async {
-        for stop in [true, false] {
-            let mut worker = Worker::start(&fixture, &[], |_| {}).await;
-            let (pid, _) = worker.ready().await;
-            let mut gateway = worker.gateway().await;
-            let daemon: u32 = gateway.text(1, "hidden_daemon", "{}").await.parse().expect("a pid");
-            assert!(runs(daemon));
-            match stop {
-                true => worker.to.send(&SupervisorToWorker::Stop).await.expect("sent"),
-                false => kill(pid),
-            }
-            worker.ended().await;
-            assert!(!runs(daemon), "stop: {stop}");
-        }
-    });
-}
-
-#[test]
-fn a_tree_that_grows_again_when_it_is_cut_is_gone_before_the_last_word() {
-    let Some(fixture) = fixture() else { return };
-    run(async {
-        let mut worker = Worker::start(&fixture, &[], |_| {}).await;
-        let (pid, _) = worker.ready().await;
-        let mut gateway = worker.gateway().await;
-        gateway.text(1, "respawning_tree", r#"{"depth":6}"#).await;
-        let us = worker.process.id();
-        eventually("it has grown", || processes::below(us, |_| false).len() >= 127).await;
-        let tree: Vec<u32> = processes::below(us, |_| false).iter().map(|process| process.pid).collect();
-        let begun = std::time::Instant::now();
-        kill(pid);
-        worker.ended().await;
-        assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
-        assert!(!tree.iter().any(|pid| runs(*pid)), "{tree:?}");
-    });
-}
-
-#[test]
-fn what_a_worker_adopted_and_has_ended_is_collected_while_its_server_lives() {
-    let Some(fixture) = fixture() else { return };
-    run(async {
-        let mut worker = Worker::start(&fixture, &[], |_| {}).await;
-        worker.ready().await;
-        let us = worker.process.id();
-        let mut gateway = worker.gateway().await;
-        for id in 1..20 {
-            let daemon: u32 = gateway.text(id, "hidden_daemon", "{}").await.parse().expect("a pid");
-            kill(daemon);
-        }
-        eventually("only the server is left", || processes::children(us).len() == 1).await;
-        assert_eq!(gateway.text(20, "echo", r#"{"text":"still here"}"#).await, "still here");
-        worker.to.send(&SupervisorToWorker::Stop).await.expect("sent");
-        worker.ended().await;
-    });
-}
-
-#[test]
-fn a_worker_without_its_supervisor_leaves_nothing_behind_even_of_a_server_that_ignores_everything() {
-    let Some(fixture) = fixture() else { return };
-    run(async {
-        let mut worker = Worker::start(&fixture, &["--ignore-term"], |_| {}).await;
-        let (pid, _) = worker.ready().await;
-        let daemon: u32 = worker.gateway().await.text(1, "hidden_daemon", "{}").await.parse().expect("a pid");
-        let Worker { mut process, from, to, dir: _dir } = worker;
-        let begun = std::time::Instant::now();
-        drop((from, to));
-        eventually("the worker is gone", || process.try_wait().expect("waits").is_some()).await;
-        assert!(!runs(pid) && !runs(daemon));
-        // Not even asked: the ladder alone takes five seconds.
-        assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
     });
 }
