@@ -20,8 +20,8 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    Args::parse();
-    match start() {
+    let args = Args::parse();
+    match start(&args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let _ = writeln!(std::io::stderr(), "mcproxy-gateway: {error:#}"); // nowhere else to say it
@@ -30,7 +30,13 @@ fn main() -> ExitCode {
     }
 }
 
-fn start() -> anyhow::Result<()> {
+fn start(args: &Args) -> anyhow::Result<()> {
+    if let Some(number) = &args.confinement {
+        let order: mcproxy_confine::Confinement = mcproxy_ipc::SealedOrder::read(number)?;
+        if order.hardening.is_on() {
+            mcproxy_confine::take_identity(order.identity.as_ref())?;
+        }
+    }
     // The parent-death signal is lost if the parent is gone before it is set: look again afterwards (prctl(2)).
     let parent = rustix::process::getppid();
     rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;

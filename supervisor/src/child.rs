@@ -7,7 +7,7 @@ use std::{
     process::{ExitStatus, Stdio},
 };
 
-use mcproxy_ipc::{ChildConnection, DUMPABLE_VARIABLE, SealedOrder, environment::passed_on};
+use mcproxy_ipc::{ChildConnection, DUMPABLE_VARIABLE, SealedOrder};
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::process::{ChildStderr, Command};
 
@@ -49,6 +49,19 @@ pub(crate) struct Child {
     children: Children,
 }
 
+/// With what a process of ours is started.
+#[derive(Debug)]
+pub(crate) struct ChildPlan {
+    /// Our program.
+    pub(crate) program: PathBuf,
+    /// Its arguments.
+    pub(crate) args: Vec<OsString>,
+    /// Its environment, and nothing else.
+    pub(crate) environment: Vec<(OsString, OsString)>,
+    /// It inherits this, in which it reads how to confine itself.
+    pub(crate) order: Option<SealedOrder>,
+}
+
 /// What a process of ours brings up besides its messages.
 #[derive(Debug)]
 pub(crate) enum ChildEvent {
@@ -59,30 +72,25 @@ pub(crate) enum ChildEvent {
 }
 
 impl Child {
-    /// Spawns `program` in a process group of its own, with a control connection to us as its standard input. To be called on
-    /// the main thread only: the parent-death signal of the child fires when the thread that forked it ends. It inherits `order`,
-    /// in which it reads how to confine itself.
-    pub(crate) fn spawn(
-        program: &Path,
-        args: Vec<OsString>,
-        order: Option<SealedOrder>,
-        children: &Children,
-    ) -> io::Result<(Self, ChildConnection)> {
-        match order {
+    /// Spawns it in a process group of its own, with a control connection to us as its standard input. To be called on the main
+    /// thread only: the parent-death signal of the child fires when the thread that forked it ends.
+    pub(crate) fn spawn(mut plan: ChildPlan, children: &Children) -> io::Result<(Self, ChildConnection)> {
+        match plan.order.take() {
             Some(order) => order.hand_on(|number| {
-                let order = [CONFINEMENT_FLAG.into(), number];
-                Self::spawn_with(program, args.into_iter().chain(order).collect(), children)
+                plan.args.extend([CONFINEMENT_FLAG.into(), number]);
+                Self::spawn_as_planned(plan, children)
             }),
-            None => Self::spawn_with(program, args, children),
+            None => Self::spawn_as_planned(plan, children),
         }
     }
 
-    fn spawn_with(program: &Path, args: Vec<OsString>, children: &Children) -> io::Result<(Self, ChildConnection)> {
+    fn spawn_as_planned(plan: ChildPlan, children: &Children) -> io::Result<(Self, ChildConnection)> {
+        let ChildPlan { program, args, environment, order: _ } = plan;
         let (connection, theirs) = ChildConnection::pair()?;
-        let mut process = Command::new(program)
+        let mut process = Command::new(&program)
             .args(args)
             .env_clear()
-            .envs(passed_on(std::env::vars_os()))
+            .envs(environment)
             .envs(std::env::var_os(DUMPABLE_VARIABLE).map(|wish| (DUMPABLE_VARIABLE, wish)))
             .stdin(Stdio::from(theirs))
             .stdout(Stdio::null())

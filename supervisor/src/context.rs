@@ -9,7 +9,7 @@ use tokio::sync::{Notify, watch};
 
 use crate::{
     cgroups::Cgroups, child::Programs, children::Children, degradations::Degradations, gateway::GatewaySnapshot,
-    log_ring::Follow, runtime_dir::Paths, server::ServerHandle, start_queue::StartQueue,
+    log_ring::Follow, runtime_dir::Paths, server::ServerHandle, start_queue::StartQueue, users::Users,
 };
 
 /// The configuration in force, for status.
@@ -45,6 +45,8 @@ pub(crate) struct Context {
     pub(crate) degraded: Degradations,
     /// Cgroups for servers, where there are any.
     pub(crate) cgroups: Option<Arc<Cgroups>>,
+    /// Who runs as which user.
+    pub(crate) users: Users,
     /// Where the catalogues of servers are kept; `None`: nowhere.
     pub(crate) catalogues: Option<PathBuf>,
     /// Log records that the sink was too slow for.

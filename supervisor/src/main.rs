@@ -33,6 +33,7 @@ mod logging;
 mod operator;
 mod orphans;
 mod overrides;
+mod privileges;
 mod reload;
 mod reload_report;
 mod removed_servers;
@@ -48,6 +49,7 @@ mod state_dir;
 mod status;
 mod supervisor;
 mod terminal;
+mod users;
 
 use std::{io::Write as _, process::ExitCode};
 
@@ -57,6 +59,7 @@ use slog::warn;
 
 use crate::{
     args::Args,
+    cgroups::OwnCgroup,
     config_file::{ConfigFile, ConfigReading},
     logging::Logging,
     overrides::Overrides,
@@ -103,6 +106,14 @@ fn run(args: Args) -> Result<ExitCode, (u8, String)> {
         RuntimeDirError::Untrusted { .. } | RuntimeDirError::TooLong { .. } | RuntimeDirError::Io { .. } => os(error),
     })?;
     let listener = listen::bind(config.listen).map_err(os)?;
+    let state_dir = args.state_dir.clone().or_else(mcproxy_ipc::default_state_dir);
+    let state = state_dir.map(|dir| StateDir::open(&dir)).transpose();
+    // Who says that it is ours says it to root with all privileges only.
+    let own_cgroup = OwnCgroup::delegated();
+    // Capabilities are those of a thread, and the log is about to start one.
+    let (users, missing) =
+        privileges::limit(&config, &args.config, state.as_ref().ok().and_then(Option::as_ref), runtime.paths())
+            .map_err(os)?;
 
     let fixed_level = args.log_level();
     let logging = Logging::open(args.log_target(), fixed_level.unwrap_or(config.gateway.log_level));
@@ -114,13 +125,10 @@ fn run(args: Args) -> Result<ExitCode, (u8, String)> {
     if let Some(error) = &logging.syslog_error {
         warn!(logging.log, "there is no syslog; logging to standard error (`--log` logs to standard output)"; "error" => %error);
     }
-    let state = args.state_dir.or_else(mcproxy_ipc::default_state_dir).and_then(|dir| match StateDir::open(&dir) {
-        Ok(state) => Some(state),
-        Err(error) => {
-            let error = format!("{:#}", anyhow::Error::from(error));
-            warn!(logging.log, "what servers offer is not kept for the next start"; "error" => error);
-            None
-        }
+    let state = state.unwrap_or_else(|error| {
+        let error = format!("{:#}", anyhow::Error::from(error));
+        warn!(logging.log, "what servers offer is not kept for the next start"; "error" => error);
+        None
     });
     let prepared = SupervisorParts {
         log: logging.log.clone(),
@@ -134,6 +142,9 @@ fn run(args: Args) -> Result<ExitCode, (u8, String)> {
         overrides,
         runtime,
         state,
+        own_cgroup,
+        users,
+        missing,
         listener,
     };
     let end = serve(prepared).map_err(os);

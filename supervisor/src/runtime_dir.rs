@@ -55,6 +55,11 @@ pub(crate) struct Paths {
 }
 
 impl Paths {
+    /// The directory itself.
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     /// Where the supervisor listens.
     pub(crate) fn supervisor(&self) -> PathBuf {
         supervisor_socket(&self.dir)

@@ -20,6 +20,7 @@ const FLAG: &str = "--state-dir";
 /// A directory that belongs to us alone, locked as long as this exists.
 #[derive(Debug)]
 pub(crate) struct StateDir {
+    path: PathBuf,
     catalogues: PathBuf,
     _lock: File,
 }
@@ -33,7 +34,12 @@ impl StateDir {
         let lock = lock(&dir)?;
         let catalogues = dir.join("catalogues");
         own_directory(&catalogues, false, FLAG)?;
-        Ok(Self { catalogues, _lock: lock })
+        Ok(Self { path: dir, catalogues, _lock: lock })
+    }
+
+    /// The directory itself.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Where the catalogues of servers are kept.

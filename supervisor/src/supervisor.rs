@@ -22,7 +22,7 @@ use tokio::{
 };
 
 use crate::{
-    cgroups::{Cgroups, OwnCgroup},
+    cgroups::{Cgroups, CgroupsError, OwnCgroup},
     child::Programs,
     children::Children,
     config_file::{ConfigFile, ConfigReading, Fingerprint},
@@ -46,6 +46,7 @@ use crate::{
     start_queue::StartQueue,
     state_dir::StateDir,
     terminal::Terminal,
+    users::Users,
 };
 
 /// Time that servers need to stop in order, after the calls in flight had all of `shutdownGrace`.
@@ -71,6 +72,11 @@ pub(crate) struct SupervisorParts {
     pub(crate) runtime: RuntimeDir,
     /// Where what outlives us is kept, if there is a place.
     pub(crate) state: Option<StateDir>,
+    /// The part of the control groups that is ours to divide.
+    pub(crate) own_cgroup: Result<OwnCgroup, CgroupsError>,
+    pub(crate) users: Users,
+    /// What was found to be missing before there was a log.
+    pub(crate) missing: Vec<Degradation>,
     pub(crate) listener: TcpListener,
 }
 
@@ -179,6 +185,9 @@ impl Supervisor {
             overrides,
             runtime,
             state,
+            own_cgroup,
+            users,
+            missing,
             listener,
         } = prepared;
         rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
@@ -187,8 +196,9 @@ impl Supervisor {
         let control = Listener::bind(&runtime.paths().supervisor())?;
         let listen = listener.local_addr()?;
         let degraded = Degradations::default();
+        missing.into_iter().for_each(|missing| degraded.add(missing, &log));
         let hardened = config.hardening.is_on();
-        let (cgroups, lacking) = Cgroups::open(OwnCgroup::delegated(), &runtime.paths().identity()?, hardened).await;
+        let (cgroups, lacking) = Cgroups::open(own_cgroup, &runtime.paths().identity()?, hardened).await;
         match lacking {
             Some(lacking) if hardened => degraded.add(lacking, &log),
             Some(Degradation { reason, .. }) => {
@@ -213,6 +223,7 @@ impl Supervisor {
             cgroups: cgroups.map(Arc::new),
             hardening: config.hardening,
             degraded,
+            users,
             catalogues: state.as_ref().map(|state| state.catalogues().to_owned()),
             children: Children::default(),
             log_dropped: dropped,
@@ -224,6 +235,13 @@ impl Supervisor {
             gateway: gateway_seen,
         };
         let leftovers = orphans::sweep_leftovers(&runtime.paths().supervisor()).await;
+        match context.users.sweep_all(&context.programs.worker(), &context.children).await {
+            Ok(0) => {}
+            Ok(count) => {
+                warn!(log, "processes that an earlier run left behind were killed, found by their users"; "count" => count)
+            }
+            Err(error) => warn!(log, "processes that an earlier run left behind cannot be killed"; "error" => %error),
+        }
         if leftovers.killed > 0 {
             warn!(log, "processes that an earlier run left behind were killed"; "count" => leftovers.killed,
                 "left" => leftovers.left);
@@ -234,6 +252,11 @@ impl Supervisor {
         config_problems::log(&config.problems, &log);
         if let Some(state) = &state {
             state.keep_only(&config.servers);
+        }
+        let gone = context.users.homes_without_server(config.servers.iter().map(|server| &server.name));
+        if !gone.is_empty() {
+            let gone: Vec<String> = gone.iter().map(|home| home.display().to_string()).collect();
+            info!(log, "files of servers that are not configured are kept; remove them with their directory"; "homes" => gone.join(" "));
         }
         let mut servers = JoinSet::new();
         let handles = config

@@ -14,6 +14,7 @@ mod documents;
 mod edges;
 mod faults;
 mod files;
+mod hardening;
 mod http;
 mod instances;
 mod legacy;

@@ -6,6 +6,8 @@ use clap::Parser;
 
 /// How a supervised worker is told apart.
 const SUPERVISED_FLAG: &str = "--supervised";
+/// Before the number of the descriptor with its order.
+const CONFINEMENT_FLAG: &str = "--confinement";
 
 /// Runs one configured MCP server by hand: exactly as MCProxy would, but without MCProxy.
 ///
@@ -54,9 +56,9 @@ pub(crate) enum Invocation {
     Launcher(Vec<OsString>),
     /// To end what is left of a server: the order that follows the flag.
     Sweep(Option<OsString>),
-    /// By a supervisor, which says everything over the connection that is standard input; what follows the flag is for `ps`.
-    /// Read without clap, whose tables would cost every worker memory.
-    Supervised,
+    /// By a supervisor, which says everything over the connection that is standard input; most of what follows the flag is for
+    /// `ps`. Read without clap, whose tables would cost every worker memory. The order that says how to confine this process.
+    Supervised(Option<OsString>),
     /// By a person.
     ByHand(ByHand),
 }
@@ -66,7 +68,9 @@ pub(crate) fn parse(args: Vec<OsString>) -> Result<Invocation, clap::Error> {
     match args.get(1).and_then(|first| first.to_str()) {
         Some(crate::launch::LAUNCH_FLAG) => Ok(Invocation::Launcher(args.into_iter().skip(2).collect())),
         Some(crate::sweep::SWEEP_FLAG) => Ok(Invocation::Sweep(args.into_iter().nth(2))),
-        Some(SUPERVISED_FLAG) => Ok(Invocation::Supervised),
+        Some(SUPERVISED_FLAG) => {
+            Ok(Invocation::Supervised(args.into_iter().skip_while(|arg| arg != CONFINEMENT_FLAG).nth(1)))
+        }
         _ => Ok(Invocation::ByHand(ByHand::try_parse_from(args)?)),
     }
 }
@@ -85,7 +89,9 @@ mod tests {
     fn the_four_invocations_are_told_apart() {
         ByHand::command().debug_assert();
         let line = "mcproxy-worker --supervised --server time --generation 7 --socket /run/s";
-        assert!(matches!(parse_line(line), Ok(Invocation::Supervised)));
+        assert!(matches!(parse_line(line), Ok(Invocation::Supervised(None))));
+        let line = format!("{line} --confinement 7");
+        assert!(matches!(parse_line(&line), Ok(Invocation::Supervised(Some(order))) if order == "7"));
         assert!(
             matches!(parse_line("mcproxy-worker --launch 1 cat --server"), Ok(Invocation::Launcher(args)) if args.len() == 3)
         );

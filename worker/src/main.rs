@@ -35,7 +35,12 @@ mod tree;
 mod usage;
 mod watched;
 
-use std::{io::Write, process::ExitCode};
+use std::{ffi::OsStr, io::Write, process::ExitCode};
+
+use anyhow::Context as _;
+use mcproxy_confine::{Confinement, take_identity};
+use mcproxy_ipc::SealedOrder;
+use rustix::fs::{Access, access};
 
 use crate::args::Invocation;
 
@@ -48,7 +53,10 @@ fn main() -> ExitCode {
     match args::parse(std::env::args_os().collect()) {
         Ok(Invocation::Launcher(args)) => launch::launcher(args.into_iter()),
         Ok(Invocation::Sweep(order)) => finish(sweep::run(order.as_deref()).map_err(Into::into)),
-        Ok(Invocation::Supervised) => finish(block_on(supervised::run()).map(|()| ExitCode::SUCCESS)),
+        Ok(Invocation::Supervised(order)) => {
+            let run = || block_on(supervised::run()).map(|()| ExitCode::SUCCESS);
+            finish(confine(order.as_deref()).and_then(|()| run()))
+        }
         Ok(Invocation::ByHand(wish)) => finish(block_on(by_hand::run(wish))),
         Err(error) => {
             // There is no one left to tell when the terminal is gone.
@@ -56,6 +64,21 @@ fn main() -> ExitCode {
             if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS }
         }
     }
+}
+
+/// First of all, while there is one thread and before anything of strangers is read. Without an order nothing is asked for.
+fn confine(order: Option<&OsStr>) -> anyhow::Result<()> {
+    let Some(order) = order else { return Ok(()) };
+    let order: Confinement = SealedOrder::read(order).context("cannot read how this process is to be confined")?;
+    if order.hardening.is_on() || order.identity.is_some() {
+        take_identity(order.identity.as_ref()).context("cannot give up what a worker must not have")?;
+    }
+    // The supervisor's directory may be closed to another user; then a server begins in its HOME.
+    if order.identity.is_some() && access(".", Access::READ_OK | Access::EXEC_OK).is_err() {
+        let home = std::env::var_os("HOME").context("no HOME")?;
+        std::env::set_current_dir(&home).with_context(|| format!("cannot enter {}", home.display()))?;
+    }
+    Ok(())
 }
 
 fn block_on<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {

@@ -99,6 +99,40 @@ pub fn is_passed_on(name: &str) -> bool {
         && !name.split(|c: char| !c.is_ascii_alphanumeric()).any(is_credential)
 }
 
+/// Where things lie below the home of the user whose environment it is: caches, settings, what runners have installed. Nothing
+/// for another user, who cannot write there and finds its own below its own HOME.
+const BELOW_HOME: &[&str] = &[
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "TMPDIR",
+    "XDG_CACHE_HOME",
+    "XDG_CONFIG_HOME",
+    "XDG_DATA_HOME",
+    "DOCKER_CONFIG",
+    "npm_config_cache",
+    "npm_config_prefix",
+    "yarn_cache_folder",
+    "yarn_global_folder",
+    "corepack_home",
+    "PNPM_HOME",
+    "uv_cache_dir",
+    "uv_tool_dir",
+    "uv_tool_bin_dir",
+    "pip_cache_dir",
+    "pipx_home",
+    "pipx_bin_dir",
+    "bun_install",
+    "bun_install_cache_dir",
+    "deno_dir",
+    "deno_install_root",
+];
+
+/// Whether this variable says where something of a user lies, or who that is.
+pub fn is_of_a_user(name: &str) -> bool {
+    BELOW_HOME.iter().any(|known| name.eq_ignore_ascii_case(known))
+}
+
 /// Those of an environment that servers find in theirs.
 pub fn passed_on(
     environment: impl IntoIterator<Item = (OsString, OsString)>,
@@ -138,6 +172,18 @@ mod tests {
             "https_proxy",
         ] {
             assert!(is_passed_on(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_lies_below_a_home_is_told_from_what_all_users_share() {
+        for name in
+            ["HOME", "TMPDIR", "XDG_CACHE_HOME", "NPM_CONFIG_CACHE", "npm_config_cache", "UV_CACHE_DIR", "DENO_DIR"]
+        {
+            assert!(is_passed_on(name) && is_of_a_user(name), "{name}");
+        }
+        for name in ["PATH", "LANG", "NVM_DIR", "UV_INDEX_URL", "NPM_CONFIG_REGISTRY", "SSL_CERT_FILE", "https_proxy"] {
+            assert!(is_passed_on(name) && !is_of_a_user(name), "{name}");
         }
     }
 

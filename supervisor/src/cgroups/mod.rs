@@ -19,6 +19,7 @@ mod own;
 
 use std::{
     fs, io,
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -121,7 +122,7 @@ impl Cgroups {
         let own = own?;
         let base = own.path.join(identity);
         clear(&base).await?;
-        fs::create_dir(&base).map_err(io_error("create", &base))?;
+        create(&base)?;
         let cgroups = Self { base, controllers: None };
         if cgroups.base.join("cgroup.kill").exists() { Ok((cgroups, own.path)) } else { Err(CgroupsError::NoKill) }
     }
@@ -152,7 +153,7 @@ impl Cgroups {
         user: Option<u32>,
     ) -> Result<(Cgroup, Vec<CgroupsError>), CgroupsError> {
         let path = self.base.join(format!("{server}.{generation}"));
-        fs::create_dir(&path).map_err(io_error("create", &path))?;
+        create(&path)?;
         let mut cgroup = Cgroup { of_server: path.clone(), of_worker: None, path };
         if let Some(user) = user {
             cgroup.divide(user, self.controllers.as_ref())?;
@@ -192,7 +193,7 @@ impl Cgroup {
     fn divide(&mut self, user: u32, controllers: Option<&Controllers>) -> Result<(), CgroupsError> {
         let (server, worker) = (self.path.join("server"), self.path.join("worker"));
         for path in [&server, &worker] {
-            fs::create_dir(path).map_err(io_error("create", path))?;
+            create(path)?;
         }
         if let Some(controllers) = controllers {
             controllers.pass_on(&self.path)?;
@@ -223,6 +224,13 @@ impl Drop for Cgroup {
 fn io_error(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> CgroupsError {
     let path = path.to_owned();
     move |source| CgroupsError::Io { what, path, source }
+}
+
+/// Whatever our umask is, users of servers have to find their way to their own.
+fn create(path: &Path) -> Result<(), CgroupsError> {
+    fs::create_dir(path)
+        .and_then(|()| fs::set_permissions(path, fs::Permissions::from_mode(0o755)))
+        .map_err(io_error("create", path))
 }
 
 /// Kills what is in there and removes it.

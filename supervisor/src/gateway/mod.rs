@@ -8,9 +8,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use mcproxy_confine::Confinement;
 use mcproxy_ipc::{
-    DataEnd, Generation, LogRecord, SealKey, ServerName,
+    DataEnd, Generation, LogRecord, SealKey, SealedOrder, ServerName,
     control::{Answer, GatewaySettings, GatewayToSupervisor, Question, SupervisorToGateway},
+    environment::passed_on,
 };
 use slog::{Drain as _, Logger, info, o, warn};
 use tokio::{
@@ -22,7 +24,7 @@ pub(crate) use self::ports::{GatewayCommand, GatewaySnapshot};
 use crate::{
     backoff::Jitter,
     bounded_text::cut_error,
-    child::{Child, ChildEvent},
+    child::{Child, ChildEvent, ChildPlan},
     context::{Context, sleep_until},
     link::{ChildLink, LinkEvent},
     listen::{self, BindError},
@@ -382,8 +384,16 @@ impl GatewayTask {
 
     fn start(&mut self) {
         // For `ps`, and for the next supervisor if this one is killed: it ends what carries the path of its own socket.
-        let args = vec!["--socket".into(), self.context.paths.supervisor().into()];
-        match Child::spawn(&self.context.programs.gateway(), args, None, &self.context.children) {
+        let plan = ChildPlan {
+            program: self.context.programs.gateway(),
+            args: vec!["--socket".into(), self.context.paths.supervisor().into()],
+            environment: passed_on(std::env::vars_os()).collect(),
+            order: None,
+        };
+        let confinement = Confinement { hardening: self.context.hardening, identity: self.context.users.gateway() };
+        let spawned = SealedOrder::create(&confinement)
+            .and_then(|order| Child::spawn(ChildPlan { order: Some(order), ..plan }, &self.context.children));
+        match spawned {
             Ok((child, connection)) => {
                 self.link = ChildLink::awaited(connection, self.log.new(o!("pid" => child.pid())));
                 self.generation = self.generation.next();

@@ -4,7 +4,7 @@ use std::{process::ExitStatus, time::Instant};
 
 use mcproxy_config::ServerConfig;
 use mcproxy_ipc::{
-    Activity, EndReason, Generation, LifecycleEvent, LogLevel, LogSource, ServerState, WorkerSpec,
+    Activity, EndReason, Generation, LifecycleEvent, LogLevel, LogSource, ServerName, ServerState, WorkerSpec,
     control::WorkerToSupervisor,
 };
 use slog::{Logger, debug, o, warn};
@@ -34,6 +34,7 @@ use crate::{
     logging::{one_line, printable},
     orphans,
     start_place::StartPlace,
+    users::ServerUser,
 };
 
 /// Commands that may wait.
@@ -46,6 +47,8 @@ struct Actor {
     lifecycle: Lifecycle,
     since: Instant,
     slot: Slot,
+    /// As whom its workers are started: found out with each turn to start.
+    user: ServerUser,
     workers: Workers,
     known_catalogue: KnownCatalogue,
     history: History,
@@ -78,6 +81,7 @@ pub(crate) fn spawn(
         lifecycle,
         since,
         slot: Slot::None,
+        user: ServerUser::ours(),
         workers,
         known_catalogue,
         history,
@@ -104,7 +108,8 @@ impl Actor {
             tokio::select! {
                 command = commands.recv() => self.command(command.unwrap_or(ServerCommand::Leave)).await,
                 granted = self.slot.granted() => match granted {
-                    Ok(place) => {
+                    Ok((place, user)) => {
+                        self.user = user;
                         self.slot = Slot::Held(place, StartPlace::taken(Instant::now()));
                         self.step(MachineEvent::SlotGranted);
                     }
@@ -245,7 +250,7 @@ impl Actor {
                 self.publish();
             }
             WorkerToSupervisor::Degraded(missing) => {
-                worker.degraded = missing;
+                worker.degraded.extend(missing);
                 self.publish();
             }
             WorkerToSupervisor::Ended(ended) => {
@@ -271,6 +276,9 @@ impl Actor {
         }
         debug!(log, "worker exited"; "status" => %status);
         self.workers.remove(generation); // and with it whatever is in its cgroup
+        if self.workers.is_empty() {
+            sweep_user(&self.context, &self.config.name, &log).await;
+        }
         if self.lifecycle.counts_on(generation) {
             self.step(MachineEvent::Ended(
                 generation,
@@ -319,7 +327,7 @@ impl Actor {
     fn act(&mut self, action: Action) {
         match action {
             Action::RequestSlot(rank) => {
-                self.slot = Slot::wait(self.context.starts.clone(), self.config.launch_spec().cloned(), rank);
+                self.slot = Slot::wait(self.context.starts.clone(), self.context.users.clone(), &self.config, rank);
             }
             Action::Spawn(generation) => self.spawn_worker(generation),
             Action::Stop(of) => self.workers.get(of).into_iter().for_each(Worker::stop),
@@ -342,7 +350,7 @@ impl Actor {
                 &[("serving", old)],
             );
         }
-        match Worker::spawn(&self.context, &self.config, generation) {
+        match Worker::spawn(&self.context, &self.config, generation, self.user.clone()) {
             Ok(worker) => {
                 debug!(log, "worker spawned"; "pid" => worker.pid());
                 self.workers.add(worker);
@@ -440,5 +448,14 @@ impl Actor {
         if rerouted {
             self.context.routes_changed.notify_one();
         }
+    }
+}
+
+/// Kills what ran as the server's own user and hid where nobody looks.
+async fn sweep_user(context: &Context, server: &ServerName, log: &Logger) {
+    match context.users.sweep(server, &context.programs.worker(), &context.children).await {
+        Ok(0) => {}
+        Ok(count) => warn!(log, "processes left behind were killed, found by their user"; "count" => count),
+        Err(error) => warn!(log, "processes of the server's user were left behind"; "error" => %error),
     }
 }

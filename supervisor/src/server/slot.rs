@@ -2,27 +2,40 @@
 
 use std::{ffi::OsString, future::Future, pin::Pin, time::Instant};
 
+use mcproxy_config::ServerConfig;
 use mcproxy_ipc::{EndReason, LaunchSpec, disk::on_disk, find_program};
 
 use crate::{
     start_place::StartPlace,
     start_queue::{StartQueue, StartRank, StartSlot},
+    users::{ServerUser, Users},
 };
+
+/// A turn to start, and as whom.
+pub(super) type Turn = (Option<StartSlot>, ServerUser);
 
 /// One of the few places for servers in the beginning of their start.
 pub(super) enum Slot {
     None,
     /// Or why there is nothing to start.
-    Waiting(Pin<Box<dyn Future<Output = Result<Option<StartSlot>, EndReason>> + Send>>),
+    Waiting(Pin<Box<dyn Future<Output = Result<Turn, EndReason>> + Send>>),
     Held(#[expect(dead_code, reason = "held for its drop")] Option<StartSlot>, StartPlace),
 }
 
 impl Slot {
-    /// Looks whether there is something to start, then waits for a place.
-    pub(super) fn wait(starts: StartQueue, launch: Option<LaunchSpec>, rank: StartRank) -> Self {
+    /// Looks whether there is something to start, and as whom, then waits for a place.
+    pub(super) fn wait(starts: StartQueue, users: Users, config: &ServerConfig, rank: StartRank) -> Self {
+        let (name, run_as) = (config.name.clone(), config.run_as.clone());
+        let launch = config.launch_spec().cloned();
         Self::Waiting(Box::pin(async move {
-            obstacle(launch).await?;
-            Ok(starts.place(rank).await)
+            // The look-up of an account may ask the network.
+            let user = on_disk(move || users.of_server(&name, run_as.as_deref())).await;
+            let user = user.unwrap_or_else(|error| Err(error.to_string())).map_err(EndReason::Spawn)?;
+            // Another user may reach what we cannot, and the other way round: its worker will see.
+            if user.identity.is_none() {
+                obstacle(launch).await?;
+            }
+            Ok((starts.place(rank).await, user))
         }))
     }
 
@@ -35,7 +48,7 @@ impl Slot {
     }
 
     /// The result of the wait. Cancel safe.
-    pub(super) async fn granted(&mut self) -> Result<Option<StartSlot>, EndReason> {
+    pub(super) async fn granted(&mut self) -> Result<Turn, EndReason> {
         match self {
             Self::Waiting(place) => place.await,
             Self::None | Self::Held(..) => std::future::pending().await,

@@ -8,9 +8,9 @@ use std::{
 };
 
 use mcproxy_config::ServerConfig;
-use mcproxy_confine::Degradation;
+use mcproxy_confine::{Confinement, Degradation};
 use mcproxy_ipc::{
-    DataEnd, Generation, InstanceCount, ListFailure, RunningInstances, ServerDescription, WorkerSpec,
+    DataEnd, Generation, InstanceCount, ListFailure, RunningInstances, SealedOrder, ServerDescription, WorkerSpec,
     control::{SupervisorToWorker, WorkerToSupervisor},
 };
 
@@ -18,9 +18,10 @@ use slog::{o, warn};
 
 use crate::{
     cgroups::Cgroup,
-    child::{Child, ChildEvent},
+    child::{Child, ChildEvent, ChildPlan},
     context::{Context, sleep_until},
     link::{ChildLink, LinkEvent},
+    users::ServerUser,
 };
 
 /// A worker that broke off is most likely dying, and how it died says more than that it broke off.
@@ -45,6 +46,7 @@ pub(super) struct Worker {
     pub(super) installing: Option<Instant>,
     /// The server's processes, where each session has its own.
     pub(super) instances: Option<RunningInstances>,
+    user: ServerUser,
     child: Child,
     /// Of its server and all that starts. After the worker, so that it is emptied when the worker is gone.
     cgroup: Option<Cgroup>,
@@ -69,7 +71,12 @@ pub(super) enum WorkerEvent {
 
 impl Worker {
     /// Spawns the worker; it is told what to run when it calls.
-    pub(super) fn spawn(context: &Context, config: &ServerConfig, generation: Generation) -> io::Result<Self> {
+    pub(super) fn spawn(
+        context: &Context,
+        config: &ServerConfig,
+        generation: Generation,
+        user: ServerUser,
+    ) -> io::Result<Self> {
         let server = &config.name;
         // For `ps`, and for the next supervisor if this one is killed: it ends what carries the path of its own socket.
         let args: Vec<OsString> = vec![
@@ -81,9 +88,15 @@ impl Worker {
             "--socket".into(),
             context.paths.supervisor().into(),
         ];
-        let program = context.programs.worker();
-        let cgroup = new_cgroup(context, config, generation);
-        let (child, connection) = Child::spawn(&program, args, None, &context.children)?;
+        let cgroup = new_cgroup(context, config, generation, user.identity.as_ref().map(|identity| identity.uid));
+        let confinement = Confinement { hardening: context.hardening, identity: user.identity.clone() };
+        let plan = ChildPlan {
+            program: context.programs.worker(),
+            args,
+            environment: user.environment(std::env::vars_os()),
+            order: Some(SealedOrder::create(&confinement)?),
+        };
+        let (child, connection) = Child::spawn(plan, &context.children)?;
         let whose = o!("server" => server.to_string(), "generation" => generation.0, "pid" => child.pid());
         let log = context.log.new(whose);
         if let Some(Err(error)) = cgroup.as_ref().map(|cgroup| cgroup.take_in(child.pid())) {
@@ -100,9 +113,10 @@ impl Worker {
             description,
             last_line,
             list_failures,
-            degraded: Vec::new(),
+            degraded: user.degraded.iter().cloned().collect(),
             installing,
             instances,
+            user,
             child,
             cgroup,
             link,
@@ -128,6 +142,9 @@ impl Worker {
 
     /// Tells it what to run; to be done after its hello.
     pub(super) fn run(&mut self, mut spec: WorkerSpec) {
+        spec.confinement.home = self.user.home.clone();
+        spec.confinement.tmp = self.user.tmp.clone();
+        spec.confinement.hidden = self.user.hidden.clone();
         spec.cgroup = self.cgroup.as_ref().map(|cgroup| cgroup.of_server().to_owned());
         self.link.open();
         self.link.send(SupervisorToWorker::Run(Box::new(spec)));
@@ -203,10 +220,10 @@ impl Worker {
 }
 
 /// The cgroup of an incarnation with what bounds it, as far as they can be had.
-fn new_cgroup(context: &Context, config: &ServerConfig, generation: Generation) -> Option<Cgroup> {
+fn new_cgroup(context: &Context, config: &ServerConfig, generation: Generation, user: Option<u32>) -> Option<Cgroup> {
     let log = context.log.new(o!("server" => config.name.to_string(), "generation" => generation.0));
     let created =
-        context.cgroups.as_ref()?.create((&config.name, generation), (&config.limits, &config.instances), None);
+        context.cgroups.as_ref()?.create((&config.name, generation), (&config.limits, &config.instances), user);
     match created {
         Ok((cgroup, refused)) => {
             for error in refused {

@@ -31,6 +31,11 @@ impl Workers {
         self.0.retain(|worker| worker.generation != generation);
     }
 
+    /// Whether there is none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The next thing that happens to any of them. Cancel safe, as each worker's own is.
     pub(super) async fn next(&mut self) -> (Generation, WorkerEvent) {
         let mut waits: Vec<_> =

@@ -1,0 +1,339 @@
+//! The users that processes run as (docs/decisions/0134): the gateway and each server with its worker have one of their own, where
+//! the supervisor may give users away; `runAs` names an account instead. What is here says who; each process becomes its user
+//! itself.
+
+mod account;
+mod homes;
+mod leftovers;
+mod missing;
+mod namespace;
+mod server_user;
+mod uid_table;
+mod uids_file;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use mcproxy_config::{UidRange, Uids};
+use mcproxy_confine::{Degradation, Identity, Protection};
+use mcproxy_ipc::{ServerName, disk::on_disk};
+
+pub(crate) use self::server_user::ServerUser;
+use self::{
+    account::Account,
+    homes::{Homes, closed_to_others, is_executable_by_all, may_read},
+    leftovers::{ProcessUsers, is_other_supervisor, kill_all_of},
+    missing::Missing,
+    uid_table::UidTable,
+    uids_file::UidsFile,
+};
+use crate::children::Children;
+
+/// Who runs as which user. Shared by the tasks of all servers; never locked across an await.
+#[derive(Debug, Clone)]
+pub(crate) struct Users {
+    us: u32,
+    our_group: u32,
+    /// Whether others can be started as other users.
+    may_change: bool,
+    /// Whether a server that lacks something is not to be started.
+    strict: bool,
+    homes: Option<Homes>,
+    /// What no server may see.
+    hidden: Arc<[PathBuf]>,
+    own: Option<Arc<OwnUsers>>,
+}
+
+/// The users that belong to nobody else.
+#[derive(Debug)]
+struct OwnUsers {
+    range: UidRange,
+    file: UidsFile,
+    given: Mutex<Given>,
+}
+
+#[derive(Debug)]
+struct Given {
+    table: UidTable,
+    /// Since the supervisor was started.
+    now: BTreeMap<String, u32>,
+}
+
+/// What is known when the supervisor begins.
+pub(crate) struct UsersParts<'a> {
+    /// What the configuration says.
+    pub(crate) uids: Uids,
+    /// Whether a server that lacks something is not to be started.
+    pub(crate) strict: bool,
+    /// Whether this process may give users away ([`mcproxy_confine::may_change_users`]).
+    pub(crate) may_change: bool,
+    /// The state directory; `None` also where nothing is to be enforced.
+    pub(crate) state: Option<&'a Path>,
+    /// The configuration and our directories.
+    pub(crate) hidden: Vec<PathBuf>,
+    /// Our other binaries, which other users must be able to start.
+    pub(crate) programs: &'a [PathBuf],
+}
+
+impl Users {
+    /// Finds out what there is, and makes the directories of the servers. Without users of their own, the second says why.
+    pub(crate) fn open(parts: &UsersParts<'_>) -> (Self, Option<Degradation>) {
+        let us = rustix::process::geteuid().as_raw();
+        let wanted = parts.uids != Uids::Off && parts.may_change;
+        let homes = parts.state.map(|state| Homes::open(state, wanted)).transpose();
+        let own = match &homes {
+            _ if parts.uids == Uids::Off => Ok(None),
+            _ if !parts.may_change => Err(Missing::privileges(us)),
+            Err(error) => Err(Missing::new(
+                format!("the homes of servers cannot be made: {error}"),
+                "see to it that the state directory can be written (`--state-dir`)",
+            )),
+            Ok(None) => Err(Missing::new(
+                "there is no state directory for the homes of servers".to_owned(),
+                "choose one with `--state-dir`",
+            )),
+            Ok(Some(homes)) => OwnUsers::open(parts, homes, us).map(Some),
+        };
+        let (own, missing) = match own {
+            Ok(own) => (own, None),
+            Err(missing) => (None, Some(missing.into_degradation())),
+        };
+        let homes = homes.ok().flatten();
+        let our_group = rustix::process::getegid().as_raw();
+        let hidden = parts.hidden.iter().flat_map(|path| [Some(path.clone()), path.canonicalize().ok()]);
+        let mut hidden: Vec<PathBuf> = hidden.flatten().collect();
+        hidden.sort_unstable();
+        hidden.dedup();
+        let hidden = hidden.into();
+        let (may_change, strict, own) = (parts.may_change, parts.strict, own.map(Arc::new));
+        (Self { us, our_group, may_change, strict, homes, hidden, own }, missing)
+    }
+
+    /// The gateway's user; `None`: the supervisor's.
+    pub(crate) fn gateway(&self) -> Option<Identity> {
+        self.own.as_ref().map(|own| only(UidTable::gateway(own.range)))
+    }
+
+    /// What a server runs as, with its directories made. It waits for disks and directories of accounts.
+    ///
+    /// # Errors
+    /// Why it cannot be started, and what to do.
+    pub(crate) fn of_server(&self, name: &ServerName, run_as: Option<&str>) -> Result<ServerUser, String> {
+        match run_as {
+            Some(account) => self.account(name, account),
+            None => self.own(name),
+        }
+    }
+
+    fn own(&self, name: &ServerName) -> Result<ServerUser, String> {
+        let Some((own, homes)) = self.own.as_deref().zip(self.homes.as_ref()) else {
+            let tmp = self.tmp(name, (self.us, self.our_group))?;
+            return Ok(ServerUser { tmp, hidden: self.hidden_from(None), ..ServerUser::ours() });
+        };
+        let uid = own.assign(name, homes)?;
+        let home = homes.home(name.as_str(), uid).map_err(|error| format!("its home cannot be made: {error}"))?;
+        let identity = only(uid);
+        Ok(ServerUser {
+            name: Some(format!("mcproxy-{name}")),
+            home: Some(home),
+            tmp: self.tmp(name, (uid, uid))?,
+            hidden: self.hidden_from(Some(&identity)),
+            identity: Some(identity),
+            degraded: None,
+        })
+    }
+
+    fn account(&self, name: &ServerName, account: &str) -> Result<ServerUser, String> {
+        let Account { name: login, identity, home } = Account::named(account).map_err(|error| error.to_string())?;
+        let (uid, gid) = (identity.uid, identity.gid);
+        if uid != self.us && !self.may_change {
+            return Err(format!(
+                "MCProxy may not run it as {account} (`runAs`): {}",
+                Missing::privileges(self.us).help
+            ));
+        }
+        let degraded = (uid == 0).then(|| Degradation {
+            protection: Protection::Users,
+            reason: format!("{name} runs as root (`runAs`), and so as MCProxy itself"),
+            help: "leave `runAs` out, and the server gets a user of its own".to_owned(),
+        });
+        if let Some(Degradation { reason, help, .. }) = degraded.as_ref().filter(|_| self.strict) {
+            return Err(format!("{reason}, which strict hardening forbids: {help}"));
+        }
+        Ok(ServerUser {
+            name: Some(login),
+            home: Some(home),
+            tmp: self.tmp(name, (uid, gid))?,
+            hidden: self.hidden_from(Some(&identity)),
+            identity: self.may_change.then_some(identity),
+            degraded,
+        })
+    }
+
+    /// What this user could see of it, as far as modes of files tell.
+    fn hidden_from(&self, identity: Option<&Identity>) -> Vec<PathBuf> {
+        let is_visible = |path: &&PathBuf| identity.is_none_or(|identity| may_read(identity, path));
+        self.hidden.iter().filter(is_visible).cloned().collect()
+    }
+
+    fn tmp(&self, name: &ServerName, owner: (u32, u32)) -> Result<Option<PathBuf>, String> {
+        let tmp = self.homes.as_ref().map(|homes| homes.tmp(name.as_str(), owner)).transpose();
+        tmp.map_err(|error| format!("its directory for temporary files cannot be made: {error}"))
+    }
+
+    /// Kills what is left of a server that had a user of its own, once nobody looks after it any more. Returns how many processes
+    /// that were. To be called on the main thread.
+    ///
+    /// # Errors
+    /// Something is left that cannot be killed, or that may be somebody else's.
+    pub(crate) async fn sweep(&self, name: &ServerName, worker: &Path, children: &Children) -> io::Result<usize> {
+        let Some(own) = &self.own else { return Ok(0) };
+        let uid = own.lock().now.get(name.as_str()).copied();
+        match uid {
+            Some(uid) => own.sweep(uid, worker, children).await,
+            None => Ok(0),
+        }
+    }
+
+    /// The same for all that an earlier supervisor may have left.
+    pub(crate) async fn sweep_all(&self, worker: &Path, children: &Children) -> io::Result<usize> {
+        let Some(own) = &self.own else { return Ok(0) };
+        let mut uids = own.lock().table.uids();
+        uids.insert(UidTable::gateway(own.range));
+        let mut killed = 0;
+        for uid in own.processes().await.users().intersection(&uids) {
+            killed += own.sweep(*uid, worker, children).await?;
+        }
+        Ok(killed)
+    }
+
+    /// Servers that have a home and are not among `names`: their files are kept.
+    pub(crate) fn homes_without_server<'a>(&self, names: impl IntoIterator<Item = &'a ServerName>) -> Vec<PathBuf> {
+        let Some(homes) = &self.homes else { return Vec::new() };
+        let mut kept = homes.owners().unwrap_or_default();
+        for name in names {
+            kept.remove(name.as_str());
+        }
+        kept.into_keys().map(|name| homes.dir().join(name)).collect()
+    }
+}
+
+impl OwnUsers {
+    fn open(parts: &UsersParts<'_>, homes: &Homes, us: u32) -> Result<Self, Missing> {
+        let range = match parts.uids {
+            Uids::Range(range) => range,
+            Uids::Reserved if us != 0 => {
+                namespace::set_aside_for(account::name_of(us).as_deref(), us).unwrap_or(UidRange::DEFAULT)
+            }
+            Uids::Reserved | Uids::Off => UidRange::DEFAULT,
+        };
+        let UidRange { first, last } = range;
+        if !namespace::is_mapped(range) {
+            return Err(Missing::new(
+                format!("there are no users {first}-{last} in this user namespace (a container's, most likely)"),
+                "name a range that is mapped, `isolation: { \"uids\": \"first-last\" }` (see /proc/self/uid_map), or map one",
+            ));
+        }
+        let gateway = UidTable::gateway(range);
+        if account::is_known(gateway) {
+            return Err(Missing::new(
+                format!("{gateway}, the user of the gateway, is an account or a group of this machine"),
+                "name another range: `isolation: { \"uids\": \"first-last\" }`",
+            ));
+        }
+        if let Some((dir, mode)) = closed_to_others(homes.dir()) {
+            return Err(Missing::new(
+                format!(
+                    "{} is closed to other users (mode {mode:o}), so none of them could reach its home in {}",
+                    dir.display(),
+                    homes.dir().display()
+                ),
+                "choose a state directory that lies where all users may pass (`--state-dir`), or let them pass (`chmod o+x`)",
+            ));
+        }
+        // Each is started by the supervisor, so only its own mode counts, and not the directories above it.
+        if let Some(program) = parts.programs.iter().find(|program| !is_executable_by_all(program)) {
+            return Err(Missing::new(format!("other users may not execute {}", program.display()), "see `chmod o+rx`"));
+        }
+        let found = ProcessUsers::read(|uid| contains(range, uid));
+        let other = |pid| is_other_supervisor(pid, |uid| contains(range, uid));
+        if let Some(pid) = found.users().into_iter().find_map(|uid| found.keeper(uid, other)) {
+            return Err(Missing::new(
+                format!("the users {first}-{last} are those of another MCProxy (process {pid})"),
+                "give each its own: `isolation: { \"uids\": \"first-last\" }`",
+            ));
+        }
+        let file = UidsFile::of(homes.dir().parent().unwrap_or(Path::new("/")));
+        let table = file.read().map_err(|error| {
+            Missing::new(
+                format!("nobody knows which user each server had: {} cannot be read: {error}", file.path().display()),
+                "restore it, or remove it: then the owners of the homes count, and only ids of servers without a home are given anew",
+            )
+        })?;
+        Ok(Self { range, file, given: Mutex::new(Given { table, now: BTreeMap::new() }) })
+    }
+
+    fn assign(&self, name: &ServerName, homes: &Homes) -> Result<u32, String> {
+        let name = name.as_str();
+        let mut given = self.lock();
+        let owners = homes.owners().map_err(|error| format!("the homes of servers cannot be read: {error}"))?;
+        let mut table = given.table.clone();
+        let is_new = !owners.contains_key(name);
+        let with_processes =
+            if is_new { ProcessUsers::read(|uid| contains(self.range, uid)).users() } else { BTreeSet::new() };
+        let is_taken = |uid| {
+            given.now.iter().any(|(other, id)| other != name && *id == uid)
+                || is_new && (with_processes.contains(&uid) || account::is_known(uid))
+        };
+        let uid = table.assign(name, self.range, &owners, is_taken).map_err(|error| error.to_string())?;
+        if table != given.table {
+            self.file
+                .write(&table)
+                .map_err(|error| format!("its user cannot be noted in {}: {error}", self.file.path().display()))?;
+            given.table = table;
+        }
+        given.now.insert(name.to_owned(), uid);
+        Ok(uid)
+    }
+
+    async fn sweep(&self, uid: u32, worker: &Path, children: &Children) -> io::Result<usize> {
+        let found = self.processes().await;
+        let count = found.count(uid);
+        if count == 0 {
+            return Ok(0);
+        }
+        if on_disk(move || account::is_known(uid)).await.unwrap_or(true) {
+            return Err(io::Error::other(format!("{uid} is an account of this machine now")));
+        }
+        let range = self.range;
+        let looks_after = |pid| children.contains(pid) || is_other_supervisor(pid, |uid| contains(range, uid));
+        if let Some(keeper) = found.keeper(uid, looks_after) {
+            return Err(io::Error::other(format!("process {keeper} looks after what runs as {uid}")));
+        }
+        kill_all_of(&only(uid), worker, children).await?;
+        Ok(count)
+    }
+
+    async fn processes(&self) -> ProcessUsers {
+        let range = self.range;
+        on_disk(move || ProcessUsers::read(|uid| contains(range, uid))).await.unwrap_or_default()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Given> {
+        // A panic ends the process, so the lock is never poisoned.
+        self.given.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn contains(range: UidRange, uid: u32) -> bool {
+    range.first <= uid && uid <= range.last
+}
+
+/// A user of the reserved range: a group of its own, and no other.
+fn only(uid: u32) -> Identity {
+    Identity { uid, gid: uid, groups: Vec::new() }
+}

@@ -1,0 +1,3 @@
+//! What the kernel enforces, seen from outside and from inside the processes that it is enforced on.
+
+mod users;
