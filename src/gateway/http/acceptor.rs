@@ -20,7 +20,8 @@ use tokio::{
 };
 
 use super::{
-    connection::{ClientSocket, Clock, Connection, ConnectionTimeouts},
+    client_socket::ClientSocket,
+    connection::{Clock, Connection, ConnectionTimeouts},
     socket_options,
 };
 use crate::gateway::base::{auth::Auth, budget::Budget, supervisor::SupervisorHandle};

@@ -1,20 +1,15 @@
-//! One connection of a client: where it stands, what it holds, and the socket that keeps track of that.
+//! One connection of a client: where it stands and what it holds.
 
 use std::{
     cell::{Cell, OnceCell, RefCell},
     future::poll_fn,
-    io::{self, IoSlice},
-    pin::{Pin, pin},
+    pin::pin,
     rc::Rc,
-    task::{Context, Poll, Waker},
+    task::{Poll, Waker},
     time::{Duration, Instant},
 };
 
 use actix_web::HttpRequest;
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
-};
 
 use super::{framing::Framing, write_queue::Outgoing};
 use crate::gateway::base::{
@@ -228,7 +223,7 @@ impl Connection {
     }
 
     /// Whether no more is to be read now: an answer is owed first, or the task has read enough in this turn.
-    fn is_ahead(&self) -> bool {
+    pub(super) fn is_ahead(&self) -> bool {
         let behind_another = match self.phase.get() {
             Phase::Resting => self.outgoing.is_blocked(),
             Phase::Request | Phase::Streaming => self.waiting.get() > 0 || self.framing.borrow().is_in_head(),
@@ -251,7 +246,7 @@ impl Connection {
     }
 
     /// Bytes of the client, before anything else sees them.
-    fn read(&self, bytes: &mut [u8]) {
+    pub(super) fn read(&self, bytes: &mut [u8]) {
         let mut framing = self.framing.borrow_mut();
         let was_in_head = framing.is_in_head();
         let heads = framing.take(bytes);
@@ -286,13 +281,13 @@ impl Connection {
     }
 
     /// A client that receives something is no stranger, and may take its time.
-    fn written(&self, bytes: usize) {
+    pub(super) fn written(&self, bytes: usize) {
         self.since.set(self.clock.0.get());
         self.outgoing.taken(bytes);
     }
 
     /// The client does not take any more for now, and so much waits for it in the library.
-    fn blocked(self: &Rc<Self>, bytes: usize) {
+    pub(super) fn blocked(self: &Rc<Self>, bytes: usize) {
         self.owes();
         let more = bytes.saturating_sub(self.outgoing.blocked());
         // Not while it is borrowed: this connection may be the one that gives way.
@@ -306,7 +301,7 @@ impl Connection {
     }
 
     /// The client has taken all that was written.
-    fn flushed(&self) {
+    pub(super) fn flushed(&self) {
         if self.outgoing.unblock() && self.phase.get() == Phase::Resting {
             self.read_on();
         }
@@ -321,76 +316,6 @@ impl Yielding for Connection {
     fn give_way(&self) {
         self.outgoing.clear();
         self.give_up();
-    }
-}
-
-/// The client's socket.
-pub(super) struct ClientSocket {
-    stream: TcpStream,
-    connection: Rc<Connection>,
-}
-
-impl ClientSocket {
-    pub(super) fn new(stream: TcpStream, connection: Rc<Connection>) -> Self {
-        Self { stream, connection }
-    }
-
-    pub(super) fn connection(&self) -> &Rc<Connection> {
-        &self.connection
-    }
-}
-
-impl AsyncRead for ClientSocket {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if self.connection.is_ahead() {
-            return Poll::Pending;
-        }
-        let before = buffer.filled().len();
-        let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
-        if buffer.filled().len() > before {
-            self.connection.read(&mut buffer.filled_mut()[before..]);
-        }
-        read
-    }
-}
-
-impl AsyncWrite for ClientSocket {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
-        match written {
-            Poll::Ready(Ok(taken @ 1..)) => self.connection.written(taken),
-            Poll::Ready(_) => {}
-            Poll::Pending => self.connection.blocked(bytes.len()),
-        }
-        written
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        parts: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, parts);
-        match written {
-            Poll::Ready(Ok(taken @ 1..)) => self.connection.written(taken),
-            Poll::Ready(_) => {}
-            Poll::Pending => self.connection.blocked(parts.iter().map(|part| part.len()).sum()),
-        }
-        written
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // The library does this when all is written.
-        self.connection.flushed();
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
 

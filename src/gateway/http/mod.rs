@@ -6,6 +6,7 @@ mod answering;
 mod auth_service;
 mod body;
 mod body_buffer;
+mod client_socket;
 mod connection;
 mod cors;
 mod endpoint;
@@ -51,7 +52,7 @@ use tokio::{
     sync::oneshot,
 };
 
-use self::{acceptor::ConnectionSet, auth_service::AuthService, connection::ClientSocket};
+use self::{acceptor::ConnectionSet, auth_service::AuthService, client_socket::ClientSocket};
 use crate::gateway::{background, base::supervisor::SupervisorHandle, state::Gateway};
 
 /// Starts the HTTP server on one thread of its own. Tells how it ended: after a drain, or because it could not serve.
