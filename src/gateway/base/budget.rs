@@ -19,6 +19,8 @@ const FRUITLESS: Duration = Duration::from_millis(100);
 /// What memory is held for. Each has a share of the budget; together they are more than the whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Purpose {
+    /// Connections of clients: their sockets and tasks, and what reads and writes their bytes.
+    Connections,
     /// Request bodies, from their first byte until nobody refers to them.
     Bodies,
     /// Requests under way, besides their bodies.
@@ -43,7 +45,8 @@ pub(crate) enum Purpose {
 
 impl Purpose {
     /// All of them, in the order of their numbers.
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 11] = [
+        Self::Connections,
         Self::Bodies,
         Self::Requests,
         Self::Frames,
@@ -59,6 +62,7 @@ impl Purpose {
     /// Its name in metrics and errors.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
+            Self::Connections => "connections",
             Self::Bodies => "bodies",
             Self::Requests => "requests",
             Self::Frames => "frames",
@@ -76,7 +80,7 @@ impl Purpose {
     fn share(self, total: usize) -> usize {
         match self {
             Self::Answers | Self::Frames => total,
-            Self::Bodies | Self::Requests | Self::Sockets | Self::Streams => total / 2,
+            Self::Connections | Self::Bodies | Self::Requests | Self::Sockets | Self::Streams => total / 2,
             Self::Listeners | Self::Questions | Self::Subscriptions => total / 4,
             Self::Notes => total / 8,
         }
@@ -87,7 +91,7 @@ impl Purpose {
     fn ceiling(self, bytes: usize, total: usize) -> usize {
         match self {
             Self::Answers | Self::Frames => total,
-            Self::Bodies | Self::Requests if bytes <= SMALL => total,
+            Self::Connections | Self::Bodies | Self::Requests if bytes <= SMALL => total,
             _ => total / 4 * 3,
         }
     }
@@ -297,10 +301,6 @@ impl Budget {
         if more > purpose.share(total).min(purpose.ceiling(more, total)) {
             return false;
         }
-        let now = Instant::now();
-        if fruitless.get().is_some_and(|at| now.saturating_duration_since(at) < FRUITLESS) {
-            return false;
-        }
         let alone = self.held(purpose).saturating_add(more) > purpose.share(total);
         let holders: &[&Holders] = match (purpose, alone) {
             (Purpose::Bodies, true) => &[writers],
@@ -308,6 +308,12 @@ impl Budget {
             (_, true) => &[],
             (_, false) => &[readers, writers],
         };
+        let now = Instant::now();
+        let in_vain = fruitless.get().is_some_and(|at| now.saturating_duration_since(at) < FRUITLESS);
+        // What nobody could make room for says nothing about the next search.
+        if holders.is_empty() || in_vain {
+            return false;
+        }
         let mut offers: Vec<_> = holders.iter().flat_map(|holders| holders.offers(now)).collect();
         offers.sort_by_key(|(offer, _)| offer.pace);
         let offered: usize = offers.iter().map(|(offer, _)| offer.bytes).sum();
@@ -474,6 +480,16 @@ mod tests {
         assert!(body.held.borrow().is_some());
         let _new = budget.take(Purpose::Bodies, TOTAL / 4).expect("the other gave way");
         assert!(body.held.borrow().is_none() && answer.held.borrow().is_some());
+    }
+
+    #[test]
+    fn a_share_that_is_used_up_keeps_nobody_else_from_those_who_would_give_way() {
+        let budget = Budget::new(TOTAL);
+        let slow = client(&budget, Purpose::Answers, TOTAL / 2, Some(1));
+        let _connections = budget.take(Purpose::Connections, TOTAL / 2).expect("its share");
+        assert!(budget.take(Purpose::Connections, 1).is_err());
+        budget.take(Purpose::Answers, TOTAL / 4).expect("the slow one gave way");
+        assert!(slow.held.borrow().is_none());
     }
 
     proptest! {

@@ -2,6 +2,7 @@
 
 use std::{
     cell::{Cell, RefCell},
+    cmp::Reverse,
     collections::HashMap,
     io,
     net::{SocketAddr, TcpListener as StdListener},
@@ -16,12 +17,14 @@ use slog::{Logger, info, warn};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::Notify,
+    task::yield_now,
     time::{MissedTickBehavior, interval, sleep},
 };
 
 use super::{
     client_socket::ClientSocket,
-    connection::{Clock, Connection, ConnectionTimeouts},
+    connection::{Carrier, Clock, Connection, ConnectionTimeouts},
+    connection_task::{ConnectionTask, HttpTask, Others},
     socket_options,
 };
 use crate::gateway::base::{auth::Auth, budget::Budget, supervisor::SupervisorHandle};
@@ -37,6 +40,11 @@ const REVOCATION_GRACE: Duration = Duration::from_millis(500);
 /// Log the accept failure at most once per interval.
 const ACCEPT_WARNING_INTERVAL: Duration = Duration::from_secs(10);
 
+/// Of the idle connections one in so many is closed when there is no room for a new one.
+const IDLE_SHARE: usize = 16;
+/// After no connection had anything to let go of, the next question is worth its time.
+const IN_VAIN: Duration = Duration::from_millis(100);
+
 /// All connections that are open.
 pub(super) struct ConnectionSet {
     all: RefCell<HashMap<u64, Rc<Connection>>>,
@@ -45,6 +53,7 @@ pub(super) struct ConnectionSet {
     left: Notify,
     draining: Rc<Cell<bool>>,
     budget: Budget,
+    asked_in_vain: Cell<Option<Instant>>,
 }
 
 impl ConnectionSet {
@@ -56,6 +65,7 @@ impl ConnectionSet {
             left: Notify::new(),
             draining: Rc::default(),
             budget,
+            asked_in_vain: Cell::new(None),
         })
     }
 
@@ -68,19 +78,28 @@ impl ConnectionSet {
         self.all.borrow().len()
     }
 
-    fn admit<S>(self: &Rc<Self>, stream: TcpStream, http: &S)
-    where
-        S: Service<(ClientSocket, Option<SocketAddr>)>,
-        S::Future: 'static,
-    {
+    /// Takes a connection in; the longest idle give way if there is no room for it.
+    async fn admit(self: &Rc<Self>, stream: TcpStream, http: &Rc<dyn Fn(ClientSocket) -> HttpTask>) {
         let connection = Rc::new(Connection::new(self.clock.clone(), self.budget.clone()));
-        let dispatcher = http.call((ClientSocket::new(stream, connection.clone()), None));
+        let ways: [fn(&Self); 2] = [|all| _ = all.let_go(), Self::close_idle];
+        for make_room in ways {
+            if connection.carry(Carrier::New).is_ok() {
+                break;
+            }
+            make_room(self);
+            // They go first.
+            yield_now().await;
+        }
+        if connection.carry(Carrier::New).is_err() {
+            return;
+        }
+        let task = ConnectionTask::new(stream, connection.clone(), self.clone(), http.clone());
         let number = self.next.get();
         self.next.set(number + 1);
-        self.all.borrow_mut().insert(number, connection.clone());
+        self.all.borrow_mut().insert(number, connection);
         let connections = self.clone();
         tokio::task::spawn_local(async move {
-            connection.carry(dispatcher).await;
+            task.await;
             connections.all.borrow_mut().remove(&number);
             connections.left.notify_one();
         });
@@ -101,9 +120,34 @@ impl ConnectionSet {
         self.all.borrow().values().for_each(|connection| connection.recheck_admission(auth, by));
     }
 
+    /// Closes some of the idle connections, the longest idle first: not one at a time, as all have to be looked at for it.
+    fn close_idle(&self) {
+        let now = Instant::now();
+        let all = self.all.borrow();
+        let mut idle: Vec<_> = all.iter().filter_map(|(number, one)| Some((one.idle_for(now)?, number, one))).collect();
+        idle.sort_unstable_by_key(|(time, number, _)| (Reverse(*time), *number));
+        idle.iter().take(idle.len().div_ceil(IDLE_SHARE)).for_each(|(_, _, connection)| connection.give_up());
+    }
+
     fn drain(&self) {
         self.draining.set(true);
         self.all.borrow().values().for_each(|connection| connection.wake());
+    }
+}
+
+impl Others for ConnectionSet {
+    fn are_draining(&self) -> bool {
+        self.draining.get()
+    }
+
+    fn let_go(&self) -> bool {
+        let now = Instant::now();
+        if self.asked_in_vain.get().is_some_and(|at| now.saturating_duration_since(at) < IN_VAIN) {
+            return false;
+        }
+        let any = self.all.borrow().values().filter(|connection| connection.let_go()).count() > 0;
+        self.asked_in_vain.set((!any).then_some(now));
+        any
     }
 }
 
@@ -117,7 +161,7 @@ pub(super) async fn serve<S>(
     log: Logger,
 ) -> io::Result<()>
 where
-    S: Service<(ClientSocket, Option<SocketAddr>)>,
+    S: Service<(ClientSocket, Option<SocketAddr>)> + 'static,
     S::Future: 'static,
 {
     let (mut settings, mut drain) = (supervisor.settings.clone(), supervisor.drain.clone());
@@ -126,7 +170,7 @@ where
     let mut at_once = socket_options::at_once(&limits, &log)?;
     socket_options::inherit(&listener, &limits)?;
     let mut listener = TcpListener::from_std(listener)?;
-    let mut http = build(&limits).await?;
+    let mut http = per_connection(build(&limits).await?);
     let mut check = interval(CHECK_INTERVAL);
     check.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut last_warning: Option<Instant> = None;
@@ -134,7 +178,7 @@ where
         let count = connections.count();
         tokio::select! {
             accepted = listener.accept(), if count < at_once => match accepted {
-                Ok((stream, _)) => connections.admit(stream, &http),
+                Ok((stream, _)) => connections.admit(stream, &http).await,
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
                     if last_warning.is_none_or(|at| at.elapsed() >= ACCEPT_WARNING_INTERVAL) {
@@ -152,14 +196,14 @@ where
                     limits = new;
                     at_once = socket_options::at_once(&limits, &log)?;
                     socket_options::inherit(&listener, &limits)?;
-                    http = build(&limits).await?;
+                    http = per_connection(build(&limits).await?);
                 }
             }
             Ok(()) = new_listener.changed() => {
                 let Some(new) = new_listener.borrow_and_update().clone() else { continue };
                 // Clients whose connections are already queued at the old address are still served.
                 while let Some(Ok((stream, _))) = listener.accept().now_or_never() {
-                    connections.admit(stream, &http);
+                    connections.admit(stream, &http).await;
                 }
                 let new = new.try_clone()?;
                 socket_options::inherit(&new, &limits)?;
@@ -178,6 +222,15 @@ where
         }
     }
     Ok(())
+}
+
+/// What begins to serve a connection whenever it has a request.
+fn per_connection<S>(service: S) -> Rc<dyn Fn(ClientSocket) -> HttpTask>
+where
+    S: Service<(ClientSocket, Option<SocketAddr>)> + 'static,
+    S::Future: 'static,
+{
+    Rc::new(move |socket| Box::pin(service.call((socket, None)).map(drop)))
 }
 
 /// Whether the error concerns one client that disconnected while it waited; the next one can be accepted at once (accept(2)).

@@ -1,6 +1,7 @@
 //! An answer on its way out: what all answers have in common.
 
 use std::{
+    convert::Infallible,
     pin::Pin,
     rc::Rc,
     task::{Context, Poll, ready},
@@ -15,13 +16,18 @@ use actix_web::{
 };
 use bytes::Bytes;
 
-use super::{connection::Connection, cors};
+use super::{
+    connection::{Carrier, Connection},
+    cors,
+};
 use crate::gateway::base::auth::Admission;
 
 /// The facts of a request that its answer depends on.
 pub(super) struct Asked {
     connection: Option<Rc<Connection>>,
     version: Version,
+    /// Whether the client leaves the connection open.
+    persists: bool,
     /// Of a page that may read the answer.
     page: Option<HeaderValue>,
 }
@@ -30,7 +36,8 @@ impl Asked {
     pub(super) fn of(request: &Request, page: Option<HeaderValue>) -> Self {
         let connection = request.conn_data::<Rc<Connection>>().cloned();
         connection.iter().for_each(|connection| connection.asked());
-        Self { connection, version: request.version(), page }
+        let (version, kept) = (request.version(), request.head().connection_type() == ConnectionType::KeepAlive);
+        Self { connection, version, persists: kept && version >= Version::HTTP_11, page }
     }
 
     /// Notes the admission of the request.
@@ -53,8 +60,13 @@ impl Asked {
         }
         match self.connection.take() {
             Some(connection) if response.body().size() == BodySize::Stream => {
-                connection.streams();
-                response.map_body(|_, body| Streaming { body, connection }.boxed()).into()
+                let persists = self.persists && response.head().connection_type() != ConnectionType::Close;
+                response
+                    .map_body(|_, body| {
+                        connection.streams(body, persists);
+                        Streaming { connection }.boxed()
+                    })
+                    .into()
             }
             connection => {
                 connection.iter().for_each(|connection| connection.answered());
@@ -64,27 +76,29 @@ impl Asked {
     }
 }
 
-/// A stream, which is an answer until its end.
+/// The stream of a connection, as the HTTP library sees it.
 struct Streaming {
-    body: BoxBody,
     connection: Rc<Connection>,
 }
 
 impl MessageBody for Streaming {
-    type Error = <BoxBody as MessageBody>::Error;
+    type Error = Infallible;
 
     fn size(&self) -> BodySize {
-        self.body.size()
+        BodySize::Stream
     }
 
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
-        self.body.as_pin_mut().poll_next(cx)
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        self.connection.poll_stream(cx).map(|part| part.map(Ok))
     }
 }
 
 impl Drop for Streaming {
     fn drop(&mut self) {
-        self.connection.answered();
+        // Otherwise it goes on without the library.
+        if self.connection.carrier() == Carrier::Http {
+            self.connection.end_stream();
+        }
     }
 }
 

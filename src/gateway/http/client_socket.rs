@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, IoSlice},
+    mem::MaybeUninit,
     pin::Pin,
     rc::Rc,
     task::{Context, Poll},
@@ -14,19 +15,37 @@ use tokio::{
 
 use super::connection::Connection;
 
+/// Ready with `true` when the client has sent something, which is left in the socket, and with `false` when it has closed its side.
+/// Not the readiness alone: that of a new socket is assumed.
+pub(super) fn poll_sent(socket: &TcpStream, cx: &mut Context<'_>) -> Poll<bool> {
+    let mut byte = [MaybeUninit::uninit()];
+    socket.poll_peek(cx, &mut ReadBuf::uninit(&mut byte)).map(|peeked| matches!(peeked, Ok(1..)))
+}
+
 /// The client's socket.
 pub(super) struct ClientSocket {
-    stream: TcpStream,
+    /// There until it is dropped.
+    stream: Option<TcpStream>,
     connection: Rc<Connection>,
 }
 
 impl ClientSocket {
     pub(super) fn new(stream: TcpStream, connection: Rc<Connection>) -> Self {
-        Self { stream, connection }
+        Self { stream: Some(stream), connection }
     }
 
     pub(super) fn connection(&self) -> &Rc<Connection> {
         &self.connection
+    }
+
+    fn stream(&mut self) -> Pin<&mut TcpStream> {
+        Pin::new(self.stream.as_mut().expect("it is there until this is dropped"))
+    }
+}
+
+impl Drop for ClientSocket {
+    fn drop(&mut self) {
+        self.stream.take().into_iter().for_each(|stream| self.connection.put_socket(stream));
     }
 }
 
@@ -36,7 +55,7 @@ impl AsyncRead for ClientSocket {
             return Poll::Pending;
         }
         let before = buffer.filled().len();
-        let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        let read = self.stream().poll_read(cx, buffer);
         if buffer.filled().len() > before {
             self.connection.read(&mut buffer.filled_mut()[before..]);
         }
@@ -46,7 +65,7 @@ impl AsyncRead for ClientSocket {
 
 impl AsyncWrite for ClientSocket {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        let written = self.stream().poll_write(cx, bytes);
         match written {
             Poll::Ready(Ok(taken @ 1..)) => self.connection.written(taken),
             Poll::Ready(_) => {}
@@ -60,7 +79,7 @@ impl AsyncWrite for ClientSocket {
         cx: &mut Context<'_>,
         parts: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, parts);
+        let written = self.stream().poll_write_vectored(cx, parts);
         match written {
             Poll::Ready(Ok(taken @ 1..)) => self.connection.written(taken),
             Poll::Ready(_) => {}
@@ -70,16 +89,16 @@ impl AsyncWrite for ClientSocket {
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        self.stream.as_ref().is_some_and(AsyncWrite::is_write_vectored)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         // The library does this when all is written.
         self.connection.flushed();
-        Pin::new(&mut self.stream).poll_flush(cx)
+        self.stream().poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        self.stream().poll_shutdown(cx)
     }
 }

@@ -2,19 +2,22 @@
 
 use std::{
     cell::{Cell, OnceCell, RefCell},
-    future::poll_fn,
-    pin::pin,
     rc::Rc,
-    task::{Poll, Waker},
+    task::{Context, Poll, Waker},
     time::{Duration, Instant},
 };
 
-use actix_web::HttpRequest;
+use actix_web::{
+    HttpRequest,
+    body::{BoxBody, MessageBody},
+};
+use bytes::Bytes;
+use tokio::net::TcpStream;
 
 use super::{framing::Framing, write_queue::Outgoing};
 use crate::gateway::base::{
     auth::{Admission, Auth},
-    budget::{Budget, Held, Purpose, Reclaimable, Yielding},
+    budget::{Budget, Full, Held, Purpose, Reclaimable, Yielding},
 };
 
 /// Most bytes that are read of a client in one turn: so much of what it sends lies in the HTTP library at most, besides what is
@@ -22,6 +25,8 @@ use crate::gateway::base::{
 const TURN: usize = 16 * 1024;
 /// Bytes of a head that may be read before it counts; the library takes no more than 128 KiB.
 const HEAD_FREE: usize = 16 * 1024;
+/// A connection keeps the HTTP library for so long after its last answer.
+const LINGER: Duration = Duration::from_secs(1);
 /// A stream that has said nothing for so long says a comment, so that proxies keep it and a vanished client is noticed.
 pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
@@ -51,6 +56,31 @@ enum Phase {
     Streaming,
 }
 
+/// What reads and writes the bytes of a connection, and so what it costs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Carrier {
+    /// Nothing, and nothing has come yet.
+    New,
+    /// Nothing: the next request is awaited.
+    Idle,
+    /// The HTTP library.
+    Http,
+    /// A stream that lasts writes itself.
+    Stream,
+}
+
+impl Carrier {
+    /// What a connection costs meanwhile, in bytes. Measured with 4,000 to 16,000 of each kind, and rounded up.
+    fn cost(self) -> usize {
+        match self {
+            Self::New | Self::Idle => 2 * 1024,
+            // Mostly the two buffers of the library, of each of which the first page is used.
+            Self::Http => 12 * 1024,
+            Self::Stream => 4 * 1024,
+        }
+    }
+}
+
 /// How long a client may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct ConnectionTimeouts {
@@ -77,6 +107,16 @@ pub(super) struct Connection {
     /// When it has to be over, because that does not hold any more.
     over_by: Cell<Option<Instant>>,
     task: OnceCell<Waker>,
+    carrier: Cell<Carrier>,
+    /// Its cost, on the budget.
+    room: RefCell<Held>,
+    /// It is to go on without the HTTP library when that has nothing left to do.
+    lets_go: Cell<bool>,
+    /// Its socket, between two carriers.
+    socket: RefCell<Option<TcpStream>>,
+    /// The stream that is its answer, and whether the connection outlives it.
+    stream: RefCell<Option<BoxBody>>,
+    persists: Cell<bool>,
     /// Bytes that were read in this turn of its task.
     turn: Cell<usize>,
     /// Something of the client may be there that was not read.
@@ -92,6 +132,7 @@ pub(super) struct Connection {
 impl Connection {
     pub(super) fn new(clock: Rc<Clock>, budget: Budget) -> Self {
         let since = Cell::new(clock.0.get());
+        let room = RefCell::new(budget.nothing(Purpose::Connections));
         Self {
             clock,
             phase: Cell::new(Phase::Resting),
@@ -102,6 +143,12 @@ impl Connection {
             admission: RefCell::default(),
             over_by: Cell::new(None),
             task: OnceCell::new(),
+            carrier: Cell::new(Carrier::New),
+            room,
+            lets_go: Cell::new(false),
+            socket: RefCell::default(),
+            stream: RefCell::default(),
+            persists: Cell::new(false),
             turn: Cell::new(0),
             unread: Cell::new(false),
             head: Cell::new(0),
@@ -139,19 +186,79 @@ impl Connection {
         self.now().saturating_duration_since(self.since.get()) >= KEEP_ALIVE
     }
 
-    /// Drives the connection until it has ended or is closed for a timeout.
-    pub(super) async fn carry(&self, dispatcher: impl Future) {
-        let mut dispatcher = pin!(dispatcher);
-        poll_fn(|cx| {
-            if self.given_up.get() {
-                return Poll::Ready(());
-            }
-            // A task has one waker for all its life.
-            self.task.get_or_init(|| cx.waker().clone());
-            self.turn.set(0);
-            dispatcher.as_mut().poll(cx).map(drop)
-        })
-        .await;
+    /// A turn of its task begins. Whether there is to be another.
+    pub(super) fn begin_turn(&self, cx: &Context<'_>) -> bool {
+        // A task has one waker for all its life.
+        self.task.get_or_init(|| cx.waker().clone());
+        self.turn.set(0);
+        !self.given_up.get()
+    }
+
+    /// From now on it is carried by that, and costs as much; there may be no room for it.
+    pub(super) fn carry(&self, carrier: Carrier) -> Result<(), Full> {
+        let (cost, held) = (carrier.cost(), self.room.borrow().bytes());
+        if cost > held {
+            // Not while it is borrowed: whoever gives way may look at it.
+            let more = self.budget.take(Purpose::Connections, cost - held)?;
+            self.room.borrow_mut().add(more);
+        } else {
+            self.room.borrow_mut().shrink_to(cost);
+        }
+        self.carrier.set(carrier);
+        Ok(())
+    }
+
+    /// What carries it.
+    pub(super) fn carrier(&self) -> Carrier {
+        self.carrier.get()
+    }
+
+    /// How long it has been idle, or was silent from its beginning.
+    pub(super) fn idle_for(&self, now: Instant) -> Option<Duration> {
+        matches!(self.carrier.get(), Carrier::New | Carrier::Idle)
+            .then(|| now.saturating_duration_since(self.since.get()))
+    }
+
+    /// Whether its client owes nothing and is owed nothing, or nothing but a stream.
+    fn is_between_requests(&self) -> bool {
+        self.phase.get() != Phase::Request
+            && self.waiting.get() == 0
+            && self.framing.borrow().is_between()
+            && !self.unread.get()
+            && !self.outgoing.is_blocked()
+    }
+
+    /// The HTTP library is to go if it has nothing to do. Whether it has nothing.
+    pub(super) fn let_go(&self) -> bool {
+        let idle = self.carrier.get() == Carrier::Http
+            && (self.phase.get() == Phase::Resting || self.persists.get())
+            && self.is_between_requests();
+        if idle {
+            self.lets_go.set(true);
+            self.wake();
+        }
+        idle
+    }
+
+    /// After a turn of the HTTP library: what is to carry the connection instead, if that is so.
+    pub(super) fn next_carrier(&self) -> Option<Carrier> {
+        // What was read in this turn may lie in the library.
+        let goes = self.lets_go.take() && self.turn.get() == 0 && self.is_between_requests();
+        match self.phase.get() {
+            Phase::Resting if goes => Some(Carrier::Idle),
+            Phase::Streaming if goes && self.persists.get() => Some(Carrier::Stream),
+            Phase::Resting | Phase::Streaming | Phase::Request => None,
+        }
+    }
+
+    /// Whoever carried it gives its socket back.
+    pub(super) fn put_socket(&self, socket: TcpStream) {
+        *self.socket.borrow_mut() = Some(socket);
+    }
+
+    /// The socket that was given back.
+    pub(super) fn take_socket(&self) -> Option<TcpStream> {
+        self.socket.take()
     }
 
     /// Wakes its task.
@@ -181,17 +288,23 @@ impl Connection {
             Phase::Request => return,
             // The head of a request behind others that are not answered is in no hurry.
             Phase::Resting if self.waiting.get() == 0 && self.framing.borrow().is_in_head() => timeouts.head,
+            Phase::Resting if self.carrier.get() == Carrier::New => timeouts.head,
             Phase::Resting | Phase::Streaming => timeouts.rest,
         };
+        let rested = now.saturating_duration_since(self.since.get());
+        if self.phase.get() == Phase::Streaming || rested >= LINGER {
+            self.let_go();
+        }
         if self.phase.get() == Phase::Streaming && self.is_quiet() && !self.outgoing.is_blocked() {
             self.wake();
         }
-        if now.saturating_duration_since(self.since.get()) > limit {
+        if rested > limit {
             self.give_up();
         }
     }
 
-    fn give_up(&self) {
+    /// It ends.
+    pub(super) fn give_up(&self) {
         self.given_up.set(true);
         self.wake();
     }
@@ -209,9 +322,27 @@ impl Connection {
         self.enter(Phase::Resting);
     }
 
-    /// The application has begun its answer.
-    pub(super) fn streams(&self) {
+    /// The application has begun its answer, which is this stream. `persists`: the connection can outlive it, as its end is marked.
+    pub(super) fn streams(&self, stream: BoxBody, persists: bool) {
+        *self.stream.borrow_mut() = Some(stream);
+        self.persists.set(persists);
         self.enter(Phase::Streaming);
+    }
+
+    /// The next part of the stream.
+    pub(super) fn poll_stream(&self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        match &mut *self.stream.borrow_mut() {
+            // What cannot be had is the end.
+            Some(stream) => stream.as_pin_mut().poll_next(cx).map(|part| part?.ok()),
+            None => Poll::Ready(None),
+        }
+    }
+
+    /// The stream has ended, or its client is gone.
+    pub(super) fn end_stream(&self) {
+        let stream = self.stream.take();
+        drop(stream);
+        self.answered();
     }
 
     fn enter(&self, phase: Phase) {

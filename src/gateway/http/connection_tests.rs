@@ -14,7 +14,9 @@ struct Scene {
 fn scene() -> Scene {
     let start = Instant::now();
     let clock = Rc::new(Clock::new(start));
-    Scene { start, connection: Connection::new(clock.clone(), Budget::new(1 << 20)), clock }
+    let connection = Connection::new(clock.clone(), Budget::new(1 << 20));
+    connection.carry(Carrier::Http).expect("room");
+    Scene { start, connection, clock }
 }
 
 impl Scene {
@@ -109,11 +111,67 @@ fn who_has_nothing_more_to_ask_is_let_go() {
 }
 
 #[test]
+fn who_never_says_anything_has_as_long_as_for_a_head() {
+    let scene = scene();
+    scene.connection.carry(Carrier::New).expect("it costs less");
+    assert!(!scene.is_given_up(10));
+    assert!(scene.is_given_up(11));
+}
+
+#[test]
+fn the_library_goes_between_requests_a_moment_after_the_answer() {
+    let scene = scene();
+    let next = |second| {
+        scene.at(second).turn.set(0);
+        scene.connection.next_carrier()
+    };
+    scene.at(0).reads_request();
+    scene.at(0).asked();
+    assert_eq!(next(5), None, "it is thought about");
+    scene.at(6).answered();
+    scene.at(6).written(1);
+    assert_eq!(next(6), None, "the next one may follow at once");
+    assert_eq!(next(7), Some(Carrier::Idle));
+    assert_eq!(scene.connection.next_carrier(), None, "once");
+    scene.at(8).reads(HEAD);
+    assert_eq!(scene.connection.next_carrier(), None, "something has come in this turn");
+    assert_eq!(next(9), None, "a head is not complete");
+}
+
+#[test]
+fn a_stream_goes_on_without_the_library_if_its_connection_outlives_it() {
+    let scene = scene();
+    for (persists, expected) in [(true, Some(Carrier::Stream)), (false, None)] {
+        scene.at(0).reads_request();
+        scene.at(0).asked();
+        scene.connection.streams(BoxBody::new(()), persists);
+        scene.at(1);
+        scene.connection.turn.set(0);
+        assert_eq!(scene.connection.next_carrier(), expected);
+        scene.connection.end_stream();
+    }
+}
+
+#[test]
+fn a_connection_costs_what_carries_it() {
+    let scene = scene();
+    let held = || scene.connection.budget.held(Purpose::Connections);
+    assert_eq!(held(), 12 * 1024);
+    scene.connection.carry(Carrier::Stream).expect("it costs less");
+    assert_eq!(held(), 4 * 1024);
+    scene.connection.carry(Carrier::Idle).expect("it costs less");
+    assert_eq!(held(), 2 * 1024);
+    scene.connection.budget.set_total(8 * 1024);
+    assert!(scene.connection.carry(Carrier::Http).is_err());
+    assert_eq!((scene.connection.carrier(), held()), (Carrier::Idle, 2 * 1024));
+}
+
+#[test]
 fn a_stream_that_says_something_now_and_then_stays_even_if_the_client_sends_ahead() {
     let scene = scene();
     scene.at(0).reads_request();
     scene.at(0).asked();
-    scene.at(0).streams();
+    scene.at(0).streams(BoxBody::new(()), true);
     for second in (0..600).step_by(15) {
         scene.at(second).written(1);
         scene.at(second).reads("G");

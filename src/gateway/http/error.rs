@@ -56,6 +56,25 @@ impl HttpError {
         Self { header: Some((header::RETRY_AFTER, "5")), ..refusal }
     }
 
+    /// The whole response, for a connection on which nobody else writes it; it is closed after that.
+    pub(super) fn to_bytes(&self) -> Vec<u8> {
+        let body = self.body();
+        let (code, reason) = (self.status.as_str(), self.status.canonical_reason().unwrap_or_default());
+        let mut response =
+            format!("HTTP/1.1 {code} {reason}\r\nconnection: close\r\ncontent-type: application/json\r\n");
+        if let Some((name, value)) = &self.header {
+            response += &format!("{name}: {value}\r\n");
+        }
+        response += &format!("content-length: {}\r\n\r\n", body.len());
+        [response.into_bytes(), body].concat()
+    }
+
+    fn body(&self) -> Vec<u8> {
+        let mut body = Vec::new();
+        write_error_response(&mut body, self.id.as_ref(), error_object(self.code, &self.message).get());
+        body
+    }
+
     /// 401: credentials are missing or wrong.
     pub(super) fn unauthorized(error: AuthError) -> Self {
         let refusal = Self::new(StatusCode::UNAUTHORIZED, ErrorCode::INVALID_REQUEST, error);
@@ -82,12 +101,10 @@ impl ResponseError for HttpError {
     }
 
     fn error_response(&self) -> HttpResponse {
-        let mut body = Vec::new();
-        write_error_response(&mut body, self.id.as_ref(), error_object(self.code, &self.message).get());
         let mut response = HttpResponse::build(self.status);
         if let Some((name, value)) = &self.header {
             response.insert_header((name.clone(), *value));
         }
-        response.content_type(ContentType::json()).body(body)
+        response.content_type(ContentType::json()).body(self.body())
     }
 }

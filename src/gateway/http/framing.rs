@@ -79,6 +79,11 @@ impl Framing {
         matches!(self.0, FramingPosition::Head(..))
     }
 
+    /// Whether the last request is complete, and no other has begun.
+    pub(crate) fn is_between(&self) -> bool {
+        self.0 == FramingPosition::Between
+    }
+
     /// Takes the next bytes of the client, without what asks for another protocol; says how many heads they complete.
     pub(crate) fn take(&mut self, mut bytes: &mut [u8]) -> u32 {
         let mut heads = 0;

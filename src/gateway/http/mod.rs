@@ -8,6 +8,7 @@ mod body;
 mod body_buffer;
 mod client_socket;
 mod connection;
+mod connection_task;
 mod cors;
 mod endpoint;
 mod error;
@@ -19,6 +20,7 @@ mod responder;
 mod socket_options;
 mod sse;
 mod stateless;
+mod stream_writer;
 mod streamable;
 mod write_queue;
 
@@ -94,7 +96,7 @@ async fn http(
     gateway: Rc<Gateway>,
     draining: Rc<Cell<bool>>,
     head_timeout: Duration,
-) -> io::Result<impl Service<(ClientSocket, Option<SocketAddr>), Future: 'static>> {
+) -> io::Result<impl Service<(ClientSocket, Option<SocketAddr>), Future: 'static> + 'static> {
     let expecting = auth_service::expecting(gateway.clone());
     let app = fn_factory(move || {
         let gateway = gateway.clone();

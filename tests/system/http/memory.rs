@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::PING;
 use crate::support::{Answer, DEADLINE, End, Proxy, Raw, Session, ask, eventually, fixture, peak_kib};
 
-const MIB: usize = 1 << 20;
+pub(super) const MIB: usize = 1 << 20;
 /// For the fixture, which is slow with what is large.
 const LONG: Duration = Duration::from_secs(60);
 /// An answer that is large for a small budget: the fixture takes long for larger ones.
@@ -19,7 +19,7 @@ async fn proxy_with(limits: Value) -> Proxy {
     Proxy::start(json!({"servers": [fixture("a", &[])], "limits": limits})).await
 }
 
-fn head(fields: &str, length: usize) -> String {
+pub(super) fn head(fields: &str, length: usize) -> String {
     format!(
         "POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
          Accept: application/json, text/event-stream\r\nContent-Length: {length}\r\n{fields}\r\n"
@@ -27,24 +27,24 @@ fn head(fields: &str, length: usize) -> String {
 }
 
 /// How much more the gateway ever took than what it takes now.
-struct Growth {
+pub(super) struct Growth {
     gateway: u32,
     before: u64,
 }
 
 impl Growth {
-    async fn begin(proxy: &Proxy) -> Self {
+    pub(super) async fn begin(proxy: &Proxy) -> Self {
         let gateway = proxy.status().await.gateway_pid();
         Self { gateway, before: peak_kib(gateway) }
     }
 
-    fn is_within(&self, budget: usize, what: &str) {
+    pub(super) fn is_within(&self, budget: usize, what: &str) {
         let grown = peak_kib(self.gateway) - self.before;
         assert!(grown <= budget as u64 / 1024 + SLACK_KIB, "{what}: the gateway grew by {grown} KiB");
     }
 }
 
-async fn held(proxy: &Proxy, purpose: &str) -> usize {
+pub(super) async fn held(proxy: &Proxy, purpose: &str) -> usize {
     let page = proxy.get("/metrics").await.body;
     let line = format!("mcproxy_held_bytes{{purpose=\"{purpose}\"}} ");
     let value = page.lines().find_map(|l| l.strip_prefix(&line)).expect("every purpose is shown");

@@ -1,6 +1,7 @@
 //! What HTTP itself says: statuses, headers and codes, before any server is asked (docs/troubleshooting.md).
 
 mod bodies;
+mod connections;
 mod cors;
 mod crowd;
 mod doors;
