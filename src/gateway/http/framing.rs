@@ -4,7 +4,7 @@
 //! On its way this takes from heads what asks for another protocol (RFC 9110 §7.8). A server may ignore that, and this one does;
 //! the library would end the connection after the answer, or take all that follows for the body of a WebSocket.
 
-use memchr::{memchr, memchr2};
+use memchr::{memchr, memchr_iter, memchr2};
 
 /// The longest name of a field that matters here.
 const LONGEST_NAME: usize = "transfer-encoding".len();
@@ -90,8 +90,14 @@ impl Framing {
         while let Some(&first) = bytes.first() {
             let (state, taken) = match self.0 {
                 FramingPosition::Between if matches!(first, b'\r' | b'\n') => (FramingPosition::Between, 1),
-                // The request line: what it says is for the library.
-                FramingPosition::Between => (FramingPosition::Head(Line::Rest, Body::Length(0)), 0),
+                FramingPosition::Between => match whole_head(bytes) {
+                    Some((body, taken)) => {
+                        heads += 1;
+                        (after_head(body), taken)
+                    }
+                    // The request line: what it says is for the library.
+                    None => (FramingPosition::Head(Line::Rest, Body::Length(0)), 0),
+                },
                 FramingPosition::Head(line, body) => {
                     let (state, taken) = head(line, body, bytes);
                     heads += u32::from(!matches!(state, FramingPosition::Head(..)));
@@ -123,6 +129,45 @@ impl Framing {
 fn skip(missing: u64, bytes: &[u8]) -> (u64, usize) {
     let taken = usize::try_from(missing).map_or(bytes.len(), |missing| missing.min(bytes.len()));
     (missing - taken as u64, taken)
+}
+
+/// What a head says of its body, and its length, if it is there as a whole and says nothing unusual: most do, and need not be
+/// followed byte by byte.
+fn whole_head(bytes: &[u8]) -> Option<(Body, usize)> {
+    /// A length from which on a further digit may be too much.
+    const MUCH: u64 = u64::MAX / 10;
+    let (mut body, mut line) = (0, 0);
+    for end in memchr_iter(b'\n', bytes) {
+        let field = &bytes[line..end];
+        match field {
+            [] | [b'\r'] if line > 0 => return Some((Body::Length(body), end + 1)),
+            [b'c' | b'C' | b't' | b'T' | b'u' | b'U', ..] if line > 0 => {
+                if let Some(value) = value_in(field, b"content-length") {
+                    body = value.iter().try_fold(body, |length, byte| match byte {
+                        b' ' | b'\t' | b'\r' => Some(length),
+                        b'0'..=b'9' if length < MUCH => Some(length * 10 + u64::from(byte - b'0')),
+                        _ => None,
+                    })?;
+                } else if value_in(field, UPGRADE).is_some()
+                    || value_in(field, b"transfer-encoding").is_some()
+                    || value_in(field, b"connection").is_some_and(|value| memchr2(b'u', b'U', value).is_some())
+                {
+                    return None;
+                }
+            }
+            [b'\r', ..] => return None,
+            _ => {}
+        }
+        line = end + 1;
+    }
+    None
+}
+
+/// The value of a field if it has this name.
+fn value_in<'f>(field: &'f [u8], name: &[u8]) -> Option<&'f [u8]> {
+    let (start, value) = field.split_at_checked(name.len())?;
+    let value = value.strip_prefix(b":")?;
+    start.eq_ignore_ascii_case(name).then_some(value)
 }
 
 /// The state after the next bytes of a head, and how many were taken.
@@ -312,7 +357,9 @@ mod tests {
         fn it_does_not_matter_how_bytes_are_cut(
             parts in prop::collection::vec(prop::sample::select(vec![
                 "GET / HTTP/1.1\r\n", "Content-Length: 3\r\n", "Transfer-Encoding: chunked\r\n", "Connection: upgrade\r\n",
-                "Upgrade: x\r\n", "\r\n", "\n", "3\r\nabc\r\n", "0\r\n\r\n", "abc", ":", "é",
+                "Upgrade: x\r\n", "\r\n", "\n", "3\r\nabc\r\n", "0\r\n\r\n", "abc", ":", "é", "\r", "Host: u\r\n",
+                "content-length:1 0 \n", "Content-Length: 99999999999999999999\r\n", "connection: keep-alive\r\n",
+                "Content-Lengthy: 4\r\n",
             ]), 0..20),
             piece in 1..9_usize,
         ) {
