@@ -22,8 +22,9 @@ use tokio::{
 };
 
 use super::{
+    carrier::Carrier,
     client_socket::ClientSocket,
-    connection::{Carrier, Clock, Connection, ConnectionTimeouts},
+    connection::{Clock, Connection, ConnectionTimeouts},
     connection_task::{ConnectionTask, HttpTask, Others},
     socket_options,
 };
@@ -40,9 +41,9 @@ const REVOCATION_GRACE: Duration = Duration::from_millis(500);
 /// Log the accept failure at most once per interval.
 const ACCEPT_WARNING_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Of the idle connections one in so many is closed when there is no room for a new one.
+/// One in so many of the idle connections is closed when there is no room for a new one.
 const IDLE_SHARE: usize = 16;
-/// After no connection had anything to let go of, the next question is worth its time.
+/// Time until the next question, after no connection had anything to let go of.
 const IN_VAIN: Duration = Duration::from_millis(100);
 
 /// All connections that are open.
@@ -224,7 +225,7 @@ where
     Ok(())
 }
 
-/// What begins to serve a connection whenever it has a request.
+/// The beginning of the HTTP library on a connection, for whenever a request comes.
 fn per_connection<S>(service: S) -> Rc<dyn Fn(ClientSocket) -> HttpTask>
 where
     S: Service<(ClientSocket, Option<SocketAddr>)> + 'static,

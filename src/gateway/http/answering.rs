@@ -16,10 +16,7 @@ use actix_web::{
 };
 use bytes::Bytes;
 
-use super::{
-    connection::{Carrier, Connection},
-    cors,
-};
+use super::{carrier::Carrier, connection::Connection, cors};
 use crate::gateway::base::auth::Admission;
 
 /// The facts of a request that its answer depends on.

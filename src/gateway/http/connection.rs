@@ -14,7 +14,7 @@ use actix_web::{
 use bytes::Bytes;
 use tokio::net::TcpStream;
 
-use super::{framing::Framing, write_queue::Outgoing};
+use super::{carrier::Carrier, framing::Framing, write_queue::Outgoing};
 use crate::gateway::base::{
     auth::{Admission, Auth},
     budget::{Budget, Full, Held, Purpose, Reclaimable, Yielding},
@@ -54,31 +54,6 @@ enum Phase {
     Request,
     /// A stream is its answer, and has not ended.
     Streaming,
-}
-
-/// What reads and writes the bytes of a connection, and so what it costs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Carrier {
-    /// Nothing, and nothing has come yet.
-    New,
-    /// Nothing: the next request is awaited.
-    Idle,
-    /// The HTTP library.
-    Http,
-    /// A stream that lasts writes itself.
-    Stream,
-}
-
-impl Carrier {
-    /// What a connection costs meanwhile, in bytes. Measured with 4,000 to 16,000 of each kind, and rounded up.
-    fn cost(self) -> usize {
-        match self {
-            Self::New | Self::Idle => 2 * 1024,
-            // Mostly the two buffers of the library, of each of which the first page is used.
-            Self::Http => 12 * 1024,
-            Self::Stream => 4 * 1024,
-        }
-    }
 }
 
 /// How long a client may take.
@@ -186,7 +161,7 @@ impl Connection {
         self.now().saturating_duration_since(self.since.get()) >= KEEP_ALIVE
     }
 
-    /// A turn of its task begins. Whether there is to be another.
+    /// Begins a turn of its task. `false`: the connection is over.
     pub(super) fn begin_turn(&self, cx: &Context<'_>) -> bool {
         // A task has one waker for all its life.
         self.task.get_or_init(|| cx.waker().clone());
@@ -194,7 +169,7 @@ impl Connection {
         !self.given_up.get()
     }
 
-    /// From now on it is carried by that, and costs as much; there may be no room for it.
+    /// Takes room for this carrier, which has the connection from now on; there may be none.
     pub(super) fn carry(&self, carrier: Carrier) -> Result<(), Full> {
         let (cost, held) = (carrier.cost(), self.room.borrow().bytes());
         if cost > held {
@@ -208,12 +183,12 @@ impl Connection {
         Ok(())
     }
 
-    /// What carries it.
+    /// The carrier that has it now.
     pub(super) fn carrier(&self) -> Carrier {
         self.carrier.get()
     }
 
-    /// How long it has been idle, or was silent from its beginning.
+    /// The time for which it has been idle, or silent from its beginning.
     pub(super) fn idle_for(&self, now: Instant) -> Option<Duration> {
         matches!(self.carrier.get(), Carrier::New | Carrier::Idle)
             .then(|| now.saturating_duration_since(self.since.get()))
@@ -228,7 +203,7 @@ impl Connection {
             && !self.outgoing.is_blocked()
     }
 
-    /// The HTTP library is to go if it has nothing to do. Whether it has nothing.
+    /// Asks the HTTP library to go if it has nothing to do; whether it has nothing.
     pub(super) fn let_go(&self) -> bool {
         let idle = self.carrier.get() == Carrier::Http
             && (self.phase.get() == Phase::Resting || self.persists.get())
@@ -240,7 +215,7 @@ impl Connection {
         idle
     }
 
-    /// After a turn of the HTTP library: what is to carry the connection instead, if that is so.
+    /// The carrier that is to follow the HTTP library after this turn of it, if it is to go.
     pub(super) fn next_carrier(&self) -> Option<Carrier> {
         // What was read in this turn may lie in the library.
         let goes = self.lets_go.take() && self.turn.get() == 0 && self.is_between_requests();
@@ -251,7 +226,7 @@ impl Connection {
         }
     }
 
-    /// Whoever carried it gives its socket back.
+    /// Takes the socket back from its carrier.
     pub(super) fn put_socket(&self, socket: TcpStream) {
         *self.socket.borrow_mut() = Some(socket);
     }
@@ -303,7 +278,7 @@ impl Connection {
         }
     }
 
-    /// It ends.
+    /// Ends the connection with the next turn of its task.
     pub(super) fn give_up(&self) {
         self.given_up.set(true);
         self.wake();
@@ -338,7 +313,7 @@ impl Connection {
         }
     }
 
-    /// The stream has ended, or its client is gone.
+    /// Drops the stream: it has ended, or its client is gone.
     pub(super) fn end_stream(&self) {
         let stream = self.stream.take();
         drop(stream);

@@ -1,4 +1,4 @@
-//! The task of one connection: who reads and writes its bytes, and when that changes.
+//! The task of one connection: which carrier has it, and when that changes.
 //!
 //! The HTTP library keeps two buffers for a connection as long as it carries it, whatever the client does. So it is there for
 //! requests only: an idle connection waits for the next one without it, and a stream that lasts is written by [`StreamWriter`]
@@ -13,8 +13,9 @@ use std::{
 use tokio::net::TcpStream;
 
 use super::{
+    carrier::Carrier,
     client_socket::{ClientSocket, poll_sent},
-    connection::{Carrier, Connection},
+    connection::Connection,
     error::HttpError,
     stream_writer::StreamWriter,
 };
@@ -22,7 +23,7 @@ use super::{
 /// The HTTP library at work on one connection.
 pub(super) type HttpTask = Pin<Box<dyn Future<Output = ()>>>;
 
-/// What the task needs of all connections.
+/// All connections, as the task of one sees them.
 pub(super) trait Others {
     /// Whether connections are to end.
     fn are_draining(&self) -> bool;
@@ -58,7 +59,7 @@ impl<O: Others> ConnectionTask<O> {
         Self { connection, others, http, carried: Some(Carried::Idle(socket)), asked: false }
     }
 
-    /// Something has come. Ready when the HTTP library has it, or nobody will.
+    /// Hands what has come to the HTTP library, or refuses it. Pending: others are asked for room.
     fn poll_begin(&mut self, cx: &Context<'_>) -> Poll<()> {
         match self.connection.carry(Carrier::Http) {
             Err(_) if !self.asked && self.others.let_go() => {
@@ -83,7 +84,7 @@ impl<O: Others> ConnectionTask<O> {
         Poll::Ready(())
     }
 
-    /// The HTTP library is done with the connection for now.
+    /// Takes the connection from the HTTP library, which is done with it for now.
     fn go_on_as(&mut self, carrier: Carrier) {
         // There is room: it costs less than the library.
         let _ = self.connection.carry(carrier);

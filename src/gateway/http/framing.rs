@@ -131,8 +131,8 @@ fn skip(missing: u64, bytes: &[u8]) -> (u64, usize) {
     (missing - taken as u64, taken)
 }
 
-/// What a head says of its body, and its length, if it is there as a whole and says nothing unusual: most do, and need not be
-/// followed byte by byte.
+/// The body that a head announces and the length of the head, if that is there as a whole and says nothing unusual: most do, and
+/// need not be followed byte by byte.
 fn whole_head(bytes: &[u8]) -> Option<(Body, usize)> {
     /// A length from which on a further digit may be too much.
     const MUCH: u64 = u64::MAX / 10;

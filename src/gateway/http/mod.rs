@@ -6,6 +6,7 @@ mod answering;
 mod auth_service;
 mod body;
 mod body_buffer;
+mod carrier;
 mod client_socket;
 mod connection;
 mod connection_task;

@@ -20,7 +20,7 @@ pub(super) struct StreamWriter {
     connection: Rc<Connection>,
     /// There until the end.
     socket: Option<TcpStream>,
-    /// What the client has not taken, and how much of it has been written.
+    /// Bytes that the client has not taken, and how many of them have been written.
     unsent: Vec<u8>,
     sent: usize,
     /// The last chunk is in it.
@@ -37,21 +37,17 @@ impl StreamWriter {
     /// Ready at the end of the stream, with the socket, or when the client is gone.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<TcpStream>> {
         loop {
-            if !self.gather(cx) {
-                if self.ended {
-                    return Poll::Ready(self.socket.take());
-                }
-                return self.poll_gone(cx).map(|()| None);
-            }
+            let more = self.gather(cx);
             match self.poll_write(cx) {
-                Poll::Ready(true) => {}
+                Poll::Ready(true) if self.ended => return Poll::Ready(self.socket.take()),
+                Poll::Ready(true) if more => {}
+                Poll::Ready(true) | Poll::Pending => return self.poll_gone(cx).map(|()| None),
                 Poll::Ready(false) => return Poll::Ready(None),
-                Poll::Pending => return self.poll_gone(cx).map(|()| None),
             }
         }
     }
 
-    /// Takes what the stream has now, up to one slice and what goes beyond it. Whether there is something to write.
+    /// Takes the parts that the stream has now, up to one slice and whatever goes beyond it; whether there may be more.
     fn gather(&mut self, cx: &mut Context<'_>) -> bool {
         while !self.ended && self.unsent.len() < SLICE {
             match self.connection.poll_stream(cx) {
@@ -60,14 +56,17 @@ impl StreamWriter {
                     self.unsent.extend_from_slice(LAST);
                     self.ended = true;
                 }
-                Poll::Pending => break,
+                Poll::Pending => return false,
             }
         }
-        !self.unsent.is_empty()
+        true
     }
 
     /// Ready with `false` when nothing can be written any more.
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        if self.unsent.is_empty() {
+            return Poll::Ready(true);
+        }
         let Some(socket) = &mut self.socket else { return Poll::Ready(false) };
         while self.sent < self.unsent.len() {
             match Pin::new(&mut *socket).poll_write(cx, &self.unsent[self.sent..]) {
