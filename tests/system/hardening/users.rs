@@ -384,3 +384,31 @@ async fn without_users_a_server_of_root_has_no_capabilities_all_the_same() {
     let said = sh(&proxy, "a", "echo $TMPDIR").await;
     assert_eq!(said, proxy.dir().join("state/tmp/a").display().to_string());
 }
+
+#[tokio::test]
+async fn a_configuration_of_another_user_is_read_with_one_more_capability_which_is_reported() {
+    if !is_root() {
+        return;
+    }
+    let (first, last) = range();
+    let config = json!({
+        "hardening": "best-effort",
+        "isolation": {"uids": format!("{first}-{last}")},
+        "servers": [fixture("a", &SHELL)],
+    });
+    let proxy = Proxy::launch_with(config, |command| {
+        let dir: PathBuf = command.get_current_dir().expect("a directory").to_owned();
+        fs::set_permissions(&dir, fs::Permissions::from_mode(0o755)).expect("it is ours");
+        let file = dir.join("mcp-servers.json");
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).expect("it is ours");
+        std::os::unix::fs::chown(&file, Some(last), None).expect("root may");
+    })
+    .await;
+    proxy.until_ready().await;
+    let line = proxy.logged(&["protection: capabilities", "CAP_DAC_READ_SEARCH"]).await;
+    assert!(line.contains("mcp-servers.json is out of its reach"), "{line}");
+    // DAC_READ_SEARCH is 2.
+    assert_eq!(Status::of(proxy.pid()).get("CapEff"), "00000000000001e5");
+    assert_eq!(Status::of(proxy.pid()).get("CapBnd"), THE_FIVE, "nobody gets it from us");
+    Status::of(proxy.status().await.server("a").pid()).has_no_privileges();
+}
