@@ -4,6 +4,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use mcproxy_confine::Degradation;
 use mcproxy_ipc::{
     ChangeStatus, Generation, LifecycleEvent, ListFailure, ProcessStatus, ServerDescription, ServerState, ServerStatus,
     StartStatus, StatusReport,
@@ -24,9 +25,19 @@ pub(crate) struct StatusView<'a> {
     config_path: &'a str,
     config_error: Option<&'a str>,
     config_warnings: &'a [String],
+    hardening: &'static str,
+    degraded: Vec<DegradationView<'a>>,
     supervisor: ProcessView,
     gateway: Option<ProcessView>,
     servers: Vec<ServerView<'a>>,
+}
+
+/// A protection that is missing.
+#[derive(Debug, Serialize)]
+struct DegradationView<'a> {
+    protection: &'static str,
+    reason: &'a str,
+    help: &'a str,
 }
 
 #[derive(Debug, Serialize)]
@@ -58,6 +69,7 @@ pub(crate) struct ServerView<'a> {
     list_failures: Vec<ListFailureView<'a>>,
     start: Option<StartView<'a>>,
     change: Option<ChangeView<'a>>,
+    degraded: Vec<DegradationView<'a>>,
     server: Option<DescriptionView<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     events: Option<Vec<EventView<'a>>>,
@@ -134,6 +146,8 @@ impl<'a> StatusView<'a> {
             config_path: &report.config_path,
             config_error: report.config_error.as_deref(),
             config_warnings: &report.config_warnings,
+            hardening: report.hardening.name(),
+            degraded: report.degraded.iter().map(DegradationView::of).collect(),
             supervisor: ProcessView::of(&report.supervisor),
             gateway: report.gateway.as_ref().map(ProcessView::of),
             servers: report.servers.iter().map(ServerView::of).collect(),
@@ -144,6 +158,12 @@ impl<'a> StatusView<'a> {
     pub(crate) fn without_history(mut self) -> Self {
         self.servers.iter_mut().for_each(|server| server.events = None);
         self
+    }
+}
+
+impl<'a> DegradationView<'a> {
+    fn of(missing: &'a Degradation) -> Self {
+        Self { protection: missing.protection.name(), reason: &missing.reason, help: &missing.help }
     }
 }
 
@@ -178,6 +198,7 @@ impl<'a> ServerView<'a> {
             list_failures: server.list_failures.iter().map(ListFailureView::of).collect(),
             start: server.start.as_ref().map(StartView::of),
             change: server.change.as_ref().map(ChangeView::of),
+            degraded: server.degraded.iter().map(DegradationView::of).collect(),
             server: server.description.as_ref().map(DescriptionView::of),
             events: Some(server.events.iter().map(EventView::of).collect()),
         }
@@ -260,15 +281,21 @@ pub(crate) fn endpoint_url(report: &StatusReport) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::{collections::BTreeSet, time::Duration};
 
+    use mcproxy_confine::Protection;
     use mcproxy_ipc::{CatalogueCounts, InstanceCount, data::ServerEra};
     use serde_json::json;
 
     use super::*;
 
-    fn report() -> StatusReport {
+    fn missing(protection: Protection) -> Degradation {
+        Degradation { protection, reason: "not root".into(), help: "start it as root".into() }
+    }
+
+    /// A report with a bit of everything.
+    pub(crate) fn report() -> StatusReport {
         let process = ProcessStatus { pid: 1, uptime: Duration::from_millis(1500), rss_bytes: 4096, restarts: 0 };
         let server = ServerStatus {
             name: "time".try_into().expect("a name"),
@@ -296,7 +323,7 @@ mod tests {
             list_failures: Vec::new(),
             rss_bytes: 8192,
             last_error: Some("it exited".into()),
-            degraded: Vec::new(),
+            degraded: vec![missing(Protection::Network)],
             events: vec![LifecycleEvent {
                 at_ms: 0,
                 generation: Generation(2),
@@ -312,7 +339,7 @@ mod tests {
             config_warnings: vec!["x:1:2  /inputs: warning: ignored".into()],
             listen: "0.0.0.0:12009".into(),
             hardening: mcproxy_confine::Hardening::BestEffort,
-            degraded: Vec::new(),
+            degraded: vec![missing(Protection::Users)],
             log_dropped: 0,
             notes_dropped: 0,
             supervisor: process,
@@ -323,24 +350,27 @@ mod tests {
 
     #[test]
     fn the_documented_form_is_what_is_written() {
+        let time = json!({
+            "name": "time", "state": "ready", "wanted": true, "sinceSeconds": 62.0, "generation": 2, "restarts": 1,
+            "retryInSeconds": null, "stale": false, "workerPid": 4, "serverPid": 5, "instances": {"running": 2, "max": 16}, "rssBytes": 8192, "lastError": "it exited", "listFailures": [],
+            "start": null, "change": {"state": "failed", "start": null, "error": "it exited"},
+            "degraded": [{"protection": "network", "reason": "not root", "help": "start it as root"}],
+            "server": {
+                "name": "mcp-time", "version": "1.2", "protocolVersion": "2025-11-25", "era": "legacy", "probe": "as configured",
+                "tools": 2, "prompts": 0, "resources": 0, "resourceTemplates": 0,
+            },
+            "events": [{
+                "at": "1970-01-01T00:00:00.000Z", "generation": 2, "from": "starting", "to": "ready", "reason": "ready",
+            }],
+        });
         let expected = json!({
             "version": "0.1.0", "url": "http://127.0.0.1:12009/mcp", "listen": "0.0.0.0:12009",
             "configPath": "/etc/mcp-servers.json", "configError": null,
-            "configWarnings": ["x:1:2  /inputs: warning: ignored"], "logDropped": 0, "notesDropped": 0,
+            "configWarnings": ["x:1:2  /inputs: warning: ignored"],
+            "hardening": "best-effort", "degraded": [{"protection": "users", "reason": "not root", "help": "start it as root"}], "logDropped": 0, "notesDropped": 0,
             "supervisor": {"pid": 1, "uptimeSeconds": 1.5, "rssBytes": 4096, "restarts": 0},
             "gateway": null,
-            "servers": [{
-                "name": "time", "state": "ready", "wanted": true, "sinceSeconds": 62.0, "generation": 2, "restarts": 1,
-                "retryInSeconds": null, "stale": false, "workerPid": 4, "serverPid": 5, "instances": {"running": 2, "max": 16}, "rssBytes": 8192, "lastError": "it exited", "listFailures": [],
-                "start": null, "change": {"state": "failed", "start": null, "error": "it exited"},
-                "server": {
-                    "name": "mcp-time", "version": "1.2", "protocolVersion": "2025-11-25", "era": "legacy", "probe": "as configured",
-                    "tools": 2, "prompts": 0, "resources": 0, "resourceTemplates": 0,
-                },
-                "events": [{
-                    "at": "1970-01-01T00:00:00.000Z", "generation": 2, "from": "starting", "to": "ready", "reason": "ready",
-                }],
-            }],
+            "servers": [time],
         });
         assert_eq!(json!(StatusView::of(&report())), expected);
         assert!(json!(StatusView::of(&report()).without_history())["servers"][0].get("events").is_none());

@@ -137,6 +137,18 @@ pub(crate) enum Command {
         #[arg(long, value_name = "DIR")]
         state_dir: Option<PathBuf>,
     },
+    /// Show what the kernel enforces on the running processes, what is missing, and what helps
+    #[command(
+        after_help = "Examples:\n  mcproxy doctor security\n  mcproxy doctor security --json | jq '.findings[]'\n\n\
+                      For each process: its user, how many capabilities it has, whether it can gain privileges (NO NEW: no_new_privs),\n\
+                      whether a filter refuses system calls, its supplementary groups and open files. For each server: what it may do\n\
+                      as the configuration says. Then what is missing or loose. Exit code 1 when there is any of that.\n\
+                      Run it as the user that MCProxy was started as, or as root."
+    )]
+    Doctor {
+        /// What is looked at
+        subject: DoctorSubject,
+    },
     /// Print the JSON Schema of the configuration file, for editors
     #[command(after_help = "Example:\n  mcproxy schema > mcp-servers.schema.json")]
     Schema,
@@ -151,4 +163,11 @@ pub(crate) enum Command {
         /// The MCP endpoint, for example http://127.0.0.1:12009/servers/time/mcp
         url: Option<String>,
     },
+}
+
+/// What `doctor` can look at.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+pub(crate) enum DoctorSubject {
+    /// What the kernel enforces
+    Security,
 }

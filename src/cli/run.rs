@@ -6,7 +6,7 @@ use clap::Parser;
 use mcproxy_ipc::control::OperatorToSupervisor;
 
 use super::{
-    args::{Cli, Command, Global},
+    args::{Cli, Command, DoctorSubject, Global},
     commands,
     console::Console,
     endpoint::Endpoint,
@@ -68,6 +68,9 @@ async fn dispatch(cli: Cli, console: &mut Console) -> Result<Exit, CliError> {
         Command::Stop => commands::stop::run(&supervisor, json, console).await,
         Command::Check { file, strict, state_dir } => {
             commands::check::Check { file, strict, json, state_dir }.run(console)
+        }
+        Command::Doctor { subject: DoctorSubject::Security } => {
+            commands::doctor::security(&supervisor, global.runtime_dir.clone(), json, console).await
         }
         Command::Schema => commands::schema::run(console),
         Command::Connect { url } => {

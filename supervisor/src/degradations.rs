@@ -6,13 +6,19 @@ use mcproxy_confine::Degradation;
 use slog::{Logger, warn};
 use tokio::sync::watch;
 
+use crate::bounded_text::cut;
+
+/// Of a reason, and of what helps.
+const MAX_TEXT: usize = 400;
+
 /// The protections that are missing for all; what only one server lacks is in its own status.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Degradations(Arc<watch::Sender<Vec<Degradation>>>);
 
 impl Degradations {
     /// Adds one, and says so in the log; once for each protection and reason.
-    pub(crate) fn add(&self, degradation: Degradation, log: &Logger) {
+    pub(crate) fn add(&self, Degradation { protection, reason, help }: Degradation, log: &Logger) {
+        let degradation = Degradation { protection, reason: cut(reason, MAX_TEXT), help: cut(help, MAX_TEXT) };
         let added = self.0.send_if_modified(|list| {
             let is_new = !list.contains(&degradation);
             if is_new {
@@ -29,5 +35,42 @@ impl Degradations {
     /// All of them, in the order in which they were found.
     pub(crate) fn list(&self) -> Vec<Degradation> {
         self.0.borrow().clone()
+    }
+}
+
+/// What a person reads whose MCProxy does not start for want of these.
+pub(crate) fn refusal(missing: &[Degradation]) -> String {
+    let lines = missing.iter().map(|Degradation { protection, reason, help }| {
+        format!("  {}: {reason}\n    what helps: {help}\n", protection.name())
+    });
+    let lines: String = lines.collect();
+    format!(
+        "not started: `hardening` is `strict`, and this machine lacks\n{lines}`hardening: best-effort` starts without, and says what is missing"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use mcproxy_confine::Protection;
+
+    use super::*;
+
+    #[test]
+    fn each_missing_protection_is_listed_once_with_what_helps() {
+        let log = Logger::root(slog::Discard, slog::o!());
+        let degraded = Degradations::default();
+        let missing = Degradation {
+            protection: Protection::Cgroups,
+            reason: "this kernel has no cgroup.kill".to_owned(),
+            help: "use Linux 5.14 or later".to_owned(),
+        };
+        degraded.add(missing.clone(), &log);
+        degraded.add(missing.clone(), &log);
+        assert_eq!(degraded.list(), [missing]);
+        let refusal = refusal(&degraded.list());
+        assert!(
+            refusal.contains("cgroups: this kernel has no cgroup.kill\n    what helps: use Linux 5.14"),
+            "{refusal}"
+        );
     }
 }

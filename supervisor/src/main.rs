@@ -65,7 +65,7 @@ use crate::{
     overrides::Overrides,
     runtime_dir::{RuntimeDir, RuntimeDirError},
     state_dir::StateDir,
-    supervisor::{ShutdownOutcome, Supervisor, SupervisorParts},
+    supervisor::{ShutdownOutcome, StartError, Supervisor, SupervisorParts},
 };
 
 const USAGE: u8 = 64;
@@ -147,7 +147,7 @@ fn run(args: Args) -> Result<ExitCode, (u8, String)> {
         missing,
         listener,
     };
-    let end = serve(prepared).map_err(os);
+    let end = serve(prepared);
     logging.finish();
     Ok(match end? {
         ShutdownOutcome::Drained => ExitCode::SUCCESS,
@@ -155,14 +155,16 @@ fn run(args: Args) -> Result<ExitCode, (u8, String)> {
     })
 }
 
-fn serve(prepared: SupervisorParts) -> anyhow::Result<ShutdownOutcome> {
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start the runtime")?;
-    let end =
-        runtime.block_on(async { anyhow::Ok(Supervisor::start(prepared).await.context("cannot start")?.run().await) });
+fn serve(prepared: SupervisorParts) -> Result<ShutdownOutcome, (u8, String)> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.context("cannot start the runtime").map_err(os)?;
+    let end = runtime.block_on(async { Ok(Supervisor::start(prepared).await?.run().await) });
     // A status that is being collected must not delay the end.
     runtime.shutdown_background();
-    end
+    end.map_err(|error| match error {
+        StartError::Os(_) => os(error),
+        StartError::Degraded(_) => (CONFIG, error.to_string()),
+    })
 }
 
 /// The whole chain of an error on one line.

@@ -5,6 +5,7 @@ use std::{
     time::Instant,
 };
 
+use mcproxy_confine::Protection;
 use mcproxy_ipc::{ChangeStatus, ProcessStatus, ServerDescription, ServerStatus, StartStatus, StatusReport, processes};
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
 
@@ -16,7 +17,7 @@ use crate::{
 /// Steps of all servers together: a status has to fit into one frame of 1 MiB.
 const MAX_EVENTS: usize = 1500;
 /// The same for the reasons of changes that are not in force.
-const MAX_CHANGE_ERRORS: usize = 64 * 1024;
+const MAX_CHANGE_ERRORS: usize = 24 * 1024;
 /// Of each word of a server about itself.
 const MAX_WORD: usize = 60;
 /// Of how the eras of all servers were found out.
@@ -25,7 +26,7 @@ const MAX_PROBES: usize = 64 * 1024;
 const MAX_LIST_FAILURES: usize = 512;
 const MAX_LIST_ERRORS: usize = 32 * 1024;
 /// The bytes of what single servers lack.
-const MAX_DEGRADED: usize = 64 * 1024;
+const MAX_DEGRADED: usize = 16 * 1024;
 
 fn fit_start(start: StartStatus) -> StartStatus {
     StartStatus { last_line: start.last_line.map(|line| cut(line, MAX_WORD)), ..start }
@@ -43,11 +44,14 @@ fn fit(mut status: ServerStatus, servers: usize) -> ServerStatus {
         failure.error = cut(std::mem::take(&mut failure.error), MAX_LIST_ERRORS / 4 / servers.max(1));
     }
     let room = MAX_DEGRADED / servers.max(1);
-    status.degraded.truncate((room / MAX_WORD).max(1));
+    let kept = (room / 400).clamp(1, Protection::ALL.len());
+    status.degraded.truncate(kept);
     for missing in &mut status.degraded {
-        let each = (room / 4).max(MAX_WORD);
-        missing.reason = cut(std::mem::take(&mut missing.reason), each);
-        missing.help = cut(std::mem::take(&mut missing.help), each);
+        // Of many servers the names of what they lack have to do.
+        let each = if room / kept < MAX_WORD { 0 } else { room / kept / 2 };
+        for text in [&mut missing.reason, &mut missing.help] {
+            *text = if each == 0 { String::new() } else { cut(std::mem::take(text), each) };
+        }
     }
     status.change = status.change.map(|change| match change {
         ChangeStatus::Failed(error) => ChangeStatus::Failed(cut(error, MAX_CHANGE_ERRORS / servers.max(1))),
@@ -150,7 +154,7 @@ mod tests {
     use std::time::Duration;
 
     use mcproxy_config::{MAX_RULES_BYTES, MAX_SERVERS};
-    use mcproxy_confine::{Degradation, Protection};
+    use mcproxy_confine::Degradation;
     use mcproxy_ipc::{
         CallTimeouts, CatalogueCounts, CatalogueKey, Generation, InstanceCount, LifecycleEvent, ListFailure, Need,
         Route, ServerDescription, ServerName, ServerState, ToolRules,
@@ -191,8 +195,8 @@ mod tests {
         assert!(runtime.block_on(exchange).is_some_and(|(read, _)| read == *message), "it comes back");
     }
 
-    fn missing() -> Degradation {
-        let long = "x".repeat(2000);
+    fn missing(length: usize) -> Degradation {
+        let long = "x".repeat(length);
         Degradation { protection: Protection::SystemCalls, reason: long.clone(), help: long }
     }
 
@@ -241,7 +245,7 @@ mod tests {
                 4
             ],
             last_error: Some(long()),
-            degraded: vec![missing(); 9],
+            degraded: vec![missing(5000); 9],
             events: vec![event; 50],
         }
     }
@@ -257,7 +261,7 @@ mod tests {
                 config_warnings: vec!["w".repeat(MAX_CONFIG_ERROR / 100); 100],
                 listen: "127.0.0.1:12009".to_owned(),
                 hardening: mcproxy_confine::Hardening::BestEffort,
-                degraded: vec![missing(); 16],
+                degraded: vec![missing(400); 12],
                 log_dropped: 0,
                 notes_dropped: 0,
                 supervisor: process.clone(),

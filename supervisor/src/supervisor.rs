@@ -8,7 +8,7 @@ use std::{
 };
 
 use mcproxy_config::Config;
-use mcproxy_confine::Degradation;
+use mcproxy_confine::{Degradation, Hardening, Kernel};
 use mcproxy_ipc::{
     Listener, LogLevel, SealKey,
     log::{DroppedRecords, LogThreshold},
@@ -30,7 +30,7 @@ use crate::{
     config_watch::ConfigWatch,
     context::{self, Context, Directory, Overview},
     control,
-    degradations::Degradations,
+    degradations::{self, Degradations},
     foreground,
     gateway::{GatewayCommand, GatewaySnapshot, GatewayTask},
     log_ring,
@@ -78,6 +78,17 @@ pub(crate) struct SupervisorParts {
     /// What was found to be missing before there was a log.
     pub(crate) missing: Vec<Degradation>,
     pub(crate) listener: TcpListener,
+}
+
+/// Why it did not start.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StartError {
+    /// The operating system refused.
+    #[error("cannot start")]
+    Os(#[from] std::io::Error),
+    /// All protections were demanded, and these cannot be had.
+    #[error("{}", degradations::refusal(.0))]
+    Degraded(Vec<Degradation>),
 }
 
 /// Why it ended.
@@ -172,7 +183,7 @@ enum SignalNews {
 
 impl Supervisor {
     /// Starts everything. To be called on the main thread, which lives as long as the process.
-    pub(crate) async fn start(prepared: SupervisorParts) -> std::io::Result<Self> {
+    pub(crate) async fn start(prepared: SupervisorParts) -> Result<Self, StartError> {
         let SupervisorParts {
             log,
             quiet,
@@ -190,7 +201,7 @@ impl Supervisor {
             missing,
             listener,
         } = prepared;
-        rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
+        rustix::process::set_child_subreaper(Some(rustix::process::getpid())).map_err(std::io::Error::from)?;
         let terminal = Terminal::at_start();
         let signals = Signals::new()?;
         let control = Listener::bind(&runtime.paths().supervisor())?;
@@ -205,6 +216,12 @@ impl Supervisor {
                 info!(log, "no cgroups for servers; their processes are found by their parents"; "reason" => reason);
             }
             None => {}
+        }
+        if hardened {
+            Kernel::probe().degradations().into_iter().for_each(|missing| degraded.add(missing, &log));
+        }
+        if config.hardening == Hardening::Strict && !degraded.list().is_empty() {
+            return Err(StartError::Degraded(degraded.list()));
         }
         let mut control_task = JoinSet::new();
         let (directory, directory_seen) = watch::channel(Directory::from([]));

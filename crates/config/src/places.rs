@@ -1,10 +1,13 @@
 //! Where in a file its servers are, for those who find more wrong with them than the file can say.
 
+use mcproxy_ipc::environment::is_credential;
+
 use crate::dialect::{self, ServerEntry};
-use crate::problem::{Problem, Severity};
+use crate::interpolate::Expanded;
+use crate::problem::{Problem, Severity, printable};
 use crate::report::Report;
 use crate::text;
-use crate::tree::{self, Node};
+use crate::tree::{self, ConfigText, Node};
 
 /// The places of one file.
 pub struct Places {
@@ -31,6 +34,29 @@ impl Places {
         let (line, column) = text::position(&self.text, offset);
         let pointer = self.root.pointer_to(offset);
         Problem { severity: Severity::Warning, line, column, pointer, message }
+    }
+
+    /// JSON pointers to values that are credentials by their name and are written out instead of `${VARIABLE}`.
+    pub fn literal_secrets(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        let mut look = |node: &Node| {
+            let is_literal =
+                |text: &ConfigText| matches!(&text.expanded, Expanded::Literal(value) if !value.is_empty());
+            if node.text().is_some_and(is_literal) {
+                found.push(printable(&self.root.pointer_to(node.span.start)));
+            }
+        };
+        let tokens = self.root.at(&["auth", "tokens"]).map(Node::elements).unwrap_or_default();
+        tokens.iter().filter_map(|token| token.get("token")).for_each(&mut look);
+        let defaults = self.root.at(&["defaults", "env"]).map(Node::members).unwrap_or_default();
+        let of_servers = self.entries.iter().filter_map(|entry| entry.node.get("env")).flat_map(Node::members);
+        for variable in defaults.iter().chain(of_servers) {
+            let name = variable.key.to_ascii_lowercase();
+            if name.split(|c: char| !c.is_ascii_alphanumeric()).any(is_credential) {
+                look(&variable.node);
+            }
+        }
+        found
     }
 }
 

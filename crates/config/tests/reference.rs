@@ -13,7 +13,9 @@ const MORE: &[(&str, &str)] = &[
     ("env", "what-a-server-sees-of-the-environment"),
     ("era", "which-revision-a-server-speaks"),
     ("instances", "servers-with-state"),
+    ("hardening", "../security.md"),
     ("limits.totalBuffered", "../limits.md"),
+    ("sandbox", "what-a-server-may-do"),
     ("start", "servers-that-are-started-by-their-first-call"),
 ];
 

@@ -27,6 +27,19 @@ pub enum Protection {
 }
 
 impl Protection {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::Users,
+        Self::Capabilities,
+        Self::Files,
+        Self::OwnFiles,
+        Self::Ports,
+        Self::Scopes,
+        Self::SystemCalls,
+        Self::Network,
+        Self::Cgroups,
+    ];
+
     /// Its name, as in `degraded`.
     pub fn name(self) -> &'static str {
         match self {

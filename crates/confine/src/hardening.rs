@@ -15,6 +15,15 @@ pub enum Hardening {
 }
 
 impl Hardening {
+    /// Its name, as in the configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Strict => "strict",
+            Self::BestEffort => "best-effort",
+            Self::Off => "off",
+        }
+    }
+
     /// Whether anything is asked of the kernel.
     pub fn is_on(self) -> bool {
         self != Self::Off

@@ -63,6 +63,7 @@ fn overview(report: &StatusReport, out: &mut dyn Write, width: Option<usize>) ->
     let fits = width.is_none_or(|width| line.width() <= width);
     writeln!(out, "{}", if fits { line } else { line.replace("  gateway", "\ngateway") })?;
     writeln!(out, "configuration {}", printable(&report.config_path))?;
+    writeln!(out, "{}", wrapped(&hardening(report), width, "  "))?;
     if let Some(error) = &report.config_error {
         writeln!(
             out,
@@ -85,6 +86,17 @@ fn overview(report: &StatusReport, out: &mut dyn Write, width: Option<usize>) ->
     match width.filter(|width| !whole.fits(*width)) {
         None => whole.write(out, None),
         Some(width) => table(report, true).write_folded(out, width),
+    }
+}
+
+/// What the kernel enforces, and what not.
+fn hardening(report: &StatusReport) -> String {
+    let mut missing: Vec<&str> = report.degraded.iter().map(|missing| missing.protection.name()).collect();
+    missing.dedup();
+    let level = report.hardening.name();
+    match &missing[..] {
+        [] => format!("hardening {level}"),
+        names => format!("hardening {level}, without {}: see `mcproxy doctor security`", names.join(", ")),
     }
 }
 
@@ -173,6 +185,10 @@ fn details(server: &ServerStatus, out: &mut dyn Write, width: Option<usize>) -> 
         );
         fact("offers", offers)?;
     }
+    for missing in &server.degraded {
+        fact("lacks", format!("{}: {}", missing.protection.name(), one_line(&missing.reason)))?;
+        fact("", one_line(&missing.help))?;
+    }
     for failure in &server.list_failures {
         fact("no list", format!("{} (asked {} times)", refused(failure), failure.attempts))?;
     }
@@ -221,6 +237,7 @@ fn paragraph(out: &mut dyn Write, heading: &str, text: &str) -> io::Result<()> {
 mod tests {
     use std::time::Duration;
 
+    use mcproxy_confine::{Degradation, Protection};
     use mcproxy_ipc::{CatalogueCounts, Generation, LifecycleEvent, ServerDescription, ServerState, data::ServerEra};
 
     use super::*;
@@ -279,7 +296,9 @@ mod tests {
             config_warnings: Vec::new(),
             listen: "0.0.0.0:12009".into(),
             hardening: mcproxy_confine::Hardening::BestEffort,
-            degraded: Vec::new(),
+            degraded: [Protection::Users, Protection::Cgroups]
+                .map(|protection| Degradation { protection, reason: "not here".into(), help: "elsewhere".into() })
+                .into(),
             log_dropped: 0,
             notes_dropped: 0,
             supervisor: process.clone(),
@@ -296,6 +315,7 @@ mod tests {
 mcproxy 0.1.0  http://127.0.0.1:12009/mcp
 supervisor (pid 1, up 3s, 4 MiB)  gateway (pid 2, up 3s, 4 MiB)
 configuration /etc/mcproxy/mcp-servers.json
+hardening best-effort, without users, cgroups: see `mcproxy doctor security`
 
 SERVER      STATE                  SINCE  RESTARTS  TOOLS     RSS  LAST ERROR
 time        ready                  1m 2s         0      2  50 MiB

@@ -34,6 +34,11 @@ pub(crate) fn render_status(report: &StatusReport) -> String {
         text.push_str(&server_line(server));
     }
     let mut view = json!(StatusView::of(report).without_history());
+    // Which protections are missing; how to attack what is not there, and how to mend it, is not a model's concern.
+    view["degraded"] = report.degraded.iter().map(|missing| missing.protection.name()).collect();
+    for (server, status) in view["servers"].as_array_mut().into_iter().flatten().zip(&report.servers) {
+        server["degraded"] = status.degraded.iter().map(|missing| missing.protection.name()).collect();
+    }
     made_visible(&mut view);
     result(&text, view)
 }

@@ -3,6 +3,7 @@
 
 use std::sync::atomic::AtomicU64;
 
+use mcproxy_confine::Protection;
 use mcproxy_ipc::{ProcessStatus, ServerState, StatusReport};
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
@@ -18,6 +19,11 @@ use crate::gateway::{
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ProcessLabel {
     process: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ProtectionLabel {
+    protection: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -128,6 +134,19 @@ fn of_processes(report: &StatusReport, registry: &mut Registry) {
     notes.inc_by(report.notes_dropped);
     let help = "What sessions wanted kept for the next gateway, and there was no room for";
     registry.register("session_notes_dropped", help, notes);
+    let missing: Family<ProtectionLabel, Gauge> = Family::default();
+    for protection in Protection::ALL {
+        let is_missing = report.degraded.iter().any(|missing| missing.protection == protection);
+        let label = ProtectionLabel { protection: protection.name() };
+        missing.get_or_create(&label).set(i64::from(is_missing));
+    }
+    registry.register("degraded", "1 for a protection that is wanted and missing", missing);
+    let lacking: Family<ServerLabel, Gauge> = Family::default();
+    for server in &report.servers {
+        let label = ServerLabel { server: server.name.to_string() };
+        lacking.get_or_create(&label).set(gauged(server.degraded.len()));
+    }
+    registry.register("server_degraded", "Protections that a server lacks and others have", lacking);
     let restarts: Family<ServerLabel, Counter> = Family::default();
     let resident: Family<ServerLabel, Gauge> = Family::default();
     for server in &report.servers {

@@ -3,6 +3,7 @@
 use std::{process::ExitStatus, time::Instant};
 
 use mcproxy_config::ServerConfig;
+use mcproxy_confine::{Degradation, Hardening, Protection};
 use mcproxy_ipc::{
     Activity, EndReason, Generation, LifecycleEvent, LogLevel, LogSource, ServerName, ServerState, WorkerSpec,
     control::WorkerToSupervisor,
@@ -29,7 +30,7 @@ use crate::{
     backoff::Jitter,
     bounded_text::{MAX_REASON, cut},
     context::{Context, sleep_until},
-    lifecycle::{Action, DesiredState, Lifecycle, MachineEvent, MachineState, StopReason},
+    lifecycle::{Action, DesiredState, Lifecycle, LifecyclePlan, MachineEvent, MachineState, StopReason},
     log_ring::now_ms,
     logging::{one_line, printable},
     orphans,
@@ -249,10 +250,7 @@ impl Actor {
                 worker.list_failures = Some((Instant::now(), failures));
                 self.publish();
             }
-            WorkerToSupervisor::Degraded(missing) => {
-                worker.degraded.extend(missing);
-                self.publish();
-            }
+            WorkerToSupervisor::Degraded(missing) => self.lacks(generation, missing),
             WorkerToSupervisor::Ended(ended) => {
                 self.history.ended(generation, &ended);
                 self.step(MachineEvent::Ended(generation, ended.reason));
@@ -262,6 +260,28 @@ impl Actor {
             // Answered where the pings are counted.
             WorkerToSupervisor::Pong(_) => {}
         }
+    }
+
+    /// Protections that cannot be had for this server alone. Where all are demanded, it is not started.
+    fn lacks(&mut self, generation: Generation, mut missing: Vec<Degradation>) {
+        missing.truncate(Protection::ALL.len());
+        let log = self.log_of(generation);
+        for Degradation { protection, reason, help } in &mut missing {
+            *reason = cut(one_line(reason).into_owned(), MAX_REASON);
+            *help = cut(one_line(help).into_owned(), MAX_REASON);
+            warn!(log, "a protection is missing"; "protection" => protection.name(), "reason" => &*reason, "help" => &*help);
+        }
+        if self.context.hardening == Hardening::Strict
+            && let Some(first) = missing.first()
+        {
+            let why = format!("`hardening: strict`, and {}: {}; {}", first.protection.name(), first.reason, first.help);
+            let plan = LifecyclePlan { blocked: Some(why), ..plan(&self.config) };
+            self.step(MachineEvent::Planned { plan, renew: true });
+        }
+        if let Some(worker) = self.workers.get_mut(generation) {
+            worker.degraded.extend(missing);
+        }
+        self.publish();
     }
 
     async fn exited(&mut self, generation: Generation, status: ExitStatus) {

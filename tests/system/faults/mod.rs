@@ -12,6 +12,7 @@ mod hogs;
 mod install;
 mod kills;
 mod limits;
+mod missing_protections;
 mod noise;
 mod orphans;
 mod parked;

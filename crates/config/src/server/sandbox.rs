@@ -59,7 +59,9 @@ impl ServerChecks<'_> {
                 }
             }
         }
-        if matches!(settings.network, RawNetwork::None) && node.at(&["sandbox", "connect"]).is_some() {
+        // Ports from the defaults mean those that have a network.
+        let own = node.at(&["sandbox", "connect"]).is_some_and(|ports| node.span.contains(&ports.span.start));
+        if matches!(settings.network, RawNetwork::None) && own {
             self.problem(&["sandbox", "connect"], "with `network: none` there is no port to connect to");
         }
         if settings.run_as.as_deref().is_some_and(|user| user.trim().is_empty() || user.contains([':', '/', '\0'])) {
