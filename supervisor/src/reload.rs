@@ -1,6 +1,6 @@
 //! Reading the configuration again: a bad file changes nothing, a good one only what differs.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::net::SocketAddr;
 
 use mcproxy_config::{Config, ConfigDiff, diff};
 use mcproxy_ipc::{LogLevel, ServerName, control::GatewaySettings};
@@ -228,7 +228,7 @@ impl Supervisor {
         let level = self.fixed_level.unwrap_or(new.gateway.log_level);
         self.level.set(level);
         if changes.gateway_changed || changes.supervisor_changed {
-            let settings = Box::new(gateway_settings(&new, level, self.context.catalogues.clone()));
+            let settings = Box::new(gateway_settings(&new, level));
             let _ = self.gateway.send(GatewayCommand::Configure(settings)).await;
         }
         if let Some(state) = &self.state {
@@ -251,9 +251,9 @@ fn with_source(error: &dyn std::error::Error) -> String {
     }
 }
 
-/// The settings for the gateway: those of the file, with the level in force and where catalogues are kept.
-pub(crate) fn gateway_settings(config: &Config, log_level: LogLevel, catalogues: Option<PathBuf>) -> GatewaySettings {
-    GatewaySettings { log_level, catalogues, ..config.gateway.clone() }
+/// The settings for the gateway: those of the file, with the level in force.
+pub(crate) fn gateway_settings(config: &Config, log_level: LogLevel) -> GatewaySettings {
+    GatewaySettings { log_level, ..config.gateway.clone() }
 }
 
 fn describe(changes: &ConfigDiff) -> String {

@@ -290,7 +290,7 @@ impl Supervisor {
         getrandom::fill(&mut seal).map_err(std::io::Error::other)?;
         let seal = SealKey::new(seal);
         let level_in_force = fixed_level.unwrap_or(config.gateway.log_level);
-        let settings = gateway_settings(&config, level_in_force, context.catalogues.clone());
+        let settings = gateway_settings(&config, level_in_force);
         let gateway = GatewayTask::spawn(context.clone(), listener, settings, seal, gateway_state, &mut gateway_task);
         let (asked, requests) = mpsc::channel(8);
         control_task.spawn(control::serve(control, context.clone(), gateway.clone(), asked));

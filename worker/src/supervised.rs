@@ -1,6 +1,6 @@
 //! A worker under its supervisor: says hello on the connection that it inherited, is told what to run, reports, and obeys.
 
-use std::{rc::Rc, time::Duration};
+use std::{io, os::fd::OwnedFd, rc::Rc, time::Duration};
 
 use anyhow::{Context, bail};
 use mcproxy_ipc::{
@@ -17,6 +17,7 @@ use tokio::{
 };
 
 use crate::{
+    catalogue_writer::CataloguePort,
     instances::{self, HostPorts},
     link::GatewayLink,
     mask::Mask,
@@ -59,8 +60,11 @@ async fn serve(spec: WorkerSpec, supervisor: Orders, sender: Sender<WorkerToSupe
     let terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     // A suspended worker whose supervisor ends is sent this one and continued (setpgid(2), orphaned process groups).
     let hangup = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
+    let (to_catalogue, rooms) = mpsc::channel(1);
+    let catalogue = spec.keeps_catalogue.then(|| CataloguePort { reports: reports.clone(), rooms });
+    let shell = Obedience { order: order.clone(), reports: reports.clone(), rooms: to_catalogue, log: log.clone() };
     // A task of its own, so that a call wakes the run and nothing else.
-    let obedience = tokio::spawn(obey(supervisor, [terminate, hangup], order.clone(), reports.clone(), log.clone()));
+    let obedience = tokio::spawn(shell.obey(supervisor, [terminate, hangup]));
     let orders = (order, run_orders);
     let (run_reports, run_log) = (reports.clone(), log.clone());
     let ended = match spec.instances {
@@ -68,6 +72,7 @@ async fn serve(spec: WorkerSpec, supervisor: Orders, sender: Sender<WorkerToSupe
             let ports = Ports {
                 orders,
                 reports: run_reports,
+                catalogue,
                 link: None,
                 stderr: stderr::to_log(records, None),
                 trace: None,
@@ -79,7 +84,7 @@ async fn serve(spec: WorkerSpec, supervisor: Orders, sender: Sender<WorkerToSupe
             runner::run(spec, ports).await
         }
         Instances::PerSession(rules) => {
-            let ports = HostPorts { orders, reports: run_reports, records, tree, log: run_log };
+            let ports = HostPorts { orders, reports: run_reports, catalogue, records, tree, log: run_log };
             instances::run(spec, rules, ports).await
         }
     };
@@ -91,55 +96,76 @@ async fn serve(spec: WorkerSpec, supervisor: Orders, sender: Sender<WorkerToSupe
     Ok(())
 }
 
-/// Answers the supervisor's pings and passes its orders on, for as long as the run lasts.
-async fn obey(
-    mut supervisor: Orders,
-    [mut terminate, mut hangup]: [Signal; 2],
+/// Whom the supervisor's orders are for.
+struct Obedience {
     order: mpsc::Sender<Order>,
     reports: mpsc::Sender<WorkerToSupervisor>,
+    /// Answers to who keeps the catalogue.
+    rooms: mpsc::Sender<io::Result<OwnedFd>>,
     log: Logger,
-) {
-    let mut connected = true;
-    loop {
-        let wanted = tokio::select! {
-            message = supervisor.next(), if connected => match message {
-                Ok(Some((SupervisorToWorker::Ping(number), _))) => {
-                    // A full queue means that the supervisor does not read; then it does not wait for this either.
-                    let _ = reports.try_send(WorkerToSupervisor::Pong(number));
-                    None
-                }
-                Ok(Some((SupervisorToWorker::Stop, _))) => Some(Order::Stop),
-                Ok(Some((SupervisorToWorker::Drain { grace }, _))) => Some(Order::Drain(grace)),
-                Ok(Some((SupervisorToWorker::Serve, _))) => match link(&mut supervisor) {
-                    Ok(link) => Some(Order::Serve(Box::new(link))),
-                    Err(error) => {
-                        // The other end is closed with it, and the gateway asks for another.
-                        warn!(log, "the connection to the gateway did not arrive"; "error" => %error);
-                        None
+}
+
+impl Obedience {
+    /// Answers the supervisor's pings and passes its orders on, for as long as the run lasts.
+    async fn obey(self, mut supervisor: Orders, [mut terminate, mut hangup]: [Signal; 2]) {
+        let mut connected = true;
+        loop {
+            let wanted = tokio::select! {
+                message = supervisor.next(), if connected => match message {
+                    Ok(Some((message, _))) => self.wanted(message, &mut supervisor),
+                    // Without its supervisor a worker has no business, and the next one may be starting the same server.
+                    Ok(None) | Err(_) => {
+                        connected = false;
+                        Some(Order::Kill)
                     }
                 },
-                Ok(Some((SupervisorToWorker::Run(_), _))) => {
-                    warn!(log, "the supervisor asked this worker to run a second server; ignored");
+                _ = terminate.recv() => Some(Order::Stop),
+                _ = hangup.recv() => Some(Order::Stop),
+            };
+            if let Some(wanted) = wanted {
+                // The run takes its orders at all times, and when it is over there is no one to tell.
+                let _ = self.order.send(wanted).await;
+            }
+        }
+    }
+
+    /// What a message of the supervisor wants of the run.
+    fn wanted(&self, message: SupervisorToWorker, supervisor: &mut Orders) -> Option<Order> {
+        match message {
+            SupervisorToWorker::Ping(number) => {
+                // A full queue means that the supervisor does not read; then it does not wait for this either.
+                let _ = self.reports.try_send(WorkerToSupervisor::Pong(number));
+                None
+            }
+            SupervisorToWorker::Stop => Some(Order::Stop),
+            SupervisorToWorker::Drain { grace } => Some(Order::Drain(grace)),
+            SupervisorToWorker::Serve => match link(supervisor) {
+                Ok(link) => Some(Order::Serve(Box::new(link))),
+                Err(error) => {
+                    // The other end is closed with it, and the gateway asks for another.
+                    warn!(self.log, "the connection to the gateway did not arrive"; "error" => %error);
                     None
                 }
-                // Without its supervisor a worker has no business, and the next one may be starting the same server.
-                Ok(None) | Err(_) => {
-                    connected = false;
-                    Some(Order::Kill)
-                }
             },
-            _ = terminate.recv() => Some(Order::Stop),
-            _ = hangup.recv() => Some(Order::Stop),
-        };
-        if let Some(wanted) = wanted {
-            // The run takes its orders at all times, and when it is over there is no one to tell.
-            let _ = order.send(wanted).await;
+            SupervisorToWorker::CatalogueRoom => {
+                // One at a time was asked for; at the end of the run nobody takes it.
+                let _ = self.rooms.try_send(supervisor.descriptors().map(|[room]| room));
+                None
+            }
+            SupervisorToWorker::NoCatalogueRoom => {
+                let _ = self.rooms.try_send(Err(io::Error::other("the supervisor has no room for it"))); // as above
+                None
+            }
+            SupervisorToWorker::Run(_) => {
+                warn!(self.log, "the supervisor asked this worker to run a second server; ignored");
+                None
+            }
         }
     }
 }
 
 /// The gateway's calls, which the message before it announced.
-fn link(supervisor: &mut Orders) -> std::io::Result<GatewayLink> {
+fn link(supervisor: &mut Orders) -> io::Result<GatewayLink> {
     GatewayLink::open(DataEnd::from_descriptors(supervisor.descriptors()?))
 }
 

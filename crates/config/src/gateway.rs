@@ -80,7 +80,6 @@ pub(crate) fn check(raw: RawGateway, root: &Node, servers: &ServerEntries, repor
             RawCallLevel::Debug => Some(LogLevel::Debug),
             RawCallLevel::Info => Some(LogLevel::Info),
         },
-        catalogues: None,
     }
 }
 

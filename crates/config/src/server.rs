@@ -178,7 +178,7 @@ impl ServerConfig {
             instances: self.instances,
             cgroup: None,
             confinement: self.confinement.clone(),
-            catalogue_file: None,
+            keeps_catalogue: false,
             may_clear_cache: true,
         })
     }

@@ -13,6 +13,7 @@
 
 mod activity;
 mod catalogue;
+mod catalogue_room;
 mod codec;
 pub mod control;
 pub mod data;
@@ -50,6 +51,7 @@ mod unprintable;
 
 pub use activity::Activity;
 pub use catalogue::CatalogueKey;
+pub use catalogue_room::CatalogueRoom;
 pub use codec::CodecError;
 pub use descriptors::{DescriptorHalf, Parcel};
 pub use frame::{FrameError, Part, Receiver, Sender};

@@ -46,8 +46,8 @@ pub struct WorkerSpec {
     pub cgroup: Option<PathBuf>,
     /// What the server may do. The supervisor adds where its own directories lie.
     pub confinement: ServerConfinement,
-    /// Where the catalogue is kept for the next start of everything; `None`: it is not.
-    pub catalogue_file: Option<PathBuf>,
+    /// Whether the supervisor keeps the catalogue for the next start of everything.
+    pub keeps_catalogue: bool,
     /// Whether the worker may remove the entry of a package runner's cache that an interrupted installation left broken.
     pub may_clear_cache: bool,
 }

@@ -95,7 +95,7 @@ pub struct Route {
     pub tools: ToolRules,
     /// Whether calls have to do with its start and end.
     pub need: Need,
-    /// Which file of [`GatewaySettings::catalogues`](crate::control::GatewaySettings::catalogues) holds what it offered last.
+    /// Under which key the supervisor keeps what it offered last, if it keeps that.
     pub catalogue: Option<CatalogueKey>,
     /// Whether what it offered last is listed while it is not ready.
     pub listed: bool,

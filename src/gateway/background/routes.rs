@@ -1,7 +1,7 @@
 //! Follows what the supervisor says of servers: connects to new workers, leaves those at rest, and reads what servers offered when they
 //! last ran.
 
-use std::rc::Rc;
+use std::{os::fd::OwnedFd, rc::Rc};
 
 use mcproxy_ipc::{Route, disk::on_disk};
 use slog::warn;
@@ -52,22 +52,22 @@ fn wake_for_ourselves(gateway: &Gateway) {
 async fn look_up(gateway: Rc<Gateway>, route: Route) {
     let Some(key) = route.catalogue else { return };
     let Some(rules) = gateway.servers.rules(&route.server) else { return };
-    let file = gateway.settings().catalogues.as_ref().map(|dir| dir.join(key.file_name(&route.server)));
     let server = route.server.clone();
-    let look = move || -> Result<Option<Offer>, String> {
-        let payload = file.map_or(Ok(None), |file| catalogue_cache::read(&file)).map_err(|error| error.to_string())?;
+    let look = move |file: OwnedFd| -> Result<Option<Offer>, String> {
+        let payload = catalogue_cache::read(file.into()).map_err(|error| error.to_string())?;
         // The warnings of that time are not repeated.
         let read = payload.map(|payload| Offer::read(&server, &rules, payload)).transpose();
         read.map(|read| read.map(|(offer, _)| offer)).map_err(|error| error.to_string())
     };
-    let offer = match on_disk(look).await {
-        Ok(Ok(offer)) => offer,
-        Ok(Err(error)) => {
-            warn!(gateway.log, "cannot read the cached catalogue"; "server" => %route.server, "error" => error);
-            None
-        }
-        Err(_) => None,
+    let offer = match gateway.supervisor.catalogue_file(route.server.clone(), key).await {
+        Ok(Some(file)) => on_disk(move || look(file)).await.unwrap_or(Ok(None)),
+        Ok(None) => Ok(None),
+        Err(error) => Err(error.to_string()),
     };
+    let offer = offer.unwrap_or_else(|error| {
+        warn!(gateway.log, "cannot read the cached catalogue"; "server" => %route.server, "error" => error);
+        None
+    });
     gateway.servers.set_kept(&route.server, key, offer);
     wake_for_ourselves(&gateway);
 }

@@ -4,6 +4,7 @@ use std::{
     collections::HashMap,
     io,
     net::TcpListener,
+    os::fd::OwnedFd,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
@@ -12,8 +13,8 @@ use std::{
 };
 
 use mcproxy_ipc::{
-    CatalogueCounts, DataEnd, DescriptorHalf, FrameError, Generation, Inherited, LogRecord, Receiver, Route, SealKey,
-    Sender, ServerName, SessionKey, StoredSession,
+    CatalogueCounts, CatalogueKey, DataEnd, DescriptorHalf, FrameError, Generation, Inherited, LogRecord, Receiver,
+    Route, SealKey, Sender, ServerName, SessionKey, StoredSession,
     control::{Answer, GatewaySettings, GatewayToSupervisor, Question, SupervisorToGateway},
     log::{DroppedRecords, LogThreshold},
 };
@@ -34,6 +35,8 @@ const FORGET: usize = 4096;
 /// Connections to workers that are asked for at once: however many servers there are, their answers fit into the queue of the
 /// supervisor, which ends a gateway that does not read.
 const CONNECTS: usize = 32;
+/// Files with what servers offered last that are asked for at once; for the same reason, and each is a descriptor.
+const CATALOGUES: usize = 16;
 /// Messages that may wait for the supervisor to read them.
 const QUEUE: usize = 256;
 /// Longest wait for an answer.
@@ -70,6 +73,24 @@ pub(crate) enum ConnectError {
     Silent,
 }
 
+/// Why what a server offered last cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CatalogueFileError {
+    /// The supervisor has a reason.
+    #[error("the supervisor cannot open it: {0}")]
+    Refused(String),
+    /// It is busy or gone.
+    #[error("the supervisor does not answer")]
+    Silent,
+}
+
+/// A request for the file in which the supervisor keeps what a server offered last.
+struct WantedCatalogue {
+    server: ServerName,
+    key: CatalogueKey,
+    to: oneshot::Sender<Result<Option<OwnedFd>, CatalogueFileError>>,
+}
+
 /// A request for a connection to one generation of a server, and where to send it.
 struct Wanted {
     server: ServerName,
@@ -92,6 +113,9 @@ pub(crate) struct RestoreState {
 pub(crate) struct SupervisorHandle {
     questions: mpsc::Sender<(Question, oneshot::Sender<Answer>)>,
     wanted: mpsc::Sender<Wanted>,
+    catalogues: mpsc::Sender<WantedCatalogue>,
+    /// Limits the open requests for those.
+    catalogue_places: Arc<Semaphore>,
     /// Limits the open requests for connections.
     connects: Arc<Semaphore>,
     notices: mpsc::Sender<GatewayToSupervisor>,
@@ -183,6 +207,22 @@ impl SupervisorHandle {
         tokio::time::timeout(ANSWER_TIMEOUT, asked).await.map_err(|_| ConnectError::Silent)?
     }
 
+    /// The file in which the supervisor keeps what a server offered last; `None`: there is none.
+    pub(crate) async fn catalogue_file(
+        &self,
+        server: ServerName,
+        key: CatalogueKey,
+    ) -> Result<Option<OwnedFd>, CatalogueFileError> {
+        let silent = || CatalogueFileError::Silent;
+        let _place = self.catalogue_places.acquire().await.map_err(|_| silent())?;
+        let (to, opened) = oneshot::channel();
+        let asked = async {
+            self.catalogues.send(WantedCatalogue { server, key, to }).await.map_err(|_| silent())?;
+            opened.await.map_err(|_| silent())?
+        };
+        tokio::time::timeout(ANSWER_TIMEOUT, asked).await.map_err(|_| silent())?
+    }
+
     /// Asks; `None` when the supervisor is busy or gone.
     pub(crate) async fn ask(&self, question: Question) -> Option<Answer> {
         let (to, answer) = oneshot::channel();
@@ -200,6 +240,7 @@ pub(crate) struct SupervisorConnection {
     sender: Sender<GatewayToSupervisor>,
     questions: mpsc::Receiver<(Question, oneshot::Sender<Answer>)>,
     wanted: mpsc::Receiver<Wanted>,
+    catalogues: mpsc::Receiver<WantedCatalogue>,
     notices: mpsc::Receiver<GatewayToSupervisor>,
     snapshot_bytes: Arc<AtomicUsize>,
     logs: mpsc::Receiver<LogRecord>,
@@ -231,6 +272,7 @@ impl SupervisorConnection {
         threshold.set(first_settings.log_level);
         let (questions_to, questions) = mpsc::channel(QUESTIONS);
         let (wanted_to, wanted) = mpsc::channel(QUESTIONS);
+        let (catalogues_to, catalogues) = mpsc::channel(QUESTIONS);
         let (notices_to, notices) = mpsc::channel(NOTICES);
         let (settings, settings_seen) = watch::channel(*first_settings);
         let (routes, routes_seen) = watch::channel(first_routes);
@@ -240,6 +282,8 @@ impl SupervisorConnection {
         let supervisor = SupervisorHandle {
             questions: questions_to,
             wanted: wanted_to,
+            catalogues: catalogues_to,
+            catalogue_places: Arc::new(Semaphore::new(CATALOGUES)),
             connects: Arc::new(Semaphore::new(CONNECTS)),
             notices: notices_to,
             restore_state: Arc::new(Mutex::new(Some(restore_state))),
@@ -256,6 +300,7 @@ impl SupervisorConnection {
             sender,
             questions,
             wanted,
+            catalogues,
             notices,
             snapshot_bytes,
             logs,
@@ -270,12 +315,13 @@ impl SupervisorConnection {
 
     /// Serves the connection until it ends, which means the end of the gateway.
     pub(crate) async fn serve(self) -> ControlError {
-        let Self { mut receiver, sender, mut questions, mut wanted, mut notices, snapshot_bytes, mut logs, .. } = self;
-        let Self { threshold, settings, routes, listener, drain, .. } = self;
+        let Self { mut receiver, sender, mut questions, mut wanted, mut catalogues, mut notices, mut logs, .. } = self;
+        let Self { snapshot_bytes, threshold, settings, routes, listener, drain, .. } = self;
         let (out, queue) = mpsc::channel(QUEUE);
         let writer = tokio::spawn(sender.drain(queue));
         let mut waiting: HashMap<u64, oneshot::Sender<Answer>> = HashMap::new();
         let mut connecting: HashMap<u64, oneshot::Sender<Result<DataEnd, ConnectError>>> = HashMap::new();
+        let mut opening: HashMap<u64, oneshot::Sender<Result<Option<OwnedFd>, CatalogueFileError>>> = HashMap::new();
         let mut next_id = 0u64;
         if out.send((GatewayToSupervisor::Listening, Vec::new())).await.is_err() {
             return ControlError::Closed;
@@ -308,6 +354,19 @@ impl SupervisorConnection {
                         }
                         continue;
                     }
+                    Ok(SupervisorToGateway::Catalogue { id }) => {
+                        let file = receiver.descriptors().map(|[file]| Some(file));
+                        if let Some(to) = opening.remove(&id) {
+                            let _ = to.send(file.map_err(|error| CatalogueFileError::Refused(error.to_string()))); // as above
+                        }
+                        continue;
+                    }
+                    Ok(SupervisorToGateway::NoCatalogue { id, reason }) => {
+                        if let Some(to) = opening.remove(&id) {
+                            let _ = to.send(reason.map_or(Ok(None), |reason| Err(CatalogueFileError::Refused(reason)))); // as above
+                        }
+                        continue;
+                    }
                     Ok(SupervisorToGateway::Drain { grace }) => { drain.send_replace(Some(grace)); continue }
                     Ok(SupervisorToGateway::Answer { id, answer }) => {
                         if let Some(to) = waiting.remove(&id) {
@@ -337,6 +396,12 @@ impl SupervisorConnection {
                     next_id += 1;
                     connecting.insert(next_id, to);
                     GatewayToSupervisor::Connect { id: next_id, server, generation }
+                }
+                Some(WantedCatalogue { server, key, to }) = catalogues.recv() => {
+                    opening.retain(|_, to| !to.is_closed());
+                    next_id += 1;
+                    opening.insert(next_id, to);
+                    GatewayToSupervisor::OpenCatalogue { id: next_id, server, key }
                 }
                 Some(record) = logs.recv() => GatewayToSupervisor::Log(record),
             };

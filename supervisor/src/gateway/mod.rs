@@ -3,6 +3,7 @@
 mod ports;
 
 use std::{
+    io,
     net::{SocketAddr, TcpListener},
     os::fd::OwnedFd,
     time::{Duration, Instant},
@@ -10,9 +11,11 @@ use std::{
 
 use mcproxy_confine::Confinement;
 use mcproxy_ipc::{
-    DataEnd, Generation, LogRecord, SealKey, SealedOrder, ServerName,
+    CatalogueKey, DataEnd, Generation, LogRecord, SealKey, SealedOrder, ServerName,
     control::{Answer, GatewaySettings, GatewayToSupervisor, Question, SupervisorToGateway},
+    disk::on_disk,
     environment::passed_on,
+    kept_file,
 };
 use slog::{Drain as _, Logger, info, o, warn};
 use tokio::{
@@ -32,7 +35,7 @@ use crate::{
     logging::{emit, one_line},
     orphans,
     respawn::Respawn,
-    server::ServerCommand,
+    server::{ServerCommand, ServerHandle},
     snapshot_store::SnapshotStore,
     status,
 };
@@ -259,6 +262,9 @@ impl GatewayTask {
                 let _ =
                     self.context.server(server.as_str()).map(|server| server.commands.try_send(ServerCommand::Wake));
             }
+            LinkEvent::Message(GatewayToSupervisor::OpenCatalogue { id, server, key }) => {
+                self.open_catalogue(id, &server, key);
+            }
             LinkEvent::Message(GatewayToSupervisor::Ask { id, question }) => self.answer(id, question),
             LinkEvent::Message(GatewayToSupervisor::StoreSnapshot { key, snapshot }) => {
                 if !self.snapshots.store(key, snapshot) {
@@ -343,6 +349,32 @@ impl GatewayTask {
         });
     }
 
+    /// Opens what a server offered last, and hands it over; beside the task, as the disk may be slow.
+    fn open_catalogue(&mut self, id: u64, server: &ServerName, key: CatalogueKey) {
+        let Some(link) = self.link.link() else { return };
+        if self.answers.len() >= QUESTIONS {
+            let reason = Some("the supervisor is asked for too much".to_owned());
+            return self.tell(SupervisorToGateway::NoCatalogue { id, reason });
+        }
+        let is_its = |server: &ServerHandle| server.snapshot.borrow().route.catalogue == Some(key);
+        let known = self.context.server(server.as_str()).is_some_and(|server| is_its(&server));
+        let file = self.context.catalogues.as_ref().filter(|_| known).map(|dir| dir.join(key.file_name(server)));
+        let out = link.sender();
+        self.answers.spawn(async move {
+            let opened = on_disk(|| file.map(|file| kept_file::open(&file)).transpose()).await;
+            let answer = match opened.map_err(io::Error::other).flatten() {
+                Ok(Some(file)) => (SupervisorToGateway::Catalogue { id }, vec![OwnedFd::from(file)]),
+                Ok(None) => (SupervisorToGateway::NoCatalogue { id, reason: None }, Vec::new()),
+                Err(error) => {
+                    let reason = (error.kind() != io::ErrorKind::NotFound).then(|| error.to_string());
+                    (SupervisorToGateway::NoCatalogue { id, reason }, Vec::new())
+                }
+            };
+            // The gateway may have ended meanwhile.
+            let _ = out.send(answer).await;
+        });
+    }
+
     fn tell(&mut self, message: SupervisorToGateway) {
         self.tell_along(message, Vec::new());
     }
@@ -356,7 +388,7 @@ impl GatewayTask {
 
     fn routes(&self) -> Vec<mcproxy_ipc::Route> {
         let servers = self.context.servers();
-        let route = |server: &crate::server::ServerHandle| {
+        let route = |server: &ServerHandle| {
             let mut route = server.snapshot.borrow().route.clone();
             route.last_error = cut_error(route.last_error, servers.len());
             route

@@ -16,6 +16,7 @@ use tokio::{
 
 use super::{
     Predecessor, ServerCommand, ServerHandle,
+    catalogue_keeper::CatalogueKeeper,
     history::History,
     known_catalogue::KnownCatalogue,
     plan,
@@ -52,6 +53,7 @@ struct Actor {
     user: ServerUser,
     workers: Workers,
     known_catalogue: KnownCatalogue,
+    catalogue_keeper: CatalogueKeeper,
     history: History,
     /// A broken entry of a package cache was removed for it, and it has not been ready since.
     cache_cleared: bool,
@@ -85,6 +87,7 @@ pub(crate) fn spawn(
         user: ServerUser::ours(),
         workers,
         known_catalogue,
+        catalogue_keeper: CatalogueKeeper::default(),
         history,
         cache_cleared: false,
         snapshot,
@@ -119,12 +122,14 @@ impl Actor {
                         self.step(MachineEvent::CannotLaunch(reason));
                     }
                 },
+                written = self.catalogue_keeper.next() => CatalogueKeeper::report(written, &self.log),
                 () = sleep_until(look) => self.look_at_start(),
                 () = sleep_until(self.throttle.due()) => self.publish(),
                 (generation, news) = self.workers.next() => self.news(generation, news).await,
                 () = sleep_until(self.lifecycle.deadline()) => self.step(MachineEvent::Tick),
             }
         }
+        self.catalogue_keeper.finish(&self.log).await;
     }
 
     async fn command(&mut self, command: ServerCommand) {
@@ -177,7 +182,7 @@ impl Actor {
             Ok(spec) => {
                 let catalogue_file = self.known_catalogue.file.clone();
                 let era = self.config.era.rule(self.known_catalogue.era());
-                worker.run(WorkerSpec { catalogue_file, era, may_clear_cache: !self.cache_cleared, ..spec });
+                worker.run(WorkerSpec { era, may_clear_cache: !self.cache_cleared, ..spec }, catalogue_file);
             }
             // It cannot be started as configured, which the machine knows.
             Err(_) => worker.dismiss(),
@@ -245,6 +250,12 @@ impl Actor {
                     description.counts = counts;
                 }
                 self.publish();
+            }
+            WorkerToSupervisor::WantCatalogueRoom => worker.make_room(),
+            WorkerToSupervisor::CatalogueFilled => {
+                if let Some(filled) = worker.filled_room() {
+                    self.catalogue_keeper.keep(filled);
+                }
             }
             WorkerToSupervisor::ListFailures(failures) => {
                 worker.list_failures = Some((Instant::now(), failures));

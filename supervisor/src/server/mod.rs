@@ -1,6 +1,7 @@
 //! One configured server: a task that owns its lifecycle, its worker and what is remembered of it. Others hold a handle.
 
 mod actor;
+mod catalogue_keeper;
 mod error_line;
 mod history;
 mod known_catalogue;

@@ -3,6 +3,7 @@
 use std::{
     ffi::OsString,
     io,
+    path::PathBuf,
     process::ExitStatus,
     time::{Duration, Instant},
 };
@@ -15,7 +16,9 @@ use mcproxy_ipc::{
 };
 
 use slog::{o, warn};
+use tokio::task::JoinSet;
 
+use super::catalogue_keeper::{FilledRoom, WorkerCatalogue};
 use crate::{
     cgroups::Cgroup,
     child::{Child, ChildEvent, ChildPlan},
@@ -47,6 +50,9 @@ pub(super) struct Worker {
     /// The server's processes, where each session has its own.
     pub(super) instances: Option<RunningInstances>,
     user: ServerUser,
+    catalogue: WorkerCatalogue,
+    /// Room on its way to the worker.
+    rooms: JoinSet<()>,
     child: Child,
     /// Of its server and all that starts. After the worker, so that it is emptied when the worker is gone.
     cgroup: Option<Cgroup>,
@@ -117,6 +123,8 @@ impl Worker {
             installing,
             instances,
             user,
+            catalogue: WorkerCatalogue::new(None),
+            rooms: JoinSet::new(),
             child,
             cgroup,
             link,
@@ -140,8 +148,10 @@ impl Worker {
         Some(InstanceCount { running: instances.pids.len(), max: instances.max })
     }
 
-    /// Tells it what to run; to be done after its hello.
-    pub(super) fn run(&mut self, mut spec: WorkerSpec) {
+    /// Tells it what to run, and whether what that offers is kept; to be done after its hello.
+    pub(super) fn run(&mut self, mut spec: WorkerSpec, catalogue_file: Option<PathBuf>) {
+        spec.keeps_catalogue = catalogue_file.is_some();
+        self.catalogue = WorkerCatalogue::new(catalogue_file);
         spec.confinement.home = self.user.home.clone();
         spec.confinement.tmp = self.user.tmp.clone();
         spec.confinement.hidden = self.user.hidden.clone();
@@ -160,6 +170,32 @@ impl Worker {
         if let Some(link) = self.link.link() {
             link.send_along(SupervisorToWorker::Serve, end.into_descriptors());
         }
+    }
+
+    /// Gives it room for what its server offers.
+    pub(super) fn make_room(&mut self) {
+        let Some(link) = self.link.link() else { return };
+        let (end, wait) = match self.catalogue.make_room(Instant::now()) {
+            Ok(made) => made,
+            Err(_) => {
+                link.send(SupervisorToWorker::NoCatalogueRoom); // which the worker logs
+                return;
+            }
+        };
+        if wait.is_zero() {
+            link.send_along(SupervisorToWorker::CatalogueRoom, vec![end]);
+            return;
+        }
+        let to = link.sender();
+        self.rooms.spawn(async move {
+            tokio::time::sleep(wait).await;
+            let _ = to.send((SupervisorToWorker::CatalogueRoom, vec![end])).await; // it may have ended meanwhile
+        });
+    }
+
+    /// What its server offers, as it says that it has filled it in.
+    pub(super) fn filled_room(&mut self) -> Option<FilledRoom> {
+        self.catalogue.filled()
     }
 
     /// Tells it to end. Before it has called, it has nothing to end in order.

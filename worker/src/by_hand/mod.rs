@@ -142,6 +142,7 @@ impl HandRun {
         let ports = Ports {
             orders: (order.clone(), orders),
             reports,
+            catalogue: None,
             link: Some(link),
             stderr: Box::new(move |line, dropped| stderr_printer.server_stderr(&line, dropped)),
             trace: wish.trace.then(|| -> Trace {

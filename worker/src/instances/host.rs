@@ -113,7 +113,7 @@ impl InstanceHost {
         let full = legacy::declaration(spec.features.unwrap_or(ClientFeatures::LISTED), &spec.extensions);
         let (pool, first, client_profile) = Pool::new(rules, Eras::new(spec.era, full), now);
         let idle = spec.idle_timeout.map(|after| Idle::new(after, now));
-        let catalogue_writer = spec.catalogue_file.clone().map(|file| CatalogueWriter::start(file, ports.log.clone()));
+        let catalogue_writer = ports.catalogue.map(|port| CatalogueWriter::start(port, ports.log.clone()));
         let mut host = Self {
             spec,
             pool,
@@ -239,7 +239,7 @@ impl InstanceHost {
 
     fn start(&mut self, number: Number, client_profile: &ClientProfile) {
         // The host looks after what concerns the server as a whole.
-        let own = WorkerSpec { idle_timeout: None, catalogue_file: None, ..self.spec.clone() };
+        let own = WorkerSpec { idle_timeout: None, ..self.spec.clone() };
         let client = ClientDeclaration::clone(&self.pool.eras().told(client_profile));
         let spec = WorkerSpec {
             instances: Instances::SingleClient,

@@ -71,6 +71,8 @@ impl InstanceHost {
             | WorkerToSupervisor::Installing
             | WorkerToSupervisor::NothingToDo
             | WorkerToSupervisor::Work
+            | WorkerToSupervisor::WantCatalogueRoom
+            | WorkerToSupervisor::CatalogueFilled
             | WorkerToSupervisor::Log(_)
             | WorkerToSupervisor::Pong(_)
             | WorkerToSupervisor::Ended(_) => {}

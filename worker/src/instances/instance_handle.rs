@@ -73,6 +73,7 @@ pub(super) fn spawn(
     let ports = Ports {
         orders: (order.clone(), orders),
         reports,
+        catalogue: None,
         link: Some(link),
         stderr: stderr::to_log(records, Some(number)),
         trace: None,

@@ -117,7 +117,7 @@ impl<T: Transport> Runner<T> {
             stderr: Stderr::new(spec.limits.stderr_lines, secrets::mask(&spec.reach), ports.stderr, now),
             gateway: GatewayPort::new(ports.link),
             drained_by: None,
-            catalogue_writer: spec.catalogue_file.clone().map(|file| CatalogueWriter::start(file, ports.log.clone())),
+            catalogue_writer: ports.catalogue.map(|port| CatalogueWriter::start(port, ports.log.clone())),
             instance: ports.instance,
             usage: None,
             install: None,

@@ -6,7 +6,7 @@ use mcproxy_ipc::control::WorkerToSupervisor;
 use slog::Logger;
 use tokio::sync::mpsc;
 
-use crate::{link::GatewayLink, stderr, transport::Trace, tree::Tree};
+use crate::{catalogue_writer::CataloguePort, link::GatewayLink, stderr, transport::Trace, tree::Tree};
 
 /// Orders of others to a run.
 pub(crate) enum Order {
@@ -29,6 +29,8 @@ pub(crate) struct Ports {
     /// The sending half is for what watches the server.
     pub(crate) orders: (mpsc::Sender<Order>, mpsc::Receiver<Order>),
     pub(crate) reports: mpsc::Sender<WorkerToSupervisor>,
+    /// Where what the server offers is kept, if it is.
+    pub(crate) catalogue: Option<CataloguePort>,
     /// Where no gateway will be handed over.
     pub(crate) link: Option<GatewayLink>,
     pub(crate) stderr: stderr::Sink,

@@ -51,7 +51,7 @@ pub(crate) fn spec() -> WorkerSpec {
         confinement: Default::default(),
         idle_timeout: None,
         list_ttl: None,
-        catalogue_file: None,
+        keeps_catalogue: false,
         may_clear_cache: false,
     }
 }

@@ -82,7 +82,7 @@ impl Worker {
             confinement: Default::default(),
             idle_timeout: None,
             list_ttl: None,
-            catalogue_file: None,
+            keeps_catalogue: false,
             may_clear_cache: false,
         };
         change(&mut spec);

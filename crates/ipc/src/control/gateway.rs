@@ -1,16 +1,16 @@
 //! Control messages between supervisor and gateway.
 
-use std::{fmt, path::PathBuf, time::Duration};
+use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    CatalogueCounts, Generation, LogLevel, LogLine, LogRecord, Route, SealKey, ServerName, SessionKey, StatusReport,
-    StoredSession,
+    CatalogueCounts, CatalogueKey, Generation, LogLevel, LogLine, LogRecord, Route, SealKey, ServerName, SessionKey,
+    StatusReport, StoredSession,
 };
 
 /// The part of the configuration that the gateway needs; it never sees the file. `mcproxy-config` reads the file into it, and the
-/// supervisor puts in what the file does not say: the level in force and the directory of the catalogues.
+/// supervisor puts in what the file does not say: the level in force.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GatewaySettings {
     /// How long a list waits for servers in their first start.
@@ -43,8 +43,6 @@ pub struct GatewaySettings {
     pub total_buffered: usize,
     /// After so long the client of a call comes back for the rest of its stream; `None`: streams stay open.
     pub stream_time: Option<Duration>,
-    /// Where the catalogues of servers are kept; `None`: nowhere.
-    pub catalogues: Option<PathBuf>,
     /// Most calls of one session in flight.
     pub max_calls: usize,
     /// Most levels of nesting in a request.
@@ -131,6 +129,18 @@ pub enum SupervisorToGateway {
         /// Why, for the log.
         reason: String,
     },
+    /// To the `OpenCatalogue` of the same number: the one descriptor is the file, open to be read.
+    Catalogue {
+        /// Number of the request.
+        id: u64,
+    },
+    /// The same, when there is none.
+    NoCatalogue {
+        /// Number of the request.
+        id: u64,
+        /// Why, for the log; `None`: nothing is kept.
+        reason: Option<String>,
+    },
     /// The answer to the `Ask` of the same number.
     Answer {
         /// Number of the question.
@@ -159,6 +169,15 @@ pub enum GatewayToSupervisor {
         server: ServerName,
         /// Which generation; another one is not connected to.
         generation: Generation,
+    },
+    /// What this server offered last is wanted, as its worker handed it over.
+    OpenCatalogue {
+        /// Number that the answer carries.
+        id: u64,
+        /// Which server.
+        server: ServerName,
+        /// The key of its route; nothing else is opened.
+        key: CatalogueKey,
     },
     /// A read-only question, for `/health` and the built-in server.
     Ask {

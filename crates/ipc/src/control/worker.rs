@@ -16,6 +16,10 @@ pub enum SupervisorToWorker {
     Run(Box<WorkerSpec>),
     /// A gateway is there, in the place of any earlier one. With the two descriptors of a [`DataEnd`](crate::DataEnd).
     Serve,
+    /// To `WantCatalogueRoom`: the one descriptor is the worker's end of a [`CatalogueRoom`](crate::CatalogueRoom).
+    CatalogueRoom,
+    /// The same, when there is none.
+    NoCatalogueRoom,
     /// Answer with `Pong` of the same number.
     Ping(u64),
     /// Refuse new calls, answer the pending ones with an error, end the server (stdin, SIGTERM, SIGKILL), then say `Ended`.
@@ -57,6 +61,10 @@ pub enum WorkerToSupervisor {
     Log(LogRecord),
     /// The catalogue changed.
     Counts(CatalogueCounts),
+    /// What the server offers is to be kept for its next start. Not again before the answer has come and was made use of.
+    WantCatalogueRoom,
+    /// The room is filled.
+    CatalogueFilled,
     /// The lists that the server does not give, all of them, whenever that changes.
     ListFailures(Vec<ListFailure>),
     /// No call for `idle_timeout`. If the gateway leaves now, the server is ended.
