@@ -1,5 +1,6 @@
 //! Which system calls a process may make (seccomp(2)).
 
+pub(crate) mod gateway;
 pub(crate) mod servers;
 #[cfg(test)]
 pub(crate) mod verdict;
