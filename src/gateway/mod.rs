@@ -1,7 +1,8 @@
 //! The gateway process: every client dialect on one side, the workers on the other.
 //!
 //! It is started by the supervisor, with a connection to it as standard input, over which it is handed the bound listener and
-//! the connections to workers, and learns the settings and the servers. It holds no server secret, reads no file and starts no process.
+//! the connections to workers, and learns the settings and the servers. It holds no server secret, opens no file and starts no process, and asks
+//! the kernel to see to that before it begins (`src/bin/mcproxy-gateway.rs`).
 //!
 //! Everything that clients touch lives on one HTTP thread and is shared by `Rc`; the control connection has the main
 //! thread (`docs/decisions/0010-one-http-thread.md`).
@@ -20,8 +21,9 @@ mod sessions;
 mod state;
 mod upstream;
 
-use std::pin::pin;
+use std::{os::fd::OwnedFd, pin::pin};
 
+use mcproxy_confine::Degradation;
 use mcproxy_ipc::log::ControlDrain;
 use slog::{Drain, Logger, o};
 use tokio::sync::{mpsc, oneshot};
@@ -44,15 +46,18 @@ pub enum GatewayError {
     Http(#[source] std::io::Error),
 }
 
-/// Serves clients until the supervisor, to which standard input leads, says to drain (`Ok`) or goes away.
-pub async fn run() -> Result<(), GatewayError> {
+/// Serves clients until the supervisor, to which `socket` leads, says to drain (`Ok`) or goes away; `missing` of this process's
+/// confinement is what the kernel did not give.
+pub async fn run(socket: OwnedFd, missing: Vec<Degradation>) -> Result<(), GatewayError> {
     let (logs_to, logs) = mpsc::channel(LOG_QUEUE);
     let drain = ControlDrain::new(logs_to);
     let drained = (drain.threshold(), drain.dropped_records());
     let log = Logger::root(drain.fuse(), o!());
-    let (connection, supervisor, listener) = SupervisorConnection::open(logs, drained).await?;
+    #[cfg(debug_assertions)]
+    log_escapes(&log);
+    let (connection, supervisor, listener) = SupervisorConnection::open(socket, logs, drained).await?;
     let mut server = http::serve(listener, supervisor.clone(), &log).map_err(GatewayError::Http)?;
-    let mut control = pin!(connection.serve());
+    let mut control = pin!(connection.serve(missing));
     let mut drain = supervisor.drain.clone();
     tokio::select! {
         end = &mut server => return over(end),
@@ -68,4 +73,14 @@ pub async fn run() -> Result<(), GatewayError> {
 
 fn over(end: Result<std::io::Result<()>, oneshot::error::RecvError>) -> Result<(), GatewayError> {
     end.unwrap_or_else(|_| Err(std::io::Error::other("its thread ended"))).map_err(GatewayError::Http)
+}
+
+/// For the tests of the confinement: tries what an intruder would. There is none of this in release builds.
+#[cfg(debug_assertions)]
+fn log_escapes(log: &Logger) {
+    let Some(control) = std::env::var_os(mcproxy_confine::ATTEMPTS_VARIABLE) else { return };
+    for (attempt, outcome) in mcproxy_confine::attempt_escapes(control.as_ref()) {
+        let outcome = outcome.map_or_else(|error| format!("refused: {error}"), |()| "succeeded".to_owned());
+        slog::info!(log, "escape attempt"; "attempt" => attempt, "outcome" => outcome);
+    }
 }

@@ -40,6 +40,14 @@ impl Programs {
     }
 }
 
+/// For the tests of the gateway's confinement; nothing in release builds.
+fn attempts() -> Option<(&'static str, OsString)> {
+    #[cfg(debug_assertions)]
+    return std::env::var_os(mcproxy_confine::ATTEMPTS_VARIABLE).map(|wish| (mcproxy_confine::ATTEMPTS_VARIABLE, wish));
+    #[cfg(not(debug_assertions))]
+    None
+}
+
 /// One living process of ours.
 #[derive(Debug)]
 pub(crate) struct Child {
@@ -92,6 +100,7 @@ impl Child {
             .env_clear()
             .envs(environment)
             .envs(std::env::var_os(DUMPABLE_VARIABLE).map(|wish| (DUMPABLE_VARIABLE, wish)))
+            .envs(attempts())
             .stdin(Stdio::from(theirs))
             .stdout(Stdio::null())
             .stderr(Stdio::piped())

@@ -6,7 +6,7 @@ use mcproxy_confine::Degradation;
 use slog::{Logger, warn};
 use tokio::sync::watch;
 
-use crate::bounded_text::cut;
+use crate::{bounded_text::cut, logging::one_line};
 
 /// Of a reason, and of what helps.
 const MAX_TEXT: usize = 400;
@@ -29,6 +29,16 @@ impl Degradations {
         if added {
             warn!(log, "a protection is missing"; "protection" => degradation.protection.name(),
                 "reason" => &degradation.reason, "help" => &degradation.help);
+        }
+    }
+
+    /// Adds what a process of ours says that it could not get, as far as nothing is known yet of that protection.
+    pub(crate) fn add_unless_known(&self, missing: Vec<Degradation>, log: &Logger) {
+        let text = |text: &str| cut(one_line(text).into_owned(), MAX_TEXT);
+        for Degradation { protection, reason, help } in missing {
+            if !self.list().iter().any(|known| known.protection == protection) {
+                self.add(Degradation { protection, reason: text(&reason), help: text(&help) }, log);
+            }
         }
     }
 

@@ -33,6 +33,7 @@ mod logging;
 mod operator;
 mod orphans;
 mod overrides;
+mod phases;
 mod privileges;
 mod reload;
 mod reload_report;

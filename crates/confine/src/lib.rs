@@ -5,6 +5,8 @@
 //! the kernel for its own confinement and for nobody else's: the gateway and each worker when they begin, before they read
 //! anything of strangers, and the launcher before it becomes a server.
 
+#[cfg(debug_assertions)]
+mod attempts;
 mod confinement;
 mod degradation;
 mod descriptors;
@@ -23,6 +25,8 @@ mod syscalls;
 mod unsafe_calls;
 mod user_capabilities;
 
+#[cfg(debug_assertions)]
+pub use attempts::{ATTEMPTS_VARIABLE, attempt_escapes};
 pub use confinement::{Confinement, ResourceLimits, ServerConfinement};
 pub use degradation::{Degradation, Protection};
 pub use descriptors::close_on_exec;

@@ -7,7 +7,10 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use rustix::io::Errno;
+use rustix::{
+    fs::{FileType, OFlags, fcntl_getfl, fcntl_setfl, fstat},
+    io::Errno,
+};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::unix::pipe,
@@ -33,14 +36,15 @@ pub struct WriteHalf {
 impl ReadHalf {
     /// The reading end of a pipe; anything else is an error.
     pub(crate) fn pipe(descriptor: OwnedFd) -> io::Result<Self> {
-        pipe::Receiver::from_owned_fd(descriptor).map(Self)
+        make_ready(&descriptor, OFlags::RDONLY)?;
+        pipe::Receiver::from_owned_fd_unchecked(descriptor).map(Self)
     }
 }
 
 impl WriteHalf {
     /// The writing end of a pipe; anything else is an error.
     pub(crate) fn pipe(descriptor: OwnedFd) -> io::Result<Self> {
-        let descriptor = pipe::Sender::from_owned_fd(descriptor)?.into_nonblocking_fd()?;
+        make_ready(&descriptor, OFlags::WRONLY)?;
         Ok(Self { descriptor, blocked: None })
     }
 
@@ -48,6 +52,17 @@ impl WriteHalf {
     pub(crate) fn descriptor(&self) -> &OwnedFd {
         &self.descriptor
     }
+}
+
+/// Checks that it is an end of a pipe in this direction, and puts it in non-blocking mode. What tokio has for this asks by `fstat` of
+/// the C library, which is a call by path on some systems: the gateway may not make such calls (docs/decisions/0133).
+fn make_ready(descriptor: &OwnedFd, direction: OFlags) -> io::Result<()> {
+    let flags = fcntl_getfl(descriptor)?;
+    let is_pipe = FileType::from_raw_mode(fstat(descriptor)?.st_mode) == FileType::Fifo;
+    if !is_pipe || flags & OFlags::RWMODE != direction {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no such end of a pipe"));
+    }
+    Ok(fcntl_setfl(descriptor, flags | OFlags::NONBLOCK)?)
 }
 
 /// The writing direction of a socket that is in non-blocking mode.

@@ -61,27 +61,15 @@ impl ChildConnection {
 }
 
 impl Inherited {
-    /// Takes standard input over, which is empty from then on: what this process starts inherits nothing of it.
+    /// Takes standard input over, as [`take_stdin`] does.
     ///
     /// # Errors
     /// Standard input is no such connection: the process was started by hand.
     pub fn from_stdin() -> io::Result<Self> {
-        let socket = io::stdin().as_fd().try_clone_to_owned()?;
-        let is_ours = || {
-            let family = sockopt::socket_domain(&socket)?;
-            Ok::<_, rustix::io::Errno>(
-                family == AddressFamily::UNIX && sockopt::socket_type(&socket)? == SocketType::STREAM,
-            )
-        };
-        if !is_ours().unwrap_or(false) {
-            let what = "standard input is no connection to a supervisor; `mcproxy-supervisor` starts this program";
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
-        }
-        rustix::stdio::dup2_stdin(std::fs::File::open("/dev/null")?)?;
-        Self::new(socket)
+        Self::new(take_stdin()?)
     }
 
-    /// The same for a socket that came another way. For tests, which are no process of their own.
+    /// The same for a socket that was taken over before, or came another way.
     pub fn new(socket: OwnedFd) -> io::Result<Self> {
         let socket = UnixStream::from(socket);
         socket.set_nonblocking(true)?;
@@ -97,6 +85,26 @@ impl Inherited {
         socket::send_raw(&mut sender, &Hello::ours()).await?;
         Ok((Receiver::new(self.read, 0), sender.retype()))
     }
+}
+
+/// Takes over the socket that is standard input, which is empty from then on: what this process starts inherits nothing of it.
+///
+/// # Errors
+/// Standard input is no such connection: the process was started by hand.
+pub fn take_stdin() -> io::Result<OwnedFd> {
+    let socket = io::stdin().as_fd().try_clone_to_owned()?;
+    let is_ours = || {
+        let family = sockopt::socket_domain(&socket)?;
+        Ok::<_, rustix::io::Errno>(
+            family == AddressFamily::UNIX && sockopt::socket_type(&socket)? == SocketType::STREAM,
+        )
+    };
+    if !is_ours().unwrap_or(false) {
+        let what = "standard input is no connection to a supervisor; `mcproxy-supervisor` starts this program";
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+    }
+    rustix::stdio::dup2_stdin(std::fs::File::open("/dev/null")?)?;
+    Ok(socket)
 }
 
 #[cfg(test)]

@@ -58,7 +58,7 @@ pub use frame::{FrameError, Part, Receiver, Sender};
 pub use generation::Generation;
 pub use half::{ReadHalf, WriteHalf};
 pub use hello::{Hello, HelloError, Verdict, introduce, receive_hello};
-pub use inherited::{ChildConnection, Inherited};
+pub use inherited::{ChildConnection, Inherited, take_stdin};
 pub use log::{LogLevel, LogRecord, LogSource};
 pub use memory::{DUMPABLE_VARIABLE, keep_memory_private};
 pub use name::{NameError, ServerName};

@@ -12,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use mcproxy_confine::Degradation;
 use mcproxy_ipc::{
     CatalogueCounts, CatalogueKey, DataEnd, DescriptorHalf, FrameError, Generation, Inherited, LogRecord, Receiver,
     Route, SealKey, Sender, ServerName, SessionKey, StoredSession,
@@ -45,8 +46,8 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 /// Why the control connection could not be made or ended.
 #[derive(Debug, thiserror::Error)]
 pub enum ControlError {
-    /// There is none: the gateway was started by hand.
-    #[error("there is no connection to a supervisor; the gateway is started by `mcproxy-supervisor`, not by hand")]
+    /// The runtime does not take it.
+    #[error("the connection to the supervisor cannot be used")]
     Connect(#[source] io::Error),
     /// The connection broke.
     #[error("the control connection failed")]
@@ -252,13 +253,14 @@ pub(crate) struct SupervisorConnection {
 }
 
 impl SupervisorConnection {
-    /// Takes over the connection that is standard input, says hello and waits for what belongs to the start: where to listen, the
+    /// Says hello on the connection to the supervisor and waits for what belongs to the start: where to listen, the
     /// first settings and routes.
     pub(crate) async fn open(
+        socket: OwnedFd,
         logs: mpsc::Receiver<LogRecord>,
         (threshold, dropped): (LogThreshold, DroppedRecords),
     ) -> Result<(Self, SupervisorHandle, TcpListener), ControlError> {
-        let connection = Inherited::from_stdin().map_err(ControlError::Connect)?;
+        let connection = Inherited::new(socket).map_err(ControlError::Connect)?;
         let (mut receiver, sender) = connection.introduce().await?;
         let SupervisorToGateway::Listen = next(&mut receiver).await? else { return Err(ControlError::Order) };
         let first_listener = listening(&mut receiver)?;
@@ -313,8 +315,8 @@ impl SupervisorConnection {
         Ok((connection, supervisor, first_listener))
     }
 
-    /// Serves the connection until it ends, which means the end of the gateway.
-    pub(crate) async fn serve(self) -> ControlError {
+    /// Serves the connection until it ends, which means the end of the gateway; `missing` of its confinement is what it could not get.
+    pub(crate) async fn serve(self, missing: Vec<Degradation>) -> ControlError {
         let Self { mut receiver, sender, mut questions, mut wanted, mut catalogues, mut notices, mut logs, .. } = self;
         let Self { snapshot_bytes, threshold, settings, routes, listener, drain, .. } = self;
         let (out, queue) = mpsc::channel(QUEUE);
@@ -323,7 +325,7 @@ impl SupervisorConnection {
         let mut connecting: HashMap<u64, oneshot::Sender<Result<DataEnd, ConnectError>>> = HashMap::new();
         let mut opening: HashMap<u64, oneshot::Sender<Result<Option<OwnedFd>, CatalogueFileError>>> = HashMap::new();
         let mut next_id = 0u64;
-        if out.send((GatewayToSupervisor::Listening, Vec::new())).await.is_err() {
+        if out.send((GatewayToSupervisor::Listening { missing }, Vec::new())).await.is_err() {
             return ControlError::Closed;
         }
         let end = loop {

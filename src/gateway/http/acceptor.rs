@@ -168,7 +168,7 @@ where
     let (mut settings, mut drain) = (supervisor.settings.clone(), supervisor.drain.clone());
     let mut new_listener = supervisor.listener.clone();
     let mut limits = settings.borrow_and_update().connections;
-    let mut at_once = socket_options::at_once(&limits, &log)?;
+    let mut at_once = socket_options::at_once(&limits, &log);
     socket_options::inherit(&listener, &limits)?;
     let mut listener = TcpListener::from_std(listener)?;
     let mut http = per_connection(build(&limits).await?);
@@ -195,7 +195,7 @@ where
                 let new = settings.borrow_and_update().connections;
                 if new != limits {
                     limits = new;
-                    at_once = socket_options::at_once(&limits, &log)?;
+                    at_once = socket_options::at_once(&limits, &log);
                     socket_options::inherit(&listener, &limits)?;
                     http = per_connection(build(&limits).await?);
                 }

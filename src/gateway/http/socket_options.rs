@@ -6,7 +6,7 @@ use std::{io, os::fd::AsFd};
 use mcproxy_ipc::control::ConnectionLimits;
 use rustix::{
     net::sockopt,
-    process::{Resource, Rlimit, getrlimit, setrlimit},
+    process::{Resource, Rlimit, getrlimit},
 };
 use slog::{Logger, warn};
 
@@ -29,17 +29,16 @@ pub(super) fn inherit(listener: impl AsFd, limits: &ConnectionLimits) -> io::Res
     Ok(())
 }
 
-/// How many connections there may be: what is configured, unless the system allows fewer descriptors. Raises their limit
-/// to what the system allows.
-pub(super) fn at_once(limits: &ConnectionLimits, log: &Logger) -> io::Result<usize> {
-    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
-    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })?;
-    let possible = bounded(limits.at_once, maximum);
+/// How many connections there may be: what is configured, unless the system allows fewer descriptors. (The process has raised their
+/// limit to what the system allows when it began.)
+pub(super) fn at_once(limits: &ConnectionLimits, log: &Logger) -> usize {
+    let Rlimit { current, .. } = getrlimit(Resource::Nofile);
+    let possible = bounded(limits.at_once, current);
     if possible < limits.at_once {
         warn!(log, "fewer connections are possible than limits.maxConnections: the system allows too few descriptors";
-            "connections" => possible, "descriptors" => maximum);
+            "connections" => possible, "descriptors" => current);
     }
-    Ok(possible)
+    possible
 }
 
 /// `descriptors`: how many there may be; `None` for any number.

@@ -34,6 +34,7 @@ use crate::{
     log_ring::{Followed, LogOwner, LogRing, line},
     logging::{emit, one_line},
     orphans,
+    phases::GatewayPhase,
     respawn::Respawn,
     server::{ServerCommand, ServerHandle},
     snapshot_store::SnapshotStore,
@@ -64,6 +65,8 @@ pub(crate) struct GatewayTask {
     snapshot: watch::Sender<GatewaySnapshot>,
     child: Option<Child>,
     link: GatewayConnection,
+    /// Of the one that runs.
+    phase: GatewayPhase,
     /// State that each gateway takes over from the one before.
     seal: SealKey,
     snapshots: SnapshotStore,
@@ -106,6 +109,7 @@ impl GatewayTask {
             snapshot,
             child: None,
             link: ChildLink::Closed,
+            phase: GatewayPhase::default(),
             seal,
             snapshots: SnapshotStore::default(),
             last_snapshot_warning: None,
@@ -238,12 +242,20 @@ impl GatewayTask {
     }
 
     fn heard(&mut self, news: LinkEvent<GatewayToSupervisor>) {
+        if let LinkEvent::Message(message) = &news
+            && let Err(violation) = self.phase.admit(message)
+        {
+            warn!(self.log, "gateway broke the protocol and is killed"; "reason" => %violation);
+            self.link.close();
+            return self.kill();
+        }
         match news {
             LinkEvent::Hello => self.attach(),
             LinkEvent::Message(GatewayToSupervisor::Connect { id, server, generation }) => {
                 self.connect(id, &server, generation);
             }
-            LinkEvent::Message(GatewayToSupervisor::Listening) => {
+            LinkEvent::Message(GatewayToSupervisor::Listening { missing }) => {
+                self.context.degraded.add_unless_known(missing, &self.log);
                 info!(self.log, "gateway is accepting requests"; "pid" => self.child.as_ref().map(Child::pid));
                 self.serves_since.get_or_insert_with(Instant::now);
                 self.answered();
@@ -428,6 +440,7 @@ impl GatewayTask {
         match spawned {
             Ok((child, connection)) => {
                 self.link = ChildLink::awaited(connection, self.log.new(o!("pid" => child.pid())));
+                self.phase = GatewayPhase::default();
                 self.generation = self.generation.next();
                 self.due = Some(Instant::now() + START_LIMIT);
                 self.snapshot.send_modify(|snapshot| snapshot.running = Some((child.pid(), Instant::now())));

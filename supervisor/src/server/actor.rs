@@ -195,6 +195,11 @@ impl Actor {
             WorkerEvent::Said(message) => self.said(generation, message),
             WorkerEvent::Silent => self.step(MachineEvent::Ended(generation, EndReason::Unresponsive)),
             WorkerEvent::Lost(why) => self.step(MachineEvent::Ended(generation, EndReason::Worker(why))),
+            WorkerEvent::Violation(what) => {
+                warn!(self.log_of(generation), "worker broke the protocol and is killed"; "reason" => &what);
+                self.workers.get(generation).into_iter().for_each(Worker::kill);
+                self.step(MachineEvent::Ended(generation, EndReason::Worker(format!("it broke the protocol: {what}"))));
+            }
             WorkerEvent::Line(line) => {
                 self.history.worker_line(generation, &line);
                 let log = self.log_of(generation);

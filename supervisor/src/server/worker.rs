@@ -11,7 +11,8 @@ use std::{
 use mcproxy_config::ServerConfig;
 use mcproxy_confine::{Confinement, Degradation};
 use mcproxy_ipc::{
-    DataEnd, Generation, InstanceCount, ListFailure, RunningInstances, SealedOrder, ServerDescription, WorkerSpec,
+    DataEnd, Generation, InstanceCount, Instances, ListFailure, RunningInstances, SealedOrder, ServerDescription,
+    WorkerSpec,
     control::{SupervisorToWorker, WorkerToSupervisor},
 };
 
@@ -24,6 +25,7 @@ use crate::{
     child::{Child, ChildEvent, ChildPlan},
     context::{Context, sleep_until},
     link::{ChildLink, LinkEvent},
+    phases::{WorkerConduct, WorkerTerms},
     users::ServerUser,
 };
 
@@ -50,6 +52,7 @@ pub(super) struct Worker {
     /// The server's processes, where each session has its own.
     pub(super) instances: Option<RunningInstances>,
     user: ServerUser,
+    conduct: WorkerConduct,
     catalogue: WorkerCatalogue,
     /// Room on its way to the worker.
     rooms: JoinSet<()>,
@@ -69,8 +72,10 @@ pub(super) enum WorkerEvent {
     Said(WorkerToSupervisor),
     /// It does not read or does not answer.
     Silent,
-    /// It broke off or broke the protocol.
+    /// It broke off, or what it said cannot be read.
     Lost(String),
+    /// It said something that it may not say now. Nothing more is heard of it.
+    Violation(String),
     Line(String),
     Exited(ExitStatus),
 }
@@ -123,6 +128,7 @@ impl Worker {
             installing,
             instances,
             user,
+            conduct: WorkerConduct::default(),
             catalogue: WorkerCatalogue::new(None),
             rooms: JoinSet::new(),
             child,
@@ -155,6 +161,11 @@ impl Worker {
         spec.confinement.home = self.user.home.clone();
         spec.confinement.tmp = self.user.tmp.clone();
         spec.confinement.hidden = self.user.hidden.clone();
+        self.conduct.told(WorkerTerms {
+            per_session: matches!(spec.instances, Instances::PerSession(_)),
+            rests: spec.idle_timeout.is_some(),
+            keeps_catalogue: spec.keeps_catalogue,
+        });
         spec.cgroup = self.cgroup.as_ref().map(|cgroup| cgroup.of_server().to_owned());
         self.link.open();
         self.link.send(SupervisorToWorker::Run(Box::new(spec)));
@@ -179,6 +190,7 @@ impl Worker {
             Ok(made) => made,
             Err(_) => {
                 link.send(SupervisorToWorker::NoCatalogueRoom); // which the worker logs
+                self.conduct.refused_room();
                 return;
             }
         };
@@ -224,8 +236,14 @@ impl Worker {
             tokio::select! {
                 news = self.link.next() => match news {
                     LinkEvent::Hello => return WorkerEvent::Hello,
-                    LinkEvent::Message(WorkerToSupervisor::Pong(number)) => self.link.pong(number),
-                    LinkEvent::Message(message) => return WorkerEvent::Said(message),
+                    LinkEvent::Message(message) => match (self.conduct.admit(&message), message) {
+                        (Err(violation), _) => {
+                            self.link.close();
+                            return WorkerEvent::Violation(violation.to_string());
+                        }
+                        (Ok(()), WorkerToSupervisor::Pong(number)) => self.link.pong(number),
+                        (Ok(()), message) => return WorkerEvent::Said(message),
+                    },
                     LinkEvent::PingDue(number) => {
                         if !self.link.send(SupervisorToWorker::Ping(number)) {
                             return WorkerEvent::Silent;
@@ -251,7 +269,8 @@ impl Worker {
 
     /// The messages that it sent before it went.
     pub(super) async fn last_words(&mut self) -> Vec<WorkerToSupervisor> {
-        self.link.last_words().await
+        let words = self.link.last_words().await.into_iter();
+        words.take_while(|word| self.conduct.admit(word).is_ok()).collect()
     }
 }
 

@@ -1,3 +1,6 @@
-//! What the kernel enforces, seen from outside and from inside the processes that it is enforced on.
+//! What the kernel and the supervisor enforce on the processes of MCProxy, seen from outside and from inside of them
+//! (docs/decisions/0128).
 
+mod gateway;
+mod phases;
 mod users;

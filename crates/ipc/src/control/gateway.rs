@@ -2,6 +2,7 @@
 
 use std::{fmt, time::Duration};
 
+use mcproxy_confine::Degradation;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -154,7 +155,10 @@ pub enum SupervisorToGateway {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum GatewayToSupervisor {
     /// Accepting requests.
-    Listening,
+    Listening {
+        /// The parts of its confinement that the kernel did not give.
+        missing: Vec<Degradation>,
+    },
     /// Something to log.
     Log(LogRecord),
     /// Answer to `Ping`.
