@@ -24,6 +24,11 @@ impl ServerCgroup {
         fs::write(self.path.join("cgroup.procs"), "0")
     }
 
+    /// The files of it that a worker and its launcher write.
+    pub(crate) fn written(&self) -> [PathBuf; 2] {
+        ["cgroup.procs", "cgroup.kill"].map(|file| self.path.join(file))
+    }
+
     /// Kills whatever is in it.
     pub(crate) fn kill(&self) {
         // In vain where it is gone already.

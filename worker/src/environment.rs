@@ -1,7 +1,11 @@
 //! The environment of a server: this list, the variables of its entry, and nothing else.
 
-use std::ffi::{OsStr, OsString};
+use std::{
+    ffi::{OsStr, OsString},
+    path::PathBuf,
+};
 
+use mcproxy_confine::ServerConfinement;
 use mcproxy_ipc::{
     LaunchSpec, WorkerSpec,
     environment::{INSTANCE, passed_on},
@@ -10,11 +14,15 @@ use mcproxy_ipc::{
 /// The whole environment of a server, `own` being ours; later entries win.
 pub(crate) fn of_server(
     launch: &LaunchSpec,
+    confinement: &ServerConfinement,
     mark: &str,
     own: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Vec<(OsString, OsString)> {
     let entry = launch.env.iter().map(|(name, value)| (name.into(), value.expose().into()));
-    passed_on(own).chain(entry).chain([(INSTANCE.into(), mark.into())]).collect()
+    let own_places = [("HOME", &confinement.home), ("TMPDIR", &confinement.tmp)];
+    let own_places = own_places.into_iter().filter(|_| confinement.hardening.is_on());
+    let own_places = own_places.filter_map(|(name, path)| Some((name.into(), path.clone()?.into())));
+    passed_on(own).chain(own_places).chain(entry).chain([(INSTANCE.into(), mark.into())]).collect()
 }
 
 /// The mark in the environment of a server's processes: which generation they belong to, and which of its instances.
@@ -26,6 +34,39 @@ pub(crate) fn mark(spec: &WorkerSpec, instance: Option<u32>) -> String {
 /// The value that counts of a variable in such an environment.
 pub(crate) fn lookup<'a>(environment: &'a [(OsString, OsString)], name: &str) -> Option<&'a OsStr> {
     environment.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.as_os_str())
+}
+
+/// Variables that say where runners and libraries keep caches, settings and data, in lower case.
+const CACHES: &[&str] = &[
+    "xdg_cache_home",
+    "xdg_config_home",
+    "xdg_data_home",
+    "xdg_state_home",
+    "npm_config_cache",
+    "npm_config_prefix",
+    "yarn_cache_folder",
+    "yarn_global_folder",
+    "pnpm_home",
+    "corepack_home",
+    "uv_cache_dir",
+    "uv_tool_dir",
+    "uv_tool_bin_dir",
+    "uv_python_install_dir",
+    "pip_cache_dir",
+    "pipx_home",
+    "pipx_bin_dir",
+    "bun_install",
+    "bun_install_cache_dir",
+    "deno_dir",
+    "playwright_browsers_path",
+];
+
+/// The directories that such an environment names for that.
+pub(crate) fn caches(environment: &[(OsString, OsString)]) -> impl Iterator<Item = PathBuf> {
+    let is_cache =
+        |name: &OsStr| name.to_str().is_some_and(|name| CACHES.iter().any(|cache| name.eq_ignore_ascii_case(cache)));
+    let named = environment.iter().filter(move |(name, _)| is_cache(name)).map(|(_, value)| PathBuf::from(value));
+    named.filter(|path| path.is_absolute())
 }
 
 #[cfg(test)]
@@ -42,7 +83,7 @@ mod tests {
         launch.env = vec![("HOME".into(), Secret::new("/elsewhere")), ("KEY".into(), Secret::new("v"))];
         let own = [("PATH", "/bin"), ("HOME", "/root"), ("GITHUB_TOKEN", "secret")];
         let own = own.map(|(name, value)| (name.into(), value.into()));
-        let environment = of_server(&launch, &mark(&spec, None), own);
+        let environment = of_server(&launch, &spec.confinement, &mark(&spec, None), own);
         assert_eq!(lookup(&environment, "PATH"), Some(OsStr::new("/bin")));
         assert_eq!(lookup(&environment, "HOME"), Some(OsStr::new("/elsewhere")));
         assert_eq!(lookup(&environment, "KEY"), Some(OsStr::new("v")));

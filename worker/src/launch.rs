@@ -2,23 +2,26 @@
 //!
 //! The worker does not exec the server itself: it starts its own binary as a *launcher*, which asks the kernel to be
 //! killed when the worker dies, checks that the worker still lives, and then becomes the server (`exec`, same process
-//! id). That needs no code between fork and exec, hence no `unsafe`. A sandbox goes into the same place.
+//! id). That needs no code between fork and exec, hence no `unsafe`. It also asks the kernel to keep the server from its worker and
+//! from all others, and for the server's limits ([0129](../../docs/decisions/0129-how-a-worker-confines-itself.md)).
 
 use std::{
-    ffi::OsString,
+    ffi::OsStr,
     io::{self, Write},
     os::{
         fd::OwnedFd,
         unix::process::{CommandExt, ExitStatusExt},
     },
-    path::Path,
+    path::PathBuf,
     process::{Child, Command, ExitCode, Stdio},
 };
 
-use mcproxy_ipc::{EndReason, LaunchSpec, WorkerSpec, find_program};
+use mcproxy_confine::{Domain, ResourceLimits, close_on_exec};
+use mcproxy_ipc::{EndReason, LaunchSpec, SealedOrder, Secret, WorkerSpec, find_program};
 use rustix::process::{
     Pid, PidfdFlags, Signal, getppid, kill_process_group, pidfd_open, set_parent_process_death_signal,
 };
+use serde::{Deserialize, Serialize};
 use tokio::{
     io::unix::AsyncFd,
     net::unix::pipe::{Receiver, Sender},
@@ -91,15 +94,21 @@ pub(crate) fn spawn(
     mark: &str,
     tree: &Tree,
 ) -> Result<StartedServer, EndReason> {
-    let environment = environment::of_server(launch, mark, std::env::vars_os());
+    let confinement = &spec.confinement;
+    let environment = environment::of_server(launch, confinement, mark, std::env::vars_os());
     let program = find_program(launch, environment::lookup(&environment, "PATH"))?;
+    let order = LaunchOrder {
+        parent: std::process::id(),
+        cgroup: spec.cgroup.clone(),
+        program,
+        args: launch.args.clone(),
+        limits: confinement.hardening.is_on().then_some(confinement.limits),
+    };
+    let order = SealedOrder::create(&order).map_err(|error| EndReason::Spawn(error.to_string()))?;
     let mut command = Command::new("/proc/self/exe");
     command
         .arg0("mcproxy-worker")
-        .args([LAUNCH_FLAG, &std::process::id().to_string()])
-        .arg(spec.cgroup.as_deref().unwrap_or(Path::new("")))
-        .arg(program)
-        .args(launch.args.iter().map(|arg| arg.expose()))
+        .arg(LAUNCH_FLAG)
         .env_clear()
         .envs(environment)
         .process_group(0)
@@ -109,7 +118,7 @@ pub(crate) fn spawn(
     if let Some(cwd) = &launch.cwd {
         command.current_dir(cwd);
     }
-    let spawned = command.spawn().and_then(|child| pipes(child, tree));
+    let spawned = order.hand_on(|number| command.arg(number).spawn()).and_then(|child| pipes(child, tree));
     spawned.map_err(|error| EndReason::Spawn(error.to_string()))
 }
 
@@ -127,30 +136,60 @@ fn pipes(mut child: Child, tree: &Tree) -> io::Result<StartedServer> {
     Ok(StartedServer { process, stdin, stdout, stderr })
 }
 
-/// The launcher: `--launch WORKER_PID CGROUP PROGRAM ARGS…`, CGROUP may be empty. Returns only when the program cannot be run.
-pub(crate) fn launcher(mut args: impl Iterator<Item = OsString>) -> ExitCode {
-    let (Some(parent), Some(cgroup), Some(program)) = (args.next(), args.next(), args.next()) else {
-        return ExitCode::from(64);
+/// What a launcher is told, in a sealed order.
+#[derive(Debug, Serialize, Deserialize)]
+struct LaunchOrder {
+    /// The worker, without which the server must not be.
+    parent: u32,
+    /// Where the server belongs.
+    cgroup: Option<PathBuf>,
+    program: PathBuf,
+    args: Vec<Secret>,
+    /// `None`: nothing is asked of the kernel.
+    limits: Option<ResourceLimits>,
+}
+
+/// The launcher: `--launch NUMBER`, the descriptor of its order. Returns only when the program cannot be run.
+pub(crate) fn launcher(order: Option<&OsStr>) -> ExitCode {
+    let order: LaunchOrder = match order.map(SealedOrder::read) {
+        Some(Ok(order)) => order,
+        Some(Err(error)) => return failed(&format!("cannot read what to start: {error}")),
+        None => return ExitCode::from(64),
     };
-    if !cgroup.is_empty()
-        && let Err(error) = ServerCgroup::at(Path::new(&cgroup)).enter()
+    // Kernels before Linux 5.11 cannot: then the server inherits what MCProxy was started with, and its own order.
+    let _ = close_on_exec();
+    if let Some(cgroup) = order.cgroup.as_deref()
+        && let Err(error) = ServerCgroup::at(cgroup).enter()
     {
         // The server's tree is ended without it, too; this line is found in the server's log.
-        let _ = writeln!(io::stderr().lock(), "mcproxy-worker: cannot join {}: {error}", cgroup.display());
+        say(&format!("cannot join {}: {error}", cgroup.display()));
     }
-    let error = match live_no_longer_than(parent.to_str().and_then(|pid| pid.parse().ok())) {
-        Ok(()) => Command::new(&program).args(args).exec(),
+    if let Some(limits) = &order.limits
+        && let Err(error) = limits.apply().and_then(|()| Domain::default().enter().map(drop))
+    {
+        return failed(&format!("cannot confine the server: {error}; see `mcproxy doctor security`"));
+    }
+    let error = match live_no_longer_than(order.parent) {
+        Ok(()) => Command::new(&order.program).args(order.args.iter().map(Secret::expose)).exec(),
         Err(error) => error,
     };
-    // Nobody is left to tell when stderr is gone.
-    let _ = writeln!(io::stderr().lock(), "mcproxy-worker: cannot start {}: {error}", program.display());
+    failed(&format!("cannot start {}: {error}", order.program.display()))
+}
+
+fn failed(why: &str) -> ExitCode {
+    say(why);
     ExitCode::from(CANNOT_EXEC)
 }
 
+fn say(what: &str) {
+    // Nobody is left to tell when stderr is gone.
+    let _ = writeln!(io::stderr().lock(), "mcproxy-worker: {what}");
+}
+
 /// Asks for SIGKILL at the parent's death, and checks that it has not died before that (prctl(2), PR_SET_PDEATHSIG).
-fn live_no_longer_than(parent: Option<i32>) -> io::Result<()> {
+fn live_no_longer_than(parent: u32) -> io::Result<()> {
     set_parent_process_death_signal(Some(Signal::KILL))?;
-    if parent.is_some() && getppid().map(|pid| pid.as_raw_nonzero().get()) == parent {
+    if getppid().is_some_and(|pid| pid.as_raw_nonzero().get().cast_unsigned() == parent) {
         Ok(())
     } else {
         Err(io::Error::other("the process that started it is gone"))

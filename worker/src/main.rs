@@ -14,6 +14,7 @@ mod args;
 mod by_hand;
 mod catalogue_writer;
 mod cgroup;
+mod confinement;
 mod dialect;
 mod environment;
 mod install;
@@ -35,12 +36,7 @@ mod tree;
 mod usage;
 mod watched;
 
-use std::{ffi::OsStr, io::Write, process::ExitCode};
-
-use anyhow::Context as _;
-use mcproxy_confine::{Confinement, take_identity};
-use mcproxy_ipc::SealedOrder;
-use rustix::fs::{Access, access};
+use std::{io::Write, process::ExitCode};
 
 use crate::args::Invocation;
 
@@ -51,11 +47,11 @@ const SOFTWARE: u8 = 70;
 
 fn main() -> ExitCode {
     match args::parse(std::env::args_os().collect()) {
-        Ok(Invocation::Launcher(args)) => launch::launcher(args.into_iter()),
+        Ok(Invocation::Launcher(args)) => launch::launcher(args.first().map(AsRef::as_ref)),
         Ok(Invocation::Sweep(order)) => finish(sweep::run(order.as_deref()).map_err(Into::into)),
         Ok(Invocation::Supervised(order)) => {
-            let run = || block_on(supervised::run()).map(|()| ExitCode::SUCCESS);
-            finish(confine(order.as_deref()).and_then(|()| run()))
+            let run = |hardening| block_on(supervised::run(hardening)).map(|()| ExitCode::SUCCESS);
+            finish(confinement::begin(order.as_deref()).and_then(run))
         }
         Ok(Invocation::ByHand(wish)) => finish(block_on(by_hand::run(wish))),
         Err(error) => {
@@ -64,21 +60,6 @@ fn main() -> ExitCode {
             if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS }
         }
     }
-}
-
-/// First of all, while there is one thread and before anything of strangers is read. Without an order nothing is asked for.
-fn confine(order: Option<&OsStr>) -> anyhow::Result<()> {
-    let Some(order) = order else { return Ok(()) };
-    let order: Confinement = SealedOrder::read(order).context("cannot read how this process is to be confined")?;
-    if order.hardening.is_on() || order.identity.is_some() {
-        take_identity(order.identity.as_ref()).context("cannot give up what a worker must not have")?;
-    }
-    // The supervisor's directory may be closed to another user; then a server begins in its HOME.
-    if order.identity.is_some() && access(".", Access::READ_OK | Access::EXEC_OK).is_err() {
-        let home = std::env::var_os("HOME").context("no HOME")?;
-        std::env::set_current_dir(&home).with_context(|| format!("cannot enter {}", home.display()))?;
-    }
-    Ok(())
 }
 
 fn block_on<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {

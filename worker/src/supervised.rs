@@ -3,6 +3,7 @@
 use std::{io, os::fd::OwnedFd, rc::Rc, time::Duration};
 
 use anyhow::{Context, bail};
+use mcproxy_confine::Hardening;
 use mcproxy_ipc::{
     DataEnd, DescriptorHalf, Ended, Inherited, Instances, LogRecord, Receiver, Sender, WorkerSpec,
     control::{SupervisorToWorker, WorkerToSupervisor},
@@ -18,6 +19,7 @@ use tokio::{
 
 use crate::{
     catalogue_writer::CataloguePort,
+    confinement,
     instances::{self, HostPorts},
     link::GatewayLink,
     mask::Mask,
@@ -37,12 +39,15 @@ const CONTROL_TIMEOUT: Duration = Duration::from_secs(5);
 type Orders = Receiver<SupervisorToWorker, DescriptorHalf>;
 
 /// The whole life of such a worker.
-pub(crate) async fn run() -> anyhow::Result<()> {
+pub(crate) async fn run(hardening: Hardening) -> anyhow::Result<()> {
     let connection = Inherited::from_stdin().context("started with --supervised, but not by a supervisor")?;
     keep_memory_private().context("cannot keep other processes out of this one's memory")?;
     let (mut orders, sender) = connection.introduce().await.context("cannot reach the supervisor")?;
     let spec = match timeout(CONTROL_TIMEOUT, orders.next()).await.context("the supervisor says nothing")?? {
-        Some((SupervisorToWorker::Run(spec), _)) => *spec,
+        Some((SupervisorToWorker::Run(mut spec), _)) => {
+            spec.confinement.hardening = hardening;
+            *spec
+        }
         Some(_) => bail!("the supervisor's first message is not what to run"),
         None => bail!("the supervisor hung up"),
     };
@@ -54,6 +59,8 @@ async fn serve(spec: WorkerSpec, supervisor: Orders, sender: Sender<WorkerToSupe
     let (records, log_queue) = mpsc::channel(LOG_QUEUE);
     // No `server` or `generation` here: the supervisor knows whose records these are and adds them.
     let log = Logger::root(ControlDrain::new(records.clone()).fuse(), o!());
+    // Before anything of strangers is read or started, and before there is a second thread.
+    let missing = confinement::complete(&spec);
     let writer = tokio::spawn(write(sender, report_queue, log_queue, secrets::mask(&spec.reach)));
     let (order, run_orders) = mpsc::channel(4);
     let tree = Tree::become_subreaper().context("cannot become the reaper of the server's processes")?;
@@ -67,6 +74,20 @@ async fn serve(spec: WorkerSpec, supervisor: Orders, sender: Sender<WorkerToSupe
     let obedience = tokio::spawn(shell.obey(supervisor, [terminate, hangup]));
     let orders = (order, run_orders);
     let (run_reports, run_log) = (reports.clone(), log.clone());
+    let missing = match missing {
+        Ok(missing) => missing,
+        Err(reason) => {
+            obedience.abort();
+            say_last_word(&reports, Ended { reason, stderr_tail: String::new() }).await;
+            drop((reports, run_reports, log, run_log, records, catalogue));
+            let _ = timeout(CONTROL_TIMEOUT, writer).await;
+            return Ok(());
+        }
+    };
+    if !missing.is_empty() {
+        // The queue is empty.
+        let _ = reports.try_send(WorkerToSupervisor::Degraded(missing));
+    }
     let ended = match spec.instances {
         Instances::Shared | Instances::SingleClient => {
             let ports = Ports {

@@ -18,6 +18,8 @@ pub struct Confinement {
 /// What the server of a worker may do, and the worker no more than that and what it needs itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServerConfinement {
+    /// How much of it is wanted. A worker puts in what its sealed order says.
+    pub hardening: Hardening,
     /// What its entry says.
     pub sandbox: Sandbox,
     /// Its HOME, unless its entry sets another; `None`: that of MCProxy's user.

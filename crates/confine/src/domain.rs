@@ -9,7 +9,7 @@ use std::{
 
 use landlock::{
     ABI, Access as _, AccessFs, AccessNet, BitFlags, NetPort, PathBeneath, Ruleset, RulesetAttr as _, RulesetCreated,
-    RulesetCreatedAttr as _, RulesetError, Scope,
+    RulesetCreatedAttr as _, RulesetError, RulesetStatus, Scope,
 };
 use rustix::fs::{CWD, Mode, OFlags, openat};
 
@@ -38,6 +38,15 @@ pub struct Domain {
     pub bind: Option<Vec<u16>>,
 }
 
+/// What became of a domain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entered {
+    /// Hidden paths that are in reach all the same.
+    pub exposed: BTreeSet<PathBuf>,
+    /// Whether the process is in a domain at all.
+    pub is_enforced: bool,
+}
+
 /// Which files may be reached. What does not exist is left out.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileRules {
@@ -54,11 +63,11 @@ pub struct FileRules {
 
 impl Domain {
     /// Enters it for good. Signals and abstract sockets stay inside in any case. What this kernel cannot keep is left out
-    /// ([`crate::Kernel`] says what that is). Returns the hidden paths that are in reach all the same.
+    /// ([`crate::Kernel`] says what that is).
     ///
     /// # Errors
     /// The kernel has Landlock and did not take the domain, or a directory cannot be looked at.
-    pub fn enter(&self) -> io::Result<BTreeSet<PathBuf>> {
+    pub fn enter(&self) -> io::Result<Entered> {
         let mut exposed = BTreeSet::new();
         let mut rules = self.ruleset().map_err(refused)?;
         if let Some(files) = &self.files {
@@ -69,8 +78,8 @@ impl Domain {
                 (&mut rules).add_rule(NetPort::new(*port, access)).map_err(refused)?;
             }
         }
-        rules.restrict_self().map_err(refused)?;
-        Ok(exposed)
+        let status = rules.restrict_self().map_err(refused)?;
+        Ok(Entered { exposed, is_enforced: status.ruleset != RulesetStatus::NotEnforced })
     }
 
     fn ruleset(&self) -> Result<RulesetCreated, RulesetError> {
@@ -138,7 +147,7 @@ mod tests {
     use crate::{Kernel, Landlock};
 
     /// Does this in a thread that has entered the domain, without capabilities: some of those pass Landlock by.
-    fn inside<T: Send + 'static>(domain: Domain, deed: impl FnOnce(BTreeSet<PathBuf>) -> T + Send + 'static) -> T {
+    fn inside<T: Send + 'static>(domain: Domain, deed: impl FnOnce(Entered) -> T + Send + 'static) -> T {
         let deed = move || {
             crate::take_identity(None).expect("given up");
             deed(domain.enter().expect("entered"))
@@ -177,8 +186,8 @@ mod tests {
             fs::write(home.join(path).join("file"), "text").expect("written");
         }
         let domain = files(&[Path::new("/")], &[&home], &[&home.join("state/mcproxy")]);
-        inside(domain, move |exposed| {
-            assert!(exposed.is_empty());
+        inside(domain, move |entered| {
+            assert!(entered.is_enforced && entered.exposed.is_empty());
             denied(fs::read(home.join("state/mcproxy/file")));
             denied(fs::write(home.join("state/mcproxy/new"), ""));
             denied(fs::remove_file(home.join("state/mcproxy/file")));

@@ -30,7 +30,7 @@ pub use attempts::{ATTEMPTS_VARIABLE, attempt_escapes};
 pub use confinement::{Confinement, ResourceLimits, ServerConfinement};
 pub use degradation::{Degradation, Protection};
 pub use descriptors::close_on_exec;
-pub use domain::{Domain, FileRules};
+pub use domain::{Domain, Entered, FileRules};
 pub use gateway::confine_gateway;
 pub use hardening::Hardening;
 pub use identity::Identity;

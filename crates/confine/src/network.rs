@@ -5,7 +5,7 @@ use std::{fs, io};
 use rustix::{
     net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, send, socket_with},
     process::{DumpableBehavior, dumpable_behavior, getegid, geteuid, set_dumpable_behavior},
-    thread::UnshareFlags,
+    thread::{CapabilitySet, UnshareFlags, capabilities},
 };
 
 use crate::privileges::{doing, give_up_capabilities};
@@ -26,6 +26,11 @@ pub fn leave_network() -> io::Result<()> {
 
 fn unshare_as_user() -> io::Result<()> {
     let (uid, gid) = (geteuid().as_raw(), getegid().as_raw());
+    // Afterwards it would be nobody at all.
+    if uid == 0 && !capabilities(None)?.effective.contains(CapabilitySet::SETFCAP) {
+        let why = "root without capabilities cannot be root in a user namespace; servers with users of their own can";
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
+    }
     unshare(UnshareFlags::NEWUSER | UnshareFlags::NEWNET).map_err(doing("make a network namespace"))?;
     // Files of a process that keeps its memory private belong to root, and who is who could not be written.
     let dumpable = dumpable_behavior()?;

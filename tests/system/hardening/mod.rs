@@ -3,4 +3,5 @@
 
 mod gateway;
 mod phases;
+mod servers;
 mod users;

@@ -13,11 +13,14 @@ use std::{
 use anyhow::Context;
 use bytes::Bytes;
 use mcproxy_config::{Config, LoadError, nearest};
+use mcproxy_confine::Degradation;
 use mcproxy_ipc::{
     Ended, Generation, WorkerSpec,
     control::WorkerToSupervisor,
     data::{CallContext, GatewayToWorker, Outcome, WorkerToGateway},
+    default_state_dir,
     environment::is_passed_on,
+    runtime_dirs,
 };
 use mcproxy_mcp::{RawObject, json_string, method};
 use slog::{Drain, Level, LevelFilter, Logger, o};
@@ -30,6 +33,7 @@ use tokio::{
 use self::print::Printer;
 use crate::{
     args::ByHand,
+    confinement,
     link::{GatewayLink, Handed, LocalEnd},
     mask::Mask,
     runner::{self, Order, Ports},
@@ -96,9 +100,14 @@ fn prepare(wish: &ByHand) -> Result<(WorkerSpec, Mask), CannotRun> {
         LoadError::Invalid(problems) => CannotRun::Config(format!("the configuration has mistakes\n{problems}")),
     })?;
     let server = config.server(&wish.server).ok_or_else(|| CannotRun::TreeUsage(unknown(&wish.server, &config)))?;
-    let spec = server
+    let mut spec = server
         .worker_spec(Generation(0))
         .map_err(|blocked| CannotRun::Unavailable(format!("`{}` cannot be started: {blocked}", wish.server)))?;
+    spec.confinement.hardening = config.hardening;
+    // What MCProxy hides from a server that it runs itself.
+    let state_dir = default_state_dir();
+    spec.confinement.tmp = state_dir.as_ref().map(|dir| dir.join("tmp-by-hand").join(&wish.server));
+    spec.confinement.hidden = [wish.config.clone()].into_iter().chain(state_dir).chain(runtime_dirs()).collect();
     let entry = spec.reach.named_values().iter().map(|(_, value)| value.expose().to_owned());
     let mask = Mask::new(looked_up.into_inner().into_iter().chain(entry));
     Ok((spec, mask))
@@ -133,6 +142,9 @@ struct HandRun {
 impl HandRun {
     async fn start(wish: ByHand, spec: WorkerSpec, mask: Mask) -> anyhow::Result<ExitCode> {
         let printer = Rc::new(Printer::new(mask));
+        for Degradation { protection, reason, .. } in confinement::by_hand(&spec)? {
+            printer.note(&format!("without `{}`: {reason}", protection.name()));
+        }
         printer.reach(&spec.reach);
         let (order, orders) = mpsc::channel(4);
         let (reports, report_queue) = mpsc::channel(64);

@@ -30,7 +30,7 @@ pub(super) async fn wait_for_lock(
     log: &Logger,
 ) -> Result<Option<InstallLock>, EndReason> {
     let Some(launch) = spec.reach.command() else { return Ok(None) };
-    let variable = variables(launch);
+    let variable = variables(spec, launch);
     let mut said: Option<Instant> = None;
     loop {
         let again = match InstallLock::look(launch, &variable, until, Instant::now()) {
@@ -57,8 +57,8 @@ pub(super) async fn wait_for_lock(
 }
 
 /// The variables that name a cache, as the server finds them.
-fn variables(launch: &LaunchSpec) -> impl Fn(&str) -> Option<PathBuf> + use<> {
-    let environment = environment::of_server(launch, "", std::env::vars_os());
+fn variables(spec: &WorkerSpec, launch: &LaunchSpec) -> impl Fn(&str) -> Option<PathBuf> + use<> {
+    let environment = environment::of_server(launch, &spec.confinement, "", std::env::vars_os());
     move |name| install::as_path(environment::lookup(&environment, name))
 }
 
@@ -86,7 +86,7 @@ impl<T: Transport> Runner<T> {
             return None;
         }
         let launch = self.spec.reach.command()?;
-        install::broken_entry(launch, &self.stderr.tail(stderr::TAIL), &variables(launch))
+        install::broken_entry(launch, &self.stderr.tail(stderr::TAIL), &variables(&self.spec, launch))
     }
 
     /// Removes the broken entry, and starts the server again: its runner installs what is missing.

@@ -1,0 +1,244 @@
+//! What this worker asks the kernel to enforce on itself, and with that on its server: first who it is, before it listens to anybody,
+//! and the rest when it knows its server, before that is started. It has one thread then; the threads that follow are confined as
+//! well, and so is what they start. What a server may do less than its worker, the launcher asks for.
+
+use std::{
+    ffi::OsStr,
+    fs, io,
+    os::unix::fs::DirBuilderExt,
+    path::{Path, PathBuf},
+};
+
+use anyhow::Context as _;
+use mcproxy_confine::{
+    Confinement, Degradation, Domain, FileRules, Hardening, Network, Protection, ServerCalls, ServerConfinement,
+    ServerPlaces, close_on_exec, deny_to_servers, leave_network, take_identity,
+};
+use mcproxy_ipc::{EndReason, LaunchSpec, SealedOrder, WorkerSpec};
+use rustix::fs::{Access, access};
+
+use crate::{cgroup::ServerCgroup, environment};
+
+/// Folders of HOME that programs make when they first need them, which they cannot do in a directory that is replaced by its
+/// entries.
+const USUAL: &[&str] =
+    &[".cache", ".config", ".npm", ".local", ".local/share", ".local/state", ".local/bin", ".mozilla", ".pki"];
+
+/// First of all, while there is one thread: this process becomes whom the order names, and gives up what it must not have. Without
+/// an order nothing is asked for.
+pub(crate) fn begin(order: Option<&OsStr>) -> anyhow::Result<Hardening> {
+    let Some(order) = order else { return Ok(Hardening::Off) };
+    let order: Confinement = SealedOrder::read(order).context("cannot read how this process is to be confined")?;
+    // Best effort: it is asked for again before each start of a server.
+    let _ = close_on_exec();
+    if order.hardening.is_on() || order.identity.is_some() {
+        take_identity(order.identity.as_ref()).context("cannot give up what a worker must not have")?;
+    }
+    // The supervisor's directory may be closed to another user; then a server begins in its HOME.
+    if order.identity.is_some() && access(".", Access::READ_OK | Access::EXEC_OK).is_err() {
+        let home = std::env::var_os("HOME").context("no HOME")?;
+        std::env::set_current_dir(&home).with_context(|| format!("cannot enter {}", home.display()))?;
+    }
+    Ok(order.hardening)
+}
+
+/// The rest, for the server of `spec`. What cannot be had is left out and returned.
+///
+/// # Errors
+/// All of it is wanted, and something is missing; or the private TMPDIR cannot be used.
+pub(crate) fn complete(spec: &WorkerSpec) -> Result<Vec<Degradation>, EndReason> {
+    let confinement = &spec.confinement;
+    if !confinement.hardening.is_on() {
+        return Ok(Vec::new());
+    }
+    if let Some(tmp) = &confinement.tmp {
+        empty(tmp).map_err(|error| {
+            EndReason::Spawn(format!(
+                "cannot empty the server's directory for temporary files, {}: {error}",
+                tmp.display()
+            ))
+        })?;
+    }
+    let missing = match spec.reach.command() {
+        Some(launch) => confine(confinement, launch, spec.cgroup.as_deref()),
+        None => Vec::new(),
+    };
+    match missing.first() {
+        Some(first) if confinement.hardening == Hardening::Strict => {
+            let Degradation { protection, reason, help } = first;
+            Err(EndReason::Spawn(format!(
+                "hardening is strict, and `{}` is missing: {reason}; {help}",
+                protection.name()
+            )))
+        }
+        _ => Ok(missing),
+    }
+}
+
+fn confine(confinement: &ServerConfinement, launch: &LaunchSpec, cgroup: Option<&Path>) -> Vec<Degradation> {
+    let mut missing = Vec::new();
+    let sandbox = &confinement.sandbox;
+    let connect = ports(&sandbox.network, &mut missing);
+    let files = files(confinement, launch, cgroup);
+    let domain = Domain { files, connect, bind: sandbox.bind.clone() };
+    let is_in_domain = match domain.enter() {
+        Ok(entered) => {
+            missing.extend(entered.exposed.iter().map(|path| exposed(path)));
+            entered.is_enforced
+        }
+        Err(error) => {
+            missing.push(Degradation {
+                protection: Protection::Files,
+                reason: error.to_string(),
+                help: "see that MCProxy is not itself confined more than 15 times over, and has memory".to_owned(),
+            });
+            false
+        }
+    };
+    // The supervisor has looked whether there are filters at all.
+    let calls = ServerCalls {
+        namespaces: sandbox.namespaces,
+        mounts: sandbox.namespaces && !sandbox.files,
+        attaching: is_in_domain,
+    };
+    if let Err(error) = deny_to_servers(calls) {
+        missing.push(Degradation {
+            protection: Protection::SystemCalls,
+            reason: format!("the kernel does not take a filter of system calls: {error}"),
+            help: "use a kernel with seccomp filters, and a container that lets seccomp(2) through".to_owned(),
+        });
+    }
+    missing
+}
+
+/// The TCP ports that may be connected to, where that is how the network is restricted.
+fn ports(network: &Network, missing: &mut Vec<Degradation>) -> Option<Vec<u16>> {
+    match network {
+        Network::Full => None,
+        Network::Ports(ports) => Some(ports.clone()),
+        Network::None => match leave_network() {
+            Ok(()) => None,
+            Err(error) => {
+                missing.push(Degradation::without_network(&error.to_string()));
+                Some(Vec::new())
+            }
+        },
+    }
+}
+
+fn exposed(path: &Path) -> Degradation {
+    Degradation {
+        protection: Protection::OwnFiles,
+        reason: format!("{} cannot be hidden from the server where it is", path.display()),
+        help: "let MCProxy start servers as users of their own, or keep it in a directory of its own outside of /etc"
+            .to_owned(),
+    }
+}
+
+/// What the server may, and what this process needs besides.
+fn files(confinement: &ServerConfinement, launch: &LaunchSpec, cgroup: Option<&Path>) -> Option<FileRules> {
+    let places = places(confinement, launch);
+    let mut rules = places.file_rules(&confinement.sandbox, &confinement.hidden)?;
+    if let Some(home) = &places.home
+        && rules.hidden.iter().any(|hidden| hidden.starts_with(home))
+    {
+        make_usual_folders(home);
+    }
+    rules.read.extend(std::env::current_exe());
+    rules.write_whole.extend(cgroup.map(ServerCgroup::at).iter().flat_map(ServerCgroup::written));
+    Some(rules)
+}
+
+fn places(confinement: &ServerConfinement, launch: &LaunchSpec) -> ServerPlaces {
+    let environment = environment::of_server(launch, confinement, "", std::env::vars_os());
+    let variable =
+        |name: &str| environment::lookup(&environment, name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let cwd = launch.cwd.clone().or_else(|| std::env::current_dir().ok());
+    let in_cwd = |path: &str| cwd.as_deref().map(|cwd| cwd.join(path)).filter(|path| path.is_file());
+    let path = environment::lookup(&environment, "PATH");
+    let mut arguments = launch.args.iter().map(|arg| arg.expose()).filter(|arg| !arg.starts_with('-'));
+    ServerPlaces {
+        home: variable("HOME"),
+        tmp: variable("TMPDIR").or_else(|| confinement.sandbox.files.then(std::env::temp_dir)),
+        caches: environment::caches(&environment).collect(),
+        program: mcproxy_ipc::find_program(launch, path).unwrap_or_default(),
+        path: path
+            .map(|path| std::env::split_paths(path).filter(|path| path.is_absolute()).collect())
+            .unwrap_or_default(),
+        script: arguments.find_map(in_cwd),
+        cwd,
+    }
+}
+
+/// In vain where it may not.
+fn make_usual_folders(home: &Path) {
+    for folder in USUAL {
+        let _ = fs::DirBuilder::new().mode(0o700).create(home.join(folder));
+    }
+}
+
+/// Makes the directory if it is not there, and removes all that is in it.
+fn empty(directory: &Path) -> io::Result<()> {
+    fs::DirBuilder::new().mode(0o700).recursive(true).create(directory)?;
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        // What a link points to is not in here.
+        if entry.file_type()?.is_dir() {
+            fs::remove_dir_all(entry.path())?;
+        } else {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// Of a worker that a person runs: the same, as that person.
+///
+/// # Errors
+/// As [`begin`] and [`complete`].
+pub(crate) fn by_hand(spec: &WorkerSpec) -> anyhow::Result<Vec<Degradation>> {
+    if spec.confinement.hardening.is_on() {
+        take_identity(None).context("cannot give up what a worker must not have")?;
+    }
+    complete(spec).map_err(|reason| anyhow::anyhow!("{reason}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use mcproxy_ipc::Secret;
+
+    use super::*;
+
+    #[test]
+    fn the_directory_for_temporary_files_is_empty_when_a_run_begins() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (tmp, kept) = (dir.path().join("tmp/echo"), dir.path().join("kept"));
+        empty(&tmp).expect("made");
+        fs::create_dir_all(tmp.join("a/b")).expect("made");
+        fs::write(tmp.join("a/b/c"), "x").expect("written");
+        fs::write(&kept, "x").expect("written");
+        std::os::unix::fs::symlink(&kept, tmp.join("link")).expect("linked");
+        empty(&tmp).expect("emptied");
+        assert_eq!(fs::read_dir(&tmp).expect("there").count(), 0);
+        assert!(kept.exists(), "what a link points to stays");
+    }
+
+    #[test]
+    fn the_places_of_a_server_are_those_of_its_environment() {
+        let dir = tempfile::tempdir().expect("a directory");
+        fs::write(dir.path().join("server.js"), "").expect("written");
+        let launch = LaunchSpec {
+            program: "/bin/sh".into(),
+            args: ["--inspect", "server.js", "/etc/passwd"].map(Secret::new).into(),
+            env: vec![("HOME".into(), Secret::new("/srv/home")), ("UV_CACHE_DIR".into(), Secret::new("/srv/uv"))],
+            cwd: Some(dir.path().to_owned()),
+            looked_up: Vec::new(),
+        };
+        let confinement =
+            ServerConfinement { home: Some("/other".into()), tmp: Some("/t".into()), ..Default::default() };
+        let found = places(&confinement, &launch);
+        assert_eq!((found.home, found.tmp), (Some("/srv/home".into()), Some("/t".into())), "the entry's counts");
+        assert_eq!(found.caches, [PathBuf::from("/srv/uv")]);
+        assert_eq!(found.script, Some(dir.path().join("server.js")));
+    }
+}
