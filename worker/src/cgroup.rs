@@ -1,12 +1,27 @@
 //! The cgroup of a server (cgroups(7)), as its worker and its launcher see it. The supervisor made it, with what bounds it.
 
 use std::{
-    fs, io,
+    fs::{self, File, OpenOptions},
+    io,
+    os::unix::fs::FileExt,
     path::{Path, PathBuf},
+    sync::OnceLock,
 };
 
 use mcproxy_ipc::{EndReason, WorkerSpec};
 use rustix::process::Signal;
+
+const PROCS: &str = "cgroup.procs";
+const KILL: &str = "cgroup.kill";
+
+static HELD: OnceLock<OpenedCgroup> = OnceLock::new();
+
+/// What a worker may still write of its server's cgroup when it has confined itself.
+#[derive(Debug)]
+struct OpenedCgroup {
+    procs: File,
+    kill: File,
+}
 
 /// Where a server and all it starts belong.
 #[derive(Debug, Clone)]
@@ -19,20 +34,32 @@ impl ServerCgroup {
         Self { path: path.to_owned() }
     }
 
-    /// Moves this process into it.
-    pub(crate) fn enter(&self) -> io::Result<()> {
-        fs::write(self.path.join("cgroup.procs"), "0")
+    /// Opens the files of it that this process writes later. A server is in the domain of its worker, and who may open
+    /// `cgroup.procs` can move others into its own cgroup and kill them there: once the worker has confined itself, nobody can.
+    pub(crate) fn hold(&self) -> io::Result<()> {
+        let open = |file| OpenOptions::new().write(true).open(self.path.join(file));
+        let held = OpenedCgroup { procs: open(PROCS)?, kill: open(KILL)? };
+        // A worker has one server, and so one cgroup.
+        let _ = HELD.set(held);
+        Ok(())
     }
 
-    /// The files of it that a worker and its launcher write.
-    pub(crate) fn written(&self) -> [PathBuf; 2] {
-        ["cgroup.procs", "cgroup.kill"].map(|file| self.path.join(file))
+    /// Moves a process into it.
+    pub(crate) fn take_in(&self, process: u32) -> io::Result<()> {
+        let process = process.to_string();
+        match HELD.get() {
+            Some(held) => held.procs.write_all_at(process.as_bytes(), 0),
+            None => fs::write(self.path.join(PROCS), process),
+        }
     }
 
     /// Kills whatever is in it.
     pub(crate) fn kill(&self) {
         // In vain where it is gone already.
-        let _ = fs::write(self.path.join("cgroup.kill"), "1");
+        let _ = match HELD.get() {
+            Some(held) => held.kill.write_all_at(b"1", 0),
+            None => fs::write(self.path.join(KILL), "1"),
+        };
     }
 
     /// Whether the kernel bounds its memory.
@@ -104,5 +131,22 @@ mod tests {
         assert_eq!((cgroup.memory_kills(), cgroup.refused_tasks(), cgroup.bounds_memory()), (7, 12, false));
         write("memory.max", "268435456\n");
         assert!(cgroup.bounds_memory());
+    }
+
+    #[test]
+    fn what_is_held_is_written_when_the_path_is_out_of_reach() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (before, after) = (dir.path().join("before"), dir.path().join("after"));
+        fs::create_dir(&before).expect("made");
+        for file in [PROCS, KILL] {
+            fs::write(before.join(file), "").expect("written");
+        }
+        let cgroup = ServerCgroup::at(&before);
+        cgroup.hold().expect("held");
+        fs::rename(&before, &after).expect("moved");
+        cgroup.take_in(17).expect("taken in");
+        cgroup.kill();
+        let read = |file| fs::read_to_string(after.join(file)).expect("there");
+        assert_eq!((read(PROCS), read(KILL)), ("17".to_owned(), "1".to_owned()));
     }
 }

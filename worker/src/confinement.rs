@@ -59,8 +59,12 @@ pub(crate) fn complete(spec: &WorkerSpec) -> Result<Vec<Degradation>, EndReason>
             ))
         })?;
     }
+    if let Some(cgroup) = &spec.cgroup {
+        // Without it the server is not in there, which its log says.
+        let _ = ServerCgroup::at(cgroup).hold();
+    }
     let missing = match spec.reach.command() {
-        Some(launch) => confine(confinement, launch, spec.cgroup.as_deref()),
+        Some(launch) => confine(confinement, launch),
         None => Vec::new(),
     };
     match missing.first() {
@@ -75,11 +79,11 @@ pub(crate) fn complete(spec: &WorkerSpec) -> Result<Vec<Degradation>, EndReason>
     }
 }
 
-fn confine(confinement: &ServerConfinement, launch: &LaunchSpec, cgroup: Option<&Path>) -> Vec<Degradation> {
+fn confine(confinement: &ServerConfinement, launch: &LaunchSpec) -> Vec<Degradation> {
     let mut missing = Vec::new();
     let sandbox = &confinement.sandbox;
     let connect = ports(&sandbox.network, &mut missing);
-    let files = files(confinement, launch, cgroup);
+    let files = files(confinement, launch);
     let domain = Domain { files, connect, bind: sandbox.bind.clone() };
     let is_in_domain = match domain.enter() {
         Ok(entered) => {
@@ -136,7 +140,7 @@ fn exposed(path: &Path) -> Degradation {
 }
 
 /// What the server may, and what this process needs besides.
-fn files(confinement: &ServerConfinement, launch: &LaunchSpec, cgroup: Option<&Path>) -> Option<FileRules> {
+fn files(confinement: &ServerConfinement, launch: &LaunchSpec) -> Option<FileRules> {
     let places = places(confinement, launch);
     let mut rules = places.file_rules(&confinement.sandbox, &confinement.hidden)?;
     if let Some(home) = &places.home
@@ -145,7 +149,6 @@ fn files(confinement: &ServerConfinement, launch: &LaunchSpec, cgroup: Option<&P
         make_usual_folders(home);
     }
     rules.read.extend(std::env::current_exe());
-    rules.write_whole.extend(cgroup.map(ServerCgroup::at).iter().flat_map(ServerCgroup::written));
     Some(rules)
 }
 

@@ -99,7 +99,7 @@ pub(crate) fn spawn(
     let program = find_program(launch, environment::lookup(&environment, "PATH"))?;
     let order = LaunchOrder {
         parent: std::process::id(),
-        cgroup: spec.cgroup.clone(),
+        waits: spec.cgroup.is_some(),
         program,
         args: launch.args.clone(),
         limits: confinement.hardening.is_on().then_some(confinement.limits),
@@ -118,8 +118,21 @@ pub(crate) fn spawn(
     if let Some(cwd) = &launch.cwd {
         command.current_dir(cwd);
     }
-    let spawned = order.hand_on(|number| command.arg(number).spawn()).and_then(|child| pipes(child, tree));
+    let spawned = order.hand_on(|number| command.arg(number).spawn());
+    let spawned = spawned.and_then(|child| in_cgroup(child, spec)).and_then(|child| pipes(child, tree));
     spawned.map_err(|error| EndReason::Spawn(error.to_string()))
+}
+
+/// Moves the launcher, which waits for that, into the server's cgroup. The server's tree is ended without one, too.
+fn in_cgroup(mut child: Child, spec: &WorkerSpec) -> io::Result<Child> {
+    if let Some(path) = &spec.cgroup {
+        let refusal = ServerCgroup::at(path).take_in(child.id()).err();
+        let word = refusal.map(|error| format!("cannot join {}: {error}", path.display())).unwrap_or_default();
+        let stdin = child.stdin.as_mut().ok_or_else(|| io::Error::other("a pipe is missing"))?;
+        // A launcher that is gone says why on its stderr.
+        let _ = writeln!(stdin, "{}", word.replace('\n', " "));
+    }
+    Ok(child)
 }
 
 fn pipes(mut child: Child, tree: &Tree) -> io::Result<StartedServer> {
@@ -141,8 +154,8 @@ fn pipes(mut child: Child, tree: &Tree) -> io::Result<StartedServer> {
 struct LaunchOrder {
     /// The worker, without which the server must not be.
     parent: u32,
-    /// Where the server belongs.
-    cgroup: Option<PathBuf>,
+    /// Whether the worker moves the process into the server's cgroup, and says on its stdin when that is done.
+    waits: bool,
     program: PathBuf,
     args: Vec<Secret>,
     /// `None`: nothing is asked of the kernel.
@@ -158,11 +171,13 @@ pub(crate) fn launcher(order: Option<&OsStr>) -> ExitCode {
     };
     // Kernels before Linux 5.11 cannot: then the server inherits what MCProxy was started with, and its own order.
     let _ = close_on_exec();
-    if let Some(cgroup) = order.cgroup.as_deref()
-        && let Err(error) = ServerCgroup::at(cgroup).enter()
-    {
-        // The server's tree is ended without it, too; this line is found in the server's log.
-        say(&format!("cannot join {}: {error}", cgroup.display()));
+    if order.waits {
+        match word_of_worker() {
+            Ok(complaint) if complaint.is_empty() => {}
+            // This line is found in the server's log.
+            Ok(complaint) => say(&complaint),
+            Err(error) => return failed(&format!("cannot start {}: {error}", order.program.display())),
+        }
     }
     if let Some(limits) = &order.limits
         && let Err(error) = limits.apply().and_then(|()| Domain::default().enter().map(drop))
@@ -174,6 +189,18 @@ pub(crate) fn launcher(order: Option<&OsStr>) -> ExitCode {
         Err(error) => error,
     };
     failed(&format!("cannot start {}: {error}", order.program.display()))
+}
+
+/// One line from what will be the server's stdin, and not a byte more.
+fn word_of_worker() -> io::Result<String> {
+    let (mut line, mut byte) = (Vec::new(), [0]);
+    while rustix::io::read(rustix::stdio::stdin(), &mut byte)? == 1 {
+        if byte == *b"\n" {
+            return Ok(String::from_utf8_lossy(&line).into_owned());
+        }
+        line.extend(byte);
+    }
+    Err(io::Error::other("the process that started it is gone"))
 }
 
 fn failed(why: &str) -> ExitCode {
