@@ -89,6 +89,16 @@ pub enum Instances {
     SingleClient,
 }
 
+impl Instances {
+    /// How many copies of the server run at once, at most.
+    pub fn copies(&self) -> u64 {
+        match self {
+            Self::PerSession(rules) => u64::try_from(rules.max).unwrap_or(u64::MAX),
+            Self::Shared | Self::SingleClient => 1,
+        }
+    }
+}
+
 /// How many instances a server may have, and for how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InstanceRules {

@@ -30,10 +30,8 @@ const SMALLEST_QUOTA: u64 = 1000;
 /// File and value, for each limit that there is.
 pub(super) fn bounds(limits: &ServerLimits, instances: &Instances) -> Vec<(Controller, &'static str, String)> {
     // With a process for each session the limits are each one's own. The worker looks at each, and the cgroup bounds the sum.
-    let (copies, is_one) = match instances {
-        Instances::PerSession(rules) => (u64::try_from(rules.max).unwrap_or(u64::MAX), false),
-        Instances::Shared | Instances::SingleClient => (1, true),
-    };
+    let copies = instances.copies();
+    let is_one = !matches!(instances, Instances::PerSession(_));
     let mut bounds = Vec::new();
     if let Some(bytes) = limits.memory_bytes {
         bounds.push((Controller::Memory, "memory.max", bytes.saturating_mul(copies).to_string()));

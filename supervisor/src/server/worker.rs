@@ -56,6 +56,8 @@ pub(super) struct Worker {
     catalogue: WorkerCatalogue,
     /// Room on its way to the worker.
     rooms: JoinSet<()>,
+    /// And nobody else has it.
+    has_own_user: bool,
     child: Child,
     /// Of its server and all that starts. After the worker, so that it is emptied when the worker is gone.
     cgroup: Option<Cgroup>,
@@ -127,6 +129,7 @@ impl Worker {
             degraded: user.degraded.iter().cloned().collect(),
             installing,
             instances,
+            has_own_user: user.identity.is_some() && config.run_as.is_none(),
             user,
             conduct: WorkerConduct::default(),
             catalogue: WorkerCatalogue::new(None),
@@ -166,6 +169,10 @@ impl Worker {
             rests: spec.idle_timeout.is_some(),
             keeps_catalogue: spec.keeps_catalogue,
         });
+        if self.has_own_user {
+            // It counts all that this user runs: worker and server, and those that follow them, for a moment.
+            spec.confinement.limits.processes = spec.limits.tasks(spec.instances.copies().saturating_mul(2));
+        }
         spec.cgroup = self.cgroup.as_ref().map(|cgroup| cgroup.of_server().to_owned());
         self.link.open();
         self.link.send(SupervisorToWorker::Run(Box::new(spec)));
