@@ -3,5 +3,6 @@
 
 mod gateway;
 mod phases;
+mod hostile;
 mod servers;
 mod users;
