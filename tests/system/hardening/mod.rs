@@ -2,7 +2,7 @@
 //! (docs/decisions/0128).
 
 mod gateway;
-mod phases;
 mod hostile;
+mod phases;
 mod servers;
 mod users;
