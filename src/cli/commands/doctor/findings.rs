@@ -54,7 +54,7 @@ pub(super) fn all(
                 server.degraded.iter().map(|missing| SecurityFinding::missing(Some(server.name.as_str()), missing)),
             );
         }
-        findings.extend(processes.iter().filter_map(|process| loose(process, report)));
+        findings.extend(together(processes.iter().filter_map(|process| loose(process, report))));
     }
     let Some(config) = config else { return findings };
     findings.extend(of_file(config));
@@ -65,6 +65,18 @@ pub(super) fn all(
         .collect();
     findings.extend(config.servers().flat_map(|server| of_server(server, &own)));
     findings
+}
+
+/// The same of several processes is said once.
+fn together(each: impl Iterator<Item = SecurityFinding>) -> Vec<SecurityFinding> {
+    let mut found: Vec<SecurityFinding> = Vec::new();
+    for finding in each {
+        match found.iter_mut().find(|earlier| earlier.message == finding.message) {
+            Some(earlier) => earlier.about = format!("{}, {}", earlier.about, finding.about),
+            None => found.push(finding),
+        }
+    }
+    found
 }
 
 /// A process that has more than it should, whatever the supervisor says.
@@ -80,7 +92,7 @@ fn loose(process: &ProcessFacts, report: &StatusReport) -> Option<SecurityFindin
             .then_some("no system call is refused to it"),
     ];
     let faults: Vec<&str> = faults.into_iter().flatten().collect();
-    let help = "restart it (`mcproxy restart NAME`); if it stays so, this is a bug of MCProxy: please report it";
+    let help = "start MCProxy again; if it stays so, this is a bug of MCProxy: please report it";
     (!faults.is_empty()).then(|| SecurityFinding::new(&process.name, faults.join("; "), help))
 }
 
@@ -176,6 +188,8 @@ mod tests {
         let loosened = ProcessFacts { no_new_privs: false, seccomp: "none", ..confined("worker a") };
         let found = loose(&loosened, &report).expect("it is named");
         assert!(found.message.contains("no_new_privs") && found.message.contains("system call"), "{found:?}");
+        let both = together([found.clone(), SecurityFinding { about: "gateway".into(), ..found }].into_iter());
+        assert_eq!(both.iter().map(|finding| finding.about.as_str()).collect::<Vec<_>>(), ["worker a, gateway"]);
         assert_eq!(loose(&ProcessFacts { name: "supervisor".into(), ..loosened }, &report), None);
     }
 }
