@@ -383,6 +383,10 @@ proptest! {
             let qualified = qualify_uri(&server, &uri);
             prop_assert_eq!(view.resource(&qualified), Some((name(&server), uri.clone())));
             let normal = url::Url::parse(&qualified).expect("a URI for every client");
+            // A parser of URLs takes spaces at the end away (WHATWG URL §4.4): what is left may be another resource's.
+            if uri.ends_with(' ') {
+                continue;
+            }
             prop_assert_eq!(view.resource(normal.as_str()), Some((name(&server), uri)));
         }
     }
