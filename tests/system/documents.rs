@@ -105,12 +105,14 @@ fn noted(record: &str) -> Option<(&str, BTreeSet<String>)> {
 fn the_index_of_decisions_lists_every_record_with_its_status() {
     let folder = root().join("docs/decisions");
     let mut rows = BTreeMap::new();
+    let mut numbers = BTreeSet::new();
     for line in read(&folder.join("README.md")).lines().filter(|line| line.starts_with("| [")) {
         let [_, record, status, decides, _] = line.split('|').map(str::trim).collect::<Vec<_>>()[..] else {
             panic!("a record, a status and what it decides, not: {line}");
         };
         let file = records(record).pop_first().unwrap_or_else(|| panic!("a row begins with its record: {line}"));
         assert!(!decides.is_empty(), "{file} decides something");
+        assert!(numbers.insert(file[..4].to_owned()), "{file} has the number of another record");
         assert!(rows.insert(file.clone(), status.to_owned()).is_none(), "{file} is listed twice");
     }
     for page in pages().iter().filter(|page| page.starts_with(&folder) && !page.ends_with("README.md")) {

@@ -2,7 +2,7 @@
 //!
 //! The HTTP library keeps two buffers for a connection as long as it carries it, whatever the client does. So it is there for
 //! requests only: an idle connection waits for the next one without it, and a stream that lasts is written by [`StreamWriter`]
-//! (docs/decisions/0135).
+//! (docs/decisions/0140).
 
 use std::{
     pin::Pin,
