@@ -42,23 +42,22 @@ pub(crate) fn begin(order: Option<&OsStr>) -> anyhow::Result<Hardening> {
     Ok(order.hardening)
 }
 
-/// The rest, for the server of `spec`. What cannot be had is left out and returned.
+/// The rest, for the server of `spec`. What cannot be had is left out and returned; [`refusal`] says whether that will do.
 ///
 /// # Errors
-/// All of it is wanted, and something is missing; or the private TMPDIR cannot be used.
-pub(crate) fn complete(spec: &WorkerSpec) -> Result<Vec<Degradation>, EndReason> {
-    let confinement = &spec.confinement;
-    if !confinement.hardening.is_on() {
+/// The private TMPDIR cannot be made.
+pub(crate) fn complete(spec: &mut WorkerSpec) -> Result<Vec<Degradation>, EndReason> {
+    if !spec.confinement.hardening.is_on() {
         return Ok(Vec::new());
     }
-    if let Some(tmp) = &confinement.tmp {
-        empty(tmp).map_err(|error| {
-            EndReason::Spawn(format!(
-                "cannot empty the server's directory for temporary files, {}: {error}",
-                tmp.display()
-            ))
+    if let Some(all) = &spec.confinement.tmp {
+        let own = tmp_of_this_run(all).map_err(|error| {
+            let place = all.display();
+            EndReason::Spawn(format!("cannot make a directory for the server's temporary files in {place}: {error}"))
         })?;
+        spec.confinement.tmp = Some(own);
     }
+    let confinement = &spec.confinement;
     if let Some(cgroup) = &spec.cgroup {
         // Without it the server is not in there, which its log says.
         let _ = ServerCgroup::at(cgroup).hold();
@@ -67,15 +66,37 @@ pub(crate) fn complete(spec: &WorkerSpec) -> Result<Vec<Degradation>, EndReason>
         Some(launch) => confine(confinement, launch),
         None => Vec::new(),
     };
-    match missing.first() {
-        Some(first) if confinement.hardening == Hardening::Strict => {
-            let Degradation { protection, reason, help } = first;
-            Err(EndReason::Spawn(format!(
-                "hardening is strict, and `{}` is missing: {reason}; {help}",
-                protection.name()
-            )))
+    Ok(missing)
+}
+
+/// Why the server is not started with that missing, if all of it is wanted.
+pub(crate) fn refusal(hardening: Hardening, missing: &[Degradation]) -> Option<EndReason> {
+    let Degradation { protection, reason, help } = missing.first().filter(|_| hardening == Hardening::Strict)?;
+    let text = format!("hardening is strict, and `{}` is missing: {reason}; {help}", protection.name());
+    Some(EndReason::Spawn(text))
+}
+
+/// A directory for this run alone, empty, in the one that all runs of the server share: the run before it may not be over yet.
+/// What runs left that were killed is removed, as far as this user may.
+fn tmp_of_this_run(all: &Path) -> io::Result<PathBuf> {
+    fs::DirBuilder::new().mode(0o700).recursive(true).create(all)?;
+    for entry in fs::read_dir(all)?.flatten() {
+        let name = entry.file_name();
+        let is_of_a_run_that_lives = || Path::new("/proc").join(&name).exists();
+        if name.to_str().is_some_and(|name| name.parse::<u32>().is_ok()) && !is_of_a_run_that_lives() {
+            let _ = fs::remove_dir_all(entry.path());
         }
-        _ => Ok(missing),
+    }
+    let own = all.join(std::process::id().to_string());
+    empty(&own)?;
+    Ok(own)
+}
+
+/// The run is over.
+pub(crate) fn remove_tmp(spec_tmp: Option<&Path>) {
+    if let Some(own) = spec_tmp {
+        // What is left is removed when the server is started again.
+        let _ = fs::remove_dir_all(own);
     }
 }
 
@@ -143,6 +164,8 @@ fn exposed(path: &Path) -> Degradation {
 fn files(confinement: &ServerConfinement, launch: &LaunchSpec) -> Option<FileRules> {
     let places = places(confinement, launch);
     let mut rules = places.file_rules(&confinement.sandbox, &confinement.hidden)?;
+    // They lie in the directory of MCProxy that is hidden, and are the server's own.
+    rules.write_whole.extend(confinement.home.iter().chain(&confinement.tmp).cloned());
     if let Some(home) = &places.home
         && rules.hidden.iter().any(|hidden| hidden.starts_with(home))
     {
@@ -199,11 +222,15 @@ fn empty(directory: &Path) -> io::Result<()> {
 ///
 /// # Errors
 /// As [`begin`] and [`complete`].
-pub(crate) fn by_hand(spec: &WorkerSpec) -> anyhow::Result<Vec<Degradation>> {
+pub(crate) fn by_hand(spec: &mut WorkerSpec) -> anyhow::Result<Vec<Degradation>> {
     if spec.confinement.hardening.is_on() {
         take_identity(None).context("cannot give up what a worker must not have")?;
     }
-    complete(spec).map_err(|reason| anyhow::anyhow!("{reason}"))
+    let missing = complete(spec).map_err(|reason| anyhow::anyhow!("{reason}"))?;
+    match refusal(spec.confinement.hardening, &missing) {
+        Some(reason) => Err(anyhow::anyhow!("{reason}")),
+        None => Ok(missing),
+    }
 }
 
 #[cfg(test)]
@@ -224,6 +251,29 @@ mod tests {
         empty(&tmp).expect("emptied");
         assert_eq!(fs::read_dir(&tmp).expect("there").count(), 0);
         assert!(kept.exists(), "what a link points to stays");
+    }
+
+    #[test]
+    fn each_run_has_a_directory_of_its_own_and_removes_those_of_runs_that_are_over() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (living, over) = (dir.path().join("1"), dir.path().join(u32::MAX.to_string()));
+        for run in [&living, &over] {
+            fs::create_dir_all(run.join("x")).expect("made");
+        }
+        let own = tmp_of_this_run(dir.path()).expect("made");
+        assert!(living.exists() && own.exists() && !over.exists());
+        remove_tmp(Some(&own));
+        assert!(!own.exists() && living.exists());
+    }
+
+    #[test]
+    fn strict_refuses_what_best_effort_reports() {
+        let missing = [Degradation::without_network("no")];
+        assert_eq!(refusal(Hardening::BestEffort, &missing), None);
+        assert_eq!(refusal(Hardening::Strict, &[]), None);
+        assert!(
+            matches!(refusal(Hardening::Strict, &missing), Some(EndReason::Spawn(text)) if text.contains("network"))
+        );
     }
 
     #[test]

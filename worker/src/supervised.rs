@@ -54,13 +54,14 @@ pub(crate) async fn run(hardening: Hardening) -> anyhow::Result<()> {
     serve(spec, orders, sender).await
 }
 
-async fn serve(spec: WorkerSpec, supervisor: Orders, sender: Sender<WorkerToSupervisor>) -> anyhow::Result<()> {
+async fn serve(mut spec: WorkerSpec, supervisor: Orders, sender: Sender<WorkerToSupervisor>) -> anyhow::Result<()> {
     let (reports, report_queue) = mpsc::channel(REPORT_QUEUE);
     let (records, log_queue) = mpsc::channel(LOG_QUEUE);
     // No `server` or `generation` here: the supervisor knows whose records these are and adds them.
     let log = Logger::root(ControlDrain::new(records.clone()).fuse(), o!());
     // Before anything of strangers is read or started, and before there is a second thread.
-    let missing = confinement::complete(&spec);
+    let missing = confinement::complete(&mut spec);
+    let tmp = spec.confinement.tmp.clone().filter(|_| spec.confinement.hardening.is_on());
     let writer = tokio::spawn(write(sender, report_queue, log_queue, secrets::mask(&spec.reach)));
     let (order, run_orders) = mpsc::channel(4);
     let tree = Tree::become_subreaper().context("cannot become the reaper of the server's processes")?;
@@ -74,19 +75,24 @@ async fn serve(spec: WorkerSpec, supervisor: Orders, sender: Sender<WorkerToSupe
     let obedience = tokio::spawn(shell.obey(supervisor, [terminate, hangup]));
     let orders = (order, run_orders);
     let (run_reports, run_log) = (reports.clone(), log.clone());
-    let missing = match missing {
-        Ok(missing) => missing,
-        Err(reason) => {
-            obedience.abort();
-            say_last_word(&reports, Ended { reason, stderr_tail: String::new() }).await;
-            drop((reports, run_reports, log, run_log, records, catalogue));
-            let _ = timeout(CONTROL_TIMEOUT, writer).await;
-            return Ok(());
+    let refused = match missing {
+        Ok(missing) => {
+            let refused = confinement::refusal(spec.confinement.hardening, &missing);
+            if !missing.is_empty() {
+                // The queue is empty.
+                let _ = reports.try_send(WorkerToSupervisor::Degraded(missing));
+            }
+            refused
         }
+        Err(reason) => Some(reason),
     };
-    if !missing.is_empty() {
-        // The queue is empty.
-        let _ = reports.try_send(WorkerToSupervisor::Degraded(missing));
+    if let Some(reason) = refused {
+        obedience.abort();
+        confinement::remove_tmp(tmp.as_deref());
+        say_last_word(&reports, Ended { reason, stderr_tail: String::new() }).await;
+        drop((reports, run_reports, log, run_log, records, catalogue));
+        let _ = timeout(CONTROL_TIMEOUT, writer).await;
+        return Ok(());
     }
     let ended = match spec.instances {
         Instances::Shared | Instances::SingleClient => {
@@ -110,6 +116,7 @@ async fn serve(spec: WorkerSpec, supervisor: Orders, sender: Sender<WorkerToSupe
         }
     };
     obedience.abort();
+    confinement::remove_tmp(tmp.as_deref());
     say_last_word(&reports, ended).await;
     drop((reports, log));
     // A supervisor that does not read its last report learns it from the exit.

@@ -88,8 +88,10 @@ async fn all_is_refused() {
     }
     let outside = outside();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/system/hardening/hostile.py");
+    let (first, last) = super::users::range();
     let config = json!({
         "hardening": "best-effort",
+        "isolation": {"uids": format!("{first}-{last}")},
         "servers": [
             {"name": "hostile", "command": PYTHON, "args": ["hostile.py"], "cwd": "work", "sandbox": {"bind": [], "deny": []},
              "limits": {"maxProcesses": 100}},

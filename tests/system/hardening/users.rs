@@ -21,7 +21,7 @@ const NO_CAPABILITIES: &str = "0000000000000000";
 const THE_FIVE: &str = "00000000000001e1";
 
 /// User ids for one proxy of one test, which no other test uses: tests run beside each other, in processes of their own.
-fn range() -> (u32, u32) {
+pub(super) fn range() -> (u32, u32) {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let first = 1_000_000 + std::process::id() * 64 + NEXT.fetch_add(1, Ordering::Relaxed) * 16;
     (first, first + 15)
@@ -33,6 +33,12 @@ fn is_root() -> bool {
         cannot("only root can give users away");
     }
     root
+}
+
+/// The directory for temporary files of the run that a server is in.
+async fn tmp_of(proxy: &Proxy, server: &str) -> PathBuf {
+    let worker = proxy.status().await.server(server).worker_pid.expect("a worker");
+    proxy.dir().join("state/tmp").join(server).join(worker.to_string())
 }
 
 /// A proxy with users, whose first one is `first`. Its directory is open for passing, as the parents of a state directory are.
@@ -203,7 +209,7 @@ async fn a_server_has_a_private_home_and_the_same_user_after_a_restart_and_anoth
     };
     let home = proxy.dir().join("state/homes/a");
     let said = sh(&proxy, "a", "echo $HOME; echo $TMPDIR; echo $USER $LOGNAME; echo kept > $HOME/kept; umask").await;
-    let tmp = proxy.dir().join("state/tmp/a");
+    let tmp = tmp_of(&proxy, "a").await;
     assert_eq!(
         said.lines().collect::<Vec<_>>(),
         [&*home.display().to_string(), &*tmp.display().to_string(), "mcproxy-a mcproxy-a", "0077"]
@@ -382,7 +388,7 @@ async fn without_users_a_server_of_root_has_no_capabilities_all_the_same() {
     }
     assert!(!proxy.log().contains("protection: users"), "they were not wanted");
     let said = sh(&proxy, "a", "echo $TMPDIR").await;
-    assert_eq!(said, proxy.dir().join("state/tmp/a").display().to_string());
+    assert_eq!(said, tmp_of(&proxy, "a").await.display().to_string());
 }
 
 #[tokio::test]

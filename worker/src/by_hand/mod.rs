@@ -140,9 +140,9 @@ struct HandRun {
 }
 
 impl HandRun {
-    async fn start(wish: ByHand, spec: WorkerSpec, mask: Mask) -> anyhow::Result<ExitCode> {
+    async fn start(wish: ByHand, mut spec: WorkerSpec, mask: Mask) -> anyhow::Result<ExitCode> {
         let printer = Rc::new(Printer::new(mask));
-        for Degradation { protection, reason, .. } in confinement::by_hand(&spec)? {
+        for Degradation { protection, reason, .. } in confinement::by_hand(&mut spec)? {
             printer.note(&format!("without `{}`: {reason}", protection.name()));
         }
         printer.reach(&spec.reach);
