@@ -42,31 +42,38 @@ pub(crate) fn begin(order: Option<&OsStr>) -> anyhow::Result<Hardening> {
     Ok(order.hardening)
 }
 
+/// What came of asking for all of it.
+#[derive(Debug, Default)]
+pub(crate) struct Confined {
+    /// What cannot be had.
+    pub(crate) missing: Vec<Degradation>,
+    /// To be kept until the run is over.
+    pub(crate) tmp: Option<RunTmp>,
+}
+
 /// The rest, for the server of `spec`. What cannot be had is left out and returned; [`refusal`] says whether that will do.
 ///
 /// # Errors
 /// The private TMPDIR cannot be made.
-pub(crate) fn complete(spec: &mut WorkerSpec) -> Result<Vec<Degradation>, EndReason> {
+pub(crate) fn complete(spec: &mut WorkerSpec) -> Result<Confined, EndReason> {
     if !spec.confinement.hardening.is_on() {
-        return Ok(Vec::new());
+        return Ok(Confined::default());
     }
-    if let Some(all) = &spec.confinement.tmp {
-        let own = tmp_of_this_run(all).map_err(|error| {
+    let tmp = spec.confinement.tmp.as_deref().map(|all| {
+        RunTmp::make(all).map_err(|error| {
             let place = all.display();
             EndReason::Spawn(format!("cannot make a directory for the server's temporary files in {place}: {error}"))
-        })?;
-        spec.confinement.tmp = Some(own);
-    }
+        })
+    });
+    let tmp = tmp.transpose()?;
+    spec.confinement.tmp = tmp.as_ref().map(|tmp| tmp.0.clone());
     let confinement = &spec.confinement;
     if let Some(cgroup) = &spec.cgroup {
         // Without it the server is not in there, which its log says.
         let _ = ServerCgroup::at(cgroup).hold();
     }
-    let missing = match spec.reach.command() {
-        Some(launch) => confine(confinement, launch),
-        None => Vec::new(),
-    };
-    Ok(missing)
+    let missing = spec.reach.command().map_or_else(Vec::new, |launch| confine(confinement, launch));
+    Ok(Confined { missing, tmp })
 }
 
 /// Why the server is not started with that missing, if all of it is wanted.
@@ -76,27 +83,32 @@ pub(crate) fn refusal(hardening: Hardening, missing: &[Degradation]) -> Option<E
     Some(EndReason::Spawn(text))
 }
 
-/// A directory for this run alone, empty, in the one that all runs of the server share: the run before it may not be over yet.
-/// What runs left that were killed is removed, as far as this user may.
-fn tmp_of_this_run(all: &Path) -> io::Result<PathBuf> {
-    fs::DirBuilder::new().mode(0o700).recursive(true).create(all)?;
-    for entry in fs::read_dir(all)?.flatten() {
-        let name = entry.file_name();
-        let is_of_a_run_that_lives = || Path::new("/proc").join(&name).exists();
-        if name.to_str().is_some_and(|name| name.parse::<u32>().is_ok()) && !is_of_a_run_that_lives() {
-            let _ = fs::remove_dir_all(entry.path());
+/// The directory for temporary files of this run alone, in the one that all runs of the server share: the run before it may not
+/// be over yet. Removed with all that is in it when this is dropped.
+#[derive(Debug)]
+pub(crate) struct RunTmp(PathBuf);
+
+impl RunTmp {
+    /// Makes it, empty, and removes what runs left that were killed, as far as this user may.
+    fn make(all: &Path) -> io::Result<Self> {
+        fs::DirBuilder::new().mode(0o700).recursive(true).create(all)?;
+        for entry in fs::read_dir(all)?.flatten() {
+            let name = entry.file_name();
+            let is_of_a_run_that_lives = || Path::new("/proc").join(&name).exists();
+            if name.to_str().is_some_and(|name| name.parse::<u32>().is_ok()) && !is_of_a_run_that_lives() {
+                let _ = fs::remove_dir_all(entry.path());
+            }
         }
+        let own = all.join(std::process::id().to_string());
+        empty(&own)?;
+        Ok(Self(own))
     }
-    let own = all.join(std::process::id().to_string());
-    empty(&own)?;
-    Ok(own)
 }
 
-/// The run is over.
-pub(crate) fn remove_tmp(spec_tmp: Option<&Path>) {
-    if let Some(own) = spec_tmp {
+impl Drop for RunTmp {
+    fn drop(&mut self) {
         // What is left is removed when the server is started again.
-        let _ = fs::remove_dir_all(own);
+        let _ = fs::remove_dir_all(&self.0);
     }
 }
 
@@ -222,14 +234,14 @@ fn empty(directory: &Path) -> io::Result<()> {
 ///
 /// # Errors
 /// As [`begin`] and [`complete`].
-pub(crate) fn by_hand(spec: &mut WorkerSpec) -> anyhow::Result<Vec<Degradation>> {
+pub(crate) fn by_hand(spec: &mut WorkerSpec) -> anyhow::Result<Confined> {
     if spec.confinement.hardening.is_on() {
         take_identity(None).context("cannot give up what a worker must not have")?;
     }
-    let missing = complete(spec).map_err(|reason| anyhow::anyhow!("{reason}"))?;
-    match refusal(spec.confinement.hardening, &missing) {
+    let confined = complete(spec).map_err(|reason| anyhow::anyhow!("{reason}"))?;
+    match refusal(spec.confinement.hardening, &confined.missing) {
         Some(reason) => Err(anyhow::anyhow!("{reason}")),
-        None => Ok(missing),
+        None => Ok(confined),
     }
 }
 
@@ -260,10 +272,11 @@ mod tests {
         for run in [&living, &over] {
             fs::create_dir_all(run.join("x")).expect("made");
         }
-        let own = tmp_of_this_run(dir.path()).expect("made");
-        assert!(living.exists() && own.exists() && !over.exists());
-        remove_tmp(Some(&own));
-        assert!(!own.exists() && living.exists());
+        let own = RunTmp::make(dir.path()).expect("made");
+        let path = own.0.clone();
+        assert!(living.exists() && path.exists() && !over.exists());
+        drop(own);
+        assert!(!path.exists() && living.exists());
     }
 
     #[test]

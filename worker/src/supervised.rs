@@ -19,7 +19,7 @@ use tokio::{
 
 use crate::{
     catalogue_writer::CataloguePort,
-    confinement,
+    confinement::{self, Confined},
     instances::{self, HostPorts},
     link::GatewayLink,
     mask::Mask,
@@ -60,8 +60,7 @@ async fn serve(mut spec: WorkerSpec, supervisor: Orders, sender: Sender<WorkerTo
     // No `server` or `generation` here: the supervisor knows whose records these are and adds them.
     let log = Logger::root(ControlDrain::new(records.clone()).fuse(), o!());
     // Before anything of strangers is read or started, and before there is a second thread.
-    let missing = confinement::complete(&mut spec);
-    let tmp = spec.confinement.tmp.clone().filter(|_| spec.confinement.hardening.is_on());
+    let confined = confinement::complete(&mut spec);
     let writer = tokio::spawn(write(sender, report_queue, log_queue, secrets::mask(&spec.reach)));
     let (order, run_orders) = mpsc::channel(4);
     let tree = Tree::become_subreaper().context("cannot become the reaper of the server's processes")?;
@@ -75,27 +74,20 @@ async fn serve(mut spec: WorkerSpec, supervisor: Orders, sender: Sender<WorkerTo
     let obedience = tokio::spawn(shell.obey(supervisor, [terminate, hangup]));
     let orders = (order, run_orders);
     let (run_reports, run_log) = (reports.clone(), log.clone());
-    let refused = match missing {
-        Ok(missing) => {
+    let (tmp, refused) = match confined {
+        Ok(Confined { missing, tmp }) => {
             let refused = confinement::refusal(spec.confinement.hardening, &missing);
             if !missing.is_empty() {
                 // The queue is empty.
                 let _ = reports.try_send(WorkerToSupervisor::Degraded(missing));
             }
-            refused
+            (tmp, refused)
         }
-        Err(reason) => Some(reason),
+        Err(reason) => (None, Some(reason)),
     };
-    if let Some(reason) = refused {
-        obedience.abort();
-        confinement::remove_tmp(tmp.as_deref());
-        say_last_word(&reports, Ended { reason, stderr_tail: String::new() }).await;
-        drop((reports, run_reports, log, run_log, records, catalogue));
-        let _ = timeout(CONTROL_TIMEOUT, writer).await;
-        return Ok(());
-    }
-    let ended = match spec.instances {
-        Instances::Shared | Instances::SingleClient => {
+    let ended = match (refused, spec.instances) {
+        (Some(reason), _) => Ended { reason, stderr_tail: String::new() },
+        (None, Instances::Shared | Instances::SingleClient) => {
             let ports = Ports {
                 orders,
                 reports: run_reports,
@@ -110,13 +102,13 @@ async fn serve(mut spec: WorkerSpec, supervisor: Orders, sender: Sender<WorkerTo
             };
             runner::run(spec, ports).await
         }
-        Instances::PerSession(rules) => {
+        (None, Instances::PerSession(rules)) => {
             let ports = HostPorts { orders, reports: run_reports, catalogue, records, tree, log: run_log };
             instances::run(spec, rules, ports).await
         }
     };
     obedience.abort();
-    confinement::remove_tmp(tmp.as_deref());
+    drop(tmp);
     say_last_word(&reports, ended).await;
     drop((reports, log));
     // A supervisor that does not read its last report learns it from the exit.

@@ -33,7 +33,7 @@ use tokio::{
 use self::print::Printer;
 use crate::{
     args::ByHand,
-    confinement,
+    confinement::{self, Confined},
     link::{GatewayLink, Handed, LocalEnd},
     mask::Mask,
     runner::{self, Order, Ports},
@@ -142,7 +142,8 @@ struct HandRun {
 impl HandRun {
     async fn start(wish: ByHand, mut spec: WorkerSpec, mask: Mask) -> anyhow::Result<ExitCode> {
         let printer = Rc::new(Printer::new(mask));
-        for Degradation { protection, reason, .. } in confinement::by_hand(&mut spec)? {
+        let Confined { missing, tmp: _until_the_end } = confinement::by_hand(&mut spec)?;
+        for Degradation { protection, reason, .. } in missing {
             printer.note(&format!("without `{}`: {reason}", protection.name()));
         }
         printer.reach(&spec.reach);
