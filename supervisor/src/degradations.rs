@@ -34,7 +34,7 @@ impl Degradations {
 
     /// Adds what a process of ours says that it could not get, as far as nothing is known yet of that protection.
     pub(crate) fn add_unless_known(&self, missing: Vec<Degradation>, log: &Logger) {
-        let text = |text: &str| cut(one_line(text).into_owned(), MAX_TEXT);
+        let text = |text: &str| one_line(text).into_owned();
         for Degradation { protection, reason, help } in missing {
             if !self.list().iter().any(|known| known.protection == protection) {
                 self.add(Degradation { protection, reason: text(&reason), help: text(&help) }, log);
