@@ -8,7 +8,7 @@ use std::{
 use mcproxy_confine::ServerConfinement;
 use mcproxy_ipc::{
     LaunchSpec, WorkerSpec,
-    environment::{INSTANCE, passed_on},
+    environment::{INSTANCE, is_runner_directory, passed_on},
 };
 
 /// The whole environment of a server, `own` being ours; later entries win.
@@ -36,35 +36,13 @@ pub(crate) fn lookup<'a>(environment: &'a [(OsString, OsString)], name: &str) ->
     environment.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.as_os_str())
 }
 
-/// Variables that say where runners and libraries keep caches, settings and data, in lower case.
-const CACHES: &[&str] = &[
-    "xdg_cache_home",
-    "xdg_config_home",
-    "xdg_data_home",
-    "xdg_state_home",
-    "npm_config_cache",
-    "npm_config_prefix",
-    "yarn_cache_folder",
-    "yarn_global_folder",
-    "pnpm_home",
-    "corepack_home",
-    "uv_cache_dir",
-    "uv_tool_dir",
-    "uv_tool_bin_dir",
-    "uv_python_install_dir",
-    "pip_cache_dir",
-    "pipx_home",
-    "pipx_bin_dir",
-    "bun_install",
-    "bun_install_cache_dir",
-    "deno_dir",
-    "playwright_browsers_path",
-];
+/// Directories that servers write, besides those of runners: another user may use the same.
+const MORE_DIRECTORIES: &[&str] = &["xdg_state_home", "uv_python_install_dir", "playwright_browsers_path"];
 
 /// The directories that such an environment names for that.
 pub(crate) fn caches(environment: &[(OsString, OsString)]) -> impl Iterator<Item = PathBuf> {
-    let is_cache =
-        |name: &OsStr| name.to_str().is_some_and(|name| CACHES.iter().any(|cache| name.eq_ignore_ascii_case(cache)));
+    let is_more = |name: &str| MORE_DIRECTORIES.iter().any(|more| name.eq_ignore_ascii_case(more));
+    let is_cache = move |name: &OsStr| name.to_str().is_some_and(|name| is_runner_directory(name) || is_more(name));
     let named = environment.iter().filter(move |(name, _)| is_cache(name)).map(|(_, value)| PathBuf::from(value));
     named.filter(|path| path.is_absolute())
 }

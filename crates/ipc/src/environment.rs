@@ -99,23 +99,17 @@ pub fn is_passed_on(name: &str) -> bool {
         && !name.split(|c: char| !c.is_ascii_alphanumeric()).any(is_credential)
 }
 
-/// Where things lie below the home of the user whose environment it is: caches, settings, what runners have installed. Nothing
-/// for another user, who cannot write there and finds its own below its own HOME.
-const BELOW_HOME: &[&str] = &[
-    "HOME",
-    "USER",
-    "LOGNAME",
-    "TMPDIR",
-    "XDG_CACHE_HOME",
-    "XDG_CONFIG_HOME",
-    "XDG_DATA_HOME",
-    "DOCKER_CONFIG",
+/// Variables that say where runners and libraries keep caches, settings and what they have installed; in any case of letters.
+const RUNNER_DIRECTORIES: &[&str] = &[
+    "xdg_cache_home",
+    "xdg_config_home",
+    "xdg_data_home",
     "npm_config_cache",
     "npm_config_prefix",
     "yarn_cache_folder",
     "yarn_global_folder",
     "corepack_home",
-    "PNPM_HOME",
+    "pnpm_home",
     "uv_cache_dir",
     "uv_tool_dir",
     "uv_tool_bin_dir",
@@ -125,12 +119,24 @@ const BELOW_HOME: &[&str] = &[
     "bun_install",
     "bun_install_cache_dir",
     "deno_dir",
-    "deno_install_root",
 ];
 
-/// Whether this variable says where something of a user lies, or who that is.
+/// Variables that say who a user is, and where else something of it lies.
+const OF_A_USER: &[&str] = &["HOME", "USER", "LOGNAME", "TMPDIR", "DOCKER_CONFIG", "deno_install_root"];
+
+/// Whether this variable says where a runner or a library keeps its caches, settings and what it has installed.
+pub fn is_runner_directory(name: &str) -> bool {
+    is_among(name, RUNNER_DIRECTORIES)
+}
+
+/// Whether this variable says where something of a user lies, or who that is. Nothing for another user, who cannot write there
+/// and finds its own below its own HOME.
 pub fn is_of_a_user(name: &str) -> bool {
-    BELOW_HOME.iter().any(|known| name.eq_ignore_ascii_case(known))
+    is_runner_directory(name) || is_among(name, OF_A_USER)
+}
+
+fn is_among(name: &str, known: &[&str]) -> bool {
+    known.iter().any(|known| name.eq_ignore_ascii_case(known))
 }
 
 /// Those of an environment that servers find in theirs.
