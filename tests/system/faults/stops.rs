@@ -19,6 +19,13 @@ async fn left(proxy: &Proxy) -> Vec<(u32, String)> {
     .await
 }
 
+async fn until_a_call_is_under_way(proxy: &Proxy) {
+    eventually("the call is under way", Duration::from_secs(5), async || {
+        proxy.get("/metrics").await.body.contains("mcproxy_calls_in_flight{server=\"a\"} 1").then_some(())
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn ctrl_c_stops_everything_and_leaves_no_process() {
     let mut proxy = Proxy::of(&["a", "b"]).await;
@@ -40,10 +47,7 @@ async fn ctrl_c_in_a_terminal_reaches_the_whole_group_and_still_lets_calls_finis
     let session = proxy.session().await;
     let call = session.say("a__slow", json!({"ms": 1000}));
     let stop = async {
-        eventually("the call is under way", Duration::from_secs(5), async || {
-            proxy.get("/metrics").await.body.contains("mcproxy_calls_in_flight{server=\"a\"} 1").then_some(())
-        })
-        .await;
+        until_a_call_is_under_way(&proxy).await;
         let group = Pid::from_raw(i32::try_from(proxy.pid()).expect("a pid")).expect("not 0");
         kill_process_group(group, Signal::INT).expect("the group is there");
     };
@@ -84,10 +88,7 @@ async fn calls_in_flight_are_finished_before_the_end() {
     let session = proxy.session().await;
     let call = session.say("a__slow", json!({"ms": 1500}));
     let stop = async {
-        eventually("the call is under way", Duration::from_secs(5), async || {
-            proxy.get("/metrics").await.body.contains("mcproxy_calls_in_flight{server=\"a\"} 1").then_some(())
-        })
-        .await;
+        until_a_call_is_under_way(&proxy).await;
         proxy.terminate();
     };
     let (said, ()) = tokio::join!(call, stop);
@@ -101,10 +102,7 @@ async fn an_sse_client_gets_its_answer_before_the_end_too() {
     let mut legacy = proxy.legacy_session().await;
     let params = json!({"name": "a__slow", "arguments": {"ms": 1000}});
     legacy.post(&json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params})).await;
-    eventually("the call is under way", Duration::from_secs(5), async || {
-        proxy.get("/metrics").await.body.contains("mcproxy_calls_in_flight{server=\"a\"} 1").then_some(())
-    })
-    .await;
+    until_a_call_is_under_way(&proxy).await;
     proxy.terminate();
     let answer = legacy.events.find("the answer", |message| message["id"] == 1).await;
     assert_eq!(answer["result"]["content"][0]["text"], "slept 1000 ms");
@@ -118,10 +116,7 @@ async fn a_call_in_flight_has_the_whole_grace_to_finish() {
     // More than half of the grace, which is far from what the servers' own end may take.
     let call = session.respond("tools/call", json!({"name": "a__slow", "arguments": {"ms": 6000}}));
     let stop = async {
-        eventually("the call is under way", Duration::from_secs(5), async || {
-            proxy.get("/metrics").await.body.contains("mcproxy_calls_in_flight{server=\"a\"} 1").then_some(())
-        })
-        .await;
+        until_a_call_is_under_way(&proxy).await;
         proxy.terminate();
     };
     let (response, ()) = tokio::join!(call, stop);
@@ -135,10 +130,7 @@ async fn a_call_that_outlives_the_grace_gets_an_error() {
     let session = proxy.session().await;
     let call = session.respond("tools/call", json!({"name": "a__slow", "arguments": {"ms": 600_000}}));
     let stop = async {
-        eventually("the call is under way", Duration::from_secs(5), async || {
-            proxy.get("/metrics").await.body.contains("mcproxy_calls_in_flight{server=\"a\"} 1").then_some(())
-        })
-        .await;
+        until_a_call_is_under_way(&proxy).await;
         proxy.terminate();
     };
     let (response, ()) = tokio::join!(call, stop);
@@ -159,10 +151,7 @@ async fn a_second_signal_stops_at_once() {
         std::future::pending::<()>().await;
     };
     let stopping = async {
-        eventually("the call is under way", Duration::from_secs(5), async || {
-            proxy.get("/metrics").await.body.contains("mcproxy_calls_in_flight{server=\"a\"} 1").then_some(())
-        })
-        .await;
+        until_a_call_is_under_way(&proxy).await;
         proxy.terminate();
         proxy.logged(&["drain"]).await;
     };
