@@ -10,12 +10,13 @@ mod check;
 mod cursor;
 mod declared;
 mod entry;
-pub(crate) mod glob;
+mod glob;
 mod list;
 mod outline;
 mod server;
 mod text;
 mod unlisted;
+pub(crate) mod unused_rules;
 mod view;
 mod warning;
 

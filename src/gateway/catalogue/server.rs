@@ -10,7 +10,8 @@ use mcproxy_mcp::{ObjectError, RawArray, RawObject, RawValue, is_uri, method, on
 use url::Url;
 
 use super::{
-    CacheHints, CatalogueProblem, CatalogueWarning, ListKind, declared, entry::Entry, outline, warning::Warnings,
+    CacheHints, CatalogueProblem, CatalogueWarning, ListKind, declared, entry::Entry, outline, unused_rules,
+    warning::Warnings,
 };
 
 /// One server of a view.
@@ -45,6 +46,7 @@ impl ServerCatalogue {
         // First of all, so that their warnings are not those that find no room.
         let capabilities = declared::capabilities(object.get("capabilities"), &mut warnings).into();
         let instructions = declared::instructions(object.get("instructions"), &mut warnings).map(Into::into);
+        unused_rules::report(object.get(ListKind::Tools.member()), rules, &mut warnings);
         let lists = ListKind::ALL.map(|kind| Entries::read(kind, object.get(kind.member()), rules, &mut warnings));
         let caching = object.get_object("caching").unwrap_or_default();
         let hints = ListKind::ALL.map(|kind| CacheHints::read(&caching.get_object(kind.member())?));

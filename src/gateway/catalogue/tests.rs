@@ -181,6 +181,30 @@ fn rules_choose_rename_and_describe_tools() {
 }
 
 #[test]
+fn a_rule_that_concerns_no_tool_is_reported() {
+    let rules = ToolRules {
+        allow: vec!["get_*".into(), "gte_*".into()],
+        deny: vec!["run_code".into()],
+        rename: pairs(&[("gone", "g")]),
+        describe: pairs(&[("get_a", "A"), ("away", "Nothing")]),
+    };
+    let (_, warnings) = read_with("s", r#"{"tools":[{"name":"get_a"},{"name":"run_code_unsafe"}]}"#, &rules);
+    assert_eq!(warnings.len(), 4, "{warnings:?}");
+    let expected =
+        [("gte_*", "tools.allow"), ("run_code", "tools.deny"), ("gone", "tools.rename"), ("away", "tools.describe")];
+    for (warning, (word, key)) in warnings.iter().zip(expected) {
+        assert!(
+            warning.starts_with(word) && warning.contains(key) && warning.contains("none of the 2 tools"),
+            "{warning}"
+        );
+    }
+    for nothing in [r#"{"tools":[]}"#, "{}", r#"{"tools":3}"#] {
+        let (_, warnings) = read_with("s", nothing, &rules);
+        assert!(!warnings.iter().any(|warning| warning.contains("tools.deny")), "{warnings:?}");
+    }
+}
+
+#[test]
 fn one_odd_tool_does_not_make_clients_refuse_the_list() {
     let payload = r#"{"tools":[{"name":"a"},{"name":"b","inputSchema":{}},{"name":"c","inputSchema":{"properties":{"x":{"description":"\u200bd"}}}},
         {"name":"d","inputSchema":{"type":"array"}},{"name":"e","inputSchema":7},{"description":null,"name":"f","title":3,"outputSchema":{"type":"array"},"inputSchema":{"type":"object"}},

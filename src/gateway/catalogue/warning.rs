@@ -91,6 +91,14 @@ pub(crate) enum CatalogueProblem {
         /// The most that is allowed.
         limit: usize,
     },
+    /// Something of the configuration that has no effect.
+    #[error("a rule of `{key}` that matches none of the {tools} tools that the server offers, and so has no effect")]
+    UnusedRule {
+        /// Where it stands.
+        key: &'static str,
+        /// How many tools there are.
+        tools: usize,
+    },
     /// More of the same.
     #[error("{0} further warnings of this server are not shown")]
     More(usize),

@@ -3,11 +3,11 @@
 use std::{collections::HashSet, io::Read as _, path::Path};
 
 use mcproxy_config::ServerConfig;
-use mcproxy_ipc::{frame::MAX_PAYLOAD, kept_file};
+use mcproxy_ipc::{ToolRules, frame::MAX_PAYLOAD, kept_file};
 use serde::Deserialize;
 
 use super::Finding;
-use crate::{cli::human::one_line, gateway::glob};
+use crate::{cli::human::one_line, gateway::unused_rules::unused};
 
 /// The kept catalogue of a server; the rest of it is of no use here.
 #[derive(Deserialize)]
@@ -25,20 +25,14 @@ struct KeptTool {
 /// Compares the rules with the kept catalogue in `dir`. Without one nothing is known.
 pub(super) fn look(server: &ServerConfig, dir: &Path) -> Vec<Finding> {
     let rules = &server.tools;
-    let patterns = [("tools.allow", &rules.allow), ("tools.deny", &rules.deny)];
-    let pairs = [("tools.rename", &rules.rename), ("tools.describe", &rules.describe)];
-    if patterns.iter().all(|(_, list)| list.is_empty()) && pairs.iter().all(|(_, list)| list.is_empty()) {
+    if rules == &ToolRules::default() {
         return Vec::new();
     }
     let Some(tools) = server.catalogue_key().and_then(|key| read(&dir.join(key.file_name(&server.name)))) else {
         return Vec::new();
     };
-    let dead = |pattern: &&String| !tools.iter().any(|tool| glob::fits(pattern, tool));
-    let patterns = patterns.into_iter().flat_map(|(key, list)| list.iter().filter(dead).map(move |word| (key, word)));
-    let absent = |(tool, _): &&(String, String)| !tools.contains(tool);
-    let pairs = pairs.into_iter().flat_map(|(key, list)| list.iter().filter(absent).map(move |(tool, _)| (key, tool)));
-    patterns
-        .chain(pairs)
+    unused(rules, &tools)
+        .into_iter()
         .map(|(key, word)| Finding {
             key: "tools",
             message: format!(
