@@ -13,6 +13,10 @@ pub(crate) enum CliError {
     Usage(String),
     #[error("no supervisor at {}; start it with `mcproxy-supervisor --log`", .0.display())]
     NoSupervisor(PathBuf),
+    #[error(
+        "no supervisor of yours; but the service of {user} runs in {}, which only {user} and root may ask: `sudo mcproxy …`", .dir.display()
+    )]
+    OthersService { dir: PathBuf, user: String },
     #[error("{} belongs to another user (uid {uid}); its supervisor is not trusted", .path.display())]
     ForeignSupervisor { path: PathBuf, uid: u32 },
     #[error("cannot reach the supervisor at {}", .path.display())]
@@ -67,7 +71,7 @@ impl CliError {
                 Exit::Permission
             }
             Self::SupervisorSocket { .. } => Exit::Unavailable,
-            Self::ForeignSupervisor { .. } => Exit::Permission,
+            Self::ForeignSupervisor { .. } | Self::OthersService { .. } => Exit::Permission,
             Self::SupervisorHello(HelloError::Refused(_)) => Exit::Permission,
             Self::SupervisorHello(_) => Exit::Unavailable,
             Self::SupervisorAnswer | Self::Answer { .. } => Exit::Protocol,

@@ -2,12 +2,13 @@
 
 use std::{
     io,
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
 use mcproxy_ipc::{
-    Receiver, ServerName, StatusReport,
+    Receiver, SYSTEM_RUNTIME_DIR, ServerName, StatusReport,
     control::{OperatorToSupervisor, SupervisorToOperator},
     introduce, runtime_dirs, supervisor_socket,
 };
@@ -28,13 +29,16 @@ const ACTION_TIMEOUT: Duration = Duration::from_secs(60);
 #[derive(Debug, Clone)]
 pub(crate) struct SupervisorClient {
     sockets: Vec<PathBuf>,
+    /// Where a service of the system may run, of which people are told if there is none of theirs.
+    system_service: Option<&'static str>,
 }
 
 impl SupervisorClient {
     /// The supervisor of this runtime directory, or of the usual ones.
     pub(crate) fn new(runtime_dir: Option<&Path>) -> Self {
         let dirs = runtime_dir.map_or_else(runtime_dirs, |dir| vec![dir.to_owned()]);
-        Self { sockets: dirs.iter().map(|dir| supervisor_socket(dir)).collect() }
+        let system_service = runtime_dir.is_none().then_some(SYSTEM_RUNTIME_DIR);
+        Self { sockets: dirs.iter().map(|dir| supervisor_socket(dir)).collect(), system_service }
     }
 
     /// The status of everything.
@@ -109,8 +113,32 @@ impl SupervisorClient {
                 Err(source) => return Err(CliError::SupervisorSocket { path: path.clone(), source }),
             }
         }
+        if let Some(dir) = self.system_service {
+            let found = others_service(dir);
+            if let Some(found) = found {
+                return Err(found);
+            }
+        }
         Err(CliError::NoSupervisor(self.sockets[0].clone()))
     }
+}
+
+/// The service that keeps its sockets in this directory, if that is another user's and not ours to look into.
+fn others_service(dir: &'static str) -> Option<CliError> {
+    let owner = std::fs::metadata(dir).ok().filter(|found| found.is_dir())?.uid();
+    let us = rustix::process::geteuid().as_raw();
+    if owner == us || us == 0 {
+        return None;
+    }
+    Some(CliError::OthersService { dir: dir.into(), user: user_name(owner) })
+}
+
+/// The name of a local account; its number where there is none of that number.
+fn user_name(uid: u32) -> String {
+    let accounts = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let of_uid = |line: &&str| line.split(':').nth(2).and_then(|number| number.parse().ok()) == Some(uid);
+    let name = accounts.lines().find(of_uid).and_then(|line| line.split(':').next()).filter(|name| !name.is_empty());
+    name.map_or_else(|| format!("user {uid}"), str::to_owned)
 }
 
 /// Calls the supervisor. While so many others wait to be let in that there is no room for one more (connect(2), EAGAIN), again and

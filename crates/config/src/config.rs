@@ -65,7 +65,7 @@ pub enum LoadError {
 /// An address that other machines reach, and nothing said about who may call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0} can be reached from other machines, so `auth` must say who may call; write \"auth\": \"none\" to go without"
+    "{0} can be reached from other machines, so `auth` must say who may call: \"auth\": {{\"tokens\": [{{\"name\": \"laptop\", \"token\": \"${{LAPTOP_TOKEN}}\"}}]}}, where LAPTOP_TOKEN is a variable with a long random value (`openssl rand -hex 32`). Only where every machine that reaches the address may call every tool: \"auth\": \"none\""
 )]
 pub struct Exposed(pub IpAddr);
 

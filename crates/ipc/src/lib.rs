@@ -65,7 +65,7 @@ pub use name::{NameError, ServerName};
 pub use pipes::DataEnd;
 pub use program::find_program;
 pub use reach::{LaunchSpec, Reach};
-pub use runtime_dir::{RUNTIME_DIR_VARIABLE, default_runtime_dir, runtime_dirs, supervisor_socket};
+pub use runtime_dir::{RUNTIME_DIR_VARIABLE, SYSTEM_RUNTIME_DIR, default_runtime_dir, runtime_dirs, supervisor_socket};
 pub use sealed::SealedOrder;
 pub use secret::Secret;
 pub use session::{MAX_SNAPSHOT, SealKey, SessionKey, StoredSession};

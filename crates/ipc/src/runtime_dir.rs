@@ -8,6 +8,9 @@ use std::{
 /// The variable that overrides the rule.
 pub const RUNTIME_DIR_VARIABLE: &str = "MCPROXY_RUNTIME_DIR";
 
+/// Where root's supervisor has its sockets, and a service of the system (`RuntimeDirectory=mcproxy`).
+pub const SYSTEM_RUNTIME_DIR: &str = "/run/mcproxy";
+
 /// The directory for sockets and the lock of this user's supervisor: `$MCPROXY_RUNTIME_DIR`, else
 /// `$XDG_RUNTIME_DIR/mcproxy`, else `/run/mcproxy` for root and `/tmp/mcproxy-$UID` for others. The process that creates it has to
 /// check its owner and mode: `/tmp` belongs to all users.
@@ -36,7 +39,7 @@ fn candidates(own: Option<OsString>, xdg: Option<OsString>, uid: u32) -> Vec<Pat
     }
     // Relative paths are to be ignored (XDG Base Directory Specification).
     let session = xdg.map(PathBuf::from).filter(|dir| dir.is_absolute()).map(|dir| dir.join("mcproxy"));
-    let common = if uid == 0 { "/run/mcproxy".into() } else { format!("/tmp/mcproxy-{uid}").into() };
+    let common = if uid == 0 { SYSTEM_RUNTIME_DIR.into() } else { format!("/tmp/mcproxy-{uid}").into() };
     session.into_iter().chain([common]).collect()
 }
 

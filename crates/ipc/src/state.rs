@@ -190,7 +190,7 @@ impl fmt::Display for EndReason {
 fn install_hint(program: &str) -> Option<&'static str> {
     match program {
         "npx" | "npm" | "node" => Some("install Node.js, https://nodejs.org or your distribution's `nodejs` and `npm`"),
-        "uvx" | "uv" => Some("install uv: `pip install uv` or https://docs.astral.sh/uv"),
+        "uvx" | "uv" => Some("install uv: `pipx install uv` or https://docs.astral.sh/uv"),
         "python" | "python3" | "pip" => Some("install Python 3"),
         "docker" | "podman" => Some("install a container engine"),
         _ => None,
