@@ -16,28 +16,64 @@ use crate::{children::Children, lines::Lines};
 /// Before the number of the descriptor in which a process of ours reads how to confine itself.
 const CONFINEMENT_FLAG: &str = "--confinement";
 
-/// Our other binaries: they lie beside this one.
+/// Where packages put programs that people do not call (Filesystem Hierarchy Standard, 4.7).
+const PACKAGED: [&str; 2] = ["/usr/libexec/mcproxy", "/usr/lib/mcproxy"];
+const WORKER: &str = "mcproxy-worker";
+const GATEWAY: &str = "mcproxy-gateway";
+
+/// Our other binaries: they lie beside this one, or where packages put them.
 #[derive(Debug, Clone)]
 pub(crate) struct Programs {
     dir: PathBuf,
 }
 
 impl Programs {
-    /// Beside the running binary.
-    pub(crate) fn beside_us() -> io::Result<Self> {
+    /// The first place that has both: beside the running binary, in `libexec/mcproxy` or `lib/mcproxy` of the same prefix, or of
+    /// `/usr`.
+    ///
+    /// # Errors
+    /// There is none; the text names all places.
+    pub(crate) fn find() -> io::Result<Self> {
         let exe = std::env::current_exe()?;
-        Ok(Self { dir: exe.parent().unwrap_or_else(|| Path::new("/")).to_owned() })
+        let places = places(&exe);
+        let found = places.iter().find(|dir| [WORKER, GATEWAY].iter().all(|program| dir.join(program).is_file()));
+        match found {
+            Some(dir) => Ok(Self { dir: dir.clone() }),
+            None => {
+                let places: Vec<String> = places.iter().map(|dir| dir.display().to_string()).collect();
+                let text = format!(
+                    "{WORKER} and {GATEWAY} are not installed: they belong beside {}; looked for in {}",
+                    exe.display(),
+                    places.join(", ")
+                );
+                Err(io::Error::new(io::ErrorKind::NotFound, text))
+            }
+        }
     }
 
     /// The worker.
     pub(crate) fn worker(&self) -> PathBuf {
-        self.dir.join("mcproxy-worker")
+        self.dir.join(WORKER)
     }
 
     /// The gateway.
     pub(crate) fn gateway(&self) -> PathBuf {
-        self.dir.join("mcproxy-gateway")
+        self.dir.join(GATEWAY)
     }
+}
+
+/// The places in which they may be, for a binary of this path.
+fn places(exe: &Path) -> Vec<PathBuf> {
+    let beside = exe.parent().unwrap_or_else(|| Path::new("/"));
+    let prefix = beside.parent().unwrap_or_else(|| Path::new("/"));
+    let ours = [beside.to_owned(), prefix.join("libexec/mcproxy"), prefix.join("lib/mcproxy")];
+    let mut places: Vec<PathBuf> = Vec::new();
+    for place in ours.into_iter().chain(PACKAGED.map(PathBuf::from)) {
+        if !places.contains(&place) {
+            places.push(place);
+        }
+    }
+    places
 }
 
 /// For the tests of the gateway's confinement; nothing in release builds.
@@ -157,5 +193,19 @@ impl Drop for Child {
     fn drop(&mut self) {
         self.kill();
         self.children.remove(self.pid);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn our_programs_are_beside_us_or_where_packages_put_them() {
+        let of = |exe: &str| places(Path::new(exe)).iter().map(|dir| dir.display().to_string()).collect::<Vec<_>>();
+        assert_eq!(of("/usr/bin/mcproxy-supervisor"), ["/usr/bin", "/usr/libexec/mcproxy", "/usr/lib/mcproxy"]);
+        let local = of("/usr/local/bin/mcproxy-supervisor");
+        assert_eq!(local[..3], ["/usr/local/bin", "/usr/local/libexec/mcproxy", "/usr/local/lib/mcproxy"]);
+        assert_eq!(local[3..], PACKAGED);
     }
 }

@@ -26,7 +26,7 @@ pub(crate) fn limit(
     runtime: &Paths,
 ) -> io::Result<(Users, Vec<Degradation>)> {
     let (file, is_on) = (std::path::absolute(file)?, config.hardening.is_on());
-    let (programs, state) = (Programs::beside_us()?, state.map(StateDir::path).filter(|_| is_on));
+    let (programs, state) = (Programs::find()?, state.map(StateDir::path).filter(|_| is_on));
     let capabilities = if is_on { give_up(&file, state) } else { None };
     let hidden = [Some(&*file), state, Some(runtime.dir())].into_iter().flatten();
     let (users, no_users) = Users::open(&UsersParts {

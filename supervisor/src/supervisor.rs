@@ -236,7 +236,7 @@ impl Supervisor {
         let context = Context {
             log: log.clone(),
             paths: runtime.paths().clone(),
-            programs: Programs::beside_us()?,
+            programs: Programs::find()?,
             cgroups: cgroups.map(Arc::new),
             hardening: config.hardening,
             degraded,
