@@ -42,7 +42,7 @@ pub(crate) struct Args {
     /// Listen on this port instead of the one in the file; 0 takes a free one
     #[arg(long, value_name = "PORT")]
     pub(crate) port: Option<u16>,
-    /// Log to standard output; without this to syslog (or to standard error when there is none)
+    /// Log to standard output, or to the journal if that is what standard output is; without this to syslog (or to standard error when there is none)
     #[arg(long, value_name = "TARGET", num_args = 0..=1, require_equals = true, default_missing_value = "stdout", default_value = "syslog", hide_default_value = true)]
     log: LogTo,
     /// How a record looks on standard output
@@ -64,8 +64,12 @@ pub(crate) struct Args {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum LogTo {
+    /// Standard output; where that is a stream of the journal, the journal itself
     Stdout,
+    /// Syslog; where standard error is a stream of the journal, the journal itself
     Syslog,
+    /// The journal of systemd, whatever the streams are
+    Journal,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -99,6 +103,7 @@ impl Args {
         match self.log {
             LogTo::Stdout => LogTarget::Stdout(self.log_format),
             LogTo::Syslog => LogTarget::Syslog,
+            LogTo::Journal => LogTarget::Journal,
         }
     }
 

@@ -19,6 +19,7 @@ mod config_problems;
 mod config_watch;
 mod context;
 mod control;
+mod datagram;
 mod degradations;
 mod fd_reserve;
 mod foreground;
@@ -123,8 +124,8 @@ fn run(args: Args) -> Result<ExitCode, (u8, String)> {
     if let Some(quiet) = &quiet {
         quiet.set(true);
     }
-    if let Some(error) = &logging.syslog_error {
-        warn!(logging.log, "there is no syslog; logging to standard error (`--log` logs to standard output)"; "error" => %error);
+    if let Some(error) = &logging.sink_error {
+        warn!(logging.log, "logging to standard error (`--log` logs to standard output)"; "error" => with_source(error));
     }
     let state = state.unwrap_or_else(|error| {
         let error = format!("{:#}", anyhow::Error::from(error));
@@ -166,6 +167,10 @@ fn serve(prepared: SupervisorParts) -> Result<ShutdownOutcome, (u8, String)> {
         StartError::Os(_) => os(error),
         StartError::Degraded(_) => (CONFIG, error.to_string()),
     })
+}
+
+fn with_source(error: &dyn std::error::Error) -> String {
+    error.source().map_or_else(|| error.to_string(), |source| format!("{error}: {source}"))
 }
 
 /// The whole chain of an error on one line.

@@ -4,7 +4,9 @@
 
 mod counted;
 mod escape;
+mod facts;
 mod gate;
+mod journal;
 mod remote;
 mod syslog;
 mod terminal;
@@ -37,8 +39,10 @@ const FLUSH: Duration = Duration::from_secs(1);
 pub(crate) enum LogTarget {
     /// Standard output, as text or as one JSON object a line.
     Stdout(Format),
-    /// The machine's syslog.
+    /// The machine's syslog; where our standard error is the journal's, the journal.
     Syslog,
+    /// The journal of systemd.
+    Journal,
 }
 
 /// How a record looks on standard output.
@@ -48,6 +52,15 @@ pub(crate) enum Format {
     Text,
     /// For programs: one object a line.
     Json,
+}
+
+/// A sink that was asked for and is not there.
+#[derive(Debug, thiserror::Error)]
+#[error("there is no {sink}")]
+pub(crate) struct SinkError {
+    sink: &'static str,
+    #[source]
+    error: io::Error,
 }
 
 /// The root logger and what belongs to it.
@@ -60,8 +73,8 @@ pub(crate) struct Logging {
     pub(crate) dropped: DroppedRecords,
     /// To hold records back for a while, where a person sits at a terminal.
     pub(crate) quiet: Option<Quiet>,
-    /// Why syslog could not be opened; records go to standard error instead.
-    pub(crate) syslog_error: Option<io::Error>,
+    /// Why what was asked for could not be opened; records go to standard error instead.
+    pub(crate) sink_error: Option<SinkError>,
     guard: AsyncGuard,
 }
 
@@ -74,20 +87,43 @@ impl Logging {
                 let sink = TerminalDrain { inner: on_terminal(), out: io::stdout(), quiet: quiet.clone() };
                 Self { quiet: Some(quiet), ..Self::with_sink(sink, level) }
             }
+            LogTarget::Stdout(Format::Text) if journal::is_at_stdout() => {
+                match journal::Journal::open(&journal::socket()) {
+                    Ok(journal) => Self::with_sink(journal, level),
+                    Err(_) => Self::with_sink(journal::Prefixed(StdoutSink), level),
+                }
+            }
             LogTarget::Stdout(Format::Text) => Self::with_sink(plain(), level),
             LogTarget::Stdout(Format::Json) => {
                 let json = slog_json::Json::new(io::stdout()).add_default_keys().set_flush(true).build();
                 Self::with_sink(json, level)
             }
-            LogTarget::Syslog => match syslog::Syslog::open(syslog::SOCKETS) {
-                Ok(syslog) => Self::with_sink(syslog, level),
-                Err(error) => {
-                    let plain = slog_term::PlainSyncDecorator::new(io::stderr());
-                    let stderr = slog_term::FullFormat::new(plain).use_original_order().build();
-                    Self { syslog_error: Some(error), ..Self::with_sink(stderr, level) }
-                }
+            LogTarget::Journal => match journal::Journal::open(&journal::socket()) {
+                Ok(journal) => Self::with_sink(journal, level),
+                Err(error) => Self::on_stderr(SinkError { sink: "journal", error }, level),
             },
+            LogTarget::Syslog => {
+                let journal = journal::is_at(io::stderr()).then(|| journal::Journal::open(&journal::socket()).ok());
+                match journal.flatten() {
+                    Some(journal) => Self::with_sink(journal, level),
+                    None => match syslog::Syslog::open(syslog::SOCKETS) {
+                        Ok(syslog) => Self::with_sink(syslog, level),
+                        Err(error) => Self::on_stderr(SinkError { sink: "syslog", error }, level),
+                    },
+                }
+            }
         }
+    }
+
+    /// Instead of what cannot be had.
+    fn on_stderr(sink_error: SinkError, level: LogLevel) -> Self {
+        let logging = if journal::is_at(io::stderr()) {
+            Self::with_sink(journal::Prefixed(StderrSink), level)
+        } else {
+            let plain = slog_term::PlainSyncDecorator::new(io::stderr());
+            Self::with_sink(slog_term::FullFormat::new(plain).use_original_order().build(), level)
+        };
+        Self { sink_error: Some(sink_error), ..logging }
     }
 
     /// A sink that fails (a closed pipe, a full disk) loses records; there is nowhere left to say so.
@@ -95,7 +131,7 @@ impl Logging {
         let (queue, guard) = Counted::new(sink.ignore_res());
         let (level, dropped) = (LogThreshold::new(level), queue.dropped_records());
         let log = Logger::root(gate::Gate::new(queue, level.clone()), o!());
-        Self { log, level, dropped, quiet: None, syslog_error: None, guard }
+        Self { log, level, dropped, quiet: None, sink_error: None, guard }
     }
 
     /// Writes out what is queued, but does not wait long for a sink that is stuck.
@@ -108,6 +144,31 @@ impl Logging {
             let _ = done.send(());
         });
         let _ = finished.recv_timeout(FLUSH);
+    }
+}
+
+/// The standard output, which is locked for each record.
+struct StdoutSink;
+/// The same of standard error.
+struct StderrSink;
+
+impl io::Write for &StdoutSink {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        io::stdout().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stdout().flush()
+    }
+}
+
+impl io::Write for &StderrSink {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        io::stderr().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
     }
 }
 

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use slog::{Drain, OwnedKVList, Record};
+use slog::{BorrowedKV, Drain, Level, OwnedKVList, Record, RecordLocation, RecordStatic};
 use slog_syslog::{Facility, Streamer3164, SyslogBuilder};
 
 /// Where syslog daemons listen.
@@ -42,7 +42,16 @@ impl Syslog {
 
 fn connect(path: &Path) -> io::Result<Streamer3164> {
     // Its own filter is inverted: at any level but this it drops the more serious records. Ours stands before it.
-    SyslogBuilder::new().facility(Facility::LOG_DAEMON).level(slog::Level::Critical).unix(path).start()
+    SyslogBuilder::new().facility(Facility::LOG_DAEMON).level(Level::Critical).unix(path).start()
+}
+
+/// It writes `info` as syslog's notice and `debug` as syslog's info: one step further down they are what they are called.
+fn as_it_numbers(level: Level) -> Level {
+    match level {
+        Level::Info => Level::Debug,
+        Level::Debug => Level::Trace,
+        level => level,
+    }
 }
 
 impl Drain for Syslog {
@@ -50,6 +59,11 @@ impl Drain for Syslog {
     type Err = io::Error;
 
     fn log(&self, record: &Record<'_>, values: &OwnedKVList) -> io::Result<()> {
+        const HERE: RecordLocation =
+            RecordLocation { file: file!(), line: line!(), column: 0, function: "", module: module_path!() };
+        let stat = RecordStatic { location: &HERE, tag: "", level: as_it_numbers(record.level()) };
+        let facts = record.kv();
+        let record = &Record::new(&stat, record.msg(), BorrowedKV(&facts));
         let mut stream = self.stream.borrow_mut();
         if let Some(open) = stream.as_ref() {
             match open.log(record, values) {
@@ -70,7 +84,7 @@ impl Drain for Syslog {
 mod tests {
     use std::{cell::Cell, os::unix::net::UnixDatagram, time::Duration};
 
-    use slog::{Level, b, o, record};
+    use slog::{b, o, record};
 
     use super::*;
 

@@ -3,7 +3,7 @@
 //! one queue and no task waits for it.
 
 use std::{
-    fmt::{self, Write as _},
+    fmt::Write as _,
     io::Write,
     sync::{
         Arc,
@@ -11,9 +11,9 @@ use std::{
     },
 };
 
-use slog::{Drain, KV, Key, Level, Logger, OwnedKVList, Record, Serializer};
+use slog::{Drain, Level, Logger, OwnedKVList, Record};
 
-use super::escape::one_line;
+use super::{escape::one_line, facts::facts};
 
 /// The tag of a line that is written as it is.
 const PLAIN: &str = "plain";
@@ -78,27 +78,12 @@ where
 
 /// A warning without level, time and what only says where it comes from.
 fn warning(record: &Record<'_>, values: &OwnedKVList) -> String {
-    let mut facts = Facts(Vec::new());
-    // A value that cannot be written is left out, and so are those behind it.
-    let _ = record.kv().serialize(record, &mut facts);
-    let _ = values.serialize(record, &mut facts);
     let mut line = format!("warning: {}", record.msg());
-    // slog tells the last ones first.
-    for (place, (key, value)) in facts.0.iter().rev().enumerate() {
+    let facts = facts(record, values).into_iter().filter(|(key, _)| *key != "generation");
+    for (place, (key, value)) in facts.enumerate() {
         let _ = write!(line, "{}{key}: {value}", if place == 0 { " – " } else { ", " });
     }
     one_line(&line).into_owned()
-}
-
-struct Facts(Vec<(Key, String)>);
-
-impl Serializer for Facts {
-    fn emit_arguments(&mut self, key: Key, value: &fmt::Arguments<'_>) -> slog::Result {
-        if key != "generation" {
-            self.0.push((key, value.to_string()));
-        }
-        Ok(())
-    }
 }
 
 #[cfg(test)]
