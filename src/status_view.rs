@@ -23,6 +23,7 @@ pub(crate) struct StatusView<'a> {
     log_dropped: u64,
     notes_dropped: u64,
     config_path: &'a str,
+    config_source: &'static str,
     config_error: Option<&'a str>,
     config_warnings: &'a [String],
     hardening: &'static str,
@@ -144,6 +145,7 @@ impl<'a> StatusView<'a> {
             log_dropped: report.log_dropped,
             notes_dropped: report.notes_dropped,
             config_path: &report.config_path,
+            config_source: report.config_source.as_str(),
             config_error: report.config_error.as_deref(),
             config_warnings: &report.config_warnings,
             hardening: report.hardening.name(),
@@ -335,6 +337,7 @@ pub(crate) mod tests {
         StatusReport {
             version: "0.1.0".into(),
             config_path: "/etc/mcp-servers.json".into(),
+            config_source: mcproxy_ipc::ConfigSource::File,
             config_error: None,
             config_warnings: vec!["x:1:2  /inputs: warning: ignored".into()],
             listen: "0.0.0.0:12009".into(),
@@ -365,7 +368,7 @@ pub(crate) mod tests {
         });
         let expected = json!({
             "version": "0.1.0", "url": "http://127.0.0.1:12009/mcp", "listen": "0.0.0.0:12009",
-            "configPath": "/etc/mcp-servers.json", "configError": null,
+            "configPath": "/etc/mcp-servers.json", "configSource": "file", "configError": null,
             "configWarnings": ["x:1:2  /inputs: warning: ignored"],
             "hardening": "best-effort", "degraded": [{"protection": "users", "reason": "not root", "help": "start it as root"}], "logDropped": 0, "notesDropped": 0,
             "supervisor": {"pid": 1, "uptimeSeconds": 1.5, "rssBytes": 4096, "restarts": 0},

@@ -65,6 +65,21 @@ pub(crate) enum Command {
         /// Only this server, with all details
         server: Option<String>,
     },
+    /// Ask whether MCProxy answers, for the probes of containers and monitors
+    #[command(
+        after_help = "Examples:\n  mcproxy health\n  mcproxy health --ready --timeout 10\n  mcproxy --url http://127.0.0.1:12009 health\n\n\
+                      Asks the supervisor where the gateway listens, and then the gateway; with --url the gateway only. One line says how it is.\n\
+                      Exit code 0: it is healthy. All others: it is not; 69 when it does not answer, or with --ready some server is not ready.\n\
+                      For `HealthCmd=` of a quadlet, `HEALTHCHECK` of an image and `exec` probes of Kubernetes; it needs no curl and writes nothing."
+    )]
+    Health {
+        /// Also ask whether all enabled servers are ready
+        #[arg(long)]
+        ready: bool,
+        /// Give up after so many seconds
+        #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..))]
+        timeout: u64,
+    },
     /// List the tools that clients see
     #[command(
         after_help = "Examples:\n  mcproxy tools\n  mcproxy tools --server time\n  mcproxy tools --json | jq '.[].name'"

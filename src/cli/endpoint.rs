@@ -19,7 +19,7 @@ use super::{exit::Exit, sse::SseParser};
 pub(crate) const DEFAULT_URL: &str = "http://127.0.0.1:12009/mcp";
 /// Longest message that is accepted: what one data frame of the gateway may hold.
 const MAX_MESSAGE: usize = mcproxy_ipc::frame::MAX_PAYLOAD;
-/// Of an error's body, so much is read.
+/// Of the body of an error or of a page for monitors, so much is read.
 const MAX_ERROR_BODY: usize = 16 * 1024;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Below what servers commonly wait before they close an idle connection (5 s), so that a request seldom meets one that
@@ -159,6 +159,20 @@ impl Endpoint {
         Ok(Self { client, url, token })
     }
 
+    /// Its URL without the path.
+    pub(crate) fn base(&self) -> &str {
+        let host = "http://".len();
+        let end = self.url[host..].find('/').map_or(self.url.len(), |at| host + at);
+        &self.url[..end]
+    }
+
+    /// A page for monitors of the same gateway, such as `/healthz`; so much of it as an error may have.
+    pub(crate) async fn page(&self, path: &str) -> Result<String, EndpointError> {
+        let request = self.client.get(format!("{}{path}", self.base()));
+        let mut response = self.check(self.with_headers(request, &SessionHeaders::default()).send().await).await?;
+        Ok(beginning(&mut response).await)
+    }
+
     /// Sends one message. The status of the answer decides what follows; no retry is made here.
     pub(crate) async fn post(&self, key: &SessionHeaders, body: impl Into<Bytes>) -> Result<HttpReply, EndpointError> {
         self.send(self.with_headers(self.client.post(&self.url), key), body.into()).await
@@ -232,16 +246,7 @@ impl Endpoint {
         if status.is_success() {
             return Ok(response);
         }
-        let mut body = Vec::new();
-        let deadline = tokio::time::Instant::now() + CONNECT_TIMEOUT;
-        while let Ok(Some(Ok(chunk))) = tokio::time::timeout_at(deadline, response.next()).await {
-            body.extend_from_slice(&chunk);
-            if body.len() > MAX_ERROR_BODY {
-                body.truncate(MAX_ERROR_BODY);
-                break;
-            }
-        }
-        let body = String::from_utf8_lossy(&body).into_owned();
+        let body = beginning(&mut response).await;
         Err(match status {
             StatusCode::UNAUTHORIZED => EndpointError::Unauthorized { body, with_token: self.token.is_some() },
             // An endpoint of our own, or another that serves both, has its old transport there.
@@ -253,6 +258,20 @@ impl Endpoint {
             status => EndpointError::Status { status, body },
         })
     }
+}
+
+/// The first bytes of a body, as far as they come in time.
+async fn beginning(response: &mut ClientResponse) -> String {
+    let mut body = Vec::new();
+    let deadline = tokio::time::Instant::now() + CONNECT_TIMEOUT;
+    while let Ok(Some(Ok(chunk))) = tokio::time::timeout_at(deadline, response.next()).await {
+        body.extend_from_slice(&chunk);
+        if body.len() > MAX_ERROR_BODY {
+            body.truncate(MAX_ERROR_BODY);
+            break;
+        }
+    }
+    String::from_utf8_lossy(&body).into_owned()
 }
 
 /// The messages of one HTTP answer, be it a JSON body or an event stream.

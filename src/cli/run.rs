@@ -44,6 +44,11 @@ async fn dispatch(cli: Cli, console: &mut Console) -> Result<Exit, CliError> {
     let json = global.json;
     match command {
         Command::Status { server } => commands::status::run(&supervisor, server.as_deref(), json, console).await,
+        Command::Health { ready, timeout } => {
+            let health = commands::health::HealthCheck { ready, timeout: std::time::Duration::from_secs(timeout) };
+            let named = global.url.as_ref().map(|url| Endpoint::new(url, token(&global))).transpose()?;
+            health.run(named, &supervisor, token(&global), json, console).await
+        }
         Command::Tools { server } => {
             let endpoint = endpoint(&global, &supervisor).await?;
             let tools = commands::tools::Tools { server, json };

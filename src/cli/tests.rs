@@ -9,8 +9,8 @@ use std::{
 };
 
 use mcproxy_ipc::{
-    Generation, Listener, LogLevel, LogLine, LogSource, ProcessStatus, ServerState, ServerStatus, StatusReport,
-    Verdict,
+    ConfigSource, Generation, Listener, LogLevel, LogLine, LogSource, ProcessStatus, ServerState, ServerStatus,
+    StatusReport, Verdict,
     control::{OperatorToSupervisor, SupervisorToOperator},
     receive_hello, supervisor_socket,
 };
@@ -103,6 +103,7 @@ fn status() -> SupervisorToOperator {
     SupervisorToOperator::Status(Box::new(StatusReport {
         version: "0.1.0".into(),
         config_path: "mcp-servers.json".into(),
+        config_source: ConfigSource::File,
         config_error: None,
         config_warnings: vec!["f.json:2:3  /inputs: warning: `inputs` is ignored".into()],
         listen: "127.0.0.1:1".into(),

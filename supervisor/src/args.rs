@@ -14,7 +14,7 @@ Exit codes:
   64   usage: the command line is wrong
   71   the operating system refused: the address is in use, the runtime directory is not ours, …
   75   a supervisor already runs in this runtime directory
-  78   the configuration is wrong, and all its problems are printed; or `strict` hardening cannot be had here, and what is missing is
+  78   the configuration is wrong, and all its problems are printed (and no earlier one is kept in the state directory); or `strict` hardening cannot be had here, and what is missing is
   130, 143   a second SIGINT or SIGTERM: everything was killed at once
 
 Signals:
@@ -57,9 +57,12 @@ pub(crate) struct Args {
     /// Directory for sockets and the lock; `$MCPROXY_RUNTIME_DIR`, $XDG_RUNTIME_DIR/mcproxy, /run/mcproxy (root) or /tmp/mcproxy-UID
     #[arg(long, value_name = "DIR")]
     pub(crate) runtime_dir: Option<PathBuf>,
-    /// Directory for what survives a restart (what servers offered); $STATE_DIRECTORY, $XDG_STATE_HOME/mcproxy, /var/lib/mcproxy (root) or ~/.local/state/mcproxy
+    /// Directory for what survives a restart (what servers offered, the last good configuration); $STATE_DIRECTORY, $XDG_STATE_HOME/mcproxy, /var/lib/mcproxy (root) or ~/.local/state/mcproxy
     #[arg(long, value_name = "DIR")]
     pub(crate) state_dir: Option<PathBuf>,
+    /// Start with what the file says or not at all, and keep no copy of it. Without this a start that cannot use the file uses what was in force last
+    #[arg(long)]
+    pub(crate) no_last_good: bool,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]

@@ -27,10 +27,11 @@ impl Fingerprint {
     }
 }
 
-/// The file at one moment.
-#[derive(Debug)]
+/// The file at one moment. (It has no `Debug`: secrets may be written in it.)
 pub(crate) struct ConfigReading {
     pub(crate) fingerprint: Fingerprint,
+    /// Its bytes; none when it cannot be read.
+    pub(crate) content: Option<Vec<u8>>,
     /// The configuration in it, or its mistakes: every problem is one line.
     pub(crate) config: Result<Config, Vec<String>>,
 }
@@ -40,8 +41,8 @@ impl ConfigReading {
     fn now(path: &Path) -> Self {
         match Config::content(path) {
             Ok(bytes) => {
-                let config = Config::of_file(&bytes, path, &|name| std::env::var(name).ok());
-                Self { fingerprint: Fingerprint::of(Ok(&bytes)), config: config.map_err(|error| problems(&error)) }
+                let config = parsed(&bytes, path);
+                Self { fingerprint: Fingerprint::of(Ok(&bytes)), content: Some(bytes), config }
             }
             Err(error) => Self::failed(problems(&error)),
         }
@@ -54,7 +55,7 @@ impl ConfigReading {
     }
 
     fn failed(problems: Vec<String>) -> Self {
-        Self { fingerprint: Fingerprint::of(Err(&problems)), config: Err(problems) }
+        Self { fingerprint: Fingerprint::of(Err(&problems)), content: None, config: Err(problems) }
     }
 
     /// At the start, before there is anything that could be held up. The program that started us is told in time all the same.
@@ -67,6 +68,11 @@ impl ConfigReading {
         });
         read.recv_timeout(READ_LIMIT).unwrap_or_else(|_| Self::late(path))
     }
+}
+
+/// The configuration in these bytes, as if they were the file at `path`.
+pub(crate) fn parsed(bytes: &[u8], path: &Path) -> Result<Config, Vec<String>> {
+    Config::of_file(bytes, path, &|name| std::env::var(name).ok()).map_err(|error| problems(&error))
 }
 
 fn problems(error: &LoadError) -> Vec<String> {

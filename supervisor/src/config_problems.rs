@@ -44,6 +44,11 @@ pub(crate) fn keep_earlier(new: &mut Config, old: &Config) -> Vec<String> {
     errors.filter(|(problem, _)| problem.severity == Severity::Error).map(|(_, line)| line).collect()
 }
 
+/// Whether there is a mistake among them, and not only what is not understood.
+pub(crate) fn has_mistakes(problems: &Problems) -> bool {
+    problems.more() > 0 || problems.list().iter().any(|problem| problem.severity == Severity::Error)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, sync::Arc, time::Instant};
 
 use mcproxy_confine::Hardening;
-use mcproxy_ipc::log::DroppedRecords;
+use mcproxy_ipc::{ConfigSource, log::DroppedRecords};
 use slog::Logger;
 use tokio::sync::{Notify, watch};
 
@@ -17,6 +17,8 @@ use crate::{
 pub(crate) struct Overview {
     /// The configuration file.
     pub(crate) config_path: String,
+    /// Where the configuration in force is from.
+    pub(crate) config_source: ConfigSource,
     /// Why the file on disk is not the one in force.
     pub(crate) config_error: Option<String>,
     /// Mistakes in single servers of the file, and keys that are not understood.

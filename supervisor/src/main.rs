@@ -9,6 +9,7 @@
 mod ancestry;
 mod args;
 mod backoff;
+mod boot_config;
 mod bounded_text;
 mod callers;
 mod cgroups;
@@ -25,6 +26,7 @@ mod fd_reserve;
 mod foreground;
 mod gateway;
 mod heartbeat;
+mod last_good;
 mod lifecycle;
 mod lines;
 mod link;
@@ -53,7 +55,7 @@ mod supervisor;
 mod terminal;
 mod users;
 
-use std::{io::Write as _, process::ExitCode};
+use std::{io::Write as _, path::Path, process::ExitCode};
 
 use anyhow::Context as _;
 use clap::Parser as _;
@@ -61,11 +63,13 @@ use slog::warn;
 
 use crate::{
     args::Args,
+    boot_config::BootConfig,
     cgroups::OwnCgroup,
     config_file::{ConfigFile, ConfigReading},
+    last_good::LastGood,
     logging::Logging,
     overrides::Overrides,
-    runtime_dir::{RuntimeDir, RuntimeDirError},
+    runtime_dir::{RuntimeDir, RuntimeDirError, io_error},
     state_dir::StateDir,
     supervisor::{ShutdownOutcome, StartError, Supervisor, SupervisorParts},
 };
@@ -98,23 +102,29 @@ fn main() -> ExitCode {
 }
 
 fn run(args: Args) -> Result<ExitCode, (u8, String)> {
-    let ConfigReading { fingerprint, config } = ConfigReading::first(&args.config);
-    let mut config = config.map_err(|problems| (CONFIG, problems.join("\n")))?;
+    let ConfigReading { fingerprint, content, config } = ConfigReading::first(&args.config);
     let overrides = Overrides { host: args.host, port: args.port, hardening: args.hardening() };
-    overrides.apply(&mut config).map_err(|error| (CONFIG, error.to_string()))?;
+    let config = overrides.applied(config);
+    let state = open_state(&args, config.is_ok());
+    let state_path = state.as_ref().ok().and_then(Option::as_ref).map(StateDir::path);
+    let last_good = state_path.map(|state| place_of_last_good(&args, state)).transpose();
+    let copy = || {
+        let place = last_good.as_ref().ok()?.as_ref()?.as_ref()?;
+        overrides.applied(config_file::parsed(&place.read()?, &args.config)).ok()
+    };
+    let boot = boot_config::choose(config, copy).map_err(|problems| (CONFIG, problems.join("\n")))?;
     let dir = args.runtime_dir.clone().unwrap_or_else(mcproxy_ipc::default_runtime_dir);
     let runtime = RuntimeDir::open(&dir).map_err(|error| match error {
         RuntimeDirError::AlreadyRunning { .. } => (ALREADY_RUNNING, error.to_string()),
         RuntimeDirError::Untrusted { .. } | RuntimeDirError::TooLong { .. } | RuntimeDirError::Io { .. } => os(error),
     })?;
+    let BootConfig { config, .. } = &boot;
     let listener = listen::bind(config.listen).map_err(os)?;
-    let state_dir = args.state_dir.clone().or_else(mcproxy_ipc::default_state_dir);
-    let state = state_dir.map(|dir| StateDir::open(&dir)).transpose();
     // Who says that it is ours says it to root with all privileges only.
     let own_cgroup = OwnCgroup::delegated();
     // Capabilities are those of a thread, and the log is about to start one.
     let (users, missing) =
-        privileges::limit(&config, &args.config, state.as_ref().ok().and_then(Option::as_ref), runtime.paths())
+        privileges::limit(config, &args.config, state.as_ref().ok().and_then(Option::as_ref), runtime.paths())
             .map_err(os)?;
 
     let fixed_level = args.log_level();
@@ -132,13 +142,20 @@ fn run(args: Args) -> Result<ExitCode, (u8, String)> {
         warn!(logging.log, "what servers offer is not kept for the next start"; "error" => error);
         None
     });
+    let last_good = last_good.unwrap_or_else(|error| {
+        let error = format!("{:#}", anyhow::Error::from(error));
+        warn!(logging.log, "the configuration in force is not kept for a start without one"; "error" => error);
+        None
+    });
     let prepared = SupervisorParts {
         log: logging.log.clone(),
         quiet,
         level: logging.level.clone(),
         dropped: logging.dropped.clone(),
         fixed_level,
-        config,
+        boot,
+        content,
+        last_good: last_good.flatten(),
         file: ConfigFile::new(args.config),
         fingerprint,
         overrides,
@@ -155,6 +172,22 @@ fn run(args: Args) -> Result<ExitCode, (u8, String)> {
         ShutdownOutcome::Drained => ExitCode::SUCCESS,
         ShutdownOutcome::Cut(signal) => u8::try_from(128 + signal).map_or(ExitCode::FAILURE, ExitCode::from),
     })
+}
+
+/// Where what outlives us is kept. For the sake of a wrong configuration no directory is made.
+fn open_state(args: &Args, is_good: bool) -> Result<Option<StateDir>, RuntimeDirError> {
+    let dir = args.state_dir.clone().or_else(mcproxy_ipc::default_state_dir);
+    dir.filter(|dir| is_good || dir.exists()).map(|dir| StateDir::open(&dir)).transpose()
+}
+
+/// Where the last good configuration is kept, if it is to be; else no copy is left.
+fn place_of_last_good(args: &Args, state: &Path) -> Result<Option<LastGood>, RuntimeDirError> {
+    if args.no_last_good {
+        LastGood::remove(state).map_err(io_error("remove the copy of the configuration from", state))?;
+        return Ok(None);
+    }
+    let config = std::path::absolute(&args.config).map_err(io_error("find", &args.config))?;
+    LastGood::open(state, &config).map(Some)
 }
 
 fn serve(prepared: SupervisorParts) -> Result<ShutdownOutcome, (u8, String)> {

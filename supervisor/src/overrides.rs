@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use mcproxy_config::{Config, Exposed};
+use mcproxy_config::Config;
 use mcproxy_confine::Hardening;
 
 /// Flags that win over keys of the file, at the start and with every reload.
@@ -14,9 +14,11 @@ pub(crate) struct Overrides {
 }
 
 impl Overrides {
-    /// Puts them into what the file says.
-    pub(crate) fn apply(self, config: &mut Config) -> Result<(), Exposed> {
+    /// A configuration with them put into it; one that they cannot be put into has that as its only problem.
+    pub(crate) fn applied(self, config: Result<Config, Vec<String>>) -> Result<Config, Vec<String>> {
+        let mut config = config?;
         config.hardening = self.hardening.unwrap_or(config.hardening);
-        config.override_listen(self.host, self.port)
+        config.override_listen(self.host, self.port).map_err(|error| vec![error.to_string()])?;
+        Ok(config)
     }
 }

@@ -1,9 +1,9 @@
 //! Reading the configuration again: a bad file changes nothing, a good one only what differs.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Instant};
 
 use mcproxy_config::{Config, ConfigDiff, diff};
-use mcproxy_ipc::{LogLevel, ServerName, control::GatewaySettings};
+use mcproxy_ipc::{ConfigSource, LogLevel, ServerName, control::GatewaySettings};
 use slog::{debug, error, info, warn};
 use tokio::sync::oneshot;
 
@@ -57,20 +57,29 @@ impl Cause {
     }
 }
 
+/// How a reload ended.
+#[derive(Debug)]
+pub(super) struct ReloadOutcome {
+    cause: Cause,
+    /// For who asked: what has changed, or what is not as the file says.
+    answer: Result<String, String>,
+}
+
 impl Supervisor {
     /// Has the file read beside this task; [`Supervisor::take`] goes on with what it says. Causes that come meanwhile have a reading of
     /// their own each: the file may have changed since the one before began.
     pub(super) fn read(&mut self, cause: Cause) {
         let is_news = matches!(cause, Cause::FileChanged);
-        if !is_news {
-            self.service_manager.reloading();
-        }
         // One that has not begun will see it.
         if is_news && self.causes.iter().skip(1).any(|cause| matches!(cause, Cause::FileChanged)) {
             return;
         }
+        if !is_news {
+            self.service_manager.reloading();
+        }
         if self.causes.len() >= MAX_CAUSES {
-            return cause.answer(Err("the configuration is being read for others; try again".to_owned()));
+            let answer = Err("the configuration is being read for others; try again".to_owned());
+            return self.is_over(ReloadOutcome { cause, answer });
         }
         self.causes.push_back(cause);
         self.read_next();
@@ -89,32 +98,42 @@ impl Supervisor {
             if matches!(cause, Cause::FileChanged) && reading.fingerprint == self.fingerprint {
                 debug!(self.context.log, "configuration touched, not changed");
             } else {
-                self.service_manager.reloading();
-                self.put_in_force(reading, cause).await;
-                self.service_manager.reloaded();
+                if matches!(cause, Cause::FileChanged) {
+                    self.service_manager.reloading();
+                }
+                if let Some(outcome) = self.put_in_force(reading, cause).await {
+                    self.is_over(outcome);
+                }
             }
         }
         self.read_next();
     }
 
-    async fn put_in_force(&mut self, reading: ConfigReading, cause: Cause) {
+    /// A reload is over: the service manager is told, and then whoever waits for it.
+    pub(super) fn is_over(&mut self, ReloadOutcome { cause, answer }: ReloadOutcome) {
+        self.service_manager.reloaded(&self.context, Instant::now());
+        cause.answer(answer);
+    }
+
+    /// Returns how it ended, unless it goes on beside this task.
+    async fn put_in_force(&mut self, reading: ConfigReading, cause: Cause) -> Option<ReloadOutcome> {
         self.fingerprint = reading.fingerprint;
-        let (mut new, mistakes) = match self.with_our_flags(reading.config) {
+        let (mut new, mistakes) = match self.overrides.applied(reading.config) {
             Ok(mut new) => {
                 let mistakes = config_problems::keep_earlier(&mut new, &self.config);
                 (new, mistakes.join("\n"))
             }
             Err(problems) => {
-                let said = self.rejected(&problems, cause.word());
-                return cause.answer(Err(said));
+                let answer = Err(self.rejected(&problems, cause.word()));
+                return Some(ReloadOutcome { cause, answer });
             }
         };
         let changes = diff(&self.config, &new);
         if changes.listen_changed
             && let Err(error) = self.listen(new.listen).await
         {
-            let said = self.rejected(&[error], cause.word());
-            return cause.answer(Err(said));
+            let answer = Err(self.rejected(&[error], cause.word()));
+            return Some(ReloadOutcome { cause, answer });
         }
         let said = describe(&changes);
         config_problems::log(&new.problems, &self.context.log);
@@ -126,7 +145,11 @@ impl Supervisor {
             warn!(self.context.log, "a changed key is in force after a restart of MCProxy"; "key" => *key);
         }
         let error = (!mistakes.is_empty()).then(|| cut(mistakes.clone(), MAX_CONFIG_ERROR));
+        if let Some(content) = reading.content.filter(|_| !config_problems::has_mistakes(&new.problems)) {
+            self.last_good.keep(content);
+        }
         self.overview.send_modify(|overview| {
+            overview.config_source = ConfigSource::File;
             overview.config_error = error;
             overview.config_warnings = warnings;
         });
@@ -144,20 +167,24 @@ impl Supervisor {
         };
         let answer = move |told: String| if has_mistakes { Err(told) } else { Ok(told) };
         if touched.is_empty() || self.outcomes.len() >= MAX_OUTCOMES {
-            return cause.answer(answer(tell(&[])));
+            let answer = answer(tell(&[]));
+            return Some(ReloadOutcome { cause, answer });
         }
         let log = self.context.log.clone();
         self.outcomes.spawn(async move {
             let troubles = reload_report::collect(touched).await;
             if troubles.is_empty() {
                 info!(log, "changed configuration is in force"; "changes" => &said);
-                return cause.answer(answer(tell(&[])));
+                let answer = answer(tell(&[]));
+                return ReloadOutcome { cause, answer };
             }
             let (troubled, sentences): (Vec<_>, Vec<_>) = troubles.into_iter().unzip();
             let sentences = sentences.join("\n");
             warn!(log, "changed configuration is in force in part"; "changes" => &said, "outcome" => &sentences);
-            cause.answer(Err(format!("{}\n{sentences}", tell(&troubled)).trim().to_owned()));
+            let answer = Err(format!("{}\n{sentences}", tell(&troubled)).trim().to_owned());
+            ReloadOutcome { cause, answer }
         });
+        None
     }
 
     /// Has clients accepted at another address from now on. The one thing of a reload that can fail: so it comes first.
@@ -179,12 +206,6 @@ impl Supervisor {
         let problems = problems.join("\n");
         self.overview.send_modify(|overview| overview.config_error = Some(cut(problems.clone(), MAX_CONFIG_ERROR)));
         format!("the configuration was not changed:\n{problems}")
-    }
-
-    fn with_our_flags(&self, read: Result<Config, Vec<String>>) -> Result<Config, Vec<String>> {
-        let mut new = read?;
-        self.overrides.apply(&mut new).map_err(|error| vec![error.to_string()])?;
-        Ok(new)
     }
 
     /// Returns the servers that have something to start or stop now. `again`: also those whose last change did not work.

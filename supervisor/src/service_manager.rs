@@ -3,16 +3,18 @@
 
 use std::time::{Duration, Instant};
 
-use mcproxy_ipc::ServerState;
+use mcproxy_ipc::{ConfigSource, ServerState};
 use sd_notify::NotifyState;
 
-use crate::{context::Context, gateway::GatewaySnapshot};
+use crate::{bounded_text::cut, context::Context, gateway::GatewaySnapshot, logging::one_line};
 
 /// Time between two checks of the status when there is no watchdog.
 const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 /// The gateway answers a ping every 5 s and is replaced after three without an answer. One that has answered nothing for
 /// so long, its replacements included, is a reason to start everything anew.
 const GATEWAY_SILENCE: Duration = Duration::from_secs(30);
+/// Longest problem of the configuration in the status, in bytes.
+const MAX_PROBLEM: usize = 300;
 
 /// The service manager that started us, if one did.
 pub(crate) struct ServiceManager {
@@ -23,6 +25,8 @@ pub(crate) struct ServiceManager {
     /// It restarts us when we do not report in time.
     watches: bool,
     ready: bool,
+    /// Readings of the configuration that have begun and are not over.
+    reloads: usize,
     status: String,
 }
 
@@ -33,7 +37,8 @@ impl ServiceManager {
         let pace =
             watchdog.map_or(CHECK_INTERVAL, |limit| (limit / 3).min(CHECK_INTERVAL)).max(Duration::from_millis(10));
         let listens = std::env::var_os("NOTIFY_SOCKET").is_some();
-        Self { next: listens.then_some(now), pace, watches: watchdog.is_some(), ready: false, status: String::new() }
+        let next = listens.then_some(now);
+        Self { next, pace, watches: watchdog.is_some(), ready: false, reloads: 0, status: String::new() }
     }
 
     /// When [`ServiceManager::look`] is due.
@@ -47,39 +52,52 @@ impl ServiceManager {
         let gateway = context.gateway.borrow().clone();
         if !self.ready && gateway.answered.is_some() {
             self.ready = true;
-            say(&[NotifyState::Ready]);
+            // A reload that is under way ends with the same word.
+            if self.reloads == 0 {
+                say(&[NotifyState::Ready]);
+            } else {
+                reloading();
+            }
         }
         let states: Vec<ServerState> =
             context.servers().iter().map(|server| server.snapshot.borrow().route.state).collect();
-        let status = sentence(&states, gateway.running.is_some());
+        let overview = context.overview.borrow().clone();
+        let trouble = overview.config_error.as_deref().map(|error| (overview.config_source, error));
+        let status = sentence(&states, gateway.running.is_some(), trouble);
         if status != self.status {
             say(&[NotifyState::Status(&status)]);
             self.status = status;
         }
-        if self.watches && is_alive(&gateway, context.overview.borrow().started, now) {
+        if self.watches && is_alive(&gateway, overview.started, now) {
             say(&[NotifyState::Watchdog]);
         }
     }
 
-    /// The gateway's process has changed its state, which may be what the service manager waits for.
+    /// Something that the service manager may wait for has happened.
     pub(crate) fn hurry(&mut self, now: Instant) {
         if !self.ready && self.next.is_some() {
             self.next = Some(now);
         }
     }
 
-    /// The configuration is being read again; [`ServiceManager::reloaded`] follows.
-    pub(crate) fn reloading(&self) {
-        if self.ready
-            && let Ok(moment) = NotifyState::monotonic_usec_now()
-        {
-            say(&[NotifyState::Reloading, moment]);
+    /// The configuration is about to be read again; [`ServiceManager::reloaded`] follows when all that it changes is done. With
+    /// `Type=notify-reload` systemd waits from the signal to that word, and what is said again while others are read
+    /// moves the moment since which it counts.
+    pub(crate) fn reloading(&mut self) {
+        self.reloads += 1;
+        if self.ready {
+            reloading();
         }
     }
 
-    /// It was read.
-    pub(crate) fn reloaded(&self) {
-        if self.ready {
+    /// One reading is over, whatever came of it; `status` says that.
+    pub(crate) fn reloaded(&mut self, context: &Context, now: Instant) {
+        self.reloads = self.reloads.saturating_sub(1);
+        if self.next.is_some() {
+            // What came of it is known before the word that the caller waits for.
+            self.look(context, now);
+        }
+        if self.ready && self.reloads == 0 {
             say(&[NotifyState::Ready]);
         }
     }
@@ -97,10 +115,27 @@ fn say(states: &[NotifyState<'_>]) {
     let _ = sd_notify::notify(states);
 }
 
-fn sentence(states: &[ServerState], gateway: bool) -> String {
+fn reloading() {
+    if let Ok(moment) = NotifyState::monotonic_usec_now() {
+        say(&[NotifyState::Reloading, moment]);
+    }
+}
+
+/// How things stand, on one line. `trouble`: what is in force instead of the file, and what is wrong with that.
+fn sentence(states: &[ServerState], gateway: bool, trouble: Option<(ConfigSource, &str)>) -> String {
     let ready = states.iter().filter(|state| **state == ServerState::Ready).count();
     let gateway = if gateway { "" } else { "; the gateway is being started" };
-    format!("{ready} of {} servers ready{gateway}", states.len())
+    let trouble = trouble.map(|(source, error)| {
+        let first = one_line(error.lines().next().unwrap_or_default()).into_owned();
+        let what = match source {
+            ConfigSource::File => "the configuration file is not in force, or not all of it",
+            ConfigSource::LastGood => {
+                "DEGRADED, the configuration file cannot be used, what was in force before the start is"
+            }
+        };
+        format!("; {what}: {}", cut(first, MAX_PROBLEM))
+    });
+    format!("{ready} of {} servers ready{gateway}{}", states.len(), trouble.unwrap_or_default())
 }
 
 /// Whether clients are served, or will be in a moment.
@@ -127,7 +162,15 @@ mod tests {
     #[test]
     fn the_status_counts_who_is_ready() {
         let states = [ServerState::Ready, ServerState::Backoff, ServerState::Ready];
-        assert_eq!(sentence(&states, true), "2 of 3 servers ready");
-        assert_eq!(sentence(&[], false), "0 of 0 servers ready; the gateway is being started");
+        assert_eq!(sentence(&states, true, None), "2 of 3 servers ready");
+        assert_eq!(sentence(&[], false, None), "0 of 0 servers ready; the gateway is being started");
+    }
+
+    #[test]
+    fn the_status_says_on_one_line_that_the_file_is_not_in_force() {
+        let said = |source| sentence(&[], true, Some((source, "f.json:1:2  /a: \u{1b}[2J\nf.json:2:3  /b: worse")));
+        let file = said(ConfigSource::File);
+        assert!(file.ends_with("not all of it: f.json:1:2  /a: \\u{1b}[2J"), "{file}");
+        assert!(said(ConfigSource::LastGood).contains("DEGRADED"));
     }
 }

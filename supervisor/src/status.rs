@@ -88,6 +88,7 @@ pub(crate) async fn report(context: &Context) -> StatusReport {
     StatusReport {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         config_path: overview.config_path,
+        config_source: overview.config_source,
         config_error: overview.config_error,
         config_warnings: overview.config_warnings,
         listen: overview.listen,
@@ -257,6 +258,7 @@ mod tests {
             let report = StatusReport {
                 version: "1.0.0".to_owned(),
                 config_path: "p".repeat(4096),
+                config_source: mcproxy_ipc::ConfigSource::LastGood,
                 config_error: Some(cut("problem\n".repeat(100_000), MAX_CONFIG_ERROR)),
                 config_warnings: vec!["w".repeat(MAX_CONFIG_ERROR / 100); 100],
                 listen: "127.0.0.1:12009".to_owned(),

@@ -10,10 +10,10 @@ use std::{
 use mcproxy_config::Config;
 use mcproxy_confine::{Degradation, Hardening, Kernel};
 use mcproxy_ipc::{
-    Listener, LogLevel, SealKey,
+    ConfigSource, Listener, LogLevel, SealKey,
     log::{DroppedRecords, LogThreshold},
 };
-use slog::{info, warn};
+use slog::{error, info, warn};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::{Notify, mpsc, watch},
@@ -22,6 +22,8 @@ use tokio::{
 };
 
 use crate::{
+    boot_config::BootConfig,
+    bounded_text::{MAX_CONFIG_ERROR, cut},
     cgroups::{Cgroups, CgroupsError, OwnCgroup},
     child::Programs,
     children::Children,
@@ -33,12 +35,13 @@ use crate::{
     degradations::{self, Degradations},
     foreground,
     gateway::{GatewayCommand, GatewaySnapshot, GatewayTask},
+    last_good::{LastGood, LastGoodWriter},
     log_ring,
     logging::Quiet,
     operator::OperatorRequest,
     orphans,
     overrides::Overrides,
-    reload::{Cause, gateway_settings},
+    reload::{Cause, ReloadOutcome, gateway_settings},
     removed_servers::RemovedServers,
     runtime_dir::RuntimeDir,
     server::{self, Predecessor, ServerCommand, ServerHandle},
@@ -64,9 +67,13 @@ pub(crate) struct SupervisorParts {
     pub(crate) dropped: DroppedRecords,
     /// The level of the command line, which wins over the file's.
     pub(crate) fixed_level: Option<LogLevel>,
-    pub(crate) config: Config,
+    pub(crate) boot: BootConfig,
     pub(crate) file: ConfigFile,
+    /// What the file holds.
     pub(crate) fingerprint: Fingerprint,
+    pub(crate) content: Option<Vec<u8>>,
+    /// Where a configuration without mistakes is kept for the next start, if it is.
+    pub(crate) last_good: Option<LastGood>,
     /// What the command line says in the place of the file.
     pub(crate) overrides: Overrides,
     pub(crate) runtime: RuntimeDir,
@@ -109,6 +116,8 @@ pub(crate) struct Supervisor {
     pub(super) causes: VecDeque<Cause>,
     pub(super) readings: JoinSet<ConfigReading>,
     pub(super) fingerprint: Fingerprint,
+    /// Keeps the configuration for a start without one.
+    pub(super) last_good: LastGoodWriter,
     pub(super) overrides: Overrides,
     pub(super) fixed_level: Option<LogLevel>,
     pub(super) level: LogThreshold,
@@ -118,7 +127,7 @@ pub(crate) struct Supervisor {
     pub(super) removed_servers: RemovedServers,
     pub(super) servers: JoinSet<()>,
     /// Reloads whose outcome is waited for.
-    pub(super) outcomes: JoinSet<()>,
+    pub(super) outcomes: JoinSet<ReloadOutcome>,
     pub(super) gateway: mpsc::Sender<GatewayCommand>,
     gateway_task: JoinSet<()>,
     control_task: JoinSet<()>,
@@ -190,9 +199,11 @@ impl Supervisor {
             level,
             dropped,
             fixed_level,
-            config,
+            boot: BootConfig { config, source, problems },
             file,
             fingerprint,
+            content,
+            last_good,
             overrides,
             runtime,
             state,
@@ -228,8 +239,13 @@ impl Supervisor {
         let (gateway_state, gateway_seen) = watch::channel(GatewaySnapshot::default());
         let (overview, overview_seen) = watch::channel(Overview {
             config_path: std::path::absolute(file.path())?.display().to_string(),
-            config_error: None,
-            config_warnings: config_problems::told(&config.problems),
+            config_source: source,
+            config_error: (!problems.is_empty()).then(|| cut(problems.join("\n"), MAX_CONFIG_ERROR)),
+            config_warnings: match source {
+                ConfigSource::File => config_problems::told(&config.problems),
+                // Of another file than the one that is there.
+                ConfigSource::LastGood => Vec::new(),
+            },
             listen: listen.to_string(),
             started: Instant::now(),
         });
@@ -266,7 +282,21 @@ impl Supervisor {
         let enabled = config.servers.iter().filter(|server| server.enabled).count();
         info!(log, "listening"; "url" => format!("http://{listen}/mcp"), "config" => %file.path().display(),
             "servers" => config.servers.len(), "enabled" => enabled, "pid" => std::process::id());
-        config_problems::log(&config.problems, &log);
+        let mut last_good = LastGoodWriter::new(last_good, log.clone());
+        match (source, content) {
+            (ConfigSource::LastGood, _) => {
+                for problem in &problems {
+                    error!(log, "configuration rejected, what was in force before the start is used"; "problem" => problem);
+                }
+            }
+            (ConfigSource::File, Some(content)) if !config_problems::has_mistakes(&config.problems) => {
+                last_good.keep(content);
+            }
+            (ConfigSource::File, _) => {}
+        }
+        if source == ConfigSource::File {
+            config_problems::log(&config.problems, &log);
+        }
         if let Some(state) = &state {
             state.keep_only(&config.servers);
         }
@@ -305,6 +335,7 @@ impl Supervisor {
             causes: VecDeque::new(),
             readings: JoinSet::new(),
             fingerprint,
+            last_good,
             overrides,
             fixed_level,
             level,
@@ -358,7 +389,8 @@ impl Supervisor {
                 () = self.watch.changed() => self.read(Cause::FileChanged),
                 // A panic ends the process before it is seen here.
                 Some(Ok(reading)) = self.readings.join_next() => self.take(reading).await,
-                Some(_) = self.outcomes.join_next() => {}
+                () = self.last_good.written() => {}
+                Some(Ok(outcome)) = self.outcomes.join_next() => self.is_over(outcome),
                 Some(_) = self.servers.join_next() => self.removed_servers.look(),
             }
         }
@@ -398,6 +430,9 @@ impl Supervisor {
         }
         self.control_task.shutdown().await;
         orphans::reap(&self.context.children);
+        if timeout_at(tokio::time::Instant::now() + KILL_LIMIT, self.last_good.settle()).await.is_err() {
+            warn!(self.context.log, "the configuration in force is not kept for a start without one"; "error" => "the disk does not answer");
+        }
         info!(self.context.log, "stopped");
         match cut {
             None | Some(0) => ShutdownOutcome::Drained,

@@ -27,7 +27,14 @@ pub fn replace(file: &Path, content: &[u8]) -> io::Result<()> {
     put(file, |unfinished| unfinished.write_all(content))
 }
 
-/// The same with what another file holds, which nobody may change meanwhile; one that holds the same stays as it is.
+/// The same, and the disk has it before this returns: for what is needed most after a power failure.
+pub fn replace_durably(file: &Path, content: &[u8]) -> io::Result<()> {
+    put(file, |unfinished| unfinished.write_all(content).and_then(|()| unfinished.sync_all()))?;
+    // The new name is the directory's.
+    file.parent().map_or(Ok(()), |dir| File::open(dir)?.sync_all())
+}
+
+/// The same as [`replace`] with what another file holds, which nobody may change meanwhile; one that holds the same stays as it is.
 pub fn replace_with(file: &Path, content: &File) -> io::Result<()> {
     if open(file).and_then(|there| hold_the_same(&there, content)).unwrap_or(false) {
         return Ok(());

@@ -77,7 +77,7 @@ pub use spec::{
 pub use state::{EndReason, Ended, Need, Route, ServerState};
 pub use state_dir::default_state_dir;
 pub use status::{
-    CatalogueCounts, ChangeStatus, InstanceCount, LifecycleEvent, ListFailure, LogLine, ProcessStatus,
+    CatalogueCounts, ChangeStatus, ConfigSource, InstanceCount, LifecycleEvent, ListFailure, LogLine, ProcessStatus,
     RunningInstances, ServerDescription, ServerStatus, StartStatus, StatusReport,
 };
 pub use sweep::{Swept, sweep};

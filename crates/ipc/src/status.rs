@@ -179,6 +179,25 @@ pub struct ServerStatus {
     pub events: Vec<LifecycleEvent>,
 }
 
+/// Where the configuration in force is from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ConfigSource {
+    /// The file, as it is or as it was before its last mistake.
+    File,
+    /// The copy of what was in force before the last start, because the file cannot be used.
+    LastGood,
+}
+
+impl ConfigSource {
+    /// The word for it in the status.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::File => "file",
+            Self::LastGood => "last-good",
+        }
+    }
+}
+
 /// The whole installation at one moment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StatusReport {
@@ -186,6 +205,8 @@ pub struct StatusReport {
     pub version: String,
     /// The file in force.
     pub config_path: String,
+    /// Where the configuration in force is from.
+    pub config_source: ConfigSource,
     /// Problems of the file on disk when it is not the one in force.
     pub config_error: Option<String>,
     /// Mistakes in single servers of the file in force, and keys that are not understood; one line each.

@@ -5,6 +5,7 @@ pub(super) mod check;
 pub(super) mod connect;
 mod content;
 pub(super) mod doctor;
+pub(super) mod health;
 pub(super) mod logs;
 pub(super) mod schema;
 pub(super) mod status;

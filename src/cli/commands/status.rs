@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use mcproxy_ipc::{ChangeStatus, ListFailure, ProcessStatus, ServerStatus, StartStatus, StatusReport};
+use mcproxy_ipc::{ChangeStatus, ConfigSource, ListFailure, ProcessStatus, ServerStatus, StartStatus, StatusReport};
 use serde_json::json;
 use unicode_width::UnicodeWidthStr;
 
@@ -65,11 +65,13 @@ fn overview(report: &StatusReport, out: &mut dyn Write, width: Option<usize>) ->
     writeln!(out, "configuration {}", printable(&report.config_path))?;
     writeln!(out, "{}", wrapped(&hardening(report), width, "  "))?;
     if let Some(error) = &report.config_error {
-        writeln!(
-            out,
-            "the file on disk is not in force, or not all of it, because of mistakes in it:\n{}",
-            printable(error).trim_end()
-        )?;
+        let what = match report.config_source {
+            ConfigSource::File => "the file on disk is not in force, or not all of it, because of mistakes in it:",
+            ConfigSource::LastGood => {
+                "DEGRADED: the file cannot be used, and MCProxy was started with what was in force before. Mend the file; it is read when it changes:"
+            }
+        };
+        writeln!(out, "{}\n{}", wrapped(what, width, "  "), printable(error).trim_end())?;
     }
     let warnings = &report.config_warnings;
     for warning in warnings.iter().take(MAX_WARNINGS) {
@@ -292,6 +294,7 @@ mod tests {
         StatusReport {
             version: "0.1.0".into(),
             config_path: "/etc/mcproxy/mcp-servers.json".into(),
+            config_source: ConfigSource::File,
             config_error: None,
             config_warnings: Vec::new(),
             listen: "0.0.0.0:12009".into(),

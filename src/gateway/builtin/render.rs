@@ -2,7 +2,7 @@
 
 use std::{cmp::Reverse, fmt::Write as _, time::Duration};
 
-use mcproxy_ipc::{LogLine, LogSource, ServerState, ServerStatus, StatusReport};
+use mcproxy_ipc::{ConfigSource, LogLine, LogSource, ServerState, ServerStatus, StatusReport};
 use serde_json::{Value, json};
 
 use crate::gateway::catalogue::{Offered, View, first_line, visible};
@@ -22,8 +22,12 @@ pub(crate) fn render_status(report: &StatusReport) -> String {
     let ready = report.servers.iter().filter(|s| s.state == ServerState::Ready).count();
     let mut text = format!("{ready} of {} servers ready (MCProxy {}).", report.servers.len(), report.version);
     if let Some(error) = &report.config_error {
+        let instead = match report.config_source {
+            ConfigSource::File => "or not all of it",
+            ConfigSource::LastGood => "but what was in force before the last start",
+        };
         // Writing to a String cannot fail.
-        let _ = write!(text, "\nThe configuration file on disk is not in force, or not all of it: {error}");
+        let _ = write!(text, "\nThe configuration file on disk is not in force, {instead}: {error}");
     }
     if !report.config_warnings.is_empty() {
         let count = report.config_warnings.len();
@@ -188,6 +192,7 @@ mod tests {
         let report = StatusReport {
             version: "0.1.0".into(),
             config_path: "x".into(),
+            config_source: ConfigSource::File,
             config_error: None,
             config_warnings: Vec::new(),
             listen: "x".into(),

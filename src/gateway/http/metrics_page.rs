@@ -4,7 +4,7 @@
 use std::sync::atomic::AtomicU64;
 
 use mcproxy_confine::Protection;
-use mcproxy_ipc::{ProcessStatus, ServerState, StatusReport};
+use mcproxy_ipc::{ConfigSource, ProcessStatus, ServerState, StatusReport};
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
     metrics::{counter::Counter, family::Family, gauge::Gauge},
@@ -134,6 +134,15 @@ fn of_processes(report: &StatusReport, registry: &mut Registry) {
     notes.inc_by(report.notes_dropped);
     let help = "What sessions wanted kept for the next gateway, and there was no room for";
     registry.register("session_notes_dropped", help, notes);
+    let flag = |is_so: bool| {
+        let gauge: Gauge = Gauge::default();
+        gauge.set(i64::from(is_so));
+        gauge
+    };
+    let help = "1 while the configuration file is not in force, or not all of it, because of mistakes in it";
+    registry.register("config_error", help, flag(report.config_error.is_some()));
+    let help = "1 while what was in force before the last start is used, because the file cannot be";
+    registry.register("config_last_good", help, flag(report.config_source == ConfigSource::LastGood));
     let missing: Family<ProtectionLabel, Gauge> = Family::default();
     for protection in Protection::ALL {
         let is_missing = report.degraded.iter().any(|missing| missing.protection == protection);

@@ -11,6 +11,7 @@ mod gateway;
 mod hogs;
 mod install;
 mod kills;
+mod last_good;
 mod limits;
 mod missing_protections;
 mod noise;

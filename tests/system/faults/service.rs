@@ -76,6 +76,26 @@ async fn a_service_manager_hears_when_we_serve_how_things_stand_and_that_we_live
 }
 
 #[tokio::test]
+async fn a_reload_is_over_for_the_service_manager_when_what_it_changes_is_done_and_the_status_names_a_mistake() {
+    let manager = Manager::new();
+    let proxy = proxy(&manager).await;
+    manager.hears(vec!["STATUS=1 of 1 servers ready"]).await;
+    let slow = json!({"servers": [fixture("a", &[]), fixture("b", &["--start-delay-ms", "1500"])]});
+    proxy.write_config(&slow.to_string());
+    let heard = manager.hears(vec!["RELOADING=1", "STATUS=2 of 2 servers ready", "READY=1"]).await;
+    assert!(heard.find("STATUS=2 of 2") < heard.rfind("READY=1"), "{heard}");
+    assert_eq!(heard.matches("READY=1").count(), 1, "{heard}");
+
+    proxy.write_config(r#"{"servers": [], "listen": "nowhere"}"#);
+    let heard = manager.hears(vec!["RELOADING=1", "READY=1"]).await;
+    let status = heard.lines().rfind(|line| line.starts_with("STATUS=")).unwrap_or_default();
+    assert!(status.contains("not in force") && status.contains("/listen"), "{heard}");
+    proxy.write_config(&slow.to_string());
+    let heard = manager.hears(vec!["RELOADING=1", "STATUS=2 of 2 servers ready", "READY=1"]).await;
+    assert!(!heard.contains("/listen"), "{heard}");
+}
+
+#[tokio::test]
 async fn a_suspended_supervisor_does_not_feed_the_watchdog() {
     let manager = Manager::new();
     let proxy = proxy(&manager).await;

@@ -6,6 +6,7 @@ use serde_json::Value;
 #[serde(rename_all = "camelCase")]
 pub(crate) struct SystemView {
     pub(crate) listen: String,
+    pub(crate) config_source: String,
     pub(crate) config_error: Option<String>,
     pub(crate) gateway: Option<ProcessView>,
     pub(crate) servers: Vec<ServerView>,
