@@ -18,6 +18,12 @@ pub(crate) enum BindError {
         "cannot listen on {0}: the address is already in use (by another MCProxy or MetaMCP?); choose another with --port or `listen`"
     )]
     InUse(SocketAddr),
+    /// The service manager's socket is of no use.
+    #[error("cannot listen at the socket that the service manager passes")]
+    Passed {
+        #[source]
+        source: io::Error,
+    },
     /// There is no more listening here.
     #[error("MCProxy is being stopped")]
     Ending,
@@ -43,7 +49,15 @@ pub(crate) fn bind(address: SocketAddr) -> Result<TcpListener, BindError> {
     Ok(listener)
 }
 
-/// The same while `old` is listening, and goes on to. Without more ado that is impossible for two addresses of one port
+/// Serves at a socket that the service manager listens at.
+pub(crate) fn adopt(listener: TcpListener) -> Result<(TcpListener, SocketAddr), BindError> {
+    let address = listener.local_addr().map_err(|source| BindError::Passed { source })?;
+    rustix::net::listen(&listener, BACKLOG).map_err(|error| BindError::Passed { source: error.into() })?;
+    listener.set_nonblocking(true).map_err(|source| BindError::Passed { source })?;
+    Ok((listener, address))
+}
+
+/// The same as [`bind`] while `old` is listening, and goes on to. Without more ado that is impossible for two addresses of one port
 /// that overlap (a loopback address and all addresses, say): both sockets then share the port for the moment (SO_REUSEPORT,
 /// socket(7)).
 pub(crate) fn bind_beside(address: SocketAddr, old: &TcpListener) -> Result<TcpListener, BindError> {

@@ -26,6 +26,7 @@ mod fd_reserve;
 mod foreground;
 mod gateway;
 mod heartbeat;
+mod kept_sessions;
 mod last_good;
 mod lifecycle;
 mod lines;
@@ -36,6 +37,7 @@ mod logging;
 mod operator;
 mod orphans;
 mod overrides;
+mod passed;
 mod phases;
 mod privileges;
 mod reload;
@@ -66,10 +68,13 @@ use crate::{
     boot_config::BootConfig,
     cgroups::OwnCgroup,
     config_file::{ConfigFile, ConfigReading},
+    kept_sessions::KeptSessions,
     last_good::LastGood,
     logging::Logging,
     overrides::Overrides,
+    passed::Passed,
     runtime_dir::{RuntimeDir, RuntimeDirError, io_error},
+    service_manager::ServiceManager,
     state_dir::StateDir,
     supervisor::{ShutdownOutcome, StartError, Supervisor, SupervisorParts},
 };
@@ -80,6 +85,10 @@ const ALREADY_RUNNING: u8 = 75;
 const CONFIG: u8 = 78;
 
 fn main() -> ExitCode {
+    // Before anything is opened.
+    let passed = Passed::take();
+    // A kernel without this has what our parent left open in our children, too.
+    let _ = mcproxy_confine::close_on_exec();
     let args = match Args::try_parse() {
         Ok(args) => args,
         Err(asked_or_wrong) => {
@@ -92,7 +101,8 @@ fn main() -> ExitCode {
         let _ = writeln!(std::io::stderr().lock(), "cannot keep other processes out of this one's memory: {error}");
         return OS.into();
     }
-    match run(args) {
+    let passed = passed.map_err(|error| (CONFIG, with_source(&error)));
+    match passed.and_then(|passed| run(args, passed)) {
         Ok(code) => code,
         Err((code, text)) => {
             let _ = writeln!(std::io::stderr().lock(), "{text}");
@@ -101,9 +111,20 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(args: Args) -> Result<ExitCode, (u8, String)> {
+fn run(args: Args, mut passed: Passed) -> Result<ExitCode, (u8, String)> {
     let ConfigReading { fingerprint, content, config } = ConfigReading::first(&args.config);
-    let overrides = Overrides { host: args.host, port: args.port, hardening: args.hardening() };
+    let socket = passed.listener.take().map(listen::adopt).transpose().map_err(os)?;
+    let overrides = match &socket {
+        Some(_) if args.host.is_some() || args.port.is_some() => {
+            let text =
+                "the service manager passes the socket to listen at (mcproxy.socket); leave out --host and --port";
+            return Err((USAGE, text.to_owned()));
+        }
+        Some((_, address)) => {
+            Overrides { host: Some(address.ip()), port: Some(address.port()), hardening: args.hardening() }
+        }
+        None => Overrides { host: args.host, port: args.port, hardening: args.hardening() },
+    };
     let config = overrides.applied(config);
     let state = open_state(&args, config.is_ok());
     let state_path = state.as_ref().ok().and_then(Option::as_ref).map(StateDir::path);
@@ -119,7 +140,10 @@ fn run(args: Args) -> Result<ExitCode, (u8, String)> {
         RuntimeDirError::Untrusted { .. } | RuntimeDirError::TooLong { .. } | RuntimeDirError::Io { .. } => os(error),
     })?;
     let BootConfig { config, .. } = &boot;
-    let listener = listen::bind(config.listen).map_err(os)?;
+    let listener = match socket {
+        Some((listener, _)) => listener,
+        None => listen::bind(config.listen).map_err(os)?,
+    };
     // Who says that it is ours says it to root with all privileges only.
     let own_cgroup = OwnCgroup::delegated();
     // Capabilities are those of a thread, and the log is about to start one.
@@ -147,6 +171,17 @@ fn run(args: Args) -> Result<ExitCode, (u8, String)> {
         warn!(logging.log, "the configuration in force is not kept for a start without one"; "error" => error);
         None
     });
+    if !passed.strangers.is_empty() {
+        warn!(logging.log, "the service manager passes what MCProxy does not know"; "names" => passed.strangers.join(" "));
+    }
+    let sessions = passed.sessions.take().map(|file| {
+        ServiceManager::forget_sessions();
+        KeptSessions::of_file(file)
+    });
+    let sessions = sessions.transpose().unwrap_or_else(|error| {
+        warn!(logging.log, "sessions of before the restart are not continued"; "error" => %error);
+        None
+    });
     let prepared = SupervisorParts {
         log: logging.log.clone(),
         quiet,
@@ -165,6 +200,7 @@ fn run(args: Args) -> Result<ExitCode, (u8, String)> {
         users,
         missing,
         listener,
+        sessions,
     };
     let end = serve(prepared);
     logging.finish();

@@ -1,12 +1,20 @@
 //! Reports to systemd (sd_notify(3)): when we serve, how things stand, that we live. Without `NOTIFY_SOCKET` no one
 //! listens, and nothing is said.
 
-use std::time::{Duration, Instant};
+use std::{
+    io,
+    os::{fd::AsFd as _, unix::net::UnixDatagram},
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use mcproxy_ipc::{ConfigSource, ServerState};
 use sd_notify::NotifyState;
 
-use crate::{bounded_text::cut, context::Context, gateway::GatewaySnapshot, logging::one_line};
+use crate::{
+    bounded_text::cut, context::Context, datagram, gateway::GatewaySnapshot, kept_sessions::KeptSessions,
+    logging::one_line, passed::SESSIONS,
+};
 
 /// Time between two checks of the status when there is no watchdog.
 const CHECK_INTERVAL: Duration = Duration::from_secs(5);
@@ -100,6 +108,25 @@ impl ServiceManager {
         if self.ready && self.reloads == 0 {
             say(&[NotifyState::Ready]);
         }
+    }
+
+    /// Leaves the sessions with the service manager, which passes them to the next run if it keeps descriptors over a restart
+    /// (`FileDescriptorStoreMax=`); else it closes them. Without a service manager nothing is left.
+    pub(crate) fn keep(&self, sessions: &KeptSessions) -> io::Result<()> {
+        let Some(socket) = std::env::var_os("NOTIFY_SOCKET").filter(|_| sessions.snapshots.len() > 0) else {
+            return Ok(());
+        };
+        let to = UnixDatagram::unbound()?;
+        to.connect(Path::new(&socket))?;
+        // A descriptor that can be polled would be dropped at its end; this one has none.
+        let message = format!("FDSTORE=1\nFDNAME={SESSIONS}\nFDPOLL=0\n");
+        datagram::send_with(&to, message.as_bytes(), sessions.to_file()?.as_fd())
+    }
+
+    /// What it kept was taken: it is not to come back at a later start, when it is not true any more.
+    pub(crate) fn forget_sessions() {
+        let name = format!("FDNAME={SESSIONS}");
+        say(&[NotifyState::Custom("FDSTOREREMOVE=1"), NotifyState::Custom(&name)]);
     }
 
     /// We end, which may take that long: systemd waits for it, whatever `TimeoutStopSec=` says.

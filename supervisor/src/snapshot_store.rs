@@ -92,6 +92,24 @@ impl SnapshotStore {
         (names, rest.next().is_some())
     }
 
+    /// All sessions that live, in the order in which their snapshots were stored.
+    pub(crate) fn oldest_first(&self) -> Vec<(SessionKey, &[u8])> {
+        let mut all: Vec<_> = self.kept.iter().collect();
+        all.sort_unstable_by_key(|(_, kept)| kept.number);
+        all.into_iter().map(|(key, kept)| (*key, &*kept.snapshot)).collect()
+    }
+
+    /// The sessions that ended a moment ago.
+    pub(crate) fn ended(&self, now: Instant) -> Vec<SessionKey> {
+        let lately = self.ended.iter().filter(|(at, _)| now.saturating_duration_since(*at) <= ENDED_FOR);
+        lately.map(|(_, key)| *key).collect()
+    }
+
+    /// How many sessions live.
+    pub(crate) fn len(&self) -> usize {
+        self.kept.len()
+    }
+
     /// How many snapshots and sessions were dropped for want of room.
     pub(crate) fn left_out(&self) -> u64 {
         self.left_out

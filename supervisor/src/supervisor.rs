@@ -10,7 +10,7 @@ use std::{
 use mcproxy_config::Config;
 use mcproxy_confine::{Degradation, Hardening, Kernel};
 use mcproxy_ipc::{
-    ConfigSource, Listener, LogLevel, SealKey,
+    ConfigSource, Listener, LogLevel,
     log::{DroppedRecords, LogThreshold},
 };
 use slog::{error, info, warn};
@@ -35,6 +35,7 @@ use crate::{
     degradations::{self, Degradations},
     foreground,
     gateway::{GatewayCommand, GatewaySnapshot, GatewayTask},
+    kept_sessions::KeptSessions,
     last_good::{LastGood, LastGoodWriter},
     log_ring,
     logging::Quiet,
@@ -85,6 +86,8 @@ pub(crate) struct SupervisorParts {
     /// What was found to be missing before there was a log.
     pub(crate) missing: Vec<Degradation>,
     pub(crate) listener: TcpListener,
+    /// What the run before left with the service manager.
+    pub(crate) sessions: Option<KeptSessions>,
 }
 
 /// Why it did not start.
@@ -129,7 +132,7 @@ pub(crate) struct Supervisor {
     /// Reloads whose outcome is waited for.
     pub(super) outcomes: JoinSet<ReloadOutcome>,
     pub(super) gateway: mpsc::Sender<GatewayCommand>,
-    gateway_task: JoinSet<()>,
+    gateway_task: JoinSet<KeptSessions>,
     control_task: JoinSet<()>,
     requests: mpsc::Receiver<OperatorRequest>,
     watch: ConfigWatch,
@@ -211,6 +214,7 @@ impl Supervisor {
             users,
             missing,
             listener,
+            sessions,
         } = prepared;
         rustix::process::set_child_subreaper(Some(rustix::process::getpid())).map_err(std::io::Error::from)?;
         let terminal = Terminal::at_start();
@@ -316,12 +320,17 @@ impl Supervisor {
             control_task.spawn(foreground::show(log.clone(), servers, listen.to_string(), config));
         }
         let mut gateway_task = JoinSet::new();
-        let mut seal = [0; 32];
-        getrandom::fill(&mut seal).map_err(std::io::Error::other)?;
-        let seal = SealKey::new(seal);
+        let sessions = match sessions {
+            Some(kept) => {
+                info!(log, "sessions of before the restart are continued"; "count" => kept.snapshots.len());
+                kept
+            }
+            None => KeptSessions::none()?,
+        };
         let level_in_force = fixed_level.unwrap_or(config.gateway.log_level);
         let settings = gateway_settings(&config, level_in_force);
-        let gateway = GatewayTask::spawn(context.clone(), listener, settings, seal, gateway_state, &mut gateway_task);
+        let gateway =
+            GatewayTask::spawn(context.clone(), listener, settings, sessions, gateway_state, &mut gateway_task);
         let (asked, requests) = mpsc::channel(8);
         control_task.spawn(control::serve(control, context.clone(), gateway.clone(), asked));
         let (watch, error) = ConfigWatch::new(file.path());
@@ -408,9 +417,12 @@ impl Supervisor {
         let handles: Vec<ServerHandle> =
             self.directory.borrow().iter().chain(self.removed_servers.leaving()).cloned().collect();
         let _ = self.gateway.send(GatewayCommand::Drain { grace }).await;
+        let mut sessions = None;
         let Self { gateway_task, servers, signals, context, .. } = &mut self;
         let in_order = async {
-            while gateway_task.join_next().await.is_some() {}
+            while let Some(ended) = gateway_task.join_next().await {
+                sessions = ended.ok();
+            }
             for handle in &handles {
                 // A task that ended has no server.
                 let _ = handle.commands.send(ServerCommand::Leave).await;
@@ -426,7 +438,11 @@ impl Supervisor {
             }
         };
         if cut.is_some() {
-            self.kill_all(&handles).await;
+            let left = self.kill_all(&handles).await;
+            sessions = sessions.or(left);
+        }
+        if let Some(Err(error)) = sessions.map(|sessions| self.service_manager.keep(&sessions)) {
+            warn!(self.context.log, "sessions are not continued after a restart"; "error" => %error);
         }
         self.control_task.shutdown().await;
         orphans::reap(&self.context.children);
@@ -440,8 +456,10 @@ impl Supervisor {
         }
     }
 
-    async fn kill_all(&mut self, handles: &[ServerHandle]) {
+    /// Returns the sessions, if the gateway ended only now.
+    async fn kill_all(&mut self, handles: &[ServerHandle]) -> Option<KeptSessions> {
         let limit = tokio::time::Instant::now() + KILL_LIMIT;
+        let mut sessions = None;
         let all = async {
             // Ended tasks do not listen any more.
             let _ = self.gateway.send(GatewayCommand::Kill).await;
@@ -449,10 +467,13 @@ impl Supervisor {
                 let _ = handle.commands.send(ServerCommand::Kill).await;
             }
             while self.servers.join_next().await.is_some() {}
-            while self.gateway_task.join_next().await.is_some() {}
+            while let Some(ended) = self.gateway_task.join_next().await {
+                sessions = ended.ok();
+            }
         };
         if timeout_at(limit, all).await.is_err() {
             warn!(self.context.log, "some processes could not be killed in time");
         }
+        sessions
     }
 }

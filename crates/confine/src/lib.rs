@@ -29,7 +29,7 @@ mod user_capabilities;
 pub use attempts::{ATTEMPTS_VARIABLE, attempt_escapes};
 pub use confinement::{Confinement, ResourceLimits, ServerConfinement};
 pub use degradation::{Degradation, Protection};
-pub use descriptors::close_on_exec;
+pub use descriptors::{PassedDescriptor, close_on_exec, take_passed_descriptors};
 pub use domain::{Domain, Entered, FileRules};
 pub use gateway::confine_gateway;
 pub use hardening::Hardening;

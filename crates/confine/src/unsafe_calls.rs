@@ -1,7 +1,10 @@
 //! The system calls that no library gives safely. Nothing else in this crate, or in MCProxy, is `unsafe`.
 #![expect(unsafe_code, reason = "this module is the one that may")]
 
-use std::io;
+use std::{
+    io,
+    os::fd::{FromRawFd as _, OwnedFd, RawFd},
+};
 
 #[cfg(debug_assertions)]
 pub(crate) use self::attempts::*;
@@ -12,6 +15,17 @@ pub(crate) fn close_on_exec() -> io::Result<()> {
     // SAFETY: close_range(2) reads no memory of ours, and with this flag it closes nothing: all descriptors stay what they are.
     let result = unsafe { libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, CLOSE_RANGE_CLOEXEC) };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Becomes the owner of a descriptor that this process was started with. No other code may have one of this number: the caller
+/// takes each once, before anything else was opened.
+pub(crate) fn adopt(number: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: with F_GETFD fcntl(2) reads and writes no memory of ours.
+    if unsafe { libc::fcntl(number, libc::F_GETFD) } == -1 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: it is open, and by the caller's word nothing else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
 /// What the tests of the gateway's confinement try ([`crate::attempt_escapes`]). Where it is not refused it does nothing.

@@ -11,7 +11,7 @@ use std::{
 
 use mcproxy_confine::Confinement;
 use mcproxy_ipc::{
-    CatalogueKey, DataEnd, Generation, LogRecord, SealKey, SealedOrder, ServerName,
+    CatalogueKey, DataEnd, Generation, LogRecord, SealedOrder, ServerName,
     control::{Answer, GatewaySettings, GatewayToSupervisor, Question, SupervisorToGateway},
     disk::on_disk,
     environment::passed_on,
@@ -29,6 +29,7 @@ use crate::{
     bounded_text::cut_error,
     child::{Child, ChildEvent, ChildPlan},
     context::{Context, sleep_until},
+    kept_sessions::KeptSessions,
     link::{ChildLink, LinkEvent},
     listen::{self, BindError},
     log_ring::{Followed, LogOwner, LogRing, line},
@@ -37,7 +38,6 @@ use crate::{
     phases::GatewayPhase,
     respawn::Respawn,
     server::{ServerCommand, ServerHandle},
-    snapshot_store::SnapshotStore,
     status,
 };
 
@@ -68,12 +68,9 @@ pub(crate) struct GatewayTask {
     /// Of the one that runs.
     phase: GatewayPhase,
     /// State that each gateway takes over from the one before.
-    seal: SealKey,
-    snapshots: SnapshotStore,
+    sessions: KeptSessions,
     /// When it was said that they have no room.
     last_snapshot_warning: Option<Instant>,
-    /// Which gateway was spawned last.
-    generation: Generation,
     respawn: Respawn,
     /// Since when the one that runs serves.
     serves_since: Option<Instant>,
@@ -96,9 +93,9 @@ impl GatewayTask {
         context: Context,
         listener: TcpListener,
         settings: GatewaySettings,
-        seal: SealKey,
+        sessions: KeptSessions,
         snapshot: watch::Sender<GatewaySnapshot>,
-        tasks: &mut JoinSet<()>,
+        tasks: &mut JoinSet<KeptSessions>,
     ) -> mpsc::Sender<GatewayCommand> {
         let (commands, queue) = mpsc::channel(QUEUE);
         let gateway = Self {
@@ -110,10 +107,8 @@ impl GatewayTask {
             child: None,
             link: ChildLink::Closed,
             phase: GatewayPhase::default(),
-            seal,
-            snapshots: SnapshotStore::default(),
+            sessions,
             last_snapshot_warning: None,
-            generation: Generation::default(),
             respawn: Respawn::new(Jitter::random()),
             serves_since: None,
             due: Some(Instant::now()),
@@ -126,7 +121,8 @@ impl GatewayTask {
         commands
     }
 
-    async fn run(mut self, mut commands: mpsc::Receiver<GatewayCommand>) {
+    /// Returns the sessions that a later gateway may continue.
+    async fn run(mut self, mut commands: mpsc::Receiver<GatewayCommand>) -> KeptSessions {
         while !(self.ending && self.child.is_none()) {
             tokio::select! {
                 command = commands.recv() => self.command(command.unwrap_or(GatewayCommand::Kill)).await,
@@ -148,6 +144,7 @@ impl GatewayTask {
                 Some(_) = self.answers.join_next() => {}
             }
         }
+        self.sessions
     }
 
     async fn command(&mut self, command: GatewayCommand) {
@@ -238,7 +235,10 @@ impl GatewayTask {
     /// Sends the gateway what it needs to restore sessions. It asks for their snapshots when they return, so it serves at once
     /// however many there are.
     fn send_restore_state(&mut self) {
-        self.tell(SupervisorToGateway::RestoreState { seal: self.seal.clone(), generation: self.generation });
+        self.tell(SupervisorToGateway::RestoreState {
+            seal: self.sessions.seal.clone(),
+            generation: self.sessions.generation,
+        });
     }
 
     fn heard(&mut self, news: LinkEvent<GatewayToSupervisor>) {
@@ -279,11 +279,13 @@ impl GatewayTask {
             }
             LinkEvent::Message(GatewayToSupervisor::Ask { id, question }) => self.answer(id, question),
             LinkEvent::Message(GatewayToSupervisor::StoreSnapshot { key, snapshot }) => {
-                if !self.snapshots.store(key, snapshot) {
+                if !self.sessions.snapshots.store(key, snapshot) {
                     self.report_dropped_snapshots();
                 }
             }
-            LinkEvent::Message(GatewayToSupervisor::Forget(keys)) => self.snapshots.forget(keys, Instant::now()),
+            LinkEvent::Message(GatewayToSupervisor::Forget(keys)) => {
+                self.sessions.snapshots.forget(keys, Instant::now())
+            }
             LinkEvent::PingDue(number) => self.tell(SupervisorToGateway::Ping(number)),
             LinkEvent::Silent => {
                 warn!(self.log, "gateway does not answer and is killed");
@@ -304,7 +306,7 @@ impl GatewayTask {
 
     /// Logs, at most once per interval, that there is no room for all session snapshots.
     fn report_dropped_snapshots(&mut self) {
-        let (now, left_out) = (Instant::now(), self.snapshots.left_out());
+        let (now, left_out) = (Instant::now(), self.sessions.snapshots.left_out());
         self.snapshot.send_modify(|snapshot| snapshot.notes_dropped = left_out);
         if self.last_snapshot_warning.is_none_or(|at| now.saturating_duration_since(at) >= SNAPSHOT_WARNING_INTERVAL) {
             self.last_snapshot_warning = Some(now);
@@ -330,9 +332,11 @@ impl GatewayTask {
     /// Answers beside the task: collecting takes a moment, and heartbeats go on.
     fn answer(&mut self, id: u64, question: Question) {
         let known = match &question {
-            Question::StoredSession(key) => Some(Answer::StoredSession(self.snapshots.of(key, Instant::now()))),
+            Question::StoredSession(key) => {
+                Some(Answer::StoredSession(self.sessions.snapshots.of(key, Instant::now())))
+            }
             Question::SessionKeys { after } => {
-                let (keys, more) = self.snapshots.names(*after);
+                let (keys, more) = self.sessions.snapshots.names(*after);
                 Some(Answer::SessionKeys { keys, more })
             }
             Question::Status | Question::Logs { .. } => None,
@@ -441,7 +445,7 @@ impl GatewayTask {
             Ok((child, connection)) => {
                 self.link = ChildLink::awaited(connection, self.log.new(o!("pid" => child.pid())));
                 self.phase = GatewayPhase::default();
-                self.generation = self.generation.next();
+                self.sessions.generation = self.sessions.generation.next();
                 self.due = Some(Instant::now() + START_LIMIT);
                 self.snapshot.send_modify(|snapshot| snapshot.running = Some((child.pid(), Instant::now())));
                 self.child = Some(child);

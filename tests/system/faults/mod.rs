@@ -20,6 +20,7 @@ mod parked;
 mod phases;
 mod queue;
 mod reload;
+mod restart;
 mod revival;
 mod runtime_dir;
 mod secrets;

@@ -21,7 +21,7 @@ pub(crate) use process::{
     Finished, descriptors, is_alive, kill, limit_descriptors, peak_kib, processes_in, resident_kib, run, run_within,
     signal, terminate,
 };
-pub(crate) use proxy::{Proxy, binary, fixture, http_client, supervisor};
+pub(crate) use proxy::{PassedDescriptors, Proxy, binary, fixture, http_client, supervisor};
 pub(crate) use raw::{End, Raw};
 pub(crate) use session::{Session, initialize};
 pub(crate) use status::{ServerView, SystemView};

@@ -1,6 +1,8 @@
 use std::{
     fs,
     io::Write,
+    net::TcpListener,
+    os::fd::{AsRawFd as _, OwnedFd},
     path::{Path, PathBuf},
     process::{Child, Stdio},
     time::{Duration, Instant},
@@ -105,12 +107,29 @@ impl Proxy {
         .await
     }
 
+    /// The same, listening where the configuration or a service manager says, with what that passes.
+    pub(crate) async fn launch_passed(
+        config: Value,
+        passed: &PassedDescriptors,
+        change: impl FnOnce(&mut std::process::Command),
+    ) -> Self {
+        Self::launch_made(|dir| passed.to(&command_of(&binary("mcproxy-supervisor"), dir)), config, change).await
+    }
+
     async fn launch_program(program: &Path, config: Value, change: impl FnOnce(&mut std::process::Command)) -> Self {
+        Self::launch_made(|dir| command_of(program, dir), config, change).await
+    }
+
+    async fn launch_made(
+        make: impl FnOnce(&Path) -> std::process::Command,
+        config: Value,
+        change: impl FnOnce(&mut std::process::Command),
+    ) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         fs::write(dir.path().join("mcp-servers.json"), config.to_string()).expect("the configuration is written");
         // Not beside the configuration: whatever is written there is looked at.
         fs::create_dir(dir.path().join("out")).expect("a directory for the log");
-        let mut command = command_of(program, dir.path());
+        let mut command = make(dir.path());
         log_into(&mut command, dir.path());
         change(&mut command);
         let child = command.spawn().expect("the supervisor starts");
@@ -132,6 +151,19 @@ impl Proxy {
     pub(crate) async fn start_again(&mut self) {
         let mut command = supervisor(self.dir());
         log_into(&mut command, self.dir());
+        self.child = command.spawn().expect("the supervisor starts");
+        self.until_it_answers().await;
+    }
+
+    /// Starts what has ended, with what a service manager passes; waits until the gateway answers.
+    pub(crate) async fn start_again_passed(
+        &mut self,
+        passed: &PassedDescriptors,
+        change: impl FnOnce(&mut std::process::Command),
+    ) {
+        let mut command = passed.to(&command_of(&binary("mcproxy-supervisor"), self.dir()));
+        log_into(&mut command, self.dir());
+        change(&mut command);
         self.child = command.spawn().expect("the supervisor starts");
         self.until_it_answers().await;
     }
@@ -290,6 +322,34 @@ impl Proxy {
     /// SIGTERM.
     pub(crate) fn terminate(&self) {
         terminate(self.pid());
+    }
+}
+
+/// What a service manager passes to the supervisor (sd_listen_fds(3)): the port, and a file that the run before left with it.
+pub(crate) struct PassedDescriptors {
+    pub(crate) port: TcpListener,
+    pub(crate) sessions: Option<OwnedFd>,
+}
+
+impl PassedDescriptors {
+    /// A command that passes them to this one, whose process it becomes.
+    fn to(&self, command: &std::process::Command) -> std::process::Command {
+        let port = self.port.try_clone().expect("another descriptor of the port");
+        let mut passing = std::process::Command::new("sh");
+        // What is at the end of a path of /proc is opened anew, as a service manager's copy would be.
+        let (count, script) = match &self.sessions {
+            Some(file) => {
+                let file = format!("/proc/{}/fd/{}", std::process::id(), file.as_raw_fd());
+                ("2", format!(r#"exec "$0" "$@" 3<&0 4<{file} 0</dev/null"#))
+            }
+            None => ("1", r#"exec "$0" "$@" 3<&0 0</dev/null"#.to_owned()),
+        };
+        passing.args(["-c", &format!("export LISTEN_PID=$$; {script}")]);
+        passing.arg(command.get_program()).args(command.get_args());
+        passing.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        passing.env("LISTEN_FDS", count).env("LISTEN_FDNAMES", "mcproxy.socket:mcproxy-sessions");
+        passing.current_dir(command.get_current_dir().expect("a directory")).stdin(OwnedFd::from(port));
+        passing
     }
 }
 
