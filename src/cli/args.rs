@@ -164,6 +164,22 @@ pub(crate) enum Command {
         /// What is looked at
         subject: DoctorSubject,
     },
+    /// Make a service of systemd of the programs that lie here, for those who have no package
+    #[command(
+        after_help = "Examples:\n  sudo mcproxy service install\n  mcproxy service install --user --config ~/mcp-servers.json\n  \
+                      mcproxy service install --user --print\n  sudo mcproxy service uninstall\n\n\
+                      Each step is shown. Of the system: the account mcproxy, /etc/mcproxy/mcp-servers.json if there is none, the unit of\n\
+                      deploy/mcproxy.service with the programs' own paths, `systemctl enable --now mcproxy`. With --user the same for you alone.\n\
+                      A unit that was not written by this command is left alone. Packages bring their own."
+    )]
+    Service {
+        #[command(subcommand)]
+        action: ServiceAction,
+    },
+    /// Show where everything is: programs, configuration, sockets, what outlives a restart
+    #[command(after_help = "Examples:\n  mcproxy paths\n  mcproxy paths --json | jq -r .config\n\n\
+                      As it is for whoever runs this; of a running supervisor where one answers.")]
+    Paths,
     /// Print the JSON Schema of the configuration file, for editors
     #[command(after_help = "Example:\n  mcproxy schema > mcp-servers.schema.json")]
     Schema,
@@ -185,4 +201,33 @@ pub(crate) enum Command {
 pub(crate) enum DoctorSubject {
     /// What the kernel enforces
     Security,
+}
+
+/// What `service` can do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ServiceAction {
+    /// Write the unit, enable and start it
+    Install {
+        /// A service of your own, not of the system
+        #[arg(long)]
+        user: bool,
+        /// The configuration [default: /etc/mcproxy/mcp-servers.json; with --user ~/.config/mcproxy/mcp-servers.json]
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+        /// Write the files below this directory, and start nothing: for images
+        #[arg(long, value_name = "DIR")]
+        root: Option<PathBuf>,
+        /// Print the unit, and do nothing
+        #[arg(long)]
+        print: bool,
+    },
+    /// Stop it, disable it and remove the unit; configuration and state stay
+    Uninstall {
+        /// The service of your own
+        #[arg(long)]
+        user: bool,
+        /// Remove it below this directory, and stop nothing
+        #[arg(long, value_name = "DIR")]
+        root: Option<PathBuf>,
+    },
 }

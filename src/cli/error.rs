@@ -45,6 +45,13 @@ pub(crate) enum CliError {
     Answer { method: String, why: String },
     #[error("{method}: {message} (code {code})")]
     Rpc { method: String, code: i64, message: String, raw: String },
+    #[error("cannot {what} {}", .path.display())]
+    Service {
+        what: &'static str,
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
     #[error("the configuration {path} cannot be used")]
     Config {
         path: String,
@@ -75,7 +82,7 @@ impl CliError {
             Self::SupervisorHello(HelloError::Refused(_)) => Exit::Permission,
             Self::SupervisorHello(_) => Exit::Unavailable,
             Self::SupervisorAnswer | Self::Answer { .. } => Exit::Protocol,
-            Self::Refused(_) | Self::Stdin(_) | Self::Output(_) => Exit::Failed,
+            Self::Refused(_) | Self::Service { .. } | Self::Stdin(_) | Self::Output(_) => Exit::Failed,
             Self::Endpoint(error) => error.exit(),
             Self::Rpc { code, .. } if *code == mcproxy_mcp::ErrorCode::SERVER_UNAVAILABLE.0 => Exit::Unavailable,
             Self::Rpc { .. } => Exit::Failed,

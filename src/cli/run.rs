@@ -77,6 +77,8 @@ async fn dispatch(cli: Cli, console: &mut Console) -> Result<Exit, CliError> {
         Command::Doctor { subject: DoctorSubject::Security } => {
             commands::doctor::security(&supervisor, global.runtime_dir.clone(), json, console).await
         }
+        Command::Service { action } => commands::service::run(action, console),
+        Command::Paths => commands::paths::run(&supervisor, global.runtime_dir.as_deref(), json, console).await,
         Command::Schema => commands::schema::run(console),
         Command::Connect { url } => {
             let endpoint = match url.as_ref().or(global.url.as_ref()) {

@@ -21,6 +21,7 @@ mod legacy;
 mod limits;
 mod modern_clients;
 mod modern_servers;
+mod operating;
 mod people;
 mod real;
 mod reliability;
