@@ -20,7 +20,7 @@ import urllib.parse
 
 VERSION = "2025-06-18"
 # No call of these tests takes longer unless something is wrong.
-PATIENCE = 40.0
+PATIENCE = 15.0
 # How many clients a load has.
 CLIENTS = 4
 

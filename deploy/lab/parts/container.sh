@@ -117,5 +117,5 @@ part_container() {
     sh_in 'cp -p /root/mcp-servers.json /etc/mcproxy/; systemctl reset-failed mcproxy; systemctl restart mcproxy'
     took=$(timed in_machine systemctl stop mcproxy)
     pass 'stopped' "$took"
-    expect 'and nothing of it is left' sh_in '! pgrep -f mcproxy-supervisor && [ -z "$(podman ps -aq)" ]'
+    expect 'and nothing of it is left' sh_in '! pgrep -x mcproxy-supervi && [ -z "$(podman ps -aq)" ]'
 }

@@ -21,5 +21,5 @@ part_kube() {
     name=$(sh_in 'podman ps --format "{{.Names}}" | grep -v infra | head -n 1')
     expect 'healthy by the probe' eventually 60 "podman healthcheck run $name"
     expect_is 'user and read-only root' "$(in_machine podman inspect --format '{{.Config.User}} {{.HostConfig.ReadonlyRootfs}}' "$name")" '10001:10001 true'
-    expect 'podman kube down' sh_in 'podman kube down /root/mcproxy-kube.yaml && ! pgrep -f mcproxy-supervisor'
+    expect 'podman kube down' sh_in 'podman kube down /root/mcproxy-kube.yaml && ! pgrep -x mcproxy-supervi'
 }

@@ -24,7 +24,7 @@ part_lan() {
     from_laptop() { ip netns exec "$other" env MCPROXY_TOKEN="$TOKEN" "$@"; }
     expect 'a call from the other machine, /sse' from_laptop python3 deploy/lab/client.py call http://198.51.100.1:12009/sse everything__echo '{"message":"x"}'
     expect 'a call from the other machine, /mcp' from_laptop python3 deploy/lab/client.py call http://198.51.100.1:12009/mcp time__get_current_time '{"timezone":"UTC"}'
-    status() { ip netns exec "$other" curl -s -o /dev/null -w '%{http_code}' "$@" http://198.51.100.1:12009/health; }
+    status() { ip netns exec "$other" curl -m 5 -s -o /dev/null -w '%{http_code}' "$@" http://198.51.100.1:12009/health; }
     expect_is 'without a token' "$(status)" 401
     expect_is 'with a wrong one' "$(status -H 'Authorization: Bearer wrong')" 401
     expect_is 'by a name of allowedHosts' "$(status -H "Authorization: Bearer $TOKEN" -H 'Host: server2:12009')" 200

@@ -19,6 +19,6 @@ part_users() {
     figure 'and of all others' "$(sh_in "for pid in \$(pgrep 'mcproxy-gateway|mcproxy-worker|node|python'); do grep -h CapPrm /proc/\$pid/status; done | sort -u | tr '\t\n' '  '")"
     expect 'a restart' sh_in 'systemctl restart mcproxy'
     expect 'and all are ready again' all_ready
-    expect 'a stop leaves nothing' sh_in 'systemctl stop mcproxy && ! pgrep mcproxy && ! pgrep -f server-everything'
+    expect 'a stop leaves nothing' sh_in 'systemctl stop mcproxy && ! pgrep mcproxy && ! pgrep -f "[s]erver-everything"'
     expect_score mcproxy.service 3.4
 }
