@@ -13,6 +13,7 @@ import http.client
 import json
 import os
 import queue
+import select
 import sys
 import threading
 import time
@@ -73,6 +74,9 @@ class Streamable:
         more = {"Accept": "application/json, text/event-stream", "MCP-Protocol-Version": VERSION}
         if self.session:
             more["Mcp-Session-Id"] = self.session
+        if self.connection and self.connection.sock and select.select([self.connection.sock], [], [], 0)[0]:
+            # The server has closed it meanwhile; every HTTP library looks before it uses a kept connection again.
+            self.close()
         if self.connection is None:
             self.connection = http.client.HTTPConnection(self.url.hostname, self.url.port, timeout=PATIENCE)
         self.connection.request("POST", self.url.path, json.dumps(message), headers(more))

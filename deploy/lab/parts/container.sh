@@ -13,25 +13,36 @@ make_base_image() {
     rm -rf "$base"
 }
 
-# Builds the image in the machine, of the programs that are being tried.
+# Builds the image in the machine, of the programs that are being tried; or loads what was built of the same files before.
 build_image() {
-    local root program
+    local root program key took
     root=/proc/$(cat "$LAB/$machine/pid")/root
+    key=$(cat deploy/Containerfile deploy/mcp-servers.json "${ALL_PROGRAMS[@]/#/$PROGRAMS/}" | sha256sum | cut -c 1-16)
+    if [ -e "$LAB/image-$key.tar" ]; then
+        cp "$LAB/image-$key.tar" "$root/root/image.tar"
+        took=$(timed in_machine podman load --quiet --input /root/image.tar)
+        rm "$root/root/image.tar"
+        [ "$took" != failed ] || { fail 'podman load'; return 1; }
+        figure 'the image was built of the same files before: podman load' "$took"
+        return
+    fi
     mkdir -p "$root/root/src" "$root/root/programs"
     cp -r deploy "$root/root/src/"
     for program in "${ALL_PROGRAMS[@]}"; do strip -o "$root/root/programs/$program" "$PROGRAMS/$program"; done
     cp "$LAB/slim.tar" "$root/root/"
     sh_in 'podman import --quiet --change "ENV SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt" /root/slim.tar localhost/base && rm /root/slim.tar' >/dev/null
     local arguments="--build-arg BASE=localhost/base --build-context programs=/root/programs -f /root/src/deploy/Containerfile --format docker --quiet"
-    local took
     took=$(timed sh_in "podman build $arguments -t localhost/mcproxy /root/src >/root/build.log 2>&1")
     [ "$took" != failed ] || { fail 'podman build' "$(sh_in 'tail -n 20 /root/build.log')"; return 1; }
     pass 'podman build, with programs that are built already' "$took"
     took=$(timed sh_in "podman build $arguments --target slim -t localhost/mcproxy:slim /root/src")
     if [ "$took" = failed ]; then fail 'podman build --target slim'; else pass 'podman build --target slim' "$took"; fi
-    took=$(timed sh_in "touch /root/programs/mcproxy; podman build $arguments -t localhost/mcproxy /root/src")
+    took=$(timed sh_in "podman build $arguments -t localhost/mcproxy /root/src")
     figure 'podman build again, nothing changed' "$took"
     figure 'sizes: full, slim, base' "$(sh_in 'podman images --format "{{.Repository}}:{{.Tag}} {{.Size}}" | sort | tr "\n" ";"')"
+    rm -f "$LAB"/image-*.tar
+    sh_in 'podman save --quiet --output /root/image.tar localhost/mcproxy localhost/mcproxy:slim'
+    mv "$root/root/image.tar" "$LAB/image-$key.tar"
 }
 
 inside() { in_machine podman exec mcproxy "$@"; }
@@ -98,6 +109,23 @@ part_container() {
     pass 'systemctl restart while clients call' "$took"
     figure "  $(of_load '.kinds | keys | join("; ")' | cut -c1-50)" "$(summary_of_load)"
 
+    # The port held by systemd, and handed through podman.
+    install -m 0644 deploy/mcproxy.socket "$root/etc/systemd/system/mcproxy.socket"
+    printf '[Container]\nPublishPort=\n' >"$root/etc/containers/systemd/mcproxy.container.d/socket.conf"
+    sh_in 'systemctl stop mcproxy; systemctl daemon-reload; systemctl start mcproxy.socket; systemctl start mcproxy' 2>/dev/null || true
+    if all_ready 60; then
+        load_begins 16
+        took=$(timed in_machine systemctl restart mcproxy)
+        load_ends >/dev/null
+        pass 'systemctl restart while clients call, with mcproxy.socket' "$took"
+        figure "  $(of_load '.kinds | keys | join("; ")' | cut -c1-50)" "$(summary_of_load)"
+    else
+        fail 'the quadlet serves at mcproxy.socket' "$(journal)"
+    fi
+    rm "$root/etc/containers/systemd/mcproxy.container.d/socket.conf"
+    sh_in 'systemctl stop mcproxy.socket mcproxy; rm /etc/systemd/system/mcproxy.socket; systemctl daemon-reload; systemctl start mcproxy'
+    all_ready 60 || { fail 'the quadlet starts again' "$(journal)"; return 1; }
+
     # An image whose MCProxy does not start.
     sh_in 'podman tag localhost/mcproxy localhost/mcproxy:good
         printf "FROM localhost/mcproxy:good\nENTRYPOINT [\"false\"]\n" | podman build --quiet --format docker -t localhost/mcproxy -f - /tmp' >/dev/null
@@ -109,6 +137,19 @@ part_container() {
     esac
     expect 'and it serves' all_ready 60
     sh_in 'podman tag localhost/mcproxy:good localhost/mcproxy'
+
+    # A user for each server, with the five capabilities.
+    printf '[Container]\nAddCapability=CAP_SETUID CAP_SETGID CAP_SETPCAP CAP_KILL CAP_CHOWN\n' >"$root/etc/containers/systemd/mcproxy.container.d/users.conf"
+    sh_in 'jq ". + {hardening: \"best-effort\"}" /root/mcp-servers.json >/etc/mcproxy/.new; chgrp 10001 /etc/mcproxy/.new; chmod 0640 /etc/mcproxy/.new
+        mv /etc/mcproxy/.new /etc/mcproxy/mcp-servers.json; systemctl daemon-reload; systemctl restart mcproxy'
+    if all_ready 240; then
+        expect_is 'with five capabilities: users of supervisor, gateway and servers' "$(inside sh -c 'cat /proc/[0-9]*/status' | awk '/^Name:.*(mcproxy|node|python)/ { name = 1 } /^Uid:/ && name { print $2; name = 0 }' | sort -u | grep -c .)" 4
+        expect 'a call' call /mcp everything__echo '{"message":"hello"}'
+    else
+        fail 'with five capabilities: both servers ready' "$(journal)"
+    fi
+    rm "$root/etc/containers/systemd/mcproxy.container.d/users.conf"
+    sh_in 'systemctl daemon-reload'
 
     sh_in "echo '{' >/etc/mcproxy/.new; chgrp 10001 /etc/mcproxy/.new; chmod 0640 /etc/mcproxy/.new; mv /etc/mcproxy/.new /etc/mcproxy/mcp-servers.json"
     local code=0

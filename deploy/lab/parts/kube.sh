@@ -10,7 +10,9 @@ part_kube() {
     declare -F build_image >/dev/null || . deploy/lab/parts/container.sh
     boot kube
     build_image >/dev/null || { fail 'the image'; return 1; }
-    cp deploy/mcproxy-kube.yaml "/proc/$(cat "$LAB/$machine/pid")/root/root/"
+    # No controllers of cgroups here, so no limit of memory.
+    grep -Ev '^ +(resources:|requests: \{ cpu|limits:)' deploy/mcproxy-kube.yaml >"/proc/$(cat "$LAB/$machine/pid")/root/root/mcproxy-kube.yaml"
+    sed -i '/accessModes/a\  resources: { requests: { storage: 1Gi } }' "/proc/$(cat "$LAB/$machine/pid")/root/root/mcproxy-kube.yaml"
     local took
     took=$(timed sh_in 'podman kube play --network host /root/mcproxy-kube.yaml >/tmp/play.log 2>&1')
     [ "$took" != failed ] || { fail 'podman kube play' "$(sh_in 'cat /tmp/play.log')"; return 1; }
