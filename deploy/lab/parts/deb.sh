@@ -34,6 +34,7 @@ part_deb() {
         sh_in 'cd /root && sed -i "s/^Version: .*/&.1/" new/DEBIAN/control && dpkg-deb --build --root-owner-group new newest.deb' >/dev/null
         upgrade_deb 'newest.deb' 'with mcproxy.socket'
         expect_few_failed
+        expect_is 'sessions begun anew' "$(of_load .newSessions)" 0
     else
         sh_in 'systemctl disable --now mcproxy.socket' >/dev/null 2>&1
         skip 'upgrade with mcproxy.socket: these programs do not take the port from systemd'

@@ -33,12 +33,12 @@ part_packages() {
     expect 'tarball: the main job' main_job "env $ways PATH=/opt/mcproxy/bin:\$PATH"
     expect 'npm: installed' sh_in 'npm install --silent --global --prefix /opt/npm /root/out/mcproxy-*.tgz'
     expect 'npm: the main job' main_job "env $ways PATH=/opt/npm/bin:\$PATH"
-    expect 'npm: npx runs it from the file' sh_in 'cd /tmp && npx --yes /root/out/mcproxy-*.tgz --version'
+    expect 'npm: npx runs it from the file' sh_in 'cd /tmp && npx --yes --package /root/out/mcproxy-*.tgz mcproxy --version'
     expect 'wheel: uvx runs it from the file' sh_in "export $ways; uvx --from /root/out/mcproxy-*.whl mcproxy --version"
     expect 'wheel: the main job' main_job "env $ways uvx --from \$(echo /root/out/mcproxy-*.whl)"
     expect 'wheel: pip installs it' sh_in 'python3 -m venv /opt/venv && /opt/venv/bin/pip install --quiet --no-index /root/out/mcproxy-*.whl && /opt/venv/bin/mcproxy --version'
     if sh_in 'apt-get install -y --no-install-recommends rpm' >/dev/null 2>&1; then
-        expect 'rpm: what it needs is glibc and systemd' sh_in '! rpm -qp --requires /root/out/*.rpm 2>/dev/null | grep -Ev "^(/bin/sh|systemd|rpmlib|lib(c|m|gcc_s)\.so|ld-linux|rtld)"'
+        expect 'rpm: what it needs is glibc and systemd' sh_in '! rpm -qp --requires /root/out/*.rpm 2>/dev/null | grep -Ev "^(/bin/sh|systemd|rpmlib|config|lib(c|m|dl|pthread|rt|gcc_s)\.so|ld-linux|rtld)"'
         expect 'rpm: installed (dependencies left out, this is Debian)' sh_in 'rpm -i --nodeps /root/out/*.rpm && id mcproxy && [ "$(stat -c %a:%G /etc/mcproxy)" = 750:mcproxy ]'
         ways_to_registries
         sh_in 'cp /lab/mcp-servers.json /etc/mcproxy/'
