@@ -17,6 +17,7 @@ mod names;
 mod output;
 mod rewrite;
 mod seal;
+mod sse;
 
 #[expect(dead_code, unused_imports, reason = "the gateway uses all of it; a target uses a part")]
 mod gateway;
@@ -26,7 +27,7 @@ mod worker;
 pub type Target = fn(&[u8]);
 
 /// All targets by name; the corpus of each lies in `fuzz/corpus/{name}`.
-pub const TARGETS: [(&str, Target); 11] = [
+pub const TARGETS: [(&str, Target); 12] = [
     ("catalogue", catalogue::target),
     ("config", config::target),
     ("envelope", envelope::target),
@@ -38,6 +39,7 @@ pub const TARGETS: [(&str, Target); 11] = [
     ("names", names::target),
     ("rewrite", rewrite::target),
     ("seal", seal::target),
+    ("sse", sse::target),
 ];
 
 /// The target of that name.

@@ -2,18 +2,15 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use actix_web::http::{
-    StatusCode,
-    header::{ACCEPT, CONTENT_TYPE},
-};
-use awc::{
-    Client, ClientRequest, ClientResponse, Connector,
-    error::{ConnectError, SendRequestError},
-};
 use bytes::Bytes;
-use futures_util::StreamExt;
+use mcproxy_http::{
+    Client, ClientError, ClientSettings, ProxyRule, RequestBuilder, Response, SseItem, SseParser, StatusCode,
+    TlsSettings, Url, fault,
+    header::{ACCEPT, CONTENT_TYPE},
+    http_client,
+};
 
-use super::{exit::Exit, sse::SseParser};
+use super::exit::Exit;
 
 /// The default when nothing says otherwise.
 pub(crate) const DEFAULT_URL: &str = "http://127.0.0.1:12009/mcp";
@@ -22,29 +19,24 @@ const MAX_MESSAGE: usize = mcproxy_ipc::frame::MAX_PAYLOAD;
 /// Of the body of an error or of a page for monitors, so much is read.
 const MAX_ERROR_BODY: usize = 16 * 1024;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Below what servers commonly wait before they close an idle connection (5 s), so that a request seldom meets one that
-/// is just being closed.
-const KEEP_ALIVE: Duration = Duration::from_secs(3);
 const SESSION_HEADER: &str = "Mcp-Session-Id";
 const VERSION_HEADER: &str = "MCP-Protocol-Version";
 
 /// Why an exchange with an MCP endpoint failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum EndpointError {
-    #[error("{url:?} is not an http:// URL{hint}")]
-    Url { url: String, hint: &'static str },
-    #[error("cannot connect to {url}; is the gateway running? (`mcproxy status`)")]
-    Connect {
+    #[error("{url:?} is not an http:// or https:// URL")]
+    Url { url: String },
+    #[error("{url:?} cannot be reached from here")]
+    Client {
         url: String,
         #[source]
-        source: ConnectError,
+        source: ClientError,
     },
-    #[error("the request to {url} failed")]
-    Send {
-        url: String,
-        #[source]
-        source: SendRequestError,
-    },
+    #[error("cannot connect to {url}: {why}; is the gateway running? (`mcproxy status`)")]
+    Connect { url: String, why: String },
+    #[error("the request to {url} failed: {why}")]
+    Send { url: String, why: String },
     #[error("{}", unauthorized(*.with_token))]
     Unauthorized { body: String, with_token: bool },
     #[error(
@@ -86,7 +78,7 @@ impl EndpointError {
     /// The exit code for it.
     pub(crate) fn exit(&self) -> Exit {
         match self {
-            Self::Url { .. } => Exit::Usage,
+            Self::Url { .. } | Self::Client { .. } => Exit::Usage,
             Self::Connect { .. } | Self::Send { .. } | Self::Broken => Exit::Unavailable,
             Self::Unauthorized { .. } => Exit::Permission,
             Self::Status { status, .. } if *status == StatusCode::FORBIDDEN => Exit::Permission,
@@ -123,11 +115,11 @@ pub(crate) struct SessionHeaders {
     pub(crate) version: Option<String>,
 }
 
-/// One URL that speaks Streamable HTTP, over plain http.
+/// One URL that speaks Streamable HTTP.
 #[derive(Clone)]
 pub(crate) struct Endpoint {
     client: Client,
-    url: String,
+    url: Url,
     token: Option<String>,
 }
 
@@ -142,28 +134,31 @@ pub(crate) enum HttpReply {
 impl Endpoint {
     /// `url` may lack the path, which then is `/mcp`.
     pub(crate) fn new(url: &str, token: Option<String>) -> Result<Self, EndpointError> {
-        let wrong = |hint| EndpointError::Url { url: url.to_owned(), hint };
-        let Some(rest) = url.strip_prefix("http://") else {
-            let tls = url.starts_with("https://");
-            return Err(wrong(if tls { "; mcproxy speaks no TLS, use a tunnel or a local proxy" } else { "" }));
-        };
-        let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
-        if host.is_empty() || url.parse::<actix_web::http::Uri>().is_err() {
-            return Err(wrong(""));
+        let wrong = || EndpointError::Url { url: url.to_owned() };
+        let mut parsed = Url::parse(url).map_err(|_| wrong())?;
+        if !matches!(parsed.scheme(), "http" | "https") || !url.contains("://") {
+            return Err(wrong());
         }
-        let url = if path.is_empty() { format!("http://{host}/mcp") } else { url.to_owned() };
-        // No limit on connections: each answer in flight may be a stream that holds one.
-        let connector = Connector::new().timeout(CONNECT_TIMEOUT).conn_keep_alive(KEEP_ALIVE).limit(0);
-        // A redirect could carry the token to another host.
-        let client = Client::builder().connector(connector).disable_timeout().disable_redirects().finish();
-        Ok(Self { client, url, token })
+        if parsed.path() == "/" {
+            parsed.set_path("/mcp");
+        }
+        // A proxy that the environment names leads out of this machine.
+        let is_local =
+            parsed.host_str().is_some_and(|host| matches!(host, "localhost" | "127.0.0.1" | "[::1]" | "0.0.0.0"));
+        let settings = ClientSettings {
+            url: parsed.clone(),
+            tls: TlsSettings::default(),
+            proxy: if is_local { ProxyRule::Direct } else { ProxyRule::System },
+            connect_timeout: CONNECT_TIMEOUT,
+            addresses: None,
+        };
+        let client = http_client(&settings).map_err(|source| EndpointError::Client { url: url.to_owned(), source })?;
+        Ok(Self { client, url: parsed, token })
     }
 
     /// Its URL without the path.
-    pub(crate) fn base(&self) -> &str {
-        let host = "http://".len();
-        let end = self.url[host..].find('/').map_or(self.url.len(), |at| host + at);
-        &self.url[..end]
+    pub(crate) fn base(&self) -> String {
+        self.url.origin().ascii_serialization()
     }
 
     /// A page for monitors of the same gateway, such as `/healthz`; so much of it as an error may have.
@@ -175,7 +170,7 @@ impl Endpoint {
 
     /// Sends one message. The status of the answer decides what follows; no retry is made here.
     pub(crate) async fn post(&self, key: &SessionHeaders, body: impl Into<Bytes>) -> Result<HttpReply, EndpointError> {
-        self.send(self.with_headers(self.client.post(&self.url), key), body.into()).await
+        self.send(self.with_headers(self.client.post(self.url.clone()), key), body.into()).await
     }
 
     /// The same for a message that stands for itself, with headers of its own.
@@ -184,18 +179,17 @@ impl Endpoint {
         headers: &[(String, String)],
         body: Vec<u8>,
     ) -> Result<HttpReply, EndpointError> {
-        let mut request = self.with_headers(self.client.post(&self.url), &SessionHeaders::default());
+        let mut request = self.with_headers(self.client.post(self.url.clone()), &SessionHeaders::default());
         for (name, value) in headers {
-            request = request.insert_header((name.as_str(), value.as_str()));
+            request = request.header(name.as_str(), value.as_str());
         }
         self.send(request, body.into()).await
     }
 
-    async fn send(&self, request: ClientRequest, body: Bytes) -> Result<HttpReply, EndpointError> {
-        let request = request
-            .insert_header((ACCEPT, "application/json, text/event-stream"))
-            .insert_header((CONTENT_TYPE, "application/json"));
-        let response = self.check(request.send_body(body).await).await?;
+    async fn send(&self, request: RequestBuilder, body: Bytes) -> Result<HttpReply, EndpointError> {
+        let request =
+            request.header(ACCEPT, "application/json, text/event-stream").header(CONTENT_TYPE, "application/json");
+        let response = self.check(request.body(body).send().await).await?;
         if response.status() == StatusCode::ACCEPTED || response.status() == StatusCode::NO_CONTENT {
             return Ok(HttpReply::Accepted);
         }
@@ -208,39 +202,37 @@ impl Endpoint {
         key: &SessionHeaders,
         after: Option<&str>,
     ) -> Result<MessageStream, EndpointError> {
-        let mut request =
-            self.with_headers(self.client.get(&self.url), key).insert_header((ACCEPT, "text/event-stream"));
+        let mut request = self.with_headers(self.client.get(self.url.clone()), key).header(ACCEPT, "text/event-stream");
         if let Some(after) = after {
-            request = request.insert_header(("Last-Event-ID", after));
+            request = request.header("Last-Event-ID", after);
         }
         MessageStream::new(self.check(request.send().await).await?)
     }
 
     /// Ends the session.
     pub(crate) async fn delete(&self, key: &SessionHeaders) -> Result<(), EndpointError> {
-        self.check(self.with_headers(self.client.delete(&self.url), key).send().await).await.map(drop)
+        self.check(self.with_headers(self.client.delete(self.url.clone()), key).send().await).await.map(drop)
     }
 
-    fn with_headers(&self, mut request: ClientRequest, key: &SessionHeaders) -> ClientRequest {
-        request = request.insert_header(("User-Agent", concat!("mcproxy/", env!("CARGO_PKG_VERSION")))).no_decompress();
+    fn with_headers(&self, mut request: RequestBuilder, key: &SessionHeaders) -> RequestBuilder {
         if let Some(token) = &self.token {
             request = request.bearer_auth(token);
         }
         if let Some(id) = &key.id {
-            request = request.insert_header((SESSION_HEADER, id.as_str()));
+            request = request.header(SESSION_HEADER, id.as_str());
         }
         if let Some(version) = &key.version {
-            request = request.insert_header((VERSION_HEADER, version.as_str()));
+            request = request.header(VERSION_HEADER, version.as_str());
         }
         request
     }
 
-    async fn check(&self, sent: Result<ClientResponse, SendRequestError>) -> Result<ClientResponse, EndpointError> {
-        let url = || self.url.clone();
-        let mut response = match sent {
+    async fn check(&self, sent: Result<Response, mcproxy_http::Error>) -> Result<Response, EndpointError> {
+        let url = || self.url.to_string();
+        let mut response = match sent.map_err(|error| fault(&error)) {
             Ok(response) => response,
-            Err(SendRequestError::Connect(source)) => return Err(EndpointError::Connect { url: url(), source }),
-            Err(source) => return Err(EndpointError::Send { url: url(), source }),
+            Err(fault) if fault.is_unsent => return Err(EndpointError::Connect { url: url(), why: fault.text }),
+            Err(fault) => return Err(EndpointError::Send { url: url(), why: fault.text }),
         };
         let status = response.status();
         if status.is_success() {
@@ -251,7 +243,7 @@ impl Endpoint {
             StatusCode::UNAUTHORIZED => EndpointError::Unauthorized { body, with_token: self.token.is_some() },
             // An endpoint of our own, or another that serves both, has its old transport there.
             StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED
-                if self.url.trim_end_matches('/').ends_with("/sse") =>
+                if self.url.path().trim_end_matches('/').ends_with("/sse") =>
             {
                 EndpointError::OldTransport { url: url(), status }
             }
@@ -261,10 +253,10 @@ impl Endpoint {
 }
 
 /// The first bytes of a body, as far as they come in time.
-async fn beginning(response: &mut ClientResponse) -> String {
+async fn beginning(response: &mut Response) -> String {
     let mut body = Vec::new();
     let deadline = tokio::time::Instant::now() + CONNECT_TIMEOUT;
-    while let Ok(Some(Ok(chunk))) = tokio::time::timeout_at(deadline, response.next()).await {
+    while let Ok(Ok(Some(chunk))) = tokio::time::timeout_at(deadline, response.chunk()).await {
         body.extend_from_slice(&chunk);
         if body.len() > MAX_ERROR_BODY {
             body.truncate(MAX_ERROR_BODY);
@@ -276,7 +268,7 @@ async fn beginning(response: &mut ClientResponse) -> String {
 
 /// The messages of one HTTP answer, be it a JSON body or an event stream.
 pub(crate) struct MessageStream {
-    response: ClientResponse,
+    response: Response,
     session: Option<String>,
     body: MessageBody,
     ready: VecDeque<String>,
@@ -289,13 +281,13 @@ enum MessageBody {
 }
 
 impl MessageStream {
-    fn new(response: ClientResponse) -> Result<Self, EndpointError> {
+    fn new(response: Response) -> Result<Self, EndpointError> {
         let header = |name: &str| response.headers().get(name).and_then(|v| v.to_str().ok());
         let kind = header("content-type").unwrap_or_default();
         let body = match kind.split(';').next().unwrap_or_default().trim() {
             t if t.eq_ignore_ascii_case("application/json") => MessageBody::Json(Vec::new()),
             t if t.eq_ignore_ascii_case("text/event-stream") => {
-                MessageBody::Events(Box::new(SseParser::new(MAX_MESSAGE)))
+                MessageBody::Events(Box::new(SseParser::new(MAX_MESSAGE, 0)))
             }
             other => return Err(EndpointError::ContentType(other.to_owned())),
         };
@@ -322,12 +314,11 @@ impl MessageStream {
             if let Some(message) = self.ready.pop_front() {
                 return Ok(Some(message));
             }
-            let chunk = match self.response.next().await {
-                Some(Ok(chunk)) => Some(chunk),
-                None => None,
+            let chunk = match self.response.chunk().await {
+                Ok(chunk) => chunk,
                 // An event stream may end anywhere: what counts is whether the answer has come.
-                Some(Err(_)) if matches!(self.body, MessageBody::Events(_)) => None,
-                Some(Err(_)) => return Err(EndpointError::Broken),
+                Err(_) if matches!(self.body, MessageBody::Events(_)) => None,
+                Err(_) => return Err(EndpointError::Broken),
             };
             match (&mut self.body, chunk) {
                 (MessageBody::Json(body), Some(chunk)) => {
@@ -342,13 +333,23 @@ impl MessageStream {
                     return Ok((!text.trim().is_empty()).then_some(text));
                 }
                 (MessageBody::Events(parser), Some(chunk)) => {
-                    let mut messages = Vec::new();
-                    parser.push(&chunk, &mut messages).map_err(|_| EndpointError::TooLong)?;
-                    self.ready.extend(messages);
+                    let mut items = Vec::new();
+                    parser.push(&chunk, &mut items);
+                    for item in items {
+                        self.ready.extend(message(item)?);
+                    }
                 }
                 (MessageBody::Events(_) | MessageBody::Over, None) => return Ok(None),
                 (MessageBody::Over, Some(_)) => {}
             }
         }
+    }
+}
+
+/// The message of an event; `None`: it is named otherwise than `message`.
+fn message(item: SseItem) -> Result<Option<String>, EndpointError> {
+    match item {
+        SseItem::TooLong { .. } => Err(EndpointError::TooLong),
+        SseItem::Event(event) => Ok(event.name.is_none().then(|| String::from_utf8_lossy(&event.data).into_owned())),
     }
 }

@@ -12,7 +12,6 @@ mod endpoint;
 mod error;
 mod exit;
 mod human;
-mod mirror;
 mod modern;
 #[cfg(test)]
 mod modern_server;
@@ -20,7 +19,6 @@ mod names;
 mod pretty;
 mod run;
 mod session;
-mod sse;
 mod supervisor;
 mod table;
 #[cfg(test)]

@@ -1,14 +1,11 @@
 //! Requests of 2026-07-28, which have no session: each says in its `_meta` who makes it, and in its headers what it is.
 
 use mcproxy_mcp::{
-    ErrorCode, Message, Outcome, ProtocolVersion, RawArray, RawObject, RawValue, RequestId, json_string, meta, method,
-    parse, write_request,
+    ErrorCode, Message, Mirror, Outcome, ProtocolVersion, RawArray, RawObject, RawValue, RequestId, json_string, meta,
+    method, parse, write_request,
 };
 
-use super::{
-    endpoint::{Endpoint, EndpointError, HttpReply, MessageStream},
-    mirror::Mirror,
-};
+use super::endpoint::{Endpoint, EndpointError, HttpReply, MessageStream};
 
 /// Who makes a request, and what its client can be asked for.
 #[derive(Debug)]
@@ -137,7 +134,7 @@ impl ResultKind {
 
 #[cfg(test)]
 mod tests {
-    use actix_web::http::StatusCode;
+    use mcproxy_http::StatusCode;
 
     use super::*;
 

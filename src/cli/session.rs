@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use mcproxy_mcp::{
-    ErrorCode, LATEST, Message, Outcome, RawArray, RawObject, RawValue, RequestId, error_object, method, parse,
-    write_error_response, write_notification, write_request, write_response,
+    BadTool, ErrorCode, LATEST, Message, Mirror, Outcome, RawArray, RawObject, RawValue, RequestId, error_object,
+    method, name_of, parse, write_error_response, write_notification, write_request, write_response,
 };
 use tokio::time::timeout;
 
@@ -12,7 +12,6 @@ use super::{
     conversation::Conversation,
     endpoint::{Endpoint, EndpointError, HttpReply, SessionHeaders},
     error::CliError,
-    mirror::{BadTool, Mirror, name_of},
     modern::{self, ClientMeta, ResultKind, code_of, may_be_modern},
 };
 

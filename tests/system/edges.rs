@@ -19,12 +19,13 @@ const EDGES: &[(&str, &[&str])] = &[
     ("mcproxy-ipc", &["mcproxy-confine"]),
     ("mcproxy-mcp", &[]),
     ("mcproxy-config", &["mcproxy-ipc", "mcproxy-confine"]),
+    ("mcproxy-http", &[]),
     ("mcproxy-supervisor", &["mcproxy-ipc", "mcproxy-config", "mcproxy-confine"]),
-    ("mcproxy-worker", &["mcproxy-ipc", "mcproxy-mcp", "mcproxy-config", "mcproxy-confine"]),
-    ("mcproxy", &["mcproxy-ipc", "mcproxy-mcp", "mcproxy-config", "mcproxy-confine"]),
+    ("mcproxy-worker", &["mcproxy-ipc", "mcproxy-mcp", "mcproxy-config", "mcproxy-confine", "mcproxy-http"]),
+    ("mcproxy", &["mcproxy-ipc", "mcproxy-mcp", "mcproxy-config", "mcproxy-confine", "mcproxy-http"]),
     ("mcproxy-bench", &["mcproxy-ipc"]),
     ("mcproxy-fixture", &[]),
-    ("mcproxy-fuzz", &["mcproxy-ipc", "mcproxy-mcp", "mcproxy-config"]),
+    ("mcproxy-fuzz", &["mcproxy-ipc", "mcproxy-mcp", "mcproxy-config", "mcproxy-http"]),
 ];
 
 /// The folders of the gateway, each of which uses only those below it (docs/decisions/0125).
@@ -52,6 +53,7 @@ const ROOTS: &[&str] = &[
     "crates/ipc/src/lib.rs",
     "crates/mcp/src/lib.rs",
     "crates/config/src/lib.rs",
+    "crates/http/src/lib.rs",
 ];
 
 /// The roots of programs that are one file around one of the libraries.
@@ -174,9 +176,12 @@ fn the_old_syslog_client_and_its_old_clock_stay_in_the_supervisor() {
 #[test]
 fn crates_that_may_have_to_be_replaced_have_one_user_each() {
     let metadata = workspace();
-    for (dependency, user) in
-        [("bincode", "mcproxy-ipc"), ("actix-web-lab", "mcproxy"), ("slog-syslog", "mcproxy-supervisor")]
-    {
+    for (dependency, user) in [
+        ("bincode", "mcproxy-ipc"),
+        ("actix-web-lab", "mcproxy"),
+        ("rustls", "mcproxy-http"),
+        ("slog-syslog", "mcproxy-supervisor"),
+    ] {
         let users: Vec<&str> = ours(&metadata)
             .into_iter()
             .filter(|(_, package)| package.dependencies.iter().any(|used| used.name.as_str() == dependency))

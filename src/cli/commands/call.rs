@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mcproxy_mcp::{RawObject, RawValue, json_string, method, one_line as one_json_line};
+use mcproxy_mcp::{RawObject, RawValue, json_string, method, name_of, one_line as one_json_line};
 
 use super::content;
 use crate::cli::{
@@ -17,7 +17,6 @@ use crate::cli::{
     error::CliError,
     exit::Exit,
     human::{duration, one_line},
-    mirror::name_of,
     names,
     session::Session,
 };

@@ -52,6 +52,7 @@ pub(crate) fn binary(name: &str) -> PathBuf {
 
 /// A client that presents this token with each request.
 pub(crate) fn http_client(token: Option<&str>) -> Client {
+    mcproxy_http::share_provider();
     let bearer = |token| format!("Bearer {token}").parse().expect("a header");
     let headers = token.map(|token| (AUTHORIZATION, bearer(token))).into_iter().collect();
     // Only ever the gateway: a proxy of the environment has no say.

@@ -76,7 +76,7 @@ fn in_short(blocked: &Blocked) -> String {
     match blocked {
         Blocked::Variables(names) => format!("not set: {}", names.join(", ")),
         Blocked::Reference(reference) => format!("${{{reference}}}"),
-        Blocked::Remote => "reached over the network".to_owned(),
+        Blocked::Kind(kind) => format!("type {kind}"),
         Blocked::Itself => "leads back to MCProxy".to_owned(),
         Blocked::Mistake(_) => "mistake".to_owned(),
     }

@@ -55,7 +55,7 @@ fn object(error: &EndpointError) -> ErrorObject {
 
 #[cfg(test)]
 mod tests {
-    use actix_web::http::StatusCode;
+    use mcproxy_http::StatusCode;
 
     use super::*;
 

@@ -225,7 +225,7 @@ impl MessageKind {
 
 /// Whether the session is not known at the other end.
 pub(super) fn is_lost(error: &EndpointError) -> bool {
-    error.status() == Some(actix_web::http::StatusCode::NOT_FOUND)
+    error.status() == Some(mcproxy_http::StatusCode::NOT_FOUND)
 }
 
 fn negotiated_version(answer: &str) -> Option<String> {

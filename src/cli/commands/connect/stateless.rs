@@ -3,13 +3,13 @@
 use std::cell::RefCell;
 
 use mcproxy_mcp::{
-    Message, Outcome, RawObject, RawValue, RequestId, json_string, meta, method, parse, write_request, write_response,
+    Message, Mirror, Outcome, RawObject, RawValue, RequestId, json_string, meta, method, parse, without, write_request,
+    write_response,
 };
 
 use super::relay::{MessageKind, Relay};
 use crate::cli::{
     endpoint::{EndpointError, HttpReply, MessageStream},
-    mirror::{Mirror, without},
     modern::is_mismatch,
 };
 

@@ -3,48 +3,46 @@
 
 use std::{borrow::Cow, collections::HashMap, fmt};
 
-use mcproxy_mcp::{
+use crate::{
     ProtocolVersion, RawArray, RawObject, RawValue, header_value, meta, method,
     mirrored::{ANNOTATION, MirroredParam, mirrored_params},
 };
-
-use super::human::one_line;
 
 /// Most tools whose calls repeat arguments in headers; those of further ones have to be learned by being refused.
 const MAX_TOOLS: usize = 4096;
 
 /// Which arguments the calls of which tools repeat, as far as the client's lists have told.
 #[derive(Debug, Default)]
-pub(crate) struct Mirror(HashMap<Box<str>, Vec<MirroredParam>>);
+pub struct Mirror(HashMap<Box<str>, Vec<MirroredParam>>);
 
 /// A tool that an HTTP client has to leave out, because its schema asks for headers that it cannot send.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct BadTool {
+pub struct BadTool {
     /// Its name.
-    pub(crate) name: String,
+    pub name: String,
     /// The defect of its annotation.
     why: &'static str,
 }
 
 impl fmt::Display for BadTool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = one_line(&self.name);
+        let name = self.name.escape_debug();
         write!(f, "the tool `{name}` cannot be used over HTTP: an `{ANNOTATION}` of its inputSchema {}", self.why)
     }
 }
 
 /// The content of a page of tools.
 #[derive(Debug, Default)]
-pub(crate) struct ToolsPage {
+pub struct ToolsPage {
     /// Where the next one begins.
-    pub(crate) next: Option<Box<RawValue>>,
+    pub next: Option<Box<RawValue>>,
     /// The tools to be left out.
-    pub(crate) bad: Vec<BadTool>,
+    pub bad: Vec<BadTool>,
 }
 
 impl Mirror {
     /// Takes note of the result of a `tools/list`.
-    pub(crate) fn learn(&mut self, result: &RawValue) -> ToolsPage {
+    pub fn learn(&mut self, result: &RawValue) -> ToolsPage {
         let Ok(result) = RawObject::from_raw(result) else { return ToolsPage::default() };
         let tools = result.get("tools").and_then(|raw| RawArray::from_raw(raw).ok()).unwrap_or_default();
         let mut bad = Vec::new();
@@ -63,7 +61,7 @@ impl Mirror {
     }
 
     /// The headers of a request. What a header cannot say is left out, and the other side refuses the request for it.
-    pub(crate) fn headers(&self, request: &str, params: &RawObject<'_>) -> Vec<(String, String)> {
+    pub fn headers(&self, request: &str, params: &RawObject<'_>) -> Vec<(String, String)> {
         let version = params.get_object("_meta").and_then(|meta| meta.get_string(meta::PROTOCOL_VERSION));
         let version = version.as_deref().unwrap_or(ProtocolVersion::V2026_07_28.as_str()).to_owned();
         let mut all = vec![("MCP-Protocol-Version".to_owned(), version), ("Mcp-Method".to_owned(), request.to_owned())];
@@ -87,7 +85,7 @@ impl Mirror {
 }
 
 /// The result of a `tools/list` without these tools.
-pub(crate) fn without(result: &RawValue, bad: &[BadTool]) -> Box<RawValue> {
+pub fn without(result: &RawValue, bad: &[BadTool]) -> Box<RawValue> {
     let mut members = RawObject::from_raw(result).unwrap_or_default();
     let tools = members.get("tools").and_then(|raw| RawArray::from_raw(raw).ok()).unwrap_or_default();
     let is_bad = |tool: &RawValue| name_of(tool).is_some_and(|name| bad.iter().any(|bad| bad.name == *name));
@@ -98,7 +96,7 @@ pub(crate) fn without(result: &RawValue, bad: &[BadTool]) -> Box<RawValue> {
 }
 
 /// The name of a tool.
-pub(crate) fn name_of(tool: &RawValue) -> Option<Cow<'_, str>> {
+pub fn name_of(tool: &RawValue) -> Option<Cow<'_, str>> {
     RawObject::from_raw(tool).ok()?.get_string("name")
 }
 
