@@ -201,7 +201,7 @@ mod tests {
         use WorkerToSupervisor as Say;
         vec![
             Say::Spawned { pid: 1 },
-            Say::Instances(RunningInstances { pids: Vec::new(), max: 1 }),
+            Say::Instances(RunningInstances { running: 0, pids: Vec::new(), max: 1 }),
             ready(),
             Say::StartedAgain,
             Say::EraLearned(ServerEra::Modern),

@@ -66,6 +66,29 @@ async fn the_public_suite_is_clean_over_instances_of_a_server_of_both_eras_on_fa
     scores_per_session(on_python(&real, "conformance_fastmcp.py")).await;
 }
 
+#[tokio::test]
+async fn the_public_suite_is_as_clean_over_a_server_of_the_first_era_that_is_reached_over_http() {
+    scores_over_http("initialize", "legacy", on_rmcp(&[]), WITH_INITIALIZE).await;
+}
+
+#[tokio::test]
+async fn the_public_suite_is_as_clean_over_a_server_of_2026_07_28_that_is_reached_over_http() {
+    scores_over_http("2026-07-28", "modern", on_rmcp(&["--era", "modern"]), OF_2026_07_28).await;
+}
+
+/// Runs the suite against one server that another MCProxy serves over HTTP, in this era.
+async fn scores_over_http(suite: &str, era: &str, mut server: Value, cells: impl IntoIterator<Item = Cell>) {
+    if Real::with(&["node_modules"]).is_none() {
+        return;
+    }
+    let features = json!(["sampling", "elicitation", "roots"]);
+    server["clientFeatures"] = features.clone();
+    let upstream = Proxy::start(json!({"servers": [server]})).await;
+    let url = upstream.url("/servers/conformance/mcp");
+    let remote = json!({"name": "conformance", "url": url, "era": era, "clientFeatures": features});
+    score(suite, &Proxy::start(json!({"servers": [remote]})).await, cells).await;
+}
+
 /// The extension is none of a revision's scenarios, so each of its own is named.
 #[tokio::test]
 async fn the_public_suite_is_clean_over_tasks_of_a_server_of_2026_07_28() {

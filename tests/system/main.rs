@@ -25,4 +25,5 @@ mod operating;
 mod people;
 mod real;
 mod reliability;
+mod remote;
 mod zoo;

@@ -12,9 +12,10 @@ use std::{
 use anyhow::Context as _;
 use mcproxy_confine::{
     Confinement, Degradation, Domain, FileRules, Hardening, Network, Protection, ServerCalls, ServerConfinement,
-    ServerPlaces, close_on_exec, deny_to_servers, leave_network, take_identity,
+    ServerPlaces, close_on_exec, deny_programs, deny_to_servers, leave_network, take_identity,
 };
-use mcproxy_ipc::{EndReason, LaunchSpec, SealedOrder, WorkerSpec};
+use mcproxy_http::Url;
+use mcproxy_ipc::{EndReason, HttpProxy, HttpSpec, LaunchSpec, Reach, SealedOrder, WorkerSpec};
 use rustix::fs::{Access, access};
 
 use crate::{cgroup::ServerCgroup, environment};
@@ -72,7 +73,10 @@ pub(crate) fn complete(spec: &mut WorkerSpec) -> Result<Confined, EndReason> {
         // Without it the server is not in there, which its log says.
         let _ = ServerCgroup::at(cgroup).hold();
     }
-    let missing = spec.reach.command().map_or_else(Vec::new, |launch| confine(confinement, launch));
+    let missing = match &spec.reach {
+        Reach::Command(launch) => confine(confinement, launch),
+        Reach::Http(http) => confine_remote(confinement, http),
+    };
     Ok(Confined { missing, tmp })
 }
 
@@ -118,6 +122,15 @@ fn confine(confinement: &ServerConfinement, launch: &LaunchSpec) -> Vec<Degradat
     let connect = ports(&sandbox.network, &mut missing);
     let files = files(confinement, launch);
     let domain = Domain { files, connect, bind: sandbox.bind.clone() };
+    let calls =
+        ServerCalls { namespaces: sandbox.namespaces, mounts: sandbox.namespaces && !sandbox.files, attaching: false };
+    missing.extend(enter(&domain, calls));
+    missing
+}
+
+/// Enters the domain, and gives up all but these calls; what cannot be had is returned.
+fn enter(domain: &Domain, calls: ServerCalls) -> Vec<Degradation> {
+    let mut missing = Vec::new();
     let is_in_domain = match domain.enter() {
         Ok(entered) => {
             missing.extend(entered.exposed.iter().map(|path| exposed(path)));
@@ -133,19 +146,59 @@ fn confine(confinement: &ServerConfinement, launch: &LaunchSpec) -> Vec<Degradat
         }
     };
     // The supervisor has looked whether there are filters at all.
-    let calls = ServerCalls {
-        namespaces: sandbox.namespaces,
-        mounts: sandbox.namespaces && !sandbox.files,
-        attaching: is_in_domain,
-    };
-    if let Err(error) = deny_to_servers(calls) {
-        missing.push(Degradation {
-            protection: Protection::SystemCalls,
-            reason: format!("the kernel does not take a filter of system calls: {error}"),
-            help: "use a kernel with seccomp filters, and a container that lets seccomp(2) through".to_owned(),
-        });
+    if let Err(error) = deny_to_servers(ServerCalls { attaching: is_in_domain, ..calls }) {
+        missing.push(without_filters(&error));
     }
     missing
+}
+
+/// For a server that is reached over the network there is nothing to start: this process connects to its port, that of a proxy and
+/// that of DNS, reads files, and does nothing else.
+fn confine_remote(confinement: &ServerConfinement, http: &HttpSpec) -> Vec<Degradation> {
+    let sandbox = &confinement.sandbox;
+    let hidden = || confinement.hidden.iter().chain(&sandbox.deny).cloned().collect();
+    let files = sandbox.files.then(|| FileRules {
+        read: vec!["/".into()],
+        write: vec!["/dev/null".into()],
+        write_whole: Vec::new(),
+        hidden: hidden(),
+    });
+    let domain =
+        Domain { files, connect: Some(remote_ports(http, |name| std::env::var(name).ok())), bind: Some(Vec::new()) };
+    let calls = ServerCalls { namespaces: false, mounts: false, attaching: false };
+    let mut missing = enter(&domain, calls);
+    if let Err(error) = deny_programs() {
+        missing.push(without_filters(&error));
+    }
+    missing
+}
+
+/// The TCP ports that lead to the server.
+fn remote_ports(http: &HttpSpec, variable: impl Fn(&str) -> Option<String>) -> Vec<u16> {
+    const DNS: u16 = 53;
+    let port = |url: &str| Url::parse(url.trim()).ok().and_then(|url| url.port_or_known_default());
+    let proxies = match &http.proxy {
+        HttpProxy::Direct => Vec::new(),
+        HttpProxy::Url(url) => vec![url.expose().to_owned()],
+        HttpProxy::System => {
+            let names = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"];
+            let written = names.into_iter().filter_map(variable);
+            written.map(|text| if text.contains("://") { text } else { format!("http://{text}") }).collect()
+        }
+    };
+    let mut ports: Vec<u16> = proxies.iter().filter_map(|proxy| port(proxy)).chain(port(http.url.expose())).collect();
+    ports.push(DNS);
+    ports.sort_unstable();
+    ports.dedup();
+    ports
+}
+
+fn without_filters(error: &io::Error) -> Degradation {
+    Degradation {
+        protection: Protection::SystemCalls,
+        reason: format!("the kernel does not take a filter of system calls: {error}"),
+        help: "use a kernel with seccomp filters, and a container that lets seccomp(2) through".to_owned(),
+    }
 }
 
 /// The TCP ports that may be connected to, where that is how the network is restricted.
@@ -287,6 +340,21 @@ mod tests {
         assert!(
             matches!(refusal(Hardening::Strict, &missing), Some(EndReason::Spawn(text)) if text.contains("network"))
         );
+    }
+
+    #[test]
+    fn a_worker_of_a_remote_server_connects_to_its_ports_only() {
+        let mut http = crate::transport::http_spec("https://x/mcp", &[]);
+        http.proxy = HttpProxy::System;
+        let none = |_: &str| None;
+        assert_eq!(remote_ports(&http, none), [53, 443]);
+        let named = |name: &str| (name == "HTTPS_PROXY").then(|| "proxy:3128".to_owned());
+        assert_eq!(remote_ports(&http, named), [53, 443, 3128]);
+        http.proxy = HttpProxy::Direct;
+        http.url = Secret::new("http://[::1]:8080/mcp");
+        assert_eq!(remote_ports(&http, named), [53, 8080]);
+        http.proxy = HttpProxy::Url(Secret::new("http://u:p@proxy"));
+        assert_eq!(remote_ports(&http, none), [53, 80, 8080]);
     }
 
     #[test]

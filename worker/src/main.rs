@@ -1,10 +1,10 @@
-//! One generation of one MCP server: owns its stdio and speaks its dialect.
+//! One generation of one MCP server: owns its stdio, or the connections to it, and speaks its dialect.
 //!
 //! A worker starts a server, greets it, gathers what it offers, passes calls on and answers each of them exactly once,
 //! and reports how it ended; then it ends, too. What follows is the supervisor's to decide.
 //!
-//! It may: start the one program it was given, read that program's output, talk to its supervisor and to the gateway.
-//! It reads no configuration (unless it is run by hand) and speaks no HTTP.
+//! It may: start the one program it was given and read that program's output, or else connect to the one URL it was given; talk to
+//! its supervisor and to the gateway. It reads no configuration (unless it is run by hand), and listens for no HTTP.
 //!
 //! The way of a call: `link` (a frame of the gateway) → `session` (an id, timeouts) → `dialect` (a line) → the server's
 //! stdin; then its stdout → `lines` → `session` → `link`. `runner` is the loop around that; nothing on this way is

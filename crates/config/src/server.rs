@@ -4,6 +4,7 @@ mod build;
 mod checks;
 mod package;
 mod reach;
+mod remote;
 mod sandbox;
 
 use std::path::Path;
@@ -25,7 +26,8 @@ pub struct ServerConfig {
     pub name: ServerName,
     /// Whether it is wanted up.
     pub enabled: bool,
-    /// The command as written in the file, for people; references in it are not replaced. Empty without one.
+    /// The command as written in the file, or the address, for people; references in it are not replaced, and of an address what may
+    /// be secret is left out. Empty without either.
     pub command: String,
     /// The package, script or image that the command runs, where the command is a runner; as written.
     pub package: Option<String>,
@@ -70,11 +72,11 @@ pub enum Blocked {
     /// Its entry refers to what only an editor knows: `input:token`.
     #[error("`${{{0}}}` is known to editors only; write `${{VARIABLE}}` and set that environment variable")]
     Reference(String),
-    /// It is reached over the network.
+    /// It is reached in a way that MCProxy does not know: this.
     #[error(
-        "servers that are reached over the network are not supported yet; until then start a bridge: \"command\": \"npx\", \"args\": [\"-y\", \"mcp-remote\", the URL]"
+        "servers of type `{0}` are not known; MCProxy starts commands (`stdio`), and reaches servers by `http` (Streamable HTTP) and `sse`"
     )]
-    Remote,
+    Kind(String),
     /// It is the client of this very MCProxy.
     #[error("this is MCProxy's own client, which would lead back here; remove the entry")]
     Itself,
@@ -88,7 +90,7 @@ impl Blocked {
     pub fn variables(&self) -> &[String] {
         match self {
             Self::Variables(names) => names,
-            Self::Reference(_) | Self::Remote | Self::Itself | Self::Mistake(_) => &[],
+            Self::Reference(_) | Self::Kind(_) | Self::Itself | Self::Mistake(_) => &[],
         }
     }
 }

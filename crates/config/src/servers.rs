@@ -57,7 +57,7 @@ impl EntryReader<'_> {
         let blocked = blocked.or_else(|| self.lacking(&node, &mut own));
         let schema = &self.schema["$defs"]["Server"];
         // Otherwise nothing is left that could be wrong.
-        if !matches!(blocked, Some(Blocked::Remote | Blocked::Mistake(_))) {
+        if !matches!(blocked, Some(Blocked::Kind(_) | Blocked::Mistake(_))) {
             ShapeCheck { root: self.schema, report: &mut own }.keep_all(&mut node, schema, ShapeLevel::Entry);
         }
         if let Some(defaults) = self.defaults {

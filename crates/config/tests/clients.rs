@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use mcproxy_config::{Blocked, Config, ServerConfig, Severity};
-use mcproxy_ipc::Reach;
+use mcproxy_ipc::{HttpDialect, Reach};
 
 fn read(text: &str) -> Config {
     Config::parse(text, &|name| match name {
@@ -15,7 +15,7 @@ fn read(text: &str) -> Config {
     .unwrap_or_else(|problems| panic!("{problems}\n{text}"))
 }
 
-/// `name: command arguments`, or why it is blocked.
+/// `name: command arguments` or `name: transport address`, or why it is blocked.
 fn shown(server: &ServerConfig) -> String {
     match &server.reach {
         Ok(Reach::Command(launch)) => {
@@ -23,7 +23,15 @@ fn shown(server: &ServerConfig) -> String {
             let args: String = launch.args.iter().map(|arg| format!(" {}", arg.expose())).collect();
             format!("{}: {}{}{args}", server.name, env.collect::<String>(), launch.program)
         }
-        Err(Blocked::Remote) => format!("{}: remote", server.name),
+        Ok(Reach::Http(http)) => {
+            let dialect = match http.dialect {
+                HttpDialect::Auto => "any",
+                HttpDialect::Streamable => "http",
+                HttpDialect::Sse => "sse",
+            };
+            let headers = http.headers.iter().map(|(name, value)| format!(" {name}={}", value.expose()));
+            format!("{}: {dialect} {}{}", server.name, http.url.expose(), headers.collect::<String>())
+        }
         Err(blocked) => format!("{}: {blocked}", server.name),
     }
 }
@@ -68,7 +76,7 @@ fn claude_desktop() {
         servers(text),
         [
             "filesystem: npx -y @modelcontextprotocol/server-filesystem /home/me",
-            "linear: remote",
+            "linear: any https://example.com/sse?key=hunter2 Authorization=Bearer hunter2",
             "sequential-thinking: npx -y x"
         ]
     );
@@ -77,7 +85,6 @@ fn claude_desktop() {
         &[
             "/globalShortcut: `globalShortcut` is not a key of MCProxy",
             "/preferences: `preferences` is not a key",
-            "/mcpServers/linear/url: servers that are reached over the network are not supported yet",
             "called `sequential-thinking`",
             "/mcpServers/sequential thinking/command: `cmd /c` belongs to Windows",
         ],
@@ -91,8 +98,16 @@ fn claude_code() {
         "b": {"type": "http", "url": "https://mcp.example.com/mcp", "headers": {"Authorization": "Bearer x"}},
         "c": {"type": "sse", "url": "https://mcp.example.com/sse"},
         "d": {"command": "${TOOL:-x}", "env": {"K": "${TOKEN}"}}}}"#;
-    assert_eq!(servers(text), ["a: npx -y x", "b: remote", "c: remote", "d: K=hunter2-hunter2 x"]);
-    warned(text, &["/mcpServers/b/type", "/mcpServers/c/type"]);
+    assert_eq!(
+        servers(text),
+        [
+            "a: npx -y x",
+            "b: http https://mcp.example.com/mcp Authorization=Bearer x",
+            "c: sse https://mcp.example.com/sse",
+            "d: K=hunter2-hunter2 x"
+        ]
+    );
+    warned(text, &[]);
     // Its own state file has the same key among many others, and texts that are no references.
     let keys: Vec<String> = (0..40).map(|n| format!("\"cachedThing{n}\": \"${{broken\"")).collect();
     let text = format!(
@@ -156,7 +171,7 @@ fn clients_that_approve_calls() {
     assert_eq!(read(roo).servers[0].tools.deny, ["bad"]);
     warned(roo, &["alwaysAllow"]);
     let windsurf = r#"{"mcpServers": {"a": {"serverUrl": "https://x/sse", "disabled": true}, "b": {"command": "x"}}}"#;
-    assert_eq!(servers(windsurf), ["a: remote", "b: x"]);
+    assert_eq!(servers(windsurf), ["a: any https://x/sse", "b: x"]);
     assert!(!read(windsurf).servers[0].enabled);
 }
 
@@ -166,12 +181,12 @@ fn copilot_cli() {
         "a": {"type": "local", "command": "x", "tools": ["*"], "timeout": 30000},
         "b": {"type": "local", "command": "x", "args": ["y"], "tools": ["one", "two"]},
         "c": {"type": "http", "url": "https://x", "tools": ["*"]}}}"#;
-    assert_eq!(servers(text), ["a: x", "b: x y", "c: remote"]);
+    assert_eq!(servers(text), ["a: x", "b: x y", "c: http https://x"]);
     let config = read(text);
     assert!(config.servers[0].tools.allow.is_empty());
     assert_eq!(config.servers[0].timeouts.idle, Duration::from_secs(30));
     assert_eq!(config.servers[1].tools.allow, ["one", "two"]);
-    warned(text, &["30000 is read as milliseconds; write 30", "/mcpServers/c"]);
+    warned(text, &["30000 is read as milliseconds; write 30"]);
 }
 
 #[test]
@@ -184,7 +199,7 @@ fn gemini_cli() {
     let a = &config.servers[0];
     assert_eq!((&a.tools.allow[..], &a.tools.deny[..]), (&["t*".to_owned()][..], &["bad".to_owned()][..]));
     assert_eq!(a.timeouts.idle, Duration::from_secs(15));
-    warned(text, &["`theme`", "/mcp:", "milliseconds", "trust", "`$NAME` is not replaced", "/mcpServers/b"]);
+    warned(text, &["`theme`", "/mcp:", "milliseconds", "trust", "`$NAME` is not replaced"]);
 }
 
 #[test]
@@ -197,10 +212,10 @@ fn other_places_for_servers() {
     let opencode = r#"{"$schema": "https://opencode.ai/config.json", "mcp": {
         "a": {"type": "local", "command": ["npx", "-y", "x"], "environment": {"K": "v"}, "enabled": true, "timeout": 5000},
         "b": {"type": "remote", "url": "https://x"}}}"#;
-    assert_eq!(servers(opencode), ["a: K=v npx -y x", "b: remote"]);
+    assert_eq!(servers(opencode), ["a: K=v npx -y x", "b: any https://x"]);
     assert_eq!(read(opencode).servers[0].timeouts.idle, Duration::from_secs(5));
     let bare = r#"{"a": {"command": "npx", "args": ["x"]}, "b": {"url": "https://x"}}"#;
-    assert_eq!(servers(bare), ["a: npx x", "b: remote"]);
+    assert_eq!(servers(bare), ["a: npx x", "b: any https://x"]);
     let continue_dev = r#"{"mcpServers": [{"name": "a", "command": "x"}, {"name": "b", "transport": {"type": "stdio", "command": "y"}}]}"#;
     assert_eq!(servers(continue_dev), ["a: x", "b: y"]);
     warned(continue_dev, &[]);
@@ -211,10 +226,9 @@ fn other_places_for_servers() {
 
 #[test]
 fn gateways_and_libraries() {
-    let fastmcp =
-        r#"{"mcpServers": {"a": {"transport": "stdio", "command": "x"}, "b": {"transport": "http", "url": "u"}}}"#;
-    assert_eq!(servers(fastmcp), ["a: x", "b: remote"]);
-    warned(fastmcp, &["/mcpServers/b/transport"]);
+    let fastmcp = r#"{"mcpServers": {"a": {"transport": "stdio", "command": "x"}, "b": {"transport": "http", "url": "http://u"}}}"#;
+    assert_eq!(servers(fastmcp), ["a: x", "b: http http://u"]);
+    warned(fastmcp, &[]);
     let one =
         r#"{"mcpServers": {"a": {"command": "x", "tags": ["t"], "inheritParentEnv": true, "restartOnExit": true}}}"#;
     warned(one, &["`tags`", "inheritParentEnv", "restartOnExit"]);
@@ -269,7 +283,7 @@ fn an_entry_with_a_mistake_is_blocked_says_where_and_costs_the_others_nothing() 
         [
             "a: its entry has a mistake: 2:34 /mcpServers/a/timeout: expected a number, found a string",
             "b: its entry has a mistake: 3:6 /mcpServers/b: a server is an object: {\"command\": …}",
-            "c: its entry has a mistake: 4:6 /mcpServers/c: `command` is missing",
+            "c: its entry has a mistake: 4:6 /mcpServers/c: `command` is missing, or `url` for a server that is reached over the network",
             "d: its entry has a mistake: 5:18 /mcpServers/d/command: a command contains no spaces; write its arguments in `args`",
             "e: y",
         ]
@@ -285,7 +299,7 @@ fn a_mistyped_key_of_ours_refuses_the_file_wherever_it_stands() {
         (r#"{"lisen": 1}"#, "did you mean `listen`?"),
         (r#"{"auht": {"tokens": []}}"#, "did you mean `auth`?"),
         (r#"{"mcpServers": {"a": {"comand": "x"}}}"#, "did you mean `command`?"),
-        (r#"{"servers": [{"name": "a", "command": "x", "tols": {"deny": ["*"]}}]}"#, "did you mean `tools`?"),
+        (r#"{"servers": [{"name": "a", "command": "x", "toolz": {"deny": ["*"]}}]}"#, "did you mean `tools`?"),
         (r#"{"mcpServers": {"a": {"command": "x", "limits": {"maxmemory": 1}}}}"#, "did you mean `maxMemory`?"),
         (r#"{"defaults": {"timeot": 1}}"#, "did you mean `timeout`?"),
     ] {
@@ -343,11 +357,118 @@ fn the_project_of_an_editors_file_is_the_folder_above() {
 }
 
 #[test]
-fn nothing_of_a_remote_entry_is_kept_or_told() {
-    let text = r#"{"mcpServers": {"a": {"type": "sse", "url": "https://user:hunter2@x/?k=hunter2", "headers": {"X": "hunter2"},
-        "env": {"K": "hunter2"}, "oauth": {"clientSecret": "hunter2"}, "comand": "hunter2"}}}"#;
+fn servers_over_the_network_in_the_words_of_many_programs() {
+    let text = r#"{"mcpServers": {
+        "metamcp": {"type": "STREAMABLE_HTTP", "url": "https://x/mcp", "bearerToken": "${TOKEN}"},
+        "metamcp-sse": {"type": "SSE", "url": "https://x/sse", "headers": {"X-Api-Key": "k", "N": 1}},
+        "roo": {"type": "streamable-http", "url": "https://x"},
+        "cherry": {"type": "streamableHttp", "baseUrl": "", "url": "https://x"},
+        "gemini": {"httpUrl": "https://x"},
+        "windsurf": {"serverUrl": "https://x"},
+        "langchain": {"transport": "streamable_http", "url": "https://x"},
+        "opencode": {"type": "remote", "url": "https://x", "headers": {"Authorization": "Bearer ${TOKEN}"}},
+        "codex": {"url": "https://x", "http_headers": {"A": "b"}, "bearer_token": "Bearer t"},
+        "socket": {"type": "ws", "url": "ws://x"},
+        "command": {"command": "x", "url": "https://left.over"}}}"#;
+    assert_eq!(
+        servers(text),
+        [
+            "metamcp: http https://x/mcp Authorization=Bearer hunter2-hunter2",
+            "metamcp-sse: sse https://x/sse N=1 X-Api-Key=k",
+            "roo: http https://x",
+            "cherry: http https://x",
+            "gemini: http https://x",
+            "windsurf: any https://x",
+            "langchain: http https://x",
+            "opencode: any https://x Authorization=Bearer hunter2-hunter2",
+            "codex: any https://x A=b Authorization=Bearer t",
+            "socket: servers of type `ws` are not known; MCProxy starts commands (`stdio`), and reaches servers by `http` (Streamable HTTP) and `sse`",
+            "command: x",
+        ]
+    );
+    warned(
+        text,
+        &[
+            "/N: the number is read as text",
+            "`baseUrl` is ignored",
+            "type `ws` are not known",
+            "/command/url: `url` is ignored",
+        ],
+    );
+}
+
+#[test]
+fn a_remote_entry_that_cannot_be_right_says_where_and_costs_the_others_nothing() {
+    let of = |entry: &str| {
+        let config = read(&format!(r#"{{"mcpServers": {{"a": {{{entry}}}, "b": {{"command": "y"}}}}}}"#));
+        assert_eq!(shown(&config.servers[1]), "b: y", "{entry}");
+        shown(&config.servers[0])
+    };
+    for (entry, said) in [
+        (r#""type": "http""#, "expected a URL: https://HOST/PATH"),
+        (r#""url": "example.com/mcp""#, "expected a URL: https://HOST/PATH"),
+        (r#""url": "ftp://x/""#, "begins with https:// or http://"),
+        (r#""type": "http", "url": "wss://x/""#, "WebSocket is no transport of MCP"),
+        (r#""url": "https://x/#a""#, "is not sent to a server"),
+        (r#""url": "https://x", "headers": {"A b": "c"}"#, "no name of a header"),
+        (
+            r#""url": "https://x", "headers": {"Mcp-Session-Id": "c"}"#,
+            "MCProxy sets the header `Mcp-Session-Id` itself",
+        ),
+        (r#""url": "https://x", "headers": {"A": "b\nc"}"#, "the value of `A` has characters"),
+        (r#""url": "https://x", "bearerToken": " ""#, "this is no token"),
+        (r#""url": "https://x", "bearerToken": "t", "headers": {"authorization": "u"}"#, "leave one of the two out"),
+        (r#""url": "https://x", "tls": {"clientCert": "c.pem"}"#, "need each other"),
+        (r#""url": "https://x", "proxy": "proxy:3128""#, "expected the URL of an HTTP proxy"),
+        (r#""url": "https://x", "network": "none""#, "cannot be reached"),
+        (r#""url": "https://x", "connectTimeout": 0"#, "must be between 0.1 and 600"),
+        (r#""url": "${NOPE}""#, "environment variable NOPE is not set"),
+    ] {
+        let found = of(entry);
+        assert!(found.contains(said), "{entry}: {found}");
+    }
+}
+
+#[test]
+fn keys_of_the_other_kind_of_server_are_named() {
+    let text = r#"{"defaults": {"env": {"K": "v"}}, "mcpServers": {
+        "a": {"url": "https://x", "args": ["y"], "env": {"K": "v"}},
+        "b": {"command": "x", "headers": {"A": "b"}}, "c": {"url": "https://x"}}}"#;
+    warned(
+        text,
+        &[
+            "/a/args: `args` is ignored: it concerns servers that are started",
+            "/a/env",
+            "/b/headers: `headers` is ignored",
+        ],
+    );
+}
+
+#[test]
+fn nothing_secret_of_a_remote_entry_is_told() {
+    let text = r#"{"mcpServers": {"a": {"type": "sse", "url": "https://user:hunter2@x/y?k=hunter2", "headers": {"X": "hunter2"},
+        "bearerToken": "hunter2", "oauth": {"clientSecret": "hunter2"}}}}"#;
     let config = read(text);
-    assert!(!format!("{config:?}{}{}", config.problems, shown(&config.servers[0])).contains("hunter2"));
+    assert!(!format!("{config:?}{}", config.problems).contains("hunter2"));
+    assert_eq!(config.servers[0].command, "https://x/y");
+    let Ok(Reach::Http(http)) = &config.servers[0].reach else { panic!("{}", config.problems) };
+    let masked: Vec<&str> = http.looked_up.iter().map(mcproxy_ipc::Secret::expose).collect();
+    assert_eq!(masked, ["hunter2"; 4]);
+    assert_eq!(config.servers[0].era, mcproxy_config::Era::Legacy, "HTTP+SSE is older than the other era");
+}
+
+#[test]
+fn files_of_certificates_lie_beside_the_configuration() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let path = dir.path().join("mcp.json");
+    let text = r#"{"mcpServers": {"a": {"url": "https://x", "tls": {"ca": "ca.pem", "clientCert": "-----BEGIN CERTIFICATE-----", "clientKey": "/k"}}}}"#;
+    std::fs::write(&path, text).expect("written");
+    let config = Config::load(&path, &|_| None).expect("read");
+    let Ok(Reach::Http(http)) = &config.servers[0].reach else { panic!("{}", config.problems) };
+    let ca = http.tls.ca.as_ref().expect("one");
+    assert!(ca.expose().ends_with("/ca.pem") && ca.expose().starts_with('/'), "{}", ca.expose());
+    let (certificate, key) = http.tls.client.as_ref().expect("one");
+    assert_eq!((certificate.expose(), key.expose()), ("-----BEGIN CERTIFICATE-----", "/k"));
 }
 
 #[test]

@@ -17,6 +17,7 @@ const MORE: &[(&str, &str)] = &[
     ("limits.totalBuffered", "../limits.md"),
     ("sandbox", "what-a-server-may-do"),
     ("start", "servers-that-are-started-by-their-first-call"),
+    ("url", "servers-over-the-network"),
 ];
 
 /// Definitions that stand for a server and are not described within another table.
@@ -217,7 +218,21 @@ fn the_table_of_a_server_has_the_keys_of_all_forms_of_a_server() {
     let only: Vec<&str> = entry.keys().map(String::as_str).filter(|key| !settings.contains_key(*key)).collect();
     assert_eq!(
         only,
-        ["args", "command", "description", "disabled", "name", "type"],
+        [
+            "args",
+            "bearerToken",
+            "command",
+            "connectTimeout",
+            "denyPrivate",
+            "description",
+            "disabled",
+            "headers",
+            "name",
+            "proxy",
+            "tls",
+            "type",
+            "url"
+        ],
         "the page names those without a default"
     );
 }

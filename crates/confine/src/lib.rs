@@ -39,5 +39,5 @@ pub use network::leave_network;
 pub use privileges::take_identity;
 pub use sandbox::{Network, Reading, Sandbox};
 pub use server_files::ServerPlaces;
-pub use syscalls::servers::{ServerCalls, deny_to_servers};
+pub use syscalls::servers::{ServerCalls, deny_programs, deny_to_servers};
 pub use user_capabilities::{keep_user_capabilities, may_change_users};

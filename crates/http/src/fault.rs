@@ -30,12 +30,7 @@ fn text(error: &reqwest::Error) -> String {
         last = cause.to_string();
         next = match cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
             // What an error of input and output carries is not its source, but that of what it carries is.
-            Some(inner) => {
-                if let Some(text) = known(inner) {
-                    return text;
-                }
-                inner.source()
-            }
+            Some(inner) => Some(inner),
             None => cause.source(),
         };
     }
@@ -99,7 +94,8 @@ fn of_certificate(why: &CertificateError) -> String {
                 presented.join(", ")
             )
         }
-        CertificateError::UnknownIssuer => {
+        // An authority of the same name with another key makes the second.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
             "its certificate is signed by an authority that is not trusted here; name that authority in `tls.ca`"
                 .to_owned()
         }

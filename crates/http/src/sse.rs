@@ -127,11 +127,12 @@ impl SseParser {
         if self.held() + bytes.len() > self.max {
             let mut skip = SkippedEvent { head: Vec::new(), tail: Vec::new(), len: 0 };
             let data = self.data.take().unwrap_or_default();
-            let line = std::mem::take(&mut self.line);
-            let line = line.strip_prefix(b"data:").map_or(&line[..], |value| value.strip_prefix(b" ").unwrap_or(value));
-            for part in [&data, line, bytes] {
-                skip.absorb(part, self.keep);
-            }
+            let mut line = std::mem::take(&mut self.line);
+            line.extend_from_slice(bytes);
+            let value =
+                line.strip_prefix(b"data:").map_or(&line[..], |value| value.strip_prefix(b" ").unwrap_or(value));
+            skip.absorb(&data, self.keep);
+            skip.absorb(value, self.keep);
             self.skipping = Some(skip);
         } else {
             self.line.extend_from_slice(bytes);

@@ -64,7 +64,7 @@ pub use memory::{DUMPABLE_VARIABLE, keep_memory_private};
 pub use name::{NameError, ServerName};
 pub use pipes::DataEnd;
 pub use program::find_program;
-pub use reach::{LaunchSpec, Reach};
+pub use reach::{HttpDialect, HttpProxy, HttpSpec, HttpTls, LaunchSpec, PemSource, Reach};
 pub use runtime_dir::{RUNTIME_DIR_VARIABLE, SYSTEM_RUNTIME_DIR, default_runtime_dir, runtime_dirs, supervisor_socket};
 pub use sealed::SealedOrder;
 pub use secret::Secret;

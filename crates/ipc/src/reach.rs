@@ -4,7 +4,9 @@
 
 use std::{
     borrow::Cow,
+    fmt,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use serde::{Deserialize, Serialize};
@@ -16,6 +18,8 @@ use crate::Secret;
 pub enum Reach {
     /// The worker starts this command and talks to its standard input and output.
     Command(LaunchSpec),
+    /// The server runs elsewhere, and the worker sends it requests over HTTP.
+    Http(Box<HttpSpec>),
 }
 
 impl Reach {
@@ -23,25 +27,29 @@ impl Reach {
     pub fn command(&self) -> Option<&LaunchSpec> {
         match self {
             Self::Command(launch) => Some(launch),
+            Self::Http(_) => None,
         }
     }
 
-    /// The values that the server's entry lists by name, which may be secrets: for a command, its variables.
+    /// The values that the server's entry lists by name, which may be secrets: for a command, its variables; over HTTP,
+    /// its headers.
     pub fn named_values(&self) -> &[(String, Secret)] {
         match self {
             Self::Command(launch) => &launch.env,
+            Self::Http(http) => &http.headers,
         }
     }
 
-    /// Other values from MCProxy's environment: to be masked where the server says them.
+    /// Other values that may be secrets, such as those from MCProxy's environment: to be masked where the server says them.
     pub fn looked_up(&self) -> &[Secret] {
         match self {
             Self::Command(launch) => &launch.looked_up,
+            Self::Http(http) => &http.looked_up,
         }
     }
 
-    /// The parts that make the server this one and no other. The values of variables are no part of it: they are renewed more often
-    /// than they change what a server offers.
+    /// The parts that make the server this one and no other. The values of variables and headers are no part of it: they are renewed
+    /// more often than they change what a server offers.
     pub fn identity(&self) -> Vec<Cow<'_, [u8]>> {
         match self {
             Self::Command(LaunchSpec { program, args, env, cwd, .. }) => {
@@ -51,6 +59,10 @@ impl Reach {
                 parts.extend(env.iter().map(|(name, _)| name.as_bytes().into()));
                 parts.push(cwd.as_deref().map_or(&[][..], |cwd| cwd.as_os_str().as_encoded_bytes()).into());
                 parts
+            }
+            Self::Http(http) => {
+                let names = http.headers.iter().map(|(name, _)| name.as_bytes().into());
+                [Cow::from(&b"http"[..]), http.url.expose().as_bytes().into()].into_iter().chain(names).collect()
             }
         }
     }
@@ -63,6 +75,7 @@ impl Reach {
                     *cwd = base.join(&*cwd);
                 }
             }
+            Self::Http(http) => http.tls.files_mut().for_each(|file| file.resolve(base)),
         }
     }
 
@@ -78,6 +91,14 @@ impl Reach {
                     lines.push(format!("  with {}", names.join(", ")));
                 }
                 lines.extend(cwd.iter().map(|cwd| format!("  in {}", cwd.display())));
+                lines
+            }
+            Self::Http(http) => {
+                let mut lines = vec![format!("{} by {}", http.url.expose(), http.dialect)];
+                if !http.headers.is_empty() {
+                    let names: Vec<&str> = http.headers.iter().map(|(name, _)| name.as_str()).collect();
+                    lines.push(format!("  with {}", names.join(", ")));
+                }
                 lines
             }
         }
@@ -104,4 +125,99 @@ impl LaunchSpec {
     pub fn variable(&self, name: &str) -> Option<&Secret> {
         self.env.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value)
     }
+}
+
+/// A server that is reached over HTTP.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HttpSpec {
+    /// Its URL, which is valid; it may hold secrets.
+    pub url: Secret,
+    /// Which of MCP's transports it speaks.
+    pub dialect: HttpDialect,
+    /// Headers of every request, `Authorization` among them; names and values are valid.
+    pub headers: Vec<(String, Secret)>,
+    /// What is trusted, and how the worker shows who it is.
+    pub tls: HttpTls,
+    /// The proxy.
+    pub proxy: HttpProxy,
+    /// From the look-up of the name to a connection.
+    pub connect_timeout: Duration,
+    /// Whether only public addresses are connected to.
+    pub deny_private: bool,
+    /// Values that may be secrets and stand in URL and headers: to be masked where the server says them.
+    pub looked_up: Vec<Secret>,
+}
+
+/// Which of MCP's transports over HTTP a server speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum HttpDialect {
+    /// Streamable HTTP, or HTTP+SSE where the server does not know that.
+    Auto,
+    /// Streamable HTTP.
+    Streamable,
+    /// HTTP+SSE, the transport of 2024-11-05.
+    Sse,
+}
+
+impl fmt::Display for HttpDialect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Auto => "Streamable HTTP, or else HTTP+SSE",
+            Self::Streamable => "Streamable HTTP",
+            Self::Sse => "HTTP+SSE",
+        })
+    }
+}
+
+/// Certificates and keys of a connection.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HttpTls {
+    /// The authorities that are trusted instead of the system's.
+    pub ca: Option<PemSource>,
+    /// The worker's own certificate, and its key.
+    pub client: Option<(PemSource, PemSource)>,
+}
+
+impl HttpTls {
+    fn files_mut(&mut self) -> impl Iterator<Item = &mut PemSource> {
+        let client = self.client.iter_mut().flat_map(|(certificate, key)| [certificate, key]);
+        self.ca.iter_mut().chain(client)
+    }
+}
+
+/// A PEM text, or the path of a file with one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PemSource(Secret);
+
+impl PemSource {
+    /// What an entry says.
+    pub fn new(written: impl Into<String>) -> Self {
+        Self(Secret::new(written))
+    }
+
+    /// The text or the path.
+    pub fn expose(&self) -> &str {
+        self.0.expose()
+    }
+
+    fn is_text(&self) -> bool {
+        self.expose().trim_start().starts_with("-----BEGIN")
+    }
+
+    fn resolve(&mut self, base: &Path) {
+        if !self.is_text() {
+            self.0 = Secret::new(base.join(self.expose()).to_string_lossy());
+        }
+    }
+}
+
+/// Which proxy is asked for a connection.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum HttpProxy {
+    /// The one that the environment names, if any.
+    System,
+    /// None.
+    Direct,
+    /// This one; its URL may hold a password.
+    Url(Secret),
 }

@@ -139,6 +139,12 @@ pub enum EndReason {
     StartTimeout,
     /// The server refused or broke the handshake.
     Handshake(String),
+    /// The server cannot be reached over the network, or does not speak MCP there: what happened, and what to do.
+    Unreachable(String),
+    /// The server does not let MCProxy in without other credentials: what it said, and what to do.
+    NeedsLogin(String),
+    /// The server does not know the session any more that it had with MCProxy.
+    SessionLost,
     /// The server did not answer its health pings.
     Unresponsive,
     /// The server broke a bound (garbage lines, say).
@@ -155,9 +161,16 @@ impl EndReason {
             Self::CommandNotFound { program } => Self::CommandNotFound { program: change(&program) },
             Self::Spawn(why) => Self::Spawn(change(&why)),
             Self::Handshake(why) => Self::Handshake(change(&why)),
+            Self::Unreachable(why) => Self::Unreachable(change(&why)),
+            Self::NeedsLogin(why) => Self::NeedsLogin(change(&why)),
             Self::Limit(which) => Self::Limit(change(&which)),
             Self::Worker(why) => Self::Worker(change(&why)),
-            Self::Stopped | Self::Exited { .. } | Self::StdoutClosed | Self::StartTimeout | Self::Unresponsive => self,
+            Self::Stopped
+            | Self::Exited { .. }
+            | Self::StdoutClosed
+            | Self::StartTimeout
+            | Self::SessionLost
+            | Self::Unresponsive => self,
         }
     }
 }
@@ -180,6 +193,9 @@ impl fmt::Display for EndReason {
             Self::StdoutClosed => f.write_str("the server closed its stdout"),
             Self::StartTimeout => f.write_str("the server did not become ready within startTimeout"),
             Self::Handshake(why) => write!(f, "the server did not complete initialize: {why}"),
+            Self::Unreachable(why) => f.write_str(why),
+            Self::NeedsLogin(why) => write!(f, "needs login: {why}"),
+            Self::SessionLost => f.write_str("the server does not know its session with MCProxy any more"),
             Self::Unresponsive => f.write_str("the server stopped answering pings"),
             Self::Limit(which) => write!(f, "the server broke a limit: {which}"),
             Self::Worker(why) => write!(f, "the worker failed: {why}"),

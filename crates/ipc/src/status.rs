@@ -68,10 +68,12 @@ pub struct ListFailure {
     pub retry_in: Duration,
 }
 
-/// The processes of a server that has one for each session.
+/// The instances of a server that has one for each session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunningInstances {
-    /// Their process ids, the eldest first.
+    /// How many there are.
+    pub running: usize,
+    /// The process ids of those that are processes of this machine, the eldest first.
     pub pids: Vec<u32>,
     /// How many there may be.
     pub max: usize,

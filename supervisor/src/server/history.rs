@@ -150,6 +150,9 @@ impl StderrTail {
             | EndReason::Exited { .. }
             | EndReason::StartTimeout
             | EndReason::Handshake(_)
+            | EndReason::Unreachable(_)
+            | EndReason::NeedsLogin(_)
+            | EndReason::SessionLost
             | EndReason::Unresponsive
             | EndReason::Limit(_)
             | EndReason::Worker(_) => reason.to_owned(),

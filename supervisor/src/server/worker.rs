@@ -154,7 +154,7 @@ impl Worker {
     /// How many processes the server has, where each session has its own.
     pub(super) fn instance_count(&self) -> Option<InstanceCount> {
         let instances = self.instances.as_ref()?;
-        Some(InstanceCount { running: instances.pids.len(), max: instances.max })
+        Some(InstanceCount { running: instances.running, max: instances.max })
     }
 
     /// Tells it what to run, and whether what that offers is kept; to be done after its hello.

@@ -1,4 +1,7 @@
-"""A server on FastMCP, on stdio: the first era with FastMCP 2, both with FastMCP 4."""
+"""A server on FastMCP: the first era with FastMCP 2, both with FastMCP 4. On stdio, or over `http` or `sse` at a port:
+on_fastmcp.py [TRANSPORT PORT]"""
+
+import sys
 
 import fastmcp
 from fastmcp import Context, FastMCP
@@ -53,4 +56,8 @@ else:
         return f"Hello, {answer.content['name']}" if answer.action == "accept" else answer.action
 
 
-server.run(show_banner=False)
+match sys.argv[1:]:
+    case [transport, port]:
+        server.run(transport=transport, host="127.0.0.1", port=int(port), show_banner=False)
+    case _:
+        server.run(show_banner=False)

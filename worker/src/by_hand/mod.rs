@@ -108,7 +108,8 @@ fn prepare(wish: &ByHand) -> Result<(WorkerSpec, Mask), CannotRun> {
     let state_dir = default_state_dir();
     spec.confinement.tmp = state_dir.as_ref().map(|dir| dir.join("tmp-by-hand").join(&wish.server));
     spec.confinement.hidden = [wish.config.clone()].into_iter().chain(state_dir).chain(runtime_dirs()).collect();
-    let entry = spec.reach.named_values().iter().map(|(_, value)| value.expose().to_owned());
+    let named = spec.reach.named_values().iter().map(|(_, value)| value);
+    let entry = named.chain(spec.reach.looked_up()).map(|value| value.expose().to_owned());
     let mask = Mask::new(looked_up.into_inner().into_iter().chain(entry));
     Ok((spec, mask))
 }

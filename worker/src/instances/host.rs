@@ -322,8 +322,9 @@ impl InstanceHost {
     }
 
     pub(super) fn report_instances(&self) {
-        let pids = self.running.values().filter_map(|running| running.pid).collect();
-        self.report(WorkerToSupervisor::Instances(RunningInstances { pids, max: self.rules.max }));
+        let pids: Vec<u32> = self.running.values().filter_map(|running| running.pid).collect();
+        let running = if self.spec.reach.command().is_some() { pids.len() } else { self.running.len() };
+        self.report(WorkerToSupervisor::Instances(RunningInstances { running, pids, max: self.rules.max }));
     }
 
     /// Whether the server counts as ready.

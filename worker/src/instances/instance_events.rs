@@ -36,6 +36,10 @@ impl InstanceHost {
             }
             WorkerToSupervisor::Ready(description) => {
                 self.pool.ready(number, now);
+                if self.spec.reach.command().is_none() {
+                    // Nothing was spawned that would have been told.
+                    self.report_instances();
+                }
                 self.pool.learn(number, description.era);
                 let counts = description.counts;
                 if !self.is_open() {

@@ -16,6 +16,7 @@ impl<T: Transport> Runner<T> {
         while let Some(message) = self.transport.next_message() {
             self.session.line(message, now);
         }
+        self.transport.take_unsent().into_iter().for_each(|request| self.session.unsent(request));
         for _ in 0..self.spec.limits.concurrent_calls {
             let Some(Ok(Some((message, payload)))) = self.gateway.next_now().await else { return };
             self.session.frame(message, &payload, now);

@@ -32,7 +32,7 @@ use crate::{
     session::{Session, SessionEvent},
     stderr::Stderr,
     timer::Timer,
-    transport::{Stdio, Transport, TransportEvent},
+    transport::{Http, Stdio, Transport, TransportEvent},
     usage::Watch,
 };
 
@@ -62,6 +62,10 @@ pub(crate) async fn run(spec: WorkerSpec, mut ports: Ports) -> Ended {
                 Err(reason) => nothing_said(reason),
             }
         }
+        Reach::Http(http) => match Http::start(&spec, http, ports.trace.take(), ports.log.clone()) {
+            Ok(transport) => Runner::new(spec, transport, ports).run(lock, timer).await,
+            Err(reason) => nothing_said(reason),
+        },
     }
 }
 

@@ -2,7 +2,11 @@
 
 use std::time::Instant;
 
-use mcproxy_ipc::Activity;
+use bytes::Bytes;
+use mcproxy_ipc::{
+    Activity,
+    data::{Outcome, WorkerToGateway},
+};
 
 use super::{
     Session, change_stream::ChangeStream, context::SessionPhase, opening::find_out, probe::Probe, question::ProbeStep,
@@ -48,6 +52,14 @@ impl Session {
     /// The server's process has ended; what it said before may still be on its way. Calls that come now are not for it.
     pub(crate) fn gone(&mut self) {
         self.context.gone = true;
+    }
+
+    /// A request was never sent to the server. If it is a call, another generation may have it.
+    pub(crate) fn unsent(&mut self, upstream: u64) {
+        let Self { context: cx, calls, .. } = self;
+        if let Some(id) = calls.table.close(upstream) {
+            cx.tell(WorkerToGateway::Done { id, outcome: Outcome::Unsent, era: cx.era }, Bytes::new());
+        }
     }
 
     /// Gives a server that is starting until then; false: it is not starting.

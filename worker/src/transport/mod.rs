@@ -4,25 +4,25 @@
 //! break and without any other; a transport sends them as its own framing wants it. [`Stdio`] writes the buffer as it is. One that
 //! sends a message at a time takes it apart at the line breaks.
 //!
+//! [`Http`] is the other: each message is a request of its own.
+//!
 //! To add a transport: implement [`Transport`] in a file of this folder, and start it in `runner::run` for its variant of
 //! [`mcproxy_ipc::Reach`].
 
+mod http;
 mod stdio;
+mod trace;
 
 use mcproxy_ipc::{EndReason, WorkerSpec};
 
-pub(crate) use self::stdio::Stdio;
+#[cfg(test)]
+pub(crate) use self::http::tests::spec as http_spec;
+pub(crate) use self::{
+    http::Http,
+    stdio::Stdio,
+    trace::{LineDirection, Trace},
+};
 use crate::{lines::ServerLine, stop::StopStep};
-
-/// Which way a traced line went.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum LineDirection {
-    ToServer,
-    FromServer,
-}
-
-/// Sees every line of JSON-RPC.
-pub(crate) type Trace = Box<dyn FnMut(LineDirection, &[u8])>;
 
 /// The events that may end a wait for the transport.
 #[derive(Debug, Clone, Copy)]
@@ -101,6 +101,9 @@ pub(crate) trait Transport {
 
     /// Whether the server has taken all of these messages, and nothing waits on the way.
     fn has_taken_all(&self, messages: &[u8]) -> bool;
+
+    /// The requests that the server was never sent, by their numbers: to be asked for when it has ended.
+    fn take_unsent(&mut self) -> Vec<u64>;
 
     /// Waits for the next of these events. Cancel safe.
     async fn event(&mut self, interest: Interest) -> TransportEvent;

@@ -188,6 +188,11 @@ impl Transport for Stdio {
         self.written == messages.len() && self.stdin.as_ref().is_none_or(is_empty)
     }
 
+    /// What was written may have been read.
+    fn take_unsent(&mut self) -> Vec<u64> {
+        Vec::new()
+    }
+
     async fn event(&mut self, interest: Interest) -> TransportEvent {
         let Self { process, stdin, stdout, splitter, stderr, stderr_chunk, .. } = self;
         tokio::select! {

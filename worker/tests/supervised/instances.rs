@@ -84,7 +84,7 @@ fn a_release_ends_the_instance_and_a_stop_ends_all() {
         assert_eq!(say(&mut gateway, BOB, 3, "pid", "{}").await, bob.to_string());
         loop {
             let report = worker.report().await.expect("the supervisor is told");
-            if report == WorkerToSupervisor::Instances(RunningInstances { pids: vec![bob], max: 4 }) {
+            if report == WorkerToSupervisor::Instances(RunningInstances { running: 1, pids: vec![bob], max: 4 }) {
                 break;
             }
         }

@@ -10,9 +10,10 @@ use crate::tree::{Node, TreeMember, TreeValue};
 pub(crate) fn translate(entry: &mut ServerEntry, source: Source<'_>) {
     without_nulls(&mut entry.node);
     unfold(&mut entry.node);
-    if let Some(at) = remote::place(&entry.node) {
-        entry.report.warn(at, Blocked::Remote.to_string());
-        entry.blocked = Some(Blocked::Remote);
+    let remote = remote::translate(&mut entry.node, &mut entry.report);
+    if let Some(Err((at, blocked))) = remote {
+        entry.report.warn(at, blocked.to_string());
+        entry.blocked = Some(blocked);
         // The rest is not worth checking; whether it is wanted, is.
         if let Some(members) = members_mut(&mut entry.node) {
             members.retain(|member| matches!(member.key.as_str(), "enabled" | "disabled" | "isActive" | "active"));
@@ -41,8 +42,10 @@ pub(crate) fn translate(entry: &mut ServerEntry, source: Source<'_>) {
         values::arguments(node, source, &mut entry.report);
     }
     values::without_shell_of_windows(&mut entry.node, &mut entry.report);
-    if let Some(node) = entry.node.get_mut("env") {
-        values::variables(node, source, &mut entry.report);
+    for key in ["env", "headers"] {
+        if let Some(node) = entry.node.get_mut(key) {
+            values::variables(node, source, &mut entry.report);
+        }
     }
     timeouts::convert(&mut entry.node, milliseconds, &mut entry.report);
     strict_reading(&mut entry.node);
@@ -119,7 +122,7 @@ fn rename(entry: &mut ServerEntry, filters: &mut Filters) {
 
 /// Keys that are read here, before the shape leaves out what is null.
 const READ_HERE: &[&str] =
-    &["command", "args", "env", "cwd", "type", "enabled", "disabled", "tools", "options", "timeout"];
+    &["command", "args", "env", "cwd", "type", "url", "headers", "enabled", "disabled", "tools", "options", "timeout"];
 
 /// To other programs null is no value.
 fn without_nulls(node: &mut Node) {

@@ -19,7 +19,7 @@ pub(super) enum Use {
 
 const APPROVAL: &str = "approving calls is the client's part, also behind MCProxy";
 const DISPLAY: &str = "MCProxy shows servers by their names";
-const NOT_REMOTE: &str = "it concerns servers that are reached over the network";
+const LOGIN: &str = "MCProxy does not log in by OAuth yet; write a token as `bearerToken`, or `headers`";
 const TIMES: &str = "write `timeout` (a call) or `startTimeout`, in seconds";
 
 /// Of an entry. Keys of ours in another spelling are not among them: those are mistakes.
@@ -79,13 +79,18 @@ const ENTRY: &[(&str, Use)] = &[
     ("restartOnExit", Use::Ignored("a server that ends is always started again; see `restart`")),
     ("maxRestarts", Use::Ignored("write `restart.maxAttempts`")),
     ("restartDelay", Use::Ignored("write `restart.initialDelay`, in seconds")),
-    ("url", Use::Ignored(NOT_REMOTE)),
-    ("serverUrl", Use::Ignored(NOT_REMOTE)),
-    ("httpUrl", Use::Ignored(NOT_REMOTE)),
-    ("baseUrl", Use::Ignored(NOT_REMOTE)),
-    ("headers", Use::Ignored(NOT_REMOTE)),
-    ("headersHelper", Use::Ignored(NOT_REMOTE)),
-    ("oauth", Use::Ignored(NOT_REMOTE)),
+    ("baseUrl", Use::Ignored("the address of a server is its `url`")),
+    ("headersHelper", Use::Ignored("MCProxy runs no helper; write `headers`, with `${NAME}` for what is secret")),
+    ("bearer_token_env_var", Use::Ignored("write `bearerToken`, as \"${NAME}\"")),
+    ("env_http_headers", Use::Ignored("write `headers`, with \"${NAME}\" as values")),
+    ("oauth", Use::Ignored(LOGIN)),
+    // Codex, LangChain, Anthropic's API
+    ("http_headers", Use::Means("headers")),
+    ("httpHeaders", Use::Means("headers")),
+    ("customHeaders", Use::Means("headers")),
+    ("requestHeaders", Use::Means("headers")),
+    ("bearer_token", Use::Means("bearerToken")),
+    ("authorization_token", Use::Means("bearerToken")),
     ("auth", Use::Ignored("who may call is said once for the file, in `auth`")),
     ("shell", Use::Ignored("no shell is involved")),
     ("title", Use::Ignored(DISPLAY)),

@@ -22,6 +22,12 @@ pub(super) fn read(entry: &mut Node, source: Source<'_>, report: &mut Report) {
         }
         unreplaced_variable(text, argument.span.start, report);
     }
+    let headers = entry.get("headers").map(Node::members).unwrap_or_default();
+    for header in headers {
+        if let Some(text) = header.node.text() {
+            unreplaced_variable(text, header.node.span.start, report);
+        }
+    }
     for variable in entry.get("env").map(Node::members).unwrap_or_default() {
         let Some(text) = variable.node.text() else { continue };
         if below_home(&text.written).is_some() {
@@ -36,6 +42,11 @@ pub(super) fn read(entry: &mut Node, source: Source<'_>, report: &mut Report) {
 pub(super) fn paths(settings: &mut Node, source: Source<'_>) {
     for key in ["command", "cwd"] {
         if let Some(node) = settings.get_mut(key) {
+            path(node, source);
+        }
+    }
+    for key in ["ca", "clientCert", "clientKey"] {
+        if let Some(node) = settings.get_mut("tls").and_then(|tls| tls.get_mut(key)) {
             path(node, source);
         }
     }

@@ -3,6 +3,7 @@
 
 mod gateway;
 mod hardening;
+mod remote;
 mod server;
 
 use std::collections::BTreeMap;
@@ -14,12 +15,13 @@ pub(crate) use gateway::{
     RawAuth, RawAuthMode, RawCallLevel, RawGateway, RawGatewayLimits, RawGroup, RawLevel, RawListen, RawToken,
 };
 pub(crate) use hardening::{RawHardening, RawIsolation};
+pub(crate) use remote::RawRemote;
 pub(crate) use server::{
     RawEntry, RawEra, RawInstances, RawNetwork, RawOnChange, RawSandbox, RawSandboxObject, RawSandboxWord, RawServer,
     RawServerLimits, RawSettings, RawStart, RawTools,
 };
 
-/// The MCP servers that MCProxy starts, and how it offers them.
+/// The MCP servers that MCProxy starts or reaches over the network, and how it offers them.
 #[derive(Deserialize, Serialize, JsonSchema, Default)]
 #[serde(rename_all = "camelCase", default)]
 #[schemars(title = "mcp-servers.json", rename = "Config")]

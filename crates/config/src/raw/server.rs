@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::RawRemote;
+
 /// A server in the list.
 #[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -15,19 +17,22 @@ pub(crate) struct RawEntry {
     pub(crate) server: RawServer,
 }
 
-/// A server: a command that speaks MCP on its standard input and output.
+/// A server: a command that speaks MCP on its standard input and output, or a `url` at which one is reached over the network.
 #[derive(Deserialize, Serialize, JsonSchema, Default)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct RawServer {
-    /// The program: a path, or a name looked up in PATH. A leading `~` is replaced. No shell is involved.
+    /// The program: a path, or a name looked up in PATH. A leading `~` is replaced. No shell is involved. A server has this or a `url`.
+    #[serde(default)]
     pub(crate) command: String,
     /// Its arguments.
     #[serde(default)]
     pub(crate) args: Vec<String>,
-    /// Only `stdio`, in any case. Other tools write it.
-    #[serde(rename = "type", default = "stdio")]
-    #[schemars(regex(pattern = r"^[sS][tT][dD][iI][oO]$"))]
-    pub(crate) kind: String,
+    /// How the server is reached: `stdio` (a command), `http` (Streamable HTTP) or `sse` (HTTP+SSE, the transport of 2024-11-05). It follows from the other keys, but for an old server at a `url`, which is found faster with it. The words of other programs are understood.
+    #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String", regex(pattern = r"^([sS][tT][dD][iI][oO]|http|sse)$"))]
+    pub(crate) kind: Option<String>,
+    #[serde(flatten)]
+    pub(crate) remote: RawRemote,
     /// The opposite of `enabled`. Other tools write it.
     #[serde(default)]
     pub(crate) disabled: bool,
@@ -36,10 +41,6 @@ pub(crate) struct RawServer {
     pub(crate) description: String,
     #[serde(flatten)]
     pub(crate) settings: RawSettings,
-}
-
-fn stdio() -> String {
-    "stdio".into()
 }
 
 /// Settings of a server.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use mcproxy_confine::{ResourceLimits, ServerConfinement};
-use mcproxy_ipc::{CallTimeouts, InstanceRules, Instances, ServerLimits, ServerName, ToolRules};
+use mcproxy_ipc::{CallTimeouts, HttpDialect, InstanceRules, Instances, Reach, ServerLimits, ServerName, ToolRules};
 
 use super::checks::ServerChecks;
 use super::{Blocked, Era, OnChange, RestartPolicy, ServerConfig, Start, reach};
@@ -26,7 +26,10 @@ pub(crate) fn build(
 ) -> ServerConfig {
     let mut checks = ServerChecks { node, report };
     let enabled = checks.enabled(&raw);
-    reach::check(&raw, &mut checks);
+    // Of these nothing is left that could be checked.
+    if !matches!(blocked, Some(Blocked::Kind(_) | Blocked::Mistake(_))) {
+        reach::check(&raw, &mut checks);
+    }
     checks.order("timeout", raw.settings.timeout, &["maxTimeout"], raw.settings.max_timeout);
     let restart = &raw.settings.restart;
     checks.order("initialDelay", restart.initial_delay, &["restart", "maxDelay"], restart.max_delay);
@@ -41,6 +44,7 @@ pub(crate) fn build(
         checks.problem(&[], message);
     }
     let reach = blocked.map_or_else(|| Ok(reach::read(&raw, node)), Err);
+    let is_sse = matches!(&reach, Ok(Reach::Http(http)) if http.dialect == HttpDialect::Sse);
     let settings = raw.settings;
     let confinement = ServerConfinement {
         sandbox: sandbox::sandbox(&settings),
@@ -71,6 +75,8 @@ pub(crate) fn build(
         features,
         extensions: extensions.unwrap_or_default(),
         era: match settings.era {
+            // That transport had gone before there was 2026-07-28.
+            RawEra::Auto if is_sse => Era::Legacy,
             RawEra::Auto => Era::Auto,
             RawEra::Legacy => Era::Legacy,
             RawEra::Modern => Era::Modern,

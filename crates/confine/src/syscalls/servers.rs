@@ -27,6 +27,19 @@ pub fn deny_to_servers(calls: ServerCalls) -> io::Result<()> {
     apply(&filter(calls).map_err(io::Error::other)?)
 }
 
+/// The filter for a worker that starts nothing: no other program takes its place, or runs beside it.
+///
+/// # Errors
+/// The kernel takes no filters.
+pub fn deny_programs() -> io::Result<()> {
+    apply(&no_programs().map_err(io::Error::other)?)
+}
+
+fn no_programs() -> Result<BpfProgram, BackendError> {
+    let rules = [c::SYS_execve, c::SYS_execveat].map(|call| (call, Vec::new()));
+    compile(rules.into(), SeccompAction::Errno(c::EPERM.unsigned_abs()), SeccompAction::Allow)
+}
+
 /// Refused whatever the arguments are, each for a reason.
 const DENIED: &[i64] = &[
     // The memory of other processes, by the numbers of their pages; debuggers use ptrace(2).
@@ -235,6 +248,15 @@ mod tests {
     fn calls_of_the_x32_abi_do_not_pass_the_list_by() {
         assert_eq!(answer(NOTHING, 0x4000_0000 | c::SYS_mount, &[]), UNKNOWN);
         assert_eq!(answer(ServerCalls { namespaces: true, ..NOTHING }, 0x4000_0000 | c::SYS_mount, &[]), UNKNOWN);
+    }
+
+    #[test]
+    fn a_worker_that_starts_nothing_runs_no_program() {
+        let filters = [no_programs().expect("compiles")];
+        for call in [c::SYS_execve, c::SYS_execveat] {
+            assert_eq!(verdict(&filters, call, &[]), REFUSED);
+        }
+        assert_eq!(verdict(&filters, c::SYS_connect, &[]), Verdict::Allow);
     }
 
     #[test]

@@ -85,14 +85,16 @@ impl Lifecycle {
     ) {
         let policy = self.plan.backoff;
         let delay = match reason {
-            // It heals when a person installs the program, not by trying every second.
-            EndReason::CommandNotFound { .. } => self.backoff.after_lasting_failure(&policy),
+            // It heals when a person installs the program or renews the credentials, not by trying every second.
+            EndReason::CommandNotFound { .. } | EndReason::NeedsLogin(_) => self.backoff.after_lasting_failure(&policy),
             EndReason::Stopped
             | EndReason::Spawn(_)
             | EndReason::Exited { .. }
             | EndReason::StdoutClosed
             | EndReason::StartTimeout
             | EndReason::Handshake(_)
+            | EndReason::Unreachable(_)
+            | EndReason::SessionLost
             | EndReason::Unresponsive
             | EndReason::Limit(_)
             | EndReason::Worker(_) => self.backoff.after_failure(&policy, healthy_for),

@@ -1,0 +1,21 @@
+//! Servers that are reached over the network.
+
+mod faults;
+mod real;
+mod stacked;
+
+use serde_json::{Value, json};
+
+use crate::support::Proxy;
+
+/// The entry of a server at a URL; `members` are further keys.
+fn at(name: &str, url: &str, members: Value) -> Value {
+    let mut entry = json!({"name": name, "url": url});
+    entry.as_object_mut().expect("an object").extend(members.as_object().expect("an object").clone());
+    entry
+}
+
+/// A MCProxy whose server `r` is the server `a` of another one, and what `r` is besides.
+async fn in_front_of(upstream: &Proxy, members: Value) -> Proxy {
+    Proxy::start(json!({"servers": [at("r", &upstream.url("/servers/a/mcp"), members)]})).await
+}
