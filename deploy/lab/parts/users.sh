@@ -20,5 +20,5 @@ part_users() {
     expect 'a restart' sh_in 'systemctl restart mcproxy'
     expect 'and all are ready again' all_ready
     expect 'a stop leaves nothing' sh_in 'systemctl stop mcproxy && ! pgrep mcproxy && ! pgrep -f "[s]erver-everything"'
-    expect_score mcproxy.service 3.4
+    expect_score mcproxy.service 3.0
 }
