@@ -25,6 +25,7 @@ async fn the_file_of_another_program_starts_and_what_is_not_understood_is_in_log
             "a": remarked,
             "my server": entry(&[]),
             "linear": {"type": "http", "url": "http://127.0.0.1:1/?key=hunter2", "headers": {"Authorization": "hunter2"}},
+            "socket": {"type": "ws", "url": "ws://127.0.0.1:1/?key=hunter2"},
             "broken": {"command": 5}
         }
     }))
@@ -32,7 +33,11 @@ async fn the_file_of_another_program_starts_and_what_is_not_understood_is_in_log
     for ready in ["a", "my-server"] {
         proxy.server_until("ready", ready, |server| server.is_ready()).await;
     }
-    for (name, why) in [("linear", "mcp-remote"), ("broken", "/mcpServers/broken/command: expected a string")] {
+    let is_refused = |error: &String| error.contains("cannot reach http://127.0.0.1:1/: connection refused");
+    proxy.server_until("refused", "linear", |server| server.last_error.as_ref().is_some_and(is_refused)).await;
+    for (name, why) in
+        [("socket", "servers of type `ws` are not known"), ("broken", "/mcpServers/broken/command: expected a string")]
+    {
         let server = proxy.server_until("blocked", name, |server| server.state == "blocked").await;
         assert!(server.last_error.as_ref().is_some_and(|error| error.contains(why)), "{server:?}");
     }
@@ -42,7 +47,7 @@ async fn the_file_of_another_program_starts_and_what_is_not_understood_is_in_log
         "/globalShortcut",
         "/mcpServers/a/autoApprove",
         "`my-server`",
-        "/mcpServers/linear/",
+        "/mcpServers/socket/",
         "/mcpServers/broken/command",
     ];
     for part in told {

@@ -61,6 +61,9 @@ enum Reply {
     Silence,
 }
 
+/// What a server answers, whatever it is asked.
+type Answering = Box<dyn Fn() -> Reply + Send + Sync>;
+
 fn json(body: &str) -> Reply {
     of_type("application/json", body)
 }
@@ -196,7 +199,7 @@ async fn whatever_a_server_answers_its_caller_hears_what_to_do() {
     let large = format!(r#"{{"jsonrpc":"2.0","id":7,"result":{{"a":"{}"}}}}"#, "x".repeat(2 << 20));
     let event = format!("data: {large}\n\n");
     let cut = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{\"jsonrpc\"";
-    let table: Vec<(&str, Box<dyn Fn() -> Reply + Send + Sync>, &str)> = vec![
+    let table: Vec<(&str, Answering, &str)> = vec![
         ("a page", Box::new(|| of_type("text/html", "<html>hello</html>")), "answers with text/html instead of JSON"),
         ("nothing", Box::new(|| json("")), "with an empty body"),
         ("202", Box::new(|| status("202 Accepted", "", "")), "answers HTTP 202 Accepted with an empty body"),
