@@ -36,7 +36,8 @@ struct RecordFields<'a>(&'a [(String, String)]);
 
 impl KV for RecordFields<'_> {
     fn serialize(&self, _: &Record<'_>, serializer: &mut dyn Serializer) -> slog::Result {
-        for (key, value) in self.0 {
+        // The last ones first, as slog has it: who writes them turns them round.
+        for (key, value) in self.0.iter().rev() {
             serializer.emit_str(kept(key), &one_line(value))?;
         }
         Ok(())

@@ -1,15 +1,18 @@
 //! Where logs and state go to is full or stuck: that costs records, and no call.
 
 use std::{
-    fs,
+    fs::{self, File},
     io::Read,
+    os::unix::fs::MetadataExt as _,
+    path::Path,
     process::{Command, Stdio},
     time::Duration,
 };
 
 use serde_json::{Value, json};
+use tokio::net::UnixDatagram;
 
-use crate::support::{Proxy, Session, eventually, fixture, skip};
+use crate::support::{DEADLINE, Proxy, Session, eventually, fixture, skip, within};
 
 async fn call_at_once(session: &Session, calls: u64) {
     let call = |id: u64| {
@@ -91,4 +94,54 @@ async fn a_full_disk_under_state_and_log_stops_nothing() {
     proxy.write_config(&json!({"servers": [fixture("a", &[]), fixture("b", &[])]}).to_string());
     proxy.server_until("ready", "b", |server| server.is_ready()).await;
     call_at_once(&proxy.session().await, 100).await;
+}
+
+/// Starts a proxy whose standard output is this file, which it is told is a stream of the journal; that listens at `socket`.
+async fn under_systemd(stream: &Path, socket: &Path) -> Proxy {
+    let file = File::create(stream).expect("created");
+    let found = file.metadata().expect("its number");
+    let config = json!({"servers": [fixture("a", &[])]});
+    Proxy::launch_with(config, |command| {
+        let number = format!("{}:{}", found.dev(), found.ino());
+        command.stdout(file).env("JOURNAL_STREAM", number).env("MCPROXY_TEST_JOURNAL", socket);
+    })
+    .await
+}
+
+#[tokio::test]
+async fn under_systemd_records_go_to_the_journal_with_their_level_and_server_as_fields() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (stream, socket) = (dir.path().join("stream"), dir.path().join("journal"));
+    let journal = UnixDatagram::bind(&socket).expect("a socket");
+    let read = async {
+        let mut bytes = vec![0; 256 * 1024];
+        loop {
+            let len = journal.recv(&mut bytes).await.expect("a record");
+            let record = String::from_utf8_lossy(&bytes[..len]).into_owned();
+            if record.contains("MESSAGE=server is ready, server: a, generation: 1, from: starting, to: ready") {
+                return record;
+            }
+        }
+    };
+    // It has to be read, or the log waits.
+    let (record, _proxy) = tokio::join!(within("the server is ready", DEADLINE, read), under_systemd(&stream, &socket));
+    let lines =
+        ["PRIORITY=6", "SYSLOG_IDENTIFIER=mcproxy", "MCPROXY_SERVER=a", "MCPROXY_GENERATION=1", "MCPROXY_TO=ready"];
+    for line in lines {
+        assert!(record.lines().any(|said| said == line), "{line}: {record}");
+    }
+    assert_eq!(fs::read_to_string(&stream).expect("the stream"), "", "nothing is written twice");
+}
+
+#[tokio::test]
+async fn a_stream_of_the_journal_without_its_socket_gets_lines_with_their_level_and_no_time() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let stream = dir.path().join("stream");
+    let proxy = under_systemd(&stream, &dir.path().join("none")).await;
+    proxy.until_ready().await;
+    eventually("a line", DEADLINE, async || {
+        let text = fs::read_to_string(&stream).expect("the stream");
+        text.lines().find(|line| line.starts_with("<6>server is ready, server: a, ")).map(str::to_owned)
+    })
+    .await;
 }
