@@ -61,7 +61,7 @@ use std::{io::Write as _, path::Path, process::ExitCode};
 
 use anyhow::Context as _;
 use clap::Parser as _;
-use slog::warn;
+use slog::{Logger, warn};
 
 use crate::{
     args::Args,
@@ -114,17 +114,8 @@ fn main() -> ExitCode {
 fn run(args: Args, mut passed: Passed) -> Result<ExitCode, (u8, String)> {
     let ConfigReading { fingerprint, content, config } = ConfigReading::first(&args.config);
     let socket = passed.listener.take().map(listen::adopt).transpose().map_err(os)?;
-    let overrides = match &socket {
-        Some(_) if args.host.is_some() || args.port.is_some() => {
-            let text =
-                "the service manager passes the socket to listen at (mcproxy.socket); leave out --host and --port";
-            return Err((USAGE, text.to_owned()));
-        }
-        Some((_, address)) => {
-            Overrides { host: Some(address.ip()), port: Some(address.port()), hardening: args.hardening() }
-        }
-        None => Overrides { host: args.host, port: args.port, hardening: args.hardening() },
-    };
+    let overrides = Overrides::of(&args, socket.as_ref().map(|(_, address)| *address));
+    let overrides = overrides.map_err(|error| (USAGE, error.to_string()))?;
     let config = overrides.applied(config);
     let state = open_state(&args, config.is_ok());
     let state_path = state.as_ref().ok().and_then(Option::as_ref).map(StateDir::path);
@@ -161,27 +152,10 @@ fn run(args: Args, mut passed: Passed) -> Result<ExitCode, (u8, String)> {
     if let Some(error) = &logging.sink_error {
         warn!(logging.log, "logging to standard error (`--log` logs to standard output)"; "error" => with_source(error));
     }
-    let state = state.unwrap_or_else(|error| {
-        let error = format!("{:#}", anyhow::Error::from(error));
-        warn!(logging.log, "what servers offer is not kept for the next start"; "error" => error);
-        None
-    });
-    let last_good = last_good.unwrap_or_else(|error| {
-        let error = format!("{:#}", anyhow::Error::from(error));
-        warn!(logging.log, "the configuration in force is not kept for a start without one"; "error" => error);
-        None
-    });
-    if !passed.strangers.is_empty() {
-        warn!(logging.log, "the service manager passes what MCProxy does not know"; "names" => passed.strangers.join(" "));
-    }
-    let sessions = passed.sessions.take().map(|file| {
-        ServiceManager::forget_sessions();
-        KeptSessions::of_file(file)
-    });
-    let sessions = sessions.transpose().unwrap_or_else(|error| {
-        warn!(logging.log, "sessions of before the restart are not continued"; "error" => %error);
-        None
-    });
+    let state = or_none(state, "what servers offer is not kept for the next start", &logging.log);
+    let unkept = "the configuration in force is not kept for a start without one";
+    let last_good = or_none(last_good.map(Option::flatten), unkept, &logging.log);
+    let sessions = sessions_of(passed, &logging.log);
     let prepared = SupervisorParts {
         log: logging.log.clone(),
         quiet,
@@ -190,7 +164,7 @@ fn run(args: Args, mut passed: Passed) -> Result<ExitCode, (u8, String)> {
         fixed_level,
         boot,
         content,
-        last_good: last_good.flatten(),
+        last_good,
         file: ConfigFile::new(args.config),
         fingerprint,
         overrides,
@@ -208,6 +182,25 @@ fn run(args: Args, mut passed: Passed) -> Result<ExitCode, (u8, String)> {
         ShutdownOutcome::Drained => ExitCode::SUCCESS,
         ShutdownOutcome::Cut(signal) => u8::try_from(128 + signal).map_or(ExitCode::FAILURE, ExitCode::from),
     })
+}
+
+/// What is worth a warning, and no reason not to start.
+fn or_none<T>(opened: Result<Option<T>, RuntimeDirError>, without: &'static str, log: &Logger) -> Option<T> {
+    opened.unwrap_or_else(|error| {
+        warn!(log, "{}", without; "error" => format!("{:#}", anyhow::Error::from(error)));
+        None
+    })
+}
+
+/// What the run before left with the service manager, which is told to forget it.
+fn sessions_of(passed: Passed, log: &Logger) -> Option<KeptSessions> {
+    if !passed.strangers.is_empty() {
+        warn!(log, "the service manager passes what MCProxy does not know"; "names" => passed.strangers.join(" "));
+    }
+    let file = passed.sessions?;
+    ServiceManager::forget_sessions();
+    let sessions = KeptSessions::of_file(file);
+    sessions.map_err(|error| warn!(log, "sessions of before the restart are not continued"; "error" => %error)).ok()
 }
 
 /// Where what outlives us is kept. For the sake of a wrong configuration no directory is made.
