@@ -35,7 +35,7 @@ pub(crate) fn limit(
         may_change: may_change_users(),
         state,
         hidden: if is_on { hidden.map(Path::to_owned).collect() } else { Vec::new() },
-        programs: &[programs.worker(), programs.gateway()],
+        programs: &[programs.worker(), programs.launcher(), programs.gateway()],
     });
     Ok((users, capabilities.into_iter().chain(no_users).collect()))
 }

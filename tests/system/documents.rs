@@ -227,7 +227,8 @@ fn files_that_the_documents_name_exist() {
             let file = name.split([' ', ':']).next().expect("a first word").trim_end_matches('/');
             let folder = file.split('/').next().expect("a first part");
             let ours =
-                ["src", "supervisor", "worker", "crates", "tests", "docs", "bench", "fuzz", "deploy"].contains(&folder);
+                ["src", "supervisor", "worker", "launcher", "crates", "tests", "docs", "bench", "fuzz", "deploy"]
+                    .contains(&folder);
             let place = !file.contains(['*', '{', '…', '<', '$']) && file.contains('/');
             let made = file.starts_with("fuzz/engine/") || file.starts_with("tests/run/");
             if ours && place && !made && !root().join(file).exists() {
@@ -240,7 +241,8 @@ fn files_that_the_documents_name_exist() {
 
 /// Every Rust source of the programs, without comments.
 fn sources() -> String {
-    let mut folders: Vec<PathBuf> = ["src", "crates", "supervisor", "worker"].map(|folder| root().join(folder)).into();
+    let mut folders: Vec<PathBuf> =
+        ["src", "crates", "supervisor", "worker", "launcher"].map(|folder| root().join(folder)).into();
     let mut text = String::new();
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(&folder).expect("a folder").flatten() {

@@ -16,12 +16,13 @@ use self::imports::Imports;
 /// Which of our libraries each of our packages may use.
 const EDGES: &[(&str, &[&str])] = &[
     ("mcproxy-confine", &[]),
+    ("mcproxy-launch", &["mcproxy-confine"]),
     ("mcproxy-ipc", &["mcproxy-confine"]),
     ("mcproxy-mcp", &[]),
     ("mcproxy-config", &["mcproxy-ipc", "mcproxy-confine"]),
     ("mcproxy-http", &[]),
     ("mcproxy-supervisor", &["mcproxy-ipc", "mcproxy-config", "mcproxy-confine"]),
-    ("mcproxy-worker", &["mcproxy-ipc", "mcproxy-mcp", "mcproxy-config", "mcproxy-confine", "mcproxy-http"]),
+    ("mcproxy-worker", &["mcproxy-ipc", "mcproxy-mcp", "mcproxy-config", "mcproxy-confine", "mcproxy-http", "mcproxy-launch"]),
     ("mcproxy", &["mcproxy-ipc", "mcproxy-mcp", "mcproxy-config", "mcproxy-confine", "mcproxy-http"]),
     ("mcproxy-bench", &["mcproxy-ipc"]),
     ("mcproxy-fixture", &[]),
@@ -50,6 +51,7 @@ const ROOTS: &[&str] = &[
     "src/lib.rs",
     "supervisor/src/main.rs",
     "worker/src/main.rs",
+    "launcher/src/lib.rs",
     "crates/ipc/src/lib.rs",
     "crates/mcp/src/lib.rs",
     "crates/config/src/lib.rs",
@@ -57,7 +59,7 @@ const ROOTS: &[&str] = &[
 ];
 
 /// The roots of programs that are one file around one of the libraries.
-const THIN_ROOTS: &[&str] = &["src/bin/mcproxy.rs", "src/bin/mcproxy-gateway.rs"];
+const THIN_ROOTS: &[&str] = &["src/bin/mcproxy.rs", "src/bin/mcproxy-gateway.rs", "launcher/src/main.rs"];
 
 /// Names that more than one type may have, and why. All others are there once, so that a search finds what was meant.
 const SHARED_NAMES: &[(&str, &str)] = &[
@@ -163,6 +165,16 @@ fn the_supervisor_holds_no_http_and_no_mcp() {
 }
 
 #[test]
+fn the_launcher_holds_no_runtime_no_log_and_no_reader_of_messages() {
+    let metadata = workspace();
+    for package in tree_of(&metadata, "mcproxy-launch") {
+        let name = package.name.as_str();
+        let heavy = ["tokio", "slog", "bincode", "serde_json", "mcproxy-ipc", "clap"];
+        assert!(!heavy.contains(&name), "the launcher depends on {name}, and each start of a server pays for it");
+    }
+}
+
+#[test]
 fn the_old_syslog_client_and_its_old_clock_stay_in_the_supervisor() {
     let metadata = workspace();
     for name in ours(&metadata).keys().filter(|name| **name != "mcproxy-supervisor") {
@@ -193,7 +205,7 @@ fn crates_that_may_have_to_be_replaced_have_one_user_each() {
 
 #[test]
 fn a_crate_that_may_have_to_be_replaced_is_named_in_one_file() {
-    let found: Vec<PathBuf> = ["crates", "src", "supervisor", "worker", "bench"]
+    let found: Vec<PathBuf> = ["crates", "src", "supervisor", "worker", "launcher", "bench"]
         .iter()
         .flat_map(|folder| sources_that_name(folder, "bincode::"))
         .collect();

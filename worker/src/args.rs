@@ -1,4 +1,4 @@
-//! The command line: four ways to be started.
+//! The command line: three ways to be started.
 
 use std::{ffi::OsString, path::PathBuf};
 
@@ -52,8 +52,6 @@ Exit codes: 0 fine · 1 the call failed · 64 wrong arguments · 69 the server d
 /// How this process was started.
 #[derive(Debug)]
 pub(crate) enum Invocation {
-    /// To become a server: what follows the flag.
-    Launcher(Vec<OsString>),
     /// To end what is left of a server: the order that follows the flag.
     Sweep(Option<OsString>),
     /// By a supervisor, which says everything over the connection that is standard input; most of what follows the flag is for
@@ -66,7 +64,6 @@ pub(crate) enum Invocation {
 /// Reads the command line, the program's name included.
 pub(crate) fn parse(args: Vec<OsString>) -> Result<Invocation, clap::Error> {
     match args.get(1).and_then(|first| first.to_str()) {
-        Some(crate::launch::LAUNCH_FLAG) => Ok(Invocation::Launcher(args.into_iter().skip(2).collect())),
         Some(crate::sweep::SWEEP_FLAG) => Ok(Invocation::Sweep(args.into_iter().nth(2))),
         Some(SUPERVISED_FLAG) => {
             Ok(Invocation::Supervised(args.into_iter().skip_while(|arg| arg != CONFINEMENT_FLAG).nth(1)))
@@ -86,13 +83,12 @@ mod tests {
     }
 
     #[test]
-    fn the_four_invocations_are_told_apart() {
+    fn the_three_invocations_are_told_apart() {
         ByHand::command().debug_assert();
         let line = "mcproxy-worker --supervised --server time --generation 7 --socket /run/s";
         assert!(matches!(parse_line(line), Ok(Invocation::Supervised(None))));
         let line = format!("{line} --confinement 7");
         assert!(matches!(parse_line(&line), Ok(Invocation::Supervised(Some(order))) if order == "7"));
-        assert!(matches!(parse_line("mcproxy-worker --launch 9"), Ok(Invocation::Launcher(args)) if args == ["9"]));
         assert!(matches!(parse_line("mcproxy-worker --sweep 7"), Ok(Invocation::Sweep(Some(order))) if order == "7"));
         assert!(matches!(parse_line("mcproxy-worker --server time --trace"), Ok(Invocation::ByHand(_))));
         assert!(parse_line("mcproxy-worker --server a --list --call b").is_err());

@@ -5,7 +5,7 @@
 use std::{
     ffi::OsStr,
     fs, io,
-    os::unix::fs::DirBuilderExt,
+    os::{fd::BorrowedFd, unix::fs::DirBuilderExt},
     path::{Path, PathBuf},
 };
 
@@ -18,7 +18,7 @@ use mcproxy_http::Url;
 use mcproxy_ipc::{EndReason, HttpProxy, HttpSpec, LaunchSpec, Reach, SealedOrder, WorkerSpec};
 use rustix::fs::{Access, access};
 
-use crate::{cgroup::ServerCgroup, environment};
+use crate::{cgroup::ServerCgroup, environment, launch::LauncherProgram};
 
 /// Folders of HOME that programs make when they first need them, which they cannot do in a directory that is replaced by its
 /// entries.
@@ -56,7 +56,7 @@ pub(crate) struct Confined {
 ///
 /// # Errors
 /// The private TMPDIR cannot be made.
-pub(crate) fn complete(spec: &mut WorkerSpec) -> Result<Confined, EndReason> {
+pub(crate) fn complete(spec: &mut WorkerSpec, launcher: &LauncherProgram) -> Result<Confined, EndReason> {
     if !spec.confinement.hardening.is_on() {
         return Ok(Confined::default());
     }
@@ -74,7 +74,7 @@ pub(crate) fn complete(spec: &mut WorkerSpec) -> Result<Confined, EndReason> {
         let _ = ServerCgroup::at(cgroup).hold();
     }
     let missing = match &spec.reach {
-        Reach::Command(launch) => confine(confinement, launch),
+        Reach::Command(launch) => confine(confinement, launch, launcher),
         Reach::Http(http) => confine_remote(confinement, http),
     };
     Ok(Confined { missing, tmp })
@@ -116,7 +116,7 @@ impl Drop for RunTmp {
     }
 }
 
-fn confine(confinement: &ServerConfinement, launch: &LaunchSpec) -> Vec<Degradation> {
+fn confine(confinement: &ServerConfinement, launch: &LaunchSpec, launcher: &LauncherProgram) -> Vec<Degradation> {
     let mut missing = Vec::new();
     let sandbox = &confinement.sandbox;
     let connect = ports(&sandbox.network, &mut missing);
@@ -124,14 +124,14 @@ fn confine(confinement: &ServerConfinement, launch: &LaunchSpec) -> Vec<Degradat
     let domain = Domain { files, connect, bind: sandbox.bind.clone() };
     let calls =
         ServerCalls { namespaces: sandbox.namespaces, mounts: sandbox.namespaces && !sandbox.files, attaching: false };
-    missing.extend(enter(&domain, calls));
+    missing.extend(enter(&domain, launcher.descriptor().as_slice(), calls));
     missing
 }
 
-/// Enters the domain, and gives up all but these calls; what cannot be had is returned.
-fn enter(domain: &Domain, calls: ServerCalls) -> Vec<Degradation> {
+/// Enters the domain, in which these programs may be executed, and gives up all but these calls; what cannot be had is returned.
+fn enter(domain: &Domain, programs: &[BorrowedFd<'_>], calls: ServerCalls) -> Vec<Degradation> {
     let mut missing = Vec::new();
-    let is_in_domain = match domain.enter() {
+    let is_in_domain = match domain.enter_with(programs) {
         Ok(entered) => {
             missing.extend(entered.exposed.iter().map(|path| exposed(path)));
             entered.is_enforced
@@ -166,7 +166,7 @@ fn confine_remote(confinement: &ServerConfinement, http: &HttpSpec) -> Vec<Degra
     let domain =
         Domain { files, connect: Some(remote_ports(http, |name| std::env::var(name).ok())), bind: Some(Vec::new()) };
     let calls = ServerCalls { namespaces: false, mounts: false, attaching: false };
-    let mut missing = enter(&domain, calls);
+    let mut missing = enter(&domain, &[], calls);
     if let Err(error) = deny_programs() {
         missing.push(without_filters(&error));
     }
@@ -236,7 +236,6 @@ fn files(confinement: &ServerConfinement, launch: &LaunchSpec) -> Option<FileRul
     {
         make_usual_folders(home);
     }
-    rules.read.extend(std::env::current_exe());
     Some(rules)
 }
 
@@ -287,11 +286,11 @@ fn empty(directory: &Path) -> io::Result<()> {
 ///
 /// # Errors
 /// As [`begin`] and [`complete`].
-pub(crate) fn by_hand(spec: &mut WorkerSpec) -> anyhow::Result<Confined> {
+pub(crate) fn by_hand(spec: &mut WorkerSpec, launcher: &LauncherProgram) -> anyhow::Result<Confined> {
     if spec.confinement.hardening.is_on() {
         take_identity(None).context("cannot give up what a worker must not have")?;
     }
-    let confined = complete(spec).map_err(|reason| anyhow::anyhow!("{reason}"))?;
+    let confined = complete(spec, launcher).map_err(|reason| anyhow::anyhow!("{reason}"))?;
     match refusal(spec.confinement.hardening, &confined.missing) {
         Some(reason) => Err(anyhow::anyhow!("{reason}")),
         None => Ok(confined),

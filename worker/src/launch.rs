@@ -1,27 +1,25 @@
-//! Starting a server's process.
-//!
-//! The worker does not exec the server itself: it starts its own binary as a *launcher*, which asks the kernel to be
-//! killed when the worker dies, checks that the worker still lives, and then becomes the server (`exec`, same process
-//! id). That needs no code between fork and exec, hence no `unsafe`. It also asks the kernel to keep the server from its worker and
-//! from all others, and for the server's limits ([0129](../../docs/decisions/0129-how-a-worker-confines-itself.md)).
+//! Starting a server's process: through the launcher, a small program that becomes the server (`mcproxy-launch`).
 
 use std::{
-    ffi::OsStr,
+    ffi::OsString,
     io::{self, Write},
     os::{
-        fd::OwnedFd,
+        fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
         unix::process::{CommandExt, ExitStatusExt},
     },
-    path::PathBuf,
-    process::{Child, Command, ExitCode, Stdio},
+    process::{Child, Command, Stdio},
+    rc::Rc,
 };
 
-use mcproxy_confine::{Domain, ResourceLimits, close_on_exec};
-use mcproxy_ipc::{EndReason, LaunchSpec, SealedOrder, Secret, WorkerSpec, find_program};
-use rustix::process::{
-    Pid, PidfdFlags, Signal, getppid, kill_process_group, pidfd_open, set_parent_process_death_signal,
+use mcproxy_confine::hand_on;
+use mcproxy_ipc::{EndReason, LaunchSpec, WorkerSpec, find_program};
+use mcproxy_launch::LaunchOrder;
+use rustix::{
+    fs::{CWD, Mode, OFlags, openat},
+    io::read,
+    pipe::{PipeFlags, fcntl_setpipe_size, pipe_with},
+    process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open},
 };
-use serde::{Deserialize, Serialize};
 use tokio::{
     io::unix::AsyncFd,
     net::unix::pipe::{Receiver, Sender},
@@ -29,10 +27,49 @@ use tokio::{
 
 use crate::{cgroup::ServerCgroup, environment, tree::Tree, watched::watched};
 
-/// How the launcher is told apart from a worker.
-pub(crate) const LAUNCH_FLAG: &str = "--launch";
-/// A shell's exit code for a command that cannot be run.
-const CANNOT_EXEC: u8 = 127;
+/// Most bytes of why a launcher failed: what one write puts into a pipe as a whole (pipe(7), PIPE_BUF).
+const LONGEST_COMPLAINT: usize = 4096;
+
+/// The launcher's program, opened while this process may still reach it: the user that it becomes may not, and whoever installs
+/// another version meanwhile does not change what this worker starts.
+#[derive(Debug, Clone)]
+pub(crate) struct LauncherProgram(Rc<Result<OwnedFd, String>>);
+
+impl LauncherProgram {
+    /// Beside the running binary. That there is none is an error of the first start.
+    pub(crate) fn beside_us() -> Self {
+        let open = || {
+            let path = std::env::current_exe()?.with_file_name(mcproxy_launch::PROGRAM);
+            let opened = openat(CWD, &path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty());
+            opened.map_err(|error| io::Error::other(format!("{} cannot be opened: {error}", path.display())))
+        };
+        let missing = |error| format!("{error}; install it beside mcproxy-worker");
+        Self(Rc::new(open().map_err(missing)))
+    }
+
+    /// For the domain in which it is to be executed.
+    pub(crate) fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        self.0.as_ref().as_ref().ok().map(AsFd::as_fd)
+    }
+
+    fn command(&self) -> Result<Command, EndReason> {
+        match &*self.0 {
+            Ok(program) => {
+                let mut command = Command::new(format!("/proc/self/fd/{}", program.as_raw_fd()));
+                command.arg0(mcproxy_launch::PROGRAM);
+                Ok(command)
+            }
+            Err(why) => Err(EndReason::Spawn(why.clone())),
+        }
+    }
+}
+
+/// Starts servers below this worker.
+#[derive(Debug, Clone)]
+pub(crate) struct Launcher {
+    pub(crate) program: LauncherProgram,
+    pub(crate) tree: Tree,
+}
 
 /// A running server and our ends of its pipes.
 pub(crate) struct StartedServer {
@@ -48,6 +85,7 @@ pub(crate) struct ServerProcess {
     pid: Pid,
     /// Readable once the leader has ended. Until it is reaped its process id is not given to anyone else.
     ended: AsyncFd<OwnedFd>,
+    complaints: Complaints,
     reaped: bool,
     tree: Tree,
 }
@@ -68,11 +106,12 @@ impl ServerProcess {
         let _ = kill_process_group(self.pid, signal);
     }
 
-    /// Takes the exit status of a leader that has ended.
+    /// Takes the exit status of a leader that has ended, or why it never was the server.
     pub(crate) fn reap(&mut self) -> Option<EndReason> {
         let status = self.child.try_wait().ok()??;
         self.reaped = true;
-        Some(EndReason::Exited { code: status.code(), signal: status.signal() })
+        let exited = EndReason::Exited { code: status.code(), signal: status.signal() };
+        Some(self.complaints.read().map_or(exited, EndReason::Spawn))
     }
 }
 
@@ -87,40 +126,51 @@ impl Drop for ServerProcess {
     }
 }
 
-/// Starts the server of `spec` with this command, in a process group of its own, below `tree`; `mark` goes into its environment.
-pub(crate) fn spawn(
-    spec: &WorkerSpec,
-    launch: &LaunchSpec,
-    mark: &str,
-    tree: &Tree,
-) -> Result<StartedServer, EndReason> {
-    let confinement = &spec.confinement;
-    let environment = environment::of_server(launch, confinement, mark, std::env::vars_os());
-    let program = find_program(launch, environment::lookup(&environment, "PATH"))?;
-    let order = LaunchOrder {
-        parent: std::process::id(),
-        waits: spec.cgroup.is_some(),
-        program,
-        args: launch.args.clone(),
-        limits: confinement.hardening.is_on().then_some(confinement.limits),
-    };
-    let order = SealedOrder::create(&order).map_err(|error| EndReason::Spawn(error.to_string()))?;
-    let mut command = Command::new("/proc/self/exe");
-    command
-        .arg0("mcproxy-worker")
-        .arg(LAUNCH_FLAG)
-        .env_clear()
-        .envs(environment)
-        .process_group(0)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    if let Some(cwd) = &launch.cwd {
-        command.current_dir(cwd);
+impl Launcher {
+    /// Starts the server of `spec` with this command, in a process group of its own; `mark` goes into its environment.
+    pub(crate) fn start(&self, spec: &WorkerSpec, launch: &LaunchSpec, mark: &str) -> Result<StartedServer, EndReason> {
+        let confinement = &spec.confinement;
+        let environment = environment::of_server(launch, confinement, mark, std::env::vars_os());
+        let order = LaunchOrder {
+            parent: std::process::id(),
+            waits: spec.cgroup.is_some(),
+            limits: confinement.hardening.is_on().then_some(confinement.limits),
+            program: find_program(launch, environment::lookup(&environment, "PATH"))?,
+            args: launch.args.iter().map(|arg| arg.expose().into()).collect(),
+        };
+        let mut command = self.program.command()?;
+        command
+            .env_clear()
+            .envs(environment)
+            .process_group(0)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        if let Some(cwd) = &launch.cwd {
+            command.current_dir(cwd);
+        }
+        let started = Complaints::open().and_then(|(complaints, theirs)| {
+            let order = order.seal()?;
+            let spawn = |order: OsString| hand_on(theirs, |number| command.args([order, number]).spawn());
+            let child = order.hand_on(spawn)?;
+            self.started(in_cgroup(child, spec)?, complaints)
+        });
+        started.map_err(|error| EndReason::Spawn(error.to_string()))
     }
-    let spawned = order.hand_on(|number| command.arg(number).spawn());
-    let spawned = spawned.and_then(|child| in_cgroup(child, spec)).and_then(|child| pipes(child, tree));
-    spawned.map_err(|error| EndReason::Spawn(error.to_string()))
+
+    fn started(&self, mut child: Child, complaints: Complaints) -> io::Result<StartedServer> {
+        let raw = i32::try_from(child.id()).map_err(io::Error::other)?;
+        let pid = Pid::from_raw(raw).ok_or_else(|| io::Error::other("a process without an id"))?;
+        let ended = watched(pidfd_open(pid, PidfdFlags::empty())?)?;
+        let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let missing = || io::Error::other("a pipe is missing");
+        let stdin = Sender::from_owned_fd(stdin.ok_or_else(missing)?.into())?;
+        let stdout = Receiver::from_owned_fd(stdout.ok_or_else(missing)?.into())?;
+        let stderr = Receiver::from_owned_fd(stderr.ok_or_else(missing)?.into())?;
+        self.tree.insert(child.id());
+        let process = ServerProcess { child, pid, ended, complaints, reaped: false, tree: self.tree.clone() };
+        Ok(StartedServer { process, stdin, stdout, stderr })
+    }
 }
 
 /// Moves the launcher, which waits for that, into the server's cgroup. The server's tree is ended without one, too.
@@ -129,96 +179,30 @@ fn in_cgroup(mut child: Child, spec: &WorkerSpec) -> io::Result<Child> {
         let refusal = ServerCgroup::at(path).take_in(child.id()).err();
         let word = refusal.map(|error| format!("cannot join {}: {error}", path.display())).unwrap_or_default();
         let stdin = child.stdin.as_mut().ok_or_else(|| io::Error::other("a pipe is missing"))?;
-        // A launcher that is gone says why on its stderr.
+        // A launcher that is gone has complained.
         let _ = writeln!(stdin, "{}", word.replace('\n', " "));
     }
     Ok(child)
 }
 
-fn pipes(mut child: Child, tree: &Tree) -> io::Result<StartedServer> {
-    let raw = i32::try_from(child.id()).map_err(io::Error::other)?;
-    let pid = Pid::from_raw(raw).ok_or_else(|| io::Error::other("a process without an id"))?;
-    let ended = watched(pidfd_open(pid, PidfdFlags::empty())?)?;
-    let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
-    let missing = || io::Error::other("a pipe is missing");
-    let stdin = Sender::from_owned_fd(stdin.ok_or_else(missing)?.into())?;
-    let stdout = Receiver::from_owned_fd(stdout.ok_or_else(missing)?.into())?;
-    let stderr = Receiver::from_owned_fd(stderr.ok_or_else(missing)?.into())?;
-    tree.insert(child.id());
-    let process = ServerProcess { child, pid, ended, reaped: false, tree: tree.clone() };
-    Ok(StartedServer { process, stdin, stdout, stderr })
-}
+/// Where a launcher says why it did not become its server. The server does not inherit the other end.
+#[derive(Debug)]
+struct Complaints(OwnedFd);
 
-/// What a launcher is told, in a sealed order.
-#[derive(Debug, Serialize, Deserialize)]
-struct LaunchOrder {
-    /// The worker, without which the server must not be.
-    parent: u32,
-    /// Whether the worker moves the process into the server's cgroup, and says on its stdin when that is done.
-    waits: bool,
-    program: PathBuf,
-    args: Vec<Secret>,
-    /// `None`: nothing is asked of the kernel.
-    limits: Option<ResourceLimits>,
-}
-
-/// The launcher: `--launch NUMBER`, the descriptor of its order. Returns only when the program cannot be run.
-pub(crate) fn launcher(order: Option<&OsStr>) -> ExitCode {
-    let order: LaunchOrder = match order.map(SealedOrder::read) {
-        Some(Ok(order)) => order,
-        Some(Err(error)) => return failed(&format!("cannot read what to start: {error}")),
-        None => return ExitCode::from(64),
-    };
-    // Kernels before Linux 5.11 cannot: then the server inherits what MCProxy was started with, and its own order.
-    let _ = close_on_exec();
-    if order.waits {
-        match word_of_worker() {
-            Ok(complaint) if complaint.is_empty() => {}
-            // This line is found in the server's log.
-            Ok(complaint) => say(&complaint),
-            Err(error) => return failed(&format!("cannot start {}: {error}", order.program.display())),
-        }
+impl Complaints {
+    /// With the launcher's end.
+    fn open() -> io::Result<(Self, OwnedFd)> {
+        let (ours, theirs) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
+        // How much the pipes of a user may hold is limited (pipe(7)). In vain, it holds more.
+        let _ = fcntl_setpipe_size(&ours, LONGEST_COMPLAINT);
+        Ok((Self(ours), theirs))
     }
-    if let Some(limits) = &order.limits
-        && let Err(error) = limits.apply().and_then(|()| Domain::default().enter().map(drop))
-    {
-        return failed(&format!("cannot confine the server: {error}; see `mcproxy doctor security`"));
-    }
-    let error = match live_no_longer_than(order.parent) {
-        Ok(()) => Command::new(&order.program).args(order.args.iter().map(Secret::expose)).exec(),
-        Err(error) => error,
-    };
-    failed(&format!("cannot start {}: {error}", order.program.display()))
-}
 
-/// One line from what will be the server's stdin, and not a byte more.
-fn word_of_worker() -> io::Result<String> {
-    let (mut line, mut byte) = (Vec::new(), [0]);
-    while rustix::io::read(rustix::stdio::stdin(), &mut byte)? == 1 {
-        if byte == *b"\n" {
-            return Ok(String::from_utf8_lossy(&line).into_owned());
-        }
-        line.extend(byte);
-    }
-    Err(io::Error::other("the process that started it is gone"))
-}
-
-fn failed(why: &str) -> ExitCode {
-    say(why);
-    ExitCode::from(CANNOT_EXEC)
-}
-
-fn say(what: &str) {
-    // Nobody is left to tell when stderr is gone.
-    let _ = writeln!(io::stderr().lock(), "mcproxy-worker: {what}");
-}
-
-/// Asks for SIGKILL at the parent's death, and checks that it has not died before that (prctl(2), PR_SET_PDEATHSIG).
-fn live_no_longer_than(parent: u32) -> io::Result<()> {
-    set_parent_process_death_signal(Some(Signal::KILL))?;
-    if getppid().is_some_and(|pid| pid.as_raw_nonzero().get().cast_unsigned() == parent) {
-        Ok(())
-    } else {
-        Err(io::Error::other("the process that started it is gone"))
+    /// What it said before it ended.
+    fn read(&self) -> Option<String> {
+        let mut bytes = [0; LONGEST_COMPLAINT];
+        // Nothing there is the end of the pipe, or EAGAIN where a process that was started has the other end.
+        let length = read(&self.0, &mut bytes).ok().filter(|length| *length > 0)?;
+        Some(String::from_utf8_lossy(&bytes[..length]).into_owned())
     }
 }

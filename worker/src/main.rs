@@ -38,7 +38,7 @@ mod watched;
 
 use std::{io::Write, process::ExitCode};
 
-use crate::args::Invocation;
+use crate::{args::Invocation, launch::LauncherProgram};
 
 /// sysexits.h: `EX_USAGE`.
 const USAGE: u8 = 64;
@@ -47,10 +47,11 @@ const SOFTWARE: u8 = 70;
 
 fn main() -> ExitCode {
     match args::parse(std::env::args_os().collect()) {
-        Ok(Invocation::Launcher(args)) => launch::launcher(args.first().map(AsRef::as_ref)),
         Ok(Invocation::Sweep(order)) => finish(sweep::run(order.as_deref()).map_err(Into::into)),
         Ok(Invocation::Supervised(order)) => {
-            let run = |hardening| block_on(supervised::run(hardening)).map(|()| ExitCode::SUCCESS);
+            // While this process is still who it was started as.
+            let launcher = LauncherProgram::beside_us();
+            let run = |hardening| block_on(supervised::run(hardening, launcher)).map(|()| ExitCode::SUCCESS);
             finish(confinement::begin(order.as_deref()).and_then(run))
         }
         Ok(Invocation::ByHand(wish)) => finish(block_on(by_hand::run(wish))),

@@ -21,6 +21,7 @@ use crate::{
     catalogue_writer::CataloguePort,
     confinement::{self, Confined},
     instances::{self, HostPorts},
+    launch::{Launcher, LauncherProgram},
     link::GatewayLink,
     mask::Mask,
     runner::{self, Order, Ports},
@@ -39,7 +40,7 @@ const CONTROL_TIMEOUT: Duration = Duration::from_secs(5);
 type Orders = Receiver<SupervisorToWorker, DescriptorHalf>;
 
 /// The whole life of such a worker.
-pub(crate) async fn run(hardening: Hardening) -> anyhow::Result<()> {
+pub(crate) async fn run(hardening: Hardening, launcher: LauncherProgram) -> anyhow::Result<()> {
     let connection = Inherited::from_stdin().context("started with --supervised, but not by a supervisor")?;
     keep_memory_private().context("cannot keep other processes out of this one's memory")?;
     let (mut orders, sender) = connection.introduce().await.context("cannot reach the supervisor")?;
@@ -51,19 +52,25 @@ pub(crate) async fn run(hardening: Hardening) -> anyhow::Result<()> {
         Some(_) => bail!("the supervisor's first message is not what to run"),
         None => bail!("the supervisor hung up"),
     };
-    serve(spec, orders, sender).await
+    serve(spec, launcher, orders, sender).await
 }
 
-async fn serve(mut spec: WorkerSpec, supervisor: Orders, sender: Sender<WorkerToSupervisor>) -> anyhow::Result<()> {
+async fn serve(
+    mut spec: WorkerSpec,
+    program: LauncherProgram,
+    supervisor: Orders,
+    sender: Sender<WorkerToSupervisor>,
+) -> anyhow::Result<()> {
     let (reports, report_queue) = mpsc::channel(REPORT_QUEUE);
     let (records, log_queue) = mpsc::channel(LOG_QUEUE);
     // No `server` or `generation` here: the supervisor knows whose records these are and adds them.
     let log = Logger::root(ControlDrain::new(records.clone()).fuse(), o!());
     // Before anything of strangers is read or started, and before there is a second thread.
-    let confined = confinement::complete(&mut spec);
+    let confined = confinement::complete(&mut spec, &program);
     let writer = tokio::spawn(write(sender, report_queue, log_queue, secrets::mask(&spec.reach)));
     let (order, run_orders) = mpsc::channel(4);
     let tree = Tree::become_subreaper().context("cannot become the reaper of the server's processes")?;
+    let launcher = Launcher { program, tree };
     let terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     // A suspended worker whose supervisor ends is sent this one and continued (setpgid(2), orphaned process groups).
     let hangup = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
@@ -95,7 +102,7 @@ async fn serve(mut spec: WorkerSpec, supervisor: Orders, sender: Sender<WorkerTo
                 link: None,
                 stderr: stderr::to_log(records, None),
                 trace: None,
-                tree,
+                launcher,
                 instance: None,
                 given_up: Rc::default(),
                 log: run_log,
@@ -103,7 +110,7 @@ async fn serve(mut spec: WorkerSpec, supervisor: Orders, sender: Sender<WorkerTo
             runner::run(spec, ports).await
         }
         (None, Instances::PerSession(rules)) => {
-            let ports = HostPorts { orders, reports: run_reports, catalogue, records, tree, log: run_log };
+            let ports = HostPorts { orders, reports: run_reports, catalogue, records, launcher, log: run_log };
             instances::run(spec, rules, ports).await
         }
     };

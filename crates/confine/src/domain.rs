@@ -4,6 +4,7 @@
 use std::{
     collections::BTreeSet,
     io,
+    os::fd::BorrowedFd,
     path::{Path, PathBuf},
 };
 
@@ -68,10 +69,22 @@ impl Domain {
     /// # Errors
     /// The kernel has Landlock and did not take the domain, or a directory cannot be looked at.
     pub fn enter(&self) -> io::Result<Entered> {
+        self.enter_with(&[])
+    }
+
+    /// The same with these programs, which are open already: they may be executed wherever they lie.
+    ///
+    /// # Errors
+    /// As [`Self::enter`].
+    pub fn enter_with(&self, programs: &[BorrowedFd<'_>]) -> io::Result<Entered> {
         let mut exposed = BTreeSet::new();
         let mut rules = self.ruleset().map_err(refused)?;
         if let Some(files) = &self.files {
             files.allow(&mut rules, &mut exposed)?;
+            for program in programs {
+                let access = AccessFs::Execute | AccessFs::ReadFile;
+                (&mut rules).add_rule(PathBeneath::new(program, access)).map_err(refused)?;
+            }
         }
         for (ports, access) in [(&self.connect, AccessNet::ConnectTcp), (&self.bind, AccessNet::BindTcp)] {
             for port in ports.iter().flatten() {
@@ -234,6 +247,33 @@ mod tests {
             fs::write(home.join("mcproxy/file"), "text").expect("written");
             fs::write(home.join("new"), "text").expect("written");
         });
+    }
+
+    #[test]
+    fn a_program_that_is_open_may_be_executed_where_nothing_else_may_be_read() {
+        use std::os::fd::{AsFd as _, AsRawFd as _};
+        if !has(Landlock::Files) {
+            return;
+        }
+        let dir = tempfile::tempdir().expect("a directory");
+        let (program, other) = (dir.path().join("true"), dir.path().join("other"));
+        for copy in [&program, &other] {
+            fs::copy("/bin/true", copy).expect("copied");
+        }
+        let open = openat(CWD, &program, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).expect("opened");
+        fs::set_permissions(dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0)).expect("closed");
+        let rules = files(&["/usr", "/bin", "/lib", "/lib64", "/proc"].map(Path::new), &[], &[]);
+        let deed = move || {
+            crate::take_identity(None).expect("given up");
+            rules.enter_with(&[open.as_fd()]).expect("entered");
+            let run = |path: &Path| std::process::Command::new(path).status();
+            let by_number = format!("/proc/self/fd/{}", open.as_raw_fd());
+            assert!(run(Path::new(&by_number)).expect("executed").success());
+            denied(run(&program));
+            denied(run(&other));
+        };
+        thread::spawn(deed).join().expect("no panic");
+        fs::set_permissions(dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o700)).expect("opened");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::support::{Proxy, binary, fixture};
 
 /// A hello as another build would send it: only the version in the header matters.
-fn hello_of_version(version: u16) -> Vec<u8> {
+pub(super) fn hello_of_version(version: u16) -> Vec<u8> {
     [&b"MP"[..], &version.to_be_bytes(), &3u32.to_be_bytes(), &0u32.to_be_bytes(), &[2, 0, 0]].concat()
 }
 
@@ -45,7 +45,7 @@ async fn somebody_of_another_build_is_told_so_and_harms_nobody() {
 #[tokio::test]
 async fn a_worker_of_another_build_is_refused_by_name_and_the_right_one_is_taken() {
     let bin = tempfile::tempdir().expect("a directory");
-    for name in ["mcproxy-supervisor", "mcproxy-gateway"] {
+    for name in ["mcproxy-supervisor", "mcproxy-gateway", "mcproxy-launch"] {
         put(&binary(name), bin.path());
     }
     // It speaks on the connection that it inherits, in a version of its own, and ends as a worker would.

@@ -34,6 +34,7 @@ use self::print::Printer;
 use crate::{
     args::ByHand,
     confinement::{self, Confined},
+    launch::{Launcher, LauncherProgram},
     link::{GatewayLink, Handed, LocalEnd},
     mask::Mask,
     runner::{self, Order, Ports},
@@ -143,7 +144,8 @@ struct HandRun {
 impl HandRun {
     async fn start(wish: ByHand, mut spec: WorkerSpec, mask: Mask) -> anyhow::Result<ExitCode> {
         let printer = Rc::new(Printer::new(mask));
-        let Confined { missing, tmp: _until_the_end } = confinement::by_hand(&mut spec)?;
+        let program = LauncherProgram::beside_us();
+        let Confined { missing, tmp: _until_the_end } = confinement::by_hand(&mut spec, &program)?;
         for Degradation { protection, reason, .. } in missing {
             printer.note(&format!("without `{}`: {reason}", protection.name()));
         }
@@ -164,7 +166,7 @@ impl HandRun {
                     trace_printer.traced(if way == LineDirection::ToServer { "→" } else { "←" }, line)
                 })
             }),
-            tree: tree.clone(),
+            launcher: Launcher { program, tree },
             instance: None,
             given_up: Rc::default(),
             log: terminal_log(&printer),

@@ -32,10 +32,10 @@ use super::{
 use crate::{
     catalogue_writer::CatalogueWriter,
     dialect::legacy,
+    launch::Launcher,
     link::{Envelope, GatewayPort, next_frame, room},
     runner::Order,
     session::{Idle, features_of},
-    tree::Tree,
 };
 
 /// Events of instances that wait for the host, which reads none while the gateway reads none.
@@ -90,7 +90,7 @@ pub(super) struct InstanceHost {
     pub(super) rules: InstanceRules,
     reports: mpsc::Sender<WorkerToSupervisor>,
     records: mpsc::Sender<LogRecord>,
-    tree: Tree,
+    launcher: Launcher,
     orders: (mpsc::Sender<Order>, mpsc::Receiver<Order>),
     pub(super) events: (mpsc::Sender<InstanceReport>, mpsc::Receiver<InstanceReport>),
     tasks: JoinSet<(Number, Ended)>,
@@ -131,7 +131,7 @@ impl InstanceHost {
             rules,
             reports: ports.reports,
             records: ports.records,
-            tree: ports.tree,
+            launcher: ports.launcher,
             orders: ports.orders,
             events: mpsc::channel(EVENTS),
             tasks: JoinSet::new(),
@@ -250,7 +250,7 @@ impl InstanceHost {
         };
         let (events, records) = (self.events.0.clone(), self.records.clone());
         let handle =
-            instance_handle::spawn(number, spec, events, records, (self.tree.clone(), &self.log), &mut self.tasks);
+            instance_handle::spawn(number, spec, events, records, (self.launcher.clone(), &self.log), &mut self.tasks);
         let running = RunningInstance {
             handle,
             pid: None,

@@ -8,10 +8,10 @@ use tokio::{sync::mpsc, task::JoinSet, time::timeout};
 
 use super::pool::Number;
 use crate::{
+    launch::Launcher,
     link::{Envelope, GatewayLink, Handed, LocalEnd},
     runner::{self, Order, Ports},
     stderr,
-    tree::Tree,
 };
 
 /// Reports that wait for the host; a run has a handful.
@@ -62,7 +62,7 @@ pub(super) fn spawn(
     spec: WorkerSpec,
     host: mpsc::Sender<InstanceReport>,
     records: mpsc::Sender<LogRecord>,
-    (tree, log): (Tree, &Logger),
+    (launcher, log): (Launcher, &Logger),
     tasks: &mut JoinSet<(Number, Ended)>,
 ) -> InstanceHandle {
     // As many calls as may be in flight, and as many cancellations.
@@ -77,7 +77,7 @@ pub(super) fn spawn(
         link: Some(link),
         stderr: stderr::to_log(records, Some(number)),
         trace: None,
-        tree,
+        launcher,
         instance: Some(number),
         given_up: given_up.clone(),
         log: log.new(o!("instance" => number)),

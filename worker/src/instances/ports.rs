@@ -4,7 +4,7 @@ use mcproxy_ipc::{LogRecord, control::WorkerToSupervisor};
 use slog::Logger;
 use tokio::sync::mpsc;
 
-use crate::{catalogue_writer::CataloguePort, runner::Order, tree::Tree};
+use crate::{catalogue_writer::CataloguePort, launch::Launcher, runner::Order};
 
 /// How the host is connected to the rest.
 pub(crate) struct HostPorts {
@@ -15,6 +15,6 @@ pub(crate) struct HostPorts {
     pub(crate) catalogue: Option<CataloguePort>,
     /// Where the lines that instances write to stderr go.
     pub(crate) records: mpsc::Sender<LogRecord>,
-    pub(crate) tree: Tree,
+    pub(crate) launcher: Launcher,
     pub(crate) log: Logger,
 }

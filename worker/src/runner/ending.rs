@@ -119,8 +119,8 @@ impl<T: Transport> Runner<T> {
     }
 }
 
-/// Whether a process ended of its own accord and was not killed from outside. (A shell, or our launcher, that finds no program
-/// ends in an accord of its own, but that is no answer.)
+/// Whether a process ended of its own accord and was not killed from outside. (A shell that finds no program ends in an accord of its
+/// own, but that is no answer.)
 fn is_its_own(exit: &EndReason) -> bool {
     let others = [Signal::KILL.as_raw(), Signal::TERM.as_raw(), Signal::INT.as_raw(), Signal::HUP.as_raw()];
     matches!(exit, EndReason::Exited { code, signal }

@@ -56,7 +56,7 @@ pub(crate) async fn run(spec: WorkerSpec, mut ports: Ports) -> Ended {
     };
     match &spec.reach {
         Reach::Command(launch) => {
-            let place = (ports.tree.clone(), ports.instance);
+            let place = (ports.launcher.clone(), ports.instance);
             match Stdio::start(&spec, launch, place, ports.trace.take(), ports.log.clone()) {
                 Ok(transport) => Runner::new(spec, transport, ports).run(lock, timer).await,
                 Err(reason) => nothing_said(reason),

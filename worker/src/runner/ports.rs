@@ -6,7 +6,7 @@ use mcproxy_ipc::control::WorkerToSupervisor;
 use slog::Logger;
 use tokio::sync::mpsc;
 
-use crate::{catalogue_writer::CataloguePort, link::GatewayLink, stderr, transport::Trace, tree::Tree};
+use crate::{catalogue_writer::CataloguePort, launch::Launcher, link::GatewayLink, stderr, transport::Trace};
 
 /// Orders of others to a run.
 pub(crate) enum Order {
@@ -35,7 +35,7 @@ pub(crate) struct Ports {
     pub(crate) link: Option<GatewayLink>,
     pub(crate) stderr: stderr::Sink,
     pub(crate) trace: Option<Trace>,
-    pub(crate) tree: Tree,
+    pub(crate) launcher: Launcher,
     /// Which of several that run at once.
     pub(crate) instance: Option<u32>,
     /// Becomes true when no further call has a chance, which may be a while before the end.

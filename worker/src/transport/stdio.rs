@@ -15,10 +15,9 @@ use super::{Interest, LineDirection, Sent, SentRest, Trace, Transport, Transport
 use crate::{
     cgroup::{MemoryKills, ServerCgroup},
     environment,
-    launch::{self, ServerProcess, StartedServer},
+    launch::{Launcher, ServerProcess, StartedServer},
     lines::{ServerLine, Splitter},
     stop::StopStep,
-    tree::Tree,
 };
 
 /// Bytes that a line may be longer than what it carries: the rest of a JSON-RPC message around a result of the largest size.
@@ -48,7 +47,7 @@ pub(crate) struct Stdio {
     stderr_chunk: Vec<u8>,
     line_bytes: usize,
     trace: Option<Trace>,
-    tree: Tree,
+    launcher: Launcher,
     /// Which of several servers that run at once.
     instance: Option<u32>,
     memory: MemoryKills,
@@ -63,13 +62,13 @@ impl Stdio {
     pub(crate) fn start(
         spec: &WorkerSpec,
         launch: &LaunchSpec,
-        (tree, instance): (Tree, Option<u32>),
+        (launcher, instance): (Launcher, Option<u32>),
         trace: Option<Trace>,
         log: Logger,
     ) -> Result<Self, EndReason> {
         let memory = MemoryKills::from_now_on(spec);
         let StartedServer { process, stdin, stdout, stderr } =
-            launch::spawn(spec, launch, &environment::mark(spec, instance), &tree)?;
+            launcher.start(spec, launch, &environment::mark(spec, instance))?;
         let line_bytes = spec.limits.line_bytes + ENVELOPE;
         Ok(Self {
             launch: launch.clone(),
@@ -84,7 +83,7 @@ impl Stdio {
             stderr_chunk: Vec::with_capacity(STDERR_CHUNK),
             line_bytes,
             trace,
-            tree,
+            launcher,
             instance,
             memory,
             log,
@@ -115,7 +114,7 @@ impl Transport for Stdio {
     fn restart(&mut self, spec: &WorkerSpec) -> Result<(), EndReason> {
         self.memory = MemoryKills::from_now_on(spec);
         let StartedServer { process, stdin, stdout, stderr } =
-            launch::spawn(spec, &self.launch, &environment::mark(spec, self.instance), &self.tree)?;
+            self.launcher.start(spec, &self.launch, &environment::mark(spec, self.instance))?;
         self.process = process;
         (self.stdin, self.stdout, self.stderr) = (Some(stdin), Some(stdout), Some(stderr));
         self.splitter = Splitter::new(self.line_bytes, KEEP);
@@ -252,7 +251,7 @@ impl Transport for Stdio {
     }
 
     fn clean_up(&self, spec: &WorkerSpec) -> impl Future<Output = ()> + use<> {
-        let (tree, log) = (self.tree.clone(), self.log.clone());
+        let (tree, log) = (self.launcher.tree.clone(), self.log.clone());
         let (mark, cgroup) = (environment::mark(spec, self.instance), spec.cgroup.as_deref().map(ServerCgroup::at));
         async move {
             let swept = tree.sweep(&mark, cgroup.as_ref()).await;

@@ -4,6 +4,7 @@ mod drain;
 mod harness;
 mod instances;
 mod pressure;
+mod starts;
 #[path = "../support/mod.rs"]
 mod support;
 mod trees;

@@ -1,0 +1,112 @@
+//! What a process is told before it begins to listen: bytes that it inherits as an anonymous file, which nobody can change any more,
+//! its sender included. The command line names the number of its descriptor and nothing of what it says.
+
+use std::{
+    ffi::{OsStr, OsString},
+    fs::{File, OpenOptions},
+    io::{self, Read, Write},
+    os::fd::OwnedFd,
+};
+
+use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, fcntl_get_seals, memfd_create};
+
+use crate::{hand_on, inherited};
+
+/// Neither what it says nor how long it is can be changed, nor can these seals.
+const SEALS: SealFlags = SealFlags::SEAL.union(SealFlags::SHRINK).union(SealFlags::GROW).union(SealFlags::WRITE);
+
+/// Sealed bytes that wait for the process that is to read them.
+#[derive(Debug)]
+pub struct SealedMemory(OwnedFd);
+
+impl SealedMemory {
+    /// Most bytes that are written or read.
+    pub const MOST: usize = 1024 * 1024;
+
+    /// Writes `bytes` into a file of their own and seals it.
+    ///
+    /// # Errors
+    /// There are too many, or the kernel gives no such file.
+    pub fn create(bytes: &[u8]) -> io::Result<Self> {
+        if bytes.len() > Self::MOST {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "the order for a process is too large"));
+        }
+        let file = memfd_create("mcproxy-order", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
+        let mut file = File::from(file);
+        file.write_all(bytes)?;
+        fcntl_add_seals(&file, SEALS)?;
+        Ok(Self(file.into()))
+    }
+
+    /// As [`hand_on`].
+    ///
+    /// # Errors
+    /// Those of `spawn`.
+    pub fn hand_on<R>(self, spawn: impl FnOnce(OsString) -> io::Result<R>) -> io::Result<R> {
+        hand_on(self.0, spawn)
+    }
+
+    /// Reads what this process was started with. The descriptor stays open; [`crate::close_on_exec`] keeps it from what this process
+    /// starts.
+    ///
+    /// # Errors
+    /// There is none of this number, or it is not sealed.
+    pub fn read(number: &OsStr) -> io::Result<Vec<u8>> {
+        let file = inherited(number, OpenOptions::new().read(true))?;
+        // Only files that memfd_create(2) made have seals.
+        if !fcntl_get_seals(&file).is_ok_and(|seals| seals.contains(SEALS)) {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "the order is not sealed"));
+        }
+        let mut bytes = Vec::new();
+        file.take(Self::MOST as u64 + 1).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsRawFd;
+
+    use super::*;
+
+    #[test]
+    fn an_order_arrives_as_it_was_written_and_cannot_be_changed() {
+        let order = SealedMemory::create(b"echo").expect("created");
+        order
+            .hand_on(|number| {
+                assert_eq!(SealedMemory::read(&number)?, b"echo");
+                let mut changed = inherited(&number, OpenOptions::new().write(true)).expect("its owner may open it");
+                changed.write_all(b"x").expect_err("nobody may write");
+                changed.set_len(0).expect_err("nor cut");
+                Ok(())
+            })
+            .expect("handed on");
+    }
+
+    #[test]
+    fn what_is_not_sealed_is_no_order() {
+        let number = |file: &File| OsString::from(file.as_raw_fd().to_string());
+        let file = tempfile::tempfile().expect("a file");
+        let error = SealedMemory::read(&number(&file)).expect_err("refused");
+        assert_eq!(error.to_string(), "the order is not sealed");
+        let open = File::from(memfd_create("open", MemfdFlags::ALLOW_SEALING).expect("created"));
+        assert!(SealedMemory::read(&number(&open)).is_err());
+    }
+
+    #[test]
+    fn more_than_the_bound_is_not_written() {
+        SealedMemory::create(&vec![0; SealedMemory::MOST]).expect("created");
+        SealedMemory::create(&vec![0; SealedMemory::MOST + 1]).expect_err("too large");
+    }
+
+    #[test]
+    fn a_process_that_is_started_afterwards_inherits_nothing() {
+        let order = SealedMemory::create(b"7").expect("created");
+        let listing = || {
+            let output = std::process::Command::new("ls").args(["-l", "/proc/self/fd"]).output()?;
+            Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+        };
+        assert!(order.hand_on(|_| listing()).expect("listed").contains("mcproxy-order"));
+        assert!(!listing().expect("listed").contains("memfd:mcproxy-order"));
+    }
+}
