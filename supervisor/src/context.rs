@@ -2,14 +2,23 @@
 
 use std::{path::PathBuf, sync::Arc, time::Instant};
 
-use mcproxy_confine::Hardening;
+use mcproxy_config::ServerConfig;
+use mcproxy_confine::{Degradation, Hardening};
 use mcproxy_ipc::{ConfigSource, log::DroppedRecords};
 use slog::Logger;
 use tokio::sync::{Notify, watch};
 
 use crate::{
-    cgroups::Cgroups, child::Programs, children::Children, degradations::Degradations, gateway::GatewaySnapshot,
-    log_ring::Follow, runtime_dir::Paths, server::ServerHandle, start_queue::StartQueue, users::Users,
+    cgroups::{Cgroups, MissingBounds},
+    child::Programs,
+    children::Children,
+    degradations::Degradations,
+    gateway::GatewaySnapshot,
+    log_ring::Follow,
+    runtime_dir::Paths,
+    server::ServerHandle,
+    start_queue::StartQueue,
+    users::Users,
 };
 
 /// The configuration in force, for status.
@@ -47,6 +56,8 @@ pub(crate) struct Context {
     pub(crate) degraded: Degradations,
     /// Cgroups for servers, where there are any.
     pub(crate) cgroups: Option<Arc<Cgroups>>,
+    /// Limits of servers that the kernel does not keep, where it is asked to.
+    pub(crate) missing_bounds: Option<Arc<MissingBounds>>,
     /// Who runs as which user.
     pub(crate) users: Users,
     /// Where the catalogues of servers are kept; `None`: nowhere.
@@ -73,6 +84,11 @@ impl Context {
     /// The handle of one server.
     pub(crate) fn server(&self, name: &str) -> Option<ServerHandle> {
         self.directory.borrow().iter().find(|server| server.name.as_str() == name).cloned()
+    }
+
+    /// What this server lacks of what its limits say.
+    pub(crate) fn unbounded(&self, config: &ServerConfig) -> Option<Degradation> {
+        self.missing_bounds.as_ref()?.degradation([config])
     }
 
     /// All servers at this moment.

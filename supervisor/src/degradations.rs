@@ -48,6 +48,11 @@ impl Degradations {
     }
 }
 
+/// Why a server is blocked that lacks this, where all is demanded.
+pub(crate) fn blocked(Degradation { protection, reason, help }: &Degradation) -> String {
+    format!("`hardening: strict`, and {}: {reason}; {help}", protection.name())
+}
+
 /// What a person reads whose MCProxy does not start for want of these.
 pub(crate) fn refusal(missing: &[Degradation]) -> String {
     let lines = missing.iter().map(|Degradation { protection, reason, help }| {

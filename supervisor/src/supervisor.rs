@@ -224,13 +224,13 @@ impl Supervisor {
         let degraded = Degradations::default();
         missing.into_iter().for_each(|missing| degraded.add(missing, &log));
         let hardened = config.hardening.is_on();
-        let (cgroups, lacking) = Cgroups::open(own_cgroup, &runtime.paths().identity()?, hardened).await;
-        match lacking {
-            Some(lacking) if hardened => degraded.add(lacking, &log),
-            Some(Degradation { reason, .. }) => {
-                info!(log, "no cgroups for servers; their processes are found by their parents"; "reason" => reason);
+        let (cgroups, missing_bounds) = Cgroups::open(own_cgroup, &runtime.paths().identity()?, hardened).await;
+        if let Some(missing) = &missing_bounds {
+            let bounded = config.servers.iter().filter(|server| server.enabled && hardened);
+            match missing.degradation(bounded) {
+                Some(lacking) => degraded.add(lacking, &log),
+                None => info!(log, "no cgroups for servers, or none that bound them"; "reason" => &missing.reason),
             }
-            None => {}
         }
         if hardened {
             Kernel::probe().degradations().into_iter().for_each(|missing| degraded.add(missing, &log));
@@ -258,6 +258,7 @@ impl Supervisor {
             paths: runtime.paths().clone(),
             programs: Programs::find()?,
             cgroups: cgroups.map(Arc::new),
+            missing_bounds: missing_bounds.filter(|_| hardened).map(Arc::new),
             hardening: config.hardening,
             degraded,
             users,

@@ -9,7 +9,10 @@ use std::{
 
 use mcproxy_ipc::processes;
 
-use super::{CgroupsError, bounds::Controller, io_error};
+use super::{
+    bounds::Controller,
+    error::{CgroupsError, io_error},
+};
 
 /// The leaf of supervisor, gateway and workers.
 const LEAF: &str = "main";
@@ -85,9 +88,9 @@ impl Controllers {
         self.in_force.contains(&controller)
     }
 
-    /// Those that are not, by name.
-    pub(super) fn missing(&self) -> Vec<&'static str> {
-        Controller::ALL.into_iter().filter(|controller| !self.has(*controller)).map(Controller::name).collect()
+    /// Those that are not.
+    pub(super) fn missing(&self) -> Vec<Controller> {
+        Controller::ALL.into_iter().filter(|controller| !self.has(*controller)).collect()
     }
 
     /// Puts them into force one level further down, in a cgroup without processes.
@@ -189,7 +192,7 @@ mod tests {
         assert_eq!(tree.read("cgroup.subtree_control"), "+memory+pids+cpu");
         assert_eq!(tree.read("base/cgroup.subtree_control"), "+memory+pids+cpu");
         assert_eq!(tree.read("base/main/cpu.weight"), OUR_WEIGHT);
-        assert_eq!(controllers.missing(), Vec::<&str>::new());
+        assert_eq!(controllers.missing(), []);
         drop(controllers);
         assert_eq!(tree.read("base/cgroup.subtree_control"), "+memory+pids+cpu-memory-pids-cpu");
         assert_eq!(tree.read("cgroup.subtree_control"), "+memory+pids+cpu-memory-pids-cpu");
@@ -200,7 +203,7 @@ mod tests {
     fn a_controller_that_was_in_force_before_stays_in_force() {
         let tree = Tree::with("memory pids\n", "memory\n");
         let controllers = Controllers::enable(tree.home(), &tree.base()).expect("enabled");
-        assert!(controllers.has(Controller::Memory) && controllers.missing() == ["cpu"]);
+        assert!(controllers.has(Controller::Memory) && controllers.missing() == [Controller::Cpu]);
         drop(controllers);
         assert_eq!(tree.read("cgroup.subtree_control"), "memory\n+pids-pids");
     }

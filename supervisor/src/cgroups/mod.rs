@@ -15,74 +15,29 @@
 
 mod bounds;
 mod controllers;
+mod error;
+mod missing_bounds;
 mod own;
 
 use std::{
-    fs, io,
+    fs,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     time::Duration,
 };
 
-use mcproxy_confine::{Degradation, Protection};
 use mcproxy_ipc::{Generation, Instances, ServerLimits, ServerName};
 
-pub(crate) use self::own::OwnCgroup;
 use self::{
     bounds::bounds,
     controllers::{Controllers, put},
+    error::io_error,
 };
+pub(crate) use self::{error::CgroupsError, missing_bounds::MissingBounds, own::OwnCgroup};
 
 /// How long killed leftovers may take to go.
 const GONE: Duration = Duration::from_secs(2);
 const LOOK: Duration = Duration::from_millis(10);
-
-/// Why there are no cgroups for servers, or none that bound them.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum CgroupsError {
-    /// None at all, or none of version 2.
-    #[error("no cgroup hierarchy of version 2 is mounted")]
-    NoHierarchy,
-    /// Another program divides it.
-    #[error("{} is not delegated to MCProxy", path.display())]
-    NotDelegated { path: PathBuf },
-    /// Before Linux 5.14.
-    #[error("this kernel has no cgroup.kill")]
-    NoKill,
-    /// There are others, or they are in a hierarchy of version 1.
-    #[error("{} has none of the controllers memory, pids and cpu (but: {known})", path.display())]
-    NoControllers { path: PathBuf, known: String },
-    /// Where another process is, controllers cannot be divided.
-    #[error("process {pid} ({name}) is in {}, too", path.display())]
-    Shared { path: PathBuf, pid: String, name: String },
-    /// The operating system said no.
-    #[error("cannot {what} {}: {source}", path.display())]
-    Io { what: &'static str, path: PathBuf, source: io::Error },
-}
-
-impl CgroupsError {
-    /// What the operator can do about it.
-    fn help(&self) -> &'static str {
-        match self {
-            Self::NoHierarchy => "use a system with control groups of version 2",
-            Self::NotDelegated { .. } | Self::Io { .. } => {
-                "with systemd, write Delegate=yes into the unit; in a container, make /sys/fs/cgroup writable \
-                 (podman: --security-opt unmask=/sys/fs/cgroup)"
-            }
-            Self::NoKill => "use Linux 5.14 or later",
-            Self::NoControllers { .. } => {
-                "with systemd, write Delegate=yes into the unit; a controller that a hierarchy of version 1 holds \
-                 cannot be used"
-            }
-            Self::Shared { .. } => "start MCProxy as the only process of its unit, scope or container",
-        }
-    }
-
-    /// As users are told.
-    fn degradation(&self) -> Degradation {
-        Degradation { protection: Protection::Cgroups, reason: self.to_string(), help: self.help().to_owned() }
-    }
-}
 
 /// The directory of our cgroups. Removed at the end.
 #[derive(Debug)]
@@ -103,18 +58,18 @@ pub(crate) struct Cgroup {
 impl Cgroups {
     /// Below our own cgroup, under a name that belongs to our runtime directory: what is there already is what an earlier
     /// supervisor left, and is killed. With `bounded` they get controllers. To be called before anything else is started. Says
-    /// what cannot be had, too.
+    /// what cannot be had, too, for those who want it.
     pub(crate) async fn open(
         own: Result<OwnCgroup, CgroupsError>,
         identity: &str,
         bounded: bool,
-    ) -> (Option<Self>, Option<Degradation>) {
+    ) -> (Option<Self>, Option<MissingBounds>) {
         match Self::below(own, identity).await {
             Ok((mut cgroups, home)) => {
-                let lacking = if bounded { cgroups.bound(&home) } else { None };
-                (Some(cgroups), lacking)
+                let missing = if bounded { cgroups.bound(&home) } else { None };
+                (Some(cgroups), missing)
             }
-            Err(error) => (None, Some(error.degradation())),
+            Err(error) => (None, Some(MissingBounds::all(&error))),
         }
     }
 
@@ -127,20 +82,18 @@ impl Cgroups {
         if cgroups.base.join("cgroup.kill").exists() { Ok((cgroups, own.path)) } else { Err(CgroupsError::NoKill) }
     }
 
-    fn bound(&mut self, home: &Path) -> Option<Degradation> {
+    fn bound(&mut self, home: &Path) -> Option<MissingBounds> {
         match Controllers::enable(home, &self.base) {
             Ok(controllers) => {
-                let missing = controllers.missing().join(", ");
+                let missing = controllers.missing();
                 self.controllers = Some(controllers);
-                (!missing.is_empty()).then(|| Degradation {
-                    protection: Protection::Cgroups,
-                    reason: format!("{} lacks controllers: {missing}", home.display()),
-                    help:
-                        "with systemd, write Delegate=yes into the unit; for services of users, also for user@.service"
-                            .to_owned(),
-                })
+                let names: Vec<&str> = missing.iter().map(|controller| controller.name()).collect();
+                let reason = format!("{} lacks controllers: {}", home.display(), names.join(", "));
+                let help =
+                    "with systemd, write Delegate=yes into the unit; for services of users, also for user@.service";
+                (!missing.is_empty()).then(|| MissingBounds::some(missing, reason, help))
             }
-            Err(error) => Some(error.degradation()),
+            Err(error) => Some(MissingBounds::all(&error)),
         }
     }
 
@@ -219,11 +172,6 @@ impl Drop for Cgroup {
         remove_below(&self.path);
         let _ = fs::remove_dir(&self.path);
     }
-}
-
-fn io_error(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> CgroupsError {
-    let path = path.to_owned();
-    move |source| CgroupsError::Io { what, path, source }
 }
 
 /// Whatever our umask is, users of servers have to find their way to their own.

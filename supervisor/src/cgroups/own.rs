@@ -7,7 +7,7 @@ use std::{
 
 use rustix::fs::{Access, access, getxattr};
 
-use super::CgroupsError;
+use super::error::CgroupsError;
 
 /// The cgroup that we are in.
 #[derive(Debug, PartialEq, Eq)]

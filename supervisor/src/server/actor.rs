@@ -31,6 +31,7 @@ use crate::{
     backoff::Jitter,
     bounded_text::{MAX_REASON, cut},
     context::{Context, sleep_until},
+    degradations,
     lifecycle::{Action, DesiredState, Lifecycle, LifecyclePlan, MachineEvent, MachineState, StopReason},
     log_ring::now_ms,
     logging::{one_line, printable},
@@ -70,7 +71,7 @@ pub(crate) fn spawn(
     tasks: &mut JoinSet<()>,
 ) -> ServerHandle {
     let name = config.name.clone();
-    let lifecycle = Lifecycle::new(plan(&config), before.last, Jitter::random());
+    let lifecycle = Lifecycle::new(plan(&config, context), before.last, Jitter::random());
     let history = History::new(name.clone(), context.follow.clone());
     let (commands, queue) = mpsc::channel(QUEUE);
     let since = Instant::now();
@@ -139,7 +140,7 @@ impl Actor {
                 if self.config.catalogue_key() != self.known_catalogue.key {
                     self.known_catalogue = KnownCatalogue::kept(&self.config, self.context.catalogues.as_deref());
                 }
-                let plan = plan(&self.config);
+                let plan = plan(&self.config, &self.context);
                 self.step(MachineEvent::Planned { plan, renew });
                 self.want_as_configured();
                 self.publish();
@@ -290,8 +291,8 @@ impl Actor {
         if self.context.hardening == Hardening::Strict
             && let Some(first) = missing.first()
         {
-            let why = format!("`hardening: strict`, and {}: {}; {}", first.protection.name(), first.reason, first.help);
-            let plan = LifecyclePlan { blocked: Some(why), ..plan(&self.config) };
+            let plan =
+                LifecyclePlan { blocked: Some(degradations::blocked(first)), ..plan(&self.config, &self.context) };
             self.step(MachineEvent::Planned { plan, renew: true });
         }
         if let Some(worker) = self.workers.get_mut(generation) {
@@ -385,6 +386,9 @@ impl Actor {
                 "changed configuration is tried beside the old one",
                 &[("serving", old)],
             );
+        }
+        if let Some(missing) = self.context.unbounded(&self.config) {
+            self.context.degraded.add_unless_known(vec![missing], &log);
         }
         match Worker::spawn(&self.context, &self.config, generation, self.user.clone()) {
             Ok(worker) => {

@@ -15,6 +15,7 @@ mod workers;
 use std::time::Duration;
 
 use mcproxy_config::{RestartPolicy, ServerConfig};
+use mcproxy_confine::Hardening;
 use mcproxy_ipc::{CatalogueCounts, DataEnd, Generation, LogLine, ServerName};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -23,7 +24,7 @@ pub(crate) use self::{
     snapshot::{ChangeState, Snapshot},
 };
 
-use crate::{backoff::BackoffPolicy, lifecycle::LifecyclePlan};
+use crate::{backoff::BackoffPolicy, context::Context, degradations, lifecycle::LifecyclePlan};
 
 /// A generation that was replaced ends when its last call has; however long that may take, not later than this.
 const DRAIN_LIMIT: Duration = Duration::from_secs(600);
@@ -83,10 +84,12 @@ impl ServerHandle {
 }
 
 /// The part of a server's configuration that the lifecycle machine needs.
-pub(crate) fn plan(config: &ServerConfig) -> LifecyclePlan {
+pub(crate) fn plan(config: &ServerConfig, context: &Context) -> LifecyclePlan {
+    let is_strict = context.hardening == Hardening::Strict;
+    let unbounded = context.unbounded(config).filter(|_| is_strict);
     let RestartPolicy { initial_delay, max_delay, healthy_after, max_attempts } = config.restart;
     LifecyclePlan {
-        blocked: config.blocked().map(ToString::to_string),
+        blocked: config.blocked().map(ToString::to_string).or_else(|| unbounded.as_ref().map(degradations::blocked)),
         start_timeout: config.start_timeout,
         on_change: config.on_change,
         drain: config.timeouts.total.min(DRAIN_LIMIT),

@@ -4,7 +4,7 @@ use std::{process::Command, time::Duration};
 
 use serde_json::{Value, json};
 
-use crate::support::{Proxy, binary, eventually, fixture};
+use crate::support::{Proxy, ServerView, binary, cannot, eventually, fixture};
 
 /// What cannot be had without Landlock and without filters of system calls.
 const MISSING: [&str; 5] = ["files", "own-files", "ports", "scopes", "system-calls"];
@@ -67,4 +67,49 @@ async fn nothing_is_started_under_strict_where_a_protection_is_missing() {
     }
     assert!(said.contains("what helps: ") && said.contains("best-effort"), "{said}");
     assert!(!mark.exists(), "a server was started");
+}
+
+/// What a server like this would lack here of what its limits say, if that is all that this machine lacks.
+async fn missing_bounds(limits: &Value) -> Option<Value> {
+    let proxy = Proxy::start(config("best-effort", limits)).await;
+    let status: Value = serde_json::from_str(&proxy.cli(&["status", "--json"]).await.stdout).expect("JSON");
+    match names(&status["degraded"]).as_slice() {
+        ["cgroups"] => Some(status["degraded"][0].clone()),
+        [] => {
+            cannot("the controllers of cgroups are delegated here");
+            None
+        }
+        _ => {
+            cannot("this machine lacks other protections as well");
+            None
+        }
+    }
+}
+
+fn config(hardening: &str, limits: &Value) -> Value {
+    let mut server = fixture("a", &[]);
+    server["limits"] = limits.clone();
+    json!({"hardening": hardening, "isolation": {"uids": "off"}, "servers": [server, fixture("b", &[])]})
+}
+
+#[tokio::test]
+async fn controllers_of_cgroups_are_missing_only_where_limits_need_them() {
+    let limits = json!({"cpu": 0.5, "maxMemory": 1 << 30});
+    let Some(missing) = missing_bounds(&limits).await else { return };
+    let reason = missing["reason"].as_str().expect("a reason");
+    assert!(reason.contains("`limits.maxMemory` of a, `limits.cpu` of a"), "{reason}");
+    assert!(missing["help"].as_str().is_some_and(|help| help.contains("without these limits")), "{missing}");
+    // Under `strict` a machine without them will do, as long as nobody wants them.
+    let proxy = Proxy::start(config("strict", &json!({"maxFiles": 1000}))).await;
+    let status: Value = serde_json::from_str(&proxy.cli(&["status", "--json"]).await.stdout).expect("JSON");
+    assert_eq!(status["degraded"], json!([]));
+    assert!(proxy.session().await.say("a__echo", json!({"text": "hello"})).await == "hello");
+    // An entry that wants them later is not started with less.
+    proxy.write_config(&config("strict", &limits).to_string());
+    let says_why = |server: &ServerView| {
+        let change = server.change.as_ref().map(Value::to_string).unwrap_or_default();
+        change.contains("`hardening: strict`") && change.contains("`limits.cpu` of a")
+    };
+    let kept = proxy.server_until("not changed, which is said", "a", says_why).await;
+    assert_eq!((kept.is_ready(), kept.generation), (true, 1), "what it was before stays in force");
 }

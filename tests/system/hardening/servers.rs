@@ -167,7 +167,6 @@ fn is_ours(pid: u32, number: &str) -> bool {
 async fn a_strict_server_reads_the_system_and_its_own_and_nothing_else() {
     for user in users() {
         let server = shell("echo", json!({"sandbox": "strict", "cwd": "home"}));
-        // The level `strict` wants cgroups, too, which few test machines delegate.
         let proxy = launch("best-effort", vec![server], user).await;
         proxy.until_ready().await;
         let shell = Shell::of(&proxy, "echo").await;
