@@ -3,6 +3,7 @@
 
 use std::{
     fs,
+    os::unix::fs::{MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
     process::{Command, Stdio},
     time::Duration,
@@ -12,6 +13,7 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use super::orphans::cgroup_of;
+use crate::hardening::users::range;
 use crate::support::{Proxy, ServerView, cannot, eventually, fixture, is_alive, signal};
 
 fn scope() -> Command {
@@ -38,6 +40,11 @@ fn in_a_scope(command: &mut Command) {
 
 /// MCProxy with a server that is bounded and one that is not, if the memory and pids controllers can be had.
 async fn bounded(limits: Value) -> Option<Proxy> {
+    bounded_with(limits, json!({"uids": "off"})).await
+}
+
+/// The same with these users.
+async fn bounded_with(limits: Value, isolation: Value) -> Option<Proxy> {
     if !scope().arg("true").output().is_ok_and(|output| output.status.success()) {
         cannot("no systemd that delegates a cgroup");
         return None;
@@ -45,10 +52,16 @@ async fn bounded(limits: Value) -> Option<Proxy> {
     let mut hog = fixture("hog", &["--tool-name", "sh"]);
     hog["limits"] = limits;
     let config = json!({
-        "hardening": "best-effort", "servers": [hog, fixture("quiet", &[])],
+        "hardening": "best-effort", "isolation": isolation, "servers": [hog, fixture("quiet", &[])],
         "defaults": {"restart": {"initialDelay": 0.1}}
     });
-    let proxy = Proxy::launch_with(config, in_a_scope).await;
+    let proxy = Proxy::launch_with(config, |command| {
+        // As the parents of a state directory are.
+        let dir = command.get_current_dir().expect("a directory");
+        fs::set_permissions(dir, fs::Permissions::from_mode(0o755)).expect("it is ours");
+        in_a_scope(command);
+    })
+    .await;
     proxy.until_ready().await;
     let cgroup = cgroup_of(proxy.server("hog").await.pid());
     if cgroup.is_none_or(|cgroup| !cgroup.join("memory.max").exists() || !cgroup.join("pids.max").exists()) {
@@ -128,4 +141,45 @@ async fn a_fork_bomb_that_nobody_looks_at_is_stopped_by_the_kernel() {
     let again = |server: &ServerView| server.is_ready() && server.generation > hog.generation;
     proxy.server_until("ready again", "hog", again).await;
     assert_eq!(proxy.session().await.say("quiet__echo", json!({"text": "alive"})).await, "alive");
+}
+
+/// What a server with a user of its own could try with its cgroup, where file modes would let it.
+const WAYS_OUT: [&str; 5] = [
+    "echo max > $CGROUP/memory.max",
+    "echo 0 > $CGROUP/memory.oom.group",
+    "echo max > $CGROUP/pids.max",
+    "echo $$ > $CGROUP/../../main/cgroup.procs",
+    "mkdir $CGROUP/below",
+];
+
+#[tokio::test]
+async fn a_server_with_a_user_of_its_own_is_bounded_in_a_cgroup_whose_bounds_it_cannot_change() {
+    if !rustix::process::geteuid().is_root() {
+        return cannot("only root can give users away");
+    }
+    let (first, last) = range();
+    let users = json!({"uids": format!("{first}-{last}")});
+    let Some(proxy) = bounded_with(json!({"maxMemory": 100 << 20, "maxProcesses": 10}), users).await else { return };
+    let (hog, quiet) = (proxy.server("hog").await, proxy.server("quiet").await);
+    let cgroup = cgroup_of_hog(&proxy).await;
+    assert!(cgroup.ends_with("hog.1/server"), "{}", cgroup.display());
+    let worker = cgroup_of(hog.worker_pid.expect("a worker")).expect("a cgroup");
+    assert_eq!(worker, cgroup.with_file_name("worker"));
+    assert_eq!(["memory.max", "pids.max"].map(|file| read(&cgroup, file)), ["104857600", "320"]);
+    let owner = fs::metadata(format!("/proc/{}", hog.pid())).expect("it lives").uid();
+    assert!((first..=last).contains(&owner), "{owner}");
+    let session = proxy.session().await;
+    for attempt in WAYS_OUT {
+        let script = format!("CGROUP={}; ({attempt}) 2>&1 || echo refused", cgroup.display());
+        let said = session.say("hog__sh", json!({"script": script})).await;
+        assert!(said.ends_with("refused"), "{attempt}: {said}");
+    }
+    assert_eq!(cgroup_of(hog.pid()).as_ref(), Some(&cgroup));
+    session.refuse("hog__sh", json!({"script": "x=$(head -c 300000000 /dev/zero | tr '\\0' a); echo ${#x}"})).await;
+    let again = |server: &ServerView| server.is_ready() && server.generation > hog.generation;
+    let after = proxy.server_until("ready again", "hog", again).await;
+    assert!(after.went_through("memory: limits.maxMemory allows 100 MiB, the kernel ended it"), "{after:?}");
+    assert!(cgroup_of_hog(&proxy).await.ends_with("hog.2/server"), "the next one, too");
+    let unharmed = proxy.server("quiet").await;
+    assert_eq!((unharmed.server_pid, unharmed.restarts), (quiet.server_pid, 0));
 }

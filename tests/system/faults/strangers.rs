@@ -2,7 +2,8 @@
 
 use std::{
     fs,
-    os::unix::net::UnixStream,
+    io::{Read, Write},
+    os::unix::{fs::PermissionsExt, net::UnixStream},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -10,8 +11,14 @@ use std::{
     time::Duration,
 };
 
+use mcproxy_ipc::frame::WIRE_VERSION;
+use rustix::{
+    process::{Gid, Uid, geteuid},
+    thread::{set_thread_res_gid, set_thread_res_uid},
+};
 use serde_json::{Value, json};
 
+use super::versions::hello_of_version;
 use crate::support::{Proxy, binary, cannot, eventually, fixture, kill};
 
 /// A server that runs a shell script first, with `mcproxy` as `$1`.
@@ -115,7 +122,7 @@ async fn a_crowd_of_silent_callers_keeps_neither_operators_nor_a_new_gateway_out
 
 #[tokio::test]
 async fn our_processes_keep_their_memory_and_descriptors_to_themselves() {
-    if rustix::process::geteuid().is_root() {
+    if geteuid().is_root() {
         return cannot("root may look into every process");
     }
     let proxy = Proxy::launch_with(json!({"servers": [fixture("a", &[])]}), |command| {
@@ -131,4 +138,38 @@ async fn our_processes_keep_their_memory_and_descriptors_to_themselves() {
         assert!(fs::File::open(format!("/proc/{pid}/mem")).is_err(), "{pid}: memory");
     }
     assert!(fs::read_dir(format!("/proc/{}/fd", server.pid())).is_ok(), "a server is as any process is");
+}
+
+/// What the control socket answers to a hello of this user.
+fn hello_of_user(socket: std::path::PathBuf, user: u32) -> String {
+    let deed = move || {
+        let (uid, gid) = (Uid::from_raw(user), Gid::from_raw(user));
+        // Of this thread alone.
+        set_thread_res_gid(gid, gid, gid).expect("root may");
+        set_thread_res_uid(uid, uid, uid).expect("root may");
+        let mut caller = UnixStream::connect(socket).expect("modes of files let it in");
+        caller.set_read_timeout(Some(Duration::from_secs(20))).expect("set");
+        caller.write_all(&hello_of_version(WIRE_VERSION)).expect("written");
+        let mut answer = Vec::new();
+        caller.read_to_end(&mut answer).expect("an answer, then the end");
+        String::from_utf8_lossy(&answer).into_owned()
+    };
+    std::thread::spawn(deed).join().expect("no panic")
+}
+
+#[tokio::test]
+async fn another_user_is_refused_at_the_control_socket_though_modes_of_files_let_it_in() {
+    if !geteuid().is_root() {
+        return cannot("only root can be another user");
+    }
+    let proxy = Proxy::of(&["a"]).await;
+    // As somebody does who wants a script to work.
+    for (path, mode) in [("", 0o755), ("run", 0o755), ("run/supervisor.sock", 0o666)] {
+        let path = proxy.dir().join(path);
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("it is ours");
+    }
+    let answer = hello_of_user(proxy.dir().join("run/supervisor.sock"), 65_534);
+    assert!(answer.contains("another user"), "{answer:?}");
+    proxy.logged(&["control connection of another user refused", "65534"]).await;
+    assert_eq!(proxy.cli(&["restart", "a"]).await.code, Some(0), "an operator may");
 }

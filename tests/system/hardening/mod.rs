@@ -1,8 +1,9 @@
 //! What the kernel and the supervisor enforce on the processes of MCProxy, seen from outside and from inside of them
 //! (docs/decisions/0128).
 
+mod bounds;
 mod gateway;
 mod hostile;
 mod phases;
 mod servers;
-mod users;
+pub(crate) mod users;

@@ -21,13 +21,13 @@ const NO_CAPABILITIES: &str = "0000000000000000";
 const THE_FIVE: &str = "00000000000001e1";
 
 /// User ids for one proxy of one test, which no other test uses: tests run beside each other, in processes of their own.
-pub(super) fn range() -> (u32, u32) {
+pub(crate) fn range() -> (u32, u32) {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let first = 1_000_000 + std::process::id() * 64 + NEXT.fetch_add(1, Ordering::Relaxed) * 16;
     (first, first + 15)
 }
 
-fn is_root() -> bool {
+pub(super) fn is_root() -> bool {
     let root = geteuid().is_root();
     if !root {
         cannot("only root can give users away");
@@ -84,12 +84,12 @@ impl Status {
     }
 }
 
-fn user_of(view: &SystemView, server: &str) -> u32 {
+pub(super) fn user_of(view: &SystemView, server: &str) -> u32 {
     Status::of(view.server(server).pid()).user()
 }
 
 /// Everything that runs as this user.
-fn processes_of(user: u32) -> Vec<u32> {
+pub(super) fn processes_of(user: u32) -> Vec<u32> {
     let pids =
         fs::read_dir("/proc").expect("proc").flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     let is_theirs = |pid: &u32| {
