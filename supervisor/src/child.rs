@@ -56,11 +56,6 @@ impl Programs {
         self.dir.join(WORKER)
     }
 
-    /// The launcher, which a worker finds beside itself.
-    pub(crate) fn launcher(&self) -> PathBuf {
-        self.dir.join("mcproxy-launch")
-    }
-
     /// The gateway.
     pub(crate) fn gateway(&self) -> PathBuf {
         self.dir.join(GATEWAY)

@@ -9,6 +9,7 @@ use std::{
 
 use mcproxy_config::{Config, Uids};
 use mcproxy_confine::{Degradation, Hardening, Protection, keep_user_capabilities, may_change_users};
+use mcproxy_ipc::our_program;
 
 use crate::{
     child::Programs,
@@ -28,6 +29,9 @@ pub(crate) fn limit(
     let (file, is_on) = (std::path::absolute(file)?, config.hardening.is_on());
     let (programs, state) = (Programs::find()?, state.map(StateDir::path).filter(|_| is_on));
     let capabilities = if is_on { give_up(&file, state) } else { None };
+    // Where there is no launcher, each start says so.
+    let ours: Vec<PathBuf> =
+        [programs.worker(), programs.gateway()].into_iter().chain(our_program("mcproxy-launch").ok()).collect();
     let hidden = [Some(&*file), state, Some(runtime.dir())].into_iter().flatten();
     let (users, no_users) = Users::open(&UsersParts {
         strict: config.hardening == Hardening::Strict,
@@ -35,7 +39,7 @@ pub(crate) fn limit(
         may_change: may_change_users(),
         state,
         hidden: if is_on { hidden.map(Path::to_owned).collect() } else { Vec::new() },
-        programs: &[programs.worker(), programs.launcher(), programs.gateway()],
+        programs: &ours,
     });
     Ok((users, capabilities.into_iter().chain(no_users).collect()))
 }

@@ -12,7 +12,7 @@ use std::{
 };
 
 use mcproxy_confine::hand_on;
-use mcproxy_ipc::{EndReason, LaunchSpec, WorkerSpec, find_program};
+use mcproxy_ipc::{EndReason, LaunchSpec, WorkerSpec, find_program, our_program};
 use mcproxy_launch::LaunchOrder;
 use rustix::{
     fs::{CWD, Mode, OFlags, openat},
@@ -36,15 +36,14 @@ const LONGEST_COMPLAINT: usize = 4096;
 pub(crate) struct LauncherProgram(Rc<Result<OwnedFd, String>>);
 
 impl LauncherProgram {
-    /// Beside the running binary. That there is none is an error of the first start.
-    pub(crate) fn beside_us() -> Self {
+    /// Where the programs of MCProxy are. That there is none is an error of the first start.
+    pub(crate) fn find() -> Self {
         let open = || {
-            let path = std::env::current_exe()?.with_file_name(mcproxy_launch::PROGRAM);
+            let path = our_program(mcproxy_launch::PROGRAM)?;
             let opened = openat(CWD, &path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty());
             opened.map_err(|error| io::Error::other(format!("{} cannot be opened: {error}", path.display())))
         };
-        let missing = |error| format!("{error}; install it beside mcproxy-worker");
-        Self(Rc::new(open().map_err(missing)))
+        Self(Rc::new(open().map_err(|error: io::Error| error.to_string())))
     }
 
     /// For the domain in which it is to be executed.

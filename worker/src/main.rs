@@ -50,7 +50,7 @@ fn main() -> ExitCode {
         Ok(Invocation::Sweep(order)) => finish(sweep::run(order.as_deref()).map_err(Into::into)),
         Ok(Invocation::Supervised(order)) => {
             // While this process is still who it was started as.
-            let launcher = LauncherProgram::beside_us();
+            let launcher = LauncherProgram::find();
             let run = |hardening| block_on(supervised::run(hardening, launcher)).map(|()| ExitCode::SUCCESS);
             finish(confinement::begin(order.as_deref()).and_then(run))
         }

@@ -144,7 +144,7 @@ struct HandRun {
 impl HandRun {
     async fn start(wish: ByHand, mut spec: WorkerSpec, mask: Mask) -> anyhow::Result<ExitCode> {
         let printer = Rc::new(Printer::new(mask));
-        let program = LauncherProgram::beside_us();
+        let program = LauncherProgram::find();
         let Confined { missing, tmp: _until_the_end } = confinement::by_hand(&mut spec, &program)?;
         for Degradation { protection, reason, .. } in missing {
             printer.note(&format!("without `{}`: {reason}", protection.name()));
