@@ -4,6 +4,7 @@
 mod bounds;
 mod gateway;
 mod hostile;
+mod launcher;
 mod phases;
 mod servers;
 pub(crate) mod users;
