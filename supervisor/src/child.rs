@@ -3,11 +3,11 @@
 use std::{
     ffi::OsString,
     io,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{ExitStatus, Stdio},
 };
 
-use mcproxy_ipc::{ChildConnection, DUMPABLE_VARIABLE, SealedOrder};
+use mcproxy_ipc::{ChildConnection, DUMPABLE_VARIABLE, SealedOrder, our_program};
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::process::{ChildStderr, Command};
 
@@ -16,64 +16,34 @@ use crate::{children::Children, lines::Lines};
 /// Before the number of the descriptor in which a process of ours reads how to confine itself.
 const CONFINEMENT_FLAG: &str = "--confinement";
 
-/// Where packages put programs that people do not call (Filesystem Hierarchy Standard, 4.7).
-const PACKAGED: [&str; 2] = ["/usr/libexec/mcproxy", "/usr/lib/mcproxy"];
 const WORKER: &str = "mcproxy-worker";
 const GATEWAY: &str = "mcproxy-gateway";
 
 /// Our other binaries: they lie beside this one, or where packages put them.
 #[derive(Debug, Clone)]
 pub(crate) struct Programs {
-    dir: PathBuf,
+    worker: PathBuf,
+    gateway: PathBuf,
 }
 
 impl Programs {
-    /// The first place that has both: beside the running binary, in `libexec/mcproxy` or `lib/mcproxy` of the same prefix, or of
-    /// `/usr`.
+    /// Each where it is ([`our_program`]): packages have those that people start in one place, and the others in another.
     ///
     /// # Errors
-    /// There is none; the text names all places.
+    /// One of them is in no place; the text names all of them.
     pub(crate) fn find() -> io::Result<Self> {
-        let exe = std::env::current_exe()?;
-        let places = places(&exe);
-        let found = places.iter().find(|dir| [WORKER, GATEWAY].iter().all(|program| dir.join(program).is_file()));
-        match found {
-            Some(dir) => Ok(Self { dir: dir.clone() }),
-            None => {
-                let places: Vec<String> = places.iter().map(|dir| dir.display().to_string()).collect();
-                let text = format!(
-                    "{WORKER} and {GATEWAY} are not installed: they belong beside {}; looked for in {}",
-                    exe.display(),
-                    places.join(", ")
-                );
-                Err(io::Error::new(io::ErrorKind::NotFound, text))
-            }
-        }
+        Ok(Self { worker: our_program(WORKER)?, gateway: our_program(GATEWAY)? })
     }
 
     /// The worker.
     pub(crate) fn worker(&self) -> PathBuf {
-        self.dir.join(WORKER)
+        self.worker.clone()
     }
 
     /// The gateway.
     pub(crate) fn gateway(&self) -> PathBuf {
-        self.dir.join(GATEWAY)
+        self.gateway.clone()
     }
-}
-
-/// The places in which they may be, for a binary of this path.
-fn places(exe: &Path) -> Vec<PathBuf> {
-    let beside = exe.parent().unwrap_or_else(|| Path::new("/"));
-    let prefix = beside.parent().unwrap_or_else(|| Path::new("/"));
-    let ours = [beside.to_owned(), prefix.join("libexec/mcproxy"), prefix.join("lib/mcproxy")];
-    let mut places: Vec<PathBuf> = Vec::new();
-    for place in ours.into_iter().chain(PACKAGED.map(PathBuf::from)) {
-        if !places.contains(&place) {
-            places.push(place);
-        }
-    }
-    places
 }
 
 /// For the tests of the gateway's confinement; nothing in release builds.
@@ -193,19 +163,5 @@ impl Drop for Child {
     fn drop(&mut self) {
         self.kill();
         self.children.remove(self.pid);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn our_programs_are_beside_us_or_where_packages_put_them() {
-        let of = |exe: &str| places(Path::new(exe)).iter().map(|dir| dir.display().to_string()).collect::<Vec<_>>();
-        assert_eq!(of("/usr/bin/mcproxy-supervisor"), ["/usr/bin", "/usr/libexec/mcproxy", "/usr/lib/mcproxy"]);
-        let local = of("/usr/local/bin/mcproxy-supervisor");
-        assert_eq!(local[..3], ["/usr/local/bin", "/usr/local/libexec/mcproxy", "/usr/local/lib/mcproxy"]);
-        assert_eq!(local[3..], PACKAGED);
     }
 }
