@@ -261,7 +261,7 @@ mod tests {
             fs::copy("/bin/true", copy).expect("copied");
         }
         let open = openat(CWD, &program, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).expect("opened");
-        fs::set_permissions(dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0)).expect("closed");
+        fs::set_permissions(dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o000)).expect("closed");
         let rules = files(&["/usr", "/bin", "/lib", "/lib64", "/proc"].map(Path::new), &[], &[]);
         let deed = move || {
             crate::take_identity(None).expect("given up");
