@@ -22,7 +22,10 @@ const EDGES: &[(&str, &[&str])] = &[
     ("mcproxy-config", &["mcproxy-ipc", "mcproxy-confine"]),
     ("mcproxy-http", &[]),
     ("mcproxy-supervisor", &["mcproxy-ipc", "mcproxy-config", "mcproxy-confine"]),
-    ("mcproxy-worker", &["mcproxy-ipc", "mcproxy-mcp", "mcproxy-config", "mcproxy-confine", "mcproxy-http", "mcproxy-launch"]),
+    (
+        "mcproxy-worker",
+        &["mcproxy-ipc", "mcproxy-mcp", "mcproxy-config", "mcproxy-confine", "mcproxy-http", "mcproxy-launch"],
+    ),
     ("mcproxy", &["mcproxy-ipc", "mcproxy-mcp", "mcproxy-config", "mcproxy-confine", "mcproxy-http"]),
     ("mcproxy-bench", &["mcproxy-ipc"]),
     ("mcproxy-fixture", &[]),

@@ -33,7 +33,8 @@ impl MissingBounds {
 
     /// What these servers lack of what their limits say. With the limits, and whose they are.
     pub(crate) fn degradation<'a>(&self, servers: impl IntoIterator<Item = &'a ServerConfig>) -> Option<Degradation> {
-        let servers: Vec<&ServerConfig> = servers.into_iter().collect();
+        // Nothing is started for one that is reached over the network.
+        let servers: Vec<&ServerConfig> = servers.into_iter().filter(|server| server.launch_spec().is_some()).collect();
         let mut kept_by_nobody = String::new();
         for controller in &self.controllers {
             let is_wanted = |server: &&&ServerConfig| wants(&server.limits, &server.instances, *controller);
