@@ -118,7 +118,7 @@ async fn under_systemd_records_go_to_the_journal_with_their_level_and_server_as_
         loop {
             let len = journal.recv(&mut bytes).await.expect("a record");
             let record = String::from_utf8_lossy(&bytes[..len]).into_owned();
-            if record.contains("MESSAGE=server is ready, server: a, generation: 1, from: starting, to: ready") {
+            if record.starts_with("MESSAGE=server is ready, server: a, generation: 1, ") {
                 return record;
             }
         }
@@ -130,6 +130,10 @@ async fn under_systemd_records_go_to_the_journal_with_their_level_and_server_as_
     for line in lines {
         assert!(record.lines().any(|said| said == line), "{line}: {record}");
     }
+    assert!(
+        record.contains("from: starting, to: ready, reason: ready"),
+        "in the order in which they were given: {record}"
+    );
     assert_eq!(fs::read_to_string(&stream).expect("the stream"), "", "nothing is written twice");
 }
 
