@@ -1,21 +1,18 @@
 //! The settings of the gateway in the file, checked.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use mcproxy_ipc::{
-    LogLevel, ServerName,
-    control::{ConnectionLimits, GatewaySettings, Group},
+    LogLevel,
+    control::{ConnectionLimits, GatewaySettings},
 };
 
-use crate::auth;
-use crate::nearest::did_you_mean;
-use crate::problem::printable;
-use crate::raw::{RawCallLevel, RawGateway, RawGatewayLimits, RawGroup, RawLevel};
+use crate::raw::{RawAuth, RawCallLevel, RawGateway, RawGatewayLimits, RawLevel};
 use crate::report::Report;
 use crate::server::ServerConfig;
 use crate::servers::ServerEntries;
 use crate::tree::{Node, TreeValue};
+use crate::{auth, groups};
 
 /// Bytes that the gateway holds in all unless the file says otherwise.
 const TOTAL_BUFFERED: usize = 128 << 20;
@@ -33,32 +30,14 @@ pub(crate) fn check(raw: RawGateway, root: &Node, servers: &ServerEntries, repor
     let tokens = auth::check(raw.auth.as_ref(), node("auth"), report);
     let allowed_hosts = texts(raw.allowed_hosts, node("allowedHosts"), host, report);
     let allowed_origins = texts(raw.allowed_origins, node("allowedOrigins"), origin, report);
-    let groups = node("groups");
-    let groups = groups
-        .members()
-        .iter()
-        .filter_map(|member| {
-            let name = match ServerName::try_from(member.key.as_str()) {
-                Ok(name) => Some(name),
-                Err(error) => {
-                    let name = printable(&member.key);
-                    report.add(
-                        member.key_span.start,
-                        format!("`{name}` is no name; a group is named like a server: {error}"),
-                    );
-                    None
-                }
-            };
-            let servers = group_servers(raw.groups.get(&member.key)?, &member.node, &servers.known, report);
-            Some(Group { name: name?.to_string(), servers })
-        })
-        .collect();
+    let groups = groups::check(&raw.groups, node("groups"), &servers.known, report);
     let limits = raw.limits;
     let total_buffered = total_buffered(&limits, &servers.list, node("limits"), report);
     GatewaySettings {
         list_wait: Duration::from_secs_f64(raw.list_wait),
         list_ttl_ms: raw.list_ttl_ms,
         tokens,
+        query_key: matches!(&raw.auth, Some(RawAuth::Tokens(tokens)) if tokens.query_key),
         allowed_hosts,
         allowed_origins,
         groups,
@@ -125,36 +104,6 @@ fn connection_limits(raw: &RawGatewayLimits) -> ConnectionLimits {
         body_rate: raw.min_body_rate,
         stall_timeout: Duration::from_secs_f64(raw.stall_timeout),
     }
-}
-
-fn group_servers(
-    raw: &RawGroup,
-    node: &Node,
-    known: &HashMap<String, ServerName>,
-    report: &mut Report,
-) -> Vec<ServerName> {
-    let elements = node.get("servers").map(Node::elements).unwrap_or_default();
-    let mut servers: Vec<ServerName> = Vec::with_capacity(raw.servers.len());
-    for (name, element) in raw.servers.iter().zip(elements) {
-        if element.lacks_text() {
-            continue; // reported with all other unset variables
-        }
-        match known.get(name) {
-            None => {
-                // A value from the environment may be secret.
-                let shown = element.text().map(|text| text.written.as_str()).unwrap_or_default();
-                let mut names: Vec<&str> = known.keys().map(String::as_str).filter(|_| report.is_read()).collect();
-                names.sort_unstable();
-                let hint = did_you_mean(shown, names);
-                report.add(element.span.start, format!("no server is named `{}`{hint}", printable(shown)));
-            }
-            Some(name) if servers.contains(name) => {
-                report.add(element.span.start, "this server is in the group twice");
-            }
-            Some(name) => servers.push(name.clone()),
-        }
-    }
-    servers
 }
 
 fn texts(

@@ -38,8 +38,13 @@ pub(crate) fn of_server(raw: &RawServer, rules: &ToolRules) -> usize {
 /// Of one server's tool rules.
 pub(crate) fn of_rules(rules: &ToolRules) -> usize {
     let patterns = rules.allow.iter().chain(&rules.deny).map(|pattern| text(pattern));
-    let pairs = rules.rename.iter().chain(&rules.describe).map(|(tool, new)| text(tool) + text(new));
-    patterns.chain(pairs).sum()
+    let pairs = rules.rename.iter().chain(&rules.describe).chain(&rules.title);
+    let pairs = pairs.map(|(tool, new)| text(tool) + text(new));
+    let annotations = rules.annotations.iter().map(|(tool, new)| {
+        const HINTS: usize = 8;
+        text(tool) + text(new.title.as_deref().unwrap_or_default()) + HINTS
+    });
+    patterns.chain(pairs).chain(annotations).sum()
 }
 
 /// Of what only the gateway is told.
@@ -47,7 +52,11 @@ pub(crate) fn of_gateway(settings: &GatewaySettings) -> usize {
     const HASH: usize = 32;
     let tokens: usize = settings.tokens.iter().flatten().map(|token| text(&token.name) + HASH).sum();
     let names = settings.allowed_hosts.iter().chain(&settings.allowed_origins).map(|name| text(name));
-    let group = |group: &Group| text(&group.name) + group.servers.iter().map(|name| text(name.as_str())).sum::<usize>();
+    let group = |group: &Group| {
+        let servers = group.servers.iter().map(|name| name.as_str());
+        let paths = group.paths.iter().map(String::as_str);
+        text(&group.name) + servers.chain(paths).map(text).sum::<usize>() + of_rules(&group.tools)
+    };
     tokens + names.sum::<usize>() + settings.groups.iter().map(group).sum::<usize>()
 }
 

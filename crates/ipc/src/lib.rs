@@ -74,7 +74,7 @@ pub use session::{MAX_SNAPSHOT, SealKey, SessionKey, StoredSession};
 pub use socket::{Connection, Listener, Peer, connect};
 pub use spec::{
     CallTimeouts, ClientDeclaration, ClientFeatures, EraEvidence, EraRule, INSTALL_LIMIT, InstanceRules, Instances,
-    ServerLimits, ToolRules, WorkerSpec,
+    ServerLimits, ToolAnnotations, ToolRules, WorkerSpec,
 };
 pub use state::{EndReason, Ended, Need, Route, ServerState};
 pub use state_dir::default_state_dir;

@@ -223,15 +223,42 @@ impl ServerLimits {
     }
 }
 
-/// Which tools of a server are shown, and under what name. Patterns may contain `*`.
+/// Which tools are shown, and how. Patterns may contain `*`. The rules of a server know its tools by the server's own names,
+/// those of a group by the names that `/mcp` shows.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ToolRules {
     /// When not empty: only these.
     pub allow: Vec<String>,
     /// Never these.
     pub deny: Vec<String>,
-    /// The server's name for a tool → the name that clients see.
+    /// The name of a tool → the name that clients see, without its server's.
     pub rename: Vec<(String, String)>,
-    /// The server's name for a tool → the description that clients see.
+    /// The name of a tool → the description that clients see.
     pub describe: Vec<(String, String)>,
+    /// The name of a tool → the title that clients see.
+    pub title: Vec<(String, String)>,
+    /// The name of a tool → the annotations that clients see instead of the server's.
+    pub annotations: Vec<(String, ToolAnnotations)>,
+}
+
+impl ToolRules {
+    /// Whether they leave all tools as they are.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Annotations of a tool (`ToolAnnotations` of MCP); `None`: as the server says.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ToolAnnotations {
+    /// A title for people.
+    pub title: Option<String>,
+    /// Whether the tool changes nothing.
+    pub read_only: Option<bool>,
+    /// Whether what it changes may be lost.
+    pub destructive: Option<bool>,
+    /// Whether a second call with the same arguments changes nothing more.
+    pub idempotent: Option<bool>,
+    /// Whether it reaches beyond its own domain.
+    pub open_world: Option<bool>,
 }

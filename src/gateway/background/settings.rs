@@ -5,7 +5,7 @@ use std::rc::Rc;
 use slog::info;
 
 use crate::gateway::{
-    base::{auth::Auth, principal::Principal},
+    base::{auth::Auth, principal::Principal, scope::Scope},
     dialect::session::lifetime,
     state::Gateway,
 };
@@ -31,8 +31,9 @@ pub(super) async fn follow(gateway: Rc<Gateway>) {
 /// other requests end with their connections.
 fn end_revoked(gateway: &Rc<Gateway>, before: &Auth) {
     let auth = gateway.auth();
-    let is_revoked = |principal: &Principal| auth.is_revoked(principal, before);
-    let ended: Vec<_> = gateway.sessions.all().into_iter().filter(|session| is_revoked(session.principal())).collect();
+    let is_revoked = |scope: &Scope, principal: &Principal| auth.is_revoked(principal, scope, before);
+    let mut ended = gateway.sessions.all();
+    ended.retain(|session| is_revoked(session.scope(), session.principal()));
     for session in &ended {
         gateway.sessions.close(session.id());
         lifetime::release(gateway, session);

@@ -1,18 +1,30 @@
 //! Authentication: which principal sent a request, and whether what a principal opened may go on after the settings change.
-//! The only module of the gateway that knows the scheme, which is bearer tokens.
+//! The only module of the gateway that knows the scheme, which is tokens that a request shows in a header, or in its URL where that
+//! is allowed; groups may go without.
 
-use std::{fmt, hint::black_box, rc::Rc};
+use std::{borrow::Cow, fmt, hint::black_box, rc::Rc};
 
-use actix_web::http::header::{self, HeaderMap, HeaderName};
+use actix_web::http::{
+    Uri,
+    header::{self, HeaderMap, HeaderName},
+};
 use mcproxy_ipc::control::{GatewaySettings, TokenHash};
 use sha2::{Digest, Sha256};
+use url::form_urlencoded;
 
-use super::principal::Principal;
+use super::{principal::Principal, scope::Scope};
+
+/// The header in which some clients send their token.
+const API_KEY: &str = "x-api-key";
+/// The names of a token in the query of a URL.
+const QUERY_KEYS: [&str; 2] = ["api_key", "apikey"];
+/// What the paths of groups begin with.
+const GROUPS: &str = "/groups/";
 
 /// Why a request has no principal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum AuthError {
-    /// No `Authorization` header.
+    /// No credentials.
     #[error("this endpoint needs a bearer token, and none was given")]
     Missing,
     /// Another scheme, or no token in it.
@@ -35,7 +47,7 @@ impl AuthError {
 
 /// Whether a header carries credentials. A request may have one of each such header.
 pub(crate) fn is_credential(name: &HeaderName) -> bool {
-    *name == header::AUTHORIZATION
+    *name == header::AUTHORIZATION || name.as_str() == API_KEY
 }
 
 /// How requests are authenticated under one set of settings. Cheap to clone.
@@ -43,12 +55,21 @@ pub(crate) fn is_credential(name: &HeaderName) -> bool {
 pub(crate) struct Auth {
     /// The tokens that are accepted; `None`: no authentication.
     tokens: Option<Rc<[TokenHash]>>,
+    /// A token may stand in the URL.
+    query_key: bool,
+    /// Groups that need no token.
+    open_groups: Rc<[String]>,
 }
 
 impl Auth {
     /// The scheme of the settings.
     pub(crate) fn of(settings: &GatewaySettings) -> Self {
-        Self { tokens: settings.tokens.as_deref().map(Rc::from) }
+        let open = settings.groups.iter().filter(|group| group.is_open);
+        Self {
+            tokens: settings.tokens.as_deref().map(Rc::from),
+            query_key: settings.query_key,
+            open_groups: open.map(|group| group.name.clone()).collect(),
+        }
     }
 
     /// Whether requests need no credentials, so that all principals are anonymous.
@@ -56,42 +77,65 @@ impl Auth {
         self.tokens.is_none()
     }
 
-    /// Admits a request by its credentials.
-    pub(crate) fn identify(&self, headers: &HeaderMap) -> Result<Admission, AuthError> {
-        let Some(tokens) = &self.tokens else { return Ok(Admission { token: None }) };
-        let header = headers.get(header::AUTHORIZATION).ok_or(AuthError::Missing)?;
-        let (scheme, token) = header.to_str().unwrap_or("?").trim().split_once(' ').ok_or(AuthError::Malformed)?;
-        let token = token.trim();
-        if !scheme.eq_ignore_ascii_case("bearer") || token.is_empty() {
-            return Err(AuthError::Malformed);
-        }
-        let digest: [u8; 32] = Sha256::digest(token.as_bytes()).into();
-        let mut found = None;
-        // Every token is compared to its end, so that the time does not tell which token was nearly right.
-        for (at, known) in tokens.iter().enumerate() {
-            let difference = known.sha256.iter().zip(&digest).fold(0, |all, (a, b)| black_box(all | (a ^ b)));
-            if difference == 0 {
-                found = Some(at);
+    /// Admits a request by its credentials, or because it is for a group that needs none. `target`: in the form that routes are
+    /// looked up with.
+    pub(crate) fn identify(&self, headers: &HeaderMap, target: &Uri) -> Result<Admission, AuthError> {
+        let Some(tokens) = &self.tokens else { return Ok(Admission { ground: Ground::NoneRequired }) };
+        let named = self.find(tokens, headers, target).map(|at| Ground::Token(tokens.clone(), at));
+        // Whatever a client sends to a group that needs nothing, an old token for example, it may call.
+        let ground = named.or_else(|error| self.open_group(target.path()).map(Ground::OpenGroup).ok_or(error))?;
+        Ok(Admission { ground })
+    }
+
+    /// The token in the URL of a request, where one is accepted there.
+    pub(crate) fn key_in_query<'t>(&self, target: &'t Uri) -> Option<Cow<'t, str>> {
+        let query = target.query().filter(|_| self.query_key && self.tokens.is_some())?;
+        let mut pairs = form_urlencoded::parse(query.as_bytes());
+        pairs.find(|(key, value)| QUERY_KEYS.contains(&&**key) && !value.is_empty()).map(|(_, value)| value)
+    }
+
+    /// The place of the first accepted token among those that a request shows.
+    fn find(&self, tokens: &[TokenHash], headers: &HeaderMap, target: &Uri) -> Result<usize, AuthError> {
+        let bearer = headers.get(header::AUTHORIZATION).map(|value| bearer(value.to_str().unwrap_or("?")));
+        let key = headers.get(API_KEY).map(|value| value.to_str().unwrap_or("?").trim()).filter(|key| !key.is_empty());
+        let malformed = matches!(bearer, Some(None));
+        let in_headers = bearer.flatten().into_iter().chain(key).map(Cow::Borrowed);
+        let mut error = if malformed { AuthError::Malformed } else { AuthError::Missing };
+        for token in in_headers.chain(self.key_in_query(target)) {
+            error = AuthError::Unknown;
+            if let Some(at) = place(tokens, &token) {
+                return Ok(at);
             }
         }
-        let at = found.ok_or(AuthError::Unknown)?;
-        Ok(Admission { token: Some((tokens.clone(), at)) })
+        Err(error)
+    }
+
+    /// The group that a path is of, if that needs no token.
+    fn open_group(&self, path: &str) -> Option<Rc<str>> {
+        let group = path.strip_prefix(GROUPS)?.split('/').next()?;
+        self.is_open_group(group).then(|| group.into())
+    }
+
+    fn is_open_group(&self, group: &str) -> bool {
+        self.open_groups.iter().any(|open| open == group)
     }
 
     /// Whether a request that was admitted earlier would be admitted now as the same principal.
     pub(crate) fn still_admits(&self, admission: &Admission) -> bool {
-        match (admission.token(), &self.tokens) {
-            (Some(token), Some(tokens)) => tokens.contains(token),
-            (None, None) => true,
-            (Some(_), None) | (None, Some(_)) => false,
+        match (&admission.ground, &self.tokens) {
+            (Ground::Token(..), Some(tokens)) => admission.token().is_some_and(|token| tokens.contains(token)),
+            (Ground::Token(..), None) => false,
+            (Ground::NoneRequired, tokens) => tokens.is_none(),
+            (Ground::OpenGroup(group), tokens) => tokens.is_none() || self.is_open_group(group),
         }
     }
 
-    /// Whether a principal's sessions must end after a change from `before`. An anonymous session ends when tokens become
-    /// required; a named one ends when tokens are no longer used, or its token was removed or replaced.
-    pub(crate) fn is_revoked(&self, principal: &Principal, before: &Self) -> bool {
+    /// Whether a principal's sessions at an endpoint must end after a change from `before`. An anonymous session ends when a token
+    /// becomes required there; a named one ends when tokens are no longer used, or its token was removed or replaced.
+    pub(crate) fn is_revoked(&self, principal: &Principal, scope: &Scope, before: &Self) -> bool {
         match (principal.name(), &self.tokens) {
-            (None, now) => now.is_some(),
+            (None, None) => false,
+            (None, Some(_)) => !matches!(scope, Scope::Group(group) if self.is_open_group(group)),
             (Some(_), None) => true,
             (Some(name), Some(now)) => {
                 let before = before.tokens.as_deref().unwrap_or_default();
@@ -102,11 +146,42 @@ impl Auth {
     }
 }
 
+/// The token of an `Authorization` header.
+fn bearer(header: &str) -> Option<&str> {
+    let (scheme, token) = header.trim().split_once(' ')?;
+    let token = token.trim();
+    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
+}
+
+/// The place of a token among those that are accepted.
+fn place(tokens: &[TokenHash], token: &str) -> Option<usize> {
+    let digest: [u8; 32] = Sha256::digest(token.as_bytes()).into();
+    let mut found = None;
+    // Every token is compared to its end, so that the time does not tell which token was nearly right.
+    for (at, known) in tokens.iter().enumerate() {
+        let difference = known.sha256.iter().zip(&digest).fold(0, |all, (a, b)| black_box(all | (a ^ b)));
+        if difference == 0 {
+            found = Some(at);
+        }
+    }
+    found
+}
+
 /// By what a request was admitted. Kept while the request is under way: when it is no longer accepted, the request ends.
 #[derive(Clone)]
 pub(crate) struct Admission {
-    /// The token, among those that were accepted at that time; `None`: none was required.
-    token: Option<(Rc<[TokenHash]>, usize)>,
+    ground: Ground,
+}
+
+/// Why a request was admitted.
+#[derive(Clone)]
+enum Ground {
+    /// There was no authentication.
+    NoneRequired,
+    /// It is for this group, which needs no token.
+    OpenGroup(Rc<str>),
+    /// It shows this token, by its place among those that were accepted at that time.
+    Token(Rc<[TokenHash]>, usize),
 }
 
 impl Admission {
@@ -116,7 +191,10 @@ impl Admission {
     }
 
     fn token(&self) -> Option<&TokenHash> {
-        self.token.as_ref().and_then(|(tokens, at)| tokens.get(*at))
+        match &self.ground {
+            Ground::Token(tokens, at) => tokens.get(*at),
+            Ground::NoneRequired | Ground::OpenGroup(_) => None,
+        }
     }
 }
 
@@ -135,11 +213,11 @@ mod tests {
     fn auth(tokens: &[(&str, &str)]) -> Auth {
         let hash =
             |&(name, token): &(&str, &str)| TokenHash { name: name.into(), sha256: Sha256::digest(token).into() };
-        Auth { tokens: Some(tokens.iter().map(hash).collect()) }
+        Auth { tokens: Some(tokens.iter().map(hash).collect()), ..open() }
     }
 
     fn open() -> Auth {
-        Auth { tokens: None }
+        Auth { tokens: None, query_key: false, open_groups: Rc::from([]) }
     }
 
     fn identify(auth: &Auth, authorization: Option<&str>) -> Result<Admission, AuthError> {
@@ -147,7 +225,82 @@ mod tests {
         if let Some(text) = authorization {
             headers.insert(header::AUTHORIZATION, HeaderValue::from_bytes(text.as_bytes()).expect("a header"));
         }
-        auth.identify(&headers)
+        auth.identify(&headers, &Uri::from_static("/mcp"))
+    }
+
+    /// By whom a request to a URL is admitted that has these headers.
+    fn admitted(
+        auth: &Auth,
+        target: &'static str,
+        fields: &[(&'static str, &'static str)],
+    ) -> Result<Option<String>, AuthError> {
+        let fields =
+            fields.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
+        let admission = auth.identify(&fields.collect(), &Uri::from_static(target))?;
+        Ok(admission.principal().name().map(str::to_owned))
+    }
+
+    fn with_open_group(auth: Auth, group: &str) -> Auth {
+        Auth { open_groups: Rc::from([group.to_owned()]), ..auth }
+    }
+
+    #[test]
+    fn a_token_may_come_in_a_header_of_its_own() {
+        let auth = auth(&[("ann", "s3cret"), ("bob", "other")]);
+        let of = |fields: &[_]| admitted(&auth, "/mcp", fields);
+        assert_eq!(of(&[("x-api-key", " other ")]), Ok(Some("bob".to_owned())));
+        assert_eq!(of(&[("x-api-key", "wrong")]), Err(AuthError::Unknown));
+        assert_eq!(of(&[("x-api-key", "")]), Err(AuthError::Missing));
+        // A proxy in front may have an Authorization of its own, and a client a key for somebody else.
+        assert_eq!(of(&[("authorization", "Basic eDp5"), ("x-api-key", "s3cret")]), Ok(Some("ann".to_owned())));
+        assert_eq!(of(&[("authorization", "Bearer s3cret"), ("x-api-key", "foreign")]), Ok(Some("ann".to_owned())));
+        assert!(is_credential(&HeaderName::from_static(API_KEY)) && is_credential(&header::AUTHORIZATION));
+    }
+
+    #[test]
+    fn a_token_in_the_url_counts_only_where_that_is_allowed() {
+        let closed = auth(&[("ann", "s3 cret")]);
+        let allowed = Auth { query_key: true, ..closed.clone() };
+        for target in ["/sse?api_key=s3%20cret", "/sse?x=1&apikey=s3+cret", "/sse?api_key=&api_key=s3%20cret"] {
+            assert_eq!(admitted(&allowed, target, &[]), Ok(Some("ann".to_owned())), "{target}");
+            assert_eq!(admitted(&closed, target, &[]), Err(AuthError::Missing), "{target}");
+        }
+        assert_eq!(admitted(&allowed, "/sse?api_key=x", &[]), Err(AuthError::Unknown));
+        assert_eq!(admitted(&allowed, "/sse?API_KEY=s3%20cret", &[]), Err(AuthError::Missing));
+        let target = Uri::from_static("/sse?apikey=s3%20cret");
+        assert_eq!(allowed.key_in_query(&target).as_deref(), Some("s3 cret"));
+        assert_eq!(closed.key_in_query(&target), None);
+        assert_eq!(Auth { tokens: None, ..allowed }.key_in_query(&target), None, "nothing there is a token");
+    }
+
+    #[test]
+    fn a_group_that_needs_no_token_admits_everyone_and_nothing_else_does() {
+        let auth = with_open_group(auth(&[("ann", "s3cret")]), "home");
+        for target in ["/groups/home/mcp", "/groups/home/sse?session_id=x", "/groups/home"] {
+            assert_eq!(admitted(&auth, target, &[]), Ok(None), "{target}");
+            assert_eq!(admitted(&auth, target, &[("x-api-key", "old")]), Ok(None), "{target}");
+            assert_eq!(admitted(&auth, target, &[("x-api-key", "s3cret")]), Ok(Some("ann".to_owned())), "{target}");
+        }
+        for target in
+            ["/groups/homes/mcp", "/groups/work/mcp", "/groups/", "/groups", "/mcp", "/servers/home/mcp", "/health"]
+        {
+            assert_eq!(admitted(&auth, target, &[]), Err(AuthError::Missing), "{target}");
+        }
+    }
+
+    #[test]
+    fn what_an_open_group_admitted_ends_when_the_group_is_open_no_more() {
+        let closed = auth(&[("ann", "a")]);
+        let now_open = with_open_group(closed.clone(), "home");
+        let target = Uri::from_static("/groups/home/mcp");
+        let anonymous = now_open.identify(&HeaderMap::new(), &target).expect("admitted");
+        assert!(
+            now_open.still_admits(&anonymous) && open().still_admits(&anonymous) && !closed.still_admits(&anonymous)
+        );
+        let revoked = |auth: &Auth, scope: Scope| auth.is_revoked(&Principal::default(), &scope, &now_open);
+        assert!(!revoked(&now_open, Scope::Group("home".into())) && revoked(&closed, Scope::Group("home".into())));
+        assert!(revoked(&now_open, Scope::All) && revoked(&now_open, Scope::Group("work".into())));
+        assert!(!revoked(&open(), Scope::Group("home".into())));
     }
 
     #[test]
@@ -187,7 +340,7 @@ mod tests {
     #[test]
     fn what_a_token_opened_ends_when_it_goes_or_its_name_gets_another_value() {
         let before = auth(&[("ann", "a"), ("bob", "b")]);
-        let revoked = |who, now: &Auth| now.is_revoked(&Principal::of(Some(who)), &before);
+        let revoked = |who, now: &Auth| now.is_revoked(&Principal::of(Some(who)), &Scope::All, &before);
         assert!(!revoked("ann", &before));
         let without_bob = auth(&[("carol", "c"), ("ann", "a")]);
         assert!(!revoked("ann", &without_bob) && revoked("bob", &without_bob));
@@ -197,7 +350,9 @@ mod tests {
         assert!(revoked("ann", &swapped) && revoked("bob", &swapped));
         assert!(revoked("ann", &open()), "its session is nobody's where there are no tokens");
         let anonymous = Principal::default();
-        assert!(before.is_revoked(&anonymous, &open()) && !open().is_revoked(&anonymous, &open()));
+        assert!(
+            before.is_revoked(&anonymous, &Scope::All, &open()) && !open().is_revoked(&anonymous, &Scope::All, &open())
+        );
     }
 
     #[test]

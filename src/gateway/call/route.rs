@@ -225,7 +225,7 @@ fn unlisted(context: &RequestContext, kind: ListKind, name: &str) -> Option<(Ser
             (known_server(context, Some(server))?, shown)
         }
     };
-    let own = context.gateway.servers.unlisted(&server, kind, shown)?;
+    let own = context.gateway.servers.unlisted(context.scope(), &server, kind, shown)?;
     Some((server, own))
 }
 

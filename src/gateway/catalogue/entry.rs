@@ -12,7 +12,7 @@ use mcproxy_mcp::{
 use super::{
     ListKind, Readers,
     check::{self, Mended},
-    glob,
+    glob, overrides,
     text::{self, MAX_NAME, MAX_URI},
     warning::{CatalogueProblem, Warnings},
 };
@@ -107,9 +107,7 @@ impl Entry {
                 edits.replace(object.get(kind.name_field())?, json_string(new).get().to_owned());
                 shown = new;
             }
-            if let Some(description) = lookup(&rules.describe, own) {
-                edits.set(&object, "description", json_string(description).get());
-            }
+            overrides::apply(&object, &mut edits, own, rules);
             output_schema(json, &object, &mut edits, own, warnings);
             mirrored = headers_of(&object, &mut edits, own, warnings);
         }
@@ -137,6 +135,20 @@ impl Entry {
             ui_at.extend(ui_refs_of(&meta).filter_map(|uri| span(&text, uri.get())));
         }
         Some(Self { shown, renamed_from, name_at, ui_at: ui_at.into(), mirrored, newer, text: text.into() })
+    }
+
+    /// The tool as a group shows it. `qualified`: its name at the common endpoint, which the group's rules know; `shown`: its name
+    /// in the group.
+    pub(super) fn in_group(&self, qualified: &str, shown: &str, rules: &ToolRules) -> Option<Self> {
+        let object = RawObject::from_text(&self.text).ok()?;
+        let mut edits = Splices::of(&self.text);
+        if shown != &*self.shown {
+            edits.replace_range(self.name_at.clone(), json_string(shown).get().to_owned());
+        }
+        overrides::apply(&object, &mut edits, qualified, rules);
+        let renamed_from = (shown != self.own()).then(|| Box::from(self.own()));
+        let text = edits.finish();
+        Self::located(ListKind::Tools, shown.into(), renamed_from, self.mirrored.clone(), self.newer, text)
     }
 
     /// All of it, as JSON under the names of its own endpoint.

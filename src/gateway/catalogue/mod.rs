@@ -11,8 +11,10 @@ mod cursor;
 mod declared;
 mod entry;
 mod glob;
+mod group;
 mod list;
 mod outline;
+mod overrides;
 mod server;
 mod text;
 mod unlisted;
@@ -25,6 +27,7 @@ mod tests;
 
 pub(crate) use self::changes::Changes;
 pub(crate) use self::cursor::CursorError;
+pub(crate) use self::group::name_before_group;
 pub(crate) use self::outline::Outline;
 pub(crate) use self::server::{NamedCatalogue, ServerCatalogue};
 pub(crate) use self::text::{first_line, visible};

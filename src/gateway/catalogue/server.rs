@@ -23,7 +23,7 @@ pub(crate) type Parts = [NamedCatalogue];
 /// One server's offer, read and prepared.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ServerCatalogue {
-    lists: [Entries; 4],
+    lists: [Arc<Entries>; 4],
     /// How long each stays true, where the server said so.
     hints: [Option<CacheHints>; 4],
     /// Resources under what clients make of their URIs that normalise them, where that is something else.
@@ -47,7 +47,8 @@ impl ServerCatalogue {
         let capabilities = declared::capabilities(object.get("capabilities"), &mut warnings).into();
         let instructions = declared::instructions(object.get("instructions"), &mut warnings).map(Into::into);
         unused_rules::report(object.get(ListKind::Tools.member()), rules, &mut warnings);
-        let lists = ListKind::ALL.map(|kind| Entries::read(kind, object.get(kind.member()), rules, &mut warnings));
+        let lists =
+            ListKind::ALL.map(|kind| Arc::new(Entries::read(kind, object.get(kind.member()), rules, &mut warnings)));
         let caching = object.get_object("caching").unwrap_or_default();
         let hints = ListKind::ALL.map(|kind| CacheHints::read(&caching.get_object(kind.member())?));
         let catalogue = Self {
@@ -58,6 +59,13 @@ impl ServerCatalogue {
             instructions,
         };
         Ok((catalogue, warnings.finish()))
+    }
+
+    /// The same with other tools.
+    pub(super) fn with_tools(&self, tools: Vec<Entry>) -> Self {
+        let mut catalogue = self.clone();
+        catalogue.lists[ListKind::Tools as usize] = Arc::new(Entries::of(tools));
+        catalogue
     }
 
     /// How many entries of a kind are shown.
@@ -225,6 +233,10 @@ impl Entries {
                 entries.push(entry);
             }
         }
+        Self::of(entries)
+    }
+
+    fn of(entries: Vec<Entry>) -> Self {
         let mut by_name: Vec<usize> = (0..entries.len()).collect();
         by_name.sort_unstable_by(|&a, &b| entries[a].shown.cmp(&entries[b].shown));
         Self {

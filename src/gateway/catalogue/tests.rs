@@ -165,6 +165,7 @@ fn rules_choose_rename_and_describe_tools() {
         deny: vec!["*_secret".into()],
         rename: pairs(&[("get_a", "fetch"), ("get_b", "put"), ("get_c", "bad\nname")]),
         describe: pairs(&[("get_a", "New \"words\""), ("put", "Puts")]),
+        ..ToolRules::default()
     };
     let payload = r#"{"tools":[{"name":"get_a","description":"Old","inputSchema":{"type":"object"}},{"name":"get_secret"},{"name":"put"},{"name":"get_b"},{"name":"get_c"},{"name":"other"}]}"#;
     let (part, warnings) = read_with("s", payload, &rules);
@@ -187,6 +188,7 @@ fn a_rule_that_concerns_no_tool_is_reported() {
         deny: vec!["run_code".into()],
         rename: pairs(&[("gone", "g")]),
         describe: pairs(&[("get_a", "A"), ("away", "Nothing")]),
+        ..ToolRules::default()
     };
     let (_, warnings) = read_with("s", r#"{"tools":[{"name":"get_a"},{"name":"run_code_unsafe"}]}"#, &rules);
     assert_eq!(warnings.len(), 4, "{warnings:?}");

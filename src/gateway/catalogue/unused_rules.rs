@@ -10,14 +10,16 @@ use super::{CatalogueProblem, glob, warning::Warnings};
 /// The rules that concern none of these tools: the key that each stands in, and the pattern or name.
 pub(crate) fn unused<'r>(rules: &'r ToolRules, tools: &HashSet<String>) -> Vec<(&'static str, &'r str)> {
     let patterns = [("tools.allow", &rules.allow), ("tools.deny", &rules.deny)];
-    let pairs = [("tools.rename", &rules.rename), ("tools.describe", &rules.describe)];
+    let pairs = [("tools.rename", &rules.rename), ("tools.describe", &rules.describe), ("tools.title", &rules.title)];
     let dead = |pattern: &&String| !tools.iter().any(|tool| glob::fits(pattern, tool));
     let patterns =
         patterns.into_iter().flat_map(|(key, list)| list.iter().filter(dead).map(move |word| (key, &**word)));
     let absent = |(tool, _): &&(String, String)| !tools.contains(tool);
     let pairs =
         pairs.into_iter().flat_map(|(key, list)| list.iter().filter(absent).map(move |(tool, _)| (key, &**tool)));
-    patterns.chain(pairs).collect()
+    let annotations = rules.annotations.iter().filter(|(tool, _)| !tools.contains(tool));
+    let annotations = annotations.map(|(tool, _)| ("tools.annotations", &**tool));
+    patterns.chain(pairs).chain(annotations).collect()
 }
 
 /// Warns of them. A server that offers no tool (yet) says nothing about its rules.

@@ -42,7 +42,7 @@ pub(super) async fn readyz(
     Shared(gateway): Shared,
     query: Query<Require>,
 ) -> Result<HttpResponse, HttpError> {
-    let admission = gateway.auth().identify(request.headers());
+    let admission = gateway.auth().identify(request.headers(), request.uri());
     let servers = &gateway.servers;
     let (ready, waiting) = match (&query.require, admission) {
         (Some(_), Err(error)) => return Err(HttpError::unauthorized(error)),

@@ -76,9 +76,7 @@ where
         let page = page(&request, &self.gateway);
         let may_call = may_call(&request, page.as_ref());
         let mut asked = Asked::of(&request, page);
-        if let Some(target) = path::routed(request.uri()) {
-            *request.uri_mut() = target;
-        }
+        route(&mut request, &self.gateway);
         match admit(&request, may_call, &self.gateway) {
             Ok(Admitted::By(admission)) => {
                 if let Some(admission) = admission {
@@ -104,7 +102,8 @@ where
 pub(super) fn expecting(
     gateway: Rc<Gateway>,
 ) -> impl ServiceFactory<Request, Config = (), Response = Request, Error = Response<BoxBody>, InitError = ()> {
-    fn_service(move |request: Request| {
+    fn_service(move |mut request: Request| {
+        route(&mut request, &gateway);
         let page = page(&request, &gateway);
         let refused = match admit(&request, may_call(&request, page.as_ref()), &gateway) {
             Ok(Admitted::By(_)) if request.method() == Method::POST => {
@@ -152,6 +151,16 @@ impl Refusal {
             warn!(gateway.log, "request refused"; "reason" => self.reason.as_str(), "peer" => peer,
                 "path" => cut(request.path()), "error" => cut(&self.error.to_string()), "unlogged" => unlogged);
         }
+    }
+}
+
+/// Brings the target of a request into the form that routes and groups are looked up with.
+fn route(request: &mut Request, gateway: &Gateway) {
+    if let Some(target) = path::routed(request.uri()) {
+        *request.uri_mut() = target;
+    }
+    if let Some(target) = path::in_group(request.uri(), &gateway.settings().groups) {
+        *request.uri_mut() = target;
     }
 }
 
@@ -213,7 +222,7 @@ fn admit(request: &Request, may_call: bool, gateway: &Gateway) -> Result<Admitte
     }
     gateway
         .auth()
-        .identify(request.headers())
+        .identify(request.headers(), request.uri())
         .map(|admission| Admitted::By(Some(admission)))
         .map_err(|error| Refusal { reason: RefusalReason::Credentials, error: HttpError::unauthorized(error) })
 }

@@ -11,8 +11,8 @@ use actix_web::{
 /// All methods that any path knows.
 const METHODS: &str = "GET, HEAD, POST, DELETE, OPTIONS";
 /// Headers that a page is likely to send that does not say which.
-const HEADERS: &str = "Authorization, Content-Type, Accept, Mcp-Session-Id, Mcp-Protocol-Version, Mcp-Method, Mcp-Name, \
-                       Last-Event-ID";
+const HEADERS: &str = "Authorization, X-API-Key, Content-Type, Accept, Mcp-Session-Id, Mcp-Protocol-Version, Mcp-Method, \
+                       Mcp-Name, Last-Event-ID";
 /// Headers of answers that a page may read, beyond those that it always may.
 const EXPOSED: &str = "Mcp-Session-Id, Mcp-Protocol-Version, WWW-Authenticate, Retry-After, Allow, Accept-Encoding";
 /// Headers that an answer to a preflight depends on.

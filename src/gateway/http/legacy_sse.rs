@@ -1,6 +1,7 @@
 //! HTTP with SSE: the transport of 2024-11-05. `GET /sse` opens session and stream in one; its end ends both.
 
 use std::{
+    borrow::Cow,
     pin::Pin,
     rc::Rc,
     task::{Context, Poll},
@@ -12,6 +13,7 @@ use futures_util::{Stream, StreamExt as _, stream};
 use mcproxy_mcp::{ErrorCode, parse};
 use serde::Deserialize;
 use slog::{info, warn};
+use url::form_urlencoded;
 
 use super::{
     body,
@@ -41,7 +43,9 @@ pub(super) async fn get(request: HttpRequest, endpoint: Endpoint) -> Result<Http
     let budget = gateway.budget.clone();
     info!(session.principal().log(&gateway.log), "session opened"; "session" => short(session.id()), "scope" => %scope,
         "version" => "HTTP+SSE, agreed on at initialize");
-    let first = stream::iter([Frame::Endpoint(post_target(session.id()))]);
+    // The reference has a query of its own, which takes the place of the one that the client came with.
+    let key = gateway.auth().key_in_query(request.uri()).map(Cow::into_owned);
+    let first = stream::iter([Frame::Endpoint(post_target(session.id(), key.as_deref()))]);
     let mail = session.open_stream(&budget);
     let rest = Reading { gateway, session, mail }.map(|message| Frame::Message(message.into()));
     Ok(sse::frames(&request, &budget, first.chain(rest)))
@@ -71,8 +75,13 @@ impl Drop for Reading {
 
 /// Where the client is to post: a reference to the URL of the stream itself, so that it holds under any prefix that a reverse proxy
 /// puts before it (docs/decisions/0095).
-fn post_target(session: &str) -> String {
-    format!("?session_id={session}")
+fn post_target(session: &str, key: Option<&str>) -> String {
+    let mut query = form_urlencoded::Serializer::new(String::from("?"));
+    query.append_pair("session_id", session);
+    key.iter().for_each(|key| {
+        query.append_pair("api_key", key);
+    });
+    query.finish()
 }
 
 /// `HEAD /sse`: what `GET` would begin with, and no stream.

@@ -1,10 +1,14 @@
 //! The path of a request as routes are looked up with it: clients and reverse proxies write the same one in several ways.
 
 use actix_web::http::{Uri, uri::PathAndQuery};
+use mcproxy_ipc::control::Group;
 
 /// The target with its path in that form; `None`: it has it already.
 pub(super) fn routed(target: &Uri) -> Option<Uri> {
-    let path = routed_path(target.path())?;
+    with_path(target, routed_path(target.path())?)
+}
+
+fn with_path(target: &Uri, path: String) -> Option<Uri> {
     let path = match target.query() {
         Some(query) => format!("{path}?{query}"),
         None => path,
@@ -12,6 +16,23 @@ pub(super) fn routed(target: &Uri) -> Option<Uri> {
     let mut parts = target.clone().into_parts();
     parts.path_and_query = Some(PathAndQuery::try_from(path).ok()?);
     Uri::from_parts(parts).ok()
+}
+
+/// The target with the path that a group has under its name, in the place of one at which it is served, too (`paths` of a group);
+/// `None`: no group is served there.
+pub(super) fn in_group(target: &Uri, groups: &[Group]) -> Option<Uri> {
+    let path = target.path();
+    let served = |group: &Group, prefix: &String| {
+        let endpoint = match path.strip_prefix(prefix.as_str())? {
+            rest @ ("" | "/mcp" | "/sse" | "/messages") => rest,
+            // As some gateways call it.
+            "/message" => "/messages",
+            _ => return None,
+        };
+        Some(format!("/groups/{}{endpoint}", group.name))
+    };
+    let path = groups.iter().find_map(|group| group.paths.iter().find_map(|prefix| served(group, prefix)))?;
+    with_path(target, path)
 }
 
 /// The path without slashes that are doubled or at the end, and without percent-encoding where none is needed (RFC 3986 §6.2.2.2).
@@ -49,6 +70,7 @@ fn unreserved(text: &str) -> Option<char> {
 
 #[cfg(test)]
 mod tests {
+    use mcproxy_ipc::ToolRules;
     use proptest::prelude::*;
 
     use super::*;
@@ -87,6 +109,35 @@ mod tests {
             assert_eq!(routed(&written).map(|target| target.to_string()).as_deref(), Some(target));
         }
         assert_eq!(routed(&"/mcp?x=%41".parse().expect("a target")), None);
+    }
+
+    #[test]
+    fn a_group_is_served_at_its_further_paths() {
+        let group = |name: &str, paths: &[&str]| Group {
+            name: name.into(),
+            servers: Vec::new(),
+            paths: paths.iter().map(|path| (*path).to_owned()).collect(),
+            tools: ToolRules::default(),
+            is_open: false,
+        };
+        let groups = [group("a", &[]), group("home", &["/metamcp/my__home", "/x"]), group("b", &["/metamcp/b"])];
+        let target = |written: &'static str| in_group(&Uri::from_static(written), &groups).map(|to| to.to_string());
+        for (written, to) in [
+            ("/metamcp/my__home/mcp", "/groups/home/mcp"),
+            ("/metamcp/my__home/sse?api_key=k", "/groups/home/sse?api_key=k"),
+            ("/metamcp/my__home/message?session_id=s", "/groups/home/messages?session_id=s"),
+            ("/metamcp/my__home?session_id=s", "/groups/home?session_id=s"),
+            ("/x/messages", "/groups/home/messages"),
+            ("/metamcp/b/mcp", "/groups/b/mcp"),
+            ("http://localhost/x/mcp", "http://localhost/groups/home/mcp"),
+        ] {
+            assert_eq!(target(written).as_deref(), Some(to), "{written}");
+        }
+        for other in
+            ["/mcp", "/metamcp/a/mcp", "/metamcp/my__home/api", "/x/mcp/y", "/xy/mcp", "/metamcp/my__home/", "/"]
+        {
+            assert_eq!(target(other), None, "{other}");
+        }
     }
 
     proptest! {

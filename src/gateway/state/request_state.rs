@@ -88,10 +88,11 @@ impl<P> RequestStateStore<P> {
         Some(state)
     }
 
-    /// Drops the parked calls of those principals and returns their number.
-    pub(crate) fn give_up(&self, of: impl Fn(&Principal) -> bool) -> usize {
+    /// Drops the parked calls of those principals at those endpoints and returns their number.
+    pub(crate) fn give_up(&self, of: impl Fn(&Scope, &Principal) -> bool) -> usize {
+        let is_gone = |waiting: &IssuedState<P>| of(&waiting.binding.scope, &waiting.binding.principal);
         // Dropping a call may come back here.
-        let gone: Vec<_> = self.0.borrow_mut().extract_if(|_, waiting| of(&waiting.binding.principal)).collect();
+        let gone: Vec<_> = self.0.borrow_mut().extract_if(|_, waiting| is_gone(waiting)).collect();
         gone.len()
     }
 
@@ -200,7 +201,7 @@ mod tests {
             state.expect("a request state")
         };
         let (ann, bob) = (issue(Some("ann")), issue(Some("bob")));
-        assert_eq!(request_states.give_up(|principal| principal.name() == Some("ann")), 1);
+        assert_eq!(request_states.give_up(|_, principal| principal.name() == Some("ann")), 1);
         let show = |state: &str, who| request_states.redeem(state, &binding(who, "{}"), &answers("{}"), |()| true, now);
         assert_eq!(show(&ann, Some("ann")), Redeemed::Unknown);
         assert!(matches!(show(&bob, Some("bob")), Redeemed::Complete((), _)));

@@ -6,6 +6,7 @@ mod cors;
 mod crowd;
 mod doors;
 mod framing;
+mod groups;
 mod memory;
 mod monitors;
 mod resume;

@@ -24,7 +24,7 @@ mod values;
 pub(crate) use containers::{ServerEntry, take_entries};
 pub(crate) use entry::{translate, translate_settings};
 pub(crate) use keys::{Stranger, of_entry, of_file};
-pub use names::RESERVED_NAME;
+pub use names::{RESERVED_NAME, safe as safe_name};
 pub(crate) use names::{assign, directory};
 
 use crate::tree::{Node, TreeMember, TreeValue};

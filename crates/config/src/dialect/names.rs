@@ -52,8 +52,8 @@ fn renamed(written: &str, name: &ServerName) -> String {
     format!("`{}` is no name; the server is called `{name}`, and its tools `{name}__…` ({why})", printable(written))
 }
 
-/// Letters and digits stay, and what separates words becomes `-`.
-fn safe(written: &str) -> String {
+/// A name for a server that is called something that is none. Letters and digits stay, and what separates words becomes `-`.
+pub fn safe(written: &str) -> String {
     let mut out = String::new();
     for c in written.chars() {
         match c {

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::RawAnnotations;
+
 /// How the servers are offered to clients.
 #[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
@@ -77,13 +79,16 @@ pub(crate) enum RawAuthMode {
     None,
 }
 
-/// The tokens that clients may present as `Authorization: Bearer …`.
+/// The tokens that clients may present as `Authorization: Bearer …` or `X-API-Key: …`.
 #[derive(Deserialize, Serialize, JsonSchema, Clone)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct RawTokens {
-    /// One token per client or person, sent as `Authorization: Bearer …`. What a token opened (sessions, streams, waiting calls) ends when it leaves the file.
+    /// One token per client or person, sent as `Authorization: Bearer …` or `X-API-Key: …`. What a token opened (sessions, streams, waiting calls) ends when it leaves the file.
     #[schemars(length(min = 1))]
     pub(crate) tokens: Vec<RawToken>,
+    /// Whether a token is also taken from the query of a URL (`?api_key=…`), for clients that can send no header. URLs end up in histories and in logs of proxies, and a token in one is then known to all who read them.
+    #[serde(default)]
+    pub(crate) query_key: bool,
 }
 
 /// A token: either itself, best as `${VARIABLE}`, or its SHA-256.
@@ -108,6 +113,36 @@ pub(crate) struct RawToken {
 pub(crate) struct RawGroup {
     /// Names of servers of this file.
     pub(crate) servers: Vec<String>,
+    /// Which of their tools this group shows, and how. These rules come after those of each server.
+    #[serde(default)]
+    pub(crate) tools: RawGroupTools,
+    /// Further paths at which the group is served, such as `/metamcp/home`: its endpoints are `{path}/mcp`, `{path}/sse`, `{path}/messages` and `{path}/message`.
+    #[serde(default)]
+    pub(crate) paths: Vec<String>,
+    /// `"none"`: this group needs no token, whatever `auth` says. Everyone who reaches the port may call its tools.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "RawAuthMode")]
+    pub(crate) auth: Option<RawAuthMode>,
+}
+
+/// Which tools a group shows, and how. A tool is named as `/mcp` shows it, `{server}__{tool}`; those of the built-in server are `mcproxy__*`.
+#[derive(Deserialize, Serialize, JsonSchema, Default)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct RawGroupTools {
+    /// Only tools that match one of these are offered. `*` stands for any characters. Without it, all are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Vec<String>", length(min = 1))]
+    pub(crate) allow: Option<Vec<String>>,
+    /// Tools that match one of these are not offered, whatever `allow` says.
+    pub(crate) deny: Vec<String>,
+    /// New names of tools, without the server's: `"time__get_current_time": "now"` makes it `time__now`.
+    pub(crate) rename: BTreeMap<String, String>,
+    /// New descriptions of tools.
+    pub(crate) describe: BTreeMap<String, String>,
+    /// New titles of tools.
+    pub(crate) title: BTreeMap<String, String>,
+    /// Annotations that take the place of the server's.
+    pub(crate) annotations: BTreeMap<String, RawAnnotations>,
 }
 
 /// What is logged.

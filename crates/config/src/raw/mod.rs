@@ -12,13 +12,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use gateway::{
-    RawAuth, RawAuthMode, RawCallLevel, RawGateway, RawGatewayLimits, RawGroup, RawLevel, RawListen, RawToken,
+    RawAuth, RawAuthMode, RawCallLevel, RawGateway, RawGatewayLimits, RawGroup, RawGroupTools, RawLevel, RawListen,
+    RawToken,
 };
 pub(crate) use hardening::{RawHardening, RawIsolation};
 pub(crate) use remote::RawRemote;
 pub(crate) use server::{
-    RawEntry, RawEra, RawInstances, RawNetwork, RawOnChange, RawSandbox, RawSandboxObject, RawSandboxWord, RawServer,
-    RawServerLimits, RawSettings, RawStart, RawTools,
+    RawAnnotations, RawEntry, RawEra, RawInstances, RawNetwork, RawOnChange, RawSandbox, RawSandboxObject,
+    RawSandboxWord, RawServer, RawServerLimits, RawSettings, RawStart, RawTools,
 };
 
 /// The MCP servers that MCProxy starts or reaches over the network, and how it offers them.

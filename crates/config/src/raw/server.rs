@@ -214,6 +214,36 @@ pub(crate) struct RawTools {
     pub(crate) rename: BTreeMap<String, String>,
     /// New descriptions of tools, by the server's own name of the tool.
     pub(crate) describe: BTreeMap<String, String>,
+    /// New titles of tools, by the server's own name of the tool.
+    pub(crate) title: BTreeMap<String, String>,
+    /// Annotations that take the place of the server's, by the server's own name of the tool.
+    pub(crate) annotations: BTreeMap<String, RawAnnotations>,
+}
+
+/// Annotations of a tool (`ToolAnnotations` of MCP). Those that are not written stay as the server says.
+#[derive(Deserialize, Serialize, JsonSchema, Clone, Default)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct RawAnnotations {
+    /// A title for people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    pub(crate) title: Option<String>,
+    /// Whether the tool changes nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "bool")]
+    pub(crate) read_only_hint: Option<bool>,
+    /// Whether what it changes may be lost.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "bool")]
+    pub(crate) destructive_hint: Option<bool>,
+    /// Whether a second call with the same arguments changes nothing more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "bool")]
+    pub(crate) idempotent_hint: Option<bool>,
+    /// Whether it reaches beyond its own domain, as a web search does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "bool")]
+    pub(crate) open_world_hint: Option<bool>,
 }
 
 /// What a server may do: a word, or what it may do besides.

@@ -1,18 +1,18 @@
 //! From an entry as it is written to its checked type.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use mcproxy_confine::{ResourceLimits, ServerConfinement};
-use mcproxy_ipc::{CallTimeouts, HttpDialect, InstanceRules, Instances, Reach, ServerLimits, ServerName, ToolRules};
+use mcproxy_ipc::{CallTimeouts, HttpDialect, InstanceRules, Instances, Reach, ServerLimits, ServerName};
 
 use super::checks::ServerChecks;
 use super::{Blocked, Era, OnChange, RestartPolicy, ServerConfig, Start, reach};
 use super::{package, sandbox};
 use crate::client_features;
-use crate::raw::{RawEra, RawInstances, RawOnChange, RawServer, RawServerLimits, RawStart, RawTools};
+use crate::raw::{RawEra, RawInstances, RawOnChange, RawServer, RawServerLimits, RawStart};
 use crate::report::Report;
 use crate::size::{self, MAX_SERVER_BYTES};
+use crate::tool_rules;
 use crate::tree::Node;
 
 /// `node` is the entry with the defaults merged in, `raw` the same as serde read it; `blocked` is what is known already to
@@ -38,7 +38,7 @@ pub(crate) fn build(
     checks.client_features();
     checks.tools(&raw.settings.tools);
     checks.sandbox(&raw.settings);
-    let tools = tool_rules(&raw.settings.tools);
+    let tools = tool_rules::of_server(&raw.settings.tools);
     let bytes = size::of_server(&raw, &tools);
     if let Some(message) = size::complaint("command, arguments, environment and tool rules", bytes, MAX_SERVER_BYTES) {
         checks.problem(&[], message);
@@ -104,16 +104,6 @@ pub(crate) fn build(
         limits: server_limits(&settings.limits),
         confinement,
         run_as: settings.run_as,
-    }
-}
-
-fn tool_rules(raw: &RawTools) -> ToolRules {
-    let pairs = |map: &BTreeMap<String, String>| map.iter().map(|(tool, new)| (tool.clone(), new.clone())).collect();
-    ToolRules {
-        allow: raw.allow.clone().unwrap_or_default(),
-        deny: raw.deny.clone(),
-        rename: pairs(&raw.rename),
-        describe: pairs(&raw.describe),
     }
 }
 

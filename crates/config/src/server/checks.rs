@@ -1,11 +1,10 @@
 //! Checks of an entry that the schema cannot express.
 
-use std::collections::HashSet;
-
 use crate::client_features;
 use crate::interpolate::Expanded;
 use crate::raw::{RawServer, RawSettings, RawTools};
 use crate::report::Report;
+use crate::tool_rules;
 use crate::tree::Node;
 
 /// Checks of an entry that the schema cannot express.
@@ -89,16 +88,8 @@ impl ServerChecks<'_> {
     }
 
     pub(super) fn tools(&mut self, raw: &RawTools) {
-        let mut taken = HashSet::new();
-        for (old, new) in &raw.rename {
-            let twice = !taken.insert(new);
-            let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '/');
-            if new.is_empty() || new.len() > 128 || !new.chars().all(fits) {
-                let message = "a tool's name is 1 to 128 letters, digits, `_`, `-`, `.` or `/`";
-                self.problem(&["tools", "rename", old], message);
-            } else if twice {
-                self.problem(&["tools", "rename", old], "another tool gets the same name");
-            }
+        for (old, message) in tool_rules::rename_complaints(raw.rename.iter(), |_| "") {
+            self.problem(&["tools", "rename", old], message);
         }
         for list in ["allow", "deny"] {
             let patterns = self.node.at(&["tools", list]).map(Node::elements).unwrap_or_default();

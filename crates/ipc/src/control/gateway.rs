@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     CatalogueCounts, CatalogueKey, Generation, LogLevel, LogLine, LogRecord, Route, SealKey, ServerName, SessionKey,
-    StatusReport, StoredSession,
+    StatusReport, StoredSession, ToolRules,
 };
 
 /// The part of the configuration that the gateway needs; it never sees the file. `mcproxy-config` reads the file into it, and the
@@ -22,8 +22,10 @@ pub struct GatewaySettings {
     pub allowed_hosts: Vec<String>,
     /// Origins (besides loopback ones) that an `Origin` header may carry; lower case, `scheme://host[:port]`.
     pub allowed_origins: Vec<String>,
-    /// Bearer tokens; `None`: no authentication.
+    /// Tokens that requests show one of; `None`: no authentication.
     pub tokens: Option<Vec<TokenHash>>,
+    /// Whether a token may stand in the query of a URL.
+    pub query_key: bool,
     /// Named selections of servers.
     pub groups: Vec<Group>,
     /// Largest request body, in bytes.
@@ -93,6 +95,12 @@ pub struct Group {
     pub name: String,
     /// Its servers.
     pub servers: Vec<ServerName>,
+    /// Paths at which it is served, too: each begins with a slash and ends with none.
+    pub paths: Vec<String>,
+    /// Which of their tools it shows, and how; the names are those of `/mcp`.
+    pub tools: ToolRules,
+    /// Whether requests for it need no token.
+    pub is_open: bool,
 }
 
 /// A message of the supervisor to the gateway.

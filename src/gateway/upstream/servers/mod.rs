@@ -13,6 +13,7 @@ use mcproxy_ipc::{
 };
 use tokio::sync::watch;
 
+mod groups;
 mod own_catalogues;
 mod rest;
 mod server;
@@ -21,13 +22,14 @@ mod views;
 
 pub(crate) use self::server::{Destination, Offer};
 use self::{
+    groups::Groups,
     own_catalogues::OwnOffers,
     server::{Server, Serving},
 };
 use crate::gateway::{
     base::scope::Scope,
     builtin,
-    catalogue::{ListKind, ServerCatalogue, View, unlisted_name},
+    catalogue::{ListKind, ServerCatalogue, View, name_before_group, unlisted_name},
     upstream::connection::{Load, WorkerConnection},
 };
 
@@ -43,7 +45,7 @@ pub(crate) struct Applied {
 /// All servers. Lives on the HTTP thread; nothing else touches it.
 pub(crate) struct Servers {
     servers: RefCell<IndexMap<ServerName, Server>>,
-    groups: RefCell<Vec<Group>>,
+    groups: RefCell<Groups>,
     /// Links that were let go while calls were under way on them.
     leaving: RefCell<Vec<(ServerName, Weak<WorkerConnection>)>>,
     builtin: (ServerName, Arc<ServerCatalogue>),
@@ -89,7 +91,7 @@ impl Servers {
 
     /// Takes over the configured groups.
     pub(crate) fn set_groups(&self, groups: &[Group]) {
-        *self.groups.borrow_mut() = groups.to_vec();
+        *self.groups.borrow_mut() = Groups::new(groups);
         self.views.borrow_mut().clear();
         self.bump();
     }
@@ -302,11 +304,18 @@ impl Servers {
         shown.next().filter(|_| shown.next().is_none()).cloned()
     }
 
-    /// The server's own name of a tool or prompt that it has not listed and that a client names; `None`: its tool rules keep it
-    /// from clients, or nothing can be called that.
-    pub(crate) fn unlisted(&self, server: &ServerName, kind: ListKind, shown: &str) -> Option<String> {
+    /// The server's own name of a tool or prompt that it has not listed and that a client of an endpoint names; `None`: tool rules
+    /// keep it from clients, or nothing can be called that.
+    pub(crate) fn unlisted(&self, scope: &Scope, server: &ServerName, kind: ListKind, shown: &str) -> Option<String> {
         let servers = self.servers.borrow();
-        unlisted_name(kind, shown, &servers.get(server)?.route.tools)
+        let rules = &servers.get(server)?.route.tools;
+        match scope {
+            Scope::Group(group) if kind == ListKind::Tools => {
+                let groups = self.groups.borrow();
+                unlisted_name(kind, &name_before_group(server, shown, &groups.get(group)?.tools)?, rules)
+            }
+            Scope::All | Scope::Server(_) | Scope::Group(_) => unlisted_name(kind, shown, rules),
+        }
     }
 
     /// Whether a server says of its lists for how long they are true.
@@ -353,7 +362,7 @@ impl Servers {
         match scope {
             Scope::All => true,
             Scope::Server(name) => *name == self.builtin.0 || self.servers.borrow().contains_key(name),
-            Scope::Group(name) => self.groups.borrow().iter().any(|g| g.name == *name),
+            Scope::Group(name) => self.groups.borrow().get(name).is_some(),
         }
     }
 
@@ -364,7 +373,7 @@ impl Servers {
             Scope::Server(name) => name == server,
             Scope::Group(name) => {
                 *server == self.builtin.0
-                    || self.groups.borrow().iter().any(|g| g.name == *name && g.servers.contains(server))
+                    || self.groups.borrow().get(name).is_some_and(|group| group.servers.contains(server))
             }
         }
     }

@@ -48,16 +48,16 @@ impl Servers {
     /// The catalogues that an endpoint shows.
     fn parts(&self, scope: &Scope, own: &Own) -> Vec<NamedCatalogue> {
         let own_of = |name: &ServerName| own.iter().find(|(server, _)| server == name).map(|(_, own)| &own.catalogue);
-        let mut parts: Vec<NamedCatalogue> = self
-            .servers
-            .borrow()
-            .iter()
-            .filter(|(name, _)| self.shows(scope, name))
-            .filter_map(|(name, s)| Some((name.clone(), own_of(name).or_else(|| s.listed())?.clone())))
-            .collect();
-        if self.shows(scope, &self.builtin.0) {
-            parts.push(self.builtin.clone());
+        let servers = self.servers.borrow();
+        let listed = servers.iter().filter(|(name, _)| self.shows(scope, name));
+        let listed = listed.filter_map(|(name, s)| Some((name, own_of(name).or_else(|| s.listed())?)));
+        let builtin = self.shows(scope, &self.builtin.0).then_some((&self.builtin.0, &self.builtin.1));
+        let parts = listed.chain(builtin);
+        match scope {
+            Scope::Group(group) => parts
+                .map(|(name, offered)| (name.clone(), self.groups.borrow_mut().shown(group, name, offered)))
+                .collect(),
+            Scope::All | Scope::Server(_) => parts.map(|(name, offered)| (name.clone(), offered.clone())).collect(),
         }
-        parts
     }
 }
