@@ -183,6 +183,17 @@ pub(crate) enum Command {
     /// Print the JSON Schema of the configuration file, for editors
     #[command(after_help = "Example:\n  mcproxy schema > mcp-servers.schema.json")]
     Schema,
+    /// Turn the files of another gateway (MetaMCP) into a configuration; its clients keep their URLs and keys
+    #[command(after_help = "Examples:\n  \
+                      psql -At -U metamcp_user -d metamcp_db -f metamcp-export.sql > metamcp.json\n  \
+                      mcproxy import metamcp metamcp.json metamcp.container --dry-run\n  \
+                      mcproxy import metamcp metamcp.json --out /etc/mcproxy/mcp-servers.json --env-file /etc/mcproxy/env\n  \
+                      mcproxy import metamcp metamcp.json --dry-run --compare http://127.0.0.1:12008 --with http://127.0.0.1:12009\n\n\
+                      Each file is known by its content: the output of deploy/metamcp-export.sql (all of it), the export of the web\n\
+                      interface (servers only), MetaMCP's .container or .env (addresses, times, variables). Several are put together.\n\
+                      Keys become hashes; secrets of servers go to a file of variables, for EnvironmentFile= or --env-file. What is\n\
+                      not as it was is listed. Nothing of MetaMCP is changed. Exit code 1 when --compare finds a difference.")]
+    Import(ImportArgs),
     /// Be a stdio MCP server that passes everything on, for clients that can only start commands
     #[command(after_help = "Example, in a desktop client's configuration:\n  \
                       {\"mcpServers\": {\"mcproxy\": {\"command\": \"mcproxy\", \"args\": [\"connect\"]}}}\n\n\
@@ -230,4 +241,45 @@ pub(crate) enum ServiceAction {
         #[arg(long, value_name = "DIR")]
         root: Option<PathBuf>,
     },
+}
+
+/// Gateways whose files `import` reads.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+pub(crate) enum ImportSource {
+    /// MetaMCP
+    Metamcp,
+}
+
+/// What is imported, and where to.
+#[derive(Debug, Args)]
+pub(crate) struct ImportArgs {
+    /// Whose files they are
+    pub(crate) from: ImportSource,
+    /// The files; `-` is the standard input
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// The configuration to write
+    #[arg(long, value_name = "FILE", default_value = "mcp-servers.json")]
+    pub(crate) out: PathBuf,
+    /// The file for secrets, readable by its user only [default: mcproxy.env beside the configuration]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) env_file: Option<PathBuf>,
+    /// Where to listen, such as 0.0.0.0:12008 [default: where MetaMCP was reached, as far as the files say]
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) listen: Option<String>,
+    /// Whose private servers, endpoints and keys, if several people have some
+    #[arg(long, value_name = "EMAIL")]
+    pub(crate) user: Option<String>,
+    /// Write nothing; show the configuration, or how it would change
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Replace files that are there
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Compare the tools of each endpoint with those of the MetaMCP that runs there, such as http://127.0.0.1:12008
+    #[arg(long, value_name = "URL")]
+    pub(crate) compare: Option<String>,
+    /// The MCProxy to compare with [default: where the new configuration listens]
+    #[arg(long, value_name = "URL", requires = "compare")]
+    pub(crate) with: Option<String>,
 }

@@ -4,7 +4,11 @@ use std::{io, path::PathBuf};
 
 use mcproxy_ipc::{FrameError, HelloError};
 
-use super::{endpoint::EndpointError, exit::Exit};
+use super::{
+    commands::import::{ImportError, SeveralUsers, WriteError},
+    endpoint::EndpointError,
+    exit::Exit,
+};
 
 /// Why a command could not do what was asked. The text is for the person who typed it.
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +62,16 @@ pub(crate) enum CliError {
         #[source]
         source: mcproxy_config::LoadError,
     },
+    #[error("cannot import {}", path.display())]
+    Import {
+        path: PathBuf,
+        #[source]
+        source: ImportError,
+    },
+    #[error(transparent)]
+    ImportUsers(#[from] SeveralUsers),
+    #[error(transparent)]
+    ImportWrite(#[from] WriteError),
     #[error("cannot read the arguments from stdin")]
     Stdin(#[source] io::Error),
     #[error("cannot write the output")]
@@ -68,7 +82,7 @@ impl CliError {
     /// The exit code for it.
     pub(crate) fn exit(&self) -> Exit {
         match self {
-            Self::Usage(_) => Exit::Usage,
+            Self::Usage(_) | Self::ImportUsers(_) | Self::ImportWrite(WriteError::Exists(_)) => Exit::Usage,
             Self::NoSupervisor(_)
             | Self::NotUp(_)
             | Self::SupervisorSilent(_)
@@ -82,7 +96,12 @@ impl CliError {
             Self::SupervisorHello(HelloError::Refused(_)) => Exit::Permission,
             Self::SupervisorHello(_) => Exit::Unavailable,
             Self::SupervisorAnswer | Self::Answer { .. } => Exit::Protocol,
-            Self::Refused(_) | Self::Service { .. } | Self::Stdin(_) | Self::Output(_) => Exit::Failed,
+            Self::Refused(_)
+            | Self::Service { .. }
+            | Self::Stdin(_)
+            | Self::Output(_)
+            | Self::Import { .. }
+            | Self::ImportWrite(_) => Exit::Failed,
             Self::Endpoint(error) => error.exit(),
             Self::Rpc { code, .. } if *code == mcproxy_mcp::ErrorCode::SERVER_UNAVAILABLE.0 => Exit::Unavailable,
             Self::Rpc { .. } => Exit::Failed,

@@ -19,10 +19,10 @@ use super::{Console, Exit, run};
 
 /// The output of a command.
 #[derive(Clone, Default)]
-struct Page(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Page(Arc<Mutex<Vec<u8>>>);
 
 impl Page {
-    fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8(self.0.lock().expect("not poisoned").clone()).expect("text")
     }
 }
@@ -37,15 +37,26 @@ impl Write for Page {
     }
 }
 
-fn mcproxy(dir: &Path, args: &[&str]) -> (Exit, String, String) {
+/// A console that writes into buffers, and what it printed as data.
+pub(crate) fn buffers() -> (Console, Page) {
+    let (console, out, _) = console();
+    (console, out)
+}
+
+fn console() -> (Console, Page, Page) {
     let (out, err) = (Page::default(), Page::default());
-    let mut console = Console {
+    let console = Console {
         out: Box::new(out.clone()),
         err: Box::new(err.clone()),
         input: Box::new(io::empty()),
         width: None,
         err_is_terminal: false,
     };
+    (console, out, err)
+}
+
+fn mcproxy(dir: &Path, args: &[&str]) -> (Exit, String, String) {
+    let (mut console, out, err) = console();
     let mut all = vec!["mcproxy".into(), "--runtime-dir".into(), dir.into()];
     all.extend(args.iter().map(Into::into));
     let exit = run(all, &mut console);

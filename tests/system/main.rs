@@ -16,6 +16,7 @@ mod faults;
 mod files;
 mod hardening;
 mod http;
+mod import;
 mod instances;
 mod legacy;
 mod limits;

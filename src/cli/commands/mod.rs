@@ -6,6 +6,7 @@ pub(super) mod connect;
 mod content;
 pub(super) mod doctor;
 pub(super) mod health;
+pub(super) mod import;
 pub(super) mod logs;
 pub(super) mod paths;
 pub(super) mod schema;

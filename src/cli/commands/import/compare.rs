@@ -1,0 +1,171 @@
+//! The tools of each endpoint, as the running MetaMCP lists them and as MCProxy does.
+
+use std::{collections::BTreeMap, io};
+
+use mcproxy_mcp::{RawObject, method};
+use serde_json::{Value, json};
+
+use super::{
+    installation::{Installation, MetaEndpoint},
+    values,
+};
+use crate::cli::{console::Console, endpoint::Endpoint, error::CliError, human, session::Session};
+
+/// What is compared of a tool.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct ComparedTool {
+    description: String,
+    title: String,
+}
+
+type ToolsByName = BTreeMap<String, ComparedTool>;
+
+/// What differs at one endpoint.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Difference {
+    endpoint: String,
+    /// How many tools are the same.
+    same: usize,
+    only_metamcp: Vec<String>,
+    only_mcproxy: Vec<String>,
+    /// ToolsByName of the same name that are described otherwise.
+    described: Vec<String>,
+    /// Why there is nothing to compare.
+    failed: Option<String>,
+}
+
+impl Difference {
+    fn of(endpoint: &str, metamcp: &ToolsByName, mcproxy: &ToolsByName) -> Self {
+        let missing = |from: &ToolsByName, of: &ToolsByName| {
+            of.keys().filter(|name| !from.contains_key(*name)).cloned().collect::<Vec<String>>()
+        };
+        let both = metamcp.iter().filter_map(|(name, tool)| Some((name, tool, mcproxy.get(name)?)));
+        let described: Vec<String> =
+            both.clone().filter(|(_, one, other)| one != other).map(|(name, ..)| name.clone()).collect();
+        Self {
+            endpoint: endpoint.to_owned(),
+            same: both.count() - described.len(),
+            only_metamcp: missing(mcproxy, metamcp),
+            only_mcproxy: missing(metamcp, mcproxy),
+            described,
+            failed: None,
+        }
+    }
+
+    /// Whether both list the same.
+    pub(super) fn is_none(&self) -> bool {
+        let Self { only_metamcp, only_mcproxy, described, failed, .. } = self;
+        only_metamcp.is_empty() && only_mcproxy.is_empty() && described.is_empty() && failed.is_none()
+    }
+
+    /// For programs.
+    pub(super) fn json(&self) -> Value {
+        json!({
+            "endpoint": self.endpoint,
+            "same": self.same,
+            "onlyMetaMcp": self.only_metamcp,
+            "onlyMcProxy": self.only_mcproxy,
+            "described": self.described,
+            "error": self.failed,
+        })
+    }
+
+    /// For people.
+    pub(super) fn write(&self, console: &mut Console) -> io::Result<()> {
+        let name = values::shown(&self.endpoint);
+        if let Some(why) = &self.failed {
+            return writeln!(console.out, "  - {name}: not compared: {}", human::one_line(why));
+        }
+        let verdict = if self.is_none() { ", no difference" } else { "" };
+        writeln!(console.out, "  - {name}: {} tools are the same{verdict}", self.same)?;
+        let lists = [
+            ("only MetaMCP has", &self.only_metamcp),
+            ("only MCProxy has", &self.only_mcproxy),
+            ("described otherwise", &self.described),
+        ];
+        for (what, tools) in lists.into_iter().filter(|(_, tools)| !tools.is_empty()) {
+            let line = human::one_line(&format!("{what}: {}", tools.join(", ")));
+            for part in human::wrap(&line, 74, usize::MAX) {
+                writeln!(console.out, "      {part}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Compares all endpoints. `metamcp` and `mcproxy`: the URLs of both, without a path.
+pub(super) async fn compare(
+    installation: &Installation,
+    metamcp: &str,
+    mcproxy: &str,
+    console: &mut Console,
+) -> Vec<Difference> {
+    let mut differences = Vec::new();
+    for endpoint in &installation.endpoints {
+        let key = key(installation, endpoint);
+        let difference = async {
+            let theirs = tools(metamcp, endpoint, key.clone()).await.map_err(|e| told("MetaMCP", &e))?;
+            let ours = tools(mcproxy, endpoint, key).await.map_err(|e| told("MCProxy", &e))?;
+            Ok::<_, String>(Difference::of(&endpoint.name, &theirs, &ours))
+        };
+        let waited = console.waiting(&format!("comparing {}", values::shown(&endpoint.name)), difference).await;
+        differences.push(waited.unwrap_or_else(|why| Difference {
+            endpoint: endpoint.name.clone(),
+            failed: Some(why),
+            ..Difference::default()
+        }));
+    }
+    differences
+}
+
+/// A key that opens an endpoint.
+fn key(installation: &Installation, endpoint: &MetaEndpoint) -> Option<String> {
+    let mut keys = installation.keys.iter().filter(|key| key.active);
+    let fits = |owner: &Option<String>| endpoint.owner.is_none() || *owner == endpoint.owner;
+    keys.find(|key| fits(&key.owner)).map(|key| key.key.trim().to_owned()).filter(|_| endpoint.needs_key)
+}
+
+fn told(side: &str, error: &CliError) -> String {
+    let causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
+    let causes: Vec<String> = causes.map(ToString::to_string).collect();
+    [vec![format!("{side}: {error}")], causes].concat().join(": ")
+}
+
+async fn tools(base: &str, endpoint: &MetaEndpoint, key: Option<String>) -> Result<ToolsByName, CliError> {
+    let url = format!("{}/metamcp/{}/mcp", base.trim_end_matches('/'), endpoint.name);
+    let mut session = Session::open(Endpoint::new(&url, key)?).await?;
+    let listed = session.list(method::TOOLS_LIST, "tools").await;
+    session.close().await;
+    let tool = |raw: Box<mcproxy_mcp::RawValue>| {
+        let object = RawObject::from_raw(&raw).unwrap_or_default();
+        let text = |key: &str| object.get_string(key).map(|text| text.into_owned()).unwrap_or_default();
+        (text("name"), ComparedTool { description: text("description"), title: text("title") })
+    };
+    Ok(listed?.into_iter().map(tool).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tools(tools: &[(&str, &str)]) -> ToolsByName {
+        let tool = |(name, description): &(&str, &str)| {
+            ((*name).to_owned(), ComparedTool { description: (*description).to_owned(), title: String::new() })
+        };
+        tools.iter().map(tool).collect()
+    }
+
+    #[test]
+    fn what_differs_is_named() {
+        let theirs = tools(&[("a__x", "X"), ("a__y", "Y"), ("b__z", "Z")]);
+        let ours = tools(&[("a__x", "X"), ("a__y", "other"), ("c__z", "Z")]);
+        let difference = Difference::of("home", &theirs, &ours);
+        assert_eq!(difference.same, 1);
+        assert_eq!(
+            (&difference.only_metamcp[..], &difference.only_mcproxy[..]),
+            (&["b__z".to_owned()][..], &["c__z".to_owned()][..])
+        );
+        assert_eq!(difference.described, ["a__y"]);
+        assert!(!difference.is_none() && Difference::of("home", &ours, &ours).is_none());
+    }
+}
