@@ -79,12 +79,15 @@ impl Domain {
     pub fn enter_with(&self, programs: &[BorrowedFd<'_>]) -> io::Result<Entered> {
         let mut exposed = BTreeSet::new();
         let mut rules = self.ruleset().map_err(refused)?;
-        if let Some(files) = &self.files {
-            files.allow(&mut rules, &mut exposed)?;
-            for program in programs {
-                let access = AccessFs::Execute | AccessFs::ReadFile;
-                (&mut rules).add_rule(PathBeneath::new(program, access)).map_err(refused)?;
+        match &self.files {
+            Some(files) => {
+                files.allow(&mut rules, &mut exposed)?;
+                for program in programs {
+                    let access = AccessFs::Execute | AccessFs::ReadFile;
+                    (&mut rules).add_rule(PathBeneath::new(program, access)).map_err(refused)?;
+                }
             }
+            None => allow(&mut rules, Path::new("/"), AccessFs::Refer.into()),
         }
         for (ports, access) in [(&self.connect, AccessNet::ConnectTcp), (&self.bind, AccessNet::BindTcp)] {
             for port in ports.iter().flatten() {
@@ -97,9 +100,9 @@ impl Domain {
 
     fn ruleset(&self) -> Result<RulesetCreated, RulesetError> {
         let mut rules = Ruleset::default().scope(Scope::from_all(ABI::V6))?;
-        if self.files.is_some() {
-            rules = rules.handle_access(handled())?;
-        }
+        // A domain that says nothing of files refuses to move them from one directory to another all the same: this right
+        // is the one that each domain has to give (landlock(7), LANDLOCK_ACCESS_FS_REFER).
+        rules = rules.handle_access(if self.files.is_some() { handled() } else { AccessFs::Refer.into() })?;
         for (ports, access) in [(&self.connect, AccessNet::ConnectTcp), (&self.bind, AccessNet::BindTcp)] {
             if ports.is_some() {
                 rules = rules.handle_access(access)?;
@@ -213,6 +216,29 @@ mod tests {
             fs::rename(home.join("share/new"), home.join("state/other/new")).expect("moved");
             fs::read("/proc/self/status").expect("readable");
             denied(fs::write("/tmp/not-mine", ""));
+        });
+    }
+
+    #[test]
+    fn a_domain_that_says_nothing_of_files_takes_nothing_from_them() {
+        if !has(Landlock::Files) {
+            return;
+        }
+        let dir = tempfile::tempdir().expect("a directory");
+        let home = dir.path().to_owned();
+        for path in ["a", "b"] {
+            fs::create_dir(home.join(path)).expect("made");
+        }
+        let outer = files(&[Path::new("/")], &[&home], &[]);
+        inside(outer, move |_| {
+            for (domain, file) in [(Domain::default(), "x"), (Domain { bind: Some(vec![80]), ..Domain::default() }, "y")] {
+                domain.enter().expect("entered");
+                let (from, to) = (home.join("a").join(file), home.join("b").join(file));
+                fs::write(&from, "text").expect("written");
+                fs::rename(&from, &to).expect("moved to another directory");
+                fs::hard_link(&to, &from).expect("linked in another directory");
+                denied(fs::write("/tmp/not-mine", ""));
+            }
         });
     }
 
