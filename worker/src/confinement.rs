@@ -225,18 +225,32 @@ fn exposed(path: &Path) -> Degradation {
     }
 }
 
-/// What the server may, and what this process needs besides.
+/// What the server may, and what this process needs besides; with the directories made that could not be made later.
 fn files(confinement: &ServerConfinement, launch: &LaunchSpec) -> Option<FileRules> {
+    let (rules, home) = rules_and_home(confinement, launch)?;
+    if let Some(home) = home
+        && rules.hidden.iter().any(|hidden| hidden.starts_with(&home))
+    {
+        make_usual_folders(&home);
+    }
+    for path in confinement.sandbox.write.iter().filter(|path| path.extension().is_none()) {
+        // In vain where it may not; then the server is told so as well.
+        let _ = fs::DirBuilder::new().mode(0o700).recursive(true).create(path);
+    }
+    Some(rules)
+}
+
+/// The files of the server; `None`: all that its user may.
+pub(crate) fn file_rules(confinement: &ServerConfinement, launch: &LaunchSpec) -> Option<FileRules> {
+    rules_and_home(confinement, launch).map(|(rules, _)| rules)
+}
+
+fn rules_and_home(confinement: &ServerConfinement, launch: &LaunchSpec) -> Option<(FileRules, Option<PathBuf>)> {
     let places = places(confinement, launch);
     let mut rules = places.file_rules(&confinement.sandbox, &confinement.hidden)?;
     // They lie in the directory of MCProxy that is hidden, and are the server's own.
     rules.write_whole.extend(confinement.home.iter().chain(&confinement.tmp).cloned());
-    if let Some(home) = &places.home
-        && rules.hidden.iter().any(|hidden| hidden.starts_with(home))
-    {
-        make_usual_folders(home);
-    }
-    Some(rules)
+    Some((rules, places.home))
 }
 
 fn places(confinement: &ServerConfinement, launch: &LaunchSpec) -> ServerPlaces {

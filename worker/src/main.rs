@@ -23,6 +23,7 @@ mod launch;
 mod lines;
 mod link;
 mod mask;
+mod permission_hints;
 mod runner;
 mod secrets;
 mod session;

@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use crate::{
     lines::{ServerLine, Splitter, printable},
     mask::{Mask, Veil},
+    permission_hints::complaint,
 };
 
 /// How much of the end is kept for error messages.
@@ -27,6 +28,8 @@ const FEW: usize = 10;
 /// A complaint about the question is whole after this long. Fewer lines than that are about something else, such as a page
 /// that a user has to visit, and do not wait for the answer.
 const COMPLAINT: Duration = Duration::from_secs(2);
+/// So many lines about a permission that was lacking wait to be looked at.
+const MAX_COMPLAINTS: usize = 4;
 
 /// Receives the lines for the log, and how many were dropped before each.
 pub(crate) type Sink = Box<dyn FnMut(String, u64)>;
@@ -63,6 +66,8 @@ pub(crate) struct Stderr {
     refilled: Instant,
     window: Instant,
     read: usize,
+    /// Lines about a permission that was lacking.
+    complaints: Vec<String>,
     sink: Sink,
 }
 
@@ -80,6 +85,7 @@ impl Stderr {
             refilled: now,
             window: now,
             read: 0,
+            complaints: Vec::new(),
             sink,
         }
     }
@@ -199,6 +205,19 @@ impl Stderr {
         text
     }
 
+    /// The lines about a permission that was lacking, since this was asked last.
+    pub(crate) fn take_complaints(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.complaints)
+    }
+
+    /// A line of ours, for whoever reads the last words of the server.
+    pub(crate) fn add_to_tail(&mut self, line: &str) {
+        if self.tail.back().is_some_and(|last| *last != b'\n') {
+            self.keep(b"\n");
+        }
+        self.keep(format!("mcproxy: {line}\n").as_bytes());
+    }
+
     fn keep(&mut self, bytes: &[u8]) {
         push_bounded(&mut self.tail, bytes);
     }
@@ -213,6 +232,11 @@ impl Stderr {
             ServerLine::Text(text) => printable(&text, MAX_LINE),
             ServerLine::TooLong { head, len, .. } => format!("{} ({len} bytes)", printable(&head, KEEP)),
         };
+        if self.complaints.len() < MAX_COMPLAINTS
+            && let Some(complaint) = complaint(&text)
+        {
+            self.complaints.push(complaint.to_owned());
+        }
         (self.sink)(text, std::mem::take(&mut self.dropped));
     }
 }

@@ -231,7 +231,9 @@ mod tests {
         }
         let outer = files(&[Path::new("/")], &[&home], &[]);
         inside(outer, move |_| {
-            for (domain, file) in [(Domain::default(), "x"), (Domain { bind: Some(vec![80]), ..Domain::default() }, "y")] {
+            for (domain, file) in
+                [(Domain::default(), "x"), (Domain { bind: Some(vec![80]), ..Domain::default() }, "y")]
+            {
                 domain.enter().expect("entered");
                 let (from, to) = (home.join("a").join(file), home.join("b").join(file));
                 fs::write(&from, "text").expect("written");

@@ -41,6 +41,9 @@ impl<T: Transport> Runner<T> {
         self.read_what_is_left().await;
         self.stderr.give_back(Instant::now());
         self.stderr.finish();
+        for complaint in self.stderr.take_complaints() {
+            self.give_hint(&complaint);
+        }
         self.session.end(&reason, &self.stderr.tail(TAIL_IN_ERRORS));
         self.session.sum_up();
         self.gateway.flush(std::mem::take(&mut self.session.context.out.gateway)).await;

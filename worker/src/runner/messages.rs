@@ -80,6 +80,9 @@ impl<T: Transport> Runner<T> {
             true => stderr.take_apart(chunk, now),
             false => stderr.take(chunk, now),
         });
+        for complaint in self.stderr.take_complaints() {
+            self.give_hint(&complaint);
+        }
     }
 
     /// Tells the session what the server does while it says nothing, as far as that matters.

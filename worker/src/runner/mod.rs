@@ -18,7 +18,7 @@ mod wait;
 use std::{cell::Cell, rc::Rc, time::Instant};
 
 use mcproxy_ipc::{EndReason, Ended, Reach, WorkerSpec, control::WorkerToSupervisor};
-use slog::{Logger, debug};
+use slog::{Logger, debug, warn};
 use tokio::{sync::mpsc, task::JoinHandle};
 
 pub(crate) use self::ports::{Order, Ports};
@@ -28,6 +28,7 @@ use crate::{
     cgroup::ServerCgroup,
     install::{INSTALL_LIMIT, InstallLock},
     link::GatewayPort,
+    permission_hints::PermissionHints,
     secrets,
     session::{Session, SessionEvent},
     stderr::Stderr,
@@ -88,6 +89,7 @@ struct Runner<T> {
     /// It hung up when it was asked what it speaks, and we killed it for that.
     hung_up: bool,
     stderr: Stderr,
+    permission_hints: PermissionHints,
     gateway: GatewayPort,
     /// Told to end once the gateway has let go, and by then at the latest.
     drained_by: Option<Instant>,
@@ -119,6 +121,7 @@ impl<T: Transport> Runner<T> {
             asking: false,
             hung_up: false,
             stderr: Stderr::new(spec.limits.stderr_lines, secrets::mask(&spec.reach), ports.stderr, now),
+            permission_hints: PermissionHints::of(&spec),
             gateway: GatewayPort::new(ports.link),
             drained_by: None,
             catalogue_writer: ports.catalogue.map(|port| CatalogueWriter::start(port, ports.log.clone())),
@@ -235,8 +238,17 @@ impl<T: Transport> Runner<T> {
                 SessionEvent::Left => self.end(EndReason::Stopped, now),
                 SessionEvent::Broken(reason) => self.end(reason, now),
                 SessionEvent::StartAgain => self.replace(now),
+                SessionEvent::PermissionLacking(complaint) => self.give_hint(&complaint),
                 SessionEvent::EraLearned(era) => report(&self.reports, &self.log, WorkerToSupervisor::EraLearned(era)),
             }
+        }
+    }
+
+    /// What would allow what the server complains of, in the log and among its last words.
+    fn give_hint(&mut self, complaint: &str) {
+        if let Some(hint) = self.permission_hints.hint(complaint) {
+            warn!(self.log, "the server lacks a permission"; "help" => &hint);
+            self.stderr.add_to_tail(&hint);
         }
     }
 

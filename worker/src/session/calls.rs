@@ -13,7 +13,10 @@ use super::{
     answer, call_table::CallTable, context::SessionContext, deferred::Deferred, idle::Idle, output::SessionEvent,
     parks::Parks, tasks::ToolTasks,
 };
-use crate::dialect::{legacy, modern};
+use crate::{
+    dialect::{legacy, modern},
+    permission_hints::complaint_in_answer,
+};
 
 /// The calls of the gateway.
 pub(super) struct Calls {
@@ -91,6 +94,9 @@ impl Calls {
         let Some(call) = self.table.close(upstream) else { return false };
         self.used(cx, now);
         let (outcome, payload) = answer::for_client(line, outcome);
+        if let Some(complaint) = complaint_in_answer(outcome == Outcome::Error, &payload) {
+            cx.out.events.push(SessionEvent::PermissionLacking(complaint.to_owned()));
+        }
         if payload.len() > cx.limits.line_bytes {
             cx.over_the_limit(call, payload.len());
             return true;

@@ -38,6 +38,8 @@ pub(crate) enum SessionEvent {
     Broken(EndReason),
     /// This process is to be ended, and [`Session::begin_again`](super::Session::begin_again) goes on with another.
     StartAgain,
+    /// An answer says that a permission was lacking.
+    PermissionLacking(String),
     /// The era it speaks is known, too late for this run.
     EraLearned(ServerEra),
 }
