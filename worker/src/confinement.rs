@@ -18,7 +18,7 @@ use mcproxy_http::Url;
 use mcproxy_ipc::{EndReason, HttpProxy, HttpSpec, LaunchSpec, Reach, SealedOrder, WorkerSpec};
 use rustix::fs::{Access, access};
 
-use crate::{cgroup::ServerCgroup, environment, launch::LauncherProgram};
+use crate::{cgroup::ServerCgroup, environment, launch::LauncherProgram, working_directory};
 
 /// Folders of HOME that programs make when they first need them, which they cannot do in a directory that is replaced by its
 /// entries.
@@ -67,7 +67,14 @@ pub(crate) fn complete(spec: &mut WorkerSpec, launcher: &LauncherProgram) -> Res
         })
     });
     let tmp = tmp.transpose()?;
-    spec.confinement.tmp = tmp.as_ref().map(|tmp| tmp.0.clone());
+    let all = std::mem::replace(&mut spec.confinement.tmp, tmp.as_ref().map(|tmp| tmp.0.clone()));
+    if let (Some(all), Ok(ours), Reach::Command(launch)) = (all, std::env::current_dir(), &mut spec.reach) {
+        let own = working_directory::of_its_own(launch, &spec.confinement, &ours, &all);
+        let own = own.map_err(|error| {
+            EndReason::Spawn(format!("cannot make the server's working directory in {}: {error}", all.display()))
+        })?;
+        launch.cwd = launch.cwd.take().or(own);
+    }
     let confinement = &spec.confinement;
     if let Some(cgroup) = &spec.cgroup {
         // Without it the server is not in there, which its log says.
@@ -250,6 +257,7 @@ fn rules_and_home(confinement: &ServerConfinement, launch: &LaunchSpec) -> Optio
     let mut rules = places.file_rules(&confinement.sandbox, &confinement.hidden)?;
     // They lie in the directory of MCProxy that is hidden, and are the server's own.
     rules.write_whole.extend(confinement.home.iter().chain(&confinement.tmp).cloned());
+    rules.write_whole.extend(working_directory::in_the_state_directory(launch, confinement));
     Some((rules, places.home))
 }
 

@@ -36,6 +36,7 @@ mod transport;
 mod tree;
 mod usage;
 mod watched;
+mod working_directory;
 
 use std::{io::Write, process::ExitCode};
 
