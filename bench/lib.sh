@@ -22,7 +22,8 @@ write_config() {
     shift 2
     for argument in "$@"; do arguments+="${arguments:+, }\"$argument\""; done
     {
-        printf '{"servers": ['
+        # Two at once would want the same users.
+        printf '{"isolation": {"uids": "%s"}, "servers": [' "${MCPROXY_BENCH_UIDS:-off}"
         for ((index = 0; index < count; index++)); do
             ((index == 0)) || printf ','
             printf '\n  {"name": "fixture%s", "command": "%s", "args": [%s]}' "$index" "$fixture" "$arguments"
@@ -42,13 +43,14 @@ launch() {
 # mcproxy NAME CONFIG PORT [PREFIX…]: of the binaries in `binaries`
 mcproxy() { mcproxy_of "$binaries" "$@"; }
 
-# mcproxy_of FOLDER NAME CONFIG PORT [PREFIX…]
+# mcproxy_of FOLDER[@HARDENING] NAME CONFIG PORT [PREFIX…]
 mcproxy_of() {
-    local folder=$1 name=$2 config=$3 port=$4
+    local folder=$1 name=$2 config=$3 port=$4 hardening=()
     shift 4
+    case $folder in *@off | *@best-effort | *@strict) hardening=(--hardening "${folder##*@}") folder=${folder%@*} ;; esac
     mkdir -p "$scratch/$name.run" "$scratch/$name.state"
     launch "$name" "$@" "$folder/mcproxy-supervisor" --config "$config" --host 127.0.0.1 --port "$port" --log \
-        --runtime-dir "$scratch/$name.run" --state-dir "$scratch/$name.state"
+        --runtime-dir "$scratch/$name.run" --state-dir "$scratch/$name.state" "${hardening[@]}"
 }
 
 # pids PID[,PID…]: those of them that live, and their descendants

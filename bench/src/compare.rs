@@ -7,7 +7,7 @@ use crate::table::{Line, Results, short};
 /// Heading, row and field of the result.
 type Row = (&'static str, &'static str, &'static str);
 
-const ROWS: [Row; 23] = [
+const ROWS: [Row; 24] = [
     ("p50, 1 client, one core: 2025-11-25, µs", "core-2025", "p50_us"),
     ("CPU per call, 1 client, one core: 2025-11-25, µs", "core-2025", "cpu_us_per_call"),
     ("… HTTP+SSE, µs", "core-sse", "cpu_us_per_call"),
@@ -29,6 +29,7 @@ const ROWS: [Row; 23] = [
     ("CPU per call of 1 of 100 servers, 16 clients, µs", "one-of-100", "cpu_us_per_call"),
     ("CPU per call of 16 of 100 servers, 16 clients, µs", "all-of-100", "cpu_us_per_call"),
     ("start to full list of 100 × 20 tools, ms", "start-100", "ms"),
+    ("start to full list of 10 × 50 tools, ms", "start-10", "ms"),
     ("PSS with 10 idle workers, KiB", "memory-10", "gateway_pss_kib"),
     ("processes with 10 idle workers", "memory-10", "gateway_processes"),
 ];
