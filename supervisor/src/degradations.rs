@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use mcproxy_confine::Degradation;
-use slog::{Logger, warn};
+use mcproxy_confine::{Degradation, Protection};
+use slog::{Logger, info, o, warn};
 use tokio::sync::watch;
 
 use crate::{bounded_text::cut, logging::one_line};
@@ -27,8 +27,12 @@ impl Degradations {
             is_new
         });
         if added {
-            warn!(log, "a protection is missing"; "protection" => degradation.protection.name(),
-                "reason" => &degradation.reason, "help" => &degradation.help);
+            let facts = o!("protection" => degradation.protection.name(), "reason" => degradation.reason, "help" => degradation.help);
+            if is_usual(degradation.protection) {
+                info!(log, "a protection is missing"; facts);
+            } else {
+                warn!(log, "a protection is missing"; facts);
+            }
         }
     }
 
@@ -53,6 +57,11 @@ pub(crate) fn blocked(Degradation { protection, reason, help }: &Degradation) ->
     format!("`hardening: strict`, and {}: {reason}; {help}", protection.name())
 }
 
+/// What every ordinary user lacks: no reason to be alarmed.
+fn is_usual(protection: Protection) -> bool {
+    matches!(protection, Protection::Users | Protection::Cgroups) && !rustix::process::geteuid().is_root()
+}
+
 /// What a person reads whose MCProxy does not start for want of these.
 pub(crate) fn refusal(missing: &[Degradation]) -> String {
     let lines = missing.iter().map(|Degradation { protection, reason, help }| {
@@ -66,8 +75,6 @@ pub(crate) fn refusal(missing: &[Degradation]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use mcproxy_confine::Protection;
-
     use super::*;
 
     #[test]

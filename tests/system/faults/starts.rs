@@ -76,13 +76,13 @@ async fn a_server_that_never_answers_initialize_is_given_up_after_its_start_time
 async fn a_server_that_answers_after_its_start_timeout_is_not_taken_for_ready() {
     for era in ["legacy", "modern"] {
         // It answers while it is being ended, and ignores the first two requests to end.
-        let flags = ["--era", era, "--ignore-term", "--start-delay-ms", "1800", "--record", "late.record"];
+        let flags = ["--era", era, "--ignore-term", "--start-delay-ms", "1800", "--record", "out/late.record"];
         let mut late = fixture("late", &flags);
         late["startTimeout"] = json!(0.8);
         let proxy = Proxy::launch(quick_restarts(json!([late, fixture("b", &[])]))).await;
         let server = proxy.server_until("given up twice", "late", |server| server.generation >= 3).await;
         assert!(server.last_error.as_ref().is_some_and(|error| error.contains("startTimeout")), "{server:?}");
-        let heard = std::fs::read_to_string(proxy.dir().join("late.record")).unwrap_or_default();
+        let heard = std::fs::read_to_string(proxy.dir().join("out/late.record")).unwrap_or_default();
         assert!(heard.contains("server/discover"), "{era}: it did read the question, and answered: {heard}");
         let taken = proxy.log().lines().any(|line| line.contains("server is ready") && line.contains("server: late"));
         assert!(!taken, "{era}: {}", proxy.log());

@@ -8,3 +8,5 @@ mod launcher;
 mod phases;
 mod servers;
 pub(crate) mod users;
+
+pub(crate) use self::{servers::give, users::range};

@@ -49,7 +49,8 @@ fn shell(name: &str, more: Value) -> Value {
     server
 }
 
-fn give(path: &Path, user: u32) {
+/// Gives a directory away, with all that is in it.
+pub(crate) fn give(path: &Path, user: u32) {
     chown(path, Some(user), Some(user)).expect("given away");
     if path.is_dir() {
         fs::read_dir(path).expect("listed").for_each(|entry| give(&entry.expect("an entry").path(), user));

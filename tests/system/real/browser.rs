@@ -10,7 +10,7 @@ use tokio::{
 use super::clients::rmcp_client;
 use crate::support::{Driver, Proxy, Real, text};
 
-const CHROMIUM: &str = "/usr/bin/chromium";
+pub(super) const CHROMIUM: &str = "/usr/bin/chromium";
 const PYTHON: &str = "venv/bin/python";
 
 #[tokio::test]
@@ -85,7 +85,7 @@ async fn two_sessions_drive_two_browsers_and_do_not_see_each_others_pages() {
 }
 
 /// Serves one page on loopback for as long as the test runs.
-async fn serve_page() -> String {
+pub(super) async fn serve_page() -> String {
     const PAGE: &str = "<!doctype html><title>A page of the test</title><h1>A heading of the test</h1>";
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let url = format!("http://{}/", listener.local_addr().expect("an address"));

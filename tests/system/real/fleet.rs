@@ -70,7 +70,7 @@ fn servers(real: &Real, dir: &str) -> Value {
         {"name": "everything", "command": "node", "args": [official("server-everything")]},
         {"name": "filesystem", "command": "node", "args": [official("server-filesystem"), dir]},
         {"name": "memory", "command": "node", "args": [official("server-memory")],
-            "env": {"MEMORY_FILE_PATH": format!("{dir}/memory.jsonl")}},
+            "env": {"MEMORY_FILE_PATH": format!("{dir}/memory.jsonl")}, "sandbox": {"write": [dir]}},
         {"name": "time", "command": old_python, "args": ["-m", "mcp_server_time"]},
         {"name": "git", "command": new_python, "args": ["-m", "mcp_server_git"]},
         {"name": "fastmcp-2", "command": old_python, "args": [ours("on_fastmcp.py")]},

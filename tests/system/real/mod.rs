@@ -10,4 +10,5 @@ mod pages;
 mod prefix;
 mod probes;
 mod readers;
+mod sandboxed;
 mod tasks;

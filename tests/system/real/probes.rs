@@ -24,7 +24,8 @@ impl Tapped {
             let record = record_of(records.path(), name).display().to_string();
             let mut args = vec!["-c".to_owned(), TAPPED.to_owned(), record, late.to_string()];
             args.extend_from_slice(command);
-            json!({"name": name, "command": "sh", "args": args, "env": {"MCPROXY_REAL": real.path("")}})
+            json!({"name": name, "command": "sh", "args": args, "env": {"MCPROXY_REAL": real.path("")},
+                "sandbox": {"write": [records.path()]}})
         };
         let entries: Vec<Value> = servers.iter().map(entry).collect();
         Self { proxy: Proxy::start(json!({"servers": entries})).await, records }

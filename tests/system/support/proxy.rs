@@ -2,7 +2,10 @@ use std::{
     fs,
     io::Write,
     net::TcpListener,
-    os::fd::{AsRawFd as _, OwnedFd},
+    os::{
+        fd::{AsRawFd as _, OwnedFd},
+        unix::fs::PermissionsExt,
+    },
     path::{Path, PathBuf},
     process::{Child, Stdio},
     time::{Duration, Instant},
@@ -31,7 +34,7 @@ const ANY_PORT: [&str; 2] = ["--port", "0"];
 /// How long an unused connection is kept for the next request.
 const POOL_IDLE: Duration = Duration::from_secs(5);
 
-/// Runs the tests at another level: those whose configuration has no `hardening` are started without any.
+/// Runs the tests at another level: those whose configuration has no `hardening`, which are started with the default otherwise.
 const HARDENING_VARIABLE: &str = "MCPROXY_TEST_HARDENING";
 
 /// A whole MCProxy in a directory of its own. All its processes work in that directory or below, which is how they are found.
@@ -61,10 +64,17 @@ pub(crate) fn http_client(token: Option<&str>) -> Client {
     client.build().expect("an HTTP client")
 }
 
-/// The entry of a scripted server.
+/// The entry of a scripted server. Files that it is told of may be written.
 pub(crate) fn fixture(name: &str, flags: &[&str]) -> Value {
     let args = [&["--name", name], flags].concat();
-    json!({"name": name, "command": binary("mcproxy-fixture"), "args": args})
+    let files = flags.iter().map(Path::new).filter(|path| path.is_absolute());
+    let writable = files.filter_map(|path| if path.exists() { Some(path) } else { path.parent() });
+    let mut entry = json!({"name": name, "command": binary("mcproxy-fixture"), "args": args});
+    let writable: Vec<&Path> = writable.collect();
+    if !writable.is_empty() {
+        entry["sandbox"] = json!({"write": writable});
+    }
+    entry
 }
 
 impl Proxy {
@@ -127,6 +137,9 @@ impl Proxy {
         change: impl FnOnce(&mut std::process::Command),
     ) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
+        // Closed to other users, so that root gives none away: tests beside each other would want the same ones. Those that are
+        // about users open it, and have a range each.
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o700)).expect("it is ours");
         fs::write(dir.path().join("mcp-servers.json"), config.to_string()).expect("the configuration is written");
         // Not beside the configuration: whatever is written there is looked at.
         fs::create_dir(dir.path().join("out")).expect("a directory for the log");
@@ -371,18 +384,22 @@ fn command_of(program: &Path, dir: &Path) -> std::process::Command {
     let mut command = std::process::Command::new(program);
     command.args(["--config", "mcp-servers.json", "--log", "--log-level", "debug"]);
     command.args(["--runtime-dir", "run", "--state-dir", "state"]).current_dir(dir).stdin(Stdio::null());
-    // Most tests are about something else, and what they break in a server's surroundings would be refused.
-    // Some put a pipe or a device in the place of the file.
-    let path = dir.join("mcp-servers.json");
-    let is_file = fs::metadata(&path).is_ok_and(|found| found.is_file() && found.len() < 16 << 20);
-    let text = is_file.then(|| fs::read_to_string(&path).ok()).flatten().unwrap_or_default();
-    let configured: Value = serde_json::from_str(&text).unwrap_or_default();
-    if configured.get("hardening").is_none() {
-        command.args(["--hardening", &std::env::var(HARDENING_VARIABLE).unwrap_or_else(|_| "off".to_owned())]);
+    if let Ok(level) = std::env::var(HARDENING_VARIABLE)
+        && !configures_hardening(&dir.join("mcp-servers.json"))
+    {
+        command.args(["--hardening", &level]);
     }
     // Tests look into its processes, without being root most often.
     command.env(mcproxy_ipc::DUMPABLE_VARIABLE, "1");
     command
+}
+
+/// Some tests put a pipe or a device in the place of the file.
+fn configures_hardening(path: &Path) -> bool {
+    let is_file = fs::metadata(path).is_ok_and(|found| found.is_file() && found.len() < 16 << 20);
+    let text = is_file.then(|| fs::read_to_string(path).ok()).flatten().unwrap_or_default();
+    let configured: Value = serde_json::from_str(&text).unwrap_or_default();
+    configured.get("hardening").is_some()
 }
 
 impl Drop for Proxy {

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 #[schemars(inline)]
 pub(crate) enum RawHardening {
     Strict,
-    BestEffort,
     #[default]
+    BestEffort,
     Off,
 }
 

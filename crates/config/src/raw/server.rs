@@ -49,7 +49,7 @@ pub(crate) struct RawServer {
 pub(crate) struct RawSettings {
     /// Environment variables for the server, besides a short list that every server sees (PATH, HOME, locale, proxies, settings of package runners). It sees nothing else.
     pub(crate) env: BTreeMap<String, String>,
-    /// Working directory, relative to this file. A leading `~` is replaced. Without it: the supervisor's.
+    /// Working directory, relative to this file. A leading `~` is replaced. Without it: the supervisor's; a server that could make nothing there, and needs nothing of it, begins in a directory of its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     pub(crate) cwd: Option<String>,
