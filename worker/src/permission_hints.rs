@@ -104,6 +104,10 @@ impl PermissionHints {
 
     fn of_path(&self, path: &Path) -> Option<String> {
         let there = path.ancestors().find(|part| part.symlink_metadata().is_ok())?;
+        // The program that complains.
+        if path.is_file() && accessat(CWD, path, Access::EXEC_OK, AtFlags::EACCESS).is_ok() {
+            return None;
+        }
         // Of a path of which nothing is there, and which is none of this machine most likely, nothing can be said.
         if there == Path::new("/") {
             return None;

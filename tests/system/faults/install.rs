@@ -38,7 +38,7 @@ impl Npx {
     fn server(&self, name: &str) -> Value {
         json!({
             "name": name, "command": self.0.path().join("npx"), "args": ["-y", PACKAGE],
-            "env": {"npm_config_cache": self.0.path().join("cache")},
+            "env": {"npm_config_cache": self.0.path().join("cache")}, "sandbox": {"write": [self.0.path()]},
             "startTimeout": 2.0, "restart": {"initialDelay": 0.2, "maxDelay": 0.5},
         })
     }

@@ -148,7 +148,7 @@ async fn what_hid_from_a_supervisor_and_its_worker_is_found_in_their_cgroup_by_t
     let server = proxy.server("a").await;
     let hidden = daemon(&proxy, "a__hidden_daemon").await;
     let Some(cgroup) = cgroup_of(hidden) else {
-        assert!(proxy.log().contains("no cgroups for servers"), "{}", proxy.log());
+        assert!(proxy.log().contains("a protection is missing, protection: cgroups"), "{}", proxy.log());
         return cannot("no cgroup of version 2 that is ours to divide");
     };
     assert_eq!(cgroup_of(server.pid()).as_ref(), Some(&cgroup));

@@ -72,9 +72,9 @@ async fn a_server_that_ends_before_it_reads_anything_is_started_once_for_each_at
         // This may be its answer to the question.
         ("read line; echo 'Error: connection closed' >&2; exit 1", 2, "Error: connection closed (exit code 1)"),
     ] {
-        let proxy = Proxy::launch(json!({"servers": [script("starts.txt", then)]})).await;
+        let proxy = Proxy::launch(json!({"servers": [script("out/starts.txt", then)]})).await;
         let server = proxy.server_until("failed", "a", |server| server.state == "backoff").await;
-        let notes = fs::read_to_string(proxy.dir().join("starts.txt")).expect("it was started");
+        let notes = fs::read_to_string(proxy.dir().join("out/starts.txt")).expect("it was started");
         assert_eq!(notes.lines().count(), starts, "{then}");
         let error = server.last_error.clone().expect("it says why");
         assert!(error.lines().next().is_some_and(|line| line.ends_with(why)), "{error}");

@@ -34,15 +34,15 @@ fn after(script: &str, name: &str) -> Value {
 #[tokio::test]
 async fn a_server_may_say_nothing_at_the_control_socket_and_finds_no_other() {
     let script = "for what in stop reload status 'logs victim' 'restart victim'; do \
-                  \"$1\" $what >> said 2>&1; echo \"exit $?\" >> said; done; \
-                  (setsid sh -c '\"$1\" stop > hidden.new 2>&1; mv hidden.new hidden' sh \"$1\" &)";
+                  \"$1\" $what >> out/said 2>&1; echo \"exit $?\" >> out/said; done; \
+                  (setsid sh -c '\"$1\" stop > out/hidden.new 2>&1; mv out/hidden.new out/hidden' sh \"$1\" &)";
     let proxy = Proxy::start(json!({"servers": [after(script, "sly"), fixture("victim", &[])]})).await;
     let victim = proxy.server("victim").await;
-    let said = fs::read_to_string(proxy.dir().join("said")).expect("it ran");
+    let said = fs::read_to_string(proxy.dir().join("out/said")).expect("it ran");
     assert_eq!(said.matches("is for operators").count(), 5, "{said}");
     assert!(!said.contains("exit 0"), "{said}");
     let hidden = eventually("what hid was answered", Duration::from_secs(20), async || {
-        fs::read_to_string(proxy.dir().join("hidden")).ok()
+        fs::read_to_string(proxy.dir().join("out/hidden")).ok()
     })
     .await;
     assert!(hidden.contains("is for operators"), "{hidden}");
