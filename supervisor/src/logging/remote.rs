@@ -36,8 +36,7 @@ struct RecordFields<'a>(&'a [(String, String)]);
 
 impl KV for RecordFields<'_> {
     fn serialize(&self, _: &Record<'_>, serializer: &mut dyn Serializer) -> slog::Result {
-        // The last ones first, as slog has it: who writes them turns them round.
-        for (key, value) in self.0.iter().rev() {
+        for (key, value) in self.0 {
             serializer.emit_str(kept(key), &one_line(value))?;
         }
         Ok(())
