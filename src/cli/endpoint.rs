@@ -156,6 +156,25 @@ impl Endpoint {
         Ok(Self { client, url: parsed, token })
     }
 
+    /// The URL itself.
+    pub(crate) fn url(&self) -> &str {
+        self.url.as_str()
+    }
+
+    /// The endpoint itself; where its URL is one of HTTP+SSE, which takes no POST, the one of Streamable HTTP beside it. Asks only a URL
+    /// that is called like that.
+    pub(crate) async fn or_streamable(mut self) -> Self {
+        let place = self.url.path().trim_end_matches('/').strip_suffix("/sse").map(str::to_owned);
+        let Some(place) = place else { return self };
+        let no_session = SessionHeaders::default();
+        let ping = self.post(&no_session, r#"{"jsonrpc":"2.0","id":0,"method":"ping"}"#);
+        let answer = tokio::time::timeout(CONNECT_TIMEOUT, ping).await;
+        if matches!(answer, Ok(Err(EndpointError::OldTransport { .. }))) {
+            self.url.set_path(&format!("{place}/mcp"));
+        }
+        self
+    }
+
     /// Its URL without the path.
     pub(crate) fn base(&self) -> String {
         self.url.origin().ascii_serialization()

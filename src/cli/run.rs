@@ -115,6 +115,11 @@ async fn dispatch(cli: Cli, console: &mut Console) -> Result<Exit, CliError> {
                     Err(_) => Endpoint::new(super::endpoint::DEFAULT_URL, token(&global))?,
                 },
             };
+            let asked = endpoint.url().to_owned();
+            let endpoint = endpoint.or_streamable().await;
+            if endpoint.url() != asked {
+                console.remark(format_args!("mcproxy connect: {asked} is of HTTP+SSE; using {}", endpoint.url()));
+            }
             commands::connect::run(endpoint, console).await
         }
     }

@@ -164,3 +164,15 @@ async fn one_client_may_speak_both_eras() {
     assert_eq!((&new["result"]["resultType"], text(&new["result"])), (&json!("complete"), "new"));
     assert_eq!(connect.end().await, Some(0));
 }
+
+#[tokio::test]
+async fn the_url_of_the_old_transport_leads_to_the_endpoint_beside_it() {
+    let proxy = Proxy::of(&["a"]).await;
+    let initialize = crate::support::initialize("2025-11-25");
+    for path in ["/sse", "/servers/a/sse"] {
+        let finished = proxy.cli_with(&["connect", &proxy.url(path)], &format!("{initialize}\n")).await;
+        assert!(finished.code == Some(0) && finished.stdout.contains("protocolVersion"), "{finished:?}");
+        let said = format!("using {}", proxy.url(&path.replace("/sse", "/mcp")));
+        assert!(finished.stderr.contains(&said), "{finished:?}");
+    }
+}
