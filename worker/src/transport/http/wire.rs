@@ -73,7 +73,7 @@ pub(super) struct WireEnds {
 }
 
 impl Wire {
-    /// What the tasks share from the beginning; [`Wire::open`] says where they report to.
+    /// What the tasks share from the beginning, and the ends that hear of it.
     pub(super) fn new(
         (client, url): (Client, Url),
         server: ServerName,
