@@ -35,7 +35,8 @@ pub(crate) fn of_its_own(
     if !confinement.sandbox.files || is_for_it || is_writable(ours, &confinement.hidden) {
         return Ok(None);
     }
-    if let Some(home) = &confinement.home {
+    // Some accounts have none (`nobody`).
+    if let Some(home) = confinement.home.as_ref().filter(|home| is_writable(home, &[])) {
         return Ok(Some(home.clone()));
     }
     let own = tmp.join(NAME);
@@ -148,8 +149,12 @@ mod tests {
         let plain = ServerConfinement::default();
         assert_eq!(own(&plain, dir.path()), None);
         assert_eq!(own(&plain, Path::new("/")), Some(dir.path().join(NAME)), "a service's");
-        let with_home = ServerConfinement { home: Some("/homes/x".into()), ..ServerConfinement::default() };
-        assert_eq!(own(&with_home, Path::new("/")), Some("/homes/x".into()));
+        let of_home = |home: PathBuf| ServerConfinement { home: Some(home), ..ServerConfinement::default() };
+        let home = dir.path().join("home");
+        fs::create_dir(&home).expect("made");
+        assert_eq!(own(&of_home(home.clone()), Path::new("/")), Some(home));
+        let homeless = of_home("/nonexistent".into());
+        assert_eq!(own(&homeless, Path::new("/")), Some(dir.path().join(NAME)), "an account without one");
         let free = ServerConfinement { sandbox: Sandbox { files: false, ..Sandbox::default() }, ..plain };
         assert_eq!(own(&free, Path::new("/")), None);
     }

@@ -76,7 +76,7 @@ impl Drop for Reading {
 /// Where the client is to post: a reference to the URL of the stream itself, so that it holds under any prefix that a reverse proxy
 /// puts before it (docs/decisions/0095).
 fn post_target(session: &str, key: Option<&str>) -> String {
-    let mut query = form_urlencoded::Serializer::new(String::from("?"));
+    let mut query = form_urlencoded::Serializer::for_suffix(String::from("?"), 1);
     query.append_pair("session_id", session);
     key.iter().for_each(|key| {
         query.append_pair("api_key", key);
@@ -136,4 +136,15 @@ pub(super) async fn post(
         Incoming::Response { id, response } => methods::answered(&session, &id, response),
     }
     Ok(HttpResponse::Accepted().content_type("text/plain").body("Accepted"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clients_are_told_a_query_that_they_can_append() {
+        assert_eq!(post_target("s1", None), "?session_id=s1");
+        assert_eq!(post_target("s1", Some("a&b")), "?session_id=s1&api_key=a%26b");
+    }
 }

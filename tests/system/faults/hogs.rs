@@ -100,7 +100,7 @@ async fn a_server_that_takes_all_memory_costs_itself_and_no_call_of_another() {
 fn on_a_small_disk(command: &mut Command) {
     let dir = command.get_current_dir().expect("a directory").to_owned();
     fs::create_dir(dir.join("disk")).expect("a place for the disk");
-    let script = "mkdir -p state && for disk in disk state; do mount -t tmpfs -o size=4m none $disk || exit; done; \
+    let script = "mkdir -p state && for disk in disk state; do mount -t tmpfs -o size=4m,mode=0700 none $disk || exit; done; \
         exec env HOME=\"$PWD/disk\" \"$@\" >>out/log.txt 2>&1";
     let mut wrapped = Command::new("unshare");
     wrapped.args(["-m", "sh", "-c", script, "sh"]).arg(command.get_program()).args(command.get_args());
