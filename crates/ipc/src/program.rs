@@ -48,7 +48,7 @@ pub fn find_program(launch: &LaunchSpec, path: Option<&OsStr>) -> Result<PathBuf
         (Some(file), _) => not_executable(file),
         // It may well be there.
         (None, Some((place, closed))) => EndReason::Spawn(format!(
-            "{program} is in no directory of PATH that can be searched, and {} cannot: {closed}",
+            "command not found: {program} in the directories of PATH that can be searched, and {} cannot: {closed}",
             place.parent().unwrap_or(place).display()
         )),
         (None, None) => not_found(),
@@ -173,7 +173,7 @@ mod tests {
             assert!(why.contains(&format!("{} is closed to user", closed.display())), "{why}");
             why
         };
-        assert!(says("tool", None).contains("in no directory of PATH"));
+        assert!(says("tool", None).contains("command not found: tool in the directories of PATH"));
         assert!(says(&closed.join("bin/tool").display().to_string(), None).contains("cannot be reached"));
         assert!(says("/bin/sh", Some(&link)).contains("the working directory"));
         let missing = as_a_user(|| find_program(&launch("tool", None), Some("/nowhere".as_ref())));
