@@ -200,7 +200,7 @@ pub(crate) enum Command {
                       One server or group only:\n  mcproxy connect http://127.0.0.1:12009/servers/time/mcp\n\n\
                       With a token: {\"command\": \"mcproxy\", \"args\": [\"connect\"], \"env\": {\"MCPROXY_TOKEN\": \"...\"}}\n\n\
                       Without URL and --url: where the supervisor says that the gateway listens, else http://127.0.0.1:12009/mcp.\n\
-                      Any Streamable HTTP server will do, of every revision of MCP; plain http only.")]
+                      Any Streamable HTTP server will do, of every revision of MCP, over http or https.")]
     Connect {
         /// The MCP endpoint, for example http://127.0.0.1:12009/servers/time/mcp
         url: Option<String>,

@@ -6,7 +6,7 @@ use clap::Parser;
 use mcproxy_ipc::control::OperatorToSupervisor;
 
 use super::{
-    args::{Cli, Command, DoctorSubject, Global, ImportArgs, ImportSource},
+    args::{Cli, Command, DoctorSubject, Global},
     commands,
     console::Console,
     endpoint::Endpoint,
@@ -80,33 +80,7 @@ async fn dispatch(cli: Cli, console: &mut Console) -> Result<Exit, CliError> {
         Command::Service { action } => commands::service::run(action, console),
         Command::Paths => commands::paths::run(&supervisor, global.runtime_dir.as_deref(), json, console).await,
         Command::Schema => commands::schema::run(console),
-        Command::Import(args) => {
-            let ImportArgs {
-                from: ImportSource::Metamcp,
-                files,
-                out,
-                env_file,
-                listen,
-                user,
-                dry_run,
-                force,
-                compare,
-                with,
-            } = args;
-            let import = commands::import::ImportMetamcp {
-                files,
-                out,
-                env_file,
-                listen,
-                user,
-                dry_run,
-                force,
-                compare,
-                with,
-                json,
-            };
-            import.run(console).await
-        }
+        Command::Import(args) => args.run(json, console).await,
         Command::Connect { url } => {
             let endpoint = match url.as_ref().or(global.url.as_ref()) {
                 Some(url) => Endpoint::new(url, token(&global))?,

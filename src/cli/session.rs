@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use mcproxy_mcp::{
     BadTool, ErrorCode, LATEST, Message, Mirror, Outcome, RawArray, RawObject, RawValue, RequestId, error_object,
-    method, name_of, parse, write_error_response, write_notification, write_request, write_response,
+    is_among, method, parse, write_error_response, write_notification, write_request, write_response,
 };
 use tokio::time::timeout;
 
@@ -172,8 +172,7 @@ impl Session {
     }
 
     fn is_bad(&self, tool: &RawValue) -> bool {
-        let bad = self.left_out();
-        !bad.is_empty() && name_of(tool).is_some_and(|name| bad.iter().any(|bad| bad.name == *name))
+        is_among(tool, self.left_out())
     }
 
     /// Gets to know a tool before it is called: calls of 2026-07-28 repeat in headers what its schema says. A tool that

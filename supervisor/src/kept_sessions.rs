@@ -9,10 +9,10 @@ use std::{
 };
 
 use bytes::{Buf as _, BufMut as _};
+use mcproxy_confine::{is_sealed, sealed_file};
 use mcproxy_ipc::{Generation, MAX_SNAPSHOT, SealKey, SessionKey};
-use rustix::fs::fcntl_get_seals;
 
-use crate::{datagram, snapshot_store::SnapshotStore};
+use crate::snapshot_store::SnapshotStore;
 
 /// What the file begins with, its form included: a step of the number is a form that this build does not read.
 const HEAD: &[u8; 16] = b"mcproxy sess 01\n";
@@ -58,12 +58,12 @@ impl KeptSessions {
 
     /// As a file for the service manager.
     pub(crate) fn to_file(&self) -> io::Result<OwnedFd> {
-        datagram::sealed("mcproxy-sessions", &self.encode())
+        sealed_file("mcproxy-sessions", &self.encode())
     }
 
     /// From the file that the run before left.
     pub(crate) fn of_file(file: OwnedFd) -> Result<Self, KeptSessionsError> {
-        if !fcntl_get_seals(&file).is_ok_and(|seals| seals.contains(datagram::SEALS)) {
+        if !is_sealed(&file) {
             return Err(KeptSessionsError::NotSealed);
         }
         let mut bytes = Vec::new();
@@ -147,7 +147,7 @@ mod tests {
         assert_eq!((of(3), of(4)), (StoredSession::Ended, StoredSession::Unknown));
         let open = tempfile::tempfile().expect("a file").into();
         assert!(matches!(KeptSessions::of_file(open), Err(KeptSessionsError::NotSealed)));
-        let strange = datagram::sealed("x", b"mcproxy sess 02\n").expect("a file");
+        let strange = sealed_file("x", b"mcproxy sess 02\n").expect("a file");
         assert!(matches!(KeptSessions::of_file(strange), Err(KeptSessionsError::OtherForm)));
     }
 

@@ -3,17 +3,12 @@
 
 use std::{
     ffi::{OsStr, OsString},
-    fs::{File, OpenOptions},
-    io::{self, Read, Write},
+    fs::OpenOptions,
+    io::{self, Read},
     os::fd::OwnedFd,
 };
 
-use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, fcntl_get_seals, memfd_create};
-
-use crate::{hand_on, inherited};
-
-/// Neither what it says nor how long it is can be changed, nor can these seals.
-const SEALS: SealFlags = SealFlags::SEAL.union(SealFlags::SHRINK).union(SealFlags::GROW).union(SealFlags::WRITE);
+use crate::{hand_on, inherited, is_sealed, sealed_file};
 
 /// Sealed bytes that wait for the process that is to read them.
 #[derive(Debug)]
@@ -31,11 +26,7 @@ impl SealedMemory {
         if bytes.len() > Self::MOST {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "the order for a process is too large"));
         }
-        let file = memfd_create("mcproxy-order", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
-        let mut file = File::from(file);
-        file.write_all(bytes)?;
-        fcntl_add_seals(&file, SEALS)?;
-        Ok(Self(file.into()))
+        sealed_file("mcproxy-order", bytes).map(Self)
     }
 
     /// As [`hand_on`].
@@ -53,8 +44,7 @@ impl SealedMemory {
     /// There is none of this number, or it is not sealed.
     pub fn read(number: &OsStr) -> io::Result<Vec<u8>> {
         let file = inherited(number, OpenOptions::new().read(true))?;
-        // Only files that memfd_create(2) made have seals.
-        if !fcntl_get_seals(&file).is_ok_and(|seals| seals.contains(SEALS)) {
+        if !is_sealed(&file) {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "the order is not sealed"));
         }
         let mut bytes = Vec::new();
@@ -65,7 +55,9 @@ impl SealedMemory {
 
 #[cfg(test)]
 mod tests {
-    use std::os::fd::AsRawFd;
+    use std::{fs::File, io::Write as _, os::fd::AsRawFd};
+
+    use rustix::fs::{MemfdFlags, memfd_create};
 
     use super::*;
 

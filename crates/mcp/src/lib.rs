@@ -35,7 +35,7 @@ pub use envelope::{EnvelopeError, Message, Outcome, parse};
 pub use error::{ErrorCode, ErrorObject, error_object};
 pub use level::Level;
 pub use list_kind::ListKind;
-pub use mirror::{BadTool, Mirror, ToolsPage, name_of, without};
+pub use mirror::{BadTool, Mirror, ToolsPage, is_among, name_of, without};
 pub use object::{ObjectError, RawArray, RawObject};
 pub use own_keys::{OwnKeyHasher, OwnKeyMap};
 pub use qualified::{qualify_name, qualify_task, split_name, split_task};

@@ -3,8 +3,10 @@
 
 use std::{borrow::Cow, collections::HashMap, fmt};
 
+use serde_json::value::RawValue;
+
 use crate::{
-    ProtocolVersion, RawArray, RawObject, RawValue, header_value, meta, method,
+    ProtocolVersion, RawArray, RawObject, header_value, meta, method,
     mirrored::{ANNOTATION, MirroredParam, mirrored_params},
 };
 
@@ -88,11 +90,15 @@ impl Mirror {
 pub fn without(result: &RawValue, bad: &[BadTool]) -> Box<RawValue> {
     let mut members = RawObject::from_raw(result).unwrap_or_default();
     let tools = members.get("tools").and_then(|raw| RawArray::from_raw(raw).ok()).unwrap_or_default();
-    let is_bad = |tool: &RawValue| name_of(tool).is_some_and(|name| bad.iter().any(|bad| bad.name == *name));
-    let kept: Vec<&str> = tools.0.into_iter().filter(|tool| !is_bad(tool)).map(RawValue::get).collect();
+    let kept: Vec<&str> = tools.0.into_iter().filter(|tool| !is_among(tool, bad)).map(RawValue::get).collect();
     let kept = RawValue::from_string(format!("[{}]", kept.join(","))).expect("elements of an array are JSON");
     members.set("tools", &kept);
     members.to_raw()
+}
+
+/// Whether a tool, as a list has it, is one of these.
+pub fn is_among(tool: &RawValue, bad: &[BadTool]) -> bool {
+    !bad.is_empty() && name_of(tool).is_some_and(|name| bad.iter().any(|bad| bad.name == *name))
 }
 
 /// The name of a tool.

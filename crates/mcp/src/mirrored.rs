@@ -1,6 +1,8 @@
 //! Arguments of a tool that calls of it repeat in headers (2026-07-28, transports, custom headers from tool parameters).
 
-use crate::{RawArray, RawObject, RawValue};
+use serde_json::value::RawValue;
+
+use crate::{RawArray, RawObject};
 
 /// The key of the annotation in a schema.
 pub const ANNOTATION: &str = "x-mcp-header";

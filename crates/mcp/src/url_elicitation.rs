@@ -1,8 +1,9 @@
 //! Calls that are refused until a user has visited pages (MCP 2025-11-25, elicitation, URL elicitation required error).
 
 use memchr::memmem;
+use serde_json::value::RawValue;
 
-use crate::{ErrorCode, RawArray, RawObject, RawValue};
+use crate::{ErrorCode, RawArray, RawObject};
 
 /// The pages that an error wants visited, as the server lists them; none when it says something else, which is decided without a
 /// parse where its code occurs nowhere.

@@ -257,8 +257,7 @@ mod tests {
         let long = "x".repeat(2 * MAX_VALUE);
         log(&journal, &long).expect("sent");
         let file = received_file(&daemon);
-        let seals = rustix::fs::fcntl_get_seals(&file).expect("a file of memory");
-        assert!(seals.contains(datagram::SEALS));
+        assert!(mcproxy_confine::is_sealed(&file));
         let mut content = Vec::new();
         File::open(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&file)))
             .expect("opened anew")

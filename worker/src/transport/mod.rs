@@ -17,6 +17,7 @@ use mcproxy_ipc::{EndReason, WorkerSpec};
 
 #[cfg(test)]
 pub(crate) use self::http::tests::spec as http_spec;
+use self::trace::trace_received;
 pub(crate) use self::{
     http::Http,
     stdio::Stdio,

@@ -11,7 +11,7 @@ use tokio::{
     net::unix::pipe::{Receiver, Sender},
 };
 
-use super::{Interest, LineDirection, Sent, SentRest, Trace, Transport, TransportEvent};
+use super::{Interest, LineDirection, Sent, SentRest, Trace, Transport, TransportEvent, trace_received};
 use crate::{
     cgroup::{MemoryKills, ServerCgroup},
     environment,
@@ -90,17 +90,6 @@ impl Stdio {
         })
     }
 
-    fn trace_received(&mut self, line: &ServerLine) {
-        let Some(trace) = &mut self.trace else { return };
-        match line {
-            ServerLine::Text(text) => trace(LineDirection::FromServer, text),
-            ServerLine::TooLong { head, len, .. } => {
-                let shown = format!("{} … ({len} bytes)", String::from_utf8_lossy(head));
-                trace(LineDirection::FromServer, shown.as_bytes());
-            }
-        }
-    }
-
     fn trace_sent(&mut self, messages: &[u8]) {
         let Some(trace) = &mut self.trace else { return };
         for line in messages[self.traced..].split_inclusive(|b| *b == b'\n') {
@@ -128,13 +117,13 @@ impl Transport for Stdio {
 
     fn next_message(&mut self) -> Option<ServerLine> {
         let line = self.splitter.next()?;
-        self.trace_received(&line);
+        trace_received(&mut self.trace, &line);
         Some(line)
     }
 
     fn last_message(&mut self) -> Option<ServerLine> {
         let line = self.splitter.finish()?;
-        self.trace_received(&line);
+        trace_received(&mut self.trace, &line);
         Some(line)
     }
 

@@ -24,7 +24,7 @@ mod values;
 #[cfg(test)]
 mod tests;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use mcproxy_config::{Config, Severity};
 use serde_json::{Value, json};
@@ -35,30 +35,20 @@ use self::{
     installation::Installation,
     report::{ImportReport, Weight},
 };
-use crate::cli::{console::Console, error::CliError, exit::Exit, human};
+use crate::cli::{
+    args::{ImportArgs, ImportSource},
+    console::Console,
+    error::CliError,
+    exit::Exit,
+    human,
+};
 
 pub(crate) use self::{configuration::SeveralUsers, files::WriteError, input::ImportError};
 
-/// The command line of `import metamcp`.
-pub(crate) struct ImportMetamcp {
-    pub(crate) files: Vec<PathBuf>,
-    pub(crate) out: PathBuf,
-    /// `None`: `mcproxy.env` beside `out`.
-    pub(crate) env_file: Option<PathBuf>,
-    pub(crate) listen: Option<String>,
-    pub(crate) user: Option<String>,
-    pub(crate) dry_run: bool,
-    pub(crate) force: bool,
-    /// The URL of the running MetaMCP.
-    pub(crate) compare: Option<String>,
-    /// That of the running MCProxy.
-    pub(crate) with: Option<String>,
-    pub(crate) json: bool,
-}
-
-impl ImportMetamcp {
-    /// Reads, converts, checks and writes.
-    pub(crate) async fn run(self, console: &mut Console) -> Result<Exit, CliError> {
+impl ImportArgs {
+    /// Reads, converts, checks and writes. With `json` it tells data.
+    pub(crate) async fn run(self, json: bool, console: &mut Console) -> Result<Exit, CliError> {
+        let ImportSource::Metamcp = self.from;
         let mut report = ImportReport::default();
         let installation = self.installation(&mut report)?;
         let imported = configuration::convert(&installation, self.listen.as_deref(), &new_token, &mut report);
@@ -77,7 +67,7 @@ impl ImportMetamcp {
             None => Vec::new(),
         };
         let same = differences.iter().all(compare::Difference::is_none);
-        if self.json {
+        if json {
             let whole = json!({
                 "written": !self.dry_run,
                 "out": self.out,

@@ -35,7 +35,7 @@ use self::{
     stream::ServerStream,
     wire::{HttpEvent, Wire, WireEnds},
 };
-use super::{LineDirection, Trace};
+use super::{LineDirection, Trace, trace_received};
 use crate::lines::ServerLine;
 
 /// Bytes that a message may be longer than what it carries, as on a pipe.
@@ -216,7 +216,7 @@ impl Http {
                 if let (true, ServerLine::Text(text)) = (tools, &line) {
                     self.headers.learn(text);
                 }
-                self.trace_received(&line);
+                trace_received(&mut self.trace, &line);
                 return Some(line);
             }
             HttpEvent::Opened { session, version } => {
@@ -247,17 +247,6 @@ impl Http {
             }
         }
         None
-    }
-
-    fn trace_received(&mut self, line: &ServerLine) {
-        let Some(trace) = &mut self.trace else { return };
-        match line {
-            ServerLine::Text(text) => trace(LineDirection::FromServer, text),
-            ServerLine::TooLong { head, len, .. } => {
-                let shown = format!("{} … ({len} bytes)", String::from_utf8_lossy(head));
-                trace(LineDirection::FromServer, shown.as_bytes());
-            }
-        }
     }
 
     /// A task has ended: others may go.
