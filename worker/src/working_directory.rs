@@ -79,7 +79,7 @@ fn works_on_a_project(launch: &LaunchSpec) -> bool {
 }
 
 /// Whether the directory holds what one of its arguments names, or settings of package runners. Of what the server is to make, the
-/// directory has to be there.
+/// directory has to be there. The root directory, where services begin, is nobody's project, whatever files somebody left there.
 fn has_something_for(launch: &LaunchSpec, directory: &Path) -> bool {
     let values = launch.args.iter().map(|arg| arg.expose()).map(|arg| match arg.split_once('=') {
         Some((option, value)) if option.starts_with('-') => value,
@@ -91,7 +91,8 @@ fn has_something_for(launch: &LaunchSpec, directory: &Path) -> bool {
         let above = Path::new(name).parent().filter(|above| *above != Path::new(""));
         has(Path::new(name)) || above.is_some_and(has)
     };
-    SETTINGS.into_iter().any(|name| has(Path::new(name))) || names.any(is_there)
+    let is_project = directory != Path::new("/") && SETTINGS.into_iter().any(|name| has(Path::new(name)));
+    is_project || names.any(is_there)
 }
 
 #[cfg(test)]
@@ -144,7 +145,7 @@ mod tests {
     fn where_it_can_make_something_it_begins_where_it_always_did() {
         let dir = tempfile::tempdir().expect("a directory");
         let own = |confinement: &ServerConfinement, ours: &Path| {
-            of_its_own(&launch(&["npx", "x"]), confinement, ours, dir.path()).expect("made")
+            of_its_own(&launch(&["npx", "@scope/x"]), confinement, ours, dir.path()).expect("made")
         };
         let plain = ServerConfinement::default();
         assert_eq!(own(&plain, dir.path()), None);
