@@ -7,29 +7,27 @@ mod homes;
 mod leftovers;
 mod missing;
 mod namespace;
+mod own_users;
 mod server_user;
 mod uid_table;
 mod uids_file;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
     io,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
 };
 
-use mcproxy_config::{UidRange, Uids};
+use mcproxy_config::Uids;
 use mcproxy_confine::{Degradation, Identity, Protection};
-use mcproxy_ipc::{ServerName, disk::on_disk};
+use mcproxy_ipc::ServerName;
 
 pub(crate) use self::server_user::ServerUser;
 use self::{
     account::Account,
-    homes::{Homes, closed_to_others, is_executable_by_all, may_read},
-    leftovers::{ProcessUsers, is_other_supervisor, kill_all_of},
+    homes::{Homes, may_read},
     missing::Missing,
-    uid_table::UidTable,
-    uids_file::UidsFile,
+    own_users::{OwnUsers, only},
 };
 use crate::children::Children;
 
@@ -46,21 +44,6 @@ pub(crate) struct Users {
     /// What no server may see.
     hidden: Arc<[PathBuf]>,
     own: Option<Arc<OwnUsers>>,
-}
-
-/// The users that belong to nobody else.
-#[derive(Debug)]
-struct OwnUsers {
-    range: UidRange,
-    file: UidsFile,
-    given: Mutex<Given>,
-}
-
-#[derive(Debug)]
-struct Given {
-    table: UidTable,
-    /// Since the supervisor was started.
-    now: BTreeMap<String, u32>,
 }
 
 /// What is known when the supervisor begins.
@@ -115,7 +98,7 @@ impl Users {
 
     /// The gateway's user; `None`: the supervisor's.
     pub(crate) fn gateway(&self) -> Option<Identity> {
-        self.own.as_ref().map(|own| only(UidTable::gateway(own.range)))
+        self.own.as_ref().map(|own| only(own.gateway()))
     }
 
     /// What a server runs as, with its directories made. It waits for disks and directories of accounts.
@@ -192,8 +175,7 @@ impl Users {
     /// Something is left that cannot be killed, or that may be somebody else's.
     pub(crate) async fn sweep(&self, name: &ServerName, worker: &Path, children: &Children) -> io::Result<usize> {
         let Some(own) = &self.own else { return Ok(0) };
-        let uid = own.lock().now.get(name.as_str()).copied();
-        match uid {
+        match own.of_started(name) {
             Some(uid) => own.sweep(uid, worker, children).await,
             None => Ok(0),
         }
@@ -202,10 +184,8 @@ impl Users {
     /// The same for all that an earlier supervisor may have left.
     pub(crate) async fn sweep_all(&self, worker: &Path, children: &Children) -> io::Result<usize> {
         let Some(own) = &self.own else { return Ok(0) };
-        let mut uids = own.lock().table.uids();
-        uids.insert(UidTable::gateway(own.range));
         let mut killed = 0;
-        for uid in own.processes().await.users().intersection(&uids) {
+        for uid in own.processes().await.users().intersection(&own.all()) {
             killed += own.sweep(*uid, worker, children).await?;
         }
         Ok(killed)
@@ -220,120 +200,4 @@ impl Users {
         }
         kept.into_keys().map(|name| homes.dir().join(name)).collect()
     }
-}
-
-impl OwnUsers {
-    fn open(parts: &UsersParts<'_>, homes: &Homes, us: u32) -> Result<Self, Missing> {
-        let range = match parts.uids {
-            Uids::Range(range) => range,
-            Uids::Reserved if us != 0 => {
-                namespace::set_aside_for(account::name_of(us).as_deref(), us).unwrap_or(UidRange::DEFAULT)
-            }
-            Uids::Reserved | Uids::Off => UidRange::DEFAULT,
-        };
-        let UidRange { first, last } = range;
-        if !namespace::is_mapped(range) {
-            return Err(Missing::new(
-                format!("there are no users {first}-{last} in this user namespace (a container's, most likely)"),
-                "name a range that is mapped, `isolation: { \"uids\": \"first-last\" }` (see /proc/self/uid_map), or map one",
-            ));
-        }
-        let gateway = UidTable::gateway(range);
-        if account::is_known(gateway) {
-            return Err(Missing::new(
-                format!("{gateway}, the user of the gateway, is an account or a group of this machine"),
-                "name another range: `isolation: { \"uids\": \"first-last\" }`",
-            ));
-        }
-        if let Some((dir, mode)) = closed_to_others(homes.dir()) {
-            return Err(Missing::new(
-                format!(
-                    "{} is closed to other users (mode {mode:o}), so none of them could reach its home in {}",
-                    dir.display(),
-                    homes.dir().display()
-                ),
-                "choose a state directory that lies where all users may pass (`--state-dir`), or let them pass (`chmod o+x`)",
-            ));
-        }
-        // Each is started by the supervisor, so only its own mode counts, and not the directories above it.
-        if let Some(program) = parts.programs.iter().find(|program| !is_executable_by_all(program)) {
-            return Err(Missing::new(format!("other users may not execute {}", program.display()), "see `chmod o+rx`"));
-        }
-        let found = ProcessUsers::read(|uid| contains(range, uid));
-        let other = |pid| is_other_supervisor(pid, |uid| contains(range, uid));
-        if let Some(pid) = found.users().into_iter().find_map(|uid| found.keeper(uid, other)) {
-            return Err(Missing::new(
-                format!("the users {first}-{last} are those of another MCProxy (process {pid})"),
-                "give each its own: `isolation: { \"uids\": \"first-last\" }`",
-            ));
-        }
-        let file = UidsFile::of(homes.dir().parent().unwrap_or(Path::new("/")));
-        let table = file.read().map_err(|error| {
-            Missing::new(
-                format!("nobody knows which user each server had: {} cannot be read: {error}", file.path().display()),
-                "restore it, or remove it: then the owners of the homes count, and only ids of servers without a home are given anew",
-            )
-        })?;
-        Ok(Self { range, file, given: Mutex::new(Given { table, now: BTreeMap::new() }) })
-    }
-
-    fn assign(&self, name: &ServerName, homes: &Homes) -> Result<u32, String> {
-        let name = name.as_str();
-        let mut given = self.lock();
-        let owners = homes.owners().map_err(|error| format!("the homes of servers cannot be read: {error}"))?;
-        let mut table = given.table.clone();
-        let is_new = !owners.contains_key(name);
-        let with_processes =
-            if is_new { ProcessUsers::read(|uid| contains(self.range, uid)).users() } else { BTreeSet::new() };
-        let is_taken = |uid| {
-            given.now.iter().any(|(other, id)| other != name && *id == uid)
-                || is_new && (with_processes.contains(&uid) || account::is_known(uid))
-        };
-        let uid = table.assign(name, self.range, &owners, is_taken).map_err(|error| error.to_string())?;
-        if table != given.table {
-            self.file
-                .write(&table)
-                .map_err(|error| format!("its user cannot be noted in {}: {error}", self.file.path().display()))?;
-            given.table = table;
-        }
-        given.now.insert(name.to_owned(), uid);
-        Ok(uid)
-    }
-
-    async fn sweep(&self, uid: u32, worker: &Path, children: &Children) -> io::Result<usize> {
-        let found = self.processes().await;
-        let count = found.count(uid);
-        if count == 0 {
-            return Ok(0);
-        }
-        if on_disk(move || account::is_known(uid)).await.unwrap_or(true) {
-            return Err(io::Error::other(format!("{uid} is an account of this machine now")));
-        }
-        let range = self.range;
-        let looks_after = |pid| children.contains(pid) || is_other_supervisor(pid, |uid| contains(range, uid));
-        if let Some(keeper) = found.keeper(uid, looks_after) {
-            return Err(io::Error::other(format!("process {keeper} looks after what runs as {uid}")));
-        }
-        kill_all_of(&only(uid), worker, children).await?;
-        Ok(count)
-    }
-
-    async fn processes(&self) -> ProcessUsers {
-        let range = self.range;
-        on_disk(move || ProcessUsers::read(|uid| contains(range, uid))).await.unwrap_or_default()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Given> {
-        // A panic ends the process, so the lock is never poisoned.
-        self.given.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn contains(range: UidRange, uid: u32) -> bool {
-    range.first <= uid && uid <= range.last
-}
-
-/// A user of the reserved range: a group of its own, and no other.
-fn only(uid: u32) -> Identity {
-    Identity { uid, gid: uid, groups: Vec::new() }
 }
