@@ -218,6 +218,7 @@ impl Supervisor {
                 self.removed_servers.leaves(handle.clone());
             }
         }
+        self.context.users.expect(&new.servers);
         let mut touched = Vec::new();
         let mut directory = Vec::with_capacity(new.servers.len());
         for config in &new.servers {

@@ -310,6 +310,7 @@ impl Supervisor {
             let gone: Vec<String> = gone.iter().map(|home| home.display().to_string()).collect();
             info!(log, "files of servers that are not configured are kept; remove them with their directory"; "homes" => gone.join(" "));
         }
+        context.users.expect(&config.servers);
         let mut servers = JoinSet::new();
         let handles = config
             .servers

@@ -55,6 +55,15 @@ impl Homes {
         Ok(owners)
     }
 
+    /// Who owns the home of this server; `None`: it has none, or one that is still ours.
+    pub(super) fn owner(&self, name: &str) -> io::Result<Option<u32>> {
+        match fs::symlink_metadata(self.homes.join(name)) {
+            Ok(meta) => Ok(Some(meta.uid()).filter(|owner| *owner != rustix::process::geteuid().as_raw())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// The home of a server with a user of its own, made if need be.
     pub(super) fn home(&self, name: &str, uid: u32) -> io::Result<PathBuf> {
         private(self.homes.join(name), (uid, uid))

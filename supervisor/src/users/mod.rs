@@ -9,6 +9,7 @@ mod missing;
 mod namespace;
 mod own_users;
 mod server_user;
+mod shared_looks;
 mod uid_table;
 mod uids_file;
 
@@ -18,7 +19,7 @@ use std::{
     sync::Arc,
 };
 
-use mcproxy_config::Uids;
+use mcproxy_config::{ServerConfig, Start, Uids};
 use mcproxy_confine::{Degradation, Identity, Protection};
 use mcproxy_ipc::ServerName;
 
@@ -99,6 +100,16 @@ impl Users {
     /// The gateway's user; `None`: the supervisor's.
     pub(crate) fn gateway(&self) -> Option<Identity> {
         self.own.as_ref().map(|own| only(own.gateway()))
+    }
+
+    /// These servers are about to be started: those that get a user of their own get it in one pass.
+    pub(crate) fn expect<'a>(&self, servers: impl IntoIterator<Item = &'a ServerConfig>) {
+        let Some(own) = &self.own else { return };
+        // A lazy one asks when it is woken; until then its user may become somebody else's.
+        let soon = |server: &&ServerConfig| {
+            server.enabled && server.reach.is_ok() && server.start == Start::Eager && server.run_as.is_none()
+        };
+        own.expect(servers.into_iter().filter(soon).map(|server| server.name.clone()));
     }
 
     /// What a server runs as, with its directories made. It waits for disks and directories of accounts.
@@ -185,8 +196,8 @@ impl Users {
     pub(crate) async fn sweep_all(&self, worker: &Path, children: &Children) -> io::Result<usize> {
         let Some(own) = &self.own else { return Ok(0) };
         let mut killed = 0;
-        for uid in own.processes().await.users().intersection(&own.all()) {
-            killed += own.sweep(*uid, worker, children).await?;
+        for uid in own.left() {
+            killed += own.sweep(uid, worker, children).await?;
         }
         Ok(killed)
     }

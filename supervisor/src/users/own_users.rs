@@ -5,6 +5,7 @@ use std::{
     io,
     path::Path,
     sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
 
 use mcproxy_config::{UidRange, Uids};
@@ -17,10 +18,14 @@ use super::{
     leftovers::{ProcessUsers, is_other_supervisor, kill_all_of},
     missing::Missing,
     namespace,
-    uid_table::UidTable,
+    shared_looks::SharedLooks,
+    uid_table::{UidError, UidTable},
     uids_file::UidsFile,
 };
 use crate::children::Children;
+
+/// How long a look at the processes of this machine says who is to get no user: it only keeps us away from those of others.
+const STILL_TRUE: Duration = Duration::from_secs(2);
 
 /// The users that belong to nobody else.
 #[derive(Debug)]
@@ -28,6 +33,12 @@ pub(super) struct OwnUsers {
     range: UidRange,
     file: UidsFile,
     given: Mutex<Given>,
+    /// Servers that will soon ask for theirs.
+    expected: Mutex<Vec<ServerName>>,
+    /// Those that had processes when this was opened, and when that was.
+    users_at_start: BTreeSet<u32>,
+    at_start: Instant,
+    looks: SharedLooks,
 }
 
 #[derive(Debug)]
@@ -93,7 +104,15 @@ impl OwnUsers {
                 "restore it, or remove it: then the owners of the homes count, and only ids of servers without a home are given anew",
             )
         })?;
-        Ok(Self { range, file, given: Mutex::new(Given { table, now: BTreeMap::new() }) })
+        Ok(Self {
+            range,
+            file,
+            given: Mutex::new(Given { table, now: BTreeMap::new() }),
+            expected: Mutex::default(),
+            users_at_start: found.users(),
+            at_start: Instant::now(),
+            looks: SharedLooks::default(),
+        })
     }
 
     /// The gateway's.
@@ -113,31 +132,60 @@ impl OwnUsers {
         self.lock().now.get(name.as_str()).copied()
     }
 
+    /// These are about to be started. The first of them that asks for its user finds those of all: what that takes (a look at all
+    /// processes, one at all homes, a file to write) is the same for one server and for a hundred.
+    pub(super) fn expect(&self, names: impl IntoIterator<Item = ServerName>) {
+        *locked(&self.expected) = names.into_iter().collect();
+    }
+
     /// That of a server, which keeps it.
     ///
     /// # Errors
     /// Why it gets none, and what to do.
     pub(super) fn assign(&self, name: &ServerName, homes: &Homes) -> Result<u32, String> {
-        let name = name.as_str();
         let mut given = self.lock();
-        let owners = homes.owners().map_err(|error| format!("the homes of servers cannot be read: {error}"))?;
+        // Who owns a home has it. What an operator did with other homes meanwhile is those servers' concern.
+        if let Some(uid) = given.now.get(name.as_str()).copied()
+            && homes.owner(name.as_str()).is_ok_and(|owner| owner == Some(uid))
+        {
+            return Ok(uid);
+        }
+        let mut owners = homes.owners().map_err(|error| format!("the homes of servers cannot be read: {error}"))?;
+        let expected = std::mem::take(&mut *locked(&self.expected)).into_iter().map(String::from);
+        let mut names: Vec<String> = expected.filter(|name| !given.now.contains_key(name)).collect();
+        if !names.iter().any(|expected| expected == name.as_str()) {
+            names.push(name.to_string());
+        }
+        let has_home = |name: &String| owners.contains_key(name);
+        let with_processes = if names.iter().all(has_home) { BTreeSet::new() } else { self.with_processes() };
+        let is_foreign = |uid| with_processes.contains(&uid) || account::is_known(uid);
         let mut table = given.table.clone();
-        let is_new = !owners.contains_key(name);
-        let with_processes =
-            if is_new { ProcessUsers::read(|uid| contains(self.range, uid)).users() } else { BTreeSet::new() };
-        let is_taken = |uid| {
-            given.now.iter().any(|(other, id)| other != name && *id == uid)
-                || is_new && (with_processes.contains(&uid) || account::is_known(uid))
-        };
-        let uid = table.assign(name, self.range, &owners, is_taken).map_err(|error| error.to_string())?;
+        let mut found = table.assign_all(&names, self.range, &mut owners, &given.now, is_foreign);
+        let uid = found.remove(name.as_str()).unwrap_or(Err(UidError::exhausted(self.range)));
         if table != given.table {
             self.file
                 .write(&table)
                 .map_err(|error| format!("its user cannot be noted in {}: {error}", self.file.path().display()))?;
             given.table = table;
         }
-        given.now.insert(name.to_owned(), uid);
+        // Why one of the others gets none is said when it asks.
+        for (other, uid) in found.into_iter().filter_map(|(other, uid)| Some((other, uid.ok()?))) {
+            if homes.home(&other, uid).is_ok() {
+                given.now.insert(other, uid);
+            }
+        }
+        let uid = uid.map_err(|error| error.to_string())?;
+        given.now.insert(name.to_string(), uid);
         Ok(uid)
+    }
+
+    /// Users of the range that have processes. None of them is given to a new name.
+    fn with_processes(&self) -> BTreeSet<u32> {
+        if self.at_start.elapsed() < STILL_TRUE {
+            self.users_at_start.clone()
+        } else {
+            ProcessUsers::read(|uid| contains(self.range, uid)).users()
+        }
     }
 
     /// Kills what is left of a user that nobody looks after any more. Returns how many processes that were.
@@ -145,7 +193,8 @@ impl OwnUsers {
     /// # Errors
     /// Something is left that cannot be killed, or that may be somebody else's.
     pub(super) async fn sweep(&self, uid: u32, worker: &Path, children: &Children) -> io::Result<usize> {
-        let found = self.processes().await;
+        let range = self.range;
+        let found = self.looks.look(move || ProcessUsers::read(|uid| contains(range, uid))).await;
         let count = found.count(uid);
         if count == 0 {
             return Ok(0);
@@ -153,7 +202,6 @@ impl OwnUsers {
         if on_disk(move || account::is_known(uid)).await.unwrap_or(true) {
             return Err(io::Error::other(format!("{uid} is an account of this machine now")));
         }
-        let range = self.range;
         let looks_after = |pid| children.contains(pid) || is_other_supervisor(pid, |uid| contains(range, uid));
         if let Some(keeper) = found.keeper(uid, looks_after) {
             return Err(io::Error::other(format!("process {keeper} looks after what runs as {uid}")));
@@ -162,16 +210,20 @@ impl OwnUsers {
         Ok(count)
     }
 
-    /// The processes of all of them.
-    pub(super) async fn processes(&self) -> ProcessUsers {
-        let range = self.range;
-        on_disk(move || ProcessUsers::read(|uid| contains(range, uid))).await.unwrap_or_default()
+    /// Those with processes that a supervisor before this one left. A process gets such a user from its parent, or from a supervisor: one
+    /// that had none when this was opened has none now, as long as nothing was started.
+    pub(super) fn left(&self) -> BTreeSet<u32> {
+        self.users_at_start.intersection(&self.all()).copied().collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, Given> {
-        // A panic ends the process, so the lock is never poisoned.
-        self.given.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.given)
     }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A panic ends the process, so no lock is ever poisoned.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn contains(range: UidRange, uid: u32) -> bool {

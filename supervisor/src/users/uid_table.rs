@@ -35,6 +35,13 @@ pub(super) enum UidError {
     Home { owner: u32, why: &'static str, first: u32, last: u32 },
 }
 
+impl UidError {
+    /// There is none left.
+    pub(super) fn exhausted(UidRange { first, last }: UidRange) -> Self {
+        Self::Exhausted { first, last }
+    }
+}
+
 impl UidTable {
     /// The id of the gateway.
     pub(super) fn gateway(range: UidRange) -> u32 {
@@ -66,12 +73,36 @@ impl UidTable {
                     self.forget_homeless(homes);
                     (range.first + 1..=range.last).find(|uid| is_free(*uid) && !self.is_given(*uid))
                 })
-                .ok_or(UidError::Exhausted { first: range.first, last: range.last })?,
+                .ok_or(UidError::exhausted(range))?,
         };
         self.servers.retain(|other, given| other == name || *given != uid);
         self.servers.insert(name.to_owned(), uid);
         self.next = self.next.max(uid + 1);
         Ok(uid)
+    }
+
+    /// The ids of these servers, one after the other. `now`: those of servers that were started since the supervisor was; `is_foreign`:
+    /// ids that have an account, or processes, and are given to no new name. Whoever gets one owns a home from now on.
+    pub(super) fn assign_all(
+        &mut self,
+        names: &[String],
+        range: UidRange,
+        homes: &mut HomeOwners,
+        now: &BTreeMap<String, u32>,
+        is_foreign: impl Fn(u32) -> bool,
+    ) -> BTreeMap<String, Result<u32, UidError>> {
+        let mut found = BTreeMap::new();
+        for name in names {
+            let is_new = !homes.contains_key(name);
+            let is_taken =
+                |uid| now.iter().any(|(other, given)| other != name && *given == uid) || is_new && is_foreign(uid);
+            let uid = self.assign(name, range, homes, is_taken);
+            if let Ok(uid) = uid {
+                homes.insert(name.clone(), uid);
+            }
+            found.insert(name.clone(), uid);
+        }
+        found
     }
 
     /// Every id that was given.
@@ -118,14 +149,19 @@ mod tests {
     }
 
     impl World {
+        fn start_all(&mut self, names: &[String], accounts: &[u32]) -> BTreeMap<String, Result<u32, UidError>> {
+            let is_foreign = |uid| accounts.contains(&uid);
+            let found = self.table.assign_all(names, RANGE, &mut self.homes, &self.running, is_foreign);
+            for (name, uid) in &found {
+                if let Ok(uid) = uid {
+                    self.running.insert(name.clone(), *uid);
+                }
+            }
+            found
+        }
+
         fn start(&mut self, name: &str, accounts: &[u32]) -> Result<u32, UidError> {
-            let taken = |uid| {
-                accounts.contains(&uid) || self.running.iter().any(|(other, given)| other != name && *given == uid)
-            };
-            let uid = self.table.assign(name, RANGE, &self.homes, taken)?;
-            self.homes.insert(name.to_owned(), uid);
-            self.running.insert(name.to_owned(), uid);
-            Ok(uid)
+            self.start_all(&[name.to_owned()], accounts).remove(name).expect("asked for")
         }
 
         fn restart_of_everything(&mut self, keeps_table: bool) {
@@ -137,14 +173,17 @@ mod tests {
 
     #[derive(Debug, Clone)]
     enum Step {
-        Start(usize),
+        /// These, in one pass.
+        Start(Vec<usize>),
         RemoveHome(usize),
-        Restart { keeps_table: bool },
+        Restart {
+            keeps_table: bool,
+        },
     }
 
     fn step() -> impl Strategy<Value = Step> {
         prop_oneof![
-            6 => (0usize..9).prop_map(Step::Start),
+            6 => prop::collection::vec(0usize..9, 1..4).prop_map(Step::Start),
             3 => (0usize..9).prop_map(Step::RemoveHome),
             1 => any::<bool>().prop_map(|keeps_table| Step::Restart { keeps_table }),
         ]
@@ -157,20 +196,23 @@ mod tests {
             let mut world = World::default();
             for step in steps {
                 match step {
-                    Step::Start(number) => {
-                        let name = name(number);
-                        let before = world.homes.get(&name).copied();
-                        match world.start(&name, &accounts) {
-                            Ok(uid) => {
-                                prop_assert!(before.is_none_or(|before| before == uid));
-                                prop_assert!(RANGE.first < uid && uid <= RANGE.last && !accounts.contains(&uid));
-                            }
-                            Err(error) => {
-                                prop_assert_eq!(error, UidError::Exhausted { first: RANGE.first, last: RANGE.last });
-                                prop_assert!(before.is_none());
-                                let used: BTreeSet<u32> =
-                                    world.homes.values().chain(world.running.values()).copied().collect();
-                                prop_assert_eq!(used.len(), 5, "two of seven are not for servers");
+                    Step::Start(numbers) => {
+                        let names: Vec<String> = numbers.into_iter().map(name).collect();
+                        let before = world.homes.clone();
+                        for (name, uid) in world.start_all(&names, &accounts) {
+                            let before = before.get(&name).copied();
+                            match uid {
+                                Ok(uid) => {
+                                    prop_assert!(before.is_none_or(|before| before == uid));
+                                    prop_assert!(RANGE.first < uid && uid <= RANGE.last && !accounts.contains(&uid));
+                                }
+                                Err(error) => {
+                                    prop_assert_eq!(error, UidError::exhausted(RANGE));
+                                    prop_assert!(before.is_none());
+                                    let used: BTreeSet<u32> =
+                                        world.homes.values().chain(world.running.values()).copied().collect();
+                                    prop_assert_eq!(used.len(), 5, "two of seven are not for servers");
+                                }
                             }
                         }
                     }
