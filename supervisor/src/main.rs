@@ -66,7 +66,7 @@ use slog::{Logger, warn};
 use crate::{
     args::Args,
     boot_config::BootConfig,
-    cgroups::OwnCgroup,
+    cgroups::Cgroups,
     config_file::{ConfigFile, ConfigReading},
     kept_sessions::KeptSessions,
     last_good::LastGood,
@@ -135,8 +135,7 @@ fn run(args: Args, mut passed: Passed) -> Result<ExitCode, (u8, String)> {
         Some((listener, _)) => listener,
         None => listen::bind(config.listen).map_err(os)?,
     };
-    // Who says that it is ours says it to root with all privileges only.
-    let own_cgroup = OwnCgroup::delegated();
+    let cgroups = Cgroups::make(&runtime.paths().identity().map_err(os)?);
     // Capabilities are those of a thread, and the log is about to start one.
     let (users, missing) =
         privileges::limit(config, &args.config, state.as_ref().ok().and_then(Option::as_ref), runtime.paths())
@@ -170,7 +169,7 @@ fn run(args: Args, mut passed: Passed) -> Result<ExitCode, (u8, String)> {
         overrides,
         runtime,
         state,
-        own_cgroup,
+        cgroups,
         users,
         missing,
         listener,

@@ -24,7 +24,7 @@ use tokio::{
 use crate::{
     boot_config::BootConfig,
     bounded_text::{MAX_CONFIG_ERROR, cut},
-    cgroups::{Cgroups, CgroupsError, OwnCgroup},
+    cgroups::{Cgroups, CgroupsError},
     child::Programs,
     children::Children,
     config_file::{ConfigFile, ConfigReading, Fingerprint},
@@ -80,8 +80,8 @@ pub(crate) struct SupervisorParts {
     pub(crate) runtime: RuntimeDir,
     /// Where what outlives us is kept, if there is a place.
     pub(crate) state: Option<StateDir>,
-    /// The part of the control groups that is ours to divide.
-    pub(crate) own_cgroup: Result<OwnCgroup, CgroupsError>,
+    /// The control groups for servers.
+    pub(crate) cgroups: Result<Cgroups, CgroupsError>,
     pub(crate) users: Users,
     /// What was found to be missing before there was a log.
     pub(crate) missing: Vec<Degradation>,
@@ -210,7 +210,7 @@ impl Supervisor {
             overrides,
             runtime,
             state,
-            own_cgroup,
+            cgroups,
             users,
             missing,
             listener,
@@ -224,7 +224,7 @@ impl Supervisor {
         let degraded = Degradations::default();
         missing.into_iter().for_each(|missing| degraded.add(missing, &log));
         let hardened = config.hardening.is_on();
-        let (cgroups, missing_bounds) = Cgroups::open(own_cgroup, &runtime.paths().identity()?, hardened).await;
+        let (cgroups, missing_bounds) = Cgroups::open(cgroups, hardened);
         if let Some(missing) = &missing_bounds {
             let bounded = config.servers.iter().filter(|server| server.enabled && hardened);
             match missing.degradation(bounded) {

@@ -23,7 +23,7 @@ use std::{
     fs,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use mcproxy_ipc::{Generation, Instances, ServerLimits, ServerName};
@@ -32,16 +32,19 @@ use self::{
     bounds::bounds,
     controllers::{Controllers, put},
     error::io_error,
+    own::OwnCgroup,
 };
-pub(crate) use self::{error::CgroupsError, missing_bounds::MissingBounds, own::OwnCgroup};
+pub(crate) use self::{error::CgroupsError, missing_bounds::MissingBounds};
 
 /// How long killed leftovers may take to go.
 const GONE: Duration = Duration::from_secs(2);
 const LOOK: Duration = Duration::from_millis(10);
 
-/// The directory of our cgroups. Removed at the end.
+/// The directory of our cgroups. Removed at the end, where that needs no privilege; else an empty one stays for the next start.
 #[derive(Debug)]
 pub(crate) struct Cgroups {
+    /// The one that we were started in.
+    home: PathBuf,
     base: PathBuf,
     controllers: Option<Controllers>,
 }
@@ -57,38 +60,41 @@ pub(crate) struct Cgroup {
 
 impl Cgroups {
     /// Below our own cgroup, under a name that belongs to our runtime directory: what is there already is what an earlier
-    /// supervisor left, and is killed. With `bounded` they get controllers. To be called before anything else is started. Says
-    /// what cannot be had, too, for those who want it.
-    pub(crate) async fn open(
-        own: Result<OwnCgroup, CgroupsError>,
-        identity: &str,
-        bounded: bool,
-    ) -> (Option<Self>, Option<MissingBounds>) {
-        match Self::below(own, identity).await {
-            Ok((mut cgroups, home)) => {
-                let missing = if bounded { cgroups.bound(&home) } else { None };
+    /// supervisor left, and is killed. To be called before anything else is started, and before privileges are given up: the
+    /// root of a hierarchy is a directory that nobody may write to, and there root needs one of them to make another.
+    ///
+    /// # Errors
+    /// Why there are none.
+    pub(crate) fn make(identity: &str) -> Result<Self, CgroupsError> {
+        Self::below(OwnCgroup::delegated()?, identity)
+    }
+
+    fn below(own: OwnCgroup, identity: &str) -> Result<Self, CgroupsError> {
+        let base = own.path.join(identity);
+        clear(&base)?;
+        create(&base)?;
+        let cgroups = Self { home: own.path, base, controllers: None };
+        if cgroups.base.join("cgroup.kill").exists() { Ok(cgroups) } else { Err(CgroupsError::NoKill) }
+    }
+
+    /// With `bounded` they get controllers. Says what cannot be had, too, for those who want it.
+    pub(crate) fn open(made: Result<Self, CgroupsError>, bounded: bool) -> (Option<Self>, Option<MissingBounds>) {
+        match made {
+            Ok(mut cgroups) => {
+                let missing = if bounded { cgroups.bound() } else { None };
                 (Some(cgroups), missing)
             }
             Err(error) => (None, Some(MissingBounds::all(&error))),
         }
     }
 
-    async fn below(own: Result<OwnCgroup, CgroupsError>, identity: &str) -> Result<(Self, PathBuf), CgroupsError> {
-        let own = own?;
-        let base = own.path.join(identity);
-        clear(&base).await?;
-        create(&base)?;
-        let cgroups = Self { base, controllers: None };
-        if cgroups.base.join("cgroup.kill").exists() { Ok((cgroups, own.path)) } else { Err(CgroupsError::NoKill) }
-    }
-
-    fn bound(&mut self, home: &Path) -> Option<MissingBounds> {
-        match Controllers::enable(home, &self.base) {
+    fn bound(&mut self) -> Option<MissingBounds> {
+        match Controllers::enable(&self.home, &self.base) {
             Ok(controllers) => {
                 let missing = controllers.missing();
                 self.controllers = Some(controllers);
                 let names: Vec<&str> = missing.iter().map(|controller| controller.name()).collect();
-                let reason = format!("{} lacks controllers: {}", home.display(), names.join(", "));
+                let reason = format!("{} lacks controllers: {}", self.home.display(), names.join(", "));
                 let help =
                     "with systemd, write Delegate=yes into the unit; for services of users, also for user@.service";
                 (!missing.is_empty()).then(|| MissingBounds::some(missing, reason, help))
@@ -182,15 +188,15 @@ fn create(path: &Path) -> Result<(), CgroupsError> {
 }
 
 /// Kills what is in there and removes it.
-async fn clear(base: &Path) -> Result<(), CgroupsError> {
-    let until = tokio::time::Instant::now() + GONE;
+fn clear(base: &Path) -> Result<(), CgroupsError> {
+    let until = Instant::now() + GONE;
     while base.exists() {
         // It holds for all cgroups below as well.
         let _ = fs::write(base.join("cgroup.kill"), "1");
         remove_below(base);
         match fs::remove_dir(base) {
-            Err(source) if tokio::time::Instant::now() > until => return Err(io_error("remove", base)(source)),
-            Err(_) => tokio::time::sleep(LOOK).await,
+            Err(source) if Instant::now() > until => return Err(io_error("remove", base)(source)),
+            Err(_) => std::thread::sleep(LOOK),
             Ok(()) => {}
         }
     }

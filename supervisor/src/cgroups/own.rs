@@ -11,7 +11,7 @@ use super::error::CgroupsError;
 
 /// The cgroup that we are in.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct OwnCgroup {
+pub(super) struct OwnCgroup {
     pub(super) path: PathBuf,
     /// Nothing above it can be seen: a container's, or a hierarchy that nobody manages.
     is_root: bool,
@@ -20,7 +20,7 @@ pub(crate) struct OwnCgroup {
 impl OwnCgroup {
     /// Ours to divide. Some of what says so is for processes with all privileges only, so it is asked for before they are
     /// given up.
-    pub(crate) fn delegated() -> Result<Self, CgroupsError> {
+    pub(super) fn delegated() -> Result<Self, CgroupsError> {
         let text = |path| fs::read_to_string(path).unwrap_or_default();
         let own =
             Self::find(&text("/proc/self/cgroup"), &text("/proc/self/mountinfo")).ok_or(CgroupsError::NoHierarchy)?;

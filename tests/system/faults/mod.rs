@@ -36,3 +36,5 @@ mod trees;
 mod vanished;
 mod versions;
 mod watch;
+
+pub(crate) use self::orphans::cgroup_of;

@@ -12,7 +12,10 @@ use std::{
 use rustix::process::{Signal, geteuid};
 use serde_json::{Value, json};
 
-use crate::support::{DEADLINE, Proxy, SystemView, binary, cannot, eventually, fixture, is_alive, kill, signal};
+use crate::{
+    faults::cgroup_of,
+    support::{DEADLINE, Proxy, SystemView, binary, cannot, eventually, fixture, is_alive, kill, signal},
+};
 
 /// Of servers that run `sh` on request.
 const SHELL: [&str; 2] = ["--tool-name", "sh"];
@@ -246,6 +249,12 @@ async fn daemons_that_hide_from_a_killed_supervisor_are_found_by_their_user() {
     let daemon: u32 = proxy.session().await.say("a__hidden_daemon", json!({})).await.parse().expect("a pid");
     let user = Status::of(daemon).user();
     assert_eq!(user, first + 1);
+    // Where there are cgroups, it would be found by its own.
+    if let Some(cgroup) = cgroup_of(daemon) {
+        let is_ours = |path: &&Path| path.to_string_lossy().contains("mcproxy-");
+        let above = cgroup.ancestors().find(|path| !is_ours(path)).expect("one that is not ours");
+        fs::write(above.join("cgroup.procs"), daemon.to_string()).expect("moved");
+    }
     // Neither the worker nor the supervisor has the time to end what is below it.
     let worker = proxy.server("a").await.worker_pid.expect("a worker");
     signal(proxy.pid(), Signal::STOP);
