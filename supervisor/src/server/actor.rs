@@ -22,6 +22,7 @@ use super::{
     plan,
     slot::Slot,
     snapshot::Snapshot,
+    state_record::{StateFacts, StateRecord, is_failure},
     take_snapshot::take_snapshot,
     throttle::PublishThrottle,
     worker::{Worker, WorkerEvent},
@@ -421,49 +422,22 @@ impl Actor {
         if matches!(state, MachineState::Stopping { why: StopReason::Rest, .. }) {
             self.known_catalogue.description = worker.and_then(|worker| worker.description.clone());
         }
-        let mut told = reason.clone();
-        let (level, message, mut facts) = match state {
-            MachineState::Queued | MachineState::Starting { .. } => (LogLevel::Info, "server is starting", vec![]),
-            MachineState::Ready { .. } | MachineState::Resting { .. } => {
-                self.history.last_error = None;
-                let start = worker.map(|worker| now.saturating_duration_since(worker.spawned));
-                let ms = start.unwrap_or_default().as_millis().to_string();
-                let tools = worker
-                    .and_then(|worker| worker.description.as_ref())
-                    .map_or(0, |description| description.counts.tools);
-                (LogLevel::Info, "server is ready", vec![("tools", tools.to_string()), ("start_ms", ms)])
-            }
-            MachineState::Stopping { why: StopReason::Fault { .. }, .. } => {
-                told = self.history.failed(generation, &reason);
-                if self.lifecycle.returns() {
-                    let error = self.history.last_error.clone().unwrap_or_default();
-                    let facts = vec![("delay_ms", 0.to_string()), ("error", error)];
-                    (LogLevel::Warn, "server failed and will be started again", facts)
-                } else {
-                    (LogLevel::Debug, "server is being cleared away", vec![])
-                }
-            }
-            MachineState::Stopping { why: StopReason::Unwanted | StopReason::Renew | StopReason::Rest, .. } => {
-                (LogLevel::Info, "server is stopping", vec![])
-            }
-            MachineState::Stopped => (LogLevel::Info, "server is stopped", vec![]),
-            MachineState::Idle => (LogLevel::Info, "server is at rest", vec![]),
-            MachineState::Backoff { until } => {
-                told = self.history.failed(generation, &reason);
-                let delay = until.saturating_duration_since(now).as_millis().to_string();
-                let error = self.history.last_error.clone().unwrap_or_default();
-                (LogLevel::Warn, "server failed and will be started again", vec![("delay_ms", delay), ("error", error)])
-            }
-            MachineState::Blocked => {
-                told = self.history.failed(generation, &reason);
-                (LogLevel::Warn, "server is blocked", vec![])
-            }
-            MachineState::Failed => {
-                told = self.history.failed(generation, &reason);
-                let error = self.history.last_error.clone().unwrap_or_default();
-                (LogLevel::Error, "server failed and will not be started again", vec![("error", error)])
-            }
+        let told = match &state {
+            failed if is_failure(failed) => self.history.failed(generation, &reason),
+            _ => reason.clone(),
         };
+        if matches!(state, MachineState::Ready { .. } | MachineState::Resting { .. }) {
+            self.history.last_error = None;
+        }
+        let known = StateFacts {
+            tools: worker
+                .and_then(|worker| worker.description.as_ref())
+                .map_or(0, |description| description.counts.tools),
+            running: worker.map(|worker| now.saturating_duration_since(worker.spawned)).unwrap_or_default(),
+            error: self.history.last_error.clone().unwrap_or_default(),
+            returns: self.lifecycle.returns(),
+        };
+        let StateRecord { level, message, mut facts } = StateRecord::of(&state, known, now);
         facts.extend([("from", from.to_string()), ("to", to.to_string()), ("reason", reason)]);
         // Its generation begins with its process.
         let log = if worker.is_some() { self.log_of(generation) } else { self.log.clone() };

@@ -7,6 +7,7 @@ mod history;
 mod known_catalogue;
 mod slot;
 mod snapshot;
+mod state_record;
 mod take_snapshot;
 mod throttle;
 mod worker;
