@@ -22,8 +22,7 @@ use crate::{cgroup::ServerCgroup, environment, launch::LauncherProgram, working_
 
 /// Folders of HOME that programs make when they first need them, which they cannot do in a directory that is replaced by its
 /// entries.
-const USUAL: &[&str] =
-    &[".cache", ".config", ".npm", ".local", ".local/share", ".local/state", ".local/bin", ".mozilla", ".pki"];
+const USUAL: &[&str] = &[".cache", ".config", ".npm", ".local", ".local/share", ".local/state", ".local/bin"];
 
 /// First of all, while there is one thread: this process becomes whom the order names, and gives up what it must not have. Without
 /// an order nothing is asked for.
@@ -111,7 +110,10 @@ impl RunTmp {
             }
         }
         let own = all.join(std::process::id().to_string());
-        empty(&own)?;
+        match fs::DirBuilder::new().mode(0o700).create(&own) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => empty(&own)?,
+            made => made?,
+        }
         Ok(Self(own))
     }
 }
