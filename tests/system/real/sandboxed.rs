@@ -1,5 +1,5 @@
 //! Real servers in their sandbox, each with a user of its own and as an ordinary user, at every level of `hardening`: a browser, git,
-//! files, and what leaves daemons behind.
+//! files, a database, what `npx` and `uv` start, and what leaves daemons behind.
 
 use std::{
     fs,
@@ -19,9 +19,6 @@ use crate::{
 
 /// Some ordinary user.
 const ORDINARY: u32 = 1000;
-/// `strict` wants cgroups with controllers, which few test machines delegate ([`strict`] says so).
-const LEVELS: [&str; 2] = ["off", "best-effort"];
-
 /// Who MCProxy is started as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum StartedAs {
@@ -100,9 +97,11 @@ fn python(real: &Real, who: StartedAs, module: &str) -> Option<(PathBuf, String)
     })
 }
 
-async fn launch(level: &str, who: StartedAs, servers: Vec<Value>) -> Proxy {
+async fn launch(level: &str, who: StartedAs, servers: &[Value]) -> Proxy {
     let (first, last) = range();
-    let isolation = json!({"uids": format!("{first}-{last}")});
+    // An ordinary user has no users to give away, which `strict` would not put up with.
+    let uids = if who == StartedAs::Root { format!("{first}-{last}") } else { "off".to_owned() };
+    let isolation = json!({"uids": uids});
     let proxy =
         Proxy::launch_with(json!({"hardening": level, "isolation": isolation, "servers": servers}), |command| {
             let dir = command.get_current_dir().expect("a directory").to_owned();
@@ -129,96 +128,143 @@ fn reaches(who: StartedAs, script: &str) -> bool {
     reads
 }
 
-#[tokio::test]
-async fn a_browser_opens_a_page_at_every_level_whoever_started_mcproxy() {
-    let Some(real) = Real::with(&["node_modules/@playwright/mcp", CHROMIUM]) else { return };
-    let script = real.node("@playwright/mcp/cli.js");
-    let page = serve_page().await;
-    for who in StartedAs::all() {
-        if !reaches(who, &script) {
-            continue;
+/// The servers of one MCProxy, and what is seen of each.
+struct Servers {
+    project: Project,
+    /// A directory that no server may write to.
+    other: Project,
+    entries: Vec<Value>,
+}
+
+impl Servers {
+    /// Those that can be started as such a user here.
+    fn of(real: &Real, who: StartedAs) -> Self {
+        let (project, other) = (Project::new(), Project::new());
+        let sandbox = json!({"write": [project.path("")]});
+        let mut servers = Self { project, other, entries: vec![fixture("daemons", &[])] };
+        let script = real.node("@modelcontextprotocol/server-filesystem/dist/index.js");
+        if reaches(who, &script) {
+            let args = [&*script, &servers.project.path(""), &servers.other.path("")];
+            servers.add(json!({"name": "files", "command": "node", "args": args, "sandbox": sandbox}));
+            // The package is there already: no test depends on a registry.
+            let env = json!({"MEMORY_FILE_PATH": servers.project.path("memory.jsonl")});
+            servers.add(
+                json!({"name": "npx", "command": "npx", "args": ["mcp-server-memory"], "cwd": real.path(""), "env": env,
+                "sandbox": sandbox}),
+            );
+            let script = real.node("@playwright/mcp/cli.js");
+            if Path::new(CHROMIUM).exists() {
+                let args = [&*script, "--headless", "--no-sandbox", "--isolated", "--executable-path", CHROMIUM];
+                servers.add(json!({"name": "playwright", "command": "node", "args": args, "timeout": 60}));
+            } else {
+                cannot(&format!("there is no {CHROMIUM}"));
+            }
         }
-        for level in LEVELS {
-            let args = [&*script, "--headless", "--no-sandbox", "--isolated", "--executable-path", CHROMIUM];
-            let proxy =
-                launch(level, who, vec![json!({"name": "playwright", "command": "node", "args": args, "timeout": 60})])
-                    .await;
-            let session = proxy.session().await;
-            let opened = session.say("playwright__browser_navigate", json!({"url": page})).await;
-            assert!(opened.contains("A page of the test"), "{who:?}, {level}: {opened}");
-            let shot = session.call("playwright__browser_take_screenshot", json!({})).await.to_string();
-            assert!(shot.contains("image/png"), "{who:?}, {level}: {}", shot.get(..1000).unwrap_or(&shot));
+        let Some((python, packages)) = python(real, who, "mcp_server_git, mcp_server_time, fastmcp") else {
+            cannot("no Python that another user can start has the servers");
+            return servers;
+        };
+        // Git asks whose a repository is before it touches it.
+        let env = json!({"PYTHONPATH": packages, "GIT_CONFIG_COUNT": "3",
+            "GIT_CONFIG_KEY_0": "safe.directory", "GIT_CONFIG_VALUE_0": "*",
+            "GIT_CONFIG_KEY_1": "user.name", "GIT_CONFIG_VALUE_1": "t",
+            "GIT_CONFIG_KEY_2": "user.email", "GIT_CONFIG_VALUE_2": "t@example.org"});
+        servers.add(
+            json!({"name": "git", "command": python, "args": ["-m", "mcp_server_git"], "env": env, "sandbox": sandbox}),
+        );
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/real/servers/on_sqlite.py");
+        // In its HOME, which it may write to at every level.
+        let args = ["-c", "exec \"$0\" \"$1\" \"$HOME/notes.db\"", &*python.display().to_string(), script];
+        servers.add(json!({"name": "sqlite", "command": "sh", "args": args, "env": {"PYTHONPATH": packages}}));
+        let uv = real.path("venv/bin/uv");
+        if Path::new(&uv).exists() {
+            let python = python.display().to_string();
+            let args = ["run", "--no-project", "--offline", "--python", &*python, "python", "-m", "mcp_server_time"];
+            servers.add(json!({"name": "uv", "command": uv, "args": args, "env": {"PYTHONPATH": packages}}));
         }
+        servers
+    }
+
+    fn add(&mut self, entry: Value) {
+        self.entries.push(entry);
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.entries.iter().any(|entry| entry["name"] == name)
     }
 }
 
-#[tokio::test]
-async fn git_and_files_work_where_the_entry_says_and_elsewhere_the_log_names_the_key() {
-    let Some(real) = Real::with(&["node_modules/@modelcontextprotocol/server-filesystem", "modern/bin/python"]) else {
-        return;
-    };
-    let script = real.node("@modelcontextprotocol/server-filesystem/dist/index.js");
+/// Each does its work, and what it may not do is refused and named.
+async fn each_works(level: &str) {
+    let wanted =
+        ["node_modules/@playwright/mcp", "node_modules/@modelcontextprotocol/server-filesystem", "modern/bin/python"];
+    let Some(real) = Real::with(&wanted) else { return };
+    let page = serve_page().await;
     for who in StartedAs::all() {
-        if !reaches(who, &script) {
-            continue;
+        let servers = Servers::of(&real, who);
+        let proxy = launch(level, who, &servers.entries).await;
+        let (session, at) = (proxy.session().await, format!("{who:?}, {level}"));
+        if servers.has("playwright") {
+            let opened = session.say("playwright__browser_navigate", json!({"url": page})).await;
+            assert!(opened.contains("A page of the test"), "{at}: {opened}");
+            let shot = session.call("playwright__browser_take_screenshot", json!({})).await.to_string();
+            assert!(shot.contains("image/png"), "{at}: {}", shot.get(..1000).unwrap_or(&shot));
         }
-        for level in LEVELS {
-            let (project, other) = (Project::new(), Project::new());
-            let sandbox = json!({"write": [project.path("")]});
-            let args = [&*script, &project.path(""), &other.path("")];
-            let mut servers = vec![json!({"name": "files", "command": "node", "args": args, "sandbox": sandbox})];
-            let python = python(&real, who, "mcp_server_git");
-            if let Some((python, packages)) = &python {
-                // Git asks whose a repository is before it touches it.
-                let env = json!({"PYTHONPATH": packages, "GIT_CONFIG_COUNT": "3",
-                    "GIT_CONFIG_KEY_0": "safe.directory", "GIT_CONFIG_VALUE_0": "*",
-                    "GIT_CONFIG_KEY_1": "user.name", "GIT_CONFIG_VALUE_1": "t",
-                    "GIT_CONFIG_KEY_2": "user.email", "GIT_CONFIG_VALUE_2": "t@example.org"});
-                servers.push(json!({"name": "git", "command": python, "args": ["-m", "mcp_server_git"], "env": env,
-                    "sandbox": sandbox}));
-            } else {
-                cannot("no Python that another user can start has mcp_server_git");
-            }
-            let proxy = launch(level, who, servers).await;
-            let session = proxy.session().await;
+        if servers.has("files") {
             let write = async |path: String| {
                 session.call("files__write_file", json!({"path": path, "content": "new"})).await.to_string()
             };
-            let written = write(project.path("new.txt")).await;
-            assert!(written.contains("Successfully wrote"), "{who:?}, {level}: {written}");
-            let elsewhere = write(other.path("new.txt")).await;
+            let written = write(servers.project.path("new.txt")).await;
+            assert!(written.contains("Successfully wrote"), "{at}: {written}");
+            let elsewhere = write(servers.other.path("new.txt")).await;
             if level == "off" {
-                assert!(elsewhere.contains("Successfully wrote"), "{who:?}: {elsewhere}");
+                assert!(elsewhere.contains("Successfully wrote"), "{at}: {elsewhere}");
             } else {
-                assert!(elsewhere.contains("EACCES"), "{who:?}, {level}: {elsewhere}");
-                let named = format!("{:?}", other.0.path());
+                assert!(elsewhere.contains("EACCES"), "{at}: {elsewhere}");
+                let named = format!("{:?}", servers.other.0.path());
                 proxy.logged(&["the server lacks a permission", "sandbox", "write", named.trim_matches('"')]).await;
             }
-            if python.is_some() {
-                let repository = project.path("");
-                // What the other server wrote is for its user alone.
-                fs::write(project.path("another.txt"), "new").expect("written");
-                let arguments = json!({"repo_path": repository, "files": ["another.txt"]});
-                session.say("git__git_add", arguments).await;
-                let made = json!({"repo_path": repository, "message": "The second commit"});
-                session.say("git__git_commit", made).await;
-                let log = session.say("git__git_log", json!({"repo_path": repository})).await;
-                assert!(log.contains("The second commit"), "{who:?}, {level}: {log}");
-            }
+            let entity = json!({"name": "MCProxy", "entityType": "program", "observations": ["it is hardened"]});
+            session.say("npx__create_entities", json!({"entities": [entity]})).await;
+            let graph = session.say("npx__read_graph", json!({})).await;
+            assert!(graph.contains("it is hardened"), "{at}: {graph}");
         }
+        if servers.has("git") {
+            let repository = servers.project.path("");
+            // What the other server wrote is for its user alone.
+            fs::write(servers.project.path("another.txt"), "new").expect("written");
+            let arguments = json!({"repo_path": repository, "files": ["another.txt"]});
+            session.say("git__git_add", arguments).await;
+            let made = json!({"repo_path": repository, "message": "The second commit"});
+            session.say("git__git_commit", made).await;
+            let log = session.say("git__git_log", json!({"repo_path": repository})).await;
+            assert!(log.contains("The second commit"), "{at}: {log}");
+            session.say("sqlite__note", json!({"text": "one"})).await;
+            assert_eq!(session.say("sqlite__note", json!({"text": "two"})).await, "one, two", "{at}");
+        }
+        if servers.has("uv") {
+            let time = session.say("uv__get_current_time", json!({"timezone": "Europe/Berlin"})).await;
+            assert!(time.contains("Europe/Berlin"), "{at}: {time}");
+        }
+        let daemon: u32 = session.say("daemons__hidden_daemon", json!({})).await.parse().expect("a pid");
+        assert!(is_alive(daemon));
+        let restarted = proxy.cli(&["restart", "daemons"]).await;
+        assert_eq!(restarted.code, Some(0), "{restarted:?}");
+        eventually("the daemon is gone", DEADLINE, async || (!is_alive(daemon)).then_some(())).await;
     }
 }
 
 #[tokio::test]
-async fn daemons_of_a_server_end_with_it_at_every_level_whoever_started_mcproxy() {
-    for who in StartedAs::all() {
-        for level in LEVELS {
-            let proxy = launch(level, who, vec![fixture("a", &[])]).await;
-            let daemon: u32 = proxy.session().await.say("a__hidden_daemon", json!({})).await.parse().expect("a pid");
-            assert!(is_alive(daemon));
-            let restarted = proxy.cli(&["restart", "a"]).await;
-            assert_eq!(restarted.code, Some(0), "{restarted:?}");
-            eventually("the daemon is gone", DEADLINE, async || (!is_alive(daemon)).then_some(())).await;
-        }
-    }
+async fn real_servers_work_without_hardening_whoever_started_mcproxy() {
+    each_works("off").await;
+}
+
+#[tokio::test]
+async fn real_servers_work_with_best_effort_whoever_started_mcproxy() {
+    each_works("best-effort").await;
+}
+
+#[tokio::test]
+async fn real_servers_work_with_strict_hardening_whoever_started_mcproxy() {
+    each_works("strict").await;
 }
