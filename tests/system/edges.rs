@@ -21,12 +21,21 @@ const EDGES: &[(&str, &[&str])] = &[
     ("mcproxy-mcp", &[]),
     ("mcproxy-config", &["mcproxy-ipc", "mcproxy-confine"]),
     ("mcproxy-http", &[]),
+    ("mcproxy-oauth", &[]),
     ("mcproxy-supervisor", &["mcproxy-ipc", "mcproxy-config", "mcproxy-confine"]),
     (
         "mcproxy-worker",
-        &["mcproxy-ipc", "mcproxy-mcp", "mcproxy-config", "mcproxy-confine", "mcproxy-http", "mcproxy-launch"],
+        &[
+            "mcproxy-ipc",
+            "mcproxy-mcp",
+            "mcproxy-config",
+            "mcproxy-confine",
+            "mcproxy-http",
+            "mcproxy-oauth",
+            "mcproxy-launch",
+        ],
     ),
-    ("mcproxy", &["mcproxy-ipc", "mcproxy-mcp", "mcproxy-config", "mcproxy-confine", "mcproxy-http"]),
+    ("mcproxy", &["mcproxy-ipc", "mcproxy-mcp", "mcproxy-config", "mcproxy-confine", "mcproxy-http", "mcproxy-oauth"]),
     ("mcproxy-bench", &["mcproxy-ipc"]),
     ("mcproxy-fixture", &[]),
     ("mcproxy-fuzz", &["mcproxy-ipc", "mcproxy-mcp", "mcproxy-config", "mcproxy-http"]),
@@ -59,6 +68,7 @@ const ROOTS: &[&str] = &[
     "crates/mcp/src/lib.rs",
     "crates/config/src/lib.rs",
     "crates/http/src/lib.rs",
+    "crates/oauth/src/lib.rs",
 ];
 
 /// The roots of programs that are one file around one of the libraries.
