@@ -58,7 +58,7 @@ pub(crate) enum Command {
     #[command(
         after_help = "Examples:\n  mcproxy status\n  mcproxy status time\n  mcproxy status --json | jq '.servers[] | select(.state != \"ready\")'\n\n\
                       STATE: ready; starting; idle (starts with its first call); backoff (ended or failed, starts again by itself);\n\
-                      blocked (cannot be started as configured); failed (gave up: `mcproxy restart NAME`); stopped.\n\
+                      needs-login (`mcproxy login NAME`); blocked (cannot be started as configured); failed (gave up: `mcproxy restart NAME`); stopped.\n\
                       `mcproxy status NAME` shows the whole of the last error, and its history."
     )]
     Status {
@@ -125,6 +125,35 @@ pub(crate) enum Command {
                       Also the way out of `failed` and of a long backoff.")]
     Restart {
         /// Which one
+        server: String,
+    },
+    /// Log in at a server that wants it; the login is kept, and renewed by itself
+    #[command(after_help = "Examples:\n  mcproxy login github\n  mcproxy login github --scope 'repo read:org'\n  \
+                      ssh -t host mcproxy login github\n\n\
+                      Opens the page of the server's authorization server in a browser, or prints its address. Where the browser is on\n\
+                      another machine, it ends at an address that cannot be opened there; paste that address here. Servers that want a\n\
+                      login say so in `mcproxy status`. The tokens lie in the state directory, and only the server's own worker reads them.")]
+    Login {
+        /// Which one
+        server: String,
+        /// Ask for this, instead of what the configuration says or the server wants
+        #[arg(long, value_name = "SCOPES")]
+        scope: Option<String>,
+        /// The port that the page leads back to, where the authorization server knows a certain one
+        #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+        port: Option<u16>,
+        /// Read the address that the page ends at from the standard input, also where that is no terminal
+        #[arg(long)]
+        paste: bool,
+        /// Only print the page's address
+        #[arg(long)]
+        no_browser: bool,
+    },
+    /// Give back the tokens of a login, and forget them
+    #[command(after_help = "Example:\n  mcproxy logout github\n\n\
+                      The authorization server is told, where it takes tokens back; here they are removed in any case.")]
+    Logout {
+        /// Which server's
         server: String,
     },
     /// Have the supervisor read the configuration again

@@ -39,6 +39,12 @@ pub(crate) enum CliError {
     SupervisorGone,
     #[error("the supervisor gave an answer that does not belong to the question; restart it from the same build")]
     SupervisorAnswer,
+    #[error("cannot listen on 127.0.0.1{} for the answer of the page", .port.map(|port| format!(":{port}")).unwrap_or_default())]
+    Callback {
+        port: Option<u16>,
+        #[source]
+        source: io::Error,
+    },
     #[error("{0}")]
     Refused(String),
     #[error("{0}")]
@@ -97,6 +103,7 @@ impl CliError {
             Self::SupervisorHello(_) => Exit::Unavailable,
             Self::SupervisorAnswer | Self::Answer { .. } => Exit::Protocol,
             Self::Refused(_)
+            | Self::Callback { .. }
             | Self::Service { .. }
             | Self::Stdin(_)
             | Self::Output(_)

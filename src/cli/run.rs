@@ -3,7 +3,7 @@
 use std::{error::Error, ffi::OsString};
 
 use clap::Parser;
-use mcproxy_ipc::control::OperatorToSupervisor;
+use mcproxy_ipc::control::{LoginTask, OperatorToSupervisor};
 
 use super::{
     args::{Cli, Command, DoctorSubject, Global},
@@ -68,6 +68,15 @@ async fn dispatch(cli: Cli, console: &mut Console) -> Result<Exit, CliError> {
         Command::Restart { server } => {
             let server = supervisor.known_server(&server).await?;
             act_and_tell(&supervisor, OperatorToSupervisor::Restart(server), json, console).await
+        }
+        Command::Login { server, scope, port, paste, no_browser } => {
+            let login = commands::login::Login { server, scope, port, paste, no_browser };
+            login.run(&supervisor, json, console).await
+        }
+        Command::Logout { server } => {
+            let server = supervisor.known_server(&server).await?;
+            let request = OperatorToSupervisor::Login { server, task: LoginTask::LogOut };
+            act_and_tell(&supervisor, request, json, console).await
         }
         Command::Reload => act_and_tell(&supervisor, OperatorToSupervisor::Reload, json, console).await,
         Command::Stop => commands::stop::run(&supervisor, json, console).await,

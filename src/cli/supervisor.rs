@@ -8,7 +8,7 @@ use std::{
 };
 
 use mcproxy_ipc::{
-    Receiver, SYSTEM_RUNTIME_DIR, ServerName, StatusReport,
+    Receiver, SYSTEM_RUNTIME_DIR, Sender, ServerName, StatusReport,
     control::{OperatorToSupervisor, SupervisorToOperator},
     introduce, runtime_dirs, supervisor_socket,
 };
@@ -70,11 +70,19 @@ impl SupervisorClient {
 
     /// Sends a request; the answers follow.
     pub(crate) async fn send(&self, request: OperatorToSupervisor) -> Result<Receiver<SupervisorToOperator>, CliError> {
+        self.converse(request).await.map(|(receiver, _)| receiver)
+    }
+
+    /// The same for a request on which more follow.
+    pub(crate) async fn converse(
+        &self,
+        request: OperatorToSupervisor,
+    ) -> Result<(Receiver<SupervisorToOperator>, Sender<OperatorToSupervisor>), CliError> {
         let mut connection = self.connect().await?;
         introduce(&mut connection).await.map_err(CliError::SupervisorHello)?;
         let (receiver, mut sender) = connection.control::<SupervisorToOperator, OperatorToSupervisor>();
         sender.send(&request).await?;
-        Ok(receiver)
+        Ok((receiver, sender))
     }
 
     /// Waits until no process listens any more.

@@ -1,10 +1,10 @@
 //! The context that all tasks share: names, limits, and snapshots of each other. No task sees another's state.
 
-use std::{path::PathBuf, sync::Arc, time::Instant};
+use std::{io, path::PathBuf, sync::Arc, time::Instant};
 
 use mcproxy_config::ServerConfig;
 use mcproxy_confine::{Degradation, Hardening};
-use mcproxy_ipc::{ConfigSource, log::DroppedRecords};
+use mcproxy_ipc::{ConfigSource, Reach, WorkerSpec, log::DroppedRecords};
 use slog::Logger;
 use tokio::sync::{Notify, watch};
 
@@ -15,10 +15,11 @@ use crate::{
     degradations::Degradations,
     gateway::GatewaySnapshot,
     log_ring::Follow,
+    logins::Logins,
     runtime_dir::Paths,
     server::ServerHandle,
     start_queue::StartQueue,
-    users::Users,
+    users::{ServerUser, Users},
 };
 
 /// The configuration in force, for status.
@@ -62,6 +63,8 @@ pub(crate) struct Context {
     pub(crate) users: Users,
     /// Where the catalogues of servers are kept; `None`: nowhere.
     pub(crate) catalogues: Option<PathBuf>,
+    /// Where logins at servers are kept; `None`: nowhere.
+    pub(crate) logins: Option<Logins>,
     /// Log records that the sink was too slow for.
     pub(crate) log_dropped: DroppedRecords,
     /// The processes that are ours.
@@ -89,6 +92,16 @@ impl Context {
     /// What this server lacks of what its limits say.
     pub(crate) fn unbounded(&self, config: &ServerConfig) -> Option<Degradation> {
         self.missing_bounds.as_ref()?.degradation([config])
+    }
+
+    /// Tells a worker that runs as this user where its logins are kept, if it may need any.
+    pub(crate) fn place_login(&self, spec: &mut WorkerSpec, user: &ServerUser) -> io::Result<()> {
+        if let (Some(logins), Reach::Http(http)) = (&self.logins, &mut spec.reach)
+            && let Some(oauth) = &mut http.oauth
+        {
+            oauth.place = Some(logins.place(&spec.server, user)?);
+        }
+        Ok(())
     }
 
     /// All servers at this moment.

@@ -47,9 +47,12 @@ fn is_settled(snapshot: &Snapshot) -> bool {
     match snapshot.route.state {
         ServerState::Starting | ServerState::Stopping => false,
         ServerState::Stopped => !snapshot.wanted,
-        ServerState::Ready | ServerState::Idle | ServerState::Backoff | ServerState::Blocked | ServerState::Failed => {
-            true
-        }
+        ServerState::Ready
+        | ServerState::Idle
+        | ServerState::Backoff
+        | ServerState::NeedsLogin
+        | ServerState::Blocked
+        | ServerState::Failed => true,
     }
 }
 
@@ -67,8 +70,12 @@ fn in_a_line(snapshot: &Snapshot, after: Duration) -> String {
         ServerState::Idle => "idle       is started by its first call".to_owned(),
         ServerState::Stopped => "disabled".to_owned(),
         ServerState::Starting | ServerState::Stopping => "starting   takes long; see `mcproxy status`".to_owned(),
-        state @ (ServerState::Backoff | ServerState::Blocked | ServerState::Failed) => {
-            let word = if state == ServerState::Blocked { "blocked" } else { "failed" };
+        state @ (ServerState::Backoff | ServerState::NeedsLogin | ServerState::Blocked | ServerState::Failed) => {
+            let word = match state {
+                ServerState::Blocked => "blocked",
+                ServerState::NeedsLogin => "login",
+                _ => "failed",
+            };
             format!("{word:<9}  {why}")
         }
     }

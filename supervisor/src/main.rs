@@ -34,6 +34,8 @@ mod link;
 mod listen;
 mod log_ring;
 mod logging;
+mod login;
+mod logins;
 mod operator;
 mod orphans;
 mod overrides;

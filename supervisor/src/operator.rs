@@ -17,6 +17,7 @@ use crate::{
     context::Context,
     gateway::GatewayCommand,
     log_ring::{Followed, LogOwner, now_ms},
+    login,
     server::{ServerCommand, ServerHandle},
     status,
 };
@@ -91,6 +92,13 @@ pub(crate) async fn serve(
             // It may be stopping already.
             let _ = requests.send(OperatorRequest::Stop).await;
         }
+        OperatorToSupervisor::Login { server, task } => {
+            let done = login::serve(context, &server, task, (&mut receiver, &mut sender)).await;
+            say(&mut sender, outcome(done)).await;
+        }
+        OperatorToSupervisor::Callback(_) => {
+            say(&mut sender, SupervisorToOperator::Failed("nobody logs in on this connection".to_owned())).await;
+        }
         OperatorToSupervisor::Logs { server, lines, follow } => {
             logs(context, gateway, (&mut receiver, &mut sender), server, lines, follow).await;
         }
@@ -98,7 +106,7 @@ pub(crate) async fn serve(
 }
 
 /// False when the caller is gone or does not read.
-async fn say(sender: &mut Out, message: SupervisorToOperator) -> bool {
+pub(crate) async fn say(sender: &mut Out, message: SupervisorToOperator) -> bool {
     matches!(timeout(LIMIT, sender.send(&message)).await, Ok(Ok(())))
 }
 
@@ -109,7 +117,7 @@ fn outcome(result: Result<String, String>) -> SupervisorToOperator {
     }
 }
 
-fn find(context: &Context, name: &ServerName) -> Result<ServerHandle, String> {
+pub(crate) fn find(context: &Context, name: &ServerName) -> Result<ServerHandle, String> {
     context.server(name.as_str()).ok_or_else(|| {
         let servers = context.servers();
         let mut known: Vec<&str> = servers.iter().map(|server| server.name.as_str()).collect();
@@ -122,7 +130,7 @@ fn find(context: &Context, name: &ServerName) -> Result<ServerHandle, String> {
     })
 }
 
-async fn restart(context: &Context, name: &ServerName) -> Result<String, String> {
+pub(crate) async fn restart(context: &Context, name: &ServerName) -> Result<String, String> {
     let server = find(context, name)?;
     let (reply, answer) = oneshot::channel();
     let busy = || format!("{name} is busy; try again");

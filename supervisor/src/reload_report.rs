@@ -73,7 +73,9 @@ fn fate(snapshot: &Snapshot) -> Fate {
         (None, ServerState::Starting | ServerState::Stopping) => Fate::Starting,
         (None, ServerState::Stopped) if snapshot.wanted => Fate::Starting,
         (None, ServerState::Ready | ServerState::Stopped | ServerState::Idle) => Fate::AsConfigured,
-        (None, ServerState::Backoff | ServerState::Blocked | ServerState::Failed) => Fate::Down(why()),
+        (None, ServerState::Backoff | ServerState::NeedsLogin | ServerState::Blocked | ServerState::Failed) => {
+            Fate::Down(why())
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! The command line: three ways to be started.
+//! The command line: four ways to be started.
 
 use std::{ffi::OsString, path::PathBuf};
 
@@ -6,6 +6,8 @@ use clap::Parser;
 
 /// How a supervised worker is told apart.
 const SUPERVISED_FLAG: &str = "--supervised";
+/// How one that only logs in or out is.
+const LOGIN_FLAG: &str = "--login";
 /// Before the number of the descriptor with its order.
 const CONFINEMENT_FLAG: &str = "--confinement";
 
@@ -57,6 +59,8 @@ pub(crate) enum Invocation {
     /// By a supervisor, which says everything over the connection that is standard input; most of what follows the flag is for
     /// `ps`. Read without clap, whose tables would cost every worker memory. The order that says how to confine this process.
     Supervised(Option<OsString>),
+    /// The same, to log in or out at its server, and no more.
+    Login(Option<OsString>),
     /// By a person.
     ByHand(ByHand),
 }
@@ -65,8 +69,10 @@ pub(crate) enum Invocation {
 pub(crate) fn parse(args: Vec<OsString>) -> Result<Invocation, clap::Error> {
     match args.get(1).and_then(|first| first.to_str()) {
         Some(crate::sweep::SWEEP_FLAG) => Ok(Invocation::Sweep(args.into_iter().nth(2))),
-        Some(SUPERVISED_FLAG) => {
-            Ok(Invocation::Supervised(args.into_iter().skip_while(|arg| arg != CONFINEMENT_FLAG).nth(1)))
+        Some(flag @ (SUPERVISED_FLAG | LOGIN_FLAG)) => {
+            let is_login = flag == LOGIN_FLAG;
+            let order = args.into_iter().skip_while(|arg| arg != CONFINEMENT_FLAG).nth(1);
+            Ok(if is_login { Invocation::Login(order) } else { Invocation::Supervised(order) })
         }
         _ => Ok(Invocation::ByHand(ByHand::try_parse_from(args)?)),
     }
@@ -83,12 +89,14 @@ mod tests {
     }
 
     #[test]
-    fn the_three_invocations_are_told_apart() {
+    fn the_invocations_are_told_apart() {
         ByHand::command().debug_assert();
         let line = "mcproxy-worker --supervised --server time --generation 7 --socket /run/s";
         assert!(matches!(parse_line(line), Ok(Invocation::Supervised(None))));
         let line = format!("{line} --confinement 7");
         assert!(matches!(parse_line(&line), Ok(Invocation::Supervised(Some(order))) if order == "7"));
+        let line = "mcproxy-worker --login --server time --socket /run/s --confinement 7";
+        assert!(matches!(parse_line(line), Ok(Invocation::Login(Some(order))) if order == "7"));
         assert!(matches!(parse_line("mcproxy-worker --sweep 7"), Ok(Invocation::Sweep(Some(order))) if order == "7"));
         assert!(matches!(parse_line("mcproxy-worker --server time --trace"), Ok(Invocation::ByHand(_))));
         assert!(parse_line("mcproxy-worker --server a --list --call b").is_err());

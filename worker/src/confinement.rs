@@ -15,10 +15,12 @@ use mcproxy_confine::{
     ServerPlaces, close_on_exec, deny_programs, deny_to_servers, leave_network, take_identity,
 };
 use mcproxy_http::Url;
-use mcproxy_ipc::{EndReason, HttpProxy, HttpSpec, LaunchSpec, Reach, SealedOrder, WorkerSpec};
+use mcproxy_ipc::{
+    EndReason, HttpProxy, HttpSpec, LaunchSpec, LoginPlace, OAuthGrant, Reach, SealedOrder, ServerName, WorkerSpec,
+};
 use rustix::fs::{Access, access};
 
-use crate::{cgroup::ServerCgroup, environment, launch::LauncherProgram, working_directory};
+use crate::{cgroup::ServerCgroup, environment, launch::LauncherProgram, login, working_directory};
 
 /// Folders of HOME that programs make when they first need them, which they cannot do in a directory that is replaced by its
 /// entries.
@@ -81,9 +83,18 @@ pub(crate) fn complete(spec: &mut WorkerSpec, launcher: &LauncherProgram) -> Res
     }
     let missing = match &spec.reach {
         Reach::Command(launch) => confine(confinement, launch, launcher),
-        Reach::Http(http) => confine_remote(confinement, http),
+        Reach::Http(http) => confine_remote(confinement, http, connected_ports(http, &spec.server)),
     };
     Ok(Confined { missing, tmp })
+}
+
+/// The same for a worker that logs in at its server: which authorization server that leads to is not known yet, and so it may connect to
+/// any port.
+pub(crate) fn of_login(spec: &WorkerSpec) -> Vec<Degradation> {
+    match &spec.reach {
+        Reach::Http(http) if spec.confinement.hardening.is_on() => confine_remote(&spec.confinement, http, None),
+        Reach::Http(_) | Reach::Command(_) => Vec::new(),
+    }
 }
 
 /// Why the server is not started with that missing, if all of it is wanted.
@@ -161,25 +172,42 @@ fn enter(domain: &Domain, programs: &[BorrowedFd<'_>], calls: ServerCalls) -> Ve
     missing
 }
 
-/// For a server that is reached over the network there is nothing to start: this process connects to its port, that of a proxy and
-/// that of DNS, reads files, and does nothing else.
-fn confine_remote(confinement: &ServerConfinement, http: &HttpSpec) -> Vec<Degradation> {
+/// For a server that is reached over the network there is nothing to start: this process connects to these ports, reads files, writes
+/// what is kept of its login, and does nothing else.
+fn confine_remote(confinement: &ServerConfinement, http: &HttpSpec, connect: Option<Vec<u16>>) -> Vec<Degradation> {
     let sandbox = &confinement.sandbox;
     let hidden = || confinement.hidden.iter().chain(&sandbox.deny).cloned().collect();
     let files = sandbox.files.then(|| FileRules {
         read: vec!["/".into()],
         write: vec!["/dev/null".into()],
-        write_whole: Vec::new(),
+        // It lies in the directory of MCProxy that is hidden, and is this server's own.
+        write_whole: login_place(http).into_iter().map(|place| place.dir.clone()).collect(),
         hidden: hidden(),
     });
-    let domain =
-        Domain { files, connect: Some(remote_ports(http, |name| std::env::var(name).ok())), bind: Some(Vec::new()) };
+    let domain = Domain { files, connect, bind: Some(Vec::new()) };
     let calls = ServerCalls { namespaces: false, mounts: false, attaching: false };
     let mut missing = enter(&domain, &[], calls);
     if let Err(error) = deny_programs() {
         missing.push(without_filters(&error));
     }
     missing
+}
+
+fn login_place(http: &HttpSpec) -> Option<&LoginPlace> {
+    http.oauth.as_ref().and_then(|oauth| oauth.place.as_ref())
+}
+
+/// The TCP ports that are connected to: those that lead to the server, and of a login that is kept those that it leads to; `None`: any,
+/// because the authorization server is found by what servers say.
+fn connected_ports(http: &HttpSpec, server: &ServerName) -> Option<Vec<u16>> {
+    if login_place(http).is_some() && http.oauth.as_ref().is_some_and(|oauth| oauth.grant == OAuthGrant::Machine) {
+        return None;
+    }
+    let mut ports = remote_ports(http, |name| std::env::var(name).ok());
+    ports.extend(login::kept_ports(http, server));
+    ports.sort_unstable();
+    ports.dedup();
+    Some(ports)
 }
 
 /// The TCP ports that lead to the server.

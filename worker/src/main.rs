@@ -14,6 +14,7 @@ mod args;
 mod by_hand;
 mod catalogue_writer;
 mod cgroup;
+mod client_settings;
 mod confinement;
 mod dialect;
 mod environment;
@@ -22,6 +23,7 @@ mod instances;
 mod launch;
 mod lines;
 mod link;
+mod login;
 mod mask;
 mod permission_hints;
 mod runner;
@@ -54,6 +56,10 @@ fn main() -> ExitCode {
             // While this process is still who it was started as.
             let launcher = LauncherProgram::find();
             let run = |hardening| block_on(supervised::run(hardening, launcher)).map(|()| ExitCode::SUCCESS);
+            finish(confinement::begin(order.as_deref()).and_then(run))
+        }
+        Ok(Invocation::Login(order)) => {
+            let run = |hardening| block_on(login::run(hardening)).map(|()| ExitCode::SUCCESS);
             finish(confinement::begin(order.as_deref()).and_then(run))
         }
         Ok(Invocation::ByHand(wish)) => finish(block_on(by_hand::run(wish))),

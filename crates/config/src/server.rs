@@ -2,6 +2,7 @@
 
 mod build;
 mod checks;
+mod oauth;
 mod package;
 mod reach;
 mod remote;

@@ -453,7 +453,7 @@ fn nothing_secret_of_a_remote_entry_is_told() {
     assert_eq!(config.servers[0].command, "https://x/y");
     let Ok(Reach::Http(http)) = &config.servers[0].reach else { panic!("{}", config.problems) };
     let masked: Vec<&str> = http.looked_up.iter().map(mcproxy_ipc::Secret::expose).collect();
-    assert_eq!(masked, ["hunter2"; 4]);
+    assert_eq!(masked, ["hunter2"; 5]);
     assert_eq!(config.servers[0].era, mcproxy_config::Era::Legacy, "HTTP+SSE is older than the other era");
 }
 

@@ -228,6 +228,7 @@ fn the_table_of_a_server_has_the_keys_of_all_forms_of_a_server() {
             "disabled",
             "headers",
             "name",
+            "oauth",
             "proxy",
             "tls",
             "type",

@@ -11,7 +11,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::Secret;
+use crate::{OAuthSpec, Secret};
 
 /// How a worker reaches its server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,7 +75,10 @@ impl Reach {
                     *cwd = base.join(&*cwd);
                 }
             }
-            Self::Http(http) => http.tls.files_mut().for_each(|file| file.resolve(base)),
+            Self::Http(http) => {
+                let of_login = http.oauth.as_mut().and_then(|oauth| oauth.ca.as_mut());
+                http.tls.files_mut().chain(of_login).for_each(|file| file.resolve(base));
+            }
         }
     }
 
@@ -146,6 +149,8 @@ pub struct HttpSpec {
     pub deny_private: bool,
     /// Values that may be secrets and stand in URL and headers: to be masked where the server says them.
     pub looked_up: Vec<Secret>,
+    /// How the worker logs in; `None`: the entry has credentials of its own.
+    pub oauth: Option<OAuthSpec>,
 }
 
 /// Which of MCP's transports over HTTP a server speaks.

@@ -22,6 +22,9 @@ pub enum ServerState {
     Stopping,
     /// Will be started again after a delay.
     Backoff,
+    /// The same, and only a login will help.
+    #[serde(rename = "needs-login")]
+    NeedsLogin,
     /// Cannot be started as configured (a variable is missing, say).
     Blocked,
     /// The restart budget is spent.
@@ -30,13 +33,14 @@ pub enum ServerState {
 
 impl ServerState {
     /// All of them, in the order of a life.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Stopped,
         Self::Idle,
         Self::Starting,
         Self::Ready,
         Self::Stopping,
         Self::Backoff,
+        Self::NeedsLogin,
         Self::Blocked,
         Self::Failed,
     ];
@@ -50,6 +54,7 @@ impl ServerState {
             Self::Ready => "ready",
             Self::Stopping => "stopping",
             Self::Backoff => "backoff",
+            Self::NeedsLogin => "needs-login",
             Self::Blocked => "blocked",
             Self::Failed => "failed",
         }

@@ -7,6 +7,7 @@ mod content;
 pub(super) mod doctor;
 pub(super) mod health;
 pub(super) mod import;
+pub(super) mod login;
 pub(super) mod logs;
 pub(super) mod paths;
 pub(super) mod schema;

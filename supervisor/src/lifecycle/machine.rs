@@ -152,7 +152,7 @@ impl Lifecycle {
         match self.state {
             MachineState::Starting { deadline, .. } => Some(deadline),
             MachineState::Stopping { kill_at, .. } => Some(kill_at),
-            MachineState::Backoff { until } | MachineState::Resting { until, .. } => Some(until),
+            MachineState::Backoff { until, .. } | MachineState::Resting { until, .. } => Some(until),
             MachineState::Stopped
             | MachineState::Idle
             | MachineState::Queued

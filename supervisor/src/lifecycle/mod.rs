@@ -83,7 +83,11 @@ pub(crate) enum MachineState {
     /// The worker was told to end, or ends by itself.
     Stopping { kill_at: Instant, why: StopReason },
     /// Will be started again.
-    Backoff { until: Instant },
+    Backoff {
+        until: Instant,
+        /// Only a login will help.
+        needs_login: bool,
+    },
     /// Cannot be started as configured.
     Blocked,
     /// The restart budget is spent.
@@ -207,7 +211,8 @@ impl MachineState {
             Self::Queued | Self::Starting { .. } => ServerState::Starting,
             Self::Ready { .. } | Self::Resting { .. } => ServerState::Ready,
             Self::Stopping { .. } => ServerState::Stopping,
-            Self::Backoff { .. } => ServerState::Backoff,
+            Self::Backoff { needs_login: true, .. } => ServerState::NeedsLogin,
+            Self::Backoff { needs_login: false, .. } => ServerState::Backoff,
             Self::Blocked => ServerState::Blocked,
             Self::Failed => ServerState::Failed,
         }

@@ -166,6 +166,12 @@ impl Actor {
             ServerCommand::Logs { lines, reply } => {
                 let _ = reply.send(self.history.ring.last(lines));
             }
+            ServerCommand::DescribeWorker(reply) => {
+                let spec = self.config.worker_spec(self.lifecycle.last_generation()).map_err(|blocked| {
+                    format!("{} cannot be started as it is configured: {blocked}", self.config.name)
+                });
+                let _ = reply.send(spec.map(|spec| (spec, self.config.run_as.clone()))); // as above
+            }
             ServerCommand::Leave => {
                 self.leaving = true;
                 self.step(MachineEvent::Want(DesiredState::Down));
@@ -181,7 +187,10 @@ impl Actor {
     fn attach(&mut self, generation: Generation) {
         let Some(worker) = self.workers.get_mut(generation) else { return };
         match self.config.worker_spec(generation) {
-            Ok(spec) => {
+            Ok(mut spec) => {
+                if let Err(error) = self.context.place_login(&mut spec, worker.user()) {
+                    warn!(self.log, "there is no place for a login at the server"; "error" => %error);
+                }
                 let catalogue_file = self.known_catalogue.file.clone();
                 let era = self.config.era.rule(self.known_catalogue.era());
                 worker.run(WorkerSpec { era, may_clear_cache: !self.cache_cleared, ..spec }, catalogue_file);
@@ -467,6 +476,9 @@ impl Actor {
 
 /// Kills what ran as the server's own user and hid where nobody looks.
 async fn sweep_user(context: &Context, server: &ServerName, log: &Logger) {
+    if context.logins.as_ref().is_some_and(|logins| logins.is_under_way(server)) {
+        return;
+    }
     match context.users.sweep(server, &context.programs.worker(), &context.children).await {
         Ok(0) => {}
         Ok(count) => warn!(log, "processes left behind were killed, found by their user"; "count" => count),

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use mcproxy_config::{RestartPolicy, ServerConfig};
 use mcproxy_confine::Hardening;
-use mcproxy_ipc::{CatalogueCounts, DataEnd, Generation, LogLine, ServerName};
+use mcproxy_ipc::{CatalogueCounts, DataEnd, Generation, LogLine, ServerName, WorkerSpec};
 use tokio::sync::{mpsc, oneshot, watch};
 
 pub(crate) use self::{
@@ -45,6 +45,8 @@ pub(crate) enum ServerCommand {
     Serve { generation: Generation, end: DataEnd },
     /// The last log lines.
     Logs { lines: usize, reply: oneshot::Sender<Vec<LogLine>> },
+    /// What a worker of it would be told at present, and which account it is to run as; or why there can be none.
+    DescribeWorker(oneshot::Sender<Result<(WorkerSpec, Option<String>), String>>),
     /// Stop the server, then end the task.
     Leave,
     /// Kill the server, then end the task.

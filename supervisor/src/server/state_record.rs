@@ -64,7 +64,10 @@ impl StateRecord {
             }
             MachineState::Stopped => (LogLevel::Info, "server is stopped", vec![]),
             MachineState::Idle => (LogLevel::Info, "server is at rest", vec![]),
-            MachineState::Backoff { until } => again(until.saturating_duration_since(now), error),
+            MachineState::Backoff { needs_login: true, .. } => {
+                (LogLevel::Error, "server needs a login", vec![("error", error)])
+            }
+            MachineState::Backoff { until, needs_login: false } => again(until.saturating_duration_since(now), error),
             MachineState::Blocked => (LogLevel::Warn, "server is blocked", vec![]),
             MachineState::Failed => {
                 (LogLevel::Error, "server failed and will not be started again", vec![("error", error)])
@@ -82,10 +85,12 @@ mod tests {
     fn a_server_that_is_tried_again_is_a_warning_with_the_delay_and_one_that_is_not_an_error() {
         let now = Instant::now();
         let known = || StateFacts { error: "it exited with code 1".to_owned(), ..StateFacts::default() };
-        let waits = MachineState::Backoff { until: now + Duration::from_millis(1500) };
+        let waits = MachineState::Backoff { until: now + Duration::from_millis(1500), needs_login: false };
         let record = StateRecord::of(&waits, known(), now);
         assert_eq!((record.level, record.message), (LogLevel::Warn, "server failed and will be started again"));
         assert_eq!(record.facts[0], ("delay_ms", "1500".to_owned()));
+        let record = StateRecord::of(&MachineState::Backoff { until: now, needs_login: true }, known(), now);
+        assert_eq!((record.level, record.message), (LogLevel::Error, "server needs a login"));
         let record = StateRecord::of(&MachineState::Failed, known(), now);
         assert_eq!((record.level, &*record.facts[0].1), (LogLevel::Error, "it exited with code 1"));
         for state in [waits, MachineState::Failed, MachineState::Blocked] {

@@ -57,7 +57,7 @@ pub(super) fn take_snapshot(
         since,
         restarts: lifecycle.restarts(),
         retry_at: match state {
-            MachineState::Backoff { until } => Some(*until),
+            MachineState::Backoff { until, .. } => Some(*until),
             MachineState::Stopped
             | MachineState::Idle
             | MachineState::Queued

@@ -157,13 +157,16 @@ impl Worker {
         Some(InstanceCount { running: instances.running, max: instances.max })
     }
 
+    /// As whom it runs.
+    pub(super) fn user(&self) -> &ServerUser {
+        &self.user
+    }
+
     /// Tells it what to run, and whether what that offers is kept; to be done after its hello.
     pub(super) fn run(&mut self, mut spec: WorkerSpec, catalogue_file: Option<PathBuf>) {
         spec.keeps_catalogue = catalogue_file.is_some();
         self.catalogue = WorkerCatalogue::new(catalogue_file);
-        spec.confinement.home = self.user.home.clone();
-        spec.confinement.tmp = self.user.tmp.clone();
-        spec.confinement.hidden = self.user.hidden.clone();
+        self.user.describe(&mut spec);
         self.conduct.told(WorkerTerms {
             per_session: matches!(spec.instances, Instances::PerSession(_)),
             rests: spec.idle_timeout.is_some(),

@@ -3,7 +3,10 @@
 use std::{ffi::OsString, path::PathBuf};
 
 use mcproxy_confine::{Degradation, Identity};
-use mcproxy_ipc::environment::{is_of_a_user, passed_on};
+use mcproxy_ipc::{
+    WorkerSpec,
+    environment::{is_of_a_user, passed_on},
+};
 
 const TMPDIR: &str = "TMPDIR";
 
@@ -28,6 +31,13 @@ impl ServerUser {
     /// The supervisor's own user.
     pub(crate) fn ours() -> Self {
         Self { identity: None, name: None, home: None, tmp: None, hidden: Vec::new(), degraded: None }
+    }
+
+    /// Tells its worker what is its own and what it must not see.
+    pub(crate) fn describe(&self, spec: &mut WorkerSpec) {
+        spec.confinement.home = self.home.clone();
+        spec.confinement.tmp = self.tmp.clone();
+        spec.confinement.hidden = self.hidden.clone();
     }
 
     /// The environment of its worker, and with that of its server, which may set each of these for itself.

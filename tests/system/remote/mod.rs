@@ -1,6 +1,7 @@
 //! Servers that are reached over the network.
 
 mod faults;
+mod login;
 mod real;
 mod stacked;
 

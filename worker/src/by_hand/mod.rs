@@ -15,7 +15,7 @@ use bytes::Bytes;
 use mcproxy_config::{Config, LoadError, nearest};
 use mcproxy_confine::Degradation;
 use mcproxy_ipc::{
-    Ended, Generation, WorkerSpec,
+    Ended, Generation, Reach, WorkerSpec,
     control::WorkerToSupervisor,
     data::{CallContext, GatewayToWorker, Outcome, WorkerToGateway},
     default_state_dir,
@@ -36,6 +36,7 @@ use crate::{
     confinement::{self, Confined},
     launch::{Launcher, LauncherProgram},
     link::{GatewayLink, Handed, LocalEnd},
+    login,
     mask::Mask,
     runner::{self, Order, Ports},
     transport::{LineDirection, Trace},
@@ -108,6 +109,11 @@ fn prepare(wish: &ByHand) -> Result<(WorkerSpec, Mask), CannotRun> {
     // What MCProxy hides from a server that it runs itself.
     let state_dir = default_state_dir();
     spec.confinement.tmp = state_dir.as_ref().map(|dir| dir.join("tmp-by-hand").join(&wish.server));
+    if let (Some(state_dir), Reach::Http(http)) = (&state_dir, &mut spec.reach)
+        && let Some(oauth) = &mut http.oauth
+    {
+        oauth.place = login::kept_place(state_dir, &spec.server);
+    }
     spec.confinement.hidden = [wish.config.clone()].into_iter().chain(state_dir).chain(runtime_dirs()).collect();
     let named = spec.reach.named_values().iter().map(|(_, value)| value);
     let entry = named.chain(spec.reach.looked_up()).map(|value| value.expose().to_owned());

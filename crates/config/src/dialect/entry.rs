@@ -2,7 +2,7 @@
 
 use super::filters::Filters;
 use super::keys::{Use, in_entry};
-use super::{ServerEntry, Source, members_mut, remote, take, texts, timeouts, values, word};
+use super::{ServerEntry, Source, members_mut, oauth, remote, take, texts, timeouts, values, word};
 use crate::server::Blocked;
 use crate::tree::{Node, TreeMember, TreeValue};
 
@@ -19,6 +19,7 @@ pub(crate) fn translate(entry: &mut ServerEntry, source: Source<'_>) {
             members.retain(|member| matches!(member.key.as_str(), "enabled" | "disabled" | "isActive" | "active"));
         }
     }
+    oauth::translate(&mut entry.node, &mut entry.report);
     let milliseconds = timeouts::in_milliseconds(&entry.node);
     let mut filters = Filters::default();
     filters.tools(&mut entry.node, &mut entry.report);

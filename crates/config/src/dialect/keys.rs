@@ -19,7 +19,6 @@ pub(super) enum Use {
 
 const APPROVAL: &str = "approving calls is the client's part, also behind MCProxy";
 const DISPLAY: &str = "MCProxy shows servers by their names";
-const LOGIN: &str = "MCProxy does not log in by OAuth yet; write a token as `bearerToken`, or `headers`";
 const TIMES: &str = "write `timeout` (a call) or `startTimeout`, in seconds";
 
 /// Of an entry. Keys of ours in another spelling are not among them: those are mistakes.
@@ -83,7 +82,6 @@ const ENTRY: &[(&str, Use)] = &[
     ("headersHelper", Use::Ignored("MCProxy runs no helper; write `headers`, with `${NAME}` for what is secret")),
     ("bearer_token_env_var", Use::Ignored("write `bearerToken`, as \"${NAME}\"")),
     ("env_http_headers", Use::Ignored("write `headers`, with \"${NAME}\" as values")),
-    ("oauth", Use::Ignored(LOGIN)),
     // Codex, LangChain, Anthropic's API
     ("http_headers", Use::Means("headers")),
     ("httpHeaders", Use::Means("headers")),

@@ -4,7 +4,7 @@
 //! several gateways write the same few facts under different names. Each step is one table or one rule:
 //!
 //! 1. `containers`: where the servers are (`mcpServers`, a map or list called `servers`, `context_servers`, …).
-//! 2. `remote`: which of them are reached over the network.
+//! 2. `remote`: which of them are reached over the network; `oauth`: how one logs in there.
 //! 3. `entry`: keys that mean one of ours (`keys` has the tables), `values` in another form, `filters` of tools,
 //!    `timeouts` in milliseconds, `texts` with `~` or `$HOME`.
 //! 4. `names`: safe ones for those that are none.
@@ -16,6 +16,7 @@ mod entry;
 mod filters;
 mod keys;
 mod names;
+mod oauth;
 mod remote;
 mod texts;
 mod timeouts;

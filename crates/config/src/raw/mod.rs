@@ -3,6 +3,7 @@
 
 mod gateway;
 mod hardening;
+mod oauth;
 mod remote;
 mod server;
 
@@ -16,6 +17,7 @@ pub(crate) use gateway::{
     RawToken,
 };
 pub(crate) use hardening::{RawHardening, RawIsolation};
+pub(crate) use oauth::{RawGrant, RawOauth};
 pub(crate) use remote::RawRemote;
 pub(crate) use server::{
     RawAnnotations, RawEntry, RawEra, RawInstances, RawNetwork, RawOnChange, RawSandbox, RawSandboxObject,

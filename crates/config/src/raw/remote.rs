@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::RawOauth;
+
 /// How a server is reached that is not started.
 #[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
@@ -19,6 +21,8 @@ pub(crate) struct RawRemote {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     pub(crate) bearer_token: Option<String>,
+    /// How MCProxy logs in at `url`, where that wants a login by OAuth. Nothing has to be written for most servers: `mcproxy login NAME`.
+    pub(crate) oauth: RawOauth,
     /// What is trusted of `url` over TLS, and how MCProxy shows who it is. Each is a PEM file, relative to this file and readable for the user that the server's worker runs as, or its text.
     pub(crate) tls: RawTls,
     /// The proxy through which `url` is reached: its URL, or `none`. Without it: what `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` say in the environment of MCProxy.
@@ -38,6 +42,7 @@ impl Default for RawRemote {
             url: None,
             headers: BTreeMap::new(),
             bearer_token: None,
+            oauth: RawOauth::default(),
             tls: RawTls::default(),
             proxy: None,
             connect_timeout: 10.0,

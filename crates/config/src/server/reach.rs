@@ -15,7 +15,7 @@ use crate::tree::Node;
 /// How it is reached, with the node that it was read from.
 pub(super) fn read(raw: &RawServer, node: &Node) -> Reach {
     if remote::is_remote(raw) {
-        let parts = ["url", "headers", "bearerToken", "tls", "proxy"];
+        let parts = ["url", "headers", "bearerToken", "oauth", "tls", "proxy"];
         return Reach::Http(Box::new(remote::read(raw, looked_up(node, &parts))));
     }
     Reach::Command(LaunchSpec {

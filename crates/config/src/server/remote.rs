@@ -6,6 +6,7 @@ use mcproxy_ipc::{HttpDialect, HttpProxy, HttpSpec, HttpTls, PemSource, Secret};
 use url::Url;
 
 use super::checks::ServerChecks;
+use super::oauth;
 use crate::raw::{RawRemote, RawServer};
 use crate::tree::Node;
 
@@ -28,7 +29,7 @@ const OWN_HEADERS: &[&str] = &[
     "upgrade",
 ];
 /// Keys that concern servers that are reached over the network.
-const KEYS: &[&str] = &["headers", "bearerToken", "tls", "proxy", "connectTimeout", "denyPrivate"];
+const KEYS: &[&str] = &["headers", "bearerToken", "oauth", "tls", "proxy", "connectTimeout", "denyPrivate"];
 /// Keys that concern servers that are started.
 const KEYS_OF_COMMANDS: &[&str] = &["args", "env", "cwd"];
 
@@ -47,6 +48,7 @@ pub(super) fn read(raw: &RawServer, looked_up: Vec<Secret>) -> HttpSpec {
     let mut masked = looked_up;
     masked.extend(parts_of_headers(remote));
     masked.extend(parts_of_url(url));
+    masked.extend(oauth::secrets(&remote.oauth));
     let pem = |written: &Option<String>| written.as_deref().map(PemSource::new);
     HttpSpec {
         url: Secret::new(url),
@@ -61,6 +63,7 @@ pub(super) fn read(raw: &RawServer, looked_up: Vec<Secret>) -> HttpSpec {
         connect_timeout: Duration::from_secs_f64(remote.connect_timeout),
         deny_private: remote.deny_private,
         looked_up: masked,
+        oauth: oauth::read(remote),
     }
 }
 
@@ -96,7 +99,7 @@ fn parts_of_url(url: &str) -> Vec<Secret> {
 pub(super) fn texts(remote: &RawRemote) -> impl Iterator<Item = &str> {
     let headers = remote.headers.iter().flat_map(|(name, value)| [name, value]);
     let tls = [&remote.tls.ca, &remote.tls.client_cert, &remote.tls.client_key].into_iter().flatten();
-    let single = remote.url.iter().chain(&remote.bearer_token).chain(&remote.proxy);
+    let single = remote.url.iter().chain(&remote.bearer_token).chain(&remote.proxy).chain(oauth::texts(&remote.oauth));
     // Parts of them travel once more, to be masked.
     single.chain(headers).chain(tls).flat_map(|text| [text, text]).map(String::as_str)
 }
@@ -133,6 +136,7 @@ pub(super) fn check(raw: &RawServer, checks: &mut ServerChecks<'_>) {
             checks.problem(&["proxy"], "expected the URL of an HTTP proxy, http://HOST:PORT, or `none`");
         }
     }
+    oauth::check(remote, checks);
     if own(checks, "network") && matches!(raw.settings.network, crate::raw::RawNetwork::None) {
         checks.problem(&["network"], "with `network: none` the server at `url` cannot be reached");
     }

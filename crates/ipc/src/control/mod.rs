@@ -2,11 +2,13 @@
 //! never a payload of a call.
 
 mod gateway;
+mod login;
 mod operator;
 mod worker;
 
 pub use gateway::{
     Answer, ConnectionLimits, GatewaySettings, GatewayToSupervisor, Group, Question, SupervisorToGateway, TokenHash,
 };
+pub use login::{LoginTask, LoginToSupervisor, MAX_CALLBACK, SupervisorToLogin};
 pub use operator::{OperatorToSupervisor, SupervisorToOperator};
 pub use worker::{SupervisorToWorker, WorkerToSupervisor};

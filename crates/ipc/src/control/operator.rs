@@ -2,9 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::LoginTask;
 use crate::{LogLine, ServerName, StatusReport};
 
-/// A request of a person's `mcproxy` to the supervisor; one per connection.
+/// A request of a person's `mcproxy` to the supervisor; one per connection, besides what belongs to a login.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum OperatorToSupervisor {
     /// The status of everything; answered by `Status`.
@@ -24,6 +25,15 @@ pub enum OperatorToSupervisor {
     },
     /// Drain and stop everything; answered by `Done` before the stop begins.
     Stop,
+    /// Log in or out at this server; answered by `Page` if a person has to do something, then by `Done` or `Failed`.
+    Login {
+        /// Which server.
+        server: ServerName,
+        /// What is to be done.
+        task: LoginTask,
+    },
+    /// After `Page`: the query of the callback that came. Again, if it was another login's.
+    Callback(String),
 }
 
 /// An answer of the supervisor.
@@ -39,4 +49,8 @@ pub enum SupervisorToOperator {
     Line(LogLine),
     /// No more lines.
     End,
+    /// To `Login`: the page to be opened.
+    Page(String),
+    /// To `Callback`: it was another login's, or none: why. The right one is still waited for.
+    NotOurs(String),
 }

@@ -108,7 +108,10 @@ impl Lifecycle {
                 Start::Eager => self.start(&reason.to_string(), out),
                 Start::Lazy { .. } => self.rest(&reason.to_string(), out),
             },
-            Some(delay) => self.enter(MachineState::Backoff { until: now + delay }, &reason.to_string(), out),
+            Some(delay) => {
+                let needs_login = matches!(reason, EndReason::NeedsLogin(_));
+                self.enter(MachineState::Backoff { until: now + delay, needs_login }, &reason.to_string(), out);
+            }
             None => self.enter(MachineState::Failed, &format!("{reason}; no restarts left"), out),
         }
     }

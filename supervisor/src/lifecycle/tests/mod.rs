@@ -84,9 +84,23 @@ fn a_missing_command_is_tried_again_after_the_long_delay() {
     let generation = world.generation();
     world.feed(MachineEvent::Ended(generation, EndReason::CommandNotFound { program: "npx".to_owned() }));
     world.feed(MachineEvent::Exited(generation));
-    let MachineState::Backoff { until } = *world.machine.state() else { panic!("{:?}", world.machine.state()) };
+    let MachineState::Backoff { until, .. } = *world.machine.state() else { panic!("{:?}", world.machine.state()) };
     assert!(until - world.now >= Duration::from_secs(54));
     assert!(world.machine.settled());
+}
+
+#[test]
+fn a_server_that_needs_a_login_says_so_and_is_asked_again_after_the_long_delay() {
+    let mut world = World::new(plan());
+    world.ready();
+    let generation = world.generation();
+    world.feed(MachineEvent::Ended(generation, EndReason::NeedsLogin("no".to_owned())));
+    world.feed(MachineEvent::Exited(generation));
+    assert_eq!((world.state(), world.machine.listed()), (ServerState::NeedsLogin, false));
+    let MachineState::Backoff { until, .. } = *world.machine.state() else { panic!("{:?}", world.machine.state()) };
+    assert!(until - world.now >= Duration::from_secs(54));
+    world.feed(MachineEvent::Restart);
+    assert_eq!(world.state(), ServerState::Starting);
 }
 
 #[test]

@@ -132,7 +132,7 @@ impl World {
             Change::None | Change::Failed(_) => 0,
         };
         assert_eq!(self.machine.is_alone(), others == successor);
-        if let MachineState::Backoff { until } = self.machine.state() {
+        if let MachineState::Backoff { until, .. } = self.machine.state() {
             assert!(*until - self.now <= POLICY.max.mul_f64(1.0 + JITTER));
         }
         if self.machine.wanted() == DesiredState::Down {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use mcproxy_http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Url, fault, header};
+use mcproxy_http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Url, header};
 use mcproxy_mcp::{ErrorCode, RequestId};
 use tokio::time::{sleep, timeout};
 
@@ -60,21 +60,21 @@ impl Exchange {
     /// `Some`: once more after that time.
     async fn once(&self) -> Option<Duration> {
         let Self { wire, message, .. } = self;
-        let request = wire.client.request(Method::POST, self.to.clone());
         self.trace_request().await;
-        let request = request.headers(self.headers.clone()).body(message.line.clone()).send();
+        let body = Some(message.line.clone());
+        let request = wire.send(Method::POST, self.to.clone(), self.headers.clone(), body);
         let sent = match self.waits_for_body() {
-            true => request.await.map_err(|error| fault(&error)),
+            true => request.await,
             false => match timeout(ACCEPT_TIMEOUT, request).await {
-                Ok(sent) => sent.map_err(|error| fault(&error)),
+                Ok(sent) => sent,
                 Err(_) => return self.fails(ErrorCode::TIMEOUT, "the server does not take it", "timeout").await,
             },
         };
         match sent {
-            Err(fault) => {
-                let failure = failure::of_fault(&fault, &self.standing, &message.kind);
-                wire.trace(LineDirection::FromServer, || fault.text.clone()).await;
-                if let Some(id) = message.id().filter(|_| fault.is_unsent) {
+            Err(sent) => {
+                let failure = failure::of_send(&sent, &self.standing, &message.kind);
+                wire.trace(LineDirection::FromServer, || sent.text().to_owned()).await;
+                if let Some(id) = message.id().filter(|_| sent.ends_unsent()) {
                     wire.tell(HttpEvent::Unsent(id.clone())).await;
                 }
                 wire.failed(message, failure).await
@@ -193,17 +193,14 @@ impl Exchange {
         headers.insert(header::ACCEPT, HeaderValue::from_static("text/event-stream"));
         let last = HeaderValue::from_str(last).map_err(|_| "its last event has no usable id".to_owned())?;
         headers.insert("last-event-id", last);
-        let sent = self.wire.client.request(Method::GET, self.to.clone()).headers(headers).send().await;
-        match sent {
+        match self.wire.send(Method::GET, self.to.clone(), headers, None).await {
             Ok(response) if is_type(response.headers(), "text/event-stream") && response.status().is_success() => {
                 Ok(Some(response))
             }
             Ok(response) if response.status().is_server_error() => Ok(None),
             Ok(response) => Err(format!("its stream cannot be taken up again: HTTP {}", response.status())),
-            Err(error) => {
-                let fault = fault(&error);
-                if fault.is_unsent { Err(fault.text) } else { Ok(None) }
-            }
+            Err(sent) if sent.ends_unsent() => Err(sent.text().to_owned()),
+            Err(_) => Ok(None),
         }
     }
 

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use mcproxy_http::{RequestFault, StatusCode};
-use mcproxy_ipc::EndReason;
+use mcproxy_ipc::{EndReason, ServerName};
 use mcproxy_mcp::{ErrorCode, RawObject};
+use mcproxy_oauth::AuthChallenge;
 
-use super::message::OutgoingKind;
-use crate::lines::printable;
+use super::{message::OutgoingKind, wire::SendFailure};
+use crate::{lines::printable, login::CredentialFailure};
 
 /// How much of what a server says is repeated.
 const QUOTED: usize = 300;
@@ -38,7 +39,8 @@ pub(super) struct HttpRefusal<'a> {
     pub(super) body: &'a [u8],
     pub(super) retry_after: Option<Duration>,
     pub(super) location: Option<&'a str>,
-    pub(super) authenticate: Option<&'a str>,
+    /// The token that it wants.
+    pub(super) challenge: Option<&'a AuthChallenge>,
 }
 
 /// What was known when the message was sent.
@@ -47,10 +49,37 @@ pub(super) struct Standing {
     /// The address, for people.
     pub(super) url: String,
     pub(super) has_credentials: bool,
+    /// People can log in there, by this name.
+    pub(super) login: Option<ServerName>,
     /// The server gave the session an id.
     pub(super) has_session: bool,
     /// Without an answer to `initialize` HTTP+SSE is tried.
     pub(super) may_fall_back: bool,
+}
+
+/// There was no answer.
+pub(super) fn of_send(failure: &SendFailure, standing: &Standing, kind: &OutgoingKind) -> ExchangeFailure {
+    match failure {
+        SendFailure::Request(fault) => of_fault(fault, standing, kind),
+        // There will be one: what is known to wait until then waits, and all else is told.
+        SendFailure::Login(CredentialFailure::Unavailable(why)) if !kind.is_opening() => match kind.is_ping() {
+            true => ExchangeFailure::Unanswered,
+            false => ExchangeFailure::Fails {
+                code: ErrorCode::SERVER_UNAVAILABLE,
+                text: format!("there is no token for {} at present: {why}", standing.url),
+                reason: "no_token",
+            },
+        },
+        SendFailure::Login(failure) => ExchangeFailure::Ends(of_login(failure.clone())),
+    }
+}
+
+/// The end of a run for want of a token.
+pub(super) fn of_login(failure: CredentialFailure) -> EndReason {
+    match failure {
+        CredentialFailure::NeedsLogin(why) => EndReason::NeedsLogin(why),
+        CredentialFailure::Unavailable(why) => EndReason::Unreachable(why),
+    }
 }
 
 /// There was no answer, or not all of it.
@@ -77,6 +106,9 @@ pub(super) fn of_refusal(refusal: &HttpRefusal<'_>, standing: &Standing, kind: &
         StatusCode::UNAUTHORIZED => return ExchangeFailure::Ends(EndReason::NeedsLogin(login(refusal, standing))),
         StatusCode::FORBIDDEN if kind.is_opening() => {
             return ExchangeFailure::Ends(EndReason::NeedsLogin(login(refusal, standing)));
+        }
+        StatusCode::FORBIDDEN if let Some(text) = wants_more(refusal, standing) => {
+            return ExchangeFailure::Fails { code: ErrorCode::INTERNAL_ERROR, text, reason: "insufficient_scope" };
         }
         StatusCode::NOT_FOUND if standing.has_session => return ExchangeFailure::Ends(EndReason::SessionLost),
         // The TypeScript SDK's examples.
@@ -157,18 +189,35 @@ pub(super) fn of_status(refusal: &HttpRefusal<'_>, standing: &Standing) -> Strin
 fn login(refusal: &HttpRefusal<'_>, standing: &Standing) -> String {
     let (url, status) = (&standing.url, refusal.status);
     let said = quoted(refusal);
-    let speaks_oauth = refusal.authenticate.is_some_and(|text| text.to_ascii_lowercase().contains("resource_metadata"));
-    match (standing.has_credentials, speaks_oauth) {
-        (true, _) => format!(
-            "{url} does not accept the credentials of its entry (HTTP {status}{said}); renew `bearerToken` or `headers`"
+    match (&standing.login, refusal.challenge, standing.has_credentials) {
+        (_, _, true) => format!(
+            "{url} does not accept the credentials of its entry (HTTP {status}{said}); renew `bearerToken`, `headers` or `oauth`"
         ),
-        (false, true) => format!(
-            "{url} asks for a login by OAuth (HTTP {status}), which MCProxy does not do; make a token where the server lets you, and write it as `bearerToken`"
+        (Some(name), Some(_), false) => {
+            format!("{url} wants a login (HTTP {status}{said}); log in: `mcproxy login {name}`")
+        }
+        (Some(name), None, false) => format!(
+            "{url} wants credentials (HTTP {status}{said}); write them as `bearerToken` or `headers`, or try `mcproxy login {name}`"
         ),
-        (false, false) => {
+        (None, _, false) => {
             format!("{url} wants credentials (HTTP {status}{said}); write them as `bearerToken` or `headers`")
         }
     }
+}
+
+/// The token is good, and does not allow this: how to get one that does.
+fn wants_more(refusal: &HttpRefusal<'_>, standing: &Standing) -> Option<String> {
+    let challenge = refusal.challenge.filter(|challenge| challenge.wants_more_scope())?;
+    let name = standing.login.as_ref()?;
+    let url = &standing.url;
+    // The text is made to be pasted into a shell.
+    let is_harmless = |char: char| char.is_ascii_alphanumeric() || " _.:/-+".contains(char);
+    Some(match challenge.scope.as_deref().filter(|scope| scope.chars().all(is_harmless)) {
+        Some(scope) => {
+            format!("{url} wants more for this than the login allows: `mcproxy login {name} --scope '{scope}'`")
+        }
+        None => format!("{url} wants more for this than the login allows, and does not say what"),
+    })
 }
 
 /// What the body says, for people.
@@ -208,7 +257,13 @@ mod tests {
     use super::*;
 
     fn standing() -> Standing {
-        Standing { url: "http://x/mcp".into(), has_credentials: false, has_session: false, may_fall_back: true }
+        Standing {
+            url: "http://x/mcp".into(),
+            has_credentials: false,
+            login: None,
+            has_session: false,
+            may_fall_back: true,
+        }
     }
 
     fn request(method: &str) -> OutgoingKind {
@@ -222,7 +277,7 @@ mod tests {
             body: body.as_bytes(),
             retry_after: None,
             location: None,
-            authenticate: None,
+            challenge: None,
         }
     }
 
@@ -244,14 +299,34 @@ mod tests {
             ends(of(401, "", &initialize)),
             "needs login: http://x/mcp wants credentials (HTTP 401 Unauthorized); write them as `bearerToken` or `headers`"
         );
-        let oauth = HttpRefusal { authenticate: Some("Bearer resource_metadata=\"https://y\""), ..refusal(401, "") };
-        assert!(ends(of_refusal(&oauth, &standing(), &initialize)).contains("by OAuth"));
+        let login = Standing { login: Some(ServerName::try_from("x").expect("a name")), ..standing() };
+        let challenge = AuthChallenge::default();
+        let oauth = HttpRefusal { challenge: Some(&challenge), ..refusal(401, "") };
+        assert!(ends(of_refusal(&oauth, &login, &initialize)).ends_with("log in: `mcproxy login x`"));
+        let unclear = ends(of_refusal(&refusal(401, ""), &login, &initialize));
+        assert!(unclear.contains("`bearerToken`") && unclear.ends_with("try `mcproxy login x`"), "{unclear}");
         let with = Standing { has_credentials: true, ..standing() };
         let said = r#"{"error":"invalid_token","error_description":"expired"}"#;
         let text = ends(of_refusal(&refusal(401, said), &with, &request("tools/call")));
         assert!(text.contains("Unauthorized: expired); renew"), "{text}");
         assert!(ends(of(403, "", &initialize)).starts_with("needs login"));
         assert!(matches!(of(403, "", &request("tools/call")), ExchangeFailure::Fails { .. }), "one tool may want more");
+    }
+
+    #[test]
+    fn a_token_that_does_not_allow_something_costs_that_call_only() {
+        let login = Standing { login: Some(ServerName::try_from("x").expect("a name")), ..standing() };
+        let of = |scope: &str| {
+            let header = format!("Bearer error=\"insufficient_scope\", scope=\"{scope}\"");
+            let challenge = AuthChallenge::parse(&header).expect("one");
+            let refused = HttpRefusal { challenge: Some(&challenge), ..refusal(403, "") };
+            match of_refusal(&refused, &login, &request("tools/call")) {
+                ExchangeFailure::Fails { text, reason: "insufficient_scope", .. } => text,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert!(of("a b:c").ends_with("`mcproxy login x --scope 'a b:c'`"));
+        assert!(of("a';rm").ends_with("does not say what"), "nobody pastes that");
     }
 
     #[test]

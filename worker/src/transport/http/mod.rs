@@ -21,10 +21,13 @@ mod wire;
 use std::{collections::VecDeque, time::Duration};
 
 use bytes::Bytes;
-use mcproxy_http::{AddressRule, ClientSettings, Method, ProxyRule, TlsSettings, Url, http_client};
-use mcproxy_ipc::{EndReason, HttpDialect, HttpProxy, HttpSpec, WorkerSpec};
+use mcproxy_http::{Method, Url, http_client};
+use mcproxy_ipc::{EndReason, HttpDialect, HttpSpec, WorkerSpec};
 use slog::Logger;
-use tokio::time::{Instant, timeout};
+use tokio::{
+    task::JoinSet,
+    time::{Instant, timeout},
+};
 
 use self::{
     exchange::Exchange,
@@ -36,7 +39,7 @@ use self::{
     wire::{HttpEvent, Wire, WireEnds},
 };
 use super::{LineDirection, Trace, trace_received};
-use crate::lines::ServerLine;
+use crate::{client_settings::client_settings, lines::ServerLine, login::Credentials};
 
 /// Bytes that a message may be longer than what it carries, as on a pipe.
 const ENVELOPE: usize = 4 * 1024;
@@ -79,6 +82,8 @@ pub(crate) struct Http {
     stopping: bool,
     end: Option<EndReason>,
     trace: Option<Trace>,
+    /// Keeps the token fresh that requests show.
+    keeper: JoinSet<()>,
 }
 
 impl Http {
@@ -94,7 +99,7 @@ impl Http {
     ) -> Result<Self, EndReason> {
         let url = Url::parse(http.url.expose())
             .map_err(|error| EndReason::Unreachable(format!("the address in `url` cannot be used: {error}")))?;
-        let client = http_client(&settings(http, url.clone())).map_err(|error| {
+        let client = http_client(&client_settings(http, url.clone())).map_err(|error| {
             let mut text = error.to_string();
             if let Some(source) = std::error::Error::source(&error) {
                 text = format!("{text}: {source}");
@@ -102,7 +107,8 @@ impl Http {
             EndReason::Unreachable(text)
         })?;
         let line_bytes = spec.limits.line_bytes + ENVELOPE;
-        let (wire, back) = Wire::new((client, url), spec.server.clone(), line_bytes, trace.is_some(), log);
+        let credentials = Credentials::of(http, &url, &spec.server, &log);
+        let (wire, back) = Wire::new((client, url, credentials), spec.server.clone(), line_bytes, trace.is_some(), log);
         let mut transport = Self {
             dialect: http.dialect,
             wire,
@@ -121,14 +127,25 @@ impl Http {
             stopping: false,
             end: None,
             trace,
+            keeper: JoinSet::new(),
         };
         transport.begin();
         Ok(transport)
     }
 
     fn begin(&mut self) {
+        self.keep_login_fresh();
         if self.dialect == HttpDialect::Sse {
             self.open_old_stream(None);
+        }
+    }
+
+    /// A login that cannot be renewed any more ends the run: no request would be answered.
+    fn keep_login_fresh(&mut self) {
+        self.keeper.abort_all();
+        if let Some(credentials) = &self.wire.credentials {
+            let (credentials, wire) = (credentials.clone(), self.wire.clone());
+            self.keeper.spawn(async move { wire.end(failure::of_login(credentials.keep_fresh().await)) });
         }
     }
 
@@ -271,29 +288,11 @@ impl Http {
         self.flights.other(false, async move {
             if has_session {
                 wire.trace(LineDirection::ToServer, || format!("DELETE {}", wire.url.path())).await;
-                let delete = wire.client.request(Method::DELETE, wire.url.clone()).headers(headers).send();
+                let delete = wire.send(Method::DELETE, wire.url.clone(), headers, None);
                 // A server that does not end sessions this way forgets them some day.
                 let _ = timeout(DELETE_TIMEOUT, delete).await;
             }
             wire.end(EndReason::Stopped);
         });
-    }
-}
-
-fn settings(http: &HttpSpec, url: Url) -> ClientSettings {
-    let text = |pem: &mcproxy_ipc::PemSource| pem.expose().to_owned();
-    ClientSettings {
-        url,
-        tls: TlsSettings {
-            ca: http.tls.ca.as_ref().map(text),
-            client: http.tls.client.as_ref().map(|(certificate, key)| (text(certificate), text(key))),
-        },
-        proxy: match &http.proxy {
-            HttpProxy::System => ProxyRule::System,
-            HttpProxy::Direct => ProxyRule::Direct,
-            HttpProxy::Url(url) => ProxyRule::Url(url.expose().to_owned()),
-        },
-        connect_timeout: http.connect_timeout,
-        addresses: Some(AddressRule { deny_private: http.deny_private }),
     }
 }

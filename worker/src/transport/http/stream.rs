@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
-use mcproxy_http::{HeaderMap, HeaderValue, Method, ReceivedEvent, Response, SseItem, StatusCode, Url, fault, header};
+use mcproxy_http::{
+    HeaderMap, HeaderValue, Method, ReceivedEvent, RequestFault, Response, SseItem, StatusCode, Url, header,
+};
 use mcproxy_ipc::EndReason;
 use slog::debug;
 use tokio::time::{sleep, timeout};
@@ -13,7 +15,7 @@ use super::{
     exchange::shown_response,
     failure::{self, ExchangeFailure, Standing},
     message::OutgoingKind,
-    wire::{HttpEvent, Wire, is_type},
+    wire::{HttpEvent, SendFailure, Wire, is_type},
 };
 use crate::transport::LineDirection;
 
@@ -34,7 +36,7 @@ pub(super) struct ServerStream {
 }
 
 impl ServerStream {
-    async fn open(&self, last: Option<&str>) -> Result<Response, mcproxy_http::RequestFault> {
+    async fn open(&self, last: Option<&str>) -> Result<Response, SendFailure> {
         let mut headers = self.headers.clone();
         headers.insert(header::ACCEPT, HeaderValue::from_static("text/event-stream"));
         if let Some(last) = last.and_then(|last| HeaderValue::from_str(last).ok()) {
@@ -42,11 +44,9 @@ impl ServerStream {
         }
         let wire = &self.wire;
         wire.trace(LineDirection::ToServer, || format!("GET {}", wire.url.path())).await;
-        let sent = wire.client.request(Method::GET, wire.url.clone()).headers(headers).send();
-        let sent = match timeout(BEGIN_TIMEOUT, sent).await {
-            Ok(sent) => sent.map_err(|error| fault(&error)),
-            Err(_) => Err(mcproxy_http::RequestFault { is_unsent: false, text: "no answer in time".to_owned() }),
-        };
+        let sent = wire.send(Method::GET, wire.url.clone(), headers, None);
+        let late = || RequestFault { is_unsent: false, text: "no answer in time".to_owned() };
+        let sent = timeout(BEGIN_TIMEOUT, sent).await.unwrap_or_else(|_| Err(SendFailure::Request(late())));
         if let Ok(response) = &sent {
             wire.trace(LineDirection::FromServer, || shown_response(response)).await;
         }
@@ -80,9 +80,9 @@ impl ServerStream {
                         return;
                     }
                 },
-                Err(fault) if fault.is_unsent => {
+                Err(sent) if sent.ends_unsent() => {
                     // It is gone, and calls would find that out one by one.
-                    let failure = failure::of_fault(&fault, &self.standing, &OutgoingKind::Response);
+                    let failure = failure::of_send(&sent, &self.standing, &OutgoingKind::Response);
                     if let ExchangeFailure::Ends(reason) = failure {
                         self.wire.end(reason);
                     }
@@ -123,7 +123,8 @@ impl ServerStream {
         let also = why.map(|why| format!(" ({why})")).unwrap_or_default();
         let response = match self.open(None).await {
             Ok(response) => response,
-            Err(fault) => return EndReason::Unreachable(format!("cannot reach {shown}: {}{also}", fault.text)),
+            Err(SendFailure::Login(failure)) => return failure::of_login(failure),
+            Err(sent) => return EndReason::Unreachable(format!("cannot reach {shown}: {}{also}", sent.text())),
         };
         if !(response.status().is_success() && is_type(response.headers(), "text/event-stream")) {
             let standing = Standing { may_fall_back: false, ..self.standing.clone() };

@@ -40,6 +40,7 @@ pub(crate) fn spec(url: &str, headers: &[(&str, &str)]) -> HttpSpec {
         connect_timeout: Duration::from_secs(10),
         deny_private: false,
         looked_up: Vec::new(),
+        oauth: None,
     }
 }
 

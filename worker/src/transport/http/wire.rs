@@ -3,9 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use mcproxy_http::{Client, HeaderMap, HeaderValue, Response, StatusCode, Url, header};
+use mcproxy_http::{Client, HeaderMap, HeaderValue, Method, RequestFault, Response, StatusCode, Url, fault, header};
 use mcproxy_ipc::{EndReason, ServerName};
 use mcproxy_mcp::{ErrorCode, ErrorObject, RequestId, write_error_response};
+use mcproxy_oauth::AuthChallenge;
 use slog::{Logger, warn};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc},
@@ -16,7 +17,11 @@ use super::{
     failure::{ExchangeFailure, HttpRefusal, Standing},
     message::OutgoingMessage,
 };
-use crate::{lines::ServerLine, transport::LineDirection};
+use crate::{
+    lines::ServerLine,
+    login::{CredentialFailure, Credentials},
+    transport::LineDirection,
+};
 
 /// Messages of the server that wait for the session. While it does not take them, their tasks do not read.
 pub(super) const EVENT_QUEUE: usize = 16;
@@ -53,8 +58,10 @@ pub(super) enum HttpEvent {
 /// The client, and the ways back to the transport.
 #[derive(Clone)]
 pub(super) struct Wire {
-    pub(super) client: Client,
+    client: Client,
     pub(super) url: Url,
+    /// The login there, if there may be one.
+    pub(super) credentials: Option<Credentials>,
     /// The address, for people: without what may be secret.
     pub(super) shown: String,
     pub(super) server: ServerName,
@@ -75,7 +82,7 @@ pub(super) struct WireEnds {
 impl Wire {
     /// What the tasks share from the beginning, and the ends that hear of it.
     pub(super) fn new(
-        (client, url): (Client, Url),
+        (client, url, credentials): (Client, Url, Option<Credentials>),
         server: ServerName,
         line_bytes: usize,
         is_traced: bool,
@@ -85,14 +92,49 @@ impl Wire {
         let (ends, end_queue) = mpsc::channel(1);
         let large = Arc::new(Semaphore::new(LARGE_AT_ONCE));
         let shown = shown(&url);
-        let wire = Self { client, url, shown, server, line_bytes, is_traced, events, ends, large, log };
+        let wire = Self { client, url, credentials, shown, server, line_bytes, is_traced, events, ends, large, log };
         (wire, WireEnds { events: event_queue, ends: end_queue })
     }
 
     /// The same with new ways back: what old tasks say goes nowhere.
     pub(super) fn reopened(&self) -> (Self, WireEnds) {
-        let target = (self.client.clone(), self.url.clone());
+        let target = (self.client.clone(), self.url.clone(), self.credentials.clone());
         Self::new(target, self.server.clone(), self.line_bytes, self.is_traced, self.log.clone())
+    }
+
+    /// Sends a request. One that the server refuses because of its token (401), it has not taken: it is sent once more with another
+    /// one, if there is a login that gives one.
+    pub(super) async fn send(
+        &self,
+        method: Method,
+        to: Url,
+        headers: HeaderMap,
+        body: Option<Bytes>,
+    ) -> Result<Response, SendFailure> {
+        let mut was_refused = false;
+        loop {
+            let shown = match &self.credentials {
+                Some(credentials) => credentials.header().await.map_err(SendFailure::Login)?,
+                None => None,
+            };
+            let mut headers = headers.clone();
+            if let Some(shown) = &shown {
+                headers.insert(header::AUTHORIZATION, shown.clone());
+            }
+            let request = self.client.request(method.clone(), to.clone()).headers(headers);
+            let request = body.iter().fold(request, |request, body| request.body(body.clone()));
+            let response = request.send().await.map_err(|error| SendFailure::Request(fault(&error)))?;
+            let Some(credentials) = self.credentials.as_ref().filter(|_| !was_refused) else { return Ok(response) };
+            if response.status() != StatusCode::UNAUTHORIZED {
+                return Ok(response);
+            }
+            let challenge = challenge(response.headers()).unwrap_or_default();
+            match credentials.refused(shown.as_ref(), &challenge).await {
+                Ok(true) => was_refused = true,
+                Ok(false) => return Ok(response),
+                Err(failure) => return Err(SendFailure::Login(failure)),
+            }
+        }
     }
 
     /// Tells the transport. Waits while the session takes no messages.
@@ -161,21 +203,58 @@ impl Wire {
         if let Some(wait) = retry_after.filter(|_| is_busy(status)) {
             self.tell(HttpEvent::Pause(wait)).await;
         }
+        let challenge = challenge(&headers);
         let refusal = HttpRefusal {
             status,
             content_type: content_type(&headers),
             body: &body,
             retry_after,
             location: text(header::LOCATION),
-            authenticate: text(header::WWW_AUTHENTICATE),
+            challenge: challenge.as_ref(),
         };
         (decide(&refusal), body)
     }
 
     /// What is known, for what an answer comes to.
     pub(super) fn standing(&self, has_credentials: bool, has_session: bool, may_fall_back: bool) -> Standing {
-        Standing { url: self.shown.clone(), has_credentials, has_session, may_fall_back }
+        let is_machine = self.credentials.as_ref().is_some_and(Credentials::is_machine);
+        let login = self.credentials.as_ref().filter(|_| !is_machine).map(|_| self.server.clone());
+        let has_credentials = has_credentials || is_machine;
+        Standing { url: self.shown.clone(), has_credentials, login, has_session, may_fall_back }
     }
+}
+
+/// Why a request was not answered.
+#[derive(Debug)]
+pub(super) enum SendFailure {
+    /// It was sent, or not, and there is no answer.
+    Request(RequestFault),
+    /// There is no token that it could show.
+    Login(CredentialFailure),
+}
+
+impl SendFailure {
+    /// Whether the server was not asked anything, and cannot be.
+    pub(super) fn ends_unsent(&self) -> bool {
+        match self {
+            Self::Request(fault) => fault.is_unsent,
+            Self::Login(failure) => matches!(failure, CredentialFailure::NeedsLogin(_)),
+        }
+    }
+
+    /// What happened.
+    pub(super) fn text(&self) -> &str {
+        match self {
+            Self::Request(fault) => &fault.text,
+            Self::Login(CredentialFailure::NeedsLogin(why) | CredentialFailure::Unavailable(why)) => why,
+        }
+    }
+}
+
+/// What the server says of the token that it wants.
+fn challenge(headers: &HeaderMap) -> Option<AuthChallenge> {
+    let all = headers.get_all(header::WWW_AUTHENTICATE).iter();
+    all.filter_map(|value| AuthChallenge::parse(value.to_str().ok()?)).next()
 }
 
 fn is_busy(status: StatusCode) -> bool {
