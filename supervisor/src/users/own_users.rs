@@ -234,3 +234,46 @@ fn contains(range: UidRange, uid: u32) -> bool {
 pub(super) fn only(uid: u32) -> Identity {
     Identity { uid, gid: uid, groups: Vec::new() }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, os::unix::fs::MetadataExt as _};
+
+    use super::*;
+
+    fn name(text: &str) -> ServerName {
+        ServerName::try_from(text).expect("valid")
+    }
+
+    #[test]
+    fn the_first_server_that_asks_finds_the_users_of_all_that_are_expected_and_the_table_is_written_once() {
+        if !rustix::process::geteuid().is_root() {
+            return; // only root gives homes away
+        }
+        let state = tempfile::tempdir().expect("a directory");
+        let homes = Homes::open(state.path(), true).expect("made");
+        let range = UidRange { first: 3_000_000_000, last: 3_000_000_009 };
+        let own = OwnUsers {
+            range,
+            file: UidsFile::of(state.path()),
+            given: Mutex::new(Given { table: UidTable::default(), now: BTreeMap::new() }),
+            expected: Mutex::default(),
+            users_at_start: BTreeSet::from([range.first + 2]),
+            at_start: Instant::now(),
+            looks: SharedLooks::default(),
+        };
+        own.expect(["a", "b", "c"].map(name));
+        assert_eq!(own.assign(&name("b"), &homes), Ok(range.first + 3), "after a, whose neighbour has processes");
+        let table = fs::metadata(own.file.path()).expect("written").ino();
+        assert_eq!(homes.owner("c").expect("a home"), Some(range.first + 4));
+        assert_eq!(own.assign(&name("a"), &homes), Ok(range.first + 1));
+        assert_eq!(own.assign(&name("c"), &homes), Ok(range.first + 4));
+        assert_eq!(fs::metadata(own.file.path()).expect("still there").ino(), table, "it was not replaced");
+        // Nobody expected this one.
+        assert_eq!(own.assign(&name("d"), &homes), Ok(range.first + 5));
+        assert_eq!(own.all().len(), 5);
+        // A home that an operator gave away is not passed over.
+        std::os::unix::fs::chown(homes.dir().join("a"), Some(1000), None).expect("given");
+        assert!(own.assign(&name("a"), &homes).expect_err("not one of ours").contains("belongs to user 1000"));
+    }
+}
