@@ -160,7 +160,7 @@ impl Servers {
                 cannot(&format!("there is no {CHROMIUM}"));
             }
         }
-        let Some((python, packages)) = python(real, who, "mcp_server_git, mcp_server_time, fastmcp") else {
+        let Some((python, packages)) = python(real, who, "mcp_server_git") else {
             cannot("no Python that another user can start has the servers");
             return servers;
         };
@@ -175,7 +175,7 @@ impl Servers {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/real/servers/on_sqlite.py");
         // In its HOME, which it may write to at every level.
         let args = ["-c", "exec \"$0\" \"$1\" \"$HOME/notes.db\"", &*python.display().to_string(), script];
-        servers.add(json!({"name": "sqlite", "command": "sh", "args": args, "env": {"PYTHONPATH": packages}}));
+        servers.add(json!({"name": "sqlite", "command": "sh", "args": args}));
         let uv = real.path("venv/bin/uv");
         if Path::new(&uv).exists() {
             let python = python.display().to_string();
