@@ -264,13 +264,16 @@ fn exposed(path: &Path) -> Degradation {
 
 /// What the server may, and what this process needs besides; with the directories made that could not be made later.
 fn files(confinement: &ServerConfinement, launch: &LaunchSpec) -> Option<FileRules> {
-    let (rules, home) = rules_and_home(confinement, launch)?;
-    if let Some(home) = home
-        && rules.hidden.iter().any(|hidden| hidden.starts_with(&home))
+    let places = places(confinement, launch);
+    let rules = rules(&places, confinement, launch)?;
+    if let Some(home) = &places.home
+        && rules.hidden.iter().any(|hidden| hidden.starts_with(home))
     {
-        make_usual_folders(&home);
+        make_usual_folders(home);
     }
-    for path in confinement.sandbox.write.iter().filter(|path| path.extension().is_none()) {
+    let named = confinement.sandbox.write.iter().filter(|path| path.extension().is_none());
+    // A cache that its environment names is most often not there when it is first used.
+    for path in named.chain(&places.caches) {
         // In vain where it may not; then the server is told so as well.
         let _ = fs::DirBuilder::new().mode(0o700).recursive(true).create(path);
     }
@@ -279,16 +282,15 @@ fn files(confinement: &ServerConfinement, launch: &LaunchSpec) -> Option<FileRul
 
 /// The files of the server; `None`: all that its user may.
 pub(crate) fn file_rules(confinement: &ServerConfinement, launch: &LaunchSpec) -> Option<FileRules> {
-    rules_and_home(confinement, launch).map(|(rules, _)| rules)
+    rules(&places(confinement, launch), confinement, launch)
 }
 
-fn rules_and_home(confinement: &ServerConfinement, launch: &LaunchSpec) -> Option<(FileRules, Option<PathBuf>)> {
-    let places = places(confinement, launch);
+fn rules(places: &ServerPlaces, confinement: &ServerConfinement, launch: &LaunchSpec) -> Option<FileRules> {
     let mut rules = places.file_rules(&confinement.sandbox, &confinement.hidden)?;
     // They lie in the directory of MCProxy that is hidden, and are the server's own.
     rules.write_whole.extend(confinement.home.iter().chain(&confinement.tmp).cloned());
     rules.write_whole.extend(working_directory::in_the_state_directory(launch, confinement));
-    Some((rules, places.home))
+    Some(rules)
 }
 
 fn places(confinement: &ServerConfinement, launch: &LaunchSpec) -> ServerPlaces {
@@ -406,6 +408,21 @@ mod tests {
         assert_eq!(remote_ports(&http, named), [53, 8080]);
         http.proxy = HttpProxy::Url(Secret::new("http://u:p@proxy"));
         assert_eq!(remote_ports(&http, none), [53, 80, 8080]);
+    }
+
+    #[test]
+    fn a_cache_that_the_environment_names_is_made_where_it_is_not_there_yet() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let cache = dir.path().join("not/there/yet");
+        let launch = LaunchSpec {
+            program: "npx".into(),
+            args: Vec::new(),
+            env: vec![("npm_config_cache".into(), Secret::new(cache.display().to_string()))],
+            cwd: None,
+            looked_up: Vec::new(),
+        };
+        let rules = files(&ServerConfinement::default(), &launch).expect("rules");
+        assert!(cache.is_dir() && rules.write.contains(&cache));
     }
 
     #[test]
