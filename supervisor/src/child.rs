@@ -7,7 +7,7 @@ use std::{
     process::{ExitStatus, Stdio},
 };
 
-use mcproxy_ipc::{ChildConnection, DUMPABLE_VARIABLE, SealedOrder, our_program};
+use mcproxy_ipc::{ChildConnection, DUMPABLE_VARIABLE, REMOTE_WORKER, Reach, SealedOrder, WORKER, our_program};
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::process::{ChildStderr, Command};
 
@@ -16,7 +16,6 @@ use crate::{children::Children, lines::Lines};
 /// Before the number of the descriptor in which a process of ours reads how to confine itself.
 const CONFINEMENT_FLAG: &str = "--confinement";
 
-const WORKER: &str = "mcproxy-worker";
 const GATEWAY: &str = "mcproxy-gateway";
 
 /// Our other binaries: they lie beside this one, or where packages put them.
@@ -24,20 +23,40 @@ const GATEWAY: &str = "mcproxy-gateway";
 pub(crate) struct Programs {
     worker: PathBuf,
     gateway: PathBuf,
+    /// Where it is not, the text says so at the start of a server that needs it.
+    remote_worker: Result<PathBuf, String>,
 }
 
 impl Programs {
     /// Each where it is ([`our_program`]): packages have those that people start in one place, and the others in another.
     ///
     /// # Errors
-    /// One of them is in no place; the text names all of them.
+    /// One that every start needs is in no place; the text names all of them.
     pub(crate) fn find() -> io::Result<Self> {
-        Ok(Self { worker: our_program(WORKER)?, gateway: our_program(GATEWAY)? })
+        let remote_worker = our_program(REMOTE_WORKER).map_err(|error| error.to_string());
+        Ok(Self { worker: our_program(WORKER)?, gateway: our_program(GATEWAY)?, remote_worker })
     }
 
-    /// The worker.
+    /// The worker of commands.
     pub(crate) fn worker(&self) -> PathBuf {
         self.worker.clone()
+    }
+
+    /// The worker of a server that is reached this way.
+    ///
+    /// # Errors
+    /// It is not installed.
+    pub(crate) fn worker_for(&self, reach: &Reach) -> io::Result<PathBuf> {
+        match (reach, &self.remote_worker) {
+            (Reach::Command(_), _) => Ok(self.worker.clone()),
+            (Reach::Http(_), Ok(program)) => Ok(program.clone()),
+            (Reach::Http(_), Err(why)) => Err(io::Error::new(io::ErrorKind::NotFound, why.clone())),
+        }
+    }
+
+    /// All that are there.
+    pub(crate) fn all(&self) -> impl Iterator<Item = PathBuf> {
+        [&self.worker, &self.gateway].into_iter().chain(self.remote_worker.as_ref().ok()).cloned()
     }
 
     /// The gateway.

@@ -95,7 +95,7 @@ impl LoginConversation {
         let cannot = |error: io::Error| format!("cannot start the worker that logs in: {error}");
         let confinement = Confinement { hardening: context.hardening, identity: user.identity.clone() };
         let plan = ChildPlan {
-            program: context.programs.worker(),
+            program: context.programs.worker_for(&spec.reach).map_err(cannot)?,
             args,
             environment: user.environment(std::env::vars_os()),
             order: Some(SealedOrder::create(&confinement).map_err(cannot)?),

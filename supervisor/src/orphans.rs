@@ -12,7 +12,7 @@ use std::{
 };
 
 use mcproxy_ipc::{
-    Swept,
+    REMOTE_WORKER, Swept, WORKER,
     environment::INSTANCE,
     processes::{self, Process},
     sweep,
@@ -21,9 +21,9 @@ use mcproxy_ipc::{
 use crate::children::Children;
 
 /// Below these, servers are looked after. The kernel cuts names at 15 bytes.
-const KEEPERS: [&str; 2] = ["mcproxy-supervi", "mcproxy-worker"];
+const KEEPERS: [&str; 3] = ["mcproxy-supervi", WORKER, REMOTE_WORKER];
 /// Those that a supervisor starts.
-const STARTED: [&str; 2] = ["mcproxy-worker", "mcproxy-gateway"];
+const STARTED: [&str; 3] = [WORKER, REMOTE_WORKER, "mcproxy-gateway"];
 
 /// Collects the zombies that were adopted. Never those that a task of ours waits for.
 pub(crate) fn reap(children: &Children) {

@@ -30,8 +30,7 @@ pub(crate) fn limit(
     let (programs, state) = (Programs::find()?, state.map(StateDir::path).filter(|_| is_on));
     let capabilities = if is_on { give_up(&file, state) } else { None };
     // Where there is no launcher, each start says so.
-    let ours: Vec<PathBuf> =
-        [programs.worker(), programs.gateway()].into_iter().chain(our_program("mcproxy-launch").ok()).collect();
+    let ours: Vec<PathBuf> = programs.all().chain(our_program("mcproxy-launch").ok()).collect();
     let hidden = [Some(&*file), state, Some(runtime.dir())].into_iter().flatten();
     let (users, no_users) = Users::open(&UsersParts {
         strict: config.hardening == Hardening::Strict,

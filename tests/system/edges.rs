@@ -62,7 +62,7 @@ const LAYERS: &[&str] = &[
 const ROOTS: &[&str] = &[
     "src/lib.rs",
     "supervisor/src/main.rs",
-    "worker/src/main.rs",
+    "worker/src/lib.rs",
     "launcher/src/lib.rs",
     "crates/ipc/src/lib.rs",
     "crates/mcp/src/lib.rs",
@@ -72,7 +72,13 @@ const ROOTS: &[&str] = &[
 ];
 
 /// The roots of programs that are one file around one of the libraries.
-const THIN_ROOTS: &[&str] = &["src/bin/mcproxy.rs", "src/bin/mcproxy-gateway.rs", "launcher/src/main.rs"];
+const THIN_ROOTS: &[&str] = &[
+    "src/bin/mcproxy.rs",
+    "src/bin/mcproxy-gateway.rs",
+    "launcher/src/main.rs",
+    "worker/src/bin/mcproxy-worker.rs",
+    "worker/src/bin/mcproxy-remote.rs",
+];
 
 /// Names that more than one type may have, and why. All others are there once, so that a search finds what was meant.
 const SHARED_NAMES: &[(&str, &str)] = &[

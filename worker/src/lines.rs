@@ -1,6 +1,7 @@
 //! Lines out of a byte stream that arrives in pieces of any size.
 
 use bytes::{Buf, Bytes, BytesMut};
+use mcproxy_http::BothEnds;
 use mcproxy_ipc::is_unprintable;
 use memchr::memchr;
 
@@ -34,32 +35,15 @@ pub(crate) struct Splitter {
     max: usize,
     /// How much is kept of either end of a line over the limit.
     keep: usize,
-    skipping: Option<Skip>,
+    skipping: Option<BothEnds>,
     /// The most the current block has held.
     largest: usize,
 }
 
-#[derive(Debug)]
-struct Skip {
-    head: Vec<u8>,
-    tail: Vec<u8>,
-    len: usize,
-}
-
-impl Skip {
-    fn absorb(&mut self, bytes: &[u8], keep: usize) {
-        self.len += bytes.len();
-        let room = keep - self.head.len();
-        self.head.extend_from_slice(&bytes[..bytes.len().min(room)]);
-        let fresh = &bytes[bytes.len().saturating_sub(keep)..];
-        let surplus = (self.tail.len() + fresh.len()).saturating_sub(keep);
-        self.tail.drain(..surplus.min(self.tail.len()));
-        self.tail.extend_from_slice(fresh);
-    }
-
-    fn into_line(self) -> ServerLine {
-        ServerLine::TooLong { head: self.head.into(), tail: self.tail.into(), len: self.len }
-    }
+/// A line over the limit.
+fn too_long(ends: BothEnds) -> ServerLine {
+    let (head, tail, len) = ends.into_parts();
+    ServerLine::TooLong { head, tail, len }
 }
 
 impl Splitter {
@@ -115,26 +99,25 @@ impl Splitter {
 
     fn complete(&mut self, line: BytesMut) -> Option<ServerLine> {
         if let Some(mut skip) = self.skipping.take() {
-            skip.absorb(&line, self.keep);
-            return Some(skip.into_line());
+            skip.absorb(&line);
+            return Some(too_long(skip));
         }
         if line.len() > self.max {
-            return Some(self.skip(&line).into_line());
+            return Some(too_long(self.skip(&line)));
         }
         strip(line.freeze())
     }
 
-    fn skip(&self, start: &[u8]) -> Skip {
-        let mut skip = Skip { head: Vec::new(), tail: Vec::new(), len: 0 };
-        skip.absorb(start, self.keep);
+    fn skip(&self, start: &[u8]) -> BothEnds {
+        let mut skip = BothEnds::new(self.keep);
+        skip.absorb(start);
         skip
     }
 
     /// No line end in the buffer: a line over the limit is let go of, and so is a large block that held one.
     fn wait_for_more(&mut self) {
-        let keep = self.keep;
         if let Some(skip) = &mut self.skipping {
-            skip.absorb(&self.buffer, keep);
+            skip.absorb(&self.buffer);
             self.buffer.clear();
         } else if self.buffer.len() > self.max {
             self.skipping = Some(self.skip(&self.buffer));

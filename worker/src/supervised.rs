@@ -24,7 +24,7 @@ use crate::{
     launch::{Launcher, LauncherProgram},
     link::GatewayLink,
     mask::Mask,
-    runner::{self, Order, Ports},
+    runner::{self, Order, Ports, Reaches},
     secrets, stderr,
     tree::Tree,
 };
@@ -40,7 +40,7 @@ const CONTROL_TIMEOUT: Duration = Duration::from_secs(5);
 type Orders = Receiver<SupervisorToWorker, DescriptorHalf>;
 
 /// The whole life of such a worker.
-pub(crate) async fn run(hardening: Hardening, launcher: LauncherProgram) -> anyhow::Result<()> {
+pub(crate) async fn run(hardening: Hardening, launcher: LauncherProgram, reaches: Reaches) -> anyhow::Result<()> {
     let connection = Inherited::from_stdin().context("started with --supervised, but not by a supervisor")?;
     keep_memory_private().context("cannot keep other processes out of this one's memory")?;
     let (mut orders, sender) = connection.introduce().await.context("cannot reach the supervisor")?;
@@ -52,12 +52,12 @@ pub(crate) async fn run(hardening: Hardening, launcher: LauncherProgram) -> anyh
         Some(_) => bail!("the supervisor's first message is not what to run"),
         None => bail!("the supervisor hung up"),
     };
-    serve(spec, launcher, orders, sender).await
+    serve(spec, (launcher, reaches), orders, sender).await
 }
 
 async fn serve(
     mut spec: WorkerSpec,
-    program: LauncherProgram,
+    (program, reaches): (LauncherProgram, Reaches),
     supervisor: Orders,
     sender: Sender<WorkerToSupervisor>,
 ) -> anyhow::Result<()> {
@@ -103,6 +103,7 @@ async fn serve(
                 stderr: stderr::to_log(records, None),
                 trace: None,
                 launcher,
+                reaches,
                 instance: None,
                 given_up: Rc::default(),
                 log: run_log,
@@ -110,7 +111,7 @@ async fn serve(
             runner::run(spec, ports).await
         }
         (None, Instances::PerSession(rules)) => {
-            let ports = HostPorts { orders, reports: run_reports, catalogue, records, launcher, log: run_log };
+            let ports = HostPorts { orders, reports: run_reports, catalogue, records, launcher, reaches, log: run_log };
             instances::run(spec, rules, ports).await
         }
     };

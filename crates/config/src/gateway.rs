@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use mcproxy_ipc::{
-    LogLevel,
-    control::{ConnectionLimits, GatewaySettings},
+    LogLevel, Reach,
+    control::{ConnectionLimits, GatewaySettings, HeaderForwarding},
 };
 
 use crate::raw::{RawAuth, RawCallLevel, RawGateway, RawGatewayLimits, RawLevel};
@@ -41,6 +41,7 @@ pub(crate) fn check(raw: RawGateway, root: &Node, servers: &ServerEntries, repor
         allowed_hosts,
         allowed_origins,
         groups,
+        forwarding: forwarding(&servers.list),
         max_body_bytes: size(limits.max_body),
         max_sessions: size(limits.max_sessions),
         max_sessions_per_token: size(limits.max_sessions_per_token),
@@ -60,6 +61,16 @@ pub(crate) fn check(raw: RawGateway, root: &Node, servers: &ServerEntries, repor
             RawCallLevel::Info => Some(LogLevel::Info),
         },
     }
+}
+
+fn forwarding(servers: &[ServerConfig]) -> Vec<HeaderForwarding> {
+    let of_server = |server: &ServerConfig| match &server.reach {
+        Ok(Reach::Http(http)) if !http.forward_headers.is_empty() => {
+            Some(HeaderForwarding { server: server.name.clone(), headers: http.forward_headers.clone() })
+        }
+        _ => None,
+    };
+    servers.iter().filter_map(of_server).collect()
 }
 
 fn level(raw: RawLevel) -> LogLevel {

@@ -57,7 +57,11 @@ pub(crate) fn of_gateway(settings: &GatewaySettings) -> usize {
         let paths = group.paths.iter().map(String::as_str);
         text(&group.name) + servers.chain(paths).map(text).sum::<usize>() + of_rules(&group.tools)
     };
-    tokens + names.sum::<usize>() + settings.groups.iter().map(group).sum::<usize>()
+    let forwarded = settings
+        .forwarding
+        .iter()
+        .map(|of| text(of.server.as_str()) + of.headers.iter().map(|name| text(name)).sum::<usize>());
+    forwarded.sum::<usize>() + tokens + names.sum::<usize>() + settings.groups.iter().map(group).sum::<usize>()
 }
 
 /// The complaint, if it is too much.

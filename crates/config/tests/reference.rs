@@ -226,6 +226,7 @@ fn the_table_of_a_server_has_the_keys_of_all_forms_of_a_server() {
             "denyPrivate",
             "description",
             "disabled",
+            "forwardHeaders",
             "headers",
             "name",
             "oauth",

@@ -37,8 +37,20 @@ fn text(error: &reqwest::Error) -> String {
     match error.is_timeout() {
         true if error.is_connect() => "no connection within `connectTimeout`".to_owned(),
         true => "no answer in time".to_owned(),
-        false => last,
+        false => of_tunnel(&last).unwrap_or(last),
     }
+}
+
+/// What a proxy that was asked to connect (CONNECT) made of it. Its errors have no type that can be named, and their texts say
+/// little.
+fn of_tunnel(text: &str) -> Option<String> {
+    let text = match text.strip_prefix("tunnel error: ")? {
+        "proxy authorization required" => {
+            "the proxy wants a password; write it into `proxy`, http://USER:PASSWORD@HOST:PORT"
+        }
+        _ => "the proxy does not connect to it; does it take these credentials, and allow this host and port?",
+    };
+    Some(text.to_owned())
 }
 
 fn known(cause: &(dyn StdError + 'static)) -> Option<String> {

@@ -3,12 +3,14 @@
 //! What it carries, and what an answer means, is its callers'. `reqwest` and `rustls` are named in this crate alone.
 
 mod address;
+mod both_ends;
 mod client;
 mod fault;
 mod sse;
 mod tls;
 
 pub use address::{AddressRule, ForbiddenAddress};
+pub use both_ends::BothEnds;
 pub use client::{ClientError, ClientSettings, ProxyRule, http_client};
 pub use fault::{RequestFault, fault};
 pub use reqwest::{

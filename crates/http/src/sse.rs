@@ -5,6 +5,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use memchr::{memchr, memchr2};
 
+use crate::both_ends::BothEnds;
+
 /// Longest id that a header carries back.
 const MAX_ID: usize = 1024;
 /// Longest name of an event that is looked at.
@@ -53,15 +55,8 @@ pub struct SseParser {
     next_id: Option<String>,
     last_id: Option<String>,
     retry: Option<Duration>,
-    skipping: Option<SkippedEvent>,
-}
-
-/// An event over the limit.
-#[derive(Debug)]
-struct SkippedEvent {
-    head: Vec<u8>,
-    tail: Vec<u8>,
-    len: usize,
+    /// An event over the limit.
+    skipping: Option<BothEnds>,
 }
 
 impl SseParser {
@@ -122,17 +117,17 @@ impl SseParser {
     fn extend(&mut self, bytes: &[u8]) {
         self.line_bytes += bytes.len();
         if let Some(skip) = &mut self.skipping {
-            return skip.absorb(bytes, self.keep);
+            return skip.absorb(bytes);
         }
         if self.held() + bytes.len() > self.max {
-            let mut skip = SkippedEvent { head: Vec::new(), tail: Vec::new(), len: 0 };
+            let mut skip = BothEnds::new(self.keep);
             let data = self.data.take().unwrap_or_default();
             let mut line = std::mem::take(&mut self.line);
             line.extend_from_slice(bytes);
             let value =
                 line.strip_prefix(b"data:").map_or(&line[..], |value| value.strip_prefix(b" ").unwrap_or(value));
-            skip.absorb(&data, self.keep);
-            skip.absorb(value, self.keep);
+            skip.absorb(&data);
+            skip.absorb(value);
             self.skipping = Some(skip);
         } else {
             self.line.extend_from_slice(bytes);
@@ -182,23 +177,12 @@ impl SseParser {
             self.last_id = (!id.is_empty()).then_some(id);
         }
         let (name, data) = (self.name.take(), self.data.take());
-        if let Some(SkippedEvent { head, tail, len }) = self.skipping.take() {
-            items.push(SseItem::TooLong { head: head.into(), tail: tail.into(), len });
+        if let Some(skipped) = self.skipping.take() {
+            let (head, tail, len) = skipped.into_parts();
+            items.push(SseItem::TooLong { head, tail, len });
         } else if let Some(data) = data.filter(|data| !data.is_empty()) {
             items.push(SseItem::Event(ReceivedEvent { name, data }));
         }
-    }
-}
-
-impl SkippedEvent {
-    fn absorb(&mut self, bytes: &[u8], keep: usize) {
-        self.len += bytes.len();
-        let room = keep - self.head.len();
-        self.head.extend_from_slice(&bytes[..bytes.len().min(room)]);
-        let fresh = &bytes[bytes.len().saturating_sub(keep)..];
-        let surplus = (self.tail.len() + fresh.len()).saturating_sub(keep);
-        self.tail.drain(..surplus.min(self.tail.len()));
-        self.tail.extend_from_slice(fresh);
     }
 }
 

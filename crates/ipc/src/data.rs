@@ -7,7 +7,7 @@ use std::{borrow::Cow, fmt};
 
 use serde::{Deserialize, Serialize};
 
-use crate::SessionKey;
+use crate::{Secret, SessionKey};
 
 /// A message of the gateway to a worker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -107,6 +107,8 @@ pub struct CallContext {
     /// Which session calls, for servers that ask: all its calls come from one client, whose capabilities stay as they are.
     /// `None`: a request that stands for itself.
     pub client: Option<SessionKey>,
+    /// Headers of the client's request that this server is told (`forwardHeaders`); names in lower case.
+    pub headers: Vec<(String, Secret)>,
 }
 
 /// A message of a worker to the gateway.

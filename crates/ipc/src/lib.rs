@@ -65,7 +65,7 @@ pub use log::{LogLevel, LogRecord, LogSource};
 pub use login::{LoginKey, LoginPlace, OAuthGrant, OAuthSpec};
 pub use memory::{DUMPABLE_VARIABLE, keep_memory_private};
 pub use name::{NameError, ServerName};
-pub use our_program::our_program;
+pub use our_program::{REMOTE_WORKER, WORKER, our_program};
 pub use pipes::DataEnd;
 pub use program::find_program;
 pub use reach::{HttpDialect, HttpProxy, HttpSpec, HttpTls, LaunchSpec, PemSource, Reach};

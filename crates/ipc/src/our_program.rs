@@ -5,6 +5,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
+/// The worker of a server that is a command.
+pub const WORKER: &str = "mcproxy-worker";
+/// The worker of a server that is reached over the network.
+pub const REMOTE_WORKER: &str = "mcproxy-remote";
+
 /// Where packages put programs that people do not call (Filesystem Hierarchy Standard, 4.7).
 const PACKAGED: [&str; 2] = ["/usr/libexec/mcproxy", "/usr/lib/mcproxy"];
 

@@ -139,6 +139,8 @@ pub struct HttpSpec {
     pub dialect: HttpDialect,
     /// Headers of every request, `Authorization` among them; names and values are valid.
     pub headers: Vec<(String, Secret)>,
+    /// Names, in lower case, of the headers that calls of clients may bring with them.
+    pub forward_headers: Vec<String>,
     /// What is trusted, and how the worker shows who it is.
     pub tls: HttpTls,
     /// The proxy.

@@ -87,6 +87,13 @@ impl Auth {
         Ok(Admission { ground })
     }
 
+    /// Whether a header's value is or carries a token that is accepted here: it must go no further.
+    pub(crate) fn accepts(&self, name: &str, value: &str) -> bool {
+        let shown = if name == API_KEY { Some(value.trim()) } else { bearer(value) };
+        let (Some(tokens), Some(token)) = (&self.tokens, shown) else { return false };
+        place(tokens, token).is_some()
+    }
+
     /// The token in the URL of a request, where one is accepted there.
     pub(crate) fn key_in_query<'t>(&self, target: &'t Uri) -> Option<Cow<'t, str>> {
         let query = target.query().filter(|_| self.query_key && self.tokens.is_some())?;

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use mcproxy_mcp::{ErrorCode, ErrorObject, Message, Outcome, RawObject, RawValue, RequestId, meta};
 
+use super::client_headers::ClientHeaders;
 use crate::gateway::sessions::client_requests::Response;
 
 /// A client's request that outlives the buffer it came in.
@@ -16,6 +17,8 @@ pub(crate) struct Request {
     pub(crate) method: String,
     /// The text of the `params` object; empty when there is none.
     pub(crate) params: Bytes,
+    /// What servers may be told of the headers that it came with.
+    pub(crate) headers: ClientHeaders,
 }
 
 /// A message of a client.
@@ -46,7 +49,8 @@ impl Incoming {
             |params: Option<&RawValue>| params.map_or_else(Bytes::new, |raw| body.slice_ref(raw.get().as_bytes()));
         match message {
             Message::Request { id, method, params } => {
-                Self::Request(Request { id, method: method.into_owned(), params: share(params) })
+                let headers = ClientHeaders::default();
+                Self::Request(Request { id, method: method.into_owned(), params: share(params), headers })
             }
             Message::Notification { method, params } => {
                 Self::Notification { method: method.into_owned(), params: share(params) }
@@ -59,6 +63,13 @@ impl Incoming {
                 Self::Response { id, response }
             }
         }
+    }
+}
+
+impl Request {
+    /// The same with headers that it came with.
+    pub(crate) fn with_headers(self, headers: ClientHeaders) -> Self {
+        Self { headers, ..self }
     }
 }
 

@@ -2,6 +2,7 @@
 //! same for clients of every dialect.
 
 pub(crate) mod builtin_tools;
+pub(crate) mod client_headers;
 pub(crate) mod client_input;
 pub(crate) mod forward;
 pub(crate) mod incoming;

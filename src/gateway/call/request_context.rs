@@ -10,6 +10,7 @@ use mcproxy_mcp::{RawValue, RequestId};
 use tokio::sync::Notify;
 
 use super::{
+    client_headers::ClientHeaders,
     incoming::Request,
     progress::{self, Progress},
 };
@@ -50,6 +51,8 @@ pub(crate) struct RequestContext {
     pub(crate) related: Related,
     /// How far its client knows it to be.
     pub(crate) progress: Progress,
+    /// Of its request, as far as servers may be told of them.
+    pub(crate) headers: ClientHeaders,
     /// When it began.
     pub(crate) begun: Instant,
     id: RequestId,
@@ -67,10 +70,11 @@ impl RequestContext {
         now: Instant,
     ) -> Result<Self, RequestRefused> {
         downstream.touch(now);
-        let room = gateway.budget.take(Purpose::Requests, REQUEST + request.params.len())?;
+        let room = gateway.budget.take(Purpose::Requests, REQUEST + request.params.len() + request.headers.bytes())?;
         let id = request.id.clone();
         downstream.begin_call(&id, gateway.max_calls())?;
-        Ok(Self { gateway, downstream, related, progress: Progress::default(), begun: now, id, _room: room })
+        let (progress, headers) = (Progress::default(), request.headers.clone());
+        Ok(Self { gateway, downstream, related, progress, headers, begun: now, id, _room: room })
     }
 
     /// Its time so far.

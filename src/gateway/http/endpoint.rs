@@ -14,6 +14,7 @@ use slog::{info, warn};
 use super::error::HttpError;
 use crate::gateway::{
     base::{principal::Principal, scope::Scope},
+    call::client_headers::ClientHeaders,
     dialect::session::{lifetime, methods::InitializeParams},
     sessions::{
         registry::{Limits, Opened},
@@ -50,6 +51,24 @@ impl Endpoint {
         }
         let principal = request.extensions().get::<Principal>().cloned().unwrap_or_default();
         Ok(Self { gateway, scope, principal })
+    }
+
+    /// The headers of a request that servers may be told. A token that is accepted here goes no further.
+    pub(super) fn client_headers(&self, request: &HttpRequest) -> Result<ClientHeaders, HttpError> {
+        let settings = self.gateway.settings();
+        if settings.forwarding.is_empty() {
+            return Ok(ClientHeaders::default());
+        }
+        let auth = self.gateway.auth();
+        let of_name = |name: &str| {
+            let (auth, name) = (&auth, name.to_owned());
+            let values =
+                request.headers().get_all(&*name).filter_map(|value| std::str::from_utf8(value.as_bytes()).ok());
+            values.filter(move |value| !auth.accepts(&name, value))
+        };
+        ClientHeaders::of(&settings.forwarding, of_name).map_err(|error| {
+            HttpError::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, ErrorCode::INVALID_REQUEST, error)
+        })
     }
 
     /// The session of that id, if it was opened here by this caller: one that we know, or one of an earlier gateway.

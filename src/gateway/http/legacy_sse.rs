@@ -107,13 +107,14 @@ pub(super) async fn post(
         let message = "the session is unknown or has ended; open /sse again";
         HttpError::new(StatusCode::NOT_FOUND, ErrorCode::INVALID_REQUEST, message)
     })?;
+    let headers = endpoint.client_headers(&request)?;
     let gateway = endpoint.gateway;
     let body = body::read(&request, payload, &gateway, async || body::Bound::Any).await?;
     let message = Incoming::of(parse(&body)?, &body);
     match message {
         Incoming::Request(r) => {
             let related = request_context::related();
-            let id = r.id.clone();
+            let (id, r) = (r.id.clone(), r.with_headers(headers));
             tokio::task::spawn_local(async move {
                 let work = methods::answer(gateway.clone(), session.clone(), r, related.clone());
                 let mut answer = std::pin::pin!(work);

@@ -101,6 +101,7 @@ pub(super) async fn post(request: &HttpRequest, endpoint: Endpoint, body: &Bytes
         }
         Incoming::Request(incoming) => {
             let (gateway, related) = (endpoint.gateway.clone(), request_context::related());
+            let incoming = incoming.with_headers(endpoint.client_headers(request)?);
             let pending = Box::pin(answer(request.clone(), endpoint, incoming, related.clone()));
             Ok(respond(request, &gateway, pending, related).await)
         }

@@ -87,6 +87,7 @@ pub(super) async fn post(
             Ok(session) => {
                 let related = request_context::related();
                 let id = Some(r.id.clone());
+                let r = r.with_headers(endpoint.client_headers(&request)?);
                 let pending = Box::pin(methods::answer(endpoint.gateway.clone(), session.clone(), r, related.clone()));
                 Ok(respond(&request, &endpoint.gateway, &session, pending, related, id).await)
             }
@@ -212,6 +213,7 @@ async fn batch(request: &HttpRequest, endpoint: &Endpoint, body: &Bytes) -> Resu
     if session.version() != ProtocolVersion::V2025_03_26 {
         return Err(HttpError::bad_request("batches exist on protocol version 2025-03-26 only"));
     }
+    let headers = endpoint.client_headers(request)?;
     let related = request_context::related();
     let room = Rc::new(Cell::new(BATCH_BYTES));
     let mut answers: Vec<PendingAnswers> = Vec::new();
@@ -222,7 +224,7 @@ async fn batch(request: &HttpRequest, endpoint: &Endpoint, body: &Bytes) -> Resu
             }
             Ok(message) => match Incoming::of(message, body) {
                 Incoming::Request(r) => {
-                    let id = r.id.clone();
+                    let (id, r) = (r.id.clone(), r.with_headers(headers.clone()));
                     let answer = methods::answer(endpoint.gateway.clone(), session.clone(), r, related.clone());
                     answers.push(Box::pin(within(room.clone(), id, answer)));
                 }

@@ -91,6 +91,11 @@ impl Worker {
         user: ServerUser,
     ) -> io::Result<Self> {
         let server = &config.name;
+        let program = match &config.reach {
+            Ok(reach) => context.programs.worker_for(reach)?,
+            // It will be told nothing that it could run.
+            Err(_) => context.programs.worker(),
+        };
         // For `ps`, and for the next supervisor if this one is killed: it ends what carries the path of its own socket.
         let args: Vec<OsString> = vec![
             "--supervised".into(),
@@ -104,7 +109,7 @@ impl Worker {
         let cgroup = new_cgroup(context, config, generation, user.identity.as_ref().map(|identity| identity.uid));
         let confinement = Confinement { hardening: context.hardening, identity: user.identity.clone() };
         let plan = ChildPlan {
-            program: context.programs.worker(),
+            program,
             args,
             environment: user.environment(std::env::vars_os()),
             order: Some(SealedOrder::create(&confinement)?),

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 use tokio::process::Command;
 
-use crate::support::{Proxy, Real, run};
+use crate::support::{Proxy, Real, RealServer, run};
 
 /// What the servers need to be installed.
 pub(super) const PARTS: [&str; 5] = [
@@ -15,6 +15,9 @@ pub(super) const PARTS: [&str; 5] = [
     "venv/bin/fastmcp",
     "modern/bin/fastmcp",
 ];
+
+/// Those that are reached over HTTP, in the order in which they are started.
+const REMOTE: [&str; 6] = ["all-http", "all-sse", "fm-2-http", "fm-2-sse", "fm-4-http", "python-http"];
 
 /// One call of a server's tool, and what its answer must hold.
 pub(super) struct Call {
@@ -42,8 +45,9 @@ impl Column {
 pub(super) struct Fleet {
     pub(super) proxy: Proxy,
     pub(super) columns: Vec<Column>,
-    // Holds the files that the servers work on.
+    // Hold the files that the servers work on, and those that run elsewhere.
     _files: tempfile::TempDir,
+    _remote: Vec<RealServer>,
 }
 
 impl Fleet {
@@ -55,18 +59,32 @@ impl Fleet {
         git(files.path(), &["init", "-q"]).await;
         git(files.path(), &["add", "note.txt"]).await;
         git(files.path(), &[&author[..], &["commit", "-q", "-m", "The first commit"]].concat()).await;
-        let proxy = Proxy::start(json!({"servers": servers(real, &dir)})).await;
-        Self { proxy, columns: columns(&dir), _files: files }
+        let (old_python, new_python) = (real.path("venv/bin/python"), real.path("modern/bin/python"));
+        let remote: Vec<RealServer> = vec![
+            RealServer::everything(real, "streamableHttp").await,
+            RealServer::everything(real, "sse").await,
+            RealServer::python(old_python.clone(), "on_fastmcp.py", "http").await,
+            RealServer::python(old_python, "on_fastmcp.py", "sse").await,
+            RealServer::python(new_python.clone(), "on_fastmcp.py", "http").await,
+            RealServer::python(new_python, "on_mcp.py", "streamable-http").await,
+        ];
+        let mut servers = servers(real, &dir);
+        servers.extend(REMOTE.iter().zip(&remote).map(|(name, server)| {
+            let path = if name.ends_with("sse") { "/sse" } else { "/mcp" };
+            json!({"name": name, "url": server.url(path)})
+        }));
+        let proxy = Proxy::start(json!({"servers": servers})).await;
+        Self { proxy, columns: columns(&dir), _files: files, _remote: remote }
     }
 }
 
 /// Each SDK that servers are made with, in its newest releases before and of 2026-07-28.
-fn servers(real: &Real, dir: &str) -> Value {
+fn servers(real: &Real, dir: &str) -> Vec<Value> {
     let official = |package: &str| real.node(&format!("@modelcontextprotocol/{package}/dist/index.js"));
     let (old_python, new_python) = (real.path("venv/bin/python"), real.path("modern/bin/python"));
     let ours = Real::server;
     let environment = json!({"MCPROXY_REAL": real.path("")});
-    json!([
+    let servers = json!([
         {"name": "everything", "command": "node", "args": [official("server-everything")]},
         {"name": "filesystem", "command": "node", "args": [official("server-filesystem"), dir]},
         {"name": "memory", "command": "node", "args": [official("server-memory")],
@@ -78,7 +96,9 @@ fn servers(real: &Real, dir: &str) -> Value {
         {"name": "fastmcp-npm", "command": "node", "args": [ours("on-fastmcp.mjs")], "env": environment},
         {"name": "typescript", "command": "node", "args": [ours("on-typescript-sdk.mjs")], "env": environment},
         {"name": "strict", "command": "node", "args": [ours("on-typescript-sdk.mjs"), "--strict"], "env": environment},
-    ])
+        {"name": "python", "command": new_python, "args": [ours("on_mcp.py")]},
+    ]);
+    servers.as_array().expect("a list").clone()
 }
 
 fn columns(dir: &str) -> Vec<Column> {
@@ -96,14 +116,26 @@ fn columns(dir: &str) -> Vec<Column> {
         ("time", false, vec![call("convert_time", noon, "21:00")]),
         ("git", true, vec![call("git_log", json!({"repo_path": dir}), "The first commit")]),
     ];
-    let ours =
-        [("fastmcp-2", false), ("fastmcp-4", true), ("fastmcp-npm", false), ("typescript", true), ("strict", true)];
+    let ours = [
+        ("fastmcp-2", false),
+        ("fastmcp-4", true),
+        ("fastmcp-npm", false),
+        ("typescript", true),
+        ("strict", true),
+        ("python", true),
+        ("fm-2-http", false),
+        ("fm-2-sse", false),
+        ("fm-4-http", true),
+        ("python-http", true),
+    ];
+    let everything = ["all-http", "all-sse"]
+        .map(|server| (server, false, vec![call("echo", json!({"message": "hi there"}), "hi there")]));
     let ours = ours.map(|(server, modern)| {
         let calls =
             vec![call("echo", json!({"text": "hi there"}), "hi there"), call("add", json!({"a": 20, "b": 22}), "42")];
         (server, modern, calls)
     });
-    let all = official.into_iter().chain(ours);
+    let all = official.into_iter().chain(ours).chain(everything);
     let mut columns: Vec<Column> = all.map(|(server, modern, calls)| Column { server, modern, calls }).collect();
     for Column { server, calls, .. } in &mut columns {
         for call in calls {

@@ -6,7 +6,7 @@ use serde_json::json;
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
-use crate::support::{DEADLINE, Driver, Proxy, Real, cannot, eventually, fixture, names, text};
+use crate::support::{DEADLINE, Driver, Proxy, Real, cannot, eventually, fixture, free_port, names, text};
 
 const NGINX: &str = "/usr/sbin/nginx";
 const CADDY: &str = "/usr/bin/caddy";
@@ -62,11 +62,6 @@ fn documented(language: &str, proxy: &Proxy) -> String {
     let (_, rest) = page.split_once(&format!("```{language}\n")).expect("a block");
     let (block, _) = rest.split_once("```").expect("its end");
     block.replace("127.0.0.1:12009", proxy.base.strip_prefix("http://").expect("a URL"))
-}
-
-fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    listener.local_addr().expect("an address").port()
 }
 
 /// A reverse proxy with the directory it lives in.

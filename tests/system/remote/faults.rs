@@ -1,10 +1,10 @@
 //! Servers that cannot be reached, or not any more.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use serde_json::json;
 
-use super::{at, in_front_of};
+use super::{at, in_front_of, upstream::Upstream};
 use crate::support::{DEADLINE, Proxy, eventually, fixture, kill};
 
 #[tokio::test]
@@ -38,6 +38,63 @@ async fn an_upstream_that_is_killed_costs_each_of_its_calls_one_error_and_no_ses
             response.to_string().contains("again").then_some(())
         })
         .await;
+    }
+}
+
+#[tokio::test]
+async fn an_upstream_that_is_restarted_under_load_gets_no_call_twice_and_costs_no_session() {
+    const CLIENTS: usize = 16;
+    for era in ["legacy", "modern"] {
+        let first = Upstream::start(era).await;
+        let port = first.port;
+        let proxy = Proxy::start(json!({"servers": [at("r", &first.url(), json!({}))]})).await;
+        let sessions = (0..CLIENTS).map(|_| proxy.session());
+        let sessions = futures_util::future::join_all(sessions).await;
+        let (stop, stopped) = tokio::sync::watch::channel(false);
+        let loads = sessions.into_iter().enumerate().map(|(client, session)| {
+            let mut stopped = stopped.clone();
+            tokio::spawn(async move {
+                let (mut errors, mut call) = (Vec::new(), 0);
+                while !*stopped.borrow_and_update() {
+                    let params = json!({"name": "r__headers", "arguments": {"tag": format!("{client}-{call}")}});
+                    // One response, whatever it is: this fails for none, and for two.
+                    let response = session.respond("tools/call", params).await;
+                    errors.extend(response.get("error").map(ToString::to_string));
+                    call += 1;
+                }
+                (session, errors)
+            })
+        });
+        let loads: Vec<_> = loads.collect();
+        let under_load = async |upstream: &Upstream, calls: usize| {
+            eventually("it is under load", DEADLINE, async || {
+                (upstream.received("tools/call").len() >= calls).then_some(())
+            })
+            .await;
+        };
+        under_load(&first, 200).await;
+        let before = first.received("tools/call");
+        drop(first);
+        let began = std::time::Instant::now();
+        let second = Upstream::at(port, era, |_| None).await;
+        under_load(&second, 200).await;
+        // The first step of the backoff is a second, with jitter; before that it is tried at once.
+        assert!(began.elapsed() < Duration::from_secs(15), "{era}: {:?}", began.elapsed());
+        stop.send(true).expect("they listen");
+        let mut tags = BTreeSet::new();
+        for call in before.iter().chain(&second.received("tools/call")) {
+            let tag = call.body["params"]["arguments"]["tag"].to_string();
+            assert!(tags.insert(tag.clone()), "{era}: {tag} was sent twice");
+        }
+        for load in loads {
+            let (session, errors) = load.await.expect("each call has one response");
+            for error in &errors {
+                assert!(error.contains("\"r\""), "{era}: {error}");
+            }
+            session.call("r__headers", json!({})).await;
+        }
+        let server = proxy.server("r").await;
+        assert!(server.is_ready() && server.restarts <= 3, "{era}: {server:?}");
     }
 }
 

@@ -1,9 +1,15 @@
 //! Servers that are reached over the network.
 
 mod faults;
+mod headers;
 mod login;
+mod metamcp;
+mod middle_boxes;
+mod nginx;
+mod proxies;
 mod real;
 mod stacked;
+mod upstream;
 
 use serde_json::{Value, json};
 

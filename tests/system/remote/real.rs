@@ -1,60 +1,9 @@
 //! Real servers over HTTP, of several SDKs and both transports.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
-use tokio::process::{Child, Command};
 
 use super::at;
-use crate::support::{Modern, Proxy, Real, Session, eventually, text};
-
-/// Node and Python start slowly on a busy machine.
-const START: Duration = Duration::from_secs(60);
-
-/// A real server at a port of its own. It ends with the test.
-struct Upstream {
-    _child: Child,
-    port: u16,
-}
-
-impl Upstream {
-    /// Starts what `command` makes of a port, and waits until something listens there.
-    async fn start(command: impl FnOnce(u16) -> Command) -> Self {
-        let port = free_port();
-        let child = command(port).kill_on_drop(true).stdout(std::process::Stdio::null()).spawn().expect("it starts");
-        eventually("the server listens", START, async || {
-            tokio::net::TcpStream::connect(("127.0.0.1", port)).await.ok()
-        })
-        .await;
-        Self { _child: child, port }
-    }
-
-    fn url(&self, path: &str) -> String {
-        format!("http://127.0.0.1:{}{path}", self.port)
-    }
-}
-
-fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    listener.local_addr().expect("an address").port()
-}
-
-fn everything(real: &Real, transport: &'static str) -> impl FnOnce(u16) -> Command {
-    let script = real.node("@modelcontextprotocol/server-everything/dist/index.js");
-    move |port| {
-        let mut command = Command::new("node");
-        command.args([&script, transport]).env("PORT", port.to_string());
-        command
-    }
-}
-
-fn fastmcp(python: String, transport: &'static str) -> impl FnOnce(u16) -> Command {
-    move |port| {
-        let mut command = Command::new(python);
-        command.arg(Real::server("on_fastmcp.py")).args([transport, &port.to_string()]);
-        command
-    }
-}
+use crate::support::{Modern, Proxy, Real, RealServer, Session, text};
 
 fn protocol(server: &Value) -> &str {
     server["protocolVersion"].as_str().unwrap_or_default()
@@ -63,8 +12,8 @@ fn protocol(server: &Value) -> &str {
 #[tokio::test]
 async fn server_everything_over_both_transports() {
     let Some(real) = Real::with(&["node_modules/@modelcontextprotocol/server-everything"]) else { return };
-    let streamable = Upstream::start(everything(&real, "streamableHttp")).await;
-    let sse = Upstream::start(everything(&real, "sse")).await;
+    let streamable = RealServer::everything(&real, "streamableHttp").await;
+    let sse = RealServer::everything(&real, "sse").await;
     let features = json!({"clientFeatures": ["sampling", "elicitation"]});
     // Nothing says that the second one is of the old transport.
     let servers = [at("http", &streamable.url("/mcp"), features.clone()), at("sse", &sse.url("/sse"), features)];
@@ -97,9 +46,9 @@ async fn server_everything_over_both_transports() {
 async fn fastmcp_of_both_generations_over_http() {
     let parts = ["venv/bin/python", "modern/bin/python"];
     let Some(real) = Real::with(&parts) else { return };
-    let old = Upstream::start(fastmcp(real.path(parts[0]), "http")).await;
-    let old_sse = Upstream::start(fastmcp(real.path(parts[0]), "sse")).await;
-    let new = Upstream::start(fastmcp(real.path(parts[1]), "http")).await;
+    let old = RealServer::python(real.path(parts[0]), "on_fastmcp.py", "http").await;
+    let old_sse = RealServer::python(real.path(parts[0]), "on_fastmcp.py", "sse").await;
+    let new = RealServer::python(real.path(parts[1]), "on_fastmcp.py", "http").await;
     let servers = [
         at("old", &old.url("/mcp"), json!({})),
         at("sse", &old_sse.url("/sse"), json!({"type": "sse"})),

@@ -8,6 +8,7 @@ mod modern;
 mod process;
 mod proxy;
 mod raw;
+mod real_server;
 mod session;
 mod status;
 mod wait;
@@ -23,6 +24,7 @@ pub(crate) use process::{
 };
 pub(crate) use proxy::{PassedDescriptors, Proxy, binary, fixture, http_client, supervisor};
 pub(crate) use raw::{End, Raw};
+pub(crate) use real_server::{RealServer, free_port};
 pub(crate) use session::{Session, initialize};
 pub(crate) use status::{ServerView, SystemView};
 pub(crate) use wait::{DEADLINE, eventually, within};

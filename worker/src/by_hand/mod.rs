@@ -4,7 +4,9 @@ mod print;
 
 use std::{
     cell::RefCell,
-    process::ExitCode,
+    io,
+    os::unix::process::CommandExt,
+    process::{Command, ExitCode},
     rc::Rc,
     sync::Mutex,
     time::{Duration, Instant},
@@ -15,12 +17,12 @@ use bytes::Bytes;
 use mcproxy_config::{Config, LoadError, nearest};
 use mcproxy_confine::Degradation;
 use mcproxy_ipc::{
-    Ended, Generation, Reach, WorkerSpec,
+    Ended, Generation, REMOTE_WORKER, Reach, WorkerSpec,
     control::WorkerToSupervisor,
     data::{CallContext, GatewayToWorker, Outcome, WorkerToGateway},
     default_state_dir,
     environment::is_passed_on,
-    runtime_dirs,
+    our_program, runtime_dirs,
 };
 use mcproxy_mcp::{RawObject, json_string, method};
 use slog::{Drain, Level, LevelFilter, Logger, o};
@@ -38,7 +40,7 @@ use crate::{
     link::{GatewayLink, Handed, LocalEnd},
     login,
     mask::Mask,
-    runner::{self, Order, Ports},
+    runner::{self, Order, Ports, Reaches},
     transport::{LineDirection, Trace},
     tree::Tree,
 };
@@ -62,15 +64,26 @@ enum CannotRun {
 }
 
 /// Does what was asked for on the command line.
-pub(crate) async fn run(wish: ByHand) -> anyhow::Result<ExitCode> {
+pub(crate) async fn run(wish: ByHand, reaches: Reaches) -> anyhow::Result<ExitCode> {
     if let Err(error) = RawObject::from_text(&wish.args) {
         return Ok(refuse(CannotRun::TreeUsage(format!(
             "--args must be a JSON object, like {{\"key\":\"value\"}}: {error}"
         ))));
     }
     match prepare(&wish) {
-        Ok((spec, mask)) => HandRun::start(wish, spec, mask).await,
+        Ok((spec, _)) if matches!(spec.reach, Reach::Http(_)) && reaches.http.is_none() => {
+            Ok(refuse(CannotRun::Unavailable(become_remote_worker().to_string())))
+        }
+        Ok((spec, mask)) => HandRun::start((wish, reaches), spec, mask).await,
         Err(refusal) => Ok(refuse(refusal)),
+    }
+}
+
+/// This process becomes the program that reaches servers over the network, with the same arguments; else: why it does not.
+fn become_remote_worker() -> io::Error {
+    match our_program(REMOTE_WORKER) {
+        Ok(program) => Command::new(program).args(std::env::args_os().skip(1)).exec(),
+        Err(error) => error,
     }
 }
 
@@ -148,7 +161,7 @@ struct HandRun {
 }
 
 impl HandRun {
-    async fn start(wish: ByHand, mut spec: WorkerSpec, mask: Mask) -> anyhow::Result<ExitCode> {
+    async fn start((wish, reaches): (ByHand, Reaches), mut spec: WorkerSpec, mask: Mask) -> anyhow::Result<ExitCode> {
         let printer = Rc::new(Printer::new(mask));
         let program = LauncherProgram::find();
         let Confined { missing, tmp: _until_the_end } = confinement::by_hand(&mut spec, &program)?;
@@ -173,6 +186,7 @@ impl HandRun {
                 })
             }),
             launcher: Launcher { program, tree },
+            reaches,
             instance: None,
             given_up: Rc::default(),
             log: terminal_log(&printer),

@@ -34,7 +34,7 @@ use crate::{
     dialect::legacy,
     launch::Launcher,
     link::{Envelope, GatewayPort, next_frame, room},
-    runner::Order,
+    runner::{Order, Reaches},
     session::{Idle, features_of},
 };
 
@@ -91,6 +91,7 @@ pub(super) struct InstanceHost {
     reports: mpsc::Sender<WorkerToSupervisor>,
     records: mpsc::Sender<LogRecord>,
     launcher: Launcher,
+    reaches: Reaches,
     orders: (mpsc::Sender<Order>, mpsc::Receiver<Order>),
     pub(super) events: (mpsc::Sender<InstanceReport>, mpsc::Receiver<InstanceReport>),
     tasks: JoinSet<(Number, Ended)>,
@@ -132,6 +133,7 @@ impl InstanceHost {
             reports: ports.reports,
             records: ports.records,
             launcher: ports.launcher,
+            reaches: ports.reaches,
             orders: ports.orders,
             events: mpsc::channel(EVENTS),
             tasks: JoinSet::new(),
@@ -249,8 +251,14 @@ impl InstanceHost {
             ..own
         };
         let (events, records) = (self.events.0.clone(), self.records.clone());
-        let handle =
-            instance_handle::spawn(number, spec, events, records, (self.launcher.clone(), &self.log), &mut self.tasks);
+        let handle = instance_handle::spawn(
+            number,
+            spec,
+            events,
+            records,
+            (self.launcher.clone(), self.reaches, &self.log),
+            &mut self.tasks,
+        );
         let running = RunningInstance {
             handle,
             pid: None,

@@ -10,7 +10,7 @@ use super::pool::Number;
 use crate::{
     launch::Launcher,
     link::{Envelope, GatewayLink, Handed, LocalEnd},
-    runner::{self, Order, Ports},
+    runner::{self, Order, Ports, Reaches},
     stderr,
 };
 
@@ -62,7 +62,7 @@ pub(super) fn spawn(
     spec: WorkerSpec,
     host: mpsc::Sender<InstanceReport>,
     records: mpsc::Sender<LogRecord>,
-    (launcher, log): (Launcher, &Logger),
+    (launcher, reaches, log): (Launcher, Reaches, &Logger),
     tasks: &mut JoinSet<(Number, Ended)>,
 ) -> InstanceHandle {
     // As many calls as may be in flight, and as many cancellations.
@@ -78,6 +78,7 @@ pub(super) fn spawn(
         stderr: stderr::to_log(records, Some(number)),
         trace: None,
         launcher,
+        reaches,
         instance: Some(number),
         given_up: given_up.clone(),
         log: log.new(o!("instance" => number)),

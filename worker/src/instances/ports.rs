@@ -4,7 +4,11 @@ use mcproxy_ipc::{LogRecord, control::WorkerToSupervisor};
 use slog::Logger;
 use tokio::sync::mpsc;
 
-use crate::{catalogue_writer::CataloguePort, launch::Launcher, runner::Order};
+use crate::{
+    catalogue_writer::CataloguePort,
+    launch::Launcher,
+    runner::{Order, Reaches},
+};
 
 /// How the host is connected to the rest.
 pub(crate) struct HostPorts {
@@ -16,5 +20,7 @@ pub(crate) struct HostPorts {
     /// Where the lines that instances write to stderr go.
     pub(crate) records: mpsc::Sender<LogRecord>,
     pub(crate) launcher: Launcher,
+    /// What instances are reached by.
+    pub(crate) reaches: Reaches,
     pub(crate) log: Logger,
 }

@@ -53,6 +53,9 @@ impl<T: Transport> Runner<T> {
     }
 
     pub(super) fn write_server(&mut self, now: Instant) {
+        for (request, headers) in self.session.context.out.headers.drain(..) {
+            self.transport.send_along(request, headers);
+        }
         let sent = self.transport.send(&mut self.session.context.out.server);
         if sent.moved {
             self.suspicion.take_if(|(_, reason)| *reason == EndReason::Unresponsive);

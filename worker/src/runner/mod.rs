@@ -11,18 +11,22 @@ mod finish;
 mod installing;
 mod messages;
 mod ports;
+mod reaches;
 mod restart_after_probe;
 mod stage;
 mod wait;
 
-use std::{cell::Cell, rc::Rc, time::Instant};
+use std::{cell::Cell, pin::Pin, rc::Rc, time::Instant};
 
-use mcproxy_ipc::{EndReason, Ended, Reach, WorkerSpec, control::WorkerToSupervisor};
+use mcproxy_ipc::{EndReason, Ended, HttpSpec, REMOTE_WORKER, Reach, WorkerSpec, control::WorkerToSupervisor};
 use slog::{Logger, debug, warn};
 use tokio::{sync::mpsc, task::JoinHandle};
 
-pub(crate) use self::ports::{Order, Ports};
-use self::{stage::RunStage, wait::Woke};
+pub(crate) use self::{
+    ports::{Order, Ports},
+    reaches::Reaches,
+};
+use self::{reaches::RunStart, stage::RunStage, wait::Woke};
 use crate::{
     catalogue_writer::CatalogueWriter,
     cgroup::ServerCgroup,
@@ -45,29 +49,52 @@ pub(crate) async fn run(spec: WorkerSpec, mut ports: Ports) -> Ended {
     let timer = match Timer::new() {
         Ok(timer) => timer,
         Err(error) => {
-            let reason = EndReason::Worker(format!("cannot make a timer: {error}"));
-            return Ended { reason, stderr_tail: String::new() };
+            return nothing_said(EndReason::Worker(format!("cannot make a timer: {error}")));
         }
     };
-    let nothing_said = |reason| Ended { reason, stderr_tail: String::new() };
     let until = Instant::now() + INSTALL_LIMIT;
     let lock = match installing::wait_for_lock(&spec, until, &mut ports.orders.1, &ports.reports, &ports.log).await {
         Ok(lock) => lock,
         Err(reason) => return nothing_said(reason),
     };
+    let start = RunStart { lock, timer };
     match &spec.reach {
         Reach::Command(launch) => {
             let place = (ports.launcher.clone(), ports.instance);
             match Stdio::start(&spec, launch, place, ports.trace.take(), ports.log.clone()) {
-                Ok(transport) => Runner::new(spec, transport, ports).run(lock, timer).await,
+                Ok(transport) => Runner::new(spec, transport, ports).run(start).await,
                 Err(reason) => nothing_said(reason),
             }
         }
-        Reach::Http(http) => match Http::start(&spec, http, ports.trace.take(), ports.log.clone()) {
-            Ok(transport) => Runner::new(spec, transport, ports).run(lock, timer).await,
-            Err(reason) => nothing_said(reason),
+        Reach::Http(http) => match ports.reaches.http {
+            Some(run) => {
+                let http = http.clone();
+                run(spec, http, ports, start).await
+            }
+            None => {
+                nothing_said(EndReason::Worker(format!("this program starts commands; `{REMOTE_WORKER}` connects")))
+            }
         },
     }
+}
+
+/// The same over HTTP. Named by the one program that does it, and therefore not linked into the other.
+pub(crate) fn run_http(
+    spec: WorkerSpec,
+    http: Box<HttpSpec>,
+    mut ports: Ports,
+    start: RunStart,
+) -> Pin<Box<dyn Future<Output = Ended>>> {
+    Box::pin(async move {
+        match Http::start(&spec, &http, ports.trace.take(), ports.log.clone()) {
+            Ok(transport) => Runner::new(spec, transport, ports).run(start).await,
+            Err(reason) => nothing_said(reason),
+        }
+    })
+}
+
+fn nothing_said(reason: EndReason) -> Ended {
+    Ended { reason, stderr_tail: String::new() }
 }
 
 fn report(reports: &mpsc::Sender<WorkerToSupervisor>, log: &Logger, message: WorkerToSupervisor) {
@@ -139,7 +166,7 @@ impl<T: Transport> Runner<T> {
     }
 
     /// From the first message to the last report.
-    async fn run(mut self, lock: Option<InstallLock>, timer: Timer) -> Ended {
+    async fn run(mut self, RunStart { lock, timer }: RunStart) -> Ended {
         self.lock = lock;
         self.begun();
         self.serve(timer).await;

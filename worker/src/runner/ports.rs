@@ -6,6 +6,7 @@ use mcproxy_ipc::control::WorkerToSupervisor;
 use slog::Logger;
 use tokio::sync::mpsc;
 
+use super::reaches::Reaches;
 use crate::{catalogue_writer::CataloguePort, launch::Launcher, link::GatewayLink, stderr, transport::Trace};
 
 /// Orders of others to a run.
@@ -36,6 +37,8 @@ pub(crate) struct Ports {
     pub(crate) stderr: stderr::Sink,
     pub(crate) trace: Option<Trace>,
     pub(crate) launcher: Launcher,
+    /// What servers are reached by.
+    pub(crate) reaches: Reaches,
     /// Which of several that run at once.
     pub(crate) instance: Option<u32>,
     /// Becomes true when no further call has a chance, which may be a while before the end.

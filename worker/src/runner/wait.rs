@@ -10,6 +10,7 @@ use crate::{
 };
 
 /// The event that ended a wait.
+#[expect(clippy::large_enum_variant, reason = "there is one at a time, and a box would cost each call an allocation")]
 pub(super) enum Woke {
     Order(Option<Order>),
     Frame(GatewayFrame),

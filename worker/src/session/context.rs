@@ -104,6 +104,7 @@ impl SessionContext {
     pub(super) fn forget_process(&mut self) {
         self.requests.clear();
         self.out.server.clear();
+        self.out.headers.clear();
         self.answers = 0;
         self.gone = false;
     }

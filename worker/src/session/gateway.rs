@@ -141,6 +141,9 @@ impl Session {
             calls.table.close(upstream);
             ErrorObject::new(ErrorCode::INVALID_PARAMS, bad)
         })?;
+        if !context.headers.is_empty() {
+            cx.out.headers.push((upstream, context.headers.clone()));
+        }
         if as_task.is_some() {
             calls.tasks.begin(upstream);
         }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use mcproxy_ipc::{
-    CatalogueCounts, EndReason, ListFailure, ServerDescription,
+    CatalogueCounts, EndReason, ListFailure, Secret, ServerDescription,
     data::{ServerEra, WorkerToGateway},
 };
 
@@ -13,6 +13,8 @@ use mcproxy_ipc::{
 pub(crate) struct SessionOutput {
     /// Messages for the server, each ended by a line break and without any other: the transport sends them.
     pub(crate) server: Vec<u8>,
+    /// Headers that clients send along with requests among them, by the requests' numbers.
+    pub(crate) headers: Vec<(u64, Vec<(String, Secret)>)>,
     /// Messages for the gateway.
     pub(crate) gateway: VecDeque<(WorkerToGateway, Bytes)>,
     /// Events for the shell.

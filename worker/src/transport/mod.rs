@@ -13,7 +13,7 @@ mod http;
 mod stdio;
 mod trace;
 
-use mcproxy_ipc::{EndReason, WorkerSpec};
+use mcproxy_ipc::{EndReason, Secret, WorkerSpec};
 
 #[cfg(test)]
 pub(crate) use self::http::tests::spec as http_spec;
@@ -89,6 +89,9 @@ pub(crate) trait Transport {
 
     /// The beginning of a message that will not be completed, because the server sends no more.
     fn last_message(&mut self) -> Option<ServerLine>;
+
+    /// These headers of a client go with the request of this number, which is to be sent; of no use where messages have none.
+    fn send_along(&mut self, _request: u64, _headers: Vec<(String, Secret)>) {}
 
     /// Sends what the server takes of these messages now. What is sent leaves the buffer once all of it is; so nothing but this may
     /// take anything out of it.

@@ -17,6 +17,8 @@ pub(crate) struct RawRemote {
     pub(crate) url: Option<String>,
     /// Headers of every request to `url`. Their values are masked in logs.
     pub(crate) headers: BTreeMap<String, String>,
+    /// Names of headers that a client's call brings to `url` with it, such as `Authorization` for servers that want to know who calls. None are passed on unless they are named here. The client's value takes the place of the one in `headers`; requests that MCProxy makes itself, for lists above all, have those of `headers`. A token that let the client in here is not passed on.
+    pub(crate) forward_headers: Vec<String>,
     /// The token for `url`: the same as the header `Authorization` with `Bearer` before it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
@@ -41,6 +43,7 @@ impl Default for RawRemote {
         Self {
             url: None,
             headers: BTreeMap::new(),
+            forward_headers: Vec::new(),
             bearer_token: None,
             oauth: RawOauth::default(),
             tls: RawTls::default(),

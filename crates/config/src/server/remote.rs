@@ -7,6 +7,7 @@ use url::Url;
 
 use super::checks::ServerChecks;
 use super::oauth;
+use crate::problem::printable;
 use crate::raw::{RawRemote, RawServer};
 use crate::tree::Node;
 
@@ -28,8 +29,22 @@ const OWN_HEADERS: &[&str] = &[
     "transfer-encoding",
     "upgrade",
 ];
+/// Besides those: headers of the connection to the client, or about its body (RFC 9110 §7.6.1, §10.1).
+const NOT_FORWARDED: &[&str] = &[
+    "accept-encoding",
+    "content-encoding",
+    "expect",
+    "http2-settings",
+    "origin",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+];
+/// The most names of headers that are passed on.
+const MOST_FORWARDED: usize = 16;
 /// Keys that concern servers that are reached over the network.
-const KEYS: &[&str] = &["headers", "bearerToken", "oauth", "tls", "proxy", "connectTimeout", "denyPrivate"];
+const KEYS: &[&str] =
+    &["headers", "forwardHeaders", "bearerToken", "oauth", "tls", "proxy", "connectTimeout", "denyPrivate"];
 /// Keys that concern servers that are started.
 const KEYS_OF_COMMANDS: &[&str] = &["args", "env", "cwd"];
 
@@ -54,6 +69,7 @@ pub(super) fn read(raw: &RawServer, looked_up: Vec<Secret>) -> HttpSpec {
         url: Secret::new(url),
         dialect: dialect(raw.kind.as_deref()),
         headers,
+        forward_headers: forwarded(remote),
         tls: HttpTls { ca: pem(&remote.tls.ca), client: pem(&remote.tls.client_cert).zip(pem(&remote.tls.client_key)) },
         proxy: match remote.proxy.as_deref() {
             None => HttpProxy::System,
@@ -65,6 +81,14 @@ pub(super) fn read(raw: &RawServer, looked_up: Vec<Secret>) -> HttpSpec {
         looked_up: masked,
         oauth: oauth::read(remote),
     }
+}
+
+/// In lower case, each once.
+fn forwarded(remote: &RawRemote) -> Vec<String> {
+    let mut names: Vec<String> = remote.forward_headers.iter().map(|name| name.trim().to_ascii_lowercase()).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
 }
 
 /// Which transport the word for it means. (What other programs write was turned into these before.)
@@ -101,7 +125,7 @@ pub(super) fn texts(remote: &RawRemote) -> impl Iterator<Item = &str> {
     let tls = [&remote.tls.ca, &remote.tls.client_cert, &remote.tls.client_key].into_iter().flatten();
     let single = remote.url.iter().chain(&remote.bearer_token).chain(&remote.proxy).chain(oauth::texts(&remote.oauth));
     // Parts of them travel once more, to be masked.
-    single.chain(headers).chain(tls).flat_map(|text| [text, text]).map(String::as_str)
+    single.chain(headers).chain(&remote.forward_headers).chain(tls).flat_map(|text| [text, text]).map(String::as_str)
 }
 
 /// Checks that the schema cannot express.
@@ -118,6 +142,16 @@ pub(super) fn check(raw: &RawServer, checks: &mut ServerChecks<'_>) {
         if let Some(why) = wrong_header(&header.key, value) {
             checks.report.add(header.key_span.start, why);
         }
+    }
+    let forwarded = checks.node.get("forwardHeaders").map(Node::elements).unwrap_or_default();
+    for node in forwarded {
+        let name = node.text().filter(|_| !node.lacks_text()).map(|text| text.value().trim().to_owned());
+        if let Some(why) = name.and_then(|name| not_forwarded(&name)) {
+            checks.report.add(node.span.start, why);
+        }
+    }
+    if forwarded.len() > MOST_FORWARDED {
+        checks.problem(&["forwardHeaders"], format!("must not list more than {MOST_FORWARDED} headers"));
     }
     let is_authorization = |name: &String| name.eq_ignore_ascii_case("authorization");
     if remote.bearer_token.is_some() && remote.headers.keys().any(is_authorization) {
@@ -184,6 +218,16 @@ fn wrong_header(name: &str, value: &str) -> Option<String> {
     } else {
         None
     }
+}
+
+fn not_forwarded(name: &str) -> Option<String> {
+    let lower = name.to_ascii_lowercase();
+    let is_of_connection = OWN_HEADERS.contains(&lower.as_str()) || NOT_FORWARDED.contains(&lower.as_str());
+    if is_of_connection || lower.starts_with("mcp-") {
+        let shown = printable(name);
+        return Some(format!("`{shown}` is a header of the connection or of MCP, which is never passed on"));
+    }
+    wrong_header(name, "")
 }
 
 fn is_header_value(value: &str) -> bool {

@@ -28,6 +28,8 @@ pub struct GatewaySettings {
     pub query_key: bool,
     /// Named selections of servers.
     pub groups: Vec<Group>,
+    /// Servers that are told headers of their clients' requests.
+    pub forwarding: Vec<HeaderForwarding>,
     /// Largest request body, in bytes.
     pub max_body_bytes: usize,
     /// Most sessions at once.
@@ -86,6 +88,15 @@ impl fmt::Debug for TokenHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TokenHash").field("name", &self.name).finish_non_exhaustive()
     }
+}
+
+/// A server that is told headers of its clients' requests.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeaderForwarding {
+    /// Which one.
+    pub server: ServerName,
+    /// Their names, in lower case.
+    pub headers: Vec<String>,
 }
 
 /// A configured selection of servers.

@@ -7,7 +7,8 @@ mod operator;
 mod worker;
 
 pub use gateway::{
-    Answer, ConnectionLimits, GatewaySettings, GatewayToSupervisor, Group, Question, SupervisorToGateway, TokenHash,
+    Answer, ConnectionLimits, GatewaySettings, GatewayToSupervisor, Group, HeaderForwarding, Question,
+    SupervisorToGateway, TokenHash,
 };
 pub use login::{LoginTask, LoginToSupervisor, MAX_CALLBACK, SupervisorToLogin};
 pub use operator::{OperatorToSupervisor, SupervisorToOperator};

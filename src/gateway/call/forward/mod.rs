@@ -264,7 +264,10 @@ impl<'a> Forward<'a> {
 
     /// The facts about the client that the server may know.
     fn call_context(&self, connection: &WorkerConnection) -> CallContext {
-        self.context.downstream.call_context(connection, self.progress_token.is_some())
+        let mut context = self.context.downstream.call_context(connection, self.progress_token.is_some());
+        let forwarding = &self.context.gateway.settings().forwarding;
+        context.headers = self.context.headers.for_server(forwarding, &self.server);
+        context
     }
 
     /// The payload, and where its `_meta` begins: what a server of 2026-07-28 asked a client to bring is part of it.

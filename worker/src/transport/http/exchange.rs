@@ -36,6 +36,8 @@ pub(super) struct Exchange {
     pub(super) message: OutgoingMessage,
     pub(super) headers: HeaderMap,
     pub(super) standing: Standing,
+    /// Of a message that carries headers of a client: those of the entry alone, with the session.
+    pub(super) own_headers: Option<HeaderMap>,
     /// Headers to take its stream up again with, where the revision has that.
     pub(super) resume: Option<HeaderMap>,
     /// Its answer comes on another stream (HTTP+SSE).
@@ -226,10 +228,19 @@ impl Exchange {
     /// An answer that says no, or one that is no answer.
     async fn refused(&self, response: Response) -> Option<Duration> {
         let kind = &self.message.kind;
-        let decide = |refusal: &failure::HttpRefusal<'_>| failure::of_refusal(refusal, &self.standing, kind);
-        let (failure, body) = self.wire.refused(response, decide).await;
+        let decide = |refusal: &failure::HttpRefusal<'_>| {
+            let failure = failure::of_refusal(refusal, &self.standing, kind);
+            (failure, failure::may_be_of_session(refusal, &self.standing))
+        };
+        let ((failure, is_session_in_doubt), body) =
+            self.wire.refused(response, self.standing.is_on_behalf, decide).await;
         let body_text = || String::from_utf8_lossy(&body).into_owned();
         self.wire.trace(LineDirection::FromServer, body_text).await;
+        if is_session_in_doubt {
+            self.wire.failed(&self.message, failure).await;
+            self.look_for_session().await;
+            return None;
+        }
         // A server of MCP says what it does not like.
         let is_of_message = matches!(failure, ExchangeFailure::Fails { .. } | ExchangeFailure::FallBack);
         let is_of_opening =
@@ -242,6 +253,21 @@ impl Exchange {
             return None;
         }
         self.wire.failed(&self.message, failure).await
+    }
+
+    /// Asks with the credentials of the entry alone whether the session is still there; without it the run ends.
+    async fn look_for_session(&self) {
+        const PING: &str = r#"{"jsonrpc":"2.0","id":"mcproxy-session","method":"ping"}"#;
+        let Some(mut headers) = self.own_headers.clone() else { return };
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(header::ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
+        let asked = self.wire.send(Method::POST, self.to.clone(), headers, Some(Bytes::from_static(PING.as_bytes())));
+        // No answer says nothing of the session.
+        if let Ok(Ok(response)) = timeout(ACCEPT_TIMEOUT, asked).await
+            && matches!(response.status(), StatusCode::NOT_FOUND | StatusCode::BAD_REQUEST)
+        {
+            self.wire.end(mcproxy_ipc::EndReason::SessionLost);
+        }
     }
 
     async fn broken(&self, broken: BrokenBody) -> Option<Duration> {

@@ -48,6 +48,8 @@ pub(super) struct HttpRefusal<'a> {
 pub(super) struct Standing {
     /// The address, for people.
     pub(super) url: String,
+    /// The proxy through which it is reached, if the entry names one.
+    pub(super) proxy: Option<String>,
     pub(super) has_credentials: bool,
     /// People can log in there, by this name.
     pub(super) login: Option<ServerName>,
@@ -55,6 +57,16 @@ pub(super) struct Standing {
     pub(super) has_session: bool,
     /// Without an answer to `initialize` HTTP+SSE is tried.
     pub(super) may_fall_back: bool,
+    /// The message carries headers of a client: what is wrong with those concerns nobody else.
+    pub(super) is_on_behalf: bool,
+}
+
+impl Standing {
+    /// There is no connection, for this reason.
+    pub(super) fn cannot_reach(&self, why: &str) -> String {
+        let through = self.proxy.as_ref().map(|proxy| format!(" through the proxy {proxy}")).unwrap_or_default();
+        format!("cannot reach {}{through}: {why}", self.url)
+    }
 }
 
 /// There was no answer.
@@ -86,7 +98,7 @@ pub(super) fn of_login(failure: CredentialFailure) -> EndReason {
 pub(super) fn of_fault(fault: &RequestFault, standing: &Standing, kind: &OutgoingKind) -> ExchangeFailure {
     let (url, why) = (&standing.url, &fault.text);
     if fault.is_unsent || kind.is_opening() {
-        return ExchangeFailure::Ends(EndReason::Unreachable(format!("cannot reach {url}: {why}")));
+        return ExchangeFailure::Ends(EndReason::Unreachable(standing.cannot_reach(why)));
     }
     if kind.is_ping() {
         return ExchangeFailure::Unanswered;
@@ -103,9 +115,26 @@ pub(super) fn of_refusal(refusal: &HttpRefusal<'_>, standing: &Standing, kind: &
     let HttpRefusal { status, retry_after, .. } = *refusal;
     let says_no = of_status(refusal, standing);
     match status {
+        StatusCode::UNAUTHORIZED if standing.is_on_behalf => {
+            let text = format!(
+                "{} does not accept the credentials that came with the call (HTTP {status}{}); these are the headers of your client that `forwardHeaders` passes on",
+                standing.url,
+                quoted(refusal)
+            );
+            return ExchangeFailure::Fails { code: ErrorCode::SERVER_UNAVAILABLE, text, reason: "credentials" };
+        }
         StatusCode::UNAUTHORIZED => return ExchangeFailure::Ends(EndReason::NeedsLogin(login(refusal, standing))),
         StatusCode::FORBIDDEN if kind.is_opening() => {
             return ExchangeFailure::Ends(EndReason::NeedsLogin(login(refusal, standing)));
+        }
+        // Which of the two it is, the entry's own credentials find out.
+        StatusCode::NOT_FOUND | StatusCode::BAD_REQUEST if may_be_of_session(refusal, standing) => {
+            let text = format!(
+                "{} does not know its session with MCProxy for the headers that came with the call (HTTP {status}{}); its sessions may belong to whoever opened them",
+                standing.url,
+                quoted(refusal)
+            );
+            return ExchangeFailure::Fails { code: ErrorCode::SERVER_UNAVAILABLE, text, reason: "credentials" };
         }
         StatusCode::FORBIDDEN if let Some(text) = wants_more(refusal, standing) => {
             return ExchangeFailure::Fails { code: ErrorCode::INTERNAL_ERROR, text, reason: "insufficient_scope" };
@@ -242,14 +271,15 @@ fn quoted(refusal: &HttpRefusal<'_>) -> String {
     }
 }
 
-fn speaks_of_session(body: &[u8]) -> bool {
-    String::from_utf8_lossy(body).to_ascii_lowercase().contains("session")
+/// Whether a message that carries headers of a client was refused as one of an unknown session: it may be unknown to that client only.
+pub(super) fn may_be_of_session(refusal: &HttpRefusal<'_>, standing: &Standing) -> bool {
+    let says_so = refusal.status == StatusCode::NOT_FOUND
+        || refusal.status == StatusCode::BAD_REQUEST && speaks_of_session(refusal.body);
+    standing.is_on_behalf && standing.has_session && says_so
 }
 
-/// How long a server asks to be left alone. (A date is not read: the clocks may differ.)
-pub(super) fn retry_after(value: &str) -> Duration {
-    const OF_A_DATE: Duration = Duration::from_secs(5);
-    value.trim().parse().map_or(OF_A_DATE, Duration::from_secs)
+fn speaks_of_session(body: &[u8]) -> bool {
+    String::from_utf8_lossy(body).to_ascii_lowercase().contains("session")
 }
 
 #[cfg(test)]
@@ -259,10 +289,12 @@ mod tests {
     fn standing() -> Standing {
         Standing {
             url: "http://x/mcp".into(),
+            proxy: None,
             has_credentials: false,
             login: None,
             has_session: false,
             may_fall_back: true,
+            is_on_behalf: false,
         }
     }
 
@@ -306,6 +338,9 @@ mod tests {
         let unclear = ends(of_refusal(&refusal(401, ""), &login, &initialize));
         assert!(unclear.contains("`bearerToken`") && unclear.ends_with("try `mcproxy login x`"), "{unclear}");
         let with = Standing { has_credentials: true, ..standing() };
+        let of_one = Standing { is_on_behalf: true, ..standing() };
+        let of_one = of_refusal(&refusal(401, ""), &of_one, &request("tools/call"));
+        assert!(matches!(of_one, ExchangeFailure::Fails { .. }), "others go on: {of_one:?}");
         let said = r#"{"error":"invalid_token","error_description":"expired"}"#;
         let text = ends(of_refusal(&refusal(401, said), &with, &request("tools/call")));
         assert!(text.contains("Unauthorized: expired); renew"), "{text}");
@@ -357,7 +392,7 @@ mod tests {
 
     #[test]
     fn a_busy_server_is_left_alone_for_a_while() {
-        let busy = HttpRefusal { retry_after: Some(retry_after("3")), ..refusal(429, "") };
+        let busy = HttpRefusal { retry_after: Some(Duration::from_secs(3)), ..refusal(429, "") };
         let of = |kind: &OutgoingKind| of_refusal(&busy, &standing(), kind);
         assert_eq!(of(&request("initialize")), ExchangeFailure::Later(Duration::from_secs(3)));
         let ExchangeFailure::Fails { code, text, .. } = of(&request("tools/call")) else { panic!("fails") };
@@ -366,9 +401,8 @@ mod tests {
             (ErrorCode::SERVER_UNAVAILABLE, "http://x/mcp answers HTTP 429 Too Many Requests; it asks to wait 3 s")
         );
         assert_eq!(of(&request("ping")), ExchangeFailure::Unanswered);
-        let long = HttpRefusal { retry_after: Some(retry_after("3600")), ..refusal(503, "") };
+        let long = HttpRefusal { retry_after: Some(Duration::from_secs(3600)), ..refusal(503, "") };
         assert!(ends(of_refusal(&long, &standing(), &request("initialize"))).contains("asks to wait 3600 s"));
-        assert_eq!(retry_after("Wed, 21 Oct 2015 07:28:00 GMT"), Duration::from_secs(5));
     }
 
     #[test]
@@ -392,6 +426,9 @@ mod tests {
         let fault = |is_unsent| RequestFault { is_unsent, text: "connection refused".into() };
         let call = request("tools/call");
         assert_eq!(ends(of_fault(&fault(true), &standing(), &call)), "cannot reach http://x/mcp: connection refused");
+        let through = Standing { proxy: Some("http://p:3128".into()), ..standing() };
+        let text = ends(of_fault(&fault(true), &through, &call));
+        assert_eq!(text, "cannot reach http://x/mcp through the proxy http://p:3128: connection refused");
         assert!(matches!(
             of_fault(&fault(false), &standing(), &call),
             ExchangeFailure::Fails { code: ErrorCode::SERVER_ENDED, .. }

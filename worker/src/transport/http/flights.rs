@@ -25,10 +25,12 @@ enum Flight {
 }
 
 /// The end of a task.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Landed {
     /// It was the one that nothing may overtake.
     pub(super) was_first: bool,
+    /// The request that is over with it.
+    pub(super) request: Option<RequestId>,
 }
 
 impl Flights {
@@ -89,16 +91,21 @@ impl Flights {
             None => return pending().await,
         };
         let id = joined.map_or_else(|error| error.id(), |(id, ())| id);
-        match self.by_task.remove(&id) {
+        let request = match self.by_task.remove(&id) {
             Some(Flight::Request(request)) => {
                 // Another one may have its number meanwhile, after a restart.
-                if self.requests.get(&request).is_some_and(|handle| handle.id() == id) {
+                let is_it = self.requests.get(&request).is_some_and(|handle| handle.id() == id);
+                if is_it {
                     self.requests.remove(&request);
                 }
+                Some(request).filter(|_| is_it)
             }
-            Some(Flight::Cancel(request)) => self.abort(&request),
-            Some(Flight::Other) | None => {}
-        }
-        Landed { was_first: self.first.take_if(|first| *first == id).is_some() }
+            Some(Flight::Cancel(request)) => {
+                self.abort(&request);
+                Some(request)
+            }
+            Some(Flight::Other) | None => None,
+        };
+        Landed { was_first: self.first.take_if(|first| *first == id).is_some(), request }
     }
 }

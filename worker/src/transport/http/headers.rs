@@ -120,7 +120,8 @@ impl ExchangeHeaders {
     }
 }
 
-fn secret_value(value: &Secret) -> Option<HeaderValue> {
+/// A value that is masked wherever it is shown.
+pub(super) fn secret_value(value: &Secret) -> Option<HeaderValue> {
     let mut value = HeaderValue::from_str(value.expose()).ok()?;
     value.set_sensitive(true);
     Some(value)

@@ -3,7 +3,7 @@
 use std::future::{pending, ready};
 
 use bytes::Bytes;
-use mcproxy_ipc::{EndReason, WorkerSpec};
+use mcproxy_ipc::{EndReason, Secret, WorkerSpec};
 use memchr::memchr;
 use tokio::time::{Instant, sleep_until};
 
@@ -24,6 +24,7 @@ impl Transport for Http {
         (self.target, self.flights) = (PostTarget::Url, Flights::default());
         self.headers.forget();
         self.outbox.clear();
+        self.forwarded.clear();
         self.arrived.clear();
         self.unsent.clear();
         (self.taken, self.has_sent, self.paused_until) = (0, false, None);
@@ -50,6 +51,10 @@ impl Transport for Http {
 
     fn last_message(&mut self) -> Option<ServerLine> {
         None
+    }
+
+    fn send_along(&mut self, request: u64, headers: Vec<(String, Secret)>) {
+        self.forwarded.keep(request, &headers);
     }
 
     fn send(&mut self, messages: &mut Vec<u8>) -> Sent {
@@ -107,6 +112,7 @@ impl Transport for Http {
                     self.end = reason;
                     self.flights.abort_all();
                     self.unsent.extend(self.outbox.clear());
+                    self.forwarded.clear();
                     return TransportEvent::Ended;
                 }
                 event = self.back.events.recv(), if interest.messages && !is_over => event,

@@ -49,6 +49,15 @@ impl OutgoingMessage {
             OutgoingKind::Notification { .. } | OutgoingKind::Cancel { .. } | OutgoingKind::Response => None,
         }
     }
+
+    /// The request that it is, or that it gives up.
+    pub(super) fn subject(&self) -> Option<&RequestId> {
+        match &self.kind {
+            OutgoingKind::Request { id, .. } => Some(id),
+            OutgoingKind::Cancel { request } => Some(request),
+            OutgoingKind::Notification { .. } | OutgoingKind::Response => None,
+        }
+    }
 }
 
 impl OutgoingKind {

@@ -9,10 +9,12 @@ mod body;
 mod exchange;
 mod failure;
 mod flights;
+mod forwarded;
 mod headers;
 mod interface;
 mod message;
 mod outbox;
+mod retry_after;
 mod stream;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -22,7 +24,7 @@ use std::{collections::VecDeque, time::Duration};
 
 use bytes::Bytes;
 use mcproxy_http::{Method, Url, http_client};
-use mcproxy_ipc::{EndReason, HttpDialect, HttpSpec, WorkerSpec};
+use mcproxy_ipc::{EndReason, HttpDialect, HttpProxy, HttpSpec, WorkerSpec};
 use slog::Logger;
 use tokio::{
     task::JoinSet,
@@ -31,7 +33,9 @@ use tokio::{
 
 use self::{
     exchange::Exchange,
+    failure::Standing,
     flights::Flights,
+    forwarded::{ForwardedHeaders, put_over},
     headers::ExchangeHeaders,
     message::{OutgoingKind, OutgoingMessage},
     outbox::Outbox,
@@ -66,6 +70,7 @@ pub(crate) struct Http {
     back: WireEnds,
     target: PostTarget,
     headers: ExchangeHeaders,
+    forwarded: ForwardedHeaders,
     outbox: Outbox,
     flights: Flights,
     most: usize,
@@ -108,13 +113,15 @@ impl Http {
         })?;
         let line_bytes = spec.limits.line_bytes + ENVELOPE;
         let credentials = Credentials::of(http, &url, &spec.server, &log);
-        let (wire, back) = Wire::new((client, url, credentials), spec.server.clone(), line_bytes, trace.is_some(), log);
+        let (wire, back) =
+            Wire::new((client, url, credentials, proxy(http)), spec.server.clone(), line_bytes, trace.is_some(), log);
         let mut transport = Self {
             dialect: http.dialect,
             wire,
             back,
             target: PostTarget::Url,
             headers: ExchangeHeaders::new(http),
+            forwarded: ForwardedHeaders::new(&http.forward_headers),
             outbox: Outbox::default(),
             flights: Flights::default(),
             most: spec.limits.concurrent_calls.saturating_add(BESIDES_CALLS),
@@ -168,6 +175,7 @@ impl Http {
             // In 2026-07-28 a closed connection says it, and one that was not sent needs no word.
             let is_said = self.outbox.remove(request);
             if is_said || !self.is_legacy() {
+                self.forwarded.forget(request);
                 return self.flights.abort(request);
             }
         }
@@ -213,13 +221,21 @@ impl Http {
             PostTarget::Endpoint(Some(endpoint)) => endpoint.clone(),
             PostTarget::Endpoint(None) | PostTarget::Url => self.wire.url.clone(),
         };
-        let headers = if is_old { self.headers.headers_of_old() } else { self.headers.headers_of(&message) };
+        let mut headers = if is_old { self.headers.headers_of_old() } else { self.headers.headers_of(&message) };
+        let mut resume = self.headers.is_legacy().then(|| self.headers.headers());
+        let forwarded = message.subject().and_then(|request| self.forwarded.of(request));
+        if let Some(forwarded) = forwarded {
+            put_over(&mut headers, forwarded);
+            resume.iter_mut().for_each(|headers| put_over(headers, forwarded));
+        }
+        let standing = Standing { is_on_behalf: forwarded.is_some(), ..standing };
         Exchange {
             wire: self.wire.clone(),
             to,
             headers,
+            own_headers: forwarded.is_some().then(|| self.headers.headers()),
             standing,
-            resume: self.headers.is_legacy().then(|| self.headers.headers()),
+            resume,
             is_answered_elsewhere: is_old,
             message,
         }
@@ -268,6 +284,9 @@ impl Http {
 
     /// A task has ended: others may go.
     fn landed(&mut self, landed: flights::Landed) {
+        if let Some(request) = &landed.request {
+            self.forwarded.forget(request);
+        }
         if landed.was_first && self.wants_stream {
             self.wants_stream = false;
             let stream = self.stream();
@@ -283,6 +302,7 @@ impl Http {
         }
         self.flights.abort_all();
         self.outbox.clear();
+        self.forwarded.clear();
         let (wire, headers) = (self.wire.clone(), self.headers.headers());
         let has_session = self.headers.has_session();
         self.flights.other(false, async move {
@@ -295,4 +315,10 @@ impl Http {
             wire.end(EndReason::Stopped);
         });
     }
+}
+
+/// The proxy that the entry names, without its password.
+fn proxy(http: &HttpSpec) -> Option<String> {
+    let HttpProxy::Url(url) = &http.proxy else { return None };
+    Url::parse(url.expose()).ok().map(|url| url.origin().ascii_serialization())
 }

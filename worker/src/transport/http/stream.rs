@@ -15,7 +15,7 @@ use super::{
     exchange::shown_response,
     failure::{self, ExchangeFailure, Standing},
     message::OutgoingKind,
-    wire::{HttpEvent, SendFailure, Wire, is_type},
+    wire::{HttpEvent, SendFailure, Wire, is_type, retry_after_of},
 };
 use crate::transport::LineDirection;
 
@@ -27,6 +27,20 @@ const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
 const ENDPOINT_TIMEOUT: Duration = Duration::from_secs(30);
 /// And to begin with its stream.
 const BEGIN_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Whether a status says that the server is busy, or that it is not reached at present, and nothing of what it offers.
+fn is_passing(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::TOO_MANY_REQUESTS
+            | StatusCode::BAD_GATEWAY
+            | StatusCode::SERVICE_UNAVAILABLE
+            | StatusCode::GATEWAY_TIMEOUT
+    )
+}
+
+/// What is likely when a stream is there and nothing comes.
+const BUFFERING: &str = "does a reverse proxy before it hold event streams back (nginx: `proxy_buffering off`)?";
 
 /// A stream of the server.
 pub(super) struct ServerStream {
@@ -45,7 +59,7 @@ impl ServerStream {
         let wire = &self.wire;
         wire.trace(LineDirection::ToServer, || format!("GET {}", wire.url.path())).await;
         let sent = wire.send(Method::GET, wire.url.clone(), headers, None);
-        let late = || RequestFault { is_unsent: false, text: "no answer in time".to_owned() };
+        let late = || RequestFault { is_unsent: false, text: format!("no answer in time; {BUFFERING}") };
         let sent = timeout(BEGIN_TIMEOUT, sent).await.unwrap_or_else(|_| Err(SendFailure::Request(late())));
         if let Ok(response) = &sent {
             wire.trace(LineDirection::FromServer, || shown_response(response)).await;
@@ -56,7 +70,7 @@ impl ServerStream {
     /// The stream of Streamable HTTP: opened, and opened again whenever it ends, unless the server offers none.
     pub(super) async fn listen(self) {
         let (mut last, mut retry): (Option<String>, Option<Duration>) = (None, None);
-        let (mut was_open, mut pause) = (false, PAUSE);
+        let (mut was_open, mut pause, mut busy) = (false, PAUSE, None::<Duration>);
         loop {
             match self.open(last.as_deref()).await {
                 Ok(response) if response.status().is_success() && is_type(response.headers(), "text/event-stream") => {
@@ -73,8 +87,9 @@ impl ServerStream {
                     StatusCode::NOT_FOUND if was_open && self.standing.has_session => {
                         return self.wire.end(EndReason::SessionLost);
                     }
-                    StatusCode::TOO_MANY_REQUESTS => {}
-                    status if status.is_server_error() && was_open => {}
+                    status if is_passing(status) || status.is_server_error() && was_open => {
+                        busy = retry_after_of(response.headers());
+                    }
                     status => {
                         debug!(self.wire.log, "the server offers no stream of its own"; "status" => status.as_u16());
                         return;
@@ -90,7 +105,7 @@ impl ServerStream {
                 }
                 Err(_) => {}
             }
-            sleep(retry.unwrap_or(pause).clamp(SHORTEST_PAUSE, LONGEST_PAUSE)).await;
+            sleep(busy.take().or(retry).unwrap_or(pause).clamp(SHORTEST_PAUSE, LONGEST_PAUSE)).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
@@ -124,7 +139,7 @@ impl ServerStream {
         let response = match self.open(None).await {
             Ok(response) => response,
             Err(SendFailure::Login(failure)) => return failure::of_login(failure),
-            Err(sent) => return EndReason::Unreachable(format!("cannot reach {shown}: {}{also}", sent.text())),
+            Err(sent) => return EndReason::Unreachable(self.standing.cannot_reach(sent.text()) + &also),
         };
         if !(response.status().is_success() && is_type(response.headers(), "text/event-stream")) {
             let standing = Standing { may_fall_back: false, ..self.standing.clone() };
@@ -135,7 +150,7 @@ impl ServerStream {
                     _ => EndReason::Unreachable(failure::of_status(refusal, &standing)),
                 }
             };
-            let (reason, _) = self.wire.refused(response, decide).await;
+            let (reason, _) = self.wire.refused(response, false, decide).await;
             return match reason {
                 EndReason::Unreachable(text) => EndReason::Unreachable(format!("{text}{also}")),
                 other => other,
@@ -147,7 +162,7 @@ impl ServerStream {
             Ok(Err(text)) => return EndReason::Unreachable(format!("{shown} {text}{also}")),
             Err(_) => {
                 let text = format!(
-                    "{shown} opened an event stream and named no endpoint within {} s",
+                    "{shown} opened an event stream and named no endpoint within {} s; {BUFFERING}",
                     ENDPOINT_TIMEOUT.as_secs()
                 );
                 return EndReason::Unreachable(format!("{text}{also}"));

@@ -1,6 +1,9 @@
 //! What the tasks of an HTTP transport share: the client, and the ways back to the transport.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use bytes::Bytes;
 use mcproxy_http::{Client, HeaderMap, HeaderValue, Method, RequestFault, Response, StatusCode, Url, fault, header};
@@ -16,6 +19,7 @@ use tokio::{
 use super::{
     failure::{ExchangeFailure, HttpRefusal, Standing},
     message::OutgoingMessage,
+    retry_after::retry_after,
 };
 use crate::{
     lines::ServerLine,
@@ -64,6 +68,8 @@ pub(super) struct Wire {
     pub(super) credentials: Option<Credentials>,
     /// The address, for people: without what may be secret.
     pub(super) shown: String,
+    /// The proxy that the entry names, in the same way.
+    proxy: Option<String>,
     pub(super) server: ServerName,
     pub(super) line_bytes: usize,
     pub(super) is_traced: bool,
@@ -82,7 +88,7 @@ pub(super) struct WireEnds {
 impl Wire {
     /// What the tasks share from the beginning, and the ends that hear of it.
     pub(super) fn new(
-        (client, url, credentials): (Client, Url, Option<Credentials>),
+        (client, url, credentials, proxy): (Client, Url, Option<Credentials>, Option<String>),
         server: ServerName,
         line_bytes: usize,
         is_traced: bool,
@@ -92,13 +98,14 @@ impl Wire {
         let (ends, end_queue) = mpsc::channel(1);
         let large = Arc::new(Semaphore::new(LARGE_AT_ONCE));
         let shown = shown(&url);
-        let wire = Self { client, url, credentials, shown, server, line_bytes, is_traced, events, ends, large, log };
+        let wire =
+            Self { client, url, credentials, shown, proxy, server, line_bytes, is_traced, events, ends, large, log };
         (wire, WireEnds { events: event_queue, ends: end_queue })
     }
 
     /// The same with new ways back: what old tasks say goes nowhere.
     pub(super) fn reopened(&self) -> (Self, WireEnds) {
-        let target = (self.client.clone(), self.url.clone(), self.credentials.clone());
+        let target = (self.client.clone(), self.url.clone(), self.credentials.clone(), self.proxy.clone());
         Self::new(target, self.server.clone(), self.line_bytes, self.is_traced, self.log.clone())
     }
 
@@ -113,7 +120,9 @@ impl Wire {
     ) -> Result<Response, SendFailure> {
         let mut was_refused = false;
         loop {
-            let shown = match &self.credentials {
+            // One that brings credentials of its own, those of a client say, needs none of a login.
+            let login = self.credentials.as_ref().filter(|_| !headers.contains_key(header::AUTHORIZATION));
+            let shown = match login {
                 Some(credentials) => credentials.header().await.map_err(SendFailure::Login)?,
                 None => None,
             };
@@ -124,7 +133,7 @@ impl Wire {
             let request = self.client.request(method.clone(), to.clone()).headers(headers);
             let request = body.iter().fold(request, |request, body| request.body(body.clone()));
             let response = request.send().await.map_err(|error| SendFailure::Request(fault(&error)))?;
-            let Some(credentials) = self.credentials.as_ref().filter(|_| !was_refused) else { return Ok(response) };
+            let Some(credentials) = login.filter(|_| !was_refused) else { return Ok(response) };
             if response.status() != StatusCode::UNAUTHORIZED {
                 return Ok(response);
             }
@@ -190,17 +199,20 @@ impl Wire {
         None
     }
 
-    /// Reads an answer that says no, and says what it comes to.
+    /// Reads an answer that says no, and says what it comes to. `is_on_behalf`: too many requests are those of one client.
     pub(super) async fn refused<T>(
         &self,
         response: Response,
+        is_on_behalf: bool,
         decide: impl FnOnce(&HttpRefusal<'_>) -> T,
     ) -> (T, Bytes) {
         let (status, headers) = (response.status(), response.headers().clone());
         let body = beginning(response).await;
         let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
-        let retry_after = text(header::RETRY_AFTER).map(super::failure::retry_after);
-        if let Some(wait) = retry_after.filter(|_| is_busy(status)) {
+        let retry_after = retry_after_of(&headers);
+        if let Some(wait) =
+            retry_after.filter(|_| is_busy(status) && !(is_on_behalf && status == StatusCode::TOO_MANY_REQUESTS))
+        {
             self.tell(HttpEvent::Pause(wait)).await;
         }
         let challenge = challenge(&headers);
@@ -220,7 +232,15 @@ impl Wire {
         let is_machine = self.credentials.as_ref().is_some_and(Credentials::is_machine);
         let login = self.credentials.as_ref().filter(|_| !is_machine).map(|_| self.server.clone());
         let has_credentials = has_credentials || is_machine;
-        Standing { url: self.shown.clone(), has_credentials, login, has_session, may_fall_back }
+        Standing {
+            url: self.shown.clone(),
+            proxy: self.proxy.clone(),
+            has_credentials,
+            login,
+            has_session,
+            may_fall_back,
+            is_on_behalf: false,
+        }
     }
 }
 
@@ -255,6 +275,12 @@ impl SendFailure {
 fn challenge(headers: &HeaderMap) -> Option<AuthChallenge> {
     let all = headers.get_all(header::WWW_AUTHENTICATE).iter();
     all.filter_map(|value| AuthChallenge::parse(value.to_str().ok()?)).next()
+}
+
+/// How long the server asks to be left alone.
+pub(super) fn retry_after_of(headers: &HeaderMap) -> Option<Duration> {
+    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+    Some(retry_after(text(header::RETRY_AFTER)?, text(header::DATE), SystemTime::now()))
 }
 
 fn is_busy(status: StatusCode) -> bool {

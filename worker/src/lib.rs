@@ -9,6 +9,8 @@
 //! The way of a call: `link` (a frame of the gateway) → `session` (an id, timeouts) → `dialect` (a line) → the server's
 //! stdin; then its stdout → `lines` → `session` → `link`. `runner` is the loop around that; nothing on this way is
 //! a task of its own. Where each session has an instance of its own, `instances` runs several of them. The process has one thread, because the kernel ties a parent-death signal to a thread.
+//!
+//! There are two programs: `mcproxy-worker` starts commands, and `mcproxy-remote` connects to servers as well. (`runner::reaches`)
 
 mod args;
 mod by_hand;
@@ -42,27 +44,43 @@ mod working_directory;
 
 use std::{io::Write, process::ExitCode};
 
-use crate::{args::Invocation, launch::LauncherProgram};
+use mcproxy_ipc::REMOTE_WORKER;
+
+use crate::{args::Invocation, launch::LauncherProgram, runner::Reaches};
 
 /// sysexits.h: `EX_USAGE`.
 const USAGE: u8 = 64;
 /// `EX_SOFTWARE`: the supervisor sees how a worker ended; the text is for its stderr.
 const SOFTWARE: u8 = 70;
 
-fn main() -> ExitCode {
+/// The program `mcproxy-worker`: starts commands.
+pub fn worker() -> ExitCode {
+    run(Reaches { http: None, login: None })
+}
+
+/// The program `mcproxy-remote`: connects to servers as well.
+pub fn remote_worker() -> ExitCode {
+    run(Reaches { http: Some(runner::run_http), login: Some(|hardening| Box::pin(login::run(hardening))) })
+}
+
+/// Does what the command line says.
+fn run(reaches: Reaches) -> ExitCode {
     match args::parse(std::env::args_os().collect()) {
         Ok(Invocation::Sweep(order)) => finish(sweep::run(order.as_deref()).map_err(Into::into)),
         Ok(Invocation::Supervised(order)) => {
             // While this process is still who it was started as.
             let launcher = LauncherProgram::find();
-            let run = |hardening| block_on(supervised::run(hardening, launcher)).map(|()| ExitCode::SUCCESS);
+            let run = |hardening| block_on(supervised::run(hardening, launcher, reaches)).map(|()| ExitCode::SUCCESS);
             finish(confinement::begin(order.as_deref()).and_then(run))
         }
         Ok(Invocation::Login(order)) => {
-            let run = |hardening| block_on(login::run(hardening)).map(|()| ExitCode::SUCCESS);
-            finish(confinement::begin(order.as_deref()).and_then(run))
+            let login = |hardening| match reaches.login {
+                Some(login) => block_on(login(hardening)).map(|()| ExitCode::SUCCESS),
+                None => Err(anyhow::anyhow!("this program starts commands; `{REMOTE_WORKER}` logs in")),
+            };
+            finish(confinement::begin(order.as_deref()).and_then(login))
         }
-        Ok(Invocation::ByHand(wish)) => finish(block_on(by_hand::run(wish))),
+        Ok(Invocation::ByHand(wish)) => finish(block_on(by_hand::run(wish, reaches))),
         Err(error) => {
             // There is no one left to tell when the terminal is gone.
             let _ = error.print();
