@@ -6,7 +6,7 @@ use std::{
     collections::BTreeSet,
     fs::{self, File},
     io::{self, Read as _},
-    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _, chown},
+    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _, chown, lchown},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -49,7 +49,7 @@ impl Logins {
         };
         let meta = fs::symlink_metadata(&dir)?;
         if (meta.uid(), meta.gid()) != (uid, gid) {
-            chown(&dir, Some(uid), Some(gid))?;
+            hand_over(&dir, (uid, gid))?;
         }
         Ok(LoginPlace { dir, key: self.key(server)? })
     }
@@ -91,6 +91,22 @@ impl Drop for LoginUnderWay {
     fn drop(&mut self) {
         self.logins.lock().remove(&self.server);
     }
+}
+
+/// Gives the directory and what is kept in it to another user. Meanwhile it is ours, so that nobody changes what lies there.
+fn hand_over(dir: &Path, (uid, gid): (u32, u32)) -> io::Result<()> {
+    let us = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+    chown(dir, Some(us.0), Some(us.1))?;
+    for name in ["login", "lock"] {
+        let path = dir.join(name);
+        match fs::symlink_metadata(&path) {
+            Ok(meta) if meta.is_file() && meta.nlink() == 1 => lchown(&path, Some(uid), Some(gid))?,
+            Ok(_) => fs::remove_file(&path)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    chown(dir, Some(uid), Some(gid))
 }
 
 fn read_key(mut file: File) -> io::Result<LoginKey> {
@@ -135,6 +151,22 @@ mod tests {
         assert!(error.contains("login-keys/a, is damaged; remove it"), "{error}");
         std::os::unix::fs::symlink("/tmp", state.path().join("logins/c")).expect("linked");
         logins.place(&name("c"), &ServerUser::ours()).expect_err("a link");
+    }
+
+    #[test]
+    fn a_login_goes_along_when_its_server_gets_another_user() {
+        if !rustix::process::geteuid().is_root() {
+            return; // nobody else can give files away
+        }
+        let dir = tempfile::tempdir().expect("a directory");
+        fs::write(dir.path().join("login"), "sealed").expect("written");
+        std::os::unix::fs::symlink("/etc/passwd", dir.path().join("lock")).expect("linked");
+        hand_over(dir.path(), (60_001, 60_002)).expect("given");
+        for path in [dir.path().to_owned(), dir.path().join("login")] {
+            let meta = fs::metadata(&path).expect("there");
+            assert_eq!((meta.uid(), meta.gid()), (60_001, 60_002), "{}", path.display());
+        }
+        assert!(!dir.path().join("lock").exists() && fs::metadata("/etc/passwd").expect("there").uid() == 0);
     }
 
     #[test]

@@ -147,7 +147,8 @@ pub async fn revoke(
         let answer = fetch.post(&url, form).await;
         let answer =
             answer.map_err(|why| OAuthError::Unavailable(format!("cannot reach {}: {why}", quoted(endpoint))))?;
-        if !answer.is_success() && !(hint == "access_token" && tokens.refresh.is_some()) {
+        let is_needed = hint == "refresh_token" || tokens.refresh.is_none();
+        if is_needed && !answer.is_success() {
             return Err(OAuthError::Refused(format!("it answers HTTP {}", answer.status)));
         }
     }

@@ -6,12 +6,14 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use bytes::Bytes;
 use mcproxy_http::{HeaderValue, Url};
 use mcproxy_ipc::{HttpSpec, OAuthGrant, OAuthSpec, ServerName};
 use mcproxy_oauth::{
     AuthChallenge, ClientChoice, KeptLogin, LoginGrant, OAuthError, TokenFreshness, TokenRequest, TokenSet, TokenText,
     choose, discover, due_after, retry_after,
 };
+use memchr::memmem;
 use slog::{Logger, debug, warn};
 use tokio::{
     sync::{Mutex, Notify},
@@ -151,6 +153,24 @@ impl Credentials {
         }
         self.renew(Some(&current.access), &AuthChallenge::default()).await?;
         Ok(self.current().as_ref().map(|current| current.header.clone()))
+    }
+
+    /// What a server says, without the token that it was shown: it may end up in a log.
+    pub(crate) fn masked(&self, said: Bytes) -> Bytes {
+        let current = self.current();
+        let Some(token) = current.as_ref().map(|current| current.access.expose()) else { return said };
+        let mut rest = &said[..];
+        let mut masked = Vec::new();
+        while let Some(at) = memmem::find(rest, token.as_bytes()) {
+            masked.extend_from_slice(&rest[..at]);
+            masked.extend_from_slice(b"***");
+            rest = &rest[at + token.len()..];
+        }
+        if masked.is_empty() {
+            return said;
+        }
+        masked.extend_from_slice(rest);
+        masked.into()
     }
 
     /// The server did not take what it was shown: gets another token. `false`: there is no login that could be renewed.

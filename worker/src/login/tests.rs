@@ -158,6 +158,8 @@ async fn a_token_that_a_server_refuses_is_renewed_once_for_all_requests() {
     let challenge = AuthChallenge::default();
     let old = shown("old");
     assert_eq!(credentials.header().await, Ok(old.clone()));
+    assert_eq!(&credentials.masked("old is too old".into())[..], b"*** is too ***");
+    assert_eq!(&credentials.masked("nothing".into())[..], b"nothing");
     let both = async {
         tokio::join!(credentials.refused(old.as_ref(), &challenge), credentials.refused(old.as_ref(), &challenge))
     };

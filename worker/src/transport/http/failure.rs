@@ -218,14 +218,16 @@ pub(super) fn of_status(refusal: &HttpRefusal<'_>, standing: &Standing) -> Strin
 fn login(refusal: &HttpRefusal<'_>, standing: &Standing) -> String {
     let (url, status) = (&standing.url, refusal.status);
     let said = quoted(refusal);
-    match (&standing.login, refusal.challenge, standing.has_credentials) {
+    // Some say `Bearer` and mean a token that somebody made.
+    let names_issuer = refusal.challenge.is_some_and(|challenge| challenge.resource_metadata.is_some());
+    match (&standing.login, names_issuer, standing.has_credentials) {
         (_, _, true) => format!(
             "{url} does not accept the credentials of its entry (HTTP {status}{said}); renew `bearerToken`, `headers` or `oauth`"
         ),
-        (Some(name), Some(_), false) => {
+        (Some(name), true, false) => {
             format!("{url} wants a login (HTTP {status}{said}); log in: `mcproxy login {name}`")
         }
-        (Some(name), None, false) => format!(
+        (Some(name), false, false) => format!(
             "{url} wants credentials (HTTP {status}{said}); write them as `bearerToken` or `headers`, or try `mcproxy login {name}`"
         ),
         (None, _, false) => {
@@ -332,7 +334,7 @@ mod tests {
             "needs login: http://x/mcp wants credentials (HTTP 401 Unauthorized); write them as `bearerToken` or `headers`"
         );
         let login = Standing { login: Some(ServerName::try_from("x").expect("a name")), ..standing() };
-        let challenge = AuthChallenge::default();
+        let challenge = AuthChallenge::parse("Bearer resource_metadata=\"https://x/y\"").expect("one");
         let oauth = HttpRefusal { challenge: Some(&challenge), ..refusal(401, "") };
         assert!(ends(of_refusal(&oauth, &login, &initialize)).ends_with("log in: `mcproxy login x`"));
         let unclear = ends(of_refusal(&refusal(401, ""), &login, &initialize));

@@ -208,6 +208,7 @@ impl Wire {
     ) -> (T, Bytes) {
         let (status, headers) = (response.status(), response.headers().clone());
         let body = beginning(response).await;
+        let body = self.credentials.iter().fold(body, |body, credentials| credentials.masked(body));
         let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
         let retry_after = retry_after_of(&headers);
         if let Some(wait) =
