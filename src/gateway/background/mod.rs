@@ -12,6 +12,7 @@ use std::rc::Rc;
 
 use slog::Logger;
 
+pub(crate) use self::drain::FAREWELL;
 use crate::gateway::{
     base::supervisor::SupervisorHandle,
     notify::{broadcast, list_changed},

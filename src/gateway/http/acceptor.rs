@@ -4,6 +4,7 @@ use std::{
     cell::{Cell, RefCell},
     cmp::Reverse,
     collections::HashMap,
+    future::pending,
     io,
     net::{SocketAddr, TcpListener as StdListener},
     rc::Rc,
@@ -18,7 +19,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::Notify,
     task::yield_now,
-    time::{MissedTickBehavior, interval, sleep},
+    time::{MissedTickBehavior, interval, sleep, sleep_until},
 };
 
 use super::{
@@ -26,9 +27,13 @@ use super::{
     client_socket::ClientSocket,
     connection::{Clock, Connection, ConnectionTimeouts},
     connection_task::{ConnectionTask, HttpTask, Others},
+    farewell::{Farewell, Step},
     socket_options,
 };
-use crate::gateway::base::{auth::Auth, budget::Budget, supervisor::SupervisorHandle};
+use crate::gateway::{
+    background::FAREWELL,
+    base::{auth::Auth, budget::Budget, supervisor::SupervisorHandle},
+};
 
 /// How long an idle connection is kept. Event streams send a comment more often.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
@@ -52,7 +57,7 @@ pub(super) struct ConnectionSet {
     next: Cell<u64>,
     clock: Rc<Clock>,
     left: Notify,
-    draining: Rc<Cell<bool>>,
+    farewell: Farewell,
     budget: Budget,
     asked_in_vain: Cell<Option<Instant>>,
 }
@@ -64,15 +69,15 @@ impl ConnectionSet {
             next: Cell::default(),
             clock: Rc::new(Clock::new(Instant::now())),
             left: Notify::new(),
-            draining: Rc::default(),
+            farewell: Farewell::default(),
             budget,
             asked_in_vain: Cell::new(None),
         })
     }
 
-    /// Becomes true when connections are to end after the answers they owe.
-    pub(super) fn draining(&self) -> Rc<Cell<bool>> {
-        self.draining.clone()
+    /// How far the end of all connections has come.
+    pub(super) fn farewell(&self) -> Farewell {
+        self.farewell.clone()
     }
 
     fn count(&self) -> usize {
@@ -130,15 +135,21 @@ impl ConnectionSet {
         idle.iter().take(idle.len().div_ceil(IDLE_SHARE)).for_each(|(_, _, connection)| connection.give_up());
     }
 
-    fn drain(&self) {
-        self.draining.set(true);
+    /// Goes on with the end of all connections.
+    fn take_leave(&self, step: Step) {
+        self.farewell.reach(step);
         self.all.borrow().values().for_each(|connection| connection.wake());
+    }
+
+    /// Whether a connection is open that has not said anything.
+    fn has_new(&self) -> bool {
+        self.all.borrow().values().any(|connection| connection.carrier() == Carrier::New)
     }
 }
 
 impl Others for ConnectionSet {
-    fn are_draining(&self) -> bool {
-        self.draining.get()
+    fn end(&self, carrier: Carrier) -> bool {
+        self.farewell.ends(carrier)
     }
 
     fn let_go(&self) -> bool {
@@ -152,8 +163,8 @@ impl Others for ConnectionSet {
     }
 }
 
-/// Accepts connections and serves them with the service that `build` returns. When the supervisor asks for a drain, stops accepting
-/// and waits until all connections are closed; the supervisor kills a gateway that takes too long.
+/// Accepts connections and serves them with the service that `build` returns. When the supervisor asks for a drain, says farewell for
+/// a while, stops accepting and waits until all connections are closed; the supervisor kills a gateway that takes too long.
 pub(super) async fn serve<S>(
     listener: StdListener,
     build: impl AsyncFn(&ConnectionLimits) -> io::Result<S>,
@@ -175,8 +186,12 @@ where
     let mut check = interval(CHECK_INTERVAL);
     check.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut last_warning: Option<Instant> = None;
+    let mut last_accept: Option<Instant> = None;
     loop {
         let count = connections.count();
+        if last_accept.is_some() && count == 0 {
+            break;
+        }
         tokio::select! {
             accepted = listener.accept(), if count < at_once => match accepted {
                 Ok((stream, _)) => connections.admit(stream, &http).await,
@@ -211,18 +226,40 @@ where
                 listener = TcpListener::from_std(new)?;
                 info!(log, "listening on a new address"; "address" => %listener.local_addr()?);
             }
-            _ = drain.wait_for(Option::is_some) => break,
+            grace = drain.wait_for(Option::is_some), if last_accept.is_none() => {
+                let grace = grace.map(|grace| grace.unwrap_or_default()).unwrap_or_default();
+                last_accept = Some(Instant::now() + FAREWELL.min(grace));
+                connections.take_leave(Step::Announced);
+            }
+            () = until(last_accept) => break,
+            () = connections.left.notified(), if last_accept.is_some() => {}
         }
     }
     drop(listener);
-    connections.drain();
+    connections.take_leave(Step::Kept);
+    let mut end = connections.has_new().then(|| Instant::now() + FAREWELL);
+    if end.is_none() {
+        connections.take_leave(Step::All);
+    }
     while connections.count() > 0 {
         tokio::select! {
             () = connections.left.notified() => {}
+            () = until(end) => {
+                end = None;
+                connections.take_leave(Step::All);
+            }
             _ = check.tick() => connections.check_timeouts(&limits),
         }
     }
     Ok(())
+}
+
+/// Until then; for ever without a time.
+async fn until(time: Option<Instant>) {
+    match time {
+        Some(time) => sleep_until(time.into()).await,
+        None => pending().await,
+    }
 }
 
 /// The beginning of the HTTP library on a connection, for whenever a request comes.

@@ -16,7 +16,7 @@ use actix_web::{
 };
 use bytes::Bytes;
 
-use super::{carrier::Carrier, connection::Connection, cors};
+use super::{carrier::Carrier, connection::Connection, cors, farewell::Farewell};
 use crate::gateway::base::auth::Admission;
 
 /// The facts of a request that its answer depends on.
@@ -27,14 +27,15 @@ pub(super) struct Asked {
     persists: bool,
     /// Of a page that may read the answer.
     page: Option<HeaderValue>,
+    farewell: Farewell,
 }
 
 impl Asked {
-    pub(super) fn of(request: &Request, page: Option<HeaderValue>) -> Self {
+    pub(super) fn of(request: &Request, page: Option<HeaderValue>, farewell: Farewell) -> Self {
         let connection = request.conn_data::<Rc<Connection>>().cloned();
         connection.iter().for_each(|connection| connection.asked());
         let (version, kept) = (request.version(), request.head().connection_type() == ConnectionType::KeepAlive);
-        Self { connection, version, persists: kept && version >= Version::HTTP_11, page }
+        Self { connection, version, persists: kept && version >= Version::HTTP_11, page, farewell }
     }
 
     /// Notes the admission of the request.
@@ -48,6 +49,10 @@ impl Asked {
     pub(super) fn answer(&mut self, mut response: HttpResponse) -> Response<BoxBody> {
         if let Some(page) = self.page.take() {
             cors::allow(page, response.headers_mut());
+        }
+        // A client that is told so sends its next request at a connection of its own (RFC 9112 §9.6).
+        if self.farewell.is_announced() {
+            response.head_mut().set_connection_type(ConnectionType::Close);
         }
         // Before HTTP/1.1 there are no chunks: what has no length ends with its connection (RFC 9112 §6.1).
         if self.version < Version::HTTP_11 && response.body().size() == BodySize::Stream {

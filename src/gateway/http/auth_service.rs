@@ -26,6 +26,7 @@ use super::{
     answering::{Answering, Asked},
     body, cors,
     error::HttpError,
+    farewell::Farewell,
     path,
 };
 use crate::gateway::{
@@ -53,11 +54,12 @@ const LOGGED_CHARS: usize = 200;
 pub(super) struct AuthService<S> {
     app: S,
     gateway: Rc<Gateway>,
+    farewell: Farewell,
 }
 
 impl<S> AuthService<S> {
-    pub(super) fn new(app: S, gateway: Rc<Gateway>) -> Self {
-        Self { app, gateway }
+    pub(super) fn new(app: S, gateway: Rc<Gateway>, farewell: Farewell) -> Self {
+        Self { app, gateway, farewell }
     }
 }
 
@@ -75,7 +77,7 @@ where
     fn call(&self, mut request: Request) -> Self::Future {
         let page = page(&request, &self.gateway);
         let may_call = may_call(&request, page.as_ref());
-        let mut asked = Asked::of(&request, page);
+        let mut asked = Asked::of(&request, page, self.farewell.clone());
         route(&mut request, &self.gateway);
         match admit(&request, may_call, &self.gateway) {
             Ok(Admitted::By(admission)) => {
@@ -101,6 +103,7 @@ where
 /// be refused for what its head says, it learns so at once and keeps the body to itself.
 pub(super) fn expecting(
     gateway: Rc<Gateway>,
+    farewell: Farewell,
 ) -> impl ServiceFactory<Request, Config = (), Response = Request, Error = Response<BoxBody>, InitError = ()> {
     fn_service(move |mut request: Request| {
         route(&mut request, &gateway);
@@ -117,7 +120,7 @@ pub(super) fn expecting(
         };
         ready(match refused {
             None => Ok(request),
-            Some(refusal) => Err(Asked::of(&request, page).answer(refusal.error_response())),
+            Some(refusal) => Err(Asked::of(&request, page, farewell.clone()).answer(refusal.error_response())),
         })
     })
     .into_factory()

@@ -25,8 +25,8 @@ pub(super) type HttpTask = Pin<Box<dyn Future<Output = ()>>>;
 
 /// All connections, as the task of one sees them.
 pub(super) trait Others {
-    /// Whether connections are to end.
-    fn are_draining(&self) -> bool;
+    /// Whether a connection with this carrier is to end, if it has nothing under way.
+    fn end(&self, carrier: Carrier) -> bool;
 
     /// Connections with nothing to do let go of the HTTP library. Whether there were such.
     fn let_go(&self) -> bool;
@@ -107,7 +107,7 @@ impl<O: Others> Future for ConnectionTask<O> {
         loop {
             match &mut this.carried {
                 None => return Poll::Ready(()),
-                Some(Carried::Idle(_)) if this.others.are_draining() => return Poll::Ready(()),
+                Some(Carried::Idle(_)) if this.others.end(this.connection.carrier()) => return Poll::Ready(()),
                 Some(Carried::Idle(socket)) => match ready!(poll_sent(socket, cx)) {
                     true => ready!(this.poll_begin(cx)),
                     false => return Poll::Ready(()),

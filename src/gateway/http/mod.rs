@@ -13,6 +13,7 @@ mod connection_task;
 mod cors;
 mod endpoint;
 mod error;
+mod farewell;
 mod framing;
 mod legacy_sse;
 mod metrics_page;
@@ -26,7 +27,6 @@ mod streamable;
 mod write_queue;
 
 use std::{
-    cell::Cell,
     future::poll_fn,
     io,
     net::{SocketAddr, TcpListener},
@@ -55,7 +55,7 @@ use tokio::{
     sync::oneshot,
 };
 
-use self::{acceptor::ConnectionSet, auth_service::AuthService, client_socket::ClientSocket};
+use self::{acceptor::ConnectionSet, auth_service::AuthService, client_socket::ClientSocket, farewell::Farewell};
 use crate::gateway::{background, base::supervisor::SupervisorHandle, state::Gateway};
 
 /// Starts the HTTP server on one thread of its own. Tells how it ended: after a drain, or because it could not serve.
@@ -80,7 +80,7 @@ async fn answer(listener: TcpListener, supervisor: SupervisorHandle, log: Logger
     let connections = ConnectionSet::new(gateway.budget.clone());
     tokio::task::spawn_local(close_revoked(gateway.clone(), connections.clone()));
     let build =
-        async |limits: &ConnectionLimits| http(gateway.clone(), connections.draining(), limits.head_timeout).await;
+        async |limits: &ConnectionLimits| http(gateway.clone(), connections.farewell(), limits.head_timeout).await;
     acceptor::serve(listener, build, connections.clone(), supervisor, log).await
 }
 
@@ -95,15 +95,16 @@ async fn close_revoked(gateway: Rc<Gateway>, connections: Rc<ConnectionSet>) {
 /// The service that speaks HTTP on each connection.
 async fn http(
     gateway: Rc<Gateway>,
-    draining: Rc<Cell<bool>>,
+    farewell: Farewell,
     head_timeout: Duration,
 ) -> io::Result<impl Service<(ClientSocket, Option<SocketAddr>), Future: 'static> + 'static> {
-    let expecting = auth_service::expecting(gateway.clone());
+    let expecting = auth_service::expecting(gateway.clone(), farewell.clone());
+    let last_answers = farewell.clone();
     let app = fn_factory(move || {
-        let gateway = gateway.clone();
+        let (gateway, last_answers) = (gateway.clone(), last_answers.clone());
         let app = App::new().app_data(gateway.clone()).configure(routes).default_service(web::to(not_found));
         let app = map_config(app.into_factory(), |()| AppConfig::default()).new_service(());
-        async move { Ok::<_, ()>(AuthService::new(app.await?, gateway)) }
+        async move { Ok::<_, ()>(AuthService::new(app.await?, gateway, last_answers)) }
     });
     let http = HttpService::build()
         // The acceptor closes idle connections: a timer for each request would cost every call.
@@ -114,9 +115,9 @@ async fn http(
         .h1_allow_half_closed(false)
         .expect(expecting)
         .graceful_shutdown_signal(move || {
-            let draining = draining.clone();
-            // The acceptor wakes every connection when this becomes true.
-            poll_fn(move |_| if draining.get() { Poll::Ready(()) } else { Poll::Pending })
+            let (farewell, last) = (farewell.clone(), farewell.last_of_next());
+            // The acceptor wakes every connection at each step.
+            poll_fn(move |_| if farewell.has_come(last) { Poll::Ready(()) } else { Poll::Pending })
         })
         .on_connect_ext(|client: &ClientSocket, data| {
             data.insert(client.connection().clone());

@@ -1,6 +1,9 @@
 use std::{
     fs,
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::{SocketAddr, TcpStream},
     os::unix::process::CommandExt,
+    sync::mpsc,
     time::{Duration, Instant},
 };
 
@@ -136,6 +139,57 @@ async fn a_call_that_outlives_the_grace_gets_an_error() {
     let (response, ()) = tokio::join!(call, stop);
     assert!(response["error"]["code"].is_i64(), "{response}");
     assert_eq!(proxy.exit_code(LADDER).await, Some(0));
+}
+
+/// Asks on one kept connection again and again. Whether an answer said that it was the last one; `None` if this test itself was held
+/// up between two requests for so long that the connection may have been closed in order.
+fn asked_until_told_to_leave(address: SocketAddr, begun: &mpsc::Sender<()>) -> Option<bool> {
+    let mut stream = TcpStream::connect(address).expect("connected");
+    stream.set_read_timeout(Some(Duration::from_secs(10))).expect("set");
+    let mut answers = BufReader::new(stream.try_clone().expect("cloned"));
+    loop {
+        let idle_since = Instant::now();
+        let sent = write!(stream, "GET /healthz HTTP/1.1\r\nHost: {address}\r\n\r\n");
+        let (mut length, mut lines, mut last) = (0, 0, false);
+        let read = sent.and_then(|()| {
+            for line in answers.by_ref().lines() {
+                let line = line?.to_ascii_lowercase();
+                if line.is_empty() {
+                    break;
+                }
+                lines += 1;
+                last |= line == "connection: close";
+                length = line.strip_prefix("content-length: ").map_or(Ok(length), str::parse).expect("a number");
+            }
+            answers.read_exact(&mut vec![0; length])
+        });
+        if read.is_err() || lines == 0 {
+            return (idle_since.elapsed() < Duration::from_millis(150)).then_some(false);
+        }
+        if last {
+            return Some(answers.read(&mut [0]).is_ok_and(|more| more == 0));
+        }
+        let _ = begun.send(());
+    }
+}
+
+#[tokio::test]
+async fn clients_that_ask_often_learn_from_an_answer_that_their_connection_ends() {
+    eventually("a stop that this machine did not hold up", Duration::from_secs(60), async || {
+        let mut proxy = Proxy::of(&["a"]).await;
+        let address = proxy.base.strip_prefix("http://").expect("a URL").parse().expect("an address");
+        let (begun, has_begun) = mpsc::channel();
+        let client = std::thread::spawn(move || asked_until_told_to_leave(address, &begun));
+        tokio::task::spawn_blocking(move || has_begun.recv_timeout(Duration::from_secs(10)).expect("it asks"))
+            .await
+            .ok()?;
+        proxy.terminate();
+        assert_eq!(proxy.exit_code(LADDER).await, Some(0));
+        let told = client.join().expect("no panic")?;
+        assert!(told, "the connection was closed under a request");
+        Some(())
+    })
+    .await;
 }
 
 #[tokio::test]
