@@ -31,6 +31,16 @@ impl Places {
     pub fn warning(&self, server: usize, key: &str, message: String) -> Problem {
         let entry = self.entries.get(server);
         let offset = entry.map_or(0, |entry| entry.node.get(key).map_or(entry.name_at, |node| node.span.start));
+        self.warning_at(offset, message)
+    }
+
+    /// A warning about the tool rules of a group.
+    pub fn warning_of_group(&self, group: &str, message: String) -> Problem {
+        let rules = self.root.at(&["groups", group, "tools"]);
+        self.warning_at(rules.map_or(0, |node| node.span.start), message)
+    }
+
+    fn warning_at(&self, offset: usize, message: String) -> Problem {
         let (line, column) = text::position(&self.text, offset);
         let pointer = self.root.pointer_to(offset);
         Problem { severity: Severity::Warning, line, column, pointer, message }

@@ -4,6 +4,7 @@
 pub(crate) mod render;
 
 use mcproxy_ipc::{ServerName, ToolRules};
+use mcproxy_mcp::qualify_name;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::json;
 
@@ -43,6 +44,11 @@ pub(crate) enum Plan {
 /// Its name, as a server name.
 pub(crate) fn name() -> ServerName {
     ServerName::try_from(NAME).expect("a valid server name")
+}
+
+/// The names of its tools at the common endpoint.
+pub(crate) fn tool_names() -> Vec<String> {
+    catalogue().tool_names().map(|tool| qualify_name(NAME, tool)).collect()
 }
 
 /// Its catalogue, read like that of any other server.

@@ -154,6 +154,11 @@ impl ServerCatalogue {
         self.list(ListKind::Tools).newer
     }
 
+    /// The names of its tools at the server's own endpoint.
+    pub(crate) fn tool_names(&self) -> impl Iterator<Item = &str> {
+        self.entries(ListKind::Tools).iter().map(|entry| &*entry.shown)
+    }
+
     pub(super) fn entries(&self, kind: ListKind) -> &[Entry] {
         &self.list(kind).entries
     }

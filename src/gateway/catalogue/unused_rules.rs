@@ -5,7 +5,12 @@ use std::collections::HashSet;
 use mcproxy_ipc::ToolRules;
 use mcproxy_mcp::{RawArray, RawObject, RawValue};
 
-use super::{CatalogueProblem, glob, warning::Warnings};
+use super::{
+    CatalogueProblem,
+    entry::{lookup, permitted},
+    glob,
+    warning::Warnings,
+};
 
 /// The rules that concern none of these tools: the key that each stands in, and the pattern or name.
 pub(crate) fn unused<'r>(rules: &'r ToolRules, tools: &HashSet<String>) -> Vec<(&'static str, &'r str)> {
@@ -20,6 +25,12 @@ pub(crate) fn unused<'r>(rules: &'r ToolRules, tools: &HashSet<String>) -> Vec<(
     let annotations = rules.annotations.iter().filter(|(tool, _)| !tools.contains(tool));
     let annotations = annotations.map(|(tool, _)| ("tools.annotations", &**tool));
     patterns.chain(pairs).chain(annotations).collect()
+}
+
+/// What a server with these rules calls its tools at its own endpoint. (That a list is unfit for clients is not looked at.)
+pub(crate) fn shown_names<'t>(rules: &ToolRules, own: impl IntoIterator<Item = &'t String>) -> Vec<String> {
+    let permitted = own.into_iter().filter(|name| permitted(rules, name));
+    permitted.map(|name| lookup(&rules.rename, name).unwrap_or(name).to_owned()).collect()
 }
 
 /// Warns of them. A server that offers no tool (yet) says nothing about its rules.

@@ -7,9 +7,10 @@ mod summary;
 use std::path::{Path, PathBuf};
 
 use mcproxy_config::{Config, LoadError, Places, Problems};
+use mcproxy_ipc::control::Group;
 use serde_json::json;
 
-use self::{machine::Machine, summary::problem_json};
+use self::{filters::KnownTools, machine::Machine, summary::problem_json};
 use crate::cli::{
     console::Console,
     error::CliError,
@@ -67,17 +68,23 @@ impl Check {
         let machine = Machine::this();
         let state = self.state_dir.clone().or_else(mcproxy_ipc::default_state_dir);
         let catalogues = state.map(|dir| dir.join("catalogues"));
+        let known = catalogues.map(|dir| KnownTools::read(&config, &dir));
         let about = |server| {
-            let filters = catalogues.as_deref().map(|dir: &Path| filters::look(server, dir)).unwrap_or_default();
-            machine.look(server).into_iter().chain(filters)
+            let filters = known.iter().flat_map(|known| known.unused_of_server(server));
+            let filters = filters.map(|message| Finding { key: "tools", message });
+            machine.look(server).into_iter().chain(filters).collect::<Vec<_>>()
         };
-        let found: Vec<_> = config
+        let of_servers = config
             .servers
             .iter()
             .enumerate()
-            .flat_map(|(at, server)| about(server).map(move |finding| (at, finding)))
-            .map(|(at, finding)| places.warning(at, finding.key, finding.message))
-            .collect();
+            .flat_map(|(at, server)| about(server).into_iter().map(move |finding| (at, finding)))
+            .map(|(at, finding)| places.warning(at, finding.key, finding.message));
+        let of_group = |group: &Group| {
+            let said = known.iter().flat_map(|known| known.unused_of_group(group));
+            said.map(|message| places.warning_of_group(&group.name, message)).collect::<Vec<_>>()
+        };
+        let found: Vec<_> = of_servers.chain(config.gateway.groups.iter().flat_map(of_group)).collect();
         config.problems = config.problems.with(found);
         config
     }
