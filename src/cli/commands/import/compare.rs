@@ -12,10 +12,33 @@ use super::{
 use crate::cli::{console::Console, endpoint::Endpoint, error::CliError, human, session::Session};
 
 /// What is compared of a tool.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct ComparedTool {
     description: String,
+    /// MetaMCP leaves out what servers say, and shows those of its own only.
     title: String,
+    annotations: Option<Value>,
+    arguments: Option<Value>,
+}
+
+impl ComparedTool {
+    fn of(tool: &RawObject<'_>) -> Self {
+        let text = |key: &str| tool.get_string(key).map(|text| text.into_owned()).unwrap_or_default();
+        let value = |key: &str| tool.get(key).and_then(|raw| serde_json::from_str(raw.get()).ok());
+        Self {
+            description: text("description"),
+            title: text("title"),
+            annotations: value("annotations"),
+            arguments: value("inputSchema"),
+        }
+    }
+
+    /// Whether clients of MetaMCP, which shows `self`, read the same of the other one; a title more does not count.
+    fn is_described_as(&self, other: &Self) -> bool {
+        self.description == other.description
+            && (self.title.is_empty() || self.title == other.title)
+            && self.annotations == other.annotations
+    }
 }
 
 type ToolsByName = BTreeMap<String, ComparedTool>;
@@ -28,8 +51,10 @@ pub(super) struct Difference {
     same: usize,
     only_metamcp: Vec<String>,
     only_mcproxy: Vec<String>,
-    /// ToolsByName of the same name that are described otherwise.
+    /// Tools of the same name that are described otherwise.
     described: Vec<String>,
+    /// Tools of the same name that take other arguments.
+    arguments: Vec<String>,
     /// Why there is nothing to compare.
     failed: Option<String>,
 }
@@ -40,22 +65,28 @@ impl Difference {
             of.keys().filter(|name| !from.contains_key(*name)).cloned().collect::<Vec<String>>()
         };
         let both = metamcp.iter().filter_map(|(name, tool)| Some((name, tool, mcproxy.get(name)?)));
-        let described: Vec<String> =
-            both.clone().filter(|(_, one, other)| one != other).map(|(name, ..)| name.clone()).collect();
+        let differ = |how: fn(&ComparedTool, &ComparedTool) -> bool| -> Vec<String> {
+            both.clone().filter(|(_, one, other)| how(one, other)).map(|(name, ..)| name.clone()).collect()
+        };
+        let described = differ(|one, other| !one.is_described_as(other));
+        let arguments = differ(|one, other| one.arguments != other.arguments);
+        let same = |name: &String| !described.contains(name) && !arguments.contains(name);
         Self {
             endpoint: endpoint.to_owned(),
-            same: both.count() - described.len(),
+            same: both.clone().filter(|(name, ..)| same(name)).count(),
             only_metamcp: missing(mcproxy, metamcp),
             only_mcproxy: missing(metamcp, mcproxy),
             described,
+            arguments,
             failed: None,
         }
     }
 
     /// Whether both list the same.
     pub(super) fn is_none(&self) -> bool {
-        let Self { only_metamcp, only_mcproxy, described, failed, .. } = self;
-        only_metamcp.is_empty() && only_mcproxy.is_empty() && described.is_empty() && failed.is_none()
+        let Self { only_metamcp, only_mcproxy, described, arguments, failed, .. } = self;
+        let tools = [only_metamcp, only_mcproxy, described, arguments];
+        tools.iter().all(|tools| tools.is_empty()) && failed.is_none()
     }
 
     /// For programs.
@@ -66,6 +97,7 @@ impl Difference {
             "onlyMetaMcp": self.only_metamcp,
             "onlyMcProxy": self.only_mcproxy,
             "described": self.described,
+            "arguments": self.arguments,
             "error": self.failed,
         })
     }
@@ -82,6 +114,7 @@ impl Difference {
             ("only MetaMCP has", &self.only_metamcp),
             ("only MCProxy has", &self.only_mcproxy),
             ("described otherwise", &self.described),
+            ("with other arguments", &self.arguments),
         ];
         for (what, tools) in lists.into_iter().filter(|(_, tools)| !tools.is_empty()) {
             let line = human::one_line(&format!("{what}: {}", tools.join(", ")));
@@ -138,8 +171,7 @@ async fn tools(base: &str, endpoint: &MetaEndpoint, key: Option<String>) -> Resu
     session.close().await;
     let tool = |raw: Box<mcproxy_mcp::RawValue>| {
         let object = RawObject::from_raw(&raw).unwrap_or_default();
-        let text = |key: &str| object.get_string(key).map(|text| text.into_owned()).unwrap_or_default();
-        (text("name"), ComparedTool { description: text("description"), title: text("title") })
+        (object.get_string("name").unwrap_or_default().into_owned(), ComparedTool::of(&object))
     };
     Ok(listed?.into_iter().map(tool).collect())
 }
@@ -149,23 +181,40 @@ mod tests {
     use super::*;
 
     fn tools(tools: &[(&str, &str)]) -> ToolsByName {
-        let tool = |(name, description): &(&str, &str)| {
-            ((*name).to_owned(), ComparedTool { description: (*description).to_owned(), title: String::new() })
+        let tool = |(name, members): &(&str, &str)| {
+            let text = format!("{{{members}}}");
+            let object: &mcproxy_mcp::RawValue = serde_json::from_str(&text).expect("JSON");
+            ((*name).to_owned(), ComparedTool::of(&RawObject::from_raw(object).expect("an object")))
         };
         tools.iter().map(tool).collect()
     }
 
     #[test]
     fn what_differs_is_named() {
-        let theirs = tools(&[("a__x", "X"), ("a__y", "Y"), ("b__z", "Z")]);
-        let ours = tools(&[("a__x", "X"), ("a__y", "other"), ("c__z", "Z")]);
+        let one = r#""description": "X", "annotations": {"readOnlyHint": true, "title": "T"}, "inputSchema": {"type": "object", "properties": {}}"#;
+        let again = r#""inputSchema": {"properties": {}, "type": "object"}, "title": "the server's", "annotations": {"title": "T", "readOnlyHint": true}, "description": "X""#;
+        let theirs = tools(&[
+            ("a__x", one),
+            ("a__y", r#""description": "Y""#),
+            ("a__t", r#""title": "T""#),
+            ("a__s", ""),
+            ("b__z", one),
+        ]);
+        let ours = tools(&[
+            ("a__x", again),
+            ("a__y", r#""description": "other""#),
+            ("a__t", r#""title": "U""#),
+            ("a__s", r#""inputSchema": {}"#),
+            ("c__z", one),
+        ]);
         let difference = Difference::of("home", &theirs, &ours);
-        assert_eq!(difference.same, 1);
+        assert_eq!(difference.same, 1, "order and a title more are no differences: {difference:?}");
         assert_eq!(
             (&difference.only_metamcp[..], &difference.only_mcproxy[..]),
             (&["b__z".to_owned()][..], &["c__z".to_owned()][..])
         );
-        assert_eq!(difference.described, ["a__y"]);
+        assert_eq!(difference.described, ["a__t", "a__y"]);
+        assert_eq!(difference.arguments, ["a__s"]);
         assert!(!difference.is_none() && Difference::of("home", &ours, &ours).is_none());
     }
 }
