@@ -18,6 +18,7 @@ build_packages() {
     if output=$(PROGRAMS=$PROGRAMS deploy/package 2>&1); then pass 'deploy/package builds them all'; else fail 'deploy/package' "$(tail -n 15 <<<"$output")"; return 1; fi
     while read -r size name; do figure "  $name" "$((size / 1024)) KiB"; done < <(find "$PACKAGES/out" -type f -printf '%s %f\n' | sort -k 2)
     figure 'glibc that the programs need' "$(cat "$PACKAGES/glibc")"
+    figure 'packages in the bill of materials' "$(jq '.components | length' "$PACKAGES"/out/mcproxy-*.cdx.json)"
 }
 
 part_packages() {
