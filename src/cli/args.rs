@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use super::completion::Shell;
+
 const AFTER_HELP: &str = "\
 Examples:
   mcproxy status                                   how every server is
@@ -36,7 +38,7 @@ pub(crate) struct Cli {
 }
 
 /// Options of every command.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct Global {
     /// Print data as JSON
     #[arg(long, global = true)]
@@ -209,6 +211,16 @@ pub(crate) enum Command {
     #[command(after_help = "Examples:\n  mcproxy paths\n  mcproxy paths --json | jq -r .config\n\n\
                       As it is for whoever runs this; of a running supervisor where one answers.")]
     Paths,
+    /// Print a script for a shell, which then completes commands, options and the names of servers and tools
+    #[command(after_help = "Examples:\n  \
+                      source <(mcproxy completions bash)                                     in ~/.bashrc, likewise zsh in ~/.zshrc\n  \
+                      mcproxy completions fish > ~/.config/fish/completions/mcproxy.fish\n\n\
+                      The packages install it. At each Tab the script asks the `mcproxy` of PATH, and that the supervisor or, for tools,\n\
+                      the endpoint ($MCPROXY_TOKEN, where it wants a token). It waits two seconds at most, and offers nothing then.")]
+    Completions {
+        /// Which shell
+        shell: Shell,
+    },
     /// Print the JSON Schema of the configuration file, for editors
     #[command(after_help = "Example:\n  mcproxy schema > mcp-servers.schema.json")]
     Schema,

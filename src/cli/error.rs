@@ -62,7 +62,7 @@ pub(crate) enum CliError {
         #[source]
         source: io::Error,
     },
-    #[error("the configuration {path} cannot be used")]
+    #[error("the configuration {path} cannot be used{}", source.help().map(|help| format!("; {help}")).unwrap_or_default())]
     Config {
         path: String,
         #[source]

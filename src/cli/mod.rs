@@ -1,11 +1,12 @@
 //! The command line `mcproxy`, for people.
 //!
 //! `status`, `logs`, `restart`, `reload` and `stop` ask the supervisor over its control socket; `tools`, `call` and
-//! `connect` are ordinary MCP clients of the gateway over HTTP; `check` and `schema` need no other process.
+//! `connect` are ordinary MCP clients of the gateway over HTTP; `check` and `schema` need no other process; `completions` makes shells ask all of them for names.
 //! There is one file per command in `commands`; data goes to stdout, everything else to stderr.
 
 mod args;
 mod commands;
+mod completion;
 mod console;
 mod conversation;
 mod endpoint;

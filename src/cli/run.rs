@@ -7,7 +7,7 @@ use mcproxy_ipc::control::{LoginTask, OperatorToSupervisor};
 
 use super::{
     args::{Cli, Command, DoctorSubject, Global},
-    commands,
+    commands, completion,
     console::Console,
     endpoint::Endpoint,
     error::CliError,
@@ -17,6 +17,11 @@ use super::{
 
 /// Runs the command line `args`, the program's name first.
 pub fn run(args: impl IntoIterator<Item = OsString>, console: &mut Console) -> Exit {
+    if let Some(shell) = std::env::var_os(completion::VARIABLE) {
+        // The shell that asked shows no errors, and a reader that has left wants no answer.
+        let _ = completion::answer(&shell, args.into_iter().collect(), &mut console.out);
+        return Exit::Ok;
+    }
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(error) if error.use_stderr() => {
@@ -88,6 +93,10 @@ async fn dispatch(cli: Cli, console: &mut Console) -> Result<Exit, CliError> {
         }
         Command::Service { action } => commands::service::run(action, console),
         Command::Paths => commands::paths::run(&supervisor, global.runtime_dir.as_deref(), json, console).await,
+        Command::Completions { shell } => {
+            shell.write_script(&mut console.out)?;
+            Ok(Exit::Ok)
+        }
         Command::Schema => commands::schema::run(console),
         Command::Import(args) => args.run(json, console).await,
         Command::Connect { url } => {
@@ -109,7 +118,7 @@ async fn dispatch(cli: Cli, console: &mut Console) -> Result<Exit, CliError> {
 }
 
 /// The endpoint that was named, else the one that the supervisor knows.
-async fn endpoint(global: &Global, supervisor: &SupervisorClient) -> Result<Endpoint, CliError> {
+pub(super) async fn endpoint(global: &Global, supervisor: &SupervisorClient) -> Result<Endpoint, CliError> {
     let url = match &global.url {
         Some(url) => url.clone(),
         None => crate::status_view::endpoint_url(&supervisor.status().await?),

@@ -80,7 +80,8 @@ fn problems(error: &LoadError) -> Vec<String> {
         Some(source) => format!("{error}: {source}"),
         None => error.to_string(),
     };
-    text.lines().map(str::to_owned).collect()
+    let help = error.help().map(|help| format!("{help}; or name the configuration with --config FILE"));
+    text.lines().map(str::to_owned).chain(help).collect()
 }
 
 /// The file that is read again and again.

@@ -78,6 +78,8 @@ impl Home {
         let dir = tempfile::tempdir().expect("a directory");
         let systemctl = dir.path().join("bin/systemctl");
         fs::create_dir(dir.path().join("bin")).expect("created");
+        fs::create_dir(dir.path().join("run")).expect("created");
+        fs::write(dir.path().join("run/bus"), "").expect("written");
         fs::write(&systemctl, "#!/bin/sh\necho \"$@\" >> \"$HOME/asked\"\n").expect("written");
         fs::set_permissions(&systemctl, fs::Permissions::from_mode(0o755)).expect("set");
         Self { dir }
@@ -95,7 +97,8 @@ impl Home {
         let search = format!("{}:/usr/bin:/bin", self.path("bin").display());
         let args = [&["service"], args].concat();
         let mut command = mcproxy(&args);
-        run(command.env("HOME", self.dir.path()).env_remove("XDG_CONFIG_HOME").env("PATH", search), "").await
+        command.env("HOME", self.dir.path()).env("XDG_RUNTIME_DIR", self.path("run"));
+        run(command.env_remove("XDG_CONFIG_HOME").env("PATH", search), "").await
     }
 }
 
@@ -122,6 +125,58 @@ async fn a_service_of_ones_own_is_installed_and_removed_and_each_step_is_shown()
     assert!(home.read("asked").ends_with("--user disable --now mcproxy\n--user daemon-reload\n"));
     assert!(config.exists() && !home.path(".config/systemd/user/mcproxy.service").exists());
     assert_eq!(home.service(&["uninstall", "--user"]).await.code, Some(1), "there is none");
+}
+
+#[tokio::test]
+async fn without_a_service_manager_of_ones_own_nothing_is_asked_of_it_and_the_files_go() {
+    let home = Home::new();
+    assert_eq!(home.service(&["install", "--user"]).await.code, Some(0));
+    let units = home.path(".config/systemd/user");
+    let link = units.join("default.target.wants/mcproxy.service");
+    fs::create_dir_all(link.parent().expect("a directory")).expect("created");
+    std::os::unix::fs::symlink(units.join("mcproxy.service"), &link).expect("linked");
+    fs::remove_file(home.path("run/bus")).expect("removed");
+    fs::remove_file(home.path("asked")).expect("removed");
+    let removed = home.service(&["uninstall", "--user"]).await;
+    assert_eq!(removed.code, Some(0), "{removed:?}");
+    assert!(
+        !units.join("mcproxy.service").exists() && fs::symlink_metadata(&link).is_err() && !home.path("asked").exists()
+    );
+    let installed = home.service(&["install", "--user"]).await;
+    assert!(installed.code == Some(69) && installed.stderr.contains("loginctl enable-linger"), "{installed:?}");
+    assert!(units.join("mcproxy.service").exists() && !home.path("asked").exists());
+}
+
+#[tokio::test]
+async fn completion_offers_the_names_of_what_runs() {
+    let proxy = Proxy::of(&["a"]).await;
+    let asked = async |words: &[&str]| {
+        let dir = proxy.dir().join("run");
+        let mut all = vec!["--", "mcproxy", "--runtime-dir", dir.to_str().expect("text")];
+        all.extend(words);
+        run(mcproxy(&all).env("MCPROXY_COMPLETE", "fish"), "").await.stdout
+    };
+    for command in [&["restart", ""][..], &["status", ""], &["logs", "-f", ""], &["tools", "--server", ""]] {
+        let lines = asked(command).await;
+        assert!(lines.lines().any(|line| line == "a\tready"), "{command:?}: {lines}");
+    }
+    let tools = asked(&["call", "a__ec"]).await;
+    assert!(tools.lines().all(|line| line.starts_with("a__ec")) && tools.contains("a__echo\t"), "{tools}");
+    let script = proxy.cli(&["completions", "bash"]).await;
+    assert!(script.code == Some(0) && script.stdout.contains("MCPROXY_COMPLETE=\"bash\""), "{script:?}");
+}
+
+#[tokio::test]
+async fn without_a_configuration_one_is_told_how_to_begin() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let checked = run(mcproxy(&["check"]).current_dir(dir.path()), "").await;
+    assert!(checked.code == Some(78) && checked.stderr.contains("write a file with one server"), "{checked:?}");
+    let mut supervisor = Command::new(binary("mcproxy-supervisor"));
+    let (runtime, state) = (dir.path().join("run"), dir.path().join("state"));
+    supervisor.arg("--log").arg("--runtime-dir").arg(runtime).arg("--state-dir").arg(state).current_dir(dir.path());
+    let started = run(&mut supervisor, "").await;
+    let said = started.stdout + &started.stderr;
+    assert!(started.code == Some(78) && said.contains("mcp-server-time") && said.contains("--config FILE"), "{said}");
 }
 
 #[tokio::test]

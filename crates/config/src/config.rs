@@ -69,6 +69,16 @@ pub enum LoadError {
 )]
 pub struct Exposed(pub IpAddr);
 
+impl LoadError {
+    /// What to do where there is no file at all, beside naming the one that is meant.
+    pub fn help(&self) -> Option<&'static str> {
+        let is_missing = matches!(self, Self::Read { source, .. } if source.kind() == io::ErrorKind::NotFound);
+        is_missing.then_some(
+            r#"to begin, write a file with one server, such as {"mcpServers": {"time": {"command": "uvx", "args": ["mcp-server-time"]}}}"#,
+        )
+    }
+}
+
 impl Config {
     /// Reads the text of a file. `env` looks environment variables up; nothing else is read.
     pub fn parse(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Self, Problems> {

@@ -108,9 +108,10 @@ fn prepare(wish: &ByHand) -> Result<(WorkerSpec, Mask), CannotRun> {
         Some(value)
     };
     let config = Config::load(&wish.config, &lookup).map_err(|error| match error {
-        LoadError::Read { path, source } => CannotRun::Config(format!(
-            "cannot read {}: {source}; name the configuration with --config FILE",
-            path.display()
+        LoadError::Read { ref path, ref source } => CannotRun::Config(format!(
+            "cannot read {}: {source}; name the configuration with --config FILE{}",
+            path.display(),
+            error.help().map(|help| format!(", or {help}")).unwrap_or_default()
         )),
         LoadError::Invalid(problems) => CannotRun::Config(format!("the configuration has mistakes\n{problems}")),
     })?;

@@ -13,6 +13,8 @@ use self::unit::{MARK, SYSTEM_CONFIG, SYSTEM_USER, ServiceScope, UnitPlan};
 use crate::cli::{args::ServiceAction, console::Console, error::CliError, exit::Exit};
 
 const UNIT: &str = "mcproxy.service";
+const NO_MANAGER: &str = "no service manager of yours runs here, so the service was not started. Log in as this user (`su` and `sudo -u` are \
+                          no login), or have root run `loginctl enable-linger USER`; then run this again";
 const EMPTY_CONFIG: &str = "{\n  \"mcpServers\": {}\n}\n";
 
 /// Installs or removes it, and says each step.
@@ -114,6 +116,9 @@ impl ServicePlace {
         if self.root.is_some() {
             return Ok(Exit::Ok);
         }
+        if !self.has_manager() {
+            return Err(CliError::NotUp(NO_MANAGER.to_owned()));
+        }
         self.systemctl(&["daemon-reload"], console)?;
         self.systemctl(&["enable", "--now", "mcproxy"], console)?;
         let (flag, status) = match self.scope {
@@ -159,12 +164,15 @@ impl ServicePlace {
             }
             Err(error) => return Err(failed("read", &unit)(error)),
         }
-        if self.root.is_none() {
+        let has_manager = self.root.is_none() && self.has_manager();
+        if has_manager {
             self.systemctl(&["disable", "--now", "mcproxy"], console)?;
+        } else {
+            self.remove_link(console)?;
         }
         fs::remove_file(&unit).map_err(failed("remove", &unit))?;
         writeln!(console.out, "removed {}", unit.display())?;
-        if self.root.is_none() {
+        if has_manager {
             self.systemctl(&["daemon-reload"], console)?;
         }
         let kept = match self.scope {
@@ -177,17 +185,46 @@ impl ServicePlace {
         Ok(Exit::Ok)
     }
 
+    /// Whether there is a service manager to talk to. One's own ends with the last session of its user, and all its services with it.
+    fn has_manager(&self) -> bool {
+        self.scope == ServiceScope::System || own_manager().is_some()
+    }
+
+    /// What `systemctl disable` removes, where no service manager is there to do it.
+    fn remove_link(&self, console: &mut Console) -> Result<(), CliError> {
+        let wanted_by = match self.scope {
+            ServiceScope::System => "multi-user.target.wants",
+            ServiceScope::User => "default.target.wants",
+        };
+        let link = self.on_disk(&self.units.join(wanted_by).join(UNIT));
+        match fs::remove_file(&link) {
+            Ok(()) => writeln!(console.out, "removed {}", link.display())?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(failed("remove", &link)(error)),
+        }
+        Ok(())
+    }
+
     fn systemctl(&self, args: &[&str], console: &mut Console) -> Result<(), CliError> {
         let mut words: Vec<&str> = vec!["systemctl"];
         words.extend((self.scope == ServiceScope::User).then_some("--user"));
         words.extend(args);
-        step(&words, console)
+        let dir = own_manager().filter(|_| self.scope == ServiceScope::User);
+        step(&words, dir.map(|dir| ("XDG_RUNTIME_DIR", dir)), console)
     }
 }
 
 fn user_config() -> Option<PathBuf> {
     let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     absolute("XDG_CONFIG_HOME").or_else(|| Some(absolute("HOME")?.join(".config")))
+}
+
+/// Where the service manager of this user is reached, if it runs: the directory with its bus, or its own socket.
+fn own_manager() -> Option<PathBuf> {
+    // Unset where one became this user without a login (`sudo -u`).
+    let dir = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
+    let dir = dir.unwrap_or_else(|| format!("/run/user/{}", rustix::process::geteuid()).into());
+    ["bus", "systemd/private"].iter().any(|socket| dir.join(socket).exists()).then_some(dir)
 }
 
 fn not_ours(unit: &Path) -> CliError {
@@ -212,7 +249,7 @@ fn make_account(console: &mut Console) -> Result<(), CliError> {
         "/usr/sbin/nologin",
         SYSTEM_USER,
     ];
-    step(&words, console)
+    step(&words, None, console)
 }
 
 fn group_of(user: &str) -> Option<u32> {
@@ -221,11 +258,12 @@ fn group_of(user: &str) -> Option<u32> {
     line.split(':').nth(3)?.parse().ok()
 }
 
-/// Runs a command of the system, and shows it.
-fn step(words: &[&str], console: &mut Console) -> Result<(), CliError> {
+/// Runs a command of the system, and shows it; `variable` is one more of its environment.
+fn step(words: &[&str], variable: Option<(&str, PathBuf)>, console: &mut Console) -> Result<(), CliError> {
     let line = words.join(" ");
     writeln!(console.out, "$ {line}")?;
-    let status = Command::new(words[0]).args(&words[1..]).status().map_err(failed("run", Path::new(words[0])))?;
+    let status =
+        Command::new(words[0]).args(&words[1..]).envs(variable).status().map_err(failed("run", Path::new(words[0])))?;
     if status.success() {
         Ok(())
     } else {
