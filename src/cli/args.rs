@@ -4,8 +4,6 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use super::completion::Shell;
-
 const AFTER_HELP: &str = "\
 Examples:
   mcproxy status                                   how every server is
@@ -253,6 +251,19 @@ pub(crate) enum Command {
 pub(crate) enum DoctorSubject {
     /// What the kernel enforces
     Security,
+}
+
+/// Shells whose completion is known.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+pub(crate) enum Shell {
+    /// GNU Bash, from 4.4 on
+    Bash,
+    /// Elvish
+    Elvish,
+    /// fish
+    Fish,
+    /// The Z shell
+    Zsh,
 }
 
 /// What `service` can do.

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use clap::{Command, CommandFactory as _, ValueEnum};
+use clap::{Command, CommandFactory as _, ValueEnum as _};
 use clap_complete::{
     ArgValueCandidates, CompletionCandidate,
     env::{Bash, Elvish, EnvCompleter, Fish, Zsh},
@@ -16,11 +16,11 @@ use clap_complete::{
 use mcproxy_mcp::{RawObject, method};
 
 use super::{
-    args::{Cli, Global},
+    args::{Cli, Global, Shell},
     human::one_line,
-    run::endpoint,
     session::Session,
     supervisor::SupervisorClient,
+    target::endpoint,
 };
 
 /// The variable by which a script says that it asks, and for which shell.
@@ -29,19 +29,6 @@ pub(super) const VARIABLE: &str = "MCPROXY_COMPLETE";
 const SEPARATOR: &str = "--";
 /// Longest wait for names: somebody waits for the next letter.
 const PATIENCE: Duration = Duration::from_secs(2);
-
-/// Shells that are known here.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub(crate) enum Shell {
-    /// GNU Bash, from 4.4 on
-    Bash,
-    /// Elvish
-    Elvish,
-    /// fish
-    Fish,
-    /// The Z shell
-    Zsh,
-}
 
 impl Shell {
     fn completer(self) -> &'static dyn EnvCompleter {
@@ -78,10 +65,10 @@ fn command(words: &[OsString]) -> Command {
         command.mut_subcommand(name, |command| command.mut_arg(argument, |argument| argument.add(names)))
     };
     let servers = || {
-        let names = Names(global.clone());
+        let names = NameSource(global.clone());
         ArgValueCandidates::new(move || names.servers())
     };
-    let names = Names(global.clone());
+    let names = NameSource(global.clone());
     let command = add(Cli::command(), "call", "tool", ArgValueCandidates::new(move || names.tools()));
     ["status", "tools", "logs", "restart"]
         .into_iter()
@@ -105,9 +92,9 @@ fn global(words: &[OsString]) -> Global {
 }
 
 /// Who is asked for names. Where there is no answer there are none.
-struct Names(Global);
+struct NameSource(Global);
 
-impl Names {
+impl NameSource {
     fn servers(&self) -> Vec<CompletionCandidate> {
         let supervisor = SupervisorClient::new(self.0.runtime_dir.as_deref());
         let report = within_patience(async { supervisor.status().await.ok() });
@@ -167,7 +154,8 @@ mod tests {
         assert!(asked(&["check", "--st"]).contains("--strict"));
         assert!(asked(&["completions", ""]).contains("bash"));
         let dir = tempfile::tempdir().expect("a directory");
-        assert_eq!(asked(&["--runtime-dir", &dir.path().to_string_lossy(), "restart", ""]), "");
+        let without_names = asked(&["--runtime-dir", &dir.path().to_string_lossy(), "restart", ""]);
+        assert!(without_names.lines().all(|line| line.starts_with("--")), "{without_names}");
     }
 
     #[test]

@@ -22,6 +22,7 @@ mod run;
 mod session;
 mod supervisor;
 mod table;
+mod target;
 #[cfg(test)]
 mod tests;
 

@@ -6,13 +6,14 @@ use clap::Parser;
 use mcproxy_ipc::control::{LoginTask, OperatorToSupervisor};
 
 use super::{
-    args::{Cli, Command, DoctorSubject, Global},
+    args::{Cli, Command, DoctorSubject},
     commands, completion,
     console::Console,
     endpoint::Endpoint,
     error::CliError,
     exit::Exit,
     supervisor::{SupervisorClient, act_and_tell},
+    target::{endpoint, token},
 };
 
 /// Runs the command line `args`, the program's name first.
@@ -115,20 +116,6 @@ async fn dispatch(cli: Cli, console: &mut Console) -> Result<Exit, CliError> {
             commands::connect::run(endpoint, console).await
         }
     }
-}
-
-/// The endpoint that was named, else the one that the supervisor knows.
-pub(super) async fn endpoint(global: &Global, supervisor: &SupervisorClient) -> Result<Endpoint, CliError> {
-    let url = match &global.url {
-        Some(url) => url.clone(),
-        None => crate::status_view::endpoint_url(&supervisor.status().await?),
-    };
-    Ok(Endpoint::new(&url, token(global))?)
-}
-
-fn token(global: &Global) -> Option<String> {
-    let variable = || std::env::var("MCPROXY_TOKEN").ok();
-    global.token.clone().or_else(variable).filter(|token| !token.is_empty())
 }
 
 /// The chain of causes on one line each.

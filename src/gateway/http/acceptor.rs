@@ -27,7 +27,7 @@ use super::{
     client_socket::ClientSocket,
     connection::{Clock, Connection, ConnectionTimeouts},
     connection_task::{ConnectionTask, HttpTask, Others},
-    farewell::{Farewell, Step},
+    farewell::{Farewell, FarewellStep},
     socket_options,
 };
 use crate::gateway::{
@@ -85,8 +85,12 @@ impl ConnectionSet {
     }
 
     /// Takes a connection in; the longest idle give way if there is no room for it.
-    async fn admit(self: &Rc<Self>, stream: TcpStream, http: &Rc<dyn Fn(ClientSocket) -> HttpTask>) {
-        let connection = Rc::new(Connection::new(self.clock.clone(), self.budget.clone()));
+    async fn admit(
+        self: &Rc<Self>,
+        (stream, peer): (TcpStream, SocketAddr),
+        http: &Rc<dyn Fn(ClientSocket) -> HttpTask>,
+    ) {
+        let connection = Rc::new(Connection::new(self.clock.clone(), self.budget.clone(), Some(peer)));
         let ways: [fn(&Self); 2] = [|all| _ = all.let_go(), Self::close_idle];
         for make_room in ways {
             if connection.carry(Carrier::New).is_ok() {
@@ -136,7 +140,7 @@ impl ConnectionSet {
     }
 
     /// Goes on with the end of all connections.
-    fn take_leave(&self, step: Step) {
+    fn take_leave(&self, step: FarewellStep) {
         self.farewell.reach(step);
         self.all.borrow().values().for_each(|connection| connection.wake());
     }
@@ -194,7 +198,7 @@ where
         }
         tokio::select! {
             accepted = listener.accept(), if count < at_once => match accepted {
-                Ok((stream, _)) => connections.admit(stream, &http).await,
+                Ok(accepted) => connections.admit(accepted, &http).await,
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
                     if last_warning.is_none_or(|at| at.elapsed() >= ACCEPT_WARNING_INTERVAL) {
@@ -218,8 +222,8 @@ where
             Ok(()) = new_listener.changed() => {
                 let Some(new) = new_listener.borrow_and_update().clone() else { continue };
                 // Clients whose connections are already queued at the old address are still served.
-                while let Some(Ok((stream, _))) = listener.accept().now_or_never() {
-                    connections.admit(stream, &http).await;
+                while let Some(Ok(accepted)) = listener.accept().now_or_never() {
+                    connections.admit(accepted, &http).await;
                 }
                 let new = new.try_clone()?;
                 socket_options::inherit(&new, &limits)?;
@@ -229,24 +233,24 @@ where
             grace = drain.wait_for(Option::is_some), if last_accept.is_none() => {
                 let grace = grace.map(|grace| grace.unwrap_or_default()).unwrap_or_default();
                 last_accept = Some(Instant::now() + FAREWELL.min(grace));
-                connections.take_leave(Step::Announced);
+                connections.take_leave(FarewellStep::Announced);
             }
             () = until(last_accept) => break,
             () = connections.left.notified(), if last_accept.is_some() => {}
         }
     }
     drop(listener);
-    connections.take_leave(Step::Kept);
+    connections.take_leave(FarewellStep::Kept);
     let mut end = connections.has_new().then(|| Instant::now() + FAREWELL);
     if end.is_none() {
-        connections.take_leave(Step::All);
+        connections.take_leave(FarewellStep::All);
     }
     while connections.count() > 0 {
         tokio::select! {
             () = connections.left.notified() => {}
             () = until(end) => {
                 end = None;
-                connections.take_leave(Step::All);
+                connections.take_leave(FarewellStep::All);
             }
             _ = check.tick() => connections.check_timeouts(&limits),
         }
@@ -268,7 +272,10 @@ where
     S: Service<(ClientSocket, Option<SocketAddr>)> + 'static,
     S::Future: 'static,
 {
-    Rc::new(move |socket| Box::pin(service.call((socket, None)).map(drop)))
+    Rc::new(move |socket| {
+        let peer = socket.connection().peer();
+        Box::pin(service.call((socket, peer)).map(drop))
+    })
 }
 
 /// Whether the error concerns one client that disconnected while it waited; the next one can be accepted at once (accept(2)).

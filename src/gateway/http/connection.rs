@@ -2,6 +2,7 @@
 
 use std::{
     cell::{Cell, OnceCell, RefCell},
+    net::SocketAddr,
     rc::Rc,
     task::{Context, Poll, Waker},
     time::{Duration, Instant},
@@ -69,6 +70,8 @@ pub(super) struct ConnectionTimeouts {
 #[derive(Debug)]
 pub(super) struct Connection {
     clock: Rc<Clock>,
+    /// The client's address.
+    peer: Option<SocketAddr>,
     phase: Cell<Phase>,
     /// The framing of the bytes that the client has sent.
     framing: RefCell<Framing>,
@@ -105,11 +108,12 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn new(clock: Rc<Clock>, budget: Budget) -> Self {
+    pub(super) fn new(clock: Rc<Clock>, budget: Budget, peer: Option<SocketAddr>) -> Self {
         let since = Cell::new(clock.0.get());
         let room = RefCell::new(budget.nothing(Purpose::Connections));
         Self {
             clock,
+            peer,
             phase: Cell::new(Phase::Resting),
             framing: RefCell::new(Framing::new()),
             waiting: Cell::new(0),
@@ -135,8 +139,13 @@ impl Connection {
 
     /// The connection of a request. One that came by no connection (in a test) gets one that leads nowhere.
     pub(super) fn of(request: &HttpRequest, budget: &Budget) -> Rc<Self> {
-        let detached = || Rc::new(Self::new(Rc::new(Clock::new(Instant::now())), budget.clone()));
+        let detached = || Rc::new(Self::new(Rc::new(Clock::new(Instant::now())), budget.clone(), None));
         request.conn_data::<Rc<Self>>().cloned().unwrap_or_else(detached)
+    }
+
+    /// The client's address; none where it came by no connection.
+    pub(super) fn peer(&self) -> Option<SocketAddr> {
+        self.peer
     }
 
     /// Bytes that the client has not read yet.

@@ -14,7 +14,7 @@ struct Scene {
 fn scene() -> Scene {
     let start = Instant::now();
     let clock = Rc::new(Clock::new(start));
-    let connection = Connection::new(clock.clone(), Budget::new(1 << 20));
+    let connection = Connection::new(clock.clone(), Budget::new(1 << 20), None);
     connection.carry(Carrier::Http).expect("room");
     Scene { start, connection, clock }
 }

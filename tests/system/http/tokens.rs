@@ -192,7 +192,7 @@ async fn refused_requests_are_logged_once_a_second_and_all_of_them_counted() {
     }
     assert_eq!(refused(http.clone(), proxy.url("/mcp"), Some("wrong-but-long-enough"), None).await, 401);
     assert_eq!(refused(http.clone(), proxy.url("/mcp"), Some(ANN), Some("evil.example")).await, 403);
-    proxy.logged(&["request refused", "credentials", "needs a bearer token"]).await;
+    proxy.logged(&["request refused", "credentials", "peer: 127.0.0.1", "needs a bearer token"]).await;
     proxy.logged(&["request refused", "evil.example"]).await;
     let page = client(ANN).get(proxy.url("/metrics")).send().await.expect("a page").text().await.expect("text");
     assert!(page.contains("mcproxy_requests_refused_total{reason=\"credentials\"} 6"), "{page}");
