@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, io};
 
 use mcproxy_mcp::{RawObject, method};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{
     installation::{Installation, MetaEndpoint},
@@ -15,31 +15,35 @@ use crate::cli::{console::Console, endpoint::Endpoint, error::CliError, human, s
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct ComparedTool {
     description: String,
-    /// MetaMCP leaves out what servers say, and shows those of its own only.
+    /// MetaMCP leaves out what servers say, among the annotations as well, and shows those of its own only.
     title: String,
-    annotations: Option<Value>,
+    annotations: Map<String, Value>,
     arguments: Option<Value>,
 }
 
 impl ComparedTool {
     fn of(tool: &RawObject<'_>) -> Self {
         let text = |key: &str| tool.get_string(key).map(|text| text.into_owned()).unwrap_or_default();
-        let value = |key: &str| tool.get(key).and_then(|raw| serde_json::from_str(raw.get()).ok());
+        let value = |key: &str| tool.get(key).and_then(|raw| serde_json::from_str::<Value>(raw.get()).ok());
         Self {
             description: text("description"),
-            title: text("title"),
-            annotations: value("annotations"),
+            title: text(TITLE),
+            annotations: value("annotations").and_then(|value| value.as_object().cloned()).unwrap_or_default(),
             arguments: value("inputSchema"),
         }
     }
 
     /// Whether clients of MetaMCP, which shows `self`, read the same of the other one; a title more does not count.
     fn is_described_as(&self, other: &Self) -> bool {
+        let mut annotations = other.annotations.clone();
+        annotations.retain(|key, _| key != TITLE || self.annotations.contains_key(TITLE));
         self.description == other.description
             && (self.title.is_empty() || self.title == other.title)
-            && self.annotations == other.annotations
+            && self.annotations == annotations
     }
 }
+
+const TITLE: &str = "title";
 
 type ToolsByName = BTreeMap<String, ComparedTool>;
 
@@ -191,12 +195,13 @@ mod tests {
 
     #[test]
     fn what_differs_is_named() {
-        let one = r#""description": "X", "annotations": {"readOnlyHint": true, "title": "T"}, "inputSchema": {"type": "object", "properties": {}}"#;
+        let one = r#""description": "X", "annotations": {"readOnlyHint": true}, "inputSchema": {"type": "object", "properties": {}}"#;
         let again = r#""inputSchema": {"properties": {}, "type": "object"}, "title": "the server's", "annotations": {"title": "T", "readOnlyHint": true}, "description": "X""#;
         let theirs = tools(&[
             ("a__x", one),
             ("a__y", r#""description": "Y""#),
             ("a__t", r#""title": "T""#),
+            ("a__u", r#""annotations": {"title": "T"}"#),
             ("a__s", ""),
             ("b__z", one),
         ]);
@@ -204,6 +209,7 @@ mod tests {
             ("a__x", again),
             ("a__y", r#""description": "other""#),
             ("a__t", r#""title": "U""#),
+            ("a__u", r#""annotations": {"title": "U"}"#),
             ("a__s", r#""inputSchema": {}"#),
             ("c__z", one),
         ]);
@@ -213,7 +219,7 @@ mod tests {
             (&difference.only_metamcp[..], &difference.only_mcproxy[..]),
             (&["b__z".to_owned()][..], &["c__z".to_owned()][..])
         );
-        assert_eq!(difference.described, ["a__t", "a__y"]);
+        assert_eq!(difference.described, ["a__t", "a__u", "a__y"]);
         assert_eq!(difference.arguments, ["a__s"]);
         assert!(!difference.is_none() && Difference::of("home", &ours, &ours).is_none());
     }
