@@ -70,7 +70,7 @@ fn command(words: &[OsString]) -> Command {
     };
     let names = NameSource(global.clone());
     let command = add(Cli::command(), "call", "tool", ArgValueCandidates::new(move || names.tools()));
-    ["status", "tools", "logs", "restart"]
+    ["status", "tools", "logs", "restart", "login", "logout"]
         .into_iter()
         .fold(command, |command, name| add(command, name, "server", servers()))
 }
