@@ -129,7 +129,7 @@ async fn a_token_and_a_header_reach_the_server_and_nobody_else() {
     let right = at("right", &url, json!({"bearerToken": "front-token-front-token"}));
     let proxy = Proxy::launch(json!({"servers": [without, wrong, right]})).await;
     proxy.server_until("it is let in", "right", |server| server.is_ready()).await;
-    for (name, said) in [("without", "wants a login"), ("wrong", "does not accept the credentials")] {
+    for (name, said) in [("without", "wants credentials"), ("wrong", "does not accept the credentials")] {
         let needs_login = |server: &crate::support::ServerView| {
             server.last_error.as_ref().is_some_and(|error| error.starts_with("needs login") && error.contains(said))
         };
