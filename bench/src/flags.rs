@@ -56,6 +56,13 @@ pub(crate) enum Command {
     },
     /// Encode and decode our own frames
     Codec,
+    /// Search tools for what people ask: how well, and how fast
+    Search {
+        /// A JSON array of tools as a server lists them, each with its `server`
+        tools: PathBuf,
+        /// A JSON array of `{"query": …, "relevant": ["SERVER:TOOL", …]}`
+        queries: PathBuf,
+    },
     /// The baseline: an HTTP server on loopback that returns each body
     HttpEcho {
         #[arg(long)]

@@ -18,6 +18,7 @@ mod message;
 mod plain;
 mod process;
 mod ready;
+mod search;
 mod stdio;
 mod streamable;
 mod table;
@@ -73,6 +74,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
             }
             Ok(())
         }
+        Command::Search { tools, queries } => print(&search::measure(&tools, &queries)?),
         Command::Processes { tree } => print(&footprint::take(&tree)?),
         Command::Port => print(&std::net::TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port()),
         Command::Table { results } => write(&table::render(&table::read(&results)?)),

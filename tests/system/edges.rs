@@ -22,6 +22,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("mcproxy-config", &["mcproxy-ipc", "mcproxy-confine"]),
     ("mcproxy-http", &[]),
     ("mcproxy-oauth", &[]),
+    ("mcproxy-search", &[]),
     ("mcproxy-supervisor", &["mcproxy-ipc", "mcproxy-config", "mcproxy-confine"]),
     (
         "mcproxy-worker",
@@ -35,10 +36,21 @@ const EDGES: &[(&str, &[&str])] = &[
             "mcproxy-launch",
         ],
     ),
-    ("mcproxy", &["mcproxy-ipc", "mcproxy-mcp", "mcproxy-config", "mcproxy-confine", "mcproxy-http", "mcproxy-oauth"]),
-    ("mcproxy-bench", &["mcproxy-ipc"]),
+    (
+        "mcproxy",
+        &[
+            "mcproxy-ipc",
+            "mcproxy-mcp",
+            "mcproxy-config",
+            "mcproxy-confine",
+            "mcproxy-http",
+            "mcproxy-oauth",
+            "mcproxy-search",
+        ],
+    ),
+    ("mcproxy-bench", &["mcproxy-ipc", "mcproxy-search"]),
     ("mcproxy-fixture", &[]),
-    ("mcproxy-fuzz", &["mcproxy-ipc", "mcproxy-mcp", "mcproxy-config", "mcproxy-http"]),
+    ("mcproxy-fuzz", &["mcproxy-ipc", "mcproxy-mcp", "mcproxy-config", "mcproxy-http", "mcproxy-search"]),
 ];
 
 /// The folders of the gateway, each of which uses only those below it (docs/decisions/0125).
@@ -69,6 +81,7 @@ const ROOTS: &[&str] = &[
     "crates/config/src/lib.rs",
     "crates/http/src/lib.rs",
     "crates/oauth/src/lib.rs",
+    "crates/search/src/lib.rs",
 ];
 
 /// The roots of programs that are one file around one of the libraries.

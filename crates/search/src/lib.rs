@@ -1,0 +1,16 @@
+//! Finds the tools that fit a request, by their words: BM25F over the fields of a tool, words brought to their stems, words of like
+//! meaning taken for each other (docs/decisions/0183).
+//!
+//! A [`Segment`] is made once of each catalogue; a search goes over any number of them, so that no endpoint needs an index of its own.
+
+mod document;
+mod ranking;
+mod segment;
+mod synonyms;
+mod tokens;
+mod words;
+
+pub use document::{Document, Parameter};
+pub use ranking::{Hit, search};
+pub use segment::Segment;
+pub use tokens::estimate_tokens;
