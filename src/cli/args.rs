@@ -82,12 +82,18 @@ pub(crate) enum Command {
     },
     /// List the tools that clients see
     #[command(
-        after_help = "Examples:\n  mcproxy tools\n  mcproxy tools --server time\n  mcproxy tools --json | jq '.[].name'"
+        after_help = "Examples:\n  mcproxy tools\n  mcproxy tools --server time\n  mcproxy tools --search 'compare two branches'\n  mcproxy tools --cost\n  mcproxy tools --json | jq '.[].name'"
     )]
     Tools {
         /// Only those of this server
         #[arg(long, value_name = "SERVER")]
         server: Option<String>,
+        /// Only those that fit these words, the best first
+        #[arg(long, value_name = "WORDS")]
+        search: Option<String>,
+        /// What the list costs a model: tokens by server, or with --server by tool (an estimate)
+        #[arg(long, conflicts_with = "search")]
+        cost: bool,
     },
     /// Call a tool and print what it answers
     #[command(after_help = "Examples:\n  mcproxy call time__get_current_time --args '{\"timezone\":\"UTC\"}'\n  \

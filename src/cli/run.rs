@@ -55,9 +55,9 @@ async fn dispatch(cli: Cli, console: &mut Console) -> Result<Exit, CliError> {
             let named = global.url.as_ref().map(|url| Endpoint::new(url, token(&global))).transpose()?;
             health.run(named, &supervisor, token(&global), json, console).await
         }
-        Command::Tools { server } => {
+        Command::Tools { server, search, cost } => {
             let endpoint = endpoint(&global, &supervisor).await?;
-            let tools = commands::tools::Tools { server, json };
+            let tools = commands::tools::Tools { server, search, cost, json };
             // Behind another URL there are other servers than this supervisor's.
             let supervisor = global.url.is_none().then_some(&supervisor);
             tools.run(endpoint, supervisor, console).await

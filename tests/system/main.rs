@@ -27,4 +27,5 @@ mod people;
 mod real;
 mod reliability;
 mod remote;
+mod tool_search;
 mod zoo;

@@ -42,6 +42,7 @@ pub(crate) fn check(raw: RawGateway, root: &Node, servers: &ServerEntries, repor
         allowed_origins,
         groups,
         forwarding: forwarding(&servers.list),
+        pinned: raw.search.pin,
         max_body_bytes: size(limits.max_body),
         max_sessions: size(limits.max_sessions),
         max_sessions_per_token: size(limits.max_sessions_per_token),

@@ -2,11 +2,14 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use mcproxy_ipc::{ServerName, ToolRules, control::Group};
+use mcproxy_ipc::{
+    ServerName, ToolRules,
+    control::{Group, ToolView},
+};
 
 use crate::nearest::did_you_mean;
 use crate::problem::printable;
-use crate::raw::{RawAuthMode, RawGroup, RawGroupTools};
+use crate::raw::{RawAuthMode, RawGroup, RawGroupTools, RawToolView};
 use crate::report::Report;
 use crate::tool_rules;
 use crate::tree::Node;
@@ -39,7 +42,11 @@ pub(crate) fn check(
         let tools = reader.tools(&of_group.tools, &servers);
         let is_open = matches!(of_group.auth, Some(RawAuthMode::None));
         if let Ok(name) = name {
-            groups.push(Group { name: name.to_string(), servers, paths, tools, is_open });
+            let view = match of_group.view {
+                RawToolView::List => ToolView::List,
+                RawToolView::Search => ToolView::Search,
+            };
+            groups.push(Group { name: name.to_string(), servers, paths, tools, is_open, view });
         }
     }
     groups

@@ -1,16 +1,29 @@
 //! `mcproxy tools`.
 
+use std::cmp::Reverse;
+
 use mcproxy_ipc::ServerState;
 use mcproxy_mcp::{RawObject, RawValue, method, one_line as one_json_line, split_name};
+use mcproxy_search::{Document, Segment, estimate_tokens, search};
+use serde::Serialize;
 
 use crate::cli::{
     console::Console, endpoint::Endpoint, error::CliError, exit::Exit, human::one_line, names, session::Session,
     supervisor::SupervisorClient, table::Table,
 };
 
+/// More tools than this are refused by some clients.
+const MANY_TOOLS: usize = 128;
+/// A list of more tokens than this leaves a model little room.
+const MANY_TOKENS: usize = 20_000;
+
 /// Which tools are to be printed, and how.
 pub(crate) struct Tools {
     pub(crate) server: Option<String>,
+    /// Those that fit these words, the best first.
+    pub(crate) search: Option<String>,
+    /// What they cost a model instead.
+    pub(crate) cost: bool,
     pub(crate) json: bool,
 }
 
@@ -33,9 +46,17 @@ impl Tools {
             }
             tools.retain(|tool| tool.server() == Some(server));
         }
+        if let Some(words) = &self.search {
+            tools = best_first(tools, words);
+        }
+        if self.cost {
+            return cost(&tools, self.server.is_some(), self.json, console);
+        }
         if self.json {
             let all: Vec<_> = tools.iter().map(|tool| one_json_line(tool.raw.get())).collect();
             writeln!(console.out, "[{}]", all.join(",\n"))?;
+        } else if let (true, Some(words)) = (tools.is_empty(), &self.search) {
+            console.remark(format_args!("no tool fits {words:?}; `mcproxy tools` lists all of them"));
         } else if tools.is_empty() {
             console.remark("no tools; `mcproxy status` says how the servers are");
         } else {
@@ -47,6 +68,62 @@ impl Tools {
         }
         Ok(Exit::Ok)
     }
+}
+
+/// Prints what the list of tools costs a model, by server or by tool, the dearest first.
+fn cost(tools: &[ListedTool], by_tool: bool, json: bool, console: &mut Console) -> Result<Exit, CliError> {
+    let mut costs: Vec<Cost<'_>> = Vec::new();
+    for tool in tools {
+        let name = if by_tool { &tool.name } else { tool.server().unwrap_or(&tool.name) };
+        let tokens = estimate_tokens(tool.raw.get());
+        match costs.iter_mut().find(|cost| cost.name == name) {
+            Some(cost) => (cost.tools, cost.tokens) = (cost.tools + 1, cost.tokens + tokens),
+            None => costs.push(Cost { name, tools: 1, tokens }),
+        }
+    }
+    costs.sort_by_key(|cost| Reverse(cost.tokens));
+    let all: usize = costs.iter().map(|cost| cost.tokens).sum();
+    if json {
+        let all = serde_json::to_string(&costs).unwrap_or_default();
+        writeln!(console.out, "{all}")?;
+        return Ok(Exit::Ok);
+    }
+    let heads: [&str; 3] = [if by_tool { "TOOL" } else { "SERVER" }, "TOOLS", "TOKENS"];
+    let mut table = Table::new(&heads, &[1, 2]);
+    for cost in &costs {
+        table.row(vec![one_line(cost.name), cost.tools.to_string(), cost.tokens.to_string()]);
+    }
+    table.row(vec!["all".into(), tools.len().to_string(), all.to_string()]);
+    table.write(&mut console.out, console.width)?;
+    console.remark("tokens are an estimate (o200k, within about 15 %)");
+    let (many, dear) = (tools.len() > MANY_TOOLS, all > MANY_TOKENS);
+    if many || dear {
+        let why = if many {
+            format!("some clients take {MANY_TOOLS} tools at most")
+        } else {
+            "that is much for a list".into()
+        };
+        console.remark(format_args!(
+            "{why}: `tools.allow` of a server or a group chooses among them, /search/mcp lists three that find all others"
+        ));
+    }
+    Ok(Exit::Ok)
+}
+
+/// What tools cost a model.
+#[derive(Serialize)]
+struct Cost<'t> {
+    name: &'t str,
+    tools: usize,
+    tokens: usize,
+}
+
+/// The tools that fit the words, the best first.
+fn best_first(tools: Vec<ListedTool>, words: &str) -> Vec<ListedTool> {
+    let segments: Vec<Segment> = tools.iter().map(ListedTool::segment).collect();
+    let hits = search(&segments.iter().collect::<Vec<_>>(), words);
+    let mut tools: Vec<_> = tools.into_iter().map(Some).collect();
+    hits.iter().filter_map(|hit| tools[hit.segment].take()).collect()
 }
 
 /// Why there are no tools of this server.
@@ -85,6 +162,12 @@ impl ListedTool {
         let description = text("description").or_else(|| text("title")).unwrap_or_default();
         let summary = description.lines().map(one_line).find(|line| !line.is_empty()).unwrap_or_default();
         Self { name: text("name").unwrap_or_default(), summary, raw }
+    }
+
+    /// Its words: each tool is a segment of its own, whose server is known by its name.
+    fn segment(&self) -> Segment {
+        let (server, own) = split_name(&self.name).unwrap_or(("", &self.name));
+        Segment::build(server, [Document::of_tool(own, self.raw.get())])
     }
 
     fn server(&self) -> Option<&str> {

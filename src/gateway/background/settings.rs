@@ -15,7 +15,7 @@ pub(super) async fn follow(gateway: Rc<Gateway>) {
     let mut settings = gateway.supervisor.settings.clone();
     while settings.changed().await.is_ok() {
         let new = Rc::new(settings.borrow_and_update().clone());
-        gateway.servers.set_groups(&new.groups);
+        gateway.servers.set_endpoints(&new.groups, &new.pinned);
         gateway.replay_budget.set_bound(new.replay_total);
         gateway.budget.set_total(new.total_buffered);
         let before = gateway.auth();

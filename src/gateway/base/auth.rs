@@ -142,7 +142,7 @@ impl Auth {
     pub(crate) fn is_revoked(&self, principal: &Principal, scope: &Scope, before: &Self) -> bool {
         match (principal.name(), &self.tokens) {
             (None, None) => false,
-            (None, Some(_)) => !matches!(scope, Scope::Group(group) if self.is_open_group(group)),
+            (None, Some(_)) => !scope.group().is_some_and(|group| self.is_open_group(group)),
             (Some(_), None) => true,
             (Some(name), Some(now)) => {
                 let before = before.tokens.as_deref().unwrap_or_default();

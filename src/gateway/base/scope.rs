@@ -15,14 +15,24 @@ pub(crate) enum Scope {
     Server(ServerName),
     /// `/groups/{name}/…`: a configured selection.
     Group(String),
+    /// `/search/…`, `/groups/{name}/search/…`: all of them or those of a group, whose tools are found instead of listed.
+    Search(Option<String>),
 }
 
 impl Scope {
     /// How names look there.
     pub(crate) fn naming(&self) -> Naming {
         match self {
-            Self::All | Self::Group(_) => Naming::Qualified,
+            Self::All | Self::Group(_) | Self::Search(_) => Naming::Qualified,
             Self::Server(_) => Naming::Own,
+        }
+    }
+
+    /// The group that it shows the servers of.
+    pub(crate) fn group(&self) -> Option<&str> {
+        match self {
+            Self::Group(name) | Self::Search(Some(name)) => Some(name),
+            Self::All | Self::Server(_) | Self::Search(None) => None,
         }
     }
 }
@@ -33,6 +43,8 @@ impl fmt::Display for Scope {
             Self::All => f.write_str("all"),
             Self::Server(name) => write!(f, "server {name}"),
             Self::Group(name) => write!(f, "group {name}"),
+            Self::Search(None) => f.write_str("search"),
+            Self::Search(Some(name)) => write!(f, "search of group {name}"),
         }
     }
 }

@@ -2,6 +2,8 @@
 //! a machine where nothing else runs, and it only reads.
 
 pub(crate) mod render;
+pub(crate) mod search_tools;
+mod signature;
 
 use mcproxy_ipc::{ServerName, ToolRules};
 use mcproxy_mcp::qualify_name;

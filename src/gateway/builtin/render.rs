@@ -1,11 +1,11 @@
 //! Answers of the built-in tools: text for a model to read, and the same as structured content.
 
-use std::{cmp::Reverse, fmt::Write as _, time::Duration};
+use std::{fmt::Write as _, time::Duration};
 
 use mcproxy_ipc::{ConfigSource, LogLine, LogSource, ServerState, ServerStatus, StatusReport};
 use serde_json::{Value, json};
 
-use crate::gateway::catalogue::{Offered, View, first_line, visible};
+use crate::gateway::catalogue::{Offered, first_line, visible};
 use crate::moment::moment;
 use crate::status_view::StatusView;
 
@@ -64,14 +64,12 @@ pub(crate) fn render_logs(server: &str, lines: &[LogLine]) -> String {
     result(text.trim_end(), json!({"server": server, "lines": values}))
 }
 
-/// The answer of `search_tools`.
-pub(crate) fn render_search(view: &View, query: &str, limit: usize) -> String {
-    let found = search(view, query);
-    let shown = &found[..found.len().min(limit)];
-    let mut text = match (shown.len(), found.len()) {
+/// The answer of `search_tools`: the first `shown` of the tools that were found.
+pub(crate) fn render_search(query: &str, found: usize, shown: &[Offered<'_>]) -> String {
+    let mut text = match (shown.len(), found) {
         (0, _) => format!("No tool matches {query:?}."),
-        (shown, all) if shown < all => format!("{shown} of {all} tools that match {query:?}:"),
-        (_, all) => format!("{all} tools match {query:?}:"),
+        (shown, all) if shown < all => format!("The {shown} tools that match {query:?} best, of {all}:"),
+        (_, all) => format!("{all} tools match {query:?}, the best first:"),
     };
     let mut values = Vec::with_capacity(shown.len());
     for tool in shown {
@@ -79,33 +77,7 @@ pub(crate) fn render_search(view: &View, query: &str, limit: usize) -> String {
         let _ = write!(text, "\n{}: {about}", tool.name);
         values.push(json!({"name": tool.name, "server": tool.server.as_str(), "description": about}));
     }
-    result(&text, json!({"tools": values, "total": found.len()}))
-}
-
-/// Tools that have one of the words, best first: more of the words, then words in the name, then the view's order.
-fn search<'v>(view: &'v View, query: &str) -> Vec<Offered<'v>> {
-    let words: Vec<String> = query.split_whitespace().take(16).map(str::to_lowercase).collect();
-    let mut scored: Vec<(usize, usize, Offered<'v>)> = Vec::new();
-    for tool in view.names() {
-        let (name, about) = (tool.name.to_lowercase(), tool.description.to_lowercase());
-        let (mut hits, mut weight) = (0, 0);
-        for word in &words {
-            let whole = name.split(['_', '-', '.', '/']).any(|part| part == word);
-            let score = match (whole, name.contains(word.as_str()), about.contains(word.as_str())) {
-                (true, ..) => 4,
-                (_, true, _) => 2,
-                (_, _, true) => 1,
-                _ => 0,
-            };
-            hits += usize::from(score > 0);
-            weight += score;
-        }
-        if hits > 0 {
-            scored.push((hits, weight, tool));
-        }
-    }
-    scored.sort_by_key(|(hits, weight, _)| Reverse((*hits, *weight)));
-    scored.into_iter().map(|(.., tool)| tool).collect()
+    result(&text, json!({"tools": values, "total": found}))
 }
 
 fn server_line(server: &ServerStatus) -> String {
@@ -155,7 +127,10 @@ mod tests {
     use mcproxy_ipc::{Generation, LogLevel, ProcessStatus, ServerName, ToolRules};
 
     use super::*;
-    use crate::gateway::{catalogue::ServerCatalogue, rewrite::Naming};
+    use crate::gateway::{
+        catalogue::{ServerCatalogue, View},
+        rewrite::Naming,
+    };
 
     fn server(name: &str) -> ServerName {
         ServerName::try_from(name).expect("a name")
@@ -245,7 +220,12 @@ mod tests {
                 ),
             ],
         );
-        let value = parsed(&render_search(&view, "take SCREENSHOT", 2));
+        let found = |query: &str| {
+            let hits = view.finder().find(query);
+            let shown: Vec<_> = hits.iter().filter_map(|hit| view.found(hit)).take(2).collect();
+            parsed(&render_search(query, hits.len(), &shown))
+        };
+        let value = found("take SCREENSHOT");
         let names: Vec<&str> = value["structuredContent"]["tools"]
             .as_array()
             .expect("a list")
@@ -254,6 +234,6 @@ mod tests {
             .collect();
         assert_eq!(names, ["b__take_screenshot", "a__shoot"]);
         assert_eq!(value["structuredContent"]["total"], 3);
-        assert_eq!(parsed(&render_search(&view, "nothing here", 2))["structuredContent"]["total"], 0);
+        assert_eq!(found("nothing here")["structuredContent"]["total"], 0);
     }
 }

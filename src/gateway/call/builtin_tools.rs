@@ -7,6 +7,7 @@ use mcproxy_ipc::{
     control::{Answer, Question},
 };
 
+use super::tool_search;
 use crate::gateway::{
     base::reply::Reply,
     builtin::{
@@ -45,7 +46,11 @@ pub(crate) async fn run(
                 _ => render_error(BUSY),
             }
         }
-        Plan::Search { query, limit } => render_search(view, &query, limit),
+        Plan::Search { query, limit } => {
+            let hits = tool_search::find(view, query.clone()).await;
+            let shown: Vec<_> = hits.iter().filter_map(|hit| view.found(hit)).take(limit).collect();
+            render_search(&query, hits.len(), &shown)
+        }
         Plan::Invalid(why) => render_error(&why),
     };
     Reply::Result(result.into())

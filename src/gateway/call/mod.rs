@@ -12,3 +12,4 @@ pub(crate) mod progress;
 pub(crate) mod request_context;
 pub(crate) mod route;
 pub(crate) mod skills;
+mod tool_search;

@@ -10,6 +10,7 @@ use super::{
     forward::{Forward, wait_for},
     incoming::Params,
     request_context::RequestContext,
+    tool_search::{self, CallTarget},
 };
 use crate::gateway::{
     base::{reply::Reply, scope::Scope},
@@ -22,7 +23,13 @@ use crate::gateway::{
 /// `tools/call`
 pub(crate) async fn tool(context: &RequestContext, mut params: Params<'_>) -> Option<Reply> {
     drop_null_arguments(&mut params);
-    let (server, name) = match find(context, ListKind::Tools, &params).await {
+    let headers = match tool_search::step(context, &mut params).await {
+        CallTarget::Answered(reply) => return Some(reply),
+        // Its client knows of no headers of this tool.
+        CallTarget::Unwrapped => Headers::NotOfTool,
+        CallTarget::Plain => Headers::OfTool,
+    };
+    let (server, name) = match find(context, ListKind::Tools, &params, headers).await {
         Ok(target) => target,
         Err(error) => return Some(error.into()),
     };
@@ -55,7 +62,7 @@ pub(crate) async fn tool(context: &RequestContext, mut params: Params<'_>) -> Op
 /// `prompts/get`
 pub(crate) async fn prompt(context: &RequestContext, mut params: Params<'_>) -> Option<Reply> {
     drop_null_arguments(&mut params);
-    let (server, name) = match find(context, ListKind::Prompts, &params).await {
+    let (server, name) = match find(context, ListKind::Prompts, &params, Headers::OfTool).await {
         Ok(target) => target,
         Err(error) => return Some(error.into()),
     };
@@ -187,12 +194,22 @@ fn own_refs(context: &RequestContext, server: &ServerName, params: &Params<'_>) 
     }
 }
 
+/// Whether a request's headers repeat arguments of the tool that it calls.
+#[derive(Debug, Clone, Copy)]
+enum Headers {
+    /// They do, where the tool wants that.
+    OfTool,
+    /// They are those of another tool.
+    NotOfTool,
+}
+
 /// Which server a tool or prompt belongs to, and its name there; waits for the server if it is starting. What a server has
 /// not listed it may know all the same.
 async fn find(
     context: &RequestContext,
     kind: ListKind,
     params: &Params<'_>,
+    headers: Headers,
 ) -> Result<(ServerName, String), ErrorObject> {
     let name = params.required("name")?;
     if params.members.get("task").is_some() && !context.downstream.may_want_task(&context.view()) {
@@ -201,7 +218,10 @@ async fn find(
     let look_up = || {
         let view = context.view();
         let target = if kind == ListKind::Tools { view.tool(&name) } else { view.prompt(&name) }?;
-        let agreed = context.downstream.check_headers(target.mirrored, params.members.get("arguments"));
+        let agreed = match headers {
+            Headers::OfTool => context.downstream.check_headers(target.mirrored, params.members.get("arguments")),
+            Headers::NotOfTool => Ok(()),
+        };
         Some(agreed.map(|()| (target.server.clone(), target.name.to_owned())))
     };
     if let Some(found) = look_up() {
@@ -235,7 +255,7 @@ fn known_server(context: &RequestContext, name: Option<&str>) -> Option<ServerNa
     let name = match (scope, name) {
         (_, Some(name)) => ServerName::try_from(name).ok()?,
         (Scope::Server(server), None) => server.clone(),
-        (Scope::All | Scope::Group(_), None) => return None,
+        (Scope::All | Scope::Group(_) | Scope::Search(_), None) => return None,
     };
     let servers = &context.gateway.servers;
     (servers.shows(scope, &name) && servers.route(name.as_str()).is_some()).then_some(name)

@@ -4,11 +4,18 @@ use std::fmt::Write as _;
 
 use mcproxy_mcp::{ObjectBuilder, RawObject, method};
 
-use super::{server::Parts, text::visible};
+use super::{
+    ListKind,
+    server::Parts,
+    text::{first_line, visible},
+};
 use crate::gateway::rewrite::Naming;
 
 /// Longest instructions of a scope with many servers, in bytes: they go into every conversation.
 const MAX_INSTRUCTIONS: usize = 16 * 1024;
+
+/// Most characters of what such instructions say of one server, where tools are found.
+const ABOUT_SERVER: usize = 100;
 
 /// Most bytes of the extensions of all servers, and of their experimental capabilities.
 const MAX_UNION: usize = 256 * 1024;
@@ -107,6 +114,27 @@ pub(super) fn of_sessions(capabilities: &str) -> Option<String> {
         out.add("extensions", &rest.finish());
     }
     Some(out.finish())
+}
+
+/// The instructions of a scope whose tools are found: how, and which servers there are, a line each.
+pub(super) fn search_instructions(servers: &Parts) -> String {
+    let mut out = String::from(
+        "The tools of these MCP servers are not listed. `find_tools` finds them by what you want to do, `describe_tools` shows how \
+         they are called, `call_tool` calls them.\n",
+    );
+    for (server, catalogue) in servers {
+        let tools = catalogue.count(ListKind::Tools);
+        let about = catalogue.instructions().map(|text| visible(text.trim())).unwrap_or_default();
+        let about = first_line(&about, ABOUT_SERVER);
+        let gap = if about.is_empty() { "" } else { ": " };
+        let line = format!("\n- {server} ({tools} tools){gap}{about}");
+        if out.len() + line.len() > MAX_INSTRUCTIONS {
+            out.push_str("\n- …");
+            break;
+        }
+        out.push_str(&line);
+    }
+    out
 }
 
 /// The instructions of a scope: the server's own, or a section per server in equal parts of the bound.

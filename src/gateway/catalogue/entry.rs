@@ -11,7 +11,9 @@ use mcproxy_mcp::{
 
 use super::{
     ListKind, Readers,
+    arguments::ArgumentSchema,
     check::{self, Mended},
+    derived::Derived,
     glob, overrides,
     text::{self, MAX_NAME, MAX_URI},
     warning::{CatalogueProblem, Warnings},
@@ -39,6 +41,8 @@ pub(super) struct Entry {
     ui_at: Box<[Range<usize>]>,
     /// Which arguments of the tool are repeated in headers.
     mirrored: Box<[MirroredParam]>,
+    /// What arguments are held against; `None`: they cannot be.
+    arguments: Derived<Option<Box<ArgumentSchema>>>,
 }
 
 impl Entry {
@@ -134,7 +138,8 @@ impl Entry {
         if let Some(meta) = object.get_object("_meta") {
             ui_at.extend(ui_refs_of(&meta).filter_map(|uri| span(&text, uri.get())));
         }
-        Some(Self { shown, renamed_from, name_at, ui_at: ui_at.into(), mirrored, newer, text: text.into() })
+        let (ui_at, text, arguments) = (ui_at.into(), text.into(), Derived::default());
+        Some(Self { shown, renamed_from, name_at, ui_at, mirrored, newer, text, arguments })
     }
 
     /// The tool as a group shows it. `qualified`: its name at the common endpoint, which the group's rules know; `shown`: its name
@@ -164,6 +169,12 @@ impl Entry {
     /// Which arguments of the tool its calls repeat in headers.
     pub(super) fn mirrored(&self) -> &[MirroredParam] {
         &self.mirrored
+    }
+
+    /// What is wrong with arguments for the tool, JSON; none: nothing that we could see.
+    pub(super) fn mistakes(&self, arguments: &str) -> Vec<String> {
+        let schema = self.arguments.get(|| ArgumentSchema::of_tool(&self.text).map(Box::new));
+        schema.as_ref().map(|schema| schema.mistakes(arguments)).unwrap_or_default()
     }
 
     /// Its description; read only for a search.

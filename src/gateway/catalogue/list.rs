@@ -31,16 +31,25 @@ pub(super) struct List {
 }
 
 impl List {
-    pub(super) fn build(kind: ListKind, naming: Naming, servers: &Parts, readers: Readers, limits: PageLimits) -> Self {
+    /// `first`: what it begins with, as JSON; such a list is one page.
+    pub(super) fn build(
+        kind: ListKind,
+        naming: Naming,
+        servers: &Parts,
+        readers: Readers,
+        limits: PageLimits,
+        first: &[Box<str>],
+    ) -> Self {
         let count: usize = servers.iter().map(|(_, catalogue)| catalogue.count(kind)).sum();
-        if count <= limits.entries {
+        if count <= limits.entries || !first.is_empty() {
             let mut page = Page::begin(kind);
+            first.iter().for_each(|json| page.push(json));
             for (server, catalogue) in servers {
                 for entry in catalogue.entries(kind) {
                     page.push(&entry.json(kind, naming, server.as_str(), readers));
                 }
             }
-            if count <= 1 || page.out.len() <= limits.bytes {
+            if count <= 1 || page.out.len() <= limits.bytes || !first.is_empty() {
                 return Self { kind, readers, limits, pages: vec![(None, page.finish(None))] };
             }
         }

@@ -4,17 +4,20 @@
 //! are left out and reported, tool rules are applied, and everything else keeps its bytes. A [`View`] merges the
 //! catalogues of one scope (all servers, a group, one server) and holds the answers to list requests ready to send.
 
+mod arguments;
 mod capabilities;
 mod changes;
 mod check;
 mod cursor;
 mod declared;
+mod derived;
 mod entry;
 mod glob;
 mod group;
 mod list;
 mod outline;
 mod overrides;
+mod search;
 mod server;
 mod text;
 mod unlisted;
@@ -29,6 +32,7 @@ pub(crate) use self::changes::Changes;
 pub(crate) use self::cursor::CursorError;
 pub(crate) use self::group::name_before_group;
 pub(crate) use self::outline::Outline;
+pub(crate) use self::search::Finder;
 pub(crate) use self::server::{NamedCatalogue, ServerCatalogue};
 pub(crate) use self::text::{first_line, visible};
 pub(crate) use self::unlisted::unlisted_name;

@@ -7,11 +7,12 @@ use std::{
 
 use mcproxy_ipc::{CatalogueCounts, ServerName, ToolRules};
 use mcproxy_mcp::{ObjectError, RawArray, RawObject, RawValue, is_uri, method, one_line, qualify_uri, split_uri};
+use mcproxy_search::{Document, Segment};
 use url::Url;
 
 use super::{
-    CacheHints, CatalogueProblem, CatalogueWarning, ListKind, declared, entry::Entry, outline, unused_rules,
-    warning::Warnings,
+    CacheHints, CatalogueProblem, CatalogueWarning, ListKind, declared, derived::Derived, entry::Entry, glob, outline,
+    unused_rules, warning::Warnings,
 };
 
 /// One server of a view.
@@ -66,6 +67,15 @@ impl ServerCatalogue {
         let mut catalogue = self.clone();
         catalogue.lists[ListKind::Tools as usize] = Arc::new(Entries::of(tools));
         catalogue
+    }
+
+    /// The same with those of its tools only that fit one of the patterns, by their names at the common endpoint.
+    pub(super) fn with_pinned(&self, server: &ServerName, patterns: &[String]) -> Self {
+        let is_pinned = |tool: &&Entry| {
+            let name = tool.qualified(ListKind::Tools, server.as_str());
+            patterns.iter().any(|pattern| glob::fits(pattern, &name))
+        };
+        self.with_tools(self.entries(ListKind::Tools).iter().filter(is_pinned).cloned().collect())
     }
 
     /// How many entries of a kind are shown.
@@ -186,6 +196,15 @@ impl ServerCatalogue {
         self.resource(known, &decoded).unwrap_or(known).to_owned()
     }
 
+    /// The words of its tools. Read when they are first searched.
+    pub(super) fn segment(&self, server: &ServerName) -> &Segment {
+        let tools = self.list(ListKind::Tools);
+        tools.words.get(|| {
+            let documents = tools.entries.iter().map(|tool| Document::of_tool(&*tool.shown, tool.text()));
+            Segment::build(server.as_str(), documents)
+        })
+    }
+
     fn list(&self, kind: ListKind) -> &Entries {
         &self.lists[kind as usize]
     }
@@ -203,6 +222,7 @@ struct Entries {
     bytes: usize,
     /// Not all clients may see all of them.
     newer: bool,
+    words: Derived<Segment>,
 }
 
 impl Entries {
@@ -248,6 +268,7 @@ impl Entries {
             look: outline::look(&entries),
             bytes: entries.iter().map(|entry| entry.text().len()).sum(),
             newer: entries.iter().any(Entry::is_newer),
+            words: Derived::default(),
             entries,
             by_name,
         }

@@ -439,7 +439,9 @@ proptest! {
                 let value: serde_json::Value = serde_json::from_str(&all(&view, kind)).expect("JSON");
                 prop_assert_eq!(value[kind.member()].as_array().map(Vec::len), Some(part.1.count(kind)));
             }
-            prop_assert_eq!(view.names().count(), part.1.count(ListKind::Tools));
+            for hit in view.finder().find("a b x") {
+                prop_assert!(view.found(&hit).is_some_and(|tool| view.tool(&tool.name).is_some()));
+            }
         }
     }
 

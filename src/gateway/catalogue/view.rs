@@ -9,10 +9,11 @@ use std::{
 
 use bytes::Bytes;
 use mcproxy_ipc::ServerName;
-use mcproxy_mcp::{mirrored::MirroredParam, split_name, split_uri};
+use mcproxy_mcp::{RawObject, mirrored::MirroredParam, split_name, split_uri};
+use mcproxy_search::Hit;
 
 use super::{
-    CacheHints, CursorError, ListKind, Outline, Readers, ServerCatalogue, capabilities,
+    CacheHints, CursorError, Finder, ListKind, Outline, Readers, ServerCatalogue, capabilities,
     entry::Entry,
     list::{List, PAGE, PageLimits, exposed},
     server::{NamedCatalogue, Parts},
@@ -27,7 +28,12 @@ const SMALL: usize = 128 * 1024;
 #[derive(Debug)]
 pub(crate) struct View {
     naming: Naming,
+    /// What is called.
     servers: Arc<Parts>,
+    /// What is listed: all of it, unless tools are found.
+    listed: Arc<Parts>,
+    /// Where tools are found instead of listed, how.
+    search: Option<ToolSearch>,
     places: HashMap<ServerName, usize>,
     limits: PageLimits,
     lists: [Place; 4],
@@ -36,6 +42,15 @@ pub(crate) struct View {
     has_newer_tools: bool,
     outline: Outline,
     words: OnceCell<Words>,
+}
+
+/// How a view offers tools that it does not list.
+#[derive(Debug, Clone)]
+struct ToolSearch {
+    /// The tools that find, describe and call them, as JSON.
+    tools: Arc<[Box<str>]>,
+    /// Patterns of those that are listed all the same, by their names at the common endpoint.
+    pinned: Arc<[String]>,
 }
 
 /// Where a list is, or will be.
@@ -88,17 +103,24 @@ pub(crate) struct Offered<'v> {
     pub(crate) server: &'v ServerName,
     /// All of its description.
     pub(crate) description: Cow<'v, str>,
+    /// All of it, under its server's name for it.
+    pub(crate) json: &'v str,
 }
 
 impl View {
     /// Merges catalogues in the given order. With [`Naming::Own`] there is one server, or none yet.
     pub(crate) fn build(naming: Naming, servers: &Parts) -> Self {
-        Self::build_in_pages(naming, servers, PAGE)
+        Self::assemble(naming, servers, PAGE, None)
+    }
+
+    /// The same, with these tools (JSON) in the place of the servers', but for those that fit a pattern.
+    pub(crate) fn build_for_search(servers: &Parts, tools: Arc<[Box<str>]>, pinned: &[String]) -> Self {
+        Self::assemble(Naming::Qualified, servers, PAGE, Some(ToolSearch { tools, pinned: pinned.into() }))
     }
 
     /// The same, of a scope that showed something else before: lists that are as they were need not be prepared again.
     pub(crate) fn build_after(before: &Self, servers: &Parts) -> Self {
-        let mut view = Self::build_in_pages(before.naming, servers, before.limits);
+        let mut view = Self::assemble(before.naming, servers, before.limits, before.search.clone());
         for kind in ListKind::ALL.into_iter().filter(|kind| view.outline.agrees(before.outline, *kind)) {
             view.lists[kind as usize].list.clone_from(&before.lists[kind as usize].list);
             if kind == ListKind::Tools {
@@ -108,25 +130,42 @@ impl View {
         view
     }
 
-    pub(super) fn build_in_pages(naming: Naming, servers: &Parts, limits: PageLimits) -> Self {
-        let servers = match naming {
+    fn assemble(naming: Naming, servers: &Parts, limits: PageLimits, search: Option<ToolSearch>) -> Self {
+        let servers: Arc<Parts> = match naming {
             Naming::Qualified => servers,
             Naming::Own => &servers[..servers.len().min(1)],
+        }
+        .into();
+        let listed = match &search {
+            None => servers.clone(),
+            Some(search) => {
+                let pinned = |(server, catalogue): &NamedCatalogue| {
+                    (server.clone(), Arc::new(catalogue.with_pinned(server, &search.pinned)))
+                };
+                servers.iter().map(pinned).collect()
+            }
         };
         Self {
             naming,
-            servers: servers.into(),
             places: servers.iter().enumerate().map(|(at, (server, _))| (server.clone(), at)).collect(),
             limits,
             lists: Default::default(),
             newer_tools: Place::default(),
-            has_newer_tools: servers.iter().any(|(_, catalogue)| catalogue.has_newer_tools()),
+            has_newer_tools: listed.iter().any(|(_, catalogue)| catalogue.has_newer_tools()),
             outline: Outline::of(|kind| {
-                let filled = servers.iter().filter(move |(_, catalogue)| catalogue.count(kind) > 0);
+                let filled = listed.iter().filter(move |(_, catalogue)| catalogue.count(kind) > 0);
                 filled.map(move |(server, catalogue)| (server.as_str(), catalogue.look(kind)))
             }),
             words: OnceCell::new(),
+            servers,
+            listed,
+            search,
         }
+    }
+
+    #[cfg(test)]
+    pub(super) fn build_in_pages(naming: Naming, servers: &Parts, limits: PageLimits) -> Self {
+        Self::assemble(naming, servers, limits, None)
     }
 
     /// Whether it is made of these very catalogues.
@@ -143,7 +182,7 @@ impl View {
         kind: ListKind,
         readers: Readers,
     ) -> Preparation<impl FnOnce() -> Prepared + Send + use<>> {
-        let weight: usize = self.servers.iter().map(|(_, catalogue)| catalogue.bytes(kind)).sum();
+        let weight: usize = self.listed.iter().map(|(_, catalogue)| catalogue.bytes(kind)).sum();
         let (place, readers) = self.place(kind, readers);
         if weight <= SMALL || place.list.get().is_some() {
             return Preparation::Done;
@@ -151,8 +190,9 @@ impl View {
         if place.begun.replace(true) {
             return Preparation::Begun;
         }
-        let (naming, servers, limits) = (self.naming, self.servers.clone(), self.limits);
-        Preparation::Work(move || Prepared(Arc::new(List::build(kind, naming, &servers, readers, limits)), readers))
+        let (naming, listed, limits, first) = (self.naming, self.listed.clone(), self.limits, self.first(kind));
+        let build = move || List::build(kind, naming, &listed, readers, limits, &first);
+        Preparation::Work(move || Prepared(Arc::new(build()), readers))
     }
 
     /// It was.
@@ -164,8 +204,13 @@ impl View {
     /// The result of a list request, as JSON on one line.
     pub(crate) fn list(&self, kind: ListKind, cursor: Option<&str>, readers: Readers) -> Result<Bytes, CursorError> {
         let (place, readers) = self.place(kind, readers);
-        let build = || Arc::new(List::build(kind, self.naming, &self.servers, readers, self.limits));
-        place.list.get_or_init(build).answer(self.naming, &self.servers, cursor)
+        let build = || Arc::new(List::build(kind, self.naming, &self.listed, readers, self.limits, &self.first(kind)));
+        place.list.get_or_init(build).answer(self.naming, &self.listed, cursor)
+    }
+
+    /// What a list begins with besides what the servers have in it, as JSON.
+    fn first(&self, kind: ListKind) -> Arc<[Box<str>]> {
+        self.search.as_ref().filter(|_| kind == ListKind::Tools).map(|search| search.tools.clone()).unwrap_or_default()
     }
 
     /// Where a list is, or will be, and whose eyes it is for.
@@ -182,7 +227,10 @@ impl View {
             Words {
                 of_sessions: capabilities::of_sessions(&capabilities),
                 capabilities,
-                instructions: capabilities::instructions(self.naming, &self.servers),
+                instructions: match &self.search {
+                    None => capabilities::instructions(self.naming, &self.servers),
+                    Some(_) => Some(capabilities::search_instructions(&self.servers)),
+                },
             }
         })
     }
@@ -316,13 +364,39 @@ impl View {
         self.servers.iter().map(|(_, catalogue)| of(catalogue)).sum()
     }
 
-    /// All tools, for a search.
-    pub(crate) fn names(&self) -> impl Iterator<Item = Offered<'_>> {
-        self.entries(ListKind::Tools).map(|(server, entry)| Offered {
-            name: exposed(ListKind::Tools, self.naming, server, entry),
-            server,
-            description: entry.description().unwrap_or_default(),
-        })
+    /// A tool as it would be listed, as JSON.
+    pub(crate) fn tool_json(&self, name: &str, readers: Readers) -> Option<Cow<'_, str>> {
+        let (server, entry) = self.entry(ListKind::Tools, name)?;
+        Some(entry.json(ListKind::Tools, self.naming, server.as_str(), readers))
+    }
+
+    /// What is wrong with arguments (JSON) for a tool; none: nothing that can be seen before its server looks.
+    pub(crate) fn mistakes(&self, name: &str, arguments: &str) -> Vec<String> {
+        self.entry(ListKind::Tools, name).map(|(_, entry)| entry.mistakes(arguments)).unwrap_or_default()
+    }
+
+    /// The `inputSchema` of a tool, JSON.
+    pub(crate) fn input_schema(&self, name: &str) -> Option<&str> {
+        let (_, entry) = self.entry(ListKind::Tools, name)?;
+        Some(RawObject::from_text(entry.text()).ok()?.get("inputSchema")?.get())
+    }
+
+    /// Whether reading the words of its tools takes so long that another thread should search them.
+    pub(crate) fn is_large(&self) -> bool {
+        self.servers.iter().map(|(_, catalogue)| catalogue.bytes(ListKind::Tools)).sum::<usize>() > SMALL
+    }
+
+    /// What searches its tools.
+    pub(crate) fn finder(&self) -> Finder {
+        Finder(self.servers.clone())
+    }
+
+    /// A tool that the finder of this view found.
+    pub(crate) fn found(&self, hit: &Hit) -> Option<Offered<'_>> {
+        let (server, catalogue) = self.servers.get(hit.segment)?;
+        let entry = catalogue.entries(ListKind::Tools).get(hit.tool)?;
+        let name = exposed(ListKind::Tools, self.naming, server, entry);
+        Some(Offered { name, server, description: entry.description().unwrap_or_default(), json: entry.text() })
     }
 
     fn entries(&self, kind: ListKind) -> impl Iterator<Item = (&ServerName, &Entry)> {
@@ -330,6 +404,11 @@ impl View {
     }
 
     fn find(&self, kind: ListKind, name: &str) -> Option<Target<'_>> {
+        let (server, entry) = self.entry(kind, name)?;
+        Some(Target { server, name: entry.own(), mirrored: entry.mirrored() })
+    }
+
+    fn entry(&self, kind: ListKind, name: &str) -> Option<(&ServerName, &Entry)> {
         let ((server, catalogue), own) = match self.naming {
             Naming::Own => (self.servers.first()?, name),
             Naming::Qualified => {
@@ -338,7 +417,7 @@ impl View {
                 (self.server(server)?, own)
             }
         };
-        catalogue.find(kind, own).map(|entry| Target { server, name: entry.own(), mirrored: entry.mirrored() })
+        catalogue.find(kind, own).map(|entry| (server, entry))
     }
 
     /// The server that a URI names. Names stood there as they are once, and clients wrote them small.

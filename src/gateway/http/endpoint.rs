@@ -39,7 +39,9 @@ impl Endpoint {
                 Ok(name) => Scope::Server(name),
                 Err(error) => return Err(HttpError::new(StatusCode::NOT_FOUND, ErrorCode::INVALID_REQUEST, error)),
             },
-            (None, Some(group)) => Scope::Group(group.to_owned()),
+            (None, Some(group)) if path.get("view").is_some() => Scope::Search(Some(group.to_owned())),
+            (None, Some(group)) => gateway.servers.scope_of_group(group),
+            (None, None) if path.get("view").is_some() => Scope::Search(None),
             (None, None) => Scope::All,
         };
         if !gateway.servers.has(&scope) {

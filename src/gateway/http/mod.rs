@@ -127,7 +127,7 @@ async fn http(
 }
 
 fn routes(config: &mut web::ServiceConfig) {
-    for prefix in ["", "/servers/{server}", "/groups/{group}"] {
+    for prefix in ["", "/{view:search}", "/servers/{server}", "/groups/{group}", "/groups/{group}/{view:search}"] {
         let at = |path: &str| format!("{prefix}{path}");
         config
             .service(

@@ -25,6 +25,7 @@ pub(super) fn in_group(target: &Uri, groups: &[Group]) -> Option<Uri> {
     let served = |group: &Group, prefix: &String| {
         let endpoint = match path.strip_prefix(prefix.as_str())? {
             rest @ ("" | "/mcp" | "/sse" | "/messages") => rest,
+            rest @ ("/search" | "/search/mcp" | "/search/sse" | "/search/messages") => rest,
             // As some gateways call it.
             "/message" => "/messages",
             _ => return None,
@@ -70,7 +71,7 @@ fn unreserved(text: &str) -> Option<char> {
 
 #[cfg(test)]
 mod tests {
-    use mcproxy_ipc::ToolRules;
+    use mcproxy_ipc::{ToolRules, control::ToolView};
     use proptest::prelude::*;
 
     use super::*;
@@ -119,6 +120,7 @@ mod tests {
             paths: paths.iter().map(|path| (*path).to_owned()).collect(),
             tools: ToolRules::default(),
             is_open: false,
+            view: ToolView::List,
         };
         let groups = [group("a", &[]), group("home", &["/metamcp/my__home", "/x"]), group("b", &["/metamcp/b"])];
         let target = |written: &'static str| in_group(&Uri::from_static(written), &groups).map(|to| to.to_string());

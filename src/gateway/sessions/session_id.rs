@@ -96,6 +96,8 @@ fn bound_to(scope: &Scope, principal: Option<&str>) -> Vec<u8> {
         Scope::All => (b'a', ""),
         Scope::Server(name) => (b's', name.as_str()),
         Scope::Group(name) => (b'g', name.as_str()),
+        Scope::Search(None) => (b'f', ""),
+        Scope::Search(Some(name)) => (b'h', name.as_str()),
     };
     out.push(kind);
     out.extend_from_slice(&(name.len() as u64).to_be_bytes());

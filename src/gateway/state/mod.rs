@@ -100,7 +100,8 @@ impl Gateway {
             auth_changed: Notify::new(),
             log,
         };
-        gateway.servers.set_groups(&gateway.settings().groups);
+        let settings = gateway.settings();
+        gateway.servers.set_endpoints(&settings.groups, &settings.pinned);
         gateway.replay_budget.set_bound(gateway.settings().replay_total);
         gateway
     }

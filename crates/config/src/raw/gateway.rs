@@ -29,6 +29,8 @@ pub(crate) struct RawGateway {
     pub(crate) allowed_origins: Vec<String>,
     /// Selections of servers by name, each offered at `/groups/{name}/mcp` and `/groups/{name}/sse`.
     pub(crate) groups: BTreeMap<String, RawGroup>,
+    /// Endpoints whose tools are found instead of listed.
+    pub(crate) search: RawSearch,
     /// What is logged.
     pub(crate) logging: RawLogging,
     /// Bounds on what clients may use.
@@ -48,6 +50,7 @@ impl Default for RawGateway {
             allowed_hosts: Vec::new(),
             allowed_origins: Vec::new(),
             groups: BTreeMap::new(),
+            search: RawSearch::default(),
             logging: RawLogging::default(),
             limits: RawGatewayLimits::default(),
             shutdown_grace: 20.0,
@@ -123,6 +126,27 @@ pub(crate) struct RawGroup {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "RawAuthMode")]
     pub(crate) auth: Option<RawAuthMode>,
+    /// How the group's endpoints offer tools: `"list"`, or `"search"` for three tools that find, describe and call all others. At `/groups/{name}/search/mcp` it is `"search"` in any case.
+    #[serde(default)]
+    pub(crate) view: RawToolView,
+}
+
+/// How an endpoint offers tools.
+#[derive(Deserialize, Serialize, JsonSchema, Default, Clone, Copy)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline)]
+pub(crate) enum RawToolView {
+    #[default]
+    List,
+    Search,
+}
+
+/// Endpoints whose tools are found instead of listed: `/search/mcp`, `/groups/{name}/search/mcp`, and those of groups with `"view": "search"`.
+#[derive(Deserialize, Serialize, JsonSchema, Default)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct RawSearch {
+    /// Tools that such an endpoint lists besides: `{server}__{tool}`, where `*` stands for any characters.
+    pub(crate) pin: Vec<String>,
 }
 
 /// Which tools a group shows, and how. A tool is named as `/mcp` shows it, `{server}__{tool}`; those of the built-in server are `mcproxy__*`.

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use gateway::{
     RawAuth, RawAuthMode, RawCallLevel, RawGateway, RawGatewayLimits, RawGroup, RawGroupTools, RawLevel, RawListen,
-    RawToken,
+    RawToken, RawToolView,
 };
 pub(crate) use hardening::{RawHardening, RawIsolation};
 pub(crate) use oauth::{RawGrant, RawOauth};

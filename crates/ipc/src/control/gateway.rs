@@ -30,6 +30,8 @@ pub struct GatewaySettings {
     pub groups: Vec<Group>,
     /// Servers that are told headers of their clients' requests.
     pub forwarding: Vec<HeaderForwarding>,
+    /// Patterns of tools (`{server}__{tool}`) that are listed where others are found by a search.
+    pub pinned: Vec<String>,
     /// Largest request body, in bytes.
     pub max_body_bytes: usize,
     /// Most sessions at once.
@@ -112,6 +114,18 @@ pub struct Group {
     pub tools: ToolRules,
     /// Whether requests for it need no token.
     pub is_open: bool,
+    /// How its own endpoints offer the tools.
+    pub view: ToolView,
+}
+
+/// How an endpoint offers tools.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ToolView {
+    /// It lists them.
+    #[default]
+    List,
+    /// It lists three tools, which find, describe and call all others.
+    Search,
 }
 
 /// A message of the supervisor to the gateway.

@@ -8,7 +8,7 @@ mod worker;
 
 pub use gateway::{
     Answer, ConnectionLimits, GatewaySettings, GatewayToSupervisor, Group, HeaderForwarding, Question,
-    SupervisorToGateway, TokenHash,
+    SupervisorToGateway, TokenHash, ToolView,
 };
 pub use login::{LoginTask, LoginToSupervisor, MAX_CALLBACK, SupervisorToLogin};
 pub use operator::{OperatorToSupervisor, SupervisorToOperator};

@@ -9,7 +9,8 @@ use std::{
 
 use indexmap::IndexMap;
 use mcproxy_ipc::{
-    CallTimeouts, CatalogueCounts, CatalogueKey, Generation, Route, ServerName, ServerState, ToolRules, control::Group,
+    CallTimeouts, CatalogueCounts, CatalogueKey, Generation, Route, ServerName, ServerState, ToolRules,
+    control::{Group, ToolView},
 };
 use tokio::sync::watch;
 
@@ -46,6 +47,8 @@ pub(crate) struct Applied {
 pub(crate) struct Servers {
     servers: RefCell<IndexMap<ServerName, Server>>,
     groups: RefCell<Groups>,
+    /// Patterns of tools that are listed where others are found.
+    pinned: RefCell<Vec<String>>,
     /// Links that were let go while calls were under way on them.
     leaving: RefCell<Vec<(ServerName, Weak<WorkerConnection>)>>,
     builtin: (ServerName, Arc<ServerCatalogue>),
@@ -64,6 +67,7 @@ impl Servers {
         Self {
             servers: RefCell::default(),
             groups: RefCell::default(),
+            pinned: RefCell::default(),
             leaving: RefCell::default(),
             builtin: (builtin::name(), Arc::new(builtin::catalogue())),
             views: RefCell::default(),
@@ -89,9 +93,10 @@ impl Servers {
         self.changed.send_replace(self.revision.get());
     }
 
-    /// Takes over the configured groups.
-    pub(crate) fn set_groups(&self, groups: &[Group]) {
+    /// Takes over the configured groups, and the patterns of tools that are listed where others are found.
+    pub(crate) fn set_endpoints(&self, groups: &[Group], pinned: &[String]) {
         *self.groups.borrow_mut() = Groups::new(groups);
+        *self.pinned.borrow_mut() = pinned.to_vec();
         self.views.borrow_mut().clear();
         self.bump();
     }
@@ -309,12 +314,12 @@ impl Servers {
     pub(crate) fn unlisted(&self, scope: &Scope, server: &ServerName, kind: ListKind, shown: &str) -> Option<String> {
         let servers = self.servers.borrow();
         let rules = &servers.get(server)?.route.tools;
-        match scope {
-            Scope::Group(group) if kind == ListKind::Tools => {
+        match scope.group() {
+            Some(group) if kind == ListKind::Tools => {
                 let groups = self.groups.borrow();
                 unlisted_name(kind, &name_before_group(server, shown, &groups.get(group)?.tools)?, rules)
             }
-            Scope::All | Scope::Server(_) | Scope::Group(_) => unlisted_name(kind, shown, rules),
+            Some(_) | None => unlisted_name(kind, shown, rules),
         }
     }
 
@@ -360,18 +365,27 @@ impl Servers {
     /// Whether an endpoint exists.
     pub(crate) fn has(&self, scope: &Scope) -> bool {
         match scope {
-            Scope::All => true,
+            Scope::All | Scope::Search(None) => true,
             Scope::Server(name) => *name == self.builtin.0 || self.servers.borrow().contains_key(name),
-            Scope::Group(name) => self.groups.borrow().get(name).is_some(),
+            Scope::Group(name) | Scope::Search(Some(name)) => self.groups.borrow().get(name).is_some(),
+        }
+    }
+
+    /// What the endpoint of a group is: one where its tools are listed, or one where they are found.
+    pub(crate) fn scope_of_group(&self, group: &str) -> Scope {
+        let listing = self.groups.borrow().get(group).map(|group| group.view);
+        match listing {
+            Some(ToolView::Search) => Scope::Search(Some(group.to_owned())),
+            Some(ToolView::List) | None => Scope::Group(group.to_owned()),
         }
     }
 
     /// Whether an endpoint shows a server.
     pub(crate) fn shows(&self, scope: &Scope, server: &ServerName) -> bool {
         match scope {
-            Scope::All => true,
+            Scope::All | Scope::Search(None) => true,
             Scope::Server(name) => name == server,
-            Scope::Group(name) => {
+            Scope::Group(name) | Scope::Search(Some(name)) => {
                 *server == self.builtin.0
                     || self.groups.borrow().get(name).is_some_and(|group| group.servers.contains(server))
             }

@@ -7,6 +7,7 @@ use mcproxy_ipc::{ServerName, SessionKey};
 use super::{Servers, own_catalogues::Own};
 use crate::gateway::{
     base::scope::Scope,
+    builtin::search_tools,
     catalogue::{NamedCatalogue, View},
 };
 
@@ -24,7 +25,7 @@ impl Servers {
         let view = match before {
             Some(view) if view.is_of(&parts) => view,
             Some(before) => Rc::new(View::build_after(&before, &parts)),
-            None => Rc::new(View::build(scope.naming(), &parts)),
+            None => Rc::new(self.build(scope, &parts)),
         };
         self.views.borrow_mut().insert(scope.clone(), (revision, view.clone()));
         view
@@ -39,7 +40,7 @@ impl Servers {
         let revision = self.revision.get();
         let known = self.own.borrow().view(scope, &own, revision);
         known.unwrap_or_else(|| {
-            let view = Rc::new(View::build(scope.naming(), &self.parts(scope, &own)));
+            let view = Rc::new(self.build(scope, &self.parts(scope, &own)));
             self.own.borrow_mut().keep_view(scope, &own, revision, &view);
             view
         })
@@ -53,11 +54,18 @@ impl Servers {
         let listed = listed.filter_map(|(name, s)| Some((name, own_of(name).or_else(|| s.listed())?)));
         let builtin = self.shows(scope, &self.builtin.0).then_some((&self.builtin.0, &self.builtin.1));
         let parts = listed.chain(builtin);
-        match scope {
-            Scope::Group(group) => parts
+        match scope.group() {
+            Some(group) => parts
                 .map(|(name, offered)| (name.clone(), self.groups.borrow_mut().shown(group, name, offered)))
                 .collect(),
-            Scope::All | Scope::Server(_) => parts.map(|(name, offered)| (name.clone(), offered.clone())).collect(),
+            None => parts.map(|(name, offered)| (name.clone(), offered.clone())).collect(),
+        }
+    }
+
+    fn build(&self, scope: &Scope, parts: &[NamedCatalogue]) -> View {
+        match scope {
+            Scope::Search(_) => View::build_for_search(parts, search_tools::definitions(), &self.pinned.borrow()),
+            Scope::All | Scope::Server(_) | Scope::Group(_) => View::build(scope.naming(), parts),
         }
     }
 }
