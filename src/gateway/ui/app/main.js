@@ -83,6 +83,7 @@ function Frame() {
   useEffect(() => {
     document.title = `${title} · MCProxy`;
     scrollTo(0, 0);
+    document.querySelector('nav [aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'center' });
     // Who navigates by keyboard or by ear begins at the top of the new page.
     if (document.activeElement !== document.body) /** @type {any} */ (document.querySelector('main h1'))?.focus({ preventScroll: true });
   }, [name, name === 'try' ? '' : rest[0]]);

@@ -1,6 +1,6 @@
 // The small things that all pages are made of.
 import { exact, NONE, pretty, size, span } from './format.js';
-import { html, useEffect, useId, useRef, useState } from './html.js';
+import { html, useEffect, useId, useMemo, useRef, useState } from './html.js';
 import { now, say } from './live.js';
 
 /** What a state calls for: `ok`, `busy`, `warn`, `bad` or nothing. */
@@ -109,10 +109,12 @@ export function Folded({ text, most = 2400, label = 'Text' }) {
 const MEMBERS = 50;
 
 /** A JSON value that opens where one looks into it. */
-export function Json({ value, name, depth = 0 }) {
+export function Json({ value, name, depth = 0, roomy = true }) {
   const inner = value !== null && typeof value === 'object';
-  const [open, setOpen] = useState(() => depth === 0 || (inner && depth < 4 && pretty(value).length < 600));
+  const [open, setOpen] = useState(depth === 0 || (roomy && depth < 4));
   const [most, setMost] = useState(MEMBERS);
+  // Of something large, only the first level is open.
+  const room = useMemo(() => inner && roomy && pretty(value).length < 2000, [value]);
   const key = name !== undefined && html`<span class="json-key">${name}: </span>`;
   if (!inner) return html`<div class="json-line">${key}<span class=${`json-${typeof value}`}>${typeof value === 'string' ? JSON.stringify(value) : String(value)}</span></div>`;
   const members = Array.isArray(value) ? value.map((item, n) => /** @type {[string, any]} */ ([String(n), item])) : Object.entries(value);
@@ -120,7 +122,7 @@ export function Json({ value, name, depth = 0 }) {
   if (members.length === 0) return html`<div class="json-line">${key}${brackets}</div>`;
   return html`<details class="json" open=${open} onToggle=${e => e.target === e.currentTarget && setOpen(e.currentTarget.open)}>
     <summary>${key}<span class="json-sum">${brackets[0]} ${members.length} ${brackets[1]}</span></summary>
-    ${open && html`<div class="json-in">${members.slice(0, most).map(([member, item]) => html`<${Json} key=${member} name=${member} value=${item} depth=${depth + 1} />`)}
+    ${open && html`<div class="json-in">${members.slice(0, most).map(([member, item]) => html`<${Json} key=${member} name=${member} value=${item} depth=${depth + 1} roomy=${room} />`)}
       ${members.length > most && html`<button type="button" class="small" onClick=${() => setMost(most + 500)}>${members.length - most} more</button>`}</div>`}
   </details>`;
 }

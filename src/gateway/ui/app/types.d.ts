@@ -38,4 +38,4 @@ export interface SessionRow {
   since: number | null; lastUsed: number | null; calls: number | null; openStreams: number | null; endpoint: string | null;
 }
 export interface Problem { line: number | null; column: number | null; severity: string; message: string; remedy: string | null }
-export interface ConfigView { path: string; text: string; problems: Problem[]; pending: { server: string; change: string }[] }
+export interface ConfigView { path: string; text: string | null; problems: Problem[]; pending: { server: string | null; change: string }[] }

@@ -6,7 +6,7 @@ import { initial, kindOf, optionsOf, pointer, resolve, variantOf, variantsOf, wi
  * @typedef {import('./schema.js').Book} Book
  * @typedef {import('./schema.js').Fault} Fault
  * @typedef {{ book: Book, faults: Fault[], chosen: Map<string, number> }} Context `chosen`: which variant is shown where
- * @typedef {{ schema: any, value: any, onChange: (value: any) => void, place: string, name?: string, required?: boolean, context: Context, depth?: number }} FieldProps
+ * @typedef {{ schema: any, value: any, onChange: (value: any) => void, place: string, name?: string, required?: boolean, item?: boolean, context: Context, depth?: number }} FieldProps
  */
 
 /** Formats that browsers have an input for. */
@@ -32,7 +32,7 @@ function hints(schema) {
 }
 
 /** @param {FieldProps} props */
-export function Field({ schema: raw, value, onChange, place, name, required = false, context, depth = 0 }) {
+export function Field({ schema: raw, value, onChange, place, name, required = false, item = false, context, depth = 0 }) {
   const { book, faults } = context;
   const whole = resolve(raw, book, value), schema = resolve(withoutNull(whole, book), book, value);
   const id = useId();
@@ -47,11 +47,11 @@ export function Field({ schema: raw, value, onChange, place, name, required = fa
   const props = { id, schema, value, onChange, place, name, required, context, depth, label, options, variants, described: `${id}-notes`, invalid: own.length > 0 };
   const given = value !== undefined;
   const clear = !required && given && depth > 0 && kind !== 'options' && html`<button type="button" class="link" onClick=${() => onChange(undefined)}>leave out<span class="unseen"> ${label}</span></button>`;
-  const mark = required ? html`<span class="f-need" title="needed" aria-hidden="true">*</span>` : '';
+  const mark = required && !item ? html`<span class="f-need" title="needed" aria-hidden="true">*</span>` : '';
   const tech = name && label !== name ? html`<code class="f-name">${name}</code>` : '';
   if (depth === 0) return html`<div class="form">${kind === 'object' || kind === 'variants' ? html`<${Input} kind=${kind} ...${props} />` : html`<div class="field"><label for=${id}>${label}</label><${Input} kind=${kind} ...${props} /></div>`}<div class="f-errors" role="alert">${errors}</div></div>`;
   if (boxed) {
-    const empty = !given && !required;
+    const empty = !given && !required && !(kind === 'array' && schema.items && optionsOf(resolve(schema.items, book), book));
     return html`<fieldset class="f-box" aria-describedby=${`${id}-notes`}><legend>${label}${mark} ${tech} ${clear}</legend><div id=${`${id}-notes`} class="f-notes">${notes}</div>
       ${empty || depth > MOST_DEPTH ? html`<button type="button" class="small" onClick=${() => onChange(initial(schema, book, true) ?? (kind === 'array' ? [] : kind === 'variants' ? null : {}))}>Add ${label}</button>` : html`<${Input} kind=${kind} ...${props} />`}
       <div class="f-errors" role="alert">${errors}</div></fieldset>`;
@@ -118,17 +118,21 @@ function Members({ schema, value, onChange, place, context, depth }) {
     ${others.map(key => html`<${Field} key=${`other/${key}`} name=${key} schema=${typeof schema.additionalProperties === 'object' ? schema.additionalProperties : {}} value=${value[key]} onChange=${next => set(key, next)} place=${`${place}/${pointer(key)}`} context=${context} depth=${depth + 1} />`)}</div>`;
 }
 
-function Items({ id, schema, value, onChange, place, context, depth, label }) {
+function Items({ id, schema, value, onChange, place, context, depth, label, required }) {
   const items = Array.isArray(value) ? value : [];
   const of = n => schema.prefixItems?.[n] ?? schema.items ?? {};
   const options = schema.items && optionsOf(resolve(schema.items, context.book), context.book);
   if (options && !schema.prefixItems) {
     const has = option => items.some(item => JSON.stringify(item) === JSON.stringify(option.value));
-    return html`<div class="f-checks">${options.map((option, n) => html`<label key=${n}><input type="checkbox" checked=${has(option)} onChange=${e => onChange(e.target.checked ? [...items, option.value] : items.filter(item => JSON.stringify(item) !== JSON.stringify(option.value)))} />${option.title}</label>`)}</div>`;
+    const less = option => {
+      const rest = items.filter(item => JSON.stringify(item) !== JSON.stringify(option.value));
+      return rest.length || required ? rest : undefined;
+    };
+    return html`<div class="f-checks">${options.map((option, n) => html`<label key=${n}><input type="checkbox" checked=${has(option)} onChange=${e => onChange(e.target.checked ? [...items, option.value] : less(option))} />${option.title}</label>`)}</div>`;
   }
   const set = (n, next) => onChange(items.map((item, at) => (at === n ? next ?? null : item)));
   const full = items.length >= (schema.maxItems ?? (schema.items === false ? schema.prefixItems?.length ?? 0 : Infinity));
-  return html`<div class="f-items">${items.map((item, n) => html`<div key=${n} class="f-item"><${Field} name=${`${n + 1}`} schema=${of(n)} value=${item} required onChange=${next => set(n, next)} place=${`${place}/${n}`} context=${context} depth=${depth + 1} />
+  return html`<div class="f-items">${items.map((item, n) => html`<div key=${n} class="f-item"><${Field} name=${`${n + 1}`} schema=${of(n)} value=${item} required item onChange=${next => set(n, next)} place=${`${place}/${n}`} context=${context} depth=${depth + 1} />
       <button type="button" class="small" aria-label=${`Remove ${label} ${n + 1}`} onClick=${() => onChange(items.filter((_, at) => at !== n))}>Remove</button></div>`)}
     <button type="button" id=${id} class="small" disabled=${full} onClick=${() => onChange([...items, initial(of(items.length), context.book, true) ?? (kindOf(resolve(of(items.length), context.book)) === 'string' ? '' : null)])}>Add<span class="unseen"> to ${label}</span></button></div>`;
 }

@@ -4,7 +4,7 @@ import { headersOf, VERSION } from './headers.js';
 
 /**
  * @typedef {{ method: string, params: any }} Question
- * @typedef {{ name: string, arguments: any, inputSchema?: any, capabilities?: any, logLevel?: string, replay?: boolean }} Order
+ * @typedef {{ name: string, arguments: any, inputSchema?: any, capabilities?: any, logLevel?: string }} Order
  * @typedef {{ onMessage: (message: any) => void, ask: (questions: Record<string, Question>) => Promise<Record<string, any>>, signal: AbortSignal }} Ears
  */
 
@@ -36,17 +36,17 @@ let lastId = 0;
 
 /**
  * One request, to its response.
- * @param {string} method @param {any} params @param {{ inputSchema?: any, onMessage?: (message: any) => void, signal?: AbortSignal, more?: Record<string, string> }} [options]
+ * @param {string} method @param {any} params @param {{ inputSchema?: any, onMessage?: (message: any) => void, signal?: AbortSignal }} [options]
  * @returns {Promise<any>}
  */
-export async function request(method, params, { inputSchema, onMessage, signal, more } = {}) {
+export async function request(method, params, { inputSchema, onMessage, signal } = {}) {
   const id = ++lastId;
   const response = await fetch(`${base}/mcp`, {
     method: 'POST',
     signal,
     headers: {
       'Content-Type': 'application/json', Accept: 'application/json, text/event-stream', ...headersOf(method, params, inputSchema),
-      ...(token() && { Authorization: `Bearer ${token()}` }), ...more,
+      ...(token() && { Authorization: `Bearer ${token()}` }),
     },
     body: JSON.stringify({ jsonrpc: '2.0', id, method, params }),
   });
@@ -93,7 +93,7 @@ export async function listTools() {
 export async function callTool(order, { onMessage, ask, signal }) {
   const _meta = { ...meta(order.capabilities, order.logLevel), progressToken: `page-${lastId + 1}` };
   const params = { name: order.name, arguments: order.arguments, _meta };
-  const options = { inputSchema: order.inputSchema, onMessage, signal, ...(order.replay && { more: { 'X-MCProxy-Replay': '1' } }) };
+  const options = { inputSchema: order.inputSchema, onMessage, signal };
   let again = {};
   for (let round = 0; round < MOST_ROUNDS; round++) {
     const result = await request('tools/call', { ...params, ...again }, options);

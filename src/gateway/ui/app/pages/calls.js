@@ -14,6 +14,9 @@ const PAGE = 100;
 const SECONDS = 60;
 const OUTCOMES = /** @type {[string, string][]} */ ([['', 'Every outcome'], ['running', 'Running'], ['ok', 'OK'], ['tool-error', 'Error of the tool'], ['error', 'Error'], ['timeout', 'Timeout'], ['cancelled', 'Cancelled']]);
 
+/** The name that `/mcp` lists it under. @param {Call} call */
+const listed = ({ server, tool }) => (!server || tool?.startsWith(`${server}__`) ? tool ?? '' : `${server}__${tool}`);
+
 const capture = signal(/** @type {Capture} */ ({ until: null, by: null }));
 
 function Recorder() {
@@ -47,9 +50,9 @@ function Detail({ call }) {
     </div>
     ${error && html`<p class="note">${error.message}</p>`}
     ${all.captured && all.arguments !== undefined
-      ? html`<div class="two even"><div><h3>Arguments</h3><div class="card pad"><${Json} value=${all.arguments} /></div></div><div><h3>Result</h3><div class="card pad"><${Json} value=${all.result ?? null} /></div></div></div>`
+      ? html`<div class="two even"><div><h2>Arguments</h2><div class="card pad"><${Json} value=${all.arguments} /></div></div><div><h2>Result</h2><div class="card pad"><${Json} value=${all.result ?? null} /></div></div></div>`
       : html`<p class="note">Arguments and results are kept only while bodies are recorded.</p>`}
-    ${all.tool && all.method === 'tools/call' && html`<p><a class="button" href=${href('try', [all.tool], all.captured ? { call: String(all.id) } : {})}>${all.captured ? 'Replay in the form' : 'Open the tool'}</a></p>`}
+    ${all.tool && all.method === 'tools/call' && html`<p><a class="button" href=${href('try', [listed(all)], all.captured ? { call: String(all.id) } : {})}>${all.captured ? 'Replay in the form' : 'Open the tool'}</a></p>`}
   </div>`;
 }
 
@@ -59,7 +62,7 @@ function CallRow({ call, most, open, toggle }) {
   return html`<${Fragment}>
     <tr class=${open ? 'open' : ''} onClick=${toggle}>
       <td data-label="Time" class="num time"><time title=${exact(call.at)}>${clock(call.at).slice(0, 8)}</time></td>
-      <th scope="row"><button type="button" class="row-open" aria-expanded=${open} onClick=${e => { e.stopPropagation(); toggle(); }}>${call.tool ?? call.method}</button>${call.replay && html`<span class="tag">replay</span>`}${call.captured && html`<span class="tag">recorded</span>`}</th>
+      <th scope="row"><button type="button" class="row-open" aria-expanded=${open} onClick=${e => { e.stopPropagation(); toggle(); }}>${call.tool ?? call.method}</button>${call.captured && html`<span class="tag">recorded</span>`}</th>
       <td data-label="Who">${call.principal ?? html`<span class="zero">no token</span>`}<span class="dim" title=${version}>${who}</span></td>
       <td data-label="Outcome"><${Status} word=${call.outcome} /></td>
       <td data-label="In / out" class="num">${size(call.argumentBytes)}<span class="dim">${size(call.resultBytes)}</span></td>
@@ -100,7 +103,7 @@ export function Calls() {
     </div>
     ${error && html`<${Failure} error=${error} again=${again} />`}
     ${!loaded && !error && all.length === 0 ? html`<${Loading} what="the calls" />` : found.length === 0
-      ? html`<${Empty} title=${all.length ? 'No call is like that.' : 'Nothing has been called yet.'}>${all.length ? 'Change the filters above.' : html`<a href="#/connect">Connect a client</a>, or <a href="#/try">try a tool</a> yourself.`}<//>`
+      ? !error && html`<${Empty} title=${all.length ? 'No call is like that.' : 'Nothing has been called yet.'}>${all.length ? 'Change the filters above.' : html`<a href="#/connect">Connect a client</a>, or <a href="#/try">try a tool</a> yourself.`}<//>`
       : html`<table class="rows calls">
         <thead><tr><th scope="col">Time</th><th scope="col">Tool</th><th scope="col">Who</th><th scope="col">Outcome</th><th scope="col" class="num">In / out</th><th scope="col" class="num">Took</th><th scope="col"><span class="legend"><i class="ph-start"></i>start <i class="ph-queue"></i>queue <i class="ph-server"></i>server</span></th></tr></thead>
         <tbody>${rows.map(call => html`<${CallRow} key=${call.id} call=${call} most=${most} open=${open === call.id} toggle=${() => setOpen(open === call.id ? null : call.id)} />`)}</tbody>

@@ -15,7 +15,7 @@ const Note = ({ problem }) => html`<div class=${`code-note ${problem.severity ==
 
 /** @param {{ view: ConfigView }} props */
 function Code({ view }) {
-  const lines = view.text.replace(/\n$/, '').split('\n');
+  const lines = /** @type {string} */ (view.text).replace(/\n$/, '').split('\n');
   return html`<div class="code" tabindex="0" role="region" aria-label="The configuration">${lines.map((line, n) => {
     const here = view.problems.filter(problem => problem.line === n + 1);
     return html`<${Fragment} key=${n}><div id=${`line-${n + 1}`} class=${`code-line ${here.some(p => p.severity === 'error') ? 'bad' : here.length ? 'warn' : ''}`}><span class="code-n">${n + 1}</span><code>${line || ' '}</code></div>${here.map((problem, at) => html`<${Note} key=${at} problem=${problem} />`)}<//>`;
@@ -45,7 +45,7 @@ export function Config() {
         ${problems.length === 0 ? html`<p class="calm">None.</p>` : html`<ul class="plain-list">${problems.map((problem, n) => html`<li key=${n}><${Status} word=${problem.severity === 'error' ? 'error' : 'degraded'} text=${problem.severity} /> ${problem.line && html`<button type="button" class="link" onClick=${() => jump(`line-${problem.line}`)}>line ${problem.line}</button> `}<${Words} text=${problem.message} /></li>`)}</ul>`}
       <//>
       <${Section} title="A reload would change">
-        ${pending.length === 0 ? html`<p class="calm">Nothing: what is in the file is in force.</p>` : html`<ul class="plain-list">${pending.map(({ server, change }) => html`<li key=${server}><a href=${href('server', [server])}>${server}</a> ${CHANGES[change] ?? change}</li>`)}</ul>`}
+        ${pending.length === 0 ? html`<p class="calm">Nothing: what is in the file is in force.</p>` : html`<ul class="plain-list">${pending.map(({ server, change }) => html`<li key=${`${server}/${change}`}>${server && html`<a href=${href('server', [server])}>${server}</a> `}${CHANGES[change] ?? change}</li>`)}</ul>`}
       <//>
     </div>
     ${view.text ? html`<${Code} view=${view} />` : html`<${Empty} title="The file is empty or cannot be read.">See the problems above.<//>`}

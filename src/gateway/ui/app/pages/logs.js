@@ -54,7 +54,7 @@ export function Logs() {
     </div>
     ${error && html`<${Failure} error=${error} again=${again} />`}
     ${!value && !error ? html`<${Loading} what="the logs" />` : found.length === 0
-      ? html`<${Empty} title=${lines.value.length ? 'No line is like that.' : 'Nothing has been said yet.'}>${lines.value.length ? 'Change the filters above.' : 'Lines appear here as servers write them.'}<//>`
+      ? !error && html`<${Empty} title=${lines.value.length ? 'No line is like that.' : 'Nothing has been said yet.'}>${lines.value.length ? 'Change the filters above.' : 'Lines appear here as servers write them.'}<//>`
       : html`<div class="log tall" ref=${box} onScroll=${scrolled} tabindex="0" role="log" aria-live="off" aria-label="Log lines">${found.slice(-SHOWN).map(line => html`<${Line} line=${line} />`)}</div>`}
   <//>`;
 }

@@ -10,14 +10,17 @@ import { href } from '../router.js';
 
 const KINDS = /** @type {Record<string, string>} */ ({ blocked: 'cannot start', failed: 'fails', 'needs-login': 'wants a login', held: 'is held back', config: 'configuration', degraded: 'degraded' });
 
-/** A remedy that is a command can be copied. */
-const Remedy = ({ remedy }) => remedy && (/^mcproxy /.test(remedy) ? html`<p class="remedy"><code>${remedy}</code> <${Copy} text=${remedy} /></p>` : html`<p class="remedy"><${Words} text=${remedy} /></p>`);
+/** A command in a remedy can be copied. */
+const Remedy = ({ remedy }) => {
+  const command = remedy?.match(/`(mcproxy [^`]+)`/)?.[1];
+  return remedy && (command ? html`<p class="remedy"><${Words} text=${remedy} /> <${Copy} text=${command} /></p>` : html`<p class="remedy"><${Words} text=${remedy} /></p>`);
+};
 
 /** @param {{ need: Need }} props */
 const NeedCard = ({ need }) => html`<li class=${`need ${toneOf(need.kind)}`}>
   <${Status} word=${need.kind} text=${KINDS[need.kind]} />
   <div>
-    <p class="need-text"><${Words} text=${need.text} /></p>
+    <p class="need-text">${need.server && html`<strong>${need.server}</strong>: `}<${Words} text=${need.text.split('\n')[0]} /></p>
     <${Remedy} remedy=${need.remedy} />
   </div>
   <div class="acts">
@@ -33,11 +36,11 @@ function ServerRow({ row }) {
   const last = row.callsPerMinute?.at(-1), tone = toneOf(row.state);
   return html`<tr class=${tone}>
     <th scope="row"><a href=${href('server', [row.name])}>${row.name}</a><span class="dim">${row.serverInfo?.version ?? row.transport ?? ''}</span></th>
-    <td data-label="State"><${Status} word=${row.state} /><span class="dim">${row.state === 'starting' && row.saying ? row.saying : html`for <${Time} at=${row.since} form="for" />`}</span></td>
+    <td data-label="State"><${Status} word=${row.state} /><span class="dim">${row.state === 'starting' && row.saying ? row.saying : html`${row.since ? html`for <${Time} at=${row.since} form="for" />` : ''}`}</span></td>
     <td data-label="Calls a minute" class="spark-cell"><${Sparkline} values=${row.callsPerMinute} /><span class="num">${last == null ? NONE : count(last)}</span></td>
     <td data-label="p50 / p95" class="num">${duration(row.p50Ms)}<span class="dim">${duration(row.p95Ms)}</span></td>
     <td data-label="Errors" class=${`num ${row.errorsTotal ? 'some' : 'zero'}`}>${count(row.errorsTotal)}<span class="dim">of ${count(row.callsTotal)}</span></td>
-    <td data-label="Memory" class="num">${size(row.memoryBytes)}</td>
+    <td data-label="Memory" class="num">${size(row.memoryBytes || null)}</td>
     <td data-label="Restarts" class=${`num ${row.restarts ? 'some' : 'zero'}`}>${count(row.restarts)}</td>
     <td data-label="Tools" class="num">${count(row.tools)}<span class="dim">≈ ${count(row.tokens)} tok</span></td>
     <td data-label="Revision" class="num era">${row.era ?? NONE}</td>

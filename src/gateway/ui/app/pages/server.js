@@ -52,7 +52,7 @@ const Facts = ({ row }) => html`<dl class="figures">
   <div><dt>Calls</dt><dd>${count(row.callsTotal)}${row.inFlight ? html`<span class="dim">${row.inFlight} running</span>` : ''}</dd></div>
   <div><dt>Errors</dt><dd>${count(row.errorsTotal)}</dd></div>
   <div><dt>Median</dt><dd>${duration(row.p50Ms)}<span class="dim">p95 ${duration(row.p95Ms)}</span></dd></div>
-  <div><dt>Memory</dt><dd>${size(row.memoryBytes)}</dd></div>
+  <div><dt>Memory</dt><dd>${size(row.memoryBytes || null)}</dd></div>
   <div><dt>Restarts</dt><dd>${count(row.restarts)}</dd></div>
   <div><dt>Revision</dt><dd>${row.era ?? NONE}<span class="dim">${row.transport ?? ''}</span></dd></div>
 </dl>`;
@@ -79,7 +79,7 @@ export function Server() {
   if (!row || !detail) return html`<${Fragment}><${Head} title=${name} />${error ? html`<${Failure} error=${error} again=${again} />` : html`<${Loading} what=${`what is known of ${name}`} />`}<//>`;
   const info = row.serverInfo;
   return html`<${Fragment}>
-    <${Head} title=${name} sub=${html`<${Status} word=${row.state} /> for <${Time} at=${row.since} form="for" />${info && html`<span class="dim"> · ${info.name} ${info.version}</span>`}`}><${Acts} row=${row} /><//>
+    <${Head} title=${name} sub=${html`<${Status} word=${row.state} />${row.since ? html` for <${Time} at=${row.since} form="for" />` : ''}${info && html`<span class="dim"> · ${info.name} ${info.version}</span>`}`}><${Acts} row=${row} /><//>
     ${row.lastError && html`<div class=${`banner ${toneOf(row.state)}`}><strong><${Words} text=${row.lastError} /></strong>${row.remedy && html` <${Words} text=${row.remedy} />`}</div>`}
     ${row.state === 'starting' && row.saying && html`<div class="banner">It says: <code>${row.saying}</code></div>`}
     <${Facts} row=${row} />
