@@ -74,6 +74,8 @@ export async function* events(body, aliveMs) {
       const late = aliveMs && new Promise((_, no) => { timer = setTimeout(() => no(new TypeError('the stream is silent')), aliveMs); });
       const { value, done } = await /** @type {any} */ (late ? Promise.race([reader.read(), late]) : reader.read()).finally(() => clearTimeout(timer));
       if (done) return;
+      // A large answer comes as one line in many pieces.
+      if (!/[\r\n]/.test(value)) { rest += value; continue; }
       const lines = (rest + value).split(/\r\n|\n|\r(?!$)/);
       rest = /** @type {string} */ (lines.pop());
       for (const line of lines) {

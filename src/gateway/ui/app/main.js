@@ -10,7 +10,7 @@ import { Overview } from './pages/overview.js';
 import { Server } from './pages/server.js';
 import { Sessions } from './pages/sessions.js';
 import { Try } from './pages/try.js';
-import { Empty, Head } from './parts.js';
+import { Empty, Head, Words } from './parts.js';
 import { href, place } from './router.js';
 
 const PAGES = /** @type {[string, string, any][]} */ ([
@@ -86,13 +86,13 @@ function Frame() {
     document.querySelector('nav [aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'center' });
     // Who navigates by keyboard or by ear begins at the top of the new page.
     if (document.activeElement !== document.body) /** @type {any} */ (document.querySelector('main h1'))?.focus({ preventScroll: true });
-  }, [name, name === 'try' ? '' : rest[0]]);
+  }, [name, rest[0]]);
   if (wantsToken.value) return html`<${Token} />`;
   return html`<${Fragment}>
     <a class="skip" href="#main" onClick=${e => { e.preventDefault(); /** @type {any} */ (document.querySelector('main h1'))?.focus(); }}>To the content</a>
     <${Nav} />
     <main id="main">
-      ${connection.value === 'lost' && html`<div class="banner" role="status"><strong>${failure.value?.message ?? 'The connection was lost.'}</strong> ${failure.value?.remedy ?? 'The page tries again by itself.'}${state.value ? ' What you see may be old.' : ''}</div>`}
+      ${connection.value === 'lost' && html`<div class="banner" role="status"><strong>${failure.value?.message ?? 'The connection was lost.'}</strong> <${Words} text=${failure.value?.remedy ?? 'The page tries again by itself.'} />${state.value ? ' What you see may be old.' : ''}</div>`}
       <${Page} key=${`${name}/${name === 'try' ? '' : rest[0] ?? ''}`} />
     </main>
     <div class="notices" role="status" aria-live="polite">${notice.value && html`<p class=${notice.value.bad ? 'bad' : ''}>${notice.value.text}</p>`}</div>

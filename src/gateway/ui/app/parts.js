@@ -84,7 +84,7 @@ export function Copy({ text, label = 'Copy', class: name = '' }) {
 }
 
 /** A text to be taken away. */
-export const Snippet = ({ text, label = 'Snippet' }) => html`<div class="snippet"><pre tabindex="0" role="region" aria-label=${label}>${text}</pre><${Copy} text=${text} /></div>`;
+export const Snippet = ({ text, label = 'Snippet' }) => html`<div class="snippet"><pre tabindex="0" role="group" aria-label=${label}>${text}</pre><${Copy} text=${text} /></div>`;
 
 /** An act that asks once more before it does. */
 export function Sure({ label, sure = 'Really?', disabled, title, onClick, class: name = '' }) {
@@ -100,7 +100,7 @@ export function Sure({ label, sure = 'Really?', disabled, title, onClick, class:
 export function Folded({ text, most = 2400, label = 'Text' }) {
   const [all, setAll] = useState(false);
   const long = text.length > most;
-  return html`<div class="folded"><pre tabindex="0" role="region" aria-label=${label}>${long && !all ? `${text.slice(0, most)}…` : text}</pre>
+  return html`<div class="folded"><pre tabindex="0" role="group" aria-label=${label}>${long && !all ? `${text.slice(0, most)}…` : text}</pre>
     ${long && html`<div class="fold-acts"><button type="button" class="small" aria-expanded=${all} onClick=${() => setAll(!all)}>${all ? 'Fold' : `Show all, ${size(text.length)}`}</button><${Copy} text=${text} /></div>`}
   </div>`;
 }

@@ -16,7 +16,7 @@ const Note = ({ problem }) => html`<div class=${`code-note ${problem.severity ==
 /** @param {{ view: ConfigView }} props */
 function Code({ view }) {
   const lines = /** @type {string} */ (view.text).replace(/\n$/, '').split('\n');
-  return html`<div class="code" tabindex="0" role="region" aria-label="The configuration">${lines.map((line, n) => {
+  return html`<div class="code" tabindex="0" role="group" aria-label="The configuration">${lines.map((line, n) => {
     const here = view.problems.filter(problem => problem.line === n + 1);
     return html`<${Fragment} key=${n}><div id=${`line-${n + 1}`} class=${`code-line ${here.some(p => p.severity === 'error') ? 'bad' : here.length ? 'warn' : ''}`}><span class="code-n">${n + 1}</span><code>${line || ' '}</code></div>${here.map((problem, at) => html`<${Note} key=${at} problem=${problem} />`)}<//>`;
   })}</div>`;

@@ -45,7 +45,7 @@ const Timeline = ({ detail }) => html`<${Section} title="Its life">
 <//>`;
 
 /** @param {{ lines: Log[], label: string }} props */
-export const Lines = ({ lines, label }) => html`<div class="log stderr" tabindex="0" role="region" aria-label=${label}>${lines.map((line, n) => html`<div key=${n} class=${`log-line ${line.level}`}><time title=${exact(line.at)}>${clock(line.at).slice(0, 8)}</time><span>${line.text}</span></div>`)}</div>`;
+export const Lines = ({ lines, label }) => html`<div class="log stderr" tabindex="0" role="group" aria-label=${label}>${lines.map((line, n) => html`<div key=${n} class=${`log-line ${line.level}`}><time title=${exact(line.at)}>${clock(line.at).slice(0, 8)}</time><span>${line.text}</span></div>`)}</div>`;
 
 /** @param {{ row: Row }} props */
 const Facts = ({ row }) => html`<dl class="figures">

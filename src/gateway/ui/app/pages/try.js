@@ -73,7 +73,7 @@ function Running({ run, tool, questions }) {
   return html`<${Section} class="run" title="Result" note=${html`<${Status} word=${run.phase === 'asking' ? 'waits for you' : run.phase} />${done && html` after ${duration(run.took)}${run.result ? `, ${size(JSON.stringify(run.result).length)}` : ''}${run.rounds > 1 ? `, ${run.rounds} rounds` : ''}`}`}>
     ${run.phase === 'running' && html`<div class="progress"><progress ...${progress?.total ? { value: progress.progress, max: progress.total } : {}} aria-label="Progress of the call"></progress><span class="num">${progress ? `${progress.progress}${progress.total ? ` of ${progress.total}` : ''}` : ''}</span> <span>${progress?.message ?? ''}</span></div>`}
     ${questions && html`<${Questions} key=${run.rounds} questions=${questions.all} from=${serverOf(tool.name)} done=${questions.done} />`}
-    ${log.length > 0 && html`<details class="settings" open=${!done}><summary>${plural(log.length, 'log line')} of this call</summary><div class="log" tabindex="0" role="region" aria-label="Log lines of this call">${log.map((line, n) => html`<div key=${n} class=${`log-line ${line.level}`}><span class="log-server">${line.level}</span><span>${line.logger ? `${line.logger}: ` : ''}${typeof line.data === 'string' ? line.data : JSON.stringify(line.data)}</span></div>`)}</div></details>`}
+    ${log.length > 0 && html`<details class="settings" open=${!done}><summary>${plural(log.length, 'log line')} of this call</summary><div class="log" tabindex="0" role="group" aria-label="Log lines of this call">${log.map((line, n) => html`<div key=${n} class=${`log-line ${line.level}`}><span class="log-server">${line.level}</span><span>${line.logger ? `${line.logger}: ` : ''}${typeof line.data === 'string' ? line.data : JSON.stringify(line.data)}</span></div>`)}</div></details>`}
     ${error && html`<${Failure} error=${error} />`}
     ${run.result && html`<${Result} result=${run.result} outputSchema=${tool.outputSchema} />`}
   <//>`;
@@ -177,12 +177,13 @@ export function Try() {
   const ready = state.value?.servers.filter(row => row.state === 'ready').map(row => `${row.name} ${row.tools}`).join();
   const { value: tools, error, again } = useLoaded(listTools, [ready]);
   const { value: call, error: lost } = useLoaded(async () => (id ? await get(`calls/${id}`) : null), [id]);
+  const wide = matchMedia('(min-width: 900px)').matches;
   const tool = tools?.find(one => one.name === name);
   return html`<${Fragment}>
     <${Head} title=${tool ? tool.title ?? tool.annotations?.title ?? name : 'Try a tool'} sub=${tool ? html`${(tool.title ?? tool.annotations?.title) && html`<code>${name}</code>`}${tool.description && html`<span class="tool-about">${tool.description}</span>`}` : 'Calls go the way that every client\'s calls go, as a client of 2026-07-28.'} />
     ${error && html`<${Failure} error=${explained(error)} again=${again} />`}
     ${!tools ? !error && html`<${Loading} what="the tools" />` : tools.length === 0 ? html`<${Empty} title="No server lists a tool yet.">Tools appear here as servers become ready; see the <a href="#/overview">overview</a>.<//>` : html`<div class="bench">
-      <details class="picker-fold" open=${!name || matchMedia('(min-width: 900px)').matches}><summary>${name || 'Choose a tool'}</summary><${Picker} tools=${tools} current=${name} /></details>
+      <details class="picker-fold" key=${wide || name} open=${wide || !name}><summary>${name || 'Choose a tool'}</summary><${Picker} tools=${tools} current=${name} /></details>
       <div>${lost && html`<${Failure} error=${lost} />`}
       ${tool ? (!id || lost || String(call?.id) === id) && html`<${Form} key=${`${name}/${id}`} tool=${tool} given=${id ? call?.arguments : undefined} />` : name ? html`<${Empty} title=${`No tool is called ${name}.`}>Its server may be down, or its tools have changed; choose another.<//>` : html`<${Empty} title="Choose a tool.">A form is made from its schema. What the server asks for meanwhile is asked here.<//>`}</div>
     </div>`}
