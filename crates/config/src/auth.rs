@@ -1,17 +1,31 @@
-//! Who may call.
+//! Who may call, and what.
 
-use mcproxy_ipc::control::TokenHash;
+use std::collections::HashMap;
+
+use mcproxy_ipc::{
+    ServerName,
+    control::{Group, TokenAccess, TokenHash, ToolView},
+};
 use sha2::{Digest, Sha256};
 
-use crate::raw::{RawAuth, RawAuthMode, RawToken};
+use crate::dialect::RESERVED_NAME;
+use crate::raw::{RawAuth, RawAuthMode, RawToken, RawToolView};
 use crate::report::Report;
 use crate::tree::Node;
+use crate::{groups, instant};
 
 /// Shorter tokens can be guessed.
 const MIN_TOKEN: usize = 16;
 
-/// The tokens that clients have to show one of; `None`: everyone may call. `node` is the value of `auth` in the file.
-pub(crate) fn check(raw: Option<&RawAuth>, node: &Node, report: &mut Report) -> Option<Vec<TokenHash>> {
+/// The tokens that clients have to show one of; `None`: everyone may call. `node` is the value of `auth` in the file, `known` holds
+/// all servers by the names that the file uses for them.
+pub(crate) fn check(
+    raw: Option<&RawAuth>,
+    node: &Node,
+    known: &HashMap<String, ServerName>,
+    groups: &[Group],
+    report: &mut Report,
+) -> Option<Vec<TokenHash>> {
     let tokens = match raw {
         None | Some(RawAuth::Mode(RawAuthMode::None)) => return None,
         Some(RawAuth::Tokens(raw)) => &raw.tokens,
@@ -19,15 +33,20 @@ pub(crate) fn check(raw: Option<&RawAuth>, node: &Node, report: &mut Report) -> 
     let elements = node.get("tokens").map(Node::elements).unwrap_or_default();
     let mut checked: Vec<TokenHash> = Vec::with_capacity(tokens.len());
     for (raw, element) in tokens.iter().zip(elements) {
-        match token(raw) {
-            // Reported with all other unset variables.
-            _ if element.lacks_text() => {}
+        // Reported with all other unset variables.
+        if element.lacks_text() {
+            continue;
+        }
+        let access = access(raw, element, known, groups, report);
+        match token(raw, access) {
             Err(message) => report.add(element.span.start, message),
-            Ok(token) if checked.iter().any(|other| other.name == token.name) => {
-                report.add(element.span.start, "another token has the same name");
-            }
             Ok(token) if checked.iter().any(|other| other.sha256 == token.sha256) => {
-                report.add(element.span.start, "another name has the same token");
+                report.add(element.span.start, "the same token is there twice");
+            }
+            Ok(token) if checked.iter().any(|other| other.name == token.name && other.access != token.access) => {
+                let message = "another token of this name may use something else; all tokens of one name have the same \
+                               `servers`, `groups`, `tools` and `view`";
+                report.add(element.span.start, message);
             }
             Ok(token) => checked.push(token),
         }
@@ -35,7 +54,7 @@ pub(crate) fn check(raw: Option<&RawAuth>, node: &Node, report: &mut Report) -> 
     Some(checked)
 }
 
-fn token(raw: &RawToken) -> Result<TokenHash, &'static str> {
+fn token(raw: &RawToken, access: TokenAccess) -> Result<TokenHash, &'static str> {
     let sha256 = match (&raw.token, &raw.sha256) {
         (Some(token), None) if token.len() < MIN_TOKEN => return Err("the token has fewer than 16 characters"),
         (Some(token), None) => Sha256::digest(token).into(),
@@ -46,7 +65,56 @@ fn token(raw: &RawToken) -> Result<TokenHash, &'static str> {
     if raw.name.trim().is_empty() || raw.name.len() > 64 || raw.name.chars().any(char::is_control) {
         return Err("the name of a token must be 1 to 64 printable characters");
     }
-    Ok(TokenHash { name: raw.name.clone(), sha256 })
+    let expires = match raw.expires.as_deref().map(instant::parse) {
+        None => None,
+        Some(Some(expires)) => Some(expires),
+        Some(None) => {
+            return Err("`expires` must be a date or a time of RFC 3339: `2027-01-31` or `2027-01-31T12:00:00Z`");
+        }
+    };
+    Ok(TokenHash { name: raw.name.clone(), sha256, expires, access })
+}
+
+/// What a token may use. Every name in it must be one of the file: a typing error must not become a right to nothing, unseen.
+fn access(
+    raw: &RawToken,
+    node: &Node,
+    known: &HashMap<String, ServerName>,
+    groups: &[Group],
+    report: &mut Report,
+) -> TokenAccess {
+    let servers = raw.servers.as_ref().map(|names| {
+        let mut servers = Vec::with_capacity(names.len());
+        for (name, element) in names.iter().zip(elements(node, "servers")) {
+            match known.get(name).cloned() {
+                Some(server) => servers.push(server),
+                None if name == RESERVED_NAME => servers.extend(ServerName::try_from(RESERVED_NAME)),
+                None => groups::unknown("server", known.keys().map(String::as_str), element, report),
+            }
+        }
+        servers
+    });
+    let named = raw.groups.as_ref().map(|names| {
+        let all = || groups.iter().map(|group| group.name.as_str());
+        for (_, element) in names.iter().zip(elements(node, "groups")).filter(|(name, _)| !all().any(|of| of == *name)) {
+            groups::unknown("group", all(), element, report);
+        }
+        names.clone()
+    });
+    for (pattern, element) in raw.tools.iter().flatten().zip(elements(node, "tools")) {
+        if let Some(complaint) = groups::pattern_complaint(pattern) {
+            report.add(element.span.start, complaint);
+        }
+    }
+    let view = match raw.view {
+        RawToolView::List => ToolView::List,
+        RawToolView::Search => ToolView::Search,
+    };
+    TokenAccess { servers, groups: named, tools: raw.tools.clone(), view }
+}
+
+fn elements<'n>(node: &'n Node, key: &str) -> &'n [Node] {
+    node.get(key).map(Node::elements).unwrap_or_default()
 }
 
 fn parse_hex(text: &str) -> Option<[u8; 32]> {

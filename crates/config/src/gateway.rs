@@ -27,10 +27,10 @@ pub(crate) fn check(raw: RawGateway, root: &Node, servers: &ServerEntries, repor
     let nothing = Node { span: 0..0, value: TreeValue::Null };
     let node = |key: &str| root.get(key).unwrap_or(&nothing);
     let size = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
-    let tokens = auth::check(raw.auth.as_ref(), node("auth"), report);
     let allowed_hosts = texts(raw.allowed_hosts, node("allowedHosts"), host, report);
     let allowed_origins = texts(raw.allowed_origins, node("allowedOrigins"), origin, report);
     let groups = groups::check(&raw.groups, node("groups"), &servers.known, report);
+    let tokens = auth::check(raw.auth.as_ref(), node("auth"), &servers.known, &groups, report);
     let limits = raw.limits;
     let total_buffered = total_buffered(&limits, &servers.list, node("limits"), report);
     GatewaySettings {

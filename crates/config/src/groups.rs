@@ -68,17 +68,7 @@ impl GroupReader<'_> {
                 continue; // reported with all other unset variables
             }
             match self.known.get(name) {
-                None => {
-                    // A value from the environment may be secret.
-                    let shown = element.text().map(|text| text.written.as_str()).unwrap_or_default();
-                    let report = &self.report;
-                    let mut names: Vec<&str> =
-                        self.known.keys().map(String::as_str).filter(|_| report.is_read()).collect();
-                    names.sort_unstable();
-                    let hint = did_you_mean(shown, names);
-                    let message = format!("no server is named `{}`{hint}", printable(shown));
-                    self.report.add(element.span.start, message);
-                }
+                None => unknown("server", self.known.keys().map(String::as_str), element, self.report),
                 Some(name) if servers.contains(name) => {
                     self.report.add(element.span.start, "this server is in the group twice");
                 }
@@ -107,8 +97,8 @@ impl GroupReader<'_> {
         for (list, patterns) in [("allow", raw.allow.as_deref().unwrap_or_default()), ("deny", &raw.deny)] {
             let elements = self.node.at(&["tools", list]).map(Node::elements).unwrap_or_default();
             for (pattern, element) in patterns.iter().zip(elements).filter(|(_, element)| !element.lacks_text()) {
-                if !(pattern.contains('*') || pattern.contains(SEPARATOR)) {
-                    self.report.add(element.span.start, "no tool is called that: in a group it is `{server}__{tool}`");
+                if let Some(complaint) = pattern_complaint(pattern) {
+                    self.report.add(element.span.start, complaint);
                 }
             }
         }
@@ -155,6 +145,22 @@ impl GroupReader<'_> {
         }
         rules
     }
+}
+
+/// Reports a name that is none of `names`; `what`: of what.
+pub(crate) fn unknown<'n>(what: &str, names: impl Iterator<Item = &'n str>, element: &Node, report: &mut Report) {
+    // A value from the environment may be secret.
+    let shown = element.text().map(|text| text.written.as_str()).unwrap_or_default();
+    let mut names: Vec<&str> = names.filter(|_| report.is_read()).collect();
+    names.sort_unstable();
+    let hint = did_you_mean(shown, names);
+    report.add(element.span.start, format!("no {what} is named `{}`{hint}", printable(shown)));
+}
+
+/// What is wrong with a pattern of tools of many servers.
+pub(crate) fn pattern_complaint(pattern: &str) -> Option<&'static str> {
+    let fits = pattern.contains('*') || pattern.contains(SEPARATOR);
+    (!fits).then_some("no tool is called that: here it is `{server}__{tool}`")
 }
 
 /// The part of a tool's name in a group that is its server's.

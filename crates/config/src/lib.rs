@@ -26,6 +26,7 @@ mod dialect;
 mod diff;
 mod gateway;
 mod groups;
+mod instant;
 mod interpolate;
 mod isolation;
 mod listen;

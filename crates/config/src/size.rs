@@ -4,7 +4,7 @@
 
 use mcproxy_ipc::{
     ToolRules,
-    control::{GatewaySettings, Group},
+    control::{GatewaySettings, Group, TokenAccess, TokenHash},
 };
 
 use crate::raw::{RawSandbox, RawSandboxObject, RawServer};
@@ -16,7 +16,7 @@ pub const MAX_SERVERS: usize = 1000;
 pub const MAX_SERVER_BYTES: usize = 256 * 1024;
 /// The most bytes of the tool rules of all servers together.
 pub const MAX_RULES_BYTES: usize = 512 * 1024;
-/// The most bytes of groups, hosts, origins and names of tokens together.
+/// The most bytes of groups, hosts, origins and tokens with what they may use together.
 pub const MAX_GATEWAY_BYTES: usize = 512 * 1024;
 
 /// A text and its length, as a message's reader counts them against the limit.
@@ -49,8 +49,15 @@ pub(crate) fn of_rules(rules: &ToolRules) -> usize {
 
 /// Of what only the gateway is told.
 pub(crate) fn of_gateway(settings: &GatewaySettings) -> usize {
-    const HASH: usize = 32;
-    let tokens: usize = settings.tokens.iter().flatten().map(|token| text(&token.name) + HASH).sum();
+    // Its hash, when it expires and its view.
+    const HASH: usize = 64;
+    let token = |token: &TokenHash| {
+        let TokenAccess { servers, groups, tools, .. } = &token.access;
+        let servers = servers.iter().flatten().map(|name| name.as_str());
+        let texts = servers.chain(groups.iter().chain(tools).flatten().map(String::as_str));
+        text(&token.name) + HASH + texts.map(text).sum::<usize>()
+    };
+    let tokens: usize = settings.tokens.iter().flatten().map(token).sum();
     let names = settings.allowed_hosts.iter().chain(&settings.allowed_origins).map(|name| text(name));
     let group = |group: &Group| {
         let servers = group.servers.iter().map(|name| name.as_str());

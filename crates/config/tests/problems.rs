@@ -186,12 +186,40 @@ fn faulty_tokens_are_explained_and_never_repeated() {
         (r#"{"tokens":[{"name":"a"}]}"#, "`token` or `sha256` is missing"),
         (r#"{"tokens":[{"name":"a","sha256":"short-secret"}]}"#, "64 hexadecimal"),
         (r#"{"tokens":[{"name":"a","token":"${NOPE}"}]}"#, "environment variable NOPE is not set"),
+        (r#"{"tokens":[{"name":"a","token":"a-long-secret-of-a","servers":["tmie"]}]}"#, "no server is named `tmie`"),
+        (r#"{"tokens":[{"name":"a","token":"a-long-secret-of-a","groups":["home"]}]}"#, "no group is named `home`"),
+        (r#"{"tokens":[{"name":"a","token":"a-long-secret-of-a","tools":["read"]}]}"#, "`{server}__{tool}`"),
+        (r#"{"tokens":[{"name":"a","token":"a-long-secret-of-a","expires":"tomorrow"}]}"#, "`2027-01-31`"),
+        (
+            r#"{"tokens":[{"name":"a","token":"a-long-secret-of-a"},{"name":"a","token":"a-new-secret-of-a","tools":[]}]}"#,
+            "all tokens of one name have the same",
+        ),
+        (
+            r#"{"tokens":[{"name":"a","token":"a-long-secret-of-a"},{"name":"b","token":"a-long-secret-of-a"}]}"#,
+            "the same token is there twice",
+        ),
     ];
     for (auth, part) in cases {
         let found = lines(&format!(r#"{{"auth":{auth}}}"#));
         assert_eq!(found.len(), 1, "{found:?}");
         assert!(found[0].contains(part) && !found[0].contains("short-secret"), "{found:?}");
     }
+}
+
+#[test]
+fn a_token_may_use_what_it_names_and_two_tokens_may_have_one_name() {
+    let text = r#"{"mcpServers":{"time":{"command":"x"}},"groups":{"home":{"servers":["time"]}},"auth":{"tokens":[
+        {"name":"a","token":"an-old-secret-of-a","servers":["time","mcproxy"],"groups":["home"],"tools":["time__*"],"view":"search"},
+        {"name":"a","token":"a-new-secret-of-a!","servers":["time","mcproxy"],"groups":["home"],"tools":["time__*"],"view":"search",
+         "expires":"2031-01-31T12:00:00+01:00"}]}}"#;
+    let config = Config::parse(text, &|_| None).expect("nothing is wrong with it");
+    let tokens = config.gateway.tokens.expect("there are tokens");
+    assert_eq!(tokens.len(), 2);
+    assert_eq!(tokens[0].access, tokens[1].access);
+    let servers: Vec<&str> = tokens[0].access.servers.iter().flatten().map(|name| name.as_str()).collect();
+    assert_eq!(servers, ["time", "mcproxy"]);
+    let at = |unix| Some(std::time::UNIX_EPOCH + std::time::Duration::from_secs(unix));
+    assert_eq!((tokens[0].expires, tokens[1].expires), (None, at(1_927_623_600)));
 }
 
 #[test]

@@ -32,7 +32,7 @@ pub(super) async fn sweep(gateway: Rc<Gateway>) {
         if !lost.is_empty() {
             debug!(gateway.log, "restorable sessions expired"; "count" => lost.len());
             lifetime::forget(&gateway, &lost);
-            lifetime::release_instances(&gateway, &Scope::All, &lost);
+            lifetime::release_instances(&gateway, &Scope::all(), &lost);
         }
     }
 }

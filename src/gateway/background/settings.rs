@@ -1,8 +1,12 @@
-//! Follows the settings that the supervisor hands over.
+//! Follows the settings that the supervisor hands over, and the clock as far as tokens expire.
 
-use std::rc::Rc;
+use std::{
+    rc::Rc,
+    time::{Duration, SystemTime},
+};
 
 use slog::info;
+use tokio::time::sleep;
 
 use crate::gateway::{
     base::{auth::Auth, principal::Principal, scope::Scope},
@@ -10,25 +14,53 @@ use crate::gateway::{
     state::Gateway,
 };
 
+/// How often the clock is looked at while tokens have an end: it may be set, and a machine that slept counts no time.
+const CLOCK: Duration = Duration::from_secs(30);
+
 /// Puts new settings in force.
 pub(super) async fn follow(gateway: Rc<Gateway>) {
     let mut settings = gateway.supervisor.settings.clone();
-    while settings.changed().await.is_ok() {
+    loop {
+        let expiry = gateway.auth().next_expiry();
+        let changed = tokio::select! {
+            changed = settings.changed() => changed,
+            () = until(expiry) => {
+                let before = gateway.auth();
+                gateway.renew_auth(SystemTime::now());
+                apply_auth(&gateway, &before);
+                continue;
+            }
+        };
+        if changed.is_err() {
+            return;
+        }
         let new = Rc::new(settings.borrow_and_update().clone());
-        gateway.servers.set_endpoints(&new.groups, &new.pinned);
+        gateway.servers.set_endpoints(&new);
         gateway.replay_budget.set_bound(new.replay_total);
         gateway.budget.set_total(new.total_buffered);
         let before = gateway.auth();
         gateway.set_settings(new);
         info!(gateway.log, "settings changed");
-        if gateway.auth() != before {
-            end_revoked(&gateway, &before);
-        }
+        apply_auth(&gateway, &before);
     }
 }
 
-/// Ends the sessions of revoked principals, with their calls and streams, and the calls that are parked for those principals. Their
-/// other requests end with their connections.
+/// Waits until a moment, but no longer than the clock may be trusted; for ever without one.
+async fn until(moment: Option<SystemTime>) {
+    match moment {
+        None => std::future::pending().await,
+        Some(moment) => sleep(moment.duration_since(SystemTime::now()).unwrap_or_default().min(CLOCK)).await,
+    }
+}
+
+fn apply_auth(gateway: &Rc<Gateway>, before: &Auth) {
+    if gateway.auth() != *before {
+        end_revoked(gateway, before);
+    }
+}
+
+/// Ends the sessions of principals whose tokens are revoked or may use less, with their calls and streams, and the calls that are
+/// parked for those principals. Their other requests end with their connections.
 fn end_revoked(gateway: &Rc<Gateway>, before: &Auth) {
     let auth = gateway.auth();
     let is_revoked = |scope: &Scope, principal: &Principal| auth.is_revoked(principal, scope, before);

@@ -2,7 +2,7 @@
 //! The only module of the gateway that knows the scheme, which is tokens that a request shows in a header, or in its URL where that
 //! is allowed; groups may go without.
 
-use std::{borrow::Cow, fmt, hint::black_box, rc::Rc};
+use std::{borrow::Cow, fmt, hint::black_box, rc::Rc, time::SystemTime};
 
 use actix_web::http::{
     Uri,
@@ -33,6 +33,9 @@ pub(crate) enum AuthError {
     /// The token is unknown.
     #[error("the bearer token was not accepted")]
     Unknown,
+    /// Its time is over.
+    #[error("the bearer token has expired")]
+    Expired,
 }
 
 impl AuthError {
@@ -41,6 +44,7 @@ impl AuthError {
         match self {
             Self::Missing | Self::Malformed => "Bearer",
             Self::Unknown => r#"Bearer error="invalid_token", error_description="the token was not accepted""#,
+            Self::Expired => r#"Bearer error="invalid_token", error_description="the token has expired""#,
         }
     }
 }
@@ -55,6 +59,8 @@ pub(crate) fn is_credential(name: &HeaderName) -> bool {
 pub(crate) struct Auth {
     /// The tokens that are accepted; `None`: no authentication.
     tokens: Option<Rc<[TokenHash]>>,
+    /// The tokens whose time is over.
+    expired: Rc<[TokenHash]>,
     /// A token may stand in the URL.
     query_key: bool,
     /// Groups that need no token.
@@ -62,14 +68,22 @@ pub(crate) struct Auth {
 }
 
 impl Auth {
-    /// The scheme of the settings.
-    pub(crate) fn of(settings: &GatewaySettings) -> Self {
+    /// The scheme of the settings at this moment.
+    pub(crate) fn of(settings: &GatewaySettings, now: SystemTime) -> Self {
         let open = settings.groups.iter().filter(|group| group.is_open);
+        let (expired, accepted): (Vec<_>, Vec<_>) =
+            settings.tokens.iter().flatten().cloned().partition(|token| token.has_expired(now));
         Self {
-            tokens: settings.tokens.as_deref().map(Rc::from),
+            tokens: settings.tokens.is_some().then(|| accepted.into()),
+            expired: expired.into(),
             query_key: settings.query_key,
             open_groups: open.map(|group| group.name.clone()).collect(),
         }
+    }
+
+    /// When the next token stops being accepted.
+    pub(crate) fn next_expiry(&self) -> Option<SystemTime> {
+        self.tokens.as_deref()?.iter().filter_map(|token| token.expires).min()
     }
 
     /// Whether requests need no credentials, so that all principals are anonymous.
@@ -109,10 +123,11 @@ impl Auth {
         let in_headers = bearer.flatten().into_iter().chain(key).map(Cow::Borrowed);
         let mut error = if malformed { AuthError::Malformed } else { AuthError::Missing };
         for token in in_headers.chain(self.key_in_query(target)) {
-            error = AuthError::Unknown;
             if let Some(at) = place(tokens, &token) {
                 return Ok(at);
             }
+            let has_expired = place(&self.expired, &token).is_some();
+            error = if has_expired { AuthError::Expired } else { AuthError::Unknown };
         }
         Err(error)
     }
@@ -127,10 +142,10 @@ impl Auth {
         self.open_groups.iter().any(|open| open == group)
     }
 
-    /// Whether a request that was admitted earlier would be admitted now as the same principal.
+    /// Whether a request that was admitted earlier would be admitted now as the same principal, which may use no less.
     pub(crate) fn still_admits(&self, admission: &Admission) -> bool {
         match (&admission.ground, &self.tokens) {
-            (Ground::Token(..), Some(tokens)) => admission.token().is_some_and(|token| tokens.contains(token)),
+            (Ground::Token(..), Some(tokens)) => admission.token().is_some_and(|token| is_among(tokens, token)),
             (Ground::Token(..), None) => false,
             (Ground::NoneRequired, tokens) => tokens.is_none(),
             (Ground::OpenGroup(group), tokens) => tokens.is_none() || self.is_open_group(group),
@@ -138,7 +153,8 @@ impl Auth {
     }
 
     /// Whether a principal's sessions at an endpoint must end after a change from `before`. An anonymous session ends when a token
-    /// becomes required there; a named one ends when tokens are no longer used, or its token was removed or replaced.
+    /// becomes required there; a named one ends when tokens are no longer used, or none is left of those that it had, or it may use
+    /// less.
     pub(crate) fn is_revoked(&self, principal: &Principal, scope: &Scope, before: &Self) -> bool {
         match (principal.name(), &self.tokens) {
             (None, None) => false,
@@ -146,11 +162,16 @@ impl Auth {
             (Some(_), None) => true,
             (Some(name), Some(now)) => {
                 let before = before.tokens.as_deref().unwrap_or_default();
-                let mut its_own = before.iter().filter(|token| token.name == name).peekable();
-                its_own.peek().is_none() || !its_own.all(|token| now.contains(token))
+                // With one of several tokens its clients go on.
+                !before.iter().filter(|token| token.name == name).any(|token| is_among(now, token))
             }
         }
     }
+}
+
+/// Whether a token is among others, and may use no less there.
+fn is_among(tokens: &[TokenHash], token: &TokenHash) -> bool {
+    tokens.iter().any(|now| now.is(token) && now.access.still_allows(&token.access))
 }
 
 /// The token of an `Authorization` header.
@@ -215,16 +236,26 @@ impl fmt::Debug for Admission {
 mod tests {
     use actix_web::http::header::HeaderValue;
 
+    use std::time::Duration;
+
+    use mcproxy_ipc::control::TokenAccess;
+
     use super::*;
+    use crate::gateway::base::scope::EndpointScope;
 
     fn auth(tokens: &[(&str, &str)]) -> Auth {
         let hash =
-            |&(name, token): &(&str, &str)| TokenHash { name: name.into(), sha256: Sha256::digest(token).into() };
+            |&(name, token): &(&str, &str)| TokenHash {
+                name: name.into(),
+                sha256: Sha256::digest(token).into(),
+                expires: None,
+                access: TokenAccess::default(),
+            };
         Auth { tokens: Some(tokens.iter().map(hash).collect()), ..open() }
     }
 
     fn open() -> Auth {
-        Auth { tokens: None, query_key: false, open_groups: Rc::from([]) }
+        Auth { tokens: None, expired: Rc::from([]), query_key: false, open_groups: Rc::from([]) }
     }
 
     fn identify(auth: &Auth, authorization: Option<&str>) -> Result<Admission, AuthError> {
@@ -304,10 +335,13 @@ mod tests {
         assert!(
             now_open.still_admits(&anonymous) && open().still_admits(&anonymous) && !closed.still_admits(&anonymous)
         );
-        let revoked = |auth: &Auth, scope: Scope| auth.is_revoked(&Principal::default(), &scope, &now_open);
-        assert!(!revoked(&now_open, Scope::Group("home".into())) && revoked(&closed, Scope::Group("home".into())));
-        assert!(revoked(&now_open, Scope::All) && revoked(&now_open, Scope::Group("work".into())));
-        assert!(!revoked(&open(), Scope::Group("home".into())));
+        let revoked = |auth: &Auth, endpoint| {
+            auth.is_revoked(&Principal::default(), &Scope::new(endpoint, Principal::default()), &now_open)
+        };
+        let (home, work) = (EndpointScope::Group("home".into()), EndpointScope::Group("work".into()));
+        assert!(!revoked(&now_open, home.clone()) && revoked(&closed, home.clone()));
+        assert!(revoked(&now_open, EndpointScope::All) && revoked(&now_open, work));
+        assert!(!revoked(&open(), home));
     }
 
     #[test]
@@ -347,7 +381,7 @@ mod tests {
     #[test]
     fn what_a_token_opened_ends_when_it_goes_or_its_name_gets_another_value() {
         let before = auth(&[("ann", "a"), ("bob", "b")]);
-        let revoked = |who, now: &Auth| now.is_revoked(&Principal::of(Some(who)), &Scope::All, &before);
+        let revoked = |who, now: &Auth| now.is_revoked(&Principal::of(Some(who)), &Scope::all(), &before);
         assert!(!revoked("ann", &before));
         let without_bob = auth(&[("carol", "c"), ("ann", "a")]);
         assert!(!revoked("ann", &without_bob) && revoked("bob", &without_bob));
@@ -358,8 +392,51 @@ mod tests {
         assert!(revoked("ann", &open()), "its session is nobody's where there are no tokens");
         let anonymous = Principal::default();
         assert!(
-            before.is_revoked(&anonymous, &Scope::All, &open()) && !open().is_revoked(&anonymous, &Scope::All, &open())
+            before.is_revoked(&anonymous, &Scope::all(), &open()) && !open().is_revoked(&anonymous, &Scope::all(), &open())
         );
+    }
+
+    #[test]
+    fn a_name_goes_on_with_one_of_its_tokens_unless_it_may_use_less() {
+        let both = auth(&[("ann", "old"), ("ann", "new")]);
+        let ann = Principal::of(Some("ann"));
+        let revoked = |now: &Auth, before: &Auth| now.is_revoked(&ann, &Scope::all(), before);
+        let (old, new) = (auth(&[("ann", "old")]), auth(&[("ann", "new")]));
+        assert!(!revoked(&both, &old) && !revoked(&new, &both) && revoked(&new, &old));
+        let by_old = identify(&both, Some("Bearer old")).expect("admitted");
+        assert!(both.still_admits(&by_old) && !new.still_admits(&by_old), "what it sent with the old one ends");
+        let limited = |servers: &[&str]| {
+            let servers = servers.iter().map(|name| (*name).try_into().expect("a name")).collect();
+            let access = TokenAccess { servers: Some(servers), ..TokenAccess::default() };
+            let tokens = old.tokens.iter().flat_map(|tokens| tokens.iter());
+            let tokens = tokens.map(|token| TokenHash { access: access.clone(), ..token.clone() }).collect();
+            Auth { tokens: Some(tokens), ..old.clone() }
+        };
+        let (a, ab) = (limited(&["a"]), limited(&["a", "b"]));
+        assert!(revoked(&a, &old) && revoked(&a, &ab) && !revoked(&ab, &a) && !revoked(&old, &a));
+        let by_ab = identify(&ab, Some("Bearer old")).expect("admitted");
+        assert!(!a.still_admits(&by_ab) && old.still_admits(&by_ab));
+    }
+
+    #[test]
+    fn a_token_is_accepted_until_it_expires_and_then_told_from_an_unknown_one() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
+        let whole = auth(&[("ann", "a"), ("bob", "b")]);
+        let mut tokens: Vec<TokenHash> = whole.tokens.iter().flat_map(|tokens| tokens.iter().cloned()).collect();
+        tokens[0].expires = Some(now);
+        let at = |moment| {
+            let (expired, accepted): (Vec<_>, Vec<_>) =
+                tokens.iter().cloned().partition(|token| token.has_expired(moment));
+            Auth { tokens: Some(accepted.into()), expired: expired.into(), ..open() }
+        };
+        let (before, after) = (at(now - Duration::from_secs(1)), at(now));
+        assert_eq!((before.next_expiry(), after.next_expiry()), (Some(now), None));
+        let ann = identify(&before, Some("Bearer a")).expect("it is not over");
+        assert_eq!(identify(&after, Some("Bearer a")).err(), Some(AuthError::Expired));
+        assert_eq!(identify(&after, Some("Bearer x")).err(), Some(AuthError::Unknown));
+        assert!(AuthError::Expired.challenge().contains("invalid_token"));
+        assert!(!after.still_admits(&ann) && after.is_revoked(&Principal::of(Some("ann")), &Scope::all(), &before));
+        assert!(!after.is_revoked(&Principal::of(Some("bob")), &Scope::all(), &before));
     }
 
     #[test]

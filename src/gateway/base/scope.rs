@@ -1,14 +1,24 @@
-//! Which servers an endpoint shows.
+//! What an endpoint shows, and to whom.
 
 use std::fmt;
 
 use mcproxy_ipc::ServerName;
 
+use super::principal::Principal;
 use crate::gateway::rewrite::Naming;
+
+/// What is shown at one endpoint to one principal: of all that the endpoint shows, what the principal may use.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Scope {
+    /// The endpoint's part.
+    pub(crate) endpoint: EndpointScope,
+    /// Who asks.
+    pub(crate) holder: Principal,
+}
 
 /// Which servers one endpoint shows.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) enum Scope {
+pub(crate) enum EndpointScope {
     /// `/mcp`, `/sse`: all of them.
     All,
     /// `/servers/{name}/…`: one, under its own names.
@@ -20,6 +30,28 @@ pub(crate) enum Scope {
 }
 
 impl Scope {
+    /// Of an endpoint, what this principal may use.
+    pub(crate) fn new(endpoint: EndpointScope, holder: Principal) -> Self {
+        Self { endpoint, holder }
+    }
+
+    /// Everything there is: that of nobody's requests, but of the gateway's own work.
+    pub(crate) fn all() -> Self {
+        Self::new(EndpointScope::All, Principal::default())
+    }
+
+    /// How names look there.
+    pub(crate) fn naming(&self) -> Naming {
+        self.endpoint.naming()
+    }
+
+    /// The group that it shows the servers of.
+    pub(crate) fn group(&self) -> Option<&str> {
+        self.endpoint.group()
+    }
+}
+
+impl EndpointScope {
     /// How names look there.
     pub(crate) fn naming(&self) -> Naming {
         match self {
@@ -35,9 +67,24 @@ impl Scope {
             Self::All | Self::Server(_) | Self::Search(None) => None,
         }
     }
+
+    /// The same endpoint for those for whom tools are found instead of listed.
+    pub(crate) fn searched(self) -> Self {
+        match self {
+            Self::All => Self::Search(None),
+            Self::Group(name) => Self::Search(Some(name)),
+            Self::Server(_) | Self::Search(_) => self,
+        }
+    }
 }
 
 impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.endpoint.fmt(f)
+    }
+}
+
+impl fmt::Display for EndpointScope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::All => f.write_str("all"),

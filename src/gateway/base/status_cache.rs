@@ -10,7 +10,7 @@ use std::{
 
 use bytes::Bytes;
 use mcproxy_ipc::{
-    StatusReport,
+    ServerName, StatusReport,
     control::{Answer, Question},
 };
 use tokio::sync::Mutex;
@@ -123,9 +123,38 @@ impl StatusCache {
     }
 }
 
+/// The part of a report that is about some servers, for those who may use no others: problems of the file may be about any.
+pub(crate) fn part_of(report: &StatusReport, shows: impl Fn(&ServerName) -> bool) -> StatusReport {
+    let mut part = StatusReport { config_error: None, config_warnings: Vec::new(), ..report.clone() };
+    part.servers.retain(|server| shows(&server.name));
+    part
+}
+
+/// The lines of a page of Prometheus that are about some servers, or about none.
+pub(crate) fn lines_of(page: &str, shows: impl Fn(&str) -> bool) -> String {
+    const SERVER: &str = "server=\"";
+    let server = |line: &str| {
+        let (labels, _) = line.split_once('{')?.1.split_once('}')?;
+        let at = labels.find(SERVER).filter(|at| *at == 0 || labels[..*at].ends_with(','))?;
+        Some(labels[at + SERVER.len()..].split('"').next().unwrap_or_default().to_owned())
+    };
+    let is_shown = |line: &&str| line.starts_with('#') || server(line).is_none_or(|server| shows(&server));
+    page.split_inclusive('\n').filter(is_shown).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_page_for_some_servers_has_no_line_of_another() {
+        let page = "# HELP mcproxy_x server=\"b\" {server=\"b\"}\nmcproxy_x{server=\"a\"} 1\nmcproxy_x{server=\"b\"} 2\n\
+                    mcproxy_y{outcome=\"ok\",server=\"b\"} 3\nmcproxy_z 4\nmcproxy_w{observer=\"b\"} 5\n# EOF\n";
+        let part = "# HELP mcproxy_x server=\"b\" {server=\"b\"}\nmcproxy_x{server=\"a\"} 1\nmcproxy_z 4\n\
+                    mcproxy_w{observer=\"b\"} 5\n# EOF\n";
+        assert_eq!(lines_of(page, |server| server == "a"), part);
+        assert_eq!(lines_of(page, |_| true), page);
+    }
 
     #[test]
     fn what_is_asked_for_now_and_then_is_always_new_and_a_flood_gets_four_a_second() {

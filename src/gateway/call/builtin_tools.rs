@@ -9,7 +9,7 @@ use mcproxy_ipc::{
 
 use super::tool_search;
 use crate::gateway::{
-    base::reply::Reply,
+    base::{reply::Reply, status_cache::part_of},
     builtin::{
         Plan, plan,
         render::{render_error, render_logs, render_search, render_status},
@@ -19,17 +19,19 @@ use crate::gateway::{
 };
 
 /// Answers a call of a built-in tool. `view` is what the client sees and `shows` which servers its endpoint does, `arguments` the
-/// text of the member of that name.
+/// text of the member of that name. `is_limited`: it may use a part of the servers only.
 pub(crate) async fn run(
     gateway: &Rc<Gateway>,
     view: &View,
     shows: impl Fn(&ServerName) -> bool,
+    is_limited: bool,
     tool: &str,
     arguments: Option<&str>,
 ) -> Reply {
     const BUSY: &str = "the supervisor does not answer; try again in a moment";
     let result = match plan(tool, arguments) {
         Plan::AskStatus => match gateway.status_cache.report(&gateway.supervisor).await {
+            Some(report) if is_limited => render_status(&part_of(&report, shows)),
             Some(report) if report.servers.iter().all(|server| shows(&server.name)) => render_status(&report),
             Some(report) => {
                 let mut shown = (*report).clone();

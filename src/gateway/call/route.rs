@@ -13,7 +13,7 @@ use super::{
     tool_search::{self, CallTarget},
 };
 use crate::gateway::{
-    base::{reply::Reply, scope::Scope},
+    base::{reply::Reply, scope::EndpointScope},
     builtin,
     catalogue::ListKind,
     downstream::tasks::no_such_task,
@@ -35,12 +35,15 @@ pub(crate) async fn tool(context: &RequestContext, mut params: Params<'_>) -> Op
     };
     if server.as_str() == builtin::NAME {
         let arguments = params.members.get("arguments").map(RawValue::get);
-        // At its own endpoint it speaks of all.
-        let shows = |server: &ServerName| match context.scope() {
-            Scope::Server(own) if own.as_str() == builtin::NAME => true,
-            scope => context.gateway.servers.shows(scope, server),
+        // At its own endpoint it speaks of all that the client may use.
+        let shows = |server: &ServerName| match &context.scope().endpoint {
+            EndpointScope::Server(own) if own.as_str() == builtin::NAME => {
+                context.gateway.servers.reaches(&context.scope().holder, server)
+            }
+            _ => context.gateway.servers.shows(context.scope(), server),
         };
-        return Some(builtin_tools::run(&context.gateway, &context.view(), shows, &name, arguments).await);
+        let is_limited = context.gateway.servers.is_limited(&context.scope().holder);
+        return Some(builtin_tools::run(&context.gateway, &context.view(), shows, is_limited, &name, arguments).await);
     }
     let own = json_string(&name);
     params.members.set("name", &own);
@@ -181,7 +184,8 @@ pub(crate) fn resource_named(context: &RequestContext, uri: &str) -> Result<(Ser
             split_uri(uri).and_then(|(server, own)| Some((known_server(context, Some(&*server))?, own)))
         }
     };
-    target.ok_or_else(|| {
+    let servers = &context.gateway.servers;
+    target.filter(|(server, _)| servers.shows_all_of(context.scope(), server)).ok_or_else(|| {
         ErrorObject::new(ErrorCode::RESOURCE_NOT_FOUND, format_args!("there is no resource {uri:?}")).with("uri", uri)
     })
 }
@@ -252,10 +256,10 @@ fn unlisted(context: &RequestContext, kind: ListKind, name: &str) -> Option<(Ser
 /// The server of that name, or the only one of the endpoint, if it is configured and shown there.
 fn known_server(context: &RequestContext, name: Option<&str>) -> Option<ServerName> {
     let scope = context.scope();
-    let name = match (scope, name) {
+    let name = match (&scope.endpoint, name) {
         (_, Some(name)) => ServerName::try_from(name).ok()?,
-        (Scope::Server(server), None) => server.clone(),
-        (Scope::All | Scope::Group(_) | Scope::Search(_), None) => return None,
+        (EndpointScope::Server(server), None) => server.clone(),
+        (EndpointScope::All | EndpointScope::Group(_) | EndpointScope::Search(_), None) => return None,
     };
     let servers = &context.gateway.servers;
     (servers.shows(scope, &name) && servers.route(name.as_str()).is_some()).then_some(name)

@@ -5,7 +5,7 @@ use mcproxy_search::Hit;
 
 use super::{incoming::Params, request_context::RequestContext};
 use crate::gateway::{
-    base::{offload::offload, reply::Reply, scope::Scope},
+    base::{offload::offload, reply::Reply, scope::EndpointScope},
     builtin::{
         render::render_error,
         search_tools::{self, ToolQuery, read_names, read_search, render_described, render_found},
@@ -29,7 +29,7 @@ pub(super) enum CallTarget {
 /// Answers a call of one of the tools that find others, and takes a call out of `call_tool`: from there on it is a direct one, so
 /// that it keeps all that such a call has.
 pub(super) async fn step(context: &RequestContext, params: &mut Params<'_>) -> CallTarget {
-    if !matches!(context.scope(), Scope::Search(_)) {
+    if !matches!(context.scope().endpoint, EndpointScope::Search(_)) {
         return CallTarget::Plain;
     }
     let Some(name) = params.members.get_string("name") else { return CallTarget::Plain };

@@ -11,7 +11,7 @@ use mcproxy_search::{Document, Segment};
 use url::Url;
 
 use super::{
-    CacheHints, CatalogueProblem, CatalogueWarning, ListKind, declared, derived::Derived, entry::Entry, glob, outline,
+    CacheHints, CatalogueProblem, CatalogueWarning, ListKind, declared, derived::Derived, entry::Entry, glob, grant, outline,
     unused_rules, warning::Warnings,
 };
 
@@ -32,6 +32,8 @@ pub(crate) struct ServerCatalogue {
     /// A JSON object.
     capabilities: Box<str>,
     instructions: Option<Box<str>>,
+    /// Its prompts and resources are none of its reader's.
+    tools_alone: bool,
 }
 
 impl ServerCatalogue {
@@ -58,6 +60,7 @@ impl ServerCatalogue {
             hints,
             capabilities,
             instructions,
+            tools_alone: false,
         };
         Ok((catalogue, warnings.finish()))
     }
@@ -67,6 +70,25 @@ impl ServerCatalogue {
         let mut catalogue = self.clone();
         catalogue.lists[ListKind::Tools as usize] = Arc::new(Entries::of(tools));
         catalogue
+    }
+
+    /// The same with these tools and nothing else, for readers whose prompts and resources its own are not.
+    pub(super) fn with_tools_alone(&self, tools: Vec<Entry>) -> Self {
+        let mut lists: [Arc<Entries>; 4] = Default::default();
+        lists[ListKind::Tools as usize] = Arc::new(Entries::of(tools));
+        Self {
+            lists,
+            hints: self.hints,
+            normalised: HashMap::new(),
+            capabilities: grant::capabilities_of_tools(&self.capabilities()).into(),
+            instructions: self.instructions.clone(),
+            tools_alone: true,
+        }
+    }
+
+    /// Whether its readers may read its resources, listed or not.
+    pub(crate) fn shows_resources(&self) -> bool {
+        !self.tools_alone
     }
 
     /// The same with those of its tools only that fit one of the patterns, by their names at the common endpoint.

@@ -258,11 +258,13 @@ impl View {
     pub(crate) fn resource(&self, uri: &str) -> Option<(ServerName, String)> {
         match self.naming {
             Naming::Own => {
-                self.servers.first().map(|(server, catalogue)| (server.clone(), catalogue.own_resource(server, uri)))
+                let (server, catalogue) = self.servers.first().filter(|(_, catalogue)| catalogue.shows_resources())?;
+                Some((server.clone(), catalogue.own_resource(server, uri)))
             }
             Naming::Qualified => {
                 let (server, own) = split_uri(uri)?;
-                let (server, catalogue) = self.server_in_uri(&server)?;
+                let (server, catalogue) =
+                    self.server_in_uri(&server).filter(|(_, catalogue)| catalogue.shows_resources())?;
                 let listed = catalogue.resource(uri, &own).map(str::to_owned);
                 Some((server.clone(), listed.unwrap_or(own)))
             }

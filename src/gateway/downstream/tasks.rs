@@ -83,7 +83,7 @@ mod tests {
         let identity = Identity {
             id: "s".into(),
             key: SessionKey([1; 16]),
-            scope: Scope::All,
+            scope: Scope::all(),
             principal: Principal::default(),
             client: Client::default(),
             life: Life::Durable,

@@ -13,7 +13,10 @@ use slog::{info, warn};
 
 use super::error::HttpError;
 use crate::gateway::{
-    base::{principal::Principal, scope::Scope},
+    base::{
+        principal::Principal,
+        scope::{EndpointScope, Scope},
+    },
     call::client_headers::ClientHeaders,
     dialect::session::{lifetime, methods::InitializeParams},
     sessions::{
@@ -34,16 +37,18 @@ impl Endpoint {
     fn of(request: &HttpRequest) -> Result<Self, HttpError> {
         let gateway = request.app_data::<Rc<Gateway>>().expect("every App of ours is given its Gateway").clone();
         let path = request.match_info();
-        let scope = match (path.get("server"), path.get("group")) {
+        let endpoint = match (path.get("server"), path.get("group")) {
             (Some(server), _) => match ServerName::try_from(server) {
-                Ok(name) => Scope::Server(name),
+                Ok(name) => EndpointScope::Server(name),
                 Err(error) => return Err(HttpError::new(StatusCode::NOT_FOUND, ErrorCode::INVALID_REQUEST, error)),
             },
-            (None, Some(group)) if path.get("view").is_some() => Scope::Search(Some(group.to_owned())),
+            (None, Some(group)) if path.get("view").is_some() => EndpointScope::Search(Some(group.to_owned())),
             (None, Some(group)) => gateway.servers.scope_of_group(group),
-            (None, None) if path.get("view").is_some() => Scope::Search(None),
-            (None, None) => Scope::All,
+            (None, None) if path.get("view").is_some() => EndpointScope::Search(None),
+            (None, None) => EndpointScope::All,
         };
+        let principal = request.extensions().get::<Principal>().cloned().unwrap_or_default();
+        let scope = gateway.servers.scope_for(endpoint, principal.clone());
         if !gateway.servers.has(&scope) {
             return Err(HttpError::new(
                 StatusCode::NOT_FOUND,
@@ -51,7 +56,6 @@ impl Endpoint {
                 format_args!("{scope} is not configured"),
             ));
         }
-        let principal = request.extensions().get::<Principal>().cloned().unwrap_or_default();
         Ok(Self { gateway, scope, principal })
     }
 

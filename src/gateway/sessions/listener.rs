@@ -222,7 +222,7 @@ mod tests {
 
     fn listener() -> (Rc<Listener>, Mail) {
         let id = RequestId::from(7);
-        Listener::new(id, Scope::All, SessionKey([0; 16]), Changes::ALL, outline(), &Budget::new(1 << 20))
+        Listener::new(id, Scope::all(), SessionKey([0; 16]), Changes::ALL, outline(), &Budget::new(1 << 20))
     }
 
     fn read(mail: &mut Mail) -> Vec<Bytes> {

@@ -62,9 +62,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::gateway::base::{principal::Principal, scope::EndpointScope};
 
     fn scope(n: u8) -> Scope {
-        Scope::Group(n.to_string())
+        Scope::new(EndpointScope::Group(n.to_string()), Principal::default())
     }
 
     proptest! {

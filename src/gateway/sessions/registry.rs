@@ -285,7 +285,7 @@ mod tests {
     use mcproxy_ipc::SealKey;
 
     use super::*;
-    use crate::gateway::base::budget::Budget;
+    use crate::gateway::base::{budget::Budget, scope::EndpointScope};
 
     const ROOMY: Limits = Limits { all: 8, per_token: 8 };
 
@@ -296,7 +296,7 @@ mod tests {
 
     fn open(sessions: &Sessions, who: Option<&str>, limits: Limits, now: Instant) -> Result<Rc<Session>, OpenError> {
         let (version, client) = (mcproxy_mcp::LATEST, Client::default());
-        sessions.open(Scope::All, Principal::of(who), version, client, limits, now).map(|(session, _)| session)
+        sessions.open(Scope::all(), Principal::of(who), version, client, limits, now).map(|(session, _)| session)
     }
 
     /// A session that left a snapshot.
@@ -350,21 +350,22 @@ mod tests {
         let before = gateway(1);
         let session = open(&before, Some("ann"), ROOMY, Instant::now()).expect("room");
         let after = gateway(2);
-        for (scope, who) in [(Scope::All, Some("bob")), (Scope::All, None), (Scope::Group("g".into()), Some("ann"))] {
+        let group = Scope::new(EndpointScope::Group("g".into()), Principal::default());
+        for (scope, who) in [(Scope::all(), Some("bob")), (Scope::all(), None), (group, Some("ann"))] {
             assert!(restore(&after, session.id(), &scope, who).is_none());
         }
-        let taken = restore(&after, session.id(), &Scope::All, Some("ann")).expect("it is the same session");
+        let taken = restore(&after, session.id(), &Scope::all(), Some("ann")).expect("it is the same session");
         assert_eq!((taken.id(), taken.key(), taken.version()), (session.id(), session.key(), session.version()));
         after.close(taken.id());
-        assert!(restore(&after, session.id(), &Scope::All, Some("ann")).is_none(), "it ended meanwhile");
+        assert!(restore(&after, session.id(), &Scope::all(), Some("ann")).is_none(), "it ended meanwhile");
         let full = Limits { all: 0, per_token: 1 };
         let after = gateway(2);
         let ann = Principal::of(Some("ann"));
-        let claims = after.claims(session.id(), &Scope::All, &ann).expect("it is good");
+        let claims = after.claims(session.id(), &Scope::all(), &ann).expect("it is good");
         let left = Some(StoredSession::Snapshot(Vec::new()));
-        let none = after.restore(session.id(), claims, (&Scope::All, &ann), left, full, Instant::now());
+        let none = after.restore(session.id(), claims, (&Scope::all(), &ann), left, full, Instant::now());
         assert!(matches!(none, Some(Err(OpenError::Full(0)))));
-        assert!(restore(&after, session.id(), &Scope::All, Some("ann")).is_some(), "there was no room, now there is");
+        assert!(restore(&after, session.id(), &Scope::all(), Some("ann")).is_some(), "there was no room, now there is");
     }
 
     #[test]
@@ -402,6 +403,6 @@ mod tests {
         let sessions = gateway(1);
         let session = open(&sessions, None, ROOMY, Instant::now()).expect("room");
         sessions.close(session.id());
-        assert!(restore(&sessions, session.id(), &Scope::All, None).is_none());
+        assert!(restore(&sessions, session.id(), &Scope::all(), None).is_none());
     }
 }

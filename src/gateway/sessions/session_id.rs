@@ -14,7 +14,10 @@ use chacha20poly1305::{
 use mcproxy_ipc::{Generation, SealKey, SessionKey};
 use mcproxy_mcp::{ClientCapabilities, ProtocolVersion};
 
-use crate::gateway::base::{client_info::Client, scope::Scope};
+use crate::gateway::base::{
+    client_info::Client,
+    scope::{EndpointScope, Scope},
+};
 
 /// The longest id that is looked at.
 pub(crate) const MAX_ID: usize = 256;
@@ -92,12 +95,12 @@ impl SessionIdCodec {
 /// Endpoint and principal of an id, encoded unambiguously.
 fn bound_to(scope: &Scope, principal: Option<&str>) -> Vec<u8> {
     let mut out = vec![FORMAT];
-    let (kind, name) = match scope {
-        Scope::All => (b'a', ""),
-        Scope::Server(name) => (b's', name.as_str()),
-        Scope::Group(name) => (b'g', name.as_str()),
-        Scope::Search(None) => (b'f', ""),
-        Scope::Search(Some(name)) => (b'h', name.as_str()),
+    let (kind, name) = match &scope.endpoint {
+        EndpointScope::All => (b'a', ""),
+        EndpointScope::Server(name) => (b's', name.as_str()),
+        EndpointScope::Group(name) => (b'g', name.as_str()),
+        EndpointScope::Search(None) => (b'f', ""),
+        EndpointScope::Search(Some(name)) => (b'h', name.as_str()),
     };
     out.push(kind);
     out.extend_from_slice(&(name.len() as u64).to_be_bytes());
@@ -156,6 +159,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::gateway::base::principal::Principal;
 
     fn seal() -> SessionIdCodec {
         SessionIdCodec::new(&SealKey::new([9; 32]))
@@ -172,7 +176,7 @@ mod tests {
     }
 
     fn group(name: &str) -> Scope {
-        Scope::Group(name.into())
+        Scope::new(EndpointScope::Group(name.into()), Principal::default())
     }
 
     #[test]
@@ -180,13 +184,13 @@ mod tests {
         let seal = seal();
         let id = seal.seal(&claims(), [1; SALT], &group("g"), Some("ann"));
         assert_eq!(seal.open(&id, &group("g"), Some("ann")), Some(claims()));
-        let server = Scope::Server("g".try_into().expect("a name"));
+        let server = Scope::new(EndpointScope::Server("g".try_into().expect("a name")), Principal::default());
         for (scope, principal) in [
             (group("g"), Some("bob")),
             (group("g"), Some("")),
             (group("g"), None),
             (group("h"), Some("ann")),
-            (Scope::All, Some("ann")),
+            (Scope::all(), Some("ann")),
             (server, Some("ann")),
         ] {
             assert_eq!(seal.open(&id, &scope, principal), None, "{scope} {principal:?}");
@@ -201,8 +205,8 @@ mod tests {
     #[test]
     fn what_an_id_is_bound_to_cannot_be_read_in_two_ways() {
         assert_ne!(bound_to(&group("ab"), Some("c")), bound_to(&group("a"), Some("bc")));
-        assert_ne!(bound_to(&Scope::All, None), bound_to(&Scope::All, Some("")));
-        assert_ne!(bound_to(&group(""), None), bound_to(&Scope::All, None));
+        assert_ne!(bound_to(&Scope::all(), None), bound_to(&Scope::all(), Some("")));
+        assert_ne!(bound_to(&group(""), None), bound_to(&Scope::all(), None));
     }
 
     proptest! {
@@ -214,26 +218,26 @@ mod tests {
             let client = Client { name: name.into(), version: own_version.into(), features: ClientCapabilities(features) };
             let version = ProtocolVersion::ALL[version];
             let claims = SessionClaims { key: SessionKey(key), version, gateway: Generation(gateway), issued, client };
-            let id = seal().seal(&claims, salt, &Scope::All, principal.as_deref());
+            let id = seal().seal(&claims, salt, &Scope::all(), principal.as_deref());
             prop_assert!(id.len() <= MAX_ID && id.bytes().all(|byte| byte.is_ascii_graphic()), "{}", id);
-            prop_assert_eq!(seal().open(&id, &Scope::All, principal.as_deref()), Some(claims));
+            prop_assert_eq!(seal().open(&id, &Scope::all(), principal.as_deref()), Some(claims));
         }
 
         #[test]
         fn an_id_with_any_bit_flipped_is_refused(at in any::<prop::sample::Index>(), bit in 0u8..7) {
-            let id = seal().seal(&claims(), [1; SALT], &Scope::All, None);
+            let id = seal().seal(&claims(), [1; SALT], &Scope::all(), None);
             let mut bytes = id.as_bytes().to_vec();
             let at = at.index(bytes.len());
             bytes[at] ^= 1 << bit;
             let text = String::from_utf8(bytes).expect("seven bits");
-            prop_assert_eq!(seal().open(&text, &Scope::All, None), None);
+            prop_assert_eq!(seal().open(&text, &Scope::all(), None), None);
         }
 
         #[test]
         fn anything_else_is_refused(id in "\\PC{0,300}", bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-            prop_assert_eq!(seal().open(&id, &Scope::All, None), None);
+            prop_assert_eq!(seal().open(&id, &Scope::all(), None), None);
             let id = BASE64_URL_SAFE_NO_PAD.encode([&[FORMAT][..], &bytes].concat());
-            prop_assert_eq!(seal().open(&id, &Scope::All, None), None);
+            prop_assert_eq!(seal().open(&id, &Scope::all(), None), None);
         }
     }
 }

@@ -5,7 +5,11 @@ pub(crate) mod list_changes;
 pub(crate) mod request_state;
 pub(crate) mod url_elicitations;
 
-use std::{cell::RefCell, rc::Rc, time::Instant};
+use std::{
+    cell::RefCell,
+    rc::Rc,
+    time::{Instant, SystemTime},
+};
 
 use mcproxy_ipc::{LogLevel, control::GatewaySettings};
 use slog::Logger;
@@ -79,7 +83,7 @@ impl Gateway {
         let restore_state = supervisor.take_restore_state().expect("there is one HTTP thread");
         let gateway = Self {
             budget: Budget::new(settings.total_buffered),
-            auth: RefCell::new(Auth::of(&settings)),
+            auth: RefCell::new(Auth::of(&settings, SystemTime::now())),
             settings: RefCell::new(settings),
             servers: Servers::new(),
             replay_budget: ReplayBudget::new(restore_state.generation),
@@ -101,7 +105,7 @@ impl Gateway {
             log,
         };
         let settings = gateway.settings();
-        gateway.servers.set_endpoints(&settings.groups, &settings.pinned);
+        gateway.servers.set_endpoints(&settings);
         gateway.replay_budget.set_bound(gateway.settings().replay_total);
         gateway
     }
@@ -118,8 +122,14 @@ impl Gateway {
 
     /// Puts other settings in force.
     pub(crate) fn set_settings(&self, new: Rc<GatewaySettings>) {
-        self.auth.replace(Auth::of(&new));
         self.settings.replace(new);
+        self.renew_auth(SystemTime::now());
+    }
+
+    /// Leaves out tokens whose time is over.
+    pub(crate) fn renew_auth(&self, now: SystemTime) {
+        let auth = Auth::of(&self.settings.borrow(), now);
+        self.auth.replace(auth);
     }
 
     /// The level at which each call is logged, if at all.

@@ -149,7 +149,7 @@ mod tests {
 
     fn binding(principal: Option<&str>, params: &str) -> RequestBinding {
         let server = ServerName::try_from("s").expect("a name");
-        RequestBinding::new(&Scope::All, &Principal::of(principal), &server, "tools/call", params.as_bytes())
+        RequestBinding::new(&Scope::all(), &Principal::of(principal), &server, "tools/call", params.as_bytes())
     }
 
     fn answers(text: &str) -> RawObject<'_> {

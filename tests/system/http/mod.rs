@@ -10,6 +10,7 @@ mod groups;
 mod memory;
 mod monitors;
 mod resume;
+mod scopes;
 mod sessions;
 mod slow;
 mod tokens;

@@ -98,7 +98,7 @@ pub(crate) struct RawTokens {
 #[derive(Deserialize, Serialize, JsonSchema, Clone)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct RawToken {
-    /// Who uses it. Appears in logs as `principal`.
+    /// Who uses it. Appears in logs as `principal`. Several tokens may have one name, so that a new one can take the place of an old one without a gap; they may use the same.
     pub(crate) name: String,
     /// The token itself, best as `"${VARIABLE}"`. At least 16 characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -108,6 +108,25 @@ pub(crate) struct RawToken {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     pub(crate) sha256: Option<String>,
+    /// The servers that it reaches; `mcproxy` is the built-in one. Together with `groups`. Without either, all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Vec<String>")]
+    pub(crate) servers: Option<Vec<String>>,
+    /// The groups whose servers it reaches, with those of their tools that the group shows, at every endpoint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Vec<String>")]
+    pub(crate) groups: Option<Vec<String>>,
+    /// The tools that it may call, as `/mcp` names them: `{server}__{tool}`, where `*` stands for any characters. Without `servers` and `groups`, it reaches these tools and no prompt or resource.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Vec<String>")]
+    pub(crate) tools: Option<Vec<String>>,
+    /// How `/mcp`, `/sse` and groups offer tools to it: `"list"`, or `"search"` for three tools that find, describe and call all others.
+    #[serde(default)]
+    pub(crate) view: RawToolView,
+    /// When it stops being accepted, and what it opened ends: a date (its beginning in UTC) or a time of RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    pub(crate) expires: Option<String>,
 }
 
 /// A selection of servers.

@@ -1,10 +1,11 @@
 //! Control messages between supervisor and gateway.
 
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
 use mcproxy_confine::Degradation;
 use serde::{Deserialize, Serialize};
 
+use super::TokenHash;
 use crate::{
     CatalogueCounts, CatalogueKey, Generation, LogLevel, LogLine, LogRecord, Route, SealKey, ServerName, SessionKey,
     StatusReport, StoredSession, ToolRules,
@@ -77,21 +78,6 @@ pub struct ConnectionLimits {
     pub stall_timeout: Duration,
 }
 
-/// A bearer token, as the gateway knows it.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TokenHash {
-    /// Who it belongs to, for logs.
-    pub name: String,
-    /// SHA-256 of the token; compare in constant time.
-    pub sha256: [u8; 32],
-}
-
-impl fmt::Debug for TokenHash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TokenHash").field("name", &self.name).finish_non_exhaustive()
-    }
-}
-
 /// A server that is told headers of its clients' requests.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HeaderForwarding {
@@ -119,7 +105,7 @@ pub struct Group {
 }
 
 /// How an endpoint offers tools.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ToolView {
     /// It lists them.
     #[default]
@@ -280,15 +266,4 @@ pub enum Answer {
         /// There are more.
         more: bool,
     },
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn printing_a_token_shows_its_name_only() {
-        let token = TokenHash { name: "laptop".into(), sha256: [7; 32] };
-        assert_eq!(format!("{token:?}"), "TokenHash { name: \"laptop\", .. }");
-    }
 }

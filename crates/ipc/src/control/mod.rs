@@ -4,12 +4,14 @@
 mod gateway;
 mod login;
 mod operator;
+mod token;
 mod worker;
 
 pub use gateway::{
     Answer, ConnectionLimits, GatewaySettings, GatewayToSupervisor, Group, HeaderForwarding, Question,
-    SupervisorToGateway, TokenHash, ToolView,
+    SupervisorToGateway, ToolView,
 };
 pub use login::{LoginTask, LoginToSupervisor, MAX_CALLBACK, SupervisorToLogin};
 pub use operator::{OperatorToSupervisor, SupervisorToOperator};
+pub use token::{TokenAccess, TokenHash};
 pub use worker::{SupervisorToWorker, WorkerToSupervisor};

@@ -2,7 +2,6 @@
 
 use std::{
     cell::{Cell, RefCell},
-    collections::HashMap,
     rc::{Rc, Weak},
     sync::Arc,
 };
@@ -10,27 +9,33 @@ use std::{
 use indexmap::IndexMap;
 use mcproxy_ipc::{
     CallTimeouts, CatalogueCounts, CatalogueKey, Generation, Route, ServerName, ServerState, ToolRules,
-    control::{Group, ToolView},
+    control::GatewaySettings,
 };
 use tokio::sync::watch;
 
+mod access;
+mod derived_catalogues;
+mod grants;
 mod groups;
 mod own_catalogues;
 mod rest;
 mod server;
 mod settling;
+mod view_cache;
 mod views;
 
 pub(crate) use self::server::{Destination, Offer};
 use self::{
+    grants::Grants,
     groups::Groups,
     own_catalogues::OwnOffers,
     server::{Server, Serving},
+    view_cache::ViewCache,
 };
 use crate::gateway::{
     base::scope::Scope,
     builtin,
-    catalogue::{ListKind, ServerCatalogue, View, name_before_group, unlisted_name},
+    catalogue::{ListKind, ServerCatalogue},
     upstream::connection::{Load, WorkerConnection},
 };
 
@@ -52,7 +57,9 @@ pub(crate) struct Servers {
     /// Links that were let go while calls were under way on them.
     leaving: RefCell<Vec<(ServerName, Weak<WorkerConnection>)>>,
     builtin: (ServerName, Arc<ServerCatalogue>),
-    views: RefCell<HashMap<Scope, (u64, Rc<View>)>>,
+    /// Who may use what.
+    grants: RefCell<Grants>,
+    views: RefCell<ViewCache>,
     /// The offers of instances of single sessions.
     own: RefCell<OwnOffers>,
     revision: Cell<u64>,
@@ -69,6 +76,7 @@ impl Servers {
             groups: RefCell::default(),
             pinned: RefCell::default(),
             leaving: RefCell::default(),
+            grants: RefCell::new(Grants::new(&[], &[], &builtin::name())),
             builtin: (builtin::name(), Arc::new(builtin::catalogue())),
             views: RefCell::default(),
             own: RefCell::default(),
@@ -93,10 +101,12 @@ impl Servers {
         self.changed.send_replace(self.revision.get());
     }
 
-    /// Takes over the configured groups, and the patterns of tools that are listed where others are found.
-    pub(crate) fn set_endpoints(&self, groups: &[Group], pinned: &[String]) {
+    /// Takes over the configured groups, the patterns of tools that are listed where others are found, and who may use what.
+    pub(crate) fn set_endpoints(&self, settings: &GatewaySettings) {
+        let GatewaySettings { groups, pinned, tokens, .. } = settings;
         *self.groups.borrow_mut() = Groups::new(groups);
-        *self.pinned.borrow_mut() = pinned.to_vec();
+        *self.pinned.borrow_mut() = pinned.clone();
+        *self.grants.borrow_mut() = Grants::new(tokens.as_deref().unwrap_or_default(), groups, &self.builtin.0);
         self.views.borrow_mut().clear();
         self.bump();
     }
@@ -277,7 +287,7 @@ impl Servers {
     /// Abandons all calls that are under way.
     pub(crate) fn abandon_calls(&self) {
         let left = self.leaving.borrow().iter().filter_map(|(_, connection)| connection.upgrade()).collect::<Vec<_>>();
-        for connection in self.connections(&Scope::All).into_iter().map(|(_, connection)| connection).chain(left) {
+        for connection in self.connections(&Scope::all()).into_iter().map(|(_, connection)| connection).chain(left) {
             connection.abandon();
         }
     }
@@ -300,27 +310,6 @@ impl Servers {
     /// How long a call to a server may take.
     pub(crate) fn timeouts(&self, server: &str) -> Option<CallTimeouts> {
         self.servers.borrow().get(server).map(|s| s.route.timeouts)
-    }
-
-    /// The server of an endpoint that shows no other.
-    pub(crate) fn only(&self, scope: &Scope) -> Option<ServerName> {
-        let servers = self.servers.borrow();
-        let mut shown = servers.keys().filter(|name| self.shows(scope, name));
-        shown.next().filter(|_| shown.next().is_none()).cloned()
-    }
-
-    /// The server's own name of a tool or prompt that it has not listed and that a client of an endpoint names; `None`: tool rules
-    /// keep it from clients, or nothing can be called that.
-    pub(crate) fn unlisted(&self, scope: &Scope, server: &ServerName, kind: ListKind, shown: &str) -> Option<String> {
-        let servers = self.servers.borrow();
-        let rules = &servers.get(server)?.route.tools;
-        match scope.group() {
-            Some(group) if kind == ListKind::Tools => {
-                let groups = self.groups.borrow();
-                unlisted_name(kind, &name_before_group(server, shown, &groups.get(group)?.tools)?, rules)
-            }
-            Some(_) | None => unlisted_name(kind, shown, rules),
-        }
     }
 
     /// Whether a server says of its lists for how long they are true.
@@ -360,35 +349,5 @@ impl Servers {
     /// Whether a call to a server would be answered, at once or after a start that is nothing out of the ordinary.
     pub(crate) fn answers(&self, server: &str) -> bool {
         self.servers.borrow().get(server).is_some_and(Server::is_well)
-    }
-
-    /// Whether an endpoint exists.
-    pub(crate) fn has(&self, scope: &Scope) -> bool {
-        match scope {
-            Scope::All | Scope::Search(None) => true,
-            Scope::Server(name) => *name == self.builtin.0 || self.servers.borrow().contains_key(name),
-            Scope::Group(name) | Scope::Search(Some(name)) => self.groups.borrow().get(name).is_some(),
-        }
-    }
-
-    /// What the endpoint of a group is: one where its tools are listed, or one where they are found.
-    pub(crate) fn scope_of_group(&self, group: &str) -> Scope {
-        let listing = self.groups.borrow().get(group).map(|group| group.view);
-        match listing {
-            Some(ToolView::Search) => Scope::Search(Some(group.to_owned())),
-            Some(ToolView::List) | None => Scope::Group(group.to_owned()),
-        }
-    }
-
-    /// Whether an endpoint shows a server.
-    pub(crate) fn shows(&self, scope: &Scope, server: &ServerName) -> bool {
-        match scope {
-            Scope::All | Scope::Search(None) => true,
-            Scope::Server(name) => name == server,
-            Scope::Group(name) | Scope::Search(Some(name)) => {
-                *server == self.builtin.0
-                    || self.groups.borrow().get(name).is_some_and(|group| group.servers.contains(server))
-            }
-        }
     }
 }

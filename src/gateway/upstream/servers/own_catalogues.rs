@@ -11,9 +11,9 @@ use bytes::Bytes;
 use mcproxy_ipc::{ServerName, SessionKey, ToolRules};
 use mcproxy_mcp::ObjectError;
 
-use super::{Servers, server::Server};
+use super::{Servers, grants::GrantId, server::Server};
 use crate::gateway::{
-    base::scope::Scope,
+    base::scope::{EndpointScope, Scope},
     catalogue::{ServerCatalogue, View},
     upstream::connection::WorkerConnection,
 };
@@ -50,7 +50,7 @@ pub(crate) enum OwnError {
 
 /// Lists that were prepared, for which servers' offers.
 struct PreparedView {
-    scope: Scope,
+    place: (GrantId, EndpointScope),
     ids: Vec<u64>,
     revision: u64,
     view: Rc<View>,
@@ -177,19 +177,25 @@ impl OwnOffers {
     }
 
     /// Lists that were prepared for these offers.
-    pub(super) fn view(&self, scope: &Scope, own: &Own, revision: u64) -> Option<Rc<View>> {
+    pub(super) fn view(&self, place: &(GrantId, EndpointScope), own: &Own, revision: u64) -> Option<Rc<View>> {
         let ids = || own.iter().map(|(_, offer)| offer.id);
         let is_it = |known: &&PreparedView| {
-            known.revision == revision && known.scope == *scope && known.ids.iter().copied().eq(ids())
+            known.revision == revision && known.place == *place && known.ids.iter().copied().eq(ids())
         };
         self.views.iter().find(is_it).map(|known| known.view.clone())
     }
 
     /// Stores prepared lists.
-    pub(super) fn keep_view(&mut self, scope: &Scope, own: &Own, revision: u64, view: &Rc<View>) {
+    pub(super) fn keep_view(
+        &mut self,
+        place: (GrantId, EndpointScope),
+        own: &Own,
+        revision: u64,
+        view: &Rc<View>,
+    ) {
         self.views.retain(|known| known.revision == revision);
         let ids = own.iter().map(|(_, offer)| offer.id).collect();
-        self.views.push_back(PreparedView { scope: scope.clone(), ids, revision, view: view.clone() });
+        self.views.push_back(PreparedView { place, ids, revision, view: view.clone() });
         let mut bytes: usize = self.views.iter().map(|known| known.view.bytes()).sum();
         while self.views.len() > VIEWS || (bytes > VIEWS_BYTES && self.views.len() > 1) {
             bytes -= self.views.pop_front().map_or(0, |known| known.view.bytes());

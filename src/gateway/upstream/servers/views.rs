@@ -1,33 +1,31 @@
 //! The views of the endpoints: the catalogues of their servers, merged.
 
-use std::rc::Rc;
+use std::{rc::Rc, sync::Arc};
 
 use mcproxy_ipc::{ServerName, SessionKey};
 
 use super::{Servers, own_catalogues::Own};
 use crate::gateway::{
-    base::scope::Scope,
+    base::scope::{EndpointScope, Scope},
     builtin::search_tools,
-    catalogue::{NamedCatalogue, View},
+    catalogue::{NamedCatalogue, ServerCatalogue, View},
 };
 
 impl Servers {
     /// The merged view of an endpoint; built once per change.
     pub(crate) fn view(&self, scope: &Scope) -> Rc<View> {
-        let revision = self.revision.get();
-        if let Some((built, view)) = self.views.borrow().get(scope)
-            && *built == revision
-        {
-            return view.clone();
+        let (revision, grant) = (self.revision.get(), self.grants.borrow().of(&scope.holder));
+        if let Some(view) = self.views.borrow_mut().get(grant, &scope.endpoint, revision) {
+            return view;
         }
         let parts = self.parts(scope, &Own::new());
-        let before = self.views.borrow_mut().remove(scope).map(|(_, view)| view);
+        let before = self.views.borrow_mut().take(grant, &scope.endpoint);
         let view = match before {
             Some(view) if view.is_of(&parts) => view,
             Some(before) => Rc::new(View::build_after(&before, &parts)),
             None => Rc::new(self.build(scope, &parts)),
         };
-        self.views.borrow_mut().insert(scope.clone(), (revision, view.clone()));
+        self.views.borrow_mut().put(grant, &scope.endpoint, revision, &view);
         view
     }
 
@@ -38,10 +36,11 @@ impl Servers {
             return self.view(scope);
         }
         let revision = self.revision.get();
-        let known = self.own.borrow().view(scope, &own, revision);
+        let place = (self.grants.borrow().of(&scope.holder), scope.endpoint.clone());
+        let known = self.own.borrow().view(&place, &own, revision);
         known.unwrap_or_else(|| {
             let view = Rc::new(self.build(scope, &self.parts(scope, &own)));
-            self.own.borrow_mut().keep_view(scope, &own, revision, &view);
+            self.own.borrow_mut().keep_view(place, &own, revision, &view);
             view
         })
     }
@@ -53,19 +52,26 @@ impl Servers {
         let listed = servers.iter().filter(|(name, _)| self.shows(scope, name));
         let listed = listed.filter_map(|(name, s)| Some((name, own_of(name).or_else(|| s.listed())?)));
         let builtin = self.shows(scope, &self.builtin.0).then_some((&self.builtin.0, &self.builtin.1));
-        let parts = listed.chain(builtin);
-        match scope.group() {
-            Some(group) => parts
-                .map(|(name, offered)| (name.clone(), self.groups.borrow_mut().shown(group, name, offered)))
-                .collect(),
-            None => parts.map(|(name, offered)| (name.clone(), offered.clone())).collect(),
-        }
+        let parts: Vec<_> = listed.chain(builtin).collect();
+        let mut grants = self.grants.borrow_mut();
+        let grant = grants.of(&scope.holder);
+        let shown = |(name, offered): (&ServerName, &Arc<ServerCatalogue>)| {
+            let is_own = own_of(name).is_some();
+            // The rules of a grant know tools by their names at the common endpoint, so they come before those of a group.
+            let granted = grants.shown(grant, name, offered, is_own);
+            let shown = match scope.group() {
+                Some(group) => self.groups.borrow_mut().shown((group, grant), name, &granted, is_own),
+                None => granted,
+            };
+            (name.clone(), shown)
+        };
+        parts.into_iter().map(shown).collect()
     }
 
     fn build(&self, scope: &Scope, parts: &[NamedCatalogue]) -> View {
-        match scope {
-            Scope::Search(_) => View::build_for_search(parts, search_tools::definitions(), &self.pinned.borrow()),
-            Scope::All | Scope::Server(_) | Scope::Group(_) => View::build(scope.naming(), parts),
+        match scope.endpoint {
+            EndpointScope::Search(_) => View::build_for_search(parts, search_tools::definitions(), &self.pinned.borrow()),
+            EndpointScope::All | EndpointScope::Server(_) | EndpointScope::Group(_) => View::build(scope.naming(), parts),
         }
     }
 }
