@@ -158,7 +158,7 @@ mod tests {
     use mcproxy_confine::Degradation;
     use mcproxy_ipc::{
         CallTimeouts, CatalogueCounts, CatalogueKey, Generation, InstanceCount, LifecycleEvent, ListFailure, Need,
-        Route, ServerDescription, ServerName, ServerState, ToolRules,
+        Route, ServerDescription, ServerName, ServerRates, ServerState, ToolRules,
         control::{Answer, SupervisorToGateway},
         data::ServerEra,
     };
@@ -294,6 +294,7 @@ mod tests {
                     returns: true,
                     per_session: true,
                     concurrent_calls: usize::MAX,
+                    rates: ServerRates::default(),
                 }
             };
             passes(&SupervisorToGateway::Routes((0..count).map(route).collect()));

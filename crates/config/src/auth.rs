@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use mcproxy_ipc::{
-    ServerName,
+    Rate, ServerName,
     control::{Group, TokenAccess, TokenHash, ToolView},
 };
 use sha2::{Digest, Sha256};
@@ -12,7 +12,7 @@ use crate::dialect::RESERVED_NAME;
 use crate::raw::{RawAuth, RawAuthMode, RawToken, RawToolView};
 use crate::report::Report;
 use crate::tree::Node;
-use crate::{groups, instant};
+use crate::{groups, instant, rate};
 
 /// Shorter tokens can be guessed.
 const MIN_TOKEN: usize = 16;
@@ -43,15 +43,20 @@ pub(crate) fn check(
             Ok(token) if checked.iter().any(|other| other.sha256 == token.sha256) => {
                 report.add(element.span.start, "the same token is there twice");
             }
-            Ok(token) if checked.iter().any(|other| other.name == token.name && other.access != token.access) => {
+            Ok(token) if checked.iter().any(|other| other.name == token.name && rights(other) != rights(&token)) => {
                 let message = "another token of this name may use something else; all tokens of one name have the same \
-                               `servers`, `groups`, `tools` and `view`";
+                               `servers`, `groups`, `tools`, `view` and `rate`";
                 report.add(element.span.start, message);
             }
             Ok(token) => checked.push(token),
         }
     }
     Some(checked)
+}
+
+/// What tokens of one name have in common.
+fn rights(token: &TokenHash) -> (&TokenAccess, Option<Rate>) {
+    (&token.access, token.rate)
 }
 
 fn token(raw: &RawToken, access: TokenAccess) -> Result<TokenHash, &'static str> {
@@ -72,7 +77,7 @@ fn token(raw: &RawToken, access: TokenAccess) -> Result<TokenHash, &'static str>
             return Err("`expires` must be a date or a time of RFC 3339: `2027-01-31` or `2027-01-31T12:00:00Z`");
         }
     };
-    Ok(TokenHash { name: raw.name.clone(), sha256, expires, access })
+    Ok(TokenHash { name: raw.name.clone(), sha256, expires, access, rate: raw.rate.as_ref().map(rate::of) })
 }
 
 /// What a token may use. Every name in it must be one of the file: a typing error must not become a right to nothing, unseen.
@@ -96,7 +101,8 @@ fn access(
     });
     let named = raw.groups.as_ref().map(|names| {
         let all = || groups.iter().map(|group| group.name.as_str());
-        for (_, element) in names.iter().zip(elements(node, "groups")).filter(|(name, _)| !all().any(|of| of == *name)) {
+        for (_, element) in names.iter().zip(elements(node, "groups")).filter(|(name, _)| !all().any(|of| of == *name))
+        {
             groups::unknown("group", all(), element, report);
         }
         names.clone()

@@ -33,6 +33,7 @@ mod listen;
 mod nearest;
 mod places;
 mod problem;
+mod rate;
 mod raw;
 mod report;
 mod schema;

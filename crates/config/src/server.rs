@@ -14,7 +14,7 @@ use std::time::Duration;
 use mcproxy_confine::ServerConfinement;
 use mcproxy_ipc::{
     CallTimeouts, CatalogueKey, ClientFeatures, EraRule, Generation, Instances, LaunchSpec, Reach, ServerLimits,
-    ServerName, ToolRules, WorkerSpec, data::ServerEra,
+    ServerName, ServerRates, ToolRules, WorkerSpec, data::ServerEra,
 };
 use sha2::{Digest, Sha256};
 
@@ -58,6 +58,8 @@ pub struct ServerConfig {
     pub tools: ToolRules,
     /// Bounds on its output and its calls.
     pub limits: ServerLimits,
+    /// How often it may be called.
+    pub rates: ServerRates,
     /// What it may do, as far as its entry says.
     pub confinement: ServerConfinement,
     /// The account that it runs as; `None`: a user of its own where there are any, else the supervisor's.

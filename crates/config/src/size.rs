@@ -3,7 +3,7 @@
 //! connection.
 
 use mcproxy_ipc::{
-    ToolRules,
+    ServerRates, ToolRules,
     control::{GatewaySettings, Group, TokenAccess, TokenHash},
 };
 
@@ -47,10 +47,17 @@ pub(crate) fn of_rules(rules: &ToolRules) -> usize {
     patterns.chain(pairs).chain(annotations).sum()
 }
 
+/// Of one server's rates.
+pub(crate) fn of_rates(rates: &ServerRates) -> usize {
+    // The interval and two numbers.
+    const RATE: usize = 32;
+    rates.tools.iter().map(|(pattern, _)| text(pattern) + RATE).sum()
+}
+
 /// Of what only the gateway is told.
 pub(crate) fn of_gateway(settings: &GatewaySettings) -> usize {
-    // Its hash, when it expires and its view.
-    const HASH: usize = 64;
+    // Its hash, when it expires, its view and its rate.
+    const HASH: usize = 96;
     let token = |token: &TokenHash| {
         let TokenAccess { servers, groups, tools, .. } = &token.access;
         let servers = servers.iter().flatten().map(|name| name.as_str());

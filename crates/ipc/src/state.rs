@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{CallTimeouts, CatalogueKey, Generation, ServerName, ToolRules};
+use crate::{CallTimeouts, CatalogueKey, Generation, ServerName, ServerRates, ToolRules};
 
 /// Where a server stands, as others see it. The supervisor's lifecycle machine holds the full state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -110,6 +110,8 @@ pub struct Route {
     pub per_session: bool,
     /// Most calls that its worker takes at once; of instances, each.
     pub concurrent_calls: usize,
+    /// How often it may be called.
+    pub rates: ServerRates,
 }
 
 impl Route {

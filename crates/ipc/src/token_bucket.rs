@@ -1,6 +1,6 @@
 //! A rate with bursts. Pure: time is an argument.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Fills with `rate` units a second up to `burst`; what is spent is taken out of it.
 #[derive(Debug, Clone, Copy)]
@@ -24,6 +24,16 @@ impl TokenBucket {
         self.left
     }
 
+    /// How long it takes until so much is there; nothing, if it is.
+    pub fn wait(&mut self, cost: f64, now: Instant) -> Duration {
+        let missing = cost - self.left(now);
+        if missing > 0.0 {
+            Duration::try_from_secs_f64(missing / self.rate).unwrap_or(Duration::MAX)
+        } else {
+            Duration::ZERO
+        }
+    }
+
     /// Takes out so much, whether it is there or not: the debt has to be filled up first.
     pub fn spend(&mut self, cost: f64) {
         self.left -= cost;
@@ -41,8 +51,6 @@ impl TokenBucket {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use proptest::prelude::*;
 
     use super::*;
@@ -54,6 +62,18 @@ mod tests {
         bucket.spend(15.0);
         assert!(!bucket.try_spend(0.1, start + Duration::from_millis(1000)));
         assert!(bucket.try_spend(0.9, start + Duration::from_millis(1100)));
+    }
+
+    #[test]
+    fn after_the_wait_there_is_enough_and_before_it_there_is_not() {
+        let start = Instant::now();
+        let mut bucket = TokenBucket::full(2.0, 1.0, start);
+        assert_eq!(bucket.wait(1.0, start), Duration::ZERO);
+        assert!(bucket.try_spend(1.0, start));
+        let wait = bucket.wait(1.0, start);
+        assert_eq!(wait, Duration::from_millis(500));
+        assert!(!bucket.try_spend(1.0, start + wait - Duration::from_millis(1)) && bucket.try_spend(1.0, start + wait));
+        assert_eq!(TokenBucket::full(0.0, 0.0, start).wait(1.0, start), Duration::MAX);
     }
 
     proptest! {

@@ -244,13 +244,13 @@ mod tests {
     use crate::gateway::base::scope::EndpointScope;
 
     fn auth(tokens: &[(&str, &str)]) -> Auth {
-        let hash =
-            |&(name, token): &(&str, &str)| TokenHash {
-                name: name.into(),
-                sha256: Sha256::digest(token).into(),
-                expires: None,
-                access: TokenAccess::default(),
-            };
+        let hash = |&(name, token): &(&str, &str)| TokenHash {
+            name: name.into(),
+            sha256: Sha256::digest(token).into(),
+            expires: None,
+            access: TokenAccess::default(),
+            rate: None,
+        };
         Auth { tokens: Some(tokens.iter().map(hash).collect()), ..open() }
     }
 
@@ -392,7 +392,8 @@ mod tests {
         assert!(revoked("ann", &open()), "its session is nobody's where there are no tokens");
         let anonymous = Principal::default();
         assert!(
-            before.is_revoked(&anonymous, &Scope::all(), &open()) && !open().is_revoked(&anonymous, &Scope::all(), &open())
+            before.is_revoked(&anonymous, &Scope::all(), &open())
+                && !open().is_revoked(&anonymous, &Scope::all(), &open())
         );
     }
 

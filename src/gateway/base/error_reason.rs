@@ -4,7 +4,7 @@ use mcproxy_mcp::{ErrorCode, RawObject};
 
 /// Why calls fail without a word of the server's, as `data.reason` says it. Others that turn up there share a label: a
 /// server can write what it likes into its errors, and each label costs memory for ever.
-const OURS: [&str; 20] = [
+const OURS: [&str; 21] = [
     "timeout",
     "server_exited",
     "server_stopped",
@@ -12,6 +12,7 @@ const OURS: [&str; 20] = [
     "worker_gone",
     "not_ready",
     "too_many_calls",
+    "rate_limited",
     "too_many_instances",
     "instance_failed",
     "no_session",

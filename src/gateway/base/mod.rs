@@ -12,6 +12,7 @@ pub(crate) mod offload;
 pub(crate) mod pieces;
 pub(crate) mod principal;
 pub(crate) mod queue;
+pub(crate) mod rates;
 pub(crate) mod refusals;
 pub(crate) mod reply;
 pub(crate) mod response_timer;

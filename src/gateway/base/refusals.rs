@@ -26,10 +26,12 @@ pub(crate) enum RefusalReason {
     Credentials,
     /// A header that may occur once occurs twice.
     DoubledHeader,
+    /// Its token was used more often than its rate says.
+    Rate,
 }
 
 impl RefusalReason {
-    const ALL: [Self; 4] = [Self::Host, Self::Origin, Self::Credentials, Self::DoubledHeader];
+    const ALL: [Self; 5] = [Self::Host, Self::Origin, Self::Credentials, Self::DoubledHeader, Self::Rate];
 
     /// The word for it in the log and in metrics.
     pub(crate) fn as_str(self) -> &'static str {
@@ -38,6 +40,7 @@ impl RefusalReason {
             Self::Origin => "origin",
             Self::Credentials => "credentials",
             Self::DoubledHeader => "doubled_header",
+            Self::Rate => "rate",
         }
     }
 }

@@ -18,6 +18,7 @@ use crate::gateway::{
     base::{
         budget::{Held, Purpose},
         queue::Queue,
+        rates::RateTicket,
         scope::Scope,
     },
     catalogue::View,
@@ -58,6 +59,8 @@ pub(crate) struct RequestContext {
     id: RequestId,
     /// Its part of the budget.
     _room: Held,
+    /// One of those that its token may have under way.
+    _ticket: Option<RateTicket>,
 }
 
 impl RequestContext {
@@ -71,10 +74,12 @@ impl RequestContext {
     ) -> Result<Self, RequestRefused> {
         downstream.touch(now);
         let room = gateway.budget.take(Purpose::Requests, REQUEST + request.params.len() + request.headers.bytes())?;
+        let limiter = gateway.rates.of(downstream.principal().name());
+        let ticket = limiter.map(|limiter| limiter.begin()).transpose()?;
         let id = request.id.clone();
         downstream.begin_call(&id, gateway.max_calls())?;
         let (progress, headers) = (Progress::default(), request.headers.clone());
-        Ok(Self { gateway, downstream, related, progress, headers, begun: now, id, _room: room })
+        Ok(Self { gateway, downstream, related, progress, headers, begun: now, id, _room: room, _ticket: ticket })
     }
 
     /// Its time so far.

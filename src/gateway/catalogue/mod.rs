@@ -31,6 +31,7 @@ mod tests;
 
 pub(crate) use self::changes::Changes;
 pub(crate) use self::cursor::CursorError;
+pub(crate) use self::glob::fits;
 pub(crate) use self::grant::{Extent, Grant};
 pub(crate) use self::group::name_before_group;
 pub(crate) use self::outline::Outline;

@@ -11,8 +11,8 @@ use mcproxy_search::{Document, Segment};
 use url::Url;
 
 use super::{
-    CacheHints, CatalogueProblem, CatalogueWarning, ListKind, declared, derived::Derived, entry::Entry, glob, grant, outline,
-    unused_rules, warning::Warnings,
+    CacheHints, CatalogueProblem, CatalogueWarning, ListKind, declared, derived::Derived, entry::Entry, glob, grant,
+    outline, unused_rules, warning::Warnings,
 };
 
 /// One server of a view.

@@ -118,9 +118,8 @@ pub(super) async fn health(request: HttpRequest, Shared(gateway): Shared) -> Htt
 /// `GET /metrics`: Prometheus.
 pub(super) async fn metrics(request: HttpRequest, Shared(gateway): Shared) -> HttpResponse {
     let (principal, page) = (principal(&request), prepared_metrics(&gateway).await);
-    let shows = |server: &str| {
-        ServerName::try_from(server).is_ok_and(|server| gateway.servers.reaches(&principal, &server))
-    };
+    let shows =
+        |server: &str| ServerName::try_from(server).is_ok_and(|server| gateway.servers.reaches(&principal, &server));
     let page = match std::str::from_utf8(&page) {
         Ok(text) if gateway.servers.is_limited(&principal) => lines_of(text, shows).into(),
         Ok(_) | Err(_) => page,

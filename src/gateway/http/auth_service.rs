@@ -33,6 +33,7 @@ use crate::gateway::{
     base::{
         access,
         auth::{self, Admission},
+        principal::Principal,
         refusals::RefusalReason,
     },
     state::Gateway,
@@ -83,6 +84,10 @@ where
             Ok(Admitted::By(admission)) => {
                 if let Some(admission) = admission {
                     let principal = admission.principal();
+                    if let Err(refusal) = paced(&request, &principal, &self.gateway) {
+                        refusal.record(&request, &self.gateway);
+                        return Either::Left(ready(Ok(asked.answer(refusal.error.error_response()))));
+                    }
                     if !principal.is_anonymous() {
                         request.extensions_mut().insert(principal);
                     }
@@ -187,6 +192,13 @@ fn doubled(headers: &HeaderMap) -> Option<&HeaderName> {
     }
     let is_single = |name: &HeaderName| auth::is_credential(name) || SINGLE.contains(&name.as_str());
     headers.keys().find(|name| is_single(name) && headers.get_all(*name).count() > 1)
+}
+
+/// Whether a principal may send one more message now.
+fn paced(request: &Request, principal: &Principal, gateway: &Gateway) -> Result<(), Refusal> {
+    let limiter = (request.method() == Method::POST).then(|| gateway.rates.of(principal.name())).flatten();
+    let admitted = limiter.map_or(Ok(()), |limiter| limiter.admit(Instant::now()));
+    admitted.map_err(|exceeded| Refusal { reason: RefusalReason::Rate, error: HttpError::too_often(exceeded) })
 }
 
 fn admit(request: &Request, may_call: bool, gateway: &Gateway) -> Result<Admitted, Refusal> {

@@ -1,6 +1,6 @@
 //! Why a request is answered with an HTTP error, and the JSON-RPC error in its body.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use actix_web::{
     HttpResponse, ResponseError,
@@ -11,7 +11,7 @@ use actix_web::{
 };
 use mcproxy_mcp::{EnvelopeError, ErrorCode, RequestId, error_object, write_error_response};
 
-use crate::gateway::base::auth::AuthError;
+use crate::gateway::base::{auth::AuthError, rates::RateExceeded};
 
 /// A request that was refused: an HTTP status with a JSON-RPC error in the body.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ pub(super) struct HttpError {
     /// The request's id, where it could be read.
     id: Option<RequestId>,
     /// The headers that belong to the status.
-    header: Option<(HeaderName, &'static str)>,
+    header: Option<(HeaderName, Cow<'static, str>)>,
 }
 
 impl HttpError {
@@ -41,19 +41,27 @@ impl HttpError {
         let coding: String = coding.chars().take(40).collect();
         let message = format!("the Content-Encoding {coding:?} is not taken here; send the body without one");
         let refusal = Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, ErrorCode::INVALID_REQUEST, message);
-        Self { header: Some((header::ACCEPT_ENCODING, "identity")), ..refusal }
+        Self { header: Some((header::ACCEPT_ENCODING, "identity".into())), ..refusal }
     }
 
     /// 405: there is nothing here but POST.
     pub(super) fn post_only(message: impl fmt::Display) -> Self {
         let refusal = Self::new(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::INVALID_REQUEST, message);
-        Self { header: Some((header::ALLOW, "POST")), ..refusal }
+        Self { header: Some((header::ALLOW, "POST".into())), ..refusal }
     }
 
     /// 503: there is no room now.
     pub(super) fn busy(message: impl fmt::Display) -> Self {
         let refusal = Self::new(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::INTERNAL_ERROR, message);
-        Self { header: Some((header::RETRY_AFTER, "5")), ..refusal }
+        Self { header: Some((header::RETRY_AFTER, "5".into())), ..refusal }
+    }
+
+    /// 429: its token is used too often. The time is in whole seconds, of which it has at least one.
+    pub(super) fn too_often(exceeded: RateExceeded) -> Self {
+        let message = format_args!("this token has {exceeded}");
+        let refusal = Self::new(StatusCode::TOO_MANY_REQUESTS, ErrorCode::INTERNAL_ERROR, message);
+        let seconds = exceeded.wait().as_secs_f64().ceil().max(1.0);
+        Self { header: Some((header::RETRY_AFTER, format!("{seconds:.0}").into())), ..refusal }
     }
 
     /// The whole response, for a connection on which nobody else writes it; it is closed after that.
@@ -78,7 +86,7 @@ impl HttpError {
     /// 401: credentials are missing or wrong.
     pub(super) fn unauthorized(error: AuthError) -> Self {
         let refusal = Self::new(StatusCode::UNAUTHORIZED, ErrorCode::INVALID_REQUEST, error);
-        Self { header: Some((header::WWW_AUTHENTICATE, error.challenge())), ..refusal }
+        Self { header: Some((header::WWW_AUTHENTICATE, error.challenge().into())), ..refusal }
     }
 }
 
@@ -103,7 +111,7 @@ impl ResponseError for HttpError {
     fn error_response(&self) -> HttpResponse {
         let mut response = HttpResponse::build(self.status);
         if let Some((name, value)) = &self.header {
-            response.insert_header((name.clone(), *value));
+            response.insert_header((name.clone(), value.as_ref()));
         }
         response.content_type(ContentType::json()).body(self.body())
     }

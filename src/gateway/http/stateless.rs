@@ -178,7 +178,7 @@ async fn listen(
     let client = client(request, endpoint, incoming, &params)?;
     let full = |full: &dyn std::fmt::Display| ErrorObject::new(ErrorCode::INTERNAL_ERROR, full);
     let context = RequestContext::begin(gateway.clone(), client, request_context::related(), incoming, Instant::now());
-    let context = context.map_err(|error| full(&error))?;
+    let context = context.map_err(|refused| refused.to_error())?;
     // The subscriptions are kept for as long as it listens.
     let room = gateway.budget.take(Purpose::Subscriptions, incoming.params.len()).map_err(|error| full(&error))?;
     Ok((Listening::begin(&context, &params).await?, room))
@@ -218,7 +218,7 @@ async fn answer(http: HttpRequest, endpoint: Endpoint, request: Request, related
     };
     let reply = match RequestContext::begin(gateway, client, related, &request, Instant::now()) {
         Ok(context) => methods::answer(&context, &request.method, params).await,
-        Err(refused) => ErrorObject::new(refused.code(), refused).into(),
+        Err(refused) => refused.to_error().into(),
     };
     // Errors of servers are answers like others, but for what is wrong with the request itself.
     let status = match reply.code() {

@@ -217,13 +217,18 @@ async fn batch(request: &HttpRequest, endpoint: &Endpoint, body: &Bytes) -> Resu
     let related = request_context::related();
     let room = Rc::new(Cell::new(BATCH_BYTES));
     let mut answers: Vec<PendingAnswers> = Vec::new();
-    for element in elements {
+    for (at, element) in elements.into_iter().enumerate() {
         match parse(element.get().as_bytes()) {
             Ok(Message::Request { id, method, .. }) if method == method::INITIALIZE => {
                 answers.push(Box::pin(std::future::ready(Some(error(&id, "initialize cannot be part of a batch")))));
             }
             Ok(message) => match Incoming::of(message, body) {
                 Incoming::Request(r) => {
+                    // The first was counted with the request that the batch came in.
+                    if let Some(refusal) = (at > 0).then(|| too_often(endpoint, &r.id)).flatten() {
+                        answers.push(Box::pin(std::future::ready(Some(refusal))));
+                        continue;
+                    }
                     let (id, r) = (r.id.clone(), r.with_headers(headers.clone()));
                     let answer = methods::answer(endpoint.gateway.clone(), session.clone(), r, related.clone());
                     answers.push(Box::pin(within(room.clone(), id, answer)));
@@ -249,6 +254,14 @@ async fn batch(request: &HttpRequest, endpoint: &Endpoint, body: &Bytes) -> Resu
         (!answers.is_empty()).then(|| Pieces::array(answers))
     });
     Ok(respond(request, &endpoint.gateway, &session, all, related, None).await)
+}
+
+/// The answer to a request of a batch that is one too many for its token.
+fn too_often(endpoint: &Endpoint, id: &RequestId) -> Option<Pieces> {
+    let limiter = endpoint.gateway.rates.of(endpoint.principal.name())?;
+    let exceeded = limiter.admit(Instant::now()).err()?;
+    let error = ErrorObject::new(ErrorCode::INTERNAL_ERROR, format_args!("this token has {exceeded}"));
+    Some(Reply::from(exceeded.tell(error)).into_response(id))
 }
 
 /// The answer to one request of a batch, or an error where there is no room for it.

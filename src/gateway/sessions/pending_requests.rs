@@ -6,10 +6,13 @@ use std::{
     rc::Rc,
 };
 
-use mcproxy_mcp::{ErrorCode, RequestId};
+use mcproxy_mcp::{ErrorCode, ErrorObject, RequestId};
 use tokio::sync::Notify;
 
-use crate::gateway::{base::budget::Full, upstream::connection::CallHandle};
+use crate::gateway::{
+    base::{budget::Full, rates::RateExceeded},
+    upstream::connection::CallHandle,
+};
 
 /// Why a request is refused.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +23,9 @@ pub(crate) enum RequestRefused {
     /// One client must not use up what is there for all.
     #[error("{0} requests of this session are not answered yet (limits.maxCalls)")]
     TooMany(usize),
+    /// Its token has as many as it may.
+    #[error("this token has {0}")]
+    Rate(#[from] RateExceeded),
     /// There is no room for it in the budget.
     #[error(transparent)]
     NoRoom(#[from] Full),
@@ -30,7 +36,16 @@ impl RequestRefused {
     pub(crate) fn code(&self) -> ErrorCode {
         match self {
             Self::IdInUse(_) | Self::TooMany(_) => ErrorCode::INVALID_REQUEST,
-            Self::NoRoom(_) => ErrorCode::INTERNAL_ERROR,
+            Self::Rate(_) | Self::NoRoom(_) => ErrorCode::INTERNAL_ERROR,
+        }
+    }
+
+    /// The error that says so.
+    pub(crate) fn to_error(&self) -> ErrorObject {
+        let error = ErrorObject::new(self.code(), self);
+        match self {
+            Self::Rate(exceeded) => exceeded.tell(error),
+            Self::IdInUse(_) | Self::TooMany(_) | Self::NoRoom(_) => error,
         }
     }
 }

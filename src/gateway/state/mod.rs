@@ -21,8 +21,8 @@ use self::{
 };
 use crate::gateway::{
     base::{
-        auth::Auth, budget::Budget, metrics::Metrics, refusals::Refusals, response_timer::ResponseTimer,
-        status_cache::StatusCache, supervisor::SupervisorHandle,
+        auth::Auth, budget::Budget, metrics::Metrics, rates::PrincipalRates, refusals::Refusals,
+        response_timer::ResponseTimer, status_cache::StatusCache, supervisor::SupervisorHandle,
     },
     sessions::{
         listeners::Listeners, registry::Sessions, replay_budget::ReplayBudget, subscribers::Subscribers,
@@ -66,6 +66,8 @@ pub(crate) struct Gateway {
     pub(crate) response_timer: ResponseTimer,
     /// The counters.
     pub(crate) metrics: Metrics,
+    /// How often principals may send requests.
+    pub(crate) rates: PrincipalRates,
     /// Requests that were refused for their head.
     pub(crate) refusals: Refusals,
     /// The pages for monitors.
@@ -99,6 +101,7 @@ impl Gateway {
             supervisor,
             response_timer: ResponseTimer::default(),
             metrics: Metrics::new(),
+            rates: PrincipalRates::default(),
             refusals: Refusals::default(),
             status_cache: Rc::default(),
             auth_changed: Notify::new(),
@@ -106,6 +109,7 @@ impl Gateway {
         };
         let settings = gateway.settings();
         gateway.servers.set_endpoints(&settings);
+        gateway.rates.set(settings.tokens.as_deref().unwrap_or_default(), Instant::now());
         gateway.replay_budget.set_bound(gateway.settings().replay_total);
         gateway
     }
@@ -122,6 +126,7 @@ impl Gateway {
 
     /// Puts other settings in force.
     pub(crate) fn set_settings(&self, new: Rc<GatewaySettings>) {
+        self.rates.set(new.tokens.as_deref().unwrap_or_default(), Instant::now());
         self.settings.replace(new);
         self.renew_auth(SystemTime::now());
     }

@@ -48,6 +48,7 @@ pub(super) fn take_snapshot(
         listed: lifecycle.listed(),
         per_session: matches!(config.instances, Instances::PerSession(_)),
         concurrent_calls: config.limits.concurrent_calls,
+        rates: config.rates.clone(),
     };
     Snapshot {
         stale: known_catalogue.known && route.listed && !ready,

@@ -9,6 +9,7 @@ mod framing;
 mod groups;
 mod memory;
 mod monitors;
+mod rates;
 mod resume;
 mod scopes;
 mod sessions;

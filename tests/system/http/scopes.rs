@@ -104,8 +104,11 @@ async fn a_token_sees_and_calls_its_servers_through_every_door() {
         ("tools/call", json!({"name": "b__unlisted", "arguments": {}})),
         ("prompts/get", json!({"name": "b__plain"})),
         ("resources/read", json!({"uri": "b+fixture://static/text"})),
-        ("completion/complete", json!({"ref": {"type": "ref/prompt", "name": "b__greet"},
-            "argument": {"name": "style", "value": "f"}})),
+        (
+            "completion/complete",
+            json!({"ref": {"type": "ref/prompt", "name": "b__greet"},
+            "argument": {"name": "style", "value": "f"}}),
+        ),
     ] {
         is_unknown(&modern, method, params.clone()).await;
         let of_session = ann.failure(method, params.clone()).await;
@@ -136,8 +139,13 @@ async fn a_token_sees_and_calls_its_servers_through_every_door() {
     assert!(found.contains("a__echo(") && !found.contains("b__"), "{found}");
     let described = search.say("describe_tools", json!({"names": ["b__echo"]})).await;
     assert!(described.contains("There is no tool"), "{described}");
-    let called = search.respond("tools/call", json!({"name": "call_tool", "arguments":
-        {"name": "b__echo", "arguments": {"text": "x"}}})).await;
+    let called = search
+        .respond(
+            "tools/call",
+            json!({"name": "call_tool", "arguments":
+        {"name": "b__echo", "arguments": {"text": "x"}}}),
+        )
+        .await;
     assert!(called["error"].is_object() || called["result"]["isError"] == true, "{called}");
 
     // The built-in tools, at every endpoint that has them.
@@ -163,7 +171,11 @@ async fn a_token_sees_and_calls_its_servers_through_every_door() {
     let mut connect = proxy.cli_command(&["connect", &proxy.url("/mcp")]);
     connect.env("MCPROXY_TOKEN", ANN);
     let list = json!({"jsonrpc": "2.0", "id": 7, "method": "tools/list", "params": {}});
-    let lines = format!("{}\n{}\n{list}\n", initialize("2025-11-25"), json!({"jsonrpc": "2.0", "method": "notifications/initialized"}));
+    let lines = format!(
+        "{}\n{}\n{list}\n",
+        initialize("2025-11-25"),
+        json!({"jsonrpc": "2.0", "method": "notifications/initialized"})
+    );
     let finished = crate::support::run(&mut connect, &lines).await;
     assert!(finished.stdout.contains("a__echo") && !finished.stdout.contains("b__echo"), "{finished:?}");
 
@@ -192,8 +204,11 @@ async fn a_token_of_tools_alone_has_these_tools_and_nothing_else() {
             ("resources/subscribe", json!({"uri": prefix("a+", "fixture://watched")})),
             ("prompts/get", json!({"name": prefix("a__", "plain")})),
             ("tools/call", json!({"name": prefix("a__", "slow"), "arguments": {"ms": 1}})),
-            ("completion/complete", json!({"ref": {"type": "ref/resource", "uri": prefix("a+", "fixture://item/{id}")},
-                "argument": {"name": "id", "value": "1"}})),
+            (
+                "completion/complete",
+                json!({"ref": {"type": "ref/resource", "uri": prefix("a+", "fixture://item/{id}")},
+                "argument": {"name": "id", "value": "1"}}),
+            ),
         ] {
             one.failure(method, params).await;
         }
@@ -284,7 +299,9 @@ async fn what_a_token_opened_ends_when_it_may_use_less_and_goes_on_when_it_may_u
     let modern = Modern::new(&proxy.http, &proxy.url("/mcp")).with_token(ANN);
     let listener = modern.stream("subscriptions/listen", json!({"notifications": {"toolsListChanged": true}})).await;
     let others = session(&proxy, HOME, "/mcp").await;
-    let slow = tokio::spawn(async move { modern.ask("tools/call", json!({"name": "b__slow", "arguments": {"ms": 600_000}})).await });
+    let slow = tokio::spawn(async move {
+        modern.ask("tools/call", json!({"name": "b__slow", "arguments": {"ms": 600_000}})).await
+    });
     eventually("the call is under way", DEADLINE, async || {
         let page = ask(http_client(Some(ALL)).get(proxy.url("/metrics"))).await.body;
         page.contains("mcproxy_calls_in_flight{server=\"b\"} 1").then_some(())

@@ -123,10 +123,32 @@ pub(crate) struct RawToken {
     /// How `/mcp`, `/sse` and groups offer tools to it: `"list"`, or `"search"` for three tools that find, describe and call all others.
     #[serde(default)]
     pub(crate) view: RawToolView,
+    /// How often it may be used. Requests beyond that get 429 with the time to wait.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "RawRate")]
+    pub(crate) rate: Option<RawRate>,
     /// When it stops being accepted, and what it opened ends: a date (its beginning in UTC) or a time of RFC 3339.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     pub(crate) expires: Option<String>,
+}
+
+/// How often something may be done.
+#[derive(Deserialize, Serialize, JsonSchema, Clone, Copy)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct RawRate {
+    /// The most in a second, over time. Without it, any number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "f64", range(min = 0.001, max = 100_000))]
+    pub(crate) per_second: Option<f64>,
+    /// The most at once after a while without any. Without it, those of one second.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "u32", range(min = 1, max = 1_000_000))]
+    pub(crate) burst: Option<u32>,
+    /// The most that are under way at once. Without it, any number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "u32", range(min = 1, max = 1_000_000))]
+    pub(crate) concurrent: Option<u32>,
 }
 
 /// A selection of servers.

@@ -14,14 +14,14 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use gateway::{
     RawAuth, RawAuthMode, RawCallLevel, RawGateway, RawGatewayLimits, RawGroup, RawGroupTools, RawLevel, RawListen,
-    RawToken, RawToolView,
+    RawRate, RawToken, RawToolView,
 };
 pub(crate) use hardening::{RawHardening, RawIsolation};
 pub(crate) use oauth::{RawGrant, RawOauth};
 pub(crate) use remote::RawRemote;
 pub(crate) use server::{
     RawAnnotations, RawEntry, RawEra, RawInstances, RawNetwork, RawOnChange, RawSandbox, RawSandboxObject,
-    RawSandboxWord, RawServer, RawServerLimits, RawSettings, RawStart, RawTools,
+    RawSandboxWord, RawServer, RawServerLimits, RawServerRate, RawSettings, RawStart, RawTools,
 };
 
 /// The MCP servers that MCProxy starts or reaches over the network, and how it offers them.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::RawRemote;
+use super::{RawRate, RawRemote};
 
 /// A server in the list.
 #[derive(Deserialize, Serialize, JsonSchema)]
@@ -98,6 +98,8 @@ pub(crate) struct RawSettings {
     pub(crate) tools: RawTools,
     /// Bounds on what the server may send, and on what it may use.
     pub(crate) limits: RawServerLimits,
+    /// How often the server may be called, by all clients together. Calls beyond that fail at once, with the time to wait.
+    pub(crate) rate: RawServerRate,
     /// What the server may do with files, ports and namespaces. Without it: read what its user may but MCProxy's own files and the homes of other servers, and write below its HOME, its working directory and its TMPDIR. `strict`: also read only the system's directories, its own program and those three. `off`: no restriction. An object: the default and what it names.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "RawSandbox")]
@@ -132,6 +134,7 @@ impl Default for RawSettings {
             restart: RawRestart::default(),
             tools: RawTools::default(),
             limits: RawServerLimits::default(),
+            rate: RawServerRate::default(),
             sandbox: None,
             network: RawNetwork::Full,
             run_as: None,
@@ -293,6 +296,26 @@ pub(crate) struct RawSandboxObject {
 pub(crate) enum RawNetwork {
     Full,
     None,
+}
+
+/// How often a server may be called.
+#[derive(Deserialize, Serialize, JsonSchema, Clone, Default)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct RawServerRate {
+    /// The most calls in a second, over time. Without it, any number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "f64", range(min = 0.001, max = 100_000))]
+    pub(crate) per_second: Option<f64>,
+    /// The most calls at once after a while without any. Without it, those of one second.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "u32", range(min = 1, max = 1_000_000))]
+    pub(crate) burst: Option<u32>,
+    /// The most calls that are under way at once. Without it, `limits.maxConcurrent`, at which they wait instead.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "u32", range(min = 1, max = 1_000_000))]
+    pub(crate) concurrent: Option<u32>,
+    /// The same for tools that fit a pattern, by the server's own names. `*` stands for any characters. Each pattern is a rate of its own, and a call has to fit all of them.
+    pub(crate) tools: BTreeMap<String, RawRate>,
 }
 
 /// Bounds on what a server may send and use.

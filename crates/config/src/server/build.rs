@@ -9,6 +9,7 @@ use super::checks::ServerChecks;
 use super::{Blocked, Era, OnChange, RestartPolicy, ServerConfig, Start, reach};
 use super::{package, sandbox};
 use crate::client_features;
+use crate::rate;
 use crate::raw::{RawEra, RawInstances, RawOnChange, RawServer, RawServerLimits, RawStart};
 use crate::report::Report;
 use crate::size::{self, MAX_SERVER_BYTES};
@@ -39,7 +40,8 @@ pub(crate) fn build(
     checks.tools(&raw.settings.tools);
     checks.sandbox(&raw.settings);
     let tools = tool_rules::of_server(&raw.settings.tools);
-    let bytes = size::of_server(&raw, &tools);
+    let rates = rate::of_server(&raw.settings.rate);
+    let bytes = size::of_server(&raw, &tools) + size::of_rates(&rates);
     if let Some(message) = size::complaint("command, arguments, environment and tool rules", bytes, MAX_SERVER_BYTES) {
         checks.problem(&[], message);
     }
@@ -102,6 +104,7 @@ pub(crate) fn build(
         },
         tools,
         limits: server_limits(&settings.limits),
+        rates,
         confinement,
         run_as: settings.run_as,
     }

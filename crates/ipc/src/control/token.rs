@@ -5,7 +5,7 @@ use std::{fmt, time::SystemTime};
 use serde::{Deserialize, Serialize};
 
 use super::ToolView;
-use crate::ServerName;
+use crate::{Rate, ServerName};
 
 /// A bearer token, as the gateway knows it.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,6 +18,8 @@ pub struct TokenHash {
     pub expires: Option<SystemTime>,
     /// What its holder may use. Tokens of one name have the same.
     pub access: TokenAccess,
+    /// How often its holder may send requests. The same.
+    pub rate: Option<Rate>,
 }
 
 impl TokenHash {
@@ -72,7 +74,8 @@ impl TokenAccess {
             // Without servers, a list of tools reaches tools alone.
             (earlier_names, now_names) => !earlier_names && !now_names && earlier.tools.is_some(),
         };
-        let tools = self.tools.is_none() || (earlier.tools.is_some() && all_of(earlier.tools.as_ref(), self.tools.as_ref()));
+        let tools =
+            self.tools.is_none() || (earlier.tools.is_some() && all_of(earlier.tools.as_ref(), self.tools.as_ref()));
         servers && tools && self.view == earlier.view
     }
 }
@@ -85,8 +88,13 @@ mod tests {
 
     #[test]
     fn printing_a_token_shows_its_name_only() {
-        let token =
-            TokenHash { name: "laptop".into(), sha256: [7; 32], expires: None, access: TokenAccess::default() };
+        let token = TokenHash {
+            name: "laptop".into(),
+            sha256: [7; 32],
+            expires: None,
+            access: TokenAccess::default(),
+            rate: None,
+        };
         assert_eq!(format!("{token:?}"), "TokenHash { name: \"laptop\", .. }");
     }
 
@@ -111,14 +119,20 @@ mod tests {
         let tool = access(None, None, Some(&["a__x"]));
         let tools = access(None, None, Some(&["a__x", "a__y"]));
         let tool_of_a = access(Some(&["a"]), None, Some(&["a__x"]));
-        for (now, earlier) in [
-            (&all, &a), (&all, &tool), (&ab, &a), (&both, &a), (&both, &group), (&tools, &tool), (&a, &tool_of_a),
-        ] {
+        for (now, earlier) in
+            [(&all, &a), (&all, &tool), (&ab, &a), (&both, &a), (&both, &group), (&tools, &tool), (&a, &tool_of_a)]
+        {
             assert!(now.still_allows(earlier), "{now:?} after {earlier:?}");
         }
         for (now, earlier) in [
-            (&a, &all), (&tool, &all), (&a, &ab), (&group, &a), (&tool, &tools), (&tool_of_a, &a),
-            (&a, &tool), (&tool, &tool_of_a),
+            (&a, &all),
+            (&tool, &all),
+            (&a, &ab),
+            (&group, &a),
+            (&tool, &tools),
+            (&tool_of_a, &a),
+            (&a, &tool),
+            (&tool, &tool_of_a),
         ] {
             assert!(!now.still_allows(earlier), "{now:?} after {earlier:?}");
         }

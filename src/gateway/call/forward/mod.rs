@@ -8,7 +8,7 @@ use std::{borrow::Cow, rc::Rc};
 
 use bytes::Bytes;
 use mcproxy_ipc::{ServerName, data::CallContext};
-use mcproxy_mcp::{ErrorCode, ErrorObject, Level, RawValue, meta};
+use mcproxy_mcp::{ErrorCode, ErrorObject, Level, RawValue, meta, method};
 use slog::{Drain as _, debug, info, o, warn};
 
 pub(crate) use self::wait_ready::wait_for;
@@ -17,6 +17,7 @@ use crate::gateway::{
     base::{
         budget::{Full, Purpose},
         metrics::OutcomeLabel,
+        rates::RateTicket,
         reply::Reply,
         web_pages::{self, NoWebPage},
     },
@@ -29,7 +30,7 @@ use crate::gateway::{
     rewrite::{self, ResultRewrite, downgrade::Downgraded},
     upstream::{
         connection::{Call, CallEnd, CallEvent, CallOutcome, CancelOnDrop, HasSlots as _, WorkerConnection},
-        servers::Destination,
+        servers::{Destination, RateRefusal},
     },
 };
 
@@ -103,9 +104,31 @@ impl<'a> Forward<'a> {
 
     /// Hands the call over and waits for its answer. `None`: the client cancelled it.
     pub(crate) async fn run(&self, rewrite: ResultRewrite) -> Option<Reply> {
-        let (outcome, reply) = self.attempt(rewrite).await;
+        let (outcome, reply) = match self.begin() {
+            Ok(_tickets) => self.attempt(rewrite).await,
+            Err(error) => self.turned_away(error),
+        };
         self.log(outcome, reply.as_ref());
         reply
+    }
+
+    /// Whether the server may be called once more.
+    fn begin(&self) -> Result<Vec<RateTicket>, ErrorObject> {
+        // How a task stands is asked for again and again.
+        if self.method.starts_with("tasks/") {
+            return Ok(Vec::new());
+        }
+        let tool = (self.method == method::TOOLS_CALL).then_some(&*self.name);
+        self.context.gateway.servers.begin_call(self.server.as_str(), tool).map_err(|RateRefusal { of, exceeded }| {
+            let what = of.map_or_else(String::new, |pattern| format!(" for its tools {pattern:?}"));
+            let message = format!(
+                "server `{}` has {exceeded}{what}; try again in {:.1} s",
+                self.server,
+                exceeded.wait().as_secs_f64()
+            );
+            let server = self.server.as_str();
+            exceeded.tell(ErrorObject::about_server(ErrorCode::SERVER_UNAVAILABLE, message, server, "rate_limited"))
+        })
     }
 
     /// Tries again with the next generation while the one before ended before it was told of the call. What was written to a

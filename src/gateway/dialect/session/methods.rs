@@ -33,7 +33,7 @@ pub(crate) async fn answer(
     let downstream = Downstream::Session(session.clone());
     let reply = match RequestContext::begin(gateway, downstream, related, &request, Instant::now()) {
         Ok(context) => reply(&context, &session, &request).await?,
-        Err(refused) => ErrorObject::new(refused.code(), refused).into(),
+        Err(refused) => refused.to_error().into(),
     };
     Some(reply.into_response(&request.id))
 }

@@ -23,7 +23,9 @@ impl Servers {
             }
             EndpointScope::Group(name) | EndpointScope::Search(Some(name)) => {
                 let groups = self.groups.borrow();
-                groups.get(name).is_some_and(|group| !self.is_limited(&scope.holder) || group.servers.iter().any(reaches))
+                groups
+                    .get(name)
+                    .is_some_and(|group| !self.is_limited(&scope.holder) || group.servers.iter().any(reaches))
             }
         }
     }

@@ -108,13 +108,14 @@ mod tests {
     fn token(name: &str, servers: Option<&[&str]>) -> TokenHash {
         let names = |names: &[&str]| names.iter().map(|name| (*name).try_into().expect("a name")).collect();
         let access = TokenAccess { servers: servers.map(names), ..TokenAccess::default() };
-        TokenHash { name: name.to_owned(), sha256: [0; 32], expires: None, access }
+        TokenHash { name: name.to_owned(), sha256: [0; 32], expires: None, access, rate: None }
     }
 
     #[test]
     fn equal_rights_have_one_number_and_a_name_without_a_token_has_none() {
         let builtin = ServerName::try_from("mcproxy").expect("a name");
-        let tokens = [token("all", None), token("ann", Some(&["a"])), token("bob", Some(&["a"])), token("eve", Some(&[]))];
+        let tokens =
+            [token("all", None), token("ann", Some(&["a"])), token("bob", Some(&["a"])), token("eve", Some(&[]))];
         let grants = Grants::new(&tokens, &[], &builtin);
         let of = |name| grants.of(&Principal::of(name));
         assert_eq!([of(None), of(Some("all"))], [GrantId::EVERYTHING; 2]);

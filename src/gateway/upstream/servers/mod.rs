@@ -4,6 +4,7 @@ use std::{
     cell::{Cell, RefCell},
     rc::{Rc, Weak},
     sync::Arc,
+    time::Instant,
 };
 
 use indexmap::IndexMap;
@@ -14,6 +15,7 @@ use mcproxy_ipc::{
 use tokio::sync::watch;
 
 mod access;
+mod call_rates;
 mod derived_catalogues;
 mod grants;
 mod groups;
@@ -24,6 +26,7 @@ mod settling;
 mod view_cache;
 mod views;
 
+pub(crate) use self::call_rates::RateRefusal;
 pub(crate) use self::server::{Destination, Offer};
 use self::{
     grants::Grants,
@@ -33,7 +36,7 @@ use self::{
     view_cache::ViewCache,
 };
 use crate::gateway::{
-    base::scope::Scope,
+    base::{rates::RateTicket, scope::Scope},
     builtin,
     catalogue::{ListKind, ServerCatalogue},
     upstream::connection::{Load, WorkerConnection},
@@ -305,6 +308,14 @@ impl Servers {
     /// Whether each session has an instance of this server for itself.
     pub(crate) fn is_per_session(&self, server: &ServerName) -> bool {
         self.servers.borrow().get(server).is_some_and(|s| s.route.per_session)
+    }
+
+    /// One more call of a server, of this tool where it is one; the rate that it is too much for, if it is.
+    pub(crate) fn begin_call(&self, server: &str, tool: Option<&str>) -> Result<Vec<RateTicket>, RateRefusal> {
+        match self.servers.borrow().get(server) {
+            Some(s) if !s.route.rates.is_empty() => s.rates.begin(tool, Instant::now()),
+            Some(_) | None => Ok(Vec::new()),
+        }
     }
 
     /// How long a call to a server may take.

@@ -186,13 +186,7 @@ impl OwnOffers {
     }
 
     /// Stores prepared lists.
-    pub(super) fn keep_view(
-        &mut self,
-        place: (GrantId, EndpointScope),
-        own: &Own,
-        revision: u64,
-        view: &Rc<View>,
-    ) {
+    pub(super) fn keep_view(&mut self, place: (GrantId, EndpointScope), own: &Own, revision: u64, view: &Rc<View>) {
         self.views.retain(|known| known.revision == revision);
         let ids = own.iter().map(|(_, offer)| offer.id).collect();
         self.views.push_back(PreparedView { place, ids, revision, view: view.clone() });

@@ -1,11 +1,12 @@
 //! One server as the gateway sees it.
 
-use std::{rc::Rc, sync::Arc};
+use std::{rc::Rc, sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use mcproxy_ipc::{CatalogueKey, Generation, Need, Route, ServerName, ServerState, ToolRules};
 use mcproxy_mcp::ObjectError;
 
+use super::call_rates::CallRates;
 use crate::gateway::{
     catalogue::{CatalogueWarning, ServerCatalogue},
     upstream::connection::WorkerConnection,
@@ -43,6 +44,8 @@ pub(super) struct Server {
     pub(super) kept: Option<Offer>,
     /// The file that it is being read from.
     pub(super) reading: Option<CatalogueKey>,
+    /// How often it may be called.
+    pub(super) rates: CallRates,
     /// The supervisor was asked to start it, and has not said anything of it since.
     pub(super) woken: bool,
 }
@@ -73,7 +76,8 @@ impl Offer {
 
 impl Server {
     pub(super) fn new(route: Route) -> Self {
-        Self { route, before: None, serving: None, next: None, kept: None, reading: None, woken: false }
+        let rates = CallRates::default().after(&route.rates, Instant::now());
+        Self { route, before: None, serving: None, next: None, kept: None, reading: None, rates, woken: false }
     }
 
     /// The supervisor says something else of it.
@@ -82,7 +86,8 @@ impl Server {
         let same = self.route.catalogue == route.catalogue;
         let (kept, reading) = if same { (self.kept, self.reading) } else { (None, None) };
         let woken = self.woken && self.route == route;
-        Self { before: Some(self.route), route, kept, reading, woken, ..self }
+        let rates = self.rates.after(&route.rates, Instant::now());
+        Self { before: Some(self.route), route, kept, reading, rates, woken, ..self }
     }
 
     /// Whether what it offered last is to be looked up.

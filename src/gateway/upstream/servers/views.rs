@@ -70,8 +70,12 @@ impl Servers {
 
     fn build(&self, scope: &Scope, parts: &[NamedCatalogue]) -> View {
         match scope.endpoint {
-            EndpointScope::Search(_) => View::build_for_search(parts, search_tools::definitions(), &self.pinned.borrow()),
-            EndpointScope::All | EndpointScope::Server(_) | EndpointScope::Group(_) => View::build(scope.naming(), parts),
+            EndpointScope::Search(_) => {
+                View::build_for_search(parts, search_tools::definitions(), &self.pinned.borrow())
+            }
+            EndpointScope::All | EndpointScope::Server(_) | EndpointScope::Group(_) => {
+                View::build(scope.naming(), parts)
+            }
         }
     }
 }
