@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use super::commands::token::NewToken;
+
 const AFTER_HELP: &str = "\
 Examples:
   mcproxy status                                   how every server is
@@ -215,6 +217,18 @@ pub(crate) enum Command {
     #[command(after_help = "Examples:\n  mcproxy paths\n  mcproxy paths --json | jq -r .config\n\n\
                       As it is for whoever runs this; of a running supervisor where one answers.")]
     Paths,
+    /// Make tokens for clients
+    #[command(
+        after_help = "Examples:\n  mcproxy token new laptop\n  mcproxy token new ci --servers github,time --expires 90d\n  \
+                      mcproxy token new cron --tools 'db__read_*' --json | jq -r .token\n\n\
+                      The token is shown once. The configuration gets its hash: the entry is printed, to be added to `auth.tokens`.\n\
+                      A second token of the same name can take the place of the first without a gap: add it, give it to the clients,\n\
+                      take the first one out. To revoke one, take its entry out of the file: what it opened ends at once."
+    )]
+    Token {
+        #[command(subcommand)]
+        action: TokenAction,
+    },
     /// Print a script for a shell, which then completes commands, options and the names of servers and tools
     #[command(after_help = "Examples:\n  \
                       source <(mcproxy completions bash)                                     in ~/.bashrc, likewise zsh in ~/.zshrc\n  \
@@ -299,6 +313,13 @@ pub(crate) enum ServiceAction {
         #[arg(long, value_name = "DIR")]
         root: Option<PathBuf>,
     },
+}
+
+/// What `token` can do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum TokenAction {
+    /// Print a new token, and the entry that lets it in
+    New(NewToken),
 }
 
 /// Gateways whose files `import` reads.

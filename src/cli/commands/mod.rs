@@ -14,4 +14,5 @@ pub(super) mod schema;
 pub(super) mod service;
 pub(super) mod status;
 pub(super) mod stop;
+pub(super) mod token;
 pub(super) mod tools;

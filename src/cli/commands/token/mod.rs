@@ -1,0 +1,5 @@
+//! `mcproxy token`: tokens of clients (`auth.tokens`).
+
+mod new;
+
+pub(crate) use self::new::NewToken;
