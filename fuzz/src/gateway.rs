@@ -1,7 +1,7 @@
 //! Modules of the gateway.
 
 pub(crate) mod base {
-    pub(crate) use super::{client_info, json_digest, scope};
+    pub(crate) use super::{client_info, endpoint_scope, json_digest};
 }
 pub(crate) mod sessions {
     pub(crate) use super::session_id;
@@ -11,13 +11,13 @@ pub(crate) mod sessions {
 pub(crate) mod catalogue;
 #[path = "../../src/gateway/base/client_info.rs"]
 pub(crate) mod client_info;
+#[path = "../../src/gateway/base/endpoint_scope.rs"]
+pub(crate) mod endpoint_scope;
 #[path = "../../src/gateway/http/framing.rs"]
 pub(crate) mod framing;
 #[path = "../../src/gateway/base/json_digest.rs"]
 pub(crate) mod json_digest;
 #[path = "../../src/gateway/rewrite/mod.rs"]
 pub(crate) mod rewrite;
-#[path = "../../src/gateway/base/scope.rs"]
-pub(crate) mod scope;
 #[path = "../../src/gateway/sessions/session_id.rs"]
 pub(crate) mod session_id;

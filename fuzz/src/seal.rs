@@ -5,7 +5,7 @@ use mcproxy_mcp::{ClientCapabilities, ProtocolVersion};
 
 use crate::{
     gateway::{
-        base::{client_info::Client, scope::Scope},
+        base::{client_info::Client, endpoint_scope::EndpointScope},
         sessions::session_id::{MAX_ID, SALT, SessionClaims, SessionIdCodec},
     },
     split_choice,
@@ -17,7 +17,7 @@ pub(crate) fn target(data: &[u8]) {
     let (choice, rest) = split_choice(data);
     if choice.is_multiple_of(2) {
         let Ok(id) = std::str::from_utf8(rest) else { return };
-        assert_eq!(seal.open(id, &Scope::All, None), None, "made up and believed");
+        assert_eq!(seal.open(id, &EndpointScope::All, None), None, "made up and believed");
         return;
     }
     let byte = |at: usize| rest.get(at).copied().unwrap_or_default();
@@ -33,11 +33,11 @@ pub(crate) fn target(data: &[u8]) {
             features: ClientCapabilities(u16::from(byte(4))),
         },
     };
-    let scope = Scope::Group(text.chars().take(3).collect());
+    let scope = EndpointScope::Group(text.chars().take(3).collect());
     let id = seal.seal(&pass, [byte(5); SALT], &scope, Some("ann"));
     assert!(id.len() <= MAX_ID && id.bytes().all(|b| b.is_ascii_graphic()), "{id}");
     assert_eq!(seal.open(&id, &scope, Some("ann")).as_ref(), Some(&pass), "sealed and not known again");
-    for (scope, principal) in [(&scope, None), (&scope, Some("bob")), (&Scope::All, Some("ann"))] {
+    for (scope, principal) in [(&scope, None), (&scope, Some("bob")), (&EndpointScope::All, Some("ann"))] {
         assert_eq!(seal.open(&id, scope, principal), None, "{scope} {principal:?}");
     }
     let mut bytes = id.as_bytes().to_vec();

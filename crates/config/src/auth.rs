@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use mcproxy_ipc::{
-    Rate, ServerName,
+    RateLimit, ServerName,
     control::{Group, TokenAccess, TokenHash, ToolView},
 };
 use sha2::{Digest, Sha256};
@@ -55,7 +55,7 @@ pub(crate) fn check(
 }
 
 /// What tokens of one name have in common.
-fn rights(token: &TokenHash) -> (&TokenAccess, Option<Rate>) {
+fn rights(token: &TokenHash) -> (&TokenAccess, Option<RateLimit>) {
     (&token.access, token.rate)
 }
 

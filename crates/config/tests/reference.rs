@@ -24,8 +24,16 @@ const MORE: &[(&str, &str)] = &[
 const SERVERS: [(&str, &str); 3] = [("Entry", "servers"), ("Server", "a server"), ("Settings", "settings of a server")];
 
 /// Words in a description that say what a number counts; the first of them in the text is meant.
-const UNITS: [&str; 7] =
-    ["processors", "milliseconds", "bytes a second", "lines a minute", "lines a second", "seconds", "bytes"];
+const UNITS: [&str; 8] = [
+    "processors",
+    "milliseconds",
+    "bytes a second",
+    "lines a minute",
+    "lines a second",
+    "seconds",
+    "bytes",
+    "a second",
+];
 
 struct Tables {
     schema: Value,

@@ -69,7 +69,7 @@ pub use name::{NameError, ServerName};
 pub use our_program::{REMOTE_WORKER, WORKER, our_program};
 pub use pipes::DataEnd;
 pub use program::find_program;
-pub use rate::{Rate, ServerRates};
+pub use rate::{RateLimit, ServerRates};
 pub use reach::{HttpDialect, HttpProxy, HttpSpec, HttpTls, LaunchSpec, PemSource, Reach};
 pub use runtime_dir::{RUNTIME_DIR_VARIABLE, SYSTEM_RUNTIME_DIR, default_runtime_dir, runtime_dirs, supervisor_socket};
 pub use sealed::SealedOrder;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// A bound on requests of one client, or on calls of one server or tool.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Rate {
+pub struct RateLimit {
     /// One for each such time; `None`: as often as may be.
     pub interval: Option<Duration>,
     /// So many may come at once after a while without any.
@@ -19,9 +19,9 @@ pub struct Rate {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServerRates {
     /// Of all of them.
-    pub all: Option<Rate>,
+    pub all: Option<RateLimit>,
     /// Of tools that fit a pattern, by the server's own names; each pattern for itself.
-    pub tools: Vec<(String, Rate)>,
+    pub tools: Vec<(String, RateLimit)>,
 }
 
 impl ServerRates {

@@ -5,6 +5,7 @@ pub(crate) mod auth;
 pub(crate) mod budget;
 pub(crate) mod client_declaration;
 pub(crate) mod client_info;
+pub(crate) mod endpoint_scope;
 pub(crate) mod error_reason;
 pub(crate) mod json_digest;
 pub(crate) mod metrics;

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mcproxy_ipc::{Rate, TokenBucket, control::TokenHash};
+use mcproxy_ipc::{RateLimit, TokenBucket, control::TokenHash};
 use mcproxy_mcp::ErrorObject;
 
 /// It would be too much.
@@ -41,7 +41,7 @@ impl RateExceeded {
 /// One rate and what was done under it.
 #[derive(Debug)]
 pub(crate) struct Limiter {
-    rate: Rate,
+    rate: RateLimit,
     bucket: RefCell<Option<TokenBucket>>,
     under_way: Cell<u32>,
 }
@@ -58,7 +58,7 @@ impl Drop for RateTicket {
 
 impl Limiter {
     /// Nothing was done yet.
-    pub(crate) fn new(rate: Rate, now: Instant) -> Rc<Self> {
+    pub(crate) fn new(rate: RateLimit, now: Instant) -> Rc<Self> {
         let full =
             |interval: Duration| TokenBucket::full(1.0 / interval.as_secs_f64(), f64::from(rate.burst.max(1)), now);
         let bucket = rate.interval.filter(|interval| !interval.is_zero()).map(full);
@@ -66,7 +66,7 @@ impl Limiter {
     }
 
     /// The same, unless the rate is another.
-    pub(crate) fn kept(self: &Rc<Self>, rate: Rate, now: Instant) -> Rc<Self> {
+    pub(crate) fn kept(self: &Rc<Self>, rate: RateLimit, now: Instant) -> Rc<Self> {
         if self.rate == rate { self.clone() } else { Self::new(rate, now) }
     }
 
@@ -148,8 +148,8 @@ mod tests {
 
     use super::*;
 
-    fn rate(per_second: Option<f64>, burst: u32, concurrent: Option<u32>) -> Rate {
-        Rate { interval: per_second.map(|rate| Duration::from_secs_f64(1.0 / rate)), burst, concurrent }
+    fn rate(per_second: Option<f64>, burst: u32, concurrent: Option<u32>) -> RateLimit {
+        RateLimit { interval: per_second.map(|rate| Duration::from_secs_f64(1.0 / rate)), burst, concurrent }
     }
 
     #[test]

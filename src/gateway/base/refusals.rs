@@ -110,6 +110,6 @@ mod tests {
         assert_eq!(refusals.count(RefusalReason::Host, after(999)), None);
         assert_eq!(refusals.count(RefusalReason::Credentials, after(999)), Some(0), "reasons are apart");
         assert_eq!(refusals.count(RefusalReason::Host, after(1000)), Some(2));
-        assert_eq!(refusals.by_reason.map(|refused| refused.requests.get()), [4, 0, 1, 0]);
+        assert_eq!(refusals.by_reason.map(|refused| refused.requests.get()), [4, 0, 1, 0, 0]);
     }
 }

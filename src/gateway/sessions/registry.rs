@@ -99,7 +99,7 @@ impl Sessions {
         let key = SessionKey(random().ok_or(OpenError::Random)?);
         let salt: [u8; SALT] = random().ok_or(OpenError::Random)?;
         let claims = SessionClaims { key, version, gateway: self.generation, issued: wall_clock(), client };
-        let id = self.seal.seal(&claims, salt, &scope, principal.name());
+        let id = self.seal.seal(&claims, salt, &scope.endpoint, principal.name());
         let identity = Identity { id, key, scope, principal, client: claims.client, life: Life::Durable };
         self.add(identity, version, limits, now)
     }
@@ -125,7 +125,7 @@ impl Sessions {
 
     /// The claims of a session id that an earlier gateway issued to this caller; `None`: it may not be restored.
     pub(crate) fn claims(&self, id: &str, scope: &Scope, principal: &Principal) -> Option<SessionClaims> {
-        self.seal.open(id, scope, principal.name()).filter(|claims| self.restorable.may_be_restored(claims))
+        self.seal.open(id, &scope.endpoint, principal.name()).filter(|claims| self.restorable.may_be_restored(claims))
     }
 
     /// Restores a session of an earlier gateway with what it `left` at the supervisor; `None`: there is no such session any more.

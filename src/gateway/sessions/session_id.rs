@@ -14,10 +14,7 @@ use chacha20poly1305::{
 use mcproxy_ipc::{Generation, SealKey, SessionKey};
 use mcproxy_mcp::{ClientCapabilities, ProtocolVersion};
 
-use crate::gateway::base::{
-    client_info::Client,
-    scope::{EndpointScope, Scope},
-};
+use crate::gateway::base::{client_info::Client, endpoint_scope::EndpointScope};
 
 /// The longest id that is looked at.
 pub(crate) const MAX_ID: usize = 256;
@@ -58,13 +55,13 @@ impl SessionIdCodec {
         &self,
         claims: &SessionClaims,
         salt: [u8; SALT],
-        scope: &Scope,
+        endpoint: &EndpointScope,
         principal: Option<&str>,
     ) -> Box<str> {
         let mut nonce = [0; NONCE];
         nonce[..KEY].copy_from_slice(&claims.key.0);
         nonce[KEY..].copy_from_slice(&salt);
-        let payload = Payload { msg: &write(claims), aad: &bound_to(scope, principal) };
+        let payload = Payload { msg: &write(claims), aad: &bound_to(endpoint, principal) };
         let sealed = self.0.encrypt(&XNonce::from(nonce), payload).expect("fails on messages of many gigabytes only");
         let mut bytes = Vec::with_capacity(1 + NONCE + sealed.len());
         bytes.push(FORMAT);
@@ -74,7 +71,7 @@ impl SessionIdCodec {
     }
 
     /// The claims of an id, if it was sealed with our key for this caller and endpoint.
-    pub(crate) fn open(&self, id: &str, scope: &Scope, principal: Option<&str>) -> Option<SessionClaims> {
+    pub(crate) fn open(&self, id: &str, endpoint: &EndpointScope, principal: Option<&str>) -> Option<SessionClaims> {
         if id.len() > MAX_ID {
             return None;
         }
@@ -85,7 +82,7 @@ impl SessionIdCodec {
         if *format != FORMAT || sealed.len() < TAG {
             return None;
         }
-        let payload = Payload { msg: sealed, aad: &bound_to(scope, principal) };
+        let payload = Payload { msg: sealed, aad: &bound_to(endpoint, principal) };
         let text = self.0.decrypt(&XNonce::from(*nonce), payload).ok()?;
         let key = SessionKey(*nonce.first_chunk()?);
         read(key, &text)
@@ -93,9 +90,9 @@ impl SessionIdCodec {
 }
 
 /// Endpoint and principal of an id, encoded unambiguously.
-fn bound_to(scope: &Scope, principal: Option<&str>) -> Vec<u8> {
+fn bound_to(endpoint: &EndpointScope, principal: Option<&str>) -> Vec<u8> {
     let mut out = vec![FORMAT];
-    let (kind, name) = match &scope.endpoint {
+    let (kind, name) = match endpoint {
         EndpointScope::All => (b'a', ""),
         EndpointScope::Server(name) => (b's', name.as_str()),
         EndpointScope::Group(name) => (b'g', name.as_str()),
@@ -159,7 +156,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::gateway::base::principal::Principal;
 
     fn seal() -> SessionIdCodec {
         SessionIdCodec::new(&SealKey::new([9; 32]))
@@ -175,8 +171,8 @@ mod tests {
         }
     }
 
-    fn group(name: &str) -> Scope {
-        Scope::new(EndpointScope::Group(name.into()), Principal::default())
+    fn group(name: &str) -> EndpointScope {
+        EndpointScope::Group(name.into())
     }
 
     #[test]
@@ -184,13 +180,13 @@ mod tests {
         let seal = seal();
         let id = seal.seal(&claims(), [1; SALT], &group("g"), Some("ann"));
         assert_eq!(seal.open(&id, &group("g"), Some("ann")), Some(claims()));
-        let server = Scope::new(EndpointScope::Server("g".try_into().expect("a name")), Principal::default());
+        let server = EndpointScope::Server("g".try_into().expect("a name"));
         for (scope, principal) in [
             (group("g"), Some("bob")),
             (group("g"), Some("")),
             (group("g"), None),
             (group("h"), Some("ann")),
-            (Scope::all(), Some("ann")),
+            (EndpointScope::All, Some("ann")),
             (server, Some("ann")),
         ] {
             assert_eq!(seal.open(&id, &scope, principal), None, "{scope} {principal:?}");
@@ -205,8 +201,8 @@ mod tests {
     #[test]
     fn what_an_id_is_bound_to_cannot_be_read_in_two_ways() {
         assert_ne!(bound_to(&group("ab"), Some("c")), bound_to(&group("a"), Some("bc")));
-        assert_ne!(bound_to(&Scope::all(), None), bound_to(&Scope::all(), Some("")));
-        assert_ne!(bound_to(&group(""), None), bound_to(&Scope::all(), None));
+        assert_ne!(bound_to(&EndpointScope::All, None), bound_to(&EndpointScope::All, Some("")));
+        assert_ne!(bound_to(&group(""), None), bound_to(&EndpointScope::All, None));
     }
 
     proptest! {
@@ -218,26 +214,26 @@ mod tests {
             let client = Client { name: name.into(), version: own_version.into(), features: ClientCapabilities(features) };
             let version = ProtocolVersion::ALL[version];
             let claims = SessionClaims { key: SessionKey(key), version, gateway: Generation(gateway), issued, client };
-            let id = seal().seal(&claims, salt, &Scope::all(), principal.as_deref());
+            let id = seal().seal(&claims, salt, &EndpointScope::All, principal.as_deref());
             prop_assert!(id.len() <= MAX_ID && id.bytes().all(|byte| byte.is_ascii_graphic()), "{}", id);
-            prop_assert_eq!(seal().open(&id, &Scope::all(), principal.as_deref()), Some(claims));
+            prop_assert_eq!(seal().open(&id, &EndpointScope::All, principal.as_deref()), Some(claims));
         }
 
         #[test]
         fn an_id_with_any_bit_flipped_is_refused(at in any::<prop::sample::Index>(), bit in 0u8..7) {
-            let id = seal().seal(&claims(), [1; SALT], &Scope::all(), None);
+            let id = seal().seal(&claims(), [1; SALT], &EndpointScope::All, None);
             let mut bytes = id.as_bytes().to_vec();
             let at = at.index(bytes.len());
             bytes[at] ^= 1 << bit;
             let text = String::from_utf8(bytes).expect("seven bits");
-            prop_assert_eq!(seal().open(&text, &Scope::all(), None), None);
+            prop_assert_eq!(seal().open(&text, &EndpointScope::All, None), None);
         }
 
         #[test]
         fn anything_else_is_refused(id in "\\PC{0,300}", bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-            prop_assert_eq!(seal().open(&id, &Scope::all(), None), None);
+            prop_assert_eq!(seal().open(&id, &EndpointScope::All, None), None);
             let id = BASE64_URL_SAFE_NO_PAD.encode([&[FORMAT][..], &bytes].concat());
-            prop_assert_eq!(seal().open(&id, &Scope::all(), None), None);
+            prop_assert_eq!(seal().open(&id, &EndpointScope::All, None), None);
         }
     }
 }

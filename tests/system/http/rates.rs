@@ -77,7 +77,7 @@ async fn the_requests_of_a_batch_count_each() {
 async fn a_token_has_no_more_requests_under_way_than_it_may() {
     let proxy = start(json!({"concurrent": 1}), json!({})).await;
     let http = http_client(Some(ANN));
-    let (mut legacy, _) = LegacySession::open(&http, &proxy.base, "/sse").await;
+    let (legacy, _) = LegacySession::open(&http, &proxy.base, "/sse").await;
     let slow = json!({"name": "a__slow", "arguments": {"ms": 600_000}});
     legacy.post(&json!({"jsonrpc": "2.0", "id": "slow", "method": "tools/call", "params": slow})).await;
     eventually("the call is under way", DEADLINE, async || {

@@ -5,7 +5,7 @@ use std::{fmt, time::SystemTime};
 use serde::{Deserialize, Serialize};
 
 use super::ToolView;
-use crate::{Rate, ServerName};
+use crate::{RateLimit, ServerName};
 
 /// A bearer token, as the gateway knows it.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,7 +19,7 @@ pub struct TokenHash {
     /// What its holder may use. Tokens of one name have the same.
     pub access: TokenAccess,
     /// How often its holder may send requests. The same.
-    pub rate: Option<Rate>,
+    pub rate: Option<RateLimit>,
 }
 
 impl TokenHash {

@@ -56,13 +56,13 @@ impl CallRates {
 mod tests {
     use std::time::Duration;
 
-    use mcproxy_ipc::Rate;
+    use mcproxy_ipc::RateLimit;
 
     use super::*;
 
     #[test]
     fn each_pattern_is_a_rate_of_its_own_and_that_of_the_server_holds_for_all() {
-        let rate = |burst| Rate { interval: Some(Duration::from_secs(10)), burst, concurrent: None };
+        let rate = |burst| RateLimit { interval: Some(Duration::from_secs(10)), burst, concurrent: None };
         let tools = vec![("write_*".to_owned(), rate(1)), ("*_file".to_owned(), rate(2))];
         let now = Instant::now();
         let rates = CallRates::default().after(&ServerRates { all: Some(rate(4)), tools }, now);
