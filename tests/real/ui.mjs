@@ -184,13 +184,13 @@ const journeys = {
     await page.getByText('to be replayed').first().waitFor();
     await look(page, 'call');
     await page.getByRole('link', { name: 'Replay in the form' }).click();
-    await page.waitForFunction(() => document.querySelector('input[id]:not([type=search])')?.value === 'to be replayed');
+    await page.waitForFunction(() => document.querySelector('.form textarea, .form input')?.value === 'to be replayed');
     await run(page);
     await result(page).getByText('Echo: to be replayed').waitFor();
     done.push('replay');
 
     await go(page, 'config');
-    await page.locator('.code-line.bad, .code-line.warn').first().waitFor();
+    await page.locator('.code-line.bad', { hasText: 'lisen' }).waitFor();
     done.push('problems at their lines');
     await go(page, 'logs');
     await page.locator('.log-line').first().waitFor();
@@ -199,15 +199,17 @@ const journeys = {
     done.push('logs');
 
     // By keyboard alone: past the navigation, and to the search field.
-    await go(page, 'calls');
-    await page.locator('body').press('Tab');
-    if (!(await page.evaluate(() => document.activeElement?.classList.contains('skip')))) faults.push('the first stop of Tab is not the way to the content');
-    await page.keyboard.press('Enter');
-    if (!(await page.evaluate(() => document.activeElement?.tagName === 'H1'))) faults.push('the way to the content does not lead there');
-    await page.keyboard.press('/');
-    if (!(await page.evaluate(() => document.activeElement?.classList.contains('search')))) faults.push('/ does not lead to the search field');
-    await page.keyboard.type('echo');
-    await page.waitForFunction(() => [...document.querySelectorAll('.row-open')].length > 0 && [...document.querySelectorAll('.row-open')].every(one => one.textContent.includes('echo')));
+    const keys = await open();
+    await go(keys, 'calls');
+    const focused = what => keys.evaluate(what => document.activeElement?.matches(what), what);
+    await keys.keyboard.press('Tab');
+    if (!(await focused('.skip'))) faults.push('the first stop of Tab is not the way to the content');
+    await keys.keyboard.press('Enter');
+    if (!(await focused('h1'))) faults.push('the way to the content does not lead there');
+    await keys.keyboard.press('/');
+    if (!(await focused('.search'))) faults.push('/ does not lead to the search field');
+    await keys.keyboard.type('echo');
+    await keys.waitForFunction(() => [...document.querySelectorAll('.row-open')].length > 0 && [...document.querySelectorAll('.row-open')].every(one => one.textContent.includes('echo')));
     done.push('keyboard');
   },
 

@@ -12,3 +12,4 @@ mod probes;
 mod readers;
 mod sandboxed;
 mod tasks;
+mod web_page;

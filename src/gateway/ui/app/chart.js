@@ -9,7 +9,7 @@ export function Sparkline({ values }) {
   if (!values?.length) return html`<svg class="spark" viewBox="0 0 120 24" aria-hidden="true"><path class="spark-none" d="M0 22.5H120" /></svg>`;
   const most = Math.max(...values, 1), step = 120 / (values.length - 1 || 1);
   const points = values.map((v, n) => `${(n * step).toFixed(1)} ${(22.5 - (v / most) * 20).toFixed(1)}`);
-  return html`<svg class="spark" viewBox="0 0 120 24" preserveAspectRatio="none" role="img" aria-label=${`calls per minute: ${values.at(-1)} now, ${most} at most in the last hour`}>
+  return html`<svg class="spark" viewBox="0 0 120 24" preserveAspectRatio="none" role="img" aria-label=${`calls per minute: ${values.at(-2)} in the last one, ${most} at most in the last hour`}>
     <path class="spark-area" d=${`M0 24L${points.join('L')}L120 24Z`} /><path class="spark-line" d=${`M${points.join('L')}`} vector-effect="non-scaling-stroke" />
   </svg>`;
 }

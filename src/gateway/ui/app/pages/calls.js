@@ -14,8 +14,8 @@ const PAGE = 100;
 const SECONDS = 60;
 const OUTCOMES = /** @type {[string, string][]} */ ([['', 'Every outcome'], ['running', 'Running'], ['ok', 'OK'], ['tool-error', 'Error of the tool'], ['error', 'Error'], ['timeout', 'Timeout'], ['cancelled', 'Cancelled']]);
 
-/** The name that `/mcp` lists it under. @param {Call} call */
-const listed = ({ server, tool }) => (!server || tool?.startsWith(`${server}__`) ? tool ?? '' : `${server}__${tool}`);
+/** The name that `/mcp` lists it under, or what else was asked for. @param {Call} call */
+const listed = ({ server, tool, method }) => (method === 'tools/call' ? `${server}__${tool}` : `${method} ${tool ?? ''}`);
 
 const capture = signal(/** @type {Capture} */ ({ until: null, by: null }));
 
@@ -62,7 +62,7 @@ function CallRow({ call, most, open, toggle }) {
   return html`<${Fragment}>
     <tr class=${open ? 'open' : ''} onClick=${toggle}>
       <td data-label="Time" class="num time"><time title=${exact(call.at)}>${clock(call.at).slice(0, 8)}</time></td>
-      <th scope="row"><button type="button" class="row-open" aria-expanded=${open} onClick=${e => { e.stopPropagation(); toggle(); }}>${call.tool ?? call.method}</button>${call.captured && html`<span class="tag">recorded</span>`}</th>
+      <th scope="row"><button type="button" class="row-open" aria-expanded=${open} onClick=${e => { e.stopPropagation(); toggle(); }}>${listed(call)}</button>${call.captured && html`<span class="tag">recorded</span>`}</th>
       <td data-label="Who">${call.principal ?? html`<span class="zero">no token</span>`}<span class="dim" title=${version}>${who}</span></td>
       <td data-label="Outcome"><${Status} word=${call.outcome} /></td>
       <td data-label="In / out" class="num">${size(call.argumentBytes)}<span class="dim">${size(call.resultBytes)}</span></td>
@@ -88,7 +88,7 @@ export function Calls() {
   const all = held ?? calls.value;
   const servers = [...new Set(all.map(call => call.server).filter(Boolean))].sort();
   const needle = word.toLowerCase();
-  const found = all.filter(call => (!server || call.server === server) && (!outcome || call.outcome === outcome) && (!needle || `${call.tool} ${call.principal} ${call.client} ${call.error}`.toLowerCase().includes(needle)));
+  const found = all.filter(call => (!server || call.server === server) && (!outcome || call.outcome === outcome) && (!needle || `${listed(call)} ${call.principal} ${call.client} ${call.error}`.toLowerCase().includes(needle)));
   const rows = found.slice(0, shown);
   // Most calls are to be told apart; the slowest few may fill their line.
   const times = rows.map(call => call.durationMs ?? 0).sort((a, b) => a - b), most = Math.max(1, times[Math.floor(times.length * 0.95)] ?? 1);

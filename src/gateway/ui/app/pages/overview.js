@@ -33,7 +33,8 @@ const NeedCard = ({ need }) => html`<li class=${`need ${toneOf(need.kind)}`}>
 
 /** @param {{ row: Row }} props */
 function ServerRow({ row }) {
-  const last = row.callsPerMinute?.at(-1), tone = toneOf(row.state);
+  // The present minute is not over.
+  const last = row.callsPerMinute?.at(-2), tone = toneOf(row.state);
   return html`<tr class=${tone}>
     <th scope="row"><a href=${href('server', [row.name])}>${row.name}</a><span class="dim">${row.serverInfo?.version ?? row.transport ?? ''}</span></th>
     <td data-label="State"><${Status} word=${row.state} /><span class="dim">${row.state === 'starting' && row.saying ? row.saying : html`${row.since ? html`for <${Time} at=${row.since} form="for" />` : ''}`}</span></td>
