@@ -40,7 +40,7 @@ function Catalogue({ detail }) {
 
 /** @param {{ detail: ServerDetail }} props */
 const Timeline = ({ detail }) => html`<${Section} title="Its life">
-  ${detail.history.length === 0 ? html`<p class="calm">Nothing has happened yet.</p>` : html`<ol class="timeline">${[...detail.history].reverse().map((event, n) => html`<li key=${n}>
+  ${detail.history.length === 0 ? html`<p class="calm">Nothing has happened yet.</p>` : html`<ol class="timeline" tabindex="0" aria-label="Its life">${[...detail.history].reverse().map((event, n) => html`<li key=${n}>
     <${Status} word=${event.state} /><span class="dim"><${Time} at=${event.at} /></span><p>${event.text}</p></li>`)}</ol>`}
 <//>`;
 
