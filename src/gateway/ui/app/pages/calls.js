@@ -20,7 +20,7 @@ const listed = ({ server, tool, method }) => (method === 'tools/call' ? `${serve
 const capture = signal(/** @type {Capture} */ ({ until: null, by: null }));
 
 function Recorder() {
-  const left = capture.value.until ? Math.ceil((capture.value.until - now.value) / 1000) : 0;
+  const left = capture.value.until ? Math.min(SECONDS, Math.ceil((capture.value.until - now.value) / 1000)) : 0;
   const set = async seconds => {
     try {
       capture.value = await post('capture', { seconds });

@@ -45,7 +45,7 @@ export function Config() {
         ${problems.length === 0 ? html`<p class="calm">None.</p>` : html`<ul class="plain-list">${problems.map((problem, n) => html`<li key=${n}><${Status} word=${problem.severity === 'error' ? 'error' : 'degraded'} text=${problem.severity} /> ${problem.line && html`<button type="button" class="link" onClick=${() => jump(`line-${problem.line}`)}>line ${problem.line}</button> `}<${Words} text=${problem.message} /></li>`)}</ul>`}
       <//>
       <${Section} title="A reload would change">
-        ${pending.length === 0 ? html`<p class="calm">Nothing: what is in the file is in force.</p>` : html`<ul class="plain-list">${pending.map(({ server, change }) => html`<li key=${`${server}/${change}`}>${server && html`<a href=${href('server', [server])}>${server}</a> `}${CHANGES[change] ?? change}</li>`)}</ul>`}
+        ${pending.length === 0 ? html`<p class="calm">${problems.some(problem => problem.severity === 'error') ? 'Nothing: a file with errors is refused, and what was in force stays so.' : 'Nothing: what is in the file is in force.'}</p>` : html`<ul class="plain-list">${pending.map(({ server, change }) => html`<li key=${`${server}/${change}`}>${server && html`<a href=${href('server', [server])}>${server}</a> `}${CHANGES[change] ?? change}</li>`)}</ul>`}
       <//>
     </div>
     ${view.text ? html`<${Code} view=${view} />` : html`<${Empty} title="The file is empty or cannot be read.">See the problems above.<//>`}
