@@ -233,7 +233,7 @@ const journeys = {
     await page.getByRole('heading', { name: 'A token, please' }).waitFor();
     await page.getByLabel('Token').fill(process.env.MCPROXY_ADMIN);
     await page.getByRole('button', { name: 'Continue' }).click();
-    await page.locator('.servers tbody tr').first().waitFor();
+    await page.locator('.code').waitFor();
     await go(page, 'try/everything__echo');
     await page.getByRole('textbox', { name: 'message' }).fill('with a token');
     await run(page);
