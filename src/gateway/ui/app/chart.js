@@ -4,12 +4,15 @@ import { html, useState } from './html.js';
 
 /** @import { Phases } from './types' */
 
+/** Without the present minute, which is not over, unless it has more calls already. @param {number[]} values */
+export const known = values => (/** @type {number} */ (values.at(-1)) < /** @type {number} */ (values.at(-2) ?? 0) ? values.slice(0, -1) : values);
+
 /** Calls of the last hour, beside a row. */
 export function Sparkline({ values }) {
   if (!values?.length) return html`<svg class="spark" viewBox="0 0 120 24" aria-hidden="true"><path class="spark-none" d="M0 22.5H120" /></svg>`;
-  const most = Math.max(...values, 1), step = 120 / (values.length - 1 || 1);
-  const points = values.map((v, n) => `${(n * step).toFixed(1)} ${(22.5 - (v / most) * 20).toFixed(1)}`);
-  return html`<svg class="spark" viewBox="0 0 120 24" preserveAspectRatio="none" role="img" aria-label=${`calls per minute: ${values.at(-2)} in the last one, ${most} at most in the last hour`}>
+  const whole = known(values), most = Math.max(...whole, 1), step = 120 / (whole.length - 1 || 1);
+  const points = whole.map((v, n) => `${(n * step).toFixed(1)} ${(22.5 - (v / most) * 20).toFixed(1)}`);
+  return html`<svg class="spark" viewBox="0 0 120 24" preserveAspectRatio="none" role="img" aria-label=${`calls per minute: ${whole.at(-1)} in the last one, ${most} at most in the last hour`}>
     <path class="spark-area" d=${`M0 24L${points.join('L')}L120 24Z`} /><path class="spark-line" d=${`M${points.join('L')}`} vector-effect="non-scaling-stroke" />
   </svg>`;
 }

@@ -1,5 +1,5 @@
 // What needs somebody, and a row for each server.
-import { Sparkline } from '../chart.js';
+import { known, Sparkline } from '../chart.js';
 import { count, duration, NONE, plural, size } from '../format.js';
 import { Fragment, html } from '../html.js';
 import { about, act, connection, failure, mayAct, state } from '../live.js';
@@ -33,17 +33,16 @@ const NeedCard = ({ need }) => html`<li class=${`need ${toneOf(need.kind)}`}>
 
 /** @param {{ row: Row }} props */
 function ServerRow({ row }) {
-  // The present minute is not over.
-  const last = row.callsPerMinute?.at(-2), tone = toneOf(row.state);
+  const last = row.callsPerMinute && known(row.callsPerMinute).at(-1), tone = toneOf(row.state);
   return html`<tr class=${tone}>
     <th scope="row"><a href=${href('server', [row.name])}>${row.name}</a><span class="dim">${row.serverInfo?.version ?? row.transport ?? ''}</span></th>
     <td data-label="State"><${Status} word=${row.state} /><span class="dim">${row.state === 'starting' && row.saying ? row.saying : html`${row.since ? html`for <${Time} at=${row.since} form="for" />` : ''}`}</span></td>
     <td data-label="Calls a minute" class="spark-cell"><${Sparkline} values=${row.callsPerMinute} /><span class="num">${last == null ? NONE : count(last)}</span></td>
     <td data-label="p50 / p95" class="num">${duration(row.p50Ms)}<span class="dim">${duration(row.p95Ms)}</span></td>
-    <td data-label="Errors" class=${`num ${row.errorsTotal ? 'some' : 'zero'}`}>${count(row.errorsTotal)}<span class="dim">of ${count(row.callsTotal)}</span></td>
+    <td data-label="Errors" class=${`num ${row.errorsTotal ? 'some' : 'zero'}`}>${count(row.errorsTotal)}<span class="dim">${row.callsTotal ? `of ${count(row.callsTotal)}` : ''}</span></td>
     <td data-label="Memory" class="num">${size(row.memoryBytes || null)}</td>
     <td data-label="Restarts" class=${`num ${row.restarts ? 'some' : 'zero'}`}>${count(row.restarts)}</td>
-    <td data-label="Tools" class="num">${count(row.tools)}<span class="dim">≈ ${count(row.tokens)} tok</span></td>
+    <td data-label="Tools" class="num">${count(row.tools)}<span class="dim">${row.tokens ? `≈ ${count(row.tokens)} tok` : ''}</span></td>
     <td data-label="Revision" class="num era">${row.era ?? NONE}</td>
   </tr>`;
 }
