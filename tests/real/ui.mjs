@@ -198,6 +198,18 @@ const journeys = {
     if (!readFileSync(await file.path(), 'utf8').includes('everything')) faults.push('the downloaded log does not name the server');
     done.push('logs');
 
+    // A client with a session shows up, and is sent away.
+    await go(page, 'sessions');
+    await page.evaluate(() => fetch('/mcp', {
+      method: 'POST', headers: { 'Content-Type': 'application/json', Accept: 'application/json, text/event-stream' },
+      body: JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'initialize', params: { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'a client of the journey', version: '1' } } }),
+    }).then(response => response.text()));
+    const session = page.locator('.sessions tbody tr', { hasText: 'a client of the journey' });
+    await session.getByRole('button', { name: 'End' }).click();
+    await session.getByRole('button', { name: 'End it?' }).click();
+    await session.waitFor({ state: 'detached' });
+    done.push('sessions');
+
     // By keyboard alone: past the navigation, and to the search field.
     const keys = await open();
     await go(keys, 'calls');

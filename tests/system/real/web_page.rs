@@ -117,7 +117,7 @@ async fn the_page_restarts_records_replays_and_works_by_keyboard() {
     let config = std::fs::read_to_string(path).expect("the configuration");
     proxy.write_config(&config.replacen('{', "{\n  \"lisen\": 1,\n", 1));
     let done = travel(&real, &proxy, "acts", &[]).await;
-    for step in ["restart", "replay", "problems at their lines", "logs", "keyboard"] {
+    for step in ["restart", "replay", "problems at their lines", "logs", "sessions", "keyboard"] {
         assert!(done.contains(step), "{step}: {done:?}");
     }
 }
