@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::process::Command;
 
 use super::browser::CHROMIUM;
-use crate::support::{Proxy, Real, fixture, run, run_within};
+use crate::support::{Proxy, Real, eventually, fixture, http_client, run, run_within};
 
 /// What the page and the servers behind it need.
 const PARTS: [&str; 9] = [
@@ -28,6 +28,8 @@ const PARTS: [&str; 9] = [
 const MAX_PAGE: usize = 60_000;
 /// A whole journey in a browser, on a busy machine.
 const JOURNEY: Duration = Duration::from_secs(400);
+/// For five servers that start at once, on a busy machine.
+const START: Duration = Duration::from_secs(120);
 const ADMIN: &str = "the-secret-of-an-administrator";
 const READER: &str = "the-secret-of-a-reader";
 
@@ -57,14 +59,16 @@ async fn start(real: &Real, more: Value) -> (Proxy, tempfile::TempDir) {
         python("fastmcp-4", "modern/bin/python"),
         asker,
         {"name": "broken", "command": "node", "args": ["${MCPROXY_TEST_IS_NOT_SET}"]},
-    ]});
+    ], "isolation": {"uids": "off"}});
     config.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
     let proxy = Proxy::launch(config).await;
-    for name in ["everything", "files", "memory", "fastmcp-2", "fastmcp-4", "a"] {
-        if more.get("auth").is_none() {
-            proxy.server_until("a ready server", name, |server| server.is_ready()).await;
-        }
-    }
+    let client = http_client(more.get("auth").map(|_| ADMIN));
+    let ready = proxy.url("/readyz?require=everything,files,memory,fastmcp-2,fastmcp-4,a");
+    eventually("the servers are ready", START, async || {
+        let answer = client.get(&ready).send().await.ok()?;
+        answer.status().is_success().then_some(())
+    })
+    .await;
     (proxy, files)
 }
 
