@@ -21,7 +21,6 @@ export interface Call {
   id: number; at: number; principal: string | null; client: string | null; era: string | null; endpoint: string | null;
   server: string | null; tool: string | null; method: string; argumentBytes: number | null; resultBytes: number | null;
   outcome: string; error: string | null; phases: Phases | null; durationMs: number | null; captured: boolean; replay: boolean;
-  /** The params of the request. */
   arguments?: any; result?: unknown;
 }
 export interface Capture { until: number | null; by: string | null }

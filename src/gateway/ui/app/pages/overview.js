@@ -3,7 +3,7 @@ import { known, Sparkline } from '../chart.js';
 import { count, duration, NONE, plural, size } from '../format.js';
 import { Fragment, html } from '../html.js';
 import { about, act, connection, failure, mayAct, state } from '../live.js';
-import { Copy, Empty, Failure, Head, Loading, Section, Status, Sure, Time, toneOf, Words } from '../parts.js';
+import { Copy, Empty, Failure, Head, Loading, Section, Status, Time, toneOf, Words } from '../parts.js';
 import { href } from '../router.js';
 
 /** @import { Need, Row, State } from '../types' */
@@ -24,8 +24,7 @@ const NeedCard = ({ need }) => html`<li class=${`need ${toneOf(need.kind)}`}>
     <${Remedy} remedy=${need.remedy} />
   </div>
   <div class="acts">
-    ${need.kind === 'held' && need.approval && html`<button type="button" disabled=${!mayAct.value} onClick=${() => act({ act: 'approve', approval: need.approval, server: need.server })}>Approve</button>
-      <${Sure} label="Refuse" disabled=${!mayAct.value} onClick=${() => act({ act: 'refuse', approval: need.approval, server: need.server })} />`}
+    ${need.kind === 'held' && need.approval && html`<button type="button" disabled=${!mayAct.value} onClick=${() => act({ act: 'approve', approval: need.approval, server: need.server })}>Approve</button>`}
     ${(need.kind === 'failed' || need.kind === 'blocked') && need.server && html`<button type="button" disabled=${!mayAct.value} onClick=${() => act({ act: 'restart', server: need.server })}>Restart</button>`}
     ${need.server ? html`<a class="button" href=${href('server', [need.server])}>Look<span class="unseen"> at ${need.server}</span></a>` : need.kind === 'config' && html`<a class="button" href="#/config">Look<span class="unseen"> at the configuration</span></a>`}
   </div>

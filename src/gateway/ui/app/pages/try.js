@@ -185,7 +185,7 @@ export function Try() {
     ${!tools ? !error && html`<${Loading} what="the tools" />` : tools.length === 0 ? html`<${Empty} title="No server lists a tool yet.">Tools appear here as servers become ready; see the <a href="#/overview">overview</a>.<//>` : html`<div class="bench">
       <details class="picker-fold" key=${wide || name} open=${wide || !name}><summary>${name || 'Choose a tool'}</summary><${Picker} tools=${tools} current=${name} /></details>
       <div>${lost && html`<${Failure} error=${lost} />`}
-      ${tool ? (!id || lost || String(call?.id) === id) && html`<${Form} key=${`${name}/${id}`} tool=${tool} given=${id ? call?.arguments?.arguments : undefined} />` : name ? html`<${Empty} title=${`No tool is called ${name}.`}>Its server may be down, or its tools have changed; choose another.<//>` : html`<${Empty} title="Choose a tool.">A form is made from its schema. What the server asks for meanwhile is asked here.<//>`}</div>
+      ${tool ? (!id || lost || String(call?.id) === id) && html`<${Form} key=${`${name}/${id}`} tool=${tool} given=${id ? call?.arguments : undefined} />` : name ? html`<${Empty} title=${`No tool is called ${name}.`}>Its server may be down, or its tools have changed; choose another.<//>` : html`<${Empty} title="Choose a tool.">A form is made from its schema. What the server asks for meanwhile is asked here.<//>`}</div>
     </div>`}
   <//>`;
 }
