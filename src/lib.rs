@@ -5,5 +5,4 @@
 
 pub mod cli;
 pub mod gateway;
-mod moment;
 mod status_view;

@@ -7,11 +7,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use mcproxy_confine::Degradation;
 use mcproxy_ipc::{
     ChangeStatus, Generation, LifecycleEvent, ListFailure, ProcessStatus, ServerDescription, ServerState, ServerStatus,
-    StartStatus, StatusReport,
+    StartStatus, StatusReport, moment,
 };
 use serde::Serialize;
-
-use crate::moment::moment;
 
 /// The whole installation.
 #[derive(Debug, Serialize)]

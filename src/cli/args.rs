@@ -229,6 +229,15 @@ pub(crate) enum Command {
         #[command(subcommand)]
         action: TokenAction,
     },
+    /// Look after the records of calls
+    #[command(after_help = "Examples:\n  mcproxy audit verify\n  mcproxy audit verify /var/lib/mcproxy/audit --json\n\n\
+                      Each line of the audit holds the hash of the one before. `verify` reads all of them, and names the first one that does\n\
+                      not fit: a line was removed, changed or put in there. Exit code 1 then. Lines that are cut off at the end leave no\n\
+                      trace in the file; the hash of the last one, kept elsewhere, shows that.")]
+    Audit {
+        #[command(subcommand)]
+        action: AuditAction,
+    },
     /// Print a script for a shell, which then completes commands, options and the names of servers and tools
     #[command(after_help = "Examples:\n  \
                       source <(mcproxy completions bash)                                     in ~/.bashrc, likewise zsh in ~/.zshrc\n  \
@@ -312,6 +321,16 @@ pub(crate) enum ServiceAction {
         /// Remove it below this directory, and stop nothing
         #[arg(long, value_name = "DIR")]
         root: Option<PathBuf>,
+    },
+}
+
+/// What `audit` can do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditAction {
+    /// Check that no line was removed, changed or put in
+    Verify {
+        /// The directory of its files [default: `audit` in the state directory]
+        dir: Option<PathBuf>,
     },
 }
 

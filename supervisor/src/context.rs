@@ -63,6 +63,8 @@ pub(crate) struct Context {
     pub(crate) users: Users,
     /// Where the catalogues of servers are kept; `None`: nowhere.
     pub(crate) catalogues: Option<PathBuf>,
+    /// Where calls are recorded unless the configuration says; `None`: nowhere.
+    pub(crate) audit: Option<PathBuf>,
     /// Where logins at servers are kept; `None`: nowhere.
     pub(crate) logins: Option<Logins>,
     /// Log records that the sink was too slow for.

@@ -8,6 +8,7 @@
 
 mod ancestry;
 mod args;
+mod audit;
 mod backoff;
 mod boot_config;
 mod bounded_text;

@@ -251,7 +251,7 @@ impl Supervisor {
         self.level.set(level);
         if changes.gateway_changed || changes.supervisor_changed {
             let settings = Box::new(gateway_settings(&new, level));
-            let _ = self.gateway.send(GatewayCommand::Configure(settings)).await;
+            let _ = self.gateway.send(GatewayCommand::Configure { settings, audit: new.audit.clone() }).await;
         }
         if let Some(state) = &self.state {
             state.keep_only(&new.servers);

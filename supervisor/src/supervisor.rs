@@ -264,6 +264,7 @@ impl Supervisor {
             degraded,
             users,
             catalogues: state.as_ref().map(|state| state.catalogues().to_owned()),
+            audit: state.as_ref().map(|state| state.path().join("audit")),
             logins: state.as_ref().map(|state| Logins::in_state(state.path())),
             children: Children::default(),
             log_dropped: dropped,
@@ -333,8 +334,14 @@ impl Supervisor {
         };
         let level_in_force = fixed_level.unwrap_or(config.gateway.log_level);
         let settings = gateway_settings(&config, level_in_force);
-        let gateway =
-            GatewayTask::spawn(context.clone(), listener, settings, sessions, gateway_state, &mut gateway_task);
+        let gateway = GatewayTask::spawn(
+            context.clone(),
+            listener,
+            (settings, config.audit.clone()),
+            sessions,
+            gateway_state,
+            &mut gateway_task,
+        );
         let (asked, requests) = mpsc::channel(8);
         control_task.spawn(control::serve(control, context.clone(), gateway.clone(), asked));
         let (watch, error) = ConfigWatch::new(file.path());

@@ -23,7 +23,8 @@ const EDGES: &[(&str, &[&str])] = &[
     ("mcproxy-http", &[]),
     ("mcproxy-oauth", &[]),
     ("mcproxy-search", &[]),
-    ("mcproxy-supervisor", &["mcproxy-ipc", "mcproxy-config", "mcproxy-confine"]),
+    ("mcproxy-audit", &["mcproxy-ipc"]),
+    ("mcproxy-supervisor", &["mcproxy-ipc", "mcproxy-config", "mcproxy-confine", "mcproxy-audit"]),
     (
         "mcproxy-worker",
         &[
@@ -46,6 +47,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "mcproxy-http",
             "mcproxy-oauth",
             "mcproxy-search",
+            "mcproxy-audit",
         ],
     ),
     ("mcproxy-bench", &["mcproxy-ipc", "mcproxy-search"]),
@@ -82,6 +84,7 @@ const ROOTS: &[&str] = &[
     "crates/http/src/lib.rs",
     "crates/oauth/src/lib.rs",
     "crates/search/src/lib.rs",
+    "crates/audit/src/lib.rs",
 ];
 
 /// The roots of programs that are one file around one of the libraries.

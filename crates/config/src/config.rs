@@ -9,6 +9,7 @@ use mcproxy_confine::Hardening;
 use mcproxy_ipc::control::GatewaySettings;
 use mcproxy_ipc::regular_file::{self, Links};
 
+use crate::audit::AuditConfig;
 use crate::dialect::{self, Source};
 use crate::gateway;
 use crate::interpolate::{EnvLookup, WORKSPACE};
@@ -22,7 +23,7 @@ use crate::shape::{ShapeCheck, ShapeLevel};
 use crate::size::{self, MAX_GATEWAY_BYTES, MAX_RULES_BYTES, MAX_SERVERS};
 use crate::text::{self, MAX_FILE};
 use crate::tree::{self, Node};
-use crate::{listen, schema};
+use crate::{audit, listen, schema};
 
 /// A configuration in which everything has been checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +36,8 @@ pub struct Config {
     pub states_auth: bool,
     /// The settings of the gateway, and with them the least severe level that is logged; no server's secret among them.
     pub gateway: GatewaySettings,
+    /// The files in which calls are recorded; `None`: none are.
+    pub audit: Option<AuditConfig>,
     /// How much of the confinement is wanted.
     pub hardening: Hardening,
     /// The users that the gateway and the servers run as.
@@ -127,6 +130,7 @@ impl Config {
         let mut config = Self::parse(text, &with_workspace).map_err(|problems| problems.in_file(path))?;
         config.problems = config.problems.in_file(path);
         config.servers.iter_mut().for_each(|server| server.resolve_paths(&base));
+        config.audit.iter_mut().for_each(|audit| audit.resolve_paths(&base));
         Ok(config)
     }
 
@@ -202,6 +206,7 @@ fn read(root: &Node, source: Source<'_>, report: &mut Report) -> Option<Config> 
     let hardening = raw.hardening.level();
     let states_auth = raw.gateway.auth.is_some();
     let shutdown_grace = Duration::from_secs_f64(raw.gateway.shutdown_grace);
+    let audit = raw.gateway.audit.as_ref().map(audit::of);
     let gateway = gateway::check(raw.gateway, &kept, &servers, report);
     let servers = servers.list;
     report_size(&servers, &gateway, root.span.start, report);
@@ -213,7 +218,7 @@ fn read(root: &Node, source: Source<'_>, report: &mut Report) -> Option<Config> 
         report.add(listen_at, error.to_string());
     }
     let problems = Problems::default();
-    Some(Config { servers, listen, states_auth, gateway, hardening, isolation, shutdown_grace, problems })
+    Some(Config { servers, listen, states_auth, gateway, audit, hardening, isolation, shutdown_grace, problems })
 }
 
 /// The folder that an editor has open when it reads this file: above the folder in which it keeps its own files.

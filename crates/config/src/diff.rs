@@ -65,7 +65,7 @@ pub fn diff(old: &Config, new: &Config) -> ConfigDiff {
         reordered: common(old, new) != common(new, old),
         listen_changed: old.listen != new.listen,
         gateway_changed: GatewaySettings { log_level: new.gateway.log_level, ..old.gateway.clone() } != new.gateway
-            || old.states_auth != new.states_auth,
+            || (old.states_auth, &old.audit) != (new.states_auth, &new.audit),
         supervisor_changed: (old.gateway.log_level, old.shutdown_grace) != (new.gateway.log_level, new.shutdown_grace),
     }
 }

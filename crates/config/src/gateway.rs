@@ -12,7 +12,7 @@ use crate::report::Report;
 use crate::server::ServerConfig;
 use crate::servers::ServerEntries;
 use crate::tree::{Node, TreeValue};
-use crate::{auth, groups};
+use crate::{audit, auth, groups};
 
 /// Bytes that the gateway holds in all unless the file says otherwise.
 const TOTAL_BUFFERED: usize = 128 << 20;
@@ -31,6 +31,7 @@ pub(crate) fn check(raw: RawGateway, root: &Node, servers: &ServerEntries, repor
     let allowed_origins = texts(raw.allowed_origins, node("allowedOrigins"), origin, report);
     let groups = groups::check(&raw.groups, node("groups"), &servers.known, report);
     let tokens = auth::check(raw.auth.as_ref(), node("auth"), &servers.known, &groups, report);
+    let audit = raw.audit.as_ref().map(|raw| audit::terms(raw, node("audit"), report));
     let limits = raw.limits;
     let total_buffered = total_buffered(&limits, &servers.list, node("limits"), report);
     GatewaySettings {
@@ -61,6 +62,7 @@ pub(crate) fn check(raw: RawGateway, root: &Node, servers: &ServerEntries, repor
             RawCallLevel::Debug => Some(LogLevel::Debug),
             RawCallLevel::Info => Some(LogLevel::Info),
         },
+        audit,
     }
 }
 

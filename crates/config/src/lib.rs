@@ -19,6 +19,7 @@
 //! To add a key: add it to its struct in `raw` with a doc comment (it appears in the schema) and a default, and use it
 //! where the checked type is built.
 
+mod audit;
 mod auth;
 mod client_features;
 mod config;
@@ -45,6 +46,7 @@ mod text;
 mod tool_rules;
 mod tree;
 
+pub use audit::AuditConfig;
 pub use config::{Config, Exposed, LoadError};
 pub use dialect::{RESERVED_NAME, safe_name};
 pub use diff::{ConfigDiff, ServerChange, diff};

@@ -75,7 +75,13 @@ pub(crate) fn of_gateway(settings: &GatewaySettings) -> usize {
         .forwarding
         .iter()
         .map(|of| text(of.server.as_str()) + of.headers.iter().map(|name| text(name)).sum::<usize>());
-    forwarded.sum::<usize>() + tokens + names.sum::<usize>() + settings.groups.iter().map(group).sum::<usize>()
+    let redacted =
+        settings.audit.iter().flat_map(|audit| audit.arguments.iter().flatten()).map(|pointer| text(pointer));
+    redacted.sum::<usize>()
+        + forwarded.sum::<usize>()
+        + tokens
+        + names.sum::<usize>()
+        + settings.groups.iter().map(group).sum::<usize>()
 }
 
 /// The complaint, if it is too much.

@@ -12,6 +12,7 @@
 //! `bincode` is named in one private file, `codec.rs`: replacing it is a change of that file alone.
 
 mod activity;
+mod audit;
 mod catalogue;
 mod catalogue_room;
 mod codec;
@@ -30,6 +31,7 @@ mod large;
 pub mod log;
 mod login;
 mod memory;
+mod moment;
 mod name;
 mod our_program;
 pub mod package_runner;
@@ -53,6 +55,7 @@ mod token_bucket;
 mod unprintable;
 
 pub use activity::Activity;
+pub use audit::{AUDIT_UNWRITTEN, AuditRecord, AuditTerms};
 pub use catalogue::CatalogueKey;
 pub use catalogue_room::CatalogueRoom;
 pub use codec::CodecError;
@@ -65,6 +68,7 @@ pub use inherited::{ChildConnection, Inherited, take_stdin};
 pub use log::{LogLevel, LogRecord, LogSource};
 pub use login::{LoginKey, LoginPlace, OAuthGrant, OAuthSpec};
 pub use memory::{DUMPABLE_VARIABLE, keep_memory_private};
+pub use moment::moment;
 pub use name::{NameError, ServerName};
 pub use our_program::{REMOTE_WORKER, WORKER, our_program};
 pub use pipes::DataEnd;

@@ -3,13 +3,11 @@
 use mcproxy_ipc::{
     LogLine, LogSource,
     control::{OperatorToSupervisor, SupervisorToOperator},
+    moment,
 };
 use serde_json::json;
 
-use crate::{
-    cli::{console::Console, error::CliError, exit::Exit, human::one_line, supervisor::SupervisorClient},
-    moment::moment,
-};
+use crate::cli::{console::Console, error::CliError, exit::Exit, human::one_line, supervisor::SupervisorClient};
 
 /// The lines to be printed.
 pub(crate) struct Logs {

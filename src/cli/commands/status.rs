@@ -2,7 +2,9 @@
 
 use std::io::{self, Write};
 
-use mcproxy_ipc::{ChangeStatus, ConfigSource, ListFailure, ProcessStatus, ServerStatus, StartStatus, StatusReport};
+use mcproxy_ipc::{
+    ChangeStatus, ConfigSource, ListFailure, ProcessStatus, ServerStatus, StartStatus, StatusReport, moment,
+};
 use serde_json::json;
 use unicode_width::UnicodeWidthStr;
 
@@ -16,7 +18,6 @@ use crate::{
         supervisor::SupervisorClient,
         table::Table,
     },
-    moment::moment,
     status_view::{ServerView, StatusView, endpoint_url},
 };
 

@@ -1,6 +1,7 @@
 //! Work of the HTTP thread without a request: it follows what the supervisor says (routes, settings, the drain), keeps the
 //! connections to workers, expires sessions, and sends what waits for its time.
 
+mod audit;
 mod catalogue_intake;
 mod drain;
 mod expiry;
@@ -31,6 +32,7 @@ pub(crate) fn start(supervisor: SupervisorHandle, log: Logger) -> Rc<Gateway> {
     tokio::task::spawn_local(broadcast::run(gateway.clone()));
     tokio::task::spawn_local(expiry::sweep(gateway.clone()));
     tokio::task::spawn_local(expiry::learn_restorable(gateway.clone()));
+    tokio::task::spawn_local(audit::send(gateway.clone()));
     let timer = gateway.clone();
     tokio::task::spawn_local(async move { timer.response_timer.run().await });
     gateway

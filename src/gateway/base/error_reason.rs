@@ -4,7 +4,7 @@ use mcproxy_mcp::{ErrorCode, RawObject};
 
 /// Why calls fail without a word of the server's, as `data.reason` says it. Others that turn up there share a label: a
 /// server can write what it likes into its errors, and each label costs memory for ever.
-const OURS: [&str; 21] = [
+const OURS: [&str; 22] = [
     "timeout",
     "server_exited",
     "server_stopped",
@@ -13,6 +13,7 @@ const OURS: [&str; 21] = [
     "not_ready",
     "too_many_calls",
     "rate_limited",
+    "not_recorded",
     "too_many_instances",
     "instance_failed",
     "no_session",

@@ -1,6 +1,7 @@
 //! Pieces that the other layers share: the control connection, the budget, counters, queues and clocks, and small values.
 
 pub(crate) mod access;
+pub(crate) mod audit;
 pub(crate) mod auth;
 pub(crate) mod budget;
 pub(crate) mod client_declaration;
@@ -14,6 +15,7 @@ pub(crate) mod pieces;
 pub(crate) mod principal;
 pub(crate) mod queue;
 pub(crate) mod rates;
+pub(crate) mod redact;
 pub(crate) mod refusals;
 pub(crate) mod reply;
 pub(crate) mod response_timer;

@@ -14,12 +14,14 @@ use std::{
 
 use mcproxy_confine::Degradation;
 use mcproxy_ipc::{
-    CatalogueCounts, CatalogueKey, DataEnd, DescriptorHalf, FrameError, Generation, Inherited, LogRecord, Receiver,
-    Route, SealKey, Sender, ServerName, SessionKey, StoredSession,
+    AuditRecord, CatalogueCounts, CatalogueKey, DataEnd, DescriptorHalf, FrameError, Generation, Inherited, LogRecord,
+    Receiver, Route, SealKey, Sender, ServerName, SessionKey, StoredSession,
     control::{Answer, GatewaySettings, GatewayToSupervisor, Question, SupervisorToGateway},
     log::{DroppedRecords, LogThreshold},
 };
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, mpsc::error::TrySendError, oneshot, watch};
+
+use super::audit::AuditProgress;
 
 /// Questions that may wait; each belongs to a request of a client.
 const QUESTIONS: usize = 64;
@@ -133,6 +135,8 @@ pub(crate) struct SupervisorHandle {
     pub(crate) listener: watch::Receiver<Option<Arc<TcpListener>>>,
     /// How long to finish in, once the supervisor wants us to go.
     pub(crate) drain: watch::Receiver<Option<Duration>>,
+    /// How far it has come with records of calls.
+    pub(crate) audited: watch::Receiver<AuditProgress>,
     dropped: DroppedRecords,
 }
 
@@ -184,6 +188,17 @@ impl SupervisorHandle {
     pub(crate) fn forget(&self, keys: &[SessionKey]) -> bool {
         let tell = |part: &[SessionKey]| self.notices.try_send(GatewayToSupervisor::Forget(part.to_vec())).is_ok();
         keys.chunks(FORGET).all(tell)
+    }
+
+    /// Sends records of calls; what the supervisor cannot be sent now comes back.
+    pub(crate) fn audit(&self, records: Vec<AuditRecord>, dropped: u64) -> Result<(), (Vec<AuditRecord>, u64)> {
+        match self.notices.try_send(GatewayToSupervisor::Audit { records, dropped }) {
+            Ok(()) => Ok(()),
+            Err(TrySendError::Full(message) | TrySendError::Closed(message)) => match message {
+                GatewayToSupervisor::Audit { records, dropped } => Err((records, dropped)),
+                _ => Ok(()),
+            },
+        }
     }
 
     /// Asks for a server at rest to be started; `false`: the supervisor was not told.
@@ -250,6 +265,7 @@ pub(crate) struct SupervisorConnection {
     routes: watch::Sender<Vec<Route>>,
     listener: watch::Sender<Option<Arc<TcpListener>>>,
     drain: watch::Sender<Option<Duration>>,
+    audited: watch::Sender<AuditProgress>,
 }
 
 impl SupervisorConnection {
@@ -280,6 +296,7 @@ impl SupervisorConnection {
         let (routes, routes_seen) = watch::channel(first_routes);
         let (listener, listener_seen) = watch::channel(None);
         let (drain, drain_seen) = watch::channel(None);
+        let (audited, audited_seen) = watch::channel(AuditProgress::default());
         let snapshot_bytes = Arc::<AtomicUsize>::default();
         let supervisor = SupervisorHandle {
             questions: questions_to,
@@ -295,6 +312,7 @@ impl SupervisorConnection {
             routes: routes_seen,
             listener: listener_seen,
             drain: drain_seen,
+            audited: audited_seen,
             dropped,
         };
         let connection = Self {
@@ -311,6 +329,7 @@ impl SupervisorConnection {
             routes,
             listener,
             drain,
+            audited,
         };
         Ok((connection, supervisor, first_listener))
     }
@@ -318,7 +337,7 @@ impl SupervisorConnection {
     /// Serves the connection until it ends, which means the end of the gateway; `missing` of its confinement is what it could not get.
     pub(crate) async fn serve(self, missing: Vec<Degradation>) -> ControlError {
         let Self { mut receiver, sender, mut questions, mut wanted, mut catalogues, mut notices, mut logs, .. } = self;
-        let Self { snapshot_bytes, threshold, settings, routes, listener, drain, .. } = self;
+        let Self { snapshot_bytes, threshold, settings, routes, listener, drain, audited, .. } = self;
         let (out, queue) = mpsc::channel(QUEUE);
         let writer = tokio::spawn(sender.drain(queue));
         let mut waiting: HashMap<u64, oneshot::Sender<Answer>> = HashMap::new();
@@ -367,6 +386,13 @@ impl SupervisorConnection {
                         if let Some(to) = opening.remove(&id) {
                             let _ = to.send(reason.map_or(Ok(None), |reason| Err(CatalogueFileError::Refused(reason)))); // as above
                         }
+                        continue;
+                    }
+                    Ok(SupervisorToGateway::Audited { written, error }) => {
+                        audited.send_modify(|progress| {
+                            progress.written = progress.written.saturating_add(written);
+                            progress.error = error;
+                        });
                         continue;
                     }
                     Ok(SupervisorToGateway::Drain { grace }) => { drain.send_replace(Some(grace)); continue }

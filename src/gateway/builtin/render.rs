@@ -2,11 +2,10 @@
 
 use std::{fmt::Write as _, time::Duration};
 
-use mcproxy_ipc::{ConfigSource, LogLine, LogSource, ServerState, ServerStatus, StatusReport};
+use mcproxy_ipc::{ConfigSource, LogLine, LogSource, ServerState, ServerStatus, StatusReport, moment};
 use serde_json::{Value, json};
 
 use crate::gateway::catalogue::{Offered, first_line, visible};
-use crate::moment::moment;
 use crate::status_view::StatusView;
 
 /// Longest description in a list of tools, in characters.

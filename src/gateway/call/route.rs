@@ -6,6 +6,7 @@ use mcproxy_mcp::{
 };
 
 use super::{
+    audit::{AuditedCall, AuditedRequest, Called},
     builtin_tools,
     forward::{Forward, wait_for},
     incoming::Params,
@@ -13,7 +14,7 @@ use super::{
     tool_search::{self, CallTarget},
 };
 use crate::gateway::{
-    base::{reply::Reply, scope::EndpointScope},
+    base::{metrics::OutcomeLabel, reply::Reply, scope::EndpointScope},
     builtin,
     catalogue::ListKind,
     downstream::tasks::no_such_task,
@@ -42,9 +43,20 @@ pub(crate) async fn tool(context: &RequestContext, mut params: Params<'_>) -> Op
             }
             _ => context.gateway.servers.shows(context.scope(), server),
         };
+        let request = AuditedRequest::of(context, method::TOOLS_CALL, &params.members, params.meta.as_ref());
+        let called = Called { server: builtin::NAME, method: method::TOOLS_CALL, name: &name, definition: None };
+        let audited = match AuditedCall::begin(context, request.as_ref(), &called) {
+            Ok(audited) => audited,
+            Err(error) => return Some(error.into()),
+        };
         let is_limited = context.gateway.servers.is_limited(&context.scope().holder);
-        return Some(builtin_tools::run(&context.gateway, &context.view(), shows, is_limited, &name, arguments).await);
+        let reply = builtin_tools::run(&context.gateway, &context.view(), shows, is_limited, &name, arguments).await;
+        if let Some(audited) = audited {
+            audited.end(OutcomeLabel::Result.as_str(), Some(&reply));
+        }
+        return Some(reply);
     }
+    let definition = definition(context, &params);
     let own = json_string(&name);
     params.members.set("name", &own);
     let own_refs = own_refs(context, &server, &params);
@@ -53,13 +65,20 @@ pub(crate) async fn tool(context: &RequestContext, mut params: Params<'_>) -> Op
         params.members.get("task").is_some() && context.downstream.makes_tasks_at(&server, &context.view());
     let (rewrite, owner): (ResultRewrite, _) =
         if makes_task { (rewrite::created_task, Some(server.clone())) } else { (rewrite::call_result, None) };
-    let reply = Forward::new(context, method::TOOLS_CALL, server, params).named(name).run(rewrite).await;
+    let call = Forward::new(context, method::TOOLS_CALL, server, params).named(name).defined(definition);
+    let reply = call.run(rewrite).await;
     if let (Some(owner), Some(Reply::Result(result))) = (&owner, &reply)
         && let Err(error) = context.downstream.remember_task(&context.gateway.task_owners, owner, result)
     {
         return Some(error.into());
     }
     reply
+}
+
+/// The digest of the definition of the tool that params name, where calls are recorded.
+fn definition(context: &RequestContext, params: &Params<'_>) -> Option<[u8; 32]> {
+    let name = params.members.get_string("name").filter(|_| context.gateway.audit.is_on())?;
+    context.view().tool_digest(&name)
 }
 
 /// `prompts/get`

@@ -8,6 +8,7 @@ use mcproxy_mcp::{
     mirrored::{ANNOTATION, MirroredParam, mirrored_params},
     qualify_name, qualify_template, qualify_uri,
 };
+use sha2::{Digest, Sha256};
 
 use super::{
     ListKind, Readers,
@@ -43,6 +44,8 @@ pub(super) struct Entry {
     mirrored: Box<[MirroredParam]>,
     /// What arguments are held against; `None`: they cannot be.
     arguments: Derived<Option<Box<ArgumentSchema>>>,
+    /// The digest of `text`.
+    digest: Derived<[u8; 32]>,
 }
 
 impl Entry {
@@ -138,8 +141,9 @@ impl Entry {
         if let Some(meta) = object.get_object("_meta") {
             ui_at.extend(ui_refs_of(&meta).filter_map(|uri| span(&text, uri.get())));
         }
-        let (ui_at, text, arguments) = (ui_at.into(), text.into(), Derived::default());
-        Some(Self { shown, renamed_from, name_at, ui_at, mirrored, newer, text, arguments })
+        let (ui_at, text) = (ui_at.into(), text.into());
+        let (arguments, digest) = (Derived::default(), Derived::default());
+        Some(Self { shown, renamed_from, name_at, ui_at, mirrored, newer, text, arguments, digest })
     }
 
     /// The tool as a group shows it. `qualified`: its name at the common endpoint, which the group's rules know; `shown`: its name
@@ -159,6 +163,11 @@ impl Entry {
     /// All of it, as JSON under the names of its own endpoint.
     pub(super) fn text(&self) -> &str {
         &self.text
+    }
+
+    /// The SHA-256 of that.
+    pub(super) fn digest(&self) -> [u8; 32] {
+        *self.digest.get(|| Sha256::digest(self.text.as_bytes()).into())
     }
 
     /// The server's name for it.

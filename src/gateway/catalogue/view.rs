@@ -372,6 +372,11 @@ impl View {
         Some(entry.json(ListKind::Tools, self.naming, server.as_str(), readers))
     }
 
+    /// The digest of a tool's definition.
+    pub(crate) fn tool_digest(&self, name: &str) -> Option<[u8; 32]> {
+        self.entry(ListKind::Tools, name).map(|(_, entry)| entry.digest())
+    }
+
     /// What is wrong with arguments (JSON) for a tool; none: nothing that can be seen before its server looks.
     pub(crate) fn mistakes(&self, name: &str, arguments: &str) -> Vec<String> {
         self.entry(ListKind::Tools, name).map(|(_, entry)| entry.mistakes(arguments)).unwrap_or_default()

@@ -308,6 +308,11 @@ impl Downstream {
         self.session().map(|session| session.declaration().info.to_string())
     }
 
+    /// Its name and version, if it stated them once for all its requests.
+    pub(crate) fn client(&self) -> Option<String> {
+        self.session().map(|session| session.client().to_string())
+    }
+
     /// The session, where there is one.
     fn session(&self) -> Option<&Rc<Session>> {
         match self {

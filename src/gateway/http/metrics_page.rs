@@ -99,6 +99,8 @@ fn of_clients(gateway: &Gateway, registry: &mut Registry) {
     registry.register("sessions_opened", "Sessions ever opened", counter(gateway.sessions.opened()));
     let help = "Log records of the gateway that found no room on their way to the supervisor";
     registry.register("log_records_dropped", help, counter(gateway.supervisor.dropped_records()));
+    let help = "Calls that are not in the audit, because records could not be written fast enough";
+    registry.register("audit_records_dropped", help, counter(gateway.audit.dropped()));
 }
 
 fn of_memory(gateway: &Gateway, registry: &mut Registry) {

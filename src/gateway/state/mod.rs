@@ -21,7 +21,7 @@ use self::{
 };
 use crate::gateway::{
     base::{
-        auth::Auth, budget::Budget, metrics::Metrics, rates::PrincipalRates, refusals::Refusals,
+        audit::AuditLog, auth::Auth, budget::Budget, metrics::Metrics, rates::PrincipalRates, refusals::Refusals,
         response_timer::ResponseTimer, status_cache::StatusCache, supervisor::SupervisorHandle,
     },
     sessions::{
@@ -64,6 +64,8 @@ pub(crate) struct Gateway {
     pub(crate) supervisor: SupervisorHandle,
     /// Ends the wait of requests that take long.
     pub(crate) response_timer: ResponseTimer,
+    /// What is recorded of calls.
+    pub(crate) audit: Rc<AuditLog>,
     /// The counters.
     pub(crate) metrics: Metrics,
     /// How often principals may send requests.
@@ -98,6 +100,7 @@ impl Gateway {
             subscribers: Subscribers::default(),
             task_owners: TaskOwners::default(),
             lists_prepared: Notify::new(),
+            audit: AuditLog::new(supervisor.audited.clone()),
             supervisor,
             response_timer: ResponseTimer::default(),
             metrics: Metrics::new(),
@@ -109,6 +112,7 @@ impl Gateway {
         };
         let settings = gateway.settings();
         gateway.servers.set_endpoints(&settings);
+        gateway.audit.set(settings.audit.as_ref());
         gateway.rates.set(settings.tokens.as_deref().unwrap_or_default(), Instant::now());
         gateway.replay_budget.set_bound(gateway.settings().replay_total);
         gateway
@@ -126,6 +130,7 @@ impl Gateway {
 
     /// Puts other settings in force.
     pub(crate) fn set_settings(&self, new: Rc<GatewaySettings>) {
+        self.audit.set(new.audit.as_ref());
         self.rates.set(new.tokens.as_deref().unwrap_or_default(), Instant::now());
         self.settings.replace(new);
         self.renew_auth(SystemTime::now());

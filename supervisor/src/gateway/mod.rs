@@ -9,6 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use mcproxy_config::AuditConfig;
 use mcproxy_confine::Confinement;
 use mcproxy_ipc::{
     CatalogueKey, DataEnd, Generation, LogRecord, SealedOrder, ServerName,
@@ -25,6 +26,7 @@ use tokio::{
 
 pub(crate) use self::ports::{GatewayCommand, GatewaySnapshot};
 use crate::{
+    audit::{AuditTrail, Audited},
     backoff::Jitter,
     bounded_text::cut_error,
     child::{Child, ChildEvent, ChildPlan},
@@ -50,6 +52,8 @@ const COALESCE: Duration = Duration::from_millis(5);
 /// Questions of the gateway that are being answered at once.
 const QUESTIONS: usize = 64;
 const QUEUE: usize = 32;
+/// For the last records to be written.
+const AUDIT_LIMIT: Duration = Duration::from_secs(3);
 /// The warning that there is no room for all snapshots is logged at most once per interval.
 const SNAPSHOT_WARNING_INTERVAL: Duration = Duration::from_secs(60);
 
@@ -79,6 +83,7 @@ pub(crate) struct GatewayTask {
     routes_due: Option<Instant>,
     answers: JoinSet<()>,
     ring: LogRing,
+    audit: AuditTrail,
     ending: bool,
 }
 
@@ -92,7 +97,7 @@ impl GatewayTask {
     pub(crate) fn spawn(
         context: Context,
         listener: TcpListener,
-        settings: GatewaySettings,
+        (settings, audit): (GatewaySettings, Option<AuditConfig>),
         sessions: KeptSessions,
         snapshot: watch::Sender<GatewaySnapshot>,
         tasks: &mut JoinSet<KeptSessions>,
@@ -100,6 +105,7 @@ impl GatewayTask {
         let (commands, queue) = mpsc::channel(QUEUE);
         let gateway = Self {
             log: context.log.new(o!("process" => "gateway")),
+            audit: AuditTrail::new(audit, context.audit.clone(), context.log.clone()),
             context,
             listener: Some(listener),
             settings,
@@ -142,8 +148,13 @@ impl GatewayTask {
                 }
                 () = sleep_until(self.due) => self.due(),
                 Some(_) = self.answers.join_next() => {}
+                Audited { written, error } = self.audit.news() => {
+                    self.tell(SupervisorToGateway::Audited { written, error });
+                }
             }
         }
+        // What calls were made is known even if this is the end.
+        let _ = tokio::time::timeout(AUDIT_LIMIT, self.audit.settle()).await;
         self.sessions
     }
 
@@ -155,8 +166,9 @@ impl GatewayTask {
             GatewayCommand::Logs { lines, reply } => {
                 let _ = reply.send(self.ring.last(lines)); // the same
             }
-            GatewayCommand::Configure(settings) => {
+            GatewayCommand::Configure { settings, audit } => {
                 self.settings = *settings;
+                self.audit.configure(audit);
                 self.tell(SupervisorToGateway::Configure(Box::new(self.settings.clone())));
             }
             GatewayCommand::Drain { grace } => {
@@ -286,6 +298,7 @@ impl GatewayTask {
             LinkEvent::Message(GatewayToSupervisor::Forget(keys)) => {
                 self.sessions.snapshots.forget(keys, Instant::now())
             }
+            LinkEvent::Message(GatewayToSupervisor::Audit { records, dropped }) => self.audit.add(records, dropped),
             LinkEvent::PingDue(number) => self.tell(SupervisorToGateway::Ping(number)),
             LinkEvent::Silent => {
                 warn!(self.log, "gateway does not answer and is killed");

@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use mcproxy_config::AuditConfig;
 use mcproxy_ipc::{LogLine, control::GatewaySettings};
 use tokio::sync::oneshot;
 
@@ -18,7 +19,7 @@ pub(crate) enum GatewayCommand {
     /// The last log lines of the gateway's process, and of those before it.
     Logs { lines: usize, reply: oneshot::Sender<Vec<LogLine>> },
     /// Other settings are in force.
-    Configure(Box<GatewaySettings>),
+    Configure { settings: Box<GatewaySettings>, audit: Option<AuditConfig> },
     /// Stop accepting, finish within this time, end.
     Drain { grace: Duration },
     /// End at once.

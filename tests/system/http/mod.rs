@@ -1,5 +1,6 @@
 //! What HTTP itself says: statuses, headers and codes, before any server is asked (docs/troubleshooting.md).
 
+mod audit;
 mod bodies;
 mod connections;
 mod cors;

@@ -33,6 +33,10 @@ pub(crate) struct RawGateway {
     pub(crate) search: RawSearch,
     /// What is logged.
     pub(crate) logging: RawLogging,
+    /// A record of each call, in files of its own. Without it, none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "RawAudit")]
+    pub(crate) audit: Option<RawAudit>,
     /// Bounds on what clients may use.
     pub(crate) limits: RawGatewayLimits,
     /// Seconds that calls in flight get to finish when MCProxy is stopped.
@@ -52,6 +56,7 @@ impl Default for RawGateway {
             groups: BTreeMap::new(),
             search: RawSearch::default(),
             logging: RawLogging::default(),
+            audit: None,
             limits: RawGatewayLimits::default(),
             shutdown_grace: 20.0,
         }
@@ -242,6 +247,54 @@ pub(crate) enum RawLevel {
     Info,
     Debug,
     Trace,
+}
+
+/// A record of each call: who called what, with which arguments (their hash), and how it went.
+#[derive(Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct RawAudit {
+    /// The directory of its files, relative to this file. Without it: `audit` in the state directory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    pub(crate) dir: Option<String>,
+    /// A file of so many bytes makes room for the next.
+    #[schemars(range(min = 1024, max = 1_099_511_627_776_u64))]
+    pub(crate) max_bytes: u64,
+    /// So does one that is so many seconds old.
+    #[schemars(range(min = 60, max = 31_536_000))]
+    pub(crate) max_age: f64,
+    /// How many full files are kept; older ones are removed.
+    #[schemars(range(min = 0, max = 100_000))]
+    pub(crate) keep: u32,
+    /// Whether the arguments themselves are recorded, and not their hash and size alone.
+    pub(crate) arguments: bool,
+    /// What of the arguments is recorded as `"***"`: JSON pointers, in which `*` stands for any member or element.
+    pub(crate) redact: Vec<String>,
+    /// What happens while records cannot be written: calls go on and are counted (`open`), or are refused (`closed`; each record is then on the disk before the next ones are taken).
+    pub(crate) fail: RawAuditFail,
+}
+
+impl Default for RawAudit {
+    fn default() -> Self {
+        Self {
+            dir: None,
+            max_bytes: 64 << 20,
+            max_age: 86_400.0,
+            keep: 30,
+            arguments: false,
+            redact: Vec::new(),
+            fail: RawAuditFail::Open,
+        }
+    }
+}
+
+/// What happens while records cannot be written.
+#[derive(Deserialize, Serialize, JsonSchema, Clone, Copy)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline)]
+pub(crate) enum RawAuditFail {
+    Open,
+    Closed,
 }
 
 /// Bounds on what clients may use.

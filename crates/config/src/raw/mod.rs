@@ -13,8 +13,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use gateway::{
-    RawAuth, RawAuthMode, RawCallLevel, RawGateway, RawGatewayLimits, RawGroup, RawGroupTools, RawLevel, RawListen,
-    RawRate, RawToken, RawToolView,
+    RawAudit, RawAuditFail, RawAuth, RawAuthMode, RawCallLevel, RawGateway, RawGatewayLimits, RawGroup, RawGroupTools,
+    RawLevel, RawListen, RawRate, RawToken, RawToolView,
 };
 pub(crate) use hardening::{RawHardening, RawIsolation};
 pub(crate) use oauth::{RawGrant, RawOauth};

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::TokenHash;
 use crate::{
-    CatalogueCounts, CatalogueKey, Generation, LogLevel, LogLine, LogRecord, Route, SealKey, ServerName, SessionKey,
-    StatusReport, StoredSession, ToolRules,
+    AuditRecord, AuditTerms, CatalogueCounts, CatalogueKey, Generation, LogLevel, LogLine, LogRecord, Route, SealKey,
+    ServerName, SessionKey, StatusReport, StoredSession, ToolRules,
 };
 
 /// The part of the configuration that the gateway needs; it never sees the file. `mcproxy-config` reads the file into it, and the
@@ -61,6 +61,8 @@ pub struct GatewaySettings {
     pub log_level: LogLevel,
     /// At which level each call is logged (`info` or `debug`); `None`: not at all.
     pub log_calls: Option<LogLevel>,
+    /// What is recorded of each call; `None`: nothing.
+    pub audit: Option<AuditTerms>,
 }
 
 /// Bounds on what a connection may cost.
@@ -130,6 +132,13 @@ pub enum SupervisorToGateway {
     Configure(Box<GatewaySettings>),
     /// All servers in the order of the file: last message of the start, and again after every change.
     Routes(Vec<Route>),
+    /// So many records of `Audit` were written since the last such message.
+    Audited {
+        /// How many.
+        written: u64,
+        /// Why no more can be written now; they are kept, and tried again.
+        error: Option<String>,
+    },
     /// Answer with `Pong` of the same number.
     Ping(u64),
     /// Stop accepting, finish what is in flight within this time, then exit.
@@ -222,6 +231,13 @@ pub enum GatewayToSupervisor {
         key: SessionKey,
         /// At most [`crate::MAX_SNAPSHOT`] bytes.
         snapshot: Vec<u8>,
+    },
+    /// Calls to be recorded. So many are under way at most: [`crate::AUDIT_UNWRITTEN`].
+    Audit {
+        /// In the order in which they ended.
+        records: Vec<AuditRecord>,
+        /// Calls before these of which nothing is recorded, because there was no room.
+        dropped: u64,
     },
     /// These sessions ended: the next gateway must not restore them.
     Forget(Vec<SessionKey>),

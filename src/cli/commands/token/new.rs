@@ -5,13 +5,11 @@ use std::time::{Duration, SystemTime};
 
 use clap::Args;
 use mcproxy_config::Config;
+use mcproxy_ipc::moment;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::{
-    cli::{console::Console, error::CliError, exit::Exit},
-    moment::moment,
-};
+use crate::cli::{console::Console, error::CliError, exit::Exit};
 
 /// What tokens of ours begin with, so that scanners for secrets find them.
 const PREFIX: &str = "mcproxy_";

@@ -21,7 +21,13 @@ use crate::gateway::{
         reply::Reply,
         web_pages::{self, NoWebPage},
     },
-    call::{client_input::InputError, incoming::Params, progress, request_context::RequestContext},
+    call::{
+        audit::{AuditedCall, AuditedRequest, Called},
+        client_input::InputError,
+        incoming::Params,
+        progress,
+        request_context::RequestContext,
+    },
     downstream::{
         InputRoute,
         retry::{Retry, RetryUse},
@@ -55,6 +61,10 @@ pub(crate) struct Forward<'a> {
     retry: Option<Retry>,
     /// Its answer is of no use once it is dropped.
     until_dropped: bool,
+    /// What is recorded of it.
+    audited: Option<AuditedRequest>,
+    /// The digest of the definition of the tool that is called.
+    definition: Option<[u8; 32]>,
 }
 
 impl<'a> Forward<'a> {
@@ -67,6 +77,8 @@ impl<'a> Forward<'a> {
     ) -> Self {
         let token = params.progress_token();
         let Params { members: mut params, meta } = params;
+        let method = method.into();
+        let audited = AuditedRequest::of(context, &method, &params, meta.as_ref());
         let mut meta = meta.unwrap_or_default();
         meta.remove(meta::PROGRESS_TOKEN);
         let retry = context.downstream.take_own(&mut params, &mut meta);
@@ -75,7 +87,7 @@ impl<'a> Forward<'a> {
         }
         let mut forward = Self {
             context,
-            method: method.into(),
+            method,
             server,
             name: String::new(),
             payload: Vec::with_capacity(PAYLOAD),
@@ -83,6 +95,8 @@ impl<'a> Forward<'a> {
             progress_token: token.map(ToOwned::to_owned),
             retry,
             until_dropped: false,
+            audited,
+            definition: None,
         };
         params.write(&mut forward.payload);
         forward.meta_at = forward.payload.len();
@@ -97,6 +111,11 @@ impl<'a> Forward<'a> {
         Self { name, ..self }
     }
 
+    /// Says which definition the tool has that is called.
+    pub(crate) fn defined(self, definition: Option<[u8; 32]>) -> Self {
+        Self { definition, ..self }
+    }
+
     /// Gives the call up when it is dropped, as it is when its time is over; others go on, for a client that may come back.
     pub(crate) fn until_dropped(self) -> Self {
         Self { until_dropped: true, ..self }
@@ -104,10 +123,22 @@ impl<'a> Forward<'a> {
 
     /// Hands the call over and waits for its answer. `None`: the client cancelled it.
     pub(crate) async fn run(&self, rewrite: ResultRewrite) -> Option<Reply> {
-        let (outcome, reply) = match self.begin() {
-            Ok(_tickets) => self.attempt(rewrite).await,
-            Err(error) => self.turned_away(error),
+        let called = Called {
+            server: self.server.as_str(),
+            method: &self.method,
+            name: &self.name,
+            definition: self.definition,
         };
+        let (audited, (outcome, reply)) = match AuditedCall::begin(self.context, self.audited.as_ref(), &called) {
+            Ok(audited) => match self.begin() {
+                Ok(_tickets) => (audited, self.attempt(rewrite).await),
+                Err(error) => (audited, self.turned_away(error)),
+            },
+            Err(error) => (None, self.turned_away(error)),
+        };
+        if let Some(audited) = audited {
+            audited.end(outcome.as_str(), reply.as_ref());
+        }
         self.log(outcome, reply.as_ref());
         reply
     }

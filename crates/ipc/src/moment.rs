@@ -1,7 +1,7 @@
 //! Moments, as everything that prints one writes it.
 
 /// Milliseconds since the epoch as RFC 3339 in UTC.
-pub(crate) fn moment(at_ms: u64) -> String {
+pub fn moment(at_ms: u64) -> String {
     let (seconds, ms) = (at_ms / 1000, at_ms % 1000);
     let (days, second) = (seconds / 86_400, seconds % 86_400);
     let (year, month, day) = date(days);
