@@ -230,10 +230,12 @@ pub(crate) enum Command {
         action: TokenAction,
     },
     /// Look after the records of calls
-    #[command(after_help = "Examples:\n  mcproxy audit verify\n  mcproxy audit verify /var/lib/mcproxy/audit --json\n\n\
+    #[command(
+        after_help = "Examples:\n  mcproxy audit verify\n  mcproxy audit verify /var/lib/mcproxy/audit --json\n\n\
                       Each line of the audit holds the hash of the one before. `verify` reads all of them, and names the first one that does\n\
                       not fit: a line was removed, changed or put in there. Exit code 1 then. Lines that are cut off at the end leave no\n\
-                      trace in the file; the hash of the last one, kept elsewhere, shows that.")]
+                      trace in the file; the hash of the last one, kept elsewhere, shows that."
+    )]
     Audit {
         #[command(subcommand)]
         action: AuditAction,

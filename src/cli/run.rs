@@ -94,7 +94,9 @@ async fn dispatch(cli: Cli, console: &mut Console) -> Result<Exit, CliError> {
         }
         Command::Service { action } => commands::service::run(action, console),
         Command::Paths => commands::paths::run(&supervisor, global.runtime_dir.as_deref(), json, console).await,
-        Command::Audit { action: AuditAction::Verify { dir } } => commands::audit::VerifyAudit { dir, json }.run(console),
+        Command::Audit { action: AuditAction::Verify { dir } } => {
+            commands::audit::VerifyAudit { dir, json }.run(console)
+        }
         Command::Token { action: TokenAction::New(new) } => new.run(json, console),
         Command::Completions { shell } => {
             shell.write_script(&mut console.out)?;

@@ -121,3 +121,29 @@ async fn check_looks_at_the_machine_and_starts_nothing() {
     assert_eq!(json["problems"][0]["severity"], "warning");
     assert!(!trace.exists(), "nothing was started");
 }
+
+#[tokio::test]
+async fn secrets_lie_in_files_and_a_server_without_its_secret_is_blocked_until_it_is_there() {
+    let mut server = entry(&[]);
+    server["env"] = json!({"SECRET": "${file:secret-of-a}"});
+    let config = json!({"mcpServers": {"a": server},
+        "auth": {"tokens": [{"name": "ann", "token": "${credential:ann}"}]}});
+    let credentials = tempfile::tempdir().expect("a directory");
+    fs::write(credentials.path().join("ann"), "the-secret-of-ann-1\n").expect("written");
+    let proxy = Proxy::launch_with(config, |command| {
+        command.env("CREDENTIALS_DIRECTORY", credentials.path());
+    })
+    .await;
+    let http = crate::support::http_client(Some("the-secret-of-ann-1"));
+    crate::support::Session::open(&http, &proxy.url("/mcp")).await;
+    let blocked = proxy.server_until("blocked", "a", |server| server.state == "blocked").await;
+    let why = blocked.last_error.unwrap_or_default();
+    assert!(why.contains("${file:secret-of-a}") && why.contains("mcproxy reload"), "{why}");
+    fs::write(proxy.dir().join("secret-of-a"), "hunter2-hunter2\n").expect("written");
+    let reload = proxy.cli(&["reload"]).await;
+    assert_eq!(reload.code, Some(0), "{reload:?}");
+    proxy.server_until("ready", "a", |server| server.is_ready()).await;
+    let session = crate::support::Session::open(&http, &proxy.url("/mcp")).await;
+    let seen = session.say("a__env", json!({"name": "SECRET"})).await;
+    assert!(seen.contains("hunter2-hunter2"), "{seen}");
+}

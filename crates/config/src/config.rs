@@ -23,7 +23,7 @@ use crate::shape::{ShapeCheck, ShapeLevel};
 use crate::size::{self, MAX_GATEWAY_BYTES, MAX_RULES_BYTES, MAX_SERVERS};
 use crate::text::{self, MAX_FILE};
 use crate::tree::{self, Node};
-use crate::{audit, listen, schema};
+use crate::{audit, listen, schema, secret_file};
 
 /// A configuration in which everything has been checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -124,6 +124,7 @@ impl Config {
         // Without `.` at its end.
         let base: PathBuf = std::path::absolute(directory.join(".")).map_err(unreadable)?.components().collect();
         let with_workspace = |name: &str| match name {
+            name if secret_file::is_one(name) => secret_file::read(name, &base, env),
             WORKSPACE => env(name).or_else(|| Some(workspace(&base).to_str()?.to_owned())),
             name => env(name),
         };

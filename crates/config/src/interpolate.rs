@@ -1,7 +1,9 @@
-//! `${VAR}` and `${VAR:-default}` inside a string; `$${` writes a literal `${`. What editors write for the same is
+//! `${VAR}` and `${VAR:-default}` inside a string; `$${` writes a literal `${`. `${file:PATH}` and `${credential:NAME}` stand for the text of a file. What editors write for the same is
 //! understood: `${env:VAR}`, `${userHome}`, `${workspaceFolder}`, `${pathSeparator}`.
 
 use mcproxy_ipc::environment::is_passed_on;
+
+use crate::secret_file;
 
 /// The name under which an [`EnvLookup`] knows the directory that editors call the workspace folder.
 pub(crate) const WORKSPACE: &str = "workspaceFolder";
@@ -25,6 +27,8 @@ pub(crate) enum Lack {
     Variable(String),
     /// Only an editor can say what this stands for: `input:token`.
     Reference(String),
+    /// This file with a secret cannot be read: `file:/run/secrets/token`.
+    Secret(String),
     /// It cannot be read as a reference.
     Malformed(SyntaxError),
 }
@@ -108,6 +112,13 @@ fn resolve(reference: &str, lookup: EnvLookup<'_>) -> Result<Resolved, Lack> {
         }
         name => name.strip_prefix("env:").unwrap_or(name),
     };
+    if secret_file::is_one(name) {
+        return match (lookup(name), default) {
+            (Some(value), _) => Ok(Resolved { value, is_secret: true }),
+            (None, Some(default)) => Ok(Resolved::plain(default)),
+            (None, None) => Err(Lack::Secret(crate::problem::printable(name))),
+        };
+    }
     if !is_variable(name) {
         let shown = crate::problem::printable(name);
         return Err(match name.split_once(':') {
@@ -157,6 +168,19 @@ mod tests {
         assert_eq!(replaced("${HOME}"), "/home/me");
         assert_eq!(replaced("a${HOME}b${HOME}c"), "a/home/meb/home/mec");
         assert_eq!(replaced("$HOME costs 5$"), "$HOME costs 5$");
+    }
+
+    #[test]
+    fn a_secret_in_a_file_stands_wherever_a_variable_may_and_is_known_for_one() {
+        let look = |name: &str| (name == "file:/run/secrets/x").then(|| "s3cret".to_owned());
+        let found = expand("Bearer ${file:/run/secrets/x}", &look);
+        assert!(matches!(found, Expanded::Replaced(text, values) if text == "Bearer s3cret" && values == ["s3cret"]));
+        assert!(
+            matches!(expand("${credential:y}", &look), Expanded::Lacking(lacks) if lacks == [Lack::Secret("credential:y".into())])
+        );
+        assert!(
+            matches!(expand("${file:/none:-x}", &look), Expanded::Replaced(text, values) if text == "x" && values.is_empty())
+        );
     }
 
     #[test]

@@ -38,6 +38,7 @@ mod rate;
 mod raw;
 mod report;
 mod schema;
+mod secret_file;
 mod server;
 mod servers;
 mod shape;

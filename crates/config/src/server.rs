@@ -75,6 +75,11 @@ pub enum Blocked {
     /// Its entry refers to what only an editor knows: `input:token`.
     #[error("`${{{0}}}` is known to editors only; write `${{VARIABLE}}` and set that environment variable")]
     Reference(String),
+    /// Its entry refers to a file with a secret that cannot be read: `file:/run/secrets/token`.
+    #[error(
+        "`${{{0}}}` cannot be read: there must be a file of text there, of at most 64 KiB, that the supervisor may read; then `mcproxy reload`"
+    )]
+    Secret(String),
     /// It is reached in a way that MCProxy does not know: this.
     #[error(
         "servers of type `{0}` are not known; MCProxy starts commands (`stdio`), and reaches servers by `http` (Streamable HTTP) and `sse`"
@@ -93,7 +98,7 @@ impl Blocked {
     pub fn variables(&self) -> &[String] {
         match self {
             Self::Variables(names) => names,
-            Self::Reference(_) | Self::Kind(_) | Self::Itself | Self::Mistake(_) => &[],
+            Self::Reference(_) | Self::Secret(_) | Self::Kind(_) | Self::Itself | Self::Mistake(_) => &[],
         }
     }
 }

@@ -84,7 +84,7 @@ impl EntryReader<'_> {
         if let TreeValue::Object(members) = &mut whole.value {
             members.retain(|member| member.key != "description");
         }
-        let (mut variables, mut reference) = (Vec::new(), None);
+        let (mut variables, mut reference, mut secret) = (Vec::new(), None, None);
         whole.each_lack(&mut |node, lack| match lack {
             Lack::Variable(name) if variables.contains(name) => {}
             Lack::Variable(name) => variables.push(name.clone()),
@@ -92,10 +92,14 @@ impl EntryReader<'_> {
                 own.warn(node.span.start, told(lack));
                 reference.get_or_insert_with(|| of.clone());
             }
+            Lack::Secret(of) => {
+                own.warn(node.span.start, told(lack));
+                secret.get_or_insert_with(|| of.clone());
+            }
             Lack::Malformed(_) => own.add(node.span.start, told(lack)),
         });
         let variables = (!variables.is_empty()).then_some(Blocked::Variables(variables));
-        reference.map(Blocked::Reference).or(variables)
+        reference.map(Blocked::Reference).or(secret.map(Blocked::Secret)).or(variables)
     }
 
     /// The entry as serde reads it; with mistakes as far as they leave something of it.
@@ -116,6 +120,7 @@ pub(crate) fn told(lack: &Lack) -> String {
     match lack {
         Lack::Variable(name) => Blocked::Variables(vec![name.clone()]).to_string(),
         Lack::Reference(reference) => Blocked::Reference(reference.clone()).to_string(),
+        Lack::Secret(secret) => Blocked::Secret(secret.clone()).to_string(),
         Lack::Malformed(error) => error.to_string(),
     }
 }

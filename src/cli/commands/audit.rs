@@ -30,7 +30,9 @@ impl VerifyAudit {
     pub(crate) fn run(self, console: &mut Console) -> Result<Exit, CliError> {
         let dir = match self.dir.or_else(|| default_state_dir().map(|state| state.join("audit"))) {
             Some(dir) => dir,
-            None => return Err(CliError::Usage("there is no state directory here; name the directory of the audit".into())),
+            None => {
+                return Err(CliError::Usage("there is no state directory here; name the directory of the audit".into()));
+            }
         };
         let unreadable = |source| CliError::Service { what: "read", path: dir.clone(), source };
         let files = files(&dir).map_err(unreadable)?;
@@ -45,8 +47,7 @@ impl VerifyAudit {
         let (first, last) = (reader.first, reader.head().map(|head| head.next - 1));
         let hash = reader.head().map(|head| head.hash.iter().map(|byte| format!("{byte:02x}")).collect::<String>());
         if self.json {
-            let broken =
-                broken.as_ref().map(|at| json!({"file": at.file, "line": at.line, "error": at.why}));
+            let broken = broken.as_ref().map(|at| json!({"file": at.file, "line": at.line, "error": at.why}));
             let answer = json!({"dir": dir, "files": files.len(), "lines": reader.lines, "first": first, "last": last,
                 "sha256": hash, "dropped": reader.dropped, "broken": broken});
             writeln!(console.out, "{answer}")?;
@@ -58,7 +59,10 @@ impl VerifyAudit {
             match (first, last, hash) {
                 (Some(first), Some(last), Some(hash)) => {
                     writeln!(console.out, "{} lines are as they were written: {first} to {last}", reader.lines)?;
-                    writeln!(console.out, "the last one has the SHA-256 {hash}; keep it elsewhere, and lines that are cut off at the end show, too")?;
+                    writeln!(
+                        console.out,
+                        "the last one has the SHA-256 {hash}; keep it elsewhere, and lines that are cut off at the end show, too"
+                    )?;
                 }
                 _ => writeln!(console.out, "there is no line in {}", printable(&dir.display().to_string()))?,
             }

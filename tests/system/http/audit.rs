@@ -59,7 +59,9 @@ async fn each_call_has_a_line_that_says_who_what_and_how_it_went_and_never_the_a
     let proxy = start(json!({"dir": "records"})).await;
     let session = Session::open(&ann(), &proxy.url("/mcp")).await;
     let arguments = r#"{"text": "hunter2"}"#;
-    let call = format!(r#"{{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{{"name":"a__echo","arguments":{arguments}}}}}"#);
+    let call = format!(
+        r#"{{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{{"name":"a__echo","arguments":{arguments}}}}}"#
+    );
     session.post(&call).await;
     let modern = Modern::new(&proxy.http, &proxy.url("/servers/a/mcp")).with_token(ANN);
     modern.say("echo", json!({"text": "x"})).await;
@@ -87,7 +89,10 @@ async fn each_call_has_a_line_that_says_who_what_and_how_it_went_and_never_the_a
     let first = &lines[0];
     assert_eq!((&first["n"], &first["principal"], &first["server"]), (&json!(1), &json!("ann"), &json!("a")));
     assert_eq!((&first["outcome"], &first["endpoint"]), (&json!("result"), &json!("all")));
-    assert_eq!((&first["argumentsSha256"], &first["argumentsBytes"]), (&json!(sha256(arguments)), &json!(arguments.len())));
+    assert_eq!(
+        (&first["argumentsSha256"], &first["argumentsBytes"]),
+        (&json!(sha256(arguments)), &json!(arguments.len()))
+    );
     assert!(first["durationMs"].is_f64() && first["resultBytes"].as_u64() > Some(0), "{first}");
     assert!(first["client"].as_str().is_some_and(|client| !client.is_empty()), "{first}");
     assert_eq!(first["definitionSha256"], lines[1]["definitionSha256"], "the same tool");
@@ -165,7 +170,8 @@ async fn while_records_cannot_be_written_calls_go_on_or_are_refused_as_the_file_
         fs::write(dir(&proxy), "in the way").expect("written");
         proxy.until_ready().await;
         let modern = Modern::new(&proxy.http, &proxy.url("/mcp")).with_token(ANN);
-        let echo = async || modern.ask("tools/call", json!({"name": "a__echo", "arguments": {"text": "x"}})).await.json();
+        let echo =
+            async || modern.ask("tools/call", json!({"name": "a__echo", "arguments": {"text": "x"}})).await.json();
         echo().await;
         proxy.logged(&["audit cannot be written"]).await;
         let refused = eventually("the gateway knows", DEADLINE, async || {

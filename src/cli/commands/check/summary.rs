@@ -75,7 +75,7 @@ fn line(server: &ServerConfig) -> String {
 fn in_short(blocked: &Blocked) -> String {
     match blocked {
         Blocked::Variables(names) => format!("not set: {}", names.join(", ")),
-        Blocked::Reference(reference) => format!("${{{reference}}}"),
+        Blocked::Reference(reference) | Blocked::Secret(reference) => format!("${{{reference}}}"),
         Blocked::Kind(kind) => format!("type {kind}"),
         Blocked::Itself => "leads back to MCProxy".to_owned(),
         Blocked::Mistake(_) => "mistake".to_owned(),
