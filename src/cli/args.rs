@@ -84,9 +84,12 @@ pub(crate) enum Command {
     },
     /// List the tools that clients see
     #[command(
-        after_help = "Examples:\n  mcproxy tools\n  mcproxy tools --server time\n  mcproxy tools --search 'compare two branches'\n  mcproxy tools --cost\n  mcproxy tools --json | jq '.[].name'"
+        args_conflicts_with_subcommands = true,
+        after_help = "Examples:\n  mcproxy tools\n  mcproxy tools --server time\n  mcproxy tools --search 'compare two branches'\n  mcproxy tools --cost\n  mcproxy tools --json | jq '.[].name'\n  mcproxy tools diff\n  mcproxy tools approve time"
     )]
     Tools {
+        #[command(subcommand)]
+        action: Option<ToolsAction>,
         /// Only those of this server
         #[arg(long, value_name = "SERVER")]
         server: Option<String>,
@@ -323,6 +326,28 @@ pub(crate) enum ServiceAction {
         /// Remove it below this directory, and stop nothing
         #[arg(long, value_name = "DIR")]
         root: Option<PathBuf>,
+    },
+}
+
+/// What `tools` can do besides.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ToolsAction {
+    /// Show how the tools of servers differ from those that were pinned, word by word
+    #[command(after_help = "Examples:\n  mcproxy tools diff\n  mcproxy tools diff time --json\n\n\
+                      The tools of a server are pinned when it is first seen, and when somebody approves them. [-…-] is gone, {+…+} is new.\n\
+                      Exit code 1 when there is a difference. Run it as the user that MCProxy runs as, or as root.")]
+    Diff {
+        /// Only this server
+        name: Option<String>,
+        /// Where the supervisor keeps what servers offer [default: as the supervisor's]
+        #[arg(long, value_name = "DIR")]
+        state_dir: Option<PathBuf>,
+    },
+    /// Pin the tools of a server as they are now
+    #[command(after_help = "Example:\n  mcproxy tools diff time && mcproxy tools approve time")]
+    Approve {
+        /// Which server
+        name: String,
     },
 }
 

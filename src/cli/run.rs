@@ -6,7 +6,7 @@ use clap::Parser;
 use mcproxy_ipc::control::{LoginTask, OperatorToSupervisor};
 
 use super::{
-    args::{AuditAction, Cli, Command, DoctorSubject, TokenAction},
+    args::{AuditAction, Cli, Command, DoctorSubject, TokenAction, ToolsAction},
     commands, completion,
     console::Console,
     endpoint::Endpoint,
@@ -55,7 +55,14 @@ async fn dispatch(cli: Cli, console: &mut Console) -> Result<Exit, CliError> {
             let named = global.url.as_ref().map(|url| Endpoint::new(url, token(&global))).transpose()?;
             health.run(named, &supervisor, token(&global), json, console).await
         }
-        Command::Tools { server, search, cost } => {
+        Command::Tools { action: Some(ToolsAction::Diff { name, state_dir }), .. } => {
+            commands::pins::DiffTools { server: name, state_dir, json }.run(console)
+        }
+        Command::Tools { action: Some(ToolsAction::Approve { name }), .. } => {
+            let server = supervisor.known_server(&name).await?;
+            act_and_tell(&supervisor, OperatorToSupervisor::Approve(server), json, console).await
+        }
+        Command::Tools { action: None, server, search, cost } => {
             let endpoint = endpoint(&global, &supervisor).await?;
             let tools = commands::tools::Tools { server, search, cost, json };
             // Behind another URL there are other servers than this supervisor's.

@@ -42,6 +42,7 @@ mod orphans;
 mod overrides;
 mod passed;
 mod phases;
+mod pins;
 mod privileges;
 mod reload;
 mod reload_report;

@@ -6,6 +6,7 @@ use mcproxy_config::nearest;
 use mcproxy_ipc::{
     Connection, LogLevel, LogLine, LogSource, Receiver, Sender, ServerName, Verdict,
     control::{OperatorToSupervisor, SupervisorToOperator},
+    disk::on_disk,
 };
 use slog::info;
 use tokio::{
@@ -17,7 +18,7 @@ use crate::{
     context::Context,
     gateway::GatewayCommand,
     log_ring::{Followed, LogOwner, now_ms},
-    login,
+    login, pins,
     server::{ServerCommand, ServerHandle},
     status,
 };
@@ -86,6 +87,15 @@ pub(crate) async fn serve(
             let done = if asked { answer.await.ok() } else { None };
             say(&mut sender, outcome(done.unwrap_or_else(|| Err("the supervisor is stopping".to_owned())))).await;
         }
+        OperatorToSupervisor::Approve(name) => {
+            info!(context.log, "tools approved by an operator"; "server" => %name);
+            let done = approve(context, &name).await;
+            if done.is_ok() {
+                // It may be ending; the next one reads the pins anew.
+                let _ = gateway.send(GatewayCommand::Approved(name)).await;
+            }
+            say(&mut sender, outcome(done)).await;
+        }
         OperatorToSupervisor::Stop => {
             info!(context.log, "stop requested by an operator");
             say(&mut sender, SupervisorToOperator::Done("stopping".to_owned())).await;
@@ -142,6 +152,20 @@ pub(crate) async fn restart(context: &Context, name: &ServerName) -> Result<Stri
         Ok(Ok(true)) => Ok(format!("{name} is being restarted")),
         Ok(Ok(false)) => Err(format!("{name} is disabled in the configuration")),
         Ok(Err(_)) | Err(_) => Err(busy()),
+    }
+}
+
+/// Pins what a server offered last.
+async fn approve(context: &Context, name: &ServerName) -> Result<String, String> {
+    let server = find(context, name)?;
+    let key = server.snapshot.borrow().route.catalogue;
+    let kept = context.catalogues.clone().zip(key);
+    let (catalogues, key) = kept.ok_or_else(|| format!("nothing is kept of what {name} offers; it has to run once"))?;
+    let of = name.clone();
+    let pinned = on_disk(move || pins::approve(&catalogues, &catalogues.join(key.file_name(&of)), &of)).await;
+    match pinned.map_err(std::io::Error::other).flatten() {
+        Ok(()) => Ok(format!("the tools of {name} are approved as they are")),
+        Err(error) => Err(format!("the tools of {name} cannot be approved: {error}")),
     }
 }
 

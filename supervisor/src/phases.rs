@@ -39,6 +39,7 @@ impl GatewayPhase {
             Say::Wake(_) => ("Wake", Self::Serving, Self::Serving),
             Say::Connect { .. } => ("Connect", Self::Serving, Self::Serving),
             Say::OpenCatalogue { .. } => ("OpenCatalogue", Self::Serving, Self::Serving),
+            Say::OpenPins { .. } => ("OpenPins", Self::Serving, Self::Serving),
             Say::Ask { .. } => ("Ask", Self::Serving, Self::Serving),
             Say::Shown { .. } => ("Shown", Self::Serving, Self::Serving),
             Say::StoreSnapshot { .. } => ("StoreSnapshot", Self::Serving, Self::Serving),

@@ -13,6 +13,7 @@ use std::{
 
 use mcproxy_config::ServerConfig;
 
+use crate::pins;
 use crate::runtime_dir::{RuntimeDirError, io_error, lock, own_directory};
 
 const FLAG: &str = "--state-dir";
@@ -49,6 +50,7 @@ impl StateDir {
 
     /// Removes what belongs to none of these servers, and what a writer left unfinished.
     pub(crate) fn keep_only(&self, servers: &[ServerConfig]) {
+        pins::keep_only(&self.catalogues, |name| servers.iter().any(|server| server.name.as_str() == name));
         let wanted = WantedFiles::of(servers);
         let Ok(entries) = fs::read_dir(&self.catalogues) else { return };
         for entry in entries.flatten() {

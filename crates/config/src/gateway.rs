@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use mcproxy_ipc::{
     LogLevel, Reach,
-    control::{ConnectionLimits, GatewaySettings, HeaderForwarding},
+    control::{ConnectionLimits, GatewaySettings, HeaderForwarding, PinPolicy},
 };
 
-use crate::raw::{RawAuth, RawCallLevel, RawGateway, RawGatewayLimits, RawLevel};
+use crate::raw::{RawAuth, RawCallLevel, RawGateway, RawGatewayLimits, RawLevel, RawPins};
 use crate::report::Report;
 use crate::server::ServerConfig;
 use crate::servers::ServerEntries;
@@ -61,6 +61,11 @@ pub(crate) fn check(raw: RawGateway, root: &Node, servers: &ServerEntries, repor
             RawCallLevel::Off => None,
             RawCallLevel::Debug => Some(LogLevel::Debug),
             RawCallLevel::Info => Some(LogLevel::Info),
+        },
+        pins: match raw.pins {
+            RawPins::Off => PinPolicy::Off,
+            RawPins::Alert => PinPolicy::Alert,
+            RawPins::Hold => PinPolicy::Hold,
         },
         audit,
     }

@@ -31,7 +31,9 @@ impl VerifyAudit {
         let dir = match self.dir.or_else(|| default_state_dir().map(|state| state.join("audit"))) {
             Some(dir) => dir,
             None => {
-                return Err(CliError::Usage("there is no state directory here; name the directory of the audit".into()));
+                return Err(CliError::Usage(
+                    "there is no state directory here; name the directory of the audit".into(),
+                ));
             }
         };
         let unreadable = |source| CliError::Service { what: "read", path: dir.clone(), source };
@@ -52,8 +54,8 @@ impl VerifyAudit {
                 "sha256": hash, "dropped": reader.dropped, "broken": broken});
             writeln!(console.out, "{answer}")?;
         } else if let Some(Break { file, line, why }) = &broken {
-            let file = printable(&file.display().to_string());
-            writeln!(console.out, "{file}:{line}: {why}")?;
+            let at = format!("{}:{line}: {why}", file.display());
+            writeln!(console.out, "{}", printable(&at))?;
             writeln!(console.out, "{} lines before it are as they were written", reader.lines)?;
         } else {
             match (first, last, hash) {

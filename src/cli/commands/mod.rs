@@ -11,6 +11,7 @@ pub(super) mod import;
 pub(super) mod login;
 pub(super) mod logs;
 pub(super) mod paths;
+pub(super) mod pins;
 pub(super) mod schema;
 pub(super) mod service;
 pub(super) mod status;

@@ -5,6 +5,7 @@ mod audit;
 mod catalogue_intake;
 mod drain;
 mod expiry;
+mod pins;
 mod routes;
 mod settings;
 mod workers;
@@ -32,6 +33,7 @@ pub(crate) fn start(supervisor: SupervisorHandle, log: Logger) -> Rc<Gateway> {
     tokio::task::spawn_local(broadcast::run(gateway.clone()));
     tokio::task::spawn_local(expiry::sweep(gateway.clone()));
     tokio::task::spawn_local(expiry::learn_restorable(gateway.clone()));
+    tokio::task::spawn_local(pins::follow(gateway.clone()));
     tokio::task::spawn_local(audit::send(gateway.clone()));
     let timer = gateway.clone();
     tokio::task::spawn_local(async move { timer.response_timer.run().await });

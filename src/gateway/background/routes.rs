@@ -6,7 +6,7 @@ use std::{os::fd::OwnedFd, rc::Rc};
 use mcproxy_ipc::{Route, disk::on_disk};
 use slog::warn;
 
-use super::workers;
+use super::{pins, workers};
 use crate::gateway::{
     notify::subscriptions,
     state::Gateway,
@@ -19,7 +19,10 @@ use crate::gateway::{
 /// Takes over what the supervisor says of servers at this moment.
 pub(super) fn take(gateway: &Rc<Gateway>) {
     let routes = gateway.supervisor.routes.clone().borrow_and_update().clone();
-    let Applied { connect, read } = gateway.servers.apply(routes);
+    let Applied { connect, read, unpinned } = gateway.servers.apply(routes);
+    for server in unpinned {
+        tokio::task::spawn_local(pins::look_up(gateway.clone(), server));
+    }
     for route in connect {
         tokio::task::spawn_local(workers::follow(gateway.clone(), route));
     }
@@ -59,7 +62,7 @@ async fn look_up(gateway: Rc<Gateway>, route: Route) {
         let read = payload.map(|payload| Offer::read(&server, &rules, payload)).transpose();
         read.map(|read| read.map(|(offer, _)| offer)).map_err(|error| error.to_string())
     };
-    let offer = match gateway.supervisor.catalogue_file(route.server.clone(), key).await {
+    let offer = match gateway.supervisor.catalogue_file(route.server.clone(), Some(key)).await {
         Ok(Some(file)) => on_disk(move || look(file)).await.unwrap_or(Ok(None)),
         Ok(None) => Ok(None),
         Err(error) => Err(error.to_string()),

@@ -116,7 +116,7 @@ impl AuditLog {
     pub(crate) fn batch(&self) -> Option<(Vec<AuditRecord>, u64)> {
         let mut pending = self.pending.borrow_mut();
         let mut bytes = 0;
-        let fits = |record: &AuditRecord| {
+        let mut fits = |record: &AuditRecord| {
             bytes += size(record);
             bytes <= MESSAGE_BYTES
         };

@@ -87,10 +87,11 @@ pub(crate) enum CatalogueFileError {
     Silent,
 }
 
-/// A request for the file in which the supervisor keeps what a server offered last.
+/// A request for the file in which the supervisor keeps what a server offered last, or when it was pinned.
 struct WantedCatalogue {
     server: ServerName,
-    key: CatalogueKey,
+    /// `None`: its pins.
+    key: Option<CatalogueKey>,
     to: oneshot::Sender<Result<Option<OwnedFd>, CatalogueFileError>>,
 }
 
@@ -135,6 +136,8 @@ pub(crate) struct SupervisorHandle {
     pub(crate) listener: watch::Receiver<Option<Arc<TcpListener>>>,
     /// How long to finish in, once the supervisor wants us to go.
     pub(crate) drain: watch::Receiver<Option<Duration>>,
+    /// Counts approvals of tools.
+    pub(crate) approvals: watch::Receiver<u64>,
     /// How far it has come with records of calls.
     pub(crate) audited: watch::Receiver<AuditProgress>,
     dropped: DroppedRecords,
@@ -223,11 +226,11 @@ impl SupervisorHandle {
         tokio::time::timeout(ANSWER_TIMEOUT, asked).await.map_err(|_| ConnectError::Silent)?
     }
 
-    /// The file in which the supervisor keeps what a server offered last; `None`: there is none.
+    /// The file in which the supervisor keeps what a server offered last, or without a key when it was pinned; `None`: there is none.
     pub(crate) async fn catalogue_file(
         &self,
         server: ServerName,
-        key: CatalogueKey,
+        key: Option<CatalogueKey>,
     ) -> Result<Option<OwnedFd>, CatalogueFileError> {
         let silent = || CatalogueFileError::Silent;
         let _place = self.catalogue_places.acquire().await.map_err(|_| silent())?;
@@ -266,6 +269,7 @@ pub(crate) struct SupervisorConnection {
     listener: watch::Sender<Option<Arc<TcpListener>>>,
     drain: watch::Sender<Option<Duration>>,
     audited: watch::Sender<AuditProgress>,
+    approvals: watch::Sender<u64>,
 }
 
 impl SupervisorConnection {
@@ -296,6 +300,7 @@ impl SupervisorConnection {
         let (routes, routes_seen) = watch::channel(first_routes);
         let (listener, listener_seen) = watch::channel(None);
         let (drain, drain_seen) = watch::channel(None);
+        let (approvals, approvals_seen) = watch::channel(0);
         let (audited, audited_seen) = watch::channel(AuditProgress::default());
         let snapshot_bytes = Arc::<AtomicUsize>::default();
         let supervisor = SupervisorHandle {
@@ -312,6 +317,7 @@ impl SupervisorConnection {
             routes: routes_seen,
             listener: listener_seen,
             drain: drain_seen,
+            approvals: approvals_seen,
             audited: audited_seen,
             dropped,
         };
@@ -330,6 +336,7 @@ impl SupervisorConnection {
             listener,
             drain,
             audited,
+            approvals,
         };
         Ok((connection, supervisor, first_listener))
     }
@@ -337,7 +344,7 @@ impl SupervisorConnection {
     /// Serves the connection until it ends, which means the end of the gateway; `missing` of its confinement is what it could not get.
     pub(crate) async fn serve(self, missing: Vec<Degradation>) -> ControlError {
         let Self { mut receiver, sender, mut questions, mut wanted, mut catalogues, mut notices, mut logs, .. } = self;
-        let Self { snapshot_bytes, threshold, settings, routes, listener, drain, audited, .. } = self;
+        let Self { snapshot_bytes, threshold, settings, routes, listener, drain, audited, approvals, .. } = self;
         let (out, queue) = mpsc::channel(QUEUE);
         let writer = tokio::spawn(sender.drain(queue));
         let mut waiting: HashMap<u64, oneshot::Sender<Answer>> = HashMap::new();
@@ -388,6 +395,10 @@ impl SupervisorConnection {
                         }
                         continue;
                     }
+                    Ok(SupervisorToGateway::Approved(_)) => {
+                        approvals.send_modify(|count| *count += 1);
+                        continue;
+                    }
                     Ok(SupervisorToGateway::Audited { written, error }) => {
                         audited.send_modify(|progress| {
                             progress.written = progress.written.saturating_add(written);
@@ -429,7 +440,10 @@ impl SupervisorConnection {
                     opening.retain(|_, to| !to.is_closed());
                     next_id += 1;
                     opening.insert(next_id, to);
-                    GatewayToSupervisor::OpenCatalogue { id: next_id, server, key }
+                    match key {
+                        Some(key) => GatewayToSupervisor::OpenCatalogue { id: next_id, server, key },
+                        None => GatewayToSupervisor::OpenPins { id: next_id, server },
+                    }
                 }
                 Some(record) = logs.recv() => GatewayToSupervisor::Log(record),
             };

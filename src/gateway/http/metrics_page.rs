@@ -68,6 +68,11 @@ fn of_servers(gateway: &Gateway, registry: &mut Registry) {
     }
     registry.register("server_state", "1 for the state that a server is in", states);
     registry.register("server_generation", "Generation of a server; grows with each start", generations);
+    let unapproved: Family<ServerLabel, Gauge> = Family::default();
+    for (server, count) in gateway.servers.unapproved() {
+        unapproved.get_or_create(&ServerLabel { server: server.to_string() }).set(gauged(count));
+    }
+    registry.register("server_tools_unapproved", "Tools that are not as they were pinned", unapproved);
     let in_flight: Family<ServerLabel, Gauge> = Family::default();
     let queued: Family<ServerLabel, Gauge> = Family::default();
     for (server, load) in gateway.servers.load() {

@@ -3,6 +3,7 @@
 mod ports;
 
 use std::{
+    fs::File,
     io,
     net::{SocketAddr, TcpListener},
     os::fd::OwnedFd,
@@ -38,6 +39,7 @@ use crate::{
     logging::{emit, one_line},
     orphans,
     phases::GatewayPhase,
+    pins,
     respawn::Respawn,
     server::{ServerCommand, ServerHandle},
     status,
@@ -171,6 +173,7 @@ impl GatewayTask {
                 self.audit.configure(audit);
                 self.tell(SupervisorToGateway::Configure(Box::new(self.settings.clone())));
             }
+            GatewayCommand::Approved(server) => self.tell(SupervisorToGateway::Approved(server)),
             GatewayCommand::Drain { grace } => {
                 self.ending = true;
                 self.listener = None;
@@ -289,6 +292,10 @@ impl GatewayTask {
             LinkEvent::Message(GatewayToSupervisor::OpenCatalogue { id, server, key }) => {
                 self.open_catalogue(id, &server, key);
             }
+            LinkEvent::Message(GatewayToSupervisor::OpenPins { id, server }) => {
+                let catalogues = self.context.catalogues.clone();
+                self.hand_over(id, move || catalogues.map(|dir| pins::open(&dir, &server)).transpose());
+            }
             LinkEvent::Message(GatewayToSupervisor::Ask { id, question }) => self.answer(id, question),
             LinkEvent::Message(GatewayToSupervisor::StoreSnapshot { key, snapshot }) => {
                 if !self.sessions.snapshots.store(key, snapshot) {
@@ -380,17 +387,22 @@ impl GatewayTask {
 
     /// Opens what a server offered last, and hands it over; beside the task, as the disk may be slow.
     fn open_catalogue(&mut self, id: u64, server: &ServerName, key: CatalogueKey) {
+        let is_its = |server: &ServerHandle| server.snapshot.borrow().route.catalogue == Some(key);
+        let known = self.context.server(server.as_str()).is_some_and(|server| is_its(&server));
+        let file = self.context.catalogues.as_ref().filter(|_| known).map(|dir| dir.join(key.file_name(server)));
+        self.hand_over(id, || file.map(|file| kept_file::open(&file)).transpose());
+    }
+
+    /// Hands over a file that is opened beside the task.
+    fn hand_over(&mut self, id: u64, open: impl FnOnce() -> io::Result<Option<File>> + Send + 'static) {
         let Some(link) = self.link.link() else { return };
         if self.answers.len() >= QUESTIONS {
             let reason = Some("the supervisor is asked for too much".to_owned());
             return self.tell(SupervisorToGateway::NoCatalogue { id, reason });
         }
-        let is_its = |server: &ServerHandle| server.snapshot.borrow().route.catalogue == Some(key);
-        let known = self.context.server(server.as_str()).is_some_and(|server| is_its(&server));
-        let file = self.context.catalogues.as_ref().filter(|_| known).map(|dir| dir.join(key.file_name(server)));
         let out = link.sender();
         self.answers.spawn(async move {
-            let opened = on_disk(|| file.map(|file| kept_file::open(&file)).transpose()).await;
+            let opened = on_disk(open).await;
             let answer = match opened.map_err(io::Error::other).flatten() {
                 Ok(Some(file)) => (SupervisorToGateway::Catalogue { id }, vec![OwnedFd::from(file)]),
                 Ok(None) => (SupervisorToGateway::NoCatalogue { id, reason: None }, Vec::new()),

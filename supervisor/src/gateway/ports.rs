@@ -6,7 +6,7 @@ use std::{
 };
 
 use mcproxy_config::AuditConfig;
-use mcproxy_ipc::{LogLine, control::GatewaySettings};
+use mcproxy_ipc::{LogLine, ServerName, control::GatewaySettings};
 use tokio::sync::oneshot;
 
 use crate::listen::BindError;
@@ -20,6 +20,8 @@ pub(crate) enum GatewayCommand {
     Logs { lines: usize, reply: oneshot::Sender<Vec<LogLine>> },
     /// Other settings are in force.
     Configure { settings: Box<GatewaySettings>, audit: Option<AuditConfig> },
+    /// What a server offers was approved.
+    Approved(ServerName),
     /// Stop accepting, finish within this time, end.
     Drain { grace: Duration },
     /// End at once.

@@ -12,6 +12,8 @@ use mcproxy_ipc::{CatalogueRoom, TokenBucket, disk::on_disk, kept_file};
 use slog::{Logger, warn};
 use tokio::{task::JoinSet, time::timeout};
 
+use crate::pins;
+
 /// Catalogues of one worker a second, and how many at once: its own pause is two seconds, except at its end.
 const RATE: f64 = 0.5;
 const BURST: f64 = 4.0;
@@ -59,7 +61,8 @@ pub(super) struct FilledRoom {
 
 impl FilledRoom {
     fn write(self) -> io::Result<()> {
-        kept_file::replace_with(&self.file, &self.room.seal()?)
+        kept_file::replace_with(&self.file, &self.room.seal()?)?;
+        pins::first_sight(&self.file)
     }
 }
 
@@ -125,7 +128,8 @@ mod tests {
     #[tokio::test]
     async fn the_latest_is_in_the_file_at_the_end_and_nothing_else_is_left() {
         let dir = tempfile::tempdir().expect("a directory");
-        let file = dir.path().join("time.00.json");
+        let file = dir.path().join("catalogues/time.00.json");
+        std::fs::create_dir(dir.path().join("catalogues")).expect("made");
         let (mut catalogue, mut keeper) = (WorkerCatalogue::new(Some(file.clone())), CatalogueKeeper::default());
         for n in 0..20 {
             keeper.keep(fill(&mut catalogue, &format!("{n}")));
@@ -133,7 +137,7 @@ mod tests {
         }
         keeper.finish(&Logger::root(slog::Discard, slog::o!())).await;
         assert_eq!(std::fs::read_to_string(&file).expect("there"), "19");
-        assert_eq!(std::fs::read_dir(dir.path()).expect("there").count(), 1);
+        assert_eq!(std::fs::read_dir(file.parent().expect("a directory")).expect("there").count(), 1);
     }
 
     #[test]

@@ -33,6 +33,8 @@ pub(crate) struct RawGateway {
     pub(crate) search: RawSearch,
     /// What is logged.
     pub(crate) logging: RawLogging,
+    /// What happens when a server's tools are not as they were when it was first seen, or when somebody approved them: it is said in the log and the metrics (`alert`), they are not offered until they are approved (`hold`), or nothing (`off`). `mcproxy tools diff` shows the difference, `mcproxy tools approve` approves it.
+    pub(crate) pins: RawPins,
     /// A record of each call, in files of its own. Without it, none.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "RawAudit")]
@@ -56,6 +58,7 @@ impl Default for RawGateway {
             groups: BTreeMap::new(),
             search: RawSearch::default(),
             logging: RawLogging::default(),
+            pins: RawPins::Alert,
             audit: None,
             limits: RawGatewayLimits::default(),
             shutdown_grace: 20.0,
@@ -247,6 +250,16 @@ pub(crate) enum RawLevel {
     Info,
     Debug,
     Trace,
+}
+
+/// What happens to tools that are not as they were pinned.
+#[derive(Deserialize, Serialize, JsonSchema, Clone, Copy)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline)]
+pub(crate) enum RawPins {
+    Off,
+    Alert,
+    Hold,
 }
 
 /// A record of each call: who called what, with which arguments (their hash), and how it went.

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use gateway::{
     RawAudit, RawAuditFail, RawAuth, RawAuthMode, RawCallLevel, RawGateway, RawGatewayLimits, RawGroup, RawGroupTools,
-    RawLevel, RawListen, RawRate, RawToken, RawToolView,
+    RawLevel, RawListen, RawPins, RawRate, RawToken, RawToolView,
 };
 pub(crate) use hardening::{RawHardening, RawIsolation};
 pub(crate) use oauth::{RawGrant, RawOauth};

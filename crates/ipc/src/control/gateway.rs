@@ -61,6 +61,8 @@ pub struct GatewaySettings {
     pub log_level: LogLevel,
     /// At which level each call is logged (`info` or `debug`); `None`: not at all.
     pub log_calls: Option<LogLevel>,
+    /// What happens to tools that are not as they were pinned.
+    pub pins: PinPolicy,
     /// What is recorded of each call; `None`: nothing.
     pub audit: Option<AuditTerms>,
 }
@@ -116,6 +118,18 @@ pub enum ToolView {
     Search,
 }
 
+/// What happens to tools that are not as they were when they were pinned.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PinPolicy {
+    /// Nothing: it is not looked at.
+    Off,
+    /// It is said.
+    #[default]
+    Alert,
+    /// They are not offered until somebody approves them.
+    Hold,
+}
+
 /// A message of the supervisor to the gateway.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SupervisorToGateway {
@@ -132,6 +146,8 @@ pub enum SupervisorToGateway {
     Configure(Box<GatewaySettings>),
     /// All servers in the order of the file: last message of the start, and again after every change.
     Routes(Vec<Route>),
+    /// What a server offers was approved: its pins are others.
+    Approved(ServerName),
     /// So many records of `Audit` were written since the last such message.
     Audited {
         /// How many.
@@ -210,6 +226,14 @@ pub enum GatewayToSupervisor {
         server: ServerName,
         /// The key of its route; nothing else is opened.
         key: CatalogueKey,
+    },
+    /// The pins of this server are wanted: what it offered when it was first seen, or when that was approved. Answered as
+    /// `OpenCatalogue` is.
+    OpenPins {
+        /// Number that the answer carries.
+        id: u64,
+        /// Which server.
+        server: ServerName,
     },
     /// A read-only question, for `/health` and the built-in server.
     Ask {

@@ -8,7 +8,7 @@ mod token;
 mod worker;
 
 pub use gateway::{
-    Answer, ConnectionLimits, GatewaySettings, GatewayToSupervisor, Group, HeaderForwarding, Question,
+    Answer, ConnectionLimits, GatewaySettings, GatewayToSupervisor, Group, HeaderForwarding, PinPolicy, Question,
     SupervisorToGateway, ToolView,
 };
 pub use login::{LoginTask, LoginToSupervisor, MAX_CALLBACK, SupervisorToLogin};

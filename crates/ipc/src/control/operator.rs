@@ -23,6 +23,8 @@ pub enum OperatorToSupervisor {
         /// Go on with new ones.
         follow: bool,
     },
+    /// Approve what this server offers: pin its tools as they are; answered by `Done` or `Failed`.
+    Approve(ServerName),
     /// Drain and stop everything; answered by `Done` before the stop begins.
     Stop,
     /// Log in or out at this server; answered by `Page` if a person has to do something, then by `Done` or `Failed`.

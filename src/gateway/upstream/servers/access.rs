@@ -96,7 +96,8 @@ impl Servers {
     /// or the client's token keep it from the client, or nothing can be called that.
     pub(crate) fn unlisted(&self, scope: &Scope, server: &ServerName, kind: ListKind, shown: &str) -> Option<String> {
         let servers = self.servers.borrow();
-        let rules = &servers.get(server)?.route.tools;
+        let of = servers.get(server)?;
+        let rules = &of.route.tools;
         if kind != ListKind::Tools {
             return unlisted_name(kind, shown, rules).filter(|_| self.shows_all_of(scope, server));
         }
@@ -107,6 +108,6 @@ impl Servers {
             Some(group) => name_before_group(server, shown, &self.groups.borrow().get(group)?.tools)?,
             None => shown.to_owned(),
         };
-        unlisted_name(kind, &common, rules).filter(|_| permitted(&common))
+        unlisted_name(kind, &common, rules).filter(|own| permitted(&common) && of.pins.permit_unlisted(own))
     }
 }

@@ -10,7 +10,7 @@ use std::{
 use indexmap::IndexMap;
 use mcproxy_ipc::{
     CallTimeouts, CatalogueCounts, CatalogueKey, Generation, Route, ServerName, ServerState, ToolRules,
-    control::GatewaySettings,
+    control::{GatewaySettings, PinPolicy},
 };
 use tokio::sync::watch;
 
@@ -20,6 +20,7 @@ mod derived_catalogues;
 mod grants;
 mod groups;
 mod own_catalogues;
+mod pins;
 mod rest;
 mod server;
 mod settling;
@@ -49,6 +50,8 @@ pub(crate) struct Applied {
     pub(crate) connect: Vec<Route>,
     /// Servers of which it is to be looked up what they offered last.
     pub(crate) read: Vec<Route>,
+    /// Servers of which it is to be looked up how they were pinned.
+    pub(crate) unpinned: Vec<ServerName>,
 }
 
 /// All servers. Lives on the HTTP thread; nothing else touches it.
@@ -62,6 +65,8 @@ pub(crate) struct Servers {
     builtin: (ServerName, Arc<ServerCatalogue>),
     /// Who may use what.
     grants: RefCell<Grants>,
+    /// What happens to tools that are not as they were pinned.
+    pin_policy: Cell<PinPolicy>,
     views: RefCell<ViewCache>,
     /// The offers of instances of single sessions.
     own: RefCell<OwnOffers>,
@@ -80,6 +85,7 @@ impl Servers {
             pinned: RefCell::default(),
             leaving: RefCell::default(),
             grants: RefCell::new(Grants::new(&[], &[], &builtin::name())),
+            pin_policy: Cell::new(PinPolicy::Off),
             builtin: (builtin::name(), Arc::new(builtin::catalogue())),
             views: RefCell::default(),
             own: RefCell::default(),
@@ -107,6 +113,11 @@ impl Servers {
     /// Takes over the configured groups, the patterns of tools that are listed where others are found, and who may use what.
     pub(crate) fn set_endpoints(&self, settings: &GatewaySettings) {
         let GatewaySettings { groups, pinned, tokens, .. } = settings;
+        self.pin_policy.set(settings.pins);
+        for server in self.servers.borrow_mut().values_mut() {
+            server.pins.set_policy(settings.pins);
+            server.compare();
+        }
         *self.groups.borrow_mut() = Groups::new(groups);
         *self.pinned.borrow_mut() = pinned.clone();
         *self.grants.borrow_mut() = Grants::new(tokens.as_deref().unwrap_or_default(), groups, &self.builtin.0);
@@ -124,7 +135,12 @@ impl Servers {
         for route in routes {
             let mut server = match old.swap_remove(&route.server) {
                 Some(known) => known.told(route),
-                None => Server::new(route),
+                None => {
+                    applied.unpinned.push(route.server.clone());
+                    let mut server = Server::new(route);
+                    server.pins.set_policy(self.pin_policy.get());
+                    server
+                }
             };
             if server.begin_reading() {
                 applied.read.push(server.route.clone());
@@ -136,7 +152,7 @@ impl Servers {
                 applied.connect.push(server.route.clone());
             }
             if server.before.as_ref().is_some_and(|before| before.tools != server.route.tools) {
-                self.own.borrow_mut().read_again(&server.route.server, &server.route.tools);
+                self.own.borrow_mut().read_again(&server.route.server, &server.route.tools, &server.pins);
             }
             server.offer_anew();
             servers.insert(server.route.server.clone(), server);
@@ -205,6 +221,7 @@ impl Servers {
         let Some(s) = servers.get_mut(server).filter(|s| s.holds(connection)) else { return false };
         s.next.take_if(|next| Rc::ptr_eq(next, connection));
         let before = s.serving.replace(Serving { connection: connection.clone(), offer });
+        s.compare();
         let replaced = before.map(|before| before.connection).filter(|before| !Rc::ptr_eq(before, connection));
         if replaced.is_some() {
             self.own.borrow_mut().forget(server);
@@ -223,6 +240,7 @@ impl Servers {
         // An offer that came meanwhile is newer.
         if s.kept.is_none() {
             s.kept = offer;
+            s.compare();
         }
         drop(servers);
         self.bump();

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use mcproxy_ipc::{ServerName, SessionKey, ToolRules};
 use mcproxy_mcp::ObjectError;
 
-use super::{Servers, grants::GrantId, server::Server};
+use super::{Servers, grants::GrantId, pins::ServerPins, server::Server};
 use crate::gateway::{
     base::scope::{EndpointScope, Scope},
     catalogue::{ServerCatalogue, View},
@@ -82,6 +82,7 @@ impl OwnOffers {
         session: SessionKey,
         payload: Bytes,
         read: Option<Result<ServerCatalogue, ObjectError>>,
+        pins: &ServerPins,
     ) -> Result<(), OwnError> {
         self.unset(server, session);
         if payload.is_empty() {
@@ -102,7 +103,7 @@ impl OwnOffers {
                     || ServerCatalogue::read(server, &payload, rules).map(|(catalogue, _)| catalogue),
                     std::convert::identity,
                 );
-                let catalogue = read?;
+                let catalogue = pins.approved_of_own(read?);
                 self.last += 1;
                 let offer = Rc::new(OwnOffer { id: self.last, payload, catalogue: Arc::new(catalogue) });
                 self.known.push((server.clone(), Rc::downgrade(&offer)));
@@ -123,7 +124,7 @@ impl OwnOffers {
     }
 
     /// The rules for a server's tools have changed.
-    pub(super) fn read_again(&mut self, server: &ServerName, rules: &ToolRules) {
+    pub(super) fn read_again(&mut self, server: &ServerName, rules: &ToolRules, pins: &ServerPins) {
         let held: Vec<(SessionKey, Bytes)> = self
             .by_session
             .iter()
@@ -134,7 +135,7 @@ impl OwnOffers {
         self.drop_offers(server);
         for (session, payload) in held {
             // It could be read before.
-            let _ = self.set(server, rules, session, payload, None);
+            let _ = self.set(server, rules, session, payload, None, pins);
         }
     }
 
@@ -218,7 +219,7 @@ impl Servers {
         match servers.get(server).filter(serving) {
             Some(s) => {
                 let read = read.filter(|(rules, _)| *rules == s.route.tools).map(|(_, read)| read);
-                self.own.borrow_mut().set(server, &s.route.tools, session, payload, read)
+                self.own.borrow_mut().set(server, &s.route.tools, session, payload, read, &s.pins)
             }
             None => Ok(()),
         }
@@ -258,7 +259,7 @@ mod tests {
 
     fn set(own: &mut OwnOffers, n: u128, tool: &str) -> Result<(), OwnError> {
         let text = format!("{{\"tools\":[{{\"name\":\"{tool}\",\"inputSchema\":{{\"type\":\"object\"}}}}]}}");
-        own.set(&server(), &ToolRules::default(), session(n), text.into(), None)
+        own.set(&server(), &ToolRules::default(), session(n), text.into(), None, &ServerPins::default())
     }
 
     fn of(own: &OwnOffers, n: u128) -> Own {
@@ -272,7 +273,8 @@ mod tests {
         assert_eq!(own.known.len(), 1);
         assert!(Rc::ptr_eq(&of(&own, 0)[0].1, &of(&own, 2)[0].1));
         assert_eq!(of(&own, 1)[0].1.catalogue.count(ListKind::Tools), 1);
-        own.set(&server(), &ToolRules::default(), session(1), Bytes::new(), None).expect("what all are");
+        own.set(&server(), &ToolRules::default(), session(1), Bytes::new(), None, &ServerPins::default())
+            .expect("what all are");
         assert!(of(&own, 1).is_empty() && own.of(session(0), |_| false).is_empty());
         own.release(session(0));
         own.release(session(2));
@@ -299,7 +301,11 @@ mod tests {
     fn other_rules_for_tools_hold_for_the_offers_of_sessions_too() {
         let mut own = OwnOffers::default();
         set(&mut own, 1, "x").expect("it fits");
-        own.read_again(&server(), &ToolRules { deny: vec!["x".to_owned()], ..ToolRules::default() });
+        own.read_again(
+            &server(),
+            &ToolRules { deny: vec!["x".to_owned()], ..ToolRules::default() },
+            &ServerPins::default(),
+        );
         assert_eq!(of(&own, 1)[0].1.catalogue.count(ListKind::Tools), 0);
     }
 }

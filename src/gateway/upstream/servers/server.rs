@@ -6,7 +6,7 @@ use bytes::Bytes;
 use mcproxy_ipc::{CatalogueKey, Generation, Need, Route, ServerName, ServerState, ToolRules};
 use mcproxy_mcp::ObjectError;
 
-use super::call_rates::CallRates;
+use super::{call_rates::CallRates, pins::ServerPins};
 use crate::gateway::{
     catalogue::{CatalogueWarning, ServerCatalogue},
     upstream::connection::WorkerConnection,
@@ -46,6 +46,8 @@ pub(super) struct Server {
     pub(super) reading: Option<CatalogueKey>,
     /// How often it may be called.
     pub(super) rates: CallRates,
+    /// What its tools were when they were pinned.
+    pub(super) pins: ServerPins,
     /// The supervisor was asked to start it, and has not said anything of it since.
     pub(super) woken: bool,
 }
@@ -60,6 +62,8 @@ pub(super) struct Serving {
 pub(crate) struct Offer {
     payload: Bytes,
     catalogue: Arc<ServerCatalogue>,
+    /// The part of it that is offered, where tools that were not approved are held.
+    approved: Option<Arc<ServerCatalogue>>,
 }
 
 impl Offer {
@@ -70,14 +74,29 @@ impl Offer {
         payload: Bytes,
     ) -> Result<(Self, Vec<CatalogueWarning>), ObjectError> {
         let (catalogue, warnings) = ServerCatalogue::read(server, &payload, rules)?;
-        Ok((Self { payload, catalogue: Arc::new(catalogue) }, warnings))
+        Ok((Self { payload, catalogue: Arc::new(catalogue), approved: None }, warnings))
+    }
+
+    /// What clients may see of it.
+    fn shown(&self) -> &Arc<ServerCatalogue> {
+        self.approved.as_ref().unwrap_or(&self.catalogue)
     }
 }
 
 impl Server {
     pub(super) fn new(route: Route) -> Self {
         let rates = CallRates::default().after(&route.rates, Instant::now());
-        Self { route, before: None, serving: None, next: None, kept: None, reading: None, rates, woken: false }
+        Self {
+            route,
+            before: None,
+            serving: None,
+            next: None,
+            kept: None,
+            reading: None,
+            rates,
+            pins: ServerPins::default(),
+            woken: false,
+        }
     }
 
     /// The supervisor says something else of it.
@@ -125,22 +144,36 @@ impl Server {
 
     /// Prepares its offer again if other rules are in force.
     pub(super) fn offer_anew(&mut self) {
-        let Self { route, before, serving, kept, .. } = self;
+        let Self { route, before, serving, kept, pins, .. } = self;
         if before.take().is_none_or(|before| before.tools == route.tools) {
             return;
         }
+        pins.read_again(&route.server, &route.tools);
         for offer in serving.iter_mut().map(|serving| &mut serving.offer).chain(kept) {
             if let Ok((again, _)) = Offer::read(&route.server, &route.tools, offer.payload.clone()) {
                 *offer = again;
             }
         }
+        self.compare();
     }
 
     /// The catalogue that is listed: its present one, or its last one if the supervisor expects it back.
     pub(super) fn listed(&self) -> Option<&Arc<ServerCatalogue>> {
         let kept = self.kept.as_ref().filter(|_| self.route.listed);
         let offer = self.serving.as_ref().map(|serving| &serving.offer).or(kept);
-        offer.map(|offer| &offer.catalogue)
+        // Until it is known what was approved, nothing is.
+        offer.map(Offer::shown).filter(|_| !self.pins.are_awaited())
+    }
+
+    /// Compares what it offers with its pins.
+    pub(super) fn compare(&mut self) {
+        let Self { serving, kept, pins, .. } = self;
+        if let Some(offer) = serving.as_ref().map(|serving| &serving.offer).or(kept.as_ref()) {
+            pins.seen(&offer.payload, &offer.catalogue);
+        }
+        for offer in serving.iter_mut().map(|serving| &mut serving.offer).chain(kept) {
+            offer.approved = pins.approved(&offer.catalogue);
+        }
     }
 
     /// Whether a list should wait for it: something is about to be known of it that is not known yet.
