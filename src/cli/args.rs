@@ -220,10 +220,10 @@ pub(crate) enum Command {
     #[command(after_help = "Examples:\n  mcproxy paths\n  mcproxy paths --json | jq -r .config\n\n\
                       As it is for whoever runs this; of a running supervisor where one answers.")]
     Paths,
-    /// Make tokens for clients
+    /// Make tokens for clients, and list them
     #[command(
         after_help = "Examples:\n  mcproxy token new laptop\n  mcproxy token new ci --servers github,time --expires 90d\n  \
-                      mcproxy token new cron --tools 'db__read_*' --json | jq -r .token\n\n\
+                      mcproxy token list\n  mcproxy token new cron --tools 'db__read_*' --json | jq -r .token\n\n\
                       The token is shown once. The configuration gets its hash: the entry is printed, to be added to `auth.tokens`.\n\
                       A second token of the same name can take the place of the first without a gap: add it, give it to the clients,\n\
                       take the first one out. To revoke one, take its entry out of the file: what it opened ends at once."
@@ -366,6 +366,8 @@ pub(crate) enum AuditAction {
 pub(crate) enum TokenAction {
     /// Print a new token, and the entry that lets it in
     New(NewToken),
+    /// Show the tokens in force, what each may use, and when it was last used
+    List,
 }
 
 /// Gateways whose files `import` reads.

@@ -104,6 +104,7 @@ async fn dispatch(cli: Cli, console: &mut Console) -> Result<Exit, CliError> {
         Command::Audit { action: AuditAction::Verify { dir } } => {
             commands::audit::VerifyAudit { dir, json }.run(console)
         }
+        Command::Token { action: TokenAction::List } => commands::token::list(&supervisor, json, console).await,
         Command::Token { action: TokenAction::New(new) } => new.run(json, console),
         Command::Completions { shell } => {
             shell.write_script(&mut console.out)?;

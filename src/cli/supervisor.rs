@@ -9,7 +9,7 @@ use std::{
 
 use mcproxy_ipc::{
     Receiver, SYSTEM_RUNTIME_DIR, Sender, ServerName, StatusReport,
-    control::{OperatorToSupervisor, SupervisorToOperator},
+    control::{OperatorToSupervisor, SupervisorToOperator, TokenStatus},
     introduce, runtime_dirs, supervisor_socket,
 };
 use tokio::time::timeout;
@@ -45,6 +45,15 @@ impl SupervisorClient {
     pub(crate) async fn status(&self) -> Result<StatusReport, CliError> {
         match self.ask(OperatorToSupervisor::Status, ANSWER_TIMEOUT).await? {
             SupervisorToOperator::Status(report) => Ok(*report),
+            SupervisorToOperator::Failed(why) => Err(CliError::Refused(why)),
+            _ => Err(CliError::SupervisorAnswer),
+        }
+    }
+
+    /// The tokens of clients.
+    pub(crate) async fn tokens(&self) -> Result<Vec<TokenStatus>, CliError> {
+        match self.ask(OperatorToSupervisor::Tokens, ANSWER_TIMEOUT).await? {
+            SupervisorToOperator::Tokens(tokens) => Ok(tokens),
             SupervisorToOperator::Failed(why) => Err(CliError::Refused(why)),
             _ => Err(CliError::SupervisorAnswer),
         }

@@ -96,6 +96,10 @@ pub(crate) async fn serve(
             }
             say(&mut sender, outcome(done)).await;
         }
+        OperatorToSupervisor::Tokens => {
+            let tokens = context.gateway.borrow().tokens.clone();
+            say(&mut sender, SupervisorToOperator::Tokens(tokens)).await;
+        }
         OperatorToSupervisor::Stop => {
             info!(context.log, "stop requested by an operator");
             say(&mut sender, SupervisorToOperator::Done("stopping".to_owned())).await;

@@ -44,6 +44,7 @@ impl GatewayPhase {
             Say::Shown { .. } => ("Shown", Self::Serving, Self::Serving),
             Say::StoreSnapshot { .. } => ("StoreSnapshot", Self::Serving, Self::Serving),
             Say::Forget(_) => ("Forget", Self::Serving, Self::Serving),
+            Say::TokensUsed(_) => ("TokensUsed", Self::Serving, Self::Serving),
             Say::Audit { .. } => ("Audit", Self::Serving, Self::Serving),
         };
         if *self != phase {

@@ -33,6 +33,7 @@ pub(crate) fn start(supervisor: SupervisorHandle, log: Logger) -> Rc<Gateway> {
     tokio::task::spawn_local(broadcast::run(gateway.clone()));
     tokio::task::spawn_local(expiry::sweep(gateway.clone()));
     tokio::task::spawn_local(expiry::learn_restorable(gateway.clone()));
+    tokio::task::spawn_local(settings::tell_uses(gateway.clone()));
     tokio::task::spawn_local(pins::follow(gateway.clone()));
     tokio::task::spawn_local(audit::send(gateway.clone()));
     let timer = gateway.clone();

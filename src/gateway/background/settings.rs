@@ -17,6 +17,9 @@ use crate::gateway::{
 /// How often the clock is looked at while tokens have an end: it may be set, and a machine that slept counts no time.
 const CLOCK: Duration = Duration::from_secs(30);
 
+/// How often the supervisor is told which tokens were used.
+const USES: Duration = Duration::from_secs(5);
+
 /// Puts new settings in force.
 pub(super) async fn follow(gateway: Rc<Gateway>) {
     let mut settings = gateway.supervisor.settings.clone();
@@ -42,6 +45,18 @@ pub(super) async fn follow(gateway: Rc<Gateway>) {
         gateway.set_settings(new);
         info!(gateway.log, "settings changed");
         apply_auth(&gateway, &before);
+    }
+}
+
+/// Tells the supervisor which tokens were used.
+pub(super) async fn tell_uses(gateway: Rc<Gateway>) {
+    loop {
+        sleep(USES).await;
+        let used = gateway.token_uses.take();
+        if !used.is_empty() {
+            // What is not told now is told with the next use.
+            gateway.supervisor.tokens_used(used);
+        }
     }
 }
 

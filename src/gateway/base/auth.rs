@@ -218,6 +218,11 @@ impl Admission {
         Principal::of(self.token().map(|token| token.name.as_str()))
     }
 
+    /// The hash of the token that it shows, if it was admitted by one.
+    pub(crate) fn token_hash(&self) -> Option<&[u8; 32]> {
+        self.token().map(|token| &token.sha256)
+    }
+
     fn token(&self) -> Option<&TokenHash> {
         match &self.ground {
             Ground::Token(tokens, at) => tokens.get(*at),

@@ -24,4 +24,5 @@ pub(crate) mod slices;
 pub(crate) mod status_cache;
 pub(crate) mod supervisor;
 pub(crate) mod throttle;
+pub(crate) mod token_uses;
 pub(crate) mod web_pages;

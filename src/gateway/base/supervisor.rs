@@ -204,6 +204,11 @@ impl SupervisorHandle {
         }
     }
 
+    /// Says which tokens were used, by their hashes, and when; `false`: the supervisor was not told.
+    pub(crate) fn tokens_used(&self, used: Vec<([u8; 32], u64)>) -> bool {
+        self.notices.try_send(GatewayToSupervisor::TokensUsed(used)).is_ok()
+    }
+
     /// Asks for a server at rest to be started; `false`: the supervisor was not told.
     pub(crate) fn wake(&self, server: &ServerName) -> bool {
         self.notices.try_send(GatewayToSupervisor::Wake(server.clone())).is_ok()

@@ -4,7 +4,7 @@ use std::{
     fmt,
     future::{Ready, ready},
     rc::Rc,
-    time::Instant,
+    time::{Instant, SystemTime},
 };
 
 use actix_http::{HttpMessage, Request, Response};
@@ -84,6 +84,9 @@ where
             Ok(Admitted::By(admission)) => {
                 if let Some(admission) = admission {
                     let principal = admission.principal();
+                    if let Some(hash) = admission.token_hash() {
+                        self.gateway.token_uses.note(hash, SystemTime::now());
+                    }
                     if let Err(refusal) = paced(&request, &principal, &self.gateway) {
                         refusal.record(&request, &self.gateway);
                         return Either::Left(ready(Ok(asked.answer(refusal.error.error_response()))));

@@ -22,7 +22,7 @@ use self::{
 use crate::gateway::{
     base::{
         audit::AuditLog, auth::Auth, budget::Budget, metrics::Metrics, rates::PrincipalRates, refusals::Refusals,
-        response_timer::ResponseTimer, status_cache::StatusCache, supervisor::SupervisorHandle,
+        response_timer::ResponseTimer, status_cache::StatusCache, supervisor::SupervisorHandle, token_uses::TokenUses,
     },
     sessions::{
         listeners::Listeners, registry::Sessions, replay_budget::ReplayBudget, subscribers::Subscribers,
@@ -68,6 +68,8 @@ pub(crate) struct Gateway {
     pub(crate) audit: Rc<AuditLog>,
     /// The counters.
     pub(crate) metrics: Metrics,
+    /// When tokens were last used.
+    pub(crate) token_uses: TokenUses,
     /// How often principals may send requests.
     pub(crate) rates: PrincipalRates,
     /// Requests that were refused for their head.
@@ -104,6 +106,7 @@ impl Gateway {
             supervisor,
             response_timer: ResponseTimer::default(),
             metrics: Metrics::new(),
+            token_uses: TokenUses::default(),
             rates: PrincipalRates::default(),
             refusals: Refusals::default(),
             status_cache: Rc::default(),

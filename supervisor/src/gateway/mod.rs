@@ -3,6 +3,7 @@
 mod ports;
 
 use std::{
+    collections::HashMap,
     fs::File,
     io,
     net::{SocketAddr, TcpListener},
@@ -14,7 +15,7 @@ use mcproxy_config::AuditConfig;
 use mcproxy_confine::Confinement;
 use mcproxy_ipc::{
     CatalogueKey, DataEnd, Generation, LogRecord, SealedOrder, ServerName,
-    control::{Answer, GatewaySettings, GatewayToSupervisor, Question, SupervisorToGateway},
+    control::{Answer, GatewaySettings, GatewayToSupervisor, Question, SupervisorToGateway, TokenHash, TokenStatus},
     disk::on_disk,
     environment::passed_on,
     kept_file,
@@ -86,6 +87,8 @@ pub(crate) struct GatewayTask {
     answers: JoinSet<()>,
     ring: LogRing,
     audit: AuditTrail,
+    /// When tokens of the settings were last used, in seconds since the Unix epoch.
+    tokens_used: HashMap<[u8; 32], u64>,
     ending: bool,
 }
 
@@ -105,7 +108,7 @@ impl GatewayTask {
         tasks: &mut JoinSet<KeptSessions>,
     ) -> mpsc::Sender<GatewayCommand> {
         let (commands, queue) = mpsc::channel(QUEUE);
-        let gateway = Self {
+        let mut gateway = Self {
             log: context.log.new(o!("process" => "gateway")),
             audit: AuditTrail::new(audit, context.audit.clone(), context.log.clone()),
             context,
@@ -123,8 +126,10 @@ impl GatewayTask {
             routes_due: None,
             answers: JoinSet::new(),
             ring: LogRing::default(),
+            tokens_used: HashMap::new(),
             ending: false,
         };
+        gateway.tell_tokens();
         tasks.spawn(gateway.run(queue));
         commands
     }
@@ -170,6 +175,7 @@ impl GatewayTask {
             }
             GatewayCommand::Configure { settings, audit } => {
                 self.settings = *settings;
+                self.tell_tokens();
                 self.audit.configure(audit);
                 self.tell(SupervisorToGateway::Configure(Box::new(self.settings.clone())));
             }
@@ -305,6 +311,10 @@ impl GatewayTask {
             LinkEvent::Message(GatewayToSupervisor::Forget(keys)) => {
                 self.sessions.snapshots.forget(keys, Instant::now())
             }
+            LinkEvent::Message(GatewayToSupervisor::TokensUsed(used)) => {
+                self.tokens_used.extend(used);
+                self.tell_tokens();
+            }
             LinkEvent::Message(GatewayToSupervisor::Audit { records, dropped }) => self.audit.add(records, dropped),
             LinkEvent::PingDue(number) => self.tell(SupervisorToGateway::Ping(number)),
             LinkEvent::Silent => {
@@ -332,6 +342,21 @@ impl GatewayTask {
             self.last_snapshot_warning = Some(now);
             warn!(self.log, "no room for all session snapshots; the sessions that were idle for longest lose theirs at the next end of the gateway"; "left_out" => left_out);
         }
+    }
+
+    /// Says which tokens there are, and forgets what is known of others.
+    fn tell_tokens(&mut self) {
+        let tokens = self.settings.tokens.as_deref().unwrap_or_default();
+        self.tokens_used.retain(|hash, _| tokens.iter().any(|token| token.sha256 == *hash));
+        let status = |token: &TokenHash| TokenStatus {
+            name: token.name.clone(),
+            sha256: *token.sha256.first_chunk().expect("4 of 32 bytes"),
+            expires: token.expires,
+            access: token.access.clone(),
+            last_used: self.tokens_used.get(&token.sha256).copied(),
+        };
+        let tokens = tokens.iter().map(status).collect();
+        self.snapshot.send_modify(|snapshot| snapshot.tokens = tokens);
     }
 
     /// Logs a record of the gateway, and remembers it as far as its level is in force.

@@ -6,7 +6,10 @@ use std::{
 };
 
 use mcproxy_config::AuditConfig;
-use mcproxy_ipc::{LogLine, ServerName, control::GatewaySettings};
+use mcproxy_ipc::{
+    LogLine, ServerName,
+    control::{GatewaySettings, TokenStatus},
+};
 use tokio::sync::oneshot;
 
 use crate::listen::BindError;
@@ -39,4 +42,6 @@ pub(crate) struct GatewaySnapshot {
     pub(crate) answered: Option<Instant>,
     /// Snapshots of sessions that there was no room for.
     pub(crate) notes_dropped: u64,
+    /// The tokens of clients.
+    pub(crate) tokens: Vec<TokenStatus>,
 }

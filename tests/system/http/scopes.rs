@@ -361,6 +361,39 @@ async fn a_token_ends_at_its_time_with_all_that_it_opened() {
     session(&proxy, ALL, "/mcp").await;
 }
 
+#[tokio::test]
+async fn a_token_is_made_shown_once_and_listed_with_its_last_use() {
+    let proxy = start().await;
+    let made = proxy.cli(&["token", "new", "new", "--servers", "a", "--expires", "90d", "--json"]).await;
+    assert_eq!(made.code, Some(0), "{made:?}");
+    let made: Value = serde_json::from_str(&made.stdout).expect("JSON");
+    let (secret, entry) = (made["token"].as_str().expect("a token"), made["entry"].clone());
+    assert!(!entry.to_string().contains(secret), "the entry has the hash alone");
+    let mut all = tokens();
+    all.push(entry);
+    proxy.write_config(&config(&all).to_string());
+    eventually("it is accepted", DEADLINE, async || {
+        (ask(http_client(Some(secret)).get(proxy.url("/health"))).await.status == 200).then_some(())
+    })
+    .await;
+    assert!(session_tools(&proxy, secret).await.iter().all(|name| name.starts_with("a__")));
+    let listed = eventually("its use is known", Duration::from_secs(20), async || {
+        let listed = proxy.cli(&["token", "list", "--json"]).await;
+        let listed: Value = serde_json::from_str(&listed.stdout).ok()?;
+        let its_own = listed.as_array()?.iter().find(|token| token["name"] == "new")?.clone();
+        its_own["lastUsed"].is_string().then_some(its_own)
+    })
+    .await;
+    assert_eq!((&listed["servers"], &listed["tools"]), (&json!(["a"]), &Value::Null), "{listed}");
+    assert!(listed["expires"].as_str().is_some_and(|text| text.ends_with('Z')), "{listed}");
+    let text = proxy.cli(&["token", "list"]).await.stdout;
+    assert!(text.contains("group home") && text.contains("not since the start") && !text.contains(secret), "{text}");
+}
+
+async fn session_tools(proxy: &Proxy, token: &str) -> Vec<String> {
+    session(proxy, token, "/mcp").await.tools().await
+}
+
 fn rfc3339(at: SystemTime) -> String {
     let seconds = at.duration_since(SystemTime::UNIX_EPOCH).expect("it is later").as_secs();
     let mut date = std::process::Command::new("date");

@@ -256,6 +256,8 @@ pub enum GatewayToSupervisor {
         /// At most [`crate::MAX_SNAPSHOT`] bytes.
         snapshot: Vec<u8>,
     },
+    /// These tokens, by their hashes, were used last at these seconds since the Unix epoch.
+    TokensUsed(Vec<([u8; 32], u64)>),
     /// Calls to be recorded. So many are under way at most: [`crate::AUDIT_UNWRITTEN`].
     Audit {
         /// In the order in which they ended.

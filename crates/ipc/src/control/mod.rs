@@ -13,5 +13,5 @@ pub use gateway::{
 };
 pub use login::{LoginTask, LoginToSupervisor, MAX_CALLBACK, SupervisorToLogin};
 pub use operator::{OperatorToSupervisor, SupervisorToOperator};
-pub use token::{TokenAccess, TokenHash};
+pub use token::{TokenAccess, TokenHash, TokenStatus};
 pub use worker::{SupervisorToWorker, WorkerToSupervisor};

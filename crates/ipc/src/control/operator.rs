@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::LoginTask;
+use super::{LoginTask, TokenStatus};
 use crate::{LogLine, ServerName, StatusReport};
 
 /// A request of a person's `mcproxy` to the supervisor; one per connection, besides what belongs to a login.
@@ -25,6 +25,8 @@ pub enum OperatorToSupervisor {
     },
     /// Approve what this server offers: pin its tools as they are; answered by `Done` or `Failed`.
     Approve(ServerName),
+    /// The tokens of clients; answered by `Tokens`.
+    Tokens,
     /// Drain and stop everything; answered by `Done` before the stop begins.
     Stop,
     /// Log in or out at this server; answered by `Page` if a person has to do something, then by `Done` or `Failed`.
@@ -43,6 +45,8 @@ pub enum OperatorToSupervisor {
 pub enum SupervisorToOperator {
     /// To `Status`.
     Status(Box<StatusReport>),
+    /// To `Tokens`, in the order of the file.
+    Tokens(Vec<TokenStatus>),
     /// It was done; a sentence for people.
     Done(String),
     /// It was not done; a sentence for people that says why and names the nearest known name.

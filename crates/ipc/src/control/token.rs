@@ -40,6 +40,21 @@ impl fmt::Debug for TokenHash {
     }
 }
 
+/// A token, as operators are told of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenStatus {
+    /// The principal.
+    pub name: String,
+    /// The first bytes of its hash, to tell tokens of one name apart.
+    pub sha256: [u8; 4],
+    /// From then on it is not accepted.
+    pub expires: Option<SystemTime>,
+    /// What its holder may use.
+    pub access: TokenAccess,
+    /// When it was last used since the supervisor runs, in seconds since the Unix epoch.
+    pub last_used: Option<u64>,
+}
+
 /// What the holder of a token may use; by default everything.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct TokenAccess {
