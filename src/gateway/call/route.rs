@@ -21,6 +21,9 @@ use crate::gateway::{
     rewrite::{self, Naming, ResultRewrite},
 };
 
+/// Most characters of a name that there is not that are recorded.
+const MAX_UNKNOWN: usize = 256;
+
 /// `tools/call`
 pub(crate) async fn tool(context: &RequestContext, mut params: Params<'_>) -> Option<Reply> {
     drop_null_arguments(&mut params);
@@ -32,7 +35,7 @@ pub(crate) async fn tool(context: &RequestContext, mut params: Params<'_>) -> Op
     };
     let (server, name) = match find(context, ListKind::Tools, &params, headers).await {
         Ok(target) => target,
-        Err(error) => return Some(error.into()),
+        Err(error) => return Some(not_called(context, method::TOOLS_CALL, &params, error)),
     };
     if server.as_str() == builtin::NAME {
         let arguments = params.members.get("arguments").map(RawValue::get);
@@ -75,6 +78,19 @@ pub(crate) async fn tool(context: &RequestContext, mut params: Params<'_>) -> Op
     reply
 }
 
+/// Records a call that went to no server: of what there is not, or not for this client, or not now.
+fn not_called(context: &RequestContext, called: &'static str, params: &Params<'_>, error: ErrorObject) -> Reply {
+    let reply = Reply::from(error);
+    let request = AuditedRequest::of(context, called, &params.members, params.meta.as_ref());
+    let name: String = params.members.get_string("name").unwrap_or_default().chars().take(MAX_UNKNOWN).collect();
+    let called = Called { server: "", method: called, name: &name, definition: None };
+    // It is not made, whether it can be recorded or not.
+    if let Ok(Some(audited)) = AuditedCall::begin(context, request.as_ref(), &called) {
+        audited.end("not_called", Some(&reply));
+    }
+    reply
+}
+
 /// The digest of the definition of the tool that params name, where calls are recorded.
 fn definition(context: &RequestContext, params: &Params<'_>) -> Option<[u8; 32]> {
     let name = params.members.get_string("name").filter(|_| context.gateway.audit.is_on())?;
@@ -86,7 +102,7 @@ pub(crate) async fn prompt(context: &RequestContext, mut params: Params<'_>) -> 
     drop_null_arguments(&mut params);
     let (server, name) = match find(context, ListKind::Prompts, &params, Headers::OfTool).await {
         Ok(target) => target,
-        Err(error) => return Some(error.into()),
+        Err(error) => return Some(not_called(context, method::PROMPTS_GET, &params, error)),
     };
     let own = json_string(&name);
     params.members.set("name", &own);

@@ -70,7 +70,8 @@ async fn each_call_has_a_line_that_says_who_what_and_how_it_went_and_never_the_a
     session.request("resources/read", json!({"uri": "a+fixture://static/text"})).await;
     session.call("mcproxy__status", json!({})).await;
     session.respond("tools/call", json!({"name": "a__no_such_tool", "arguments": {}})).await;
-    let lines = recorded(&proxy, 6).await;
+    session.refuse("b__secret", json!({})).await;
+    let lines = recorded(&proxy, 7).await;
     let seen: Vec<(&str, &str)> = lines
         .iter()
         .map(|line| (line["method"].as_str().unwrap_or_default(), line["name"].as_str().unwrap_or_default()))
@@ -84,6 +85,7 @@ async fn each_call_has_a_line_that_says_who_what_and_how_it_went_and_never_the_a
             ("resources/read", ""),
             ("tools/call", "status"),
             ("tools/call", "no_such_tool"),
+            ("tools/call", "b__secret"),
         ]
     );
     let first = &lines[0];
@@ -99,9 +101,10 @@ async fn each_call_has_a_line_that_says_who_what_and_how_it_went_and_never_the_a
     assert!(lines[1]["client"].is_string() && lines[1]["session"] == "none", "{}", lines[1]);
     assert_eq!(lines[4]["server"], "mcproxy");
     assert_eq!(lines[5]["outcome"], "error");
+    assert_eq!((&lines[6]["server"], &lines[6]["outcome"]), (&json!(""), &json!("not_called")));
     assert!(lines.iter().all(|line| line.get("arguments").is_none()) && !text(&proxy).contains("hunter2"));
     let (code, said) = verify(&proxy).await;
-    assert!(code == Some(0) && said.contains("6 lines are as they were written"), "{said}");
+    assert!(code == Some(0) && said.contains("7 lines are as they were written"), "{said}");
 }
 
 #[tokio::test]
