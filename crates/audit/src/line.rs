@@ -11,7 +11,7 @@ pub const MAX_LINE: usize = 256 * 1024;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Line<'a> {
+struct AuditLine<'a> {
     n: u64,
     prev: String,
     at: String,
@@ -46,7 +46,7 @@ fn is_zero(number: &u64) -> bool {
 /// Appends the line of a record, with its end, and moves the head of the chain on. `dropped`: so many before it have no line.
 pub fn write_line(out: &mut Vec<u8>, head: &mut ChainHead, record: &AuditRecord, dropped: u64) {
     let arguments = record.arguments.as_ref().and_then(|text| RawValue::from_string(text.clone()).ok());
-    let mut line = Line {
+    let mut line = AuditLine {
         n: head.next,
         prev: hex(&head.hash),
         at: moment(record.at_ms),

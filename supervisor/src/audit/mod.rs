@@ -25,7 +25,7 @@ struct Batch {
 }
 
 /// A batch after an attempt to write it.
-struct Written {
+struct AuditAttempt {
     file: Option<AuditFile>,
     batch: Batch,
     outcome: io::Result<()>,
@@ -47,7 +47,7 @@ pub(crate) struct AuditTrail {
     /// Open, while nothing is being written.
     file: Option<AuditFile>,
     waiting: VecDeque<Batch>,
-    writing: JoinSet<Written>,
+    writing: JoinSet<AuditAttempt>,
     retry_at: Option<Instant>,
     /// Why the last attempt failed.
     error: Option<String>,
@@ -110,12 +110,12 @@ impl AuditTrail {
                         let outcome = file.write(&batch.records, batch.dropped);
                         // After an error its end is looked at anew.
                         let file = outcome.is_ok().then_some(file);
-                        Written { file, batch, outcome }
+                        AuditAttempt { file, batch, outcome }
                     }
-                    Err(error) => Written { file: None, batch, outcome: Err(error) },
+                    Err(error) => AuditAttempt { file: None, batch, outcome: Err(error) },
                 }
             };
-            on_disk(work).await.unwrap_or_else(|panicked| Written {
+            on_disk(work).await.unwrap_or_else(|panicked| AuditAttempt {
                 file: None,
                 batch: Batch { records: Vec::new(), dropped: 0 },
                 outcome: Err(io::Error::other(panicked)),
@@ -148,7 +148,7 @@ impl AuditTrail {
         }
     }
 
-    fn took(&mut self, Written { file, batch, outcome }: Written) -> Audited {
+    fn took(&mut self, AuditAttempt { file, batch, outcome }: AuditAttempt) -> Audited {
         match outcome {
             Ok(()) => {
                 if self.error.take().is_some() {

@@ -152,7 +152,7 @@ async fn the_trail_goes_on_after_a_crash_of_the_gateway_and_a_restart() {
     let before = proxy.status().await.gateway_pid();
     kill(before);
     eventually("another gateway serves", DEADLINE, async || {
-        let now = proxy.try_status().await?.gateway_pid();
+        let now = proxy.try_status().await?.gateway.as_ref()?.pid;
         (now != before && proxy.get("/healthz").await.status == 200).then_some(())
     })
     .await;

@@ -20,6 +20,7 @@ mod derived_catalogues;
 mod grants;
 mod groups;
 mod own_catalogues;
+mod pinning;
 mod pins;
 mod rest;
 mod server;

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use bytes::Bytes;
 use mcproxy_ipc::{ServerName, ToolRules, control::PinPolicy};
 
-use super::Servers;
 use crate::gateway::catalogue::{ServerCatalogue, ToolDifferences};
 
 /// The pins of one server.
@@ -37,6 +36,17 @@ impl Pinned {
 impl ServerPins {
     pub(super) fn set_policy(&mut self, policy: PinPolicy) {
         self.policy = policy;
+    }
+
+    /// Takes out differences that nobody was told of, and whether tools are held for them.
+    pub(super) fn take_differences(&mut self) -> Option<(ToolDifferences, bool)> {
+        let held = self.policy == PinPolicy::Hold && self.unapproved() > 0;
+        std::mem::take(&mut self.unreported).then(|| (self.differences.clone(), held))
+    }
+
+    /// How many tools are not as they were pinned.
+    pub(super) fn unapproved(&self) -> usize {
+        self.differences.unapproved()
     }
 
     /// Whether nothing may be offered before they are known.
@@ -93,41 +103,5 @@ impl ServerPins {
         let is_pinned = || self.pinned.as_ref().is_some_and(|pinned| pinned.catalogue.has_own_tool(own));
         let is_held = || self.differences.changed.iter().any(|held| **held == *own);
         self.policy != PinPolicy::Hold || (is_pinned() && !is_held())
-    }
-}
-
-impl Servers {
-    /// Takes in the pins of a server; `None`: there are none.
-    pub(crate) fn set_pins(&self, server: &ServerName, payload: Option<Bytes>) {
-        if let Some(s) = self.servers.borrow_mut().get_mut(server) {
-            let rules = s.route.tools.clone();
-            s.pins.set(server, &rules, payload);
-            s.compare();
-        }
-        self.bump();
-    }
-
-    /// All servers: each may have pins.
-    pub(crate) fn with_pins(&self) -> Vec<ServerName> {
-        self.names(|_| true)
-    }
-
-    /// Differences that nobody was told of, and whether the tools are held for them.
-    pub(crate) fn take_differences(&self) -> Vec<(ServerName, ToolDifferences, bool)> {
-        let mut servers = self.servers.borrow_mut();
-        let mut taken = Vec::new();
-        for (name, server) in servers.iter_mut() {
-            if std::mem::take(&mut server.pins.unreported) {
-                let held = server.pins.policy == PinPolicy::Hold && server.pins.differences.unapproved() > 0;
-                taken.push((name.clone(), server.pins.differences.clone(), held));
-            }
-        }
-        taken
-    }
-
-    /// How many tools of each server are not as they were pinned.
-    pub(crate) fn unapproved(&self) -> Vec<(ServerName, usize)> {
-        let servers = self.servers.borrow();
-        servers.iter().map(|(name, server)| (name.clone(), server.pins.differences.unapproved())).collect()
     }
 }
