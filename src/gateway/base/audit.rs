@@ -121,9 +121,11 @@ impl AuditLog {
             bytes <= MESSAGE_BYTES
         };
         let count = pending.iter().take(MAX_RECORDS).map_while(|record| fits(record).then_some(())).count();
-        if count == 0 {
+        if pending.is_empty() {
             return None;
         }
+        // One that is larger goes alone.
+        let count = count.max(1);
         let records: Vec<AuditRecord> = pending.drain(..count).collect();
         self.pending_bytes.set(self.pending_bytes.get() - records.iter().map(size).sum::<usize>());
         Some((records, self.untold.take()))

@@ -68,9 +68,9 @@ impl AuditTrail {
         }
     }
 
-    /// Another configuration is in force.
+    /// Another configuration is in force. Without an audit in it, what comes late still goes where it was meant to go.
     pub(crate) fn configure(&mut self, config: Option<AuditConfig>) {
-        if self.config != config {
+        if config.is_some() && self.config != config {
             self.config = config;
             self.file = None;
             self.retry_at = None;
