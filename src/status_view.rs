@@ -317,6 +317,7 @@ pub(crate) mod tests {
                 version: "1.2".into(),
                 counts: CatalogueCounts { tools: 2, ..CatalogueCounts::default() },
             }),
+            transport: mcproxy_ipc::ServerTransport::Stdio,
             worker_pid: Some(4),
             server_pid: Some(5),
             instances: Some(InstanceCount { running: 2, max: 16 }),

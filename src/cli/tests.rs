@@ -102,6 +102,7 @@ fn status() -> SupervisorToOperator {
         description: None,
         start: None,
         change: None,
+        transport: mcproxy_ipc::ServerTransport::Stdio,
         worker_pid: None,
         server_pid: None,
         instances: None,

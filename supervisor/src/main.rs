@@ -60,6 +60,7 @@ mod status;
 mod supervisor;
 mod terminal;
 mod users;
+mod web_page;
 
 use std::{io::Write as _, path::Path, process::ExitCode};
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use mcproxy_config::nearest;
 use mcproxy_ipc::{
     Connection, LogLevel, LogLine, LogSource, Receiver, Sender, ServerName, Verdict,
-    control::{OperatorToSupervisor, SupervisorToOperator},
+    control::{OperatorToSupervisor, ShownConfig, SupervisorToOperator},
     disk::on_disk,
 };
 use slog::info;
@@ -40,6 +40,24 @@ pub(crate) enum OperatorRequest {
     Reload(oneshot::Sender<Result<String, String>>),
     /// Drain and stop.
     Stop,
+    /// Want a server up or not until the configuration is read again; answered with a sentence.
+    Switch {
+        /// Which one.
+        server: ServerName,
+        /// Whether it is wanted.
+        enabled: bool,
+        /// Where the answer goes.
+        reply: oneshot::Sender<Result<String, String>>,
+    },
+    /// Look at the configuration file, and say what reading it would change.
+    DescribeFile(oneshot::Sender<ShownConfig>),
+    /// Say what the entry of a server comes to, as JSON; `None`: there is no such server.
+    DescribeEntry {
+        /// Which one.
+        server: ServerName,
+        /// Where the answer goes.
+        reply: oneshot::Sender<Option<String>>,
+    },
 }
 
 /// A caller that has asked.
@@ -160,7 +178,7 @@ pub(crate) async fn restart(context: &Context, name: &ServerName) -> Result<Stri
 }
 
 /// Pins what a server offered last.
-async fn approve(context: &Context, name: &ServerName) -> Result<String, String> {
+pub(crate) async fn approve(context: &Context, name: &ServerName) -> Result<String, String> {
     let server = find(context, name)?;
     let key = server.snapshot.borrow().route.catalogue;
     let kept = context.catalogues.clone().zip(key);

@@ -41,6 +41,7 @@ impl GatewayPhase {
             Say::OpenCatalogue { .. } => ("OpenCatalogue", Self::Serving, Self::Serving),
             Say::OpenPins { .. } => ("OpenPins", Self::Serving, Self::Serving),
             Say::Ask { .. } => ("Ask", Self::Serving, Self::Serving),
+            Say::Act { .. } => ("Act", Self::Serving, Self::Serving),
             Say::Shown { .. } => ("Shown", Self::Serving, Self::Serving),
             Say::StoreSnapshot { .. } => ("StoreSnapshot", Self::Serving, Self::Serving),
             Say::Forget(_) => ("Forget", Self::Serving, Self::Serving),
@@ -178,6 +179,7 @@ impl WorkerPhase {
 mod tests {
     use mcproxy_ipc::{
         CatalogueCounts, EndReason, Ended, EraEvidence, RunningInstances, ServerDescription, ServerName,
+        control::{Act, ActingCaller},
         data::ServerEra,
     };
     use proptest::prelude::*;
@@ -283,10 +285,13 @@ mod tests {
         let listening = GatewayToSupervisor::Listening { missing: Vec::new() };
         let (wake, pong) = (GatewayToSupervisor::Wake(server), GatewayToSupervisor::Pong(1));
         let mut phase = GatewayPhase::default();
-        for early in [&wake, &pong, &GatewayToSupervisor::Forget(Vec::new())] {
+        let by = ActingCaller { principal: None, peer: None };
+        let act = GatewayToSupervisor::Act { id: 1, act: Act::Reload, by };
+        for early in [&wake, &pong, &act, &GatewayToSupervisor::Forget(Vec::new())] {
             phase.admit(early).expect_err("it does not serve yet");
         }
         phase.admit(&listening).expect("once");
+        phase.admit(&act).expect("it serves");
         phase.admit(&wake).expect("it serves");
         let error = phase.admit(&listening).expect_err("twice");
         assert_eq!(error.to_string(), "`Listening` is not allowed from a gateway that accepts requests");

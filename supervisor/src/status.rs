@@ -232,6 +232,7 @@ mod tests {
                 version: long(),
                 counts: CatalogueCounts { tools: 9999, prompts: 9999, resources: 9999, templates: 9999 },
             }),
+            transport: mcproxy_ipc::ServerTransport::Stdio,
             worker_pid: Some(u32::MAX),
             server_pid: Some(u32::MAX),
             instances: Some(InstanceCount { running: usize::MAX, max: usize::MAX }),

@@ -34,7 +34,7 @@ use crate::{
     control,
     degradations::{self, Degradations},
     foreground,
-    gateway::{GatewayCommand, GatewaySnapshot, GatewayTask},
+    gateway::{GatewayCommand, GatewayParts, GatewaySnapshot, GatewayTask},
     kept_sessions::KeptSessions,
     last_good::{LastGood, LastGoodWriter},
     log_ring,
@@ -52,6 +52,7 @@ use crate::{
     state_dir::StateDir,
     terminal::Terminal,
     users::Users,
+    web_page,
 };
 
 /// Time that servers need to stop in order, after the calls in flight had all of `shutdownGrace`.
@@ -132,6 +133,8 @@ pub(crate) struct Supervisor {
     pub(super) servers: JoinSet<()>,
     /// Reloads whose outcome is waited for.
     pub(super) outcomes: JoinSet<ReloadOutcome>,
+    /// Looks at the file for the web page.
+    pub(super) descriptions: JoinSet<()>,
     pub(super) gateway: mpsc::Sender<GatewayCommand>,
     gateway_task: JoinSet<KeptSessions>,
     control_task: JoinSet<()>,
@@ -334,15 +337,16 @@ impl Supervisor {
         };
         let level_in_force = fixed_level.unwrap_or(config.gateway.log_level);
         let settings = gateway_settings(&config, level_in_force);
-        let gateway = GatewayTask::spawn(
-            context.clone(),
-            listener,
-            (settings, config.audit.clone()),
-            sessions,
-            gateway_state,
-            &mut gateway_task,
-        );
         let (asked, requests) = mpsc::channel(8);
+        let parts = GatewayParts {
+            listener,
+            settings,
+            audit: config.audit.clone(),
+            sessions,
+            snapshot: gateway_state,
+            requests: asked.clone(),
+        };
+        let gateway = GatewayTask::spawn(context.clone(), parts, &mut gateway_task);
         control_task.spawn(control::serve(control, context.clone(), gateway.clone(), asked));
         let (watch, error) = ConfigWatch::new(file.path());
         if let Some(error) = error {
@@ -364,6 +368,7 @@ impl Supervisor {
             removed_servers: RemovedServers::default(),
             servers,
             outcomes: JoinSet::new(),
+            descriptions: JoinSet::new(),
             gateway,
             gateway_task,
             control_task,
@@ -397,6 +402,13 @@ impl Supervisor {
                 },
                 request = self.requests.recv() => match request {
                     Some(OperatorRequest::Reload(reply)) => self.read(Cause::Operator(reply)),
+                    Some(OperatorRequest::Switch { server, enabled, reply }) => {
+                        let _ = reply.send(self.switch(&server, enabled).await); // who asked may have left
+                    }
+                    Some(OperatorRequest::DescribeFile(reply)) => self.describe_file(reply),
+                    Some(OperatorRequest::DescribeEntry { server, reply }) => {
+                        let _ = reply.send(web_page::entry(&self.config, &server)); // the same
+                    }
                     Some(OperatorRequest::Stop) | None => {
                         info!(self.context.log, "draining"; "reason" => "requested by an operator");
                         return self.drain().await;
@@ -409,6 +421,7 @@ impl Supervisor {
                 () = self.watch.changed() => self.read(Cause::FileChanged),
                 // A panic ends the process before it is seen here.
                 Some(Ok(reading)) = self.readings.join_next() => self.take(reading).await,
+                Some(_) = self.descriptions.join_next() => {}
                 () = self.last_good.written() => {}
                 Some(Ok(outcome)) = self.outcomes.join_next() => self.is_over(outcome),
                 Some(_) = self.servers.join_next() => self.removed_servers.look(),

@@ -45,7 +45,7 @@ pub(crate) fn check(
             }
             Ok(token) if checked.iter().any(|other| other.name == token.name && rights(other) != rights(&token)) => {
                 let message = "another token of this name may use something else; all tokens of one name have the same \
-                               `servers`, `groups`, `tools`, `view` and `rate`";
+                               `servers`, `groups`, `tools`, `view`, `rate` and `admin`";
                 report.add(element.span.start, message);
             }
             Ok(token) => checked.push(token),
@@ -55,8 +55,8 @@ pub(crate) fn check(
 }
 
 /// What tokens of one name have in common.
-fn rights(token: &TokenHash) -> (&TokenAccess, Option<RateLimit>) {
-    (&token.access, token.rate)
+fn rights(token: &TokenHash) -> (&TokenAccess, Option<RateLimit>, bool) {
+    (&token.access, token.rate, token.may_administer)
 }
 
 fn token(raw: &RawToken, access: TokenAccess) -> Result<TokenHash, &'static str> {
@@ -77,7 +77,14 @@ fn token(raw: &RawToken, access: TokenAccess) -> Result<TokenHash, &'static str>
             return Err("`expires` must be a date or a time of RFC 3339: `2027-01-31` or `2027-01-31T12:00:00Z`");
         }
     };
-    Ok(TokenHash { name: raw.name.clone(), sha256, expires, access, rate: raw.rate.as_ref().map(rate::of) })
+    Ok(TokenHash {
+        name: raw.name.clone(),
+        sha256,
+        expires,
+        access,
+        rate: raw.rate.as_ref().map(rate::of),
+        may_administer: raw.admin,
+    })
 }
 
 /// What a token may use. Every name in it must be one of the file: a typing error must not become a right to nothing, unseen.

@@ -37,6 +37,7 @@ pub(crate) fn check(raw: RawGateway, root: &Node, servers: &ServerEntries, repor
     GatewaySettings {
         list_wait: Duration::from_secs_f64(raw.list_wait),
         list_ttl_ms: raw.list_ttl_ms,
+        ui: raw.ui,
         tokens,
         query_key: matches!(&raw.auth, Some(RawAuth::Tokens(tokens)) if tokens.query_key),
         allowed_hosts,

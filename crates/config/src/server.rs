@@ -7,6 +7,7 @@ mod package;
 mod reach;
 mod remote;
 mod sandbox;
+mod shown;
 
 use std::path::Path;
 use std::time::Duration;

@@ -44,6 +44,8 @@ pub mod regular_file;
 mod runtime_dir;
 mod sealed;
 mod secret;
+pub mod secret_words;
+mod server_transport;
 mod session;
 mod socket;
 mod spec;
@@ -78,6 +80,7 @@ pub use reach::{HttpDialect, HttpProxy, HttpSpec, HttpTls, LaunchSpec, PemSource
 pub use runtime_dir::{RUNTIME_DIR_VARIABLE, SYSTEM_RUNTIME_DIR, default_runtime_dir, runtime_dirs, supervisor_socket};
 pub use sealed::SealedOrder;
 pub use secret::Secret;
+pub use server_transport::ServerTransport;
 pub use session::{MAX_SNAPSHOT, SealKey, SessionKey, StoredSession};
 pub use socket::{Connection, Listener, Peer, connect};
 pub use spec::{

@@ -11,7 +11,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::{OAuthSpec, Secret};
+use crate::{OAuthSpec, Secret, ServerTransport};
 
 /// How a worker reaches its server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +28,15 @@ impl Reach {
         match self {
             Self::Command(launch) => Some(launch),
             Self::Http(_) => None,
+        }
+    }
+
+    /// By which of MCP's transports.
+    pub fn transport(&self) -> ServerTransport {
+        match self {
+            Self::Command(_) => ServerTransport::Stdio,
+            Self::Http(http) if http.dialect == HttpDialect::Sse => ServerTransport::Sse,
+            Self::Http(_) => ServerTransport::Http,
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use mcproxy_confine::{Degradation, Hardening};
 use serde::{Deserialize, Serialize};
 
-use crate::{EraEvidence, Generation, LogLevel, LogSource, ServerName, ServerState, data::ServerEra};
+use crate::{EraEvidence, Generation, LogLevel, LogSource, ServerName, ServerState, ServerTransport, data::ServerEra};
 
 /// A server's description of itself when it started.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -165,6 +165,8 @@ pub struct ServerStatus {
     pub start: Option<StartStatus>,
     /// The state of a change of its configuration, while that is not in force.
     pub change: Option<ChangeStatus>,
+    /// How it is reached.
+    pub transport: ServerTransport,
     /// The worker's process id.
     pub worker_pid: Option<u32>,
     /// The server's process id.

@@ -258,6 +258,7 @@ mod tests {
             description: None,
             start: None,
             change: None,
+            transport: mcproxy_ipc::ServerTransport::Stdio,
             worker_pid: Some(4),
             server_pid: Some(5),
             instances: None,

@@ -39,6 +39,34 @@ pub(crate) fn origin_allowed(origin: Option<&str>, allowed: &[String]) -> bool {
     }
 }
 
+/// Whether a page of this origin is one that this host serves: a browser sends both for a request of a page to its own server.
+pub(crate) fn is_same_origin(origin: &str, host: &str) -> bool {
+    let Some((scheme, authority)) = origin.split_once("://") else { return false };
+    let default = match scheme {
+        "http" => 80,
+        "https" => 443,
+        _ => return false,
+    };
+    let (Some((of_page, page_port)), Some((ours, our_port))) = (split_host(authority), split_host(host)) else {
+        return false;
+    };
+    let same_name = match (of_page, ours) {
+        (Host::Ip(a), Host::Ip(b)) => a == b,
+        (Host::Name(a), Host::Name(b)) => a.eq_ignore_ascii_case(b),
+        (Host::Ip(_), Host::Name(_)) | (Host::Name(_), Host::Ip(_)) => false,
+    };
+    same_name && page_port.unwrap_or(default) == our_port.unwrap_or(default)
+}
+
+/// Whether a `Host` header names this machine from its own point of view.
+pub(crate) fn is_loopback_host(host: &str) -> bool {
+    match split_host(host) {
+        Some((Host::Ip(ip), _)) => ip.to_canonical().is_loopback(),
+        Some((Host::Name(name), _)) => is_localhost(name),
+        None => false,
+    }
+}
+
 /// An origin without the slash and the default port that people write (Fetch standard, serialized origins).
 fn as_browsers_write(origin: &str) -> &str {
     let origin = origin.trim_end_matches('/');
@@ -120,6 +148,35 @@ mod tests {
         ] {
             assert!(host_allowed(Some(host), &[]), "{host}");
         }
+    }
+
+    #[test]
+    fn a_page_is_of_the_same_origin_only_with_name_and_port() {
+        for (origin, host) in [
+            ("http://localhost:12009", "localhost:12009"),
+            ("http://127.0.0.1:12009", "127.0.0.1:12009"),
+            ("http://[::1]:12009", "[::1]:12009"),
+            ("https://Tools.example", "tools.example"),
+            ("https://tools.example", "tools.example:443"),
+            ("http://tools.example:80", "tools.example"),
+        ] {
+            assert!(is_same_origin(origin, host), "{origin} {host}");
+        }
+        for (origin, host) in [
+            ("http://localhost:3000", "localhost:12009"),
+            ("http://localhost", "localhost:12009"),
+            ("http://127.0.0.1:12009", "localhost:12009"),
+            ("https://tools.example", "tools.example:80"),
+            ("https://evil.example", "tools.example"),
+            ("null", "localhost:12009"),
+            ("", "localhost:12009"),
+            ("file://localhost:12009", "localhost:12009"),
+            ("http://localhost:12009@evil.example", "localhost:12009"),
+        ] {
+            assert!(!is_same_origin(origin, host), "{origin} {host}");
+        }
+        assert!(is_loopback_host("localhost:1") && is_loopback_host("[::1]") && is_loopback_host("127.9.9.9:1"));
+        assert!(!is_loopback_host("192.168.0.1:1") && !is_loopback_host("tools.example") && !is_loopback_host(""));
     }
 
     #[test]

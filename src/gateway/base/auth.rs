@@ -171,7 +171,9 @@ impl Auth {
 
 /// Whether a token is among others, and may use no less there.
 fn is_among(tokens: &[TokenHash], token: &TokenHash) -> bool {
-    tokens.iter().any(|now| now.is(token) && now.access.still_allows(&token.access))
+    let still =
+        |now: &TokenHash| now.access.still_allows(&token.access) && (now.may_administer || !token.may_administer);
+    tokens.iter().any(|now| now.is(token) && still(now))
 }
 
 /// The token of an `Authorization` header.
@@ -223,6 +225,16 @@ impl Admission {
         self.token().map(|token| &token.sha256)
     }
 
+    /// Whether its holder may do on the web page what an operator may: its token says so, or there is no authentication and the
+    /// request is of this machine (`is_local`).
+    pub(crate) fn may_administer(&self, is_local: bool) -> bool {
+        match &self.ground {
+            Ground::NoneRequired => is_local,
+            Ground::OpenGroup(_) => false,
+            Ground::Token(..) => self.token().is_some_and(|token| token.may_administer),
+        }
+    }
+
     fn token(&self) -> Option<&TokenHash> {
         match &self.ground {
             Ground::Token(tokens, at) => tokens.get(*at),
@@ -255,6 +267,7 @@ mod tests {
             expires: None,
             access: TokenAccess::default(),
             rate: None,
+            may_administer: name == "admin",
         };
         Auth { tokens: Some(tokens.iter().map(hash).collect()), ..open() }
     }
@@ -285,6 +298,20 @@ mod tests {
 
     fn with_open_group(auth: Auth, group: &str) -> Auth {
         Auth { open_groups: Rc::from([group.to_owned()]), ..auth }
+    }
+
+    #[test]
+    fn with_tokens_only_one_that_says_so_administers_and_without_them_only_this_machine() {
+        let closed = with_open_group(auth(&[("ann", "s3cret"), ("admin", "other")]), "home");
+        let may = |auth: &Auth, target: &'static str, token: &str, is_local| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::AUTHORIZATION, HeaderValue::from_str(&format!("Bearer {token}")).expect("a header"));
+            auth.identify(&headers, &Uri::from_static(target)).expect("admitted").may_administer(is_local)
+        };
+        assert!(may(&closed, "/ui/api/act", "other", false));
+        assert!(!may(&closed, "/ui/api/act", "s3cret", true), "where there are tokens, the place counts for nothing");
+        assert!(!may(&closed, "/groups/home/mcp", "none", true));
+        assert!(may(&open(), "/ui/api/act", "none", true) && !may(&open(), "/ui/api/act", "none", false));
     }
 
     #[test]

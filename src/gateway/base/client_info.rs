@@ -1,6 +1,6 @@
 //! A client's own description in `initialize`: name, version and capabilities.
 
-use std::fmt;
+use std::{fmt, rc::Rc};
 
 use mcproxy_mcp::{ClientCapabilities, RawObject};
 
@@ -19,20 +19,34 @@ pub(crate) struct Client {
     pub(crate) features: ClientCapabilities,
 }
 
+/// `name/version` of a `clientInfo`, shortened; `None`: it has no name.
+pub(crate) fn label(info: &RawObject<'_>) -> Option<Rc<str>> {
+    let client = Client::named(info);
+    (!client.name.is_empty()).then(|| client.label())
+}
+
 impl Client {
-    /// From the params of `initialize`; what is missing stays empty.
-    pub(crate) fn read(params: &RawObject<'_>) -> Self {
-        let info = params.get_object("clientInfo").unwrap_or_default();
+    fn named(info: &RawObject<'_>) -> Self {
         let text = |key: &str, most: usize| -> Box<str> {
             let text = info.get_string(key).unwrap_or_default();
             text[..text.floor_char_boundary(most)].into()
         };
-        let capabilities = params.get_object("capabilities").unwrap_or_default();
-        Self {
-            name: text("name", MAX_NAME),
-            version: text("version", MAX_VERSION),
-            features: ClientCapabilities::read(&capabilities),
+        Self { name: text("name", MAX_NAME), version: text("version", MAX_VERSION), ..Self::default() }
+    }
+
+    /// `name/version`.
+    pub(crate) fn label(&self) -> Rc<str> {
+        match (&*self.name, &*self.version) {
+            (name, "") => name.into(),
+            (name, version) => format!("{name}/{version}").into(),
         }
+    }
+
+    /// From the params of `initialize`; what is missing stays empty.
+    pub(crate) fn read(params: &RawObject<'_>) -> Self {
+        let info = params.get_object("clientInfo").unwrap_or_default();
+        let capabilities = params.get_object("capabilities").unwrap_or_default();
+        Self { features: ClientCapabilities::read(&capabilities), ..Self::named(&info) }
     }
 }
 

@@ -191,6 +191,7 @@ mod tests {
             expires: None,
             access: TokenAccess::default(),
             rate,
+            may_administer: false,
         };
         let rates = PrincipalRates::default();
         rates.set(&[token(Some(rate(Some(1.0), 1, None)))], now);

@@ -28,10 +28,12 @@ pub(crate) enum RefusalReason {
     DoubledHeader,
     /// Its token was used more often than its rate says.
     Rate,
+    /// It is for the web page's own interface, and not of that page.
+    Page,
 }
 
 impl RefusalReason {
-    const ALL: [Self; 5] = [Self::Host, Self::Origin, Self::Credentials, Self::DoubledHeader, Self::Rate];
+    const ALL: [Self; 6] = [Self::Host, Self::Origin, Self::Credentials, Self::DoubledHeader, Self::Rate, Self::Page];
 
     /// The word for it in the log and in metrics.
     pub(crate) fn as_str(self) -> &'static str {
@@ -41,6 +43,7 @@ impl RefusalReason {
             Self::Credentials => "credentials",
             Self::DoubledHeader => "doubled_header",
             Self::Rate => "rate",
+            Self::Page => "page",
         }
     }
 }
@@ -110,6 +113,6 @@ mod tests {
         assert_eq!(refusals.count(RefusalReason::Host, after(999)), None);
         assert_eq!(refusals.count(RefusalReason::Credentials, after(999)), Some(0), "reasons are apart");
         assert_eq!(refusals.count(RefusalReason::Host, after(1000)), Some(2));
-        assert_eq!(refusals.by_reason.map(|refused| refused.requests.get()), [4, 0, 1, 0, 0]);
+        assert_eq!(refusals.by_reason.map(|refused| refused.requests.get()), [4, 0, 1, 0, 0, 0]);
     }
 }

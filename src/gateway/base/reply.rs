@@ -50,6 +50,15 @@ impl Reply {
         }
     }
 
+    /// The text, where it is one.
+    pub(crate) fn single(&self) -> Option<&[u8]> {
+        match self {
+            Self::Result(text) => Some(text),
+            Self::Error(error) => Some(&error.raw),
+            Self::Page(..) => None,
+        }
+    }
+
     /// The error of a server, or one of ours about it.
     pub(crate) fn error(raw: Bytes) -> Self {
         Self::Error(ReplyError::read(raw))

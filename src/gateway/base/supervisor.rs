@@ -16,7 +16,9 @@ use mcproxy_confine::Degradation;
 use mcproxy_ipc::{
     AuditRecord, CatalogueCounts, CatalogueKey, DataEnd, DescriptorHalf, FrameError, Generation, Inherited, LogRecord,
     Receiver, Route, SealKey, Sender, ServerName, SessionKey, StoredSession,
-    control::{Answer, GatewaySettings, GatewayToSupervisor, Question, SupervisorToGateway},
+    control::{
+        Act, ActOutcome, ActingCaller, Answer, GatewaySettings, GatewayToSupervisor, Question, SupervisorToGateway,
+    },
     log::{DroppedRecords, LogThreshold},
 };
 use tokio::sync::{Semaphore, mpsc, mpsc::error::TrySendError, oneshot, watch};
@@ -44,6 +46,8 @@ const CATALOGUES: usize = 16;
 const QUEUE: usize = 256;
 /// Longest wait for an answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+/// The same for something that is done.
+const ACT_TIMEOUT: Duration = Duration::from_secs(12);
 
 /// Why the control connection could not be made or ended.
 #[derive(Debug, thiserror::Error)]
@@ -95,6 +99,9 @@ struct WantedCatalogue {
     to: oneshot::Sender<Result<Option<OwnedFd>, CatalogueFileError>>,
 }
 
+/// An act of a person, for whom, and where to say how it ended.
+type WantedAct = (Act, ActingCaller, oneshot::Sender<ActOutcome>);
+
 /// A request for a connection to one generation of a server, and where to send it.
 struct Wanted {
     server: ServerName,
@@ -116,6 +123,7 @@ pub(crate) struct RestoreState {
 #[derive(Clone)]
 pub(crate) struct SupervisorHandle {
     questions: mpsc::Sender<(Question, oneshot::Sender<Answer>)>,
+    acts: mpsc::Sender<WantedAct>,
     wanted: mpsc::Sender<Wanted>,
     catalogues: mpsc::Sender<WantedCatalogue>,
     /// Limits the open requests for those.
@@ -247,6 +255,16 @@ impl SupervisorHandle {
         tokio::time::timeout(ANSWER_TIMEOUT, asked).await.map_err(|_| silent())?
     }
 
+    /// Asks for something that a person does on the web page; `None` when the supervisor is busy or gone.
+    pub(crate) async fn act(&self, act: Act, by: ActingCaller) -> Option<ActOutcome> {
+        let (to, outcome) = oneshot::channel();
+        let asked = async {
+            self.acts.send((act, by, to)).await.ok()?;
+            outcome.await.ok()
+        };
+        tokio::time::timeout(ACT_TIMEOUT, asked).await.ok()?
+    }
+
     /// Asks; `None` when the supervisor is busy or gone.
     pub(crate) async fn ask(&self, question: Question) -> Option<Answer> {
         let (to, answer) = oneshot::channel();
@@ -263,6 +281,7 @@ pub(crate) struct SupervisorConnection {
     receiver: SupervisorReceiver,
     sender: Sender<GatewayToSupervisor>,
     questions: mpsc::Receiver<(Question, oneshot::Sender<Answer>)>,
+    acts: mpsc::Receiver<WantedAct>,
     wanted: mpsc::Receiver<Wanted>,
     catalogues: mpsc::Receiver<WantedCatalogue>,
     notices: mpsc::Receiver<GatewayToSupervisor>,
@@ -298,6 +317,7 @@ impl SupervisorConnection {
         };
         threshold.set(first_settings.log_level);
         let (questions_to, questions) = mpsc::channel(QUESTIONS);
+        let (acts_to, acts) = mpsc::channel(QUESTIONS);
         let (wanted_to, wanted) = mpsc::channel(QUESTIONS);
         let (catalogues_to, catalogues) = mpsc::channel(QUESTIONS);
         let (notices_to, notices) = mpsc::channel(NOTICES);
@@ -310,6 +330,7 @@ impl SupervisorConnection {
         let snapshot_bytes = Arc::<AtomicUsize>::default();
         let supervisor = SupervisorHandle {
             questions: questions_to,
+            acts: acts_to,
             wanted: wanted_to,
             catalogues: catalogues_to,
             catalogue_places: Arc::new(Semaphore::new(CATALOGUES)),
@@ -330,6 +351,7 @@ impl SupervisorConnection {
             receiver,
             sender,
             questions,
+            acts,
             wanted,
             catalogues,
             notices,
@@ -348,11 +370,22 @@ impl SupervisorConnection {
 
     /// Serves the connection until it ends, which means the end of the gateway; `missing` of its confinement is what it could not get.
     pub(crate) async fn serve(self, missing: Vec<Degradation>) -> ControlError {
-        let Self { mut receiver, sender, mut questions, mut wanted, mut catalogues, mut notices, mut logs, .. } = self;
+        let Self {
+            mut receiver,
+            sender,
+            mut questions,
+            mut acts,
+            mut wanted,
+            mut catalogues,
+            mut notices,
+            mut logs,
+            ..
+        } = self;
         let Self { snapshot_bytes, threshold, settings, routes, listener, drain, audited, approvals, .. } = self;
         let (out, queue) = mpsc::channel(QUEUE);
         let writer = tokio::spawn(sender.drain(queue));
         let mut waiting: HashMap<u64, oneshot::Sender<Answer>> = HashMap::new();
+        let mut acting: HashMap<u64, oneshot::Sender<ActOutcome>> = HashMap::new();
         let mut connecting: HashMap<u64, oneshot::Sender<Result<DataEnd, ConnectError>>> = HashMap::new();
         let mut opening: HashMap<u64, oneshot::Sender<Result<Option<OwnedFd>, CatalogueFileError>>> = HashMap::new();
         let mut next_id = 0u64;
@@ -418,6 +451,12 @@ impl SupervisorConnection {
                         }
                         continue;
                     }
+                    Ok(SupervisorToGateway::Acted { id, outcome }) => {
+                        if let Some(to) = acting.remove(&id) {
+                            let _ = to.send(outcome); // as above
+                        }
+                        continue;
+                    }
                     Ok(SupervisorToGateway::Ping(number)) => GatewayToSupervisor::Pong(number),
                     // It belongs to the start.
                     Ok(SupervisorToGateway::RestoreState { .. }) => break ControlError::Order,
@@ -434,6 +473,12 @@ impl SupervisorConnection {
                     next_id += 1;
                     waiting.insert(next_id, to);
                     GatewayToSupervisor::Ask { id: next_id, question }
+                }
+                Some((act, by, to)) = acts.recv() => {
+                    acting.retain(|_, to| !to.is_closed());
+                    next_id += 1;
+                    acting.insert(next_id, to);
+                    GatewayToSupervisor::Act { id: next_id, act, by }
                 }
                 Some(Wanted { server, generation, to }) = wanted.recv() => {
                     connecting.retain(|_, to| !to.is_closed());

@@ -154,6 +154,7 @@ mod tests {
             description: None,
             start: None,
             change: None,
+            transport: mcproxy_ipc::ServerTransport::Stdio,
             worker_pid: None,
             server_pid: None,
             instances: None,

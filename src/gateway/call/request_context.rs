@@ -17,6 +17,7 @@ use super::{
 use crate::gateway::{
     base::{
         budget::{Held, Purpose},
+        calls::CallWaits,
         queue::Queue,
         rates::RateTicket,
         scope::Scope,
@@ -56,6 +57,8 @@ pub(crate) struct RequestContext {
     pub(crate) headers: ClientHeaders,
     /// When it began.
     pub(crate) begun: Instant,
+    /// What it waited for.
+    pub(crate) waits: CallWaits,
     id: RequestId,
     /// Its part of the budget.
     _room: Held,
@@ -79,7 +82,19 @@ impl RequestContext {
         let id = request.id.clone();
         downstream.begin_call(&id, gateway.max_calls())?;
         let (progress, headers) = (Progress::default(), request.headers.clone());
-        Ok(Self { gateway, downstream, related, progress, headers, begun: now, id, _room: room, _ticket: ticket })
+        let waits = CallWaits::default();
+        Ok(Self {
+            gateway,
+            downstream,
+            related,
+            progress,
+            headers,
+            begun: now,
+            waits,
+            id,
+            _room: room,
+            _ticket: ticket,
+        })
     }
 
     /// Its time so far.

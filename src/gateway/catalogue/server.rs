@@ -1,6 +1,7 @@
 //! The catalogue of one server, read once and prepared.
 
 use std::{
+    borrow::Cow,
     collections::{HashMap, HashSet},
     sync::Arc,
 };
@@ -11,9 +12,10 @@ use mcproxy_search::{Document, Segment};
 use url::Url;
 
 use super::{
-    CacheHints, CatalogueProblem, CatalogueWarning, ListKind, declared, derived::Derived, entry::Entry, glob, grant,
-    outline, unused_rules, warning::Warnings,
+    CacheHints, CatalogueProblem, CatalogueWarning, ListKind, Readers, declared, derived::Derived, entry::Entry, glob,
+    grant, outline, unused_rules, warning::Warnings,
 };
+use crate::gateway::rewrite::Naming;
 
 /// One server of a view.
 pub(crate) type NamedCatalogue = (ServerName, Arc<ServerCatalogue>);
@@ -181,9 +183,20 @@ impl ServerCatalogue {
         self.list(kind).bytes
     }
 
+    /// How many bytes its tools take in a list, about.
+    pub(crate) fn bytes_of_tools(&self) -> usize {
+        self.bytes(ListKind::Tools)
+    }
+
     /// Whether there are tools of which not all clients may see everything.
     pub(super) fn has_newer_tools(&self) -> bool {
         self.list(ListKind::Tools).newer
+    }
+
+    /// Its tools as the common endpoint lists them, JSON.
+    pub(crate) fn tools_as_listed(&self, server: &str) -> impl Iterator<Item = Cow<'_, str>> {
+        let tools = self.entries(ListKind::Tools).iter();
+        tools.map(move |entry| entry.json(ListKind::Tools, Naming::Qualified, server, Readers::Stateless))
     }
 
     /// The names of its tools at the server's own endpoint.

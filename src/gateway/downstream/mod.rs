@@ -313,6 +313,22 @@ impl Downstream {
         self.session().map(|session| session.client().to_string())
     }
 
+    /// It makes a call: its name and version, if it stated them.
+    pub(crate) fn calls(&self) -> Option<Rc<str>> {
+        match self {
+            Self::Session(session) => session.usage.called_by(session.client()),
+            Self::Stateless(client) => client.client_label(),
+        }
+    }
+
+    /// Whether the web page makes a call again that was made before.
+    pub(crate) fn is_replay(&self) -> bool {
+        match self {
+            Self::Session(_) => false,
+            Self::Stateless(client) => client.is_replay(),
+        }
+    }
+
     /// The session, where there is one.
     fn session(&self) -> Option<&Rc<Session>> {
         match self {

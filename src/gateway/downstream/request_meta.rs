@@ -1,6 +1,10 @@
 //! The `_meta` of a request of this dialect (2026-07-28, basic, per-request protocol fields).
 
+use std::rc::Rc;
+
 use mcproxy_mcp::{ErrorCode, ErrorObject, Level, RawObject, RawValue, meta};
+
+use crate::gateway::base::client_info;
 
 /// The fields about the request and its client.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,6 +15,8 @@ pub(crate) struct RequestMeta {
     pub(crate) capabilities: Box<str>,
     /// How much it wants to hear while the request is worked on.
     pub(crate) level: Option<Level>,
+    /// The client's name and version, if it stated them.
+    pub(crate) client: Option<Rc<str>>,
 }
 
 /// Keys for the gateway and not for the server that the request goes to: the worker writes its own. Who makes the
@@ -50,7 +56,8 @@ impl RequestMeta {
                 Some(level.ok_or_else(|| must_be(meta::LOG_LEVEL, "a log level"))?)
             }
         };
-        Ok(Self { version: version.into(), capabilities: capabilities.get().into(), level })
+        let client = meta.get_object(meta::CLIENT_INFO).and_then(|info| client_info::label(&info));
+        Ok(Self { version: version.into(), capabilities: capabilities.get().into(), level, client })
     }
 }
 
@@ -80,6 +87,7 @@ mod tests {
             version: "2026-07-28".into(),
             capabilities: r#"{"elicitation":{}}"#.into(),
             level: Some(Level::Error),
+            client: None,
         };
         assert_eq!(meta_of_request, Ok(expected));
         for meta in [

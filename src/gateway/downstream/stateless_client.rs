@@ -1,6 +1,6 @@
 //! The client of one request of 2026-07-28, as far as a call has to know it.
 
-use std::cell::RefCell;
+use std::{cell::RefCell, rc::Rc};
 
 use mcproxy_ipc::{
     SessionKey,
@@ -23,13 +23,24 @@ pub(crate) struct StatelessClient {
     principal: Principal,
     meta_of_request: RequestMeta,
     params: ParamHeaders,
+    is_replay: bool,
     calls: RefCell<Vec<CallHandle>>,
 }
 
 impl StatelessClient {
     /// A client at this endpoint that declares this of itself.
     pub(crate) fn new(scope: Scope, principal: Principal, meta_of_request: RequestMeta, params: ParamHeaders) -> Self {
-        Self { scope, principal, meta_of_request, params, calls: RefCell::default() }
+        Self { scope, principal, meta_of_request, params, is_replay: false, calls: RefCell::default() }
+    }
+
+    /// The web page makes a call again that was made before, if that is so.
+    pub(crate) fn replaying(self, is_replay: bool) -> Self {
+        Self { is_replay, ..self }
+    }
+
+    /// Whether it does.
+    pub(crate) fn is_replay(&self) -> bool {
+        self.is_replay
     }
 
     /// The headers of its request that repeat arguments of the tool that it calls.
@@ -55,6 +66,11 @@ impl StatelessClient {
     /// Its capabilities, as a JSON object.
     pub(crate) fn capabilities(&self) -> &str {
         &self.meta_of_request.capabilities
+    }
+
+    /// Its name and version, if it stated them.
+    pub(crate) fn client_label(&self) -> Option<Rc<str>> {
+        self.meta_of_request.client.clone()
     }
 
     /// Whether it can show its user a page.

@@ -28,6 +28,7 @@ use super::{
     error::HttpError,
     farewell::Farewell,
     path,
+    ui::{answer, gate},
 };
 use crate::gateway::{
     base::{
@@ -101,7 +102,7 @@ where
             Ok(Admitted::Answered(answer)) => Either::Left(ready(Ok(asked.answer(answer)))),
             Err(refusal) => {
                 refusal.record(&request, &self.gateway);
-                Either::Left(ready(Ok(asked.answer(refusal.error.error_response()))))
+                Either::Left(ready(Ok(asked.answer(refusal.answer(&request)))))
             }
         }
     }
@@ -154,6 +155,13 @@ impl Refusal {
         Self { reason, error: HttpError::new(StatusCode::FORBIDDEN, ErrorCode::INVALID_REQUEST, message) }
     }
 
+    fn answer(&self, request: &Request) -> HttpResponse {
+        match gate::is_interface(request.path()) {
+            true => answer::refused(&self.error),
+            false => self.error.error_response(),
+        }
+    }
+
     /// Counts it, and logs it unless one of its kind was logged just now.
     fn record(&self, request: &Request, gateway: &Gateway) {
         if let Some(unlogged) = gateway.refusals.count(self.reason, Instant::now()) {
@@ -179,7 +187,15 @@ fn route(request: &mut Request, gateway: &Gateway) {
 fn page(request: &Request, gateway: &Gateway) -> Option<HeaderValue> {
     let origin = request.headers().get(header::ORIGIN)?;
     let text = origin.to_str().ok()?;
-    access::origin_allowed(Some(text), &gateway.settings().allowed_origins).then(|| origin.clone())
+    let settings = gateway.settings();
+    // Our own page, under whatever name or address of ours the browser has opened it.
+    let is_ours = || {
+        let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+        host.is_some_and(|host| {
+            access::host_allowed(Some(host), &settings.allowed_hosts) && access::is_same_origin(text, host)
+        })
+    };
+    (access::origin_allowed(Some(text), &settings.allowed_origins) || is_ours()).then(|| origin.clone())
 }
 
 /// Whether a request is of no page, or of one that may call.
@@ -229,13 +245,19 @@ fn admit(request: &Request, may_call: bool, gateway: &Gateway) -> Result<Admitte
         let message = format_args!("the Origin header {origin:?} is not allowed here; add it to `allowedOrigins`");
         return Err(Refusal::forbidden(RefusalReason::Origin, message));
     }
+    if gate::is_interface(request.path())
+        && let Err(other) = gate::is_of_our_page(request.headers())
+    {
+        return Err(Refusal::forbidden(RefusalReason::Page, other));
+    }
     if request.headers().contains_key(header::ORIGIN)
         && let Some(answer) = cors::preflight(request.method(), request.headers())
     {
         return Ok(Admitted::Answered(answer));
     }
     // Which methods a path has is no secret, and browsers ask without credentials.
-    if OPEN.contains(&request.path()) || request.method() == Method::OPTIONS {
+    let is_open = OPEN.contains(&request.path()) || gate::is_file(request.method(), request.path());
+    if is_open || request.method() == Method::OPTIONS {
         return Ok(Admitted::By(None));
     }
     gateway

@@ -83,6 +83,11 @@ impl HttpError {
         body
     }
 
+    /// The challenge of a refusal for credentials.
+    pub(super) fn challenge(&self) -> Option<&str> {
+        self.header.as_ref().filter(|(name, _)| *name == header::WWW_AUTHENTICATE).map(|(_, value)| value.as_ref())
+    }
+
     /// 401: credentials are missing or wrong.
     pub(super) fn unauthorized(error: AuthError) -> Self {
         let refusal = Self::new(StatusCode::UNAUTHORIZED, ErrorCode::INVALID_REQUEST, error);

@@ -18,12 +18,14 @@ mod framing;
 mod legacy_sse;
 mod metrics_page;
 mod path;
+mod resource;
 mod responder;
 mod socket_options;
 mod sse;
 mod stateless;
 mod stream_writer;
 mod streamable;
+mod ui;
 mod write_queue;
 
 use std::{
@@ -55,7 +57,10 @@ use tokio::{
     sync::oneshot,
 };
 
-use self::{acceptor::ConnectionSet, auth_service::AuthService, client_socket::ClientSocket, farewell::Farewell};
+use self::{
+    acceptor::ConnectionSet, auth_service::AuthService, client_socket::ClientSocket, farewell::Farewell,
+    resource::resource,
+};
 use crate::gateway::{background, base::supervisor::SupervisorHandle, state::Gateway};
 
 /// Starts the HTTP server on one thread of its own. Tells how it ended: after a drain, or because it could not serve.
@@ -150,6 +155,7 @@ fn routes(config: &mut web::ServiceConfig) {
                 web::post().guard(fn_guard(legacy_sse::names_session)).to(legacy_sse::post),
             );
     }
+    ui::routes(config);
     let read_only = |path: &str| resource(path.to_owned(), "GET, HEAD, OPTIONS");
     config
         .service(read_only("/healthz").route(web::get().to(admin::healthz)).route(web::head().to(admin::healthz)))
@@ -158,23 +164,12 @@ fn routes(config: &mut web::ServiceConfig) {
         .service(read_only("/metrics").route(web::get().to(admin::metrics)).route(web::head().to(admin::metrics)));
 }
 
-/// A resource at a path; `methods` is the `Allow` header for other methods and for `OPTIONS`.
-fn resource(path: String, methods: &'static str) -> actix_web::Resource {
-    web::resource(path).default_service(web::to(move |method: Method| async move {
-        let mut answer = match method {
-            Method::OPTIONS => HttpResponse::NoContent(),
-            _ => HttpResponse::MethodNotAllowed(),
-        };
-        answer.insert_header((header::ALLOW, methods)).finish()
-    }))
-}
-
 async fn not_found(method: Method) -> HttpResponse {
     if method == Method::OPTIONS {
         // Of the server as a whole, `*` included (RFC 9110 §9.3.7).
         return HttpResponse::NoContent().insert_header((header::ALLOW, "GET, HEAD, POST, DELETE, OPTIONS")).finish();
     }
-    let text = "not found; MCP is at /mcp, /sse, /servers/{name}/mcp and /groups/{name}/mcp\n";
+    let text = "not found; MCP is at /mcp, /sse, /servers/{name}/mcp and /groups/{name}/mcp, and a web page at /ui/\n";
     HttpResponse::NotFound().content_type(ContentType::plaintext()).body(text)
 }
 

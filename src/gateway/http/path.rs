@@ -41,7 +41,8 @@ pub(super) fn in_group(target: &Uri, groups: &[Group]) -> Option<Uri> {
 fn routed_path(path: &str) -> Option<String> {
     let bytes = path.as_bytes();
     let is_plain = !bytes.contains(&b'%') && !path.contains("//") && (path.len() <= 1 || !path.ends_with('/'));
-    if is_plain || !path.starts_with('/') {
+    // From its slash the references of the web page start.
+    if is_plain || !path.starts_with('/') || path == "/ui/" {
         return None;
     }
     let mut out = String::with_capacity(path.len());
@@ -94,7 +95,7 @@ mod tests {
         ] {
             assert_eq!(routed_path(written).as_deref(), Some(path), "{written}");
         }
-        for plain in ["/", "/mcp", "/servers/a/mcp", "*", ""] {
+        for plain in ["/", "/mcp", "/servers/a/mcp", "/ui/", "*", ""] {
             assert_eq!(routed_path(plain), None, "{plain}");
         }
     }

@@ -41,6 +41,8 @@ pub(super) enum Frame {
     Message(Pieces),
     /// 2024-11-05: where to post.
     Endpoint(String),
+    /// Of the web page: the name of the event, and its JSON.
+    Named(&'static str, Bytes),
 }
 
 impl From<Frame> for SseEvent {
@@ -48,6 +50,7 @@ impl From<Frame> for SseEvent {
         match frame {
             Frame::Message(message) => Self { id: None, kind: "message", data: Some(message) },
             Frame::Endpoint(uri) => Self { id: None, kind: "endpoint", data: Some(uri.into_bytes().into()) },
+            Frame::Named(kind, json) => Self { id: None, kind, data: Some(json.into()) },
         }
     }
 }

@@ -51,6 +51,8 @@ use crate::gateway::{
 pub(super) static VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 static METHOD: HeaderName = HeaderName::from_static("mcp-method");
 static NAME: HeaderName = HeaderName::from_static("mcp-name");
+/// The web page sends it with a call that it makes again.
+static REPLAY: HeaderName = HeaderName::from_static("x-mcproxy-replay");
 
 /// The answer to one POST, still to come. Dropping it gives the request up.
 type Pending = Pin<Box<dyn Future<Output = Answered>>>;
@@ -164,7 +166,8 @@ fn client(
         _ => ParamHeaders::default(),
     };
     let Endpoint { scope, principal, .. } = endpoint;
-    Ok(Downstream::Stateless(StatelessClient::new(scope, principal, meta, arguments)))
+    let is_replay = request.headers().contains_key(&REPLAY);
+    Ok(Downstream::Stateless(StatelessClient::new(scope, principal, meta, arguments).replaying(is_replay)))
 }
 
 /// Begins to listen, with room for what is listened to.

@@ -25,3 +25,4 @@ pub(crate) mod stream;
 pub(crate) mod streams;
 pub(crate) mod subscribers;
 pub(crate) mod tasks;
+pub(crate) mod usage;

@@ -25,6 +25,7 @@ use super::{
     stream::Stream,
     streams::{Listened, Streams},
     tasks::Tasks,
+    usage::SessionUsage,
 };
 use crate::gateway::{
     base::{
@@ -64,6 +65,8 @@ pub(crate) struct Session {
     /// The streams of Streamable HTTP.
     streams: Streams,
     last_used: Cell<Instant>,
+    /// For the web page.
+    pub(crate) usage: SessionUsage,
     over: Cell<bool>,
 }
 
@@ -110,6 +113,7 @@ impl Session {
             meetings: Cell::default(),
             streams: Streams::default(),
             last_used: Cell::new(now),
+            usage: SessionUsage::new(now),
             over: Cell::new(false),
         }
     }

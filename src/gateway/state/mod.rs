@@ -21,8 +21,9 @@ use self::{
 };
 use crate::gateway::{
     base::{
-        audit::AuditLog, auth::Auth, budget::Budget, metrics::Metrics, rates::PrincipalRates, refusals::Refusals,
-        response_timer::ResponseTimer, status_cache::StatusCache, supervisor::SupervisorHandle, token_uses::TokenUses,
+        audit::AuditLog, auth::Auth, budget::Budget, calls::CallLog, log_tail::LogTail, metrics::Metrics,
+        rates::PrincipalRates, refusals::Refusals, response_timer::ResponseTimer, status_cache::StatusCache,
+        supervisor::SupervisorHandle, token_uses::TokenUses, verified_peers::VerifiedPeers,
     },
     sessions::{
         listeners::Listeners, registry::Sessions, replay_budget::ReplayBudget, subscribers::Subscribers,
@@ -72,6 +73,12 @@ pub(crate) struct Gateway {
     pub(crate) token_uses: TokenUses,
     /// How often principals may send requests.
     pub(crate) rates: PrincipalRates,
+    /// The calls of a moment ago, and figures of each server.
+    pub(crate) calls: CallLog,
+    /// New log lines, for open pages.
+    pub(crate) log_tail: LogTail,
+    /// Callers of the web page that the supervisor was asked about.
+    pub(crate) verified_peers: VerifiedPeers,
     /// Requests that were refused for their head.
     pub(crate) refusals: Refusals,
     /// The pages for monitors.
@@ -108,6 +115,9 @@ impl Gateway {
             metrics: Metrics::new(),
             token_uses: TokenUses::default(),
             rates: PrincipalRates::default(),
+            calls: CallLog::default(),
+            log_tail: LogTail::default(),
+            verified_peers: VerifiedPeers::default(),
             refusals: Refusals::default(),
             status_cache: Rc::default(),
             auth_changed: Notify::new(),
@@ -158,5 +168,6 @@ impl Gateway {
     /// Removes the counters of servers that are gone, with their last call.
     pub(crate) fn forget_removed_servers(&self) {
         self.metrics.forget(|server| self.servers.concerns(server));
+        self.calls.forget(|server| self.servers.concerns(server));
     }
 }

@@ -1,5 +1,6 @@
 //! The gateway's task: keeps its process alive, holds the listening port meanwhile, tells it settings and routes, answers it.
 
+mod page;
 mod ports;
 
 use std::{
@@ -38,12 +39,14 @@ use crate::{
     listen::{self, BindError},
     log_ring::{Followed, LogOwner, LogRing, line},
     logging::{emit, one_line},
+    operator::OperatorRequest,
     orphans,
     phases::GatewayPhase,
     pins,
     respawn::Respawn,
     server::{ServerCommand, ServerHandle},
     status,
+    web_page::{ActRequests, Asker, LogFeed, all_lines},
 };
 
 /// From its spawn to its hello.
@@ -90,6 +93,26 @@ pub(crate) struct GatewayTask {
     /// When tokens of the settings were last used, in seconds since the Unix epoch.
     tokens_used: HashMap<[u8; 32], u64>,
     ending: bool,
+    /// What of the web page concerns the whole supervisor.
+    requests: mpsc::Sender<OperatorRequest>,
+    acts: ActRequests,
+    log_feed: LogFeed,
+}
+
+/// What the task begins with.
+pub(crate) struct GatewayParts {
+    /// Where clients are accepted.
+    pub(crate) listener: TcpListener,
+    /// The first settings.
+    pub(crate) settings: GatewaySettings,
+    /// What is recorded of calls, and where.
+    pub(crate) audit: Option<AuditConfig>,
+    /// Those of an earlier run.
+    pub(crate) sessions: KeptSessions,
+    /// Where it says how the process stands.
+    pub(crate) snapshot: watch::Sender<GatewaySnapshot>,
+    /// Where requests go that concern the whole supervisor.
+    pub(crate) requests: mpsc::Sender<OperatorRequest>,
 }
 
 enum GatewayEvent {
@@ -98,15 +121,13 @@ enum GatewayEvent {
 }
 
 impl GatewayTask {
-    /// Starts the task, which spawns the gateway and has it accept clients at `listener`.
+    /// Starts the task, which spawns the gateway and has it accept clients at the listening socket.
     pub(crate) fn spawn(
         context: Context,
-        listener: TcpListener,
-        (settings, audit): (GatewaySettings, Option<AuditConfig>),
-        sessions: KeptSessions,
-        snapshot: watch::Sender<GatewaySnapshot>,
+        parts: GatewayParts,
         tasks: &mut JoinSet<KeptSessions>,
     ) -> mpsc::Sender<GatewayCommand> {
+        let GatewayParts { listener, settings, audit, sessions, snapshot, requests } = parts;
         let (commands, queue) = mpsc::channel(QUEUE);
         let mut gateway = Self {
             log: context.log.new(o!("process" => "gateway")),
@@ -128,6 +149,9 @@ impl GatewayTask {
             ring: LogRing::default(),
             tokens_used: HashMap::new(),
             ending: false,
+            requests,
+            acts: ActRequests::new(Instant::now()),
+            log_feed: LogFeed::default(),
         };
         gateway.tell_tokens();
         tasks.spawn(gateway.run(queue));
@@ -303,6 +327,7 @@ impl GatewayTask {
                 self.hand_over(id, move || catalogues.map(|dir| pins::open(&dir, &server)).transpose());
             }
             LinkEvent::Message(GatewayToSupervisor::Ask { id, question }) => self.answer(id, question),
+            LinkEvent::Message(GatewayToSupervisor::Act { id, act, by }) => self.act(id, act, by),
             LinkEvent::Message(GatewayToSupervisor::StoreSnapshot { key, snapshot }) => {
                 if !self.sessions.snapshots.store(key, snapshot) {
                     self.report_dropped_snapshots();
@@ -316,7 +341,10 @@ impl GatewayTask {
                 self.tell_tokens();
             }
             LinkEvent::Message(GatewayToSupervisor::Audit { records, dropped }) => self.audit.add(records, dropped),
-            LinkEvent::PingDue(number) => self.tell(SupervisorToGateway::Ping(number)),
+            LinkEvent::PingDue(number) => {
+                self.log_feed.rest(Instant::now());
+                self.tell(SupervisorToGateway::Ping(number));
+            }
             LinkEvent::Silent => {
                 warn!(self.log, "gateway does not answer and is killed");
                 self.kill();
@@ -384,7 +412,16 @@ impl GatewayTask {
                 let (keys, more) = self.sessions.snapshots.names(*after);
                 Some(Answer::SessionKeys { keys, more })
             }
-            Question::Status | Question::Logs { .. } => None,
+            Question::NewLogs => {
+                let (lines, dropped) = self.log_feed.take(&self.context, Instant::now());
+                Some(Answer::NewLogs { lines, dropped })
+            }
+            Question::Status
+            | Question::Logs { .. }
+            | Question::AllLogs { .. }
+            | Question::ConfigFile
+            | Question::Entry(_)
+            | Question::MayAdminister(_) => None,
         };
         if let Some(answer) = known {
             // A gateway waits for few of these at once, so they do not fill the queue.
@@ -395,7 +432,15 @@ impl GatewayTask {
             warn!(self.log, "gateway asks too much; a question was dropped");
             return;
         }
-        let (context, out) = (self.context.clone(), link.sender());
+        let (context, out, requests) = (self.context.clone(), link.sender(), self.requests.clone());
+        let of_gateway = match question {
+            Question::AllLogs { lines } => self.ring.last(lines),
+            _ => Vec::new(),
+        };
+        let asker = match &question {
+            Question::MayAdminister(by) => Some(Asker::of(by.clone(), &self.settings)),
+            _ => None,
+        };
         self.answers.spawn(async move {
             let answer = match question {
                 Question::Status => Answer::Status(Box::new(status::report(&context).await)),
@@ -403,7 +448,14 @@ impl GatewayTask {
                     Some(server) => Answer::Logs(server.logs(lines).await),
                     None => Answer::UnknownServer,
                 },
-                Question::StoredSession(_) | Question::SessionKeys { .. } => return, // answered above
+                Question::AllLogs { lines } => Answer::AllLogs(all_lines(&context, of_gateway, lines).await),
+                Question::ConfigFile => page::config_file(&requests).await,
+                Question::Entry(server) => page::entry(&requests, server).await,
+                Question::MayAdminister(_) => match asker {
+                    Some(asker) => Answer::MayAdminister(asker.check(&context.children).await.err()),
+                    None => return,
+                },
+                Question::StoredSession(_) | Question::SessionKeys { .. } | Question::NewLogs => return, // answered above
             };
             // The gateway may have ended meanwhile.
             let _ = out.send((SupervisorToGateway::Answer { id, answer: Box::new(answer) }, Vec::new())).await;

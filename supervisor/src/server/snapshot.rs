@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use mcproxy_confine::Degradation;
 use mcproxy_ipc::{
     ChangeStatus, Generation, InstanceCount, LifecycleEvent, ListFailure, Route, ServerDescription, ServerStatus,
-    StartStatus,
+    ServerTransport, StartStatus,
 };
 
 /// How others see a server.
@@ -28,6 +28,7 @@ pub(crate) struct Snapshot {
     pub(crate) start: Option<StartProgress>,
     /// The state of a changed configuration, while that is not in force.
     pub(crate) change: Option<ChangeState>,
+    pub(crate) transport: ServerTransport,
     pub(crate) worker_pid: Option<u32>,
     pub(crate) server_pid: Option<u32>,
     pub(crate) instances: Option<InstanceCount>,
@@ -92,6 +93,7 @@ impl Snapshot {
                 ChangeState::Starting(start) => ChangeStatus::Starting(start.status(now)),
                 ChangeState::Failed(error) => ChangeStatus::Failed(error.clone()),
             }),
+            transport: self.transport,
             worker_pid: self.worker_pid,
             server_pid: self.server_pid,
             instances: self.instances,

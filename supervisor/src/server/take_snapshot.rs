@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use mcproxy_config::ServerConfig;
-use mcproxy_ipc::{Instances, Route, ServerDescription};
+use mcproxy_ipc::{Instances, Reach, Route, ServerDescription};
 
 use super::{
     history::History,
@@ -82,6 +82,7 @@ pub(super) fn take_snapshot(
             Change::Starting(next) => Some(ChangeState::Starting(start(next.and_then(|next| workers.get(next))))),
             Change::Failed(reason) => Some(ChangeState::Failed(history.change_error.clone().unwrap_or(reason))),
         },
+        transport: config.reach.as_ref().map(Reach::transport).unwrap_or_default(),
         worker_pid: worker.map(Worker::pid),
         server_pid: worker.and_then(Worker::server_pid),
         instances: worker.and_then(Worker::instance_count),

@@ -10,6 +10,7 @@ mod framing;
 mod groups;
 mod memory;
 mod monitors;
+mod page;
 mod pins;
 mod rates;
 mod resume;

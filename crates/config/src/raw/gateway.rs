@@ -23,6 +23,8 @@ pub(crate) struct RawGateway {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "RawAuth")]
     pub(crate) auth: Option<RawAuth>,
+    /// Whether there is a web page at `/ui` (and at `/` for browsers).
+    pub(crate) ui: bool,
     /// Host names, with or without a port, that requests may be addressed to, besides loopback and IP addresses.
     pub(crate) allowed_hosts: Vec<String>,
     /// Origins of web pages that may call, besides those on loopback, such as `https://tools.example`. Browsers are told so (CORS). Tokens are required all the same.
@@ -53,6 +55,7 @@ impl Default for RawGateway {
             list_wait: 10.0,
             list_ttl_ms: 0,
             auth: None,
+            ui: true,
             allowed_hosts: Vec::new(),
             allowed_origins: Vec::new(),
             groups: BTreeMap::new(),
@@ -139,6 +142,9 @@ pub(crate) struct RawToken {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     pub(crate) expires: Option<String>,
+    /// Whether its holder may do on the web page what an operator may do at the command line: restart, enable and disable servers, read the file again, end sessions, and see the calls and logs of all.
+    #[serde(default)]
+    pub(crate) admin: bool,
 }
 
 /// How often something may be done.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use mcproxy_confine::Degradation;
 use serde::{Deserialize, Serialize};
 
-use super::TokenHash;
+use super::{Act, ActOutcome, ActingCaller, OwnedLine, ShownConfig, TokenHash};
 use crate::{
     AuditRecord, AuditTerms, CatalogueCounts, CatalogueKey, Generation, LogLevel, LogLine, LogRecord, Route, SealKey,
     ServerName, SessionKey, StatusReport, StoredSession, ToolRules,
@@ -19,6 +19,8 @@ pub struct GatewaySettings {
     pub list_wait: Duration,
     /// For how long, in milliseconds, a client may take a list for true of which its server says nothing (2026-07-28).
     pub list_ttl_ms: u64,
+    /// Whether there is a web page.
+    pub ui: bool,
     /// Hosts (besides loopback and IP literals) that a `Host` header may carry; lower case, `host` or `host:port`.
     pub allowed_hosts: Vec<String>,
     /// Origins (besides loopback ones) that an `Origin` header may carry; lower case, `scheme://host[:port]`.
@@ -186,6 +188,13 @@ pub enum SupervisorToGateway {
         /// Why, for the log; `None`: nothing is kept.
         reason: Option<String>,
     },
+    /// To the `Act` of the same number: how it ended.
+    Acted {
+        /// Number of the request.
+        id: u64,
+        /// How.
+        outcome: ActOutcome,
+    },
     /// The answer to the `Ask` of the same number.
     Answer {
         /// Number of the question.
@@ -242,6 +251,16 @@ pub enum GatewayToSupervisor {
         /// The question.
         question: Question,
     },
+    /// A person does something on the web page; answered by `Acted`. The one thing that a gateway may ask for that changes something:
+    /// the supervisor checks who it is, and can refuse.
+    Act {
+        /// Number that the answer carries.
+        id: u64,
+        /// What is to be done.
+        act: Act,
+        /// For whom.
+        by: ActingCaller,
+    },
     /// So much of what a server offers is shown to clients: without what its rules leave out and what no client could read.
     Shown {
         /// Which server.
@@ -269,7 +288,7 @@ pub enum GatewayToSupervisor {
     Forget(Vec<SessionKey>),
 }
 
-/// A question of the gateway. All of them are read-only.
+/// A question of the gateway. All of them are read-only; what changes something is an [`Act`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Question {
     /// The status of everything.
@@ -281,6 +300,19 @@ pub enum Question {
         /// At most so many.
         lines: usize,
     },
+    /// The last log lines of all servers and of the gateway, in the order of their time.
+    AllLogs {
+        /// At most so many.
+        lines: usize,
+    },
+    /// The lines since this was asked the last time, for the web page; the first answer has none.
+    NewLogs,
+    /// The configuration file, and what reading it now would change.
+    ConfigFile,
+    /// The entry of a server with all defaults, for the web page.
+    Entry(ServerName),
+    /// Whether this caller of the web page may see what operators see; acts are checked one by one besides.
+    MayAdminister(ActingCaller),
     /// The stored snapshot of a session that returns.
     StoredSession(SessionKey),
     /// The keys of the sessions that can be restored, in parts.
@@ -297,6 +329,21 @@ pub enum Answer {
     Status(Box<StatusReport>),
     /// To `Logs`, oldest first.
     Logs(Vec<LogLine>),
+    /// To `AllLogs`.
+    AllLogs(Vec<OwnedLine>),
+    /// To `NewLogs`.
+    NewLogs {
+        /// They, in the order of their time.
+        lines: Vec<OwnedLine>,
+        /// So many more there were.
+        dropped: u64,
+    },
+    /// To `ConfigFile`.
+    ConfigFile(Box<ShownConfig>),
+    /// To `Entry`: a JSON object, with secrets masked.
+    Entry(String),
+    /// To `MayAdminister`: why not; `None`: yes.
+    MayAdminister(Option<String>),
     /// There is no such server.
     UnknownServer,
     /// To `StoredSession`.

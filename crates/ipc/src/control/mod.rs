@@ -5,6 +5,7 @@ mod gateway;
 mod login;
 mod operator;
 mod token;
+mod web_page;
 mod worker;
 
 pub use gateway::{
@@ -14,4 +15,5 @@ pub use gateway::{
 pub use login::{LoginTask, LoginToSupervisor, MAX_CALLBACK, SupervisorToLogin};
 pub use operator::{OperatorToSupervisor, SupervisorToOperator};
 pub use token::{TokenAccess, TokenHash, TokenStatus};
+pub use web_page::{Act, ActOutcome, ActingCaller, OwnedLine, ReloadChange, ShownConfig, ShownProblem};
 pub use worker::{SupervisorToWorker, WorkerToSupervisor};

@@ -20,6 +20,8 @@ pub struct TokenHash {
     pub access: TokenAccess,
     /// How often its holder may send requests. The same.
     pub rate: Option<RateLimit>,
+    /// Whether its holder may do on the web page what an operator may. The same.
+    pub may_administer: bool,
 }
 
 impl TokenHash {
@@ -109,6 +111,7 @@ mod tests {
             expires: None,
             access: TokenAccess::default(),
             rate: None,
+            may_administer: false,
         };
         assert_eq!(format!("{token:?}"), "TokenHash { name: \"laptop\", .. }");
     }

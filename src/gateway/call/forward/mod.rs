@@ -4,7 +4,11 @@
 mod input_rounds;
 mod wait_ready;
 
-use std::{borrow::Cow, rc::Rc};
+use std::{
+    borrow::Cow,
+    rc::Rc,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use mcproxy_ipc::{ServerName, data::CallContext};
@@ -16,6 +20,7 @@ use self::wait_ready::{NotPlaced, unavailable};
 use crate::gateway::{
     base::{
         budget::{Full, Purpose},
+        calls::{self, CallEnding, CallWaits, NewCall, OpenCall},
         metrics::OutcomeLabel,
         rates::RateTicket,
         reply::Reply,
@@ -123,6 +128,7 @@ impl<'a> Forward<'a> {
 
     /// Hands the call over and waits for its answer. `None`: the client cancelled it.
     pub(crate) async fn run(&self, rewrite: ResultRewrite) -> Option<Reply> {
+        let record = self.record();
         let called = Called {
             server: self.server.as_str(),
             method: &self.method,
@@ -139,7 +145,10 @@ impl<'a> Forward<'a> {
         if let Some(audited) = audited {
             audited.end(outcome.as_str(), reply.as_ref());
         }
-        self.log(outcome, reply.as_ref());
+        let took = self.context.elapsed();
+        let ending = CallEnding::of(outcome, reply.as_ref(), took, self.context.waits.clone());
+        record.end(ending, reply.as_ref().and_then(Reply::single));
+        self.log(outcome, reply.as_ref(), took);
         reply
     }
 
@@ -160,6 +169,24 @@ impl<'a> Forward<'a> {
             let server = self.server.as_str();
             exceeded.tell(ErrorObject::about_server(ErrorCode::SERVER_UNAVAILABLE, message, server, "rate_limited"))
         })
+    }
+
+    /// Remembers it for the web page.
+    fn record(&self) -> OpenCall<'a> {
+        let downstream = &self.context.downstream;
+        let call = NewCall {
+            begun: self.context.begun,
+            principal: downstream.principal().clone(),
+            client: downstream.calls(),
+            version: downstream.version(),
+            scope: downstream.scope().clone(),
+            server: self.server.clone(),
+            method: self.method.clone(),
+            name: calls::cut(&self.name).into(),
+            argument_bytes: self.payload.len(),
+            is_replay: downstream.is_replay(),
+        };
+        self.context.gateway.calls.begin(call, &self.payload[..self.meta_at])
     }
 
     /// Tries again with the next generation while the one before ended before it was told of the call. What was written to a
@@ -205,7 +232,10 @@ impl<'a> Forward<'a> {
         };
         self.context.attach(call.handle());
         let _cancel = self.until_dropped.then(|| CancelOnDrop::new(call.handle()));
-        let (outcome, reply) = match call.wait(|event| self.pass_on(event)).await {
+        let handed_over = Instant::now();
+        let answer = call.wait(|event| self.pass_on(event)).await;
+        CallWaits::add(&self.context.waits.server, handed_over.elapsed());
+        let (outcome, reply) = match answer {
             CallOutcome::NeedsInput(need) => match self.context.downstream.input_route() {
                 // In a box of its own: calls that never need it must not carry its state.
                 InputRoute::Ask(session) => match Box::pin(self.ask(connection.clone(), session, need)).await {
@@ -343,7 +373,7 @@ impl<'a> Forward<'a> {
     }
 
     /// One record for each call, at the level that `logging.calls` names: what was called and how it went, never what was said.
-    fn log(&self, outcome: OutcomeLabel, reply: Option<&Reply>) {
+    fn log(&self, outcome: OutcomeLabel, reply: Option<&Reply>, took: Duration) {
         let gateway = &self.context.gateway;
         let reason = match reply {
             Some(Reply::Error(error)) => {
@@ -356,7 +386,7 @@ impl<'a> Forward<'a> {
         let facts = o!("server" => self.server.to_string(), "method" => self.method.to_string(), "name" => self.name.clone(),
             "session" => self.context.downstream.in_log().to_owned(), "request_bytes" => self.payload.len(),
             "response_bytes" => reply.map_or(0, Reply::len), "outcome" => outcome.as_str(), "reason" => reason,
-            "duration_us" => self.context.elapsed().as_micros() as u64);
+            "duration_us" => took.as_micros() as u64);
         let log = self.context.downstream.principal().log(&gateway.log).new(facts);
         if level == slog::Level::Info { info!(log, "call") } else { debug!(log, "call") }
     }

@@ -1,6 +1,6 @@
 //! Servers that are not there yet, or take no more calls at this moment.
 
-use std::{future::pending, rc::Rc, time::Duration};
+use std::{cell::Cell, future::pending, rc::Rc, time::Duration};
 
 use mcproxy_ipc::{ServerName, ServerState};
 use mcproxy_mcp::{ErrorCode, ErrorObject, RawValue, json_string};
@@ -8,6 +8,7 @@ use tokio::time::{Interval, MissedTickBehavior, interval, sleep, timeout_at};
 
 use super::Forward;
 use crate::gateway::{
+    base::calls::CallWaits,
     call::request_context::RequestContext,
     upstream::{
         connection::{NoSlot, SlotReservation, WorkerConnection},
@@ -30,6 +31,7 @@ pub(crate) async fn wait_for(
     }
     let _waiting = context.gateway.metrics.waiting(server.as_str());
     let begun = tokio::time::Instant::now();
+    let _timed = TimedWait { part: &context.waits.start, begun };
     let wait = servers.timeouts(server.as_str()).map_or(Duration::ZERO, |timeouts| timeouts.idle);
     let mut changes = servers.watch();
     let mut tick = keep_alive().await;
@@ -55,6 +57,18 @@ pub(crate) async fn wait_for(
                 }
             },
         }
+    }
+}
+
+/// Adds a wait to those of its request when it is over.
+struct TimedWait<'c> {
+    part: &'c Cell<Duration>,
+    begun: tokio::time::Instant,
+}
+
+impl Drop for TimedWait<'_> {
+    fn drop(&mut self) {
+        CallWaits::add(self.part, self.begun.elapsed());
     }
 }
 
@@ -93,6 +107,7 @@ impl Forward<'_> {
         };
         let mut line = connection.line_up(downstream.party(), downstream.asked_session()).map_err(refused)?;
         let _waiting = context.gateway.metrics.waiting(server.as_str());
+        let _timed = TimedWait { part: &context.waits.queue, begun: tokio::time::Instant::now() };
         let cancelled = context.may_be_cancelled();
         let given_up = async {
             match &cancelled {

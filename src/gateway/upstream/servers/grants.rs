@@ -108,7 +108,7 @@ mod tests {
     fn token(name: &str, servers: Option<&[&str]>) -> TokenHash {
         let names = |names: &[&str]| names.iter().map(|name| (*name).try_into().expect("a name")).collect();
         let access = TokenAccess { servers: servers.map(names), ..TokenAccess::default() };
-        TokenHash { name: name.to_owned(), sha256: [0; 32], expires: None, access, rate: None }
+        TokenHash { name: name.to_owned(), sha256: [0; 32], expires: None, access, rate: None, may_administer: false }
     }
 
     #[test]

@@ -4,9 +4,12 @@ use std::{rc::Rc, sync::Arc};
 
 use mcproxy_ipc::{ServerName, SessionKey};
 
-use super::{Servers, own_catalogues::Own};
+use super::{Servers, own_catalogues::Own, server::Server};
 use crate::gateway::{
-    base::scope::{EndpointScope, Scope},
+    base::{
+        principal::Principal,
+        scope::{EndpointScope, Scope},
+    },
     builtin::search_tools,
     catalogue::{NamedCatalogue, ServerCatalogue, View},
 };
@@ -43,6 +46,15 @@ impl Servers {
             self.own.borrow_mut().keep_view(place, &own, revision, &view);
             view
         })
+    }
+
+    /// What a server offers to a principal at this moment, as the common endpoint lists it.
+    pub(crate) fn listed(&self, holder: &Principal, server: &ServerName) -> Option<Arc<ServerCatalogue>> {
+        let servers = self.servers.borrow();
+        let offered = servers.get(server).and_then(Server::listed)?;
+        let mut grants = self.grants.borrow_mut();
+        let grant = grants.of(holder);
+        Some(grants.shown(grant, server, offered, false))
     }
 
     /// The catalogues that an endpoint shows.
