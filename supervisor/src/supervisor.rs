@@ -228,6 +228,7 @@ impl Supervisor {
         let degraded = Degradations::default();
         missing.into_iter().for_each(|missing| degraded.add(missing, &log));
         let hardened = config.hardening.is_on();
+        let leftovers = orphans::sweep_leftovers(&runtime.paths().supervisor()).await;
         let (cgroups, missing_bounds) = Cgroups::open(cgroups, hardened);
         if let Some(missing) = &missing_bounds {
             let bounded = config.servers.iter().filter(|server| server.enabled && hardened);
@@ -278,7 +279,6 @@ impl Supervisor {
             overview: overview_seen,
             gateway: gateway_seen,
         };
-        let leftovers = orphans::sweep_leftovers(&runtime.paths().supervisor()).await;
         match context.users.sweep_all(&context.programs.worker(), &context.children).await {
             Ok(0) => {}
             Ok(count) => {

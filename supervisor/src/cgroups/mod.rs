@@ -20,7 +20,7 @@ mod missing_bounds;
 mod own;
 
 use std::{
-    fs,
+    fs, io,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     time::{Duration, Instant},
@@ -59,9 +59,9 @@ pub(crate) struct Cgroup {
 }
 
 impl Cgroups {
-    /// Below our own cgroup, under a name that belongs to our runtime directory: what is there already is what an earlier
-    /// supervisor left, and is killed. To be called before anything else is started, and before privileges are given up: the
-    /// root of a hierarchy is a directory that nobody may write to, and there root needs one of them to make another.
+    /// Below our own cgroup, under a name that belongs to our runtime directory: what is in there already is what an earlier
+    /// supervisor left ([`Cgroups::open`]). To be called before privileges are given up: the root of a hierarchy is a directory that
+    /// nobody may write to, and there root needs one of them to make another.
     ///
     /// # Errors
     /// Why there are none.
@@ -71,15 +71,18 @@ impl Cgroups {
 
     fn below(own: OwnCgroup, identity: &str) -> Result<Self, CgroupsError> {
         let base = own.path.join(identity);
-        clear(&base)?;
-        create(&base)?;
+        if !base.exists() {
+            create(&base)?;
+        }
         let cgroups = Self { home: own.path, base, controllers: None };
         if cgroups.base.join("cgroup.kill").exists() { Ok(cgroups) } else { Err(CgroupsError::NoKill) }
     }
 
-    /// With `bounded` they get controllers. Says what cannot be had, too, for those who want it.
+    /// Kills what an earlier supervisor left in there, once what is known to be of it by its parents was ended: a worker that dies
+    /// here leaves nobody by whom what it started elsewhere could be found. With `bounded` they get controllers. Says what cannot be
+    /// had, too, for those who want it.
     pub(crate) fn open(made: Result<Self, CgroupsError>, bounded: bool) -> (Option<Self>, Option<MissingBounds>) {
-        match made {
+        match made.and_then(|cgroups| clear(&cgroups.base).map(|()| cgroups)) {
             Ok(mut cgroups) => {
                 let missing = if bounded { cgroups.bound() } else { None };
                 (Some(cgroups), missing)
@@ -187,15 +190,16 @@ fn create(path: &Path) -> Result<(), CgroupsError> {
         .map_err(io_error("create", path))
 }
 
-/// Kills what is in there and removes it.
+/// Kills what is in there and removes the cgroups below.
 fn clear(base: &Path) -> Result<(), CgroupsError> {
     let until = Instant::now() + GONE;
-    while base.exists() {
+    while let Some(below) = cgroups_below(base).next() {
         // It holds for all cgroups below as well.
         let _ = fs::write(base.join("cgroup.kill"), "1");
         remove_below(base);
-        match fs::remove_dir(base) {
-            Err(source) if Instant::now() > until => return Err(io_error("remove", base)(source)),
+        match fs::remove_dir(&below) {
+            Err(source) if source.kind() == io::ErrorKind::NotFound => {}
+            Err(source) if Instant::now() > until => return Err(io_error("remove", &below)(source)),
             Err(_) => std::thread::sleep(LOOK),
             Ok(()) => {}
         }
@@ -203,12 +207,15 @@ fn clear(base: &Path) -> Result<(), CgroupsError> {
     Ok(())
 }
 
+fn cgroups_below(base: &Path) -> impl Iterator<Item = PathBuf> {
+    let entries = fs::read_dir(base).into_iter().flatten().flatten();
+    entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).map(|entry| entry.path())
+}
+
 /// Removes the cgroups below that one; those with a process stay.
 fn remove_below(base: &Path) {
-    for entry in fs::read_dir(base).into_iter().flatten().flatten() {
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            remove_below(&entry.path());
-            let _ = fs::remove_dir(entry.path());
-        }
+    for below in cgroups_below(base) {
+        remove_below(&below);
+        let _ = fs::remove_dir(below);
     }
 }
