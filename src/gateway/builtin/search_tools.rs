@@ -5,7 +5,7 @@ use std::sync::{Arc, LazyLock};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{bounded, read, signature::signature};
+use super::{bounded, read, signature::signatures};
 use crate::gateway::catalogue::{Offered, visible};
 
 /// Finds tools.
@@ -112,7 +112,7 @@ pub(crate) fn read_names(arguments: Option<&str>) -> Result<Vec<String>, String>
 
 /// The answer of `find_tools`: the first of the tools that were found, a line each.
 pub(crate) fn render_found(search: &ToolQuery, found: usize, shown: &[Offered<'_>]) -> String {
-    let lines: Vec<String> = shown.iter().map(|tool| signature(&tool.name, tool.json)).collect();
+    let lines = signatures(shown.iter().map(|tool| (&*tool.name, tool.json)));
     if lines.is_empty() {
         let of = search.server.as_ref().map(|server| format!(" of {}", visible(server))).unwrap_or_default();
         return text(&format!("No tool{of} matches {:?}. Try other words.", search.query));

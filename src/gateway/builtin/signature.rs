@@ -2,48 +2,91 @@
 
 use std::{borrow::Cow, collections::BTreeMap, fmt::Write as _};
 
+use mcproxy_search::estimate_tokens;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::gateway::catalogue::visible;
 
-/// Most characters of what a tool does.
-const SENTENCE: usize = 90;
-/// Most parameters that need not be given.
-const OPTIONAL: usize = 4;
+/// How much of a tool there is in its line, beside its name and what it must be called with: characters of what it does, and
+/// parameters that need not be given. The first is all that is ever shown.
+const DETAILS: [(usize, usize); 5] = [(90, 4), (60, 3), (40, 2), (24, 0), (0, 0)];
+/// About how many tokens the lines of tools may take together, for each tool.
+const TOKENS: usize = 45;
 
-/// `name(required: type, optional?) [destructive] What it does.` Every parameter that is required is there; `…` stands for what is
-/// left out. `json` is the tool as it is listed.
-pub(crate) fn signature(name: &str, json: &str) -> String {
-    let tool: ToolSummary<'_> = serde_json::from_str(json).unwrap_or_default();
-    let schema: ParameterSummaries<'_> =
-        tool.input_schema.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default();
-    let mut out = format!("{name}(");
-    let mut gap = "";
-    for required in &schema.required {
-        let kind = schema.properties.get(required).and_then(|property| kind_of(property));
-        let colon = if kind.is_some() { ": " } else { "" };
-        // Writing to a String cannot fail.
-        let _ = write!(out, "{gap}{}{colon}{}", visible(required), kind.unwrap_or_default());
-        gap = ", ";
+/// A line for each of these tools, the best first; the later ones say less where all together would be long. Each is the name that it
+/// is called by, and the tool as it is listed.
+pub(crate) fn signatures<'t>(tools: impl Iterator<Item = (&'t str, &'t str)>) -> Vec<String> {
+    let tools: Vec<_> = tools.map(|(name, json)| Signature::read(name, json)).collect();
+    let mut lines: Vec<(String, usize)> = tools.iter().map(|tool| measured(tool.line(DETAILS[0]))).collect();
+    let most = TOKENS * lines.len();
+    let mut all: usize = lines.iter().map(|(_, tokens)| tokens).sum();
+    for detail in &DETAILS[1..] {
+        for (tool, line) in tools.iter().zip(&mut lines).rev() {
+            if all <= most {
+                break;
+            }
+            let shorter = measured(tool.line(*detail));
+            all = all - line.1 + shorter.1;
+            *line = shorter;
+        }
     }
-    let mut optional = schema.properties.keys().filter(|name| !schema.required.contains(name));
-    for name in optional.by_ref().take(OPTIONAL) {
-        let _ = write!(out, "{gap}{}?", visible(name));
-        gap = ", ";
+    lines.into_iter().map(|(line, _)| line).collect()
+}
+
+fn measured(line: String) -> (String, usize) {
+    let tokens = estimate_tokens(&line);
+    (line, tokens)
+}
+
+/// A tool, as far as its line shows it.
+struct Signature<'t> {
+    name: &'t str,
+    /// With their types.
+    required: Vec<String>,
+    optional: Vec<String>,
+    is_destructive: bool,
+    /// Its first sentence.
+    about: String,
+}
+
+impl<'t> Signature<'t> {
+    fn read(name: &'t str, json: &str) -> Self {
+        let tool: ToolSummary<'_> = serde_json::from_str(json).unwrap_or_default();
+        let schema: ParameterSummaries<'_> =
+            tool.input_schema.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default();
+        let typed = |parameter: &Cow<'_, str>| {
+            let kind = schema.properties.get(parameter).and_then(|property| kind_of(property));
+            let colon = if kind.is_some() { ": " } else { "" };
+            format!("{}{colon}{}", visible(parameter), kind.unwrap_or_default())
+        };
+        let optional = schema.properties.keys().filter(|name| !schema.required.contains(name));
+        Self {
+            name,
+            required: schema.required.iter().map(typed).collect(),
+            optional: optional.map(|name| format!("{}?", visible(name))).collect(),
+            is_destructive: tool.annotations.destructive_hint == Some(true),
+            about: tool.description.map(|text| first_sentence(&visible(&text))).unwrap_or_default(),
+        }
     }
-    if optional.next().is_some() {
-        let _ = write!(out, "{gap}…");
+
+    /// `name(required: type, optional?) [destructive] What it does.` Every parameter that is required is there; `…` stands for what
+    /// is left out.
+    fn line(&self, (characters, parameters): (usize, usize)) -> String {
+        let left_out = self.optional.len() > parameters;
+        let shown = self.required.iter().chain(self.optional.iter().take(parameters)).map(String::as_str);
+        let shown: Vec<&str> = shown.chain(left_out.then_some("…")).collect();
+        let mut out = format!("{}({})", self.name, shown.join(", "));
+        if self.is_destructive {
+            out.push_str(" [destructive]");
+        }
+        let about = shortened(&self.about, characters);
+        if !about.is_empty() {
+            // Writing to a String cannot fail.
+            let _ = write!(out, " {about}");
+        }
+        out
     }
-    out.push(')');
-    if tool.annotations.destructive_hint == Some(true) {
-        out.push_str(" [destructive]");
-    }
-    let about = tool.description.map(|text| first_sentence(&visible(&text))).unwrap_or_default();
-    if !about.is_empty() {
-        let _ = write!(out, " {about}");
-    }
-    out
 }
 
 #[derive(Default, Deserialize)]
@@ -91,18 +134,24 @@ fn kind_of(property: &RawValue) -> Option<&'static str> {
     }
 }
 
-/// The first sentence of a text, on one line and cut where it is long.
+/// The first sentence of a text, on one line.
 fn first_sentence(text: &str) -> String {
     let words: Vec<&str> = text.split_whitespace().collect();
-    let text = words.join(" ");
+    let mut text = words.join(" ");
     let end =
         [". ", "。", "! ", "? "].iter().filter_map(|mark| text.find(mark).map(|at| at + mark.trim_end().len())).min();
-    let sentence = &text[..end.unwrap_or(text.len())];
-    match sentence.char_indices().nth(SENTENCE) {
-        None => sentence.to_owned(),
+    text.truncate(end.unwrap_or(text.len()));
+    text
+}
+
+/// A sentence of at most so many characters, cut between words where it can be.
+fn shortened(sentence: &str, most: usize) -> Cow<'_, str> {
+    match sentence.char_indices().nth(most) {
+        None => Cow::Borrowed(sentence),
+        Some((0, _)) => Cow::Borrowed("…"),
         Some((at, _)) => {
             let cut = sentence[..at].rfind(' ').filter(|cut| *cut > at / 2).unwrap_or(at);
-            format!("{}…", sentence[..cut].trim_end())
+            Cow::Owned(format!("{}…", sentence[..cut].trim_end()))
         }
     }
 }
@@ -110,6 +159,10 @@ fn first_sentence(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn signature(name: &str, json: &str) -> String {
+        Signature::read(name, json).line(DETAILS[0])
+    }
 
     #[test]
     fn required_parameters_come_first_and_are_all_there() {
@@ -132,9 +185,29 @@ mod tests {
     #[test]
     fn a_long_sentence_is_cut_between_words_and_marked() {
         let about = "word ".repeat(40);
-        let cut = first_sentence(&about);
-        assert!(cut.ends_with("word…") && cut.chars().count() <= SENTENCE + 1, "{cut}");
+        let cut = shortened(&about, 90);
+        assert!(cut.ends_with("word…") && cut.chars().count() <= 91, "{cut}");
         assert_eq!(first_sentence("天気を調べる。それから"), "天気を調べる。");
-        assert!(first_sentence(&"é".repeat(500)).chars().count() <= SENTENCE + 1);
+        assert_eq!(shortened(&"é".repeat(500), 90).chars().count(), 91);
+        assert_eq!((&*shortened("word", 0), &*shortened("", 0)), ("…", ""));
+    }
+
+    #[test]
+    fn many_long_lines_say_less_of_the_last_ones_and_keep_what_is_required() {
+        let properties: String = (0..30).map(|n| format!(r#""parameter_number_{n}":{{"type":"integer"}},"#)).collect();
+        let json = format!(
+            r#"{{"description":"{}","inputSchema":{{"properties":{{{properties}"path":{{}}}},"required":["path","parameter_number_7"]}}}}"#,
+            "Several words about what it does ".repeat(9)
+        );
+        let names: Vec<String> = (0..8).map(|n| format!("a_server__a_tool_with_a_name_{n}")).collect();
+        let lines = signatures(names.iter().map(|name| (name.as_str(), json.as_str())));
+        assert!(bpe_openai::o200k_base().count(&lines.join("\n")) <= 400, "{lines:#?}");
+        assert!(lines.iter().all(|line| line.contains("(path, parameter_number_7: int")), "{lines:#?}");
+        assert!(lines.windows(2).all(|two| two[0].len() >= two[1].len()), "{lines:#?}");
+        assert!(lines[0].len() < signature(&names[0], &json).len(), "there is no room for all of it: {lines:#?}");
+        assert!(lines[7].contains(", …)") && lines[7].ends_with('…'), "what is left out is marked: {lines:#?}");
+        let short = r#"{"description":"Adds two numbers.","inputSchema":{"properties":{"a":{}},"required":["a"]}}"#;
+        let lines = signatures(names.iter().map(|name| (name.as_str(), short)));
+        assert!(lines.iter().all(|line| line.ends_with("(a) Adds two numbers.")), "{lines:#?}");
     }
 }
