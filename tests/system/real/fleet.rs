@@ -52,13 +52,8 @@ pub(super) struct Fleet {
 
 impl Fleet {
     pub(super) async fn start(real: &Real) -> Self {
-        let files = tempfile::tempdir().expect("a directory");
+        let files = files().await;
         let dir = files.path().to_str().expect("a path").to_owned();
-        std::fs::write(files.path().join("note.txt"), "a note on disk").expect("written");
-        let author = ["-c", "user.name=t", "-c", "user.email=t@example.org"];
-        git(files.path(), &["init", "-q"]).await;
-        git(files.path(), &["add", "note.txt"]).await;
-        git(files.path(), &[&author[..], &["commit", "-q", "-m", "The first commit"]].concat()).await;
         let (old_python, new_python) = (real.path("venv/bin/python"), real.path("modern/bin/python"));
         let remote: Vec<RealServer> = vec![
             RealServer::everything(real, "streamableHttp").await,
@@ -78,8 +73,19 @@ impl Fleet {
     }
 }
 
+/// A directory with a note, in a repository.
+pub(super) async fn files() -> tempfile::TempDir {
+    let files = tempfile::tempdir().expect("a directory");
+    std::fs::write(files.path().join("note.txt"), "a note on disk").expect("written");
+    let author = ["-c", "user.name=t", "-c", "user.email=t@example.org"];
+    git(files.path(), &["init", "-q"]).await;
+    git(files.path(), &["add", "note.txt"]).await;
+    git(files.path(), &[&author[..], &["commit", "-q", "-m", "The first commit"]].concat()).await;
+    files
+}
+
 /// Each SDK that servers are made with, in its newest releases before and of 2026-07-28.
-fn servers(real: &Real, dir: &str) -> Vec<Value> {
+pub(super) fn servers(real: &Real, dir: &str) -> Vec<Value> {
     let official = |package: &str| real.node(&format!("@modelcontextprotocol/{package}/dist/index.js"));
     let (old_python, new_python) = (real.path("venv/bin/python"), real.path("modern/bin/python"));
     let ours = Real::server;
@@ -101,7 +107,8 @@ fn servers(real: &Real, dir: &str) -> Vec<Value> {
     servers.as_array().expect("a list").clone()
 }
 
-fn columns(dir: &str) -> Vec<Column> {
+/// Each server of the fleet with its calls.
+pub(super) fn columns(dir: &str) -> Vec<Column> {
     let call = |tool: &str, arguments, holds: &str| Call { tool: tool.to_owned(), arguments, holds: holds.to_owned() };
     let entity = json!({"entities": [{"name": "Ann", "entityType": "person", "observations": ["likes tea"]}]});
     let noon = json!({"source_timezone": "UTC", "time": "12:00", "target_timezone": "Asia/Tokyo"});

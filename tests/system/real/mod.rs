@@ -4,6 +4,7 @@ mod asks;
 mod browser;
 mod clients;
 mod fleet;
+mod found_tools;
 mod matrix;
 mod other_clients;
 mod pages;
