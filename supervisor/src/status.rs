@@ -230,7 +230,13 @@ mod tests {
                 protocol_version: long(),
                 name: long(),
                 version: long(),
-                counts: CatalogueCounts { tools: 9999, prompts: 9999, resources: 9999, templates: 9999 },
+                counts: CatalogueCounts {
+                    tools: 9999,
+                    prompts: 9999,
+                    resources: 9999,
+                    templates: 9999,
+                    tool_tokens: usize::MAX,
+                },
             }),
             transport: mcproxy_ipc::ServerTransport::Stdio,
             worker_pid: Some(u32::MAX),
@@ -296,6 +302,7 @@ mod tests {
                     per_session: true,
                     concurrent_calls: usize::MAX,
                     rates: ServerRates::default(),
+                    result_bytes: Some(usize::MAX),
                 }
             };
             passes(&SupervisorToGateway::Routes((0..count).map(route).collect()));

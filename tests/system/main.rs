@@ -18,6 +18,7 @@ mod hardening;
 mod http;
 mod import;
 mod instances;
+mod large_results;
 mod legacy;
 mod limits;
 mod modern_clients;

@@ -61,6 +61,8 @@ pub struct ServerConfig {
     pub limits: ServerLimits,
     /// How often it may be called.
     pub rates: ServerRates,
+    /// The largest result of a tool that clients are shown whole, in bytes; `None`: any.
+    pub result_bytes: Option<usize>,
     /// What it may do, as far as its entry says.
     pub confinement: ServerConfinement,
     /// The account that it runs as; `None`: a user of its own where there are any, else the supervisor's.

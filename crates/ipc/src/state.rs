@@ -112,6 +112,8 @@ pub struct Route {
     pub concurrent_calls: usize,
     /// How often it may be called.
     pub rates: ServerRates,
+    /// The largest result of a tool that clients are shown whole, in bytes; `None`: any.
+    pub result_bytes: Option<usize>,
 }
 
 impl Route {

@@ -53,6 +53,8 @@ pub struct CatalogueCounts {
     pub resources: usize,
     /// Resource templates.
     pub templates: usize,
+    /// About how many tokens of a model's context its tools take, as the gateway lists them; 0: not known, or it has none.
+    pub tool_tokens: usize,
 }
 
 /// A list that a server declares and does not give.

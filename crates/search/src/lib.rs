@@ -3,6 +3,7 @@
 //!
 //! A [`Segment`] is made once of each catalogue; a search goes over any number of them, so that no endpoint needs an index of its own.
 
+mod context;
 mod document;
 mod ranking;
 mod segment;
@@ -10,6 +11,7 @@ mod synonyms;
 mod tokens;
 mod words;
 
+pub use context::too_much;
 pub use document::{Document, Parameter};
 pub use ranking::{Hit, search};
 pub use segment::Segment;

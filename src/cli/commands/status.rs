@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use mcproxy_ipc::{
     ChangeStatus, ConfigSource, ListFailure, ProcessStatus, ServerStatus, StartStatus, StatusReport, moment,
 };
+use mcproxy_search::too_much;
 use serde_json::json;
 use unicode_width::UnicodeWidthStr;
 
@@ -87,9 +88,24 @@ fn overview(report: &StatusReport, out: &mut dyn Write, width: Option<usize>) ->
     }
     let whole = table(report, false);
     match width.filter(|width| !whole.fits(*width)) {
-        None => whole.write(out, None),
-        Some(width) => table(report, true).write_folded(out, width),
+        None => whole.write(out, None)?,
+        Some(width) => table(report, true).write_folded(out, width)?,
     }
+    match cost(report) {
+        Some(cost) => writeln!(out, "\n{}", wrapped(&cost, width, "  ")),
+        None => Ok(()),
+    }
+}
+
+/// What the list of all tools costs a model. `None`: there are none.
+fn cost(report: &StatusReport) -> Option<String> {
+    let counts = report.servers.iter().filter_map(|server| server.description.as_ref()).map(|about| about.counts);
+    let (tools, tokens) = counts.fold((0, 0), |(tools, tokens), of| (tools + of.tools, tokens + of.tool_tokens));
+    let all = (tokens > 0).then(|| format!("{tools} tools, about {tokens} tokens to list them"))?;
+    Some(match too_much(tools, tokens) {
+        Some(why) => format!("{all}; {why}. `mcproxy tools --cost` shows what costs what"),
+        None => all,
+    })
 }
 
 /// What the kernel enforces, and what not.
@@ -187,6 +203,9 @@ fn details(server: &ServerStatus, out: &mut dyn Write, width: Option<usize>) -> 
             c.tools, c.prompts, c.resources, c.templates
         );
         fact("offers", offers)?;
+        if c.tool_tokens > 0 {
+            fact("costs", format!("about {} tokens for the list of its tools", c.tool_tokens))?;
+        }
     }
     for missing in &server.degraded {
         fact("lacks", format!("{}: {}", missing.protection.name(), one_line(&missing.reason)))?;
@@ -359,6 +378,20 @@ playwright  backoff (retry in 8s)  1m 2s        12      -  50 MiB  the server ex
         let text = String::from_utf8(out).expect("text");
         assert!(text.lines().all(|line| line.width() <= 80), "{text}");
         assert!(text.contains("\n  the server exited with code 1, and said"), "{text}");
+    }
+
+    #[test]
+    fn what_all_tools_cost_is_said_and_when_it_is_much() {
+        let mut report = report();
+        assert_eq!(cost(&report), None, "nobody has counted");
+        let counted = |tools, tool_tokens| CatalogueCounts { tools, tool_tokens, ..CatalogueCounts::default() };
+        let mut set = |counts| {
+            report.servers[0].description.as_mut().expect("it is ready").counts = counts;
+            cost(&report)
+        };
+        assert_eq!(set(counted(2, 310)).as_deref(), Some("2 tools, about 310 tokens to list them"));
+        let much = set(counted(150, 9000)).expect("a line");
+        assert!(much.contains("128 tools at most") && much.contains("mcproxy tools --cost"), "{much}");
     }
 
     #[test]

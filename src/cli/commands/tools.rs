@@ -4,18 +4,13 @@ use std::cmp::Reverse;
 
 use mcproxy_ipc::ServerState;
 use mcproxy_mcp::{RawObject, RawValue, method, one_line as one_json_line, split_name};
-use mcproxy_search::{Document, Segment, estimate_tokens, search};
+use mcproxy_search::{Document, Segment, estimate_tokens, search, too_much};
 use serde::Serialize;
 
 use crate::cli::{
     console::Console, endpoint::Endpoint, error::CliError, exit::Exit, human::one_line, names, session::Session,
     supervisor::SupervisorClient, table::Table,
 };
-
-/// More tools than this are refused by some clients.
-const MANY_TOOLS: usize = 128;
-/// A list of more tokens than this leaves a model little room.
-const MANY_TOKENS: usize = 20_000;
 
 /// Which tools are to be printed, and how.
 pub(crate) struct Tools {
@@ -96,16 +91,8 @@ fn cost(tools: &[ListedTool], by_tool: bool, json: bool, console: &mut Console) 
     table.row(vec!["all".into(), tools.len().to_string(), all.to_string()]);
     table.write(&mut console.out, console.width)?;
     console.remark("tokens are an estimate (o200k, within about 15 %)");
-    let (many, dear) = (tools.len() > MANY_TOOLS, all > MANY_TOKENS);
-    if many || dear {
-        let why = if many {
-            format!("some clients take {MANY_TOOLS} tools at most")
-        } else {
-            "that is much for a list".into()
-        };
-        console.remark(format_args!(
-            "{why}: `tools.allow` of a server or a group chooses among them, /search/mcp lists three that find all others"
-        ));
+    if let Some(why) = too_much(tools.len(), all) {
+        console.remark(why);
     }
     Ok(Exit::Ok)
 }

@@ -41,11 +41,13 @@ pub(crate) enum Purpose {
     Questions,
     /// What sessions and listeners are subscribed to.
     Subscriptions,
+    /// Results that are kept for clients which were shown their beginning.
+    Results,
 }
 
 impl Purpose {
     /// All of them, in the order of their numbers.
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::Connections,
         Self::Bodies,
         Self::Requests,
@@ -57,6 +59,7 @@ impl Purpose {
         Self::Notes,
         Self::Questions,
         Self::Subscriptions,
+        Self::Results,
     ];
 
     /// Its name in metrics and errors.
@@ -73,6 +76,7 @@ impl Purpose {
             Self::Notes => "notes",
             Self::Questions => "questions",
             Self::Subscriptions => "subscriptions",
+            Self::Results => "results",
         }
     }
 
@@ -82,7 +86,7 @@ impl Purpose {
             Self::Answers | Self::Frames => total,
             Self::Connections | Self::Bodies | Self::Requests | Self::Sockets | Self::Streams => total / 2,
             Self::Listeners | Self::Questions | Self::Subscriptions => total / 4,
-            Self::Notes => total / 8,
+            Self::Notes | Self::Results => total / 8,
         }
     }
 

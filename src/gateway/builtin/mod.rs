@@ -19,6 +19,12 @@ const DEFAULT_LINES: usize = 50;
 const MAX_LINES: usize = 500;
 const DEFAULT_LIMIT: usize = 10;
 const MAX_LIMIT: usize = 50;
+/// Bytes of a result that was kept, which are read at once.
+const DEFAULT_LENGTH: usize = 32 * 1024;
+const MAX_LENGTH: usize = 256 * 1024;
+
+/// Reads results that were too large to be shown whole.
+pub(crate) const READ_RESULT: &str = "read_result";
 
 /// The work for a call of a built-in tool.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +45,15 @@ pub(crate) enum Plan {
         /// At most so many tools.
         limit: usize,
     },
+    /// A part of a result that was kept.
+    ReadResult {
+        /// Its name.
+        uri: String,
+        /// From this byte on.
+        offset: usize,
+        /// At most so many bytes.
+        length: usize,
+    },
     /// Nothing: the arguments are wrong, and this says how.
     Invalid(String),
 }
@@ -48,16 +63,21 @@ pub(crate) fn name() -> ServerName {
     ServerName::try_from(NAME).expect("a valid server name")
 }
 
-/// The names of its tools at the common endpoint.
-pub(crate) fn tool_names() -> Vec<String> {
-    catalogue().tool_names().map(|tool| qualify_name(NAME, tool)).collect()
+/// The name of one of its tools at the common endpoint.
+pub(crate) fn qualified(tool: &str) -> String {
+    qualify_name(NAME, tool)
 }
 
-/// Its catalogue, read like that of any other server.
-pub(crate) fn catalogue() -> ServerCatalogue {
+/// The names of its tools at the common endpoint.
+pub(crate) fn tool_names() -> Vec<String> {
+    catalogue(true).tool_names().map(|tool| qualify_name(NAME, tool)).collect()
+}
+
+/// Its catalogue, read like that of any other server. `keeps_results`: whether results of tools may be too large to be shown whole.
+pub(crate) fn catalogue(keeps_results: bool) -> ServerCatalogue {
     let read_only =
         json!({"readOnlyHint": true, "destructiveHint": false, "idempotentHint": true, "openWorldHint": false});
-    let payload = json!({
+    let mut payload = json!({
         "serverInfo": {"name": NAME, "version": env!("CARGO_PKG_VERSION")},
         "capabilities": {"tools": {}},
         "instructions": "Many MCP servers are reached through this one. A tool `x` of the server `s` is called `s__x`. \
@@ -112,6 +132,28 @@ pub(crate) fn catalogue() -> ServerCatalogue {
             },
         ],
     });
+    if keeps_results {
+        payload["tools"].as_array_mut().expect("a list").push(json!({
+            "name": READ_RESULT,
+            "title": "Read on in a large result",
+            "description": "Reads a part of a result that was too large to be shown whole. Such a result says how to call this.",
+            "inputSchema": {
+                "type": "object",
+                "properties": {
+                    "uri": {"type": "string", "description": "As the shortened result says"},
+                    "offset": {"type": "integer", "minimum": 0, "default": 0, "description": "The first byte"},
+                    "length": {
+                        "type": "integer", "minimum": 1, "maximum": MAX_LENGTH, "default": DEFAULT_LENGTH,
+                        "description": "How many bytes at most",
+                    },
+                },
+                "required": ["uri"],
+                "additionalProperties": false,
+            },
+            "annotations": read_only,
+        }));
+        payload["capabilities"]["resources"] = json!({});
+    }
     let (catalogue, warnings) = ServerCatalogue::read(&name(), payload.to_string().as_bytes(), &ToolRules::default())
         .expect("our own catalogue is an object");
     debug_assert!(warnings.is_empty(), "{warnings:?}");
@@ -140,6 +182,16 @@ pub(crate) fn plan(tool: &str, arguments: Option<&str>) -> Plan {
         limit: Option<f64>,
     }
 
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct ReadResult {
+        uri: String,
+        #[serde(default)]
+        offset: Option<f64>,
+        #[serde(default)]
+        length: Option<f64>,
+    }
+
     let planned = match tool {
         "status" => read::<None>(arguments).map(|None {}| Plan::AskStatus),
         "logs" => read(arguments).and_then(|Logs { server, lines }| {
@@ -151,6 +203,12 @@ pub(crate) fn plan(tool: &str, arguments: Option<&str>) -> Plan {
                 return Err("`query` has no words".into());
             }
             Ok(Plan::Search { query, limit: bounded("limit", limit, DEFAULT_LIMIT, MAX_LIMIT)? })
+        }),
+        READ_RESULT => read(arguments).and_then(|ReadResult { uri, offset, length }| {
+            // Zero is no count.
+            let offset = offset.filter(|offset| *offset != 0.0);
+            let offset = offset.map_or(Ok(0), |offset| bounded("offset", Some(offset), 0, usize::MAX))?;
+            Ok(Plan::ReadResult { uri, offset, length: bounded("length", length, DEFAULT_LENGTH, MAX_LENGTH)? })
         }),
         _ => Err(format!("no such tool: {tool}")),
     };
@@ -194,11 +252,11 @@ mod tests {
 
     #[test]
     fn its_tools_are_listed_like_any_others() {
-        let view = View::build(Naming::Qualified, &[(name(), catalogue().into())]);
-        for tool in ["mcproxy__status", "mcproxy__logs", "mcproxy__search_tools"] {
+        let view = View::build(Naming::Qualified, &[(name(), catalogue(true).into())]);
+        for tool in ["mcproxy__status", "mcproxy__logs", "mcproxy__search_tools", "mcproxy__read_result"] {
             assert_eq!(view.tool(tool).map(|t| t.server.as_str()), Some(NAME), "{tool}");
         }
-        assert_eq!(catalogue().count(ListKind::Tools), 3);
+        assert_eq!((catalogue(true).count(ListKind::Tools), catalogue(false).count(ListKind::Tools)), (4, 3));
     }
 
     #[test]
@@ -208,6 +266,15 @@ mod tests {
         let server = ServerName::try_from("time").expect("a name");
         assert_eq!(planned("logs", r#"{"server":"time"}"#), Plan::AskLogs { server: server.clone(), lines: 50 });
         assert_eq!(planned("logs", r#"{"server":"time","lines":9e9}"#), Plan::AskLogs { server, lines: 500 });
+        let uri = "x".to_owned();
+        assert_eq!(
+            planned("read_result", r#"{"uri":"x","offset":0}"#),
+            Plan::ReadResult { uri: uri.clone(), offset: 0, length: DEFAULT_LENGTH }
+        );
+        assert_eq!(
+            planned("read_result", r#"{"uri":"x","offset":7.0,"length":9e9}"#),
+            Plan::ReadResult { uri, offset: 7, length: MAX_LENGTH }
+        );
         let query = "a b".to_owned();
         assert_eq!(planned("search_tools", r#"{"query":"a b","limit":3.0}"#), Plan::Search { query, limit: 3 });
         for (tool, arguments) in [
@@ -218,6 +285,9 @@ mod tests {
             ("logs", r#"{"server":"x","lines":1.5}"#),
             ("logs", r#"{"server":"x","line":1}"#),
             ("search_tools", r#"{"query":" "}"#),
+            ("read_result", "{}"),
+            ("read_result", r#"{"uri":"x","offset":-1}"#),
+            ("read_result", r#"{"uri":"x","length":0}"#),
             ("status", r#"{"x":1}"#),
             ("nope", "{}"),
         ] {
@@ -227,7 +297,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_arguments_have_a_plan(tool in "(status|logs|search_tools)", key in "(server|lines|query|limit)", value in "\\PC{0,12}", number in any::<f64>()) {
+        fn any_arguments_have_a_plan(tool in "(status|logs|search_tools|read_result)", key in "(server|lines|query|limit|uri|offset|length)", value in "\\PC{0,12}", number in any::<f64>()) {
             let _ = planned(&tool, &json!({ &key: value }).to_string());
             let _ = planned(&tool, &json!({ &key: number }).to_string());
         }

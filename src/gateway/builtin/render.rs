@@ -1,6 +1,6 @@
 //! Answers of the built-in tools: text for a model to read, and the same as structured content.
 
-use std::{fmt::Write as _, time::Duration};
+use std::{fmt::Write as _, ops::Range, time::Duration};
 
 use mcproxy_ipc::{ConfigSource, LogLine, LogSource, ServerState, ServerStatus, StatusReport, moment};
 use serde_json::{Value, json};
@@ -14,6 +14,15 @@ const SHORT: usize = 200;
 /// A result that says what went wrong, so that the model can correct its call.
 pub(crate) fn render_error(message: &str) -> String {
     json!({"content": [{"type": "text", "text": visible(message)}], "isError": true}).to_string()
+}
+
+/// The answer of `read_result`: these bytes of a result of so many, and where it goes on.
+pub(crate) fn render_part(text: &str, part: Range<usize>) -> String {
+    let (end, all) = (part.end, text.len());
+    let rest = if end < all { format!("it goes on at offset {end}") } else { "this is its end".to_owned() };
+    let note = format!("Bytes {} to {end} of {all}; {rest}.", part.start);
+    let content = [&text[part], &note].map(|text| json!({"type": "text", "text": text}));
+    json!({ "content": content }).to_string()
 }
 
 /// The answer of `status`.

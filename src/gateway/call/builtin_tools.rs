@@ -1,34 +1,34 @@
 //! Calls of the built-in server's tools.
 
-use std::rc::Rc;
-
 use mcproxy_ipc::{
     ServerName,
     control::{Answer, Question},
 };
 
-use super::tool_search;
+use super::{
+    large_result::{self, ResultPart},
+    request_context::RequestContext,
+    tool_search,
+};
 use crate::gateway::{
     base::{reply::Reply, status_cache::part_of},
     builtin::{
         Plan, plan,
-        render::{render_error, render_logs, render_search, render_status},
+        render::{render_error, render_logs, render_part, render_search, render_status},
     },
-    catalogue::View,
-    state::Gateway,
 };
 
-/// Answers a call of a built-in tool. `view` is what the client sees and `shows` which servers its endpoint does, `arguments` the
-/// text of the member of that name. `is_limited`: it may use a part of the servers only.
+/// Answers a call of a built-in tool. `shows` is which servers the client's endpoint shows, `arguments` the text of the member of
+/// that name. `is_limited`: it may use a part of the servers only.
 pub(crate) async fn run(
-    gateway: &Rc<Gateway>,
-    view: &View,
+    context: &RequestContext,
     shows: impl Fn(&ServerName) -> bool,
     is_limited: bool,
     tool: &str,
     arguments: Option<&str>,
 ) -> Reply {
     const BUSY: &str = "the supervisor does not answer; try again in a moment";
+    let gateway = &context.gateway;
     let result = match plan(tool, arguments) {
         Plan::AskStatus => match gateway.status_cache.report(&gateway.supervisor).await {
             Some(report) if is_limited => render_status(&part_of(&report, shows)),
@@ -49,9 +49,17 @@ pub(crate) async fn run(
             }
         }
         Plan::Search { query, limit } => {
-            let hits = tool_search::find(view, query.clone()).await;
+            let view = context.view();
+            let hits = tool_search::find(&view, query.clone()).await;
             let shown: Vec<_> = hits.iter().filter_map(|hit| view.found(hit)).take(limit).collect();
             render_search(&query, hits.len(), &shown)
+        }
+        Plan::ReadResult { uri, offset, length } => {
+            let part = ResultPart { offset, length: Some(length) };
+            match large_result::read(context, &uri) {
+                Ok(kept) => render_part(kept.text(), part.range(kept.text())),
+                Err(error) => render_error(&error.message),
+            }
         }
         Plan::Invalid(why) => render_error(&why),
     };

@@ -8,6 +8,7 @@ pub(crate) mod client_input;
 pub(crate) mod forward;
 pub(crate) mod incoming;
 pub(crate) mod input_requests;
+mod large_result;
 pub(crate) mod lists;
 pub(crate) mod progress;
 pub(crate) mod request_context;

@@ -10,6 +10,7 @@ use super::{
     builtin_tools,
     forward::{Forward, wait_for},
     incoming::Params,
+    large_result,
     request_context::RequestContext,
     tool_search::{self, CallTarget},
 };
@@ -19,6 +20,7 @@ use crate::gateway::{
     catalogue::ListKind,
     downstream::tasks::no_such_task,
     rewrite::{self, Naming, ResultRewrite},
+    state::kept_results::is_result,
 };
 
 /// Most characters of a name that there is not that are recorded.
@@ -53,7 +55,7 @@ pub(crate) async fn tool(context: &RequestContext, mut params: Params<'_>) -> Op
             Err(error) => return Some(error.into()),
         };
         let is_limited = context.gateway.servers.is_limited(&context.scope().holder);
-        let reply = builtin_tools::run(&context.gateway, &context.view(), shows, is_limited, &name, arguments).await;
+        let reply = builtin_tools::run(context, shows, is_limited, &name, arguments).await;
         if let Some(audited) = audited {
             audited.end(OutcomeLabel::Result.as_str(), Some(&reply));
         }
@@ -68,14 +70,14 @@ pub(crate) async fn tool(context: &RequestContext, mut params: Params<'_>) -> Op
         params.members.get("task").is_some() && context.downstream.makes_tasks_at(&server, &context.view());
     let (rewrite, owner): (ResultRewrite, _) =
         if makes_task { (rewrite::created_task, Some(server.clone())) } else { (rewrite::call_result, None) };
-    let call = Forward::new(context, method::TOOLS_CALL, server, params).named(name).defined(definition);
+    let call = Forward::new(context, method::TOOLS_CALL, server.clone(), params).named(name).defined(definition);
     let reply = call.run(rewrite).await;
     if let (Some(owner), Some(Reply::Result(result))) = (&owner, &reply)
         && let Err(error) = context.downstream.remember_task(&context.gateway.task_owners, owner, result)
     {
         return Some(error.into());
     }
-    reply
+    Some(large_result::bound(context, &server, reply?).await)
 }
 
 /// Records a call that went to no server: of what there is not, or not for this client, or not now.
@@ -123,6 +125,9 @@ fn drop_null_arguments(params: &mut Params<'_>) {
 
 /// `resources/read`
 pub(crate) async fn read(context: &RequestContext, mut params: Params<'_>) -> Option<Reply> {
+    if let Some(uri) = params.members.get_string("uri").filter(|uri| is_result(uri)) {
+        return Some(large_result::resource(context, &uri));
+    }
     let (server, uri) = match resource(context, &params) {
         Ok(target) => target,
         Err(error) => return Some(error.into()),
@@ -161,8 +166,11 @@ pub(crate) async fn task(context: &RequestContext, method: &'static str, mut par
     };
     let own = json_string(own);
     params.members.set("taskId", &own);
-    let rewrite = if method == method::TASKS_RESULT { rewrite::task_outcome } else { rewrite::task_result };
-    Forward::new(context, method, server, params).run(rewrite).await
+    if method == method::TASKS_RESULT {
+        let outcome = Forward::new(context, method, server.clone(), params).run(rewrite::task_outcome).await?;
+        return Some(large_result::bound(context, &server, outcome).await);
+    }
+    Forward::new(context, method, server, params).run(rewrite::task_result).await
 }
 
 /// Which server a task belongs to, if it has tasks, and the task's id there.

@@ -8,7 +8,7 @@ use std::{
 
 use mcproxy_ipc::{CatalogueCounts, ServerName, ToolRules};
 use mcproxy_mcp::{ObjectError, RawArray, RawObject, RawValue, is_uri, method, one_line, qualify_uri, split_uri};
-use mcproxy_search::{Document, Segment};
+use mcproxy_search::{Document, Segment, estimate_tokens};
 use url::Url;
 
 use super::{
@@ -64,6 +64,8 @@ impl ServerCatalogue {
             instructions,
             tools_alone: false,
         };
+        // Here, because a large catalogue is read beside the calls.
+        catalogue.list(ListKind::Tools).tokens();
         Ok((catalogue, warnings.finish()))
     }
 
@@ -170,7 +172,8 @@ impl ServerCatalogue {
     /// How many entries of each list there are.
     pub(crate) fn counts(&self) -> CatalogueCounts {
         let [tools, prompts, resources, templates] = ListKind::ALL.map(|kind| self.entries(kind).len());
-        CatalogueCounts { tools, prompts, resources, templates }
+        let tool_tokens = self.list(ListKind::Tools).tokens();
+        CatalogueCounts { tools, prompts, resources, templates, tool_tokens }
     }
 
     /// The outline of a list: two lists that differ have different ones.
@@ -258,6 +261,7 @@ struct Entries {
     /// Not all clients may see all of them.
     newer: bool,
     words: Derived<Segment>,
+    tokens: Derived<usize>,
 }
 
 impl Entries {
@@ -296,6 +300,11 @@ impl Entries {
         Self::of(entries)
     }
 
+    /// About how many tokens of a model's context they take.
+    fn tokens(&self) -> usize {
+        *self.tokens.get(|| self.entries.iter().map(|entry| estimate_tokens(entry.text())).sum())
+    }
+
     fn of(entries: Vec<Entry>) -> Self {
         let mut by_name: Vec<usize> = (0..entries.len()).collect();
         by_name.sort_unstable_by(|&a, &b| entries[a].shown.cmp(&entries[b].shown));
@@ -304,6 +313,7 @@ impl Entries {
             bytes: entries.iter().map(|entry| entry.text().len()).sum(),
             newer: entries.iter().any(Entry::is_newer),
             words: Derived::default(),
+            tokens: Derived::default(),
             entries,
             by_name,
         }

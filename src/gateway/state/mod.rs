@@ -1,6 +1,7 @@
 //! The owners of all that the HTTP thread knows. What is done with it is elsewhere.
 
 pub(crate) mod broadcasts;
+pub(crate) mod kept_results;
 pub(crate) mod list_changes;
 pub(crate) mod request_state;
 pub(crate) mod url_elicitations;
@@ -16,7 +17,7 @@ use slog::Logger;
 use tokio::sync::Notify;
 
 use self::{
-    broadcasts::Broadcasts, list_changes::ListChanges, request_state::RequestStateStore,
+    broadcasts::Broadcasts, kept_results::KeptResults, list_changes::ListChanges, request_state::RequestStateStore,
     url_elicitations::UrlElicitations,
 };
 use crate::gateway::{
@@ -45,6 +46,8 @@ pub(crate) struct Gateway {
     pub(crate) listeners: Listeners,
     /// Calls that wait for clients of 2026-07-28 to come back.
     pub(crate) request_states: RequestStateStore<Continuation>,
+    /// Results of which clients were shown the beginning.
+    pub(crate) kept_results: KeptResults,
     /// Pages that users of sessions were asked to visit.
     pub(crate) url_elicitations: UrlElicitations,
     /// Which servers announced changes of their lists, until clients are told.
@@ -103,6 +106,7 @@ impl Gateway {
             listeners: Listeners::default(),
             sessions: Sessions::new(restore_state, Instant::now()),
             request_states: RequestStateStore::new(),
+            kept_results: KeptResults::default(),
             url_elicitations: UrlElicitations::default(),
             list_changes: ListChanges::default(),
             broadcasts: Broadcasts::default(),

@@ -331,6 +331,9 @@ pub(crate) struct RawServerLimits {
     /// The largest sum of all its lists, in bytes.
     #[schemars(range(min = 1024, max = 50_331_648))]
     pub(crate) max_catalogue: u64,
+    /// The largest result of a tool that clients are shown whole, in bytes. Of a larger one they get the beginning and a link to the whole, which is kept for their session and read in parts. `null`: any.
+    #[schemars(range(min = 4096, max = 50_331_648))]
+    pub(crate) max_result: Option<u64>,
     /// The most calls in flight. Further ones wait for their turn.
     #[schemars(range(min = 1, max = 65_536))]
     pub(crate) max_concurrent: u64,
@@ -369,6 +372,7 @@ impl Default for RawServerLimits {
             max_line: 16 << 20,
             max_tools: 2000,
             max_catalogue: 8 << 20,
+            max_result: None,
             max_concurrent: 256,
             max_memory: None,
             max_processes: None,

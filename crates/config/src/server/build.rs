@@ -105,6 +105,7 @@ pub(crate) fn build(
         tools,
         limits: server_limits(&settings.limits),
         rates,
+        result_bytes: settings.limits.max_result.map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX)),
         confinement,
         run_as: settings.run_as,
     }

@@ -60,9 +60,10 @@ pub(crate) fn release(gateway: &Rc<Gateway>, session: &Rc<Session>) {
     release_instances(gateway, session.scope(), &[session.key()]);
 }
 
-/// Their instances at servers that have one for each session are not needed any more.
+/// Their instances at servers that have one for each session are not needed any more, nor are results that were kept for them.
 pub(crate) fn release_instances(gateway: &Gateway, scope: &Scope, keys: &[SessionKey]) {
     keys.iter().for_each(|key| gateway.servers.release(*key));
+    gateway.kept_results.forget(keys);
     for (_, connection) in
         gateway.servers.connections(scope).iter().filter(|(_, connection)| connection.is_per_session())
     {

@@ -68,6 +68,10 @@ pub(crate) struct Servers {
     grants: RefCell<Grants>,
     /// What happens to tools that are not as they were pinned.
     pin_policy: Cell<PinPolicy>,
+    /// The same where results of some server may be too large to be shown whole.
+    builtin_reader: Arc<ServerCatalogue>,
+    /// Whether that is so.
+    keeps_results: Cell<bool>,
     views: RefCell<ViewCache>,
     /// The offers of instances of single sessions.
     own: RefCell<OwnOffers>,
@@ -87,7 +91,9 @@ impl Servers {
             leaving: RefCell::default(),
             grants: RefCell::new(Grants::new(&[], &[], &builtin::name())),
             pin_policy: Cell::new(PinPolicy::Off),
-            builtin: (builtin::name(), Arc::new(builtin::catalogue())),
+            builtin: (builtin::name(), Arc::new(builtin::catalogue(false))),
+            builtin_reader: Arc::new(builtin::catalogue(true)),
+            keeps_results: Cell::new(false),
             views: RefCell::default(),
             own: RefCell::default(),
             revision: Cell::new(0),
@@ -161,6 +167,7 @@ impl Servers {
         for (_, mut server) in old {
             self.retire(&mut server);
         }
+        self.keeps_results.set(servers.values().any(|server| server.route.result_bytes.is_some()));
         drop(servers);
         self.bump();
         applied
@@ -279,6 +286,15 @@ impl Servers {
     /// The route of one server.
     pub(crate) fn route(&self, server: &str) -> Option<Route> {
         self.servers.borrow().get(server).map(|s| s.route.clone())
+    }
+
+    /// The largest result of its tools that clients are shown whole, in bytes; `None`: any.
+    pub(crate) fn result_bytes(&self, server: &str) -> Option<usize> {
+        // Most installations bound none.
+        if !self.keeps_results.get() {
+            return None;
+        }
+        self.servers.borrow().get(server)?.route.result_bytes
     }
 
     /// Whether a server is configured, or calls are under way that it got before it was removed.

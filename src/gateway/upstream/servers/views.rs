@@ -63,7 +63,9 @@ impl Servers {
         let servers = self.servers.borrow();
         let listed = servers.iter().filter(|(name, _)| self.shows(scope, name));
         let listed = listed.filter_map(|(name, s)| Some((name, own_of(name).or_else(|| s.listed())?)));
-        let builtin = self.shows(scope, &self.builtin.0).then_some((&self.builtin.0, &self.builtin.1));
+        let (builtin, catalogue) = (&self.builtin.0, &self.builtin.1);
+        let catalogue = if self.keeps_results.get() { &self.builtin_reader } else { catalogue };
+        let builtin = self.shows(scope, builtin).then_some((builtin, catalogue));
         let parts: Vec<_> = listed.chain(builtin).collect();
         let mut grants = self.grants.borrow_mut();
         let grant = grants.of(&scope.holder);
