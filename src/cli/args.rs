@@ -1,9 +1,20 @@
 //! The command line.
 
+mod edit;
+mod import;
+mod init;
+mod link;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+pub(crate) use self::{
+    edit::{AddArgs, EditOptions},
+    import::ImportArgs,
+    init::InitArgs,
+    link::{LinkArgs, LinkChoice},
+};
 use super::commands::token::NewToken;
 
 const AFTER_HELP: &str = "\
@@ -56,6 +67,12 @@ pub(crate) struct Global {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Begin: take over the servers of your clients, start MCProxy, and call a tool
+    #[command(after_help = "Examples:\n  mcproxy init\n  mcproxy init --yes --link\n\n\
+                      At most four questions: which servers, whether to start, whether to enter MCProxy into clients. It runs as a\n\
+                      service where systemd is, else in the background. What changes is shown first, and what files were lies beside\n\
+                      them. It can be run again.")]
+    Init(InitArgs),
     /// Show how every server is, or all that is known of one
     #[command(
         after_help = "Examples:\n  mcproxy status\n  mcproxy status time\n  mcproxy status --json | jq '.servers[] | select(.state != \"ready\")'\n\n\
@@ -131,6 +148,19 @@ pub(crate) enum Command {
         #[arg(short = 'n', long, value_name = "N", default_value_t = 50)]
         lines: usize,
     },
+    /// Show servers and passing calls, live; lines where there is no terminal
+    #[command(after_help = "Examples:\n  mcproxy watch\n  mcproxy watch | tee watch.log\n\n\
+                      `q` ends it. Calls come from the gateway; where it does not say them, only servers are shown.")]
+    Watch,
+    /// Print each call when it has ended: who, which tool, how it went, where the time was spent
+    #[command(
+        after_help = "Examples:\n  mcproxy trace\n  mcproxy trace github --json | jq 'select(.outcome != \"ok\")'\n\n\
+                      Arguments and results are not shown."
+    )]
+    Trace {
+        /// Only those of this server
+        server: Option<String>,
+    },
     /// Start a server anew, without waiting out a backoff
     #[command(after_help = "Example:\n  mcproxy restart playwright && mcproxy logs playwright -f\n\n\
                       Also the way out of `failed` and of a long backoff.")]
@@ -192,17 +222,64 @@ pub(crate) enum Command {
         #[arg(long, value_name = "DIR")]
         state_dir: Option<PathBuf>,
     },
-    /// Show what the kernel enforces on the running processes, what is missing, and what helps
+    /// Look for what keeps MCProxy or its servers from working, and say what to do
     #[command(
-        after_help = "Examples:\n  mcproxy doctor security\n  mcproxy doctor security --json | jq '.findings[]'\n\n\
+        after_help = "Examples:\n  mcproxy doctor\n  mcproxy doctor --fix\n  mcproxy doctor security\n  mcproxy doctor security --json | jq '.findings[]'\n\n\
+                      Without a subject: the configuration, commands with their versions and caches, the port, directories, modes of\n\
+                      files with secrets, the clock, proxies, the kernel, servers that do not run, and tools that clients refuse. --fix\n\
+                      mends modes. Exit code 1 when something has to be done.\n\n\
+                      `security`: what the kernel enforces on the running processes, what is missing, and what helps.\n\
                       For each process: its user, how many capabilities it has, whether it can gain privileges (NO NEW: no_new_privs),\n\
                       whether a filter refuses system calls, its supplementary groups and open files. For each server: what it may do\n\
                       as the configuration says. Then what is missing or loose. Exit code 1 when there is any of that.\n\
                       Run it as the user that MCProxy was started as, or as root."
     )]
     Doctor {
-        /// What is looked at
-        subject: DoctorSubject,
+        /// What is looked at [default: everything but that]
+        subject: Option<DoctorSubject>,
+        /// Mend what can be mended without asking
+        #[arg(long)]
+        fix: bool,
+        /// The configuration [default: that of the MCProxy that runs, else the one of this directory, of yours, of the system]
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+    },
+    /// Add a server to the configuration; the rest of the file stays as it is
+    #[command(after_help = "Examples:\n  \
+                      mcproxy add time -- uvx mcp-server-time\n  \
+                      mcproxy add files --env LOG_LEVEL=debug -- npx -y @modelcontextprotocol/server-filesystem ~/notes\n  \
+                      mcproxy add github --env GITHUB_TOKEN -- docker run -i --rm -e GITHUB_TOKEN ghcr.io/github/github-mcp-server\n  \
+                      mcproxy add search https://search.example/mcp --header 'Authorization: Bearer ${SEARCH_TOKEN}'\n\n\
+                      The file is checked before it is written, and what it was lies beside it as FILE.bak. Comments, order and\n\
+                      line ends stay. A file that somebody else changes meanwhile is left alone. `${NAME}` in single quotes is looked\n\
+                      up when the server starts, in the environment of MCProxy; `--env NAME` is short for that.")]
+    Add(AddArgs),
+    /// Take a server out of the configuration
+    #[command(after_help = "Examples:\n  mcproxy remove time\n  mcproxy remove time --dry-run\n\n\
+                      Comments on lines of their own stay. What the file was lies beside it as FILE.bak.")]
+    Remove {
+        /// Which one
+        server: String,
+        #[command(flatten)]
+        options: EditOptions,
+    },
+    /// Switch a server on that the configuration has switched off
+    #[command(after_help = "Example:\n  mcproxy enable time")]
+    Enable {
+        /// Which one
+        server: String,
+        #[command(flatten)]
+        options: EditOptions,
+    },
+    /// Switch a server off, and keep its entry
+    #[command(
+        after_help = "Example:\n  mcproxy disable playwright && mcproxy enable playwright     leaves the file as it was"
+    )]
+    Disable {
+        /// Which one
+        server: String,
+        #[command(flatten)]
+        options: EditOptions,
     },
     /// Make a service of systemd of the programs that lie here, for those who have no package
     #[command(
@@ -253,20 +330,53 @@ pub(crate) enum Command {
         /// Which shell
         shell: Shell,
     },
+    /// Print a manual page, or write all of them
+    #[command(
+        after_help = "Examples:\n  mcproxy man | man -l -\n  mcproxy man ~/.local/share/man/man1\n\nThe packages install them."
+    )]
+    Man {
+        /// The directory for all pages, made if it is not there
+        dir: Option<PathBuf>,
+    },
     /// Print the JSON Schema of the configuration file, for editors
     #[command(after_help = "Example:\n  mcproxy schema > mcp-servers.schema.json")]
     Schema,
-    /// Turn the files of another gateway (MetaMCP) into a configuration; its clients keep their URLs and keys
+    /// Take over the servers of clients and of other gateways; MetaMCP's clients keep their URLs and keys
     #[command(after_help = "Examples:\n  \
-                      psql -At -U metamcp_user -d metamcp_db -f metamcp-export.sql > metamcp.json\n  \
-                      mcproxy import metamcp metamcp.json metamcp.container --dry-run\n  \
-                      mcproxy import metamcp metamcp.json --out /etc/mcproxy/mcp-servers.json --env-file /etc/mcproxy/env\n  \
+                      mcproxy import --dry-run                                 of all clients whose files are found\n  \
+                      mcproxy import cursor --select 'git*' --select time\n  \
+                      mcproxy import vscode .vscode/mcp.json --env-file ~/.config/mcproxy/env\n  \
+                      mcproxy import auto downloaded.json\n  \
+                      mcproxy import metamcp metamcp.json metamcp.container --out /etc/mcproxy/mcp-servers.json\n  \
                       mcproxy import metamcp metamcp.json --dry-run --compare http://127.0.0.1:12008 --with http://127.0.0.1:12009\n\n\
-                      Each file is known by its content: the output of deploy/metamcp-export.sql (all of it), the export of the web\n\
-                      interface (servers only), MetaMCP's .container or .env (addresses, times, variables). Several are put together.\n\
-                      Keys become hashes; secrets of servers go to a file of variables, for EnvironmentFile= or --env-file. What is\n\
-                      not as it was is listed. Nothing of MetaMCP is changed. Exit code 1 when --compare finds a difference.")]
+                      Formats: auto, claude-desktop, claude-code (with its projects), cursor, vscode, windsurf, zed, codex, gemini,\n\
+                      opencode, mcphub, mcpproxy-go, 1mcp, metamcp. What changes is shown first; servers are added to the configuration\n\
+                      that is there, and what it has stays as it is. What is not as it was is listed. The other program's files are only\n\
+                      read. With --env-file secrets move to a file of variables of mode 0600, which MCProxy is started with.\n\n\
+                      MetaMCP: each file is known by its content: the output of deploy/metamcp-export.sql (all of it), the export of the\n\
+                      web interface (servers only), its .container or .env (addresses, times, variables). Several are put together into\n\
+                      a new configuration. Keys become hashes; secrets always move to the file of variables. Exit code 1 when --compare\n\
+                      finds a difference.")]
     Import(ImportArgs),
+    /// Enter MCProxy into the files of clients; without any, show which are linked
+    #[command(after_help = "Examples:\n  mcproxy link\n  mcproxy link cursor vscode\n  mcproxy link all --dry-run\n  \
+                      mcproxy link claude-desktop --group work\n  mcproxy link cursor --file .cursor/mcp.json\n\n\
+                      What changes is shown first; the rest of a file stays byte for byte. What it was lies beside it as\n\
+                      FILE.before-mcproxy until `mcproxy unlink`. The address is that of the MCProxy that runs, or --url. With --token or\n\
+                      MCPROXY_TOKEN the token is written into the file. Claude Desktop starts `mcproxy connect`.")]
+    Link(LinkArgs),
+    /// Take MCProxy out of the files of clients, which are then as they were
+    #[command(
+        after_help = "Examples:\n  mcproxy unlink cursor\n  mcproxy unlink all\n  mcproxy unlink claude-code --keep-changes\n\n\
+                      A file that changed since it was linked is left alone, unless --keep-changes is given."
+    )]
+    Unlink {
+        #[command(flatten)]
+        choice: LinkChoice,
+        /// Take only the entry out of a file that changed since, and keep what changed
+        #[arg(long)]
+        keep_changes: bool,
+    },
     /// Be a stdio MCP server that passes everything on, for clients that can only start commands
     #[command(after_help = "Example, in a desktop client's configuration:\n  \
                       {\"mcpServers\": {\"mcproxy\": {\"command\": \"mcproxy\", \"args\": [\"connect\"]}}}\n\n\
@@ -368,45 +478,4 @@ pub(crate) enum TokenAction {
     New(NewToken),
     /// Show the tokens in force, what each may use, and when it was last used
     List,
-}
-
-/// Gateways whose files `import` reads.
-#[derive(Debug, Clone, Copy, clap::ValueEnum)]
-pub(crate) enum ImportSource {
-    /// MetaMCP
-    Metamcp,
-}
-
-/// What is imported, and where to.
-#[derive(Debug, Args)]
-pub(crate) struct ImportArgs {
-    /// Whose files they are
-    pub(crate) from: ImportSource,
-    /// The files; `-` is the standard input
-    #[arg(required = true, value_name = "FILE")]
-    pub(crate) files: Vec<PathBuf>,
-    /// The configuration to write
-    #[arg(long, value_name = "FILE", default_value = "mcp-servers.json")]
-    pub(crate) out: PathBuf,
-    /// The file for secrets, readable by its user only [default: mcproxy.env beside the configuration]
-    #[arg(long, value_name = "FILE")]
-    pub(crate) env_file: Option<PathBuf>,
-    /// Where to listen, such as 0.0.0.0:12008 [default: where MetaMCP was reached, as far as the files say]
-    #[arg(long, value_name = "ADDRESS")]
-    pub(crate) listen: Option<String>,
-    /// Whose private servers, endpoints and keys, if several people have some
-    #[arg(long, value_name = "EMAIL")]
-    pub(crate) user: Option<String>,
-    /// Write nothing; show the configuration, or how it would change
-    #[arg(long)]
-    pub(crate) dry_run: bool,
-    /// Replace files that are there
-    #[arg(long)]
-    pub(crate) force: bool,
-    /// Compare the tools of each endpoint with those of the MetaMCP that runs there, such as http://127.0.0.1:12008
-    #[arg(long, value_name = "URL")]
-    pub(crate) compare: Option<String>,
-    /// The MCProxy to compare with [default: where the new configuration listens]
-    #[arg(long, value_name = "URL", requires = "compare")]
-    pub(crate) with: Option<String>,
 }

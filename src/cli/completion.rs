@@ -70,7 +70,7 @@ fn command(words: &[OsString]) -> Command {
     };
     let names = NameSource(global.clone());
     let command = add(Cli::command(), "call", "tool", ArgValueCandidates::new(move || names.tools()));
-    ["status", "tools", "logs", "restart", "login", "logout"]
+    ["status", "tools", "logs", "restart", "login", "logout", "remove", "enable", "disable", "trace"]
         .into_iter()
         .fold(command, |command, name| add(command, name, "server", servers()))
 }
@@ -150,7 +150,7 @@ mod tests {
     fn commands_and_options_are_completed_without_anything_that_runs() {
         let lines = asked(&["re"]);
         let names: Vec<&str> = lines.lines().filter_map(|line| line.split('\t').next()).collect();
-        assert_eq!(names, ["restart", "reload"]);
+        assert_eq!(names, ["restart", "reload", "remove"]);
         assert!(asked(&["check", "--st"]).contains("--strict"));
         assert!(asked(&["completions", ""]).contains("bash"));
         let dir = tempfile::tempdir().expect("a directory");

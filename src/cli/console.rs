@@ -8,11 +8,15 @@ use std::{
 
 use super::{
     human::{duration, one_line, printable},
+    style::Style,
     table::cut,
 };
 
 /// A wait that takes less than this is not commented on.
 pub(crate) const QUIET: Duration = Duration::from_secs(1);
+
+/// Most bytes of an answer.
+const MAX_ANSWER: usize = 4096;
 
 /// The input and output of a command; tests put buffers in.
 pub struct Console {
@@ -26,6 +30,10 @@ pub struct Console {
     pub width: Option<usize>,
     /// Whether `err` is a terminal, whose last line may be written over.
     pub err_is_terminal: bool,
+    /// How texts on `out` look.
+    pub(crate) style: Style,
+    /// Whether somebody can answer questions on `input`.
+    pub input_is_terminal: bool,
 }
 
 impl Console {
@@ -40,13 +48,47 @@ impl Console {
             err: Box::new(io::stderr()),
             input: Box::new(io::stdin()),
             width,
+            style: Style::of(width.is_some()),
             err_is_terminal: io::stderr().is_terminal(),
+            input_is_terminal: io::stdin().is_terminal() && io::stderr().is_terminal(),
         }
     }
 
     /// A line on stderr. It may have no reader, which changes nothing. Control characters in it move no cursor.
     pub(crate) fn remark(&mut self, text: impl fmt::Display) {
         let _ = writeln!(self.err, "{}", printable(&text.to_string()));
+    }
+
+    /// Asks whoever is there; without anybody the answer is `default`.
+    pub(crate) fn confirm(&mut self, question: &str, default: bool) -> io::Result<bool> {
+        let choice = if default { "[Y/n]" } else { "[y/N]" };
+        let Some(answer) = self.ask(&format!("{question} {choice} "))? else {
+            return Ok(default && !self.input_is_terminal);
+        };
+        Ok(match answer.to_ascii_lowercase().as_str() {
+            "" => default,
+            "y" | "yes" => true,
+            _ => false,
+        })
+    }
+
+    /// Asks for a line; `None`: there is nobody to answer, or they gave none.
+    pub(crate) fn ask(&mut self, question: &str) -> io::Result<Option<String>> {
+        if !self.input_is_terminal {
+            return Ok(None);
+        }
+        write!(self.err, "{}", printable(question))?;
+        self.err.flush()?;
+        let mut line = Vec::new();
+        let mut byte = [0_u8];
+        while line.len() < MAX_ANSWER && self.input.read(&mut byte)? == 1 {
+            if byte[0] == b'\n' {
+                return Ok(Some(String::from_utf8_lossy(&line).trim().to_owned()));
+            }
+            line.push(byte[0]);
+        }
+        writeln!(self.err)?;
+        Ok(None)
     }
 
     /// Shows what is being waited for, as the last line of the terminal; an empty text takes it away. Elsewhere nothing.

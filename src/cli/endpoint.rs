@@ -187,6 +187,13 @@ impl Endpoint {
         Ok(beginning(&mut response).await)
     }
 
+    /// An event stream of the same gateway, with a header more.
+    pub(crate) async fn stream_of(&self, path: &str, header: (&str, &str)) -> Result<Response, EndpointError> {
+        let request = self.client.get(format!("{}{path}", self.base())).header(ACCEPT, "text/event-stream");
+        let request = request.header(header.0, header.1);
+        self.check(self.with_headers(request, &SessionHeaders::default()).send().await).await
+    }
+
     /// Sends one message. The status of the answer decides what follows; no retry is made here.
     pub(crate) async fn post(&self, key: &SessionHeaders, body: impl Into<Bytes>) -> Result<HttpReply, EndpointError> {
         self.send(self.with_headers(self.client.post(self.url.clone()), key), body.into()).await

@@ -5,7 +5,11 @@ use std::{io, path::PathBuf};
 use mcproxy_ipc::{FrameError, HelloError};
 
 use super::{
-    commands::import::{ImportError, SeveralUsers, WriteError},
+    commands::{
+        import::{ForeignFileError, ImportError, SeveralUsers, WriteError},
+        link::LinkError,
+    },
+    edited_file::EditedFileError,
     endpoint::EndpointError,
     exit::Exit,
 };
@@ -74,10 +78,24 @@ pub(crate) enum CliError {
         #[source]
         source: ImportError,
     },
+    #[error("cannot import {}", path.display())]
+    ImportForeign {
+        path: PathBuf,
+        #[source]
+        source: ForeignFileError,
+    },
     #[error(transparent)]
     ImportUsers(#[from] SeveralUsers),
     #[error(transparent)]
     ImportWrite(#[from] WriteError),
+    #[error("cannot link {}", path.display())]
+    Link {
+        path: PathBuf,
+        #[source]
+        source: LinkError,
+    },
+    #[error(transparent)]
+    EditedFile(#[from] EditedFileError),
     #[error("cannot read the arguments from stdin")]
     Stdin(#[source] io::Error),
     #[error("cannot write the output")]
@@ -108,6 +126,9 @@ impl CliError {
             | Self::Stdin(_)
             | Self::Output(_)
             | Self::Import { .. }
+            | Self::ImportForeign { .. }
+            | Self::Link { .. }
+            | Self::EditedFile(_)
             | Self::ImportWrite(_) => Exit::Failed,
             Self::Endpoint(error) => error.exit(),
             Self::Rpc { code, .. } if *code == mcproxy_mcp::ErrorCode::SERVER_UNAVAILABLE.0 => Exit::Unavailable,

@@ -96,8 +96,24 @@ async fn dispatch(cli: Cli, console: &mut Console) -> Result<Exit, CliError> {
         Command::Check { file, strict, state_dir } => {
             commands::check::Check { file, strict, json, state_dir }.run(console)
         }
-        Command::Doctor { subject: DoctorSubject::Security } => {
+        Command::Doctor { subject: None, fix, config } => {
+            commands::doctor::Examination { global: &global, config, fix }.run(&supervisor, json, console).await
+        }
+        Command::Doctor { subject: Some(DoctorSubject::Security), .. } => {
             commands::doctor::security(&supervisor, global.runtime_dir.clone(), json, console).await
+        }
+        Command::Add(mut add) => {
+            let options = std::mem::take(&mut add.options);
+            commands::edit::ServerEdit::Add(Box::new(add)).run(&options, &supervisor, json, console).await
+        }
+        Command::Remove { server, options } => {
+            commands::edit::ServerEdit::Remove(server).run(&options, &supervisor, json, console).await
+        }
+        Command::Enable { server, options } => {
+            commands::edit::ServerEdit::Switch(server, true).run(&options, &supervisor, json, console).await
+        }
+        Command::Disable { server, options } => {
+            commands::edit::ServerEdit::Switch(server, false).run(&options, &supervisor, json, console).await
         }
         Command::Service { action } => commands::service::run(action, console),
         Command::Paths => commands::paths::run(&supervisor, global.runtime_dir.as_deref(), json, console).await,
@@ -111,7 +127,30 @@ async fn dispatch(cli: Cli, console: &mut Console) -> Result<Exit, CliError> {
             Ok(Exit::Ok)
         }
         Command::Schema => commands::schema::run(console),
-        Command::Import(args) => args.run(json, console).await,
+        Command::Import(args) => args.run(&supervisor, json, console).await,
+        Command::Init(args) => commands::init::run(&args, &supervisor, console).await,
+        Command::Watch => {
+            let endpoint = endpoint(&global, &supervisor).await?;
+            commands::watch::watch(&endpoint, supervisor, console).await
+        }
+        Command::Trace { server } => {
+            let endpoint = endpoint(&global, &supervisor).await?;
+            commands::watch::trace(server.as_deref(), &endpoint, supervisor, json, console).await
+        }
+        Command::Man { dir } => commands::man::run(dir.as_deref(), console),
+        Command::Link(args) => {
+            let base = match (&args.choice.clients[..], &global.url) {
+                ([], _) => String::new(),
+                (_, Some(url)) => Endpoint::new(url, None)?.url().to_owned(),
+                (_, None) => crate::status_view::endpoint_url(&supervisor.status().await?),
+            };
+            let url = match &args.group {
+                Some(group) => format!("{}/groups/{group}/mcp", base.trim_end_matches("/mcp")),
+                None => base,
+            };
+            commands::link::link(&args, &url, token(&global).as_deref(), json, console)
+        }
+        Command::Unlink { choice, keep_changes } => commands::link::unlink(&choice, keep_changes, json, console),
         Command::Connect { url } => {
             let endpoint = match url.as_ref().or(global.url.as_ref()) {
                 Some(url) => Endpoint::new(url, token(&global))?,

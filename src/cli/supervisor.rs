@@ -14,7 +14,13 @@ use mcproxy_ipc::{
 };
 use tokio::time::timeout;
 
-use super::{console::Console, error::CliError, exit::Exit, names};
+use super::{
+    console::Console,
+    error::CliError,
+    exit::Exit,
+    human::{one_line, wrapped},
+    names,
+};
 
 /// Longest wait for an answer that should come at once.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -182,6 +188,20 @@ pub(crate) async fn act_and_tell(
     let sentence = console.waiting("waiting for the supervisor", supervisor.act(request)).await?;
     tell_done(&sentence, json, console)?;
     Ok(Exit::Ok)
+}
+
+/// Has the configuration read that was just written, and says what came of it. Whether all that changed is as it should be.
+pub(crate) async fn reload_written(supervisor: &SupervisorClient, console: &mut Console) -> Result<bool, CliError> {
+    let reload = supervisor.act(OperatorToSupervisor::Reload);
+    let (outcome, good) = match console.waiting("MCProxy reads it", reload).await {
+        Ok(sentence) => (sentence, true),
+        Err(CliError::Refused(why)) => (why, false),
+        Err(error) => return Err(error),
+    };
+    for line in outcome.lines() {
+        console.remark(wrapped(&one_line(line), console.width, "  "));
+    }
+    Ok(good)
 }
 
 /// Prints a sentence about what was done.

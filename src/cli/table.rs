@@ -2,12 +2,16 @@
 
 use std::{
     borrow::Cow,
+    collections::BTreeMap,
     io::{self, Write},
 };
 
 use unicode_width::UnicodeWidthStr;
 
-use super::human::{fitting, wrap};
+use super::{
+    human::{fitting, wrap},
+    style::{Paint, Style},
+};
 
 /// Between two columns.
 const GAP: usize = 2;
@@ -23,12 +27,30 @@ const MAX_BELOW: usize = 3;
 pub(crate) struct Table {
     rows: Vec<Vec<String>>,
     right: Vec<usize>,
+    style: Style,
+    /// Cells that look otherwise, by row and column.
+    painted: BTreeMap<(usize, usize), Paint>,
 }
 
 impl Table {
     /// A table with these headings; the columns in `right` hold numbers, which are never cut.
     pub(crate) fn new(heading: &[&str], right: &[usize]) -> Self {
-        Self { rows: vec![heading.iter().map(|h| (*h).to_owned()).collect()], right: right.to_owned() }
+        Self {
+            rows: vec![heading.iter().map(|h| (*h).to_owned()).collect()],
+            right: right.to_owned(),
+            style: Style::default(),
+            painted: BTreeMap::new(),
+        }
+    }
+
+    /// The same with colours, where there are any.
+    pub(crate) fn styled(self, style: Style) -> Self {
+        Self { style, ..self }
+    }
+
+    /// Gives a cell of the last row its look.
+    pub(crate) fn paint(&mut self, column: usize, paint: Paint) {
+        self.painted.insert((self.rows.len() - 1, column), paint);
     }
 
     /// Adds a row with as many cells as there are headings.
@@ -40,7 +62,7 @@ impl Table {
     /// Writes it. Where `width` columns are too few, the last column is cut first, then the widest others.
     pub(crate) fn write(&self, out: &mut dyn Write, width: Option<usize>) -> io::Result<()> {
         let widths = self.widths(self.rows[0].len(), width);
-        self.rows.iter().try_for_each(|row| self.line(out, row, &widths))
+        (0..self.rows.len()).try_for_each(|row| self.line(out, row, &widths))
     }
 
     /// Whether no line is longer than `width`.
@@ -53,7 +75,7 @@ impl Table {
         let last = self.rows[0].len() - 1;
         let widths = self.widths(last, Some(width));
         for (n, row) in self.rows.iter().enumerate() {
-            self.line(out, row, &widths)?;
+            self.line(out, n, &widths)?;
             let below = if n == 0 { "" } else { &row[last] };
             for line in wrap(below, width.saturating_sub(INDENT.len()).max(MIN_TEXT), MAX_BELOW) {
                 writeln!(out, "{INDENT}{line}")?;
@@ -92,12 +114,14 @@ impl Table {
         widths
     }
 
-    fn line(&self, out: &mut dyn Write, row: &[String], widths: &[usize]) -> io::Result<()> {
+    fn line(&self, out: &mut dyn Write, row: usize, widths: &[usize]) -> io::Result<()> {
         let mut line = String::new();
         for (i, width) in widths.iter().enumerate() {
-            let cell = cut(&row[i], Some(*width));
+            let cell = cut(&self.rows[row][i], Some(*width));
             let padding = " ".repeat(width.saturating_sub(cell.width()));
             let gap = if i == 0 { "" } else { &" ".repeat(GAP) };
+            let paint = if row == 0 { Some(&Paint::Heading) } else { self.painted.get(&(row, i)) };
+            let cell = paint.map_or_else(|| cell.clone(), |paint| self.style.paint(*paint, &cell).into_owned().into());
             if self.right.contains(&i) {
                 line.extend([gap, padding.as_str(), &cell]);
             } else {

@@ -51,6 +51,8 @@ fn console() -> (Console, Page, Page) {
         input: Box::new(io::empty()),
         width: None,
         err_is_terminal: false,
+        style: crate::cli::style::Style::default(),
+        input_is_terminal: false,
     };
     (console, out, err)
 }

@@ -30,7 +30,10 @@ use tokio::sync::{mpsc, oneshot};
 
 pub use self::base::supervisor::ControlError;
 use self::base::supervisor::SupervisorConnection;
-pub(crate) use crate::gateway::{builtin::tool_names as builtin_tools, catalogue::unused_rules};
+pub(crate) use crate::gateway::{
+    builtin::tool_names as builtin_tools,
+    catalogue::{fits as glob_fits, unused_rules},
+};
 
 /// Log records that may wait for the control connection; beyond it they are dropped and counted.
 const LOG_QUEUE: usize = 1024;

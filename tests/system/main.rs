@@ -14,6 +14,7 @@ mod documents;
 mod edges;
 mod faults;
 mod files;
+mod getting_in;
 mod hardening;
 mod http;
 mod import;

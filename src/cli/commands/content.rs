@@ -141,6 +141,8 @@ mod tests {
             input: Box::new(io::empty()),
             width,
             err_is_terminal: false,
+            style: crate::cli::style::Style::default(),
+            input_is_terminal: false,
         };
         let raw = RawValue::from_string(result.into()).expect("JSON");
         print(&raw, &mut console).expect("a Vec takes everything");

@@ -16,6 +16,7 @@ use crate::{
         exit::Exit,
         human::{bytes, duration, one_line, printable, wrapped},
         names,
+        style::{Paint, Style},
         supervisor::SupervisorClient,
         table::Table,
     },
@@ -35,7 +36,7 @@ pub(crate) async fn run(
     let report = supervisor.status().await?;
     match server {
         None if json => writeln!(console.out, "{}", json!(StatusView::of(&report)))?,
-        None => overview(&report, &mut console.out, console.width)?,
+        None => overview(&report, &mut console.out, console.width, console.style)?,
         Some(name) => {
             let found = report.servers.iter().find(|s| s.name.as_str() == name);
             let known = report.servers.iter().map(|s| s.name.as_str());
@@ -50,7 +51,7 @@ pub(crate) async fn run(
     Ok(Exit::Ok)
 }
 
-fn overview(report: &StatusReport, out: &mut dyn Write, width: Option<usize>) -> io::Result<()> {
+fn overview(report: &StatusReport, out: &mut dyn Write, width: Option<usize>, style: Style) -> io::Result<()> {
     let process = |p: &ProcessStatus| {
         let again = match p.restarts {
             0 => String::new(),
@@ -86,10 +87,10 @@ fn overview(report: &StatusReport, out: &mut dyn Write, width: Option<usize>) ->
     if report.servers.is_empty() {
         return writeln!(out, "no servers are configured");
     }
-    let whole = table(report, false);
+    let whole = table(report, false).styled(style);
     match width.filter(|width| !whole.fits(*width)) {
         None => whole.write(out, None)?,
-        Some(width) => table(report, true).write_folded(out, width)?,
+        Some(width) => table(report, true).styled(style).write_folded(out, width)?,
     }
     match cost(report) {
         Some(cost) => writeln!(out, "\n{}", wrapped(&cost, width, "  ")),
@@ -124,7 +125,7 @@ fn table(report: &StatusReport, folded: bool) -> Table {
     let headings = ["SERVER", "STATE", "SINCE", "RESTARTS", "TOOLS", "RSS", "LAST ERROR"];
     let mut table = Table::new(&headings, &[3, 4, 5]);
     for server in &report.servers {
-        let error = trouble(server);
+        let error = saying(server).or_else(|| trouble(server));
         let (state, last) = match note(server).filter(|_| folded) {
             Some(note) => (server.state.to_string(), [Some(note), error].into_iter().flatten().collect()),
             None => (state(server), Vec::from_iter(error)),
@@ -138,6 +139,7 @@ fn table(report: &StatusReport, folded: bool) -> Table {
             bytes(server.rss_bytes),
             last.join("; "),
         ]);
+        table.paint(1, Paint::of_state(&server.state.to_string()));
     }
     table
 }
@@ -166,6 +168,19 @@ fn progress(start: &StartStatus) -> String {
         Some(elapsed) => format!("{} of {}", duration(elapsed), duration(start.limit)),
         None => "waits for others that are starting".to_owned(),
     }
+}
+
+/// What a server that is starting wrote last: what it is doing, most likely.
+fn saying(server: &ServerStatus) -> Option<String> {
+    let line = server.start.as_ref()?.last_line.as_deref()?;
+    Some(one_line(line)).filter(|line| !line.is_empty()).map(|line| format!("says: {line}"))
+}
+
+/// A server that is starting, in a few words.
+pub(crate) fn start_line(server: &ServerStatus) -> String {
+    let said = saying(server).map(|said| format!(" ({said})")).unwrap_or_default();
+    let how = server.start.as_ref().map_or_else(|| server.state.to_string(), progress);
+    format!("{}: {how}{said}", server.name)
 }
 
 /// Why a server is not as it should be, in one line: a list that it does not give is what people miss.
@@ -334,7 +349,7 @@ mod tests {
     #[test]
     fn the_overview_is_a_table_under_a_heading() {
         let mut out = Vec::new();
-        overview(&report(), &mut out, None).expect("a Vec takes everything");
+        overview(&report(), &mut out, None, Style::default()).expect("a Vec takes everything");
         let expected = "\
 mcproxy 0.1.0  http://127.0.0.1:12009/mcp
 supervisor (pid 1, up 3s, 4 MiB)  gateway (pid 2, up 3s, 4 MiB)
@@ -360,7 +375,7 @@ playwright  backoff (retry in 8s)  1m 2s        12      -  50 MiB  the server ex
         report.gateway.as_mut().expect("it runs").restarts = 3;
         for width in [64, 80, 100] {
             let mut out = Vec::new();
-            overview(&report, &mut out, Some(width)).expect("a Vec takes everything");
+            overview(&report, &mut out, Some(width), Style::default()).expect("a Vec takes everything");
             let text = String::from_utf8(out).expect("text");
             assert!(text.lines().all(|line| line.width() <= width), "{text}");
             assert!(text.contains("\n  retry in 8s; no no"), "{text}");

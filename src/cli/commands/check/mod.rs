@@ -6,7 +6,7 @@ mod summary;
 
 use std::path::{Path, PathBuf};
 
-use mcproxy_config::{Config, LoadError, Places, Problems};
+use mcproxy_config::{Config, LoadError, Places, Problems, ServerConfig};
 use mcproxy_ipc::control::Group;
 use serde_json::json;
 
@@ -33,6 +33,11 @@ struct Finding {
     /// The key of its entry that it is about.
     key: &'static str,
     message: String,
+}
+
+/// What this machine lacks for a server.
+pub(super) fn machine_warnings(server: &ServerConfig) -> Vec<String> {
+    Machine::this().look(server).into_iter().map(|finding| finding.message).collect()
 }
 
 impl Check {

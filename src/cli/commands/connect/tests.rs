@@ -125,6 +125,8 @@ impl Client {
                     input: Box::new(input_reader),
                     width: None,
                     err_is_terminal: false,
+                    style: crate::cli::style::Style::default(),
+                    input_is_terminal: false,
                 };
                 let exit = run(Endpoint::new(other.as_deref().unwrap_or(&url), None).expect("a URL"), &mut console)
                     .await

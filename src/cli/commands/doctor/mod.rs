@@ -1,8 +1,9 @@
-//! `mcproxy doctor security`: what the kernel enforces on the running processes, and what it does not.
+//! `mcproxy doctor` (`general`), and `mcproxy doctor security`: what the kernel enforces on the running processes, and what it does not.
 
 mod allowed;
 mod config_file;
 mod findings;
+mod general;
 mod process;
 
 use std::path::PathBuf;
@@ -24,8 +25,10 @@ use crate::cli::{
     table::Table,
 };
 
+pub(crate) use self::general::Examination;
+
 /// All that the command shows.
-struct Examination {
+struct SecurityExamination {
     report: StatusReport,
     processes: Vec<ProcessFacts>,
     config: Option<ConfigInForce>,
@@ -45,7 +48,7 @@ pub(crate) async fn security(
     let runtime = runtime_dir.unwrap_or_else(mcproxy_ipc::default_runtime_dir);
     let own = OwnPaths { runtime, state: mcproxy_ipc::default_state_dir() };
     let findings = findings::all(&report, &processes, config.as_ref(), &own);
-    let examination = Examination { report, processes, config, findings };
+    let examination = SecurityExamination { report, processes, config, findings };
     if json {
         writeln!(console.out, "{}", examination.json())?;
     } else {
@@ -54,7 +57,7 @@ pub(crate) async fn security(
     Ok(if examination.findings.is_empty() { Exit::Ok } else { Exit::Failed })
 }
 
-impl Examination {
+impl SecurityExamination {
     fn json(&self) -> serde_json::Value {
         let servers = self.config.iter().flat_map(ConfigInForce::servers);
         json!({

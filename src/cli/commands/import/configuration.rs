@@ -2,17 +2,17 @@
 
 use std::net::IpAddr;
 
+use mcproxy_config::Json;
 use mcproxy_ipc::environment::is_passed_on;
 use sha2::{Digest, Sha256};
 
 use super::{
-    config_text::Json,
     groups::{self, Named},
     installation::{ImportedServer, Installation},
     names::Names,
     report::{ImportReport, Weight},
     secret_file::{SecretFile, literal, reference},
-    servers::EntryWriter,
+    servers::{EntryWriter, References},
     values,
 };
 
@@ -148,7 +148,8 @@ fn entries(
             secrets.refer(name, environment.get(name).map(String::as_str));
         }
     }
-    let mut writer = EntryWriter { environment, secrets, report, keeps_secrets: false };
+    let references = References::Metamcp;
+    let mut writer = EntryWriter { references, environment, secrets, report, keeps_secrets: false };
     let mut entries = Vec::with_capacity(servers.len());
     for (name, server) in servers {
         let enabled = !installation.from_database || groups::is_used(server, &installation.namespaces);

@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use mcproxy_config::Json;
+
 use super::{
-    config_text::Json,
     installation::{ImportedServer, Installation, MetaEndpoint, Namespace, ToolMapping},
     names::Names,
     report::{ImportReport, Weight},

@@ -1,16 +1,17 @@
-//! `mcproxy import metamcp`: from an installation of MetaMCP to a configuration of MCProxy.
+//! `mcproxy import`: from the files of other programs to a configuration of MCProxy. `foreign` reads those of clients and of most
+//! gateways; the rest is for installations of MetaMCP, which are more than servers:
 //!
 //! The way of an installation: `input` reads and recognises the files (`psql` takes decorations off; `dump`, `export` and
 //! `environment` are the three kinds), `installation` is all that they say, `configuration` makes the file of it (`servers`, `groups`;
 //! `names`, `secret_file`), `files` writes it. What is not as it was goes into the `report`. `compare` asks both programs.
 
 mod compare;
-mod config_text;
 mod configuration;
 mod dump;
 mod environment;
 mod export;
 mod files;
+mod foreign;
 mod groups;
 mod input;
 mod installation;
@@ -24,7 +25,7 @@ mod values;
 #[cfg(test)]
 mod tests;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use mcproxy_config::{Config, Severity};
 use serde_json::{Value, json};
@@ -32,44 +33,109 @@ use similar::TextDiff;
 
 use self::{
     configuration::Imported,
+    foreign::ForeignImport,
     installation::Installation,
     report::{ImportReport, Weight},
 };
 use crate::cli::{
-    args::{ImportArgs, ImportSource},
-    console::Console,
-    error::CliError,
-    exit::Exit,
-    human,
+    args::ImportArgs, clients::ClientProgram, console::Console, error::CliError, exit::Exit, human,
+    supervisor::SupervisorClient,
 };
 
-pub(crate) use self::{configuration::SeveralUsers, files::WriteError, input::ImportError};
+pub(crate) use self::{configuration::SeveralUsers, files::WriteError, foreign::ForeignFileError, input::ImportError};
+
+/// Whose files are imported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ImportSource {
+    /// Whoever's.
+    Auto,
+    Metamcp,
+    Client(ClientProgram),
+}
+
+impl ImportSource {
+    /// The first word may say it.
+    fn of(what: &[PathBuf]) -> (Self, &[PathBuf]) {
+        let Some((first, rest)) = what.split_first() else { return (Self::Auto, what) };
+        let word = first.to_str().filter(|word| !word.contains(['/', '.'])).unwrap_or_default();
+        match (word.to_ascii_lowercase().as_str(), ClientProgram::of_word(word)) {
+            ("auto", _) => (Self::Auto, rest),
+            ("metamcp", _) => (Self::Metamcp, rest),
+            (_, Some(program)) => (Self::Client(program), rest),
+            (_, None) => (Self::Auto, what),
+        }
+    }
+}
 
 impl ImportArgs {
     /// Reads, converts, checks and writes. With `json` it tells data.
-    pub(crate) async fn run(self, json: bool, console: &mut Console) -> Result<Exit, CliError> {
-        let ImportSource::Metamcp = self.from;
+    pub(crate) async fn run(
+        self,
+        supervisor: &SupervisorClient,
+        json: bool,
+        console: &mut Console,
+    ) -> Result<Exit, CliError> {
+        let (source, files) = ImportSource::of(&self.what);
+        let program = match source {
+            ImportSource::Metamcp => {
+                let out = self.out.clone().unwrap_or_else(|| "mcp-servers.json".into());
+                return MetamcpImport { files, out: &out, args: &self }.run(json, console).await;
+            }
+            ImportSource::Auto => None,
+            ImportSource::Client(program) => Some(program),
+        };
+        ForeignImport { program, files, args: &self }.run(supervisor, json, console).await
+    }
+}
+
+/// Takes over what the clients that are here have, for `mcproxy init`; where they have nothing it says so.
+pub(crate) fn import_found(out: &Path, yes: bool, console: &mut Console) -> Result<(), CliError> {
+    let args = ImportArgs {
+        what: Vec::new(),
+        out: Some(out.to_owned()),
+        env_file: None,
+        select: Vec::new(),
+        yes,
+        listen: None,
+        user: None,
+        dry_run: false,
+        force: false,
+        compare: None,
+        with: None,
+    };
+    ForeignImport { program: None, files: &[], args: &args }.run_found(out, console)
+}
+
+/// The import of an installation of MetaMCP.
+struct MetamcpImport<'i> {
+    files: &'i [PathBuf],
+    out: &'i Path,
+    args: &'i ImportArgs,
+}
+
+impl MetamcpImport<'_> {
+    async fn run(&self, json: bool, console: &mut Console) -> Result<Exit, CliError> {
         let mut report = ImportReport::default();
         let installation = self.installation(&mut report)?;
-        let imported = configuration::convert(&installation, self.listen.as_deref(), &new_token, &mut report);
-        let problems = check(&imported, &self.out, &mut report)?;
-        let env_file = self.env_file.clone().unwrap_or_else(|| self.out.with_file_name("mcproxy.env"));
-        let before = std::fs::read_to_string(&self.out).ok();
-        if !self.dry_run {
+        let imported = configuration::convert(&installation, self.args.listen.as_deref(), &new_token, &mut report);
+        let problems = check(&imported, self.out, &mut report)?;
+        let env_file = self.args.env_file.clone().unwrap_or_else(|| self.out.with_file_name("mcproxy.env"));
+        let before = std::fs::read_to_string(self.out).ok();
+        if !self.args.dry_run {
             self.write(&imported, &env_file)?;
         }
-        let differences = match &self.compare {
+        let differences = match &self.args.compare {
             Some(metamcp) => {
                 let own =
                     format!("http://{}", imported.listen.replace("0.0.0.0", "127.0.0.1").replace("[::]", "[::1]"));
-                compare::compare(&installation, metamcp, self.with.as_deref().unwrap_or(&own), console).await
+                compare::compare(&installation, metamcp, self.args.with.as_deref().unwrap_or(&own), console).await
             }
             None => Vec::new(),
         };
         let same = differences.iter().all(compare::Difference::is_none);
         if json {
             let whole = json!({
-                "written": !self.dry_run,
+                "written": !self.args.dry_run,
                 "out": self.out,
                 "envFile": imported.secrets.text().map(|_| &env_file),
                 "variables": imported.secrets.names().collect::<Vec<_>>(),
@@ -94,11 +160,15 @@ impl ImportArgs {
     }
 
     fn installation(&self, report: &mut ImportReport) -> Result<Installation, CliError> {
+        if self.files.is_empty() {
+            let text = "which files? `mcproxy import metamcp FILE …`: the dump of its database, the export of its web interface";
+            return Err(CliError::Usage(text.to_owned()));
+        }
         if self.files.len() > input::MAX_FILES {
             return Err(CliError::Usage(format!("at most {} files are imported at once", input::MAX_FILES)));
         }
         let mut installation = Installation::default();
-        for path in &self.files {
+        for path in self.files {
             input::read(path, &mut installation, report)
                 .map_err(|source| CliError::Import { path: path.clone(), source })?;
         }
@@ -107,20 +177,20 @@ impl ImportArgs {
                            database (deploy/metamcp-export.sql)";
             return Err(CliError::Usage(message.to_owned()));
         }
-        configuration::choose_user(&mut installation, self.user.as_deref(), report)?;
+        configuration::choose_user(&mut installation, self.args.user.as_deref(), report)?;
         Ok(installation)
     }
 
     /// The secrets first: without them the configuration is of no use.
     fn write(&self, imported: &Imported, env_file: &Path) -> Result<(), WriteError> {
         let secrets = imported.secrets.text();
-        files::check(&self.out, self.force)?;
+        files::check(self.out, self.args.force)?;
         if let Some(text) = &secrets {
-            files::check(env_file, self.force)?;
-            files::write(env_file, text, files::PRIVATE, self.force)?;
+            files::check(env_file, self.args.force)?;
+            files::write(env_file, text, files::PRIVATE, self.args.force)?;
         }
         let mode = if imported.keeps_secrets { files::PRIVATE } else { files::PUBLIC };
-        files::write(&self.out, &imported.text, mode, self.force)
+        files::write(self.out, &imported.text, mode, self.args.force)
     }
 
     fn tell(
@@ -132,7 +202,7 @@ impl ImportArgs {
     ) -> Result<(), CliError> {
         let out = self.out.display();
         let variables: Vec<&str> = imported.secrets.names().collect();
-        if self.dry_run {
+        if self.args.dry_run {
             match before {
                 Some(before) => {
                     writeln!(console.out, "Would change {out}:")?;
@@ -149,7 +219,7 @@ impl ImportArgs {
             writeln!(console.out, "Wrote {out}")?;
         }
         if !variables.is_empty() {
-            let verb = if self.dry_run { "Would write" } else { "Wrote" };
+            let verb = if self.args.dry_run { "Would write" } else { "Wrote" };
             let line = format!("{verb} {} (mode 0600): {}", env_file.display(), variables.join(", "));
             writeln!(console.out, "{}", human::wrap(&human::one_line(&line), 78, usize::MAX).join("\n  "))?;
         }

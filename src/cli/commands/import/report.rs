@@ -34,7 +34,7 @@ impl Weight {
     fn title(self) -> &'static str {
         match self {
             Self::Access => "Who may call",
-            Self::Lost => "Different from MetaMCP",
+            Self::Lost => "Not as it was",
             Self::ToDo => "To do",
             Self::Note => "Notes",
         }

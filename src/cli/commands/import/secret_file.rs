@@ -78,18 +78,48 @@ fn has_password(value: &str) -> bool {
 }
 
 /// The variables of the file, by name.
-#[derive(Default)]
 pub(super) struct SecretFile {
     variables: BTreeMap<String, Variable>,
+    /// Whose secrets they were.
+    from: &'static str,
+    /// What was in the file.
+    before: Option<String>,
+    /// What has to be put in by hand stands for itself until then, as MetaMCP leaves it. Else it is not set.
+    open_is_set: bool,
 }
 
+#[derive(Clone)]
 struct Variable {
     value: String,
     /// It has to be put in by hand.
     is_open: bool,
+    /// The file had it.
+    is_old: bool,
+}
+
+impl Default for SecretFile {
+    fn default() -> Self {
+        Self { variables: BTreeMap::new(), from: "MetaMCP", before: None, open_is_set: true }
+    }
 }
 
 impl SecretFile {
+    /// A file that may have variables already, which stay as they are.
+    pub(super) fn of(before: Option<String>, from: &'static str) -> Self {
+        let lines = before.iter().flat_map(|text| text.lines()).map(str::trim).filter(|line| !line.starts_with('#'));
+        let variable = |line: &str| {
+            let (name, value) = line.split_once('=')?;
+            let value = value.trim().trim_matches(['"', '\'']).to_owned();
+            Some((name.trim().to_owned(), Variable { value, is_open: false, is_old: true }))
+        };
+        Self { variables: lines.filter_map(variable).collect(), from, before, open_is_set: false }
+    }
+
+    /// Whether there is something in it that the file does not have.
+    pub(super) fn has_new(&self) -> bool {
+        self.variables.values().any(|variable| !variable.is_old)
+    }
+
     /// Puts a value in and returns the reference to it; `None`: a file of variables cannot hold it. `name`: what the variable is
     /// best called; `server`: whose it is, if that name is taken.
     pub(super) fn keep(&mut self, server: &str, name: &str, value: &str) -> Option<String> {
@@ -103,26 +133,28 @@ impl SecretFile {
         let mut names = [plain, own.clone()].into_iter().filter(|name| is_usable(name)).chain(numbered);
         let name =
             names.find(|name| self.variables.get(name).is_none_or(|known| known.value == value && !known.is_open))?;
-        self.variables.insert(name.clone(), Variable { value: value.to_owned(), is_open: false });
+        let variable = Variable { value: value.to_owned(), is_open: false, is_old: false };
+        self.variables.entry(name.clone()).or_insert(variable);
         Some(format!("${{{name}}}"))
     }
 
     /// Names a variable that servers refer to. Without a value it stands for itself, as MetaMCP leaves it; the person puts it in.
     pub(super) fn refer(&mut self, name: &str, value: Option<&str>) {
         let value = value.filter(|value| fits(value));
-        let variable =
-            Variable { value: value.map_or_else(|| format!("${{{name}}}"), str::to_owned), is_open: value.is_none() };
+        let shown = value.map_or_else(|| format!("${{{name}}}"), str::to_owned);
+        let variable = Variable { value: shown, is_open: value.is_none(), is_old: false };
         self.variables.entry(name.to_owned()).or_insert(variable);
     }
 
     /// The value of a variable.
     pub(super) fn value(&self, name: &str) -> Option<&str> {
-        self.variables.get(name).map(|variable| variable.value.as_str())
+        let is_set = |variable: &&Variable| self.open_is_set || !variable.is_open;
+        self.variables.get(name).filter(is_set).map(|variable| variable.value.as_str())
     }
 
-    /// The names of all variables.
+    /// The names of all variables that the file did not have.
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
-        self.variables.keys().map(String::as_str)
+        self.variables.iter().filter(|(_, variable)| !variable.is_old).map(|(name, _)| name.as_str())
     }
 
     /// The text of the file, which systemd (`EnvironmentFile=`), podman and docker (`--env-file`) read alike; `None`: there is
@@ -132,12 +164,28 @@ impl SecretFile {
             return None;
         }
         let line = |(name, variable): (&String, &Variable)| format!("{name}={}\n", variable.value);
-        let of = |open: bool| self.variables.iter().filter(move |(_, variable)| variable.is_open == open).map(line);
-        let mut text = String::from("# Secrets of mcp-servers.json, imported from MetaMCP. For MCProxy's user only.\n");
+        let new = || self.variables.iter().filter(|(_, variable)| !variable.is_old);
+        let of = |open: bool| new().filter(move |(_, variable)| variable.is_open == open).map(line);
+        let mut text = self.before.clone().unwrap_or_default();
+        if !text.is_empty() && !text.ends_with('\n') {
+            text.push('\n');
+        }
+        if !self.has_new() {
+            return Some(text);
+        }
+        text.push_str(&format!(
+            "# Secrets of mcp-servers.json, imported from {}. For MCProxy's user only.\n",
+            self.from
+        ));
         text.extend(of(false));
-        if self.variables.values().any(|variable| variable.is_open) {
-            text.push_str("# MetaMCP had these from its own environment. Put the values in.\n");
-            text.extend(of(true));
+        if new().any(|(_, variable)| variable.is_open) {
+            if self.open_is_set {
+                text.push_str(&format!("# {} had these from its own environment. Put the values in.\n", self.from));
+                text.extend(of(true));
+            } else {
+                text.push_str("# Put the values in, and take the `#` away.\n");
+                text.extend(new().filter(|(_, variable)| variable.is_open).map(|(name, _)| format!("#{name}=\n")));
+            }
         }
         Some(text)
     }
@@ -243,6 +291,20 @@ mod tests {
         for other in ["$OPEN", "a${OPEN}", "${OPEN:-x}", "${}", "${1A}"] {
             assert_eq!(reference(other), None, "{other}");
         }
+    }
+
+    #[test]
+    fn variables_that_were_there_stay_and_names_of_theirs_are_not_taken() {
+        let mut file = SecretFile::of(Some("# mine\nAPI_KEY=\"1\"\nB=2".to_owned()), "Cursor");
+        assert_eq!(file.keep("s", "API_KEY", "1").as_deref(), Some("${API_KEY}"), "it is there");
+        assert!(!file.has_new());
+        assert_eq!(file.keep("s", "API_KEY", "other").as_deref(), Some("${S_API_KEY}"));
+        let text = file.text().expect("a file");
+        assert!(
+            text.starts_with("# mine\nAPI_KEY=\"1\"\nB=2\n# Secrets") && text.ends_with("\nS_API_KEY=other\n"),
+            "{text}"
+        );
+        assert_eq!(file.names().collect::<Vec<_>>(), ["S_API_KEY"]);
     }
 
     proptest! {

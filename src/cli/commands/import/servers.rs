@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use mcproxy_config::Json;
 use mcproxy_ipc::environment::is_passed_on;
 
 use super::{
-    config_text::Json,
     installation::{ImportedServer, ServerKind},
     report::{ImportReport, Weight},
     secret_file::{SecretFile, is_secret, literal, looks_secret, reference},
@@ -15,8 +15,18 @@ use super::{
 /// How this machine is called within a container.
 const HOST_OF_CONTAINER: &str = "host.docker.internal";
 
+/// What `${…}` in a text is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum References {
+    /// A text like any other; in a variable that is nothing else, a reference to MetaMCP's environment.
+    Metamcp,
+    /// A reference, as in our own file.
+    Ours,
+}
+
 /// Writes entries, and puts their secrets aside.
 pub(super) struct EntryWriter<'a> {
+    pub(super) references: References,
     /// What the container's environment held.
     pub(super) environment: &'a BTreeMap<String, String>,
     pub(super) secrets: &'a mut SecretFile,
@@ -102,7 +112,8 @@ impl EntryWriter<'_> {
                 "somebody signed in to it by OAuth; that has to be done again",
             );
         }
-        let url = if looks_secret(url) { self.aside(name, &format!("{name}_URL"), url) } else { literal(url.trim()) };
+        let url =
+            if self.looks_secret(url) { self.aside(name, &format!("{name}_URL"), url) } else { literal(url.trim()) };
         let mut entry = vec![("type".to_owned(), Json::Text(kind.to_owned())), ("url".to_owned(), Json::Text(url))];
         let headers: Vec<(String, String)> = server
             .headers
@@ -143,7 +154,7 @@ impl EntryWriter<'_> {
     }
 
     /// Arguments: secrets are found by the option that they are of, or by their look.
-    fn arguments(&mut self, server: &str, args: &[String]) -> Vec<String> {
+    pub(super) fn arguments(&mut self, server: &str, args: &[String]) -> Vec<String> {
         let mut written = Vec::with_capacity(args.len());
         let mut option: Option<&str> = None;
         for arg in args {
@@ -153,15 +164,15 @@ impl EntryWriter<'_> {
                 let (name, value) = arg.split_once(separator)?;
                 let bare = name.trim_start_matches('-');
                 let is_name = !bare.is_empty() && bare.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
-                (is_name && is_secret(bare, value)).then_some((&arg[..name.len() + separator.len()], bare, value))
+                (is_name && self.is_secret(bare, value)).then_some((&arg[..name.len() + separator.len()], bare, value))
             });
             let text = match (named, before) {
-                (Some((start, name, value)), _) => literal(start) + &self.aside(server, name, value),
-                (None, Some(option)) if !arg.starts_with('-') && is_secret(option, arg) => {
+                (Some((start, name, value)), _) => self.plain(start) + &self.aside(server, name, value),
+                (None, Some(option)) if !arg.starts_with('-') && self.is_secret(option, arg) => {
                     self.aside(server, option, arg)
                 }
-                (None, _) if looks_secret(arg) => self.aside(server, &format!("{server}_SECRET"), arg),
-                (None, _) => literal(arg),
+                (None, _) if self.looks_secret(arg) => self.aside(server, &format!("{server}_SECRET"), arg),
+                (None, _) => self.plain(arg),
             };
             option = arg.strip_prefix('-').map(|rest| rest.trim_start_matches('-')).filter(|name| !name.contains('='));
             written.push(text);
@@ -169,14 +180,39 @@ impl EntryWriter<'_> {
         written
     }
 
+    /// The value of a variable or header of one of our own entries.
+    pub(super) fn own_value(&mut self, server: &str, key: &str, value: &str) -> String {
+        if self.is_secret(key, value) { self.aside(server, key, value) } else { self.plain(value) }
+    }
+
+    fn is_secret(&self, name: &str, value: &str) -> bool {
+        is_secret(name, value) && !self.refers(value)
+    }
+
+    /// Whether a value says by itself that it is a secret.
+    pub(super) fn looks_secret(&self, value: &str) -> bool {
+        looks_secret(value) && !self.refers(value)
+    }
+
+    fn refers(&self, value: &str) -> bool {
+        self.references == References::Ours && value.contains("${")
+    }
+
+    fn plain(&self, text: &str) -> String {
+        match self.references {
+            References::Metamcp => literal(text),
+            References::Ours => text.to_owned(),
+        }
+    }
+
     /// Puts a secret aside and returns what stands in its place.
-    fn aside(&mut self, server: &str, name: &str, value: &str) -> String {
+    pub(super) fn aside(&mut self, server: &str, name: &str, value: &str) -> String {
         self.secrets.keep(server, name, value.trim()).unwrap_or_else(|| {
             self.keeps_secrets = true;
             let text =
                 format!("`{}` stays in the configuration: a file of variables cannot hold it", values::shown(name));
             self.report.add(Weight::Note, server, text);
-            literal(value)
+            self.plain(value)
         })
     }
 }
@@ -188,8 +224,13 @@ mod tests {
     fn written(args: &[&str]) -> (Vec<String>, String) {
         let (mut secrets, mut report) = (SecretFile::default(), ImportReport::default());
         let environment = BTreeMap::new();
-        let mut writer =
-            EntryWriter { environment: &environment, secrets: &mut secrets, report: &mut report, keeps_secrets: false };
+        let mut writer = EntryWriter {
+            references: References::Metamcp,
+            environment: &environment,
+            secrets: &mut secrets,
+            report: &mut report,
+            keeps_secrets: false,
+        };
         let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
         let args = writer.arguments("s", &args);
         (args, secrets.text().unwrap_or_default())

@@ -296,7 +296,7 @@ fn a_report_for_people_is_eighty_columns_wide() {
     outcome.report.write(&mut console).expect("written");
     let text = out.text();
     assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
-    for title in ["Who may call", "Different from MetaMCP", "To do", "Notes"] {
+    for title in ["Who may call", "Not as it was", "To do", "Notes"] {
         assert!(text.lines().any(|line| line == title), "{text}");
     }
 }

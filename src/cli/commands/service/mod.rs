@@ -10,7 +10,7 @@ use std::{
 };
 
 use self::unit::{MARK, SYSTEM_CONFIG, SYSTEM_USER, ServiceScope, UnitPlan};
-use crate::cli::{args::ServiceAction, console::Console, error::CliError, exit::Exit};
+use crate::cli::{args::ServiceAction, console::Console, error::CliError, exit::Exit, user_dirs::user_config_dir};
 
 const UNIT: &str = "mcproxy.service";
 const NO_MANAGER: &str = "no service manager of yours runs here, so the service was not started. Log in as this user (`su` and `sudo -u` are \
@@ -73,7 +73,7 @@ impl ServicePlace {
         let (units, default_config) = match scope {
             ServiceScope::System => ("/etc/systemd/system".into(), SYSTEM_CONFIG.into()),
             ServiceScope::User => {
-                let config = user_config().ok_or_else(|| {
+                let config = user_config_dir().ok_or_else(|| {
                     CliError::Usage("neither XDG_CONFIG_HOME nor HOME says where your configuration belongs".to_owned())
                 })?;
                 (config.join("systemd/user"), config.join("mcproxy/mcp-servers.json"))
@@ -214,9 +214,9 @@ impl ServicePlace {
     }
 }
 
-fn user_config() -> Option<PathBuf> {
-    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    absolute("XDG_CONFIG_HOME").or_else(|| Some(absolute("HOME")?.join(".config")))
+/// Whether a service manager of this user runs.
+pub(crate) fn has_user_manager() -> bool {
+    own_manager().is_some()
 }
 
 /// Where the service manager of this user is reached, if it runs: the directory with its bus, or its own socket.

@@ -1,91 +1,148 @@
 //! JSON as a person would write it: in a given order, and on one line what fits there.
 
-use unicode_width::UnicodeWidthStr;
-
 /// Columns of a line.
 const WIDTH: usize = 110;
 
 /// A value whose members keep their order.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Json {
+pub enum Json {
+    /// `null`.
+    Null,
+    /// `true` or `false`.
     Bool(bool),
+    /// A number.
     Number(f64),
+    /// A string.
     Text(String),
+    /// An array.
     List(Vec<Json>),
+    /// An object.
     Object(Vec<(String, Json)>),
 }
 
+/// How the lines of a file are made.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Layout<'a> {
+    /// Before the line on which the value begins.
+    pub(crate) base: &'a str,
+    /// One step further in.
+    pub(crate) unit: &'a str,
+    /// Between two lines.
+    pub(crate) newline: &'a str,
+}
+
+const OWN_LAYOUT: Layout<'_> = Layout { base: "", unit: "  ", newline: "\n" };
+
 impl Json {
     /// A list of texts.
-    pub(super) fn texts<T: Into<String>>(texts: impl IntoIterator<Item = T>) -> Self {
+    pub fn texts<T: Into<String>>(texts: impl IntoIterator<Item = T>) -> Self {
         Self::List(texts.into_iter().map(|text| Self::Text(text.into())).collect())
     }
 
     /// An object of texts.
-    pub(super) fn pairs(pairs: impl IntoIterator<Item = (String, String)>) -> Self {
+    pub fn pairs(pairs: impl IntoIterator<Item = (String, String)>) -> Self {
         Self::Object(pairs.into_iter().map(|(key, value)| (key, Self::Text(value))).collect())
     }
 
     /// Whether there is nothing in it.
-    pub(super) fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         match self {
             Self::List(elements) => elements.is_empty(),
             Self::Object(members) => members.is_empty(),
-            Self::Bool(_) | Self::Number(_) | Self::Text(_) => false,
+            Self::Null | Self::Bool(_) | Self::Number(_) | Self::Text(_) => false,
+        }
+    }
+
+    /// The value of a member, when this is an object that has it.
+    pub fn get(&self, key: &str) -> Option<&Self> {
+        self.members().iter().find(|(known, _)| known == key).map(|(_, value)| value)
+    }
+
+    /// The members of an object; none for anything else.
+    pub fn members(&self) -> &[(String, Self)] {
+        match self {
+            Self::Object(members) => members,
+            Self::Null | Self::Bool(_) | Self::Number(_) | Self::Text(_) | Self::List(_) => &[],
+        }
+    }
+
+    /// The elements of a list; none for anything else.
+    pub fn elements(&self) -> &[Self] {
+        match self {
+            Self::List(elements) => elements,
+            Self::Null | Self::Bool(_) | Self::Number(_) | Self::Text(_) | Self::Object(_) => &[],
+        }
+    }
+
+    /// The string, when this is one.
+    pub fn text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Null | Self::Bool(_) | Self::Number(_) | Self::List(_) | Self::Object(_) => None,
         }
     }
 
     /// The whole text of a file.
-    pub(super) fn file(&self) -> String {
+    pub fn file(&self) -> String {
         let mut out = String::new();
-        self.write(&mut out, 0, 0, true);
+        self.write(&mut out, OWN_LAYOUT, 0, 0, true);
         out.push('\n');
         out
     }
 
+    /// The text of a part of a file. `column`: how far its line is written already.
+    pub(crate) fn part(&self, layout: Layout<'_>, column: usize) -> String {
+        let mut out = String::new();
+        self.write(&mut out, layout, 0, column, false);
+        out
+    }
+
     /// `column`: how far the line is written already. `open`: it is never put on one line.
-    fn write(&self, out: &mut String, depth: usize, column: usize, open: bool) {
+    fn write(&self, out: &mut String, layout: Layout<'_>, depth: usize, column: usize, open: bool) {
         let line = self.line();
-        if !open && column + line.width() < WIDTH || self.is_empty() {
+        if !open && column + width(&line) < WIDTH || self.is_empty() {
             return out.push_str(&line);
         }
-        let indent = "  ".repeat(depth + 1);
+        let Layout { base, unit, newline } = layout;
+        let outer = format!("{newline}{base}{}", unit.repeat(depth));
+        let inner = format!("{outer}{unit}");
+        let column = width(&inner) - width(newline);
         match self {
-            Self::Bool(_) | Self::Number(_) | Self::Text(_) => out.push_str(&line),
+            Self::Null | Self::Bool(_) | Self::Number(_) | Self::Text(_) => out.push_str(&line),
             Self::List(elements) => {
                 out.push('[');
                 for (at, element) in elements.iter().enumerate() {
-                    out.push_str(if at == 0 { "\n" } else { ",\n" });
-                    out.push_str(&indent);
-                    element.write(out, depth + 1, indent.len(), false);
+                    out.push_str(if at == 0 { "" } else { "," });
+                    out.push_str(&inner);
+                    element.write(out, layout, depth + 1, column, false);
                 }
-                out.push('\n');
-                out.push_str(&indent[2..]);
+                out.push_str(&outer);
                 out.push(']');
             }
             Self::Object(members) => {
                 out.push('{');
                 for (at, (key, value)) in members.iter().enumerate() {
-                    out.push_str(if at == 0 { "\n" } else { ",\n" });
-                    out.push_str(&indent);
+                    out.push_str(if at == 0 { "" } else { "," });
+                    out.push_str(&inner);
                     let key = quoted(key);
                     out.push_str(&key);
                     out.push_str(": ");
                     // The file and what holds servers and groups are lists for people: one of them a line at least.
-                    let open = depth == 0
+                    let open = open
+                        && depth == 0
                         && matches!(value, Self::Object(inner) if inner.iter().any(|(_, v)| matches!(v, Self::Object(_))));
-                    value.write(out, depth + 1, indent.len() + key.width() + 2, open);
+                    value.write(out, layout, depth + 1, column + width(&key) + 2, open);
                 }
-                out.push('\n');
-                out.push_str(&indent[2..]);
+                out.push_str(&outer);
                 out.push('}');
             }
         }
     }
 
     /// All of it on one line.
-    fn line(&self) -> String {
+    pub(crate) fn line(&self) -> String {
         match self {
+            Self::Null => "null".to_owned(),
             Self::Bool(truth) => truth.to_string(),
             Self::Number(number) => number.to_string(),
             Self::Text(text) => quoted(text),
@@ -98,8 +155,13 @@ impl Json {
     }
 }
 
-fn quoted(text: &str) -> String {
-    mcproxy_mcp::json_string(text).get().to_owned()
+/// A string as JSON writes it.
+pub(crate) fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+fn width(text: &str) -> usize {
+    text.chars().count()
 }
 
 #[cfg(test)]
@@ -126,6 +188,7 @@ mod tests {
 
     fn plain(json: &Json) -> Value {
         match json {
+            Json::Null => Value::Null,
             Json::Bool(truth) => (*truth).into(),
             Json::Number(number) => (*number).into(),
             Json::Text(text) => text.as_str().into(),
