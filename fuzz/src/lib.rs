@@ -8,6 +8,7 @@
 
 mod catalogue;
 mod config;
+mod embeddings;
 mod envelope;
 mod frames;
 mod framing;
@@ -27,9 +28,10 @@ mod worker;
 pub type Target = fn(&[u8]);
 
 /// All targets by name; the corpus of each lies in `fuzz/corpus/{name}`.
-pub const TARGETS: [(&str, Target); 12] = [
+pub const TARGETS: [(&str, Target); 13] = [
     ("catalogue", catalogue::target),
     ("config", config::target),
+    ("embeddings", embeddings::target),
     ("envelope", envelope::target),
     ("frames", frames::target),
     ("framing", framing::target),

@@ -4,7 +4,7 @@ use std::{io, path::PathBuf, sync::Arc, time::Instant};
 
 use mcproxy_config::ServerConfig;
 use mcproxy_confine::{Degradation, Hardening};
-use mcproxy_ipc::{ConfigSource, Reach, WorkerSpec, log::DroppedRecords};
+use mcproxy_ipc::{ConfigSource, EMBEDDINGS_FILE, Reach, WorkerSpec, log::DroppedRecords};
 use slog::Logger;
 use tokio::sync::{Notify, watch};
 
@@ -20,6 +20,7 @@ use crate::{
     server::ServerHandle,
     start_queue::StartQueue,
     users::{ServerUser, Users},
+    worker_dir,
 };
 
 /// The configuration in force, for status.
@@ -67,6 +68,8 @@ pub(crate) struct Context {
     pub(crate) audit: Option<PathBuf>,
     /// Where logins at servers are kept; `None`: nowhere.
     pub(crate) logins: Option<Logins>,
+    /// Where embeddings of texts are kept; `None`: nowhere.
+    pub(crate) embeddings: Option<PathBuf>,
     /// Log records that the sink was too slow for.
     pub(crate) log_dropped: DroppedRecords,
     /// The processes that are ours.
@@ -96,12 +99,19 @@ impl Context {
         self.missing_bounds.as_ref()?.degradation([config])
     }
 
-    /// Tells a worker that runs as this user where its logins are kept, if it may need any.
-    pub(crate) fn place_login(&self, spec: &mut WorkerSpec, user: &ServerUser) -> io::Result<()> {
-        if let (Some(logins), Reach::Http(http)) = (&self.logins, &mut spec.reach)
-            && let Some(oauth) = &mut http.oauth
-        {
-            oauth.place = Some(logins.place(&spec.server, user)?);
+    /// Tells a worker that runs as this user where it keeps what outlives it, if there is anything: logins, or embeddings.
+    pub(crate) fn place(&self, spec: &mut WorkerSpec, user: &ServerUser) -> io::Result<()> {
+        match (&mut spec.reach, &self.logins, &self.embeddings) {
+            (Reach::Http(http), Some(logins), _) => {
+                if let Some(oauth) = &mut http.oauth {
+                    oauth.place = Some(logins.place(&spec.server, user)?);
+                }
+            }
+            (Reach::Embeddings(embeddings), _, Some(dir)) => {
+                worker_dir::own(dir, user, &[EMBEDDINGS_FILE])?;
+                embeddings.dir = Some(dir.clone());
+            }
+            (Reach::Command(_) | Reach::Http(_) | Reach::Embeddings(_), ..) => {}
         }
         Ok(())
     }

@@ -69,7 +69,7 @@ async fn order(context: &Context, server: &ServerName) -> Result<(WorkerSpec, Se
     let user = on_disk(move || users.of_server(&name, run_as.as_deref())).await;
     let user = user.map_err(|error| error.to_string())??;
     user.describe(&mut spec);
-    context.place_login(&mut spec, &user).map_err(|error| format!("the login cannot be kept: {error}"))?;
+    context.place(&mut spec, &user).map_err(|error| format!("the login cannot be kept: {error}"))?;
     Ok((spec, user))
 }
 

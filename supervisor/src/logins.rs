@@ -4,16 +4,18 @@
 
 use std::{
     collections::BTreeSet,
-    fs::{self, File},
+    fs::File,
     io::{self, Read as _},
-    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _, chown, lchown},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use mcproxy_ipc::{LoginKey, LoginPlace, ServerName, kept_file};
 
-use crate::users::ServerUser;
+use crate::{
+    users::ServerUser,
+    worker_dir::{self, directory},
+};
 
 /// The directories of all servers, and those servers at which somebody logs in just now.
 #[derive(Debug, Clone)]
@@ -42,15 +44,7 @@ impl Logins {
         directory(&self.logins, 0o711)?;
         directory(&self.keys, 0o700)?;
         let dir = self.logins.join(server.as_str());
-        directory(&dir, 0o700)?;
-        let (uid, gid) = match &user.identity {
-            Some(identity) => (identity.uid, identity.gid),
-            None => (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw()),
-        };
-        let meta = fs::symlink_metadata(&dir)?;
-        if (meta.uid(), meta.gid()) != (uid, gid) {
-            hand_over(&dir, (uid, gid))?;
-        }
+        worker_dir::own(&dir, user, &["login", "lock"])?;
         Ok(LoginPlace { dir, key: self.key(server)? })
     }
 
@@ -93,43 +87,16 @@ impl Drop for LoginUnderWay {
     }
 }
 
-/// Gives the directory and what is kept in it to another user. Meanwhile it is ours, so that nobody changes what lies there.
-fn hand_over(dir: &Path, (uid, gid): (u32, u32)) -> io::Result<()> {
-    let us = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
-    chown(dir, Some(us.0), Some(us.1))?;
-    for name in ["login", "lock"] {
-        let path = dir.join(name);
-        match fs::symlink_metadata(&path) {
-            Ok(meta) if meta.is_file() && meta.nlink() == 1 => lchown(&path, Some(uid), Some(gid))?,
-            Ok(_) => fs::remove_file(&path)?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error),
-        }
-    }
-    chown(dir, Some(uid), Some(gid))
-}
-
 fn read_key(mut file: File) -> io::Result<LoginKey> {
     let mut bytes = [0; 32];
     file.read_exact(&mut bytes)?;
     Ok(LoginKey::new(bytes))
 }
 
-/// A directory of this mode; a link or a file in its place is an error.
-fn directory(path: &Path, mode: u32) -> io::Result<()> {
-    match fs::DirBuilder::new().mode(mode).create(path) {
-        Ok(()) => return fs::set_permissions(path, fs::Permissions::from_mode(mode)),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-        Err(error) => return Err(error),
-    }
-    if fs::symlink_metadata(path)?.is_dir() {
-        return Ok(());
-    }
-    Err(io::Error::new(io::ErrorKind::NotADirectory, format!("{} is no directory", path.display())))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::{fs, os::unix::fs::PermissionsExt as _};
+
     use super::*;
 
     fn name(name: &str) -> ServerName {
@@ -151,22 +118,6 @@ mod tests {
         assert!(error.contains("login-keys/a, is damaged; remove it"), "{error}");
         std::os::unix::fs::symlink("/tmp", state.path().join("logins/c")).expect("linked");
         logins.place(&name("c"), &ServerUser::ours()).expect_err("a link");
-    }
-
-    #[test]
-    fn a_login_goes_along_when_its_server_gets_another_user() {
-        if !rustix::process::geteuid().is_root() {
-            return; // nobody else can give files away
-        }
-        let dir = tempfile::tempdir().expect("a directory");
-        fs::write(dir.path().join("login"), "sealed").expect("written");
-        std::os::unix::fs::symlink("/etc/passwd", dir.path().join("lock")).expect("linked");
-        hand_over(dir.path(), (60_001, 60_002)).expect("given");
-        for path in [dir.path().to_owned(), dir.path().join("login")] {
-            let meta = fs::metadata(&path).expect("there");
-            assert_eq!((meta.uid(), meta.gid()), (60_001, 60_002), "{}", path.display());
-        }
-        assert!(!dir.path().join("lock").exists() && fs::metadata("/etc/passwd").expect("there").uid() == 0);
     }
 
     #[test]

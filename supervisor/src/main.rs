@@ -61,6 +61,7 @@ mod supervisor;
 mod terminal;
 mod users;
 mod web_page;
+mod worker_dir;
 
 use std::{io::Write as _, path::Path, process::ExitCode};
 

@@ -12,6 +12,7 @@ use std::{
 };
 
 use mcproxy_config::ServerConfig;
+use mcproxy_ipc::EMBEDDINGS_SERVER;
 
 use crate::pins;
 use crate::runtime_dir::{RuntimeDirError, io_error, lock, own_directory};
@@ -48,9 +49,17 @@ impl StateDir {
         &self.catalogues
     }
 
+    /// Where embeddings of texts are kept.
+    pub(crate) fn embeddings(&self) -> PathBuf {
+        self.path.join("embeddings")
+    }
+
     /// Removes what belongs to none of these servers, and what a writer left unfinished.
     pub(crate) fn keep_only(&self, servers: &[ServerConfig]) {
         pins::keep_only(&self.catalogues, |name| servers.iter().any(|server| server.name.as_str() == name));
+        if !servers.iter().any(|server| server.name.as_str() == EMBEDDINGS_SERVER) {
+            let _ = fs::remove_dir_all(self.embeddings());
+        }
         let wanted = WantedFiles::of(servers);
         let Ok(entries) = fs::read_dir(&self.catalogues) else { return };
         for entry in entries.flatten() {
@@ -125,7 +134,9 @@ mod tests {
         for file in files {
             fs::write(state.catalogues().join(file), "{}").expect("written");
         }
+        fs::create_dir(state.embeddings()).expect("made");
         state.keep_only(&config.servers);
+        assert!(!state.embeddings().exists(), "nothing is embedded");
         let mut left: Vec<_> = fs::read_dir(state.catalogues())
             .expect("there")
             .map(|entry| entry.expect("readable").file_name().into_string().expect("text"))

@@ -270,6 +270,7 @@ impl Supervisor {
             catalogues: state.as_ref().map(|state| state.catalogues().to_owned()),
             audit: state.as_ref().map(|state| state.path().join("audit")),
             logins: state.as_ref().map(|state| Logins::in_state(state.path())),
+            embeddings: state.as_ref().map(StateDir::embeddings),
             children: Children::default(),
             log_dropped: dropped,
             starts: StartQueue::open(&mut control_task),

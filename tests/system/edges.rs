@@ -34,6 +34,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "mcproxy-confine",
             "mcproxy-http",
             "mcproxy-oauth",
+            "mcproxy-search",
             "mcproxy-launch",
         ],
     ),

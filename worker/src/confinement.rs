@@ -16,7 +16,8 @@ use mcproxy_confine::{
 };
 use mcproxy_http::Url;
 use mcproxy_ipc::{
-    EndReason, HttpProxy, HttpSpec, LaunchSpec, LoginPlace, OAuthGrant, Reach, SealedOrder, ServerName, WorkerSpec,
+    EmbeddingsSpec, EndReason, HttpProxy, HttpSpec, LaunchSpec, LoginPlace, OAuthGrant, Reach, SealedOrder, ServerName,
+    WorkerSpec,
 };
 use rustix::fs::{Access, access};
 
@@ -83,7 +84,15 @@ pub(crate) fn complete(spec: &mut WorkerSpec, launcher: &LauncherProgram) -> Res
     }
     let missing = match &spec.reach {
         Reach::Command(launch) => confine(confinement, launch, launcher),
-        Reach::Http(http) => confine_remote(confinement, http, connected_ports(http, &spec.server)),
+        Reach::Http(http) => {
+            let own = login_place(http).map(|place| place.dir.as_path());
+            confine_remote(confinement, own, connected_ports(http, &spec.server))
+        }
+        Reach::Embeddings(embeddings) => {
+            let EmbeddingsSpec { http, dir, .. } = &**embeddings;
+            let ports = remote_ports(http, |name| std::env::var(name).ok());
+            confine_remote(confinement, dir.as_deref(), Some(ports))
+        }
     };
     Ok(Confined { missing, tmp })
 }
@@ -92,8 +101,10 @@ pub(crate) fn complete(spec: &mut WorkerSpec, launcher: &LauncherProgram) -> Res
 /// any port.
 pub(crate) fn of_login(spec: &WorkerSpec) -> Vec<Degradation> {
     match &spec.reach {
-        Reach::Http(http) if spec.confinement.hardening.is_on() => confine_remote(&spec.confinement, http, None),
-        Reach::Http(_) | Reach::Command(_) => Vec::new(),
+        Reach::Http(http) if spec.confinement.hardening.is_on() => {
+            confine_remote(&spec.confinement, login_place(http).map(|place| place.dir.as_path()), None)
+        }
+        Reach::Http(_) | Reach::Command(_) | Reach::Embeddings(_) => Vec::new(),
     }
 }
 
@@ -173,15 +184,15 @@ fn enter(domain: &Domain, programs: &[BorrowedFd<'_>], calls: ServerCalls) -> Ve
 }
 
 /// For a server that is reached over the network there is nothing to start: this process connects to these ports, reads files, writes
-/// what is kept of its login, and does nothing else.
-fn confine_remote(confinement: &ServerConfinement, http: &HttpSpec, connect: Option<Vec<u16>>) -> Vec<Degradation> {
+/// to its own directory, if it has one, and does nothing else.
+fn confine_remote(confinement: &ServerConfinement, own: Option<&Path>, connect: Option<Vec<u16>>) -> Vec<Degradation> {
     let sandbox = &confinement.sandbox;
     let hidden = || confinement.hidden.iter().chain(&sandbox.deny).cloned().collect();
     let files = sandbox.files.then(|| FileRules {
         read: vec!["/".into()],
         write: vec!["/dev/null".into()],
         // It lies in the directory of MCProxy that is hidden, and is this server's own.
-        write_whole: login_place(http).into_iter().map(|place| place.dir.clone()).collect(),
+        write_whole: own.map(Path::to_owned).into_iter().collect(),
         hidden: hidden(),
     });
     let domain = Domain { files, connect, bind: Some(Vec::new()) };

@@ -55,12 +55,12 @@ const SOFTWARE: u8 = 70;
 
 /// The program `mcproxy-worker`: starts commands.
 pub fn worker() -> ExitCode {
-    run(Reaches { http: None, login: None })
+    run(Reaches { network: None, login: None })
 }
 
 /// The program `mcproxy-remote`: connects to servers as well.
 pub fn remote_worker() -> ExitCode {
-    run(Reaches { http: Some(runner::run_http), login: Some(|hardening| Box::pin(login::run(hardening))) })
+    run(Reaches { network: Some(runner::run_remote), login: Some(|hardening| Box::pin(login::run(hardening))) })
 }
 
 /// Does what the command line says.

@@ -11,6 +11,7 @@ use mcproxy_ipc::regular_file::{self, Links};
 
 use crate::audit::AuditConfig;
 use crate::dialect::{self, Source};
+use crate::embeddings;
 use crate::gateway;
 use crate::interpolate::{EnvLookup, WORKSPACE};
 use crate::isolation::{self, IsolationConfig};
@@ -28,7 +29,7 @@ use crate::{audit, listen, schema, secret_file};
 /// A configuration in which everything has been checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
-    /// The servers in the order of the file, the disabled ones included.
+    /// The servers in the order of the file, the disabled ones included; last what stands for `search.embeddings`, if there is that.
     pub servers: Vec<ServerConfig>,
     /// Where the gateway listens.
     pub listen: SocketAddr,
@@ -208,8 +209,10 @@ fn read(root: &Node, source: Source<'_>, report: &mut Report) -> Option<Config> 
     let states_auth = raw.gateway.auth.is_some();
     let shutdown_grace = Duration::from_secs_f64(raw.gateway.shutdown_grace);
     let audit = raw.gateway.audit.as_ref().map(audit::of);
+    let embeddings = raw.gateway.search.embeddings.as_ref().map(|raw| embeddings::server(raw, &kept, source, report));
     let gateway = gateway::check(raw.gateway, &kept, &servers, report);
-    let servers = servers.list;
+    let mut servers = servers.list;
+    servers.extend(embeddings);
     report_size(&servers, &gateway, root.span.start, report);
     let listen = listen.ok()?;
     // With a faulty `auth` there is something to repair there first.
@@ -248,7 +251,10 @@ fn report_size(servers: &[ServerConfig], gateway: &GatewaySettings, at: usize, r
 fn report_lacks(root: &Node, report: &mut Report) {
     let ours =
         ["listen", "auth", "allowedHosts", "allowedOrigins", "groups", "logging", "limits", "hardening", "isolation"];
-    for member in root.members().iter().filter(|member| ours.contains(&member.key.as_str())) {
-        member.node.each_lack(&mut |node, lack| report.add(node.span.start, told(lack)));
+    let members = root.members().iter().filter(|member| ours.contains(&member.key.as_str())).map(|member| &member.node);
+    // A key that is not set blocks the embeddings, and nothing else.
+    let search = root.get("search").and_then(|search| search.get("pin"));
+    for node in members.chain(search) {
+        node.each_lack(&mut |node, lack| report.add(node.span.start, told(lack)));
     }
 }

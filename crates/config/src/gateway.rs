@@ -45,6 +45,7 @@ pub(crate) fn check(raw: RawGateway, root: &Node, servers: &ServerEntries, repor
         groups,
         forwarding: forwarding(&servers.list),
         pinned: raw.search.pin,
+        search_timeout: Duration::from_secs_f64(raw.search.timeout),
         max_body_bytes: size(limits.max_body),
         max_sessions: size(limits.max_sessions),
         max_sessions_per_token: size(limits.max_sessions_per_token),

@@ -26,6 +26,7 @@ mod config;
 mod dialect;
 mod diff;
 mod edit;
+mod embeddings;
 mod foreign;
 mod gateway;
 mod groups;

@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 /// Longest server name, in bytes: leaves 22 of the 64 that clients allow for a tool's own name.
 const MAX_LEN: usize = 40;
 
+/// The name under which the embeddings of `search.embeddings` are run, as a server that no client sees. No entry has it.
+pub const EMBEDDINGS_SERVER: &str = "mcproxy-embeddings";
+
 /// The name of a configured server. It exists only in a form that makes `{server}__{tool}` split one way only:
 /// letters, digits, `-` and `_`, no `__`, no `_` at either end, at most 40 characters.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -20,6 +20,8 @@ pub enum Reach {
     Command(LaunchSpec),
     /// The server runs elsewhere, and the worker sends it requests over HTTP.
     Http(Box<HttpSpec>),
+    /// No server: the worker asks a model elsewhere for the embeddings of texts, and answers the gateway itself.
+    Embeddings(Box<EmbeddingsSpec>),
 }
 
 impl Reach {
@@ -27,7 +29,16 @@ impl Reach {
     pub fn command(&self) -> Option<&LaunchSpec> {
         match self {
             Self::Command(launch) => Some(launch),
-            Self::Http(_) => None,
+            Self::Http(_) | Self::Embeddings(_) => None,
+        }
+    }
+
+    /// How the URL is reached that it leads to, if it leads to one.
+    pub fn http(&self) -> Option<&HttpSpec> {
+        match self {
+            Self::Command(_) => None,
+            Self::Http(http) => Some(http),
+            Self::Embeddings(embeddings) => Some(&embeddings.http),
         }
     }
 
@@ -36,7 +47,7 @@ impl Reach {
         match self {
             Self::Command(_) => ServerTransport::Stdio,
             Self::Http(http) if http.dialect == HttpDialect::Sse => ServerTransport::Sse,
-            Self::Http(_) => ServerTransport::Http,
+            Self::Http(_) | Self::Embeddings(_) => ServerTransport::Http,
         }
     }
 
@@ -46,6 +57,7 @@ impl Reach {
         match self {
             Self::Command(launch) => &launch.env,
             Self::Http(http) => &http.headers,
+            Self::Embeddings(embeddings) => &embeddings.http.headers,
         }
     }
 
@@ -54,6 +66,7 @@ impl Reach {
         match self {
             Self::Command(launch) => &launch.looked_up,
             Self::Http(http) => &http.looked_up,
+            Self::Embeddings(embeddings) => &embeddings.http.looked_up,
         }
     }
 
@@ -73,6 +86,10 @@ impl Reach {
                 let names = http.headers.iter().map(|(name, _)| name.as_bytes().into());
                 [Cow::from(&b"http"[..]), http.url.expose().as_bytes().into()].into_iter().chain(names).collect()
             }
+            Self::Embeddings(embeddings) => {
+                let EmbeddingsSpec { http, model, .. } = &**embeddings;
+                vec![b"embeddings".into(), http.url.expose().as_bytes().into(), model.as_bytes().into()]
+            }
         }
     }
 
@@ -88,6 +105,8 @@ impl Reach {
                 let of_login = http.oauth.as_mut().and_then(|oauth| oauth.ca.as_mut());
                 http.tls.files_mut().chain(of_login).for_each(|file| file.resolve(base));
             }
+            // It names no file.
+            Self::Embeddings(_) => {}
         }
     }
 
@@ -112,6 +131,9 @@ impl Reach {
                     lines.push(format!("  with {}", names.join(", ")));
                 }
                 lines
+            }
+            Self::Embeddings(embeddings) => {
+                vec![format!("{} for embeddings of `{}`", embeddings.http.url.expose(), embeddings.model)]
             }
         }
     }
@@ -162,6 +184,18 @@ pub struct HttpSpec {
     pub looked_up: Vec<Secret>,
     /// How the worker logs in; `None`: the entry has credentials of its own.
     pub oauth: Option<OAuthSpec>,
+}
+
+/// A model that embeds texts, behind the HTTP interface that OpenAI's is the pattern of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EmbeddingsSpec {
+    /// How its URL is reached, and with which headers.
+    pub http: HttpSpec,
+    /// The model's name there.
+    pub model: String,
+    /// A directory that belongs to the worker's user alone, in which embeddings are kept. The supervisor says it; without it they are
+    /// kept for as long as the worker runs.
+    pub dir: Option<PathBuf>,
 }
 
 /// Which of MCP's transports over HTTP a server speaks.

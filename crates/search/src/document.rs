@@ -65,6 +65,28 @@ impl<'t> Document<'t> {
         });
         Self { name: name.into(), title: tool.title, description: tool.description, parameters: parameters.collect() }
     }
+
+    /// A text that says what the tool is for, to be embedded: no longer than so many bytes.
+    pub fn to_text(&self, server: &str, most: usize) -> String {
+        let mut text = format!("{server}: {}", self.name.replace(['_', '-', '.'], " "));
+        for part in self.title.iter().chain(&self.description) {
+            text.push('\n');
+            text.push_str(part);
+        }
+        for Parameter { name, description } in &self.parameters {
+            if text.len() >= most {
+                break;
+            }
+            text.push_str("\n- ");
+            text.push_str(name);
+            if let Some(description) = description {
+                text.push_str(": ");
+                text.push_str(description);
+            }
+        }
+        text.truncate(text.floor_char_boundary(most));
+        text
+    }
 }
 
 #[cfg(test)]
@@ -82,6 +104,16 @@ mod tests {
         let parameters: Vec<_> =
             document.parameters.iter().map(|p| (p.name.as_ref(), p.description.as_deref())).collect();
         assert_eq!(parameters, [("any", None), ("n", None), ("path", Some("Where"))]);
+    }
+
+    #[test]
+    fn the_text_of_a_tool_says_all_of_it_within_its_bound() {
+        let entry = r#"{"title":"T","description":"Dies und das, größer","inputSchema":{"properties":{"p":{"description":"Where"},"q":{}}}}"#;
+        let document = Document::of_tool("read_file", entry);
+        assert_eq!(document.to_text("fs", 1000), "fs: read file\nT\nDies und das, größer\n- p: Where\n- q");
+        for most in 0..60 {
+            assert!(document.to_text("fs", most).len() <= most);
+        }
     }
 
     #[test]

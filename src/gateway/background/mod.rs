@@ -1,9 +1,10 @@
 //! Work of the HTTP thread without a request: it follows what the supervisor says (routes, settings, the drain), keeps the
-//! connections to workers, expires sessions, and sends what waits for its time.
+//! connections to workers, has tools embedded, expires sessions, and sends what waits for its time.
 
 mod audit;
 mod catalogue_intake;
 mod drain;
+mod embeddings;
 mod expiry;
 mod pins;
 mod routes;
@@ -29,6 +30,7 @@ pub(crate) fn start(supervisor: SupervisorHandle, log: Logger) -> Rc<Gateway> {
     tokio::task::spawn_local(routes::follow(gateway.clone()));
     tokio::task::spawn_local(settings::follow(gateway.clone()));
     tokio::task::spawn_local(drain::follow(gateway.clone()));
+    tokio::task::spawn_local(embeddings::fill(gateway.clone()));
     tokio::task::spawn_local(list_changed::run(gateway.clone()));
     tokio::task::spawn_local(broadcast::run(gateway.clone()));
     tokio::task::spawn_local(expiry::sweep(gateway.clone()));

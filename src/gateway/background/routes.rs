@@ -3,10 +3,10 @@
 
 use std::{os::fd::OwnedFd, rc::Rc};
 
-use mcproxy_ipc::{Route, disk::on_disk};
+use mcproxy_ipc::{EMBEDDINGS_SERVER, Route, disk::on_disk};
 use slog::warn;
 
-use super::{pins, workers};
+use super::{embeddings, pins, workers};
 use crate::gateway::{
     notify::subscriptions,
     state::Gateway,
@@ -19,6 +19,8 @@ use crate::gateway::{
 /// Takes over what the supervisor says of servers at this moment.
 pub(super) fn take(gateway: &Rc<Gateway>) {
     let routes = gateway.supervisor.routes.clone().borrow_and_update().clone();
+    let (own, routes) = routes.into_iter().partition(|route: &Route| route.server.as_str() == EMBEDDINGS_SERVER);
+    embeddings::take(gateway, own);
     let Applied { connect, read, unpinned } = gateway.servers.apply(routes);
     for server in unpinned {
         tokio::task::spawn_local(pins::look_up(gateway.clone(), server));

@@ -43,11 +43,13 @@ pub(crate) enum Purpose {
     Subscriptions,
     /// Results that are kept for clients which were shown their beginning.
     Results,
+    /// Embeddings of tools.
+    Vectors,
 }
 
 impl Purpose {
     /// All of them, in the order of their numbers.
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::Connections,
         Self::Bodies,
         Self::Requests,
@@ -60,6 +62,7 @@ impl Purpose {
         Self::Questions,
         Self::Subscriptions,
         Self::Results,
+        Self::Vectors,
     ];
 
     /// Its name in metrics and errors.
@@ -77,6 +80,7 @@ impl Purpose {
             Self::Questions => "questions",
             Self::Subscriptions => "subscriptions",
             Self::Results => "results",
+            Self::Vectors => "vectors",
         }
     }
 
@@ -85,7 +89,7 @@ impl Purpose {
         match self {
             Self::Answers | Self::Frames => total,
             Self::Connections | Self::Bodies | Self::Requests | Self::Sockets | Self::Streams => total / 2,
-            Self::Listeners | Self::Questions | Self::Subscriptions => total / 4,
+            Self::Listeners | Self::Questions | Self::Subscriptions | Self::Vectors => total / 4,
             Self::Notes | Self::Results => total / 8,
         }
     }

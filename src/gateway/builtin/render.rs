@@ -230,7 +230,7 @@ mod tests {
             ],
         );
         let found = |query: &str| {
-            let hits = view.finder().find(query);
+            let hits = view.finder().find(query, None, None);
             let shown: Vec<_> = hits.iter().filter_map(|hit| view.found(hit)).take(2).collect();
             parsed(&render_search(query, hits.len(), &shown))
         };

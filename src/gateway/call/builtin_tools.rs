@@ -50,7 +50,7 @@ pub(crate) async fn run(
         }
         Plan::Search { query, limit } => {
             let view = context.view();
-            let hits = tool_search::find(&view, query.clone()).await;
+            let hits = tool_search::find(gateway, &view, &query, None).await;
             let shown: Vec<_> = hits.iter().filter_map(|hit| view.found(hit)).take(limit).collect();
             render_search(&query, hits.len(), &shown)
         }

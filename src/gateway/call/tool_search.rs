@@ -1,5 +1,6 @@
 //! Calls at an endpoint where tools are found instead of listed.
 
+use mcproxy_ipc::MAX_EMBED_TEXT;
 use mcproxy_mcp::{RawObject, RawValue};
 use mcproxy_search::Hit;
 
@@ -10,7 +11,8 @@ use crate::gateway::{
         render::render_error,
         search_tools::{self, ToolQuery, read_names, read_search, render_described, render_found},
     },
-    catalogue::View,
+    catalogue::{Meaning, View},
+    state::Gateway,
 };
 
 /// Longest schema that goes into the answer to wrong arguments, in bytes.
@@ -52,18 +54,33 @@ pub(super) async fn step(context: &RequestContext, params: &mut Params<'_>) -> C
     CallTarget::Answered(Reply::Result(answer.into()))
 }
 
-/// The tools of a view that fit a query, best first. Many are searched on another thread.
-pub(super) async fn find(view: &View, query: String) -> Vec<Hit> {
+/// The tools of a view that fit a query, best first, of one server or of all. Many are searched on another thread.
+pub(super) async fn find(gateway: &Gateway, view: &View, query: &str, of: Option<&str>) -> Vec<Hit> {
+    let meaning = meaning(gateway, query).await;
     let finder = view.finder();
-    if view.is_large() { offload(move || finder.find(&query)).await.unwrap_or_default() } else { finder.find(&query) }
+    if !view.is_large() {
+        return finder.find(query, of, meaning.as_ref());
+    }
+    let (query, of) = (query.to_owned(), of.map(str::to_owned));
+    offload(move || finder.find(&query, of.as_deref(), meaning.as_ref())).await.unwrap_or_default()
+}
+
+/// What a query means, beside what tools mean; `None`: that is not known, or not in time. Then the words alone decide.
+async fn meaning(gateway: &Gateway, query: &str) -> Option<Meaning> {
+    let embedder = &gateway.embedder;
+    if embedder.vectors().is_empty() {
+        return None;
+    }
+    let text = query[..query.floor_char_boundary(MAX_EMBED_TEXT)].to_owned();
+    let (of, vectors) = embedder.embed(vec![text], false, gateway.settings().search_timeout).await?;
+    let query = vectors.into_iter().next()?;
+    Some(Meaning { vectors: embedder.vectors_like(of, &query)?, query })
 }
 
 async fn found(context: &RequestContext, search: ToolQuery) -> String {
     let view = context.view();
-    let hits = find(&view, search.query.clone()).await;
-    let tools = hits.iter().filter_map(|hit| view.found(hit));
-    let mut tools: Vec<_> =
-        tools.filter(|tool| search.server.as_deref().is_none_or(|of| of == tool.server.as_str())).collect();
+    let hits = find(&context.gateway, &view, &search.query, search.server.as_deref()).await;
+    let mut tools: Vec<_> = hits.iter().filter_map(|hit| view.found(hit)).collect();
     let all = tools.len();
     tools.truncate(search.limit);
     render_found(&search, all, &tools)

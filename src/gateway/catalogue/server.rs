@@ -12,8 +12,13 @@ use mcproxy_search::{Document, Segment, estimate_tokens};
 use url::Url;
 
 use super::{
-    CacheHints, CatalogueProblem, CatalogueWarning, ListKind, Readers, declared, derived::Derived, entry::Entry, glob,
-    grant, outline, unused_rules, warning::Warnings,
+    CacheHints, CatalogueProblem, CatalogueWarning, ListKind, Readers, declared,
+    derived::Derived,
+    entry::Entry,
+    glob, grant, outline,
+    tool_vectors::{self, TextDigest},
+    unused_rules,
+    warning::Warnings,
 };
 use crate::gateway::rewrite::Naming;
 
@@ -243,6 +248,21 @@ impl ServerCatalogue {
         })
     }
 
+    /// The digests of what is embedded of its tools.
+    pub(super) fn text_digests(&self, server: &ServerName) -> &[TextDigest] {
+        let tools = self.list(ListKind::Tools);
+        tools.digests.get(|| {
+            let texts = tools.entries.iter().map(|tool| tool_vectors::text(server.as_str(), &tool.shown, tool.text()));
+            texts.map(|text| tool_vectors::digest(&text)).collect()
+        })
+    }
+
+    /// What is embedded of one of its tools.
+    pub(super) fn text_of(&self, server: &ServerName, tool: usize) -> Option<String> {
+        let tool = self.entries(ListKind::Tools).get(tool)?;
+        Some(tool_vectors::text(server.as_str(), &tool.shown, tool.text()))
+    }
+
     fn list(&self, kind: ListKind) -> &Entries {
         &self.lists[kind as usize]
     }
@@ -262,6 +282,7 @@ struct Entries {
     newer: bool,
     words: Derived<Segment>,
     tokens: Derived<usize>,
+    digests: Derived<Box<[TextDigest]>>,
 }
 
 impl Entries {
@@ -314,6 +335,7 @@ impl Entries {
             newer: entries.iter().any(Entry::is_newer),
             words: Derived::default(),
             tokens: Derived::default(),
+            digests: Derived::default(),
             entries,
             by_name,
         }

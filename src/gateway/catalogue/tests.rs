@@ -439,7 +439,7 @@ proptest! {
                 let value: serde_json::Value = serde_json::from_str(&all(&view, kind)).expect("JSON");
                 prop_assert_eq!(value[kind.member()].as_array().map(Vec::len), Some(part.1.count(kind)));
             }
-            for hit in view.finder().find("a b x") {
+            for hit in view.finder().find("a b x", None, None) {
                 prop_assert!(view.found(&hit).is_some_and(|tool| view.tool(&tool.name).is_some()));
             }
         }

@@ -30,7 +30,7 @@ use crate::gateway::{
         listeners::Listeners, registry::Sessions, replay_budget::ReplayBudget, subscribers::Subscribers,
         tasks::TaskOwners,
     },
-    upstream::{connection::Continuation, servers::Servers},
+    upstream::{connection::Continuation, embedder::Embedder, servers::Servers},
 };
 
 /// The state of the HTTP thread. One value, shared by `Rc`, for the life of the process.
@@ -40,6 +40,8 @@ pub(crate) struct Gateway {
     auth: RefCell<Auth>,
     /// All servers.
     pub(crate) servers: Servers,
+    /// The worker that embeds texts, and the embeddings of tools.
+    pub(crate) embedder: Embedder,
     /// All clients of the legacy era.
     pub(crate) sessions: Sessions,
     /// Clients of 2026-07-28 that listen.
@@ -97,8 +99,10 @@ impl Gateway {
     pub(crate) fn new(supervisor: SupervisorHandle, log: Logger) -> Self {
         let settings = Rc::new(supervisor.settings.borrow().clone());
         let restore_state = supervisor.take_restore_state().expect("there is one HTTP thread");
+        let budget = Budget::new(settings.total_buffered);
         let gateway = Self {
-            budget: Budget::new(settings.total_buffered),
+            embedder: Embedder::new(&budget),
+            budget,
             auth: RefCell::new(Auth::of(&settings, SystemTime::now())),
             settings: RefCell::new(settings),
             servers: Servers::new(),
@@ -171,7 +175,8 @@ impl Gateway {
 
     /// Removes the counters of servers that are gone, with their last call.
     pub(crate) fn forget_removed_servers(&self) {
-        self.metrics.forget(|server| self.servers.concerns(server));
+        let concerns = |server: &str| self.servers.concerns(server) || self.embedder.is(server);
+        self.metrics.forget(concerns);
         self.calls.forget(|server| self.servers.concerns(server));
     }
 }

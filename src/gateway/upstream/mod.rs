@@ -3,6 +3,7 @@
 
 pub(crate) mod catalogue_cache;
 pub(crate) mod connection;
+pub(crate) mod embedder;
 pub(crate) mod fair_queue;
 pub(crate) mod servers;
 pub(crate) mod writer;

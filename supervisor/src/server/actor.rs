@@ -188,8 +188,8 @@ impl Actor {
         let Some(worker) = self.workers.get_mut(generation) else { return };
         match self.config.worker_spec(generation) {
             Ok(mut spec) => {
-                if let Err(error) = self.context.place_login(&mut spec, worker.user()) {
-                    warn!(self.log, "there is no place for a login at the server"; "error" => %error);
+                if let Err(error) = self.context.place(&mut spec, worker.user()) {
+                    warn!(self.log, "there is no place for what the worker keeps"; "error" => %error);
                 }
                 let catalogue_file = self.known_catalogue.file.clone();
                 let era = self.config.era.rule(self.known_catalogue.era());

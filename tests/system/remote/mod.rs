@@ -1,5 +1,6 @@
 //! Servers that are reached over the network.
 
+mod embeddings;
 mod faults;
 mod headers;
 mod login;

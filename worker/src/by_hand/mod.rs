@@ -71,7 +71,7 @@ pub(crate) async fn run(wish: ByHand, reaches: Reaches) -> anyhow::Result<ExitCo
         ))));
     }
     match prepare(&wish) {
-        Ok((spec, _)) if matches!(spec.reach, Reach::Http(_)) && reaches.http.is_none() => {
+        Ok((spec, _)) if spec.reach.http().is_some() && reaches.network.is_none() => {
             Ok(refuse(CannotRun::Unavailable(become_remote_worker().to_string())))
         }
         Ok((spec, mask)) => HandRun::start((wish, reaches), spec, mask).await,

@@ -18,7 +18,7 @@ mod wait;
 
 use std::{cell::Cell, pin::Pin, rc::Rc, time::Instant};
 
-use mcproxy_ipc::{EndReason, Ended, HttpSpec, REMOTE_WORKER, Reach, WorkerSpec, control::WorkerToSupervisor};
+use mcproxy_ipc::{EndReason, Ended, REMOTE_WORKER, Reach, WorkerSpec, control::WorkerToSupervisor};
 use slog::{Logger, debug, warn};
 use tokio::{sync::mpsc, task::JoinHandle};
 
@@ -37,7 +37,7 @@ use crate::{
     session::{Session, SessionEvent},
     stderr::Stderr,
     timer::Timer,
-    transport::{Http, Stdio, Transport, TransportEvent},
+    transport::{Embeddings, Http, Stdio, Transport, TransportEvent},
     usage::Watch,
 };
 
@@ -66,11 +66,8 @@ pub(crate) async fn run(spec: WorkerSpec, mut ports: Ports) -> Ended {
                 Err(reason) => nothing_said(reason),
             }
         }
-        Reach::Http(http) => match ports.reaches.http {
-            Some(run) => {
-                let http = http.clone();
-                run(spec, http, ports, start).await
-            }
+        Reach::Http(_) | Reach::Embeddings(_) => match ports.reaches.network {
+            Some(run) => run(spec, ports, start).await,
             None => {
                 nothing_said(EndReason::Worker(format!("this program starts commands; `{REMOTE_WORKER}` connects")))
             }
@@ -78,17 +75,22 @@ pub(crate) async fn run(spec: WorkerSpec, mut ports: Ports) -> Ended {
     }
 }
 
-/// The same over HTTP. Named by the one program that does it, and therefore not linked into the other.
-pub(crate) fn run_http(
-    spec: WorkerSpec,
-    http: Box<HttpSpec>,
-    mut ports: Ports,
-    start: RunStart,
-) -> Pin<Box<dyn Future<Output = Ended>>> {
+/// The same over the network. Named by the one program that does it, and therefore not linked into the other.
+pub(crate) fn run_remote(spec: WorkerSpec, mut ports: Ports, start: RunStart) -> Pin<Box<dyn Future<Output = Ended>>> {
     Box::pin(async move {
-        match Http::start(&spec, &http, ports.trace.take(), ports.log.clone()) {
-            Ok(transport) => Runner::new(spec, transport, ports).run(start).await,
-            Err(reason) => nothing_said(reason),
+        let (trace, log) = (ports.trace.take(), ports.log.clone());
+        match &spec.reach {
+            Reach::Http(http) => match Http::start(&spec, http, trace, log) {
+                Ok(transport) => Runner::new(spec, transport, ports).run(start).await,
+                Err(reason) => nothing_said(reason),
+            },
+            Reach::Embeddings(embeddings) => match Embeddings::start(&spec, embeddings, trace, log) {
+                Ok(transport) => Runner::new(spec, transport, ports).run(start).await,
+                Err(reason) => nothing_said(reason),
+            },
+            Reach::Command(_) => {
+                nothing_said(EndReason::Worker("a command is not reached over the network".to_owned()))
+            }
         }
     })
 }

@@ -4,13 +4,13 @@
 use std::pin::Pin;
 
 use mcproxy_confine::Hardening;
-use mcproxy_ipc::{Ended, HttpSpec, WorkerSpec};
+use mcproxy_ipc::{Ended, WorkerSpec};
 
 use super::ports::Ports;
 use crate::{install::InstallLock, timer::Timer};
 
-/// Runs a server that is reached over HTTP.
-pub(crate) type HttpRun = fn(WorkerSpec, Box<HttpSpec>, Ports, RunStart) -> Pin<Box<dyn Future<Output = Ended>>>;
+/// Runs a server that is reached over the network.
+pub(crate) type RemoteRun = fn(WorkerSpec, Ports, RunStart) -> Pin<Box<dyn Future<Output = Ended>>>;
 
 /// Logs in or out at such a server, and serves no calls.
 pub(crate) type LoginRun = fn(Hardening) -> Pin<Box<dyn Future<Output = anyhow::Result<()>>>>;
@@ -18,7 +18,7 @@ pub(crate) type LoginRun = fn(Hardening) -> Pin<Box<dyn Future<Output = anyhow::
 /// What a program can reach servers by, besides commands that it starts.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Reaches {
-    pub(crate) http: Option<HttpRun>,
+    pub(crate) network: Option<RemoteRun>,
     pub(crate) login: Option<LoginRun>,
 }
 

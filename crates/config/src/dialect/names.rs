@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use mcproxy_ipc::ServerName;
+use mcproxy_ipc::{EMBEDDINGS_SERVER, ServerName};
 use sha2::{Digest, Sha256};
 
 use super::ServerEntry;
@@ -11,16 +11,19 @@ use crate::problem::printable;
 /// The name of the built-in server.
 pub const RESERVED_NAME: &str = "mcproxy";
 
+/// Names that no entry may have.
+const TAKEN: [&str; 2] = [RESERVED_NAME, EMBEDDINGS_SERVER];
+
 /// The longest that a safe form may be, so that a number still fits behind it.
 const LONGEST: usize = 36;
 
 /// Gives every entry a name, in their order. A name that is written right is never given to another entry.
 pub(crate) fn assign(entries: &mut [ServerEntry]) -> Vec<ServerName> {
     let right = |entry: &ServerEntry| {
-        ServerName::try_from(entry.name.as_deref()?).ok().filter(|name| name.as_str() != RESERVED_NAME)
+        ServerName::try_from(entry.name.as_deref()?).ok().filter(|name| !TAKEN.contains(&name.as_str()))
     };
     let mut taken: HashSet<String> = entries.iter().filter_map(right).map(String::from).collect();
-    taken.insert(RESERVED_NAME.to_owned());
+    taken.extend(TAKEN.map(str::to_owned));
     let mut seen = HashSet::new();
     let mut names = Vec::with_capacity(entries.len());
     for entry in entries {
@@ -46,6 +49,7 @@ pub(crate) fn assign(entries: &mut [ServerEntry]) -> Vec<ServerName> {
 
 fn renamed(written: &str, name: &ServerName) -> String {
     let why = match ServerName::try_from(written) {
+        Ok(name) if name.as_str() == EMBEDDINGS_SERVER => "it is the name of `search.embeddings`".to_owned(),
         Ok(_) => "it is the name of the built-in server".to_owned(),
         Err(error) => error.to_string(),
     };

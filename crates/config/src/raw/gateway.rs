@@ -197,11 +197,42 @@ pub(crate) enum RawToolView {
 }
 
 /// Endpoints whose tools are found instead of listed: `/search/mcp`, `/groups/{name}/search/mcp`, and those of groups with `"view": "search"`.
-#[derive(Deserialize, Serialize, JsonSchema, Default)]
+#[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct RawSearch {
     /// Tools that such an endpoint lists besides: `{server}__{tool}`, where `*` stands for any characters.
     pub(crate) pin: Vec<String>,
+    /// A model that embeds texts, so that searches find tools by what they mean as well as by their words. It is sent the names and descriptions of all tools, and what is searched for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "RawEmbeddings")]
+    pub(crate) embeddings: Option<RawEmbeddings>,
+    /// Seconds that a search waits for the model of `embeddings`. Without an answer by then the words alone decide.
+    #[schemars(range(min = 0.01, max = 10))]
+    pub(crate) timeout: f64,
+}
+
+impl Default for RawSearch {
+    fn default() -> Self {
+        Self { pin: Vec::new(), embeddings: None, timeout: 0.3 }
+    }
+}
+
+/// A model that embeds texts, behind an interface as OpenAI's (`POST` of `{"model": …, "input": [texts]}`), which many programs for models on one's own machine have, too.
+#[derive(Deserialize, Serialize, JsonSchema, Clone)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct RawEmbeddings {
+    /// The address that texts are sent to, such as `https://api.openai.com/v1/embeddings` or `http://127.0.0.1:11434/v1/embeddings`.
+    pub(crate) url: String,
+    /// The model's name there.
+    #[schemars(length(min = 1, max = 256))]
+    pub(crate) model: String,
+    /// The key for `url`, best as `"${VARIABLE}"`: the same as the header `Authorization` with `Bearer` before it. Masked in logs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    pub(crate) key: Option<String>,
+    /// Headers of every request to `url`. Their values are masked in logs.
+    #[serde(default)]
+    pub(crate) headers: BTreeMap<String, String>,
 }
 
 /// Which tools a group shows, and how. A tool is named as `/mcp` shows it, `{server}__{tool}`; those of the built-in server are `mcproxy__*`.

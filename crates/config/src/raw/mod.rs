@@ -13,8 +13,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use gateway::{
-    RawAudit, RawAuditFail, RawAuth, RawAuthMode, RawCallLevel, RawGateway, RawGatewayLimits, RawGroup, RawGroupTools,
-    RawLevel, RawListen, RawPins, RawRate, RawToken, RawToolView,
+    RawAudit, RawAuditFail, RawAuth, RawAuthMode, RawCallLevel, RawEmbeddings, RawGateway, RawGatewayLimits, RawGroup,
+    RawGroupTools, RawLevel, RawListen, RawPins, RawRate, RawToken, RawToolView,
 };
 pub(crate) use hardening::{RawHardening, RawIsolation};
 pub(crate) use oauth::{RawGrant, RawOauth};

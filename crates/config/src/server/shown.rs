@@ -164,6 +164,11 @@ fn reach_of(reach: &Reach) -> Vec<(String, Value)> {
             shown.push(("denyPrivate", json!(http.deny_private)));
             shown.push(("oauth", json!(http.oauth.is_some())));
         }
+        Reach::Embeddings(embeddings) => {
+            shown.push(("url", json!(without(embeddings.http.url.expose(), reach))));
+            shown.push(("model", json!(embeddings.model)));
+            shown.push(("headers", Value::Object(named(&embeddings.http.headers))));
+        }
     }
     shown.into_iter().filter(|(_, value)| !value.is_null()).map(|(key, value)| (key.to_owned(), value)).collect()
 }

@@ -35,6 +35,8 @@ pub struct GatewaySettings {
     pub forwarding: Vec<HeaderForwarding>,
     /// Patterns of tools (`{server}__{tool}`) that are listed where others are found by a search.
     pub pinned: Vec<String>,
+    /// How long a search waits for the embedding of what is searched for.
+    pub search_timeout: Duration,
     /// Largest request body, in bytes.
     pub max_body_bytes: usize,
     /// Most sessions at once.

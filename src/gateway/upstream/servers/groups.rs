@@ -19,6 +19,10 @@ impl Groups {
         Self { groups: groups.to_vec(), shown: DerivedCatalogues::default() }
     }
 
+    pub(super) fn names(&self) -> Vec<String> {
+        self.groups.iter().map(|group| group.name.clone()).collect()
+    }
+
     pub(super) fn get(&self, name: &str) -> Option<&Group> {
         self.groups.iter().find(|group| group.name == name)
     }

@@ -32,6 +32,14 @@ impl Servers {
         view
     }
 
+    /// All tools, in each form in which some endpoint shows them: of all servers, and of groups, which may describe them anew. (What
+    /// a token may use is a part of that.)
+    pub(crate) fn all_views(&self) -> Vec<Rc<View>> {
+        let groups = self.groups.borrow().names();
+        let scopes = groups.into_iter().map(|group| Scope { endpoint: EndpointScope::Group(group), ..Scope::all() });
+        std::iter::once(Scope::all()).chain(scopes).map(|scope| self.view(&scope)).collect()
+    }
+
     /// The same for one session, whose own instances may offer something else.
     pub(crate) fn view_of(&self, scope: &Scope, session: SessionKey) -> Rc<View> {
         let own = self.own.borrow().of(session, |server| self.shows(scope, server));
