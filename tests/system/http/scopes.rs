@@ -166,6 +166,16 @@ async fn a_token_sees_and_calls_its_servers_through_every_door() {
     let waiting = ask(http.get(proxy.url("/readyz?require=a,b"))).await;
     assert_eq!(waiting.json()["waiting"], json!([{"server": "b", "state": "unknown"}]), "{waiting:?}");
 
+    // The web page's interface.
+    let page = async |path: &str| ask(http.get(proxy.url(path)).header("X-MCProxy-UI", "1")).await;
+    let state = page("/ui/api/state").await.json();
+    assert_eq!(names(&state["servers"]), ["a"], "{state}");
+    assert_eq!(page("/ui/api/servers/a").await.status, 200);
+    assert_eq!(page("/ui/api/servers/b").await.status, 404);
+    for path in ["/ui/api/config", "/ui/api/logs?server=b"] {
+        assert_eq!(page(path).await.status, 403, "{path}");
+    }
+
     // The command line.
     let mut connect = proxy.cli_command(&["connect", &proxy.url("/mcp")]);
     connect.env("MCPROXY_TOKEN", ANN);
