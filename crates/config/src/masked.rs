@@ -9,7 +9,7 @@ use crate::{report::Report, tree};
 const SECRET_OBJECTS: [&str; 5] = ["env", "environment", "headers", "http_headers", "requestInit"];
 
 /// A container that is being read: the key that it stands at, and the one that its next value does.
-struct OpenContainer {
+struct WrittenContainer {
     is_secret: bool,
     key: Option<String>,
     /// The last element of an array, such as a flag before its value.
@@ -20,7 +20,7 @@ struct OpenContainer {
 pub fn masked(text: &str) -> String {
     let is_json = tree::parse(text, &|_| None, &mut Report::default()).is_some();
     let mut out = String::with_capacity(text.len());
-    let mut open: Vec<OpenContainer> = Vec::new();
+    let mut open: Vec<WrittenContainer> = Vec::new();
     let mut rest = text;
     while let Some(first) = rest.chars().next() {
         let length = match first {
@@ -49,7 +49,7 @@ pub fn masked(text: &str) -> String {
                 let key = parent.and_then(|parent| parent.key.as_deref());
                 let is_secret = parent.is_some_and(|parent| parent.is_secret)
                     || key.is_some_and(|key| SECRET_OBJECTS.contains(&key) || (first == '[' && is_secret_name(key)));
-                open.push(OpenContainer {
+                open.push(WrittenContainer {
                     is_secret,
                     key: key.map(str::to_owned).filter(|_| first == '['),
                     before: None,
@@ -68,7 +68,7 @@ pub fn masked(text: &str) -> String {
 }
 
 /// A string that is a value, quoted.
-fn value(written: &str, container: Option<&OpenContainer>, is_json: bool) -> String {
+fn value(written: &str, container: Option<&WrittenContainer>, is_json: bool) -> String {
     let key = container.and_then(|container| container.key.as_deref()).unwrap_or_default();
     let is_secret = container.is_some_and(|container| container.is_secret) || is_secret_name(key);
     let follows_flag = container
