@@ -378,18 +378,6 @@ async fn calls_and_changes_are_told_as_they_happen() {
         let lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
         (child, lines)
     };
-    if proxy.get("/ui/api/state").await.status == 404 {
-        // Without the page there is nobody to tell of calls.
-        let refused = proxy.cli(&["trace"]).await;
-        assert!(refused.code == Some(1) && refused.stderr.contains("mcproxy logs -f"), "{refused:?}");
-        let (_watch, mut watched) = reader(&mut watch);
-        proxy.cli(&["restart", "b"]).await;
-        within("watch tells of it", DEADLINE, async {
-            while !watched.next_line().await.expect("text").expect("a line").starts_with("b: ") {}
-        })
-        .await;
-        return;
-    }
     let (_trace, mut traced) = reader(&mut trace);
     let (_watch, mut watched) = reader(&mut watch);
     // It tells how all are when it has begun to look.
@@ -403,7 +391,9 @@ async fn calls_and_changes_are_told_as_they_happen() {
     })
     .await;
     assert!(line.contains(" a__echo ok "), "only calls of the server that was named: {line}");
-    proxy.cli(&["restart", "b"]).await;
+    let mut off = fixture("b", &[]);
+    off["enabled"] = json!(false);
+    proxy.write_config(&json!({"servers": [fixture("a", &[]), off]}).to_string());
     within("watch tells of both", DEADLINE, async {
         let (mut call, mut change) = (false, false);
         while !(call && change) {
@@ -413,6 +403,21 @@ async fn calls_and_changes_are_told_as_they_happen() {
         }
     })
     .await;
+}
+
+#[tokio::test]
+async fn without_the_page_nobody_tells_of_calls_and_changes_are_told_all_the_same() {
+    let proxy = Proxy::start(json!({"servers": [fixture("b", &[])], "ui": false})).await;
+    let refused = proxy.cli(&["trace"]).await;
+    assert!(refused.code == Some(1) && refused.stderr.contains("mcproxy logs -f"), "{refused:?}");
+    let mut watch = proxy.cli_command(&["watch"]);
+    let mut child = watch.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true).spawn().expect("started");
+    let mut watched = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+    let first = within("watch begins", DEADLINE, watched.next_line()).await.expect("text").expect("a line");
+    assert_eq!(first, "b: ready");
+    proxy.cli(&["restart", "b"]).await;
+    let next = within("watch tells of it", DEADLINE, watched.next_line()).await.expect("text").expect("a line");
+    assert!(next.starts_with("b: "), "{next}");
 }
 
 #[tokio::test]

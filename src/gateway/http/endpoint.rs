@@ -81,12 +81,12 @@ impl Endpoint {
     pub(super) async fn session(&self, id: &str) -> Result<Option<Rc<Session>>, HttpError> {
         let sessions = &self.gateway.sessions;
         match sessions.get(id) {
-            Some(session) if session.scope() != &self.scope => Ok(None),
             Some(session) if session.principal() != &self.principal => {
                 warn!(self.gateway.log, "client presented a session of another principal"; "session" => short(id),
                     "principal" => self.principal.name());
                 Ok(None)
             }
+            Some(session) if session.scope() != &self.scope => Ok(None),
             Some(session) => Ok(Some(session)),
             None if sessions.restorable.are_awaited() => Box::pin(self.take_up(id)).await,
             None => Ok(None),

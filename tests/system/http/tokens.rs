@@ -129,7 +129,9 @@ async fn readiness_without_a_token_is_a_word_and_names_nothing() {
     }
     let ann = ask(client(ANN).get(proxy.url("/readyz"))).await;
     assert_eq!((ann.status.as_u16(), &ann.json()["waiting"][0]["server"]), (503, &json!("payroll-db")));
-    for path in ["/", "/health", "/metrics", "/servers/a/mcp", "/servers/nobody/mcp", "/groups/x/mcp"] {
+    let root = proxy.get("/").await;
+    assert!(root.status == 404 && !root.body.contains("payroll"), "{root:?}");
+    for path in ["/health", "/metrics", "/servers/a/mcp", "/servers/nobody/mcp", "/groups/x/mcp"] {
         let answer = proxy.get(path).await;
         assert!(answer.status == 401 && !answer.body.contains("payroll"), "{path}: {answer:?}");
     }
