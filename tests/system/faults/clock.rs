@@ -27,7 +27,10 @@ const WALL_CLOCK: &[(&str, &str)] = &[
     ("src/gateway/state/mod.rs", "tokens end at a date"),
     ("supervisor/src/audit/file.rs", "the age of a file outlives a process"),
     ("supervisor/src/log_ring.rs", "people read when a line was"),
-    ("worker/src/login/credentials.rs", "when a token ends is kept on disk; a server refuses it where the clock was wrong"),
+    (
+        "worker/src/login/credentials.rs",
+        "when a token ends is kept on disk; a server refuses it where the clock was wrong",
+    ),
     ("worker/src/transport/http/retry_after.rs", "its tests"),
     ("worker/src/transport/http/wire.rs", "a server may say by a date when to come back"),
 ];
