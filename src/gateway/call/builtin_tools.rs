@@ -57,7 +57,7 @@ pub(crate) async fn run(
         Plan::ReadResult { uri, offset, length } => {
             let part = ResultPart { offset, length: Some(length) };
             match large_result::read(context, &uri) {
-                Ok(kept) => render_part(kept.text(), part.range(kept.text())),
+                Ok(kept) => render_part(&kept.text, part.range(&kept.text)),
                 Err(error) => render_error(&error.message),
             }
         }

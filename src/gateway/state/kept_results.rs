@@ -3,15 +3,15 @@
 use std::{
     cell::RefCell,
     collections::VecDeque,
+    rc::Rc,
     time::{Duration, Instant},
 };
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use bytes::Bytes;
 use mcproxy_ipc::SessionKey;
 
 use crate::gateway::base::{
-    budget::{Budget, Full, Purpose},
+    budget::{Budget, Full, Held, Purpose},
     principal::Principal,
 };
 
@@ -38,27 +38,21 @@ pub(crate) struct ResultReader {
 }
 
 /// A result that is kept.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct KeptResult {
     /// What it is.
     pub(crate) mime_type: &'static str,
-    /// All of it, in UTF-8.
-    bytes: Bytes,
-}
-
-impl KeptResult {
     /// All of it.
-    pub(crate) fn text(&self) -> &str {
-        // It was a String.
-        std::str::from_utf8(&self.bytes).unwrap_or_default()
-    }
+    pub(crate) text: String,
+    /// Its part of the budget.
+    _room: Held,
 }
 
 #[derive(Debug)]
 struct StoredResult {
     name: Box<str>,
     reader: ResultReader,
-    result: KeptResult,
+    result: Rc<KeptResult>,
     used: Instant,
 }
 
@@ -114,13 +108,13 @@ impl KeptResults {
         };
         let name: Box<str> = BASE64_URL_SAFE_NO_PAD.encode(secret).into();
         let uri = format!("{SCHEME}{name}");
-        let result = KeptResult { mime_type, bytes: room.attach(text.into()) };
+        let result = Rc::new(KeptResult { mime_type, text, _room: room });
         all.push_back(StoredResult { name, reader, result, used: now });
         Ok(uri)
     }
 
     /// The result that a URI without a query names, for those who may read it.
-    pub(crate) fn read(&self, uri: &str, reader: &ResultReader, now: Instant) -> Option<KeptResult> {
+    pub(crate) fn read(&self, uri: &str, reader: &ResultReader, now: Instant) -> Option<Rc<KeptResult>> {
         let name = uri.strip_prefix(SCHEME)?;
         self.tidy(now);
         let mut all = self.0.borrow_mut();
@@ -146,7 +140,7 @@ pub(crate) fn is_result(uri: &str) -> bool {
 }
 
 fn held(all: &VecDeque<StoredResult>, which: impl Fn(&StoredResult) -> bool) -> usize {
-    all.iter().filter(|entry| which(entry)).map(|entry| entry.result.bytes.len()).sum()
+    all.iter().filter(|entry| which(entry)).map(|entry| entry.result.text.len()).sum()
 }
 
 #[cfg(test)]
@@ -167,7 +161,7 @@ mod tests {
         let ann = reader("ann", 1);
         let uri = keep(&results, &budget, &ann, 10, now);
         assert!(is_result(&uri));
-        assert_eq!(results.read(&uri, &ann, now).map(|result| result.text().len()), Some(10));
+        assert_eq!(results.read(&uri, &ann, now).map(|result| result.text.len()), Some(10));
         assert!(
             results.read(&uri, &reader("bob", 1), now).is_none()
                 && results.read(&uri, &reader("ann", 2), now).is_none()

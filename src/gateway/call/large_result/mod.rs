@@ -3,7 +3,7 @@
 mod part;
 mod shorten;
 
-use std::time::Instant;
+use std::{rc::Rc, time::Instant};
 
 use bytes::Bytes;
 use mcproxy_ipc::ServerName;
@@ -38,7 +38,11 @@ async fn shown(context: &RequestContext, most: usize, result: Bytes) -> Reply {
     let shortened = if result.len() > LARGE { offload(work).await.flatten() } else { work() };
     let Some(shortened) = shortened else { return Reply::Result(result) };
     drop(result);
-    let text = keep(context, most, shortened);
+    answer(context, keep(context, most, shortened))
+}
+
+/// A result of ours, where there is room for it.
+fn answer(context: &RequestContext, text: String) -> Reply {
     match context.gateway.budget.guard_large(Purpose::Answers, text.into()) {
         Ok(result) => Reply::Result(result),
         Err(full) => ErrorObject::new(ErrorCode::INTERNAL_ERROR, full).into(),
@@ -66,7 +70,7 @@ fn keep(context: &RequestContext, most: usize, mut shortened: Shortened) -> Stri
 }
 
 /// A result that was kept for this client. `Err`: why there is none.
-pub(super) fn read(context: &RequestContext, uri: &str) -> Result<KeptResult, ErrorObject> {
+pub(super) fn read(context: &RequestContext, uri: &str) -> Result<Rc<KeptResult>, ErrorObject> {
     context.gateway.kept_results.read(uri, &reader(context), Instant::now()).ok_or_else(|| {
         let message = format!(
             "there is no result {uri:?}: it was not kept for this session, or is not any more; call the tool again"
@@ -83,12 +87,8 @@ pub(super) fn resource(context: &RequestContext, uri: &str) -> Reply {
     };
     match read(context, plain) {
         Ok(kept) => {
-            let text = &kept.text()[part.range(kept.text())];
-            let result = json!({"contents": [{"uri": uri, "mimeType": kept.mime_type, "text": text}]}).to_string();
-            match context.gateway.budget.guard_large(Purpose::Answers, result.into()) {
-                Ok(result) => Reply::Result(result),
-                Err(full) => ErrorObject::new(ErrorCode::INTERNAL_ERROR, full).into(),
-            }
+            let text = &kept.text[part.range(&kept.text)];
+            answer(context, json!({"contents": [{"uri": uri, "mimeType": kept.mime_type, "text": text}]}).to_string())
         }
         Err(error) => error.into(),
     }
