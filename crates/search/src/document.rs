@@ -1,9 +1,10 @@
 //! A tool as a search sees it: texts in fields.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::borrow::Cow;
 
-use serde::Deserialize;
-use serde_json::value::RawValue;
+use serde::de::{IgnoredAny, MapAccess};
+
+use crate::lenient::{Entries, Members, Object, Text};
 
 /// The texts of one tool.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -14,7 +15,7 @@ pub struct Document<'t> {
     pub title: Option<Cow<'t, str>>,
     /// What it does.
     pub description: Option<Cow<'t, str>>,
-    /// Its parameters, those of the top level.
+    /// Its parameters, those of the top level, in their order.
     pub parameters: Vec<Parameter<'t>>,
 }
 
@@ -27,41 +28,67 @@ pub struct Parameter<'t> {
     pub description: Option<Cow<'t, str>>,
 }
 
+/// What is wanted of a tool.
+#[derive(Default)]
+struct ToolTexts<'t> {
+    title: Option<Cow<'t, str>>,
+    description: Option<Cow<'t, str>>,
+    parameters: Vec<(Cow<'t, str>, Object<ParameterText<'t>>)>,
+}
+
+impl<'t> Members<'t> for ToolTexts<'t> {
+    fn member<A: MapAccess<'t>>(&mut self, key: &str, value: &mut A) -> Result<(), A::Error> {
+        match key {
+            "title" => Text(self.title) = value.next_value()?,
+            "description" => Text(self.description) = value.next_value()?,
+            "inputSchema" => Object(SchemaTexts(self.parameters)) = value.next_value()?,
+            _ => {
+                value.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What is wanted of an input schema: its properties.
+#[derive(Default)]
+struct SchemaTexts<'t>(Vec<(Cow<'t, str>, Object<ParameterText<'t>>)>);
+
+impl<'t> Members<'t> for SchemaTexts<'t> {
+    fn member<A: MapAccess<'t>>(&mut self, key: &str, value: &mut A) -> Result<(), A::Error> {
+        match key {
+            "properties" => Entries(self.0) = value.next_value()?,
+            _ => {
+                value.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What is wanted of a property; it may be `true` as well.
+#[derive(Default)]
+struct ParameterText<'t>(Option<Cow<'t, str>>);
+
+impl<'t> Members<'t> for ParameterText<'t> {
+    fn member<A: MapAccess<'t>>(&mut self, key: &str, value: &mut A) -> Result<(), A::Error> {
+        match key {
+            "description" => Text(self.0) = value.next_value()?,
+            _ => {
+                value.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(())
+    }
+}
+
 impl<'t> Document<'t> {
     /// Reads the entry of a `tools/list`. What is not as the specification has it is left out: such a tool is found by its name.
     pub fn of_tool(name: impl Into<Cow<'t, str>>, entry: &'t str) -> Self {
-        #[derive(Default, Deserialize)]
-        #[serde(default, rename_all = "camelCase")]
-        struct ToolTexts<'t> {
-            #[serde(borrow)]
-            title: Option<Cow<'t, str>>,
-            #[serde(borrow)]
-            description: Option<Cow<'t, str>>,
-            #[serde(borrow)]
-            input_schema: Option<&'t RawValue>,
-        }
-
-        #[derive(Default, Deserialize)]
-        #[serde(default)]
-        struct ParameterTexts<'t> {
-            #[serde(borrow)]
-            properties: BTreeMap<Cow<'t, str>, &'t RawValue>,
-        }
-
-        #[derive(Default, Deserialize)]
-        #[serde(default)]
-        struct ParameterText<'t> {
-            #[serde(borrow)]
-            description: Option<Cow<'t, str>>,
-        }
-
-        let tool: ToolTexts<'t> = serde_json::from_str(entry).unwrap_or_default();
-        let schema: ParameterTexts<'t> =
-            tool.input_schema.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default();
-        let parameters = schema.properties.into_iter().map(|(name, raw)| {
-            // A property may be `true`.
-            let property: ParameterText<'t> = serde_json::from_str(raw.get()).unwrap_or_default();
-            Parameter { name, description: property.description }
+        let Object(tool): Object<ToolTexts<'t>> = serde_json::from_str(entry).unwrap_or_default();
+        let parameters = tool.parameters.into_iter().map(|(name, Object(text))| {
+            let ParameterText(description) = text;
+            Parameter { name, description }
         });
         Self { name: name.into(), title: tool.title, description: tool.description, parameters: parameters.collect() }
     }
@@ -103,7 +130,7 @@ mod tests {
         assert_eq!(document.description.as_deref(), Some("Does"));
         let parameters: Vec<_> =
             document.parameters.iter().map(|p| (p.name.as_ref(), p.description.as_deref())).collect();
-        assert_eq!(parameters, [("any", None), ("n", None), ("path", Some("Where"))]);
+        assert_eq!(parameters, [("path", Some("Where")), ("any", None), ("n", None)]);
     }
 
     #[test]
@@ -118,9 +145,16 @@ mod tests {
 
     #[test]
     fn what_is_no_tool_has_its_name() {
-        for entry in
-            ["", "4", "[]", r#"{"description":4}"#, r#"{"inputSchema":[]}"#, r#"{"inputSchema":{"properties":4}}"#]
-        {
+        for entry in [
+            "",
+            "4",
+            "[]",
+            r#""text""#,
+            r#"{"description":4,"title":{"a":[]}}"#,
+            r#"{"inputSchema":[1,{}]}"#,
+            r#"{"inputSchema":"{}"}"#,
+            r#"{"inputSchema":{"properties":4}}"#,
+        ] {
             let document = Document::of_tool("x", entry);
             assert_eq!(document, Document { name: "x".into(), ..Document::default() }, "{entry}");
         }

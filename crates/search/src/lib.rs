@@ -10,11 +10,13 @@ mod context;
 mod document;
 mod embeddings_answer;
 mod fusion;
+mod lenient;
 mod ranking;
 mod segment;
 mod synonyms;
 mod tokens;
 mod vector;
+mod vocabulary;
 mod words;
 
 pub use context::too_much;

@@ -1,11 +1,10 @@
 //! The words of one server's tools, and where they are.
 
+use std::{ops::Range, sync::Arc};
+
 use hashbrown::HashMap;
 
-use crate::{
-    Document,
-    words::{Stemmers, for_each_word, is_stop_word, stem},
-};
+use crate::{Document, vocabulary::Vocabulary, words::for_each_word};
 
 /// How many fields a tool has.
 pub(crate) const FIELDS: usize = 5;
@@ -33,11 +32,16 @@ pub(crate) enum Field {
 /// How often a word is in each field.
 pub(crate) type FieldCounts = [u16; FIELDS];
 
+/// How often a stem is in a tool, which is given by its place.
+pub(crate) type Posting = (u32, FieldCounts);
+
 /// The words of the tools of one server. Made when its catalogue changes, and searched together with others.
 #[derive(Debug, Default)]
 pub struct Segment {
-    /// By stem: in which tools, by their place, and how often.
-    postings: HashMap<Box<str>, Vec<(u32, FieldCounts)>>,
+    /// By stem, where its postings are.
+    stems: HashMap<Arc<str>, Range<u32>>,
+    /// Those of one stem together, in the order of the tools.
+    postings: Vec<Posting>,
     /// How many words each field of a tool has.
     lengths: Vec<FieldCounts>,
     /// The same of all tools together.
@@ -47,11 +51,13 @@ pub struct Segment {
 impl Segment {
     /// Reads the tools of a server, in their order.
     pub fn build<'t>(server: &str, tools: impl IntoIterator<Item = Document<'t>>) -> Self {
-        let mut builder = SegmentBuilder::default();
-        for tool in tools {
-            builder.add(server, &tool);
-        }
-        builder.finish()
+        Vocabulary::lend(|vocabulary| {
+            let mut builder = SegmentBuilder::new(vocabulary);
+            for tool in tools {
+                builder.add(server, &tool);
+            }
+            builder.finish()
+        })
     }
 
     /// How many tools there are.
@@ -64,12 +70,13 @@ impl Segment {
         self.lengths.is_empty()
     }
 
-    pub(crate) fn postings(&self, stem: &str) -> &[(u32, FieldCounts)] {
-        self.postings.get(stem).map_or(&[], Vec::as_slice)
+    pub(crate) fn postings(&self, stem: &str) -> &[Posting] {
+        let found = self.stems.get(stem).and_then(|range| self.postings.get(range.start as usize..range.end as usize));
+        found.unwrap_or_default()
     }
 
     pub(crate) fn stems(&self) -> impl Iterator<Item = &str> {
-        self.postings.keys().map(AsRef::as_ref)
+        self.stems.keys().map(AsRef::as_ref)
     }
 
     pub(crate) fn lengths(&self, tool: u32) -> &FieldCounts {
@@ -81,32 +88,43 @@ impl Segment {
     }
 }
 
-/// A segment that is being made. Each word is stemmed once, however often it is there.
-struct SegmentBuilder {
-    stemmers: Stemmers,
-    /// By word, the number of its stem.
-    known: HashMap<Box<str>, usize>,
-    /// By stem, its number: where its postings are.
-    numbers: HashMap<Box<str>, usize>,
-    postings: Vec<Vec<(u32, FieldCounts)>>,
+/// The place of a stem that is not in a segment.
+const ABSENT: usize = usize::MAX;
+
+/// A stem of a segment that is being made.
+struct FoundStem {
+    /// Its number in the vocabulary.
+    number: usize,
+    /// In how many tools it is.
+    tools: u32,
+    /// Its last posting.
+    last: usize,
+}
+
+/// A segment that is being made.
+struct SegmentBuilder<'v> {
+    vocabulary: &'v mut Vocabulary,
+    /// By the number of a stem in the vocabulary, its place among those that are here; [`ABSENT`] for others.
+    places: Vec<usize>,
+    stems: Vec<FoundStem>,
+    /// In the order of the tools, each with the place of its stem.
+    postings: Vec<(usize, Posting)>,
     lengths: Vec<FieldCounts>,
     sums: [u64; FIELDS],
 }
 
-impl Default for SegmentBuilder {
-    fn default() -> Self {
+impl<'v> SegmentBuilder<'v> {
+    fn new(vocabulary: &'v mut Vocabulary) -> Self {
         Self {
-            stemmers: Stemmers::new(),
-            known: HashMap::new(),
-            numbers: HashMap::new(),
+            vocabulary,
+            places: Vec::new(),
+            stems: Vec::new(),
             postings: Vec::new(),
             lengths: Vec::new(),
             sums: [0; FIELDS],
         }
     }
-}
 
-impl SegmentBuilder {
     fn add(&mut self, server: &str, tool: &Document<'_>) {
         self.lengths.push(FieldCounts::default());
         self.text(Field::Server, server);
@@ -129,46 +147,56 @@ impl SegmentBuilder {
                 return;
             }
             left -= 1;
+            let word = self.vocabulary.word(word);
             // A tool may be called by such words alone: `get`.
-            if field != Field::Name && is_stop_word(word) {
+            if word.says_nothing && field != Field::Name {
                 return;
             }
-            let number = number_of(word, &self.stemmers, &mut self.known, &mut self.numbers);
-            if number == self.postings.len() {
-                self.postings.push(Vec::new());
-            }
-            let postings = &mut self.postings[number];
-            let tool_number = u32::try_from(tool).unwrap_or(u32::MAX);
-            if postings.last().is_none_or(|(last, _)| *last != tool_number) {
-                postings.push((tool_number, FieldCounts::default()));
-            }
-            if let Some((_, counts)) = postings.last_mut() {
-                counts[field as usize] = counts[field as usize].saturating_add(1);
-            }
+            let count = &mut self.posting(word.stem, tool)[field as usize];
+            *count = count.saturating_add(1);
             let length = &mut self.lengths[tool][field as usize];
             *length = length.saturating_add(1);
         });
     }
 
-    fn finish(self) -> Segment {
-        let mut postings = self.postings;
-        let by_stem = self.numbers.into_iter().map(|(stem, number)| (stem, std::mem::take(&mut postings[number])));
-        Segment { postings: by_stem.collect(), lengths: self.lengths, sums: self.sums }
+    /// The counts of a stem in the tool that is being read.
+    fn posting(&mut self, number: usize, tool: usize) -> &mut FieldCounts {
+        let tool = u32::try_from(tool).unwrap_or(u32::MAX);
+        let next = self.postings.len();
+        if self.places.len() <= number {
+            self.places.resize(number + 1, ABSENT);
+        }
+        let place = &mut self.places[number];
+        if *place == ABSENT {
+            *place = self.stems.len();
+            self.stems.push(FoundStem { number, tools: 0, last: next });
+        }
+        let place = *place;
+        let stem = &mut self.stems[place];
+        if self.postings.get(stem.last).is_none_or(|(_, (last, _))| *last != tool) {
+            stem.tools += 1;
+            stem.last = next;
+            self.postings.push((place, (tool, FieldCounts::default())));
+        }
+        let (_, (_, counts)) = &mut self.postings[stem.last];
+        counts
     }
-}
 
-/// The number of a word's stem; a new one is the next that is free.
-fn number_of(
-    word: &str,
-    stemmers: &Stemmers,
-    known: &mut HashMap<Box<str>, usize>,
-    numbers: &mut HashMap<Box<str>, usize>,
-) -> usize {
-    if let Some(number) = known.get(word) {
-        return *number;
+    fn finish(self) -> Segment {
+        let mut begin = 0;
+        let ranges = self.stems.iter().map(|stem| {
+            let range = begin..begin + stem.tools;
+            begin = range.end;
+            range
+        });
+        let ranges: Vec<Range<u32>> = ranges.collect();
+        let mut next: Vec<usize> = ranges.iter().map(|range| range.start as usize).collect();
+        let mut postings = vec![Posting::default(); self.postings.len()];
+        for (place, posting) in self.postings {
+            postings[next[place]] = posting;
+            next[place] += 1;
+        }
+        let stems = self.stems.iter().map(|stem| self.vocabulary.stem(stem.number).clone());
+        Segment { stems: stems.zip(ranges).collect(), postings, lengths: self.lengths, sums: self.sums }
     }
-    let next = numbers.len();
-    let number = *numbers.entry(stem(stemmers, word).as_ref().into()).or_insert(next);
-    known.insert(word.into(), number);
-    number
 }

@@ -118,7 +118,7 @@ pub(crate) fn is_stop_word(word: &str) -> bool {
 pub(crate) fn for_each_word(text: &str, mut each: impl FnMut(&str)) {
     let mut small = String::new();
     let mut word = |part: &str| {
-        if part.len() <= MAX_WORD && part.bytes().all(|byte| byte.is_ascii_lowercase()) {
+        if part.len() <= MAX_WORD && part.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase()) {
             return each(part);
         }
         small.clear();
@@ -131,8 +131,14 @@ pub(crate) fn for_each_word(text: &str, mut each: impl FnMut(&str)) {
         each(&small)
     };
     if text.is_ascii() {
-        text.split(|c: char| !c.is_ascii_alphanumeric()).for_each(|run| parts_of_identifier(run, &mut word));
-        return;
+        return ascii_runs(text, |run, has_capitals| {
+            // Only a capital takes an identifier apart, and most words of a text have none.
+            if has_capitals {
+                parts_of_identifier(run, &mut word);
+            } else {
+                word(run);
+            }
+        });
     }
     let mut unspaced = String::new();
     for run in text.unicode_words() {
@@ -172,6 +178,21 @@ impl Stemmers {
         let [english, russian, greek, arabic] =
             [Algorithm::English, Algorithm::Russian, Algorithm::Greek, Algorithm::Arabic].map(Stemmer::create);
         Self { english, russian, greek, arabic }
+    }
+}
+
+/// Calls `each` with every run of letters and digits of an ASCII text, and whether it has a capital.
+fn ascii_runs(text: &str, mut each: impl FnMut(&str, bool)) {
+    let (mut begin, mut has_capitals) = (0, false);
+    for (at, byte) in text.bytes().chain([b' ']).enumerate() {
+        if byte.is_ascii_alphanumeric() {
+            has_capitals |= byte.is_ascii_uppercase();
+            continue;
+        }
+        if begin < at {
+            each(&text[begin..at], has_capitals);
+        }
+        (begin, has_capitals) = (at + 1, false);
     }
 }
 

@@ -1,0 +1,138 @@
+//! Reads of JSON what is wanted and passes over what is otherwise than expected, in one pass.
+
+use std::{borrow::Cow, fmt};
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{IgnoredAny, MapAccess, SeqAccess, Visitor},
+};
+
+/// Of an object the members that are wanted.
+pub(crate) trait Members<'de>: Default {
+    /// Reads the value of a member: all of it, whatever it is.
+    fn member<A: MapAccess<'de>>(&mut self, key: &str, value: &mut A) -> Result<(), A::Error>;
+}
+
+/// An object; of anything else nothing is read.
+#[derive(Default)]
+pub(crate) struct Object<T>(pub(crate) T);
+
+/// The members of an object in their order, each with what is wanted of it; of anything else none.
+#[derive(Default)]
+pub(crate) struct Entries<'de, T>(pub(crate) Vec<(Cow<'de, str>, T)>);
+
+/// A string; of anything else nothing is read.
+#[derive(Default)]
+pub(crate) struct Text<'de>(pub(crate) Option<Cow<'de, str>>);
+
+/// A key, borrowed where it has no escapes.
+struct Key<'de>(Cow<'de, str>);
+
+impl<'de> Deserialize<'de> for Key<'de> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let Text(text) = Text::deserialize(from)?;
+        Ok(Self(text.unwrap_or_default()))
+    }
+}
+
+/// What a visitor does with values that are not expected: it reads to their end.
+macro_rules! passes_over {
+    ($($visit:ident: $type:ty),* $(,)?) => {
+        $(fn $visit<E>(self, _: $type) -> Result<Self::Value, E> {
+            Ok(Self::Value::default())
+        })*
+    };
+    (scalars) => {
+        passes_over!(visit_bool: bool, visit_i64: i64, visit_u64: u64, visit_f64: f64);
+        fn visit_unit<E>(self) -> Result<Self::Value, E> {
+            Ok(Self::Value::default())
+        }
+        fn visit_seq<A: SeqAccess<'de>>(self, mut from: A) -> Result<Self::Value, A::Error> {
+            while from.next_element::<IgnoredAny>()?.is_some() {}
+            Ok(Self::Value::default())
+        }
+    };
+}
+
+struct TextVisitor;
+
+impl<'de> Visitor<'de> for TextVisitor {
+    type Value = Text<'de>;
+
+    passes_over!(scalars);
+
+    fn expecting(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.write_str("any value")
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Text<'de>, E> {
+        Ok(Text(Some(Cow::Borrowed(text))))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Text<'de>, E> {
+        Ok(Text(Some(Cow::Owned(text.to_owned()))))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut from: A) -> Result<Text<'de>, A::Error> {
+        while from.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Text(None))
+    }
+}
+
+impl<'de> Deserialize<'de> for Text<'de> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_any(TextVisitor)
+    }
+}
+
+struct ObjectVisitor<T>(T);
+
+impl<'de, T: Members<'de>> Visitor<'de> for ObjectVisitor<T> {
+    type Value = Object<T>;
+
+    passes_over!(scalars);
+    passes_over!(visit_str: &str);
+
+    fn expecting(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.write_str("any value")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut from: A) -> Result<Object<T>, A::Error> {
+        while let Some(Key(key)) = from.next_key()? {
+            self.0.member(&key, &mut from)?;
+        }
+        Ok(Object(self.0))
+    }
+}
+
+impl<'de, T: Members<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_any(ObjectVisitor(T::default()))
+    }
+}
+
+struct EntriesVisitor<'de, T>(Vec<(Cow<'de, str>, T)>);
+
+impl<'de, T: Deserialize<'de> + Default> Visitor<'de> for EntriesVisitor<'de, T> {
+    type Value = Entries<'de, T>;
+
+    passes_over!(scalars);
+    passes_over!(visit_str: &str);
+
+    fn expecting(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.write_str("any value")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut from: A) -> Result<Entries<'de, T>, A::Error> {
+        while let Some((Key(key), value)) = from.next_entry()? {
+            self.0.push((key, value));
+        }
+        Ok(Entries(self.0))
+    }
+}
+
+impl<'de, T: Deserialize<'de> + Default> Deserialize<'de> for Entries<'de, T> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_any(EntriesVisitor(Vec::new()))
+    }
+}
