@@ -1,12 +1,8 @@
 //! The last log lines of one server, for `mcproxy logs` and the built-in server.
 
-use std::{
-    collections::VecDeque,
-    fmt,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::{collections::VecDeque, fmt, time::SystemTime};
 
-use mcproxy_ipc::{LogLine, LogRecord, ServerName};
+use mcproxy_ipc::{LogLine, LogRecord, ServerName, unix_millis};
 use tokio::sync::broadcast;
 
 use crate::{bounded_text::cut, logging::one_line};
@@ -56,7 +52,7 @@ pub(crate) fn follow() -> Follow {
 
 /// Milliseconds since the Unix epoch.
 pub(crate) fn now_ms() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX))
+    unix_millis(SystemTime::now())
 }
 
 /// A record as one line for people.

@@ -1,5 +1,6 @@
 //! The chain: each line has a number and the hash of the one before.
 
+use data_encoding::HEXLOWER;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
@@ -103,7 +104,7 @@ impl ChainReader {
 
 /// In hexadecimal digits.
 pub(crate) fn hex(hash: &[u8; 32]) -> String {
-    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+    HEXLOWER.encode(hash)
 }
 
 #[cfg(test)]

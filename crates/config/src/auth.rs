@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use data_encoding::HEXLOWER_PERMISSIVE;
 use mcproxy_ipc::{
     RateLimit, ServerName,
     control::{Group, TokenAccess, TokenHash, ToolView},
@@ -131,16 +132,8 @@ fn elements<'n>(node: &'n Node, key: &str) -> &'n [Node] {
 }
 
 fn parse_hex(text: &str) -> Option<[u8; 32]> {
-    let text = text.strip_prefix("sha256:").unwrap_or(text).as_bytes();
-    if text.len() != 64 {
-        return None;
-    }
-    let mut bytes = [0; 32];
-    for (byte, pair) in bytes.iter_mut().zip(text.chunks(2)) {
-        let digit = |index: usize| char::from(pair[index]).to_digit(16);
-        *byte = u8::try_from(digit(0)? * 16 + digit(1)?).ok()?;
-    }
-    Some(bytes)
+    let digits = text.strip_prefix("sha256:").unwrap_or(text).as_bytes();
+    HEXLOWER_PERMISSIVE.decode(digits).ok()?.try_into().ok()
 }
 
 #[cfg(test)]

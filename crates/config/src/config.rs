@@ -249,8 +249,18 @@ fn report_size(servers: &[ServerConfig], gateway: &GatewaySettings, at: usize, r
 /// A missing text outside the servers leaves nothing to block, so it is a mistake. In the defaults it blocks those who
 /// inherit it; keys of other programs are none of our business.
 fn report_lacks(root: &Node, report: &mut Report) {
-    let ours =
-        ["listen", "auth", "allowedHosts", "allowedOrigins", "groups", "logging", "limits", "hardening", "isolation"];
+    let ours = [
+        "listen",
+        "auth",
+        "allowedHosts",
+        "allowedOrigins",
+        "trustedProxies",
+        "groups",
+        "logging",
+        "limits",
+        "hardening",
+        "isolation",
+    ];
     let members = root.members().iter().filter(|member| ours.contains(&member.key.as_str())).map(|member| &member.node);
     // A key that is not set blocks the embeddings, and nothing else.
     let search = root.get("search").and_then(|search| search.get("pin"));

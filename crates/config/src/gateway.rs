@@ -1,7 +1,8 @@
 //! The settings of the gateway in the file, checked.
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
+use ipnet::IpNet;
 use mcproxy_ipc::{
     LogLevel, Reach,
     control::{ConnectionLimits, GatewaySettings, HeaderForwarding, PinPolicy},
@@ -29,6 +30,7 @@ pub(crate) fn check(raw: RawGateway, root: &Node, servers: &ServerEntries, repor
     let size = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
     let allowed_hosts = texts(raw.allowed_hosts, node("allowedHosts"), host, report);
     let allowed_origins = texts(raw.allowed_origins, node("allowedOrigins"), origin, report);
+    let trusted_proxies = networks(&raw.trusted_proxies, node("trustedProxies"), report);
     let groups = groups::check(&raw.groups, node("groups"), &servers.known, report);
     let tokens = auth::check(raw.auth.as_ref(), node("auth"), &servers.known, &groups, report);
     let audit = raw.audit.as_ref().map(|raw| audit::terms(raw, node("audit"), report));
@@ -42,6 +44,7 @@ pub(crate) fn check(raw: RawGateway, root: &Node, servers: &ServerEntries, repor
         query_key: matches!(&raw.auth, Some(RawAuth::Tokens(tokens)) if tokens.query_key),
         allowed_hosts,
         allowed_origins,
+        trusted_proxies,
         groups,
         forwarding: forwarding(&servers.list),
         pinned: raw.search.pin,
@@ -144,6 +147,33 @@ fn texts(
     lower
 }
 
+/// Most networks of proxies.
+const MAX_PROXIES: usize = 64;
+
+fn networks(raw: &[String], node: &Node, report: &mut Report) -> Vec<IpNet> {
+    if raw.len() > MAX_PROXIES {
+        report.add(node.span.start, format!("{} proxies are more than {MAX_PROXIES}; name networks", raw.len()));
+    }
+    let mut found = Vec::new();
+    for (text, element) in raw.iter().zip(node.elements()) {
+        match network(text) {
+            Some(network) => found.push(network),
+            None if element.lacks_text() => {}
+            None => report.add(
+                element.span.start,
+                "expected an address or a network, such as `10.0.0.7`, `10.0.0.0/8` or `fd00::/8`",
+            ),
+        }
+    }
+    found
+}
+
+/// An address or a network. One that holds every address would let any client say where it is.
+fn network(text: &str) -> Option<IpNet> {
+    let network = text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)).ok()?;
+    (network.prefix_len() > 0).then_some(network)
+}
+
 fn host(text: &str) -> Result<(), &'static str> {
     let (name, port) = match text.rsplit_once(':') {
         Some((name, port)) if !port.contains(']') => (name, Some(port)),
@@ -167,6 +197,16 @@ fn origin(text: &str) -> Result<(), &'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_proxy_is_an_address_or_a_network_that_is_not_everything() {
+        for good in ["127.0.0.1", "10.0.0.0/8", "::1", "fd00::/8"] {
+            assert!(network(good).is_some(), "{good}");
+        }
+        for bad in ["", "0.0.0.0/0", "::/0", "10.0.0.0/33", "proxy.example", "10.0.0", "[::1]", "127.0.0.1:80"] {
+            assert!(network(bad).is_none(), "{bad}");
+        }
+    }
 
     #[test]
     fn hosts_and_origins_are_told_from_urls() {

@@ -66,6 +66,9 @@ pub(crate) fn of_gateway(settings: &GatewaySettings) -> usize {
     };
     let tokens: usize = settings.tokens.iter().flatten().map(token).sum();
     let names = settings.allowed_hosts.iter().chain(&settings.allowed_origins).map(|name| text(name));
+    // An address and its length, with their tags.
+    const NETWORK: usize = 24;
+    let proxies = settings.trusted_proxies.len() * NETWORK;
     let group = |group: &Group| {
         let servers = group.servers.iter().map(|name| name.as_str());
         let paths = group.paths.iter().map(String::as_str);
@@ -81,6 +84,7 @@ pub(crate) fn of_gateway(settings: &GatewaySettings) -> usize {
         + forwarded.sum::<usize>()
         + tokens
         + names.sum::<usize>()
+        + proxies
         + settings.groups.iter().map(group).sum::<usize>()
 }
 

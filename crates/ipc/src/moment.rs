@@ -1,4 +1,12 @@
-//! Moments, as everything that prints one writes it.
+//! Moments, as everything that sends or prints one writes it.
+
+use std::time::SystemTime;
+
+/// Milliseconds since the Unix epoch; 0 before it.
+pub fn unix_millis(at: SystemTime) -> u64 {
+    let since = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
 
 /// Milliseconds since the epoch as RFC 3339 in UTC.
 pub fn moment(at_ms: u64) -> String {
@@ -26,6 +34,13 @@ fn date(days: u64) -> (u64, u64, u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_moment_before_the_epoch_is_its_beginning() {
+        let at = |ms| SystemTime::UNIX_EPOCH + std::time::Duration::from_millis(ms);
+        assert_eq!(unix_millis(at(1_795_432_377_123)), 1_795_432_377_123);
+        assert_eq!(unix_millis(SystemTime::UNIX_EPOCH - std::time::Duration::from_secs(1)), 0);
+    }
 
     #[test]
     fn moments_are_gregorian() {

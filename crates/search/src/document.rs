@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde::de::{IgnoredAny, MapAccess};
 
-use crate::lenient::{Entries, Members, Object, Text};
+use crate::lenient::{LenientEntries, LenientObject, LenientText, WantedMembers};
 
 /// The texts of one tool.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -33,15 +33,15 @@ pub struct Parameter<'t> {
 struct ToolTexts<'t> {
     title: Option<Cow<'t, str>>,
     description: Option<Cow<'t, str>>,
-    parameters: Vec<(Cow<'t, str>, Object<ParameterText<'t>>)>,
+    parameters: Vec<(Cow<'t, str>, LenientObject<ParameterText<'t>>)>,
 }
 
-impl<'t> Members<'t> for ToolTexts<'t> {
+impl<'t> WantedMembers<'t> for ToolTexts<'t> {
     fn member<A: MapAccess<'t>>(&mut self, key: &str, value: &mut A) -> Result<(), A::Error> {
         match key {
-            "title" => Text(self.title) = value.next_value()?,
-            "description" => Text(self.description) = value.next_value()?,
-            "inputSchema" => Object(SchemaTexts(self.parameters)) = value.next_value()?,
+            "title" => LenientText(self.title) = value.next_value()?,
+            "description" => LenientText(self.description) = value.next_value()?,
+            "inputSchema" => LenientObject(SchemaTexts(self.parameters)) = value.next_value()?,
             _ => {
                 value.next_value::<IgnoredAny>()?;
             }
@@ -52,12 +52,12 @@ impl<'t> Members<'t> for ToolTexts<'t> {
 
 /// What is wanted of an input schema: its properties.
 #[derive(Default)]
-struct SchemaTexts<'t>(Vec<(Cow<'t, str>, Object<ParameterText<'t>>)>);
+struct SchemaTexts<'t>(Vec<(Cow<'t, str>, LenientObject<ParameterText<'t>>)>);
 
-impl<'t> Members<'t> for SchemaTexts<'t> {
+impl<'t> WantedMembers<'t> for SchemaTexts<'t> {
     fn member<A: MapAccess<'t>>(&mut self, key: &str, value: &mut A) -> Result<(), A::Error> {
         match key {
-            "properties" => Entries(self.0) = value.next_value()?,
+            "properties" => LenientEntries(self.0) = value.next_value()?,
             _ => {
                 value.next_value::<IgnoredAny>()?;
             }
@@ -70,10 +70,10 @@ impl<'t> Members<'t> for SchemaTexts<'t> {
 #[derive(Default)]
 struct ParameterText<'t>(Option<Cow<'t, str>>);
 
-impl<'t> Members<'t> for ParameterText<'t> {
+impl<'t> WantedMembers<'t> for ParameterText<'t> {
     fn member<A: MapAccess<'t>>(&mut self, key: &str, value: &mut A) -> Result<(), A::Error> {
         match key {
-            "description" => Text(self.0) = value.next_value()?,
+            "description" => LenientText(self.0) = value.next_value()?,
             _ => {
                 value.next_value::<IgnoredAny>()?;
             }
@@ -85,8 +85,8 @@ impl<'t> Members<'t> for ParameterText<'t> {
 impl<'t> Document<'t> {
     /// Reads the entry of a `tools/list`. What is not as the specification has it is left out: such a tool is found by its name.
     pub fn of_tool(name: impl Into<Cow<'t, str>>, entry: &'t str) -> Self {
-        let Object(tool): Object<ToolTexts<'t>> = serde_json::from_str(entry).unwrap_or_default();
-        let parameters = tool.parameters.into_iter().map(|(name, Object(text))| {
+        let LenientObject(tool): LenientObject<ToolTexts<'t>> = serde_json::from_str(entry).unwrap_or_default();
+        let parameters = tool.parameters.into_iter().map(|(name, LenientObject(text))| {
             let ParameterText(description) = text;
             Parameter { name, description }
         });

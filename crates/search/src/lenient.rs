@@ -8,29 +8,29 @@ use serde::{
 };
 
 /// Of an object the members that are wanted.
-pub(crate) trait Members<'de>: Default {
+pub(crate) trait WantedMembers<'de>: Default {
     /// Reads the value of a member: all of it, whatever it is.
     fn member<A: MapAccess<'de>>(&mut self, key: &str, value: &mut A) -> Result<(), A::Error>;
 }
 
 /// An object; of anything else nothing is read.
 #[derive(Default)]
-pub(crate) struct Object<T>(pub(crate) T);
+pub(crate) struct LenientObject<T>(pub(crate) T);
 
 /// The members of an object in their order, each with what is wanted of it; of anything else none.
 #[derive(Default)]
-pub(crate) struct Entries<'de, T>(pub(crate) Vec<(Cow<'de, str>, T)>);
+pub(crate) struct LenientEntries<'de, T>(pub(crate) Vec<(Cow<'de, str>, T)>);
 
 /// A string; of anything else nothing is read.
 #[derive(Default)]
-pub(crate) struct Text<'de>(pub(crate) Option<Cow<'de, str>>);
+pub(crate) struct LenientText<'de>(pub(crate) Option<Cow<'de, str>>);
 
 /// A key, borrowed where it has no escapes.
-struct Key<'de>(Cow<'de, str>);
+struct LenientKey<'de>(Cow<'de, str>);
 
-impl<'de> Deserialize<'de> for Key<'de> {
+impl<'de> Deserialize<'de> for LenientKey<'de> {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let Text(text) = Text::deserialize(from)?;
+        let LenientText(text) = LenientText::deserialize(from)?;
         Ok(Self(text.unwrap_or_default()))
     }
 }
@@ -54,10 +54,10 @@ macro_rules! passes_over {
     };
 }
 
-struct TextVisitor;
+struct LenientTextVisitor;
 
-impl<'de> Visitor<'de> for TextVisitor {
-    type Value = Text<'de>;
+impl<'de> Visitor<'de> for LenientTextVisitor {
+    type Value = LenientText<'de>;
 
     passes_over!(scalars);
 
@@ -65,30 +65,30 @@ impl<'de> Visitor<'de> for TextVisitor {
         to.write_str("any value")
     }
 
-    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Text<'de>, E> {
-        Ok(Text(Some(Cow::Borrowed(text))))
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<LenientText<'de>, E> {
+        Ok(LenientText(Some(Cow::Borrowed(text))))
     }
 
-    fn visit_str<E>(self, text: &str) -> Result<Text<'de>, E> {
-        Ok(Text(Some(Cow::Owned(text.to_owned()))))
+    fn visit_str<E>(self, text: &str) -> Result<LenientText<'de>, E> {
+        Ok(LenientText(Some(Cow::Owned(text.to_owned()))))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut from: A) -> Result<Text<'de>, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut from: A) -> Result<LenientText<'de>, A::Error> {
         while from.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Text(None))
+        Ok(LenientText(None))
     }
 }
 
-impl<'de> Deserialize<'de> for Text<'de> {
+impl<'de> Deserialize<'de> for LenientText<'de> {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        from.deserialize_any(TextVisitor)
+        from.deserialize_any(LenientTextVisitor)
     }
 }
 
-struct ObjectVisitor<T>(T);
+struct LenientObjectVisitor<T>(T);
 
-impl<'de, T: Members<'de>> Visitor<'de> for ObjectVisitor<T> {
-    type Value = Object<T>;
+impl<'de, T: WantedMembers<'de>> Visitor<'de> for LenientObjectVisitor<T> {
+    type Value = LenientObject<T>;
 
     passes_over!(scalars);
     passes_over!(visit_str: &str);
@@ -97,24 +97,24 @@ impl<'de, T: Members<'de>> Visitor<'de> for ObjectVisitor<T> {
         to.write_str("any value")
     }
 
-    fn visit_map<A: MapAccess<'de>>(mut self, mut from: A) -> Result<Object<T>, A::Error> {
-        while let Some(Key(key)) = from.next_key()? {
+    fn visit_map<A: MapAccess<'de>>(mut self, mut from: A) -> Result<LenientObject<T>, A::Error> {
+        while let Some(LenientKey(key)) = from.next_key()? {
             self.0.member(&key, &mut from)?;
         }
-        Ok(Object(self.0))
+        Ok(LenientObject(self.0))
     }
 }
 
-impl<'de, T: Members<'de>> Deserialize<'de> for Object<T> {
+impl<'de, T: WantedMembers<'de>> Deserialize<'de> for LenientObject<T> {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        from.deserialize_any(ObjectVisitor(T::default()))
+        from.deserialize_any(LenientObjectVisitor(T::default()))
     }
 }
 
-struct EntriesVisitor<'de, T>(Vec<(Cow<'de, str>, T)>);
+struct LenientEntriesVisitor<'de, T>(Vec<(Cow<'de, str>, T)>);
 
-impl<'de, T: Deserialize<'de> + Default> Visitor<'de> for EntriesVisitor<'de, T> {
-    type Value = Entries<'de, T>;
+impl<'de, T: Deserialize<'de> + Default> Visitor<'de> for LenientEntriesVisitor<'de, T> {
+    type Value = LenientEntries<'de, T>;
 
     passes_over!(scalars);
     passes_over!(visit_str: &str);
@@ -123,16 +123,16 @@ impl<'de, T: Deserialize<'de> + Default> Visitor<'de> for EntriesVisitor<'de, T>
         to.write_str("any value")
     }
 
-    fn visit_map<A: MapAccess<'de>>(mut self, mut from: A) -> Result<Entries<'de, T>, A::Error> {
-        while let Some((Key(key), value)) = from.next_entry()? {
+    fn visit_map<A: MapAccess<'de>>(mut self, mut from: A) -> Result<LenientEntries<'de, T>, A::Error> {
+        while let Some((LenientKey(key), value)) = from.next_entry()? {
             self.0.push((key, value));
         }
-        Ok(Entries(self.0))
+        Ok(LenientEntries(self.0))
     }
 }
 
-impl<'de, T: Deserialize<'de> + Default> Deserialize<'de> for Entries<'de, T> {
+impl<'de, T: Deserialize<'de> + Default> Deserialize<'de> for LenientEntries<'de, T> {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        from.deserialize_any(EntriesVisitor(Vec::new()))
+        from.deserialize_any(LenientEntriesVisitor(Vec::new()))
     }
 }

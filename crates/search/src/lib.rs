@@ -19,7 +19,7 @@ mod vector;
 mod vocabulary;
 mod words;
 
-pub use context::too_much;
+pub use context::{too_much, why_too_much};
 pub use document::{Document, Parameter};
 pub use embeddings_answer::{EmbeddingsError, read_embeddings};
 pub use fusion::fuse;

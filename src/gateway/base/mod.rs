@@ -5,6 +5,7 @@ pub(crate) mod audit;
 pub(crate) mod auth;
 pub(crate) mod budget;
 pub(crate) mod calls;
+pub(crate) mod client_address;
 pub(crate) mod client_declaration;
 pub(crate) mod client_info;
 pub(crate) mod endpoint_scope;

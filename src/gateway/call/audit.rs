@@ -2,7 +2,7 @@
 
 use std::time::{Instant, SystemTime};
 
-use mcproxy_ipc::AuditRecord;
+use mcproxy_ipc::{AuditRecord, unix_millis};
 use mcproxy_mcp::{ErrorCode, ErrorObject, RawObject, RawValue, meta, method};
 use sha2::{Digest, Sha256};
 
@@ -123,8 +123,7 @@ impl AuditedCall {
 impl Drop for AuditedCall {
     fn drop(&mut self) {
         if let Some((place, mut record)) = self.record.take() {
-            let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-            record.at_ms = u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX);
+            record.at_ms = unix_millis(SystemTime::now());
             record.duration_us = u64::try_from(self.begun.elapsed().as_micros()).unwrap_or(u64::MAX);
             place.record(record);
         }

@@ -3,6 +3,7 @@
 use std::{
     fmt,
     future::{Ready, ready},
+    net::SocketAddr,
     rc::Rc,
     time::{Instant, SystemTime},
 };
@@ -34,6 +35,7 @@ use crate::gateway::{
     base::{
         access,
         auth::{self, Admission},
+        client_address::client_address,
         principal::Principal,
         refusals::RefusalReason,
     },
@@ -165,7 +167,9 @@ impl Refusal {
     /// Counts it, and logs it unless one of its kind was logged just now.
     fn record(&self, request: &Request, gateway: &Gateway) {
         if let Some(unlogged) = gateway.refusals.count(self.reason, Instant::now()) {
-            let peer = request.peer_addr().map_or_else(String::new, |address| address.ip().to_string());
+            let settings = gateway.settings();
+            let client = |peer: SocketAddr| client_address(peer.ip(), request.headers(), &settings.trusted_proxies);
+            let peer = request.peer_addr().map_or_else(String::new, |peer| client(peer).to_string());
             let cut = |text: &str| text.chars().take(LOGGED_CHARS).collect::<String>();
             warn!(gateway.log, "request refused"; "reason" => self.reason.as_str(), "peer" => peer,
                 "path" => cut(request.path()), "error" => cut(&self.error.to_string()), "unlogged" => unlogged);

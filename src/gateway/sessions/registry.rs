@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use mcproxy_ipc::{Generation, SessionKey, StoredSession, control::GatewaySettings};
+use mcproxy_ipc::{Generation, SessionKey, StoredSession, control::GatewaySettings, unix_millis};
 use mcproxy_mcp::{Level, OwnKeyMap, ProtocolVersion};
 
 use super::{
@@ -80,7 +80,7 @@ impl Sessions {
             held: RefCell::default(),
             seal: SessionIdCodec::new(&seal),
             generation,
-            restorable: RestorableSessions::new(generation, (now, wall_clock())),
+            restorable: RestorableSessions::new(generation, (now, unix_millis(SystemTime::now()))),
             opened: Cell::new(0),
         }
     }
@@ -98,7 +98,8 @@ impl Sessions {
     ) -> Result<Opened, OpenError> {
         let key = SessionKey(random().ok_or(OpenError::Random)?);
         let salt: [u8; SALT] = random().ok_or(OpenError::Random)?;
-        let claims = SessionClaims { key, version, gateway: self.generation, issued: wall_clock(), client };
+        let claims =
+            SessionClaims { key, version, gateway: self.generation, issued: unix_millis(SystemTime::now()), client };
         let id = self.seal.seal(&claims, salt, &scope.endpoint, principal.name());
         let identity = Identity { id, key, scope, principal, client: claims.client, life: Life::Durable };
         self.add(identity, version, limits, now)
@@ -272,12 +273,6 @@ impl Sessions {
 fn random<const N: usize>() -> Option<[u8; N]> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).ok().map(|()| bytes)
-}
-
-/// Milliseconds since 1970.
-fn wall_clock() -> u64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

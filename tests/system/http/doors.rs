@@ -53,6 +53,17 @@ async fn a_configured_host_and_origin_are_let_in() {
 }
 
 #[tokio::test]
+async fn a_refused_request_is_logged_with_the_address_that_a_trusted_proxy_names() {
+    for (proxies, seen) in [(json!([]), "peer: 127.0.0.1"), (json!(["127.0.0.0/8"]), "peer: 198.51.100.7")] {
+        let proxy = Proxy::start(json!({"servers": [fixture("a", &[])], "trustedProxies": proxies})).await;
+        let request = proxy.post("/mcp").header(header::HOST, "evil.example");
+        let request = request.header("x-forwarded-for", "203.0.113.9, 198.51.100.7");
+        assert_eq!(ask(request.body(PING)).await.status, 403);
+        proxy.logged(&["request refused", "evil.example", seen]).await;
+    }
+}
+
+#[tokio::test]
 async fn a_path_of_no_server_or_group_is_not_found() {
     let proxy = proxy().await;
     let hello = initialize("2025-11-25").to_string();

@@ -29,6 +29,9 @@ pub(crate) struct RawGateway {
     pub(crate) allowed_hosts: Vec<String>,
     /// Origins of web pages that may call, besides those on loopback, such as `https://tools.example`. Browsers are told so (CORS). Tokens are required all the same.
     pub(crate) allowed_origins: Vec<String>,
+    /// Addresses (`10.0.0.7`) and networks (`10.0.0.0/8`) of reverse proxies in front. A request of theirs comes from the address that their `X-Forwarded-For` names; nobody else's header counts.
+    #[schemars(length(max = 64))]
+    pub(crate) trusted_proxies: Vec<String>,
     /// Selections of servers by name, each offered at `/groups/{name}/mcp` and `/groups/{name}/sse`.
     pub(crate) groups: BTreeMap<String, RawGroup>,
     /// Endpoints whose tools are found instead of listed.
@@ -58,6 +61,7 @@ impl Default for RawGateway {
             ui: true,
             allowed_hosts: Vec::new(),
             allowed_origins: Vec::new(),
+            trusted_proxies: Vec::new(),
             groups: BTreeMap::new(),
             search: RawSearch::default(),
             logging: RawLogging::default(),

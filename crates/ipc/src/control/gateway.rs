@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use ipnet::IpNet;
 use mcproxy_confine::Degradation;
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +26,8 @@ pub struct GatewaySettings {
     pub allowed_hosts: Vec<String>,
     /// Origins (besides loopback ones) that an `Origin` header may carry; lower case, `scheme://host[:port]`.
     pub allowed_origins: Vec<String>,
+    /// Where reverse proxies are, whose `X-Forwarded-For` counts.
+    pub trusted_proxies: Vec<IpNet>,
     /// Tokens that requests show one of; `None`: no authentication.
     pub tokens: Option<Vec<TokenHash>>,
     /// Whether a token may stand in the query of a URL.

@@ -4,6 +4,7 @@
 use std::time::{Duration, SystemTime};
 
 use clap::Args;
+use data_encoding::HEXLOWER;
 use mcproxy_config::Config;
 use mcproxy_ipc::moment;
 use serde_json::{Map, Value, json};
@@ -40,7 +41,7 @@ impl NewToken {
         let mut bytes = [0_u8; 32];
         getrandom::fill(&mut bytes)
             .map_err(|error| CliError::Refused(format!("this machine gives no randomness: {error}")))?;
-        let token = PREFIX.to_owned() + &hex(&bytes);
+        let token = PREFIX.to_owned() + &HEXLOWER.encode(&bytes);
         let entry = self.entry(&token, SystemTime::now());
         if let Some(complaint) = complaint(&entry) {
             return Err(CliError::Usage(complaint));
@@ -59,7 +60,7 @@ impl NewToken {
     fn entry(&self, token: &str, now: SystemTime) -> Value {
         let mut entry = Map::new();
         entry.insert("name".to_owned(), json!(self.name));
-        entry.insert("sha256".to_owned(), json!(hex(&Sha256::digest(token))));
+        entry.insert("sha256".to_owned(), json!(HEXLOWER.encode(&Sha256::digest(token))));
         let lists = [("servers", &self.servers), ("groups", &self.groups), ("tools", &self.tools)];
         for (key, list) in lists.into_iter().filter(|(_, list)| !list.is_empty()) {
             entry.insert(key.to_owned(), json!(list));
@@ -89,10 +90,6 @@ fn complaint(entry: &Value) -> Option<String> {
     problems.list().first().map(|problem| problem.message.clone())
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -113,7 +110,7 @@ mod tests {
         let entry = new("ci", &["time__*"], Some("2d")).entry("mcproxy_x", now);
         assert_eq!(
             entry,
-            json!({"name": "ci", "sha256": hex(&Sha256::digest("mcproxy_x")), "servers": ["time"],
+            json!({"name": "ci", "sha256": HEXLOWER.encode(&Sha256::digest("mcproxy_x")), "servers": ["time"],
                 "tools": ["time__*"], "expires": "2026-11-25T11:12:57.000Z"})
         );
         assert_eq!(complaint(&entry), None);

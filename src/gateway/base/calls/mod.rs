@@ -12,7 +12,7 @@ use std::{
     time::{Instant, SystemTime},
 };
 
-use mcproxy_ipc::ServerName;
+use mcproxy_ipc::{ServerName, unix_millis};
 
 pub(crate) use self::{
     capture::CaptureWindow,
@@ -140,8 +140,7 @@ impl CallLog {
 
     /// A moment in milliseconds since the Unix epoch.
     pub(crate) fn wall_clock(&self, at: Instant) -> u64 {
-        let since = self.epoch.1 + at.saturating_duration_since(self.epoch.0);
-        since.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX))
+        unix_millis(self.epoch.1 + at.saturating_duration_since(self.epoch.0))
     }
 
     // --- what is said, while a capture is on --------------------------------------------------------------------------

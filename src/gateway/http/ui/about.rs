@@ -1,11 +1,12 @@
 //! `GET /ui/api/about`: which MCProxy this is, and what the caller may do.
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use actix_web::HttpResponse;
+use mcproxy_ipc::unix_millis;
 use serde::Serialize;
 
-use super::{answer, caller::Caller, paths::path_of, state::milliseconds};
+use super::{answer, caller::Caller, paths::path_of};
 use crate::gateway::base::scope::{EndpointScope, Scope};
 
 /// What the page knows at its beginning.
@@ -38,8 +39,8 @@ pub(super) async fn get(caller: Caller) -> HttpResponse {
     let now = SystemTime::now();
     answer::json(&AboutPage {
         version: &report.version,
-        started_at: milliseconds(now - report.supervisor.uptime.min(since_epoch(now))),
-        now: milliseconds(now),
+        started_at: unix_millis(now.checked_sub(report.supervisor.uptime).unwrap_or(now)),
+        now: unix_millis(now),
         auth: !gateway.auth().is_open(),
         principal: caller.principal.name(),
         may_act: caller.may_administer,
@@ -47,8 +48,4 @@ pub(super) async fn get(caller: Caller) -> HttpResponse {
         endpoints: fixed.into_iter().chain(groups).chain(servers).collect(),
         config_path: &report.config_path,
     })
-}
-
-fn since_epoch(now: SystemTime) -> Duration {
-    now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
 }

@@ -1,6 +1,6 @@
 //! `GET /ui/api/state`: every server at this moment, and what needs a person.
 
-use std::time::{Instant, SystemTime};
+use std::time::Instant;
 
 use actix_web::HttpResponse;
 use mcproxy_ipc::{ServerState, ServerStatus, StatusReport};
@@ -168,9 +168,4 @@ pub(super) fn tokens(bytes: usize) -> usize {
 
 fn rounded(ms: f64) -> f64 {
     if ms < 10.0 { (ms * 100.0).round() / 100.0 } else { ms.round() }
-}
-
-/// Milliseconds since the Unix epoch.
-pub(super) fn milliseconds(at: SystemTime) -> u64 {
-    at.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX))
 }

@@ -1,17 +1,13 @@
 //! Tools that clients refuse: by their names, or because there are too many.
 
 use mcproxy_mcp::{RawObject, method};
-use mcproxy_search::estimate_tokens;
+use mcproxy_search::{estimate_tokens, why_too_much};
 
 use super::finding::DoctorFinding;
 use crate::cli::{args::Global, human::one_line, session::Session, supervisor::SupervisorClient, target::endpoint};
 
 /// Longest name that all clients take; one longer one may cost the whole list.
 const LONGEST_NAME: usize = 64;
-/// More tools than this are refused by some clients (OpenAI's API, VS Code), or cut (Cursor at 80).
-const MANY_TOOLS: usize = 128;
-/// A list of more tokens leaves a model little room.
-const MANY_TOKENS: usize = 20_000;
 /// Names that are shown.
 const SHOWN: usize = 5;
 
@@ -79,17 +75,10 @@ fn of(tools: &[NamedTool]) -> Vec<DoctorFinding> {
     let smaller =
         "`groups` or `tools.allow` show fewer, and /search/mcp lists three that find all others (docs/tool-search.md)";
     let total = format!("{} tools, about {tokens} tokens", tools.len());
-    if tools.len() > MANY_TOOLS {
-        findings.push(DoctorFinding::hint(
-            "tools",
-            format!("{total}: some clients take {MANY_TOOLS} at most"),
-            smaller,
-        ));
-    } else if tokens > MANY_TOKENS {
-        findings.push(DoctorFinding::hint("tools", format!("{total}, which every conversation begins with"), smaller));
-    } else {
-        findings.push(DoctorFinding::good("tools", total));
-    }
+    findings.push(match why_too_much(tools.len(), tokens) {
+        Some(why) => DoctorFinding::hint("tools", format!("{total}: {why}"), smaller),
+        None => DoctorFinding::good("tools", total),
+    });
     findings
 }
 
@@ -107,6 +96,9 @@ mod tests {
         assert_eq!(told, [Gravity::Bad, Gravity::Hint, Gravity::Hint], "{found:?}");
         let many: Vec<NamedTool> = (0..200).map(|at| tool(&format!("s__t.{at}"), 1)).collect();
         let found = of(&many);
-        assert!(found[0].message.contains("and 195 more") && found[1].message.contains("128 at most"), "{found:?}");
+        assert!(
+            found[0].message.contains("and 195 more") && found[1].message.contains("128 tools at most"),
+            "{found:?}"
+        );
     }
 }
