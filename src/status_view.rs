@@ -103,6 +103,7 @@ struct DescriptionView<'a> {
     resources: usize,
     resource_templates: usize,
     tool_tokens: usize,
+    suspicious_tools: usize,
 }
 
 /// How a start goes.
@@ -250,6 +251,7 @@ impl<'a> DescriptionView<'a> {
             resources: about.counts.resources,
             resource_templates: about.counts.templates,
             tool_tokens: about.counts.tool_tokens,
+            suspicious_tools: about.counts.suspicious,
         }
     }
 }
@@ -361,7 +363,7 @@ pub(crate) mod tests {
             "degraded": [{"protection": "network", "reason": "not root", "help": "start it as root"}],
             "server": {
                 "name": "mcp-time", "version": "1.2", "protocolVersion": "2025-11-25", "era": "legacy", "probe": "as configured",
-                "tools": 2, "prompts": 0, "resources": 0, "resourceTemplates": 0, "toolTokens": 0,
+                "tools": 2, "prompts": 0, "resources": 0, "resourceTemplates": 0, "toolTokens": 0, "suspiciousTools": 0,
             },
             "events": [{
                 "at": "1970-01-01T00:00:00.000Z", "generation": 2, "from": "starting", "to": "ready", "reason": "ready",

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod approvals;
 mod edit;
 mod import;
 mod init;
@@ -10,6 +11,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 pub(crate) use self::{
+    approvals::{AllowArgs, ApprovalsAction, ForgetArgs},
     edit::{AddArgs, EditOptions},
     import::ImportArgs,
     init::InitArgs,
@@ -297,13 +299,26 @@ pub(crate) enum Command {
     #[command(after_help = "Examples:\n  mcproxy paths\n  mcproxy paths --json | jq -r .config\n\n\
                       As it is for whoever runs this; of a running supervisor where one answers.")]
     Paths,
-    /// Make tokens for clients, and list them
+    /// Decide on calls that wait until a person agrees to them (`approve`)
+    #[command(
+        after_help = "Examples:\n  mcproxy approvals                                        what waits\n  mcproxy approvals allow 3f9a01c2d4e5\n  \
+                      mcproxy approvals allow 3f9a01c2d4e5 --always\n  mcproxy approvals refuse 3f9a01c2d4e5\n  \
+                      mcproxy approvals rules\n  mcproxy approvals forget 9c41d0e2\n\n\
+                      `approve` of a server, tool, group or token says which calls wait. The client's own user is asked where the client\n\
+                      can ask. Nobody has to: what nobody decides on is refused after `approvals.timeout`."
+    )]
+    Approvals {
+        #[command(subcommand)]
+        action: Option<ApprovalsAction>,
+    },
+    /// Make, list and revoke tokens of clients
     #[command(
         after_help = "Examples:\n  mcproxy token new laptop\n  mcproxy token new ci --servers github,time --expires 90d\n  \
-                      mcproxy token list\n  mcproxy token new cron --tools 'db__read_*' --json | jq -r .token\n\n\
-                      The token is shown once. The configuration gets its hash: the entry is printed, to be added to `auth.tokens`.\n\
+                      mcproxy token new phone --add\n  mcproxy token revoke phone\n  mcproxy token list\n  mcproxy token new cron --tools 'db__read_*' --json | jq -r .token\n\n\
+                      The token is shown once. The configuration gets its hash: the entry is printed, to be added to `auth.tokens`,\n\
+                      which `--add` does: comments and order stay, the file is checked before it is written, and what was there is beside it.\n\
                       A second token of the same name can take the place of the first without a gap: add it, give it to the clients,\n\
-                      take the first one out. To revoke one, take its entry out of the file: what it opened ends at once."
+                      revoke the first by its hash (`mcproxy token list`). What a token opened ends when it is revoked."
     )]
     Token {
         #[command(subcommand)]
@@ -476,6 +491,14 @@ pub(crate) enum AuditAction {
 pub(crate) enum TokenAction {
     /// Print a new token, and the entry that lets it in
     New(NewToken),
+    /// Take tokens out of the configuration: what they opened ends
+    Revoke {
+        /// The name of its user (then all of that name), or the beginning of its hash
+        #[arg(value_name = "NAME|HASH")]
+        which: String,
+        #[command(flatten)]
+        options: EditOptions,
+    },
     /// Show the tokens in force, what each may use, and when it was last used
     List,
 }

@@ -121,7 +121,11 @@ async fn dispatch(cli: Cli, console: &mut Console) -> Result<Exit, CliError> {
             commands::audit::VerifyAudit { dir, json }.run(console)
         }
         Command::Token { action: TokenAction::List } => commands::token::list(&supervisor, json, console).await,
-        Command::Token { action: TokenAction::New(new) } => new.run(json, console),
+        Command::Token { action: TokenAction::New(new) } => new.run(&supervisor, json, console).await,
+        Command::Token { action: TokenAction::Revoke { which, options } } => {
+            commands::token::revoke(&which, &options, &supervisor, console).await
+        }
+        Command::Approvals { action } => commands::approvals::run(action, &supervisor, json, console).await,
         Command::Completions { shell } => {
             shell.write_script(&mut console.out)?;
             Ok(Exit::Ok)

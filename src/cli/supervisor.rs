@@ -65,6 +65,14 @@ impl SupervisorClient {
         }
     }
 
+    /// Asks something that is answered at once.
+    pub(crate) async fn question(&self, question: OperatorToSupervisor) -> Result<SupervisorToOperator, CliError> {
+        match self.ask(question, ANSWER_TIMEOUT).await? {
+            SupervisorToOperator::Failed(why) => Err(CliError::Refused(why)),
+            answer => Ok(answer),
+        }
+    }
+
     /// Has something done; returns the supervisor's sentence about it.
     pub(crate) async fn act(&self, request: OperatorToSupervisor) -> Result<String, CliError> {
         match self.ask(request, ACTION_TIMEOUT).await? {

@@ -7,6 +7,7 @@
 //! thread, because children ask the kernel to be killed when the thread that forked them ends.
 
 mod ancestry;
+mod approvals;
 mod args;
 mod audit;
 mod backoff;

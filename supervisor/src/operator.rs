@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use mcproxy_config::nearest;
 use mcproxy_ipc::{
-    Connection, LogLevel, LogLine, LogSource, Receiver, Sender, ServerName, Verdict,
+    ApprovalDecision, Connection, HoldEnd, LogLevel, LogLine, LogSource, Receiver, Remember, Sender, ServerName,
+    Verdict,
     control::{OperatorToSupervisor, ShownConfig, SupervisorToOperator},
     disk::on_disk,
 };
@@ -114,6 +115,21 @@ pub(crate) async fn serve(
             }
             say(&mut sender, outcome(done)).await;
         }
+        OperatorToSupervisor::HeldCalls => {
+            let held = context.gateway.borrow().held.to_vec();
+            say(&mut sender, SupervisorToOperator::HeldCalls(held)).await;
+        }
+        OperatorToSupervisor::Decide { id, decision } => {
+            let most = context.gateway.borrow().remember;
+            say(&mut sender, outcome(decide(gateway, id, decision, most).await)).await;
+        }
+        OperatorToSupervisor::ApprovalRules => {
+            let rules = context.gateway.borrow().rules.to_vec();
+            say(&mut sender, SupervisorToOperator::ApprovalRules(rules)).await;
+        }
+        OperatorToSupervisor::ForgetApproval(id) => {
+            say(&mut sender, outcome(forget(gateway, id).await)).await;
+        }
         OperatorToSupervisor::Tokens => {
             let tokens = context.gateway.borrow().tokens.clone();
             say(&mut sender, SupervisorToOperator::Tokens(tokens)).await;
@@ -175,6 +191,50 @@ pub(crate) async fn restart(context: &Context, name: &ServerName) -> Result<Stri
         Ok(Ok(false)) => Err(format!("{name} is disabled in the configuration")),
         Ok(Err(_)) | Err(_) => Err(busy()),
     }
+}
+
+/// Decides on a call that waits, if an answer may count for so long.
+async fn decide(
+    gateway: &mpsc::Sender<GatewayCommand>,
+    id: String,
+    decision: ApprovalDecision,
+    most: Remember,
+) -> Result<String, String> {
+    if decision.remembered() > most {
+        return Err("this answer may not count for so long; set `approvals.remember` in the configuration".to_owned());
+    }
+    let (reply, answer) = oneshot::channel();
+    let command = GatewayCommand::Decide { id: id.clone(), decision, reply };
+    match asked(gateway, command, answer).await.ok_or("the gateway is busy or has ended; try again")? {
+        Some(HoldEnd::Allowed) => Ok(format!("call {id} is allowed")),
+        Some(HoldEnd::Refused) => Ok(format!("call {id} is refused")),
+        Some(end @ (HoldEnd::Expired | HoldEnd::Cancelled)) => Err(format!("call {id} is {} already", end.as_str())),
+        None => Err(format!("no call {id} waits for approval; `mcproxy approvals` lists those that do")),
+    }
+}
+
+async fn forget(gateway: &mpsc::Sender<GatewayCommand>, id: Option<String>) -> Result<String, String> {
+    let (reply, answer) = oneshot::channel();
+    let command = GatewayCommand::ForgetApproval { id: id.clone(), reply };
+    match (asked(gateway, command, answer).await.ok_or("the gateway's task is busy; try again")?, id) {
+        (0, Some(id)) => Err(format!("no approval {id} is kept; `mcproxy approvals rules` lists those that are")),
+        (0, None) => Ok("no approval was kept".to_owned()),
+        (1, _) => Ok("1 approval is forgotten".to_owned()),
+        (count, _) => Ok(format!("{count} approvals are forgotten")),
+    }
+}
+
+/// `None`: there is no answer in time.
+async fn asked<T>(
+    gateway: &mpsc::Sender<GatewayCommand>,
+    command: GatewayCommand,
+    answer: oneshot::Receiver<T>,
+) -> Option<T> {
+    let ask = async {
+        gateway.send(command).await.ok()?;
+        answer.await.ok()
+    };
+    timeout(LIMIT, ask).await.ok().flatten()
 }
 
 /// Pins what a server offered last.

@@ -47,6 +47,9 @@ impl GatewayPhase {
             Say::Forget(_) => ("Forget", Self::Serving, Self::Serving),
             Say::TokensUsed(_) => ("TokensUsed", Self::Serving, Self::Serving),
             Say::Audit { .. } => ("Audit", Self::Serving, Self::Serving),
+            Say::Held(_) => ("Held", Self::Serving, Self::Serving),
+            Say::HoldEnded { .. } => ("HoldEnded", Self::Serving, Self::Serving),
+            Say::KeepApproval(_) => ("KeepApproval", Self::Serving, Self::Serving),
         };
         if *self != phase {
             return Err(Violation { message: name, when: self.when() });

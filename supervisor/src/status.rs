@@ -236,6 +236,7 @@ mod tests {
                     resources: 9999,
                     templates: 9999,
                     tool_tokens: usize::MAX,
+                    suspicious: usize::MAX,
                 },
             }),
             transport: mcproxy_ipc::ServerTransport::Stdio,
@@ -302,6 +303,7 @@ mod tests {
                     per_session: true,
                     concurrent_calls: usize::MAX,
                     rates: ServerRates::default(),
+                    approvals: mcproxy_ipc::ServerApprovals::default(),
                     result_bytes: Some(usize::MAX),
                 }
             };

@@ -6,6 +6,7 @@
 
 mod support;
 
+mod approvals;
 mod chaos;
 mod cli;
 mod conformance;

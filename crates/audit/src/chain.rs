@@ -117,6 +117,7 @@ mod tests {
 
     fn record(name: &str) -> AuditRecord {
         AuditRecord {
+            approval: None,
             at_ms: 1_795_432_377_123,
             principal: Some("ann".to_owned()),
             client: None,

@@ -28,6 +28,7 @@ struct AuditLine<'a> {
     arguments_bytes: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     arguments: Option<Box<RawValue>>,
+    approval: Option<ApprovalNoteLine<'a>>,
     outcome: &'a str,
     #[serde(skip_serializing_if = "str::is_empty")]
     reason: &'a str,
@@ -36,6 +37,13 @@ struct AuditLine<'a> {
     /// Calls before this one of which there is no line.
     #[serde(skip_serializing_if = "is_zero")]
     dropped: u64,
+}
+
+/// Who agreed, and how.
+#[derive(Serialize)]
+struct ApprovalNoteLine<'a> {
+    by: &'a str,
+    how: &'a str,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
@@ -61,6 +69,7 @@ pub fn write_line(out: &mut Vec<u8>, head: &mut ChainHead, record: &AuditRecord,
         arguments_sha256: hex(&record.arguments_sha256),
         arguments_bytes: record.arguments_bytes,
         arguments,
+        approval: record.approval.as_ref().map(|note| ApprovalNoteLine { by: &note.by, how: &note.how }),
         outcome: &record.outcome,
         reason: &record.reason,
         result_bytes: record.result_bytes,

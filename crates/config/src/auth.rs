@@ -13,7 +13,7 @@ use crate::dialect::RESERVED_NAME;
 use crate::raw::{RawAuth, RawAuthMode, RawToken, RawToolView};
 use crate::report::Report;
 use crate::tree::Node;
-use crate::{groups, instant, rate};
+use crate::{approvals, groups, instant, rate};
 
 /// Shorter tokens can be guessed.
 const MIN_TOKEN: usize = 16;
@@ -46,7 +46,7 @@ pub(crate) fn check(
             }
             Ok(token) if checked.iter().any(|other| other.name == token.name && rights(other) != rights(&token)) => {
                 let message = "another token of this name may use something else; all tokens of one name have the same \
-                               `servers`, `groups`, `tools`, `view`, `rate` and `admin`";
+                               `servers`, `groups`, `tools`, `view`, `approve`, `rate` and `admin`";
                 report.add(element.span.start, message);
             }
             Ok(token) => checked.push(token),
@@ -124,7 +124,7 @@ fn access(
         RawToolView::List => ToolView::List,
         RawToolView::Search => ToolView::Search,
     };
-    TokenAccess { servers, groups: named, tools: raw.tools.clone(), view }
+    TokenAccess { servers, groups: named, tools: raw.tools.clone(), view, approve: approvals::mode(raw.approve) }
 }
 
 fn elements<'n>(node: &'n Node, key: &str) -> &'n [Node] {

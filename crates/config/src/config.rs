@@ -238,7 +238,12 @@ fn workspace(base: &Path) -> &Path {
 
 /// Rules that single servers cannot break.
 fn report_size(servers: &[ServerConfig], gateway: &GatewaySettings, at: usize, report: &mut Report) {
-    let rules = servers.iter().map(|server| size::of_rules(&server.tools) + size::of_rates(&server.rates)).sum();
+    let rules = servers
+        .iter()
+        .map(|server| {
+            size::of_rules(&server.tools) + size::of_rates(&server.rates) + size::of_approvals(&server.approvals)
+        })
+        .sum();
     let complaints = [
         size::complaint("the tool rules of all servers", rules, MAX_RULES_BYTES),
         size::complaint("groups, hosts, origins and tokens", size::of_gateway(gateway), MAX_GATEWAY_BYTES),

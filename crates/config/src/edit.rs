@@ -1,8 +1,11 @@
 //! Edits of a configuration that a person wrote: a server more, one less, one on or off. Comments and order stay, and so does
 //! every byte that is not about that server. Nothing is checked here; that is for those who write the file.
 
+mod tokens;
+
 use mcproxy_ipc::ServerName;
 
+pub use self::tokens::{EditableToken, TokenEditError};
 use crate::dialect::{self, ServerEntry};
 use crate::foreign::written;
 use crate::json_text::Json;

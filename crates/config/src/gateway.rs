@@ -13,7 +13,7 @@ use crate::report::Report;
 use crate::server::ServerConfig;
 use crate::servers::ServerEntries;
 use crate::tree::{Node, TreeValue};
-use crate::{audit, auth, groups};
+use crate::{approvals, audit, auth, groups, rate};
 
 /// Bytes that the gateway holds in all unless the file says otherwise.
 const TOTAL_BUFFERED: usize = 128 << 20;
@@ -73,6 +73,8 @@ pub(crate) fn check(raw: RawGateway, root: &Node, servers: &ServerEntries, repor
             RawPins::Hold => PinPolicy::Hold,
         },
         audit,
+        anonymous_rate: limits.rate.as_ref().map(rate::of),
+        approvals: approvals::terms(&raw.approvals),
     }
 }
 

@@ -7,6 +7,7 @@ use mcproxy_ipc::{
     control::{Group, ToolView},
 };
 
+use crate::approvals;
 use crate::nearest::did_you_mean;
 use crate::problem::printable;
 use crate::raw::{RawAuthMode, RawGroup, RawGroupTools, RawToolView};
@@ -46,7 +47,8 @@ pub(crate) fn check(
                 RawToolView::List => ToolView::List,
                 RawToolView::Search => ToolView::Search,
             };
-            groups.push(Group { name: name.to_string(), servers, paths, tools, is_open, view });
+            let approve = approvals::mode(of_group.approve);
+            groups.push(Group { name: name.to_string(), servers, paths, tools, is_open, view, approve });
         }
     }
     groups
@@ -115,6 +117,7 @@ impl GroupReader<'_> {
             describe: self.by_tool("describe", &raw.describe, servers, String::clone),
             title: self.by_tool("title", &raw.title, servers, String::clone),
             annotations: self.by_tool("annotations", &raw.annotations, servers, tool_rules::annotations),
+            ..ToolRules::default()
         }
     }
 

@@ -19,6 +19,7 @@
 //! To add a key: add it to its struct in `raw` with a doc comment (it appears in the schema) and a default, and use it
 //! where the checked type is built.
 
+mod approvals;
 mod audit;
 mod auth;
 mod client_features;
@@ -57,7 +58,7 @@ pub use audit::AuditConfig;
 pub use config::{Config, Exposed, LoadError};
 pub use dialect::{RESERVED_NAME, safe_name};
 pub use diff::{ConfigDiff, ServerChange, diff};
-pub use edit::{EditError, EditableConfig};
+pub use edit::{EditError, EditableConfig, EditableToken, TokenEditError};
 pub use foreign::{ForeignEntry, OurEntry};
 pub use isolation::{IsolationConfig, UidRange, Uids};
 pub use json_text::Json;

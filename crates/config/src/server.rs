@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use mcproxy_confine::ServerConfinement;
 use mcproxy_ipc::{
-    CallTimeouts, CatalogueKey, ClientFeatures, EraRule, Generation, Instances, LaunchSpec, Reach, ServerLimits,
-    ServerName, ServerRates, ToolRules, WorkerSpec, data::ServerEra,
+    CallTimeouts, CatalogueKey, ClientFeatures, EraRule, Generation, Instances, LaunchSpec, Reach, ServerApprovals,
+    ServerLimits, ServerName, ServerRates, ToolRules, WorkerSpec, data::ServerEra,
 };
 use sha2::{Digest, Sha256};
 
@@ -61,6 +61,8 @@ pub struct ServerConfig {
     pub limits: ServerLimits,
     /// How often it may be called.
     pub rates: ServerRates,
+    /// Which of its calls need the agreement of a person.
+    pub approvals: ServerApprovals,
     /// The largest result of a tool that clients are shown whole, in bytes; `None`: any.
     pub result_bytes: Option<usize>,
     /// What it may do, as far as its entry says.

@@ -3,7 +3,7 @@
 //! connection.
 
 use mcproxy_ipc::{
-    ServerRates, ToolRules,
+    ServerApprovals, ServerRates, ToolRules,
     control::{GatewaySettings, Group, TokenAccess, TokenHash},
 };
 
@@ -52,6 +52,13 @@ pub(crate) fn of_rates(rates: &ServerRates) -> usize {
     // The interval and two numbers.
     const RATE: usize = 32;
     rates.tools.iter().map(|(pattern, _)| text(pattern) + RATE).sum()
+}
+
+/// Of one server's approvals.
+pub(crate) fn of_approvals(approvals: &ServerApprovals) -> usize {
+    // The mode.
+    const MODE: usize = 4;
+    approvals.tools.iter().map(|(pattern, _)| text(pattern) + MODE).sum()
 }
 
 /// Of what only the gateway is told.

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use mcproxy_ipc::{ToolAnnotations, ToolRules};
+use mcproxy_ipc::{SuspicionRule, ToolAnnotations, ToolRules};
 
-use crate::raw::{RawAnnotations, RawTools};
+use crate::raw::{RawAnnotations, RawSuspicious, RawTools};
 
 /// The rules of a server.
 pub(crate) fn of_server(raw: &RawTools) -> ToolRules {
@@ -15,6 +15,11 @@ pub(crate) fn of_server(raw: &RawTools) -> ToolRules {
         describe: pairs(&raw.describe),
         title: pairs(&raw.title),
         annotations: raw.annotations.iter().map(|(tool, new)| (tool.clone(), annotations(new))).collect(),
+        suspicious: match raw.suspicious {
+            RawSuspicious::Ignore => SuspicionRule::Ignore,
+            RawSuspicious::Report => SuspicionRule::Report,
+            RawSuspicious::Hold => SuspicionRule::Hold,
+        },
     }
 }
 

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::ApprovalNote;
+
 /// The most records that a gateway has sent and that are not written.
 pub const AUDIT_UNWRITTEN: u64 = 4096;
 
@@ -32,6 +34,8 @@ pub struct AuditRecord {
     pub arguments_bytes: u64,
     /// The arguments as JSON, redacted, if that is asked for.
     pub arguments: Option<String>,
+    /// Who agreed to it, and how; `None`: that was not needed.
+    pub approval: Option<ApprovalNote>,
     /// How it ended.
     pub outcome: String,
     /// Why it failed, in one word.

@@ -12,6 +12,7 @@
 //! `bincode` is named in one private file, `codec.rs`: replacing it is a change of that file alone.
 
 mod activity;
+mod approval;
 mod audit;
 mod catalogue;
 mod catalogue_room;
@@ -58,6 +59,10 @@ mod token_bucket;
 mod unprintable;
 
 pub use activity::Activity;
+pub use approval::{
+    ApprovalDecision, ApprovalMode, ApprovalNote, ApprovalRule, ApprovalTerms, HeldCall, HoldEnd, MAX_APPROVAL_RULES,
+    MAX_APPROVAL_TEXT, MAX_HELD_CALLS, MAX_HELD_CALLS_EACH, MAX_SHOWN_ARGUMENTS, Remember, ServerApprovals,
+};
 pub use audit::{AUDIT_UNWRITTEN, AuditRecord, AuditTerms};
 pub use catalogue::CatalogueKey;
 pub use catalogue_room::CatalogueRoom;
@@ -87,7 +92,7 @@ pub use session::{MAX_SNAPSHOT, SealKey, SessionKey, StoredSession};
 pub use socket::{Connection, Listener, Peer, connect};
 pub use spec::{
     CallTimeouts, ClientDeclaration, ClientFeatures, EraEvidence, EraRule, INSTALL_LIMIT, InstanceRules, Instances,
-    ServerLimits, ToolAnnotations, ToolRules, WorkerSpec,
+    ServerLimits, SuspicionRule, ToolAnnotations, ToolRules, WorkerSpec,
 };
 pub use state::{EndReason, Ended, Need, Route, ServerState};
 pub use state_dir::default_state_dir;

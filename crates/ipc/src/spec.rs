@@ -239,6 +239,20 @@ pub struct ToolRules {
     pub title: Vec<(String, String)>,
     /// The name of a tool → the annotations that clients see instead of the server's.
     pub annotations: Vec<(String, ToolAnnotations)>,
+    /// What happens to tools whose texts try to give orders.
+    pub suspicious: SuspicionRule,
+}
+
+/// What happens to tools whose texts try to give orders to a model.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SuspicionRule {
+    /// Nothing: it is not looked for.
+    Ignore,
+    /// It is said.
+    #[default]
+    Report,
+    /// They are not offered.
+    Hold,
 }
 
 impl ToolRules {

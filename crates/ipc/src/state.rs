@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{CallTimeouts, CatalogueKey, Generation, ServerName, ServerRates, ToolRules};
+use crate::{CallTimeouts, CatalogueKey, Generation, ServerApprovals, ServerName, ServerRates, ToolRules};
 
 /// Where a server stands, as others see it. The supervisor's lifecycle machine holds the full state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -112,6 +112,8 @@ pub struct Route {
     pub concurrent_calls: usize,
     /// How often it may be called.
     pub rates: ServerRates,
+    /// Which of its calls need the agreement of a person.
+    pub approvals: ServerApprovals,
     /// The largest result of a tool that clients are shown whole, in bytes; `None`: any.
     pub result_bytes: Option<usize>,
 }

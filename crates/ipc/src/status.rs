@@ -55,6 +55,8 @@ pub struct CatalogueCounts {
     pub templates: usize,
     /// About how many tokens of a model's context its tools take, as the gateway lists them; 0: not known, or it has none.
     pub tool_tokens: usize,
+    /// Tools whose texts try to give orders to a model, offered or not, as the gateway reads them.
+    pub suspicious: usize,
 }
 
 /// A list that a server declares and does not give.

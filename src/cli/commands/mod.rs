@@ -1,5 +1,6 @@
 //! One file per command. Those that only send one request to the supervisor need none.
 
+pub(super) mod approvals;
 pub(super) mod audit;
 pub(super) mod call;
 pub(super) mod check;

@@ -92,10 +92,28 @@ fn overview(report: &StatusReport, out: &mut dyn Write, width: Option<usize>, st
         None => whole.write(out, None)?,
         Some(width) => table(report, true).styled(style).write_folded(out, width)?,
     }
-    match cost(report) {
-        Some(cost) => writeln!(out, "\n{}", wrapped(&cost, width, "  ")),
+    if let Some(cost) = cost(report) {
+        writeln!(out, "\n{}", wrapped(&cost, width, "  "))?;
+    }
+    match suspicious(report) {
+        Some(suspicious) => writeln!(out, "\n{}", wrapped(&suspicious, width, "  ")),
         None => Ok(()),
     }
+}
+
+/// Whose tools have texts that try to give orders to a model. `None`: nobody's.
+fn suspicious(report: &StatusReport) -> Option<String> {
+    let of = |server: &ServerStatus| {
+        let count = server.description.as_ref().map_or(0, |about| about.counts.suspicious);
+        (count > 0).then(|| format!("{} ({count})", server.name))
+    };
+    let servers: Vec<String> = report.servers.iter().filter_map(of).collect();
+    (!servers.is_empty()).then(|| {
+        format!(
+            "suspicious texts of tools: {}; the log says what is suspicious, `mcproxy tools --server NAME` shows the texts (tools.suspicious)",
+            servers.join(", ")
+        )
+    })
 }
 
 /// What the list of all tools costs a model. `None`: there are none.

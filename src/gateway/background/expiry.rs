@@ -28,6 +28,7 @@ pub(super) async fn sweep(gateway: Rc<Gateway>) {
         }
         gateway.replay_budget.tidy();
         gateway.request_states.tidy(now);
+        gateway.held_calls.tidy(now);
         gateway.kept_results.tidy(now);
         let lost = gateway.sessions.restorable.expire(max_idle, now);
         if !lost.is_empty() {

@@ -1,6 +1,7 @@
 //! Work of the HTTP thread without a request: it follows what the supervisor says (routes, settings, the drain), keeps the
 //! connections to workers, has tools embedded, expires sessions, and sends what waits for its time.
 
+mod approvals;
 mod audit;
 mod catalogue_intake;
 mod drain;
@@ -38,6 +39,7 @@ pub(crate) fn start(supervisor: SupervisorHandle, log: Logger) -> Rc<Gateway> {
     tokio::task::spawn_local(settings::tell_uses(gateway.clone()));
     tokio::task::spawn_local(pins::follow(gateway.clone()));
     tokio::task::spawn_local(audit::send(gateway.clone()));
+    tokio::task::spawn_local(approvals::follow(gateway.clone()));
     let timer = gateway.clone();
     tokio::task::spawn_local(async move { timer.response_timer.run().await });
     gateway

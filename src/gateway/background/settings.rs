@@ -86,6 +86,7 @@ fn end_revoked(gateway: &Rc<Gateway>, before: &Auth) {
         lifetime::release(gateway, session);
     }
     let given_up = gateway.request_states.give_up(is_revoked);
+    gateway.held_calls.give_up(is_revoked);
     info!(gateway.log, "tokens changed"; "sessions_ended" => ended.len(), "calls_given_up" => given_up);
     gateway.auth_changed.notify_one();
 }

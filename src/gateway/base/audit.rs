@@ -183,6 +183,7 @@ mod tests {
     fn record(arguments: Option<String>) -> AuditRecord {
         AuditRecord {
             at_ms: 0,
+            approval: None,
             principal: None,
             client: None,
             session: String::new(),

@@ -4,7 +4,7 @@ use mcproxy_mcp::{ErrorCode, RawObject};
 
 /// Why calls fail without a word of the server's, as `data.reason` says it. Others that turn up there share a label: a
 /// server can write what it likes into its errors, and each label costs memory for ever.
-const OURS: [&str; 22] = [
+const OURS: [&str; 25] = [
     "timeout",
     "server_exited",
     "server_stopped",
@@ -14,6 +14,9 @@ const OURS: [&str; 22] = [
     "too_many_calls",
     "rate_limited",
     "not_recorded",
+    "not_approved",
+    "approval_expired",
+    "too_many_held",
     "too_many_instances",
     "instance_failed",
     "no_session",

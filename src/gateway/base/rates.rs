@@ -74,6 +74,11 @@ impl Limiter {
         self.bucket.borrow_mut().as_mut().map_or(Duration::ZERO, |bucket| bucket.wait(1.0, now))
     }
 
+    fn under_way(self: &Rc<Self>) -> RateTicket {
+        self.under_way.set(self.under_way.get() + 1);
+        RateTicket(self.clone())
+    }
+
     fn spend(&self) {
         if let Some(bucket) = &mut *self.bucket.borrow_mut() {
             bucket.spend(1.0);
@@ -100,8 +105,24 @@ impl Limiter {
     /// One begins; whether there are not too many.
     pub(crate) fn begin(self: &Rc<Self>) -> Result<RateTicket, RateExceeded> {
         self.room()?;
-        self.under_way.set(self.under_way.get() + 1);
-        Ok(RateTicket(self.clone()))
+        Ok(self.under_way())
+    }
+}
+
+/// Something that began, and rests: it is not under way meanwhile.
+#[derive(Debug)]
+pub(crate) struct RestingTickets(Vec<Rc<Limiter>>);
+
+impl RestingTickets {
+    /// It was under way with these.
+    pub(crate) fn of(tickets: Vec<RateTicket>) -> Self {
+        Self(tickets.iter().map(|ticket| ticket.0.clone()).collect())
+    }
+
+    /// It goes on, if there are not too many now. That it began is counted already.
+    pub(crate) fn resume(self) -> Result<Vec<RateTicket>, RateExceeded> {
+        self.0.iter().try_for_each(|limiter| limiter.room())?;
+        Ok(self.0.iter().map(Limiter::under_way).collect())
     }
 }
 
@@ -120,12 +141,21 @@ pub(crate) fn begin_all(limiters: &[Rc<Limiter>], now: Instant) -> Result<Vec<Ra
 
 /// The rates of principals whose tokens have one.
 #[derive(Default)]
-pub(crate) struct PrincipalRates(RefCell<HashMap<Box<str>, Rc<Limiter>>>);
+pub(crate) struct PrincipalRates {
+    named: RefCell<HashMap<Box<str>, Rc<Limiter>>>,
+    /// That of all requests without a token together.
+    anonymous: RefCell<Option<Rc<Limiter>>>,
+}
 
 impl PrincipalRates {
     /// Takes over the rates of tokens. What was done under one that stays is not forgotten.
-    pub(crate) fn set(&self, tokens: &[TokenHash], now: Instant) {
-        let mut known = self.0.borrow_mut();
+    pub(crate) fn set(&self, tokens: &[TokenHash], anonymous: Option<RateLimit>, now: Instant) {
+        let before = self.anonymous.take();
+        *self.anonymous.borrow_mut() = anonymous.map(|rate| match before {
+            Some(known) => known.kept(rate, now),
+            None => Limiter::new(rate, now),
+        });
+        let mut known = self.named.borrow_mut();
         let limited = tokens.iter().filter_map(|token| Some((token.name.as_str(), token.rate?)));
         *known = limited
             .map(|(name, rate)| {
@@ -135,9 +165,12 @@ impl PrincipalRates {
             .collect();
     }
 
-    /// That of a principal.
+    /// That of a principal; `None`: that of all who have no name.
     pub(crate) fn of(&self, name: Option<&str>) -> Option<Rc<Limiter>> {
-        self.0.borrow().get(name?).cloned()
+        match name {
+            Some(name) => self.named.borrow().get(name).cloned(),
+            None => self.anonymous.borrow().clone(),
+        }
     }
 }
 
@@ -173,6 +206,17 @@ mod tests {
     }
 
     #[test]
+    fn one_that_rests_is_not_under_way_and_goes_on_when_there_is_room() {
+        let now = Instant::now();
+        let limiter = Limiter::new(rate(Some(1.0), 1, Some(1)), now);
+        let resting = RestingTickets::of(begin_all(&[limiter.clone()], now).expect("there is room"));
+        let other = limiter.begin().expect("the other one rests");
+        assert_eq!(resting.resume().err(), Some(RateExceeded::TooMany(1)));
+        let resting = RestingTickets::of(vec![other]);
+        assert_eq!(resting.resume().map(|tickets| tickets.len()), Ok(1));
+    }
+
+    #[test]
     fn what_one_rate_refuses_costs_the_others_nothing() {
         let now = Instant::now();
         let (all, tool) = (Limiter::new(rate(Some(1.0), 2, None), now), Limiter::new(rate(Some(1.0), 1, None), now));
@@ -194,15 +238,20 @@ mod tests {
             may_administer: false,
         };
         let rates = PrincipalRates::default();
-        rates.set(&[token(Some(rate(Some(1.0), 1, None)))], now);
+        rates.set(&[token(Some(rate(Some(1.0), 1, None)))], None, now);
         let admits = || rates.of(Some("ann")).is_none_or(|limiter| limiter.admit(now).is_ok());
         assert!(admits() && !admits());
-        rates.set(&[token(Some(rate(Some(1.0), 1, None)))], now);
+        rates.set(&[token(Some(rate(Some(1.0), 1, None)))], None, now);
         assert!(!admits(), "the same rate");
-        rates.set(&[token(Some(rate(Some(2.0), 1, None)))], now);
+        rates.set(&[token(Some(rate(Some(2.0), 1, None)))], None, now);
         assert!(admits(), "another one");
-        rates.set(&[token(None)], now);
+        rates.set(&[token(None)], None, now);
         assert!(rates.of(Some("ann")).is_none() && rates.of(None).is_none());
+        rates.set(&[], Some(rate(Some(1.0), 1, None)), now);
+        let admits = || rates.of(None).is_none_or(|limiter| limiter.admit(now).is_ok());
+        assert!(admits() && !admits());
+        rates.set(&[token(None)], Some(rate(Some(1.0), 1, None)), now);
+        assert!(!admits() && rates.of(Some("ann")).is_none(), "it is of those without a name");
     }
 
     proptest! {

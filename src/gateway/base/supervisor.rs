@@ -14,8 +14,8 @@ use std::{
 
 use mcproxy_confine::Degradation;
 use mcproxy_ipc::{
-    AuditRecord, CatalogueCounts, CatalogueKey, DataEnd, DescriptorHalf, FrameError, Generation, Inherited, LogRecord,
-    Receiver, Route, SealKey, Sender, ServerName, SessionKey, StoredSession,
+    ApprovalDecision, ApprovalRule, AuditRecord, CatalogueCounts, CatalogueKey, DataEnd, DescriptorHalf, FrameError,
+    Generation, Inherited, LogRecord, Receiver, Route, SealKey, Sender, ServerName, SessionKey, StoredSession,
     control::{
         Act, ActOutcome, ActingCaller, Answer, GatewaySettings, GatewayToSupervisor, Question, SupervisorToGateway,
     },
@@ -99,6 +99,20 @@ struct WantedCatalogue {
     to: oneshot::Sender<Result<Option<OwnedFd>, CatalogueFileError>>,
 }
 
+/// Decisions on calls that wait; a person makes them one by one.
+const DECISIONS: usize = 64;
+
+/// Somebody's decision on a call that waits.
+#[derive(Debug)]
+pub(crate) struct HoldDecision {
+    /// Which one.
+    pub(crate) id: String,
+    /// What.
+    pub(crate) decision: ApprovalDecision,
+    /// Who, for the audit.
+    pub(crate) by: String,
+}
+
 /// An act of a person, for whom, and where to say how it ended.
 type WantedAct = (Act, ActingCaller, oneshot::Sender<ActOutcome>);
 
@@ -146,6 +160,9 @@ pub(crate) struct SupervisorHandle {
     pub(crate) drain: watch::Receiver<Option<Duration>>,
     /// Counts approvals of tools.
     pub(crate) approvals: watch::Receiver<u64>,
+    /// The answers to calls that waited which are kept.
+    pub(crate) approval_rules: watch::Receiver<Vec<ApprovalRule>>,
+    decisions: Arc<Mutex<Option<mpsc::Receiver<HoldDecision>>>>,
     /// How far it has come with records of calls.
     pub(crate) audited: watch::Receiver<AuditProgress>,
     dropped: DroppedRecords,
@@ -210,6 +227,16 @@ impl SupervisorHandle {
                 _ => Ok(()),
             },
         }
+    }
+
+    /// Decisions on calls that wait; can be taken once.
+    pub(crate) fn take_decisions(&self) -> Option<mpsc::Receiver<HoldDecision>> {
+        self.decisions.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Tells it something of calls that wait; `false`: it was not told.
+    pub(crate) fn tell_of_held(&self, message: GatewayToSupervisor) -> bool {
+        self.notices.try_send(message).is_ok()
     }
 
     /// Says which tokens were used, by their hashes, and when; `false`: the supervisor was not told.
@@ -294,6 +321,8 @@ pub(crate) struct SupervisorConnection {
     drain: watch::Sender<Option<Duration>>,
     audited: watch::Sender<AuditProgress>,
     approvals: watch::Sender<u64>,
+    approval_rules: watch::Sender<Vec<ApprovalRule>>,
+    decisions: mpsc::Sender<HoldDecision>,
 }
 
 impl SupervisorConnection {
@@ -312,6 +341,9 @@ impl SupervisorConnection {
         let SupervisorToGateway::Configure(first_settings) = next(&mut receiver).await? else {
             return Err(ControlError::Order);
         };
+        let SupervisorToGateway::ApprovalRules(first_rules) = next(&mut receiver).await? else {
+            return Err(ControlError::Order);
+        };
         let SupervisorToGateway::Routes(first_routes) = next(&mut receiver).await? else {
             return Err(ControlError::Order);
         };
@@ -326,6 +358,8 @@ impl SupervisorConnection {
         let (listener, listener_seen) = watch::channel(None);
         let (drain, drain_seen) = watch::channel(None);
         let (approvals, approvals_seen) = watch::channel(0);
+        let (approval_rules, approval_rules_seen) = watch::channel(first_rules);
+        let (decisions, decisions_taken) = mpsc::channel(DECISIONS);
         let (audited, audited_seen) = watch::channel(AuditProgress::default());
         let snapshot_bytes = Arc::<AtomicUsize>::default();
         let supervisor = SupervisorHandle {
@@ -344,6 +378,8 @@ impl SupervisorConnection {
             listener: listener_seen,
             drain: drain_seen,
             approvals: approvals_seen,
+            approval_rules: approval_rules_seen,
+            decisions: Arc::new(Mutex::new(Some(decisions_taken))),
             audited: audited_seen,
             dropped,
         };
@@ -364,6 +400,8 @@ impl SupervisorConnection {
             drain,
             audited,
             approvals,
+            approval_rules,
+            decisions,
         };
         Ok((connection, supervisor, first_listener))
     }
@@ -381,7 +419,19 @@ impl SupervisorConnection {
             mut logs,
             ..
         } = self;
-        let Self { snapshot_bytes, threshold, settings, routes, listener, drain, audited, approvals, .. } = self;
+        let Self {
+            snapshot_bytes,
+            threshold,
+            settings,
+            routes,
+            listener,
+            drain,
+            audited,
+            approvals,
+            approval_rules,
+            decisions,
+            ..
+        } = self;
         let (out, queue) = mpsc::channel(QUEUE);
         let writer = tokio::spawn(sender.drain(queue));
         let mut waiting: HashMap<u64, oneshot::Sender<Answer>> = HashMap::new();
@@ -435,6 +485,12 @@ impl SupervisorConnection {
                     }
                     Ok(SupervisorToGateway::Approved(_)) => {
                         approvals.send_modify(|count| *count += 1);
+                        continue;
+                    }
+                    Ok(SupervisorToGateway::ApprovalRules(rules)) => { approval_rules.send_replace(rules); continue }
+                    Ok(SupervisorToGateway::Decide { id, decision, by }) => {
+                        // One that finds no room is as good as none: the supervisor gets no answer, and says so.
+                        let _ = decisions.try_send(HoldDecision { id, decision, by });
                         continue;
                     }
                     Ok(SupervisorToGateway::Audited { written, error }) => {

@@ -2,7 +2,7 @@
 
 use std::time::{Instant, SystemTime};
 
-use mcproxy_ipc::{AuditRecord, unix_millis};
+use mcproxy_ipc::{ApprovalNote, AuditRecord, unix_millis};
 use mcproxy_mcp::{ErrorCode, ErrorObject, RawObject, RawValue, meta, method};
 use sha2::{Digest, Sha256};
 
@@ -100,12 +100,20 @@ impl AuditedCall {
             arguments_sha256: Sha256::digest(request.arguments.as_bytes()).into(),
             arguments_bytes: request.arguments.len() as u64,
             arguments,
+            approval: None,
             outcome: OutcomeLabel::Cancelled.as_str().to_owned(),
             reason: String::new(),
             result_bytes: 0,
             duration_us: 0,
         };
         Ok(Some(Self { begun: context.begun, record: Some((place, record)) }))
+    }
+
+    /// Somebody agreed to it, or not.
+    pub(crate) fn approved(&mut self, note: ApprovalNote) {
+        if let Some((_, record)) = &mut self.record {
+            record.approval = Some(note);
+        }
     }
 
     /// The call has ended.

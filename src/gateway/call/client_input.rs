@@ -141,6 +141,11 @@ impl<'a> ClientInput<'a> {
         }
     }
 
+    /// Asks something of our own, for as long as the caller waits; dropped before, it is taken back.
+    pub(crate) async fn ask_of_ours(&self, wanted: &InputRequest) -> Result<Response, InputError> {
+        self.ask(wanted, |_| Response::Result(Bytes::from_static(b"{}")))?.answer().await
+    }
+
     /// Everything at once; the answers are in the order of the questions.
     async fn ask_all(&self, wanted: &[InputRequest]) -> Result<Vec<(String, Response)>, InputError> {
         // It has forgotten the call, so it is told as its user would: not now.

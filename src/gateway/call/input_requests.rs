@@ -59,6 +59,11 @@ impl InputRequests {
 }
 
 impl InputRequest {
+    /// One of our own; `params` is a JSON object.
+    pub(crate) fn ours(key: &str, method: &str, params: String) -> Self {
+        Self { key: key.to_owned(), method: method.to_owned(), params }
+    }
+
     /// Whether a client of these features can give it.
     pub(crate) fn is_in(&self, features: ClientCapabilities) -> bool {
         match self.method.as_str() {

@@ -1,6 +1,7 @@
 //! One request under way: which server it is for, how it waits for that, its way there and back, and what the server asks meanwhile. The
 //! same for clients of every dialect.
 
+pub(crate) mod approval;
 pub(crate) mod audit;
 pub(crate) mod builtin_tools;
 pub(crate) mod client_headers;

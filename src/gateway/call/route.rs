@@ -6,6 +6,7 @@ use mcproxy_mcp::{
 };
 
 use super::{
+    approval::NeededApproval,
     audit::{AuditedCall, AuditedRequest, Called},
     builtin_tools,
     forward::{Forward, wait_for},
@@ -62,6 +63,7 @@ pub(crate) async fn tool(context: &RequestContext, mut params: Params<'_>) -> Op
         return Some(reply);
     }
     let definition = definition(context, &params);
+    let approval = NeededApproval::of(context, &params, &server, &name);
     let own = json_string(&name);
     params.members.set("name", &own);
     let own_refs = own_refs(context, &server, &params);
@@ -70,7 +72,8 @@ pub(crate) async fn tool(context: &RequestContext, mut params: Params<'_>) -> Op
         params.members.get("task").is_some() && context.downstream.makes_tasks_at(&server, &context.view());
     let (rewrite, owner): (ResultRewrite, _) =
         if makes_task { (rewrite::created_task, Some(server.clone())) } else { (rewrite::call_result, None) };
-    let call = Forward::new(context, method::TOOLS_CALL, server.clone(), params).named(name).defined(definition);
+    let call = Forward::new(context, method::TOOLS_CALL, server.clone(), params);
+    let mut call = call.named(name).defined(definition).needing(approval);
     let reply = call.run(rewrite).await;
     if let (Some(owner), Some(Reply::Result(result))) = (&owner, &reply)
         && let Err(error) = context.downstream.remember_task(&context.gateway.task_owners, owner, result)

@@ -127,7 +127,7 @@ async fn read(
         if let Some(cursor) = &cursor {
             params.members.set("cursor", cursor);
         }
-        let call = Forward::new(context, method::SKILLS_LIST, server.clone(), params).until_dropped();
+        let mut call = Forward::new(context, method::SKILLS_LIST, server.clone(), params).until_dropped();
         let page = match call.run(rewrite::skill_result).await {
             Some(Reply::Result(page)) => page,
             Some(error) => return Err(error),

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, ops::Range};
 
-use mcproxy_ipc::ToolRules;
+use mcproxy_ipc::{SuspicionRule, ToolRules};
 use mcproxy_mcp::{
     RawObject, RawValue, is_uri, json_string,
     mirrored::{ANNOTATION, MirroredParam, mirrored_params},
@@ -15,7 +15,7 @@ use super::{
     arguments::ArgumentSchema,
     check::{self, Mended},
     derived::Derived,
-    glob, overrides,
+    glob, overrides, suspicion,
     text::{self, MAX_NAME, MAX_URI},
     warning::{CatalogueProblem, Warnings},
 };
@@ -120,6 +120,9 @@ impl Entry {
         }
         if kind.has_uris() && object.get("name").is_none() {
             edits.append(&object, "name", json_string(own).get());
+        }
+        if kind == ListKind::Tools && is_held(json, own, rules, warnings) {
+            return None;
         }
         remove_hidden(kind, json, &mut edits, own, warnings);
         let newer = kind == ListKind::Tools && !has_object_output(&object);
@@ -316,6 +319,24 @@ fn headers_of(
         }
     }
     params
+}
+
+/// Whether a tool is held because its texts try to give orders, and says so.
+fn is_held(json: &str, own: &str, rules: &ToolRules, warnings: &mut Warnings<'_>) -> bool {
+    if rules.suspicious == SuspicionRule::Ignore {
+        return false;
+    }
+    let holds = rules.suspicious == SuspicionRule::Hold;
+    let found = suspicion::of_tool(json, lookup(&rules.describe, own), lookup(&rules.title, own));
+    if let Some(found) = found {
+        let done = if holds { "; it is held (tools.suspicious)" } else { "" };
+        warnings.add(ListKind::Tools, own, CatalogueProblem::Suspicious(found, done));
+    }
+    let held = holds && found.is_some();
+    if held {
+        warnings.hold(own);
+    }
+    held
 }
 
 /// Takes out what people cannot see.

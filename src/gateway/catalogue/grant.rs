@@ -164,7 +164,7 @@ mod tests {
             servers: servers.map(names),
             groups: groups.map(texts),
             tools: tools.map(texts),
-            view: ToolView::List,
+            ..TokenAccess::default()
         }
     }
 
@@ -185,6 +185,7 @@ mod tests {
             tools,
             is_open: false,
             view: ToolView::List,
+            approve: mcproxy_ipc::ApprovalMode::Never,
         };
         vec![group("home", &["a", "b"], rules(&["a__rm", "mcproxy__logs"])), group("work", &["a"], rules(&["a__x"]))]
     }

@@ -41,6 +41,10 @@ pub(crate) struct ServerCatalogue {
     instructions: Option<Box<str>>,
     /// Its prompts and resources are none of its reader's.
     tools_alone: bool,
+    /// How many of its tools have texts that try to give orders, those that are held too.
+    suspicious: usize,
+    /// Those that are not offered for it, by the server's names.
+    held: Arc<[Box<str>]>,
 }
 
 impl ServerCatalogue {
@@ -68,6 +72,8 @@ impl ServerCatalogue {
             capabilities,
             instructions,
             tools_alone: false,
+            suspicious: warnings.suspicious(),
+            held: warnings.take_held().into(),
         };
         // Here, because a large catalogue is read beside the calls.
         catalogue.list(ListKind::Tools).tokens();
@@ -92,6 +98,8 @@ impl ServerCatalogue {
             capabilities: grant::capabilities_of_tools(&self.capabilities()).into(),
             instructions: self.instructions.clone(),
             tools_alone: true,
+            suspicious: self.suspicious,
+            held: self.held.clone(),
         }
     }
 
@@ -107,6 +115,11 @@ impl ServerCatalogue {
             patterns.iter().any(|pattern| glob::fits(pattern, &name))
         };
         self.with_tools(self.entries(ListKind::Tools).iter().filter(is_pinned).cloned().collect())
+    }
+
+    /// Whether a tool is not offered because its texts try to give orders; by the server's name of it.
+    pub(crate) fn holds(&self, own: &str) -> bool {
+        self.held.iter().any(|held| **held == *own)
     }
 
     /// How many entries of a kind are shown.
@@ -178,7 +191,7 @@ impl ServerCatalogue {
     pub(crate) fn counts(&self) -> CatalogueCounts {
         let [tools, prompts, resources, templates] = ListKind::ALL.map(|kind| self.entries(kind).len());
         let tool_tokens = self.list(ListKind::Tools).tokens();
-        CatalogueCounts { tools, prompts, resources, templates, tool_tokens }
+        CatalogueCounts { tools, prompts, resources, templates, tool_tokens, suspicious: self.suspicious }
     }
 
     /// The outline of a list: two lists that differ have different ones.

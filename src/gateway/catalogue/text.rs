@@ -76,13 +76,16 @@ pub(super) fn decode(raw: &str) -> Option<Cow<'_, str>> {
     if plain.contains('\\') { serde_json::from_str(raw).ok().map(Cow::Owned) } else { Some(Cow::Borrowed(plain)) }
 }
 
-struct Token {
-    range: Range<usize>,
-    is_key: bool,
+/// A string of a JSON text.
+pub(super) struct Token {
+    /// Where it stands.
+    pub(super) range: Range<usize>,
+    /// Whether a value follows it.
+    pub(super) is_key: bool,
 }
 
 /// The string tokens of a JSON text that is known to be well-formed. A key is followed by a colon.
-fn strings(json: &str) -> impl Iterator<Item = Token> {
+pub(super) fn strings(json: &str) -> impl Iterator<Item = Token> {
     let bytes = json.as_bytes();
     let mut at = 0;
     std::iter::from_fn(move || {

@@ -415,7 +415,7 @@ impl View {
         Some(Target { server, name: entry.own(), mirrored: entry.mirrored() })
     }
 
-    fn entry(&self, kind: ListKind, name: &str) -> Option<(&ServerName, &Entry)> {
+    pub(super) fn entry(&self, kind: ListKind, name: &str) -> Option<(&ServerName, &Entry)> {
         let ((server, catalogue), own) = match self.naming {
             Naming::Own => (self.servers.first()?, name),
             Naming::Qualified => {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use mcproxy_ipc::ServerName;
 
-use super::{ListKind, check::Mended};
+use super::{ListKind, check::Mended, suspicion::Suspicion};
 
 /// Something about one entry of a server's catalogue that an operator may want to know.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,6 +58,9 @@ pub(crate) enum CatalogueProblem {
     /// Titles or descriptions held invisible characters.
     #[error("invisible or control characters were removed from its title or description")]
     HiddenCharacters,
+    /// It tries to give orders to a model.
+    #[error("{0}{1}")]
+    Suspicious(Suspicion, &'static str),
     /// Some clients refuse it.
     #[error(
         "clients see it as `{exposed}`: {length} characters, and some refuse more than 64; give it a shorter one in `tools.rename` or shorten the server's name"
@@ -122,6 +125,8 @@ pub(super) struct Warnings<'a> {
     pub(super) server: &'a ServerName,
     list: Vec<CatalogueWarning>,
     more: usize,
+    suspicious: usize,
+    held: Vec<Box<str>>,
 }
 
 impl<'a> Warnings<'a> {
@@ -129,11 +134,12 @@ impl<'a> Warnings<'a> {
     const MAX: usize = 100;
 
     pub(super) fn new(server: &'a ServerName) -> Self {
-        Self { server, list: Vec::new(), more: 0 }
+        Self { server, list: Vec::new(), more: 0, suspicious: 0, held: Vec::new() }
     }
 
     pub(super) fn add(&mut self, kind: impl Into<Option<ListKind>>, name: &str, problem: CatalogueProblem) {
         let kind = kind.into();
+        self.suspicious += usize::from(matches!(problem, CatalogueProblem::Suspicious(..)));
         // A server's library makes the same mistake everywhere.
         let same = |other: &&mut CatalogueWarning| other.kind == kind && other.problem == problem;
         if matches!(problem, CatalogueProblem::Mended(_))
@@ -148,6 +154,21 @@ impl<'a> Warnings<'a> {
         }
         let name = name.chars().take(80).flat_map(char::escape_debug).collect();
         self.list.push(CatalogueWarning { kind, name, problem, more: 0 });
+    }
+
+    /// How many entries try to give orders.
+    pub(super) fn suspicious(&self) -> usize {
+        self.suspicious
+    }
+
+    /// This tool is not offered because of that.
+    pub(super) fn hold(&mut self, own: &str) {
+        self.held.push(own.into());
+    }
+
+    /// Those, by their server's names.
+    pub(super) fn take_held(&mut self) -> Vec<Box<str>> {
+        std::mem::take(&mut self.held)
     }
 
     pub(super) fn finish(mut self) -> Vec<CatalogueWarning> {

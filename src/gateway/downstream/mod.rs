@@ -28,6 +28,7 @@ use crate::gateway::{
     base::{principal::Principal, reply::Reply, scope::Scope},
     catalogue::{Readers, View},
     sessions::{
+        approved_tools::ApprovedTools,
         pending_requests::RequestRefused,
         session::{Session, short},
         tasks::TaskOwners,
@@ -129,6 +130,24 @@ impl Downstream {
             Self::Session(session) => InputRoute::Ask(session),
             Self::Stateless(_) => InputRoute::SendAway,
         }
+    }
+
+    /// Whether it is sent away with what a server wants, and comes back with the same request.
+    pub(crate) fn comes_back(&self) -> bool {
+        matches!(self.input_route(), InputRoute::SendAway)
+    }
+
+    /// Whether its user can be asked to fill in a form.
+    pub(crate) fn fills_forms(&self) -> bool {
+        match self {
+            Self::Session(session) => session.features().has_forms(),
+            Self::Stateless(client) => client.fills_forms(),
+        }
+    }
+
+    /// The tools that its user has agreed to for as long as it is here; of a client whose requests stand for themselves there are none.
+    pub(crate) fn approved_tools(&self) -> Option<&ApprovedTools> {
+        self.session().map(|session| &session.approved_tools)
     }
 
     /// Whether what a server of this era answers has to be put in older words for it. (Of a server of both eras, the instance
@@ -311,6 +330,14 @@ impl Downstream {
     /// Its name and version, if it stated them once for all its requests.
     pub(crate) fn client(&self) -> Option<String> {
         self.session().map(|session| session.client().to_string())
+    }
+
+    /// Its name and version, if it stated them, with this request or before.
+    pub(crate) fn label(&self) -> Option<String> {
+        match self {
+            Self::Session(session) => Some(session.client().to_string()).filter(|label| !label.trim().is_empty()),
+            Self::Stateless(client) => client.client_label().map(|label| label.to_string()),
+        }
     }
 
     /// It makes a call: its name and version, if it stated them.

@@ -75,8 +75,17 @@ impl StatelessClient {
 
     /// Whether it can show its user a page.
     fn can_open_pages(&self) -> bool {
+        self.features().has_pages()
+    }
+
+    /// Whether it can show its user a form.
+    pub(crate) fn fills_forms(&self) -> bool {
+        self.features().has_forms()
+    }
+
+    fn features(&self) -> ClientCapabilities {
         RawObject::from_text(self.capabilities())
-            .is_ok_and(|capabilities| ClientCapabilities::read(&capabilities).has_pages())
+            .map_or(ClientCapabilities(0), |capabilities| ClientCapabilities::read(&capabilities))
     }
 
     /// See [`Downstream::ending`](super::Downstream::ending).

@@ -43,6 +43,7 @@ pub(super) fn render(gateway: &Gateway, report: Option<&StatusReport>) -> String
     let mut registry = Registry::with_prefix("mcproxy");
     gateway.metrics.register(&mut registry);
     gateway.refusals.register(&mut registry);
+    gateway.held_calls.register(&mut registry);
     of_servers(gateway, &mut registry);
     of_clients(gateway, &mut registry);
     of_memory(gateway, &mut registry);

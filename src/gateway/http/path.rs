@@ -122,6 +122,7 @@ mod tests {
             tools: ToolRules::default(),
             is_open: false,
             view: ToolView::List,
+            approve: mcproxy_ipc::ApprovalMode::Never,
         };
         let groups = [group("a", &[]), group("home", &["/metamcp/my__home", "/x"]), group("b", &["/metamcp/b"])];
         let target = |written: &'static str| in_group(&Uri::from_static(written), &groups).map(|to| to.to_string());

@@ -1,6 +1,7 @@
 //! Clients that are more than one request: sessions with their streams and their requests both ways, listeners of 2026-07-28, who listens
 //! to what, and what the next gateway goes on with.
 
+pub(crate) mod approved_tools;
 pub(crate) mod client_requests;
 pub(crate) mod dropped;
 pub(crate) mod event_id;

@@ -12,6 +12,7 @@ use mcproxy_mcp::{ClientCapabilities, Level, ProtocolVersion, RequestId};
 use tokio::sync::oneshot;
 
 use super::{
+    approved_tools::ApprovedTools,
     client_requests::{ClientRequests, Response},
     event_id::EventId,
     mailbox::{Mail, Mailbox},
@@ -51,6 +52,8 @@ pub(crate) struct Session {
     declaration: RefCell<Option<Rc<Declaration>>>,
     /// The requests to its client that have no answer yet.
     pub(crate) client_requests: ClientRequests,
+    /// The tools that its user has agreed to until it ends.
+    pub(crate) approved_tools: ApprovedTools,
     /// The tasks that it made (2025-11-25).
     pub(crate) tasks: Tasks,
     pub(crate) subscriptions: ResourceSubscriptions,
@@ -105,6 +108,7 @@ impl Session {
             version: Cell::new(version),
             level: Cell::new(None),
             pending_requests: PendingRequests::default(),
+            approved_tools: ApprovedTools::default(),
             tasks: Tasks::default(),
             subscriptions: ResourceSubscriptions::default(),
             stream: RefCell::default(),

@@ -1,6 +1,9 @@
 //! The owners of all that the HTTP thread knows. What is done with it is elsewhere.
 
+mod approval_counts;
+pub(crate) mod approval_rules;
 pub(crate) mod broadcasts;
+pub(crate) mod held_calls;
 pub(crate) mod kept_results;
 pub(crate) mod list_changes;
 pub(crate) mod request_state;
@@ -12,12 +15,20 @@ use std::{
     time::{Instant, SystemTime},
 };
 
-use mcproxy_ipc::{LogLevel, control::GatewaySettings};
+use mcproxy_ipc::{
+    LogLevel,
+    control::{GatewaySettings, GatewayToSupervisor},
+};
 use slog::Logger;
 use tokio::sync::Notify;
 
 use self::{
-    broadcasts::Broadcasts, kept_results::KeptResults, list_changes::ListChanges, request_state::RequestStateStore,
+    approval_rules::ApprovalRules,
+    broadcasts::Broadcasts,
+    held_calls::{HeldCalls, HoldNews},
+    kept_results::KeptResults,
+    list_changes::ListChanges,
+    request_state::RequestStateStore,
     url_elicitations::UrlElicitations,
 };
 use crate::gateway::{
@@ -48,6 +59,10 @@ pub(crate) struct Gateway {
     pub(crate) listeners: Listeners,
     /// Calls that wait for clients of 2026-07-28 to come back.
     pub(crate) request_states: RequestStateStore<Continuation>,
+    /// Calls that wait for the agreement of a person.
+    pub(crate) held_calls: Rc<HeldCalls>,
+    /// Answers to those that are kept.
+    pub(crate) approval_rules: ApprovalRules,
     /// Results of which clients were shown the beginning.
     pub(crate) kept_results: KeptResults,
     /// Pages that users of sessions were asked to visit.
@@ -110,6 +125,8 @@ impl Gateway {
             listeners: Listeners::default(),
             sessions: Sessions::new(restore_state, Instant::now()),
             request_states: RequestStateStore::new(),
+            held_calls: HeldCalls::new(tell_of_held(supervisor.clone())),
+            approval_rules: ApprovalRules::default(),
             kept_results: KeptResults::default(),
             url_elicitations: UrlElicitations::default(),
             list_changes: ListChanges::default(),
@@ -131,10 +148,11 @@ impl Gateway {
             auth_changed: Notify::new(),
             log,
         };
+        gateway.approval_rules.set(gateway.supervisor.approval_rules.borrow().clone());
         let settings = gateway.settings();
         gateway.servers.set_endpoints(&settings);
         gateway.audit.set(settings.audit.as_ref());
-        gateway.rates.set(settings.tokens.as_deref().unwrap_or_default(), Instant::now());
+        gateway.rates.set(settings.tokens.as_deref().unwrap_or_default(), settings.anonymous_rate, Instant::now());
         gateway.replay_budget.set_bound(gateway.settings().replay_total);
         gateway
     }
@@ -152,7 +170,7 @@ impl Gateway {
     /// Puts other settings in force.
     pub(crate) fn set_settings(&self, new: Rc<GatewaySettings>) {
         self.audit.set(new.audit.as_ref());
-        self.rates.set(new.tokens.as_deref().unwrap_or_default(), Instant::now());
+        self.rates.set(new.tokens.as_deref().unwrap_or_default(), new.anonymous_rate, Instant::now());
         self.settings.replace(new);
         self.renew_auth(SystemTime::now());
     }
@@ -178,5 +196,17 @@ impl Gateway {
         let concerns = |server: &str| self.servers.concerns(server) || self.embedder.is(server);
         self.metrics.forget(concerns);
         self.calls.forget(|server| self.servers.concerns(server));
+        self.held_calls.forget(|server| self.servers.concerns(server));
+    }
+}
+
+/// Tells the supervisor of calls that wait. One that cannot be told is not shown to operators; its client's user is asked all the same.
+fn tell_of_held(supervisor: SupervisorHandle) -> impl Fn(HoldNews) {
+    move |news| {
+        supervisor.tell_of_held(match news {
+            HoldNews::Held(call) => GatewayToSupervisor::Held(call),
+            HoldNews::Ended(id, end) => GatewayToSupervisor::HoldEnded { id, end: Some(end) },
+            HoldNews::Keep(rule) => GatewayToSupervisor::KeepApproval(rule),
+        });
     }
 }

@@ -36,6 +36,21 @@ impl RequestBinding {
             params: digest(params),
         }
     }
+
+    /// Where it was made.
+    pub(super) fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
+    /// Who made it.
+    pub(super) fn principal(&self) -> &Principal {
+        &self.principal
+    }
+
+    /// Whether the same client makes the other one, whatever it asks for.
+    pub(super) fn is_of_caller(&self, other: &Self) -> bool {
+        self.principal == other.principal && self.scope == other.scope
+    }
 }
 
 /// A parked call, stored under its request state.

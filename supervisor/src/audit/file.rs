@@ -163,6 +163,7 @@ mod tests {
 
     fn record(name: &str) -> AuditRecord {
         AuditRecord {
+            approval: None,
             at_ms: 0,
             principal: None,
             client: None,

@@ -190,6 +190,7 @@ mod tests {
 
     fn record() -> AuditRecord {
         AuditRecord {
+            approval: None,
             at_ms: 0,
             principal: None,
             client: None,

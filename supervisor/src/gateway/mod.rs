@@ -1,5 +1,6 @@
 //! The gateway's task: keeps its process alive, holds the listening port meanwhile, tells it settings and routes, answers it.
 
+mod approvals;
 mod page;
 mod ports;
 
@@ -27,8 +28,10 @@ use tokio::{
     task::JoinSet,
 };
 
+use self::approvals::Decided;
 pub(crate) use self::ports::{GatewayCommand, GatewaySnapshot};
 use crate::{
+    approvals::{HeldList, KeptApprovals},
     audit::{AuditTrail, Audited},
     backoff::Jitter,
     bounded_text::cut_error,
@@ -97,6 +100,12 @@ pub(crate) struct GatewayTask {
     requests: mpsc::Sender<OperatorRequest>,
     acts: ActRequests,
     log_feed: LogFeed,
+    /// Calls that wait for a person.
+    held: HeldList,
+    /// Operators who have decided on one, until the gateway has said how that ended.
+    deciding: HashMap<String, Decided>,
+    /// Answers that are kept.
+    rules: KeptApprovals,
 }
 
 /// What the task begins with.
@@ -129,6 +138,10 @@ impl GatewayTask {
     ) -> mpsc::Sender<GatewayCommand> {
         let GatewayParts { listener, settings, audit, sessions, snapshot, requests } = parts;
         let (commands, queue) = mpsc::channel(QUEUE);
+        let (rules, unreadable) = KeptApprovals::open(context.catalogues.as_deref());
+        if let Some(error) = unreadable {
+            warn!(context.log, "approvals of before cannot be read and do not count"; "error" => %error);
+        }
         let mut gateway = Self {
             log: context.log.new(o!("process" => "gateway")),
             audit: AuditTrail::new(audit, context.audit.clone(), context.log.clone()),
@@ -152,6 +165,9 @@ impl GatewayTask {
             requests,
             acts: ActRequests::new(Instant::now()),
             log_feed: LogFeed::default(),
+            held: HeldList::default(),
+            deciding: HashMap::new(),
+            rules,
         };
         gateway.tell_tokens();
         tasks.spawn(gateway.run(queue));
@@ -204,6 +220,10 @@ impl GatewayTask {
                 self.tell(SupervisorToGateway::Configure(Box::new(self.settings.clone())));
             }
             GatewayCommand::Approved(server) => self.tell(SupervisorToGateway::Approved(server)),
+            GatewayCommand::Decide { id, decision, reply } => self.decide(id, decision, reply),
+            GatewayCommand::ForgetApproval { id, reply } => {
+                let _ = reply.send(self.forget_approval(id.as_deref())); // the operator may have left
+            }
             GatewayCommand::Drain { grace } => {
                 self.ending = true;
                 self.listener = None;
@@ -254,6 +274,7 @@ impl GatewayTask {
         self.tell_listener();
         self.send_restore_state();
         self.tell(SupervisorToGateway::Configure(Box::new(self.settings.clone())));
+        self.tell_rules();
         self.tell(SupervisorToGateway::Routes(self.routes()));
     }
 
@@ -341,6 +362,9 @@ impl GatewayTask {
                 self.tell_tokens();
             }
             LinkEvent::Message(GatewayToSupervisor::Audit { records, dropped }) => self.audit.add(records, dropped),
+            LinkEvent::Message(GatewayToSupervisor::Held(call)) => self.held(*call),
+            LinkEvent::Message(GatewayToSupervisor::HoldEnded { id, end }) => self.hold_ended(&id, end),
+            LinkEvent::Message(GatewayToSupervisor::KeepApproval(rule)) => self.keep_approval(*rule),
             LinkEvent::PingDue(number) => {
                 self.log_feed.rest(Instant::now());
                 self.tell(SupervisorToGateway::Ping(number));
@@ -384,7 +408,11 @@ impl GatewayTask {
             last_used: self.tokens_used.get(&token.sha256).copied(),
         };
         let tokens = tokens.iter().map(status).collect();
-        self.snapshot.send_modify(|snapshot| snapshot.tokens = tokens);
+        let remember = self.settings.approvals.remember;
+        self.snapshot.send_modify(|snapshot| {
+            snapshot.tokens = tokens;
+            snapshot.remember = remember;
+        });
     }
 
     /// Logs a record of the gateway, and remembers it as far as its level is in force.
@@ -565,6 +593,7 @@ impl GatewayTask {
         for word in self.link.last_words().await {
             self.heard(LinkEvent::Message(word));
         }
+        self.nothing_is_held();
         orphans::reap(&self.context.children);
         self.snapshot.send_modify(|snapshot| snapshot.running = None);
         if self.ending {

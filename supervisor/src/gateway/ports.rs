@@ -2,12 +2,13 @@
 
 use std::{
     net::SocketAddr,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use mcproxy_config::AuditConfig;
 use mcproxy_ipc::{
-    LogLine, ServerName,
+    ApprovalDecision, ApprovalRule, HeldCall, HoldEnd, LogLine, Remember, ServerName,
     control::{GatewaySettings, TokenStatus},
 };
 use tokio::sync::oneshot;
@@ -25,6 +26,10 @@ pub(crate) enum GatewayCommand {
     Configure { settings: Box<GatewaySettings>, audit: Option<AuditConfig> },
     /// What a server offers was approved.
     Approved(ServerName),
+    /// An operator decides on a call that waits; answered with how that ended, or `None`: no such call waits.
+    Decide { id: String, decision: ApprovalDecision, reply: oneshot::Sender<Option<HoldEnd>> },
+    /// An operator wants one answer that is kept forgotten, or all; answered with how many that were.
+    ForgetApproval { id: Option<String>, reply: oneshot::Sender<usize> },
     /// Stop accepting, finish within this time, end.
     Drain { grace: Duration },
     /// End at once.
@@ -44,4 +49,10 @@ pub(crate) struct GatewaySnapshot {
     pub(crate) notes_dropped: u64,
     /// The tokens of clients.
     pub(crate) tokens: Vec<TokenStatus>,
+    /// How long answers to calls that wait may count.
+    pub(crate) remember: Remember,
+    /// Calls that wait for a person.
+    pub(crate) held: Arc<[HeldCall]>,
+    /// Answers to such calls that are kept.
+    pub(crate) rules: Arc<[ApprovalRule]>,
 }

@@ -49,6 +49,7 @@ pub(super) fn take_snapshot(
         per_session: matches!(config.instances, Instances::PerSession(_)),
         concurrent_calls: config.limits.concurrent_calls,
         rates: config.rates.clone(),
+        approvals: config.approvals.clone(),
         result_bytes: config.result_bytes,
     };
     Snapshot {

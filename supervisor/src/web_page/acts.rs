@@ -74,6 +74,7 @@ impl Asker {
         let peer = self.by.peer.map_or_else(String::new, |peer| peer.ip().to_string());
         let detail = match &act {
             Act::EndSession { session } => Some(session.chars().take(16).collect::<String>()),
+            Act::Decide { held, .. } => Some(held.chars().take(16).collect()),
             Act::Capture { seconds } => Some(format!("{seconds} s")),
             Act::Restart(_) | Act::Enable(_) | Act::Disable(_) | Act::Approve(_) | Act::Reload => None,
         };
@@ -133,7 +134,7 @@ async fn perform(act: Act, context: &Context, requests: &mpsc::Sender<OperatorRe
             })
         }
         // The gateway does it.
-        Act::EndSession { .. } | Act::Capture { .. } => Ok(String::new()),
+        Act::EndSession { .. } | Act::Decide { .. } | Act::Capture { .. } => Ok(String::new()),
     }
 }
 

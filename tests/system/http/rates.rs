@@ -142,3 +142,20 @@ async fn a_server_and_its_tools_are_called_as_often_as_their_rates_say() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn those_without_a_token_have_a_rate_together() {
+    let config = json!({"servers": [fixture("a", &[])], "limits": {"rate": {"perSecond": 0.5, "burst": 6}}});
+    let proxy = Proxy::launch(config).await;
+    proxy.until_ready().await;
+    let (one, other) = (proxy.session().await, proxy.session().await);
+    let mut statuses = Vec::new();
+    for session in [&one, &other, &one] {
+        statuses.push(ping(session).await.status.as_u16());
+    }
+    // Four opened the sessions.
+    assert_eq!(statuses, [200, 200, 429]);
+    let refused = ping(&other).await;
+    assert!(refused.header("retry-after").is_some() && refused.body.contains("rate.perSecond"), "{refused:?}");
+    assert_eq!(proxy.get("/healthz").await.status, 200);
+}

@@ -202,3 +202,36 @@ async fn refused_requests_are_logged_once_a_second_and_all_of_them_counted() {
     let log = proxy.log();
     assert!(!log.contains("wrong-but-long-enough"), "a token is never logged, a wrong one neither");
 }
+
+#[tokio::test]
+async fn a_token_is_added_and_revoked_at_the_command_line_and_what_it_opened_ends() {
+    let text = format!(
+        "{{\n  // who may\n  \"auth\": {{\n    \"tokens\": [\n      {{\"name\": \"ann\", \"token\": \"{ANN}\"}} // hers\n    ]\n  }},\n  \"servers\": [{}]\n}}\n",
+        fixture("a", &[])
+    );
+    let proxy = start(config(&[("ann", ANN)])).await;
+    proxy.write_config(&text);
+    let file = proxy.dir().join("mcp-servers.json");
+    let file = file.to_str().expect("a path");
+    let refused = proxy.cli(&["token", "revoke", "ann", "--config", file]).await;
+    assert!(refused.code == Some(64) && refused.stderr.contains("it is the last token"), "{refused:?}");
+    let new = proxy.cli(&["token", "new", "bob", "--add", "--config", file, "--json"]).await;
+    assert_eq!(new.code, Some(0), "{new:?}");
+    let token: Value = serde_json::from_str(&new.stdout).expect("JSON");
+    let token = token["token"].as_str().expect("a token");
+    let edited = std::fs::read_to_string(file).expect("the file");
+    assert!(edited.contains("// who may") && edited.contains("// hers") && !edited.contains(token), "{edited}");
+    let bob = UnderWay::of(&proxy, token).await;
+    let ann = Session::open(&client(ANN), &proxy.url("/mcp")).await;
+    let unknown = proxy.cli(&["token", "revoke", "eve", "--config", file]).await;
+    assert!(unknown.code == Some(64) && unknown.stderr.contains("no token is named"), "{unknown:?}");
+    let shown = proxy.cli(&["token", "revoke", "bob", "--dry-run", "--config", file]).await;
+    assert_eq!(shown.code, Some(0), "{shown:?}");
+    assert_eq!(std::fs::read_to_string(file).expect("the file"), edited, "nothing was written");
+    let revoked = proxy.cli(&["token", "revoke", "bob", "--config", file]).await;
+    assert!(revoked.code == Some(0) && revoked.stderr.contains("revoked the token of `bob`"), "{revoked:?}");
+    within("bob is out", GONE, bob.over()).await;
+    assert_eq!(std::fs::read_to_string(file).expect("the file"), text, "without a trace");
+    assert_eq!(std::fs::read_to_string(format!("{file}.bak")).expect("a backup"), edited);
+    assert_eq!(ann.post(PING).await.status, 200);
+}

@@ -35,6 +35,11 @@ async fn tools_of_real_servers_are_found_by_their_words_and_answer_as_if_called_
     let Some(real) = Real::with(&PARTS) else { return };
     let (proxy, columns, _files) = start(&real).await;
     let (session, direct) = (proxy.session_at(ENDPOINT).await, proxy.session().await);
+    let status = proxy.cli(&["status", "--json"]).await.stdout;
+    assert!(
+        status.contains("\"suspiciousTools\"") && !proxy.log().contains("suspicious"),
+        "real texts are honest: {status}"
+    );
     let modern = Modern::new(&proxy.http, &proxy.url(ENDPOINT));
     let directly = Modern::new(&proxy.http, &proxy.url("/mcp"));
     for call in columns.iter().flat_map(|column| &column.calls) {

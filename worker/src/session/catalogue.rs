@@ -74,7 +74,7 @@ impl Catalogue {
     /// How much it offers.
     pub(crate) fn counts(&self) -> CatalogueCounts {
         let [tools, prompts, resources, templates] = [0, 1, 2, 3].map(|i: usize| self.entries[i].count);
-        CatalogueCounts { tools, prompts, resources, templates, tool_tokens: 0 }
+        CatalogueCounts { tools, prompts, resources, templates, ..CatalogueCounts::default() }
     }
 
     /// The payload of `WorkerToGateway::Catalogue`.

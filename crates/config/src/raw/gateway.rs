@@ -44,6 +44,8 @@ pub(crate) struct RawGateway {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "RawAudit")]
     pub(crate) audit: Option<RawAudit>,
+    /// How people are asked about calls that wait until a person agrees (`approve` of servers, tools, groups and tokens).
+    pub(crate) approvals: RawApprovals,
     /// Bounds on what clients may use.
     pub(crate) limits: RawGatewayLimits,
     /// Seconds that calls in flight get to finish when MCProxy is stopped.
@@ -67,6 +69,7 @@ impl Default for RawGateway {
             logging: RawLogging::default(),
             pins: RawPins::Alert,
             audit: None,
+            approvals: RawApprovals::default(),
             limits: RawGatewayLimits::default(),
             shutdown_grace: 20.0,
         }
@@ -142,6 +145,9 @@ pub(crate) struct RawToken {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "RawRate")]
     pub(crate) rate: Option<RawRate>,
+    /// Which of its calls wait until a person agrees. The strictest of server, tool, group and token counts.
+    #[serde(default)]
+    pub(crate) approve: RawApprove,
     /// When it stops being accepted, and what it opened ends: a date (its beginning in UTC) or a time of RFC 3339.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
@@ -188,6 +194,47 @@ pub(crate) struct RawGroup {
     /// How the group's endpoints offer tools: `"list"`, or `"search"` for three tools that find, describe and call all others. At `/groups/{name}/search/mcp` it is `"search"` in any case.
     #[serde(default)]
     pub(crate) view: RawToolView,
+    /// Which calls at the group's endpoints, and by tokens with the group in `groups`, wait until a person agrees. The strictest of server, tool, group and token counts.
+    #[serde(default)]
+    pub(crate) approve: RawApprove,
+}
+
+/// How people are asked about calls that wait until a person agrees: the user of the client, where the client can ask (elicitation); otherwise, or if that user does not answer, whoever looks at `mcproxy approvals` or at the web page.
+#[derive(Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct RawApprovals {
+    /// Seconds after which a call that nobody has decided on is refused. The `timeout` of its server begins afterwards.
+    #[schemars(range(min = 0.1, max = 86_400))]
+    pub(crate) timeout: f64,
+    /// How long an answer may count at most: for the one call (`never`), until the client's session ends (`session`), or until `mcproxy approvals forget` (`always`). Any answer is for one principal and one tool, as long as that is defined as it was.
+    pub(crate) remember: RawRemember,
+}
+
+impl Default for RawApprovals {
+    fn default() -> Self {
+        Self { timeout: 300.0, remember: RawRemember::Session }
+    }
+}
+
+/// Which calls wait until a person agrees.
+#[derive(Deserialize, Serialize, JsonSchema, Default, Clone, Copy)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline)]
+pub(crate) enum RawApprove {
+    #[default]
+    Never,
+    Destructive,
+    Always,
+}
+
+/// How long an answer may count.
+#[derive(Deserialize, Serialize, JsonSchema, Clone, Copy)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline)]
+pub(crate) enum RawRemember {
+    Never,
+    Session,
+    Always,
 }
 
 /// How an endpoint offers tools.
@@ -358,6 +405,10 @@ pub(crate) struct RawGatewayLimits {
     /// The largest request body, in bytes.
     #[schemars(range(min = 1024, max = 50_331_648))]
     pub(crate) max_body: u64,
+    /// How often all clients together may send requests that show no token: with `"auth": "none"`, and at groups that need none. Requests beyond that get 429 with the time to wait. Without it, as often as they like.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "RawRate")]
+    pub(crate) rate: Option<RawRate>,
     /// How many sessions may exist at once. At the limit, idle sessions make room for new ones.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub(crate) max_sessions: u64,
@@ -410,6 +461,7 @@ impl Default for RawGatewayLimits {
     fn default() -> Self {
         Self {
             max_body: 16 << 20,
+            rate: None,
             max_sessions: 10_000,
             max_sessions_per_token: 2_000,
             session_idle: 3600.0,

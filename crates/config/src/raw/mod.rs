@@ -13,15 +13,16 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use gateway::{
-    RawAudit, RawAuditFail, RawAuth, RawAuthMode, RawCallLevel, RawEmbeddings, RawGateway, RawGatewayLimits, RawGroup,
-    RawGroupTools, RawLevel, RawListen, RawPins, RawRate, RawToken, RawToolView,
+    RawApprovals, RawApprove, RawAudit, RawAuditFail, RawAuth, RawAuthMode, RawCallLevel, RawEmbeddings, RawGateway,
+    RawGatewayLimits, RawGroup, RawGroupTools, RawLevel, RawListen, RawPins, RawRate, RawRemember, RawToken,
+    RawToolView,
 };
 pub(crate) use hardening::{RawHardening, RawIsolation};
 pub(crate) use oauth::{RawGrant, RawOauth};
 pub(crate) use remote::RawRemote;
 pub(crate) use server::{
     RawAnnotations, RawEntry, RawEra, RawInstances, RawNetwork, RawOnChange, RawSandbox, RawSandboxObject,
-    RawSandboxWord, RawServer, RawServerLimits, RawServerRate, RawSettings, RawStart, RawTools,
+    RawSandboxWord, RawServer, RawServerLimits, RawServerRate, RawSettings, RawStart, RawSuspicious, RawTools,
 };
 
 /// The MCP servers that MCProxy starts or reaches over the network, and how it offers them.

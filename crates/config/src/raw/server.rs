@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{RawRate, RawRemote};
+use super::{RawApprove, RawRate, RawRemote};
 
 /// A server in the list.
 #[derive(Deserialize, Serialize, JsonSchema)]
@@ -98,6 +98,8 @@ pub(crate) struct RawSettings {
     pub(crate) tools: RawTools,
     /// Bounds on what the server may send, and on what it may use.
     pub(crate) limits: RawServerLimits,
+    /// Which calls of its tools wait until a person agrees: `never`, those that are not known to be harmless (`destructive`), or all (`always`). Harmless is a tool with `readOnlyHint: true` or `destructiveHint: false`, by its server's word or by `tools.annotations`. The strictest of server, tool, group and token counts.
+    pub(crate) approve: RawApprove,
     /// How often the server may be called, by all clients together. Calls beyond that fail at once, with the time to wait.
     pub(crate) rate: RawServerRate,
     /// What the server may do with files, ports and namespaces. Without it: read what its user may but MCProxy's own files and the homes of other servers, and write below its HOME, its working directory and its TMPDIR. `strict`: also read only the system's directories, its own program and those three. `off`: no restriction. An object: the default and what it names.
@@ -134,6 +136,7 @@ impl Default for RawSettings {
             restart: RawRestart::default(),
             tools: RawTools::default(),
             limits: RawServerLimits::default(),
+            approve: RawApprove::Never,
             rate: RawServerRate::default(),
             sandbox: None,
             network: RawNetwork::Full,
@@ -221,6 +224,21 @@ pub(crate) struct RawTools {
     pub(crate) title: BTreeMap<String, String>,
     /// Annotations that take the place of the server's, by the server's own name of the tool.
     pub(crate) annotations: BTreeMap<String, RawAnnotations>,
+    /// Which calls of tools that fit a pattern wait until a person agrees, by the server's own names. `*` stands for any characters.
+    pub(crate) approve: BTreeMap<String, RawApprove>,
+    /// What happens to tools whose name, title, description or schema tries to give orders to a model ("ignore all previous instructions"), or hides some: it is said in the log and in `mcproxy status` (`report`), they are not offered (`hold`), or it is not looked for (`ignore`). A new text in `describe` is looked at in place of the server's.
+    pub(crate) suspicious: RawSuspicious,
+}
+
+/// What happens to tools whose texts try to give orders.
+#[derive(Deserialize, Serialize, JsonSchema, Default, Clone, Copy)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline)]
+pub(crate) enum RawSuspicious {
+    Ignore,
+    #[default]
+    Report,
+    Hold,
 }
 
 /// Annotations of a tool (`ToolAnnotations` of MCP). Those that are not written stay as the server says.

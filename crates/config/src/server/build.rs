@@ -8,6 +8,7 @@ use mcproxy_ipc::{CallTimeouts, HttpDialect, InstanceRules, Instances, Reach, Se
 use super::checks::ServerChecks;
 use super::{Blocked, Era, OnChange, RestartPolicy, ServerConfig, Start, reach};
 use super::{package, sandbox};
+use crate::approvals;
 use crate::client_features;
 use crate::rate;
 use crate::raw::{RawEra, RawInstances, RawOnChange, RawServer, RawServerLimits, RawStart};
@@ -41,7 +42,8 @@ pub(crate) fn build(
     checks.sandbox(&raw.settings);
     let tools = tool_rules::of_server(&raw.settings.tools);
     let rates = rate::of_server(&raw.settings.rate);
-    let bytes = size::of_server(&raw, &tools) + size::of_rates(&rates);
+    let approvals = approvals::of_server(&raw.settings);
+    let bytes = size::of_server(&raw, &tools) + size::of_rates(&rates) + size::of_approvals(&approvals);
     if let Some(message) = size::complaint("command, arguments, environment and tool rules", bytes, MAX_SERVER_BYTES) {
         checks.problem(&[], message);
     }
@@ -105,6 +107,7 @@ pub(crate) fn build(
         tools,
         limits: server_limits(&settings.limits),
         rates,
+        approvals,
         result_bytes: settings.limits.max_result.map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX)),
         confinement,
         run_as: settings.run_as,

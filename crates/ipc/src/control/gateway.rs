@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{Act, ActOutcome, ActingCaller, OwnedLine, ShownConfig, TokenHash};
 use crate::{
-    AuditRecord, AuditTerms, CatalogueCounts, CatalogueKey, Generation, LogLevel, LogLine, LogRecord, Route, SealKey,
-    ServerName, SessionKey, StatusReport, StoredSession, ToolRules,
+    ApprovalDecision, ApprovalMode, ApprovalRule, ApprovalTerms, AuditRecord, AuditTerms, CatalogueCounts,
+    CatalogueKey, Generation, HeldCall, HoldEnd, LogLevel, LogLine, LogRecord, RateLimit, Route, SealKey, ServerName,
+    SessionKey, StatusReport, StoredSession, ToolRules,
 };
 
 /// The part of the configuration that the gateway needs; it never sees the file. `mcproxy-config` reads the file into it, and the
@@ -72,6 +73,10 @@ pub struct GatewaySettings {
     pub pins: PinPolicy,
     /// What is recorded of each call; `None`: nothing.
     pub audit: Option<AuditTerms>,
+    /// How often all may send requests together that show no token; `None`: as often as they like.
+    pub anonymous_rate: Option<RateLimit>,
+    /// How people are asked about calls that need their agreement.
+    pub approvals: ApprovalTerms,
 }
 
 /// Bounds on what a connection may cost.
@@ -113,6 +118,8 @@ pub struct Group {
     pub is_open: bool,
     /// How its own endpoints offer the tools.
     pub view: ToolView,
+    /// Which calls at its own endpoints, and by tokens that name it, need the agreement of a person.
+    pub approve: ApprovalMode,
 }
 
 /// How an endpoint offers tools.
@@ -151,8 +158,19 @@ pub enum SupervisorToGateway {
     },
     /// Next message, and again after a reload.
     Configure(Box<GatewaySettings>),
+    /// Next message, and again after every change: the answers that are kept.
+    ApprovalRules(Vec<ApprovalRule>),
     /// All servers in the order of the file: last message of the start, and again after every change.
     Routes(Vec<Route>),
+    /// Somebody decides on a call that waits; answered by `HoldEnded`.
+    Decide {
+        /// Which one.
+        id: String,
+        /// What.
+        decision: ApprovalDecision,
+        /// Who, for the audit.
+        by: String,
+    },
     /// What a server offers was approved: its pins are others.
     Approved(ServerName),
     /// So many records of `Audit` were written since the last such message.
@@ -289,6 +307,17 @@ pub enum GatewayToSupervisor {
         /// Calls before these of which nothing is recorded, because there was no room.
         dropped: u64,
     },
+    /// A call waits for a person.
+    Held(Box<HeldCall>),
+    /// One does not wait any more, or there is none of that name.
+    HoldEnded {
+        /// Which one.
+        id: String,
+        /// Why; `None`: there is none.
+        end: Option<HoldEnd>,
+    },
+    /// An answer that is to be kept.
+    KeepApproval(Box<ApprovalRule>),
     /// These sessions ended: the next gateway must not restore them.
     Forget(Vec<SessionKey>),
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{LoginTask, TokenStatus};
-use crate::{LogLine, ServerName, StatusReport};
+use crate::{ApprovalDecision, ApprovalRule, HeldCall, LogLine, ServerName, StatusReport};
 
 /// A request of a person's `mcproxy` to the supervisor; one per connection, besides what belongs to a login.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +25,19 @@ pub enum OperatorToSupervisor {
     },
     /// Approve what this server offers: pin its tools as they are; answered by `Done` or `Failed`.
     Approve(ServerName),
+    /// The calls that wait for approval; answered by `HeldCalls`.
+    HeldCalls,
+    /// Decide on one of them; answered by `Done` or `Failed`.
+    Decide {
+        /// Which one.
+        id: String,
+        /// What.
+        decision: ApprovalDecision,
+    },
+    /// The answers that are kept; answered by `ApprovalRules`.
+    ApprovalRules,
+    /// Forget this one of them, or all; answered by `Done` or `Failed`.
+    ForgetApproval(Option<String>),
     /// The tokens of clients; answered by `Tokens`.
     Tokens,
     /// Drain and stop everything; answered by `Done` before the stop begins.
@@ -47,6 +60,10 @@ pub enum SupervisorToOperator {
     Status(Box<StatusReport>),
     /// To `Tokens`, in the order of the file.
     Tokens(Vec<TokenStatus>),
+    /// To `HeldCalls`, oldest first.
+    HeldCalls(Vec<HeldCall>),
+    /// To `ApprovalRules`, oldest first.
+    ApprovalRules(Vec<ApprovalRule>),
     /// It was done; a sentence for people.
     Done(String),
     /// It was not done; a sentence for people that says why and names the nearest known name.

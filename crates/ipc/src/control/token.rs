@@ -5,7 +5,7 @@ use std::{fmt, time::SystemTime};
 use serde::{Deserialize, Serialize};
 
 use super::ToolView;
-use crate::{RateLimit, ServerName};
+use crate::{ApprovalMode, RateLimit, ServerName};
 
 /// A bearer token, as the gateway knows it.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,6 +68,8 @@ pub struct TokenAccess {
     pub tools: Option<Vec<String>>,
     /// How endpoints that list tools offer them to it.
     pub view: ToolView,
+    /// Which of its calls need the agreement of a person.
+    pub approve: ApprovalMode,
 }
 
 impl TokenAccess {
@@ -123,7 +125,7 @@ mod tests {
             servers: servers.map(names),
             groups: groups.map(texts),
             tools: tools.map(texts),
-            view: ToolView::List,
+            ..TokenAccess::default()
         }
     }
 
@@ -166,7 +168,7 @@ mod tests {
             tools in prop::option::of(prop::collection::vec("[a-c]__[x*]", 0..3)),
         ) {
             let servers = servers.map(|names| names.iter().map(|name| name.as_str().try_into().expect("a name")).collect());
-            let access = TokenAccess { servers, groups, tools, view: ToolView::List };
+            let access = TokenAccess { servers, groups, tools, ..TokenAccess::default() };
             prop_assert!(access.still_allows(&access));
             prop_assert!(TokenAccess::default().still_allows(&access));
         }

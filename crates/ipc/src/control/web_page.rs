@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{LogLine, ServerName};
+use crate::{ApprovalDecision, LogLine, ServerName};
 
 /// Something that a person does on the web page.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +25,13 @@ pub enum Act {
         /// Which one, as the page shows it.
         session: String,
     },
+    /// Decide on a call that waits for approval. The gateway does it; the same.
+    Decide {
+        /// Which one.
+        held: String,
+        /// What.
+        decision: ApprovalDecision,
+    },
     /// Capture what is said in calls, for so many seconds; the same.
     Capture {
         /// At most so long; 0 ends it.
@@ -42,6 +49,8 @@ impl Act {
             Self::Approve(_) => "approve",
             Self::Reload => "reload",
             Self::EndSession { .. } => "end session",
+            Self::Decide { decision: ApprovalDecision::Refuse, .. } => "refuse call",
+            Self::Decide { .. } => "allow call",
             Self::Capture { .. } => "capture",
         }
     }
@@ -52,7 +61,7 @@ impl Act {
             Self::Restart(server) | Self::Enable(server) | Self::Disable(server) | Self::Approve(server) => {
                 Some(server)
             }
-            Self::Reload | Self::EndSession { .. } | Self::Capture { .. } => None,
+            Self::Reload | Self::EndSession { .. } | Self::Decide { .. } | Self::Capture { .. } => None,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! `mcproxy add`, `remove`, `enable` and `disable`: edits of the configuration that a person wrote. `entry` makes an entry of a command
 //! line, `checked` says whether the edited file may be written.
 
-pub(super) mod checked;
+pub(in crate::cli) mod checked;
 mod entry;
 
 use mcproxy_config::{EditError, EditableConfig};
@@ -23,7 +23,7 @@ use crate::cli::{
 };
 
 /// What a configuration begins with.
-pub(super) const EMPTY: &[u8] = b"{\n  \"mcpServers\": {}\n}\n";
+pub(in crate::cli) const EMPTY: &[u8] = b"{\n  \"mcpServers\": {}\n}\n";
 
 /// One edit of one server.
 pub(crate) enum ServerEdit {

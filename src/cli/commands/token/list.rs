@@ -3,6 +3,7 @@
 use std::time::SystemTime;
 
 use mcproxy_ipc::{
+    ApprovalMode,
     control::{TokenAccess, TokenStatus, ToolView},
     moment,
 };
@@ -67,7 +68,7 @@ fn at_second(second: u64) -> String {
 }
 
 fn view(token: &TokenStatus) -> Value {
-    let TokenAccess { servers, groups, tools, view } = &token.access;
+    let TokenAccess { servers, groups, tools, view, approve } = &token.access;
     json!({
         "name": token.name,
         "sha256": hash(token),
@@ -75,6 +76,11 @@ fn view(token: &TokenStatus) -> Value {
         "groups": groups,
         "tools": tools,
         "view": match view { ToolView::List => "list", ToolView::Search => "search" },
+        "approve": match approve {
+            ApprovalMode::Never => "never",
+            ApprovalMode::Destructive => "destructive",
+            ApprovalMode::Always => "always",
+        },
         "expires": token.expires.map(second),
         "lastUsed": token.last_used.map(at_second),
     })

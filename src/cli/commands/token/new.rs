@@ -10,14 +10,15 @@ use mcproxy_ipc::moment;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::cli::{console::Console, error::CliError, exit::Exit};
+use super::change::TokenChange;
+use crate::cli::{args::EditOptions, console::Console, error::CliError, exit::Exit, supervisor::SupervisorClient};
 
 /// What tokens of ours begin with, so that scanners for secrets find them.
 const PREFIX: &str = "mcproxy_";
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// Who the token is for, and what it may use.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Args)]
 pub(crate) struct NewToken {
     /// Who uses it; appears in logs
     name: String,
@@ -33,11 +34,24 @@ pub(crate) struct NewToken {
     /// Until when: 2027-01-31, a time of RFC 3339, or a number of days: 90d
     #[arg(long, value_name = "WHEN")]
     expires: Option<String>,
+    /// Add the entry to the configuration
+    #[arg(long)]
+    add: bool,
+    #[command(flatten)]
+    options: EditOptions,
 }
 
 impl NewToken {
     /// Makes the token and prints it with its entry.
-    pub(crate) fn run(self, json: bool, console: &mut Console) -> Result<Exit, CliError> {
+    pub(crate) async fn run(
+        self,
+        supervisor: &SupervisorClient,
+        json: bool,
+        console: &mut Console,
+    ) -> Result<Exit, CliError> {
+        if !self.add && (self.options.config.is_some() || self.options.dry_run) {
+            return Err(CliError::Usage("--config and --dry-run go with --add".to_owned()));
+        }
         let mut bytes = [0_u8; 32];
         getrandom::fill(&mut bytes)
             .map_err(|error| CliError::Refused(format!("this machine gives no randomness: {error}")))?;
@@ -46,15 +60,31 @@ impl NewToken {
         if let Some(complaint) = complaint(&entry) {
             return Err(CliError::Usage(complaint));
         }
+        if self.add {
+            let added = TokenChange::Add(&entry).run(&self.options, supervisor, console).await?;
+            if self.options.dry_run || !matches!(added, Exit::Ok | Exit::Failed) {
+                return Ok(added);
+            }
+            self.show(&token, &entry, json, console)?;
+            return Ok(added);
+        }
+        self.show(&token, &entry, json, console)?;
         if json {
-            writeln!(console.out, "{}", json!({"token": token, "entry": entry}))?;
             return Ok(Exit::Ok);
         }
-        console.remark(format_args!("The token of {:?}, which is shown this once:", self.name));
-        writeln!(console.out, "{token}")?;
         console.remark("To let it in, add this to `auth.tokens` of the configuration:");
         writeln!(console.out, "{entry}")?;
         Ok(Exit::Ok)
+    }
+
+    fn show(&self, token: &str, entry: &Value, json: bool, console: &mut Console) -> Result<(), CliError> {
+        if json {
+            writeln!(console.out, "{}", json!({"token": token, "entry": entry}))?;
+            return Ok(());
+        }
+        console.remark(format_args!("The token of {:?}, which is shown this once:", self.name));
+        writeln!(console.out, "{token}")?;
+        Ok(())
     }
 
     fn entry(&self, token: &str, now: SystemTime) -> Value {
@@ -101,6 +131,8 @@ mod tests {
             groups: Vec::new(),
             tools: tools.iter().map(|tool| (*tool).to_owned()).collect(),
             expires: expires.map(str::to_owned),
+            add: false,
+            options: EditOptions::default(),
         }
     }
 

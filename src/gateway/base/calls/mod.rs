@@ -14,6 +14,7 @@ use std::{
 
 use mcproxy_ipc::{ServerName, unix_millis};
 
+pub(crate) use self::redact::redacted as without_secrets;
 pub(crate) use self::{
     capture::CaptureWindow,
     figures::{CallFigures, MINUTES},

@@ -63,6 +63,8 @@ pub(crate) struct CallRecord {
 pub(crate) struct CallWaits {
     /// For its server to start.
     pub(crate) start: Cell<Duration>,
+    /// For a person who agrees to it.
+    pub(crate) approval: Cell<Duration>,
     /// For its turn.
     pub(crate) queue: Cell<Duration>,
     /// For the server's answer, by way of its worker.
@@ -162,8 +164,8 @@ impl CallEnding {
 
     /// The time that was neither waited for the server nor for anything before it.
     pub(crate) fn in_gateway(&self) -> Duration {
-        let CallWaits { start, queue, server } = &self.waits;
-        self.took.saturating_sub(start.get() + queue.get() + server.get())
+        let CallWaits { start, approval, queue, server } = &self.waits;
+        self.took.saturating_sub(start.get() + approval.get() + queue.get() + server.get())
     }
 }
 

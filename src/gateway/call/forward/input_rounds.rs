@@ -106,7 +106,7 @@ impl Forward<'_> {
     }
 
     /// Identifies this request, also when the client repeats it.
-    fn binding(&self) -> RequestBinding {
+    pub(super) fn binding(&self) -> RequestBinding {
         let downstream = &self.context.downstream;
         let params = &self.payload[..self.meta_at];
         RequestBinding::new(downstream.scope(), downstream.principal(), &self.server, &self.method, params)

@@ -1,6 +1,7 @@
 //! One call on its way to a server: wait for the server if it is starting, hand the call over, bring events and the
 //! answer back under the client's names.
 
+mod approved;
 mod input_rounds;
 mod wait_ready;
 
@@ -22,11 +23,12 @@ use crate::gateway::{
         budget::{Full, Purpose},
         calls::{self, CallEnding, CallWaits, NewCall, OpenCall},
         metrics::OutcomeLabel,
-        rates::RateTicket,
+        rates::{RateExceeded, RateTicket},
         reply::Reply,
         web_pages::{self, NoWebPage},
     },
     call::{
+        approval::NeededApproval,
         audit::{AuditedCall, AuditedRequest, Called},
         client_input::InputError,
         incoming::Params,
@@ -70,6 +72,8 @@ pub(crate) struct Forward<'a> {
     audited: Option<AuditedRequest>,
     /// The digest of the definition of the tool that is called.
     definition: Option<[u8; 32]>,
+    /// Whether a person has to agree to it.
+    approval: Option<NeededApproval>,
 }
 
 impl<'a> Forward<'a> {
@@ -102,6 +106,7 @@ impl<'a> Forward<'a> {
             until_dropped: false,
             audited,
             definition: None,
+            approval: None,
         };
         params.write(&mut forward.payload);
         forward.meta_at = forward.payload.len();
@@ -121,13 +126,18 @@ impl<'a> Forward<'a> {
         Self { definition, ..self }
     }
 
+    /// Says whose agreement it needs.
+    pub(crate) fn needing(self, approval: Option<NeededApproval>) -> Self {
+        Self { approval, ..self }
+    }
+
     /// Gives the call up when it is dropped, as it is when its time is over; others go on, for a client that may come back.
     pub(crate) fn until_dropped(self) -> Self {
         Self { until_dropped: true, ..self }
     }
 
     /// Hands the call over and waits for its answer. `None`: the client cancelled it.
-    pub(crate) async fn run(&self, rewrite: ResultRewrite) -> Option<Reply> {
+    pub(crate) async fn run(&mut self, rewrite: ResultRewrite) -> Option<Reply> {
         let record = self.record();
         let called = Called {
             server: self.server.as_str(),
@@ -136,8 +146,19 @@ impl<'a> Forward<'a> {
             definition: self.definition,
         };
         let (audited, (outcome, reply)) = match AuditedCall::begin(self.context, self.audited.as_ref(), &called) {
-            Ok(audited) => match self.begin() {
-                Ok(_tickets) => (audited, self.attempt(rewrite).await),
+            Ok(mut audited) => match self.begin() {
+                Ok(tickets) => match self.approval.take() {
+                    None => {
+                        let _tickets = tickets;
+                        (audited, self.attempt(rewrite).await)
+                    }
+                    // In a box of its own: calls that never need it must not carry its state.
+                    Some(needed) => {
+                        let attempt =
+                            Box::pin(self.attempt_approved(&needed, tickets, rewrite, audited.as_mut())).await;
+                        (audited, attempt)
+                    }
+                },
                 Err(error) => (audited, self.turned_away(error)),
             },
             Err(error) => (None, self.turned_away(error)),
@@ -159,16 +180,23 @@ impl<'a> Forward<'a> {
             return Ok(Vec::new());
         }
         let tool = (self.method == method::TOOLS_CALL).then_some(&*self.name);
-        self.context.gateway.servers.begin_call(self.server.as_str(), tool).map_err(|RateRefusal { of, exceeded }| {
-            let what = of.map_or_else(String::new, |pattern| format!(" for its tools {pattern:?}"));
-            let message = format!(
-                "server `{}` has {exceeded}{what}; try again in {:.1} s",
-                self.server,
-                exceeded.wait().as_secs_f64()
-            );
-            let server = self.server.as_str();
-            exceeded.tell(ErrorObject::about_server(ErrorCode::SERVER_UNAVAILABLE, message, server, "rate_limited"))
-        })
+        self.context
+            .gateway
+            .servers
+            .begin_call(self.server.as_str(), tool)
+            .map_err(|RateRefusal { of, exceeded }| self.rate_error(of.as_deref(), exceeded))
+    }
+
+    /// The answer to a call that is too much; `of`: for the rate of tools that fit this pattern.
+    fn rate_error(&self, of: Option<&str>, exceeded: RateExceeded) -> ErrorObject {
+        let what = of.map_or_else(String::new, |pattern| format!(" for its tools {pattern:?}"));
+        let message = format!(
+            "server `{}` has {exceeded}{what}; try again in {:.1} s",
+            self.server,
+            exceeded.wait().as_secs_f64()
+        );
+        let server = self.server.as_str();
+        exceeded.tell(ErrorObject::about_server(ErrorCode::SERVER_UNAVAILABLE, message, server, "rate_limited"))
     }
 
     /// Remembers it for the web page.

@@ -1,10 +1,10 @@
 //! `POST /ui/api/act`: what a person does. This process only asks: the supervisor checks who it is, does it, and logs it.
 
-use std::rc::Rc;
+use std::{rc::Rc, time::Instant};
 
 use actix_web::{HttpRequest, HttpResponse, ResponseError, http::StatusCode, web};
 use mcproxy_ipc::{
-    ServerName,
+    ApprovalDecision, HoldEnd, ServerName,
     control::{Act, ActOutcome, ActingCaller},
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -14,6 +14,7 @@ use crate::gateway::{
     dialect::session::lifetime,
     http::body::{self, Bound},
     sessions::session::Session,
+    state::held_calls::ApprovalVerdict,
 };
 
 /// What is wanted.
@@ -24,6 +25,10 @@ struct ActOrder {
     session: Option<String>,
     /// What is held, as it was shown: the server that it is of.
     approval: Option<String>,
+    /// A call that waits for approval, as it was shown.
+    held: Option<String>,
+    /// For how long that it is allowed counts: `session`, `always`; for this call without it.
+    remember: Option<String>,
 }
 
 /// It was done.
@@ -43,7 +48,15 @@ pub(super) async fn post(request: HttpRequest, caller: Caller, payload: web::Pay
         Ok(act) => act,
         Err(why) => return answer::error(StatusCode::BAD_REQUEST, why, None),
     };
+    let decided = match &act {
+        Act::Decide { held, decision } => Some((held.clone(), *decision)),
+        _ => None,
+    };
     match ask(&caller, act).await {
+        Ok(ActOutcome::Done(_)) if decided.is_some() => match decided {
+            Some((held, decision)) => told(decide(&caller, &held, decision)),
+            None => answer::busy(),
+        },
         Ok(ActOutcome::Done(text)) => match session {
             Some(session) => {
                 caller.gateway.sessions.close(session.id());
@@ -57,6 +70,21 @@ pub(super) async fn post(request: HttpRequest, caller: Caller, payload: web::Pay
     }
 }
 
+/// Decides on a call that waits; the supervisor has said that this caller may.
+fn decide(caller: &Caller, held: &str, decision: ApprovalDecision) -> ActOutcome {
+    let gateway = &caller.gateway;
+    if decision.remembered() > gateway.settings().approvals.remember {
+        let why = "this answer may not count for so long; set `approvals.remember` in the configuration";
+        return ActOutcome::Failed(why.to_owned());
+    }
+    let by = caller.principal.name().map_or_else(|| "page".to_owned(), |name| format!("page:{name}"));
+    match gateway.held_calls.decide(held, ApprovalVerdict { decision, by }, Instant::now()) {
+        Some(HoldEnd::Refused) => ActOutcome::Done("the call is refused".to_owned()),
+        Some(_) => ActOutcome::Done("the call is allowed".to_owned()),
+        None => ActOutcome::Failed("this call does not wait any more".to_owned()),
+    }
+}
+
 fn read(order: &ActOrder, session: Option<&Rc<Session>>) -> Result<Act, &'static str> {
     let server = || {
         let name = order.server.as_deref().or(order.approval.as_deref()).ok_or("`server` is missing")?;
@@ -67,6 +95,18 @@ fn read(order: &ActOrder, session: Option<&Rc<Session>>) -> Result<Act, &'static
         "enable" => Ok(Act::Enable(server()?)),
         "disable" => Ok(Act::Disable(server()?)),
         "approve" => Ok(Act::Approve(server()?)),
+        "allow" | "refuse" if order.held.is_some() => {
+            let decision = match (&*order.act, order.remember.as_deref()) {
+                ("refuse", None) => ApprovalDecision::Refuse,
+                ("allow", None) => ApprovalDecision::Once,
+                ("allow", Some("session")) => ApprovalDecision::Session,
+                ("allow", Some("always")) => ApprovalDecision::Always,
+                _ => return Err("`remember` is `session` or `always`, and goes with `allow`"),
+            };
+            let held = order.held.clone().unwrap_or_default();
+            Ok(Act::Decide { held, decision })
+        }
+        "allow" => Err("`held` is missing"),
         "refuse" => Err("what is held stays held until it is approved; nothing has to be refused"),
         "reload" => Ok(Act::Reload),
         "endSession" => match (&order.session, session) {
@@ -74,7 +114,7 @@ fn read(order: &ActOrder, session: Option<&Rc<Session>>) -> Result<Act, &'static
             (Some(_), None) => Err("there is no such session any more"),
             (None, _) => Err("`session` is missing"),
         },
-        _ => Err("`act` is none of restart, enable, disable, approve, reload, endSession"),
+        _ => Err("`act` is none of restart, enable, disable, approve, allow, refuse, reload, endSession"),
     }
 }
 

@@ -40,6 +40,7 @@ pub(super) struct CallRow {
 #[derive(Debug, Serialize)]
 struct CallPhases {
     start: f64,
+    approval: f64,
     queue: f64,
     server: f64,
     gateway: f64,
@@ -167,6 +168,7 @@ fn phases(ending: &CallEnding) -> CallPhases {
     let waits = &ending.waits;
     CallPhases {
         start: milliseconds(waits.start.get()),
+        approval: milliseconds(waits.approval.get()),
         queue: milliseconds(waits.queue.get()),
         server: milliseconds(waits.server.get()),
         gateway: milliseconds(ending.in_gateway()),

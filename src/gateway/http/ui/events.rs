@@ -22,7 +22,6 @@ use super::{
     caller::Caller,
     calls::{self, CallRow},
     logs::LogRow,
-    needs,
     state::{self, GatewayRow, ServerRow},
 };
 use crate::gateway::http::sse::{self, Frame};
@@ -237,7 +236,7 @@ impl Feed {
         let news = rows.into_iter().filter(|row| is_news(row)).collect();
         let changes = ChangedRows { servers: news, removed, gateway: state::gateway_row(&gateway, &report, rate) };
         self.ready.push_back(named("servers", json(&changes)));
-        let open = json(&needs::of(&report, &gateway.servers.unapproved()));
+        let open = json(&state::open_needs(&self.caller, &report));
         if open != self.told_needs {
             self.ready.push_back(named("needs", format!("{{\"needs\":{open}}}")));
             self.told_needs = open;

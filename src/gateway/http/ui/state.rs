@@ -80,6 +80,8 @@ struct CatalogueTotals {
 }
 
 pub(super) async fn get(caller: Caller) -> HttpResponse {
+    // What calls wait with is for operators.
+    let caller = if caller.gateway.held_calls.len() > 0 { caller.verified().await } else { caller };
     match caller.report().await {
         Some(report) => answer::json(&page_state(&caller, &report)),
         None => answer::busy(),
@@ -96,11 +98,21 @@ pub(super) fn page_state<'a>(caller: &Caller, report: &'a StatusReport) -> PageS
     let last_minute = servers.iter().filter_map(|row| row.calls_per_minute.as_ref()?.get(MINUTES - 2));
     let calls_per_second = f64::from(last_minute.sum::<u32>()) / 60.0;
     PageState {
-        needs: needs::of(report, &caller.gateway.servers.unapproved()),
+        needs: open_needs(caller, report),
         gateway: gateway_row(&caller.gateway, report, calls_per_second),
         totals,
         servers,
     }
+}
+
+/// What needs a person, as far as this one may see it.
+pub(super) fn open_needs<'a>(caller: &Caller, report: &'a StatusReport) -> Vec<OpenNeed<'a>> {
+    let gateway = &caller.gateway;
+    let held = match caller.may_administer {
+        true => gateway.held_calls.undecided(Instant::now()),
+        false => Vec::new(),
+    };
+    needs::of(report, &gateway.servers.unapproved(), &held)
 }
 
 /// The gateway itself, with what it was called in the last moment.

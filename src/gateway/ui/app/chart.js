@@ -37,7 +37,7 @@ export function Bars({ values }) {
 }
 
 const NAMES = /** @type {[keyof Phases, string][]} */ ([
-  ['start', 'waiting for the server to start'], ['queue', 'queued'], ['server', 'in the server'], ['gateway', 'in the gateway'],
+  ['start', 'waiting for the server to start'], ['approval', 'waiting for approval'], ['queue', 'queued'], ['server', 'in the server'], ['gateway', 'in the gateway'],
 ]);
 
 /** Where the time of a call went. @param {{ phases: Phases | null, most: number }} props */

@@ -6,7 +6,7 @@ import { now, say } from './live.js';
 /** What a state calls for: `ok`, `busy`, `warn`, `bad` or nothing. */
 const TONES = /** @type {Record<string, string>} */ ({
   ready: 'ok', ok: 'ok', starting: 'busy', stopping: 'busy', running: 'busy', backoff: 'warn', 'needs-login': 'warn', cancelled: 'quiet',
-  'tool-error': 'warn', blocked: 'bad', failed: 'bad', error: 'bad', timeout: 'bad', held: 'warn', config: 'bad', degraded: 'warn',
+  'tool-error': 'warn', blocked: 'bad', failed: 'bad', error: 'bad', timeout: 'bad', held: 'warn', approval: 'warn', config: 'bad', degraded: 'warn',
 });
 
 /** @param {string} word */

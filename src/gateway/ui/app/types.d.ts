@@ -10,13 +10,13 @@ export interface Row {
   transport: string | null; tools: number | null; tokens: number | null; serverInfo: { name: string; version: string } | null;
   lastError: string | null; remedy: string | null; saying: string | null; inFlight: number | null;
 }
-export interface Need { kind: string; server: string | null; text: string; remedy: string | null; approval?: string | null }
+export interface Need { kind: string; server: string | null; text: string; remedy: string | null; approval?: string | null; held?: string | null }
 export interface State {
   servers: Row[]; needs: Need[];
   gateway: { callsPerSecond: number | null; sessions: number | null; memoryBytes: number | null; buffered: number | null; bufferedMost: number | null };
   totals: { tools: number | null; tokens: number | null };
 }
-export interface Phases { start: number; queue: number; server: number; gateway: number }
+export interface Phases { start: number; approval: number; queue: number; server: number; gateway: number }
 export interface Call {
   id: number; at: number; principal: string | null; client: string | null; era: string | null; endpoint: string | null;
   server: string | null; tool: string | null; method: string; argumentBytes: number | null; resultBytes: number | null;

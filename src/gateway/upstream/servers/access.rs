@@ -108,6 +108,7 @@ impl Servers {
             Some(group) => name_before_group(server, shown, &self.groups.borrow().get(group)?.tools)?,
             None => shown.to_owned(),
         };
-        unlisted_name(kind, &common, rules).filter(|own| permitted(&common) && of.pins.permit_unlisted(own))
+        unlisted_name(kind, &common, rules)
+            .filter(|own| permitted(&common) && of.pins.permit_unlisted(own) && !of.holds_back(own))
     }
 }

@@ -1,9 +1,9 @@
 //! Who may use what, and the catalogues of servers as far as they may be used.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, rc::Rc, sync::Arc};
 
 use mcproxy_ipc::{
-    ServerName,
+    ApprovalMode, ServerName,
     control::{Group, TokenHash, ToolView},
 };
 
@@ -30,10 +30,13 @@ impl GrantId {
 }
 
 /// The rights of one principal.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Holder {
     grant: GrantId,
     view: ToolView,
+    approve: ApprovalMode,
+    /// Those that its token names.
+    groups: Rc<[String]>,
 }
 
 /// The rights of all principals. Equal ones are there once.
@@ -55,7 +58,13 @@ impl Grants {
                 grants.push(grant);
                 grants.len() - 1
             });
-            holders.insert(token.name.as_str().into(), Holder { grant: GrantId(number), view: token.access.view });
+            let holder = Holder {
+                grant: GrantId(number),
+                view: token.access.view,
+                approve: token.access.approve,
+                groups: token.access.groups.as_deref().unwrap_or_default().into(),
+            };
+            holders.insert(token.name.as_str().into(), holder);
         }
         Self { holders, grants, shown: DerivedCatalogues::default() }
     }
@@ -71,6 +80,12 @@ impl Grants {
     /// How endpoints that list tools offer them to a principal.
     pub(super) fn view_of(&self, holder: &Principal) -> ToolView {
         holder.name().and_then(|name| self.holders.get(name)).map(|holder| holder.view).unwrap_or_default()
+    }
+
+    /// Which calls of a principal need the agreement of a person by its token, and the groups that say so, too.
+    pub(super) fn approval_of(&self, holder: &Principal) -> (ApprovalMode, Rc<[String]>) {
+        let holder = holder.name().and_then(|name| self.holders.get(name));
+        holder.map_or_else(|| (ApprovalMode::Never, Rc::default()), |holder| (holder.approve, holder.groups.clone()))
     }
 
     pub(super) fn get(&self, grant: GrantId) -> &Grant {

@@ -15,6 +15,7 @@ use mcproxy_ipc::{
 use tokio::sync::watch;
 
 mod access;
+mod approvals;
 mod call_rates;
 mod derived_catalogues;
 mod grants;
@@ -72,6 +73,10 @@ pub(crate) struct Servers {
     builtin_reader: Arc<ServerCatalogue>,
     /// Whether that is so.
     keeps_results: Cell<bool>,
+    /// Whether some call may need the agreement of a person.
+    holds: Cell<bool>,
+    /// Whether that is so for what groups and tokens say.
+    endpoints_hold: Cell<bool>,
     views: RefCell<ViewCache>,
     /// The offers of instances of single sessions.
     own: RefCell<OwnOffers>,
@@ -94,6 +99,8 @@ impl Servers {
             builtin: (builtin::name(), Arc::new(builtin::catalogue(false))),
             builtin_reader: Arc::new(builtin::catalogue(true)),
             keeps_results: Cell::new(false),
+            holds: Cell::new(false),
+            endpoints_hold: Cell::new(false),
             views: RefCell::default(),
             own: RefCell::default(),
             revision: Cell::new(0),
@@ -128,6 +135,8 @@ impl Servers {
         *self.groups.borrow_mut() = Groups::new(groups);
         *self.pinned.borrow_mut() = pinned.clone();
         *self.grants.borrow_mut() = Grants::new(tokens.as_deref().unwrap_or_default(), groups, &self.builtin.0);
+        self.endpoints_hold.set(approvals::of_endpoints(groups, tokens.as_deref().unwrap_or_default()));
+        self.look_for_approvals();
         self.views.borrow_mut().clear();
         self.bump();
     }
@@ -169,6 +178,7 @@ impl Servers {
         }
         self.keeps_results.set(servers.values().any(|server| server.route.result_bytes.is_some()));
         drop(servers);
+        self.look_for_approvals();
         self.bump();
         applied
     }

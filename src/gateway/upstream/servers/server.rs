@@ -165,6 +165,12 @@ impl Server {
         offer.map(Offer::shown).filter(|_| !self.pins.are_awaited())
     }
 
+    /// Whether a tool of it is held because its texts try to give orders.
+    pub(super) fn holds_back(&self, own: &str) -> bool {
+        let offer = self.serving.as_ref().map(|serving| &serving.offer).or(self.kept.as_ref());
+        offer.is_some_and(|offer| offer.catalogue.holds(own))
+    }
+
     /// Compares what it offers with its pins.
     pub(super) fn compare(&mut self) {
         let Self { serving, kept, pins, .. } = self;

@@ -8,7 +8,7 @@ import { href } from '../router.js';
 
 /** @import { Need, Row, State } from '../types' */
 
-const KINDS = /** @type {Record<string, string>} */ ({ blocked: 'cannot start', failed: 'fails', 'needs-login': 'wants a login', held: 'is held back', config: 'configuration', degraded: 'degraded' });
+const KINDS = /** @type {Record<string, string>} */ ({ blocked: 'cannot start', failed: 'fails', 'needs-login': 'wants a login', held: 'is held back', approval: 'waits for approval', config: 'configuration', degraded: 'degraded' });
 
 /** A command in a remedy can be copied. */
 const Remedy = ({ remedy }) => {
@@ -25,6 +25,7 @@ const NeedCard = ({ need }) => html`<li class=${`need ${toneOf(need.kind)}`}>
   </div>
   <div class="acts">
     ${need.kind === 'held' && need.approval && html`<button type="button" disabled=${!mayAct.value} onClick=${() => act({ act: 'approve', approval: need.approval, server: need.server })}>Approve</button>`}
+    ${need.held && html`<${Fragment}><button type="button" disabled=${!mayAct.value} onClick=${() => act({ act: 'allow', held: need.held, server: need.server })}>Allow</button><button type="button" disabled=${!mayAct.value} onClick=${() => act({ act: 'refuse', held: need.held, server: need.server })}>Refuse</button><//>`}
     ${(need.kind === 'failed' || need.kind === 'blocked') && need.server && html`<button type="button" disabled=${!mayAct.value} onClick=${() => act({ act: 'restart', server: need.server })}>Restart</button>`}
     ${need.server ? html`<a class="button" href=${href('server', [need.server])}>Look<span class="unseen"> at ${need.server}</span></a>` : need.kind === 'config' && html`<a class="button" href="#/config">Look<span class="unseen"> at the configuration</span></a>`}
   </div>
