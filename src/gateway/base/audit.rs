@@ -3,19 +3,20 @@
 
 use std::{
     cell::{Cell, RefCell},
+    collections::VecDeque,
     rc::Rc,
 };
 
 use mcproxy_ipc::{AUDIT_UNWRITTEN, AuditRecord, AuditTerms};
 use tokio::sync::{Notify, watch};
 
+use super::audit_entry::AuditEntry;
+
 /// Most bytes of records that wait to be sent.
 const PENDING_BYTES: usize = 8 << 20;
 /// Most records, and bytes of them, in one message.
 const MAX_RECORDS: usize = 256;
 const MESSAGE_BYTES: usize = 256 * 1024;
-/// What a record takes besides its arguments, about.
-const RECORD: usize = 512;
 
 /// How far the supervisor has come with what it was sent.
 #[derive(Debug, Clone, Default)]
@@ -41,8 +42,10 @@ pub(crate) enum NotRecorded {
 pub(crate) struct AuditLog {
     terms: RefCell<Option<Rc<AuditTerms>>>,
     progress: watch::Receiver<AuditProgress>,
-    pending: RefCell<Vec<AuditRecord>>,
+    pending: RefCell<VecDeque<AuditEntry>>,
     pending_bytes: Cell<usize>,
+    /// Records that could not be sent.
+    returned: RefCell<Vec<AuditRecord>>,
     /// Places that were taken, ever, and not given back without a record.
     taken: Cell<u64>,
     /// Calls that are recorded nowhere and not told yet.
@@ -68,6 +71,7 @@ impl AuditLog {
             progress,
             pending: RefCell::default(),
             pending_bytes: Cell::default(),
+            returned: RefCell::default(),
             taken: Cell::default(),
             untold: Cell::default(),
             dropped: Cell::default(),
@@ -114,36 +118,33 @@ impl AuditLog {
 
     /// Takes out what fits into a message, and how many calls before it are recorded nowhere.
     pub(crate) fn batch(&self) -> Option<(Vec<AuditRecord>, u64)> {
-        let mut pending = self.pending.borrow_mut();
-        let mut bytes = 0;
-        let mut fits = |record: &AuditRecord| {
-            bytes += size(record);
-            bytes <= MESSAGE_BYTES
-        };
-        let count = pending.iter().take(MAX_RECORDS).map_while(|record| fits(record).then_some(())).count();
-        if pending.is_empty() {
-            return None;
+        let returned = self.returned.take();
+        if !returned.is_empty() {
+            return Some((returned, self.untold.take()));
         }
-        // One that is larger goes alone.
-        let count = count.max(1);
-        let records: Vec<AuditRecord> = pending.drain(..count).collect();
-        self.pending_bytes.set(self.pending_bytes.get() - records.iter().map(size).sum::<usize>());
-        Some((records, self.untold.take()))
+        let mut pending = self.pending.borrow_mut();
+        let (mut records, mut bytes) = (Vec::new(), 0);
+        // Without terms nothing is redacted any more, and nothing shown.
+        let terms =
+            self.terms.borrow().clone().unwrap_or_else(|| Rc::new(AuditTerms { arguments: None, closed: false }));
+        while let Some(entry) = pending.front() {
+            let size = entry.size();
+            // One that is larger goes alone.
+            if records.len() == MAX_RECORDS || (bytes + size > MESSAGE_BYTES && !records.is_empty()) {
+                break;
+            }
+            bytes += size;
+            records.extend(pending.pop_front().map(|entry| entry.into_record(&terms)));
+        }
+        self.pending_bytes.set(self.pending_bytes.get() - bytes);
+        (!records.is_empty()).then(|| (records, self.untold.take()))
     }
 
     /// Puts back what could not be sent.
     pub(crate) fn put_back(&self, records: Vec<AuditRecord>, dropped: u64) {
-        self.pending_bytes.set(self.pending_bytes.get() + records.iter().map(size).sum::<usize>());
-        self.pending.borrow_mut().splice(0..0, records);
+        *self.returned.borrow_mut() = records;
         self.untold.set(self.untold.get() + dropped);
     }
-}
-
-/// The bytes of a record, about. One with the largest arguments fits into a message.
-fn size(record: &AuditRecord) -> usize {
-    let texts = [&record.session, &record.endpoint, &record.server, &record.method, &record.name];
-    let texts: usize = texts.into_iter().chain(&record.principal).chain(&record.client).map(String::len).sum();
-    RECORD + texts + record.arguments.as_ref().map_or(0, String::len)
 }
 
 impl AuditPlace {
@@ -153,13 +154,13 @@ impl AuditPlace {
     }
 
     /// Records the call.
-    pub(crate) fn record(mut self, record: AuditRecord) {
+    pub(crate) fn record(mut self, entry: AuditEntry) {
         let log = &self.log;
         if self.is_one {
             // From now on the place is the record's.
             self.is_one = false;
-            log.pending_bytes.set(log.pending_bytes.get() + size(&record));
-            log.pending.borrow_mut().push(record);
+            log.pending_bytes.set(log.pending_bytes.get() + entry.size());
+            log.pending.borrow_mut().push_back(entry);
             log.news.notify_one();
         } else {
             log.untold.set(log.untold.get() + 1);
@@ -178,34 +179,17 @@ impl Drop for AuditPlace {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::audit_entry::tests::entry, *};
 
-    fn record(arguments: Option<String>) -> AuditRecord {
-        AuditRecord {
-            at_ms: 0,
-            approval: None,
-            principal: None,
-            client: None,
-            session: String::new(),
-            endpoint: String::new(),
-            server: "a".to_owned(),
-            method: String::new(),
-            name: String::new(),
-            definition: None,
-            arguments_sha256: [0; 32],
-            arguments_bytes: 0,
-            arguments,
-            outcome: String::new(),
-            reason: String::new(),
-            result_bytes: 0,
-            duration_us: 0,
-        }
+    /// Whose records show arguments.
+    fn terms() -> AuditTerms {
+        AuditTerms { arguments: Some(Vec::new()), closed: false }
     }
 
     fn log(closed: bool) -> (Rc<AuditLog>, watch::Sender<AuditProgress>) {
         let (progress, seen) = watch::channel(AuditProgress::default());
         let log = AuditLog::new(seen);
-        log.set(Some(&AuditTerms { arguments: None, closed }));
+        log.set(Some(&AuditTerms { closed, ..terms() }));
         (log, progress)
     }
 
@@ -221,12 +205,12 @@ mod tests {
         for closed in [false, true] {
             let (log, progress) = log(closed);
             for _ in 0..AUDIT_UNWRITTEN {
-                log.begin().expect("a place").expect("it is on").record(record(None));
+                log.begin().expect("a place").expect("it is on").record(entry("{}", &terms()));
             }
             let beyond = log.begin();
             match beyond {
                 Ok(Some(place)) if !closed => {
-                    place.record(record(None));
+                    place.record(entry("{}", &terms()));
                     assert_eq!(log.dropped(), 1);
                 }
                 Err(NotRecorded::Behind) if closed => {}
@@ -256,13 +240,23 @@ mod tests {
         let (log, _progress) = log(true);
         drop(log.begin());
         assert_eq!(log.taken.get(), 0);
-        for _ in 0..10 {
-            log.begin().expect("a place").expect("it is on").record(record(Some("x".repeat(MESSAGE_BYTES / 4))));
+        let long = format!("\"{}\"", "x".repeat(30 << 10));
+        for _ in 0..20 {
+            log.begin().expect("a place").expect("it is on").record(entry(&long, &terms()));
         }
         let (records, dropped) = log.batch().expect("some");
-        assert_eq!(records.len(), 3);
+        assert_eq!(records.len(), 8);
         log.put_back(records, dropped);
         let all = std::iter::from_fn(|| log.batch()).map(|(records, _)| records.len()).sum::<usize>();
-        assert_eq!((all, log.pending_bytes.get()), (10, 0));
+        assert_eq!((all, log.pending_bytes.get()), (20, 0));
+    }
+
+    #[test]
+    fn what_waits_when_the_terms_go_is_recorded_without_its_arguments() {
+        let (log, _progress) = log(false);
+        log.begin().expect("a place").expect("it is on").record(entry("{\"a\":1}", &terms()));
+        log.set(None);
+        let (records, _) = log.batch().expect("one");
+        assert_eq!((records.len(), records[0].arguments.as_deref()), (1, None));
     }
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod access;
 pub(crate) mod audit;
+pub(crate) mod audit_entry;
 pub(crate) mod auth;
 pub(crate) mod budget;
 pub(crate) mod calls;

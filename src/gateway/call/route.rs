@@ -49,9 +49,9 @@ pub(crate) async fn tool(context: &RequestContext, mut params: Params<'_>) -> Op
             }
             _ => context.gateway.servers.shows(context.scope(), server),
         };
-        let request = AuditedRequest::of(context, method::TOOLS_CALL, &params.members, params.meta.as_ref());
-        let called = Called { server: builtin::NAME, method: method::TOOLS_CALL, name: &name, definition: None };
-        let audited = match AuditedCall::begin(context, request.as_ref(), &called) {
+        let request = AuditedRequest::of(context, method::TOOLS_CALL, &params.members);
+        let called = Called { server: builtin::NAME, method: method::TOOLS_CALL.into(), name: &name, definition: None };
+        let audited = match AuditedCall::begin(context, request, called) {
             Ok(audited) => audited,
             Err(error) => return Some(error.into()),
         };
@@ -86,11 +86,11 @@ pub(crate) async fn tool(context: &RequestContext, mut params: Params<'_>) -> Op
 /// Records a call that went to no server: of what there is not, or not for this client, or not now.
 fn not_called(context: &RequestContext, called: &'static str, params: &Params<'_>, error: ErrorObject) -> Reply {
     let reply = Reply::from(error);
-    let request = AuditedRequest::of(context, called, &params.members, params.meta.as_ref());
+    let request = AuditedRequest::of(context, called, &params.members);
     let name: String = params.members.get_string("name").unwrap_or_default().chars().take(MAX_UNKNOWN).collect();
-    let called = Called { server: "", method: called, name: &name, definition: None };
+    let called = Called { server: "", method: called.into(), name: &name, definition: None };
     // It is not made, whether it can be recorded or not.
-    if let Ok(Some(audited)) = AuditedCall::begin(context, request.as_ref(), &called) {
+    if let Ok(Some(audited)) = AuditedCall::begin(context, request, called) {
         audited.end("not_called", Some(&reply));
     }
     reply

@@ -327,16 +327,11 @@ impl Downstream {
         self.session().map(|session| session.declaration().info.to_string())
     }
 
-    /// Its name and version, if it stated them once for all its requests.
-    pub(crate) fn client(&self) -> Option<String> {
-        self.session().map(|session| session.client().to_string())
-    }
-
     /// Its name and version, if it stated them, with this request or before.
-    pub(crate) fn label(&self) -> Option<String> {
+    pub(crate) fn client_label(&self) -> Option<Rc<str>> {
         match self {
-            Self::Session(session) => Some(session.client().to_string()).filter(|label| !label.trim().is_empty()),
-            Self::Stateless(client) => client.client_label().map(|label| label.to_string()),
+            Self::Session(session) => session.usage.label_of(session.client()),
+            Self::Stateless(client) => client.client_label(),
         }
     }
 

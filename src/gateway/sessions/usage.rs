@@ -31,6 +31,11 @@ impl SessionUsage {
     /// One more call, by this client; its name and version, if it stated them.
     pub(crate) fn called_by(&self, client: &Client) -> Option<Rc<str>> {
         self.calls.set(self.calls.get() + 1);
+        self.label_of(client)
+    }
+
+    /// The name and version of its client, if it stated them.
+    pub(crate) fn label_of(&self, client: &Client) -> Option<Rc<str>> {
         (!client.name.is_empty()).then(|| self.label.get_or_init(|| client.label()).clone())
     }
 }

@@ -63,7 +63,7 @@ impl NeededApproval {
             return None;
         }
         let arguments = shown_arguments(params.members.get("arguments").map_or("{}", RawValue::get));
-        let client = context.downstream.label().map(|label| plain(&label));
+        let client = context.downstream.client_label().map(|label| plain(&label));
         Some(Self { shown, definition: definition.map(|tool| tool.digest), arguments, client })
     }
 

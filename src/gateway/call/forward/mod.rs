@@ -87,7 +87,7 @@ impl<'a> Forward<'a> {
         let token = params.progress_token();
         let Params { members: mut params, meta } = params;
         let method = method.into();
-        let audited = AuditedRequest::of(context, &method, &params, meta.as_ref());
+        let audited = AuditedRequest::of(context, &method, &params);
         let mut meta = meta.unwrap_or_default();
         meta.remove(meta::PROGRESS_TOKEN);
         let retry = context.downstream.take_own(&mut params, &mut meta);
@@ -141,11 +141,11 @@ impl<'a> Forward<'a> {
         let record = self.record();
         let called = Called {
             server: self.server.as_str(),
-            method: &self.method,
+            method: self.method.clone(),
             name: &self.name,
             definition: self.definition,
         };
-        let (audited, (outcome, reply)) = match AuditedCall::begin(self.context, self.audited.as_ref(), &called) {
+        let (audited, (outcome, reply)) = match AuditedCall::begin(self.context, self.audited.take(), called) {
             Ok(mut audited) => match self.begin() {
                 Ok(tickets) => match self.approval.take() {
                     None => {
