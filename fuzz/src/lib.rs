@@ -13,6 +13,7 @@ mod envelope;
 mod frames;
 mod framing;
 mod i_json;
+mod jwt;
 mod mirrored;
 mod names;
 mod output;
@@ -28,7 +29,7 @@ mod worker;
 pub type Target = fn(&[u8]);
 
 /// All targets by name; the corpus of each lies in `fuzz/corpus/{name}`.
-pub const TARGETS: [(&str, Target); 13] = [
+pub const TARGETS: [(&str, Target); 14] = [
     ("catalogue", catalogue::target),
     ("config", config::target),
     ("embeddings", embeddings::target),
@@ -36,6 +37,7 @@ pub const TARGETS: [(&str, Target); 13] = [
     ("frames", frames::target),
     ("framing", framing::target),
     ("i_json", i_json::target),
+    ("jwt", jwt::target),
     ("lines", output::target),
     ("mirrored", mirrored::target),
     ("names", names::target),

@@ -49,8 +49,8 @@ impl Programs {
     pub(crate) fn worker_for(&self, reach: &Reach) -> io::Result<PathBuf> {
         match (reach, &self.remote_worker) {
             (Reach::Command(_), _) => Ok(self.worker.clone()),
-            (Reach::Http(_) | Reach::Embeddings(_), Ok(program)) => Ok(program.clone()),
-            (Reach::Http(_) | Reach::Embeddings(_), Err(why)) => {
+            (Reach::Http(_) | Reach::Embeddings(_) | Reach::Authority(_), Ok(program)) => Ok(program.clone()),
+            (Reach::Http(_) | Reach::Embeddings(_) | Reach::Authority(_), Err(why)) => {
                 Err(io::Error::new(io::ErrorKind::NotFound, why.clone()))
             }
         }

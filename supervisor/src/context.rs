@@ -111,7 +111,7 @@ impl Context {
                 worker_dir::own(dir, user, &[EMBEDDINGS_FILE])?;
                 embeddings.dir = Some(dir.clone());
             }
-            (Reach::Command(_) | Reach::Http(_) | Reach::Embeddings(_), ..) => {}
+            (Reach::Command(_) | Reach::Http(_) | Reach::Embeddings(_) | Reach::Authority(_), ..) => {}
         }
         Ok(())
     }

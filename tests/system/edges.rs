@@ -21,6 +21,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("mcproxy-mcp", &[]),
     ("mcproxy-config", &["mcproxy-ipc", "mcproxy-confine"]),
     ("mcproxy-http", &[]),
+    ("mcproxy-jwt", &[]),
     ("mcproxy-oauth", &[]),
     ("mcproxy-search", &[]),
     ("mcproxy-audit", &["mcproxy-ipc"]),
@@ -33,6 +34,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "mcproxy-config",
             "mcproxy-confine",
             "mcproxy-http",
+            "mcproxy-jwt",
             "mcproxy-oauth",
             "mcproxy-search",
             "mcproxy-launch",
@@ -46,6 +48,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "mcproxy-config",
             "mcproxy-confine",
             "mcproxy-http",
+            "mcproxy-jwt",
             "mcproxy-oauth",
             "mcproxy-search",
             "mcproxy-audit",
@@ -53,7 +56,10 @@ const EDGES: &[(&str, &[&str])] = &[
     ),
     ("mcproxy-bench", &["mcproxy-ipc", "mcproxy-search"]),
     ("mcproxy-fixture", &[]),
-    ("mcproxy-fuzz", &["mcproxy-ipc", "mcproxy-mcp", "mcproxy-config", "mcproxy-http", "mcproxy-search"]),
+    (
+        "mcproxy-fuzz",
+        &["mcproxy-ipc", "mcproxy-mcp", "mcproxy-config", "mcproxy-http", "mcproxy-jwt", "mcproxy-search"],
+    ),
 ];
 
 /// The folders of the gateway, each of which uses only those below it (docs/decisions/0125).
@@ -83,6 +89,7 @@ const ROOTS: &[&str] = &[
     "crates/mcp/src/lib.rs",
     "crates/config/src/lib.rs",
     "crates/http/src/lib.rs",
+    "crates/jwt/src/lib.rs",
     "crates/oauth/src/lib.rs",
     "crates/search/src/lib.rs",
     "crates/audit/src/lib.rs",

@@ -25,6 +25,7 @@ mod legacy;
 mod limits;
 mod modern_clients;
 mod modern_servers;
+mod oauth;
 mod operating;
 mod people;
 mod real;

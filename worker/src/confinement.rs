@@ -93,6 +93,8 @@ pub(crate) fn complete(spec: &mut WorkerSpec, launcher: &LauncherProgram) -> Res
             let ports = remote_ports(http, |name| std::env::var(name).ok());
             confine_remote(confinement, dir.as_deref(), Some(ports))
         }
+        // Where its keys are, its metadata says.
+        Reach::Authority(_) => confine_remote(confinement, None, None),
     };
     Ok(Confined { missing, tmp })
 }
@@ -104,7 +106,7 @@ pub(crate) fn of_login(spec: &WorkerSpec) -> Vec<Degradation> {
         Reach::Http(http) if spec.confinement.hardening.is_on() => {
             confine_remote(&spec.confinement, login_place(http).map(|place| place.dir.as_path()), None)
         }
-        Reach::Http(_) | Reach::Command(_) | Reach::Embeddings(_) => Vec::new(),
+        Reach::Http(_) | Reach::Command(_) | Reach::Embeddings(_) | Reach::Authority(_) => Vec::new(),
     }
 }
 

@@ -4,19 +4,22 @@ use std::collections::HashMap;
 
 use data_encoding::HEXLOWER_PERMISSIVE;
 use mcproxy_ipc::{
-    RateLimit, ServerName,
+    OAUTH_PRINCIPAL, RateLimit, ServerName,
     control::{Group, TokenAccess, TokenHash, ToolView},
 };
 use sha2::{Digest, Sha256};
 
 use crate::dialect::RESERVED_NAME;
-use crate::raw::{RawAuth, RawAuthMode, RawToken, RawToolView};
+use crate::raw::{RawApprove, RawAuth, RawAuthMode, RawToken, RawToolView};
 use crate::report::Report;
 use crate::tree::Node;
 use crate::{approvals, groups, instant, rate};
 
 /// Shorter tokens can be guessed.
 const MIN_TOKEN: usize = 16;
+
+/// What names servers, groups and tools.
+type NamedRights<'r> = (Option<&'r Vec<String>>, Option<&'r Vec<String>>, Option<&'r Vec<String>>);
 
 /// The tokens that clients have to show one of; `None`: everyone may call. `node` is the value of `auth` in the file, `known` holds
 /// all servers by the names that the file uses for them.
@@ -27,10 +30,15 @@ pub(crate) fn check(
     groups: &[Group],
     report: &mut Report,
 ) -> Option<Vec<TokenHash>> {
-    let tokens = match raw {
+    let (tokens, has_oauth) = match raw {
         None | Some(RawAuth::Mode(RawAuthMode::None)) => return None,
-        Some(RawAuth::Tokens(raw)) => &raw.tokens,
+        Some(RawAuth::Tokens(raw)) => (raw.tokens.as_deref(), raw.oauth.is_some()),
     };
+    // What had a mistake was told of, and is not there.
+    if tokens.is_none() && !has_oauth && !report.is_refused() {
+        report.add(node.span.start, "`auth` needs `tokens`, `oauth`, or both; `\"none\"` lets everyone in");
+    }
+    let tokens = tokens.unwrap_or_default();
     let elements = node.get("tokens").map(Node::elements).unwrap_or_default();
     let mut checked: Vec<TokenHash> = Vec::with_capacity(tokens.len());
     for (raw, element) in tokens.iter().zip(elements) {
@@ -38,9 +46,14 @@ pub(crate) fn check(
         if element.lacks_text() {
             continue;
         }
-        let access = access(raw, element, known, groups, report);
+        let named = (raw.servers.as_ref(), raw.groups.as_ref(), raw.tools.as_ref());
+        let access = access(named, (raw.view, raw.approve), element, (known, groups), report);
         match token(raw, access) {
             Err(message) => report.add(element.span.start, message),
+            Ok(token) if has_oauth && token.name.starts_with(OAUTH_PRINCIPAL) => {
+                let message = "names that begin with `oauth:` are those of people who log in by `auth.oauth`";
+                report.add(element.span.start, message);
+            }
             Ok(token) if checked.iter().any(|other| other.sha256 == token.sha256) => {
                 report.add(element.span.start, "the same token is there twice");
             }
@@ -89,14 +102,14 @@ fn token(raw: &RawToken, access: TokenAccess) -> Result<TokenHash, &'static str>
 }
 
 /// What a token may use. Every name in it must be one of the file: a typing error must not become a right to nothing, unseen.
-fn access(
-    raw: &RawToken,
+pub(crate) fn access(
+    (servers, named_groups, tools): NamedRights<'_>,
+    (view, approve): (RawToolView, RawApprove),
     node: &Node,
-    known: &HashMap<String, ServerName>,
-    groups: &[Group],
+    (known, groups): (&HashMap<String, ServerName>, &[Group]),
     report: &mut Report,
 ) -> TokenAccess {
-    let servers = raw.servers.as_ref().map(|names| {
+    let servers = servers.map(|names| {
         let mut servers = Vec::with_capacity(names.len());
         for (name, element) in names.iter().zip(elements(node, "servers")) {
             match known.get(name).cloned() {
@@ -107,7 +120,7 @@ fn access(
         }
         servers
     });
-    let named = raw.groups.as_ref().map(|names| {
+    let named = named_groups.map(|names| {
         let all = || groups.iter().map(|group| group.name.as_str());
         for (_, element) in names.iter().zip(elements(node, "groups")).filter(|(name, _)| !all().any(|of| of == *name))
         {
@@ -115,16 +128,16 @@ fn access(
         }
         names.clone()
     });
-    for (pattern, element) in raw.tools.iter().flatten().zip(elements(node, "tools")) {
+    for (pattern, element) in tools.into_iter().flatten().zip(elements(node, "tools")) {
         if let Some(complaint) = groups::pattern_complaint(pattern) {
             report.add(element.span.start, complaint);
         }
     }
-    let view = match raw.view {
+    let view = match view {
         RawToolView::List => ToolView::List,
         RawToolView::Search => ToolView::Search,
     };
-    TokenAccess { servers, groups: named, tools: raw.tools.clone(), view, approve: approvals::mode(raw.approve) }
+    TokenAccess { servers, groups: named, tools: tools.cloned(), view, approve: approvals::mode(approve) }
 }
 
 fn elements<'n>(node: &'n Node, key: &str) -> &'n [Node] {

@@ -16,7 +16,7 @@ use crate::gateway;
 use crate::interpolate::{EnvLookup, WORKSPACE};
 use crate::isolation::{self, IsolationConfig};
 use crate::problem::Problems;
-use crate::raw::RawConfig;
+use crate::raw::{RawAuth, RawConfig};
 use crate::report::{NOT_READABLE, Report};
 use crate::server::{Blocked, ServerConfig};
 use crate::servers::{ServerEntries, told};
@@ -24,12 +24,13 @@ use crate::shape::{ShapeCheck, ShapeLevel};
 use crate::size::{self, MAX_GATEWAY_BYTES, MAX_RULES_BYTES, MAX_SERVERS};
 use crate::text::{self, MAX_FILE};
 use crate::tree::{self, Node};
-use crate::{audit, listen, schema, secret_file};
+use crate::{audit, listen, resource_server, schema, secret_file};
 
 /// A configuration in which everything has been checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
-    /// The servers in the order of the file, the disabled ones included; last what stands for `search.embeddings`, if there is that.
+    /// The servers in the order of the file, the disabled ones included; last what stands for `search.embeddings` and the issuers
+    /// of `auth.oauth`, if there are such.
     pub servers: Vec<ServerConfig>,
     /// Where the gateway listens.
     pub listen: SocketAddr,
@@ -210,9 +211,15 @@ fn read(root: &Node, source: Source<'_>, report: &mut Report) -> Option<Config> 
     let shutdown_grace = Duration::from_secs_f64(raw.gateway.shutdown_grace);
     let audit = raw.gateway.audit.as_ref().map(audit::of);
     let embeddings = raw.gateway.search.embeddings.as_ref().map(|raw| embeddings::server(raw, &kept, source, report));
+    let authorities = match &raw.gateway.auth {
+        Some(RawAuth::Tokens(tokens)) => tokens.oauth.as_ref(),
+        Some(RawAuth::Mode(_)) | None => None,
+    };
+    let authorities = authorities.map(|oauth| resource_server::workers(oauth, &kept, source, report));
     let gateway = gateway::check(raw.gateway, &kept, &servers, report);
     let mut servers = servers.list;
     servers.extend(embeddings);
+    servers.extend(authorities.into_iter().flatten());
     report_size(&servers, &gateway, root.span.start, report);
     let listen = listen.ok()?;
     // With a faulty `auth` there is something to repair there first.
@@ -257,6 +264,7 @@ fn report_lacks(root: &Node, report: &mut Report) {
     let ours = [
         "listen",
         "auth",
+        "publicUrl",
         "allowedHosts",
         "allowedOrigins",
         "trustedProxies",

@@ -41,7 +41,7 @@ pub(crate) fn server(raw: &RawEmbeddings, root: &Node, source: Source<'_>, repor
             http.oauth = None;
             Reach::Embeddings(Box::new(EmbeddingsSpec { http: *http, model: raw.model.clone(), dir: None }))
         }
-        other @ (Reach::Command(_) | Reach::Embeddings(_)) => other,
+        other @ (Reach::Command(_) | Reach::Embeddings(_) | Reach::Authority(_)) => other,
     });
     if let Some((offset, message)) = own.first_error() {
         let (line, column) = position(source.text, offset);

@@ -13,7 +13,7 @@ use crate::report::Report;
 use crate::server::ServerConfig;
 use crate::servers::ServerEntries;
 use crate::tree::{Node, TreeValue};
-use crate::{approvals, audit, auth, groups, rate};
+use crate::{approvals, audit, auth, groups, rate, resource_server};
 
 /// Bytes that the gateway holds in all unless the file says otherwise.
 const TOTAL_BUFFERED: usize = 128 << 20;
@@ -28,11 +28,21 @@ pub(crate) fn check(raw: RawGateway, root: &Node, servers: &ServerEntries, repor
     let nothing = Node { span: 0..0, value: TreeValue::Null };
     let node = |key: &str| root.get(key).unwrap_or(&nothing);
     let size = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
-    let allowed_hosts = texts(raw.allowed_hosts, node("allowedHosts"), host, report);
+    let mut allowed_hosts = texts(raw.allowed_hosts, node("allowedHosts"), host, report);
     let allowed_origins = texts(raw.allowed_origins, node("allowedOrigins"), origin, report);
     let trusted_proxies = networks(&raw.trusted_proxies, node("trustedProxies"), report);
     let groups = groups::check(&raw.groups, node("groups"), &servers.known, report);
     let tokens = auth::check(raw.auth.as_ref(), node("auth"), &servers.known, &groups, report);
+    let oauth = match &raw.auth {
+        Some(RawAuth::Tokens(tokens)) => tokens.oauth.as_ref(),
+        Some(RawAuth::Mode(_)) | None => None,
+    };
+    let oauth = oauth.map(|oauth| {
+        let at = node("auth").get("oauth").unwrap_or(&nothing);
+        let public_url = (raw.public_url.as_deref(), node("publicUrl"));
+        resource_server::check(oauth, public_url, at, (&servers.known, &groups), report)
+    });
+    allowed_hosts.extend(oauth.as_ref().and_then(|oauth| resource_server::host_of(&oauth.public_url)));
     let audit = raw.audit.as_ref().map(|raw| audit::terms(raw, node("audit"), report));
     let limits = raw.limits;
     let total_buffered = total_buffered(&limits, &servers.list, node("limits"), report);
@@ -41,6 +51,7 @@ pub(crate) fn check(raw: RawGateway, root: &Node, servers: &ServerEntries, repor
         list_ttl_ms: raw.list_ttl_ms,
         ui: raw.ui,
         tokens,
+        oauth,
         query_key: matches!(&raw.auth, Some(RawAuth::Tokens(tokens)) if tokens.query_key),
         allowed_hosts,
         allowed_origins,

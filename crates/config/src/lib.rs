@@ -43,6 +43,7 @@ mod problem;
 mod rate;
 mod raw;
 mod report;
+mod resource_server;
 mod schema;
 mod secret_file;
 mod server;

@@ -4,7 +4,7 @@
 
 use mcproxy_ipc::{
     ServerApprovals, ServerRates, ToolRules,
-    control::{GatewaySettings, Group, TokenAccess, TokenHash},
+    control::{GatewaySettings, Group, OAuthSettings, TokenAccess, TokenHash},
 };
 
 use crate::raw::{RawSandbox, RawSandboxObject, RawServer};
@@ -65,13 +65,9 @@ pub(crate) fn of_approvals(approvals: &ServerApprovals) -> usize {
 pub(crate) fn of_gateway(settings: &GatewaySettings) -> usize {
     // Its hash, when it expires, its view and its rate.
     const HASH: usize = 96;
-    let token = |token: &TokenHash| {
-        let TokenAccess { servers, groups, tools, .. } = &token.access;
-        let servers = servers.iter().flatten().map(|name| name.as_str());
-        let texts = servers.chain(groups.iter().chain(tools).flatten().map(String::as_str));
-        text(&token.name) + HASH + texts.map(text).sum::<usize>()
-    };
+    let token = |token: &TokenHash| text(&token.name) + HASH + of_access(&token.access);
     let tokens: usize = settings.tokens.iter().flatten().map(token).sum();
+    let oauth: usize = settings.oauth.iter().map(of_oauth).sum();
     let names = settings.allowed_hosts.iter().chain(&settings.allowed_origins).map(|name| text(name));
     // An address and its length, with their tags.
     const NETWORK: usize = 24;
@@ -90,9 +86,23 @@ pub(crate) fn of_gateway(settings: &GatewaySettings) -> usize {
     redacted.sum::<usize>()
         + forwarded.sum::<usize>()
         + tokens
+        + oauth
         + names.sum::<usize>()
         + proxies
         + settings.groups.iter().map(group).sum::<usize>()
+}
+
+fn of_access(access: &TokenAccess) -> usize {
+    let TokenAccess { servers, groups, tools, .. } = access;
+    let servers = servers.iter().flatten().map(|name| name.as_str());
+    servers.chain(groups.iter().chain(tools).flatten().map(String::as_str)).map(text).sum()
+}
+
+fn of_oauth(oauth: &OAuthSettings) -> usize {
+    let issuers = oauth.issuers.iter().flat_map(|of| [of.issuer.as_str(), of.worker.as_str()]);
+    let texts = oauth.audiences.iter().chain(&oauth.initial_scopes).map(String::as_str).chain(issuers);
+    let scopes = oauth.scopes.iter().map(|of| text(&of.scope) + of_access(&of.access));
+    text(&oauth.public_url) + text(&oauth.principal_claim) + texts.map(text).sum::<usize>() + scopes.sum::<usize>()
 }
 
 /// The complaint, if it is too much.

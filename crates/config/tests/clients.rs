@@ -32,6 +32,7 @@ fn shown(server: &ServerConfig) -> String {
             let headers = http.headers.iter().map(|(name, value)| format!(" {name}={}", value.expose()));
             format!("{}: {dialect} {}{}", server.name, http.url.expose(), headers.collect::<String>())
         }
+        Ok(Reach::Authority(authority)) => format!("{}: {}", server.name, authority.http.url.expose()),
         Ok(Reach::Embeddings(embeddings)) => format!("{}: {}", server.name, embeddings.model),
         Err(blocked) => format!("{}: {blocked}", server.name),
     }

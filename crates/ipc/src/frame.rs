@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// Raised whenever a message changes shape; both ends must agree.
-pub const WIRE_VERSION: u16 = 43;
+pub const WIRE_VERSION: u16 = 44;
 /// Most payload bytes in one data frame: above the largest line or body that configuration allows.
 pub const MAX_PAYLOAD: usize = 64 * 1024 * 1024;
 

@@ -14,6 +14,7 @@
 mod activity;
 mod approval;
 mod audit;
+mod authority;
 mod catalogue;
 mod catalogue_room;
 mod codec;
@@ -64,6 +65,10 @@ pub use approval::{
     MAX_APPROVAL_TEXT, MAX_HELD_CALLS, MAX_HELD_CALLS_EACH, MAX_SHOWN_ARGUMENTS, Remember, ServerApprovals,
 };
 pub use audit::{AUDIT_UNWRITTEN, AuditRecord, AuditTerms};
+pub use authority::{
+    INTROSPECT_METHOD, IntrospectParams, IntrospectResult, KEYS_METHOD, KeysResult, MAX_AUTHORITIES, MAX_INTROSPECTED,
+    OAUTH_PRINCIPAL, authority_name, is_authority,
+};
 pub use catalogue::CatalogueKey;
 pub use catalogue_room::CatalogueRoom;
 pub use codec::CodecError;
@@ -83,7 +88,9 @@ pub use our_program::{REMOTE_WORKER, WORKER, our_program};
 pub use pipes::DataEnd;
 pub use program::find_program;
 pub use rate::{RateLimit, ServerRates};
-pub use reach::{EmbeddingsSpec, HttpDialect, HttpProxy, HttpSpec, HttpTls, LaunchSpec, PemSource, Reach};
+pub use reach::{
+    AuthoritySpec, EmbeddingsSpec, HttpDialect, HttpProxy, HttpSpec, HttpTls, LaunchSpec, PemSource, Reach,
+};
 pub use runtime_dir::{RUNTIME_DIR_VARIABLE, SYSTEM_RUNTIME_DIR, default_runtime_dir, runtime_dirs, supervisor_socket};
 pub use sealed::SealedOrder;
 pub use secret::Secret;

@@ -22,6 +22,8 @@ pub enum Reach {
     Http(Box<HttpSpec>),
     /// No server: the worker asks a model elsewhere for the embeddings of texts, and answers the gateway itself.
     Embeddings(Box<EmbeddingsSpec>),
+    /// No server: the worker asks an authorization server for its keys and what tokens are worth, and answers the gateway itself.
+    Authority(Box<AuthoritySpec>),
 }
 
 impl Reach {
@@ -29,7 +31,7 @@ impl Reach {
     pub fn command(&self) -> Option<&LaunchSpec> {
         match self {
             Self::Command(launch) => Some(launch),
-            Self::Http(_) | Self::Embeddings(_) => None,
+            Self::Http(_) | Self::Embeddings(_) | Self::Authority(_) => None,
         }
     }
 
@@ -39,6 +41,7 @@ impl Reach {
             Self::Command(_) => None,
             Self::Http(http) => Some(http),
             Self::Embeddings(embeddings) => Some(&embeddings.http),
+            Self::Authority(authority) => Some(&authority.http),
         }
     }
 
@@ -47,7 +50,7 @@ impl Reach {
         match self {
             Self::Command(_) => ServerTransport::Stdio,
             Self::Http(http) if http.dialect == HttpDialect::Sse => ServerTransport::Sse,
-            Self::Http(_) | Self::Embeddings(_) => ServerTransport::Http,
+            Self::Http(_) | Self::Embeddings(_) | Self::Authority(_) => ServerTransport::Http,
         }
     }
 
@@ -58,6 +61,7 @@ impl Reach {
             Self::Command(launch) => &launch.env,
             Self::Http(http) => &http.headers,
             Self::Embeddings(embeddings) => &embeddings.http.headers,
+            Self::Authority(authority) => &authority.http.headers,
         }
     }
 
@@ -67,6 +71,7 @@ impl Reach {
             Self::Command(launch) => &launch.looked_up,
             Self::Http(http) => &http.looked_up,
             Self::Embeddings(embeddings) => &embeddings.http.looked_up,
+            Self::Authority(authority) => &authority.http.looked_up,
         }
     }
 
@@ -90,6 +95,9 @@ impl Reach {
                 let EmbeddingsSpec { http, model, .. } = &**embeddings;
                 vec![b"embeddings".into(), http.url.expose().as_bytes().into(), model.as_bytes().into()]
             }
+            Self::Authority(authority) => {
+                vec![b"authority".into(), authority.http.url.expose().as_bytes().into()]
+            }
         }
     }
 
@@ -104,6 +112,9 @@ impl Reach {
             Self::Http(http) => {
                 let of_login = http.oauth.as_mut().and_then(|oauth| oauth.ca.as_mut());
                 http.tls.files_mut().chain(of_login).for_each(|file| file.resolve(base));
+            }
+            Self::Authority(authority) => {
+                authority.http.tls.files_mut().for_each(|file| file.resolve(base));
             }
             // It names no file.
             Self::Embeddings(_) => {}
@@ -135,6 +146,7 @@ impl Reach {
             Self::Embeddings(embeddings) => {
                 vec![format!("{} for embeddings of `{}`", embeddings.http.url.expose(), embeddings.model)]
             }
+            Self::Authority(authority) => vec![format!("{} for its keys", authority.http.url.expose())],
         }
     }
 }
@@ -196,6 +208,15 @@ pub struct EmbeddingsSpec {
     /// A directory that belongs to the worker's user alone, in which embeddings are kept. The supervisor says it; without it they are
     /// kept for as long as the worker runs.
     pub dir: Option<PathBuf>,
+}
+
+/// An authorization server whose tokens the gateway accepts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuthoritySpec {
+    /// How it is reached; its URL is the issuer's name.
+    pub http: HttpSpec,
+    /// Who MCProxy is there when it asks what a token is worth (RFC 7662): id and secret; `None`: it does not ask that.
+    pub client: Option<(String, Secret)>,
 }
 
 /// Which of MCP's transports over HTTP a server speaks.

@@ -39,7 +39,7 @@ mod tests {
 
     #[test]
     fn only_the_words_of_oauth_are_a_no() {
-        let of = |status, text: &str| body(&FetchedAnswer { status, body: text.into() }, "it");
+        let of = |status, text: &str| body(&FetchedAnswer { status, body: text.into(), max_age: None }, "it");
         assert!(of(200, "{}").is_ok());
         for (status, text) in [
             (200, "<html>"),

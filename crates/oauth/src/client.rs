@@ -66,7 +66,7 @@ pub fn choose(
     )))
 }
 
-fn auth(has_secret: bool, supported: Option<&[String]>, told: Option<&str>) -> ClientAuth {
+pub(crate) fn auth(has_secret: bool, supported: Option<&[String]>, told: Option<&str>) -> ClientAuth {
     let has = |method: &str| supported.is_none_or(|supported| supported.iter().any(|one| one == method));
     match told {
         _ if !has_secret => ClientAuth::None,
@@ -194,7 +194,11 @@ mod tests {
     #[test]
     fn a_registration_is_read_as_the_authorization_server_changed_it() {
         let of = |body: &str| {
-            registered(&FetchedAnswer { status: 201, body: body.into() }, &issuer(&["client_secret_basic"]), "it")
+            registered(
+                &FetchedAnswer { status: 201, body: body.into(), max_age: None },
+                &issuer(&["client_secret_basic"]),
+                "it",
+            )
         };
         let plain = of(r#"{"client_id":"x","client_secret":"s","token_endpoint_auth_method":"none"}"#).expect("one");
         assert_eq!((plain.secret, plain.auth), (None, ClientAuth::None));

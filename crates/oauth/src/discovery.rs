@@ -71,7 +71,7 @@ async fn issuer_metadata(
 }
 
 /// What lies at the first of these places that has it; `None`: at none.
-async fn first<T: serde::de::DeserializeOwned>(
+pub(crate) async fn first<T: serde::de::DeserializeOwned>(
     fetch: &impl OAuthFetch,
     places: &[Url],
 ) -> Result<Option<T>, OAuthError> {
@@ -117,8 +117,8 @@ mod tests {
         async fn get(&self, url: &Url) -> Result<FetchedAnswer, String> {
             let found = self.0.iter().find(|(place, _)| *place == url.as_str());
             Ok(match found {
-                Some((_, body)) => FetchedAnswer { status: 200, body: body.as_bytes().to_vec() },
-                None => FetchedAnswer { status: 404, body: Vec::new() },
+                Some((_, body)) => FetchedAnswer { status: 200, body: body.as_bytes().to_vec(), max_age: None },
+                None => FetchedAnswer { status: 404, body: Vec::new(), max_age: None },
             })
         }
 

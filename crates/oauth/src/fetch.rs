@@ -26,6 +26,8 @@ pub struct FetchedAnswer {
     pub status: u16,
     /// All of it.
     pub body: Vec<u8>,
+    /// For how many seconds it may be used again, if it says so (`Cache-Control`).
+    pub max_age: Option<u64>,
 }
 
 impl FetchedAnswer {

@@ -5,6 +5,7 @@
 //! is an argument. (MCP 2026-07-28, Authorization; `docs/decisions/0174`)
 
 mod answer;
+mod authority;
 mod authorization;
 mod challenge;
 mod client;
@@ -19,6 +20,7 @@ mod seal;
 mod text;
 mod token;
 
+pub use authority::{Authority, IntrospectionClient, max_age};
 pub use authorization::{AuthorizationRequest, PendingAuthorization, callback_query};
 pub use challenge::AuthChallenge;
 pub use client::{ClientAuth, ClientChoice, ClientIdentity, choose, register};

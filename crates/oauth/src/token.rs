@@ -160,7 +160,7 @@ mod tests {
     use super::*;
 
     fn of(body: &str) -> Result<TokenSet, OAuthError> {
-        read(&FetchedAnswer { status: 200, body: body.into() }, Some(&TokenText::new("old")), 100)
+        read(&FetchedAnswer { status: 200, body: body.into(), max_age: None }, Some(&TokenText::new("old")), 100)
     }
 
     #[test]

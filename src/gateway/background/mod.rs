@@ -3,6 +3,7 @@
 
 mod approvals;
 mod audit;
+mod authorities;
 mod catalogue_intake;
 mod drain;
 mod embeddings;

@@ -3,10 +3,10 @@
 
 use std::{os::fd::OwnedFd, rc::Rc};
 
-use mcproxy_ipc::{EMBEDDINGS_SERVER, Route, disk::on_disk};
+use mcproxy_ipc::{EMBEDDINGS_SERVER, Route, disk::on_disk, is_authority};
 use slog::warn;
 
-use super::{embeddings, pins, workers};
+use super::{authorities, embeddings, pins, workers};
 use crate::gateway::{
     notify::subscriptions,
     state::Gateway,
@@ -19,8 +19,11 @@ use crate::gateway::{
 /// Takes over what the supervisor says of servers at this moment.
 pub(super) fn take(gateway: &Rc<Gateway>) {
     let routes = gateway.supervisor.routes.clone().borrow_and_update().clone();
-    let (own, routes) = routes.into_iter().partition(|route: &Route| route.server.as_str() == EMBEDDINGS_SERVER);
+    let (own, routes): (Vec<_>, Vec<_>) =
+        routes.into_iter().partition(|route: &Route| route.server.as_str() == EMBEDDINGS_SERVER);
     embeddings::take(gateway, own);
+    let (own, routes) = routes.into_iter().partition(|route: &Route| is_authority(&route.server));
+    authorities::take(gateway, own);
     let Applied { connect, read, unpinned } = gateway.servers.apply(routes);
     for server in unpinned {
         tokio::task::spawn_local(pins::look_up(gateway.clone(), server));

@@ -24,15 +24,20 @@ const USES: Duration = Duration::from_secs(5);
 pub(super) async fn follow(gateway: Rc<Gateway>) {
     let mut settings = gateway.supervisor.settings.clone();
     loop {
-        let expiry = gateway.auth().next_expiry();
+        let expiry = gateway.auth().next_expiry().into_iter().chain(gateway.access_tokens.next_end()).min();
         let changed = tokio::select! {
             changed = settings.changed() => changed,
             () = until(expiry) => {
-                let before = gateway.auth();
-                gateway.renew_auth(SystemTime::now());
+                let (before, now) = (gateway.auth(), SystemTime::now());
+                gateway.renew_auth(now);
                 apply_auth(&gateway, &before);
+                // Sessions go on without the token that opened them, requests do not.
+                if gateway.access_tokens.sweep(now) {
+                    gateway.auth_changed.notify_one();
+                }
                 continue;
             }
+            () = gateway.access_tokens.next_changed.notified() => continue,
         };
         if changed.is_err() {
             return;

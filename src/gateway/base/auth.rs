@@ -1,6 +1,6 @@
 //! Authentication: which principal sent a request, and whether what a principal opened may go on after the settings change.
-//! The only module of the gateway that knows the scheme, which is tokens that a request shows in a header, or in its URL where that
-//! is allowed; groups may go without.
+//! The only module of the gateway that knows the schemes: tokens of the configuration that a request shows in a header, or in its URL
+//! where that is allowed, and tokens of authorization servers (`oauth/`); groups may go without.
 
 use std::{borrow::Cow, fmt, hint::black_box, rc::Rc, time::SystemTime};
 
@@ -12,7 +12,16 @@ use mcproxy_ipc::control::{GatewaySettings, TokenHash};
 use sha2::{Digest, Sha256};
 use url::form_urlencoded;
 
-use super::{principal::Principal, scope::Scope};
+use super::{
+    auth_error::AuthError,
+    oauth::{
+        access_tokens::{AccessToken, AccessTokens, TokenDigest},
+        resource::endpoint_path,
+        scheme::OAuthScheme,
+    },
+    principal::Principal,
+    scope::Scope,
+};
 
 /// The header in which some clients send their token.
 const API_KEY: &str = "x-api-key";
@@ -20,34 +29,6 @@ const API_KEY: &str = "x-api-key";
 const QUERY_KEYS: [&str; 2] = ["api_key", "apikey"];
 /// What the paths of groups begin with.
 const GROUPS: &str = "/groups/";
-
-/// Why a request has no principal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum AuthError {
-    /// No credentials.
-    #[error("this endpoint needs a bearer token, and none was given")]
-    Missing,
-    /// Another scheme, or no token in it.
-    #[error("the Authorization header is not `Bearer <token>`")]
-    Malformed,
-    /// The token is unknown.
-    #[error("the bearer token was not accepted")]
-    Unknown,
-    /// Its time is over.
-    #[error("the bearer token has expired")]
-    Expired,
-}
-
-impl AuthError {
-    /// The `WWW-Authenticate` header. A request without a bearer token gets no error code (RFC 6750 §3.1).
-    pub(crate) fn challenge(self) -> &'static str {
-        match self {
-            Self::Missing | Self::Malformed => "Bearer",
-            Self::Unknown => r#"Bearer error="invalid_token", error_description="the token was not accepted""#,
-            Self::Expired => r#"Bearer error="invalid_token", error_description="the token has expired""#,
-        }
-    }
-}
 
 /// Whether a header carries credentials. A request may have one of each such header.
 pub(crate) fn is_credential(name: &HeaderName) -> bool {
@@ -65,11 +46,14 @@ pub(crate) struct Auth {
     query_key: bool,
     /// Groups that need no token.
     open_groups: Rc<[String]>,
+    /// Tokens of authorization servers; only where there is authentication.
+    oauth: Option<OAuthScheme>,
 }
 
 impl Auth {
-    /// The scheme of the settings at this moment.
-    pub(crate) fn of(settings: &GatewaySettings, now: SystemTime) -> Self {
+    /// The scheme of the settings at this moment; `verified`: tokens of authorization servers.
+    pub(crate) fn of(settings: &GatewaySettings, now: SystemTime, verified: &Rc<AccessTokens>) -> Self {
+        let oauth = settings.oauth.clone().filter(|_| settings.tokens.is_some());
         let open = settings.groups.iter().filter(|group| group.is_open);
         let (expired, accepted): (Vec<_>, Vec<_>) =
             settings.tokens.iter().flatten().cloned().partition(|token| token.has_expired(now));
@@ -78,6 +62,7 @@ impl Auth {
             expired: expired.into(),
             query_key: settings.query_key,
             open_groups: open.map(|group| group.name.clone()).collect(),
+            oauth: oauth.map(|oauth| OAuthScheme::new(Rc::new(oauth), verified.clone())),
         }
     }
 
@@ -95,17 +80,30 @@ impl Auth {
     /// looked up with.
     pub(crate) fn identify(&self, headers: &HeaderMap, target: &Uri) -> Result<Admission, AuthError> {
         let Some(tokens) = &self.tokens else { return Ok(Admission { ground: Ground::NoneRequired }) };
-        let named = self.find(tokens, headers, target).map(|at| Ground::Token(tokens.clone(), at));
-        // Whatever a client sends to a group that needs nothing, an old token for example, it may call.
-        let ground = named.or_else(|error| self.open_group(target.path()).map(Ground::OpenGroup).ok_or(error))?;
-        Ok(Admission { ground })
+        match self.find(tokens, headers, target) {
+            Ok(ground) => Ok(Admission { ground }),
+            Err(AuthError::Unverified) => Err(AuthError::Unverified),
+            Err(error) => self.without_token(target).ok_or(error),
+        }
+    }
+
+    /// The admission of a request whose credentials were not accepted: whatever a client sends to a group that needs nothing, an old
+    /// token for example, it may call.
+    pub(crate) fn without_token(&self, target: &Uri) -> Option<Admission> {
+        Some(Admission { ground: Ground::OpenGroup(self.open_group(target.path())?) })
+    }
+
+    /// Tokens of authorization servers, if they are accepted.
+    pub(crate) fn oauth(&self) -> Option<&OAuthScheme> {
+        self.oauth.as_ref()
     }
 
     /// Whether a header's value is or carries a token that is accepted here: it must go no further.
     pub(crate) fn accepts(&self, name: &str, value: &str) -> bool {
         let shown = if name == API_KEY { Some(value.trim()) } else { bearer(value) };
         let (Some(tokens), Some(token)) = (&self.tokens, shown) else { return false };
-        place(tokens, token).is_some()
+        let digest = token_digest(token);
+        place(tokens, &digest).is_some() || self.oauth.as_ref().is_some_and(|oauth| oauth.find(&digest).is_some())
     }
 
     /// The token in the URL of a request, where one is accepted there.
@@ -115,19 +113,32 @@ impl Auth {
         pairs.find(|(key, value)| QUERY_KEYS.contains(&&**key) && !value.is_empty()).map(|(_, value)| value)
     }
 
-    /// The place of the first accepted token among those that a request shows.
-    fn find(&self, tokens: &[TokenHash], headers: &HeaderMap, target: &Uri) -> Result<usize, AuthError> {
+    /// The first accepted token among those that a request shows.
+    fn find(&self, tokens: &Rc<[TokenHash]>, headers: &HeaderMap, target: &Uri) -> Result<Ground, AuthError> {
         let bearer = headers.get(header::AUTHORIZATION).map(|value| bearer(value.to_str().unwrap_or("?")));
         let key = headers.get(API_KEY).map(|value| value.to_str().unwrap_or("?").trim()).filter(|key| !key.is_empty());
         let malformed = matches!(bearer, Some(None));
         let in_headers = bearer.flatten().into_iter().chain(key).map(Cow::Borrowed);
         let mut error = if malformed { AuthError::Malformed } else { AuthError::Missing };
         for token in in_headers.chain(self.key_in_query(target)) {
-            if let Some(at) = place(tokens, &token) {
-                return Ok(at);
+            let digest = token_digest(&token);
+            if let Some(at) = place(tokens, &digest) {
+                return Ok(Ground::Token(tokens.clone(), at));
             }
-            let has_expired = place(&self.expired, &token).is_some();
+            if error == AuthError::Unverified {
+                continue;
+            }
+            let has_expired = place(&self.expired, &digest).is_some();
             error = if has_expired { AuthError::Expired } else { AuthError::Unknown };
+            // A token of an authorization server is shown in the one header (RFC 6750 §2.1).
+            let oauth = self.oauth.as_ref().filter(|_| !has_expired && Some(&*token) == bearer.flatten());
+            if let Some(oauth) = oauth {
+                match oauth.find(&digest) {
+                    Some(token) => return Ok(Ground::Issued(token, oauth.clone())),
+                    None if oauth.may_be_token(&token) => error = AuthError::Unverified,
+                    None => {}
+                }
+            }
         }
         Err(error)
     }
@@ -147,6 +158,12 @@ impl Auth {
         match (&admission.ground, &self.tokens) {
             (Ground::Token(..), Some(tokens)) => admission.token().is_some_and(|token| is_among(tokens, token)),
             (Ground::Token(..), None) => false,
+            (Ground::Issued(token, then), Some(_)) => {
+                let scopes = token.principal().scopes().unwrap_or_default();
+                let allows = |now: &OAuthScheme| now.still_allows(then.settings(), scopes);
+                !token.is_over() && self.oauth.as_ref().is_some_and(allows)
+            }
+            (Ground::Issued(..), None) => false,
             (Ground::NoneRequired, tokens) => tokens.is_none(),
             (Ground::OpenGroup(group), tokens) => tokens.is_none() || self.is_open_group(group),
         }
@@ -160,6 +177,13 @@ impl Auth {
             (None, None) => false,
             (None, Some(_)) => !scope.group().is_some_and(|group| self.is_open_group(group)),
             (Some(_), None) => true,
+            // A token of an authorization server lasts for minutes, and its client gets the next one when it needs it: the session
+            // goes on meanwhile, and nobody can use it without a token.
+            (Some(_), Some(_)) if principal.scopes().is_some() => {
+                let scopes = principal.scopes().unwrap_or_default();
+                let both = self.oauth.as_ref().zip(before.oauth.as_ref());
+                !both.is_some_and(|(now, before)| now.still_allows(before.settings(), scopes))
+            }
             (Some(name), Some(now)) => {
                 let before = before.tokens.as_deref().unwrap_or_default();
                 // With one of several tokens its clients go on.
@@ -183,13 +207,22 @@ fn bearer(header: &str) -> Option<&str> {
     (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
 }
 
+/// The token in the `Authorization` header of a request.
+pub(crate) fn bearer_token(headers: &HeaderMap) -> Option<&str> {
+    bearer(headers.get(header::AUTHORIZATION)?.to_str().ok()?)
+}
+
+/// The SHA-256 of a token.
+pub(crate) fn token_digest(token: &str) -> TokenDigest {
+    Sha256::digest(token.as_bytes()).into()
+}
+
 /// The place of a token among those that are accepted.
-fn place(tokens: &[TokenHash], token: &str) -> Option<usize> {
-    let digest: [u8; 32] = Sha256::digest(token.as_bytes()).into();
+fn place(tokens: &[TokenHash], digest: &TokenDigest) -> Option<usize> {
     let mut found = None;
     // Every token is compared to its end, so that the time does not tell which token was nearly right.
     for (at, known) in tokens.iter().enumerate() {
-        let words = words(&known.sha256).zip(words(&digest));
+        let words = words(&known.sha256).zip(words(digest));
         let difference = words.fold(0, |all, (a, b)| black_box(all | (a ^ b)));
         if difference == 0 {
             found = Some(at);
@@ -218,12 +251,27 @@ enum Ground {
     OpenGroup(Rc<str>),
     /// It shows this token, by its place among those that were accepted at that time.
     Token(Rc<[TokenHash]>, usize),
+    /// It shows this token of an authorization server, under these settings.
+    Issued(Rc<AccessToken>, OAuthScheme),
 }
 
 impl Admission {
     /// Who sent the request.
     pub(crate) fn principal(&self) -> Principal {
-        Principal::of(self.token().map(|token| token.name.as_str()))
+        match &self.ground {
+            Ground::Issued(token, _) => token.principal().clone(),
+            Ground::Token(..) | Ground::NoneRequired | Ground::OpenGroup(_) => {
+                Principal::of(self.token().map(|token| token.name.as_str()))
+            }
+        }
+    }
+
+    /// Whether the token that it shows is for the endpoint at this path, if it is one for certain endpoints.
+    pub(crate) fn is_for(&self, path: &str) -> bool {
+        match &self.ground {
+            Ground::Issued(token, _) => token.is_for(endpoint_path(path)),
+            Ground::Token(..) | Ground::NoneRequired | Ground::OpenGroup(_) => true,
+        }
     }
 
     /// The hash of the token that it shows, if it was admitted by one.
@@ -236,7 +284,8 @@ impl Admission {
     pub(crate) fn may_administer(&self, is_local: bool) -> bool {
         match &self.ground {
             Ground::NoneRequired => is_local,
-            Ground::OpenGroup(_) => false,
+            // Who may administer is written in the configuration, and nowhere else.
+            Ground::OpenGroup(_) | Ground::Issued(..) => false,
             Ground::Token(..) => self.token().is_some_and(|token| token.may_administer),
         }
     }
@@ -244,7 +293,7 @@ impl Admission {
     fn token(&self) -> Option<&TokenHash> {
         match &self.ground {
             Ground::Token(tokens, at) => tokens.get(*at),
-            Ground::NoneRequired | Ground::OpenGroup(_) => None,
+            Ground::NoneRequired | Ground::OpenGroup(_) | Ground::Issued(..) => None,
         }
     }
 }
@@ -279,7 +328,7 @@ mod tests {
     }
 
     fn open() -> Auth {
-        Auth { tokens: None, expired: Rc::from([]), query_key: false, open_groups: Rc::from([]) }
+        Auth { tokens: None, expired: Rc::from([]), query_key: false, open_groups: Rc::from([]), oauth: None }
     }
 
     fn identify(auth: &Auth, authorization: Option<&str>) -> Result<Admission, AuthError> {
@@ -473,16 +522,8 @@ mod tests {
         let ann = identify(&before, Some("Bearer a")).expect("it is not over");
         assert_eq!(identify(&after, Some("Bearer a")).err(), Some(AuthError::Expired));
         assert_eq!(identify(&after, Some("Bearer x")).err(), Some(AuthError::Unknown));
-        assert!(AuthError::Expired.challenge().contains("invalid_token"));
+        assert!(AuthError::Expired.challenge(None).contains("invalid_token"));
         assert!(!after.still_admits(&ann) && after.is_revoked(&Principal::of(Some("ann")), &Scope::all(), &before));
         assert!(!after.is_revoked(&Principal::of(Some("bob")), &Scope::all(), &before));
-    }
-
-    #[test]
-    fn a_wrong_token_is_told_from_a_missing_one() {
-        assert_eq!(AuthError::Missing.challenge(), "Bearer");
-        assert_eq!(AuthError::Malformed.challenge(), "Bearer");
-        assert!(AuthError::Unknown.challenge().starts_with("Bearer error=\"invalid_token\""));
-        assert_ne!(AuthError::Missing.to_string(), AuthError::Unknown.to_string());
     }
 }

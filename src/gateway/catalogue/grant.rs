@@ -34,6 +34,8 @@ pub(crate) enum Grant {
     Nothing,
     /// What a token names.
     Part(GrantedPart),
+    /// What any of these includes: the scopes of a token.
+    Sum(Vec<GrantedPart>),
 }
 
 /// What a token names.
@@ -66,9 +68,28 @@ impl Grant {
         Self::Part(GrantedPart { servers, tools: access.tools.clone() })
     }
 
+    /// What any of these includes.
+    pub(crate) fn sum(grants: impl Iterator<Item = Self>) -> Self {
+        let mut parts = Vec::new();
+        for grant in grants {
+            match grant {
+                Self::Everything => return Self::Everything,
+                Self::Nothing => {}
+                Self::Part(part) => parts.push(part),
+                Self::Sum(more) => parts.extend(more),
+            }
+        }
+        match parts.len() {
+            0 => Self::Nothing,
+            1 => Self::Part(parts.remove(0)),
+            _ => Self::Sum(parts),
+        }
+    }
+
     /// How much of a server it includes.
     pub(crate) fn extent(&self, server: &ServerName) -> Extent {
         match self {
+            Self::Sum(parts) => parts.iter().map(|part| part.extent(server)).max().unwrap_or(Extent::Nothing),
             Self::Everything => Extent::Everything,
             Self::Nothing => Extent::Nothing,
             Self::Part(part) => part.extent(server),
@@ -78,6 +99,7 @@ impl Grant {
     /// Whether it includes a tool, by its name at the common endpoint.
     pub(crate) fn permits(&self, server: &ServerName, tool: &str) -> bool {
         match self {
+            Self::Sum(parts) => parts.iter().any(|part| part.permits(server, tool)),
             Self::Everything => true,
             Self::Nothing => false,
             Self::Part(part) => part.permits(server, tool),

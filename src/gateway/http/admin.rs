@@ -55,7 +55,7 @@ pub(super) async fn readyz(
     let admission = gateway.auth().identify(request.headers(), request.uri());
     let servers = &gateway.servers;
     let (ready, waiting) = match (&query.require, admission) {
-        (Some(_), Err(error)) => return Err(HttpError::unauthorized(error)),
+        (Some(_), Err(error)) => return Err(HttpError::unauthorized(error, None)),
         (None, Err(_)) => (servers.is_ready(), None),
         (None, Ok(_)) if servers.is_ready() => (true, Some(Vec::new())),
         (required, Ok(admission)) => {

@@ -3,7 +3,9 @@
 use std::{
     fmt,
     future::{Ready, ready},
+    mem,
     net::SocketAddr,
+    pin::Pin,
     rc::Rc,
     time::{Instant, SystemTime},
 };
@@ -15,7 +17,7 @@ use actix_web::{
     body::BoxBody,
     dev::ServiceResponse,
     http::{
-        Method, StatusCode, Version,
+        Method, StatusCode, Uri, Version,
         header::{self, HeaderMap, HeaderName, HeaderValue},
     },
 };
@@ -25,17 +27,20 @@ use slog::warn;
 
 use super::{
     answering::{Answering, Asked},
-    body, cors,
+    bearer, body, cors,
     error::HttpError,
     farewell::Farewell,
     path,
+    step_up::RequestedPath,
     ui::{answer, gate},
 };
 use crate::gateway::{
     base::{
         access,
         auth::{self, Admission},
+        auth_error::AuthError,
         client_address::client_address,
+        oauth::resource,
         principal::Principal,
         refusals::RefusalReason,
     },
@@ -56,56 +61,114 @@ const LOGGED_CHARS: usize = 200;
 
 /// The application behind the guard. Not a middleware of it: those box what passes, twice for each request.
 pub(super) struct AuthService<S> {
-    app: S,
+    app: Rc<S>,
     gateway: Rc<Gateway>,
     farewell: Farewell,
 }
 
 impl<S> AuthService<S> {
     pub(super) fn new(app: S, gateway: Rc<Gateway>, farewell: Farewell) -> Self {
-        Self { app, gateway, farewell }
+        Self { app: Rc::new(app), gateway, farewell }
     }
 }
 
+/// An answer that is made at once, that the application makes, or that waits for a token to be verified before.
+type GuardedAnswer<F> = Either<Ready<Result<Response<BoxBody>, Error>>, Either<Answering<F>, Pin<Box<Verifying>>>>;
+
+/// The verification of a token, and the application's answer after it.
+type Verifying = dyn Future<Output = Result<Response<BoxBody>, Error>>;
+
 impl<S> Service<Request> for AuthService<S>
 where
-    S: Service<Request, Response = ServiceResponse, Error = Error>,
+    S: Service<Request, Response = ServiceResponse, Error = Error> + 'static,
     S::Future: Unpin,
 {
     type Response = Response<BoxBody>;
     type Error = Error;
-    type Future = Either<Ready<Result<Response<BoxBody>, Error>>, Answering<S::Future>>;
+    type Future = GuardedAnswer<S::Future>;
 
     actix_service::forward_ready!(app);
 
     fn call(&self, mut request: Request) -> Self::Future {
         let page = page(&request, &self.gateway);
         let may_call = may_call(&request, page.as_ref());
-        let mut asked = Asked::of(&request, page, self.farewell.clone());
-        route(&mut request, &self.gateway);
-        match admit(&request, may_call, &self.gateway) {
-            Ok(Admitted::By(admission)) => {
-                if let Some(admission) = admission {
-                    let principal = admission.principal();
-                    if let Some(hash) = admission.token_hash() {
-                        self.gateway.token_uses.note(hash, SystemTime::now());
-                    }
-                    if let Err(refusal) = paced(&request, &principal, &self.gateway) {
-                        refusal.record(&request, &self.gateway);
-                        return Either::Left(ready(Ok(asked.answer(refusal.error.error_response()))));
-                    }
-                    if !principal.is_anonymous() {
-                        request.extensions_mut().insert(principal);
-                    }
-                    asked.admitted(admission);
+        let asked = Asked::of(&request, page, self.farewell.clone());
+        let requested = route(&mut request, &self.gateway);
+        let verdict = admit(&request, requested.as_ref(), may_call, &self.gateway);
+        if let Err(Refusal { is_unverified: true, .. }) = &verdict {
+            let (app, gateway) = (self.app.clone(), self.gateway.clone());
+            return Either::Right(Either::Right(Box::pin(verified(app, gateway, request, requested, may_call, asked))));
+        }
+        match proceed(&*self.app, &self.gateway, request, requested.as_ref(), verdict, asked) {
+            Ok(answering) => Either::Right(Either::Left(answering)),
+            Err(answer) => Either::Left(ready(Ok(answer))),
+        }
+    }
+}
+
+/// Has the token of a request verified, and goes on with the request after that.
+async fn verified<S>(
+    app: Rc<S>,
+    gateway: Rc<Gateway>,
+    request: Request,
+    requested: Option<Uri>,
+    may_call: bool,
+    asked: Asked,
+) -> Result<Response<BoxBody>, Error>
+where
+    S: Service<Request, Response = ServiceResponse, Error = Error>,
+    S::Future: Unpin,
+{
+    let verdict = match bearer::verify(&gateway, request.headers()).await {
+        Ok(()) => admit(&request, requested.as_ref(), may_call, &gateway),
+        Err(error) => match gateway.auth().without_token(request.uri()) {
+            Some(admission) => Ok(Admitted::By(Some(admission))),
+            None => Err(Refusal::of_credentials(error, &request, requested.as_ref(), &gateway)),
+        },
+    };
+    match proceed(&*app, &gateway, request, requested.as_ref(), verdict, asked) {
+        Ok(answering) => answering.await,
+        Err(answer) => Ok(answer),
+    }
+}
+
+/// Hands a request that was admitted to the application; an error is the answer to one that was not.
+fn proceed<S>(
+    app: &S,
+    gateway: &Gateway,
+    request: Request,
+    requested: Option<&Uri>,
+    verdict: Result<Admitted, Refusal>,
+    mut asked: Asked,
+) -> Result<Answering<S::Future>, Response<BoxBody>>
+where
+    S: Service<Request, Response = ServiceResponse, Error = Error>,
+{
+    match verdict {
+        Ok(Admitted::By(admission)) => {
+            if let Some(admission) = admission {
+                let principal = admission.principal();
+                if let Some(hash) = admission.token_hash() {
+                    gateway.token_uses.note(hash, SystemTime::now());
                 }
-                Either::Right(Answering { asked, application: self.app.call(request) })
+                if let Err(refusal) = paced(&request, &principal, gateway) {
+                    refusal.record(&request, gateway);
+                    return Err(asked.answer(refusal.error.error_response()));
+                }
+                if let (Some(requested), Some(_)) = (requested, principal.scopes()) {
+                    request.extensions_mut().insert(RequestedPath(requested.path().into()));
+                }
+                if !principal.is_anonymous() {
+                    request.extensions_mut().insert(principal);
+                }
+                asked.admitted(admission);
             }
-            Ok(Admitted::Answered(answer)) => Either::Left(ready(Ok(asked.answer(answer)))),
-            Err(refusal) => {
-                refusal.record(&request, &self.gateway);
-                Either::Left(ready(Ok(asked.answer(refusal.answer(&request)))))
-            }
+            Ok(Answering { asked, application: app.call(request) })
+        }
+        Ok(Admitted::Answered(answer)) => Err(asked.answer(answer)),
+        Err(refusal) => {
+            refusal.record(&request, gateway);
+            Err(asked.answer(refusal.answer(&request)))
         }
     }
 }
@@ -117,9 +180,11 @@ pub(super) fn expecting(
     farewell: Farewell,
 ) -> impl ServiceFactory<Request, Config = (), Response = Request, Error = Response<BoxBody>, InitError = ()> {
     fn_service(move |mut request: Request| {
-        route(&mut request, &gateway);
+        let requested = route(&mut request, &gateway);
         let page = page(&request, &gateway);
-        let refused = match admit(&request, may_call(&request, page.as_ref()), &gateway) {
+        let refused = match admit(&request, requested.as_ref(), may_call(&request, page.as_ref()), &gateway) {
+            // Its token is verified when the request itself comes.
+            Err(Refusal { is_unverified: true, .. }) => None,
             Ok(Admitted::By(_)) if request.method() == Method::POST => {
                 body::check_head(request.headers(), &gateway.settings()).err()
             }
@@ -149,12 +214,27 @@ enum Admitted {
 struct Refusal {
     reason: RefusalReason,
     error: HttpError,
+    /// It shows a token that has to be verified first.
+    is_unverified: bool,
 }
 
 impl Refusal {
     /// 403: it is addressed to a host, or comes from a page, that the configuration does not allow.
     fn forbidden(reason: RefusalReason, message: impl fmt::Display) -> Self {
-        Self { reason, error: HttpError::new(StatusCode::FORBIDDEN, ErrorCode::INVALID_REQUEST, message) }
+        Self::new(reason, HttpError::new(StatusCode::FORBIDDEN, ErrorCode::INVALID_REQUEST, message))
+    }
+
+    fn new(reason: RefusalReason, error: HttpError) -> Self {
+        Self { reason, error, is_unverified: false }
+    }
+
+    /// Its credentials are none, or wrong. `requested`: its target, if it is served under another path.
+    fn of_credentials(error: AuthError, request: &Request, requested: Option<&Uri>, gateway: &Gateway) -> Self {
+        let path = requested.unwrap_or(request.uri()).path();
+        let settings = gateway.settings();
+        let hint = settings.oauth.as_ref().map(|oauth| resource::hint(oauth, path, &oauth.initial_scopes.join(" ")));
+        let refusal = Self::new(RefusalReason::Credentials, HttpError::unauthorized(error, hint.as_deref()));
+        Self { is_unverified: error == AuthError::Unverified, ..refusal }
     }
 
     fn answer(&self, request: &Request) -> HttpResponse {
@@ -177,14 +257,13 @@ impl Refusal {
     }
 }
 
-/// Brings the target of a request into the form that routes and groups are looked up with.
-fn route(request: &mut Request, gateway: &Gateway) {
+/// Brings the target of a request into the form that routes and groups are looked up with. Returns what a group's further path was.
+fn route(request: &mut Request, gateway: &Gateway) -> Option<Uri> {
     if let Some(target) = path::routed(request.uri()) {
         *request.uri_mut() = target;
     }
-    if let Some(target) = path::in_group(request.uri(), &gateway.settings().groups) {
-        *request.uri_mut() = target;
-    }
+    let target = path::in_group(request.uri(), &gateway.settings().groups)?;
+    Some(mem::replace(request.uri_mut(), target))
 }
 
 /// The origin of the page that a request is of, if such a page may call.
@@ -221,13 +300,13 @@ fn doubled(headers: &HeaderMap) -> Option<&HeaderName> {
 fn paced(request: &Request, principal: &Principal, gateway: &Gateway) -> Result<(), Refusal> {
     let limiter = (request.method() == Method::POST).then(|| gateway.rates.of(principal.name())).flatten();
     let admitted = limiter.map_or(Ok(()), |limiter| limiter.admit(Instant::now()));
-    admitted.map_err(|exceeded| Refusal { reason: RefusalReason::Rate, error: HttpError::too_often(exceeded) })
+    admitted.map_err(|exceeded| Refusal::new(RefusalReason::Rate, HttpError::too_often(exceeded)))
 }
 
-fn admit(request: &Request, may_call: bool, gateway: &Gateway) -> Result<Admitted, Refusal> {
+fn admit(request: &Request, requested: Option<&Uri>, may_call: bool, gateway: &Gateway) -> Result<Admitted, Refusal> {
     if let Some(name) = doubled(request.headers()) {
         let error = HttpError::bad_request(format_args!("the request has more than one {name} header"));
-        return Err(Refusal { reason: RefusalReason::DoubledHeader, error });
+        return Err(Refusal::new(RefusalReason::DoubledHeader, error));
     }
     let settings = gateway.settings();
     let text = |name: HeaderName| request.headers().get(name).map(|v| v.to_str().unwrap_or("?"));
@@ -259,14 +338,18 @@ fn admit(request: &Request, may_call: bool, gateway: &Gateway) -> Result<Admitte
     {
         return Ok(Admitted::Answered(answer));
     }
-    // Which methods a path has is no secret, and browsers ask without credentials.
-    let is_open = OPEN.contains(&request.path()) || gate::is_file(request.method(), request.path());
+    // Which methods a path has is no secret, and browsers ask without credentials. Neither is where tokens are to be had.
+    let is_open = OPEN.contains(&request.path())
+        || gate::is_file(request.method(), request.path())
+        || (settings.oauth.is_some() && request.path().starts_with(resource::WELL_KNOWN));
     if is_open || request.method() == Method::OPTIONS {
         return Ok(Admitted::By(None));
     }
-    gateway
-        .auth()
-        .identify(request.headers(), request.uri())
-        .map(|admission| Admitted::By(Some(admission)))
-        .map_err(|error| Refusal { reason: RefusalReason::Credentials, error: HttpError::unauthorized(error) })
+    let admission = gateway.auth().identify(request.headers(), request.uri());
+    let admission = admission.and_then(|admission| {
+        let path = requested.unwrap_or(request.uri()).path();
+        if admission.is_for(path) { Ok(admission) } else { Err(AuthError::OtherEndpoint) }
+    });
+    let of_credentials = |error| Refusal::of_credentials(error, request, requested, gateway);
+    admission.map(|admission| Admitted::By(Some(admission))).map_err(of_credentials)
 }

@@ -11,7 +11,7 @@ use mcproxy_ipc::ServerName;
 use mcproxy_mcp::ErrorCode;
 use slog::{info, warn};
 
-use super::error::HttpError;
+use super::{error::HttpError, step_up};
 use crate::gateway::{
     base::{
         principal::Principal,
@@ -50,6 +50,9 @@ impl Endpoint {
         let principal = request.extensions().get::<Principal>().cloned().unwrap_or_default();
         let scope = gateway.servers.scope_for(endpoint, principal.clone());
         if !gateway.servers.has(&scope) {
+            if let Some(refusal) = step_up::at_endpoint(&gateway, request, &scope.endpoint, &principal) {
+                return Err(refusal);
+            }
             return Err(HttpError::new(
                 StatusCode::NOT_FOUND,
                 ErrorCode::INVALID_REQUEST,
@@ -81,6 +84,7 @@ impl Endpoint {
     pub(super) async fn session(&self, id: &str) -> Result<Option<Rc<Session>>, HttpError> {
         let sessions = &self.gateway.sessions;
         match sessions.get(id) {
+            Some(session) if self.may_raise(&session) && self.raise(&session) => Ok(Some(session)),
             Some(session) if session.principal() != &self.principal => {
                 warn!(self.gateway.log, "client presented a session of another principal"; "session" => short(id),
                     "principal" => self.principal.name());
@@ -91,6 +95,25 @@ impl Endpoint {
             None if sessions.restorable.are_awaited() => Box::pin(self.take_up(id)).await,
             None => Ok(None),
         }
+    }
+
+    /// Whether a session is that of the same person at the same endpoint, who has got a token with more scopes since (step-up).
+    fn may_raise(&self, session: &Session) -> bool {
+        self.principal.exceeds(session.principal())
+            && session.scope().endpoint == self.scope.endpoint
+            && !session.ends_with_its_stream()
+    }
+
+    /// Lets the session go on with the scopes of this request's token; `false`: that happened too often.
+    fn raise(&self, session: &Rc<Session>) -> bool {
+        let gateway = &self.gateway;
+        if !gateway.sessions.raise(session, self.scope.clone(), self.principal.clone()) {
+            return false;
+        }
+        info!(self.principal.log(&gateway.log), "session goes on with more scopes"; "session" => short(session.id()),
+            "scopes" => self.principal.scopes());
+        lifetime::raised(gateway, session);
+        true
     }
 
     /// The session of HTTP with SSE of that id, if it was opened by this caller. Its endpoint is the one where its stream is: some

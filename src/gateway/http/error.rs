@@ -11,7 +11,7 @@ use actix_web::{
 };
 use mcproxy_mcp::{EnvelopeError, ErrorCode, RequestId, error_object, write_error_response};
 
-use crate::gateway::base::{auth::AuthError, rates::RateExceeded};
+use crate::gateway::base::{auth_error::AuthError, rates::RateExceeded};
 
 /// A request that was refused: an HTTP status with a JSON-RPC error in the body.
 #[derive(Debug)]
@@ -88,10 +88,25 @@ impl HttpError {
         self.header.as_ref().filter(|(name, _)| *name == header::WWW_AUTHENTICATE).map(|(_, value)| value.as_ref())
     }
 
-    /// 401: credentials are missing or wrong.
-    pub(super) fn unauthorized(error: AuthError) -> Self {
-        let refusal = Self::new(StatusCode::UNAUTHORIZED, ErrorCode::INVALID_REQUEST, error);
-        Self { header: Some((header::WWW_AUTHENTICATE, error.challenge().into())), ..refusal }
+    /// 401: credentials are missing or wrong; 403: they are too little; 503: they cannot be looked at now. `hint`: where a client of
+    /// OAuth gets a token.
+    pub(super) fn unauthorized(error: AuthError, hint: Option<&str>) -> Self {
+        let status = error.status();
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            return Self::busy(error);
+        }
+        let refusal = Self::new(status, ErrorCode::INVALID_REQUEST, error);
+        Self { header: Some((header::WWW_AUTHENTICATE, error.challenge(hint).into())), ..refusal }
+    }
+
+    /// 403: the token is good, and what was asked for needs these scopes.
+    pub(super) fn insufficient_scope(hint: &str, needed: &str) -> Self {
+        let message = format_args!("this needs a token with the scopes `{needed}`");
+        let refusal = Self::new(StatusCode::FORBIDDEN, ErrorCode::INVALID_REQUEST, message);
+        let challenge = format!(
+            "Bearer error=\"insufficient_scope\", error_description=\"this needs more scopes than the token has\", {hint}"
+        );
+        Self { header: Some((header::WWW_AUTHENTICATE, challenge.into())), ..refusal }
     }
 }
 

@@ -4,6 +4,7 @@ mod acceptor;
 mod admin;
 mod answering;
 mod auth_service;
+mod bearer;
 mod body;
 mod body_buffer;
 mod carrier;
@@ -19,10 +20,12 @@ mod legacy_sse;
 mod metrics_page;
 mod path;
 mod resource;
+mod resource_metadata;
 mod responder;
 mod socket_options;
 mod sse;
 mod stateless;
+mod step_up;
 mod stream_writer;
 mod streamable;
 mod ui;
@@ -61,7 +64,11 @@ use self::{
     acceptor::ConnectionSet, auth_service::AuthService, client_socket::ClientSocket, farewell::Farewell,
     resource::resource,
 };
-use crate::gateway::{background, base::supervisor::SupervisorHandle, state::Gateway};
+use crate::gateway::{
+    background,
+    base::{oauth::resource::METADATA, supervisor::SupervisorHandle},
+    state::Gateway,
+};
 
 /// Starts the HTTP server on one thread of its own. Tells how it ended: after a drain, or because it could not serve.
 pub(super) fn serve(
@@ -156,6 +163,11 @@ fn routes(config: &mut web::ServiceConfig) {
             );
     }
     ui::routes(config);
+    config.service(
+        resource(format!("{METADATA}{{path:.*}}"), "GET, HEAD, OPTIONS")
+            .route(web::get().to(resource_metadata::get))
+            .route(web::head().to(resource_metadata::get)),
+    );
     let read_only = |path: &str| resource(path.to_owned(), "GET, HEAD, OPTIONS");
     config
         .service(read_only("/healthz").route(web::get().to(admin::healthz)).route(web::head().to(admin::healthz)))

@@ -17,7 +17,7 @@ use super::{
     endpoint::Endpoint,
     error::HttpError,
     responder::{self, Beginning, beginning},
-    sse,
+    sse, step_up,
 };
 use crate::gateway::{
     base::{
@@ -102,6 +102,9 @@ pub(super) async fn post(request: &HttpRequest, endpoint: Endpoint, body: &Bytes
             })
         }
         Incoming::Request(incoming) => {
+            if let Some(refusal) = step_up::of_request(&endpoint.gateway, request, &endpoint.scope, &incoming) {
+                return Err(refusal);
+            }
             let (gateway, related) = (endpoint.gateway.clone(), request_context::related());
             let incoming = incoming.with_headers(endpoint.client_headers(request)?);
             let pending = Box::pin(answer(request.clone(), endpoint, incoming, related.clone()));

@@ -31,6 +31,7 @@ use super::{
     responder::{self, Beginning, beginning},
     sse,
     stateless::{self, VERSION},
+    step_up,
 };
 use crate::gateway::{
     base::{pieces::Pieces, reply::Reply, response_timer},
@@ -85,6 +86,9 @@ pub(super) async fn post(
         }
         Incoming::Request(r) => match find_session(&request, &endpoint).await {
             Ok(session) => {
+                if let Some(refusal) = step_up::of_request(&endpoint.gateway, &request, &endpoint.scope, &r) {
+                    return Err(refusal);
+                }
                 let related = request_context::related();
                 let id = Some(r.id.clone());
                 let r = r.with_headers(endpoint.client_headers(&request)?);

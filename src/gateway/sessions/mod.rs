@@ -12,6 +12,7 @@ pub(crate) mod log_listeners;
 pub(crate) mod mailbox;
 pub(crate) mod notice;
 pub(crate) mod pending_requests;
+mod raised_scopes;
 pub(crate) mod reader;
 pub(crate) mod registry;
 pub(crate) mod replay_budget;

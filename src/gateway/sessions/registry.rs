@@ -100,7 +100,7 @@ impl Sessions {
         let salt: [u8; SALT] = random().ok_or(OpenError::Random)?;
         let claims =
             SessionClaims { key, version, gateway: self.generation, issued: unix_millis(SystemTime::now()), client };
-        let id = self.seal.seal(&claims, salt, &scope.endpoint, principal.name());
+        let id = self.seal.seal(&claims, salt, &scope.endpoint, principal.sealed_name().as_deref());
         let identity = Identity { id, key, scope, principal, client: claims.client, life: Life::Durable };
         self.add(identity, version, limits, now)
     }
@@ -126,7 +126,10 @@ impl Sessions {
 
     /// The claims of a session id that an earlier gateway issued to this caller; `None`: it may not be restored.
     pub(crate) fn claims(&self, id: &str, scope: &Scope, principal: &Principal) -> Option<SessionClaims> {
-        self.seal.open(id, &scope.endpoint, principal.name()).filter(|claims| self.restorable.may_be_restored(claims))
+        let open = |principal: &Principal| self.seal.open(id, &scope.endpoint, principal.sealed_name().as_deref());
+        // Its caller may have got one more scope after it was opened.
+        let claims = open(principal).or_else(|| principal.with_one_less().find_map(|principal| open(&principal)));
+        claims.filter(|claims| self.restorable.may_be_restored(claims))
     }
 
     /// Restores a session of an earlier gateway with what it `left` at the supervisor; `None`: there is no such session any more.
@@ -203,17 +206,39 @@ impl Sessions {
         let session = self.all.borrow_mut().remove(id)?;
         self.by_key.borrow_mut().remove(&session.key());
         self.hearing.borrow_mut().set(session.key(), session.scope(), None);
-        let principal = session.principal();
-        if !principal.is_anonymous() {
-            let mut held = self.held.borrow_mut();
-            match held.get_mut(principal) {
-                Some(count) if *count > 1 => *count -= 1,
-                Some(_) | None => {
-                    held.remove(principal);
-                }
+        self.let_go(session.principal());
+        Some(session)
+    }
+
+    /// Lets the same person go on in a session with more scopes than before; `false`: that happened too often.
+    pub(crate) fn raise(&self, session: &Session, scope: Scope, principal: Principal) -> bool {
+        let (before, level) = (session.scope().clone(), session.level());
+        let was_held = session.principal().clone();
+        if !session.raise(scope, principal) {
+            return false;
+        }
+        if let Some(level) = level {
+            let mut hearing = self.hearing.borrow_mut();
+            hearing.set(session.key(), &before, None);
+            hearing.set(session.key(), session.scope(), Some(level));
+        }
+        self.let_go(&was_held);
+        *self.held.borrow_mut().entry(session.principal().clone()).or_default() += 1;
+        true
+    }
+
+    /// A principal holds one session less.
+    fn let_go(&self, principal: &Principal) {
+        if principal.is_anonymous() {
+            return;
+        }
+        let mut held = self.held.borrow_mut();
+        match held.get_mut(principal) {
+            Some(count) if *count > 1 => *count -= 1,
+            Some(_) | None => {
+                held.remove(principal);
             }
         }
-        Some(session)
     }
 
     /// Forgets those that were idle for so long, and returns them.

@@ -18,6 +18,7 @@ use super::{
     mailbox::{Mail, Mailbox},
     notice::Notice,
     pending_requests::PendingRequests,
+    raised_scopes::RaisedScopes,
     reader::Reader,
     replay_budget::ReplayBudget,
     replay_buffer::Bounds,
@@ -42,6 +43,7 @@ use crate::gateway::{
 /// The session of one client of the legacy era, from `initialize` (or `GET /sse`) until it is deleted or expires.
 pub(crate) struct Session {
     identity: Identity,
+    raised: RaisedScopes,
     version: Cell<ProtocolVersion>,
     level: Cell<Option<Level>>,
     /// The requests of its client that have no answer yet.
@@ -105,6 +107,7 @@ impl Session {
             declaration: RefCell::default(),
             client_requests: ClientRequests::default(),
             identity,
+            raised: RaisedScopes::default(),
             version: Cell::new(version),
             level: Cell::new(None),
             pending_requests: PendingRequests::default(),
@@ -134,12 +137,17 @@ impl Session {
 
     /// The scope of its endpoint.
     pub(crate) fn scope(&self) -> &Scope {
-        &self.identity.scope
+        self.raised.last().map_or(&self.identity.scope, |(scope, _)| scope)
     }
 
-    /// The principal that opened it; no other may use it.
+    /// The principal that opened it, or the same person with more scopes since; no other may use it.
     pub(crate) fn principal(&self) -> &Principal {
-        &self.identity.principal
+        self.raised.last().map_or(&self.identity.principal, |(_, principal)| principal)
+    }
+
+    /// From now on it is that of the same person with more scopes; `false`: that happened too often.
+    pub(crate) fn raise(&self, scope: Scope, principal: Principal) -> bool {
+        self.raised.add(scope, principal)
     }
 
     /// Name and version of its client.

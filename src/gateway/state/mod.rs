@@ -16,7 +16,7 @@ use std::{
 };
 
 use mcproxy_ipc::{
-    LogLevel,
+    LogLevel, ServerName,
     control::{GatewaySettings, GatewayToSupervisor},
 };
 use slog::Logger;
@@ -34,14 +34,14 @@ use self::{
 use crate::gateway::{
     base::{
         audit::AuditLog, auth::Auth, budget::Budget, calls::CallLog, log_tail::LogTail, metrics::Metrics,
-        rates::PrincipalRates, refusals::Refusals, response_timer::ResponseTimer, status_cache::StatusCache,
-        supervisor::SupervisorHandle, token_uses::TokenUses, verified_peers::VerifiedPeers,
+        oauth::access_tokens::AccessTokens, rates::PrincipalRates, refusals::Refusals, response_timer::ResponseTimer,
+        status_cache::StatusCache, supervisor::SupervisorHandle, token_uses::TokenUses, verified_peers::VerifiedPeers,
     },
     sessions::{
         listeners::Listeners, registry::Sessions, replay_budget::ReplayBudget, subscribers::Subscribers,
         tasks::TaskOwners,
     },
-    upstream::{connection::Continuation, embedder::Embedder, servers::Servers},
+    upstream::{authorities::Authorities, connection::Continuation, embedder::Embedder, servers::Servers},
 };
 
 /// The state of the HTTP thread. One value, shared by `Rc`, for the life of the process.
@@ -53,6 +53,10 @@ pub(crate) struct Gateway {
     pub(crate) servers: Servers,
     /// The worker that embeds texts, and the embeddings of tools.
     pub(crate) embedder: Embedder,
+    /// The workers that ask authorization servers, and the keys of those.
+    pub(crate) authorities: Authorities,
+    /// Tokens of authorization servers that were verified.
+    pub(crate) access_tokens: Rc<AccessTokens>,
     /// All clients of the legacy era.
     pub(crate) sessions: Sessions,
     /// Clients of 2026-07-28 that listen.
@@ -115,10 +119,13 @@ impl Gateway {
         let settings = Rc::new(supervisor.settings.borrow().clone());
         let restore_state = supervisor.take_restore_state().expect("there is one HTTP thread");
         let budget = Budget::new(settings.total_buffered);
+        let access_tokens = Rc::<AccessTokens>::default();
         let gateway = Self {
             embedder: Embedder::new(&budget),
+            authorities: Authorities::default(),
+            auth: RefCell::new(Auth::of(&settings, SystemTime::now(), &access_tokens)),
+            access_tokens,
             budget,
-            auth: RefCell::new(Auth::of(&settings, SystemTime::now())),
             settings: RefCell::new(settings),
             servers: Servers::new(),
             replay_budget: ReplayBudget::new(restore_state.generation),
@@ -171,13 +178,16 @@ impl Gateway {
     pub(crate) fn set_settings(&self, new: Rc<GatewaySettings>) {
         self.audit.set(new.audit.as_ref());
         self.rates.set(new.tokens.as_deref().unwrap_or_default(), new.anonymous_rate, Instant::now());
+        if self.settings.borrow().oauth != new.oauth {
+            self.access_tokens.forget();
+        }
         self.settings.replace(new);
         self.renew_auth(SystemTime::now());
     }
 
     /// Leaves out tokens whose time is over.
     pub(crate) fn renew_auth(&self, now: SystemTime) {
-        let auth = Auth::of(&self.settings.borrow(), now);
+        let auth = Auth::of(&self.settings.borrow(), now, &self.access_tokens);
         self.auth.replace(auth);
     }
 
@@ -193,7 +203,8 @@ impl Gateway {
 
     /// Removes the counters of servers that are gone, with their last call.
     pub(crate) fn forget_removed_servers(&self) {
-        let concerns = |server: &str| self.servers.concerns(server) || self.embedder.is(server);
+        let is_authority = |server: &str| ServerName::try_from(server).is_ok_and(|name| self.authorities.has(&name));
+        let concerns = |server: &str| self.servers.concerns(server) || self.embedder.is(server) || is_authority(server);
         self.metrics.forget(concerns);
         self.calls.forget(|server| self.servers.concerns(server));
         self.held_calls.forget(|server| self.servers.concerns(server));

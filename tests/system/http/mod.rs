@@ -14,7 +14,7 @@ mod page;
 mod pins;
 mod rates;
 mod resume;
-mod scopes;
+pub(crate) mod scopes;
 mod sessions;
 mod slow;
 mod tokens;

@@ -30,9 +30,14 @@ fn tokens() -> Vec<Value> {
 }
 
 fn config(tokens: &[Value]) -> Value {
+    config_of(json!({"tokens": tokens}))
+}
+
+/// Two servers and two groups of them, with this `auth`.
+pub(crate) fn config_of(auth: Value) -> Value {
     json!({
         "servers": [fixture("a", &[]), fixture("b", &[])],
-        "auth": {"tokens": tokens},
+        "auth": auth,
         "groups": {
             "home": {"servers": ["a"], "tools": {"deny": ["a__slow", "mcproxy__*"], "rename": {"a__echo": "say"}}},
             "work": {"servers": ["b"]},
@@ -72,9 +77,17 @@ async fn is_unknown(modern: &Modern, method: &str, params: Value) {
 #[tokio::test]
 async fn a_token_sees_and_calls_its_servers_through_every_door() {
     let proxy = start().await;
-    let http = http_client(Some(ANN));
+    sees_and_calls_a_alone(&proxy, ANN).await;
+    // Who may use everything sees all of it.
+    let all = session(&proxy, ALL, "/mcp").await;
+    assert_eq!(all.say("b__echo", json!({"text": "all"})).await, "all");
+}
+
+/// What the holder of a token sees and calls who may use `a` and the built-in server of two servers, through every door.
+pub(crate) async fn sees_and_calls_a_alone(proxy: &Proxy, token: &str) {
+    let http = http_client(Some(token));
     let ann = Session::open(&http, &proxy.url("/mcp")).await;
-    let modern = Modern::new(&proxy.http, &proxy.url("/mcp")).with_token(ANN);
+    let modern = Modern::new(&proxy.http, &proxy.url("/mcp")).with_token(token);
     let (mut legacy, hello) = LegacySession::open(&http, &proxy.base, "/sse").await;
 
     // Lists.
@@ -127,13 +140,13 @@ async fn a_token_sees_and_calls_its_servers_through_every_door() {
     }
 
     // Endpoints.
-    assert_eq!(session(&proxy, ANN, "/servers/a/mcp").await.say("echo", json!({"text": "own"})).await, "own");
-    assert_eq!(session(&proxy, ANN, "/groups/home/mcp").await.say("a__say", json!({"text": "own"})).await, "own");
+    assert_eq!(session(proxy, token, "/servers/a/mcp").await.say("echo", json!({"text": "own"})).await, "own");
+    assert_eq!(session(proxy, token, "/groups/home/mcp").await.say("a__say", json!({"text": "own"})).await, "own");
     for path in ["/servers/b/mcp", "/groups/work/mcp", "/groups/work/search/mcp", "/servers/nothing/mcp"] {
         assert_eq!(status_of(&http, &proxy.url(path)).await, 404, "{path}");
         assert_eq!(ask(http.get(proxy.url(&path.replace("/mcp", "/sse")))).await.status, 404, "{path}");
     }
-    let search = session(&proxy, ANN, "/search/mcp").await;
+    let search = session(proxy, token, "/search/mcp").await;
     let found = search.say("find_tools", json!({"query": "echo", "limit": 25})).await;
     assert!(found.contains("a__echo(") && !found.contains("b__"), "{found}");
     let described = search.say("describe_tools", json!({"names": ["b__echo"]})).await;
@@ -149,7 +162,7 @@ async fn a_token_sees_and_calls_its_servers_through_every_door() {
 
     // The built-in tools, at every endpoint that has them.
     for path in ["/mcp", "/servers/mcproxy/mcp"] {
-        let own = session(&proxy, ANN, path).await;
+        let own = session(proxy, token, path).await;
         let tool = |name: &str| if path == "/mcp" { format!("mcproxy__{name}") } else { name.to_owned() };
         let status = own.call(&tool("status"), json!({})).await.to_string();
         assert!(status.contains("\"a\"") && !status.contains("\"b\""), "{path}: {status}");
@@ -178,7 +191,7 @@ async fn a_token_sees_and_calls_its_servers_through_every_door() {
 
     // The command line.
     let mut connect = proxy.cli_command(&["connect", &proxy.url("/mcp")]);
-    connect.env("MCPROXY_TOKEN", ANN);
+    connect.env("MCPROXY_TOKEN", token);
     let list = json!({"jsonrpc": "2.0", "id": 7, "method": "tools/list", "params": {}});
     let lines = format!(
         "{}\n{}\n{list}\n",
@@ -187,10 +200,6 @@ async fn a_token_sees_and_calls_its_servers_through_every_door() {
     );
     let finished = crate::support::run(&mut connect, &lines).await;
     assert!(finished.stdout.contains("a__echo") && !finished.stdout.contains("b__echo"), "{finished:?}");
-
-    // Who may use everything sees all of it.
-    let all = session(&proxy, ALL, "/mcp").await;
-    assert_eq!(all.say("b__echo", json!({"text": "all"})).await, "all");
 }
 
 #[tokio::test]

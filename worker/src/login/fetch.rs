@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Mutex, time::Duration};
 
 use mcproxy_http::{Client, HeaderValue, RequestBuilder, TlsSettings, Url, fault, header, http_client};
 use mcproxy_ipc::HttpSpec;
-use mcproxy_oauth::{FetchedAnswer, OAuthFetch, OAuthPost};
+use mcproxy_oauth::{FetchedAnswer, OAuthFetch, OAuthPost, max_age};
 use tokio::time::timeout;
 
 use crate::client_settings::client_settings;
@@ -17,7 +17,7 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
 const MAX_ORIGINS: usize = 8;
 
 /// Sends requests to the server's authorization server, as its entry says that one is reached.
-pub(super) struct LoginFetch {
+pub(crate) struct LoginFetch {
     http: HttpSpec,
     /// Of the server.
     url: Url,
@@ -26,7 +26,7 @@ pub(super) struct LoginFetch {
 
 impl LoginFetch {
     /// For the server of this entry, which is at `url`.
-    pub(super) fn new(http: &HttpSpec, url: &Url) -> Self {
+    pub(crate) fn new(http: &HttpSpec, url: &Url) -> Self {
         Self { http: http.clone(), url: url.clone(), clients: Mutex::default() }
     }
 
@@ -55,6 +55,8 @@ impl LoginFetch {
         let exchange = async {
             let mut response = request.send().await.map_err(|error| fault(&error).text)?;
             let status = response.status().as_u16();
+            let caching = response.headers().get(header::CACHE_CONTROL).and_then(|value| value.to_str().ok());
+            let max_age = caching.and_then(max_age);
             let mut body = Vec::new();
             while let Some(chunk) = response.chunk().await.map_err(|error| fault(&error).text)? {
                 if body.len() + chunk.len() > MAX_ANSWER {
@@ -62,7 +64,7 @@ impl LoginFetch {
                 }
                 body.extend_from_slice(&chunk);
             }
-            Ok(FetchedAnswer { status, body })
+            Ok(FetchedAnswer { status, body, max_age })
         };
         let in_time = timeout(ANSWER_TIMEOUT, exchange).await;
         in_time.unwrap_or_else(|_| Err(format!("no answer within {} s", ANSWER_TIMEOUT.as_secs())))

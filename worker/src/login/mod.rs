@@ -15,6 +15,7 @@ mod tests;
 
 pub(crate) use self::{
     credentials::{CredentialFailure, Credentials},
+    fetch::LoginFetch,
     process::run,
     store::{kept_place, kept_ports},
 };

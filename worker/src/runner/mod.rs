@@ -37,7 +37,7 @@ use crate::{
     session::{Session, SessionEvent},
     stderr::Stderr,
     timer::Timer,
-    transport::{Embeddings, Http, Stdio, Transport, TransportEvent},
+    transport::{AuthorityTransport, Embeddings, Http, Stdio, Transport, TransportEvent},
     usage::Watch,
 };
 
@@ -66,7 +66,7 @@ pub(crate) async fn run(spec: WorkerSpec, mut ports: Ports) -> Ended {
                 Err(reason) => nothing_said(reason),
             }
         }
-        Reach::Http(_) | Reach::Embeddings(_) => match ports.reaches.network {
+        Reach::Http(_) | Reach::Embeddings(_) | Reach::Authority(_) => match ports.reaches.network {
             Some(run) => run(spec, ports, start).await,
             None => {
                 nothing_said(EndReason::Worker(format!("this program starts commands; `{REMOTE_WORKER}` connects")))
@@ -85,6 +85,10 @@ pub(crate) fn run_remote(spec: WorkerSpec, mut ports: Ports, start: RunStart) ->
                 Err(reason) => nothing_said(reason),
             },
             Reach::Embeddings(embeddings) => match Embeddings::start(&spec, embeddings, trace, log) {
+                Ok(transport) => Runner::new(spec, transport, ports).run(start).await,
+                Err(reason) => nothing_said(reason),
+            },
+            Reach::Authority(authority) => match AuthorityTransport::start(&spec, authority, trace, log) {
                 Ok(transport) => Runner::new(spec, transport, ports).run(start).await,
                 Err(reason) => nothing_said(reason),
             },

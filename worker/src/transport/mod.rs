@@ -4,11 +4,13 @@
 //! break and without any other; a transport sends them as its own framing wants it. [`Stdio`] writes the buffer as it is. One that
 //! sends a message at a time takes it apart at the line breaks.
 //!
-//! With [`Http`] each message is a request of its own. Behind [`Embeddings`] there is no server of MCP: it answers the session itself.
+//! With [`Http`] each message is a request of its own. Behind [`Embeddings`] and [`AuthorityTransport`] there is no server of MCP: they
+//! answer the session themselves.
 //!
 //! To add a transport: implement [`Transport`] in a file of this folder, and start it in `runner::run` for its variant of
 //! [`mcproxy_ipc::Reach`].
 
+mod authority;
 mod embeddings;
 mod http;
 mod stdio;
@@ -20,6 +22,7 @@ use mcproxy_ipc::{EndReason, Secret, WorkerSpec};
 pub(crate) use self::http::tests::spec as http_spec;
 use self::trace::trace_received;
 pub(crate) use self::{
+    authority::AuthorityTransport,
     embeddings::Embeddings,
     http::Http,
     stdio::Stdio,

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use mcproxy_ipc::{EMBEDDINGS_SERVER, ServerName};
+use mcproxy_ipc::{EMBEDDINGS_SERVER, ServerName, is_authority};
 use sha2::{Digest, Sha256};
 
 use super::ServerEntry;
@@ -14,14 +14,16 @@ pub const RESERVED_NAME: &str = "mcproxy";
 /// Names that no entry may have.
 const TAKEN: [&str; 2] = [RESERVED_NAME, EMBEDDINGS_SERVER];
 
+fn is_taken(name: &ServerName) -> bool {
+    TAKEN.contains(&name.as_str()) || is_authority(name)
+}
+
 /// The longest that a safe form may be, so that a number still fits behind it.
 const LONGEST: usize = 36;
 
 /// Gives every entry a name, in their order. A name that is written right is never given to another entry.
 pub(crate) fn assign(entries: &mut [ServerEntry]) -> Vec<ServerName> {
-    let right = |entry: &ServerEntry| {
-        ServerName::try_from(entry.name.as_deref()?).ok().filter(|name| !TAKEN.contains(&name.as_str()))
-    };
+    let right = |entry: &ServerEntry| ServerName::try_from(entry.name.as_deref()?).ok().filter(|name| !is_taken(name));
     let mut taken: HashSet<String> = entries.iter().filter_map(right).map(String::from).collect();
     taken.extend(TAKEN.map(str::to_owned));
     let mut seen = HashSet::new();
@@ -50,6 +52,7 @@ pub(crate) fn assign(entries: &mut [ServerEntry]) -> Vec<ServerName> {
 fn renamed(written: &str, name: &ServerName) -> String {
     let why = match ServerName::try_from(written) {
         Ok(name) if name.as_str() == EMBEDDINGS_SERVER => "it is the name of `search.embeddings`".to_owned(),
+        Ok(name) if is_authority(&name) => "it is the name of an issuer of `auth.oauth`".to_owned(),
         Ok(_) => "it is the name of the built-in server".to_owned(),
         Err(error) => error.to_string(),
     };
@@ -85,6 +88,7 @@ fn free(base: &str, taken: &mut HashSet<String>) -> ServerName {
     for candidate in candidates {
         if !taken.contains(&candidate)
             && let Ok(name) = ServerName::try_from(candidate.as_str())
+            && !is_authority(&name)
         {
             taken.insert(candidate);
             return name;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::RawAnnotations;
+use super::{RawAnnotations, RawResourceServer};
 
 /// How the servers are offered to clients.
 #[derive(Deserialize, Serialize, JsonSchema)]
@@ -19,10 +19,14 @@ pub(crate) struct RawGateway {
     /// Milliseconds for which clients of MCP 2026-07-28 may keep a list whose server does not say for how long (`ttlMs`). 0: they ask again when they need it.
     #[schemars(range(min = 0, max = 86_400_000))]
     pub(crate) list_ttl_ms: u64,
-    /// Who may call: `"none"` for everyone who reaches the port, or a list of tokens. Required unless `listen` is a loopback address.
+    /// Who may call: `"none"` for everyone who reaches the port, a list of tokens, or the tokens of authorization servers (OAuth), or both. Required unless `listen` is a loopback address.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "RawAuth")]
     pub(crate) auth: Option<RawAuth>,
+    /// The URL under which clients reach MCProxy, such as `https://tools.example`: that of the reverse proxy in front, with its path if it has one. `auth.oauth` needs it. Its host need not be among `allowedHosts`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    pub(crate) public_url: Option<String>,
     /// Whether there is a web page at `/ui` (and at `/` for browsers).
     pub(crate) ui: bool,
     /// Host names, with or without a port, that requests may be addressed to, besides loopback and IP addresses.
@@ -60,6 +64,7 @@ impl Default for RawGateway {
             list_wait: 10.0,
             list_ttl_ms: 0,
             auth: None,
+            public_url: None,
             ui: true,
             allowed_hosts: Vec::new(),
             allowed_origins: Vec::new(),
@@ -100,13 +105,18 @@ pub(crate) enum RawAuthMode {
     None,
 }
 
-/// The tokens that clients may present as `Authorization: Bearer …` or `X-API-Key: …`.
+/// The tokens that clients may present as `Authorization: Bearer …` or `X-API-Key: …`: those of `tokens`, and those that `oauth` accepts.
 #[derive(Deserialize, Serialize, JsonSchema, Clone)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct RawTokens {
     /// One token per client or person, sent as `Authorization: Bearer …` or `X-API-Key: …`. What a token opened (sessions, streams, waiting calls) ends when it leaves the file.
-    #[schemars(length(min = 1))]
-    pub(crate) tokens: Vec<RawToken>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Vec<RawToken>", length(min = 1))]
+    pub(crate) tokens: Option<Vec<RawToken>>,
+    /// Tokens of authorization servers, with which clients log in by themselves. Needs `publicUrl`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "RawResourceServer")]
+    pub(crate) oauth: Option<RawResourceServer>,
     /// Whether a token is also taken from the query of a URL (`?api_key=…`), for clients that can send no header. URLs end up in histories and in logs of proxies, and a token in one is then known to all who read them.
     #[serde(default)]
     pub(crate) query_key: bool,

@@ -5,6 +5,7 @@ mod gateway;
 mod hardening;
 mod oauth;
 mod remote;
+mod resource_server;
 mod server;
 
 use std::collections::BTreeMap;
@@ -20,6 +21,7 @@ pub(crate) use gateway::{
 pub(crate) use hardening::{RawHardening, RawIsolation};
 pub(crate) use oauth::{RawGrant, RawOauth};
 pub(crate) use remote::RawRemote;
+pub(crate) use resource_server::{RawIssuer, RawResourceServer};
 pub(crate) use server::{
     RawAnnotations, RawEntry, RawEra, RawInstances, RawNetwork, RawOnChange, RawSandbox, RawSandboxObject,
     RawSandboxWord, RawServer, RawServerLimits, RawServerRate, RawSettings, RawStart, RawSuspicious, RawTools,

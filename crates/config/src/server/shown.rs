@@ -169,6 +169,10 @@ fn reach_of(reach: &Reach) -> Vec<(String, Value)> {
             shown.push(("model", json!(embeddings.model)));
             shown.push(("headers", Value::Object(named(&embeddings.http.headers))));
         }
+        Reach::Authority(authority) => {
+            shown.push(("url", json!(without(authority.http.url.expose(), reach))));
+            shown.push(("introspects", json!(authority.client.is_some())));
+        }
     }
     shown.into_iter().filter(|(_, value)| !value.is_null()).map(|(key, value)| (key.to_owned(), value)).collect()
 }

@@ -6,7 +6,7 @@ use ipnet::IpNet;
 use mcproxy_confine::Degradation;
 use serde::{Deserialize, Serialize};
 
-use super::{Act, ActOutcome, ActingCaller, OwnedLine, ShownConfig, TokenHash};
+use super::{Act, ActOutcome, ActingCaller, OAuthSettings, OwnedLine, ShownConfig, TokenHash};
 use crate::{
     ApprovalDecision, ApprovalMode, ApprovalRule, ApprovalTerms, AuditRecord, AuditTerms, CatalogueCounts,
     CatalogueKey, Generation, HeldCall, HoldEnd, LogLevel, LogLine, LogRecord, RateLimit, Route, SealKey, ServerName,
@@ -31,6 +31,8 @@ pub struct GatewaySettings {
     pub trusted_proxies: Vec<IpNet>,
     /// Tokens that requests show one of; `None`: no authentication.
     pub tokens: Option<Vec<TokenHash>>,
+    /// Tokens of authorization servers that are accepted besides; only where `tokens` is there. `None`: none are.
+    pub oauth: Option<OAuthSettings>,
     /// Whether a token may stand in the query of a URL.
     pub query_key: bool,
     /// Named selections of servers.

@@ -3,6 +3,7 @@
 
 mod gateway;
 mod login;
+mod oauth;
 mod operator;
 mod token;
 mod web_page;
@@ -13,6 +14,7 @@ pub use gateway::{
     SupervisorToGateway, ToolView,
 };
 pub use login::{LoginTask, LoginToSupervisor, MAX_CALLBACK, SupervisorToLogin};
+pub use oauth::{IssuerSettings, OAuthSettings, ScopeGrant};
 pub use operator::{OperatorToSupervisor, SupervisorToOperator};
 pub use token::{TokenAccess, TokenHash, TokenStatus};
 pub use web_page::{Act, ActOutcome, ActingCaller, OwnedLine, ReloadChange, ShownConfig, ShownProblem};

@@ -39,6 +39,14 @@ pub(crate) fn resume(gateway: &Gateway, session: &Rc<Session>, snapshot: Session
     remember(gateway, session);
 }
 
+/// A session goes on with more scopes: its client is told to reload all lists. What it listens by was opened with fewer, so it has to
+/// come back for that.
+pub(crate) fn raised(gateway: &Gateway, session: &Rc<Session>) {
+    session.close_stream();
+    session.begin_lists(gateway.servers.view(session.scope()).outline());
+    session.announce(Changes::ALL);
+}
+
 /// Tells the supervisor that these sessions have ended and must not be restored.
 pub(crate) fn forget(gateway: &Gateway, keys: &[SessionKey]) {
     if !gateway.supervisor.forget(keys) {

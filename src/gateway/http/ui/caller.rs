@@ -13,7 +13,8 @@ use mcproxy_ipc::{StatusReport, control::ActingCaller};
 use super::answer;
 use crate::gateway::{
     base::{
-        auth::{Admission, AuthError},
+        auth::Admission,
+        auth_error::AuthError,
         own_page::{self, FORWARDED},
         principal::Principal,
         status_cache::part_of,
@@ -49,7 +50,7 @@ impl ResponseError for NoCaller {
             Self::SwitchedOff => {
                 answer::not_found("the web page is switched off", Some("write `\"ui\": true` into the configuration"))
             }
-            Self::Credentials(error) => answer::refused(&HttpError::unauthorized(*error)),
+            Self::Credentials(error) => answer::refused(&HttpError::unauthorized(*error, None)),
         }
     }
 }

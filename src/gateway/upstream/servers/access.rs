@@ -48,6 +48,11 @@ impl Servers {
         Scope::new(endpoint, holder)
     }
 
+    /// Learns what the scopes of a principal are worth; `false`: tokens have too many different sets of scopes.
+    pub(crate) fn learn(&self, holder: &Principal) -> bool {
+        holder.scopes().is_none_or(|scopes| self.grants.borrow_mut().learn(scopes))
+    }
+
     /// Whether a principal may use only a part of what there is.
     pub(crate) fn is_limited(&self, holder: &Principal) -> bool {
         let grants = self.grants.borrow();

@@ -4,7 +4,7 @@ use std::{collections::HashMap, rc::Rc, sync::Arc};
 
 use mcproxy_ipc::{
     ApprovalMode, ServerName,
-    control::{Group, TokenHash, ToolView},
+    control::{Group, OAuthSettings, ScopeGrant, TokenHash, ToolView},
 };
 
 use super::derived_catalogues::DerivedCatalogues;
@@ -39,9 +39,16 @@ struct Holder {
     groups: Rc<[String]>,
 }
 
+/// Most sets of scopes that tokens have at once: each is one more view of all servers.
+const MOST_SCOPE_SETS: usize = 1024;
+
 /// The rights of all principals. Equal ones are there once.
 pub(super) struct Grants {
     holders: HashMap<Box<str>, Holder>,
+    /// What each scope is worth; `None`: a principal with scopes may use nothing, because no such tokens are accepted.
+    scopes: Option<Vec<(Box<str>, Grant)>>,
+    /// By the sets of scopes that tokens have.
+    sets: HashMap<Box<str>, GrantId>,
     /// By their number.
     grants: Vec<Grant>,
     shown: DerivedCatalogues<GrantId>,
@@ -49,7 +56,12 @@ pub(super) struct Grants {
 
 impl Grants {
     /// Those of tokens, where there are these groups.
-    pub(super) fn new(tokens: &[TokenHash], groups: &[Group], builtin: &ServerName) -> Self {
+    pub(super) fn new(
+        tokens: &[TokenHash],
+        oauth: Option<&OAuthSettings>,
+        groups: &[Group],
+        builtin: &ServerName,
+    ) -> Self {
         let mut grants = vec![Grant::Everything, Grant::Nothing];
         let mut holders = HashMap::with_capacity(tokens.len());
         for token in tokens {
@@ -66,20 +78,53 @@ impl Grants {
             };
             holders.insert(token.name.as_str().into(), holder);
         }
-        Self { holders, grants, shown: DerivedCatalogues::default() }
+        let scope = |of: &ScopeGrant| (of.scope.as_str().into(), Grant::of(&of.access, groups, builtin));
+        let scopes = oauth.map(|oauth| oauth.scopes.iter().map(scope).collect());
+        Self { holders, scopes, sets: HashMap::new(), grants, shown: DerivedCatalogues::default() }
+    }
+
+    /// Learns the scopes of principals, whose rights are their sum; `false`: there are too many sets of them.
+    pub(super) fn learn(&mut self, scopes: &str) -> bool {
+        if self.sets.contains_key(scopes) {
+            return true;
+        }
+        if self.sets.len() >= MOST_SCOPE_SETS {
+            return false;
+        }
+        let grant = match &self.scopes {
+            None => Grant::Nothing,
+            Some(all) if all.is_empty() => Grant::Everything,
+            Some(all) => {
+                let has = |scope: &str| scopes.split_whitespace().any(|one| one == scope);
+                Grant::sum(all.iter().filter(|(scope, _)| has(scope)).map(|(_, grant)| grant.clone()))
+            }
+        };
+        let number = self.grants.iter().position(|known| *known == grant).unwrap_or_else(|| {
+            self.grants.push(grant);
+            self.grants.len() - 1
+        });
+        self.sets.insert(scopes.into(), GrantId(number));
+        true
+    }
+
+    /// The sets of scopes that were learnt.
+    pub(super) fn learnt(&self) -> Vec<Box<str>> {
+        self.sets.keys().cloned().collect()
     }
 
     /// The number of a principal's grant. One without a name may use all that it gets to; what has a name needs a token of it.
     pub(super) fn of(&self, holder: &Principal) -> GrantId {
-        match holder.name() {
-            None => GrantId::EVERYTHING,
-            Some(name) => self.holders.get(name).map_or(GrantId::NOTHING, |holder| holder.grant),
+        match (holder.name(), holder.scopes()) {
+            (None, _) => GrantId::EVERYTHING,
+            (Some(_), Some(scopes)) => self.sets.get(scopes).copied().unwrap_or(GrantId::NOTHING),
+            (Some(name), None) => self.holders.get(name).map_or(GrantId::NOTHING, |holder| holder.grant),
         }
     }
 
     /// How endpoints that list tools offer them to a principal.
     pub(super) fn view_of(&self, holder: &Principal) -> ToolView {
-        holder.name().and_then(|name| self.holders.get(name)).map(|holder| holder.view).unwrap_or_default()
+        let name = holder.name().filter(|_| holder.scopes().is_none());
+        name.and_then(|name| self.holders.get(name)).map(|holder| holder.view).unwrap_or_default()
     }
 
     /// Which calls of a principal need the agreement of a person by its token, and the groups that say so, too.
@@ -131,7 +176,7 @@ mod tests {
         let builtin = ServerName::try_from("mcproxy").expect("a name");
         let tokens =
             [token("all", None), token("ann", Some(&["a"])), token("bob", Some(&["a"])), token("eve", Some(&[]))];
-        let grants = Grants::new(&tokens, &[], &builtin);
+        let grants = Grants::new(&tokens, None, &[], &builtin);
         let of = |name| grants.of(&Principal::of(name));
         assert_eq!([of(None), of(Some("all"))], [GrantId::EVERYTHING; 2]);
         assert_eq!(of(Some("ann")), of(Some("bob")));
@@ -141,5 +186,35 @@ mod tests {
         let a = ServerName::try_from("a").expect("a name");
         assert_eq!(grants.extent(&Principal::of(Some("ann")), &a), Extent::Everything);
         assert_eq!(grants.extent(&Principal::of(Some("eve")), &a), Extent::Nothing);
+    }
+    #[test]
+    fn scopes_add_up_and_the_name_of_a_token_is_no_way_around_them() {
+        let builtin = ServerName::try_from("mcproxy").expect("a name");
+        let name = |name: &str| ServerName::try_from(name).expect("a name");
+        let scope = |scope: &str, access| ScopeGrant { scope: scope.to_owned(), access };
+        let of_server = |server| TokenAccess { servers: Some(vec![name(server)]), ..TokenAccess::default() };
+        let of_tool = TokenAccess { tools: Some(vec!["b__x".to_owned()]), ..TokenAccess::default() };
+        let oauth = OAuthSettings {
+            public_url: String::new(),
+            issuers: Vec::new(),
+            audiences: Vec::new(),
+            scopes: vec![scope("a", of_server("a")), scope("bx", of_tool), scope("all", TokenAccess::default())],
+            initial_scopes: Vec::new(),
+            principal_claim: "sub".to_owned(),
+        };
+        let mut grants = Grants::new(&[token("ann", None)], Some(&oauth), &[], &builtin);
+        let ann = |scopes| Principal::with_scopes("ann", scopes);
+        assert_eq!(grants.extent(&ann("a bx"), &name("a")), Extent::Nothing, "nobody has shown such a token");
+        assert!(["a", "a bx", "all a", "a bx"].into_iter().all(|scopes| grants.learn(scopes)));
+        let extents = |scopes| ["a", "b"].map(|server| grants.extent(&ann(scopes), &name(server)));
+        assert_eq!(extents("a"), [Extent::Everything, Extent::Nothing]);
+        assert_eq!(extents("a bx"), [Extent::Everything, Extent::Tools]);
+        let both = grants.get(grants.of(&ann("a bx")));
+        assert!(both.permits(&name("a"), "a__any") && both.permits(&name("b"), "b__x"));
+        assert!(!both.permits(&name("b"), "b__y"), "the rules of one scope are not those of another");
+        assert_eq!(grants.of(&ann("all a")), GrantId::EVERYTHING);
+        let mut closed = Grants::new(&[token("ann", None)], None, &[], &builtin);
+        assert!(closed.learn("all") && closed.of(&ann("all")) == GrantId::NOTHING);
+        assert!((0..2 * MOST_SCOPE_SETS).filter(|number| closed.learn(&number.to_string())).count() < MOST_SCOPE_SETS);
     }
 }

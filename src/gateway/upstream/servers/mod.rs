@@ -94,7 +94,7 @@ impl Servers {
             groups: RefCell::default(),
             pinned: RefCell::default(),
             leaving: RefCell::default(),
-            grants: RefCell::new(Grants::new(&[], &[], &builtin::name())),
+            grants: RefCell::new(Grants::new(&[], None, &[], &builtin::name())),
             pin_policy: Cell::new(PinPolicy::Off),
             builtin: (builtin::name(), Arc::new(builtin::catalogue(false))),
             builtin_reader: Arc::new(builtin::catalogue(true)),
@@ -126,7 +126,7 @@ impl Servers {
 
     /// Takes over the configured groups, the patterns of tools that are listed where others are found, and who may use what.
     pub(crate) fn set_endpoints(&self, settings: &GatewaySettings) {
-        let GatewaySettings { groups, pinned, tokens, .. } = settings;
+        let GatewaySettings { groups, pinned, tokens, oauth, .. } = settings;
         self.pin_policy.set(settings.pins);
         for server in self.servers.borrow_mut().values_mut() {
             server.pins.set_policy(settings.pins);
@@ -134,8 +134,18 @@ impl Servers {
         }
         *self.groups.borrow_mut() = Groups::new(groups);
         *self.pinned.borrow_mut() = pinned.clone();
-        *self.grants.borrow_mut() = Grants::new(tokens.as_deref().unwrap_or_default(), groups, &self.builtin.0);
-        self.endpoints_hold.set(approvals::of_endpoints(groups, tokens.as_deref().unwrap_or_default()));
+        let tokens = tokens.as_deref().unwrap_or_default();
+        let mut grants = Grants::new(tokens, oauth.as_ref(), groups, &self.builtin.0);
+        // Those of sessions that go on.
+        for scopes in self.grants.borrow().learnt() {
+            grants.learn(&scopes);
+        }
+        // One by one they say which of them would do.
+        for scope in oauth.iter().flat_map(|oauth| &oauth.scopes) {
+            grants.learn(&scope.scope);
+        }
+        *self.grants.borrow_mut() = grants;
+        self.endpoints_hold.set(approvals::of_endpoints(groups, tokens));
         self.look_for_approvals();
         self.views.borrow_mut().clear();
         self.bump();
