@@ -188,6 +188,9 @@ impl CatalogueIntake {
                     for warning in warnings {
                         warn!(self.log, "catalogue"; "warning" => %warning);
                     }
+                    for (tool, named) in self.gateway.servers.naming_others(&self.server) {
+                        warn!(self.log, "suspicious: a tool speaks of another server's tool"; "tool" => %tool, "name" => named);
+                    }
                 }
                 subscriptions::renew(&self.gateway, &self.server);
             }

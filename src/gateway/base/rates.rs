@@ -209,7 +209,7 @@ mod tests {
     fn one_that_rests_is_not_under_way_and_goes_on_when_there_is_room() {
         let now = Instant::now();
         let limiter = Limiter::new(rate(Some(1.0), 1, Some(1)), now);
-        let resting = RestingTickets::of(begin_all(&[limiter.clone()], now).expect("there is room"));
+        let resting = RestingTickets::of(begin_all(std::slice::from_ref(&limiter), now).expect("there is room"));
         let other = limiter.begin().expect("the other one rests");
         assert_eq!(resting.resume().err(), Some(RateExceeded::TooMany(1)));
         let resting = RestingTickets::of(vec![other]);

@@ -17,6 +17,7 @@ mod glob;
 mod grant;
 mod group;
 mod list;
+mod naming_others;
 mod outline;
 mod overrides;
 mod pins;

@@ -152,3 +152,18 @@ async fn a_client_that_cannot_ask_waits_and_one_that_leaves_takes_its_call_with_
     let answer = events.find("the answer", |message| message.get("result").is_some()).await;
     assert_eq!(text(&answer["result"]), "made");
 }
+
+#[tokio::test]
+async fn a_call_that_becomes_a_task_waits_like_any_other() {
+    let entry = json!({"tools": {"approve": {"slow_compute": "always"}}});
+    let proxy = start_with(&["--era", "modern", "--tasks"], entry, json!({}), json!({})).await;
+    let mut client = client(&proxy);
+    client.capabilities["extensions"] = json!({"io.modelcontextprotocol/tasks": {}});
+    let params = json!({"name": "a__slow_compute", "arguments": {"seconds": 0.1}});
+    let (state, _) = asked(&client, &params).await;
+    let begun = client.result("tools/call", again(&params, &state, chosen("allow once"))).await;
+    assert_eq!(begun["resultType"], "task", "{begun}");
+    // Its state is asked for without anybody's leave.
+    let task = client.result("tasks/get", json!({"taskId": begun["taskId"]})).await;
+    assert_eq!(task["taskId"], begun["taskId"], "{task}");
+}

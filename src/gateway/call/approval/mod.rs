@@ -112,9 +112,9 @@ impl CallApproval<'_> {
         let state = retry.as_ref().and_then(Retry::state);
         if let Some(state) = state.as_deref().filter(|state| is_ours(state)) {
             let answer = retry.take().and_then(|retry| self.answer_in(&retry.responses()));
-            match self.come_back(state, answer) {
-                Some(admission) => return admission,
-                None => {} // another call, or another tool: held anew
+            // Another call, or another tool, is held anew.
+            if let Some(admission) = self.come_back(state, answer) {
+                return admission;
             }
         } else if retry.is_some()
             && held.is_continued(state.as_deref(), &self.binding, self.needed.definition, Instant::now())

@@ -20,6 +20,7 @@ mod call_rates;
 mod derived_catalogues;
 mod grants;
 mod groups;
+mod naming;
 mod own_catalogues;
 mod pinning;
 mod pins;
