@@ -12,7 +12,7 @@ use url::{Host, Url};
 use crate::auth;
 use crate::dialect::Source;
 use crate::problem::printable;
-use crate::raw::{RawApprove, RawIssuer, RawResourceServer, RawServer, RawToolView};
+use crate::raw::{RawIssuer, RawResourceServer, RawServer, RawToolView};
 use crate::report::Report;
 use crate::server::{self, Blocked, Era, ServerConfig};
 use crate::text::position;
@@ -67,7 +67,7 @@ pub(crate) fn check(
                 .add(at.span.start, "a scope is a word of 1 to 256 characters without spaces, quotes and backslashes");
         }
         let named = (worth.servers.as_ref(), worth.groups.as_ref(), worth.tools.as_ref());
-        let access = auth::access(named, (RawToolView::List, RawApprove::default()), at, (known, groups), report);
+        let access = auth::access(named, (RawToolView::List, worth.approve), at, (known, groups), report);
         scopes.push(ScopeGrant { scope: scope.clone(), access });
     }
     let unknown = raw.initial_scopes.iter().find(|scope| !raw.scopes.contains_key(*scope));

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::RawApprove;
+
 /// Tokens of authorization servers (OAuth 2.1). Clients find these by what MCProxy says of itself, and log in there by themselves.
 #[derive(Deserialize, Serialize, JsonSchema, Clone)]
 #[serde(rename_all = "camelCase")]
@@ -75,4 +77,6 @@ pub(crate) struct RawScope {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Vec<String>")]
     pub(crate) tools: Option<Vec<String>>,
+    /// Which calls with it wait until a person agrees, as for a token.
+    pub(crate) approve: RawApprove,
 }

@@ -2,7 +2,7 @@
 
 use mcproxy_ipc::{
     ApprovalMode, ServerName,
-    control::{Group, TokenHash},
+    control::{Group, ScopeGrant, TokenHash},
 };
 
 use super::Servers;
@@ -36,8 +36,10 @@ impl Servers {
     }
 }
 
-/// Whether some call of these tokens, or at these groups, may need it.
-pub(super) fn of_endpoints(groups: &[Group], tokens: &[TokenHash]) -> bool {
-    let mut modes = groups.iter().map(|group| group.approve).chain(tokens.iter().map(|token| token.access.approve));
+/// Whether some call with these tokens or scopes, or at these groups, may need it.
+pub(super) fn of_endpoints(groups: &[Group], tokens: &[TokenHash], scopes: &[ScopeGrant]) -> bool {
+    let of_tokens = tokens.iter().map(|token| token.access.approve);
+    let of_scopes = scopes.iter().map(|scope| scope.access.approve);
+    let mut modes = groups.iter().map(|group| group.approve).chain(of_tokens).chain(of_scopes);
     modes.any(|mode| mode != ApprovalMode::Never)
 }

@@ -29,7 +29,7 @@ impl GrantId {
     }
 }
 
-/// The rights of one principal.
+/// The rights of one principal, or of those whose tokens have the same scopes.
 #[derive(Debug, Clone)]
 struct Holder {
     grant: GrantId,
@@ -39,6 +39,14 @@ struct Holder {
     groups: Rc<[String]>,
 }
 
+/// What a scope is worth.
+struct KnownScope {
+    name: Box<str>,
+    grant: Grant,
+    approve: ApprovalMode,
+    groups: Vec<String>,
+}
+
 /// Most sets of scopes that tokens have at once: each is one more view of all servers.
 const MOST_SCOPE_SETS: usize = 1024;
 
@@ -46,9 +54,9 @@ const MOST_SCOPE_SETS: usize = 1024;
 pub(super) struct Grants {
     holders: HashMap<Box<str>, Holder>,
     /// What each scope is worth; `None`: a principal with scopes may use nothing, because no such tokens are accepted.
-    scopes: Option<Vec<(Box<str>, Grant)>>,
+    scopes: Option<Vec<KnownScope>>,
     /// By the sets of scopes that tokens have.
-    sets: HashMap<Box<str>, GrantId>,
+    sets: HashMap<Box<str>, Holder>,
     /// By their number.
     grants: Vec<Grant>,
     shown: DerivedCatalogues<GrantId>,
@@ -78,7 +86,12 @@ impl Grants {
             };
             holders.insert(token.name.as_str().into(), holder);
         }
-        let scope = |of: &ScopeGrant| (of.scope.as_str().into(), Grant::of(&of.access, groups, builtin));
+        let scope = |of: &ScopeGrant| KnownScope {
+            name: of.scope.as_str().into(),
+            grant: Grant::of(&of.access, groups, builtin),
+            approve: of.access.approve,
+            groups: of.access.groups.clone().unwrap_or_default(),
+        };
         let scopes = oauth.map(|oauth| oauth.scopes.iter().map(scope).collect());
         Self { holders, scopes, sets: HashMap::new(), grants, shown: DerivedCatalogues::default() }
     }
@@ -91,19 +104,21 @@ impl Grants {
         if self.sets.len() >= MOST_SCOPE_SETS {
             return false;
         }
+        let has = |scope: &&KnownScope| scopes.split_whitespace().any(|one| one == &*scope.name);
+        let named: Vec<&KnownScope> = self.scopes.iter().flatten().filter(has).collect();
         let grant = match &self.scopes {
             None => Grant::Nothing,
             Some(all) if all.is_empty() => Grant::Everything,
-            Some(all) => {
-                let has = |scope: &str| scopes.split_whitespace().any(|one| one == scope);
-                Grant::sum(all.iter().filter(|(scope, _)| has(scope)).map(|(_, grant)| grant.clone()))
-            }
+            Some(_) => Grant::sum(named.iter().map(|scope| scope.grant.clone())),
         };
+        let approve = named.iter().map(|scope| scope.approve).max().unwrap_or_default();
+        let groups = named.iter().flat_map(|scope| &scope.groups).cloned().collect();
         let number = self.grants.iter().position(|known| *known == grant).unwrap_or_else(|| {
             self.grants.push(grant);
             self.grants.len() - 1
         });
-        self.sets.insert(scopes.into(), GrantId(number));
+        let holder = Holder { grant: GrantId(number), view: ToolView::default(), approve, groups };
+        self.sets.insert(scopes.into(), holder);
         true
     }
 
@@ -114,23 +129,29 @@ impl Grants {
 
     /// The number of a principal's grant. One without a name may use all that it gets to; what has a name needs a token of it.
     pub(super) fn of(&self, holder: &Principal) -> GrantId {
-        match (holder.name(), holder.scopes()) {
-            (None, _) => GrantId::EVERYTHING,
-            (Some(_), Some(scopes)) => self.sets.get(scopes).copied().unwrap_or(GrantId::NOTHING),
-            (Some(name), None) => self.holders.get(name).map_or(GrantId::NOTHING, |holder| holder.grant),
+        match holder.is_anonymous() {
+            true => GrantId::EVERYTHING,
+            false => self.holder(holder).map_or(GrantId::NOTHING, |holder| holder.grant),
         }
     }
 
     /// How endpoints that list tools offer them to a principal.
     pub(super) fn view_of(&self, holder: &Principal) -> ToolView {
-        let name = holder.name().filter(|_| holder.scopes().is_none());
-        name.and_then(|name| self.holders.get(name)).map(|holder| holder.view).unwrap_or_default()
+        self.holder(holder).map(|holder| holder.view).unwrap_or_default()
+    }
+
+    /// What is known of a principal that has a token.
+    fn holder(&self, of: &Principal) -> Option<&Holder> {
+        match of.scopes() {
+            Some(scopes) => self.sets.get(scopes),
+            None => self.holders.get(of.name()?),
+        }
     }
 
     /// Which calls of a principal need the agreement of a person by its token, and the groups that say so, too.
     pub(super) fn approval_of(&self, holder: &Principal) -> (ApprovalMode, Rc<[String]>) {
-        let holder = holder.name().and_then(|name| self.holders.get(name));
-        holder.map_or_else(|| (ApprovalMode::Never, Rc::default()), |holder| (holder.approve, holder.groups.clone()))
+        self.holder(holder)
+            .map_or_else(|| (ApprovalMode::Never, Rc::default()), |holder| (holder.approve, holder.groups.clone()))
     }
 
     pub(super) fn get(&self, grant: GrantId) -> &Grant {

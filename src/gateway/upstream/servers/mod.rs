@@ -142,11 +142,12 @@ impl Servers {
             grants.learn(&scopes);
         }
         // One by one they say which of them would do.
-        for scope in oauth.iter().flat_map(|oauth| &oauth.scopes) {
+        let scopes = oauth.as_ref().map_or(&[][..], |oauth| &oauth.scopes);
+        for scope in scopes {
             grants.learn(&scope.scope);
         }
         *self.grants.borrow_mut() = grants;
-        self.endpoints_hold.set(approvals::of_endpoints(groups, tokens));
+        self.endpoints_hold.set(approvals::of_endpoints(groups, tokens, scopes));
         self.look_for_approvals();
         self.views.borrow_mut().clear();
         self.bump();
