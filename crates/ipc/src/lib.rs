@@ -82,7 +82,7 @@ pub use inherited::{ChildConnection, Inherited, take_stdin};
 pub use log::{LogLevel, LogRecord, LogSource};
 pub use login::{LoginKey, LoginPlace, OAuthGrant, OAuthSpec};
 pub use memory::{DUMPABLE_VARIABLE, keep_memory_private};
-pub use moment::{moment, unix_millis};
+pub use moment::{moment, unix_millis, unix_seconds};
 pub use name::{EMBEDDINGS_SERVER, NameError, ServerName};
 pub use our_program::{REMOTE_WORKER, WORKER, our_program};
 pub use pipes::DataEnd;

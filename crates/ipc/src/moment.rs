@@ -8,6 +8,11 @@ pub fn unix_millis(at: SystemTime) -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
+/// Seconds since the Unix epoch; 0 before it.
+pub fn unix_seconds(at: SystemTime) -> u64 {
+    unix_millis(at) / 1000
+}
+
 /// Milliseconds since the epoch as RFC 3339 in UTC.
 pub fn moment(at_ms: u64) -> String {
     let (seconds, ms) = (at_ms / 1000, at_ms % 1000);
@@ -39,6 +44,7 @@ mod tests {
     fn a_moment_before_the_epoch_is_its_beginning() {
         let at = |ms| SystemTime::UNIX_EPOCH + std::time::Duration::from_millis(ms);
         assert_eq!(unix_millis(at(1_795_432_377_123)), 1_795_432_377_123);
+        assert_eq!(unix_seconds(at(1_795_432_377_123)), 1_795_432_377);
         assert_eq!(unix_millis(SystemTime::UNIX_EPOCH - std::time::Duration::from_secs(1)), 0);
     }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use mcproxy_ipc::{
     ApprovalDecision, ApprovalRule, HeldCall,
     control::{OperatorToSupervisor, SupervisorToOperator},
-    moment,
+    moment, unix_millis,
 };
 use serde_json::{Value, json};
 
@@ -60,7 +60,7 @@ async fn list(supervisor: &SupervisorClient, json: bool, console: &mut Console) 
         console.remark("no call waits for approval");
         return Ok(Exit::Ok);
     }
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let now = Duration::from_millis(unix_millis(SystemTime::now()));
     for call in &held {
         for line in lines_of(call, now) {
             writeln!(console.out, "{}", wrapped(&line, console.width, "    "))?;

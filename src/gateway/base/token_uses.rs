@@ -2,6 +2,8 @@
 
 use std::{cell::RefCell, collections::HashMap, time::SystemTime};
 
+use mcproxy_ipc::unix_seconds;
+
 /// The tokens that were used since the supervisor was told, by their hashes, and when.
 #[derive(Debug, Default)]
 pub(crate) struct TokenUses(RefCell<HashMap<[u8; 32], u64>>);
@@ -9,8 +11,7 @@ pub(crate) struct TokenUses(RefCell<HashMap<[u8; 32], u64>>);
 impl TokenUses {
     /// A request was let in by this token.
     pub(crate) fn note(&self, hash: &[u8; 32], now: SystemTime) {
-        let second = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
-        self.0.borrow_mut().insert(*hash, second);
+        self.0.borrow_mut().insert(*hash, unix_seconds(now));
     }
 
     /// Takes out what is to be told.

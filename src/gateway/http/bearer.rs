@@ -10,6 +10,7 @@ use actix_web::http::header::HeaderMap;
 use mcproxy_ipc::{
     MAX_INTROSPECTED,
     control::{IssuerSettings, OAuthSettings},
+    unix_seconds,
 };
 use mcproxy_jwt::{Jwt, JwtError, SignatureVerdict};
 
@@ -89,8 +90,7 @@ async fn opaque(
     let mut unanswered_by_one = None;
     for issuer in asked {
         let now = SystemTime::now();
-        let since = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
-        match gateway.authorities.introspect(issuer, token, since).await {
+        match gateway.authorities.introspect(issuer, token, unix_seconds(now)).await {
             Ok(Some(claims)) => return Ok(judge(&claims, issuer, settings, now)?),
             Ok(None) => {}
             Err(fault) => unanswered_by_one = Some(unanswered(fault)),

@@ -29,7 +29,7 @@ async fn the_user_is_asked_who_wants_what_and_the_call_is_made_once_that_is_allo
     let mut events = session.streamed(json!(505), "tools/call", call("hello")).await;
     let asked = question(&mut events).await;
     let message = asked["params"]["message"].as_str().expect("a message");
-    for part in ["system-test 1", "`echo`", "`a`", r#"{"text":"hello"}"#] {
+    for part in ["system-test/1", "`echo`", "`a`", r#"{"text":"hello"}"#] {
         assert!(message.contains(part), "{message}");
     }
     let schema = &asked["params"]["requestedSchema"]["properties"]["decision"];

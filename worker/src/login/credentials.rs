@@ -8,7 +8,7 @@ use std::{
 
 use bytes::Bytes;
 use mcproxy_http::{HeaderValue, Url};
-use mcproxy_ipc::{HttpSpec, OAuthGrant, OAuthSpec, ServerName};
+use mcproxy_ipc::{HttpSpec, OAuthGrant, OAuthSpec, ServerName, unix_seconds};
 use mcproxy_oauth::{
     AuthChallenge, ClientChoice, KeptLogin, LoginGrant, OAuthError, TokenFreshness, TokenRequest, TokenSet, TokenText,
     choose, discover, due_after, retry_after,
@@ -365,7 +365,7 @@ impl CurrentToken {
 
 /// Of the wall clock, which a login has to outlive a restart of the machine by.
 pub(super) fn seconds_since_1970() -> u64 {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
+    unix_seconds(SystemTime::now())
 }
 
 /// What a person is told of how long a login lasts.

@@ -2,10 +2,11 @@
 
 use std::time::SystemTime;
 
+use data_encoding::HEXLOWER;
 use mcproxy_ipc::{
     ApprovalMode,
     control::{TokenAccess, TokenStatus, ToolView},
-    moment,
+    moment, unix_seconds,
 };
 use serde_json::{Value, json};
 
@@ -38,7 +39,7 @@ pub(crate) async fn run(supervisor: &SupervisorClient, json: bool, console: &mut
 }
 
 fn hash(token: &TokenStatus) -> String {
-    token.sha256.iter().map(|byte| format!("{byte:02x}")).collect()
+    HEXLOWER.encode(&token.sha256)
 }
 
 /// What a token may use, in few words.
@@ -59,7 +60,7 @@ fn may_use(access: &TokenAccess) -> String {
 }
 
 fn second(at: SystemTime) -> String {
-    at_second(at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs())
+    at_second(unix_seconds(at))
 }
 
 fn at_second(second: u64) -> String {

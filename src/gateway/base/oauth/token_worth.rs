@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 use mcproxy_ipc::{
     OAUTH_PRINCIPAL,
     control::{IssuerSettings, OAuthSettings},
+    unix_seconds,
 };
 use mcproxy_jwt::{ClaimError, Claims, JwtError};
 
@@ -73,8 +74,8 @@ pub(crate) fn judge(
     if claims.issuer.as_deref().is_some_and(|said| said != issuer.issuer) {
         return Err(TokenFault::Issuer);
     }
-    let since = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    claims.check(since.as_secs()).map_err(JwtError::from)?;
+    let now = unix_seconds(now);
+    claims.check(now).map_err(JwtError::from)?;
     let endpoints = endpoints(&claims.audiences, settings)?;
     let name = name(claims, issuer, settings).ok_or(TokenFault::Nameless)?;
     // In the order of the configuration, so that equal sets are equal texts.
@@ -84,7 +85,7 @@ pub(crate) fn judge(
         return Err(TokenFault::Scope);
     }
     // To the second, as the token says it.
-    let expires = claims.expires.min(since.as_secs() + LONGEST_LIFE.as_secs());
+    let expires = claims.expires.min(now + LONGEST_LIFE.as_secs());
     let expires = SystemTime::UNIX_EPOCH + Duration::from_secs(expires);
     Ok(TokenWorth { principal: Principal::with_scopes(&name, &granted.join(" ")), expires, endpoints })
 }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use mcproxy_ipc::{
     ApprovalDecision, ApprovalMode, ApprovalNote, ApprovalRule, ApprovalTerms, HeldCall, HoldEnd, Remember, ServerName,
+    unix_millis,
 };
 use mcproxy_mcp::{ErrorCode, ErrorObject, RawObject, RawValue, json_string, method};
 use tokio::time::{MissedTickBehavior, interval, sleep_until};
@@ -288,7 +289,7 @@ impl CallApproval<'_> {
     fn keep(&self, by: &str, definition: [u8; 32]) {
         let rule = ApprovalRule {
             id: String::new(),
-            at_ms: milliseconds(SystemTime::now()),
+            at_ms: unix_millis(SystemTime::now()),
             by: plain(by),
             principal: self.context.downstream.principal().name().map(str::to_owned),
             server: self.server.clone(),
@@ -339,7 +340,7 @@ impl CallApproval<'_> {
 
     fn held_call(&self, terms: &ApprovalTerms, asks_user: bool) -> HeldCall {
         let downstream = &self.context.downstream;
-        let at_ms = milliseconds(SystemTime::now());
+        let at_ms = unix_millis(SystemTime::now());
         let timeout = u64::try_from(terms.timeout.as_millis()).unwrap_or(u64::MAX);
         HeldCall {
             id: String::new(),
@@ -384,9 +385,4 @@ fn end_of(decision: ApprovalDecision) -> HoldEnd {
         ApprovalDecision::Refuse => HoldEnd::Refused,
         ApprovalDecision::Once | ApprovalDecision::Session | ApprovalDecision::Always => HoldEnd::Allowed,
     }
-}
-
-fn milliseconds(at: SystemTime) -> u64 {
-    let since = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

@@ -208,6 +208,39 @@ mod tests {
         assert_eq!(grants.extent(&Principal::of(Some("ann")), &a), Extent::Everything);
         assert_eq!(grants.extent(&Principal::of(Some("eve")), &a), Extent::Nothing);
     }
+
+    #[test]
+    fn the_strictest_scope_says_which_calls_wait_and_its_groups_do_as_those_of_a_token() {
+        let builtin = ServerName::try_from("mcproxy").expect("a name");
+        let scope = |scope: &str, approve, group: Option<&str>| {
+            let groups = group.map(|group| vec![group.to_owned()]);
+            ScopeGrant { scope: scope.to_owned(), access: TokenAccess { groups, approve, ..TokenAccess::default() } }
+        };
+        let scopes = vec![
+            scope("read", ApprovalMode::Never, None),
+            scope("write", ApprovalMode::Destructive, Some("careful")),
+            scope("admin", ApprovalMode::Always, None),
+        ];
+        let oauth = OAuthSettings {
+            public_url: String::new(),
+            issuers: Vec::new(),
+            audiences: Vec::new(),
+            scopes,
+            initial_scopes: Vec::new(),
+            principal_claim: "sub".to_owned(),
+        };
+        let mut grants = Grants::new(&[token("ann", None)], Some(&oauth), &[], &builtin);
+        for (named, wanted, groups) in [
+            ("read", ApprovalMode::Never, 0),
+            ("read write", ApprovalMode::Destructive, 1),
+            ("write admin", ApprovalMode::Always, 1),
+        ] {
+            assert!(grants.learn(named));
+            let (approve, of_groups) = grants.approval_of(&Principal::with_scopes("ann", named));
+            assert_eq!((approve, of_groups.len()), (wanted, groups), "{named}");
+        }
+    }
+
     #[test]
     fn scopes_add_up_and_the_name_of_a_token_is_no_way_around_them() {
         let builtin = ServerName::try_from("mcproxy").expect("a name");
