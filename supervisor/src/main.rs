@@ -9,6 +9,7 @@
 mod ancestry;
 mod approvals;
 mod args;
+mod ask;
 mod audit;
 mod backoff;
 mod boot_config;

@@ -16,6 +16,7 @@ use tokio::{
 };
 
 use crate::{
+    ask::ask,
     context::Context,
     gateway::GatewayCommand,
     log_ring::{Followed, LogOwner, now_ms},
@@ -203,9 +204,8 @@ async fn decide(
     if decision.remembered() > most {
         return Err("this answer may not count for so long; set `approvals.remember` in the configuration".to_owned());
     }
-    let (reply, answer) = oneshot::channel();
-    let command = GatewayCommand::Decide { id: id.clone(), decision, reply };
-    match asked(gateway, command, answer).await.ok_or("the gateway is busy or has ended; try again")? {
+    let command = |reply| GatewayCommand::Decide { id: id.clone(), decision, reply };
+    match ask(gateway, LIMIT, command).await.ok_or("the gateway is busy or has ended; try again")? {
         Some(HoldEnd::Allowed) => Ok(format!("call {id} is allowed")),
         Some(HoldEnd::Refused) => Ok(format!("call {id} is refused")),
         Some(end @ (HoldEnd::Expired | HoldEnd::Cancelled)) => Err(format!("call {id} is {} already", end.as_str())),
@@ -214,27 +214,13 @@ async fn decide(
 }
 
 async fn forget(gateway: &mpsc::Sender<GatewayCommand>, id: Option<String>) -> Result<String, String> {
-    let (reply, answer) = oneshot::channel();
-    let command = GatewayCommand::ForgetApproval { id: id.clone(), reply };
-    match (asked(gateway, command, answer).await.ok_or("the gateway's task is busy; try again")?, id) {
+    let command = |reply| GatewayCommand::ForgetApproval { id: id.clone(), reply };
+    match (ask(gateway, LIMIT, command).await.ok_or("the gateway's task is busy; try again")?, id) {
         (0, Some(id)) => Err(format!("no approval {id} is kept; `mcproxy approvals rules` lists those that are")),
         (0, None) => Ok("no approval was kept".to_owned()),
         (1, _) => Ok("1 approval is forgotten".to_owned()),
         (count, _) => Ok(format!("{count} approvals are forgotten")),
     }
-}
-
-/// `None`: there is no answer in time.
-async fn asked<T>(
-    gateway: &mpsc::Sender<GatewayCommand>,
-    command: GatewayCommand,
-    answer: oneshot::Receiver<T>,
-) -> Option<T> {
-    let ask = async {
-        gateway.send(command).await.ok()?;
-        answer.await.ok()
-    };
-    timeout(LIMIT, ask).await.ok().flatten()
 }
 
 /// Pins what a server offered last.
@@ -294,13 +280,8 @@ async fn logs(
 /// The last lines of all servers and of the gateway, in the order of their time, each with whose it is.
 async fn all_logs(context: &Context, gateway: &mpsc::Sender<GatewayCommand>, lines: usize) -> Vec<LogLine> {
     let mut all = Vec::new();
-    let (reply, answer) = oneshot::channel();
-    let ask = async {
-        gateway.send(GatewayCommand::Logs { lines, reply }).await.ok()?;
-        answer.await.ok()
-    };
     // As with a server's task: one that has no time for us has no lines.
-    let of_gateway = timeout(LIMIT, ask).await.ok().flatten().unwrap_or_default();
+    let of_gateway = ask(gateway, LIMIT, |reply| GatewayCommand::Logs { lines, reply }).await.unwrap_or_default();
     all.extend(of_gateway.into_iter().map(|line| named(&LogOwner::Gateway, line)));
     for server in context.servers().iter() {
         let owner = LogOwner::Server(server.name.clone());

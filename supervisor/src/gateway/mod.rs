@@ -3,24 +3,20 @@
 mod approvals;
 mod page;
 mod ports;
+mod process;
+mod questions;
 
 use std::{
     collections::HashMap,
-    fs::File,
-    io,
     net::{SocketAddr, TcpListener},
     os::fd::OwnedFd,
     time::{Duration, Instant},
 };
 
 use mcproxy_config::AuditConfig;
-use mcproxy_confine::Confinement;
 use mcproxy_ipc::{
-    CatalogueKey, DataEnd, Generation, LogRecord, SealedOrder, ServerName,
-    control::{Answer, GatewaySettings, GatewayToSupervisor, Question, SupervisorToGateway, TokenHash, TokenStatus},
-    disk::on_disk,
-    environment::passed_on,
-    kept_file,
+    DataEnd, Generation, LogRecord, ServerName,
+    control::{GatewaySettings, GatewayToSupervisor, SupervisorToGateway, TokenHash, TokenStatus},
 };
 use slog::{Drain as _, Logger, info, o, warn};
 use tokio::{
@@ -35,7 +31,7 @@ use crate::{
     audit::{AuditTrail, Audited},
     backoff::Jitter,
     bounded_text::cut_error,
-    child::{Child, ChildEvent, ChildPlan},
+    child::{Child, ChildEvent},
     context::{Context, sleep_until},
     kept_sessions::KeptSessions,
     link::{ChildLink, LinkEvent},
@@ -43,23 +39,17 @@ use crate::{
     log_ring::{Followed, LogOwner, LogRing, line},
     logging::{emit, one_line},
     operator::OperatorRequest,
-    orphans,
     phases::GatewayPhase,
     pins,
     respawn::Respawn,
     server::{ServerCommand, ServerHandle},
-    status,
-    web_page::{ActRequests, Asker, LogFeed, all_lines},
+    web_page::{ActRequests, LogFeed},
 };
 
-/// From its spawn to its hello.
-const START_LIMIT: Duration = Duration::from_secs(10);
 /// Beyond the grace, until it is killed.
 const DRAIN_MARGIN: Duration = Duration::from_secs(1);
 /// Changes of routes within this time are told at once.
 const COALESCE: Duration = Duration::from_millis(5);
-/// Questions of the gateway that are being answered at once.
-const QUESTIONS: usize = 64;
 const QUEUE: usize = 32;
 /// For the last records to be written.
 const AUDIT_LIMIT: Duration = Duration::from_secs(3);
@@ -430,97 +420,6 @@ impl GatewayTask {
         self.snapshot.send_modify(|snapshot| snapshot.answered = Some(Instant::now()));
     }
 
-    /// Answers beside the task: collecting takes a moment, and heartbeats go on.
-    fn answer(&mut self, id: u64, question: Question) {
-        let known = match &question {
-            Question::StoredSession(key) => {
-                Some(Answer::StoredSession(self.sessions.snapshots.of(key, Instant::now())))
-            }
-            Question::SessionKeys { after } => {
-                let (keys, more) = self.sessions.snapshots.names(*after);
-                Some(Answer::SessionKeys { keys, more })
-            }
-            Question::NewLogs => {
-                let (lines, dropped) = self.log_feed.take(&self.context, Instant::now());
-                Some(Answer::NewLogs { lines, dropped })
-            }
-            Question::Status
-            | Question::Logs { .. }
-            | Question::AllLogs { .. }
-            | Question::ConfigFile
-            | Question::Entry(_)
-            | Question::MayAdminister(_) => None,
-        };
-        if let Some(answer) = known {
-            // A gateway waits for few of these at once, so they do not fill the queue.
-            return self.tell(SupervisorToGateway::Answer { id, answer: Box::new(answer) });
-        }
-        let Some(link) = self.link.link() else { return };
-        if self.answers.len() >= QUESTIONS {
-            warn!(self.log, "gateway asks too much; a question was dropped");
-            return;
-        }
-        let (context, out, requests) = (self.context.clone(), link.sender(), self.requests.clone());
-        let of_gateway = match question {
-            Question::AllLogs { lines } => self.ring.last(lines),
-            _ => Vec::new(),
-        };
-        let asker = match &question {
-            Question::MayAdminister(by) => Some(Asker::of(by.clone(), &self.settings)),
-            _ => None,
-        };
-        self.answers.spawn(async move {
-            let answer = match question {
-                Question::Status => Answer::Status(Box::new(status::report(&context).await)),
-                Question::Logs { server, lines } => match context.server(server.as_str()) {
-                    Some(server) => Answer::Logs(server.logs(lines).await),
-                    None => Answer::UnknownServer,
-                },
-                Question::AllLogs { lines } => Answer::AllLogs(all_lines(&context, of_gateway, lines).await),
-                Question::ConfigFile => page::config_file(&requests).await,
-                Question::Entry(server) => page::entry(&requests, server).await,
-                Question::MayAdminister(_) => match asker {
-                    Some(asker) => Answer::MayAdminister(asker.check(&context.children).await.err()),
-                    None => return,
-                },
-                Question::StoredSession(_) | Question::SessionKeys { .. } | Question::NewLogs => return, // answered above
-            };
-            // The gateway may have ended meanwhile.
-            let _ = out.send((SupervisorToGateway::Answer { id, answer: Box::new(answer) }, Vec::new())).await;
-        });
-    }
-
-    /// Opens what a server offered last, and hands it over; beside the task, as the disk may be slow.
-    fn open_catalogue(&mut self, id: u64, server: &ServerName, key: CatalogueKey) {
-        let is_its = |server: &ServerHandle| server.snapshot.borrow().route.catalogue == Some(key);
-        let known = self.context.server(server.as_str()).is_some_and(|server| is_its(&server));
-        let file = self.context.catalogues.as_ref().filter(|_| known).map(|dir| dir.join(key.file_name(server)));
-        self.hand_over(id, || file.map(|file| kept_file::open(&file)).transpose());
-    }
-
-    /// Hands over a file that is opened beside the task.
-    fn hand_over(&mut self, id: u64, open: impl FnOnce() -> io::Result<Option<File>> + Send + 'static) {
-        let Some(link) = self.link.link() else { return };
-        if self.answers.len() >= QUESTIONS {
-            let reason = Some("the supervisor is asked for too much".to_owned());
-            return self.tell(SupervisorToGateway::NoCatalogue { id, reason });
-        }
-        let out = link.sender();
-        self.answers.spawn(async move {
-            let opened = on_disk(open).await;
-            let answer = match opened.map_err(io::Error::other).flatten() {
-                Ok(Some(file)) => (SupervisorToGateway::Catalogue { id }, vec![OwnedFd::from(file)]),
-                Ok(None) => (SupervisorToGateway::NoCatalogue { id, reason: None }, Vec::new()),
-                Err(error) => {
-                    let reason = (error.kind() != io::ErrorKind::NotFound).then(|| error.to_string());
-                    (SupervisorToGateway::NoCatalogue { id, reason }, Vec::new())
-                }
-            };
-            // The gateway may have ended meanwhile.
-            let _ = out.send(answer).await;
-        });
-    }
-
     fn tell(&mut self, message: SupervisorToGateway) {
         self.tell_along(message, Vec::new());
     }
@@ -540,76 +439,6 @@ impl GatewayTask {
             route
         };
         servers.iter().map(route).collect()
-    }
-
-    fn kill(&mut self) {
-        if let Some(child) = &self.child {
-            child.kill();
-        }
-    }
-
-    fn due(&mut self) {
-        self.due = None;
-        match &self.child {
-            Some(child) => {
-                warn!(self.log, "gateway is killed: it took too long to start or to end"; "pid" => child.pid());
-                child.kill();
-            }
-            None if self.ending => {}
-            None => self.start(),
-        }
-    }
-
-    fn start(&mut self) {
-        // For `ps`, and for the next supervisor if this one is killed: it ends what carries the path of its own socket.
-        let plan = ChildPlan {
-            program: self.context.programs.gateway(),
-            args: vec!["--socket".into(), self.context.paths.supervisor().into()],
-            environment: passed_on(std::env::vars_os()).collect(),
-            order: None,
-        };
-        let confinement = Confinement { hardening: self.context.hardening, identity: self.context.users.gateway() };
-        let spawned = SealedOrder::create(&confinement)
-            .and_then(|order| Child::spawn(ChildPlan { order: Some(order), ..plan }, &self.context.children));
-        match spawned {
-            Ok((child, connection)) => {
-                self.link = ChildLink::awaited(connection, self.log.new(o!("pid" => child.pid())));
-                self.phase = GatewayPhase::default();
-                self.sessions.generation = self.sessions.generation.next();
-                self.due = Some(Instant::now() + START_LIMIT);
-                self.snapshot.send_modify(|snapshot| snapshot.running = Some((child.pid(), Instant::now())));
-                self.child = Some(child);
-            }
-            Err(error) => {
-                let delay = self.again();
-                warn!(self.log, "gateway cannot be started"; "error" => %error, "delay_ms" => delay);
-            }
-        }
-    }
-
-    async fn exited(&mut self, status: &str) {
-        self.child = None;
-        // The next gateway is to know all that this one knew.
-        for word in self.link.last_words().await {
-            self.heard(LinkEvent::Message(word));
-        }
-        self.nothing_is_held();
-        orphans::reap(&self.context.children);
-        self.snapshot.send_modify(|snapshot| snapshot.running = None);
-        if self.ending {
-            info!(self.log, "gateway ended"; "status" => status);
-        } else {
-            let delay = self.again();
-            warn!(self.log, "gateway ended and will be started again"; "status" => status, "delay_ms" => delay);
-        }
-    }
-
-    /// Plans the next spawn; returns the delay in milliseconds.
-    fn again(&mut self) -> u64 {
-        let delay = self.respawn.after(self.serves_since.take().map(|since| since.elapsed()));
-        self.snapshot.send_modify(|snapshot| snapshot.restarts += 1);
-        self.due = Some(Instant::now() + delay);
-        u64::try_from(delay.as_millis()).unwrap_or(u64::MAX)
     }
 }
 

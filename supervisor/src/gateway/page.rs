@@ -7,13 +7,10 @@ use mcproxy_ipc::{
     control::{Act, ActOutcome, ActingCaller, Answer, ShownConfig, SupervisorToGateway},
 };
 use slog::warn;
-use tokio::{
-    sync::{mpsc, oneshot},
-    time::timeout,
-};
+use tokio::sync::mpsc;
 
-use super::{GatewayTask, QUESTIONS};
-use crate::{operator::OperatorRequest, web_page::Asker};
+use super::{GatewayTask, questions::QUESTIONS};
+use crate::{ask::ask, operator::OperatorRequest, web_page::Asker};
 
 /// For an answer of the supervisor itself.
 const LIMIT: Duration = Duration::from_secs(4);
@@ -46,29 +43,15 @@ impl GatewayTask {
 
 /// The configuration file, as the page shows it.
 pub(super) async fn config_file(requests: &mpsc::Sender<OperatorRequest>) -> Answer {
-    let (reply, answer) = oneshot::channel();
-    let shown: Option<ShownConfig> = asked(requests, OperatorRequest::DescribeFile(reply), answer).await;
+    let shown: Option<ShownConfig> = ask(requests, LIMIT, OperatorRequest::DescribeFile).await;
     Answer::ConfigFile(Box::new(shown.unwrap_or_default()))
 }
 
 /// The entry of a server.
 pub(super) async fn entry(requests: &mpsc::Sender<OperatorRequest>, server: ServerName) -> Answer {
-    let (reply, answer) = oneshot::channel();
-    match asked(requests, OperatorRequest::DescribeEntry { server, reply }, answer).await.flatten() {
+    let entry = ask(requests, LIMIT, |reply| OperatorRequest::DescribeEntry { server, reply });
+    match entry.await.flatten() {
         Some(entry) => Answer::Entry(entry),
         None => Answer::UnknownServer,
     }
-}
-
-/// `None`: there is no time for it.
-async fn asked<T>(
-    requests: &mpsc::Sender<OperatorRequest>,
-    request: OperatorRequest,
-    answer: oneshot::Receiver<T>,
-) -> Option<T> {
-    let ask = async {
-        requests.send(request).await.ok()?;
-        answer.await.ok()
-    };
-    timeout(LIMIT, ask).await.ok().flatten()
 }

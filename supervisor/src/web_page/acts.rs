@@ -11,13 +11,11 @@ use mcproxy_ipc::{
     control::{Act, ActOutcome, ActingCaller, GatewaySettings},
 };
 use slog::{info, warn};
-use tokio::{
-    sync::{mpsc, oneshot},
-    time::timeout,
-};
+use tokio::sync::mpsc;
 
 use super::socket_owner;
 use crate::{
+    ask::ask,
     children::Children,
     context::Context,
     operator::{self, OperatorRequest},
@@ -127,12 +125,9 @@ async fn perform(act: Act, context: &Context, requests: &mpsc::Sender<OperatorRe
         Act::Disable(server) => switch(context, requests, server, false).await,
         // The task that asked tells the gateway.
         Act::Approve(server) => operator::approve(context, &server).await,
-        Act::Reload => {
-            let (reply, answer) = oneshot::channel();
-            asked(requests, OperatorRequest::Reload(reply), answer).await.unwrap_or_else(|| {
-                Ok("the configuration is being put in force; the servers that change take their time".to_owned())
-            })
-        }
+        Act::Reload => ask(requests, LIMIT, OperatorRequest::Reload).await.unwrap_or_else(|| {
+            Ok("the configuration is being put in force; the servers that change take their time".to_owned())
+        }),
         // The gateway does it.
         Act::EndSession { .. } | Act::Decide { .. } | Act::Capture { .. } => Ok(String::new()),
     }
@@ -145,22 +140,8 @@ async fn switch(
     enabled: bool,
 ) -> Result<String, String> {
     operator::find(context, &server)?;
-    let (reply, answer) = oneshot::channel();
-    let request = OperatorRequest::Switch { server, enabled, reply };
-    asked(requests, request, answer).await.unwrap_or_else(|| Err("MCProxy is busy; try again".to_owned()))
-}
-
-/// `None`: there was no answer in time.
-async fn asked<T>(
-    requests: &mpsc::Sender<OperatorRequest>,
-    request: OperatorRequest,
-    answer: oneshot::Receiver<T>,
-) -> Option<T> {
-    let ask = async {
-        requests.send(request).await.ok()?;
-        answer.await.ok()
-    };
-    timeout(LIMIT, ask).await.ok().flatten()
+    let request = |reply| OperatorRequest::Switch { server, enabled, reply };
+    ask(requests, LIMIT, request).await.unwrap_or_else(|| Err("MCProxy is busy; try again".to_owned()))
 }
 
 #[cfg(test)]
