@@ -16,12 +16,18 @@ const SUSPENDED: Duration = Duration::from_secs(21);
 /// The wall clock jumps, the monotonic one does not. Whoever waits or measures uses the latter; these ask for the time of day, each
 /// for a reason.
 const WALL_CLOCK: &[(&str, &str)] = &[
+    ("src/cli/commands/approvals.rs", "people read until when a call waits"),
     ("src/cli/commands/doctor/general/environment.rs", "it says when the clock is wrong"),
     ("src/cli/commands/token/new.rs", "a token's end is a date in the file"),
     ("src/gateway/background/settings.rs", "tokens end at a date; the clock is looked at anew twice a minute"),
     ("src/gateway/base/calls/mod.rs", "people read when a call was"),
+    (
+        "src/gateway/call/approval/mod.rs",
+        "people read since when a call waits, and until when; the wait itself has a clock of its own",
+    ),
     ("src/gateway/call/audit.rs", "people read when a call was"),
     ("src/gateway/http/auth_service.rs", "people read when a token was last used"),
+    ("src/gateway/http/bearer.rs", "tokens end at a date"),
     ("src/gateway/http/ui/about.rs", "a browser measures its own clock by it"),
     ("src/gateway/sessions/registry.rs", "the next gateway counts a session's idle time on"),
     ("src/gateway/state/mod.rs", "tokens end at a date"),
