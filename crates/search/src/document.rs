@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use serde::de::{IgnoredAny, MapAccess};
+use serde::de::MapAccess;
 
 use crate::lenient::{LenientEntries, LenientObject, LenientText, WantedMembers};
 
@@ -37,16 +37,14 @@ struct ToolTexts<'t> {
 }
 
 impl<'t> WantedMembers<'t> for ToolTexts<'t> {
-    fn member<A: MapAccess<'t>>(&mut self, key: &str, value: &mut A) -> Result<(), A::Error> {
+    fn member<A: MapAccess<'t>>(&mut self, key: &str, value: &mut A) -> Result<bool, A::Error> {
         match key {
             "title" => LenientText(self.title) = value.next_value()?,
             "description" => LenientText(self.description) = value.next_value()?,
             "inputSchema" => LenientObject(SchemaTexts(self.parameters)) = value.next_value()?,
-            _ => {
-                value.next_value::<IgnoredAny>()?;
-            }
+            _ => return Ok(false),
         }
-        Ok(())
+        Ok(true)
     }
 }
 
@@ -55,14 +53,12 @@ impl<'t> WantedMembers<'t> for ToolTexts<'t> {
 struct SchemaTexts<'t>(Vec<(Cow<'t, str>, LenientObject<ParameterText<'t>>)>);
 
 impl<'t> WantedMembers<'t> for SchemaTexts<'t> {
-    fn member<A: MapAccess<'t>>(&mut self, key: &str, value: &mut A) -> Result<(), A::Error> {
+    fn member<A: MapAccess<'t>>(&mut self, key: &str, value: &mut A) -> Result<bool, A::Error> {
         match key {
             "properties" => LenientEntries(self.0) = value.next_value()?,
-            _ => {
-                value.next_value::<IgnoredAny>()?;
-            }
+            _ => return Ok(false),
         }
-        Ok(())
+        Ok(true)
     }
 }
 
@@ -71,14 +67,12 @@ impl<'t> WantedMembers<'t> for SchemaTexts<'t> {
 struct ParameterText<'t>(Option<Cow<'t, str>>);
 
 impl<'t> WantedMembers<'t> for ParameterText<'t> {
-    fn member<A: MapAccess<'t>>(&mut self, key: &str, value: &mut A) -> Result<(), A::Error> {
+    fn member<A: MapAccess<'t>>(&mut self, key: &str, value: &mut A) -> Result<bool, A::Error> {
         match key {
             "description" => LenientText(self.0) = value.next_value()?,
-            _ => {
-                value.next_value::<IgnoredAny>()?;
-            }
+            _ => return Ok(false),
         }
-        Ok(())
+        Ok(true)
     }
 }
 

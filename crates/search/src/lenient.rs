@@ -9,8 +9,8 @@ use serde::{
 
 /// Of an object the members that are wanted.
 pub(crate) trait WantedMembers<'de>: Default {
-    /// Reads the value of a member: all of it, whatever it is.
-    fn member<A: MapAccess<'de>>(&mut self, key: &str, value: &mut A) -> Result<(), A::Error>;
+    /// Reads the value of a member, whatever it is; `false`: it is not wanted, and was not read.
+    fn member<A: MapAccess<'de>>(&mut self, key: &str, value: &mut A) -> Result<bool, A::Error>;
 }
 
 /// An object; of anything else nothing is read.
@@ -99,7 +99,9 @@ impl<'de, T: WantedMembers<'de>> Visitor<'de> for LenientObjectVisitor<T> {
 
     fn visit_map<A: MapAccess<'de>>(mut self, mut from: A) -> Result<LenientObject<T>, A::Error> {
         while let Some(LenientKey(key)) = from.next_key()? {
-            self.0.member(&key, &mut from)?;
+            if !self.0.member(&key, &mut from)? {
+                from.next_value::<IgnoredAny>()?;
+            }
         }
         Ok(LenientObject(self.0))
     }
