@@ -1,15 +1,14 @@
 //! `search.embeddings`: the worker that embeds texts is run as a server that is reached over the network, and that no client sees.
 
-use mcproxy_ipc::{EMBEDDINGS_SERVER, EmbeddingsSpec, Reach, ServerName};
+use mcproxy_ipc::{EMBEDDINGS_SERVER, EmbeddingsSpec, HttpSpec, Reach, ServerName};
 
 use crate::dialect::Source;
+use crate::hidden_server;
 use crate::interpolate::Lack;
-use crate::problem::printable;
 use crate::raw::{RawEmbeddings, RawServer};
 use crate::report::Report;
-use crate::server::{self, Blocked, Era, ServerConfig};
+use crate::server::{self, Blocked, ServerConfig};
 use crate::servers::told;
-use crate::text::position;
 use crate::tree::Node;
 
 /// Requests to the model at once: batches of texts of tools come one after the other, beside what is searched for.
@@ -33,23 +32,13 @@ pub(crate) fn server(raw: &RawEmbeddings, root: &Node, source: Source<'_>, repor
     entry.remote.bearer_token = raw.key.clone();
     entry.remote.headers = raw.headers.clone();
     entry.settings.limits.max_concurrent = AT_ONCE as u64;
-    let mut server = server::build(name, entry, node, blocked, &mut own);
-    server.era = Era::Legacy;
-    server.reach = server.reach.map(|reach| match reach {
-        Reach::Http(mut http) => {
-            // There is nothing to log in at.
-            http.oauth = None;
-            Reach::Embeddings(Box::new(EmbeddingsSpec { http: *http, model: raw.model.clone(), dir: None }))
-        }
-        other @ (Reach::Command(_) | Reach::Embeddings(_) | Reach::Authority(_)) => other,
-    });
-    if let Some((offset, message)) = own.first_error() {
-        let (line, column) = position(source.text, offset);
-        let pointer = printable(&root.pointer_to(offset));
-        server.reach = Err(Blocked::Mistake(format!("{line}:{column} {pointer}: {message}")));
-    }
-    report.merge(own);
-    server
+    let server = server::build(name, entry, node, blocked, &mut own);
+    let reach = |mut http: HttpSpec| {
+        // There is nothing to log in at.
+        http.oauth = None;
+        Reach::Embeddings(Box::new(EmbeddingsSpec { http, model: raw.model.clone(), dir: None }))
+    };
+    hidden_server::finish(server, reach, own, (root, source), report)
 }
 
 /// What keeps it from having all its texts: variables that are not set, or a file that cannot be read. Any other lack is a mistake.

@@ -31,6 +31,7 @@ mod embeddings;
 mod foreign;
 mod gateway;
 mod groups;
+mod hidden_server;
 mod instant;
 mod interpolate;
 mod isolation;

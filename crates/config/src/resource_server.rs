@@ -4,18 +4,18 @@
 use std::collections::HashMap;
 
 use mcproxy_ipc::{
-    AuthoritySpec, MAX_AUTHORITIES, Reach, ServerName, authority_name,
+    AuthoritySpec, HttpSpec, MAX_AUTHORITIES, Reach, ServerName, authority_name,
     control::{Group, IssuerSettings, OAuthSettings, ScopeGrant},
 };
 use url::{Host, Url};
 
 use crate::auth;
 use crate::dialect::Source;
+use crate::hidden_server;
 use crate::problem::printable;
 use crate::raw::{RawIssuer, RawResourceServer, RawServer, RawToolView};
 use crate::report::Report;
-use crate::server::{self, Blocked, Era, ServerConfig};
-use crate::text::position;
+use crate::server::{self, ServerConfig};
 use crate::tree::Node;
 
 /// Requests to one authorization server at once.
@@ -141,23 +141,13 @@ fn worker(
         entry.remote.oauth.client_id = Some(introspection.client_id.clone());
         entry.remote.oauth.client_secret = Some(introspection.client_secret.clone());
     }
-    let mut server = server::build(authority_name(place), entry, node, None, &mut own);
-    server.era = Era::Legacy;
-    server.reach = server.reach.map(|reach| match reach {
-        Reach::Http(mut http) => {
-            let client = http.oauth.take().and_then(|oauth| oauth.client);
-            let client = client.and_then(|(id, secret)| Some((id, secret?)));
-            Reach::Authority(Box::new(AuthoritySpec { http: *http, client }))
-        }
-        other @ (Reach::Command(_) | Reach::Embeddings(_) | Reach::Authority(_)) => other,
-    });
-    if let Some((offset, message)) = own.first_error() {
-        let (line, column) = position(source.text, offset);
-        let pointer = printable(&root.pointer_to(offset));
-        server.reach = Err(Blocked::Mistake(format!("{line}:{column} {pointer}: {message}")));
-    }
-    report.merge(own);
-    server
+    let server = server::build(authority_name(place), entry, node, None, &mut own);
+    let reach = |mut http: HttpSpec| {
+        let client = http.oauth.take().and_then(|oauth| oauth.client);
+        let client = client.and_then(|(id, secret)| Some((id, secret?)));
+        Reach::Authority(Box::new(AuthoritySpec { http, client }))
+    };
+    hidden_server::finish(server, reach, own, (root, source), report)
 }
 
 /// The URL without the slash at its end.

@@ -19,6 +19,8 @@ use mcproxy_ipc::{
 };
 use sha2::{Digest, Sha256};
 
+use crate::{dialect::Source, problem::printable, report::Report, text::position, tree::Node};
+
 pub(crate) use self::{build::build, reach::texts, sandbox::PATHS as SANDBOX_PATHS};
 
 /// A server and all that is needed to run it.
@@ -175,6 +177,17 @@ pub struct RestartPolicy {
 }
 
 impl ServerConfig {
+    /// The same, blocked if something is wrong with its entry: by the first mistake, with its place. `root` is the whole file.
+    pub(crate) fn settled(mut self, own: Report, (root, source): (&Node, Source<'_>), report: &mut Report) -> Self {
+        if let Some((offset, message)) = own.first_error() {
+            let (line, column) = position(source.text, offset);
+            let pointer = printable(&root.pointer_to(offset));
+            self.reach = Err(Blocked::Mistake(format!("{line}:{column} {pointer}: {message}")));
+        }
+        report.merge(own);
+        self
+    }
+
     /// The order to a worker to run one generation of this server.
     pub fn worker_spec(&self, generation: Generation) -> Result<WorkerSpec, Blocked> {
         Ok(WorkerSpec {

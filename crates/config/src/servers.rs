@@ -7,12 +7,10 @@ use serde_json::Value as Json;
 
 use crate::dialect::{self, ServerEntry, Source};
 use crate::interpolate::Lack;
-use crate::problem::printable;
 use crate::raw::RawServer;
 use crate::report::{NOT_READABLE, Report};
 use crate::server::{self, Blocked, ServerConfig};
 use crate::shape::{ShapeCheck, ShapeLevel};
-use crate::text::position;
 use crate::tree::{Node, TreeValue};
 
 /// The servers, in the order of the file, and what the file calls them.
@@ -64,14 +62,8 @@ impl EntryReader<'_> {
             node.merge_defaults(defaults);
         }
         let raw = self.raw(&node, &mut own);
-        let mut server = server::build(name, raw, &node, blocked, &mut own);
-        if let Some((offset, message)) = own.first_error() {
-            let (line, column) = position(self.source.text, offset);
-            let pointer = printable(&self.root.pointer_to(offset));
-            server.reach = Err(Blocked::Mistake(format!("{line}:{column} {pointer}: {message}")));
-        }
-        report.merge(own);
-        server
+        let server = server::build(name, raw, &node, blocked, &mut own);
+        server.settled(own, (self.root, self.source), report)
     }
 
     /// The first kind of what keeps the entry, with the defaults that reach it, from having all its texts. Its description
